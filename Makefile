@@ -1,0 +1,94 @@
+# Everything a person or a machine does with this repository. Needs Python >= 3.10 and make, and no compiler.
+# The virtual environment is made when it is missing, and filled again only when pyproject.toml changed.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+BENCHMARKS ?= imports startup trial tables matmul conv2d
+
+PACKAGES := sketch boost compiler costmodel
+CODE := $(PACKAGES) benchmarks tests
+
+# Is there an environment that works, is new enough, was not moved here, and has the version that was asked for?
+ifeq ($(origin PYTHON),file)
+WANTED := any
+else
+WANTED := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+endif
+VENV_OK := $(shell $(PY) -c 'import sys, pip; v = sys.version_info[:2]; \
+	sys.exit(v < (3, 10) or "$(WANTED)" not in ("any", "%d.%d" % v))' 2>/dev/null && echo yes)
+MADE_IN := $(shell cat $(VENV)/.made-in 2>/dev/null)
+ifneq ($(MADE_IN),)
+ifneq ($(MADE_IN),$(CURDIR))
+VENV_OK :=
+endif
+endif
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test bench notebooks lint clean venv
+
+help:
+	@echo "make demo       set up, then run the main job: train on tables, tune two programs (about 5 minutes)"
+	@echo "make test       set up, then run everything that CI runs: tests, notebook, lint, types, import law"
+	@echo "make bench      set up, then measure against the peers and print tables ($(BENCHMARKS))"
+	@echo "make notebooks  set up, then open the notebooks in JupyterLab"
+	@echo "make lint       set up, then ruff, mypy and the import law alone"
+	@echo "make clean      remove the virtual environment, caches and build output; keeps what was measured"
+	@echo
+	@echo "PYTHON=python3.12 chooses the interpreter, ARGS='...' is passed on to espalier demo or pytest,"
+	@echo "BENCHMARKS='imports tables' chooses benchmarks."
+
+demo: $(VENV)/.installed-demo
+	@echo "espalier: running the demo"
+	@$(VENV)/bin/espalier demo $(ARGS)
+
+test: $(VENV)/.installed-test
+	@echo "espalier: running the tests"
+	@$(PY) -m pytest $(ARGS)
+
+bench: $(VENV)/.installed-bench
+	@for name in $(BENCHMARKS); do \
+		echo "espalier: benchmark $$name"; \
+		$(PY) -m benchmarks.$$name || exit 1; \
+	done
+
+notebooks: $(VENV)/.installed-notebooks
+	@echo "espalier: opening the notebooks"
+	@$(VENV)/bin/jupyter lab notebooks
+
+lint: $(VENV)/.installed-test
+	@echo "espalier: ruff check, ruff format, mypy, import law"
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-logo
+
+clean:
+	@echo "espalier: removing $(VENV), caches and build output"
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.installed-demo: EXTRAS := plot
+$(VENV)/.installed-test: EXTRAS := plot,parquet,test
+$(VENV)/.installed-bench: EXTRAS := plot,bench
+$(VENV)/.installed-notebooks: EXTRAS := notebooks
+
+$(VENV)/.installed-%: pyproject.toml $(if $(VENV_OK),,venv)
+	@echo "espalier: installing espalier[$(EXTRAS)] into $(VENV) (a minute or two the first time)"
+	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@touch $@
+
+venv:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "espalier: needs Python 3.10 or newer, and there is no '$(PYTHON)' here: install it, or name one," \
+		"as in 'make $(or $(firstword $(MAKECMDGOALS)),demo) PYTHON=python3.12'" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "espalier: needs Python 3.10 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1): name a newer one," \
+		"as in 'make $(or $(firstword $(MAKECMDGOALS)),demo) PYTHON=python3.12'" >&2; exit 1; }
+	@echo "espalier: making a virtual environment in $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+		rm -rf $(VENV); \
+		echo "espalier: '$(PYTHON) -m venv' failed; on Debian and Ubuntu 'apt install python3-venv' provides it" >&2; \
+		exit 1; }
+	@echo "$(CURDIR)" > $(VENV)/.made-in

@@ -1,0 +1,425 @@
+"""Expressions of the loop IR.
+
+The whole grammar of expressions::
+
+    expr := Var(name, dtype)                      a scalar variable; two variables are equal only if identical
+          | Const(value, dtype)                   an integer, float or bool literal
+          | Binary(op, a, b)                      op in ARITHMETIC, COMPARISON or LOGIC
+          | Not(a)
+          | Select(condition, a, b)               both arms may be evaluated
+          | Cast(value, dtype)
+          | Load(buffer, indices)                 buffer element; a vector index makes a vector
+          | Call(name, args, dtype)               an intrinsic of INTRINSICS; `if_then_else` evaluates one arm
+          | Ramp(base, stride, lanes)             the vector base, base + stride, ...
+          | Broadcast(value, lanes)               a scalar repeated
+
+A buffer is indexed by one index for each dimension, or by one alone: the row-major position.
+Nodes are frozen and compare by structure; variables and buffers compare by identity.
+A dtype is a string: a scalar type of `SCALAR_TYPES`, with ``x<lanes>`` behind it for a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Union
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from compiler.ir.function import Buffer
+
+SCALAR_TYPES: tuple[str, ...] = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
+SCALAR_TYPES += ("uint64", "float16", "float32", "float64")
+
+ARITHMETIC = ("+", "-", "*", "/", "//", "%", "min", "max")
+COMPARISON = ("<", "<=", ">", ">=", "==", "!=")
+LOGIC = ("and", "or")
+
+# name -> number of arguments; `if_then_else(condition, a, b)` evaluates only the arm it needs
+INTRINSICS = {"if_then_else": 3, "exp": 1, "log": 1, "sqrt": 1, "tanh": 1, "abs": 1, "floor": 1, "ceil": 1}
+INTRINSICS |= {"pow": 2}
+
+INDEX = "int32"
+
+Scalar = int | float | bool | np.generic
+ExprLike = Union["Expr", Scalar]
+
+
+def lanes_of(dtype: str) -> int:
+    """Number of lanes of a dtype: 1 for a scalar."""
+    return int(dtype.split("x")[1]) if "x" in dtype else 1
+
+
+def scalar_of(dtype: str) -> str:
+    """The scalar type of one lane."""
+    return dtype.split("x")[0]
+
+
+def vector_of(dtype: str, lanes: int) -> str:
+    """The type of `lanes` lanes of the scalar type of `dtype`."""
+    scalar = scalar_of(dtype)
+    return scalar if lanes == 1 else f"{scalar}x{lanes}"
+
+
+def is_float(dtype: str) -> bool:
+    """Whether a lane of `dtype` is a floating-point number."""
+    return dtype.startswith("float")
+
+
+class Expr:
+    """Base of all expressions; gives them Python's operators.
+
+    ``==`` compares structure. Use `equal` for the comparison that a program makes.
+    """
+
+    __slots__ = ()
+    dtype: str
+
+    def __add__(self, other: ExprLike) -> Expr:
+        return binary("+", self, other)
+
+    def __radd__(self, other: ExprLike) -> Expr:
+        return binary("+", other, self)
+
+    def __sub__(self, other: ExprLike) -> Expr:
+        return binary("-", self, other)
+
+    def __rsub__(self, other: ExprLike) -> Expr:
+        return binary("-", other, self)
+
+    def __mul__(self, other: ExprLike) -> Expr:
+        return binary("*", self, other)
+
+    def __rmul__(self, other: ExprLike) -> Expr:
+        return binary("*", other, self)
+
+    def __truediv__(self, other: ExprLike) -> Expr:
+        return binary("/", self, other)
+
+    def __rtruediv__(self, other: ExprLike) -> Expr:
+        return binary("/", other, self)
+
+    def __floordiv__(self, other: ExprLike) -> Expr:
+        return binary("//", self, other)
+
+    def __rfloordiv__(self, other: ExprLike) -> Expr:
+        return binary("//", other, self)
+
+    def __mod__(self, other: ExprLike) -> Expr:
+        return binary("%", self, other)
+
+    def __rmod__(self, other: ExprLike) -> Expr:
+        return binary("%", other, self)
+
+    def __neg__(self) -> Expr:
+        return binary("*", self, -1)
+
+    def __lt__(self, other: ExprLike) -> Expr:
+        return binary("<", self, other)
+
+    def __le__(self, other: ExprLike) -> Expr:
+        return binary("<=", self, other)
+
+    def __gt__(self, other: ExprLike) -> Expr:
+        return binary(">", self, other)
+
+    def __ge__(self, other: ExprLike) -> Expr:
+        return binary(">=", self, other)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "an expression has no truth value while the program is being written; "
+            "use te.all, te.any or te.if_then_else"
+        )
+
+    def astype(self, dtype: str) -> Expr:
+        """This expression converted to `dtype`."""
+        return self if self.dtype == dtype else Cast(self, dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Var(Expr):
+    """A scalar variable: a loop's counter or a name bound by the schedule."""
+
+    name: str
+    dtype: str = INDEX
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Expr):
+    """A literal."""
+
+    value: int | float | bool
+    dtype: str = INDEX
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Expr):
+    """An arithmetic, comparing or logical operation on two operands of one type."""
+
+    op: str
+    a: Expr
+    b: Expr
+    dtype: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Expr):
+    """Logical negation."""
+
+    a: Expr
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        return self.a.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Select(Expr):
+    """`a` where the condition holds, else `b`; either arm may be evaluated in any case."""
+
+    condition: Expr
+    a: Expr
+    b: Expr
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        return self.a.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Cast(Expr):
+    """A value converted to another type."""
+
+    value: Expr
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load(Expr):
+    """An element of a buffer, or several when the last index is a vector."""
+
+    buffer: Buffer
+    indices: tuple[Expr, ...]
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        lanes = max(lanes_of(i.dtype) for i in self.indices) if self.indices else 1
+        return vector_of(self.buffer.dtype, lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Expr):
+    """An intrinsic of `INTRINSICS` applied to arguments."""
+
+    name: str
+    args: tuple[Expr, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp(Expr):
+    """The vector ``base + stride * (0, 1, ..., lanes - 1)``."""
+
+    base: Expr
+    stride: Expr
+    lanes: int
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        return vector_of(self.base.dtype, self.lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast(Expr):
+    """A scalar repeated in every lane."""
+
+    value: Expr
+    lanes: int
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        return vector_of(self.value.dtype, self.lanes)
+
+
+def const(value: Scalar, dtype: str | None = None) -> Const:
+    """A literal of Python or NumPy; the type is int32, float32 or bool unless told.
+
+    Raises
+    ------
+    ValueError
+        If `value` is not a number, or does not fit an integer `dtype`.
+    """
+    if isinstance(value, np.generic):
+        dtype = dtype or str(value.dtype)
+        value = value.item()
+    if isinstance(value, bool):
+        dtype = dtype or "bool"
+    elif isinstance(value, int):
+        dtype = dtype or INDEX
+    elif isinstance(value, float):
+        dtype = dtype or "float32"
+    else:
+        raise ValueError(f"a number was expected in an expression, not {type(value).__name__}: {value!r}")
+    scalar = scalar_of(dtype)
+    if is_float(scalar):
+        return Const(float(value), scalar)
+    if scalar == "bool":
+        return Const(bool(value), scalar)
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(f"{value!r} is not a whole number, so it cannot be a {scalar} literal")
+    info = np.iinfo(scalar)
+    if not info.min <= int(value) <= info.max:
+        raise ValueError(f"{value!r} does not fit {scalar} ({info.min} to {info.max})")
+    return Const(int(value), scalar)
+
+
+def as_expr(value: ExprLike, dtype: str | None = None) -> Expr:
+    """`value` as an expression; a number takes `dtype`."""
+    as_scalar = getattr(value, "as_expr", None)  # an iteration variable stands for its Var
+    if as_scalar is not None:
+        return as_scalar()
+    return value if isinstance(value, Expr) else const(value, dtype)
+
+
+def _matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
+    """Both operands as expressions of one type; a literal and a narrower integer adapt, a float wins."""
+    if not isinstance(a, Expr) and not hasattr(a, "as_expr"):
+        b = as_expr(b)
+        a = _literal_like(a, b.dtype)
+    elif not isinstance(b, Expr) and not hasattr(b, "as_expr"):
+        a = as_expr(a)
+        b = _literal_like(b, a.dtype)
+    a, b = as_expr(a), as_expr(b)
+    if lanes_of(a.dtype) != lanes_of(b.dtype):
+        if lanes_of(a.dtype) == 1:
+            a = Broadcast(a, lanes_of(b.dtype))
+        elif lanes_of(b.dtype) == 1:
+            b = Broadcast(b, lanes_of(a.dtype))
+        else:
+            raise ValueError(f"operands have {a.dtype} and {b.dtype}: the numbers of lanes differ")
+    if a.dtype != b.dtype:
+        wide = str(np.promote_types(scalar_of(a.dtype), scalar_of(b.dtype)))
+        if is_float(scalar_of(a.dtype)) != is_float(scalar_of(b.dtype)):
+            wide = scalar_of(a.dtype if is_float(a.dtype) else b.dtype)
+        elif is_float(wide) and not is_float(a.dtype):
+            raise ValueError(f"operands have {a.dtype} and {b.dtype}: no integer type holds both, cast one")
+        wide = vector_of(wide, lanes_of(a.dtype))
+        a, b = a.astype(wide), b.astype(wide)
+    return a, b
+
+
+def _literal_like(value: Scalar | Expr, dtype: str) -> Expr:
+    """A number beside an operand takes its type, unless that would lose a fraction."""
+    if isinstance(value, Expr):
+        return value
+    scalar = scalar_of(dtype)
+    if isinstance(value, (float, np.floating)) and not is_float(scalar):
+        scalar = "float32"
+    if scalar == "bool" and not isinstance(value, (bool, np.bool_)):
+        scalar = INDEX
+    return const(value.item() if isinstance(value, np.generic) else value, scalar)
+
+
+def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
+    """``a op b`` with operands brought to one type; folds two literals, and an index plus zero.
+
+    Raises
+    ------
+    ValueError
+        For an unknown operator, ``//`` or ``%`` of floats, ``/`` of integers (write ``//``, or cast),
+        or a literal division by zero.
+    """
+    a, b = _matched(a, b)
+    dtype = a.dtype
+    if op in COMPARISON or op in LOGIC:
+        dtype = vector_of("bool", lanes_of(dtype))
+        if op in LOGIC and scalar_of(a.dtype) != "bool":
+            raise ValueError(f"`{op}` takes conditions, not {a.dtype}")
+    elif op not in ARITHMETIC:
+        raise ValueError(f"unknown operator {op!r}; known: {', '.join(ARITHMETIC + COMPARISON + LOGIC)}")
+    elif op in ("//", "%") and is_float(dtype):
+        raise ValueError(f"`{op}` takes integers, not {dtype}")
+    elif op == "/" and not is_float(dtype):
+        raise ValueError(f"`/` takes floats, not {dtype}: write `//` for the floor division, or cast")
+    if isinstance(b, Const):
+        if op == "+" and b.value == 0 and dtype == INDEX:
+            return a
+        folded = fold(op, a, b) if isinstance(a, Const) else None
+        if folded is not None:
+            return folded
+    return Binary(op, a, b, dtype)
+
+
+def fold(op: str, a: Const, b: Const) -> Const | None:
+    """The literal ``a op b``, or None where it must be left to run time (float rounding, overflow)."""
+    x, y = a.value, b.value
+    if op in LOGIC:
+        return Const(bool(x and y) if op == "and" else bool(x or y), "bool")
+    if is_float(a.dtype):
+        return None
+    if op in COMPARISON:
+        table = {"<": x < y, "<=": x <= y, ">": x > y, ">=": x >= y, "==": x == y, "!=": x != y}
+        return Const(table[op], "bool")
+    if op in ("//", "%") and y == 0:
+        raise ValueError(f"division by zero: {x} {op} 0")
+    if op in ("min", "max"):
+        return Const(min(x, y) if op == "min" else max(x, y), a.dtype)
+    value = {"+": x + y, "-": x - y, "*": x * y}[op] if op in "+-*" else (x // y if op == "//" else x % y)
+    if a.dtype == "bool":
+        return None
+    info = np.iinfo(a.dtype)
+    return Const(int(value), a.dtype) if info.min <= value <= info.max else None
+
+
+def minimum(a: ExprLike, b: ExprLike) -> Expr:
+    """The smaller of two values."""
+    return binary("min", a, b)
+
+
+def maximum(a: ExprLike, b: ExprLike) -> Expr:
+    """The larger of two values."""
+    return binary("max", a, b)
+
+
+def equal(a: ExprLike, b: ExprLike) -> Expr:
+    """The condition that two values are equal (``==`` on expressions compares their structure)."""
+    return binary("==", a, b)
+
+
+def conjunction(conditions: Iterable[Expr]) -> Expr:
+    """The condition that all hold; true for none."""
+    result: Expr = Const(True, "bool")
+    for condition in conditions:
+        if condition == Const(True, "bool"):
+            continue
+        result = condition if result == Const(True, "bool") else binary("and", result, condition)
+    return result
+
+
+def call(name: str, *args: ExprLike) -> Call:
+    """An intrinsic applied to arguments.
+
+    Raises
+    ------
+    ValueError
+        For an unknown intrinsic, or a wrong number of arguments.
+    """
+    if name not in INTRINSICS:
+        raise ValueError(f"unknown intrinsic {name!r}; known: {', '.join(INTRINSICS)}")
+    if len(args) != INTRINSICS[name]:
+        raise ValueError(f"{name} takes {INTRINSICS[name]} argument(s), not {len(args)}")
+    if name == "if_then_else":
+        a, b = _matched(args[1], args[2])
+        return Call(name, (as_expr(args[0]), a, b), a.dtype)
+    if len(args) == 2:
+        operands: tuple[Expr, ...] = _matched(args[0], args[1])
+    else:
+        operands = (as_expr(args[0]),)
+    if name not in ("abs",) and not is_float(operands[0].dtype):
+        raise ValueError(f"{name} takes a float, not {operands[0].dtype}: cast it first")
+    return Call(name, operands, operands[0].dtype)

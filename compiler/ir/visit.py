@@ -1,0 +1,139 @@
+"""The one mechanism by which code walks the IR: dispatch on the type of a node.
+
+`children` and `rebuild` know the shape of every node, so a walk or a rewrite only
+names the nodes that it cares about. A rewrite that changes nothing returns the
+same object, which lets passes stop early and callers compare with ``is``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from compiler.ir.expr import (
+    INDEX,
+    Binary,
+    Broadcast,
+    Call,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Not,
+    Ramp,
+    Select,
+    Var,
+    fold,
+)
+from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
+
+Node = Expr | Stmt
+
+# node type -> its child nodes, in the order of evaluation
+_CHILDREN: dict[type, Callable[[Any], tuple[Node, ...]]] = {
+    Var: lambda n: (),
+    Const: lambda n: (),
+    Binary: lambda n: (n.a, n.b),
+    Not: lambda n: (n.a,),
+    Select: lambda n: (n.condition, n.a, n.b),
+    Cast: lambda n: (n.value,),
+    Load: lambda n: n.indices,
+    Call: lambda n: n.args,
+    Ramp: lambda n: (n.base, n.stride),
+    Broadcast: lambda n: (n.value,),
+    For: lambda n: (n.extent, n.body),
+    Store: lambda n: (*n.indices, n.value),
+    If: lambda n: (n.condition, n.then) if n.otherwise is None else (n.condition, n.then, n.otherwise),
+    Seq: lambda n: n.stmts,
+    Allocate: lambda n: (n.body,),
+}
+
+
+def _fold(node: Binary, a: Expr, b: Expr) -> Expr:
+    """Literals are folded as they meet, so that an unrolled index is a number at once."""
+    if type(b) is Const:
+        if b.value == 0 and node.op == "+" and node.dtype == INDEX:
+            return a
+        folded = fold(node.op, a, b) if type(a) is Const else None
+        if folded is not None:
+            return folded
+    return Binary(node.op, a, b, node.dtype)
+
+
+# node type -> the same node around other children
+_REBUILD: dict[type, Callable[[Any, tuple[Any, ...]], Node]] = {
+    Binary: lambda n, c: _fold(n, *c),
+    Not: lambda n, c: Not(c[0]),
+    Select: lambda n, c: Select(*c),
+    Cast: lambda n, c: Cast(c[0], n.dtype),
+    Load: lambda n, c: Load(n.buffer, c),
+    Call: lambda n, c: Call(n.name, c, n.dtype),
+    Ramp: lambda n, c: Ramp(c[0], c[1], n.lanes),
+    Broadcast: lambda n, c: Broadcast(c[0], n.lanes),
+    For: lambda n, c: For(n.var, c[0], n.kind, c[1]),
+    Store: lambda n, c: Store(n.buffer, c[:-1], c[-1]),
+    If: lambda n, c: If(*c),
+    Seq: lambda n, c: Seq(c),
+    Allocate: lambda n, c: Allocate(n.buffer, c[0]),
+}
+
+
+def register(node_type: type, children: Callable, rebuild: Callable) -> None:
+    """Teach the walk one more node type (a tensor language above this IR has its own leaves)."""
+    _CHILDREN[node_type] = children
+    _REBUILD[node_type] = rebuild
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The child nodes of `node`, in the order of evaluation."""
+    return _CHILDREN[type(node)](node)
+
+
+def rebuild(node: Any, new: tuple[Node, ...]) -> Any:
+    """`node` around `new` children; `node` itself when they are the same objects."""
+    if all(a is b for a, b in zip(new, children(node), strict=True)):
+        return node
+    return _REBUILD[type(node)](node, new)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Every node below and including `node`, parents before children."""
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        yield top
+        stack.extend(reversed(children(top)))
+
+
+class Rewriter:
+    """A rewrite from the leaves up.
+
+    A subclass sets `rules`, a table from node type to a method ``(self, node) -> node``.
+    A node whose type has no rule is rebuilt around its rewritten children. A rule
+    calls `self.descend(node)` where it wants the children rewritten first.
+    """
+
+    rules: Mapping[type, Callable[[Any, Any], Any]] = {}
+
+    def __call__(self, node: Any) -> Any:
+        rule = self.rules.get(type(node))
+        return self.descend(node) if rule is None else rule(self, node)
+
+    def descend(self, node: Any) -> Any:
+        """`node` around its rewritten children."""
+        return rebuild(node, tuple(self(child) for child in children(node)))
+
+
+class _Substitution(Rewriter):
+    def __init__(self, bindings: Mapping[Var, Expr]) -> None:
+        self.bindings = bindings
+
+    def _var(self, node: Var) -> Expr:
+        return self.bindings.get(node, node)
+
+    rules = {Var: _var}
+
+
+def substitute(node: Any, bindings: Mapping[Var, Expr]) -> Any:
+    """`node` with each variable of `bindings` replaced."""
+    return _Substitution(bindings)(node) if bindings else node

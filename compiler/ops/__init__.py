@@ -1,0 +1,27 @@
+"""Operators: what they compute, their NumPy references, and their schedule templates."""
+
+from compiler.ops.conv2d import CONV2D
+from compiler.ops.knobs import Defaults, Knobs
+from compiler.ops.matmul import MATMUL
+from compiler.ops.operator import Operator
+from compiler.suggest import unknown
+
+OPERATORS: tuple[Operator, ...] = (MATMUL, CONV2D)
+"""Every operator that comes with the compiler."""
+
+
+def operator(name: str) -> Operator:
+    """The operator called `name`.
+
+    Raises
+    ------
+    ValueError
+        If there is none; names the nearest one.
+    """
+    for op in OPERATORS:
+        if op.name == name:
+            return op
+    raise ValueError(unknown("operator", name, [op.name for op in OPERATORS]))
+
+
+__all__ = ["CONV2D", "MATMUL", "OPERATORS", "Defaults", "Knobs", "Operator", "operator"]

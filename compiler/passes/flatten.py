@@ -1,0 +1,54 @@
+"""Storage flattening: every access gets one row-major index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compiler.ir.expr import Const, Expr, Load, binary
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.stmt import Allocate, Stmt, Store
+from compiler.ir.visit import Rewriter
+
+
+def flatten(func: PrimFunc) -> PrimFunc:
+    """Replace the indices of each access by their position in memory.
+
+    ::
+
+        A[i, j]   ->   A[i * 64 + j]        for A: float32[32, 64]
+
+    Parameters keep their shapes, for the checks of a call; buffers of the function's own
+    become one-dimensional.
+    """
+    return func.with_body(_Flatten()(func.body))
+
+
+class _Flatten(Rewriter):
+    def __init__(self) -> None:
+        self.flat: dict[Buffer, Buffer] = {}
+
+    def _load(self, node: Load) -> Expr:
+        indices = tuple(self(index) for index in node.indices)
+        return Load(self.flat.get(node.buffer, node.buffer), (position(node.buffer, indices),))
+
+    def _store(self, node: Store) -> Stmt:
+        indices = tuple(self(index) for index in node.indices)
+        buffer = self.flat.get(node.buffer, node.buffer)
+        return Store(buffer, (position(node.buffer, indices),), self(node.value))
+
+    def _allocate(self, node: Allocate) -> Stmt:
+        old = node.buffer
+        self.flat[old] = Buffer(old.name, (old.size,), old.dtype, old.scope)
+        return Allocate(self.flat[old], self(node.body))
+
+    rules = {Load: _load, Store: _store, Allocate: _allocate}
+
+
+def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
+    """The row-major position of an element; a single index is one already."""
+    if len(indices) == 1:
+        return indices[0]
+    total: Expr = Const(0)
+    for index, extent in zip(indices, buffer.shape, strict=True):
+        total = binary("+", binary("*", total, extent), index)
+    return total

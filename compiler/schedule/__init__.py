@@ -1,0 +1,7 @@
+"""Schedules: how a tensor expression is run, without a change of what it computes."""
+
+from compiler.schedule.errors import ScheduleError
+from compiler.schedule.schedule import Schedule, create_schedule
+from compiler.schedule.stage import Stage
+
+__all__ = ["Schedule", "ScheduleError", "Stage", "create_schedule"]

@@ -1,0 +1,73 @@
+"""How the axes of a schedule come from one another.
+
+A relation knows two things: the extents of the new axes given the extent of the old
+one (down), and the value of the old axis given those of the new ones (up).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.ir.expr import Expr, binary
+from compiler.tensor import IterVar
+
+Extents = dict[IterVar, int]
+Values = dict[IterVar, Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """``parent = outer * extent(inner) + inner``; the one of `factor` and `nparts` that is given leads."""
+
+    parent: IterVar
+    outer: IterVar
+    inner: IterVar
+    factor: int | None
+    nparts: int | None
+
+    def down(self, extents: Extents) -> None:
+        """Set the extents of the new axes."""
+        whole = extents[self.parent]
+        if self.factor is not None:
+            extents[self.inner] = min(self.factor, whole)
+            extents[self.outer] = -(-whole // extents[self.inner])
+        else:
+            assert self.nparts is not None
+            extents[self.outer] = min(self.nparts, whole)
+            extents[self.inner] = -(-whole // extents[self.outer])
+
+    def up(self, values: Values, extents: Extents) -> None:
+        """Set the value of the old axis."""
+        values[self.parent] = binary(
+            "+", binary("*", values[self.outer], extents[self.inner]), values[self.inner]
+        )
+
+    def exact(self, extents: Extents) -> bool:
+        """Whether the new axes cover the old one without going past its end."""
+        return extents[self.outer] * extents[self.inner] == extents[self.parent]
+
+
+@dataclass(frozen=True, slots=True)
+class Fuse:
+    """``outer = fused // extent(inner)`` and ``inner = fused % extent(inner)``."""
+
+    outer: IterVar
+    inner: IterVar
+    fused: IterVar
+
+    def down(self, extents: Extents) -> None:
+        """Set the extent of the new axis."""
+        extents[self.fused] = extents[self.outer] * extents[self.inner]
+
+    def up(self, values: Values, extents: Extents) -> None:
+        """Set the values of the old axes."""
+        width = extents[self.inner]
+        values[self.outer] = binary("//", values[self.fused], width)
+        values[self.inner] = binary("%", values[self.fused], width)
+
+    def exact(self, extents: Extents) -> bool:
+        """A fused axis covers exactly the old ones."""
+        return True
+
+
+Relation = Split | Fuse

@@ -1,0 +1,1 @@
+"""The CPU back end: loop IR -> LLVM's IR -> machine code."""

@@ -1,0 +1,311 @@
+"""A `PrimFunc` after all passes as the text of an LLVM module.
+
+The module exports ``void NAME(ptr args, ptr workspace)``: `args` points to one pointer per
+parameter, `workspace` to `Program.workspace_bytes` bytes that live as long as the call. It
+loads the pointers and calls an inner function that takes each as a parameter of its own,
+because only a parameter can promise LLVM that no other pointer reaches the same bytes. The body
+of a parallel loop is such an inner function again, reached through the thread pool.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
+from compiler.target.llvm.expression import Expressions
+from compiler.target.llvm.index import wide_literal
+from compiler.target.llvm.writer import ALIGNMENT, Frame, Place, Wide, clean
+from compiler.target.target import Target
+
+# what the thread pool is called from compiled code
+LAUNCH = "espalier_parallel_launch"
+# a buffer, and all of a function, may take this much of the stack of a thread
+STACK_BUFFER_BYTES = 64 * 1024
+STACK_BYTES = 512 * 1024
+
+# what LLVM calls on its own; an entry of the same name would be taken for it
+_C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
+_C_LIBRARY |= {
+    name + suffix for name in ("exp", "log", "sqrt", "tanh", "pow", "floor", "ceil") for suffix in ("", "f")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """LLVM text and what its caller must know.
+
+    Attributes
+    ----------
+    text : str
+        The module.
+    entry : str
+        Its exported symbol.
+    workspace_bytes : int
+        Bytes of scratch memory that a call needs.
+    stored : frozenset of int
+        Positions of the parameters that are written to.
+    is_parallel : bool
+        Whether it calls the thread pool.
+    """
+
+    text: str
+    entry: str
+    workspace_bytes: int
+    stored: frozenset[int]
+    is_parallel: bool
+
+
+def generate(func: PrimFunc, target: Target) -> Program:
+    """The LLVM program of `func`.
+
+    Parameters
+    ----------
+    func : PrimFunc
+        A function after all passes: one index per access, no vectorized loops.
+    target : Target
+        What it is compiled for.
+
+    Raises
+    ------
+    ValueError
+        For what a pass should have removed, a name that is no identifier, or a variable or buffer that
+        nothing binds.
+    """
+    return _Generator(func, target).program()
+
+
+class _Generator:
+    def __init__(self, func: PrimFunc, target: Target) -> None:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", func.name):
+            raise ValueError(f"a function is named by an identifier, not {func.name!r}")
+        self.func = func
+        self.target = target
+        self.entry = f"{func.name}.entry" if func.name in _C_LIBRARY else func.name
+        self.functions: list[str] = []
+        self.metadata: list[str] = []
+        self.frame = Frame()
+        self.expressions = Expressions(self.frame)
+        self.stored: set[Buffer] = set()
+        self.workspace: list[tuple[Buffer, int]] = []
+        self.workspace_bytes = 0
+        self.parallel_loops = 0
+
+    def program(self) -> Program:
+        func, frame = self.func, self.frame
+        for buffer in func.params:
+            if buffer in frame.places:
+                raise ValueError(f"the buffer {buffer} is a parameter twice")
+            size = _itemsize(buffer)
+            frame.places[buffer] = Place(frame.fresh(clean(buffer.name)), size, buffer.nbytes)
+        self.statement(func.body)
+        places = [frame.places[buffer] for buffer in func.params]
+        places += [
+            Place(self.workspace_ref(i), ALIGNMENT, b.nbytes) for i, (b, _) in enumerate(self.workspace)
+        ]
+        signature = ", ".join(f"{place.attributes} {place.ref}" for place in places)
+        inner = f"@{func.name}.compute"
+        self.functions.append(frame.text(f"define internal void {inner}({signature}) #0"))
+        self.functions.append(self._entry(inner, places))
+        attributes = ["nounwind", f'"target-cpu"="{self.target.cpu}"']
+        if self.target.vector_bits == 512:  # else LLVM prefers vectors of 256 bits on some of these CPUs
+            attributes.append('"prefer-vector-width"="512"')
+        text = "\n".join(
+            [
+                f"; {func.name} for {self.target}",
+                f"declare void @{LAUNCH}(ptr, ptr, i64) nounwind" if self.parallel_loops else "",
+                "declare noalias ptr @aligned_alloc(i64, i64) nounwind",
+                "declare void @free(ptr) nounwind",
+                "",
+                *self.functions,
+                f"attributes #0 = {{ noinline {' '.join(attributes)} }}",
+                f"attributes #1 = {{ {' '.join(attributes)} }}",
+                *self.metadata,
+                "",
+            ]
+        )
+        stored = frozenset(i for i, buffer in enumerate(func.params) if buffer in self.stored)
+        return Program(text, self.entry, self.workspace_bytes, stored, self.parallel_loops > 0)
+
+    def _entry(self, inner: str, places: list[Place]) -> str:
+        lines, arguments = [], []
+        for i in range(len(self.func.params)):
+            lines.append(f"  %slot.{i} = getelementptr inbounds ptr, ptr %args, i64 {i}")
+            lines.append(f"  %arg.{i} = load ptr, ptr %slot.{i}, align 8")
+            arguments.append(f"ptr %arg.{i}")
+        for i, (_, offset) in enumerate(self.workspace):
+            lines.append(f"  %scratch.{i} = getelementptr inbounds i8, ptr %workspace, i64 {offset}")
+            arguments.append(f"ptr %scratch.{i}")
+        lines.append(f"  call void {inner}({', '.join(arguments)})")
+        header = f"define void @{self.entry}(ptr noundef %args, ptr noundef %workspace) #1 {{"
+        return "\n".join([header, "entry:", *lines, "  ret void", "}", ""])
+
+    @staticmethod
+    def workspace_ref(position: int) -> str:
+        return f"%$workspace.{position}"
+
+    # Statements
+
+    def statement(self, node: Stmt) -> None:
+        """Write a statement into the frame."""
+        _RULES[type(node)](self, node)
+
+    def _sequence(self, node: Seq) -> None:
+        for stmt in node.stmts:
+            self.statement(stmt)
+
+    def _store(self, node: Store) -> None:
+        self.stored.add(node.buffer)
+        self.expressions.store(node)
+
+    def _if(self, node: If) -> None:
+        frame = self.frame
+        condition = self.expressions.condition(node.condition)
+        if condition in ("true", "false"):
+            arm = node.then if condition == "true" else node.otherwise
+            if arm is not None:
+                self.statement(arm)
+            return
+        then, joined = frame.label("if"), frame.label("endif")
+        otherwise = joined if node.otherwise is None else frame.label("else")
+        frame.effect(f"br i1 {condition}, label %{then}, label %{otherwise}")
+        for label, arm in ((then, node.then), (otherwise, node.otherwise)):
+            if arm is not None:
+                frame.begin(label)
+                self.statement(arm)
+                frame.effect(f"br label %{joined}")
+        frame.begin(joined)
+
+    def _for(self, node: For) -> None:
+        if node.kind not in ("serial", "parallel", "unroll"):
+            raise ValueError(
+                f"the loop over {node.var.name!r} is still of kind {node.kind!r}; code is generated for "
+                "serial, parallel and unroll (the vectorize pass must have run)"
+            )
+        extent = self.expressions.index(node.extent)
+        if extent.high <= 0:
+            return
+        if extent.low == extent.high == 1:
+            self.frame.variables[node.var] = wide_literal(0)
+            self.statement(node.body)
+        elif node.kind == "parallel" and self.frame.parent is None:
+            self._parallel(node, extent)
+        else:
+            hint = (
+                f"llvm.loop.unroll.{'full' if extent.is_literal else 'enable'}"
+                if node.kind == "unroll"
+                else ""
+            )
+            self._loop(node, wide_literal(0), extent, extent.low > 0, hint)
+
+    def _loop(self, node: For, begin: Wide, end: Wide, runs: bool, hint: str) -> None:
+        """A loop that tests at its end; `runs` tells that there is at least one iteration."""
+        frame = self.frame
+        head, after = frame.label(f"for_{clean(node.var.name)}"), frame.label("done")
+        if runs:
+            frame.effect(f"br label %{head}")
+        else:
+            frame.effect(
+                f"br i1 {frame.emit(f'icmp slt i64 {begin.ref}, {end.ref}')}, label %{head}, label %{after}"
+            )
+        before = frame.block
+        frame.begin(head)
+        counter, following = frame.fresh(clean(node.var.name)), frame.fresh("next")
+        phi = frame.reserve()
+        frame.variables[node.var] = Wide(counter, begin.low, max(begin.low, end.high - 1))
+        self.statement(node.body)
+        frame.lines.append(f"  {following} = add nuw nsw i64 {counter}, 1")
+        again = frame.emit(f"icmp slt i64 {following}, {end.ref}")
+        note = f", !llvm.loop {self._loop_metadata(hint)}" if hint else ""
+        frame.effect(f"br i1 {again}, label %{head}, label %{after}{note}")
+        frame.lines[phi] = (
+            f"  {counter} = phi i64 [ {begin.ref}, %{before} ], [ {following}, %{frame.block} ]"
+        )
+        frame.begin(after)
+
+    def _loop_metadata(self, hint: str) -> str:
+        number = len(self.metadata)
+        self.metadata.append(f'!{number} = distinct !{{!{number}, !{{!"{hint}"}}}}')
+        return f"!{number}"
+
+    def _parallel(self, node: For, extent: Wide) -> None:
+        """The loop's body as a function of a range, and a launch of it over all iterations."""
+        outer = self.frame
+        name = f"@{self.func.name}.parallel.{self.parallel_loops}"
+        self.parallel_loops += 1
+        inner = self.frame = self.expressions.frame = Frame(outer)
+        self._loop(node, Wide("%begin", 0, extent.high - 1), Wide("%end", 1, extent.high), True, "")
+        self.frame = self.expressions.frame = outer
+        buffers = [(outer.place(buffer), inner.places[buffer]) for buffer in inner.captured_buffers]
+        scalars = [(outer.variable(var), inner.variables[var]) for var in inner.captured_variables]
+        parameters = ["i64 %begin", "i64 %end"]
+        parameters += [f"{place.attributes} {place.ref}" for _, place in buffers]
+        parameters += [f"i64 {value.ref}" for _, value in scalars]
+        self.functions.append(inner.text(f"define internal void {name}.body({', '.join(parameters)}) #0"))
+        fields = [("ptr", there.ref) for there, _ in buffers] + [("i64", value.ref) for value, _ in scalars]
+        closure = outer.fresh("closure")
+        outer.prologue.append(f"  {closure} = alloca [{max(1, len(fields))} x i64], align 8")
+        lines, arguments = [], ["i64 %begin", "i64 %end"]
+        for i, (kind, ref) in enumerate(fields):
+            slot = outer.emit(f"getelementptr inbounds i64, ptr {closure}, i64 {i}")
+            outer.effect(f"store {kind} {ref}, ptr {slot}, align 8")
+            lines.append(f"  %slot.{i} = getelementptr inbounds i64, ptr %closure, i64 {i}")
+            lines.append(f"  %field.{i} = load {kind}, ptr %slot.{i}, align 8")
+            arguments.append(f"{kind} %field.{i}")
+        lines.append(f"  call void {name}.body({', '.join(arguments)})")
+        header = f"define internal void {name}(i64 %begin, i64 %end, ptr %closure) #1 {{"
+        self.functions.append("\n".join([header, "entry:", *lines, "  ret void", "}", ""]))
+        outer.effect(f"call void @{LAUNCH}(ptr {name}, ptr {closure}, i64 {extent.ref})")
+
+    # Memory
+
+    def _allocate(self, node: Allocate) -> None:
+        frame, buffer = self.frame, node.buffer
+        frame.places[buffer] = self._place(buffer)
+        self.statement(node.body)
+
+    def _place(self, buffer: Buffer) -> Place:
+        frame = self.frame
+        place = frame.owned.get(
+            buffer
+        )  # an unrolled body allocates the same buffer again, never within itself
+        if place is None:
+            place = frame.owned[buffer] = self._new_place(buffer)
+        return place
+
+    def _new_place(self, buffer: Buffer) -> Place:
+        frame = self.frame
+        fits = buffer.nbytes <= STACK_BUFFER_BYTES and frame.stack_bytes + buffer.nbytes <= STACK_BYTES
+        if fits and (buffer.scope == "local" or frame.parent is not None):
+            return frame.allocate(buffer)
+        if frame.parent is None:
+            place = Place(self.workspace_ref(len(self.workspace)), ALIGNMENT, buffer.nbytes)
+            self.workspace.append((buffer, self.workspace_bytes))
+            self.workspace_bytes += _rounded(buffer.nbytes)
+            return place
+        # once for a range of iterations: what it holds does not outlive one
+        register = frame.fresh(clean(buffer.name))
+        size = _rounded(buffer.nbytes)
+        frame.prologue.append(f"  {register} = call ptr @aligned_alloc(i64 {ALIGNMENT}, i64 {size})")
+        frame.epilogue.append(f"  call void @free(ptr {register})")
+        return Place(register, ALIGNMENT, buffer.nbytes)
+
+
+def _itemsize(buffer: Buffer) -> int:
+    return buffer.nbytes // buffer.size if buffer.size else 1
+
+
+def _rounded(nbytes: int) -> int:
+    return max(1, -(-nbytes // ALIGNMENT)) * ALIGNMENT
+
+
+_RULES: dict[type, Callable[[_Generator, Any], None]] = {
+    For: _Generator._for,
+    Store: _Generator._store,
+    If: _Generator._if,
+    Seq: _Generator._sequence,
+    Allocate: _Generator._allocate,
+}

@@ -1,0 +1,182 @@
+"""Index arithmetic in 64 bits.
+
+An expression of loop variables and literals whose every intermediate result provably fits its 32-bit
+type has the same value in 64 bits. There LLVM needs no sign extension at an address and knows that
+nothing overflows, so strided accesses become addressing modes and loops have plain induction variables.
+"""
+
+from __future__ import annotations
+
+from compiler.ir.expr import Binary, Const, Expr, Var, lanes_of
+from compiler.target.llvm.writer import Frame, Wide
+
+_BOUNDS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_OPERATORS = ("+", "-", "*", "//", "%", "min", "max")
+
+
+class IndexArithmetic:
+    """Writes integer expressions of loop variables as 64-bit arithmetic with known bounds."""
+
+    def __init__(self) -> None:
+        self._plain: dict[
+            int, tuple[Expr, bool]
+        ] = {}  # by identity; the node is kept so that its id stays its own
+
+    def is_plain(self, node: Expr) -> bool:
+        """Whether `node` is arithmetic on scalar variables and literals only."""
+        known = self._plain.get(id(node))
+        if known is None:
+            kind = type(node)
+            if kind is Binary:
+                plain = (
+                    node.op in _OPERATORS  # type: ignore[attr-defined]
+                    and self.is_plain(node.a)  # type: ignore[attr-defined]
+                    and self.is_plain(node.b)  # type: ignore[attr-defined]
+                )
+            else:
+                plain = (kind is Var or kind is Const) and node.dtype in _BOUNDS and lanes_of(node.dtype) == 1
+            known = self._plain[id(node)] = (node, plain)
+        return known[1]
+
+    def wide(self, frame: Frame, node: Expr) -> Wide | None:
+        """`node` in 64 bits, or None where that might differ from the arithmetic of its type."""
+        if not self.is_plain(node):
+            return None
+        return self._wide(frame, node)
+
+    def _wide(self, frame: Frame, node: Expr) -> Wide | None:
+        kind = type(node)
+        if kind is Var:
+            return frame.variable(node)  # type: ignore[arg-type]
+        if kind is Const:
+            return wide_literal(int(node.value))  # type: ignore[attr-defined]
+        a = self._wide(frame, node.a)  # type: ignore[attr-defined]
+        if a is None:
+            return None
+        b = self._wide(frame, node.b)  # type: ignore[attr-defined]
+        if b is None:
+            return None
+        result = _RULES[node.op](frame, a, b)  # type: ignore[attr-defined]
+        low, high = _BOUNDS[node.dtype]
+        return result if result is not None and low <= result.low and result.high <= high else None
+
+
+def wide_literal(value: int) -> Wide:
+    """A known number."""
+    return Wide(str(value), value, value)
+
+
+def _add(frame: Frame, a: Wide, b: Wide) -> Wide:
+    low, high = a.low + b.low, a.high + b.high
+    if low == high:
+        return wide_literal(low)
+    if a.is_literal and a.low == 0:
+        return b
+    if b.is_literal and b.low == 0:
+        return a
+    return Wide(frame.emit(f"add nsw i64 {a.ref}, {b.ref}"), low, high)
+
+
+def _subtract(frame: Frame, a: Wide, b: Wide) -> Wide:
+    low, high = a.low - b.high, a.high - b.low
+    if low == high:
+        return wide_literal(low)
+    if b.is_literal and b.low == 0:
+        return a
+    return Wide(frame.emit(f"sub nsw i64 {a.ref}, {b.ref}"), low, high)
+
+
+def _multiply(frame: Frame, a: Wide, b: Wide) -> Wide:
+    corners = (a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high)
+    low, high = min(corners), max(corners)
+    if low == high:
+        return wide_literal(low)
+    if a.is_literal and a.low == 1:
+        return b
+    if b.is_literal and b.low == 1:
+        return a
+    return Wide(frame.emit(f"mul nsw i64 {a.ref}, {b.ref}"), low, high)
+
+
+def _floor_divide(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    if not b.is_literal or b.low <= 0:
+        return None
+    by = b.low
+    low, high = a.low // by, a.high // by
+    if low == high:
+        return wide_literal(low)
+    if by == 1:
+        return a
+    if a.low >= 0:
+        return Wide(frame.emit(f"udiv i64 {a.ref}, {by}"), low, high)
+    if by & (by - 1) == 0:
+        return Wide(frame.emit(f"ashr i64 {a.ref}, {by.bit_length() - 1}"), low, high)
+    quotient = frame.emit(f"sdiv i64 {a.ref}, {by}")
+    rest = frame.emit(f"srem i64 {a.ref}, {by}")
+    below = frame.emit(f"ashr i64 {rest}, 63")
+    return Wide(frame.emit(f"add nsw i64 {quotient}, {below}"), low, high)
+
+
+def _modulo(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    if not b.is_literal or b.low <= 0:
+        return None
+    by = b.low
+    if a.low // by == a.high // by:  # all within one period
+        return _subtract(frame, a, wide_literal(a.low // by * by))
+    if by & (by - 1) == 0:
+        return Wide(frame.emit(f"and i64 {a.ref}, {by - 1}"), 0, by - 1)
+    if a.low >= 0:
+        return Wide(frame.emit(f"urem i64 {a.ref}, {by}"), 0, by - 1)
+    rest = frame.emit(f"srem i64 {a.ref}, {by}")
+    below = frame.emit(f"ashr i64 {rest}, 63")
+    return Wide(frame.emit(f"add nsw i64 {rest}, {frame.emit(f'and i64 {below}, {by}')}"), 0, by - 1)
+
+
+def _minimum(frame: Frame, a: Wide, b: Wide) -> Wide:
+    if a.high <= b.low:
+        return a
+    if b.high <= a.low:
+        return b
+    ref = frame.emit(f"call i64 @llvm.smin.i64(i64 {a.ref}, i64 {b.ref})")
+    return Wide(ref, min(a.low, b.low), min(a.high, b.high))
+
+
+def _maximum(frame: Frame, a: Wide, b: Wide) -> Wide:
+    if a.low >= b.high:
+        return a
+    if b.low >= a.high:
+        return b
+    ref = frame.emit(f"call i64 @llvm.smax.i64(i64 {a.ref}, i64 {b.ref})")
+    return Wide(ref, max(a.low, b.low), max(a.high, b.high))
+
+
+_RULES = {
+    "+": _add,
+    "-": _subtract,
+    "*": _multiply,
+    "//": _floor_divide,
+    "%": _modulo,
+    "min": _minimum,
+    "max": _maximum,
+}
+
+
+def combine(op: str, frame: Frame, a: Wide, b: Wide) -> Wide:
+    """``a op b`` for a sum, a difference or a product."""
+    result = _RULES[op](frame, a, b)
+    assert result is not None
+    return result
+
+
+def always(op: str, a: Wide, b: Wide) -> bool | None:
+    """Whether ``a op b`` holds for all values within the bounds, for none, or (None) for some."""
+    if op in (">", ">="):
+        return always({">": "<", ">=": "<="}[op], b, a)
+    if op == "<":
+        return True if a.high < b.low else False if a.low >= b.high else None
+    if op == "<=":
+        return True if a.high <= b.low else False if a.low > b.high else None
+    same = True if a.is_literal and a == b else False if a.high < b.low or b.high < a.low else None
+    if op == "!=":
+        return None if same is None else not same
+    return same

@@ -1,0 +1,123 @@
+"""Loads and stores of one buffer as LLVM instructions."""
+
+from __future__ import annotations
+
+from compiler.ir.expr import lanes_of, scalar_of, vector_of
+from compiler.ir.function import Buffer
+from compiler.target.llvm.writer import Frame, Wide, llvm_type, mangled, memory_type, splat_literal
+
+
+class Memory:
+    """The elements of a buffer, as one function reaches them.
+
+    A masked access touches only the lanes that the mask holds for; the others are read as zero and may
+    lie anywhere.
+
+    Parameters
+    ----------
+    frame : Frame
+        The function that is being written.
+    buffer : Buffer
+        A buffer that the function can reach.
+    """
+
+    def __init__(self, frame: Frame, buffer: Buffer) -> None:
+        self.frame = frame
+        self.dtype = buffer.dtype
+        self.base = frame.place(buffer).ref
+        self.element = memory_type(buffer.dtype)
+        self.alignment = (
+            1 if buffer.dtype == "bool" else int(buffer.dtype.lstrip("abcdefghijklmnopqrstuvwxyz")) // 8
+        )
+
+    def load(self, index: Wide, lanes: int = 1) -> str:
+        """The element at `index`, or the `lanes` elements from there on."""
+        return self._value(lanes, self._raw(self._address(index), lanes))
+
+    def load_masked(self, index: Wide, lanes: int, mask: str) -> str:
+        """The `lanes` elements from `index` on, where `mask` holds."""
+        kind = memory_type(vector_of(self.dtype, lanes))
+        pointer = self._address(index, inside=False)
+        text = self.frame.emit(
+            f"call {kind} @llvm.masked.load.{self._name(lanes)}.p0(ptr align {self.alignment} {pointer}, "
+            f"<{lanes} x i1> {mask}, {kind} zeroinitializer)"
+        )
+        return self._value(lanes, text)
+
+    def load_every_other(self, index: Wide, lanes: int) -> str:
+        """The elements at `index`, `index` + 2, and so on.
+
+        Two overlapping vectors, one from the first and one up to the last of them, and a shuffle of both.
+        """
+        kind = memory_type(vector_of(self.dtype, lanes))
+        first = self._address(index)
+        last = self.frame.emit(f"getelementptr inbounds {self.element}, ptr {first}, i64 {lanes - 1}")
+        low, high = self._raw(first, lanes), self._raw(last, lanes)
+        picks = [2 * lane if 2 * lane < lanes else 2 * lane + 1 for lane in range(lanes)]
+        mask = ", ".join(f"i32 {pick}" for pick in picks)
+        text = self.frame.emit(f"shufflevector {kind} {low}, {kind} {high}, <{lanes} x i32> <{mask}>")
+        return self._value(lanes, text)
+
+    def gather(self, index: str, index_dtype: str, mask: str | None) -> str:
+        """The elements at a vector of indices."""
+        lanes = lanes_of(index_dtype)
+        kind = memory_type(vector_of(self.dtype, lanes))
+        pointers = self._addresses(index, index_dtype, inside=mask is None)
+        mask = mask or splat_literal(f"boolx{lanes}", "true")
+        text = self.frame.emit(
+            f"call {kind} @llvm.masked.gather.{self._name(lanes)}.v{lanes}p0({pointers}, "
+            f"<{lanes} x i1> {mask}, {kind} zeroinitializer)"
+        )
+        return self._value(lanes, text)
+
+    def store(self, index: Wide, text: str, lanes: int = 1) -> None:
+        """Set the element at `index`, or the `lanes` elements from there on."""
+        kind = memory_type(vector_of(self.dtype, lanes))
+        text = self._stored(text, lanes)
+        self.frame.effect(f"store {kind} {text}, ptr {self._address(index)}, align {self.alignment}")
+
+    def scatter(self, index: str, index_dtype: str, text: str) -> None:
+        """Set the elements at a vector of indices, the last lane last."""
+        lanes = lanes_of(index_dtype)
+        kind = memory_type(vector_of(self.dtype, lanes))
+        text = self._stored(text, lanes)
+        pointers = self._addresses(index, index_dtype, inside=True)
+        self.frame.effect(
+            f"call void @llvm.masked.scatter.{self._name(lanes)}.v{lanes}p0({kind} {text}, "
+            f"{pointers}, <{lanes} x i1> {splat_literal(f'boolx{lanes}', 'true')})"
+        )
+
+    def _address(self, index: Wide, inside: bool = True) -> str:
+        if index.is_literal and index.low == 0:
+            return self.base
+        flag = "inbounds " if inside else ""
+        return self.frame.emit(f"getelementptr {flag}{self.element}, ptr {self.base}, i64 {index.ref}")
+
+    def _addresses(self, index: str, index_dtype: str, inside: bool) -> str:
+        lanes, kind = lanes_of(index_dtype), llvm_type(index_dtype)
+        if llvm_type(scalar_of(index_dtype)) != "i64":
+            extend = "zext" if index_dtype.startswith("u") else "sext"
+            index = self.frame.emit(f"{extend} {kind} {index} to <{lanes} x i64>")
+        flag = "inbounds " if inside else ""
+        pointers = self.frame.emit(
+            f"getelementptr {flag}{self.element}, ptr {self.base}, <{lanes} x i64> {index}"
+        )
+        return f"<{lanes} x ptr> align {self.alignment} {pointers}"
+
+    def _raw(self, pointer: str, lanes: int) -> str:
+        kind = memory_type(vector_of(self.dtype, lanes))
+        return self.frame.emit(f"load {kind}, ptr {pointer}, align {self.alignment}")
+
+    def _value(self, lanes: int, text: str) -> str:
+        if self.dtype != "bool":
+            return text
+        return self.frame.emit(f"icmp ne {memory_type(vector_of('bool', lanes))} {text}, zeroinitializer")
+
+    def _stored(self, text: str, lanes: int) -> str:
+        if self.dtype != "bool":
+            return text
+        dtype = vector_of("bool", lanes)
+        return self.frame.emit(f"zext {llvm_type(dtype)} {text} to {memory_type(dtype)}")
+
+    def _name(self, lanes: int) -> str:
+        return mangled(vector_of("uint8" if self.dtype == "bool" else self.dtype, lanes))

@@ -1,0 +1,263 @@
+"""The main job, end to end: trees on two real tables, and two programs tuned with those trees."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from costmodel.finals import DEFAULT, Finals, run_finals
+from costmodel.host import cpu_name
+from costmodel.measure import Measurer
+from costmodel.report import (
+    LiveLine,
+    failure_counts,
+    finals_summary,
+    finals_table,
+    plot_curves,
+    summary,
+    write_json,
+)
+from costmodel.task import Task
+from costmodel.tune import TuneResult, tune
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PROGRAMS: tuple[tuple[str, tuple[int, ...], str], ...] = (
+    ("matmul", (512, 512, 512), "matmul 512 x 512 x 512"),
+    ("conv2d", (1, 64, 56, 56, 64, 3, 1, 1), "ResNet-18 convolution C2"),
+)
+RANDOM = "best of random search"
+MODEL = "tuned with the model"
+ROUNDS = 100
+SPLITS = 5
+
+
+@dataclass(frozen=True)
+class TableScore:
+    """One learner on one data set.
+
+    Parameters
+    ----------
+    data, learner, metric : str
+    value : float
+        Mean of the metric on held-out rows over the splits.
+    spread : float
+        Standard deviation over the splits.
+    seconds : float
+        Median time of a fit.
+    """
+
+    data: str
+    learner: str
+    metric: str
+    value: float
+    spread: float
+    seconds: float
+
+
+def run_demo(output: Path, *, trials: int, seed: int, console: Console) -> bool:
+    """Do both jobs, write records, curves and summary to a folder, and print what came out.
+
+    Parameters
+    ----------
+    output : Path
+        Made if need be. Records that are there already are used.
+    trials : int
+        Of each search.
+    seed : int
+    console : rich Console
+
+    Returns
+    -------
+    bool
+        False when Ctrl-C ended it early; what was measured is saved.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    console.print(f"espalier demo on {cpu_name()}, seed {seed}", highlight=False)
+    with Measurer() as measurer:
+        scores, compile_seconds = compare_on_tables(seed)
+        _print_scores(scores, compile_seconds, console)
+        return _tune_programs(output, scores, measurer, trials=trials, seed=seed, console=console)
+
+
+def compare_on_tables(seed: int) -> tuple[list[TableScore], float]:
+    """Train our trees and scikit-learn's on the same rows, in turns.
+
+    Returns
+    -------
+    scores : list of TableScore
+    seconds : float
+        What the first fit took in all, the loading or compiling of our kernels included.
+    """
+    from sklearn.datasets import load_breast_cancer, load_diabetes
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.metrics import r2_score, roc_auc_score
+    from sklearn.model_selection import train_test_split
+
+    from boost import BoostClassifier, BoostRegressor
+
+    cancer, diabetes = load_breast_cancer(), load_diabetes()
+    start = time.perf_counter()
+    BoostClassifier(n_estimators=2).fit(cancer.data, cancer.target)
+    compile_seconds = time.perf_counter() - start
+    shared: dict[str, Any] = {"learning_rate": 0.1, "max_depth": 4}
+    ours: dict[str, Any] = {**shared, "n_estimators": ROUNDS}
+    theirs: dict[str, Any] = {**shared, "max_iter": ROUNDS, "early_stopping": False, "max_leaf_nodes": None}
+    jobs: list[tuple[str, Any, str, dict[str, Callable[[], Any]], Callable[[Any, Any, Any], float]]] = [
+        (
+            "breast_cancer",
+            cancer,
+            "ROC AUC",
+            {
+                "espalier": lambda: BoostClassifier(**ours),
+                "HistGradientBoosting": lambda: HistGradientBoostingClassifier(**theirs),
+            },
+            lambda model, x, y: float(roc_auc_score(y, model.predict_proba(x)[:, 1])),
+        ),
+        (
+            "diabetes",
+            diabetes,
+            "R2",
+            {
+                "espalier": lambda: BoostRegressor(**ours),
+                "HistGradientBoosting": lambda: HistGradientBoostingRegressor(**theirs),
+            },
+            lambda model, x, y: float(r2_score(y, model.predict(x))),
+        ),
+    ]
+    scores = []
+    for name, data, metric, learners, evaluate in jobs:
+        for make in learners.values():  # neither pays for its first use
+            make().fit(data.data, data.target)
+        values: dict[str, list[float]] = {learner: [] for learner in learners}
+        seconds: dict[str, list[float]] = {learner: [] for learner in learners}
+        for split in range(SPLITS):
+            classes = data.target if metric == "ROC AUC" else None
+            x, x_held, y, y_held = train_test_split(
+                data.data, data.target, test_size=0.25, random_state=seed + split, stratify=classes
+            )
+            for learner, make in learners.items():
+                model = make()
+                start = time.perf_counter()
+                model.fit(x, y)
+                seconds[learner].append(time.perf_counter() - start)
+                values[learner].append(evaluate(model, x_held, y_held))
+        for learner in learners:
+            held = values[learner]
+            median = statistics.median(seconds[learner])
+            scores.append(
+                TableScore(name, learner, metric, statistics.mean(held), statistics.stdev(held), median)
+            )
+    return scores, compile_seconds
+
+
+def _print_scores(scores: list[TableScore], compile_seconds: float, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"Tables: held-out rows of {SPLITS} splits, {ROUNDS} rounds", title_justify="left")
+    table.add_column("data")
+    table.add_column("trees")
+    table.add_column("metric")
+    table.add_column("held out", justify="right")
+    table.add_column("time of a fit", justify="right")
+    for score in scores:
+        table.add_row(
+            score.data,
+            score.learner,
+            score.metric,
+            f"{score.value:.4f} ± {score.spread:.4f}",
+            f"{score.seconds * 1e3:.1f} ms",
+        )
+    console.print(table)
+    console.print(
+        f"our first fit took {compile_seconds:.1f} s with loading (on a new machine: compiling) its kernels",
+        highlight=False,
+    )
+
+
+def _tune_programs(
+    output: Path,
+    scores: list[TableScore],
+    measurer: Measurer,
+    *,
+    trials: int,
+    seed: int,
+    console: Console,
+) -> bool:
+    records = output / "records.jsonl"
+    panels: dict[str, tuple[dict[str, np.ndarray], dict[str, float]]] = {}
+    all_finals: list[Finals] = []
+    runs: list[TuneResult] = []
+    for operator, shape, title in PROGRAMS:
+        task = Task(operator, shape)
+        results = {}
+        for explorer in ("model", "random"):
+            result = _search(task, explorer, trials, records, measurer, seed, console)
+            if result.interrupted:
+                console.print(f"interrupted: what was measured is in {records}", highlight=False)
+                return False
+            results[explorer] = result
+        runs += results.values()
+        contest = {RANDOM: results["random"].records, MODEL: results["model"].records}
+        finals = run_finals(task, contest, measurer, baseline=True)
+        all_finals.append(finals)
+        levels = {c.name: c.gflops for c in finals.comparisons if c.name not in (RANDOM, MODEL)}
+        panels[title] = ({name: result.curve() for name, result in results.items()}, levels)
+    console.print(finals_table(all_finals))
+    console.print(
+        f"each search: {trials} trials, seed {seed}, the same first batch; every result was compared with "
+        "a NumPy reference before it was timed",
+        highlight=False,
+    )
+    curves, told = output / "tuning-curves.png", output / "summary.json"
+    plot_curves(curves, panels)
+    value = {
+        "cpu": measurer.machine,
+        "seed": seed,
+        "trials": trials,
+        "tables": [vars(s) for s in scores],
+        "runs": [summary(r) for r in runs],
+        "finals": [finals_summary(f) for f in all_finals],
+    }
+    write_json(told, value)
+    for name, path in {"records": records, "curves": curves, "summary": told}.items():
+        console.print(f"{name + ':':<9} {path}", highlight=False, soft_wrap=True)
+    return True
+
+
+def _search(
+    task: Task,
+    explorer: str,
+    trials: int,
+    records: Path,
+    measurer: Measurer,
+    seed: int,
+    console: Console,
+) -> TuneResult:
+    with LiveLine(console) as line:
+        result = tune(
+            task,
+            trials,
+            explorer=explorer,
+            records=records,
+            measurer=measurer,
+            seed=seed,
+            callback=line,
+        )
+    here = len(result.records) - result.resumed
+    told = f"{task.key}, {explorer}: best {result.best_gflops:.1f} GFLOP/s"
+    told += f"; {result.resumed} trials from the records, {here} measured"
+    if here:
+        told += f" in {result.seconds:.1f} s ({result.seconds_per_trial() * 1e3:.0f} ms a trial)"
+    console.print(f"{told}; failed {failure_counts(result.failures)}", highlight=False, soft_wrap=True)
+    return result
+
+
+__all__ = ["DEFAULT", "MODEL", "PROGRAMS", "RANDOM", "TableScore", "compare_on_tables", "run_demo"]

@@ -1,0 +1,405 @@
+"""What each store of a loop nest touches: extents, strides, footprints and lines at every loop level.
+
+Level `d` of a nest with loops ``0 .. depth - 1`` (outermost first) means: the loops outside `d` stand
+still and the loops from `d` inward run through. Level 0 is the whole nest, level `depth` one iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from compiler.ir.expr import Binary, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var, is_float
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
+from compiler.ir.visit import children
+
+LINE_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop around a store; `extent` is its number of iterations, `kind` one of the IR's loop kinds."""
+
+    var: Var
+    extent: int
+    kind: str
+
+
+@dataclass
+class Operations:
+    """Operations of one iteration, by class; index arithmetic is not counted."""
+
+    add: int = 0
+    mul: int = 0
+    div: int = 0
+    compare: int = 0
+    math: int = 0
+    select: int = 0
+    integer: int = 0
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations, an intrinsic counting as one."""
+        return self.add + self.mul + self.div + self.math
+
+
+@dataclass(frozen=True)
+class Access:
+    """One buffer as a store reads or writes it.
+
+    Parameters
+    ----------
+    buffer : Buffer
+    writes, reads : bool
+    count : int
+        Accesses of one iteration.
+    strides : tuple of int
+        Elements between the accesses of two iterations of each loop, outermost first.
+    touched : tuple of int
+        Different elements touched at each level, 0 to depth.
+    lines : tuple of int
+        Different cache lines touched at each level.
+    born : int
+        Number of loops around the buffer's allocation; 0 for an argument.
+    """
+
+    buffer: Buffer
+    writes: bool
+    reads: bool
+    count: int
+    strides: tuple[int, ...]
+    touched: tuple[int, ...]
+    lines: tuple[int, ...]
+    born: int = 0
+
+    def is_reused(self, position: int) -> bool:
+        """Whether every iteration of the loop at `position` touches the same elements of the same buffer."""
+        return position >= self.born and self.touched[position] == self.touched[position + 1]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return np.dtype(self.buffer.dtype).itemsize
+
+
+@dataclass
+class StoreNest:
+    """A store, the loops around it and what it touches.
+
+    Parameters
+    ----------
+    loops : tuple of Loop
+        Outermost first.
+    accesses : tuple of Access
+        The written buffer first, then the others in the order in which they are read.
+    operations : Operations
+    guards : int
+        Branches around the store.
+    """
+
+    loops: tuple[Loop, ...]
+    accesses: tuple[Access, ...]
+    operations: Operations
+    guards: int
+
+    def __post_init__(self) -> None:
+        outside = [1]
+        for loop in self.loops:
+            outside.append(outside[-1] * loop.extent)
+        # how often level d is entered
+        self.outside = tuple(outside)
+
+    @property
+    def depth(self) -> int:
+        """Number of loops."""
+        return len(self.loops)
+
+    @property
+    def iterations(self) -> int:
+        """How often the store runs."""
+        return self.outside[-1]
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the whole nest."""
+        return self.iterations * self.operations.flops
+
+    def footprint(self, level: int) -> int:
+        """Bytes of all buffers touched at a level."""
+        return sum(a.touched[level] * a.itemsize for a in self.accesses)
+
+    def is_reduction(self, position: int) -> bool:
+        """Whether a loop goes over the same written elements again and again."""
+        return self.loops[position].extent > 1 and self.accesses[0].is_reused(position)
+
+
+@dataclass
+class Allocation:
+    """A buffer allocated inside the function, and how often."""
+
+    buffer: Buffer
+    times: int
+
+
+@dataclass
+class ParallelRegion:
+    """An outermost parallel loop: its iterations, and how often it is entered."""
+
+    extent: int
+    entries: int
+
+
+@dataclass
+class Footprint:
+    """All that `measure_footprint` finds in a function."""
+
+    stores: list[StoreNest] = field(default_factory=list)
+    allocations: list[Allocation] = field(default_factory=list)
+    regions: list[ParallelRegion] = field(default_factory=list)
+
+
+def measure_footprint(function: PrimFunc) -> Footprint:
+    """Walk a loop nest whose loops still carry their kinds and whose buffers have all their dimensions.
+
+    Linear in the number of nodes, and per access in loops times dimensions.
+    """
+    walk = _Walk()
+    walk.statement(function.body, (), 0)
+    return walk.found
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.found = Footprint()
+        # id(index expression) -> its terms; the function keeps the expressions alive
+        self._terms: dict[int, list[tuple[Expr, int]]] = {}
+        self._born: dict[Buffer, int] = {}
+
+    def statement(self, stmt: Stmt, loops: tuple[Loop, ...], guards: int) -> None:
+        if isinstance(stmt, Store):
+            self.found.stores.append(self._store(stmt, loops, guards))
+        elif isinstance(stmt, For):
+            extent = stmt.extent.value if isinstance(stmt.extent, Const) else self._bound(stmt.extent, loops)
+            loop = Loop(stmt.var, max(int(extent), 1), stmt.kind)
+            if loop.kind == "parallel" and all(outer.kind != "parallel" for outer in loops):
+                entries = prod(outer.extent for outer in loops)
+                self.found.regions.append(ParallelRegion(loop.extent, entries))
+            self.statement(stmt.body, (*loops, loop), guards)
+        elif isinstance(stmt, Seq):
+            for part in stmt.stmts:
+                self.statement(part, loops, guards)
+        elif isinstance(stmt, If):
+            self.statement(stmt.then, loops, guards + 1)
+            if stmt.otherwise is not None:
+                self.statement(stmt.otherwise, loops, guards + 1)
+        elif isinstance(stmt, Allocate):
+            self.found.allocations.append(Allocation(stmt.buffer, prod(loop.extent for loop in loops)))
+            self._born[stmt.buffer] = len(loops)
+            self.statement(stmt.body, loops, guards)
+        else:
+            for child in children(stmt):
+                if isinstance(child, Stmt):
+                    self.statement(child, loops, guards)
+
+    def _bound(self, extent: Expr, loops: tuple[Loop, ...]) -> int:
+        """An upper bound of an extent that is not a literal: the width of its values, plus one."""
+        return self._widths(extent, loops)[0] + 1
+
+    def _store(self, store: Store, loops: tuple[Loop, ...], guards: int) -> StoreNest:
+        operations = Operations()
+        loads: list[Load] = []
+        _count(store.value, operations, loads)
+        groups: dict[Buffer, list[tuple[Expr, ...]]] = {store.buffer: [store.indices]}
+        for load in loads:
+            groups.setdefault(load.buffer, []).append(load.indices)
+        accesses = []
+        for buffer, indices in groups.items():
+            written = buffer is store.buffer
+            accesses.append(self._access(buffer, indices, written, not written or len(indices) > 1, loops))
+        return StoreNest(loops, tuple(accesses), operations, guards)
+
+    def _access(
+        self,
+        buffer: Buffer,
+        all_indices: list[tuple[Expr, ...]],
+        writes: bool,
+        reads: bool,
+        loops: tuple[Loop, ...],
+    ) -> Access:
+        depth = len(loops)
+        itemsize = np.dtype(buffer.dtype).itemsize
+        touched = [1] * (depth + 1)
+        lines = [1] * (depth + 1)
+        strides = (0,) * depth
+        # of several accesses to one buffer (a sum read and written, a stencil) the widest stands for all
+        for number, indices in enumerate(dict.fromkeys(map(_Identical, all_indices))):
+            widths = [self._widths(index, loops) for index in indices.indices]
+            if number == 0:
+                strides = self._strides(buffer, indices.indices, loops)
+            for level in range(depth + 1):
+                elements, contiguous, whole = 1, 1, True
+                for width, extent in zip(reversed(widths), reversed(buffer.shape), strict=True):
+                    span = min(width[level] + 1, extent)
+                    elements *= span
+                    if whole:
+                        contiguous *= span
+                        whole = span == extent
+                rows = elements // contiguous
+                touched[level] = max(touched[level], elements)
+                lines[level] = max(lines[level], rows * -(-contiguous * itemsize // LINE_BYTES))
+        born = self._born.get(buffer, 0)
+        return Access(buffer, writes, reads, len(all_indices), strides, tuple(touched), tuple(lines), born)
+
+    def _strides(self, buffer: Buffer, indices: tuple[Expr, ...], loops: tuple[Loop, ...]) -> tuple[int, ...]:
+        """By how many elements the address moves when each loop takes its second iteration."""
+        position = {loop.var: d for d, loop in enumerate(loops)}
+        strides = [0] * len(loops)
+        pitch = 1
+        for index, extent in zip(reversed(indices), reversed(buffer.shape), strict=True):
+            for atom, coefficient in self._linear(index):
+                if isinstance(atom, Var):
+                    if atom in position:
+                        strides[position[atom]] += coefficient * pitch
+                else:
+                    for d, loop in enumerate(loops):
+                        strides[d] += coefficient * pitch * (_value(atom, loop.var) - _value(atom, None))
+            pitch *= extent
+        return tuple(s if loop.extent > 1 else 0 for s, loop in zip(strides, loops, strict=True))
+
+    def _linear(self, index: Expr) -> list[tuple[Expr, int]]:
+        """The index as a sum of coefficients times atoms; constants are dropped.
+
+        An atom is a variable, or whatever is not linear.
+        """
+        known = self._terms.get(id(index))
+        if known is None:
+            gathered: dict[int, tuple[Expr, int]] = {}
+            _gather(index, 1, gathered)
+            known = self._terms[id(index)] = [term for term in gathered.values() if term[1]]
+        return known
+
+    def _widths(self, index: Expr, loops: tuple[Loop, ...]) -> list[int]:
+        """Largest minus smallest value of an index at each level, 0 to depth."""
+        depth = len(loops)
+        steps = [0] * (depth + 1)
+        others: list[list[int]] = []
+        for atom, coefficient in self._linear(index):
+            if isinstance(atom, Var):
+                for d, loop in enumerate(loops):
+                    if loop.var is atom:
+                        steps[d] += abs(coefficient) * (loop.extent - 1)
+            else:
+                others.append([abs(coefficient) * w for w in self._bent(atom, loops)])
+        widths = [0] * (depth + 1)
+        for d in range(depth - 1, -1, -1):
+            widths[d] = widths[d + 1] + steps[d]
+        for other in others:
+            widths = [a + b for a, b in zip(widths, other, strict=True)]
+        return widths
+
+    def _bent(self, atom: Expr, loops: tuple[Loop, ...]) -> list[int]:
+        """Widths of what is not linear."""
+        if isinstance(atom, Binary) and isinstance(atom.b, Const) and atom.op in ("//", "%"):
+            divisor = max(int(atom.b.value), 1)
+            inner = self._widths(atom.a, loops)
+            return [w // divisor if atom.op == "//" else min(w, divisor - 1) for w in inner]
+        if isinstance(atom, Binary) and atom.op in ("min", "max"):
+            pairs = zip(self._widths(atom.a, loops), self._widths(atom.b, loops), strict=True)
+            return [max(a, b) for a, b in pairs]
+        if isinstance(atom, Ramp):
+            reach = abs(atom.stride.value) * (atom.lanes - 1) if isinstance(atom.stride, Const) else 0
+            return [int(w + reach) for w in self._widths(atom.base, loops)]
+        parts = [self._widths(c, loops) for c in children(atom) if isinstance(c, Expr)]
+        return [sum(column) for column in zip(*parts, strict=True)] if parts else [0] * (len(loops) + 1)
+
+
+class _Identical:
+    """Indices that are equal when they are the same objects: cheap, and enough to see a repeated access."""
+
+    def __init__(self, indices: tuple[Expr, ...]) -> None:
+        self.indices = indices
+        self.key = tuple(map(id, indices))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identical) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def _gather(node: Expr, scale: int, into: dict[int, tuple[Expr, int]]) -> None:
+    if isinstance(node, Const):
+        return
+    if isinstance(node, Binary):
+        if node.op in "+-":
+            _gather(node.a, scale, into)
+            _gather(node.b, scale if node.op == "+" else -scale, into)
+            return
+        if node.op == "*" and isinstance(node.b, Const):
+            _gather(node.a, scale * int(node.b.value), into)
+            return
+        if node.op == "*" and isinstance(node.a, Const):
+            _gather(node.b, scale * int(node.a.value), into)
+            return
+    elif isinstance(node, Cast):
+        _gather(node.value, scale, into)
+        return
+    into[id(node)] = (node, into.get(id(node), (node, 0))[1] + scale)
+
+
+def _value(node: Expr, one: Var | None) -> int:
+    """An index expression where the variable `one` is 1 and every other is 0."""
+    if isinstance(node, Const):
+        return int(node.value)
+    if isinstance(node, Var):
+        return int(node is one)
+    if isinstance(node, Binary):
+        a, b = _value(node.a, one), _value(node.b, one)
+        if node.op in ("//", "%"):
+            return (a // b if node.op == "//" else a % b) if b else 0
+        if node.op in ("min", "max"):
+            return min(a, b) if node.op == "min" else max(a, b)
+        return {"+": a + b, "-": a - b, "*": a * b}.get(node.op, 0)
+    if isinstance(node, Cast):
+        return _value(node.value, one)
+    if isinstance(node, Ramp):
+        return _value(node.base, one)
+    return 0
+
+
+_COMPARISONS = frozenset(("<", "<=", ">", ">=", "==", "!=", "and", "or"))
+
+
+def _count(node: Expr, operations: Operations, loads: list[Load]) -> None:
+    """Operations and loads of a value; the inside of an index counts as neither."""
+    if isinstance(node, Load):
+        loads.append(node)
+        return
+    if isinstance(node, Binary):
+        if node.op in _COMPARISONS:
+            operations.compare += 1
+        elif not is_float(node.dtype):
+            operations.integer += 1
+        elif node.op == "*":
+            operations.mul += 1
+        elif node.op == "/":
+            operations.div += 1
+        else:
+            operations.add += 1
+    elif isinstance(node, Select) or (isinstance(node, Call) and node.name == "if_then_else"):
+        operations.select += 1
+    elif isinstance(node, Call):
+        operations.math += 1
+    elif isinstance(node, Not):
+        operations.compare += 1
+    for child in _operands(node):
+        _count(child, operations, loads)
+
+
+def _operands(node: Any) -> Iterator[Expr]:
+    return (child for child in children(node) if isinstance(child, Expr))

@@ -1,0 +1,126 @@
+"""The learned cost model: from a program's features to a score that ranks it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class CostModel(Protocol):
+    """Learns which programs are quick."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it can predict."""
+
+    def fit(self, features: np.ndarray, throughputs: np.ndarray) -> None:
+        """Learn from scratch.
+
+        Parameters
+        ----------
+        features : ndarray of float32, shape (n, features)
+        throughputs : ndarray of float64, shape (n,)
+            Calls (or operations) a second; zero for a program that failed.
+        """
+
+    def update(self, features: np.ndarray, throughputs: np.ndarray) -> None:
+        """Learn more, from all measurements so far, keeping what was learned."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Scores, higher for quicker programs, shape (n,)."""
+
+
+# what AutoTVM trains its trees with, but a little deeper: a program's features interact
+PARAMETERS = {
+    "objective": "rank:pairwise",
+    "max_depth": 5,
+    "eta": 0.2,
+    "gamma": 1e-4,
+    "min_child_weight": 1.0,
+}
+
+
+class BoostedTreeCostModel:
+    """Boosted trees trained on the order of throughputs.
+
+    Parameters
+    ----------
+    rounds : int
+        Trees of a fit.
+    update_rounds : int
+        Trees that an update adds.
+    seed : int
+        Of the training's choices.
+    **params
+        Training parameters of `boost.train` in place of `PARAMETERS`.
+    """
+
+    def __init__(self, *, rounds: int = 80, update_rounds: int = 20, seed: int = 0, **params: Any) -> None:
+        if rounds < 1 or update_rounds < 1:
+            raise ValueError(f"rounds {rounds} and update_rounds {update_rounds} must be at least 1")
+        self.rounds = rounds
+        self.update_rounds = update_rounds
+        self.params = {**PARAMETERS, "seed": seed, **params}
+        self.booster: Any = None
+
+    @property
+    def fitted(self) -> bool:
+        return self.booster is not None
+
+    def fit(self, features: np.ndarray, throughputs: np.ndarray) -> None:
+        """Train on one ranking group; see `CostModel.fit`.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit, or a throughput is negative or not finite.
+        """
+        self.booster = self._train(features, throughputs, self.rounds, None)
+
+    def update(self, features: np.ndarray, throughputs: np.ndarray) -> None:
+        """Add trees to those that are there; a first fit when there are none."""
+        if self.booster is None:
+            self.fit(features, throughputs)
+        else:
+            self.booster = self._train(features, throughputs, self.update_rounds, self.booster)
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Scores, higher for quicker programs.
+
+        Raises
+        ------
+        ValueError
+            Before the first fit.
+        """
+        if self.booster is None:
+            raise ValueError("the cost model has not been fitted: call fit with measured throughputs first")
+        return np.asarray(self.booster.predict(np.asarray(features, np.float32), output_margin=True))
+
+    def _train(self, features: np.ndarray, throughputs: np.ndarray, rounds: int, base: Any) -> Any:
+        import boost
+
+        features = np.asarray(features, np.float32)
+        throughputs = np.asarray(throughputs, np.float64)
+        if features.ndim != 2 or throughputs.shape != (len(features),) or not len(features):
+            raise ValueError(
+                f"features of shape (n, f) and throughputs of shape (n,) are needed with n > 0, "
+                f"not {features.shape} and {throughputs.shape}"
+            )
+        if not np.all(np.isfinite(throughputs)) or throughputs.min() < 0:
+            raise ValueError("throughputs must be finite and not negative: zero stands for a failure")
+        labels = throughputs / (throughputs.max() or 1.0)
+        data = boost.DMatrix(features, label=labels, group=[len(labels)])
+        return boost.train(self.params, data, num_boost_round=rounds, xgb_model=base)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation of two sequences; NaN when there are fewer than two or one is constant."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"two sequences of one length are needed, not {a.shape} and {b.shape}")
+    if len(a) < 2 or np.all(a == a[0]) or np.all(b == b[0]):
+        return float("nan")
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(a, b).statistic)

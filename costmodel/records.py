@@ -1,0 +1,263 @@
+"""Records of measurements: JSON lines that only ever grow.
+
+Every line is one object with the fields of `Record` and ``"version"``. A line is written
+with a single call, so a killed run leaves at most its last line broken; such a line is
+reported and skipped, and the next record begins on a line of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from costmodel.measure import MeasureResult, Reason
+from costmodel.space import Config
+from costmodel.task import Task
+
+SCHEMA_VERSION = 1
+
+# version -> what turns the fields of that version into those of the next
+CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+class RecordWarning(UserWarning):
+    """A line of a record file that could not be used."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One measured candidate.
+
+    Parameters
+    ----------
+    task : str
+        The task's key.
+    operator : str
+    shape : tuple of int
+    target : str
+    cpu : str
+        The machine, as `costmodel.host.cpu_name` calls it.
+    source : str
+        What proposed the candidate: ``"random"`` or ``"model"``.
+    trial : int
+        Its number in the run, from 1.
+    index : int
+        The configuration's index in its space.
+    config : dict
+        The configuration: knob to value, with lists for tuples.
+    costs : tuple of float
+        Seconds a call, one per repeat; empty for a failure.
+    reason : str
+        How the measurement ended, a value of `Reason`.
+    message : str
+        What went wrong, in words.
+    build_seconds, seconds : float
+        Time to build, and the time of the whole measurement.
+    timestamp : float
+        Seconds since 1970.
+    """
+
+    task: str
+    operator: str
+    shape: tuple[int, ...]
+    target: str
+    cpu: str
+    source: str
+    trial: int
+    index: int
+    config: dict[str, Any]
+    costs: tuple[float, ...]
+    reason: str
+    message: str
+    build_seconds: float
+    seconds: float
+    timestamp: float
+
+    @classmethod
+    def of(
+        cls, task: Task, config: Config, result: MeasureResult, *, cpu: str, source: str, trial: int
+    ) -> Record:
+        """The record of a measurement."""
+        return cls(
+            task=task.key,
+            operator=task.operator.name,
+            shape=task.shape,
+            target=task.target,
+            cpu=cpu,
+            source=source,
+            trial=trial,
+            index=config.index,
+            config=config.plain(),
+            costs=result.costs,
+            reason=result.reason.value,
+            message=result.message,
+            build_seconds=round(result.build_seconds, 6),
+            seconds=round(result.total_seconds, 6),
+            timestamp=round(result.timestamp, 3),
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are costs."""
+        return self.reason == Reason.OK.value
+
+    @property
+    def cost(self) -> float:
+        """Median seconds a call; infinite for a failure."""
+        return statistics.median(self.costs) if self.costs else math.inf
+
+    def line(self) -> str:
+        """The record as one line of JSON, with its line end."""
+        return json.dumps({"version": SCHEMA_VERSION, **asdict(self)}, allow_nan=False) + "\n"
+
+    @classmethod
+    def parse(cls, line: str) -> Record:
+        """The record of one line.
+
+        Raises
+        ------
+        ValueError
+            If it is not a whole record of a version that is known here; the message says what is wrong.
+        """
+        try:
+            fields = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not a JSON object, perhaps cut short ({error.msg})") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"a JSON object is needed, not {type(fields).__name__}")
+        version = fields.pop("version", None)
+        if not isinstance(version, int) or isinstance(version, bool):
+            raise ValueError("there is no schema version")
+        if version > SCHEMA_VERSION:
+            raise ValueError(
+                f"schema version {version} is newer than {SCHEMA_VERSION}, the newest that is known here: "
+                "upgrade espalier to read it"
+            )
+        while version < SCHEMA_VERSION:
+            if version not in CONVERTERS:
+                raise ValueError(f"schema version {version} is unknown")
+            fields = CONVERTERS[version](fields)
+            version += 1
+        return cls(**{name: _field(fields, name, check) for name, check in _FIELDS.items()})
+
+
+def _text(value: Any) -> Any:
+    return value if isinstance(value, str) else None
+
+
+def _count(value: Any) -> Any:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _number(value: Any) -> Any:
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if plain and math.isfinite(value) and value >= 0 else None
+
+
+def _all(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def each(value: Any) -> Any:
+        if not isinstance(value, list):
+            return None
+        checked = tuple(check(v) for v in value)
+        return None if None in checked else checked
+
+    return each
+
+
+def _reason(value: Any) -> Any:
+    return value if value in {r.value for r in Reason} else None
+
+
+# field -> from its JSON value to ours, None if it is of the wrong kind
+_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "task": _text,
+    "operator": _text,
+    "shape": _all(_count),
+    "target": _text,
+    "cpu": _text,
+    "source": _text,
+    "trial": _count,
+    "index": _count,
+    "config": lambda value: value if isinstance(value, dict) else None,
+    "costs": _all(_number),
+    "reason": _reason,
+    "message": _text,
+    "build_seconds": _number,
+    "seconds": _number,
+    "timestamp": _number,
+}
+
+
+def _field(fields: dict[str, Any], name: str, check: Callable[[Any], Any]) -> Any:
+    if name not in fields:
+        raise ValueError(f"the field {name!r} is missing")
+    value = check(fields[name])
+    if value is None:
+        raise ValueError(f"the field {name!r} cannot be {fields[name]!r}")
+    return value
+
+
+def append(path: str | os.PathLike[str], record: Record) -> None:
+    """Add a record to a file, which is made if need be.
+
+    The line goes out in one write. If the last line of the file was cut short, it is ended first.
+    """
+    line = record.line()
+    with open(path, "ab+", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                line = "\n" + line
+        file.write(line.encode())
+
+
+def load(path: str | os.PathLike[str]) -> list[Record]:
+    """All records of a file, in the order in which they were written.
+
+    A line that cannot be used is skipped with a `RecordWarning` that names the file, the line and the reason.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    """
+    records = []
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                records.append(Record.parse(line))
+            except ValueError as error:
+                warnings.warn(
+                    f"{Path(path).name}, line {number}: skipped: {error}", RecordWarning, stacklevel=2
+                )
+    return records
+
+
+def best(records: Iterable[Record], task: str | None = None, n: int = 1) -> list[Record]:
+    """The `n` quickest records, quickest first, each configuration once.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    task : str, optional
+        Only those of the task with this key.
+    n : int
+        How many.
+    """
+    ordered = sorted(
+        (r for r in records if r.ok and (task is None or r.task == task)), key=lambda r: (r.cost, r.timestamp)
+    )
+    found: dict[tuple[str, int], Record] = {}
+    for record in ordered:
+        found.setdefault((record.task, record.index), record)
+    return list(found.values())[:n]

@@ -1,0 +1,98 @@
+"""The choice of a batch: good, unlike each other, and a few at random."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+
+from costmodel.space import ConfigSpace
+
+
+def diverse(
+    space: ConfigSpace, candidates: Sequence[tuple[int, float]], n: int, *, weight: float = 0.2
+) -> list[int]:
+    """Greedily choose `n` of the scored candidates, trading score against new knob values.
+
+    A set S is worth ``sum of scores + weight * (number of knob values that S covers) / (number of knobs)``,
+    with the scores brought to 0 .. 1. It is submodular, so the greedy choice is within ``1 - 1/e`` of
+    the best (Chen et al., Learning to Optimize Tensor Programs, 2018, equation 3).
+
+    Parameters
+    ----------
+    space : ConfigSpace
+    candidates : sequence of (index, score)
+        Higher scores are better.
+    n : int
+        How many to choose; all when there are fewer.
+    weight : float
+        What covering one new value of every knob is worth, in units of the spread of the scores.
+
+    Returns
+    -------
+    list of int
+        Indices in the order of choice. Ties go to the candidate named first.
+    """
+    if not candidates:
+        return []
+    scores = np.array([score for _, score in candidates], dtype=np.float64)
+    spread = scores.max() - scores.min()
+    gains = (scores - scores.min()) / spread if spread > 0 else np.zeros_like(scores)
+    digits = np.array([space.digits(index) for index, _ in candidates]).reshape(
+        len(candidates), len(space.knobs)
+    )
+    uncovered = np.ones(digits.shape, dtype=bool)
+    left = np.ones(len(candidates), dtype=bool)
+    chosen: list[int] = []
+    for _ in range(min(n, len(candidates))):
+        worth = gains + weight * uncovered.mean(axis=1) if digits.shape[1] else gains
+        pick = int(np.argmax(np.where(left, worth, -np.inf)))
+        chosen.append(candidates[pick][0])
+        left[pick] = False
+        uncovered &= digits != digits[pick]
+    return chosen
+
+
+def choose_batch(
+    space: ConfigSpace,
+    candidates: Sequence[tuple[int, float]],
+    n: int,
+    visited: AbstractSet[int],
+    *,
+    rng: np.random.Generator,
+    epsilon: float = 0.05,
+    weight: float = 0.2,
+) -> list[int]:
+    """A batch to measure: most of it from the candidates, a share of `epsilon` at random.
+
+    The random ones keep the model from believing what it never tried. A share of less than one
+    candidate is one with that probability.
+
+    Parameters
+    ----------
+    space : ConfigSpace
+    candidates : sequence of (index, score)
+    n : int
+        Size of the batch.
+    visited : set of int
+        What was measured already; none of it comes back.
+    rng : numpy.random.Generator
+    epsilon : float
+        Share of random configurations, 0 to 1.
+    weight : float
+        As in `diverse`.
+
+    Returns
+    -------
+    list of int
+        Up to `n` different indices outside `visited`; fewer only when the space has no more.
+    """
+    if not 0 <= epsilon <= 1:
+        raise ValueError(f"epsilon is a share, 0 to 1, not {epsilon}")
+    share = epsilon * n
+    chance = math.floor(share) + int(rng.random() < share - math.floor(share))
+    fresh = [c for c in candidates if c[0] not in visited]
+    batch = diverse(space, fresh, n - chance, weight=weight)
+    return batch + space.random(rng, n - len(batch), {*visited, *batch})

@@ -1,0 +1,27 @@
+"""The rules of the house that tools can check: the import law, lint, layout and types."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CHECKS = {
+    "import law": ["-c", "from importlinter.cli import lint_imports_command as main; main()", "--no-logo"],
+    "ruff check": ["-m", "ruff", "check"],
+    "ruff format": ["-m", "ruff", "format", "--check", "--diff"],
+    "mypy": ["-m", "mypy"],
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_tools_find_nothing(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, *CHECKS[name]], cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
+    if done.returncode != 0:
+        pytest.fail(f"{name} found something:\n{done.stdout}\n{done.stderr}", pytrace=False)
