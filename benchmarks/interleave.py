@@ -62,6 +62,7 @@ def interleave(
     *,
     rounds: int = 15,
     min_seconds: float = 0.05,
+    prepare: Mapping[str, Callable[[], object]] | None = None,
     seed: int = 0,
 ) -> dict[str, Timing]:
     """Time every way once a round, in an order drawn anew for each round.
@@ -74,6 +75,8 @@ def interleave(
         Numbers per way.
     min_seconds : float
         A way that is faster than this is called several times in a row for one number.
+    prepare : mapping of str to callable, optional
+        What is done before a way has its turn, untimed: set a number of threads, say.
     seed : int
         Of the order.
 
@@ -82,8 +85,10 @@ def interleave(
     dict of str to Timing
         In the order of `ways`.
     """
+    before = prepare or {}
     repeats = {}
     for name, way in ways.items():
+        before.get(name, _nothing)()
         way()
         start = time.perf_counter()
         way()
@@ -95,9 +100,14 @@ def interleave(
         for position in rng.permutation(len(names)):
             name = names[position]
             way, count = ways[name], repeats[name]
+            before.get(name, _nothing)()
             time.sleep(SETTLE)
             start = time.perf_counter()
             for _ in range(count):
                 way()
             seconds[name].append((time.perf_counter() - start) / count)
     return {name: Timing(tuple(values)) for name, values in seconds.items()}
+
+
+def _nothing() -> None:
+    pass

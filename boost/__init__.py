@@ -1,7 +1,7 @@
 """Gradient-boosted trees: train, predict, save.
 
-Importing this package is quick: kernels are loaded by the first fit or predict, scikit-learn by the first use of an
-estimator.
+Importing this package is quick: kernels are loaded by the first fit or predict, scikit-learn by the first use
+of an estimator.
 """
 
 from __future__ import annotations

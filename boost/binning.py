@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from boost.threads import Team
 
 BLOCK_ROWS = 1 << 14
-# A sketch with this many times the resolution of the bins: the error of a bin's weight is below half of it, and far
-# below as long as there are few blocks to prune.
+# A sketch with this many times the resolution of the bins: the error of a bin's weight is below half of it,
+# and far below as long as there are few blocks to prune.
 OVERSAMPLING = 2
 
 
@@ -27,12 +27,14 @@ class BinnedMatrix:
     Attributes
     ----------
     codes : uint8 or uint16 array of shape (rows, features)
-        The bin of a value within its own feature. The code after the last bin means "missing". Histograms read this.
+        The bin of a value within its own feature. The code after the last bin means "missing". Histograms
+        read this.
     columns : uint8 or uint16 array of shape (features, rows)
         The same codes column by column, for moving rows by one feature.
     cuts : Cuts
     offsets : int64 array of shape (features + 1,)
-        Where a feature's bins start in a histogram; each feature has ``cuts.bins[f] + 1`` places, the last for missing.
+        Where a feature's bins start in a histogram; each feature has ``cuts.bins[f] + 1`` places, the last
+        for missing.
     """
 
     codes: NDArray

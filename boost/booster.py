@@ -86,7 +86,8 @@ class Booster:
         Raises
         ------
         ModelError
-            A `ValueError`, for anything that is not a complete and consistent model that this package can hold.
+            A `ValueError`, for anything that is not a complete and consistent model that this package can
+            hold.
         """
         from boost.model_io import read_model
 
@@ -122,7 +123,9 @@ class Booster:
         """Return the margins of a table that fits the model; float64, shape (rows, groups)."""
         first, last = (0, self.forest.rounds) if iteration_range is None else iteration_range
         if not 0 <= first <= last <= self.forest.rounds:
-            raise ValueError(f"iteration_range must lie within (0, {self.forest.rounds}), got {iteration_range}")
+            raise ValueError(
+                f"iteration_range must lie within (0, {self.forest.rounds}), got {iteration_range}"
+            )
         margin = self.start_margins(data)
         groups = self.objective.groups
         self.add_rounds(data, margin, first * groups, last * groups)
@@ -137,10 +140,12 @@ class Booster:
             raise ValueError(f"base_margin must have the shape {shape}, got {data.base_margin.shape}")
         return data.base_margin.copy()
 
-    def add_rounds(self, data: DMatrix, margin: Floats, first: int, last: int, team: Team | None = None) -> None:
+    def add_rounds(
+        self, data: DMatrix, margin: Floats, first: int, last: int, team: Team | None = None
+    ) -> None:
         """Add the trees ``first`` to ``last - 1`` to the margins of a table that fits the model."""
         rows, trees = data.num_row(), last - first
-        work = float(rows) * trees * 30
+        work = float(rows) * trees * 10
 
         def add(begin: int, end: int) -> None:
             for at in range(begin, end, PREDICT_ROWS):
@@ -149,7 +154,7 @@ class Booster:
 
         if team is not None:
             team.share(add, rows, work)
-        elif work < SERIAL_WORK:
+        elif work < 2 * SERIAL_WORK:  # a team of its own must be worth its start
             add(0, rows)
         else:
             with Team(self.params["nthread"]) as own:
@@ -168,7 +173,7 @@ class Booster:
         return {names[f]: float(score[f]) for f in used}
 
     def fit_table(self, data: DMatrix) -> DMatrix:
-        """Return the table with the model's category codes, or raise ValueError when it does not fit the model."""
+        """Return the table in the model's category codes; raise ValueError when it does not fit the model."""
         if data.num_col() != self.num_features:
             raise ValueError(f"the model has {self.num_features} features, the data has {data.num_col()}")
         if self.feature_names is not None and data.feature_names is not None:
@@ -219,8 +224,8 @@ def train(
     verbose_eval : bool or int
         Print the metrics of every round, or of every n-th.
     early_stopping_rounds : int, optional
-        Stop when the last metric of the last table has not become better for so many rounds. The model then keeps
-        only the rounds up to the best one, so that there is no doubt about which trees predict.
+        Stop when the last metric of the last table has not become better for so many rounds. The model then
+        keeps only the rounds up to the best one, so that there is no doubt about which trees predict.
     xgb_model : Booster or path, optional
         A model to go on from. It stays as it is.
 
@@ -231,7 +236,8 @@ def train(
     Raises
     ------
     ValueError
-        For unknown parameters, bad values, labels that the objective does not allow, and tables that do not fit.
+        For unknown parameters, bad values, labels that the objective does not allow, and tables that do not
+        fit.
 
     Notes
     -----
@@ -252,6 +258,8 @@ def train(
     for table, name in evals:
         if not isinstance(table, DMatrix):
             raise ValueError(f"evals must hold pairs (DMatrix, name), got {type(table).__name__}")
+        for metric in metrics:
+            metric.check(table, booster.objective.groups)
         history[str(name)] = {m.name: [] for m in metrics}
     if len(history) != len(evals):
         raise ValueError(f"evals has two tables of one name: {[name for _, name in evals]}")
@@ -275,8 +283,8 @@ def _start(params: dict[str, Any] | None, dtrain: DMatrix, earlier: Booster | st
         old = earlier if isinstance(earlier, Booster) else Booster(model_file=earlier)
         if (old.objective.name, old.objective.groups) != (objective.name, objective.groups):
             raise ValueError(
-                f"xgb_model was trained with {old.objective.name} of {old.objective.groups} outputs, params ask for "
-                f"{objective.name} of {objective.groups}"
+                f"xgb_model was trained with {old.objective.name} of {old.objective.groups} outputs, "
+                f"params ask for {objective.name} of {objective.groups}"
             )
         booster.base_score, booster.forest = old.base_score.copy(), old.forest.copy()
         booster.num_features, booster.categories = old.num_features, dict(old.categories)
@@ -312,7 +320,10 @@ def _boost(
     patience: int | None,
     team: Team,
 ) -> None:
+    from boost import jit
     from boost.binning import bin_matrix, make_cuts
+
+    jit.NOTICE.said |= booster.params["verbosity"] == 0
     from boost.grow import HistGrower
     from boost.histogram import round_gradients
 
@@ -330,16 +341,20 @@ def _boost(
     pairs = np.empty((train_table.num_row(), 2))
     best: tuple[float, int] | None = None
     offset = booster.forest.rounds
+    seed, drawing = params["seed"] or 0, min(params["subsample"], params["colsample_bytree"]) < 1.0
+    features = np.arange(binned.features, dtype=np.int32)
     for iteration in range(offset, offset + rounds):
-        rng = np.random.default_rng((params["seed"], iteration))
-        grad, hess = objective.gradient(margin, train_table, (params["seed"], iteration))
+        rng = np.random.default_rng((seed, iteration)) if drawing else None
+        grad, hess = objective.gradient(margin, train_table, (seed, iteration))
         weight = row_weight
-        if params["subsample"] < 1.0:
+        if rng is not None and params["subsample"] < 1.0:
             drawn = rng.random(pairs.shape[0]) < params["subsample"]
             weight = drawn.astype(np.float64) if weight.size == 0 else weight * drawn
         for k in range(objective.groups):
             scales = round_gradients(grad[:, k], hess[:, k], weight, pairs)
-            tree = grower.grow(pairs, scales, _draw_features(binned.features, params["colsample_bytree"], rng))
+            if rng is not None:
+                features = _draw_features(binned.features, params["colsample_bytree"], rng)
+            tree = grower.grow(pairs, scales, features)
             _check_tree(tree, iteration)
             booster.forest.add(tree, k)
             grower.add_to_margin(tree, margin[:, k])
@@ -375,11 +390,13 @@ def _draw_features(features: int, fraction: float, rng: np.random.Generator) -> 
 def _check_tree(tree: Tree, iteration: int) -> None:
     if not np.isfinite(tree.condition).all():
         raise ValueError(
-            f"round {iteration} made a leaf that is not finite: the labels are too large for float32, or eta, lambda "
-            "and min_child_weight let the margins diverge"
+            f"round {iteration} made a leaf that is not finite: the labels are too large for float32, or "
+            "eta, lambda and min_child_weight let the margins diverge"
         )
 
 
 def _line(iteration: int, history: dict[str, dict[str, list[float]]]) -> str:
-    parts = [f"{name}-{metric}:{values[-1]:.5f}" for name, m in history.items() for metric, values in m.items()]
+    parts = [
+        f"{name}-{metric}:{values[-1]:.5f}" for name, m in history.items() for metric, values in m.items()
+    ]
     return "\t".join([f"[{iteration}]", *parts])

@@ -27,8 +27,10 @@ class DMatrix:
     Parameters
     ----------
     data : array_like of shape (rows, features), pandas DataFrame, or SciPy sparse matrix
-        Entries that are absent from a sparse matrix are missing, as in XGBoost; stored zeros are zeros. Columns of
-        strings and categories become numbers by a dictionary of their sorted values, see `categories`.
+        A row-major float32 array is used in place: do not change it while the table is in use.
+        Entries that are absent from a sparse matrix are missing, as in XGBoost; stored zeros are zeros.
+        Columns of strings and categories become numbers by a dictionary of their sorted values, see
+        `categories`.
     label : array_like of shape (rows,), optional
     weight : array_like of shape (rows,), optional
         Not negative, not all zero. With groups, one weight for each group will do.
@@ -188,8 +190,8 @@ def _to_float32(data: Any) -> Float32s:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as problem:
             raise DataError(
-                f"data of dtype {array.dtype} is not numeric ({problem}): give numbers, or a pandas DataFrame "
-                "for columns of strings"
+                f"data of dtype {array.dtype} is not numeric ({problem}): give numbers, or a pandas "
+                "DataFrame for columns of strings"
             ) from None
     with np.errstate(over="ignore"):  # what overflows is refused as infinite
         values = np.require(array, dtype=np.float32, requirements=["C", "W"])
@@ -213,16 +215,16 @@ def _refuse_infinite(values: Float32s, names: Sequence[str] | None) -> None:
     bad = np.isinf(values)
     if bad.any():
         at = np.argwhere(bad)[0]
-        where = f"row {at[0]}, column {names[at[1]] if names else at[1]}" if values.ndim == 2 else "the matrix"
+        where = (
+            f"row {at[0]}, column {names[at[1]] if names else at[1]}" if values.ndim == 2 else "the matrix"
+        )
         raise DataError(
-            f"data holds infinity, or a number too large for float32, in {where}: give finite numbers, or NaN for "
-            "missing ones"
+            f"data holds infinity, or a number too large for float32, in {where}: give finite numbers, "
+            "or NaN for missing ones"
         )
 
 
-def _check_names(
-    given: Sequence[str] | None, found: Sequence[str] | None, columns: int
-) -> list[str] | None:
+def _check_names(given: Sequence[str] | None, found: Sequence[str] | None, columns: int) -> list[str] | None:
     if given is None and found is None:
         return None
     names = [str(n) for n in (given if given is not None else found or ())]
@@ -234,9 +236,7 @@ def _check_names(
     return names
 
 
-def _check_types(
-    given: Sequence[str] | None, found: Sequence[str] | None, columns: int
-) -> list[str] | None:
+def _check_types(given: Sequence[str] | None, found: Sequence[str] | None, columns: int) -> list[str] | None:
     if given is None and found is None:
         return None
     types = list(given if given is not None else found or ())
@@ -272,21 +272,20 @@ def _check_margin(base_margin: ArrayLike, rows: int) -> NDArray[np.float64]:
         margin = margin.reshape(rows, -1)
     if margin.ndim != 2 or margin.shape[0] != rows:
         raise DataError(f"base_margin must have a row for each of the {rows} rows, got shape {margin.shape}")
-    if not np.isfinite(margin).all():
-        raise DataError("base_margin must be finite")
+    if not (np.abs(margin) <= np.finfo(np.float32).max).all():
+        raise DataError("base_margin must be finite (as float32)")
     return margin
 
 
-def _check_groups(
-    group: ArrayLike | None, qid: ArrayLike | None, rows: int
-) -> NDArray[np.int64] | None:
+def _check_groups(group: ArrayLike | None, qid: ArrayLike | None, rows: int) -> NDArray[np.int64] | None:
     if group is not None and qid is not None:
         raise DataError("give group (sizes) or qid (one number a row), not both")
     if group is not None:
         sizes = np.asarray(group)
+        given = sizes.tolist()[:10] if sizes.ndim == 1 else f"shape {sizes.shape}"
         if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 0).any() or int(sizes.sum()) != rows:
             raise DataError(
-                f"group must be sizes that add up to the {rows} rows, got {sizes.tolist()[:10]} of sum {sizes.sum()}"
+                f"group must be sizes that add up to the {rows} rows, got {given} of sum {sizes.sum()}"
             )
         return np.concatenate(([0], np.cumsum(sizes[sizes > 0]))).astype(np.int64)
     if qid is None:

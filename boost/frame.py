@@ -22,9 +22,9 @@ def encode_frame(
 ) -> tuple[NDArray[np.float32], list[str], list[str], Categories]:
     """Turn a frame into float32 values.
 
-    Numbers and booleans (nullable ones too) stay what they are. Strings and categories become the position of the
-    value among the sorted values that occur in the column, so that the order in which a frame declares its categories
-    makes no difference.
+    Numbers and booleans (nullable ones too) stay what they are. Strings and categories become the position of
+    the value among the sorted values that occur in the column, so that the order in which a frame declares
+    its categories makes no difference.
 
     Parameters
     ----------
@@ -101,23 +101,23 @@ def _refuse_odd(values: list[Any], name: str, error: type[ValueError]) -> None:
     kinds = {type(v) for v in values}
     if not kinds <= {str, bool, int, float}:
         odd = sorted(k.__name__ for k in kinds - {str, bool, int, float})
-        raise error(
-            f"column {name!r} holds values of type {', '.join(odd)}: give numbers, strings or categories of them"
-        )
+        raise error(f"column {name!r} holds values of type {', '.join(odd)}: give numbers or strings")
     if str in kinds and len(kinds) > 1:
         raise error(f"column {name!r} mixes strings and numbers: give one or the other")
 
 
 def _rank(value: Any) -> tuple[str, Any]:
     """Order values of one type by themselves, and keep 1 and True and "1" apart."""
-    kind = "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
+    kind = (
+        "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
+    )
     return kind, value
 
 
 def recode(
     values: NDArray[np.float32], old: Mapping[int, list[Any]], new: Mapping[int, list[Any]]
 ) -> NDArray[np.float32]:
-    """Return values whose categorical columns use the codes of another dictionary; unknown ones become NaN."""
+    """Return values with categorical columns in the codes of another dictionary; unknown become NaN."""
     out = values.copy()
     for f, known in old.items():
         code = {_rank(v): float(c) for c, v in enumerate(new[f])}

@@ -23,8 +23,8 @@ LARGEST = np.finfo(np.float32).max
 class HistGrower:
     """Grow trees level by level from histograms; all trees of a training run share its buffers.
 
-    Because histograms hold exact sums, it makes no difference to the tree whether one is summed or subtracted, and on
-    how many threads.
+    Because histograms hold exact sums, it makes no difference to the tree whether one is summed or
+    subtracted, and on how many threads.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ class HistGrower:
         Parameters
         ----------
         pairs : float64 array of shape (rows, 2)
-            Rounded gradients and hessians, see `round_gradients`; a row of zeros has no say, but is carried along.
+            Rounded gradients and hessians, see `round_gradients`; a row of zeros has no say, but is carried
+            along.
         scales : (float, float)
             Their factors.
         features : int32 array
@@ -109,9 +110,7 @@ class HistGrower:
         whole = count <= self._most_places
         if not whole:
             for begin in range(first, last, self._most_places):
-                self._evaluate_nodes(
-                    pairs, features, limits, -1, begin, min(begin + self._most_places, last)
-                )
+                self._evaluate_nodes(pairs, features, limits, -1, begin, min(begin + self._most_places, last))
             return False
         self._evaluate_nodes(pairs, features, limits, above, first, last)
         return True
@@ -207,7 +206,8 @@ class HistGrower:
         soft = np.sign(grad) * np.maximum(np.abs(grad) - p["alpha"], 0.0)
         bottom = hess + p["lambda"]
         weight = np.divide(-soft, bottom, out=np.zeros(size), where=bottom > 0)
-        value = np.where(leaf, p["eta"] * weight, weight).astype(np.float32)
+        with np.errstate(over="ignore"):  # a leaf that is not finite ends the training
+            value = np.where(leaf, p["eta"] * weight, weight).astype(np.float32)
         feature = np.where(leaf, 0, self._found[:size, 0]).astype(np.int32)
         bins = self._found[:size, 1]
         at = cuts.indptr[feature] + bins
@@ -226,8 +226,8 @@ class HistGrower:
             condition=condition,
             default_left=np.where(leaf, 0, self._found[:size, 2]).astype(np.uint8),
             base_weight=value,
-            gain=np.where(leaf, 0.0, sums[:, 2] * unit).astype(np.float32),
-            hessian=hess.astype(np.float32),
+            gain=np.where(leaf, 0.0, np.minimum(sums[:, 2] * unit, LARGEST)).astype(np.float32),
+            hessian=np.minimum(hess, LARGEST).astype(np.float32),
         )
 
     def _reserve(self, size: int) -> None:

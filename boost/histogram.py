@@ -71,7 +71,10 @@ def power_of_two(total: float) -> float:
 
 
 def round_gradients(
-    grad: NDArray[np.float64], hess: NDArray[np.float64], weight: NDArray[np.float64], pairs: NDArray[np.float64]
+    grad: NDArray[np.float64],
+    hess: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    pairs: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Scale gradients and hessians by powers of two, and round them to integers.
 
@@ -98,8 +101,8 @@ def round_gradients(
 
 
 _FILL = (
-    "void({0}[:,::1], float64[:,::1], uint32[::1], int64[::1], int64[::1], int64[:,::1], int64, int64, int32[::1],"
-    " int64[::1], float64[:,:,::1], float64[:,:,::1])"
+    "void({0}[:,::1], float64[:,::1], uint32[::1], int64[::1], int64[::1], int64[:,::1], int64, int64,"
+    " int32[::1], int64[::1], float64[:,:,::1], float64[:,:,::1])"
 )
 
 

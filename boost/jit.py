@@ -10,7 +10,7 @@ import numba
 import numba.core.event as numba_event
 
 # Two neighbouring float64 additions become one 128-bit one: twice the speed of a histogram update.
-numba.config.SLP_VECTORIZE = 1
+numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]
 
 
 class _CompileNotice(numba_event.Listener):
@@ -28,14 +28,17 @@ class _CompileNotice(numba_event.Listener):
         pass
 
 
-numba_event.register("numba:compile", _CompileNotice())
+NOTICE = _CompileNotice()
+numba_event.register("numba:compile", NOTICE)
 
 
 def kernel(*signatures: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a function for exactly these signatures, when its module is imported.
 
     With no signature, the function is only ever called from other kernels, and is compiled into them.
+    Division by zero gives infinity or NaN, as in NumPy: a test before each division would keep loops from
+    being vectorised.
     """
     if not signatures:
-        return numba.njit(inline="never", nogil=True, **options)
-    return numba.njit(list(signatures), cache=True, nogil=True, **options)
+        return numba.njit(nogil=True, error_model="numpy", **options)
+    return numba.njit(list(signatures), cache=True, nogil=True, error_model="numpy", **options)

@@ -30,16 +30,28 @@ class Metric:
         Whether more is better.
     function : callable
         Of predictions of shape (rows, groups) and the table; returns a float.
+    labels : {"numbers", "binary", "classes"}
+        What the labels are; classes are for models of several outputs, the others for models of one.
     """
 
     name: str
     maximize: bool
     function: Callable[[Floats, DMatrix], float]
+    labels: str = "numbers"
 
-    def __call__(self, prediction: Floats, data: DMatrix) -> float:
-        """Return the metric; the table must have labels."""
+    def check(self, data: DMatrix, groups: int) -> None:
+        """Raise ValueError when a table and a model of so many outputs cannot have this metric."""
         if data.label is None:
             raise ValueError(f"metric {self.name!r} needs labels: give the evaluation DMatrix a label")
+        if (self.labels == "classes") != (groups > 1):
+            wants = "several outputs" if self.labels == "classes" else "one output"
+            raise ValueError(f"metric {self.name!r} is for models of {wants}, not of {groups}")
+        most = {"numbers": None, "binary": 1, "classes": groups - 1}[self.labels]
+        if most is not None and not np.isin(data.label, np.arange(most + 1)).all():
+            raise ValueError(f"metric {self.name!r} needs labels 0 to {most} in the evaluation DMatrix")
+
+    def __call__(self, prediction: Floats, data: DMatrix) -> float:
+        """Return the metric of a table that passed `check`."""
         return float(self.function(prediction, data))
 
 
@@ -87,7 +99,7 @@ def merror(prediction: Floats, data: DMatrix) -> float:
 
 
 def auc(prediction: Floats, data: DMatrix) -> float:
-    """Area under the ROC curve: the chance that a 1 is above a 0, ties counting half. NaN with one class only."""
+    """Area under the ROC curve: the chance that a 1 is above a 0, ties being half. NaN with one class."""
     score, y = prediction[:, 0], _label(data)
     weight = np.ones(y.size) if data.weight is None else data.weight.astype(np.float64)
     _, place = np.unique(score, return_inverse=True)
@@ -121,11 +133,11 @@ METRICS: dict[str, Metric] = {
     for m in (
         Metric("rmse", False, rmse),
         Metric("mae", False, mae),
-        Metric("logloss", False, logloss),
-        Metric("error", False, error),
-        Metric("mlogloss", False, mlogloss),
-        Metric("merror", False, merror),
-        Metric("auc", True, auc),
+        Metric("logloss", False, logloss, "binary"),
+        Metric("error", False, error, "binary"),
+        Metric("mlogloss", False, mlogloss, "classes"),
+        Metric("merror", False, merror, "classes"),
+        Metric("auc", True, auc, "binary"),
         Metric("ndcg", True, ndcg),
     )
 }

@@ -1,7 +1,7 @@
 """XGBoost's JSON model file: written whole or not at all, and read with suspicion.
 
-The reader builds arrays from numbers and checks them; nothing in a file is executed or imported, and whatever is
-wrong with a file ends in a `ModelError`.
+The reader builds arrays from numbers and checks them; nothing in a file is executed or imported, and whatever
+is wrong with a file ends in a `ModelError`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.objective import OBJECTIVES, make_objective
-from boost.params import ParameterError, nearest, resolve
+from boost.params import BY_NAME, TABLE, ParameterError, nearest, resolve
 from boost.tree import NO_NODE, Forest, Tree
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def read_model(booster: Booster, path: Any) -> None:
 
 
 def to_dict(booster: Booster) -> dict[str, Any]:
-    """Return the document of a model. Parameters are strings and numbers of arrays are float, as XGBoost wants them."""
+    """Return the document of a model, with parameters as strings and arrays of floats, as XGBoost wants."""
     forest, groups = booster.forest, booster.objective.groups
     attributes = dict(booster.attributes)
     if booster.best_iteration is not None:
@@ -122,7 +122,9 @@ def _score_text(score: NDArray[np.float64]) -> str:
 def _floats(array: NDArray[np.float32]) -> list[float]:
     """Return Python floats that print short, and round to the same float32."""
     short = [float(text) for text in array.astype(str).tolist()]
-    return short if np.array_equal(np.array(short).astype(np.float32), array) else array.astype(float).tolist()
+    return (
+        short if np.array_equal(np.array(short).astype(np.float32), array) else array.astype(float).tolist()
+    )
 
 
 def _tree_dict(number: int, tree: Tree, features: int) -> dict[str, Any]:
@@ -156,19 +158,19 @@ def _fill(booster: Booster, document: Any) -> None:
     if "num_target" in size and _whole(size, "num_target", 0, 2**20) > 1:
         raise ModelError("models of several targets are not supported")
     entry = _get(learner, "objective", dict, "learner")
-    params = dict(booster.params)
-    params.update(objective=_get(entry, "name", str, "objective"), num_class=classes)
+    params = {p.name: booster.params[p.name] for p in TABLE if not p.only}
+    params.update(objective=_get(entry, "name", str, "objective"), num_class=classes if classes > 1 else 0)
     params.update(_objective_params(entry))
     if params["objective"] not in OBJECTIVES:
         known = nearest(params["objective"], OBJECTIVES)
         raise ModelError(f"objective {params['objective']!r} is not supported{known}")
+    if (params["objective"] == BY_NAME["num_class"].only) != (classes > 1):
+        raise ModelError(f"objective {params['objective']} does not go with num_class {classes}")
     try:
         params = resolve(params)
         objective = make_objective(params)
     except ValueError as problem:
         raise ModelError(str(problem)) from None
-    if objective.groups != max(1, classes):
-        raise ModelError(f"objective {objective.name} does not go with num_class {classes}")
     score = _read_score(_get(size, "base_score", str, "learner_model_param"), objective.groups)
     try:
         if not np.isfinite(objective.to_margin(score)).all():
@@ -221,14 +223,16 @@ def _objective_params(entry: dict[str, Any]) -> dict[str, Any]:
     for group, name, kind in rows:
         text = entry.get(group, {}).get(name) if isinstance(entry.get(group, {}), dict) else None
         if isinstance(text, str):
+            row = BY_NAME[name]
             try:
                 value = kind(text)
-                resolve({name: value})
+                row.check(value)
             except ParameterError:
                 continue  # XGBoost's marker for "not set"; it matters to training only
             except ValueError:
                 raise ModelError(f"{name} must be a number, got {text[:40]!r}") from None
-            found[name] = value
+            if row.only == entry["name"]:
+                found[name] = value
     return found
 
 
@@ -323,7 +327,8 @@ def _read_tree(document: Any, number: int, features: int) -> Tree:
     children = np.concatenate((left[inner], right[inner]))
     if ((children < 1) | (children >= size)).any():
         raise ModelError("a child is no node of the tree")
-    # The root is nobody's child and no node has two parents: so what hangs from the root is a tree, without circles.
+    # The root is nobody's child and no node has two parents: so what hangs from the root is a tree, without
+    # circles.
     if np.bincount(children, minlength=size).max(initial=0) > 1:
         raise ModelError("a node is the child of two")
     if ((arrays["feature"] < 0) | (arrays["feature"] >= features))[inner].any():

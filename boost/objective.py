@@ -1,4 +1,4 @@
-"""Losses: what a label may be, where boosting starts, gradients and hessians, and how margins become predictions."""
+"""Losses: the labels they allow, where boosting starts, their derivatives, and margins to predictions."""
 
 from __future__ import annotations
 
@@ -167,8 +167,8 @@ class Logistic(Objective):
 class Softprob(Objective):
     """Multinomial loss of labels 0 to num_class - 1, one tree a class. Start: the logarithms of the shares.
 
-    The hessian is 2 p (1 - p), twice the diagonal of the true one: it bounds the whole matrix, because the trees of a
-    round are fitted apart from each other.
+    The hessian is 2 p (1 - p), twice the diagonal of the true one: it bounds the whole matrix, because the
+    trees of a round are fitted apart from each other.
     """
 
     name = "multi:softprob"
@@ -187,8 +187,8 @@ class Softprob(Objective):
         if bad.any():
             at = int(np.argmax(bad))
             raise LabelError(
-                f"{self.name} with num_class={self.groups} needs labels 0 to {self.groups - 1}, got {label[at]:g} "
-                f"in row {at}"
+                f"{self.name} with num_class={self.groups} needs labels 0 to {self.groups - 1}, "
+                f"got {label[at]:g} in row {at}"
             )
         return label
 
@@ -199,7 +199,9 @@ class Softprob(Objective):
         share = np.bincount(label, weights=weight if weight.size else None, minlength=self.groups)
         if np.count_nonzero(share) < 2:
             raise LabelError(f"{self.name} needs at least two classes, but every label is {label[0]}")
-        logs = np.log(np.maximum(share, 1.0) if not weight.size else np.where(share > 0, share, weight.mean()))
+        logs = np.log(
+            np.maximum(share, 1.0) if not weight.size else np.where(share > 0, share, weight.mean())
+        )
         return logs - logs.mean()
 
     def gradient(self, margin: Floats, data: DMatrix, seed: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -224,32 +226,52 @@ class Softprob(Objective):
 class PairwiseRank(Objective):
     """Logistic loss of the margin difference of pairs in one group whose labels differ (RankNet).
 
-    A row's loss is the mean over the rows that it is compared with, so that gradients have the same size in groups
-    of any length. Larger labels rank higher. Start: zero, as only differences count.
+    A row's loss is the mean over the rows that it is compared with, so that gradients have the same size in
+    groups of any length. Larger labels rank higher. Start: zero, as only differences count.
+
+    References
+    ----------
+    C. Burges et al., "Learning to Rank using Gradient Descent", ICML 2005.
     """
 
     name = "rank:pairwise"
     metric = "ndcg"
 
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._layout: tuple[DMatrix, NDArray[np.int64], NDArray[np.int64]] | None = None
+
     def check(self, data: DMatrix) -> Floats:
         """Return the labels as float64, or raise `LabelError`."""
         label = super().check(data)
-        if label.size and (label == label[0]).all():
-            raise LabelError(f"{self.name} has nothing to rank: every label is {label[0]:g}")
+        if (label == label[0]).all():
+            raise LabelError(
+                f"{self.name} has nothing to rank: every label is {label[0]:g} (n_samples={label.size})"
+            )
         return label
 
     def start(self, data: DMatrix) -> Floats:
         """Return zero."""
-        self.check(data)
         return np.zeros(1)
 
     def gradient(self, margin: Floats, data: DMatrix, seed: tuple[int, int]) -> tuple[Floats, Floats]:
-        """Mean of the pairs' gradients and (doubled) hessians; see `boost.pairs`."""
-        from boost.pairs import pair_gradient
+        """Means of the pairs' gradients and (doubled) hessians; see `boost.pairs`."""
+        from boost.pairs import segments, sum_pairs
 
         assert data.label is not None
-        most = int(self.params["lambdarank_num_pair_per_sample"])
-        return pair_gradient(margin, data.label.astype(np.float64), data.group_bounds(), most, seed)
+        label = data.label.astype(np.float64)
+        if self._layout is not None and self._layout[0] is data:
+            order, bounds = self._layout[1:]
+        else:
+            most = int(self.params["lambdarank_num_pair_per_sample"]) + 1
+            order, bounds = segments(label, data.group_bounds(), most, np.random.default_rng(seed))
+            if bounds.size == data.group_bounds().size:
+                self._layout = data, order, bounds  # nothing was drawn: it holds for every round
+        weight = self.row_weight(data)
+        grad, hess = np.empty_like(margin), np.empty_like(margin)
+        partners = weight if weight.size else np.ones(label.size)
+        sum_pairs(margin[:, 0], label, partners, order, bounds, grad[:, 0], hess[:, 0])
+        return grad, hess
 
     def file_entry(self) -> dict[str, Any]:
         """Return the entry "objective" of the model file."""

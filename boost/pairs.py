@@ -2,93 +2,118 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.jit import kernel
 
 Floats = NDArray[np.float64]
-# exp(-600) is small enough to stand for "never", and its square and ratios stay above the underflow.
-LONGEST = 600.0
+# A row further below the best of its segment counts as this far below: exp(-700) is not yet an underflow.
+LONGEST = 700.0
+TINY = 1e-16
 
 
 @kernel(
-    "void(float64[::1], float64[::1], int64, int64, float64[::1], float64[::1])", fastmath={"reassoc", "contract"}
+    "void(float64[::1], float64[::1], float64[::1], int64[::1], int64[::1], float64[::1], float64[::1])",
+    fastmath={"reassoc", "contract"},
 )
-def sum_pairs(power, label, rows, reach, grad, hess):
-    """Write each row's mean derivatives over the rows it is compared with. O(rows * partners).
+def sum_pairs(margin, label, weight, order, bounds, grad, hess):
+    """Write each row's mean derivatives over the rows of its segment that have another label.
 
     Parameters
     ----------
-    power : exp of the margins, up to a common factor
-    label : as long as `power`
-    rows : number of rows to do
-    reach : negative to compare each row with every other; else row i stands at i + reach of `power` and
-        `label`, and is compared with the `reach` entries before and after it
+    margin, label : (rows,)
+    weight : (rows,), how much a row counts as the partner of others
+    order : (rows,), row numbers, segment after segment, in each by falling label
+    bounds : (segments + 1,), where the segments start
     grad, hess : (rows,), output
+
+    Notes
+    -----
+    O(pairs). With p = exp(margin), the chance that j ranks above i is p_j / (p_i + p_j): one division a pair
+    and no exponential. The derivatives of a pair are that chance c (with opposite signs) and c (1 - c) for
+    both.
     """
-    for i in range(rows):
-        if reach < 0:
-            begin = 0
-            end = rows
-            at = i
-        else:
-            begin = i
-            end = i + 2 * reach + 1
-            at = i + reach
-        mine = power[at]
-        own = label[at]
-        g = 0.0
-        h = 0.0
-        count = 0.0
-        for j in range(begin, end):
-            # The chance that j ranks above i is p_j / (p_i + p_j): one division a pair, and no exponential.
-            chance = power[j] / (mine + power[j])
-            above = 1.0 if own > label[j] else 0.0
-            below = 1.0 if own < label[j] else 0.0
-            g += below * (1.0 - chance) - above * chance
-            h += (above + below) * (chance * (1.0 - chance))
-            count += above + below
-        scale = 1.0 / max(count, 1.0)
-        grad[i] = g * scale
-        hess[i] = max(2.0 * h * scale, 1e-16)
+    longest = 0
+    for s in range(bounds.size - 1):
+        longest = max(longest, bounds[s + 1] - bounds[s])
+    power = np.empty(longest)
+    share = np.empty(longest)
+    g = np.empty(longest)
+    h = np.empty(longest)
+    for s in range(bounds.size - 1):
+        begin = bounds[s]
+        rows = bounds[s + 1] - begin
+        highest = margin[order[begin]]
+        for i in range(rows):
+            highest = max(highest, margin[order[begin + i]])
+        total = 0.0
+        for i in range(rows):
+            row = order[begin + i]
+            power[i] = math.exp(max(margin[row] - highest, -LONGEST))
+            share[i] = weight[row]
+            total += share[i]
+            g[i] = 0.0
+            h[i] = 0.0
+        first = 0
+        while first < rows:
+            # Rows first to last - 1 have the same label; all that come after have a lower one.
+            tied = 0.0
+            last = first
+            while last < rows and label[order[begin + last]] == label[order[begin + first]]:
+                tied += share[last]
+                last += 1
+            lower = rows - last
+            # Counted from zero, the loop over them can be vectorised.
+            powers, shares, below_g, below_h = power[last:rows], share[last:rows], g[last:rows], h[last:rows]
+            for i in range(first, last):
+                mine = power[i]
+                own = share[i]
+                sum_g = 0.0
+                sum_h = 0.0
+                for j in range(lower):
+                    chance = powers[j] / (mine + powers[j])
+                    spread = chance - chance * chance
+                    sum_g += shares[j] * chance
+                    sum_h += shares[j] * spread
+                    below_g[j] += own * chance
+                    below_h[j] += own * spread
+                row = order[begin + i]
+                scale = 1.0 / (total - tied) if total > tied else 0.0
+                grad[row] = (g[i] - sum_g) * scale
+                hess[row] = max(2.0 * (h[i] + sum_h) * scale, TINY)
+            first = last
 
 
-def pair_gradient(
-    margin: Floats, label: Floats, bounds: NDArray[np.int64], most: int, seed: tuple[int, int]
-) -> tuple[Floats, Floats]:
-    """Return gradients and hessians of the pairwise logistic loss.
+def segments(
+    label: Floats, bounds: NDArray[np.int64], most: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut groups into segments of at most `most` rows, drawn by chance, and sort each by falling label.
 
     Parameters
     ----------
-    margin : float64 array of shape (rows, 1)
     label : float64 array of shape (rows,)
     bounds : int64 array of shape (groups + 1,)
         Where the groups start; their rows are neighbours.
     most : int
-        A group of more rows than this compares each row only with this many others: its neighbours on a ring in an
-        order that is drawn anew each round, which keeps the pairs symmetric.
-    seed : (int, int)
-        Seed and number of the round.
 
     Returns
     -------
-    two float64 arrays of shape (rows, 1)
+    order, bounds : int64 arrays of shapes (rows,) and (segments + 1,)
     """
-    grad, hess = np.empty_like(margin), np.empty_like(margin)
-    order = np.random.default_rng(seed) if int(np.diff(bounds).max()) > most else None
-    for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        rows = end - begin
-        mine = margin[begin:end, 0]
-        power = np.exp(np.maximum(mine - mine.max(), -LONGEST))
-        y = label[begin:end]
-        if rows <= most or order is None:
-            sum_pairs(power, y, rows, -1, grad[begin:end, 0], hess[begin:end, 0])
-            continue
-        reach = most // 2
-        ring = order.permutation(rows)
-        around = np.concatenate((ring[-reach:], ring, ring[:reach]))
-        g, h = np.empty(rows), np.empty(rows)
-        sum_pairs(power[around], y[around], rows, reach, g, h)
-        grad[begin + ring, 0], hess[begin + ring, 0] = g, h
-    return grad, hess
+    sizes = np.diff(bounds)
+    parts = -(-sizes // most)
+    if not (parts > 1).any():
+        order = np.lexsort((-label, np.repeat(np.arange(sizes.size), sizes)))
+        return order.astype(np.int64), bounds
+    shuffled = np.arange(label.size)
+    pieces = []
+    for begin, size, count in zip(bounds[:-1].tolist(), sizes.tolist(), parts.tolist(), strict=True):
+        if count > 1:
+            shuffled[begin : begin + size] = begin + rng.permutation(size)
+        pieces.append(begin + np.arange(count) * size // count)
+    starts = np.append(np.concatenate(pieces), label.size).astype(np.int64)
+    place = np.repeat(np.arange(starts.size - 1), np.diff(starts))
+    return shuffled[np.lexsort((-label[shuffled], place))].astype(np.int64), starts

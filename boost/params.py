@@ -1,4 +1,4 @@
-"""Every training parameter, in one table. Checks, estimator signatures and the reference text are made from it."""
+"""Every training parameter, in one table; checks, estimator signatures and reference are made from it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Param:
         The allowed values of a string.
     optional : bool
         None is a value too.
+    only : str
+        The one objective that the parameter is for; empty for all.
     estimator : str or None
         The name in the scikit-learn estimators; None where an estimator has no such parameter.
     """
@@ -54,6 +56,7 @@ class Param:
     open_low: bool = False
     choices: tuple[str, ...] = ()
     optional: bool = False
+    only: str = ""
     estimator: str | None = None
 
     @property
@@ -98,14 +101,21 @@ class Param:
             raise wrong
         if not self.low <= number <= self.high or (self.open_low and number == self.low):
             raise wrong
-        return int(value) if self.kind is int else number
+        if self.kind is not int:
+            return number
+        return int(value) if isinstance(value, numbers.Integral) else int(number)
 
 
 TABLE: tuple[Param, ...] = (
     Param(
-        "objective", str, "reg:squarederror", "The loss to minimise.", choices=OBJECTIVES, estimator="objective"
+        "objective",
+        str,
+        "reg:squarederror",
+        "The loss to minimise.",
+        choices=OBJECTIVES,
+        estimator="objective",
     ),
-    Param("num_class", int, 0, "Number of classes of multi:softprob.", low=0),
+    Param("num_class", int, 0, "Number of classes.", low=0, only="multi:softprob"),
     Param(
         "base_score",
         float,
@@ -130,7 +140,13 @@ TABLE: tuple[Param, ...] = (
         estimator="learning_rate",
     ),
     Param(
-        "max_depth", int, 6, "Largest depth of a tree; 0 means no limit.", low=0, high=10_000, estimator="max_depth"
+        "max_depth",
+        int,
+        6,
+        "Largest depth of a tree; 0 means no limit.",
+        low=0,
+        high=10_000,
+        estimator="max_depth",
     ),
     Param(
         "min_child_weight",
@@ -150,10 +166,22 @@ TABLE: tuple[Param, ...] = (
         estimator="gamma",
     ),
     Param(
-        "lambda", float, 1.0, "L2 penalty on leaf weights.", aliases=("reg_lambda",), low=0, estimator="reg_lambda"
+        "lambda",
+        float,
+        1.0,
+        "L2 penalty on leaf weights.",
+        aliases=("reg_lambda",),
+        low=0,
+        estimator="reg_lambda",
     ),
     Param(
-        "alpha", float, 0.0, "L1 penalty on leaf weights.", aliases=("reg_alpha",), low=0, estimator="reg_alpha"
+        "alpha",
+        float,
+        0.0,
+        "L1 penalty on leaf weights.",
+        aliases=("reg_alpha",),
+        low=0,
+        estimator="reg_alpha",
     ),
     Param(
         "subsample",
@@ -179,7 +207,7 @@ TABLE: tuple[Param, ...] = (
         "max_bin",
         int,
         255,
-        "Most histogram bins of a feature, beside the bin of missing values. Up to 255, a code takes one byte.",
+        "Most histogram bins of a feature, beside that of missing values. Up to 255, a code is a byte.",
         low=2,
         high=65535,
         estimator="max_bin",
@@ -188,7 +216,8 @@ TABLE: tuple[Param, ...] = (
         "scale_pos_weight",
         float,
         1.0,
-        "Factor on the weight of the rows of label 1, for binary:logistic.",
+        "Factor on the weight of the rows of label 1.",
+        only="binary:logistic",
         low=0,
         open_low=True,
         estimator="scale_pos_weight",
@@ -197,8 +226,9 @@ TABLE: tuple[Param, ...] = (
         "lambdarank_num_pair_per_sample",
         int,
         512,
-        "Rows that a row is compared with, for rank:pairwise. A group with no more rows than that uses all "
-        "its pairs; in a larger one, the partners are drawn anew each round.",
+        "Most rows that a row is compared with. A larger group is cut into parts of this size by chance, "
+        "anew each round; within a part, and in a smaller group, all pairs count.",
+        only="rank:pairwise",
         low=2,
         estimator="lambdarank_num_pair_per_sample",
     ),
@@ -224,12 +254,21 @@ TABLE: tuple[Param, ...] = (
         "seed",
         int,
         0,
-        "Seed of all random choices.",
+        "Seed of all random choices; None means 0.",
         aliases=("random_state",),
         low=0,
+        optional=True,
         estimator="random_state",
     ),
-    Param("verbosity", int, 1, "0 says nothing but errors.", low=0, high=3, estimator="verbosity"),
+    Param(
+        "verbosity",
+        int,
+        1,
+        "0: do not even say that kernels are being compiled.",
+        low=0,
+        high=3,
+        estimator="verbosity",
+    ),
 )
 
 BY_NAME: dict[str, Param] = {name: p for p in TABLE for name in (p.name, *p.aliases)}
@@ -257,7 +296,8 @@ def resolve(params: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises
     ------
     ParameterError
-        For an unknown name, a value outside its type or range, or one parameter given under two names.
+        For an unknown name, a value outside its type or range, one parameter given under two names, and a
+        parameter of another objective.
     """
     if params is not None and not isinstance(params, Mapping):
         raise ParameterError(f"params must be a dict of names and values, got {type(params).__name__}")
@@ -268,9 +308,14 @@ def resolve(params: Mapping[str, Any] | None) -> dict[str, Any]:
         if row is None:
             raise ParameterError(f"unknown parameter {name!r}{nearest(name, BY_NAME)}")
         if row.name in source:
-            raise ParameterError(f"{source[row.name]!r} and {name!r} are the same parameter: give one of them")
+            raise ParameterError(
+                f"{source[row.name]!r} and {name!r} are the same parameter: give one of them"
+            )
         source[row.name] = name
         values[row.name] = row.check(value)
+    for row in TABLE:
+        if row.only not in ("", values["objective"]) and values[row.name] != row.default:
+            raise ParameterError(f"{row.name} is for {row.only} only, not for {values['objective']}")
     return values
 
 
@@ -310,6 +355,7 @@ def describe(names: str = "train", changed: Mapping[str, Any] | None = None) -> 
             continue
         default = (changed or {}).get(name, p.default)
         lines.append(f"{name} : {p.allowed}, default {default!r}")
-        text = p.doc + (f" Also {', '.join(p.aliases)}." if names == "train" and p.aliases else "")
+        text = p.doc + (f" For {p.only} only." if p.only else "")
+        text += f" Also {', '.join(p.aliases)}." if names == "train" and p.aliases else ""
         lines.extend(textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    "))
     return "\n".join(lines)

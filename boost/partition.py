@@ -5,8 +5,8 @@ from __future__ import annotations
 from boost.jit import kernel
 
 _PARTITION = (
-    "void({0}[:,::1], int64[::1], int64[:,::1], float64[:,::1], int64[::1], int64[::1], int64[::1], int64, int64,"
-    " uint32[::1], uint32[::1])"
+    "void({0}[:,::1], int64[::1], int64[:,::1], float64[:,::1], int64[::1], int64[::1], int64[::1], int64,"
+    " int64, uint32[::1], uint32[::1])"
 )
 
 
@@ -16,7 +16,8 @@ def partition(columns, offsets, found, sums, begins, ends, middles, first, last,
 
     Parameters
     ----------
-    columns : (features, rows), the codes column by column: one feature's codes fit a cache that whole rows do not
+    columns : (features, rows), the codes column by column: one feature's codes fit a cache that whole rows do
+    not
     offsets : (features + 1,)
     found, sums : (nodes, 3) and (nodes, 5), see `find_splits`
     begins, ends : (nodes,), each node's range in `rows`
@@ -50,11 +51,9 @@ def partition(columns, offsets, found, sums, begins, ends, middles, first, last,
         middles[n] = left
 
 
-@kernel(
-    "int64(int64, int64, int32[::1], int32[::1], int64[::1], int64[::1], int64[::1], float64[:,::1])"
-)
+@kernel("int64(int64, int64, int32[::1], int32[::1], int64[::1], int64[::1], int64[::1], float64[:,::1])")
 def make_children(first, last, left, parent, begins, ends, middles, sums):
-    """Append the children of the nodes that were split, siblings side by side; return the new number of nodes.
+    """Append the children of the nodes that were split, siblings side by side; return the number of nodes.
 
     `left` gets the left child's number, or -1; the right child is the next one. See `find_splits` for `sums`.
     """

@@ -21,7 +21,8 @@ def link(starts, first, last, left, right, child, depth):
     starts : (trees + 1,), where each tree's nodes start
     first, last : the range of trees to do
     left, right : (nodes,), within a tree
-    child : (nodes, 2), output: left and right child; a leaf is its own child, so that a row may step on the spot
+    child : (nodes, 2), output: left and right child; a leaf is its own child, so that a row may step on the
+    spot
     depth : (trees,), output
     """
     for t in range(first, last):
@@ -52,8 +53,8 @@ def link(starts, first, last, left, right, child, depth):
 
 
 @kernel(
-    "void(float32[:,::1], int64[::1], int32[::1], int32[::1], int64, int64, int32[:,::1], int32[::1], float32[::1],"
-    " uint8[::1], float64[:,::1])"
+    "void(float32[:,::1], int64[::1], int32[::1], int32[::1], int64, int64, int32[:,::1], int32[::1],"
+    " float32[::1], uint8[::1], float64[:,::1])"
 )
 def add_trees(x, starts, group, depth, first, last, child, feature, condition, default_left, margin):
     """Add the values of trees to margins. O(rows * trees * depth); see `Forest.add_margins`."""

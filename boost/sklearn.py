@@ -89,11 +89,8 @@ class _BoostEstimator(BaseEstimator):
             reset=reset,
             accept_sparse="csr",
             dtype=np.float32,
-            ensure_all_finite=True if self._missing_is_number() else "allow-nan",
+            ensure_all_finite="allow-nan",
         )
-
-    def _missing_is_number(self) -> bool:
-        return False
 
     def _fit(
         self,
@@ -106,8 +103,8 @@ class _BoostEstimator(BaseEstimator):
         xgb_model: Any,
         **extra: Any,
     ) -> Any:
-        missing = self.missing  # type: ignore[attr-defined]
-        table = DMatrix(X, label, weight=_weights(sample_weight), missing=missing, **extra)
+        missing = self.missing
+        table = DMatrix(X, label, weight=sample_weight, missing=missing, **extra)
         evals = [
             (DMatrix(self._check_table(x, reset=False), y, missing=missing), f"validation_{i}")
             for i, (x, y) in enumerate(eval_set or ())
@@ -118,11 +115,11 @@ class _BoostEstimator(BaseEstimator):
         self.booster_ = train(
             {**self._train_params(), **params},
             table,
-            self.n_estimators,  # type: ignore[attr-defined]
+            self.n_estimators,
             evals=evals,
             evals_result=result,
             verbose_eval=verbose,
-            early_stopping_rounds=self.early_stopping_rounds,  # type: ignore[attr-defined]
+            early_stopping_rounds=self.early_stopping_rounds,
             xgb_model=xgb_model,
         )
         if evals:
@@ -133,7 +130,7 @@ class _BoostEstimator(BaseEstimator):
 
     def _predict(self, X: Any, **options: Any) -> NDArray[np.float64]:
         check_is_fitted(self, "booster_")
-        table = DMatrix(self._check_table(X, reset=False), missing=self.missing)  # type: ignore[attr-defined]
+        table = DMatrix(self._check_table(X, reset=False), missing=self.missing)
         if self.booster_.categories and not is_frame(X):
             return self.booster_.predict(table.dense_rows(0, table.num_row()), **options)
         return self.booster_.predict(table, **options)
@@ -154,13 +151,6 @@ class _BoostEstimator(BaseEstimator):
         gain = booster.forest.importance("gain", booster.num_features)
         total = gain.sum()
         return gain / total if total > 0 else gain
-
-
-def _weights(sample_weight: ArrayLike | None) -> NDArray | None:
-    if sample_weight is None:
-        return None
-    weight = np.asarray(sample_weight)
-    return weight
 
 
 @_estimator()
@@ -227,7 +217,8 @@ class BoostClassifier(ClassifierMixin, _BoostEstimator):
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if self.classes_.size < 2:
-            raise LabelError(f"BoostClassifier needs at least two classes, got one class: {self.classes_[0]!r}")
+            only = self.classes_.tolist()[0]
+            raise LabelError(f"BoostClassifier needs at least two classes, got one class: {only!r}")
         evals = [(x, self._codes(label)) for x, label in eval_set or ()]
         params: dict[str, Any] = {}
         if self.classes_.size > 2:
@@ -238,7 +229,7 @@ class BoostClassifier(ClassifierMixin, _BoostEstimator):
         labels = np.asarray(y)
         unknown = ~np.isin(labels, self.classes_)
         if unknown.any():
-            raise LabelError(f"eval_set holds the label {labels[unknown][0]!r}, which y does not")
+            raise LabelError(f"eval_set holds the label {labels[unknown].tolist()[0]!r}, which y does not")
         return np.searchsorted(self.classes_, labels)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -252,7 +243,8 @@ class BoostClassifier(ClassifierMixin, _BoostEstimator):
 
     def predict(self, X: Any) -> NDArray:
         """Return the likeliest classes; shape (rows,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        likeliest = self.predict_proba(X).argmax(axis=1)  # first: it checks that the model is fitted
+        return self.classes_[likeliest]
 
 
 @_estimator(objective="rank:pairwise")
@@ -270,7 +262,7 @@ class BoostRanker(_BoostEstimator):
         verbose: bool | int = False,
         xgb_model: Any = None,
     ) -> BoostRanker:
-        """Train; see `BoostRegressor.fit`, and `DMatrix` for `group` and `qid`. Without them, all rows are one group.
+        """Train; see `BoostRegressor.fit`, and `DMatrix` for `group` and `qid`; without, all is one group.
 
         ``sample_weight`` may have one entry for each group.
         """
@@ -290,5 +282,7 @@ def _check_y(y: Any, X: Any, numeric: bool = True) -> NDArray:
     if numeric and labels.dtype.kind == "O":
         labels = labels.astype(np.float64)
     if labels.shape[0] != X.shape[0]:
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(labels)]}")
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(labels)]}"
+        )
     return labels

@@ -20,8 +20,9 @@ def score(g, h, alpha, reg_lambda):
 def beats(left_g, left_h, right_g, right_h, alpha, reg_lambda, best):
     """Return the sum of the scores of two children when it is above `best`, or else `best`.
 
-    The usual answer is no, and costs no division: a / b + c / d > best asks whether a d + c b > best b d. Rounding may
-    say yes to an equal, so the division decides. Swapping left and right does not change a bit of it.
+    The usual answer is no, and costs no division: a / b + c / d > best asks whether a d + c b > best b d.
+    Rounding may say yes to an equal, so the division decides. Swapping left and right does not change a bit
+    of it.
     """
     over_left = max(abs(left_g) - alpha, 0.0)
     over_right = max(abs(right_g) - alpha, 0.0)
@@ -57,8 +58,8 @@ def find_splits(hist, places, first, last, features, offsets, limits, sums, foun
     -----
     A split at bin b sends the bins <= b to the left. Missing values go right in the first scan, and left in
     the second, which only a feature with missing values in this node needs (XGBoost paper, algorithm 3).
-    Of equal gains, the first one found stands: the lower feature, then the lower bin. An empty bin changes no sum,
-    so it never beats the bin before it and needs no test of its own.
+    Of equal gains, the first one found stands: the lower feature, then the lower bin. An empty bin changes no
+    sum, so it never beats the bin before it and needs no test of its own.
     """
     alpha = limits[0]
     reg_lambda = limits[1]

@@ -150,8 +150,10 @@ class Forest:
         return int(self._group[t])
 
     def importance(self, kind: str, features: int) -> NDArray[np.float64]:
-        """Sum over all splits, by feature: 1 ("weight"), the gain ("total_gain"), the hessian ("total_cover"),
-        or the mean of the last two ("gain", "cover"). Shape (features,).
+        """Sum up the splits of each feature; shape (features,).
+
+        The sum of 1 ("weight"), of the gain ("total_gain") or of the hessian ("total_cover"), or the mean of
+        one of the last two ("gain", "cover").
         """
         kinds = ("weight", "gain", "cover", "total_gain", "total_cover")
         if kind not in kinds:
@@ -162,7 +164,8 @@ class Forest:
         if kind == "weight":
             return count
         column = "gain" if kind.endswith("gain") else "hessian"
-        total = np.bincount(asked, weights=self._arrays[column][inner], minlength=features)
+        amounts = self._arrays[column][inner].astype(np.float64)
+        total = np.bincount(asked, weights=amounts, minlength=features).astype(np.float64)
         return total if kind.startswith("total") else total / np.maximum(count, 1)
 
     def add_margins(self, x: NDArray[np.float32], margin: NDArray[np.float64], first: int, last: int) -> None:
@@ -173,7 +176,8 @@ class Forest:
         x : float32 array of shape (rows, features), row-major
             NaN means missing.
         margin : float64 array of shape (rows, groups), row-major
-            Changed in place. Trees are added in their order, so that any cutting of rows or rounds gives the same bits.
+            Changed in place. Trees are added in their order, so that any cutting of rows or rounds gives the
+            same bits.
         """
         from boost.predict import add_trees, link
 

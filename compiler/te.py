@@ -105,7 +105,7 @@ def reduce_axis(dom: tuple[int, int], name: str = "k") -> IterVar:
         If `dom` does not start at zero or is empty.
     """
     low, high = dom
-    if low != 0 or high < 1:
+    if low != 0 or high < 1 or high != int(high):
         raise ValueError(f"reduce axis {name!r} has the domain {dom!r}; (0, n) with n >= 1 is needed")
     return IterVar(Var(name), int(high), "reduce")
 
@@ -124,13 +124,14 @@ def compute(shape: Sequence[int], fcompute: Callable[..., ExprLike], name: str =
     ------
     ValueError
         If `fcompute` does not take ``len(shape)`` indices, a reduction is not the whole
-        element, or a reduce axis is used without a reduction.
+        element, or an axis is used that is not one of the tensor's own (a reduce axis without
+        a reduction).
     """
     shape = _checked_shape(shape, name)
     names = _axis_names(fcompute, len(shape), name)
     axis = tuple(IterVar(Var(n), extent) for n, extent in zip(names, shape, strict=True))
     body = as_expr(fcompute(*(a.var for a in axis)))
-    _check_body(body, name)
+    _check_body(body, axis, name)
     return Compute(name, shape, body.dtype, axis, body=body).output()
 
 
@@ -145,10 +146,18 @@ def _axis_names(fcompute: Callable, ndim: int, name: str) -> list[str]:
     return [p.name for p in parameters]
 
 
-def _check_body(body: Expr, name: str) -> None:
+def _check_body(body: Expr, axis: tuple[IterVar, ...], name: str) -> None:
     inner = body.source if isinstance(body, Reduce) else body
-    if builtins.any(isinstance(node, Reduce) for node in walk(inner)):
-        raise ValueError(f"{name!r}: a reduction must be the whole element; give it a tensor of its own")
+    axes = axis + body.axes if isinstance(body, Reduce) else axis
+    known = {a.var for a in axes}
+    for node in walk(inner):
+        if isinstance(node, Reduce):
+            raise ValueError(f"{name!r}: a reduction must be the whole element; give it a tensor of its own")
+        if isinstance(node, Var) and node not in known:
+            raise ValueError(
+                f"{name!r} uses {node.name!r}, which is not one of its axes "
+                f"({', '.join(a.name for a in axes)}); a reduce axis is used inside a reduction over it"
+            )
 
 
 def _reduction(reducer: Reducer, expr: ExprLike, axis: IterVar | Sequence[IterVar]) -> Reduce:
@@ -158,7 +167,12 @@ def _reduction(reducer: Reducer, expr: ExprLike, axis: IterVar | Sequence[IterVa
     for a in axes:
         if not isinstance(a, IterVar) or a.kind != "reduce":
             raise ValueError(f"te.{reducer.name} reduces over axes made by te.reduce_axis, not over {a!r}")
-    return Reduce(reducer, as_expr(expr), axes)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"te.{reducer.name} names an axis twice: {', '.join(a.name for a in axes)}")
+    source = as_expr(expr)
+    if source.dtype == "bool":
+        raise ValueError(f"te.{reducer.name} takes numbers, not conditions: cast them first")
+    return Reduce(reducer, source, axes)
 
 
 def sum(expr: ExprLike, axis: IterVar | Sequence[IterVar]) -> Expr:

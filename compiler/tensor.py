@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -198,6 +198,10 @@ class Tensor:
 
     def __call__(self, *indices: ExprLike) -> Expr:
         return self[indices]
+
+    def __iter__(self) -> NoReturn:
+        # without this, Python would index with 0, 1, ... and never end
+        raise TypeError(f"{self.name} is no sequence: index it, or put tensors in a list")
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -43,3 +46,21 @@ BASELINES: dict[str, tuple[str, Callable[[list[np.ndarray], np.ndarray, tuple[in
     "matmul": ("NumPy", matmul),
     "conv2d": ("NumPy im2col + matmul", conv2d),
 }
+
+
+@lru_cache(maxsize=1)
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def blas_threads() -> int:
+    """How many threads NumPy's BLAS uses unless told; 1 when it has none."""
+    libraries = [lib for lib in _controller().info() if lib["user_api"] == "blas"]
+    return max((int(lib["num_threads"]) for lib in libraries), default=1)
+
+
+def limit_blas(threads: int) -> AbstractContextManager[Any]:
+    """A context in which NumPy's BLAS uses that many threads."""
+    return _controller().limit(limits=threads, user_api="blas")

@@ -28,12 +28,15 @@ def _clean_errors(command: F) -> F:
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        warnings.showwarning = _show_warning
-        try:
-            return command(*args, **kwargs)
-        except (ValueError, OSError) as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise InputError(" ".join(line.strip() for line in lines)) from error
+        with warnings.catch_warnings():
+            # each broken line of a record file is told, the second as well as the first
+            warnings.filterwarnings("always", category=UserWarning, module="costmodel")
+            warnings.showwarning = _show_warning
+            try:
+                return command(*args, **kwargs)
+            except (ValueError, OSError) as error:
+                lines = str(error).strip().splitlines() or [type(error).__name__]
+                raise InputError(" ".join(line.strip() for line in lines)) from error
 
     return wrapped  # type: ignore[return-value]
 

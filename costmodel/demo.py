@@ -1,4 +1,4 @@
-"""The main job, end to end: trees on two real tables, and two programs tuned with those trees."""
+"""The main job, end to end: two programs tuned with our trees, and the trees on two real tables."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from costmodel.host import cpu_name
 from costmodel.measure import Measurer
 from costmodel.report import (
     LiveLine,
+    check_plotting,
     failure_counts,
     finals_summary,
     finals_table,
@@ -79,16 +80,38 @@ def run_demo(output: Path, *, trials: int, seed: int, console: Console) -> bool:
     bool
         False when Ctrl-C ended it early; what was measured is saved.
     """
+    check_plotting()
     output.mkdir(parents=True, exist_ok=True)
     console.print(f"espalier demo on {cpu_name()}, seed {seed}", highlight=False)
+    records = output / "records.jsonl"
     with Measurer() as measurer:
-        scores, compile_seconds = compare_on_tables(seed)
-        _print_scores(scores, compile_seconds, console)
-        return _tune_programs(output, scores, measurer, trials=trials, seed=seed, console=console)
+        runs = _tune_programs(records, measurer, trials=trials, seed=seed, console=console)
+        if runs is None:
+            console.print(f"interrupted: what was measured is in {records}", highlight=False)
+            return False
+        finals = [_finals(pair, measurer) for pair in runs]
+    scores, compile_seconds = compare_on_tables(seed)
+    _print_scores(scores, compile_seconds, console)
+    console.print(finals_table(finals))
+    console.print(f"each search: {trials} trials, seed {seed}, the same first batch", highlight=False)
+    curves, told = output / "tuning-curves.png", output / "summary.json"
+    plot_curves(curves, {p.title: _panel(p, f) for p, f in zip(runs, finals, strict=True)})
+    value = {
+        "cpu": measurer.machine,
+        "seed": seed,
+        "trials": trials,
+        "tables": [vars(s) for s in scores],
+        "runs": [summary(r) for p in runs for r in (p.model, p.random)],
+        "finals": [finals_summary(f) for f in finals],
+    }
+    write_json(told, value)
+    for name, path in {"records": records, "curves": curves, "summary": told}.items():
+        console.print(f"{name + ':':<9} {path}", highlight=False, soft_wrap=True)
+    return True
 
 
 def compare_on_tables(seed: int) -> tuple[list[TableScore], float]:
-    """Train our trees and scikit-learn's on the same rows, in turns.
+    """Train our trees and scikit-learn's on the same rows, in turns, with one thread each.
 
     Returns
     -------
@@ -99,7 +122,7 @@ def compare_on_tables(seed: int) -> tuple[list[TableScore], float]:
     from sklearn.datasets import load_breast_cancer, load_diabetes
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.metrics import r2_score, roc_auc_score
-    from sklearn.model_selection import train_test_split
+    from threadpoolctl import threadpool_limits
 
     from boost import BoostClassifier, BoostRegressor
 
@@ -108,7 +131,7 @@ def compare_on_tables(seed: int) -> tuple[list[TableScore], float]:
     BoostClassifier(n_estimators=2).fit(cancer.data, cancer.target)
     compile_seconds = time.perf_counter() - start
     shared: dict[str, Any] = {"learning_rate": 0.1, "max_depth": 4}
-    ours: dict[str, Any] = {**shared, "n_estimators": ROUNDS}
+    ours: dict[str, Any] = {**shared, "n_estimators": ROUNDS, "n_jobs": 1}
     theirs: dict[str, Any] = {**shared, "max_iter": ROUNDS, "early_stopping": False, "max_leaf_nodes": None}
     jobs: list[tuple[str, Any, str, dict[str, Callable[[], Any]], Callable[[Any, Any, Any], float]]] = [
         (
@@ -133,47 +156,71 @@ def compare_on_tables(seed: int) -> tuple[list[TableScore], float]:
         ),
     ]
     scores = []
-    for name, data, metric, learners, evaluate in jobs:
-        for make in learners.values():  # neither pays for its first use
-            make().fit(data.data, data.target)
-        values: dict[str, list[float]] = {learner: [] for learner in learners}
-        seconds: dict[str, list[float]] = {learner: [] for learner in learners}
-        for split in range(SPLITS):
-            classes = data.target if metric == "ROC AUC" else None
-            x, x_held, y, y_held = train_test_split(
-                data.data, data.target, test_size=0.25, random_state=seed + split, stratify=classes
-            )
-            for learner, make in learners.items():
-                model = make()
-                start = time.perf_counter()
-                model.fit(x, y)
-                seconds[learner].append(time.perf_counter() - start)
-                values[learner].append(evaluate(model, x_held, y_held))
-        for learner in learners:
-            held = values[learner]
-            median = statistics.median(seconds[learner])
-            scores.append(
-                TableScore(name, learner, metric, statistics.mean(held), statistics.stdev(held), median)
-            )
+    # on tables of this size more threads only wait for each other
+    with threadpool_limits(limits=1):
+        for job in jobs:
+            scores += _compare(*job, seed=seed)
     return scores, compile_seconds
 
 
+def _compare(
+    name: str,
+    data: Any,
+    metric: str,
+    learners: dict[str, Callable[[], Any]],
+    evaluate: Callable[[Any, Any, Any], float],
+    *,
+    seed: int,
+) -> list[TableScore]:
+    """The scores of several learners on one data set, fitted in turns on each split."""
+    from sklearn.model_selection import train_test_split
+
+    for make in learners.values():  # neither pays for its first use
+        make().fit(data.data, data.target)
+    values: dict[str, list[float]] = {learner: [] for learner in learners}
+    seconds: dict[str, list[float]] = {learner: [] for learner in learners}
+    classes = data.target if metric == "ROC AUC" else None
+    for split in range(SPLITS):
+        x, x_held, y, y_held = train_test_split(
+            data.data, data.target, test_size=0.25, random_state=seed + split, stratify=classes
+        )
+        for learner, make in learners.items():
+            model = make()
+            start = time.perf_counter()
+            model.fit(x, y)
+            seconds[learner].append(time.perf_counter() - start)
+            values[learner].append(evaluate(model, x_held, y_held))
+    return [
+        TableScore(
+            name,
+            learner,
+            metric,
+            statistics.mean(values[learner]),
+            statistics.stdev(values[learner]),
+            statistics.median(seconds[learner]),
+        )
+        for learner in learners
+    ]
+
+
 def _print_scores(scores: list[TableScore], compile_seconds: float, console: Console) -> None:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=f"Tables: held-out rows of {SPLITS} splits, {ROUNDS} rounds", title_justify="left")
-    table.add_column("data")
-    table.add_column("trees")
+    title = f"Tables: held-out rows of {SPLITS} splits, {ROUNDS} rounds, one thread each"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column("data", no_wrap=True)
+    table.add_column("trees", no_wrap=True)
     table.add_column("metric")
-    table.add_column("held out", justify="right")
-    table.add_column("time of a fit", justify="right")
+    table.add_column("held out", justify="right", no_wrap=True)
+    table.add_column("ms a fit", justify="right")
     for score in scores:
         table.add_row(
             score.data,
             score.learner,
             score.metric,
             f"{score.value:.4f} ± {score.spread:.4f}",
-            f"{score.seconds * 1e3:.1f} ms",
+            f"{score.seconds * 1e3:.1f}",
         )
     console.print(table)
     console.print(
@@ -182,54 +229,42 @@ def _print_scores(scores: list[TableScore], compile_seconds: float, console: Con
     )
 
 
+@dataclass(frozen=True)
+class Pair:
+    """The two searches for one program."""
+
+    task: Task
+    title: str
+    model: TuneResult
+    random: TuneResult
+
+
 def _tune_programs(
-    output: Path,
-    scores: list[TableScore],
-    measurer: Measurer,
-    *,
-    trials: int,
-    seed: int,
-    console: Console,
-) -> bool:
-    records = output / "records.jsonl"
-    panels: dict[str, tuple[dict[str, np.ndarray], dict[str, float]]] = {}
-    all_finals: list[Finals] = []
-    runs: list[TuneResult] = []
+    records: Path, measurer: Measurer, *, trials: int, seed: int, console: Console
+) -> list[Pair] | None:
+    """Both searches for each program; None when Ctrl-C ended one."""
+    pairs = []
     for operator, shape, title in PROGRAMS:
         task = Task(operator, shape)
-        results = {}
+        found = []
         for explorer in ("model", "random"):
             result = _search(task, explorer, trials, records, measurer, seed, console)
             if result.interrupted:
-                console.print(f"interrupted: what was measured is in {records}", highlight=False)
-                return False
-            results[explorer] = result
-        runs += results.values()
-        contest = {RANDOM: results["random"].records, MODEL: results["model"].records}
-        finals = run_finals(task, contest, measurer, baseline=True)
-        all_finals.append(finals)
-        levels = {c.name: c.gflops for c in finals.comparisons if c.name not in (RANDOM, MODEL)}
-        panels[title] = ({name: result.curve() for name, result in results.items()}, levels)
-    console.print(finals_table(all_finals))
-    console.print(
-        f"each search: {trials} trials, seed {seed}, the same first batch; every result was compared with "
-        "a NumPy reference before it was timed",
-        highlight=False,
-    )
-    curves, told = output / "tuning-curves.png", output / "summary.json"
-    plot_curves(curves, panels)
-    value = {
-        "cpu": measurer.machine,
-        "seed": seed,
-        "trials": trials,
-        "tables": [vars(s) for s in scores],
-        "runs": [summary(r) for r in runs],
-        "finals": [finals_summary(f) for f in all_finals],
-    }
-    write_json(told, value)
-    for name, path in {"records": records, "curves": curves, "summary": told}.items():
-        console.print(f"{name + ':':<9} {path}", highlight=False, soft_wrap=True)
-    return True
+                return None
+            found.append(result)
+        pairs.append(Pair(task, title, found[0], found[1]))
+    return pairs
+
+
+def _finals(pair: Pair, measurer: Measurer) -> Finals:
+    contest = {RANDOM: pair.random.records, MODEL: pair.model.records}
+    return run_finals(pair.task, contest, measurer, baseline=True)
+
+
+def _panel(pair: Pair, finals: Finals) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Curves and levels of one plot."""
+    levels = {c.name: c.gflops for c in finals.comparisons if c.name not in (RANDOM, MODEL)}
+    return {"model": pair.model.curve(), "random": pair.random.curve()}, levels
 
 
 def _search(

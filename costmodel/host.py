@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import lru_cache
 
 
 def cpu_name(threads: int | None = None) -> str:
-    """The CPU as its maker calls it, and the number of its threads that programs run on (all unless told)."""
-    count = threads or usable_threads()
-    return f"{_model_name()} ({count} thread{'s' if count > 1 else ''})"
+    """The CPU as its maker calls it, and how many threads programs run on (the runtime's unless told)."""
+    if threads is None:
+        from compiler.runtime import num_threads
 
-
-def usable_threads() -> int:
-    """Hardware threads that this process may run on."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
+        threads = num_threads()
+    return f"{_model_name()} ({threads} thread{'s' if threads > 1 else ''})"
 
 
 @lru_cache(maxsize=1)
@@ -28,6 +22,6 @@ def _model_name() -> str:
             for line in lines:
                 if line.startswith("model name"):
                     return line.partition(":")[2].strip()
-    except OSError:
+    except OSError:  # not on Linux
         pass
     return platform.processor() or platform.machine() or "unknown CPU"

@@ -287,23 +287,22 @@ class Measurer:
         Returns
         -------
         list of Comparison
-            In the order of `configs`, NumPy's last.
+            In the order of `configs`; NumPy's last, with one thread and with as many as its BLAS uses.
 
         Raises
         ------
         MeasureError
             If a program fails, or its answer is wrong.
         """
-        names = list(configs)
-        entries: list[dict[str, Any]] = [{"config": c.plain()} for c in configs.values()]
+        entries: list[dict[str, Any]] = [{"name": n, "config": c.plain()} for n, c in configs.items()]
         if baseline and task.operator.name in BASELINES:
-            names.append(BASELINES[task.operator.name][0])
-            entries.append({"baseline": task.operator.name})
+            entries.append({"name": BASELINES[task.operator.name][0], "baseline": task.operator.name})
         plan = {"rounds": rounds, "min_repeat_ms": min_repeat_ms, "pause_ms": pause_ms}
         reply = self._ask({"do": "compare", "task": _named(task), "entries": entries, "plan": plan})
         if reply["done"] != "ok":
             raise MeasureError(f"the comparison of {task.key} failed: {reply['done']}: {reply['message']}")
-        return [Comparison(n, tuple(c), task.flops) for n, c in zip(names, reply["costs"], strict=True)]
+        pairs = zip(reply["names"], reply["costs"], strict=True)
+        return [Comparison(name, tuple(costs), task.flops) for name, costs in pairs]
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         self.start()
@@ -367,7 +366,7 @@ class _Process:
                 raise MeasureError(f"the worker process could not start: {reply.get('message')}")
             self._started = True
         self._send(request)
-        return self._outcome("template", timeouts)
+        return self._outcome("reference", timeouts)
 
     def _outcome(self, phase: str, timeouts: Mapping[str, float]) -> dict[str, Any]:
         while True:
@@ -388,7 +387,6 @@ class _Process:
 
     def _epitaph(self, phase: str) -> str:
         code = self._popen.wait()
-        self.kill()
         if code < 0:
             try:
                 cause = f"killed by {signal.Signals(-code).name}"
@@ -402,6 +400,7 @@ class _Process:
         said = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
         # the first line of a fatal error names it; the last one of a traceback does
         fatal = [line for line in said if "Error" in line or "error" in line][-1:] or said[-1:]
+        self.kill()
         return f"in phase {phase!r} the worker was {cause}" + (f": {fatal[0].strip()}" if fatal else "")
 
     def kill(self) -> None:
@@ -414,6 +413,7 @@ class _Process:
                 else:
                     self._popen.kill()
         self._popen.wait()
+        self._stderr.close()
         self._reader.join(timeout=1.0)
         for pipe in (self._popen.stdin, self._popen.stdout):
             # closing a pipe that another thread reads would wait for that thread

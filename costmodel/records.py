@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from compiler.suggest import unknown
 from costmodel.measure import MeasureResult, Reason
 from costmodel.space import Config
 from costmodel.task import Task
@@ -145,6 +146,9 @@ class Record:
                 raise ValueError(f"schema version {version} is unknown")
             fields = CONVERTERS[version](fields)
             version += 1
+        for name in fields:
+            if name not in _FIELDS:
+                raise ValueError(unknown("field", name, _FIELDS))
         return cls(**{name: _field(fields, name, check) for name, check in _FIELDS.items()})
 
 

@@ -86,30 +86,39 @@ class LiveLine:
 
 def finals_table(finals: Sequence[Finals]) -> Table:
     """Median speed, quartiles, and whether the answer was checked, one row a program."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title="GFLOP/s, measured in turns", title_justify="left")
-    table.add_column("task")
-    table.add_column("program")
+    table = Table(box=box.SIMPLE_HEAD, title="Programs, measured in turns", title_justify="left")
+    table.add_column("", no_wrap=True)
     table.add_column("GFLOP/s", justify="right")
-    table.add_column("quartiles", justify="right")
-    table.add_column("time a call", justify="right")
-    table.add_column("checked against NumPy reference")
+    table.add_column("quartiles", justify="right", no_wrap=True)
+    table.add_column("ms a call", justify="right")
+    table.add_column("checked*", justify="center")
     for one in finals:
+        table.add_row(f"[bold]{one.task.operator.name}({', '.join(map(str, one.task.shape))})")
         for number, comparison in enumerate(one.comparisons):
             low, high = comparison.quartiles
-            milliseconds = one.task.flops / comparison.gflops / 1e6
             table.add_row(
-                "" if number else f"{one.task.operator.name}({', '.join(map(str, one.task.shape))})",
-                comparison.name,
+                f"  {comparison.name}",
                 f"{comparison.gflops:.1f}",
                 f"{low:.1f} - {high:.1f}",
-                f"{milliseconds:.3f} ms",
+                f"{one.task.flops / comparison.gflops / 1e6:.3f}",
                 # a program whose answer is wrong is never timed: the comparison raises
                 "yes",
                 end_section=number == len(one.comparisons) - 1,
             )
+    table.caption = "* every answer was compared with a NumPy reference before it was timed"
+    table.caption_justify = "left"
     return table
+
+
+def check_plotting() -> None:
+    """Raise ValueError unless matplotlib is installed."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise ValueError("plots need matplotlib: pip install 'espalier[plot]'")
 
 
 def plot_curves(
@@ -129,11 +138,10 @@ def plot_curves(
     ValueError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ValueError("plots need matplotlib: install espalier[plot]") from error
+    check_plotting()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     # a Figure of its own: pyplot would keep state and look for a display
     figure = Figure(figsize=(6.0 * len(panels), 4.2), layout="constrained")
     FigureCanvasAgg(figure)

@@ -51,6 +51,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     try:
         frame = pd.read_csv(path) if extension == ".csv" else pd.read_parquet(path)
+    except ImportError as error:
+        raise TableError("Parquet files need pyarrow: pip install 'espalier[parquet]'") from error
     except Exception as error:  # each reader has its own kinds
         raise TableError(f"{path}: not a readable {extension[1:]} file: {_first_line(error)}") from error
     if frame.empty:
@@ -66,7 +68,10 @@ def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
     if path.suffix.lower() == ".csv":
         frame.to_csv(temporary, index=False)
     else:
-        frame.to_parquet(temporary, index=False)
+        try:
+            frame.to_parquet(temporary, index=False)
+        except ImportError as error:
+            raise TableError("Parquet files need pyarrow: pip install 'espalier[parquet]'") from error
     os.replace(temporary, path)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compiler import Target
 from compiler.suggest import unknown
 from costmodel import records as record_file
 from costmodel.explore import AnnealingExplorer, Explorer, RandomExplorer
@@ -212,10 +213,14 @@ def tune(
     Raises
     ------
     ValueError
-        For an unknown explorer, or trials or a batch size below 1.
+        For an unknown explorer, trials or a batch size below 1, or a target that is not this machine.
     """
     if trials < 1 or batch_size < 1:
         raise ValueError(f"trials {trials} and batch_size {batch_size} must be at least 1")
+    if not Target.parse(task.target).runs_here:
+        raise ValueError(
+            f"programs for {task.target!r} cannot run on this machine, so they cannot be tuned on it"
+        )
     chosen, source = _explorer(explorer, task)
     scorer = None if source == "random" else Scorer(task, model or BoostedTreeCostModel(seed=seed))
     own = measurer is None

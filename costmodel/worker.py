@@ -15,9 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from compiler.runtime import Module
 
 # how to start it: argv holds a JSON list of folders to look for modules in
 BOOT = "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); from costmodel.worker import main; main()"
@@ -66,7 +70,7 @@ class Bench:
         except Exception as error:
             raise Failure("reference error", f"the operator's reference failed: {_said(error)}") from error
 
-    def build(self, config: dict[str, Any]) -> Callable[..., Any]:
+    def build(self, config: dict[str, Any]) -> Module:
         """The compiled program of a configuration."""
         import compiler
 
@@ -107,49 +111,62 @@ class Bench:
         build_seconds = time.perf_counter() - start
         call = partial(module, *self.arrays, self.output)
         first = self.run(call)
+        if min_repeat_ms < first * 1e3 < 2 * budget_ms:
+            # perhaps only the start was slow: memory that was not there yet, threads that slept
+            first = min(first, _time_calls(call, 1))
         # a slow program is known to be slow after one call: repeating it would only cost time
         repeats = min(repeat, int(budget_ms / max(first * 1e3, min_repeat_ms)))
         costs = [first]
         if repeats:
             number = max(1, round(min_repeat_ms / 1e3 / max(first, 1e-7)))
-            costs = []
-            for _ in range(repeats):
-                seconds = _time_calls(call, number)
-                costs.append(seconds / number)
-                # the first call is cold, so it may promise far too few calls
-                number = max(number, round(min_repeat_ms / 1e3 * number / max(seconds, 1e-7)))
+            # the first call is cold and may promise too few calls: the evaluator then makes more
+            evaluate = module.time_evaluator(number=number, repeat=repeats, min_repeat_ms=min_repeat_ms / 2)
+            costs = list(evaluate(*self.arrays, self.output).results)
         return {"costs": costs, "build_seconds": build_seconds}
 
     def compare(
         self, entries: list[dict[str, Any]], rounds: int, min_repeat_ms: float, pause_ms: float
     ) -> dict[str, Any]:
         """Costs of several programs, taken in turns, each checked against the reference first."""
-        from costmodel.baseline import BASELINES
+        from costmodel.baseline import BASELINES, blas_threads, limit_blas
 
+        names: list[str] = []
         calls: list[Callable[[], Any]] = []
+        threads: list[int | None] = []
         for entry in entries:
             if "config" in entry:
-                module = self.build(entry["config"])
-                calls.append(partial(module, *self.arrays, self.output))
-            else:
-                peer = BASELINES[entry["baseline"]][1]
+                names.append(entry["name"])
+                calls.append(partial(self.build(entry["config"]), *self.arrays, self.output))
+                threads.append(None)
+                continue
+            peer = BASELINES[entry["baseline"]][1]
+            # a BLAS is not always quicker with all threads, so its user's best choice is shown too
+            for count in sorted({1, blas_threads()}):
+                names.append(f"{entry['name']}, {count} thread{'s' if count > 1 else ''}")
                 calls.append(partial(peer, self.arrays, self.output, self.task.shape))
+                threads.append(count)
+
+        def limited(count: int | None) -> AbstractContextManager[Any]:
+            return nullcontext() if count is None else limit_blas(count)
+
         numbers = []
-        for call in calls:
-            self.run(call)
-            self.enter("run")
-            seconds = min(_time_calls(call, 1), _time_calls(call, 1))
+        for call, of_blas in zip(calls, threads, strict=True):
+            with limited(of_blas):
+                self.run(call)
+                self.enter("run")
+                seconds = min(_time_calls(call, 1), _time_calls(call, 1))
             numbers.append(max(1, round(min_repeat_ms / 1e3 / max(seconds, 1e-7))))
-        costs: list[list[float]] = [[] for _ in entries]
+        costs: list[list[float]] = [[] for _ in calls]
         for turn in range(rounds):
             # each round begins elsewhere, so that no program always follows the same one
             for i in sorted(range(len(calls)), key=lambda i: (i - turn) % len(calls)):
                 self.enter("run")
                 # threads of the one before may still spin, waiting for work
                 time.sleep(pause_ms / 1e3)
-                calls[i]()
-                costs[i].append(_time_calls(calls[i], numbers[i]) / numbers[i])
-        return {"costs": costs}
+                with limited(threads[i]):
+                    calls[i]()
+                    costs[i].append(_time_calls(calls[i], numbers[i]) / numbers[i])
+        return {"names": names, "costs": costs}
 
 
 def _time_calls(call: Callable[[], Any], number: int) -> float:

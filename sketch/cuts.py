@@ -17,8 +17,9 @@ Float32s = NDArray[np.float32]
 class Cuts:
     """Cut points of every column, end to end.
 
-    Column f has the cuts ``values[indptr[f]:indptr[f + 1]]``, strictly increasing; a value x falls into the bin whose number is
-    the count of cuts <= x, so that "bin <= b" and "x < cut b" are the same question. A column of k cuts has k + 1 bins.
+    Column f has the cuts ``values[indptr[f]:indptr[f + 1]]``, strictly increasing; a value x falls into the
+    bin whose number is the count of cuts <= x, so that "bin <= b" and "x < cut b" are the same question. A
+    column of k cuts has k + 1 bins.
 
     Attributes
     ----------
@@ -55,8 +56,9 @@ class Cuts:
 def column_cuts(summary: Summary, max_bin: int) -> Float32s:
     """Choose at most ``max_bin - 1`` cuts, so that the bins between them have near equal weight.
 
-    With an exact summary of at most `max_bin` distinct values there is a cut between any two neighbours. Cuts of an exact
-    summary lie half-way between neighbours; cuts of a pruned one lie on values, because the neighbours are not known.
+    With an exact summary of at most `max_bin` distinct values there is a cut between any two neighbours. Cuts
+    of an exact summary lie half-way between neighbours; cuts of a pruned one lie on values, because the
+    neighbours are not known.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A streaming sketch made of levels of summaries, whose result does not depend on the sizes of the batches."""
+"""A streaming sketch made of levels of summaries; batch sizes do not change its result."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ LEVELS = 12
 class WeightedQuantileSketch:
     """Summarise a stream of weighted values within a given epsilon.
 
-    Values are gathered into blocks of a fixed number of rows. A full block becomes an exact summary, is pruned, and is carried
-    up the levels like a one in a binary counter: level k holds the summary of ``2**k`` blocks, and two summaries of one level
-    merge, are pruned and move one level up. Only the stream decides where blocks end, so any cutting of the same stream into
-    batches gives the same summary, bit for bit.
+    Values are gathered into blocks of a fixed number of rows. A full block becomes an exact summary, is
+    pruned, and is carried up the levels like a one in a binary counter: level k holds the summary of ``2**k``
+    blocks, and two summaries of one level merge, are pruned and move one level up. Only the stream decides
+    where blocks end, so any cutting of the same stream into batches gives the same summary, bit for bit.
 
     Parameters
     ----------
     epsilon : float
-        Wanted bound on the rank error, as a fraction of the total weight; in (0, 1). Each level costs one pruning, and the
-        size of the summaries leaves room for 12 of them: the bound holds for ``block_rows * 2**11`` values (134 million with the
-        default), and grows by a twelfth for each doubling beyond. `Summary.epsilon` of the result says what was reached.
+        Wanted bound on the rank error, as a fraction of the total weight; in (0, 1). Each level costs one
+        pruning, and the size of the summaries leaves room for 12 of them: the bound holds for ``block_rows *
+        2**11`` values (134 million with the default), and grows by a twelfth for each doubling beyond.
+        `Summary.epsilon` of the result says what was reached.
     block_rows : int
         Rows in a block.
 
     Notes
     -----
-    Levels of merge and prune follow the XGBoost paper's appendix A (arXiv 1603.02754) and Greenwald and Khanna's scheme.
+    Levels of merge and prune follow the XGBoost paper's appendix A (arXiv 1603.02754) and Greenwald and
+    Khanna's scheme.
     """
 
     def __init__(self, epsilon: float = 1 / 512, *, block_rows: int = BLOCK_ROWS) -> None:
@@ -95,8 +97,8 @@ class WeightedQuantileSketch:
         """
         if (other.epsilon, other.block_rows) != (self.epsilon, self.block_rows):
             raise ValueError(
-                f"cannot merge a sketch of epsilon={other.epsilon}, block_rows={other.block_rows} into one of "
-                f"epsilon={self.epsilon}, block_rows={self.block_rows}"
+                f"cannot merge a sketch of epsilon={other.epsilon}, block_rows={other.block_rows} "
+                f"into one of epsilon={self.epsilon}, block_rows={self.block_rows}"
             )
         levels, pending = list(other._levels), list(zip(other._values, other._weights, strict=True))
         for level, summary in enumerate(levels):
@@ -108,7 +110,8 @@ class WeightedQuantileSketch:
     def summary(self) -> Summary:
         """Return the summary of everything seen so far. The sketch stays usable.
 
-        The summary is exact (`Summary.slack` is 0) as long as no level holds more distinct values than it may keep.
+        The summary is exact (`Summary.slack` is 0) as long as no level holds more distinct values than it may
+        keep.
         """
         result = self._block()
         for level in self._levels:

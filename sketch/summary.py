@@ -17,16 +17,18 @@ Floats = NDArray[np.float64]
 class Summary:
     """Entries ``(value, rmin, rmax, wmin)`` sorted by value, with a bound on what was forgotten.
 
-    For a data set of pairs (x, w), let ``r-(y)`` be the weight of all x < y, ``r+(y)`` that of all x <= y, and ``w(y)`` their
-    difference. The summary keeps ``rmin <= r-(value)``, ``rmax >= r+(value)`` and ``wmin <= w(value)``, with equality at both
-    ends. A value between two entries has the bounds of the paper's extension function, see `bounds`.
+    For a data set of pairs (x, w), let ``r-(y)`` be the weight of all x < y, ``r+(y)`` that of all x <= y,
+    and ``w(y)`` their difference. The summary keeps ``rmin <= r-(value)``, ``rmax >= r+(value)`` and ``wmin
+    <= w(value)``, with equality at both ends. A value between two entries has the bounds of the paper's
+    extension function, see `bounds`.
 
     Attributes
     ----------
     value, rmin, rmax, wmin : float64 arrays of shape (size,)
         ``value`` is strictly increasing.
     slack : float
-        Bound, in units of weight, on ``rmax(y) - rmin(y) - wmin(y)`` over every y. Zero means that all ranks are exact.
+        Bound, in units of weight, on ``rmax(y) - rmin(y) - wmin(y)`` over every y. Zero means that all ranks
+        are exact.
     """
 
     value: Floats
@@ -101,7 +103,7 @@ class Summary:
         return self.slack / self.total if self.size else 0.0
 
     def bounds(self, y: ArrayLike) -> tuple[Floats, Floats, Floats]:
-        """Return ``(rmin, rmax, wmin)`` at any points, by the paper's extension function where a point is no entry.
+        """Return ``(rmin, rmax, wmin)`` at any points, by the extension function where a point is no entry.
 
         Parameters
         ----------
@@ -169,7 +171,8 @@ class Summary:
     def prune(self, parts: int) -> Summary:
         """Keep at most ``parts + 1`` entries, at equal distances of rank.
 
-        Adds ``1 / parts`` to epsilon (appendix A.4). A summary that is small enough already comes back as it is.
+        Adds ``1 / parts`` to epsilon (appendix A.4). A summary that is small enough already comes back as it
+        is.
         """
         if parts < 1:
             raise ValueError(f"parts must be at least 1, got {parts}")
@@ -189,7 +192,7 @@ class Summary:
 
 
 def check_weights(weights: ArrayLike, rows: int) -> Floats:
-    """Return weights as a float64 array of shape (rows,), or raise `ValueError` saying what is wrong with them."""
+    """Return weights as a float64 array of shape (rows,), or raise `ValueError`."""
     w = np.asarray(weights, dtype=np.float64)
     if w.shape != (rows,):
         raise ValueError(f"weights must have one entry for each of the {rows} values, got shape {w.shape}")

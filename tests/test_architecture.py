@@ -10,6 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# NumPy's last types for Python 3.10 are less exact than those that the code is written for
+OLD_TYPES = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="types are checked on Python 3.11 and newer"
+)
+
 CHECKS = {
     "import law": ["-c", "from importlinter.cli import lint_imports_command as main; main()", "--no-logo"],
     "ruff check": ["-m", "ruff", "check"],
@@ -18,7 +23,9 @@ CHECKS = {
 }
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=OLD_TYPES if name == "mypy" else ()) for name in CHECKS]
+)
 def test_the_tools_find_nothing(name: str) -> None:
     done = subprocess.run(
         [sys.executable, *CHECKS[name]], cwd=ROOT, capture_output=True, text=True, timeout=600

@@ -332,7 +332,7 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
     ------
     ValueError
         For an unknown operator, ``//`` or ``%`` of floats, ``/`` of integers (write ``//``, or cast),
-        or a literal division by zero.
+        arithmetic on conditions, or a division by the literal zero.
     """
     a, b = _matched(a, b)
     dtype = a.dtype
@@ -342,6 +342,8 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
             raise ValueError(f"`{op}` takes conditions, not {a.dtype}")
     elif op not in ARITHMETIC:
         raise ValueError(f"unknown operator {op!r}; known: {', '.join(ARITHMETIC + COMPARISON + LOGIC)}")
+    elif scalar_of(dtype) == "bool":
+        raise ValueError(f"`{op}` takes numbers, not {dtype}: cast the condition, or use te.all and te.any")
     elif op in ("//", "%") and is_float(dtype):
         raise ValueError(f"`{op}` takes integers, not {dtype}")
     elif op == "/" and not is_float(dtype):
@@ -349,6 +351,8 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
     if isinstance(b, Const):
         if op == "+" and b.value == 0 and dtype == INDEX:
             return a
+        if op in ("//", "%") and b.value == 0:
+            raise ValueError(f"division by zero: {a.value if isinstance(a, Const) else '...'} {op} 0")
         folded = fold(op, a, b) if isinstance(a, Const) else None
         if folded is not None:
             return folded
@@ -356,22 +360,20 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
 
 
 def fold(op: str, a: Const, b: Const) -> Const | None:
-    """The literal ``a op b``, or None where it must be left to run time (float rounding, overflow)."""
+    """The literal ``a op b``, or None where it is left to run time (floats, overflow, division by zero)."""
     x, y = a.value, b.value
     if op in LOGIC:
         return Const(bool(x and y) if op == "and" else bool(x or y), "bool")
-    if is_float(a.dtype):
+    if is_float(a.dtype) or (op in ("//", "%") and y == 0):
         return None
     if op in COMPARISON:
         table = {"<": x < y, "<=": x <= y, ">": x > y, ">=": x >= y, "==": x == y, "!=": x != y}
         return Const(table[op], "bool")
-    if op in ("//", "%") and y == 0:
-        raise ValueError(f"division by zero: {x} {op} 0")
+    if a.dtype == "bool":
+        return None
     if op in ("min", "max"):
         return Const(min(x, y) if op == "min" else max(x, y), a.dtype)
     value = {"+": x + y, "-": x - y, "*": x * y}[op] if op in "+-*" else (x // y if op == "//" else x % y)
-    if a.dtype == "bool":
-        return None
     info = np.iinfo(a.dtype)
     return Const(int(value), a.dtype) if info.min <= value <= info.max else None
 
@@ -414,8 +416,11 @@ def call(name: str, *args: ExprLike) -> Call:
     if len(args) != INTRINSICS[name]:
         raise ValueError(f"{name} takes {INTRINSICS[name]} argument(s), not {len(args)}")
     if name == "if_then_else":
+        condition = as_expr(args[0])
+        if scalar_of(condition.dtype) != "bool":
+            raise ValueError(f"if_then_else takes a condition, not {condition.dtype}: compare it with zero")
         a, b = _matched(args[1], args[2])
-        return Call(name, (as_expr(args[0]), a, b), a.dtype)
+        return Call(name, (condition, a, b), a.dtype)
     if len(args) == 2:
         operands: tuple[Expr, ...] = _matched(args[0], args[1])
     else:

@@ -23,7 +23,7 @@ What a node means where NumPy, Python and hardware could disagree:
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -54,6 +54,7 @@ from compiler.ir.text import print_expr
 Value = Any
 Evaluate = Callable[[], Value]
 Run = Callable[[], None]
+Address = Callable[[], tuple[Value, ...]]
 
 
 def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
@@ -188,7 +189,7 @@ class _Closures:
     # elements of buffers
 
     def array(self, buffer: Buffer, indices: tuple[Expr, ...]) -> np.ndarray:
-        """The array of a buffer, seen as its elements in a row where one index is given for all dimensions."""
+        """The array of a buffer, flat where one index is given for all dimensions."""
         if buffer not in self.arrays:
             raise ValueError(f"buffer {buffer!r} is used outside of its allocation, and is no parameter")
         array = self.arrays[buffer]
@@ -198,7 +199,7 @@ class _Closures:
             raise ValueError(f"{buffer!r} is used by row-major position, so its array must be C-contiguous")
         return array.reshape(-1)
 
-    def address(self, buffer: Buffer, indices: tuple[Expr, ...]) -> Callable[[], tuple[Value, ...]]:
+    def address(self, buffer: Buffer, indices: tuple[Expr, ...]) -> Address:
         """A closure for the index of an element, or of several, inside of the shape for sure."""
         shape = buffer.shape if len(indices) == len(buffer.shape) else (buffer.size,)
         if len(indices) != len(shape):
@@ -216,7 +217,7 @@ class _Closures:
                         _out_of_bounds(buffer, next(x for x in bad if not _inside(x, shape)))
                 return where
 
-            return vector
+            return self.slices(indices, shape, vector)
         if len(shape) == 1:
             (index,), (extent,) = evaluate, shape
 
@@ -231,6 +232,28 @@ class _Closures:
             return where if _inside(where, shape) else _out_of_bounds(buffer, where)
 
         return elements
+
+    def slices(self, indices: tuple[Expr, ...], shape: tuple[int, ...], general: Address) -> Address:
+        """`general`, or the same faster where the one vector among the indices is an ascending ramp."""
+        vectors = [axis for axis, index in enumerate(indices) if lanes_of(index.dtype) > 1]
+        axis, ramp = vectors[0], indices[vectors[0]]
+        if len(vectors) > 1 or not isinstance(ramp, Ramp) or not isinstance(ramp.stride, Const):
+            return general
+        stride, extent = int(ramp.stride.value), shape[axis]
+        if stride < 1 or extent - 1 > np.iinfo(scalar_of(ramp.dtype)).max:  # or else the ramp could wrap
+            return general
+        last = stride * (ramp.lanes - 1)
+        starts = [self.expr(ramp.base if index is ramp else index) for index in indices]
+        limits = (*shape[:axis], extent - last, *shape[axis + 1 :])
+
+        def sliced() -> tuple[Value, ...]:
+            where = [f() for f in starts]
+            if not _inside(where, limits):
+                return general()  # names the lane that is outside
+            where[axis] = slice(where[axis], where[axis] + last + 1, stride)
+            return tuple(where)
+
+        return sliced
 
     # expressions
 
@@ -354,7 +377,7 @@ class _Closures:
     }
 
 
-def _inside(where: tuple[Value, ...], shape: tuple[int, ...]) -> bool:
+def _inside(where: Sequence[Value], shape: tuple[int, ...]) -> bool:
     for i, n in zip(where, shape, strict=True):  # noqa: SIM110  (this is the innermost loop of all)
         if not 0 <= i < n:
             return False

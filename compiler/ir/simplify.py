@@ -5,13 +5,16 @@ atoms plus a constant. An atom is anything that is not itself a sum: a variable,
 floor division, a remainder, a load. Most rewriting then is bookkeeping on the sum;
 what remains are the rules for ``//``, ``%``, ``min``, ``max`` and comparisons,
 which use the interval that an expression is known to lie in.
+
+Integers wrap around. Sums may be rearranged all the same, since they wrap to the same
+value in any order; the other rules hold for sums that are known not to wrap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf
+from math import gcd, inf
 from typing import Any
 
 from compiler.ir.expr import (
@@ -34,7 +37,7 @@ from compiler.ir.expr import (
 )
 from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, sequence
-from compiler.ir.visit import Rewriter, substitute
+from compiler.ir.visit import Rewriter, rebuild, substitute
 
 TRUE = Const(True, "bool")
 FALSE = Const(False, "bool")
@@ -43,6 +46,18 @@ Interval = tuple[float, float]
 """Closed interval of integers; an end may be infinite."""
 
 UNKNOWN: Interval = (-inf, inf)
+
+LOWEST, HIGHEST = -(2**31), 2**31 - 1
+"""The values of `INDEX`."""
+
+
+def fits(interval: Interval) -> bool:
+    """Whether the values of an interval are values of `INDEX`, so that what has them did not wrap."""
+    return interval[0] >= LOWEST and interval[1] <= HIGHEST
+
+
+def _wrapped(value: int) -> int:
+    return (value - LOWEST) % (HIGHEST - LOWEST + 1) + LOWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +90,24 @@ class Sum:
         return Sum(whole, self.constant // divisor), Sum(rest, self.constant % divisor)
 
     def expr(self) -> Expr:
-        """As an expression: terms in the order in which they came, the constant last."""
+        """As an expression: terms as they came, the constant last, or first where that saves a sign."""
+        constant = _wrapped(self.constant)
+        terms = [(atom, _wrapped(c)) for atom, c in self.terms.items() if _wrapped(c)]
         result: Expr | None = None
-        for atom, coefficient in self.terms.items():
-            size = abs(coefficient)
-            term = atom if size == 1 else Binary("*", atom, Const(size), INDEX)
-            if result is None:
-                result = term if coefficient > 0 else Binary("*", atom, Const(coefficient), INDEX)
-            else:
-                result = Binary("+" if coefficient > 0 else "-", result, term, INDEX)
-        if result is None:
-            return Const(self.constant)
-        if self.constant:
-            op = "+" if self.constant > 0 else "-"
-            result = Binary(op, result, Const(abs(self.constant)), INDEX)
-        return result
+        if not terms or (constant > 0 > terms[0][1] > LOWEST):
+            result, constant = Const(constant), 0
+        for atom, coefficient in terms:
+            result = _plus(result, atom, coefficient)
+        assert result is not None
+        return _plus(result, None, constant) if constant else result
+
+
+def _plus(total: Expr | None, atom: Expr | None, coefficient: int) -> Expr:
+    """``total + coefficient * atom``, as a difference where that is possible; no atom is one."""
+    negative = total is not None and LOWEST < coefficient < 0
+    size = Const(-coefficient if negative else coefficient)
+    term = size if atom is None else atom if size.value == 1 else Binary("*", atom, size, INDEX)
+    return term if total is None else Binary("-" if negative else "+", total, term, INDEX)
 
 
 class Simplifier(Rewriter):
@@ -149,7 +167,8 @@ class Simplifier(Rewriter):
             if op in ("min", "max"):
                 return self._extreme(op, self.sum_of(a), self.sum_of(b))
         atom = self(expr)
-        return Sum({}, int(atom.value)) if type(atom) is Const else Sum({atom: 1}, 0)
+        # a choice that is known leaves its arm, which may be a sum
+        return self.sum_of(atom) if type(atom) in (Const, Binary) else Sum({atom: 1}, 0)
 
     def _divided(self, op: str, a: Sum, b: Sum) -> Sum:
         divisor = b.constant
@@ -159,29 +178,39 @@ class Simplifier(Rewriter):
             return a if op == "//" else Sum({}, 0)
         whole, rest = a.split(divisor)
         low, high = self.sum_bounds(rest)
-        if low > -inf and high < inf and low // divisor == high // divisor:
+        if not (fits(self.sum_bounds(a)) and fits((low, high))):
+            return self._nested(op, a, divisor)
+        if low // divisor == high // divisor:
             step = int(low // divisor)
             return whole + Sum({}, step) if op == "//" else rest + Sum({}, -step * divisor)
-        # a divisor common to the remaining terms cancels: (4 x + y) // 8 == x // 2 for y in 0..3
-        inner = rest.expr()
-        if op == "//":
-            return whole + Sum({self._nested_division(rest, divisor): 1}, 0)
-        if type(inner) is Binary and inner.op == "%" and self._divides(divisor, inner.b):
-            return Sum({Binary("%", inner.a, Const(divisor), INDEX): 1}, 0)
-        return Sum({Binary("%", inner, Const(divisor), INDEX): 1}, 0)
+        unit, multiples, below = self._common(rest, divisor)
+        if unit > 1:
+            # (4 x + y) // 8 is x // 2, and (4 x + y) % 8 is x % 2 * 4 + y, for y in 0..3
+            inner = self._divided(op, multiples, Sum({}, divisor // unit))
+            return whole + inner if op == "//" else inner.scaled(unit) + below
+        return whole + self._nested(op, rest, divisor) if op == "//" else self._nested(op, rest, divisor)
 
-    def _nested_division(self, a: Sum, divisor: int) -> Expr:
-        """``a // divisor``, joining a division by a constant with one inside it."""
+    def _common(self, a: Sum, divisor: int) -> tuple[int, Sum, Sum]:
+        """``(u, q, r)`` with ``a == u * q + r`` and r in 0..u - 1, where u divides `divisor`; u may be 1."""
+        for coefficient in sorted({gcd(c, divisor) for c in a.terms.values()}, reverse=True):
+            if coefficient > 1:
+                whole, rest = a.split(coefficient)
+                low, high = self.sum_bounds(rest)
+                if low >= 0 and high < coefficient:
+                    return coefficient, whole, rest
+        return 1, a, Sum({}, 0)
+
+    def _nested(self, op: str, a: Sum, divisor: int) -> Sum:
+        """``a op divisor``, where a division of a division is one, by the product, and the like."""
         if len(a.terms) == 1 and a.constant == 0:
-            ((atom, coefficient),) = a.terms.items()
-            if coefficient == 1 and type(atom) is Binary and atom.op == "//" and type(atom.b) is Const:
-                product = int(atom.b.value) * divisor
-                return Binary("//", atom.a, Const(product), INDEX)
-        return Binary("//", a.expr(), Const(divisor), INDEX)
-
-    @staticmethod
-    def _divides(divisor: int, b: Expr) -> bool:
-        return type(b) is Const and int(b.value) % divisor == 0
+            ((inner, coefficient),) = a.terms.items()
+            if coefficient == 1 and type(inner) is Binary and inner.op == op and type(inner.b) is Const:
+                first = int(inner.b.value)
+                if op == "//" and 0 < first <= HIGHEST // divisor:
+                    return self._divided(op, self.sum_of(inner.a), Sum({}, first * divisor))
+                if op == "%" and first > 0 and first % divisor == 0:
+                    return self._divided(op, self.sum_of(inner.a), Sum({}, divisor))
+        return Sum({Binary(op, a.expr(), Const(divisor), INDEX): 1}, 0)
 
     def _recombined(self, total: Sum) -> Sum:
         """``c * d * (x // d) + c * (x % d)`` is ``c * x``: what a fuse after a split leaves."""
@@ -190,14 +219,26 @@ class Simplifier(Rewriter):
         for atom, c in total.terms.items():
             if type(atom) is not Binary or atom.op != "%" or type(atom.b) is not Const:
                 continue
-            quotient = Binary("//", atom.a, atom.b, INDEX)
-            if total.terms.get(quotient) == c * int(atom.b.value):
-                rest = {a: k for a, k in total.terms.items() if a is not atom and a != quotient}
-                return self._recombined(Sum(rest, total.constant) + self.sum_of(atom.a).scaled(c))
+            inside, divisor = self.sum_of(atom.a), int(atom.b.value)
+            if divisor <= 0:
+                continue
+            quotient = self._divided("//", inside, Sum({}, divisor)).scaled(c * divisor)
+            quotients = {} if quotient.constant else quotient.terms
+            if len(quotients) == 1 and all(total.terms.get(a) == k for a, k in quotients.items()):
+                rest = {a: k for a, k in total.terms.items() if a is not atom and a not in quotients}
+                return self._recombined(Sum(rest, total.constant) + inside.scaled(c))
         return total
 
+    def _difference(self, a: Sum, b: Sum) -> Interval:
+        """The interval of ``a - b`` without wrapping; unknown where one of them may wrap by itself."""
+        difference = a + b.scaled(-1)
+        same = not difference.terms and difference.constant == 0
+        if not same and not (fits(self.sum_bounds(a)) and fits(self.sum_bounds(b))):
+            return UNKNOWN
+        return self.sum_bounds(difference)
+
     def _extreme(self, op: str, a: Sum, b: Sum) -> Sum:
-        low, high = self.sum_bounds(a + b.scaled(-1))
+        low, high = self._difference(a, b)
         if low >= 0:
             return b if op == "min" else a
         if high <= 0:
@@ -209,8 +250,7 @@ class Simplifier(Rewriter):
     def _compared(self, node: Binary) -> Expr:
         if node.a.dtype != INDEX:
             return self.descend(node)
-        difference = self.sum_of(node.a) + self.sum_of(node.b).scaled(-1)
-        low, high = self.sum_bounds(difference)
+        low, high = self._difference(self.sum_of(node.a), self.sum_of(node.b))
         for op, holds, fails in (
             ("<", high < 0, low >= 0),
             ("<=", high <= 0, low > 0),
@@ -221,7 +261,7 @@ class Simplifier(Rewriter):
         ):
             if op == node.op and (holds or fails):
                 return TRUE if holds else FALSE
-        return Binary(node.op, self(node.a), self(node.b), node.dtype)
+        return self.descend(node)
 
     def _logic(self, node: Binary) -> Expr:
         a, b = self(node.a), self(node.b)
@@ -230,9 +270,7 @@ class Simplifier(Rewriter):
             return absorbing
         if a in (neutral, b):
             return b
-        if b == neutral:
-            return a
-        return Binary(node.op, a, b, node.dtype)
+        return a if b == neutral else rebuild(node, (a, b))
 
     def _binary(self, node: Binary) -> Expr:
         if lanes_of(node.dtype) > 1:
@@ -242,7 +280,8 @@ class Simplifier(Rewriter):
         if node.op in ("and", "or"):
             return self._logic(node)
         if node.dtype == INDEX:
-            return self.sum_of(node).expr()
+            result = self.sum_of(node).expr()
+            return node if result == node else result
         return self._other_type(node)
 
     def _other_type(self, node: Binary) -> Expr:
@@ -256,13 +295,13 @@ class Simplifier(Rewriter):
             return a
         if node.op == "*" and is_float(node.dtype) and type(a) is Const and a.value == 1:
             return b
-        return node if a is node.a and b is node.b else Binary(node.op, a, b, node.dtype)
+        return rebuild(node, (a, b))
 
     def _select(self, node: Select) -> Expr:
         condition = self(node.condition)
         if condition in (TRUE, FALSE):
             return self(node.a if condition == TRUE else node.b)
-        return Select(condition, self(node.a), self(node.b))
+        return rebuild(node, (condition, self(node.a), self(node.b)))
 
     def _call(self, node: Call) -> Expr:
         if node.name == "if_then_else":
@@ -275,13 +314,13 @@ class Simplifier(Rewriter):
         a = self(node.a)
         if a in (TRUE, FALSE):
             return FALSE if a == TRUE else TRUE
-        return Not(a)
+        return rebuild(node, (a,))
 
     def _cast(self, node: Cast) -> Expr:
         value = self(node.value)
         if value.dtype == node.dtype:
             return value
-        return node if value is node.value else Cast(value, node.dtype)
+        return rebuild(node, (value,))
 
     # --- statements ---------------------------------------------------------------------------
 
@@ -296,7 +335,7 @@ class Simplifier(Rewriter):
         del self.ranges[node.var]
         if body == Seq(()):
             return body
-        return node if body is node.body and extent is node.extent else For(node.var, extent, node.kind, body)
+        return rebuild(node, (extent, body))
 
     def _if(self, node: If) -> Stmt:
         condition = self(node.condition)
@@ -305,7 +344,10 @@ class Simplifier(Rewriter):
         otherwise = None if node.otherwise is None else self(node.otherwise)
         if condition == FALSE:
             return Seq(()) if otherwise is None else otherwise
-        return If(condition, self(node.then), otherwise)
+        then = self(node.then)
+        if otherwise is None:
+            return then if then == Seq(()) else rebuild(node, (condition, then))
+        return rebuild(node, (condition, then, otherwise))
 
     def _seq(self, node: Seq) -> Stmt:
         stmts = [self(stmt) for stmt in node.stmts]
@@ -317,7 +359,7 @@ class Simplifier(Rewriter):
         body = self(node.body)
         if body == Seq(()):
             return body
-        return node if body is node.body else Allocate(node.buffer, body)
+        return rebuild(node, (body,))
 
     rules = {
         Binary: _binary,
@@ -333,11 +375,12 @@ class Simplifier(Rewriter):
 
 
 def _binary_bounds(s: Simplifier, node: Binary) -> Interval:
-    if is_float(node.dtype) or lanes_of(node.dtype) > 1:
-        return UNKNOWN
-    a, b = s.bounds(node.a), s.bounds(node.b)
     rule = _ARITHMETIC_BOUNDS.get(node.op)
-    return UNKNOWN if rule is None else rule(a, b)
+    if rule is None or node.dtype != INDEX:
+        return UNKNOWN
+    interval = rule(s.bounds(node.a), s.bounds(node.b))
+    # what wraps may be anything; what never wraps may still be known on one side only
+    return interval if fits(interval) or node.op not in ("+", "-", "*") else UNKNOWN
 
 
 def _product(a: Interval, b: Interval) -> Interval:
@@ -377,7 +420,7 @@ def _either(s: Simplifier, a: Expr, b: Expr) -> Interval:
 
 
 _BOUNDS: dict[type, Callable[[Simplifier, Any], Interval]] = {
-    Const: lambda s, n: UNKNOWN if is_float(n.dtype) else (float(n.value), float(n.value)),
+    Const: lambda s, n: UNKNOWN if is_float(n.dtype) else (int(n.value), int(n.value)),
     Var: lambda s, n: s.ranges.get(n, UNKNOWN),
     Binary: _binary_bounds,
     Select: lambda s, n: _either(s, n.a, n.b),

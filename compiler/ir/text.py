@@ -273,14 +273,11 @@ def _allocation(buffer: Buffer) -> str:
 
 
 def _literal(node: Const) -> str:
-    if node.dtype == "bool":
-        return str(bool(node.value))
-    if not is_float(node.dtype):
-        return str(int(node.value)) if node.dtype == INDEX else f"{node.dtype}({int(node.value)})"
-    value = float(node.value)
-    if not isfinite(value):
-        return f'{node.dtype}("{value}")'
-    return repr(value) if node.dtype == "float32" else f"{node.dtype}({value!r})"
+    value, text = node.value, repr(node.value)
+    if is_float(node.dtype) and isinstance(value, (int, float)):
+        text = repr(float(value)) if isfinite(value) else f'"{value}"'
+    bare = node.dtype in ("bool", INDEX) or (node.dtype == "float32" and not text.startswith('"'))
+    return text if bare else f"{node.dtype}({text})"
 
 
 _ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}

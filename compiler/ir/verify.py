@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -49,7 +50,8 @@ def verify(func: PrimFunc) -> None:
       or is used inside of its allocation only, and one allocation alone defines it.
     - Extents are scalar integers of the type of the loop's variable; those of ``vectorize`` are literals.
     - An access has an integer index for each axis, or one alone: the row-major position. All that are
-      vectors have the same number of lanes. A stored value has the type of the buffer, and the lanes of the index.
+      vectors have the same number of lanes. A stored value has the type of the buffer, and the lanes of
+      the index.
     - Operands have one type, lanes included. Arithmetic takes numbers: ``/`` floats, ``//`` and ``%``
       integers. Logic and conditions take bools. A scalar condition may choose between vectors.
     - The base and stride of a ramp are scalar integers of one type; a broadcast value is a scalar.
@@ -89,9 +91,9 @@ class _Verifier:
             self.fail(f"unknown {what} {name!r}; {hint}")
 
     def dtype(self, dtype: Any) -> None:
-        scalar, _, lanes = str(dtype).partition("x")
+        scalar = next((t for t in SCALAR_TYPES if f"{dtype}x".startswith(f"{t}x")), dtype)
         self.known("type", scalar, SCALAR_TYPES)
-        if str(dtype) != scalar and (not lanes.isdigit() or vector_of(scalar, int(lanes)) != dtype):
+        if dtype != scalar and not re.fullmatch(r"x([2-9]|[1-9]\d+)", dtype.removeprefix(scalar)):
             self.fail(f"unknown type {dtype!r}; a vector is written as {scalar}x16")
 
     def function(self, func: PrimFunc) -> None:
@@ -146,8 +148,8 @@ class _Verifier:
         extent, var = loop.extent, loop.var
         if not _is_integer(extent.dtype) or lanes_of(extent.dtype) > 1:
             self.fail(f"the extent {self.text(extent)} is {extent.dtype}; an extent is a scalar integer")
-        if var in self.defined:
-            self.fail(f"variable {self.text(var)} is defined twice; give each loop a variable of its own")
+        if var in self.in_scope:
+            self.fail(f"variable {self.text(var)} is bound by two loops, one inside the other")
         if var.dtype != extent.dtype:
             self.fail(f"variable {self.text(var)} is {var.dtype}, and its extent {extent.dtype}")
         if loop.kind == "vectorize" and not isinstance(extent, Const):
@@ -178,8 +180,8 @@ class _Verifier:
 
     def _allocate(self, allocate: Allocate) -> None:
         buffer = allocate.buffer
-        if buffer in self.defined:
-            what = "is a parameter" if buffer in self.func.params else "is allocated twice"
+        if buffer in self.in_scope:
+            what = "is a parameter" if buffer in self.func.params else "is allocated inside of its allocation"
             self.fail(f"buffer `{self.names[buffer]}` {what}; give each allocation a buffer of its own")
         self.define(buffer)
         self.stmt(allocate.body)

@@ -28,16 +28,23 @@ class _Flatten(Rewriter):
         self.flat: dict[Buffer, Buffer] = {}
 
     def _load(self, node: Load) -> Expr:
-        indices = tuple(self(index) for index in node.indices)
-        return Load(self.flat.get(node.buffer, node.buffer), (position(node.buffer, indices),))
+        inner = self.descend(node)
+        buffer, old = self.flat.get(node.buffer, node.buffer), node.buffer
+        if len(inner.indices) == 1 and buffer is old:
+            return inner
+        return Load(buffer, (position(old, inner.indices),))
 
     def _store(self, node: Store) -> Stmt:
-        indices = tuple(self(index) for index in node.indices)
-        buffer = self.flat.get(node.buffer, node.buffer)
-        return Store(buffer, (position(node.buffer, indices),), self(node.value))
+        inner = self.descend(node)
+        buffer, old = self.flat.get(node.buffer, node.buffer), node.buffer
+        if len(inner.indices) == 1 and buffer is old:
+            return inner
+        return Store(buffer, (position(old, inner.indices),), inner.value)
 
     def _allocate(self, node: Allocate) -> Stmt:
         old = node.buffer
+        if len(old.shape) == 1:
+            return self.descend(node)
         self.flat[old] = Buffer(old.name, (old.size,), old.dtype, old.scope)
         return Allocate(self.flat[old], self(node.body))
 

@@ -31,6 +31,8 @@ _SPINS = 1000
 _YIELDS = 64
 # chunks per thread: enough to even out unequal iterations, few enough to keep neighbours together
 _CHUNKS = 4
+# of a worker; some systems give threads no more than compiled code may use of it
+_STACK_BYTES = 4 * 1024 * 1024
 
 # `state` is the number of the region in its upper half; in the lower, bit 31 once it is closed, and the
 # number of workers inside. A worker joins by adding one to a state that is open, so the launching thread,
@@ -53,8 +55,12 @@ _TEXT = """
 @threads = internal global [{max_threads} x i64] zeroinitializer, align 128
 @signals = internal global [256 x i8] zeroinitializer, align 128
 @former_signals = internal global [256 x i8] zeroinitializer, align 128
+@attributes = internal global [256 x i8] zeroinitializer, align 128
 
 declare i32 @pthread_create(ptr, ptr, ptr, ptr) nounwind
+declare i32 @pthread_attr_init(ptr) nounwind
+declare i32 @pthread_attr_setstacksize(ptr, i64) nounwind
+declare i32 @pthread_attr_destroy(ptr) nounwind
 declare i32 @pthread_join(i64, ptr) nounwind
 declare i32 @pthread_mutex_init(ptr, ptr) nounwind
 declare i32 @pthread_mutex_lock(ptr) nounwind
@@ -189,6 +195,8 @@ start:
   ; signals are for the threads of the interpreter, whose system calls they must interrupt
   %filled = call i32 @sigfillset(ptr @signals)
   %masked = call i32 @pthread_sigmask(i32 {set_mask}, ptr @signals, ptr @former_signals)
+  %initialised = call i32 @pthread_attr_init(ptr @attributes)
+  %sized = call i32 @pthread_attr_setstacksize(ptr @attributes, i64 {stack})
   br label %test
 test:
   %j = phi i64 [ 0, %start ], [ %j.next, %created ]
@@ -197,13 +205,14 @@ test:
   br i1 %needed, label %create, label %done
 create:
   %new = getelementptr inbounds i64, ptr @threads, i64 %j
-  %status = call i32 @pthread_create(ptr %new, ptr null, ptr @worker, ptr null)
+  %status = call i32 @pthread_create(ptr %new, ptr @attributes, ptr @worker, ptr null)
   %failed = icmp ne i32 %status, 0
   br i1 %failed, label %done, label %created
 created:
   store i64 %j.next, ptr @workers, align 8
   br label %test
 done:
+  %destroyed = call i32 @pthread_attr_destroy(ptr @attributes)
   %unmasked = call i32 @pthread_sigmask(i32 {set_mask}, ptr @former_signals, ptr null)
   ret void
 }}
@@ -380,6 +389,7 @@ def launch_address() -> int:
                 spins=_SPINS,
                 spins_and_yields=_SPINS + _YIELDS,
                 chunks=_CHUNKS,
+                stack=_STACK_BYTES,
                 pause=_PAUSE.get(platform.machine().lower(), ""),
                 set_mask=int(signal.SIG_SETMASK),
             )

@@ -17,7 +17,7 @@ from compiler.ir.visit import substitute, walk
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.relation import Extents, Values
 from compiler.schedule.stage import Stage
-from compiler.tensor import IterVar, reads_of
+from compiler.tensor import IterVar, TensorRead, reads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,15 @@ class Region:
     extents : dict of IterVar to int
         The number of values of every axis: those of the operation and all made from them.
     offsets : dict of IterVar to Expr
-        Where in the region an iteration is, along each axis of the operation, in terms of the loops.
+        Where in the region an iteration is, along every axis, in terms of the loops.
+    loops : dict of IterVar to Var
+        The variable of each loop: one of the region's own, since two stages may reduce over one axis.
     """
 
     mins: tuple[Expr, ...]
     extents: Extents
     offsets: Values
+    loops: dict[IterVar, Var]
 
     def values(self, stage: Stage) -> dict[Var, Expr]:
         """The value of each axis variable of the operation in terms of the loops."""
@@ -63,13 +66,12 @@ def infer_bounds(stages: list[Stage]) -> dict[Stage, Region]:
     """
     regions: dict[Stage, Region] = {}
     for stage in reversed(stages):
-        if stage.op.inputs or stage.leaf:
-            if stage.attach is None:
-                mins: tuple[Expr, ...] = (Const(0),) * len(stage.op.shape)
-                regions[stage] = _region(stage, mins, stage.op.shape)
-            else:
-                consumers = [s for s in stages if stage.tensor in s.op.inputs]
-                regions[stage] = _region(stage, *_required(stage, consumers, regions))
+        if stage.attach is None:
+            mins: tuple[Expr, ...] = (Const(0),) * len(stage.op.shape)
+            regions[stage] = _region(stage, mins, stage.op.shape)
+        else:
+            consumers = [s for s in stages if stage.tensor in s.op.inputs]
+            regions[stage] = _region(stage, *_required(stage, consumers, regions))
     return regions
 
 
@@ -79,10 +81,11 @@ def _region(stage: Stage, mins: tuple[Expr, ...], shape: tuple[int, ...]) -> Reg
     extents |= {axis: axis.extent for axis in op.reduce_axis}
     for relation in stage.relations:
         relation.down(extents)
-    values: Values = {axis: Const(0) if extents[axis] == 1 else axis.var for axis in stage.leaf}
+    loops = {axis: Var(axis.name) for axis in stage.leaf}
+    values: Values = {axis: Const(0) if extents[axis] == 1 else var for axis, var in loops.items()}
     for relation in reversed(stage.relations):
         relation.up(values, extents)
-    return Region(mins, extents, {axis: values[axis] for axis in (*op.axis, *op.reduce_axis)})
+    return Region(mins, extents, values, loops)
 
 
 def _required(
@@ -126,6 +129,7 @@ def _loops_around(
     """Loops around a reading of `stage` in `consumer`: those inside of its place, those outside."""
     assert stage.attach is not None
     home, axis = stage.attach
+    place = _place(stage, home, axis)
     relaxed: dict[Var, int] = {}
     at = consumer
     while at is not home:
@@ -136,14 +140,13 @@ def _loops_around(
                 f"{consumer.name} runs outside of that loop; place it around all of its consumers"
             )
         home_of, loop = at.attach
-        if home_of is home and home.leaf.index(loop) < home.leaf.index(axis):
+        if home_of is home and home.leaf.index(loop) < place:
             raise ScheduleError(
                 f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, but its consumer "
                 f"{at.name} is already computed in the loop {loop.name!r} around it; "
                 "use that loop or one outside of it"
             )
         at = home_of
-    place = _place(stage, home, axis)
     relaxed |= _lengths(home.leaf[place + 1 :], regions[home])
     fixed = _lengths(home.leaf[: place + 1], regions[home])
     while home.attach is not None:
@@ -162,11 +165,16 @@ def _place(stage: Stage, home: Stage, axis: IterVar) -> int:
 
 
 def _lengths(loops: list[IterVar], region: Region) -> dict[Var, int]:
-    return {axis.var: region.extents[axis] for axis in loops}
+    return {region.loops[axis]: region.extents[axis] for axis in loops}
 
 
 def _span(index: Expr, relaxed: Mapping[Var, int]) -> tuple[Expr, Expr] | None:
-    """The least and the greatest value of `index` while the relaxed loops run; None if not known."""
+    """The least and the greatest value of `index` while the relaxed loops run; None if not known.
+
+    An index that reads a tensor is not known: the region must stand where that tensor is not computed yet.
+    """
+    if any(type(node) is TensorRead for node in walk(index)):
+        return None
     if not any(type(node) is Var and node in relaxed for node in walk(index)):
         return index, index
     if type(index) is Var:

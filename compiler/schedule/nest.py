@@ -113,22 +113,22 @@ class _Nest:
         element = tuple(region.offsets[axis] for axis in op.axis)
         if not isinstance(op.body, Reduce):
             store: Stmt = Store(buffer, element, self._body(op.body, values))
-            return self._loops(stage, stage.leaf, self._guarded(stage, region, op.axis, store))
+            return self._loops(stage, stage.leaf, self._guarded(stage, region, ("data",), store))
         update = op.body.reducer.combine(Load(buffer, element), self._body(op.body.source, values))
-        store = self._guarded(stage, region, (*op.axis, *op.reduce_axis), Store(buffer, element, update))
+        store = self._guarded(stage, region, ("data", "reduce"), Store(buffer, element, update))
         start = min(stage.leaf.index(a) for a in stage.leaf if a.kind == "reduce")
         inner = self._loops(stage, stage.leaf[start:], store)
         begin = self._initial(stage, region, start, Store(buffer, element, op.body.reducer.initial(op.dtype)))
         return self._loops(stage, stage.leaf[:start], sequence((begin, inner)))
 
     def _initial(self, stage: Stage, region: Region, start: int, store: Stmt) -> Stmt:
-        body = self._guarded(stage, region, stage.compute.axis, store)
+        body = self._guarded(stage, region, ("data",), store)
         fresh: dict[Var, Expr] = {}
         loops: list[tuple[Var, IterVar]] = []
         for axis in stage.leaf[start:]:
             if axis.kind == "data":
                 var = Var(f"{axis.name}_init")
-                fresh[axis.var] = var
+                fresh[region.loops[axis]] = var
                 loops.append((var, axis))
         body = substitute(body, fresh)
         for var, axis in reversed(loops):
@@ -141,25 +141,21 @@ class _Nest:
             for placed in reversed(self.stages):
                 if placed.attach == (stage, axis):
                     body = self._around(placed, body)
-            body = For(axis.var, Const(region.extents[axis]), stage.kinds.get(axis, "serial"), body)
+            kind = stage.kinds.get(axis, "serial")
+            body = For(region.loops[axis], Const(region.extents[axis]), kind, body)
         return body
 
-    def _guarded(self, stage: Stage, region: Region, axes: Sequence[IterVar], store: Stmt) -> Stmt:
-        """`store` under the conditions that keep it inside its region and its tensor."""
-        op = stage.compute
-        lows = dict(zip(op.axis, region.mins, strict=True))
+    def _guarded(self, stage: Stage, region: Region, kinds: Sequence[str], store: Stmt) -> Stmt:
+        """`store` under the conditions that keep its axes of `kinds` inside their extents and its tensor."""
         conditions: list[Expr] = []
-        exact = all(relation.exact(region.extents) for relation in stage.relations)
-        for axis in axes:
-            offset = region.offsets[axis]
-            if not exact:
-                conditions.append(binary("<", offset, region.extents[axis]))
-            low = lows.get(axis)
-            if low is not None and low != Const(0):
-                value = binary("+", low, offset)
+        for relation in stage.relations:
+            if relation.kind in kinds:
+                conditions += relation.conditions(region.offsets, region.extents)
+        for axis, low in zip(stage.compute.axis, region.mins, strict=True):
+            if low != Const(0):
+                value = binary("+", low, region.offsets[axis])
                 conditions += [binary("<", value, axis.extent), binary(">=", value, 0)]
-        condition = conjunction(conditions)
-        return If(condition, store) if conditions else store
+        return If(conjunction(conditions), store) if conditions else store
 
     def _body(self, body: Expr, values: dict[Var, Expr]) -> Expr:
         return _Reads(self)(substitute(body, values))

@@ -42,9 +42,20 @@ class Split:
             "+", binary("*", values[self.outer], extents[self.inner]), values[self.inner]
         )
 
-    def exact(self, extents: Extents) -> bool:
-        """Whether the new axes cover the old one without going past its end."""
-        return extents[self.outer] * extents[self.inner] == extents[self.parent]
+    def conditions(self, values: Values, extents: Extents) -> list[Expr]:
+        """What keeps the old axis inside its extent where the new ones go past its end.
+
+        It is asked of every split by itself: the inner axis of a split that is split again may go past its
+        end while the whole index is still inside, and then meets an element that is met elsewhere.
+        """
+        if extents[self.outer] * extents[self.inner] == extents[self.parent]:
+            return []
+        return [binary("<", values[self.parent], extents[self.parent])]
+
+    @property
+    def kind(self) -> str:
+        """The kind of the axes."""
+        return self.parent.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +76,14 @@ class Fuse:
         values[self.outer] = binary("//", values[self.fused], width)
         values[self.inner] = binary("%", values[self.fused], width)
 
-    def exact(self, extents: Extents) -> bool:
-        """A fused axis covers exactly the old ones."""
-        return True
+    def conditions(self, values: Values, extents: Extents) -> list[Expr]:
+        """None: a fused axis covers exactly the old ones."""
+        return []
+
+    @property
+    def kind(self) -> str:
+        """The kind of the axes."""
+        return self.outer.kind
 
 
 Relation = Split | Fuse

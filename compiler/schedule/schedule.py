@@ -75,20 +75,17 @@ class Schedule:
         stage = self[tensor]
         if not isinstance(stage.op, Compute):
             raise ScheduleError(f"{stage.name}: cache_write of an input; use cache_read")
-        if stage.relations or stage.kinds:
+        if stage.relations or stage.kinds or stage.leaf != [*stage.op.axis, *stage.op.reduce_axis]:
             raise ScheduleError(
                 f"{stage.name}: cache_write must come before the other primitives on the stage"
             )
         old = stage.op
         axis = tuple(IterVar(Var(a.name), a.extent) for a in old.axis)
         body = substitute(old.body, {a.var: b.var for a, b in zip(old.axis, axis, strict=True)})
-        cache = Compute(f"{old.name}_{scope}", old.shape, old.dtype, axis, body=body)
-        stage.replace(
-            Compute(
-                old.name, old.shape, old.dtype, old.axis, body=cache.output()[tuple(a.var for a in old.axis)]
-            )
-        )
-        return self._insert(cache, scope, before=stage)
+        cache = _cached(Compute(f"{old.name}_{scope}", old.shape, old.dtype, axis, body=body), scope)
+        read = cache.tensor[tuple(a.var for a in old.axis)]
+        stage.replace(Compute(old.name, old.shape, old.dtype, old.axis, body=read))
+        return self._insert(cache, before=stage)
 
     def cache_read(self, tensor: Tensor, scope: str, readers: Sequence[Tensor]) -> Tensor:
         """Read `tensor` through a copy in `readers`.
@@ -119,19 +116,23 @@ class Schedule:
                 )
         axis = tuple(IterVar(Var(f"ax{d}"), extent) for d, extent in enumerate(tensor.shape))
         body = source.tensor[tuple(a.var for a in axis)]
-        copy = Compute(f"{tensor.name}_{scope}", tensor.shape, tensor.dtype, axis, body=body)
-        redirect = Redirect(source.tensor, copy.output())
+        copy = _cached(Compute(f"{tensor.name}_{scope}", tensor.shape, tensor.dtype, axis, body=body), scope)
+        redirect = Redirect(source.tensor, copy.tensor)
         for stage in stages:
             old = stage.compute
             stage.op = Compute(old.name, old.shape, old.dtype, old.axis, body=redirect(old.body))
-        return self._insert(copy, scope, before=min(stages, key=self.stages.index))
+        return self._insert(copy, before=min(stages, key=self.stages.index))
 
-    def _insert(self, op: Compute, scope: str, before: Stage) -> Tensor:
-        stage = Stage(op, output=False)
-        stage.set_scope(scope)
-        self._of[op] = stage
+    def _insert(self, stage: Stage, before: Stage) -> Tensor:
+        self._of[stage.op] = stage
         self.stages.insert(self.stages.index(before), stage)
         return stage.tensor
+
+
+def _cached(op: Compute, scope: str) -> Stage:
+    stage = Stage(op, output=False)
+    stage.set_scope(scope)
+    return stage
 
 
 class Redirect(Rewriter):
@@ -160,7 +161,7 @@ def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:
     ScheduleError
         If no output is given, or one is not computed.
     """
-    outputs = [ops] if isinstance(ops, Operation) else list(ops)
+    outputs = [ops] if isinstance(ops, (Operation, Tensor)) else list(ops)
     if not outputs:
         raise ScheduleError("a schedule needs at least one output")
     for op in outputs:

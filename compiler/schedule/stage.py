@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from compiler.ir.expr import Var
 from compiler.ir.function import SCOPES
 from compiler.schedule.errors import ScheduleError
@@ -85,18 +87,18 @@ class Stage:
         if (factor is None) == (nparts is None):
             raise ScheduleError(f"{self.name}: split of {axis.name!r} takes either factor or nparts")
         size = factor if factor is not None else nparts
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, (int, np.integer)) or size < 1:
             raise ScheduleError(
                 f"{self.name}: split of {axis.name!r} into {size!r}; a positive whole number is needed"
             )
-        if axis in self.kinds:
-            raise ScheduleError(
-                f"{self.name}: {axis.name!r} is marked {self.kinds[axis]!r} already; split it before that"
-            )
-        inside = min(size, axis.extent) if factor is not None else -(-axis.extent // min(size, axis.extent))
-        outer = IterVar(Var(f"{axis.name}_outer"), -(-axis.extent // inside), axis.kind)
-        inner = IterVar(Var(f"{axis.name}_inner"), inside, axis.kind)
-        self.relations.append(Split(axis, outer, inner, factor, nparts))
+        self._check_unmarked("split", axis)
+        size = int(size)
+        count = min(size, axis.extent)
+        rest = -(-axis.extent // count)
+        by_factor = factor is not None
+        outer = IterVar(Var(f"{axis.name}_outer"), rest if by_factor else count, axis.kind)
+        inner = IterVar(Var(f"{axis.name}_inner"), count if by_factor else rest, axis.kind)
+        self.relations.append(Split(axis, outer, inner, *((size, None) if by_factor else (None, size))))
         at = self.leaf.index(axis)
         self.leaf[at : at + 1] = [outer, inner]
         return outer, inner
@@ -119,6 +121,7 @@ class Stage:
             raise ScheduleError(f"{self.name}: fuse takes two or more axes, not {len(axes)}")
         for axis in axes:
             self._check_leaf("fuse", axis)
+            self._check_unmarked("fuse", axis)
         fused = axes[0]
         for axis in axes[1:]:
             fused = self._fuse_two(fused, axis)
@@ -242,6 +245,8 @@ class Stage:
             raise ScheduleError(
                 f"{self.name}: an input is not computed; use cache_read to place a copy of it"
             )
+        if not isinstance(consumer, Stage):
+            raise ScheduleError(f"{self.name}: compute_at takes a stage, s[C], not {type(consumer).__name__}")
         if consumer is self:
             raise ScheduleError(f"{self.name}: a stage cannot be computed at itself")
         consumer._check_leaf("compute_at", axis)
@@ -270,6 +275,8 @@ class Stage:
 
     def set_scope(self, scope: str) -> None:
         """Say where the buffer lives: ``"global"`` memory, or ``"local"`` to a thread."""
+        if self.output or not isinstance(self.op, Compute):
+            raise ScheduleError(f"{self.name}: the caller gives the memory of an input or output; cache it")
         if scope not in SCOPES:
             raise ScheduleError(f"{self.name}: " + unknown("scope", scope, SCOPES))
         self.scope = scope
@@ -287,6 +294,13 @@ class Stage:
             f"{self.name}: {primitive} of {given!r}, which is not one of its loops now "
             f"(loops: {self._loops()})"
         )
+
+    def _check_unmarked(self, primitive: str, axis: IterVar) -> None:
+        if axis in self.kinds:
+            raise ScheduleError(
+                f"{self.name}: {axis.name!r} is marked {self.kinds[axis]!r} already; "
+                f"{primitive} it before that"
+            )
 
     def __repr__(self) -> str:
         return f"Stage({self.name}: {self._loops()})"

@@ -28,7 +28,8 @@ class AnnealingExplorer:
     ----------
     space : ConfigSpace
     chains : int
-        Walks side by side.
+        Walks side by side. AutoTVM's 128 need tens of thousands of scores; within a few hundred,
+        16 longer walks come further.
     evaluations : int
         Most configurations that one proposal scores for the first time.
     temperature : float
@@ -48,9 +49,9 @@ class AnnealingExplorer:
         self,
         space: ConfigSpace,
         *,
-        chains: int = 128,
+        chains: int = 16,
         evaluations: int = 256,
-        temperature: float = 1.0,
+        temperature: float = 0.3,
         iterations: int = 500,
         early_stop: int = 50,
         elite_share: float = 0.25,

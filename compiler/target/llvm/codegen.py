@@ -189,8 +189,7 @@ class _Generator:
         if extent.high <= 0:
             return
         if extent.low == extent.high == 1:
-            self.frame.variables[node.var] = wide_literal(0)
-            self.statement(node.body)
+            self._body(node, wide_literal(0))
         elif node.kind == "parallel" and self.frame.parent is None:
             self._parallel(node, extent)
         else:
@@ -215,8 +214,7 @@ class _Generator:
         frame.begin(head)
         counter, following = frame.fresh(clean(node.var.name)), frame.fresh("next")
         phi = frame.reserve()
-        frame.variables[node.var] = Wide(counter, begin.low, max(begin.low, end.high - 1))
-        self.statement(node.body)
+        self._body(node, Wide(counter, begin.low, max(begin.low, end.high - 1)))
         frame.lines.append(f"  {following} = add nuw nsw i64 {counter}, 1")
         again = frame.emit(f"icmp slt i64 {following}, {end.ref}")
         note = f", !llvm.loop {self._loop_metadata(hint)}" if hint else ""
@@ -225,6 +223,12 @@ class _Generator:
             f"  {counter} = phi i64 [ {begin.ref}, %{before} ], [ {following}, %{frame.block} ]"
         )
         frame.begin(after)
+
+    def _body(self, node: For, counter: Wide) -> None:
+        variables = self.frame.variables
+        variables[node.var] = counter
+        self.statement(node.body)
+        del variables[node.var]
 
     def _loop_metadata(self, hint: str) -> str:
         number = len(self.metadata)
@@ -263,9 +267,10 @@ class _Generator:
     # Memory
 
     def _allocate(self, node: Allocate) -> None:
-        frame, buffer = self.frame, node.buffer
-        frame.places[buffer] = self._place(buffer)
+        places = self.frame.places
+        places[node.buffer] = self._place(node.buffer)
         self.statement(node.body)
+        del places[node.buffer]
 
     def _place(self, buffer: Buffer) -> Place:
         frame = self.frame

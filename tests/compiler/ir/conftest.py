@@ -55,7 +55,7 @@ class _Writer:
     # statements
 
     def stmt(self, depth: int) -> Stmt:
-        kinds = ("store", "for", "if", "seq", "allocate") if depth else ("store", "store", "empty")
+        kinds = ("store", "loop", "branch", "seq", "allocate") if depth else ("store", "store", "empty")
         return getattr(self, self.pick(*kinds))(depth - 1)
 
     def empty(self, depth: int) -> Stmt:
@@ -70,11 +70,11 @@ class _Writer:
             lanes = 1
         return Store(buffer, self.indices(buffer, lanes), self.expr(buffer.dtype, lanes, 3))
 
-    def if_(self, depth: int) -> Stmt:
+    def branch(self, depth: int) -> Stmt:
         otherwise = self.stmt(depth) if self.draw(st.booleans()) else None
         return If(self.expr("bool", 1, 2), self.stmt(depth), otherwise)
 
-    def for_(self, depth: int) -> Stmt:
+    def loop(self, depth: int) -> Stmt:
         kind, dtype = self.pick(*LOOP_KINDS), self.pick("int32", "int32", *INTEGERS)
         extent: Expr = Const(self.pick(0, 1, 2, 3), dtype)
         if kind != "vectorize" and self.draw(st.booleans()):
@@ -96,9 +96,10 @@ class _Writer:
 
     def indices(self, buffer: Buffer, lanes: int) -> tuple[Expr, ...]:
         """Indices inside of the shape, one of them a vector if `lanes` is more than one."""
-        wide = self.pick(*range(len(buffer.shape))) if lanes > 1 else -1
+        shape = (buffer.size,) if self.pick(False, False, True) else buffer.shape
+        wide = self.pick(*range(len(shape))) if lanes > 1 else -1
         result = []
-        for axis, extent in enumerate(buffer.shape):
+        for axis, extent in enumerate(shape):
             dtype, count = self.pick("int32", "int32", *INTEGERS), lanes if axis == wide else 1
             index = self.expr(dtype, count, 1)
             bound = self.repeat(Const(extent, dtype), count)
@@ -177,10 +178,6 @@ class _Writer:
 
     def not_(self, dtype: str, lanes: int, depth: int) -> Expr:
         return Not(self.expr("bool", lanes, depth))
-
-
-setattr(_Writer, "for", _Writer.for_)
-setattr(_Writer, "if", _Writer.if_)
 
 
 @st.composite

@@ -497,6 +497,22 @@ def test_out_of_bounds_lanes(index, message):
             interpret(func, np.zeros((2, 3), "int32"), np.zeros(3, "int32"))
 
 
+def test_a_ramp_wraps_before_it_is_an_index():
+    func = parse_function("def f(A: int8[200]):\n    A[ramp(int8(120), int8(5), 4)] = broadcast(int8(1), 4)")
+    with pytest.raises(IndexError, match=r"A\[-126\] is out of bounds"):
+        interpret(func, np.zeros(200, "int8"))
+
+
+def test_descending_and_repeated_lanes():
+    text = """
+    def f(A: int32[6], out: int32[6]):
+        for i in range(2):
+            out[ramp(i * 3 + 2, -1, 3)] = A[ramp(i * 3, 1, 3)]
+        out[ramp(0, 0, 3)] = A[ramp(1, 2, 3)]
+    """
+    same(run(text, np.arange(6, dtype="int32"), np.zeros(6, "int32")), [5, 1, 0, 5, 4, 3])
+
+
 # refusals
 
 

@@ -1,0 +1,71 @@
+"""The parameter table: every row, every kind of mistake."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from boost.params import BY_NAME, TABLE, ParameterError, describe, estimator_signature, resolve
+
+
+def test_defaults_pass_their_own_checks() -> None:
+    values = resolve(None)
+    assert set(values) == {p.name for p in TABLE}
+    for p in TABLE:
+        assert p.check(p.default) == p.default
+        assert p.doc.endswith(".") and p.allowed
+
+
+def test_names_and_aliases_are_unique() -> None:
+    names = [n for p in TABLE for n in (p.name, *p.aliases)]
+    assert len(names) == len(set(names)) == len(BY_NAME)
+    assert all(p.estimator in (None, p.name, *p.aliases) for p in TABLE)
+
+
+def test_aliases_and_types() -> None:
+    values = resolve({"learning_rate": 1, "n_jobs": 2.0, "reg_lambda": 0, "eval_metric": "auc"})
+    assert (values["eta"], values["nthread"], values["lambda"]) == (1.0, 2, 0.0)
+    assert isinstance(values["eta"], float) and isinstance(values["nthread"], int)
+    assert values["eval_metric"] == ["auc"]
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"max_dept": 3}, "unknown parameter 'max_dept'; did you mean 'max_depth'"),
+        ({"zzz": 3}, "unknown parameter 'zzz'$"),
+        ({"eta": 0.1, "learning_rate": 0.1}, "'eta' and 'learning_rate' are the same parameter"),
+        ({"eta": 0}, r"eta must be a number in \(0, 1\], got 0"),
+        ({"eta": "fast"}, "eta must be a number"),
+        ({"eta": float("nan")}, "eta must be"),
+        ({"eta": True}, "eta must be"),
+        ({"max_depth": 2.5}, "max_depth must be an integer"),
+        ({"max_depth": -1}, "max_depth must be"),
+        ({"max_bin": 1}, r"max_bin must be an integer in \[2, 65535\], got 1"),
+        ({"gamma": -1}, "gamma must be a number of at least 0"),
+        ({"gamma": None}, "gamma must be"),
+        ({"objective": "reg:squareerror"}, "did you mean 'reg:squarederror'"),
+        ({"objective": 3}, "objective must be one of"),
+        ({"tree_method": "exact"}, "tree_method must be one of 'auto', 'hist'"),
+        ({"eval_metric": 3}, "a name or a list of names, or None"),
+        ({"num_class": 3}, "num_class is for multi:softprob only, not for reg:squarederror"),
+        ({"objective": "rank:pairwise", "scale_pos_weight": 2}, "scale_pos_weight is for binary:logistic"),
+        ([("eta", 1)], "params must be a dict"),
+    ],
+)
+def test_mistakes(params: dict, match: str) -> None:
+    with pytest.raises(ParameterError, match=match):
+        resolve(params)
+
+
+def test_signature_and_text_come_from_the_table() -> None:
+    signature = estimator_signature({"n_estimators": 7}, {"objective": "rank:pairwise"})
+    names = [n for n in signature.parameters if n != "self"]
+    assert names == ["n_estimators", *(p.estimator for p in TABLE if p.estimator)]
+    assert signature.parameters["objective"].default == "rank:pairwise"
+    assert signature.parameters["max_depth"].kind is inspect.Parameter.KEYWORD_ONLY
+    text = describe("train")
+    assert "eta : a number in (0, 1], default 0.3" in text and "Also learning_rate." in text
+    assert "Number of classes. For multi:softprob only." in text
+    assert "learning_rate :" in describe("estimator") and "booster :" not in describe("estimator")

@@ -1,0 +1,157 @@
+"""Vectorization: loops as vector statements, and where that cannot be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from compiler.ir.interpret import interpret
+from compiler.ir.text import parse_function
+from compiler.ir.verify import verify
+from compiler.passes.vectorize import vectorize
+
+# name -> (before, after)
+GOLDEN = {
+    "side by side": (
+        "for i in range(2):\n    for j in vectorize(4):\n        C[i * 4 + j] = A[i * 4 + j] * x[i]",
+        "for i in range(2):\n    C[ramp(i * 4, 1, 4)] = A[ramp(i * 4, 1, 4)] * broadcast(x[i], 4)",
+    ),
+    "a stride": (
+        "for j in vectorize(4):\n    C[j * 2 + 1] = A[7 - j]",
+        "C[ramp(1, 2, 4)] = A[ramp(7, -1, 4)]",
+    ),
+    "a stride that is a variable": (
+        "for i in range(2):\n    for j in vectorize(4):\n        C[j * (i + 1)] = A[i + j]",
+        "for i in range(2):\n    C[ramp(0 * (i + 1), 1 * (i + 1), 4)] = A[ramp(i, 1, 4)]",
+    ),
+    "the sum of two strides": (
+        "for j in vectorize(4):\n    C[j + j] = A[j * 3 - j]",
+        "C[ramp(0, 2, 4)] = A[ramp(0, 2, 4)]",
+    ),
+    "one value for all": ("for j in vectorize(4):\n    C[j] = x[0]", "C[ramp(0, 1, 4)] = broadcast(x[0], 4)"),
+    "the index itself": (
+        'for j in vectorize(4):\n    C[j] = cast(j, "float32")',
+        'C[ramp(0, 1, 4)] = cast(ramp(0, 1, 4), "float32x4")',
+    ),
+    "elements far apart": (
+        "for j in vectorize(8):\n    C[j] = A[j // 4 + j % 4]",
+        "C[ramp(0, 1, 8)] = A[ramp(0, 1, 8) // broadcast(4, 8) + ramp(0, 1, 8) % broadcast(4, 8)]",
+    ),
+    "a loop inside": (
+        "for j in vectorize(4):\n    C[j] = 0.0\n    for k in range(3):\n        C[j] = C[j] + A[k + j]",
+        "C[ramp(0, 1, 4)] = broadcast(0.0, 4)\nfor k in range(3):\n"
+        "    C[ramp(0, 1, 4)] = C[ramp(0, 1, 4)] + A[ramp(k, 1, 4)]",
+    ),
+    "a branch that all lanes take": (
+        "for i in range(2):\n    for j in vectorize(4):\n        if i < 1:\n            C[j] = A[j]\n"
+        "        else:\n            C[j + 4] = A[j]",
+        "for i in range(2):\n    if i < 1:\n        C[ramp(0, 1, 4)] = A[ramp(0, 1, 4)]\n"
+        "    else:\n        C[ramp(4, 1, 4)] = A[ramp(0, 1, 4)]",
+    ),
+    "a choice that all lanes make": (
+        "for i in range(2):\n    for j in vectorize(4):\n        C[j] = if_then_else(i < 1, A[i + j], 0.0)",
+        "for i in range(2):\n    C[ramp(0, 1, 4)] = if_then_else(i < 1, A[ramp(i, 1, 4)], broadcast(0.0, 4))",
+    ),
+    "a choice for each lane of what is read anyway": (
+        "for j in vectorize(4):\n    C[j] = select(not j < 2, A[j], x[0])",
+        "C[ramp(0, 1, 4)] = "
+        "select(not ramp(0, 1, 4) < broadcast(2, 4), A[ramp(0, 1, 4)], broadcast(x[0], 4))",
+    ),
+    "intrinsics": (
+        "for j in vectorize(4):\n    C[j] = pow(abs(A[j]), x[0]) + sqrt(x[1])",
+        "C[ramp(0, 1, 4)] = pow(abs(A[ramp(0, 1, 4)]), broadcast(x[0], 4)) + broadcast(sqrt(x[1]), 4)",
+    ),
+    "an extreme": (
+        "for j in vectorize(4):\n    C[j] = max(A[j], 0.0)",
+        "C[ramp(0, 1, 4)] = max(A[ramp(0, 1, 4)], broadcast(0.0, 4))",
+    ),
+}
+
+# name -> a loop that is run serially
+SERIAL = {
+    "a branch for each lane": "for j in vectorize(4):\n    if j < 3:\n        C[j] = A[j]",
+    "a choice for each lane": "for j in vectorize(4):\n    C[j] = if_then_else(j < 3, A[j + 5], 0.0)",
+    "one element for all lanes": "for j in vectorize(4):\n    C[0] = C[0] + A[j]",
+    "a buffer for each lane": (
+        'for j in vectorize(4):\n    t = allocate(float32[1], "local")\n    t[0] = A[j]\n    C[j] = t[0]'
+    ),
+    "threads inside": "for j in vectorize(4):\n    for k in parallel(2):\n        C[j * 2 + k] = A[k]",
+    "a number of iterations for each lane": (
+        "for j in vectorize(4):\n    for k in range(j):\n        C[j] = C[j] + A[k]"
+    ),
+}
+
+
+def program(body: str) -> str:
+    lines = "\n".join("    " + line for line in body.splitlines())
+    return f"def main(A: float32[8], x: float32[2], C: float32[8]):\n{lines}"
+
+
+def outcome(func) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    c = np.full(8, 9, "float32")
+    interpret(func, rng.standard_normal(8, "float32"), rng.standard_normal(2, "float32"), c)
+    return c
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden(name: str) -> None:
+    before, after = GOLDEN[name]
+    func = vectorize(parse_function(program(before)))
+    verify(func)
+    assert str(func) == program(after)
+
+
+@pytest.mark.parametrize("name", SERIAL)
+def test_run_serially(name: str) -> None:
+    func = vectorize(parse_function(program(SERIAL[name])))
+    assert str(func) == program(SERIAL[name].replace("vectorize", "range"))
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_same_result(name: str) -> None:
+    before = parse_function(program(GOLDEN[name][0]))
+    np.testing.assert_array_equal(outcome(vectorize(before)), outcome(before))
+
+
+def test_a_vector_loop_inside_of_a_vector_loop() -> None:
+    """Vectors have one dimension: the loop outside is run serially."""
+    before = "for i in vectorize({}):\n    for j in vectorize(4):\n        C[i * 4 + j] = A[i * 4 + j]"
+    after = "for i in range({}):\n    C[ramp(i * 4, 1, 4)] = A[ramp(i * 4, 1, 4)]"
+    for extent in (2, 4):
+        func = vectorize(parse_function(program(before.format(extent))))
+        assert str(func) == program(after.format(extent))
+
+
+def test_a_vector_that_varies_with_the_loop_outside_in_its_value_alone() -> None:
+    text = "for i in vectorize(4):\n    for j in vectorize(4):\n        C[j] = A[i] + x[0]"
+    before = parse_function(program(text))
+    func = vectorize(before)
+    assert "for i in range(4):" in str(func)
+    np.testing.assert_array_equal(outcome(func), outcome(before))
+
+
+def test_nothing_to_vectorize_gives_the_same_object() -> None:
+    func = parse_function(program("for i in range(4):\n    if i < 2:\n        C[i] = A[i]"))
+    assert vectorize(func) is func
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "float16", "float64"])
+def test_types(dtype: str) -> None:
+    text = f"""
+        def main(A: {dtype}[4], C: {dtype}[4], B: bool[4]):
+            for j in vectorize(4):
+                C[j] = select(A[j] < {dtype}(2), A[j] * A[0], {dtype}(1))
+                B[j] = A[j] < A[3] and not A[j] == A[1]
+        """
+    before = parse_function(text)
+    after = vectorize(before)
+    verify(after)
+    results = []
+    for func in (before, after):
+        c, b = np.zeros(4, dtype), np.zeros(4, bool)
+        interpret(func, np.array([3, 1, 2, 5], dtype), c, b)
+        results.append((c, b))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+    assert results[0][1].tolist() == [True, False, True, False]

@@ -1,0 +1,310 @@
+"""Loop nests: golden text of whole programs, their meaning against NumPy, and what is refused."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import numpy as np
+import pytest
+
+from compiler import te
+from compiler.ir.interpret import interpret
+from compiler.ir.stmt import For
+from compiler.ir.verify import verify
+from compiler.ir.visit import walk
+from compiler.schedule import Schedule, ScheduleError
+from compiler.schedule.nest import LOCAL_LIMIT, loop_nest
+from compiler.tensor import IterVar, Tensor
+
+
+def axes(tensor: Tensor) -> tuple[IterVar, ...]:
+    return tensor.op.axis
+
+
+def run(s: Schedule, args: list[Tensor], *inputs: np.ndarray) -> np.ndarray:
+    """The last argument, after the loop nest ran."""
+    func = loop_nest(s, args)
+    verify(func)
+    result = np.full(args[-1].shape, 77, args[-1].dtype)
+    interpret(func, *inputs, result)
+    return result
+
+
+def matmul(m: int, n: int, k: int, dtype: str = "float32") -> tuple[Schedule, list[Tensor], IterVar]:
+    A, B = te.placeholder((m, k), "A", dtype), te.placeholder((k, n), "B", dtype)
+    axis = te.reduce_axis((0, k), "k")
+    C = te.compute((m, n), lambda i, j: te.sum(A[i, axis] * B[axis, j], axis=axis), "C")
+    return te.create_schedule(C.op), [A, B, C], axis
+
+
+def integers(*shape: int, dtype: str = "int64") -> np.ndarray:
+    return np.random.default_rng(3).integers(-9, 10, shape).astype(dtype)
+
+
+def test_tiled_matmul() -> None:
+    s, args, k = matmul(8, 8, 8)
+    A, B, C = args
+    cache = s.cache_write(C, "local")
+    io, jo, _, ji = s[C].tile(*axes(C), 4, 4)
+    s[C].vectorize(ji)
+    s[C].parallel(s[C].fuse(io, jo))
+    s[cache].compute_at(s[C], s[C].leaf[0])
+    i, j = axes(cache)
+    ko, ki = s[cache].split(k, 2)
+    s[cache].reorder(ko, ki, i, j)
+    s[cache].vectorize(j)
+    s[cache].unroll(i)
+    assert str(loop_nest(s, args, "tiled")) == dedent(
+        """\
+        def tiled(A: float32[8, 8], B: float32[8, 8], C: float32[8, 8]):
+            for i_outer_j_outer_fused in parallel(4):
+                C_local = allocate(float32[4, 4], "local")
+                for i_init in unroll(4):
+                    for j_init in vectorize(4):
+                        C_local[i_init, j_init] = 0.0
+                for k_outer in range(4):
+                    for k_inner in range(2):
+                        for i in unroll(4):
+                            for j in vectorize(4):
+                                C_local[i, j] = C_local[i, j] + A[i_outer_j_outer_fused // 2 * 4 + i, k_outer * 2 + k_inner] * B[k_outer * 2 + k_inner, i_outer_j_outer_fused % 2 * 4 + j]
+                for i_inner in range(4):
+                    for j_inner in vectorize(4):
+                        C[i_outer_j_outer_fused // 2 * 4 + i_inner, i_outer_j_outer_fused % 2 * 4 + j_inner] = C_local[i_inner, j_inner]"""  # noqa: E501
+    )
+
+
+@pytest.mark.parametrize("factors", [(4, 4, 4), (3, 5, 2), (7, 1, 3), (20, 20, 20)])
+@pytest.mark.parametrize("order", ["k outside", "k between", "k inside"])
+def test_matmul_in_tiles_that_do_not_divide(factors: tuple[int, int, int], order: str) -> None:
+    s, args, k = matmul(7, 9, 5, "int64")
+    C = args[-1]
+    io, jo, ii, ji = s[C].tile(*axes(C), *factors[:2])
+    ko, ki = s[C].split(k, factors[2])
+    orders = {
+        "k outside": (ko, ki, io, jo, ii, ji),
+        "k between": (io, ko, jo, ii, ki, ji),
+        "k inside": (io, jo, ii, ji, ko, ki),
+    }
+    s[C].reorder(*orders[order])
+    a, b = integers(7, 5), integers(5, 9)
+    np.testing.assert_array_equal(run(s, args, a, b), a @ b)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+@pytest.mark.parametrize("again", [2, 3])
+@pytest.mark.parametrize("how", ["factor", "nparts"])
+def test_a_sum_over_an_axis_split_twice(factor: int, again: int, how: str) -> None:
+    """Terms past the end of an inner split must not be added a second time."""
+    A = te.placeholder((10,), "A", "int64")
+    k = te.reduce_axis((0, 10), "k")
+    C = te.compute((1,), lambda i: te.sum(A[k], axis=k), "C")
+    s = te.create_schedule(C.op)
+    outer, inner = s[C].split(k, factor)
+    s[C].split(outer, **{how: again})
+    s[C].fuse(*s[C].split(inner, **{how: again}))
+    a = integers(10)
+    assert run(s, [A, C], a) == a.sum()
+
+
+def test_a_sum_that_meets_an_element_once_for_each_term() -> None:
+    """The data axis inside of the reduce axis: a repeated element would get its term twice."""
+    A = te.placeholder((10, 3), "A", "int64")
+    k = te.reduce_axis((0, 3), "k")
+    C = te.compute((10,), lambda i: te.sum(A[i, k], axis=k), "C")
+    s = te.create_schedule(C.op)
+    outer, inner = s[C].split(axes(C)[0], 4)
+    io, ii = s[C].split(inner, 3)
+    s[C].reorder(k, outer, io, ii)
+    a = integers(10, 3)
+    np.testing.assert_array_equal(run(s, [A, C], a), a.sum(1))
+
+
+def test_a_padded_stencil_in_tiles() -> None:
+    A = te.placeholder((9, 7), "A", "int64")
+    P = te.compute(
+        (11, 9),
+        lambda i, j: te.if_then_else(te.all(i >= 1, i < 10, j >= 1, j < 8), A[i - 1, j - 1], 0),
+        "P",
+    )
+    S = te.compute((9, 7), lambda i, j: P[i, j] + P[i + 1, j + 2] * 2 + P[i + 2, j + 1] * 3, "S")
+    a = integers(9, 7)
+    p = np.pad(a, 1)
+    expected = p[:9, :7] + p[1:10, 2:] * 2 + p[2:, 1:8] * 3
+    for inline in (False, True):
+        s = te.create_schedule(S.op)
+        _, jo, _, _ = s[S].tile(*axes(S), 4, 3)
+        if inline:
+            s[P].compute_inline()
+        else:
+            s[P].compute_at(s[S], jo)
+        np.testing.assert_array_equal(run(s, [A, S], a), expected)
+
+
+def test_a_computed_tensor_read_at_negative_indices() -> None:
+    """Where the region begins before the tensor does, nothing outside is computed or read."""
+    A = te.placeholder((12,), "A", "int64")
+    B = te.compute((12,), lambda i: A[i] * 10, "B")
+    C = te.compute((16,), lambda i: te.if_then_else(te.all(i >= 2, i < 14), B[i - 2], -1), "C")
+    s = te.create_schedule(C.op)
+    outer, _ = s[C].split(axes(C)[0], 5)
+    s[B].compute_at(s[C], outer)
+    assert str(loop_nest(s, [A, C])) == dedent(
+        """\
+        def main(A: int64[12], C: int64[16]):
+            for i_outer in range(4):
+                B = allocate(int64[5], "global")
+                for i in range(5):
+                    if i_outer * 5 + i - 2 < 12 and i_outer * 5 + i - 2 >= 0:
+                        B[i] = A[i_outer * 5 + i - 2] * int64(10)
+                for i_inner in range(5):
+                    if i_outer * 5 + i_inner < 16:
+                        C[i_outer * 5 + i_inner] = if_then_else(i_outer * 5 + i_inner >= 2 and i_outer * 5 + i_inner < 14, B[i_inner], int64(-1))"""  # noqa: E501
+    )
+    a = integers(12)
+    np.testing.assert_array_equal(run(s, [A, C], a), np.pad(a * 10, 2, constant_values=-1))
+
+
+def test_chains_two_deep() -> None:
+    A = te.placeholder((4, 11), "A", "int64")
+    B = te.compute((4, 11), lambda i, j: A[i, j] * 2, "B")
+    C = te.compute((4, 10), lambda i, j: B[i, j] + B[i, j + 1], "C")
+    D = te.compute((4, 8), lambda i, j: C[i, j] - C[i, j + 2], "D")
+    s = te.create_schedule(D.op)
+    i, j = axes(D)
+    jo, _ = s[D].split(j, 3)
+    s[C].compute_at(s[D], jo)
+    outer, _ = s[C].split(axes(C)[1], 2)
+    s[B].compute_at(s[C], outer)
+    copy = s.cache_read(A, "local", [B])
+    s[copy].compute_at(s[B], axes(B)[0])
+    a = integers(4, 11)
+    c = a[:, :-1] * 2 + a[:, 1:] * 2
+    np.testing.assert_array_equal(run(s, [A, D], a), c[:, :-2] - c[:, 2:])
+
+
+def test_a_gather_may_be_computed_inside_of_its_reader() -> None:
+    """Which elements are read is not known before the indices are, so all of them are computed."""
+    A = te.placeholder((6,), "A", "int64")
+    indices = te.placeholder((4,), "indices", "int32")
+    where = te.compute((4,), lambda i: indices[i] + 1, "where")
+    B = te.compute((6,), lambda i: A[i] * 2, "B")
+    C = te.compute((4,), lambda i: B[where[i]], "C")
+    s = te.create_schedule(C.op)
+    s[where].compute_at(s[C], axes(C)[0])
+    s[B].compute_at(s[C], axes(C)[0])
+    a = integers(6)
+    result = run(s, [A, indices, C], a, np.array([4, -1, 2, 2], "int32"))
+    np.testing.assert_array_equal(result, a[[5, 0, 3, 3]] * 2)
+
+
+def test_two_reductions_over_one_axis_one_inside_of_the_other() -> None:
+    A = te.placeholder((4, 6), "A", "int64")
+    k = te.reduce_axis((0, 6), "k")
+    B = te.compute((4, 6), lambda i, j: te.max(A[i, k] * A[i, j], axis=k), "B")
+    C = te.compute((4,), lambda i: te.sum(B[i, k], axis=k), "C")
+    s = te.create_schedule(C.op)
+    s[B].compute_at(s[C], k)
+    a = integers(4, 6)
+    np.testing.assert_array_equal(run(s, [A, C], a), (a[:, :, None] * a[:, None]).max(2).sum(1))
+
+
+def test_two_outputs_and_an_output_that_is_read() -> None:
+    A = te.placeholder((5,), "A", "int64")
+    B = te.compute((5,), lambda i: A[i] + 1, "B")
+    C = te.compute((5,), lambda i: B[i] * 2, "C")
+    s = te.create_schedule([B.op, C.op])
+    a, b, c = integers(5), np.zeros(5, "int64"), np.zeros(5, "int64")
+    interpret(loop_nest(s, [A, C, B]), a, c, b)
+    np.testing.assert_array_equal(b, a + 1)
+    np.testing.assert_array_equal(c, (a + 1) * 2)
+
+
+def test_inlining_through_two_stages() -> None:
+    A = te.placeholder((5,), "A", "int64")
+    B = te.compute((5,), lambda i: A[i] + 1, "B")
+    C = te.compute((5,), lambda i: B[i] * B[4 - i], "C")
+    D = te.compute((5,), lambda i: C[i] - B[i], "D")
+    s = te.create_schedule(D.op)
+    s[B].compute_inline()
+    s[C].compute_inline()
+    assert str(loop_nest(s, [A, D])).splitlines()[1:] == [
+        "    for i in range(5):",
+        "        D[i] = (A[i] + int64(1)) * (A[4 - i] + int64(1)) - (A[i] + int64(1))",
+    ]
+
+
+def test_the_nest_of_a_schedule_leaves_it_as_it_was() -> None:
+    A = te.placeholder((5,), "A")
+    B = te.compute((5,), lambda i: A[i] + 1.0, "B")
+    C = te.compute((5,), lambda i: B[i] * 2.0, "C")
+    s = te.create_schedule(C.op)
+    s[B].compute_inline()
+    first = str(loop_nest(s, [A, C]))
+    assert str(loop_nest(s, [A, C])) == first
+    s[B].compute_root()
+    assert "allocate" in str(loop_nest(s, [A, C]))
+
+
+def test_int32_data_may_wrap() -> None:
+    """A sum of elements is not an index: it must not be taken for one that stays in range."""
+    A = te.placeholder((3,), "A", "int32")
+    C = te.compute((3,), lambda i: A[i] * 4 // 4 + te.maximum(A[i] + 1, A[i]), "C")
+    a = np.array([2**31 - 1, -(2**31), 2**29], "int32")
+    with np.errstate(over="ignore"):
+        expected = a * np.int32(4) // np.int32(4) + np.maximum(a + np.int32(1), a)
+    np.testing.assert_array_equal(run(te.create_schedule(C.op), [A, C], a), expected)
+
+
+def test_each_nest_has_variables_of_its_own() -> None:
+    s, args, k = matmul(4, 4, 4)
+    first, second = ({n.var for n in walk(loop_nest(s, args).body) if isinstance(n, For)} for _ in "ab")
+    assert len(first) == len(second) == 3
+    assert not first & second
+    assert k.var not in first | second
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def test_arguments() -> None:
+    s, (A, B, C), _ = matmul(4, 4, 4)
+    other = te.placeholder((4,), "other")
+    with pytest.raises(ScheduleError, match=r"'main' lacks the argument\(s\) B \(needed: A, B, C\)"):
+        loop_nest(s, [A, C])
+    with pytest.raises(ScheduleError, match=r"'f' lacks the argument\(s\) A, C"):
+        loop_nest(s, [B], "f")
+    with pytest.raises(
+        ScheduleError, match=r"other is no input or output of the schedule \(needed: A, B, C\)"
+    ):
+        loop_nest(s, [A, B, C, other])
+    with pytest.raises(ScheduleError, match="'main' takes an argument twice: A, B, A, C"):
+        loop_nest(s, [A, B, A, C])
+    with pytest.raises(ScheduleError, match="argument 1 of 'main' is str; a tensor is needed"):
+        loop_nest(s, [A, "B", C])
+
+
+def test_a_stage_between_is_no_argument() -> None:
+    A = te.placeholder((4,), "A")
+    B = te.compute((4,), lambda i: A[i], "B")
+    C = te.compute((4,), lambda i: B[i], "C")
+    with pytest.raises(ScheduleError, match=r"B is no input or output of the schedule \(needed: A, C\)"):
+        loop_nest(te.create_schedule(C.op), [A, B, C])
+
+
+def test_a_local_buffer_that_is_too_large() -> None:
+    n = LOCAL_LIMIT // 4 + 1
+    A = te.placeholder((n,), "A")
+    C = te.compute((n,), lambda i: A[i] + 1.0, "C")
+    s = te.create_schedule(C.op)
+    cache = s.cache_write(C, "local")
+    message = (
+        rf"C_local: a local buffer of \[{n}\] float32 takes {4 * n} bytes, more than {LOCAL_LIMIT}; "
+        "compute it at an inner loop, or give it the scope 'global'"
+    )
+    with pytest.raises(ScheduleError, match=message):
+        loop_nest(s, [A, C])
+    s[cache].set_scope("global")
+    loop_nest(s, [A, C])
+    s[cache].set_scope("local")
+    s[cache].compute_at(s[C], axes(C)[0])
+    loop_nest(s, [A, C])

@@ -1,0 +1,371 @@
+"""Statements, memory and parallel loops of compiled functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from compiler.ir.expr import Broadcast, Cast, Const, Expr, Load, Ramp, Var, binary, call, const
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.interpret import interpret
+from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store, sequence
+from compiler.runtime import num_threads, set_num_threads
+from compiler.target import Target, build
+from compiler.target.llvm.codegen import STACK_BUFFER_BYTES, generate
+
+i, j, k = Var("i"), Var("j"), Var("k")
+
+
+@pytest.fixture(params=[1, 2, 4])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = num_threads()
+    set_num_threads(request.param)
+    yield request.param
+    set_num_threads(before)
+
+
+def same_as_interpreted(func: PrimFunc, *arrays: np.ndarray) -> None:
+    expected = [array.copy() for array in arrays]
+    got = [array.copy() for array in arrays]
+    interpret(func, *expected)
+    build(func)(*got)
+    for a, b in zip(expected, got, strict=True):
+        np.testing.assert_array_equal(b, a)
+
+
+def loop(var: Var, extent: int | Expr, body: Stmt, kind: str = "serial") -> For:
+    return For(var, const(extent) if isinstance(extent, int) else extent, kind, body)
+
+
+# Loops and branches
+
+C = Buffer("C", (60,), "int32")
+
+
+@pytest.mark.parametrize("kind", ["serial", "unroll", "parallel"])
+@pytest.mark.parametrize("extent", [0, 1, 2, 7])
+def test_loop(kind: str, extent: int) -> None:
+    func = PrimFunc("f", (C,), loop(i, extent, Store(C, (i * 2 + 3,), i + 10), kind))
+    same_as_interpreted(func, np.zeros(60, np.int32))
+
+
+@pytest.mark.parametrize("kind", ["serial", "unroll", "parallel"])
+def test_a_loop_may_have_an_extent_that_another_loop_gives(kind: str) -> None:
+    inner = loop(j, i - 2, Store(C, (i * 8 + j,), i * 100 + j), kind)
+    same_as_interpreted(PrimFunc("f", (C,), loop(i, 7, inner)), np.zeros(60, np.int32))
+
+
+def test_a_loop_may_have_an_extent_that_is_read_from_memory() -> None:
+    counts = Buffer("counts", (4,), "int32")
+    inner = loop(j, Load(counts, (i,)), Store(C, (i * 10 + j,), j + 1))
+    func = PrimFunc("f", (counts, C), loop(i, 4, inner))
+    same_as_interpreted(func, np.array([3, 0, -5, 9], np.int32), np.zeros(60, np.int32))
+
+
+def test_branches() -> None:
+    body = If(
+        binary("<", i, 4),
+        Store(C, (i,), const(1)),
+        If(binary("==", i % 3, 0), Seq((Store(C, (i,), const(2)), Store(C, (i + 30,), const(3))))),
+    )
+    same_as_interpreted(PrimFunc("f", (C,), loop(i, 20, body)), np.zeros(60, np.int32))
+
+
+def test_branches_that_are_always_or_never_taken() -> None:
+    body = Seq(
+        (
+            If(binary("<", i, 9), Store(C, (i,), const(1)), Store(C, (i,), const(2))),
+            If(binary(">", i, 9), Store(C, (i + 10,), const(1)), Store(C, (i + 10,), const(2))),
+            If(binary(">", i, 9), Store(C, (i + 20,), const(1))),
+        )
+    )
+    same_as_interpreted(PrimFunc("f", (C,), loop(i, 9, body)), np.zeros(60, np.int32))
+
+
+def test_nothing_at_all() -> None:
+    same_as_interpreted(PrimFunc("f", (C,), Seq(())), np.arange(60, dtype=np.int32))
+
+
+@pytest.mark.parametrize("name", ["exp", "memcpy", "free", "main", "espalier_parallel_launch"])
+def test_a_function_may_have_the_name_of_one_that_it_calls(name: str) -> None:
+    x, y = Buffer("x", (64,), "float64"), Buffer("y", (64,), "float64")
+    body = loop(i, 64, Store(y, (i,), call("exp", Load(x, (i,)))), "parallel")
+    values, got = np.linspace(-1, 1, 64), np.zeros(64)
+    build(PrimFunc(name, (x, y), body))(values, got)
+    np.testing.assert_allclose(got, np.exp(values), rtol=1e-14)
+
+
+def test_buffers_may_have_any_names() -> None:
+    a, b = Buffer("x y.0%", (4,)), Buffer("x y.0%", (4,))
+    odd, source, out = Var("begin"), np.arange(4, dtype="f"), np.zeros(4, "f")
+    build(PrimFunc("f", (a, b), loop(odd, 4, Store(b, (odd,), Load(a, (odd,))), "parallel")))(source, out)
+    np.testing.assert_array_equal(out, source)
+
+
+# Allocations
+
+
+def through(scratch: Buffer, size: int, outer: str = "serial") -> PrimFunc:
+    """B[r, :] = reversed A[r, :], by way of a buffer of its own per row."""
+    a, b = Buffer("A", (6, size), "int32"), Buffer("B", (6, size), "int32")
+    rows = Seq(
+        (
+            loop(j, size, Store(scratch, (j,), Load(a, (i * size + j,)) + i)),
+            loop(k, size, Store(b, (i * size + k,), Load(scratch, (size - 1 - k,)))),
+        )
+    )
+    return PrimFunc("through", (a, b), loop(i, 6, Allocate(scratch, rows), outer))
+
+
+BIG = STACK_BUFFER_BYTES // 4 + 100
+
+
+@pytest.mark.parametrize("outer", ["serial", "parallel", "unroll"])
+@pytest.mark.parametrize("size", [10, BIG])
+@pytest.mark.parametrize("scope", ["local", "global"])
+def test_a_buffer_of_its_own(scope: str, size: int, outer: str, threads: int) -> None:
+    func = through(Buffer("scratch", (size,), "int32", scope), size, outer)
+    a = np.random.default_rng(0).integers(0, 1000, (6, size), dtype=np.int32)
+    b = np.zeros_like(a)
+    module = build(func)
+    for _ in range(3):
+        module(a, b)
+    np.testing.assert_array_equal(b, a[:, ::-1] + np.arange(6)[:, None])
+
+
+def test_workspaces_are_planned() -> None:
+    target = Target.parse("llvm")
+    assert generate(through(Buffer("s", (10,), "int32", "global"), 10), target).workspace_bytes == 64
+    assert generate(through(Buffer("s", (17,), "int32", "global"), 17), target).workspace_bytes == 128
+    assert generate(through(Buffer("s", (10,), "int32", "local"), 10), target).workspace_bytes == 0
+    assert generate(through(Buffer("s", (BIG,), "int32", "local"), BIG), target).workspace_bytes >= BIG * 4
+    assert generate(through(Buffer("s", (BIG,), "int32"), BIG, "parallel"), target).workspace_bytes == 0
+
+
+@pytest.mark.parametrize("scope", ["local", "global"])
+def test_an_unrolled_body_shares_what_it_allocates(scope: str) -> None:
+    """The copies of an allocation in one function are one buffer: their lifetimes do not meet."""
+    scratch = Buffer("s", (1000,), "int32", scope)
+    once = Allocate(
+        scratch, Seq((Store(scratch, (const(7),), const(1)), Store(C, (i,), Load(scratch, (const(7),)))))
+    )
+    for copies in (1, 50):
+        func = PrimFunc("f", (C,), loop(i, 5, Seq((once,) * copies)))
+        program = generate(func, Target.parse("llvm"))
+        assert program.workspace_bytes == (4032 if scope == "global" else 0)
+        assert program.text.count("alloca [1000 x i32]") == (1 if scope == "local" else 0)
+
+
+def test_memory_of_a_parallel_loop_is_given_back() -> None:
+    text = generate(through(Buffer("s", (BIG,), "int32"), BIG, "parallel"), Target.parse("llvm")).text
+    assert text.count("call ptr @aligned_alloc") == text.count("call void @free") == 1
+
+
+def test_two_workspaces_do_not_overlap() -> None:
+    first, second = Buffer("w", (30,), "int32"), Buffer("w", (30,), "int32")
+    body = Seq(
+        (
+            loop(i, 30, Store(first, (i,), i)),
+            loop(i, 30, Store(second, (i,), i * 2)),
+            loop(i, 30, Store(C, (i,), Load(first, (i,)) + Load(second, (i,)))),
+        )
+    )
+    same_as_interpreted(PrimFunc("f", (C,), Allocate(first, Allocate(second, body))), np.zeros(60, np.int32))
+
+
+def test_a_parallel_loop_sees_the_buffers_and_loops_around_it(threads: int) -> None:
+    workspace, stack = Buffer("w", (40,), "int32"), Buffer("s", (40,), "int32", "local")
+    out = Buffer("out", (3, 40), "int32")
+    body = Seq(
+        (
+            loop(j, 40, Seq((Store(workspace, (j,), j * i), Store(stack, (j,), j + i)))),
+            loop(
+                k,
+                40,
+                Store(out, (i * 40 + k,), Load(workspace, (k,)) * 1000 + Load(stack, (39 - k,)) + i),
+                "parallel",
+            ),
+        )
+    )
+    func = PrimFunc("f", (out,), loop(i, 3, Allocate(workspace, Allocate(stack, body))))
+    same_as_interpreted(func, np.zeros((3, 40), np.int32))
+
+
+def test_nested_parallel_loops(threads: int) -> None:
+    out = Buffer("out", (30, 20), "int32")
+    inner = loop(j, 20, Store(out, (i * 20 + j,), i * 100 + j), "parallel")
+    same_as_interpreted(PrimFunc("f", (out,), loop(i, 30, inner, "parallel")), np.zeros((30, 20), np.int32))
+
+
+@pytest.mark.parametrize("extent", [1, 2, 3, 5, 64, 1000])
+def test_every_iteration_of_a_parallel_loop_runs_once(extent: int, threads: int) -> None:
+    out = Buffer("out", (extent,), "int64")
+    module = build(
+        PrimFunc("f", (out,), loop(i, extent, Store(out, (i,), Load(out, (i,)) + i + 1), "parallel"))
+    )
+    got = np.zeros(extent, np.int64)
+    for _ in range(50):
+        module(got)
+    np.testing.assert_array_equal(got, 50 * (np.arange(extent) + 1))
+
+
+def test_a_parallel_reduction_per_row(threads: int) -> None:
+    a, out, total = Buffer("A", (50, 64)), Buffer("out", (50,)), Buffer("t", (1,), "float32", "local")
+    zero = const(0)
+    row = Seq(
+        (
+            Store(total, (zero,), const(0.0)),
+            loop(j, 64, Store(total, (zero,), Load(total, (zero,)) + Load(a, (i * 64 + j,)))),
+            Store(out, (i,), Load(total, (zero,))),
+        )
+    )
+    values, got = np.random.default_rng(0).random((50, 64), np.float32), np.zeros(50, "f")
+    build(PrimFunc("f", (a, out), loop(i, 50, Allocate(total, row), "parallel")))(values, got)
+    np.testing.assert_allclose(got, values.sum(1), rtol=1e-5)
+
+
+def test_what_is_stored_is_known() -> None:
+    a, b = Buffer("a", (4,)), Buffer("b", (4,))
+    copy = loop(i, 4, Store(b, (i,), Load(a, (i,))), "parallel")
+    program = generate(PrimFunc("f", (a, b), copy), Target.parse("llvm"))
+    assert program.stored == {1}
+    assert program.is_parallel
+    assert program.entry == "f"
+
+
+# What LLVM is told
+
+
+def test_accumulators_stay_in_registers() -> None:
+    """A 6 x 4 vector tile: the loop over k multiplies and adds without a store."""
+    rows, vectors, lanes = 6, 4, Target.host().vector_bits // 32
+    columns = vectors * lanes
+    a, b = Buffer("A", (512, rows)), Buffer("B", (512, columns))
+    c, tile = Buffer("C", (rows, columns)), Buffer("tile", (rows * columns,), "float32", "local")
+
+    def each(statement: type | object) -> Stmt:
+        return sequence(statement(r, v) for r in range(rows) for v in range(vectors))  # type: ignore[operator]
+
+    def at(r: int, v: int) -> Expr:
+        return Ramp(const(r * columns + v * lanes), const(1), lanes)
+
+    def update(r: int, v: int) -> Stmt:
+        left = Broadcast(Load(a, (k * rows + r,)), lanes)
+        right = Load(b, (Ramp(k * columns + v * lanes, const(1), lanes),))
+        return Store(tile, (at(r, v),), Load(tile, (at(r, v),)) + left * right)
+
+    body = Seq(
+        (
+            each(lambda r, v: Store(tile, (at(r, v),), Broadcast(const(0.0), lanes))),
+            loop(k, 512, each(update)),
+            each(lambda r, v: Store(c, (at(r, v),), Load(tile, (at(r, v),)))),
+        )
+    )
+    module = build(PrimFunc("tile", (a, b, c), Allocate(tile, body)))
+    rng = np.random.default_rng(0)
+    x, y = rng.random((512, rows), np.float32), rng.random((512, columns), np.float32)
+    got = np.zeros((rows, columns), "f")
+    module(x, y, got)
+    np.testing.assert_allclose(got, x.T @ y, rtol=1e-5)
+    if Target.host().vector_bits < 256:
+        pytest.skip("this CPU has no fused multiply-add on wide vectors")
+    register = "%zmm" if Target.host().vector_bits == 512 else "%ymm"
+    loops = inner_loops(module.source("asm"))
+    hot = max(loops, key=lambda lines: sum("vfmadd" in line for line in lines))
+    assert sum("vfmadd" in line and register in line for line in hot) >= rows * vectors
+    assert not [line for line in hot if line.startswith("vmov") and line.endswith(")")]
+    assert not [line for line in hot if "vmulps" in line or "vaddps" in line]
+
+
+def inner_loops(asm: str) -> list[list[str]]:
+    """The instructions between each label and a jump back to it."""
+    lines = [line.strip() for line in asm.splitlines()]
+    labels = {line[:-1]: n for n, line in enumerate(lines) if line.endswith(":")}
+    found = []
+    for n, line in enumerate(lines):
+        target = line.split()[-1] if line.startswith("j") else ""
+        if labels.get(target, n) < n:
+            found.append(lines[labels[target] : n + 1])
+    return found
+
+
+def test_the_text_tells_llvm_what_it_needs() -> None:
+    a, b = Buffer("a", (64,)), Buffer("b", (64,))
+    here = Ramp(i * 16, const(1), 16)
+    body = loop(i, 4, Store(b, (here,), Load(a, (here,)) * 2.0 + 1.0), "parallel")
+    func = PrimFunc("f", (a, b), body)
+    text = generate(func, Target.parse("llvm -mtriple=x86_64-unknown-linux-gnu -mcpu=znver4")).text
+    assert text.count("ptr noalias nonnull noundef align 4 dereferenceable(256)") == 4
+    assert "fmul contract <16 x float>" in text
+    assert "fadd contract <16 x float>" in text
+    assert '"prefer-vector-width"="512"' in text
+    assert "inttoptr" not in text
+    assert "sext" not in text
+    narrow = generate(func, Target.parse("llvm -mtriple=x86_64-unknown-linux-gnu -mcpu=haswell")).text
+    assert "prefer-vector-width" not in narrow
+
+
+def test_unroll_is_asked_of_llvm() -> None:
+    x = Buffer("x", (8,), "int32")
+    source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i), "unroll"))).source("llvm")
+    assert "llvm.loop.unroll.full" in source
+    source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i)))).source("llvm")
+    assert "llvm.loop" not in source
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("func", "message"),
+    [
+        (
+            PrimFunc("f", (C,), loop(i, 4, Store(C, (i,), i), "vectorize")),
+            "loop over 'i' is still of kind 'vectorize'",
+        ),
+        (PrimFunc("f", (C,), loop(i, 4, Store(C, (i,), i), "blockIdx")), "still of kind 'blockIdx'"),
+        (PrimFunc("f g", (C,), Seq(())), "a function is named by an identifier, not 'f g'"),
+        (PrimFunc("f", (C, C), Seq(())), r"the buffer C: int32\[60\] is a parameter twice"),
+        (
+            PrimFunc("f", (C,), Seq((loop(i, 4, Store(C, (i,), i)), Store(C, (i + 1,), i)))),
+            "the variable 'i' is used outside the loop that binds it",
+        ),
+        (
+            PrimFunc("f", (C,), If(binary("<", Ramp(const(0), const(1), 4), const(2)), Seq(()))),
+            "a branch takes one condition, not boolx4",
+        ),
+    ],
+)
+def test_what_has_no_code(func: PrimFunc, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(func)
+
+
+def test_a_buffer_is_gone_after_its_allocation() -> None:
+    scratch = Buffer("scratch", (4,), "int32")
+    body = Seq(
+        (
+            Allocate(scratch, Store(scratch, (const(0),), const(1))),
+            Store(C, (const(0),), Load(scratch, (const(0),))),
+        )
+    )
+    with pytest.raises(
+        ValueError, match=r"the buffer scratch: int32\[4\] is neither a parameter nor allocated"
+    ):
+        build(PrimFunc("f", (C,), body))
+
+
+def test_a_cast_of_a_loop_variable() -> None:
+    x = Buffer("x", (40,), "float32")
+    same_as_interpreted(
+        PrimFunc("f", (x,), loop(i, 40, Store(x, (i,), Cast(i - 20, "float32")))), np.zeros(40, "f")
+    )
+
+
+def test_a_variable_of_another_type() -> None:
+    wide = Var("n", "int64")
+    x = Buffer("x", (40,), "int64")
+    body = For(wide, Const(40, "int64"), "serial", Store(x, (wide,), wide * 2**40))
+    same_as_interpreted(PrimFunc("f", (x,), body), np.zeros(40, np.int64))

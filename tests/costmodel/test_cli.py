@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import costmodel
+from costmodel.cli import main
+from costmodel.records import load
+
+HOME = str(Path(costmodel.__file__).parent.parent)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments, status=0):
+        result = CliRunner().invoke(main, [str(a) for a in arguments])
+        assert result.exit_code == status, result.output
+        return result.output
+
+    return invoke
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 2))
+    sort = np.where(x[:, 0] > 0, "yes", "no")
+    path = tmp_path / "data.csv"
+    pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": x.sum(axis=1), "sort": sort}).to_csv(path, index=False)
+    return path
+
+
+def test_train_and_predict_classes(run, table, tmp_path):
+    output = run("train", table, "--target", "sort", "--rounds", 20)
+    assert "classification of 2 classes of 'sort': 96 rows, 3 columns" in output
+    assert "24 held-out rows: accuracy " in output and "model: model.json" in output
+    output = run("predict", "model.json", table)
+    assert "120 predictions: predictions.csv" in output
+    predicted = pd.read_csv(tmp_path / "predictions.csv")
+    assert list(predicted) == ["prediction", "probability_no", "probability_yes"]
+    assert (predicted["prediction"] == pd.read_csv(table)["sort"]).mean() > 0.9
+
+
+def test_train_and_predict_numbers_from_parquet(run, table, tmp_path):
+    pd.read_csv(table).drop(columns="sort").to_parquet(tmp_path / "data.parquet")
+    arguments = ("--target", "y", "--rounds", 20, "--model", "m.json", "--test-size", 0)
+    assert "held-out" not in run("train", "data.parquet", *arguments)
+    run("predict", "m.json", "data.parquet", "--output", "p.parquet")
+    assert list(pd.read_parquet(tmp_path / "p.parquet")) == ["prediction"]
+
+
+def test_predict_names_the_columns_that_it_does_not_use(run, table):
+    run("train", table, "--target", "y", "--rounds", 2)
+    frame = pd.read_csv(table).assign(extra=1)
+    frame.to_csv(table, index=False)
+    assert "columns that the model does not use: extra" in run("predict", "model.json", table)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["train", "nothing.csv", "--target", "y"], "nothing.csv: no such file"),
+        (["train", "data.csv", "--target", "sorte"], "unknown column 'sorte'; did you mean 'sort'"),
+        (["train", "data.json", "--target", "y"], "unknown extension '.json'"),
+        (["train", "empty.csv", "--target", "y"], "empty.csv: the file is empty"),
+        (["train", "one.csv", "--target", "y"], "has the one class 'same'"),
+        (["train", "data.csv", "--target", "y", "--model", "m.txt"], "unknown extension '.txt'"),
+        (["train", "data.csv", "--target", "y", "--test-size", "2"], "at least 0 and below 1"),
+        (["train", "data.csv", "--target", "y", "--task", "rank"], "'rank' is not one of"),
+        (["predict", "nothing.json", "data.csv"], "nothing.json: no such file"),
+        (["predict", "data.csv", "data.csv"], "data.csv"),
+        (["predict", "nothing.json", "data.csv", "--output", "p.xls"], "unknown extension '.xls'"),
+        (["tune", "matmull", "--shape", "4,4,4"], "unknown operator 'matmull'; did you mean 'matmul'"),
+        (["tune", "matmul", "--shape", "4,4"], "matmul takes 3 shape values (M, N, K), not 2"),
+        (["tune", "matmul", "--shape", "4,four,4"], "--shape must be whole numbers with commas"),
+        (["tune", "matmul", "--shape", "4,0,4"], "N is 0"),
+        (["tune", "matmul", "--shape", "4,4,4", "--target", "lvm"], "lvm"),
+        (["tune", "matmul", "--shape", "4,4,4", "--explorer", "modle"], "did you mean 'model'"),
+        (["tune", "matmul", "--shape", "4,4,4", "--records", "no/r.jsonl"], "there is no folder no"),
+        (["tune", "matmul", "--shape", "4,4,4", "--timeout", "0"], "build_timeout must be positive"),
+        (["tune", "matmul", "--shape", "4,4,4", "--trials", "0"], "0 is not in the range"),
+        (["show", "nothing.jsonl"], "nothing.jsonl: no such file"),
+        (["show", "empty.csv"], "the file is empty"),
+        (["show", "data.csv"], "no line of the file is a record"),
+    ],
+)
+def test_wrong_input_is_one_line(run, table, tmp_path, arguments, message):
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "data.json").write_text("{}")
+    (tmp_path / "one.csv").write_text("x,y\n1,same\n2,same\n")
+    output = run(*arguments, status=2)
+    assert message in output
+    assert "Traceback" not in output
+    (error,) = (line for line in output.splitlines() if line.startswith("Error: "))
+    assert not list(tmp_path.glob("*.jsonl")) and not list(tmp_path.glob("model.json"))
+
+
+def test_tune_resume_and_show(run, tmp_path):
+    arguments = ("tune", "matmul", "--shape", "32x32x32", "--records", "r.jsonl", "--explorer", "random")
+    output = run(*arguments, "--trials", 3)
+    assert "0 trials from the records, 3 measured" in output
+    assert "default schedule" in output and "best of 3 trials" in output and "records: r.jsonl" in output
+    output = run(*arguments, "--trials", 4)
+    assert "3 trials from the records, 1 measured" in output
+    assert len(load("r.jsonl")) == 4
+    output = run("show", "r.jsonl", "--top", 2)
+    assert "matmul(32, 32, 32) float32 llvm: 4 records, failed 0" in output
+    assert "def main" not in output
+    output = run("show", "r.jsonl", "--program")
+    assert "def main(A: float32[32, 32]" in output
+    assert "# assembly" in output and "main" in output.split("# assembly")[1]
+
+
+def test_show_reports_a_broken_last_line(run, tmp_path):
+    run("tune", "matmul", "--shape", "8,8,8", "--records", "r.jsonl", "--explorer", "random", "--trials", 2)
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    output = run("show", "r.jsonl")
+    assert "warning: r.jsonl, line 2: skipped: not a JSON object" in output
+    assert "1 records" in output
+
+
+def test_show_of_an_operator_that_is_not_known_here(run, tmp_path):
+    run("tune", "matmul", "--shape", "8,8,8", "--records", "r.jsonl", "--explorer", "random", "--trials", 1)
+    path = tmp_path / "r.jsonl"
+    path.write_text(path.read_text().replace('"operator": "matmul"', '"operator": "mine"'))
+    output = run("show", "r.jsonl", "--program")
+    assert "no program can be built for it here: unknown operator 'mine'" in output
+
+
+def test_demo_small_and_again(run, tmp_path, monkeypatch):
+    from costmodel import demo
+
+    pytest.importorskip("matplotlib")
+    small = (("matmul", (16, 16, 16), "matmul"), ("conv2d", (1, 4, 8, 8, 4, 3, 1, 1), "conv"))
+    monkeypatch.setattr(demo, "PROGRAMS", small)
+    monkeypatch.setattr(demo, "SPLITS", 2)
+    output = run("demo", "--trials", 3, "--output", "out")
+    for word in (
+        "breast_cancer",
+        "diabetes",
+        "HistGradientBoosting",
+        demo.MODEL,
+        demo.RANDOM,
+        "NumPy",
+        "checked",
+    ):
+        assert word in output
+    assert "0 trials from the records, 3 measured" in output
+    folder = tmp_path / "out"
+    assert sorted(p.name for p in folder.iterdir()) == ["records.jsonl", "summary.json", "tuning-curves.png"]
+    assert len(load(folder / "records.jsonl")) == 12
+    summary = json.loads((folder / "summary.json").read_text())
+    assert {r["source"] for r in summary["runs"]} == {"model", "random"}
+    output = run("demo", "--trials", 3, "--output", "out")
+    assert "3 trials from the records, 0 measured" in output
+    assert len(load(folder / "records.jsonl")) == 12
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_saves_and_leaves_no_process(tmp_path):
+    path = tmp_path / "r.jsonl"
+    code = f"import sys; sys.path.insert(0, {HOME!r}); from costmodel.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "tune", "matmul", "--shape", "64,64,64", "--trials", "5000"]
+        + ["--explorer", "random", "--records", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (path.exists() and path.read_text().count("\n") >= 2):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "interrupted: what was measured is in" in output and "Traceback" not in output
+    assert len(load(path)) >= 2
+
+
+def test_version_and_help_are_quick_to_import():
+    code = f"import sys; sys.path.insert(0, {HOME!r}); import costmodel.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {"numba", "llvmlite", "pandas", "sklearn", "scipy", "matplotlib", "rich"}
+    assert not heavy & set(loaded)

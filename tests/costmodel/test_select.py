@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from costmodel.select import choose_batch, diverse
+from costmodel.space import ConfigSpace, Knob
+
+
+@pytest.fixture
+def space() -> ConfigSpace:
+    return ConfigSpace([Knob("choice", "a", (0, 1, 2, 3), 0), Knob("choice", "b", (0, 1, 2, 3), 0)])
+
+
+def test_without_a_weight_the_best_are_chosen(space):
+    candidates = [(0, 1.0), (1, 5.0), (2, 3.0), (3, 4.0)]
+    assert diverse(space, candidates, 3, weight=0.0) == [1, 3, 2]
+
+
+def test_diversity_by_hand(space):
+    # indices are a + 4 b; 0 is (0, 0) and best, 1 is (1, 0), 5 is (1, 1)
+    candidates = [(0, 1.0), (1, 0.9), (5, 0.8), (15, 0.0)]
+    # after (0, 0) the value b = 0 is covered: 1 is worth 0.9 + 0.5 / 2, 5 is worth 0.8 + 0.5
+    assert diverse(space, candidates, 2, weight=0.5) == [0, 5]
+    assert diverse(space, candidates, 2, weight=0.1) == [0, 1]
+
+
+def test_equal_scores_spread_over_the_values(space):
+    candidates = [(i, 1.0) for i in range(16)]
+    chosen = diverse(space, candidates, 4)
+    digits = [space.digits(i) for i in chosen]
+    assert {d[0] for d in digits} == {d[1] for d in digits} == {0, 1, 2, 3}
+
+
+def test_fewer_candidates_than_asked(space):
+    assert diverse(space, [(3, 1.0)], 5) == [3]
+    assert diverse(space, [], 5) == []
+
+
+def test_batch_has_random_members(space):
+    candidates = [(i, 1.0) for i in range(4)]
+    rng = np.random.default_rng(0)
+    batch = choose_batch(space, candidates, 4, set(), rng=rng, epsilon=0.5)
+    assert len(set(batch)) == 4
+    assert sum(i < 4 for i in batch) <= 4 and any(i >= 4 for i in batch)
+
+
+def test_share_of_random_members(space):
+    big = ConfigSpace([Knob("choice", f"k{i}", tuple(range(10)), 0) for i in range(6)])
+    candidates = [(i, 1.0) for i in range(40)]
+    rng = np.random.default_rng(0)
+    strangers = sum(
+        sum(i >= 40 for i in choose_batch(big, candidates, 16, set(), rng=rng, epsilon=0.05))
+        for _ in range(300)
+    )
+    # 0.05 * 16 = 0.8 a batch
+    assert 0.6 < strangers / 300 < 1.0
+
+
+def test_batch_avoids_what_was_visited(space):
+    candidates = [(i, 1.0) for i in range(8)]
+    batch = choose_batch(space, candidates, 6, set(range(6)), rng=np.random.default_rng(0))
+    assert not set(batch) & set(range(6))
+    assert len(set(batch)) == 6
+
+
+def test_batch_fills_up_when_there_are_too_few_candidates(space):
+    batch = choose_batch(space, [(2, 1.0)], 5, set(), rng=np.random.default_rng(0), epsilon=0.0)
+    assert batch[0] == 2 and len(set(batch)) == 5
+
+
+def test_batch_ends_with_the_space(space):
+    batch = choose_batch(space, [], 5, set(range(14)), rng=np.random.default_rng(0))
+    assert sorted(batch) == [14, 15]
+
+
+def test_epsilon_is_a_share(space):
+    with pytest.raises(ValueError, match="epsilon is a share"):
+        choose_batch(space, [], 4, set(), rng=np.random.default_rng(0), epsilon=1.5)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from compiler import te
+from costmodel.task import Operator, Task, operator, register
+
+
+@register(reference=lambda a, n: a * 3, flops=lambda n: n)
+def threefold(knobs, n):
+    A = te.placeholder((n,), "A")
+    B = te.compute((n,), lambda i: A[i] * 3.0, "B")
+    s = te.create_schedule(B.op)
+    _, inner = knobs.split("i", n, 2, default=(1,))
+    s[B].split(B.op.axis[0], inner)
+    return s, [A, B]
+
+
+def test_built_in_operator_by_name():
+    task = Task("matmul", (64, 32, 16))
+    assert isinstance(task.operator, Operator)
+    assert task.key == "matmul(64, 32, 16) float32 llvm"
+    assert task.flops == 2 * 64 * 32 * 16
+    assert task.gflops(1e-3) == pytest.approx(64 * 32 * 16 * 2 / 1e-3 / 1e9)
+    assert task.space.size > 1
+
+
+def test_registered_template_is_an_operator():
+    task = Task("threefold", [24])
+    assert task.operator.parameters == ("n",)
+    assert task.key == "threefold(24) float32 llvm"
+    assert task.space.size == 8
+    (a,) = task.operator.inputs(np.random.default_rng(0), 24)
+    assert a.shape == (24,) and a.dtype == np.float32
+    np.testing.assert_array_equal(task.operator.reference(a, 24), a * 3)
+    assert task.operator.output(24).shape == (24,)
+
+
+def test_register_leaves_the_function_as_it_is():
+    assert callable(threefold) and threefold.__name__ == "threefold"
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_every_configuration_makes_a_schedule(index):
+    import compiler
+
+    schedule, args = Task("threefold", [24]).instantiate(index)
+    assert "for" in str(compiler.loop_nest(schedule, args))
+
+
+def test_config_from_index_mapping_and_nothing():
+    task = Task("threefold", [24])
+    assert task.config() == task.space.default
+    assert task.config(3) == task.space.at(3)
+    assert task.config({"i": [8, 3]})["i"] == (8, 3)
+    assert task.config(task.space.at(2)).index == 2
+
+
+def test_template_whose_knobs_depend_on_answers():
+    @register(reference=lambda a, n: a, flops=lambda n: n, name="fickle")
+    def fickle(knobs, n):
+        A = te.placeholder((n,), "A")
+        B = te.compute((n,), lambda i: A[i] + 0.0, "B")
+        if not knobs.choice("first", [False, True]):
+            knobs.choice("second", [1, 2])
+        return te.create_schedule(B.op), [A, B]
+
+    with pytest.raises(ValueError, match="did not ask for 'second'"):
+        Task("fickle", [4]).instantiate({"first": True, "second": 1})
+
+
+def test_unknown_operator_names_the_nearest():
+    with pytest.raises(ValueError, match="unknown operator 'matmull'; did you mean 'matmul'"):
+        Task("matmull", (4, 4, 4))
+    with pytest.raises(ValueError, match="did you mean 'threefold'"):
+        operator("threfold")
+
+
+def test_unknown_target_is_refused():
+    with pytest.raises(ValueError, match="llv"):
+        Task("matmul", (4, 4, 4), "llv")
+
+
+def test_wrong_number_of_shape_values_names_the_parameters():
+    with pytest.raises(ValueError, match=r"matmul takes 3 shape values \(M, N, K\), not 2: \[4, 4\]"):
+        Task("matmul", (4, 4))
+
+
+@pytest.mark.parametrize(
+    "value, message", [(2.5, "whole number, not 2.5"), (True, "whole"), (-1, "negative, not -1")]
+)
+def test_shape_values_must_be_whole_numbers(value, message):
+    with pytest.raises(ValueError, match=message):
+        Task("matmul", (4, value, 4))
+
+
+def test_a_shape_that_the_template_refuses():
+    with pytest.raises(ValueError, match="M is 0"):
+        _ = Task("matmul", (0, 4, 4)).key
+
+
+def test_built_in_names_are_taken():
+    with pytest.raises(ValueError, match="'matmul' is a built-in operator"):
+        register(reference=lambda: None, flops=lambda: 0, name="matmul")(lambda knobs, n: None)
+
+
+def test_registered_names_are_taken():
+    with pytest.raises(ValueError, match="'threefold' is already registered"):
+        register(reference=lambda: None, flops=lambda: 0, name="threefold")(lambda knobs, n: None)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import platform
+
+import numpy as np
+import pytest
+
+from costmodel import records as record_file
+from costmodel.measure import Measurer, MeasureResult, Reason
+from costmodel.records import RecordWarning, load
+from costmodel.task import Task
+from costmodel.tune import Progress, tune
+
+
+class FakeMeasurer:
+    """Costs by a formula; some configurations fail, and a number of trials can be followed by Ctrl-C."""
+
+    machine = "a fake machine"
+
+    def __init__(self, interrupt_after: int | None = None, fail=lambda index: False) -> None:
+        self.measured: list[int] = []
+        self.interrupt_after = interrupt_after
+        self.fail = fail
+
+    def start(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def measure(self, task, config):
+        if len(self.measured) == self.interrupt_after:
+            raise KeyboardInterrupt
+        self.measured.append(config.index)
+        if self.fail(config.index):
+            return MeasureResult(Reason.TIMEOUT, message="too slow")
+        tile = config["tile_m"][2] * config["tile_n"][2]
+        cost = 1e-4 * (1 + abs(np.log2(tile) - 8)) * (2 - (config["unroll_k"] == "unroll"))
+        return MeasureResult(Reason.OK, (cost, cost, cost))
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task("matmul", (64, 64, 64))
+
+
+def test_model_finds_better_programs_than_the_first_batch(task):
+    result = tune(task, 64, measurer=FakeMeasurer(), seed=1)
+    curve = result.curve()
+    assert len(result.records) == 64 and curve.shape == (64,)
+    assert np.all(np.diff(curve) >= 0)
+    assert curve[-1] == pytest.approx(result.best_gflops) and curve[-1] > curve[15]
+    # the optimum of the formula: tile of 256 elements, unrolled
+    assert result.best.cost == pytest.approx(1e-4)
+    assert len(result.correlations) == 3
+    assert not result.interrupted
+
+
+def test_no_configuration_is_measured_twice(task):
+    measurer = FakeMeasurer()
+    tune(task, 48, measurer=measurer)
+    assert len(set(measurer.measured)) == 48
+
+
+def test_same_seed_and_costs_give_the_same_trials(task):
+    def trials(seed):
+        measurer = FakeMeasurer()
+        tune(task, 32, measurer=measurer, seed=seed)
+        return measurer.measured
+
+    assert trials(5) == trials(5)
+    assert trials(5) != trials(6)
+
+
+def test_both_sources_begin_with_the_same_batch(task):
+    with_model, without = FakeMeasurer(), FakeMeasurer()
+    tune(task, 20, measurer=with_model)
+    tune(task, 20, measurer=without, explorer="random")
+    assert with_model.measured[:16] == without.measured[:16]
+
+
+def test_resume_measures_only_what_is_new(task, tmp_path):
+    path = tmp_path / "r.jsonl"
+    first, second, third = FakeMeasurer(), FakeMeasurer(), FakeMeasurer()
+    tune(task, 20, records=path, measurer=first)
+    result = tune(task, 40, records=path, measurer=second)
+    assert len(second.measured) == 20 and not set(first.measured) & set(second.measured)
+    assert result.resumed == 20 and len(result.records) == 40
+    assert [r.trial for r in result.records] == list(range(1, 41))
+    again = tune(task, 40, records=path, measurer=third)
+    assert third.measured == [] and again.best == result.best
+
+
+def test_resume_after_an_interruption_goes_on_as_if_there_had_been_none(task, tmp_path):
+    whole, first, second = FakeMeasurer(), FakeMeasurer(interrupt_after=16), FakeMeasurer()
+    tune(task, 32, measurer=whole)
+    tune(task, 32, records=tmp_path / "r.jsonl", measurer=first)
+    tune(task, 32, records=tmp_path / "r.jsonl", measurer=second)
+    assert first.measured + second.measured == whole.measured
+
+
+def test_records_of_another_source_cpu_or_task_do_not_count(task, tmp_path):
+    path = tmp_path / "r.jsonl"
+    tune(task, 4, records=path, measurer=FakeMeasurer(), explorer="random")
+    tune(Task("matmul", (32, 32, 32)), 4, records=path, measurer=FakeMeasurer())
+    other = FakeMeasurer()
+    other.machine = "another machine"
+    tune(task, 4, records=path, measurer=other)
+    assert tune(task, 4, records=path, measurer=FakeMeasurer()).resumed == 0
+    assert len(load(path)) == 16
+
+
+def test_broken_last_line_costs_one_trial(task, tmp_path):
+    path = tmp_path / "r.jsonl"
+    tune(task, 4, records=path, measurer=FakeMeasurer())
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.warns(RecordWarning, match="line 4"):
+        result = tune(task, 6, records=path, measurer=FakeMeasurer())
+    assert result.resumed == 3 and len(result.records) == 6
+    with pytest.warns(RecordWarning, match="line 4"):
+        assert len(load(path)) == 6
+
+
+def test_record_that_no_longer_fits_the_space_is_named(task, tmp_path):
+    path = tmp_path / "r.jsonl"
+    tune(task, 2, records=path, measurer=FakeMeasurer())
+    path.write_text(path.read_text().replace("tile_k", "tile_q"))
+    with pytest.warns(RecordWarning, match="trial [12] of matmul.* is not used: unknown knob 'tile_q'"):
+        assert tune(task, 2, records=path, measurer=FakeMeasurer()).resumed == 0
+
+
+@pytest.mark.parametrize("after", [0, 5, 20])
+def test_ctrl_c_keeps_what_was_measured(task, tmp_path, after):
+    path = tmp_path / "r.jsonl"
+    result = tune(task, 40, records=path, measurer=FakeMeasurer(interrupt_after=after))
+    assert result.interrupted
+    assert len(result.records) == after
+    assert (len(load(path)) if after else 0) == after
+
+
+def test_failures_keep_their_reason_and_are_counted(task, tmp_path):
+    path = tmp_path / "r.jsonl"
+    result = tune(task, 40, records=path, measurer=FakeMeasurer(fail=lambda index: index % 3 == 0))
+    failed = [r for r in load(path) if not r.ok]
+    assert failed and all(r.message == "too slow" for r in failed)
+    assert result.failures == {"timeout": len(failed)}
+
+
+def test_every_trial_fails(task):
+    result = tune(task, 40, measurer=FakeMeasurer(fail=lambda index: True))
+    assert result.best is None and result.best_gflops == 0.0
+    assert len(result.records) == 40 and result.curve()[-1] == 0.0
+
+
+def test_small_space_is_exhausted():
+    task = Task("matmul", (1, 2, 1))
+    result = tune(task, 10_000, measurer=FakeMeasurer())
+    assert len({r.index for r in result.records}) == len(result.records) == task.space.size
+
+
+def test_progress_after_each_trial(task):
+    seen: list[Progress] = []
+    result = tune(task, 40, measurer=FakeMeasurer(fail=lambda i: i % 5 == 0), callback=seen.append)
+    assert [p.trial for p in seen] == list(range(41))
+    assert seen[0].last is None and seen[-1].last == result.records[-1]
+    assert seen[-1].best_gflops == result.best_gflops
+    assert seen[-1].seconds_left == 0.0 < seen[20].seconds_left
+    assert seen[16].correlation is None and seen[-1].correlation is not None
+    assert seen[-1].failures == result.failures
+
+
+def test_candidate_that_broke_its_worker_is_not_instantiated_here(task):
+    class Crashing(FakeMeasurer):
+        def measure(self, task, config):
+            self.measured.append(config.index)
+            return MeasureResult(Reason.CRASH, message="killed by SIGSEGV")
+
+    instantiated = []
+    original = task.instantiate
+    task.instantiate = lambda config=None: instantiated.append(config) or original(config)  # type: ignore[method-assign]
+    tune(task, 40, measurer=Crashing())
+    assert instantiated == []
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"explorer": "modle"}, "unknown explorer 'modle'; did you mean 'model'"),
+        ({"trials": 0}, "trials 0 .* must be at least 1"),
+        ({"batch_size": 0}, "batch_size 0 must be at least 1"),
+    ],
+)
+def test_settings_that_make_no_sense(task, settings, message):
+    with pytest.raises(ValueError, match=message):
+        tune(task, **{"trials": 4, "measurer": FakeMeasurer(), **settings})
+
+
+def test_target_that_cannot_run_here():
+    arm, x86 = (
+        "llvm -mcpu=apple-m1 -mtriple=arm64-apple-darwin",
+        "llvm -mcpu=nocona -mtriple=x86_64-linux-gnu",
+    )
+    elsewhere = x86 if platform.machine() in ("arm64", "aarch64") else arm
+    with pytest.raises(ValueError, match="cannot run on this machine"):
+        tune(Task("matmul", (4, 4, 4), elsewhere), 4, measurer=FakeMeasurer())
+
+
+def test_end_to_end_on_this_cpu(task, tmp_path):
+    path = tmp_path / "r.jsonl"
+    with Measurer(min_repeat_ms=1.0) as measurer:
+        result = tune(task, 12, records=path, measurer=measurer, batch_size=4)
+        again = tune(task, 12, records=path, measurer=measurer, batch_size=4)
+    assert len(result.records) == 12 and result.failures == {}
+    assert result.best_gflops > 0 and len(result.correlations) == 2
+    assert again.resumed == 12 and again.best == record_file.best(load(path))[0]
