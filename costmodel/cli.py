@@ -34,6 +34,9 @@ def _clean_errors(command: F) -> F:
             warnings.showwarning = _show_warning
             try:
                 return command(*args, **kwargs)
+            except KeyboardInterrupt:  # outside a search, which keeps its own trials
+                click.echo("interrupted", err=True)
+                sys.exit(INTERRUPTED)
             except (ValueError, OSError) as error:
                 lines = str(error).strip().splitlines() or [type(error).__name__]
                 raise InputError(" ".join(line.strip() for line in lines)) from error

@@ -93,7 +93,7 @@ def finals_table(finals: Sequence[Finals]) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column("GFLOP/s", justify="right")
     table.add_column("quartiles", justify="right", no_wrap=True)
-    table.add_column("ms a call", justify="right")
+    table.add_column("ms", justify="right")
     table.add_column("checked*", justify="center")
     for one in finals:
         table.add_row(f"[bold]{one.task.operator.name}({', '.join(map(str, one.task.shape))})")

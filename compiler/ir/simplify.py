@@ -326,10 +326,10 @@ class Simplifier(Rewriter):
 
     def _for(self, node: For) -> Stmt:
         extent = self(node.extent)
-        if extent == Const(0):
+        if type(extent) is Const and extent.value <= 0:
             return Seq(())
-        if extent == Const(1):
-            return self(substitute(node.body, {node.var: Const(0)}))
+        if type(extent) is Const and extent.value == 1:
+            return self(substitute(node.body, {node.var: Const(0, node.var.dtype)}))
         self.ranges[node.var] = (0, self.bounds(extent)[1] - 1)
         body = self(node.body)
         del self.ranges[node.var]

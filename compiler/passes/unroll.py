@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import Const, Expr, Load, Var
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.stmt import Allocate, For, Stmt, Store, sequence
-from compiler.ir.visit import Rewriter, walk
+from compiler.ir.expr import Const
+from compiler.ir.function import PrimFunc
+from compiler.ir.stmt import For, Stmt, Store, sequence
+from compiler.ir.visit import Rewriter, substitute, walk
 
 STATEMENT_LIMIT = 1024
 """Stores that one unrolled loop may grow to; a longer one is left to the target."""
@@ -33,38 +33,6 @@ class _Unroll(Rewriter):
         count = int(inner.extent.value)
         if count * sum(type(n) is Store for n in walk(inner.body)) > STATEMENT_LIMIT:
             return inner
-        return sequence(_Iteration(inner.var, i)(inner.body) for i in range(count))
+        return sequence(substitute(inner.body, {inner.var: Const(i, inner.var.dtype)}) for i in range(count))
 
     rules = {For: _for}
-
-
-class _Iteration(Rewriter):
-    """One iteration of a loop; what the body defines is defined anew, since each definition stands alone."""
-
-    def __init__(self, var: Var, value: int) -> None:
-        self.values: dict[Var, Expr] = {var: Const(value, var.dtype)}
-        self.buffers: dict[Buffer, Buffer] = {}
-
-    def _var(self, node: Var) -> Expr:
-        return self.values.get(node, node)
-
-    def _load(self, node: Load) -> Expr:
-        inner = self.descend(node)
-        return Load(self.buffers.get(inner.buffer, inner.buffer), inner.indices)
-
-    def _store(self, node: Store) -> Stmt:
-        inner = self.descend(node)
-        return Store(self.buffers.get(inner.buffer, inner.buffer), inner.indices, inner.value)
-
-    def _for(self, node: For) -> Stmt:
-        var = Var(node.var.name, node.var.dtype)
-        extent = self(node.extent)
-        self.values[node.var] = var
-        return For(var, extent, node.kind, self(node.body))
-
-    def _allocate(self, node: Allocate) -> Stmt:
-        old = node.buffer
-        self.buffers[old] = Buffer(old.name, old.shape, old.dtype, old.scope)
-        return Allocate(self.buffers[old], self(node.body))
-
-    rules = {Var: _var, Load: _load, Store: _store, For: _for, Allocate: _allocate}

@@ -79,7 +79,9 @@ class _Widen(Rewriter):
         return tuple(self._broadcast(e) for e in exprs)
 
     def _variable(self, node: Var) -> Expr:
-        return Ramp(Const(0), Const(1), self.lanes) if node is self.var else node
+        if node is not self.var:
+            return node
+        return Ramp(Const(0, node.dtype), Const(1, node.dtype), self.lanes)
 
     def _binary(self, node: Binary) -> Expr:
         a, b = self(node.a), self(node.b)

@@ -146,7 +146,8 @@ def test_demo_small_and_again(run, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     small = (("matmul", (16, 16, 16), "matmul"), ("conv2d", (1, 4, 8, 8, 4, 3, 1, 1), "conv"))
     monkeypatch.setattr(demo, "PROGRAMS", small)
-    monkeypatch.setattr(demo, "SPLITS", 2)
+    for name, value in {"SPLITS": 2, "ROUNDS": 5, "TURNS": 2}.items():
+        monkeypatch.setattr(demo, name, value)
     output = run("demo", "--trials", 3, "--output", "out")
     for word in (
         "breast_cancer",
@@ -188,6 +189,15 @@ def test_ctrl_c_saves_and_leaves_no_process(tmp_path):
     assert process.returncode == 130, output
     assert "interrupted: what was measured is in" in output and "Traceback" not in output
     assert len(load(path)) >= 2
+
+
+def test_ctrl_c_outside_a_search_is_one_line(run, table, monkeypatch):
+    def interrupted(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("costmodel.table.TableModel.train", interrupted)
+    output = run("train", table, "--target", "y", status=130)
+    assert output.strip().splitlines()[-1] == "interrupted"
 
 
 def test_version_and_help_are_quick_to_import():

@@ -233,6 +233,10 @@ STATEMENTS = {
         "for i in parallel(1):\n    for j in range(4):\n        A[i * 4 + j] = float32(1)",
         "for j in range(4):\n    A[j] = 1.0",
     ),
+    "a counter of another type": (
+        "for i in range(int64(1)):\n    A[i + int64(2)] = 1.0\nfor i in range(int64(0)):\n    A[i] = 1.0",
+        "A[int64(2)] = 1.0",
+    ),
     "a loop of no iteration is gone": ("for i in range(2 - 2):\n    A[0] = 1.0", "pass"),
     "a loop around nothing is gone": ("for i in range(4):\n    if i > 3:\n        A[i] = 1.0", "pass"),
     "the loop gives the range": (

@@ -36,6 +36,10 @@ GOLDEN = {
         'with allocate(float32[1], "local") as t:\n    t[0] = A[0]\n    C[0] = t[0]\n'
         't = allocate(float32[1], "local")\nt[0] = A[1]\nC[1] = t[0]',
     ),
+    "a counter of another type": (
+        "for i in unroll(int64(2)):\n    C[i + int64(1)] = A[i]",
+        "C[int64(1)] = A[int64(0)]\nC[int64(2)] = A[int64(1)]",
+    ),
     "a vector": (
         "for i in unroll(2):\n    C[ramp(i * 4, 1, 4)] = broadcast(A[i], 4)",
         "C[ramp(0, 1, 4)] = broadcast(A[0], 4)\nC[ramp(4, 1, 4)] = broadcast(A[1], 4)",

@@ -61,6 +61,10 @@ GOLDEN = {
         "for j in vectorize(4):\n    C[j] = pow(abs(A[j]), x[0]) + sqrt(x[1])",
         "C[ramp(0, 1, 4)] = pow(abs(A[ramp(0, 1, 4)]), broadcast(x[0], 4)) + broadcast(sqrt(x[1]), 4)",
     ),
+    "a counter of another type": (
+        "for j in vectorize(int64(4)):\n    C[j * int64(2)] = A[int64(7) - j]",
+        "C[ramp(int64(0), int64(2), 4)] = A[ramp(int64(7), int64(-1), 4)]",
+    ),
     "an extreme": (
         "for j in vectorize(4):\n    C[j] = max(A[j], 0.0)",
         "C[ramp(0, 1, 4)] = max(A[ramp(0, 1, 4)], broadcast(0.0, 4))",
