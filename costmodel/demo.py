@@ -218,7 +218,7 @@ def _print_scores(scores: list[TableScore], console: Console) -> None:
     from rich.table import Table
 
     title = f"Tables: held-out rows of {SPLITS} splits, {ROUNDS} rounds, one thread each"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     table.add_column("data", no_wrap=True)
     table.add_column("trees", no_wrap=True)
     table.add_column("metric")

@@ -38,7 +38,7 @@ def run_finals(
     trials: Mapping[str, Sequence[Record]],
     measurer: Measurer,
     *,
-    finalists: int = 3,
+    finalists: int = 8,
     baseline: bool = False,
     rounds: int = 15,
 ) -> Finals:
@@ -75,7 +75,7 @@ def run_finals(
         candidates = [task.space.config(r.config) for r in best(run, task.key, finalists)]
         if len(candidates) > 1:
             named = {str(c.index): c for c in candidates}
-            again = measurer.compare(task, named, rounds=5)
+            again = measurer.compare(task, named, rounds=7)
             winner = max(again, key=lambda c: c.gflops).name
             candidates = [named[winner]]
         if candidates:

@@ -89,12 +89,13 @@ def finals_table(finals: Sequence[Finals]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, title="Programs, measured in turns", title_justify="left")
+    title = "Programs, measured in turns"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     table.add_column("", no_wrap=True)
     table.add_column("GFLOP/s", justify="right")
     table.add_column("quartiles", justify="right", no_wrap=True)
     table.add_column("ms", justify="right")
-    table.add_column("checked*", justify="center")
+    table.add_column("checked", justify="center")
     for one in finals:
         table.add_row(f"[bold]{one.task.operator.name}({', '.join(map(str, one.task.shape))})")
         for number, comparison in enumerate(one.comparisons):
@@ -108,7 +109,7 @@ def finals_table(finals: Sequence[Finals]) -> Table:
                 "yes",
                 end_section=number == len(one.comparisons) - 1,
             )
-    table.caption = "* every answer was compared with a NumPy reference before it was timed"
+    table.caption = "checked: every answer was compared with a NumPy reference before it was timed"
     table.caption_justify = "left"
     return table
 

@@ -121,10 +121,21 @@ def test_a_reduce_axis_runs_through_inside() -> None:
     assert region(s, B) == ["i : 1", "k_outer * 5 : 5"]
 
 
-def test_the_box_around_all_readers() -> None:
+def test_an_index_that_falls() -> None:
     B = te.compute((16,), lambda i: A[i] + 1.0, "B")
-    C = te.compute((12,), lambda i: B[i + 1], "C")
-    D = te.compute((12,), lambda i: B[i + 4] - C[i], "D")
+    C = te.compute((4, 8), lambda i, j: te.if_then_else(j - i * 2 >= 0, B[i * -2 + j], 0.0), "C")
+    s = te.create_schedule(C.op)
+    outer, inner = s[C].split(axes(C)[0], 2)
+    s[C].reorder(outer, axes(C)[1], inner)
+    s[B].compute_at(s[C], axes(C)[1])
+    assert region(s, B) == ["i_outer * -4 + j - 2 : 3"]
+
+
+@pytest.mark.parametrize("offsets", [(1, 4), (4, 1)])
+def test_the_box_around_all_readers(offsets: tuple[int, int]) -> None:
+    B = te.compute((16,), lambda i: A[i] + 1.0, "B")
+    C = te.compute((12,), lambda i: B[i + offsets[0]], "C")
+    D = te.compute((12,), lambda i: B[i + offsets[1]] - C[i], "D")
     s = te.create_schedule(D.op)
     outer, _ = s[D].split(axes(D)[0], 4)
     s[C].compute_at(s[D], outer)

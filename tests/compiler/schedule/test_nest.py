@@ -182,6 +182,31 @@ def test_chains_two_deep() -> None:
     np.testing.assert_array_equal(run(s, [A, D], a), c[:, :-2] - c[:, 2:])
 
 
+def test_stages_in_one_loop_run_in_the_order_of_their_data() -> None:
+    A = te.placeholder((6,), "A", "int64")
+    B = te.compute((6,), lambda i: A[i] * 2, "B")
+    C = te.compute((6,), lambda i: B[i] + 1, "C")
+    D = te.compute((6,), lambda i: C[i] - B[i] * 3, "D")
+    for order in ([B, C], [C, B]):
+        s = te.create_schedule(D.op)
+        outer, _ = s[D].split(axes(D)[0], 4)
+        for stage in order:
+            s[stage].compute_at(s[D], outer)
+        a = integers(6)
+        np.testing.assert_array_equal(run(s, [A, D], a), a * 2 + 1 - a * 6)
+
+
+def test_a_copy_for_two_readers_stands_before_both() -> None:
+    A = te.placeholder((6,), "A", "int64")
+    B = te.compute((6,), lambda i: A[i] * 2, "B")
+    C = te.compute((6,), lambda i: A[i] + B[i], "C")
+    for readers in ([B, C], [C, B]):
+        s = te.create_schedule(C.op)
+        s.cache_read(A, "local", readers)
+        a = integers(6)
+        np.testing.assert_array_equal(run(s, [A, C], a), a * 3)
+
+
 def test_a_gather_may_be_computed_inside_of_its_reader() -> None:
     """Which elements are read is not known before the indices are, so all of them are computed."""
     A = te.placeholder((6,), "A", "int64")
