@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -10,34 +9,10 @@ import llvmlite.binding as llvm
 
 from compiler.target.target import Target
 
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """How hard LLVM tries.
-
-    Parameters
-    ----------
-    level : int
-        0 to 3, as in ``-O3``.
-    loop_vectorize, slp_vectorize, loop_unroll, loop_interleave : bool
-        Whether LLVM does on its own what the schedule did not ask for.
-    """
-
-    level: int = 2  # 3 doubles the time to compile a convolution, for code that is no faster
-    loop_vectorize: bool = True
-    slp_vectorize: bool = True
-    loop_unroll: bool = True
-    loop_interleave: bool = True
-
-    def __post_init__(self) -> None:
-        if self.level not in (0, 1, 2, 3):
-            raise ValueError(f"the optimisation level is 0, 1, 2 or 3, not {self.level!r}")
+SPEED_LEVEL = 2  # 3 doubles the time to compile a convolution, for code that is no faster
 
 
-DEFAULT_PIPELINE = Pipeline()
-
-
-def optimise(text: str, target: Target, pipeline: Pipeline = DEFAULT_PIPELINE) -> Any:
+def optimise(text: str, target: Target) -> Any:
     """The LLVM module of `text` (without a data layout), checked and optimised.
 
     Raises
@@ -52,8 +27,12 @@ def optimise(text: str, target: Target, pipeline: Pipeline = DEFAULT_PIPELINE) -
         module.verify()
     except RuntimeError as error:
         raise ValueError(f"LLVM rejects the generated program for {target}: {error}") from error
-    builder = _builder(target, pipeline)
-    builder.getModulePassManager().run(module, builder)  # a pass manager runs once
+    tuning = llvm.create_pipeline_tuning_options(speed_level=SPEED_LEVEL)
+    tuning.loop_vectorization = tuning.slp_vectorization = True
+    tuning.loop_unrolling = tuning.loop_interleaving = True
+    # a builder serves one module: a run leaves it with callbacks into memory that is gone
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
     return module
 
 
@@ -65,20 +44,6 @@ def emit_object(module: Any, target: Target) -> bytes:
 def emit_assembly(module: Any, target: Target) -> str:
     """An optimised module as assembly."""
     return _machine(target)[0].emit_assembly(module)
-
-
-@lru_cache(maxsize=16)
-def _builder(target: Target, pipeline: Pipeline) -> Any:
-    """LLVM's pass builder, made once because llvmlite does not free all of one.
-
-    Nor does it free all of a pass manager: a build costs the process about 70 KB for good.
-    """
-    tuning = llvm.create_pipeline_tuning_options(speed_level=pipeline.level)
-    tuning.loop_vectorization = pipeline.loop_vectorize
-    tuning.slp_vectorization = pipeline.slp_vectorize
-    tuning.loop_unrolling = pipeline.loop_unroll
-    tuning.loop_interleaving = pipeline.loop_interleave
-    return llvm.create_pass_builder(_machine(target)[0], tuning)
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,7 @@ from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.target import Target, build
 from compiler.target.llvm.codegen import generate
-from compiler.target.llvm.compile import Pipeline, emit_assembly, emit_object, optimise
+from compiler.target.llvm.compile import emit_assembly, emit_object, optimise
 
 i = Var("i")
 
@@ -21,10 +21,8 @@ def scale() -> PrimFunc:
     return PrimFunc("scale", (x,), For(i, const(4096), "serial", Store(x, (i,), Load(x, (i,)) * 3.0 + 1.0)))
 
 
-def text_for(target: Target, pipeline: Pipeline | None = None) -> str:
-    program = generate(scale(), target)
-    module = optimise(program.text, target) if pipeline is None else optimise(program.text, target, pipeline)
-    return emit_assembly(module, target)
+def text_for(target: Target) -> str:
+    return emit_assembly(optimise(generate(scale(), target).text, target), target)
 
 
 X86 = "llvm -mtriple=x86_64-unknown-linux-gnu -mcpu="
@@ -43,29 +41,11 @@ def test_each_target_has_its_instructions(target: str, instruction: str) -> None
     assert re.search(instruction, text_for(Target.parse(target)))
 
 
-def test_the_pipeline_can_be_told_to_leave_loops_alone() -> None:
-    target = Target.parse(X86 + "haswell")
-    assert re.search(r"vfmadd\d+ps", text_for(target, Pipeline()))
-    asm = text_for(target, Pipeline(loop_vectorize=False, slp_vectorize=False))
-    assert re.search(r"vfmadd\d+ss", asm)
-    assert not re.search(r"vfmadd\d+ps", asm)
-    unrolled, rolled = (
-        text_for(target, Pipeline(loop_vectorize=False, slp_vectorize=False, loop_unroll=on)).count("vfmadd")
-        for on in (True, False)
-    )
-    assert unrolled > rolled == 1
-
-
 def test_object_code_is_of_the_target() -> None:
     target = Target.parse("llvm -mtriple=aarch64-linux-gnu")
     code = emit_object(optimise(generate(scale(), target).text, target), target)
     assert code[:4] == b"\x7fELF"
     assert int.from_bytes(code[18:20], "little") == 183  # EM_AARCH64
-
-
-def test_no_level_beyond_three() -> None:
-    with pytest.raises(ValueError, match="the optimisation level is 0, 1, 2 or 3, not 4"):
-        Pipeline(level=4)
 
 
 def test_text_that_llvm_rejects() -> None:
