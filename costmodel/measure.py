@@ -282,7 +282,7 @@ class Measurer:
         min_repeat_ms : float
             Shortest measurement.
         pause_ms : float
-            Rest before each turn, so that threads of the one before come to rest.
+            Shortest rest before each turn; it goes on until the threads of the one before rest too.
 
         Returns
         -------

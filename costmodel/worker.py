@@ -161,12 +161,21 @@ class Bench:
             # each round begins elsewhere, so that no program always follows the same one
             for i in sorted(range(len(calls)), key=lambda i: (i - turn) % len(calls)):
                 self.enter("run")
-                # threads of the one before may still spin, waiting for work
-                time.sleep(pause_ms / 1e3)
+                _rest(pause_ms)
                 with limited(threads[i]):
                     calls[i]()
                     costs[i].append(_time_calls(calls[i], numbers[i]) / numbers[i])
         return {"names": names, "costs": costs}
+
+
+def _rest(pause_ms: float, at_most: float = 1.0) -> None:
+    """Wait until no thread of this process runs: those of a BLAS spin for long after its last call."""
+    pause, end = max(pause_ms, 1.0) / 1e3, time.perf_counter() + at_most
+    while time.perf_counter() < end:
+        used = time.process_time()
+        time.sleep(pause)
+        if time.process_time() - used < pause / 10:
+            return
 
 
 def _time_calls(call: Callable[[], Any], number: int) -> float:
