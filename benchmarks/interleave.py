@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SETTLE = 0.005  # seconds between two ways: thread pools spin for a while after their last job
+from costmodel.host import rest
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def interleave(
             name = names[position]
             way, count = ways[name], repeats[name]
             before.get(name, _nothing)()
-            time.sleep(SETTLE)
+            rest()
             start = time.perf_counter()
             for _ in range(count):
                 way()

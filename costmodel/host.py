@@ -1,8 +1,10 @@
-"""The machine that measures."""
+"""The machine that measures, and how its threads are kept out of the way of what is measured."""
 
 from __future__ import annotations
 
+import os
 import platform
+import time
 from functools import lru_cache
 
 
@@ -25,3 +27,47 @@ def _model_name() -> str:
     except OSError:  # not on Linux
         pass
     return platform.processor() or platform.machine() or "unknown CPU"
+
+
+def rest(pause: float = 0.005, at_most: float = 1.0) -> None:
+    """Wait until no thread of this process runs: those of a BLAS spin for long after its last call.
+
+    Parameters
+    ----------
+    pause : float
+        Seconds between two looks, at least a thousandth.
+    at_most : float
+        Seconds after which it is given up.
+    """
+    pause, end = max(pause, 1e-3), time.perf_counter() + at_most
+    while time.perf_counter() < end:
+        used = time.process_time()
+        time.sleep(pause)
+        if time.process_time() - used < pause / 10:
+            return
+
+
+def spread_threads() -> None:
+    """Start the thread pool with a CPU for the measuring thread, and the others for the pool's.
+
+    Left to the system, a thread that wakes may wait behind the one that woke it while another CPU idles:
+    a program then takes twice its time for tens of milliseconds, whichever program it is.
+    """
+    import numpy as np
+
+    import compiler
+    from compiler import te
+
+    x = te.placeholder((64,), "x")
+    y = te.compute((64,), lambda i: x[i], "y")
+    s = te.create_schedule(y.op)
+    s[y].parallel(y.op.axis[0])
+    copy = compiler.build(s, [x, y])
+    arrays = np.zeros(64, np.float32), np.empty(64, np.float32)
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+    if compiler.runtime.num_threads() == 1 or len(cpus) < 2:
+        copy(*arrays)
+        return
+    os.sched_setaffinity(0, cpus[1:])  # a thread inherits the CPUs of the one that starts it
+    copy(*arrays)
+    os.sched_setaffinity(0, cpus[:1])

@@ -20,6 +20,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO
 
+from costmodel.host import rest, spread_threads
+
 if TYPE_CHECKING:
     from compiler.runtime import Module
 
@@ -161,21 +163,11 @@ class Bench:
             # each round begins elsewhere, so that no program always follows the same one
             for i in sorted(range(len(calls)), key=lambda i: (i - turn) % len(calls)):
                 self.enter("run")
-                _rest(pause_ms)
+                rest(pause_ms / 1e3)
                 with limited(threads[i]):
                     calls[i]()
                     costs[i].append(_time_calls(calls[i], numbers[i]) / numbers[i])
         return {"names": names, "costs": costs}
-
-
-def _rest(pause_ms: float, at_most: float = 1.0) -> None:
-    """Wait until no thread of this process runs: those of a BLAS spin for long after its last call."""
-    pause, end = max(pause_ms, 1.0) / 1e3, time.perf_counter() + at_most
-    while time.perf_counter() < end:
-        used = time.process_time()
-        time.sleep(pause)
-        if time.process_time() - used < pause / 10:
-            return
 
 
 def _time_calls(call: Callable[[], Any], number: int) -> float:
@@ -236,33 +228,8 @@ class Worker:
         import_module("llvmlite.binding")
         if request.get("threads"):
             import_module("compiler.runtime").set_num_threads(request["threads"])
-        _spread_threads()
+        spread_threads()
         _limit_memory(request.get("memory_bytes"))
-
-
-def _spread_threads() -> None:
-    """Start the thread pool with a CPU for the measuring thread, and the others for the pool's.
-
-    Left to the system, a thread that wakes may wait behind the one that woke it while another CPU idles:
-    a program then takes twice its time for tens of milliseconds, whichever program it is.
-    """
-    import numpy as np
-
-    import compiler
-    from compiler import te
-
-    x = te.placeholder((64,), "x")
-    y = te.compute((64,), lambda i: x[i], "y")
-    s = te.create_schedule(y.op)
-    s[y].parallel(y.op.axis[0])
-    copy = compiler.build(s, [x, y])
-    arrays = np.zeros(64, np.float32), np.empty(64, np.float32)
-    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-    if compiler.runtime.num_threads() == 1 or len(cpus) < 2:
-        return copy(*arrays)
-    os.sched_setaffinity(0, cpus[1:])  # a thread inherits the CPUs of the one that starts it
-    copy(*arrays)
-    os.sched_setaffinity(0, cpus[:1])
 
 
 def _limit_memory(limit: int | None) -> None:
