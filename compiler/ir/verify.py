@@ -46,8 +46,8 @@ def verify(func: PrimFunc) -> None:
 
     - The name is an identifier. The parameters are distinct. Shapes are whole numbers; types, scopes,
       loop kinds, operators and intrinsics are known.
-    - A variable is used inside of its loop only, and one loop alone defines it. A buffer is a parameter,
-      or is used inside of its allocation only, and one allocation alone defines it.
+    - A variable is used inside of its loop only, and no loop inside of that binds it again. A buffer is a
+      parameter, or is used inside of its allocation only, with no allocation of it inside of that.
     - Extents are scalar integers of the type of the loop's variable; those of ``vectorize`` are literals.
     - An access has an integer index for each axis, or one alone: the row-major position. All that are
       vectors have the same number of lanes. A stored value has the type of the buffer, and the lanes of
