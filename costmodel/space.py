@@ -9,6 +9,7 @@ the first knob being the least significant digit.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -100,12 +101,12 @@ def _few(options: Sequence[Any]) -> str:
     return f"{shown}, ... ({len(options)} in all)" if len(options) > 8 else shown
 
 
-class Questions:
+class Questions(ABC):
     """The Knobs protocol in terms of one method: `answer`, which takes the knob that is asked."""
 
+    @abstractmethod
     def answer(self, knob: Knob) -> Any:
         """The chosen one of ``knob.options``."""
-        raise NotImplementedError
 
     def split(
         self,
