@@ -11,13 +11,11 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
-from benchmarks.interleave import interleave
+from benchmarks.interleave import interleave_threads
 from benchmarks.report import cores, heading, table
 from benchmarks.tuned import Job, best_config, options
 from compiler.ops.conv2d import by_im2col, im2col
-from compiler.runtime import set_num_threads
 from costmodel import Task
 from costmodel.baseline import conv2d as numpy_conv2d
 
@@ -57,17 +55,7 @@ def main() -> None:
     ways["default schedule"] = (job.program(task.space.default), every)
     ways["tuned"] = (job.program(best_config(task, given.records, given.trials)), every)
 
-    blas = ThreadpoolController()
-
-    def use(threads: int) -> None:
-        set_num_threads(threads)
-        blas.limit(limits=threads)
-
-    times = interleave(
-        {name: call for name, (call, _) in ways.items()},
-        rounds=given.rounds,
-        prepare={name: partial(use, threads) for name, (_, threads) in ways.items()},
-    )
+    times = interleave_threads(ways, rounds=given.rounds)
     best = min(peers, key=lambda name: times[name].spread.median)
     print(f"The best of NumPy's ways here is: {best}")
     table(

@@ -6,9 +6,11 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from compiler.runtime import set_num_threads
 from costmodel.host import rest
 
 
@@ -107,6 +109,33 @@ def interleave(
                 way()
             seconds[name].append((time.perf_counter() - start) / count)
     return {name: Timing(tuple(values)) for name, values in seconds.items()}
+
+
+def interleave_threads(
+    ways: Mapping[str, tuple[Callable[[], object], int]], *, rounds: int = 15
+) -> dict[str, Timing]:
+    """Time ways that run on numbers of threads of their own: our pool and NumPy's BLAS get that many.
+
+    Parameters
+    ----------
+    ways : mapping of str to (callable, int)
+        What is timed, and its threads.
+    rounds : int
+        Numbers per way.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    blas = ThreadpoolController()
+
+    def use(threads: int) -> None:
+        set_num_threads(threads)
+        blas.limit(limits=threads)
+
+    return interleave(
+        {name: call for name, (call, _) in ways.items()},
+        rounds=rounds,
+        prepare={name: partial(use, threads) for name, (_, threads) in ways.items()},
+    )
 
 
 def _nothing() -> None:

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from threadpoolctl import ThreadpoolController
-
-from benchmarks.interleave import Spread, interleave
+from benchmarks.interleave import Spread, interleave_threads
 from benchmarks.report import cores, heading, table
 from benchmarks.tuned import Job, best_config, options
-from compiler.runtime import set_num_threads
 from costmodel import Task
 from costmodel.baseline import matmul as numpy_matmul
 
@@ -29,7 +26,6 @@ def main() -> None:
     default = job.program(task.space.default)
     numpy = job.checked(partial(numpy_matmul, job.arrays, job.output, SHAPE))
 
-    blas = ThreadpoolController()
     every = cores()
     ways = {"NumPy, 1 thread": (numpy, 1), "tuned, 1 thread": (tuned, 1)}
     if every > 1:
@@ -41,15 +37,7 @@ def main() -> None:
     else:
         ways["default schedule, 1 thread"] = (default, 1)
 
-    def use(threads: int) -> None:
-        set_num_threads(threads)
-        blas.limit(limits=threads)
-
-    times = interleave(
-        {name: call for name, (call, _) in ways.items()},
-        rounds=given.rounds,
-        prepare={name: partial(use, threads) for name, (_, threads) in ways.items()},
-    )
+    times = interleave_threads(ways, rounds=given.rounds)
     peer = times["NumPy, 1 thread"]
     rows = []
     for name, (_, threads) in ways.items():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.ir.expr import Const, Expr, Load, Var, binary, conjunction
+from compiler.ir.expr import INDEX, Const, Expr, Load, Var, binary, conjunction
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.simplify import simplify
+from compiler.ir.simplify import HIGHEST, simplify
 from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store, sequence
 from compiler.ir.visit import Rewriter, substitute
 from compiler.schedule.bounds import Region, infer_bounds
@@ -39,7 +39,8 @@ def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") ->
     ------
     ScheduleError
         If an argument is missing or is not an input or output, a stage is placed where a
-        consumer cannot see it, or a local buffer is too large.
+        consumer cannot see it, the loops of an inlined stage were scheduled, or a buffer is
+        too large for an index or for its scope.
     """
     _check_args(schedule, args, name)
     return simplify(_Nest(schedule, args).function(args, name))
@@ -81,6 +82,11 @@ class _Nest:
         if stage.attach is not None:
             shape = tuple(self.regions[stage].extents[axis] for axis in stage.compute.axis)
         buffer = Buffer(stage.name, shape, stage.op.dtype, stage.scope)
+        if buffer.size > HIGHEST:
+            raise ScheduleError(
+                f"{stage.name}: {list(shape)} has {buffer.size} elements; an index is {INDEX}, "
+                f"so a buffer has at most {HIGHEST}"
+            )
         if stage.scope == "local" and buffer.nbytes > LOCAL_LIMIT:
             raise ScheduleError(
                 f"{stage.name}: a local buffer of {list(shape)} {stage.op.dtype} takes {buffer.nbytes} "
@@ -208,6 +214,12 @@ def _inlined(schedule: Schedule) -> list[Stage]:
     stages = list(schedule.stages)
     if not any(stage.inlined for stage in stages):
         return stages
+    for stage in stages:
+        if stage.inlined and (stage.relations or stage.kinds):
+            raise ScheduleError(
+                f"{stage.name}: inlined, so it has no loops, but its loops were scheduled; "
+                "compute_root or compute_at keeps them"
+            )
     stages = [_copy(stage) for stage in stages]
     twins = dict(zip(schedule.stages, stages, strict=True))
     for stage in stages:

@@ -333,3 +333,27 @@ def test_a_local_buffer_that_is_too_large() -> None:
     s[cache].set_scope("local")
     s[cache].compute_at(s[C], axes(C)[0])
     loop_nest(s, [A, C])
+
+
+def test_primitives_on_a_stage_that_is_inlined_are_not_dropped() -> None:
+    A = te.placeholder((8,), "A")
+    B = te.compute((8,), lambda i: A[i] + 1.0, "B")
+    C = te.compute((8,), lambda i: B[i] * 2.0, "C")
+    s = te.create_schedule(C.op)
+    s[B].parallel(B.op.axis[0])
+    s[B].compute_inline()
+    with pytest.raises(ScheduleError, match=r"^B: inlined, so it has no loops, but its loops were scheduled"):
+        loop_nest(s, [A, C])
+
+
+def test_a_buffer_has_no_more_elements_than_an_index_has_values() -> None:
+    def copy(rows: int) -> tuple[Schedule, list[Tensor]]:
+        A = te.placeholder((rows, 2**16), "A", "int8")
+        B = te.compute((1,), lambda i: A[i, 0], "B")
+        return te.create_schedule(B.op), [A, B]
+
+    loop_nest(*copy(2**15 - 1))
+    with pytest.raises(
+        ScheduleError, match=r"^A: \[32768, 65536\] has 2147483648 elements; an index is int32"
+    ):
+        loop_nest(*copy(2**15))
