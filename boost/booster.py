@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from boost.data import DMatrix
 from boost.frame import Categories, is_frame
+from boost.grow import make_grower
 from boost.metric import Metric, make_metric
-from boost.objective import Objective, make_objective
+from boost.objective import Objective, Round, make_objective
 from boost.params import resolve
+from boost.sample import sample_rows
 from boost.threads import SERIAL_WORK, Team
 from boost.tree import Forest, Tree
 
@@ -296,7 +298,7 @@ def _start(params: dict[str, Any] | None, dtrain: DMatrix, earlier: Booster | st
     booster.categories = dict(dtrain.categories)
     given = booster.params["base_score"]
     if given is not None:
-        score = np.full(objective.groups, given)
+        score = np.resize(np.asarray(given, dtype=np.float64), objective.groups)
         objective.to_margin(score)  # raises when it is out of range
         objective.start(dtrain)  # raises for labels of one class
     elif dtrain.base_margin is not None:
@@ -321,43 +323,31 @@ def _boost(
     team: Team,
 ) -> None:
     from boost import jit
-    from boost.binning import bin_matrix, make_cuts
 
     jit.NOTICE.said |= booster.params["verbosity"] == 0
-    from boost.grow import HistGrower
-    from boost.histogram import round_gradients
 
     params, objective = booster.params, booster.objective
     train_table = booster.fit_table(dtrain)
     margin = booster.margins(train_table)
     watched = [(t if t is dtrain else booster.fit_table(t), str(name)) for t, name in evals]
     eval_margins = [margin if t is dtrain else booster.margins(t) for t, _ in watched]
-    binned = train_table._binned.get(params["max_bin"])
-    if binned is None:
-        binned = bin_matrix(train_table, make_cuts(train_table, params["max_bin"], team), team)
-        train_table._binned[params["max_bin"]] = binned
-    grower = HistGrower(binned, params, team)
+    grower = make_grower(train_table, params, team)
     row_weight = objective.row_weight(train_table)
-    pairs = np.empty((train_table.num_row(), 2))
     best: tuple[float, int] | None = None
     offset = booster.forest.rounds
-    seed, drawing = params["seed"] or 0, min(params["subsample"], params["colsample_bytree"]) < 1.0
-    features = np.arange(binned.features, dtype=np.int32)
+    seed = params["seed"] or 0
     for iteration in range(offset, offset + rounds):
-        rng = np.random.default_rng((seed, iteration)) if drawing else None
-        grad, hess = objective.gradient(margin, train_table, (seed, iteration))
-        weight = row_weight
-        if rng is not None and params["subsample"] < 1.0:
-            drawn = rng.random(pairs.shape[0]) < params["subsample"]
-            weight = drawn.astype(np.float64) if weight.size == 0 else weight * drawn
+        rng = np.random.default_rng((seed, iteration))
+        grad, hess = objective.gradient(margin, train_table, Round(seed, iteration, team))
         for k in range(objective.groups):
-            scales = round_gradients(grad[:, k], hess[:, k], weight, pairs)
-            if rng is not None:
-                features = _draw_features(binned.features, params["colsample_bytree"], rng)
-            tree = grower.grow(pairs, scales, features)
-            _check_tree(tree, iteration)
-            booster.forest.add(tree, k)
-            grower.add_to_margin(tree, margin[:, k])
+            factor = sample_rows(grad[:, k], hess[:, k], params, rng)
+            weight = (
+                row_weight if factor.size == 0 else factor if row_weight.size == 0 else row_weight * factor
+            )
+            grown = grower.grow(grad[:, k], hess[:, k], weight, rng)
+            _check_tree(grown.tree, iteration)
+            booster.forest.add(grown.tree, k)
+            grown.add_to(margin[:, k], team)
         last = booster.forest.trees
         for (table, _), out in zip(watched, eval_margins, strict=True):
             if table is not dtrain:
@@ -378,13 +368,6 @@ def _boost(
             break
     if booster.best_iteration is not None and best is not None:
         booster.forest.truncate((booster.best_iteration + 1) * objective.groups)
-
-
-def _draw_features(features: int, fraction: float, rng: np.random.Generator) -> NDArray[np.int32]:
-    if fraction >= 1.0:
-        return np.arange(features, dtype=np.int32)
-    count = max(1, int(features * fraction))
-    return np.sort(rng.choice(features, size=count, replace=False)).astype(np.int32)
 
 
 def _check_tree(tree: Tree, iteration: int) -> None:

@@ -164,7 +164,7 @@ def _fill(booster: Booster, document: Any) -> None:
     if params["objective"] not in OBJECTIVES:
         known = nearest(params["objective"], OBJECTIVES)
         raise ModelError(f"objective {params['objective']!r} is not supported{known}")
-    if (params["objective"] == BY_NAME["num_class"].only) != (classes > 1):
+    if (params["objective"] in BY_NAME["num_class"].only) != (classes > 1):
         raise ModelError(f"objective {params['objective']} does not go with num_class {classes}")
     try:
         params = resolve(params)
@@ -231,7 +231,7 @@ def _objective_params(entry: dict[str, Any]) -> dict[str, Any]:
                 continue  # XGBoost's marker for "not set"; it matters to training only
             except ValueError:
                 raise ModelError(f"{name} must be a number, got {text[:40]!r}") from None
-            if row.only == entry["name"]:
+            if entry["name"] in row.only:
                 found[name] = value
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from boost.params import nearest
 
 if TYPE_CHECKING:
     from boost.data import DMatrix
+    from boost.threads import Team
 
 Floats = NDArray[np.float64]
 TINY = 1e-16
@@ -19,6 +21,22 @@ TINY = 1e-16
 
 class LabelError(ValueError):
     """Labels that an objective cannot be trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The moment of training at which a gradient is asked for.
+
+    Attributes
+    ----------
+    seed, iteration : int
+        The run's seed and the number of the round, for losses that draw.
+    team : Team
+    """
+
+    seed: int
+    iteration: int
+    team: Team
 
 
 class Objective(ABC):
@@ -49,7 +67,7 @@ class Objective(ABC):
         return score
 
     @abstractmethod
-    def gradient(self, margin: Floats, data: DMatrix, seed: tuple[int, int]) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
         """Return the first and second derivatives of the loss by the margins, not weighted.
 
         Parameters
@@ -57,8 +75,8 @@ class Objective(ABC):
         margin : float64 array of shape (rows, groups)
         data : DMatrix
             The table trained on.
-        seed : (int, int)
-            The run's seed and the number of the round, for losses that draw.
+        when : Round
+            For losses that draw, and for threads.
         """
 
     def row_weight(self, data: DMatrix) -> Floats:
@@ -92,7 +110,7 @@ class SquaredError(Objective):
         """Return the mean label."""
         return np.array([weighted_mean(self.check(data), self.row_weight(data))])
 
-    def gradient(self, margin: Floats, data: DMatrix, seed: tuple[int, int]) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
         """Gradient margin - label, hessian 1."""
         return margin - self.check(data)[:, np.newaxis], np.ones_like(margin)
 
@@ -148,7 +166,7 @@ class Logistic(Objective):
         scaled = np.where(data.label == 1, factor, 1.0)
         return scaled if weight.size == 0 else scaled * weight
 
-    def gradient(self, margin: Floats, data: DMatrix, seed: tuple[int, int]) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
         """Gradient p - label, hessian p (1 - p)."""
         assert data.label is not None
         p = sigmoid(margin)
@@ -204,7 +222,7 @@ class Softprob(Objective):
         )
         return logs - logs.mean()
 
-    def gradient(self, margin: Floats, data: DMatrix, seed: tuple[int, int]) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
         """Gradient p - [class is the label], hessian 2 p (1 - p)."""
         assert data.label is not None
         p = self.transform(margin)
@@ -254,7 +272,7 @@ class PairwiseRank(Objective):
         """Return zero."""
         return np.zeros(1)
 
-    def gradient(self, margin: Floats, data: DMatrix, seed: tuple[int, int]) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
         """Means of the pairs' gradients and (doubled) hessians; see `boost.pairs`."""
         from boost.pairs import segments, sum_pairs
 
@@ -263,8 +281,10 @@ class PairwiseRank(Objective):
         if self._layout is not None and self._layout[0] is data:
             order, bounds = self._layout[1:]
         else:
-            most = int(self.params["lambdarank_num_pair_per_sample"]) + 1
-            order, bounds = segments(label, data.group_bounds(), most, np.random.default_rng(seed))
+            most = 513
+            order, bounds = segments(
+                label, data.group_bounds(), most, np.random.default_rng((when.seed, when.iteration))
+            )
             if bounds.size == data.group_bounds().size:
                 self._layout = data, order, bounds  # nothing was drawn: it holds for every round
         weight = self.row_weight(data)
@@ -275,7 +295,7 @@ class PairwiseRank(Objective):
 
     def file_entry(self) -> dict[str, Any]:
         """Return the entry "objective" of the model file."""
-        most = str(self.params["lambdarank_num_pair_per_sample"])
+        most = "512"
         param = {"lambdarank_pair_method": "mean", "lambdarank_num_pair_per_sample": most}
         return {"name": self.name, "lambdarank_param": param}
 

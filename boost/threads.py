@@ -27,11 +27,11 @@ class Team:
     Parameters
     ----------
     threads : int or None
-        0 or None means all cores.
+        0, -1 or None means all cores.
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self.size = threads or available_cores()
+        self.size = threads if threads and threads > 0 else available_cores()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Team:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ NO_NODE = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tree:
-    """A binary tree; node 0 is the root. All arrays have the shape (nodes,).
+    """A binary tree; node 0 is the root. Unless it is said otherwise, arrays have the shape (nodes,).
 
     Attributes
     ----------
@@ -35,6 +35,13 @@ class Tree:
         What the split gained; 0 for a leaf.
     hessian : float32
         Sum of the hessians of the node's rows.
+    categories : int32 array of shape (total,)
+        The categories that go right, node after node, increasing in each; all others go left, and missing
+        ones as `default_left` says.
+    category_starts : int64 array of shape (nodes + 1,), or (0,) for a tree without categorical splits
+        The range of a node in `categories`; a node whose range is empty asks `condition`.
+    vectors : float32 array of shape (nodes, outputs), or (0, 0) for a tree of one output
+        In place of `condition` at leaves and of `base_weight`: a value for each output.
     """
 
     left: NDArray[np.int32]
@@ -46,6 +53,9 @@ class Tree:
     base_weight: NDArray[np.float32]
     gain: NDArray[np.float32]
     hessian: NDArray[np.float32]
+    categories: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    category_starts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     @property
     def size(self) -> int:
@@ -69,7 +79,6 @@ FIELDS: dict[str, type[np.generic]] = {
     "gain": np.float32,
     "hessian": np.float32,
 }
-assert tuple(FIELDS) == tuple(f.name for f in fields(Tree))
 
 
 class Forest:

@@ -47,10 +47,16 @@ def test_aliases_and_types() -> None:
         ({"gamma": None}, "gamma must be"),
         ({"objective": "reg:squareerror"}, "did you mean 'reg:squarederror'"),
         ({"objective": 3}, "objective must be one of"),
-        ({"tree_method": "exact"}, "tree_method must be one of 'auto', 'hist'"),
+        ({"tree_method": "exac"}, "tree_method must be one of 'auto', 'hist', 'approx', 'exact'.*did you"),
         ({"eval_metric": 3}, "a name or a list of names, or None"),
-        ({"num_class": 3}, "num_class is for multi:softprob only, not for reg:squarederror"),
-        ({"objective": "rank:pairwise", "scale_pos_weight": 2}, "scale_pos_weight is for binary:logistic"),
+        (
+            {"num_class": 3},
+            "num_class is for multi:softmax and multi:softprob only, not for reg:squarederror",
+        ),
+        (
+            {"objective": "rank:pairwise", "scale_pos_weight": 2},
+            "scale_pos_weight is for reg:logistic, binary:logistic",
+        ),
         ([("eta", 1)], "params must be a dict"),
     ],
 )
@@ -67,5 +73,5 @@ def test_signature_and_text_come_from_the_table() -> None:
     assert signature.parameters["max_depth"].kind is inspect.Parameter.KEYWORD_ONLY
     text = describe("train")
     assert "eta : a number in (0, 1], default 0.3" in text and "Also learning_rate." in text
-    assert "Number of classes. For multi:softprob only." in text
-    assert "learning_rate :" in describe("estimator") and "booster :" not in describe("estimator")
+    assert "Number of classes. For multi:softmax and multi:softprob only." in text
+    assert "learning_rate :" in describe("estimator") and "validate_parameters :" not in describe("estimator")

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 import boost
 from boost import DMatrix
-from boost.binning import bin_matrix, make_cuts
-from boost.grow import HistGrower
-from boost.histogram import round_gradients
+from boost.grow.hist import HistGrower
 from boost.params import resolve
 from boost.threads import Team
 from boost.tree import Tree
@@ -103,15 +101,10 @@ def grow(
     x: np.ndarray, grad: np.ndarray, threads: int = 1, most_places: int | None = None, **params: object
 ) -> Tree:
     with Team(threads) as team:
-        data = DMatrix(x)
-        binned = bin_matrix(data, make_cuts(data, 64, team), team)
-        grower = HistGrower(binned, resolve(params), team)
+        grower = HistGrower(DMatrix(x), resolve(params), team)
         if most_places:
             grower._most_places = most_places
-        pairs = np.empty((x.shape[0], 2))
-        scales = round_gradients(grad, np.ones(grad.size), np.empty(0), pairs)
-        assert (pairs == np.rint(pairs)).all() and np.abs(pairs).sum(axis=0).max() < 2**53
-        return grower.grow(pairs, scales, np.arange(x.shape[1], dtype=np.int32))
+        return grower.grow(grad, np.ones(grad.size), np.empty(0), np.random.default_rng(0)).tree
 
 
 def same(a: Tree, b: Tree) -> bool:

@@ -1,4 +1,4 @@
-"""Growers: from gradient pairs to one tree."""
+"""Trees from histograms of bins."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.binning import BinnedMatrix
-from boost.histogram import fill, plan_level
-from boost.partition import add_leaves, make_children, partition
+from boost.binning import bin_matrix, make_cuts
+from boost.data import DMatrix
+from boost.grow.grown import Grown
+from boost.histogram import fill, plan_level, round_gradients
+from boost.partition import make_children, partition
+from boost.sample import ColumnSampler
 from boost.split import find_splits
 from boost.threads import Team
 from boost.tree import NO_NODE, Tree
@@ -17,6 +20,7 @@ from boost.tree import NO_NODE, Tree
 # Memory for the histograms of one level; a level that needs more is done in pieces, without subtraction.
 LEVEL_BYTES = 1 << 28
 PAIR_BYTES = 16
+Floats = NDArray[np.float64]
 LARGEST = np.finfo(np.float32).max
 
 
@@ -28,17 +32,23 @@ class HistGrower:
 
     Parameters
     ----------
-    binned : BinnedMatrix
+    data : DMatrix
+        The training table.
     params : dict
         From `boost.params.resolve`.
     team : Team
     """
 
-    def __init__(self, binned: BinnedMatrix, params: dict[str, Any], team: Team) -> None:
+    def __init__(self, data: DMatrix, params: dict[str, Any], team: Team) -> None:
+        binned = data._binned.get(params["max_bin"])
+        if binned is None:
+            binned = bin_matrix(data, make_cuts(data, params["max_bin"], team), team)
+            data._binned[params["max_bin"]] = binned
         self.binned = binned
         self.params = params
         self.team = team
         rows = binned.rows
+        self._pairs = np.empty((rows, 2))
         self._identity = np.arange(rows, dtype=np.uint32)
         self._rows = np.empty(rows, dtype=np.uint32)
         self._spare = np.empty(rows, dtype=np.uint32)
@@ -49,21 +59,11 @@ class HistGrower:
         self._reserve(64)
         self._values = np.empty(0, dtype=np.float32)
 
-    def grow(
-        self, pairs: NDArray[np.float64], scales: tuple[float, float], features: NDArray[np.int32]
-    ) -> Tree:
-        """Grow one tree.
-
-        Parameters
-        ----------
-        pairs : float64 array of shape (rows, 2)
-            Rounded gradients and hessians, see `round_gradients`; a row of zeros has no say, but is carried
-            along.
-        scales : (float, float)
-            Their factors.
-        features : int32 array
-            The features to use, increasing.
-        """
+    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
+        """Grow one tree; see `Grower.grow`."""
+        pairs = self._pairs
+        scales = round_gradients(grad, hess, weight, pairs)
+        features = ColumnSampler(self.binned.features, self.params, np.empty(0), rng).tree
         p = self.params
         grad_scale, hess_scale = scales
         # score * unit is the score in the units of the loss
@@ -84,17 +84,9 @@ class HistGrower:
                 first, last, self._left, self._parent, self._begins, self._ends, self._middles, self._sums
             )
             above, first, last, depth = first if kept else -1, last, size, depth + 1
-        return self._finish(last, scales, unit)
-
-    def add_to_margin(self, tree: Tree, margin: NDArray[np.float64]) -> None:
-        """Add the leaves of the tree that was grown last to the margins of all rows; shape (rows,)."""
+        tree = self._finish(last, scales, unit)
         leaves = np.flatnonzero(tree.left == NO_NODE)
-        begins, ends, values = self._begins[leaves], self._ends[leaves], tree.condition[leaves]
-
-        def add(first: int, last: int) -> None:
-            add_leaves(self._rows, begins, ends, values, first, last, margin)
-
-        self.team.share(add, leaves.size, work=self._rows.size * 2)
+        return Grown(tree, self._rows, leaves, self._begins[leaves], self._ends[leaves])
 
     def _evaluate(
         self,

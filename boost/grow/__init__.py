@@ -1,0 +1,53 @@
+"""Growers: from gradients to one tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boost.grow.grown import Grown
+
+if TYPE_CHECKING:
+    from boost.data import DMatrix
+    from boost.threads import Team
+
+__all__ = ["Grower", "Grown", "make_grower"]
+
+Floats = NDArray[np.float64]
+
+
+class Grower(Protocol):
+    """Grows the trees of one training run."""
+
+    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
+        """Grow one tree.
+
+        Parameters
+        ----------
+        grad, hess : float64 arrays of shape (rows,), or (rows, outputs) for leaves that are vectors
+            Not weighted.
+        weight : float64 array of shape (rows,) or (0,)
+            Of rows; zero for a row that this tree is not to learn from, but that is carried to its leaf.
+            An empty array means one each.
+        rng : numpy.random.Generator
+            For the choice of columns.
+        """
+        ...
+
+
+def make_grower(data: DMatrix, params: dict[str, Any], team: Team) -> Grower:
+    """Return the grower that `params` ask for.
+
+    Parameters
+    ----------
+    data : DMatrix
+        The training table, in the model's category codes.
+    params : dict
+        From `boost.params.resolve`.
+    team : Team
+    """
+    from boost.grow.hist import HistGrower
+
+    return HistGrower(data, params, team)

@@ -1,0 +1,69 @@
+"""What a grower returns: a tree, and which rows ended in which leaf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from boost.threads import Team
+    from boost.tree import Tree
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grown:
+    """A tree and the rows of its leaves.
+
+    The arrays may be views of a grower's buffers: they are valid until its next tree.
+
+    Attributes
+    ----------
+    tree : Tree
+    rows : uint32 array of shape (rows,)
+        All rows of the training table, leaf after leaf; in a leaf, in rising order.
+    leaves : int64 array of shape (leaves,)
+        Node numbers of the leaves.
+    begins, ends : int64 arrays of shape (leaves,)
+        The range of each leaf in `rows`.
+    """
+
+    tree: Tree
+    rows: NDArray[np.uint32]
+    leaves: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    def with_leaf_values(self, values: Floats) -> Grown:
+        """Return the same with other leaf values.
+
+        Parameters
+        ----------
+        values : float64 array of shape (leaves,)
+            With the learning rate.
+        """
+        condition, weight = self.tree.condition.copy(), self.tree.base_weight.copy()
+        condition[self.leaves] = weight[self.leaves] = values
+        return replace(self, tree=replace(self.tree, condition=condition, base_weight=weight))
+
+    def add_to(self, margin: Floats, team: Team) -> None:
+        """Add each leaf's value to the margins of its rows: no tree is traversed in training.
+
+        Parameters
+        ----------
+        margin : float64 array of shape (rows,), or (rows, outputs) for leaves that are vectors
+            Changed in place.
+        team : Team
+        """
+        from boost.partition import add_leaves
+
+        values = self.tree.condition[self.leaves]
+
+        def add(first: int, last: int) -> None:
+            add_leaves(self.rows, self.begins, self.ends, values, first, last, margin)
+
+        team.share(add, self.leaves.size, work=self.rows.size * 2)
