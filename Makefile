@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-BENCHMARKS ?= imports startup trial tables matmul conv2d
+BENCHMARKS ?= imports firstfit startup trial boosting memory matmul conv2d
 
 PACKAGES := sketch boost compiler costmodel
 CODE := $(PACKAGES) benchmarks tests
@@ -37,7 +37,7 @@ help:
 	@echo "make clean      remove the virtual environment, caches and build output; keeps what was measured"
 	@echo
 	@echo "PYTHON=python3.12 chooses the interpreter, ARGS='...' is passed on to espalier demo or pytest,"
-	@echo "BENCHMARKS='imports tables' chooses benchmarks."
+	@echo "BENCHMARKS='imports boosting' chooses benchmarks."
 
 demo: $(VENV)/.installed-demo
 	@echo "espalier: running the demo"

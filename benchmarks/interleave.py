@@ -72,11 +72,11 @@ def interleave(
     Parameters
     ----------
     ways : mapping of str to callable
-        What is timed. Each is called once before, and is not timed then.
+        What is timed. Each is called before, and is not timed then.
     rounds : int
         Numbers per way.
     min_seconds : float
-        A way that is faster than this is called several times in a row for one number.
+        A way that is faster than this is called several times in a row for one number; with 0, none is.
     prepare : mapping of str to callable, optional
         What is done before a way has its turn, untimed: set a number of threads, say.
     seed : int
@@ -92,9 +92,11 @@ def interleave(
     for name, way in ways.items():
         before.get(name, _nothing)()
         way()
-        start = time.perf_counter()
-        way()
-        repeats[name] = max(1, round(min_seconds / max(time.perf_counter() - start, 1e-9)))
+        repeats[name] = 1
+        if min_seconds > 0:
+            start = time.perf_counter()
+            way()
+            repeats[name] = max(1, round(min_seconds / max(time.perf_counter() - start, 1e-9)))
     rng = np.random.default_rng(seed)
     names = list(ways)
     seconds: dict[str, list[float]] = {name: [] for name in names}

@@ -42,8 +42,21 @@ def heading(question: str, *packages: str) -> None:
     )
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their columns; the first column to the left, the others to the right."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> None:
+    """Print rows under their columns; the first column to the left, the others to the right.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    rows : sequence of sequences of str
+        As long as `columns`.
+    markdown : bool
+        Print a table of Markdown, for a document.
+    """
+    if markdown:
+        for row in (columns, ["---", *["---:"] * (len(columns) - 1)], *rows):
+            print(f"| {' | '.join(row)} |")
+        return
     widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
     for row in (columns, ["-" * width for width in widths], *rows):
         cells = [

@@ -1,38 +1,66 @@
 """Gradient-boosted trees: train, predict, save.
 
-Importing this package is quick: kernels are loaded by the first fit or predict, scikit-learn by the first use
-of an estimator.
+The names are XGBoost's: ``import boost as xgb`` runs most of its scripts. Importing this package is quick:
+kernels are loaded by the first fit or predict, scikit-learn by the first use of an estimator.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from boost.booster import Booster, train
-from boost.data import DataError, DMatrix
+from boost import callback
+from boost.booster import Booster
+from boost.cv import cv
+from boost.data import DataError, DMatrix, QuantileDMatrix
 from boost.objective import LabelError
 from boost.params import ParameterError
+from boost.training import train
 
 if TYPE_CHECKING:
-    from boost.sklearn import BoostClassifier, BoostRanker, BoostRegressor
+    from boost.model_io import ModelError
+    from boost.sklearn import (
+        BoostClassifier,
+        BoostForestClassifier,
+        BoostForestRegressor,
+        BoostRanker,
+        BoostRegressor,
+        XGBClassifier,
+        XGBRanker,
+        XGBRegressor,
+        XGBRFClassifier,
+        XGBRFRegressor,
+    )
 
 __all__ = [
     "BoostClassifier",
+    "BoostForestClassifier",
+    "BoostForestRegressor",
     "BoostRanker",
     "BoostRegressor",
     "Booster",
     "DMatrix",
     "DataError",
     "LabelError",
+    "ModelError",
     "ParameterError",
+    "QuantileDMatrix",
+    "XGBClassifier",
+    "XGBRFClassifier",
+    "XGBRFRegressor",
+    "XGBRanker",
+    "XGBRegressor",
+    "callback",
+    "cv",
     "train",
 ]
 
-_ESTIMATORS = ("BoostClassifier", "BoostRanker", "BoostRegressor")
-
 
 def __getattr__(name: str) -> Any:
-    if name in _ESTIMATORS:
+    if name == "ModelError":
+        from boost.model_io import ModelError
+
+        return ModelError
+    if name in __all__:
         from boost import sklearn
 
         return getattr(sklearn, name)

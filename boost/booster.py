@@ -1,27 +1,32 @@
-"""The boosting loop, and the model it makes."""
+"""The model: a base score and a forest, what they predict, and what is known about them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from typing import Any
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from boost.data import DMatrix
 from boost.frame import Categories, is_frame
-from boost.grow import make_grower
-from boost.metric import Metric, make_metric
-from boost.objective import Objective, Round, make_objective
-from boost.params import resolve
-from boost.sample import sample_rows
-from boost.threads import SERIAL_WORK, Team
-from boost.tree import Forest, Tree
+from boost.objective import Objective, make_objective
+from boost.params import BY_NAME, ParameterError, resolve
+from boost.tree import Forest
+from boost.walk import add_trees, leaf_nodes
+
+if TYPE_CHECKING:
+    from boost.trainer import Trainer
 
 Floats = NDArray[np.float64]
-# Rows that are made dense at once.
-PREDICT_ROWS = 1 << 14
+
+
+class Attributes(dict[str, str]):
+    """Strings that are saved with a model; a call returns a plain copy, as XGBoost's method does."""
+
+    def __call__(self) -> dict[str, str]:
+        return dict(self)
 
 
 class Booster:
@@ -31,6 +36,8 @@ class Booster:
     ----------
     params : dict, optional
         As for `train`.
+    cache : sequence of DMatrix
+        For XGBoost's sake: the margins of the table of the last `update` are kept anyway.
     model_file : path, optional
         A model to load, see `load_model`.
 
@@ -41,7 +48,6 @@ class Booster:
     base_score : float64 array of shape (outputs,)
         The prediction before the first tree; for multi:softprob, the margins.
     forest : Forest
-    num_features : int
     feature_names, feature_types : list of str, or None
     categories : dict of int to list
         Dictionaries of the categorical columns, see `DMatrix`.
@@ -51,24 +57,55 @@ class Booster:
         Set by early stopping.
     """
 
-    def __init__(self, params: dict[str, Any] | None = None, *, model_file: Any = None) -> None:
+    def __init__(
+        self, params: dict[str, Any] | None = None, cache: Sequence[DMatrix] = (), model_file: Any = None
+    ) -> None:
         self.params = resolve(params)
         self.objective: Objective = make_objective(self.params)
-        self.base_score: Floats = np.zeros(self.objective.groups)
+        self.base_score = np.zeros(self.objective.groups)
         self.forest = Forest(self.objective.groups)
-        self.num_features = 0
+        self.features = 0
         self.feature_names: list[str] | None = None
         self.feature_types: list[str] | None = None
         self.categories: Categories = {}
-        self.attributes: dict[str, str] = {}
+        self._attributes = Attributes()
         self.best_iteration: int | None = None
         self.best_score: float | None = None
+        self._trainer: Trainer | None = None
+        for table in cache:
+            if not isinstance(table, DMatrix):
+                raise ValueError(f"cache must hold DMatrix, got {type(table).__name__}")
         if model_file is not None:
             self.load_model(model_file)
+
+    @property
+    def base_score(self) -> Floats:
+        """The prediction before the first tree."""
+        return self._base_score
+
+    @base_score.setter
+    def base_score(self, score: Floats) -> None:
+        self._base_score = score
+        self._start: Floats | None = None
+
+    @property
+    def attributes(self) -> Attributes:
+        """Strings that are saved with the model; a call returns a plain copy."""
+        return self._attributes
+
+    @attributes.setter
+    def attributes(self, attributes: dict[str, str]) -> None:
+        self._attributes = Attributes(attributes)
+
+    def num_features(self) -> int:
+        """Number of features."""
+        return self.features
 
     def num_boosted_rounds(self) -> int:
         """Number of boosting rounds in the model."""
         return self.forest.rounds
+
+    # Files, attributes and parameters
 
     def save_model(self, path: Any) -> None:
         """Write the model as XGBoost's JSON; the file appears whole or not at all.
@@ -94,10 +131,199 @@ class Booster:
         from boost.model_io import read_model
 
         read_model(self, path)
+        self._trainer = None
+
+    def attr(self, key: str) -> str | None:
+        """Return an attribute, or None when the model does not have it."""
+        return self.attributes.get(key)
+
+    def set_attr(self, **attributes: Any) -> None:
+        """Set attributes, which are saved with the model, as strings; None removes one."""
+        for key, value in attributes.items():
+            if value is None:
+                self.attributes.pop(key, None)
+            else:
+                self.attributes[key] = str(value)
+
+    def set_param(
+        self, params: Mapping[str, Any] | Sequence[tuple[str, Any]] | str, value: Any = None
+    ) -> None:
+        """Change parameters for the rounds to come.
+
+        Parameters
+        ----------
+        params : dict, list of pairs, or name
+        value : optional
+            With a name.
+
+        Raises
+        ------
+        ParameterError
+            As `train`; also for a change of the objective or of the number of trees in a round, once there
+            are trees.
+        """
+        given = {params: value} if isinstance(params, str) else dict(params)
+        if len(given) == 1 and BY_NAME.get(name := next(iter(given)), None) is BY_NAME["eta"]:
+            # In place: growers and objectives hold this dictionary, and go on with their buffers.
+            self.params["eta"] = BY_NAME["eta"].check(given[name])
+            return
+        changed = {BY_NAME[name].name if name in BY_NAME else name: v for name, v in given.items()}
+        merged = resolve({**self.params, **changed})
+        if self.forest.trees:
+            for name in ("objective", "num_class", "num_parallel_tree", "multi_strategy"):
+                if merged[name] != self.params[name]:
+                    raise ParameterError(
+                        f"{name} cannot change from {self.params[name]!r} to {merged[name]!r}: the model has "
+                        "trees"
+                    )
+        outputs = self.objective.groups
+        self.params, self.objective = merged, make_objective(merged)
+        if self.objective.several:
+            self.objective.set_outputs(outputs)
+
+    # Rounds
+
+    def __getitem__(self, rounds: int | slice) -> Booster:
+        """Return a model of some rounds, such as ``model[2:8:2]``; the trees themselves are shared.
+
+        Raises
+        ------
+        IndexError
+            For a round that is not there.
+        ValueError
+            For a step below 1.
+        """
+        count = self.forest.rounds
+        if isinstance(rounds, slice):
+            if rounds.step is not None and rounds.step < 1:
+                raise ValueError(f"the step of a slice of rounds must be at least 1, got {rounds.step}")
+            begin, end, step = rounds.indices(count)
+        else:
+            if not -count <= rounds < count:
+                raise IndexError(f"round {rounds} of a model of {count} rounds")
+            begin = rounds % count
+            end, step = begin + 1, 1
+        other = copy.copy(self)
+        other.forest = self.forest.slice(begin, max(begin, end), step)
+        other.params, other._attributes = dict(self.params), Attributes(self._attributes)
+        other.best_iteration = other.best_score = None
+        return other
+
+    def __iter__(self) -> Iterator[Booster]:
+        for i in range(self.forest.rounds):
+            yield self[i]
+
+    def copy(self) -> Booster:
+        """Return a model of its own."""
+        other = self[:]
+        other.best_iteration, other.best_score = self.best_iteration, self.best_score
+        return other
+
+    def __copy__(self) -> Booster:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__getstate__())
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The state of a training holds tables and threads: it is no part of the model.
+        return {**self.__dict__, "_trainer": None}
+
+    def tree_weights(self) -> Floats:
+        """Return the factors of the trees, which dropout changes; float64, shape (trees,)."""
+        return self.forest.weights
+
+    def keep_rounds(self, rounds: int, weights: Floats) -> None:
+        """Forget all rounds but the first ones, whose trees get the weights that they had then."""
+        self.forest.truncate(self.forest.trees_of_rounds(0, rounds)[1])
+        self.forest.weights = weights
+
+    # Training
+
+    def update(
+        self,
+        dtrain: DMatrix,
+        iteration: int,
+        fobj: Callable[[Any, DMatrix], tuple[ArrayLike, ArrayLike]] | None = None,
+    ) -> None:
+        """Add one round.
+
+        Parameters
+        ----------
+        dtrain : DMatrix
+            Margins and buffers are kept while it is the same table.
+        iteration : int
+            Number of the round; with the seed, it fixes everything that is drawn.
+        fobj : callable, optional
+            Returns gradients and hessians from margins and the table; see `train`.
+        """
+        self._trainer_on(dtrain, fobj is not None).update(iteration, fobj)
+
+    def boost(self, dtrain: DMatrix, iteration: int, grad: ArrayLike, hess: ArrayLike) -> None:
+        """Add one round from given gradients and hessians of shape (rows,) or (rows, outputs).
+
+        They are taken as they are: multiply them by the weights of the rows, if there are any.
+        """
+        self.update(dtrain, iteration, lambda margin, data: (grad, hess))
+
+    def _trainer_on(self, data: DMatrix, custom: bool) -> Trainer:
+        from boost.trainer import Trainer, start
+
+        if not isinstance(data, DMatrix):
+            raise ValueError(f"dtrain must be a DMatrix, got {type(data).__name__}: wrap it in boost.DMatrix")
+        if self.features == 0:  # a new model
+            start(self, data, custom)
+        if self._trainer is None or not self._trainer.fits(data):
+            self._trainer = Trainer(self, data)
+        return self._trainer
+
+    def eval(self, data: DMatrix, name: str = "eval", iteration: int = 0) -> str:
+        """Return the metrics of a table as one line of text."""
+        return self.eval_set([(data, name)], iteration)
+
+    def eval_set(
+        self,
+        evals: Sequence[tuple[DMatrix, str]],
+        iteration: int = 0,
+        feval: Callable[[Any, DMatrix], tuple[str, float]] | None = None,
+        output_margin: bool = True,
+    ) -> str:
+        """Return the metrics of tables as one line of text.
+
+        Parameters
+        ----------
+        evals : sequence of (DMatrix, name)
+        iteration : int
+            For the text only.
+        feval : callable, optional
+            A metric besides those of the parameters; see ``custom_metric`` of `train`.
+        output_margin : bool
+            Whether it is given margins, in place of predictions.
+        """
+        from boost.trainer import evaluate, make_metrics
+
+        metrics = make_metrics(self, feval)
+        parts = [f"[{iteration}]"]
+        for table, name in evals:
+            for metric in metrics:
+                metric.check(table, self.objective.groups)
+            margin = self.margins(self.fit_table(table))
+            values = evaluate(self.objective, metrics, margin, table, output_margin)
+            parts += [f"{name}-{metric}:{value!r}" for metric, value in values]
+        return "\t".join(parts)
+
+    # Predictions
 
     def predict(
-        self, data: Any, *, output_margin: bool = False, iteration_range: tuple[int, int] | None = None
-    ) -> Floats:
+        self,
+        data: Any,
+        *,
+        output_margin: bool = False,
+        pred_leaf: bool = False,
+        validate_features: bool = True,
+        training: bool = False,
+        iteration_range: tuple[int, int] | None = (0, 0),
+        strict_shape: bool = False,
+    ) -> NDArray:
         """Predict.
 
         Parameters
@@ -105,62 +331,157 @@ class Booster:
         data : DMatrix, array, frame or sparse matrix of shape (rows, features)
         output_margin : bool
             Return margins, in place of values or probabilities.
-        iteration_range : (int, int), optional
-            Use only the rounds from the first up to, and without, the second.
+        pred_leaf : bool
+            Return the number of the leaf of each row in each tree.
+        validate_features : bool
+            Whether the names of the columns must be those of the training table.
+        training : bool
+            With booster="dart": leave out trees by chance, as a round of training does.
+        iteration_range : (int, int)
+            Use only the rounds from the first up to, and without, the second; zero as the second means all.
+            A model that kept rounds after its best one predicts with all of them, unless this says otherwise.
+        strict_shape : bool
+            Return (rows, outputs), also for one output; with `pred_leaf`, (rows, rounds, outputs, trees of an
+            output in a round).
 
         Returns
         -------
-        float64 array of shape (rows,), or (rows, classes) for multi:softprob
+        float64 array of shape (rows,), or (rows, outputs) for several outputs
+            With `pred_leaf`, int32 of shape (rows, trees).
 
         Raises
         ------
         ValueError
             For tables that do not fit the model: other columns, or values that `DMatrix` refuses.
         """
-        margin = self.margins(self._table(data), iteration_range)
-        out = margin if output_margin else self.objective.transform(margin)
-        return out[:, 0] if self.objective.groups == 1 else out
+        if not (pred_leaf or training) and self._is_plain(data):
+            margin = self._plain_margins(data, iteration_range)
+        else:
+            table = self._table(data, validate_features)
+            if pred_leaf:
+                return self._leaves(table, iteration_range, strict_shape)
+            model = self._with_drops() if training and self.params["booster"] == "dart" else self
+            margin = model.margins(table, iteration_range)
+        return self._shaped(margin if output_margin else self.objective.output(margin), strict_shape)
 
-    def margins(self, data: DMatrix, iteration_range: tuple[int, int] | None = None) -> Floats:
+    def inplace_predict(
+        self,
+        data: Any,
+        *,
+        iteration_range: tuple[int, int] | None = (0, 0),
+        predict_type: str = "value",
+        missing: float = np.nan,
+        validate_features: bool = True,
+        base_margin: Any = None,
+        strict_shape: bool = False,
+    ) -> NDArray:
+        """Predict without a `DMatrix`; see `predict`. A row-major float32 array is the quickest.
+
+        Parameters
+        ----------
+        data : array, frame or sparse matrix of shape (rows, features)
+        iteration_range, validate_features, strict_shape
+            As for `predict`.
+        predict_type : {"value", "margin"}
+        missing : float
+            A number that means "missing" besides NaN.
+        base_margin : array of shape (rows,) or (rows, outputs), optional
+
+        Raises
+        ------
+        ValueError
+            As `predict`.
+        """
+        if predict_type not in ("value", "margin"):
+            raise ValueError(f"predict_type must be 'value' or 'margin', got {predict_type!r}")
+        if base_margin is None and missing != missing and self._is_plain(data):
+            margin = self._plain_margins(data, iteration_range)
+        else:
+            made = DMatrix(data, base_margin=base_margin, missing=missing)
+            if self.categories and not is_frame(data):
+                made.categories = dict(self.categories)
+            margin = self.margins(self.fit_table(made, validate_features), iteration_range)
+        return self._shaped(
+            margin if predict_type == "margin" else self.objective.transform(margin), strict_shape
+        )
+
+    def _is_plain(self, data: Any) -> bool:
+        """Whether the kernels can read an array as it is; most of the time of one row is spent on asking."""
+        return (
+            type(data) is np.ndarray
+            and data.dtype == np.float32
+            and data.ndim == 2
+            and data.flags.carray
+            and data.shape[1] == self.features
+            and len(data) > 0
+        )
+
+    def _plain_margins(self, x: NDArray[np.float32], iteration_range: tuple[int, int] | None) -> Floats:
+        if np.isinf(x).any():
+            DMatrix(x)  # raises, and says where
+        margin = np.empty((len(x), self.objective.groups))
+        margin[:] = self._start_margin()
+        first, last = self._trees(iteration_range)
+        add_trees(self.forest, lambda begin, end: x[begin:end], margin, first, last, self.params["nthread"])
+        return margin
+
+    def _shaped(self, out: NDArray, strict: bool) -> NDArray:
+        return out if strict or out.shape[1] > 1 else out[:, 0]
+
+    def _trees(self, iteration_range: tuple[int, int] | None) -> tuple[int, int]:
+        forest = self.forest
+        if iteration_range is None or iteration_range == (0, 0):
+            return 0, forest.trees
+        first, last = iteration_range
+        last = last or forest.rounds
+        if not 0 <= first <= last <= forest.rounds:
+            raise ValueError(f"iteration_range must lie within (0, {forest.rounds}), got {iteration_range}")
+        return forest.trees_of_rounds(first, last)
+
+    def margins(self, data: DMatrix, iteration_range: tuple[int, int] | None = (0, 0)) -> Floats:
         """Return the margins of a table that fits the model; float64, shape (rows, groups)."""
-        first, last = (0, self.forest.rounds) if iteration_range is None else iteration_range
-        if not 0 <= first <= last <= self.forest.rounds:
-            raise ValueError(
-                f"iteration_range must lie within (0, {self.forest.rounds}), got {iteration_range}"
-            )
         margin = self.start_margins(data)
-        groups = self.objective.groups
-        self.add_rounds(data, margin, first * groups, last * groups)
+        first, last = self._trees(iteration_range)
+        add_trees(self.forest, data.dense_rows, margin, first, last, self.params["nthread"])
         return margin
 
     def start_margins(self, data: DMatrix) -> Floats:
         """Return the margins before the first tree; float64, shape (rows, groups)."""
         shape = (data.num_row(), self.objective.groups)
         if data.base_margin is None:
-            return np.tile(self.objective.to_margin(self.base_score), (shape[0], 1))
+            return np.tile(self._start_margin(), (shape[0], 1))
         if data.base_margin.shape != shape:
             raise ValueError(f"base_margin must have the shape {shape}, got {data.base_margin.shape}")
         return data.base_margin.copy()
 
-    def add_rounds(
-        self, data: DMatrix, margin: Floats, first: int, last: int, team: Team | None = None
-    ) -> None:
-        """Add the trees ``first`` to ``last - 1`` to the margins of a table that fits the model."""
-        rows, trees = data.num_row(), last - first
-        work = float(rows) * trees * 10
+    def _start_margin(self) -> Floats:
+        if self._start is None:
+            self._start = self.objective.to_margin(self._base_score)
+        return self._start
 
-        def add(begin: int, end: int) -> None:
-            for at in range(begin, end, PREDICT_ROWS):
-                stop = min(at + PREDICT_ROWS, end)
-                self.forest.add_margins(data.dense_rows(at, stop), margin[at:stop], first, last)
+    def _leaves(
+        self, table: DMatrix, iteration_range: tuple[int, int] | None, strict: bool
+    ) -> NDArray[np.int32]:
+        first, last = self._trees(iteration_range)
+        threads = self.params["nthread"]
+        leaves = leaf_nodes(self.forest, table.dense_rows, table.num_row(), first, last, threads)
+        if not strict:
+            return leaves
+        forest = self.forest
+        return leaves.reshape(len(leaves), -1, forest.round_trees // forest.parallel, forest.parallel)
 
-        if team is not None:
-            team.share(add, rows, work)
-        elif work < 2 * SERIAL_WORK:  # a team of its own must be worth its start
-            add(0, rows)
-        else:
-            with Team(self.params["nthread"]) as own:
-                own.share(add, rows, work)
+    def _with_drops(self) -> Booster:
+        """Return the model without the trees that its next round of training would leave out."""
+        from boost.dart import drop_trees
+
+        rng = np.random.default_rng((self.params["seed"] or 0, self.forest.rounds))
+        weights = self.forest.weights
+        weights[drop_trees(weights, self.params, rng)] = 0.0
+        other = self.copy()
+        other.forest.weights = weights
+        return other
+
+    # Features and tables
 
     def get_score(self, importance_type: str = "weight") -> dict[str, float]:
         """Return the importance of the features that are used in splits, by name (f0, f1, ... without names).
@@ -169,16 +490,20 @@ class Booster:
         ----------
         importance_type : {"weight", "gain", "cover", "total_gain", "total_cover"}
         """
-        score = self.forest.importance(importance_type, self.num_features)
-        used = np.flatnonzero(self.forest.importance("weight", self.num_features))
-        names = self.feature_names or [f"f{i}" for i in range(self.num_features)]
+        score = self.forest.importance(importance_type, self.features)
+        used = np.flatnonzero(self.forest.importance("weight", self.features))
+        names = self.feature_names or [f"f{i}" for i in range(self.features)]
         return {names[f]: float(score[f]) for f in used}
 
-    def fit_table(self, data: DMatrix) -> DMatrix:
+    def get_fscore(self) -> dict[str, float]:
+        """Return the number of splits of each feature."""
+        return self.get_score()
+
+    def fit_table(self, data: DMatrix, validate_features: bool = True) -> DMatrix:
         """Return the table in the model's category codes; raise ValueError when it does not fit the model."""
-        if data.num_col() != self.num_features:
-            raise ValueError(f"the model has {self.num_features} features, the data has {data.num_col()}")
-        if self.feature_names is not None and data.feature_names is not None:
+        if data.num_col() != self.features:
+            raise ValueError(f"the model has {self.features} features, the data has {data.num_col()}")
+        if validate_features and self.feature_names is not None and data.feature_names is not None:
             for f, (ours, theirs) in enumerate(zip(self.feature_names, data.feature_names, strict=True)):
                 if ours != theirs:
                     raise ValueError(
@@ -187,199 +512,11 @@ class Booster:
                     )
         return data.recoded(self.categories)
 
-    def _table(self, data: Any) -> DMatrix:
+    def _table(self, data: Any, validate_features: bool = True) -> DMatrix:
         if not isinstance(data, DMatrix):
+            made = DMatrix(data)
             if self.categories and not is_frame(data):
                 # An array of codes: the caller has applied the dictionary.
-                made = DMatrix(data)
                 made.categories = dict(self.categories)
-                return self.fit_table(made)
-            data = DMatrix(data)
-        return self.fit_table(data)
-
-
-def train(
-    params: dict[str, Any] | None,
-    dtrain: DMatrix,
-    num_boost_round: int = 10,
-    *,
-    evals: Sequence[tuple[DMatrix, str]] = (),
-    evals_result: dict[str, dict[str, list[float]]] | None = None,
-    verbose_eval: bool | int = False,
-    early_stopping_rounds: int | None = None,
-    xgb_model: Booster | str | None = None,
-) -> Booster:
-    """Train a model.
-
-    Parameters
-    ----------
-    params : dict
-        See `boost.params.describe`; names and defaults are XGBoost's.
-    dtrain : DMatrix
-        With labels.
-    num_boost_round : int
-        Number of rounds; each adds one tree for each output.
-    evals : sequence of (DMatrix, name)
-        Tables to evaluate after each round. Evaluating `dtrain` itself costs no predictions.
-    evals_result : dict, optional
-        Filled with ``{name: {metric: [value of each round]}}``.
-    verbose_eval : bool or int
-        Print the metrics of every round, or of every n-th.
-    early_stopping_rounds : int, optional
-        Stop when the last metric of the last table has not become better for so many rounds. The model then
-        keeps only the rounds up to the best one, so that there is no doubt about which trees predict.
-    xgb_model : Booster or path, optional
-        A model to go on from. It stays as it is.
-
-    Returns
-    -------
-    Booster
-
-    Raises
-    ------
-    ValueError
-        For unknown parameters, bad values, labels that the objective does not allow, and tables that do not
-        fit.
-
-    Notes
-    -----
-    The same table, parameters and seed give the same model, byte for byte, for any number of threads.
-    """
-    if not isinstance(dtrain, DMatrix):
-        raise ValueError(f"dtrain must be a DMatrix, got {type(dtrain).__name__}: wrap it in boost.DMatrix")
-    rounds = _check_count("num_boost_round", num_boost_round, 0)
-    patience = None
-    if early_stopping_rounds is not None:
-        patience = _check_count("early_stopping_rounds", early_stopping_rounds, 1)
-        if not evals:
-            raise ValueError("early_stopping_rounds needs a table to watch: give evals")
-    booster = _start(params, dtrain, xgb_model)
-    metrics = [make_metric(n) for n in booster.params["eval_metric"] or [booster.objective.metric]]
-    history: dict[str, dict[str, list[float]]] = {} if evals_result is None else evals_result
-    history.clear()
-    for table, name in evals:
-        if not isinstance(table, DMatrix):
-            raise ValueError(f"evals must hold pairs (DMatrix, name), got {type(table).__name__}")
-        for metric in metrics:
-            metric.check(table, booster.objective.groups)
-        history[str(name)] = {m.name: [] for m in metrics}
-    if len(history) != len(evals):
-        raise ValueError(f"evals has two tables of one name: {[name for _, name in evals]}")
-    with Team(booster.params["nthread"]) as team:
-        _boost(booster, dtrain, rounds, evals, metrics, history, int(verbose_eval), patience, team)
-    return booster
-
-
-def _check_count(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-    return int(value)
-
-
-def _start(params: dict[str, Any] | None, dtrain: DMatrix, earlier: Booster | str | None) -> Booster:
-    """Return the model before the first new round."""
-    booster = Booster(params)
-    objective = booster.objective
-    objective.check(dtrain)
-    if earlier is not None:
-        old = earlier if isinstance(earlier, Booster) else Booster(model_file=earlier)
-        if (old.objective.name, old.objective.groups) != (objective.name, objective.groups):
-            raise ValueError(
-                f"xgb_model was trained with {old.objective.name} of {old.objective.groups} outputs, "
-                f"params ask for {objective.name} of {objective.groups}"
-            )
-        booster.base_score, booster.forest = old.base_score.copy(), old.forest.copy()
-        booster.num_features, booster.categories = old.num_features, dict(old.categories)
-        booster.feature_names, booster.feature_types = old.feature_names, old.feature_types
-        booster.attributes = dict(old.attributes)
-        return booster
-    booster.num_features = dtrain.num_col()
-    booster.feature_names, booster.feature_types = dtrain.feature_names, dtrain.feature_types
-    booster.categories = dict(dtrain.categories)
-    given = booster.params["base_score"]
-    if given is not None:
-        score = np.resize(np.asarray(given, dtype=np.float64), objective.groups)
-        objective.to_margin(score)  # raises when it is out of range
-        objective.start(dtrain)  # raises for labels of one class
-    elif dtrain.base_margin is not None:
-        objective.start(dtrain)
-        score = np.full(objective.groups, 0.5 if objective.name == "binary:logistic" else 0.0)
-    else:
-        score = objective.start(dtrain)
-    # As a model file will hold it: a saved model must predict the same.
-    booster.base_score = score.astype(np.float32).astype(np.float64)
-    return booster
-
-
-def _boost(
-    booster: Booster,
-    dtrain: DMatrix,
-    rounds: int,
-    evals: Sequence[tuple[DMatrix, str]],
-    metrics: Sequence[Metric],
-    history: dict[str, dict[str, list[float]]],
-    verbose_eval: int,
-    patience: int | None,
-    team: Team,
-) -> None:
-    from boost import jit
-
-    jit.NOTICE.said |= booster.params["verbosity"] == 0
-
-    params, objective = booster.params, booster.objective
-    train_table = booster.fit_table(dtrain)
-    margin = booster.margins(train_table)
-    watched = [(t if t is dtrain else booster.fit_table(t), str(name)) for t, name in evals]
-    eval_margins = [margin if t is dtrain else booster.margins(t) for t, _ in watched]
-    grower = make_grower(train_table, params, team)
-    row_weight = objective.row_weight(train_table)
-    best: tuple[float, int] | None = None
-    offset = booster.forest.rounds
-    seed = params["seed"] or 0
-    for iteration in range(offset, offset + rounds):
-        rng = np.random.default_rng((seed, iteration))
-        grad, hess = objective.gradient(margin, train_table, Round(seed, iteration, team))
-        for k in range(objective.groups):
-            factor = sample_rows(grad[:, k], hess[:, k], params, rng)
-            weight = (
-                row_weight if factor.size == 0 else factor if row_weight.size == 0 else row_weight * factor
-            )
-            grown = grower.grow(grad[:, k], hess[:, k], weight, rng)
-            _check_tree(grown.tree, iteration)
-            booster.forest.add(grown.tree, k)
-            grown.add_to(margin[:, k], team)
-        last = booster.forest.trees
-        for (table, _), out in zip(watched, eval_margins, strict=True):
-            if table is not dtrain:
-                booster.add_rounds(table, out, last - objective.groups, last, team)
-        for (table, name), out in zip(watched, eval_margins, strict=True):
-            for metric in metrics:
-                history[name][metric.name].append(metric(objective.transform(out), table))
-        if verbose_eval and watched and (iteration - offset) % verbose_eval == 0:
-            print(_line(iteration, history), file=sys.stdout)
-        if patience is None:
-            continue
-        value = history[watched[-1][1]][metrics[-1].name][-1]
-        signed = -value if metrics[-1].maximize else value
-        if best is None or signed < best[0]:
-            best = (signed, iteration)
-            booster.best_iteration, booster.best_score = iteration, value
-        elif iteration - best[1] >= patience:
-            break
-    if booster.best_iteration is not None and best is not None:
-        booster.forest.truncate((booster.best_iteration + 1) * objective.groups)
-
-
-def _check_tree(tree: Tree, iteration: int) -> None:
-    if not np.isfinite(tree.condition).all():
-        raise ValueError(
-            f"round {iteration} made a leaf that is not finite: the labels are too large for float32, or "
-            "eta, lambda and min_child_weight let the margins diverge"
-        )
-
-
-def _line(iteration: int, history: dict[str, dict[str, list[float]]]) -> str:
-    parts = [
-        f"{name}-{metric}:{values[-1]:.5f}" for name, m in history.items() for metric, values in m.items()
-    ]
-    return "\t".join([f"[{iteration}]", *parts])
+            data = made
+        return self.fit_table(data, validate_features)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 # Column number -> values in the order of their codes.
 Categories = dict[int, list[Any]]
+# Rows that are written at once.
+PIECE_ROWS = 1 << 12
 
 
 def is_frame(data: Any) -> bool:
@@ -39,15 +41,16 @@ def encode_frame(
     categories : dict of int to list
     """
     names = [str(n) for n in frame.columns]
-    values = np.empty(frame.shape, dtype=np.float32)
+    columns: list[NDArray] = []
     types: list[str] = []
     categories: Categories = {}
     for f, name in enumerate(names):
         column = frame.iloc[:, f]
         kind = column.dtype.kind if hasattr(column.dtype, "kind") else "O"
         if kind in "biuf" and str(column.dtype) != "category":
-            with np.errstate(over="ignore"):
-                values[:, f] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            with_gaps = not isinstance(column.dtype, np.dtype)
+            options: dict[str, Any] = {"dtype": np.float64, "na_value": np.nan} if with_gaps else {}
+            columns.append(column.to_numpy(**options))
             types.append("float" if kind == "f" else "int")
         elif kind in "mM":
             raise error(
@@ -56,40 +59,45 @@ def encode_frame(
         elif kind == "c":
             raise error(f"complex data not supported: column {name!r} has dtype {column.dtype}")
         else:
-            values[:, f], numeric, known = _encode_column(column, name, error)
-            types.append("float" if numeric else "int")
+            numbers, numeric, known = _encode_column(column, name, error)
+            columns.append(numbers)
+            types.append("float" if numeric else "c")
             if not numeric:
                 categories[f] = known
+    values = np.empty(frame.shape, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what overflows is refused as infinite
+        for begin in range(0, values.shape[0], PIECE_ROWS):  # a piece stays in a cache from column to column
+            piece = values[begin : begin + PIECE_ROWS]
+            for f, numbers in enumerate(columns):
+                piece[:, f] = numbers[begin : begin + PIECE_ROWS]
     return values, names, types, categories
 
 
 def _encode_column(
     column: Any, name: str, error: type[ValueError]
-) -> tuple[NDArray[np.float64], bool, list[Any]]:
+) -> tuple[NDArray[np.float32], bool, list[Any]]:
     """Return codes (or numbers), whether they are plain numbers, and the dictionary."""
     if str(column.dtype) == "category":
-        declared = [_plain(v) for v in column.cat.categories]
         places = column.cat.codes.to_numpy()
-        occurring = np.unique(places[places >= 0])
-        present = [declared[p] for p in occurring]
-        _refuse_odd(present, name, error)
-        known = sorted(present, key=_rank)
-        code = {_rank(v): float(c) for c, v in enumerate(known)}
-        table = np.full(len(declared) + 1, np.nan)
-        for p in occurring:
-            table[p] = code[_rank(declared[p])]
-        return table[places], False, known
-    missing = column.isna().to_numpy()
-    objects = [_plain(v) for v in column.to_numpy(dtype=object)[~missing]]
-    numbers = np.full(missing.size, np.nan)
-    if all(isinstance(v, (bool, int, float)) for v in objects):
-        numbers[~missing] = [float(v) for v in objects]
-        return numbers, True, []
-    _refuse_odd(objects, name, error)
-    known = sorted(set(objects), key=_rank)
-    code = {_rank(v): float(c) for c, v in enumerate(known)}
-    numbers[~missing] = [code[_rank(v)] for v in objects]
-    return numbers, False, known
+        declared = [_plain(v) for v in column.cat.categories]
+    else:
+        try:
+            places, found = column.factorize()
+        except TypeError:  # values that have no hash
+            _refuse_odd(list(column[~column.isna()]), name, error)
+            raise
+        declared = [_plain(v) for v in found]
+        if all(isinstance(v, (bool, int, float)) for v in declared):
+            with np.errstate(over="ignore"):
+                return np.array([*declared, np.nan], dtype=np.float64).astype(np.float32)[places], True, []
+    occurring = np.flatnonzero(np.bincount(places[places >= 0], minlength=len(declared)))
+    present = [declared[p] for p in occurring]
+    _refuse_odd(present, name, error)
+    known = sorted(present, key=_rank)
+    code = {_rank(v): c for c, v in enumerate(known)}
+    table = np.full(len(declared) + 1, np.nan, dtype=np.float32)
+    table[occurring] = [code[_rank(v)] for v in present]
+    return table[places], False, known
 
 
 def _plain(value: Any) -> Any:

@@ -2,78 +2,253 @@
 
 from __future__ import annotations
 
-from boost.jit import kernel
+import numpy as np
 
-_PARTITION = (
-    "void({0}[:,::1], int64[::1], int64[:,::1], float64[:,::1], int64[::1], int64[::1], int64[::1], int64,"
-    " int64, uint32[::1], uint32[::1])"
-)
+from boost.jit import kernel, prefetch
+from boost.split import weigh
+
+# How many rows ahead of the one in work memory is asked for.
+AHEAD = 16
 
 
-@kernel(_PARTITION.format("uint8"), _PARTITION.format("uint16"))
-def partition(columns, offsets, found, sums, begins, ends, middles, first, last, rows, spare):
-    """Reorder the rows of some nodes, those for the left child first; both sides keep their order.
+@kernel()
+def move_rows(codes, absent, n, found, sets, begin, end, rows, spare):
+    """Bring the rows of a node that go left to the front, and those that go right to `spare`.
+
+    Returns how many go left; both sides keep their order.
+    """
+    cut = found[n, 1]
+    absent_left = found[n, 2] != 0
+    left = begin
+    right = begin
+    # Where rows lie close together, the hardware sees the pattern by itself.
+    scattered = end > begin and np.int64(rows[end - 1]) - np.int64(rows[begin]) > 32 * (end - begin)
+    for r in range(begin, end):
+        if scattered and r + AHEAD < end:
+            prefetch(codes, np.int64(rows[r + AHEAD]))
+        i = rows[r]
+        code = np.int64(codes[i])
+        if code == absent:
+            goes_left = absent_left
+        elif cut >= 0:
+            goes_left = code <= cut
+        else:
+            goes_left = (sets[n, code >> 6] >> np.uint64(code & 63)) & np.uint64(1) == 0
+        # Both places are written and one is kept: no branch to be guessed wrongly half of the time.
+        rows[left] = i
+        spare[right] = i
+        left += goes_left
+        right += not goes_left
+    return left - begin
+
+
+@kernel(lazy=True)
+def partition(columns, missing, found, sets, parts, first, last, rows, spare, lefts):
+    """Reorder the rows of some parts of nodes, those for the left child first; both sides keep their order.
 
     Parameters
     ----------
     columns : (features, rows), the codes column by column: one feature's codes fit a cache that whole rows do
-    not
-    offsets : (features + 1,)
-    found, sums : (nodes, 3) and (nodes, 5), see `find_splits`
-    begins, ends : (nodes,), each node's range in `rows`
-    middles : (nodes,), output: where the right child's rows start
-    first, last : the range of nodes to do
-    rows : row numbers, changed in place
-    spare : as long as `rows`; only the nodes' own ranges are written
+        not
+    missing : (features,), the code of missing values
+    found, sets : (nodes, 3) and (nodes, words), see `find_splits`
+    parts : (parts, 4): node, begin and end of its rows, and whether the part is not a whole node
+    first, last : the parts to do
+    rows : row numbers, changed in place; the right rows of a part of a node stay in `spare`, see `settle`
+    spare : as long as `rows`; only the parts' own ranges are written
+    lefts : (parts,), output: how many rows go left
     """
-    for n in range(first, last):
-        if not sums[n, 2] > 0.0:
-            continue
+    for p in range(first, last):
+        n, begin, end = parts[p, 0], parts[p, 1], parts[p, 2]
         f = found[n, 0]
-        cut = found[n, 1]
-        absent = offsets[f + 1] - offsets[f] - 1
-        absent_left = found[n, 2] != 0
-        codes = columns[f]
-        begin = begins[n]
-        left = begin
-        right = 0
-        for r in range(begin, ends[n]):
-            i = rows[r]
-            code = codes[i]
-            # Both places are written and one is kept: no branch to be guessed wrongly half of the time.
-            goes_left = absent_left if code == absent else code <= cut
-            rows[left] = i
-            spare[begin + right] = i
-            left += goes_left
-            right += not goes_left
-        for r in range(right):
-            rows[left + r] = spare[begin + r]
-        middles[n] = left
+        lefts[p] = move_rows(columns[f], missing[f], n, found, sets, begin, end, rows, spare)
+        if parts[p, 3] == 0:
+            middle = begin + lefts[p]
+            for k in range(end - middle):
+                rows[middle + k] = spare[begin + k]
 
 
-@kernel("int64(int64, int64, int32[::1], int32[::1], int64[::1], int64[::1], int64[::1], float64[:,::1])")
-def make_children(first, last, left, parent, begins, ends, middles, sums):
-    """Append the children of the nodes that were split, siblings side by side; return the number of nodes.
+@kernel(lazy=True)
+def partition_sparse(
+    col_indptr, col_rows, col_codes, column, found, sets, parts, first, last, rows, spare, lefts
+):
+    """Do what `partition` does for a sparse table. O(rows of the parts + entries of their features).
 
-    `left` gets the left child's number, or -1; the right child is the next one. See `find_splits` for `sums`.
+    Parameters
+    ----------
+    col_indptr, col_rows, col_codes : see `SparseBinnedMatrix`
+    column : (rows,), of this thread alone; -1 everywhere, on entry and on return
     """
-    size = last
-    for n in range(first, last):
-        left[n] = -1
-        if not sums[n, 2] > 0.0:
+    for p in range(first, last):
+        n, begin, end = parts[p, 0], parts[p, 1], parts[p, 2]
+        f = found[n, 0]
+        for e in range(col_indptr[f], col_indptr[f + 1]):
+            column[col_rows[e]] = col_codes[e]
+        lefts[p] = move_rows(column, -1, n, found, sets, begin, end, rows, spare)
+        for e in range(col_indptr[f], col_indptr[f + 1]):
+            column[col_rows[e]] = -1
+        if parts[p, 3] == 0:
+            middle = begin + lefts[p]
+            for k in range(end - middle):
+                rows[middle + k] = spare[begin + k]
+
+
+@kernel("void(int64[:,::1], int64, int64[::1], uint32[::1], uint32[::1], int64[::1])")
+def settle(parts, count, lefts, rows, spare, middles):
+    """Bring the parts of each node together, and write where the right child's rows start.
+
+    Parameters
+    ----------
+    parts, lefts, rows, spare : see `partition`
+    count : number of parts
+    middles : (nodes,), output
+    """
+    p = 0
+    while p < count:
+        n = parts[p, 0]
+        if parts[p, 3] == 0:
+            middles[n] = parts[p, 1] + lefts[p]
+            p += 1
             continue
-        left[n] = size
+        last = p
+        to = parts[p, 1]
+        while last < count and parts[last, 0] == n:
+            begin = parts[last, 1]
+            for k in range(lefts[last]):  # never to the right: what is overwritten was moved before
+                rows[to + k] = rows[begin + k]
+            to += lefts[last]
+            last += 1
+        middles[n] = to
+        for q in range(p, last):
+            begin = parts[q, 1]
+            size = parts[q, 2] - begin - lefts[q]
+            for k in range(size):
+                rows[to + k] = spare[begin + k]
+            to += size
+        p = last
+
+
+@kernel(
+    "int64(int64, int64, int64, float64[::1], int64[::1], int64[:,::1], float64[:,::1], float64[:,::1],"
+    " int64[:,::1], int8[::1], float64[:,::1], float64[::1])"
+)
+def make_children(
+    first, last, size, gains, middles, tree, sums, left_sums, found, directions, bounds, limits
+):
+    """Append the children of the nodes that were split, siblings side by side; return the number of all.
+
+    Parameters
+    ----------
+    first, last : the range of nodes
+    size : number of nodes so far
+    gains : (nodes,); a node with a gain is split
+    middles : (nodes,), see `settle`
+    tree : (nodes, 5): left child or -1 (the right one is the next), parent, depth, and the range of rows
+    sums, left_sums, found : see `find_splits`
+    directions : (all features,) or (0,)
+    bounds : (nodes, 2) or (0, 2); the middle of the children's weights parts the bounds of a feature with a
+        direction
+    limits : see `boost.split.LIMITS`
+    """
+    for n in range(first, last):
+        if not gains[n] > 0.0:
+            continue
+        tree[n, 0] = size
         for side in range(2):
             child = size + side
-            left[child] = -1
-            parent[child] = n
-            begins[child] = middles[n] if side else begins[n]
-            ends[child] = ends[n] if side else middles[n]
-            for k in range(2):
-                sums[child, k] = sums[n, k] - sums[n, 3 + k] if side else sums[n, 3 + k]
-            sums[child, 2] = 0.0
+            gains[child] = 0.0
+            tree[child, 0] = -1
+            tree[child, 1] = n
+            tree[child, 2] = tree[n, 2] + 1
+            tree[child, 3] = middles[n] if side else tree[n, 3]
+            tree[child, 4] = tree[n, 4] if side else middles[n]
+            for k in range(sums.shape[1]):
+                sums[child, k] = sums[n, k] - left_sums[n, k] if side else left_sums[n, k]
+            if bounds.shape[0]:
+                bounds[child] = bounds[n]
+        if bounds.shape[0] and directions.size and directions[found[n, 0]] != 0:
+            lower = bounds[n, 0]
+            upper = bounds[n, 1]
+            left = weigh(sums[size, 0], sums[size, 1], limits, lower, upper)
+            right = weigh(sums[size + 1, 0], sums[size + 1, 1], limits, lower, upper)
+            middle = (left + right) / 2.0
+            rising = directions[found[n, 0]] > 0
+            bounds[size, 1 if rising else 0] = middle
+            bounds[size + 1, 0 if rising else 1] = middle
         size += 2
     return size
+
+
+@kernel(
+    "void(int64, float64, float64, float64, int64[:,::1], float64[:,::1], float64[::1], int64[:,::1],"
+    " float64[:,::1], float64[::1], float32[::1], int64[::1], int32[:,::1], float32[:,::1], uint8[::1],"
+    " float32[:,::1])"
+)
+def write_nodes(
+    size,
+    rate,
+    grad_scale,
+    hess_scale,
+    tree,
+    sums,
+    gains,
+    found,
+    bounds,
+    limits,
+    cuts,
+    indptr,
+    links,
+    numbers,
+    default_left,
+    weights,
+):
+    """Write the nodes of a tree in the units of the loss.
+
+    Parameters
+    ----------
+    size : number of nodes
+    rate : factor on the weights of leaves
+    grad_scale, hess_scale : see `round_gradients`
+    tree, sums, gains, found, bounds, limits : see `make_children`
+    cuts, indptr : see `sketch.Cuts`
+    links : (4, nodes), output: left and right child, parent, feature
+    numbers : (3, nodes), output: the cut, or a leaf's weight; gain; mean hessian of the outputs
+    default_left : (nodes,), output
+    weights : (nodes, outputs), output
+    """
+    outputs = sums.shape[1] // 2
+    unit = hess_scale / (grad_scale * grad_scale)
+    largest = np.finfo(np.float32).max
+    for n in range(size):
+        leaf = tree[n, 0] < 0
+        lower = bounds[n, 0] if bounds.shape[0] else -np.inf
+        upper = bounds[n, 1] if bounds.shape[0] else np.inf
+        hessian = 0.0
+        for k in range(outputs):
+            w = weigh(sums[n, 2 * k], sums[n, 2 * k + 1], limits, lower, upper) * (hess_scale / grad_scale)
+            weights[n, k] = rate * w if leaf else w
+            hessian += sums[n, 2 * k + 1]
+        links[0, n] = tree[n, 0]
+        links[1, n] = -1 if leaf else tree[n, 0] + 1
+        links[2, n] = tree[n, 1]
+        numbers[2, n] = min(hessian / outputs / hess_scale, largest)
+        if leaf:
+            links[3, n] = 0
+            numbers[0, n] = weights[n, 0] if outputs == 1 else 0.0
+            numbers[1, n] = 0.0
+            default_left[n] = 0
+            continue
+        f = found[n, 0]
+        links[3, n] = f
+        numbers[1, n] = min(gains[n] * unit, largest)
+        default_left[n] = found[n, 2]
+        at = indptr[f] + found[n, 1]
+        if found[n, 1] < 0:
+            numbers[0, n] = 0.0
+        elif at < indptr[f + 1]:
+            numbers[0, n] = cuts[at]
+        else:  # a split after the last bin parts the present values from the missing ones
+            numbers[0, n] = largest
 
 
 @kernel("void(uint32[::1], int64[::1], int64[::1], float32[::1], int64, int64, float64[:])")
@@ -82,3 +257,13 @@ def add_leaves(rows, begins, ends, values, first, last, margin):
     for n in range(first, last):
         for r in range(begins[n], ends[n]):
             margin[rows[r]] += values[n]
+
+
+@kernel("void(uint32[::1], int64[::1], int64[::1], float32[:,::1], int64, int64, float64[:,::1])")
+def add_vectors(rows, begins, ends, values, first, last, margin):
+    """Do what `add_leaves` does for leaves that are vectors: (leaves, outputs) and (rows, outputs)."""
+    for n in range(first, last):
+        for r in range(begins[n], ends[n]):
+            i = rows[r]
+            for k in range(margin.shape[1]):
+                margin[i, k] += values[n, k]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.params import nearest
 
+if TYPE_CHECKING:
+    from boost.predict import PackedForest
+
+Floats = NDArray[np.float64]
 NO_NODE = -1
 
 
@@ -68,82 +72,123 @@ class Tree:
         return int(np.count_nonzero(self.left == NO_NODE))
 
 
-FIELDS: dict[str, type[np.generic]] = {
-    "left": np.int32,
-    "right": np.int32,
-    "parent": np.int32,
-    "feature": np.int32,
-    "condition": np.float32,
-    "default_left": np.uint8,
-    "base_weight": np.float32,
-    "gain": np.float32,
-    "hessian": np.float32,
-}
-
-
 class Forest:
-    """Trees end to end in shared arrays, which grow by doubling.
+    """The trees of a model, in the order in which they were grown.
+
+    A round grows ``parallel`` trees for the first output, then for the second, and so on; if the leaves are
+    vectors, ``parallel`` trees for all outputs together.
 
     Parameters
     ----------
     groups : int
-        Number of outputs; each tree adds to one of them.
+        Number of outputs.
+    parallel : int
+        Trees of each output in a round: above 1, a boosted random forest.
+    vector : bool
+        Whether a tree's leaves hold a value for each output; if not, a tree adds to one of them.
+
+    Attributes
+    ----------
+    groups, parallel, vector
+        As given.
     """
 
-    def __init__(self, groups: int = 1) -> None:
-        self.groups = groups
-        self.trees = 0
-        self._nodes = 0
-        self._arrays: dict[str, NDArray] = {name: np.empty(64, dtype=kind) for name, kind in FIELDS.items()}
-        self._starts = np.zeros(16, dtype=np.int64)
-        self._group = np.zeros(16, dtype=np.int32)
-        # What prediction walks, made when it is first needed; see `boost.predict.link`.
-        self._child = np.empty((0, 2), dtype=np.int32)
-        self._depth = np.empty(0, dtype=np.int32)
-        self._linked = 0
+    def __init__(self, groups: int = 1, parallel: int = 1, vector: bool = False) -> None:
+        self.groups, self.parallel, self.vector = groups, parallel, vector
+        self._trees: list[Tree] = []
+        self._group: list[int] = []
+        self._weights: list[float] = []
+        self._packed: PackedForest | None = None  # made when prediction needs it
+
+    @property
+    def trees(self) -> int:
+        """Number of trees."""
+        return len(self._trees)
 
     @property
     def nodes(self) -> int:
         """Number of nodes of all trees."""
-        return self._nodes
+        return sum(tree.size for tree in self._trees)
+
+    @property
+    def round_trees(self) -> int:
+        """Number of trees that make a round."""
+        return self.parallel * (1 if self.vector else self.groups)
 
     @property
     def rounds(self) -> int:
-        """Number of boosting rounds: one tree for each output makes a round."""
-        return self.trees // self.groups
+        """Number of whole boosting rounds."""
+        return self.trees // self.round_trees
+
+    def trees_of_rounds(self, first: int, last: int) -> tuple[int, int]:
+        """Return the range of the trees of the rounds ``first`` to ``last - 1``."""
+        if not 0 <= first <= last <= self.rounds:
+            raise ValueError(f"rounds must lie within [0, {self.rounds}], got ({first}, {last})")
+        return first * self.round_trees, last * self.round_trees
+
+    @property
+    def weights(self) -> Floats:
+        """Factors on the values of the trees, float64 of shape (trees,): 1, unless dropout has changed them.
+
+        Assign an array to change them; what is returned is a copy.
+        """
+        return np.array(self._weights)
+
+    @weights.setter
+    def weights(self, values: Floats) -> None:
+        given = np.array(values, dtype=np.float64)
+        if given.shape != (self.trees,) or not np.isfinite(given).all():
+            raise ValueError(f"weights must be {self.trees} finite numbers, got {values!r}")
+        self._weights = given.tolist()
+        if self._packed is not None:
+            self._packed.weights = given
 
     def add(self, tree: Tree, group: int) -> None:
-        """Append a tree."""
-        if not 0 <= group < self.groups:
-            raise ValueError(f"group must be in [0, {self.groups}), got {group}")
-        end = self._nodes + tree.size
-        for name, array in self._arrays.items():
-            if end > array.size:
-                grown = np.empty(max(end, 2 * array.size), dtype=array.dtype)
-                grown[: self._nodes] = array[: self._nodes]
-                self._arrays[name] = array = grown
-            array[self._nodes : end] = getattr(tree, name)
-        if self.trees + 1 >= self._starts.size:
-            self._starts = np.concatenate((self._starts, np.zeros_like(self._starts)))
-            self._group = np.concatenate((self._group, np.zeros_like(self._group)))
-        self._group[self.trees] = group
-        self.trees += 1
-        self._nodes = end
-        self._starts[self.trees] = end
+        """Append a tree, of weight 1; its arrays are copied.
+
+        Parameters
+        ----------
+        tree : Tree
+        group : int
+            The output that it adds to; 0 if the leaves are vectors.
+        """
+        if not 0 <= group < (1 if self.vector else self.groups):
+            raise ValueError(f"group must be in [0, {1 if self.vector else self.groups}), got {group}")
+        held = tree.vectors.shape[1] if tree.vectors.size else 0
+        wanted = self.groups if self.vector else 0
+        if held != wanted:
+            ours, theirs = (f"vectors of {n}" if n else "single values" for n in (wanted, held))
+            raise ValueError(f"the leaves of this forest hold {ours}, a tree came with {theirs}")
+        copies = {f.name: getattr(tree, f.name).copy() for f in fields(tree)}
+        self._append(replace(tree, **copies), group, 1.0)
+
+    def _append(self, tree: Tree, group: int, weight: float) -> None:
+        self._trees.append(tree)
+        self._group.append(group)
+        self._weights.append(weight)
 
     def truncate(self, trees: int) -> None:
         """Forget all trees but the first ones."""
         if not 0 <= trees <= self.trees:
             raise ValueError(f"trees must be in [0, {self.trees}], got {trees}")
-        self.trees = trees
-        self._nodes = int(self._starts[trees])
-        self._linked = min(self._linked, trees)
+        del self._trees[trees:], self._group[trees:], self._weights[trees:]
+        self._packed = None
+
+    def slice(self, begin: int, end: int, step: int = 1) -> Forest:
+        """Return a forest of every ``step``-th round from ``begin`` up to, and without, ``end``."""
+        self.trees_of_rounds(begin, end)
+        if step < 1:
+            raise ValueError(f"step must be at least 1, got {step}")
+        other = Forest(self.groups, self.parallel, self.vector)
+        for first in range(begin * self.round_trees, end * self.round_trees, step * self.round_trees):
+            for t in range(first, first + self.round_trees):
+                other._append(self._trees[t], self._group[t], self._weights[t])
+        return other
 
     def copy(self) -> Forest:
-        """Return a forest of its own with the same trees."""
-        other = Forest(self.groups)
-        for t in range(self.trees):
-            other.add(self[t], int(self._group[t]))
+        """Return a forest of its own with the same trees; their arrays, which nobody changes, are shared."""
+        other = Forest(self.groups, self.parallel, self.vector)
+        other._trees, other._group, other._weights = self._trees[:], self._group[:], self._weights[:]
         return other
 
     def __len__(self) -> int:
@@ -152,13 +197,13 @@ class Forest:
     def __getitem__(self, t: int) -> Tree:
         if not 0 <= t < self.trees:
             raise IndexError(f"tree {t} of a forest of {self.trees}")
-        return Tree(**{name: a[self._starts[t] : self._starts[t + 1]] for name, a in self._arrays.items()})
+        return self._trees[t]
 
     def group(self, t: int) -> int:
         """Return the output that a tree adds to."""
-        return int(self._group[t])
+        return self._group[t]
 
-    def importance(self, kind: str, features: int) -> NDArray[np.float64]:
+    def importance(self, kind: str, features: int) -> Floats:
         """Sum up the splits of each feature; shape (features,).
 
         The sum of 1 ("weight"), of the gain ("total_gain") or of the hessian ("total_cover"), or the mean of
@@ -167,17 +212,19 @@ class Forest:
         kinds = ("weight", "gain", "cover", "total_gain", "total_cover")
         if kind not in kinds:
             raise ValueError(f"importance must be one of {kinds}, got {kind!r}{nearest(kind, kinds)}")
-        inner = np.flatnonzero(self._arrays["left"][: self._nodes] != NO_NODE)
-        asked = self._arrays["feature"][inner]
+        if not self._trees:
+            return np.zeros(features)
+        inner = np.concatenate([tree.left for tree in self._trees]) != NO_NODE
+        asked = np.concatenate([tree.feature for tree in self._trees])[inner]
         count = np.bincount(asked, minlength=features).astype(np.float64)
         if kind == "weight":
             return count
         column = "gain" if kind.endswith("gain") else "hessian"
-        amounts = self._arrays[column][inner].astype(np.float64)
+        amounts = np.concatenate([getattr(tree, column) for tree in self._trees])[inner].astype(np.float64)
         total = np.bincount(asked, weights=amounts, minlength=features).astype(np.float64)
         return total if kind.startswith("total") else total / np.maximum(count, 1)
 
-    def add_margins(self, x: NDArray[np.float32], margin: NDArray[np.float64], first: int, last: int) -> None:
+    def add_margins(self, x: NDArray[np.float32], margin: Floats, first: int, last: int) -> None:
         """Add the values of the trees ``first`` to ``last - 1`` to the margins of dense rows.
 
         Parameters
@@ -188,35 +235,41 @@ class Forest:
             Changed in place. Trees are added in their order, so that any cutting of rows or rounds gives the
             same bits.
         """
-        from boost.predict import add_trees, link
+        from boost.predict import add_trees
 
         if first >= last:
             return
-        a = self._arrays
-        if self._linked < self.trees:
-            if self._child.shape[0] < self._nodes or self._depth.size < self.trees:
-                self._child = np.empty((a["left"].size, 2), dtype=np.int32)
-                self._depth = np.empty(self._group.size, dtype=np.int32)
-                self._linked = 0
-            link(self._starts, self._linked, self.trees, a["left"], a["right"], self._child, self._depth)
-            self._linked = self.trees
-        add_trees(
-            x,
-            self._starts,
-            self._group,
-            self._depth,
-            first,
-            last,
-            self._child,
-            a["feature"],
-            a["condition"],
-            a["default_left"],
-            margin,
-        )
+        p = self._packed or self.packed()
+        if p.count < last:
+            p = self.packed()
+        add_trees(x, p.nodes, p.trees, p.weights, p.bits, p.vectors, first, last, margin)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Arrays that come back from a memory map may be read-only, which no kernel is compiled for.
-        self.__dict__.update(state)
-        self._arrays = {name: np.require(a, requirements="W") for name, a in self._arrays.items()}
-        for name in ("_starts", "_group", "_child", "_depth"):
-            setattr(self, name, np.require(getattr(self, name), requirements="W"))
+    def leaf_nodes(self, x: NDArray[np.float32], first: int, last: int) -> NDArray[np.int32]:
+        """Return the numbers of the leaves of dense rows; int32, shape (rows, last - first).
+
+        Parameters
+        ----------
+        x : float32 array of shape (rows, features), row-major
+            NaN means missing.
+        first, last : int
+            The range of the trees.
+        """
+        from boost.predict import find_leaves
+
+        out = np.empty((x.shape[0], last - first), dtype=np.int32)
+        p = self.packed()
+        find_leaves(x, p.nodes, p.trees, p.bits, p.number, first, last, out)
+        return out
+
+    def packed(self) -> PackedForest:
+        """Return the trees as the kernels of prediction take them."""
+        from boost.predict import PackedForest
+
+        packed = self._packed or PackedForest(self.groups)
+        if packed.count < self.trees:
+            packed.extend(self._trees, self._group, self._weights)
+        self._packed = packed
+        return packed
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_packed": None}

@@ -75,16 +75,8 @@ def column_cuts(summary: Summary, max_bin: int) -> Float32s:
         raise ValueError(f"max_bin must be at least 2, got {max_bin}")
     if summary.size < 2:
         return np.empty(0, dtype=np.float32)
-    exact = summary.slack == 0
-    if exact and summary.size <= max_bin:
-        upper = np.arange(1, summary.size)
-    else:
-        upper = np.unique(summary.query(np.arange(1, max_bin) * (summary.total / max_bin)))
-        upper = upper[upper > 0]  # nothing lies below the smallest value
-    high = summary.value[upper].astype(np.float32)
-    if exact:
-        low = summary.value[upper - 1]
-        middle = (low + (summary.value[upper] - low) / 2).astype(np.float32)
-        # Two neighbours may be so close that their middle rounds down to the lower one.
-        high = np.where(middle > low.astype(np.float32), middle, high)
-    return np.unique(high).astype(np.float32)
+    from sketch.kernels import choose_cuts
+
+    cuts = np.empty(min(max_bin, summary.size), dtype=np.float32)
+    entries = summary.value, summary.rmin, summary.rmax, summary.wmin
+    return cuts[: choose_cuts(*entries, summary.slack == 0, max_bin, cuts)]

@@ -78,11 +78,15 @@ class WeightedQuantileSketch:
             raise ValueError("values must not be infinite")
         while x.size:
             take = min(self.block_rows - self._pending, x.size)
-            # Copies: the caller may overwrite its batch before the block is full.
-            self._values.append(x[:take].copy())
-            self._weights.append(None if w is None else w[:take].copy())
-            self._pending += take
+            block, block_weights = x[:take], None if w is None else w[:take]
             x, w = x[take:], None if w is None else w[take:]
+            if take == self.block_rows:
+                self._carry(Summary.from_values(block, block_weights).prune(self.parts), 0)
+                continue
+            # Copies: the caller may overwrite its batch before the block is full.
+            self._values.append(block.copy())
+            self._weights.append(None if block_weights is None else block_weights.copy())
+            self._pending += take
             if self._pending == self.block_rows:
                 self._carry(self._block().prune(self.parts), 0)
                 self._values, self._weights, self._pending = [], [], 0

@@ -60,32 +60,38 @@ class Summary:
             For values or weights that are not finite, negative weights, and lengths that differ.
         """
         x = np.asarray(values)
-        if x.dtype != np.float32:  # float32 sorts faster, and every float32 is a float64
+        if x.dtype != np.float32:
             x = x.astype(np.float64, copy=False)
         if x.ndim != 1:
             raise ValueError(f"values must be one-dimensional, got shape {x.shape}")
         if not np.isfinite(x).all():
             raise ValueError("values must be finite: leave missing values out before they reach a summary")
+        w = np.empty(0) if weights is None else check_weights(weights, x.size)
+        if x.dtype == np.float32:
+            return cls._of_float32(np.ascontiguousarray(x), np.ascontiguousarray(w))
         if weights is None:
-            x = np.sort(x)
-            w = np.empty(0)
-        else:
-            w = check_weights(weights, x.size)
-            x, w = x[w > 0], w[w > 0]
-            order = np.argsort(x, kind="stable")
-            x, w = x[order], w[order]
+            w = np.ones(x.size)
+        x, w = x[w > 0], w[w > 0]
         if x.size == 0:
             return cls.empty()
+        order = np.argsort(x, kind="stable")
+        x, w = x[order], w[order]
         starts = np.flatnonzero(np.concatenate(([True], x[1:] != x[:-1])))
-        distinct = x[starts].astype(np.float64)
-        if weights is None:
-            rmin = starts.astype(np.float64)
-            rmax = np.append(rmin[1:], float(x.size))
-            return cls(distinct, rmin, rmax, rmax - rmin)
         # Sums up to each value, not sums of sums: entries then fit together to the bit.
         rmax = np.cumsum(w)[np.append(starts[1:], x.size) - 1]
         rmin = np.concatenate(([0.0], rmax[:-1]))
-        return cls(distinct, rmin, rmax, rmax - rmin)
+        return cls(x[starts], rmin, rmax, rmax - rmin)
+
+    @classmethod
+    def _of_float32(cls, x: NDArray[np.float32], weights: Floats) -> Summary:
+        """Summarise finite float32 values; weights of shape (n,), or (0,) for one each."""
+        from sketch.kernels import summarise
+
+        entries = np.empty((4, x.size))
+        size = summarise(x, weights, *entries)
+        kept = entries[:, :size]
+        # Few entries must not hold on to the memory of many.
+        return cls(*(kept if 2 * size > x.size else kept.copy()))
 
     @property
     def size(self) -> int:
@@ -137,9 +143,15 @@ class Summary:
             return other
         if other.size == 0:
             return self
-        value = np.union1d(self.value, other.value)
-        mine, theirs = self.bounds(value), other.bounds(value)
-        rmin, rmax, wmin = (a + b for a, b in zip(mine, theirs, strict=True))
+        from sketch.kernels import merge
+
+        out = np.empty((4, self.size + other.size))
+        size = merge(
+            *(self.value, self.rmin, self.rmax, self.wmin),
+            *(other.value, other.rmin, other.rmax, other.wmin),
+            *out,
+        )
+        value, rmin, rmax, wmin = out[:, :size]
         return Summary(value, rmin, rmax, wmin, self.slack + other.slack)
 
     def query(self, rank: ArrayLike) -> NDArray[np.int64]:
@@ -178,9 +190,12 @@ class Summary:
             raise ValueError(f"parts must be at least 1, got {parts}")
         if self.size <= parts + 1:
             return self
-        kept = np.unique(self.query(np.arange(parts + 1) * (self.total / parts)))
-        slack = self.slack + self.total / parts
-        return Summary(self.value[kept], self.rmin[kept], self.rmax[kept], self.wmin[kept], slack)
+        from sketch.kernels import prune
+
+        out = np.empty((4, parts + 1))
+        size = prune(self.value, self.rmin, self.rmax, self.wmin, parts, *out)
+        value, rmin, rmax, wmin = out[:, :size]
+        return Summary(value, rmin, rmax, wmin, self.slack + self.total / parts)
 
     def largest_gap(self) -> float:
         """Return the largest ``rmax(y) - rmin(y) - wmin(y)`` over every y: what `slack` bounds."""

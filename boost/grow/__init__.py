@@ -48,6 +48,15 @@ def make_grower(data: DMatrix, params: dict[str, Any], team: Team) -> Grower:
         From `boost.params.resolve`.
     team : Team
     """
+    method = params["tree_method"]
+    if method == "exact":
+        from boost.grow.exact import ExactGrower
+
+        return ExactGrower(data, params, team)
+    if method == "approx":
+        from boost.grow.approx import ApproxGrower
+
+        return ApproxGrower(data, params, team)
     from boost.grow.hist import HistGrower
 
     return HistGrower(data, params, team)

@@ -25,7 +25,7 @@ class Grown:
     ----------
     tree : Tree
     rows : uint32 array of shape (rows,)
-        All rows of the training table, leaf after leaf; in a leaf, in rising order.
+        All rows of the training table, leaf after leaf.
     leaves : int64 array of shape (leaves,)
         Node numbers of the leaves.
     begins, ends : int64 arrays of shape (leaves,)
@@ -59,11 +59,12 @@ class Grown:
             Changed in place.
         team : Team
         """
-        from boost.partition import add_leaves
+        from boost.partition import add_leaves, add_vectors
 
-        values = self.tree.condition[self.leaves]
+        kernel = add_leaves if margin.ndim == 1 else add_vectors
+        values = (self.tree.condition if margin.ndim == 1 else self.tree.vectors)[self.leaves]
 
         def add(first: int, last: int) -> None:
-            add_leaves(self.rows, self.begins, self.ends, values, first, last, margin)
+            kernel(self.rows, self.begins, self.ends, values, first, last, margin)
 
-        team.share(add, self.leaves.size, work=self.rows.size * 2)
+        team.share(add, self.leaves.size, work=self.rows.size * 2.0)

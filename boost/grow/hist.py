@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.binning import bin_matrix, make_cuts
+from boost.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
+from boost.constraint import InteractionConstraints, monotone_directions
 from boost.data import DMatrix
 from boost.grow.grown import Grown
-from boost.histogram import fill, plan_level, round_gradients
-from boost.partition import make_children, partition
+from boost.histogram import (
+    cut_rows,
+    fill,
+    fill_sparse,
+    fill_vectors,
+    merge_parts,
+    plan_histograms,
+    release,
+    round_gradients,
+)
+from boost.params import ParameterError
+from boost.partition import make_children, partition, partition_sparse, settle, write_nodes
 from boost.sample import ColumnSampler
-from boost.split import find_splits
+from boost.search import grow_tree, search, search_sparse
+from boost.split import LIMITS, find_splits, find_vector_splits
 from boost.threads import Team
 from boost.tree import NO_NODE, Tree
 
-# Memory for the histograms of one level; a level that needs more is done in pieces, without subtraction.
-LEVEL_BYTES = 1 << 28
-PAIR_BYTES = 16
 Floats = NDArray[np.float64]
-LARGEST = np.finfo(np.float32).max
+# Memory for histograms; where more are wanted, they are made in pieces, without subtraction.
+HISTOGRAM_BYTES = 1 << 28
+# From this many nodes a thread on, threads take nodes of their own; below, they share each node's rows.
+NODES_OF_SHARE = 16
+# A node has few rows when their entries, so many times, are fewer than all bins.
+FEW = 2
+NO_MASK = np.empty((0, 0), dtype=np.uint8)
 
 
 class HistGrower:
-    """Grow trees level by level from histograms; all trees of a training run share its buffers.
+    """Grow trees from histograms; all trees of a training run share its buffers.
 
     Because histograms hold exact sums, it makes no difference to the tree whether one is summed or
     subtracted, and on how many threads.
@@ -35,212 +51,561 @@ class HistGrower:
     data : DMatrix
         The training table.
     params : dict
-        From `boost.params.resolve`.
+        From `boost.params.resolve`. The learning rate is read anew for each tree.
     team : Team
+    binned : BinnedMatrix or SparseBinnedMatrix, optional
+        The codes to grow from; made from quantiles of the table when absent, and kept with it.
+
+    Raises
+    ------
+    ParameterError
+        For constraints on features that the table does not have, and combinations that are not supported.
     """
 
-    def __init__(self, data: DMatrix, params: dict[str, Any], team: Team) -> None:
-        binned = data._binned.get(params["max_bin"])
-        if binned is None:
-            binned = bin_matrix(data, make_cuts(data, params["max_bin"], team), team)
-            data._binned[params["max_bin"]] = binned
-        self.binned = binned
+    def __init__(
+        self,
+        data: DMatrix,
+        params: dict[str, Any],
+        team: Team,
+        binned: BinnedMatrix | SparseBinnedMatrix | None = None,
+    ) -> None:
+        self.binned = bin_table(data, params["max_bin"], team) if binned is None else binned
         self.params = params
         self.team = team
-        rows = binned.rows
-        self._pairs = np.empty((rows, 2))
-        self._identity = np.arange(rows, dtype=np.uint32)
+        self.feature_weights = np.empty(0) if data.feature_weights is None else data.feature_weights
+        names, count = data.feature_names, self.binned.features
+        self.directions = monotone_directions(params["monotone_constraints"], names, count)
+        self.interactions = InteractionConstraints(params["interaction_constraints"], names, count)
+        self.step = params["max_delta_step"] or 0.0
+        self.bounded = bool(self.directions.size) or self.step > 0.0
+        rows = self.binned.rows
+        self._all_rows = np.arange(rows, dtype=np.uint32)
         self._rows = np.empty(rows, dtype=np.uint32)
         self._spare = np.empty(rows, dtype=np.uint32)
-        self._bins = int(binned.offsets[-1])
-        self._most_places = max(2, LEVEL_BYTES // (PAIR_BYTES * max(1, self._bins)))
-        self._hist = self._above = np.empty((0, self._bins, 2))
+        self._bins = int(self.binned.offsets[-1])
+        self._missing = np.diff(self.binned.offsets) - 1
+        most = int(self._missing[self.binned.categorical].max(initial=0))
+        self._words = -(-most // 64)
+        self._categorical = self.binned.categorical.astype(np.uint8)
+        # Bins that a row updates.
+        self._row_work = float(self.binned.features)
+        if isinstance(self.binned, SparseBinnedMatrix):
+            self._row_work = self.binned.bins.size / rows
+        self._outputs = 0
         self._size = 0
-        self._reserve(64)
-        self._values = np.empty(0, dtype=np.float32)
+        # Below this, it is quicker to look at the bins that occur than at all of them.
+        self._few = 0 if self.bounded else int(self._bins / (FEW * max(1.0, self._row_work)))
+        self._scratches: dict[int, tuple[Floats, NDArray[np.uint64]]] = {}
+        self._columns_of_threads: dict[int, NDArray[np.int32]] = {}
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
         """Grow one tree; see `Grower.grow`."""
-        pairs = self._pairs
-        scales = round_gradients(grad, hess, weight, pairs)
-        features = ColumnSampler(self.binned.features, self.params, np.empty(0), rng).tree
+        self._begin(1 if grad.ndim == 1 else grad.shape[1])
+        scales, total = round_gradients(grad, hess, weight, self._pairs, self.team)
+        out = np.empty(0, dtype=np.uint32)
+        if weight.size and not weight.all():
+            taken = weight != 0
+            active, out = self._all_rows[taken], self._all_rows[~taken]
+        else:
+            active = self._all_rows
+        rows = self._rows[: active.size]
+        np.copyto(rows, active)
+        self._scales = scales
+        self._limits = self._make_limits(scales)
+        self._columns = ColumnSampler(self.binned.features, self.params, self.feature_weights, rng)
+        self._paths: dict[int, tuple[int, ...]] = {0: ()}
+        self._tree[0] = (NO_NODE, NO_NODE, 0, 0, rows.size)
+        self._sums[0] = total
+        self._gains[0] = 0.0
+        if self.bounded:
+            self._bounds[0] = (-np.inf, np.inf)
+        size = -1
+        if self._serial(rows.size):
+            size = self._grow_whole(rows)
+        if size < 0:
+            lossguide = self.params["grow_policy"] == "lossguide"
+            size = (self._grow_by_loss if lossguide else self._grow_by_depth)(rows)
+        leaves = np.flatnonzero(self._tree[:size, 0] == NO_NODE)
+        begins, ends = self._tree[leaves, 3].copy(), self._tree[leaves, 4].copy()
+        if out.size:
+            rows, begins, ends = self._carry(out, size, rows, leaves, begins, ends)
+        return Grown(self._finish(size), rows, leaves, begins, ends)
+
+    # Policies
+
+    def _serial(self, rows: int) -> bool:
+        """Whether one kernel may grow the tree: little work, of the plain kind."""
+        work = float(rows) * self._row_work + 2.0 * self._bins
+        return (
+            isinstance(self.binned, BinnedMatrix)
+            and self._outputs == 1
+            and self.params["grow_policy"] == "depthwise"
+            and self.params["colsample_bylevel"] == self.params["colsample_bynode"] == 1.0
+            and not self.interactions.active
+            and self.team.parts(max(rows, 1), work) == 1
+        )
+
+    def _grow_whole(self, rows: NDArray[np.uint32]) -> int:
+        """Grow level by level in one call; return the number of nodes, or -1 when memory does not suffice."""
+        depth = self.params["max_depth"]
+        most = 2 * rows.size
+        self._reserve(min(most, 2 ** (depth + 1)) if 0 < depth < 40 else most)
+        binned = self.binned
+        assert isinstance(binned, BinnedMatrix)
+        begin = self._sums[0].copy()
+        size = grow_tree(
+            binned.codes,
+            binned.columns,
+            self._missing,
+            self._pairs,
+            rows,
+            self._spare,
+            self._columns.tree,
+            binned.offsets,
+            self._hist,
+            self._plan,
+            self._free,
+            self._free_count,
+            self._steps,
+            self._lefts,
+            self._tree,
+            self._middles,
+            self._categorical,
+            self._limits,
+            self._bounds,
+            self.directions,
+            self._sums,
+            self._gains,
+            self._left_sums,
+            self._found,
+            self._sets,
+            depth,
+            self.params["max_leaves"],
+            self._few,
+            *self._scratch(0),
+        )
+        if size < 0:  # start again
+            rows.sort()
+            self._tree[0] = (NO_NODE, NO_NODE, 0, 0, rows.size)
+            self._sums[0] = begin
+            self._forget()
+        return int(size)
+
+    def _grow_by_depth(self, rows: NDArray[np.uint32]) -> int:
+        """Split level by level; return the number of nodes."""
+        most = self.params["max_leaves"] or np.inf
+        first, size, leaves = 0, 1, 1
+        while first < size:
+            last = size
+            self._evaluate(first, last, rows)
+            split = np.flatnonzero(self._gains[first:last] > 0.0)
+            if leaves + split.size > most:
+                refused = first + split[int(most) - leaves :]
+                self._gains[refused] = 0.0
+                split = split[: int(most) - leaves]
+                release(first, last, self._gains, self._plan, self._free, self._free_count)
+            leaves += split.size
+            size = self._split(first, last, size, rows)
+            first = last
+        return size
+
+    def _grow_by_loss(self, rows: NDArray[np.uint32]) -> int:
+        """Split the leaf of the largest gain, the first of equals; return the number of nodes."""
+        most = self.params["max_leaves"] or np.inf
+        self._evaluate(0, 1, rows)
+        queue = [(-self._gains[0], 0)] if self._gains[0] > 0.0 else []
+        size, leaves = 1, 1
+        while queue and leaves < most:
+            node = heapq.heappop(queue)[1]
+            first, size = size, self._split(node, node + 1, size, rows)
+            self._evaluate(first, size, rows)
+            leaves += 1
+            for n in range(first, size):
+                if self._gains[n] > 0.0:
+                    heapq.heappush(queue, (-self._gains[n], n))
+        self._tree_gains(size)
+        return size
+
+    def _tree_gains(self, size: int) -> None:
+        """Take back the gains of the leaves that were not split after all."""
+        self._gains[:size][self._tree[:size, 0] == NO_NODE] = 0.0
+
+    # Steps
+
+    def _evaluate(self, first: int, last: int, rows: NDArray[np.uint32]) -> None:
+        """Find the best splits of new nodes: the root, or siblings side by side."""
+        p = self.params
+        smallest = 2 * self._limits[2]
+        self._apart = self._nodes_apart(first, last)
+        few = self._few if self._apart else 0
+        state = (self._tree, self._sums, self._plan, self._free, self._free_count)
+        plan = (smallest, p["max_depth"], few, *state)
+        steps = plan_histograms(first, last, *plan, self._steps)
+        if steps >= 0:
+            self._search(first, last, steps)
+            return
+        # Too many for the memory: forget all histograms, and take as many nodes at a time as fit.
+        most = max(2, self._places // 2 * 2)
+        for begin in range(first, last, most):
+            self._forget()
+            end = min(begin + most, last)
+            self._search(begin, end, plan_histograms(begin, end, *plan, self._steps))
+        self._forget()
+
+    def _nodes_apart(self, first: int, last: int) -> bool:
+        """Whether threads take nodes of their own, or share each node's rows."""
+        if self._outputs > 1:
+            return False
+        rows = int((self._tree[first:last, 4] - self._tree[first:last, 3]).sum())
+        shares = self.team.parts(max(rows, 1), rows * self._row_work)
+        return shares == 1 or last - first >= NODES_OF_SHARE * shares
+
+    def _forget(self) -> None:
+        self._plan[:, :2] = -1
+        self._free[: self._places] = np.arange(self._places - 1, -1, -1)
+        self._free_count[0] = self._places
+
+    def _search(self, first: int, last: int, count: int) -> None:
+        """Make the histograms that were planned, and find splits in them."""
+        steps = self._steps[:count]
+        rows = int((self._tree[first:last, 4] - self._tree[first:last, 3]).sum())
+        bins = (last - first) * self._bins
+        work = self._outputs * (float(rows) * self._row_work + 2.0 * bins)
+        shares = self.team.parts(max(rows, 1), work)
+        allowed = self._allowed(first, last)
+        if self._apart:
+            self._search_apart(first, last, steps, shares, allowed, work)
+        else:
+            self._search_together(first, last, steps, shares, allowed, work)
+        release(first, last, self._gains, self._plan, self._free, self._free_count)
+
+    def _search_apart(
+        self,
+        first: int,
+        last: int,
+        steps: NDArray[np.int64],
+        shares: int,
+        allowed: NDArray[np.uint8],
+        work: float,
+    ) -> None:
+        """Give each thread nodes of its own."""
+        edges = [first, last]
+        if shares > 1:
+            # Shares of one work, which end between pairs of siblings.
+            few = self._plan[first:last, 2] == 2
+            rows = (self._tree[first:last, 4] - self._tree[first:last, 3]) * self._row_work
+            cost = np.where(few, 5.0 * rows, np.where(self._plan[first:last, 0] >= 0, 2.0 * self._bins, 0.0))
+            cost[steps[:, 0] - first] += rows[steps[:, 0] - first]
+            cost = cost.reshape(-1, 2).sum(axis=1)
+            done = np.cumsum(cost)
+            wanted = done[-1] * np.arange(1, shares) / shares
+            edges = [first, *(first + 2 * np.searchsorted(done, wanted)).tolist(), last]
+        begins = np.searchsorted(steps[:, 0], edges)
+        binned, sparse = self.binned, isinstance(self.binned, SparseBinnedMatrix)
+        kernel = search_sparse if sparse else search
+        table = (binned.indptr, binned.bins) if isinstance(binned, SparseBinnedMatrix) else (binned.codes,)
+
+        def do(share: int, _: int) -> None:
+            kernel(
+                *table,
+                self._pairs,
+                self._rows,
+                steps,
+                begins[share],
+                self._columns.tree,
+                binned.offsets,
+                self._hist,
+                self._plan,
+                first,
+                edges[share],
+                edges[share + 1],
+                allowed,
+                self._categorical,
+                self._limits,
+                self._bounds,
+                self.directions,
+                self._sums,
+                self._gains,
+                self._left_sums,
+                self._found,
+                self._sets,
+                self._tree,
+                *self._scratch(share),
+            )
+
+        self.team.share(do, shares, work)
+
+    def _search_together(
+        self,
+        first: int,
+        last: int,
+        steps: NDArray[np.int64],
+        shares: int,
+        allowed: NDArray[np.uint8],
+        work: float,
+    ) -> None:
+        """Let all threads sum up the rows of the same nodes, and then find the splits."""
+        binned, hist, features = self.binned, self._hist, self._columns.tree
+        parts = cut_rows(steps, steps.shape[0], shares, self._places, self._parts, self._starts)
+
+        def fill_parts(begin: int, end: int) -> None:
+            which = (self._rows, self._parts, self._starts[begin], self._starts[end])
+            if isinstance(binned, SparseBinnedMatrix):
+                fill_sparse(binned.indptr, binned.bins, self._pairs, *which, hist)
+            else:
+                kernel = fill if self._outputs == 1 else fill_vectors
+                kernel(binned.codes, self._pairs, *which, features, binned.offsets, hist)
+
+        def find(begin: int, end: int) -> None:
+            which = (self._plan, first, first + begin, first + end, features, allowed, binned.offsets)
+            how = (self._limits, self._bounds, self.directions)
+            out = (self._sums, self._gains, self._left_sums, self._found)
+            if self._outputs == 1:
+                find_splits(hist, *which, self._categorical, *how, *out, self._sets)
+            else:
+                find_vector_splits(hist, *which, self._limits, *out)
+
+        self.team.share(fill_parts, shares, work)
+        if shares > 1:
+            merge_parts(self._parts, parts, self._places, self._plan, hist)
+        self.team.share(find, last - first, work=2.0 * (last - first) * self._bins * self._outputs)
+
+    def _allowed(self, first: int, last: int) -> NDArray[np.uint8]:
+        """Return which features new nodes may use: nothing for all, one row for all nodes, or a row each."""
+        columns, interactions = self._columns, self.interactions
+        depth = int(self._tree[first, 2])
+        level = columns.level(depth)
+        count = self.binned.features
+        if not columns.by_node and not interactions.active:
+            if level.size == columns.tree.size:
+                return NO_MASK
+            mask = np.zeros((1, count), dtype=np.uint8)
+            mask[0, level] = 1
+            return mask
+        mask = np.zeros((last - first, count), dtype=np.uint8)
+        for n in range(first, last):
+            mask[n - first, columns.node(depth) if columns.by_node else level] = 1
+            if interactions.active:
+                if n:
+                    parent = int(self._tree[n, 1])
+                    self._paths[n] = (*self._paths[parent], int(self._found[parent, 0]))
+                mask[n - first] &= interactions.allowed(self._paths[n])
+        return mask
+
+    def _split(self, first: int, last: int, size: int, rows: NDArray[np.uint32]) -> int:
+        """Order the rows of the nodes that have a gain by their children, and append these."""
+        split = first + np.flatnonzero(self._gains[first:last] > 0.0)
+        if split.size == 0:
+            return size
+        self._reserve(size + 2 * split.size)
+        self._partition(split, self._tree[split, 3], self._tree[split, 4], rows, self._middles)
+        return int(
+            make_children(
+                first,
+                last,
+                size,
+                self._gains,
+                self._middles,
+                self._tree,
+                self._sums,
+                self._left_sums,
+                self._found,
+                self.directions,
+                self._bounds,
+                self._limits,
+            )
+        )
+
+    def _partition(
+        self,
+        nodes: NDArray[np.int64],
+        begins: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        rows: NDArray[np.uint32],
+        middles: NDArray[np.int64],
+    ) -> None:
+        """Reorder the rows of nodes by the split of each; `middles` is filled at the nodes' numbers."""
+        steps = self._steps[: nodes.size]
+        steps[:, 0], steps[:, 1], steps[:, 2], steps[:, 3] = nodes, begins, ends, 0
+        count = int((ends - begins).sum())
+        shares = self.team.parts(max(count, 1), count * 3.0)
+        parts = cut_rows(self._steps, nodes.size, shares, 0, self._parts, self._starts)
+        # A node of more than one part is put together afterwards.
+        table = self._parts[:parts]
+        again = table[1:, 0] == table[:-1, 0]
+        table[:, 3] = 0
+        table[1:, 3] |= again
+        table[:-1, 3] |= again
+        lefts = self._lefts
+
+        def move(begin: int, end: int) -> None:
+            binned = self.binned
+            how = (self._found, self._sets, self._parts, self._starts[begin], self._starts[end])
+            if isinstance(binned, SparseBinnedMatrix):
+                column = self._columns_of_threads.get(begin)
+                if column is None:
+                    column = self._columns_of_threads[begin] = np.full(binned.rows, -1, dtype=np.int32)
+                entries = binned.col_indptr, binned.col_rows, binned.col_codes
+                partition_sparse(*entries, column, *how, rows, self._spare, lefts)
+            else:
+                partition(binned.columns, self._missing, *how, rows, self._spare, lefts)
+
+        self.team.share(move, shares, count * 3.0)
+        settle(self._parts, parts, lefts, rows, self._spare, middles)
+
+    def _carry(
+        self,
+        out: NDArray[np.uint32],
+        size: int,
+        rows: NDArray[np.uint32],
+        leaves: NDArray[np.int64],
+        begins: NDArray[np.int64],
+        ends: NDArray[np.int64],
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
+        """Bring the rows that had no say to their leaves; return the rows of all leaves, and their ranges."""
+        place = np.zeros((size, 2), dtype=np.int64)
+        place[0] = (0, out.size)
+        middles = np.zeros(size, dtype=np.int64)
+        depth = self._tree[:size, 2]
+        for level in range(int(depth.max()) + 1):
+            nodes = np.flatnonzero((depth == level) & (self._tree[:size, 0] != NO_NODE))
+            if nodes.size == 0:
+                continue
+            middles[nodes] = place[nodes, 0]  # a node without rows has no part
+            filled = nodes[place[nodes, 0] < place[nodes, 1]]
+            if filled.size:
+                self._partition(filled, place[filled, 0], place[filled, 1], out, middles)
+            left = self._tree[nodes, 0]
+            place[left, 0], place[left, 1] = place[nodes, 0], middles[nodes]
+            place[left + 1, 0], place[left + 1, 1] = middles[nodes], place[nodes, 1]
+        sizes = (ends - begins) + (place[leaves, 1] - place[leaves, 0])
+        starts = np.concatenate(([0], np.cumsum(sizes)))
+        together = np.empty(rows.size + out.size, dtype=np.uint32)
+        for k, leaf in enumerate(leaves):
+            middle = starts[k] + ends[k] - begins[k]
+            together[starts[k] : middle] = rows[begins[k] : ends[k]]
+            together[middle : starts[k + 1]] = out[place[leaf, 0] : place[leaf, 1]]
+        return together, starts[:-1], starts[1:]
+
+    # Numbers and buffers
+
+    def _make_limits(self, scales: tuple[float, float]) -> Floats:
+        """Return the parameters in the units of the rounded sums, see `boost.split.LIMITS`."""
         p = self.params
         grad_scale, hess_scale = scales
         # score * unit is the score in the units of the loss
         unit = hess_scale / (grad_scale * grad_scale)
-        smallest = p["min_child_weight"] * hess_scale
-        limits = np.array([p["alpha"] * grad_scale, p["lambda"] * hess_scale, smallest, p["gamma"] / unit])
-        np.copyto(self._rows, self._identity)
-        self._begins[0], self._ends[0] = 0, self._rows.size
-        self._left[0] = self._parent[0] = NO_NODE
-        self._sums[0] = 0.0
-        self._sums[0, :2] = pairs.sum(axis=0)
-        above, first, last, depth = -1, 0, 1, 0
-        while first < last and (p["max_depth"] == 0 or depth < p["max_depth"]):
-            self._reserve(last + 2 * (last - first))
-            kept = self._evaluate(pairs, features, limits, above, first, last)
-            self._split(first, last)
-            size = make_children(
-                first, last, self._left, self._parent, self._begins, self._ends, self._middles, self._sums
-            )
-            above, first, last, depth = first if kept else -1, last, size, depth + 1
-        tree = self._finish(last, scales, unit)
-        leaves = np.flatnonzero(tree.left == NO_NODE)
-        return Grown(tree, self._rows, leaves, self._begins[leaves], self._ends[leaves])
-
-    def _evaluate(
-        self,
-        pairs: NDArray[np.float64],
-        features: NDArray[np.int32],
-        limits: NDArray[np.float64],
-        above: int,
-        first: int,
-        last: int,
-    ) -> bool:
-        """Find the splits of a level. Returns whether its histograms are all there for the next one."""
-        count = last - first
-        whole = count <= self._most_places
-        if not whole:
-            for begin in range(first, last, self._most_places):
-                self._evaluate_nodes(pairs, features, limits, -1, begin, min(begin + self._most_places, last))
-            return False
-        self._evaluate_nodes(pairs, features, limits, above, first, last)
-        return True
-
-    def _evaluate_nodes(
-        self,
-        pairs: NDArray[np.float64],
-        features: NDArray[np.int32],
-        limits: NDArray[np.float64],
-        above: int,
-        first: int,
-        last: int,
-    ) -> None:
-        count = last - first
-        self._hist, self._above = self._above, self._hist
-        if self._hist.shape[0] < count:
-            self._hist = np.empty((count, self._bins, 2))
-        binned, offsets = self.binned, self.binned.offsets
-        hist, parents = self._hist, self._above
-        steps = plan_level(
-            self._begins,
-            self._ends,
-            self._parent,
-            self._sums,
-            first,
-            last,
-            above,
-            2 * limits[2],
-            self._places,
-            self._plan,
+        limits = np.empty(LIMITS)
+        limits[:] = (
+            p["alpha"] * grad_scale,
+            p["lambda"] * hess_scale,
+            max(p["min_child_weight"] * hess_scale, 1.0),
+            p["gamma"] / unit,
+            self.step * grad_scale / hess_scale,
+            p["max_cat_to_onehot"],
+            p["max_cat_threshold"],
         )
-        in_level = int(self._ends[last - 1] - self._begins[first]) if count == 1 else self._rows.size
+        return limits
 
-        def fill_features(begin: int, end: int) -> None:
-            fill(
-                binned.codes,
-                pairs,
-                self._rows,
-                self._begins,
-                self._ends,
-                self._plan,
-                0,
-                steps,
-                features[begin:end],
-                offsets,
-                parents,
-                hist,
-            )
-
-        def search(begin: int, end: int) -> None:
-            find_splits(
-                hist,
-                self._places,
-                first + begin,
-                first + end,
-                features,
-                offsets,
-                limits,
-                self._sums,
-                self._found,
-            )
-
-        self.team.share(fill_features, features.size, work=in_level * features.size)
-        self.team.share(search, count, work=count * self._bins * 4)
-
-    def _split(self, first: int, last: int) -> None:
-        """Order the rows of a level's nodes by the child they go to."""
-
-        def split_nodes(begin: int, end: int) -> None:
-            partition(
-                self.binned.columns,
-                self.binned.offsets,
-                self._found,
-                self._sums,
-                self._begins,
-                self._ends,
-                self._middles,
-                first + begin,
-                first + end,
-                self._rows,
-                self._spare,
-            )
-
-        self.team.share(split_nodes, last - first, work=self._rows.size * 3)
-
-    def _finish(self, size: int, scales: tuple[float, float], unit: float) -> Tree:
-        p = self.params
-        cuts = self.binned.cuts
-        left = self._left[:size].copy()
-        leaf = left == NO_NODE
-        sums = self._sums[:size]
-        grad, hess = sums[:, 0] / scales[0], sums[:, 1] / scales[1]
-        soft = np.sign(grad) * np.maximum(np.abs(grad) - p["alpha"], 0.0)
-        bottom = hess + p["lambda"]
-        weight = np.divide(-soft, bottom, out=np.zeros(size), where=bottom > 0)
-        with np.errstate(over="ignore"):  # a leaf that is not finite ends the training
-            value = np.where(leaf, p["eta"] * weight, weight).astype(np.float32)
-        feature = np.where(leaf, 0, self._found[:size, 0]).astype(np.int32)
-        bins = self._found[:size, 1]
-        at = cuts.indptr[feature] + bins
-        # A split after the last bin parts the present values from the missing ones.
-        beyond = at >= cuts.indptr[feature + 1]
-        condition = np.full(size, LARGEST, dtype=np.float32)
-        inner = ~leaf
-        asked = inner & ~beyond
-        condition[asked] = cuts.values[at[asked]]
-        condition[leaf] = value[leaf]
+    def _finish(self, size: int) -> Tree:
+        p, cuts = self.params, self.binned.cuts
+        links = np.empty((4, size), dtype=np.int32)
+        numbers = np.empty((3, size), dtype=np.float32)
+        default_left = np.empty(size, dtype=np.uint8)
+        weights = np.empty((size, self._outputs), dtype=np.float32)
+        rate = p["eta"] / p["num_parallel_tree"]
+        nodes = (self._tree, self._sums, self._gains, self._found, self._bounds, self._limits)
+        out = (links, numbers, default_left, weights)
+        write_nodes(size, rate, *self._scales, *nodes, cuts.values, cuts.indptr, *out)
+        extra: dict[str, Any] = {} if self._outputs == 1 else {"vectors": weights}
+        if self._words:
+            by_set = (links[0] != NO_NODE) & (self._found[:size, 1] < 0)
+            if by_set.any():
+                extra["categories"], extra["category_starts"] = self._category_lists(by_set)
         return Tree(
-            left=left,
-            right=np.where(leaf, NO_NODE, left + 1).astype(np.int32),
-            parent=self._parent[:size].copy(),
-            feature=feature,
-            condition=condition,
-            default_left=np.where(leaf, 0, self._found[:size, 2]).astype(np.uint8),
-            base_weight=value,
-            gain=np.where(leaf, 0.0, np.minimum(sums[:, 2] * unit, LARGEST)).astype(np.float32),
-            hessian=np.minimum(hess, LARGEST).astype(np.float32),
+            left=links[0],
+            right=links[1],
+            parent=links[2],
+            feature=links[3],
+            condition=numbers[0],
+            default_left=default_left,
+            base_weight=np.ascontiguousarray(weights[:, 0]),
+            gain=numbers[1],
+            hessian=numbers[2],
+            **extra,
         )
+
+    def _category_lists(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        starts = np.zeros(chosen.size + 1, dtype=np.int64)
+        lists = []
+        for n in np.flatnonzero(chosen):
+            bits = np.unpackbits(self._sets[n].astype("<u8").view(np.uint8), bitorder="little")
+            lists.append(np.flatnonzero(bits).astype(np.int32))
+            starts[n + 1] = lists[-1].size
+        return np.concatenate(lists), np.cumsum(starts)
+
+    def _begin(self, outputs: int) -> None:
+        """Make the buffers whose size depends on the number of outputs, and forget the last tree."""
+        if outputs != self._outputs:
+            if outputs > 1 and (self.bounded or self.binned.categorical.any()):
+                raise ParameterError(
+                    "multi_strategy='multi_output_tree' does not go with monotone_constraints, "
+                    "max_delta_step or categorical features: use 'one_output_per_tree'"
+                )
+            self._outputs = outputs
+            self._size = 0
+            self._pairs = np.empty((self.binned.rows, 2 * outputs))
+            place_bytes = 16 * outputs * max(1, self._bins)
+            depth = self.params["max_depth"]
+            deepest = 2 ** min(depth, 30) if depth else 2**30
+            wanted = min(deepest, 2 * self.binned.rows) + 2
+            self._places = int(max(4, min(wanted, HISTOGRAM_BYTES // place_bytes)))
+            self._hist = np.empty((self._places + self.team.size, self._bins, 2 * outputs))
+            self._free = np.empty(self._places, dtype=np.int64)
+            self._free_count = np.zeros(1, dtype=np.int64)
+            self._starts = np.empty(self.team.size + 1, dtype=np.int64)
+            self._reserve(64)
+        self._forget()
+
+    def _scratch(self, share: int) -> tuple[Floats, NDArray[np.uint64]]:
+        """Return an empty histogram and its marks, for one thread; see `boost.histogram.mark`."""
+        if share not in self._scratches:
+            marks = np.zeros(-(-self._bins // 64), dtype=np.uint64)
+            self._scratches[share] = np.zeros((self._bins, 2)), marks
+        return self._scratches[share]
 
     def _reserve(self, size: int) -> None:
         """Make room for this many nodes."""
         if size <= self._size:
             return
         size = max(size, 2 * self._size)
+        width = 2 * self._outputs
 
-        def grown(name: str, shape: tuple[int, ...], kind: type[np.generic]) -> NDArray:
+        def grown(name: str, shape: tuple[int, ...], kind: type[np.generic]) -> None:
             array = np.zeros(shape, dtype=kind)
             if self._size:
-                array[: self._size] = getattr(self, name)
-            return array
+                array[: self._size] = getattr(self, name)[: self._size]
+            setattr(self, name, array)
 
-        self._begins = grown("_begins", (size,), np.int64)
-        self._ends = grown("_ends", (size,), np.int64)
-        self._middles = grown("_middles", (size,), np.int64)
-        self._left = grown("_left", (size,), np.int32)
-        self._parent = grown("_parent", (size,), np.int32)
-        self._places = grown("_places", (size,), np.int64)
-        self._sums = grown("_sums", (size, 5), np.float64)
-        self._found = grown("_found", (size, 3), np.int64)
-        self._plan = np.empty((size, 4), dtype=np.int64)
+        self._tree: NDArray[np.int64]
+        self._sums: Floats
+        self._left_sums: Floats
+        self._gains: Floats
+        self._bounds: Floats
+        self._found: NDArray[np.int64]
+        self._plan: NDArray[np.int64]
+        self._middles: NDArray[np.int64]
+        self._sets: NDArray[np.uint64]
+        grown("_tree", (size, 5), np.int64)
+        grown("_sums", (size, width), np.float64)
+        grown("_left_sums", (size, width), np.float64)
+        grown("_gains", (size,), np.float64)
+        grown("_bounds", (size if self.bounded else 0, 2), np.float64)
+        grown("_found", (size, 3), np.int64)
+        grown("_plan", (size, 3), np.int64)
+        grown("_middles", (size,), np.int64)
+        grown("_sets", (size, self._words), np.uint64)
+        self._steps = np.empty((size, 4), dtype=np.int64)
+        self._lefts = np.empty(size + self.team.size, dtype=np.int64)
+        self._parts = np.empty((size + self.team.size, 4), dtype=np.int64)
         self._size = size

@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
 import boost
-from boost import Booster, DataError, DMatrix, LabelError
+from boost import Booster, DataError, DMatrix, LabelError, ParameterError
 from boost.threads import Team
 
 
@@ -57,7 +57,7 @@ def test_same_bytes_for_any_number_of_threads(
 
     monkeypatch.setattr(Team, "run", counted)
     monkeypatch.setattr("boost.threads.SERIAL_WORK", 0)
-    monkeypatch.setattr("boost.booster.SERIAL_WORK", 0)
+    monkeypatch.setattr("boost.walk.SERIAL_WORK", 0)
     x, y = big(rows=6000)
     label = OBJECTIVES[objective](y)
     group = [100] * 60 if objective == "rank:pairwise" else None
@@ -326,7 +326,7 @@ def test_import_is_light() -> None:
 
 
 def test_first_compile_says_so(tmp_path: Path) -> None:
-    code = "import boost.predict, boost.partition"
+    code = "import boost.predict"
     root = Path(boost.__file__).parents[1]
     said = []
     for _ in range(2):
@@ -345,3 +345,199 @@ def test_first_compile_says_so(tmp_path: Path) -> None:
 def test_empty_model_has_defaults() -> None:
     model = Booster()
     assert model.objective.name == "reg:squarederror" and model.num_boosted_rounds() == 0
+
+
+def test_rounds_one_by_one() -> None:
+    x, y = big(6, 500)
+    data = DMatrix(x, y)
+    params = {"max_depth": 3, "subsample": 0.8, "colsample_bynode": 0.7}
+    whole = boost.train(params, data, 5)
+    model = Booster(params, [data])
+    for i in range(5):
+        model.update(data, i)
+    assert model.predict(x).tobytes() == whole.predict(x).tobytes()
+    other = DMatrix(x.copy(), y)
+    rmse = float(np.sqrt(np.mean((model.predict(x) - data.label) ** 2)))
+    assert model.eval(data, "t", 7) == f"[7]\tt-rmse:{rmse!r}"
+    # Another table, and a change of parameters, in the middle.
+    model = Booster(params)
+    for i in range(5):
+        model.update(other if i == 3 else data, i)
+    assert model.predict(x).tobytes() == whole.predict(x).tobytes()
+    model.set_param({"max_depth": 1})
+    model.update(data, 5)
+    assert model.forest[5].leaves == 2 and model.forest[4].leaves > 2
+    with pytest.raises(ParameterError, match="num_parallel_tree cannot change from 1 to 2"):
+        model.set_param("num_parallel_tree", 2)
+    with pytest.raises(ParameterError, match="did you mean 'max_depth'"):
+        model.set_param("max_dept", 2)
+
+
+def test_parts_of_a_model() -> None:
+    x, y = big(7, 400)
+    data = DMatrix(x, np.digitize(y, [-1, 1]))
+    model = boost.train({"objective": "multi:softprob", "num_class": 3, "num_parallel_tree": 2}, data, 6)
+    assert model.num_boosted_rounds() == 6 and model.forest.trees == 36
+    assert [model.forest.group(t) for t in range(6)] == [0, 0, 1, 1, 2, 2]
+    part = model[2:6:2]
+    assert part.num_boosted_rounds() == 2 and part.forest.trees == 12
+    start = model.start_margins(data)
+    alone = [one.predict(data, output_margin=True) - start for one in model]
+    np.testing.assert_allclose(
+        part.predict(data, output_margin=True) - start, alone[2] + alone[4], atol=1e-12
+    )
+    ranged = model.predict(x, iteration_range=(1, 4), output_margin=True)
+    np.testing.assert_allclose(ranged - start, sum(alone[1:4]), atol=1e-12)
+    assert ranged.tobytes() == model[1:4].predict(x, output_margin=True).tobytes()
+    assert model[-1].predict(x).tobytes() == model[5].predict(x).tobytes()
+    assert model.predict(x, iteration_range=(0, 0)).tobytes() == model.predict(x).tobytes()
+    with pytest.raises(IndexError, match="round 6 of a model of 6 rounds"):
+        model[6]
+    with pytest.raises(ValueError, match="step of a slice of rounds must be at least 1, got -1"):
+        model[::-1]
+    copy = model.copy()
+    copy.set_attr(a="1")
+    copy.update(data, 6)
+    assert model.num_boosted_rounds() == 6 and model.attr("a") is None and copy.num_boosted_rounds() == 7
+
+
+def test_attributes(tmp_path: Path) -> None:
+    model = boost.train({}, DMatrix([[1.0], [2.0]], [1.0, 2.0]), 1)
+    model.set_attr(why="so", number=3)
+    assert model.attributes() == {"why": "so", "number": "3"} and model.attr("none") is None
+    model.save_model(tmp_path / "m.json")
+    again = Booster(model_file=tmp_path / "m.json")
+    again.set_attr(number=None)
+    assert again.attributes() == {"why": "so"} and again.num_features() == 1
+
+
+def test_own_losses_and_metrics() -> None:
+    x, y = big(8, 600)
+    label = y > 0
+    data = DMatrix(x, label)
+    seen: list[np.ndarray] = []
+
+    def logistic(margin: np.ndarray, table: DMatrix) -> tuple[np.ndarray, np.ndarray]:
+        p = 1 / (1 + np.exp(-margin))
+        return p - table.label, p * (1 - p)
+
+    def mean(prediction: np.ndarray, table: DMatrix) -> tuple[str, float]:
+        seen.append(prediction.copy())
+        return "mean", float(prediction.mean())
+
+    params = {"objective": "binary:logistic", "base_score": 0.5, "eta": 0.5}
+    options: dict = {"evals": [(data, "t")], "verbose_eval": False, "custom_metric": mean}
+    logs: list[dict] = [{}, {}]
+    built_in = boost.train(params, data, 4, evals_result=logs[0], **options)
+    own = boost.train(params, data, 4, obj=logistic, evals_result=logs[1], **options)
+    np.testing.assert_allclose(own.predict(x), built_in.predict(x), rtol=1e-6)
+    np.testing.assert_allclose(logs[0]["t"]["logloss"], logs[1]["t"]["logloss"], rtol=1e-6)
+    # The metric sees predictions of a built-in loss, margins of an own one.
+    np.testing.assert_allclose(seen[3], built_in.predict(x), rtol=1e-12)
+    np.testing.assert_allclose(seen[7], own.predict(x, output_margin=True), rtol=1e-12)
+    step = Booster(params)
+    for i in range(4):
+        step.update(data, i, logistic)
+    assert step.predict(x).tobytes() == own.predict(x).tobytes()
+    step = Booster(params)
+    step.boost(data, 0, *logistic(np.zeros(600), data))
+    first = own.predict(x, iteration_range=(0, 1))
+    np.testing.assert_allclose(step.predict(x), first, rtol=1e-6)
+    maximal = boost.train(
+        params,
+        data,
+        50,
+        maximize=True,
+        early_stopping_rounds=2,
+        **{**options, "custom_metric": lambda p, d: ("down", -len(seen))},
+    )
+    assert maximal.best_iteration is not None
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"num_parallel_tree": 3},
+        {"num_parallel_tree": 2, "sampling_method": "gradient_based"},
+        {"multi_strategy": "multi_output_tree"},
+        {"objective": "reg:absoluteerror", "num_parallel_tree": 2},
+    ],
+)
+def test_continued_training_of_many_trees(extra: dict, tmp_path: Path) -> None:
+    x, y = big(9, 400)
+    label = np.column_stack((y, -y)) if "multi_strategy" in extra else y
+    data = DMatrix(x, label, weight=np.arange(1.0, 401))
+    params = {"subsample": 0.7, "max_depth": 3, "colsample_bytree": 0.8, **extra}
+    paths = [tmp_path / f"{i}.json" for i in range(3)]
+    boost.train(params, data, 6).save_model(paths[0])
+    boost.train(params, data, 4).save_model(paths[1])
+    boost.train(params, data, 2, xgb_model=paths[1]).save_model(paths[2])
+    assert paths[0].read_bytes() == paths[2].read_bytes()
+
+
+def test_continued_training_keeps_what_the_loss_has_learned() -> None:
+    x, y = big(9, 400)
+    data = DMatrix(x, np.digitize(y, [-1, 1]), group=[20] * 20)
+    params = {"objective": "rank:ndcg", "lambdarank_unbiased": True, "max_depth": 3}
+    first = boost.train(params, data, 3)
+    rest = boost.train(params, data, 3, xgb_model=first)
+    assert rest.predict(x).tobytes() == boost.train(params, data, 6).predict(x).tobytes()
+
+
+def test_parallel_trees_share_the_learning_rate() -> None:
+    x, y = big(10, 500)
+    one = boost.train({"max_depth": 3}, DMatrix(x, y), 2)
+    # Without sampling, all trees of a round are the same: together they are one.
+    four = boost.train({"max_depth": 3, "num_parallel_tree": 4}, DMatrix(x, y), 2)
+    np.testing.assert_allclose(four.predict(x), one.predict(x), rtol=1e-5, atol=1e-6)
+    lad = {"objective": "reg:absoluteerror", "max_depth": 3}
+    one = boost.train(lad, DMatrix(x, y), 2)
+    four = boost.train({**lad, "num_parallel_tree": 4}, DMatrix(x, y), 2)
+    np.testing.assert_allclose(four.predict(x), one.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def test_predictions_in_place_and_of_leaves() -> None:
+    x, y = big(11, 300)
+    data = DMatrix(x, y)
+    model = boost.train({"num_parallel_tree": 2, "subsample": 0.5}, data, 3)
+    want = model.predict(data)
+    rows = [model.inplace_predict(x[i : i + 1])[0] for i in range(300)]
+    assert np.array(rows).tobytes() == want.tobytes()
+    for form in (x, x.astype(np.float64), np.asfortranarray(x), pd.DataFrame(x)):
+        assert model.inplace_predict(form).tobytes() == want.tobytes()
+    filled = np.where(np.isnan(x), np.float32(-99), x)
+    assert model.inplace_predict(filled, missing=-99.0).tobytes() == want.tobytes()
+    margin = np.linspace(0, 1, 300)
+    moved = model.inplace_predict(x, base_margin=margin)
+    np.testing.assert_allclose(moved - margin, want - model.base_score[0], atol=1e-6)
+    assert model.predict(x, strict_shape=True).shape == (300, 1)
+    leaves = model.predict(x, pred_leaf=True)
+    assert leaves.shape == (300, 6) and model.predict(x, pred_leaf=True, strict_shape=True).shape == (
+        300,
+        3,
+        1,
+        2,
+    )
+    values = sum(model.forest[t].condition[leaves[:, t]].astype(float) for t in range(6))
+    np.testing.assert_allclose(model.base_score[0] + values, want, atol=1e-12)
+    assert np.array_equal(model.predict(x, pred_leaf=True, iteration_range=(1, 2)), leaves[:, 2:4])
+    with pytest.raises(DataError, match="infinity"):
+        model.inplace_predict(np.full((1, 8), np.inf, dtype=np.float32))
+    with pytest.raises(ValueError, match="predict_type must be 'value' or 'margin', got 'leaf'"):
+        model.inplace_predict(x, predict_type="leaf")
+    with pytest.raises(ValueError, match="the model has 8 features, the data has 7"):
+        model.inplace_predict(x[:, :7])
+    with pytest.raises(TypeError, match="pred_contribs"):
+        model.predict(x, pred_contribs=True)  # type: ignore[call-arg]
+    named = DMatrix(x, feature_names=[f"n{i}" for i in range(8)])
+    model.feature_names = [f"m{i}" for i in range(8)]
+    with pytest.raises(ValueError, match="column 0 is named 'n0'"):
+        model.predict(named)
+    assert model.predict(named, validate_features=False).tobytes() == want.tobytes()
+
+
+def test_continued_training_refuses_another_shape() -> None:
+    data = DMatrix([[1.0], [2.0], [3.0]], [0, 1, 0])
+    model = boost.train({}, data, 1)
+    with pytest.raises(ValueError, match="trained with num_parallel_tree=1 .* params ask for 2"):
+        boost.train({"num_parallel_tree": 2}, data, 1, xgb_model=model)

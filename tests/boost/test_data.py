@@ -8,8 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from boost import DataError, DMatrix
-from boost.binning import bin_matrix, make_cuts
-from boost.threads import Team
+from boost.data import QuantileDMatrix
 
 NAN = np.nan
 
@@ -47,38 +46,6 @@ def test_sparse_is_missing_where_absent() -> None:
     np.testing.assert_array_equal(table(DMatrix(coo, missing=2.0))[0], [NAN, 1, NAN])
 
 
-def test_sparse_and_dense_give_the_same_codes() -> None:
-    rng = np.random.default_rng(0)
-    dense = np.where(rng.random((200, 5)) < 0.6, NAN, rng.normal(size=(200, 5)))
-    filled = np.nan_to_num(dense)
-    matrix = sp.csr_matrix(filled)
-    with Team(1) as team:
-        a, b = DMatrix(dense), DMatrix(matrix)
-        cuts = make_cuts(a, 16, team)
-        np.testing.assert_array_equal(cuts.values, make_cuts(b, 16, team).values)
-        one, two = bin_matrix(a, cuts, team), bin_matrix(b, cuts, team)
-    np.testing.assert_array_equal(one.codes, two.codes)
-    np.testing.assert_array_equal(one.codes.T, one.columns)
-
-
-@pytest.mark.parametrize("max_bin", [2, 16, 255, 256, 1000])
-def test_codes_are_counts_of_cuts(max_bin: int) -> None:
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(3000, 3)).astype(np.float32)
-    x[:, 1] = NAN
-    x[::7, 0] = NAN
-    with Team(1) as team:
-        d = DMatrix(x)
-        cuts = make_cuts(d, max_bin, team)
-        binned = bin_matrix(d, cuts, team)
-    assert binned.codes.dtype == (np.uint8 if max_bin <= 255 else np.uint16)
-    assert cuts.bins.max() <= max_bin
-    for f in range(3):
-        want = np.searchsorted(cuts.column(f), x[:, f], side="right")
-        want[np.isnan(x[:, f])] = cuts.bins[f]
-        np.testing.assert_array_equal(binned.codes[:, f], want)
-
-
 def test_frames() -> None:
     frame = pd.DataFrame(
         {
@@ -95,7 +62,7 @@ def test_frames() -> None:
     want = [[1.5, 1, 1, 1, 1, 0, 1], [NAN, NAN, NAN, NAN, NAN, 1, 0], [2, 3, 0, 2.5, 0, NAN, 1]]
     np.testing.assert_array_equal(table(d), want)
     assert d.feature_names == list(frame.columns)
-    assert d.feature_types == ["float", "int", "int", "float", "int", "int", "int"]
+    assert d.feature_types == ["float", "int", "int", "float", "c", "c", "c"]
     assert d.categories == {4: ["a", "b"], 5: ["x", "z"], 6: [2, 10]}
 
 
@@ -124,6 +91,13 @@ def test_recode_to_a_known_dictionary() -> None:
         d.recoded({0: ["a"]})
 
 
+def test_a_column_of_strings_that_are_all_missing_fits() -> None:
+    d = DMatrix(pd.DataFrame({"n": [1.0, 2.0], "c": pd.Series([None, None], dtype=object)}))
+    r = d.recoded({1: ["a", "b"]})
+    np.testing.assert_array_equal(table(r), [[1, NAN], [2, NAN]])
+    assert r.feature_types == ["float", "c"] and r.categories == {1: ["a", "b"]}
+
+
 @pytest.mark.parametrize(
     ("data", "match"),
     [
@@ -140,7 +114,7 @@ def test_recode_to_a_known_dictionary() -> None:
         (pd.DataFrame({"odd": [[1]]}), "'odd' holds values of type list"),
         (pd.DataFrame({"mix": ["a", 1]}), "'mix' mixes strings and numbers"),
         (pd.DataFrame(), "no rows or no columns"),
-        (sp.csr_matrix(np.array([[np.inf]])), "infinity"),
+        (sp.csr_matrix(np.array([[0, 0], [1, np.inf]])), "infinity.*row 1, column 1"),
         (sp.csr_matrix((2, 0)), "no rows or no columns"),
     ],
 )
@@ -168,6 +142,22 @@ def test_bad_tables(data: object, match: str) -> None:
         ({"feature_names": ["a", "a"]}, "duplicate column names: a"),
         ({"feature_types": ["float"]}, "1 entries for 2 columns"),
         ({"feature_types": ["float", "word"]}, "got 'word'"),
+        ({"label": [[1.0, 2.0], [3.0, NAN]]}, "label must be finite.*got nan in row 1"),
+        (
+            {"label": [[1.0, 2.0, 3.0]]},
+            r"label must have one entry for each of the 2 rows, got shape \(1, 3\)",
+        ),
+        ({"label_lower_bound": [1.0]}, "label_lower_bound must have one entry for each of the 2"),
+        ({"label_lower_bound": [np.inf, 1.0]}, "label_lower_bound must be finite.*row 0"),
+        ({"label_upper_bound": [1.0, NAN]}, "label_upper_bound must be finite.*row 1"),
+        (
+            {"label_lower_bound": [1.0, 3.0], "label_upper_bound": [1.0, 2.0]},
+            "label_lower_bound must not be above label_upper_bound, got 3 and 2 in row 1",
+        ),
+        ({"feature_weights": [1.0]}, "one entry for each of the 2 columns"),
+        ({"feature_weights": [1.0, -1.0]}, "feature_weights must be finite and not negative"),
+        ({"feature_weights": [0.0, 0.0]}, "all zero"),
+        ({"feature_types": ["c", "c"], "enable_categorical": False}, "column 0 is categorical"),
     ],
 )
 def test_bad_options(options: dict, match: str) -> None:
@@ -183,3 +173,130 @@ def test_groups() -> None:
     np.testing.assert_array_equal(DMatrix(x, group=[1, 3], weight=[2.0, 5.0]).weight, [2, 5, 5, 5])
     with pytest.raises(DataError, match="rows of one qid must be neighbours"):
         DMatrix(x, qid=[1, 2, 1, 1])
+
+
+def test_two_dimensional_labels_and_bounds() -> None:
+    x = np.zeros((3, 2))
+    y = np.arange(6.0).reshape(3, 2)
+    d = DMatrix(x, y, label_lower_bound=[0, 1, 2], label_upper_bound=[0, np.inf, 5], feature_weights=[1, 0])
+    assert d.label is not None and d.label.dtype == np.float32
+    np.testing.assert_array_equal(d.get_label(), y)
+    np.testing.assert_array_equal(d.label_upper_bound, [0, np.inf, 5])
+    np.testing.assert_array_equal(d.get_float_info("label_lower_bound"), [0, 1, 2])
+    np.testing.assert_array_equal(d.feature_weights, [1, 0])
+    np.testing.assert_array_equal(DMatrix(x, y[:, :1]).get_label(), y[:, 0])
+
+
+def test_setters_and_getters() -> None:
+    d = DMatrix(np.zeros((4, 2)))
+    for empty in (d.get_label(), d.get_weight(), d.get_base_margin(), d.get_group()):
+        assert empty.size == 0
+    d.set_label([1, 2, 3, 4])
+    d.set_group([1, 3])
+    d.set_weight([5, 6])
+    d.set_base_margin([0, 1, 2, 3])
+    d.set_float_info("label_lower_bound", [1, 1, 1, 1])
+    d.feature_names = ["a", "b"]
+    np.testing.assert_array_equal(d.get_label(), [1, 2, 3, 4])
+    np.testing.assert_array_equal(d.get_weight(), [5, 6, 6, 6])
+    np.testing.assert_array_equal(d.get_group(), [1, 3])
+    np.testing.assert_array_equal(d.get_uint_info("group_ptr"), [0, 1, 4])
+    np.testing.assert_array_equal(d.get_base_margin(), [0, 1, 2, 3])
+    assert d.feature_names == ["a", "b"]
+    with pytest.raises(DataError, match="1 names for 2 columns"):
+        d.feature_names = ["a"]
+    with pytest.raises(DataError, match="field must be .* got 'labels'"):
+        d.set_float_info("labels", [1])
+
+
+def test_present_values_are_counted() -> None:
+    x = np.array([[1.0, NAN, 0.0], [NAN, NAN, 2.0]])
+    assert DMatrix(x).num_nonmissing() == 3
+    assert DMatrix(x, missing=0.0).num_nonmissing() == 2
+    coo = sp.coo_matrix((np.array([1.0, NAN, 0.0, 2.0]), ([0, 0, 0, 1], [0, 1, 2, 2])), shape=(2, 3))
+    assert DMatrix(coo).num_nonmissing() == 3 and DMatrix(coo, missing=0.0).num_nonmissing() == 2
+    assert DMatrix(coo).density == 0.5
+
+
+def test_float32_tables_are_used_in_place_and_left_alone() -> None:
+    x = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
+    assert np.shares_memory(table(DMatrix(x)), x)
+    matrix = sp.csr_matrix(x)
+    DMatrix(matrix, missing=2.0)
+    DMatrix(x, missing=2.0)
+    np.testing.assert_array_equal(matrix.toarray(), [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(x, [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix, pd.DataFrame])
+def test_slice_keeps_what_belongs_to_the_rows(form: type) -> None:
+    x = np.arange(1.0, 13).reshape(4, 3)
+    d = DMatrix(
+        form(x),
+        [0, 1, 2, 3],
+        weight=[1, 2, 3, 4],
+        base_margin=np.arange(8.0).reshape(4, 2),
+        label_lower_bound=[0, 1, 2, 3],
+        label_upper_bound=[4, 5, 6, 7],
+        feature_names=["a", "b", "c"],
+    )
+    part = d.slice([3, 1])
+    assert (part.num_row(), part.num_col(), part.num_nonmissing()) == (2, 3, 6)
+    np.testing.assert_array_equal(table(part), x[[3, 1]])
+    np.testing.assert_array_equal(part.column(2)[1], [12, 6])
+    np.testing.assert_array_equal(part.get_label(), [3, 1])
+    np.testing.assert_array_equal(part.get_weight(), [4, 2])
+    np.testing.assert_array_equal(part.get_base_margin(), [[6, 7], [2, 3]])
+    np.testing.assert_array_equal(part.label_upper_bound, [7, 5])
+    assert part.feature_names == ["a", "b", "c"]
+    for rows, match in (
+        ([4], "within 0 and 3"),
+        ([-1], "within 0 and 3"),
+        ([], "no rows"),
+        ([0.5], "row numbers"),
+    ):
+        with pytest.raises(DataError, match=match):
+            d.slice(rows)
+
+
+def test_slice_of_groups() -> None:
+    d = DMatrix(np.zeros((6, 1)), group=[2, 3, 1])
+    with pytest.raises(DataError, match="allow_groups=True"):
+        d.slice([0])
+    np.testing.assert_array_equal(d.slice([0, 2, 4, 5], allow_groups=True).get_group(), [1, 2, 1])
+    with pytest.raises(DataError, match="neighbours"):
+        d.slice([0, 2, 1], allow_groups=True)
+
+
+def test_marked_columns_are_categorical() -> None:
+    x = np.array([[0, 0.5], [2, 1], [NAN, 2]])
+    for data in (x, sp.csr_matrix(x)):
+        d = DMatrix(data, feature_types=["c", "q"])
+        np.testing.assert_array_equal(d.categorical, [True, False])
+        assert d.categories == {}
+    for bad, match in (
+        (-1.0, "got -1 in row 1"),
+        (0.5, "got 0.5 in row 1"),
+        (2.0**24, "got 1.67772e.07 in row 1"),
+    ):
+        x[1, 0] = bad
+        for data in (x, sp.csr_matrix(x)):
+            with pytest.raises(DataError, match=match):
+                DMatrix(data, feature_types=["c", "q"])
+    with pytest.raises(DataError, match="column 'w' holds categories, feature_types says 'q'"):
+        DMatrix(pd.DataFrame({"w": ["a"]}), feature_types=["q"])
+
+
+def test_quantile_matrix() -> None:
+    frame = pd.DataFrame({"n": [1.0, 2.0, 3.0], "w": ["a", "b", "c"]})
+    d = QuantileDMatrix(frame, [1, 2, 3], max_bin=16)
+    assert (d.max_bin, d.get_label().tolist()) == (16, [1, 2, 3])
+    other = QuantileDMatrix(pd.DataFrame({"n": [5.0, 6.0], "w": ["c", "x"]}), ref=d)
+    assert other.max_bin == 16
+    np.testing.assert_array_equal(table(other), [[5, 2], [6, NAN]])
+    with pytest.raises(DataError, match="ref has 2 columns, the data has 1"):
+        QuantileDMatrix([[1.0]], ref=d)
+    with pytest.raises(DataError, match="max_bin=16, got max_bin=8"):
+        QuantileDMatrix(frame, max_bin=8, ref=d)
+    with pytest.raises(DataError, match="at least 2, got 1"):
+        QuantileDMatrix(frame, max_bin=1)

@@ -83,7 +83,7 @@ def test_names_categories_and_best_round_survive(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     model.save_model(path)
     loaded = Booster(model_file=path)
-    assert loaded.feature_names == ["word", "n", "flag"] and loaded.feature_types == ["int", "float", "int"]
+    assert loaded.feature_names == ["word", "n", "flag"] and loaded.feature_types == ["c", "float", "c"]
     assert loaded.categories == {0: ["blue", "green", "red"], 2: [False, True]}
     assert (loaded.best_iteration, loaded.best_score) == (model.best_iteration, model.best_score)
     other = frame.assign(word=pd.Categorical(words, categories=["green", "red", "blue"]))
@@ -201,7 +201,7 @@ def test_inconsistent_files(where: str, value: Any, match: str, tmp_path: Path) 
     model = Booster()
     with pytest.raises(ModelError, match=match):
         model.load_model(path)
-    assert model.num_features == 0 and model.num_boosted_rounds() == 0
+    assert model.num_features() == 0 and model.num_boosted_rounds() == 0
 
 
 RAW = json.dumps(to_dict(model_of("binary:logistic", 2)), separators=(",", ":")).encode()
@@ -223,7 +223,7 @@ def test_damaged_files(tmp_path_factory: pytest.TempPathFactory, at: int, noise:
         model = Booster(model_file=path)
     except ModelError:
         return
-    assert np.isfinite(model.predict(np.zeros((3, model.num_features)))).all()
+    assert np.isfinite(model.predict(np.zeros((3, model.num_features())))).all()
 
 
 JUNK = st.recursive(
@@ -251,7 +251,7 @@ def test_junk_in_any_entry(tmp_path_factory: pytest.TempPathFactory, data: st.Da
         model = Booster(model_file=path)
     except ModelError:
         return
-    model.predict(np.zeros((3, model.num_features)))
+    model.predict(np.zeros((3, model.num_features())))
 
 
 def test_other_mistakes(tmp_path: Path) -> None:

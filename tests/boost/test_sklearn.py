@@ -14,7 +14,19 @@ from sklearn.datasets import load_iris, make_regression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from boost import BoostClassifier, BoostRanker, BoostRegressor, LabelError, ParameterError
+import boost
+from boost import (
+    BoostClassifier,
+    BoostForestClassifier,
+    BoostForestRegressor,
+    BoostRanker,
+    BoostRegressor,
+    DMatrix,
+    LabelError,
+    ParameterError,
+    XGBRanker,
+)
+from boost.callback import EarlyStopping
 from boost.params import TABLE
 
 
@@ -101,8 +113,16 @@ def test_ranker_orders_groups() -> None:
     assert np.corrcoef(model.predict(x), x[:, 0])[0, 1] > 0.9
     grouped = BoostRanker(n_estimators=20, max_depth=3).fit(x, y, group=[10] * 40)
     assert grouped.predict(x).tobytes() == model.predict(x).tobytes()
-    weighted = BoostRanker(n_estimators=2).fit(x, y, group=[10] * 40, sample_weight=np.arange(1.0, 41))
-    assert np.isfinite(weighted.predict(x)).all()
+    weighted = BoostRanker(n_estimators=2).fit(x, y, group=[10] * 40, group_weight=np.arange(1.0, 41))
+    renamed = XGBRanker(n_estimators=2).fit(x, y, group=[10] * 40, sample_weight=np.arange(1.0, 41))
+    assert weighted.predict(x).tobytes() == renamed.predict(x).tobytes() != grouped.predict(x).tobytes()
+    pairs = [(x[:100], y[:100]), (x[100:], y[100:])]
+    model.fit(
+        x, y, group=[10] * 40, eval_set=pairs, eval_qid=[np.repeat(np.arange(10), 10), np.arange(300) // 10]
+    )
+    assert [[len(m) for m in v.values()] for v in model.evals_result_.values()] == [[20], [20]]
+    with pytest.raises(ValueError, match="eval_group has 1 entries for 2 pairs in eval_set"):
+        model.fit(x, y, eval_set=pairs, eval_group=[[10] * 10])
 
 
 def test_scikit_learn_tools() -> None:
@@ -130,3 +150,57 @@ def test_mistakes() -> None:
         BoostRegressor(early_stopping_rounds=2).fit(x, y)
     with pytest.raises(ValueError, match="num_boost_round must be"):
         BoostRegressor(n_estimators=-1).fit(x, y)
+
+
+def test_random_forests_are_one_round() -> None:
+    x, y = make_regression(300, 5, noise=20.0, random_state=0)
+    forest = BoostForestRegressor(n_estimators=30, max_depth=4, random_state=1).fit(x, y)
+    model = forest.get_booster()
+    assert model.num_boosted_rounds() == 1 and model.forest.trees == 30
+    params = {"num_parallel_tree": 30, "eta": 1.0, "subsample": 0.8, "colsample_bynode": 0.8}
+    same = boost.train({**params, "lambda": 1e-5, "max_depth": 4, "seed": 1}, DMatrix(x, y), 1)
+    assert same.predict(x).tobytes() == forest.predict(x).tobytes()
+    assert forest.score(x, y) > 0.7
+    x, y = load_iris(return_X_y=True)
+    classifier = BoostForestClassifier(n_estimators=5).fit(x, y)
+    assert classifier.get_booster().forest.trees == 15 and classifier.score(x, y) > 0.95
+    assert classifier.apply(x).shape == (150, 15)
+    assert boost.XGBRFRegressor is BoostForestRegressor and boost.XGBClassifier is BoostClassifier
+
+
+def test_targets_of_several_columns() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 4))
+    y = np.column_stack((x[:, 0], x[:, 1] * 2, x[:, 0] - x[:, 2]))
+    for strategy in ("one_output_per_tree", "multi_output_tree"):
+        model = BoostRegressor(n_estimators=30, multi_strategy=strategy).fit(x, y, eval_set=[(x, y)])
+        assert model.predict(x).shape == (200, 3) and model.score(x, y) > 0.95
+    one = BoostRegressor(n_estimators=30).fit(x, y[:, 1])
+    several = BoostRegressor(n_estimators=30).fit(x, y)
+    np.testing.assert_allclose(several.predict(x)[:, 1], one.predict(x), rtol=1e-5, atol=1e-6)
+    labels = (y > 0).astype(int)
+    classifier = BoostClassifier(n_estimators=20).fit(x, labels)
+    assert classifier.predict_proba(x).shape == (200, 3) and classifier.classes_.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(classifier.predict(x), labels)
+    with pytest.raises(ValueError, match="multiclass-multioutput|columns must be 0 and 1"):
+        BoostClassifier().fit(x, np.digitize(y, [-1, 1]))
+
+
+def test_functions_in_the_place_of_names() -> None:
+    x, y = make_regression(200, 4, random_state=0)
+
+    def squared(label: np.ndarray, margin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return margin - label, np.ones_like(margin)
+
+    def worst(label: np.ndarray, prediction: np.ndarray) -> float:
+        return np.abs(label - prediction).max()
+
+    options: dict[str, Any] = {"n_estimators": 5, "base_score": 0.5}
+    own = BoostRegressor(objective=squared, eval_metric=worst, **options).fit(x, y, eval_set=[(x, y)])
+    named = BoostRegressor(**options).fit(x, y)
+    np.testing.assert_allclose(own.predict(x), named.predict(x), rtol=1e-6)
+    curve = own.evals_result_["validation_0"]["worst"]
+    assert curve[-1] == pytest.approx(worst(y.astype(np.float32), own.predict(x)), rel=1e-6)
+    stop = EarlyStopping(rounds=2, metric_name="worst")
+    stopped = BoostRegressor(n_estimators=200, eval_metric=worst, callbacks=[stop])
+    assert stopped.fit(x[:150], y[:150], eval_set=[(x[150:], y[150:])]).best_iteration < 199

@@ -101,6 +101,28 @@ def test_query_is_within_the_slack(data: tuple[np.ndarray, np.ndarray], parts: i
     assert low - s.slack / 2 - 1e-9 <= d <= high + s.slack / 2 + 1e-9
 
 
+@given(weighted(), st.integers(1, 12), st.integers(1, 12))
+def test_prune_keeps_the_answers_of_queries(
+    data: tuple[np.ndarray, np.ndarray], parts: int, earlier: int
+) -> None:
+    for s in (Summary.from_values(*data), Summary.from_values(*data).prune(earlier)):
+        kept = np.unique(s.query(np.arange(parts + 1) * (s.total / parts)))
+        if s.size > parts + 1:
+            np.testing.assert_array_equal(s.prune(parts).value, s.value[kept])
+            np.testing.assert_array_equal(s.prune(parts).wmin, s.wmin[kept])
+        else:
+            assert s.prune(parts) is s
+
+
+@given(weighted())
+def test_float32_values_have_the_summary_of_the_same_float64(data: tuple[np.ndarray, np.ndarray]) -> None:
+    for weights in (None, data[1]):
+        s = Summary.from_values(data[0].astype(np.float32), weights)
+        r = Summary.from_values(data[0], weights)
+        for name in ("value", "rmin", "rmax", "wmin"):
+            np.testing.assert_array_equal(getattr(s, name), getattr(r, name))
+
+
 def test_empty_is_neutral() -> None:
     s = Summary.from_values([1.0, 2.0])
     assert Summary.empty().merge(s) is s and s.merge(Summary.empty()) is s

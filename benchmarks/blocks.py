@@ -1,0 +1,158 @@
+"""What do software prefetch and the size of a block bring, at 1M and at 10M rows?
+
+Run with ``python -m benchmarks.blocks``. It is the question of the XGBoost paper (arXiv 1603.02754, sections
+4.1 and 4.2, figures 7 and 9): there, prefetch makes exact scans of 10M rows twice as fast and does nothing at
+1M, and blocks of 2**16 rows are best for approximate ones.
+
+A scan walks the entries of a column in order of value and adds up gradient pairs, which lie in order of row:
+the addresses are known in advance, and follow no pattern. Exact: one block holds all rows, and the gain of
+each place is looked at. Approximate: rows are cut into blocks, each sorted by itself, and pairs are summed by
+bin; rows within a block of 2**16 or fewer take two bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.interleave import Timing, interleave
+from benchmarks.report import cores, heading, table
+
+COLUMNS = 4
+BINS = 256
+DISTANCES = (0, 8, 24, 64)
+BLOCK_BITS = (12, 14, 16, 18, 20, 24)
+APPROXIMATE_DISTANCES = (0, 24)
+
+
+def exact_kernel(ahead: int) -> Callable[..., float]:
+    """A scan of the entries of one column that asks for pairs so many entries ahead; 0 for never."""
+    import numba
+
+    from boost.jit import prefetch
+
+    def scan(rows: Any, pairs: Any, total_g: float, total_h: float) -> float:
+        g = h = best = 0.0
+        for k in range(rows.size - DISTANCES[-1]):
+            if ahead:
+                prefetch(pairs, 2 * np.int64(rows[k + ahead]))
+            row = rows[k]
+            g += pairs[row, 0]
+            h += pairs[row, 1]
+            rest = total_g - g
+            best = max(best, (g * g * (total_h - h + 1.0) + rest * rest * (h + 1.0)) * 1e-9)
+        return best
+
+    compiled: Callable[..., float] = numba.njit(nogil=True)(scan)
+    return compiled
+
+
+def approximate_kernel(ahead: int) -> Callable[..., None]:
+    """A scan of the sorted entries of one column of one block into bins."""
+    import numba
+
+    from boost.jit import prefetch
+
+    def scan(rows: Any, values: Any, cuts: Any, pairs: Any, first: int, hist: Any) -> None:
+        b = 0
+        for k in range(values.size):
+            if ahead:
+                prefetch(pairs, 2 * (first + np.int64(rows[k + ahead])))
+            while b < cuts.size and values[k] >= cuts[b]:
+                b += 1
+            row = first + np.int64(rows[k])
+            hist[b, 0] += pairs[row, 0]
+            hist[b, 1] += pairs[row, 1]
+
+    compiled: Callable[..., None] = numba.njit(nogil=True)(scan)
+    return compiled
+
+
+def shuffled(rng: np.random.Generator, rows: int, kind: Any) -> NDArray[Any]:
+    """Row numbers in the order of values that have nothing to do with rows, and some more to read ahead."""
+    return np.concatenate((rng.permutation(rows), np.zeros(DISTANCES[-1]))).astype(kind)
+
+
+def measure(
+    ways: dict[str, Callable[[int], object]], threads: int, rounds: int, entries: int
+) -> list[tuple[str, str, str]]:
+    """Time ways of doing one column, with the columns shared out; table rows, the first way is the base."""
+    from boost.threads import Team
+
+    with Team(threads) as team:
+
+        def all_columns(way: Callable[[int], object]) -> None:
+            def some(begin: int, end: int) -> None:
+                for c in range(begin, end):
+                    way(c)
+
+            team.share(some, COLUMNS, work=1e9)
+
+        calls = {name: (lambda way=way: all_columns(way)) for name, way in ways.items()}
+        times: dict[str, Timing] = interleave(calls, rounds=rounds, min_seconds=0)
+    base = next(iter(times.values()))
+    return [
+        (name, t.spread.scaled(1e9 / entries).format(), f"{t.speedup_over(base).format()} x")
+        for name, t in times.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=cores())
+    options = parser.parse_args()
+    heading(f"Prefetch and blocks: {COLUMNS} columns, 16 bytes a row, {options.threads} threads", "numba")
+    exact = {ahead: exact_kernel(ahead) for ahead in DISTANCES}
+    approximate = {ahead: approximate_kernel(ahead) for ahead in APPROXIMATE_DISTANCES}
+    for rows in options.rows:
+        rng = np.random.default_rng(0)
+        pairs = rng.normal(size=(rows, 2))
+        total = pairs.sum(axis=0)
+        columns = [shuffled(rng, rows, np.uint32) for _ in range(COLUMNS)]
+        ways: dict[str, Callable[[int], object]] = {
+            f"{ahead} entries ahead" if ahead else "no prefetch": (
+                lambda c, ahead=ahead: exact[ahead](columns[c], pairs, total[0], total[1])
+            )
+            for ahead in DISTANCES
+        }
+        print(f"\n{rows:,} rows, exact")
+        shown = measure(ways, options.threads, options.rounds, rows * COLUMNS)
+        table(("", "ns an entry [quartiles]", "times faster"), shown)
+        ways = {}
+        for bits in BLOCK_BITS:
+            size = min(1 << bits, rows)
+            kind = np.uint16 if bits <= 16 else np.uint32
+            blocks = [(first, shuffled(rng, min(size, rows - first), kind)) for first in range(0, rows, size)]
+            for ahead in APPROXIMATE_DISTANCES:
+                ways[f"2**{bits} rows, {'prefetch' if ahead else 'none'}"] = _walk(
+                    approximate[ahead], blocks, pairs, rng
+                )
+        print(f"\n{rows:,} rows, approximate")
+        shown = measure(ways, options.threads, options.rounds, rows * COLUMNS)
+        table(("block", "ns an entry [quartiles]", "times faster"), shown)
+
+
+def _walk(
+    kernel: Callable[..., None], blocks: list[tuple[int, NDArray[Any]]], pairs: Any, rng: np.random.Generator
+) -> Callable[[int], object]:
+    cuts = np.linspace(0, 1, BINS + 1, dtype=np.float32)[1:-1]
+    values = {
+        rows.size: np.sort(rng.random(rows.size - DISTANCES[-1], dtype=np.float32)) for _, rows in blocks
+    }
+
+    def walk(column: int) -> None:
+        hist = np.zeros((BINS, 2))
+        for first, rows in blocks:
+            kernel(rows, values[rows.size], cuts, pairs, first, hist)
+
+    return walk
+
+
+if __name__ == "__main__":
+    main()

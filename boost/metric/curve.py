@@ -1,0 +1,54 @@
+"""Kernel: areas under the curves that rows draw, from the highest score on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from boost.jit import kernel
+
+
+@kernel("void(float64[::1], float64[::1], float64[::1], int64[::1], int64[::1], boolean, float64[::1])")
+def areas(score, ones, zeros, order, bounds, recall, area):
+    """Write the area under the ROC curve or the precision-recall curve of each group.
+
+    Parameters
+    ----------
+    score : (rows,)
+    ones, zeros : (rows,), how much of each row's weight is label 1 and label 0
+    order : (rows,), row numbers, group after group, in each by falling score
+    bounds : (groups + 1,), where the groups start
+    recall : whether the curve is that of precision over recall
+    area : (groups,), output; NaN for a group of one class
+
+    Notes
+    -----
+    Rows of equal scores are one step of the curve. Within a step, zeros are passed in proportion to ones, so
+    that the precision is no straight line: where h ones are passed, slope h + offset zeros are, and the
+    precision h / ((1 + slope) h + offset) has an integral in closed form.
+    """
+    for g in range(area.size):
+        hits, misses, total = 0.0, 0.0, 0.0
+        at = bounds[g]
+        while at < bounds[g + 1]:
+            step = score[order[at]]
+            hit, miss = 0.0, 0.0
+            while at < bounds[g + 1] and score[order[at]] == step:
+                hit += ones[order[at]]
+                miss += zeros[order[at]]
+                at += 1
+            if not recall:
+                total += miss * (hits + 0.5 * hit)
+            elif hit > 0.0:
+                slope = miss / hit
+                offset = misses - slope * hits
+                part = hit
+                if offset != 0.0:
+                    passed = hits + misses
+                    part -= offset / (1.0 + slope) * math.log((passed + hit + miss) / passed)
+                total += part / (1.0 + slope)
+            hits += hit
+            misses += miss
+        whole = hits if recall else hits * misses
+        area[g] = total / whole if hits > 0.0 and misses > 0.0 else np.nan

@@ -1,0 +1,57 @@
+"""Metrics that the user writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from boost.metric.base import Floats, Metric
+
+if TYPE_CHECKING:
+    from boost.data import DMatrix
+
+
+class CustomMetric(Metric):
+    """A callable as a metric; it makes its own checks."""
+
+    __slots__ = ()
+
+    def check(self, data: DMatrix, groups: int) -> None:
+        """Allow every table."""
+
+    def named(self, prediction: Floats, data: DMatrix) -> tuple[str, float]:
+        """Return the name and the value that the callable gives."""
+        shown = prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
+        result: Any = self.function(shown, data)
+        try:
+            name, value = result
+            return str(name), float(value)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"custom metric {self.name!r} must return a pair (name, value), got {result!r}"
+            ) from None
+
+    def __call__(self, prediction: Floats, data: DMatrix) -> float:
+        """Return the value alone."""
+        return self.named(prediction, data)[1]
+
+
+def custom_metric(function: Callable[[Any, DMatrix], Any], maximize: bool = False) -> Metric:
+    """Turn a callable into a metric.
+
+    Parameters
+    ----------
+    function : callable
+        Of predictions, shape (rows,) or (rows, outputs) for several outputs, and the table; returns a pair
+        of a name and a number. The name is known when it has been called, from `Metric.named`.
+    maximize : bool
+        Whether more is better.
+
+    Raises
+    ------
+    ValueError
+        If it is not callable, and, when called, if it does not return such a pair.
+    """
+    if not callable(function):
+        raise ValueError(f"custom_metric must be a function of predictions and a DMatrix, got {function!r}")
+    return CustomMetric(getattr(function, "__name__", type(function).__name__), maximize, function)

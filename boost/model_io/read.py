@@ -1,0 +1,326 @@
+"""From XGBoost's JSON to a model, with suspicion.
+
+Arrays are built from numbers and checked; nothing in a file is executed or imported, and whatever is wrong
+with a file ends in a `ModelError`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boost.model_io.dictionary import read_dictionaries
+from boost.model_io.schema import CATEGORIES, MOST_CATEGORIES, ROOT_PARENT, TREE_ARRAYS, ModelError
+from boost.objective import OBJECTIVES, Objective, make_objective, read_entry
+from boost.params import MULTI, TABLE, resolve
+from boost.tree import NO_NODE, Forest, Tree
+
+if TYPE_CHECKING:
+    from boost.booster import Booster
+
+WHOLE = {
+    "left": np.int32,
+    "right": np.int32,
+    "parent": np.int32,
+    "default_left": np.uint8,
+    "feature": np.int32,
+}
+
+
+def read_model(booster: Booster, path: Any) -> None:
+    """Fill a booster from a file; see `Booster.load_model`. A failed read leaves it as it was."""
+    with open(path, "rb") as file:
+        raw = file.read()
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError) as problem:
+        raise ModelError(f"{path}: not a JSON model: {problem}") from None
+    try:
+        _fill(booster, document)
+    except ModelError as problem:
+        raise ModelError(f"{path}: {problem}") from None
+
+
+def _fill(booster: Booster, document: Any) -> None:
+    learner = _get(document, "learner", dict, "the model")
+    size = _get(learner, "learner_model_param", dict, "learner")
+    features = _whole(size, "num_feature", 1, 2**31 - 1)
+    gradient_booster, weight_drop = _read_booster(_get(learner, "gradient_booster", dict, "learner"))
+    model = _get(gradient_booster, "model", dict, "gradient_booster")
+    parallel, vector = _read_shape(model)
+    kept = {p.name: booster.params[p.name] for p in TABLE if not p.only}
+    kept.update(
+        booster="gbtree" if weight_drop is None else "dart",
+        num_parallel_tree=parallel,
+        multi_strategy="multi_output_tree" if vector else "one_output_per_tree",
+    )
+    params, objective = _read_objective(_get(learner, "objective", dict, "learner"), size, kept)
+    score = _read_score(_get(size, "base_score", str, "learner_model_param"), objective)
+    names = _read_strings(learner, "feature_names", features)
+    types = _read_strings(learner, "feature_types", features)
+    attributes = _get(learner, "attributes", dict, "learner")
+    if not all(isinstance(v, str) for v in attributes.values()):
+        raise ModelError("attributes must be strings")
+    attributes = dict(attributes)
+    categories = read_dictionaries(model.get("cats"), attributes.pop(CATEGORIES, None), features)
+    best = _read_best(attributes.pop("best_iteration", None), attributes.pop("best_score", None))
+    forest = Forest(objective.groups, parallel, vector)
+    _read_trees(forest, model, features)
+    if weight_drop is not None:
+        forest.weights = _read_weights(weight_drop, forest.trees)
+    booster.params, booster.objective = params, objective
+    booster.base_score, booster.forest, booster.features = score, forest, features
+    booster.feature_names, booster.feature_types, booster.categories = names, types, categories
+    booster.attributes = attributes
+    booster.best_iteration, booster.best_score = best
+
+
+def _get(mapping: Any, key: str, kind: type, where: str) -> Any:
+    if not isinstance(mapping, dict) or key not in mapping:
+        raise ModelError(f"{where} has no entry {key!r}")
+    value = mapping[key]
+    if not isinstance(value, kind):
+        raise ModelError(f"{key!r} of {where} must be of type {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _whole(mapping: dict[str, Any], key: str, low: int, high: int, absent: int | None = None) -> int:
+    if absent is not None and key not in mapping:
+        return absent
+    text = _get(mapping, key, str, "the parameters")
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and low <= int(text) <= high):
+        raise ModelError(f"{key} must be a whole number in [{low}, {high}], got {text[:40]!r}")
+    return int(text)
+
+
+def _read_booster(entry: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Return the entry of the trees, and the weights of dropout or None."""
+    kind = _get(entry, "name", str, "gradient_booster")
+    if kind == "dart":
+        return _get(entry, "gbtree", dict, "gradient_booster"), _get(
+            entry, "weight_drop", list, "gradient_booster"
+        )
+    if kind != "gbtree":
+        raise ModelError(f"only gbtree and dart models are supported, got {kind!r}")
+    # XGBoost 3.4 writes the weights here, and none for a model without dropout.
+    model = entry.get("model")
+    return entry, (model.get("weight_drop") or None) if isinstance(model, dict) else None
+
+
+def _read_weights(values: Any, trees: int) -> NDArray[np.float64]:
+    _read_array(values, "weight_drop", trees, False, "trees")
+    return np.array(values, dtype=np.float64)
+
+
+def _read_shape(model: dict[str, Any]) -> tuple[int, bool]:
+    """Return the number of parallel trees, and whether leaves are vectors."""
+    numbers = _get(model, "gbtree_model_param", dict, "model")
+    parallel = max(1, _whole(numbers, "num_parallel_tree", 0, 2**20, absent=1))
+    trees = _get(model, "trees", list, "model")
+    if not trees:
+        return parallel, False
+    try:
+        param = _get(trees[0], "tree_param", dict, "a tree")
+        return parallel, _whole(param, "size_leaf_vector", 0, 2**20, absent=1) > 1
+    except ModelError as problem:
+        raise ModelError(f"tree 0: {problem}") from None
+
+
+def _read_objective(
+    entry: dict[str, Any], size: dict[str, Any], kept: dict[str, Any]
+) -> tuple[dict[str, Any], Objective]:
+    classes = _whole(size, "num_class", 0, 2**20)
+    targets = _whole(size, "num_target", 0, 2**20, absent=1)
+    name = _get(entry, "name", str, "objective")
+    if name in OBJECTIVES and (name in MULTI) != (classes > 1):
+        raise ModelError(f"objective {name} does not go with num_class {classes}")
+    outputs = 1 if classes > 1 else max(1, targets)
+    try:
+        found = read_entry(entry)
+        params = resolve({**kept, "objective": name, "num_class": classes if classes > 1 else 0, **found})
+        alone = make_objective(params)
+        objective = make_objective(params, outputs) if alone.several else alone
+        objective.restore(entry)
+    except (ValueError, TypeError) as problem:
+        raise ModelError(str(problem)) from None
+    if classes <= 1 and objective.groups != outputs:
+        raise ModelError(f"objective {name} has {objective.groups} outputs here, num_target is {targets}")
+    return params, objective
+
+
+def _read_score(text: str, objective: Objective) -> NDArray[np.float64]:
+    groups = objective.groups
+    try:
+        values = [float(v) for v in text.strip().removeprefix("[").removesuffix("]").split(",")]
+    except ValueError:
+        raise ModelError(f"base_score must be a number or a list of numbers, got {text[:40]!r}") from None
+    if len(values) not in (1, groups):
+        raise ModelError(f"base_score has {len(values)} numbers for {groups} outputs")
+    with np.errstate(over="ignore"):
+        score = np.resize(np.array(values), groups).astype(np.float32).astype(np.float64)
+    try:
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(score).all() and np.isfinite(objective.to_margin(score)).all()
+    except ValueError as problem:
+        raise ModelError(str(problem)) from None
+    if not finite:
+        raise ModelError(f"base_score {score.tolist()} is not finite, or its margin is not")
+    return score
+
+
+def _read_strings(learner: dict[str, Any], key: str, features: int) -> list[str] | None:
+    values = learner.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise ModelError(f"{key} must be a list of strings")
+    if len(values) not in (0, features):
+        raise ModelError(f"{key} has {len(values)} entries for {features} features")
+    return values or None
+
+
+def _read_best(iteration: str | None, score: str | None) -> tuple[int | None, float | None]:
+    try:
+        return (
+            None if iteration is None else int(iteration),
+            None if score is None else float(score),
+        )
+    except ValueError:
+        raise ModelError("attributes best_iteration and best_score must be numbers") from None
+
+
+def _read_trees(forest: Forest, model: dict[str, Any], features: int) -> None:
+    numbers = _get(model, "gbtree_model_param", dict, "model")
+    trees, info = _get(model, "trees", list, "model"), _get(model, "tree_info", list, "model")
+    if _whole(numbers, "num_trees", 0, 2**31 - 1) != len(trees) or len(info) != len(trees):
+        raise ModelError(f"num_trees, trees and tree_info differ: {len(trees)} trees, {len(info)} entries")
+    order = [t // forest.parallel % (forest.round_trees // forest.parallel) for t in range(len(trees))]
+    if len(trees) % forest.round_trees or any(type(g) is not int for g in info) or info != order:
+        raise ModelError(
+            f"tree_info must go round the {forest.groups} outputs, {forest.parallel} parallel trees of each"
+        )
+    for t, document in enumerate(trees):
+        try:
+            if isinstance(document, dict) and document.get("id", t) != t:
+                raise ModelError(f"its id is {document['id']!r}")
+            outputs = forest.groups if forest.vector else 1
+            forest.add(_read_tree(document, features, outputs, forest.vector), info[t])
+        except ModelError as problem:
+            raise ModelError(f"tree {t}: {problem}") from None
+
+
+def _read_tree(document: Any, features: int, outputs: int, vector: bool) -> Tree:
+    param = _get(document, "tree_param", dict, "a tree")
+    size = _whole(param, "num_nodes", 1, 2**31 - 2)
+    if (length := _whole(param, "size_leaf_vector", 0, 2**20, absent=1)) > 1 and length != outputs:
+        raise ModelError(f"its leaves hold {length} values, those of this model {outputs}")
+    if vector != (length > 1):
+        raise ModelError("either all trees of a model have leaves of several values, or none")
+    arrays: dict[str, NDArray] = {}
+    for name, field, whole in TREE_ARRAYS:
+        arrays[field] = _read_array(_get(document, name, list, "a tree"), name, size, whole)
+    inner = arrays["left"] != NO_NODE
+    weights = _read_array(
+        _get(document, "base_weights", list, "a tree"), "base_weights", size * length, False
+    )
+    if vector:
+        arrays["vectors"] = _read_vectors(document, weights.reshape(size, length), arrays["right"], inner)
+        arrays["base_weight"] = np.zeros(size, dtype=np.float32)
+    else:
+        arrays["base_weight"] = weights
+    _check_nodes(arrays, inner, features)
+    arrays |= _read_splits(document, inner)
+    arrays["parent"][0] = NO_NODE
+    arrays["feature"][~inner] = 0
+    return Tree(**{f: a.astype(WHOLE.get(f, a.dtype)) for f, a in arrays.items()})
+
+
+def _read_vectors(
+    document: dict[str, Any], weights: NDArray[np.float32], right: NDArray[np.int64], inner: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return the vectors of all nodes; leaves say in the place of a right child which one is theirs."""
+    if "leaf_weights" not in document:  # before XGBoost 3.2
+        right[~inner] = NO_NODE
+        return weights
+    leaves, length = np.flatnonzero(~inner), weights.shape[1]
+    values = _get(document, "leaf_weights", list, "a tree")
+    held = _read_array(values, "leaf_weights", leaves.size * length, False, "values of leaves")
+    if not np.array_equal(np.sort(right[leaves]), np.arange(leaves.size)):
+        raise ModelError("right_children of the leaves must number their vectors")
+    weights[leaves] = held.reshape(-1, length)[right[leaves]]
+    right[leaves] = NO_NODE
+    return weights
+
+
+def _check_nodes(arrays: dict[str, NDArray], inner: NDArray[np.bool_], features: int) -> None:
+    left, right, size = arrays["left"], arrays["right"], inner.size
+    if not np.array_equal(inner, right != NO_NODE):
+        raise ModelError("a node has one child only")
+    children = np.concatenate((left[inner], right[inner]))
+    if ((children < 1) | (children >= size)).any():
+        raise ModelError("a child is no node of the tree")
+    # The root is nobody's child and no node has two parents: so what hangs from the root is a tree, without
+    # circles.
+    if np.bincount(children, minlength=size).max(initial=0) > 1:
+        raise ModelError("a node is the child of two")
+    if ((arrays["feature"] < 0) | (arrays["feature"] >= features))[inner].any():
+        raise ModelError(f"a split asks for a feature outside [0, {features})")
+    if not np.isin(arrays["default_left"], (0, 1)).all():
+        raise ModelError("default_left must be 0 or 1")
+
+
+def _read_splits(document: dict[str, Any], inner: NDArray[np.bool_]) -> dict[str, NDArray]:
+    """Return the categories of the splits that ask for them, by field of `Tree`."""
+    size = inner.size
+    if "split_type" not in document:
+        return {}
+    kinds = _read_array(_get(document, "split_type", list, "a tree"), "split_type", size, True)
+    if not np.isin(kinds, (0, 1)).all():
+        raise ModelError("split_type must be 0 or 1")
+    read = {}
+    for name in ("categories", "categories_nodes", "categories_segments", "categories_sizes"):
+        values = _get(document, name, list, "a tree")
+        read[name] = _read_array(values, name, len(values), True)
+    codes, nodes, begins, counts = read.values()
+    if not (nodes.size == begins.size == counts.size) or (nodes[1:] <= nodes[:-1]).any():
+        raise ModelError(
+            "categories_nodes, _segments and _sizes must have one entry for each split, in order"
+        )
+    if not np.array_equal(nodes, np.flatnonzero(kinds == 1)) or not inner[nodes].all():
+        raise ModelError("categories_nodes must name the splits of split_type 1")
+    if ((codes < 0) | (codes >= MOST_CATEGORIES)).any():
+        raise ModelError(f"categories must lie in [0, {MOST_CATEGORIES})")
+    if ((begins < 0) | (counts < 1) | (begins + counts > codes.size)).any():
+        raise ModelError("a split has no categories, or more than there are")
+    if not nodes.size:
+        return {}
+    sets = [np.unique(codes[b : b + n]) for b, n in zip(begins, counts, strict=True)]
+    starts = np.zeros(size + 1, dtype=np.int64)
+    starts[nodes + 1] = [s.size for s in sets]
+    return {
+        "categories": np.concatenate(sets).astype(np.int32),
+        "category_starts": np.cumsum(starts),
+    }
+
+
+def _read_array(values: Any, name: str, size: int, whole: bool, of: str = "nodes") -> NDArray:
+    if not isinstance(values, list) or len(values) != size:
+        count = f"{len(values)} entries" if isinstance(values, list) else type(values).__name__
+        raise ModelError(f"{name} has {count} for {size} {of}")
+    allowed = {int, bool} if whole else {int, float}
+    if not set(map(type, values)) <= allowed:
+        raise ModelError(f"{name} must hold {'whole ' if whole else ''}numbers")
+    try:
+        if whole:
+            array = np.array(values, dtype=np.int64)
+            if (np.abs(array) > ROOT_PARENT).any():
+                raise OverflowError
+            return array
+        with np.errstate(over="ignore"):
+            single = np.array(values, dtype=np.float64).astype(np.float32)
+    except OverflowError:
+        raise ModelError(f"{name} holds a number that is too large") from None
+    if not np.isfinite(single).all():
+        raise ModelError(f"{name} holds a number that is not finite")
+    return single

@@ -1,0 +1,26 @@
+"""What reader and writer of model files agree on."""
+
+from __future__ import annotations
+
+VERSION = [3, 2, 0]  # of the format
+# What the root has in place of a parent; XGBoost has -1 in trees whose leaves are vectors.
+ROOT_PARENT = 2**31 - 1
+# Our attribute for dictionaries that XGBoost's format has no place for.
+CATEGORIES = "espalier_categories"
+# Most categories of a feature: a code must be exact as float32.
+MOST_CATEGORIES = 1 << 24
+# File name of each tree array, the field of `Tree`, and whether it holds whole numbers.
+TREE_ARRAYS = (
+    ("left_children", "left", True),
+    ("right_children", "right", True),
+    ("parents", "parent", True),
+    ("split_indices", "feature", True),
+    ("split_conditions", "condition", False),
+    ("default_left", "default_left", True),
+    ("loss_changes", "gain", False),
+    ("sum_hessian", "hessian", False),
+)
+
+
+class ModelError(ValueError):
+    """A model file that is damaged, or that holds a model of a kind not supported."""

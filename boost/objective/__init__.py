@@ -1,0 +1,95 @@
+"""Losses: the labels they allow, where boosting starts, their derivatives, and margins to predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from boost.objective.base import LabelError, Objective, Round
+from boost.objective.binary import Hinge, Logistic, LogisticRegression, LogitRaw
+from boost.objective.count import Gamma, Poisson, Tweedie
+from boost.objective.custom import Custom
+from boost.objective.expectile import ExpectileError
+from boost.objective.multiclass import Softmax, Softprob
+from boost.objective.quantile import QuantileError
+from boost.objective.rank import RANKING
+from boost.objective.regression import AbsoluteError, PseudoHuberError, SquaredError, SquaredLogError
+from boost.objective.survival import Aft, Cox
+from boost.params import BY_NAME, ParameterError, nearest
+
+__all__ = ["OBJECTIVES", "Custom", "LabelError", "Objective", "Round", "make_objective", "read_entry"]
+
+KINDS: tuple[type[Objective], ...] = (
+    SquaredError,
+    SquaredLogError,
+    PseudoHuberError,
+    AbsoluteError,
+    QuantileError,
+    ExpectileError,
+    LogisticRegression,
+    Logistic,
+    LogitRaw,
+    Hinge,
+    Poisson,
+    Gamma,
+    Tweedie,
+    Cox,
+    Aft,
+    Softmax,
+    Softprob,
+    *RANKING,
+)
+OBJECTIVES: dict[str, type[Objective]] = {kind.name: kind for kind in KINDS}
+
+
+def make_objective(params: dict[str, Any], outputs: int = 1) -> Objective:
+    """Return the loss that the resolved parameters name.
+
+    Parameters
+    ----------
+    params : dict
+        From `boost.params.resolve`.
+    outputs : int
+        Number of label columns, where there is no table to ask (see `Objective.fit_outputs`).
+    """
+    name = params["objective"]
+    if name not in OBJECTIVES:
+        raise ValueError(f"unknown objective {name!r}{nearest(name, OBJECTIVES)}")
+    objective = OBJECTIVES[name](params)
+    objective.set_outputs(outputs)
+    return objective
+
+
+def read_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a model file's entry "objective" holds; the inverse of `file_entry`.
+
+    What is absent is left out, and so is a number outside its range, XGBoost's marker for "not set".
+
+    Raises
+    ------
+    ValueError
+        For an unknown objective, and text that is not of the parameter's kind.
+    """
+    name = entry["name"]
+    if name not in OBJECTIVES:
+        raise ValueError(f"objective {name!r} is not supported{nearest(name, OBJECTIVES)}")
+    found: dict[str, Any] = {}
+    for group, key, param in OBJECTIVES[name].file_params:
+        held, row = entry.get(group), BY_NAME[param]
+        text = held.get(key) if isinstance(held, dict) else None
+        if not isinstance(text, str) or (row.only and name not in row.only):
+            continue
+        try:
+            if row.kind is bool:
+                found[param] = row.check({"1": True, "0": False}.get(text, text))
+            elif row.kind in (int, float):
+                value = float(text)
+                try:
+                    found[param] = row.check(value)
+                except ParameterError:
+                    continue
+            else:
+                found[param] = row.check(text)
+        except ValueError:
+            raise ValueError(f"{key} of {name} must be {row.allowed}, got {text[:40]!r}") from None
+    return found

@@ -1,0 +1,140 @@
+"""Losses of labels 0 and 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boost.objective.base import TINY, Floats, LabelError, weighted_mean
+from boost.objective.pointwise import Pointwise, Scaled
+
+if TYPE_CHECKING:
+    from boost.data import DMatrix
+
+CLOSEST = 1e-6  # to 0 and 1: where the boosting of a constant label starts
+
+
+def sigmoid(margin: Floats) -> Floats:
+    """Return 1 / (1 + exp(-margin)), without overflow; same shape."""
+    from boost.objective import kernels
+
+    flat = np.ascontiguousarray(margin).reshape(-1)
+    out = np.empty_like(flat)
+    kernels.sigmoid(flat, out)
+    return out.reshape(margin.shape)
+
+
+class LogisticRegression(Scaled):
+    """Logistic loss of labels from 0 to 1. Start: their mean."""
+
+    name = "reg:logistic"
+    metric = "rmse"
+    needs = "from 0 to 1"
+    cost = 3.0
+
+    def allows(self, label: Floats) -> NDArray[np.bool_]:
+        """Whether the labels are probabilities."""
+        return (label >= 0) & (label <= 1)
+
+    def constant(self, label: Floats, weight: Floats) -> float:
+        """Return the weighted mean, not quite 0 or 1."""
+        return min(max(weighted_mean(label, weight), CLOSEST), 1 - CLOSEST)
+
+    def to_margin(self, score: Floats) -> Floats:
+        """Return the log-odds of a probability."""
+        if not ((score > 0) & (score < 1)).all():
+            raise ValueError(f"base_score of {self.name} is a probability in (0, 1), got {score[0]:g}")
+        return np.log(score) - np.log1p(-score)
+
+    def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
+        """Gradient p - label, hessian p (1 - p)."""
+        from boost.objective.kernels import logistic
+
+        logistic(margin, label, self.factor, grad, hess)
+
+    def transform(self, margin: Floats) -> Floats:
+        """Return the probability of label 1."""
+        return sigmoid(margin)
+
+
+class Logistic(LogisticRegression):
+    """Logistic loss of two classes. Start: the share of ones."""
+
+    name = "binary:logistic"
+    metric = "logloss"
+    needs = "0 and 1"
+    advice = " (and what is between them is a probability of 1)"
+
+    def start(self, data: DMatrix) -> Floats:
+        """Return the shares of ones, or raise `LabelError` when there is nothing to tell apart."""
+        score = super().start(data)
+        require_both(self.name, data, self.row_weight(data))
+        return score
+
+
+class LogitRaw(Logistic):
+    """The same, for users who want log-odds: so is the base score. Metrics are told probabilities."""
+
+    name = "binary:logitraw"
+
+    def start(self, data: DMatrix) -> Floats:
+        """Return the log-odds of the shares of ones, or raise `LabelError`."""
+        return super().to_margin(super().start(data))
+
+    def to_margin(self, score: Floats) -> Floats:
+        """Return the score as it is."""
+        return score
+
+    def neutral(self) -> Floats:
+        """Return zero."""
+        return np.zeros(self.groups)
+
+    def output(self, margin: Floats) -> Floats:
+        """Return the margins."""
+        return margin
+
+
+class Hinge(Pointwise):
+    """Hinge loss max(0, 1 - s margin), with s = -1 for label 0 and s = 1 for label 1. Start: the majority."""
+
+    name = "binary:hinge"
+    metric = "error"
+    needs = "0 and 1"
+
+    def allows(self, label: Floats) -> NDArray[np.bool_]:
+        """Whether the labels are classes."""
+        return (label == 0) | (label == 1)
+
+    def start(self, data: DMatrix) -> Floats:
+        """Return the label, 0 or 1, of more rows."""
+        score = super().start(data)
+        require_both(self.name, data, self.row_weight(data))
+        return score
+
+    def constant(self, label: Floats, weight: Floats) -> float:
+        """Return the label of more weight."""
+        return float(weighted_mean(label, weight) > 0.5)
+
+    def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
+        """Gradient -s and hessian 1 where the loss is not zero; else zero, and next to nothing."""
+        side = 2.0 * label.astype(np.float64) - 1.0
+        active = margin * side < 1
+        np.multiply(-side, active, out=grad)
+        np.maximum(active, TINY, out=hess)
+
+    def transform(self, margin: Floats) -> Floats:
+        """Return the predicted label, 0 or 1."""
+        return (margin > 0).astype(np.float64)
+
+
+def require_both(name: str, data: DMatrix, weight: Floats) -> None:
+    """Raise `LabelError` when, in every output, all labels of positive weight are 0, or all are 1."""
+    assert data.label is not None
+    label = data.label.reshape(data.num_row(), -1)
+    if weight.size:
+        label = label[weight > 0]
+    first = label[0]
+    if np.isin(first, (0, 1)).all() and (label == first).all():
+        raise LabelError(f"{name} needs both classes, but every label (of positive weight) is {first[0]:g}")

@@ -1,0 +1,111 @@
+"""Several expectiles at once, which cannot cross."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boost.objective.base import TINY, Floats, Objective, Round, weighted_mean
+from boost.objective.binary import sigmoid
+from boost.objective.pointwise import BLOCK
+
+if TYPE_CHECKING:
+    from boost.data import DMatrix
+
+NARROWEST = 1e-6  # gap between two expectiles
+MOST_STEPS = 100
+
+
+class ExpectileError(Objective):
+    """Half the squared error, times the level above the prediction and one minus the level below it.
+
+    An expectile of level 1/2 is the mean. With several levels, which must rise, the first output's margin is
+    the lowest expectile and each further one is the gap to the next, as softplus of its margin: so
+    expectiles rise with the levels whatever the trees add up to. Each output learns from the loss of all
+    expectiles that its margin moves; the hessian is the Gauss-Newton one. XGBoost 3.3 has the same form.
+    Start: the expectiles of the labels.
+
+    References
+    ----------
+    W. Newey and J. Powell, "Asymmetric Least Squares Estimation and Testing", Econometrica 1987.
+    """
+
+    name = "reg:expectileerror"
+    metric = "expectile"
+    file_params = (("expectile_loss_param", "expectile_alpha", "expectile_alpha"),)
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.levels = list(params["expectile_alpha"] or [0.5])
+        if self.levels != sorted(self.levels):
+            raise ValueError(f"expectile_alpha must rise, got {self.levels}: give {sorted(self.levels)}")
+        super().__init__(params | {"expectile_alpha": self.levels})
+        self.groups = len(self.levels)
+        self._pair = np.empty((0, 0)), np.empty((0, 0))
+
+    def start(self, data: DMatrix) -> Floats:
+        """Return the expectiles of the labels; shape (levels,)."""
+        label, weight = self.check(data), self.row_weight(data)
+        return np.array([expectile(label, weight, level) for level in self.levels])
+
+    def to_margin(self, score: Floats) -> Floats:
+        """Return the lowest expectile, and the gaps by the inverse of softplus."""
+        gap = np.maximum(np.diff(score) - NARROWEST, NARROWEST)
+        if (np.diff(score) < 0).any():
+            raise ValueError(f"base_score of {self.name} must rise with the levels, got {score.tolist()}")
+        return np.append(score[:1], gap + np.log(-np.expm1(-gap)))
+
+    def transform(self, margin: Floats) -> Floats:
+        """Return the expectiles: sums along the levels."""
+        if self.groups == 1:
+            return margin
+        out = margin.copy()
+        for k in range(1, self.groups):
+            out[:, k] = out[:, k - 1] + NARROWEST + softplus(margin[:, k])
+        return out
+
+    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
+        """Sums of the losses' derivatives from the last level down, times those of the gaps."""
+        assert data.label is not None
+        if self._pair[0].shape != margin.shape:
+            self._pair = np.empty(margin.shape), np.empty(margin.shape)
+        grad, hess = self._pair
+        label, levels = data.label, np.array(self.levels)
+
+        def derive(first: int, last: int) -> None:
+            for begin in range(first * BLOCK, min(last * BLOCK, margin.shape[0]), BLOCK):
+                rows = slice(begin, begin + BLOCK)
+                residual = self.transform(margin[rows]) - label[rows, np.newaxis]
+                share = np.where(residual >= 0, 1.0 - levels, levels)
+                residual *= share
+                for k in range(self.groups - 1, 0, -1):
+                    slope = sigmoid(margin[rows, k])
+                    np.multiply(residual[:, k], slope, out=grad[rows, k])
+                    np.multiply(share[:, k], slope * slope, out=hess[rows, k])
+                    residual[:, k - 1] += residual[:, k]
+                    share[:, k - 1] += share[:, k]
+                grad[rows, 0], hess[rows, 0] = residual[:, 0], share[:, 0]
+                np.maximum(hess[rows], TINY, out=hess[rows])
+
+        when.team.share(derive, -(-margin.shape[0] // BLOCK), work=margin.size * 30.0)
+        return self._pair
+
+
+def softplus(margin: Floats) -> Floats:
+    """Return log(1 + exp(margin)), without overflow."""
+    return np.maximum(margin, 0.0) + np.log1p(np.exp(-np.abs(margin)))
+
+
+def expectile(values: Floats, weight: Floats, level: float) -> float:
+    """Return an expectile of values; `weight` may be empty.
+
+    Means with the weights of the last one's sides, until nothing changes: each is a Newton step on a piece of
+    the loss, which is quadratic, so that the last piece is reached in a few steps.
+    """
+    at = weighted_mean(values, weight)
+    for _ in range(MOST_STEPS):
+        share = np.where(values <= at, 1.0 - level, level)
+        last, at = at, weighted_mean(values, share if weight.size == 0 else share * weight)
+        if at == last:
+            break
+    return at

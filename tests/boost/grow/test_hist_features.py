@@ -1,0 +1,325 @@
+"""What grows beside plain trees: policies, constraints, samples, categories and vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boost import DMatrix
+from boost.binning import bin_matrix, bin_sparse, make_cuts
+from boost.grow.grown import Grown
+from boost.grow.hist import HistGrower
+from boost.params import ParameterError, resolve
+from boost.threads import Team
+from boost.tree import NO_NODE, Tree
+
+PLAIN = {"eta": 1.0, "lambda": 0.0, "min_child_weight": 0.0}
+
+
+def grow(
+    x: object,
+    grad: np.ndarray,
+    hess: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+    *,
+    threads: int = 1,
+    seed: int = 0,
+    feature_types: list[str] | None = None,
+    feature_weights: np.ndarray | None = None,
+    most_places: int | None = None,
+    sparse: bool | None = None,
+    **params: object,
+) -> Grown:
+    with Team(threads) as team:
+        data = DMatrix(x, feature_types=feature_types, feature_weights=feature_weights)
+        values = resolve(params)
+        binned = None
+        if sparse is not None:
+            make = bin_sparse if sparse else bin_matrix
+            binned = make(data, make_cuts(data, values["max_bin"], team), team)
+        grower = HistGrower(data, values, team, binned)
+        if most_places:
+            grower._begin(1 if grad.ndim == 1 else grad.shape[1])
+            grower._places = most_places
+        return grower.grow(
+            grad,
+            np.ones_like(grad) if hess is None else hess,
+            np.empty(0) if weight is None else weight,
+            np.random.default_rng(seed),
+        )
+
+
+def leaf_of(tree: Tree, row: np.ndarray) -> int:
+    """Walk one row down by the definition of a tree."""
+    n = 0
+    while tree.left[n] != NO_NODE:
+        value = row[tree.feature[n]]
+        begin, end = (
+            (tree.category_starts[n], tree.category_starts[n + 1]) if tree.category_starts.size else (0, 0)
+        )
+        if np.isnan(value):
+            left = bool(tree.default_left[n])
+        elif end > begin:
+            left = int(value) not in tree.categories[begin:end].tolist()
+        else:
+            left = bool(value < tree.condition[n])
+        n = int(tree.left[n] if left else tree.right[n])
+    return n
+
+
+def check_rows(grown: Grown, x: np.ndarray) -> None:
+    """Every row is in the leaf that a walk leads to, exactly once."""
+    assert np.array_equal(np.sort(grown.rows), np.arange(x.shape[0]))
+    for leaf, begin, end in zip(grown.leaves, grown.begins, grown.ends, strict=True):
+        for i in grown.rows[begin:end]:
+            assert leaf_of(grown.tree, x[i]) == leaf
+
+
+def same(a: Tree, b: Tree) -> bool:
+    return all(getattr(a, f).tobytes() == getattr(b, f).tobytes() for f in Tree.__slots__)
+
+
+def table(rows: int, features: int, seed: int, missing: float = 0.2) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, features)).round(1).astype(np.float32)
+    x[rng.random(x.shape) < missing] = np.nan
+    return x
+
+
+VARIANTS = [
+    {"max_depth": 6},
+    {"max_depth": 0, "max_leaves": 31, "grow_policy": "lossguide"},
+    {"max_depth": 5, "max_leaves": 11},
+    {"colsample_bytree": 0.7, "colsample_bylevel": 0.7, "colsample_bynode": 0.7},
+    {"monotone_constraints": [1, -1, 0, 1, 0], "max_depth": 5},
+    {"max_delta_step": 0.3, "alpha": 2.0},
+    {"interaction_constraints": [[0, 1], [2, 3, 4]], "max_depth": 5},
+]
+
+
+@pytest.mark.parametrize("params", VARIANTS, ids=lambda p: "-".join(p))
+def test_rows_reach_their_leaves_and_threads_change_nothing(params: dict, monkeypatch) -> None:
+    monkeypatch.setattr("boost.threads.SERIAL_WORK", 0)
+    x, rng = table(700, 5, 1), np.random.default_rng(2)
+    grad = np.nan_to_num(x[:, 0]) - np.nan_to_num(x[:, 1]) + rng.normal(size=700)
+    one = grow(x, grad, threads=1, **params)
+    assert one.tree.leaves > 5
+    check_rows(one, x)
+    for threads in (2, 3, 4):
+        other = grow(x, grad, threads=threads, **params)
+        assert same(one.tree, other.tree)
+        check_rows(other, x)
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**31), st.integers(4, 9), st.sampled_from(["depthwise", "lossguide"]))
+def test_little_memory_changes_nothing(seed: int, places: int, policy: str) -> None:
+    x, rng = table(300, 4, seed), np.random.default_rng(seed)
+    grad = rng.normal(size=300)
+    params = {"max_depth": 6, "grow_policy": policy}
+    assert same(grow(x, grad, **params).tree, grow(x, grad, most_places=places, **params).tree)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_sparse_and_dense_tables_grow_the_same(threads: int, outputs: int, monkeypatch) -> None:
+    monkeypatch.setattr("boost.threads.SERIAL_WORK", 0)
+    x, rng = table(500, 8, 21, missing=0.8), np.random.default_rng(22)
+    x[:, 7] = np.where(np.isnan(x[:, 7]), np.nan, rng.integers(0, 9, 500))
+    kinds = ["q"] * 7 + ["q" if outputs == 2 else "c"]
+    grad = rng.normal(size=(500, outputs)) + np.nan_to_num(x[:, 7:])
+    grad = grad[:, 0] if outputs == 1 else grad
+    weight = (rng.random(500) < 0.8) * rng.random(500)
+    given = {"weight": weight, "threads": threads, "feature_types": kinds, "max_depth": 7}
+    rows, columns = np.nonzero(~np.isnan(x))
+    matrix = scipy.sparse.csr_matrix((x[rows, columns], (rows, columns)), shape=x.shape)
+    dense, sparse = grow(x, grad, sparse=False, **given), grow(matrix, grad, sparse=True, **given)
+    assert dense.tree.leaves > 10 and same(dense.tree, sparse.tree)
+    np.testing.assert_array_equal(dense.rows, sparse.rows)
+    check_rows(sparse, x)
+    assert same(dense.tree, grow(matrix, grad, sparse=False, **given).tree)
+
+
+def test_loss_guide_takes_the_largest_gain_first() -> None:
+    x = np.repeat(np.arange(8.0), 2)[:, np.newaxis]
+    # After the first cut in the middle, the right half has far more to gain.
+    grad = -np.repeat([0.0, 0.0, 1.0, 1.0, 20.0, 20.0, 60.0, 60.0], 2)
+    tree = grow(x, grad, grow_policy="lossguide", max_leaves=3, max_depth=0, **PLAIN).tree
+    assert tree.leaves == 3
+    assert sorted(tree.condition[tree.left == NO_NODE].tolist()) == [0.5, 20.0, 60.0]
+
+
+def test_most_leaves_of_a_level_by_level_tree() -> None:
+    x = np.arange(64.0)[:, np.newaxis]
+    grad = np.random.default_rng(0).normal(size=64)
+    for most in (2, 3, 6, 7):
+        assert grow(x, grad, max_leaves=most, max_depth=0, **PLAIN).tree.leaves == most
+
+
+@pytest.mark.parametrize("policy", ["depthwise", "lossguide"])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_monotone_on_a_grid_with_missing_values(policy: str, direction: int) -> None:
+    rng = np.random.default_rng(0)
+    x = table(2000, 3, 3)
+    noisy = np.sin(3 * np.nan_to_num(x[:, 0])) + np.nan_to_num(x[:, 1]) + rng.normal(size=2000)
+    free = {"max_depth": 6, "grow_policy": policy, "monotone_constraints": [direction, 0, 0]}
+    grid = np.sort(np.unique(x[~np.isnan(x[:, 0]), 0]))
+
+    def curves(tree: Tree) -> np.ndarray:
+        rows = []
+        for other in (np.nan, -1.0, 0.3):
+            for third in (np.nan, 0.0):
+                points = [np.array([v, other, third], dtype=np.float32) for v in grid]
+                rows.append([tree.condition[leaf_of(tree, p)] for p in points])
+        return np.array(rows)
+
+    steps = direction * np.diff(curves(grow(x, -noisy, **free).tree), axis=1)
+    assert (steps >= 0).all() and (steps > 0).any()
+    without = np.diff(curves(grow(x, -noisy, max_depth=6).tree), axis=1)
+    assert (without > 0).any() and (without < 0).any()
+
+
+def test_groups_of_features_do_not_meet() -> None:
+    x = table(1000, 5, 5)
+    grad = np.nan_to_num(x).prod(axis=1) + np.nan_to_num(x) @ np.ones(5)
+    tree = grow(x, grad, interaction_constraints=[[0, 1], [2, 3]], max_depth=6).tree
+    paths = set()
+    for leaf in np.flatnonzero(tree.left == NO_NODE):
+        n, used = int(leaf), set()
+        while tree.parent[n] >= 0:
+            n = int(tree.parent[n])
+            used.add(int(tree.feature[n]))
+        paths.add(frozenset(used))
+    assert all(p <= {0, 1} or p <= {2, 3} or p <= {4} for p in paths)
+    assert any(len(p) == 2 for p in paths)
+
+
+def test_a_step_bounds_the_leaves() -> None:
+    x, grad = np.arange(20.0)[:, np.newaxis], np.linspace(-5, 5, 20)
+    tree = grow(x, grad, max_delta_step=0.7, max_depth=3, **PLAIN).tree
+    leaves = tree.condition[tree.left == NO_NODE]
+    assert np.abs(leaves).max() == np.float32(0.7)
+
+
+def test_rows_without_weight_have_no_say_but_reach_their_leaf() -> None:
+    x, rng = table(600, 4, 7), np.random.default_rng(8)
+    grad, weight = rng.normal(size=600), (rng.random(600) < 0.4).astype(float)
+    few = grow(x, grad, weight=weight, max_depth=5)
+    check_rows(few, x)
+    other = grad.copy()
+    other[weight == 0] = 1e3 * rng.normal(size=int((weight == 0).sum()))
+    assert same(few.tree, grow(x, other, weight=weight, max_depth=5).tree)
+
+
+def test_feature_weights_draw_features() -> None:
+    x, grad = table(300, 6, 9, missing=0.0), np.random.default_rng(1).normal(size=300)
+    weights = np.array([0.0, 0.0, 1.0, 0.0, 1.0, 0.0])
+    for seed in range(5):
+        tree = grow(x, grad, seed=seed, feature_weights=weights, colsample_bynode=0.34, max_depth=4).tree
+        assert set(tree.feature[tree.left != NO_NODE].tolist()) <= {2, 4}
+
+
+# Categories
+
+
+def brute_force(codes: np.ndarray, grad: np.ndarray, categories: int, one_hot: bool) -> float:
+    """The largest sum of scores of two sets of categories, all of lambda 0 and hessian 1."""
+    best = 0.0
+    present = [c for c in range(categories) if (codes == c).any()]
+    for bits in range(1, 2 ** len(present) - 1):
+        right = [c for k, c in enumerate(present) if bits >> k & 1]
+        if one_hot and len(right) > 1:
+            continue
+        mask = np.isin(codes, right)
+        best = max(best, sum(grad[m].sum() ** 2 / m.sum() for m in (mask, ~mask)))
+    return best - grad.sum() ** 2 / grad.size
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_categories_by_brute_force(one_hot: bool) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(15):
+        codes = rng.integers(0, 6, 50).astype(np.float32)
+        codes[:6] = np.arange(6)
+        grad = rng.normal(size=50)
+        grown = grow(
+            codes[:, np.newaxis],
+            grad,
+            feature_types=["c"],
+            max_depth=1,
+            max_cat_to_onehot=7 if one_hot else 1,
+            **PLAIN,
+        )
+        np.testing.assert_allclose(grown.tree.gain[0], brute_force(codes, grad, 6, one_hot), rtol=1e-5)
+        check_rows(grown, codes[:, np.newaxis])
+        if one_hot:
+            assert grown.tree.categories.size == 1
+
+
+def test_categories_with_missing_values_and_a_limit() -> None:
+    rng = np.random.default_rng(4)
+    codes = rng.integers(0, 100, 3000).astype(np.float32)
+    effect = rng.normal(size=100)
+    grad = -effect[codes.astype(int)] + 0.1 * rng.normal(size=3000)
+    codes[rng.random(3000) < 0.1] = np.nan
+    x = np.column_stack((codes, rng.normal(size=3000).round(1))).astype(np.float32)
+    grown = grow(x, grad, feature_types=["c", "q"], max_depth=4, max_cat_threshold=8)
+    tree = grown.tree
+    check_rows(grown, x)
+    sizes = np.diff(tree.category_starts)
+    assert sizes.max() == 8 and (sizes[tree.left == NO_NODE] == 0).all()
+    assert (tree.feature[sizes > 0] == 0).all()
+
+
+# Vectors
+
+
+def test_vector_leaves_hold_each_outputs_weight() -> None:
+    x, rng = table(400, 3, 11), np.random.default_rng(12)
+    grad = rng.normal(size=(400, 3)) + np.nan_to_num(x)[:, :1]
+    hess = rng.random((400, 3)) + 0.5
+    grown = grow(x, grad, hess, max_depth=3, eta=0.5)
+    check_rows(grown, x)
+    for leaf, begin, end in zip(grown.leaves, grown.begins, grown.ends, strict=True):
+        rows = grown.rows[begin:end]
+        wanted = -0.5 * grad[rows].sum(axis=0) / (hess[rows].sum(axis=0) + 1.0)
+        np.testing.assert_allclose(grown.tree.vectors[leaf], wanted, rtol=1e-5, atol=1e-7)
+    margin = np.zeros((400, 3))
+    with Team(1) as team:
+        grown.add_to(margin, team)
+    first = grown.rows[grown.begins[0]]
+    np.testing.assert_array_equal(margin[first], grown.tree.vectors[grown.leaves[0]])
+
+
+def test_vector_of_equal_outputs_is_the_tree_of_one() -> None:
+    x, rng = table(300, 4, 13), np.random.default_rng(14)
+    grad = rng.normal(size=300)
+    one = grow(x, grad, max_depth=4).tree
+    two = grow(x, np.column_stack((grad, grad)), max_depth=4).tree
+    for name in ("left", "feature", "default_left"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    leaf = one.left == NO_NODE
+    np.testing.assert_allclose(
+        two.vectors[leaf], np.repeat(one.condition[leaf, np.newaxis], 2, axis=1), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"monotone_constraints": [1] * 9}, "has 9 directions for 3 features"),
+        ({"monotone_constraints": {"a": 1}}, "names the feature 'a', which the table does not have"),
+        ({"interaction_constraints": [[0, 7]]}, "holds feature 7, the table has 0 to 2"),
+    ],
+)
+def test_constraints_on_features_that_are_not_there(params: dict, match: str) -> None:
+    with pytest.raises(ParameterError, match=match):
+        grow(table(20, 3, 0), np.ones(20), **params)
+
+
+def test_vectors_cannot_be_bounded() -> None:
+    with pytest.raises(ParameterError, match="multi_output_tree.*one_output_per_tree"):
+        grow(table(20, 3, 0), np.ones((20, 2)), max_delta_step=1.0)
