@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,14 +60,20 @@ def approximate_kernel(ahead: int) -> Callable[..., None]:
 
     def scan(rows: Any, values: Any, cuts: Any, pairs: Any, first: int, hist: Any) -> None:
         b = 0
+        g = h = 0.0
         for k in range(values.size):
             if ahead:
                 prefetch(pairs, 2 * (first + np.int64(rows[k + ahead])))
-            while b < cuts.size and values[k] >= cuts[b]:
+            while values[k] >= cuts[b]:
+                hist[b, 0] += g
+                hist[b, 1] += h
+                g = h = 0.0
                 b += 1
             row = first + np.int64(rows[k])
-            hist[b, 0] += pairs[row, 0]
-            hist[b, 1] += pairs[row, 1]
+            g += pairs[row, 0]
+            h += pairs[row, 1]
+        hist[b, 0] += g
+        hist[b, 1] += h
 
     compiled: Callable[..., None] = numba.njit(nogil=True)(scan)
     return compiled
@@ -101,6 +108,27 @@ def measure(
     ]
 
 
+def look(kernel: Callable[..., float], columns: list[NDArray[Any]], pairs: Any, column: int) -> float:
+    """Scan one column of one block that holds all rows."""
+    return kernel(columns[column], pairs, 1.0, float(pairs.shape[0]))
+
+
+def walk(
+    kernel: Callable[..., None],
+    blocks: list[tuple[int, NDArray[Any]]],
+    values: dict[int, NDArray[np.float32]],
+    pairs: Any,
+    column: int,
+) -> NDArray[np.float64]:
+    """Sum up one column by bins, block after block.."""
+    cuts = np.linspace(0, 1, BINS + 1, dtype=np.float32)[1:]
+    cuts[-1] = np.inf
+    hist = np.zeros((BINS, 2))
+    for first, rows in blocks:
+        kernel(rows, values[rows.size], cuts, pairs, first, hist)
+    return hist
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
@@ -113,12 +141,9 @@ def main() -> None:
     for rows in options.rows:
         rng = np.random.default_rng(0)
         pairs = rng.normal(size=(rows, 2))
-        total = pairs.sum(axis=0)
         columns = [shuffled(rng, rows, np.uint32) for _ in range(COLUMNS)]
         ways: dict[str, Callable[[int], object]] = {
-            f"{ahead} entries ahead" if ahead else "no prefetch": (
-                lambda c, ahead=ahead: exact[ahead](columns[c], pairs, total[0], total[1])
-            )
+            f"{ahead} entries ahead" if ahead else "no prefetch": partial(look, exact[ahead], columns, pairs)
             for ahead in DISTANCES
         }
         print(f"\n{rows:,} rows, exact")
@@ -129,29 +154,15 @@ def main() -> None:
             size = min(1 << bits, rows)
             kind = np.uint16 if bits <= 16 else np.uint32
             blocks = [(first, shuffled(rng, min(size, rows - first), kind)) for first in range(0, rows, size)]
+            values = {
+                own.size: np.sort(rng.random(own.size - DISTANCES[-1], dtype=np.float32)) for _, own in blocks
+            }
             for ahead in APPROXIMATE_DISTANCES:
-                ways[f"2**{bits} rows, {'prefetch' if ahead else 'none'}"] = _walk(
-                    approximate[ahead], blocks, pairs, rng
-                )
+                name = f"2**{bits} rows, {'prefetch' if ahead else 'none'}"
+                ways[name] = partial(walk, approximate[ahead], blocks, values, pairs)
         print(f"\n{rows:,} rows, approximate")
         shown = measure(ways, options.threads, options.rounds, rows * COLUMNS)
         table(("block", "ns an entry [quartiles]", "times faster"), shown)
-
-
-def _walk(
-    kernel: Callable[..., None], blocks: list[tuple[int, NDArray[Any]]], pairs: Any, rng: np.random.Generator
-) -> Callable[[int], object]:
-    cuts = np.linspace(0, 1, BINS + 1, dtype=np.float32)[1:-1]
-    values = {
-        rows.size: np.sort(rng.random(rows.size - DISTANCES[-1], dtype=np.float32)) for _, rows in blocks
-    }
-
-    def walk(column: int) -> None:
-        hist = np.zeros((BINS, 2))
-        for first, rows in blocks:
-            kernel(rows, values[rows.size], cuts, pairs, first, hist)
-
-    return walk
 
 
 if __name__ == "__main__":

@@ -119,10 +119,15 @@ def bin_table(data: DMatrix, max_bin: int, team: Team) -> BinnedMatrix | SparseB
                 f"the QuantileDMatrix has max_bin={data.max_bin}, the parameters have max_bin={max_bin}: "
                 "give both the same"
             )
-        make = bin_sparse if data.density < SPARSE_BELOW else bin_matrix
         source = getattr(data, "ref", None) or data
-        found = data._binned[max_bin] = make(data, make_cuts(source, max_bin, team), team)
+        found = data._binned[max_bin] = bin_by_cuts(data, make_cuts(source, max_bin, team), team)
     return found
+
+
+def bin_by_cuts(data: DMatrix, cuts: Cuts, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
+    """Return a table's bins by these cuts, in the form that suits its density."""
+    sparse = data.is_sparse and data.density < SPARSE_BELOW
+    return (bin_sparse if sparse else bin_matrix)(data, cuts, team)
 
 
 def make_cuts(data: DMatrix, max_bin: int, team: Team, weight: NDArray[np.float64] | None = None) -> Cuts:
@@ -153,7 +158,7 @@ def make_cuts(data: DMatrix, max_bin: int, team: Team, weight: NDArray[np.float6
     weights = np.empty(0) if weight is None else weight
     columns = data.num_col()
     found = [np.empty(0, dtype=np.float32)] * columns
-    categories = _count_categories(data)
+    categories = category_cuts(data)
 
     def sketch_columns(first: int, last: int) -> None:
         if data.is_sparse:
@@ -163,26 +168,33 @@ def make_cuts(data: DMatrix, max_bin: int, team: Team, weight: NDArray[np.float6
                 _sketch_dense(data, weights, max_bin, begin, min(begin + SKETCH_COLUMNS, last), found)
 
     team.share(sketch_columns, columns, work=data.num_nonmissing() * 12)
-    for f, count in categories.items():
-        found[f] = np.arange(1, count, dtype=np.float32)
+    for f, cuts in categories.items():
+        found[f] = cuts
     return Cuts.from_columns(found)
 
 
-def _count_categories(data: DMatrix) -> dict[int, int]:
-    """Return the number of categories of each categorical column; raise DataError where they are too many."""
-    counts = {}
+def category_cuts(data: DMatrix) -> dict[int, NDArray[np.float32]]:
+    """Return the cuts of each categorical column, 1, 2, ... n - 1: the bin is the category.
+
+    Raises
+    ------
+    DataError
+        For a column of more categories than codes.
+    """
+    cuts = {}
     for f in np.flatnonzero(data.categorical).tolist():
         known = data.categories.get(f)
         values = data.column(f)[1]
         top = np.nanmax(values) if values.size and not np.isnan(values).all() else -1
-        counts[f] = count = max(len(known or ()), int(top) + 1)
+        count = max(len(known or ()), int(top) + 1)
         if count > MOST_BINS:
             name = repr(data.feature_names[f]) if data.feature_names else f
             raise DataError(
                 f"column {name} has {count} categories, at most {MOST_BINS} are possible: join the rare "
                 "ones, or give the column as numbers"
             )
-    return counts
+        cuts[f] = np.arange(1, count, dtype=np.float32)
+    return cuts
 
 
 def _sketch_dense(

@@ -23,9 +23,9 @@ class _CompileNotice(numba_event.Listener):
 
     def on_start(self, event: numba_event.Event) -> None:
         module = event.data["dispatcher"].py_func.__module__
-        if not self.said and module.startswith("boost."):
+        if not self.said and module.startswith(("boost.", "sketch.")):
             self.said = True
-            print("boost: compiling kernels, once on this machine (some seconds)", file=sys.stderr)
+            print("boost: compiling kernels, once on this machine (up to half a minute)", file=sys.stderr)
 
     def on_end(self, event: numba_event.Event) -> None:
         pass

@@ -587,6 +587,7 @@ TABLE: tuple[Param, ...] = (
         "topk: how many first rows; mean: how many partners of a row. None means 32 and 1.",
         only=RANK,
         low=1,
+        high=2**31 - 1,
         optional=True,
         estimator="lambdarank_num_pair_per_sample",
     ),
@@ -732,6 +733,14 @@ def resolve(params: Mapping[str, Any] | None) -> dict[str, Any]:
         if row.only and values["objective"] not in row.only and values[row.name] != row.default:
             raise ParameterError(f"{row.name} is for {_any_of(row.only)} only, not for {values['objective']}")
     return values
+
+
+def largest_step(params: Mapping[str, Any]) -> float:
+    """Return "max_delta_step" of resolved parameters, where None depends on the objective; 0 for no limit."""
+    given = params["max_delta_step"]
+    if given is None:
+        return 0.7 if params["objective"] == "count:poisson" else 0.0
+    return float(given)
 
 
 def estimator_signature(extra: Mapping[str, Any], changed: Mapping[str, Any]) -> inspect.Signature:

@@ -55,7 +55,7 @@ def may_beat(g, h, count, entries, first, any_place, total_g, total_h, add_g, ad
     least = limits[LEAST]
     threshold = best * SLACK
     at = np.uint64(first)
-    hit = 0
+    hit = np.int64(0)
     for i in range(np.uint64(count)):
         left_g = g[i] + add_g
         left_h = h[i] + add_h

@@ -24,7 +24,7 @@ class Tree:
     Attributes
     ----------
     left, right : int32
-        The children, -1 for a leaf.
+        The children, -1 for a leaf. They are neighbours, ``right == left + 1``: XGBoost counts on it.
     parent : int32
         -1 for the root.
     feature : int32

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.binning import bin_matrix
+from boost.binning import bin_by_cuts, category_cuts
 from boost.blocks import share_features, sort_columns
 from boost.data import DMatrix
-from boost.grow.exact import ExactGrower, between, refuse_categories
+from boost.grow.exact import ExactGrower, between
 from boost.grow.grown import Grown
 from boost.grow.hist import HistGrower
 from boost.histogram import round_gradients
-from boost.params import ParameterError
 from boost.scan import propose
 from boost.threads import Team
 from sketch import Cuts
@@ -36,13 +35,14 @@ class ApproxGrower:
     data : DMatrix
         The training table.
     params : dict
-        From `boost.params.resolve`. A feature has at most ``max_bin - 1`` candidates.
+        From `boost.params.resolve`. A numerical feature has at most
+        ``max_bin - 1`` candidates.
     team : Team
 
     Raises
     ------
     ParameterError
-        For categorical features, and what `ExactGrower` refuses when proposals are local.
+        For what `ExactGrower` refuses, when proposals are local.
     """
 
     def __init__(self, data: DMatrix, params: dict[str, Any], team: Team) -> None:
@@ -51,7 +51,7 @@ class ApproxGrower:
         if params["approx_proposal"] == "local":
             self.local = ExactGrower(data, params, team, candidates=params["max_bin"])
             return
-        refuse_categories(data, "tree_method='approx'")
+        self.categories = category_cuts(data)
         self.columns = sort_columns(data, team)
         self._pairs = np.empty((data.num_row(), 2))
 
@@ -59,13 +59,13 @@ class ApproxGrower:
         """Grow one tree; see `Grower.grow`."""
         if self.local is not None:
             return self.local.grow(grad, hess, weight, rng)
-        if grad.ndim != 1:
-            raise ParameterError("leaves that are vectors need tree_method='hist'")
-        binned = bin_matrix(self.data, self.propose(grad, hess, weight), self.team)
+        binned = bin_by_cuts(self.data, self.propose(grad, hess, weight), self.team)
         return HistGrower(self.data, self.params, self.team, binned).grow(grad, hess, weight, rng)
 
     def propose(self, grad: Floats, hess: Floats, weight: Floats) -> Cuts:
         """Return the candidates of one tree; see `Grower.grow` for the parameters."""
+        if grad.ndim > 1:
+            grad, hess = grad.sum(axis=1), hess.sum(axis=1)
         round_gradients(grad, hess, weight, self._pairs, self.team)
         columns, most = self.columns, self.params["max_bin"]
         cuts: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * columns.features
@@ -78,4 +78,6 @@ class ApproxGrower:
                 cuts[f] = between(gaps[:count, 0], gaps[:count, 1])
 
         share_features(self.team, work, np.diff(columns.indptr), ENTRY_WORK)
+        for f, own in self.categories.items():
+            cuts[f] = own
         return Cuts.from_columns(cuts)

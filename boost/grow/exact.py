@@ -13,7 +13,7 @@ from boost.constraint import InteractionConstraints, monotone_directions
 from boost.data import DMatrix
 from boost.grow.grown import Grown
 from boost.histogram import round_gradients
-from boost.params import ParameterError
+from boost.params import ParameterError, largest_step
 from boost.sample import ColumnSampler
 from boost.scan import FEATURE, HIGH, LOW, MISSING_LEFT, advance, divide, scan
 from boost.split import ALPHA, LAMBDA, LEAST, LIMITS, NOISE, STEP
@@ -118,7 +118,7 @@ class ExactGrower:
         self._interactions = InteractionConstraints(
             params["interaction_constraints"], data.feature_names, features
         )
-        weights = getattr(data, "feature_weights", None)
+        weights = data.feature_weights
         self._feature_weights = np.empty(0) if weights is None else weights
         self._spacing = 1.0 / candidates if candidates else 0.0
         self._entries_of = np.diff(self.columns.indptr)
@@ -141,7 +141,7 @@ class ExactGrower:
         self._limits[ALPHA] = p["alpha"] * grad_scale
         self._limits[LAMBDA] = p["lambda"] * hess_scale
         self._limits[LEAST] = max(p["min_child_weight"] * hess_scale, 1.0)
-        self._limits[STEP] = largest_weight(p) * grad_scale / hess_scale
+        self._limits[STEP] = largest_step(p) * grad_scale / hess_scale
         # score * unit is the score in the units of the loss
         unit = hess_scale / (grad_scale * grad_scale)
         self._rows[:] = np.arange(rows, dtype=np.uint32)
@@ -374,13 +374,6 @@ def refuse_categories(data: DMatrix, method: str) -> None:
             f"{method} does not split categories, and these features are categorical: {listed}; "
             "use tree_method='hist', or give numbers"
         )
-
-
-def largest_weight(params: dict[str, Any]) -> float:
-    given = params["max_delta_step"]
-    if given is None:
-        return 0.7 if params["objective"] == "count:poisson" else 0.0
-    return float(given)
 
 
 def _constant_columns(columns: SortedColumns) -> Bytes:

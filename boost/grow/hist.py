@@ -12,6 +12,7 @@ from boost.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
 from boost.constraint import InteractionConstraints, monotone_directions
 from boost.data import DMatrix
 from boost.grow.grown import Grown
+from boost.grow.nodes import Nodes
 from boost.histogram import (
     cut_rows,
     fill,
@@ -22,13 +23,13 @@ from boost.histogram import (
     release,
     round_gradients,
 )
-from boost.params import ParameterError
-from boost.partition import make_children, partition, partition_sparse, settle, write_nodes
+from boost.params import ParameterError, largest_step
+from boost.partition import make_children, partition, partition_sparse, settle
 from boost.sample import ColumnSampler
 from boost.search import grow_tree, search, search_sparse
-from boost.split import LIMITS, find_splits, find_vector_splits
+from boost.split import LEAST, LIMITS, find_splits, find_vector_splits
 from boost.threads import Team
-from boost.tree import NO_NODE, Tree
+from boost.tree import NO_NODE
 
 Floats = NDArray[np.float64]
 # Memory for histograms; where more are wanted, they are made in pieces, without subtraction.
@@ -76,7 +77,7 @@ class HistGrower:
         names, count = data.feature_names, self.binned.features
         self.directions = monotone_directions(params["monotone_constraints"], names, count)
         self.interactions = InteractionConstraints(params["interaction_constraints"], names, count)
-        self.step = params["max_delta_step"] or 0.0
+        self.step = largest_step(params)
         self.bounded = bool(self.directions.size) or self.step > 0.0
         rows = self.binned.rows
         self._all_rows = np.arange(rows, dtype=np.uint32)
@@ -92,7 +93,6 @@ class HistGrower:
         if isinstance(self.binned, SparseBinnedMatrix):
             self._row_work = self.binned.bins.size / rows
         self._outputs = 0
-        self._size = 0
         # Below this, it is quicker to look at the bins that occur than at all of them.
         self._few = 0 if self.bounded else int(self._bins / (FEW * max(1.0, self._row_work)))
         self._scratches: dict[int, tuple[Floats, NDArray[np.uint64]]] = {}
@@ -110,26 +110,23 @@ class HistGrower:
             active = self._all_rows
         rows = self._rows[: active.size]
         np.copyto(rows, active)
-        self._scales = scales
         self._limits = self._make_limits(scales)
         self._columns = ColumnSampler(self.binned.features, self.params, self.feature_weights, rng)
         self._paths: dict[int, tuple[int, ...]] = {0: ()}
-        self._tree[0] = (NO_NODE, NO_NODE, 0, 0, rows.size)
-        self._sums[0] = total
-        self._gains[0] = 0.0
-        if self.bounded:
-            self._bounds[0] = (-np.inf, np.inf)
+        self.nodes.begin(rows.size, total)
         size = -1
         if self._serial(rows.size):
-            size = self._grow_whole(rows)
+            size = self._grow_whole(rows, total)
         if size < 0:
             lossguide = self.params["grow_policy"] == "lossguide"
             size = (self._grow_by_loss if lossguide else self._grow_by_depth)(rows)
-        leaves = np.flatnonzero(self._tree[:size, 0] == NO_NODE)
-        begins, ends = self._tree[leaves, 3].copy(), self._tree[leaves, 4].copy()
+        leaves = self.nodes.leaves(size)
+        begins, ends = self.nodes.tree[leaves, 3].copy(), self.nodes.tree[leaves, 4].copy()
         if out.size:
             rows, begins, ends = self._carry(out, size, rows, leaves, begins, ends)
-        return Grown(self._finish(size), rows, leaves, begins, ends)
+        rate = self.params["eta"] / self.params["num_parallel_tree"]
+        tree = self.nodes.to_tree(size, self._limits, scales, rate, self.binned.cuts)
+        return Grown(tree, rows, leaves, begins, ends)
 
     # Policies
 
@@ -145,14 +142,13 @@ class HistGrower:
             and self.team.parts(max(rows, 1), work) == 1
         )
 
-    def _grow_whole(self, rows: NDArray[np.uint32]) -> int:
+    def _grow_whole(self, rows: NDArray[np.uint32], total: Floats) -> int:
         """Grow level by level in one call; return the number of nodes, or -1 when memory does not suffice."""
         depth = self.params["max_depth"]
         most = 2 * rows.size
-        self._reserve(min(most, 2 ** (depth + 1)) if 0 < depth < 40 else most)
+        self.nodes.reserve(min(most, 2 ** (depth + 1)) if 0 < depth < 40 else most)
         binned = self.binned
         assert isinstance(binned, BinnedMatrix)
-        begin = self._sums[0].copy()
         size = grow_tree(
             binned.codes,
             binned.columns,
@@ -163,22 +159,22 @@ class HistGrower:
             self._columns.tree,
             binned.offsets,
             self._hist,
-            self._plan,
+            self.nodes.plan,
             self._free,
             self._free_count,
-            self._steps,
-            self._lefts,
-            self._tree,
-            self._middles,
+            self.nodes.steps,
+            self.nodes.lefts,
+            self.nodes.tree,
+            self.nodes.middles,
             self._categorical,
             self._limits,
-            self._bounds,
+            self.nodes.bounds,
             self.directions,
-            self._sums,
-            self._gains,
-            self._left_sums,
-            self._found,
-            self._sets,
+            self.nodes.sums,
+            self.nodes.gains,
+            self.nodes.left_sums,
+            self.nodes.found,
+            self.nodes.sets,
             depth,
             self.params["max_leaves"],
             self._few,
@@ -186,8 +182,7 @@ class HistGrower:
         )
         if size < 0:  # start again
             rows.sort()
-            self._tree[0] = (NO_NODE, NO_NODE, 0, 0, rows.size)
-            self._sums[0] = begin
+            self.nodes.begin(rows.size, total)
             self._forget()
         return int(size)
 
@@ -198,12 +193,12 @@ class HistGrower:
         while first < size:
             last = size
             self._evaluate(first, last, rows)
-            split = np.flatnonzero(self._gains[first:last] > 0.0)
+            split = np.flatnonzero(self.nodes.gains[first:last] > 0.0)
             if leaves + split.size > most:
                 refused = first + split[int(most) - leaves :]
-                self._gains[refused] = 0.0
+                self.nodes.gains[refused] = 0.0
                 split = split[: int(most) - leaves]
-                release(first, last, self._gains, self._plan, self._free, self._free_count)
+                release(first, last, self.nodes.gains, self.nodes.plan, self._free, self._free_count)
             leaves += split.size
             size = self._split(first, last, size, rows)
             first = last
@@ -213,7 +208,7 @@ class HistGrower:
         """Split the leaf of the largest gain, the first of equals; return the number of nodes."""
         most = self.params["max_leaves"] or np.inf
         self._evaluate(0, 1, rows)
-        queue = [(-self._gains[0], 0)] if self._gains[0] > 0.0 else []
+        queue = [(-self.nodes.gains[0], 0)] if self.nodes.gains[0] > 0.0 else []
         size, leaves = 1, 1
         while queue and leaves < most:
             node = heapq.heappop(queue)[1]
@@ -221,26 +216,21 @@ class HistGrower:
             self._evaluate(first, size, rows)
             leaves += 1
             for n in range(first, size):
-                if self._gains[n] > 0.0:
-                    heapq.heappush(queue, (-self._gains[n], n))
-        self._tree_gains(size)
+                if self.nodes.gains[n] > 0.0:
+                    heapq.heappush(queue, (-self.nodes.gains[n], n))
         return size
-
-    def _tree_gains(self, size: int) -> None:
-        """Take back the gains of the leaves that were not split after all."""
-        self._gains[:size][self._tree[:size, 0] == NO_NODE] = 0.0
 
     # Steps
 
     def _evaluate(self, first: int, last: int, rows: NDArray[np.uint32]) -> None:
         """Find the best splits of new nodes: the root, or siblings side by side."""
         p = self.params
-        smallest = 2 * self._limits[2]
+        smallest = 2 * self._limits[LEAST]
         self._apart = self._nodes_apart(first, last)
         few = self._few if self._apart else 0
-        state = (self._tree, self._sums, self._plan, self._free, self._free_count)
+        state = (self.nodes.tree, self.nodes.sums, self.nodes.plan, self._free, self._free_count)
         plan = (smallest, p["max_depth"], few, *state)
-        steps = plan_histograms(first, last, *plan, self._steps)
+        steps = plan_histograms(first, last, *plan, self.nodes.steps)
         if steps >= 0:
             self._search(first, last, steps)
             return
@@ -249,26 +239,26 @@ class HistGrower:
         for begin in range(first, last, most):
             self._forget()
             end = min(begin + most, last)
-            self._search(begin, end, plan_histograms(begin, end, *plan, self._steps))
+            self._search(begin, end, plan_histograms(begin, end, *plan, self.nodes.steps))
         self._forget()
 
     def _nodes_apart(self, first: int, last: int) -> bool:
         """Whether threads take nodes of their own, or share each node's rows."""
         if self._outputs > 1:
             return False
-        rows = int((self._tree[first:last, 4] - self._tree[first:last, 3]).sum())
+        rows = int(self.nodes.rows(first, last).sum())
         shares = self.team.parts(max(rows, 1), rows * self._row_work)
         return shares == 1 or last - first >= NODES_OF_SHARE * shares
 
     def _forget(self) -> None:
-        self._plan[:, :2] = -1
+        self.nodes.plan[:, :2] = -1
         self._free[: self._places] = np.arange(self._places - 1, -1, -1)
         self._free_count[0] = self._places
 
     def _search(self, first: int, last: int, count: int) -> None:
         """Make the histograms that were planned, and find splits in them."""
-        steps = self._steps[:count]
-        rows = int((self._tree[first:last, 4] - self._tree[first:last, 3]).sum())
+        steps = self.nodes.steps[:count]
+        rows = int(self.nodes.rows(first, last).sum())
         bins = (last - first) * self._bins
         work = self._outputs * (float(rows) * self._row_work + 2.0 * bins)
         shares = self.team.parts(max(rows, 1), work)
@@ -277,7 +267,7 @@ class HistGrower:
             self._search_apart(first, last, steps, shares, allowed, work)
         else:
             self._search_together(first, last, steps, shares, allowed, work)
-        release(first, last, self._gains, self._plan, self._free, self._free_count)
+        release(first, last, self.nodes.gains, self.nodes.plan, self._free, self._free_count)
 
     def _search_apart(
         self,
@@ -290,11 +280,14 @@ class HistGrower:
     ) -> None:
         """Give each thread nodes of its own."""
         edges = [first, last]
+        shares = min(shares, (last - first) // 2) or 1
         if shares > 1:
             # Shares of one work, which end between pairs of siblings.
-            few = self._plan[first:last, 2] == 2
-            rows = (self._tree[first:last, 4] - self._tree[first:last, 3]) * self._row_work
-            cost = np.where(few, 5.0 * rows, np.where(self._plan[first:last, 0] >= 0, 2.0 * self._bins, 0.0))
+            few = self.nodes.plan[first:last, 2] == 2
+            rows = self.nodes.rows(first, last) * self._row_work
+            cost = np.where(
+                few, 5.0 * rows, np.where(self.nodes.plan[first:last, 0] >= 0, 2.0 * self._bins, 0.0)
+            )
             cost[steps[:, 0] - first] += rows[steps[:, 0] - first]
             cost = cost.reshape(-1, 2).sum(axis=1)
             done = np.cumsum(cost)
@@ -315,21 +308,21 @@ class HistGrower:
                 self._columns.tree,
                 binned.offsets,
                 self._hist,
-                self._plan,
+                self.nodes.plan,
                 first,
                 edges[share],
                 edges[share + 1],
                 allowed,
                 self._categorical,
                 self._limits,
-                self._bounds,
+                self.nodes.bounds,
                 self.directions,
-                self._sums,
-                self._gains,
-                self._left_sums,
-                self._found,
-                self._sets,
-                self._tree,
+                self.nodes.sums,
+                self.nodes.gains,
+                self.nodes.left_sums,
+                self.nodes.found,
+                self.nodes.sets,
+                self.nodes.tree,
                 *self._scratch(share),
             )
 
@@ -346,10 +339,10 @@ class HistGrower:
     ) -> None:
         """Let all threads sum up the rows of the same nodes, and then find the splits."""
         binned, hist, features = self.binned, self._hist, self._columns.tree
-        parts = cut_rows(steps, steps.shape[0], shares, self._places, self._parts, self._starts)
+        parts = cut_rows(steps, steps.shape[0], shares, self._places, self.nodes.parts, self._starts)
 
         def fill_parts(begin: int, end: int) -> None:
-            which = (self._rows, self._parts, self._starts[begin], self._starts[end])
+            which = (self._rows, self.nodes.parts, self._starts[begin], self._starts[end])
             if isinstance(binned, SparseBinnedMatrix):
                 fill_sparse(binned.indptr, binned.bins, self._pairs, *which, hist)
             else:
@@ -357,23 +350,23 @@ class HistGrower:
                 kernel(binned.codes, self._pairs, *which, features, binned.offsets, hist)
 
         def find(begin: int, end: int) -> None:
-            which = (self._plan, first, first + begin, first + end, features, allowed, binned.offsets)
-            how = (self._limits, self._bounds, self.directions)
-            out = (self._sums, self._gains, self._left_sums, self._found)
+            which = (self.nodes.plan, first, first + begin, first + end, features, allowed, binned.offsets)
+            how = (self._limits, self.nodes.bounds, self.directions)
+            out = (self.nodes.sums, self.nodes.gains, self.nodes.left_sums, self.nodes.found)
             if self._outputs == 1:
-                find_splits(hist, *which, self._categorical, *how, *out, self._sets)
+                find_splits(hist, *which, self._categorical, *how, *out, self.nodes.sets)
             else:
                 find_vector_splits(hist, *which, self._limits, *out)
 
         self.team.share(fill_parts, shares, work)
         if shares > 1:
-            merge_parts(self._parts, parts, self._places, self._plan, hist)
+            merge_parts(self.nodes.parts, parts, self._places, self.nodes.plan, hist)
         self.team.share(find, last - first, work=2.0 * (last - first) * self._bins * self._outputs)
 
     def _allowed(self, first: int, last: int) -> NDArray[np.uint8]:
         """Return which features new nodes may use: nothing for all, one row for all nodes, or a row each."""
         columns, interactions = self._columns, self.interactions
-        depth = int(self._tree[first, 2])
+        depth = int(self.nodes.tree[first, 2])
         level = columns.level(depth)
         count = self.binned.features
         if not columns.by_node and not interactions.active:
@@ -387,31 +380,31 @@ class HistGrower:
             mask[n - first, columns.node(depth) if columns.by_node else level] = 1
             if interactions.active:
                 if n:
-                    parent = int(self._tree[n, 1])
-                    self._paths[n] = (*self._paths[parent], int(self._found[parent, 0]))
+                    parent = int(self.nodes.tree[n, 1])
+                    self._paths[n] = (*self._paths[parent], int(self.nodes.found[parent, 0]))
                 mask[n - first] &= interactions.allowed(self._paths[n])
         return mask
 
     def _split(self, first: int, last: int, size: int, rows: NDArray[np.uint32]) -> int:
         """Order the rows of the nodes that have a gain by their children, and append these."""
-        split = first + np.flatnonzero(self._gains[first:last] > 0.0)
+        split = first + np.flatnonzero(self.nodes.gains[first:last] > 0.0)
         if split.size == 0:
             return size
-        self._reserve(size + 2 * split.size)
-        self._partition(split, self._tree[split, 3], self._tree[split, 4], rows, self._middles)
+        self.nodes.reserve(size + 2 * split.size)
+        self._partition(split, self.nodes.tree[split, 3], self.nodes.tree[split, 4], rows, self.nodes.middles)
         return int(
             make_children(
                 first,
                 last,
                 size,
-                self._gains,
-                self._middles,
-                self._tree,
-                self._sums,
-                self._left_sums,
-                self._found,
+                self.nodes.gains,
+                self.nodes.middles,
+                self.nodes.tree,
+                self.nodes.sums,
+                self.nodes.left_sums,
+                self.nodes.found,
                 self.directions,
-                self._bounds,
+                self.nodes.bounds,
                 self._limits,
             )
         )
@@ -425,22 +418,28 @@ class HistGrower:
         middles: NDArray[np.int64],
     ) -> None:
         """Reorder the rows of nodes by the split of each; `middles` is filled at the nodes' numbers."""
-        steps = self._steps[: nodes.size]
+        steps = self.nodes.steps[: nodes.size]
         steps[:, 0], steps[:, 1], steps[:, 2], steps[:, 3] = nodes, begins, ends, 0
         count = int((ends - begins).sum())
         shares = self.team.parts(max(count, 1), count * 3.0)
-        parts = cut_rows(self._steps, nodes.size, shares, 0, self._parts, self._starts)
+        parts = cut_rows(self.nodes.steps, nodes.size, shares, 0, self.nodes.parts, self._starts)
         # A node of more than one part is put together afterwards.
-        table = self._parts[:parts]
+        table = self.nodes.parts[:parts]
         again = table[1:, 0] == table[:-1, 0]
         table[:, 3] = 0
         table[1:, 3] |= again
         table[:-1, 3] |= again
-        lefts = self._lefts
+        lefts = self.nodes.lefts
 
         def move(begin: int, end: int) -> None:
             binned = self.binned
-            how = (self._found, self._sets, self._parts, self._starts[begin], self._starts[end])
+            how = (
+                self.nodes.found,
+                self.nodes.sets,
+                self.nodes.parts,
+                self._starts[begin],
+                self._starts[end],
+            )
             if isinstance(binned, SparseBinnedMatrix):
                 column = self._columns_of_threads.get(begin)
                 if column is None:
@@ -451,7 +450,7 @@ class HistGrower:
                 partition(binned.columns, self._missing, *how, rows, self._spare, lefts)
 
         self.team.share(move, shares, count * 3.0)
-        settle(self._parts, parts, lefts, rows, self._spare, middles)
+        settle(self.nodes.parts, parts, lefts, rows, self._spare, middles)
 
     def _carry(
         self,
@@ -466,16 +465,16 @@ class HistGrower:
         place = np.zeros((size, 2), dtype=np.int64)
         place[0] = (0, out.size)
         middles = np.zeros(size, dtype=np.int64)
-        depth = self._tree[:size, 2]
+        depth = self.nodes.tree[:size, 2]
         for level in range(int(depth.max()) + 1):
-            nodes = np.flatnonzero((depth == level) & (self._tree[:size, 0] != NO_NODE))
+            nodes = np.flatnonzero((depth == level) & (self.nodes.tree[:size, 0] != NO_NODE))
             if nodes.size == 0:
                 continue
             middles[nodes] = place[nodes, 0]  # a node without rows has no part
             filled = nodes[place[nodes, 0] < place[nodes, 1]]
             if filled.size:
                 self._partition(filled, place[filled, 0], place[filled, 1], out, middles)
-            left = self._tree[nodes, 0]
+            left = self.nodes.tree[nodes, 0]
             place[left, 0], place[left, 1] = place[nodes, 0], middles[nodes]
             place[left + 1, 0], place[left + 1, 1] = middles[nodes], place[nodes, 1]
         sizes = (ends - begins) + (place[leaves, 1] - place[leaves, 0])
@@ -507,43 +506,6 @@ class HistGrower:
         )
         return limits
 
-    def _finish(self, size: int) -> Tree:
-        p, cuts = self.params, self.binned.cuts
-        links = np.empty((4, size), dtype=np.int32)
-        numbers = np.empty((3, size), dtype=np.float32)
-        default_left = np.empty(size, dtype=np.uint8)
-        weights = np.empty((size, self._outputs), dtype=np.float32)
-        rate = p["eta"] / p["num_parallel_tree"]
-        nodes = (self._tree, self._sums, self._gains, self._found, self._bounds, self._limits)
-        out = (links, numbers, default_left, weights)
-        write_nodes(size, rate, *self._scales, *nodes, cuts.values, cuts.indptr, *out)
-        extra: dict[str, Any] = {} if self._outputs == 1 else {"vectors": weights}
-        if self._words:
-            by_set = (links[0] != NO_NODE) & (self._found[:size, 1] < 0)
-            if by_set.any():
-                extra["categories"], extra["category_starts"] = self._category_lists(by_set)
-        return Tree(
-            left=links[0],
-            right=links[1],
-            parent=links[2],
-            feature=links[3],
-            condition=numbers[0],
-            default_left=default_left,
-            base_weight=np.ascontiguousarray(weights[:, 0]),
-            gain=numbers[1],
-            hessian=numbers[2],
-            **extra,
-        )
-
-    def _category_lists(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        starts = np.zeros(chosen.size + 1, dtype=np.int64)
-        lists = []
-        for n in np.flatnonzero(chosen):
-            bits = np.unpackbits(self._sets[n].astype("<u8").view(np.uint8), bitorder="little")
-            lists.append(np.flatnonzero(bits).astype(np.int32))
-            starts[n + 1] = lists[-1].size
-        return np.concatenate(lists), np.cumsum(starts)
-
     def _begin(self, outputs: int) -> None:
         """Make the buffers whose size depends on the number of outputs, and forget the last tree."""
         if outputs != self._outputs:
@@ -553,7 +515,6 @@ class HistGrower:
                     "max_delta_step or categorical features: use 'one_output_per_tree'"
                 )
             self._outputs = outputs
-            self._size = 0
             self._pairs = np.empty((self.binned.rows, 2 * outputs))
             place_bytes = 16 * outputs * max(1, self._bins)
             depth = self.params["max_depth"]
@@ -564,7 +525,7 @@ class HistGrower:
             self._free = np.empty(self._places, dtype=np.int64)
             self._free_count = np.zeros(1, dtype=np.int64)
             self._starts = np.empty(self.team.size + 1, dtype=np.int64)
-            self._reserve(64)
+            self.nodes = Nodes(outputs, self.bounded, self._words, self.team.size)
         self._forget()
 
     def _scratch(self, share: int) -> tuple[Floats, NDArray[np.uint64]]:
@@ -573,39 +534,3 @@ class HistGrower:
             marks = np.zeros(-(-self._bins // 64), dtype=np.uint64)
             self._scratches[share] = np.zeros((self._bins, 2)), marks
         return self._scratches[share]
-
-    def _reserve(self, size: int) -> None:
-        """Make room for this many nodes."""
-        if size <= self._size:
-            return
-        size = max(size, 2 * self._size)
-        width = 2 * self._outputs
-
-        def grown(name: str, shape: tuple[int, ...], kind: type[np.generic]) -> None:
-            array = np.zeros(shape, dtype=kind)
-            if self._size:
-                array[: self._size] = getattr(self, name)[: self._size]
-            setattr(self, name, array)
-
-        self._tree: NDArray[np.int64]
-        self._sums: Floats
-        self._left_sums: Floats
-        self._gains: Floats
-        self._bounds: Floats
-        self._found: NDArray[np.int64]
-        self._plan: NDArray[np.int64]
-        self._middles: NDArray[np.int64]
-        self._sets: NDArray[np.uint64]
-        grown("_tree", (size, 5), np.int64)
-        grown("_sums", (size, width), np.float64)
-        grown("_left_sums", (size, width), np.float64)
-        grown("_gains", (size,), np.float64)
-        grown("_bounds", (size if self.bounded else 0, 2), np.float64)
-        grown("_found", (size, 3), np.int64)
-        grown("_plan", (size, 3), np.int64)
-        grown("_middles", (size,), np.int64)
-        grown("_sets", (size, self._words), np.uint64)
-        self._steps = np.empty((size, 4), dtype=np.int64)
-        self._lefts = np.empty(size + self.team.size, dtype=np.int64)
-        self._parts = np.empty((size + self.team.size, 4), dtype=np.int64)
-        self._size = size

@@ -26,9 +26,11 @@ def random_tree(
         feature[n] = rng.integers(FEATURES)
         if categorical and feature[n] >= CATEGORICAL:
             sets[n] = sorted(set(rng.integers(0, rng.choice([4, 31, 32, 33, 100]), 3).tolist()))
-        left[n], right[n] = (2 * s + 1, 2 * s + 2) if rng.random() < 0.5 else (2 * s + 2, 2 * s + 1)
+        left[n], right[n] = 2 * s + 1, 2 * s + 2
         parent[[left[n], right[n]]] = n
         leaves += [int(left[n]), int(right[n])]
+    categories = np.array([c for s in sets for c in s], dtype=np.int32)
+    starts = np.cumsum([0, *map(len, sets)]) if categories.size else np.empty(0, dtype=np.int64)
     condition, weight, gain, hessian = rng.normal(size=(4, size)).astype(np.float32).round(2)
     return Tree(
         left=left,
@@ -40,8 +42,8 @@ def random_tree(
         base_weight=np.where(left < 0, condition, weight),
         gain=np.where(left < 0, np.float32(0), abs(gain)),
         hessian=abs(hessian),
-        categories=np.array([c for s in sets for c in s] if categorical else [], dtype=np.int32),
-        category_starts=np.cumsum([0, *map(len, sets)]) if categorical else np.empty(0, dtype=np.int64),
+        categories=categories,
+        category_starts=starts,
         vectors=rng.normal(size=(size, outputs)).astype(np.float32)
         if outputs
         else np.empty((0, 0), np.float32),

@@ -27,6 +27,26 @@ def test_trained_trees(depth: int) -> None:
     np.testing.assert_array_equal(model.predict(x), want)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"grow_policy": "lossguide", "max_leaves": 20},
+        {"tree_method": "exact"},
+        {"tree_method": "approx"},
+        {"tree_method": "approx", "approx_proposal": "local"},
+    ],
+)
+def test_siblings_are_neighbours(params: dict[str, str]) -> None:
+    # XGBoost finds the right child beside the left one, whatever the file says.
+    rng = np.random.default_rng(0)
+    data = DMatrix(rng.normal(size=(200, 3)), rng.normal(size=200))
+    tree = boost.train(params, data, 1).forest[0]
+    inner = tree.left >= 0
+    assert tree.leaves > 10
+    np.testing.assert_array_equal(tree.right[inner], tree.left[inner] + 1)
+
+
 def test_storage() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(100, 3)), rng.integers(0, 3, size=100)

@@ -144,11 +144,22 @@ def test_refused() -> None:
         ParameterError, match="max_leaves=7 is for tree_method='hist', tree_method='approx' with"
     ):
         make(np.ones((3, 1)), max_leaves=7, **LOCAL)
-    grower = make(np.ones((3, 1)))
-    with pytest.raises(ParameterError, match="vectors need tree_method='hist'"):
-        grower.grow(np.ones((3, 2)), np.ones((3, 2)), np.empty(0), np.random.default_rng(0))
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"size": [1.0, 2.0], "colour": ["red", "blue"]})
-    for proposal in ("global", "local"):
-        with pytest.raises(ParameterError, match="does not split categories.*: colour"):
-            make(DMatrix(frame), approx_proposal=proposal)
+    with pytest.raises(ParameterError, match="does not split categories.*: colour"):
+        make(DMatrix(frame), **LOCAL)
+
+
+def test_categories_and_vectors_from_global_proposals() -> None:
+    rng = np.random.default_rng(3)
+    codes = rng.integers(0, 7, 400)
+    x = np.column_stack((codes, rng.normal(size=400))).astype(np.float32)
+    grad = np.where(np.isin(codes, (1, 4, 6)), 1.0, -1.0) + 0.1 * rng.normal(size=400)
+    one = make(DMatrix(x, feature_types=["c", "q"]), max_depth=1, tree_method="approx")
+    tree = one.grow(grad, np.ones(400), np.empty(0), rng).tree
+    assert tree.feature[0] == 0
+    assert tree.categories.tolist() in ([1, 4, 6], [0, 2, 3, 5])
+    several = make(DMatrix(x), max_depth=2, tree_method="approx")
+    grads = np.column_stack((grad, -grad))
+    vectors = several.grow(grads, np.ones((400, 2)), np.empty(0), rng).tree.vectors
+    np.testing.assert_allclose(vectors[:, 0], -vectors[:, 1], rtol=1e-6, atol=1e-7)
