@@ -26,7 +26,7 @@ from benchmarks.report import heading, table
 DEPTH = 8
 ROUNDS = 100
 SINGLE_ROWS = 200
-Predict = Callable[[Any], Any]
+Predict = Callable[..., Any]
 
 
 def predictors(problem: Problem, threads: int) -> dict[str, Predict]:
@@ -47,7 +47,7 @@ def predictors(problem: Problem, threads: int) -> dict[str, Predict]:
         some = problem.X[:1000]
         np.testing.assert_allclose(ways["xgboost"](some), ways[ESPALIER](some), rtol=1e-4, atol=1e-5)
     if LIBRARIES["lightgbm"].installed:
-        predict = LIBRARIES["lightgbm"].fit(problem, Settings(DEPTH, ROUNDS, threads))
+        predict: Any = LIBRARIES["lightgbm"].fit(problem, Settings(DEPTH, ROUNDS, threads))
         ways["lightgbm"] = partial(predict, num_threads=threads, raw_score=True)
     return ways
 
