@@ -2,9 +2,9 @@
 
 The whole grammar of expressions::
 
-    expr := Var(name, dtype)                      a scalar variable; two variables are equal only if identical
+    expr := Var(name, dtype, bounds)              a variable; two variables are equal only if identical
           | Const(value, dtype)                   an integer, float or bool literal
-          | Binary(op, a, b)                      op in ARITHMETIC, COMPARISON or LOGIC
+          | Binary(op, a, b)                      op in ARITHMETIC, BITWISE, COMPARISON or LOGIC
           | Not(a)
           | Select(condition, a, b)               both arms may be evaluated
           | Cast(value, dtype)
@@ -15,12 +15,14 @@ The whole grammar of expressions::
 
 A buffer is indexed by one index for each dimension, or by one alone: the row-major position.
 Nodes are frozen and compare by structure; variables and buffers compare by identity.
-A dtype is a string: a scalar type of `SCALAR_TYPES`, with ``x<lanes>`` behind it for a vector.
+A dtype is a string: a scalar type of `SCALAR_TYPES`, with ``x<lanes>`` behind it for a vector. The types of
+`PACKED_TYPES` share a byte in memory: a value of one is loaded, stored and cast, and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Union
 
@@ -31,14 +33,18 @@ if TYPE_CHECKING:
 
 SCALAR_TYPES: tuple[str, ...] = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
 SCALAR_TYPES += ("uint64", "float16", "float32", "float64")
+PACKED_TYPES: tuple[str, ...] = ("uint1", "int2", "uint2", "int4", "uint4")
 
 ARITHMETIC = ("+", "-", "*", "/", "//", "%", "min", "max")
+BITWISE = ("&", "|", "^", "<<", ">>")
 COMPARISON = ("<", "<=", ">", ">=", "==", "!=")
 LOGIC = ("and", "or")
 
 # name -> number of arguments; `if_then_else(condition, a, b)` evaluates only the arm it needs
 INTRINSICS = {"if_then_else": 3, "exp": 1, "log": 1, "sqrt": 1, "tanh": 1, "abs": 1, "floor": 1, "ceil": 1}
-INTRINSICS |= {"pow": 2}
+INTRINSICS |= {"pow": 2, "sin": 1, "cos": 1, "erf": 1, "round": 1, "trunc": 1, "isnan": 1, "popcount": 1}
+# those that take integers; `abs` takes both, and all others floats
+INTEGER_INTRINSICS = ("popcount", "abs")
 
 INDEX = "int32"
 
@@ -65,6 +71,23 @@ def vector_of(dtype: str, lanes: int) -> str:
 def is_float(dtype: str) -> bool:
     """Whether a lane of `dtype` is a floating-point number."""
     return dtype.startswith("float")
+
+
+def is_integer(dtype: str) -> bool:
+    """Whether a lane of `dtype` is an integer that arithmetic takes: not a float, a bool or a packed type."""
+    scalar = scalar_of(dtype)
+    return not is_float(scalar) and scalar != "bool" and scalar not in PACKED_TYPES
+
+
+def bits_of(dtype: str) -> int:
+    """Bits that one element of a scalar type takes in memory."""
+    return int(dtype.lstrip("uint")) if dtype in PACKED_TYPES else np.dtype(dtype).itemsize * 8
+
+
+def integer_range(dtype: str) -> tuple[int, int]:
+    """The least and the greatest value of an integer type, packed ones included."""
+    bits = bits_of(dtype)
+    return (0, (1 << bits) - 1) if dtype.startswith("u") else (-(1 << bits - 1), (1 << bits - 1) - 1)
 
 
 class Expr:
@@ -115,6 +138,40 @@ class Expr:
     def __neg__(self) -> Expr:
         return binary("*", self, -1)
 
+    def __and__(self, other: ExprLike) -> Expr:
+        return binary("&", self, other)
+
+    def __rand__(self, other: ExprLike) -> Expr:
+        return binary("&", other, self)
+
+    def __or__(self, other: ExprLike) -> Expr:
+        return binary("|", self, other)
+
+    def __ror__(self, other: ExprLike) -> Expr:
+        return binary("|", other, self)
+
+    def __xor__(self, other: ExprLike) -> Expr:
+        return binary("^", self, other)
+
+    def __rxor__(self, other: ExprLike) -> Expr:
+        return binary("^", other, self)
+
+    def __lshift__(self, other: ExprLike) -> Expr:
+        return binary("<<", self, other)
+
+    def __rlshift__(self, other: ExprLike) -> Expr:
+        return binary("<<", other, self)
+
+    def __rshift__(self, other: ExprLike) -> Expr:
+        return binary(">>", self, other)
+
+    def __rrshift__(self, other: ExprLike) -> Expr:
+        return binary(">>", other, self)
+
+    def __invert__(self) -> Expr:
+        scalar = scalar_of(self.dtype)
+        return binary("^", self, integer_range(scalar)[1] if scalar.startswith("u") else -1)
+
     def __lt__(self, other: ExprLike) -> Expr:
         return binary("<", self, other)
 
@@ -140,10 +197,20 @@ class Expr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Var(Expr):
-    """A scalar variable: a loop's counter or a name bound by the schedule."""
+    """A variable: a loop's counter, a value that `Let` names, or a size that a call brings.
+
+    Parameters
+    ----------
+    name : str
+        For people; need not be unique.
+    dtype : str
+    bounds : (int, int), optional
+        The closed interval of a size: an extent of an argument that is not known when the program is built.
+    """
 
     name: str
     dtype: str = INDEX
+    bounds: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         return self.name
@@ -272,9 +339,9 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
         return Const(bool(value), scalar)
     if isinstance(value, float) and not value.is_integer():
         raise ValueError(f"{value!r} is not a whole number, so it cannot be a {scalar} literal")
-    info = np.iinfo(scalar)
-    if not info.min <= int(value) <= info.max:
-        raise ValueError(f"{value!r} does not fit {scalar} ({info.min} to {info.max})")
+    low, high = integer_range(scalar)
+    if not low <= int(value) <= high:
+        raise ValueError(f"{value!r} does not fit {scalar} ({low} to {high})")
     return Const(int(value), scalar)
 
 
@@ -336,15 +403,18 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
     """
     a, b = _matched(a, b)
     dtype = a.dtype
+    if scalar_of(dtype) in PACKED_TYPES:
+        raise ValueError(f"`{op}` takes numbers of whole bytes, not {dtype}: cast it first, as to int32")
     if op in COMPARISON or op in LOGIC:
         dtype = vector_of("bool", lanes_of(dtype))
         if op in LOGIC and scalar_of(a.dtype) != "bool":
             raise ValueError(f"`{op}` takes conditions, not {a.dtype}")
-    elif op not in ARITHMETIC:
-        raise ValueError(f"unknown operator {op!r}; known: {', '.join(ARITHMETIC + COMPARISON + LOGIC)}")
+    elif op not in ARITHMETIC + BITWISE:
+        known = ARITHMETIC + BITWISE + COMPARISON + LOGIC
+        raise ValueError(f"unknown operator {op!r}; known: {', '.join(known)}")
     elif scalar_of(dtype) == "bool":
         raise ValueError(f"`{op}` takes numbers, not {dtype}: cast the condition, or use te.all and te.any")
-    elif op in ("//", "%") and is_float(dtype):
+    elif op in ("//", "%", *BITWISE) and is_float(dtype):
         raise ValueError(f"`{op}` takes integers, not {dtype}")
     elif op == "/" and not is_float(dtype):
         raise ValueError(f"`/` takes floats, not {dtype}: write `//` for the floor division, or cast")
@@ -373,9 +443,25 @@ def fold(op: str, a: Const, b: Const) -> Const | None:
         return None
     if op in ("min", "max"):
         return Const(min(x, y) if op == "min" else max(x, y), a.dtype)
-    value = {"+": x + y, "-": x - y, "*": x * y}[op] if op in "+-*" else (x // y if op == "//" else x % y)
-    info = np.iinfo(a.dtype)
-    return Const(int(value), a.dtype) if info.min <= value <= info.max else None
+    if op in ("<<", ">>") and not 0 <= y < bits_of(a.dtype):
+        return None
+    value = int(_FOLDED[op](x, y))
+    low, high = integer_range(a.dtype)
+    return Const(value, a.dtype) if low <= value <= high else None
+
+
+_FOLDED: dict[str, Callable[[int, int], int]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+    "<<": operator.lshift,
+    ">>": operator.rshift,
+}
 
 
 def minimum(a: ExprLike, b: ExprLike) -> Expr:
@@ -425,6 +511,9 @@ def call(name: str, *args: ExprLike) -> Call:
         operands: tuple[Expr, ...] = _matched(args[0], args[1])
     else:
         operands = (as_expr(args[0]),)
-    if name not in ("abs",) and not is_float(operands[0].dtype):
-        raise ValueError(f"{name} takes a float, not {operands[0].dtype}: cast it first")
-    return Call(name, operands, operands[0].dtype)
+    dtype = operands[0].dtype
+    if name != "abs" and is_float(dtype) == (name in INTEGER_INTRINSICS):
+        raise ValueError(
+            f"{name} takes {'an integer' if is_float(dtype) else 'a float'}, not {dtype}: cast it first"
+        )
+    return Call(name, operands, vector_of("bool", lanes_of(dtype)) if name == "isnan" else dtype)

@@ -1,15 +1,24 @@
-"""Buffers and the functions that work on them."""
+"""Buffers, the functions that work on them, and the intrinsics that functions invoke."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import prod
 
-import numpy as np
+from compiler.ir.expr import Var, bits_of
+from compiler.ir.stmt import Invoke, Region, Stmt
 
-from compiler.ir.stmt import Stmt
+SCOPES = ("global", "shared", "warp", "local")
+"""Memories that every target knows. A dotted name, as ``vta.acc``, is a memory of an accelerator."""
 
-SCOPES = ("global", "local")
+_OWN_SCOPE = re.compile(r"[a-z]\w*\.[a-z]\w*")
+
+
+def is_scope(name: str) -> bool:
+    """Whether `name` can be a scope: one of `SCOPES`, or the dotted name of an accelerator's memory."""
+    return name in SCOPES or _OWN_SCOPE.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,31 +29,47 @@ class Buffer:
     ----------
     name : str
         For people; need not be unique.
-    shape : tuple of int
-        Extents, outermost first. Every extent is known when the program is built.
+    shape : tuple of int or Var
+        Extents, outermost first. Those of a parameter may be sizes, variables with bounds that a call brings;
+        a buffer of the function's own takes their upper bounds.
     dtype : str
-        A scalar type of `compiler.ir.expr.SCALAR_TYPES`.
+        A type of `compiler.ir.expr.SCALAR_TYPES` or `PACKED_TYPES`. The elements of a packed type lie in
+        bytes from the lowest bits up, in row-major order without gaps.
     scope : str
-        ``"global"`` for main memory, ``"local"`` for registers and the stack of one thread.
+        ``"global"`` for main memory, ``"local"`` for registers and the stack of one thread, ``"shared"`` for
+        memory that the threads of a block have in common; see `is_scope`.
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[int | Var, ...]
     dtype: str = "float32"
     scope: str = "global"
 
     @property
+    def sizes(self) -> tuple[Var, ...]:
+        """The extents that a call brings, in order."""
+        return tuple(dict.fromkeys(extent for extent in self.shape if isinstance(extent, Var)))
+
+    @property
     def size(self) -> int:
-        """Number of elements."""
-        return prod(self.shape)
+        """Number of elements; with sizes, the largest that it can be."""
+        return prod(most(extent) for extent in self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the whole array."""
-        return self.size * np.dtype(self.dtype).itemsize
+        """Bytes of `size` elements."""
+        return -(-self.size * bits_of(self.dtype) // 8)
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def most(extent: int | Var) -> int:
+    """The largest value of an extent."""
+    if isinstance(extent, Var):
+        assert extent.bounds is not None, f"{extent.name} is an extent without bounds"
+        return extent.bounds[1]
+    return extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +89,11 @@ class PrimFunc:
     params: tuple[Buffer, ...]
     body: Stmt
 
+    @property
+    def sizes(self) -> tuple[Var, ...]:
+        """The extents that a call brings, in the order of their first use by a parameter."""
+        return tuple(dict.fromkeys(size for buffer in self.params for size in buffer.sizes))
+
     def with_body(self, body: Stmt) -> PrimFunc:
         """The same function around another body; itself when the body is the same object."""
         return self if body is self.body else PrimFunc(self.name, self.params, body)
@@ -72,3 +102,27 @@ class PrimFunc:
         from compiler.ir.text import print_function
 
         return print_function(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intrinsic:
+    """A tensor operation that a target does in one step; two are equal only if identical.
+
+    Parameters
+    ----------
+    name : str
+        An identifier.
+    description : PrimFunc
+        What it does, on compact buffers of fixed shape: its meaning, and what stands in for it on a
+        target without an implementation.
+    implementations : mapping of str to callable, optional
+        Kind of target -> ``(*regions) -> Stmt``: the statement that takes its place there.
+    """
+
+    name: str
+    description: PrimFunc
+    implementations: Mapping[str, Callable[..., Stmt]] = field(default_factory=dict)
+
+    def __call__(self, *operands: Region) -> Stmt:
+        """The statement that applies it to one region for each parameter."""
+        return Invoke(self, operands)

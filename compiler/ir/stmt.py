@@ -2,13 +2,21 @@
 
 The whole grammar of statements::
 
-    stmt := For(var, extent, kind, body)             var runs over 0 .. extent - 1
+    stmt := For(var, extent, kind, body, pragmas)    var runs over 0 .. extent - 1
           | Store(buffer, indices, value)
           | If(condition, then, otherwise)
           | Seq(stmts)
-          | Allocate(buffer, body)                   the buffer lives as long as the body runs
+          | Allocate(buffer, body, pragmas)          the buffer lives as long as the body runs
+          | Let(var, value, body)                    a value with a name
+          | Prefetch(buffer, indices)                a hint: the element is read soon
+          | Barrier(scope)                           all threads of the block have come this far
+          | Copy(target, source, before, after, fill)    memory moved, with a margin filled around it
+          | Invoke(intrinsic, operands)              a declared tensor intrinsic on regions of buffers
+          | Token(action, source, target)            "push" or "pop" of a dependency of pipeline stages
 
-    kind := "serial" | "parallel" | "vectorize" | "unroll"
+    kind   := "serial" | "parallel" | "vectorize" | "unroll" | "vthread" | a tag of THREAD_TAGS
+    region := Region(buffer, offset, extents, strides)    in elements of the row-major array
+    pragma := (key, value)                                what a pass or a target is told; no meaning itself
 """
 
 from __future__ import annotations
@@ -20,9 +28,12 @@ from typing import TYPE_CHECKING
 from compiler.ir.expr import Expr, Var
 
 if TYPE_CHECKING:
-    from compiler.ir.function import Buffer
+    from compiler.ir.function import Buffer, Intrinsic
 
-LOOP_KINDS = ("serial", "parallel", "vectorize", "unroll")
+THREAD_TAGS = tuple(f"{level}Idx.{axis}" for level in ("block", "thread") for axis in "xyz")
+LOOP_KINDS = ("serial", "parallel", "vectorize", "unroll", "vthread", *THREAD_TAGS)
+
+Pragma = tuple[str, int | str | bool]
 
 
 class Stmt:
@@ -33,12 +44,17 @@ class Stmt:
 
 @dataclass(frozen=True, slots=True)
 class For(Stmt):
-    """A loop of `extent` iterations from zero; `kind` says how they may run."""
+    """A loop of `extent` iterations from zero; `kind` says how they may run.
+
+    The iterations of loops with a tag of `THREAD_TAGS` run side by side: those of ``threadIdx`` see one
+    another's stores to memory outside of the loop behind the next `Barrier`, those of ``blockIdx`` never do.
+    """
 
     var: Var
     extent: Expr
     kind: str
     body: Stmt
+    pragmas: tuple[Pragma, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,74 @@ class Allocate(Stmt):
 
     buffer: Buffer
     body: Stmt
+    pragmas: tuple[Pragma, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Let(Stmt):
+    """`var` stands for `value`, which is evaluated once, while `body` runs; `var` may be a vector."""
+
+    var: Var
+    value: Expr
+    body: Stmt
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetch(Stmt):
+    """A hint that an element of a buffer is read soon; an index outside of the shape does no harm."""
+
+    buffer: Buffer
+    indices: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier(Stmt):
+    """The threads of a block wait for one another here; `scope` is the memory that they see then."""
+
+    scope: str = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of a buffer: element ``(i, j, ...)`` is at row-major position
+    ``offset + i * strides[0] + j * strides[1] + ...``.
+    """
+
+    buffer: Buffer
+    offset: Expr
+    extents: tuple[int, ...]
+    strides: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Stmt):
+    """`source` is written into `target`, moved by `before`, and `fill` around it: a strided DMA with margins.
+
+    Along axis d the extent of `target` is ``before[d] + source.extents[d] + after[d]``.
+    """
+
+    target: Region
+    source: Region
+    before: tuple[Expr, ...]
+    after: tuple[Expr, ...]
+    fill: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke(Stmt):
+    """A tensor intrinsic applied to one region for each parameter of its description."""
+
+    intrinsic: Intrinsic
+    operands: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token(Stmt):
+    """A dependency of two pipeline stages of an accelerator: a pop waits for the push that it answers."""
+
+    action: str
+    source: str
+    target: str
 
 
 def sequence(stmts: Iterable[Stmt]) -> Stmt:

@@ -61,7 +61,7 @@ from compiler.ir.expr import (
     lanes_of,
     vector_of,
 )
-from compiler.ir.function import SCOPES, Buffer, PrimFunc
+from compiler.ir.function import SCOPES, Buffer, PrimFunc, is_scope
 from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store, sequence
 
 LOOPS = {"serial": "range", "parallel": "parallel", "vectorize": "vectorize", "unroll": "unroll"}
@@ -365,7 +365,7 @@ class _Parser:
         if array.value.id not in SCALAR_TYPES:
             _fail(array.value, f"a type{_hint(array.value.id, SCALAR_TYPES)}")
         where = "global" if scope is None else scope.value if isinstance(scope, ast.Constant) else None
-        if where not in SCOPES:
+        if not is_scope(where):
             _fail(scope, f"a scope ({', '.join(map(repr, SCOPES))})")
         return Buffer(name, tuple(map(self.count, _axes(array))), array.value.id, str(where))
 

@@ -32,7 +32,7 @@ from compiler.ir.expr import (
     scalar_of,
     vector_of,
 )
-from compiler.ir.function import SCOPES, Buffer, PrimFunc
+from compiler.ir.function import SCOPES, Buffer, PrimFunc, is_scope
 from compiler.ir.stmt import LOOP_KINDS, Allocate, For, If, Seq, Stmt, Store
 from compiler.ir.text import Names, print_expr, print_stmt
 
@@ -115,7 +115,8 @@ class _Verifier:
         if isinstance(item, Var):
             return
         self.known("type", item.dtype, SCALAR_TYPES)
-        self.known("scope", item.scope, SCOPES)
+        if not is_scope(item.scope):
+            self.known("scope", item.scope, SCOPES)
         if not all(isinstance(extent, int) and extent >= 0 for extent in item.shape):
             self.fail(f"the shape of `{self.names[item]}` is {item.shape}; an extent is a whole number")
 

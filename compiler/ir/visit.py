@@ -25,9 +25,23 @@ from compiler.ir.expr import (
     Var,
     fold,
 )
-from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
+from compiler.ir.stmt import (
+    Allocate,
+    Barrier,
+    Copy,
+    For,
+    If,
+    Invoke,
+    Let,
+    Prefetch,
+    Region,
+    Seq,
+    Stmt,
+    Store,
+    Token,
+)
 
-Node = Expr | Stmt
+Node = Expr | Stmt | Region
 
 # node type -> its child nodes, in the order of evaluation
 _CHILDREN: dict[type, Callable[[Any], tuple[Node, ...]]] = {
@@ -46,7 +60,19 @@ _CHILDREN: dict[type, Callable[[Any], tuple[Node, ...]]] = {
     If: lambda n: (n.condition, n.then) if n.otherwise is None else (n.condition, n.then, n.otherwise),
     Seq: lambda n: n.stmts,
     Allocate: lambda n: (n.body,),
+    Let: lambda n: (n.value, n.body),
+    Prefetch: lambda n: n.indices,
+    Barrier: lambda n: (),
+    Region: lambda n: (n.offset, *n.strides),
+    Copy: lambda n: (n.target, n.source, *n.before, *n.after, n.fill),
+    Invoke: lambda n: n.operands,
+    Token: lambda n: (),
 }
+
+
+def _copy(node: Copy, c: tuple[Any, ...]) -> Copy:
+    ndim = len(node.before)
+    return Copy(c[0], c[1], c[2 : 2 + ndim], c[2 + ndim : -1], c[-1])
 
 
 def _fold(node: Binary, a: Expr, b: Expr) -> Expr:
@@ -70,11 +96,16 @@ _REBUILD: dict[type, Callable[[Any, tuple[Any, ...]], Node]] = {
     Call: lambda n, c: Call(n.name, c, n.dtype),
     Ramp: lambda n, c: Ramp(c[0], c[1], n.lanes),
     Broadcast: lambda n, c: Broadcast(c[0], n.lanes),
-    For: lambda n, c: For(n.var, c[0], n.kind, c[1]),
+    For: lambda n, c: For(n.var, c[0], n.kind, c[1], n.pragmas),
     Store: lambda n, c: Store(n.buffer, c[:-1], c[-1]),
     If: lambda n, c: If(*c),
     Seq: lambda n, c: Seq(c),
-    Allocate: lambda n, c: Allocate(n.buffer, c[0]),
+    Allocate: lambda n, c: Allocate(n.buffer, c[0], n.pragmas),
+    Let: lambda n, c: Let(n.var, *c),
+    Prefetch: lambda n, c: Prefetch(n.buffer, c),
+    Region: lambda n, c: Region(n.buffer, c[0], n.extents, c[1:]),
+    Copy: _copy,
+    Invoke: lambda n, c: Invoke(n.intrinsic, c),
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.ir.expr import Var
-from compiler.ir.function import SCOPES
+from compiler.ir.function import SCOPES, is_scope
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.relation import Fuse, Relation, Split
 from compiler.suggest import unknown
@@ -277,7 +277,7 @@ class Stage:
         """Say where the buffer lives: ``"global"`` memory, or ``"local"`` to a thread."""
         if self.output or not isinstance(self.op, Compute):
             raise ScheduleError(f"{self.name}: the caller gives the memory of an input or output; cache it")
-        if scope not in SCOPES:
+        if not is_scope(scope):
             raise ScheduleError(f"{self.name}: " + unknown("scope", scope, SCOPES))
         self.scope = scope
 

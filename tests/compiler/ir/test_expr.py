@@ -221,7 +221,7 @@ def test_mixed_integers_that_share_a_wider_type():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: binary("**", i, j), r"unknown operator '\*\*'; known: \+, -, \*, /, //, %, min, max, <, "),
+        (lambda: binary("**", i, j), r"unknown operator '\*\*'; known: \+, -, \*, /, //, %, min, max, &, "),
         (lambda: x // 2, r"`//` takes integers, not float32"),
         (lambda: x % 2, r"`%` takes integers, not float32"),
         (lambda: i / 2, r"`/` takes floats, not int32: write `//` for the floor division, or cast"),
