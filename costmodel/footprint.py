@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.expr import Binary, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var, is_float
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.function import Buffer, PrimFunc, most
 from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
 from compiler.ir.visit import children
 
@@ -243,7 +243,7 @@ class _Walk:
                 strides = self._strides(buffer, indices.indices, loops)
             for level in range(depth + 1):
                 elements, contiguous, whole = 1, 1, True
-                for width, extent in zip(reversed(widths), reversed(buffer.shape), strict=True):
+                for width, extent in zip(reversed(widths), map(most, reversed(buffer.shape)), strict=True):
                     span = min(width[level] + 1, extent)
                     elements *= span
                     if whole:
@@ -260,7 +260,7 @@ class _Walk:
         position = {loop.var: d for d, loop in enumerate(loops)}
         strides = [0] * len(loops)
         pitch = 1
-        for index, extent in zip(reversed(indices), reversed(buffer.shape), strict=True):
+        for index, extent in zip(reversed(indices), map(most, reversed(buffer.shape)), strict=True):
             for atom, coefficient in self._linear(index):
                 if isinstance(atom, Var):
                     if atom in position:

@@ -16,7 +16,7 @@ The whole grammar of expressions::
 A buffer is indexed by one index for each dimension, or by one alone: the row-major position.
 Nodes are frozen and compare by structure; variables and buffers compare by identity.
 A dtype is a string: a scalar type of `SCALAR_TYPES`, with ``x<lanes>`` behind it for a vector. The types of
-`PACKED_TYPES` share a byte in memory: a value of one is loaded, stored and cast, and nothing else.
+`PACKED_TYPES` share a byte in memory: a value of one is loaded, stored, cast and repeated, and nothing else.
 """
 
 from __future__ import annotations
@@ -445,7 +445,7 @@ def fold(op: str, a: Const, b: Const) -> Const | None:
         return Const(min(x, y) if op == "min" else max(x, y), a.dtype)
     if op in ("<<", ">>") and not 0 <= y < bits_of(a.dtype):
         return None
-    value = int(_FOLDED[op](x, y))
+    value = int(_FOLDED[op](int(x), int(y)))
     low, high = integer_range(a.dtype)
     return Const(value, a.dtype) if low <= value <= high else None
 

@@ -3,8 +3,10 @@
 What a node means where NumPy, Python and hardware could disagree:
 
 - Integers wrap around in their type. ``//`` and ``%`` round to minus infinity, and raise
-  `ZeroDivisionError` for a zero divisor, in any lane.
-- Floats follow IEEE 754 and are rounded to their type after each operation. They never raise.
+  `ZeroDivisionError` for a zero divisor, in any lane. ``>>`` repeats the sign of a signed type. A shift
+  by less than zero or by as much as the type has bits is an error.
+- Floats follow IEEE 754 and are rounded to their type after each operation. They never raise. ``round``
+  takes a half to the even neighbour.
 - ``min(a, b)`` is ``a if a < b else b`` and ``max(a, b)`` is ``a if a > b else b``: the result is `b`
   where either is NaN, and also where the two are equal.
 - A cast of a float to an integer rounds to zero, and a value out of range becomes the nearest of the
@@ -12,49 +14,48 @@ What a node means where NumPy, Python and hardware could disagree:
 - ``and``, ``or`` and ``select`` evaluate all operands. Only ``if_then_else``, for each lane by itself,
   and ``if`` guard what they do not choose.
 - The value of a store is evaluated before any lane is stored; of lanes that store to the same
-  element, the last one stays.
+  element, the last one stays. A copy reads all of its source before it writes, and an intrinsic its
+  operands before it runs; what it stored is written when it has ended.
 - An index outside of the shape, negative ones too, raises `IndexError`, and so does a row-major position
-  that is not less than the number of elements.
-- Loops of all kinds run in order.
+  that is not less than the number of elements. The index of a prefetch is evaluated, but may be any.
+- Loops of all kinds run in order, but for loops that are bound to ``threadIdx`` and have a barrier inside:
+  their iterations take turns, each from one barrier to the next. It is an error if an iteration ends or
+  comes to another barrier while others wait.
+- A token is a count of pushes for its two stages. A pop takes one, and is an error where there is none.
 - What was never stored in an allocated buffer is NaN in floats, ``0xAB`` in each byte of integers, and
   True in bools, anew each time that the allocation is entered.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from compiler.ir.expr import (
-    COMPARISON,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Select,
-    Var,
-    binary,
-    is_float,
-    lanes_of,
-    scalar_of,
+from compiler.ir.evaluate import Evaluator, Value, out_of_bounds
+from compiler.ir.expr import PACKED_TYPES, Var, bits_of, is_float
+from compiler.ir.function import Buffer, PrimFunc, most
+from compiler.ir.stmt import (
+    Allocate,
+    Barrier,
+    Copy,
+    For,
+    If,
+    Invoke,
+    Let,
+    Prefetch,
+    Region,
+    Seq,
+    Stmt,
+    Store,
+    Token,
 )
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
-from compiler.ir.text import print_expr
+from compiler.ir.visit import walk
 
-# A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.
-Value = Any
-Evaluate = Callable[[], Value]
 Run = Callable[[], None]
-Address = Callable[[], tuple[Value, ...]]
+Steps = Callable[[], Iterator[Barrier]]
+"""Runs up to a barrier, tells which, and goes on when it is asked again."""
 
 
 def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
@@ -65,13 +66,16 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
     func : PrimFunc
         Any function, before or after any pass.
     *arrays : ndarray
-        Of the shapes and dtypes of the parameters. Those that the function uses by row-major
-        position must be C-contiguous; the others may have any strides.
+        Of the dtypes and shapes of the parameters, which tell the sizes. An array of a packed type has dtype
+        uint8, and a last extent of as many bytes as the elements fill. Those that the function uses by
+        row-major position must be C-contiguous; the others may have any strides.
 
     Raises
     ------
     ValueError
-        If the arrays do not fit the parameters, or the function has an unknown operation.
+        If the arrays do not fit the parameters, the function has an unknown operation, shifts too far, pops
+        a token that was not pushed, has a margin that is negative or does not add up, or its threads do not
+        meet at a barrier.
     IndexError
         If an index is outside of its buffer; names the buffer, the index and the shape.
     ZeroDivisionError
@@ -79,38 +83,62 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
     """
     if len(arrays) != len(func.params):
         raise ValueError(f"{func.name} takes {len(func.params)} array(s), not {len(arrays)}")
+    program = _Program({}, {})
+    sizes: dict[Var, tuple[int, Buffer]] = {}
     for buffer, array in zip(func.params, arrays, strict=True):
-        _check_array(func, buffer, array)
-    closures = _Closures(dict(zip(func.params, arrays, strict=True)))
-    run = closures.stmt(func.body)
+        shape = _checked_shape(func, buffer, array, sizes)
+        program.arrays[buffer] = _unpacked(array, buffer.dtype, shape) if _packed(buffer) else array
+    program.cells |= {size: [value] for size, (value, _) in sizes.items()}
+    run = program.stmt(func.body)
     for buffer, array in zip(func.params, arrays, strict=True):
-        if buffer in closures.stored and not array.flags.writeable:
+        if buffer in program.stored and not array.flags.writeable:
             raise ValueError(
                 f"{func.name}, argument {buffer!r}: the function stores to it, but the array is read-only"
             )
-    with np.errstate(all="ignore"):
-        run()
+    try:
+        with np.errstate(all="ignore"):
+            run()
+    finally:
+        for buffer, array in zip(func.params, arrays, strict=True):
+            if _packed(buffer) and buffer in program.stored:
+                array[...] = _packed_bytes(program.arrays[buffer], buffer.dtype).reshape(array.shape)
 
 
-def _check_array(func: PrimFunc, buffer: Buffer, array: np.ndarray) -> None:
+def _checked_shape(
+    func: PrimFunc, buffer: Buffer, array: np.ndarray, sizes: dict[Var, tuple[int, Buffer]]
+) -> tuple[int, ...]:
+    """The shape of a parameter in elements; the extents that it tells are added to `sizes`."""
     where = f"{func.name}, argument {buffer!r}"
+    dtype = "uint8" if _packed(buffer) else buffer.dtype
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{where}: expected a NumPy array, not {type(array).__name__}")
-    if array.dtype != np.dtype(buffer.dtype):
-        raise ValueError(f"{where}: expected dtype {buffer.dtype}, not {array.dtype}")
-    if array.shape != buffer.shape:
-        raise ValueError(f"{where}: expected shape {buffer.shape}, not {array.shape}")
+    if array.dtype != np.dtype(dtype):
+        raise ValueError(f"{where}: expected dtype {dtype}, not {array.dtype}")
+    shape = array.shape
+    if _packed(buffer) and shape:
+        shape = (*shape[:-1], shape[-1] * 8 // bits_of(buffer.dtype))
+    fixed = zip(buffer.shape, shape, strict=False)
+    if len(shape) != len(buffer.shape) or any(n != m for n, m in fixed if isinstance(n, int)):
+        wanted = f"{buffer.shape}" + (" in elements" if _packed(buffer) else "")
+        raise ValueError(f"{where}: expected shape {wanted}, not {shape}")
+    for size, extent in zip(buffer.shape, shape, strict=True):
+        if isinstance(size, Var):
+            low, high = size.bounds or (0, -1)
+            known, first = sizes.setdefault(size, (extent, buffer))
+            if not low <= extent <= high:
+                raise ValueError(f"{where}: {size.name} is {extent}, but must be in {low} .. {high}")
+            if known != extent:
+                raise ValueError(f"{where}: {size.name} is {extent}, but {known} in {first!r}")
+    return shape
 
 
-class _Closures:
-    """Turns each node, once, into a closure that runs it."""
+class _Program(Evaluator):
+    """Turns each statement, once, into a closure that runs it."""
 
-    def __init__(self, arrays: dict[Buffer, np.ndarray]) -> None:
-        self.arrays = arrays
-        self.cells: dict[Var, list[int]] = {}
+    def __init__(self, arrays: dict[Buffer, np.ndarray], tokens: dict[tuple[str, str], int]) -> None:
+        super().__init__(arrays)
+        self.tokens = tokens  # stages -> pushes that wait for a pop
         self.stored: set[Buffer] = set()
-
-    # statements
 
     def stmt(self, stmt: Stmt) -> Run:
         rule = self.stmt_rules.get(type(stmt))
@@ -119,6 +147,14 @@ class _Closures:
         return rule(self, stmt)
 
     def _for(self, loop: For) -> Run:
+        if loop.kind.startswith("threadIdx") and _meets(loop.body):
+            turns = self._threads(loop)
+
+            def take_turns() -> None:
+                for _ in turns():
+                    pass
+
+            return take_turns
         extent, cell = self.expr(loop.extent), [0]
         self.cells[loop.var] = cell
         body = self.stmt(loop.body)
@@ -163,18 +199,113 @@ class _Closures:
         return run
 
     def _allocate(self, allocate: Allocate) -> Run:
-        buffer = allocate.buffer
-        array = np.empty(buffer.shape, buffer.dtype)
-        self.arrays[buffer] = array
+        array, unset = _memory(allocate.buffer)
+        self.arrays[allocate.buffer] = array
         body = self.stmt(allocate.body)
-        del self.arrays[buffer]
-        unset: Value = np.nan if is_float(buffer.dtype) else True
-        if buffer.dtype != "bool" and not is_float(buffer.dtype):
-            unset = np.frombuffer(b"\xab" * array.itemsize, buffer.dtype)[0]
+        del self.arrays[allocate.buffer]
 
         def run() -> None:
-            array.fill(unset)
+            array[...] = unset
             body()
+
+        return run
+
+    def _let(self, let: Let) -> Run:
+        value, cell = self.expr(let.value), [None]
+        self.cells[let.var] = cell
+        body = self.stmt(let.body)
+        del self.cells[let.var]
+
+        def run() -> None:
+            cell[0] = value()
+            body()
+
+        return run
+
+    def _prefetch(self, prefetch: Prefetch) -> Run:
+        self.array(prefetch.buffer, prefetch.indices)
+        indices = tuple(map(self.expr, prefetch.indices))
+
+        def run() -> None:
+            for index in indices:
+                index()
+
+        return run
+
+    def _barrier(self, barrier: Barrier) -> Run:
+        raise ValueError(f'barrier("{barrier.scope}") is outside of the loops that are bound to threadIdx')
+
+    def _copy(self, copy: Copy) -> Run:
+        self.stored.add(copy.target.buffer)
+        target, source = self.region(copy.target), self.region(copy.source)
+        into, out_of = self.flat(copy.target.buffer), self.flat(copy.source.buffer)
+        before, after = (tuple(map(self.expr, margin)) for margin in (copy.before, copy.after))
+        fill, wanted = self.expr(copy.fill), copy.target.extents
+
+        def run() -> None:
+            margins = [(f(), g()) for f, g in zip(before, after, strict=True)]
+            extents = [b + n + a for (b, a), n in zip(margins, copy.source.extents, strict=True)]
+            if any(min(b, a) < 0 for b, a in margins) or tuple(extents) != wanted:
+                raise ValueError(
+                    f"a copy to {copy.target.buffer.name} of {wanted} elements from {copy.source.extents} "
+                    f"has margins {margins} (before and after)"
+                )
+            values = np.full(wanted, fill(), into.dtype)
+            inner = tuple(slice(b, b + n) for (b, _), n in zip(margins, copy.source.extents, strict=True))
+            values[inner] = out_of[source()]
+            into[target()] = values
+
+        return run
+
+    def region(self, region: Region) -> Callable[[], np.ndarray]:
+        """A closure for the row-major positions of a region's elements, inside of the buffer for sure."""
+        buffer, array = region.buffer, self.flat(region.buffer)
+        shape = self.arrays[buffer].shape
+        offset, strides = self.expr(region.offset), tuple(map(self.expr, region.strides))
+        steps = np.ix_(*map(np.arange, region.extents))
+
+        def positions() -> np.ndarray:
+            where = np.full(region.extents, offset(), np.int64)
+            for step, stride in zip(steps, strides, strict=True):
+                where += step * stride()
+            outside = where[(where < 0) | (where >= array.size)]
+            return where if not outside.size else out_of_bounds(buffer, shape, (outside[0],))
+
+        return positions
+
+    def _invoke(self, invoke: Invoke) -> Run:
+        func = invoke.intrinsic.description
+        inputs = {buffer: _memory(buffer)[0] for buffer in func.params}
+        inside = _Program(dict(inputs), self.tokens)
+        body = inside.stmt(func.body)
+        places = [
+            (self.flat(region.buffer), self.region(region), inputs[buffer], buffer in inside.stored)
+            for region, buffer in zip(invoke.operands, func.params, strict=True)
+        ]
+        self.stored |= {
+            region.buffer
+            for region, buffer in zip(invoke.operands, func.params, strict=True)
+            if buffer in inside.stored
+        }
+
+        def run() -> None:
+            where = [positions() for _, positions, _, _ in places]
+            for at, (array, _, operand, _) in zip(where, places, strict=True):
+                operand[...] = array[at]
+            body()
+            for at, (array, _, operand, stored) in zip(where, places, strict=True):
+                if stored:
+                    array[at] = operand
+
+        return run
+
+    def _token(self, token: Token) -> Run:
+        stages, tokens = (token.source, token.target), self.tokens
+
+        def run() -> None:
+            tokens[stages] = tokens.get(stages, 0) + (1 if token.action == "push" else -1)
+            if tokens[stages] < 0:
+                raise ValueError(f'pop("{token.source}", "{token.target}") without a push')
 
         return run
 
@@ -184,296 +315,163 @@ class _Closures:
         If: _if,
         Seq: _seq,
         Allocate: _allocate,
+        Let: _let,
+        Prefetch: _prefetch,
+        Barrier: _barrier,
+        Copy: _copy,
+        Invoke: _invoke,
+        Token: _token,
     }
 
-    # elements of buffers
+    # Statements with a barrier inside, in the iterations of a loop over threads. The iterations share the
+    # cells of variables and the memory of allocations, so each brings its own back when its turn comes.
 
-    def array(self, buffer: Buffer, indices: tuple[Expr, ...]) -> np.ndarray:
-        """The array of a buffer, flat where one index is given for all dimensions."""
-        if buffer not in self.arrays:
-            raise ValueError(f"buffer {buffer!r} is used outside of its allocation, and is no parameter")
-        array = self.arrays[buffer]
-        if len(indices) == array.ndim:
-            return array
-        if not array.flags.c_contiguous:
-            raise ValueError(f"{buffer!r} is used by row-major position, so its array must be C-contiguous")
-        return array.reshape(-1)
+    def steps(self, stmt: Stmt) -> Steps:
+        """A closure that runs a statement from barrier to barrier."""
+        if _meets(stmt):
+            return self.step_rules[type(stmt)](self, stmt)
+        run = self.stmt(stmt)
 
-    def address(self, buffer: Buffer, indices: tuple[Expr, ...]) -> Address:
-        """A closure for the index of an element, or of several, inside of the shape for sure."""
-        shape = buffer.shape if len(indices) == len(buffer.shape) else (buffer.size,)
-        if len(indices) != len(shape):
-            raise ValueError(
-                f"{buffer!r} takes {len(buffer.shape)} indices or one position, not {len(indices)}"
-            )
-        evaluate = tuple(map(self.expr, indices))
-        if any(lanes_of(index.dtype) > 1 for index in indices):
+        def once() -> Iterator[Barrier]:
+            run()
+            yield from ()
 
-            def vector() -> tuple[Value, ...]:
-                where = tuple([f() for f in evaluate])
-                for i, n in zip(where, shape, strict=True):
-                    if np.min(i) < 0 or np.max(i) >= n:
-                        bad = zip(*np.broadcast_arrays(*where), strict=True)
-                        _out_of_bounds(buffer, next(x for x in bad if not _inside(x, shape)))
-                return where
+        return once
 
-            return self.slices(indices, shape, vector)
-        if len(shape) == 1:
-            (index,), (extent,) = evaluate, shape
+    def counted(self, loop: For) -> tuple[Callable[[], Value], Callable[[int], Iterator[Barrier]]]:
+        """The extent of a loop, and the steps of one of its iterations."""
+        extent, cell = self.expr(loop.extent), [0]
+        self.cells[loop.var] = cell
+        body = self.steps(loop.body)
+        del self.cells[loop.var]
 
-            def element() -> tuple[Value, ...]:
-                i = index()
-                return (i,) if 0 <= i < extent else _out_of_bounds(buffer, (i,))
+        def iteration(value: int) -> Iterator[Barrier]:
+            cell[0] = value
+            for barrier in body():
+                yield barrier
+                cell[0] = value
 
-            return element
+        return extent, iteration
 
-        def elements() -> tuple[Value, ...]:
-            where = tuple([f() for f in evaluate])
-            return where if _inside(where, shape) else _out_of_bounds(buffer, where)
+    def _threads(self, loop: For) -> Steps:
+        extent, iteration = self.counted(loop)
 
-        return elements
+        def turns() -> Iterator[Barrier]:
+            threads = [iteration(value) for value in range(extent())]
+            while threads:
+                met = [next(thread, None) for thread in threads]
+                if any(barrier is not met[0] for barrier in met):
+                    at = sum(barrier is not None for barrier in met)
+                    raise ValueError(
+                        f"the {len(threads)} threads of {loop.var.name} ({loop.kind}) do not meet at one "
+                        f"barrier: {at} wait at a barrier, and {len(threads) - at} have ended"
+                    )
+                if met[0] is None:
+                    return
+                yield met[0]
 
-    def slices(self, indices: tuple[Expr, ...], shape: tuple[int, ...], general: Address) -> Address:
-        """`general`, or the same faster where the one vector among the indices is an ascending ramp."""
-        vectors = [axis for axis, index in enumerate(indices) if lanes_of(index.dtype) > 1]
-        axis, ramp = vectors[0], indices[vectors[0]]
-        if len(vectors) > 1 or not isinstance(ramp, Ramp) or not isinstance(ramp.stride, Const):
-            return general
-        stride, extent = int(ramp.stride.value), shape[axis]
-        if stride < 1 or extent - 1 > np.iinfo(scalar_of(ramp.dtype)).max:  # or else the ramp could wrap
-            return general
-        last = stride * (ramp.lanes - 1)
-        starts = [self.expr(ramp.base if index is ramp else index) for index in indices]
-        limits = (*shape[:axis], extent - last, *shape[axis + 1 :])
+        return turns
 
-        def sliced() -> tuple[Value, ...]:
-            where = [f() for f in starts]
-            if not _inside(where, limits):
-                return general()  # names the lane that is outside
-            where[axis] = slice(where[axis], where[axis] + last + 1, stride)
-            return tuple(where)
+    def _for_steps(self, loop: For) -> Steps:
+        if loop.kind.startswith("threadIdx"):
+            return self._threads(loop)
+        extent, iteration = self.counted(loop)
 
-        return sliced
+        def run() -> Iterator[Barrier]:
+            for value in range(extent()):
+                yield from iteration(value)
 
-    # expressions
+        return run
 
-    def expr(self, expr: Expr) -> Evaluate:
-        rule = self.expr_rules.get(type(expr))
-        if rule is None:
-            raise ValueError(f"an expression cannot be a {type(expr).__name__}")
-        return rule(self, expr)
+    def _if_steps(self, branch: If) -> Steps:
+        condition, then = self.expr(branch.condition), self.steps(branch.then)
+        otherwise = self.steps(Seq(()) if branch.otherwise is None else branch.otherwise)
+        return lambda: then() if condition() else otherwise()
 
-    def _var(self, var: Var) -> Evaluate:
-        if var not in self.cells:
-            raise ValueError(f"variable {var!r} is used outside of its loop")
-        cell = self.cells[var]
-        return lambda: cell[0]
+    def _seq_steps(self, seq: Seq) -> Steps:
+        stmts = tuple(map(self.steps, seq.stmts))
 
-    def _const(self, node: Const) -> Evaluate:
-        value: Value
-        if is_float(node.dtype):
-            with np.errstate(over="ignore"):  # a literal may round to infinity
-                value = np.dtype(node.dtype).type(node.value)
-        else:
-            value = bool(node.value) if node.dtype == "bool" else _range(node.dtype)[2](int(node.value))
-        return lambda: value
+        def run() -> Iterator[Barrier]:
+            for stmt in stmts:
+                yield from stmt()
 
-    def _binary(self, node: Binary) -> Evaluate:
-        a, b = self.expr(node.a), self.expr(node.b)
-        scalar, vector = scalar_of(node.a.dtype), lanes_of(node.a.dtype) > 1
-        number = "float" if is_float(scalar) else "bool" if scalar == "bool" else "integer"
-        operation = _OPERATIONS.get((node.op, number))
-        if operation is None:
-            raise ValueError(f"`{print_expr(node)}`: no operator {node.op!r} on {node.a.dtype}")
-        if node.op in ("min", "max") and vector:
-            choose = operator.lt if node.op == "min" else operator.gt
+        return run
 
-            def extremum() -> Value:
-                x, y = a(), b()
-                return np.where(choose(x, y), x, y)
+    def _allocate_steps(self, allocate: Allocate) -> Steps:
+        array, unset = _memory(allocate.buffer)
+        self.arrays[allocate.buffer] = array
+        body = self.steps(allocate.body)
+        del self.arrays[allocate.buffer]
 
-            return extremum
-        if number == "integer" and node.op in ("//", "%"):
-            return _division(node, operation, a, b)
-        if number != "integer" or vector or node.op in COMPARISON:
-            return lambda: operation(a(), b())
-        low, high, wrap = _range(scalar)
+        def run() -> Iterator[Barrier]:
+            array[...] = unset
+            for barrier in body():
+                own = array.copy()
+                yield barrier
+                array[...] = own
 
-        def wrapped() -> int:
-            value = operation(a(), b())
-            return value if low <= value <= high else wrap(value)
+        return run
 
-        return wrapped
+    def _let_steps(self, let: Let) -> Steps:
+        value, cell = self.expr(let.value), [None]
+        self.cells[let.var] = cell
+        body = self.steps(let.body)
+        del self.cells[let.var]
 
-    def _not(self, node: Not) -> Evaluate:
-        a = self.expr(node.a)
-        return (lambda: np.logical_not(a())) if lanes_of(node.dtype) > 1 else (lambda: not a())
+        def run() -> Iterator[Barrier]:
+            own = cell[0] = value()
+            for barrier in body():
+                yield barrier
+                cell[0] = own
 
-    def _select(self, node: Select) -> Evaluate:
-        condition, a, b = self.expr(node.condition), self.expr(node.a), self.expr(node.b)
-        if lanes_of(node.condition.dtype) > 1:
-            return lambda: np.where(condition(), a(), b())
+        return run
 
-        def select() -> Value:
-            holds, x, y = condition(), a(), b()
-            return x if holds else y
-
-        return select
-
-    def _cast(self, node: Cast) -> Evaluate:
-        value, convert = self.expr(node.value), _conversion(node.value.dtype, node.dtype)
-        return lambda: convert(value())
-
-    def _load(self, node: Load) -> Evaluate:
-        array, address = self.array(node.buffer, node.indices), self.address(node.buffer, node.indices)
-        if is_float(node.buffer.dtype) or lanes_of(node.dtype) > 1:
-            return lambda: array[address()]
-        return lambda: array[address()].item()
-
-    def _call(self, node: Call) -> Evaluate:
-        if node.name == "if_then_else":
-            return self._if_then_else(node)
-        function = _FUNCTIONS.get(node.name)
-        if function is None:
-            raise ValueError(f"`{print_expr(node)}`: unknown intrinsic {node.name!r}")
-        args = tuple(map(self.expr, node.args))
-        if node.name == "abs" and not is_float(node.dtype) and lanes_of(node.dtype) == 1:
-            wrap = _range(node.dtype)[2]
-            return lambda: wrap(abs(args[0]()))
-        return lambda: function(*[arg() for arg in args])
-
-    def _if_then_else(self, node: Call) -> Evaluate:
-        if lanes_of(node.args[0].dtype) > 1:
-            # a lane must not be evaluated where another is chosen, so each is an expression of its own
-            lanes = [self.expr(_lane(node, k)) for k in range(lanes_of(node.dtype))]
-            dtype = scalar_of(node.dtype)
-            return lambda: np.array([lane() for lane in lanes], dtype)
-        condition, a, b = map(self.expr, node.args)
-        return lambda: a() if condition() else b()
-
-    def _ramp(self, node: Ramp) -> Evaluate:
-        base, stride = self.expr(node.base), self.expr(node.stride)
-        if node.lanes == 1:
-            return base
-        number = np.dtype(scalar_of(node.dtype)).type
-        steps = np.arange(node.lanes).astype(number)
-        return lambda: number(base()) + steps * number(stride())
-
-    def _broadcast(self, node: Broadcast) -> Evaluate:
-        value, lanes, dtype = self.expr(node.value), node.lanes, scalar_of(node.dtype)
-        return value if lanes == 1 else lambda: np.full(lanes, value(), dtype)
-
-    expr_rules: dict[type, Callable[[Any, Any], Evaluate]] = {
-        Var: _var,
-        Const: _const,
-        Binary: _binary,
-        Not: _not,
-        Select: _select,
-        Cast: _cast,
-        Load: _load,
-        Call: _call,
-        Ramp: _ramp,
-        Broadcast: _broadcast,
+    step_rules: dict[type, Callable[[Any, Any], Steps]] = {
+        For: _for_steps,
+        If: _if_steps,
+        Seq: _seq_steps,
+        Allocate: _allocate_steps,
+        Let: _let_steps,
+        Barrier: lambda self, barrier: lambda: iter((barrier,)),
     }
 
 
-def _inside(where: Sequence[Value], shape: tuple[int, ...]) -> bool:
-    for i, n in zip(where, shape, strict=True):  # noqa: SIM110  (this is the innermost loop of all)
-        if not 0 <= i < n:
-            return False
-    return True
+def _meets(stmt: Stmt) -> bool:
+    """Whether a barrier is inside."""
+    return any(isinstance(node, Barrier) for node in walk(stmt))
 
 
-def _out_of_bounds(buffer: Buffer, where: tuple[Value, ...]) -> NoReturn:
-    index = ", ".join(str(int(i)) for i in where)
-    raise IndexError(f"{buffer.name}[{index}] is out of bounds: the shape of {buffer.name} is {buffer.shape}")
+def _packed(buffer: Buffer) -> bool:
+    return buffer.dtype in PACKED_TYPES
 
 
-def _range(dtype: str) -> tuple[int, int, Callable[[int], int]]:
-    """The least and the greatest integer of a type, and what wraps any other into it."""
-    info = np.iinfo(dtype)
-    low, high = int(info.min), int(info.max)
-    return low, high, lambda value: (value - low) % (high - low + 1) + low
+def _memory(buffer: Buffer) -> tuple[np.ndarray, Any]:
+    """An array for a buffer of the function's own, and what is in it before anything is stored."""
+    shape = tuple(map(most, buffer.shape))
+    if is_float(buffer.dtype) or buffer.dtype == "bool":
+        array = np.empty(shape, buffer.dtype)
+        return array, np.nan if is_float(buffer.dtype) else True
+    if _packed(buffer):
+        unset = np.full(buffer.nbytes, 0xAB, np.uint8)
+        array = _unpacked(unset, buffer.dtype, shape)
+        return array, array.copy()
+    array = np.empty(shape, buffer.dtype)
+    return array, np.frombuffer(b"\xab" * array.itemsize, buffer.dtype)[0]
 
 
-def _division(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate, b: Evaluate) -> Evaluate:
-    vector = lanes_of(node.dtype) > 1
-    low, high, wrap = _range(scalar_of(node.dtype))
-
-    def divide() -> Value:
-        x, y = a(), b()
-        if not (y.all() if vector else y):
-            raise ZeroDivisionError(f"`{print_expr(node)}` divides by zero")
-        value = operation(x, y)
-        # the least integer divided by -1 is out of range; a vector has wrapped by itself
-        return value if vector or low <= value <= high else wrap(value)
-
-    return divide
+def _unpacked(array: np.ndarray, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The elements of packed bytes, one in each int8 or uint8."""
+    bits = bits_of(dtype)
+    fields = (array.reshape(-1, 1) >> np.arange(0, 8, bits, dtype=np.uint8)) & np.uint8((1 << bits) - 1)
+    values = fields.reshape(-1)[: int(np.prod(shape))].reshape(shape)
+    if dtype.startswith("u"):
+        return values
+    sign = np.int8(1 << bits - 1)
+    return np.asarray((values.astype(np.int8) ^ sign) - sign)
 
 
-def _conversion(source: str, target: str) -> Callable[[Value], Value]:
-    """What converts a value of type `source` to type `target`, lane by lane."""
-    to, vector = scalar_of(target), lanes_of(target) > 1
-    if to == "bool":
-        return (lambda value: value != 0) if vector else (lambda value: bool(value != 0))
-    number = np.dtype(to).type
-    if is_float(to):
-        if vector:
-            return lambda value: value.astype(number)
-        # through the NumPy scalar of the source, so that a wide integer is rounded once
-        wide = np.dtype(scalar_of(source)).type
-        return lambda value: wide(value).astype(number)
-    low, high, wrap = _range(to)
-    if not is_float(source):
-        return (lambda value: value.astype(number)) if vector else (lambda value: wrap(int(value)))
-
-    def saturate(value: Any) -> int:
-        if value != value:
-            return 0
-        return high if value >= high else low if value <= low else int(value)
-
-    return (lambda value: np.array([saturate(v) for v in value], number)) if vector else saturate
-
-
-def _lane(expr: Expr, k: int) -> Any:
-    """The scalar expression of lane `k` of a vector; a scalar is itself in every lane."""
-    return expr if lanes_of(expr.dtype) == 1 else _LANES[type(expr)](expr, k)
-
-
-_LANES: dict[type, Callable[[Any, int], Expr]] = {
-    Binary: lambda n, k: Binary(n.op, _lane(n.a, k), _lane(n.b, k), scalar_of(n.dtype)),
-    Not: lambda n, k: Not(_lane(n.a, k)),
-    Select: lambda n, k: Select(_lane(n.condition, k), _lane(n.a, k), _lane(n.b, k)),
-    Cast: lambda n, k: Cast(_lane(n.value, k), scalar_of(n.dtype)),
-    Load: lambda n, k: Load(n.buffer, tuple(_lane(i, k) for i in n.indices)),
-    Call: lambda n, k: Call(n.name, tuple(_lane(a, k) for a in n.args), scalar_of(n.dtype)),
-    Ramp: lambda n, k: binary("+", n.base, binary("*", n.stride, Const(k, n.base.dtype))),
-    Broadcast: lambda n, k: n.value,
-}
-
-_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-_COMPARE |= {"==": operator.eq, "!=": operator.ne}
-_NUMBER = {"+": operator.add, "-": operator.sub, "*": operator.mul}
-_NUMBER |= {"min": lambda a, b: a if a < b else b, "max": lambda a, b: a if a > b else b}
-
-# (operator, kind of number) -> what it does
-_OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
-    **{(op, number): f for op, f in _COMPARE.items() for number in ("integer", "float", "bool")},
-    **{(op, number): f for op, f in _NUMBER.items() for number in ("integer", "float")},
-    ("//", "integer"): operator.floordiv,
-    ("%", "integer"): operator.mod,
-    ("/", "float"): operator.truediv,
-    ("and", "bool"): operator.and_,
-    ("or", "bool"): operator.or_,
-}
-
-_FUNCTIONS: dict[str, Callable[..., Value]] = {
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "tanh": np.tanh,
-    "abs": np.abs,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "pow": np.power,
-}
+def _packed_bytes(array: np.ndarray, dtype: str) -> np.ndarray:
+    """The bytes of elements that fill them."""
+    bits = bits_of(dtype)
+    fields = (array.astype(np.uint8) & np.uint8((1 << bits) - 1)).reshape(-1, 8 // bits)
+    return np.bitwise_or.reduce(fields << np.arange(0, 8, bits, dtype=np.uint8), axis=1, dtype=np.uint8)

@@ -36,8 +36,8 @@ from compiler.ir.expr import (
     lanes_of,
 )
 from compiler.ir.function import PrimFunc
-from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, sequence
-from compiler.ir.visit import Rewriter, rebuild, substitute
+from compiler.ir.stmt import Allocate, Barrier, For, If, Let, Seq, Stmt, sequence
+from compiler.ir.visit import Rewriter, rebuild, substitute, walk
 
 TRUE = Const(True, "bool")
 FALSE = Const(False, "bool")
@@ -328,7 +328,9 @@ class Simplifier(Rewriter):
         extent = self(node.extent)
         if type(extent) is Const and extent.value <= 0:
             return Seq(())
-        if type(extent) is Const and extent.value == 1:
+        # a pragma is a message to a pass, and a barrier needs its loop
+        fixed = node.pragmas or any(type(below) is Barrier for below in walk(node.body))
+        if type(extent) is Const and extent.value == 1 and not fixed:
             return self(substitute(node.body, {node.var: Const(0, node.var.dtype)}))
         self.ranges[node.var] = (0, self.bounds(extent)[1] - 1)
         body = self(node.body)
@@ -361,6 +363,13 @@ class Simplifier(Rewriter):
             return body
         return rebuild(node, (body,))
 
+    def _let(self, node: Let) -> Stmt:
+        value = self(node.value)
+        self.ranges[node.var] = self.bounds(value)
+        body = self(node.body)
+        del self.ranges[node.var]
+        return body if body == Seq(()) else rebuild(node, (value, body))
+
     rules = {
         Binary: _binary,
         Not: _not,
@@ -371,6 +380,7 @@ class Simplifier(Rewriter):
         If: _if,
         Seq: _seq,
         Allocate: _allocate,
+        Let: _let,
     }
 
 
@@ -421,7 +431,7 @@ def _either(s: Simplifier, a: Expr, b: Expr) -> Interval:
 
 _BOUNDS: dict[type, Callable[[Simplifier, Any], Interval]] = {
     Const: lambda s, n: UNKNOWN if is_float(n.dtype) else (int(n.value), int(n.value)),
-    Var: lambda s, n: s.ranges.get(n, UNKNOWN),
+    Var: lambda s, n: s.ranges.get(n, n.bounds or UNKNOWN),
     Binary: _binary_bounds,
     Select: lambda s, n: _either(s, n.a, n.b),
     Load: lambda s, n: UNKNOWN,

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-import numpy as np
-
 from compiler.ir.expr import (
     ARITHMETIC,
+    BITWISE,
     COMPARISON,
+    INTEGER_INTRINSICS,
     INTRINSICS,
     LOGIC,
+    PACKED_TYPES,
     SCALAR_TYPES,
     Binary,
     Broadcast,
@@ -27,14 +28,36 @@ from compiler.ir.expr import (
     Ramp,
     Select,
     Var,
+    bits_of,
+    integer_range,
     is_float,
+    is_integer,
     lanes_of,
     scalar_of,
     vector_of,
 )
-from compiler.ir.function import SCOPES, Buffer, PrimFunc, is_scope
-from compiler.ir.stmt import LOOP_KINDS, Allocate, For, If, Seq, Stmt, Store
-from compiler.ir.text import Names, print_expr, print_stmt
+from compiler.ir.function import SCOPES, Buffer, Intrinsic, PrimFunc, is_scope, most
+from compiler.ir.printer import RESERVED, Names, print_expr, print_stmt
+from compiler.ir.stmt import (
+    LOOP_KINDS,
+    THREAD_TAGS,
+    Allocate,
+    Barrier,
+    Copy,
+    For,
+    If,
+    Invoke,
+    Let,
+    Pragma,
+    Prefetch,
+    Region,
+    Seq,
+    Stmt,
+    Store,
+    Token,
+)
+
+_TYPES = (*SCALAR_TYPES, *PACKED_TYPES)
 
 
 class VerifyError(ValueError):
@@ -44,19 +67,27 @@ class VerifyError(ValueError):
 def verify(func: PrimFunc) -> None:
     """Check `func` against the rules of the language.
 
-    - The name is an identifier. The parameters are distinct. Shapes are whole numbers; types, scopes,
-      loop kinds, operators and intrinsics are known.
-    - A variable is used inside of its loop only, and no loop inside of that binds it again. A buffer is a
-      parameter, or is used inside of its allocation only, with no allocation of it inside of that.
-    - Extents are scalar integers of the type of the loop's variable; those of ``vectorize`` are literals.
+    - The name is an identifier. The parameters are distinct. Types, scopes, loop kinds, operators and
+      intrinsics are known. Extents of buffers are whole numbers; those of a parameter may be sizes: integer
+      variables with bounds. The last extent of a parameter of a packed type fills whole bytes.
+    - A variable is a size, or is used inside of its loop or let only, and nothing inside of that binds it
+      again. A buffer is a parameter, or is used inside of its allocation only, with no allocation of it
+      inside of that. Only a size has bounds.
+    - Extents are scalar integers of the type of the loop's variable; those of ``vectorize`` are literals. Of
+      two loops with the same thread tag, none is inside of the other. A barrier is inside of a ``threadIdx``
+      loop. The keys of pragmas are distinct. A let has the type of its value.
     - An access has an integer index for each axis, or one alone: the row-major position. All that are
       vectors have the same number of lanes. A stored value has the type of the buffer, and the lanes of
-      the index.
-    - Operands have one type, lanes included. Arithmetic takes numbers: ``/`` floats, ``//`` and ``%``
-      integers. Logic and conditions take bools. A scalar condition may choose between vectors.
+      the index. The index of a prefetch is a scalar.
+    - Operands have one type, lanes included. Arithmetic takes numbers: ``/`` floats; ``//``, ``%`` and the
+      bitwise operators integers. Logic and conditions take bools. A scalar condition may choose between
+      vectors. Values of packed types are loaded, stored, cast and repeated, and nothing else.
     - The base and stride of a ramp are scalar integers of one type; a broadcast value is a scalar.
-    - An index that is a literal, or a vector of literals, is inside of the shape, unless the access is
-      under a condition or in a loop that may not run.
+    - A region has a scalar integer stride for each extent. A copy has two regions and a fill of one type, and
+      margins that make their extents agree. An intrinsic has a name of its own, a valid description of fixed
+      shapes, and is given a region of the type and shape of each parameter.
+    - An index or a region that is a literal is inside of the shape, unless the access is under a condition
+      or in a loop that may not run.
 
     Raises
     ------
@@ -72,6 +103,8 @@ class _Verifier:
         self.names = Names()
         self.in_scope: set[Var | Buffer] = set()
         self.defined: set[Var | Buffer] = set()
+        self.intrinsics: dict[str, Intrinsic] = {}
+        self.tags: list[str] = []  # of the loops around
         self.stmts: list[Stmt] = []
         self.runs = True  # whether what is looked at runs whenever the function does
 
@@ -90,35 +123,66 @@ class _Verifier:
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(options)}"
             self.fail(f"unknown {what} {name!r}; {hint}")
 
-    def dtype(self, dtype: Any) -> None:
-        scalar = next((t for t in SCALAR_TYPES if f"{dtype}x".startswith(f"{t}x")), dtype)
-        self.known("type", scalar, SCALAR_TYPES)
+    def dtype(self, dtype: Any, options: Sequence[str] = SCALAR_TYPES) -> None:
+        scalar = next((t for t in options if f"{dtype}x".startswith(f"{t}x")), dtype)
+        self.known("type", scalar, options)
         if dtype != scalar and not re.fullmatch(r"x([2-9]|[1-9]\d+)", dtype.removeprefix(scalar)):
             self.fail(f"unknown type {dtype!r}; a vector is written as {scalar}x16")
+
+    def scope(self, scope: Any) -> None:
+        if not isinstance(scope, str) or not is_scope(scope):
+            self.known("scope", scope, SCOPES)
 
     def function(self, func: PrimFunc) -> None:
         if not (func.name.isascii() and func.name.isidentifier()) or keyword.iskeyword(func.name):
             self.fail(f"the name of a function is an identifier, not {func.name!r}")
+        for size in func.sizes:
+            self.size(size)
         for buffer in func.params:
             if buffer in self.defined:
                 self.fail(f"parameter `{self.names[buffer]}` is given twice")
-            self.define(buffer)
+            self.define(buffer, sizes=True)
+            bits = bits_of(buffer.dtype)
+            if bits < 8 and (not buffer.shape or not _fills_bytes(buffer.shape[-1], bits)):
+                self.fail(
+                    f"the last extent of parameter `{self.names[buffer]}` must fill whole bytes, "
+                    f"a multiple of {8 // bits} known at build, for {buffer.dtype}"
+                )
         self.stmt(func.body)
 
     # definitions
 
-    def define(self, item: Var | Buffer) -> None:
+    def size(self, size: Var) -> None:
+        name, bounds = self.names.define(size), size.bounds
+        self.known("type", size.dtype, SCALAR_TYPES)
+        if not is_integer(size.dtype):
+            self.fail(f"the size `{name}` is {size.dtype}; a size is an integer")
+        if bounds is None:
+            self.fail(f"the extent `{name}` has no bounds; give a size its least and its greatest value")
+        if not 0 <= bounds[0] <= bounds[1] <= integer_range(size.dtype)[1]:
+            self.fail(
+                f"the bounds of size `{name}` are {bounds}; a size lies in 0 .. the most of {size.dtype}"
+            )
+        self.defined.add(size)
+        self.in_scope.add(size)
+
+    def define(self, item: Var | Buffer, sizes: bool = False) -> None:
         self.names.define(item)
         self.defined.add(item)
         self.in_scope.add(item)
-        self.dtype(item.dtype)
         if isinstance(item, Var):
+            self.dtype(item.dtype)
+            if item.bounds is not None:
+                self.fail(f"variable {self.text(item)} has bounds, but only the size of a parameter has")
             return
-        self.known("type", item.dtype, SCALAR_TYPES)
-        if not is_scope(item.scope):
-            self.known("scope", item.scope, SCOPES)
-        if not all(isinstance(extent, int) and extent >= 0 for extent in item.shape):
-            self.fail(f"the shape of `{self.names[item]}` is {item.shape}; an extent is a whole number")
+        self.known("type", item.dtype, _TYPES)
+        self.scope(item.scope)
+        for extent in item.shape:
+            if not (type(extent) is int and extent >= 0) and not (sizes and isinstance(extent, Var)):
+                hint = (
+                    "a whole number, the most that it can be" if isinstance(extent, Var) else "a whole number"
+                )
+                self.fail(f"the shape of `{self.names[item]}` is {item.shape}; an extent is {hint}")
 
     def leave(self, item: Var | Buffer) -> None:
         self.in_scope.discard(item)
@@ -145,19 +209,35 @@ class _Verifier:
 
     def _for(self, loop: For) -> None:
         self.known("kind of loop", loop.kind, LOOP_KINDS)
+        self.pragmas(loop.pragmas)
         self.expr(loop.extent)
         extent, var = loop.extent, loop.var
-        if not _is_integer(extent.dtype) or lanes_of(extent.dtype) > 1:
+        if not is_integer(extent.dtype) or lanes_of(extent.dtype) > 1:
             self.fail(f"the extent {self.text(extent)} is {extent.dtype}; an extent is a scalar integer")
-        if var in self.in_scope:
-            self.fail(f"variable {self.text(var)} is bound by two loops, one inside the other")
+        self.unbound(var)
         if var.dtype != extent.dtype:
             self.fail(f"variable {self.text(var)} is {var.dtype}, and its extent {extent.dtype}")
         if loop.kind == "vectorize" and not isinstance(extent, Const):
             self.fail(f"the extent of a vectorize loop is a literal, not {self.text(extent)}")
+        if loop.kind in self.tags:
+            self.fail(f"two loops are bound to {loop.kind}, one inside the other")
         self.define(var)
+        self.tags += [loop.kind] if loop.kind in THREAD_TAGS else []
         self.guarded(self.stmt, loop.body, runs=isinstance(extent, Const) and extent.value > 0)
+        self.tags = [tag for tag in self.tags if tag != loop.kind]
         self.leave(var)
+
+    def unbound(self, var: Var) -> None:
+        if var in self.in_scope:
+            self.fail(f"variable {self.text(var)} is bound twice, by one loop or let inside the other")
+
+    def pragmas(self, pragmas: tuple[Pragma, ...]) -> None:
+        keys = [key for key, _ in pragmas]
+        for key, value in pragmas:
+            if not isinstance(key, str) or not isinstance(value, (int, str)):
+                self.fail(f"pragma {key!r} is {value!r}; a text, a whole number or a bool is wanted")
+            if keys.count(key) > 1:
+                self.fail(f"pragma {key!r} is given twice")
 
     def _store(self, store: Store) -> None:
         lanes = self.access(store.buffer, store.indices)
@@ -181,6 +261,7 @@ class _Verifier:
 
     def _allocate(self, allocate: Allocate) -> None:
         buffer = allocate.buffer
+        self.pragmas(allocate.pragmas)
         if buffer in self.in_scope:
             what = "is a parameter" if buffer in self.func.params else "is allocated inside of its allocation"
             self.fail(f"buffer `{self.names[buffer]}` {what}; give each allocation a buffer of its own")
@@ -188,12 +269,100 @@ class _Verifier:
         self.stmt(allocate.body)
         self.leave(buffer)
 
+    def _let(self, let: Let) -> None:
+        self.expr(let.value)
+        self.unbound(let.var)
+        self.define(let.var)
+        if let.var.dtype != let.value.dtype:
+            self.fail(f"variable {self.text(let.var)} is {let.var.dtype}, and its value {let.value.dtype}")
+        self.stmt(let.body)
+        self.leave(let.var)
+
+    def _prefetch(self, prefetch: Prefetch) -> None:
+        # an index outside of the shape does no harm
+        lanes: list[int] = []
+        self.guarded(lambda node: lanes.append(self.access(node.buffer, node.indices)), prefetch)
+        if lanes != [1]:
+            self.fail(f"the index of a prefetch is a scalar, but there are {lanes[0]} lanes")
+
+    def _barrier(self, barrier: Barrier) -> None:
+        self.scope(barrier.scope)
+        if not any(tag.startswith("threadIdx") for tag in self.tags):
+            self.fail("a barrier is for threads: it stands inside of a loop that is bound to threadIdx")
+
+    def _copy(self, copy: Copy) -> None:
+        target, source = copy.target, copy.source
+        self.region(target)
+        self.region(source)
+        for value in (*copy.before, *copy.after):
+            self.index(value, "margin")
+        ndim = len(target.extents)
+        if not len(source.extents) == len(copy.before) == len(copy.after) == ndim:
+            self.fail(
+                f"the target has {ndim} axes, the source {len(source.extents)}, and the margins "
+                f"{len(copy.before)} and {len(copy.after)}; all must be the same number"
+            )
+        self.expr(copy.fill)
+        types = (target.buffer.dtype, source.buffer.dtype, copy.fill.dtype)
+        if len(set(types)) > 1:
+            self.fail(
+                "the target, the source and the fill are {}, {} and {}; a copy has one type".format(*types)
+            )
+        for axis, (before, after) in enumerate(zip(copy.before, copy.after, strict=True)):
+            if isinstance(before, Const) and isinstance(after, Const):
+                filled = int(before.value) + source.extents[axis] + int(after.value)
+                if min(before.value, after.value) < 0 or filled != target.extents[axis]:
+                    self.fail(
+                        f"along axis {axis} the target has {target.extents[axis]} elements, but "
+                        f"{before.value} before, {source.extents[axis]} of the source and {after.value} "
+                        f"after make {filled}"
+                    )
+
+    def _invoke(self, invoke: Invoke) -> None:
+        intrinsic = invoke.intrinsic
+        params = intrinsic.description.params
+        if self.intrinsics.setdefault(intrinsic.name, intrinsic) is not intrinsic:
+            self.fail(f"two intrinsics are called {intrinsic.name!r}")
+        self.description(intrinsic)
+        if len(invoke.operands) != len(params):
+            self.fail(f"{intrinsic.name} takes {len(params)} region(s), not {len(invoke.operands)}")
+        for region, buffer in zip(invoke.operands, params, strict=True):
+            self.region(region)
+            given = (region.buffer.dtype, region.extents)
+            if given != (buffer.dtype, buffer.shape):
+                self.fail(
+                    f"parameter `{buffer.name}` of {intrinsic.name} is {buffer.dtype} of shape "
+                    f"{buffer.shape}, but {self.text(region)} is {given[0]} of shape {given[1]}"
+                )
+
+    def description(self, intrinsic: Intrinsic) -> None:
+        name, func = intrinsic.name, intrinsic.description
+        if not (name.isascii() and name.isidentifier()) or name in RESERVED:
+            self.fail(f"the name of an intrinsic is an identifier without a meaning of its own, not {name!r}")
+        if func.sizes:
+            self.fail(f"the shapes of intrinsic {name} are fixed, but {func.sizes[0].name!r} is an extent")
+        inside = _Verifier(func)
+        inside.intrinsics = self.intrinsics
+        inside.function(func)
+
+    def _token(self, token: Token) -> None:
+        self.known("action of a token", token.action, ("push", "pop"))
+        for stage in (token.source, token.target):
+            if not isinstance(stage, str) or not stage:
+                self.fail(f"a stage of the pipeline has a name, not {stage!r}")
+
     stmt_rules: dict[type, Callable[[Any, Any], None]] = {
         For: _for,
         Store: _store,
         If: _if,
         Seq: _seq,
         Allocate: _allocate,
+        Let: _let,
+        Prefetch: _prefetch,
+        Barrier: _barrier,
+        Copy: _copy,
+        Invoke: _invoke,
+        Token: _token,
     }
 
     # expressions: operands first, so that the innermost culprit is named
@@ -204,11 +373,40 @@ class _Verifier:
             self.fail(f"an expression cannot be a {type(expr).__name__}: {expr!r}")
         rule(self, expr)
 
-    def access(self, buffer: Buffer, indices: tuple[Expr, ...]) -> int:
-        """Check an element, and tell how many it is."""
+    def usable(self, buffer: Buffer) -> None:
         if buffer not in self.in_scope:
             known = "outside of its allocation" if buffer in self.defined else "but never defined"
             self.fail(f"buffer `{self.names[buffer]}` is used {known}; it is no parameter")
+
+    def index(self, value: Expr, what: str) -> None:
+        self.expr(value)
+        if not is_integer(value.dtype) or lanes_of(value.dtype) > 1:
+            self.fail(f"the {what} {self.text(value)} is {value.dtype}; it must be a scalar integer")
+
+    def region(self, region: Region) -> None:
+        if type(region) is not Region:
+            self.fail(f"a region was expected, not a {type(region).__name__}: {region!r}")
+        self.usable(region.buffer)
+        self.index(region.offset, "offset")
+        for stride in region.strides:
+            self.index(stride, "stride")
+        extents, size = region.extents, region.buffer.size
+        if not all(type(extent) is int and extent >= 0 for extent in extents):
+            self.fail(f"the extents of {self.text(region)} are {extents}; an extent is a whole number")
+        if len(extents) != len(region.strides):
+            self.fail(f"{self.text(region)} has {len(extents)} extents and {len(region.strides)} strides")
+        literals = [node.value for node in (region.offset, *region.strides) if isinstance(node, Const)]
+        if not self.runs or len(literals) <= len(extents) or 0 in extents:
+            return
+        first, *strides = map(int, literals)
+        reach = [(n - 1) * stride for n, stride in zip(extents, strides, strict=True)]
+        low, high = first + sum(min(0, r) for r in reach), first + sum(max(0, r) for r in reach)
+        if low < 0 or high >= size:
+            self.fail(f"{self.text(region)} is out of bounds: it has the elements {low} .. {high} of {size}")
+
+    def access(self, buffer: Buffer, indices: tuple[Expr, ...]) -> int:
+        """Check an element, and tell how many it is."""
+        self.usable(buffer)
 
         def wrong(message: str) -> NoReturn:
             self.fail(f"in {self.text(Load(buffer, indices))}, {message}")
@@ -217,11 +415,11 @@ class _Verifier:
             wrong(
                 f"{len(indices)} indices are given; take one for each axis of {buffer.shape}, or the position"
             )
-        extents = buffer.shape if len(indices) == len(buffer.shape) else (buffer.size,)
+        extents = tuple(map(most, buffer.shape)) if len(indices) == len(buffer.shape) else (buffer.size,)
         lanes = 1
         for index, extent in zip(indices, extents, strict=True):
             self.expr(index)
-            if not _is_integer(index.dtype):
+            if not is_integer(index.dtype):
                 wrong(f"the index {self.text(index)} is {index.dtype}; an index is an integer")
             if lanes_of(index.dtype) not in (1, lanes) and lanes > 1:
                 wrong(f"the indices have {lanes} and {lanes_of(index.dtype)} lanes")
@@ -233,7 +431,7 @@ class _Verifier:
 
     def _var(self, var: Var) -> None:
         if var not in self.in_scope:
-            known = "outside of its loop" if var in self.defined else "but never defined"
+            known = "outside of its loop or let" if var in self.defined else "but never defined"
             self.fail(f"variable {self.text(var)} is used {known}")
 
     def _const(self, node: Const) -> None:
@@ -244,13 +442,13 @@ class _Verifier:
         elif is_float(node.dtype):
             fits = isinstance(value, (int, float)) and not isinstance(value, bool)
         else:
-            info = np.iinfo(node.dtype)
-            fits = type(value) is int and info.min <= value <= info.max
+            low, high = integer_range(node.dtype)
+            fits = type(value) is int and low <= value <= high
         if not fits:
             self.fail(f"{value!r} is no literal of type {node.dtype}")
 
     def _binary(self, node: Binary) -> None:
-        self.known("operator", node.op, ARITHMETIC + COMPARISON + LOGIC)
+        self.known("operator", node.op, ARITHMETIC + BITWISE + COMPARISON + LOGIC)
         self.expr(node.a)
         self.expr(node.b)
         dtype = node.a.dtype
@@ -259,15 +457,23 @@ class _Verifier:
                 f"the operands of {self.text(node)} are {dtype} and {node.b.dtype}; cast or broadcast one"
             )
         scalar = scalar_of(dtype)
+        self.whole(node, dtype)
         if node.op in LOGIC and scalar != "bool":
             self.fail(f"`{node.op}` takes bools, but the operands of {self.text(node)} are {dtype}")
-        if node.op in ARITHMETIC and scalar == "bool":
+        if node.op in ARITHMETIC + BITWISE and scalar == "bool":
             self.fail(f"`{node.op}` takes numbers, but the operands of {self.text(node)} are {dtype}")
         if node.op == "/" and not is_float(scalar):
             self.fail(f"`/` takes floats, but the operands of {self.text(node)} are {dtype}")
-        if node.op in ("//", "%") and is_float(scalar):
+        if node.op in ("//", "%", *BITWISE) and is_float(scalar):
             self.fail(f"`{node.op}` takes integers, but the operands of {self.text(node)} are {dtype}")
-        self.result(node, dtype if node.op in ARITHMETIC else vector_of("bool", lanes_of(dtype)))
+        condition = node.op in COMPARISON + LOGIC
+        self.result(node, vector_of("bool", lanes_of(dtype)) if condition else dtype)
+
+    def whole(self, node: Expr, dtype: str) -> None:
+        if scalar_of(dtype) in PACKED_TYPES:
+            self.fail(
+                f"{self.text(node)} works on {dtype}, which is only loaded, stored and cast: cast it first"
+            )
 
     def result(self, node: Binary | Call, dtype: str) -> None:
         if node.dtype != dtype:
@@ -281,6 +487,7 @@ class _Verifier:
     def choice(self, node: Select | Call, condition: Expr, a: Expr, b: Expr) -> None:
         if scalar_of(condition.dtype) != "bool":
             self.fail(f"the condition {self.text(condition)} is {condition.dtype}; it must be a bool")
+        self.whole(node, a.dtype)
         if a.dtype != b.dtype:
             self.fail(f"the arms of {self.text(node)} are {a.dtype} and {b.dtype}")
         if lanes_of(condition.dtype) not in (1, lanes_of(a.dtype)):
@@ -293,7 +500,7 @@ class _Verifier:
 
     def _cast(self, node: Cast) -> None:
         self.expr(node.value)
-        self.dtype(node.dtype)
+        self.dtype(node.dtype, _TYPES)
         if lanes_of(node.dtype) != lanes_of(node.value.dtype):
             self.fail(f"{self.text(node)} changes the number of lanes of {node.value.dtype}")
 
@@ -312,19 +519,21 @@ class _Verifier:
         for arg in node.args[1:]:
             self.expr(arg)
         dtype = node.args[0].dtype
-        if not is_float(dtype) and not (node.name == "abs" and _is_integer(dtype)):
-            self.fail(f"{node.name} takes a float, but the argument of {self.text(node)} is {dtype}")
+        integer = node.name in INTEGER_INTRINSICS
+        if not (is_float(dtype) and (not integer or node.name == "abs") or integer and is_integer(dtype)):
+            wanted = "an integer" if node.name == "popcount" else "a float"
+            self.fail(f"{node.name} takes {wanted}, but the argument of {self.text(node)} is {dtype}")
         if any(arg.dtype != dtype for arg in node.args):
             types = " and ".join(arg.dtype for arg in node.args)
             self.fail(f"the arguments of {self.text(node)} are {types}")
-        self.result(node, dtype)
+        self.result(node, vector_of("bool", lanes_of(dtype)) if node.name == "isnan" else dtype)
 
     def _ramp(self, node: Ramp) -> None:
         self.expr(node.base)
         self.expr(node.stride)
         self.lanes(node)
         dtype = node.base.dtype
-        if not _is_integer(dtype) or lanes_of(dtype) > 1 or node.stride.dtype != dtype:
+        if not is_integer(dtype) or lanes_of(dtype) > 1 or node.stride.dtype != dtype:
             self.fail(
                 f"the base and the stride of {self.text(node)} are {dtype} and {node.stride.dtype}; "
                 f"they must be scalar integers of one type"
@@ -354,8 +563,8 @@ class _Verifier:
     }
 
 
-def _is_integer(dtype: str) -> bool:
-    return not is_float(dtype) and scalar_of(dtype) != "bool"
+def _fills_bytes(extent: int | Var, bits: int) -> bool:
+    return isinstance(extent, int) and extent * bits % 8 == 0
 
 
 def _literals(index: Expr) -> list[int]:

@@ -326,7 +326,10 @@ def test_conjunction():
     assert set(LOGIC) == {"and", "or"}
 
 
-@pytest.mark.parametrize("name", [name for name, count in INTRINSICS.items() if count == 1])
+FUNCTIONS = [name for name, count in INTRINSICS.items() if count == 1 and name not in ("isnan", "popcount")]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_intrinsics_of_one_argument(name):
     assert call(name, x) == Call(name, (x,), "float32")
     assert call(name, Broadcast(x, 4)).dtype == "float32x4"
@@ -336,6 +339,10 @@ def test_intrinsics_of_one_argument(name):
 def test_intrinsics():
     assert call("pow", x, 2) == Call("pow", (x, Const(2.0, "float32")), "float32")
     assert call("abs", i) == Call("abs", (i,), "int32")
+    assert call("isnan", x) == Call("isnan", (x,), "bool")
+    assert call("isnan", Broadcast(x, 4)).dtype == "boolx4"
+    assert call("popcount", i) == Call("popcount", (i,), "int32")
+    assert call("popcount", Broadcast(i, 4)).dtype == "int32x4"
     assert call("if_then_else", i < j, x, 0) == Call(
         "if_then_else", (i < j, x, Const(0.0, "float32")), "float32"
     )
@@ -344,7 +351,8 @@ def test_intrinsics():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: call("sin", x), r"unknown intrinsic 'sin'; known: if_then_else, exp, "),
+        (lambda: call("sine", x), r"unknown intrinsic 'sine'; known: if_then_else, exp, "),
+        (lambda: call("popcount", x), r"popcount takes an integer, not float32: cast it first"),
         (lambda: call("exp", x, x), r"exp takes 1 argument\(s\), not 2"),
         (lambda: call("if_then_else", i < j, x), r"if_then_else takes 3 argument\(s\), not 2"),
         (lambda: call("sqrt", i), r"sqrt takes a float, not int32: cast it first"),

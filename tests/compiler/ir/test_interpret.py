@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -574,7 +575,7 @@ ONE = Const(1.0, "float32")
         (Store(A, (), ONE), r"A: float32\[2\] takes 1 indices or one position, not 0"),
         (Store(A, (Const(0),), Binary("%", ONE, ONE, "float32")), r"`1.0 % 1.0`: no operator '%' on float32"),
         (Store(A, (Const(0),), Binary("?", ONE, ONE, "float32")), r"no operator '\?' on float32"),
-        (Store(A, (Const(0),), Call("sin", (ONE,), "float32")), r"`sin\(1.0\)`: unknown intrinsic 'sin'"),
+        (Store(A, (Const(0),), Call("sine", (ONE,), "float32")), r"`sine\(1.0\)`: unknown intrinsic 'sine'"),
         (If(Const(True, "bool"), 3), r"a statement cannot be a int"),
         (Store(A, (Const(0),), 3.0), r"an expression cannot be a float"),
     ],
@@ -613,3 +614,350 @@ def test_a_vector_is_what_its_lanes_are(vector_values, random_arrays, data, seed
     arrays = random_arrays(func.params, seed)
     interpret(func, *arrays)
     same(arrays[-2], arrays[-1])
+
+
+# bits, functions, lets
+
+
+@pytest.mark.parametrize(
+    ("expr", "dtype", "expected"),
+    [
+        ("12 & 10", "int32", 8),
+        ("12 | 10", "int32", 14),
+        ("12 ^ 10", "int32", 6),
+        ("-1 & 255", "int32", 255),
+        ("int8(-128) | int8(1)", "int8", -127),
+        ("1 << 31", "int32", -(2**31)),
+        ("3 << 31", "int32", -(2**31)),
+        ("uint8(255) << uint8(1)", "uint8", 254),
+        ("-7 >> 1", "int32", -4),
+        ("uint8(249) >> uint8(1)", "uint8", 124),
+        ("int64(-1) >> int64(63)", "int64", -1),
+        ("popcount(-1)", "int32", 32),
+        ("popcount(int8(-128))", "int8", 1),
+        ("popcount(uint64(18446744073709551615))", "uint64", 64),
+        ("round(0.5)", "float32", 0),
+        ("round(1.5)", "float32", 2),
+        ("round(-0.4)", "float32", -0.0),
+        ("trunc(-1.7)", "float32", -1),
+        ("sin(0.0)", "float32", 0),
+        ("cos(0.0)", "float32", 1),
+        ("erf(float64(0.5))", "float64", 0.5204998778130465),
+        ("erf(float32('-inf'))", "float32", -1),
+        ("isnan(float32('nan'))", "bool", True),
+        ("isnan(float16('inf'))", "bool", False),
+    ],
+)
+def test_bits_and_functions(expr, dtype, expected):
+    same(evaluate(expr, dtype), [expected])
+    # and of vectors: each literal repeated
+    literal = r"[a-z]+\d+\([^()]*\)|-?\b\d+(\.\d+)?\b"
+    same(evaluate(re.sub(literal, r"broadcast(\g<0>, 2)", expr), dtype, 2), [expected] * 2)
+
+
+@pytest.mark.parametrize("amount", ["32", "-1"])
+def test_a_shift_too_far(amount):
+    with pytest.raises(ValueError, match=rf"`1 << {amount}` shifts int32 by {amount}: it takes 0 to 31"):
+        evaluate(f"1 << {amount}", "int32")
+    with pytest.raises(ValueError, match=rf"shifts int32 by \[ *0 {amount}\]: it takes 0 to 31"):
+        evaluate(f"broadcast(1, 2) >> ramp(0, {amount}, 2)", "int32", 2)
+
+
+def test_a_let_is_evaluated_once():
+    text = """
+    def f(A: int32[4], out: int32[4]):
+        for i in range(4):
+            x = A[i] + 1
+            A[i] = 0
+            y = x * 2
+            out[i] = x + y + A[i]
+    """
+    same(run(text, np.array([0, 1, 2, 3], "int32"), np.zeros(4, "int32")), [3, 6, 9, 12])
+
+
+def test_a_let_of_a_vector():
+    text = """
+    def f(A: float32[4], M: int32[4], out: float32[8]):
+        v = A[ramp(0, 1, 4)] * broadcast(2.0, 4)
+        m = M[ramp(0, 1, 4)]
+        A[ramp(0, 1, 4)] = broadcast(0.0, 4)
+        out[ramp(0, 1, 4)] = v
+        out[ramp(4, 1, 4)] = if_then_else(m < broadcast(2, 4), v, A[m])
+    """
+    a = np.array([1, 2, 3, 4], "float32")
+    same(run(text, a, np.array([0, 3, 1, 2], "int32"), np.zeros(8, "float32")), [2, 4, 6, 8, 2, 0, 6, 0])
+
+
+# sizes
+
+
+SIZED = """
+def f(n: size(1, 8), m: size(2, 4), A: int32[n, m], B: int32[m, n]):
+    for i in range(n):
+        for j in range(m):
+            B[j, i] = A[i, j] + n * 100
+"""
+
+
+def test_sizes_come_with_the_arrays():
+    for n, m in ((1, 2), (3, 4), (8, 3)):
+        a = np.arange(n * m, dtype="int32").reshape(n, m)
+        same(run(SIZED, a, np.zeros((m, n), "int32")), a.T + n * 100)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ((9, 2), (2, 9), r"f, argument A: int32\[n, m\]: n is 9, but must be in 1 .. 8"),
+        ((3, 1), (1, 3), r"argument A: int32\[n, m\]: m is 1, but must be in 2 .. 4"),
+        ((3, 2), (2, 4), r"argument B: int32\[m, n\]: n is 4, but 3 in A: int32\[n, m\]"),
+        ((3,), (2, 4), r"argument A: int32\[n, m\]: expected shape \(n, m\), not \(3,\)"),
+    ],
+)
+def test_sizes_that_do_not_fit(a, b, message):
+    with pytest.raises(ValueError, match=message):
+        run(SIZED, np.zeros(a, "int32"), np.zeros(b, "int32"))
+
+
+def test_an_index_is_checked_against_the_size_of_the_call():
+    text = "def f(n: size(1, 8), A: int32[n]):\n    A[5] = 1"
+    same(run(text, np.zeros(6, "int32")), [0, 0, 0, 0, 0, 1])
+    with pytest.raises(IndexError, match=r"A\[5\] is out of bounds: the shape of A is \(5,\)"):
+        run(text, np.zeros(5, "int32"))
+
+
+# packed types
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "packed"),
+    [
+        ("uint1", [1, 0, 0, 1, 1, 0, 0, 0], [0b00011001]),
+        ("int2", [1, -1, -2, 0], [0b00101101]),
+        ("uint2", [1, 3, 2, 0], [0b00101101]),
+        ("int4", [-8, 7, -1, 0], [0x78, 0x0F]),
+        ("uint4", [8, 7, 15, 0], [0x78, 0x0F]),
+    ],
+)
+def test_packed_elements_lie_in_bytes_from_the_lowest_bits_up(dtype, values, packed):
+    n = len(values)
+    text = f"""
+    def f(A: {dtype}[{n}], B: {dtype}[{n}], C: {dtype}[{n}], out: int32[{n}]):
+        for i in range({n}):
+            out[i] = cast(A[i], "int32")
+            B[i] = cast(out[i], "{dtype}")
+        C[ramp(0, 1, {n})] = cast(cast(A[ramp(0, 1, {n})], "int32x{n}") + broadcast(16, {n}), "{dtype}x{n}")
+    """
+    a, b, c = (np.array(x, "uint8") for x in (packed, [0xAB] * len(packed), [0] * len(packed)))
+    same(run(text, a, b, c, np.zeros(n, "int32")), values)
+    same(b, packed)
+    same(c, packed)  # a conversion keeps the low bits
+
+
+def test_packed_arrays():
+    text = """
+    def f(A: int4[2, 4], B: int4[2, 4]):
+        t = allocate(int4[3], "local")
+        B[0, 0] = t[0]
+        B[0, 1] = t[1]
+        B[7] = cast(9.5, "int4")
+        B[0, 2] = A[1, 3]
+    """
+    b = np.zeros((2, 2), "uint8")
+    run(text, np.array([[0, 0], [0, 0x50]], "uint8"), b)
+    same(b, [[0xAB, 0x05], [0, 0x70]])
+    func = parse_function(text)
+    with pytest.raises(
+        ValueError, match=r"B: int4\[2, 4\]: expected shape \(2, 4\) in elements, not \(2, 8\)"
+    ):
+        interpret(func, b, np.zeros((2, 4), "uint8"))
+    with pytest.raises(ValueError, match=r"A: int4\[2, 4\]: expected dtype uint8, not int8"):
+        interpret(func, b.view("int8"), b)
+
+
+# threads
+
+
+def test_threads_meet_at_barriers():
+    # each thread hands its value to its neighbour, twice; without a barrier the last one would be behind
+    text = """
+    def f(out: int32[4]):
+        box = allocate(int32[4], "shared")
+        for t in bind(4, "threadIdx.x"):
+            own = allocate(int32[1], "local")
+            own[0] = t * 10
+            for step in range(2):
+                box[t] = own[0] + step
+                barrier("shared")
+                x = box[(t + 1) % 4]
+                barrier("shared")
+                own[0] = x
+            out[t] = own[0]
+    """
+    same(run(text, np.zeros(4, "int32")), [21, 31, 1, 11])
+
+
+def test_nested_loops_over_threads_are_one_block():
+    text = """
+    def f(out: int32[2, 3]):
+        for b in bind(1, "blockIdx.x"):
+            box = allocate(int32[2, 3], "shared")
+            for ty in bind(2, "threadIdx.y"):
+                for tx in bind(3, "threadIdx.x"):
+                    box[ty, tx] = ty * 3 + tx
+                    if b == 0:
+                        barrier("shared")
+                    out[ty, tx] = box[1 - ty, 2 - tx]
+    """
+    same(run(text, np.zeros((2, 3), "int32")), [[5, 4, 3], [2, 1, 0]])
+
+
+def test_loops_over_threads_without_a_barrier_run_in_order():
+    text = "def f(out: int32[1]):\n    for i in bind(5, 'threadIdx.x'):\n        out[0] = out[0] * 10 + i"
+    same(run(text, np.zeros(1, "int32")), [1234])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "if t < 2:\n            barrier('shared')",
+            r"the 3 threads of t \(threadIdx.x\) do not meet at one barrier: 2",
+        ),
+        (
+            "if t < 2:\n            barrier('shared')\n        else:\n            barrier('shared')",
+            r"3 wait at a barrier, and 0 have ended",
+        ),
+        ("for i in range(t):\n            barrier('shared')", r"2 wait at a barrier, and 1 have ended"),
+    ],
+)
+def test_threads_that_do_not_meet(body, message):
+    text = f"def f(A: int32[1]):\n    for t in bind(3, 'threadIdx.x'):\n        {body}"
+    with pytest.raises(ValueError, match=message):
+        run(text, np.zeros(1, "int32"))
+
+
+def test_a_barrier_is_for_threads():
+    with pytest.raises(
+        ValueError, match=r'barrier\("shared"\) is outside of the loops that are bound to threadIdx'
+    ):
+        interpret(parse_function("def f(A: int32[1]):\n    barrier('shared')"), np.zeros(1, "int32"))
+
+
+# copies, intrinsics, tokens, prefetches
+
+
+def test_a_copy_moves_a_rectangle_and_fills_its_margins():
+    text = """
+    def f(A: int32[3, 4], out: int32[4, 5]):
+        copy(
+            region(out, 0, (3, 4), (5, 1)),
+            region(A, 1, (2, 2), (4, 2)),
+            before=(1, 0), after=(0, 2), fill=7,
+        )
+    """
+    a = np.arange(12, dtype="int32").reshape(3, 4)
+    expected = [[7, 7, 7, 7, -1], [1, 3, 7, 7, -1], [5, 7, 7, 7, -1], [-1] * 5]
+    same(run(text, a, np.full((4, 5), -1, "int32")), expected)
+
+
+def test_a_copy_reads_before_it_writes():
+    text = """
+    def f(A: int32[5]):
+        for i in range(1):
+            copy(region(A, i + 1, (4,), (1,)), region(A, 0, (4,), (1,)), before=(i,), after=(0,), fill=0)
+    """
+    same(run(text, np.arange(5, dtype="int32")), [0, 0, 1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("copy", "error", "message"),
+    [
+        (
+            "region(A, 0, (3,), (1,)), region(A, 0, (2,), (1,)), before=(i,), after=(0,)",
+            ValueError,
+            r"a copy to A of \(3,\) elements from \(2,\) has margins \[\(0, 0\)\]",
+        ),
+        (
+            "region(A, 0, (3,), (1,)), region(A, 0, (4,), (1,)), before=(i - 1,), after=(0,)",
+            ValueError,
+            r"has margins \[\(-1, 0\)\] \(before and after\)",
+        ),
+        (
+            "region(A, i + 1, (2, 2), (2, 1)), region(A, 0, (2, 2), (2, 1)), before=(0, 0), after=(0, 0)",
+            IndexError,
+            r"A\[4\] is out of bounds: the shape of A is \(4,\)",
+        ),
+        (
+            "region(A, 0, (2,), (1,)), region(A, 0, (2,), (i - 1,)), before=(0,), after=(0,)",
+            IndexError,
+            r"A\[-1\] is out of bounds",
+        ),
+    ],
+)
+def test_copies_that_go_wrong(copy, error, message):
+    text = f"def f(A: int32[4]):\n    for i in range(1):\n        copy({copy}, fill=0)"
+    with pytest.raises(error, match=message):
+        run(text, np.zeros(4, "int32"))
+
+
+def test_an_intrinsic_does_what_its_description_does():
+    text = """
+    @intrinsic
+    def add(x: int32[2], y: int32[2]):
+        for i in range(2):
+            y[i] = y[i] + x[i]
+    @intrinsic
+    def multiply(x: int32[2, 2], y: int32[2]):
+        t = allocate(int32[2], "local")
+        for i in range(2):
+            t[0] = x[i, 0]
+            t[1] = x[i, 1]
+            add(region(t, 0, (2,), (1,)), region(y, 0, (2,), (1,)))
+    def f(A: int32[2, 4], out: int32[5]):
+        for j in range(2):
+            multiply(region(A, j, (2, 2), (4, 2)), region(out, j + 3, (2,), (-3,)))
+    """
+    a = np.arange(8, dtype="int32").reshape(2, 4)
+    same(run(text, a, np.full(5, 100, "int32")), [108, 110, 100, 104, 106])
+
+
+def test_an_intrinsic_stays_inside_of_its_buffers():
+    text = """
+    @intrinsic
+    def clear(x: int32[2]):
+        x[ramp(0, 1, 2)] = broadcast(0, 2)
+    def f(A: int32[3]):
+        for i in range(3):
+            clear(region(A, i, (2,), (1,)))
+    """
+    a = np.ones(3, "int32")
+    with pytest.raises(IndexError, match=r"A\[3\] is out of bounds: the shape of A is \(3,\)"):
+        run(text, a)
+    same(a, [0, 0, 0])
+    a.flags.writeable = False
+    with pytest.raises(ValueError, match=r"the function stores to it, but the array is read-only"):
+        run(text, a)
+
+
+def test_a_pop_answers_a_push():
+    text = """
+    def f():
+        for i in range(2):
+            push('load', 'compute')
+        for i in range({}):
+            pop('load', 'compute')
+    """
+    interpret(parse_function(text.format(1)))
+    interpret(parse_function(text.format(2)))
+    with pytest.raises(ValueError, match=r'pop\("load", "compute"\) without a push'):
+        interpret(parse_function(text.format(3)))
+    with pytest.raises(ValueError, match=r'pop\("load", "store"\) without a push'):
+        interpret(parse_function(text.format(1).replace("pop('load', 'compute')", "pop('load', 'store')")))
+
+
+def test_a_prefetch_evaluates_its_index_and_no_more():
+    text = "def f(A: int32[4]):\n    for i in range(2):\n        prefetch(A[i * 100 // (1 - {} * i)])"
+    run(text.format(0), np.zeros(4, "int32"))
+    with pytest.raises(ZeroDivisionError, match=r"divides by zero"):
+        run(text.format(1), np.zeros(4, "int32"))

@@ -22,8 +22,8 @@ from compiler.ir.expr import (
     binary,
     is_float,
 )
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.stmt import Allocate, For, If, Seq, Store
+from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.stmt import Allocate, For, If, Region, Seq, Store
 from compiler.ir.text import RESERVED, ParseError, parse_function, print_expr, print_function, print_stmt
 from compiler.ir.verify import verify
 
@@ -326,10 +326,11 @@ def test_parsed_types():
             r"expected the type of a buffer, `float32\[64, 64\]`; found `float32`",
         ),
         ("def f(A: flaot32[4]):\n    pass", r"expected a type \(did you mean 'float32'\?\); found `flaot32`"),
-        ("def f(A: float32[n]):\n    pass", r"expected a whole number; found `n`"),
+        ("def f(A: float32[n]):\n    pass", r"expected a variable in scope; found `n`"),
+        ("def f(A: float32[1.5]):\n    pass", r"expected a whole number; found `1.5`"),
         (
-            "def f(A: (float32[4], 'shared')):\n    pass",
-            r"expected a scope \('global', 'local'\); found `'shared'`",
+            "def f(A: (float32[4], 'constant')):\n    pass",
+            r"expected a scope \('global', 'shared', 'warp', 'local', or a dotted name .*`'constant'`",
         ),
         ("def f(min: float32[4]):\n    pass", r"expected a name; 'min' has a meaning of its own"),
         (
@@ -343,8 +344,10 @@ def test_parsed_types():
         ("def f(A: int32[1]):\n    A[0] += 1", r"line 2: expected a statement"),
         ("def f(A: int32[1]):\n    A[0] = A[0] = 1", r"line 2: expected a statement"),
         ("def f(A: int32[1]):\n    A.x = 1", r"line 2: expected a statement"),
-        ("def f():\n    x = 3", r"line 2: expected `allocate\(float32\[16\], \"local\"\)`; found `3`"),
-        ("def f():\n    x = allocate(float32[3])", r"line 2: expected 2 argument\(s\)"),
+        (
+            "def f():\n    x = allocate(float32[3])",
+            r"line 2: expected `allocate\(float32\[16\], \"local\"\)`",
+        ),
         ("def f():\n    with allocate(int8[1], 'local'):\n        pass", r"line 2: expected `with allocate"),
         ("def f():\n    with g as x:\n        pass", r"line 2: expected `allocate\("),
         (
@@ -540,3 +543,246 @@ def test_equality_ignores_the_nesting_of_sequences_but_not_an_empty_else():
     assert structural_equal(func(Seq((one,))), PrimFunc("f", (A,), one))
     assert not structural_equal(func(one, two), func(two, one))
     assert not structural_equal(func(If(TRUE, one)), func(If(TRUE, one, Seq(()))))
+
+
+# every statement and operator
+
+
+EVERYTHING = """
+@intrinsic
+def add(x: float32[4], y: (float32[4], "vta.acc")):
+    for i in range(4):
+        y[i] = y[i] + x[i]
+
+@intrinsic
+def twice(x: float32[4], y: float32[4]):
+    add(region(x, 0, (4,), (1,)), region(y, 0, (4,), (1,)))
+    add(region(x, 0, (4,), (1,)), region(y, 0, (4,), (1,)))
+
+def main(n: size(1, 64), m: size(2, 8, dtype="int64"), A: float32[n, 64], B: (int4[m, n, 8], "shared")):
+    for i in bind(4, "blockIdx.x", pragmas={"a": 1, "b": "it's", "c": True}):
+        with allocate(float32[4, 18], "local", pragmas={"double_buffer": True}) as t:
+            copy(region(t, 0, (6,), (9,)), region(A, i, (4,), (9,)), before=(0,), after=(2,), fill=0.0)
+            for j in bind(n, "threadIdx.x"):
+                barrier("shared")
+                for k in vthread(int64(2)):
+                    prefetch(A[j, 3])
+        with let(i * 2) as twice_1:
+            A[0, twice_1] = 1.0
+        push("load", "compute")
+        pop("load", "compute")
+        twice(region(A, 0, (4,), (1,)), region(A, 64, (4,), (1,)))
+        v = A[0, ramp(0, 1, 4)]
+        A[1, ramp(0, 1, 4)] = v
+"""
+
+
+def test_every_statement():
+    text = EVERYTHING.strip()
+    func = parse_function(text)
+    verify(func)
+    assert str(func) == text
+    assert structural_equal(func, parse_function(str(func)))
+    assert [size.name for size in func.sizes] == ["n", "m"]
+    assert func.sizes[1].bounds == (2, 8)
+    assert func.body.pragmas == (("a", 1), ("b", "it's"), ("c", True))
+
+
+def test_intrinsics_of_one_name_are_told_apart():
+    def description(value):
+        x = Buffer("x", (1,))
+        return PrimFunc("set", (x,), Store(x, (Const(0),), Const(value, "float32")))
+
+    place = Region(A, Const(0), (1,), (Const(1),))
+    calls = [Intrinsic("set", description(value))(place) for value in (1.0, 2.0)]
+    assert str(PrimFunc("f", (A,), Seq((*calls, calls[0])))) == (
+        "@intrinsic\ndef set(x: float32[1]):\n    x[0] = 1.0\n\n"
+        "@intrinsic\ndef set_1(x: float32[1]):\n    x[0] = 2.0\n\n"
+        "def f(A: float32[64, 64]):\n"
+        "    set(region(A, 0, (1,), (1,)))\n"
+        "    set_1(region(A, 0, (1,), (1,)))\n"
+        "    set(region(A, 0, (1,), (1,)))"
+    )
+
+
+def test_an_intrinsic_takes_its_name_from_the_variables():
+    var, x = Var("set"), Buffer("x", (1,))
+    intrinsic = Intrinsic("set", PrimFunc("set", (x,), Store(x, (Const(0),), Const(1.0, "float32"))))
+    loop = For(var, Const(4), "serial", intrinsic(Region(A, var, (1,), (Const(1),))))
+    func = PrimFunc("f", (A,), loop)
+    assert str(func).endswith("    for set_1 in range(4):\n        set(region(A, set_1, (1,), (1,)))")
+    assert structural_equal(func, parse_function(str(func)))
+
+
+@pytest.mark.parametrize(
+    ("expr", "text"),
+    [
+        (i & j | k, "i & j | k"),
+        (i & (j | k), "i & (j | k)"),
+        ((i ^ j) & k, "(i ^ j) & k"),
+        (i ^ j & k, "i ^ j & k"),
+        (i | j ^ k, "i | j ^ k"),
+        (i << j + k, "i << j + k"),
+        ((i << j) + k, "(i << j) + k"),
+        (i >> j >> k, "i >> j >> k"),
+        (i >> (j << k), "i >> (j << k)"),
+        (i & j << k, "i & j << k"),
+        ((i & j) < k, "i & j < k"),
+        (Binary("==", i | j, k, "bool"), "i | j == k"),
+        (~i, "i ^ -1"),
+        (Call("popcount", (i,), "int32"), "popcount(i)"),
+        (Call("isnan", (Load(A, (i, j)),), "bool"), "isnan(A[i, j])"),
+        (Cast(i, "uint2"), 'cast(i, "uint2")'),
+    ],
+)
+def test_bitwise_operators_bind_as_in_python(expr, text):
+    assert print_expr(expr) == text
+    out = Buffer("out", (), expr.dtype)
+    body: object = Store(out, (), expr)
+    for var in (i, j, k):
+        body = For(var, Const(2), "serial", body)
+    func = PrimFunc("f", (out, A), body)
+    assert structural_equal(func, parse_function(str(func)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def f(n: size(1)):\n    pass", r"line 1: expected `size\(low, high\)` or `size\(low, high, dtype"),
+        ("def f(n: size(1, m)):\n    pass", r"line 1: expected a whole number; found `m`"),
+        (
+            "def f(n: size(1, 2)):\n    pass",
+            r"line 1: expected a size to be an extent of a parameter; found `n",
+        ),
+        ("def f(n: size(1, 2), A: int8[m]):\n    pass", r"expected a variable in scope; found `m`"),
+        ("def f(A: int8[A]):\n    pass", r"expected a variable in scope; found `A`"),
+        (
+            "def f():\n    for i in bind(4):\n        pass",
+            r"line 2: expected `bind\(extent, \"threadIdx.x\"\)`",
+        ),
+        ("def f():\n    for i in bind(4, 3):\n        pass", r"expected a tag \(blockIdx.x, .*\) in quotes"),
+        (
+            "def f():\n    for i in range(4, pragmas=3):\n        pass",
+            r"expected pragmas, `\{\"key\": value\}`",
+        ),
+        ("def f():\n    for i in range(4, pragmas={**x}):\n        pass", r"expected pragmas"),
+        (
+            "def f():\n    for i in range(4, pragmas={1: 2}):\n        pass",
+            r"expected the key of a pragma in",
+        ),
+        (
+            "def f():\n    for i in range(4, pragmas={'a': 1.5}):\n        pass",
+            r"expected the value of a pragma: a whole number, a text in quotes, True or False; found `1.5`",
+        ),
+        ("def f():\n    for i in range(4, pragmas={'a': x}):\n        pass", r"the value of a pragma.*`x`"),
+        ("def f():\n    with let(1, 2) as x:\n        pass", r"line 2: expected 1 argument\(s\)"),
+        ("def f():\n    with 3 as x:\n        pass", r"line 2: expected `allocate\(.*\)` or `let\(value\)`"),
+        ("def f():\n    x = y", r"line 2: expected a variable in scope; found `y`"),
+        ("def f():\n    x = 1\n    x = 2", r"line 3: expected a new name; 'x' is already defined"),
+        ("def f():\n    3", r"line 2: expected a statement"),
+        ("def f():\n    bariier('shared')", r"expected a known statement \(did you mean 'barrier'\?\)"),
+        ("def f():\n    barrier(shared)", r"line 2: expected a scope in quotes; found `shared`"),
+        ("def f():\n    barrier()", r"line 2: expected 1 argument\(s\)"),
+        ("def f(A: int8[1]):\n    prefetch(A)", r"expected an element of a buffer, `prefetch\(A\[i, j\]\)`"),
+        ("def f():\n    push('a')", r"line 2: expected 2 argument\(s\)"),
+        ("def f():\n    pop('a', b)", r"line 2: expected a stage in quotes; found `b`"),
+        ("def f(A: int8[1]):\n    copy(A, A)", r"line 2: expected `copy\(region\(...\), region"),
+        (
+            "def f(A: int8[1]):\n    copy(A, A, before=(0,), after=(0,), fill=0)",
+            r"line 2: expected `region\(buffer, offset, \(4, 16\), \(64, 1\)\)`; found `A`",
+        ),
+        (
+            "def f(A: int8[1]):\n    copy(region(A, 0, 1, 1), A, before=(), after=(), fill=0)",
+            r"line 2: expected a tuple with a value for each axis, `\(4, 16\)` or `\(4,\)`; found `1`",
+        ),
+        ("def f(A: int8[1]):\n    g(A)", r"line 2: expected a known statement"),
+        (
+            "@intrinsic\ndef gemm():\n    pass\ndef f():\n    gem()",
+            r"line 5: expected a known statement \(did you mean 'gemm'\?\); found `gem\(\)`",
+        ),
+        ("@intrinsic\ndef g():\n    pass", r"line 1: expected one function, .*found 0 statement"),
+        (
+            "def f():\n    pass\n@intrinsic\ndef g():\n    pass",
+            r"line 1: expected a function without decorators, ",
+        ),
+        ("@intrinsic\ndef copy():\n    pass", r"line 2: expected a name; 'copy' has a meaning of its own"),
+        (
+            "@intrinsic\ndef g():\n    pass\n@intrinsic\ndef g():\n    pass\ndef f():\n    pass",
+            r"line 5: expected a new name; 'g' is already defined",
+        ),
+        (
+            "@intrinsic\ndef g():\n    pass\ndef f(g: int8[1]):\n    pass",
+            r"expected a new name; 'g' is already",
+        ),
+    ],
+)
+def test_parse_refuses_statements(text, message):
+    with pytest.raises(ParseError, match=message):
+        parse_function(text)
+
+
+BASE = (
+    "@intrinsic\ndef g(x: int8[1]):\n    x[0] = int8(1)\n"
+    "def f(n: size(1, 4), m: size(1, 4), A: int8[n, m]):\n    "
+)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("x = 1\n    A[x, 0] = int8(1)", "x = 2\n    A[x, 0] = int8(1)"),
+        ("x = 1\n    A[x, 0] = int8(1)", "x = int8(1)\n    A[x, 0] = int8(1)"),
+        ("prefetch(A[0, 0])", "prefetch(A[0, 1])"),
+        ("barrier('shared')", "barrier('global')"),
+        ("push('a', 'b')", "pop('a', 'b')"),
+        ("push('a', 'b')", "push('a', 'c')"),
+        ("g(region(A, 0, (1,), (1,)))", "g(region(A, 1, (1,), (1,)))"),
+        ("g(region(A, 0, (1,), (1,)))", "g(region(A, 0, (2,), (1,)))"),
+        ("g(region(A, 0, (1,), (1,)))", "g(region(A, 0, (1,), (2,)))"),
+        ("for i in range(4):\n        pass", "for i in range(4, pragmas={'a': 1}):\n        pass"),
+        (
+            "for i in range(4, pragmas={'a': True}):\n        pass",
+            "for i in range(4, pragmas={'a': 1}):\n        pass",
+        ),
+        ("x = allocate(int8[1], 'local')", "x = allocate(int8[1], 'local', pragmas={'a': 1})"),
+        (
+            "copy(region(A, 0, (1,), (1,)), region(A, 1, (1,), (1,)), before=(0,), after=(0,), fill=int8(0))",
+            "copy(region(A, 0, (1,), (1,)), region(A, 1, (1,), (1,)), before=(0,), after=(0,), fill=int8(1))",
+        ),
+        ("A[0, 0] = cast(n, 'int8')", "A[0, 0] = cast(m, 'int8')"),
+    ],
+)
+def test_equality_of_statements(a, b):
+    one, same, other = parse_function(BASE + a), parse_function(BASE + a), parse_function(BASE + b)
+    assert structural_equal(one, same)
+    assert not structural_equal(one, other)
+    assert not structural_equal(other, one)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "n: size(1, 4), m: size(1, 5), A: int8[n, m]",
+        "n: size(1, 4), A: int8[n, n]",
+        "n: size(1, 4), A: int8[n, 4]",
+        "A: int8[4, 4]",
+        "n: size(1, 4), m: size(1, 4, dtype='int64'), A: int8[n, m]",
+        "n: size(1, 4), m: size(1, 4), A: int8[n, m, 1]",
+    ],
+)
+def test_equality_of_sizes(header):
+    one = parse_function("def f(n: size(1, 4), m: size(1, 4), A: int8[n, m]):\n    pass")
+    other = parse_function(f"def f({header}):\n    pass")
+    assert structural_equal(one, parse_function(str(one)))
+    assert not structural_equal(one, other)
+    assert not structural_equal(other, one)
+
+
+def test_equality_of_intrinsics():
+    def text(value):
+        return BASE.replace("int8(1)", f"int8({value})") + "g(region(A, 0, (1,), (1,)))"
+
+    assert structural_equal(parse_function(text(1)), parse_function(text(1)))
+    assert not structural_equal(parse_function(text(1)), parse_function(text(2)))
+    renamed = text(1).replace("def g", "def h").replace("    g(", "    h(")
+    assert not structural_equal(parse_function(text(1)), parse_function(renamed))

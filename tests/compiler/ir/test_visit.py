@@ -9,8 +9,22 @@ from hypothesis import strategies as st
 from compiler.ir import visit
 from compiler.ir.equal import structural_equal
 from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
-from compiler.ir.function import Buffer
-from compiler.ir.stmt import Allocate, For, If, Seq, Store, sequence
+from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.stmt import (
+    Allocate,
+    Barrier,
+    Copy,
+    For,
+    If,
+    Invoke,
+    Let,
+    Prefetch,
+    Region,
+    Seq,
+    Store,
+    Token,
+    sequence,
+)
 from compiler.ir.visit import Rewriter, children, rebuild, register, substitute, walk
 
 i, j, k = Var("i"), Var("j"), Var("k")
@@ -19,6 +33,8 @@ x = Load(A, (i, j))
 ONE = Const(1.0, "float32")
 STORE = Store(A, (i, j), ONE)
 TRUE, EMPTY = Const(True, "bool"), Seq(())
+ROW, COLUMN = Region(A, i, (4,), (j,)), Region(A, j, (4,), (i,))
+NOTHING = Intrinsic("nothing", PrimFunc("nothing", (Buffer("B", (4,)), Buffer("C", (4,))), EMPTY))
 
 # a node of each type, and its children in the order of evaluation
 NODES = [
@@ -32,12 +48,19 @@ NODES = [
     (Call("pow", (x, ONE), "float32"), (x, ONE)),
     (Ramp(i, j, 4), (i, j)),
     (Broadcast(i, 4), (i,)),
-    (For(k, i, "unroll", STORE), (i, STORE)),
+    (For(k, i, "unroll", STORE, (("x", 1),)), (i, STORE)),
     (STORE, (i, j, ONE)),
     (If(TRUE, STORE), (TRUE, STORE)),
     (If(TRUE, STORE, EMPTY), (TRUE, STORE, EMPTY)),
     (Seq((STORE, STORE)), (STORE, STORE)),
-    (Allocate(Buffer("b", (1,)), STORE), (STORE,)),
+    (Allocate(Buffer("b", (1,)), STORE, (("double_buffer", True),)), (STORE,)),
+    (Let(k, i, STORE), (i, STORE)),
+    (Prefetch(A, (i, j)), (i, j)),
+    (Barrier("shared"), ()),
+    (Region(A, i, (4, 4), (j, ONE)), (i, j, ONE)),
+    (Copy(ROW, COLUMN, (i,), (j,), ONE), (ROW, COLUMN, i, j, ONE)),
+    (Invoke(NOTHING, (ROW, COLUMN)), (ROW, COLUMN)),
+    (Token("push", "load", "compute"), ()),
 ]
 
 
@@ -49,7 +72,16 @@ def test_children(node, below):
 @pytest.mark.parametrize(("node", "below"), [pair for pair in NODES if pair[1]])
 def test_rebuild_keeps_all_but_the_children(node, below):
     assert rebuild(node, below) is node
-    other = {i: j, j: i, TRUE: Const(False, "bool"), STORE: Seq(()), ONE: Const(2.0, "float32"), x: ONE}
+    other = {
+        ROW: COLUMN,
+        COLUMN: ROW,
+        i: j,
+        j: i,
+        TRUE: Const(False, "bool"),
+        STORE: Seq(()),
+        ONE: Const(2.0, "float32"),
+        x: ONE,
+    }
     new = tuple(other.get(child, child) for child in below)
     changed = rebuild(node, new)
     assert type(changed) is type(node)

@@ -586,7 +586,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "an unknown scope": (
         lambda: two()[B].set_scope("locale"),
-        r"B: unknown scope 'locale'; did you mean 'local'\? \(known: global, local\)",
+        r"B: unknown scope 'locale'; did you mean 'local'\? \(known: global, shared, warp, local\)",
     ),
     "a scope of an input": (
         lambda: two()[A].set_scope("local"),
@@ -609,8 +609,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         r"B: cache_write must come before",
     ),
     "cache_write to an unknown scope": (
-        lambda: two().cache_write(C, "shared"),
-        r"C_shared: unknown scope 'shared'",
+        lambda: two().cache_write(C, "constant"),
+        r"C_constant: unknown scope 'constant'",
     ),
     "cache_read for nobody": (
         lambda: two().cache_read(A, "local", []),
@@ -630,7 +630,7 @@ def test_refused(name: str) -> None:
         make()
 
 
-@pytest.mark.parametrize("name", ["shared", "lokal"])
+@pytest.mark.parametrize("name", ["constant", "lokal"])
 def test_a_refused_cache_leaves_the_schedule_as_it_was(name: str) -> None:
     s = two()
     before = show(s, A, C)
