@@ -1,12 +1,11 @@
 """Operators: what they compute, their NumPy references, and their schedule templates."""
 
-from compiler.ops.conv2d import CONV2D
 from compiler.ops.knobs import Defaults, Knobs
 from compiler.ops.matmul import MATMUL
 from compiler.ops.operator import Operator
 from compiler.suggest import unknown
 
-OPERATORS: tuple[Operator, ...] = (MATMUL, CONV2D)
+OPERATORS: tuple[Operator, ...] = (MATMUL,)
 """Every operator that comes with the compiler."""
 
 
@@ -24,4 +23,4 @@ def operator(name: str) -> Operator:
     raise ValueError(unknown("operator", name, [op.name for op in OPERATORS]))
 
 
-__all__ = ["CONV2D", "MATMUL", "OPERATORS", "Defaults", "Knobs", "Operator", "operator"]
+__all__ = ["MATMUL", "OPERATORS", "Defaults", "Knobs", "Operator", "operator"]

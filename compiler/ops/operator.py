@@ -1,65 +1,101 @@
-"""An operator: a computation with its reference and its schedule template."""
+"""An operator: what it computes, its reference, and its schedule template."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from compiler.ops.knobs import Knobs
+from compiler.ops.parameter import Parameter, Value
 from compiler.schedule.schedule import Schedule
+from compiler.suggest import unknown
 from compiler.tensor import Tensor
 
 Array = np.ndarray
+Shape = tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A computation over shapes, with everything that tuning and checking it needs.
+    """A family of computations, one for each choice of its parameters, with all that tuning and checking need.
+
+    The functions take one value for each parameter, in their order.
 
     Parameters
     ----------
     name : str
-    parameters : tuple of str
-        Names of the whole numbers that give the shape.
+    parameters : tuple of Parameter
+        Those without a default first.
+    compute : callable
+        ``compute(*values) -> [Tensor, ...]``: what is computed, inputs first, then the output.
     template : callable
-        ``template(knobs, *shape) -> (Schedule, [Tensor, ...])``: inputs first, then the output.
-    make_inputs : callable
-        ``make_inputs(rng, *shape) -> [ndarray, ...]``.
+        ``template(knobs, *values) -> (Schedule, [Tensor, ...])``: how it is computed, with the same arguments.
     compute_reference : callable
-        ``compute_reference(inputs, *shape) -> ndarray`` with NumPy.
+        ``compute_reference(inputs, *values) -> ndarray`` with NumPy.
     count_flops : callable
-        ``count_flops(*shape) -> int``: additions and multiplications.
-    check : callable
-        ``check(*shape)`` raises ValueError naming the parameter that cannot be.
-    output_shape : callable
-        ``output_shape(*shape) -> tuple of int``.
+        ``count_flops(*values) -> int``: additions and multiplications.
     reduction : callable
-        ``reduction(*shape) -> int``: terms summed into one element of the output, which
-        bounds the rounding error.
+        ``reduction(*values) -> int``: terms summed into one element of the output, which bounds the rounding error.
+    check : callable, optional
+        ``check(*values)`` raises ValueError naming the parameter that does not go with the others.
+    constants : tuple of str
+        Names of the inputs that stay the same from call to call, as weights do: what depends on them alone is
+        computed once, before the calls (see `compiler.build`).
     """
 
     name: str
-    parameters: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    compute: Callable[..., list[Tensor]]
     template: Callable[..., tuple[Schedule, list[Tensor]]]
-    make_inputs: Callable[..., list[Array]]
     compute_reference: Callable[..., Array]
     count_flops: Callable[..., int]
-    check: Callable[..., None]
-    output_shape: Callable[..., tuple[int, ...]]
     reduction: Callable[..., int]
+    check: Callable[..., None] | None = None
+    constants: tuple[str, ...] = ()
 
-    def _checked(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        if len(shape) != len(self.parameters):
-            raise ValueError(
-                f"{self.name} takes {len(self.parameters)} numbers ({', '.join(self.parameters)}), "
-                f"not {len(shape)}"
-            )
-        self.check(*shape)
+    @property
+    def required(self) -> int:
+        """How many parameters, the first ones, have no default."""
+        return sum(p.default is None for p in self.parameters)
+
+    def shape(self, *values: Any, **named: Any) -> Shape:
+        """One value for each parameter, checked, the defaults filled in.
+
+        Raises
+        ------
+        ValueError
+            For a missing, unknown or repeated parameter, or a value that cannot be; names the parameter.
+        """
+        parameters = self.parameters
+        if len(values) > len(parameters):
+            names = ", ".join(p.name for p in parameters)
+            raise ValueError(f"{self.name} takes {len(parameters)} values ({names}), not {len(values)}")
+        given: dict[str, Any] = dict(zip((p.name for p in parameters), values, strict=False))
+        for name, value in named.items():
+            if name not in {p.name for p in parameters}:
+                raise ValueError(unknown(f"parameter of {self.name}", name, [p.name for p in parameters]))
+            if name in given:
+                raise ValueError(f"{self.name}: {name} is given twice")
+            given[name] = value
+        missing = [p.name for p in parameters if p.default is None and p.name not in given]
+        if missing:
+            needed = ", ".join(p.name for p in parameters[: self.required])
+            raise ValueError(f"{self.name} needs {needed}; {', '.join(missing)} is missing")
+        shape = tuple(p.check(self.name, given.get(p.name, p.default)) for p in parameters)
+        if self.check is not None:
+            self.check(*shape)
         return shape
 
-    def schedule(self, knobs: Knobs, *shape: int) -> tuple[Schedule, list[Tensor]]:
+    def named(self, shape: Shape) -> Mapping[str, Value]:
+        """The values of a shape by name, without those that are the default."""
+        pairs = zip(self.parameters, shape, strict=True)
+        return {p.name: value for p, value in pairs if value != p.default}
+
+    def schedule(self, knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         """The program that `knobs` describes: a schedule, and its inputs and output.
 
         Raises
@@ -67,28 +103,34 @@ class Operator:
         ValueError
             If the shape cannot be; names the parameter.
         """
-        return self.template(knobs, *self._checked(shape))
+        return self.template(knobs, *self.shape(*values))
 
-    def inputs(self, rng: np.random.Generator, *shape: int) -> list[Array]:
+    def tensors(self, *values: Any) -> list[Tensor]:
+        """What is computed: the inputs, then the output."""
+        return list(_tensors(self, self.shape(*values)))
+
+    def inputs(self, rng: np.random.Generator, *values: Any) -> list[Array]:
         """Random inputs of the shape."""
-        return self.make_inputs(rng, *self._checked(shape))
+        return [
+            rng.standard_normal(t.shape, dtype=np.float32).astype(t.dtype) for t in self.tensors(*values)[:-1]
+        ]
 
-    def output(self, *shape: int) -> Array:
+    def output(self, *values: Any) -> Array:
         """An array for the output, not filled."""
-        return np.empty(self.output_shape(*self._checked(shape)), np.float32)
+        tensor = self.tensors(*values)[-1]
+        return np.empty(tensor.shape, tensor.dtype)
 
-    def reference(self, *inputs_and_shape: Array | int) -> Array:
-        """The result by NumPy: ``reference(*inputs, *shape)``."""
-        count = len(inputs_and_shape) - len(self.parameters)
-        inputs = list(inputs_and_shape[:count])
-        shape = tuple(int(n) for n in inputs_and_shape[count:])
-        return self.compute_reference(inputs, *self._checked(shape))
+    def reference(self, *inputs_and_values: Any) -> Array:
+        """The result by NumPy: ``reference(*inputs, *values)``."""
+        count = next((i for i, a in enumerate(inputs_and_values) if not isinstance(a, np.ndarray)), None)
+        inputs, values = list(inputs_and_values[:count]), inputs_and_values[len(inputs_and_values[:count]) :]
+        return self.compute_reference(inputs, *self.shape(*values))
 
-    def flops(self, *shape: int) -> int:
+    def flops(self, *values: Any) -> int:
         """Floating-point operations of one call."""
-        return self.count_flops(*self._checked(shape))
+        return self.count_flops(*self.shape(*values))
 
-    def tolerance(self, *shape: int) -> float:
+    def tolerance(self, *values: Any) -> float:
         """How far an element may be from the reference, relative to the sum of the terms' sizes.
 
         Summing K float32 terms in any order errs by at most about ``K * 2**-24`` times the sum of
@@ -96,11 +138,9 @@ class Operator:
         rounding errors of random sign grow as the square root of K, so a factor of the root with a
         margin of eight finds a wrong program long before the bound does.
         """
-        return 8 * max(self.reduction(*self._checked(shape)), 1) ** 0.5 * 2.0**-24
+        return 8 * max(self.reduction(*self.shape(*values)), 1) ** 0.5 * 2.0**-24
 
 
-def positive(operator: str, **sizes: int) -> None:
-    """Raise unless every size is a whole number of at least one."""
-    for name, size in sizes.items():
-        if not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"{operator}: {name} is {size!r}; a positive whole number is needed")
+@lru_cache(maxsize=256)
+def _tensors(operator: Operator, shape: Shape) -> tuple[Tensor, ...]:
+    return tuple(operator.compute(*shape))
