@@ -1,11 +1,12 @@
 """Operators: what they compute, their NumPy references, and their schedule templates."""
 
+from compiler.ops.conv2d_direct import CONV2D
 from compiler.ops.knobs import Defaults, Knobs
 from compiler.ops.matmul import MATMUL
 from compiler.ops.operator import Operator
 from compiler.suggest import unknown
 
-OPERATORS: tuple[Operator, ...] = (MATMUL,)
+OPERATORS: tuple[Operator, ...] = (MATMUL, CONV2D)
 """Every operator that comes with the compiler."""
 
 
@@ -23,4 +24,4 @@ def operator(name: str) -> Operator:
     raise ValueError(unknown("operator", name, [op.name for op in OPERATORS]))
 
 
-__all__ = ["MATMUL", "OPERATORS", "Defaults", "Knobs", "Operator", "operator"]
+__all__ = ["CONV2D", "MATMUL", "OPERATORS", "Defaults", "Knobs", "Operator", "operator"]
