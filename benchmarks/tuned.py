@@ -6,14 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-import compiler
 from costmodel import Config, Measurer, Progress, Task, run_finals, tune
 from costmodel import answer as answers
+from costmodel.program import Program
 
 RECORDS = Path("espalier-bench") / "records.jsonl"
 WINNER = "winner"
@@ -70,9 +69,7 @@ class Job:
 
     def program(self, config: Config) -> Callable[[], object]:
         """A call of the compiled program of a configuration."""
-        schedule, args = self.task.instantiate(config)
-        module = compiler.build(schedule, args, target=self.task.target)
-        return self.checked(partial(module, *self.arrays, self.output))
+        return self.checked(Program(self.task, *self.task.instantiate(config), self.arrays, self.output))
 
     def checked(self, call: Callable[[], object]) -> Callable[[], object]:
         """`call` itself, once its answer was compared with the reference."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, overload
 
+from compiler.constants import split_constants
 from compiler.ir.function import PrimFunc
 from compiler.passes import run
 from compiler.schedule.nest import loop_nest
 from compiler.schedule.schedule import Schedule
 from compiler.target import Target
-from compiler.tensor import Tensor
+from compiler.tensor import Placeholder, Tensor
 
 if TYPE_CHECKING:
-    from compiler.runtime import Module
+    from compiler.runtime import Bindable, Module
 
 
 def lower(
@@ -47,12 +49,34 @@ def lower(
     return run(nest, dump)
 
 
+@overload
 def build(
     program: Schedule | PrimFunc,
     args: Sequence[Tensor] | None = None,
     target: str | Target = "llvm",
     name: str = "main",
-) -> Module:
+) -> Module: ...
+
+
+@overload
+def build(
+    program: Schedule,
+    args: Sequence[Tensor],
+    target: str | Target = "llvm",
+    name: str = "main",
+    *,
+    constants: Sequence[Tensor],
+) -> Bindable: ...
+
+
+def build(
+    program: Schedule | PrimFunc,
+    args: Sequence[Tensor] | None = None,
+    target: str | Target = "llvm",
+    name: str = "main",
+    *,
+    constants: Sequence[Tensor] = (),
+) -> Module | Bindable:
     """Machine code for a schedule, or for a program that is lowered already.
 
     Parameters
@@ -64,11 +88,14 @@ def build(
         What to compile for: ``"llvm"`` is this machine's CPU.
     name : str
         Symbol of the function made from a schedule.
+    constants : sequence of Tensor, optional
+        Inputs of a schedule that are the same in every call, as weights are.
 
     Returns
     -------
-    Module
-        Call it with NumPy arrays, outputs included: they are written in place.
+    Module or Bindable
+        Call a module with NumPy arrays, outputs included: they are written in place. With constants, ``bind`` them
+        first: that runs the stages which depend on them alone, such as the packing of weights.
 
     Raises
     ------
@@ -82,5 +109,25 @@ def build(
     if isinstance(program, Schedule):
         if args is None:
             raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
+        if constants:
+            return _bindable(
+                loop_nest(program, args, name), args, constants, partial(build_for, target=target)
+            )
         program = lower(program, args, name)
     return build_for(program, target)
+
+
+def _bindable(
+    nest: PrimFunc,
+    args: Sequence[Tensor],
+    constants: Sequence[Tensor],
+    compile_one: Callable[[PrimFunc], Module],
+) -> Bindable:
+    from compiler.runtime import Bindable
+
+    for tensor in constants:
+        if tensor not in args or not isinstance(tensor.op, Placeholder):
+            raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
+    known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
+    prepare, main = split_constants(nest, known)
+    return Bindable(nest.params, known, compile_one(run(prepare)), compile_one(run(main)))

@@ -9,40 +9,29 @@ from typing import Any
 
 import numpy as np
 
-
-def matmul(arrays: list[np.ndarray], output: np.ndarray, shape: tuple[int, ...]) -> None:
-    """``A @ B`` by NumPy's BLAS."""
-    np.matmul(arrays[0], arrays[1], out=output)
+from compiler.ops.conv2d import reference
+from compiler.ops.epilogue import Epilogue
 
 
-def conv2d(arrays: list[np.ndarray], output: np.ndarray, shape: tuple[int, ...]) -> None:
-    """A convolution (NCHW) as im2col and one matrix multiplication by NumPy's BLAS.
+def matmul(arrays: list[np.ndarray], output: np.ndarray, shape: tuple[Any, ...]) -> None:
+    """``A @ B`` by NumPy's BLAS, and the steps that follow."""
+    M, N, K, batch, transpose, epilogue = shape
+    a, b = (x if t == "N" else x.swapaxes(-1, -2) for x, t in zip(arrays, transpose, strict=False))
+    np.matmul(a, b, out=output)
+    if epilogue != "none":
+        output[...] = Epilogue.parse(epilogue).reference(output, arrays[2:], (N,))
+
+
+def conv2d(arrays: list[np.ndarray], output: np.ndarray, shape: tuple[Any, ...]) -> None:
+    """A convolution as im2col and one matrix multiplication for each image and group by NumPy's BLAS.
 
     Building the columns is part of the work, as it is for anyone who computes a convolution so.
     """
-    data, weight = arrays
-    n, channels, height, width, filters, kernel, stride, pad = shape
-    rows, columns = output.shape[2:]
-    if pad:
-        padded = np.zeros((n, channels, height + 2 * pad, width + 2 * pad), data.dtype)
-        padded[:, :, pad : pad + height, pad : pad + width] = data
-        data = padded
-    windows = np.empty((n, channels, kernel, kernel, rows, columns), data.dtype)
-    for i in range(kernel):
-        for j in range(kernel):
-            windows[:, :, i, j] = data[
-                :, :, i : i + stride * (rows - 1) + 1 : stride, j : j + stride * (columns - 1) + 1 : stride
-            ]
-    flat = windows.reshape(n, channels * kernel * kernel, rows * columns)
-    np.matmul(
-        weight.reshape(filters, channels * kernel * kernel),
-        flat,
-        out=output.reshape(n, filters, rows * columns),
-    )
+    output[...] = reference(arrays, *shape)
 
 
 # operator -> (what it is called in a table, the function)
-BASELINES: dict[str, tuple[str, Callable[[list[np.ndarray], np.ndarray, tuple[int, ...]], None]]] = {
+BASELINES: dict[str, tuple[str, Callable[[list[np.ndarray], np.ndarray, tuple[Any, ...]], None]]] = {
     "matmul": ("NumPy", matmul),
     "conv2d": ("NumPy im2col", conv2d),
 }

@@ -143,18 +143,32 @@ def predict(model: Path, data: Path, output: Path) -> None:
     click.echo(f"{len(frame)} predictions: {output}")
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        raise ValueError(
-            f"--shape must be whole numbers with commas, such as 512,512,512, not {text!r}"
-        ) from None
+def _shape(operator: str, text: str) -> tuple[Any, ...]:
+    """The values of an operator as a command line spells them: ``1,64,56,56,64,3,pad=1x2``, say."""
+    from costmodel.task import operator as find
+
+    if "," not in text and "=" not in text:
+        text = text.replace("x", ",")
+    values: list[Any] = []
+    named: dict[str, Any] = {}
+    for part in text.split(","):
+        name, equals, value = part.rpartition("=")
+        digits = value.split("x")
+        plain: Any = value.strip()
+        if all(d.strip().isdigit() for d in digits):
+            plain = int(value) if len(digits) == 1 else tuple(int(d) for d in digits)
+        if equals:
+            named[name.strip()] = plain
+        elif named:
+            raise ValueError(f"--shape: {part!r} follows a value with a name, so it needs one too")
+        else:
+            values.append(plain)
+    return find(operator).shape(*values, **named)
 
 
 @main.command()
 @click.argument("operator")
-@click.option("--shape", required=True, help="One number per parameter, such as 512,512,512.")
+@click.option("--shape", required=True, help="Values in order or by name, as in 1,64,56,56,64,3,pad=1.")
 @click.option("--target", default="llvm", show_default=True, help="What to compile for.")
 @click.option("--trials", type=click.IntRange(min=1), default=128, show_default=True)
 @click.option("--explorer", default="model", show_default=True, help="model or random")
@@ -189,7 +203,7 @@ def tune(
 
     if explorer not in EXPLORERS:
         raise ValueError(unknown("explorer", explorer, EXPLORERS))
-    task = Task(operator, _shape(shape), target)
+    task = Task(operator, _shape(operator, shape), target)
     _ = task.space  # a shape that the template refuses ends here
     if not records.parent.is_dir():
         raise ValueError(f"{records}: there is no folder {records.parent}")
@@ -279,7 +293,8 @@ def _show_task(key: str, found: list[Any], top: int, program: bool, console: Any
         click.echo(f"# {key}\n# {config}\n")
         click.echo(str(compiler.loop_nest(schedule, args)))
         click.echo("\n# assembly\n")
-        click.echo(compiler.build(schedule, args, target=task.target).source("asm"))
+        constants = [t for t in args if t.name in task.operator.constants]
+        click.echo(compiler.build(schedule, args, target=task.target, constants=constants).source("asm"))
 
 
 def _console() -> Any:

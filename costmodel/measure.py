@@ -319,7 +319,7 @@ class Measurer:
 
 
 def _named(task: Task) -> dict[str, Any]:
-    return {"operator": task.operator.name, "shape": list(task.shape), "target": task.target}
+    return {"operator": task.operator.name, "shape": task.shape, "target": task.target}
 
 
 class _Process:

@@ -67,7 +67,7 @@ class Record:
 
     task: str
     operator: str
-    shape: tuple[int, ...]
+    shape: tuple[Any, ...]
     target: str
     cpu: str
     source: str
@@ -175,6 +175,10 @@ def _all(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return each
 
 
+def _shape_value(value: Any) -> Any:
+    return _text(value) or _all(_count)(value) if isinstance(value, (str, list)) else _count(value)
+
+
 def _reason(value: Any) -> Any:
     return value if value in {r.value for r in Reason} else None
 
@@ -183,7 +187,7 @@ def _reason(value: Any) -> Any:
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "task": _text,
     "operator": _text,
-    "shape": _all(_count),
+    "shape": _all(_shape_value),
     "target": _text,
     "cpu": _text,
     "source": _text,

@@ -97,7 +97,7 @@ def finals_table(finals: Sequence[Finals]) -> Table:
     table.add_column("ms", justify="right")
     table.add_column("checked", justify="center")
     for one in finals:
-        table.add_row(f"[bold]{one.task.operator.name}({', '.join(map(str, one.task.shape))})")
+        table.add_row(f"[bold]{one.task.call}")
         for number, comparison in enumerate(one.comparisons):
             low, high = comparison.quartiles
             table.add_row(

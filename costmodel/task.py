@@ -6,12 +6,16 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from compiler.suggest import unknown
 from costmodel.space import Config, ConfigSpace, Replay
+
+if TYPE_CHECKING:
+    from compiler.ops.operator import Shape
+    from compiler.ops.parameter import Value
 
 
 @runtime_checkable
@@ -23,22 +27,28 @@ class Operator(Protocol):
         """Unique among the operators."""
 
     @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of the values of a shape, e.g. ``("M", "N", "K")``."""
+    def constants(self) -> tuple[str, ...]:
+        """Names of the inputs that are the same in every call, such as weights."""
 
-    def schedule(self, knobs: Any, *shape: int) -> tuple[Any, Sequence[Any]]:
+    def shape(self, *values: Any, **named: Any) -> Shape:
+        """One value for each parameter, checked, defaults filled in."""
+
+    def spell(self, shape: Shape) -> str:
+        """The operator and its values in words, e.g. ``"matmul(512, 512, 512)"``."""
+
+    def schedule(self, knobs: Any, *shape: Value) -> tuple[Any, Sequence[Any]]:
         """The template: a schedule and its argument tensors, the output last."""
 
-    def inputs(self, rng: np.random.Generator, *shape: int) -> list[np.ndarray]:
+    def inputs(self, rng: np.random.Generator, *shape: Value) -> list[np.ndarray]:
         """Random input arrays."""
 
-    def output(self, *shape: int) -> np.ndarray:
+    def output(self, *shape: Value) -> np.ndarray:
         """An array for the output, not filled."""
 
     def reference(self, *arguments: Any) -> np.ndarray:
         """The right answer, from ``(*inputs, *shape)``."""
 
-    def flops(self, *shape: int) -> int:
+    def flops(self, *shape: Value) -> int:
         """Floating-point operations of one call."""
 
 
@@ -51,6 +61,24 @@ class TemplateOperator:
     template: Callable[..., tuple[Any, Sequence[Any]]]
     right_answer: Callable[..., np.ndarray]
     count: Callable[..., int]
+    constants: tuple[str, ...] = ()
+
+    def shape(self, *values: Any, **named: Any) -> Shape:
+        given = [*values, *(named[p] for p in self.parameters[len(values) :] if p in named)]
+        if len(given) != len(self.parameters) or len(given) != len(values) + len(named):
+            raise ValueError(
+                f"{self.name} takes {len(self.parameters)} shape values ({', '.join(self.parameters)}), "
+                f"not {len(values) + len(named)}: {[*values, *named.values()]}"
+            )
+        for parameter, value in zip(self.parameters, given, strict=True):
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+                raise ValueError(f"{self.name}: {parameter} must be a whole number, not {value!r}")
+            if value < 0:
+                raise ValueError(f"{self.name}: {parameter} must not be negative, not {value}")
+        return tuple(int(v) for v in given)
+
+    def spell(self, shape: Shape) -> str:
+        return f"{self.name}({', '.join(map(str, shape))})"
 
     def schedule(self, knobs: Any, *shape: int) -> tuple[Any, Sequence[Any]]:
         return self.template(knobs, *shape)
@@ -164,8 +192,8 @@ class Task:
     ----------
     operator : str or Operator
         A registered or built-in operator, or its name.
-    shape : sequence of int
-        One value per parameter of the operator.
+    shape : sequence or mapping
+        The values of the operator's parameters, in order or by name; what is left out is the parameter's default.
     target : str
         As `compiler.Target.parse` takes it.
 
@@ -175,21 +203,12 @@ class Task:
         For an unknown operator or target, or a shape that does not fit the operator.
     """
 
-    def __init__(self, operator: str | Operator, shape: Sequence[int], target: str = "llvm") -> None:
+    def __init__(
+        self, operator: str | Operator, shape: Sequence[Value] | Mapping[str, Value], target: str = "llvm"
+    ) -> None:
         self.operator: Operator = _find(operator)
-        parameters = self.operator.parameters
-        values = list(shape)
-        if len(values) != len(parameters):
-            raise ValueError(
-                f"{self.operator.name} takes {len(parameters)} shape values ({', '.join(parameters)}), "
-                f"not {len(values)}: {values}"
-            )
-        for parameter, value in zip(parameters, values, strict=True):
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                raise ValueError(f"{self.operator.name}: {parameter} must be a whole number, not {value!r}")
-            if value < 0:
-                raise ValueError(f"{self.operator.name}: {parameter} must not be negative, not {value}")
-        self.shape = tuple(int(v) for v in values)
+        by_name = isinstance(shape, Mapping)
+        self.shape: Shape = self.operator.shape(**shape) if by_name else self.operator.shape(*shape)
         self.target = _checked_target(target)
 
     def __repr__(self) -> str:
@@ -202,8 +221,13 @@ class Task:
 
     @cached_property
     def key(self) -> str:
-        """The task in words, e.g. ``"matmul(512, 512, 512) float32 llvm"``."""
-        return f"{self.operator.name}({', '.join(map(str, self.shape))}) {self.dtype} {self.target}"
+        """The task in words, e.g. ``"matmul(512, 512, 512, batch=8) float32 llvm"``."""
+        return f"{self.call} {self.dtype} {self.target}"
+
+    @property
+    def call(self) -> str:
+        """The operator and its values, e.g. ``"matmul(512, 512, 512, batch=8)"``."""
+        return self.operator.spell(self.shape)
 
     @cached_property
     def flops(self) -> int:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from costmodel.host import rest, spread_threads
 
 if TYPE_CHECKING:
-    from compiler.runtime import Module
+    from costmodel.program import Program
 
 # how to start it: argv holds a JSON list of folders to look for modules in
 BOOT = "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); from costmodel.worker import main; main()"
@@ -49,14 +49,14 @@ class Bench:
     Parameters
     ----------
     operator : str
-    shape : tuple of int
+    shape : tuple
     target : str
     enter : callable
         Told the name of each phase as it begins.
     """
 
     def __init__(
-        self, operator: str, shape: tuple[int, ...], target: str, enter: Callable[[str], None]
+        self, operator: str, shape: tuple[Any, ...], target: str, enter: Callable[[str], None]
     ) -> None:
         import numpy as np
 
@@ -72,18 +72,18 @@ class Bench:
         except Exception as error:
             raise Failure("reference error", f"the operator's reference failed: {_said(error)}") from error
 
-    def build(self, config: dict[str, Any]) -> Module:
+    def build(self, config: dict[str, Any]) -> Program:
         """The compiled program of a configuration."""
-        import compiler
+        from costmodel.program import Program
 
         self.enter("template")
         try:
-            schedule, args = self.task.instantiate(config)
+            template = self.task.instantiate(config)
         except Exception as error:
             raise Failure("template error", _said(error)) from error
         self.enter("build")
         try:
-            return compiler.build(schedule, args, target=self.task.target, name="main")
+            return Program(self.task, *template, self.arrays, self.output)
         except Exception as error:
             raise Failure("build error", _said(error)) from error
 
@@ -109,21 +109,19 @@ class Bench:
     ) -> dict[str, Any]:
         """Costs of a configuration in seconds a call, as many as the time budget allows."""
         start = time.perf_counter()
-        module = self.build(config)
+        program = self.build(config)
         build_seconds = time.perf_counter() - start
-        call = partial(module, *self.arrays, self.output)
-        first = self.run(call)
+        first = self.run(program)
         if min_repeat_ms < first * 1e3 < 2 * budget_ms:
             # perhaps only the start was slow: memory that was not there yet, threads that slept
-            first = min(first, _time_calls(call, 1))
+            first = min(first, _time_calls(program, 1))
         # a slow program is known to be slow after one call: repeating it would only cost time
         repeats = min(repeat, int(budget_ms / max(first * 1e3, min_repeat_ms)))
         costs = [first]
         if repeats:
             number = max(1, round(min_repeat_ms / 1e3 / max(first, 1e-7)))
             # the first call is cold and may promise too few calls: the evaluator then makes more
-            evaluate = module.time_evaluator(number=number, repeat=repeats, min_repeat_ms=min_repeat_ms / 2)
-            costs = list(evaluate(*self.arrays, self.output).results)
+            costs = list(program.time(number, repeats, min_repeat_ms / 2).results)
         return {"costs": costs, "build_seconds": build_seconds}
 
     def compare(
@@ -138,7 +136,7 @@ class Bench:
         for entry in entries:
             if "config" in entry:
                 names.append(entry["name"])
-                calls.append(partial(self.build(entry["config"]), *self.arrays, self.output))
+                calls.append(self.build(entry["config"]))
                 threads.append(None)
                 continue
             peer = BASELINES[entry["baseline"]][1]
@@ -197,10 +195,10 @@ class Worker:
 
     def bench(self, task: dict[str, Any]) -> Bench:
         """The bench of a task, made at its first request."""
-        key = (task["operator"], tuple(task["shape"]), task["target"])
+        shape = tuple(tuple(v) if isinstance(v, list) else v for v in task["shape"])
+        key = (task["operator"], shape, task["target"])
         if key not in self.benches:
-            operator, shape, target = key
-            self.benches[key] = Bench(operator, shape, target, enter=lambda phase: self.reply(phase=phase))
+            self.benches[key] = Bench(*key, enter=lambda phase: self.reply(phase=phase))
         return self.benches[key]
 
     def answer(self, request: dict[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """Operators: what they compute, their NumPy references, and their schedule templates."""
 
 from compiler.ops.conv2d_direct import CONV2D
+from compiler.ops.depthwise import DEPTHWISE_CONV2D
 from compiler.ops.knobs import Defaults, Knobs
-from compiler.ops.matmul import MATMUL
+from compiler.ops.matmul_packed import DENSE, MATMUL
 from compiler.ops.operator import Operator
 from compiler.suggest import unknown
 
-OPERATORS: tuple[Operator, ...] = (MATMUL, CONV2D)
+OPERATORS: tuple[Operator, ...] = (MATMUL, DENSE, CONV2D, DEPTHWISE_CONV2D)
 """Every operator that comes with the compiler."""
 
 

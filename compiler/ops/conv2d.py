@@ -236,11 +236,16 @@ def im2col(data: Array, conv: Convolution) -> Array:
     -------
     ndarray of shape (N, groups, CI / groups * KH * KW, OH * OW)
     """
-    padded = np.pad(data, ((0, 0), (0, 0), (conv.top, conv.bottom), (conv.left, conv.right)))
-    spans = ((conv.KH - 1) * conv.DH + 1, (conv.KW - 1) * conv.DW + 1)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=(2, 3))
-    windows = windows[:, :, :: conv.SH, :: conv.SW, :: conv.DH, :: conv.DW].transpose(0, 1, 4, 5, 2, 3)
-    return np.ascontiguousarray(windows).reshape(conv.N, conv.groups, -1, conv.OH * conv.OW)
+    if conv.padded:
+        data = np.pad(data, ((0, 0), (0, 0), (conv.top, conv.bottom), (conv.left, conv.right)))
+    windows = np.empty((conv.N, conv.CI, conv.KH, conv.KW, conv.OH, conv.OW), data.dtype)
+    for kh in range(conv.KH):
+        for kw in range(conv.KW):
+            row, column = kh * conv.DH, kw * conv.DW
+            rows = slice(row, row + (conv.OH - 1) * conv.SH + 1, conv.SH)
+            columns = slice(column, column + (conv.OW - 1) * conv.SW + 1, conv.SW)
+            windows[:, :, kh, kw] = data[:, :, rows, columns]
+    return windows.reshape(conv.N, conv.groups, -1, conv.OH * conv.OW)
 
 
 def flops(*values: Value) -> int:
@@ -264,7 +269,9 @@ def check(operator: str) -> Callable[..., None]:
             if channels % conv.groups:
                 raise ValueError(f"{operator}: groups={conv.groups} does not divide {name}={channels}")
             if conv.layout == "NCHW16c" and channels % BLOCK:
-                raise ValueError(f"{operator}: layout NCHW16c needs {name} to be a multiple of 16, not {channels}")
+                raise ValueError(
+                    f"{operator}: layout NCHW16c needs {name} to be a multiple of 16, not {channels}"
+                )
         for name, size, kernel, dilation, margin in (
             ("H", conv.H, conv.KH, conv.DH, conv.top + conv.bottom),
             ("W", conv.W, conv.KW, conv.DW, conv.left + conv.right),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from compiler import te
 from compiler.ir.expr import Expr
 from compiler.ops import conv2d
@@ -18,7 +16,17 @@ from compiler.tensor import Tensor
 # floats, pixels * channels / 16 sums, a row of weights and a broadcast pixel must fit
 TILES = (
     *((1, 7, 32), (1, 14, 32), (2, 7, 32), (1, 8, 32), (1, 12, 32), (1, 4, 64), (1, 6, 64), (1, 7, 48)),
-    *((1, 28, 16), (2, 14, 16), (1, 14, 16), (4, 7, 16), (2, 4, 48), (2, 2, 64), (1, 4, 32), (1, 1, 64), (1, 4, 16)),
+    *(
+        (1, 28, 16),
+        (2, 14, 16),
+        (1, 14, 16),
+        (4, 7, 16),
+        (2, 4, 48),
+        (2, 2, 64),
+        (1, 4, 32),
+        (1, 1, 64),
+        (1, 4, 16),
+    ),
 )
 
 
@@ -36,7 +44,9 @@ def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
     h_block = knobs.choice("h_block", (1, 2, 4, 8, 16, 32), default=4)
     ci_block = knobs.choice("ci_block", (8, 16, 32, 64, 128, 4096), default=4096)
     taps = knobs.choice("taps", ("inside", "outside"))
-    unroll = knobs.choice("unroll", ("none", "kw", "kh and kw", "ci 4"), default="kw" if conv.KW > 1 else "ci 4")
+    unroll = knobs.choice(
+        "unroll", ("none", "kw", "kh and kw", "ci 4"), default="kw" if conv.KW > 1 else "ci 4"
+    )
     order = knobs.choice("order", ("channels inside", "rows inside"))
     margin = knobs.choice("margin", ("rows", "whole"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -90,10 +90,16 @@ class Operator:
             self.check(*shape)
         return shape
 
-    def named(self, shape: Shape) -> Mapping[str, Value]:
-        """The values of a shape by name, without those that are the default."""
-        pairs = zip(self.parameters, shape, strict=True)
-        return {p.name: value for p, value in pairs if value != p.default}
+    def spell(self, shape: Shape) -> str:
+        """The operator and its values in words: ``"matmul(512, 512, 512, batch=8)"``, without the defaults."""
+        words = []
+        for parameter, value in zip(self.parameters, shape, strict=True):
+            text = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            if parameter.default is None:
+                words.append(text)
+            elif value != parameter.default:
+                words.append(f"{parameter.name}={text}")
+        return f"{self.name}({', '.join(words)})"
 
     def schedule(self, knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         """The program that `knobs` describes: a schedule, and its inputs and output.

@@ -60,7 +60,11 @@ def _numbers(least: int, lengths: Sequence[int], wanted: str) -> Callable[[Param
         if 1 in lengths and _whole(value, least):
             return int(value)
         values = tuple(value) if isinstance(value, (tuple, list)) else ()
-        if not values or (lengths and len(values) not in lengths) or not all(_whole(v, least) for v in values):
+        if (
+            not values
+            or (lengths and len(values) not in lengths)
+            or not all(_whole(v, least) for v in values)
+        ):
             raise parameter.refuse(operator, value, wanted)
         plain = tuple(int(v) for v in values)
         if 1 not in lengths:
@@ -83,7 +87,9 @@ _KINDS: dict[str, Callable[[Parameter, str, Any], Value]] = {
     "count": _numbers(0, (1,), "a whole number of at least zero"),
     "pair": _numbers(1, (1, 2), "a positive whole number, or two for height and width,"),
     "pads": _numbers(
-        0, (1, 2, 4), "a whole number of at least zero, two (height, width), or four (top, left, bottom, right)"
+        0,
+        (1, 2, 4),
+        "a whole number of at least zero, two (height, width), or four (top, left, bottom, right)",
     ),
     "shape": _numbers(1, (), "a tuple of positive whole numbers"),
     "axes": _numbers(0, (), "a tuple of whole numbers of at least zero"),

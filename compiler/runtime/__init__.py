@@ -1,7 +1,8 @@
 """What a compiled program needs to run: modules, the thread pool, and timing."""
 
+from compiler.runtime.bound import Bindable, Bound
 from compiler.runtime.module import Module
 from compiler.runtime.threads import num_threads, set_num_threads
 from compiler.runtime.timing import Timing
 
-__all__ = ["Module", "Timing", "num_threads", "set_num_threads"]
+__all__ = ["Bindable", "Bound", "Module", "Timing", "num_threads", "set_num_threads"]

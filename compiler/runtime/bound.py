@@ -47,7 +47,9 @@ class Bindable:
         """
         if len(arrays) != len(self.constants):
             names = ", ".join(map(str, self.constants))
-            raise ValueError(f"{self.main.name} has {len(self.constants)} constant(s) ({names}), not {len(arrays)}")
+            raise ValueError(
+                f"{self.main.name} has {len(self.constants)} constant(s) ({names}), not {len(arrays)}"
+            )
         given = dict(zip(self.constants, arrays, strict=True))
         filled = {b: np.empty(b.shape, b.dtype) for b in self.prepare.params if b not in given}
         self.prepare(*(given.get(b, filled.get(b)) for b in self.prepare.params))

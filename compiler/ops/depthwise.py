@@ -1,0 +1,175 @@
+"""Depthwise convolution: each channel of an image by kernels of its own."""
+
+from __future__ import annotations
+
+from compiler import te
+from compiler.ir.expr import Expr
+from compiler.ops import conv2d
+from compiler.ops.conv2d import BLOCK, LAYOUTS, Convolution, image_axes, image_shape
+from compiler.ops.epilogue import EPILOGUE
+from compiler.ops.knobs import Knobs
+from compiler.ops.operator import Array, Operator
+from compiler.ops.parameter import Parameter, Value
+from compiler.schedule.schedule import Schedule
+from compiler.tensor import Tensor
+
+PARAMETERS = (
+    Parameter("N"),
+    Parameter("C"),
+    Parameter("H"),
+    Parameter("W"),
+    Parameter("kernel", "pair"),
+    Parameter("stride", "pair", 1),
+    Parameter("pad", "pads", 0),
+    Parameter("dilation", "pair", 1),
+    Parameter("multiplier", "size", 1),
+    Parameter("layout", "word", "NCHW", LAYOUTS),
+    EPILOGUE,
+)
+
+
+def _as_groups(
+    N: int,
+    C: int,
+    H: int,
+    W: int,
+    kernel: Value,
+    stride: Value,
+    pad: Value,
+    dilation: Value,
+    multiplier: int,
+    layout: str,
+    epilogue: str,
+) -> tuple[Value, ...]:
+    """The values of the same convolution as one with a group for each channel."""
+    return N, C, H, W, C * multiplier, kernel, stride, pad, dilation, C, layout, epilogue
+
+
+def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
+    """Pixels of a row in the lanes of vectors for NCHW, channels in the lanes for the other layouts.
+
+    The image gets its margin in a buffer of some rows that stays in the cache. Where pixels are in the lanes and the
+    stride is not one, the columns of the margin buffer are sorted by their remainder, so that what the lanes
+    of a vector read lies side by side.
+    """
+    conv = Convolution.of(*_as_groups(*values))  # type: ignore[arg-type]
+    rows = knobs.choice("rows", (1, 2, 4, 7, 8, 14), default=4 if conv.layout == "NCHW" else 1)
+    columns = knobs.choice("columns", (1, 2, 4, 7, 8), default=1 if conv.layout == "NCHW" else 7)
+    h_block = knobs.choice("h_block", (1, 2, 4, 8, 32), default=32 if conv.layout == "NCHW" else 1)
+    data, weight, extra = conv.placeholders()
+    kh, kw = te.reduce_axis((0, conv.KH), "kh"), te.reduce_axis((0, conv.KW), "kw")
+    multiplier = conv.co
+    lanes = 16 if conv.layout != "NCHW" else min(16, 1 << (conv.OW - 1).bit_length())
+    width = lanes * columns if conv.layout == "NCHW" else columns
+    rows, width = min(rows, conv.OH), width
+    tall, wide = -(-conv.OH // rows) * rows, -(-conv.OW // width) * width
+    height = (tall - 1) * conv.SH + (conv.KH - 1) * conv.DH + 1
+    phases = conv.SW if conv.layout == "NCHW" else 1
+    length = -(-((wide - 1) * conv.SW + (conv.KW - 1) * conv.DW + 1) // phases)
+
+    def margin(*at: Expr) -> Expr:
+        if conv.layout == "NCHW":
+            n, c, h, phase, w = at
+            return conv.pixel(data, n, c, h, w * phases + phase, height, length * phases)
+        return conv.pixel(data, *image_axes(conv.layout, *at), height, length)
+
+    if conv.layout == "NCHW":
+        shape: tuple[int, ...] = (conv.N, conv.CI, height, phases, length)
+    else:
+        shape = image_shape(conv.layout, conv.N, conv.CI, height, length)
+    padded = te.compute(shape, margin, "padded")
+
+    def term(*at: Expr) -> Expr:
+        n, co, oh, ow = image_axes(conv.layout, *at)
+        h, w = oh * conv.SH + kh * conv.DH, ow * conv.SW + kw * conv.DW
+        c = co // multiplier if multiplier > 1 else co
+        if conv.layout == "NCHW":
+            shift = kw * conv.DW
+            pixel = padded[n, c, h, shift % phases, ow + shift // phases]
+        elif conv.layout == "NHWC":
+            pixel = padded[n, h, w, c]
+        else:
+            pixel = padded[n, c // BLOCK, h, w, c % BLOCK]
+        return te.sum(pixel * taps(co), axis=(kh, kw))
+
+    # with channels in the lanes, the weights of neighbouring channels must lie side by side
+    turned = te.compute(
+        (conv.KH, conv.KW, conv.CO), lambda kh, kw, co: weight[co, 0, kh, kw], "packed_weight"
+    )
+
+    def taps(co: Expr) -> Expr:
+        return weight[co, 0, kh, kw] if conv.layout == "NCHW" else turned[kh, kw, co]
+
+    sums = te.compute(image_shape(conv.layout, conv.N, conv.CO, tall, wide), term, "sums")
+    out = te.compute(
+        image_shape(conv.layout, conv.N, conv.CO, conv.OH, conv.OW),
+        lambda *at: conv.epilogue.apply(sums[at], extra, (image_axes(conv.layout, *at)[1],), at),
+        "out",
+    )
+
+    s = te.create_schedule(out.op)
+    stage = s[out]
+    if conv.layout == "NCHW":
+        n, c, h, w = out.op.axis
+        head, lane = [n, c], None
+    elif conv.layout == "NHWC":
+        n, h, w, c = out.op.axis
+        c, lane = stage.split(c, lanes)
+        head = [n]
+    else:
+        n, c, h, w, lane = out.op.axis
+        head = [n, c]
+    ho, hi = stage.split(h, rows)
+    wo, wi = stage.split(w, width)
+    hb, ho = stage.split(ho, min(h_block, tall // rows))
+    if conv.layout == "NCHW":
+        wv, wl = stage.split(wi, lanes)
+        stage.reorder(*head, hb, ho, wo, hi, wv, wl)
+        inner = wo
+        stage.unroll(wv)
+        stage.vectorize(wl)
+    else:
+        middle = [c] if conv.layout == "NHWC" else []
+        stage.reorder(*head, hb, ho, wo, *middle, hi, wi, lane)
+        inner = middle[0] if middle else wo
+        stage.unroll(wi)
+        stage.vectorize(lane)
+    stage.unroll(hi)
+    shared = stage.fuse(*head, hb)
+    stage.parallel(shared)
+
+    s[sums].set_scope("local")
+    s[sums].compute_at(stage, inner)
+    at = list(sums.op.axis)
+    last = at[-1]
+    vectors, lane_axis = s[sums].split(last, lanes)
+    s[sums].reorder(kh, kw, *at[:-1], vectors, lane_axis)
+    for axis in (kh, kw, *at[:-1], vectors):
+        s[sums].unroll(axis)
+    s[sums].vectorize(lane_axis)
+    s[padded].compute_at(stage, shared)
+    if conv.layout != "NCHW":
+        *_, last = padded.op.axis
+        s[padded].vectorize(s[padded].split(last, lanes)[1])
+    return s, [data, weight, *extra, out]
+
+
+def _check(*values: Value) -> None:
+    conv2d.check("depthwise_conv2d")(*_as_groups(*values))  # type: ignore[arg-type]
+
+
+def _reference(inputs: list[Array], *values: Value) -> Array:
+    return conv2d.reference(inputs, *_as_groups(*values))  # type: ignore[arg-type]
+
+
+DEPTHWISE_CONV2D = Operator(
+    name="depthwise_conv2d",
+    parameters=PARAMETERS,
+    compute=lambda *values: conv2d.compute(*_as_groups(*values)),
+    template=template,
+    compute_reference=_reference,
+    count_flops=lambda *values: conv2d.flops(*_as_groups(*values)),
+    reduction=lambda *values: conv2d.reduction(*_as_groups(*values)),
+    check=_check,
+    constants=("weight", "bias"),
+)

@@ -1,0 +1,61 @@
+"""`Program`: a task under one configuration, compiled, with its arrays in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import compiler
+
+if TYPE_CHECKING:
+    from compiler.runtime.timing import Timing
+    from costmodel.task import Task
+
+
+class Program:
+    """A compiled program that is called without arguments: they were given when it was made.
+
+    What the program computes from the operator's constants alone (packed weights, say) is computed here, once.
+
+    Parameters
+    ----------
+    task : Task
+    schedule, args : Schedule and sequence of Tensor
+        What `Task.instantiate` gave.
+    arrays : sequence of ndarray
+        One for each input of the operator.
+    output : ndarray
+        Where the result goes.
+
+    Raises
+    ------
+    ValueError
+        If the program cannot be compiled.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        schedule: Any,
+        args: Sequence[Any],
+        arrays: Sequence[np.ndarray],
+        output: np.ndarray,
+    ) -> None:
+        given = list(zip(args[:-1], arrays, strict=True))
+        fixed = {t: a for t, a in given if t.name in task.operator.constants}
+        self.arrays = [*(a for t, a in given if t not in fixed), output]
+        self.function: Any
+        if fixed:
+            bindable = compiler.build(schedule, args, target=task.target, constants=list(fixed))
+            self.function = bindable.bind(*fixed.values())
+        else:
+            self.function = compiler.build(schedule, args, target=task.target)
+
+    def __call__(self) -> None:
+        self.function(*self.arrays)
+
+    def time(self, number: int, repeat: int, min_repeat_ms: float) -> Timing:
+        """Measure calls, see `compiler.runtime.Module.time_evaluator`."""
+        return self.function.time_evaluator(number, repeat, min_repeat_ms)(*self.arrays)
