@@ -2,12 +2,31 @@
 
 from compiler.ops.conv2d_direct import CONV2D
 from compiler.ops.depthwise import DEPTHWISE_CONV2D
+from compiler.ops.elementwise import BINARY_OPERATOR as BINARY
+from compiler.ops.elementwise import UNARY_OPERATOR as UNARY
 from compiler.ops.knobs import Defaults, Knobs
 from compiler.ops.matmul_packed import DENSE, MATMUL
 from compiler.ops.operator import Operator
+from compiler.ops.pool2d import POOL2D
+from compiler.ops.reduction import REDUCTION
+from compiler.ops.softmax import SOFTMAX
+from compiler.ops.transpose import TRANSPOSE
+from compiler.ops.winograd import CONV2D_WINOGRAD
 from compiler.suggest import unknown
 
-OPERATORS: tuple[Operator, ...] = (MATMUL, DENSE, CONV2D, DEPTHWISE_CONV2D)
+OPERATORS: tuple[Operator, ...] = (
+    MATMUL,
+    DENSE,
+    CONV2D,
+    CONV2D_WINOGRAD,
+    DEPTHWISE_CONV2D,
+    POOL2D,
+    SOFTMAX,
+    UNARY,
+    BINARY,
+    REDUCTION,
+    TRANSPOSE,
+)
 """Every operator that comes with the compiler."""
 
 
@@ -25,4 +44,21 @@ def operator(name: str) -> Operator:
     raise ValueError(unknown("operator", name, [op.name for op in OPERATORS]))
 
 
-__all__ = ["CONV2D", "MATMUL", "OPERATORS", "Defaults", "Knobs", "Operator", "operator"]
+__all__ = [
+    "BINARY",
+    "CONV2D",
+    "CONV2D_WINOGRAD",
+    "DENSE",
+    "DEPTHWISE_CONV2D",
+    "MATMUL",
+    "OPERATORS",
+    "POOL2D",
+    "REDUCTION",
+    "SOFTMAX",
+    "TRANSPOSE",
+    "UNARY",
+    "Defaults",
+    "Knobs",
+    "Operator",
+    "operator",
+]
