@@ -41,8 +41,9 @@ def template(knobs: Knobs, rows: int, columns: int, kind: str) -> tuple[Schedule
         scale = te.compute((rows,), lambda i: 1.0 / total[i], "scale")
         out = te.compute((rows, columns), lambda i, j: power[i, j] * scale[i], "out")
     else:
-        scale = te.compute((rows,), lambda i: top[i] + te.log(total[i]), "shift")
-        out = te.compute((rows, columns), lambda i, j: x[i, j] - scale[i], "out")
+        scale = te.compute((rows,), lambda i: te.log(total[i]), "shift")
+        # not the sum of both taken off at once: the greatest value may be so large that it swallows the logarithm
+        out = te.compute((rows, columns), lambda i, j: x[i, j] - top[i] - scale[i], "out")
     s = te.create_schedule(out.op)
     i, j = out.op.axis
     s[out].parallel(i)

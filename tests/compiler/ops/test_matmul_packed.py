@@ -1,0 +1,81 @@
+"""Matrix products: the default schedule and random ones against NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compiler.ops import DENSE, MATMUL, Defaults
+
+SHAPES = [
+    (1, 1, 1),
+    (1, 7, 3),
+    (7, 1, 5),
+    (5, 4, 1),
+    (7, 11, 13),
+    (8, 32, 4),
+    (16, 64, 8),
+    (12, 48, 6),
+    (3, 34, 9),
+    (17, 67, 5),
+    (31, 37, 11),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_defaults(shape: tuple[int, int, int], check_operator: Callable) -> None:
+    check_operator(MATMUL, Defaults(), *shape)
+
+
+@pytest.mark.parametrize("transpose", ["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_transposed_and_batched(batch: int, transpose: str, check_operator: Callable) -> None:
+    check_operator(MATMUL, Defaults(), 5, 18, 7, batch, transpose)
+
+
+@pytest.mark.parametrize(
+    "epilogue", ["relu", "bias", "residual", "bias+residual+relu6", "bias+sigmoid", "tanh", "gelu"]
+)
+def test_epilogues(epilogue: str, check_operator: Callable) -> None:
+    check_operator(MATMUL, Defaults(), 5, 18, 7, 2, "NN", epilogue)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 33, 7), (8, 16, 32)])
+@pytest.mark.parametrize("epilogue", ["none", "bias+relu"])
+def test_dense(shape: tuple[int, int, int], epilogue: str, check_operator: Callable) -> None:
+    check_operator(DENSE, Defaults(), *shape, epilogue, how=("nest", "compiled", "bound"))
+
+
+@given(st.data())
+def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
+    size = st.sampled_from([1, 2, 3, 7, 8, 16, 33])
+    shape = tuple(data.draw(size) for _ in "MNK")
+    transpose = data.draw(st.sampled_from(["NN", "NT", "TN", "TT"]))
+    check_operator(MATMUL, random_knobs(data.draw), *shape, 0, transpose, how=("lowered", "compiled"))
+
+
+@given(st.data())
+def test_the_questions_do_not_depend_on_the_answers(
+    asking_defaults: Callable, random_knobs: Callable, data: st.DataObject
+) -> None:
+    first, second = asking_defaults(), random_knobs(data.draw)
+    MATMUL.schedule(first, 12, 16, 8)
+    MATMUL.schedule(second, 12, 16, 8)
+    assert first.asked == second.asked
+
+
+def test_flops_and_shapes() -> None:
+    assert MATMUL.flops(3, 4, 5) == 120
+    assert MATMUL.flops(3, 4, 5, 6) == 720
+    assert MATMUL.output(3, 4, 5).shape == (3, 4)
+    assert MATMUL.output(3, 4, 5, 2).shape == (2, 3, 4)
+    a, b = MATMUL.inputs(np.random.default_rng(0), 3, 4, 5)
+    assert (a.shape, b.shape, a.dtype) == ((3, 5), (5, 4), np.dtype("float32"))
+    np.testing.assert_array_equal(MATMUL.reference(a, b, 3, 4, 5), a @ b)
+    a, b = MATMUL.inputs(np.random.default_rng(0), 3, 4, 5, 0, "TT")
+    assert (a.shape, b.shape) == ((5, 3), (4, 5))
+    np.testing.assert_array_equal(MATMUL.reference(a, b, 3, 4, 5, 0, "TT"), a.T @ b.T)
