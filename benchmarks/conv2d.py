@@ -1,74 +1,47 @@
-"""How fast is a tuned ResNet-18 convolution C2 beside im2col and NumPy's matrix product?
+"""How fast are our convolutions of ResNet-18 beside oneDNN's?
 
-Run with ``python -m benchmarks.conv2d``. The figure to reach is half of the best of the ways that NumPy
-has. The making of the columns is part of NumPy's work; its product alone, with columns made before, is
-shown as well.
+Run with ``python -m benchmarks.conv2d [layer ...]``. Ours take and give NCHW images, their weights are
+packed before. oneDNN, through PyTorch, runs with NCHW, with channels last, and with weights and image in
+its own layout; the fastest of the three counts. Winograd's transform is among our ways, as it is among
+oneDNN's.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
-from benchmarks.interleave import interleave_threads
-from benchmarks.report import cores, heading, table
-from benchmarks.tuned import Job, best_config, options
-from compiler.ops.conv2d import by_im2col, im2col
-from costmodel import Task
-from costmodel.baseline import conv2d as numpy_conv2d
+from benchmarks import onednn
+from benchmarks.layers import RESNET18, convolution
+from benchmarks.operators import report
+from benchmarks.report import heading
+from compiler.ops.conv2d import Convolution
 
-SHAPE = (1, 64, 56, 56, 64, 3, 1, 1)
+
+def peers(name: str) -> dict[str, Callable[[], object]]:
+    """PyTorch's ways for a layer."""
+    task = convolution(name)["direct"]
+    data, weight = task.operator.inputs(np.random.default_rng(0), *task.shape)
+    expected = task.operator.reference(data, weight, *task.shape)
+    return onednn.ways(Convolution.of(*task.shape), data, weight, expected)
 
 
 def main() -> None:
-    given = options(__doc__)
-    heading(f"conv2d {SHAPE}, float32: tuned and NumPy, in turns, {cores()} cores", "numpy", "llvmlite")
-    task = Task("conv2d", SHAPE)
-    job = Job.of(task)
-    data, weight = job.arrays
-    kernel, stride, pad = SHAPE[-3:]
-    columns = im2col(data, kernel, stride, pad)
-    flat = weight.reshape(len(weight), -1)
-
-    def windows() -> None:
-        job.output[:] = by_im2col(data, weight, stride, pad)
-
-    def product() -> None:
-        np.matmul(flat, columns, out=job.output.reshape(len(data), len(weight), -1))
-
-    slices = job.checked(partial(numpy_conv2d, job.arrays, job.output, SHAPE))
-    every = cores()
-    ways: dict[str, tuple[Callable[[], object], int]] = {}
-    for threads in dict.fromkeys((1, every)):
-        ways |= {
-            f"im2col by slices + matmul, {threads} thread{'s' * (threads > 1)}": (slices, threads),
-            f"im2col by windows + matmul, {threads} thread{'s' * (threads > 1)}": (
-                job.checked(windows),
-                threads,
-            ),
-        }
-    peers = tuple(ways)
-    for threads in dict.fromkeys((1, every)):
-        ways[f"the matmul alone, {threads} thread{'s' * (threads > 1)}"] = (job.checked(product), threads)
-    ways["default schedule"] = (job.program(task.space.default), every)
-    ways["tuned"] = (job.program(best_config(task, given.records, given.trials)), every)
-
-    times = interleave_threads(ways, rounds=given.rounds)
-    best = min(peers, key=lambda name: times[name].spread.median)
-    print(f"The best of NumPy's ways here is: {best}")
-    table(
-        ("", "GFLOP/s [quartiles]", "ms [quartiles]", "times the best"),
-        [
-            (
-                name,
-                time.rate(task.flops / 1e9).format(1),
-                time.spread.scaled(1e3).format(2),
-                time.speedup_over(times[best]).format(2),
-            )
-            for name, time in times.items()
-        ],
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("layers", nargs="*", default=list(RESNET18))
+    parser.add_argument("--rounds", type=int, default=15)
+    given = parser.parse_args()
+    heading("ResNet-18 convolutions, float32, batch 1", "numpy", "llvmlite", "torch")
+    if not onednn.available():
+        raise SystemExit(onednn.INSTALL)
+    report(
+        "convolution and oneDNN",
+        {name: convolution(name) for name in given.layers},
+        peers,
+        rounds=given.rounds,
+        set_threads=onednn.set_threads,
     )
 
 

@@ -114,7 +114,10 @@ def interleave(
 
 
 def interleave_threads(
-    ways: Mapping[str, tuple[Callable[[], object], int]], *, rounds: int = 15
+    ways: Mapping[str, tuple[Callable[[], object], int]],
+    *,
+    rounds: int = 15,
+    set_threads: Callable[[int], None] | None = None,
 ) -> dict[str, Timing]:
     """Time ways that run on numbers of threads of their own: our pool and NumPy's BLAS get that many.
 
@@ -124,6 +127,8 @@ def interleave_threads(
         What is timed, and its threads.
     rounds : int
         Numbers per way.
+    set_threads : callable, optional
+        Tells a library beside those two how many threads to use.
     """
     from threadpoolctl import ThreadpoolController
 
@@ -132,6 +137,8 @@ def interleave_threads(
     def use(threads: int) -> None:
         set_num_threads(threads)
         blas.limit(limits=threads)
+        if set_threads is not None:
+            set_threads(threads)
 
     return interleave(
         {name: call for name, (call, _) in ways.items()},

@@ -1,51 +1,36 @@
-"""How fast is a tuned 512 x 512 x 512 float32 matrix product beside NumPy's?
+"""How fast are our float32 matrix products beside NumPy's BLAS?
 
-Run with ``python -m benchmarks.matmul``. The figure to reach is 60 % of NumPy's single-thread speed for each
-core that the tuned program uses.
+Run with ``python -m benchmarks.matmul [size ...]``. Both operands are packed in every call, as a BLAS does.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from functools import partial
 
-from benchmarks.interleave import Spread, interleave_threads
-from benchmarks.report import cores, heading, table
-from benchmarks.tuned import Job, best_config, options
-from costmodel import Task
-from costmodel.baseline import matmul as numpy_matmul
+import numpy as np
 
-SHAPE = (512, 512, 512)
+from benchmarks.layers import matmul
+from benchmarks.operators import report
+from benchmarks.report import heading
+
+
+def peers(name: str) -> dict[str, Callable[[], object]]:
+    """NumPy's product of the same size."""
+    size = int(name.split()[-1])
+    a, b = np.random.default_rng(0).standard_normal((2, size, size), dtype=np.float32)
+    return {"NumPy": partial(np.matmul, a, b, out=np.empty((size, size), np.float32))}
 
 
 def main() -> None:
-    given = options(__doc__)
-    heading(f"matmul {SHAPE}, float32: tuned and NumPy, in turns", "numpy", "llvmlite")
-    task = Task("matmul", SHAPE)
-    job = Job.of(task)
-    tuned = job.program(best_config(task, given.records, given.trials))
-    default = job.program(task.space.default)
-    numpy = job.checked(partial(numpy_matmul, job.arrays, job.output, SHAPE))
-
-    every = cores()
-    ways = {"NumPy, 1 thread": (numpy, 1), "tuned, 1 thread": (tuned, 1)}
-    if every > 1:
-        ways |= {
-            f"NumPy, {every} threads": (numpy, every),
-            f"default schedule, {every} threads": (default, every),
-            f"tuned, {every} threads": (tuned, every),
-        }
-    else:
-        ways["default schedule, 1 thread"] = (default, 1)
-
-    times = interleave_threads(ways, rounds=given.rounds)
-    peer = times["NumPy, 1 thread"]
-    rows = []
-    for name, (_, threads) in ways.items():
-        speed = times[name].rate(task.flops / 1e9)
-        against = times[name].speedup_over(peer)
-        share = Spread(*(100 * part / threads for part in (against.median, against.low, against.high)))
-        rows.append((name, speed.format(1), f"{share.format(0)} %"))
-    table(("", "GFLOP/s [quartiles]", "per core, of NumPy on 1 thread"), rows)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, default=[256, 512, 1024, 2048])
+    parser.add_argument("--rounds", type=int, default=15)
+    given = parser.parse_args()
+    heading("square matrix products, float32", "numpy", "llvmlite")
+    layers = {f"matmul {size}": matmul(size) for size in given.sizes}
+    report("matrix product and NumPy's BLAS", layers, peers, rounds=given.rounds)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What a program computes from constant arguments alone is a program of its own, run once before the calls.
 
-Weights of a network do not change from call to call, but a fast program wants them packed, transposed or transformed.
-A schedule says so in its stages as for any other input; `split_constants` then parts the loop nest into what depends
-on the constants alone and the rest.
+Weights of a network do not change from call to call, but a fast program wants them packed, transposed or
+transformed. A schedule says so in its stages as for any other input; `split_constants` then parts the loop
+nest into what depends on the constants alone and the rest.
 """
 
 from __future__ import annotations

@@ -94,8 +94,9 @@ def build(
     Returns
     -------
     Module or Bindable
-        Call a module with NumPy arrays, outputs included: they are written in place. With constants, ``bind`` them
-        first: that runs the stages which depend on them alone, such as the packing of weights.
+        Call a module with NumPy arrays, outputs included: they are written in place. With constants,
+        ``bind`` them first: that runs the stages which depend on them alone, such as the packing of
+        weights.
 
     Raises
     ------

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Program:
     """A compiled program that is called without arguments: they were given when it was made.
 
-    What the program computes from the operator's constants alone (packed weights, say) is computed here, once.
+    What the program computes from the operator's constants alone (packed weights, say) is computed here,
+    once.
 
     Parameters
     ----------

@@ -193,7 +193,8 @@ class Task:
     operator : str or Operator
         A registered or built-in operator, or its name.
     shape : sequence or mapping
-        The values of the operator's parameters, in order or by name; what is left out is the parameter's default.
+        The values of the operator's parameters, in order or by name; what is left out is the parameter's
+        default.
     target : str
         As `compiler.Target.parse` takes it.
 

@@ -45,8 +45,8 @@ def output_size(size: int, kernel: int, stride: int, before: int, after: int, di
 class Convolution:
     """The numbers of one convolution, with the names that templates use.
 
-    Height and width are written out: ``KH, KW`` of the kernel, ``SH, SW`` of the stride, ``DH, DW`` of the dilation,
-    ``OH, OW`` of the output. `groups` convolutions of `ci` to `co` channels run side by side.
+    Height and width are written out: ``KH, KW`` of the kernel, ``SH, SW`` of the stride, ``DH, DW`` of the
+    dilation, ``OH, OW`` of the output. `groups` convolutions of `ci` to `co` channels run side by side.
     """
 
     N: int
@@ -123,7 +123,9 @@ class Convolution:
         return data, weight, self.epilogue.placeholders((self.CO,), out)
 
     def pixel(self, data: Tensor, n: Expr, c: Expr, h: Expr, w: Expr, rows: int, columns: int) -> Expr:
-        """A pixel of the image with its margin, zero outside; `rows` and `columns` bound what is asked for."""
+        """A pixel of the image with its margin, zero outside; `rows` and `columns` bound what is asked
+        for.
+        """
         inside = []
         if self.top:
             inside.append(h >= self.top)

@@ -33,9 +33,10 @@ TILES = (
 def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
     """A tile of some pixels by a block of channels is accumulated in registers.
 
-    Each pixel of the input is broadcast to the lanes, and meets the weights of all channels of the block, which are
-    packed to lie side by side in the order in which they are read. The image gets its margin before, wide enough for
-    whole tiles, so that the hot loop has no conditions (TVM, arXiv 1802.04799, section 4; spatial packing).
+    Each pixel of the input is broadcast to the lanes, and meets the weights of all channels of the block,
+    which are packed to lie side by side in the order in which they are read. The image gets its margin
+    before, wide enough for whole tiles, so that the hot loop has no conditions (TVM, arXiv 1802.04799,
+    section 4; spatial packing).
     """
     conv = Convolution.of(*values)  # type: ignore[arg-type]
     options = tuple(t for t in TILES if conv.layout != "NCHW16c" or t[2] % BLOCK == 0)
@@ -143,7 +144,9 @@ def _padded(conv: Convolution, data: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _packed(conv: Convolution, weight: Tensor, c_tiles: int, tc: int, taps: str) -> Tensor:
-    """The weights of a block of channels side by side, in the order of their use; zeros for channels over the end."""
+    """The weights of a block of channels side by side, in the order of their use; zeros for channels
+    over the end.
+    """
 
     def value(g: Expr, ct: Expr, c: Expr, kh: Expr, kw: Expr, lane: Expr) -> Expr:
         channel = ct * tc + lane
@@ -167,7 +170,9 @@ def _walk(
     blocks: tuple[int, int],
     order: str,
 ) -> tuple[te.IterVar, te.IterVar]:
-    """The loops over tiles of the output: the loop around a tile, and the one around those that share rows."""
+    """The loops over tiles of the output: the loop around a tile, and the one around those that share
+    rows.
+    """
     th, tw, tc = tile
     c_block, h_block = blocks
     stage = s[out]

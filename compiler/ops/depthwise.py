@@ -28,7 +28,7 @@ PARAMETERS = (
 )
 
 
-def _as_groups(
+def as_groups(
     N: int,
     C: int,
     H: int,
@@ -48,11 +48,11 @@ def _as_groups(
 def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
     """Pixels of a row in the lanes of vectors for NCHW, channels in the lanes for the other layouts.
 
-    The image gets its margin in a buffer of some rows that stays in the cache. Where pixels are in the lanes and the
-    stride is not one, the columns of the margin buffer are sorted by their remainder, so that what the lanes
-    of a vector read lies side by side.
+    The image gets its margin in a buffer of some rows that stays in the cache. Where pixels are in the
+    lanes and the stride is not one, the columns of the margin buffer are sorted by their remainder, so that
+    what the lanes of a vector read lies side by side.
     """
-    conv = Convolution.of(*_as_groups(*values))  # type: ignore[arg-type]
+    conv = Convolution.of(*as_groups(*values))  # type: ignore[arg-type]
     rows = knobs.choice("rows", (1, 2, 4, 7, 8, 14), default=4 if conv.layout == "NCHW" else 1)
     columns = knobs.choice("columns", (1, 2, 4, 7, 8), default=1 if conv.layout == "NCHW" else 7)
     h_block = knobs.choice("h_block", (1, 2, 4, 8, 32), default=32 if conv.layout == "NCHW" else 1)
@@ -155,21 +155,21 @@ def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
 
 
 def _check(*values: Value) -> None:
-    conv2d.check("depthwise_conv2d")(*_as_groups(*values))  # type: ignore[arg-type]
+    conv2d.check("depthwise_conv2d")(*as_groups(*values))  # type: ignore[arg-type]
 
 
 def _reference(inputs: list[Array], *values: Value) -> Array:
-    return conv2d.reference(inputs, *_as_groups(*values))  # type: ignore[arg-type]
+    return conv2d.reference(inputs, *as_groups(*values))  # type: ignore[arg-type]
 
 
 DEPTHWISE_CONV2D = Operator(
     name="depthwise_conv2d",
     parameters=PARAMETERS,
-    compute=lambda *values: conv2d.compute(*_as_groups(*values)),
+    compute=lambda *values: conv2d.compute(*as_groups(*values)),
     template=template,
     compute_reference=_reference,
-    count_flops=lambda *values: conv2d.flops(*_as_groups(*values)),
-    reduction=lambda *values: conv2d.reduction(*_as_groups(*values)),
+    count_flops=lambda *values: conv2d.flops(*as_groups(*values)),
+    reduction=lambda *values: conv2d.reduction(*as_groups(*values)),
     check=_check,
     constants=("weight", "bias"),
 )

@@ -15,8 +15,8 @@ from compiler.ops.parameter import Parameter
 from compiler.schedule.schedule import Schedule
 from compiler.tensor import Tensor
 
-# rows and columns of a tile whose sums are held in registers: with 32 registers of 16 floats, rows * columns / 16 sums,
-# a row of the right operand and a broadcast element of the left one must fit
+# rows and columns of a tile whose sums are held in registers: with 32 registers of 16 floats, rows *
+# columns / 16 sums, a row of the right operand and a broadcast element of the left one must fit
 TILES = (
     (8, 32),
     (4, 64),
@@ -37,10 +37,11 @@ BLOCKS = (1, 2, 4, 8, 16, 32, 64)
 def packed(knobs: Knobs, product: Product) -> tuple[Schedule, list[Tensor]]:
     """Register tiles over packed operands.
 
-    Both operands are copied so that what a tile reads for one k lies side by side, filled up with zeros to whole
-    tiles: the hot loop then has neither conditions nor strides. The sums of a tile stay in registers while k runs.
-    Tiles are walked in blocks, so that a panel of one operand stays in the first cache and a block of the other in the
-    second (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, section 4).
+    Both operands are copied so that what a tile reads for one k lies side by side, filled up with zeros to
+    whole tiles: the hot loop then has neither conditions nor strides. The sums of a tile stay in registers
+    while k runs. Tiles are walked in blocks, so that a panel of one operand stays in the first cache and a
+    block of the other in the second (Goto and van de Geijn, Anatomy of High-Performance Matrix
+    Multiplication, section 4).
     """
     M, N, K = product.M, product.N, product.K
     rows, columns = knobs.choice("tile", TILES, default=_default_tile(M, N))

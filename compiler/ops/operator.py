@@ -21,7 +21,8 @@ Shape = tuple[Value, ...]
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A family of computations, one for each choice of its parameters, with all that tuning and checking need.
+    """A family of computations, one for each choice of its parameters, with all that tuning and checking
+    need.
 
     The functions take one value for each parameter, in their order.
 
@@ -33,13 +34,15 @@ class Operator:
     compute : callable
         ``compute(*values) -> [Tensor, ...]``: what is computed, inputs first, then the output.
     template : callable
-        ``template(knobs, *values) -> (Schedule, [Tensor, ...])``: how it is computed, with the same arguments.
+        ``template(knobs, *values) -> (Schedule, [Tensor, ...])``: how it is computed, with the same
+        arguments.
     compute_reference : callable
         ``compute_reference(inputs, *values) -> ndarray`` with NumPy.
     count_flops : callable
         ``count_flops(*values) -> int``: additions and multiplications.
     reduction : callable
-        ``reduction(*values) -> int``: terms summed into one element of the output, which bounds the rounding error.
+        ``reduction(*values) -> int``: terms summed into one element of the output, which bounds the
+        rounding error.
     check : callable, optional
         ``check(*values)`` raises ValueError naming the parameter that does not go with the others.
     constants : tuple of str
@@ -91,7 +94,9 @@ class Operator:
         return shape
 
     def spell(self, shape: Shape) -> str:
-        """The operator and its values in words: ``"matmul(512, 512, 512, batch=8)"``, without the defaults."""
+        """The operator and its values in words: ``"matmul(512, 512, 512, batch=8)"``, without the
+        defaults.
+        """
         words = []
         for parameter, value in zip(self.parameters, shape, strict=True):
             text = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -22,8 +22,9 @@ class Parameter:
     name : str
     kind : str
         ``"size"``, a whole number of at least 1; ``"count"``, of at least 0; ``"pair"``, a size or two of
-        them, for height and width; ``"pads"``, a count, two for height and width, or four for top, left, bottom
-        and right; ``"shape"``, several sizes; ``"axes"``, several counts; ``"word"``, one of `options`.
+        them, for height and width; ``"pads"``, a count, two for height and width, or four for top, left,
+        bottom and right; ``"shape"``, several sizes; ``"axes"``, several counts; ``"word"``, one of
+        `options`.
     default : int, str or tuple of int, optional
         What stands where nothing is given; without one, the value must be given.
     options : tuple of str

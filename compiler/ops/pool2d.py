@@ -17,7 +17,9 @@ from compiler.schedule.schedule import Schedule
 from compiler.tensor import Tensor
 
 KINDS = ("max", "average", "average without margin")
-"""The mean counts the zeros of the margin, or it divides by the number of pixels that are inside of the image."""
+"""The mean counts the zeros of the margin, or it divides by the number of pixels that are inside of the
+image.
+"""
 
 
 def _windows(

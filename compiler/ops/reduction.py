@@ -59,7 +59,9 @@ def compute(shape: Shape, axes: Shape, kind: str) -> list[Tensor]:
 
 
 def template(knobs: Knobs, shape: Shape, axes: Shape, kind: str) -> tuple[Schedule, list[Tensor]]:
-    """Where the last axis goes, its elements are shared by the lanes of a vector; else the lanes are results."""
+    """Where the last axis goes, its elements are shared by the lanes of a vector; else the lanes are
+    results.
+    """
     lanes = knobs.choice("lanes", (16, 32, 8))
     reduce, identity, _ = KINDS[kind]
     last = len(shape) - 1

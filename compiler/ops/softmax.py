@@ -14,7 +14,9 @@ from compiler.tensor import Tensor
 
 
 def compute(rows: int, columns: int, kind: str) -> list[Tensor]:
-    """``exp(x - max) / sum(exp(x - max))`` for each row: the greatest value is taken off, so nothing overflows."""
+    """``exp(x - max) / sum(exp(x - max))`` for each row: the greatest value is taken off, so nothing
+    overflows.
+    """
     x = te.placeholder((rows, columns), "x")
     j, k = te.reduce_axis((0, columns), "j"), te.reduce_axis((0, columns), "k")
     top = te.compute((rows,), lambda i: te.max(x[i, j], axis=j), "top")
@@ -42,7 +44,8 @@ def template(knobs: Knobs, rows: int, columns: int, kind: str) -> tuple[Schedule
         out = te.compute((rows, columns), lambda i, j: power[i, j] * scale[i], "out")
     else:
         scale = te.compute((rows,), lambda i: te.log(total[i]), "shift")
-        # not the sum of both taken off at once: the greatest value may be so large that it swallows the logarithm
+        # not the sum of both taken off at once: the greatest value may be so large that it swallows the
+        # logarithm
         out = te.compute((rows, columns), lambda i, j: x[i, j] - top[i] - scale[i], "out")
     s = te.create_schedule(out.op)
     i, j = out.op.axis

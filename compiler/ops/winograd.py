@@ -1,8 +1,9 @@
 """Winograd's convolution with kernels of 3 x 3: fewer multiplications for more additions.
 
-A tile of m x m pixels of the output is ``A^T [(G g G^T) * (B^T d B)] A`` for a kernel g and an input tile d of
-(m + 2) x (m + 2) (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308, section 4). Summed
-over the channels, the product in the middle is one matrix product for each of the (m + 2)^2 places of a tile.
+A tile of m x m pixels of the output is ``A^T [(G g G^T) * (B^T d B)] A`` for a kernel g and an input tile d
+of (m + 2) x (m + 2) (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308,
+section 4). Summed over the channels, the product in the middle is one matrix product for each of the (m +
+2)^2 places of a tile.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
     )
     tc = knobs.choice("columns", (16, 32, 64), default=32 if conv.CO > 16 else 16)
     unroll = knobs.choice("unroll", (1, 2, 4), default=4)
-    steps, tiles = -(-th * tw // rows), -(-th * tw // rows) * rows
+    tiles = -(-th * tw // rows) * rows
     ci_blocks, co_tiles = -(-conv.CI // BLOCK), -(-conv.CO // tc)
 
     data, weight, extra = conv.placeholders()

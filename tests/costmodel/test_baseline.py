@@ -11,14 +11,17 @@ from costmodel.baseline import BASELINES, blas_threads, limit_blas
     "name, shape",
     [
         ("matmul", (5, 7, 3)),
+        ("matmul", (5, 7, 3, 2, "TT", "bias+relu")),
         ("conv2d", (2, 3, 9, 8, 4, 3, 1, 1)),
         ("conv2d", (1, 2, 11, 11, 3, 3, 2, 0)),
         ("conv2d", (1, 3, 12, 10, 2, 5, 2, 2)),
         ("conv2d", (1, 4, 6, 6, 4, 1, 1, 0)),
+        ("conv2d", (1, 4, 6, 6, 4, 3, 1, 1, 1, 2, "NHWC", "bias")),
     ],
 )
 def test_baseline_gives_the_reference(name, shape):
     operator = ops.operator(name)
+    shape = operator.shape(*shape)
     arrays = operator.inputs(np.random.default_rng(0), *shape)
     output = operator.output(*shape)
     output.fill(np.nan)

@@ -37,7 +37,11 @@ def test_a_line_is_plain_json_with_a_version(tmp_path):
     fields = json.loads(line)
     assert fields["version"] == 1
     assert fields["task"] == "matmul(16, 16, 16) float32 llvm"
-    assert (fields["operator"], fields["shape"], fields["target"]) == ("matmul", [16, 16, 16], "llvm")
+    assert (fields["operator"], fields["shape"], fields["target"]) == (
+        "matmul",
+        [16, 16, 16, 0, "NN", "none"],
+        "llvm",
+    )
     assert fields["index"] == 3 and fields["source"] == "model" and fields["cpu"] == "some CPU"
     assert Task("matmul", (16, 16, 16)).space.config(fields["config"]).index == 3
 

@@ -83,16 +83,24 @@ def test_unknown_target_is_refused():
 
 
 def test_wrong_number_of_shape_values_names_the_parameters():
-    with pytest.raises(ValueError, match=r"matmul takes 3 shape values \(M, N, K\), not 2: \[4, 4\]"):
+    with pytest.raises(ValueError, match=r"matmul needs M, N, K; K is missing"):
         Task("matmul", (4, 4))
 
 
 @pytest.mark.parametrize(
-    "value, message", [(2.5, "whole number, not 2.5"), (True, "whole"), (-1, "negative, not -1")]
+    "value, message", [(2.5, "N is 2.5; a positive whole"), (True, "whole"), (-1, "N is -1; a positive")]
 )
 def test_shape_values_must_be_whole_numbers(value, message):
     with pytest.raises(ValueError, match=message):
         Task("matmul", (4, value, 4))
+
+
+def test_shapes_by_name_and_in_words():
+    task = Task("conv2d", {"N": 1, "CI": 4, "H": 9, "W": 9, "CO": 8, "kernel": [3, 5], "groups": 2})
+    assert task.key == "conv2d(1, 4, 9, 9, 8, 3x5, groups=2) float32 llvm"
+    assert Task("conv2d", task.shape).shape == task.shape
+    with pytest.raises(ValueError, match="threefold takes 1 shape values"):
+        Task("threefold", {"m": 3})
 
 
 def test_a_shape_that_the_template_refuses():

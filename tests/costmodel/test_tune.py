@@ -34,8 +34,8 @@ class FakeMeasurer:
         self.measured.append(config.index)
         if self.fail(config.index):
             return MeasureResult(Reason.TIMEOUT, message="too slow")
-        tile = config["tile_m"][2] * config["tile_n"][2]
-        cost = 1e-4 * (1 + abs(np.log2(tile) - 8)) * (2 - (config["unroll_k"] == "unroll"))
+        rows, columns = config["tile"]
+        cost = 1e-4 * (1 + abs(np.log2(rows * columns) - 8)) * (2 - (config["unroll_k"] == 4))
         return MeasureResult(Reason.OK, (cost, cost, cost))
 
 
@@ -124,8 +124,8 @@ def test_broken_last_line_costs_one_trial(task, tmp_path):
 def test_record_that_no_longer_fits_the_space_is_named(task, tmp_path):
     path = tmp_path / "r.jsonl"
     tune(task, 2, records=path, measurer=FakeMeasurer())
-    path.write_text(path.read_text().replace("tile_k", "tile_q"))
-    with pytest.warns(RecordWarning, match="trial [12] of matmul.* is not used: unknown knob 'tile_q'"):
+    path.write_text(path.read_text().replace("unroll_k", "unroll_q"))
+    with pytest.warns(RecordWarning, match="trial [12] of matmul.* is not used: unknown knob 'unroll_q'"):
         assert tune(task, 2, records=path, measurer=FakeMeasurer()).resumed == 0
 
 

@@ -81,7 +81,9 @@ class AskingDefaults(Defaults):
 
 
 def positive(op: Operator, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """Inputs in the domain of the operator: logarithms and roots take positive numbers, divisors are not small."""
+    """Inputs in the domain of the operator: logarithms and roots take positive numbers, divisors are not
+    small.
+    """
     return [np.abs(x) + np.float32(0.25) for x in arrays] if op.name in ("unary", "binary") else arrays
 
 

@@ -1,0 +1,78 @@
+"""What does it bring to compute bias and ReLU with the convolution, and not after it?
+
+Run with ``python -m benchmarks.fusion [layer ...]``. The three apart are our own programs too, each with
+its default schedule; the convolution of both has the same configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.interleave import Timing, interleave_threads
+from benchmarks.known import best_known
+from benchmarks.layers import MOBILENET, RESNET18, convolution, depthwise
+from benchmarks.report import cores, heading, table
+from costmodel import Task
+from costmodel.program import Program
+
+
+def programs(plain: Task, fused: Task, config: dict) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The fused program and the three apart, on the same arrays."""
+    rng = np.random.default_rng(0)
+    data, weight, bias = fused.operator.inputs(rng, *fused.shape)
+    out = fused.operator.output(*fused.shape)
+    one = Program(fused, *fused.instantiate(config), [data, weight, bias], out)
+    sums, shifted, last = (np.empty_like(out) for _ in range(3))
+    channels = bias.reshape(-1, 1, 1)
+    add = Task("binary", {"a": out.shape, "b": channels.shape})
+    relu = Task("unary", {"shape": out.shape})
+    apart = (
+        Program(plain, *plain.instantiate(config), [data, weight], sums),
+        Program(add, *add.instantiate(), [sums, channels], shifted),
+        Program(relu, *relu.instantiate(), [shifted], last),
+    )
+
+    def three() -> None:
+        for program in apart:
+            program()
+
+    one()
+    three()
+    if not np.allclose(out, last, rtol=1e-4, atol=1e-3):
+        raise SystemExit(f"{fused.key}: fused and apart differ")
+    return one, three
+
+
+def main() -> None:
+    layers = {**{n: convolution for n in RESNET18}, **{n: depthwise for n in MOBILENET}}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("layers", nargs="*", default=list(RESNET18))
+    parser.add_argument("--rounds", type=int, default=15)
+    given = parser.parse_args()
+    heading("convolution + bias + ReLU: fused and the three apart", "numpy", "llvmlite")
+    for threads in dict.fromkeys((1, cores())):
+        rows, ratios = [], []
+        for name in given.layers:
+            way, plain, config = best_known(layers[name](name))
+            fused = layers[name](name, epilogue="bias+relu")[way]
+            one, three = programs(plain, fused, config.plain())
+            times = interleave_threads(
+                {"fused": (one, threads), "apart": (three, threads)}, rounds=given.rounds
+            )
+            ratio = times["fused"].speedup_over(times["apart"])
+            ratios.append(ratio.median)
+            rows.append((name, way, _ms(times["fused"]), _ms(times["apart"]), ratio.format(2)))
+        print(f"\n{threads} thread{'s' * (threads > 1)}; ms and ratio with quartiles")
+        table(("layer", "by", "fused", "apart", "times as fast"), rows)
+        print(f"geometric mean {float(np.exp(np.mean(np.log(ratios)))):.2f}")
+
+
+def _ms(timing: Timing) -> str:
+    return timing.spread.scaled(1e3).format(3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Convolutions by oneDNN, as PyTorch calls it: the peer of our convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from compiler.ops.conv2d import Convolution
+
+INSTALL = "PyTorch is not installed, so there is no oneDNN to compare with: pip install '.[onednn]'"
+
+
+def available() -> bool:
+    """Whether PyTorch is installed."""
+    return find_spec("torch") is not None
+
+
+def set_threads(threads: int) -> None:
+    """Let PyTorch use that many threads."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def ways(
+    conv: Convolution, data: np.ndarray, weight: np.ndarray, expected: np.ndarray
+) -> dict[str, Callable[[], Any]]:
+    """The ways that PyTorch has to run a convolution (float32, without a bias): the caller takes the fastest.
+
+    Parameters
+    ----------
+    conv : Convolution
+    data, weight : ndarray
+        NCHW, and (CO, CI / groups, KH, KW).
+    expected : ndarray
+        The right answer, NCHW; each way is compared with it before it is returned.
+    """
+    import torch
+
+    image = torch.from_numpy(data)
+    layer = torch.nn.Conv2d(
+        conv.CI,
+        conv.CO,
+        (conv.KH, conv.KW),
+        stride=(conv.SH, conv.SW),
+        padding=(conv.top, conv.left),
+        dilation=(conv.DH, conv.DW),
+        groups=conv.groups,
+        bias=False,
+    ).eval()
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight))
+    last = torch.nn.Conv2d.from_float(layer) if hasattr(torch.nn.Conv2d, "from_float") else _copy(layer)
+    last = last.to(memory_format=torch.channels_last)
+    image_last = image.to(memory_format=torch.channels_last)
+    packed = _packed(layer, image)
+    calls: dict[str, Callable[[], Any]] = {
+        "NCHW": lambda: layer(image),
+        "channels last": lambda: last(image_last),
+        **({"packed weights and layout": packed} if packed is not None else {}),
+    }
+
+    def without_gradient(call: Callable[[], Any]) -> Callable[[], Any]:
+        def run() -> Any:
+            with torch.inference_mode():
+                return call()
+
+        return run
+
+    checked = {name: without_gradient(call) for name, call in calls.items()}
+    for name, call in checked.items():
+        result = call()
+        result = result.to_dense() if result.is_mkldnn else result
+        if not np.allclose(result.numpy(), expected, rtol=1e-3, atol=1e-3 * float(np.abs(expected).max())):
+            raise SystemExit(f"PyTorch ({name}) gives another answer than NumPy")
+    return checked
+
+
+def _copy(layer: Any) -> Any:
+    from copy import deepcopy
+
+    return deepcopy(layer)
+
+
+def _packed(layer: Any, image: Any) -> Callable[[], Any] | None:
+    """The layer with weights and image in oneDNN's own layouts, if this build of PyTorch has it."""
+    import torch
+
+    if not torch.backends.mkldnn.is_available():
+        return None
+    from torch.utils import mkldnn
+
+    inside, blocked = mkldnn.to_mkldnn(_copy(layer)), image.to_mkldnn()
+    return lambda: inside(blocked)

@@ -1,0 +1,111 @@
+"""Rows of a table: one layer's best known and default program beside the peers, in turns, for each
+number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.interleave import Spread, interleave_threads
+from benchmarks.known import best_known
+from benchmarks.report import cores, table
+from benchmarks.tuned import Job
+from costmodel import Task
+
+BEST, DEFAULT = "best known", "default"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured for one layer on one number of threads.
+
+    Parameters
+    ----------
+    name : str
+    way : str
+        Which of the ways is the best known.
+    gflops : dict of str to Spread
+        Of each program.
+    peer : str
+        The fastest of the peers.
+    ratio : dict of str to Spread
+        Speed of our programs over that of the peer, round by round.
+    """
+
+    name: str
+    way: str
+    gflops: dict[str, Spread]
+    peer: str
+    ratio: dict[str, Spread]
+
+
+def measure(
+    name: str,
+    ways: Mapping[str, Task],
+    peers: Mapping[str, Callable[[], object]],
+    *,
+    threads: int,
+    rounds: int,
+    set_threads: Callable[[int], None] | None = None,
+) -> Row:
+    """Time a layer: the best known configuration of all ways, the default of the first one, and the peers."""
+    way, task, config = best_known(ways)
+    first = next(iter(ways.values()))
+    programs: dict[str, Callable[[], object]] = {
+        BEST: Job.of(task).program(config),
+        DEFAULT: Job.of(first).program(first.space.default),
+    }
+    times = interleave_threads(
+        {label: (call, threads) for label, call in {**programs, **peers}.items()},
+        rounds=rounds,
+        set_threads=set_threads,
+    )
+    peer = min(peers, key=lambda label: times[label].spread.median)
+    work = first.flops / 1e9
+    return Row(
+        name,
+        way,
+        {label: times[label].rate(work) for label in (*programs, peer)},
+        peer,
+        {label: times[label].speedup_over(times[peer]) for label in programs},
+    )
+
+
+def report(
+    question: str,
+    layers: Mapping[str, Mapping[str, Task]],
+    peers: Callable[[str], Mapping[str, Callable[[], object]]],
+    *,
+    rounds: int,
+    set_threads: Callable[[int], None] | None = None,
+) -> None:
+    """Print a table for one thread and one for all cores, with the geometric means of the ratios."""
+    for threads in dict.fromkeys((1, cores())):
+        print(f"\n{question}, {threads} thread{'s' * (threads > 1)}; GFLOP/s and ratios with quartiles")
+        rows = [
+            measure(name, ways, peers(name), threads=threads, rounds=rounds, set_threads=set_threads)
+            for name, ways in layers.items()
+        ]
+        table(
+            ("layer", "peer", "", BEST, "ratio", "by", DEFAULT, "ratio"),
+            [
+                (
+                    row.name,
+                    row.peer,
+                    row.gflops[row.peer].format(1),
+                    row.gflops[BEST].format(1),
+                    row.ratio[BEST].format(2),
+                    row.way,
+                    row.gflops[DEFAULT].format(1),
+                    row.ratio[DEFAULT].format(2),
+                )
+                for row in rows
+            ],
+        )
+        for label in (BEST, DEFAULT):
+            medians = [row.ratio[label].median for row in rows]
+            mean = float(np.exp(np.mean(np.log(medians))))
+            print(f"{label}: geometric mean {mean:.2f}, least {min(medians):.2f}")
