@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from costmodel import Task
 
 # name -> height and width, input channels, output channels, kernel, stride
@@ -41,7 +43,7 @@ def convolution(name: str, **options: str) -> dict[str, Task]:
     transform.
     """
     size, ci, co, kernel, stride = RESNET18[name]
-    shape = {"N": 1, "CI": ci, "H": size, "W": size, "CO": co, **options}
+    shape: dict[str, Any] = {"N": 1, "CI": ci, "H": size, "W": size, "CO": co, **options}
     ways = {"direct": Task("conv2d", {**shape, "kernel": kernel, "stride": stride, "pad": kernel // 2})}
     if (kernel, stride) == (3, 1):
         for tile in ("F2", "F4"):
@@ -52,7 +54,7 @@ def convolution(name: str, **options: str) -> dict[str, Task]:
 def depthwise(name: str, **options: str) -> dict[str, Task]:
     """The ways to compute a MobileNet depthwise layer, batch 1."""
     size, channels, kernel, stride = MOBILENET[name]
-    shape = {
+    shape: dict[str, Any] = {
         "N": 1,
         "C": channels,
         "H": size,

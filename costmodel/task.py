@@ -15,7 +15,6 @@ from costmodel.space import Config, ConfigSpace, Replay
 
 if TYPE_CHECKING:
     from compiler.ops.operator import Shape
-    from compiler.ops.parameter import Value
 
 
 @runtime_checkable
@@ -36,19 +35,19 @@ class Operator(Protocol):
     def spell(self, shape: Shape) -> str:
         """The operator and its values in words, e.g. ``"matmul(512, 512, 512)"``."""
 
-    def schedule(self, knobs: Any, *shape: Value) -> tuple[Any, Sequence[Any]]:
+    def schedule(self, knobs: Any, *shape: Any) -> tuple[Any, Sequence[Any]]:
         """The template: a schedule and its argument tensors, the output last."""
 
-    def inputs(self, rng: np.random.Generator, *shape: Value) -> list[np.ndarray]:
+    def inputs(self, rng: np.random.Generator, *shape: Any) -> list[np.ndarray]:
         """Random input arrays."""
 
-    def output(self, *shape: Value) -> np.ndarray:
+    def output(self, *shape: Any) -> np.ndarray:
         """An array for the output, not filled."""
 
     def reference(self, *arguments: Any) -> np.ndarray:
         """The right answer, from ``(*inputs, *shape)``."""
 
-    def flops(self, *shape: Value) -> int:
+    def flops(self, *shape: Any) -> int:
         """Floating-point operations of one call."""
 
 
@@ -205,11 +204,12 @@ class Task:
     """
 
     def __init__(
-        self, operator: str | Operator, shape: Sequence[Value] | Mapping[str, Value], target: str = "llvm"
+        self, operator: str | Operator, shape: Sequence[Any] | Mapping[str, Any], target: str = "llvm"
     ) -> None:
         self.operator: Operator = _find(operator)
-        by_name = isinstance(shape, Mapping)
-        self.shape: Shape = self.operator.shape(**shape) if by_name else self.operator.shape(*shape)
+        self.shape: Shape = (
+            self.operator.shape(**shape) if isinstance(shape, Mapping) else self.operator.shape(*shape)
+        )
         self.target = _checked_target(target)
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -185,9 +186,9 @@ def from_nchw(layout: str, image: Array) -> Array:
     return np.ascontiguousarray(image.reshape(n, c // BLOCK, BLOCK, h, w).transpose(0, 1, 3, 4, 2))
 
 
-def compute(*values: Value) -> list[Tensor]:
+def compute(*values: Any) -> list[Tensor]:
     """The convolution as a sum over the channels of a group and the kernel, and its epilogue."""
-    conv = Convolution.of(*values)  # type: ignore[arg-type]
+    conv = Convolution.of(*values)
     data, weight, extra = conv.placeholders()
     rows, columns = conv.H + conv.top + conv.bottom, conv.W + conv.left + conv.right
     c, kh, kw = (te.reduce_axis((0, n), x) for n, x in ((conv.ci, "c"), (conv.KH, "kh"), (conv.KW, "kw")))
@@ -215,9 +216,9 @@ def compute(*values: Value) -> list[Tensor]:
     return [data, weight, *extra, te.compute(total.shape, after, "out")]
 
 
-def reference(inputs: list[Array], *values: Value) -> Array:
+def reference(inputs: list[Array], *values: Any) -> Array:
     """The convolution as one matrix product for each image and group, by NumPy."""
-    conv = Convolution.of(*values)  # type: ignore[arg-type]
+    conv = Convolution.of(*values)
     data, weight, *extra = inputs
     patches = im2col(to_nchw(conv.layout, data), conv)
     flat = weight.reshape(conv.groups, conv.co, -1)
@@ -250,23 +251,23 @@ def im2col(data: Array, conv: Convolution) -> Array:
     return windows.reshape(conv.N, conv.groups, -1, conv.OH * conv.OW)
 
 
-def flops(*values: Value) -> int:
+def flops(*values: Any) -> int:
     """Multiplications and additions of the sums."""
-    conv = Convolution.of(*values)  # type: ignore[arg-type]
+    conv = Convolution.of(*values)
     return 2 * conv.N * conv.CO * conv.OH * conv.OW * conv.ci * conv.KH * conv.KW
 
 
-def reduction(*values: Value) -> int:
+def reduction(*values: Any) -> int:
     """Terms of one sum."""
-    conv = Convolution.of(*values)  # type: ignore[arg-type]
+    conv = Convolution.of(*values)
     return conv.ci * conv.KH * conv.KW
 
 
 def check(operator: str) -> Callable[..., None]:
     """What refuses values that do not go together, in the name of `operator`."""
 
-    def check(*values: Value) -> None:
-        conv = Convolution.of(*values)  # type: ignore[arg-type]
+    def check(*values: Any) -> None:
+        conv = Convolution.of(*values)
         for name, channels in (("CI", conv.CI), ("CO", conv.CO)):
             if channels % conv.groups:
                 raise ValueError(f"{operator}: groups={conv.groups} does not divide {name}={channels}")

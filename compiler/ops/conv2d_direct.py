@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from compiler import te
 from compiler.ir.expr import Expr
 from compiler.ops import conv2d
 from compiler.ops.conv2d import BLOCK, Convolution, image_axes, image_shape
 from compiler.ops.knobs import Knobs
 from compiler.ops.operator import Operator
-from compiler.ops.parameter import Value
 from compiler.schedule.schedule import Schedule
 from compiler.tensor import Tensor
 
@@ -30,7 +31,7 @@ TILES = (
 )
 
 
-def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
+def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     """A tile of some pixels by a block of channels is accumulated in registers.
 
     Each pixel of the input is broadcast to the lanes, and meets the weights of all channels of the block,
@@ -38,7 +39,7 @@ def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
     before, wide enough for whole tiles, so that the hot loop has no conditions (TVM, arXiv 1802.04799,
     section 4; spatial packing).
     """
-    conv = Convolution.of(*values)  # type: ignore[arg-type]
+    conv = Convolution.of(*values)
     options = tuple(t for t in TILES if conv.layout != "NCHW16c" or t[2] % BLOCK == 0)
     th, tw, tc = knobs.choice("tile", options, default=default_tile(conv))
     c_block = knobs.choice("c_block", (1, 2, 4, 8, 16), default=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from compiler import te
 from compiler.ir.expr import Expr
 from compiler.ops import conv2d
@@ -40,19 +42,19 @@ def as_groups(
     multiplier: int,
     layout: str,
     epilogue: str,
-) -> tuple[Value, ...]:
+) -> tuple[Any, ...]:
     """The values of the same convolution as one with a group for each channel."""
     return N, C, H, W, C * multiplier, kernel, stride, pad, dilation, C, layout, epilogue
 
 
-def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
+def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     """Pixels of a row in the lanes of vectors for NCHW, channels in the lanes for the other layouts.
 
     The image gets its margin in a buffer of some rows that stays in the cache. Where pixels are in the
     lanes and the stride is not one, the columns of the margin buffer are sorted by their remainder, so that
     what the lanes of a vector read lies side by side.
     """
-    conv = Convolution.of(*as_groups(*values))  # type: ignore[arg-type]
+    conv = Convolution.of(*as_groups(*values))
     rows = knobs.choice("rows", (1, 2, 4, 7, 8, 14), default=4 if conv.layout == "NCHW" else 1)
     columns = knobs.choice("columns", (1, 2, 4, 7, 8), default=1 if conv.layout == "NCHW" else 7)
     h_block = knobs.choice("h_block", (1, 2, 4, 8, 32), default=32 if conv.layout == "NCHW" else 1)
@@ -61,7 +63,7 @@ def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
     multiplier = conv.co
     lanes = 16 if conv.layout != "NCHW" else min(16, 1 << (conv.OW - 1).bit_length())
     width = lanes * columns if conv.layout == "NCHW" else columns
-    rows, width = min(rows, conv.OH), width
+    rows = min(rows, conv.OH)
     tall, wide = -(-conv.OH // rows) * rows, -(-conv.OW // width) * width
     height = (tall - 1) * conv.SH + (conv.KH - 1) * conv.DH + 1
     phases = conv.SW if conv.layout == "NCHW" else 1
@@ -109,37 +111,10 @@ def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
 
     s = te.create_schedule(out.op)
     stage = s[out]
-    if conv.layout == "NCHW":
-        n, c, h, w = out.op.axis
-        head, lane = [n, c], None
-    elif conv.layout == "NHWC":
-        n, h, w, c = out.op.axis
-        c, lane = stage.split(c, lanes)
-        head = [n]
-    else:
-        n, c, h, w, lane = out.op.axis
-        head = [n, c]
-    ho, hi = stage.split(h, rows)
-    wo, wi = stage.split(w, width)
-    hb, ho = stage.split(ho, min(h_block, tall // rows))
-    if conv.layout == "NCHW":
-        wv, wl = stage.split(wi, lanes)
-        stage.reorder(*head, hb, ho, wo, hi, wv, wl)
-        inner = wo
-        stage.unroll(wv)
-        stage.vectorize(wl)
-    else:
-        middle = [c] if conv.layout == "NHWC" else []
-        stage.reorder(*head, hb, ho, wo, *middle, hi, wi, lane)
-        inner = middle[0] if middle else wo
-        stage.unroll(wi)
-        stage.vectorize(lane)
-    stage.unroll(hi)
-    shared = stage.fuse(*head, hb)
-    stage.parallel(shared)
+    tile, shared = _walk(s, out, conv, (rows, width), lanes, min(h_block, tall // rows))
 
     s[sums].set_scope("local")
-    s[sums].compute_at(stage, inner)
+    s[sums].compute_at(stage, tile)
     at = list(sums.op.axis)
     last = at[-1]
     vectors, lane_axis = s[sums].split(last, lanes)
@@ -154,12 +129,39 @@ def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
     return s, [data, weight, *extra, out]
 
 
-def _check(*values: Value) -> None:
-    conv2d.check("depthwise_conv2d")(*as_groups(*values))  # type: ignore[arg-type]
+def _walk(
+    s: Schedule, out: Tensor, conv: Convolution, tile: tuple[int, int], lanes: int, h_block: int
+) -> tuple[te.IterVar, te.IterVar]:
+    """The loops over tiles: the loop around a tile, and the one around those that share a margin buffer."""
+    stage = s[out]
+    axes = list(out.op.axis)
+    first = 1 if conv.layout == "NHWC" else 2
+    ho, hi = stage.split(axes[first], tile[0])
+    wo, wi = stage.split(axes[first + 1], tile[1])
+    hb, ho = stage.split(ho, h_block)
+    if conv.layout == "NCHW":
+        head, middle = axes[:2], []
+        wi, lane = stage.split(wi, lanes)
+    elif conv.layout == "NHWC":
+        channels, lane = stage.split(axes[3], lanes)
+        head, middle = axes[:1], [channels]
+    else:
+        head, middle, lane = axes[:2], [], axes[4]
+    stage.reorder(*head, hb, ho, wo, *middle, hi, wi, lane)
+    stage.unroll(hi)
+    stage.unroll(wi)
+    stage.vectorize(lane)
+    shared = stage.fuse(*head, hb)
+    stage.parallel(shared)
+    return (middle or [wo])[0], shared
 
 
-def _reference(inputs: list[Array], *values: Value) -> Array:
-    return conv2d.reference(inputs, *as_groups(*values))  # type: ignore[arg-type]
+def _check(*values: Any) -> None:
+    conv2d.check("depthwise_conv2d")(*as_groups(*values))
+
+
+def _reference(inputs: list[Array], *values: Any) -> Array:
+    return conv2d.reference(inputs, *as_groups(*values))
 
 
 DEPTHWISE_CONV2D = Operator(

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from compiler.ops.knobs import Knobs
-from compiler.ops.parameter import Parameter, Value
+from compiler.ops.parameter import Parameter
 from compiler.schedule.schedule import Schedule
 from compiler.suggest import unknown
 from compiler.tensor import Tensor
 
 Array = np.ndarray
-Shape = tuple[Value, ...]
+Shape = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -38,9 +39,9 @@ def _windows(
     return Convolution.of(N, C, H, W, C, kernel, stride, pad, dilation, C, layout, "none")
 
 
-def compute(*values: Value) -> list[Tensor]:
+def compute(*values: Any) -> list[Tensor]:
     """One reduction over each window, and for a mean a division."""
-    conv, kind = _windows(*values), values[8]  # type: ignore[arg-type]
+    conv, kind = _windows(*values), values[8]
     data = conv.placeholders()[0]
     kh, kw = te.reduce_axis((0, conv.KH), "kh"), te.reduce_axis((0, conv.KW), "kw")
     shape = image_shape(conv.layout, conv.N, conv.CI, conv.OH, conv.OW)
@@ -80,7 +81,7 @@ def compute(*values: Value) -> list[Tensor]:
     return [data, te.compute(shape, mean, "mean")]
 
 
-def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
+def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     """Windows side by side in the lanes of a vector, or channels where they lie side by side."""
     args = compute(*values)
     out = args[-1]
@@ -100,8 +101,8 @@ def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
     return s, args
 
 
-def _reference(inputs: list[Array], *values: Value) -> Array:
-    conv, kind = _windows(*values), values[8]  # type: ignore[arg-type]
+def _reference(inputs: list[Array], *values: Any) -> Array:
+    conv, kind = _windows(*values), values[8]
     data = to_nchw(conv.layout, inputs[0])
     fill = -np.inf if kind == "max" else 0.0
     margin = ((0, 0), (0, 0), (conv.top, conv.bottom), (conv.left, conv.right))
@@ -126,8 +127,8 @@ def _without_margin(conv: Convolution) -> Convolution:
     return replace(conv, H=height, W=width, top=0, left=0, bottom=0, right=0)
 
 
-def _check(*values: Value) -> None:
-    conv = _windows(*values)  # type: ignore[arg-type]
+def _check(*values: Any) -> None:
+    conv = _windows(*values)
     plain = (conv.N, conv.CI, conv.H, conv.W, conv.CI, *values[4:8], conv.groups, conv.layout, "none")
     conv2d.check("pool2d")(*plain)
     for name, margin, span in (
@@ -158,11 +159,11 @@ POOL2D = Operator(
     template=template,
     compute_reference=_reference,
     count_flops=lambda *values: conv2d.flops(*_grouped(values)),
-    reduction=lambda *values: _windows(*values).KH * _windows(*values).KW,  # type: ignore[arg-type]
+    reduction=lambda *values: _windows(*values).KH * _windows(*values).KW,
     check=_check,
 )
 
 
-def _grouped(values: tuple[Value, ...]) -> tuple[Value, ...]:
+def _grouped(values: tuple[Any, ...]) -> tuple[Any, ...]:
     N, C, H, W, kernel, stride, pad, dilation, _, layout = values
     return N, C, H, W, C, kernel, stride, pad, dilation, C, layout, "none"

@@ -9,6 +9,7 @@ section 4). Summed over the channels, the product in the middle is one matrix pr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -78,18 +79,18 @@ def _combine(matrix: Matrix, row: Expr, operands: Callable[[int], Expr]) -> Expr
 
 def _values(
     N: int, CI: int, H: int, W: int, CO: int, pad: Value, m: str, layout: str, epilogue: str
-) -> tuple[Value, ...]:
+) -> tuple[Any, ...]:
     """The values of the same convolution for `CONV2D`."""
     return N, CI, H, W, CO, 3, 1, pad, 1, 1, layout, epilogue
 
 
-def template(knobs: Knobs, *values: Value) -> tuple[Schedule, list[Tensor]]:
+def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     """Blocks of tiles go through all steps while they are in the cache; channels are in the lanes throughout.
 
     The transformed kernels depend on constants alone.
     """
-    conv = Convolution.of(*_values(*values))  # type: ignore[arg-type, call-arg]
-    m = int(values[6][1])  # type: ignore[index]
+    conv = Convolution.of(*_values(*values))
+    m = int(values[6][1])
     n = m + 2
     th, tw = -(-conv.OH // m), -(-conv.OW // m)
     bt, g, at = (x.tolist() for x in matrices(m))
@@ -236,12 +237,12 @@ def _in_lanes(
     stage.vectorize(lanes)
 
 
-def _check(*values: Value) -> None:
-    conv2d.check("conv2d_winograd")(*_values(*values))  # type: ignore[arg-type, call-arg]
+def _check(*values: Any) -> None:
+    conv2d.check("conv2d_winograd")(*_values(*values))
 
 
-def _reference(inputs: list[Array], *values: Value) -> Array:
-    return conv2d.reference(inputs, *_values(*values))  # type: ignore[arg-type, call-arg]
+def _reference(inputs: list[Array], *values: Any) -> Array:
+    return conv2d.reference(inputs, *_values(*values))
 
 
 CONV2D_WINOGRAD = Operator(

@@ -51,8 +51,12 @@ class Bindable:
                 f"{self.main.name} has {len(self.constants)} constant(s) ({names}), not {len(arrays)}"
             )
         given = dict(zip(self.constants, arrays, strict=True))
-        filled = {b: np.empty(b.shape, b.dtype) for b in self.prepare.params if b not in given}
-        self.prepare(*(given.get(b, filled.get(b)) for b in self.prepare.params))
+        filled = {
+            b: np.empty([int(extent) for extent in b.shape], b.dtype)
+            for b in self.prepare.params
+            if b not in given
+        }
+        self.prepare(*({**given, **filled}[b] for b in self.prepare.params))
         kept = {b: np.array(given[b]) for b in self.main.params if b in given}
         return Bound(self, {**kept, **filled})
 

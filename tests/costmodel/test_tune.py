@@ -5,10 +5,11 @@ import platform
 import numpy as np
 import pytest
 
+from compiler import te
 from costmodel import records as record_file
 from costmodel.measure import Measurer, MeasureResult, Reason
 from costmodel.records import RecordWarning, load
-from costmodel.task import Task
+from costmodel.task import Task, register
 from costmodel.tune import Progress, tune
 
 
@@ -34,14 +35,33 @@ class FakeMeasurer:
         self.measured.append(config.index)
         if self.fail(config.index):
             return MeasureResult(Reason.TIMEOUT, message="too slow")
-        rows, columns = config["tile"]
-        cost = 1e-4 * (1 + abs(np.log2(rows * columns) - 8)) * (2 - (config["unroll_k"] == 4))
+        tile = config["tile_m"][2] * config["tile_n"][2]
+        cost = 1e-4 * (1 + abs(np.log2(tile) - 8)) * (2 - (config["unroll_k"] == "unroll"))
         return MeasureResult(Reason.OK, (cost, cost, cost))
+
+
+@register(reference=lambda a, n: a + 1, flops=lambda n: n * n, name="tiled")
+def tiled(knobs, n):
+    """A program that is quick to lower, with knobs enough for a search."""
+    rows = knobs.split("tile_m", n, 3, max_inner=16)
+    columns = knobs.split("tile_n", n, 3, max_inner=64)
+    _, steps = knobs.split("tile_k", n, 2, max_inner=16)
+    A = te.placeholder((n, n), "A")
+    B = te.compute((n, n), lambda i, j: A[i, j] + 1.0, "B")
+    s = te.create_schedule(B.op)
+    i, j = B.op.axis
+    io, ii = s[B].split(i, rows[2])
+    jo, ji = s[B].split(j, columns[2])
+    outer, inner = s[B].split(io, steps)
+    s[B].reorder(outer, jo, inner, ii, ji)
+    if knobs.annotate("unroll_k", ["none", "unroll"]) == "unroll":
+        s[B].unroll(ii)
+    return s, [A, B]
 
 
 @pytest.fixture
 def task() -> Task:
-    return Task("matmul", (64, 64, 64))
+    return Task("tiled", (64,))
 
 
 def test_model_finds_better_programs_than_the_first_batch(task):
@@ -102,7 +122,7 @@ def test_resume_after_an_interruption_goes_on_as_if_there_had_been_none(task, tm
 def test_records_of_another_source_cpu_or_task_do_not_count(task, tmp_path):
     path = tmp_path / "r.jsonl"
     tune(task, 4, records=path, measurer=FakeMeasurer(), explorer="random")
-    tune(Task("matmul", (32, 32, 32)), 4, records=path, measurer=FakeMeasurer())
+    tune(Task("tiled", (32,)), 4, records=path, measurer=FakeMeasurer())
     other = FakeMeasurer()
     other.machine = "another machine"
     tune(task, 4, records=path, measurer=other)
@@ -124,8 +144,8 @@ def test_broken_last_line_costs_one_trial(task, tmp_path):
 def test_record_that_no_longer_fits_the_space_is_named(task, tmp_path):
     path = tmp_path / "r.jsonl"
     tune(task, 2, records=path, measurer=FakeMeasurer())
-    path.write_text(path.read_text().replace("unroll_k", "unroll_q"))
-    with pytest.warns(RecordWarning, match="trial [12] of matmul.* is not used: unknown knob 'unroll_q'"):
+    path.write_text(path.read_text().replace("tile_k", "tile_q"))
+    with pytest.warns(RecordWarning, match="trial [12] of tiled.* is not used: unknown knob 'tile_q'"):
         assert tune(task, 2, records=path, measurer=FakeMeasurer()).resumed == 0
 
 
@@ -153,7 +173,7 @@ def test_every_trial_fails(task):
 
 
 def test_small_space_is_exhausted():
-    task = Task("matmul", (1, 2, 1))
+    task = Task("tiled", (2,))
     result = tune(task, 10_000, measurer=FakeMeasurer())
     assert len({r.index for r in result.records}) == len(result.records) == task.space.size
 
@@ -202,10 +222,11 @@ def test_target_that_cannot_run_here():
     )
     elsewhere = x86 if platform.machine() in ("arm64", "aarch64") else arm
     with pytest.raises(ValueError, match="cannot run on this machine"):
-        tune(Task("matmul", (4, 4, 4), elsewhere), 4, measurer=FakeMeasurer())
+        tune(Task("tiled", (4,), elsewhere), 4, measurer=FakeMeasurer())
 
 
-def test_end_to_end_on_this_cpu(task, tmp_path):
+def test_end_to_end_on_this_cpu(tmp_path):
+    task = Task("matmul", (64, 64, 64))
     path = tmp_path / "r.jsonl"
     with Measurer(min_repeat_ms=1.0) as measurer:
         result = tune(task, 12, records=path, measurer=measurer, batch_size=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.ops import DEPTHWISE_CONV2D, Defaults
@@ -30,6 +30,7 @@ def test_defaults(name: str, check_operator: Callable) -> None:
     check_operator(DEPTHWISE_CONV2D, Defaults(), *SHAPES[name], how=("nest", "lowered", "compiled", "bound"))
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
     def size(*options: int) -> int:

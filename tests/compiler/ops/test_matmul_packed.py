@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.ops import DENSE, MATMUL, Defaults
@@ -50,6 +50,7 @@ def test_dense(shape: tuple[int, int, int], epilogue: str, check_operator: Calla
     check_operator(DENSE, Defaults(), *shape, epilogue, how=("nest", "compiled", "bound"))
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
     size = st.sampled_from([1, 2, 3, 7, 8, 16, 33])

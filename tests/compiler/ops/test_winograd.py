@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.ops import CONV2D_WINOGRAD, Defaults
@@ -49,6 +49,7 @@ def test_defaults(name: str, check_operator: Callable) -> None:
     check_operator(CONV2D_WINOGRAD, Defaults(), *SHAPES[name], how=("nest", "compiled", "bound"))
 
 
+@settings(max_examples=8)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
     values = (1, 3, data.draw(st.sampled_from([4, 5, 9])), 6, 5, 1, data.draw(st.sampled_from(["F2", "F4"])))
