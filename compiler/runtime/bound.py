@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from compiler.ir.function import Buffer
+from compiler.ir.function import Buffer, most
 from compiler.runtime.module import Module
 from compiler.runtime.timing import Timing
 
@@ -52,7 +52,7 @@ class Bindable:
             )
         given = dict(zip(self.constants, arrays, strict=True))
         filled = {
-            b: np.empty([int(extent) for extent in b.shape], b.dtype)
+            b: np.empty([most(extent) for extent in b.shape], b.dtype)
             for b in self.prepare.params
             if b not in given
         }
