@@ -254,7 +254,7 @@ def test_inlining_through_two_stages() -> None:
     s[C].compute_inline()
     assert str(loop_nest(s, [A, D])).splitlines()[1:] == [
         "    for i in range(5):",
-        "        D[i] = (A[i] + int64(1)) * (A[4 - i] + int64(1)) - (A[i] + int64(1))",
+        "        D[i] = (A[i] + int64(1)) * (A[4 - i] + int64(1)) - A[i] - int64(1)",
     ]
 
 
