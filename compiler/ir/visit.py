@@ -152,12 +152,7 @@ class Rewriter:
 
     def descend(self, node: Any) -> Any:
         """`node` around its rewritten children."""
-        old = _CHILDREN[type(node)](node)
-        new = tuple([self(child) for child in old])
-        for a, b in zip(old, new, strict=True):
-            if a is not b:
-                return _REBUILD[type(node)](node, new)
-        return node
+        return rebuild(node, tuple(self(child) for child in children(node)))
 
 
 class _Substitution(Rewriter):

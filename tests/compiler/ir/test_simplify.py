@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from compiler.ir.equal import structural_equal
@@ -475,7 +475,6 @@ def test_a_range_ends_with_its_loop() -> None:
 # --- whole programs -------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
 def test_a_program_does_the_same(functions, random_arrays, data, seed) -> None:
     func = data.draw(functions)
@@ -490,7 +489,6 @@ def test_a_program_does_the_same(functions, random_arrays, data, seed) -> None:
     assert structural_equal(simplify(simple), simple)
 
 
-@settings(max_examples=200, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
 def test_a_vector_keeps_its_value(vector_values, random_arrays, data, seed) -> None:
     params, value = data.draw(vector_values)
