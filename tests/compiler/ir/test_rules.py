@@ -11,7 +11,8 @@ import pytest
 from compiler.ir.expr import Binary, Broadcast, Const, Expr, Load, Not, Ramp, Var, integer_range, vector_of
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.interpret import interpret
-from compiler.ir.rules import RULES, Rule, _build, _table, parse, rewrite
+from compiler.ir.pattern import Rule, build, compiled, parse
+from compiler.ir.rules import RULES, rewrite
 from compiler.ir.simplify import Simplifier, simplify
 from compiler.ir.stmt import For, Let, Seq, Stmt, Store
 from compiler.ir.text import print_expr
@@ -39,7 +40,7 @@ def names_in(*texts: str) -> set[str]:
 def instances(rule: Rule, dtype: str, lanes: int):
     """The pattern with variables and literals in it, what is known of them, and what it becomes."""
     rng = np.random.default_rng(0)
-    compiled = next(c for group in _table().values() for c in group if c.rule is rule)
+    made = compiled(rule)
     names = sorted(names_in(rule.pattern))
     inside = "ramp" in rule.pattern or "broadcast" in rule.pattern
     whole = 1 if inside and "broadcast(p" not in rule.pattern else lanes
@@ -63,8 +64,8 @@ def instances(rule: Rule, dtype: str, lanes: int):
                 elif dtype in ("int8", "uint8", "int32", "int64") and rng.random() < 0.8:
                     low = int(rng.choice([0, 0, 0, 5, 8, 40]))
                     ranges[found[name]] = (low, low + int(rng.choice([0, 1, 3])))
-        pattern = _build(parse(rule.pattern), found, vector_of(outer, whole))
-        result = compiled.apply(pattern, Simplifier(ranges))
+        pattern = build(parse(rule.pattern), found, vector_of(outer, whole))
+        result = made.apply(pattern, Simplifier(ranges))
         if result is not None:
             variables = [v for v in found.values() if type(v) is Var]
             yield pattern, result, variables, {v: ranges.get(v) for v in variables}
