@@ -48,7 +48,8 @@ class Arithmetic(Knowledge):
             return Sum({}, int(expr.value), expr.dtype)  # type: ignore[attr-defined]
         found = self._sums.get(id(expr))
         if found is None:
-            total = self._sum(expr) if kind is Binary and expr.op in SUMMED else self._atom(self(expr))  # type: ignore[attr-defined]
+            summed = isinstance(expr, Binary) and expr.op in SUMMED
+            total = self._sum(expr) if summed else self._atom(self(expr))  # type: ignore[arg-type]
             found = self._sums[id(expr)] = (expr, total)
         return found[1]
 
