@@ -18,6 +18,7 @@ from boost.training import train
 
 if TYPE_CHECKING:
     from boost.model_io import ModelError
+    from boost.plot import plot_contributions, plot_importance, plot_metric, plot_tree
     from boost.sklearn import (
         BoostClassifier,
         BoostForestClassifier,
@@ -51,6 +52,10 @@ __all__ = [
     "XGBRegressor",
     "callback",
     "cv",
+    "plot_contributions",
+    "plot_importance",
+    "plot_metric",
+    "plot_tree",
     "train",
 ]
 
@@ -60,6 +65,10 @@ def __getattr__(name: str) -> Any:
         from boost.model_io import ModelError
 
         return ModelError
+    if name in __all__ and name.startswith("plot_"):
+        from boost import plot
+
+        return getattr(plot, name)
     if name in __all__:
         from boost import sklearn
 

@@ -111,7 +111,9 @@ def train(
                 history[name].setdefault(metric_name, []).append(value)
             if hooks.after_iteration(model, iteration, history):
                 break
-    return hooks.after_training(model)
+    model = hooks.after_training(model)
+    model.history = history
+    return model
 
 
 def make_callbacks(

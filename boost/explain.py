@@ -1,0 +1,167 @@
+"""What each feature adds to a prediction: exact Shapley values, those of pairs, and a quick approximation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boost.shapley import credit_features, credit_path, outline
+from boost.tree import NO_NODE, Forest
+from boost.walk import share_rows
+
+if TYPE_CHECKING:
+    from boost.booster import Booster
+    from boost.data import DMatrix
+    from boost.predict import PackedForest
+
+Floats = NDArray[np.float64]
+# Nanoseconds for a row, a node and a point; for a row and a path. They decide whether threads are worth it.
+POINT_WORK, PATH_WORK = 1.5, 50.0
+
+
+class Outlines:
+    """The trees of some rounds as `boost.shapley` walks through them.
+
+    Parameters
+    ----------
+    forest : Forest
+    first, last : int
+        The range of the trees.
+    features : int
+        Number of features of the table.
+
+    Attributes
+    ----------
+    packed : PackedForest
+    used : int64 array of shape (asked,)
+        The features that the trees ask for, rising.
+    steps, shares, starts, points : arrays
+        See `boost.shapley.credit_features`.
+    rules : float64 array of shape (most points + 1, 2, most points)
+        For each number of points that is needed, those of Gauss and Legendre in (0, 1), and their weights.
+    means : float64 array of shape (nodes, outputs of a tree)
+        The mean of the leaves below each node.
+    expected : float64 array of shape (outputs,)
+        The sum of the means of the trees.
+    """
+
+    def __init__(self, forest: Forest, first: int, last: int, features: int) -> None:
+        self.packed: PackedForest = forest.packed()
+        self.first, self.last = first, last
+        trees = [forest[t] for t in range(first, last)]
+        self.used = np.unique(np.concatenate([[0], *(t.feature[t.left != NO_NODE] for t in trees)]))
+        self.used = self.used.astype(np.int64)
+        place = np.zeros(features, dtype=np.int64)
+        place[self.used] = np.arange(self.used.size)
+        cover = np.concatenate([np.zeros(0, np.float32), *(forest[t].hessian for t in range(last))])
+        size = sum(tree.size for tree in trees)
+        self.steps = np.empty((size, 6), dtype=np.int32)
+        self.shares = np.empty((size, 2))
+        self.starts = np.zeros(last - first + 1, dtype=np.int64)
+        self.points = np.zeros(last - first, dtype=np.int64)
+        self.means = np.zeros((len(cover), forest.groups if forest.vector else 1))
+        self.expected = np.zeros(forest.groups)
+        p, weights = self.packed, forest.weights
+        for t in range(first, last):
+            begin = self.starts[t - first]
+            room = slice(begin, begin + forest[t].size)
+            steps, longest = outline(
+                p.nodes,
+                p.number,
+                cover,
+                p.vectors,
+                p.trees[t],
+                place,
+                self.steps[room],
+                self.shares[room],
+                self.means,
+            )
+            self.starts[t - first + 1] = begin + steps
+            self.points[t - first] = (longest + 1) // 2
+            mean = weights[t] * self.means[p.trees[t, 0]]
+            if forest.vector:
+                self.expected += mean
+            else:
+                self.expected[forest.group(t)] += mean[0]
+        most = int(self.points.max(initial=1))
+        self.rules = np.zeros((most + 1, 2, most))
+        for n in np.unique(self.points[self.points > 0]):
+            places, sizes = np.polynomial.legendre.leggauss(int(n))
+            self.rules[n, :, :n] = (places + 1.0) / 2.0, sizes / 2.0
+
+    def work(self, approximate: bool) -> float:
+        """Estimate the nanoseconds that one row takes."""
+        if approximate:
+            return PATH_WORK * (self.last - self.first)
+        return POINT_WORK * float(np.diff(self.starts) @ self.points)
+
+
+def contributions(
+    booster: Booster,
+    table: DMatrix,
+    trees: tuple[int, int],
+    *,
+    approximate: bool = False,
+    pairs: bool = False,
+) -> Floats:
+    """Return what each feature adds to the margins of a table.
+
+    Parameters
+    ----------
+    booster : Booster
+    table : DMatrix
+        One that fits the model.
+    trees : (int, int)
+        The range of the trees.
+    approximate : bool
+        Credit the splits on the path of a row with what they change (Saabas), in place of Shapley values.
+    pairs : bool
+        Return the interactions of features.
+
+    Returns
+    -------
+    float64 array of shape (rows, outputs, features + 1), or (rows, outputs, features + 1, features + 1)
+        The last column is the expected margin; all of them sum up to the margin. With `pairs`, rows (and
+        columns) sum up to the contributions; what a feature adds by itself is on the diagonal.
+    """
+    (first, last), features = trees, booster.features
+    outlines = Outlines(booster.forest, first, last, features)
+    start = booster.start_margins(table)
+    count, outputs = start.shape
+    out = np.zeros((count, outputs, features + 1))
+    out[:, :, features] = start + outlines.expected
+    matrix = np.zeros((count if pairs else 0, outputs, features + 1, features + 1))
+    p, o = outlines.packed, outlines
+
+    def credit(begin: int, end: int) -> None:
+        x, own = table.dense_rows(begin, end), out[begin:end]
+        if approximate:
+            credit_path(x, p.nodes, p.trees, p.weights, p.bits, o.means, first, last, own)
+            return
+        credit_features(
+            x,
+            o.used,
+            p.nodes,
+            p.trees,
+            p.weights,
+            p.bits,
+            p.vectors,
+            first,
+            o.steps,
+            o.shares,
+            o.starts,
+            o.points,
+            o.rules,
+            own,
+            matrix[begin:end],
+        )
+
+    if first < last:
+        share_rows(credit, count, count * outlines.work(approximate), booster.params["nthread"])
+    if not pairs:
+        return out
+    diagonal = np.arange(features + 1)
+    matrix[:, :, diagonal, diagonal] = out - matrix.sum(axis=3)
+    return matrix
