@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from boost.atomic import write_text
-from boost.dump import Names, leaf_text, number, right_categories, threshold
+from boost.dump import Names, right_categories
 from boost.layout import tidy
 from boost.tree import NO_NODE, Tree
 
@@ -135,9 +135,10 @@ class TreeDrawing:
 
     def _lines(self, n: int, end: bool) -> list[str]:
         tree, names = self._tree, self._names
-        stats = [f"cover = {number(tree.hessian[n])}"] if self._stats else []
+        stats = [f"cover = {tree.hessian[n]:.5g}"] if self._stats else []
         if tree.left[n] == NO_NODE:
-            return [_short(leaf_text(tree, n)), *stats]
+            values = tree.vectors[n] if tree.vectors.size else tree.condition[n : n + 1]
+            return [_short(", ".join(f"{value:.5g}" for value in values)), *stats]
         f = int(tree.feature[n])
         codes = right_categories(tree, n)
         if codes.size:
@@ -147,8 +148,8 @@ class TreeDrawing:
                 said.append(f"{codes.size - MOST_CATEGORIES} more")
             question = [_short(names.names[f]), f"in {{{', '.join(said)}}}"]
         else:
-            question = [f"{_short(names.names[f])} < {threshold(tree, n, names.types[f])}"]
-        stats = [f"gain = {number(tree.gain[n])}", *stats] if self._stats else []
+            question = [f"{_short(names.names[f])} < {tree.condition[n]:.6g}"]
+        stats = [f"gain = {tree.gain[n]:.5g}", *stats] if self._stats else []
         more = [f"… {_below(tree, n)} more nodes"] if end else []
         return question + stats + more
 

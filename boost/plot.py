@@ -349,7 +349,10 @@ def plot_contributions(
         _waterfall(
             ax, features[0, shown], said, float(features[0, rest].sum()), len(rest), float(added[0, -1])
         )
-        return _finish(ax, title=title, xlabel=xlabel or "margin", grid=grid)
+        _finish(ax, xlabel=xlabel or "margin", grid=grid)
+        if title is not None:
+            ax.set_title(_plain(title), pad=24)  # above the legend
+        return ax
     ax.axvline(0.0, color=NEUTRAL, linewidth=0.8)
     ax.set_yticks(np.arange(len(shown)), [names[f] for f in shown])
     if kind == "bar":
@@ -357,9 +360,15 @@ def plot_contributions(
         return _finish(
             ax, title=title, xlabel=xlabel or "mean absolute contribution to the margin", grid=grid
         )
+    types = model._names().types
+    points = None
     for place, f in enumerate(shown):
-        colours = None if (model.feature_types or [""] * model.features)[f] == "c" else _ranks(values[:, f])
-        _swarm(ax, features[:, f], place, colours)
+        colours = None if types[f] == "c" else _ranks(values[:, f])
+        points = _swarm(ax, features[:, f], place, colours) or points
+    if points is not None:
+        bar = ax.figure.colorbar(points, ax=ax, ticks=[0, 1], aspect=40, pad=0.02)
+        bar.ax.set_yticklabels(["low", "high"])
+        bar.set_label("value of the feature (grey: missing, or a category)", fontsize="small")
     return _finish(ax, title=title, xlabel=xlabel or "contribution to the margin", grid=grid)
 
 
@@ -394,8 +403,10 @@ def _waterfall(ax: Any, added: Floats, said: list[str], rest: float, others: int
     ax.axvline(base, color=NEUTRAL, linestyle=":", label=f"expected: {base:.4g}")
     ax.axvline(at, color="black", linestyle=":", label=f"this row: {at:.4g}")
     ax.set_yticks(np.arange(len(steps)), labels)
-    ax.margins(x=0.12)
-    ax.legend(fontsize="small")
+    reached = base + np.concatenate(([0.0], np.cumsum(steps)))
+    room = 0.14 * max(float(np.ptp(reached)), 1e-9)
+    ax.set_xlim(reached.min() - room, reached.max() + room)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize="small")
 
 
 def _ranks(values: NDArray) -> Floats:
@@ -408,8 +419,11 @@ def _ranks(values: NDArray) -> Floats:
     return out
 
 
-def _swarm(ax: Any, x: Floats, place: int, colours: Floats | None) -> None:
-    """Draw points on one line; those that are close to each other go up and down from it in turns."""
+def _swarm(ax: Any, x: Floats, place: int, colours: Floats | None) -> Any:
+    """Draw points on one line; those that are close to each other go up and down from it in turns.
+
+    Returns the points that have a colour, or None.
+    """
     low, high = float(x.min()), float(x.max())
     bins = ((x - low) / (high - low) * (SWARM_BINS - 1)).astype(int) if high > low else np.zeros(x.size, int)
     order = np.argsort(bins, kind="stable")
@@ -421,5 +435,8 @@ def _swarm(ax: Any, x: Floats, place: int, colours: Floats | None) -> None:
     y = place + 0.4 * aside / max(int(np.abs(aside).max()), 6)
     grey = np.ones(x.size, dtype=bool) if colours is None else np.isnan(colours)
     ax.scatter(x[grey], y[grey], s=8, color=NEUTRAL, linewidths=0)
-    if colours is not None:
-        ax.scatter(x[~grey], y[~grey], s=8, c=colours[~grey], cmap="coolwarm", vmin=0, vmax=1, linewidths=0)
+    if colours is None:
+        return None
+    return ax.scatter(
+        x[~grey], y[~grey], s=8, c=colours[~grey], cmap="coolwarm", vmin=0, vmax=1, linewidths=0
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 import boost
 from boost import Booster
 from boost.drawing import TreeDrawing
+from boost.tree import Forest
 from tests.boost.random_trees import FEATURES, random_tree
 from tests.boost.small_models import KINDS, model_of
 from tests.boost.test_dump import hand_made
@@ -33,7 +35,7 @@ def test_what_the_hand_made_tree_says() -> None:
         *("yes, missing", "no", "no", "yes, missing"),
         *("a < 1.5", "10", "b", "in {town 2, town 33}", "30", "20"),
     ]
-    assert "cover = 1.00000001e-07" in texts(boost.plot_tree(booster, with_stats=True))
+    assert "cover = 1e-07" in texts(boost.plot_tree(booster, with_stats=True))
 
 
 @given(
@@ -68,23 +70,12 @@ def test_what_is_left_out_is_counted() -> None:
 
 
 def test_many_categories_are_counted() -> None:
-    assert any(
-        "1 more}" in text
-        for kind in ("categories",)
-        for t in range(4)
-        for text in texts(boost.plot_tree(wide_set(), tree_idx=0))
-    )
-
-
-def wide_set() -> Booster:
     booster = hand_made()
-    tree = booster.forest[0]
-    starts = np.array([0, 0, 0, 5, 5, 5])
-    booster.forest = type(booster.forest)()
-    from dataclasses import replace
-
-    booster.forest.add(replace(tree, categories=np.arange(5, dtype=np.int32), category_starts=starts), 0)
-    return booster
+    starts = np.array([0, 0, 0, 6, 6, 6])
+    many = replace(booster.forest[0], categories=np.arange(6, dtype=np.int32), category_starts=starts)
+    booster.forest = Forest()
+    booster.forest.add(many, 0)
+    assert "in {0, 1, 2, 3, 2 more}" in texts(boost.plot_tree(booster))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 import boost
@@ -74,6 +75,11 @@ def test_names_are_escaped_and_cut() -> None:
 
 
 def test_the_largest_of_many_bars() -> None:
-    booster = model_of("squared error").copy()
-    booster.features, booster.feature_names = 5, None
-    assert booster._repr_html_().count("<rect") == len(booster.get_score())
+    wide = np.random.default_rng(0).normal(size=(500, 14)).astype(np.float32)
+    model = boost.train({"max_depth": 6}, boost.DMatrix(wide, wide @ np.arange(1.0, 15.0)), 10)
+    page = model._repr_html_()
+    score = model.get_score("total_gain")
+    assert page.count("<rect") == 10 < len(score)
+    assert f"the 10 largest of {len(score)}" in page
+    best = sorted(score, key=lambda name: -score[name])
+    assert [text for text in Tags(page).text if text in score][:2] == [best[0]] * 2
