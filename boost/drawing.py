@@ -200,6 +200,9 @@ class TreeDrawing:
                 )
         return "\n".join(parts) + "\n</svg>\n"
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.boxes)} nodes, {self.width:.0f} x {self.height:.0f})"
+
     def _repr_svg_(self) -> str:
         return self.svg
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.shapley import credit_features, credit_path, outline
-from boost.tree import NO_NODE, Forest
+from boost.shapley import credit_features, credit_path, outline_trees
+from boost.tree import Forest
 from boost.walk import share_rows
 
 if TYPE_CHECKING:
@@ -50,37 +50,37 @@ class Outlines:
     def __init__(self, forest: Forest, first: int, last: int, features: int) -> None:
         self.packed: PackedForest = forest.packed()
         self.first, self.last = first, last
-        trees = [forest[t] for t in range(first, last)]
-        self.used = np.unique(np.concatenate([[0], *(t.feature[t.left != NO_NODE] for t in trees)]))
-        self.used = self.used.astype(np.int64)
-        place = np.zeros(features, dtype=np.int64)
-        place[self.used] = np.arange(self.used.size)
-        cover = np.concatenate([np.zeros(0, np.float32), *(forest[t].hessian for t in range(last))])
-        size = sum(tree.size for tree in trees)
+        p, trees = self.packed, range(first, last)
+        sizes = [forest[t].size for t in range(last)]
+        end, size = sum(sizes), sum(sizes[first:])
+        asked = np.zeros(features, dtype=bool)
+        inner = p.nodes[end - size : end, 2] != np.arange(end - size, end)
+        asked[(p.nodes[end - size : end, 0][inner] & 0x7FFFFFFF) >> 1] = True
+        self.used = np.flatnonzero(asked)
+        place = np.cumsum(asked) - 1
+        cover = np.concatenate([np.empty(0, np.float32), *(forest[t].hessian for t in range(last))])
         self.steps = np.empty((size, 6), dtype=np.int32)
         self.shares = np.empty((size, 2))
-        self.starts = np.zeros(last - first + 1, dtype=np.int64)
-        self.points = np.zeros(last - first, dtype=np.int64)
-        self.means = np.zeros((len(cover), forest.groups if forest.vector else 1))
+        self.starts = np.zeros(len(trees) + 1, dtype=np.int64)
+        self.points = np.zeros(len(trees), dtype=np.int64)
+        self.means = np.empty((end, forest.groups if forest.vector else 1))
+        outline_trees(
+            p.nodes,
+            p.number,
+            cover,
+            p.vectors,
+            p.trees,
+            first,
+            place,
+            self.steps,
+            self.shares,
+            self.starts,
+            self.points,
+            self.means,
+        )
         self.expected = np.zeros(forest.groups)
-        p, weights = self.packed, forest.weights
-        for t in range(first, last):
-            begin = self.starts[t - first]
-            room = slice(begin, begin + forest[t].size)
-            steps, longest = outline(
-                p.nodes,
-                p.number,
-                cover,
-                p.vectors,
-                p.trees[t],
-                place,
-                self.steps[room],
-                self.shares[room],
-                self.means,
-            )
-            self.starts[t - first + 1] = begin + steps
-            self.points[t - first] = (longest + 1) // 2
-            mean = weights[t] * self.means[p.trees[t, 0]]
+        for t, weight in zip(trees, forest.weights[first:last], strict=True):
+            mean = weight * self.means[p.trees[t, 0]]
             if forest.vector:
                 self.expected += mean
             else:

@@ -30,8 +30,9 @@ import numpy as np
 from boost.jit import kernel
 from boost.predict import DEPTH, GROUP, KIND, ROOT, VECTOR, goes_right
 
-# Rows that are treated side by side: what a path needs for them stays in the first cache.
-LANES = 32
+# Most rows that are treated side by side, so that what a path needs for them stays in the first cache, and
+# rows for which one step of a vector does.
+MOST_LANES, VECTOR_LANES = 32, 8
 # Most bytes of rows and their credits for which the factors of a tree are made at once.
 CHUNK_BYTES = 1 << 18
 # Columns of an outline: the node, its depth, the place of the feature of the edge to it, the depth of the
@@ -43,21 +44,14 @@ AT, LEVEL, EDGE, BEFORE, RIGHT, ASKS = range(6)
 FACTORS = 5
 
 
-@kernel(
-    "UniTuple(int64, 2)(int32[:,::1], int32[::1], float32[::1], float32[:,::1], int32[::1], int64[::1],"
-    " int32[:,::1], float64[:,::1], float64[:,::1])"
-)
-def outline(nodes, number, cover, vectors, tree, place, steps, shares, means):
-    """Write a tree's nodes in the order of a walk from the root, left before right.
+@kernel()
+def outline(nodes, number, cover, vectors, tree, place, own, steps, shares, means):
+    """Write a tree's nodes in the order of a walk from the root; see `outline_trees`.
 
     Parameters
     ----------
-    nodes, number, vectors, tree : see `PackedForest`; `tree` is a row of its table
-    cover : (nodes,), the hessians of the nodes by `number`, tree after tree
-    place : (features,), the place of a feature among those that the forest asks for
-    steps : (at least nodes of the tree, 6), output: see `AT`
-    shares : (as steps, 2), output: z of an edge, and of the edge before it on the same feature
-    means : (nodes, outputs of a tree), output: the mean of the leaves below each node, by their shares
+    tree : a row of the table of trees
+    own : (nodes,), scratch: z of the edge to a node alone
 
     Returns
     -------
@@ -67,7 +61,6 @@ def outline(nodes, number, cover, vectors, tree, place, steps, shares, means):
     values = nodes.view(np.float32)
     waiting = np.empty((tree[DEPTH] + 2, 3), dtype=np.int64)  # node, depth, right
     on_path = np.zeros((tree[DEPTH] + 1, 2), dtype=np.int64)  # step, features so far
-    own = np.empty(steps.shape[0])  # z of the edge to a node alone
     waiting[0, 0] = root
     waiting[0, 1:] = 0
     filled = 1
@@ -86,7 +79,7 @@ def outline(nodes, number, cover, vectors, tree, place, steps, shares, means):
         here[ASKS] = -1 if left == at else place[(nodes[at, 0] & 0x7FFFFFFF) >> 1]
         on_path[level, 0] = count
         shares[count] = 1.0
-        own[at - root] = 1.0
+        own[at] = 1.0
         if level:
             parent = steps[on_path[level - 1, 0]]
             here[EDGE] = parent[ASKS]
@@ -98,7 +91,7 @@ def outline(nodes, number, cover, vectors, tree, place, steps, shares, means):
             part = max(cover[root + number[at]], np.float32(0))
             # Where no training row came, nobody knows to which side more would go.
             z = np.float64(part) / np.float64(whole) if whole > 0 else 0.5
-            own[at - root] = z
+            own[at] = z
             if before:
                 shares[count, 1] = shares[on_path[before, 0], 0]
             shares[count, 0] = z * shares[count, 1]
@@ -118,24 +111,63 @@ def outline(nodes, number, cover, vectors, tree, place, steps, shares, means):
         left = nodes[at, 2]
         for o in range(means.shape[1]):
             if left != at:
-                means[at, o] = own[left - root] * means[left, o] + own[left + 1 - root] * means[left + 1, o]
+                means[at, o] = own[left] * means[left, o] + own[left + 1] * means[left + 1, o]
             else:
                 means[at, o] = vectors[nodes[at, 3], o] if tree[KIND] & VECTOR else values[at, 3]
     return count, most
 
 
+@kernel(
+    "void(int32[:,::1], int32[::1], float32[::1], float32[:,::1], int32[:,::1], int64, int64[::1],"
+    " int32[:,::1], float64[:,::1], int64[::1], int64[::1], float64[:,::1])"
+)
+def outline_trees(nodes, number, cover, vectors, trees, first, place, steps, shares, starts, points, means):
+    """Write the nodes of trees in the order of walks from their roots, left before right.
+
+    Parameters
+    ----------
+    nodes, number, vectors, trees : see `PackedForest`
+    cover : (nodes,), the hessians of the nodes by `number`, tree after tree
+    first : the first tree
+    place : (features,), the place of a feature among those that the trees ask for
+    steps : (at least nodes of the trees, 6), output: see `AT`
+    shares : (as steps, 2), output: z of an edge, and of the edge before it on the same feature
+    starts : (trees + 1,), output: where the steps of a tree start
+    points : (trees,), output: how many points integrate a tree exactly
+    means : (nodes, outputs of a tree), output: the mean of the leaves below each node, by their shares
+    """
+    own = np.empty(cover.size)
+    starts[0] = 0
+    for t in range(points.size):
+        begin = starts[t]
+        count, longest = outline(
+            nodes,
+            number,
+            cover,
+            vectors,
+            trees[first + t],
+            place,
+            own,
+            steps[begin:],
+            shares[begin:],
+            means,
+        )
+        starts[t + 1] = begin + count
+        points[t] = (longest + 1) // 2
+
+
 @kernel()
-def lay_out(x, begin, used, block):
+def lay_out(x, begin, used, lanes, b, block):
     """Copy the features that are asked for, side by side, missing as minus infinity and as infinity.
 
     Behind the last row, it is repeated: all lanes are always filled.
     """
-    for i in range(LANES):
+    for i in range(lanes):
         row = min(begin + i, x.shape[0] - 1)
         for j in range(used.size):
             value = x[row, used[j]]
-            block[2 * j, i] = value if value == value else -np.inf
-            block[2 * j + 1, i] = value if value == value else np.inf
+            block[b, 2 * j, i] = value if value == value else -np.inf
+            block[b, 2 * j + 1, i] = value if value == value else np.inf
 
 
 @kernel()
@@ -165,7 +197,7 @@ def make_factors(shares, rule, points, factors):
 
 
 @kernel()
-def answer(nodes, at, feature, block, b, bits, right, level):
+def answer(nodes, at, feature, block, b, bits, lanes, right, level):
     """Write for each row whether it goes right at a node, as 0 or 1, into ``right[level]``.
 
     The kernels of a step take whole arrays and places in them: a view would be counted as one more owner of
@@ -175,69 +207,69 @@ def answer(nodes, at, feature, block, b, bits, right, level):
     ----------
     nodes, bits : see `PackedForest`
     feature : the place of what node `at` asks for
-    block : (blocks, 2 * features, LANES), see `lay_out`; block `b` is asked
+    block : (blocks, 2 * features, lanes), see `lay_out`; block `b` is asked
     """
     word = nodes[at, 0]
     column = 2 * feature + (word & 1)
     if word < 0:
-        for i in range(LANES):
+        for i in range(lanes):
             right[level, i] = goes_right(word, nodes[at, 1], nodes[at, 3], block[b, column, i], bits)
     else:
         condition = nodes.view(np.float32)[at, 1]
-        for i in range(LANES):
+        for i in range(lanes):
             right[level, i] = 1.0 if block[b, column, i] >= condition else 0.0
 
 
 @kernel()
-def go_down(factors, k, points, before, let, level, down):
+def go_down(factors, k, points, before, let, level, lanes, down):
     """Multiply the products of a path by the factors of one more edge.
 
     Parameters
     ----------
     factors : (steps, points, 5), of which step `k` is the edge
     before : the depth of the edge before it on the same feature, or 0
-    let : (depth + 1, LANES), o of the edges of the path
-    down : (depth + 1, points, LANES), the products; those of `level` are written
+    let : (depth + 1, lanes), o of the edges of the path
+    down : (depth + 1, points, lanes), the products; those of `level` are written
     """
     for q in range(points):
         a, b, c = factors[k, q, 0], factors[k, q, 1], factors[k, q, 2]
         if before:
-            for i in range(LANES):
+            for i in range(lanes):
                 down[level, q, i] = down[level - 1, q, i] * (a + let[before, i] * b + let[level, i] * c)
         else:
-            for i in range(LANES):
+            for i in range(lanes):
                 down[level, q, i] = down[level - 1, q, i] * (a + b + let[level, i] * c)
 
 
 @kernel()
-def give(factors, k, points, before, let, level, total, credit, b, o, feature):
+def give(factors, k, points, before, let, level, lanes, total, credit, b, o, feature):
     """Credit the feature of an edge with what the leaves below it add; see `go_down`.
 
     Parameters
     ----------
-    total : (points, LANES), products of the leaves times their values, summed up
-    credit : (blocks, outputs, features, LANES), changed in place for block `b`, output `o` and the feature
+    total : (points, lanes), products of the leaves times their values, summed up
+    credit : (blocks, outputs, features, lanes), changed in place for block `b`, output `o` and the feature
     """
     for q in range(points):
         d, e = factors[k, q, 3], factors[k, q, 4]
         if before:
-            for i in range(LANES):
+            for i in range(lanes):
                 credit[b, o, feature, i] += total[q, i] * (let[before, i] * d + let[level, i] * e)
         else:
-            for i in range(LANES):
+            for i in range(lanes):
                 credit[b, o, feature, i] += total[q, i] * (d + let[level, i] * e)
 
 
 @kernel()
-def give_pairs(steps, start, on_path, level, points, quotients, rules, total, paired, o):
+def give_pairs(steps, start, on_path, level, points, quotients, rules, lanes, total, paired, o):
     """Credit the feature of an edge together with each other feature above it; see `give`.
 
     Parameters
     ----------
     steps, start, on_path, level : where the edge is
-    quotients : (depth + 1, points, LANES), differences of the quotients of the edges of the path
+    quotients : (depth + 1, points, lanes), differences of the quotients of the edges of the path
     rules : see `credit_features`
-    paired : (outputs, features, features, LANES), changed in place where the first feature is the smaller
+    paired : (outputs, features, features, lanes), changed in place where the first feature is the smaller
     """
     mine = steps[start + on_path[level], EDGE]
     for above in range(1, level):
@@ -247,7 +279,7 @@ def give_pairs(steps, start, on_path, level, points, quotients, rules, total, pa
         low, high = min(mine, other), max(mine, other)
         for q in range(points):
             weight = 0.5 * rules[points, 1, q]
-            for i in range(LANES):
+            for i in range(lanes):
                 paired[o, low, high, i] += (
                     weight * total[q, i] * quotients[level, q, i] * quotients[above, q, i]
                 )
@@ -289,25 +321,27 @@ def credit_features(
     for t in range(points.size):
         longest = max(longest, starts[t + 1] - starts[t])
         depth = max(depth, trees[first + t, DEPTH])
-    per_block = 8 * LANES * used.size * (1 + outputs)
-    blocks = 1 if both else max(1, min(CHUNK_BYTES // per_block, (x.shape[0] + LANES - 1) // LANES))
-    block = np.empty((blocks, 2 * used.size, LANES), dtype=np.float32)
-    credit = np.empty((blocks, outputs, used.size, LANES))
-    paired = np.empty((outputs if both else 0, used.size, used.size, LANES))
+    rows = x.shape[0]
+    lanes = min(MOST_LANES, (rows + VECTOR_LANES - 1) // VECTOR_LANES * VECTOR_LANES)
+    per_block = 8 * lanes * used.size * (1 + outputs)
+    blocks = 1 if both else max(1, min(CHUNK_BYTES // per_block, (rows + lanes - 1) // lanes))
+    block = np.empty((blocks, 2 * used.size, lanes), dtype=np.float32)
+    credit = np.empty((blocks, outputs, used.size, lanes))
+    paired = np.empty((outputs if both else 0, used.size, used.size, lanes))
     factors = np.empty((longest, most, FACTORS))
-    down = np.empty((depth + 1, most, LANES))
-    lefts = np.empty((depth + 1, most, LANES))
-    quotients = np.empty((depth + 1 if both else 0, most, LANES))
-    total = np.empty((most, LANES))
-    let = np.empty((depth + 1, LANES))
-    right = np.empty((depth + 1, LANES))
+    down = np.empty((depth + 1, most, lanes))
+    lefts = np.empty((depth + 1, most, lanes))
+    quotients = np.empty((depth + 1 if both else 0, most, lanes))
+    total = np.empty((most, lanes))
+    let = np.empty((depth + 1, lanes))
+    right = np.empty((depth + 1, lanes))
     on_path = np.empty(depth + 1, dtype=np.int64)
     down[0] = 1.0
     let[0] = 1.0
-    for begin in range(0, x.shape[0], blocks * LANES):
-        filled = min(blocks, (x.shape[0] - begin + LANES - 1) // LANES)
+    for begin in range(0, rows, blocks * lanes):
+        filled = min(blocks, (rows - begin + lanes - 1) // lanes)
         for b in range(filled):
-            lay_out(x, begin + b * LANES, used, block[b])
+            lay_out(x, begin + b * lanes, used, lanes, b, block)
         credit[:filled] = 0.0
         paired[:] = 0.0
         for t in range(first, first + points.size):
@@ -323,53 +357,53 @@ def credit_features(
                     continue
                 for b in range(filled):
                     for k in range(count):
-                        at, level, asks = (
-                            steps[start + k, AT],
-                            steps[start + k, LEVEL],
-                            steps[start + k, ASKS],
-                        )
-                        before, is_right = steps[start + k, BEFORE], steps[start + k, RIGHT]
+                        at = np.int64(steps[start + k, AT])
+                        level = np.int64(steps[start + k, LEVEL])
+                        asks = np.int64(steps[start + k, ASKS])
+                        before = np.int64(steps[start + k, BEFORE])
+                        is_right = steps[start + k, RIGHT] == 1
                         on_path[level] = k
                         if level:
-                            for i in range(LANES):
+                            for i in range(lanes):
                                 goes = let[before, i] * right[level - 1, i]
                                 let[level, i] = goes if is_right else let[before, i] - goes
-                            go_down(factors, k, n, before, let, level, down)
+                            go_down(factors, k, n, before, let, level, lanes, down)
                             if both:
                                 for q in range(n):
                                     d, e = factors[k, q, 3], factors[k, q, 4]
                                     weight = 1.0 / rules[n, 1, q]
-                                    for i in range(LANES):
+                                    for i in range(lanes):
                                         quotient = let[before, i] * d + let[level, i] * e
                                         quotients[level, q, i] = quotient * weight
                         if asks >= 0:
-                            answer(nodes, at, asks, block, b, bits, right, level)
+                            answer(nodes, at, asks, block, b, bits, lanes, right, level)
                             continue
                         value = weights[t] * (vectors[nodes[at, 3], o] if vector else conditions[at, 3])
                         for q in range(n):
-                            for i in range(LANES):
+                            for i in range(lanes):
                                 total[q, i] = value * down[level, q, i]
                         while level:
                             m = on_path[level]
-                            before, edge = steps[start + m, BEFORE], steps[start + m, EDGE]
-                            give(factors, m, n, before, let, level, total, credit, b, o, edge)
+                            before = np.int64(steps[start + m, BEFORE])
+                            edge = np.int64(steps[start + m, EDGE])
+                            give(factors, m, n, before, let, level, lanes, total, credit, b, o, edge)
                             if both:
                                 give_pairs(
-                                    steps, start, on_path, level, n, quotients, rules, total, paired, o
+                                    steps, start, on_path, level, n, quotients, rules, lanes, total, paired, o
                                 )
                             if not steps[start + m, RIGHT]:
                                 for q in range(n):
-                                    for i in range(LANES):
+                                    for i in range(lanes):
                                         lefts[level, q, i] = total[q, i]
                                 break
                             for q in range(n):
-                                for i in range(LANES):
+                                for i in range(lanes):
                                     total[q, i] += lefts[level, q, i]
                             level -= 1
         for b in range(filled):
-            for i in range(min(LANES, x.shape[0] - begin - b * LANES)):
+            for i in range(min(lanes, rows - begin - b * lanes)):
                 for o in range(outputs):
-                    out = credits[begin + b * LANES + i, o]
+                    out = credits[begin + b * lanes + i, o]
                     for j in range(used.size):
                         out[used[j]] += credit[b, o, j, i]
                     if both:
