@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 # Nanoseconds for a row, a node and a point; for a row and a path. They decide whether threads are worth it.
 POINT_WORK, PATH_WORK = 1.5, 50.0
+
+
+@cache
+def _rule(count: int) -> Floats:
+    """Return Gauss's and Legendre's points in (0, 1), and their weights; shape (2, count)."""
+    places, sizes = np.polynomial.legendre.leggauss(count)
+    return np.stack(((places + 1.0) / 2.0, sizes / 2.0))
 
 
 class Outlines:
@@ -88,8 +96,7 @@ class Outlines:
         most = int(self.points.max(initial=1))
         self.rules = np.zeros((most + 1, 2, most))
         for n in np.unique(self.points[self.points > 0]):
-            places, sizes = np.polynomial.legendre.leggauss(int(n))
-            self.rules[n, :, :n] = (places + 1.0) / 2.0, sizes / 2.0
+            self.rules[n, :, :n] = _rule(int(n))
 
     def work(self, approximate: bool) -> float:
         """Estimate the nanoseconds that one row takes."""

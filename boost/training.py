@@ -112,7 +112,8 @@ def train(
             if hooks.after_iteration(model, iteration, history):
                 break
     model = hooks.after_training(model)
-    model.history = history
+    # A copy, because the caller's dictionary is cleared when it is given to another training.
+    model.history = {name: {m: list(v) for m, v in found.items()} for name, found in history.items()}
     return model
 
 
