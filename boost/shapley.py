@@ -176,7 +176,7 @@ def make_factors(shares, rule, points, factors):
 
     Parameters
     ----------
-    shares : (steps, 2), see `outline`
+    shares : (steps, 2), see `outline_trees`
     rule : (2, at least points), points in (0, 1) and their weights
     factors : (steps, at least points, 5), output; the last two are times the weight of the point
     """

@@ -93,6 +93,20 @@ def test_metrics_that_are_not_there(watched: boost.Booster) -> None:
     assert watched[:2].history == {}  # what was measured is not about a part of the model
 
 
+def test_a_model_keeps_its_history() -> None:
+    history: dict[str, dict[str, list[float]]] = {}
+    table = boost.DMatrix(X, Y)
+    first = boost.train({}, table, 3, evals=[(table, "a")], evals_result=history, verbose_eval=False)
+    boost.train({}, table, 2, evals=[(table, "b")], evals_result=history, verbose_eval=False)
+    assert list(first.history) == ["a"] and len(first.history["a"]["rmse"]) == 3
+
+
+def test_nothing_to_say() -> None:
+    for rows, kind in ((1, "waterfall"), (20, "beeswarm"), (20, "bar")):
+        ax = plot_contributions(model_of("no split"), X[:rows], kind=kind)
+        assert not ax.patches and labels(ax) == []
+
+
 def test_tree_on_axes() -> None:
     ax = axes()
     assert plot_tree(model_of("categories"), tree_idx=1, ax=ax) is ax
