@@ -1,7 +1,8 @@
-"""Gradient-boosted trees: train, predict, save.
+"""Gradient-boosted trees: train, predict, explain, save.
 
 The names are XGBoost's: ``import boost as xgb`` runs most of its scripts. Importing this package is quick:
-kernels are loaded by the first fit or predict, scikit-learn by the first use of an estimator.
+kernels are loaded by the first fit or predict, scikit-learn by the first use of an estimator, Matplotlib by
+the first plot.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.atomic import write_text
 from boost.params import nearest
 
 if TYPE_CHECKING:
@@ -75,6 +74,8 @@ class Readable:
         A file of JSON is a list of trees; in the other formats a line such as "booster[0]:" stands before
         each.
         """
+        from boost.atomic import write_text
+
         trees = self.get_dump(fmap, with_stats, dump_format)
         if dump_format == "json":
             text = "[\n" + ",\n".join(trees) + "\n]"

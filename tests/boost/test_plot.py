@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -181,6 +182,11 @@ def test_the_number_that_means_missing_to_an_estimator() -> None:
     a = plot_contributions(estimator, marked[:40], kind="bar")
     b = plot_contributions(same, X[:40], kind="bar")
     assert [bar.get_width() for bar in a.patches] == [bar.get_width() for bar in b.patches]
+
+
+def test_asking_for_a_plot_function_loads_no_matplotlib() -> None:
+    code = "import sys, boost; boost.plot_importance; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
