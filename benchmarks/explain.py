@@ -32,7 +32,8 @@ def explainers(problem: datasets.Problem, X: Any, threads: int, option: str) -> 
 
     params = {"objective": "binary:logistic", "max_depth": DEPTH, "learning_rate": 0.1, "nthread": threads}
     model = boost.train(params, boost.DMatrix(problem.X, problem.y), ROUNDS, verbose_eval=False)
-    ours: Any = partial(model.predict, boost.DMatrix(X), **{option: True})
+    asked: dict[str, Any] = {option: True}
+    ours: Any = partial(model.predict, boost.DMatrix(X), **asked)
     ways: dict[str, Callable[[], Any]] = {ESPALIER: ours}
     if LIBRARIES["xgboost"].installed:
         import xgboost
@@ -41,7 +42,7 @@ def explainers(problem: datasets.Problem, X: Any, threads: int, option: str) -> 
             path = Path(folder) / "model.json"
             model.save_model(path)
             theirs = xgboost.Booster({"nthread": threads}, model_file=str(path))
-        ways["xgboost"] = partial(theirs.predict, xgboost.DMatrix(X, nthread=threads), **{option: True})
+        ways["xgboost"] = partial(theirs.predict, xgboost.DMatrix(X, nthread=threads), **asked)
         np.testing.assert_allclose(ways["xgboost"](), ours(), atol=LARGEST_DIFFERENCE)
     if LIBRARIES["lightgbm"].installed and option == "pred_contribs":
         predict: Any = LIBRARIES["lightgbm"].fit(problem, Settings(DEPTH, ROUNDS, threads))

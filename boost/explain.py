@@ -24,9 +24,9 @@ POINT_WORK, PATH_WORK = 1.5, 50.0
 
 @cache
 def _rule(count: int) -> Floats:
-    """Return Gauss's and Legendre's points in (0, 1), and their weights; shape (2, count)."""
+    """Return Gauss's points t in (0, 1), their weights w, and w / (1 - t); float64, shape (3, count)."""
     places, sizes = np.polynomial.legendre.leggauss(count)
-    return np.stack(((places + 1.0) / 2.0, sizes / 2.0))
+    return np.stack(((1.0 + places) / 2.0, sizes / 2.0, sizes / (1.0 - places)))
 
 
 class Outlines:
@@ -47,8 +47,8 @@ class Outlines:
         The features that the trees ask for, rising.
     steps, shares, starts, points : arrays
         See `boost.shapley.credit_features`.
-    rules : float64 array of shape (most points + 1, 2, most points)
-        For each number of points that is needed, those of Gauss and Legendre in (0, 1), and their weights.
+    rules : float64 array of shape (most points + 1, 3, most points)
+        For each number of points that is needed, its rule; see `boost.shapley.credit_features`.
     means : float64 array of shape (nodes, outputs of a tree)
         The mean of the leaves below each node.
     expected : float64 array of shape (outputs,)
@@ -94,7 +94,7 @@ class Outlines:
             else:
                 self.expected[forest.group(t)] += mean[0]
         most = int(self.points.max(initial=1))
-        self.rules = np.zeros((most + 1, 2, most))
+        self.rules = np.zeros((most + 1, 3, most))
         for n in np.unique(self.points[self.points > 0]):
             self.rules[n, :, :n] = _rule(int(n))
 

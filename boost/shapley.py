@@ -177,23 +177,21 @@ def make_factors(shares, rule, points, factors):
     Parameters
     ----------
     shares : (steps, 2), see `outline_trees`
-    rule : (2, at least points), points in (0, 1) and their weights
+    rule : (3, at least points), see `credit_features`
     factors : (steps, at least points, 5), output; the last two are times the weight of the point
     """
     for k in range(1, shares.shape[0]):
-        z, y = shares[k]
+        z, y = shares[k, 0], shares[k, 1]
+        cold = z / y if y > 0 else 0.0
         for q in range(points):
-            t = rule[0, q]
-            s = 1.0 - t
-            old = t + s * y
-            new = t + s * z
-            cold = z / y if y > 0 else 0.0
-            gone = s * z / old
+            t, weight, never = rule[0, q], rule[1, q], rule[2, q]
+            old = 1.0 / (t + (1.0 - t) * y)
+            new = 1.0 / (t + (1.0 - t) * z)
             factors[k, q, 0] = cold
-            factors[k, q, 1] = gone - cold
-            factors[k, q, 2] = t / old
-            factors[k, q, 3] = rule[1, q] * (-1.0 / s - (1.0 - y) / old)
-            factors[k, q, 4] = rule[1, q] * ((1.0 - z) / new + 1.0 / s)
+            factors[k, q, 1] = (1.0 - t) * z * old - cold
+            factors[k, q, 2] = t * old
+            factors[k, q, 3] = -never - weight * (1.0 - y) * old
+            factors[k, q, 4] = never + weight * (1.0 - z) * new
 
 
 @kernel()
@@ -307,7 +305,8 @@ def credit_features(
     steps, shares : the outlines of the trees, one after the other
     starts : (trees + 1,), where they start
     points : (trees,), how many points integrate a tree exactly
-    rules : (at least most points + 1, 2, at least most points), points in (0, 1) and their weights
+    rules : (at least most points + 1, 3, at least most points): for a number of points, those of Gauss's rule
+        in (0, 1), their weights, and the weights divided by 1 - point
     credits : (rows, outputs, features + 1), changed in place, but for the last column
     pairs : (rows, outputs, features + 1, features + 1), or without rows; changed in place, but for the last
         row and column and for the diagonal
