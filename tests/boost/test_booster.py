@@ -527,8 +527,6 @@ def test_predictions_in_place_and_of_leaves() -> None:
         model.inplace_predict(x, predict_type="leaf")
     with pytest.raises(ValueError, match="the model has 8 features, the data has 7"):
         model.inplace_predict(x[:, :7])
-    with pytest.raises(TypeError, match="pred_contribs"):
-        model.predict(x, pred_contribs=True)  # type: ignore[call-arg]
     named = DMatrix(x, feature_names=[f"n{i}" for i in range(8)])
     model.feature_names = [f"m{i}" for i in range(8)]
     with pytest.raises(ValueError, match="column 0 is named 'n0'"):
