@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from boost import callback
 from boost.booster import Booster
 from boost.cv import cv
-from boost.data import DataError, DMatrix, QuantileDMatrix
+from boost.data import DataError, DMatrix
 from boost.objective import LabelError
 from boost.params import ParameterError
+from boost.quantized import QuantileDMatrix
 from boost.training import train
 
 if TYPE_CHECKING:
+    from boost.batches import DataIter
     from boost.model_io import ModelError
     from boost.plot import plot_contributions, plot_importance, plot_metric, plot_tree
     from boost.sklearn import (
@@ -42,6 +44,7 @@ __all__ = [
     "Booster",
     "DMatrix",
     "DataError",
+    "DataIter",
     "LabelError",
     "ModelError",
     "ParameterError",
@@ -70,6 +73,10 @@ def __getattr__(name: str) -> Any:
         from boost import plot
 
         return getattr(plot, name)
+    if name == "DataIter":
+        from boost.batches import DataIter
+
+        return DataIter
     if name in __all__:
         from boost import sklearn
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from boost.category import Categories
+from boost.columns import fit_columns
 from boost.data import DMatrix
-from boost.frame import Categories, is_frame
+from boost.frame import is_frame
 from boost.objective import Objective, make_objective
 from boost.params import BY_NAME, ParameterError, resolve
 from boost.reading import Readable
@@ -541,17 +543,17 @@ class Booster(Readable):
     # Features and tables
 
     def fit_table(self, data: DMatrix, validate_features: bool = True) -> DMatrix:
-        """Return the table in the model's category codes; raise ValueError when it does not fit the model."""
-        if data.num_col() != self.features:
-            raise ValueError(f"the model has {self.features} features, the data has {data.num_col()}")
-        if validate_features and self.feature_names is not None and data.feature_names is not None:
-            for f, (ours, theirs) in enumerate(zip(self.feature_names, data.feature_names, strict=True)):
-                if ours != theirs:
-                    raise ValueError(
-                        f"column {f} is named {theirs!r}, but the model was trained with {ours!r} there: "
-                        "give the columns of the training table in their order"
-                    )
-        return data.recoded(self.categories)
+        """Return the table in the model's columns and codes, see `fit_columns`, which raises ValueError."""
+        fitted = fit_columns(
+            data,
+            self.features,
+            self.feature_names,
+            self.feature_types,
+            self.categories,
+            by_name=validate_features,
+        )
+        fitted.check_forest(self.forest)
+        return fitted
 
     def _table(self, data: Any, validate_features: bool = True) -> DMatrix:
         return self.fit_table(data if isinstance(data, DMatrix) else self.make_table(data), validate_features)
