@@ -20,6 +20,7 @@ from boost.training import train
 
 if TYPE_CHECKING:
     from boost.batches import DataIter
+    from boost.interval_regressor import BoostIntervalRegressor
     from boost.model_io import ModelError
     from boost.plot import plot_contributions, plot_importance, plot_metric, plot_tree
     from boost.sklearn import (
@@ -39,6 +40,7 @@ __all__ = [
     "BoostClassifier",
     "BoostForestClassifier",
     "BoostForestRegressor",
+    "BoostIntervalRegressor",
     "BoostRanker",
     "BoostRegressor",
     "Booster",
@@ -77,6 +79,10 @@ def __getattr__(name: str) -> Any:
         from boost.batches import DataIter
 
         return DataIter
+    if name == "BoostIntervalRegressor":
+        from boost.interval_regressor import BoostIntervalRegressor
+
+        return BoostIntervalRegressor
     if name in __all__:
         from boost import sklearn
 

@@ -21,6 +21,7 @@ from boost.walk import add_trees, leaf_nodes
 
 if TYPE_CHECKING:
     from boost.trainer import Trainer
+    from boost.uncertainty import Uncertainty
 
 Floats = NDArray[np.float64]
 
@@ -396,6 +397,18 @@ class Booster(Readable):
             model = self._with_drops() if training and self.params["booster"] == "dart" else self
             margin = model.margins(table, iteration_range)
         return self._shaped(margin if output_margin else self.objective.output(margin), strict_shape)
+
+    def predict_uncertainty(self, data: Any, **options: Any) -> Uncertainty:
+        """Predict, and say how sure that is; options: see `boost.uncertainty.predict_uncertainty`."""
+        from boost.uncertainty import predict_uncertainty
+
+        return predict_uncertainty(self, self._table(data), **options)
+
+    def predict_interval(self, data: Any) -> NDArray:
+        """Predict lower and upper ends; the model must be calibrated, see `boost.interval.calibrate`."""
+        from boost.interval import predict_interval
+
+        return predict_interval(self, self._table(data))
 
     def inplace_predict(
         self,
