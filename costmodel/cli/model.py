@@ -105,8 +105,8 @@ def train(
     if objective is not None:
         given["objective"] = objective
     if task == "auto" and (coverage is not None or "objective" in given):
-        classes = str(given.get("objective", "")).startswith(("binary:", "multi:"))
-        task = "classification" if classes else "regression"
+        of_classes = str(given.get("objective", "")).startswith(("binary:", "multi:"))
+        task = "classification" if of_classes else "regression"
     dropped = [*ignore, *([weight] if weight else [])]
     frame = _prepared(read_table(data), categorical, dropped, target)
     features, wanted = take_target(frame.drop(columns=dropped), target, task)
