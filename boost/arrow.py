@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from boost.category import plain
+from boost.dictionary import plain
 from boost.frame import Column, dates, not_numbers
 from boost.meta import DataError
 

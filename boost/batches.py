@@ -22,9 +22,9 @@ from boost.binning import (
     largest_code,
     new_sketches,
 )
-from boost.category import Categories, join
 from boost.columns import in_order
 from boost.data import DMatrix
+from boost.dictionary import Categories, join
 from boost.info import BY_ROW
 from boost.meta import DataError
 from sketch import Cuts, WeightedQuantileSketch, column_cuts

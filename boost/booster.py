@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boost.category import Categories
 from boost.columns import fit_columns
 from boost.data import DMatrix
+from boost.dictionary import Categories
 from boost.frame import is_frame
 from boost.objective import Objective, make_objective
 from boost.params import BY_NAME, ParameterError, resolve

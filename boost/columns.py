@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from boost.category import Categories
 from boost.data import DMatrix
+from boost.dictionary import Categories
 from boost.meta import DataError
 
 # Names that an error lists.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost import meta
-from boost.category import Categories, recode
+from boost.dictionary import Categories, recode
 from boost.frame import encode_frame, is_frame
 from boost.info import Info
 from boost.meta import DataError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.category import Categories, encode_places
+from boost.dictionary import Categories, encode_places
 from boost.meta import DataError
 
 # Rows that are written at once.

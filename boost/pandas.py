@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from boost.category import is_number, plain, refuse_odd
+from boost.dictionary import is_number, plain, refuse_odd
 from boost.frame import Column, dates, not_numbers
 from boost.meta import DataError
 

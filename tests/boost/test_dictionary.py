@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boost import DataError
-from boost.category import encode_places, join, recode
+from boost.dictionary import encode_places, join, recode
 
 WORDS = st.lists(st.text(max_size=3), max_size=8)
 
