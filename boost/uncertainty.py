@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.params import ParameterError
-from boost.walk import add_trees
 
 if TYPE_CHECKING:
     from boost.booster import Booster
@@ -92,20 +91,19 @@ def predict_uncertainty(
     A. Malinin, L. Prokhorenkova and A. Ustimenko, "Uncertainty in Gradient Boosting via Ensembles", arXiv
     2006.10562, section 4 (virtual ensembles) and section 2 (the split of the variance and the entropy).
     """
-    ends = _ends(booster, members, iteration_range)
-    objective, forest = booster.objective, booster.forest
+    ranges = _ranges(booster, members, iteration_range)
+    objective = booster.objective
     if measure not in ("variance", "entropy"):
         raise ParameterError(f"measure must be 'variance' or 'entropy', got {measure!r}")
     entropy = measure == "entropy"
     if entropy and (output_margin or not objective.name.startswith(("binary:logi", "multi:"))):
         raise ParameterError(f"entropy is for probabilities of classes, not for {objective.name} margins")
-    margin = booster.start_margins(table)
+    start = booster.start_margins(table)
+    margin = start.copy()
     sums: list[Floats] = []
     noise: Floats | None = None
-    done = ends[0][0]
-    for k, (_, last) in enumerate(ends):
-        add_trees(forest, table.dense_rows, margin, done, last, booster.params["nthread"])
-        done = last
+    for k, rounds in enumerate(ranges):
+        margin += booster.margins(table, rounds) - start
         mean, own = (margin, None) if output_margin else objective.moments(objective.transform(margin))
         if entropy:
             own = _entropy(mean)
@@ -130,8 +128,8 @@ def predict_uncertainty(
     return Uncertainty(_plain(mean), _plain(knowledge), None if noise is None else _plain(noise))
 
 
-def _ends(booster: Booster, members: int, iteration_range: tuple[int, int] | None) -> list[tuple[int, int]]:
-    """Return the first and the last tree of each member."""
+def _ranges(booster: Booster, members: int, iteration_range: tuple[int, int] | None) -> list[tuple[int, int]]:
+    """Return the rounds of the first member, and those that each later one adds to the one before it."""
     if isinstance(members, bool) or not isinstance(members, (int, np.integer)) or members < 2:
         raise ParameterError(f"members must be an integer of at least 2, got {members!r}")
     if booster.params["booster"] == "dart":
@@ -149,8 +147,9 @@ def _ends(booster: Booster, members: int, iteration_range: tuple[int, int] | Non
             f"{members} members need at least {2 * members} rounds, the model has {rounds}: train for more "
             "rounds, with a smaller eta, or ask fewer members"
         )
-    lengths = np.linspace(rounds / 2, rounds, members).round().astype(int)
-    return [forest.trees_of_rounds(begin, begin + length) for length in lengths.tolist()]
+    ends = begin + np.linspace(rounds / 2, rounds, members).round().astype(int)
+    edges = [begin, *ends.tolist()]
+    return list(zip(edges, edges[1:], strict=False))
 
 
 def _entropy(p: Floats) -> Floats:
