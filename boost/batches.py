@@ -185,6 +185,20 @@ class Survey:
             found[f] = join(parts, self.name(f).strip("'"))
         return found
 
+    def mark(self, categories: Categories) -> NDArray[np.bool_]:
+        """Make the columns of these dictionaries categorical; return which columns are, bool, (features,)."""
+        if self.types is not None:
+            self.types = ["c" if f in categories else t for f, t in enumerate(self.types)]
+        return np.array([t == "c" for t in self.types or [""] * self.columns], dtype=bool)
+
+    def check_codes(self, cuts: Cuts, categorical: NDArray[np.bool_]) -> None:
+        """Raise `DataError` for a code that has no bin: as a bin, it would pass for another category."""
+        for f in np.flatnonzero(categorical & (self.top >= cuts.bins)).tolist():
+            raise DataError(
+                f"column {self.name(f)} holds the code {self.top[f]}, but ref has the codes 0 to "
+                f"{cuts.bins[f] - 1} there: give the table as a DMatrix, which keeps unknown codes"
+            )
+
     def name(self, f: int) -> str:
         """Return a column's name for a message."""
         return repr(self.names[f]) if self.names else str(f)

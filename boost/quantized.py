@@ -83,16 +83,17 @@ class QuantileDMatrix(DMatrix):
             fixed = {name: options[name] for name in OPTIONS if name in options}
             reader = Reader(source, fixed, max_bin, team)
             survey = reader.survey(ref)
-            own = survey.categories()
+            own = survey.categories()  # refuses a column of words in one batch and numbers in another
             categories = own if ref is None else ref.categories
-            types = survey.types
-            if types is not None:
-                types = ["c" if f in categories else t for f, t in enumerate(types)]
-            marked = np.array([t == "c" for t in types or [""] * survey.columns], dtype=bool)
-            survey.types = types
-            cuts = reader.cuts(survey, categories) if ref is None else bin_table(ref, max_bin, team).cuts
-            matrix = reader.encode(survey, cuts, categories, marked if ref is None else ref.categorical)
-        self._fill(BinnedValues(matrix, int(survey.present.sum())), survey.names, types, categories)
+            marked = survey.mark(categories)
+            if ref is None:
+                cuts = reader.cuts(survey, categories)
+            else:
+                cuts, marked = bin_table(ref, max_bin, team).cuts, ref.categorical
+                survey.check_codes(cuts, marked)
+            matrix = reader.encode(survey, cuts, categories, marked)
+        values = BinnedValues(matrix, int(survey.present.sum()))
+        self._fill(values, survey.names, survey.types, categories)
         once = "feature_weights"
         info: dict[str, Any] = {name: np.concatenate(p) for name, p in survey.info.items() if name != once}
         given = [options.get(once), *survey.info.get(once, [])]

@@ -203,6 +203,17 @@ def test_a_table_to_evaluate_takes_the_bins_of_its_reference() -> None:
     assert results[0] == results[1]
 
 
+def test_a_code_that_the_reference_does_not_know() -> None:
+    x = np.array([[0.0, 1], [1, 2], [2, 3], [0, 4]])
+    types = {"feature_types": ["c", "q"]}
+    train = QuantileDMatrix(lambda: [(x, x[:, 1])], max_bin=8, **types)
+    held = QuantileDMatrix(lambda: [x[1:3], x[:1]], ref=train, **types)
+    assert held.num_row() == 3
+    x[0, 0] = 3
+    with pytest.raises(DataError, match="column 0 holds the code 3, but ref has the codes 0 to 2 there"):
+        QuantileDMatrix(lambda: [x], ref=train, **types)
+
+
 def test_training_goes_on_with_batches(tmp_path: Path) -> None:
     data = frame()
     y = label(data)
