@@ -57,7 +57,8 @@ def encode_places(
     occurring = [p for p in np.flatnonzero(counts).tolist() if declared[p] is not None]
     present = [declared[p] for p in occurring]
     refuse_odd(present, name)
-    ranks = [rank(v) for v in present]
+    # Strings rank as they are.
+    ranks = present if present and isinstance(present[0], str) else [rank(v) for v in present]
     first = dict(zip(ranks, present, strict=True))
     order = sorted(first)
     code = {r: c for c, r in enumerate(order)}

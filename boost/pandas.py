@@ -23,7 +23,7 @@ def read_columns(frame: Any) -> tuple[list[str], list[Column]]:
 def _column(column: Any, name: str) -> Column:
     dtype = column.dtype
     if str(dtype) == "category":
-        return Column(column.cat.codes.to_numpy(), "c", plain(column.cat.categories))
+        return Column(column.cat.codes.to_numpy(), "c", plain(column.cat.categories.tolist()))
     kind = getattr(dtype, "kind", "O")
     if kind in "biuf":
         with_gaps = not isinstance(dtype, np.dtype)
@@ -47,7 +47,7 @@ def _objects(column: Any, name: str) -> Column:
     except TypeError:  # values that have no hash
         refuse_odd(list(column[~column.isna()]), name)
         raise not_numbers(name, column.dtype) from None
-    declared = plain(found)
+    declared = plain(found.tolist())
     if declared and {type(v).__name__ for v in declared} <= DATES:
         raise dates(name, type(declared[0]).__name__)
     if all(is_number(v) or isinstance(v, Decimal) for v in declared):
