@@ -105,7 +105,7 @@ class _Nest:
     def _around(self, stage: Stage, rest: Stmt) -> Stmt:
         """`stage`, then what follows it, inside the lifetime of its buffer."""
         body = sequence((self._produce(stage), rest))
-        return body if stage.output else Allocate(self.buffers[stage], body)
+        return body if stage.output else Allocate(self.buffers[stage], body, tuple(stage.buffer_pragmas))
 
     def _produce(self, stage: Stage) -> Stmt:
         """The loops of a stage.
@@ -148,7 +148,8 @@ class _Nest:
                 if placed.attach == (stage, axis):
                     body = self._around(placed, body)
             kind = stage.kinds.get(axis, "serial")
-            body = For(region.loops[axis], Const(region.extents[axis]), kind, body)
+            pragmas = tuple(stage.pragmas.get(axis, ()))
+            body = For(region.loops[axis], Const(region.extents[axis]), kind, body, pragmas)
         return body
 
     def _guarded(self, stage: Stage, region: Region, kinds: Sequence[str], store: Stmt) -> Stmt:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from compiler.ir.expr import Expr, Var
 from compiler.ir.visit import Rewriter, substitute
 from compiler.schedule.errors import ScheduleError
-from compiler.schedule.stage import Stage, names
+from compiler.schedule.stage import Stage, check_scope, names
+from compiler.schedule.trace import Step, Trace, primitive
+from compiler.suggest import unknown
 from compiler.tensor import Compute, IterVar, Operation, Tensor, TensorRead
 
 
@@ -26,6 +28,7 @@ class Schedule:
     def __init__(self, outputs: Sequence[Operation]) -> None:
         self.outputs = tuple(op.output() for op in outputs)
         self.stages: list[Stage] = []
+        self.trace = Trace()
         self._of: dict[Operation, Stage] = {}
         for op in outputs:
             self._add(op, set(outputs))
@@ -35,7 +38,7 @@ class Schedule:
             return
         for tensor in op.inputs:
             self._add(tensor.op, outputs)
-        stage = Stage(op, op in outputs)
+        stage = Stage(op, op in outputs, self.trace)
         self._of[op] = stage
         self.stages.append(stage)
 
@@ -49,10 +52,48 @@ class Schedule:
             )
         return stage
 
+    @property
+    def steps(self) -> list[Step]:
+        """The calls of primitives so far, as plain JSON; `replay` makes the schedule again from them."""
+        return list(self.trace.steps)
+
+    def replay(self, steps: Sequence[Step]) -> Schedule:
+        """Call the primitives of `steps` on this schedule, one after another.
+
+        Parameters
+        ----------
+        steps : sequence of dict
+            What `steps` of a schedule of the same program gave, or JSON made of it.
+
+        Returns
+        -------
+        Schedule
+            This schedule.
+
+        Raises
+        ------
+        ScheduleError
+            If a step names a primitive, a stage or an axis that does not exist, or is illegal.
+        """
+        for position, step in enumerate(steps):
+            on: Schedule | Stage = self
+            if "on" in step:
+                on = self.trace.decode({"stage": step["on"]}, {})
+            known = [name for name in dir(type(on)) if hasattr(getattr(type(on), name), "is_primitive")]
+            if step.get("call") not in known:
+                raise ScheduleError(
+                    f"step {position} of a trace: " + unknown("primitive", step.get("call"), known)
+                )
+            args = self.trace.decode(step["args"], {})
+            kwargs = {key: self.trace.decode(value, {}) for key, value in step["kwargs"].items()}
+            getattr(on, step["call"])(*args, **kwargs)
+        return self
+
     def consumers(self, stage: Stage) -> list[Stage]:
         """The stages that read the tensor of `stage`."""
         return [s for s in self.stages if stage.tensor in s.op.inputs]
 
+    @primitive
     def cache_write(self, tensor: Tensor, scope: str = "local") -> Tensor:
         """Compute `tensor` into a cache, and copy the cache out.
 
@@ -82,11 +123,12 @@ class Schedule:
         old = stage.op
         axis = tuple(IterVar(Var(a.name), a.extent) for a in old.axis)
         body = substitute(old.body, {a.var: b.var for a, b in zip(old.axis, axis, strict=True)})
-        cache = _cached(Compute(f"{old.name}_{scope}", old.shape, old.dtype, axis, body=body), scope)
+        cache = self._cached(Compute(f"{old.name}_{scope}", old.shape, old.dtype, axis, body=body), scope)
         read = cache.tensor[tuple(a.var for a in old.axis)]
         stage.replace(Compute(old.name, old.shape, old.dtype, old.axis, body=read))
         return self._insert(cache, before=stage)
 
+    @primitive
     def cache_read(self, tensor: Tensor, scope: str, readers: Sequence[Tensor]) -> Tensor:
         """Read `tensor` through a copy in `readers`.
 
@@ -116,23 +158,25 @@ class Schedule:
                 )
         axis = tuple(IterVar(Var(f"ax{d}"), extent) for d, extent in enumerate(tensor.shape))
         body = source.tensor[tuple(a.var for a in axis)]
-        copy = _cached(Compute(f"{tensor.name}_{scope}", tensor.shape, tensor.dtype, axis, body=body), scope)
+        copy = self._cached(
+            Compute(f"{tensor.name}_{scope}", tensor.shape, tensor.dtype, axis, body=body), scope
+        )
         redirect = Redirect(source.tensor, copy.tensor)
         for stage in stages:
             old = stage.compute
             stage.op = Compute(old.name, old.shape, old.dtype, old.axis, body=redirect(old.body))
         return self._insert(copy, before=min(stages, key=self.stages.index))
 
+    def _cached(self, op: Compute, scope: str) -> Stage:
+        check_scope(op.name, scope)
+        stage = Stage(op, False, self.trace)
+        stage.scope = scope
+        return stage
+
     def _insert(self, stage: Stage, before: Stage) -> Tensor:
         self._of[stage.op] = stage
         self.stages.insert(self.stages.index(before), stage)
         return stage.tensor
-
-
-def _cached(op: Compute, scope: str) -> Stage:
-    stage = Stage(op, output=False)
-    stage.set_scope(scope)
-    return stage
 
 
 class Redirect(Rewriter):

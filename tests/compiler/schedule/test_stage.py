@@ -529,7 +529,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "tile of one axis": (
         lambda: plus_one()[B].tile(i, i, 2, 2),
-        r"B: split of 'i', which is not one of its loops now",
+        r"B: tile takes two axes, not 'i' twice",
     ),
     "reorder of a loop that is not there": (
         lambda: plus_one()[B].reorder(j, k),
