@@ -9,7 +9,7 @@ import numpy as np
 from compiler.ir.expr import Var
 from compiler.ir.stmt import Pragma
 from compiler.schedule.errors import ScheduleError
-from compiler.schedule.relation import Fuse, Relation, Split
+from compiler.schedule.relation import Fuse, Relation, Split, at_most, parts
 from compiler.schedule.trace import Trace, primitive
 from compiler.tensor import IterVar
 
@@ -43,8 +43,14 @@ class Loops:
     def restart(self, axes: list[IterVar]) -> None:
         """Begin again with the axes of an operation."""
         self.leaf = axes
+        self._fresh = list(axes)
         self.relations: list[Relation] = []
         self._name(*axes)
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no primitive has changed or marked a loop."""
+        return self.leaf == self._fresh and not self.kinds and not self.pragmas
 
     def _name(self, *axes: IterVar) -> None:
         for axis in axes:
@@ -70,8 +76,8 @@ class Loops:
             ``(outer, inner)``.
         """
         size = self._check_split(axis, factor, nparts)
-        count = min(size, axis.extent)
-        rest = -(-axis.extent // count)
+        count = at_most(size, axis.extent)
+        rest = parts(axis.extent, count)
         by_factor = factor is not None
         outer = IterVar(Var(f"{axis.name}_outer"), rest if by_factor else count, axis.kind)
         inner = IterVar(Var(f"{axis.name}_inner"), count if by_factor else rest, axis.kind)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from compiler.ir.expr import Expr, Var
-from compiler.ir.visit import Rewriter, substitute
+from compiler.schedule.caching import cache_read, cache_write
 from compiler.schedule.errors import ScheduleError
-from compiler.schedule.stage import Stage, check_scope, names
+from compiler.schedule.stage import Stage, names
 from compiler.schedule.trace import Step, Trace, primitive
 from compiler.suggest import unknown
-from compiler.tensor import Compute, IterVar, Operation, Tensor, TensorRead
+from compiler.tensor import Compute, Extern, Operation, Tensor
 
 
 class Schedule:
@@ -26,7 +26,7 @@ class Schedule:
     """
 
     def __init__(self, outputs: Sequence[Operation]) -> None:
-        self.outputs = tuple(op.output() for op in outputs)
+        self.outputs = tuple(tensor for op in outputs for tensor in op.outputs)
         self.stages: list[Stage] = []
         self.trace = Trace()
         self._of: dict[Operation, Stage] = {}
@@ -90,11 +90,11 @@ class Schedule:
         return self
 
     def consumers(self, stage: Stage) -> list[Stage]:
-        """The stages that read the tensor of `stage`."""
-        return [s for s in self.stages if stage.tensor in s.op.inputs]
+        """The stages that read a tensor of `stage`."""
+        return [s for s in self.stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
 
     @primitive
-    def cache_write(self, tensor: Tensor, scope: str = "local") -> Tensor:
+    def cache_write(self, tensor: Any, scope: str = "local") -> Any:
         """Compute `tensor` into a cache, and copy the cache out.
 
         With ``CC = s.cache_write(C, "local")``::
@@ -108,25 +108,22 @@ class Schedule:
         Place the cache with ``s[CC].compute_at(s[C], axis)``. Call this before any other
         primitive on the stage.
 
+        Parameters
+        ----------
+        tensor : Tensor or sequence of Tensor
+            All tensors of one operation, if it defines several.
+        scope : str
+
         Returns
         -------
-        Tensor
+        Tensor or tuple of Tensor
             The cache; its stage has the reduce axes.
         """
-        stage = self[tensor]
-        if not isinstance(stage.op, Compute):
-            raise ScheduleError(f"{stage.name}: cache_write of an input; use cache_read")
-        if stage.relations or stage.kinds or stage.leaf != [*stage.op.axis, *stage.op.reduce_axis]:
-            raise ScheduleError(
-                f"{stage.name}: cache_write must come before the other primitives on the stage"
-            )
-        old = stage.op
-        axis = tuple(IterVar(Var(a.name), a.extent) for a in old.axis)
-        body = substitute(old.body, {a.var: b.var for a, b in zip(old.axis, axis, strict=True)})
-        cache = self._cached(Compute(f"{old.name}_{scope}", old.shape, old.dtype, axis, body=body), scope)
-        read = cache.tensor[tuple(a.var for a in old.axis)]
-        stage.replace(Compute(old.name, old.shape, old.dtype, old.axis, body=read))
-        return self._insert(cache, before=stage)
+        if isinstance(tensor, Tensor):
+            return cache_write(self, (tensor,), scope)[0]
+        if not tensor:
+            raise ScheduleError("cache_write needs at least one tensor")
+        return cache_write(self, tuple(tensor), scope)
 
     @primitive
     def cache_read(self, tensor: Tensor, scope: str, readers: Sequence[Tensor]) -> Tensor:
@@ -146,50 +143,15 @@ class Schedule:
         Tensor
             The copy.
         """
-        source = self[tensor]
-        stages = [self[reader] for reader in readers]
-        if not stages:
-            raise ScheduleError(f"{source.name}: cache_read needs at least one reader")
-        for stage in stages:
-            if source.tensor not in stage.op.inputs:
-                raise ScheduleError(
-                    f"{source.name}: {stage.name!r} does not read it "
-                    f"(readers: {names(self.consumers(source))})"
-                )
-        axis = tuple(IterVar(Var(f"ax{d}"), extent) for d, extent in enumerate(tensor.shape))
-        body = source.tensor[tuple(a.var for a in axis)]
-        copy = self._cached(
-            Compute(f"{tensor.name}_{scope}", tensor.shape, tensor.dtype, axis, body=body), scope
-        )
-        redirect = Redirect(source.tensor, copy.tensor)
-        for stage in stages:
-            old = stage.compute
-            stage.op = Compute(old.name, old.shape, old.dtype, old.axis, body=redirect(old.body))
-        return self._insert(copy, before=min(stages, key=self.stages.index))
+        return cache_read(self, tensor, scope, readers)
 
-    def _cached(self, op: Compute, scope: str) -> Stage:
-        check_scope(op.name, scope)
+    def insert(self, op: Operation, scope: str, before: Stage) -> Stage:
+        """A new stage, which no output needs to be, in front of another."""
         stage = Stage(op, False, self.trace)
         stage.scope = scope
-        return stage
-
-    def _insert(self, stage: Stage, before: Stage) -> Tensor:
-        self._of[stage.op] = stage
+        self._of[op] = stage
         self.stages.insert(self.stages.index(before), stage)
-        return stage.tensor
-
-
-class Redirect(Rewriter):
-    """Readings of one tensor become readings of another."""
-
-    def __init__(self, old: Tensor, new: Tensor) -> None:
-        self.old, self.new = old, new
-
-    def _read(self, node: TensorRead) -> Expr:
-        inner = self.descend(node)
-        return TensorRead(self.new, inner.indices) if inner.tensor == self.old else inner
-
-    rules = {TensorRead: _read}
+        return stage
 
 
 def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:
@@ -205,11 +167,11 @@ def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:
     ScheduleError
         If no output is given, or one is not computed.
     """
-    outputs = [ops] if isinstance(ops, (Operation, Tensor)) else list(ops)
+    outputs = [ops] if isinstance(ops, (Operation, Tensor)) else list(dict.fromkeys(ops))
     if not outputs:
         raise ScheduleError("a schedule needs at least one output")
     for op in outputs:
-        if not isinstance(op, Compute):
+        if not isinstance(op, (Compute, Extern)):
             given = op.name if isinstance(op, Operation) else f"{op!r} (pass its .op)"
             raise ScheduleError(f"an output must be computed: {given}")
     return Schedule(outputs)

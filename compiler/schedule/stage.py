@@ -10,7 +10,7 @@ from compiler.schedule.errors import ScheduleError
 from compiler.schedule.loops import Loops
 from compiler.schedule.trace import Trace, primitive
 from compiler.suggest import unknown
-from compiler.tensor import Compute, IterVar, Operation, Tensor
+from compiler.tensor import Compute, Extern, IterVar, Operation, Placeholder, Tensor
 
 
 class Stage(Loops):
@@ -20,8 +20,8 @@ class Stage(Loops):
     ----------
     op : Operation
         What the stage computes. Caching replaces it by an operation on the cache.
-    tensor : Tensor
-        The tensor that readers of this stage know it by; never changes.
+    tensors : tuple of Tensor
+        What readers of this stage know its results by; never changes.
     key : str
         The name of the stage in the trace: that of the operation, with a number if there are several.
     attach : tuple of (Stage, IterVar) or None
@@ -35,7 +35,7 @@ class Stage(Loops):
     """
 
     def __init__(self, op: Operation, output: bool, trace: Trace) -> None:
-        self.tensor = op.output()
+        self.tensors = op.outputs
         self.output = output
         self.attach: tuple[Stage, IterVar] | None = None
         self.inlined = False
@@ -43,7 +43,8 @@ class Stage(Loops):
         self.buffer_pragmas: list[Pragma] = []
         self.op = op
         self.key = str(trace.name(self, "stage", op.name))
-        trace.name(self.tensor, "tensor", self.key)
+        for index, tensor in enumerate(self.tensors):
+            trace.name(tensor, "tensor", self.key, index)
         super().__init__(_axes(op), trace)
 
     def replace(self, op: Operation) -> None:
@@ -57,8 +58,18 @@ class Stage(Loops):
         return self.op.name
 
     @property
+    def tensor(self) -> Tensor:
+        """The first of its tensors; the only one of most stages."""
+        return self.tensors[0]
+
+    @property
+    def computed(self) -> bool:
+        """Whether the program makes its tensors; the caller gives those of an input."""
+        return not isinstance(self.op, Placeholder)
+
+    @property
     def compute(self) -> Compute:
-        """The operation of a stage that is no input."""
+        """The operation of a stage whose elements expressions give."""
         assert isinstance(self.op, Compute)
         return self.op
 
@@ -77,7 +88,7 @@ class Stage(Loops):
         """
         if self.output:
             raise ScheduleError(f"{self.name}: an output has no consumer to be computed at")
-        if not isinstance(self.op, Compute):
+        if not self.computed:
             raise ScheduleError(
                 f"{self.name}: an input is not computed; use cache_read to place a copy of it"
             )
@@ -101,8 +112,8 @@ class Stage(Loops):
         """
         if self.output:
             raise ScheduleError(f"{self.name}: an output must be stored, so it cannot be inlined")
-        if not isinstance(self.op, Compute) or self.op.reduce_axis:
-            what = "a reduction" if isinstance(self.op, Compute) else "an input"
+        if not isinstance(self.op, Compute) or self.op.reduction is not None:
+            what = _KINDS[type(self.op)]
             raise ScheduleError(f"{self.name}: {what} cannot be inlined; use compute_at")
         self.attach, self.inlined = None, True
 
@@ -114,7 +125,7 @@ class Stage(Loops):
     @primitive
     def set_scope(self, scope: str) -> None:
         """Say where the buffer lives: ``"global"`` memory, or ``"local"`` to a thread."""
-        if self.output or not isinstance(self.op, Compute):
+        if self.output or not self.computed:
             raise ScheduleError(f"{self.name}: the caller gives the memory of an input or output; cache it")
         check_scope(self.name, scope)
         self.scope = scope
@@ -123,8 +134,11 @@ class Stage(Loops):
         return f"Stage({self.name}: {self._loops()})"
 
 
+_KINDS = {Compute: "a reduction", Placeholder: "an input", Extern: "an extern"}
+
+
 def _axes(op: Operation) -> list[IterVar]:
-    return [*op.axis, *op.reduce_axis] if isinstance(op, Compute) else []
+    return [*op.axis, *op.reduce_axis]
 
 
 def check_scope(name: str, scope: str) -> None:

@@ -10,9 +10,10 @@ import pytest
 from compiler import te
 from compiler.ir.expr import Cast, Const, Expr, Var
 from compiler.ir.interpret import interpret
+from compiler.reducer import MAX, MIN, PROD, SUM
 from compiler.schedule import ScheduleError
 from compiler.schedule.nest import loop_nest
-from compiler.tensor import MAX, MIN, PROD, SUM, Compute, Reduce, Tensor, TensorRead
+from compiler.tensor import Compute, Reduction, Tensor, TensorRead
 
 A = te.placeholder((4, 6), "A")
 B = te.placeholder((6, 5), "B")
@@ -66,8 +67,8 @@ def test_two_handles_of_one_operation_are_equal() -> None:
 def test_a_reduction_is_the_body() -> None:
     k = te.reduce_axis((0, 6), "k")
     C = te.compute((4,), lambda i: te.sum(A[i, k], axis=k), "C")
-    assert isinstance(C.op, Compute) and isinstance(C.op.body, Reduce)
-    assert C.op.body.reducer is SUM
+    assert isinstance(C.op, Compute) and isinstance(C.op.reduction, Reduction)
+    assert C.op.reduction.reducer is SUM
     assert C.op.reduce_axis == (k,)
     assert repr(k) == "reduce axis k(6)"
     assert C.dtype == "float32"
@@ -88,7 +89,7 @@ def test_a_reduction_is_the_body() -> None:
     ],
 )
 def test_identity_of_a_reducer(reducer, dtype: str, identity: float) -> None:
-    initial = reducer.initial(dtype)
+    (initial,) = reducer.initial((dtype,))
     assert initial == Const(identity, dtype)
     assert type(initial.value) is type(identity)
 
@@ -217,12 +218,18 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.placeholder((3,), "P", "flaot32"),
         r"unknown dtype 'flaot32'; did you mean 'float32'\?",
     ),
-    "a reduce axis that does not start at zero": (
-        lambda: te.reduce_axis((1, 4), "k"),
-        r"reduce axis 'k' has the domain \(1, 4\); \(0, n\) with n >= 1 is needed",
+    "a reduce axis from a variable": (
+        lambda: te.reduce_axis((0, Var("z")), "k"),
+        r"reduce axis 'k', domain \(0, z\): 'z' is no size; make one with te\.size_var",
     ),
-    "an empty reduce axis": (lambda: te.reduce_axis((0, 0), "k"), r"has the domain \(0, 0\)"),
-    "half an iteration": (lambda: te.reduce_axis((0, 2.5), "k"), r"has the domain \(0, 2\.5\)"),
+    "an empty reduce axis": (
+        lambda: te.reduce_axis((3, 3), "k"),
+        r"reduce axis 'k' has the empty domain \(3, 3\)",
+    ),
+    "half an iteration": (
+        lambda: te.reduce_axis((0, 2.5), "k"),
+        r"domain \(0, 2\.5\): 2\.5 is no whole number",
+    ),
     "too few indices": (lambda: A[0], r"A has 2 dimension\(s\) \[4, 6\], but 1 index\(es\) were given"),
     "a float index": (lambda: V[0.5], r"index 0 of V is float32; an integer is needed"),
     "a condition as index": (lambda: V[V[0] < 1.0], r"index 0 of V is bool; an integer is needed"),
