@@ -83,6 +83,7 @@ from compiler.tensor import (
     Tensor,
     ThreadAxis,
 )
+from compiler.tensor_intrinsic import decl_tensor_intrin
 
 Axes = IterVar | Sequence[IterVar]
 
@@ -102,6 +103,7 @@ __all__ = [
     "const",
     "cos",
     "create_schedule",
+    "decl_tensor_intrin",
     "equal",
     "erf",
     "exp",

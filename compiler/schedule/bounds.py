@@ -138,12 +138,12 @@ def _required(
             if read.tensor not in stage.tensors:
                 continue
             for d, index in enumerate(read.indices):
-                span = _span(simplifier(substitute(index, values)), relaxed)
-                if span is None:
-                    span = (Const(0), as_expr(full[d] - 1))
+                ends = span(simplifier(substitute(index, values)), relaxed)
+                if ends is None:
+                    ends = (Const(0), as_expr(full[d] - 1))
                 low, high = lows[d], highs[d]
-                lows[d] = span[0] if low is None else simplifier(binary("min", low, span[0]))
-                highs[d] = span[1] if high is None else simplifier(binary("max", high, span[1]))
+                lows[d] = ends[0] if low is None else simplifier(binary("min", low, ends[0]))
+                highs[d] = ends[1] if high is None else simplifier(binary("max", high, ends[1]))
     if entire:
         return None
     mins: list[Expr] = []
@@ -235,7 +235,7 @@ def _lengths(loops: list[IterVar], region: Region) -> dict[Var, Extent]:
     return {region.loops[axis]: region.extents[axis] for axis in loops}
 
 
-def _span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None:
+def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None:
     """The least and the greatest value of `index` while the relaxed loops run; None if not known.
 
     An index that reads a tensor is not known: the region must stand where that tensor is not computed yet.
@@ -248,7 +248,7 @@ def _span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | Non
         return Const(0), as_expr(relaxed[index] - 1)
     if type(index) is not Binary:
         return None
-    spans = [_span(operand, relaxed) for operand in (index.a, index.b)]
+    spans = [span(operand, relaxed) for operand in (index.a, index.b)]
     if spans[0] is None or spans[1] is None:
         return None
     (a_low, a_high), (b_low, b_high) = spans[0], spans[1]

@@ -105,7 +105,7 @@ class Loops:
         if len(axes) < 2:
             raise ScheduleError(f"{self.name}: fuse takes two or more axes, not {len(axes)}")
         for axis in axes:
-            self._check_leaf("fuse", axis)
+            self.check_leaf("fuse", axis)
             self._check_unmarked("fuse", axis)
         for outer, inner in pairwise(axes):
             if self.leaf.index(inner) != self.leaf.index(outer) + 1:
@@ -166,7 +166,7 @@ class Loops:
                     C[i, j] = ...                 C[i, j] = ...
         """
         for axis in axes:
-            self._check_leaf("reorder", axis)
+            self.check_leaf("reorder", axis)
         if len(set(axes)) != len(axes):
             raise ScheduleError(f"{self.name}: reorder names an axis twice: {[a.name for a in axes]}")
         places = sorted(self.leaf.index(axis) for axis in axes)
@@ -207,7 +207,7 @@ class Loops:
         self._mark("parallel", axis)
 
     def _mark(self, kind: str, axis: IterVar) -> None:
-        self._check_leaf(kind, axis)
+        self.check_leaf(kind, axis)
         if axis.kind == "reduce" and kind != "unroll":
             raise ScheduleError(
                 f"{self.name}: {axis.name!r} is a reduce axis; {kind} needs a data axis "
@@ -219,7 +219,7 @@ class Loops:
 
     def _tell(self, primitive: str, axis: IterVar, *pragmas: Pragma) -> None:
         """Tell the passes something about a loop."""
-        self._check_leaf(primitive, axis)
+        self.check_leaf(primitive, axis)
         self.pragmas.setdefault(axis, []).extend(pragmas)
 
     # --- checks -------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ class Loops:
     def _loops(self) -> str:
         return ", ".join(axis.name for axis in self.leaf)
 
-    def _check_leaf(self, primitive: str, axis: IterVar) -> None:
+    def check_leaf(self, primitive: str, axis: IterVar) -> None:
         if axis in self.leaf:
             return
         given = axis.name if isinstance(axis, IterVar) else repr(axis)
@@ -238,7 +238,7 @@ class Loops:
 
     def _check_split(self, axis: IterVar, factor: int | None, nparts: int | None) -> int:
         """The size of the one of the two loops that is told."""
-        self._check_leaf("split", axis)
+        self.check_leaf("split", axis)
         if (factor is None) == (nparts is None):
             raise ScheduleError(f"{self.name}: split of {axis.name!r} takes either factor or nparts")
         size = factor if factor is not None else nparts

@@ -27,6 +27,7 @@ from compiler.schedule.errors import ScheduleError
 from compiler.schedule.inline import inlined
 from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage, names
+from compiler.schedule.tensorize import Tensorized
 from compiler.tensor import Compute, Extent, Extern, IterVar, ReadRewriter, Tensor, TensorRead
 
 LOCAL_LIMIT = 1 << 20
@@ -130,7 +131,9 @@ class _Nest:
             if stage.attach is not None and isinstance(stage.op, Compute):
                 extents = tuple(self.regions[stage].extents[axis] for axis in stage.op.axes)
             # memory of the function's own is laid out for the greatest of each size
-            shape = tuple(greatest(extent, self.sizes) for extent in extents)
+            shape = numbers = tuple(greatest(extent, self.sizes) for extent in extents)
+            if stage.layout is not None:
+                shape = stage.layout.shape(numbers)
         name = stage.name if len(stage.tensors) == 1 else f"{stage.name}_v{tensor.index}"
         buffer = Buffer(name, shape, tensor.dtype, stage.scope)
         if buffer.size > HIGHEST:
@@ -173,45 +176,81 @@ class _Nest:
         if isinstance(op, Extern):
             return self._statement(op)
         assert isinstance(op, Compute)
-        region = self.regions[stage]
+        if stage.tensorized is not None:
+            return self._tensorized(stage)
+        first, update = self.pieces(stage)
+        if first is None:
+            return self._loops(stage, stage.leaf, update)
+        start = min(stage.leaf.index(a) for a in stage.leaf if a.kind == "reduce")
+        begin = self._initial(stage, stage.leaf[start:], first)
+        inner = self._loops(stage, stage.leaf[start:], update)
+        return self._loops(stage, stage.leaf[:start], sequence((begin, inner)))
+
+    def pieces(self, stage: Stage) -> tuple[Stmt | None, Stmt]:
+        """What the innermost loop of a stage does: set an element, if it is a reduction; and update it."""
+        op, region = stage.compute, self.regions[stage]
         values = region.values(stage)
         element = tuple(region.offsets[axis] for axis in op.axes)
+        if stage.layout is not None:
+            element = stage.layout.at(element)
         buffers = [self.buffers[tensor] for tensor in stage.tensors]
         terms = tuple(self._read(expr, values) for expr in op.body)
         if op.reduction is None:
             stores = sequence(Store(b, element, e) for b, e in zip(buffers, terms, strict=True))
-            return self._loops(stage, stage.leaf, self._guarded(stage, region, ("data",), stores))
+            return None, self._guarded(stage, region, ("data",), stores)
         so_far = tuple(Load(buffer, element) for buffer in buffers)
         update = _assign(buffers, element, op.reduction.reducer.combine(so_far, terms))
         if op.reduction.condition is not None:
             update = If(self._read(op.reduction.condition, values), update)
-        store = self._guarded(stage, region, ("data", "reduce"), update)
-        start = min(stage.leaf.index(a) for a in stage.leaf if a.kind == "reduce")
-        inner = self._loops(stage, stage.leaf[start:], store)
         identity = op.reduction.reducer.initial(op.dtypes)
         first = sequence(Store(b, element, e) for b, e in zip(buffers, identity, strict=True))
-        begin = self._initial(stage, region, start, first)
-        return self._loops(stage, stage.leaf[:start], sequence((begin, inner)))
+        return (
+            self._guarded(stage, region, ("data",), first),
+            self._guarded(stage, region, ("data", "reduce"), update),
+        )
+
+    def _tensorized(self, stage: Stage) -> Stmt:
+        """The loops of a stage around a use of an intrinsic."""
+        assert stage.tensorized is not None
+        ranges = dict(self.sizes)
+        for home, around in (*enclosing(stage), *((stage, axis) for axis in stage.leaf)):
+            length = greatest(self.regions[home].extents[around], self.sizes)
+            ranges[self.regions[home].loops[around]] = (0, length - 1)
+        made = Tensorized(stage, self.regions[stage], ranges, self.position, self.buffers)
+        inner = stage.leaf[stage.leaf.index(stage.tensorized[0]) :]
+        for placed in self.stages:
+            if placed.attach is not None and placed.attach[0] is stage and placed.attach[1] in inner:
+                made.fail(f"{placed.name} is computed inside of {placed.attach[1].name!r}, which it replaces")
+        outer = stage.leaf[: len(stage.leaf) - len(inner)]
+        reduced = [outer.index(a) for a in outer if a.kind == "reduce"]
+        if not reduced:
+            return self._loops(stage, outer, made.whole())
+        start = reduced[0]
+        begin = self._initial(stage, outer[start:], made.reset())
+        return self._loops(
+            stage, outer[:start], sequence((begin, self._loops(stage, outer[start:], made.update())))
+        )
 
     def _statement(self, op: Extern) -> Stmt:
         """The statement of an extern, over the buffers that its tensors have here."""
         assert op.statement is not None
+        for tensor in op.inputs:
+            if self.of_tensor[tensor].layout is not None:
+                raise ScheduleError(
+                    f"{tensor.name}: its layout was changed, but the statement of {op.name} reads it in "
+                    "row-major order; leave it, or change the layout of a copy"
+                )
         inner = (*op.in_buffers, *op.out_buffers)
         outer = (self.buffers[tensor] for tensor in (*op.inputs, *op.outputs))
         return with_buffers(op.statement, dict(zip(inner, outer, strict=True)))
 
-    def _initial(self, stage: Stage, region: Region, start: int, store: Stmt) -> Stmt:
-        body = self._guarded(stage, region, ("data",), store)
-        fresh: dict[Var, Expr] = {}
-        loops: list[tuple[Var, IterVar]] = []
-        for axis in stage.leaf[start:]:
-            if axis.kind == "data":
-                var = Var(f"{axis.name}_init")
-                fresh[region.loops[axis]] = var
-                loops.append((var, axis))
-        body = substitute(body, fresh)
-        for var, axis in reversed(loops):
-            body = self._loop(stage, axis, var, body)
+    def _initial(self, stage: Stage, loops: Sequence[IterVar], first: Stmt) -> Stmt:
+        """`first` in copies of those of `loops` that run over data."""
+        data = [axis for axis in loops if axis.kind == "data"]
+        fresh = {axis: Var(f"{axis.name}_init") for axis in data}
+        body = substitute(first, {self.regions[stage].loops[axis]: fresh[axis] for axis in data})
+        for axis in reversed(data):
+            body = self._loop(stage, axis, fresh[axis], body)
         return body
 
     def _loops(self, stage: Stage, loops: Sequence[IterVar], body: Stmt) -> Stmt:
@@ -286,12 +325,29 @@ class _Nest:
     def position(self, tensor: Tensor, indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """Where the buffer of a tensor has an element of it."""
         stage = self.of_tensor[tensor]
-        if stage.attach is None:
-            return indices
-        return tuple(
-            index if low == Const(0) else binary("-", index, low)
-            for index, low in zip(indices, self.regions[stage].mins, strict=True)
-        )
+        if stage.attach is not None and isinstance(stage.op, Compute):
+            indices = tuple(
+                index if low == Const(0) else binary("-", index, low)
+                for index, low in zip(indices, self.regions[stage].mins, strict=True)
+            )
+        return indices if stage.layout is None else stage.layout.at(indices)
+
+
+def reduction_halves(schedule: Schedule, op: Compute, name: str) -> tuple[PrimFunc, PrimFunc]:
+    """The two halves of a reduction at the root, as functions of its outputs, and of its inputs and outputs.
+
+    The first sets the elements to the identity, the second combines all terms with what they are.
+    """
+    nest = _Nest(schedule)
+    stage = next(s for s in nest.stages if s.op is op)
+    first, update = nest.pieces(stage)
+    assert first is not None
+    outputs = [nest.buffers[tensor] for tensor in op.outputs]
+    inputs = [nest.buffers[tensor] for tensor in op.inputs]
+    data = [axis for axis in stage.leaf if axis.kind == "data"]
+    reset = PrimFunc(f"{name}_reset", tuple(outputs), nest._loops(stage, data, first))
+    rest = PrimFunc(f"{name}_update", (*inputs, *outputs), nest._loops(stage, stage.leaf, update))
+    return simplify(reset), simplify(rest)
 
 
 def _assign(buffers: Sequence[Buffer], element: tuple[Expr, ...], values: tuple[Expr, ...]) -> Stmt:

@@ -7,10 +7,12 @@ from typing import Any
 
 from compiler.schedule.caching import cache_read, cache_write
 from compiler.schedule.errors import ScheduleError
+from compiler.schedule.intrinsic import TensorIntrinsic
+from compiler.schedule.rfactor import rfactor
 from compiler.schedule.stage import Stage, names
 from compiler.schedule.trace import Step, Trace, primitive
 from compiler.suggest import unknown
-from compiler.tensor import Compute, Extern, Operation, Tensor
+from compiler.tensor import Compute, Extern, IterVar, Operation, Tensor, ThreadAxis
 
 
 class Schedule:
@@ -57,13 +59,15 @@ class Schedule:
         """The calls of primitives so far, as plain JSON; `replay` makes the schedule again from them."""
         return list(self.trace.steps)
 
-    def replay(self, steps: Sequence[Step]) -> Schedule:
+    def replay(self, steps: Sequence[Step], intrinsics: Sequence[TensorIntrinsic] = ()) -> Schedule:
         """Call the primitives of `steps` on this schedule, one after another.
 
         Parameters
         ----------
         steps : sequence of dict
             What `steps` of a schedule of the same program gave, or JSON made of it.
+        intrinsics : sequence of TensorIntrinsic
+            Those that the steps name.
 
         Returns
         -------
@@ -75,17 +79,18 @@ class Schedule:
         ScheduleError
             If a step names a primitive, a stage or an axis that does not exist, or is illegal.
         """
+        others = {
+            "thread_axis": lambda given: ThreadAxis(*given),
+            "intrinsic": lambda name: _named(name, intrinsics),
+        }
         for position, step in enumerate(steps):
-            on: Schedule | Stage = self
-            if "on" in step:
-                on = self.trace.decode({"stage": step["on"]}, {})
+            on: Any = self if "on" not in step else self.trace.decode({"stage": step["on"]}, others)
             known = [name for name in dir(type(on)) if hasattr(getattr(type(on), name), "is_primitive")]
             if step.get("call") not in known:
-                raise ScheduleError(
-                    f"step {position} of a trace: " + unknown("primitive", step.get("call"), known)
-                )
-            args = self.trace.decode(step["args"], {})
-            kwargs = {key: self.trace.decode(value, {}) for key, value in step["kwargs"].items()}
+                message = unknown("primitive", step.get("call"), known)
+                raise ScheduleError(f"step {position} of a trace: {message}")
+            args = [self.trace.decode(value, others) for value in step["args"]]
+            kwargs = {key: self.trace.decode(value, others) for key, value in step["kwargs"].items()}
             getattr(on, step["call"])(*args, **kwargs)
         return self
 
@@ -145,6 +150,39 @@ class Schedule:
         """
         return cache_read(self, tensor, scope, readers)
 
+    @primitive
+    def rfactor(self, tensor: Tensor, axis: IterVar, factor_axis: int = 0) -> Any:
+        """Make one loop of a reduction a dimension of partial results, which are reduced at the end.
+
+        With ``ko, ki = s[C].split(k, 4)`` and ``CF = s.rfactor(C, ki)``::
+
+            for i in range(8):                     for ki in range(4):
+                for ko in range(16):                   for i in range(8):
+                    for ki in range(4):     ->             for ko in range(16):
+                        C[i] += A[i, ko * 4 + ki]              C_rf[ki, i] += A[i, ko * 4 + ki]
+                                                   for i in range(8):
+                                                       for ki in range(4):
+                                                           C[i] += C_rf[ki, i]
+
+        The loops of both stages begin anew: those over data are scheduled after this. `axis` is a
+        data axis of the new stage, so it can be vectorized, run in parallel or be bound to threads.
+
+        Parameters
+        ----------
+        tensor : Tensor
+        axis : IterVar
+            A reduce loop of its stage.
+        factor_axis : int
+            Which dimension of the partial results it becomes.
+
+        Returns
+        -------
+        Tensor or tuple of Tensor
+            The partial results.
+        """
+        made = rfactor(self, tensor, axis, factor_axis)
+        return made[0] if len(made) == 1 else made
+
     def insert(self, op: Operation, scope: str, before: Stage) -> Stage:
         """A new stage, which no output needs to be, in front of another."""
         stage = Stage(op, False, self.trace)
@@ -152,6 +190,13 @@ class Schedule:
         self._of[op] = stage
         self.stages.insert(self.stages.index(before), stage)
         return stage
+
+
+def _named(name: str, intrinsics: Sequence[TensorIntrinsic]) -> TensorIntrinsic:
+    for intrinsic in intrinsics:
+        if intrinsic.name == name:
+            return intrinsic
+    raise ScheduleError(unknown("intrinsic", name, [i.name for i in intrinsics]))
 
 
 def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:

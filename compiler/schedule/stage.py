@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from compiler.ir.function import SCOPES, is_scope
 from compiler.ir.stmt import Pragma
 from compiler.schedule.errors import ScheduleError
+from compiler.schedule.intrinsic import TensorIntrinsic
+from compiler.schedule.layout import IndexMap, Layout, check_layout, layout_of, relaid
 from compiler.schedule.loops import Loops
 from compiler.schedule.trace import Trace, primitive
 from compiler.suggest import unknown
@@ -30,6 +32,10 @@ class Stage(Loops):
         The stage has no loops: each reading evaluates its expression.
     scope : str
         Where its buffer lives.
+    layout : Layout or None
+        Where in the buffer the elements are, if not in row-major order.
+    tensorized : (IterVar, TensorIntrinsic) or None
+        The loop from which inwards an intrinsic takes the place of the loops.
     buffer_pragmas : list of (str, value)
         What a pass or a target is told about the allocation of its buffer.
     """
@@ -40,6 +46,8 @@ class Stage(Loops):
         self.attach: tuple[Stage, IterVar] | None = None
         self.inlined = False
         self.scope = "global"
+        self.layout: Layout | None = None
+        self.tensorized: tuple[IterVar, TensorIntrinsic] | None = None
         self.buffer_pragmas: list[Pragma] = []
         self.op = op
         self.key = str(trace.name(self, "stage", op.name))
@@ -96,7 +104,7 @@ class Stage(Loops):
             raise ScheduleError(f"{self.name}: compute_at takes a stage, s[C], not {type(consumer).__name__}")
         if consumer is self:
             raise ScheduleError(f"{self.name}: a stage cannot be computed at itself")
-        consumer._check_leaf("compute_at", axis)
+        consumer.check_leaf("compute_at", axis)
         self.attach, self.inlined = (consumer, axis), False
 
     @primitive
@@ -129,6 +137,73 @@ class Stage(Loops):
             raise ScheduleError(f"{self.name}: the caller gives the memory of an input or output; cache it")
         check_scope(self.name, scope)
         self.scope = scope
+
+    def transform_layout(self, index_map: IndexMap) -> list[IterVar]:
+        """Keep the elements in another order in memory, and walk them in that order.
+
+        With ``s[B].transform_layout(lambda i, j: [j // 4, i, j % 4])``::
+
+            B = allocate([8, 16])                B = allocate([4, 8, 4])
+            for i in range(8):                   for j_outer in range(4):
+                for j in range(16):        ->        for i in range(8):
+                    B[i, j] = ...                        for j_inner in range(4):
+            ... B[i, j] ...                                  B[j_outer, i, j_inner] = ...
+                                                 ... B[j // 4, i, j % 4] ...
+
+        Parameters
+        ----------
+        index_map : callable
+            From the indices of an element to those in memory: each an axis, ``c // n`` or ``c % n`` (both),
+            or ``a * n + b`` where b has n values. A trace keeps it as nested lists, which are taken too.
+
+        Returns
+        -------
+        list of IterVar
+            The loops, one for each index of the result.
+        """
+        check_layout(self)
+        layout = layout_of(self, index_map)
+        relaid(Stage(self.op, False, Trace()), layout)  # a trial, which changes nothing if it is refused
+        recording, self.trace.recording = self.trace.recording, False
+        axes = relaid(self, layout)
+        self.trace.recording = recording
+        self.layout = layout
+        if recording:
+            self.trace.add("transform_layout", self, [layout.as_json()], {})
+        return axes
+
+    transform_layout.is_primitive = True  # type: ignore[attr-defined]
+
+    # --- intrinsics ---------------------------------------------------------------------------
+
+    @primitive
+    def tensorize(self, axis: IterVar, intrinsic: TensorIntrinsic) -> None:
+        """Let a declared intrinsic take the place of a loop and all below it.
+
+        With ``s[C].tensorize(i_inner, gemm)``::
+
+            for i_outer, j_outer:                     for i_outer, j_outer:
+                for i_inner, j_inner:                     gemm(region(A, ...), region(B, ...), region(C, ...))
+                    C[...] = 0.0                 ->
+                    for k:
+                        C[...] += A[...] * B[...]
+
+        Where reduce loops stay outside, a use of its first half sets the elements before them, and
+        a use of its second half adds to the elements inside. Whether the loops compute what the intrinsic
+        does is checked by `lower`.
+        """
+        self.check_leaf("tensorize", axis)
+        if not isinstance(intrinsic, TensorIntrinsic):
+            raise ScheduleError(
+                f"{self.name}: tensorize takes an intrinsic of te.decl_tensor_intrin, "
+                f"not {type(intrinsic).__name__}"
+            )
+        self._check_unmarked("tensorize", axis)
+        if self.tensorized is not None:
+            where, which = self.tensorized
+            raise ScheduleError(f"{self.name}: tensorized at {where.name!r} already, with {which.name}")
+        self.tensorized = (axis, intrinsic)
+        self.kinds[axis] = "tensorize"
 
     def __repr__(self) -> str:
         return f"Stage({self.name}: {self._loops()})"
