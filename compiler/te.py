@@ -23,22 +23,19 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from compiler.extern import extern
 from compiler.ir.expr import (
-    INDEX,
-    PACKED_TYPES,
     Expr,
     ExprLike,
     Var,
     as_expr,
     binary,
-    bits_of,
     const,
     equal,
     maximum,
     minimum,
 )
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.stmt import THREAD_TAGS, Allocate, Stmt
+from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
 from compiler.mathematics import (
     abs,
@@ -71,15 +68,13 @@ from compiler.mathematics import (
 )
 from compiler.reducer import ARGMAX, ARGMIN, MAX, MIN, PROD, SUM, Reducer
 from compiler.schedule import Schedule, create_schedule
+from compiler.size import checked_extent, checked_shape, filled_bytes, size_var, var
 from compiler.suggest import unknown
 from compiler.tensor import (
     Compute,
-    Extent,
-    Extern,
     IterVar,
     Placeholder,
     Reduce,
-    Shape,
     Tensor,
     ThreadAxis,
 )
@@ -139,38 +134,7 @@ __all__ = [
     "var",
 ]
 
-SIZE_BOUNDS = (1, 1 << 24)
-"""What a size may be unless told. An index is an int32, so several sizes of one tensor need narrower ones."""
-
-
-# --- sizes and axes -------------------------------------------------------------------------------
-
-
-def size_var(name: str = "n", bounds: tuple[int, int] = SIZE_BOUNDS) -> Var:
-    """A dimension that each call brings with the shapes of its arrays.
-
-    Parameters
-    ----------
-    name : str
-    bounds : (int, int)
-        The least and the greatest value. Memory for tensors between is laid out for the greatest.
-
-    Raises
-    ------
-    ValueError
-        If `bounds` are not two whole numbers with ``1 <= least <= greatest``.
-    """
-    low, high = bounds
-    if int(low) != low or int(high) != high or not 1 <= low <= high:
-        raise ValueError(
-            f"size {name!r} has the bounds {bounds!r}; two whole numbers, 1 <= least <= greatest, are needed"
-        )
-    return Var(name, INDEX, (int(low), int(high)))
-
-
-def var(name: str = "n", bounds: tuple[int, int] = SIZE_BOUNDS) -> Var:
-    """Another name of `size_var`, which TVM's tutorials use."""
-    return size_var(name, bounds)
+# --- axes -----------------------------------------------------------------------------------------
 
 
 def reduce_axis(dom: tuple[ExprLike, ExprLike], name: str = "k") -> IterVar:
@@ -187,7 +151,7 @@ def reduce_axis(dom: tuple[ExprLike, ExprLike], name: str = "k") -> IterVar:
     ValueError
         If `dom` is empty, or is made of something else.
     """
-    low, high = (_extent(end, f"reduce axis {name!r}, domain {tuple(dom)!r}") for end in dom)
+    low, high = (checked_extent(end, f"reduce axis {name!r}, domain {tuple(dom)!r}") for end in dom)
     if isinstance(low, int) and isinstance(high, int) and high <= low:
         raise ValueError(f"reduce axis {name!r} has the empty domain {(low, high)}")
     extent = high if low == 0 else high - low
@@ -224,41 +188,6 @@ def thread_axis(dom: tuple[int, int] | str | None = None, tag: str = "", name: s
     return ThreadAxis(tag, int(high))
 
 
-def _extent(value: Any, where: str) -> Extent:
-    """A whole number, or an expression of sizes."""
-    if isinstance(value, Expr):
-        strangers = [n for n in walk(value) if type(n) is Var and n.bounds is None]
-        if strangers:
-            raise ValueError(f"{where}: {strangers[0].name!r} is no size; make one with te.size_var")
-        return value
-    try:
-        whole = int(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{where}: {value!r} is no whole number, and no size") from None
-    if whole != value:
-        raise ValueError(f"{where}: {value!r} is no whole number")
-    return whole
-
-
-def _checked_shape(shape: Sequence[int | Var], name: str) -> Shape:
-    dims: list[int | Var] = []
-    for position, extent in enumerate(shape):
-        if isinstance(extent, Var) and extent.bounds is not None:
-            dims.append(extent)
-            continue
-        try:
-            whole = int(extent)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            whole = 0
-        if whole < 1 or whole != extent:
-            raise ValueError(
-                f"dimension {position} of {name!r} is {extent!r}; "
-                "a positive whole number is needed, or a size of te.size_var"
-            )
-        dims.append(whole)
-    return tuple(dims)
-
-
 # --- tensors --------------------------------------------------------------------------------------
 
 
@@ -279,19 +208,8 @@ def placeholder(shape: Sequence[int | Var], name: str = "placeholder", dtype: st
         type does not fill its bytes.
     """
     return Placeholder(
-        name, (_filled(_checked_shape(shape, name), known_dtype(dtype), name),), (dtype,)
+        name, (filled_bytes(checked_shape(shape, name), known_dtype(dtype), name),), (dtype,)
     ).output()
-
-
-def _filled(shape: Shape, dtype: str, name: str) -> Shape:
-    if dtype in PACKED_TYPES:
-        each = 8 // bits_of(dtype)
-        if not shape or isinstance(shape[-1], Var) or shape[-1] % each:
-            raise ValueError(
-                f"{name!r} is {dtype} of shape {list(shape)}: {each} share a byte, so the last extent "
-                f"must be a multiple of {each}"
-            )
-    return shape
 
 
 def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str = "compute") -> Any:
@@ -316,7 +234,7 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
         element, or an axis is used that is not one of the tensor's own (a reduce axis without
         a reduction).
     """
-    shape = _checked_shape(shape, name)
+    shape = checked_shape(shape, name)
     names = _axis_names(fcompute, len(shape), name)
     axes = tuple(IterVar(Var(n), extent) for n, extent in zip(names, shape, strict=True))
     element = fcompute(*(a.var for a in axes))
@@ -356,77 +274,6 @@ def _check_body(op: Compute) -> None:
                     f"{op.name!r} uses {node.name!r}, which is not one of its axes "
                     f"({', '.join(a.name for a in axes)}); a reduce axis is used inside a reduction over it"
                 )
-
-
-def extern(
-    shape: Sequence[Any],
-    inputs: Sequence[Tensor],
-    fcompute: Callable[[list[Buffer], list[Buffer]], Stmt] | PrimFunc,
-    name: str = "extern",
-    dtype: str | Sequence[str] | None = None,
-) -> Any:
-    """Tensors that a program of your own stores: what no expression says element by element.
-
-    Parameters
-    ----------
-    shape : sequence of int or size, or sequence of such
-        The shape of the tensor, or a list with that of each.
-    inputs : sequence of Tensor
-        What the program reads.
-    fcompute : callable or PrimFunc
-        ``fcompute(ins, outs)`` gives the statement over buffers of `inputs` and of the tensors; or a function
-        with these parameters in this order, as `compiler.ir.text.parse_function` makes of text.
-    name : str
-    dtype : str or sequence of str, optional
-        Of each tensor; that of the inputs unless told.
-
-    Returns
-    -------
-    Tensor or tuple of Tensor
-
-    Raises
-    ------
-    ValueError
-        If types are not told and cannot be known, or the program does not fit the tensors.
-    """
-    several = builtins.any(isinstance(item, (tuple, list)) for item in shape)
-    shapes = tuple(_checked_shape(item, name) for item in (shape if several else [shape]))
-    if dtype is None:
-        found = sorted({tensor.dtype for tensor in inputs})
-        if len(found) != 1:
-            raise ValueError(f"{name!r}: the inputs have the types {found}; tell the dtype of the outputs")
-        dtype = found[0]
-    dtypes = (dtype,) * len(shapes) if isinstance(dtype, str) else tuple(dtype)
-    if len(dtypes) != len(shapes):
-        raise ValueError(f"{name!r} has {len(shapes)} shape(s), but {len(dtypes)} dtype(s)")
-    for one in dtypes:
-        known_dtype(one)
-    outer = [(t.name, t.shape, t.dtype) for t in inputs]
-    outer += [(f"{name}_v{n}", *spec) for n, spec in enumerate(zip(shapes, dtypes, strict=True))]
-    if isinstance(fcompute, PrimFunc):
-        buffers = list(fcompute.params)
-        given = [(b.shape, b.dtype) for b in buffers]
-        if given != [spec[1:] for spec in outer]:
-            raise ValueError(
-                f"{name!r}: {fcompute.name} takes {buffers}, but inputs and outputs are "
-                f"{[f'{d}{list(s)}' for _, s, d in outer]}"
-            )
-        statement = fcompute.body
-    else:
-        buffers = [Buffer(*spec) for spec in outer]
-        statement = fcompute(buffers[: len(inputs)], buffers[len(inputs) :])
-    if not isinstance(statement, Stmt):
-        raise ValueError(f"{name!r}: its function gives {type(statement).__name__}; a statement is needed")
-    own = {node.buffer for node in walk(statement) if type(node) is Allocate}
-    for node in walk(statement):
-        buffer = getattr(node, "buffer", None)
-        if buffer is not None and buffer not in own and buffer not in buffers:
-            raise ValueError(
-                f"{name!r} uses {buffer!r}, which is no input, no output, and not allocated in it"
-            )
-    ins, outs = tuple(buffers[: len(inputs)]), tuple(buffers[len(inputs) :])
-    op = Extern(name, shapes, dtypes, tuple(inputs), ins, outs, statement)
-    return op.output() if len(shapes) == 1 else op.outputs
 
 
 # --- reductions -----------------------------------------------------------------------------------

@@ -32,8 +32,8 @@ def decl_tensor_intrin(
     op : Operation
         What it computes, of placeholders of fixed shape.
     implementations : mapping of str to callable, optional
-        Kind of target -> ``(*regions) -> Stmt``: what does it there, on one `compiler.ir.stmt.Region` for each
-        input of `op`, in the order of their first reading, and then for each output. A target that has none
+        Kind of target -> ``(*regions) -> Stmt``: what does it there, on one `compiler.ir.stmt.Region` for
+        each input of `op`, in the order of their first reading, then for each output. A target that has none
         runs the loops of `op`.
     name : str
         An identifier.
