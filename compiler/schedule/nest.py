@@ -174,7 +174,7 @@ class _Nest:
         """
         op = stage.op
         if isinstance(op, Extern):
-            return self._statement(op)
+            return self._statement(stage, op)
         assert isinstance(op, Compute)
         if stage.tensorized is not None:
             return self._tensorized(stage)
@@ -231,7 +231,7 @@ class _Nest:
             stage, outer[:start], sequence((begin, self._loops(stage, outer[start:], made.update())))
         )
 
-    def _statement(self, op: Extern) -> Stmt:
+    def _statement(self, stage: Stage, op: Extern) -> Stmt:
         """The statement of an extern, over the buffers that its tensors have here."""
         assert op.statement is not None
         for tensor in op.inputs:
@@ -241,7 +241,7 @@ class _Nest:
                     "row-major order; leave it, or change the layout of a copy"
                 )
         inner = (*op.in_buffers, *op.out_buffers)
-        outer = (self.buffers[tensor] for tensor in (*op.inputs, *op.outputs))
+        outer = (self.buffers[tensor] for tensor in (*op.inputs, *stage.tensors))
         return with_buffers(op.statement, dict(zip(inner, outer, strict=True)))
 
     def _initial(self, stage: Stage, loops: Sequence[IterVar], first: Stmt) -> Stmt:
