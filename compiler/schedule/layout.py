@@ -61,12 +61,17 @@ def _encoded(expr: Expr, axes: tuple[Var, ...]) -> Any:
 
 
 def _decoded(item: Any, axes: tuple[Var, ...]) -> Expr:
-    if isinstance(item, str):
-        return axes[int(item[1:])]
+    named = {f"i{position}": axis for position, axis in enumerate(axes)}
+    if isinstance(item, str) and item in named:
+        return named[item]
     if isinstance(item, int):
         return Const(item)
-    op, a, b = item
-    return binary(op, _decoded(a, axes), _decoded(b, axes))
+    if isinstance(item, list) and len(item) == 3 and item[0] in ("+", "*", "//", "%"):
+        return binary(item[0], _decoded(item[1], axes), _decoded(item[2], axes))
+    raise ScheduleError(
+        f"an index of a layout is a number, an axis ({', '.join(named)}), or [operator, index, index] with "
+        f"+, *, // or %; not {item!r}"
+    )
 
 
 def layout_of(stage: Stage, index_map: IndexMap) -> Layout:

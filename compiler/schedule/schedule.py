@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,9 +90,20 @@ class Schedule:
             if step.get("call") not in known:
                 message = unknown("primitive", step.get("call"), known)
                 raise ScheduleError(f"step {position} of a trace: {message}")
+            method = getattr(on, step["call"])
+            if not (isinstance(step.get("args"), list) and isinstance(step.get("kwargs"), dict)):
+                raise ScheduleError(
+                    f"step {position} of a trace: 'args' and 'kwargs' of {step['call']} are needed"
+                )
             args = [self.trace.decode(value, others) for value in step["args"]]
             kwargs = {key: self.trace.decode(value, others) for key, value in step["kwargs"].items()}
-            getattr(on, step["call"])(*args, **kwargs)
+            try:
+                inspect.signature(method).bind(*args, **kwargs)
+            except TypeError as error:
+                raise ScheduleError(
+                    f"step {position} of a trace: {step['call']} takes other arguments ({error})"
+                ) from None
+            method(*args, **kwargs)
         return self
 
     def consumers(self, stage: Stage) -> list[Stage]:
