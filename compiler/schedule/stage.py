@@ -127,12 +127,32 @@ class Stage(Loops):
 
     @primitive
     def compute_root(self) -> None:
-        """Compute the whole tensor before its consumers: the place of a stage until told otherwise."""
+        """Compute the whole tensor before its consumers: the place of a stage until told otherwise.
+
+        With ``s[B].compute_root()``, after it was computed at `i`::
+
+            for i in range(8):               for i in range(8):
+                B = allocate([1, 4])             for j in range(4):
+                for j in range(4):                   B[i, j] = ...
+                    B[0, j] = ...       ->   for i in range(8):
+                for j in range(4):               for j in range(4):
+                    C[i, j] = B[0, j]                C[i, j] = B[i, j]
+        """
         self.attach, self.inlined = None, False
 
     @primitive
     def set_scope(self, scope: str) -> None:
-        """Say where the buffer lives: ``"global"`` memory, or ``"local"`` to a thread."""
+        """Say where the buffer lives.
+
+        With ``s[B].set_scope("local")``::
+
+            B = allocate(float32[8], "global")     ->   B = allocate(float32[8], "local")
+
+        ``"global"`` is main memory, ``"local"`` that of one thread (registers and its stack), ``"shared"``
+        that of the threads of a block, ``"warp"`` that of a part of them; an accelerator has memory with
+        dotted names, as ``"vta.acc"``. What threads share is computed for all of them, and allocated
+        outside of their loops.
+        """
         if self.output or not self.computed:
             raise ScheduleError(f"{self.name}: the caller gives the memory of an input or output; cache it")
         check_scope(self.name, scope)

@@ -471,6 +471,46 @@ def test_cache_read_inside_of_a_cache_write() -> None:
     )
 
 
+def test_cache_write_of_several_tensors() -> None:
+    index, value = te.compute((8,), lambda i: te.argmax(A[i, k], axis=k), "P")
+    s = te.create_schedule(index.op)
+    value_cache, index_cache = s.cache_write([value, index], "local")
+    s[value_cache].compute_at(s[value], axes(index)[0])
+    check(
+        s,
+        [A, index, value],
+        """
+        for i in range(8):
+            P_local_v0 = allocate(int32[1], "local")
+            P_local_v1 = allocate(float32[1], "local")
+            P_local_v0[0] = 2147483647
+            P_local_v1[0] = float32("-inf")
+            for k in range(4):
+                P_local_v0[0] = select(A[i, k] > P_local_v1[0] or A[i, k] == P_local_v1[0] and k < P_local_v0[0], k, P_local_v0[0])
+                P_local_v1[0] = select(A[i, k] > P_local_v1[0], A[i, k], P_local_v1[0])
+            P_v0[i] = P_local_v0[0]
+            P_v1[i] = P_local_v1[0]
+        """,  # noqa: E501
+    )
+    assert (index_cache.name, value_cache.name) == ("P_local_v0", "P_local_v1")
+
+
+def test_cache_read_of_one_of_several_tensors() -> None:
+    low, high = te.compute((8,), lambda i: (A[i, 0], A[i, 1]), "P")
+    D = te.compute((8,), lambda i: high[i] - low[i], "D")
+    s = te.create_schedule(D.op)
+    copy = s.cache_read(high, "local", [D])
+    s[copy].compute_at(s[D], axes(D)[0])
+    assert copy.name == "P_v1_local"
+    assert "    D[i] = P_v1_local[0] - P_v0[i]" in show(s, A, D).splitlines()
+
+
+def test_cache_write_into_the_memory_of_an_accelerator() -> None:
+    s = plus_one()
+    assert s.cache_write(B, "vta.acc").name == "B_vta_acc"
+    assert 'B_vta_acc = allocate(float32[8, 4], "vta.acc")' in show(s, A, B)
+
+
 def test_set_scope() -> None:
     s = te.create_schedule(C.op)
     s[B].set_scope("local")
@@ -496,6 +536,7 @@ def with_split(s: Schedule) -> Schedule:
 
 
 i, j = axes(B)
+low, high = te.compute((8,), lambda i: (A[i, 0], A[i, 1]), "P")
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "split of a loop of another stage": (
         lambda: plus_one()[B].split(axes(C)[0], 4),
@@ -611,6 +652,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "cache_write to an unknown scope": (
         lambda: two().cache_write(C, "constant"),
         r"C_constant: unknown scope 'constant'",
+    ),
+    "cache_write of nothing": (lambda: two().cache_write([]), r"cache_write needs at least one tensor"),
+    "cache_write of one of two": (
+        lambda: te.create_schedule(low.op).cache_write(low),
+        r"P: cache_write takes all tensors of one operation, \(P_v0, P_v1\), not \(P_v0\)",
+    ),
+    "cache_write of two stages": (
+        lambda: two().cache_write([B, C]),
+        r"B: cache_write takes all tensors of one operation, \(B\), not \(B, C\)",
     ),
     "cache_read for nobody": (
         lambda: two().cache_read(A, "local", []),
