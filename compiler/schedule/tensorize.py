@@ -81,8 +81,6 @@ class Tensorized:
         assert stage.tensorized is not None
         self.axis, self.intrinsic = stage.tensorized
         self.stage, self.region, self.position, self.buffers = stage, region, position, buffers
-        if self.axis not in stage.leaf:
-            self.fail("that loop was split or fused since; tensorize after that")
         at = stage.leaf.index(self.axis)
         self.inner = stage.leaf[at:]
         self.simplifier = Simplifier(ranges)

@@ -72,8 +72,6 @@ class Trace:
             return value
         if isinstance(value, np.generic):
             return value.item()
-        if isinstance(value, Mapping):
-            return {"mapping": [[self.encode(key), self.encode(item)] for key, item in value.items()]}
         if isinstance(value, Sequence):
             return [self.encode(item) for item in value]
         as_json = getattr(value, "as_json", None)  # what does not belong to the program tells itself
@@ -95,8 +93,6 @@ class Trace:
         if len(value) != 1:
             raise ScheduleError(f"a trace names a thing as {{kind: name}}, not {dict(value)!r}")
         ((kind, path),) = value.items()
-        if kind == "mapping":
-            return {self.decode(key, others): self.decode(item, others) for key, item in path}
         if kind in others:
             return others[kind](path)
         path = self._path(value)

@@ -292,6 +292,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.placeholder((8,), "P", "int4")[0] + 1,
         r"`\+` takes numbers of whole bytes, not int4: cast it first",
     ),
+    "a reduce axis to nowhere": (
+        lambda: te.reduce_axis((0, "n"), "k"),
+        r"reduce axis 'k', domain \(0, 'n'\): 'n' is no whole number, and no size",
+    ),
     "an empty reduce axis": (
         lambda: te.reduce_axis((3, 3), "k"),
         r"reduce axis 'k' has the empty domain \(3, 3\)",

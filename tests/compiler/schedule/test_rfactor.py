@@ -78,6 +78,17 @@ def test_the_only_loop_leaves_no_reduction() -> None:
     ]
 
 
+def test_the_only_loop_with_terms_left_out() -> None:
+    """What is left out is the identity."""
+    M = te.compute((4,), lambda i: te.max(A[i, k], axis=k, where=A[i, k] < 0), "M")
+    s = te.create_schedule(M.op)
+    s.rfactor(M, k)
+    assert "            M_rf[k, i] = if_then_else(A[i, k] < int64(0), A[i, k], " in "\n".join(show(s, A, M))
+    result, a = np.zeros(4, "int64"), np.random.default_rng(0).integers(-9, 9, (4, 10))
+    interpret(loop_nest(s, [A, M]), a, result)
+    np.testing.assert_array_equal(result, np.where(a < 0, a, -(2**63)).max(1))
+
+
 complex_product = te.comm_reducer(
     lambda x, y: (x[0] * y[0] - x[1] * y[1], x[0] * y[1] + x[1] * y[0]), lambda t, u: (1, 0), "complex"
 )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler import te
+from compiler.ir.expr import Var
 from compiler.ir.interpret import interpret
 from compiler.ir.stmt import Invoke
 from compiler.ir.verify import verify
@@ -28,7 +29,7 @@ def gemm(m: int, n: int, k: int, dtype: str = "int32", **more: object) -> Tensor
     return te.decl_tensor_intrin(c.op, name="gemm", **more)  # type: ignore[arg-type]
 
 
-def product(m: int = 16, n: int = 16, k: int = 8) -> tuple[Tensor, Tensor, Tensor]:
+def product(m: int | Var = 16, n: int = 16, k: int = 8) -> tuple[Tensor, Tensor, Tensor]:
     X, Y = te.placeholder((m, k), "X", "int32"), te.placeholder((k, n), "Y", "int32")
     r = te.reduce_axis((0, k), "k")
     return X, Y, te.compute((m, n), lambda i, j: te.sum(X[i, r] * Y[r, j], axis=r), "Z")
@@ -274,6 +275,51 @@ def plain() -> object:
     return loop_nest(s, [X, Z])
 
 
+def of_a_size() -> object:
+    rows = te.size_var("rows", (1, 9))
+    args = product(rows)
+    s = te.create_schedule(args[-1].op)
+    s[args[-1]].tensorize(args[-1].op.axis[0], gemm(4, 16, 8))
+    return loop_nest(s, args)
+
+
+def across_rows() -> object:
+    args = product()
+    Z = args[-1]
+    s = te.create_schedule(Z.op)
+    _, inner = s[Z].split(s[Z].fuse(*Z.op.axis), 5)
+    s[Z].tensorize(inner, gemm(4, 8, 8))
+    return loop_nest(s, args)
+
+
+def with_gaps() -> object:
+    args = product()
+    s, (io, jo, ii, ji, r) = tiled(args, 4, 8)
+    s[args[-1]].reorder(ii, jo, io, ji, r)
+    s[args[-1]].tensorize(io, gemm(4, 8, 8))
+    return loop_nest(s, args)
+
+
+def cut_operand() -> object:
+    X, Y, Z = args = product()
+    s, loops = tiled(args, 4, 8)
+    copy = s.cache_read(Y, "local", [Z])
+    s[copy].transform_layout(lambda k, j: [j // 4, k, j % 4])
+    s[Z].tensorize(loops[2], gemm(4, 8, 8))
+    return loop_nest(s, args)
+
+
+def elementwise(mine: Callable, theirs: Callable, shape: tuple[int, ...] = (8,)) -> object:
+    """A stage of two tensors of one shape, and an intrinsic of two tensors of another."""
+    X, Y = te.placeholder((8, 8), "X", "int32"), te.placeholder((8, 8), "Y", "int32")
+    Z = te.compute((8, 8), lambda i, j: mine(X, Y, i, j), "Z")
+    a, b = te.placeholder(shape, "a", "int32"), te.placeholder(shape, "b", "int32")
+    c = te.compute((8,), lambda j: theirs(a, b, j), "c")
+    s = te.create_schedule(Z.op)
+    s[Z].tensorize(Z.op.axis[1], te.decl_tensor_intrin(c, name="row"))
+    return loop_nest(s, [*Z.op.inputs, Z])
+
+
 def masked(element, axis) -> object:
     return te.sum(element, axis=axis, where=axis.var < 4)
 
@@ -317,6 +363,43 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a condition": (
         lambda: lowered(declared(lambda a, b, i, j, r: a[i, r] * b[r, j], masked)),
         HEAD + r"one of the two reductions has a condition \(where=\), and the other has none",
+    ),
+    "a size below": (
+        of_a_size,
+        r"Z: tensorize of 'i' with gemm: how long the loop 'i' is depends on a size; split it by a factor",
+    ),
+    "a part of some rows": (
+        across_rows,
+        r"Z: tensorize of 'i_j_fused_inner' with gemm: 'i' runs over .* values below it, which is no number",
+    ),
+    "every fourth row": (
+        with_gaps,
+        r"Z: tensorize of 'i_outer' with gemm: the data loops below make 32 iterations over 104 elements; "
+        "the intrinsic needs a box that they fill",
+    ),
+    "an operand that is cut in memory": (
+        cut_operand,
+        HEAD + r"the elements of Y_local for its operand b do not lie at equal steps in memory",
+    ),
+    "another number": (
+        lambda: elementwise(lambda X, Y, i, j: X[i, j] * 2, lambda a, b, j: a[j] * 3),
+        r"Z: tensorize of 'j' with row: it computes 3 where the stage computes 2",
+    ),
+    "a number for an operand": (
+        lambda: elementwise(lambda X, Y, i, j: X[i, j] * 2, lambda a, b, j: a[j] * b[j]),
+        r"it computes b\[j\] where the stage computes 2",
+    ),
+    "fewer dimensions": (
+        lambda: elementwise(lambda X, Y, i, j: X[j, j] * 2, lambda a, b, j: a[j] * 2),
+        r"it computes a\[j\] where the stage computes X\[j, j\] \(it reads fewer dimensions\)",
+    ),
+    "two operands for one": (
+        lambda: elementwise(lambda X, Y, i, j: X[i, j] - Y[i, j], lambda a, b, j: a[j] - a[j]),
+        r"its operand a is X here, and there Y\[i, j\]",
+    ),
+    "an index as value": (
+        lambda: elementwise(lambda X, Y, i, j: X[i, j] + i, lambda a, b, j: a[j] + j),
+        r"it computes j where the stage computes i",
     ),
     "no reduction": (plain, r"^Z: tensorize of 'i' with gemm: it is a reduction, and the stage is none"),
     "an end that is passed": (
