@@ -9,7 +9,7 @@ from compiler.ir.expr import Var
 from compiler.ir.visit import substitute
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.stage import check_scope, names
-from compiler.tensor import Compute, IterVar, Tensor
+from compiler.tensor import Compute, IterVar, Operation, Tensor
 
 if TYPE_CHECKING:
     from compiler.schedule.schedule import Schedule
@@ -40,7 +40,9 @@ def cache_write(schedule: Schedule, tensors: Sequence[Tensor], scope: str) -> tu
     return tuple(cache.tensors[stage.tensors.index(tensor)] for tensor in tensors)
 
 
-def cache_read(schedule: Schedule, tensor: Tensor, scope: str, readers: Sequence[Tensor]) -> Tensor:
+def cache_read(
+    schedule: Schedule, tensor: Tensor, scope: str, readers: Sequence[Tensor | Operation]
+) -> Tensor:
     """Read `tensor` through a copy in `readers`."""
     source = schedule[tensor]
     stages: list[Stage] = list(dict.fromkeys(schedule[reader] for reader in readers))

@@ -138,12 +138,14 @@ class Schedule:
         """
         if isinstance(tensor, Tensor):
             return cache_write(self, (tensor,), scope)[0]
-        if not tensor:
-            raise ScheduleError("cache_write needs at least one tensor")
+        if not isinstance(tensor, (tuple, list)) or not tensor:
+            raise ScheduleError(f"cache_write takes a tensor or a list of them, not {tensor!r}")
         return cache_write(self, tuple(tensor), scope)
 
     @primitive
-    def cache_read(self, tensor: Tensor, scope: str, readers: Sequence[Tensor]) -> Tensor:
+    def cache_read(
+        self, tensor: Tensor, scope: str, readers: Sequence[Tensor | Operation] | Tensor | Operation
+    ) -> Tensor:
         """Read `tensor` through a copy in `readers`.
 
         With ``AA = s.cache_read(A, "local", [C])``::
@@ -155,12 +157,22 @@ class Schedule:
 
         Place the copy with ``s[AA].compute_at(s[C], axis)``.
 
+        Parameters
+        ----------
+        tensor : Tensor
+            Any that is read: an input, or one of those that an operation of the program defines.
+        scope : str
+        readers : sequence of Tensor or Operation
+
         Returns
         -------
         Tensor
             The copy.
         """
-        return cache_read(self, tensor, scope, readers)
+        if not isinstance(tensor, Tensor):
+            raise ScheduleError(f"cache_read takes a tensor, not {tensor!r}")
+        one = isinstance(readers, (Tensor, Operation))
+        return cache_read(self, tensor, scope, [readers] if one else readers)
 
     @primitive
     def rfactor(self, tensor: Tensor, axis: IterVar, factor_axis: int = 0) -> Any:

@@ -53,6 +53,7 @@ class Stage(Loops):
         self.key = str(trace.name(self, "stage", op.name))
         for index, tensor in enumerate(self.tensors):
             trace.name(tensor, "tensor", self.key, index)
+        trace.also(op, self.tensor)
         super().__init__(_axes(op), trace)
 
     def replace(self, op: Operation) -> None:

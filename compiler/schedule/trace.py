@@ -48,6 +48,10 @@ class Trace:
         self._reference[item] = {kind: path[0] if len(path) == 1 else list(path)}
         return path[-1]
 
+    def also(self, item: Hashable, named: Hashable) -> None:
+        """Let `item` be recorded by the name of another thing, which means the same to every primitive."""
+        self._reference[item] = self._reference[named]
+
     @staticmethod
     def _key(kind: str, path: Sequence[str | int]) -> str:
         return "\0".join(map(str, (kind, *path)))

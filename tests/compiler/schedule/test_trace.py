@@ -127,6 +127,16 @@ def test_several_tensors_and_an_intrinsic() -> None:
         te.create_schedule(D.op).replay(s.steps)
 
 
+def test_a_reader_may_be_told_by_its_operation() -> None:
+    A, B, C = program()
+    s = te.create_schedule(C.op)
+    s.cache_read(A, "local", C.op)
+    s.cache_read(B, "local", [C.op])
+    assert s.steps[0]["args"] == [{"tensor": ["A", 0]}, "local", {"tensor": ["C", 0]}]
+    again = te.create_schedule(C.op).replay(s.steps)
+    assert str(loop_nest(again, [A, B, C])) == str(loop_nest(s, [A, B, C]))
+
+
 def test_a_thread_axis_names_itself() -> None:
     s, _ = scheduled()
     for axis in (te.thread_axis("blockIdx.x"), te.thread_axis((0, 4), "vthread")):
