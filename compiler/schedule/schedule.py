@@ -171,8 +171,8 @@ class Schedule:
         """
         if not isinstance(tensor, Tensor):
             raise ScheduleError(f"cache_read takes a tensor, not {tensor!r}")
-        one = isinstance(readers, (Tensor, Operation))
-        return cache_read(self, tensor, scope, [readers] if one else readers)
+        several = [readers] if isinstance(readers, (Tensor, Operation)) else readers
+        return cache_read(self, tensor, scope, several)
 
     @primitive
     def rfactor(self, tensor: Tensor, axis: IterVar, factor_axis: int = 0) -> Any:
