@@ -9,7 +9,7 @@ from compiler.ir.visit import substitute
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage
-from compiler.tensor import Compute, ReadRewriter, TensorRead
+from compiler.tensor import Compute, ReadRewriter, Tensor, TensorRead
 
 
 def inlined(schedule: Schedule) -> list[Stage]:
@@ -47,7 +47,18 @@ def inlined(schedule: Schedule) -> list[Stage]:
                 )
             consumer.op = consumer.op.rewritten(ReadRewriter(_element(stage)))
         stages.remove(stage)
-    return stages
+    return _read(stages)
+
+
+def _read(stages: list[Stage]) -> list[Stage]:
+    """`stages` without those that nobody reads: of several expressions, one may be all that was inlined."""
+    inputs: set[Tensor] = set()
+    kept: list[Stage] = []
+    for stage in reversed(stages):
+        if stage.output or not stage.computed or not inputs.isdisjoint(stage.tensors):
+            inputs.update(stage.op.inputs)
+            kept.append(stage)
+    return kept[::-1]
 
 
 def _element(stage: Stage) -> Callable[[TensorRead], Expr]:

@@ -97,6 +97,22 @@ def test_compute_inline() -> None:
     )
 
 
+def test_what_only_a_part_of_an_inlined_stage_reads_is_not_computed() -> None:
+    left, right = te.compute((8,), lambda i: (B[i, 0], A[i, 1]), "P")
+    D = te.compute((8,), lambda i: right[i] * 2.0, "D")
+    s = te.create_schedule(D.op)
+    s[left].compute_inline()
+    s[B].compute_at(s[D], axes(D)[0])
+    check(
+        s,
+        [A, D],
+        """
+        for i in range(8):
+            D[i] = A[i, 1] * 2.0
+        """,
+    )
+
+
 def test_compute_at_takes_inline_back() -> None:
     s = te.create_schedule(C.op)
     s[B].compute_inline()
