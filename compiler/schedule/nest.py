@@ -301,7 +301,7 @@ class _Nest:
 
     def _guarded(self, stage: Stage, region: Region, kinds: Sequence[str], store: Stmt) -> Stmt:
         """`store` under the conditions that keep its axes of `kinds` inside their extents and its tensor."""
-        conditions: list[Expr] = []
+        conditions = self._one_thread(stage)
         for relation in stage.relations:
             if relation.kind in kinds:
                 conditions += relation.conditions(region.offsets, region.extents)
@@ -313,6 +313,16 @@ class _Nest:
             elif extent != axis.extent and not (isinstance(extent, int) and isinstance(axis.extent, int)):
                 conditions.append(binary("<", region.offsets[axis], axis.extent))
         return If(conjunction(conditions), store) if conditions else store
+
+    def _one_thread(self, stage: Stage) -> list[Expr]:
+        """What lets one thread store alone, where all of them share the memory and not the work."""
+        bound = set(stage.kinds.values())
+        return [
+            binary("<", self.regions[home].loops[axis], 1)
+            for home, axis in enclosing(stage)
+            for kind in [home.kinds.get(axis, "serial")]
+            if kind in THREAD_TAGS and kind not in bound and shared_by(stage.scope, kind)
+        ]
 
     def _read(self, expr: Expr, values: dict[Var, Expr]) -> Expr:
         """An expression of the language as one over buffers, its axes in terms of the loops."""
