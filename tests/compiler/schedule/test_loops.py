@@ -95,7 +95,7 @@ def test_split_by_nparts() -> None:
         for i_outer in range(5):
             for i_inner in range(2):
                 for j in range(4):
-                    if i_outer * 2 + i_inner < 8:
+                    if i_outer < 4:
                         B[i_outer * 2 + i_inner, j] = A[i_outer * 2 + i_inner, j] + 1.0
         """,
     )
