@@ -122,6 +122,14 @@ class _Nest:
             if shared_by(stage.scope, home.kinds.get(axis, "serial"))
         ]
         if threads:
+            for home, axis in enclosing(stage):
+                if (home, axis) == threads[-1]:
+                    break
+                if home.kinds.get(axis) == "parallel":
+                    raise ScheduleError(
+                        f"{stage.name}: its {stage.scope!r} memory is one for all threads, but the loop "
+                        f"{axis.name!r} of {home.name} between them and it is parallel; leave that unmarked"
+                    )
             self.raised.setdefault(threads[-1], []).append(stage)
 
     def _buffer(self, stage: Stage, tensor: Tensor) -> Buffer:

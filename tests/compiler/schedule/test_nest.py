@@ -453,6 +453,21 @@ def test_threads_that_have_memory_for_themselves_cannot_fill_it_together() -> No
         loop_nest(*cooperative(scope="local", loads=4))
 
 
+def test_a_parallel_loop_between_threads_and_what_they_share() -> None:
+    s, args = cooperative()
+    (copy,) = [stage for stage in s.stages if stage.name == "X_shared"]
+    home, _ = copy.attach
+    home.reorder(*home.leaf[::-1])
+    home.parallel(home.leaf[0])
+    copy.compute_at(home, home.leaf[0])
+    message = (
+        r"X_shared: its 'shared' memory is one for all threads, but the loop 'j' of Z_local between them "
+        "and it is parallel; leave that unmarked"
+    )
+    with pytest.raises(ScheduleError, match=message):
+        loop_nest(s, args)
+
+
 def test_more_iterations_than_threads() -> None:
     message = (
         r"X_shared: 'ax0_ax1_fused_inner' has 32 iterations for the 16 threads of threadIdx\.x that Z has; "
