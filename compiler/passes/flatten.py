@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from compiler.ir.expr import Const, Expr, Load, binary
+from compiler.ir.access import position
+from compiler.ir.expr import Expr, Load
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import Allocate, Stmt, Store
 from compiler.ir.visit import Rewriter
@@ -46,16 +45,6 @@ class _Flatten(Rewriter):
         if len(old.shape) == 1:
             return self.descend(node)
         self.flat[old] = Buffer(old.name, (old.size,), old.dtype, old.scope)
-        return Allocate(self.flat[old], self(node.body))
+        return Allocate(self.flat[old], self(node.body), node.pragmas)
 
     rules = {Load: _load, Store: _store, Allocate: _allocate}
-
-
-def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
-    """The row-major position of an element; a single index is one already."""
-    if len(indices) == 1:
-        return indices[0]
-    total: Expr = Const(0)
-    for index, extent in zip(indices, buffer.shape, strict=True):
-        total = binary("+", binary("*", total, extent), index)
-    return total
