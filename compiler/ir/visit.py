@@ -77,13 +77,19 @@ def _copy(node: Copy, c: tuple[Any, ...]) -> Copy:
 
 def _fold(node: Binary, a: Expr, b: Expr) -> Expr:
     """Literals are folded as they meet, so that an unrolled index is a number at once."""
+    op = node.op
     if type(b) is Const:
-        if b.value == 0 and node.op == "+" and node.dtype == INDEX:
+        if node.dtype == INDEX and ((op == "+" and b.value == 0) or (op in ("*", "//") and b.value == 1)):
             return a
-        folded = fold(node.op, a, b) if type(a) is Const else None
+        folded = fold(op, a, b) if type(a) is Const else None
         if folded is not None:
             return folded
-    return Binary(node.op, a, b, node.dtype)
+    elif type(a) is Const and node.dtype == INDEX:
+        if (op == "+" and a.value == 0) or (op == "*" and a.value == 1):
+            return b
+        if op == "*" and a.value == 0:
+            return a
+    return Binary(op, a, b, node.dtype)
 
 
 # node type -> the same node around other children

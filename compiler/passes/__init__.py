@@ -37,16 +37,16 @@ def pipeline(kind: str = "llvm") -> tuple[Pass, ...]:
         intrinsics,  # first: what an intrinsic means is lowered like the rest
         flatten,  # the passes behind it see one index for each access
         simplify,  # the flat index as one sum, so that what varies with a loop is plain to see
+        inject_double_buffer,  # moves what fills a buffer, so before there are barriers around it
+        thread_sync,  # early: without its barriers a program of many threads has another meaning
         inject_prefetch,  # while the loops are whole, and say what one iteration reads
         loop_partition,  # before all that copies bodies: each part has fewer conditions to copy
         inject_copy,  # behind it, since in a part the margins of a tile are fixed numbers
         lower_packed,  # before vectorize, which must not put two elements of one byte into lanes
         vectorize,  # before unroll: one vector statement is unrolled, not sixteen scalar ones
-        inject_vthread,  # before the buffers are planned: each virtual thread gets its own part
-        inject_double_buffer,  # behind it: the threads fill the halves in turns, not each its own
+        inject_vthread,  # before memory is planned: each virtual thread gets its own part
         inject_tokens,  # once it is known which thread and which half uses which part
-        storage_rewrite,  # when all buffers are there; before the barriers, which keep shared ones apart
-        thread_sync,  # the last to move statements: what is read behind a barrier stays there
+        storage_rewrite,  # when all buffers are there
         hoist_guards,  # conditions out of the loops that are left
         common_subexpressions,  # while each statement is there once
         remove_no_op,  # what the passes before have left without an effect

@@ -59,7 +59,7 @@ class _Double(Rewriter):
             """`stmt` of iteration `k`."""
             turn = binary("%", k, 2)
             moves = {old: (new, binary("*", turn, old.size)) for old, new in halves.items()}
-            return substitute(relocate(stmt, moves), {inner.var: k})
+            return relocate(substitute(stmt, {inner.var: k}), moves)
 
         fills = [stmt for stmt in stmts if writes(stmt) & halves.keys()]
         uses = [stmt for stmt in stmts if not writes(stmt) & halves.keys()]

@@ -39,8 +39,8 @@ def inject_tokens(func: PrimFunc) -> PrimFunc:
     do not overlap do not count, so virtual threads wait for their own data alone (arXiv 1802.04799,
     section 4.4).
     """
-    if not any(_stage(n) for n in walk(func.body)):
-        return func
+    if not any(_stage(n) for n in walk(func.body)) or any(type(n) is Token for n in walk(func.body)):
+        return func  # no pipeline, or one that has its tokens
     return func.with_body(_Tokens()(func.body))
 
 
@@ -99,7 +99,7 @@ class _Tokens(Rewriter):
         for pair in ((a, b) for a in stages for b in stages if a != b):
             tokens = _within(units, pair)
             carried = _around(units, pair, tokens) if loop is not None else []
-            for u, v in carried:
+            for _, v in carried:
                 first.append(Token("push", *pair))
                 last.append(Token("pop", *pair))
                 before[v].append(Token("pop", *pair))
@@ -204,7 +204,7 @@ def _around(units: list[_Unit], pair: Pair, tokens: list[tuple[int, int]]) -> li
     ordered = all(v <= w for _, v in carried for _, w in tokens) and all(
         u >= w for u, _ in carried for w, _ in tokens
     )
-    if carried and (busy or not ordered or len({v for _, v in carried}) < len(carried)):
+    if carried and (busy or not ordered):
         last = max(u for u, unit in enumerate(units) if pair[0] in unit.touches)
         start = min(v for v, unit in enumerate(units) if pair[1] in unit.touches)
         carried = [(max([last, *busy]), min([start, *busy]))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.ir.access import accesses, mentions
+from compiler.ir.access import accesses, mentions, reads, writes
 from compiler.ir.expr import Const, Expr, Var, binary
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.relocate import relocate
@@ -55,9 +55,16 @@ class _Inject(Rewriter):
             return inner
         if type(inner.extent) is not Const:
             return For(inner.var, inner.extent, "serial", inner.body, inner.pragmas)
-        return _Interleave(inner)(inner.body)
+        try:
+            return _Interleave(inner)(inner.body)
+        except _NotInTurnsError:
+            return For(inner.var, inner.extent, "serial", inner.body, inner.pragmas)
 
     rules = {For: _for, Store: lambda self, node: node}
+
+
+class _NotInTurnsError(Exception):
+    """A virtual thread adds to what another one left, so they must run one after another."""
 
 
 class _Interleave(Rewriter):
@@ -81,9 +88,12 @@ class _Interleave(Rewriter):
         return sequence(substitute(one, {self.var: Const(i, self.var.dtype)}) for i in range(self.count))
 
     def _leaf(self, node: Store | Copy | Invoke) -> Stmt:
-        written = {a.buffer for a in accesses(node) if a.writes}
-        once = not self.differs(node) and all(buffer in self.shared for buffer in written)
-        return node if once else self.each(node)
+        if self.differs(node):
+            return self.each(node)
+        # the same for all of them, one after another: done once, unless it adds to what was there before
+        if all(b in self.shared or b.scope == "shared" for b in reads(node) & writes(node)):
+            return node
+        raise _NotInTurnsError
 
     def _for(self, node: For) -> Stmt:
         if self.differs(node.extent):

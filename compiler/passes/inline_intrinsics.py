@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import Expr, Load, Ramp, binary
+from compiler.ir.expr import Const, Expr, Load, Ramp, binary
 from compiler.ir.function import Buffer, PrimFunc, most
 from compiler.ir.stmt import Invoke, Region, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
@@ -63,7 +63,7 @@ class _Described(Rewriter):
             indices = tuple(reversed(split))
         place = region.offset
         for index, stride in zip(indices, region.strides, strict=True):
-            place = binary("+", place, binary("*", index, stride))
+            place = binary("+", place, index if stride == Const(1) else binary("*", index, stride))
         if ramp is not None:
             place = Ramp(place, binary("*", ramp.stride, region.strides[-1]), ramp.lanes)
         return region.buffer, (place,)

@@ -59,12 +59,14 @@ class _Remove(Rewriter):
             return node
         return sequence(stmts)
 
-    def _around(self, node: For | Allocate) -> Stmt:
+    def _for(self, node: For) -> Stmt:
         inner = self.descend(node)
-        empty = inner.body == NOTHING or (
-            isinstance(inner, For) and inner.extent == Const(0, inner.var.dtype)
-        )
+        empty = inner.body == NOTHING or inner.extent == Const(0, inner.extent.dtype)
         return NOTHING if empty else inner
+
+    def _allocate(self, node: Allocate) -> Stmt:
+        inner = self.descend(node)
+        return inner.body if node.buffer in self.unread else inner
 
     def _if(self, node: If) -> Stmt:
         inner = self.descend(node)
@@ -77,4 +79,4 @@ class _Remove(Rewriter):
         inner = self.descend(node)
         return inner if mentions(inner.body, (inner.var,)) else inner.body
 
-    rules = {Store: _store, Seq: _seq, For: _around, Allocate: _around, If: _if, Let: _let}
+    rules = {Store: _store, Seq: _seq, For: _for, Allocate: _allocate, If: _if, Let: _let}

@@ -1,4 +1,4 @@
-"""The threads of a block: one set of them, shared memory outside, barriers between."""
+"""Barriers between the threads of a block."""
 
 from __future__ import annotations
 
@@ -7,38 +7,37 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from compiler.ir.access import accesses, mentions
-from compiler.ir.expr import Expr, Var, binary
+from compiler.ir.expr import Expr, Var
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import Allocate, Barrier, For, If, Let, Seq, Stmt, Store, sequence
 from compiler.ir.text import print_stmt
-from compiler.ir.visit import Node, Rewriter, rebuild, substitute, walk
+from compiler.ir.visit import Node, Rewriter, rebuild, walk
 from compiler.schedule.errors import ScheduleError
 
 SCOPE = "shared"
 
 
 def thread_sync(func: PrimFunc) -> PrimFunc:
-    """Make the threads of each block work together.
+    """Put barriers where the threads of a block exchange data through shared memory.
 
     ::
 
-        for tx in bind(4, "threadIdx.x"):              t = allocate(float32[4], "shared")
-            t = allocate(float32[4], "shared")         for tx in bind(4, "threadIdx.x"):
-            for fx in bind(4, "threadIdx.x"):    ->        t[tx] = A[tx]
-                t[fx] = A[fx]                              barrier("shared")
-            C[tx] = t[3 - tx]                              C[tx] = t[3 - tx]
+        t = allocate(float32[4], "shared")           t = allocate(float32[4], "shared")
+        for tx in bind(4, "threadIdx.x"):            for tx in bind(4, "threadIdx.x"):
+            for k in range(8):                           for k in range(8):
+                t[tx] = A[k * 4 + tx]         ->             barrier("shared")
+                C[k * 4 + tx] = t[3 - tx]                    t[tx] = A[k * 4 + tx]
+                                                             barrier("shared")
+                                                             C[k * 4 + tx] = t[3 - tx]
 
-    In a loop nest every thread runs all of its body, the loops inside with a tag that is bound already too:
-    each fills the shared buffers for itself. Here such a loop becomes the thread that the tag names, each
-    thread does its share, and the shared buffers are allocated once for the block. A barrier stands wherever
-    shared memory that a thread may have written is read or written by others, or is overwritten after others
-    may have read it, around loops too.
+    Shared memory may be read when what was written before is there, and overwritten when what was there has
+    been read; what one iteration of a loop leaves meets the next one. Where the threads take different
+    branches no barrier can stand, so it stands before the branch.
 
     Raises
     ------
     ScheduleError
-        If a loop inside has more iterations than there are threads of its tag, or a barrier would be needed
-        where not all threads come along.
+        If a barrier is needed inside of a branch or a loop that the threads do not run alike.
     """
     if not any(type(n) is For and n.kind.startswith("threadIdx") for n in walk(func.body)):
         return func
@@ -51,57 +50,12 @@ class _Blocks(Rewriter):
     def _for(self, node: For) -> Stmt:
         if not node.kind.startswith("threadIdx"):
             return self.descend(node)
-        block = _Unify()
-        body = block(node)
-        private = {n.buffer for n in walk(body) if type(n) is Allocate}
-        body, _ = _Synchronise(block.threads, set(block.shared), private)(body, _Since(), True)
-        for allocate in reversed(block.shared.values()):
-            body = Allocate(allocate.buffer, body, allocate.pragmas)
-        return body
+        threads = {n.var for n in walk(node) if type(n) is For and n.kind.startswith("threadIdx")}
+        private = {n.buffer for n in walk(node) if type(n) is Allocate}
+        shared = {a.buffer for a in accesses(node) if a.buffer.scope == SCOPE} - private
+        return _Synchronise(threads, shared, private)(node, _Since(), True)[0]
 
     rules = {For: _for, Store: lambda self, node: node}
-
-
-class _Unify(Rewriter):
-    """Loops over the same threads become one, and shared buffers are taken out."""
-
-    def __init__(self) -> None:
-        self.bound: dict[str, For] = {}
-        self.threads: set[Var] = set()
-        self.shared: dict[Buffer, Allocate] = {}
-
-    def _for(self, node: For) -> Stmt:
-        if not node.kind.startswith("threadIdx"):
-            return self.descend(node)
-        outer = self.bound.get(node.kind)
-        if outer is None:
-            self.bound[node.kind] = node
-            self.threads.add(node.var)
-            inner = self.descend(node)
-            del self.bound[node.kind]
-            return inner
-        body = self(substitute(node.body, {node.var: outer.var}))
-        if node.extent == outer.extent:
-            return body
-        if not _at_most(node.extent, outer.extent):
-            raise ScheduleError(
-                f"{node.kind}: the loop {node.var.name!r} has {node.extent!r} iterations, but the block around "
-                f"it has {outer.extent!r} threads; split it by the number of threads before it is bound"
-            )
-        return If(binary("<", outer.var, node.extent), body)
-
-    def _allocate(self, node: Allocate) -> Stmt:
-        if node.buffer.scope != SCOPE:
-            return self.descend(node)
-        self.shared[node.buffer] = node
-        return self(node.body)
-
-    rules = {For: _for, Allocate: _allocate, Store: lambda self, node: node}
-
-
-def _at_most(a: Expr, b: Expr) -> bool:
-    x, y = getattr(a, "value", None), getattr(b, "value", None)
-    return x is not None and y is not None and x <= y
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +130,15 @@ class _Synchronise:
         for stmt in node.stmts:
             new, since = self(stmt, since, together)
             stmts.append(new)
-        return sequence(stmts), since
+        same = all(a is b for a, b in zip(stmts, node.stmts, strict=True))
+        return node if same else sequence(stmts), since
 
     def _for(self, node: For, since: _Since, together: bool) -> Result:
         if self.differs(node.extent):
             return self.apart(node, node.body, since, together)
+        then = self.touched(node)
+        if not then.conflicts(then):  # a barrier in front is enough, and is met less often
+            return self._leaf(node, since, together)
         entry = since
         while True:  # what one iteration leaves meets the next one
             body, after = self(node.body, entry, together)
@@ -219,6 +177,9 @@ class _Synchronise:
         body, after = self(node.body, since | asked, together)
         return sequence((*waited, rebuild(node, (node.value, body)))), after
 
+    def _barrier(self, node: Barrier, since: _Since, together: bool) -> Result:
+        return node, _Since()
+
     def _allocate(self, node: Allocate, since: _Since, together: bool) -> Result:
         body, after = self(node.body, since, together)
         return rebuild(node, (body,)), after
@@ -229,4 +190,5 @@ class _Synchronise:
         If: _if,
         Let: _let,
         Allocate: _allocate,
+        Barrier: _barrier,
     }
