@@ -87,8 +87,6 @@ def _fold(node: Binary, a: Expr, b: Expr) -> Expr:
     elif type(a) is Const and node.dtype == INDEX:
         if (op == "+" and a.value == 0) or (op == "*" and a.value == 1):
             return b
-        if op == "*" and a.value == 0:
-            return a
     return Binary(op, a, b, node.dtype)
 
 

@@ -109,7 +109,8 @@ class _Partition(Rewriter):
         if low >= high:
             return None
         ranges = self.ranges | {loop.var: (low, high)}
-        for condition, inner in _conditions(part.body, ranges):
+        arms = _arms(part.body) if loop.kind in _BRANCHING else [part.body]
+        for condition, inner in (found for arm in arms for found in _conditions(arm, ranges)):
             for at, holds_before in self.ends(condition, loop.var, inner):
                 if type(at) is Const:
                     if low < at.value <= high:
@@ -230,6 +231,13 @@ class _Given(Rewriter):
         return TRUE if node == self.condition else self.descend(node)
 
     rules = {Binary: _binary}
+
+
+def _arms(body: Stmt | None) -> list[Stmt]:
+    """What a whole iteration branches to: such a loop has its parts already."""
+    if isinstance(body, If):
+        return _arms(body.then) + _arms(body.otherwise)
+    return [] if body is None else [body]
 
 
 def _conditions(node: Node, ranges: dict[Var, Interval]) -> Iterator[tuple[Binary, dict[Var, Interval]]]:

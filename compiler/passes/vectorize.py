@@ -26,6 +26,7 @@ from compiler.ir.expr import (
     vector_of,
 )
 from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.relocate import shifted
 from compiler.ir.simplify import FALSE, Interval, Simplifier, fits, simplify
 from compiler.ir.stmt import (
     THREAD_TAGS,
@@ -304,8 +305,7 @@ class _Lane(Rewriter):
 
     def element(self, index: Expr) -> Expr:
         scaled = times(index, self.wide.lanes)
-        added = _ramp("+", scaled, self.wide.var) if type(scaled) is Ramp else None
-        return binary("+", scaled, self.wide.var) if added is None else added
+        return self.wide.var if scaled == Const(0, scaled.dtype) else shifted(scaled, self.wide.var)
 
     def _load(self, node: Load) -> Expr:
         inner = self.descend(node)

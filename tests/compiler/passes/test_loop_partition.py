@@ -84,9 +84,9 @@ GOLDEN = {
         """
         for j in range(3):
             C[j] = 1.0
+        C[1] = 1.0
         for j in range(2):
-            C[j + 1] = if_then_else(j >= 1, A[j + 1], 1.0)
-        C[3] = A[3]
+            C[j + 2] = A[j + 2]
         for i in range(4):
             for j in range(3):
                 C[i + j + 2] = A[i + j + 2]
@@ -135,7 +135,7 @@ GOLDEN = {
                     C[b * 3 + t] = A[b * 3 + t]
             else:
                 for t in bind(3, "threadIdx.x"):
-                    if t < 2:
+                    if t + 6 < 8:
                         C[t + 6] = A[t + 6]
         """,
     ),
