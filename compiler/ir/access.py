@@ -50,10 +50,12 @@ class Access:
 
 def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
     """The row-major position of an element; a single index is one already."""
-    if len(indices) == 1:
-        return indices[0]
-    total: Expr = Const(0)
-    for index, extent in zip(indices, buffer.shape, strict=True):
+    if len(indices) != 1 and len(indices) != len(buffer.shape):
+        raise ValueError(f"{buffer!r} takes {len(buffer.shape)} indices or one position, not {len(indices)}")
+    if not indices:
+        return Const(0)
+    total = indices[0]
+    for index, extent in zip(indices[1:], buffer.shape[1:], strict=False):
         total = binary("+", binary("*", total, extent), index)
     return total
 

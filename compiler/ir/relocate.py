@@ -19,8 +19,10 @@ def relocate(node: Any, moves: Mapping[Buffer, tuple[Buffer, Expr]]) -> Any:
 
 def shifted(index: Expr, by: Expr) -> Expr:
     """An index, or a ramp of them, moved by a scalar."""
-    if by == Const(0):
+    if by == Const(0, by.dtype):
         return index
+    if index == Const(0, index.dtype):
+        return by
     return (
         Ramp(shifted(index.base, by), index.stride, index.lanes)
         if type(index) is Ramp

@@ -39,8 +39,9 @@ def inject_vthread(func: PrimFunc) -> PrimFunc:
             C[v] = t[v]                          C[0] = t[0]
                                                  C[1] = t[5]
 
-    Loops and branches that are the same for all of them are run once, and so is what fills a buffer that is
-    the same for all: threads that fetch a tile together do so once. A buffer that differs gets a part for
+    Virtual threads work side by side, so they exchange no data. Loops and branches that are the same for all of
+    them are run once, and so is what fills a buffer that is the same for all: threads that fetch a tile
+    together do so once. A buffer that differs gets a part for
     each. Barriers and pipeline tokens: all virtual threads meet at one barrier, and each pushes and pops
     tokens of its own. On an accelerator this is what lets one of them load while another computes
     (arXiv 1802.04799, section 4.4).
@@ -82,7 +83,11 @@ class _Interleave(Rewriter):
 
     def each(self, node: Stmt) -> Stmt:
         """`node` for one virtual thread after another."""
-        one = relocate(node, {old: (new, binary("*", self.var, old.size)) for old, new in self.parts.items()})
+        moves = {
+            old: (new, self.var if old.size == 1 else binary("*", self.var, old.size))
+            for old, new in self.parts.items()
+        }
+        one = relocate(node, moves)
         if self.count > UNROLL_LIMIT:
             return For(self.var, Const(self.count, self.var.dtype), "serial", one)
         return sequence(substitute(one, {self.var: Const(i, self.var.dtype)}) for i in range(self.count))

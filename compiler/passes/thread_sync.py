@@ -134,6 +134,9 @@ class _Synchronise:
         return node if same else sequence(stmts), since
 
     def _for(self, node: For, since: _Since, together: bool) -> Result:
+        if node.kind.startswith("threadIdx"):  # what is walked is the program of one thread
+            body, after = self(node.body, since, together)
+            return rebuild(node, (node.extent, body)), after
         if self.differs(node.extent):
             return self.apart(node, node.body, since, together)
         then = self.touched(node)
