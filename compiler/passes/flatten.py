@@ -5,7 +5,7 @@ from __future__ import annotations
 from compiler.ir.access import position
 from compiler.ir.expr import Expr, Load
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.stmt import Allocate, Stmt, Store
+from compiler.ir.stmt import Allocate, Prefetch, Region, Stmt, Store
 from compiler.ir.visit import Rewriter
 
 
@@ -47,4 +47,16 @@ class _Flatten(Rewriter):
         self.flat[old] = Buffer(old.name, (old.size,), old.dtype, old.scope)
         return Allocate(self.flat[old], self(node.body), node.pragmas)
 
-    rules = {Load: _load, Store: _store, Allocate: _allocate}
+    def _prefetch(self, node: Prefetch) -> Stmt:
+        inner = self.descend(node)
+        buffer = self.flat.get(node.buffer, node.buffer)
+        if len(inner.indices) == 1 and buffer is node.buffer:
+            return inner
+        return Prefetch(buffer, (position(node.buffer, inner.indices),))
+
+    def _region(self, node: Region) -> Region:
+        inner = self.descend(node)  # a region counts in row-major positions already
+        buffer = self.flat.get(node.buffer)
+        return inner if buffer is None else Region(buffer, inner.offset, inner.extents, inner.strides)
+
+    rules = {Load: _load, Store: _store, Allocate: _allocate, Prefetch: _prefetch, Region: _region}

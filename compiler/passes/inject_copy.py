@@ -28,7 +28,8 @@ def inject_copy(func: PrimFunc) -> PrimFunc:
         copy(region(t, 0, (4, 16), (16, 1)), region(A, 0, (4, 14), (14, 1)),
             before=(0, 1), after=(0, 1), fill=0.0)
 
-    Loops that walk through both buffers as one are joined.
+    Loops that walk through both buffers as one are joined. Other pragmas of the loop stay on a loop of one
+    iteration around the copy.
 
     Raises
     ------
@@ -48,7 +49,9 @@ class _Inject(Rewriter):
 
     def _for(self, node: For) -> Stmt:
         if dict(node.pragmas).get(PRAGMA):
-            return _copy(node, self.ranges)
+            copy = _copy(node, self.ranges)
+            others = tuple(p for p in node.pragmas if p[0] != PRAGMA)
+            return For(node.var, Const(1, node.var.dtype), "serial", copy, others) if others else copy
         self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
         inner = self.descend(node)
         del self.ranges[node.var]

@@ -22,6 +22,7 @@ from compiler.ir.stmt import (
     sequence,
 )
 from compiler.ir.visit import Rewriter, substitute
+from compiler.passes.inject_tokens import PRAGMA as STAGE
 
 UNROLL_LIMIT = 16
 """Virtual threads that are written out one after another; more of them make a loop."""
@@ -39,12 +40,11 @@ def inject_vthread(func: PrimFunc) -> PrimFunc:
             C[v] = t[v]                          C[0] = t[0]
                                                  C[1] = t[5]
 
-    Virtual threads work side by side, so they exchange no data. Loops and branches that are the same for all of
-    them are run once, and so is what fills a buffer that is the same for all: threads that fetch a tile
-    together do so once. A buffer that differs gets a part for
-    each. Barriers and pipeline tokens: all virtual threads meet at one barrier, and each pushes and pops
-    tokens of its own. On an accelerator this is what lets one of them load while another computes
-    (arXiv 1802.04799, section 4.4).
+    Virtual threads work side by side, so they exchange no data. Loops and branches that are the same for all
+    of them are run once, and so is what fills a buffer that is the same for all: threads that fetch a tile
+    together do so once. A buffer that differs gets a part for each. All virtual threads meet at one barrier.
+    A loop that a stage of an accelerator's pipeline runs is taken as a whole, so that one of them can load
+    while another one computes (arXiv 1802.04799, section 4.4).
     """
     return func.with_body(_Inject()(func.body))
 
@@ -101,7 +101,8 @@ class _Interleave(Rewriter):
         raise _NotInTurnsError
 
     def _for(self, node: For) -> Stmt:
-        if self.differs(node.extent):
+        whole = STAGE in dict(node.pragmas) and self.differs(node)
+        if whole or self.differs(node.extent):
             return self.each(node)
         body = self(node.body)
         return node if body is node.body else For(node.var, node.extent, node.kind, body, node.pragmas)

@@ -91,7 +91,10 @@ def main(A: float32[32], C: float32[32]):
 """
 
 REFUSED = {
-    "a parallel loop": (SKELETON.format("parallel", "pass", "A[k * 4 + i]"), "t: double_buffer needs a serial loop"),
+    "a parallel loop": (
+        SKELETON.format("parallel", "pass", "A[k * 4 + i]"),
+        "t: double_buffer needs a serial loop",
+    ),
     "what the same iteration makes": (
         SKELETON.format("range", "pass", "s[i]"),
         "t: double_buffer fills it for the next iteration, but that needs s of the same iteration",

@@ -140,7 +140,7 @@ REFUSED = {
     "in a branch": "if t < 2:\n    s[t] = A[t]\n    C[t] = s[1 - t]",
     "in a loop": "for k in range(t):\n    s[t] = A[t]\n    C[t] = s[3 - t]",
     "after a value of the thread's own": (
-        "r = allocate(float32[1], \"local\")\nr[0] = A[t]\nif r[0] < 2.0:\n    s[t] = A[t]\n    C[t] = s[3 - t]"
+        'r = allocate(float32[1], "local")\nr[0] = A[t]\nif r[0] < 2.0:\n    s[t] = A[t]\n    C[t] = s[3 - t]'
     ),
     "after a name": "x = t * 2\nif x < 2:\n    s[t] = A[t]\n    C[t] = s[3 - t]",
 }
