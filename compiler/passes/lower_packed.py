@@ -167,9 +167,6 @@ class _Lower(Rewriter):
             return inner
         return Call(node.name, inner.args, _like("uint8", node))
 
-    def _const(self, node: Const) -> Expr:
-        return _bits(Const(node.value), node.dtype) if node.dtype in PACKED_TYPES else node
-
     rules: dict[type, Callable] = {
         Load: _load,
         Store: _store,
@@ -179,7 +176,6 @@ class _Lower(Rewriter):
         Prefetch: _prefetch,
         Region: _region,
         Call: _call,
-        Const: _const,
     }
 
 
