@@ -1,4 +1,4 @@
-"""How long does lowering take, from a schedule to a program that a target compiles, and where does the time go?
+"""How long does lowering take, from a schedule to a program after all passes, and where does the time go?
 
 Run with ``python -m benchmarks.lowering``. The figure to reach is a median under 15 ms for the matrix
 product. Nothing is compiled to machine code here; `benchmarks.trial` times that too.

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
-from compiler.ir.expr import Binary, Broadcast, Const, Expr, Load, Ramp, Var, binary, lanes_of
+from compiler.ir.expr import (
+    Binary,
+    Broadcast,
+    Const,
+    Expr,
+    Load,
+    Ramp,
+    Var,
+    binary,
+    lanes_of,
+    scalar_of,
+    vector_of,
+)
 from compiler.ir.function import Buffer, Intrinsic
 from compiler.ir.simplify import UNKNOWN, Interval, Simplifier
 from compiler.ir.stmt import Copy, Invoke, Region, Store
@@ -50,14 +62,23 @@ class Access:
 
 def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
     """The row-major position of an element; a single index is one already."""
-    if len(indices) != 1 and len(indices) != len(buffer.shape):
-        raise ValueError(f"{buffer!r} takes {len(buffer.shape)} indices or one position, not {len(indices)}")
+    if len(indices) == 1:
+        return indices[0]
     if not indices:
         return Const(0)
-    total = indices[0]
-    for index, extent in zip(indices[1:], buffer.shape[1:], strict=False):
-        total = binary("+", binary("*", total, extent), index)
+    total = _widened(indices[0])
+    for index, extent in zip(indices[1:], buffer.shape[1:], strict=True):
+        total = binary("+", binary("*", total, extent), _widened(index))
     return total
+
+
+def _widened(index: Expr) -> Expr:
+    """An index in a type that a product with an extent does not leave."""
+    scalar = scalar_of(index.dtype)
+    if scalar in ("int32", "int64"):
+        return index
+    wide = "int64" if scalar in ("uint32", "uint64") else "int32"
+    return index.astype(vector_of(wide, lanes_of(index.dtype)))
 
 
 def accesses(node: Node) -> Iterator[Access]:

@@ -84,9 +84,8 @@ def _fold(node: Binary, a: Expr, b: Expr) -> Expr:
         folded = fold(op, a, b) if type(a) is Const else None
         if folded is not None:
             return folded
-    elif type(a) is Const and node.dtype == INDEX:
-        if (op == "+" and a.value == 0) or (op == "*" and a.value == 1):
-            return b
+    elif type(a) is Const and node.dtype == INDEX and (op, a.value) in (("+", 0), ("*", 1)):
+        return b
     return Binary(op, a, b, node.dtype)
 
 

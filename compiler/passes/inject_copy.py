@@ -35,8 +35,8 @@ def inject_copy(func: PrimFunc) -> PrimFunc:
     ------
     ScheduleError
         If the nest is no copy: loops of fixed extent around one store of an element, or of an
-        ``if_then_else`` of an element and a fixed value, with indices linear in the loops, and conditions that
-        each bound one loop.
+        ``if_then_else`` of an element and a fixed value, with indices linear in the loops, and conditions
+        that each bound one loop.
     """
     if not any(type(n) is For and dict(n.pragmas).get(PRAGMA) for n in walk(func.body)):
         return func

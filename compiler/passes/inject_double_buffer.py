@@ -18,15 +18,15 @@ def inject_double_buffer(func: PrimFunc) -> PrimFunc:
 
     ::
 
-        for k in range(8):                                 t = allocate(float32[8], "shared")
-            t = allocate(float32[4], "shared",             for i in range(4):
-                pragmas={"double_buffer": True})               t[i] = A[i]
-            for i in range(4):                             for k in range(8):
-                t[i] = A[k * 4 + i]                   ->       if k + 1 < 8:
-            for i in range(4):                                     for i in range(4):
-                C[k * 4 + i] = t[i] * 2.0                              t[(k + 1) % 2 * 4 + i] = A[(k + 1) * 4 + i]
-                                                               for i in range(4):
-                                                                   C[k * 4 + i] = t[k % 2 * 4 + i] * 2.0
+        for k in range(8):                          t = allocate(float32[8], "shared")
+            t = allocate(float32[4], "shared",      for i in range(4):
+                pragmas={"double_buffer": True})        t[i] = A[i]
+            for i in range(4):                      for k in range(8):
+                t[i] = A[k * 4 + i]            ->       if k + 1 < 8:
+            for i in range(4):                              for i in range(4):
+                C[k * 4 + i] = t[i]                             t[(k + 1) % 2 * 4 + i] = A[(k + 1) * 4 + i]
+                                                        for i in range(4):
+                                                            C[k * 4 + i] = t[k % 2 * 4 + i]
 
     The loop is the innermost serial one in which one statement fills the buffer and another one reads it; the
     buffer is allocated in its body, or further out if threads share it.
@@ -34,7 +34,7 @@ def inject_double_buffer(func: PrimFunc) -> PrimFunc:
     Raises
     ------
     ScheduleError
-        If there is no such loop, or what fills the buffer there needs something that the same iteration makes.
+        If there is no such loop, or what fills the buffer there needs what the same iteration makes.
     """
     if not any(_is_marked(n) for n in walk(func.body)):
         return func
@@ -42,8 +42,8 @@ def inject_double_buffer(func: PrimFunc) -> PrimFunc:
     for node in walk(body):
         if _is_marked(node):
             raise ScheduleError(
-                f"{node.buffer.name}: double_buffer needs a serial loop around the buffer, whose next iteration "
-                "it can be filled for; compute the stage at a loop of its consumer"
+                f"{node.buffer.name}: double_buffer needs a serial loop around the buffer, whose next "
+                "iteration it can be filled for; compute the stage at a loop of its consumer"
             )
     return func.with_body(body)
 

@@ -13,7 +13,7 @@ from compiler.ir.stmt import For, Prefetch, Stmt, Store, sequence
 from compiler.ir.visit import Node, Rewriter, children, substitute, walk
 
 PRAGMA = "prefetch"
-"""Key of the pragma; behind a colon stands the name of the buffer, and its value is the number of iterations ahead."""
+"""Key of the pragma: behind a colon stands the name of the buffer. Its value is how many iterations ahead."""
 
 LINE_BYTES = 64
 """What one prefetch brings."""
@@ -62,7 +62,7 @@ class _Inject(Rewriter):
 
 
 def _touched(body: Stmt, name: str) -> list[Prefetch]:
-    """One prefetch for each line that `body` reads of the buffers called `name`, in order, without repeats."""
+    """One prefetch for each line that `body` reads of the buffers called `name`, in the order of reading."""
     hints: dict[Prefetch, None] = {}
     for buffer, index, loops in _loads(body, name, {}):
         ranges: dict[Var, Interval] = {var: (0, extent - 1) for var, extent in loops.items()}

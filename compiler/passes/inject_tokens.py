@@ -67,7 +67,7 @@ class _Touch:
 
 @dataclass
 class _Unit:
-    """A statement of a block: what each stage touches in it, and the pairs that exchange tokens inside of it."""
+    """A statement of a block: what each stage touches in it, and the pairs with tokens inside of it."""
 
     stmt: Stmt
     touches: dict[str, list[_Touch]]
@@ -199,8 +199,8 @@ def _around(units: list[_Unit], pair: Pair, tokens: list[tuple[int, int]]) -> li
             continue
         carried.append((needed[-1], v))
     busy = [w for w, unit in enumerate(units) if pair in unit.inside]
-    # The j-th pop of an iteration takes the j-th token in the order of pushing. So those of the iteration before
-    # must all be popped before, and pushed behind, those of this one; else one stands for them all.
+    # The j-th pop of an iteration takes the j-th token in the order of pushing. So those of the iteration
+    # before must all be popped before, and pushed behind, those of this one; else one stands for them all.
     ordered = all(v <= w for _, v in carried for _, w in tokens) and all(
         u >= w for u, _ in carried for w, _ in tokens
     )

@@ -126,7 +126,7 @@ class _Partition(Rewriter):
     def ends(
         self, condition: Binary, var: Var, ranges: Mapping[Var, Interval]
     ) -> Iterator[tuple[Expr, bool]]:
-        """The iterations from which on `condition` holds no more (or, False, holds) whatever the loops inside do."""
+        """Where `condition` ceases (True) or begins (False) to hold, whatever the loops inside do."""
         simplifier = Simplifier(ranges)
         a, b = simplifier.sum_of(condition.a), simplifier.sum_of(condition.b)
         if not (fits(simplifier.sum_bounds(a)) and fits(simplifier.sum_bounds(b))):

@@ -14,7 +14,7 @@ from compiler.ir.stmt import Allocate, For, If, Let, Pragma, Seq, Stmt, Store, o
 from compiler.ir.visit import Rewriter, children, rebuild, walk
 
 SHARED_SCOPES = ("global", "shared", "warp")
-"""Where memory is shared. Local buffers become registers, and what an accelerator runs at once it must not share."""
+"""Where memory is shared: local buffers become registers, and an accelerator uses its buffers at once."""
 
 MATCH_RANGE = 16
 """A buffer takes the place of one at most so many times as large."""
@@ -35,9 +35,9 @@ def storage_rewrite(func: PrimFunc) -> PrimFunc:
             C[i] = b[63 - i]
 
     A linear scan over the statements of each block: a buffer lives from the statement that first touches it
-    to the last one, and takes the smallest free place of its type and scope that holds it, or makes the largest
-    one grow. It may take the place of a buffer that its first statement still reads where that reads, for each
-    element, the same element alone (in place).
+    to the last one. It takes the smallest free place of its type and scope that holds it, or makes the
+    largest one grow. It may take the place of a buffer that its first statement still reads where that reads,
+    for each element, the same element alone (in place).
     """
     return func.with_body(_Share()(func.body)) if any(type(n) is Allocate for n in walk(func.body)) else func
 
@@ -134,7 +134,7 @@ def _in_place(stmt: Stmt, old: Buffer, new: Buffer) -> bool:
 
 
 def is_injective(index: Expr, loops: Mapping[Var, int]) -> bool:
-    """Whether iterations of `loops` (variable -> extent) that differ have different indices, as far as is seen."""
+    """Whether different iterations of `loops`, variable to extent, are known to have different indices."""
     total = Simplifier({var: (0, extent - 1) for var, extent in loops.items()})
     ramp = index if type(index) is Ramp else Ramp(index, Const(0), 1)
     if lanes_of(ramp.base.dtype) > 1 or type(ramp.stride) is not Const:

@@ -86,7 +86,7 @@ class _Synchronise:
         self.threads, self.shared, self.private = threads, shared, private
 
     def __call__(self, stmt: Stmt, since: _Since, together: bool) -> Result:
-        """`stmt` with barriers, and what is touched since the last one; `together`: all threads come along."""
+        """`stmt` with barriers, and what is touched since the last; `together`: all threads come along."""
         return self.rules.get(type(stmt), _Synchronise._leaf)(self, stmt, since, together)
 
     def touched(self, node: Node) -> _Since:
@@ -115,8 +115,8 @@ class _Synchronise:
                 sorted(b.name for b in (then.read & since.written) | (then.written & since.read))
             )
             raise ScheduleError(
-                f"{names}: the threads of a block exchange it under a condition that not all of them meet, so "
-                f"they cannot wait for one another at `{print_stmt(node).splitlines()[0]}`"
+                f"{names}: the threads of a block exchange it under a condition that not all of them meet, "
+                f"so they cannot wait for one another at `{print_stmt(node).splitlines()[0]}`"
             )
         return [Barrier(SCOPE)], _Since()
 

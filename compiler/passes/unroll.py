@@ -24,8 +24,8 @@ def unroll(func: PrimFunc) -> PrimFunc:
             C[i] = A[i]               C[1] = A[1]
 
     A loop that would grow past `STATEMENT_LIMIT` stores stays a loop with its mark, as a
-    hint to the target. A loop with the pragma ``auto_unroll`` has the serial loops inside of it, the innermost
-    first, written out as long as each makes no more stores than its value says.
+    hint to the target. A loop with the pragma ``auto_unroll`` has the serial loops inside of it, the
+    innermost first, written out as long as each makes no more stores than its value says.
     """
     return func.with_body(_Unroll()(func.body))
 

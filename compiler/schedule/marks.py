@@ -51,8 +51,8 @@ class Marks(Loops):
                 for k in range(8):   ->       for k in range(8):   ->       C[k] = A[k]
                     C[i, k] = A[i, k]             C[i, k] = A[i, k]         C[k + 8] = A[k + 8]
 
-        A loop of a stage in shared memory may be bound to the threads that compute its consumer: each does its
-        share, and they wait for one another.
+        A loop of a stage in shared memory may be bound to the threads that compute its consumer: each does
+        its share, and they wait for one another.
         """
         if not isinstance(thread, ThreadAxis):
             raise ScheduleError(
@@ -118,8 +118,8 @@ class Marks(Loops):
             raise ScheduleError(f"{self.name}: prefetch takes a tensor, not {type(tensor).__name__}")
         if isinstance(offset, bool) or not isinstance(offset, int) or offset < 1:
             raise ScheduleError(
-                f"{self.name}: prefetch of {tensor.name} {offset!r} iterations ahead; a positive whole number is "
-                "needed"
+                f"{self.name}: prefetch of {tensor.name} {offset!r} iterations ahead; a positive whole "
+                "number is needed"
             )
         self._tell("prefetch", axis, (f"prefetch:{tensor.name}", offset))
 
@@ -168,8 +168,8 @@ class Marks(Loops):
         if axis not in axes[:-1]:
             given = axis.name if isinstance(axis, IterVar) else repr(axis)
             raise ScheduleError(
-                f"{self.name}: storage_align of {given!r}; it takes an axis of the operation with another one "
-                f"behind it ({', '.join(a.name for a in axes[:-1]) or 'there is none'})"
+                f"{self.name}: storage_align of {given!r}; it takes an axis of the operation with another "
+                f"one behind it ({', '.join(a.name for a in axes[:-1]) or 'there is none'})"
             )
         if not all(isinstance(n, int) and not isinstance(n, bool) for n in (factor, offset)):
             raise ScheduleError(

@@ -164,7 +164,7 @@ def test_a_product_on_an_accelerator(virtual: int) -> None:
 @pytest.mark.parametrize("virtual", [1, 2])
 @pytest.mark.parametrize("seed", range(4))
 def test_any_order_that_the_tokens_allow(virtual: int, seed: int) -> None:
-    """The stages run side by side, each as far as its tokens let it; the result is that of the program's order."""
+    """The stages run side by side, each as far as its tokens let it; the result is the same."""
     s, args = accelerator(virtual)
     func = run(loop_nest(s, args), kind="npu")
     rng = np.random.default_rng(seed)

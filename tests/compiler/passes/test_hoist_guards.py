@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a line of a program may be longer than one of ours)
 """Guard hoisting: conditions that a loop does not change."""
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ GOLDEN = {
 KEPT = {
     "a condition that varies": "for i in range(8):\n    if i < 4:\n        C[i] = 1.0",
     "what is read may change": "for i in range(8):\n    if C[0] < 4.0:\n        C[i] = 5.0",
-    "a divisor that may be zero": "for i in range(8):\n    for j in range(8):\n        if 4 // i < 2:\n            C[i] = 1.0",
+    "a divisor that may be zero": (
+        "for i in range(8):\n    for j in range(8):\n        if 4 // i < 2:\n            C[i] = 1.0"
+    ),
     "an else of a condition that varies in part": (
         "for i in range(8):\n    for j in range(8):\n        if i < 4 and j < 3:\n            C[i] = 1.0\n"
         "        else:\n            C[i] = 2.0"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a line of a program may be longer than one of ours)
 """Copy injection: loop nests that move memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a line of a program may be longer than one of ours)
 """Vectorization: loops as vector statements, and where that cannot be."""
 
 from __future__ import annotations
