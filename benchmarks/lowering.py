@@ -11,6 +11,7 @@ import cProfile
 import pstats
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def timed(task: Task, indices: list[int]) -> dict[str, list[float]]:
     """Seconds of each step of lowering, one number a configuration."""
     taken: dict[str, list[float]] = {}
 
-    def lap(step: str, work: Callable[[], object]) -> object:
+    def lap(step: str, work: Callable[[], PrimFunc]) -> PrimFunc:
         start = time.perf_counter()
         result = work()
         taken.setdefault(step, []).append(time.perf_counter() - start)
@@ -42,12 +43,11 @@ def timed(task: Task, indices: list[int]) -> dict[str, list[float]]:
 
     for index in indices:
         schedule, args = task.instantiate(index)
-        func = lap("loop nest", lambda s=schedule, a=args: compiler.loop_nest(s, a))
+        func = lap("loop nest", partial(compiler.loop_nest, schedule, args))
         for step in pipeline():
-            func = lap(step.__name__, lambda f=func, p=step: p(f))
-        assert isinstance(func, PrimFunc)
+            func = lap(step.__name__, partial(step, func))
         schedule, args = task.instantiate(index)
-        lap("all of lowering", lambda s=schedule, a=args: compiler.lower(s, a))
+        lap("all of lowering", partial(compiler.lower, schedule, args))
     return taken
 
 

@@ -49,8 +49,8 @@ class Access:
             offset, steps = self.where.offset, list(zip(self.where.extents, self.where.strides, strict=True))
         else:
             offset, steps = position(self.buffer, self.where), []
-            if type(offset) is Ramp:
-                offset, steps = offset.base, [(offset.lanes, offset.stride)]
+            if isinstance(offset, Ramp):
+                steps, offset = [(offset.lanes, offset.stride)], offset.base
         if lanes_of(offset.dtype) > 1:
             return UNKNOWN
         low, high = simplifier.bounds(simplifier(offset))
@@ -99,7 +99,7 @@ def writes(node: Node) -> set[Buffer]:
     return {access.buffer for access in accesses(node) if access.writes}
 
 
-def mentions(node: Node, variables: Container[Var]) -> bool:
+def mentions(node: Node, variables: Container[Any]) -> bool:
     """Whether `node` uses one of `variables`."""
     return any(type(below) is Var and below in variables for below in walk(node))
 

@@ -40,7 +40,7 @@ def inject_double_buffer(func: PrimFunc) -> PrimFunc:
         return func
     body = _Double()(func.body)
     for node in walk(body):
-        if _is_marked(node):
+        if isinstance(node, Allocate) and _is_marked(node):
             raise ScheduleError(
                 f"{node.buffer.name}: double_buffer needs a serial loop around the buffer, whose next "
                 "iteration it can be filled for; compute the stage at a loop of its consumer"

@@ -73,7 +73,7 @@ class _Interleave(Rewriter):
 
     def __init__(self, loop: For) -> None:
         self.var, self.count = loop.var, int(loop.extent.value)  # type: ignore[attr-defined]
-        self.varying: set[Var | Buffer] = {loop.var} | _varying(loop)
+        self.varying = _varying(loop)
         self.parts: dict[Buffer, Buffer] = {}  # a buffer that differs -> one with a part for each
         self.shared: set[Buffer] = set()  # allocated in the loop, and the same for all
 
@@ -160,26 +160,25 @@ def _spread(node: Stmt, found: set[Var | Buffer], under: bool) -> None:
     def differs(part: Expr | Stmt) -> bool:
         return mentions(part, found) or any(a.buffer in found for a in accesses(part) if not a.writes)
 
-    kind = type(node)
-    if kind in (Store, Copy, Invoke):
+    if isinstance(node, (Store, Copy, Invoke)):
         if under or differs(node):
             found.update(a.buffer for a in accesses(node) if a.writes)
-    elif kind is For:
+    elif isinstance(node, For):
         under = under or differs(node.extent)
         if under:
             found.add(node.var)
         _spread(node.body, found, under)
-    elif kind is If:
+    elif isinstance(node, If):
         under = under or differs(node.condition)
         _spread(node.then, found, under)
         if node.otherwise is not None:
             _spread(node.otherwise, found, under)
-    elif kind is Let:
+    elif isinstance(node, Let):
         if under or differs(node.value):
             found.add(node.var)
         _spread(node.body, found, under)
-    elif kind is Seq:
+    elif isinstance(node, Seq):
         for stmt in node.stmts:
             _spread(stmt, found, under)
-    elif kind is Allocate:
+    elif isinstance(node, Allocate):
         _spread(node.body, found, under)

@@ -39,7 +39,7 @@ def _unread(body: Stmt) -> set[Buffer]:
     for node in walk(body):
         if type(node) is Allocate:
             own.add(node.buffer)
-        elif type(node) in (Load, Region, Prefetch):
+        elif isinstance(node, (Load, Region, Prefetch)):
             used.add(node.buffer)
     return own - used
 

@@ -156,7 +156,7 @@ def _flat(access: Access) -> Expr:
 
 
 def _rewritten(places: list[_Place], stmts: list[Stmt]) -> Stmt:
-    moves = {}
+    moves: dict[Buffer, tuple[Buffer, Expr]] = {}
     made = []
     for place in places:
         first = place.first
