@@ -84,13 +84,13 @@ GOLDEN = {
     ),
     "a scalar tail": (
         "for i in range(2):\n    for j in vectorize(4):\n        if i * 4 + j < 7:\n            C[i * 4 + j] = A[j]",
-        "for i in range(2):\n    if i * 4 + 3 < 7:\n        C[ramp(i * 4, 1, 4)] = A[ramp(0, 1, 4)]\n    else:\n"
+        "for i in range(2):\n    if i < 1:\n        C[ramp(i * 4, 1, 4)] = A[ramp(0, 1, 4)]\n    else:\n"
         "        for j in range(4):\n            if i * 4 + j < 7:\n                C[i * 4 + j] = A[j]",
     ),
     "both ends": (
         "for i in range(3):\n    for j in vectorize(4):\n        if i * 4 + j >= 2 and i * 4 + j < 9:\n"
         "            C[i * 4 + j - 2] = A[j]",
-        "for i in range(3):\n    if i * 4 >= 2 and i * 4 + 3 < 9:\n"
+        "for i in range(3):\n    if i >= 1 and i < 2:\n"
         "        C[ramp(i * 4 - 2, 1, 4)] = A[ramp(0, 1, 4)]\n    else:\n"
         "        for j in range(4):\n            if i * 4 + j >= 2 and i * 4 + j < 9:\n"
         "                C[i * 4 + j - 2] = A[j]",
