@@ -68,7 +68,8 @@ def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
         return Const(0)
     total = _widened(indices[0])
     for index, extent in zip(indices[1:], buffer.shape[1:], strict=True):
-        total = binary("+", binary("*", total, extent), _widened(index))
+        inner = _widened(index)
+        total = inner if total == Const(0) else binary("+", binary("*", total, extent), inner)
     return total
 
 
