@@ -66,14 +66,14 @@ def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
         return indices[0]
     if not indices:
         return Const(0)
-    total = _widened(indices[0])
+    total = widened(indices[0])
     for index, extent in zip(indices[1:], buffer.shape[1:], strict=True):
-        inner = _widened(index)
+        inner = widened(index)
         total = inner if total == Const(0) else binary("+", binary("*", total, extent), inner)
     return total
 
 
-def _widened(index: Expr) -> Expr:
+def widened(index: Expr) -> Expr:
     """An index in a type that a product with an extent does not leave."""
     scalar = scalar_of(index.dtype)
     if scalar in ("int32", "int64"):

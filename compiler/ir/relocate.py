@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.ir.access import position
+from compiler.ir.access import position, widened
 from compiler.ir.expr import Const, Expr, Load, Ramp, binary
 from compiler.ir.function import Buffer
 from compiler.ir.stmt import Prefetch, Region, Stmt, Store
@@ -21,13 +21,15 @@ def shifted(index: Expr, by: Expr) -> Expr:
     """An index, or a ramp of them, moved by a scalar."""
     if by == Const(0, by.dtype):
         return index
-    if index == Const(0, index.dtype):
-        return by
-    return (
-        Ramp(shifted(index.base, by), index.stride, index.lanes)
-        if type(index) is Ramp
-        else binary("+", index, by)
-    )
+    if isinstance(index, Ramp):
+        base = shifted(index.base, by)
+        return Ramp(base, in_type(index.stride, base.dtype), index.lanes)
+    return by if index == Const(0, index.dtype) else binary("+", widened(index), by)
+
+
+def in_type(index: Expr, dtype: str) -> Expr:
+    """An index in another type, which holds it."""
+    return Const(index.value, dtype) if isinstance(index, Const) else index.astype(dtype)
 
 
 class _Relocate(Rewriter):

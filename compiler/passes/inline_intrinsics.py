@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from compiler.ir.access import widened
 from compiler.ir.expr import Const, Expr, Load, Ramp, binary
 from compiler.ir.function import Buffer, PrimFunc, most
+from compiler.ir.relocate import in_type
 from compiler.ir.stmt import Invoke, Region, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
 
@@ -51,9 +53,7 @@ class _Described(Rewriter):
 
     def element(self, param: Buffer, indices: tuple[Expr, ...]) -> tuple[Buffer, tuple[Expr]]:
         region, shape = self.regions[param], [most(extent) for extent in param.shape]
-        ramp = indices[-1] if indices and type(indices[-1]) is Ramp else None
-        if ramp is not None:
-            indices = (*indices[:-1], ramp.base)
+        indices = tuple(map(widened, indices))
         if len(indices) != len(shape):  # a row-major position
             (rest,) = indices
             split = []
@@ -61,11 +61,15 @@ class _Described(Rewriter):
                 split.append(binary("%", rest, extent))
                 rest = binary("//", rest, extent)
             indices = tuple(reversed(split))
+        ramp = indices[-1] if indices else None
+        if isinstance(ramp, Ramp):
+            indices = (*indices[:-1], ramp.base)
         place = region.offset
         for index, stride in zip(indices, region.strides, strict=True):
             place = binary("+", place, index if stride == Const(1) else binary("*", index, stride))
-        if ramp is not None:
-            place = Ramp(place, binary("*", ramp.stride, region.strides[-1]), ramp.lanes)
+        if isinstance(ramp, Ramp):
+            step = binary("*", in_type(ramp.stride, place.dtype), in_type(region.strides[-1], place.dtype))
+            place = Ramp(place, step, ramp.lanes)
         return region.buffer, (place,)
 
     def _load(self, node: Load) -> Expr:
@@ -83,6 +87,9 @@ class _Described(Rewriter):
         outer = self.regions.get(node.buffer)
         if outer is None:
             return inner
+        if not inner.extents:
+            buffer, (offset,) = self.element(node.buffer, (inner.offset,))
+            return Region(buffer, offset, (), ())
         if len(outer.strides) != 1:
             raise ValueError(
                 f"the description of an intrinsic uses a part of its parameter {node.buffer!r} as a region; "

@@ -89,13 +89,8 @@ class _Partition(Rewriter):
         self.budget -= _weight(part.body)
         at, condition, before, behind = found
         known = part.known | {condition}
-        first = self.simplified(loop, _Part(part.begin, at, before, known))
-        second = self.simplified(loop, _Part(at, part.end, behind, known))
-        return self.cut(loop, first) + self.cut(loop, second)
-
-    def simplified(self, loop: For, part: _Part) -> _Part:
-        ranges = self.ranges | {loop.var: self.span(part)}
-        return _Part(part.begin, part.end, simplify(part.body, ranges), part.known)
+        first = self.cut(loop, _Part(part.begin, at, before, known))
+        return first + self.cut(loop, _Part(at, part.end, behind, known))
 
     def span(self, part: _Part) -> Interval:
         simplifier = Simplifier(self.ranges)

@@ -34,8 +34,8 @@ def test_the_passes_keep_the_meaning(features, data: st.DataObject, programs, ra
     for step in KEEPING:
         try:
             after = step(func)
-        except ValueError as error:  # a parallel loop whose iterations share a byte
-            assert "share bytes" in str(error) or "packed type" in str(error)
+        except ValueError as error:  # iterations that share a byte, or a part of a part
+            assert any(what in str(error) for what in ("share bytes", "packed type", "part of its parameter"))
             continue
         note(f"after {step.__name__}:\n{after}")
         verify(after)
