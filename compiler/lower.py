@@ -21,6 +21,7 @@ def lower(
     args: Sequence[Tensor],
     name: str = "main",
     *,
+    target: str | Target = "llvm",
     dump: Callable[[str, PrimFunc], None] | None = None,
 ) -> PrimFunc:
     """The program of a schedule after every pass.
@@ -32,6 +33,8 @@ def lower(
         Inputs and outputs in the order of the call.
     name : str
         Symbol of the function.
+    target : str or Target
+        What it is lowered for; its kind says which tensor intrinsics it has.
     dump : callable, optional
         Called with ``(name of the stage, program)`` for the loop nest and after each pass;
         ``dump=lambda stage, program: print(stage, program)`` shows them all.
@@ -44,7 +47,7 @@ def lower(
     nest = loop_nest(schedule, args, name)
     if dump is not None:
         dump("loop_nest", nest)
-    return run(nest, dump)
+    return run(nest, dump, kind=Target.parse(target).kind)
 
 
 def build(
@@ -82,5 +85,5 @@ def build(
     if isinstance(program, Schedule):
         if args is None:
             raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
-        program = lower(program, args, name)
+        program = lower(program, args, name, target=target)
     return build_for(program, target)

@@ -31,6 +31,11 @@ def inlined(schedule: Schedule) -> list[Stage]:
                 f"{stage.name}: inlined, so it has no loops, but its loops were scheduled; "
                 "compute_root or compute_at keeps them"
             )
+        if stage.inlined and (stage.buffer_pragmas or stage.alignments):
+            raise ScheduleError(
+                f"{stage.name}: inlined, so it has no buffer, but its buffer was marked; "
+                "compute_root or compute_at keeps it"
+            )
     stages = [_copy(stage) for stage in stages]
     twins = dict(zip(schedule.stages, stages, strict=True))
     for stage in stages:

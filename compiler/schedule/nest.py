@@ -25,6 +25,7 @@ from compiler.ir.visit import Rewriter, substitute, walk
 from compiler.schedule.bounds import Region, enclosing, greatest, infer_bounds, shared_by, sizes_in
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.inline import inlined
+from compiler.schedule.marks import aligned
 from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage, names
 from compiler.schedule.tensorize import Tensorized
@@ -142,6 +143,8 @@ class _Nest:
             shape = numbers = tuple(greatest(extent, self.sizes) for extent in extents)
             if stage.layout is not None:
                 shape = stage.layout.shape(numbers)
+            if stage.alignments:
+                shape = self._aligned(stage, shape)
         name = stage.name if len(stage.tensors) == 1 else f"{stage.name}_v{tensor.index}"
         buffer = Buffer(name, shape, tensor.dtype, stage.scope)
         if buffer.size > HIGHEST:
@@ -156,6 +159,13 @@ class _Nest:
                 f"bytes, more than {LOCAL_LIMIT}; compute it at an inner loop, or give it the scope 'global'"
             )
         return buffer
+
+    def _aligned(self, stage: Stage, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if stage.layout is not None:
+            raise ScheduleError(
+                f"{stage.name}: storage_align pads rows that transform_layout takes apart; use one of them"
+            )
+        return aligned(stage.name, shape, stage.compute.axes, stage.alignments)
 
     def function(self, args: Sequence[Tensor], name: str) -> PrimFunc:
         body: Stmt = Seq(())

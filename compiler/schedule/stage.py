@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compiler.ir.function import SCOPES, is_scope
-from compiler.ir.stmt import Pragma
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.intrinsic import TensorIntrinsic
 from compiler.schedule.layout import IndexMap, Layout, check_layout, layout_of, relaid
-from compiler.schedule.loops import Loops
+from compiler.schedule.marks import Marks
 from compiler.schedule.trace import Trace, primitive
 from compiler.suggest import unknown
 from compiler.tensor import Compute, Extern, IterVar, Operation, Placeholder, Tensor
 
 
-class Stage(Loops):
-    """One operation of a schedule. Its loops are those of `Loops`.
+class Stage(Marks):
+    """One operation of a schedule. Its loops are those of `Loops`, its marks those of `Marks`.
 
     Attributes
     ----------
@@ -36,8 +35,6 @@ class Stage(Loops):
         Where in the buffer the elements are, if not in row-major order.
     tensorized : (IterVar, TensorIntrinsic) or None
         The loop from which inwards an intrinsic takes the place of the loops.
-    buffer_pragmas : list of (str, value)
-        What a pass or a target is told about the allocation of its buffer.
     """
 
     def __init__(self, op: Operation, output: bool, trace: Trace) -> None:
@@ -48,7 +45,6 @@ class Stage(Loops):
         self.scope = "global"
         self.layout: Layout | None = None
         self.tensorized: tuple[IterVar, TensorIntrinsic] | None = None
-        self.buffer_pragmas: list[Pragma] = []
         self.op = op
         self.key = str(trace.name(self, "stage", op.name))
         for index, tensor in enumerate(self.tensors):
