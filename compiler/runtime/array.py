@@ -28,8 +28,8 @@ def memory_layout(shape: tuple[int, ...], dtype: str) -> tuple[tuple[int, ...], 
     row = shape[-1] * bits_of(dtype) if shape else bits_of(dtype)
     if row % 8:
         raise ValueError(
-            f"the last extent of an array of {dtype} must fill whole bytes: a multiple of {8 // bits_of(dtype)}, "
-            f"not {shape[-1] if shape else 1}"
+            f"the last extent of an array of {dtype} must fill whole bytes: a multiple of "
+            f"{8 // bits_of(dtype)}, not {shape[-1] if shape else 1}"
         )
     return (*shape[:-1], row // 8), "uint8"
 
@@ -43,7 +43,7 @@ def empty(shape: int | tuple[int, ...], dtype: str = "float32") -> np.ndarray:
     Parameters
     ----------
     shape : int or tuple of int
-        For a packed type, in elements: an int4 array of shape ``(2, 8)`` is a uint8 array of shape ``(2, 4)``.
+        In elements, of a packed type too: an int4 array of ``(2, 8)`` is a uint8 array of ``(2, 4)``.
     dtype : str
         A type of the loop IR.
 

@@ -157,7 +157,15 @@ class Compiled:
             code = data[start : start + code_bytes]
             text = zlib.decompress(data[start + code_bytes : -_CHECKSUM_BYTES]).decode()
             return cls(**_checked(header), code=code, text=text)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError, zlib.error, RecursionError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            zlib.error,
+            RecursionError,
+        ) as error:
             raise ModuleFileError(f"{where} has a header that makes no sense: {error}") from error
 
 

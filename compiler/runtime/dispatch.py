@@ -328,7 +328,14 @@ class Direct:
         for i, (layout, dtype) in enumerate(signature.layouts):
             kind = np.dtype(dtype)
             flags = _C_CONTIGUOUS | _ALIGNED | (_WRITEABLE if i in signature.stored else 0)
-            words += [id(kind), kind.itemsize, flags, i in signature.stored, len(layout), base + 8 * first_extent]
+            words += [
+                id(kind),
+                kind.itemsize,
+                flags,
+                i in signature.stored,
+                len(layout),
+                base + 8 * first_extent,
+            ]
             first_extent += len(layout)
         self._table[:] = [*words, *bounds, *extents]
         # kept, for the function object only points to them
@@ -338,9 +345,7 @@ class Direct:
         )
         api = ctypes.pythonapi
         new_capsule = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-        new_function = ctypes.PYFUNCTYPE(
-            ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
-        )
+        new_function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
         capsule = new_capsule(("PyCapsule_New", api))(base, None, None)
         self.call = new_function(("PyCFunction_NewEx", api))(ctypes.addressof(self._method), capsule, None)
 
@@ -365,7 +370,11 @@ def _library() -> Library:
 @lru_cache(maxsize=1)
 def _as_expected() -> bool:
     """Whether objects and arrays of this process lie as the native code reads them."""
-    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8 or sys.byteorder != "little":
+    if (
+        sys.implementation.name != "cpython"
+        or ctypes.sizeof(ctypes.c_void_p) != 8
+        or sys.byteorder != "little"
+    ):
         return False
     array = np.zeros((3, 5, 7), np.float32)[1:]
     address = id(array)
@@ -375,7 +384,11 @@ def _as_expected() -> bool:
 
     if np.ndarray.__basicsize__ < _FLAGS + 4 or word(_TYPE) != id(np.ndarray):
         return False
-    if word(_DATA) != array.ctypes.data or word(_NDIM, ctypes.c_int32) != 3 or word(_DTYPE) != id(array.dtype):
+    if (
+        word(_DATA) != array.ctypes.data
+        or word(_NDIM, ctypes.c_int32) != 3
+        or word(_DTYPE) != id(array.dtype)
+    ):
         return False
     read = [word(_FLAGS, ctypes.c_int32)]
     for flag in ("C_CONTIGUOUS", "ALIGNED", "WRITEABLE"):

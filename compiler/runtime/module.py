@@ -49,7 +49,9 @@ class Module:
         If the code cannot be linked.
     """
 
-    def __init__(self, compiled: Compiled, missing: str = "", assembly: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self, compiled: Compiled, missing: str = "", assembly: Callable[[], str] | None = None
+    ) -> None:
         self.name, self.params, self.target = compiled.name, compiled.params, compiled.target
         self.object_code, self.workspace_bytes = compiled.code, compiled.workspace_bytes
         self._compiled = compiled
@@ -165,4 +167,6 @@ class Module:
         return evaluate
 
     def _refuse(self, *arrays: Any) -> None:
-        raise ValueError(f"{self.name} was built for {self.target}, which this machine cannot run: {self._missing}")
+        raise ValueError(
+            f"{self.name} was built for {self.target}, which this machine cannot run: {self._missing}"
+        )

@@ -13,7 +13,6 @@ from compiler.ir.function import Buffer, most
 from compiler.runtime.array import memory_layout
 from compiler.runtime.dlpack import View, view
 
-
 # the text of a dtype takes NumPy longer than all the checks of an array
 _NAMES = {np.dtype(name): name for name in SCALAR_TYPES}
 _ITEMSIZES = {name: dtype.itemsize for dtype, name in _NAMES.items()}
@@ -81,10 +80,10 @@ class Signature:
         """
         if len(arrays) != len(self.params):
             expected = ", ".join(map(str, self.params))
-            raise ValueError(
-                f"{self.name} takes {len(self.params)} array(s) ({expected}), not {len(arrays)}"
-            )
-        found: list[tuple[int, int] | None] = [None] * len(self.sizes)  # value and the position of its argument
+            raise ValueError(f"{self.name} takes {len(self.params)} array(s) ({expected}), not {len(arrays)}")
+        found: list[tuple[int, int] | None] = [None] * len(
+            self.sizes
+        )  # value and the position of its argument
         views = [self._checked(i, array, found) for i, array in enumerate(arrays)]
         ends = [v.pointer + prod(v.shape) * _ITEMSIZES[v.dtype] for v in views]
         for i in sorted(self.stored):

@@ -73,7 +73,9 @@ def load_module(path: str | os.PathLike[str]) -> Module:
     compiled = Compiled.load(path)
     missing = missing_here(compiled.triple, compiled.cpu, compiled.needs)
     if missing:
-        raise ModuleFileError(f"{os.fspath(path)} was built for {compiled.target}, which cannot run here: {missing}")
+        raise ModuleFileError(
+            f"{os.fspath(path)} was built for {compiled.target}, which cannot run here: {missing}"
+        )
     return Module(compiled, "", partial(_assembly, compiled))
 
 

@@ -168,7 +168,9 @@ def _platform(triple: str) -> tuple[str, str]:
 
 def _check_kind(kind: str) -> None:
     if kind in PLANNED:
-        raise TargetError(f"the target {kind!r} is not there yet: {PLANNED[kind]}; for a CPU the target is 'llvm'")
+        raise TargetError(
+            f"the target {kind!r} is not there yet: {PLANNED[kind]}; for a CPU the target is 'llvm'"
+        )
     if kind not in KINDS:
         raise TargetError(unknown("target kind", kind, (*KINDS, *ALIASES)))
 

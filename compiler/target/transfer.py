@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import prod
 
-from compiler.ir.expr import INDEX, Const, Expr, Load, Var, as_expr, binary, conjunction
-from compiler.ir.stmt import Copy, For, If, Let, Region, Stmt, Store, sequence
+from compiler.ir.expr import INDEX, Const, Expr, Load, Var, as_expr, binary, conjunction, const
+from compiler.ir.function import Buffer
+from compiler.ir.stmt import Allocate, Copy, For, If, Let, Region, Stmt, Store, sequence
 
 
 def loops(node: Copy) -> Stmt:
@@ -13,7 +15,8 @@ def loops(node: Copy) -> Stmt:
 
     ::
 
-        copy(region(T, 0, (4, 9), (9, 1)), region(S, 0, (3, 7), (7, 1)), before=(1, 1), after=(0, 1), fill=0.0)
+        copy(region(T, 0, (4, 9), (9, 1)), region(S, 0, (3, 7), (7, 1)), before=(1, 1), after=(0, 1),
+             fill=0.0)
              ->
         for y in range(4):
             if y >= 1 and y < 4:
@@ -23,8 +26,22 @@ def loops(node: Copy) -> Stmt:
             else:
                 for x in range(9): T[y * 9 + x] = 0.0
 
-    The rows are whole runs, so that LLVM makes one move or one fill of each that is contiguous.
+    The rows are whole runs, so that LLVM makes one move or one fill of each that is contiguous. Within one
+    buffer the elements go through another, for all are read before the first is written.
     """
+    if node.target.buffer is node.source.buffer:
+        extents, dtype = node.source.extents, node.source.buffer.dtype
+        between = Buffer("moved", (prod(extents),), dtype, "local")
+        compact = Region(
+            between,
+            Const(0),
+            extents,
+            tuple(Const(prod(extents[axis + 1 :])) for axis in range(len(extents))),
+        )
+        none = tuple(Const(0) for _ in extents)
+        first = loops(Copy(compact, node.source, none, none, const(0, dtype)))
+        second = loops(Copy(node.target, compact, node.before, node.after, node.fill))
+        return Allocate(between, sequence((first, second)))
     names: list[tuple[Var, Expr]] = []
 
     def once(value: Expr, name: str) -> Expr:
@@ -42,7 +59,7 @@ def loops(node: Copy) -> Stmt:
     return body
 
 
-def _named(region: Region, name: str, once) -> Region:  # type: ignore[no-untyped-def]
+def _named(region: Region, name: str, once: Callable[[Expr, str], Expr]) -> Region:
     strides = tuple(once(stride, f"{name}_stride{axis}") for axis, stride in enumerate(region.strides))
     return Region(region.buffer, once(region.offset, f"{name}_offset"), region.extents, strides)
 
@@ -66,7 +83,7 @@ def _nest(target: Region, source: Region, before: list[Expr], after: list[Expr],
 
     moved = [row - before[axis] for axis, row in enumerate(rows)]
     length = source.extents[last]
-    parts = [run(length, before[last], Load(source.buffer, place(source, (*moved, column))))]
+    parts: list[Stmt] = [run(length, before[last], Load(source.buffer, place(source, (*moved, column))))]
     if before[last] != Const(0, before[last].dtype):
         parts.insert(0, run(before[last], Const(0, INDEX), fill))
     if after[last] != Const(0, after[last].dtype):

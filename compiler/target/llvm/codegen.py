@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from compiler.ir.expr import PACKED_TYPES, Var, bits_of, is_integer
+from compiler.ir.expr import Broadcast, Call, Cast, Const, Expr, Load, Select, Var, bits_of, is_integer
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import (
     THREAD_TAGS,
@@ -33,6 +33,7 @@ from compiler.ir.stmt import (
     Store,
     Token,
 )
+from compiler.ir.visit import walk
 from compiler.target.llvm.expression import Expressions
 from compiler.target.llvm.index import wide_literal
 from compiler.target.llvm.writer import ALIGNMENT, Frame, Place, Wide, clean, llvm_type
@@ -47,7 +48,20 @@ STACK_BYTES = 512 * 1024
 
 # what LLVM calls on its own; an entry of the same name would be taken for it
 _C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
-_MATHEMATICS = ("exp", "log", "sqrt", "tanh", "pow", "floor", "ceil", "sin", "cos", "erf", "trunc", "roundeven")
+_MATHEMATICS = (
+    "exp",
+    "log",
+    "sqrt",
+    "tanh",
+    "pow",
+    "floor",
+    "ceil",
+    "sin",
+    "cos",
+    "erf",
+    "trunc",
+    "roundeven",
+)
 _C_LIBRARY |= {name + suffix for name in _MATHEMATICS for suffix in ("", "f")}
 # why a loop or statement has no code on a CPU, and what to do
 _THREADS = "a CPU has no blocks of threads: use parallel and vectorize instead of bind, or build for a GPU"
@@ -260,9 +274,12 @@ class _Generator:
         name = f"@{self.func.name}.parallel.{self.parallel_loops}"
         self.parallel_loops += 1
         inner = self.frame = self.expressions.frame = Frame(outer)
-        self._loop(node, Wide("%begin", 0, extent.high - 1), Wide("%end", 1, extent.high), True, _hints(node, extent))
+        self._loop(
+            node, Wide("%begin", 0, extent.high - 1), Wide("%end", 1, extent.high), True, _hints(node, extent)
+        )
         self.frame = self.expressions.frame = outer
-        captured = [("ptr", outer.place(b).ref, inner.places[b]) for b in inner.captured_buffers]
+        captured: list[tuple[str, str | None, Place | Wide | str]] = []
+        captured += [("ptr", outer.place(b).ref, inner.places[b]) for b in inner.captured_buffers]
         captured += [("i64", outer.variable(v).ref, inner.variables[v]) for v in inner.captured_variables]
         captured += [(llvm_type(v.dtype), outer.value(v), inner.values[v]) for v in inner.captured_values]
         parameters = ["i64 %begin", "i64 %end"]
@@ -270,7 +287,9 @@ class _Generator:
             if isinstance(there, Place):
                 parameters.append(f"{there.attributes} {there.ref}")
             else:
-                parameters.append(f"{_ranged(there)} {there.ref}" if isinstance(there, Wide) else f"{kind} {there}")
+                parameters.append(
+                    f"{_ranged(there)} {there.ref}" if isinstance(there, Wide) else f"{kind} {there}"
+                )
         self.functions.append(inner.text(f"define internal void {name}.body({', '.join(parameters)}) #0"))
         struct = f"{{ {', '.join(kind for kind, _, _ in captured) or 'i8'} }}"
         closure = outer.fresh("closure")
@@ -305,17 +324,18 @@ class _Generator:
         implementation = node.intrinsic.implementations.get(self.target.kind)
         if implementation is None:
             raise ValueError(
-                f"the intrinsic {node.intrinsic.name!r} has no implementation for {self.target.kind!r}; give it "
-                "one, or let a pass put its description in its place before code is generated"
+                f"the intrinsic {node.intrinsic.name!r} has no implementation for {self.target.kind!r}; give "
+                "it one, or let a pass put its description in its place before code is generated"
             )
         self.statement(implementation(*node.operands))
 
-    def _refuse(self, node: Barrier | Token) -> None:
-        if type(node) is Barrier:
-            raise ValueError(f"a barrier of {node.scope!r} memory: {_THREADS}")
+    def _barrier(self, node: Barrier) -> None:
+        raise ValueError(f"a barrier of {node.scope!r} memory: {_THREADS}")
+
+    def _token(self, node: Token) -> None:
         raise ValueError(
-            f"a token from {node.source!r} to {node.target!r}: a CPU has no pipeline stages that wait for one "
-            "another; build for an accelerator that has"
+            f"a token from {node.source!r} to {node.target!r}: a CPU has no pipeline stages that wait for "
+            "one another; build for an accelerator that has"
         )
 
     # Memory
@@ -372,11 +392,13 @@ def _rounded(nbytes: int) -> int:
 
 def _ranged(value: Wide) -> str:
     """The type of a 64-bit parameter, with what LLVM may count on."""
-    return f"i64 noundef range(i64 {value.low}, {value.high + 1})" if value.high < 2**63 - 1 else "i64 noundef"
+    return (
+        f"i64 noundef range(i64 {value.low}, {value.high + 1})" if value.high < 2**63 - 1 else "i64 noundef"
+    )
 
 
 def _hints(node: For, extent: Wide) -> list[str]:
-    """What LLVM is told about a loop: by its kind, or by its pragmas ``unroll``, ``vectorize`` and ``interleave``.
+    """What LLVM is told about a loop, by its kind and its pragmas ``unroll``, ``vectorize``, ``interleave``.
 
     A number is that many copies, lanes or vectors at once; True asks LLVM to do it as it likes, and False
     forbids it.
@@ -394,12 +416,45 @@ def _hints(node: For, extent: Wide) -> list[str]:
                 f"not {value!r}"
             )
         hints.append(f"!{{{hint[0 if value is True else 1 if value is False else 2].format(value)}}}")
+    if not hints and _only_moves(node.body):
+        hints.append('!{!"llvm.loop.unroll.disable"}')
     return hints
+
+
+def _only_moves(body: Stmt) -> bool:
+    """Whether a loop does nothing but move data between arrays in memory.
+
+    Memory sets its pace, so copies of its body win nothing, and LLVM spends a third of the time of a
+    compilation on them. Loops over a local buffer are unrolled: only then does it live in registers.
+    """
+    for node in walk(body):
+        kind = type(node)
+        if kind is Store and not _is_moved(node.value):  # type: ignore[union-attr]
+            return False
+        if kind in (Load, Store) and node.buffer.scope == "local":  # type: ignore[union-attr]
+            return False
+        if kind in (Let, Invoke):
+            return False
+    return True
+
+
+def _is_moved(value: Expr) -> bool:
+    kind = type(value)
+    if kind is Select or kind is Call:
+        arms = (value.a, value.b) if kind is Select else value.args[1:]  # type: ignore[attr-defined]
+        return (kind is Select or value.name == "if_then_else") and all(map(_is_moved, arms))  # type: ignore[attr-defined]
+    if kind is Cast or kind is Broadcast:
+        return _is_moved(value.value)  # type: ignore[attr-defined]
+    return kind is Load or kind is Const or kind is Var
 
 
 # pragma -> the hint for True, for False, and for a number
 _PRAGMAS = {
-    "unroll": ('!"llvm.loop.unroll.enable"', '!"llvm.loop.unroll.disable"', '!"llvm.loop.unroll.count", i32 {}'),
+    "unroll": (
+        '!"llvm.loop.unroll.enable"',
+        '!"llvm.loop.unroll.disable"',
+        '!"llvm.loop.unroll.count", i32 {}',
+    ),
     "vectorize": (
         '!"llvm.loop.vectorize.enable", i1 true',
         '!"llvm.loop.vectorize.enable", i1 false',
@@ -420,8 +475,8 @@ _RULES: dict[type, Callable[[_Generator, Any], None]] = {
     Allocate: _Generator._allocate,
     Let: _Generator._let,
     Prefetch: _Generator._prefetch,
-    Barrier: _Generator._refuse,
+    Barrier: _Generator._barrier,
     Copy: _Generator._copy,
     Invoke: _Generator._invoke,
-    Token: _Generator._refuse,
+    Token: _Generator._token,
 }

@@ -422,6 +422,7 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
     Broadcast: Expressions._broadcast,
 }
 
+
 def _keeps(node: Store) -> bool:
     """Whether the lanes of a store that a condition leaves out are given what they have."""
     value = node.value

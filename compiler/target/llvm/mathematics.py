@@ -46,7 +46,15 @@ _LOG2 = {
 # below the first exp is zero, above the second infinite
 _EXP_RANGE = {"float32": (-104.0, 89.0), "float64": (-746.0, 710.0)}
 # log(1 + f) = f - f^2 / 2 + f^3 q(f) for sqrt(1/2) <= 1 + f < sqrt(2)
-_LOG = (0.333333126, -0.250000096, 0.2000211866, -0.1666799586, 0.1421955242, -0.1240558882, 0.118881618)
+_LOG: tuple[float, ...] = (
+    0.333333126,
+    -0.250000096,
+    0.2000211866,
+    -0.1666799586,
+    0.1421955242,
+    -0.1240558882,
+    0.118881618,
+)
 _LOG += (-0.1167565222, 0.06746641987)
 # tanh(x) = x + x z q(z) for z = x^2 and |x| <= 0.6
 _TANH = {
@@ -65,9 +73,23 @@ _COS = (0.04166666662, -0.001388888366, 2.47994952e-5, -2.720816528e-7)
 _HALF_PI = (1.5703125, 4.837512969970703e-4, 7.549533620476723e-8, 2.563344151594519e-12)
 _TRIGONOMETRIC_LIMIT = 8192.0
 # erf(x) = x + x q(x^2) for |x| <= 1, and erf(a) = 1 - exp(-a q(a)) up to 4, where it has become 1
-_ERF_NEAR = (0.1283791659, -0.3761262714, 0.1128360018, -0.02685444465, 0.005189535461, -0.0008020842364)
+_ERF_NEAR: tuple[float, ...] = (
+    0.1283791659,
+    -0.3761262714,
+    0.1128360018,
+    -0.02685444465,
+    0.005189535461,
+    -0.0008020842364,
+)
 _ERF_NEAR += (7.889123155e-5,)
-_ERF_FAR = (1.128682904, 0.6350140196, 0.1064601927, -0.02395145242, 0.003730723865, -0.0003442248946)
+_ERF_FAR: tuple[float, ...] = (
+    1.128682904,
+    0.6350140196,
+    0.1064601927,
+    -0.02395145242,
+    0.003730723865,
+    -0.0003442248946,
+)
 _ERF_FAR += (1.334537507e-5,)
 
 # name -> LLVM's own: one instruction, or a few, or the C library
@@ -225,7 +247,6 @@ class _Lanes:
             value = frame.emit(f"call {element} @{name}({element} {one})")
             result = frame.emit(f"insertelement {self.kind} {result}, {element} {value}, i64 {lane}")
         return result
-
 
     def rarely(self, condition: str, value: str, write: Callable[[], str]) -> str:
         """`value`, or what `write` makes in the lanes where the condition holds; it hardly ever does."""

@@ -99,7 +99,7 @@ class Preamble:
         self._lines: list[str] = []
 
     def metadata(self, text: str) -> str:
-        """The number of a metadata node; ``self`` in a text stands for the node itself, which is then distinct."""
+        """The number of a metadata node. ``!self`` stands for the node, which is then distinct."""
         known = self._numbers.get(text)
         if known is None:
             known = f"!{len(self._lines)}"

@@ -103,7 +103,10 @@ def test_the_table_of_cpus_agrees_with_llvm(cpu: str) -> None:
     ("text", "message"),
     [
         ("llmv", "unknown target kind 'llmv'; did you mean 'llvm'"),
-        ("cuda", "the target 'cuda' is not there yet: code for CUDA is not generated yet; for a CPU .* 'llvm'"),
+        (
+            "cuda",
+            "the target 'cuda' is not there yet: code for CUDA is not generated yet; for a CPU .* 'llvm'",
+        ),
         ("opencl", "the target 'opencl' is not there yet"),
         ("vta -mcpu=pynq", "the target 'vta' is not there yet"),
         ("metal", r"unknown target kind 'metal' \(known: llvm, host\)"),
