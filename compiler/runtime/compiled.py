@@ -200,7 +200,7 @@ def _checked(header: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"the stored parameters {sorted(stored)}")
     needs = header["needs"]
     if needs is not None:
-        needs = tuple(_of(str, feature, "a feature") for feature in needs)
+        needs = tuple(_of(str, feature, "a feature") for feature in _of(list, needs, "needs"))
     return {**fields, "params": tuple(params), "stored": stored, "needs": needs}
 
 

@@ -26,7 +26,14 @@ _V2 = ("sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "crc32")
 _V3 = (*_V2, "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
 _V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
 _SKYLAKE = ("adx", "aes", "pclmul")
-_ICELAKE: tuple[str, ...] = ("avx512ifma", "avx512vbmi", "avx512vbmi2", "avx512vnni", "avx512bitalg", "avx512vpopcntdq")
+_ICELAKE: tuple[str, ...] = (
+    "avx512ifma",
+    "avx512vbmi",
+    "avx512vbmi2",
+    "avx512vnni",
+    "avx512bitalg",
+    "avx512vpopcntdq",
+)
 _ICELAKE += ("gfni", "vaes", "vpclmulqdq", "sha")
 _SAPPHIRE = ("avx512bf16", "avx512fp16", "avxvnni")
 
@@ -60,7 +67,20 @@ FEATURES: dict[str, tuple[str, ...]] = {
 }
 
 # how the names of those features of this machine begin that code may use unasked
-_USED_BY_CODE: tuple[str, ...] = ("avx", "sse", "ssse", "bmi", "fma", "f16c", "lzcnt", "popcnt", "movbe", "adx", "aes", "gfni")
+_USED_BY_CODE: tuple[str, ...] = (
+    "avx",
+    "sse",
+    "ssse",
+    "bmi",
+    "fma",
+    "f16c",
+    "lzcnt",
+    "popcnt",
+    "movbe",
+    "adx",
+    "aes",
+    "gfni",
+)
 _USED_BY_CODE += ("vaes", "pclmul", "vpclmul", "sha", "xop", "tbm", "crc32", "neon", "fp-armv8", "fullfp16")
 _USED_BY_CODE += ("dotprod", "sve", "sme", "i8mm", "bf16", "lse", "rdm", "crc", "vfp", "d32")
 # a feature that is taken away takes others with it

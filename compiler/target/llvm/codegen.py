@@ -34,6 +34,7 @@ from compiler.ir.stmt import (
     Token,
 )
 from compiler.ir.visit import walk
+from compiler.target.llvm.conversion import HALF_FUNCTIONS
 from compiler.target.llvm.expression import Expressions
 from compiler.target.llvm.index import wide_literal
 from compiler.target.llvm.writer import ALIGNMENT, Frame, Place, Wide, clean, llvm_type
@@ -161,12 +162,17 @@ class _Generator:
                 *self.functions,
                 f"attributes #0 = {{ noinline {' '.join(attributes)} }}",
                 f"attributes #1 = {{ {' '.join(attributes)} }}",
+                self._half_functions(),
                 *frame.preamble.text(),
                 "",
             ]
         )
         stored = frozenset(i for i, buffer in enumerate(func.params) if buffer in self.stored)
         return Program(text, self.entry, self.workspace_bytes, stored, self.parallel_loops > 0)
+
+    def _half_functions(self) -> str:
+        needed = self.target.is_x86 and "f16c" not in (self.target.needs or ())
+        return HALF_FUNCTIONS if needed and any("half" in text for text in self.functions) else ""
 
     def _entry(self, inner: str, sizes: dict[Var, Wide]) -> str:
         lines, arguments = [], []

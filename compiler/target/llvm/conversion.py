@@ -79,3 +79,55 @@ def _double_to_half(frame: Frame, text: str, lanes: int) -> str:
     kept = emit(f"or {whole} {emit(f'and {whole} {bits}, {number(-(2**29))}')}, {odd}")
     rounded = emit(f"fptrunc {double} {emit(f'bitcast {whole} {kept} to {double}')} to {single}")
     return emit(f"fptrunc {single} {rounded} to {half}")
+
+
+# What LLVM calls for halves on an x86 CPU without F16C. The run-time libraries of C compilers have the same
+# functions, but a Python process need not have loaded one.
+HALF_FUNCTIONS = """
+define weak_odr hidden float @__extendhfsf2(half %x) #1 {
+  %short = bitcast half %x to i16
+  %bits = zext i16 %short to i32
+  %size = and i32 %bits, 32767
+  %moved = shl i32 %size, 13
+  ; the exponent's bias is corrected by a product, which is right for subnormal numbers too
+  %small = bitcast i32 %moved to float
+  %scaled = fmul float %small, 0x46F0000000000000
+  %number = bitcast float %scaled to i32
+  %special = or i32 %moved, 2139095040
+  %is.special = icmp uge i32 %size, 31744
+  %chosen = select i1 %is.special, i32 %special, i32 %number
+  %sign.bit = and i32 %bits, 32768
+  %sign = shl i32 %sign.bit, 16
+  %result = or i32 %chosen, %sign
+  %float = bitcast i32 %result to float
+  ret float %float
+}
+
+define weak_odr hidden half @__truncsfhf2(float %x) #1 {
+  %bits = bitcast float %x to i32
+  %size = and i32 %bits, 2147483647
+  ; a normal number: half of the last place, less one where the place is even, carries into it
+  %place = lshr i32 %size, 13
+  %odd = and i32 %place, 1
+  %biased = sub i32 %size, 939520001
+  %carried = add i32 %biased, %odd
+  %normal = lshr i32 %carried, 13
+  ; a subnormal one: the last place of a half has the weight of that of 0.5 as a float
+  %value = bitcast i32 %size to float
+  %aligned = fadd float %value, 5.000000e-01
+  %aligned.bits = bitcast float %aligned to i32
+  %subnormal = sub i32 %aligned.bits, 1056964608
+  %is.subnormal = icmp ult i32 %size, 947912704
+  %finite = select i1 %is.subnormal, i32 %subnormal, i32 %normal
+  %is.nan = icmp ugt i32 %size, 2139095040
+  %special = select i1 %is.nan, i32 32256, i32 31744
+  %is.special = icmp uge i32 %size, 1199570944
+  %chosen = select i1 %is.special, i32 %special, i32 %finite
+  %high = lshr i32 %bits, 16
+  %sign = and i32 %high, 32768
+  %result = or i32 %chosen, %sign
+  %short = trunc i32 %result to i16
+  %half = bitcast i16 %short to half
+  ret half %half
+}
+"""
