@@ -245,4 +245,4 @@ class Frame:
 
 def clean(name: str) -> str:
     """A name for people as a part of an LLVM name."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", name)
