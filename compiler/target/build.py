@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from typing import TYPE_CHECKING
 
 from compiler.ir.function import PrimFunc
 from compiler.runtime.compiled import Compiled, ModuleFileError
 from compiler.runtime.module import Module
 from compiler.target.target import Target, missing_here
+
+if TYPE_CHECKING:
+    from compiler.target.llvm.codegen import Program
 
 
 def build(func: PrimFunc, target: str | Target = "llvm") -> Module:
@@ -36,7 +40,23 @@ def build(func: PrimFunc, target: str | Target = "llvm") -> Module:
 
     target = Target.parse(target)
     program = generate(func, target)
-    compiled = Compiled(
+    compiled = package(func, program, emit_object(optimise(program.text, target), target), target)
+    return Module(compiled, target.missing(), partial(_assembly, compiled))
+
+
+def package(func: PrimFunc, program: Program, code: bytes, target: Target) -> Compiled:
+    """What is known of a compiled function, in one piece.
+
+    Parameters
+    ----------
+    func : PrimFunc
+    program : Program
+        Its LLVM program.
+    code : bytes
+        The object file that was made from that.
+    target : Target
+    """
+    return Compiled(
         name=func.name,
         params=func.params,
         stored=program.stored,
@@ -47,10 +67,9 @@ def build(func: PrimFunc, target: str | Target = "llvm") -> Module:
         triple=target.triple,
         cpu=target.cpu,
         needs=target.needs,
-        code=emit_object(optimise(program.text, target), target),
+        code=code,
         text=program.text,
     )
-    return Module(compiled, target.missing(), partial(_assembly, compiled))
 
 
 def load_module(path: str | os.PathLike[str]) -> Module:

@@ -17,8 +17,8 @@ from compiler.ir.interpret import interpret
 from compiler.ir.stmt import Allocate, For, Prefetch, Seq, Stmt, Store
 from compiler.ir.visit import Rewriter
 from compiler.runtime import Module, num_threads, set_num_threads
-from compiler.runtime.compiled import Compiled
 from compiler.target import Target
+from compiler.target.build import package
 from compiler.target.llvm.codegen import generate
 from compiler.target.llvm.compile import emit_object, optimise
 
@@ -92,9 +92,7 @@ def compiled(func: PrimFunc) -> Module:
     program = generate(func, target)
     text = program.text.replace(" contract ", " ")
     code = emit_object(optimise(text, target), target)
-    fields = {name: getattr(program, name) for name in ("stored", "entry", "workspace_bytes", "is_parallel")}
-    machine = {"target": str(target), "triple": target.triple, "cpu": target.cpu, "needs": target.needs}
-    return Module(Compiled(func.name, func.params, code=code, text=text, **fields, **machine))
+    return Module(package(func, replace(program, text=text), code, target))
 
 
 @pytest.fixture(scope="module", autouse=True)
