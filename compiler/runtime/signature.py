@@ -81,10 +81,15 @@ class Signature:
         if len(arrays) != len(self.params):
             expected = ", ".join(map(str, self.params))
             raise ValueError(f"{self.name} takes {len(self.params)} array(s) ({expected}), not {len(arrays)}")
-        found: list[tuple[int, int] | None] = [None] * len(
-            self.sizes
-        )  # value and the position of its argument
-        views = [self._checked(i, array, found) for i, array in enumerate(arrays)]
+        # of each size, its value and the position of the argument that told it
+        found: list[tuple[int, int] | None] = [None] * len(self.sizes)
+        views = []
+        for i, array in enumerate(arrays):
+            try:
+                views.append(self._checked(i, array, found))
+            except ValueError as error:
+                where = f"{self.name}: argument {i + 1}, {self.params[i].name!r},"
+                raise ValueError(f"{where} {error}") from error.__cause__
         ends = [v.pointer + prod(v.shape) * _ITEMSIZES[v.dtype] for v in views]
         for i in sorted(self.stored):
             for j, other in enumerate(views):
@@ -98,52 +103,44 @@ class Signature:
 
     def _checked(self, position: int, array: Any, found: list[tuple[int, int] | None]) -> View:
         buffer, (layout, dtype) = self.params[position], self.layouts[position]
-        where = f"{self.name}: argument {position + 1}, {buffer.name!r},"
         if isinstance(array, np.ndarray):
             flags = array.flags
             name = _NAMES.get(array.dtype) or str(array.dtype)
             memory = (array.ctypes.data, name, array.shape)
             given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array)
         elif hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
-            try:
-                given = view(array)
-            except ValueError as error:
-                raise ValueError(f"{where} {error}") from error
+            given = view(array)
         else:
             raise ValueError(
-                f"{where} must be a NumPy array {buffer}, or another library's with __dlpack__, "
+                f"must be a NumPy array {buffer}, or another library's with __dlpack__, "
                 f"not {type(array).__name__}"
             )
         if given.dtype != dtype:
             packed = f" (the bytes of {buffer.dtype})" if dtype != buffer.dtype else ""
-            raise ValueError(
-                f"{where} has dtype {given.dtype}; {dtype} is needed{packed} (array.astype({dtype!r}))"
-            )
+            raise ValueError(f"has dtype {given.dtype}; {dtype} is needed{packed} (array.astype({dtype!r}))")
         if len(given.shape) != len(layout) or any(
             extent >= 0 and extent != have for extent, have in zip(layout, given.shape, strict=True)
         ):
-            raise ValueError(f"{where} has shape {given.shape}; {self._shape(layout)} is needed")
+            raise ValueError(f"has shape {given.shape}; {self._shape(layout)} is needed")
         for extent, have in zip(layout, given.shape, strict=True):
             if extent < 0:
-                self._bind_size(-1 - extent, have, position, where, found)
+                self._bind_size(-1 - extent, have, position, found)
         if not given.contiguous:
-            raise ValueError(f"{where} is not C-contiguous; numpy.ascontiguousarray makes it so")
+            raise ValueError("is not C-contiguous; numpy.ascontiguousarray makes it so")
         if not given.aligned:
-            raise ValueError(f"{where} is not aligned to its elements; a copy of it is")
+            raise ValueError("is not aligned to its elements; a copy of it is")
         if position in self.stored and not given.writable:
-            raise ValueError(f"{where} is written to, but the array is read-only")
+            raise ValueError("is written to, but the array is read-only")
         return given
 
-    def _bind_size(
-        self, number: int, have: int, position: int, where: str, found: list[tuple[int, int] | None]
-    ) -> None:
+    def _bind_size(self, number: int, have: int, position: int, found: list[tuple[int, int] | None]) -> None:
         size, before = self.sizes[number], found[number]
         low, high = size.bounds or (0, 0)
         if not low <= have <= high:
-            raise ValueError(f"{where} has the size {size.name!r} = {have}; it must be {low} to {high}")
+            raise ValueError(f"has the size {size.name!r} = {have}; it must be {low} to {high}")
         if before is not None and before[0] != have:
             raise ValueError(
-                f"{where} has the size {size.name!r} = {have}, but it is {before[0]} by argument "
+                f"has the size {size.name!r} = {have}, but it is {before[0]} by argument "
                 f"{before[1] + 1}, {self.params[before[1]].name!r}"
             )
         found[number] = before or (have, position)
