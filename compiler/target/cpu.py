@@ -104,5 +104,5 @@ def adjusted(features: Iterable[str], changes: Iterable[str]) -> tuple[str, ...]
         if change[0] == "+":
             result.add(name)
         else:
-            result = {f for f in result if f != name and not f.startswith(_RESTS_ON.get(name, (name,)))}
+            result = {f for f in result if f != name and not f.startswith(_RESTS_ON.get(name, ()))}
     return tuple(sorted(result))
