@@ -323,6 +323,10 @@ STATEMENTS = {
         "A[int64(2)] = 1.0",
     ),
     "a loop of no iteration is gone": ("for i in range(2 - 2):\n    A[0] = 1.0", "pass"),
+    "a loop that never runs is gone": (
+        "for i in range(4):\n    for j in range(i - 3):\n        A[1 // j] = 1.0\n    A[i] = 2.0",
+        "for i in range(4):\n    A[i] = 2.0",
+    ),
     "a loop around nothing is gone": ("for i in range(4):\n    if i > 3:\n        A[i] = 1.0", "pass"),
     "the loop gives the range": (
         "for i in range(4):\n    if i < 4:\n        A[(i * 4 + 3) // 4] = 1.0",
