@@ -67,6 +67,9 @@ RULES: list[tuple[Expr, str]] = [
     (i * 65536 * 65536, "0"),
     (i * 65536 * 65536 + j, "j"),
     (j + i * 65536 * 32768, "j + i * -2147483648"),
+    ((Const(HIGHEST) + 1) % 4, "0"),
+    (Const(HIGHEST) + 1 < 0, "True"),
+    ((i * 65536 * 65536 + y) % 4, "y"),
     # division: whole multiples leave it
     ((i * 16 + j) // 16, "i"),
     ((i * 16 + j) % 16, "j"),
