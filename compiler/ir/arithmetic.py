@@ -49,7 +49,7 @@ class Arithmetic(Knowledge):
         found = self._sums.get(id(expr))
         if found is None:
             summed = isinstance(expr, Binary) and expr.op in SUMMED
-            total = self._sum(expr) if summed else self._atom(self(expr))  # type: ignore[arg-type]
+            total = self._sum(expr).wrapped() if summed else self._atom(self(expr))  # type: ignore[arg-type]
             found = self._sums[id(expr)] = (expr, total)
         return found[1]
 

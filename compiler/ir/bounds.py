@@ -85,7 +85,7 @@ def _product(a: Interval, b: Interval) -> Interval:
 
 
 def _quotient(a: Interval, b: Interval) -> Interval:
-    if b[0] <= 0:
+    if not 0 < b[0] <= b[1]:  # an interval where nothing lies is that of code that never runs
         return UNKNOWN
     corners = (a[0] // b[0], a[0] // b[1], a[1] // b[0], a[1] // b[1])
     return min(corners), max(corners)
@@ -110,11 +110,11 @@ def _or(a: Interval, b: Interval) -> Interval:
 
 
 def _left(a: Interval, b: Interval) -> Interval:
-    return _product(a, (1 << int(b[0]), 1 << int(b[1]))) if b[0] >= 0 and b[1] < 64 else UNKNOWN
+    return _product(a, (1 << int(b[0]), 1 << int(b[1]))) if 0 <= b[0] <= b[1] < 64 else UNKNOWN
 
 
 def _right(a: Interval, b: Interval) -> Interval:
-    if b[0] < 0 or b[1] >= 64:
+    if not 0 <= b[0] <= b[1] < 64:
         return min(a[0], 0), max(a[1], 0)
     return _quotient(a, (1 << int(b[0]), 1 << int(b[1])))
 

@@ -66,15 +66,20 @@ class Sum:
         """The greatest divisor that all coefficients have in common."""
         return gcd(*self.terms.values())
 
+    def wrapped(self) -> Sum:
+        """The sum of the same value whose numbers are of its type."""
+        low, high = _RANGES[self.dtype]
+        if low <= self.constant <= high and all([low <= c <= high for c in self.terms.values()]):
+            return self
+        count = high - low + 1
+        terms = {atom: (c - low) % count + low for atom, c in self.terms.items()}
+        constant = (self.constant - low) % count + low
+        return Sum({atom: c for atom, c in terms.items() if c}, constant, self.dtype)
+
     def expr(self) -> Expr:
         """As an expression: terms as they came, the constant last, or first where that saves a sign."""
-        low, high = _RANGES[self.dtype]
-        constant, terms = self.constant, list(self.terms.items())
-        if not low <= constant <= high or any(not low <= c <= high for _, c in terms):
-            count = high - low + 1
-            constant = (constant - low) % count + low
-            terms = [(atom, (c - low) % count + low) for atom, c in terms]
-            terms = [(atom, c) for atom, c in terms if c]
+        total, low = self.wrapped(), _RANGES[self.dtype][0]
+        constant, terms = total.constant, list(total.terms.items())
         result: Expr | None = None
         if not terms or (constant > 0 > terms[0][1] > low):
             result, constant = Const(constant, self.dtype), 0

@@ -173,7 +173,7 @@ class Simplifier(Arithmetic, Rewriter):
 
     def _for(self, node: For) -> Stmt:
         extent = self(node.extent)
-        if type(extent) is Const and extent.value <= 0:
+        if self.bounds(extent)[1] <= 0:
             return Seq(())
         # a pragma is a message to a pass, and a barrier needs its loop
         if type(extent) is Const and extent.value == 1 and not node.pragmas and not _meets(node):

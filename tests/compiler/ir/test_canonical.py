@@ -28,6 +28,12 @@ def test_split() -> None:
     assert Sum({i: 4}, -1).split(4) == (Sum({i: 1}, -1), Sum({}, 3))
 
 
+def test_numbers_of_the_type() -> None:
+    assert Sum({i: 2**32 + 3, j: 2**32}, 2**31).wrapped() == Sum({i: 3}, -(2**31))
+    same = Sum({i: 3, w: -1}, 2**31 - 1)
+    assert same.wrapped() is same
+
+
 @pytest.mark.parametrize(
     ("total", "text"),
     [

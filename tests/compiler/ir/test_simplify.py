@@ -67,6 +67,9 @@ RULES: list[tuple[Expr, str]] = [
     (i * 65536 * 65536, "0"),
     (i * 65536 * 65536 + j, "j"),
     (j + i * 65536 * 32768, "j + i * -2147483648"),
+    ((Const(HIGHEST) + 1) % 4, "0"),
+    (Const(HIGHEST) + 1 < 0, "True"),
+    ((i * 65536 * 65536 + y) % 4, "y"),
     # division: whole multiples leave it
     ((i * 16 + j) // 16, "i"),
     ((i * 16 + j) % 16, "j"),
@@ -323,6 +326,10 @@ STATEMENTS = {
         "A[int64(2)] = 1.0",
     ),
     "a loop of no iteration is gone": ("for i in range(2 - 2):\n    A[0] = 1.0", "pass"),
+    "a loop that never runs is gone": (
+        "for i in range(4):\n    for j in range(i - 3):\n        A[1 // j] = 1.0\n    A[i] = 2.0",
+        "for i in range(4):\n    A[i] = 2.0",
+    ),
     "a loop around nothing is gone": ("for i in range(4):\n    if i > 3:\n        A[i] = 1.0", "pass"),
     "the loop gives the range": (
         "for i in range(4):\n    if i < 4:\n        A[(i * 4 + 3) // 4] = 1.0",
