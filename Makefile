@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-BENCHMARKS ?= imports firstfit startup trial boosting exact sparsity blocks predict memory matmul conv2d
+BENCHMARKS ?= imports firstfit startup trial lowering call region compile mathematics boosting exact sparsity blocks \
+	predict explain memory batches matmul conv2d
 
 PACKAGES := sketch boost compiler costmodel
 CODE := $(PACKAGES) benchmarks tests

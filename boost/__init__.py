@@ -1,7 +1,8 @@
-"""Gradient-boosted trees: train, predict, save.
+"""Gradient-boosted trees: train, predict, explain, save.
 
 The names are XGBoost's: ``import boost as xgb`` runs most of its scripts. Importing this package is quick:
-kernels are loaded by the first fit or predict, scikit-learn by the first use of an estimator.
+kernels are loaded by the first fit or predict, scikit-learn by the first use of an estimator, Matplotlib by
+the first plot.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 from boost import callback
 from boost.booster import Booster
 from boost.cv import cv
-from boost.data import DataError, DMatrix, QuantileDMatrix
+from boost.data import DataError, DMatrix
 from boost.objective import LabelError
 from boost.params import ParameterError
+from boost.quantized import QuantileDMatrix
 from boost.training import train
 
 if TYPE_CHECKING:
+    from boost.batches import DataIter
+    from boost.interval_regressor import BoostIntervalRegressor
     from boost.model_io import ModelError
+    from boost.plot import plot_contributions, plot_importance, plot_metric, plot_tree
     from boost.sklearn import (
         BoostClassifier,
         BoostForestClassifier,
@@ -35,11 +40,13 @@ __all__ = [
     "BoostClassifier",
     "BoostForestClassifier",
     "BoostForestRegressor",
+    "BoostIntervalRegressor",
     "BoostRanker",
     "BoostRegressor",
     "Booster",
     "DMatrix",
     "DataError",
+    "DataIter",
     "LabelError",
     "ModelError",
     "ParameterError",
@@ -51,6 +58,10 @@ __all__ = [
     "XGBRegressor",
     "callback",
     "cv",
+    "plot_contributions",
+    "plot_importance",
+    "plot_metric",
+    "plot_tree",
     "train",
 ]
 
@@ -60,6 +71,18 @@ def __getattr__(name: str) -> Any:
         from boost.model_io import ModelError
 
         return ModelError
+    if name in __all__ and name.startswith("plot_"):
+        from boost import plot
+
+        return getattr(plot, name)
+    if name == "DataIter":
+        from boost.batches import DataIter
+
+        return DataIter
+    if name == "BoostIntervalRegressor":
+        from boost.interval_regressor import BoostIntervalRegressor
+
+        return BoostIntervalRegressor
     if name in __all__:
         from boost import sklearn
 

@@ -119,8 +119,9 @@ def bin_table(data: DMatrix, max_bin: int, team: Team) -> BinnedMatrix | SparseB
                 f"the QuantileDMatrix has max_bin={data.max_bin}, the parameters have max_bin={max_bin}: "
                 "give both the same"
             )
-        source = getattr(data, "ref", None) or data
-        found = data._binned[max_bin] = bin_by_cuts(data, make_cuts(source, max_bin, team), team)
+        ref = getattr(data, "ref", None)
+        cuts = make_cuts(data, max_bin, team) if ref is None else bin_table(ref, max_bin, team).cuts
+        found = data._binned[max_bin] = bin_by_cuts(data, cuts, team)
     return found
 
 
@@ -183,18 +184,25 @@ def category_cuts(data: DMatrix) -> dict[int, NDArray[np.float32]]:
     """
     cuts = {}
     for f in np.flatnonzero(data.categorical).tolist():
-        known = data.categories.get(f)
-        values = data.column(f)[1]
-        top = np.nanmax(values) if values.size and not np.isnan(values).all() else -1
-        count = max(len(known or ()), int(top) + 1)
-        if count > MOST_BINS:
-            name = repr(data.feature_names[f]) if data.feature_names else f
-            raise DataError(
-                f"column {name} has {count} categories, at most {MOST_BINS} are possible: join the rare "
-                "ones, or give the column as numbers"
-            )
-        cuts[f] = np.arange(1, count, dtype=np.float32)
+        name = repr(data.feature_names[f]) if data.feature_names else str(f)
+        cuts[f] = code_cuts(max(len(data.categories.get(f, ())), largest_code(data, f) + 1), name)
     return cuts
+
+
+def largest_code(data: DMatrix, f: int) -> int:
+    """Return the largest code that occurs in a categorical column, -1 when none does."""
+    values = data.column(f)[1]
+    return int(np.nanmax(values)) if values.size and not np.isnan(values).all() else -1
+
+
+def code_cuts(count: int, name: str) -> NDArray[np.float32]:
+    """Return the cuts of a column of so many categories; raise `DataError` for too many."""
+    if count > MOST_BINS:
+        raise DataError(
+            f"column {name} has {count} categories, at most {MOST_BINS} are possible: join the rare "
+            "ones, or give the column as numbers"
+        )
+    return np.arange(1, count, dtype=np.float32)
 
 
 def _sketch_dense(
@@ -210,26 +218,66 @@ def _sketch_dense(
     from sketch.kernels import cut_columns
 
     rows, width = data.num_row(), last - first
-    sketches = [WeightedQuantileSketch(1 / (OVERSAMPLING * max_bin)) for _ in range(width)]
-    size = min(rows, SKETCH_ROWS)
-    values = np.empty((width, size), dtype=np.float32)
-    held = np.empty((width, size) if weights.size else (width, 0))
-    counts = np.empty(width, dtype=np.int64)
-    for begin in range(0, rows, SKETCH_ROWS):
-        end = min(begin + SKETCH_ROWS, rows)
-        gather_columns(data.dense_rows(begin, end), weights[begin:end], first, values, held, counts)
-        if rows < SKETCH_ROWS:  # one block, that is not full: its summary is exact
-            begins = np.arange(width) * size
-            cuts = np.empty(values.size, dtype=np.float32)
-            ends = begins + counts
-            cut_columns(values.ravel(), held.ravel(), begins, ends, 0, width, max_bin, cuts, counts)
-            for j in range(width):
-                found[first + j] = cuts[begins[j] : begins[j] + counts[j]].copy()
-            return
+    if rows >= SKETCH_ROWS:
+        sketches = new_sketches(width, max_bin)
+        feed_sketches(data, weights, first, sketches)
         for j, sketch in enumerate(sketches):
-            sketch.add(values[j, : counts[j]], held[j, : counts[j]] if weights.size else None)
-    for j, sketch in enumerate(sketches):
-        found[first + j] = column_cuts(sketch.summary(), max_bin)
+            found[first + j] = column_cuts(sketch.summary(), max_bin)
+        return
+    # One block, that is not full: its summary is exact.
+    values = np.empty((width, rows), dtype=np.float32)
+    held = np.empty((width, rows) if weights.size else (width, 0))
+    counts = np.empty(width, dtype=np.int64)
+    gather_columns(data.dense_rows(0, rows), weights, first, values, held, counts)
+    begins = np.arange(width) * rows
+    cuts = np.empty(values.size, dtype=np.float32)
+    ends = begins + counts
+    cut_columns(values.ravel(), held.ravel(), begins, ends, 0, width, max_bin, cuts, counts)
+    for j in range(width):
+        found[first + j] = cuts[begins[j] : begins[j] + counts[j]].copy()
+
+
+def new_sketches(columns: int, max_bin: int) -> list[WeightedQuantileSketch]:
+    """Return an empty sketch for each of some columns."""
+    return [WeightedQuantileSketch(1 / (OVERSAMPLING * max_bin)) for _ in range(columns)]
+
+
+def feed_sketches(
+    data: DMatrix, weights: NDArray[np.float64], first: int, sketches: list[WeightedQuantileSketch]
+) -> None:
+    """Add the rows of a table to the sketches of its columns from `first` on.
+
+    A table may come in parts: blocks of a sketch end where the stream of present values says, so that the
+    parts make no difference.
+
+    Parameters
+    ----------
+    data : DMatrix
+    weights : float64 array of shape (rows,), or (0,) without weights
+    first : int
+    sketches : list of WeightedQuantileSketch
+    """
+    from boost.encode import gather_columns
+
+    rows = data.num_row()
+    if data.is_sparse:
+        indptr, entry_rows, entries = data.by_column()
+        for j, sketch in enumerate(sketches):
+            inside = slice(indptr[first + j], indptr[first + j + 1])
+            sketch.add(entries[inside], weights[entry_rows[inside]] if weights.size else None)
+        return
+    size = min(rows, SKETCH_ROWS)
+    for left in range(0, len(sketches), SKETCH_COLUMNS):
+        some = sketches[left : left + SKETCH_COLUMNS]
+        values = np.empty((len(some), size), dtype=np.float32)
+        held = np.empty((len(some), size) if weights.size else (len(some), 0))
+        counts = np.empty(len(some), dtype=np.int64)
+        for begin in range(0, rows, SKETCH_ROWS):
+            end = min(begin + SKETCH_ROWS, rows)
+            block = data.dense_rows(begin, end)
+            gather_columns(block, weights[begin:end], first + left, values, held, counts)
+            for j, sketch in enumerate(some):
+                sketch.add(values[j, : counts[j]], held[j, : counts[j]] if weights.size else None)
 
 
 def _sketch_sparse(
@@ -272,24 +320,38 @@ def bin_matrix(data: DMatrix, cuts: Cuts, team: Team) -> BinnedMatrix:
     cuts : Cuts
     team : Team
     """
-    from boost.encode import encode, index_cuts
-
-    rows, width = data.num_row(), cuts.columns
-    codes = np.empty((rows, width), dtype=_code_type(data, cuts))
+    codes = np.empty((data.num_row(), cuts.columns), dtype=_code_type(data, cuts))
     columns = np.empty(codes.shape[::-1], dtype=codes.dtype)
-    buckets = max(1, min(1 << 11, 1 << (INDEX_PLACES // width).bit_length() >> 1))
-    keys = np.empty(2 * cuts.values.size, dtype=np.int32)
-    scale = np.empty((width, 4), dtype=np.int32)
-    starts = np.empty((width, buckets), dtype=np.int32)
-    index_cuts(cuts.values.view(np.int32), cuts.indptr, keys, scale, starts)
+    encoder = Encoder(cuts)
 
     def encode_rows(first: int, last: int) -> None:
         for begin in range(first, last, BLOCK_ROWS):
-            values = data.dense_rows(begin, min(begin + BLOCK_ROWS, last))
-            encode(values.view(np.int32), keys, cuts.indptr, scale, starts, begin, codes, columns)
+            encoder.write(data.dense_rows(begin, min(begin + BLOCK_ROWS, last)), begin, codes, columns)
 
-    team.share(encode_rows, rows, work=codes.size * 4)
-    return BinnedMatrix(codes, columns, cuts, _offsets(cuts), data.categorical)
+    team.share(encode_rows, data.num_row(), work=codes.size * 4)
+    return BinnedMatrix(codes, columns, cuts, bin_offsets(cuts), data.categorical)
+
+
+class Encoder:
+    """Cuts, with the tables that make the search for a bin short."""
+
+    def __init__(self, cuts: Cuts) -> None:
+        from boost.encode import index_cuts
+
+        width = cuts.columns
+        buckets = max(1, min(1 << 11, 1 << (INDEX_PLACES // width).bit_length() >> 1))
+        self._indptr = cuts.indptr
+        self._keys = np.empty(2 * cuts.values.size, dtype=np.int32)
+        self._scale = np.empty((width, 4), dtype=np.int32)
+        self._starts = np.empty((width, buckets), dtype=np.int32)
+        index_cuts(cuts.values.view(np.int32), cuts.indptr, self._keys, self._scale, self._starts)
+
+    def write(self, values: NDArray[np.float32], begin: int, codes: NDArray, columns: NDArray) -> None:
+        """Write the codes of some rows, the first of which has the number `begin`; see `BinnedMatrix`."""
+        from boost.encode import encode
+
+        bits = values.view(np.int32)
+        encode(bits, self._keys, self._indptr, self._scale, self._starts, begin, codes, columns)
 
 
 def bin_sparse(data: DMatrix, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
@@ -304,7 +366,7 @@ def bin_sparse(data: DMatrix, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
     """
     from boost.encode import encode_entries, entries_by_row
 
-    offsets = _offsets(cuts)
+    offsets = bin_offsets(cuts)
     indptr = data.by_row()[0]
     col_indptr, col_rows, values = data.by_column()
     bins = np.empty(values.size, dtype=np.int32)
@@ -332,17 +394,26 @@ def bin_sparse(data: DMatrix, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
     )
 
 
-def _offsets(cuts: Cuts) -> NDArray[np.int64]:
+def bin_offsets(cuts: Cuts) -> NDArray[np.int64]:
+    """Return where the bins of each feature start in a histogram; int64, shape (features + 1,)."""
     return np.concatenate(([0], np.cumsum(cuts.bins + 1)))
 
 
-def _code_type(data: DMatrix, cuts: Cuts, *, entries_only: bool = False) -> type[np.unsignedinteger]:
-    """Return the type that holds every code that occurs."""
+def code_type(cuts: Cuts, holed: NDArray[np.bool_]) -> type[np.unsignedinteger]:
+    """Return the type that holds every code that occurs.
+
+    Parameters
+    ----------
+    cuts : Cuts
+    holed : bool array of shape (features,)
+        Whether any value is missing; looked at where a feature has 256 bins.
+    """
     most = int(cuts.bins.max()) if cuts.columns else 0
-    if most < 256:
-        return np.uint8
-    if most > 256:
-        return np.uint16
+    return np.uint8 if most < 256 or (most == 256 and not holed[cuts.bins == 256].any()) else np.uint16
+
+
+def _code_type(data: DMatrix, cuts: Cuts, *, entries_only: bool = False) -> type[np.unsignedinteger]:
     full = np.flatnonzero(cuts.bins == 256)
-    missing = not entries_only and data.has_missing(full)
-    return np.uint16 if missing else np.uint8
+    holed = np.zeros(cuts.columns, dtype=bool)
+    holed[full] = not entries_only and full.size > 0 and data.has_missing(full)
+    return code_type(cuts, holed)

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from boost.columns import fit_columns
 from boost.data import DMatrix
-from boost.frame import Categories, is_frame
+from boost.dictionary import Categories
+from boost.frame import is_frame
 from boost.objective import Objective, make_objective
 from boost.params import BY_NAME, ParameterError, resolve
+from boost.reading import Readable
 from boost.tree import Forest
 from boost.walk import add_trees, leaf_nodes
 
 if TYPE_CHECKING:
     from boost.trainer import Trainer
+    from boost.uncertainty import Uncertainty
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +33,7 @@ class Attributes(dict[str, str]):
         return dict(self)
 
 
-class Booster:
+class Booster(Readable):
     """A trained model: a base score and a forest.
 
     Parameters
@@ -55,6 +59,8 @@ class Booster:
         Anything else that is saved with the model.
     best_iteration, best_score : int and float, or None
         Set by early stopping.
+    history : dict
+        The metrics of each round of the last `train`, ``{name: {metric: [values]}}``. Not saved.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class Booster:
         self._attributes = Attributes()
         self.best_iteration: int | None = None
         self.best_score: float | None = None
+        self.history: dict[str, dict[str, list[float]]] = {}
         self._trainer: Trainer | None = None
         for table in cache:
             if not isinstance(table, DMatrix):
@@ -207,6 +214,7 @@ class Booster:
         other.forest = self.forest.slice(begin, max(begin, end), step)
         other.params, other._attributes = dict(self.params), Attributes(self._attributes)
         other.best_iteration = other.best_score = None
+        other.history = {}
         return other
 
     def __iter__(self) -> Iterator[Booster]:
@@ -319,6 +327,9 @@ class Booster:
         *,
         output_margin: bool = False,
         pred_leaf: bool = False,
+        pred_contribs: bool = False,
+        approx_contribs: bool = False,
+        pred_interactions: bool = False,
         validate_features: bool = True,
         training: bool = False,
         iteration_range: tuple[int, int] | None = (0, 0),
@@ -333,6 +344,14 @@ class Booster:
             Return margins, in place of values or probabilities.
         pred_leaf : bool
             Return the number of the leaf of each row in each tree.
+        pred_contribs : bool
+            Return what each feature adds to the margin, exact Shapley values, and the expected margin in the
+            last column; they sum up to the margin.
+        approx_contribs : bool
+            With `pred_contribs`: add up what the splits on the path of a row change (Saabas), which is
+            quicker.
+        pred_interactions : bool
+            Return what each pair of features adds; rows, and columns, sum up to the contributions.
         validate_features : bool
             Whether the names of the columns must be those of the training table.
         training : bool
@@ -341,28 +360,55 @@ class Booster:
             Use only the rounds from the first up to, and without, the second; zero as the second means all.
             A model that kept rounds after its best one predicts with all of them, unless this says otherwise.
         strict_shape : bool
-            Return (rows, outputs), also for one output; with `pred_leaf`, (rows, rounds, outputs, trees of an
+            Keep the axis of the outputs, also for one; with `pred_leaf`, (rows, rounds, outputs, trees of an
             output in a round).
 
         Returns
         -------
         float64 array of shape (rows,), or (rows, outputs) for several outputs
-            With `pred_leaf`, int32 of shape (rows, trees).
+            With `pred_leaf`, int32 of shape (rows, trees). With `pred_contribs`, (rows, features + 1) or
+            (rows, outputs, features + 1); with `pred_interactions`, the last axis twice.
 
         Raises
         ------
         ValueError
-            For tables that do not fit the model: other columns, or values that `DMatrix` refuses.
+            For tables that do not fit the model: other columns, or values that `DMatrix` refuses; and for two
+            kinds of prediction at once.
         """
-        if not (pred_leaf or training) and self._is_plain(data):
-            margin = self._plain_margins(data, iteration_range)
-        else:
+        if pred_leaf or pred_contribs or pred_interactions or approx_contribs:
+            asked = [output_margin, pred_leaf, pred_contribs, pred_interactions]
+            if sum(map(bool, asked)) != 1 or (approx_contribs and not pred_contribs) or training:
+                raise ValueError(
+                    "give one of output_margin, pred_leaf, pred_contribs and pred_interactions, without "
+                    "training; approx_contribs goes with pred_contribs only"
+                )
             table = self._table(data, validate_features)
             if pred_leaf:
                 return self._leaves(table, iteration_range, strict_shape)
+            from boost.explain import contributions
+
+            trees = self._trees(iteration_range)
+            added = contributions(self, table, trees, approximate=approx_contribs, pairs=pred_interactions)
+            return added if strict_shape or added.shape[1] > 1 else added[:, 0]
+        if not training and self._is_plain(data):
+            margin = self._plain_margins(data, iteration_range)
+        else:
+            table = self._table(data, validate_features)
             model = self._with_drops() if training and self.params["booster"] == "dart" else self
             margin = model.margins(table, iteration_range)
         return self._shaped(margin if output_margin else self.objective.output(margin), strict_shape)
+
+    def predict_uncertainty(self, data: Any, **options: Any) -> Uncertainty:
+        """Predict, and say how sure that is; options: see `boost.uncertainty.predict_uncertainty`."""
+        from boost.uncertainty import predict_uncertainty
+
+        return predict_uncertainty(self, self._table(data), **options)
+
+    def predict_interval(self, data: Any) -> NDArray:
+        """Predict lower and upper ends; the model must be calibrated, see `boost.interval.calibrate`."""
+        from boost.interval import predict_interval
+
+        return predict_interval(self, self._table(data))
 
     def inplace_predict(
         self,
@@ -397,9 +443,9 @@ class Booster:
         if base_margin is None and missing != missing and self._is_plain(data):
             margin = self._plain_margins(data, iteration_range)
         else:
-            made = DMatrix(data, base_margin=base_margin, missing=missing)
-            if self.categories and not is_frame(data):
-                made.categories = dict(self.categories)
+            made = self.make_table(data, missing)
+            if base_margin is not None:
+                made.set_base_margin(base_margin)
             margin = self.margins(self.fit_table(made, validate_features), iteration_range)
         return self._shaped(
             margin if predict_type == "margin" else self.objective.transform(margin), strict_shape
@@ -470,6 +516,32 @@ class Booster:
         forest = self.forest
         return leaves.reshape(len(leaves), -1, forest.round_trees // forest.parallel, forest.parallel)
 
+    def staged_margins(self, data: Any, validate_features: bool = True) -> Iterator[Floats]:
+        """Yield the margins after each round; float64, shape (rows, outputs).
+
+        Each round's trees are walked through once. The same array is yielded, and changed, every time: copy
+        what is to be kept.
+        """
+        table = self._table(data, validate_features)
+        margin = self.start_margins(table)
+        for i in range(self.forest.rounds):
+            first, last = self.forest.trees_of_rounds(i, i + 1)
+            add_trees(self.forest, table.dense_rows, margin, first, last, self.params["nthread"])
+            yield margin
+
+    def staged_predict(
+        self,
+        data: Any,
+        *,
+        output_margin: bool = False,
+        validate_features: bool = True,
+        strict_shape: bool = False,
+    ) -> Iterator[NDArray]:
+        """Yield the predictions after each round, see `predict`: the last ones are those of the model."""
+        for margin in self.staged_margins(data, validate_features):
+            out = margin.copy() if output_margin else self.objective.output(margin.copy())
+            yield self._shaped(out, strict_shape)
+
     def _with_drops(self) -> Booster:
         """Return the model without the trees that its next round of training would leave out."""
         from boost.dart import drop_trees
@@ -483,40 +555,26 @@ class Booster:
 
     # Features and tables
 
-    def get_score(self, importance_type: str = "weight") -> dict[str, float]:
-        """Return the importance of the features that are used in splits, by name (f0, f1, ... without names).
-
-        Parameters
-        ----------
-        importance_type : {"weight", "gain", "cover", "total_gain", "total_cover"}
-        """
-        score = self.forest.importance(importance_type, self.features)
-        used = np.flatnonzero(self.forest.importance("weight", self.features))
-        names = self.feature_names or [f"f{i}" for i in range(self.features)]
-        return {names[f]: float(score[f]) for f in used}
-
-    def get_fscore(self) -> dict[str, float]:
-        """Return the number of splits of each feature."""
-        return self.get_score()
-
     def fit_table(self, data: DMatrix, validate_features: bool = True) -> DMatrix:
-        """Return the table in the model's category codes; raise ValueError when it does not fit the model."""
-        if data.num_col() != self.features:
-            raise ValueError(f"the model has {self.features} features, the data has {data.num_col()}")
-        if validate_features and self.feature_names is not None and data.feature_names is not None:
-            for f, (ours, theirs) in enumerate(zip(self.feature_names, data.feature_names, strict=True)):
-                if ours != theirs:
-                    raise ValueError(
-                        f"column {f} is named {theirs!r}, but the model was trained with {ours!r} there: "
-                        "give the columns of the training table in their order"
-                    )
-        return data.recoded(self.categories)
+        """Return the table in the model's columns and codes, see `fit_columns`, which raises ValueError."""
+        fitted = fit_columns(
+            data,
+            self.features,
+            self.feature_names,
+            self.feature_types,
+            self.categories,
+            by_name=validate_features,
+        )
+        fitted.check_forest(self.forest)
+        return fitted
 
     def _table(self, data: Any, validate_features: bool = True) -> DMatrix:
-        if not isinstance(data, DMatrix):
-            made = DMatrix(data)
-            if self.categories and not is_frame(data):
-                # An array of codes: the caller has applied the dictionary.
-                made.categories = dict(self.categories)
-            data = made
-        return self.fit_table(data, validate_features)
+        return self.fit_table(data if isinstance(data, DMatrix) else self.make_table(data), validate_features)
+
+    def make_table(self, data: Any, missing: float | None = None) -> DMatrix:
+        """Return a table of an array, frame or sparse matrix; see `DMatrix`, and `fit_table`."""
+        made = DMatrix(data, missing=missing)
+        if self.categories and not is_frame(data):
+            # An array of codes: the caller has applied the dictionary.
+            made.categories = dict(self.categories)
+        return made

@@ -1,26 +1,58 @@
-"""Frames to numbers: each column by its type, and a dictionary for each column of categories."""
+"""Frames to numbers: whose frame it is, and its columns side by side as float32."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Column number -> values in the order of their codes.
-Categories = dict[int, list[Any]]
+from boost.dictionary import Categories, encode_places
+from boost.meta import DataError
+
 # Rows that are written at once.
 PIECE_ROWS = 1 << 12
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One column of a frame.
+
+    Attributes
+    ----------
+    values : array of shape (rows,)
+        Numbers, NaN where missing; with `declared`, positions in it, -1 where missing.
+    type : {"float", "int", "c"}
+    declared : list, optional
+        Values of a column of strings or categories.
+    """
+
+    values: NDArray
+    type: str
+    declared: list[Any] | None = None
+
+
 def is_frame(data: Any) -> bool:
-    """Whether this is a pandas DataFrame, without importing pandas."""
-    return type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns")
+    """Whether this has columns of types of their own: a frame or an Arrow table. Imports nothing."""
+    return _reader(data) is not None
+
+
+def _reader(data: Any) -> str | None:
+    """Return the room that reads such a frame."""
+    module = type(data).__module__.partition(".")[0]
+    if module in ("pandas", "polars"):
+        return f"boost.{module}" if hasattr(type(data), "columns") else None
+    if module == "numpy":
+        return None
+    if module == "pyarrow":
+        return "boost.arrow" if hasattr(data, "schema") else None
+    return "boost.arrow" if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__dataframe__") else None
 
 
 def encode_frame(
-    frame: Any, error: type[ValueError]
+    frame: Any, absent: float = np.nan
 ) -> tuple[NDArray[np.float32], list[str], list[str], Categories]:
     """Turn a frame into float32 values.
 
@@ -30,107 +62,55 @@ def encode_frame(
 
     Parameters
     ----------
-    frame : pandas DataFrame
-    error : type
-        What to raise.
+    frame : pandas or polars DataFrame, PyArrow Table or RecordBatch, or an object with one of the protocols
+        ``__arrow_c_stream__`` and ``__dataframe__``
+    absent : float
+        The number that means "missing" besides NaN; categories have no such number.
 
     Returns
     -------
     values : float32 array of shape (rows, columns)
     names, types : list of str
     categories : dict of int to list
+
+    Raises
+    ------
+    DataError
+        For a column of dates, of complex numbers, of nested or mixed values.
     """
-    names = [str(n) for n in frame.columns]
-    columns: list[NDArray] = []
-    types: list[str] = []
+    read = importlib.import_module(_reader(frame) or "").read_columns
+    names, columns = read(frame)
+    numbers: list[NDArray] = []
     categories: Categories = {}
-    for f, name in enumerate(names):
-        column = frame.iloc[:, f]
-        kind = column.dtype.kind if hasattr(column.dtype, "kind") else "O"
-        if kind in "biuf" and str(column.dtype) != "category":
-            with_gaps = not isinstance(column.dtype, np.dtype)
-            options: dict[str, Any] = {"dtype": np.float64, "na_value": np.nan} if with_gaps else {}
-            columns.append(column.to_numpy(**options))
-            types.append("float" if kind == "f" else "int")
-        elif kind in "mM":
-            raise error(
-                f"column {name!r} holds dates or durations ({column.dtype}): turn them into numbers first"
-            )
-        elif kind == "c":
-            raise error(f"complex data not supported: column {name!r} has dtype {column.dtype}")
+    for f, (name, column) in enumerate(zip(names, columns, strict=True)):
+        if column.declared is None:
+            numbers.append(column.values)
         else:
-            numbers, numeric, known = _encode_column(column, name, error)
-            columns.append(numbers)
-            types.append("float" if numeric else "c")
-            if not numeric:
-                categories[f] = known
-    values = np.empty(frame.shape, dtype=np.float32)
+            codes, categories[f] = encode_places(column.values, column.declared, name)
+            numbers.append(codes)
+    rows = len(numbers[0]) if numbers else 0
+    values = np.empty((rows, len(names)), dtype=np.float32)
     with np.errstate(over="ignore"):  # what overflows is refused as infinite
-        for begin in range(0, values.shape[0], PIECE_ROWS):  # a piece stays in a cache from column to column
+        for begin in range(0, rows, PIECE_ROWS):  # a piece stays in a cache from column to column
             piece = values[begin : begin + PIECE_ROWS]
-            for f, numbers in enumerate(columns):
-                piece[:, f] = numbers[begin : begin + PIECE_ROWS]
-    return values, names, types, categories
+            for f, column in enumerate(numbers):
+                piece[:, f] = column[begin : begin + PIECE_ROWS]
+    if not np.isnan(absent):
+        plain = [f for f in range(len(names)) if f not in categories]
+        values[:, plain] = np.where(values[:, plain] == np.float32(absent), np.nan, values[:, plain])
+    return values, names, [c.type for c in columns], categories
 
 
-def _encode_column(
-    column: Any, name: str, error: type[ValueError]
-) -> tuple[NDArray[np.float32], bool, list[Any]]:
-    """Return codes (or numbers), whether they are plain numbers, and the dictionary."""
-    if str(column.dtype) == "category":
-        places = column.cat.codes.to_numpy()
-        declared = [_plain(v) for v in column.cat.categories]
-    else:
-        try:
-            places, found = column.factorize()
-        except TypeError:  # values that have no hash
-            _refuse_odd(list(column[~column.isna()]), name, error)
-            raise
-        declared = [_plain(v) for v in found]
-        if all(isinstance(v, (bool, int, float)) for v in declared):
-            with np.errstate(over="ignore"):
-                return np.array([*declared, np.nan], dtype=np.float64).astype(np.float32)[places], True, []
-    occurring = np.flatnonzero(np.bincount(places[places >= 0], minlength=len(declared)))
-    present = [declared[p] for p in occurring]
-    _refuse_odd(present, name, error)
-    known = sorted(present, key=_rank)
-    code = {_rank(v): c for c, v in enumerate(known)}
-    table = np.full(len(declared) + 1, np.nan, dtype=np.float32)
-    table[occurring] = [code[_rank(v)] for v in present]
-    return table[places], False, known
-
-
-def _plain(value: Any) -> Any:
-    """Return a NumPy scalar as the Python value that a model file can hold."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _refuse_odd(values: list[Any], name: str, error: type[ValueError]) -> None:
-    kinds = {type(v) for v in values}
-    if not kinds <= {str, bool, int, float}:
-        odd = sorted(k.__name__ for k in kinds - {str, bool, int, float})
-        raise error(f"column {name!r} holds values of type {', '.join(odd)}: give numbers or strings")
-    if str in kinds and len(kinds) > 1:
-        raise error(f"column {name!r} mixes strings and numbers: give one or the other")
-
-
-def _rank(value: Any) -> tuple[str, Any]:
-    """Order values of one type by themselves, and keep 1 and True and "1" apart."""
-    kind = (
-        "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
+def dates(name: str, kind: Any) -> DataError:
+    """Return the error for a column of dates or durations."""
+    return DataError(
+        f"column {name!r} holds dates or durations ({kind}): turn them into numbers first, such as days "
+        "since a date, month or hour"
     )
-    return kind, value
 
 
-def recode(
-    values: NDArray[np.float32], old: Mapping[int, list[Any]], new: Mapping[int, list[Any]]
-) -> NDArray[np.float32]:
-    """Return values with categorical columns in the codes of another dictionary; unknown become NaN."""
-    out = values.copy()
-    for f, known in old.items():
-        code = {_rank(v): float(c) for c, v in enumerate(new[f])}
-        table = np.array([code.get(_rank(v), np.nan) for v in known] + [np.nan], dtype=np.float32)
-        column = values[:, f]
-        places = np.where(np.isnan(column), len(known), column).astype(np.int64)
-        out[:, f] = table[places]
-    return out
+def not_numbers(name: str, kind: Any) -> DataError:
+    """Return the error for a column of another type that is neither numbers nor categories."""
+    return DataError(
+        f"column {name!r} has the type {kind}: a column must hold numbers, booleans, strings or categories"
+    )

@@ -1,4 +1,4 @@
-"""What a table carries beside its values: labels, weights, margins, bounds, groups, names and types."""
+"""Checks of what a table carries beside its values: labels, weights, margins, groups, names, types."""
 
 from __future__ import annotations
 
@@ -98,12 +98,17 @@ def check_bounds(lower: Float32s | None, upper: Float32s | None) -> None:
     )
 
 
-def check_weight(values: Any, rows: int, groups: NDArray[np.int64] | None) -> Float32s:
+def row_weight(values: Any, rows: int, groups: NDArray[np.int64] | None) -> Float32s:
     """Return a weight for each row, from one for each row or one for each group."""
     given = np.asarray(values)
     if groups is not None and given.shape == (groups.size - 1,):
         given = np.repeat(given, np.diff(groups))
-    weight = check_vector("weight", given, rows, least=0.0)
+    return check_vector("weight", given, rows, least=0.0)
+
+
+def check_weight(values: Any, rows: int, groups: NDArray[np.int64] | None) -> Float32s:
+    """Return a weight for each row, see `row_weight`; raise `DataError` when all are zero."""
+    weight = row_weight(values, rows, groups)
     if not (weight > 0).any():
         raise DataError("weight is zero in every row: nothing to train on")
     return weight

@@ -20,6 +20,7 @@ OBJECTIVES = (
     "reg:absoluteerror",
     "reg:quantileerror",
     "reg:expectileerror",
+    "reg:normal",
     "reg:gamma",
     "reg:tweedie",
     "binary:logistic",

@@ -111,7 +111,10 @@ def train(
                 history[name].setdefault(metric_name, []).append(value)
             if hooks.after_iteration(model, iteration, history):
                 break
-    return hooks.after_training(model)
+    model = hooks.after_training(model)
+    # A copy, because the caller's dictionary is cleared when it is given to another training.
+    model.history = {name: {m: list(v) for m, v in found.items()} for name, found in history.items()}
+    return model
 
 
 def make_callbacks(

@@ -40,7 +40,7 @@ def add_trees(
     def add(begin: int, end: int) -> None:
         forest.add_margins(rows(begin, end), margin[begin:end], first, last)
 
-    _share(add, count, work, team)
+    share_rows(add, count, work, team)
 
 
 def leaf_nodes(
@@ -52,11 +52,11 @@ def leaf_nodes(
     def find(begin: int, end: int) -> None:
         out[begin:end] = forest.leaf_nodes(rows(begin, end), first, last)
 
-    _share(find, count, out.size * 10.0, team)
+    share_rows(find, count, out.size * 10.0, team)
     return out
 
 
-def _share(task: Callable[[int, int], None], rows: int, work: float, team: Team | int | None) -> None:
+def share_rows(task: Callable[[int, int], None], rows: int, work: float, team: Team | int | None) -> None:
     def in_blocks(begin: int, end: int) -> None:
         for at in range(begin, end, BLOCK_ROWS):
             task(at, min(at + BLOCK_ROWS, end))

@@ -9,7 +9,7 @@ from compiler.ir.verify import VerifyError, verify
 from compiler.lower import build, lower
 from compiler.schedule import Schedule, ScheduleError, create_schedule
 from compiler.schedule.nest import loop_nest
-from compiler.target import Target
+from compiler.target import Target, load_module
 
 __all__ = [
     "Buffer",
@@ -20,6 +20,7 @@ __all__ = [
     "VerifyError",
     "build",
     "create_schedule",
+    "load_module",
     "loop_nest",
     "lower",
     "runtime",

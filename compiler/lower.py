@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, overload
 
 from compiler.constants import split_constants
@@ -23,6 +22,7 @@ def lower(
     args: Sequence[Tensor],
     name: str = "main",
     *,
+    target: str | Target = "llvm",
     dump: Callable[[str, PrimFunc], None] | None = None,
 ) -> PrimFunc:
     """The program of a schedule after every pass.
@@ -34,6 +34,8 @@ def lower(
         Inputs and outputs in the order of the call.
     name : str
         Symbol of the function.
+    target : str or Target
+        What it is lowered for; its kind says which tensor intrinsics it has.
     dump : callable, optional
         Called with ``(name of the stage, program)`` for the loop nest and after each pass;
         ``dump=lambda stage, program: print(stage, program)`` shows them all.
@@ -46,7 +48,7 @@ def lower(
     nest = loop_nest(schedule, args, name)
     if dump is not None:
         dump("loop_nest", nest)
-    return run(nest, dump)
+    return run(nest, dump, kind=Target.parse(target).kind)
 
 
 @overload
@@ -111,24 +113,20 @@ def build(
         if args is None:
             raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
         if constants:
-            return _bindable(
-                loop_nest(program, args, name), args, constants, partial(build_for, target=target)
-            )
-        program = lower(program, args, name)
+            return _bindable(loop_nest(program, args, name), args, constants, target)
+        program = lower(program, args, name, target=target)
     return build_for(program, target)
 
 
 def _bindable(
-    nest: PrimFunc,
-    args: Sequence[Tensor],
-    constants: Sequence[Tensor],
-    compile_one: Callable[[PrimFunc], Module],
+    nest: PrimFunc, args: Sequence[Tensor], constants: Sequence[Tensor], target: Target
 ) -> Bindable:
     from compiler.runtime import Bindable
+    from compiler.target import build as build_for
 
     for tensor in constants:
         if tensor not in args or not isinstance(tensor.op, Placeholder):
             raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
     known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
-    prepare, main = split_constants(nest, known)
-    return Bindable(nest.params, known, compile_one(run(prepare)), compile_one(run(main)))
+    prepare, main = (build_for(run(part, kind=target.kind), target) for part in split_constants(nest, known))
+    return Bindable(nest.params, known, prepare, main)

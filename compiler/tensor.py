@@ -1,37 +1,49 @@
 """Tensors and the operations that define them: the nouns of the tensor-expression language.
 
-An operation says what each element of its tensor is, never how or in which order
+An operation says what each element of its tensors is, never how or in which order
 it is computed; that is the schedule's part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
+from compiler.ir.expr import INDEX, Expr, ExprLike, Var, as_expr, is_float, scalar_of
+from compiler.ir.function import Buffer
+from compiler.ir.stmt import Stmt
+from compiler.ir.visit import Rewriter, register, walk
 
-from compiler.ir.expr import INDEX, Const, Expr, ExprLike, Var, as_expr, binary, is_float, scalar_of
-from compiler.ir.visit import register, walk
+if TYPE_CHECKING:
+    from compiler.reducer import Reducer
+
+Extent = int | Expr
+"""A number of iterations: a whole number, or an expression of sizes."""
+
+Shape = tuple[int | Var, ...]
+"""Extents of a tensor: whole numbers, or sizes that the call brings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IterVar(Expr):
-    """An axis of an operation or of a schedule: a variable and the number of values it takes.
+    """An axis of an operation or of a schedule: a variable and the values it takes.
 
     Parameters
     ----------
     var : Var
-    extent : int
-        The axis runs over ``0 .. extent - 1``.
+    extent : int or Expr
+        The number of values: ``start .. start + extent - 1``.
     kind : str
-        ``"data"`` for an axis of the output, ``"reduce"`` for one that is summed over.
+        ``"data"`` for an axis of the output, ``"reduce"`` for one that is reduced over.
+    start : int or Expr
+        Zero for all but reduce axes.
     """
 
     var: Var
-    extent: int
+    extent: Any  # int | Expr: most callers know that theirs is a number
     kind: str = "data"
+    start: Extent = 0
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
@@ -47,71 +59,100 @@ class IterVar(Expr):
         return self.var
 
     def __repr__(self) -> str:
-        return f"{self.kind} axis {self.name}({self.extent})"
+        from compiler.ir.text import print_expr
+
+        extent = print_expr(self.extent) if isinstance(self.extent, Expr) else self.extent
+        return f"{self.kind} axis {self.name}({extent})"
 
 
 @dataclass(frozen=True, slots=True)
-class Reducer:
-    """An associative, commutative operation with an identity element.
+class ThreadAxis:
+    """An axis of the threads that a loop can be bound to.
 
     Parameters
     ----------
-    name : str
-    op : str
-        The binary operator of `compiler.ir.expr.ARITHMETIC` that combines two values.
-    identity : callable
-        From a dtype to the number that leaves every value unchanged.
+    tag : str
+        A tag of `compiler.ir.stmt.THREAD_TAGS`, or ``"vthread"``.
+    extent : int, optional
+        The number of threads; None for as many as the loop has iterations.
     """
 
-    name: str
-    op: str
-    identity: Callable[[str], float]
+    tag: str
+    extent: int | None = None
 
-    def combine(self, a: Expr, b: Expr) -> Expr:
-        """One step of the reduction."""
-        return binary(self.op, a, b)
-
-    def initial(self, dtype: str) -> Const:
-        """The value that a reduction starts from."""
-        value = self.identity(dtype)
-        return Const(float(value) if is_float(dtype) else int(value), dtype)
+    def as_json(self) -> dict[str, list[Any]]:
+        """How a trace of a schedule names it."""
+        return {"thread_axis": [self.tag, self.extent]}
 
 
-def _lowest(dtype: str) -> float:
-    return -np.inf if is_float(dtype) else int(np.iinfo(dtype).min)
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduction:
+    """How the terms of an operation become its elements.
 
-
-def _highest(dtype: str) -> float:
-    return np.inf if is_float(dtype) else int(np.iinfo(dtype).max)
-
-
-SUM = Reducer("sum", "+", lambda dtype: 0)
-PROD = Reducer("prod", "*", lambda dtype: 1)
-MAX = Reducer("max", "max", _lowest)
-MIN = Reducer("min", "min", _highest)
-
-
-@dataclass(frozen=True, slots=True)
-class Reduce(Expr):
-    """A reduction of `source` over `axes`; only as the whole body of an operation."""
+    Parameters
+    ----------
+    reducer : Reducer
+    axes : tuple of IterVar
+        What is reduced over.
+    condition : Expr, optional
+        Terms where it does not hold are left out.
+    """
 
     reducer: Reducer
-    source: Expr
     axes: tuple[IterVar, ...]
+    condition: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduce(Expr):
+    """A reduction of `sources` while an expression is written; only as the whole element of an operation."""
+
+    reduction: Reduction
+    sources: tuple[Expr, ...]
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
-        return self.source.dtype
+        return self.sources[0].dtype
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(
+            f"te.{self.reduction.reducer.name} is the whole element of a tensor: return it from the function "
+            "of te.compute, which gives a tensor for each of its values"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What defines a tensor. Two operations are equal only if identical."""
+    """What defines tensors. Two operations are equal only if identical.
+
+    Parameters
+    ----------
+    name : str
+    shapes, dtypes : tuple
+        Of each tensor that the operation defines.
+    inputs : tuple of Tensor
+        Tensors that the operation reads, in the order of their first reading.
+    """
 
     name: str
-    shape: tuple[int, ...]
-    dtype: str
-    axis: tuple[IterVar, ...] = ()
+    shapes: tuple[Shape, ...]
+    dtypes: tuple[str, ...]
+    inputs: tuple[Tensor, ...] = ()
+
+    @property
+    def shape(self) -> Shape:
+        """Of the first tensor."""
+        return self.shapes[0]
+
+    @property
+    def dtype(self) -> str:
+        """Of the first tensor."""
+        return self.dtypes[0]
+
+    @property
+    def axis(self) -> tuple[IterVar, ...]:
+        """The axes of the elements."""
+        return ()
 
     @property
     def reduce_axis(self) -> tuple[IterVar, ...]:
@@ -119,13 +160,17 @@ class Operation:
         return ()
 
     @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        """Tensors that the operation reads, in the order of their first reading."""
-        return ()
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The tensors that the operation defines."""
+        return tuple(Tensor(self, index) for index in range(len(self.shapes)))
 
-    def output(self) -> Tensor:
-        """The tensor that the operation defines."""
-        return Tensor(self)
+    def output(self, index: int = 0) -> Tensor:
+        """One of the tensors that the operation defines."""
+        return Tensor(self, index)
+
+    def redirected(self, old: Tensor, new: Tensor) -> Operation:
+        """The same operation with each reading of one tensor from another of its shape."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,25 +180,84 @@ class Placeholder(Operation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compute(Operation):
-    """A tensor whose elements an expression gives.
+    """Tensors of one shape whose elements expressions give. Made by `Compute.of`.
 
     Parameters
     ----------
-    axis : tuple of IterVar
+    axes : tuple of IterVar
         One data axis for each dimension.
-    body : Expr
-        The element at ``axis``; a `Reduce` for a reduction.
+    body : tuple of Expr
+        For each tensor its element at ``axes``, or with a `reduction` the term of it.
+    reduction : Reduction, optional
     """
 
-    body: Expr = field(kw_only=True)
+    axes: tuple[IterVar, ...] = ()
+    body: tuple[Expr, ...] = ()
+    reduction: Reduction | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        axes: tuple[IterVar, ...],
+        body: tuple[Expr, ...],
+        reduction: Reduction | None = None,
+    ) -> Compute:
+        """An operation with the shapes, types and inputs that follow from its axes and expressions."""
+        exprs = body if reduction is None or reduction.condition is None else (*body, reduction.condition)
+        inputs = tuple(dict.fromkeys(read.tensor for read in reads_of(exprs)))
+        shape = tuple(a.extent for a in axes)
+        dtypes = tuple(e.dtype for e in body)
+        return cls(name, (shape,) * len(body), dtypes, inputs, axes, body, reduction)
+
+    @property
+    def axis(self) -> tuple[IterVar, ...]:
+        return self.axes
 
     @property
     def reduce_axis(self) -> tuple[IterVar, ...]:
-        return self.body.axes if isinstance(self.body, Reduce) else ()
+        return () if self.reduction is None else self.reduction.axes
 
     @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        return tuple(dict.fromkeys(read.tensor for read in reads_of(self.body)))
+    def exprs(self) -> tuple[Expr, ...]:
+        """All expressions: the body, and the condition of a reduction."""
+        if self.reduction is None or self.reduction.condition is None:
+            return self.body
+        return (*self.body, self.reduction.condition)
+
+    def rewritten(
+        self, rewrite: Callable[[Expr], Expr], name: str = "", axes: tuple[IterVar, ...] = ()
+    ) -> Compute:
+        """The same operation with other expressions; under another name, or along other axes, if told."""
+        reduction = self.reduction
+        if reduction is not None and reduction.condition is not None:
+            reduction = Reduction(reduction.reducer, reduction.axes, rewrite(reduction.condition))
+        return Compute.of(name or self.name, axes or self.axes, tuple(map(rewrite, self.body)), reduction)
+
+    def redirected(self, old: Tensor, new: Tensor) -> Compute:
+        return self.rewritten(lambda expr: redirect(expr, old, new))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extern(Operation):
+    """Tensors that a statement stores.
+
+    Parameters
+    ----------
+    in_buffers, out_buffers : tuple of Buffer
+        What the statement knows the inputs and the outputs by.
+    statement : Stmt
+    """
+
+    in_buffers: tuple[Buffer, ...] = ()
+    out_buffers: tuple[Buffer, ...] = ()
+    statement: Stmt | None = None
+
+    def redirected(self, old: Tensor, new: Tensor) -> Extern:
+        inputs = tuple(new if tensor == old else tensor for tensor in self.inputs)
+        return Extern(
+            self.name, self.shapes, self.dtypes, inputs, self.in_buffers, self.out_buffers, self.statement
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,21 +265,22 @@ class Tensor:
     """A dense array that an operation defines. Indexing it makes an expression."""
 
     op: Operation
+    index: int = 0
 
     @property
     def name(self) -> str:
-        """Name of the operation."""
-        return self.op.name
+        """Name of the operation, with a number where it defines several tensors."""
+        return self.op.name if len(self.op.shapes) == 1 else f"{self.op.name}_v{self.index}"
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         """Extents, outermost first."""
-        return self.op.shape
+        return self.op.shapes[self.index]
 
     @property
     def dtype(self) -> str:
         """Type of an element."""
-        return self.op.dtype
+        return self.op.dtypes[self.index]
 
     @property
     def ndim(self) -> int:
@@ -219,14 +324,34 @@ class TensorRead(Expr):
         return self.tensor.dtype
 
 
-def reads_of(body: Expr) -> Iterator[TensorRead]:
-    """Every reading of a tensor in `body`."""
-    return (node for node in walk(body) if type(node) is TensorRead)
+def reads_of(exprs: Iterable[Expr]) -> Iterator[TensorRead]:
+    """Every reading of a tensor in expressions."""
+    return (node for expr in exprs for node in walk(expr) if type(node) is TensorRead)
+
+
+def redirect(expr: Expr, old: Tensor, new: Tensor) -> Expr:
+    """`expr` with each reading of one tensor from another of its shape."""
+    return ReadRewriter(lambda read: TensorRead(new, read.indices) if read.tensor == old else read)(expr)
+
+
+class ReadRewriter(Rewriter):
+    """Each reading of a tensor, its indices rewritten before, becomes another expression."""
+
+    def __init__(self, rewrite: Callable[[TensorRead], Expr]) -> None:
+        self.rewrite = rewrite
+
+    rules = {TensorRead: lambda self, node: self.rewrite(self.descend(node))}
+
+
+def _reduce_children(node: Any) -> tuple[Expr, ...]:
+    condition = node.reduction.condition
+    return node.sources if condition is None else (*node.sources, condition)
 
 
 def _rebuild_reduce(node: Any, new: tuple[Any, ...]) -> Reduce:
-    return Reduce(node.reducer, new[0], node.axes)
+    old, count = node.reduction, len(node.sources)
+    return Reduce(Reduction(old.reducer, old.axes, *new[count:]), new[:count])
 
 
 register(TensorRead, lambda n: n.indices, lambda n, c: TensorRead(n.tensor, c))
-register(Reduce, lambda n: (n.source,), _rebuild_reduce)
+register(Reduce, _reduce_children, _rebuild_reduce)

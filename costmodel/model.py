@@ -30,6 +30,12 @@ class CostModel(Protocol):
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Scores, higher for quicker programs, shape (n,)."""
 
+    def predict_uncertainty(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The scores of `predict`, and a standard deviation of each: how sure the model is; shapes (n,).
+
+        Asked for by a search that prefers what it knows little about, and by no other.
+        """
+
 
 # Few rows and many features that say nearly the same: trees that see a part of both rank new programs
 # better than AutoTVM's (depth 3, eta 0.3, all of both), by about 0.03 of rank correlation. Each program is
@@ -46,6 +52,10 @@ PARAMETERS = {
     "subsample": 0.7,
     "colsample_bytree": 0.3,
 }
+
+
+# Of the virtual ensemble that says how sure the model is.
+MEMBERS = 10
 
 
 class BoostedTreeCostModel:
@@ -103,6 +113,23 @@ class BoostedTreeCostModel:
         if self.booster is None:
             raise ValueError("the cost model has not been fitted: call fit with measured throughputs first")
         return np.asarray(self.booster.predict(np.asarray(features, np.float32), output_margin=True))
+
+    def predict_uncertainty(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores, and how far they moved over the second half of the rounds; see `CostModel`.
+
+        The deviation is that of a virtual ensemble, see `boost.uncertainty`: it is large for programs unlike
+        those that were measured.
+
+        Raises
+        ------
+        ValueError
+            Before the first fit, and for a model of fewer than four rounds.
+        """
+        scores = self.predict(features)
+        members = min(MEMBERS, self.booster.num_boosted_rounds() // 2)
+        rows = np.asarray(features, np.float32)
+        doubt = self.booster.predict_uncertainty(rows, members=members, output_margin=True)
+        return scores, np.sqrt(doubt.knowledge)
 
     def _train(self, features: np.ndarray, throughputs: np.ndarray, rounds: int, base: Any) -> Any:
         import boost

@@ -55,6 +55,31 @@ def diverse(
     return chosen
 
 
+def upper_bound(scores: np.ndarray, deviations: np.ndarray, optimism: float) -> np.ndarray:
+    """Scores as they may well be: ``score + optimism * deviation``, shape (n,).
+
+    What the model knows little about may be better than it thinks; looking there first teaches it most
+    (Srinivas et al., Gaussian Process Optimization in the Bandit Setting, ICML 2010).
+
+    Parameters
+    ----------
+    scores, deviations : ndarray of float64, shape (n,)
+        See `CostModel.predict_uncertainty`.
+    optimism : float
+        How many standard deviations; 0 believes the scores.
+
+    Raises
+    ------
+    ValueError
+        For an optimism below zero, or shapes that differ.
+    """
+    if not optimism >= 0:
+        raise ValueError(f"optimism must be at least 0, not {optimism}")
+    if np.shape(scores) != np.shape(deviations):
+        raise ValueError(f"each score needs a deviation, not {np.shape(scores)} and {np.shape(deviations)}")
+    return np.asarray(scores) + optimism * np.asarray(deviations)
+
+
 def choose_batch(
     space: ConfigSpace,
     candidates: Sequence[tuple[int, float]],

@@ -20,7 +20,7 @@ from costmodel.features import extract
 from costmodel.measure import Measurer
 from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
 from costmodel.records import Record, RecordWarning
-from costmodel.select import choose_batch
+from costmodel.select import choose_batch, upper_bound
 from costmodel.task import Task
 
 EXPLORERS = ("model", "random")
@@ -125,11 +125,14 @@ class Scorer:
     ----------
     task : Task
     model : CostModel
+    optimism : float
+        What counts is the score and so many of its standard deviations, see `costmodel.select.upper_bound`.
     """
 
-    def __init__(self, task: Task, model: CostModel) -> None:
+    def __init__(self, task: Task, model: CostModel, optimism: float = 0.0) -> None:
         self.task = task
         self.model = model
+        self.optimism = optimism
         self._features: dict[int, np.ndarray | None] = {}
 
     def features(self, index: int) -> np.ndarray | None:
@@ -145,11 +148,21 @@ class Scorer:
         return self._features[index]
 
     def __call__(self, indices: Sequence[int]) -> np.ndarray:
-        """Scores, higher for better, minus infinity where there is no program."""
+        """What counts for the search, higher for better, minus infinity where there is no program."""
+        return self._of_programs(indices, self._hopeful if self.optimism else self.model.predict)
+
+    def expected(self, indices: Sequence[int]) -> np.ndarray:
+        """The model's own scores, in the same form."""
+        return self._of_programs(indices, self.model.predict)
+
+    def _hopeful(self, features: np.ndarray) -> np.ndarray:
+        return upper_bound(*self.model.predict_uncertainty(features), self.optimism)
+
+    def _of_programs(self, indices: Sequence[int], of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         scores = np.full(len(indices), -np.inf)
         rows = [(i, row) for i, index in enumerate(indices) if (row := self.features(index)) is not None]
         if rows:
-            scores[[i for i, _ in rows]] = self.model.predict(np.stack([row for _, row in rows]))
+            scores[[i for i, _ in rows]] = of(np.stack([row for _, row in rows]))
         return scores
 
     def learn(self, trials: Iterable[Record]) -> bool:
@@ -175,6 +188,7 @@ def tune(
     batch_size: int = 16,
     seed: int = 0,
     epsilon: float = 0.05,
+    optimism: float = 0.0,
     callback: Callable[[Progress], None] | None = None,
 ) -> TuneResult:
     """Search for a fast program.
@@ -202,6 +216,9 @@ def tune(
     seed : int
     epsilon : float
         Share of random configurations in each batch.
+    optimism : float
+        Search by the model's scores and so many of their standard deviations, so that programs unlike those
+        that were measured are tried earlier; see `costmodel.select.upper_bound`.
     callback : callable, optional
         Called with a `Progress` at the start and after each trial.
 
@@ -213,16 +230,19 @@ def tune(
     Raises
     ------
     ValueError
-        For an unknown explorer, trials or a batch size below 1, or a target that is not this machine.
+        For an unknown explorer, trials or a batch size below 1, an optimism below 0, or a target that is not
+        this machine.
     """
     if trials < 1 or batch_size < 1:
         raise ValueError(f"trials {trials} and batch_size {batch_size} must be at least 1")
+    if not optimism >= 0:
+        raise ValueError(f"optimism must be at least 0, not {optimism}")
     if not Target.parse(task.target).runs_here:
         raise ValueError(
             f"programs for {task.target!r} cannot run on this machine, so they cannot be tuned on it"
         )
     chosen, source = _explorer(explorer, task)
-    scorer = None if source == "random" else Scorer(task, model or BoostedTreeCostModel(seed=seed))
+    scorer = None if source == "random" else Scorer(task, model or BoostedTreeCostModel(seed=seed), optimism)
     own = measurer is None
     bench = Measurer() if measurer is None else measurer
     path = Path(records) if records is not None else None
@@ -240,7 +260,7 @@ def tune(
                 elites = [r.index for r in record_file.best(run.result.records, n=4 * batch_size)]
                 proposals = chosen.propose(3 * wanted, scorer, run.visited, rng=rng, elites=elites)
                 batch = choose_batch(task.space, proposals, wanted, run.visited, rng=rng, epsilon=epsilon)
-                expected = scorer(batch)
+                expected = scorer.expected(batch)
             else:
                 batch = task.space.random(rng, wanted, run.visited)
             for index in batch:

@@ -59,6 +59,13 @@ def gamma_deviance(prediction: Floats, data: DMatrix) -> float:
     return 2.0 * row_mean(ratio - 1.0 - np.log(ratio), data)
 
 
+def normal(prediction: Floats, data: DMatrix) -> float:
+    """Negative mean log-likelihood of normal variables; predictions are their means and deviations."""
+    spread = np.maximum(prediction[:, 1:], SMALLEST)
+    z = (label_columns(data) - prediction[:, :1]) / spread
+    return row_mean(0.5 * (z * z + math.log(2 * math.pi)) + np.log(spread), data)
+
+
 def pseudo_huber(slope: float) -> Metric:
     """Mean pseudo-Huber error: half a square near zero, a line of this slope far from it."""
 
@@ -120,6 +127,7 @@ METRICS = (
     Metric("mae", False, mae),
     Metric("mape", False, mape, "not zero"),
     Metric("poisson-nloglik", False, poisson, "not negative"),
+    Metric("normal-nloglik", False, normal, outputs="levels", levels=2),
     Metric("gamma-nloglik", False, gamma, "not negative"),
     Metric("gamma-deviance", False, gamma_deviance, "not negative"),
 )

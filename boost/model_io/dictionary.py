@@ -16,7 +16,7 @@ import numpy as np
 from boost.model_io.schema import CATEGORIES, MOST_CATEGORIES, ModelError
 
 if TYPE_CHECKING:
-    from boost.frame import Categories
+    from boost.dictionary import Categories
 
 INT64 = 15
 # Which of XGBoost's number types hold whole numbers, and which hold fractions.

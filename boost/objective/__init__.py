@@ -11,6 +11,7 @@ from boost.objective.count import Gamma, Poisson, Tweedie
 from boost.objective.custom import Custom
 from boost.objective.expectile import ExpectileError
 from boost.objective.multiclass import Softmax, Softprob
+from boost.objective.normal import Normal
 from boost.objective.quantile import QuantileError
 from boost.objective.rank import RANKING
 from boost.objective.regression import AbsoluteError, PseudoHuberError, SquaredError, SquaredLogError
@@ -26,6 +27,7 @@ KINDS: tuple[type[Objective], ...] = (
     AbsoluteError,
     QuantileError,
     ExpectileError,
+    Normal,
     LogisticRegression,
     Logistic,
     LogitRaw,

@@ -183,6 +183,22 @@ class Objective(ABC):
         """Turn margins into predictions, as metrics want them; same shape."""
         return margin
 
+    def moments(self, prediction: Floats) -> tuple[Floats, Floats | None]:
+        """Return mean and variance of the label that predictions speak of.
+
+        Parameters
+        ----------
+        prediction : float64 array of shape (rows, groups)
+            From `transform`.
+
+        Returns
+        -------
+        mean : float64 array of shape (rows, outputs)
+        variance : float64 array of the same shape, or None
+            None when the loss says nothing about it.
+        """
+        return prediction, None
+
     def output(self, margin: Floats) -> Floats:
         """Turn margins into what a user is given; shape (rows, groups), or (rows, 1) for multi:softmax."""
         return self.transform(margin)

@@ -58,6 +58,10 @@ class LogisticRegression(Scaled):
         """Return the probability of label 1."""
         return sigmoid(margin)
 
+    def moments(self, prediction: Floats) -> tuple[Floats, Floats]:
+        """Return the probability, and the variance of a label that is 1 so often."""
+        return prediction, prediction * (1.0 - prediction)
+
 
 class Logistic(LogisticRegression):
     """Logistic loss of two classes. Start: the share of ones."""

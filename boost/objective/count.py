@@ -53,7 +53,6 @@ class Poisson(LogLink):
     name = "count:poisson"
     metric = "poisson-nloglik"
     needs = "of at least 0"
-
     file_params = (("poisson_regression_param", "max_delta_step", "max_delta_step"),)
 
     def __init__(self, params: dict[str, Any]) -> None:
@@ -72,6 +71,10 @@ class Poisson(LogLink):
             np.multiply(grad, np.exp(self.step), out=hess)
         np.maximum(hess, TINY, out=hess)
         grad -= label
+
+    def moments(self, prediction: Floats) -> tuple[Floats, Floats]:
+        """Return the mean, which is the variance, too."""
+        return prediction, prediction
 
 
 class Gamma(LogLink):

@@ -88,6 +88,10 @@ class Softprob(Objective):
         softmax(np.ascontiguousarray(margin), out)
         return out
 
+    def moments(self, prediction: Floats) -> tuple[Floats, Floats]:
+        """Return the probabilities, and the variances of labels that are of a class so often."""
+        return prediction, prediction * (1.0 - prediction)
+
     def file_entry(self) -> dict[str, Any]:
         """Return the entry "objective" of the model file."""
         return {"name": self.name, "softmax_multiclass_param": {"num_class": str(self.groups)}}

@@ -24,6 +24,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
+from math import copysign
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
@@ -52,38 +54,45 @@ Scalar = int | float | bool | np.generic
 ExprLike = Union["Expr", Scalar]
 
 
+@cache
 def lanes_of(dtype: str) -> int:
     """Number of lanes of a dtype: 1 for a scalar."""
     return int(dtype.split("x")[1]) if "x" in dtype else 1
 
 
+@cache
 def scalar_of(dtype: str) -> str:
     """The scalar type of one lane."""
     return dtype.split("x")[0]
 
 
+@cache
 def vector_of(dtype: str, lanes: int) -> str:
     """The type of `lanes` lanes of the scalar type of `dtype`."""
     scalar = scalar_of(dtype)
     return scalar if lanes == 1 else f"{scalar}x{lanes}"
 
 
+@cache
 def is_float(dtype: str) -> bool:
     """Whether a lane of `dtype` is a floating-point number."""
     return dtype.startswith("float")
 
 
+@cache
 def is_integer(dtype: str) -> bool:
     """Whether a lane of `dtype` is an integer that arithmetic takes: not a float, a bool or a packed type."""
     scalar = scalar_of(dtype)
     return not is_float(scalar) and scalar != "bool" and scalar not in PACKED_TYPES
 
 
+@cache
 def bits_of(dtype: str) -> int:
     """Bits that one element of a scalar type takes in memory."""
     return int(dtype.lstrip("uint")) if dtype in PACKED_TYPES else np.dtype(dtype).itemsize * 8
 
 
+@cache
 def integer_range(dtype: str) -> tuple[int, int]:
     """The least and the greatest value of an integer type, packed ones included."""
     bits = bits_of(dtype)
@@ -216,12 +225,25 @@ class Var(Expr):
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Const(Expr):
-    """A literal."""
+    """A literal. Two are equal if they have the same type and bits, where any NaN equals any other."""
 
     value: int | float | bool
     dtype: str = INDEX
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(other) is not type(self) or other.dtype != self.dtype:
+            return False
+        a, b = self.value, other.value
+        if a == b:
+            return a != 0 or copysign(1, a) == copysign(1, b)
+        return a != a and b != b
+
+    def __hash__(self) -> int:
+        return hash((self.value, self.dtype)) if self.value == self.value else hash(self.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,9 @@ from compiler.ir.stmt import (
     sequence,
 )
 
-_OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
-_OPERATORS |= {ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>"}
-_COMPARISON = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
+OPERATORS |= {ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>"}
+COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _KINDS = {name: kind for kind, name in LOOPS.items()}
 _TYPES = (*SCALAR_TYPES, *PACKED_TYPES)
 _STATEMENT = "a statement (for, if, pass, with, name = value, buffer[...] = value or a call as copy(...))"
@@ -418,15 +418,15 @@ class _Parser:
         return self.literal(node, None)
 
     def _operation(self, node: ast.BinOp) -> Expr:
-        op = _OPERATORS.get(type(node.op))
+        op = OPERATORS.get(type(node.op))
         if op is None:
-            _fail(node, f"one of the operators {', '.join(_OPERATORS.values())}")
+            _fail(node, f"one of the operators {', '.join(OPERATORS.values())}")
         return self.binary(op, self.expr(node.left), self.expr(node.right))
 
     def _compare(self, node: ast.Compare) -> Expr:
-        op = _COMPARISON.get(type(node.ops[0]))
+        op = COMPARISONS.get(type(node.ops[0]))
         if len(node.ops) != 1 or op is None:
-            _fail(node, f"one comparison ({', '.join(_COMPARISON.values())}), not a chain")
+            _fail(node, f"one comparison ({', '.join(COMPARISONS.values())}), not a chain")
         return self.binary(op, self.expr(node.left), self.expr(node.comparators[0]))
 
     def _logic(self, node: ast.BoolOp) -> Expr:

@@ -164,3 +164,19 @@ def sequence(stmts: Iterable[Stmt]) -> Stmt:
     for stmt in stmts:
         flat.extend(stmt.stmts if isinstance(stmt, Seq) else (stmt,))
     return flat[0] if len(flat) == 1 else Seq(tuple(flat))
+
+
+def opened(stmt: Stmt) -> tuple[list[Allocate], list[Stmt]]:
+    """The allocations of a block in order, without their bodies' nesting, and the statements inside of them.
+
+    ::
+
+        Seq(a, Allocate(B, Seq(b, Allocate(C, c))), d)   ->   [B, C], [a, b, c, d]
+    """
+    if isinstance(stmt, Allocate):
+        allocations, stmts = opened(stmt.body)
+        return [stmt, *allocations], stmts
+    if not isinstance(stmt, Seq):
+        return [], [stmt]
+    parts = [opened(part) for part in stmt.stmts]
+    return [a for part, _ in parts for a in part], [s for _, part in parts for s in part]

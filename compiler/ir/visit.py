@@ -77,13 +77,16 @@ def _copy(node: Copy, c: tuple[Any, ...]) -> Copy:
 
 def _fold(node: Binary, a: Expr, b: Expr) -> Expr:
     """Literals are folded as they meet, so that an unrolled index is a number at once."""
+    op = node.op
     if type(b) is Const:
-        if b.value == 0 and node.op == "+" and node.dtype == INDEX:
+        if node.dtype == INDEX and ((op == "+" and b.value == 0) or (op in ("*", "//") and b.value == 1)):
             return a
-        folded = fold(node.op, a, b) if type(a) is Const else None
+        folded = fold(op, a, b) if type(a) is Const else None
         if folded is not None:
             return folded
-    return Binary(node.op, a, b, node.dtype)
+    elif type(a) is Const and node.dtype == INDEX and (op, a.value) in (("+", 0), ("*", 1)):
+        return b
+    return Binary(op, a, b, node.dtype)
 
 
 # node type -> the same node around other children
@@ -122,7 +125,10 @@ def children(node: Node) -> tuple[Node, ...]:
 
 def rebuild(node: Any, new: tuple[Node, ...]) -> Any:
     """`node` around `new` children; `node` itself when they are the same objects."""
-    if all(a is b for a, b in zip(new, children(node), strict=True)):
+    for a, b in zip(new, _CHILDREN[type(node)](node), strict=True):
+        if a is not b:
+            break
+    else:
         return node
     return _REBUILD[type(node)](node, new)
 
@@ -133,7 +139,9 @@ def walk(node: Node) -> Iterator[Node]:
     while stack:
         top = stack.pop()
         yield top
-        stack.extend(reversed(children(top)))
+        below = _CHILDREN[type(top)](top)
+        if below:
+            stack.extend(below[::-1])
 
 
 class Rewriter:
@@ -152,7 +160,32 @@ class Rewriter:
 
     def descend(self, node: Any) -> Any:
         """`node` around its rewritten children."""
-        return rebuild(node, tuple(self(child) for child in children(node)))
+        quick = _DESCEND.get(type(node))
+        if quick is not None:
+            return quick(self, node)
+        return rebuild(node, tuple([self(child) for child in children(node)]))
+
+
+def _binary(rewriter: Rewriter, node: Binary) -> Expr:
+    a, b = rewriter(node.a), rewriter(node.b)
+    return node if a is node.a and b is node.b else _fold(node, a, b)
+
+
+def _load(rewriter: Rewriter, node: Load) -> Expr:
+    old = node.indices
+    if len(old) != 1:
+        return rebuild(node, tuple([rewriter(index) for index in old]))
+    index = rewriter(old[0])
+    return node if index is old[0] else Load(node.buffer, (index,))
+
+
+# what a rewrite meets most, without the way over tuples of children; the meaning is that of `rebuild`
+_DESCEND: dict[type, Callable[[Any, Any], Any]] = {
+    Var: lambda rewriter, node: node,
+    Const: lambda rewriter, node: node,
+    Binary: _binary,
+    Load: _load,
+}
 
 
 class _Substitution(Rewriter):

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from compiler import te
-from compiler.ir.expr import Expr, call
+from compiler.ir.expr import Expr
 from compiler.ops.parameter import Parameter
 from compiler.tensor import Tensor
 
@@ -35,7 +35,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Expr], Expr], Callable[[Array], Array]]] 
     "sigmoid": (lambda x: 1.0 / (1.0 + te.exp(0.0 - x)), lambda x: 1.0 / (1.0 + np.exp(-x))),
     "tanh": (te.tanh, np.tanh),
     "gelu": (
-        lambda x: x * 0.5 * (1.0 + call("erf", x * math.sqrt(0.5))),
+        lambda x: x * 0.5 * (1.0 + te.erf(x * math.sqrt(0.5))),
         lambda x: x * x.dtype.type(0.5) * (1.0 + _np_erf(x * x.dtype.type(math.sqrt(0.5)))),
     ),
 }

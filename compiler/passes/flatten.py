@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from compiler.ir.expr import Const, Expr, Load, binary
+from compiler.ir.access import position
+from compiler.ir.expr import Expr, Load
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.stmt import Allocate, Stmt, Store
+from compiler.ir.stmt import Allocate, Prefetch, Region, Stmt, Store
 from compiler.ir.visit import Rewriter
 
 
@@ -46,16 +45,18 @@ class _Flatten(Rewriter):
         if len(old.shape) == 1:
             return self.descend(node)
         self.flat[old] = Buffer(old.name, (old.size,), old.dtype, old.scope)
-        return Allocate(self.flat[old], self(node.body))
+        return Allocate(self.flat[old], self(node.body), node.pragmas)
 
-    rules = {Load: _load, Store: _store, Allocate: _allocate}
+    def _prefetch(self, node: Prefetch) -> Stmt:
+        inner = self.descend(node)
+        buffer = self.flat.get(node.buffer, node.buffer)
+        if len(inner.indices) == 1 and buffer is node.buffer:
+            return inner
+        return Prefetch(buffer, (position(node.buffer, inner.indices),))
 
+    def _region(self, node: Region) -> Region:
+        inner = self.descend(node)  # a region counts in row-major positions already
+        buffer = self.flat.get(node.buffer)
+        return inner if buffer is None else Region(buffer, inner.offset, inner.extents, inner.strides)
 
-def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
-    """The row-major position of an element; a single index is one already."""
-    if len(indices) == 1:
-        return indices[0]
-    total: Expr = Const(0)
-    for index, extent in zip(indices, buffer.shape, strict=True):
-        total = binary("+", binary("*", total, extent), index)
-    return total
+    rules = {Load: _load, Store: _store, Allocate: _allocate, Prefetch: _prefetch, Region: _region}

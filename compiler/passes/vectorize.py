@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from compiler.ir.access import is_pure, mentions
 from compiler.ir.expr import (
+    INDEX,
     Binary,
     Broadcast,
     Call,
@@ -15,12 +20,31 @@ from compiler.ir.expr import (
     Select,
     Var,
     binary,
+    conjunction,
     lanes_of,
+    scalar_of,
     vector_of,
 )
-from compiler.ir.function import PrimFunc
-from compiler.ir.stmt import Allocate, For, If, Stmt, Store
-from compiler.ir.visit import Rewriter
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.relocate import shifted
+from compiler.ir.simplify import FALSE, Interval, Simplifier, fits, simplify
+from compiler.ir.stmt import (
+    THREAD_TAGS,
+    Allocate,
+    Barrier,
+    Copy,
+    For,
+    If,
+    Invoke,
+    Let,
+    Prefetch,
+    Region,
+    Seq,
+    Stmt,
+    Store,
+    Token,
+)
+from compiler.ir.visit import Rewriter, substitute
 
 
 def vectorize(func: PrimFunc) -> PrimFunc:
@@ -28,41 +52,72 @@ def vectorize(func: PrimFunc) -> PrimFunc:
 
     ::
 
-        for j in vectorize(16):
-            C[i * 16 + j] = A[i * 16 + j] * x
-                 ->
-        C[ramp(i * 16, 1, 16)] = A[ramp(i * 16, 1, 16)] * broadcast(x, 16)
+        for j in vectorize(16):                      C[ramp(i * 16, 1, 16)] =
+            C[i * 16 + j] = A[i * 16 + j] * x   ->       A[ramp(i * 16, 1, 16)] * broadcast(x, 16)
 
-    A loop whose lanes would take different branches, or write one element, is run
-    serially instead; the target may still vectorize it with masks.
+    The lanes of an ``if_then_else`` choose by a mask. An ``if`` that not all lanes take is a vector statement
+    where they all do, and a scalar tail elsewhere::
+
+        for j in vectorize(16):                      if i * 16 + 15 < n:
+            if i * 16 + j < n:                           C[ramp(i * 16, 1, 16)] = broadcast(x, 16)
+                C[i * 16 + j] = x            ->      else:
+                                                         for j in range(16):
+                                                             if i * 16 + j < n:
+                                                                 C[i * 16 + j] = x
+
+    A buffer allocated inside has room for every lane. A statement without a vector form, such as a loop whose
+    extent differs between the lanes, runs lane by lane between the others; a loop whose iterations all write
+    one element runs serially.
     """
     return func.with_body(_Vectorize()(func.body))
 
 
 class _Vectorize(Rewriter):
+    def __init__(self) -> None:
+        self.ranges: dict[Var, Interval] = {}
+
     def _for(self, node: For) -> Stmt:
+        self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
         inner = self.descend(node)
-        if inner.kind != "vectorize":
-            return inner
-        if type(inner.extent) is Const:
-            try:
-                return _Widen(inner.var, int(inner.extent.value))(inner.body)
-            except _NoVectorError:
-                pass
+        try:
+            if inner.kind != "vectorize":
+                return inner
+            if type(inner.extent) is Const:
+                return _Widen(inner.var, int(inner.extent.value), self.ranges)(inner.body)
+        except (_NoVectorError, _OneElementError):
+            pass
+        finally:
+            del self.ranges[node.var]
         return For(inner.var, inner.extent, "serial", inner.body)
 
-    rules = {For: _for}
+    rules = {For: _for, Store: lambda self, node: node}
 
 
 class _NoVectorError(Exception):
-    """The loop has no form as vector statements."""
+    """A statement has no form as vector statement."""
+
+
+class _OneElementError(Exception):
+    """Every iteration of the loop writes the same element, or waits for others: the order matters."""
 
 
 class _Widen(Rewriter):
     """The body of a loop for all its iterations at once."""
 
-    def __init__(self, var: Var, lanes: int) -> None:
-        self.var, self.lanes = var, lanes
+    def __init__(self, var: Var, lanes: int, ranges: Mapping[Var, Interval]) -> None:
+        self.var, self.lanes, self.ranges = var, lanes, ranges
+        self.lets: dict[Var, Var] = {}  # scalar -> vector
+        self.own: dict[Buffer, Buffer] = {}  # allocated in the loop -> with room for every lane
+
+    def __call__(self, node: Any) -> Any:
+        if not isinstance(node, Stmt):
+            return super().__call__(node)
+        try:
+            return super().__call__(node)
+        except _NoVectorError:
+            if self.lets or isinstance(node, (Seq, Allocate)):
+                raise  # a value with a name is not known lane by lane
+            return For(self.var, self.extent, "serial", _Lane(self)(node))
 
     def _broadcast(self, expr: Expr) -> Expr:
         lanes = lanes_of(expr.dtype)
@@ -80,7 +135,7 @@ class _Widen(Rewriter):
 
     def _variable(self, node: Var) -> Expr:
         if node is not self.var:
-            return node
+            return self.lets.get(node, node)
         return Ramp(Const(0, node.dtype), Const(1, node.dtype), self.lanes)
 
     def _binary(self, node: Binary) -> Expr:
@@ -110,8 +165,9 @@ class _Widen(Rewriter):
         args = tuple(self(arg) for arg in node.args)
         if node.name == "if_then_else":
             if lanes_of(args[0].dtype) > 1:
-                raise _NoVectorError
-            args = (args[0], *self._together(*args[1:]))
+                args = tuple(self._broadcast(arg) for arg in args)
+            else:
+                args = (args[0], *self._together(*args[1:]))
         else:
             args = self._together(*args)
         return Call(node.name, args, vector_of(node.dtype, lanes_of(args[-1].dtype)))
@@ -126,29 +182,97 @@ class _Widen(Rewriter):
         indices = tuple(self(index) for index in node.indices)
         if any(lanes_of(i.dtype) not in (1, self.lanes) for i in indices) and indices != node.indices:
             raise _NoVectorError
+        if node.buffer in self.own:
+            return Load(self.own[node.buffer], (self.each_lane(indices),))
         return Load(node.buffer, indices)
 
     def _store(self, node: Store) -> Stmt:
         indices = tuple(self(index) for index in node.indices)
         value = self(node.value)
-        if len(indices) != 1 or lanes_of(indices[0].dtype) != self.lanes or indices[0] == node.indices[0]:
-            raise _NoVectorError  # every iteration writes the same element
+        if node.buffer in self.own:
+            return Store(self.own[node.buffer], (self.each_lane(indices),), self._broadcast(value))
+        if indices == node.indices:
+            raise _OneElementError
+        if len(indices) != 1 or lanes_of(indices[0].dtype) != self.lanes:
+            raise _NoVectorError
         return Store(node.buffer, indices, self._broadcast(value))
+
+    def each_lane(self, indices: tuple[Expr, ...]) -> Expr:
+        """Where every lane has its element of a buffer of the loop's own."""
+        if len(indices) != 1 or lanes_of(indices[0].dtype) not in (1, self.lanes):
+            raise _NoVectorError
+        index = indices[0]
+        dtype = scalar_of(index.dtype)
+        lane = Ramp(Const(0, dtype), Const(1, dtype), self.lanes)
+        scaled = times(index, self.lanes)
+        together = _ramp("+", scaled, lane)
+        return together if together is not None else Binary("+", scaled, lane, lane.dtype)
 
     def _for(self, node: For) -> Stmt:
         extent = self(node.extent)
-        if lanes_of(extent.dtype) > 1 or node.kind == "parallel":
+        if lanes_of(extent.dtype) > 1 or node.kind in ("parallel", *THREAD_TAGS):
             raise _NoVectorError
-        return For(node.var, extent, node.kind, self(node.body))
+        return For(node.var, extent, node.kind, self(node.body), node.pragmas)
 
     def _if(self, node: If) -> Stmt:
         condition = self(node.condition)
-        if lanes_of(condition.dtype) > 1:
+        if lanes_of(condition.dtype) == 1:
+            return If(condition, self(node.then), None if node.otherwise is None else self(node.otherwise))
+        if not self.is_convex(node.condition) or self.lets:
             raise _NoVectorError
-        return If(condition, self(node.then), None if node.otherwise is None else self(node.otherwise))
+        ends = [substitute(node.condition, {self.var: Const(i, self.var.dtype)}) for i in (0, self.lanes - 1)]
+        everywhere = simplify(conjunction(ends), self.ranges)
+        if everywhere == FALSE:
+            raise _NoVectorError
+        return If(everywhere, self(node.then), For(self.var, self.extent, "serial", _Lane(self)(node)))
+
+    def is_convex(self, condition: Expr) -> bool:
+        """Whether `condition` holds in all lanes if it does in the first and in the last."""
+        if not mentions(condition, (self.var,)):
+            return is_pure(condition)
+        if type(condition) is not Binary:
+            return False
+        if condition.op == "and":
+            return self.is_convex(condition.a) and self.is_convex(condition.b)
+        if condition.op not in ("<", "<=", ">", ">=", "==") or condition.a.dtype != INDEX:
+            return False
+        simplifier = Simplifier(self.ranges)
+        sums = [simplifier.sum_of(side) for side in (condition.a, condition.b)]
+        linear = all(
+            atom is self.var or (is_pure(atom) and not mentions(atom, (self.var,)))
+            for total in sums
+            for atom in total.terms
+        )
+        return linear and all(fits(simplifier.sum_bounds(total)) for total in sums)
 
     def _allocate(self, node: Allocate) -> Stmt:
+        old = node.buffer
+        if len(old.shape) != 1:
+            raise _NoVectorError
+        self.own[old] = Buffer(old.name, (old.size * self.lanes,), old.dtype, old.scope)
+        body = self(node.body)
+        return Allocate(self.own.pop(old), body, node.pragmas)
+
+    def _let(self, node: Let) -> Stmt:
+        value = self(node.value)
+        if lanes_of(value.dtype) == lanes_of(node.var.dtype):
+            return Let(node.var, value, self(node.body))
+        self.lets[node.var] = Var(node.var.name, value.dtype)
+        body = self(node.body)
+        return Let(self.lets.pop(node.var), value, body)
+
+    def _prefetch(self, node: Prefetch) -> Stmt:
+        return substitute(node, {self.var: Const(0, self.var.dtype)})  # neighbours come with it
+
+    def _each_by_itself(self, node: Stmt) -> Stmt:
         raise _NoVectorError
+
+    def _in_order(self, node: Stmt) -> Stmt:
+        raise _OneElementError
+
+    @property
+    def extent(self) -> Const:
+        return Const(self.lanes, self.var.dtype)
 
     rules = {
         Var: _variable,
@@ -164,7 +288,48 @@ class _Widen(Rewriter):
         For: _for,
         If: _if,
         Allocate: _allocate,
+        Let: _let,
+        Prefetch: _prefetch,
+        Copy: _each_by_itself,
+        Invoke: _each_by_itself,
+        Barrier: _in_order,
+        Token: _in_order,
     }
+
+
+class _Lane(Rewriter):
+    """A statement of one lane, that finds its elements in the buffers with room for all lanes."""
+
+    def __init__(self, wide: _Widen) -> None:
+        self.wide = wide
+
+    def element(self, index: Expr) -> Expr:
+        scaled = times(index, self.wide.lanes)
+        return self.wide.var if scaled == Const(0, scaled.dtype) else shifted(scaled, self.wide.var)
+
+    def _load(self, node: Load) -> Expr:
+        inner = self.descend(node)
+        own = self.wide.own.get(node.buffer)
+        return inner if own is None else Load(own, (self.element(inner.indices[0]),))
+
+    def _store(self, node: Store) -> Stmt:
+        inner = self.descend(node)
+        own = self.wide.own.get(node.buffer)
+        return inner if own is None else Store(own, (self.element(inner.indices[0]),), inner.value)
+
+    def _region(self, node: Region) -> Region:
+        if node.buffer in self.wide.own:
+            raise _OneElementError  # the lanes do not lie as the region says
+        return node
+
+    rules = {Load: _load, Store: _store, Region: _region}
+
+
+def times(index: Expr, factor: int) -> Expr:
+    """An index, or a vector of them, times a number."""
+    number = Const(factor, scalar_of(index.dtype))
+    scaled = _ramp("*", index, number) if type(index) is Ramp else None
+    return binary("*", index, number) if scaled is None else scaled
 
 
 def _ramp(op: str, a: Expr, b: Expr) -> Expr | None:

@@ -1,53 +1,47 @@
-"""`Module`: a compiled function that NumPy arrays are passed to."""
+"""`Module`: a compiled function that arrays are passed to."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from compiler.ir.function import Buffer
 from compiler.runtime import timing
+from compiler.runtime.array import empty
+from compiler.runtime.compiled import Compiled
+from compiler.runtime.dispatch import Checked, Direct
 from compiler.runtime.loader import load_object
+from compiler.runtime.signature import Signature
 from compiler.runtime.threads import launch_address
 from compiler.runtime.timing import Timing
 from compiler.suggest import unknown
-
-_ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
-_ALIGNMENT = 64
 
 
 class Module:
     """A compiled function.
 
-    Call it with one NumPy array per parameter, in the order of `params`. Nothing is copied: outputs are
+    Call it with one array per parameter, in the order of `params`. Nothing is copied: outputs are
     written in place. Several threads may call at once, and the interpreter's lock is released meanwhile.
     The machine code is freed with the module.
 
     Parameters
     ----------
+    compiled : Compiled
+    missing : str
+        Why this machine cannot run the code, or nothing.
+    assembly : callable, optional
+        Makes the text of ``source("asm")``.
+
+    Attributes
+    ----------
     name : str
-        The function's name.
     params : tuple of Buffer
-        What the arrays must be.
-    code : bytes
-        An object file, for the machine that it was built for.
-    entry : str
-        Symbol of ``void entry(ptr args, ptr workspace)``.
-    stored : frozenset of int
-        Positions of the parameters that are written to.
+    target : str
+        What it was built for.
     workspace_bytes : int
         Scratch memory of one call.
-    is_parallel : bool
-        Whether the code calls the thread pool.
-    built_for : str
-        The target.
-    runs_here : bool
-        Whether the code can be loaded in this process.
-    sources : mapping of str to callable
-        What `source` can show.
+    object_code : bytes
+        The object file.
 
     Raises
     ------
@@ -56,50 +50,36 @@ class Module:
     """
 
     def __init__(
-        self,
-        name: str,
-        params: tuple[Buffer, ...],
-        code: bytes,
-        *,
-        entry: str,
-        stored: frozenset[int],
-        workspace_bytes: int,
-        is_parallel: bool,
-        built_for: str,
-        runs_here: bool,
-        sources: Mapping[str, Callable[[], str]],
+        self, compiled: Compiled, missing: str = "", assembly: Callable[[], str] | None = None
     ) -> None:
-        self.name = name
-        self.params = tuple(params)
-        self.object_code = code
-        self.target = built_for
-        self.workspace_bytes = workspace_bytes
-        self._sources = dict(sources)
-        self._stored = stored
-        self._layout = [
-            (np.dtype(buffer.dtype), buffer.shape, i in stored) for i, buffer in enumerate(self.params)
-        ]
-        self._arguments = ctypes.c_void_p * max(1, len(self.params))
-        # workspaces that no call uses; list.pop and list.append are atomic
-        self._workspaces: list[tuple[Any, int]] = []
-        self._entry: Any = None
-        if runs_here:
-            imports = {"espalier_parallel_launch": launch_address()} if is_parallel else {}
-            self._library = load_object(code, (entry,), imports)
-            self._address = self._library.addresses[entry]
-            self._entry = _ENTRY(self._address)
+        self.name, self.params, self.target = compiled.name, compiled.params, compiled.target
+        self.object_code, self.workspace_bytes = compiled.code, compiled.workspace_bytes
+        self._compiled = compiled
+        self._sources = {"llvm": lambda: compiled.text} | ({"asm": assembly} if assembly else {})
+        self._missing = missing
+        self._signature = Signature(compiled.name, compiled.params, compiled.stored)
+        self._call: Callable[..., None] = self._refuse
+        if not missing:
+            imports = {"espalier_parallel_launch": launch_address()} if compiled.is_parallel else {}
+            self._library = load_object(compiled.code, (compiled.entry,), imports)
+            address = self._library.addresses[compiled.entry]
+            self._checked = Checked(self._signature, address, compiled.workspace_bytes)
+            self._direct = Direct(self._checked)
+            self._call = self._direct.call
 
     def __repr__(self) -> str:
         return f"Module({self.name!r}, {', '.join(map(str, self.params))}, target={self.target!r})"
 
-    def __call__(self, *arrays: np.ndarray) -> None:
+    def __call__(self, *arrays: Any) -> None:
         """Run the function.
 
         Parameters
         ----------
-        *arrays : ndarray
-            One per parameter, with its dtype and shape, C-contiguous; outputs writable and apart from
-            all other arguments.
+        *arrays : ndarray or other
+            One per parameter, with its dtype and shape, C-contiguous, on the CPU; outputs writable and apart
+            from all other arguments. Arrays of other libraries are taken by DLPack. The extents that a
+            parameter leaves open must agree between the arguments and lie within their bounds. A packed type
+            is an array of bytes: see `compiler.runtime.empty`.
 
         Raises
         ------
@@ -107,12 +87,25 @@ class Module:
             Naming the argument and what would be right, before any memory is touched; or if the module
             was built for another machine.
         """
-        arguments = self._checked(arrays)
-        workspace = self._take_workspace()
-        try:
-            self._entry(arguments, workspace[1])
-        finally:
-            self._workspaces.append(workspace)
+        self._call(*arrays)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the module to a file that `compiler.load_module` reads, in this process or another.
+
+        The file is written whole or not at all. It holds machine code: trust it as you would trust a shared
+        library.
+
+        Parameters
+        ----------
+        path : str or path
+            Its folder must exist; a file that is there is replaced.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        self._compiled.save(path)
 
     def source(self, kind: str = "llvm") -> str:
         """A stage of the compilation.
@@ -157,85 +150,23 @@ class Module:
         """
         timing.check(number, repeat, min_repeat_ms)
 
-        def evaluate(*arrays: np.ndarray) -> Timing:
-            arguments = self._checked(arrays)
-            run = timing.timer()
-            workspace = self._take_workspace()
-            try:
-                self._entry(arguments, workspace[1])
-                return timing.measure(
-                    lambda calls: run(self._address, arguments, workspace[1], calls) * 1e-9,
-                    number,
-                    repeat,
-                    min_repeat_ms,
-                )
-            finally:
-                self._workspaces.append(workspace)
+        def evaluate(*arrays: Any) -> Timing:
+            if self._missing:
+                self._refuse()
+            slots, _owners = self._signature.bind(arrays)
+            run, address = timing.timer(), self._checked.address
+            workspace = empty(self.workspace_bytes, "uint8")
+            run(address, slots, workspace.ctypes.data, 1)
+            return timing.measure(
+                lambda calls: run(address, slots, workspace.ctypes.data, calls) * 1e-9,
+                number,
+                repeat,
+                min_repeat_ms,
+            )
 
         return evaluate
 
-    def _checked(self, arrays: tuple[np.ndarray, ...]) -> ctypes.Array:
-        """The pointers of arrays that are all as they should be."""
-        layout = self._layout
-        if self._entry is None or len(arrays) != len(layout):
-            raise self._refusal(arrays)
-        pointers = []
-        for array, (dtype, shape, written) in zip(arrays, layout, strict=True):
-            if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
-                raise self._refusal(arrays)
-            flags = array.flags
-            if not (flags.carray if written else flags.c_contiguous and flags.aligned):
-                raise self._refusal(arrays)
-            pointers.append(array.ctypes.data)
-        for i in self._stored:
-            start = pointers[i]
-            end = start + self.params[i].nbytes
-            for j, other in enumerate(pointers):
-                if i != j and start < other + self.params[j].nbytes and other < end:
-                    raise self._refusal(arrays, overlap=(i, j))
-        return self._arguments(*pointers)
-
-    def _refusal(self, arrays: tuple[Any, ...], overlap: tuple[int, int] | None = None) -> ValueError:
-        """What is wrong with a call, in words."""
-        if self._entry is None:
-            return ValueError(f"{self.name} was built for {self.target}, which this machine cannot run")
-        expected = ", ".join(map(str, self.params))
-        if len(arrays) != len(self.params):
-            return ValueError(
-                f"{self.name} takes {len(self.params)} array(s) ({expected}), not {len(arrays)}"
-            )
-        if overlap is not None:
-            output, other = (self.params[i].name for i in overlap)
-            return ValueError(
-                f"{self.name}: the output {output!r} shares memory with the argument {other!r}; "
-                "pass an array of its own"
-            )
-        for i, (array, buffer, (dtype, shape, written)) in enumerate(
-            zip(arrays, self.params, self._layout, strict=True)
-        ):
-            where = f"{self.name}: argument {i + 1}, {buffer.name!r},"
-            if not isinstance(array, np.ndarray):
-                return ValueError(f"{where} must be a NumPy array {buffer}, not {type(array).__name__}")
-            if array.dtype != dtype:
-                return ValueError(
-                    f"{where} has dtype {array.dtype}; {dtype} is needed (array.astype({str(dtype)!r}))"
-                )
-            if array.shape != shape:
-                return ValueError(f"{where} has shape {array.shape}; {shape} is needed")
-            if not array.flags.c_contiguous:
-                return ValueError(f"{where} is not C-contiguous; numpy.ascontiguousarray makes it so")
-            if not array.flags.aligned:
-                return ValueError(f"{where} is not aligned to its elements; a copy of it is")
-            if written and not array.flags.writeable:
-                return ValueError(f"{where} is written to, but the array is read-only")
-        raise AssertionError("a call was refused without a reason")
-
-    def _take_workspace(self) -> tuple[Any, int]:
-        """Scratch memory that no other call uses: its owner and its aligned address."""
-        try:
-            return self._workspaces.pop()
-        except IndexError:
-            if not self.workspace_bytes:
-                return None, 0
-            memory = np.empty(self.workspace_bytes + _ALIGNMENT, np.uint8)
-            return memory, -(-memory.ctypes.data // _ALIGNMENT) * _ALIGNMENT
+    def _refuse(self, *arrays: Any) -> None:
+        raise ValueError(
+            f"{self.name} was built for {self.target}, which this machine cannot run: {self._missing}"
+        )

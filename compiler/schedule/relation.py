@@ -9,10 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.ir.expr import Expr, binary
-from compiler.tensor import IterVar
+from compiler.tensor import Extent, IterVar
 
-Extents = dict[IterVar, int]
+Extents = dict[IterVar, Extent]
 Values = dict[IterVar, Expr]
+
+
+def parts(whole: Extent, size: int) -> Extent:
+    """How many pieces of `size` cover `whole`."""
+    return -(-whole // size) if isinstance(whole, int) else (whole + (size - 1)) // size
+
+
+def at_most(size: int, whole: Extent) -> int:
+    """`size`, or `whole` if that is known to be less."""
+    return min(size, whole) if isinstance(whole, int) else size
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +39,12 @@ class Split:
         """Set the extents of the new axes."""
         whole = extents[self.parent]
         if self.factor is not None:
-            extents[self.inner] = min(self.factor, whole)
-            extents[self.outer] = -(-whole // extents[self.inner])
+            size = at_most(self.factor, whole)
+            extents[self.inner], extents[self.outer] = size, parts(whole, size)
         else:
             assert self.nparts is not None
-            extents[self.outer] = min(self.nparts, whole)
-            extents[self.inner] = -(-whole // extents[self.outer])
+            size = at_most(self.nparts, whole)
+            extents[self.outer], extents[self.inner] = size, parts(whole, size)
 
     def up(self, values: Values, extents: Extents) -> None:
         """Set the value of the old axis."""
@@ -48,9 +58,10 @@ class Split:
         It is asked of every split by itself: the inner axis of a split that is split again may go past its
         end while the whole index is still inside, and then meets an element that is met elsewhere.
         """
-        if extents[self.outer] * extents[self.inner] == extents[self.parent]:
+        whole = extents[self.parent]
+        if isinstance(whole, int) and extents[self.outer] * extents[self.inner] == whole:
             return []
-        return [binary("<", values[self.parent], extents[self.parent])]
+        return [binary("<", values[self.parent], whole)]
 
     @property
     def kind(self) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from typing import Any
 
-from compiler.ir.expr import Expr, Var
-from compiler.ir.visit import Rewriter, substitute
+from compiler.schedule.caching import cache_read, cache_write
 from compiler.schedule.errors import ScheduleError
+from compiler.schedule.intrinsic import TensorIntrinsic
+from compiler.schedule.rfactor import rfactor
 from compiler.schedule.stage import Stage, names
-from compiler.tensor import Compute, IterVar, Operation, Tensor, TensorRead
+from compiler.schedule.trace import Step, Trace, primitive
+from compiler.suggest import unknown
+from compiler.tensor import Compute, Extern, IterVar, Operation, Tensor, ThreadAxis
 
 
 class Schedule:
@@ -24,8 +29,9 @@ class Schedule:
     """
 
     def __init__(self, outputs: Sequence[Operation]) -> None:
-        self.outputs = tuple(op.output() for op in outputs)
+        self.outputs = tuple(tensor for op in outputs for tensor in op.outputs)
         self.stages: list[Stage] = []
+        self.trace = Trace()
         self._of: dict[Operation, Stage] = {}
         for op in outputs:
             self._add(op, set(outputs))
@@ -35,7 +41,7 @@ class Schedule:
             return
         for tensor in op.inputs:
             self._add(tensor.op, outputs)
-        stage = Stage(op, op in outputs)
+        stage = Stage(op, op in outputs, self.trace)
         self._of[op] = stage
         self.stages.append(stage)
 
@@ -49,11 +55,63 @@ class Schedule:
             )
         return stage
 
-    def consumers(self, stage: Stage) -> list[Stage]:
-        """The stages that read the tensor of `stage`."""
-        return [s for s in self.stages if stage.tensor in s.op.inputs]
+    @property
+    def steps(self) -> list[Step]:
+        """The calls of primitives so far, as plain JSON; `replay` makes the schedule again from them."""
+        return list(self.trace.steps)
 
-    def cache_write(self, tensor: Tensor, scope: str = "local") -> Tensor:
+    def replay(self, steps: Sequence[Step], intrinsics: Sequence[TensorIntrinsic] = ()) -> Schedule:
+        """Call the primitives of `steps` on this schedule, one after another.
+
+        Parameters
+        ----------
+        steps : sequence of dict
+            What `steps` of a schedule of the same program gave, or JSON made of it.
+        intrinsics : sequence of TensorIntrinsic
+            Those that the steps name.
+
+        Returns
+        -------
+        Schedule
+            This schedule.
+
+        Raises
+        ------
+        ScheduleError
+            If a step names a primitive, a stage or an axis that does not exist, or is illegal.
+        """
+        others = {
+            "thread_axis": lambda given: ThreadAxis(*given),
+            "intrinsic": lambda name: _named(name, intrinsics),
+        }
+        for position, step in enumerate(steps):
+            on: Any = self if "on" not in step else self.trace.decode({"stage": step["on"]}, others)
+            known = [name for name in dir(type(on)) if hasattr(getattr(type(on), name), "is_primitive")]
+            if step.get("call") not in known:
+                message = unknown("primitive", step.get("call"), known)
+                raise ScheduleError(f"step {position} of a trace: {message}")
+            method = getattr(on, step["call"])
+            if not (isinstance(step.get("args"), list) and isinstance(step.get("kwargs"), dict)):
+                raise ScheduleError(
+                    f"step {position} of a trace: 'args' and 'kwargs' of {step['call']} are needed"
+                )
+            args = [self.trace.decode(value, others) for value in step["args"]]
+            kwargs = {key: self.trace.decode(value, others) for key, value in step["kwargs"].items()}
+            try:
+                inspect.signature(method).bind(*args, **kwargs)
+            except TypeError as error:
+                raise ScheduleError(
+                    f"step {position} of a trace: {step['call']} takes other arguments ({error})"
+                ) from None
+            method(*args, **kwargs)
+        return self
+
+    def consumers(self, stage: Stage) -> list[Stage]:
+        """The stages that read a tensor of `stage`."""
+        return [s for s in self.stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
+
+    @primitive
+    def cache_write(self, tensor: Any, scope: str = "local") -> Any:
         """Compute `tensor` into a cache, and copy the cache out.
 
         With ``CC = s.cache_write(C, "local")``::
@@ -67,27 +125,27 @@ class Schedule:
         Place the cache with ``s[CC].compute_at(s[C], axis)``. Call this before any other
         primitive on the stage.
 
+        Parameters
+        ----------
+        tensor : Tensor or sequence of Tensor
+            All tensors of one operation, if it defines several.
+        scope : str
+
         Returns
         -------
-        Tensor
+        Tensor or tuple of Tensor
             The cache; its stage has the reduce axes.
         """
-        stage = self[tensor]
-        if not isinstance(stage.op, Compute):
-            raise ScheduleError(f"{stage.name}: cache_write of an input; use cache_read")
-        if stage.relations or stage.kinds or stage.leaf != [*stage.op.axis, *stage.op.reduce_axis]:
-            raise ScheduleError(
-                f"{stage.name}: cache_write must come before the other primitives on the stage"
-            )
-        old = stage.op
-        axis = tuple(IterVar(Var(a.name), a.extent) for a in old.axis)
-        body = substitute(old.body, {a.var: b.var for a, b in zip(old.axis, axis, strict=True)})
-        cache = _cached(Compute(f"{old.name}_{scope}", old.shape, old.dtype, axis, body=body), scope)
-        read = cache.tensor[tuple(a.var for a in old.axis)]
-        stage.replace(Compute(old.name, old.shape, old.dtype, old.axis, body=read))
-        return self._insert(cache, before=stage)
+        if isinstance(tensor, Tensor):
+            return cache_write(self, (tensor,), scope)[0]
+        if not isinstance(tensor, (tuple, list)) or not tensor:
+            raise ScheduleError(f"cache_write takes a tensor or a list of them, not {tensor!r}")
+        return cache_write(self, tuple(tensor), scope)
 
-    def cache_read(self, tensor: Tensor, scope: str, readers: Sequence[Tensor]) -> Tensor:
+    @primitive
+    def cache_read(
+        self, tensor: Tensor, scope: str, readers: Sequence[Tensor | Operation] | Tensor | Operation
+    ) -> Tensor:
         """Read `tensor` through a copy in `readers`.
 
         With ``AA = s.cache_read(A, "local", [C])``::
@@ -99,53 +157,70 @@ class Schedule:
 
         Place the copy with ``s[AA].compute_at(s[C], axis)``.
 
+        Parameters
+        ----------
+        tensor : Tensor
+            Any that is read: an input, or one of those that an operation of the program defines.
+        scope : str
+        readers : sequence of Tensor or Operation
+
         Returns
         -------
         Tensor
             The copy.
         """
-        source = self[tensor]
-        stages = [self[reader] for reader in readers]
-        if not stages:
-            raise ScheduleError(f"{source.name}: cache_read needs at least one reader")
-        for stage in stages:
-            if source.tensor not in stage.op.inputs:
-                raise ScheduleError(
-                    f"{source.name}: {stage.name!r} does not read it "
-                    f"(readers: {names(self.consumers(source))})"
-                )
-        axis = tuple(IterVar(Var(f"ax{d}"), extent) for d, extent in enumerate(tensor.shape))
-        body = source.tensor[tuple(a.var for a in axis)]
-        copy = _cached(Compute(f"{tensor.name}_{scope}", tensor.shape, tensor.dtype, axis, body=body), scope)
-        redirect = Redirect(source.tensor, copy.tensor)
-        for stage in stages:
-            old = stage.compute
-            stage.op = Compute(old.name, old.shape, old.dtype, old.axis, body=redirect(old.body))
-        return self._insert(copy, before=min(stages, key=self.stages.index))
+        if not isinstance(tensor, Tensor):
+            raise ScheduleError(f"cache_read takes a tensor, not {tensor!r}")
+        several = [readers] if isinstance(readers, (Tensor, Operation)) else readers
+        return cache_read(self, tensor, scope, several)
 
-    def _insert(self, stage: Stage, before: Stage) -> Tensor:
-        self._of[stage.op] = stage
+    @primitive
+    def rfactor(self, tensor: Tensor, axis: IterVar, factor_axis: int = 0) -> Any:
+        """Make one loop of a reduction a dimension of partial results, which are reduced at the end.
+
+        With ``ko, ki = s[C].split(k, 4)`` and ``CF = s.rfactor(C, ki)``::
+
+            for i in range(8):                     for ki in range(4):
+                for ko in range(16):                   for i in range(8):
+                    for ki in range(4):     ->             for ko in range(16):
+                        C[i] += A[i, ko * 4 + ki]              C_rf[ki, i] += A[i, ko * 4 + ki]
+                                                   for i in range(8):
+                                                       for ki in range(4):
+                                                           C[i] += C_rf[ki, i]
+
+        The loops of both stages begin anew: those over data are scheduled after this. `axis` is a
+        data axis of the new stage, so it can be vectorized, run in parallel or be bound to threads.
+
+        Parameters
+        ----------
+        tensor : Tensor
+        axis : IterVar
+            A reduce loop of its stage.
+        factor_axis : int
+            Which dimension of the partial results it becomes.
+
+        Returns
+        -------
+        Tensor or tuple of Tensor
+            The partial results.
+        """
+        made = rfactor(self, tensor, axis, factor_axis)
+        return made[0] if len(made) == 1 else made
+
+    def insert(self, op: Operation, scope: str, before: Stage) -> Stage:
+        """A new stage, which no output needs to be, in front of another."""
+        stage = Stage(op, False, self.trace)
+        stage.scope = scope
+        self._of[op] = stage
         self.stages.insert(self.stages.index(before), stage)
-        return stage.tensor
+        return stage
 
 
-def _cached(op: Compute, scope: str) -> Stage:
-    stage = Stage(op, output=False)
-    stage.set_scope(scope)
-    return stage
-
-
-class Redirect(Rewriter):
-    """Readings of one tensor become readings of another."""
-
-    def __init__(self, old: Tensor, new: Tensor) -> None:
-        self.old, self.new = old, new
-
-    def _read(self, node: TensorRead) -> Expr:
-        inner = self.descend(node)
-        return TensorRead(self.new, inner.indices) if inner.tensor == self.old else inner
-
-    rules = {TensorRead: _read}
+def _named(name: str, intrinsics: Sequence[TensorIntrinsic]) -> TensorIntrinsic:
+    for intrinsic in intrinsics:
+        if intrinsic.name == name:
+            return intrinsic
+    raise ScheduleError(unknown("intrinsic", name, [i.name for i in intrinsics]))
 
 
 def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:
@@ -161,11 +236,11 @@ def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:
     ScheduleError
         If no output is given, or one is not computed.
     """
-    outputs = [ops] if isinstance(ops, (Operation, Tensor)) else list(ops)
+    outputs = [ops] if isinstance(ops, (Operation, Tensor)) else list(dict.fromkeys(ops))
     if not outputs:
         raise ScheduleError("a schedule needs at least one output")
     for op in outputs:
-        if not isinstance(op, Compute):
+        if not isinstance(op, (Compute, Extern)):
             given = op.name if isinstance(op, Operation) else f"{op!r} (pass its .op)"
             raise ScheduleError(f"an output must be computed: {given}")
     return Schedule(outputs)

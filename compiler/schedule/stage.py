@@ -1,232 +1,84 @@
-"""A stage: one operation, and the primitives that say how its loops run."""
+"""A stage: one operation, with its loops, its place and its memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from compiler.ir.expr import Var
 from compiler.ir.function import SCOPES, is_scope
 from compiler.schedule.errors import ScheduleError
-from compiler.schedule.relation import Fuse, Relation, Split
+from compiler.schedule.intrinsic import TensorIntrinsic
+from compiler.schedule.layout import IndexMap, Layout, check_layout, layout_of, relaid
+from compiler.schedule.marks import Marks
+from compiler.schedule.trace import Trace, primitive
 from compiler.suggest import unknown
-from compiler.tensor import Compute, IterVar, Operation, Tensor
+from compiler.tensor import Compute, Extern, IterVar, Operation, Placeholder, Tensor
 
 
-class Stage:
-    """One operation of a schedule.
+class Stage(Marks):
+    """One operation of a schedule. Its loops are those of `Loops`, its marks those of `Marks`.
 
     Attributes
     ----------
     op : Operation
         What the stage computes. Caching replaces it by an operation on the cache.
-    tensor : Tensor
-        The tensor that readers of this stage know it by; never changes.
-    leaf : list of IterVar
-        The loops, outermost first.
-    relations : list of Relation
-        How the loops came from the axes of the operation, in the order they were made.
-    kinds : dict of IterVar to str
-        The kind of the loops that are not serial.
+    tensors : tuple of Tensor
+        What readers of this stage know its results by; never changes.
+    key : str
+        The name of the stage in the trace: that of the operation, with a number if there are several.
     attach : tuple of (Stage, IterVar) or None
         The loop of a consumer that the stage is computed inside of; None at the root.
     inlined : bool
         The stage has no loops: each reading evaluates its expression.
     scope : str
         Where its buffer lives.
+    layout : Layout or None
+        Where in the buffer the elements are, if not in row-major order.
+    tensorized : (IterVar, TensorIntrinsic) or None
+        The loop from which inwards an intrinsic takes the place of the loops.
     """
 
-    def __init__(self, op: Operation, output: bool) -> None:
-        self.tensor = op.output()
+    def __init__(self, op: Operation, output: bool, trace: Trace) -> None:
+        self.tensors = op.outputs
         self.output = output
-        self.kinds: dict[IterVar, str] = {}
         self.attach: tuple[Stage, IterVar] | None = None
         self.inlined = False
         self.scope = "global"
-        self.replace(op)
+        self.layout: Layout | None = None
+        self.tensorized: tuple[IterVar, TensorIntrinsic] | None = None
+        self.op = op
+        self.key = str(trace.name(self, "stage", op.name))
+        for index, tensor in enumerate(self.tensors):
+            trace.name(tensor, "tensor", self.key, index)
+        trace.also(op, self.tensor)
+        super().__init__(_axes(op), trace)
 
     def replace(self, op: Operation) -> None:
         """Give the stage another operation with loops of its own."""
         self.op = op
-        self.leaf: list[IterVar] = [*op.axis, *op.reduce_axis] if isinstance(op, Compute) else []
-        self.relations: list[Relation] = []
+        self.restart(_axes(op))
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
         """Name of the operation."""
         return self.op.name
 
     @property
+    def tensor(self) -> Tensor:
+        """The first of its tensors; the only one of most stages."""
+        return self.tensors[0]
+
+    @property
+    def computed(self) -> bool:
+        """Whether the program makes its tensors; the caller gives those of an input."""
+        return not isinstance(self.op, Placeholder)
+
+    @property
     def compute(self) -> Compute:
-        """The operation of a stage that is no input."""
+        """The operation of a stage whose elements expressions give."""
         assert isinstance(self.op, Compute)
         return self.op
 
-    # --- loops --------------------------------------------------------------------------------
-
-    def split(
-        self, axis: IterVar, factor: int | None = None, *, nparts: int | None = None
-    ) -> tuple[IterVar, IterVar]:
-        """Cut a loop in two, the inner of `factor` iterations, or the outer of `nparts`.
-
-        With ``s[C].split(i, factor=4)``::
-
-            for i in range(16):          for i_outer in range(4):
-                C[i] = A[i]         ->       for i_inner in range(4):
-                                                 C[i_outer * 4 + i_inner] = A[i_outer * 4 + i_inner]
-
-        A factor that does not divide the extent guards the last iterations with an ``if``.
-
-        Returns
-        -------
-        tuple of IterVar
-            ``(outer, inner)``.
-        """
-        self._check_leaf("split", axis)
-        if (factor is None) == (nparts is None):
-            raise ScheduleError(f"{self.name}: split of {axis.name!r} takes either factor or nparts")
-        size = factor if factor is not None else nparts
-        if not isinstance(size, (int, np.integer)) or size < 1:
-            raise ScheduleError(
-                f"{self.name}: split of {axis.name!r} into {size!r}; a positive whole number is needed"
-            )
-        self._check_unmarked("split", axis)
-        size = int(size)
-        count = min(size, axis.extent)
-        rest = -(-axis.extent // count)
-        by_factor = factor is not None
-        outer = IterVar(Var(f"{axis.name}_outer"), rest if by_factor else count, axis.kind)
-        inner = IterVar(Var(f"{axis.name}_inner"), count if by_factor else rest, axis.kind)
-        self.relations.append(Split(axis, outer, inner, *((size, None) if by_factor else (None, size))))
-        at = self.leaf.index(axis)
-        self.leaf[at : at + 1] = [outer, inner]
-        return outer, inner
-
-    def fuse(self, *axes: IterVar) -> IterVar:
-        """Join neighbouring loops into one.
-
-        With ``s[C].fuse(i, j)``::
-
-            for i in range(8):                for i_j_fused in range(32):
-                for j in range(4):       ->       C[i_j_fused // 4, i_j_fused % 4] = ...
-                    C[i, j] = ...
-
-        Returns
-        -------
-        IterVar
-            The new loop.
-        """
-        if len(axes) < 2:
-            raise ScheduleError(f"{self.name}: fuse takes two or more axes, not {len(axes)}")
-        for axis in axes:
-            self._check_leaf("fuse", axis)
-            self._check_unmarked("fuse", axis)
-        fused = axes[0]
-        for axis in axes[1:]:
-            fused = self._fuse_two(fused, axis)
-        return fused
-
-    def _fuse_two(self, outer: IterVar, inner: IterVar) -> IterVar:
-        at = self.leaf.index(outer)
-        if self.leaf.index(inner) != at + 1:
-            raise ScheduleError(
-                f"{self.name}: {inner.name!r} does not stand right inside {outer.name!r}, so they cannot be "
-                f"fused; reorder them first (loops: {self._loops()})"
-            )
-        if outer.kind != inner.kind:
-            raise ScheduleError(
-                f"{self.name}: {outer.name!r} is a {outer.kind} axis and {inner.name!r} a {inner.kind} axis; "
-                "only axes of one kind can be fused"
-            )
-        fused = IterVar(Var(f"{outer.name}_{inner.name}_fused"), outer.extent * inner.extent, outer.kind)
-        self.relations.append(Fuse(outer, inner, fused))
-        self.leaf[at : at + 2] = [fused]
-        return fused
-
-    def tile(
-        self, x: IterVar, y: IterVar, x_factor: int, y_factor: int
-    ) -> tuple[IterVar, IterVar, IterVar, IterVar]:
-        """Cut two loops and put both inner ones inside.
-
-        With ``s[C].tile(i, j, 4, 8)``::
-
-            for i in range(64):          for i_outer in range(16):
-                for j in range(64):  ->      for j_outer in range(8):
-                    C[i, j] = ...                for i_inner in range(4):
-                                                     for j_inner in range(8):
-                                                         C[i_outer * 4 + i_inner, j_outer * 8 + j_inner] = ...
-
-        Returns
-        -------
-        tuple of IterVar
-            ``(x_outer, y_outer, x_inner, y_inner)``.
-        """
-        x_outer, x_inner = self.split(x, x_factor)
-        y_outer, y_inner = self.split(y, y_factor)
-        self.reorder(x_outer, y_outer, x_inner, y_inner)
-        return x_outer, y_outer, x_inner, y_inner
-
-    def reorder(self, *axes: IterVar) -> None:
-        """Put loops into the order given; loops that are not named keep their places.
-
-        With ``s[C].reorder(j, i)``::
-
-            for i in range(8):            for j in range(4):
-                for j in range(4):   ->       for i in range(8):
-                    C[i, j] = ...                 C[i, j] = ...
-        """
-        for axis in axes:
-            self._check_leaf("reorder", axis)
-        if len(set(axes)) != len(axes):
-            raise ScheduleError(f"{self.name}: reorder names an axis twice: {[a.name for a in axes]}")
-        places = sorted(self.leaf.index(axis) for axis in axes)
-        for place, axis in zip(places, axes, strict=True):
-            self.leaf[place] = axis
-
-    def vectorize(self, axis: IterVar) -> None:
-        """Run all iterations of a loop at once, as the lanes of a vector.
-
-        With ``s[C].vectorize(j)``::
-
-            for j in range(16):      ->   C[ramp(0, 1, 16)] = A[ramp(0, 1, 16)]
-                C[j] = A[j]
-        """
-        self._mark("vectorize", axis)
-
-    def unroll(self, axis: IterVar) -> None:
-        """Write the iterations of a loop one after another.
-
-        With ``s[C].unroll(j)``::
-
-            for j in range(2):       ->   C[0] = A[0]
-                C[j] = A[j]               C[1] = A[1]
-        """
-        self._mark("unroll", axis)
-
-    def parallel(self, axis: IterVar) -> None:
-        """Share the iterations of a loop among the threads of the pool.
-
-        With ``s[C].parallel(i)``::
-
-            for i in range(64):      ->   for i in parallel(64):
-                C[i] = A[i]                   C[i] = A[i]
-        """
-        self._mark("parallel", axis)
-
-    def _mark(self, kind: str, axis: IterVar) -> None:
-        self._check_leaf(kind, axis)
-        if axis.kind == "reduce" and kind != "unroll":
-            raise ScheduleError(
-                f"{self.name}: {axis.name!r} is a reduce axis; {kind} needs a data axis "
-                f"({', '.join(a.name for a in self.leaf if a.kind == 'data')})"
-            )
-        if axis in self.kinds:
-            raise ScheduleError(f"{self.name}: {axis.name!r} is marked {self.kinds[axis]!r} already")
-        self.kinds[axis] = kind
-
-    # --- place --------------------------------------------------------------------------------
-
+    @primitive
     def compute_at(self, consumer: Stage, axis: IterVar) -> None:
         """Compute, inside a loop of a consumer, just what one iteration of it reads.
 
@@ -241,7 +93,7 @@ class Stage:
         """
         if self.output:
             raise ScheduleError(f"{self.name}: an output has no consumer to be computed at")
-        if not isinstance(self.op, Compute):
+        if not self.computed:
             raise ScheduleError(
                 f"{self.name}: an input is not computed; use cache_read to place a copy of it"
             )
@@ -249,9 +101,10 @@ class Stage:
             raise ScheduleError(f"{self.name}: compute_at takes a stage, s[C], not {type(consumer).__name__}")
         if consumer is self:
             raise ScheduleError(f"{self.name}: a stage cannot be computed at itself")
-        consumer._check_leaf("compute_at", axis)
+        consumer.check_leaf("compute_at", axis)
         self.attach, self.inlined = (consumer, axis), False
 
+    @primitive
     def compute_inline(self) -> None:
         """Evaluate the expression at each reading instead of storing it.
 
@@ -264,46 +117,126 @@ class Stage:
         """
         if self.output:
             raise ScheduleError(f"{self.name}: an output must be stored, so it cannot be inlined")
-        if not isinstance(self.op, Compute) or self.op.reduce_axis:
-            what = "a reduction" if isinstance(self.op, Compute) else "an input"
+        if not isinstance(self.op, Compute) or self.op.reduction is not None:
+            what = _KINDS[type(self.op)]
             raise ScheduleError(f"{self.name}: {what} cannot be inlined; use compute_at")
         self.attach, self.inlined = None, True
 
+    @primitive
     def compute_root(self) -> None:
-        """Compute the whole tensor before its consumers: the place of a stage until told otherwise."""
+        """Compute the whole tensor before its consumers: the place of a stage until told otherwise.
+
+        With ``s[B].compute_root()``, after it was computed at `i`::
+
+            for i in range(8):               for i in range(8):
+                B = allocate([1, 4])             for j in range(4):
+                for j in range(4):                   B[i, j] = ...
+                    B[0, j] = ...       ->   for i in range(8):
+                for j in range(4):               for j in range(4):
+                    C[i, j] = B[0, j]                C[i, j] = B[i, j]
+        """
         self.attach, self.inlined = None, False
 
+    @primitive
     def set_scope(self, scope: str) -> None:
-        """Say where the buffer lives: ``"global"`` memory, or ``"local"`` to a thread."""
-        if self.output or not isinstance(self.op, Compute):
+        """Say where the buffer lives.
+
+        With ``s[B].set_scope("local")``::
+
+            B = allocate(float32[8], "global")     ->   B = allocate(float32[8], "local")
+
+        ``"global"`` is main memory, ``"local"`` that of one thread (registers and its stack), ``"shared"``
+        that of the threads of a block, ``"warp"`` that of a part of them; an accelerator has memory with
+        dotted names, as ``"vta.acc"``. What threads share is computed for all of them, and allocated
+        outside of their loops.
+        """
+        if self.output or not self.computed:
             raise ScheduleError(f"{self.name}: the caller gives the memory of an input or output; cache it")
-        if not is_scope(scope):
-            raise ScheduleError(f"{self.name}: " + unknown("scope", scope, SCOPES))
+        check_scope(self.name, scope)
         self.scope = scope
 
-    # --- checks -------------------------------------------------------------------------------
+    def transform_layout(self, index_map: IndexMap) -> list[IterVar]:
+        """Keep the elements in another order in memory, and walk them in that order.
 
-    def _loops(self) -> str:
-        return ", ".join(axis.name for axis in self.leaf)
+        With ``s[B].transform_layout(lambda i, j: [j // 4, i, j % 4])``::
 
-    def _check_leaf(self, primitive: str, axis: IterVar) -> None:
-        if axis in self.leaf:
-            return
-        given = axis.name if isinstance(axis, IterVar) else repr(axis)
-        raise ScheduleError(
-            f"{self.name}: {primitive} of {given!r}, which is not one of its loops now "
-            f"(loops: {self._loops()})"
-        )
+            B = allocate([8, 16])                B = allocate([4, 8, 4])
+            for i in range(8):                   for j_outer in range(4):
+                for j in range(16):        ->        for i in range(8):
+                    B[i, j] = ...                        for j_inner in range(4):
+            ... B[i, j] ...                                  B[j_outer, i, j_inner] = ...
+                                                 ... B[j // 4, i, j % 4] ...
 
-    def _check_unmarked(self, primitive: str, axis: IterVar) -> None:
-        if axis in self.kinds:
+        Parameters
+        ----------
+        index_map : callable
+            From the indices of an element to those in memory: each an axis, ``c // n`` or ``c % n`` (both),
+            or ``a * n + b`` where b has n values. A trace keeps it as nested lists, which are taken too.
+
+        Returns
+        -------
+        list of IterVar
+            The loops, one for each index of the result.
+        """
+        check_layout(self)
+        layout = layout_of(self, index_map)
+        relaid(Stage(self.op, False, Trace()), layout)  # a trial, which changes nothing if it is refused
+        recording, self.trace.recording = self.trace.recording, False
+        axes = relaid(self, layout)
+        self.trace.recording = recording
+        self.layout = layout
+        if recording:
+            self.trace.add("transform_layout", self, [layout.as_json()], {})
+        return axes
+
+    transform_layout.is_primitive = True  # type: ignore[attr-defined]
+
+    # --- intrinsics ---------------------------------------------------------------------------
+
+    @primitive
+    def tensorize(self, axis: IterVar, intrinsic: TensorIntrinsic) -> None:
+        """Let a declared intrinsic take the place of a loop and all below it.
+
+        With ``s[C].tensorize(i_inner, gemm)``::
+
+            for i_outer, j_outer:                     for i_outer, j_outer:
+                for i_inner, j_inner:                     gemm(region(A, ...), region(B, ...), region(C, ...))
+                    C[...] = 0.0                 ->
+                    for k:
+                        C[...] += A[...] * B[...]
+
+        Where reduce loops stay outside, a use of its first half sets the elements before them, and
+        a use of its second half adds to the elements inside. Whether the loops compute what the intrinsic
+        does is checked by `lower`.
+        """
+        self.check_leaf("tensorize", axis)
+        if not isinstance(intrinsic, TensorIntrinsic):
             raise ScheduleError(
-                f"{self.name}: {axis.name!r} is marked {self.kinds[axis]!r} already; "
-                f"{primitive} it before that"
+                f"{self.name}: tensorize takes an intrinsic of te.decl_tensor_intrin, "
+                f"not {type(intrinsic).__name__}"
             )
+        self._check_unmarked("tensorize", axis)
+        if self.tensorized is not None:
+            where, which = self.tensorized
+            raise ScheduleError(f"{self.name}: tensorized at {where.name!r} already, with {which.name}")
+        self.tensorized = (axis, intrinsic)
+        self.kinds[axis] = "tensorize"
 
     def __repr__(self) -> str:
         return f"Stage({self.name}: {self._loops()})"
+
+
+_KINDS = {Compute: "a reduction", Placeholder: "an input", Extern: "an extern"}
+
+
+def _axes(op: Operation) -> list[IterVar]:
+    return [*op.axis, *op.reduce_axis]
+
+
+def check_scope(name: str, scope: str) -> None:
+    """Raise unless a buffer can live in `scope`."""
+    if not is_scope(scope):
+        raise ScheduleError(f"{name}: " + unknown("scope", scope, SCOPES))
 
 
 def names(tensors: Sequence[Tensor | Stage]) -> str:

@@ -1,6 +1,6 @@
 """Code generation: what a program is compiled for, and how."""
 
-from compiler.target.build import build
-from compiler.target.target import Target
+from compiler.target.build import build, load_module
+from compiler.target.target import Target, TargetError
 
-__all__ = ["Target", "build"]
+__all__ = ["Target", "TargetError", "build", "load_module"]

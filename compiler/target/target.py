@@ -11,29 +11,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from compiler.suggest import unknown
+from compiler.target.cpu import FEATURES, X86_VECTOR_BITS, adjusted, code_features
 
 KINDS = ("llvm",)
 # other spellings of a kind
 ALIASES = {"host": "llvm"}
 OPTIONS = ("-mcpu", "-mtriple", "-mattr")
 
+# kinds that are to come -> what to do until then
+PLANNED = {
+    "cuda": "code for CUDA is not generated yet",
+    "opencl": "code for OpenCL is not generated yet",
+    "vta": "code for the VTA accelerator is not generated yet",
+}
+
 _X86 = ("x86_64", "amd64")
-_AVX512_CPUS = """cannonlake cascadelake cooperlake diamondrapids emeraldrapids graniterapids graniterapids-d
-    icelake-client icelake-server knl knm novalake rocketlake sapphirerapids skx skylake-avx512 tigerlake
-    x86-64-v4 znver4 znver5"""
-_AVX_CPUS = """alderlake arrowlake arrowlake-s bdver1 bdver2 bdver3 bdver4 broadwell btver2 clearwaterforest
-    core-avx-i core-avx2 corei7-avx gracemont grandridge haswell ivybridge lunarlake meteorlake pantherlake
-    raptorlake sandybridge sierraforest skylake wildcatlake x86-64-v3 znver1 znver2 znver3"""
-_SSE_CPUS = """amdfam10 athlon-fx athlon64 athlon64-sse3 atom barcelona bonnell btver1 core2 corei7 generic
-    goldmont goldmont-plus k8 k8-sse3 nehalem nocona opteron opteron-sse3 penryn silvermont slm tremont
-    westmere x86-64 x86-64-v2"""
-# 64-bit x86 CPUs known to LLVM -> width of their registers. A 32-bit name must never reach LLVM: asked for
-# 64-bit code it ends the process.
-X86_VECTOR_BITS = dict.fromkeys(_SSE_CPUS.split(), 128)
-X86_VECTOR_BITS |= dict.fromkeys(_AVX_CPUS.split(), 256)
-X86_VECTOR_BITS |= dict.fromkeys(_AVX512_CPUS.split(), 512)
+
+
+class TargetError(ValueError):
+    """A target that does not exist, is not there yet, or needs what is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Target:
 
     Raises
     ------
-    ValueError
+    TargetError
         For an unknown kind, an unknown x86 CPU, or a feature without its sign.
     """
 
@@ -63,13 +62,12 @@ class Target:
     triple: str
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(unknown("target kind", self.kind, (*KINDS, *ALIASES)))
+        _check_kind(self.kind)
         if self.is_x86 and self.cpu not in X86_VECTOR_BITS:
-            raise ValueError(unknown("64-bit x86 CPU of a target", self.cpu, X86_VECTOR_BITS))
+            raise TargetError(unknown("64-bit x86 CPU of a target", self.cpu, X86_VECTOR_BITS))
         for feature in self.features:
             if len(feature) < 2 or feature[0] not in "+-":
-                raise ValueError(f"the CPU feature {feature!r} must begin with + or -, as in -mattr=+avx2")
+                raise TargetError(f"the CPU feature {feature!r} must begin with + or -, as in -mattr=+avx2")
 
     @staticmethod
     def parse(text: str | Target) -> Target:
@@ -79,7 +77,7 @@ class Target:
 
         Raises
         ------
-        ValueError
+        TargetError
             For an unknown kind, option or x86 CPU, or an option without a value or given twice.
         """
         return text if isinstance(text, Target) else _parse(text)
@@ -120,21 +118,83 @@ class Target:
         return self.cpu == host.cpu and self.triple == host.triple
 
     @property
+    def needs(self) -> tuple[str, ...] | None:
+        """Features that a CPU must have to run the code; None where only its name is known."""
+        base = code_features(_host_features()) if self.is_host else FEATURES.get(self.cpu)
+        return None if base is None else adjusted(base, self.features)
+
+    @property
     def runs_here(self) -> bool:
         """Whether code for this target can be called in this process."""
-        host = _host()
-        return self.architecture == host.architecture and self.vector_bits <= host.vector_bits
+        return not self.missing()
+
+    def missing(self) -> str:
+        """Why code for this target cannot be called in this process; nothing if it can."""
+        return missing_here(self.triple, self.cpu, self.needs)
 
     def __str__(self) -> str:
         text = f"{self.kind} -mcpu={self.cpu} -mtriple={self.triple}"
         return f"{text} -mattr={','.join(self.features)}" if self.features else text
 
 
+def missing_here(triple: str, cpu: str, needs: tuple[str, ...] | None) -> str:
+    """Why this process cannot run code for a machine; nothing if it can.
+
+    Parameters
+    ----------
+    triple, cpu : str
+        The machine, as LLVM spells it.
+    needs : tuple of str, optional
+        Features that the code needs. Without them, the CPU must be of the same name.
+    """
+    here = _host()
+    theirs, ours = _platform(triple), _platform(here.triple)
+    if theirs != ours:
+        return f"it is for {' '.join(theirs)}, and this is {' '.join(ours)}"
+    if needs is None:
+        return "" if cpu == here.cpu else f"it is for the CPU {cpu}, and this one is {here.cpu}"
+    lacking = sorted(set(needs) - set(_host_features()))
+    return f"this CPU ({here.cpu}) lacks {', '.join(lacking)}" if lacking else ""
+
+
+def _platform(triple: str) -> tuple[str, str]:
+    """Architecture and system of a triple."""
+    architecture, *rest = triple.split("-")
+    architecture = {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture, architecture)
+    systems = ("linux", "darwin", "macos", "windows", "freebsd", "none")
+    system = next((s for part in rest for s in systems if part.startswith(s)), "unknown")
+    return architecture, "darwin" if system == "macos" else system
+
+
+def _check_kind(kind: str) -> None:
+    if kind in PLANNED:
+        raise TargetError(
+            f"the target {kind!r} is not there yet: {PLANNED[kind]}; for a CPU the target is 'llvm'"
+        )
+    if kind not in KINDS:
+        raise TargetError(unknown("target kind", kind, (*KINDS, *ALIASES)))
+
+
+@lru_cache(maxsize=1)
+def _host_features() -> frozenset[str]:
+    """What this CPU really has, which may differ from its model."""
+    return frozenset(name for name, has in _llvm().get_host_cpu_features().items() if has)
+
+
+def _llvm() -> Any:
+    try:
+        import llvmlite.binding as llvm
+    except ImportError as error:
+        raise TargetError(
+            f"the target 'llvm' needs the package llvmlite: pip install llvmlite ({error})"
+        ) from error
+    return llvm
+
+
 @lru_cache(maxsize=1)
 def _host() -> Target:
     """This machine, its features named only where they differ from what its CPU's name promises."""
-    import llvmlite.binding as llvm
-
+    llvm = _llvm()
     cpu, triple, has = llvm.get_host_cpu_name(), llvm.get_process_triple(), llvm.get_host_cpu_features()
     features: list[str] = []
     if triple.split("-")[0] in _X86:
@@ -150,20 +210,19 @@ def _host() -> Target:
 @lru_cache(maxsize=64)
 def _parse(text: str) -> Target:
     if not isinstance(text, str) or not text.split():
-        raise ValueError(f"a target is spelled like 'llvm' or 'llvm -mcpu=skylake-avx512', not {text!r}")
+        raise TargetError(f"a target is spelled like 'llvm' or 'llvm -mcpu=skylake-avx512', not {text!r}")
     kind, *options = text.split()
     kind = ALIASES.get(kind, kind)
-    if kind not in KINDS:
-        raise ValueError(unknown("target kind", kind, (*KINDS, *ALIASES)))
+    _check_kind(kind)
     given: dict[str, str] = {}
     for option in options:
         name, _, value = option.partition("=")
         if name not in OPTIONS:
-            raise ValueError(f"in {text!r}: {unknown('target option', name, OPTIONS)}")
+            raise TargetError(f"in {text!r}: {unknown('target option', name, OPTIONS)}")
         if name in given:
-            raise ValueError(f"target option {name} is given twice in {text!r}")
+            raise TargetError(f"target option {name} is given twice in {text!r}")
         if not value:
-            raise ValueError(f"target option {name} in {text!r} needs a value, as in {name}=...")
+            raise TargetError(f"target option {name} in {text!r} needs a value, as in {name}=...")
         given[name] = value
     features = tuple(given["-mattr"].split(",")) if "-mattr" in given else ()
     if "-mcpu" in given and "-mtriple" in given:

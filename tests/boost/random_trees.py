@@ -73,23 +73,24 @@ def random_rows(rng: np.random.Generator, rows: int) -> np.ndarray:
     return x.astype(np.float32)
 
 
+def goes_left(tree: Tree, n: int, row: np.ndarray) -> bool:
+    """Answer the question of a node."""
+    value = row[tree.feature[n]]
+    codes = (
+        tree.categories[tree.category_starts[n] : tree.category_starts[n + 1]] if tree.categories.size else []
+    )
+    if np.isnan(value):
+        return bool(tree.default_left[n])
+    if len(codes):
+        return bool(value < 0 or int(value) not in codes)
+    return bool(value < tree.condition[n])
+
+
 def walk(tree: Tree, row: np.ndarray) -> int:
     """Return the leaf of a row."""
     n = 0
     while tree.left[n] >= 0:
-        value = row[tree.feature[n]]
-        codes = (
-            tree.categories[tree.category_starts[n] : tree.category_starts[n + 1]]
-            if tree.categories.size
-            else []
-        )
-        if np.isnan(value):
-            left = bool(tree.default_left[n])
-        elif len(codes):
-            left = value < 0 or int(value) not in codes
-        else:
-            left = bool(value < tree.condition[n])
-        n = int(tree.left[n] if left else tree.right[n])
+        n = int(tree.left[n] if goes_left(tree, n, row) else tree.right[n])
     return n
 
 

@@ -17,7 +17,7 @@ from boost.binning import (
     bin_table,
     make_cuts,
 )
-from boost.data import QuantileDMatrix
+from boost.quantized import QuantileDMatrix
 from boost.threads import Team
 from sketch import Cuts, WeightedQuantileSketch, column_cuts
 

@@ -35,7 +35,7 @@ from compiler.ir.expr import (
     is_float,
     vector_of,
 )
-from compiler.ir.function import SCOPES, Buffer, Intrinsic, PrimFunc
+from compiler.ir.function import SCOPES, Buffer, Intrinsic, PrimFunc, most
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -267,7 +267,8 @@ class _Writer:
         wide = self.pick(*range(len(shape))) if lanes > 1 else -1
         result = []
         for axis, extent in enumerate(shape):
-            dtype, count = self.pick("int32", "int32", *INTEGERS), lanes if axis == wide else 1
+            count = lanes if axis == wide else 1
+            dtype = self.pick("int32", *(t for t in INTEGERS if integer_range(t)[1] >= most(extent)))
             index = self.expr(dtype, count, 1)
             number: Expr = extent.astype(dtype) if isinstance(extent, Var) else Const(extent, dtype)
             bound = self.repeat(number, count)

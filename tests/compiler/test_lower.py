@@ -10,7 +10,7 @@ import pytest
 from compiler import te
 from compiler.ir.function import PrimFunc
 from compiler.lower import build, lower
-from compiler.passes import PIPELINE, run
+from compiler.passes import pipeline, run
 from compiler.schedule import Schedule, ScheduleError
 from compiler.schedule.nest import loop_nest
 from compiler.tensor import Tensor
@@ -32,8 +32,8 @@ def test_dump_shows_each_stage() -> None:
     s, args = scaled()
     stages: dict[str, PrimFunc] = {}
     result = lower(s, args, "scale", dump=stages.__setitem__)
-    assert list(stages) == ["loop_nest", "flatten", "simplify", "vectorize", "unroll"]
-    assert list(stages)[1:] == [step.__name__ for step in PIPELINE]
+    assert list(stages)[:3] == ["loop_nest", "inline_intrinsics", "flatten"]
+    assert list(stages)[1:] == [step.__name__ for step in pipeline()]
     assert stages["unroll"] is result
     assert str(stages["loop_nest"]) == dedent(
         """\
@@ -89,3 +89,8 @@ def test_build_for_an_unknown_target() -> None:
     s, args = scaled()
     with pytest.raises(ValueError, match=r"did you mean 'llvm'"):
         build(s, args, "lvm")
+
+
+def test_lower_for_an_unknown_target() -> None:
+    with pytest.raises(ValueError, match="target kind"):
+        lower(*scaled(), target="lvm")

@@ -10,9 +10,10 @@ import pytest
 from compiler import te
 from compiler.ir.expr import Cast, Const, Expr, Var
 from compiler.ir.interpret import interpret
+from compiler.reducer import MAX, MIN, PROD, SUM
 from compiler.schedule import ScheduleError
 from compiler.schedule.nest import loop_nest
-from compiler.tensor import MAX, MIN, PROD, SUM, Compute, Reduce, Tensor, TensorRead
+from compiler.tensor import Compute, Reduction, Tensor, TensorRead
 
 A = te.placeholder((4, 6), "A")
 B = te.placeholder((6, 5), "B")
@@ -66,8 +67,8 @@ def test_two_handles_of_one_operation_are_equal() -> None:
 def test_a_reduction_is_the_body() -> None:
     k = te.reduce_axis((0, 6), "k")
     C = te.compute((4,), lambda i: te.sum(A[i, k], axis=k), "C")
-    assert isinstance(C.op, Compute) and isinstance(C.op.body, Reduce)
-    assert C.op.body.reducer is SUM
+    assert isinstance(C.op, Compute) and isinstance(C.op.reduction, Reduction)
+    assert C.op.reduction.reducer is SUM
     assert C.op.reduce_axis == (k,)
     assert repr(k) == "reduce axis k(6)"
     assert C.dtype == "float32"
@@ -88,7 +89,7 @@ def test_a_reduction_is_the_body() -> None:
     ],
 )
 def test_identity_of_a_reducer(reducer, dtype: str, identity: float) -> None:
-    initial = reducer.initial(dtype)
+    (initial,) = reducer.initial((dtype,))
     assert initial == Const(identity, dtype)
     assert type(initial.value) is type(identity)
 
@@ -198,6 +199,60 @@ def test_types_of_operands() -> None:
     assert i8[0].astype("int8") == i8[0]
 
 
+def test_several_tensors_of_one_operation(rng: np.random.Generator) -> None:
+    low, high = te.compute((4, 6), lambda i, j: (te.minimum(A[i, j], 0), te.maximum(A[i, j], 0)), "parts")
+    assert low.op is high.op
+    assert [repr(t) for t in (low, high)] == ["parts_v0: float32[4, 6]", "parts_v1: float32[4, 6]"]
+    width = te.compute((4, 6), lambda i, j: high[i, j] - low[i, j], "width")
+    a = rng.standard_normal((4, 6), "float32")
+    np.testing.assert_array_equal(run(width, a), np.abs(a))
+
+
+def test_several_tensors_of_several_types() -> None:
+    both = te.compute((3,), lambda i: [i, i.astype("float64") / 2], "both")
+    results = [np.zeros(3, t.dtype) for t in both]
+    interpret(loop_nest(te.create_schedule(both[0].op), both), *results)
+    np.testing.assert_array_equal(results[0], [0, 1, 2])
+    np.testing.assert_array_equal(results[1], [0, 0.5, 1])
+
+
+@pytest.mark.parametrize("dtype", ["uint1", "int2", "uint2", "int4", "uint4"])
+def test_packed_types_are_read_and_written(dtype: str) -> None:
+    """A tensor of a packed type between two others, and as an argument: bytes, the first element lowest."""
+    P = te.placeholder((3, 8), "P", dtype)
+    wide = te.compute((3, 8), lambda i, j: te.cast(P[i, j], "int32") + 1, "wide")
+    back = te.compute((3, 8), lambda i, j: te.cast(wide[i, j], dtype), "back")
+    low, high = int(te.min_value(dtype).value), int(te.max_value(dtype).value)
+    bits = (high - low + 1).bit_length() - 1
+    values = np.arange(24).reshape(3, 8) % (high - low + 1) + low
+
+    def packed(elements: np.ndarray) -> np.ndarray:
+        spread = np.zeros((3, 8 * bits), "uint8")
+        for bit in range(bits):
+            spread[:, bit::bits] = elements >> bit & 1
+        return np.packbits(spread, axis=1, bitorder="little")
+
+    result = np.zeros((3, bits), "uint8")
+    interpret(loop_nest(te.create_schedule(back.op), [P, back]), packed(values), result)
+    np.testing.assert_array_equal(result, packed(values + 1))
+
+
+def test_half_floats_round_after_each_operation() -> None:
+    H = te.placeholder((3,), "H", "float16")
+    C = te.compute((3,), lambda i: H[i] * 3 + 1, "C")
+    assert C.dtype == "float16"
+    h = np.array([0.1, 1000, 30000], "float16")
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(run(C, h), h * np.float16(3) + np.float16(1))
+
+
+def test_thread_axes() -> None:
+    assert te.thread_axis("threadIdx.x") == te.thread_axis(None, "threadIdx.x")
+    axis = te.thread_axis((0, 64), "blockIdx.y", name="by")
+    assert (axis.tag, axis.extent) == ("blockIdx.y", 64)
+    assert te.thread_axis((0, 2), "vthread").tag == "vthread"
+
+
 # --- what it refuses ------------------------------------------------------------------------------
 
 k6 = te.reduce_axis((0, 6), "k")
@@ -217,12 +272,38 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.placeholder((3,), "P", "flaot32"),
         r"unknown dtype 'flaot32'; did you mean 'float32'\?",
     ),
-    "a reduce axis that does not start at zero": (
-        lambda: te.reduce_axis((1, 4), "k"),
-        r"reduce axis 'k' has the domain \(1, 4\); \(0, n\) with n >= 1 is needed",
+    "a reduce axis from a variable": (
+        lambda: te.reduce_axis((0, Var("z")), "k"),
+        r"reduce axis 'k', domain \(0, z\): 'z' is no size; make one with te\.size_var",
     ),
-    "an empty reduce axis": (lambda: te.reduce_axis((0, 0), "k"), r"has the domain \(0, 0\)"),
-    "half an iteration": (lambda: te.reduce_axis((0, 2.5), "k"), r"has the domain \(0, 2\.5\)"),
+    "no element": (
+        lambda: te.compute((4,), lambda i: (), "C"),
+        r"'C': its function gives no element",
+    ),
+    "an unknown thread axis": (
+        lambda: te.thread_axis("threadIdx.w"),
+        r"unknown thread axis 'threadIdx\.w'; did you mean 'threadIdx\.[xyz]'\?",
+    ),
+    "threads from one": (
+        lambda: te.thread_axis((1, 64), "threadIdx.x", "tx"),
+        r"thread axis 'tx' has the domain \(1, 64\); \(0, n\) with n >= 1 is needed",
+    ),
+    "a packed number as one": (
+        lambda: te.placeholder((8,), "P", "int4")[0] + 1,
+        r"`\+` takes numbers of whole bytes, not int4: cast it first",
+    ),
+    "a reduce axis to nowhere": (
+        lambda: te.reduce_axis((0, "n"), "k"),
+        r"reduce axis 'k', domain \(0, 'n'\): 'n' is no whole number, and no size",
+    ),
+    "an empty reduce axis": (
+        lambda: te.reduce_axis((3, 3), "k"),
+        r"reduce axis 'k' has the empty domain \(3, 3\)",
+    ),
+    "half an iteration": (
+        lambda: te.reduce_axis((0, 2.5), "k"),
+        r"domain \(0, 2\.5\): 2\.5 is no whole number",
+    ),
     "too few indices": (lambda: A[0], r"A has 2 dimension\(s\) \[4, 6\], but 1 index\(es\) were given"),
     "a float index": (lambda: V[0.5], r"index 0 of V is float32; an integer is needed"),
     "a condition as index": (lambda: V[V[0] < 1.0], r"index 0 of V is bool; an integer is needed"),

@@ -7,15 +7,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import boost
 import costmodel
 from costmodel.cli import main
 from costmodel.records import load
+from costmodel.tablefile import read_table
 
 HOME = str(Path(costmodel.__file__).parent.parent)
 
@@ -95,12 +98,38 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         (["tune", "matmul", "--shape", "4,4,4", "--trials", "0"], "0 is not in the range"),
         (["show", "nothing.jsonl"], "nothing.jsonl: no such file"),
         (["show", "empty.csv"], "the file is empty"),
-        (["show", "data.csv"], "no line of the file is a record"),
+        (["show", "data.csv"], "no line of the file is a record, and it is no model"),
+        (
+            ["show", "data.csv", "--drawing", "t.svg"],
+            "data.csv is no model: --drawing is for the trees of one",
+        ),
+        (["show", "broken.json"], "broken.json"),
+        (["train", "data.csv", "--target", "y", "--param", "max_dept=3"], "did you mean 'max_depth'"),
+        (["train", "data.csv", "--target", "y", "--param", "max_depth"], "--param must be NAME=VALUE"),
+        (["train", "data.csv", "--target", "y", "--ignore", "soort"], "unknown column 'soort'; did you mean"),
+        (["train", "data.csv", "--target", "y", "--weight", "y"], "'y' is the target"),
+        (
+            ["train", "data.csv", "--target", "y", "--objective", "rank:ndcg"],
+            "needs more than a target column",
+        ),
+        (["train", "data.csv", "--target", "sort", "--coverage", "0.9"], "a regression needs numbers"),
+        (["train", "data.csv", "--target", "y", "--coverage", "1.5"], "coverage must lie between 0 and 1"),
+        (["train", "data.csv", "--target", "y", "--coverage", "0.999"], "too few to calibrate"),
+        (
+            ["train", "data.csv", "--target", "y", "--validation", "one.csv"],
+            "the columns a, b, sort are missing",
+        ),
+        (
+            ["train", "data.csv", "--target", "y", "--task", "classification", "--objective", "reg:gamma"],
+            "reg:gamma does not go with a target of classification",
+        ),
+        (["explain", "nothing.json", "data.csv"], "nothing.json: no such file"),
     ],
 )
 def test_wrong_input_is_one_line(run, table, tmp_path, arguments, message):
     (tmp_path / "empty.csv").touch()
     (tmp_path / "data.json").write_text("{}")
+    (tmp_path / "broken.json").write_text('{"learner": {}}')
     (tmp_path / "one.csv").write_text("x,y\n1,same\n2,same\n")
     output = run(*arguments, status=2)
     assert message in output
@@ -197,9 +226,127 @@ def test_ctrl_c_outside_a_search_is_one_line(run, table, monkeypatch):
     def interrupted(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("costmodel.table.TableModel.train", interrupted)
+    monkeypatch.setattr("costmodel.tablemodel.TableModel.train", interrupted)
     output = run("train", table, "--target", "y", status=130)
     assert output.strip().splitlines()[-1] == "interrupted"
+
+
+def test_train_with_all_the_options(run, table, tmp_path):
+    frame = pd.read_csv(table).assign(zone=np.arange(120) % 3, noise=1.0, weight=1.0)
+    frame["y"] += frame["zone"] == 1
+    frame.to_feather(tmp_path / "data.feather")
+    frame.iloc[::2].to_parquet(tmp_path / "watch.parquet")
+    chosen = ["--ignore", "noise", "--ignore", "sort", "--weight", "weight", "--categorical", "zone"]
+    stop = ["--validation", "watch.parquet", "--early-stopping", 5, "--param", "max_depth=3", "--rounds", 300]
+    output = run("train", "data.feather", "--target", "y", *chosen, *stop)
+    assert "regression of 'y': 96 rows, 3 columns" in output and "of which the last is the best" in output
+    assert "24 held-out rows: RMSE " in output
+    model = boost.Booster(model_file=tmp_path / "model.json")
+    assert model.feature_names == ["a", "b", "zone"] and model.categories == {2: [0, 1, 2]}
+    leaves = [(model.forest[t].left < 0).sum() for t in range(model.forest.trees)]
+    assert max(leaves) <= 8 and model.num_boosted_rounds() < 300
+    output = run("predict", "model.json", "watch.parquet", "--output", "p.arrow")
+    assert "columns that the model does not use: sort, noise, weight" in output
+    predicted = read_table(tmp_path / "p.arrow")["prediction"]
+    assert np.corrcoef(predicted, frame["y"].iloc[::2])[0, 1] > 0.8
+
+
+def test_rows_to_stop_by_are_not_those_that_judge(run, table):
+    output = run("train", table, "--target", "y", "--early-stopping", 5, "--no-plots")
+    assert "regression of 'y': 77 rows" in output and "24 held-out rows" in output
+
+
+def test_intervals_from_the_command_line(run, table, tmp_path):
+    rows = pd.concat([pd.read_csv(table)] * 5).drop(columns="sort")
+    rows["y"] += np.random.default_rng(0).normal(size=len(rows))
+    rows.to_csv(table, index=False)
+    output = run("train", table, "--target", "y", "--coverage", 0.8, "--rounds", 30, "--no-plots")
+    assert "120 held-out rows: coverage 0." in output and "mean width" in output
+    run("predict", "model.json", table)
+    predicted = pd.read_csv(tmp_path / "predictions.csv")
+    assert list(predicted) == ["prediction", "lower", "upper"]
+    assert (predicted["lower"] <= predicted["upper"]).all()
+    assert "intervals: coverage 0.8" in run("show", "model.json")
+
+
+def test_predictions_say_how_sure_they_are(run, table, tmp_path):
+    run("train", table, "--target", "sort", "--rounds", 20, "--no-plots")
+    run("predict", "model.json", table, "--uncertainty")
+    predicted = pd.read_csv(tmp_path / "predictions.csv")
+    assert list(predicted)[3:] == ["knowledge", "data"]
+    p = predicted["probability_yes"]
+    assert (predicted["data"] > 0).all() and np.corrcoef(predicted["data"], p * (1 - p))[0, 1] > 0.9
+    run("train", table, "--target", "y", "--objective", "reg:normal", "--rounds", 20, "--no-plots")
+    run("predict", "model.json", table, "--uncertainty")
+    columns = list(pd.read_csv(tmp_path / "predictions.csv"))
+    assert columns == ["mean", "deviation", "knowledge", "data"]
+
+
+def test_plots_are_written_beside_the_model(run, table, tmp_path):
+    pytest.importorskip("matplotlib")
+    output = run("train", table, "--target", "y", "--rounds", 10, "--model", "m.json")
+    assert "plots: m.importance.svg, m.rmse.svg" in output
+    for name in ("m.importance.svg", "m.rmse.svg"):
+        assert ElementTree.parse(tmp_path / name).getroot().tag.endswith("svg")
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_explain(run, table, tmp_path):
+    pytest.importorskip("matplotlib")
+    run("train", table, "--target", "y", "--rounds", 20, "--no-plots")
+    output = run("explain", "model.json", table, "--rows", 50, "--row", 7)
+    assert "50 rows explained: contributions.csv" in output and "add most: " in output
+    added = pd.read_csv(tmp_path / "contributions.csv")
+    assert list(added) == ["row", "a", "b", "sort", "(base)", "(margin)"]
+    run("predict", "model.json", table)
+    want = pd.read_csv(tmp_path / "predictions.csv")["prediction"][:50]
+    np.testing.assert_allclose(added[["a", "b", "sort", "(base)"]].sum(axis=1), want, rtol=1e-5, atol=1e-5)
+    for kind in ("bar", "beeswarm", "row-7"):
+        assert (tmp_path / f"contributions.{kind}.svg").is_file()
+    message = "row 50 does not exist: the table has the rows 0 to 49"
+    assert message in run("explain", "model.json", table, "--rows", 50, "--row", 50, status=2)
+
+
+def test_explain_classes(run, table, tmp_path):
+    frame = pd.read_csv(table).drop(columns="sort")
+    frame["y"] = np.digitize(frame["y"], [-0.5, 0.5])
+    frame.to_csv(table, index=False)
+    run("train", table, "--target", "y", "--rounds", 5, "--no-plots")
+    run("explain", "model.json", table, "--no-plots", "--output", "c.parquet")
+    added = pd.read_parquet(tmp_path / "c.parquet")
+    assert list(added) == ["row", "output", "a", "b", "(base)", "(margin)"] and len(added) == 360
+    assert added["output"].tolist()[:3] == ["0", "1", "2"]
+
+
+def test_show_a_model_under_any_name(run, table, tmp_path):
+    run("train", table, "--target", "sort", "--rounds", 5, "--no-plots")
+    (tmp_path / "model.json").rename(tmp_path / "model.jsonl")
+    output = run("show", "model.jsonl", "--tree", 4, "--drawing", "t.svg")
+    for words in ("objective: binary:logistic", "target: sort (classification)", "classes: no, yes", "0:["):
+        assert words in output
+    assert ElementTree.parse(tmp_path / "t.svg").getroot().tag.endswith("svg")
+    assert "the model has the trees 0 to 4, not 5" in run("show", "model.jsonl", "--tree", 5, status=2)
+    assert "--program is for records" in run("show", "model.jsonl", "--program", status=2)
+
+
+def test_the_parameters_are_listed(run):
+    output = run("train", "--parameters")
+    assert "max_depth" in output and "reg:normal" in output
+
+
+def test_ctrl_c_keeps_the_rounds_so_far(run, table, tmp_path, monkeypatch):
+    from costmodel.rounds import RoundLine
+
+    def interrupt(line, model, epoch, evals_log):
+        if epoch == 3:
+            signal.raise_signal(signal.SIGINT)
+        return after(line, model, epoch, evals_log)
+
+    after = RoundLine.after_iteration
+    monkeypatch.setattr(RoundLine, "after_iteration", interrupt)
+    output = run("train", table, "--target", "y", "--rounds", 1000, "--no-plots", status=130)
+    assert "interrupted: the 4 rounds so far are kept" in output and "24 held-out rows" in output
+    assert boost.Booster(model_file=tmp_path / "model.json").num_boosted_rounds() == 4
 
 
 def test_version_and_help_are_quick_to_import():

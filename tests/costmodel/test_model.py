@@ -111,3 +111,23 @@ def test_rank_correlation_that_says_nothing():
 def test_rank_correlation_of_different_lengths():
     with pytest.raises(ValueError, match="two sequences of one length"):
         rank_correlation([1, 2], [1, 2, 3])
+
+
+def test_the_model_is_sure_of_what_it_has_seen():
+    features, throughputs = programs(300)
+    known = features[:, 0] < 12  # what lies beyond is another matter
+    model = BoostedTreeCostModel()
+    model.fit(features[known], throughputs[known])
+    scores, deviations = model.predict_uncertainty(features)
+    np.testing.assert_array_equal(scores, model.predict(features))
+    assert deviations.shape == (300,) and (deviations >= 0).all() and deviations.max() > 0
+    assert deviations.std() > 0
+
+
+def test_doubt_needs_a_few_rounds():
+    with pytest.raises(ValueError, match="has not been fitted"):
+        BoostedTreeCostModel().predict_uncertainty(np.zeros((2, 3), np.float32))
+    model = BoostedTreeCostModel(rounds=2)
+    model.fit(*programs(20))
+    with pytest.raises(ValueError, match="members must be an integer of at least 2, got 1"):
+        model.predict_uncertainty(np.zeros((2, 12), np.float32))

@@ -92,6 +92,16 @@ def test_same_seed_and_costs_give_the_same_trials(task):
     assert trials(5) != trials(6)
 
 
+def test_optimism_changes_what_is_tried_after_the_first_batch(task):
+    tried = {}
+    for optimism in (0.0, 2.0):
+        measurer = FakeMeasurer()
+        result = tune(task, 32, measurer=measurer, optimism=optimism)
+        tried[optimism] = measurer.measured
+        assert len(result.correlations) == 1
+    assert tried[0.0][:16] == tried[2.0][:16] and tried[0.0] != tried[2.0]
+
+
 def test_both_sources_begin_with_the_same_batch(task):
     with_model, without = FakeMeasurer(), FakeMeasurer()
     tune(task, 20, measurer=with_model)
@@ -207,6 +217,7 @@ def test_candidate_that_broke_its_worker_is_not_instantiated_here(task):
     [
         ({"explorer": "modle"}, "unknown explorer 'modle'; did you mean 'model'"),
         ({"trials": 0}, "trials 0 .* must be at least 1"),
+        ({"optimism": -0.5}, "optimism must be at least 0, not -0.5"),
         ({"batch_size": 0}, "batch_size 0 must be at least 1"),
     ],
 )

@@ -1,10 +1,11 @@
 """A `PrimFunc` after all passes as the text of an LLVM module.
 
-The module exports ``void NAME(ptr args, ptr workspace)``: `args` points to one pointer per
-parameter, `workspace` to `Program.workspace_bytes` bytes that live as long as the call. It
-loads the pointers and calls an inner function that takes each as a parameter of its own,
-because only a parameter can promise LLVM that no other pointer reaches the same bytes. The body
-of a parallel loop is such an inner function again, reached through the thread pool.
+The module exports ``void NAME(ptr args, ptr workspace)``: `args` points to slots of eight bytes, one
+with the pointer of each parameter and behind them one with the value of each size; `workspace` to
+`Program.workspace_bytes` bytes that live as long as the call. It loads the slots and calls an inner
+function that takes each as a parameter of its own, because only a parameter can promise LLVM that no
+other pointer reaches the same bytes. The body of a parallel loop is such an inner function again,
+reached through the thread pool.
 """
 
 from __future__ import annotations
@@ -12,14 +13,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
+from compiler.ir.expr import Broadcast, Call, Cast, Const, Expr, Load, Select, Var, bits_of, is_integer
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
+from compiler.ir.stmt import (
+    THREAD_TAGS,
+    Allocate,
+    Barrier,
+    Copy,
+    For,
+    If,
+    Invoke,
+    Let,
+    Prefetch,
+    Seq,
+    Stmt,
+    Store,
+    Token,
+)
+from compiler.ir.visit import walk
+from compiler.target.llvm.conversion import HALF_FUNCTIONS
 from compiler.target.llvm.expression import Expressions
 from compiler.target.llvm.index import wide_literal
-from compiler.target.llvm.writer import ALIGNMENT, Frame, Place, Wide, clean
+from compiler.target.llvm.writer import ALIGNMENT, Frame, Place, Wide, clean, llvm_type
 from compiler.target.target import Target
+from compiler.target.transfer import loops
 
 # what the thread pool is called from compiled code
 LAUNCH = "espalier_parallel_launch"
@@ -29,9 +49,24 @@ STACK_BYTES = 512 * 1024
 
 # what LLVM calls on its own; an entry of the same name would be taken for it
 _C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
-_C_LIBRARY |= {
-    name + suffix for name in ("exp", "log", "sqrt", "tanh", "pow", "floor", "ceil") for suffix in ("", "f")
-}
+_MATHEMATICS = (
+    "exp",
+    "log",
+    "sqrt",
+    "tanh",
+    "pow",
+    "floor",
+    "ceil",
+    "sin",
+    "cos",
+    "erf",
+    "trunc",
+    "roundeven",
+)
+_C_LIBRARY |= {name + suffix for name in _MATHEMATICS for suffix in ("", "f")}
+# why a loop or statement has no code on a CPU, and what to do
+_THREADS = "a CPU has no blocks of threads: use parallel and vectorize instead of bind, or build for a GPU"
+_LATER = "; a pass must have turned it into plain loops before code is generated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +121,6 @@ class _Generator:
         self.target = target
         self.entry = f"{func.name}.entry" if func.name in _C_LIBRARY else func.name
         self.functions: list[str] = []
-        self.metadata: list[str] = []
         self.frame = Frame()
         self.expressions = Expressions(self.frame)
         self.stored: set[Buffer] = set()
@@ -99,17 +133,22 @@ class _Generator:
         for buffer in func.params:
             if buffer in frame.places:
                 raise ValueError(f"the buffer {buffer} is a parameter twice")
-            size = _itemsize(buffer)
-            frame.places[buffer] = Place(frame.fresh(clean(buffer.name)), size, buffer.nbytes)
+            frame.places[buffer] = Place(frame.fresh(clean(buffer.name)), _itemsize(buffer), _least(buffer))
+        for size in func.sizes:
+            low, high = size.bounds or (0, 0)
+            value = wide_literal(low) if low == high else Wide(frame.fresh(clean(size.name)), low, high)
+            frame.variables[size] = value
+        sizes = {size: value for size, value in frame.variables.items() if not value.is_literal}
         self.statement(func.body)
         places = [frame.places[buffer] for buffer in func.params]
         places += [
             Place(self.workspace_ref(i), ALIGNMENT, b.nbytes) for i, (b, _) in enumerate(self.workspace)
         ]
-        signature = ", ".join(f"{place.attributes} {place.ref}" for place in places)
+        signature = [f"{place.attributes} {place.ref}" for place in places]
+        signature += [f"{_ranged(value)} {value.ref}" for value in sizes.values()]
         inner = f"@{func.name}.compute"
-        self.functions.append(frame.text(f"define internal void {inner}({signature}) #0"))
-        self.functions.append(self._entry(inner, places))
+        self.functions.append(frame.text(f"define internal void {inner}({', '.join(signature)}) #0"))
+        self.functions.append(self._entry(inner, sizes))
         attributes = ["nounwind", f'"target-cpu"="{self.target.cpu}"']
         if self.target.vector_bits == 512:  # else LLVM prefers vectors of 256 bits on some of these CPUs
             attributes.append('"prefer-vector-width"="512"')
@@ -123,22 +162,32 @@ class _Generator:
                 *self.functions,
                 f"attributes #0 = {{ noinline {' '.join(attributes)} }}",
                 f"attributes #1 = {{ {' '.join(attributes)} }}",
-                *self.metadata,
+                self._half_functions(),
+                *frame.preamble.text(),
                 "",
             ]
         )
         stored = frozenset(i for i, buffer in enumerate(func.params) if buffer in self.stored)
         return Program(text, self.entry, self.workspace_bytes, stored, self.parallel_loops > 0)
 
-    def _entry(self, inner: str, places: list[Place]) -> str:
+    def _half_functions(self) -> str:
+        needed = self.target.is_x86 and "f16c" not in (self.target.needs or ())
+        return HALF_FUNCTIONS if needed and any("half" in text for text in self.functions) else ""
+
+    def _entry(self, inner: str, sizes: dict[Var, Wide]) -> str:
         lines, arguments = [], []
-        for i in range(len(self.func.params)):
-            lines.append(f"  %slot.{i} = getelementptr inbounds ptr, ptr %args, i64 {i}")
-            lines.append(f"  %arg.{i} = load ptr, ptr %slot.{i}, align 8")
-            arguments.append(f"ptr %arg.{i}")
+        params = len(self.func.params)
+        wanted = [*range(params), *(params + i for i, size in enumerate(self.func.sizes) if size in sizes)]
+        for i in wanted:
+            kind = "ptr" if i < params else "i64"
+            lines.append(f"  %slot.{i} = getelementptr inbounds i64, ptr %args, i64 {i}")
+            lines.append(f"  %arg.{i} = load {kind}, ptr %slot.{i}, align 8")
+            arguments.append(f"{kind} %arg.{i}")
+        scratch = []
         for i, (_, offset) in enumerate(self.workspace):
             lines.append(f"  %scratch.{i} = getelementptr inbounds i8, ptr %workspace, i64 {offset}")
-            arguments.append(f"ptr %scratch.{i}")
+            scratch.append(f"ptr %scratch.{i}")
+        arguments[params:params] = scratch
         lines.append(f"  call void {inner}({', '.join(arguments)})")
         header = f"define void @{self.entry}(ptr noundef %args, ptr noundef %workspace) #1 {{"
         return "\n".join([header, "entry:", *lines, "  ret void", "}", ""])
@@ -181,10 +230,8 @@ class _Generator:
 
     def _for(self, node: For) -> None:
         if node.kind not in ("serial", "parallel", "unroll"):
-            raise ValueError(
-                f"the loop over {node.var.name!r} is still of kind {node.kind!r}; code is generated for "
-                "serial, parallel and unroll (the vectorize pass must have run)"
-            )
+            what = f"the loop over {node.var.name!r} is of kind {node.kind!r}"
+            raise ValueError(f"{what}; {_THREADS}" if node.kind in THREAD_TAGS else what + _LATER)
         extent = self.expressions.index(node.extent)
         if extent.high <= 0:
             return
@@ -193,14 +240,9 @@ class _Generator:
         elif node.kind == "parallel" and self.frame.parent is None:
             self._parallel(node, extent)
         else:
-            hint = (
-                f"llvm.loop.unroll.{'full' if extent.is_literal else 'enable'}"
-                if node.kind == "unroll"
-                else ""
-            )
-            self._loop(node, wide_literal(0), extent, extent.low > 0, hint)
+            self._loop(node, wide_literal(0), extent, extent.low > 0, _hints(node, extent))
 
-    def _loop(self, node: For, begin: Wide, end: Wide, runs: bool, hint: str) -> None:
+    def _loop(self, node: For, begin: Wide, end: Wide, runs: bool, hints: list[str]) -> None:
         """A loop that tests at its end; `runs` tells that there is at least one iteration."""
         frame = self.frame
         head, after = frame.label(f"for_{clean(node.var.name)}"), frame.label("done")
@@ -217,7 +259,9 @@ class _Generator:
         self._body(node, Wide(counter, begin.low, max(begin.low, end.high - 1)))
         frame.lines.append(f"  {following} = add nuw nsw i64 {counter}, 1")
         again = frame.emit(f"icmp slt i64 {following}, {end.ref}")
-        note = f", !llvm.loop {self._loop_metadata(hint)}" if hint else ""
+        note = ""
+        if hints:
+            note = f", !llvm.loop {frame.preamble.metadata('!{!self, ' + ', '.join(hints) + '}')}"
         frame.effect(f"br i1 {again}, label %{head}, label %{after}{note}")
         frame.lines[phi] = (
             f"  {counter} = phi i64 [ {begin.ref}, %{before} ], [ {following}, %{frame.block} ]"
@@ -230,41 +274,80 @@ class _Generator:
         self.statement(node.body)
         del variables[node.var]
 
-    def _loop_metadata(self, hint: str) -> str:
-        number = len(self.metadata)
-        self.metadata.append(f'!{number} = distinct !{{!{number}, !{{!"{hint}"}}}}')
-        return f"!{number}"
-
     def _parallel(self, node: For, extent: Wide) -> None:
         """The loop's body as a function of a range, and a launch of it over all iterations."""
         outer = self.frame
         name = f"@{self.func.name}.parallel.{self.parallel_loops}"
         self.parallel_loops += 1
         inner = self.frame = self.expressions.frame = Frame(outer)
-        self._loop(node, Wide("%begin", 0, extent.high - 1), Wide("%end", 1, extent.high), True, "")
+        self._loop(
+            node, Wide("%begin", 0, extent.high - 1), Wide("%end", 1, extent.high), True, _hints(node, extent)
+        )
         self.frame = self.expressions.frame = outer
-        buffers = [(outer.place(buffer), inner.places[buffer]) for buffer in inner.captured_buffers]
-        scalars = [(outer.variable(var), inner.variables[var]) for var in inner.captured_variables]
+        captured: list[tuple[str, str | None, Place | Wide | str]] = []
+        captured += [("ptr", outer.place(b).ref, inner.places[b]) for b in inner.captured_buffers]
+        captured += [("i64", outer.variable(v).ref, inner.variables[v]) for v in inner.captured_variables]
+        captured += [(llvm_type(v.dtype), outer.value(v), inner.values[v]) for v in inner.captured_values]
         parameters = ["i64 %begin", "i64 %end"]
-        parameters += [f"{place.attributes} {place.ref}" for _, place in buffers]
-        parameters += [f"i64 {value.ref}" for _, value in scalars]
+        for kind, _, there in captured:
+            if isinstance(there, Place):
+                parameters.append(f"{there.attributes} {there.ref}")
+            else:
+                parameters.append(
+                    f"{_ranged(there)} {there.ref}" if isinstance(there, Wide) else f"{kind} {there}"
+                )
         self.functions.append(inner.text(f"define internal void {name}.body({', '.join(parameters)}) #0"))
-        fields = [("ptr", there.ref) for there, _ in buffers] + [("i64", value.ref) for value, _ in scalars]
+        struct = f"{{ {', '.join(kind for kind, _, _ in captured) or 'i8'} }}"
         closure = outer.fresh("closure")
-        outer.prologue.append(f"  {closure} = alloca [{max(1, len(fields))} x i64], align 8")
+        outer.prologue.append(f"  {closure} = alloca {struct}")
         lines, arguments = [], ["i64 %begin", "i64 %end"]
-        for i, (kind, ref) in enumerate(fields):
-            slot = outer.emit(f"getelementptr inbounds i64, ptr {closure}, i64 {i}")
-            outer.effect(f"store {kind} {ref}, ptr {slot}, align 8")
-            lines.append(f"  %slot.{i} = getelementptr inbounds i64, ptr %closure, i64 {i}")
-            lines.append(f"  %field.{i} = load {kind}, ptr %slot.{i}, align 8")
+        for i, (kind, here, _) in enumerate(captured):
+            slot = outer.emit(f"getelementptr inbounds {struct}, ptr {closure}, i32 0, i32 {i}")
+            outer.effect(f"store {kind} {here}, ptr {slot}")
+            lines.append(f"  %slot.{i} = getelementptr inbounds {struct}, ptr %closure, i32 0, i32 {i}")
+            lines.append(f"  %field.{i} = load {kind}, ptr %slot.{i}")
             arguments.append(f"{kind} %field.{i}")
         lines.append(f"  call void {name}.body({', '.join(arguments)})")
         header = f"define internal void {name}(i64 %begin, i64 %end, ptr %closure) #1 {{"
         self.functions.append("\n".join([header, "entry:", *lines, "  ret void", "}", ""]))
         outer.effect(f"call void @{LAUNCH}(ptr {name}, ptr {closure}, i64 {extent.ref})")
 
+    def _let(self, node: Let) -> None:
+        frame = self.frame
+        if is_integer(node.var.dtype) and "x" not in node.var.dtype and node.var.dtype != "uint64":
+            frame.variables[node.var] = self.expressions.index(node.value)
+            self.statement(node.body)
+            del frame.variables[node.var]
+        else:
+            frame.values[node.var] = self.expressions.value(node.value)
+            self.statement(node.body)
+            del frame.values[node.var]
+
+    def _copy(self, node: Copy) -> None:
+        self.statement(loops(node))
+
+    def _invoke(self, node: Invoke) -> None:
+        implementation = node.intrinsic.implementations.get(self.target.kind)
+        if implementation is None:
+            raise ValueError(
+                f"the intrinsic {node.intrinsic.name!r} has no implementation for {self.target.kind!r}; give "
+                "it one, or let a pass put its description in its place before code is generated"
+            )
+        self.statement(implementation(*node.operands))
+
+    def _barrier(self, node: Barrier) -> None:
+        raise ValueError(f"a barrier of {node.scope!r} memory: {_THREADS}")
+
+    def _token(self, node: Token) -> None:
+        raise ValueError(
+            f"a token from {node.source!r} to {node.target!r}: a CPU has no pipeline stages that wait for "
+            "one another; build for an accelerator that has"
+        )
+
     # Memory
+
+    def _prefetch(self, node: Prefetch) -> None:
+        self.expressions.prefetch(node)
 
     def _allocate(self, node: Allocate) -> None:
         places = self.frame.places
@@ -300,12 +383,95 @@ class _Generator:
 
 
 def _itemsize(buffer: Buffer) -> int:
-    return buffer.nbytes // buffer.size if buffer.size else 1
+    return -(-bits_of(buffer.dtype) // 8)
+
+
+def _least(buffer: Buffer) -> int:
+    """The bytes that an argument has at least."""
+    extents = (e if isinstance(e, int) else e.bounds[0] if e.bounds else 0 for e in buffer.shape)
+    return prod(extents) * bits_of(buffer.dtype) // 8
 
 
 def _rounded(nbytes: int) -> int:
     return max(1, -(-nbytes // ALIGNMENT)) * ALIGNMENT
 
+
+def _ranged(value: Wide) -> str:
+    """The type of a 64-bit parameter, with what LLVM may count on."""
+    return (
+        f"i64 noundef range(i64 {value.low}, {value.high + 1})" if value.high < 2**63 - 1 else "i64 noundef"
+    )
+
+
+def _hints(node: For, extent: Wide) -> list[str]:
+    """What LLVM is told about a loop, by its kind and its pragmas ``unroll``, ``vectorize``, ``interleave``.
+
+    A number is that many copies, lanes or vectors at once; True asks LLVM to do it as it likes, and False
+    forbids it.
+    """
+    hints = []
+    if node.kind == "unroll":
+        hints.append(f'!{{!"llvm.loop.unroll.{"full" if extent.is_literal else "enable"}"}}')
+    for key, value in node.pragmas:
+        hint = _PRAGMAS.get(key)
+        if hint is None:  # a pass has done what it says
+            continue
+        if not isinstance(value, int) or value < 0:
+            raise ValueError(
+                f"the pragma {key!r} of the loop over {node.var.name!r} is a positive number, True or False, "
+                f"not {value!r}"
+            )
+        hints.append(f"!{{{hint[0 if value is True else 1 if value is False else 2].format(value)}}}")
+    if not hints and _only_moves(node.body):
+        hints.append('!{!"llvm.loop.unroll.disable"}')
+    return hints
+
+
+def _only_moves(body: Stmt) -> bool:
+    """Whether a loop does nothing but move data between arrays in memory.
+
+    Memory sets its pace, so copies of its body win nothing, and LLVM spends a third of the time of a
+    compilation on them. Loops over a local buffer are unrolled: only then does it live in registers.
+    """
+    for node in walk(body):
+        kind = type(node)
+        if kind is Store and not _is_moved(node.value):  # type: ignore[union-attr]
+            return False
+        if kind in (Load, Store) and node.buffer.scope == "local":  # type: ignore[union-attr]
+            return False
+        if kind in (Let, Invoke):
+            return False
+    return True
+
+
+def _is_moved(value: Expr) -> bool:
+    kind = type(value)
+    if kind is Select or kind is Call:
+        arms = (value.a, value.b) if kind is Select else value.args[1:]  # type: ignore[attr-defined]
+        return (kind is Select or value.name == "if_then_else") and all(map(_is_moved, arms))  # type: ignore[attr-defined]
+    if kind is Cast or kind is Broadcast:
+        return _is_moved(value.value)  # type: ignore[attr-defined]
+    return kind is Load or kind is Const or kind is Var
+
+
+# pragma -> the hint for True, for False, and for a number
+_PRAGMAS = {
+    "unroll": (
+        '!"llvm.loop.unroll.enable"',
+        '!"llvm.loop.unroll.disable"',
+        '!"llvm.loop.unroll.count", i32 {}',
+    ),
+    "vectorize": (
+        '!"llvm.loop.vectorize.enable", i1 true',
+        '!"llvm.loop.vectorize.enable", i1 false',
+        '!"llvm.loop.vectorize.width", i32 {}',
+    ),
+    "interleave": (
+        '!"llvm.loop.interleave.count", i32 0',
+        '!"llvm.loop.interleave.count", i32 1',
+        '!"llvm.loop.interleave.count", i32 {}',
+    ),
+}
 
 _RULES: dict[type, Callable[[_Generator, Any], None]] = {
     For: _Generator._for,
@@ -313,4 +479,10 @@ _RULES: dict[type, Callable[[_Generator, Any], None]] = {
     If: _Generator._if,
     Seq: _Generator._sequence,
     Allocate: _Generator._allocate,
+    Let: _Generator._let,
+    Prefetch: _Generator._prefetch,
+    Barrier: _Generator._barrier,
+    Copy: _Generator._copy,
+    Invoke: _Generator._invoke,
+    Token: _Generator._token,
 }

@@ -20,7 +20,7 @@ def optimise(text: str, target: Target) -> Any:
     ValueError
         If LLVM rejects the text, or does not know the target.
     """
-    machine, header = _machine(target)
+    machine, header = machine_for(target)
     context = llvm.create_context()
     try:
         module = llvm.parse_assembly(header + text, context)
@@ -38,16 +38,16 @@ def optimise(text: str, target: Target) -> Any:
 
 def emit_object(module: Any, target: Target) -> bytes:
     """An optimised module as an object file."""
-    return _machine(target)[0].emit_object(module)
+    return machine_for(target)[0].emit_object(module)
 
 
 def emit_assembly(module: Any, target: Target) -> str:
     """An optimised module as assembly."""
-    return _machine(target)[0].emit_assembly(module)
+    return machine_for(target)[0].emit_assembly(module)
 
 
 @lru_cache(maxsize=16)
-def _machine(target: Target) -> tuple[Any, str]:
+def machine_for(target: Target) -> tuple[Any, str]:
     """LLVM's target machine, and the header that a module for it begins with."""
     host = Target.host()
     llvm.initialize_all_targets()

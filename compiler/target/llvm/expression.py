@@ -19,20 +19,23 @@ from compiler.ir.expr import (
     Ramp,
     Select,
     Var,
+    integer_range,
     is_float,
     lanes_of,
     scalar_of,
     vector_of,
 )
-from compiler.ir.stmt import Store
+from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
+from compiler.target.llvm import mathematics
+from compiler.target.llvm.conversion import convert
 from compiler.target.llvm.index import IndexArithmetic, always, combine
 from compiler.target.llvm.memory import Memory
 from compiler.target.llvm.writer import Frame, Wide, literal, llvm_type, mangled, splat_literal
 
 _FLOAT_COMPARISON = {"<": "olt", "<=": "ole", ">": "ogt", ">=": "oge", "==": "oeq", "!=": "une"}
 _FLOAT_OPERATORS = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
-_INTEGER_OPERATORS = {"+": "add", "-": "sub", "*": "mul"}
+_INTEGER_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 
 
 class Expressions:
@@ -64,7 +67,7 @@ class Expressions:
         dtype = node.dtype
         text = self.value(node)
         bits = int(llvm_type(dtype)[1:])
-        low, high = (0, 2**bits - 1) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        low, high = integer_range(dtype)
         if bits < 64:
             extend = "zext" if dtype.startswith("u") else "sext"
             text = self.frame.emit(f"{extend} i{bits} {text} to i64")
@@ -96,15 +99,28 @@ class Expressions:
         lanes = lanes_of(index.dtype)
         if scalar_of(node.value.dtype) != buffer.dtype or lanes_of(node.value.dtype) not in (1, lanes):
             raise ValueError(f"a value of {node.value.dtype} is stored to {lanes} element(s) of {buffer}")
-        text = self.value(node.value)
-        if lanes > lanes_of(node.value.dtype):
+        value, mask = node.value, None
+        if lanes > 1 and _keeps(node):
+            # lanes that would be given what they have are left alone
+            condition, value = value.args[:2]  # type: ignore[attr-defined]
+            mask = self.value(condition)
+            text = self._under(mask, lanes, value)
+        else:
+            text = self.value(value)
+        if lanes > lanes_of(value.dtype):
             text = self.splat(buffer.dtype, text, lanes)
         memory = Memory(self.frame, buffer)
         base, stride = (self.index(index), 1) if lanes == 1 else self._ramp(index)
-        if base is not None and stride == 1:
+        if base is None or stride != 1:
+            memory.scatter(self.value(index), index.dtype, text, mask)
+        elif mask is None:
             memory.store(base, text, lanes)
         else:
-            memory.scatter(self.value(index), index.dtype, text)
+            memory.store_masked(base, text, lanes, mask)
+
+    def prefetch(self, node: Prefetch) -> None:
+        """Write a `Prefetch`."""
+        Memory(self.frame, node.buffer).prefetch(self.index(_only_index(node)))
 
     def _load(self, node: Load) -> str:
         index, mask = _only_index(node), self._mask
@@ -210,7 +226,8 @@ class Expressions:
     # Leaves
 
     def _var(self, node: Var) -> str:
-        return self._narrow(self.frame.variable(node), node.dtype)
+        named = self.frame.value(node)
+        return self._narrow(self.frame.variable(node), node.dtype) if named is None else named
 
     def _const(self, node: Const) -> str:
         text = literal(node)
@@ -245,10 +262,8 @@ class Expressions:
     def _narrow(self, wide: Wide, dtype: str) -> str:
         if wide.is_literal:
             return str(wide.low)
-        if dtype not in ("int32", "int64"):
-            raise ValueError(f"a loop variable is an int32 or an int64, not {dtype}")
-        kind = llvm_type(dtype)
-        return wide.ref if kind == "i64" else self.frame.emit(f"trunc nsw i64 {wide.ref} to {kind}")
+        kind, flag = llvm_type(dtype), "nuw" if dtype.startswith("u") else "nsw"
+        return wide.ref if kind == "i64" else self.frame.emit(f"trunc {flag} i64 {wide.ref} to {kind}")
 
     # Operations
 
@@ -276,6 +291,13 @@ class Expressions:
         if op in ("min", "max"):
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
             return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
+        if op in ("<<", ">>"):
+            if _known_number(node.b) is None:  # out of range is an error, but must not be undefined here
+                width = str(int(llvm_type(scalar)[1:]) - 1)
+                limit = width if lanes_of(dtype) == 1 else splat_literal(dtype, width)
+                b = self.frame.emit(f"and {kind} {b}, {limit}")
+            name = "shl" if op == "<<" else "lshr" if scalar.startswith("u") else "ashr"
+            return self.frame.emit(f"{name} {kind} {a}, {b}")
         if op not in _INTEGER_OPERATORS:
             raise ValueError(f"`{op}` takes floats, not {dtype}")
         return self.frame.emit(f"{_INTEGER_OPERATORS[op]} {kind} {a}, {b}")
@@ -365,48 +387,13 @@ class Expressions:
         return self._select(condition, lanes, kind, self.value(node.a), self.value(node.b), flags)
 
     def _cast(self, node: Cast) -> str:
-        source, target = node.value.dtype, node.dtype
-        if lanes_of(source) != lanes_of(target):
-            raise ValueError(f"a cast from {source} to {target} changes the number of lanes")
-        text = self.value(node.value)
-        from_kind, to_kind = llvm_type(source), llvm_type(target)
-        a, b = scalar_of(source), scalar_of(target)
-        if a == b:
-            return text
-        emit = self.frame.emit
-        if b == "bool":
-            test = "fcmp une" if is_float(a) else "icmp ne"
-            return emit(f"{test} {from_kind} {text}, zeroinitializer")
-        unsigned = a.startswith("u") or a == "bool"
-        if is_float(a) and is_float(b):
-            wider = int(b[5:]) > int(a[5:])
-            return emit(f"{'fpext' if wider else 'fptrunc'} {from_kind} {text} to {to_kind}")
-        if is_float(a):
-            # rounds to zero, out of range to the nearest, NaN to zero
-            name = f"llvm.fpto{'u' if b.startswith('u') else 's'}i.sat.{mangled(target)}.{mangled(source)}"
-            return emit(f"call {to_kind} @{name}({from_kind} {text})")
-        if is_float(b):
-            return emit(f"{'uitofp' if unsigned else 'sitofp'} {from_kind} {text} to {to_kind}")
-        before, after = int(llvm_type(a)[1:]), int(llvm_type(b)[1:])
-        if before == after:
-            return text
-        if after < before:
-            return emit(f"trunc {from_kind} {text} to {to_kind}")
-        return emit(f"{'zext' if unsigned else 'sext'} {from_kind} {text} to {to_kind}")
+        return convert(self.frame, self.value(node.value), node.value.dtype, node.dtype)
 
     def _call(self, node: Call) -> str:
         if node.name == "if_then_else":
             return self._if_then_else(node)
-        kind, dtype = llvm_type(node.dtype), node.dtype
-        if node.name == "abs" and dtype.startswith("u"):
-            return self.value(node.args[0])
-        arguments = ", ".join(f"{llvm_type(arg.dtype)} {self.value(arg)}" for arg in node.args)
-        if node.name == "abs" and not is_float(dtype):
-            return self.frame.emit(f"call {kind} @llvm.abs.{mangled(dtype)}({arguments}, i1 false)")
-        name = _INTRINSICS.get(node.name)
-        if name is None:
-            raise ValueError(f"the intrinsic {node.name!r} has no LLVM code; known: {', '.join(_INTRINSICS)}")
-        return self.frame.emit(f"call contract {kind} @llvm.{name}.{mangled(dtype)}({arguments})")
+        args = [self.value(arg) for arg in node.args]
+        return mathematics.apply(self.frame, node.name, args, node.args[0].dtype)
 
     def _if_then_else(self, node: Call) -> str:
         condition, a, b = node.args
@@ -435,11 +422,19 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
     Broadcast: Expressions._broadcast,
 }
 
-_INTRINSICS = {"exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "abs": "fabs"}
-_INTRINSICS |= {"floor": "floor", "ceil": "ceil", "pow": "pow"}
+
+def _keeps(node: Store) -> bool:
+    """Whether the lanes of a store that a condition leaves out are given what they have."""
+    value = node.value
+    return (
+        type(value) is Call
+        and value.name == "if_then_else"
+        and lanes_of(value.args[0].dtype) == lanes_of(node.indices[0].dtype)
+        and value.args[2] == Load(node.buffer, node.indices)
+    )
 
 
-def _only_index(node: Load | Store) -> Expr:
+def _only_index(node: Load | Store | Prefetch) -> Expr:
     if len(node.indices) != 1:
         raise ValueError(
             f"an access to {node.buffer} has {len(node.indices)} indices; flatten it to one index "

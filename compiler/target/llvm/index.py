@@ -7,11 +7,12 @@ nothing overflows, so strided accesses become addressing modes and loops have pl
 
 from __future__ import annotations
 
-from compiler.ir.expr import Binary, Const, Expr, Var, lanes_of
+from compiler.ir.expr import SCALAR_TYPES, Binary, Const, Expr, Var, integer_range, is_integer
 from compiler.target.llvm.writer import Frame, Wide
 
-_BOUNDS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
-_OPERATORS = ("+", "-", "*", "//", "%", "min", "max")
+# what an integer type holds, as far as 64 bits with a sign do
+_BOUNDS = {t: integer_range(t) for t in SCALAR_TYPES if is_integer(t)} | {"uint64": (0, 2**63 - 1)}
+_OPERATORS = ("+", "-", "*", "//", "%", "min", "max", "<<", ">>", "&")
 
 
 class IndexArithmetic:
@@ -34,7 +35,7 @@ class IndexArithmetic:
                     and self.is_plain(node.b)  # type: ignore[attr-defined]
                 )
             else:
-                plain = (kind is Var or kind is Const) and node.dtype in _BOUNDS and lanes_of(node.dtype) == 1
+                plain = (kind is Var or kind is Const) and node.dtype in _BOUNDS
             known = self._plain[id(node)] = (node, plain)
         return known[1]
 
@@ -46,10 +47,11 @@ class IndexArithmetic:
 
     def _wide(self, frame: Frame, node: Expr) -> Wide | None:
         kind = type(node)
-        if kind is Var:
-            return frame.variable(node)  # type: ignore[arg-type]
+        if kind is Var:  # a let of a type that 64 bits with a sign do not hold is no index
+            return frame.variable(node) if frame.value(node) is None else None  # type: ignore[arg-type]
         if kind is Const:
-            return wide_literal(int(node.value))  # type: ignore[attr-defined]
+            value = int(node.value)  # type: ignore[attr-defined]
+            return wide_literal(value) if value < 2**63 else None
         a = self._wide(frame, node.a)  # type: ignore[attr-defined]
         if a is None:
             return None
@@ -99,8 +101,12 @@ def _multiply(frame: Frame, a: Wide, b: Wide) -> Wide:
 
 
 def _floor_divide(frame: Frame, a: Wide, b: Wide) -> Wide | None:
-    if not b.is_literal or b.low <= 0:
+    if b.low <= 0:
         return None
+    if not b.is_literal:
+        if a.low < 0:
+            return None
+        return Wide(frame.emit(f"udiv i64 {a.ref}, {b.ref}"), a.low // b.high, a.high // b.low)
     by = b.low
     low, high = a.low // by, a.high // by
     if low == high:
@@ -118,8 +124,12 @@ def _floor_divide(frame: Frame, a: Wide, b: Wide) -> Wide | None:
 
 
 def _modulo(frame: Frame, a: Wide, b: Wide) -> Wide | None:
-    if not b.is_literal or b.low <= 0:
+    if b.low <= 0:
         return None
+    if not b.is_literal:
+        if a.low < 0:
+            return None
+        return Wide(frame.emit(f"urem i64 {a.ref}, {b.ref}"), 0, min(a.high, b.high - 1))
     by = b.low
     if a.low // by == a.high // by:  # all within one period
         return _subtract(frame, a, wide_literal(a.low // by * by))
@@ -150,6 +160,25 @@ def _maximum(frame: Frame, a: Wide, b: Wide) -> Wide:
     return Wide(ref, max(a.low, b.low), max(a.high, b.high))
 
 
+def _shift_left(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    return _multiply(frame, a, wide_literal(1 << b.low)) if b.is_literal and 0 <= b.low < 63 else None
+
+
+def _shift_right(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    return _floor_divide(frame, a, wide_literal(1 << b.low)) if b.is_literal and 0 <= b.low < 63 else None
+
+
+def _and(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    if a.is_literal:
+        a, b = b, a
+    if not b.is_literal or b.low < 0:
+        return None
+    if a.is_literal:
+        return wide_literal(a.low & b.low)
+    high = b.low if a.low < 0 else min(a.high, b.low)
+    return Wide(frame.emit(f"and i64 {a.ref}, {b.low}"), 0, high)
+
+
 _RULES = {
     "+": _add,
     "-": _subtract,
@@ -158,6 +187,9 @@ _RULES = {
     "%": _modulo,
     "min": _minimum,
     "max": _maximum,
+    "<<": _shift_left,
+    ">>": _shift_right,
+    "&": _and,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import lanes_of, scalar_of, vector_of
+from compiler.ir.expr import PACKED_TYPES, bits_of, lanes_of, scalar_of, vector_of
 from compiler.ir.function import Buffer
 from compiler.target.llvm.writer import Frame, Wide, llvm_type, mangled, memory_type, splat_literal
 
@@ -22,13 +22,13 @@ class Memory:
     """
 
     def __init__(self, frame: Frame, buffer: Buffer) -> None:
+        if buffer.dtype in PACKED_TYPES:
+            raise ValueError(f"{buffer} is still of a packed type; a pass must have lowered it to bytes")
         self.frame = frame
         self.dtype = buffer.dtype
         self.base = frame.place(buffer).ref
         self.element = memory_type(buffer.dtype)
-        self.alignment = (
-            1 if buffer.dtype == "bool" else int(buffer.dtype.lstrip("abcdefghijklmnopqrstuvwxyz")) // 8
-        )
+        self.alignment = bits_of(buffer.dtype) // 8
 
     def load(self, index: Wide, lanes: int = 1) -> str:
         """The element at `index`, or the `lanes` elements from there on."""
@@ -76,15 +76,31 @@ class Memory:
         text = self._stored(text, lanes)
         self.frame.effect(f"store {kind} {text}, ptr {self._address(index)}, align {self.alignment}")
 
-    def scatter(self, index: str, index_dtype: str, text: str) -> None:
-        """Set the elements at a vector of indices, the last lane last."""
+    def store_masked(self, index: Wide, text: str, lanes: int, mask: str) -> None:
+        """Set those of the `lanes` elements from `index` on for which `mask` holds."""
+        kind = memory_type(vector_of(self.dtype, lanes))
+        text = self._stored(text, lanes)
+        self.frame.effect(
+            f"call void @llvm.masked.store.{self._name(lanes)}.p0({kind} {text}, "
+            f"ptr align {self.alignment} {self._address(index, inside=False)}, <{lanes} x i1> {mask})"
+        )
+
+    def scatter(self, index: str, index_dtype: str, text: str, mask: str | None) -> None:
+        """Set the elements at a vector of indices where `mask` holds, the last lane last."""
         lanes = lanes_of(index_dtype)
         kind = memory_type(vector_of(self.dtype, lanes))
         text = self._stored(text, lanes)
-        pointers = self._addresses(index, index_dtype, inside=True)
+        pointers = self._addresses(index, index_dtype, inside=mask is None)
+        mask = mask or splat_literal(f"boolx{lanes}", "true")
         self.frame.effect(
             f"call void @llvm.masked.scatter.{self._name(lanes)}.v{lanes}p0({kind} {text}, "
-            f"{pointers}, <{lanes} x i1> {splat_literal(f'boolx{lanes}', 'true')})"
+            f"{pointers}, <{lanes} x i1> {mask})"
+        )
+
+    def prefetch(self, index: Wide) -> None:
+        """Ask for the element at `index`, wherever that is, to be brought to the first cache."""
+        self.frame.effect(
+            f"call void @llvm.prefetch.p0(ptr {self._address(index, inside=False)}, i32 0, i32 3, i32 1)"
         )
 
     def _address(self, index: Wide, inside: bool = True) -> str:

@@ -37,7 +37,7 @@ class Wide(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The pointer of a buffer, and what is known of it."""
+    """The pointer of a buffer, and what is known of it; `nbytes` is the least that it has."""
 
     ref: str
     alignment: int
@@ -90,6 +90,31 @@ def splat_literal(dtype: str, text: str) -> str:
     return f"splat ({llvm_type(scalar_of(dtype))} {text})"
 
 
+class Preamble:
+    """What the functions of a module share: declarations and metadata, each once."""
+
+    def __init__(self) -> None:
+        self.declarations: dict[str, None] = {}
+        self._numbers: dict[str, str] = {}
+        self._lines: list[str] = []
+
+    def metadata(self, text: str) -> str:
+        """The number of a metadata node. ``!self`` stands for the node, which is then distinct."""
+        known = self._numbers.get(text)
+        if known is None:
+            known = f"!{len(self._lines)}"
+            if "!self" in text:
+                self._lines.append(f"{known} = distinct {text.replace('!self', known)}")
+                return known
+            self._numbers[text] = known
+            self._lines.append(f"{known} = {text}")
+        return known
+
+    def text(self) -> list[str]:
+        """The lines of the module."""
+        return [*self.declarations, *self._lines]
+
+
 class Frame:
     """One LLVM function: its lines, and where its variables and buffers are.
 
@@ -103,14 +128,18 @@ class Frame:
 
     def __init__(self, parent: Frame | None = None) -> None:
         self.parent = parent
+        self.preamble: Preamble = Preamble() if parent is None else parent.preamble
         self.lines: list[str] = []
         self.prologue: list[str] = []
         self.epilogue: list[str] = []
         self.block = "entry"
         self.variables: dict[Var, Wide] = {}
+        # what `Let` names and is not an index: floats, bools and vectors
+        self.values: dict[Var, str] = {}
         self.places: dict[Buffer, Place] = {}
         self.owned: dict[Buffer, Place] = {}
         self.captured_variables: list[Var] = []
+        self.captured_values: list[Var] = []
         self.captured_buffers: list[Buffer] = []
         self.stack_bytes = 0
         self._count = 0
@@ -130,6 +159,10 @@ class Frame:
     def effect(self, text: str) -> None:
         """Write an instruction without a result."""
         self.lines.append(f"  {text}")
+
+    def declare(self, text: str) -> None:
+        """Have the module declare a function."""
+        self.preamble.declarations[text] = None
 
     def label(self, hint: str) -> str:
         """A name for a block that is begun later."""
@@ -165,12 +198,23 @@ class Frame:
         found = self.variables.get(var)
         if found is None:
             if self.parent is None:
-                raise ValueError(f"the variable {var.name!r} is used outside the loop that binds it")
+                raise ValueError(f"the variable {var.name!r} is used outside the loop or let that binds it")
             outer = self.parent.variable(var)
             if outer.is_literal:
                 return outer
             found = self.variables[var] = Wide(self.fresh(clean(var.name)), outer.low, outer.high)
             self.captured_variables.append(var)
+        return found
+
+    def value(self, var: Var) -> str | None:
+        """The value that `Let` gave a name, or None for a variable of other kinds."""
+        found = self.values.get(var)
+        if found is None and self.parent is not None:
+            outer = self.parent.value(var)
+            if outer is None or outer[0] != "%":
+                return outer
+            found = self.values[var] = self.fresh(clean(var.name))
+            self.captured_values.append(var)
         return found
 
     def place(self, buffer: Buffer) -> Place:
@@ -192,10 +236,13 @@ class Frame:
 
     def text(self, header: str) -> str:
         """The whole function under its `header`."""
-        body = [*self.prologue, *self.lines, *self.epilogue]
-        return "\n".join([f"{header} {{", "entry:", *body, "  ret void", "}", ""])
+        return "\n".join([f"{header} {{", "entry:", *self.body(), "  ret void", "}", ""])
+
+    def body(self) -> list[str]:
+        """The lines of the function between its label and its return."""
+        return [*self.prologue, *self.lines, *self.epilogue]
 
 
 def clean(name: str) -> str:
     """A name for people as a part of an LLVM name."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", name)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from compiler.ir.equal import structural_equal
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -30,14 +31,16 @@ from compiler.ir.expr import (
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.interpret import interpret
 from compiler.ir.simplify import FALSE, TRUE, UNKNOWN, Simplifier, simplify
-from compiler.ir.stmt import For, Stmt, Store
+from compiler.ir.stmt import For, Seq, Stmt, Store
 from compiler.ir.text import parse_function, print_expr, print_stmt
+from compiler.ir.verify import verify
 from compiler.ir.visit import substitute
 from compiler.te import all as te_all
 
 i, j, k, x, y, free = (Var(name) for name in ("i", "j", "k", "x", "y", "free"))
 wide = Var("wide", "int64")
 table = Buffer("table", (8,), "int32")
+INT32 = (-(2**31), 2**31 - 1)
 RANGES = {i: (0, 7), j: (0, 15), k: (0, 63), x: (0, 100), y: (0, 3)}
 T = Load(table, (i,))
 F = Load(Buffer("f", (8,)), (i,))
@@ -64,6 +67,9 @@ RULES: list[tuple[Expr, str]] = [
     (i * 65536 * 65536, "0"),
     (i * 65536 * 65536 + j, "j"),
     (j + i * 65536 * 32768, "j + i * -2147483648"),
+    ((Const(HIGHEST) + 1) % 4, "0"),
+    (Const(HIGHEST) + 1 < 0, "True"),
+    ((i * 65536 * 65536 + y) % 4, "y"),
     # division: whole multiples leave it
     ((i * 16 + j) // 16, "i"),
     ((i * 16 + j) % 16, "j"),
@@ -128,14 +134,52 @@ RULES: list[tuple[Expr, str]] = [
     ((T * 4) // 4, "table[i] * 4 // 4"),
     (T % 4 < 4, "True"),
     (T + 1 > T, "table[i] + 1 > table[i]"),
+    # what both sides have in common, and what never decides, is dropped
+    (i * 16 + j < 112, "i < 7"),
+    (i * 16 + j >= 112, "i >= 7"),
+    (i * 16 + j <= 111, "i < 7"),
+    (i * 16 + y < 98, "i * 16 + y < 98"),
+    (i * 16 + y < 104, "i < 7"),
+    (i * 16 + y + 12 < 112, "i < 7"),
+    (i * 16 + y < j + 16 * i, "y < j"),
+    (i * 4 <= 13, "i < 4"),
+    (i * 4 > 13, "i >= 4"),
+    (4 * i - 4 * j < 6, "i < j + 2"),
+    (-4 * i < -13, "i > 3"),
+    (3 * i > 20, "i >= 7"),
+    (binary("<", Const(20), 3 * i), "i > 6"),
+    (6 * i + 4 * j < 9, "i * 3 + j * 2 < 5"),
+    (Var("s", "int8") < Const(100, "int8"), "s < int8(100)"),
+    (Cast(i, "int8") < Const(8, "int8"), "True"),
+    (k // 16 < 3, "k < 48"),
+    (k // 16 > 1, "k >= 32"),
+    (T * 4 < 8, "table[i] * 4 < 8"),
+    (i + j < 5, "i + j < 5"),
+    # remainders that never agree
+    (equal(2 * i, 2 * j + 1), "False"),
+    (binary("!=", 4 * i, 2 * j + 1), "True"),
+    (equal(4 * i, 2 * j + 2), "i * 2 == j + 1"),
+    (8 * i < 8 * j + 3, "i < j + 1"),
+    # what is a multiple whatever its factors are
+    ((i * j * 8 + 3) % 4, "3"),
+    ((i * (j * 8) + y) % 8, "y"),
+    ((i * j * 8) % 16, "i * j % 2 * 8"),
+    (Select(i < 3, i * 8, j * 4) % 4, "0"),
     # logic
     (te_all(i < 8, j < 3), "j < 3"),
     (te_all(i < 7, i < 7), "i < 7"),
     (te_all(i < 7, i > 7), "False"),
+    (te_all(i < 5, i < 3), "i < 3"),
+    (te_all(i < 3, i + j < 18), "i < 3"),
+    (te_all(free < 5, free < 6), "free < 5"),
+    (binary("or", i < 3, i >= 2), "True"),
+    (te_all(F < 1.0, F < 1.0), "f[i] < 1.0"),
+    (te_all(F < 1.0, Not(F < 1.0)), "False"),
     (binary("or", i < 8, j < 3), "True"),
     (binary("or", j < 3, i > 7), "j < 3"),
     (Not(i < 8), "False"),
-    (Not(i < 7), "not i < 7"),
+    (Not(i < 7), "i >= 7"),
+    (Not(F < 1.0), "not f[i] < 1.0"),
     # choices
     (Select(i < 8, j + 0, k), "j"),
     (Select(i > 7, j, k + 1 - 1), "k"),
@@ -143,6 +187,31 @@ RULES: list[tuple[Expr, str]] = [
     (call("if_then_else", i >= 0, T, j), "table[i]"),
     (call("if_then_else", i < 0, T, j), "j"),
     (call("if_then_else", i < 4, T, 0) // 1, "if_then_else(i < 4, table[i], 0)"),
+    # an arm knows its condition
+    (call("if_then_else", i < 4, minimum(i, 5), i), "i"),
+    (call("if_then_else", i < 4, i // 4, maximum(i, 2)), "if_then_else(i < 4, 0, i)"),
+    (
+        call("if_then_else", te_all(i < j, j < k), Select(i < k, i, Const(0)), T),
+        "if_then_else(i < j and j < k, i, table[i])",
+    ),
+    (
+        call("if_then_else", binary("or", i < 2, j < 2), 1, (i + j) // 4),
+        "if_then_else(i < 2 or j < 2, 1, (i + j) // 4)",
+    ),
+    (
+        call("if_then_else", binary("or", i < 2, j < 2), 1, i // 2 + 2),
+        "if_then_else(i < 2 or j < 2, 1, i // 2 + 2)",
+    ),
+    (call("if_then_else", binary("or", i < 6, j < 2), 1, i // 2 + 2), "if_then_else(i < 6 or j < 2, 1, 5)"),
+    (call("if_then_else", equal(k % 4, 2), k * 3 % 4, 9), "if_then_else(k % 4 == 2, 2, 9)"),
+    (call("if_then_else", free < 4, minimum(free, 5), 0), "if_then_else(free < 4, free, 0)"),
+    (call("if_then_else", T < 4, minimum(T, 5), 0), "if_then_else(table[i] < 4, table[i], 0)"),
+    (Select(i < 4, minimum(i, 5), Const(9)), "select(i < 4, i, 9)"),
+    # but not where it would read what it must not
+    (Select(i < 4, Load(table, (minimum(i, 5),)), Const(9)), "select(i < 4, table[min(i, 5)], 9)"),
+    (Select(F < 1.0, F, F), "f[i]"),
+    (Select(F < 1.0, F, Const(1.0, "float32")), "min(f[i], 1.0)"),
+    (Select(F <= 1.0, F, Const(1.0, "float32")), "select(f[i] <= 1.0, f[i], 1.0)"),
     # other types: what is exact, and no more
     (Const(1.0, "float32") * Load(Buffer("f", (8,)), (i + i,)), "f[i * 2]"),
     (F / 1.0, "f[i]"),
@@ -151,11 +220,34 @@ RULES: list[tuple[Expr, str]] = [
     (F - F < 1.0, "f[i] - f[i] < 1.0"),
     (Const(100, "int8") + Const(27, "int8"), "int8(127)"),
     (Binary("+", Const(100, "int8"), Const(28, "int8"), "int8"), "int8(100) + int8(28)"),
-    (wide * 2 - wide, "wide * int64(2) - wide"),
+    (wide * 2 - wide, "wide"),
+    ((wide * 8 + 3) % 4, "(wide * int64(8) + int64(3)) % int64(4)"),  # it may wrap,
     (Cast(i + i, "float32"), 'cast(i * 2, "float32")'),
     (Cast(Cast(i, "int32"), "int32") - i, "0"),
+    (Cast(Cast(i, "int64"), "int32") + 1, "i + 1"),
+    (Cast(Cast(T, "int8"), "int32"), 'cast(cast(table[i], "int8"), "int32")'),
+    (Cast(Cast(i, "int8"), "int64"), 'cast(i, "int64")'),
+    (Cast(Const(300), "uint8"), "uint8(44)"),
+    (Cast(Broadcast(i, 4), "float32x4"), 'broadcast(cast(i, "float32"), 4)'),
+    # vectors
     (Ramp(i + i - i, Const(1), 4), "ramp(i, 1, 4)"),
-    (Binary("+", Broadcast(i - i, 4), Broadcast(j, 4), "int32x4"), "broadcast(0, 4) + broadcast(j, 4)"),
+    (Ramp(i, Const(0), 4), "broadcast(i, 4)"),
+    (Ramp(i, Const(1), 4) * 4 + j, "ramp(i * 4 + j, 4, 4)"),
+    (Ramp(i * 8, Const(8), 4) // 8, "ramp(i, 1, 4)"),
+    (Ramp(i * 8, Const(1), 4) // 8, "broadcast(i, 4)"),
+    (Ramp(i * 8, Const(1), 4) % 8, "ramp(0, 1, 4)"),
+    (Ramp(i * 8 + y, Const(8), 4) % 8, "broadcast(y, 4)"),
+    (Ramp(i * 8 + 6, Const(1), 4) // 8, "ramp(i * 8 + 6, 1, 4) // broadcast(8, 4)"),
+    (Ramp(free, Const(8), 4) // 8, "ramp(free, 8, 4) // broadcast(8, 4)"),
+    (Ramp(i, Const(1), 4) < 11, "broadcast(True, 4)"),
+    (Ramp(i, Const(1), 4) < 10, "ramp(i, 1, 4) < broadcast(10, 4)"),
+    (Ramp(i, Const(1), 4) >= 11, "broadcast(False, 4)"),
+    (Load(table, (Broadcast(i, 4),)), "broadcast(table[i], 4)"),
+    (
+        Select(Broadcast(i < 3, 4), Ramp(i, Const(1), 4), Broadcast(j, 4)),
+        "select(i < 3, ramp(i, 1, 4), broadcast(j, 4))",
+    ),
+    (Binary("+", Broadcast(i - i, 4), Broadcast(j, 4), "int32x4"), "broadcast(j, 4)"),
 ]
 
 
@@ -175,7 +267,7 @@ def test_a_simple_expression_stays_the_same_object(expr: Expr) -> None:
 BOUNDS: list[tuple[Expr, tuple[float, float]]] = [
     (Const(3), (3, 3)),
     (i, (0, 7)),
-    (free, UNKNOWN),
+    (free, INT32),
     (i + j, (0, 22)),
     (i - j, (-15, 7)),
     (i * -2, (-14, 0)),
@@ -183,26 +275,22 @@ BOUNDS: list[tuple[Expr, tuple[float, float]]] = [
     (k // 10, (0, 6)),
     ((i - 4) // 3, (-2, 1)),
     (k // (i + 1), (0, 63)),
-    (k // (i - 1), UNKNOWN),
+    (k // (i - 1), INT32),
     (k % 10, (0, 9)),
     (i % 10, (0, 7)),
     ((i - 4) % 10, (0, 9)),
     (free % 10, (0, 9)),
-    (free % free, UNKNOWN),
+    (free % free, INT32),
     (minimum(i, 3), (0, 3)),
     (maximum(i - 4, y), (0, 3)),
-    (minimum(free, 3), (-np.inf, 3)),
-    (minimum(free, 3) - 1, UNKNOWN),
-    (x * 100_000_000, UNKNOWN),
+    (minimum(free, 3), (LOWEST, 3)),
+    (minimum(free, 3) - 1, INT32),
+    (x * 100_000_000, INT32),
     (Select(i < 3, i, j + 1), (0, 16)),
     (call("if_then_else", i < 3, i, -1), (-1, 7)),
-    (T, UNKNOWN),
-    (Cast(i, "int32"), UNKNOWN),
+    (T, INT32),
     (Const(0.5, "float32"), UNKNOWN),
-    (Ramp(i, Const(1), 4), UNKNOWN),
-    (Broadcast(i, 4), UNKNOWN),
-    (call("abs", i), UNKNOWN),
-    (Binary("-", Const(1, "uint8"), Const(2, "uint8"), "uint8"), UNKNOWN),
+    (F, UNKNOWN),
 ]
 
 
@@ -238,6 +326,10 @@ STATEMENTS = {
         "A[int64(2)] = 1.0",
     ),
     "a loop of no iteration is gone": ("for i in range(2 - 2):\n    A[0] = 1.0", "pass"),
+    "a loop that never runs is gone": (
+        "for i in range(4):\n    for j in range(i - 3):\n        A[1 // j] = 1.0\n    A[i] = 2.0",
+        "for i in range(4):\n    A[i] = 2.0",
+    ),
     "a loop around nothing is gone": ("for i in range(4):\n    if i > 3:\n        A[i] = 1.0", "pass"),
     "the loop gives the range": (
         "for i in range(4):\n    if i < 4:\n        A[(i * 4 + 3) // 4] = 1.0",
@@ -260,6 +352,60 @@ STATEMENTS = {
         'b = allocate(float32[4], "local")\nfor i in range(0):\n    b[i] = 1.0',
         "pass",
     ),
+    "a branch knows its condition": (
+        "for i in range(16):\n    if i < 8:\n        A[min(i, 7)] = 1.0\n"
+        "    else:\n        A[max(i, 8)] = 2.0",
+        "for i in range(16):\n    if i < 8:\n        A[i] = 1.0\n    else:\n        A[i] = 2.0",
+    ),
+    "and forgets it behind": (
+        "for i in range(16):\n    if i < 8:\n        A[i // 8] = 1.0\n    A[i // 8] = 2.0",
+        "for i in range(16):\n    if i < 8:\n        A[0] = 1.0\n    A[i // 8] = 2.0",
+    ),
+    "a condition on what may be stored to is not kept": (
+        "if A[0] < 1.0:\n    A[0] = 2.0\n    if A[0] < 1.0:\n        A[1] = 1.0",
+        "if A[0] < 1.0:\n    A[0] = 2.0\n    if A[0] < 1.0:\n        A[1] = 1.0",
+    ),
+    "a condition inside of the same one": (
+        "for i in range(16):\n    for j in range(9):\n        if i - j < 3:\n            if i < j + 4:\n"
+        "                A[j] = 1.0",
+        "for i in range(16):\n    for j in range(9):\n        if i - j < 3:\n            A[j] = 1.0",
+    ),
+    "a counter is less than its extent": (
+        "for i in range(16):\n    for j in range(i):\n        if j < i:\n            A[j] = 1.0",
+        "for i in range(16):\n    for j in range(i):\n        A[j] = 1.0",
+    ),
+    "a loop that a pass is told of stays": (
+        'for i in range(1, pragmas={"a": 1}):\n    A[i // 4] = 1.0',
+        'for i in range(1, pragmas={"a": 1}):\n    A[0] = 1.0',
+    ),
+    "a loop of threads that meet stays": (
+        'for i in bind(1, "threadIdx.x"):\n    barrier("shared")\n'
+        'for i in bind(1, "threadIdx.x"):\n    A[i] = 1.0',
+        'for i in bind(1, "threadIdx.x"):\n    barrier("shared")\nA[0] = 1.0',
+    ),
+    "a name of a name is gone": (
+        "for i in range(4):\n    x = i + 0\n    y = x\n    A[y] = 1.0",
+        "for i in range(4):\n    A[i] = 1.0",
+    ),
+    "a name has the range of its value": (
+        "for i in range(4):\n    x = i * 4\n    A[x // 13] = 1.0\n    A[x % 4] = 2.0",
+        "for i in range(4):\n    x = i * 4\n    A[0] = 1.0\n    A[0] = 2.0",
+    ),
+    "a name of nothing is gone": (
+        "for i in range(4):\n    x = i * 4\n    for j in range(0):\n        A[x] = 1.0",
+        "pass",
+    ),
+    "two loops over one variable": (
+        "for i in range(4):\n    A[i // 4] = 1.0\nfor i in range(8):\n    A[i // 4] = 1.0",
+        "for i in range(4):\n    A[0] = 1.0\nfor i in range(8):\n    A[i // 4] = 1.0",
+    ),
+    "indices of everything": (
+        "for i in range(4):\n    prefetch(A[i * 2 // 2])\n    "
+        "copy(region(A, i + i, (1,), (3 - 2,)), region(A, 0, (1,), (1,)), "
+        "before=(0 * i,), after=(i - i,), fill=1.0)",
+        "for i in range(4):\n    prefetch(A[i])\n    "
+        "copy(region(A, i * 2, (1,), (1,)), region(A, 0, (1,), (1,)), before=(0,), after=(0,), fill=1.0)",
+    ),
     "sequences are joined": (
         "for i in range(1):\n    A[i] = 1.0\n    A[i + 1] = 2.0\nA[2] = 3.0",
         "A[0] = 1.0\nA[1] = 2.0\nA[2] = 3.0",
@@ -276,6 +422,39 @@ def test_statements(name: str) -> None:
     assert _simplified(before) == after
 
 
+def test_two_loops_share_their_variable() -> None:
+    """The same nodes below, under another range."""
+    A, store = Buffer("A", (8,)), None
+    store = Store(A, (i // 4,), Const(1.0, "float32"))
+    loops = Seq((For(i, Const(4), "serial", store), For(i, Const(8), "serial", store)))
+    assert print_stmt(simplify(loops)) == (
+        "for i in range(4):\n    A[0] = 1.0\nfor i in range(8):\n    A[i // 4] = 1.0"
+    )
+
+
+def test_sizes_lie_in_their_bounds() -> None:
+    func = parse_function(
+        """
+        def main(n: size(1, 64), A: float32[n]):
+            for i in range(n):
+                if i < n:
+                    if n < 65:
+                        A[i] = 1.0
+                if i * 16 + 3 < n * 16:
+                    A[n - 1] = 2.0
+                if i + 1 < n:
+                    A[i] = 3.0
+        """
+    )
+    assert str(simplify(func)).splitlines()[1:] == [
+        "    for i in range(n):",
+        "        A[i] = 1.0",
+        "        A[n - 1] = 2.0",
+        "        if i + 1 < n:",
+        "            A[i] = 3.0",
+    ]
+
+
 def test_nothing_to_do_gives_the_same_function() -> None:
     func = parse_function(
         """
@@ -283,10 +462,10 @@ def test_nothing_to_do_gives_the_same_function() -> None:
             b = allocate(float32[4], "local")
             for i in range(4):
                 b[i] = if_then_else(i < 2, A[i * 2 + 1], A[n[0]])
-                if not i < 3:
-                    A[i // 2] = select(i < n[0] and i > 1, b[i], 0.0)
+                if i >= 2:
+                    A[i * 3] = select(i < n[0] and i > 2, b[i], 0.0)
                 else:
-                    A[i % 2] = cast(min(i, n[0]), "float32")
+                    A[i + 1] = cast(min(i, n[0]), "float32")
         """
     )
     assert simplify(func) is func
@@ -297,7 +476,41 @@ def test_a_range_ends_with_its_loop() -> None:
     loop: Callable[[], Stmt] = lambda: For(i, Const(4), "serial", Store(A, (i,), i // 4))  # noqa: E731
     simplifier = Simplifier()
     assert print_stmt(simplifier(loop())) == "for i in range(4):\n    A[i] = 0"
-    assert simplifier.bounds(i) == UNKNOWN
+    assert simplifier.bounds(i) == INT32
+
+
+# --- whole programs -------------------------------------------------------------------------------
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32))
+def test_a_program_does_the_same(functions, random_arrays, data, seed) -> None:
+    func = data.draw(functions)
+    simple = simplify(func)
+    note(f"{func}\n{simple}")
+    verify(simple)
+    before, after = random_arrays(func.params, seed), random_arrays(func.params, seed)
+    interpret(func, *before)
+    interpret(simple, *after)
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert structural_equal(simplify(simple), simple)
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32))
+def test_a_vector_keeps_its_value(vector_values, random_arrays, data, seed) -> None:
+    params, value = data.draw(vector_values)
+    scalar, lanes = value.dtype.split("x")
+    outs = [Buffer(name, (int(lanes),), scalar) for name in ("before", "after")]
+    at = (Ramp(Const(0), Const(1), int(lanes)),)
+    simple = simplify(value)
+    note(f"{print_expr(value)}   ->   {print_expr(simple)}")
+    func = PrimFunc("f", (*params, *outs), Seq((Store(outs[0], at, value), Store(outs[1], at, simple))))
+    verify(func)
+    arrays = random_arrays(func.params, seed)
+    interpret(func, *arrays)
+    np.testing.assert_array_equal(arrays[-2], arrays[-1])
+    zero = arrays[-1] == 0
+    np.testing.assert_array_equal(np.signbit(arrays[-2][zero] * 1.0), np.signbit(arrays[-1][zero] * 1.0))
 
 
 # --- the same value, whatever the variables are ---------------------------------------------------

@@ -96,7 +96,10 @@ def test_rebuild_folds_literals_as_they_meet():
     add = Binary("+", i, j, "int32")
     assert rebuild(add, (Const(2), Const(3))) == Const(5)
     assert rebuild(add, (i, Const(0))) is i
-    assert rebuild(add, (Const(0), i)) == Binary("+", Const(0), i, "int32")
+    assert rebuild(add, (Const(0), i)) is i
+    assert rebuild(Binary("*", i, j, "int32"), (Const(1), i)) is i
+    assert rebuild(Binary("*", i, j, "int32"), (i, Const(1))) is i
+    assert rebuild(Binary("//", i, j, "int32"), (i, Const(1))) is i
     assert rebuild(Binary("<", i, j, "bool"), (Const(2), Const(3))) == TRUE
     # a float keeps its operations: they round, and zero has a sign
     add = Binary("+", x, x, "float32")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a line of a program may be longer than one of ours)
 """Unrolling: short loops written out."""
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ GOLDEN = {
     ),
     "a serial loop inside": (
         "for i in unroll(2):\n    for j in range(2):\n        C[i * 2 + j] = A[j]",
-        "for j in range(2):\n    C[0 + j] = A[j]\nfor j in range(2):\n    C[2 + j] = A[j]",
+        "for j in range(2):\n    C[j] = A[j]\nfor j in range(2):\n    C[2 + j] = A[j]",
     ),
     "a loop whose extent is a variable": (
         "for i in unroll(3):\n    for j in unroll(i):\n        C[i * 2 + j] = A[j]",
-        "for j in unroll(0):\n    C[0 + j] = A[j]\nfor j in unroll(1):\n    C[2 + j] = A[j]\n"
+        "for j in unroll(0):\n    C[j] = A[j]\nfor j in unroll(1):\n    C[2 + j] = A[j]\n"
         "for j in unroll(2):\n    C[4 + j] = A[j]",
     ),
     "an allocation inside": (
@@ -43,6 +44,23 @@ GOLDEN = {
     "a vector": (
         "for i in unroll(2):\n    C[ramp(i * 4, 1, 4)] = broadcast(A[i], 4)",
         "C[ramp(0, 1, 4)] = broadcast(A[0], 4)\nC[ramp(4, 1, 4)] = broadcast(A[1], 4)",
+    ),
+    "what is known then": (
+        "for i in unroll(3):\n    for j in range(2):\n        if i * 2 + j < 5:\n            C[i * 2 + j] = A[j]",
+        "for j in range(2):\n    C[j] = A[j]\nfor j in range(2):\n    C[j + 2] = A[j]\n"
+        "for j in range(2):\n    if j + 4 < 5:\n        C[j + 4] = A[j]",
+    ),
+    "short loops inside of a pragma": (
+        'for i in range(2, pragmas={"auto_unroll": 4}):\n    for j in range(2):\n        for k in range(2):\n'
+        "            C[i * 4 + j * 2 + k] = A[j]",
+        'for i in range(2, pragmas={"auto_unroll": 4}):\n    C[i * 4] = A[0]\n    C[i * 4 + 1] = A[0]\n'
+        "    C[i * 4 + 2] = A[1]\n    C[i * 4 + 2 + 1] = A[1]",
+    ),
+    "a loop that is too long for the pragma": (
+        'for i in range(2, pragmas={"auto_unroll": 3}):\n    for j in range(2):\n        for k in range(2):\n'
+        "            C[i * 4 + j * 2 + k] = A[j]",
+        'for i in range(2, pragmas={"auto_unroll": 3}):\n    for j in range(2):\n'
+        "        C[i * 4 + j * 2] = A[j]\n        C[i * 4 + j * 2 + 1] = A[j]",
     ),
     "other loops": ("for i in parallel(2):\n    C[i] = A[i]", "for i in parallel(2):\n    C[i] = A[i]"),
     "a loop of no iteration": ("for i in unroll(0):\n    C[i] = A[i]", "pass"),

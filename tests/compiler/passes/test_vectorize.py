@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a line of a program may be longer than one of ours)
 """Vectorization: loops as vector statements, and where that cannot be."""
 
 from __future__ import annotations
@@ -65,6 +66,59 @@ GOLDEN = {
         "for j in vectorize(int64(4)):\n    C[j * int64(2)] = A[int64(7) - j]",
         "C[ramp(int64(0), int64(2), 4)] = A[ramp(int64(7), int64(-1), 4)]",
     ),
+    "a choice for each lane": (
+        "for j in vectorize(4):\n    C[j] = if_then_else(j < 3, A[j + 5], x[0])",
+        "C[ramp(0, 1, 4)] = "
+        "if_then_else(ramp(0, 1, 4) < broadcast(3, 4), A[ramp(5, 1, 4)], broadcast(x[0], 4))",
+    ),
+    "a buffer for each lane": (
+        'for j in vectorize(4):\n    t = allocate(float32[2], "local")\n    t[0] = A[j]\n'
+        "    for k in range(2):\n        t[1] = t[k] + x[k]\n    C[j] = t[1]",
+        't = allocate(float32[8], "local")\nt[ramp(0, 1, 4)] = A[ramp(0, 1, 4)]\nfor k in range(2):\n'
+        "    t[ramp(4, 1, 4)] = t[ramp(k * 4, 1, 4)] + broadcast(x[k], 4)\nC[ramp(0, 1, 4)] = t[ramp(4, 1, 4)]",
+    ),
+    "an element of that buffer for each lane": (
+        'for j in vectorize(4):\n    t = allocate(float32[8], "local")\n    t[7 - j] = A[j]\n    C[j] = t[7 - j]',
+        't = allocate(float32[32], "local")\nt[ramp(28, -3, 4)] = A[ramp(0, 1, 4)]\n'
+        "C[ramp(0, 1, 4)] = t[ramp(28, -3, 4)]",
+    ),
+    "a scalar tail": (
+        "for i in range(2):\n    for j in vectorize(4):\n        if i * 4 + j < 7:\n            C[i * 4 + j] = A[j]",
+        "for i in range(2):\n    if i < 1:\n        C[ramp(i * 4, 1, 4)] = A[ramp(0, 1, 4)]\n    else:\n"
+        "        for j in range(4):\n            if i * 4 + j < 7:\n                C[i * 4 + j] = A[j]",
+    ),
+    "both ends": (
+        "for i in range(3):\n    for j in vectorize(4):\n        if i * 4 + j >= 2 and i * 4 + j < 9:\n"
+        "            C[i * 4 + j - 2] = A[j]",
+        "for i in range(3):\n    if i >= 1 and i < 2:\n"
+        "        C[ramp(i * 4 - 2, 1, 4)] = A[ramp(0, 1, 4)]\n    else:\n"
+        "        for j in range(4):\n            if i * 4 + j >= 2 and i * 4 + j < 9:\n"
+        "                C[i * 4 + j - 2] = A[j]",
+    ),
+    "a value with a name": (
+        "for j in vectorize(4):\n    value = A[j] * x[0]\n    C[j] = value + value",
+        "value = A[ramp(0, 1, 4)] * broadcast(x[0], 4)\nC[ramp(0, 1, 4)] = value + value",
+    ),
+    "a value that all lanes share": (
+        "for j in vectorize(4):\n    value = x[0] * x[1]\n    C[j] = value",
+        "value = x[0] * x[1]\nC[ramp(0, 1, 4)] = broadcast(value, 4)",
+    ),
+    "a hint": (
+        "for j in vectorize(4):\n    prefetch(A[j])\n    C[j] = A[j]",
+        "prefetch(A[0])\nC[ramp(0, 1, 4)] = A[ramp(0, 1, 4)]",
+    ),
+    "one statement lane by lane": (
+        "for j in vectorize(4):\n    C[j] = A[j]\n    for k in range(j):\n        C[j] = C[j] + A[k]\n"
+        "    C[j + 4] = A[j]",
+        "C[ramp(0, 1, 4)] = A[ramp(0, 1, 4)]\nfor j in range(4):\n    for k in range(j):\n"
+        "        C[j] = C[j] + A[k]\nC[ramp(4, 1, 4)] = A[ramp(0, 1, 4)]",
+    ),
+    "a buffer for each lane, lane by lane": (
+        'for j in vectorize(4):\n    t = allocate(float32[1], "local")\n    t[0] = A[j]\n    for k in range(j):\n'
+        "        t[0] = t[0] + A[k]\n    C[j] = t[0]",
+        't = allocate(float32[4], "local")\nt[ramp(0, 1, 4)] = A[ramp(0, 1, 4)]\nfor j in range(4):\n'
+        "    for k in range(j):\n        t[j] = t[j] + A[k]\nC[ramp(0, 1, 4)] = t[ramp(0, 1, 4)]",
+    ),
     "an extreme": (
         "for j in vectorize(4):\n    C[j] = max(A[j], 0.0)",
         "C[ramp(0, 1, 4)] = max(A[ramp(0, 1, 4)], broadcast(0.0, 4))",
@@ -73,12 +127,10 @@ GOLDEN = {
 
 # name -> a loop that is run serially
 SERIAL = {
-    "a branch for each lane": "for j in vectorize(4):\n    if j < 3:\n        C[j] = A[j]",
-    "a choice for each lane": "for j in vectorize(4):\n    C[j] = if_then_else(j < 3, A[j + 5], 0.0)",
+    "a branch that no rule tells": "for j in vectorize(4):\n    if j % 3 < 2:\n        C[j] = A[j]",
+    "a branch on what is read": "for j in vectorize(4):\n    if A[j] < 2.0:\n        C[j] = A[j]",
+    "a branch that not all lanes take": "for j in vectorize(4):\n    if j < 3:\n        C[j] = A[j]",
     "one element for all lanes": "for j in vectorize(4):\n    C[0] = C[0] + A[j]",
-    "a buffer for each lane": (
-        'for j in vectorize(4):\n    t = allocate(float32[1], "local")\n    t[0] = A[j]\n    C[j] = t[0]'
-    ),
     "threads inside": "for j in vectorize(4):\n    for k in parallel(2):\n        C[j * 2 + k] = A[k]",
     "a number of iterations for each lane": (
         "for j in vectorize(4):\n    for k in range(j):\n        C[j] = C[j] + A[k]"

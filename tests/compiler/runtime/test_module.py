@@ -93,7 +93,10 @@ A, B, C = arrays()
 REFUSED = [
     ((A, B), r"add takes 3 array\(s\) \(A: float32\[4, 6\], B: float32\[4, 6\], C: float32\[4, 6\]\), not 2"),
     ((A, B, C, C), r"add takes 3 array\(s\) .*, not 4"),
-    ((A.tolist(), B, C), r"add: argument 1, 'A', must be a NumPy array A: float32\[4, 6\], not list"),
+    (
+        (A.tolist(), B, C),
+        r"argument 1, 'A', must be a NumPy array A: float32\[4, 6\], or another .*__dlpack__, not list",
+    ),
     ((A, None, C), "argument 2, 'B', must be a NumPy array .*, not NoneType"),
     (
         (A.astype("f8"), B, C),
@@ -190,14 +193,13 @@ def reverse(size: int) -> Module:
     return build(PrimFunc("reverse", (a, b), Allocate(s, body)))
 
 
-def test_a_workspace_is_used_again() -> None:
+def test_calls_with_a_workspace() -> None:
     module = reverse(1000)
     assert module.workspace_bytes >= 8000
     a, b = np.arange(1000), np.zeros(1000, np.int64)
     for _ in range(10):
         module(a, b)
     np.testing.assert_array_equal(b, a[::-1])
-    assert len(module._workspaces) == 1
 
 
 def test_calls_at_once_have_workspaces_of_their_own() -> None:
@@ -219,7 +221,6 @@ def test_calls_at_once_have_workspaces_of_their_own() -> None:
     for worker in workers:
         worker.join(60)
     assert wrong == []
-    assert 1 <= len(module._workspaces) <= 4
 
 
 def test_a_module_that_is_dropped_is_freed() -> None:

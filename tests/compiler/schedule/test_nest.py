@@ -254,7 +254,7 @@ def test_inlining_through_two_stages() -> None:
     s[C].compute_inline()
     assert str(loop_nest(s, [A, D])).splitlines()[1:] == [
         "    for i in range(5):",
-        "        D[i] = (A[i] + int64(1)) * (A[4 - i] + int64(1)) - (A[i] + int64(1))",
+        "        D[i] = (A[i] + int64(1)) * (A[4 - i] + int64(1)) - A[i] - int64(1)",
     ]
 
 
@@ -286,6 +286,90 @@ def test_each_nest_has_variables_of_its_own() -> None:
     assert len(first) == len(second) == 3
     assert not first & second
     assert k.var not in first | second
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+def cooperative(threads: int = 16, scope: str = "shared", loads: int = 16) -> tuple[Schedule, list[Tensor]]:
+    """A product where the threads of a block fetch together what all of them read."""
+    X, Y = te.placeholder((64, 32), "X"), te.placeholder((32, 8), "Y")
+    k = te.reduce_axis((0, 32), "k")
+    Z = te.compute((64, 8), lambda i, j: te.sum(X[i, k] * Y[k, j], axis=k), "Z")
+    s = te.create_schedule(Z.op)
+    ZZ = s.cache_write(Z, "local")
+    copy = s.cache_read(X, scope, [ZZ])
+    block, thread = s[Z].split(axes(Z)[0], threads)
+    mark(s, Z, block, "blockIdx.x")
+    mark(s, Z, thread, "threadIdx.x")
+    s[ZZ].compute_at(s[Z], thread)
+    outer, inner = s[ZZ].split(k, 8)
+    s[ZZ].reorder(outer, inner, *axes(ZZ))
+    s[copy].compute_at(s[ZZ], outer)
+    _, part = s[copy].split(s[copy].fuse(*axes(copy)), loads)
+    mark(s, copy, part, "threadIdx.x")
+    return s, [X, Y, Z]
+
+
+def mark(s: Schedule, tensor: Tensor, axis: IterVar, tag: str) -> None:
+    s[tensor]._mark(tag, axis)
+
+
+def test_shared_memory_lies_around_the_threads_that_fill_it_together() -> None:
+    """The region covers what all threads read, and a thread does its part of the loads."""
+    s, args = cooperative()
+    assert str(loop_nest(s, args)).splitlines()[1:] == [
+        '    for i_outer in bind(4, "blockIdx.x"):',
+        '        X_shared = allocate(float32[16, 8], "shared")',
+        '        for i_inner in bind(16, "threadIdx.x"):',
+        '            Z_local = allocate(float32[1, 8], "local")',
+        "            for j_init in range(8):",
+        "                Z_local[0, j_init] = 0.0",
+        "            for k_outer in range(4):",
+        "                for ax0_ax1_fused_outer in range(8):",
+        "                    X_shared[ax0_ax1_fused_outer * 2 + i_inner // 8, i_inner % 8] = "
+        "X[i_outer * 16 + ax0_ax1_fused_outer * 2 + i_inner // 8, k_outer * 8 + i_inner % 8]",
+        "                for k_inner in range(8):",
+        "                    for j in range(8):",
+        "                        Z_local[0, j] = Z_local[0, j] + "
+        "X_shared[i_inner, k_inner] * Y[k_outer * 8 + k_inner, j]",
+        "            for j in range(8):",
+        "                Z[i_outer * 16 + i_inner, j] = Z_local[0, j]",
+    ]
+
+
+def test_some_of_the_threads_are_enough() -> None:
+    s, args = cooperative(loads=4)
+    text = str(loop_nest(s, args))
+    assert "                for ax0_ax1_fused_outer in range(32):" in text
+    assert "                    if i_inner < 4:" in text
+
+
+def test_shared_memory_covers_virtual_threads_too() -> None:
+    """Where the threads do not share the work, one of them does it: two would meet in a sum."""
+    A = te.placeholder((64,), "A")
+    B = te.compute((64,), lambda i: A[i] + 1.0, "B")
+    C = te.compute((64,), lambda i: B[i] * 2.0, "C")
+    s = te.create_schedule(C.op)
+    block, rest = s[C].split(axes(C)[0], 32)
+    virtual, thread = s[C].split(rest, 8)
+    for axis, tag in ((block, "blockIdx.x"), (virtual, "vthread"), (thread, "threadIdx.x")):
+        mark(s, C, axis, tag)
+    s[B].set_scope("shared")
+    s[B].compute_at(s[C], thread)
+    assert str(loop_nest(s, [A, C])).splitlines()[1:] == [
+        '    for i_outer in bind(2, "blockIdx.x"):',
+        '        B = allocate(float32[32], "shared")',
+        "        for i_inner_outer in vthread(4):",
+        '            for i_inner_inner in bind(8, "threadIdx.x"):',
+        "                for i in range(32):",
+        "                    if i_inner_inner < 1:",
+        "                        B[i] = A[i_outer * 32 + i] + 1.0",
+        "                C[i_outer * 32 + i_inner_outer * 8 + i_inner_inner] = "
+        "B[i_inner_outer * 8 + i_inner_inner] * 2.0",
+    ]
+    s[B].set_scope("warp")  # the threads of one threadIdx.x, but not the virtual ones
+    assert '        B = allocate(float32[8], "warp")' in str(loop_nest(s, [A, C]))
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -357,3 +441,47 @@ def test_a_buffer_has_no_more_elements_than_an_index_has_values() -> None:
         ScheduleError, match=r"^A: \[32768, 65536\] has 2147483648 elements; an index is int32"
     ):
         loop_nest(*copy(2**15))
+
+
+def test_threads_that_have_memory_for_themselves_cannot_fill_it_together() -> None:
+    message = (
+        r"X_local: 'ax0_ax1_fused_inner' is bound to threadIdx\.x inside of the loop 'i_inner' of Z, "
+        r"which is bound to it too, but each thread has X_local for itself in 'local' memory; "
+        r"use set_scope\('shared'\)"
+    )
+    with pytest.raises(ScheduleError, match=message):
+        loop_nest(*cooperative(scope="local", loads=4))
+
+
+def test_a_parallel_loop_between_threads_and_what_they_share() -> None:
+    s, args = cooperative()
+    (copy,) = [stage for stage in s.stages if stage.name == "X_shared"]
+    home, _ = copy.attach
+    home.reorder(*home.leaf[::-1])
+    home.parallel(home.leaf[0])
+    copy.compute_at(home, home.leaf[0])
+    message = (
+        r"X_shared: its 'shared' memory is one for all threads, but the loop 'j' of Z_local between them "
+        "and it is parallel; leave that unmarked"
+    )
+    with pytest.raises(ScheduleError, match=message):
+        loop_nest(s, args)
+
+
+def test_more_iterations_than_threads() -> None:
+    message = (
+        r"X_shared: 'ax0_ax1_fused_inner' has 32 iterations for the 16 threads of threadIdx\.x that Z has; "
+        "split it by that number, and bind the inner loop"
+    )
+    with pytest.raises(ScheduleError, match=message):
+        loop_nest(*cooperative(loads=32))
+
+
+def test_a_packed_output_that_does_not_fill_its_bytes() -> None:
+    A = te.placeholder((4, 3), "A", "int32")
+    B = te.compute((4, 3), lambda i, j: te.cast(A[i, j], "int4"), "B")
+    message = (
+        r"'main': B: int4\[4, 3\] is an argument, and 2 of its elements share a byte, so its last extent"
+    )
+    with pytest.raises(ScheduleError, match=message):
+        loop_nest(te.create_schedule(B.op), [A, B])

@@ -7,10 +7,26 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from compiler.ir.expr import Broadcast, Cast, Const, Expr, Load, Ramp, Var, binary, call, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Broadcast, Cast, Const, Expr, Load, Ramp, Select, Var, binary, call, const
+from compiler.ir.function import Buffer, Intrinsic, PrimFunc
 from compiler.ir.interpret import interpret
-from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store, sequence
+from compiler.ir.stmt import (
+    Allocate,
+    Barrier,
+    Copy,
+    For,
+    If,
+    Invoke,
+    Let,
+    Pragma,
+    Prefetch,
+    Region,
+    Seq,
+    Stmt,
+    Store,
+    Token,
+    sequence,
+)
 from compiler.runtime import num_threads, set_num_threads
 from compiler.target import Target, build
 from compiler.target.llvm.codegen import STACK_BUFFER_BYTES, generate
@@ -42,6 +58,8 @@ def loop(var: Var, extent: int | Expr, body: Stmt, kind: str = "serial") -> For:
 # Loops and branches
 
 C = Buffer("C", (60,), "int32")
+WHOLE = Region(C, const(0), (60,), (const(1),))
+PACKED = Buffer("P", (4,), "int4")
 
 
 @pytest.mark.parametrize("kind", ["serial", "unroll", "parallel"])
@@ -311,8 +329,36 @@ def test_unroll_is_asked_of_llvm() -> None:
     x = Buffer("x", (8,), "int32")
     source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i), "unroll"))).source("llvm")
     assert "llvm.loop.unroll.full" in source
-    source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i)))).source("llvm")
+    source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i + Load(x, (i,)))))).source("llvm")
     assert "llvm.loop" not in source
+
+
+@pytest.mark.parametrize(
+    ("pragma", "hint"),
+    [
+        (("unroll", 4), '!"llvm.loop.unroll.count", i32 4'),
+        (("unroll", True), '!"llvm.loop.unroll.enable"'),
+        (("unroll", False), '!"llvm.loop.unroll.disable"'),
+        (("vectorize", 8), '!"llvm.loop.vectorize.width", i32 8'),
+        (("vectorize", False), '!"llvm.loop.vectorize.enable", i1 false'),
+        (("interleave", 2), '!"llvm.loop.interleave.count", i32 2'),
+    ],
+)
+def test_pragmas_are_hints_for_llvm(pragma: Pragma, hint: str) -> None:
+    x = Buffer("x", (800,), "int32")
+    body = For(i, const(800), "serial", Store(x, (i,), i + Load(x, (i,))), (pragma, ("of_a_pass", "x")))
+    source = build(PrimFunc("f", (x,), body)).source("llvm")
+    assert hint in source
+    assert "of_a_pass" not in source
+
+
+def test_a_loop_that_only_moves_data_is_not_unrolled() -> None:
+    a, b = Buffer("A", (72, 9)), Buffer("B", (9, 72))
+    moves = loop(i, 72, loop(j, 9, Store(b, (j * 72 + i,), Load(a, (i * 9 + j,)))))
+    assert build(PrimFunc("f", (a, b), moves)).source("llvm").count("llvm.loop.unroll.disable") == 2
+    tile = Buffer("tile", (8,), scope="local")
+    keeps = Allocate(tile, loop(i, 8, Store(tile, (i,), Load(a, (i,)))))
+    assert "unroll.disable" not in build(PrimFunc("f", (a,), keeps)).source("llvm")
 
 
 # Refusals
@@ -323,14 +369,35 @@ def test_unroll_is_asked_of_llvm() -> None:
     [
         (
             PrimFunc("f", (C,), loop(i, 4, Store(C, (i,), i), "vectorize")),
-            "loop over 'i' is still of kind 'vectorize'",
+            "loop over 'i' is of kind 'vectorize'; a pass must have turned it into plain loops",
         ),
-        (PrimFunc("f", (C,), loop(i, 4, Store(C, (i,), i), "blockIdx")), "still of kind 'blockIdx'"),
+        (PrimFunc("f", (C,), loop(i, 4, Store(C, (i,), i), "vthread")), "of kind 'vthread'; a pass must"),
+        (
+            PrimFunc("f", (C,), loop(i, 4, Store(C, (i,), i), "threadIdx.x")),
+            "loop over 'i' is of kind 'threadIdx.x'; a CPU has no blocks of threads: use parallel",
+        ),
+        (PrimFunc("f", (C,), Barrier()), "a barrier of 'shared' memory: a CPU has no blocks of threads"),
+        (
+            PrimFunc("f", (C,), Token("push", "load", "compute")),
+            "a token from 'load' to 'compute': a CPU has no pipeline stages .* build for an accelerator",
+        ),
+        (
+            PrimFunc("f", (C,), Invoke(Intrinsic("gemm", PrimFunc("gemm", (C,), Seq(()))), (WHOLE,))),
+            "the intrinsic 'gemm' has no implementation for 'llvm'; give it one, or let a pass put",
+        ),
+        (
+            PrimFunc("f", (PACKED,), Store(PACKED, (const(0),), Const(1, "int4"))),
+            r"P: int4\[4\] is still of a packed type; a pass must have lowered it",
+        ),
+        (
+            PrimFunc("f", (C,), For(i, const(4), "serial", Store(C, (i,), i), (("unroll", "much"),))),
+            "the pragma 'unroll' of the loop over 'i' is a positive number, True or False, not 'much'",
+        ),
         (PrimFunc("f g", (C,), Seq(())), "a function is named by an identifier, not 'f g'"),
         (PrimFunc("f", (C, C), Seq(())), r"the buffer C: int32\[60\] is a parameter twice"),
         (
             PrimFunc("f", (C,), Seq((loop(i, 4, Store(C, (i,), i)), Store(C, (i + 1,), i)))),
-            "the variable 'i' is used outside the loop that binds it",
+            "the variable 'i' is used outside the loop or let that binds it",
         ),
         (
             PrimFunc("f", (C,), If(binary("<", Ramp(const(0), const(1), 4), const(2)), Seq(()))),
@@ -369,3 +436,193 @@ def test_a_variable_of_another_type() -> None:
     x = Buffer("x", (40,), "int64")
     body = For(wide, Const(40, "int64"), "serial", Store(x, (wide,), wide * 2**40))
     same_as_interpreted(PrimFunc("f", (x,), body), np.zeros(40, np.int64))
+
+
+# Names for values
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "uint64", "int64", "float16", "float32"])
+@pytest.mark.parametrize("kind", ["serial", "parallel"])
+def test_a_let_names_a_value_of_any_type(dtype: str, kind: str, threads: int) -> None:
+    a, b = Buffer("A", (40,), dtype), Buffer("B", (40,), dtype)
+    x, y = Var("x", dtype), Var("y", dtype)
+    body: Stmt = loop(i, 40, Let(y, Load(a, (i,)), Seq((Store(b, (i,), Select(_same(x, y), y, x)),))), kind)
+    func = PrimFunc("f", (a, b), Let(x, Load(a, (const(7),)), body))
+    values = np.random.default_rng(0).integers(0, 200, 40).astype(np.uint8).view("int8").astype(dtype)
+    same_as_interpreted(func, values, np.zeros(40, dtype))
+
+
+def _same(a: Expr, b: Expr) -> Expr:
+    return binary("==", a, b) if a.dtype != "bool" else binary("and", a, b)
+
+
+def test_a_let_of_a_vector_reaches_into_a_parallel_loop(threads: int) -> None:
+    a, b = Buffer("A", (16,)), Buffer("B", (10, 16))
+    x = Var("x", "float32x16")
+    lanes = Ramp(const(0), const(1), 16)
+    store = Store(b, (Ramp(i * 16, const(1), 16),), x * Broadcast(Cast(i, "float32"), 16))
+    func = PrimFunc("f", (a, b), Let(x, Load(a, (lanes,)), loop(i, 10, store, "parallel")))
+    same_as_interpreted(func, np.arange(16, dtype="f"), np.zeros((10, 16), "f"))
+
+
+def test_a_let_may_be_an_index() -> None:
+    order, a, b = Buffer("order", (9,), "int32"), Buffer("A", (9,)), Buffer("B", (9,))
+    x = Var("x")
+    body = loop(i, 9, Let(x, Load(order, (i,)), Store(b, (x,), Load(a, (8 - x,)))))
+    same_as_interpreted(
+        PrimFunc("f", (order, a, b), body),
+        np.random.default_rng(0).permutation(9).astype("i4"),
+        np.arange(9, dtype="f"),
+        np.zeros(9, "f"),
+    )
+
+
+def test_a_let_is_gone_after_its_body() -> None:
+    x = Var("x", "float32")
+    a = Buffer("A", (4,))
+    body = Seq((Let(x, Load(a, (const(0),)), Seq(())), Store(a, (const(1),), x)))
+    with pytest.raises(ValueError, match="the variable 'x' is used outside the loop or let that binds it"):
+        build(PrimFunc("f", (a,), body))
+
+
+# Sizes that a call brings
+
+
+@pytest.mark.parametrize("kind", ["serial", "parallel"])
+@pytest.mark.parametrize("rows", [1, 5, 64])
+def test_a_size_is_told_by_the_call(rows: int, kind: str, threads: int) -> None:
+    n = Var("n", bounds=(1, 64))
+    a, b = Buffer("A", (n, 8)), Buffer("B", (8, n))
+    body = loop(i, n, loop(j, 8, Store(b, (j * n + i,), Load(a, (i * 8 + j,)))), kind)
+    same_as_interpreted(
+        PrimFunc("f", (a, b), body),
+        np.random.default_rng(0).random((rows, 8), "f"),
+        np.zeros((8, rows), "f"),
+    )
+
+
+def test_two_sizes_are_kept_apart() -> None:
+    n, m = Var("n", bounds=(0, 9)), Var("n", bounds=(1, 9))
+    a, b = Buffer("A", (n, m), "int32"), Buffer("B", (m, n), "int32")
+    rows = loop(i, n, loop(j, m, Store(b, (j * n + i,), Load(a, (i * m + j,)) + n * 100 + m)))
+    same_as_interpreted(
+        PrimFunc("f", (a, b), rows), np.arange(12, dtype="i4").reshape(3, 4), np.zeros((4, 3), "i4")
+    )
+    build(PrimFunc("f", (a, b), rows))(np.zeros((0, 4), "i4"), np.zeros((4, 0), "i4"))
+
+
+def test_a_size_of_one_value_is_a_literal() -> None:
+    n = Var("n", bounds=(6, 6))
+    a = Buffer("A", (n,), "int32")
+    func = PrimFunc("f", (a,), loop(i, n, Store(a, (i,), i * n)))
+    assert "%n." not in build(func).source("llvm")
+    same_as_interpreted(func, np.zeros(6, "i4"))
+
+
+def test_llvm_knows_the_bounds_of_a_size() -> None:
+    n = Var("n", bounds=(2, 64))
+    a = Buffer("A", (n, 8))
+    text = build(PrimFunc("f", (a,), loop(i, n, Store(a, (i,), const(1.0))))).source("llvm")
+    assert "i64 noundef range(i64 2, 65) %n" in text
+    assert "dereferenceable(64)" in text  # two rows at least
+    assert "sext" not in text
+
+
+def test_division_by_a_size() -> None:
+    n = Var("n", bounds=(1, 7))
+    a, b = Buffer("A", (n,), "int32"), Buffer("B", (40,), "int32")
+    body = loop(i, 40, Store(b, (i,), i // n * 1000 + i % n * 10 + (i - 20) // n))
+    same_as_interpreted(PrimFunc("f", (a, b), body), np.zeros(3, "i4"), np.zeros(40, "i4"))
+
+
+# Copies, prefetches and intrinsics
+
+
+def copied(
+    before: tuple, after: tuple, extents: tuple, fill: float = 7.0, strides: tuple | None = None
+) -> PrimFunc:
+    total = tuple(b + e + a for b, e, a in zip(before, extents, after, strict=True))
+    a, b = Buffer("A", (200,)), Buffer("B", (int(np.prod(total)),))
+    steps = tuple(int(np.prod(total[axis + 1 :])) for axis in range(len(total)))
+    source = Region(
+        a, const(5), extents, tuple(map(const, (20, 6, 1)[-len(extents) :] if strides is None else strides))
+    )
+    target = Region(b, const(0), total, tuple(map(const, steps)))
+    margins = tuple(map(const, before)), tuple(map(const, after))
+    return PrimFunc("f", (a, b), Copy(target, source, *margins, const(fill)))
+
+
+@pytest.mark.parametrize(
+    "func",
+    [
+        copied((), (), (), strides=()),
+        copied((0,), (0,), (17,)),
+        copied((2,), (3,), (4,)),
+        copied((1, 1), (0, 1), (3, 7)),
+        copied((0, 2), (0, 0), (3, 5)),
+        copied((1, 0), (2, 0), (3, 5)),
+        copied((1, 0, 2), (0, 1, 1), (2, 3, 4), strides=(1, 7, 13)),
+        copied((0, 0), (0, 0), (3, 4), strides=(0, 2)),
+        copied((0, 1), (0, 1), (3, 0)),
+    ],
+    ids=str,
+)
+def test_copy(func: PrimFunc) -> None:
+    size = func.params[1].shape
+    same_as_interpreted(func, np.arange(200, dtype="f"), np.full(size, -1, "f"))
+
+
+def test_the_margins_of_a_copy_may_vary() -> None:
+    a, b, t = Buffer("A", (6, 4)), Buffer("B", (6, 6)), Buffer("first", (6,), "int32")
+    margin = Load(t, (i,))
+    source = Region(a, i * 4, (4,), (const(1),))
+    target = Region(b, i * 6, (6,), (const(1),))
+    body = loop(i, 6, Copy(target, source, (margin,), (2 - margin,), Load(a, (i,))))
+    same_as_interpreted(
+        PrimFunc("f", (a, b, t), body),
+        np.random.default_rng(0).random((6, 4), "f"),
+        np.zeros((6, 6), "f"),
+        np.array([0, 1, 2, 0, 2, 1], "i4"),
+    )
+
+
+def test_a_copy_within_a_buffer_reads_before_it_writes() -> None:
+    a = Buffer("A", (12,))
+    one = (const(1),)
+    move = Copy(
+        Region(a, const(2), (9,), one), Region(a, const(0), (8,), one), (const(1),), (const(0),), const(0.5)
+    )
+    same_as_interpreted(PrimFunc("f", (a,), move), np.arange(12, dtype="f"))
+
+
+def test_the_rows_of_a_copy_are_moved_as_a_whole() -> None:
+    assert "memcpy" in build(copied((0, 0), (0, 0), (4, 40), strides=(40, 1))).source("asm")
+
+
+def test_prefetch() -> None:
+    a, b = Buffer("A", (40,)), Buffer("B", (40,))
+    ahead = Seq((Prefetch(a, (i + 1000,)), Store(b, (i,), Load(a, (i,)))))
+    func = PrimFunc("f", (a, b), loop(i, 40, ahead))
+    same_as_interpreted(func, np.arange(40, dtype="f"), np.zeros(40, "f"))
+    assert "prefetcht0" in build(func, "llvm -mtriple=x86_64-linux-gnu -mcpu=haswell").source("asm")
+
+
+def test_an_intrinsic_with_an_implementation() -> None:
+    a, b = Buffer("a", (4,), "int32"), Buffer("b", (4,), "int32")
+    description = PrimFunc("double", (a, b), loop(i, 4, Store(b, (i,), Load(a, (i,)) * 2)))
+
+    def implementation(source: Region, target: Region) -> Stmt:
+        lanes = [Ramp(region.offset, const(1), 4) for region in (source, target)]
+        return Store(target.buffer, (lanes[1],), Load(source.buffer, (lanes[0],)) << 1)
+
+    double = Intrinsic("double", description, {"llvm": implementation})
+    regions = [Region(C, i * 4 + offset, (4,), (const(1),)) for offset in (0, 28)]
+    same_as_interpreted(PrimFunc("f", (C,), loop(i, 7, double(*regions))), np.arange(60, dtype="i4"))
+
+
+def test_a_loop_may_count_in_any_integer_type() -> None:
+    for dtype in ("int8", "uint8", "int16", "uint32", "uint64"):
+        count = Var("n", dtype)
+        x = Buffer("x", (20,), dtype)
+        body = For(count, Const(20, dtype), "serial", Store(x, (count,), count * 13))
+        same_as_interpreted(PrimFunc("f", (x,), body), np.zeros(20, dtype))

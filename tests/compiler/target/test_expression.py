@@ -112,13 +112,20 @@ class Programs:
         a, b = self.expr(dtype, depth - 1), self.expr(dtype, depth - 1)
         if is_float(dtype):
             if rule == 3:
-                return Call(self.draw(st.sampled_from(("abs", "floor", "ceil"))), (a,), kind)
+                return Call(
+                    self.draw(st.sampled_from(("abs", "floor", "ceil", "round", "trunc"))), (a,), kind
+                )
             if rule == 4:
                 return Binary("/", a, self.literal(dtype, self.draw(st.sampled_from((2.0, -4.0, 0.0)))), kind)
             op = self.draw(st.sampled_from(("+", "-", "*", "min", "max")))
             return Binary(op, a, b, kind)
         if rule == 3:
-            return Call("abs", (a,), kind)
+            return Call(self.draw(st.sampled_from(("abs", "popcount"))), (a,), kind)
+        if rule in (4, 5):
+            op = self.draw(st.sampled_from(("&", "|", "^", "<<", ">>")))
+            if op in ("<<", ">>"):
+                b = self.amount(b, dtype)
+            return Binary(op, a, b, kind)
         op = self.draw(st.sampled_from(("+", "-", "*", "min", "max", "//", "%")))
         if op in ("//", "%"):
             zero, one = self.literal(dtype, 0), self.literal(dtype, 1)
@@ -129,6 +136,14 @@ class Programs:
                 b = Select(Binary("==", b, zero, vector_of("bool", self.lanes)), one, b)
         return Binary(op, a, b, kind)
 
+    def amount(self, given: Expr, dtype: str) -> Expr:
+        """How far a shift goes: a literal, or what the lowest bits of a value say."""
+        bits = np.iinfo(dtype).bits
+        known = self.draw(st.sampled_from((None, 0, 1, bits // 2, bits - 1)))
+        if known is not None:
+            return self.literal(dtype, known)
+        return Binary("&", given, self.literal(dtype, bits - 1), vector_of(dtype, self.lanes))
+
     def condition(self, rule: int, depth: int) -> Expr:
         kind = vector_of("bool", self.lanes)
         if rule < 3:
@@ -136,6 +151,8 @@ class Programs:
             return Binary(op, self.expr("bool", depth - 1), self.expr("bool", depth - 1), kind)
         if rule == 3:
             return Not(self.expr("bool", depth - 1))
+        if rule == 4:
+            return Call("isnan", (self.expr(self.draw(st.sampled_from(FLOATS)), depth - 1),), kind)
         dtype = self.draw(st.sampled_from((*INTEGERS, *FLOATS, INDEX, INDEX)))
         op = self.draw(st.sampled_from(("<", "<=", ">", ">=", "==", "!=")))
         return Binary(op, self.expr(dtype, depth - 1), self.expr(dtype, depth - 1), kind)
@@ -519,7 +536,7 @@ ONE = Const(1.0, "float32")
     [
         (Store(OUT, (Const(0), Const(1)), ONE), r"an access to out: float32\[4\] has 2 indices; flatten it"),
         (Store(OUT, (Const(0),), Load(OUT, ())), r"an access to out: float32\[4\] has 0 indices"),
-        (Store(OUT, (i,), ONE), "the variable 'i' is used outside the loop that binds it"),
+        (Store(OUT, (i,), ONE), "the variable 'i' is used outside the loop or let that binds it"),
         (Store(OUT, (Const(0),), Const(1)), r"a value of int32 is stored to 1 element\(s\) of out"),
         (Store(OUT, (Const(0),), Broadcast(ONE, 4)), r"a value of float32x4 is stored to 1 element\(s\)"),
         (
@@ -532,8 +549,8 @@ ONE = Const(1.0, "float32")
             "`/` takes floats, not int32",
         ),
         (
-            Store(OUT, (Const(0),), Call("erf", (ONE,), "float32")),
-            "the intrinsic 'erf' has no LLVM code; known: exp",
+            Store(OUT, (Const(0),), Call("sinh", (ONE,), "float32")),
+            "the intrinsic 'sinh' of float32 has no LLVM code",
         ),
         (
             Store(OUT, (Const(0),), Cast(Binary("+", FLAG, FLAG, "bool"), "float32")),

@@ -1,0 +1,81 @@
+"""Common subexpressions: what a statement evaluates twice gets a name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from compiler.ir.access import is_pure
+from compiler.ir.expr import Binary, Call, Expr, Load, Var
+from compiler.ir.function import PrimFunc
+from compiler.ir.stmt import Let, Stmt, Store
+from compiler.ir.visit import Rewriter, children, walk
+
+
+def common_subexpressions(func: PrimFunc) -> PrimFunc:
+    """Name the costly values that one store evaluates more than once.
+
+    ::
+
+        C[i] = exp(A[i]) / (1.0 + exp(A[i]))     ->      value = exp(A[i])
+                                                         C[i] = value / (1.0 + value)
+
+    Costly are intrinsics, divisions and remainders; sums and products are as cheap as a name. Addresses are
+    left alone, since a target that computes them sees through them. What only a chosen arm of
+    ``if_then_else`` evaluates gets a name if it may be evaluated at any time.
+    """
+    return func.with_body(_Name()(func.body)) if any(_is_costly(n) for n in walk(func.body)) else func
+
+
+class _Name(Rewriter):
+    def _store(self, node: Store) -> Stmt:
+        if not any(_is_costly(n) for n in walk(node.value)):
+            return node
+        counts: Counter[Expr] = Counter()
+        sure: set[Expr] = set()
+        for expr, always in _evaluated(node.value, True):
+            if _is_costly(expr):
+                counts[expr] += 1
+                if always or is_pure(expr):
+                    sure.add(expr)
+        shared = [expr for expr, count in counts.items() if count > 1 and expr in sure]
+        # the largest first, so that what only stands inside of it does not get a name too
+        for expr in sorted(shared, key=lambda e: -sum(1 for _ in walk(e))):
+            var = Var("value", expr.dtype)
+            named = _Replace(expr, var)
+            body = named(node)
+            if named.count > 1:
+                return Let(var, expr, self(body))
+        return node
+
+    rules = {Store: _store}
+
+
+def _is_costly(node: object) -> bool:
+    if type(node) is Binary:
+        return node.op in ("/", "//", "%")
+    return type(node) is Call and node.name != "if_then_else"
+
+
+def _evaluated(expr: Expr, always: bool) -> Iterator[tuple[Expr, bool]]:
+    """The subexpressions of `expr` outside of addresses, each with whether it is evaluated in any case."""
+    yield expr, always
+    if type(expr) is Load:
+        return
+    guarded = type(expr) is Call and expr.name == "if_then_else"
+    for position, child in enumerate(children(expr)):
+        yield from _evaluated(child, always and not (guarded and position > 0))  # type: ignore[arg-type]
+
+
+class _Replace(Rewriter):
+    """One expression becomes a name; counts how often."""
+
+    def __init__(self, expr: Expr, var: Var) -> None:
+        self.expr, self.var, self.count = expr, var, 0
+
+    def __call__(self, node: Any) -> Any:
+        if type(node) is type(self.expr) and node == self.expr:
+            self.count += 1
+            return self.var
+        return super().__call__(node)

@@ -1,0 +1,57 @@
+"""Guard hoisting: a condition that a loop does not change is asked once, outside of it."""
+
+from __future__ import annotations
+
+from compiler.ir.access import is_pure, mentions
+from compiler.ir.expr import Binary, Expr, conjunction
+from compiler.ir.function import PrimFunc
+from compiler.ir.stmt import For, If, Stmt, Store
+from compiler.ir.visit import Rewriter, walk
+
+
+def hoist_guards(func: PrimFunc) -> PrimFunc:
+    """Move the conditions around a whole loop body out of the loop, where they do not vary with it.
+
+    ::
+
+        for i in range(8):                       for i in range(8):
+            for j in range(8):                       if i < 4:
+                if i < 4 and j < i:       ->             for j in range(8):
+                    C[i * 8 + j] = 1.0                       if j < i:
+                                                                 C[i * 8 + j] = 1.0
+
+    One with an ``else`` makes two loops. What reads memory stays: its loop may not run, or write there.
+    """
+    return func.with_body(_Hoist()(func.body)) if any(type(n) is If for n in walk(func.body)) else func
+
+
+class _Hoist(Rewriter):
+    def _for(self, node: For) -> Stmt:
+        return _hoisted(self.descend(node))
+
+    rules = {For: _for, Store: lambda self, node: node}
+
+
+def _hoisted(loop: For) -> Stmt:
+    guard = loop.body
+    if not isinstance(guard, If):
+        return loop
+    parts = _conjuncts(guard.condition)
+    fixed = [part for part in parts if is_pure(part) and not mentions(part, (loop.var,))]
+    rest = [part for part in parts if part not in fixed]
+    if not fixed or (guard.otherwise is not None and rest):
+        return loop
+    then = If(conjunction(rest), guard.then) if rest else guard.then
+    otherwise = None if guard.otherwise is None else _around(loop, guard.otherwise)
+    return If(conjunction(fixed), _around(loop, then), otherwise)
+
+
+def _around(loop: For, body: Stmt) -> Stmt:
+    """`loop` around another body, whose own guards may move out in turn."""
+    return _hoisted(For(loop.var, loop.extent, loop.kind, body, loop.pragmas))
+
+
+def _conjuncts(condition: Expr) -> list[Expr]:
+    if type(condition) is Binary and condition.op == "and":
+        return _conjuncts(condition.a) + _conjuncts(condition.b)
+    return [condition]

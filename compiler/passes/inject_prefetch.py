@@ -1,0 +1,91 @@
+"""Prefetch insertion: what a later iteration reads is asked for now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from compiler.ir.access import position
+from compiler.ir.expr import Const, Expr, Load, Var, binary, bits_of, lanes_of
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.simplify import Interval, Simplifier
+from compiler.ir.stmt import For, Prefetch, Stmt, Store, sequence
+from compiler.ir.visit import Node, Rewriter, children, substitute, walk
+
+PRAGMA = "prefetch"
+"""Key of the pragma: behind a colon stands the name of the buffer. Its value is how many iterations ahead."""
+
+LINE_BYTES = 64
+"""What one prefetch brings."""
+
+LINE_LIMIT = 64
+"""Lines that one iteration asks for; what lies further is left to the hardware."""
+
+
+def inject_prefetch(func: PrimFunc) -> PrimFunc:
+    """Ask, at the head of each iteration, for what a later one reads of a buffer.
+
+    ::
+
+        for i in range(8, pragmas={"prefetch:A": 2}):          for i in range(8):
+            for j in range(32):                       ->           prefetch(A[(i + 2) * 32])
+                C[i * 32 + j] = A[i * 32 + j]                      prefetch(A[(i + 2) * 32 + 16])
+                                                                   for j in range(32):
+                                                                       C[i * 32 + j] = A[i * 32 + j]
+
+    One prefetch for each cache line of the part that the loops inside read, at most `LINE_LIMIT`. An index
+    past the end does no harm.
+    """
+    marked = any(type(n) is For and any(_name(p) is not None for p in n.pragmas) for n in walk(func.body))
+    return func.with_body(_Inject()(func.body)) if marked else func
+
+
+def _name(pragma: tuple) -> str | None:
+    key, _, name = pragma[0].partition(":")
+    return name if key == PRAGMA else None
+
+
+class _Inject(Rewriter):
+    def _for(self, node: For) -> Stmt:
+        inner = self.descend(node)
+        asked = [(name, int(p[1])) for p in inner.pragmas if (name := _name(p)) is not None]
+        if not asked:
+            return inner
+        hints: list[Stmt] = []
+        for name, ahead in asked:
+            later = {inner.var: binary("+", inner.var, ahead)}
+            hints += [substitute(hint, later) for hint in _touched(node.body, name)]
+        rest = tuple(p for p in inner.pragmas if _name(p) is None)
+        return For(inner.var, inner.extent, inner.kind, sequence((*hints, inner.body)), rest)
+
+    rules = {For: _for, Store: lambda self, node: node}
+
+
+def _touched(body: Stmt, name: str) -> list[Prefetch]:
+    """One prefetch for each line that `body` reads of the buffers called `name`, in the order of reading."""
+    hints: dict[Prefetch, None] = {}
+    for buffer, index, loops in _loads(body, name, {}):
+        ranges: dict[Var, Interval] = {var: (0, extent - 1) for var, extent in loops.items()}
+        total = Simplifier(ranges).sum_of(index)
+        line = max(1, LINE_BYTES * 8 // bits_of(buffer.dtype))
+        steps = [(abs(total.terms.get(var, 0)), extent) for var, extent in loops.items()]
+        near = sum(step * (extent - 1) for step, extent in steps if step < line)
+        far = [range(0, step * extent, step) for step, extent in steps if step >= line]
+        first = substitute(index, {var: Const(0, var.dtype) for var in loops})
+        for offsets in product(*far, range(0, near + 1, line)):
+            if len(hints) == LINE_LIMIT:
+                break
+            hints[Prefetch(buffer, (binary("+", first, sum(offsets)),))] = None
+    return list(hints)
+
+
+def _loads(node: Node, name: str, loops: dict[Var, int]) -> Iterator[tuple[Buffer, Expr, dict[Var, int]]]:
+    """The loads from buffers called `name`, each with the loops around it whose extent is known."""
+    if type(node) is For and type(node.extent) is Const:
+        loops = loops | {node.var: int(node.extent.value)}
+    if type(node) is Load and node.buffer.name == name:
+        index = position(node.buffer, node.indices)
+        if lanes_of(index.dtype) == 1:
+            yield node.buffer, index, loops
+    for child in children(node):
+        yield from _loads(child, name, loops)

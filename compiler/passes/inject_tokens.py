@@ -1,0 +1,211 @@
+"""Dependency tokens between the pipeline stages of an accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.ir.access import accesses
+from compiler.ir.expr import Var
+from compiler.ir.function import SCOPES, Buffer, PrimFunc
+from compiler.ir.simplify import Interval, Simplifier
+from compiler.ir.stmt import Allocate, For, Stmt, Token, opened, sequence
+from compiler.ir.visit import Rewriter, children, rebuild, walk
+from compiler.schedule.errors import ScheduleError
+
+PRAGMA = "pipeline_stage"
+
+
+def inject_tokens(func: PrimFunc) -> PrimFunc:
+    """Let the stages of a pipeline wait for what they need of one another, and for nothing else.
+
+    Loops with the pragma ``pipeline_stage`` are run by the stage that it names; the stages work side by
+    side, each through its own statements in order. ::
+
+        for k in range(4):                                      push("compute", "load")
+            for i in range(16, pragmas={"pipeline_stage":       for k in range(4):
+                    "load"}):                                       pop("compute", "load")
+                t[i] = A[k * 16 + i]                                for i in range(16): t[i] = ...
+            for i in range(16, pragmas={"pipeline_stage":   ->      push("load", "compute")
+                    "compute"}):                                    pop("load", "compute")
+                c[i] = c[i] + t[i]                                  for i in range(16): c[i] = ...
+                                                                    push("compute", "load")
+                                                                pop("compute", "load")
+
+    A statement that needs what an earlier one of another stage wrote, or overwrites what it read or wrote,
+    pops a token that the other one pushes. Where the earlier one ran in the iteration before, tokens for the
+    first iteration are pushed ahead of the loop, and the last ones popped behind it. Parts of a buffer that
+    do not overlap do not count, so virtual threads wait for their own data alone (arXiv 1802.04799,
+    section 4.4).
+    """
+    if not any(_stage(n) for n in walk(func.body)) or any(type(n) is Token for n in walk(func.body)):
+        return func  # no pipeline, or one that has its tokens
+    return func.with_body(_Tokens()(func.body))
+
+
+def _stage(node: object) -> str | None:
+    return str(dict(node.pragmas)[PRAGMA]) if isinstance(node, For) and PRAGMA in dict(node.pragmas) else None
+
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    """Elements ``low .. high`` of a buffer that are read or written."""
+
+    buffer: Buffer
+    writes: bool
+    low: float
+    high: float
+
+    def conflicts(self, other: _Touch) -> bool:
+        apart = self.high < other.low or other.high < self.low
+        return self.buffer is other.buffer and (self.writes or other.writes) and not apart
+
+
+@dataclass
+class _Unit:
+    """A statement of a block: what each stage touches in it, and the pairs with tokens inside of it."""
+
+    stmt: Stmt
+    touches: dict[str, list[_Touch]]
+    inside: set[Pair]
+
+    def meets(self, mine: str, later: _Unit, theirs: str) -> bool:
+        """Whether stage `theirs` must wait in `later` for stage `mine` here."""
+        return any(a.conflicts(b) for a in self.touches.get(mine, ()) for b in later.touches.get(theirs, ()))
+
+
+class _Tokens(Rewriter):
+    """Places the tokens of one block after another, the innermost first."""
+
+    def __init__(self) -> None:
+        self.ranges: dict[Var, Interval] = {}
+
+    def __call__(self, node: Any) -> Any:
+        return self.block(node, None) if isinstance(node, Stmt) else node
+
+    def block(self, node: Stmt, loop: For | None) -> Stmt:
+        """A block with its tokens; with those around `loop`, if it is the body of one."""
+        allocations, stmts = opened(node)
+        units = [self.unit(stmt) for stmt in stmts]
+        stages = sorted({stage for unit in units for stage in unit.touches})
+        before: list[list[Stmt]] = [[] for _ in units]
+        behind: list[list[Stmt]] = [[] for _ in units]
+        first: list[Stmt] = []
+        last: list[Stmt] = []
+        for pair in ((a, b) for a in stages for b in stages if a != b):
+            tokens = _within(units, pair)
+            carried = _around(units, pair, tokens) if loop is not None else []
+            for _, v in carried:
+                first.append(Token("push", *pair))
+                last.append(Token("pop", *pair))
+                before[v].append(Token("pop", *pair))
+            for u, v in tokens:
+                behind[u].append(Token("push", *pair))
+                before[v].append(Token("pop", *pair))
+            for u, _ in carried:
+                behind[u].append(Token("push", *pair))
+        changed = first or any(before) or any(behind)
+        same = all(unit.stmt is stmt for unit, stmt in zip(units, stmts, strict=True))
+        if changed or not same:
+            node = sequence(
+                part
+                for unit, ahead, after in zip(units, before, behind, strict=True)
+                for part in (*ahead, unit.stmt, *after)
+            )
+            for allocation in reversed(allocations):
+                node = Allocate(allocation.buffer, node, allocation.pragmas)
+        if loop is None:
+            return node
+        whole = rebuild(loop, (loop.extent, node))
+        return sequence((*first, whole, *last)) if first else whole
+
+    def unit(self, stmt: Stmt) -> _Unit:
+        stage = _stage(stmt)
+        if stage is not None:
+            return _Unit(stmt, {stage: list(self.touched(stmt))}, set())
+        if not any(_stage(n) for n in walk(stmt)):
+            for access in accesses(stmt):
+                if access.buffer.scope not in SCOPES:
+                    raise ScheduleError(
+                        f"{access.buffer.name}: it lies in {access.buffer.scope}, but the loop that uses it "
+                        f"names no stage; give it the pragma {PRAGMA!r}"
+                    )
+            return _Unit(stmt, {}, set())
+        touches: dict[str, list[_Touch]] = {}
+        self.gather(stmt, touches)
+        if isinstance(stmt, For):
+            self.ranges[stmt.var] = self.range(stmt)
+            new = self.block(stmt.body, stmt)
+            del self.ranges[stmt.var]
+        else:
+            new = rebuild(stmt, tuple(self(child) for child in children(stmt)))
+        inside = {(n.source, n.target) for n in walk(new) if type(n) is Token}
+        return _Unit(new, touches, inside)
+
+    def range(self, loop: For) -> Interval:
+        return 0, Simplifier(self.ranges).bounds(loop.extent)[1] - 1
+
+    def gather(self, node: Stmt, touches: dict[str, list[_Touch]]) -> None:
+        """What each stage touches below `node`."""
+        stage = _stage(node)
+        if stage is not None:
+            touches.setdefault(stage, []).extend(self.touched(node))
+            return
+        if isinstance(node, For):
+            self.ranges[node.var] = self.range(node)
+        for child in children(node):
+            if isinstance(child, Stmt):
+                self.gather(child, touches)
+        if isinstance(node, For):
+            del self.ranges[node.var]
+
+    def touched(self, node: Stmt) -> Iterator[_Touch]:
+        if isinstance(node, For):
+            self.ranges[node.var] = self.range(node)
+        below = [child for child in children(node) if isinstance(child, Stmt)]
+        if below:
+            for child in below:
+                yield from self.touched(child)
+        else:
+            for access in accesses(node):
+                yield _Touch(access.buffer, access.writes, *access.span(Simplifier(self.ranges)))
+        if isinstance(node, For):
+            del self.ranges[node.var]
+
+
+def _within(units: list[_Unit], pair: Pair) -> list[tuple[int, int]]:
+    """Tokens ``(u, v)``, pushed behind unit u and popped before unit v, in the order of both."""
+    tokens: list[tuple[int, int]] = []
+    for v, later in enumerate(units):
+        needed = [u for u in range(v) if units[u].meets(pair[0], later, pair[1])]
+        if not needed or any(u >= needed[-1] for u, _ in tokens):
+            continue  # a token popped already came from there or from further on
+        # tokens of a loop in between must not be taken for this one
+        v = next((w for w in range(needed[-1] + 1, v) if pair in units[w].inside), v)
+        tokens.append((needed[-1], v))
+    return tokens
+
+
+def _around(units: list[_Unit], pair: Pair, tokens: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Tokens from one iteration to the next: pushed behind unit u, popped before unit v of the next one."""
+    carried: list[tuple[int, int]] = []
+    for v, later in enumerate(units):
+        needed = [u for u, unit in enumerate(units) if unit.meets(pair[0], later, pair[1])]
+        if not needed or any(w <= v for _, w in tokens) or any(u >= needed[-1] for u, _ in tokens + carried):
+            continue
+        carried.append((needed[-1], v))
+    busy = [w for w, unit in enumerate(units) if pair in unit.inside]
+    # The j-th pop of an iteration takes the j-th token in the order of pushing. So those of the iteration
+    # before must all be popped before, and pushed behind, those of this one; else one stands for them all.
+    ordered = all(v <= w for _, v in carried for _, w in tokens) and all(
+        u >= w for u, _ in carried for w, _ in tokens
+    )
+    if carried and (busy or not ordered):
+        last = max(u for u, unit in enumerate(units) if pair[0] in unit.touches)
+        start = min(v for v, unit in enumerate(units) if pair[1] in unit.touches)
+        carried = [(max([last, *busy]), min([start, *busy]))]
+    return carried

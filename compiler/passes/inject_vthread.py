@@ -1,0 +1,184 @@
+"""Virtual threads: their work interleaved in one thread, each with buffers of its own."""
+
+from __future__ import annotations
+
+from compiler.ir.access import accesses, mentions, reads, writes
+from compiler.ir.expr import Const, Expr, Var, binary
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.relocate import relocate
+from compiler.ir.stmt import (
+    Allocate,
+    Barrier,
+    Copy,
+    For,
+    If,
+    Invoke,
+    Let,
+    Prefetch,
+    Seq,
+    Stmt,
+    Store,
+    Token,
+    sequence,
+)
+from compiler.ir.visit import Rewriter, substitute
+from compiler.passes.inject_tokens import PRAGMA as STAGE
+
+UNROLL_LIMIT = 16
+"""Virtual threads that are written out one after another; more of them make a loop."""
+
+
+def inject_vthread(func: PrimFunc) -> PrimFunc:
+    """Let the virtual threads of a ``vthread`` loop take turns, statement by statement.
+
+    ::
+
+        for v in vthread(2):                     t = allocate(float32[8], "local")
+            t = allocate(float32[4], "local")    for k in range(4):
+            for k in range(4):            ->         t[k] = A[k]
+                t[k] = A[v * 4 + k]                  t[k + 4] = A[k + 4]
+            C[v] = t[v]                          C[0] = t[0]
+                                                 C[1] = t[5]
+
+    Virtual threads work side by side, so they exchange no data. Loops and branches that are the same for all
+    of them are run once, and so is what fills a buffer that is the same for all: threads that fetch a tile
+    together do so once. A buffer that differs gets a part for each. All virtual threads meet at one barrier.
+    A loop that a stage of an accelerator's pipeline runs is taken as a whole, so that one of them can load
+    while another one computes (arXiv 1802.04799, section 4.4).
+    """
+    return func.with_body(_Inject()(func.body))
+
+
+class _Inject(Rewriter):
+    def _for(self, node: For) -> Stmt:
+        inner = self.descend(node)
+        if inner.kind != "vthread":
+            return inner
+        if type(inner.extent) is not Const:
+            return For(inner.var, inner.extent, "serial", inner.body, inner.pragmas)
+        try:
+            return _Interleave(inner)(inner.body)
+        except _NotInTurnsError:
+            return For(inner.var, inner.extent, "serial", inner.body, inner.pragmas)
+
+    rules = {For: _for, Store: lambda self, node: node}
+
+
+class _NotInTurnsError(Exception):
+    """A virtual thread adds to what another one left, so they must run one after another."""
+
+
+class _Interleave(Rewriter):
+    """The body of a loop of virtual threads, run by all of them in turns."""
+
+    def __init__(self, loop: For) -> None:
+        self.var, self.count = loop.var, int(loop.extent.value)  # type: ignore[attr-defined]
+        self.varying = _varying(loop)
+        self.parts: dict[Buffer, Buffer] = {}  # a buffer that differs -> one with a part for each
+        self.shared: set[Buffer] = set()  # allocated in the loop, and the same for all
+
+    def differs(self, node: Expr | Stmt) -> bool:
+        """Whether `node` is not the same for all virtual threads."""
+        return mentions(node, self.varying) or any(a.buffer in self.varying for a in accesses(node))
+
+    def each(self, node: Stmt) -> Stmt:
+        """`node` for one virtual thread after another."""
+        moves = {
+            old: (new, self.var if old.size == 1 else binary("*", self.var, old.size))
+            for old, new in self.parts.items()
+        }
+        one = relocate(node, moves)
+        if self.count > UNROLL_LIMIT:
+            return For(self.var, Const(self.count, self.var.dtype), "serial", one)
+        return sequence(substitute(one, {self.var: Const(i, self.var.dtype)}) for i in range(self.count))
+
+    def _leaf(self, node: Store | Copy | Invoke) -> Stmt:
+        if self.differs(node):
+            return self.each(node)
+        # the same for all of them, one after another: done once, unless it adds to what was there before
+        if all(b in self.shared or b.scope == "shared" for b in reads(node) & writes(node)):
+            return node
+        raise _NotInTurnsError
+
+    def _for(self, node: For) -> Stmt:
+        whole = STAGE in dict(node.pragmas) and self.differs(node)
+        if whole or self.differs(node.extent):
+            return self.each(node)
+        body = self(node.body)
+        return node if body is node.body else For(node.var, node.extent, node.kind, body, node.pragmas)
+
+    def _if(self, node: If) -> Stmt:
+        if self.differs(node.condition):
+            return self.each(node)
+        return If(node.condition, self(node.then), None if node.otherwise is None else self(node.otherwise))
+
+    def _let(self, node: Let) -> Stmt:
+        return self.each(node) if self.differs(node.value) else self.descend(node)
+
+    def _prefetch(self, node: Prefetch) -> Stmt:
+        return self.each(node) if self.differs(node) or node.buffer in self.parts else node
+
+    def _seq(self, node: Seq) -> Stmt:
+        return sequence(self(stmt) for stmt in node.stmts)
+
+    def _allocate(self, node: Allocate) -> Stmt:
+        old = node.buffer
+        if old not in self.varying:
+            self.shared.add(old)
+            return self.descend(node)
+        self.parts[old] = Buffer(old.name, (self.count * old.size,), old.dtype, old.scope)
+        return Allocate(self.parts[old], self(node.body), node.pragmas)
+
+    rules = {
+        Seq: _seq,
+        For: _for,
+        If: _if,
+        Let: _let,
+        Allocate: _allocate,
+        Store: _leaf,
+        Copy: _leaf,
+        Invoke: _leaf,
+        Prefetch: _prefetch,
+        Token: each,
+        Barrier: lambda self, node: node,
+    }
+
+
+def _varying(loop: For) -> set[Var | Buffer]:
+    """The variables and buffers in the loop that are not the same for all its iterations."""
+    found: set[Var | Buffer] = {loop.var}
+    while True:
+        before = len(found)
+        _spread(loop.body, found, False)
+        if len(found) == before:
+            return found
+
+
+def _spread(node: Stmt, found: set[Var | Buffer], under: bool) -> None:
+    """Add what `node` makes of what is found so far; `under` tells that a branch that differs is around."""
+
+    def differs(part: Expr | Stmt) -> bool:
+        return mentions(part, found) or any(a.buffer in found for a in accesses(part) if not a.writes)
+
+    if isinstance(node, (Store, Copy, Invoke)):
+        if under or differs(node):
+            found.update(a.buffer for a in accesses(node) if a.writes)
+    elif isinstance(node, For):
+        under = under or differs(node.extent)
+        if under:
+            found.add(node.var)
+        _spread(node.body, found, under)
+    elif isinstance(node, If):
+        under = under or differs(node.condition)
+        _spread(node.then, found, under)
+        if node.otherwise is not None:
+            _spread(node.otherwise, found, under)
+    elif isinstance(node, Let):
+        if under or differs(node.value):
+            found.add(node.var)
+        _spread(node.body, found, under)
+    elif isinstance(node, Seq):
+        for stmt in node.stmts:
+            _spread(stmt, found, under)
+    elif isinstance(node, Allocate):
+        _spread(node.body, found, under)

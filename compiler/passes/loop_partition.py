@@ -1,0 +1,274 @@
+"""Loop partition: boundary conditions leave the hot loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.ir.access import mentions
+from compiler.ir.expr import INDEX, Binary, Call, Const, Expr, Var, binary
+from compiler.ir.function import PrimFunc
+from compiler.ir.simplify import TRUE, Interval, Simplifier, Sum, fits, simplify
+from compiler.ir.stmt import For, If, Stmt, Store, sequence
+from compiler.ir.visit import Node, Rewriter, children, substitute, walk
+
+GROWTH_LIMIT = 2048
+"""Stores, unrolled loops written out, that the copies of a function's loop bodies may add to it."""
+
+CUTS_BY_SIZE = 4
+"""Cuts of one loop at places that a size of the call decides."""
+
+# what becomes of the parts: one loop after another; or one loop that branches, since its start is dear
+_AFTER_ONE_ANOTHER = ("serial", "vectorize")
+_BRANCHING = ("parallel", "blockIdx.x", "blockIdx.y", "blockIdx.z")
+
+
+def loop_partition(func: PrimFunc) -> PrimFunc:
+    """Cut loops where a condition inside of them begins or ends to hold for sure.
+
+    ::
+
+        for i in range(4):                        for i in range(3):
+            for j in range(32):                       for j in range(32):
+                if i * 32 + j < 100:      ->              C[i * 32 + j] = A[i * 32 + j]
+                    C[i * 32 + j] = ...           for j in range(4):
+                                                      C[96 + j] = A[96 + j]
+
+    The conditions of ``if`` and ``if_then_else`` count that compare int32 sums linear in the loop's
+    variable, where all else varies with loops further inside, or is a size. Parts of a parallel loop stay
+    in one loop, behind an ``if`` for the whole iteration; vector loops become shorter ones. Loops marked
+    ``unroll`` are left: unrolled, their conditions are known.
+
+    As the pass of this name in TVM, for every condition and not for marked ones alone.
+    """
+    if not any(type(n) is If or (type(n) is Call and n.name == "if_then_else") for n in walk(func.body)):
+        return func
+    body = _Partition({size: size.bounds for size in func.sizes if size.bounds is not None})(func.body)
+    return func.with_body(body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The iterations ``begin .. end - 1`` of a loop, and what they do."""
+
+    begin: Expr
+    end: Expr
+    body: Stmt
+    known: frozenset[Expr] = frozenset()  # conditions that cannot cut it once more
+
+
+class _Partition(Rewriter):
+    def __init__(self, sizes: Mapping[Var, Interval]) -> None:
+        self.sizes = sizes
+        self.ranges: dict[Var, Interval] = dict(sizes)  # of the sizes and the loops around
+        self.budget = GROWTH_LIMIT
+
+    def _for(self, node: For) -> Stmt:
+        parts = [_Part(Const(0, node.var.dtype), node.extent, node.body)]
+        if node.kind in _AFTER_ONE_ANOTHER + _BRANCHING and node.var.dtype == INDEX:
+            parts = self.cut(node, parts[0])
+        if len(parts) == 1:
+            self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
+            inner = self.descend(node)
+            del self.ranges[node.var]
+            return inner
+        if node.kind in _BRANCHING:
+            return self.branch(node, parts)
+        return sequence(self.loop(node, part) for part in parts)
+
+    rules = {For: _for, Store: lambda self, node: node}
+
+    # parts
+
+    def cut(self, loop: For, part: _Part) -> list[_Part]:
+        """`part` of a loop in as many parts as its conditions ask for."""
+        found = self.boundary(loop, part)
+        if found is None:
+            return [part]
+        self.budget -= _weight(part.body)
+        at, condition, before, behind = found
+        known = part.known | {condition}
+        first = self.cut(loop, _Part(part.begin, at, before, known))
+        return first + self.cut(loop, _Part(at, part.end, behind, known))
+
+    def span(self, part: _Part) -> Interval:
+        simplifier = Simplifier(self.ranges)
+        return simplifier.bounds(part.begin)[0], simplifier.bounds(part.end)[1] - 1
+
+    def boundary(self, loop: For, part: _Part) -> tuple[Expr, Expr, Stmt, Stmt] | None:
+        """Where to cut, for which condition, and what is done before and behind."""
+        if _weight(part.body) > self.budget:
+            return None
+        low, high = self.span(part)
+        if low >= high:
+            return None
+        ranges = self.ranges | {loop.var: (low, high)}
+        arms = _arms(part.body) if loop.kind in _BRANCHING else [part.body]
+        for condition, inner in (found for arm in arms for found in _conditions(arm, ranges)):
+            for at, holds_before in self.ends(condition, loop.var, inner):
+                if type(at) is Const:
+                    if low < at.value <= high:
+                        return at, condition, part.body, part.body
+                elif loop.kind == "serial" and condition not in part.known and len(part.known) < CUTS_BY_SIZE:
+                    clipped = simplify(binary("max", part.begin, binary("min", at, part.end)), self.ranges)
+                    # the range of a size does not prove the condition, so it is replaced
+                    sure = _Given(condition)(part.body)
+                    before, behind = (sure, part.body) if holds_before else (part.body, sure)
+                    return clipped, condition, before, behind
+        return None
+
+    def ends(
+        self, condition: Binary, var: Var, ranges: Mapping[Var, Interval]
+    ) -> Iterator[tuple[Expr, bool]]:
+        """Where `condition` ceases (True) or begins (False) to hold, whatever the loops inside do."""
+        simplifier = Simplifier(ranges)
+        a, b = simplifier.sum_of(condition.a), simplifier.sum_of(condition.b)
+        if not (fits(simplifier.sum_bounds(a)) and fits(simplifier.sum_bounds(b))):
+            return
+        sign = 1 if condition.op in ("<", "<=") else -1
+        below = (a + b.scaled(-1)).scaled(sign)  # the condition is: below < 0
+        below = below + Sum({}, -1 if condition.op in ("<=", ">=") else 0)
+        step = below.terms.get(var, 0)
+        if step == 0:
+            return
+        fixed, low, high = Sum({}, 0), float(below.constant), float(below.constant)
+        for atom, coefficient in below.terms.items():
+            if atom is var:
+                continue
+            if all(type(n) is not Var or n in self.sizes for n in walk(atom)):
+                fixed = fixed + Sum({atom: coefficient}, 0)
+            elif mentions(atom, self.ranges.keys() | {var}):
+                return  # varies with a loop outside, which is cut by itself
+            else:
+                span = simplifier.bounds(atom)
+                low += coefficient * span[0 if coefficient > 0 else 1]
+                high += coefficient * span[1 if coefficient > 0 else 0]
+        if not fits((low, high)):
+            return
+        certain, possible = _Bound(fixed, int(high)), _Bound(fixed, int(low))
+        if step > 0:
+            yield certain.over(step), True
+            if not fixed.terms:
+                yield possible.over(step), True
+        else:
+            yield certain.past(-step), False
+            if not fixed.terms:
+                yield possible.past(-step), False
+
+    # loops
+
+    def loop(self, loop: For, part: _Part) -> Stmt:
+        """A loop from zero over the iterations of `part`."""
+        simplifier = Simplifier(self.ranges)
+        count = simplifier(binary("-", part.end, part.begin))
+        if count == Const(1):
+            return self(self.simplify(substitute(part.body, {loop.var: part.begin})))
+        shifted = part.body
+        if part.begin != Const(0):
+            shifted = substitute(shifted, {loop.var: binary("+", loop.var, part.begin)})
+        self.ranges[loop.var] = (0, simplifier.bounds(count)[1] - 1)
+        body = self(self.simplify(shifted))
+        del self.ranges[loop.var]
+        return self.simplify(For(loop.var, count, loop.kind, body, loop.pragmas))
+
+    def branch(self, loop: For, parts: list[_Part]) -> Stmt:
+        """One loop over all parts, the longest one asked for first."""
+        parts = sorted(parts, key=lambda part: self.span(part)[0] - self.span(part)[1])
+        body: Stmt | None = None
+        for part in reversed(parts):
+            low, high = self.span(part)
+            alone = substitute(part.body, {loop.var: part.begin}) if low == high else part.body
+            self.ranges[loop.var] = (low, high)
+            inner = self(self.simplify(alone))
+            del self.ranges[loop.var]
+            if body is None:
+                body = inner
+                continue
+            whole = Simplifier(self.ranges).bounds(loop.extent)[1] - 1
+            tests = [binary(">=", loop.var, part.begin)] if low > 0 else []
+            tests += [binary("<", loop.var, part.end)] if high < whole else []
+            condition = tests[0] if len(tests) == 1 else binary("and", *tests)
+            body = If(condition, inner, body)
+        assert body is not None
+        return For(loop.var, loop.extent, loop.kind, body, loop.pragmas)
+
+    def simplify(self, stmt: Stmt) -> Stmt:
+        return simplify(stmt, self.ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """``step * i + fixed + number < 0`` solved for i."""
+
+    fixed: Sum
+    number: int
+
+    def over(self, step: int) -> Expr:
+        """The first i for which it fails, where the left side grows by `step`."""
+        return self._divided(-1, step - 1 - self.number, step)
+
+    def past(self, step: int) -> Expr:
+        """The first i for which it holds, where the left side falls by `step`."""
+        return self._divided(1, self.number + step, step)
+
+    def _divided(self, sign: int, number: int, step: int) -> Expr:
+        return simplify(binary("//", (self.fixed.scaled(sign) + Sum({}, number)).expr(), step))
+
+
+class _Given(Rewriter):
+    """A condition that is known to hold is left out."""
+
+    def __init__(self, condition: Expr) -> None:
+        self.condition = condition
+
+    def _binary(self, node: Binary) -> Expr:
+        return TRUE if node == self.condition else self.descend(node)
+
+    rules = {Binary: _binary}
+
+
+def _arms(body: Stmt | None) -> list[Stmt]:
+    """What a whole iteration branches to: such a loop has its parts already."""
+    if isinstance(body, If):
+        return _arms(body.then) + _arms(body.otherwise)
+    return [] if body is None else [body]
+
+
+def _conditions(node: Node, ranges: dict[Var, Interval]) -> Iterator[tuple[Binary, dict[Var, Interval]]]:
+    """The comparisons of int32 below `node`, each with the ranges of the loops around it."""
+    if type(node) is For:
+        ranges = ranges | {node.var: (0, Simplifier(ranges).bounds(node.extent)[1] - 1)}
+        yield from _conditions(node.body, ranges)
+    elif type(node) is If:
+        yield from _comparisons(node.condition, ranges)
+        for arm in (node.then, node.otherwise):
+            if arm is not None:
+                yield from _conditions(arm, ranges)
+    else:
+        if type(node) is Call and node.name == "if_then_else":
+            yield from _comparisons(node.args[0], ranges)
+        for child in children(node):
+            yield from _conditions(child, ranges)
+
+
+def _comparisons(
+    condition: Expr, ranges: dict[Var, Interval]
+) -> Iterator[tuple[Binary, dict[Var, Interval]]]:
+    if type(condition) is not Binary:
+        return
+    if condition.op in ("and", "or"):
+        yield from _comparisons(condition.a, ranges)
+        yield from _comparisons(condition.b, ranges)
+    elif condition.a.dtype == INDEX and condition.op in ("<", "<=", ">", ">="):
+        yield condition, ranges
+
+
+def _weight(node: Any) -> int:
+    """Stores of a body with its unrolled loops written out."""
+    if type(node) is Store:
+        return 1
+    below = sum(_weight(child) for child in children(node) if isinstance(child, Stmt))
+    if type(node) is For and node.kind == "unroll" and type(node.extent) is Const:
+        return int(node.extent.value) * below
+    return below

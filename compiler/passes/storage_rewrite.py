@@ -1,0 +1,171 @@
+"""Storage rewrite: buffers that are never needed at once share their memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from compiler.ir.access import Access, accesses, mentions, position
+from compiler.ir.expr import Const, Expr, Ramp, Var, lanes_of
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.relocate import relocate
+from compiler.ir.simplify import Simplifier
+from compiler.ir.stmt import Allocate, For, If, Let, Pragma, Seq, Stmt, Store, opened, sequence
+from compiler.ir.visit import Rewriter, children, rebuild, walk
+
+SHARED_SCOPES = ("global", "shared", "warp")
+"""Where memory is shared: local buffers become registers, and an accelerator uses its buffers at once."""
+
+MATCH_RANGE = 16
+"""A buffer takes the place of one at most so many times as large."""
+
+
+def storage_rewrite(func: PrimFunc) -> PrimFunc:
+    """Let a buffer lie where one lay that is needed no more.
+
+    ::
+
+        a = allocate(float32[64])                   a = allocate(float32[64])
+        b = allocate(float32[64])                   for i in range(64):
+        for i in range(64):                             a[i] = A[i] + 1.0
+            a[i] = A[i] + 1.0                       for i in range(64):
+        for i in range(64):                  ->         a[i] = a[i] * 2.0
+            b[i] = a[i] * 2.0                       for i in range(64):
+        for i in range(64):                             C[i] = a[63 - i]
+            C[i] = b[63 - i]
+
+    A linear scan over the statements of each block: a buffer lives from the statement that first touches it
+    to the last one. It takes the smallest free place of its type and scope that holds it, or makes the
+    largest one grow. It may take the place of a buffer that its first statement still reads where that reads,
+    for each element, the same element alone (in place).
+    """
+    return func.with_body(_Share()(func.body)) if any(type(n) is Allocate for n in walk(func.body)) else func
+
+
+@dataclass
+class _Place:
+    """Memory that buffers take in turns."""
+
+    first: Buffer
+    pragmas: tuple[Pragma, ...]
+    size: int
+    tenants: list[Buffer] = field(default_factory=list)
+
+
+class _Share(Rewriter):
+    def block(self, node: Stmt) -> Stmt:
+        inner = self.inside(node)
+        allocations, stmts = opened(inner)
+        if sum(a.buffer.scope in SHARED_SCOPES for a in allocations) > 1:
+            places = _places(allocations, stmts)
+            if len(places) < len({a.buffer for a in allocations}):
+                return _rewritten(places, stmts)
+        return inner
+
+    def inside(self, node: Stmt) -> Stmt:
+        """The block with the blocks further inside done."""
+        if isinstance(node, (Allocate, Seq)):
+            return rebuild(node, tuple(self.inside(child) for child in children(node)))  # type: ignore[arg-type]
+        return self.descend(node)
+
+    rules = dict.fromkeys((Allocate, Seq, For, If, Let), block) | {Store: lambda self, node: node}
+
+
+def _places(allocations: list[Allocate], stmts: list[Stmt]) -> list[_Place]:
+    born: dict[Buffer, int] = {}
+    last: dict[Buffer, int] = {}
+    for when, stmt in enumerate(stmts):
+        for access in accesses(stmt):
+            born.setdefault(access.buffer, when)
+            last[access.buffer] = when
+    order = sorted({a.buffer: a for a in allocations}.values(), key=lambda a: born.get(a.buffer, -1))
+    places: list[_Place] = []
+    for allocation in order:
+        buffer = allocation.buffer
+        place = None
+        if buffer.scope in SHARED_SCOPES and buffer in born and not allocation.pragmas:
+            place = _free(places, buffer, stmts[born[buffer]], born[buffer], last)
+        if place is None:
+            place = _Place(buffer, allocation.pragmas, buffer.size)
+            places.append(place)
+        place.size = max(place.size, buffer.size)
+        place.tenants.append(buffer)
+    return places
+
+
+def _free(
+    places: list[_Place], buffer: Buffer, stmt: Stmt, when: int, last: dict[Buffer, int]
+) -> _Place | None:
+    """The best place for a buffer that `stmt`, at time `when`, is the first to touch."""
+
+    def is_free(place: _Place) -> bool:
+        tenant, first = place.tenants[-1], place.first
+        if (first.dtype, first.scope, place.pragmas) != (buffer.dtype, buffer.scope, ()):
+            return False
+        if not place.size <= MATCH_RANGE * buffer.size or not buffer.size <= MATCH_RANGE * place.size:
+            return False
+        ended = last.get(tenant, -1)
+        return ended < when or (ended == when and _in_place(stmt, tenant, buffer))
+
+    found = [place for place in places if is_free(place)]
+    fitting = [place for place in found if place.size >= buffer.size]
+    if fitting:
+        return min(fitting, key=lambda place: place.size)
+    return max(found, key=lambda place: place.size, default=None)
+
+
+def _in_place(stmt: Stmt, old: Buffer, new: Buffer) -> bool:
+    """Whether `stmt` stores each element of `new` once, and reads `old` at that element alone."""
+    loops: dict[Var, int] = {}
+    while not isinstance(stmt, Store):
+        if isinstance(stmt, For) and type(stmt.extent) is Const:
+            loops[stmt.var] = int(stmt.extent.value)
+            stmt = stmt.body
+        elif isinstance(stmt, If) and stmt.otherwise is None:
+            if any(access.buffer is old for access in accesses(stmt.condition)):
+                return False
+            stmt = stmt.then
+        else:
+            return False
+    touched = [a for a in accesses(stmt) if a.buffer in (old, new)]
+    place = _flat(touched[0])
+    alone = all(_flat(a) == place and (a.writes or a.buffer is old) for a in touched)
+    return alone and is_injective(place, loops)
+
+
+def is_injective(index: Expr, loops: Mapping[Var, int]) -> bool:
+    """Whether different iterations of `loops`, variable to extent, are known to have different indices."""
+    total = Simplifier({var: (0, extent - 1) for var, extent in loops.items()})
+    ramp = index if type(index) is Ramp else Ramp(index, Const(0), 1)
+    if lanes_of(ramp.base.dtype) > 1 or type(ramp.stride) is not Const:
+        return False
+    terms = total.sum_of(ramp.base).terms
+    steps = [(abs(terms.get(var, 0)), extent) for var, extent in loops.items() if extent > 1]
+    steps.append((abs(int(ramp.stride.value)), ramp.lanes))
+    span = 0
+    for step, extent in sorted(step for step in steps if step[1] > 1):
+        if step <= span:
+            return False
+        span += step * (extent - 1)
+    return all(atom in loops or not mentions(atom, loops) for atom in terms)
+
+
+def _flat(access: Access) -> Expr:
+    assert isinstance(access.where, tuple), "a store and its loads are of elements"
+    return position(access.buffer, access.where)
+
+
+def _rewritten(places: list[_Place], stmts: list[Stmt]) -> Stmt:
+    moves: dict[Buffer, tuple[Buffer, Expr]] = {}
+    made = []
+    for place in places:
+        first = place.first
+        new = first
+        if len(place.tenants) > 1:
+            new = Buffer(first.name, (place.size,), first.dtype, first.scope)
+            moves |= {tenant: (new, Const(0)) for tenant in place.tenants}
+        made.append((new, place.pragmas))
+    body = sequence(relocate(stmt, moves) for stmt in stmts)
+    for buffer, pragmas in reversed(made):
+        body = Allocate(buffer, body, pragmas)
+    return body

@@ -1,0 +1,197 @@
+"""Barriers between the threads of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from compiler.ir.access import accesses, mentions
+from compiler.ir.expr import Expr, Var
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.stmt import Allocate, Barrier, For, If, Let, Seq, Stmt, Store, sequence
+from compiler.ir.text import print_stmt
+from compiler.ir.visit import Node, Rewriter, rebuild, walk
+from compiler.schedule.errors import ScheduleError
+
+SCOPE = "shared"
+
+
+def thread_sync(func: PrimFunc) -> PrimFunc:
+    """Put barriers where the threads of a block exchange data through shared memory.
+
+    ::
+
+        t = allocate(float32[4], "shared")           t = allocate(float32[4], "shared")
+        for tx in bind(4, "threadIdx.x"):            for tx in bind(4, "threadIdx.x"):
+            for k in range(8):                           for k in range(8):
+                t[tx] = A[k * 4 + tx]         ->             barrier("shared")
+                C[k * 4 + tx] = t[3 - tx]                    t[tx] = A[k * 4 + tx]
+                                                             barrier("shared")
+                                                             C[k * 4 + tx] = t[3 - tx]
+
+    Shared memory may be read when what was written before is there, and overwritten when what was there has
+    been read; what one iteration of a loop leaves meets the next one. Where the threads take different
+    branches no barrier can stand, so it stands before the branch.
+
+    Raises
+    ------
+    ScheduleError
+        If a barrier is needed inside of a branch or a loop that the threads do not run alike.
+    """
+    if not any(type(n) is For and n.kind.startswith("threadIdx") for n in walk(func.body)):
+        return func
+    return func.with_body(_Blocks()(func.body))
+
+
+class _Blocks(Rewriter):
+    """Finds the outermost loops over threads."""
+
+    def _for(self, node: For) -> Stmt:
+        if not node.kind.startswith("threadIdx"):
+            return self.descend(node)
+        threads = {n.var for n in walk(node) if type(n) is For and n.kind.startswith("threadIdx")}
+        private = {n.buffer for n in walk(node) if type(n) is Allocate}
+        shared = {a.buffer for a in accesses(node) if a.buffer.scope == SCOPE} - private
+        return _Synchronise(threads, shared, private)(node, _Since(), True)[0]
+
+    rules = {For: _for, Store: lambda self, node: node}
+
+
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """The shared buffers touched since the last barrier."""
+
+    read: frozenset[Buffer] = frozenset()
+    written: frozenset[Buffer] = frozenset()
+
+    def __or__(self, other: _Since) -> _Since:
+        return _Since(self.read | other.read, self.written | other.written)
+
+    def conflicts(self, then: _Since) -> bool:
+        """Whether a barrier must stand before `then`.
+
+        Two writes do not conflict: what one stage stores, no other thread stores too but as the same value.
+        """
+        return bool(then.read & self.written or then.written & self.read)
+
+
+Result = tuple[Stmt, _Since]
+
+
+class _Synchronise:
+    """Walks a thread's program in its order and puts barriers before what conflicts."""
+
+    def __init__(self, threads: set[Var], shared: set[Buffer], private: set[Buffer]) -> None:
+        self.threads, self.shared, self.private = threads, shared, private
+
+    def __call__(self, stmt: Stmt, since: _Since, together: bool) -> Result:
+        """`stmt` with barriers, and what is touched since the last; `together`: all threads come along."""
+        return self.rules.get(type(stmt), _Synchronise._leaf)(self, stmt, since, together)
+
+    def touched(self, node: Node) -> _Since:
+        own = set()
+        if type(node) is Store:  # an element that is updated is its thread's own
+            own = {
+                a
+                for a in accesses(node)
+                if not a.writes and a.buffer is node.buffer and a.where == node.indices
+            }
+        found = [a for a in accesses(node) if a.buffer in self.shared and a not in own]
+        return _Since(
+            frozenset(a.buffer for a in found if not a.writes), frozenset(a.buffer for a in found if a.writes)
+        )
+
+    def differs(self, node: Expr) -> bool:
+        """Whether a value may not be the same for all threads."""
+        return mentions(node, self.threads) or any(a.buffer in self.private for a in accesses(node))
+
+    def wait(self, node: Stmt, then: _Since, since: _Since, together: bool) -> tuple[list[Stmt], _Since]:
+        """A barrier, if one is needed before `node` touches `then`."""
+        if not since.conflicts(then):
+            return [], since
+        if not together:
+            names = ", ".join(
+                sorted(b.name for b in (then.read & since.written) | (then.written & since.read))
+            )
+            raise ScheduleError(
+                f"{names}: the threads of a block exchange it under a condition that not all of them meet, "
+                f"so they cannot wait for one another at `{print_stmt(node).splitlines()[0]}`"
+            )
+        return [Barrier(SCOPE)], _Since()
+
+    def _leaf(self, node: Stmt, since: _Since, together: bool) -> Result:
+        then = self.touched(node)
+        waited, since = self.wait(node, then, since, together)
+        return sequence((*waited, node)), since | then
+
+    def _seq(self, node: Seq, since: _Since, together: bool) -> Result:
+        stmts = []
+        for stmt in node.stmts:
+            new, since = self(stmt, since, together)
+            stmts.append(new)
+        same = all(a is b for a, b in zip(stmts, node.stmts, strict=True))
+        return node if same else sequence(stmts), since
+
+    def _for(self, node: For, since: _Since, together: bool) -> Result:
+        if node.kind.startswith("threadIdx"):  # what is walked is the program of one thread
+            body, after = self(node.body, since, together)
+            return rebuild(node, (node.extent, body)), after
+        if self.differs(node.extent):
+            return self.apart(node, node.body, since, together)
+        then = self.touched(node)
+        if not then.conflicts(then):  # a barrier in front is enough, and is met less often
+            return self._leaf(node, since, together)
+        entry = since
+        while True:  # what one iteration leaves meets the next one
+            body, after = self(node.body, entry, together)
+            if entry | after == entry:
+                return rebuild(node, (node.extent, body)), since | after
+            entry = entry | after
+
+    def _if(self, node: If, since: _Since, together: bool) -> Result:
+        if self.differs(node.condition):
+            return self.apart(node, node, since, together)
+        asked = self.touched(node.condition)
+        waited, since = self.wait(node, asked, since, together)
+        since = since | asked
+        then, after = self(node.then, since, together)
+        otherwise = None
+        if node.otherwise is not None:
+            otherwise, other = self(node.otherwise, since, together)
+            after = after | other
+        arms = (then,) if otherwise is None else (then, otherwise)
+        return sequence((*waited, rebuild(node, (node.condition, *arms)))), since | after
+
+    def apart(self, node: Stmt, inside: Stmt, since: _Since, together: bool) -> Result:
+        """A statement that not all threads run alike: they may wait before it, not inside of it."""
+        then = self.touched(node)
+        waited, since = self.wait(node, then, since, together)
+        for arm in (inside.then, inside.otherwise) if isinstance(inside, If) else (inside,):
+            if arm is not None:
+                self(arm, since, False)
+        return sequence((*waited, node)), since | then
+
+    def _let(self, node: Let, since: _Since, together: bool) -> Result:
+        asked = self.touched(node.value)
+        waited, since = self.wait(node, asked, since, together)
+        if self.differs(node.value):
+            self.threads.add(node.var)
+        body, after = self(node.body, since | asked, together)
+        return sequence((*waited, rebuild(node, (node.value, body)))), after
+
+    def _barrier(self, node: Barrier, since: _Since, together: bool) -> Result:
+        return node, _Since()
+
+    def _allocate(self, node: Allocate, since: _Since, together: bool) -> Result:
+        body, after = self(node.body, since, together)
+        return rebuild(node, (body,)), after
+
+    rules: ClassVar[dict[type, Callable[..., Result]]] = {
+        Seq: _seq,
+        For: _for,
+        If: _if,
+        Let: _let,
+        Allocate: _allocate,
+        Barrier: _barrier,
+    }

@@ -1,0 +1,150 @@
+"""`Signature`: what a call of a compiled function must bring, and why another is refused."""
+
+from __future__ import annotations
+
+import ctypes
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from compiler.ir.expr import SCALAR_TYPES
+from compiler.ir.function import Buffer, most
+from compiler.runtime.array import memory_layout
+from compiler.runtime.dlpack import View, view
+
+# the text of a dtype takes NumPy longer than all the checks of an array
+_NAMES = {np.dtype(name): name for name in SCALAR_TYPES}
+_ITEMSIZES = {name: dtype.itemsize for dtype, name in _NAMES.items()}
+
+
+class Signature:
+    """The arguments of a compiled function.
+
+    Parameters
+    ----------
+    name : str
+        The function's name, for messages.
+    params : tuple of Buffer
+        Extents may be sizes: variables with bounds, which a call brings by the shapes of its arrays.
+    stored : frozenset of int
+        Positions of the parameters that are written to.
+
+    Attributes
+    ----------
+    sizes : tuple of Var
+        The sizes in the order of their first use.
+    layouts : list of (shape, dtype)
+        What the array of each parameter must be in memory; an extent is a number, or a size's position in
+        `sizes` as ``-1 - position``.
+    """
+
+    def __init__(self, name: str, params: tuple[Buffer, ...], stored: frozenset[int]) -> None:
+        self.name = name
+        self.params = params
+        self.stored = stored
+        self.sizes = tuple(dict.fromkeys(size for buffer in params for size in buffer.sizes))
+        self.layouts: list[tuple[tuple[int, ...], str]] = []
+        for buffer in params:
+            known = tuple(most(extent) for extent in buffer.shape)
+            memory, dtype = memory_layout(known, buffer.dtype)
+            shape = list(memory)
+            for axis, extent in enumerate(buffer.shape):
+                if not isinstance(extent, int):
+                    if memory[axis] != known[axis]:
+                        raise ValueError(
+                            f"{name}: the last extent of {buffer} is packed into bytes, so it must be known"
+                        )
+                    shape[axis] = -1 - self.sizes.index(extent)
+            self.layouts.append((tuple(shape), dtype))
+
+    def bind(self, arrays: tuple[Any, ...]) -> tuple[ctypes.Array, list[Any]]:
+        """The slots of a call: the pointers of the arrays, then the values of the sizes.
+
+        Parameters
+        ----------
+        arrays : tuple
+            NumPy arrays, or arrays of other libraries that DLPack takes without a copy.
+
+        Returns
+        -------
+        slots : ctypes.Array
+            Eight bytes each.
+        owners : list
+            What must live until the call has ended.
+
+        Raises
+        ------
+        ValueError
+            For the first argument that is wrong; names it and what would be right. No memory was touched.
+        """
+        if len(arrays) != len(self.params):
+            expected = ", ".join(map(str, self.params))
+            raise ValueError(f"{self.name} takes {len(self.params)} array(s) ({expected}), not {len(arrays)}")
+        # of each size, its value and the position of the argument that told it
+        found: list[tuple[int, int] | None] = [None] * len(self.sizes)
+        views = []
+        for i, array in enumerate(arrays):
+            try:
+                views.append(self._checked(i, array, found))
+            except ValueError as error:
+                where = f"{self.name}: argument {i + 1}, {self.params[i].name!r},"
+                raise ValueError(f"{where} {error}") from error.__cause__
+        ends = [v.pointer + prod(v.shape) * _ITEMSIZES[v.dtype] for v in views]
+        for i in sorted(self.stored):
+            for j, other in enumerate(views):
+                if i != j and views[i].pointer < ends[j] and other.pointer < ends[i]:
+                    raise ValueError(
+                        f"{self.name}: the output {self.params[i].name!r} shares memory with the argument "
+                        f"{self.params[j].name!r}; pass an array of its own"
+                    )
+        values = [v.pointer for v in views] + [value for value, _ in filter(None, found)]
+        return (ctypes.c_int64 * max(1, len(values)))(*values), [v.owner for v in views]
+
+    def _checked(self, position: int, array: Any, found: list[tuple[int, int] | None]) -> View:
+        buffer, (layout, dtype) = self.params[position], self.layouts[position]
+        if isinstance(array, np.ndarray):
+            flags = array.flags
+            name = _NAMES.get(array.dtype) or str(array.dtype)
+            memory = (array.ctypes.data, name, array.shape)
+            given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array)
+        elif hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
+            given = view(array)
+        else:
+            raise ValueError(
+                f"must be a NumPy array {buffer}, or another library's with __dlpack__, "
+                f"not {type(array).__name__}"
+            )
+        if given.dtype != dtype:
+            packed = f" (the bytes of {buffer.dtype})" if dtype != buffer.dtype else ""
+            raise ValueError(f"has dtype {given.dtype}; {dtype} is needed{packed} (array.astype({dtype!r}))")
+        if len(given.shape) != len(layout) or any(
+            extent >= 0 and extent != have for extent, have in zip(layout, given.shape, strict=True)
+        ):
+            raise ValueError(f"has shape {given.shape}; {self._shape(layout)} is needed")
+        for extent, have in zip(layout, given.shape, strict=True):
+            if extent < 0:
+                self._bind_size(-1 - extent, have, position, found)
+        if not given.contiguous:
+            raise ValueError("is not C-contiguous; numpy.ascontiguousarray makes it so")
+        if not given.aligned:
+            raise ValueError("is not aligned to its elements; a copy of it is")
+        if position in self.stored and not given.writable:
+            raise ValueError("is written to, but the array is read-only")
+        return given
+
+    def _bind_size(self, number: int, have: int, position: int, found: list[tuple[int, int] | None]) -> None:
+        size, before = self.sizes[number], found[number]
+        low, high = size.bounds or (0, 0)
+        if not low <= have <= high:
+            raise ValueError(f"has the size {size.name!r} = {have}; it must be {low} to {high}")
+        if before is not None and before[0] != have:
+            raise ValueError(
+                f"has the size {size.name!r} = {have}, but it is {before[0]} by argument "
+                f"{before[1] + 1}, {self.params[before[1]].name!r}"
+            )
+        found[number] = before or (have, position)
+
+    def _shape(self, layout: tuple[int, ...]) -> str:
+        names = [str(extent) if extent >= 0 else self.sizes[-1 - extent].name for extent in layout]
+        return f"({', '.join(names)}{',' if len(names) == 1 else ''})"

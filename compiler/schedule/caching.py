@@ -1,0 +1,68 @@
+"""Copies of tensors in a memory that is near: the writes and the reads of a stage go through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from compiler.ir.expr import Var
+from compiler.ir.visit import substitute
+from compiler.schedule.errors import ScheduleError
+from compiler.schedule.stage import check_scope, names
+from compiler.tensor import Compute, IterVar, Operation, Tensor
+
+if TYPE_CHECKING:
+    from compiler.schedule.schedule import Schedule
+    from compiler.schedule.stage import Stage
+
+
+def cache_write(schedule: Schedule, tensors: Sequence[Tensor], scope: str) -> tuple[Tensor, ...]:
+    """Compute `tensors`, all those of one operation, into a cache, and copy the cache out."""
+    stage = schedule[tensors[0]]
+    old = stage.op
+    if not stage.computed:
+        raise ScheduleError(f"{stage.name}: cache_write of an input; use cache_read")
+    if not isinstance(old, Compute):
+        raise ScheduleError(f"{stage.name}: cache_write of an extern; its statement stores where it is told")
+    if len(tensors) != len(stage.tensors) or set(tensors) != set(stage.tensors):
+        raise ScheduleError(
+            f"{stage.name}: cache_write takes all tensors of one operation, ({names(stage.tensors)}), "
+            f"not ({names(tensors)})"
+        )
+    if not stage.untouched:
+        raise ScheduleError(f"{stage.name}: cache_write must come before the other primitives on the stage")
+    name = cached_name(stage.name, scope)
+    axes = tuple(IterVar(Var(a.name), a.extent) for a in old.axes)
+    fresh = {a.var: b.var for a, b in zip(old.axes, axes, strict=True)}
+    cache = schedule.insert(old.rewritten(lambda e: substitute(e, fresh), name, axes), scope, before=stage)
+    reads = tuple(tensor[tuple(a.var for a in old.axes)] for tensor in cache.tensors)
+    stage.replace(Compute.of(old.name, old.axes, reads))
+    return tuple(cache.tensors[stage.tensors.index(tensor)] for tensor in tensors)
+
+
+def cache_read(
+    schedule: Schedule, tensor: Tensor, scope: str, readers: Sequence[Tensor | Operation]
+) -> Tensor:
+    """Read `tensor` through a copy in `readers`."""
+    source = schedule[tensor]
+    stages: list[Stage] = list(dict.fromkeys(schedule[reader] for reader in readers))
+    if not stages:
+        raise ScheduleError(f"{source.name}: cache_read needs at least one reader")
+    for stage in stages:
+        if tensor not in stage.op.inputs:
+            found = [s for s in schedule.stages if tensor in s.op.inputs]
+            raise ScheduleError(f"{tensor.name}: {stage.name!r} does not read it (readers: {names(found)})")
+    name = cached_name(tensor.name, scope)
+    axes = tuple(IterVar(Var(f"ax{d}"), extent) for d, extent in enumerate(tensor.shape))
+    copied = Compute.of(name, axes, (tensor[tuple(a.var for a in axes)],))
+    copy = schedule.insert(copied, scope, before=min(stages, key=schedule.stages.index))
+    for stage in stages:
+        stage.op = stage.op.redirected(tensor, copy.tensor)
+    return copy.tensor
+
+
+def cached_name(name: str, scope: str) -> str:
+    """The name of a copy, after the scope is checked."""
+    cached = f"{name}_{scope}".replace(".", "_")
+    check_scope(cached, scope)
+    return cached

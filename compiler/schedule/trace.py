@@ -1,0 +1,131 @@
+"""The trace of a schedule: the calls of primitives that made it, as plain JSON.
+
+A step is ``{"call": name, "on": stage, "args": [...], "kwargs": {...}}``; the steps on the schedule
+itself have no stage. Numbers, strings, booleans, None and lists stand for themselves. What belongs to
+the program is named: ``{"stage": "C"}``, ``{"tensor": ["C", 0]}``, ``{"axis": ["C", "i_outer"]}``; a
+name that is there already gets a number behind it, as ``"k#1"``. So a tuning record can hold the steps,
+and another process can make the schedule again from the same program.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from compiler.schedule.errors import ScheduleError
+from compiler.suggest import unknown
+
+Step = dict[str, Any]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class Trace:
+    """The steps of a schedule so far, and the names of what they speak of.
+
+    Attributes
+    ----------
+    steps : list of dict
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.recording = True
+        self._named: dict[str, Any] = {}
+        self._reference: dict[Hashable, dict[str, Any]] = {}
+
+    def name(self, item: Hashable, kind: str, *path: str | int) -> str | int:
+        """Give `item` a name that no other of its kind has: the last of `path` if that is free."""
+        if item in self._reference:  # two stages may reduce over one axis; either name will do
+            return self._path(self._reference[item])[-1]
+        wish, count = path[-1], 0
+        while self._key(kind, path) in self._named:
+            count += 1
+            path = (*path[:-1], f"{wish}#{count}")
+        self._named[self._key(kind, path)] = item
+        self._reference[item] = {kind: path[0] if len(path) == 1 else list(path)}
+        return path[-1]
+
+    def also(self, item: Hashable, named: Hashable) -> None:
+        """Let `item` be recorded by the name of another thing, which means the same to every primitive."""
+        self._reference[item] = self._reference[named]
+
+    @staticmethod
+    def _key(kind: str, path: Sequence[str | int]) -> str:
+        return "\0".join(map(str, (kind, *path)))
+
+    @staticmethod
+    def _path(reference: Mapping[str, Any]) -> list[Any]:
+        ((_, path),) = reference.items()
+        return path if isinstance(path, list) else [path]
+
+    def add(self, call: str, on: Hashable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Record a call of a primitive."""
+        step: Step = {"call": call}
+        if on in self._reference:
+            step["on"] = self._reference[on]["stage"]
+        step["args"] = [self.encode(value) for value in args]
+        step["kwargs"] = {key: self.encode(value) for key, value in kwargs.items()}
+        self.steps.append(step)
+
+    def encode(self, value: Any) -> Any:
+        """A value of a call as plain JSON."""
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, Sequence):
+            return [self.encode(item) for item in value]
+        as_json = getattr(value, "as_json", None)  # what does not belong to the program tells itself
+        return self._reference[value] if as_json is None else as_json()
+
+    def decode(self, value: Any, others: Mapping[str, Callable[[Any], Any]]) -> Any:
+        """What `encode` made JSON of, found in this schedule.
+
+        Parameters
+        ----------
+        value : Any
+        others : mapping of str to callable
+            How what does not belong to the program is made again, by kind.
+        """
+        if isinstance(value, list):
+            return [self.decode(item, others) for item in value]
+        if not isinstance(value, Mapping):
+            return value
+        if len(value) != 1:
+            raise ScheduleError(f"a trace names a thing as {{kind: name}}, not {dict(value)!r}")
+        ((kind, path),) = value.items()
+        if kind in others:
+            return others[kind](path)
+        path = self._path(value)
+        found = self._named.get(self._key(kind, path))
+        if found is None:
+            known = [key.replace("\0", ".") for key in self._named]
+            raise ScheduleError(unknown("name in a trace", ".".join(map(str, (kind, *path))), known))
+        return found
+
+
+def primitive(method: Method) -> Method:
+    """Make a method a primitive: a call that is legal becomes a step of the trace of its object.
+
+    What a primitive calls in its turn is no step of its own, and a call that raises is none either. So
+    a primitive checks everything before it changes anything.
+    """
+
+    @functools.wraps(method)
+    def recorded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        trace: Trace = self.trace
+        if not trace.recording:
+            return method(self, *args, **kwargs)
+        trace.recording = False
+        try:
+            result = method(self, *args, **kwargs)
+        finally:
+            trace.recording = True
+        trace.add(method.__name__, self, args, kwargs)
+        return result
+
+    recorded.is_primitive = True  # type: ignore[attr-defined]
+    return cast(Method, recorded)

@@ -1,0 +1,109 @@
+"""The command that shows a file: a model, or the records of a search."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from costmodel.cli.errors import clean_errors
+from costmodel.cli.terminal import new_console
+
+# So much of a file is enough to tell a model from records.
+HEAD = 1 << 16
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Of features or records."
+)
+@click.option(
+    "--tree", type=click.IntRange(min=0), default=0, show_default=True, help="Of a model, to print."
+)
+@click.option("--drawing", type=click.Path(path_type=Path), help="Draw that tree into this SVG file.")
+@click.option(
+    "--program", is_flag=True, help="Of records: the loop nest and the assembly of each task's best."
+)
+@clean_errors
+def show(file: Path, top: int, tree: int, drawing: Path | None, program: bool) -> None:
+    """Show what is in a file: a model, or the records of a search.
+
+    Of a model: what it predicts, the importance of its features, one of its trees. Of records: the best of
+    each task.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file")
+    if file.stat().st_size == 0:
+        raise ValueError(f"{file}: the file is empty")
+    console = new_console()
+    if is_model(file):
+        from costmodel.summary import show_model
+
+        if program:
+            raise ValueError(f"{file} is a model: --program is for records")
+        show_model(file, console, top=top, tree=tree, drawing=drawing)
+        return
+    if drawing is not None:
+        raise ValueError(f"{file} is no model: --drawing is for the trees of one")
+    from costmodel import records as record_file
+
+    found = record_file.load(file)
+    if not found:
+        raise ValueError(f"{file}: no line of the file is a record, and it is no model")
+    for key in dict.fromkeys(r.task for r in found):
+        _show_task(key, [r for r in found if r.task == key], top, program, console)
+
+
+def is_model(path: Path) -> bool:
+    """Whether a file looks like a model, whatever its name: XGBoost's JSON or UBJSON, or LightGBM's text."""
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    text = head.lstrip()
+    if text.startswith((b"{L", b"tree\n", b"tree\r")):
+        return True
+    try:
+        first = json.loads(text.split(b"\n", 1)[0])
+    except ValueError:  # a document of several lines, or a longer one, is no record
+        return text.startswith(b"{") and b'"learner"' in text
+    return isinstance(first, dict) and "learner" in first
+
+
+def _show_task(key: str, found: list[Any], top: int, program: bool, console: Any) -> None:
+    from collections import Counter
+
+    from rich.table import Table
+
+    import compiler
+    from costmodel.records import best
+    from costmodel.report import failure_counts
+    from costmodel.space import Config
+    from costmodel.task import Task
+
+    failures = dict(Counter(r.reason for r in found if not r.ok).most_common())
+    console.print(f"{key}: {len(found)} records, failed {failure_counts(failures)}", highlight=False)
+    task: Task | None = None
+    try:
+        task = Task(found[0].operator, found[0].shape, found[0].target)
+    except ValueError as error:  # an operator that only its maker's program knows
+        click.echo(f"no program can be built for it here: {error}", err=True)
+    table = Table()
+    columns = ("GFLOP/s", "ms", "trial", "source", "CPU", "configuration")
+    for column in columns:
+        table.add_column(column, justify="right" if column in columns[:3] else "left", overflow="fold")
+    winners = best(found, key, top)
+    for record in winners:
+        speed = f"{task.gflops(record.cost):.1f}" if task else "-"
+        shown = ", ".join(f"{name} {value}" for name, value in record.config.items())
+        table.add_row(speed, f"{record.cost * 1e3:.4f}", str(record.trial), record.source, record.cpu, shown)
+    console.print(table)
+    if program and task and winners:
+        config: Config = task.config(winners[0].config)
+        schedule, args = task.instantiate(config)
+        click.echo(f"# {key}\n# {config}\n")
+        click.echo(str(compiler.loop_nest(schedule, args)))
+        click.echo("\n# assembly\n")
+        constants = [t for t in args if t.name in task.operator.constants]
+        click.echo(compiler.build(schedule, args, target=task.target, constants=constants).source("asm"))

@@ -1,0 +1,130 @@
+"""Virtual ensembles: their arithmetic by hand, the identities of the paper, and doubt where it belongs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import boost
+from boost import DMatrix, ParameterError
+
+RNG = np.random.default_rng(0)
+
+
+def gap(rows: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to the left and to the right of a gap between -1 and 1."""
+    x = np.random.default_rng(1).uniform(1, 3, size=(rows, 1)) * np.where(np.arange(rows) % 2, 1, -1)[:, None]
+    noise = np.random.default_rng(2).normal(size=rows)
+    return x, np.sin(3 * x[:, 0]) + noise * np.where(x[:, 0] > 0, 0.5, 0.05)
+
+
+def prefixes(model: boost.Booster, x: np.ndarray, members: int) -> np.ndarray:
+    rounds = model.num_boosted_rounds()
+    ends = np.linspace(rounds / 2, rounds, members).round().astype(int).tolist()
+    return np.array([model.predict(x, iteration_range=(0, end)) for end in ends])
+
+
+@pytest.mark.parametrize("members", [2, 7, 10])
+def test_members_are_the_model_at_earlier_rounds(members: int) -> None:
+    x, y = gap(300)
+    model = boost.train({"eta": 0.1, "max_depth": 3}, DMatrix(x, y), 25)
+    members_say = prefixes(model, x, members)
+    found = model.predict_uncertainty(x, members=members)
+    np.testing.assert_allclose(found.mean, members_say.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(found.knowledge, members_say.var(axis=0), atol=1e-12)
+    assert found.data is None and found.total is found.knowledge
+
+
+def test_two_rounds_by_hand() -> None:
+    # One leaf a round: base 0, then half of what is left of the mean 4: 2, 3, 3.5, 3.75.
+    params = {"eta": 0.5, "lambda": 0.0, "base_score": 0.0, "max_depth": 1, "min_child_weight": 9}
+    model = boost.train(params, DMatrix([[0.0], [1.0]], [4.0, 4.0]), 4)
+    found = model.predict_uncertainty([[0.0]], members=2)
+    np.testing.assert_allclose(found.mean, [(3 + 3.75) / 2])
+    np.testing.assert_allclose(found.knowledge, [(0.75 / 2) ** 2])
+
+
+@pytest.mark.parametrize(
+    ("objective", "params"),
+    [("binary:logistic", {}), ("multi:softprob", {"num_class": 3}), ("count:poisson", {})],
+)
+def test_variances_add_up(objective: str, params: dict) -> None:
+    x = np.random.default_rng(3).normal(size=(400, 3))
+    y = (x[:, 0] > 0).astype(int) + (params.get("num_class") == 3) * (x[:, 1] > 0)
+    model = boost.train({"objective": objective, "eta": 0.1, "max_depth": 2, **params}, DMatrix(x, y), 20)
+    found = model.predict_uncertainty(x)
+    said = prefixes(model, x, 10)
+    own = said if objective == "count:poisson" else said * (1 - said)
+    assert found.data is not None
+    np.testing.assert_allclose(found.data, own.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(found.knowledge, said.var(axis=0), atol=1e-12)
+    if objective != "count:poisson":  # the law of total variance
+        np.testing.assert_allclose(found.total, found.mean * (1 - found.mean), atol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_entropy_splits_into_data_and_knowledge(classes: int) -> None:
+    x = np.random.default_rng(4).normal(size=(300, 2))
+    y = np.digitize(x[:, 0], [-0.4, 0.4][: classes - 1])
+    params = (
+        {"objective": "multi:softprob", "num_class": 3} if classes == 3 else {"objective": "binary:logistic"}
+    )
+    model = boost.train({"eta": 0.1, "max_depth": 2, **params}, DMatrix(x, y), 20)
+    found = model.predict_uncertainty(x, measure="entropy")
+    said = prefixes(model, x, 10)
+    p = said if classes == 3 else np.stack((said, 1 - said), axis=2)
+    entropy = -(p * np.log(p)).sum(axis=2)
+    mean = p.mean(axis=0)
+    assert found.data is not None and found.data.shape == (300,)
+    np.testing.assert_allclose(found.data, entropy.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(found.total, -(mean * np.log(mean)).sum(axis=1), atol=1e-12)
+    assert (found.knowledge >= 0).all()
+
+
+def test_doubt_is_large_where_rows_are_few_and_noise_is_where_it_was() -> None:
+    x, y = gap()
+    x = np.concatenate((x, [[0.0]] * 4))  # a handful in the gap
+    y = np.concatenate((y, [-3.0, 3.0, 2.0, -2.0]))
+    params = {"objective": "reg:normal", "eta": 0.05, "max_depth": 4, "subsample": 0.5, "seed": 1}
+    model = boost.train(params, DMatrix(x, y), 200)
+    at = np.array([[0.0], [2.0], [-2.0]])
+    found = model.predict_uncertainty(at)
+    assert found.data is not None
+    assert found.knowledge[0] > 4 * found.knowledge[1:].max()
+    assert 0.35**2 < found.data[1] < 0.65**2 and found.data[2] < 0.15**2
+
+
+def test_margins_have_no_data_uncertainty() -> None:
+    x, y = gap(200)
+    model = boost.train({"objective": "binary:logistic", "eta": 0.1}, DMatrix(x, y > 0), 20)
+    found = model.predict_uncertainty(x, output_margin=True)
+    assert found.data is None
+    ends = np.linspace(10, 20, 10).round().astype(int).tolist()
+    said = np.array([model.predict(x, output_margin=True, iteration_range=(0, e)) for e in ends])
+    np.testing.assert_allclose(found.knowledge, said.var(axis=0), atol=1e-12)
+
+
+def test_a_part_of_the_rounds() -> None:
+    x, y = gap(200)
+    model = boost.train({"eta": 0.1}, DMatrix(x, y), 30)
+    part = model.predict_uncertainty(x, members=4, iteration_range=(0, 20))
+    np.testing.assert_array_equal(part.mean, model[:20].predict_uncertainty(x, members=4).mean)
+
+
+@pytest.mark.parametrize(
+    ("params", "options", "match"),
+    [
+        ({}, {"members": 11}, "11 members need at least 22 rounds, the model has 20"),
+        ({}, {"members": 1}, "members must be an integer of at least 2, got 1"),
+        ({}, {"measure": "std"}, "measure must be 'variance' or 'entropy', got 'std'"),
+        ({}, {"measure": "entropy"}, "entropy is for probabilities of classes, not for reg:squarederror"),
+        ({"booster": "dart"}, {}, "booster='dart' is no virtual ensemble"),
+    ],
+)
+def test_refused(params: dict, options: dict, match: str) -> None:
+    x, y = gap(50)
+    model = boost.train(params, DMatrix(x, y), 20)
+    with pytest.raises(ParameterError, match=match):
+        model.predict_uncertainty(x, **options)
+    with pytest.raises(ValueError, match=r"iteration_range must lie within \(0, 20\)"):
+        boost.train({}, DMatrix(x, y), 20).predict_uncertainty(x, iteration_range=(0, 21))

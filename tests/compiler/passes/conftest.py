@@ -1,0 +1,68 @@
+"""What every pass is tested for: the text of a program before and after, one meaning, and one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from textwrap import dedent
+
+import numpy as np
+import pytest
+
+from compiler.ir.expr import PACKED_TYPES, bits_of
+from compiler.ir.function import Buffer, PrimFunc, most
+from compiler.ir.interpret import interpret
+from compiler.ir.text import parse_function
+from compiler.ir.verify import verify
+
+
+def arrays_for(params: Sequence[Buffer], seed: int = 0) -> list[np.ndarray]:
+    """Arrays of small numbers, which float32 adds up without rounding in any order."""
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for buffer in params:
+        shape, dtype = tuple(map(most, buffer.shape)), buffer.dtype
+        if dtype in PACKED_TYPES:
+            shape = (*shape[:-1], shape[-1] * bits_of(dtype) // 8)
+            arrays.append(rng.integers(0, 256, shape, dtype="uint8"))
+        else:
+            arrays.append(rng.integers(-8, 9, shape).astype(dtype))
+    return arrays
+
+
+def run(func: PrimFunc, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The arrays after a call of `func` on copies of them."""
+    copies = [array.copy() for array in arrays]
+    interpret(func, *copies)
+    return copies
+
+
+@pytest.fixture(scope="session")
+def same_result() -> Callable[[PrimFunc, PrimFunc], None]:
+    """Two functions leave the same in arrays of random numbers."""
+
+    def check(before: PrimFunc, after: PrimFunc) -> None:
+        arrays = arrays_for(before.params)
+        for a, b in zip(run(before, arrays), run(after, arrays), strict=True):
+            np.testing.assert_array_equal(b, a, err_msg=f"after\n{before}\nbecame\n{after}")
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def becomes(same_result) -> Callable[..., PrimFunc]:
+    """A pass makes one text of another, with the same meaning; run again, it finds nothing to do."""
+
+    def check(
+        step: Callable[[PrimFunc], PrimFunc], before: str, after: str, *, meaning: bool = True
+    ) -> PrimFunc:
+        func = parse_function(dedent(before))
+        verify(func)
+        result = step(func)
+        verify(result)
+        assert str(result) == dedent(after).strip()
+        if meaning:
+            same_result(func, result)
+        assert step(result) is result
+        return result
+
+    return check
