@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -122,14 +122,13 @@ class Operator:
 
     def inputs(self, rng: np.random.Generator, *values: Any) -> list[Array]:
         """Random inputs of the shape."""
-        return [
-            rng.standard_normal(t.shape, dtype=np.float32).astype(t.dtype) for t in self.tensors(*values)[:-1]
-        ]
+        tensors = self.tensors(*values)[:-1]
+        return [rng.standard_normal(_extents(t), dtype=np.float32).astype(t.dtype) for t in tensors]
 
     def output(self, *values: Any) -> Array:
         """An array for the output, not filled."""
         tensor = self.tensors(*values)[-1]
-        return np.empty(tensor.shape, tensor.dtype)
+        return np.empty(_extents(tensor), tensor.dtype)
 
     def reference(self, *inputs_and_values: Any) -> Array:
         """The result by NumPy: ``reference(*inputs, *values)``."""
@@ -150,6 +149,11 @@ class Operator:
         margin of eight finds a wrong program long before the bound does.
         """
         return 8 * max(self.reduction(*self.shape(*values)), 1) ** 0.5 * 2.0**-24
+
+
+def _extents(tensor: Tensor) -> tuple[int, ...]:
+    """The shape of a tensor; no operator has sizes that only a call brings."""
+    return cast("tuple[int, ...]", tensor.shape)
 
 
 @lru_cache(maxsize=256)

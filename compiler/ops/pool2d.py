@@ -85,7 +85,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     """Windows side by side in the lanes of a vector, or channels where they lie side by side."""
     args = compute(*values)
     out = args[-1]
-    extent = out.shape[-1]
+    extent = int(out.shape[-1])  # type: ignore[arg-type]  # no operator here has sizes
     lanes = min(knobs.choice("lanes", (16, 8, 32)), 1 << (extent - 1).bit_length())
     s = te.create_schedule(out.op)
     total = s.cache_write(out, "local") if values[8] == "max" else s[out].op.inputs[0]
