@@ -64,10 +64,10 @@ def conditions(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     LightGBM takes numbers up to 1e-35 for zero: they go where zero goes. Above the largest float32, the
     condition is infinity.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         single = threshold.astype(np.float32)
-    largest = np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single)
-    condition = np.nextafter(largest, np.float32(np.inf))
+        largest = np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single)
+        condition = np.nextafter(largest, np.float32(np.inf))
     near = np.abs(threshold) <= TINY
     return np.where(near, np.where(threshold < 0, -TINY, ABOVE), condition).astype(np.float32)
 
@@ -120,10 +120,11 @@ def read_lightgbm(booster: Booster, raw: bytes) -> None:
     check_sets(forest)
     asked = {int(f) for tree in _trees(forest) for f in tree.feature[_sets(tree)]}
     marked = [f in asked or not (i == "none" or i.startswith("[")) for f, i in enumerate(infos)]
+    categories = _read_categories(rest, marked)
     booster.params, booster.objective = params, objective
     booster.forest, booster.features = forest, features
     booster.base_score = objective.neutral()
-    booster.categories = _read_categories(rest, marked)
+    booster.categories = categories
     booster.feature_names = None if names == [f"Column_{f}" for f in range(features)] else names
     booster.feature_types = ["c" if m else "float" for m in marked] if any(marked) else None
     booster.attributes = {"lightgbm_objective": held}
@@ -171,7 +172,7 @@ class _Entries:
         if len(words) != size:
             raise ModelError(f"{name} has {len(words)} entries, not {size}")
         try:
-            values = np.array(words or [0], dtype=kind)[:size]
+            values: NDArray[Any] = np.array(words or ["0"], dtype=kind)[:size]
         except (ValueError, OverflowError):
             raise ModelError(f"{name} must hold {'whole ' if kind is np.int64 else ''}numbers") from None
         if np.isnan(values).any() or (name != "threshold" and np.isinf(values).any()):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from boost.model_io.schema import ModelError
 
 # Marks of the numbers, and their types.
-NUMBERS = {
+NUMBERS: dict[bytes, np.dtype[Any]] = {
     b"i": np.dtype(">i1"),
     b"U": np.dtype(">u1"),
     b"I": np.dtype(">i2"),
@@ -20,7 +20,7 @@ NUMBERS = {
     b"d": np.dtype(">f4"),
     b"D": np.dtype(">f8"),
 }
-MARKS = {kind.newbyteorder("="): mark for mark, kind in NUMBERS.items()}
+MARKS: dict[np.dtype[Any], bytes] = {kind.newbyteorder("="): mark for mark, kind in NUMBERS.items()}
 CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 LENGTH = struct.Struct(">q")
 # Deeper than any model.
