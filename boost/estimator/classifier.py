@@ -181,13 +181,8 @@ class Classifier(ClassifierMixin, Estimator):
             yield self._likeliest(p)
 
     def _to_save(self) -> Booster:
-        known = self.classes_.tolist()
-        booster = self.get_booster()
-        if not all(isinstance(label, (str, bool, int, float)) for label in known):
-            kind = type(known[0]).__name__
-            raise ValueError(f"a model file cannot keep labels of type {kind}: give strings or numbers")
-        booster = booster.copy()
-        booster.attributes[CLASSES] = json.dumps(known)
+        booster = self.get_booster().copy()
+        booster.attributes[CLASSES] = json.dumps(self.classes_.tolist())
         return booster
 
     def load_model(self, source: Any) -> None:
