@@ -21,8 +21,15 @@ from boost.walk import add_trees
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[Any, ArrayLike]] | None
-# What an entry of a table or of its labels is called: "weight", "base_margin", "group", "qid".
+# What belongs to the rows of a table, by its name in `DMatrix`.
 Columns = Mapping[str, Any]
+# From the names in `fit`, of what belongs to the tables to watch, to those in `DMatrix`.
+FIELDS = {
+    "sample_weight_eval_set": "weight",
+    "base_margin_eval_set": "base_margin",
+    "eval_group": "group",
+    "eval_qid": "qid",
+}
 
 
 def _by_label(function: Callable[[Any, Any], Any]) -> Callable[[Any, DMatrix], Any]:
@@ -206,7 +213,6 @@ class Estimator(BaseEstimator):
         out = []
         for i, (X, y) in enumerate(pairs):
             X = self._check_table(X, reset=False)
-            # The names in `fit` and those of `DMatrix` differ by what they say about the set.
             named = {FIELDS[name]: given[i] for name, given in lists.items()}
             out.append(self._table(X, label(y, X), **named))
         return out
@@ -299,15 +305,6 @@ class Estimator(BaseEstimator):
             first, last = forest.trees_of_rounds(i, i + 1)
             add_trees(forest, table.dense_rows, margin, first, last, booster.params["nthread"])
             yield margin.copy()
-
-
-# By the name in `fit`, the name in `DMatrix`.
-FIELDS = {
-    "sample_weight_eval_set": "weight",
-    "base_margin_eval_set": "base_margin",
-    "eval_group": "group",
-    "eval_qid": "qid",
-}
 
 
 def _part(estimator: Estimator, X: Any, label: NDArray, columns: Columns, rows: NDArray[np.bool_]) -> DMatrix:

@@ -209,9 +209,10 @@ def _option(rest: str, name: str, absent: float) -> float:
 
 def _read_categories(rest: str, marked: list[bool]) -> Categories:
     """Return the dictionaries of the table that LightGBM was trained on, if it was a frame."""
-    line = rest.rpartition("\npandas_categorical:")[2].partition("\n")[0] if "pandas_cat" in rest else "null"
+    key = "pandas_categorical:"
+    lines = [line.removeprefix(key) for line in rest.split("\n") if line.startswith(key)]
     try:
-        known = json.loads(line) or []
+        known = json.loads(lines[-1]) if lines else None
     except (ValueError, RecursionError):
         raise ModelError("pandas_categorical is damaged") from None
     columns = [f for f, m in enumerate(marked) if m]
@@ -316,7 +317,7 @@ class _TextTree:
     def categories(self, at: int) -> NDArray[np.int32]:
         """Return the categories that a question lists, increasing."""
         number = self.threshold[at]
-        if number != int(number) or not 0 <= number < self.bounds.size - 1:
+        if not 0 <= number < self.bounds.size - 1 or number != int(number):
             raise ModelError(f"there is no set of categories {number:g}")
         words = self.words[self.bounds[int(number)] : self.bounds[int(number) + 1]]
         return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).astype(np.int32)
@@ -401,16 +402,15 @@ def _pack(text: _TextTree, places: list[Any], parent: list[int], factor: float) 
     size = len(places)
     left = np.full(size, NO_NODE, dtype=np.int32)
     left[asks] = 2 * np.arange(at.size) + 1
-    condition, weight, gain = np.zeros((3, size))
+    condition, weight, gain, hessian = np.zeros((4, size))
     condition[asks] = [p.condition for p in places if isinstance(p, _Question)]
-    condition[~asks] = text.leaf_value[leaf] * factor
-    weight[asks], weight[~asks] = text.value[at] * factor, condition[~asks]
-    gain[asks] = text.gain[at]
-    hessian = np.zeros(size)
-    hessian[~asks] = text.leaf_weight[leaf] * [p.share for p in places if isinstance(p, _Node)]
-    for n in range(size - 1, 0, -1):
-        hessian[parent[n]] += hessian[n]
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):  # what is too large is refused
+        condition[~asks] = text.leaf_value[leaf] * factor
+        weight[asks], weight[~asks] = text.value[at] * factor, condition[~asks]
+        gain[asks] = text.gain[at]
+        hessian[~asks] = text.leaf_weight[leaf] * [p.share for p in places if isinstance(p, _Node)]
+        for n in range(size - 1, 0, -1):
+            hessian[parent[n]] += hessian[n]
         single = [a.astype(np.float32) for a in (condition, weight, gain, hessian)]
     if not all(np.isfinite(a).all() for a in single):
         raise ModelError("it holds a number that is too large for float32")

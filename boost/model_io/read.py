@@ -94,7 +94,7 @@ def _check_version(document: Any) -> None:
     if version[0] > NEWEST[0]:
         raise ModelError(f"{text}, and the newest that is known here is {known}")
     if version[:2] > NEWEST:
-        warnings.warn(f"{text}; it is read as version {known}", stacklevel=5)
+        warnings.warn(f"{text}; it is read as version {known}", stacklevel=6)
 
 
 def check_sets(forest: Forest) -> None:
