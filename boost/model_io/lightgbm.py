@@ -11,8 +11,7 @@ and what hangs from its children is held twice.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +50,9 @@ OBJECTIVES = {
 CATEGORICAL, DEFAULT_LEFT, MISSING = 1, 2, 12
 NONE, ZERO, NAN = 0, 4, 8
 # Numbers that are no larger count as zero.
-TINY = np.float32(1e-35)
-ABOVE = np.nextafter(TINY, np.float32(1))
-NEVER = np.float32(-np.finfo(np.float32).max)  # no float32 is below it
+TINY = float(np.float32(1e-35))
+ABOVE = float(np.nextafter(np.float32(TINY), np.float32(1)))
+NEVER = -float(np.finfo(np.float32).max)  # no float32 is below it
 # Most nodes, for each node in the file, where zero is taken for missing.
 MOST_COPIES = 100
 
@@ -229,8 +228,7 @@ def _read_categories(rest: str, marked: list[bool]) -> Categories:
     return dict(zip(columns, known, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
+class _Node(NamedTuple):
     """A place in LightGBM's tree.
 
     Attributes
@@ -247,17 +245,16 @@ class _Node:
     share: float
     side: dict[int, int]
 
-    def copy(self, feature: int, side: int) -> _Node:
+    def on(self, feature: int, side: int) -> _Node:
         """Return this place for rows on one side of zero only."""
         return _Node(self.at, self.share * 0.5, {**self.side, feature: side})
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(NamedTuple):
     """One of our questions, and where it leads; `at` is LightGBM's question that it comes from."""
 
     at: int
-    condition: np.float32
+    condition: float
     default_left: bool
     left: _Node | _Question
     right: _Node | _Question
@@ -283,7 +280,11 @@ class _TextTree:
         self.leaf_weight = entries.array("leaf_weight", leaves, np.float64) if weighed else np.ones(leaves)
         self.value = entries.array("internal_value", splits, np.float64) if weighed else np.zeros(splits)
         self._check(splits, features)
-        self.condition = conditions(self.threshold)
+        # Lists: they are asked for one number at a time.
+        self.condition: list[float] = conditions(self.threshold).tolist()
+        self.questions = list(
+            zip(*(a.tolist() for a in (self.decision, self.feature, self.left, self.right)), strict=True)
+        )
         self.words = np.empty(0, dtype=np.uint32)
         self.bounds = np.zeros(1, dtype=np.int64)
         if sets := entries.whole("num_cat", 0, 2**31 - 2):
@@ -324,37 +325,38 @@ class _TextTree:
 
     def open(self, node: _Node) -> _Node | _Question:
         """Return our question in the place of LightGBM's, or the leaf; `node` is none of the leaves."""
-        at, kind = node.at, int(self.decision[node.at])
-        left = _Node(int(self.left[at]), node.share, node.side)
-        right = _Node(int(self.right[at]), node.share, node.side)
+        at = node.at
+        kind, f, on_left, on_right = self.questions[at]
+        left, right = _Node(on_left, node.share, node.side), _Node(on_right, node.share, node.side)
         if kind & CATEGORICAL:
             listed = self.categories(at)
             if not listed.size:
                 return _Question(at, NEVER, False, left, right)
-            return _Question(at, np.float32(0), True, right, left, listed)
+            return _Question(at, 0.0, True, right, left, listed)
         condition, default_left = self.condition[at], bool(kind & DEFAULT_LEFT)
         if kind & MISSING == NONE:
-            default_left = bool(condition > 0)
+            default_left = condition > 0
         if kind & MISSING == ZERO:
-            return self._open_zero(node, left, right, default_left)
+            return self._open_zero(f, node, left, right, default_left)
         return self._ask(at, condition, default_left, left, right)
 
     def _ask(
         self,
         at: int,
-        condition: np.float32,
+        condition: float,
         default_left: bool,
         left: _Node | _Question,
         right: _Node | _Question,
     ) -> _Question:
-        if np.isinf(condition):  # all but missing values go left, and no finite condition says so
+        if condition == np.inf:  # all but missing values go left, and no finite condition says so
             return _Question(at, NEVER, not default_left, right, left)
         return _Question(at, condition, default_left, left, right)
 
-    def _open_zero(self, node: _Node, left: _Node, right: _Node, default_left: bool) -> _Node | _Question:
+    def _open_zero(
+        self, f: int, node: _Node, left: _Node, right: _Node, default_left: bool
+    ) -> _Node | _Question:
         """Return the question of a feature whose zero is missing."""
-        at, f = node.at, int(self.feature[node.at])
-        condition = self.condition[at]
+        at, condition = node.at, self.condition[node.at]
         known = node.side.get(f)
         if known == 0:
             return left if default_left else right
@@ -363,11 +365,11 @@ class _TextTree:
         if -TINY <= condition <= ABOVE:  # zero goes one way, and all on one side of it the other
             return _Question(at, ABOVE if default_left else -TINY, default_left, left, right)
         if default_left:
-            below_zero = self._ask(at, condition, True, left.copy(f, -1), right.copy(f, -1))
-            rest = _Question(at, ABOVE, True, left.copy(f, 0), right.copy(f, 1))
+            below_zero = self._ask(at, condition, True, left.on(f, -1), right.on(f, -1))
+            rest = _Question(at, ABOVE, True, left.on(f, 0), right.on(f, 1))
             return _Question(at, -TINY, False, below_zero, rest)
-        above_zero = self._ask(at, condition, True, left.copy(f, 1), right.copy(f, 1))
-        rest = _Question(at, -TINY, False, left.copy(f, -1), right.copy(f, 0))
+        above_zero = self._ask(at, condition, True, left.on(f, 1), right.on(f, 1))
+        rest = _Question(at, -TINY, False, left.on(f, -1), right.on(f, 0))
         return _Question(at, ABOVE, True, rest, above_zero)
 
 
