@@ -233,6 +233,9 @@ def _read_trees(forest: Forest, model: dict[str, Any], features: int) -> None:
         raise ModelError(
             f"tree_info must go round the {forest.groups} outputs, {forest.parallel} parallel trees of each"
         )
+    rounds = list(range(0, len(trees) + 1, forest.round_trees))
+    if listed(model.get("iteration_indptr", rounds)) != rounds:
+        raise ModelError(f"iteration_indptr must say that each round has {forest.round_trees} trees")
     for t, document in enumerate(trees):
         try:
             if isinstance(document, dict) and document.get("id", t) != t:

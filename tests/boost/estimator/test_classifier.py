@@ -120,6 +120,18 @@ def test_files_of_others(tmp_path: Path) -> None:
     assert model.score(X, CODES) > 0.9
 
 
+def test_estimators_of_xgboost_open_our_files(tmp_path: Path) -> None:
+    xgb = pytest.importorskip("xgboost", minversion="3.2")
+    for rows, ending in ((slice(150), "json"), (slice(100), "ubj")):
+        path = tmp_path / f"model.{ending}"
+        model = BoostClassifier(n_estimators=3).fit(X[rows], CODES[rows])
+        model.save_model(path)
+        theirs = xgb.XGBClassifier()
+        theirs.load_model(path)
+        np.testing.assert_allclose(theirs.predict_proba(X), model.predict_proba(X), rtol=1e-6, atol=1e-6)
+        np.testing.assert_array_equal(theirs.predict(X), model.predict(X))
+
+
 def test_a_loss_of_ones_own_still_gives_probabilities() -> None:
     y = CODES == 2
 

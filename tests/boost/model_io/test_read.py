@@ -270,6 +270,7 @@ TREE = MODEL + "trees/1/"
         (MODEL + "gbtree_model_param/num_trees", "7", "num_trees, trees and tree_info differ"),
         (MODEL + "gbtree_model_param/num_parallel_tree", "2", "parallel trees"),
         (MODEL + "tree_info", [0, 1, 0, 0, 0], "go round the 1 outputs"),
+        (MODEL + "iteration_indptr", [0, 2, 3, 4, 5], "each round has 1 trees"),
         (MODEL + "trees/1", None, "tree 1: a tree has no entry"),
         (TREE + "id", 5, "tree 1: its id is 5"),
         (TREE + "tree_param/num_nodes", "2", "entries for 2 nodes"),
@@ -336,5 +337,6 @@ def test_sets_of_categories_that_would_fill_the_memory() -> None:
         model["trees"][t] = {**tree, "id": t}
     model["gbtree_model_param"]["num_trees"] = str(len(model["trees"]))
     model["tree_info"] = [0] * len(model["trees"])
+    del model["iteration_indptr"]
     with pytest.raises(ModelError, match="sets of categories take .* bytes"):
         Booster(model_file=json.dumps(document).encode())
