@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
 
 from boost.booster import Booster
 from boost.data import DMatrix
@@ -134,18 +140,19 @@ class Estimator(BaseEstimator):
         verbose, xgb_model
             See `BoostRegressor.fit`.
         """
-        if held is not None:
-            evals = [_part(self, X, label, columns, held)]
-            table = _part(self, X, label, columns, ~held)
-        else:
-            table = self._table(X, label, **columns)
         stop = self._option("early_stopping_rounds")
-        if stop is not None and not evals:
+        if stop is not None and not evals and held is None:
             raise ValueError(
                 "early_stopping_rounds needs a table to watch: give eval_set to fit, or set "
                 "validation_fraction"
             )
         rounds, earlier = self._rounds_from(xgb_model)
+        if held is not None:
+            check_consistent_length(X, *columns.values())
+            evals = [_part(self, X, label, columns, held)]
+            table = _part(self, X, label, columns, ~held)
+        else:
+            table = self._table(X, label, **columns)
         result: dict[str, dict[str, list[float]]] = {}
         self.booster_ = train(
             {**self.get_xgb_params(), **params},

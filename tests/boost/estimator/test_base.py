@@ -122,6 +122,8 @@ def test_nothing_is_watched_unasked() -> None:
         ParameterError, match=r"validation_fraction must be a number in \(0, 1\), or None, got 1"
     ):
         BoostRegressor(validation_fraction=1).fit(X, Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        BoostRegressor(validation_fraction=0.1).fit(X, Y, sample_weight=np.ones(5))
     with pytest.raises(ValueError, match="validation_fraction=0.1 of 3 leaves nothing"):
         BoostRegressor(validation_fraction=0.1).fit(X[:3], Y[:3])
 
