@@ -23,7 +23,6 @@ from boost.estimator.constructor import OWN
 from boost.frame import is_frame
 from boost.params import TABLE, Param
 from boost.training import train
-from boost.walk import add_trees
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[Any, ArrayLike]] | None
@@ -306,11 +305,7 @@ class Estimator(BaseEstimator):
     def _staged_margins(self, X: Any) -> Iterator[Floats]:
         """Yield the margins after each round, shape (rows, outputs); each round costs its own trees only."""
         booster = self.get_booster()
-        table = booster.fit_table(self._table(self._check_table(X, reset=False)))
-        margin, forest = booster.start_margins(table), booster.forest
-        for i in range(forest.rounds):
-            first, last = forest.trees_of_rounds(i, i + 1)
-            add_trees(forest, table.dense_rows, margin, first, last, booster.params["nthread"])
+        for margin in booster.staged_margins(self._table(self._check_table(X, reset=False))):
             yield margin.copy()
 
 

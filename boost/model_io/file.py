@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from typing import TYPE_CHECKING, Any
 
+from boost.atomic import write_bytes
 from boost.model_io.lightgbm import read_lightgbm
 from boost.model_io.read import fill
 from boost.model_io.schema import ModelError
@@ -80,20 +80,4 @@ def write_model(booster: Booster, path: Any) -> None:
             "models are saved as JSON or UBJSON: give a name that ends in '.json' or '.ubj', got "
             f"{os.fsdecode(name)!r}"
         )
-    _write_whole(name, FORMATS[ending[1:]](booster))
-
-
-def _write_whole(name: str | bytes, raw: bytes) -> None:
-    """Write a file that appears whole or not at all."""
-    path = os.path.abspath(os.fsdecode(name))
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_bytes(name, FORMATS[ending[1:]](booster))
