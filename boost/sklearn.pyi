@@ -29,6 +29,7 @@ Objective = Literal[
     "reg:absoluteerror",
     "reg:quantileerror",
     "reg:expectileerror",
+    "reg:normal",
     "reg:gamma",
     "reg:tweedie",
     "binary:logistic",
