@@ -8,14 +8,17 @@ from typing import Any
 
 
 def write_text(path: Any, text: str) -> None:
-    """Write a file of UTF-8 under another name, and give it its own when it is complete."""
-    name = os.fspath(path)
-    handle, temporary = tempfile.mkstemp(
-        dir=os.path.dirname(os.path.abspath(name)), prefix=".", suffix=".tmp"
-    )
+    """Write a file of UTF-8, see `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Any, raw: bytes) -> None:
+    """Write a file under another name, and give it its own when it is complete."""
+    name = os.path.abspath(os.fsdecode(path))
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(name), prefix=".", suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)

@@ -42,7 +42,7 @@ class Booster(Readable):
         As for `train`.
     cache : sequence of DMatrix
         For XGBoost's sake: the margins of the table of the last `update` are kept anyway.
-    model_file : path, optional
+    model_file : path or bytes, optional
         A model to load, see `load_model`.
 
     Attributes
@@ -115,29 +115,42 @@ class Booster(Readable):
     # Files, attributes and parameters
 
     def save_model(self, path: Any) -> None:
-        """Write the model as XGBoost's JSON; the file appears whole or not at all.
+        """Write the model in XGBoost's JSON (".json") or UBJSON (".ubj"), as the name of the file says.
 
-        Raises
-        ------
-        ValueError
-            When the name does not end in ".json", the only format so far.
+        The file appears whole or not at all. Raises ValueError for a name that ends in anything else.
         """
         from boost.model_io import write_model
 
         write_model(self, path)
 
-    def load_model(self, path: Any) -> None:
-        """Read a model in XGBoost's JSON, ours or XGBoost's own.
+    def save_raw(self, raw_format: str = "ubj") -> bytearray:
+        """Return the bytes of a model file; `raw_format` is "json" or "ubj"."""
+        from boost.model_io import save_raw
+
+        return save_raw(self, raw_format)
+
+    def load_model(self, source: Any) -> None:
+        """Read a model: XGBoost's JSON or UBJSON, ours or XGBoost's own, or LightGBM's text.
+
+        Parameters
+        ----------
+        source : path, or bytes as from `save_raw`
+            The bytes say which format they are in, not the name.
 
         Raises
         ------
         ModelError
             A `ValueError`, for anything that is not a complete and consistent model that this package can
             hold.
+
+        Notes
+        -----
+        A model of LightGBM predicts what LightGBM predicts for float32 values. Its objective becomes the one
+        of ours with the same way from margins to predictions.
         """
         from boost.model_io import read_model
 
-        read_model(self, path)
+        read_model(self, source)
         self._trainer = None
 
     def attr(self, key: str) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import inspect
 import math
 import numbers
 import textwrap
@@ -744,26 +743,9 @@ def largest_step(params: Mapping[str, Any]) -> float:
     return float(given)
 
 
-def estimator_signature(extra: Mapping[str, Any], changed: Mapping[str, Any]) -> inspect.Signature:
-    """Return the signature of an estimator: its own parameters, then the table's, all of them keywords.
-
-    Parameters
-    ----------
-    extra : mapping
-        Names and defaults of the estimator's own parameters.
-    changed : mapping
-        Defaults that differ from the table's, by estimator name.
-    """
-    defaults = dict(extra)
-    for p in TABLE:
-        if p.estimator is not None:
-            defaults[p.estimator] = changed.get(p.estimator, p.default)
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    own = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    return inspect.Signature(own + [inspect.Parameter(n, keyword, default=v) for n, v in defaults.items()])
-
-
-def describe(names: str = "train", changed: Mapping[str, Any] | None = None) -> str:
+def describe(
+    names: str = "train", changed: Mapping[str, Any] | None = None, rows: Iterable[Param] = TABLE
+) -> str:
     """Return the table as the body of a numpydoc section "Parameters".
 
     Parameters
@@ -772,9 +754,11 @@ def describe(names: str = "train", changed: Mapping[str, Any] | None = None) -> 
         Which names to print.
     changed : mapping, optional
         Defaults that differ from the table's, by printed name.
+    rows : iterable of Param
+        What to print.
     """
     lines = []
-    for p in TABLE:
+    for p in rows:
         name = p.name if names == "train" else p.estimator
         if name is None:
             continue

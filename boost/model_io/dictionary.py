@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.model_io.schema import CATEGORIES, MOST_CATEGORIES, ModelError
+from boost.model_io.schema import CATEGORIES, MOST_CATEGORIES, ModelError, listed
 
 if TYPE_CHECKING:
     from boost.dictionary import Categories
@@ -35,12 +35,12 @@ def write_dictionaries(categories: Categories, features: int) -> tuple[dict[str,
         known = categories.get(f, [])
         kinds = {type(value) for value in known}
         if (raw := _as_bytes(known)) is not None:
-            offsets = np.cumsum([0, *map(len, raw)]).tolist()
-            encoded.append({"offsets": offsets, "values": np.frombuffer(b"".join(raw), np.int8).tolist()})
+            offsets = np.cumsum([0, *map(len, raw)]).astype(np.int32)
+            encoded.append({"offsets": offsets, "values": np.frombuffer(b"".join(raw), np.int8)})
         elif kinds == {int} and all(-(2**63) <= value < 2**63 for value in known):
-            encoded.append({"type": INT64, "values": list(known)})
+            encoded.append({"type": INT64, "values": np.array(known, dtype=np.int64)})
         else:
-            encoded.append({"offsets": [], "values": []})
+            encoded.append({"offsets": np.empty(0, np.int32), "values": np.empty(0, np.int8)})
             if f in categories:
                 others[str(f)] = known
             known = []
@@ -49,7 +49,8 @@ def write_dictionaries(categories: Categories, features: int) -> tuple[dict[str,
     attribute = json.dumps(others) if others else None
     if not order:
         return None, attribute
-    return {"enc": encoded, "feature_segments": ends, "sorted_idx": order}, attribute
+    segments, sorted_idx = np.array(ends, dtype=np.int32), np.array(order, dtype=np.int32)
+    return {"enc": encoded, "feature_segments": segments, "sorted_idx": sorted_idx}, attribute
 
 
 def _as_bytes(known: list[Any]) -> list[bytes] | None:
@@ -84,7 +85,7 @@ def read_dictionaries(cats: Any, attribute: str | None, features: int) -> Catego
 
 
 def _read_known(entry: dict[str, Any]) -> list[Any]:
-    values = entry["values"]
+    values = listed(entry["values"])
     kinds = set(map(type, values))
     if "offsets" not in entry:
         if entry["type"] in WHOLE_TYPES and kinds <= {int}:
@@ -92,7 +93,7 @@ def _read_known(entry: dict[str, Any]) -> list[Any]:
         if entry["type"] in FRACTION_TYPES and kinds <= {int, float} and all(map(np.isfinite, values)):
             return [float(v) for v in values]
         raise ValueError
-    offsets = entry["offsets"]
+    offsets = listed(entry["offsets"])
     if not (kinds | set(map(type, offsets)) <= {int}) or offsets[:1] not in ([], [0]):
         raise ValueError
     raw = bytes(v % 256 for v in values if -128 <= v < 256)

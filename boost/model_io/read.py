@@ -1,4 +1,4 @@
-"""From XGBoost's JSON to a model, with suspicion.
+"""From the document of XGBoost's JSON or UBJSON to a model, with suspicion.
 
 Arrays are built from numbers and checked; nothing in a file is executed or imported, and whatever is wrong
 with a file ends in a `ModelError`.
@@ -6,14 +6,25 @@ with a file ends in a `ModelError`.
 
 from __future__ import annotations
 
-import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.model_io.dictionary import read_dictionaries
-from boost.model_io.schema import CATEGORIES, MOST_CATEGORIES, ROOT_PARENT, TREE_ARRAYS, ModelError
+from boost.model_io.schema import (
+    CATEGORIES,
+    CLASSES,
+    MOST_CATEGORIES,
+    NEWEST,
+    OWN,
+    ROOT_PARENT,
+    TREE_ARRAYS,
+    VERSION,
+    ModelError,
+    listed,
+)
 from boost.objective import OBJECTIVES, Objective, make_objective, read_entry
 from boost.params import MULTI, TABLE, resolve
 from boost.tree import NO_NODE, Forest, Tree
@@ -21,6 +32,9 @@ from boost.tree import NO_NODE, Forest, Tree
 if TYPE_CHECKING:
     from boost.booster import Booster
 
+ARRAY = (list, np.ndarray)
+# Most words of the bits of all sets of categories, as the kernels of prediction keep them: 256 MB.
+MOST_WORDS = 1 << 26
 WHOLE = {
     "left": np.int32,
     "right": np.int32,
@@ -30,21 +44,9 @@ WHOLE = {
 }
 
 
-def read_model(booster: Booster, path: Any) -> None:
-    """Fill a booster from a file; see `Booster.load_model`. A failed read leaves it as it was."""
-    with open(path, "rb") as file:
-        raw = file.read()
-    try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError) as problem:
-        raise ModelError(f"{path}: not a JSON model: {problem}") from None
-    try:
-        _fill(booster, document)
-    except ModelError as problem:
-        raise ModelError(f"{path}: {problem}") from None
-
-
-def _fill(booster: Booster, document: Any) -> None:
+def fill(booster: Booster, document: Any) -> None:
+    """Fill a booster from a document; one that is refused leaves it as it was."""
+    _check_version(document)
     learner = _get(document, "learner", dict, "the model")
     size = _get(learner, "learner_model_param", dict, "learner")
     features = _whole(size, "num_feature", 1, 2**31 - 1)
@@ -66,11 +68,14 @@ def _fill(booster: Booster, document: Any) -> None:
         raise ModelError("attributes must be strings")
     attributes = dict(attributes)
     categories = read_dictionaries(model.get("cats"), attributes.pop(CATEGORIES, None), features)
+    if newer := [name for name in attributes if name.startswith(OWN) and name != CLASSES]:
+        raise ModelError(f"it was written by a newer version: it has the attribute {newer[0]!r}")
     best = _read_best(attributes.pop("best_iteration", None), attributes.pop("best_score", None))
     forest = Forest(objective.groups, parallel, vector)
     _read_trees(forest, model, features)
     if weight_drop is not None:
         forest.weights = _read_weights(weight_drop, forest.trees)
+    check_sets(forest)
     booster.params, booster.objective = params, objective
     booster.base_score, booster.forest, booster.features = score, forest, features
     booster.feature_names, booster.feature_types, booster.categories = names, types, categories
@@ -78,12 +83,38 @@ def _fill(booster: Booster, document: Any) -> None:
     booster.best_iteration, booster.best_score = best
 
 
-def _get(mapping: Any, key: str, kind: type, where: str) -> Any:
+def _check_version(document: Any) -> None:
+    """Refuse files of a newer major version: what their numbers mean may have changed."""
+    version = document.get("version", VERSION) if isinstance(document, dict) else VERSION
+    version = listed(version)
+    if not isinstance(version, list) or len(version) != 3 or {type(v) for v in version} != {int}:
+        raise ModelError("version must be three whole numbers")
+    text = f"it was written in version {version[0]}.{version[1]} of XGBoost's format"
+    known = f"{NEWEST[0]}.{NEWEST[1]}"
+    if version[0] > NEWEST[0]:
+        raise ModelError(f"{text}, and the newest that is known here is {known}")
+    if version[:2] > NEWEST:
+        warnings.warn(f"{text}; it is read as version {known}", stacklevel=6)
+
+
+def check_sets(forest: Forest) -> None:
+    """Refuse sets of categories whose bits would fill the memory, which a short file can ask for."""
+    words = 0
+    for t in range(forest.trees):
+        ends = forest[t].category_starts[1:]
+        last = forest[t].categories[ends[np.diff(forest[t].category_starts) > 0] - 1]
+        words += int((last.astype(np.int64) // 32 + 1).sum())
+    if words > MOST_WORDS:
+        raise ModelError(f"its sets of categories take {4 * words} bytes, more than {4 * MOST_WORDS}")
+
+
+def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
     if not isinstance(mapping, dict) or key not in mapping:
         raise ModelError(f"{where} has no entry {key!r}")
     value = mapping[key]
     if not isinstance(value, kind):
-        raise ModelError(f"{key!r} of {where} must be of type {kind.__name__}, got {type(value).__name__}")
+        wanted = "list" if isinstance(kind, tuple) else kind.__name__
+        raise ModelError(f"{key!r} of {where} must be of type {wanted}, got {type(value).__name__}")
     return value
 
 
@@ -100,14 +131,16 @@ def _read_booster(entry: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """Return the entry of the trees, and the weights of dropout or None."""
     kind = _get(entry, "name", str, "gradient_booster")
     if kind == "dart":
-        return _get(entry, "gbtree", dict, "gradient_booster"), _get(
-            entry, "weight_drop", list, "gradient_booster"
-        )
+        weights = _get(entry, "weight_drop", ARRAY, "gradient_booster")
+        return _get(entry, "gbtree", dict, "gradient_booster"), listed(weights)
+    if kind == "gblinear":
+        raise ModelError("linear models (gblinear) are not supported: only gbtree and dart, which have trees")
     if kind != "gbtree":
         raise ModelError(f"only gbtree and dart models are supported, got {kind!r}")
     # XGBoost 3.4 writes the weights here, and none for a model without dropout.
     model = entry.get("model")
-    return entry, (model.get("weight_drop") or None) if isinstance(model, dict) else None
+    drop = listed(model.get("weight_drop")) if isinstance(model, dict) else None
+    return entry, drop or None
 
 
 def _read_weights(values: Any, trees: int) -> NDArray[np.float64]:
@@ -192,7 +225,7 @@ def _read_best(iteration: str | None, score: str | None) -> tuple[int | None, fl
 
 def _read_trees(forest: Forest, model: dict[str, Any], features: int) -> None:
     numbers = _get(model, "gbtree_model_param", dict, "model")
-    trees, info = _get(model, "trees", list, "model"), _get(model, "tree_info", list, "model")
+    trees, info = _get(model, "trees", list, "model"), listed(_get(model, "tree_info", ARRAY, "model"))
     if _whole(numbers, "num_trees", 0, 2**31 - 1) != len(trees) or len(info) != len(trees):
         raise ModelError(f"num_trees, trees and tree_info differ: {len(trees)} trees, {len(info)} entries")
     order = [t // forest.parallel % (forest.round_trees // forest.parallel) for t in range(len(trees))]
@@ -200,6 +233,9 @@ def _read_trees(forest: Forest, model: dict[str, Any], features: int) -> None:
         raise ModelError(
             f"tree_info must go round the {forest.groups} outputs, {forest.parallel} parallel trees of each"
         )
+    rounds = list(range(0, len(trees) + 1, forest.round_trees))
+    if listed(model.get("iteration_indptr", rounds)) != rounds:
+        raise ModelError(f"iteration_indptr must say that each round has {forest.round_trees} trees")
     for t, document in enumerate(trees):
         try:
             if isinstance(document, dict) and document.get("id", t) != t:
@@ -219,10 +255,10 @@ def _read_tree(document: Any, features: int, outputs: int, vector: bool) -> Tree
         raise ModelError("either all trees of a model have leaves of several values, or none")
     arrays: dict[str, NDArray] = {}
     for name, field, whole in TREE_ARRAYS:
-        arrays[field] = _read_array(_get(document, name, list, "a tree"), name, size, whole)
+        arrays[field] = _read_array(_get(document, name, ARRAY, "a tree"), name, size, whole)
     inner = arrays["left"] != NO_NODE
     weights = _read_array(
-        _get(document, "base_weights", list, "a tree"), "base_weights", size * length, False
+        _get(document, "base_weights", ARRAY, "a tree"), "base_weights", size * length, False
     )
     if vector:
         arrays["vectors"] = _read_vectors(document, weights.reshape(size, length), arrays["right"], inner)
@@ -244,7 +280,7 @@ def _read_vectors(
         right[~inner] = NO_NODE
         return weights
     leaves, length = np.flatnonzero(~inner), weights.shape[1]
-    values = _get(document, "leaf_weights", list, "a tree")
+    values = _get(document, "leaf_weights", ARRAY, "a tree")
     held = _read_array(values, "leaf_weights", leaves.size * length, False, "values of leaves")
     if not np.array_equal(np.sort(right[leaves]), np.arange(leaves.size)):
         raise ModelError("right_children of the leaves must number their vectors")
@@ -264,6 +300,9 @@ def _check_nodes(arrays: dict[str, NDArray], inner: NDArray[np.bool_], features:
     # circles.
     if np.bincount(children, minlength=size).max(initial=0) > 1:
         raise ModelError("a node is the child of two")
+    nodes = np.flatnonzero(inner)
+    if not np.array_equal(arrays["parent"][children], np.concatenate((nodes, nodes))):
+        raise ModelError("a node's parent has other children")
     if ((arrays["feature"] < 0) | (arrays["feature"] >= features))[inner].any():
         raise ModelError(f"a split asks for a feature outside [0, {features})")
     if not np.isin(arrays["default_left"], (0, 1)).all():
@@ -275,12 +314,12 @@ def _read_splits(document: dict[str, Any], inner: NDArray[np.bool_]) -> dict[str
     size = inner.size
     if "split_type" not in document:
         return {}
-    kinds = _read_array(_get(document, "split_type", list, "a tree"), "split_type", size, True)
+    kinds = _read_array(_get(document, "split_type", ARRAY, "a tree"), "split_type", size, True)
     if not np.isin(kinds, (0, 1)).all():
         raise ModelError("split_type must be 0 or 1")
     read = {}
     for name in ("categories", "categories_nodes", "categories_segments", "categories_sizes"):
-        values = _get(document, name, list, "a tree")
+        values = _get(document, name, ARRAY, "a tree")
         read[name] = _read_array(values, name, len(values), True)
     codes, nodes, begins, counts = read.values()
     if not (nodes.size == begins.size == counts.size) or (nodes[1:] <= nodes[:-1]).any():
@@ -305,16 +344,19 @@ def _read_splits(document: dict[str, Any], inner: NDArray[np.bool_]) -> dict[str
 
 
 def _read_array(values: Any, name: str, size: int, whole: bool, of: str = "nodes") -> NDArray:
-    if not isinstance(values, list) or len(values) != size:
-        count = f"{len(values)} entries" if isinstance(values, list) else type(values).__name__
+    if not isinstance(values, ARRAY) or len(values) != size:
+        count = f"{len(values)} entries" if isinstance(values, ARRAY) else type(values).__name__
         raise ModelError(f"{name} has {count} for {size} {of}")
-    allowed = {int, bool} if whole else {int, float}
-    if not set(map(type, values)) <= allowed:
+    if isinstance(values, np.ndarray):
+        fits = values.dtype.kind in ("iu" if whole else "iuf")
+    else:
+        fits = set(map(type, values)) <= ({int, bool} if whole else {int, float})
+    if not fits:
         raise ModelError(f"{name} must hold {'whole ' if whole else ''}numbers")
     try:
         if whole:
             array = np.array(values, dtype=np.int64)
-            if (np.abs(array) > ROOT_PARENT).any():
+            if ((array > ROOT_PARENT) | (array < -ROOT_PARENT)).any():
                 raise OverflowError
             return array
         with np.errstate(over="ignore"):

@@ -1,10 +1,8 @@
-"""From a model to XGBoost's JSON: a file appears whole or not at all."""
+"""From a model to the document that XGBoost's JSON and UBJSON hold."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,28 +16,25 @@ if TYPE_CHECKING:
     from boost.booster import Booster
 
 
-def write_model(booster: Booster, path: Any) -> None:
-    """Write a model; see `Booster.save_model`."""
-    name = os.fspath(path)
-    if not str(name).endswith(".json"):
-        raise ValueError(f"models are saved as JSON: give a name that ends in '.json', got {str(name)!r}")
-    text = json.dumps(to_dict(booster), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    folder = os.path.dirname(os.path.abspath(name))
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".json.tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, name)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def to_json(booster: Booster) -> str:
+    """Return the text of a model file in XGBoost's JSON."""
+    return json.dumps(
+        document(booster), sort_keys=True, separators=(",", ":"), allow_nan=False, default=_listed
+    )
 
 
 def to_dict(booster: Booster) -> dict[str, Any]:
-    """Return the document of a model, with parameters as strings and arrays of floats, as XGBoost wants."""
+    """Return what a JSON file of the model holds."""
+    held: dict[str, Any] = json.loads(to_json(booster))
+    return held
+
+
+def _listed(array: NDArray) -> list[Any]:
+    return _floats(array) if array.dtype == np.float32 else array.tolist()
+
+
+def document(booster: Booster) -> dict[str, Any]:
+    """Return the document of a model: parameters are strings, and arrays of the types that XGBoost wants."""
     groups = booster.objective.groups
     classes = groups if booster.params["num_class"] else 0
     attributes = dict(booster.attributes)
@@ -114,23 +109,23 @@ def _tree_dict(number: int, tree: Tree, features: int) -> dict[str, Any]:
             "num_nodes": str(size),
             "size_leaf_vector": str(tree.vectors.shape[1] if vector else 1),
         },
-        "split_type": (counts > 0).astype(int).tolist(),
-        "categories": tree.categories.tolist(),
-        "categories_nodes": asking.tolist(),
-        "categories_segments": starts[asking].tolist(),
-        "categories_sizes": counts[asking].tolist(),
-        "base_weights": _floats(tree.vectors.ravel() if vector else tree.base_weight),
+        "split_type": (counts > 0).astype(np.uint8),
+        "categories": tree.categories,
+        "categories_nodes": asking.astype(np.int32),
+        "categories_segments": starts[asking],
+        "categories_sizes": counts[asking],
+        "base_weights": tree.vectors.ravel() if vector else tree.base_weight,
     }
-    for name, field, whole in TREE_ARRAYS:
-        array = getattr(tree, field)
-        out[name] = array.tolist() if whole else _floats(array)
+    for name, field, _ in TREE_ARRAYS:
+        out[name] = getattr(tree, field)
     if not vector:
+        out["parents"] = tree.parent.copy()
         out["parents"][0] = ROOT_PARENT
         return out
     # The right child of a leaf is the number of its vector.
     leaves = tree.left < 0
     right = tree.right.copy()
     right[leaves] = np.arange(tree.leaves)
-    out["right_children"] = right.tolist()
-    out["leaf_weights"] = _floats(tree.vectors[leaves].ravel())
+    out["right_children"] = right
+    out["leaf_weights"] = tree.vectors[leaves].ravel()
     return out

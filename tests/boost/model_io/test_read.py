@@ -1,13 +1,10 @@
-"""The model file: round trips, XGBoost's reading of it and ours of XGBoost's, and damaged files."""
+"""Models to documents and back: round trips, XGBoost's reading of ours, ours of XGBoost's, wrong entries."""
 
 from __future__ import annotations
 
-import copy
 import json
 import os
-import pickle
 from dataclasses import fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,78 +19,16 @@ from boost import Booster, DMatrix
 from boost.model_io import ModelError, to_dict
 from boost.model_io.dictionary import read_dictionaries, write_dictionaries
 from boost.tree import Tree
+from tests.boost.model_io.kinds import FRAME, KINDS, RNG, X, Y, fill, model_of
 from tests.boost.random_trees import FEATURES, random_forest, random_rows
 
-RNG = np.random.default_rng(0)
-ROWS = 300
-X = np.where(RNG.random((ROWS, 4)) < 0.15, np.nan, RNG.normal(size=(ROWS, 4))).astype(np.float32)
-Y = np.nan_to_num(X[:, 0]) - np.nan_to_num(X[:, 1]) ** 2 + 0.1 * RNG.normal(size=ROWS)
-CLASS = np.digitize(Y, [-1, 0])
-TWO = np.stack((Y, np.nan_to_num(X[:, 2]) - Y), axis=1)
-FRAME = pd.DataFrame(
-    {
-        "word": pd.Categorical(RNG.choice(["x", "yy", "zzz", "w"], ROWS)),
-        "number": X[:, 0],
-        "shop": pd.Categorical(RNG.choice([7, 5, 10, 2, 3, 4, 11], ROWS)),
-    }
-)
-FRAME.loc[RNG.random(ROWS) < 0.1, "word"] = np.nan
-BY_CATEGORY = Y + 2.0 * (FRAME["word"] == "x") + (FRAME["shop"].astype(int) % 3 == 1)
-MULTI = {"objective": "multi:softprob", "num_class": 3}
-# Parameters, table and labels of models of every kind.
-KINDS: dict[str, tuple[dict[str, Any], Any, Any]] = {
-    "squared error": ({}, X, Y),
-    "logistic": ({"objective": "binary:logistic", "scale_pos_weight": 1.5}, X, Y > 0),
-    "logitraw": ({"objective": "binary:logitraw"}, X, Y > 0),
-    "hinge": ({"objective": "binary:hinge"}, X, Y > 0),
-    "shares": ({"objective": "reg:logistic"}, X, np.abs(np.tanh(Y))),
-    "huber": ({"objective": "reg:pseudohubererror", "huber_slope": 2.0}, X, Y),
-    "absolute": ({"objective": "reg:absoluteerror"}, X, Y),
-    "squared log": ({"objective": "reg:squaredlogerror"}, X, np.abs(Y)),
-    "quantiles": ({"objective": "reg:quantileerror", "quantile_alpha": [0.2, 0.5, 0.8]}, X, Y),
-    "poisson": ({"objective": "count:poisson"}, X, np.abs(Y)),
-    "gamma": ({"objective": "reg:gamma"}, X, np.abs(Y) + 0.1),
-    "tweedie": ({"objective": "reg:tweedie", "tweedie_variance_power": 1.2}, X, np.abs(Y)),
-    "cox": ({"objective": "survival:cox"}, X, Y + 10.0),
-    "aft": ({"objective": "survival:aft", "aft_loss_distribution": "logistic"}, X, np.abs(Y) + 0.1),
-    "classes": (MULTI, X, CLASS),
-    "likeliest class": ({**MULTI, "objective": "multi:softmax"}, X, CLASS),
-    "pairs": ({"objective": "rank:pairwise"}, X, CLASS),
-    "ndcg": ({"objective": "rank:ndcg", "lambdarank_num_pair_per_sample": 5}, X, CLASS),
-    "forests": ({**MULTI, "num_parallel_tree": 2, "subsample": 0.5}, X, CLASS),
-    "dropout": ({"booster": "dart", "rate_drop": 0.5}, X, Y),
-    "dropout of classes": ({**MULTI, "booster": "dart", "rate_drop": 0.5}, X, CLASS),
-    "targets": ({}, X, TWO),
-    "several labels": ({"objective": "binary:logistic"}, X, TWO > 0),
-    "vectors": ({"multi_strategy": "multi_output_tree"}, X, TWO),
-    "vectors of classes": ({**MULTI, "multi_strategy": "multi_output_tree"}, X, CLASS),
-    "sets of categories": ({"max_cat_to_onehot": 2}, FRAME, BY_CATEGORY),
-    "single categories": ({"max_cat_to_onehot": 100}, FRAME, BY_CATEGORY),
-    "exact, pruned": ({"tree_method": "exact", "gamma": 3.0}, X, Y),
-}
 
-
-def fill(data: Any, label: Any, objective: str) -> Any:
-    """Give the labels to a table, ours or XGBoost's."""
-    if objective == "survival:aft":
-        data.set_info(label_lower_bound=label, label_upper_bound=label)
-    else:
-        data.set_info(label=label, group=[ROWS] if objective.startswith("rank:") else None)
-    return data
-
-
-@cache
-def model_of(kind: str, rounds: int = 5) -> Booster:
-    params, table, label = KINDS[kind]
-    data = fill(DMatrix(table), label, params.get("objective", ""))
-    return boost.train({"max_depth": 4, "seed": 1, **params}, data, rounds, verbose_eval=False)
-
-
+@pytest.mark.parametrize("ending", ["json", "ubj"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_round_trip(kind: str, tmp_path: Path) -> None:
+def test_round_trip(kind: str, ending: str, tmp_path: Path) -> None:
     model = model_of(kind).copy()
     model.attributes["note"] = 'häuser " [<'
-    path = tmp_path / "model.json"
+    path = tmp_path / f"model.{ending}"
     model.save_model(path)
     loaded = Booster(model_file=path)
     table = KINDS[kind][1]
@@ -105,17 +40,18 @@ def test_round_trip(kind: str, tmp_path: Path) -> None:
         assert loaded.params[name] == model.params[name]
     for name in ("groups", "parallel", "vector", "rounds"):
         assert getattr(loaded.forest, name) == getattr(model.forest, name)
-    again = tmp_path / "again.json"
+    again = tmp_path / f"again.{ending}"
     loaded.save_model(again)
-    assert again.read_bytes() == path.read_bytes()
-    assert sorted(os.listdir(tmp_path)) == ["again.json", "model.json"]
+    assert again.read_bytes() == path.read_bytes() == bytes(loaded.save_raw(ending))
+    assert sorted(os.listdir(tmp_path)) == [again.name, path.name]
 
 
+@pytest.mark.parametrize("ending", ["json", "ubj"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_xgboost_reads_our_file(kind: str, tmp_path: Path) -> None:
+def test_xgboost_reads_our_file(kind: str, ending: str, tmp_path: Path) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")
     model, table = model_of(kind), KINDS[kind][1]
-    path = tmp_path / "model.json"
+    path = tmp_path / f"model.{ending}"
     model.save_model(path)
     theirs, data = xgb.Booster(model_file=str(path)), xgb.DMatrix(table, enable_categorical=True)
     np.testing.assert_allclose(
@@ -129,13 +65,14 @@ def test_xgboost_reads_our_file(kind: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(theirs.predict(data, pred_leaf=True), model.predict(table, pred_leaf=True))
 
 
+@pytest.mark.parametrize("ending", ["json", "ubj"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_we_read_xgboosts_file(kind: str, tmp_path: Path) -> None:
+def test_we_read_xgboosts_file(kind: str, ending: str, tmp_path: Path) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")
     params, table, label = KINDS[kind]
     data = fill(xgb.DMatrix(table, enable_categorical=True), label, params.get("objective", ""))
     theirs = xgb.train({"max_depth": 4, "seed": 1, **params}, data, 5)
-    path, again = tmp_path / "model.json", tmp_path / "again.json"
+    path, again = tmp_path / f"model.{ending}", tmp_path / f"again.{ending}"
     theirs.save_model(path)
     ours = Booster(model_file=path)
     want = theirs.predict(data, output_margin=True)
@@ -202,12 +139,13 @@ def test_dictionaries() -> None:
     known: dict[int, list[Any]] = {0: odd, 2: [3, -1, 2**40], 3: [False, True], 4: [0.5, 2.0], 5: ["\ud800"]}
     cats, attribute = write_dictionaries(known, 7)
     assert cats is not None and attribute is not None
-    assert cats["feature_segments"] == [0, 4, 4, 7, 7, 7, 7, 7]
-    assert cats["sorted_idx"] == [0, 3, 1, 2, 1, 0, 2]
-    assert cats["enc"][0]["offsets"] == [0, 0, 2, 3, 6] and cats["enc"][0]["values"][:2] == [-61, -87]
-    assert cats["enc"][2] == {"type": 15, "values": [3, -1, 2**40]}
+    assert cats["feature_segments"].tolist() == [0, 4, 4, 7, 7, 7, 7, 7]
+    assert cats["sorted_idx"].tolist() == [0, 3, 1, 2, 1, 0, 2]
+    listed = json.loads(json.dumps(cats, default=np.ndarray.tolist))
+    assert listed["enc"][0]["offsets"] == [0, 0, 2, 3, 6] and listed["enc"][0]["values"][:2] == [-61, -87]
+    assert listed["enc"][2] == {"type": 15, "values": [3, -1, 2**40]}
     assert json.loads(attribute) == {"3": [False, True], "4": [0.5, 2.0], "5": ["\ud800"]}
-    assert read_dictionaries(json.loads(json.dumps(cats)), attribute, 7) == known
+    assert read_dictionaries(cats, attribute, 7) == read_dictionaries(listed, attribute, 7) == known
     assert write_dictionaries({}, 7) == (None, None) and read_dictionaries(None, None, 7) == {}
     assert write_dictionaries({0: [True]}, 1) == (None, '{"0": [true]}')
     assert read_dictionaries({"enc": [{"type": 7, "values": [0.5, 1]}]}, None, 1) == {0: [0.5, 1.0]}
@@ -248,12 +186,6 @@ def test_names_categories_and_best_round_survive(tmp_path: Path) -> None:
     assert (loaded.best_iteration, loaded.best_score) == (model.best_iteration, model.best_score)
     other = frame.assign(word=pd.Categorical(words, categories=["green", "red", "blue"]))
     assert loaded.predict(other).tobytes() == model.predict(frame).tobytes()
-
-
-def test_pickle_and_copy() -> None:
-    model = model_of("logistic")
-    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
-        assert other.predict(X).tobytes() == model.predict(X).tobytes()
 
 
 def test_hand_written_file(tmp_path: Path) -> None:
@@ -329,11 +261,16 @@ TREE = MODEL + "trees/1/"
         ("learner/objective/name", "__import__('os')", "is not supported"),
         ("learner/feature_names", ["a"], "1 entries for 4 features"),
         ("learner/feature_types", ["c"] * 3, "3 entries for 4 features"),
-        ("learner/gradient_booster/name", "gblinear", "only gbtree and dart models are supported"),
+        ("learner/gradient_booster/name", "gblinear", r"linear models \(gblinear\) are not supported"),
+        ("learner/gradient_booster/name", "gbforest", "only gbtree and dart models are supported"),
+        ("version", [4, 0, 0], r"written in version 4.0 of XGBoost's format.* newest .* here is 3.4"),
+        ("version", "3.2", "version must be three whole numbers"),
+        ("learner/attributes", {"espalier_bees": "1"}, "newer version: it has the attribute 'espalier_bees'"),
         (MODEL + "weight_drop", [1.0], "weight_drop has 1 entries for 5 trees"),
         (MODEL + "gbtree_model_param/num_trees", "7", "num_trees, trees and tree_info differ"),
         (MODEL + "gbtree_model_param/num_parallel_tree", "2", "parallel trees"),
         (MODEL + "tree_info", [0, 1, 0, 0, 0], "go round the 1 outputs"),
+        (MODEL + "iteration_indptr", [0, 2, 3, 4, 5], "each round has 1 trees"),
         (MODEL + "trees/1", None, "tree 1: a tree has no entry"),
         (TREE + "id", 5, "tree 1: its id is 5"),
         (TREE + "tree_param/num_nodes", "2", "entries for 2 nodes"),
@@ -344,6 +281,7 @@ TREE = MODEL + "trees/1/"
         (TREE + "left_children/0", -1, "one child only"),
         (TREE + "left_children/0", 2, "child of two"),
         (TREE + "right_children/0", 10_000, "a child is no node"),
+        (TREE + "parents/1", 1, "a node's parent has other children"),
         (TREE + "split_indices/0", 4, "feature outside"),
         (TREE + "default_left/0", 2, "must be 0 or 1"),
         (TREE + "split_conditions/0", float("nan"), "not finite"),
@@ -367,80 +305,38 @@ def test_inconsistent_files(where: str, value: Any, match: str, tmp_path: Path) 
     assert model.num_features() == 0 and model.num_boosted_rounds() == 0
 
 
-RAW = json.dumps(to_dict(model_of("logistic", 2)), separators=(",", ":")).encode()
-
-
-@given(st.integers(0, len(RAW) - 1))
-def test_truncated_files(tmp_path_factory: pytest.TempPathFactory, size: int) -> None:
-    path = tmp_path_factory.getbasetemp() / "truncated.json"
-    path.write_bytes(RAW[:size])
-    with pytest.raises(ModelError, match="not a JSON model"):
-        Booster(model_file=path)
-
-
-@given(st.integers(0, len(RAW) - 1), st.binary(min_size=1, max_size=4))
-def test_damaged_files(tmp_path_factory: pytest.TempPathFactory, at: int, noise: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / "damaged.json"
-    path.write_bytes(RAW[:at] + noise + RAW[at + len(noise) :])
-    try:
-        model = Booster(model_file=path)
-    except ModelError:
-        return
-    assert np.isfinite(model.predict(np.zeros((3, model.num_features())))).all()
-
-
-JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda c: st.lists(c, max_size=3) | st.dictionaries(st.text(max_size=5), c, max_size=3),
-    max_leaves=5,
-)
-
-
-@given(st.data())
-def test_junk_in_any_entry(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    document = json.loads(RAW)
-    node: Any = document
-    while True:
-        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
-        key = data.draw(st.sampled_from(keys))
-        child = node[key]
-        if not isinstance(child, (dict, list)) or not child or data.draw(st.booleans()):
-            node[key] = data.draw(JUNK)
-            break
-        node = child
-    path = tmp_path_factory.getbasetemp() / "junk.json"
+def test_later_minor_versions_are_read_with_a_warning(tmp_path: Path) -> None:
+    model, path = model_of("squared error"), tmp_path / "later.json"
+    document = to_dict(model)
+    document["version"] = [3, 9, 1]
     path.write_text(json.dumps(document))
-    try:
-        model = Booster(model_file=path)
-    except ModelError:
-        return
-    model.predict(np.zeros((3, model.num_features())))
+    with pytest.warns(UserWarning, match="written in version 3.9 .* it is read as version 3.4"):
+        loaded = Booster(model_file=path)
+    assert loaded.predict(X).tobytes() == model.predict(X).tobytes()
 
 
-def test_other_mistakes(tmp_path: Path) -> None:
-    model = model_of("squared error", 1)
-    with pytest.raises(ValueError, match=r"ends in '.json', got .*model.bin"):
-        model.save_model(tmp_path / "model.bin")
-    with pytest.raises(FileNotFoundError):
-        Booster(model_file=tmp_path / "none.json")
-    path = tmp_path / "deep.json"
-    path.write_text("[" * 100_000)
-    with pytest.raises(ModelError, match="not a JSON model"):
-        Booster(model_file=path)
-    path.write_bytes(pickle.dumps(model))
-    with pytest.raises(ModelError, match="not a JSON model"):
-        Booster(model_file=path)
+@pytest.mark.parametrize("kind", ["dropout", "dropout of classes"])
+def test_weights_of_dropout_in_the_place_of_xgboost_3_4(kind: str, tmp_path: Path) -> None:
+    model, path = model_of(kind), tmp_path / "new.json"
+    document = to_dict(model)
+    entry = document["learner"]["gradient_booster"]
+    assert set(entry) == {"name", "gbtree", "weight_drop"} and len(set(entry["weight_drop"])) > 1
+    entry["gbtree"]["model"]["weight_drop"] = entry["weight_drop"]
+    document["learner"]["gradient_booster"] = entry["gbtree"]
+    path.write_text(json.dumps(document))
+    assert Booster(model_file=path).predict(X).tobytes() == model.predict(X).tobytes()
 
 
-def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, path = model_of("squared error", 1), tmp_path / "model.json"
-    model.save_model(path)
-    before = path.read_bytes()
-
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        model.save_model(path)
-    assert path.read_bytes() == before and os.listdir(tmp_path) == ["model.json"]
+def test_sets_of_categories_that_would_fill_the_memory() -> None:
+    document = to_dict(model_of("sets of categories"))
+    for tree in document["learner"]["gradient_booster"]["model"]["trees"]:
+        tree["categories"] = [2**24 - 1 for _ in tree["categories"]]
+    document["learner"]["gradient_booster"]["model"]["trees"] *= 100
+    model = document["learner"]["gradient_booster"]["model"]
+    for t, tree in enumerate(model["trees"]):
+        model["trees"][t] = {**tree, "id": t}
+    model["gbtree_model_param"]["num_trees"] = str(len(model["trees"]))
+    model["tree_info"] = [0] * len(model["trees"])
+    del model["iteration_indptr"]
+    with pytest.raises(ModelError, match="sets of categories take .* bytes"):
+        Booster(model_file=json.dumps(document).encode())

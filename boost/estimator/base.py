@@ -1,0 +1,334 @@
+"""What all estimators do: tables in, a model out, and what may be asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from boost.booster import Booster
+from boost.data import DMatrix
+from boost.estimator.constructor import OWN
+from boost.frame import is_frame
+from boost.params import TABLE, Param
+from boost.training import train
+
+Floats = NDArray[np.float64]
+Evals = Sequence[tuple[Any, ArrayLike]] | None
+# What belongs to the rows of a table, by its name in `DMatrix`.
+Columns = Mapping[str, Any]
+# From the names in `fit`, of what belongs to the tables to watch, to those in `DMatrix`.
+FIELDS = {
+    "sample_weight_eval_set": "weight",
+    "base_margin_eval_set": "base_margin",
+    "eval_group": "group",
+    "eval_qid": "qid",
+}
+
+
+def _by_label(function: Callable[[Any, Any], Any]) -> Callable[[Any, DMatrix], Any]:
+    """Return scikit-learn's order of arguments, labels and predictions, as that of `train`."""
+    return lambda prediction, data: function(data.label, prediction)
+
+
+def _named_metric(function: Callable[[Any, Any], float]) -> Callable[[Any, DMatrix], tuple[str, float]]:
+    return lambda prediction, data: (function.__name__, float(function(data.label, prediction)))
+
+
+class Estimator(BaseEstimator):
+    """What the estimators share.
+
+    Attributes
+    ----------
+    own : tuple of Param
+        Parameters that are none of `train`.
+    without : tuple of str
+        Parameters that the class does not have.
+    """
+
+    own: tuple[Param, ...] = OWN
+    without: tuple[str, ...] = ()
+    booster_: Booster
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        return tags
+
+    # Training
+
+    def get_xgb_params(self) -> dict[str, Any]:
+        """Return the parameters as `train` takes them; functions are none."""
+        asked = {p.name: getattr(self, p.estimator, p.default) for p in TABLE if p.estimator is not None}
+        return {name: value for name, value in asked.items() if not callable(value)}
+
+    def get_num_boosting_rounds(self) -> int:
+        """Return the number of rounds that `fit` trains."""
+        rounds: int = self.n_estimators
+        return rounds
+
+    def _check_own(self) -> None:
+        for p in self.own:
+            if p.estimator not in self.without:
+                p.check(getattr(self, p.name))
+
+    def _option(self, name: str) -> Any:
+        return None if name in self.without else getattr(self, name)
+
+    def _check_table(self, X: Any, reset: bool) -> Any:
+        """Return X checked as scikit-learn wants it; frames keep their columns for `DMatrix` to encode."""
+        if is_frame(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return X
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=np.float32,
+            ensure_all_finite="allow-nan",
+        )
+
+    def _table(self, X: Any, label: ArrayLike | None = None, **columns: Any) -> DMatrix:
+        """Return a checked table with what belongs to it."""
+        return DMatrix(
+            X,
+            label,
+            missing=self.missing,
+            feature_types=self.feature_types,
+            feature_weights=self.feature_weights,
+            enable_categorical=self.enable_categorical,
+            **columns,
+        )
+
+    def _fit(
+        self,
+        X: Any,
+        label: NDArray,
+        columns: Columns,
+        evals: list[DMatrix],
+        params: Mapping[str, Any],
+        held: NDArray[np.bool_] | None,
+        verbose: bool | int,
+        xgb_model: Any,
+    ) -> Any:
+        """Train.
+
+        Parameters
+        ----------
+        X, label, columns
+            The checked table, and what belongs to it, see `_table`.
+        evals : list of DMatrix
+            Tables to watch.
+        params : mapping
+            What the labels ask for.
+        held : bool array of shape (rows,), or None
+            Rows to watch, in place of training on them.
+        verbose, xgb_model
+            See `BoostRegressor.fit`.
+        """
+        stop = self._option("early_stopping_rounds")
+        if stop is not None and not evals and held is None:
+            raise ValueError(
+                "early_stopping_rounds needs a table to watch: give eval_set to fit, or set "
+                "validation_fraction"
+            )
+        rounds, earlier = self._rounds_from(xgb_model)
+        if held is not None:
+            check_consistent_length(X, *columns.values())
+            evals = [_part(self, X, label, columns, held)]
+            table = _part(self, X, label, columns, ~held)
+        else:
+            table = self._table(X, label, **columns)
+        result: dict[str, dict[str, list[float]]] = {}
+        self.booster_ = train(
+            {**self.get_xgb_params(), **params},
+            table,
+            rounds,
+            evals=[(e, f"validation_{i}") for i, e in enumerate(evals)],
+            obj=_by_label(self.objective) if callable(self.objective) else None,
+            custom_metric=_named_metric(self.eval_metric) if callable(self.eval_metric) else None,
+            evals_result=result,
+            verbose_eval=verbose,
+            early_stopping_rounds=stop,
+            callbacks=self.callbacks,
+            xgb_model=earlier,
+        )
+        for name in ("evals_result_", "best_iteration_", "best_score_"):
+            self.__dict__.pop(name, None)  # of an earlier fit
+        if evals:
+            self.evals_result_ = result
+        if self.booster_.best_iteration is not None:
+            self.best_iteration_ = self.booster_.best_iteration
+            self.best_score_ = self.booster_.best_score
+        return self
+
+    def _rounds_from(self, xgb_model: Any) -> tuple[int, Any]:
+        """Return how many rounds to train, and the model to go on from."""
+        rounds = self.get_num_boosting_rounds()
+        if isinstance(xgb_model, Estimator):
+            xgb_model = xgb_model.get_booster()
+        if not self._warm():
+            return rounds, xgb_model
+        if xgb_model is not None:
+            raise ValueError("warm_start goes on from the last fit: fit cannot go on from xgb_model too")
+        done = self.booster_.num_boosted_rounds()
+        if rounds < done:
+            raise ValueError(
+                f"n_estimators={rounds} is less than the {done} rounds of the last fit: with warm_start it "
+                "counts them all"
+            )
+        return rounds - done, self.booster_
+
+    def _warm(self) -> bool:
+        return bool(self._option("warm_start")) and "booster_" in self.__dict__
+
+    def _eval_tables(
+        self, eval_set: Evals, label: Callable[[Any, Any], Any], **columns: Any
+    ) -> list[DMatrix]:
+        """Return the tables to watch.
+
+        Parameters
+        ----------
+        eval_set : sequence of (X, y), or None
+        label : callable
+            Checks the labels of a table, from y and X.
+        columns
+            By the name in `fit`: an entry for each pair, or None.
+        """
+        if eval_set is not None and self._option("validation_fraction") is not None:
+            raise ValueError("validation_fraction takes the place of eval_set: give one of them")
+        pairs = list(eval_set or ())
+        lists: dict[str, list[Any]] = {}
+        for name, given in columns.items():
+            lists[name] = [None] * len(pairs) if given is None else list(given)
+            if len(lists[name]) != len(pairs):
+                raise ValueError(f"{name} has {len(lists[name])} entries for {len(pairs)} pairs in eval_set")
+        out = []
+        for i, (X, y) in enumerate(pairs):
+            X = self._check_table(X, reset=False)
+            named = {FIELDS[name]: given[i] for name, given in lists.items()}
+            out.append(self._table(X, label(y, X), **named))
+        return out
+
+    def _held_out(self, strata: NDArray) -> NDArray[np.bool_] | None:
+        """Draw the rows to watch, so many of each stratum; bool, shape (rows,). None without them."""
+        share = self._option("validation_fraction")
+        if share is None:
+            return None
+        rng = np.random.default_rng(self.random_state or 0)
+        held = np.zeros(strata.size, dtype=bool)
+        for stratum in np.unique(strata):
+            rows = np.flatnonzero(strata == stratum)
+            held[rng.permutation(rows)[: round(share * rows.size)]] = True
+        if not held.any() or held.all():
+            raise ValueError(
+                f"validation_fraction={share} of {strata.size} leaves nothing to watch or to train on"
+            )
+        return held
+
+    # The model
+
+    def get_booster(self) -> Booster:
+        """Return the trained model."""
+        check_is_fitted(self, "booster_")
+        return self.booster_
+
+    def evals_result(self) -> dict[str, dict[str, list[float]]]:
+        """Return the metrics of each round; see `evals_result_`."""
+        check_is_fitted(self, "evals_result_")
+        return self.evals_result_
+
+    @property
+    def best_iteration(self) -> int:
+        """The best round of a training with early stopping."""
+        check_is_fitted(self, "best_iteration_")
+        return self.best_iteration_
+
+    @property
+    def best_score(self) -> float | None:
+        """The metric of the best round."""
+        check_is_fitted(self, "best_iteration_")
+        return self.best_score_
+
+    @property
+    def feature_importances_(self) -> Floats:
+        """Share of each feature in the sum of what importance_type says; float64, shape (features,)."""
+        booster = self.get_booster()
+        amount = booster.forest.importance(self.importance_type, booster.num_features())
+        total = amount.sum()
+        return amount / total if total > 0 else amount
+
+    def save_model(self, path: Any) -> None:
+        """Write the model to a file, see `Booster.save_model`; a classifier's labels are kept in it."""
+        self._to_save().save_model(path)
+
+    def _to_save(self) -> Booster:
+        return self.get_booster()
+
+    def load_model(self, source: Any) -> None:
+        """Take the model of a file, see `Booster.load_model`; the parameters stay as they are."""
+        booster = Booster(model_file=source)
+        self.booster_, self.n_features_in_ = booster, booster.num_features()
+        for name in ("feature_names_in_", "evals_result_", "best_iteration_", "best_score_"):
+            self.__dict__.pop(name, None)
+        if booster.feature_names is not None:
+            self.feature_names_in_ = np.array(booster.feature_names, dtype=object)
+        if booster.best_iteration is not None:
+            self.best_iteration_, self.best_score_ = booster.best_iteration, booster.best_score
+
+    # Predictions
+
+    def _predict(self, X: Any, base_margin: ArrayLike | None, **options: Any) -> Floats:
+        booster = self.get_booster()
+        X = self._check_table(X, reset=False)
+        return booster.inplace_predict(X, missing=self.missing, base_margin=base_margin, **options)
+
+    def apply(self, X: Any, iteration_range: tuple[int, int] | None = None) -> NDArray[np.int32]:
+        """Return the leaf of each row in each tree; int32, shape (rows, trees)."""
+        booster = self.get_booster()
+        table = self._table(self._check_table(X, reset=False))
+        return booster.predict(table, pred_leaf=True, iteration_range=iteration_range)
+
+    def _staged_margins(self, X: Any) -> Iterator[Floats]:
+        """Yield the margins after each round, shape (rows, outputs); each round costs its own trees only."""
+        booster = self.get_booster()
+        for margin in booster.staged_margins(self._table(self._check_table(X, reset=False))):
+            yield margin.copy()
+
+
+def _part(estimator: Estimator, X: Any, label: NDArray, columns: Columns, rows: NDArray[np.bool_]) -> DMatrix:
+    """Return some rows of a table, with what belongs to them."""
+    at = np.flatnonzero(rows)
+    given = {name: None if c is None else _safe_indexing(c, at) for name, c in columns.items()}
+    return estimator._table(_safe_indexing(X, at), label[at], **given)
+
+
+def check_y(y: Any, X: Any, numeric: bool = True) -> NDArray:
+    """Return labels as an array of shape (rows,), or (rows, outputs)."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    given = np.asarray(y)
+    if given.ndim == 2 and given.shape[1] > 1:
+        labels = check_array(given, dtype="numeric" if numeric else None, ensure_min_samples=0)
+    else:
+        labels = column_or_1d(y, warn=True)
+    if numeric and labels.dtype.kind == "O":
+        labels = labels.astype(np.float64)
+    if labels.shape[0] != X.shape[0]:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {[X.shape[0], len(labels)]}"
+        )
+    return labels

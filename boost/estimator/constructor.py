@@ -1,0 +1,231 @@
+"""The constructors of the estimators: signature and reference are made from the table of parameters."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from boost.params import TABLE, Param, describe, nearest
+
+Kind = TypeVar("Kind", bound=type)
+# Also functions, which are arguments of `train` and no parameters.
+FUNCTIONS = ("objective", "eval_metric")
+# From so many choices on, a type has a name of its own.
+MANY = 8
+
+
+def _number_or_nan(value: Any) -> float:
+    return float(value)
+
+
+def _class_weight(value: Any) -> Any:
+    if isinstance(value, str) and value != "balanced":
+        raise TypeError
+    if not isinstance(value, (str, Mapping, list)):
+        raise TypeError
+    return value
+
+
+def _as_given(value: Any) -> Any:
+    return value
+
+
+# What the estimators have beside the parameters of `train`.
+OWN = (
+    Param(
+        "n_estimators",
+        int,
+        100,
+        "Number of boosting rounds; for a random forest, of its trees.",
+        low=0,
+        estimator="n_estimators",
+    ),
+    Param(
+        "early_stopping_rounds",
+        int,
+        None,
+        "See `boost.train`; `fit` needs tables to watch: eval_set, or validation_fraction.",
+        low=1,
+        optional=True,
+        estimator="early_stopping_rounds",
+    ),
+    Param(
+        "validation_fraction",
+        float,
+        None,
+        "Share of the rows (of each class, or of the groups) that `fit` draws by random_state, keeps out of "
+        "the training and watches. None: only eval_set is watched.",
+        low=0,
+        high=1,
+        open_low=True,
+        open_high=True,
+        optional=True,
+        estimator="validation_fraction",
+    ),
+    Param(
+        "warm_start",
+        bool,
+        False,
+        "Whether `fit` goes on from the model of the last fit, up to n_estimators rounds in all.",
+        estimator="warm_start",
+    ),
+    Param(
+        "callbacks",
+        object,
+        None,
+        "Called before and after each round.",
+        optional=True,
+        estimator="callbacks",
+        parse=list,
+        words="a list of boost.callback.TrainingCallback",
+    ),
+    Param(
+        "missing",
+        float,
+        math.nan,
+        'A number that means "missing" besides NaN.',
+        estimator="missing",
+        parse=_number_or_nan,
+        words="a number",
+    ),
+    Param(
+        "feature_types",
+        object,
+        None,
+        'See `DMatrix`: "c" marks a column of an array as categorical.',
+        optional=True,
+        estimator="feature_types",
+        parse=_as_given,
+        words="a list of types",
+    ),
+    Param(
+        "feature_weights",
+        object,
+        None,
+        "See `DMatrix`.",
+        optional=True,
+        estimator="feature_weights",
+        parse=_as_given,
+        words="a list of numbers for the features",
+    ),
+    Param(
+        "enable_categorical",
+        bool,
+        True,
+        "False refuses frames with categorical columns.",
+        estimator="enable_categorical",
+    ),
+    Param(
+        "importance_type",
+        str,
+        "gain",
+        "What `feature_importances_` shares out: number of splits, mean or total gain, mean or total cover.",
+        choices=("weight", "gain", "cover", "total_gain", "total_cover"),
+        estimator="importance_type",
+    ),
+)
+CLASS_WEIGHT = Param(
+    "class_weight",
+    object,
+    None,
+    "Factors on the weights of the rows of each class. balanced: rows / (classes * rows of the class).",
+    optional=True,
+    estimator="class_weight",
+    parse=_class_weight,
+    words="a dict from labels to numbers, or 'balanced'",
+)
+FUNCTIONS_TEXT = """
+    The objective may be a function that returns gradients and hessians from labels and margins, and
+    eval_metric one that returns a number, the less the better, from labels and predictions.
+
+Parameters
+----------
+"""
+ATTRIBUTES_TEXT = """
+
+Attributes
+----------
+booster_ : Booster
+n_features_in_ : int
+feature_names_in_ : array of str
+    When fitted on a frame.
+feature_importances_ : float64 array of shape (features,)
+    Share of each feature in the sum of what importance_type says.
+evals_result_ : dict
+    The metrics of each round, when fitted with tables to watch.
+best_iteration_ : int
+    When fitted with early stopping.
+"""
+
+
+def constructor(**changed: Any) -> Callable[[Kind], Kind]:
+    """Give a class its constructor and its documentation.
+
+    Parameters
+    ----------
+    changed
+        Defaults that differ from those of the table.
+    """
+
+    def finish(kind: Kind) -> Kind:
+        rows = parameters(kind)
+        defaults = {p.estimator: changed.get(p.estimator, p.default) for p in rows if p.estimator}
+
+        def __init__(self: Any, **params: Any) -> None:
+            for name in params:
+                if name not in defaults:
+                    close = nearest(name, signature.parameters)
+                    raise TypeError(f"{kind.__name__} got an unexpected parameter {name!r}{close}")
+            for name, default in defaults.items():
+                setattr(self, name, params.get(name, default))
+
+        signature = _signature(rows, changed)
+        __init__.__signature__ = signature  # type: ignore[attr-defined]
+        __init__.__qualname__ = f"{kind.__name__}.__init__"
+        kind.__init__ = __init__  # type: ignore[misc]
+        table = describe("estimator", changed, rows)
+        kind.__doc__ = f"{kind.__doc__}\n{FUNCTIONS_TEXT}{table}{ATTRIBUTES_TEXT}"
+        return kind
+
+    return finish
+
+
+def parameters(kind: type) -> list[Param]:
+    """Return the rows of the table that an estimator has, its own ones first."""
+    own: tuple[Param, ...] = kind.own  # type: ignore[attr-defined]
+    without: tuple[str, ...] = kind.without  # type: ignore[attr-defined]
+    return [p for p in (*own, *TABLE) if p.estimator is not None and p.estimator not in without]
+
+
+def _signature(rows: Sequence[Param], changed: Mapping[str, Any]) -> inspect.Signature:
+    """Return a signature in which all parameters are keywords."""
+    out = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    for p in rows:
+        name = str(p.estimator)
+        default = changed.get(name, p.default)
+        kind = inspect.Parameter.KEYWORD_ONLY
+        out.append(inspect.Parameter(name, kind, default=default, annotation=_annotation(p)))
+    return inspect.Signature(out, return_annotation=None)
+
+
+def _annotation(p: Param) -> str:
+    if p.kind is object:
+        return "Any"
+    if len(p.choices) >= MANY:
+        text = p.name.capitalize()
+    elif p.choices:
+        text = f"Literal[{', '.join(map(quoted, p.choices))}]"
+    else:
+        text = "str | Sequence[str]" if p.kind is list else p.kind.__name__
+    if p.name in FUNCTIONS:
+        text += " | Callable[..., Any]"
+    return f"{text} | None" if p.optional else text
+
+
+def quoted(value: Any) -> str:
+    """Return a default as Python's text."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    return 'float("nan")' if isinstance(value, float) and math.isnan(value) else repr(value)

@@ -1,0 +1,115 @@
+"""Ranking: groups of rows, of which larger labels shall come first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from boost.estimator.base import Estimator, Evals, Floats, check_y
+from boost.meta import check_groups
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Ranker(Estimator):
+    """Ranking by boosted trees."""
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        group: ArrayLike | None = None,
+        qid: ArrayLike | None = None,
+        group_weight: ArrayLike | None = None,
+        base_margin: ArrayLike | None = None,
+        eval_set: Evals = None,
+        eval_group: Sequence[ArrayLike | None] | None = None,
+        eval_qid: Sequence[ArrayLike | None] | None = None,
+        verbose: bool | int = False,
+        xgb_model: Any = None,
+    ) -> Self:
+        """Train; see `BoostRegressor.fit`, and `DMatrix` for `group` and `qid`; without, all is one group.
+
+        ``group_weight`` has an entry for each group; ``eval_group`` or ``eval_qid`` has one for each pair of
+        ``eval_set``.
+        """
+        self._check_own()
+        X = self._check_table(X, reset=True)
+        label = check_y(y, X)
+        evals = self._eval_tables(eval_set, check_y, eval_group=eval_group, eval_qid=eval_qid)
+        bounds = check_groups(group, qid, len(label))
+        sizes = np.array([len(label)]) if bounds is None else np.diff(bounds)
+        number = np.repeat(np.arange(sizes.size), sizes)
+        drawn = self._held_out(np.zeros(sizes.size, dtype=np.int64))
+        weight = group_weight
+        if weight is not None and np.shape(weight) == sizes.shape:
+            weight = np.asarray(weight)[number]
+        columns = {"weight": weight, "base_margin": base_margin, "qid": number}
+        held = None if drawn is None else drawn[number]
+        return self._fit(X, label, columns, evals, {}, held, verbose, xgb_model)
+
+    def predict(
+        self,
+        X: Any,
+        *,
+        base_margin: ArrayLike | None = None,
+        iteration_range: tuple[int, int] | None = None,
+    ) -> Floats:
+        """Return the scores; float64, shape (rows,); they compare within one group only."""
+        return self._predict(X, base_margin, iteration_range=iteration_range)
+
+    def staged_predict(self, X: Any) -> Iterator[Floats]:
+        """Yield the scores after each round, see `predict`."""
+        for margin in self._staged_margins(X):
+            yield margin[:, 0]
+
+    def score(
+        self, X: Any, y: ArrayLike, *, group: ArrayLike | None = None, qid: ArrayLike | None = None
+    ) -> float:
+        """Return the mean ndcg of the groups: 1 for the best order."""
+        from boost.metric import make_metric
+
+        booster = self.get_booster()
+        table = self._table(self._check_table(X, reset=False), y, group=group, qid=qid)
+        metric = make_metric("ndcg", booster.params)
+        metric.check(table, 1)
+        return float(metric.function(booster.margins(booster.fit_table(table)), table))
+
+
+class NamedRanker(Ranker):
+    """The same, with XGBoost's name for the weights of groups, which weigh no samples."""
+
+    def fit(  # type: ignore[override]
+        self,
+        X: Any,
+        y: ArrayLike,
+        *,
+        group: ArrayLike | None = None,
+        qid: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        base_margin: ArrayLike | None = None,
+        eval_set: Evals = None,
+        eval_group: Sequence[ArrayLike | None] | None = None,
+        eval_qid: Sequence[ArrayLike | None] | None = None,
+        verbose: bool | int = False,
+        xgb_model: Any = None,
+    ) -> Self:
+        """Train; see `BoostRanker.fit`. ``sample_weight`` has an entry for each group."""
+        return super().fit(
+            X,
+            y,
+            group=group,
+            qid=qid,
+            group_weight=sample_weight,
+            base_margin=base_margin,
+            eval_set=eval_set,
+            eval_group=eval_group,
+            eval_qid=eval_qid,
+            verbose=verbose,
+            xgb_model=xgb_model,
+        )

@@ -1,0 +1,92 @@
+"""Signatures, documentation, and what editors read."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+from typing import Any
+
+import pytest
+
+from boost import sklearn as estimators
+from boost.estimator.constructor import OWN
+from boost.params import TABLE
+from boost.sklearn import BoostClassifier, BoostForestClassifier, BoostRanker, BoostRegressor
+from boost.stub import PATH, stub
+
+KINDS = [getattr(estimators, name) for name in estimators.__all__]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_signature_and_documentation_come_from_the_table(kind: type) -> None:
+    parameters = inspect.signature(kind).parameters
+    assert {p.kind for p in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    assert set(parameters) == set(kind().get_params())
+    for p in (*OWN, *TABLE):
+        if p.estimator in parameters:
+            assert f"\n{p.estimator} : {p.allowed}, default " in kind.__doc__
+        else:
+            assert p.estimator is None or p.estimator in kind.without
+
+
+def test_defaults() -> None:
+    for kind, objective in (
+        (BoostRegressor, "reg:squarederror"),
+        (BoostClassifier, "binary:logistic"),
+        (BoostRanker, "rank:ndcg"),
+    ):
+        parameters = inspect.signature(kind).parameters
+        assert parameters["objective"].default == objective
+        assert parameters["learning_rate"].default == 0.3
+        assert parameters["learning_rate"].annotation == "float"
+    assert "class_weight" not in inspect.signature(BoostRegressor).parameters
+    forest = inspect.signature(BoostForestClassifier).parameters
+    assert forest["learning_rate"].default == 1.0 and forest["subsample"].default == 0.8
+    assert not {"warm_start", "early_stopping_rounds", "num_parallel_tree"} & set(forest)
+
+
+def test_unknown_parameters() -> None:
+    with pytest.raises(
+        TypeError, match="BoostRegressor got an unexpected parameter 'max_dept'; did you mean 'max_depth'"
+    ):
+        BoostRegressor(max_dept=3)
+    with pytest.raises(ValueError, match="Invalid parameter 'max_dept' for estimator BoostRegressor"):
+        BoostRegressor().set_params(max_dept=3)
+    with pytest.raises(TypeError, match="positional"):
+        BoostRegressor(3)
+
+
+def test_the_stub_is_up_to_date() -> None:
+    assert PATH.read_text(encoding="utf-8") == stub(), "python -m boost.stub writes it"
+
+
+def test_the_stub_says_what_the_program_does() -> None:
+    tree = ast.parse(stub())
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    aliases = {
+        target.id: node.value.id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert {*classes, *aliases} == set(estimators.__all__)
+    for name, node in classes.items():
+        (constructor,) = node.body
+        assert isinstance(constructor, ast.FunctionDef)
+        said = {
+            arg.arg: _value(default)
+            for arg, default in zip(constructor.args.kwonlyargs, constructor.args.kw_defaults, strict=True)
+        }
+        does = {n: p.default for n, p in inspect.signature(getattr(estimators, name)).parameters.items()}
+        assert list(said) == list(does)
+        for parameter, value in does.items():
+            same = said[parameter] == value and type(said[parameter]) is type(value)
+            assert same or (math.isnan(value) and math.isnan(said[parameter]))
+    for alias, name in aliases.items():
+        assert getattr(estimators, alias) is getattr(estimators, name)
+
+
+def _value(node: ast.expr | None) -> Any:
+    return math.nan if isinstance(node, ast.Call) else ast.literal_eval(node)  # type: ignore[arg-type]
