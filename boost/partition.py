@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from boost.jit import kernel, prefetch
-from boost.split import weigh
+from boost.score import weigh
 
 # How many rows ahead of the one in work memory is asked for.
 AHEAD = 16
@@ -148,7 +148,7 @@ def make_children(
     directions : (all features,) or (0,)
     bounds : (nodes, 2) or (0, 2); the middle of the children's weights parts the bounds of a feature with a
         direction
-    limits : see `boost.split.LIMITS`
+    limits : see `boost.score.LIMITS`
     """
     for n in range(first, last):
         if not gains[n] > 0.0:

@@ -15,7 +15,8 @@ from boost.histogram import (
 )
 from boost.jit import kernel
 from boost.partition import make_children, partition, settle
-from boost.split import LEAST, find_marked, find_splits
+from boost.score import LEAST
+from boost.split import find_marked, find_splits
 
 
 @kernel(lazy=True)

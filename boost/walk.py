@@ -31,6 +31,8 @@ def add_trees(
     first, last : int
     team : Team, or number of threads as for `Team`
     """
+    if first == last:
+        return
     count = len(margin)
     work = count * (last - first) * 10.0
     if work < SERIAL_WORK and count <= BLOCK_ROWS:

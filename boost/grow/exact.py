@@ -16,7 +16,7 @@ from boost.histogram import round_gradients
 from boost.params import ParameterError, largest_step
 from boost.sample import ColumnSampler
 from boost.scan import FEATURE, HIGH, LOW, MISSING_LEFT, advance, divide, scan
-from boost.split import ALPHA, LAMBDA, LEAST, LIMITS, NOISE, STEP
+from boost.score import ALPHA, LAMBDA, LEAST, LIMITS, NOISE, STEP
 from boost.threads import Team
 from boost.tree import NO_NODE, Tree
 
@@ -180,7 +180,7 @@ class ExactGrower:
         return splittable.astype(np.uint8)
 
     def _weigh(self, nodes: Floats) -> tuple[Floats, Floats]:
-        """Return the weights of nodes within their bounds, and their scores; see `boost.split.weigh`."""
+        """Return the weights of nodes within their bounds, and their scores; see `boost.score.weigh`."""
         alpha, reg_lambda, largest = self._limits[[ALPHA, LAMBDA, STEP]]
         g, bottom = nodes[:, 0], nodes[:, 1] + reg_lambda
         over = np.maximum(np.abs(g) - alpha, 0.0)

@@ -26,8 +26,9 @@ from boost.histogram import (
 from boost.params import ParameterError, largest_step
 from boost.partition import make_children, partition, partition_sparse, settle
 from boost.sample import ColumnSampler
+from boost.score import LEAST, LIMITS
 from boost.search import grow_tree, search, search_sparse
-from boost.split import LEAST, LIMITS, find_splits, find_vector_splits
+from boost.split import find_splits, find_vector_splits
 from boost.threads import Team
 from boost.tree import NO_NODE
 
@@ -489,7 +490,7 @@ class HistGrower:
     # Numbers and buffers
 
     def _make_limits(self, scales: tuple[float, float]) -> Floats:
-        """Return the parameters in the units of the rounded sums, see `boost.split.LIMITS`."""
+        """Return the parameters in the units of the rounded sums, see `boost.score.LIMITS`."""
         p = self.params
         grad_scale, hess_scale = scales
         # score * unit is the score in the units of the loss

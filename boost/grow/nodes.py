@@ -112,7 +112,7 @@ class Nodes:
         ----------
         size : int
         limits : float64 array
-            See `boost.split.LIMITS`.
+            See `boost.score.LIMITS`.
         scales : (float, float)
             See `boost.histogram.round_gradients`.
         rate : float
