@@ -463,12 +463,11 @@ class Booster(Readable):
         )
 
     def _plain_margins(self, x: NDArray[np.float32], iteration_range: tuple[int, int] | None) -> Floats:
-        if np.isinf(x).any():
-            DMatrix(x)  # raises, and says where
         margin = np.empty((len(x), self.objective.groups))
         margin[:] = self._start_margin()
         first, last = self._trees(iteration_range)
-        add_trees(self.forest, lambda begin, end: x[begin:end], margin, first, last, self.params["nthread"])
+        if add_trees(self.forest, x, margin, first, last, self.params["nthread"]):
+            DMatrix(x)  # raises, and says where
         return margin
 
     def _shaped(self, out: NDArray, strict: bool) -> NDArray:
@@ -488,7 +487,7 @@ class Booster(Readable):
         """Return the margins of a table that fits the model; float64, shape (rows, groups)."""
         margin = self.start_margins(data)
         first, last = self._trees(iteration_range)
-        add_trees(self.forest, data.dense_rows, margin, first, last, self.params["nthread"])
+        add_trees(self.forest, data, margin, first, last, self.params["nthread"])
         return margin
 
     def start_margins(self, data: DMatrix) -> Floats:

@@ -115,14 +115,24 @@ def select(entries, begin, end, step, goal, g, h, places):
 
 @kernel()
 def sum_piece(entries, pairs, begin, end):
-    """Return the sums of the gradient pairs of some entries."""
-    g = h = 0.0
-    for k in range(np.uint64(begin), np.uint64(end)):
+    """Return the sums of the gradient pairs of some entries; of two sums, none waits for the other."""
+    g = h = g2 = h2 = 0.0
+    k = np.uint64(begin)
+    last = np.uint64(end)
+    while k + np.uint64(1) < last:
         prefetch(pairs, np.int64((entries[k + AHEAD] & LOWER) << np.uint64(1)))
+        row = entries[k] & LOWER
+        row2 = entries[k + np.uint64(1)] & LOWER
+        g += pairs[row, 0]
+        h += pairs[row, 1]
+        g2 += pairs[row2, 0]
+        h2 += pairs[row2, 1]
+        k += np.uint64(2)
+    if k < last:
         row = entries[k] & LOWER
         g += pairs[row, 0]
         h += pairs[row, 1]
-    return g, h
+    return g + g2, h + h2
 
 
 _SCAN = (
@@ -411,53 +421,6 @@ def advance(
         )
 
 
-@kernel("int64(uint64[::1], float64[:,::1], int64, int64, int64, int64[:,::1])")
-def propose(entries, pairs, begin, end, most, gaps):
-    """Propose where a column may be split: at equal parts of its hessian. O(entries).
-
-    Parameters
-    ----------
-    entries, pairs : see `scan`
-    begin, end : the entries of the column
-    most : a column with at most so many distinct values may be split between any two of them
-    gaps : (most, 2), output: the keys of the values on both sides of each proposal
-
-    Returns
-    -------
-    int
-        The number of proposals, below `most`. Each is at the first change of value at or past a multiple of
-        the sum of hessians over `most`.
-    """
-    spacing = 0.0
-    for _ in range(2):
-        count = 0
-        goal = spacing
-        sum_h = 0.0
-        before = np.uint32(0)
-        for k in range(begin, end):
-            prefetch(pairs, np.int64((entries[np.uint64(k) + AHEAD] & LOWER) << np.uint64(1)))
-            entry = entries[np.uint64(k)]
-            row = entry & LOWER
-            value = np.uint32(entry >> UPPER)
-            if pairs[row, 0] == 0.0 and pairs[row, 1] == 0.0:
-                continue
-            if value != before and before != 0 and sum_h >= goal:
-                if count < most:
-                    gaps[count, 0] = before
-                    gaps[count, 1] = value
-                count += 1
-                if spacing > 0.0:
-                    goal = spacing * (np.floor(sum_h / spacing) + 1.0)
-            sum_h += pairs[row, 1]
-            before = value
-        if count < most:
-            return count
-        spacing = sum_h / most
-        if not spacing > 0.0:
-            return 0
-    return min(count, most - 1)
-
-
 @kernel(
     "void(uint64[::1], int64[:,::1], int64[::1], int64[::1], int64[::1], int64[::1], int64, int64,"
     " uint32[::1], uint32[::1], uint8[::1])"
@@ -467,7 +430,7 @@ def divide(entries, found, cuts, begins, ends, middles, first, last, rows, spare
 
     Parameters
     ----------
-    entries : where the pieces of the level are
+    entries : where the pieces of the level are, see `SortedColumns`
     found : (nodes of the level, 6), see `scan`
     cuts : (nodes of the level,), the smallest key that goes right; negative for a node that is not split
     begins, ends : (nodes of the level,), each node's range in `rows`

@@ -6,7 +6,10 @@ rounded sums, see `boost.histogram.round_gradients`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from boost.jit import kernel
 
@@ -16,6 +19,35 @@ NOISE = 1e-10
 # is at least one: sums are whole numbers, and a child needs some weight.
 ALPHA, LAMBDA, LEAST, GAIN, STEP, ONE_HOT, MOST_CATEGORIES = range(7)
 LIMITS = 7
+
+
+def make_limits(params: dict[str, Any], scales: tuple[float, float], step: float) -> NDArray[np.float64]:
+    """Return the parameters in the units of the rounded sums.
+
+    Parameters
+    ----------
+    params : dict
+        From `boost.params.resolve`.
+    scales : (float, float)
+        See `boost.histogram.round_gradients`.
+    step : float
+        Largest weight of a leaf before the learning rate, 0 for no limit.
+
+    Returns
+    -------
+    float64 array of shape (LIMITS,)
+    """
+    grad_scale, hess_scale = scales
+    limits = np.empty(LIMITS)
+    limits[ALPHA] = params["alpha"] * grad_scale
+    limits[LAMBDA] = params["lambda"] * hess_scale
+    limits[LEAST] = max(params["min_child_weight"] * hess_scale, 1.0)
+    # score * hess_scale / grad_scale**2 is the score in the units of the loss
+    limits[GAIN] = params["gamma"] * (grad_scale * grad_scale) / hess_scale
+    limits[STEP] = step * grad_scale / hess_scale
+    limits[ONE_HOT] = params["max_cat_to_onehot"]
+    limits[MOST_CATEGORIES] = params["max_cat_threshold"]
+    return limits
 
 
 @kernel()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.category import mark_categories, scan_categories
-from boost.jit import kernel, lowest_bit
+from boost.jit import kernel
 from boost.score import (
     ALPHA,
     GAIN,
@@ -54,12 +54,68 @@ class Run(NamedTuple):
     feature: NDArray[np.int64]
 
 
+class Features(NamedTuple):
+    """What nodes may be split by.
+
+    Attributes
+    ----------
+    chosen : (features,)
+        The features of the tree, increasing.
+    allowed : (0, 0), or (1 or nodes of the level, all features)
+        Zero for a feature that a node may not use; empty when all nodes may use all of the tree's.
+    offsets : (all features + 1,)
+        See `boost.binning.BinnedMatrix`.
+    categorical : (all features,)
+    directions : (all features,), or (0,)
+        Of the monotone constraints.
+    """
+
+    chosen: NDArray[np.int32]
+    allowed: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    categorical: NDArray[np.uint8]
+    directions: NDArray[np.int8]
+
+
+class NodeArrays(NamedTuple):
+    """The nodes of a tree as kernels see them, a row for each.
+
+    Attributes
+    ----------
+    tree : (nodes, 5)
+        Left child or -1 (the right one is the next), parent, depth, and the range of the node's rows.
+    plan : (nodes, 3)
+        The node's histogram (or -1), the one that is to be subtracted from it first (or -1), and whether a
+        split is wanted: 1, or 2 where the rows are so few that there is no histogram.
+    sums, left_sums : (nodes, 2 * outputs)
+        The node's own sums, and those of its left child.
+    bounds : (nodes, 2), or (0, 2)
+        The bounds of the nodes' weights; empty when nothing is bounded.
+    gains : (nodes,)
+        0 for no split.
+    found : (nodes, 3)
+        Feature, bin (for a categorical feature -1), and whether missing values go left.
+    sets : (nodes, words)
+        The categories that go right.
+    """
+
+    tree: NDArray[np.int64]
+    plan: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    left_sums: NDArray[np.float64]
+    bounds: NDArray[np.float64]
+    gains: NDArray[np.float64]
+    found: NDArray[np.int64]
+    sets: NDArray[np.uint64]
+
+
 @kernel()
-def make_run(features, offsets):
+def make_run(features):
     """Return room for a run of any of these features."""
     widest = 0
-    for j in range(features.size):
-        widest = max(widest, offsets[features[j] + 1] - offsets[features[j]])
+    for j in range(features.chosen.size):
+        f = features.chosen[j]
+        widest = max(widest, features.offsets[f + 1] - features.offsets[f])
     room = RUN_BINS + widest + STRIDE
     return Run(
         np.empty(room),
@@ -148,6 +204,15 @@ def sum_many(table, other, subtract, begin, bins, gradients, hessians, at):
         h3 += table[begin + i, 1]
         gradients[at + i] = g3
         hessians[at + i] = h3
+
+
+@kernel(inline="always")
+def sum_bins(table, other, subtract, begin, bins, gradients, hessians, at):
+    """Do what `sum_many` does for a feature of any number of bins."""
+    if bins <= NARROW:
+        sum_few(table, other, subtract, begin, bins, gradients, hessians, at)
+    else:
+        sum_many(table, other, subtract, begin, bins, gradients, hessians, at)
 
 
 @kernel(inline="always")
@@ -257,294 +322,125 @@ def scan(run, count, total_g, total_h, limits, best, node, directions):
     return best, of, at, at_side, at_g, at_h
 
 
-@kernel(
-    "void(float64[:,:,::1], int64[:,::1], int64, int64, int64, int32[::1], uint8[:,::1], int64[::1],"
-    " uint8[::1], float64[::1], float64[:,::1], int8[::1], float64[:,::1], float64[::1], float64[:,::1],"
-    " int64[:,::1], uint64[:,::1])"
-)
-def find_splits(
-    hist,
-    plan,
-    level,
-    first,
-    last,
-    features,
-    allowed,
-    offsets,
-    categorical,
-    limits,
-    bounds,
-    directions,
-    sums,
-    gains,
-    left_sums,
-    found,
-    sets,
-):
+@kernel()
+def keep(nodes, n, feature, at, side, left_g, left_h):
+    """Write down the best split of a node so far."""
+    nodes.left_sums[n, 0] = left_g
+    nodes.left_sums[n, 1] = left_h
+    nodes.found[n, 0] = feature
+    nodes.found[n, 1] = at
+    nodes.found[n, 2] = side
+
+
+@kernel()
+def decide(nodes, n, best, parent, limits):
+    """Write the gain of a node's best split, if it is one."""
+    gain = best - parent
+    # A gain that is nothing but the rounding of the scores is none.
+    nodes.gains[n] = gain if gain > NOISE * abs(best) and gain >= limits[GAIN] else 0.0
+
+
+@kernel()
+def next_sum(run, at, end):
+    """Return the first place past `at` whose sums differ, or `end`: the bins between are empty."""
+    after = at + 1
+    while after < end and run.below_g[after] == run.below_g[at] and run.below_h[after] == run.below_h[at]:
+        after += 1
+    return after
+
+
+@kernel()
+def middle(at, after):
+    """Return the bin in the middle of those that part the rows of a node as bin `at` does.
+
+    `after` is the next bin that is not empty, negative when there is none: then `at` stays. Nothing is known
+    of the values between; exact growing takes the middle between two values too.
+    """
+    return at + max(after - 1 - at, 0) // 2
+
+
+@kernel(lazy=True)
+def find_splits(hist, nodes, level, first, last, features, limits):
     """Find the best split of each node. O(nodes * bins).
 
     Parameters
     ----------
     hist : (places, bins, 2)
-    plan : (nodes, 3): each node's place in `hist` (or -1), the place that is to be subtracted from it first
-        (or -1), and whether a split is wanted: 1, or 2 where the rows are so few that no histogram is
+    nodes : NodeArrays
+        `gains`, `left_sums`, `found` and `sets` are output.
     level : the first node of the level
     first, last : the range of nodes to do
-    features : the features of the tree, increasing
-    allowed : (0, 0) when all of these may be used, or (1 or nodes of the level, all features)
-    offsets : (all features + 1,)
-    categorical : (all features,)
-    limits : see `LIMITS`
-    bounds : (nodes, 2), the bounds of the nodes' weights; (0, 2) when nothing is bounded
-    directions : (all features,), or (0,)
-    sums : (nodes, 2), each node's own sums
-    gains : (nodes,), output: the gain, 0 for no split
-    left_sums : (nodes, 2), output
-    found : (nodes, 3), output: feature, bin (for a categorical feature -1), and whether missing values go
-        left
-    sets : (nodes, words), output: the categories that go right
+    features : Features
+    limits : see `boost.score.LIMITS`
 
     Notes
     -----
-    A split at bin b sends the bins <= b to the left. Missing values have no bin that is looked at.
-    Their sums are what the present values leave of the node's. Of equal gains, the first one found stands:
-    the lower feature, then missing values on the right, then the lower bin. An empty bin changes no sum, so
-    it never beats the bin before it and needs no test of its own.
+    A split at bin b sends the bins <= b to the left. Missing values have no bin that is looked at: their
+    sums are what the present values leave of the node's. Of equal gains, the first one found stands: the
+    lower feature, then missing values on the right, then the lower bin. An empty bin changes no sum, so it
+    never beats the bin before it and needs no test of its own; see `middle`.
     """
-    run = make_run(features, offsets)
+    run = make_run(features)
     start = run.start
-    bounded = bounds.shape[0] > 0
+    offsets = features.offsets
+    bounded = nodes.bounds.shape[0] > 0
     node = np.zeros(2 if bounded else 0)
     for n in range(first, last):
-        gains[n] = 0.0
-        if plan[n, 0] < 0:
+        nodes.gains[n] = 0.0
+        if nodes.plan[n, 0] < 0:
             continue
-        table = hist[plan[n, 0]]
-        whole = plan[n, 1] < 0
-        other = hist[plan[n, 0] if whole else plan[n, 1]]
-        total_g = sums[n, 0]
-        total_h = sums[n, 1]
+        table = hist[nodes.plan[n, 0]]
+        whole = nodes.plan[n, 1] < 0
+        other = hist[nodes.plan[n, 0] if whole else nodes.plan[n, 1]]
+        total_g = nodes.sums[n, 0]
+        total_h = nodes.sums[n, 1]
         if bounded:
-            node[0] = bounds[n, 0]
-            node[1] = bounds[n, 1]
+            node[0] = nodes.bounds[n, 0]
+            node[1] = nodes.bounds[n, 1]
             w = weigh(total_g, total_h, limits, node[0], node[1])
             parent = score_of_weight(total_g, total_h, w, limits)
         else:
             parent = score(total_g, total_h, limits[ALPHA], limits[LAMBDA])
         best = parent
         best_set = 0
-        mask = min(n - level, allowed.shape[0] - 1)
+        wanted = nodes.plan[n, 2] != 0
+        mask = min(n - level, features.allowed.shape[0] - 1)
         count = 0
-        for j in range(features.size):
-            f = features[j]
+        for j in range(features.chosen.size):
+            f = features.chosen[j]
             begin = offsets[f]
             bins = offsets[f + 1] - begin - 1
             at = start[count]
-            if bins <= NARROW:
-                sum_few(table, other, not whole, begin, bins, run.below_g, run.below_h, at)
-            else:
-                sum_many(table, other, not whole, begin, bins, run.below_g, run.below_h, at)
-            usable = plan[n, 2] != 0 and (mask < 0 or allowed[mask, f] != 0)
-            if usable and not categorical[f] and not too_light(run.below_h, at, at + bins, limits[LEAST]):
+            sum_bins(table, other, not whole, begin, bins, run.below_g, run.below_h, at)
+            usable = wanted and (mask < 0 or features.allowed[mask, f] != 0)
+            categorical = features.categorical[f] != 0
+            if usable and not categorical and not too_light(run.below_h, at, at + bins, limits[LEAST]):
                 run.feature[count] = f
                 count += 1
                 start[count] = at + bins
             # Features are tried in their order, those between two categorical ones together.
-            if count and (start[count] >= RUN_BINS or categorical[f] or j + 1 == features.size):
+            if count and (start[count] >= RUN_BINS or categorical or j + 1 == features.chosen.size):
                 value, s, at, side, left_g, left_h = scan(
-                    run, count, total_g, total_h, limits, best, node, directions
+                    run, count, total_g, total_h, limits, best, node, features.directions
                 )
                 if at >= 0:
                     best = value
-                    left_sums[n, 0] = left_g
-                    left_sums[n, 1] = left_h
-                    found[n, 0] = run.feature[s]
-                    found[n, 1] = at - start[s]
-                    found[n, 2] = side
+                    after = next_sum(run, at, start[s + 1])
+                    cut = middle(at - start[s], after - start[s] if after < start[s + 1] else -1)
+                    keep(nodes, n, run.feature[s], cut, side, left_g, left_h)
                 count = 0
-            if usable and categorical[f]:
+            if usable and categorical:
                 value, at, side, left_g, left_h = scan_categories(
                     table, begin, bins, total_g, total_h, limits, best, node
                 )
                 if side >= 0:
                     best = value
                     best_set = at
-                    left_sums[n, 0] = left_g
-                    left_sums[n, 1] = left_h
-                    found[n, 0] = f
-                    found[n, 1] = -1
-                    found[n, 2] = side
-        gain = best - parent
-        # A gain that is nothing but the rounding of the scores is none.
-        if gain > NOISE * abs(best) and gain >= limits[GAIN]:
-            gains[n] = gain
-            if found[n, 1] < 0:
-                f = found[n, 0]
-                mark_categories(table, offsets[f], offsets[f + 1] - offsets[f] - 1, best_set, limits, sets[n])
-
-
-@kernel()
-def find_marked(
-    n,
-    table,
-    marks,
-    mask,
-    features,
-    allowed,
-    offsets,
-    categorical,
-    limits,
-    sums,
-    gains,
-    left_sums,
-    found,
-    sets,
-):
-    """Do what `find_splits` does for one node with few rows, and so with few bins that are not empty.
-
-    Its weights are not bounded. Only these bins are looked at: the others change no sum.
-
-    Parameters
-    ----------
-    n : the node
-    table : (bins, 2)
-    marks : (words,), a bit for each bin that is not empty
-    mask : the row of `allowed`, or -1
-    others : see `find_splits`
-    """
-    run = make_run(features, offsets)
-    start = run.start
-    number = np.empty(run.below_g.size, dtype=np.int64)
-    nothing = np.zeros(0)
-    anywhere = np.zeros(0, dtype=np.int8)
-    total_g = sums[n, 0]
-    total_h = sums[n, 1]
-    parent = score(total_g, total_h, limits[ALPHA], limits[LAMBDA])
-    best = parent
-    count = 0
-    for j in range(features.size):
-        f = features[j]
-        begin = offsets[f]
-        end = offsets[f + 1] - 1
-        usable = mask < 0 or allowed[mask, f] != 0
-        if usable and not categorical[f]:
-            g = h = 0.0
-            at = start[count]
-            b = begin
-            while b < end:
-                word = marks[b >> 6] >> np.uint64(b & 63)
-                if word == 0:
-                    b = (b | 63) + 1
-                    continue
-                b += lowest_bit(word)
-                if b >= end:
-                    break
-                g += table[b, 0]
-                h += table[b, 1]
-                run.below_g[at] = g
-                run.below_h[at] = h
-                number[at] = b - begin
-                at += 1
-                b += 1
-            if at > start[count] and not too_light(run.below_h, start[count], at, limits[LEAST]):
-                run.feature[count] = f
-                count += 1
-                start[count] = at
-        if count and (start[count] >= RUN_BINS or categorical[f] or j + 1 == features.size):
-            value, s, at, side, left_g, left_h = scan(
-                run, count, total_g, total_h, limits, best, nothing, anywhere
-            )
-            if at >= 0:
-                best = value
-                left_sums[n, 0] = left_g
-                left_sums[n, 1] = left_h
-                found[n, 0] = run.feature[s]
-                found[n, 1] = number[at]
-                found[n, 2] = side
-            count = 0
-        if usable and categorical[f]:
-            value, at, side, left_g, left_h = scan_categories(
-                table, begin, end - begin, total_g, total_h, limits, best, nothing
-            )
-            if side >= 0:
-                best = value
-                left_sums[n, 0] = left_g
-                left_sums[n, 1] = left_h
-                found[n, 0] = f
-                found[n, 1] = -1
-                found[n, 2] = side
-                mark_categories(table, begin, end - begin, at, limits, sets[n])
-    gain = best - parent
-    gains[n] = gain if gain > NOISE * abs(best) and gain >= limits[GAIN] else 0.0
-
-
-@kernel(lazy=True)
-def find_vector_splits(
-    hist, plan, level, first, last, features, allowed, offsets, limits, sums, gains, left_sums, found
-):
-    """Do what `find_splits` does for leaves that hold a value for each output: scores add up over outputs.
-
-    Arrays as there, with 2 * outputs in place of 2: gradient and hessian of each output. A child's hessian
-    is the mean over the outputs. Features are numerical and nothing is bounded.
-    """
-    width = sums.shape[1]
-    alpha = limits[ALPHA]
-    reg_lambda = limits[LAMBDA]
-    least = limits[LEAST] * (width // 2)
-    left = np.empty(width)
-    present = np.empty(width)
-    for n in range(first, last):
-        gains[n] = 0.0
-        if plan[n, 0] < 0:
+                    keep(nodes, n, f, -1, side, left_g, left_h)
+        if not wanted:
             continue
-        table = hist[plan[n, 0]]
-        whole = plan[n, 1] < 0
-        other = hist[plan[n, 0] if whole else plan[n, 1]]
-        parent = 0.0
-        for k in range(0, width, 2):
-            parent += score(sums[n, k], sums[n, k + 1], alpha, reg_lambda)
-        best = parent
-        mask = min(n - level, allowed.shape[0] - 1)
-        for j in range(features.size):
-            f = features[j]
-            begin = offsets[f]
-            end = offsets[f + 1] - 1
-            if not whole:
-                for b in range(begin, end):
-                    for k in range(width):
-                        table[b, k] -= other[b, k]
-            if plan[n, 2] == 0 or (mask >= 0 and allowed[mask, f] == 0):
-                continue
-            for k in range(width):
-                present[k] = 0.0
-            for b in range(begin, end):
-                for k in range(width):
-                    present[k] += table[b, k]
-            missing = False
-            for k in range(width):
-                missing = missing or present[k] != sums[n, k]
-            for side in range(2 if missing else 1):
-                for k in range(width):
-                    left[k] = sums[n, k] - present[k] if side else 0.0
-                for b in range(begin, end):
-                    left_h = right_h = value = 0.0
-                    for k in range(width):
-                        left[k] += table[b, k]
-                    for k in range(0, width, 2):
-                        left_h += left[k + 1]
-                        right_h += sums[n, k + 1] - left[k + 1]
-                    if left_h < least or right_h < least:
-                        continue
-                    for k in range(0, width, 2):
-                        value += score(left[k], left[k + 1], alpha, reg_lambda)
-                        value += score(sums[n, k] - left[k], sums[n, k + 1] - left[k + 1], alpha, reg_lambda)
-                    if value > best:
-                        best = value
-                        for k in range(width):
-                            left_sums[n, k] = left[k]
-                        found[n, 0] = f
-                        found[n, 1] = b - begin
-                        found[n, 2] = side
-        gain = best - parent
-        if gain > NOISE * abs(best) and gain >= limits[GAIN]:
-            gains[n] = gain
+        decide(nodes, n, best, parent, limits)
+        if nodes.gains[n] > 0.0 and nodes.found[n, 1] < 0:
+            f = nodes.found[n, 0]
+            bins = offsets[f + 1] - offsets[f] - 1
+            mark_categories(table, offsets[f], bins, best_set, limits, nodes.sets[n])

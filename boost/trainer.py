@@ -48,7 +48,7 @@ class Margins:
     def add_last(self, trees: int) -> None:
         """Add the last trees of the model."""
         forest = self._booster.forest
-        add_trees(forest, self._data.dense_rows, self.values, forest.trees - trees, forest.trees, self._team)
+        add_trees(forest, self._data, self.values, forest.trees - trees, forest.trees, self._team)
 
 
 class Trainer:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from boost.data import DMatrix
 from boost.threads import SERIAL_WORK, Team
 from boost.tree import Forest
 
@@ -18,31 +19,50 @@ DenseRows = Callable[[int, int], NDArray[np.float32]]
 
 
 def add_trees(
-    forest: Forest, rows: DenseRows, margin: Floats, first: int, last: int, team: Team | int | None
-) -> None:
+    forest: Forest,
+    table: DMatrix | NDArray[np.float32],
+    margin: Floats,
+    first: int,
+    last: int,
+    team: Team | int | None,
+) -> bool:
     """Add the trees ``first`` to ``last - 1`` to margins.
 
     Parameters
     ----------
     forest : Forest
-    rows : callable
+    table : DMatrix, or row-major float32 array of shape (rows, features)
     margin : float64 array of shape (rows, groups)
         Changed in place.
     first, last : int
     team : Team, or number of threads as for `Team`
+
+    Returns
+    -------
+    bool
+        Whether an array holds an infinity, which a DMatrix never does.
     """
-    if first == last:
-        return
     count = len(margin)
     work = count * (last - first) * 10.0
-    if work < SERIAL_WORK and count <= BLOCK_ROWS:
-        forest.add_margins(rows(0, count), margin, first, last)
-        return
+    if isinstance(table, np.ndarray):
+        if work < SERIAL_WORK and count <= BLOCK_ROWS:
+            return forest.add_margins(table, margin, first, last)
+    elif first == last:
+        return False
+    infinite: list[bool] = []
 
     def add(begin: int, end: int) -> None:
-        forest.add_margins(rows(begin, end), margin[begin:end], first, last)
+        if isinstance(table, np.ndarray):
+            infinite.append(forest.add_margins(table[begin:end], margin[begin:end], first, last))
+        elif table.is_sparse:
+            starts, features, values = table.by_row()
+            entries = starts[begin : end + 1], features, values
+            forest.add_sparse_margins(entries, table.num_col(), margin[begin:end], first, last)
+        else:
+            forest.add_margins(table.dense_rows(begin, end), margin[begin:end], first, last)
 
     share_rows(add, count, work, team)
+    return any(infinite)
 
 
 def leaf_nodes(
