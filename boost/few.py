@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.binning import BinnedMatrix, SparseBinnedMatrix
-from boost.category import mark_categories, scan_categories
 from boost.jit import kernel, lowest_bit, prefetch
 from boost.score import ALPHA, LAMBDA, LEAST, score
 from boost.split import RUN_BINS, decide, keep, make_run, middle, next_sum, scan, sum_bins, too_light
+from boost.subset import mark_categories, scan_categories
 
 # How many rows ahead of the one in work memory is asked for.
 AHEAD = 8
 ALL = np.uint64(2**64 - 1)
+# Stands for the numbers of the bins of a feature in a run when none is left out.
+ALL_BINS = -1
 
 
 class Few(NamedTuple):
@@ -104,8 +106,10 @@ def sum_codes(few, j, size, marked):
             few.marks[b >> np.uint64(6)] |= np.uint64(1) << (b & np.uint64(63))
     for k in range(np.uint64(size)):
         b = np.uint64(few.codes[at + k])
-        few.table[b, 0] += few.pairs[k, 0]
-        few.table[b, 1] += few.pairs[k, 1]
+        g = few.pairs[k, 0]  # both before a store that may change them, for all LLVM knows
+        h = few.pairs[k, 1]
+        few.table[b, 0] += g
+        few.table[b, 1] += h
 
 
 @kernel()
@@ -190,9 +194,9 @@ def find_few(few, n, nodes, level, features, limits):
             if full:
                 sum_bins(table, table, False, begin, bins, run.below_g, run.below_h, at)
                 for b in range(np.uint64(bins)):
-                    number[np.uint64(at) + b] = b
                     table[b, 0] = 0.0
                     table[b, 1] = 0.0
+                number[at] = ALL_BINS
                 at += bins
             else:
                 at = sum_marked(few, begin, bins, run.below_g, run.below_h, number, at)
@@ -211,7 +215,11 @@ def find_few(few, n, nodes, level, features, limits):
             if at >= 0:
                 best = value
                 after = next_sum(run, at, start[s + 1])
-                cut = middle(number[at], number[after] if after < start[s + 1] else -1)
+                last = after == start[s + 1]
+                if number[start[s]] == ALL_BINS:
+                    cut = middle(at - start[s], -1 if last else after - start[s])
+                else:
+                    cut = middle(number[at], -1 if last else number[after])
                 keep(nodes, n, run.feature[s], cut, side, left_g, left_h)
             count = 0
         if usable and categorical:

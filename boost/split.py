@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.category import mark_categories, scan_categories
 from boost.jit import kernel
 from boost.score import (
     ALPHA,
@@ -22,6 +21,7 @@ from boost.score import (
     score_of_weight,
     weigh,
 )
+from boost.subset import mark_categories, scan_categories
 
 # Bins are looked at in steps of so many, which vectors of any width divide.
 STRIDE = 128

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from boost.params import nearest
 
 if TYPE_CHECKING:
-    from boost.data import Entries
     from boost.predict import PackedForest
 
 Floats = NDArray[np.float64]
@@ -249,15 +248,21 @@ class Forest:
         return add_trees(x, p.nodes, p.trees, p.weights, p.bits, p.vectors, first, last, margin)
 
     def add_sparse_margins(
-        self, entries: Entries, columns: int, margin: Floats, first: int, last: int
+        self,
+        starts: NDArray[np.int64],
+        features: NDArray[np.int32],
+        values: NDArray[np.float32],
+        columns: int,
+        margin: Floats,
+        first: int,
+        last: int,
     ) -> None:
-        """Do what `add_margins` does for rows of a sparse table; see `DMatrix.by_row` for its entries."""
+        """Do what `add_margins` does for rows of a sparse table, see `boost.walk.SparseRows`."""
         from boost.predict import add_trees_sparse
 
         p = self.packed()
-        add_trees_sparse(
-            *entries, columns, p.nodes, p.trees, p.weights, p.bits, p.vectors, first, last, margin
-        )
+        trees = p.nodes, p.trees, p.weights, p.bits, p.vectors
+        add_trees_sparse(starts, features, values, columns, *trees, first, last, margin)
 
     def leaf_nodes(self, x: NDArray[np.float32], first: int, last: int) -> NDArray[np.int32]:
         """Return the numbers of the leaves of dense rows; int32, shape (rows, last - first).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,35 @@ Floats = NDArray[np.float64]
 DenseRows = Callable[[int, int], NDArray[np.float32]]
 
 
+class SparseRows(NamedTuple):
+    """Some rows of a sparse table.
+
+    Attributes
+    ----------
+    starts, features, values : arrays
+        See `DMatrix.by_row`; `starts` is cut to these rows.
+    columns : int
+        Number of features.
+    """
+
+    starts: NDArray[np.int64]
+    features: NDArray[np.int32]
+    values: NDArray[np.float32]
+    columns: int
+
+
+def rows_of(table: DMatrix) -> Callable[[int, int], NDArray[np.float32] | SparseRows]:
+    """Return what gives a range of rows of a table, in the form in which it has them."""
+    if not table.is_sparse:
+        return table.dense_rows
+    starts, features, values = table.by_row()
+    columns = table.num_col()
+    return lambda begin, end: SparseRows(starts[begin : end + 1], features, values, columns)
+
+
 def add_trees(
     forest: Forest,
-    table: DMatrix | NDArray[np.float32],
+    rows: Callable[[int, int], NDArray[np.float32] | SparseRows],
     margin: Floats,
     first: int,
     last: int,
@@ -31,7 +58,8 @@ def add_trees(
     Parameters
     ----------
     forest : Forest
-    table : DMatrix, or row-major float32 array of shape (rows, features)
+    rows : callable
+        From a range of rows to these: see `rows_of`.
     margin : float64 array of shape (rows, groups)
         Changed in place.
     first, last : int
@@ -40,29 +68,28 @@ def add_trees(
     Returns
     -------
     bool
-        Whether an array holds an infinity, which a DMatrix never does.
+        Whether there is an infinity among dense rows.
     """
     count = len(margin)
     work = count * (last - first) * 10.0
-    if isinstance(table, np.ndarray):
-        if work < SERIAL_WORK and count <= BLOCK_ROWS:
-            return forest.add_margins(table, margin, first, last)
-    elif first == last:
-        return False
-    infinite: list[bool] = []
+    if work < SERIAL_WORK and count <= BLOCK_ROWS:
+        return _add(forest, rows(0, count), margin, first, last)
+    infinite = []
 
     def add(begin: int, end: int) -> None:
-        if isinstance(table, np.ndarray):
-            infinite.append(forest.add_margins(table[begin:end], margin[begin:end], first, last))
-        elif table.is_sparse:
-            starts, features, values = table.by_row()
-            entries = starts[begin : end + 1], features, values
-            forest.add_sparse_margins(entries, table.num_col(), margin[begin:end], first, last)
-        else:
-            forest.add_margins(table.dense_rows(begin, end), margin[begin:end], first, last)
+        infinite.append(_add(forest, rows(begin, end), margin[begin:end], first, last))
 
     share_rows(add, count, work, team)
     return any(infinite)
+
+
+def _add(
+    forest: Forest, rows: NDArray[np.float32] | SparseRows, margin: Floats, first: int, last: int
+) -> bool:
+    if isinstance(rows, SparseRows):
+        forest.add_sparse_margins(*rows, margin, first, last)
+        return False
+    return forest.add_margins(rows, margin, first, last)
 
 
 def leaf_nodes(

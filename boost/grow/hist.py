@@ -39,7 +39,9 @@ HISTOGRAM_BYTES = 1 << 28
 # From this many nodes a thread on, threads take nodes of their own; below, they share each node's rows.
 NODES_OF_SHARE = 16
 # A node has few rows when their entries are fewer than so many times all bins.
-FEW = 1.5
+FEW = 1.0
+# Row numbers that are written at once.
+PIECE = 1 << 16
 NO_MASK = np.empty((0, 0), dtype=np.uint8)
 
 
@@ -82,7 +84,6 @@ class HistGrower:
         self.step = largest_step(params)
         self.bounded = bool(self.directions.size) or self.step > 0.0
         rows = self.binned.rows
-        self._all_rows = np.arange(rows, dtype=np.uint32)
         self._rows = np.empty(rows, dtype=np.uint32)
         self._spare = np.empty(rows, dtype=np.uint32)
         self._bins = int(self.binned.offsets[-1])
@@ -109,14 +110,7 @@ class HistGrower:
         """Grow one tree; see `Grower.grow`."""
         self._begin(1 if grad.ndim == 1 else grad.shape[1])
         scales, total = round_gradients(grad, hess, weight, self._pairs, self.team)
-        out = np.empty(0, dtype=np.uint32)
-        if weight.size and not weight.all():
-            taken = weight != 0
-            active, out = self._all_rows[taken], self._all_rows[~taken]
-        else:
-            active = self._all_rows
-        rows = self._rows[: active.size]
-        np.copyto(rows, active)
+        rows, out = self._part(weight)
         self._limits = make_limits(self.params, scales, self.step)
         self._columns = ColumnSampler(self.binned.features, self.params, self.feature_weights, rng)
         self._paths: dict[int, tuple[int, ...]] = {0: ()}
@@ -134,6 +128,17 @@ class HistGrower:
         rate = self.params["eta"] / self.params["num_parallel_tree"]
         tree = self.nodes.to_tree(size, self._limits, scales, rate, self.binned.cuts)
         return Grown(tree, rows, leaves, begins, ends)
+
+    def _part(self, weight: Floats) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Return the numbers of the rows that have a say, and of the others."""
+        if weight.size and not weight.all():
+            active = np.flatnonzero(weight)
+            self._rows[: active.size] = active
+            return self._rows[: active.size], np.flatnonzero(weight == 0).astype(np.uint32)
+        for begin in range(0, self._rows.size, PIECE):  # no second array of all rows
+            end = min(begin + PIECE, self._rows.size)
+            self._rows[begin:end] = np.arange(begin, end, dtype=np.uint32)
+        return self._rows, np.empty(0, dtype=np.uint32)
 
     # Policies
 
@@ -281,7 +286,7 @@ class HistGrower:
             few = self.nodes.plan[first:last, 2] == 2
             rows = self.nodes.rows(first, last) * self._row_work
             cost = np.where(
-                few, 5.0 * rows, np.where(self.nodes.plan[first:last, 0] >= 0, 2.0 * self._bins, 0.0)
+                few, 7.0 * rows, np.where(self.nodes.plan[first:last, 0] >= 0, 3.0 * self._bins, 0.0)
             )
             cost[steps[:, 0] - first] += rows[steps[:, 0] - first]
             cost = cost.reshape(-1, 2).sum(axis=1)
