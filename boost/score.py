@@ -43,7 +43,7 @@ def make_limits(params: dict[str, Any], scales: tuple[float, float], step: float
     limits[LAMBDA] = params["lambda"] * hess_scale
     limits[LEAST] = max(params["min_child_weight"] * hess_scale, 1.0)
     # score * hess_scale / grad_scale**2 is the score in the units of the loss
-    limits[GAIN] = params["gamma"] * (grad_scale * grad_scale) / hess_scale
+    limits[GAIN] = params["gamma"] * grad_scale / hess_scale * grad_scale
     limits[STEP] = step * grad_scale / hess_scale
     limits[ONE_HOT] = params["max_cat_to_onehot"]
     limits[MOST_CATEGORIES] = params["max_cat_threshold"]
