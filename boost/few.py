@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from boost.binning import BinnedMatrix, SparseBinnedMatrix
 from boost.jit import kernel, lowest_bit, prefetch
 from boost.score import ALPHA, LAMBDA, LEAST, score
-from boost.split import RUN_BINS, decide, keep, make_run, middle, next_sum, scan, sum_bins, too_light
+from boost.split import RUN_BINS, decide, keep, make_run, scan, sum_bins, too_light
 from boost.subset import mark_categories, scan_categories
 
 # How many rows ahead of the one in work memory is asked for.
@@ -214,12 +214,7 @@ def find_few(few, n, nodes, level, features, limits):
             )
             if at >= 0:
                 best = value
-                after = next_sum(run, at, start[s + 1])
-                last = after == start[s + 1]
-                if number[start[s]] == ALL_BINS:
-                    cut = middle(at - start[s], -1 if last else after - start[s])
-                else:
-                    cut = middle(number[at], -1 if last else number[after])
+                cut = at - start[s] if number[start[s]] == ALL_BINS else number[at]
                 keep(nodes, n, run.feature[s], cut, side, left_g, left_h)
             count = 0
         if usable and categorical:

@@ -340,25 +340,6 @@ def decide(nodes, n, best, parent, limits):
     nodes.gains[n] = gain if gain > NOISE * abs(best) and gain >= limits[GAIN] else 0.0
 
 
-@kernel()
-def next_sum(run, at, end):
-    """Return the first place past `at` whose sums differ, or `end`: the bins between are empty."""
-    after = at + 1
-    while after < end and run.below_g[after] == run.below_g[at] and run.below_h[after] == run.below_h[at]:
-        after += 1
-    return after
-
-
-@kernel()
-def middle(at, after):
-    """Return the bin in the middle of those that part the rows of a node as bin `at` does.
-
-    `after` is the next bin that is not empty, negative when there is none: then `at` stays. Nothing is known
-    of the values between; exact growing takes the middle between two values too.
-    """
-    return at + max(after - 1 - at, 0) // 2
-
-
 @kernel(lazy=True)
 def find_splits(hist, nodes, level, first, last, features, limits):
     """Find the best split of each node. O(nodes * bins).
@@ -378,7 +359,7 @@ def find_splits(hist, nodes, level, first, last, features, limits):
     A split at bin b sends the bins <= b to the left. Missing values have no bin that is looked at: their
     sums are what the present values leave of the node's. Of equal gains, the first one found stands: the
     lower feature, then missing values on the right, then the lower bin. An empty bin changes no sum, so it
-    never beats the bin before it and needs no test of its own; see `middle`.
+    never beats the bin before it and needs no test of its own.
     """
     run = make_run(features)
     start = run.start
@@ -425,9 +406,7 @@ def find_splits(hist, nodes, level, first, last, features, limits):
                 )
                 if at >= 0:
                     best = value
-                    after = next_sum(run, at, start[s + 1])
-                    cut = middle(at - start[s], after - start[s] if after < start[s + 1] else -1)
-                    keep(nodes, n, run.feature[s], cut, side, left_g, left_h)
+                    keep(nodes, n, run.feature[s], at - start[s], side, left_g, left_h)
                 count = 0
             if usable and categorical:
                 value, at, side, left_g, left_h = scan_categories(

@@ -6,7 +6,7 @@ import numpy as np
 
 from boost.jit import kernel
 from boost.score import ALPHA, LAMBDA, LEAST, score
-from boost.split import decide, middle
+from boost.split import decide
 
 
 @kernel(lazy=True)
@@ -96,10 +96,3 @@ def find_vector_splits(hist, nodes, level, first, last, features, limits):
                         found[n, 2] = side
         if plan[n, 2] != 0:
             decide(nodes, n, best, parent, limits)
-        if gains[n] > 0.0:
-            begin = offsets[found[n, 0]]
-            after = begin + found[n, 1] + 1
-            end = offsets[found[n, 0] + 1] - 1
-            while after < end and not table[after].any():
-                after += 1
-            found[n, 1] = middle(found[n, 1], after - begin if after < end else -1)
