@@ -17,7 +17,7 @@ from boost.objective import Objective, make_objective
 from boost.params import BY_NAME, ParameterError, resolve
 from boost.reading import Readable
 from boost.tree import Forest
-from boost.walk import add_trees, leaf_nodes
+from boost.walk import add_trees, leaf_nodes, rows_of
 
 if TYPE_CHECKING:
     from boost.trainer import Trainer
@@ -476,12 +476,13 @@ class Booster(Readable):
         )
 
     def _plain_margins(self, x: NDArray[np.float32], iteration_range: tuple[int, int] | None) -> Floats:
-        if np.isinf(x).any():
-            DMatrix(x)  # raises, and says where
         margin = np.empty((len(x), self.objective.groups))
         margin[:] = self._start_margin()
         first, last = self._trees(iteration_range)
-        add_trees(self.forest, lambda begin, end: x[begin:end], margin, first, last, self.params["nthread"])
+        if add_trees(
+            self.forest, lambda begin, end: x[begin:end], margin, first, last, self.params["nthread"]
+        ):
+            DMatrix(x)  # raises, and says where
         return margin
 
     def _shaped(self, out: NDArray, strict: bool) -> NDArray:
@@ -501,7 +502,7 @@ class Booster(Readable):
         """Return the margins of a table that fits the model; float64, shape (rows, groups)."""
         margin = self.start_margins(data)
         first, last = self._trees(iteration_range)
-        add_trees(self.forest, data.dense_rows, margin, first, last, self.params["nthread"])
+        add_trees(self.forest, rows_of(data), margin, first, last, self.params["nthread"])
         return margin
 
     def start_margins(self, data: DMatrix) -> Floats:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.jit import kernel, lowest_bit, prefetch
+from boost.jit import kernel, prefetch
 
 if TYPE_CHECKING:
     from boost.threads import Team
@@ -265,23 +265,6 @@ def fill(codes, pairs, rows, parts, first, last, features, offsets, hist):
 
 
 @kernel(lazy=True)
-def fill_vectors(codes, pairs, rows, parts, first, last, features, offsets, hist):
-    """Do what `fill` does for several outputs: the last axis of `pairs` and `hist` is 2 * outputs."""
-    width = pairs.shape[1]
-    for p in range(first, last):
-        table = hist[parts[p, 3]]
-        for j in range(features.size):
-            table[offsets[features[j]] : offsets[features[j] + 1]] = 0.0
-        for r in range(parts[p, 1], parts[p, 2]):
-            i = rows[r]
-            pair = pairs[i]
-            for j in range(features.size):
-                entry = table[offsets[features[j]] + codes[i, features[j]]]
-                for k in range(width):
-                    entry[k] += pair[k]
-
-
-@kernel(lazy=True)
 def fill_sparse(indptr, bins, pairs, rows, parts, first, last, hist):
     """Do what `fill` does for the present entries of a sparse table. O(entries of the rows + bins).
 
@@ -309,55 +292,6 @@ def fill_sparse(indptr, bins, pairs, rows, parts, first, last, hist):
 
 
 @kernel()
-def mark(codes, pairs, rows, begin, end, features, offsets, table, marks):
-    """Sum the pairs of a few rows by bin, and set the bits of the bins that are not empty.
-
-    Parameters
-    ----------
-    table : (bins, 2), zero on entry
-    marks : (words,), zero on entry
-    others : see `fill`
-    """
-    for r in range(begin, end):
-        i = rows[r]
-        g = pairs[i, 0]
-        h = pairs[i, 1]
-        for j in range(features.size):
-            f = features[j]
-            b = offsets[f] + np.int64(codes[i, f])
-            table[b, 0] += g
-            table[b, 1] += h
-            marks[b >> 6] |= np.uint64(1) << np.uint64(b & 63)
-
-
-@kernel()
-def mark_sparse(indptr, bins, pairs, rows, begin, end, table, marks):
-    """Do what `mark` does for a sparse table, see `fill_sparse`."""
-    for r in range(begin, end):
-        i = rows[r]
-        g = pairs[i, 0]
-        h = pairs[i, 1]
-        for e in range(indptr[i], indptr[i + 1]):
-            b = np.int64(bins[e])
-            table[b, 0] += g
-            table[b, 1] += h
-            marks[b >> 6] |= np.uint64(1) << np.uint64(b & 63)
-
-
-@kernel()
-def clear_marked(table, marks):
-    """Make a table and its marks zero again."""
-    for w in range(marks.size):
-        word = marks[w]
-        while word != 0:
-            b = 64 * w + lowest_bit(word)
-            table[b, 0] = 0.0
-            table[b, 1] = 0.0
-            word &= word - np.uint64(1)
-        marks[w] = 0
-
-
-@kernel()
 def _add_step(steps, count, node, tree, plan):
     steps[count, 0] = node
     steps[count, 1] = tree[node, 3]
@@ -381,10 +315,11 @@ def plan_histograms(first, last, smallest, max_depth, few, tree, sums, plan, fre
     first, last : the new nodes: the root, or siblings side by side, the left one first
     smallest : a node whose hessian is below this has no split
     max_depth : a node of this depth has no split; 0 means no limit
-    few : a node of at most so many rows needs no histogram, see `boost.split.find_marked`
+    few : a node of at most so many rows needs no histogram, see `boost.few`
     tree : (nodes, 5), see `make_children`
     sums : (nodes, 2 * outputs)
-    plan : (nodes, 3), see `find_splits`; parents' places are read and given up, the new nodes' are written
+    plan : (nodes, 3), see `boost.split.NodeArrays`; parents' places are read and given up, the new nodes'
+        are written
     free : the places that are free, used[0] of them
     used : (1,)
     steps : (nodes, 4), output: the nodes to sum, their rows and places, see `cut_rows`
@@ -475,7 +410,7 @@ def merge_parts(parts, count, spill, plan, hist):
     parts : (parts, 4), see `cut_rows`
     count : number of parts
     spill : places from here on are not a node's own
-    plan : (nodes, 3), see `find_splits`
+    plan : (nodes, 3), see `boost.split.NodeArrays`
     hist : (places, bins, 2 * outputs), changed in place
     """
     for p in range(count):

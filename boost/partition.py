@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from boost.jit import kernel, prefetch
-from boost.split import weigh
+from boost.score import weigh
 
 # How many rows ahead of the one in work memory is asked for.
-AHEAD = 16
+AHEAD = np.uint64(16)
+
+
+@kernel(inline="always")
+def goes_left(code, absent, cut, absent_left, n, sets):
+    """Return whether a code goes left in node `n`."""
+    if code == absent:
+        return absent_left
+    if cut >= 0:
+        return code <= cut
+    return (sets[n, code >> 6] >> np.uint64(code & 63)) & np.uint64(1) == 0
 
 
 @kernel()
@@ -19,27 +29,29 @@ def move_rows(codes, absent, n, found, sets, begin, end, rows, spare):
     """
     cut = found[n, 1]
     absent_left = found[n, 2] != 0
-    left = begin
-    right = begin
     # Where rows lie close together, the hardware sees the pattern by itself.
     scattered = end > begin and np.int64(rows[end - 1]) - np.int64(rows[begin]) > 32 * (end - begin)
-    for r in range(begin, end):
-        if scattered and r + AHEAD < end:
+    left = np.uint64(begin)
+    right = np.uint64(begin)
+    last = np.uint64(end)
+    # More rows than codes: each code is decided once, and a row needs a load in place of comparisons.
+    answer = np.empty(absent + 1 if 0 <= absent < end - begin else 0, dtype=np.uint8)
+    for code in range(answer.size):
+        answer[code] = goes_left(code, absent, cut, absent_left, n, sets)
+    for r in range(left, last):
+        if scattered and r + AHEAD < last:
             prefetch(codes, np.int64(rows[r + AHEAD]))
         i = rows[r]
-        code = np.int64(codes[i])
-        if code == absent:
-            goes_left = absent_left
-        elif cut >= 0:
-            goes_left = code <= cut
-        else:
-            goes_left = (sets[n, code >> 6] >> np.uint64(code & 63)) & np.uint64(1) == 0
         # Both places are written and one is kept: no branch to be guessed wrongly half of the time.
         rows[left] = i
         spare[right] = i
-        left += goes_left
-        right += not goes_left
-    return left - begin
+        if answer.size:
+            side = np.uint64(answer[codes[i]])
+        else:
+            side = np.uint64(goes_left(np.int64(codes[i]), absent, cut, absent_left, n, sets))
+        left += side
+        right += np.uint64(1) - side
+    return np.int64(left) - begin
 
 
 @kernel(lazy=True)
@@ -148,7 +160,7 @@ def make_children(
     directions : (all features,) or (0,)
     bounds : (nodes, 2) or (0, 2); the middle of the children's weights parts the bounds of a feature with a
         direction
-    limits : see `boost.split.LIMITS`
+    limits : see `boost.score.LIMITS`
     """
     for n in range(first, last):
         if not gains[n] > 0.0:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Most rows that go down a tree in step, and the most bytes that their values may take: a part of an L2 cache.
 BLOCK = 64
 BLOCK_BYTES = 1 << 18
+# Fewer rows than this go down many trees at a time, each alone.
+ABREAST = 8
 # Levels between two looks whether all rows of a block have reached their leaves.
 LEVELS = 8
 # Columns of the table of trees: the root, the depth, the output, what its splits and leaves are.
@@ -82,12 +84,28 @@ def pack(left, right, feature, condition, default_left, root, nodes, number):
 
 @kernel()
 def copy_block(x, begin, rows, block):
-    """Copy rows with each value twice, missing as minus infinity and as infinity."""
+    """Copy rows with each value twice, missing as minus infinity and as infinity.
+
+    Returns whether there was an infinity among the values.
+    """
+    infinite = False
     for i in range(rows):
         for f in range(x.shape[1]):
             value = x[begin + i, f]
+            infinite |= abs(value) == np.inf
             block[i, 2 * f] = value if value == value else -np.inf
             block[i, 2 * f + 1] = value if value == value else np.inf
+    return infinite
+
+
+@kernel()
+def write_entries(starts, features, values, begin, rows, block, absent):
+    """Write the present entries of rows of a sparse table into a block, or take them out again (`absent`)."""
+    for i in range(rows):
+        for e in range(starts[begin + i], starts[begin + i + 1]):
+            f = features[e]
+            block[i, 2 * f] = -np.inf if absent else values[e]
+            block[i, 2 * f + 1] = np.inf if absent else values[e]
 
 
 @kernel()
@@ -140,13 +158,63 @@ def descend(block, rows, nodes, tree, bits, node):
 
 
 @kernel()
+def descend_abreast(block, row, nodes, trees, first, last, bits, node):
+    """Find the leaf of one row in each of some trees, all at the same level: no load waits for another."""
+    conditions = nodes.view(np.float32)
+    depth = 0
+    for t in range(first, last):
+        node[t - first] = np.uint32(trees[t, ROOT])
+        depth = max(depth, trees[t, DEPTH])
+    for _ in range(depth):
+        for t in range(last - first):
+            n = node[t]
+            word = nodes[n, 0]
+            value = block[row, np.uint32(word & 0x7FFFFFFF)]
+            if word < 0:
+                right = goes_right(word, nodes[n, 1], nodes[n, 3], value, bits)
+            else:
+                right = np.uint32(value >= conditions[n, 1])
+            node[t] = np.uint32(nodes[n, 2]) + right
+
+
+@kernel()
 def block_rows(features):
     """Return how many rows of so many features make a block."""
     return max(1, min(BLOCK, BLOCK_BYTES // (8 * features)))
 
 
+@kernel(inline="always")
+def add_leaf(node, nodes, values, trees, t, weight, vectors, margin, i):
+    """Add the value of a leaf of tree `t` to the margins of a row."""
+    if trees[t, KIND] & VECTOR:
+        row = nodes[node, 3]
+        for k in range(margin.shape[1]):
+            margin[i, k] += weight * vectors[row, k]
+    else:
+        margin[i, trees[t, GROUP]] += weight * values[node, 3]
+
+
+@kernel()
+def add_block(block, rows, begin, nodes, trees, weights, bits, vectors, first, last, node, margin):
+    """Add the values of trees to the margins of the rows of a block."""
+    values = nodes.view(np.float32)
+    if rows < ABREAST:
+        for i in range(rows):
+            for some in range(first, last, BLOCK):
+                end = min(some + BLOCK, last)
+                descend_abreast(block, i, nodes, trees, some, end, bits, node)
+                for t in range(some, end):
+                    add_leaf(node[t - some], nodes, values, trees, t, weights[t], vectors, margin, begin + i)
+        return
+    for t in range(first, last):
+        descend(block, rows, nodes, trees[t], bits, node)
+        weight = weights[t]
+        for i in range(rows):
+            add_leaf(node[i], nodes, values, trees, t, weight, vectors, margin, begin + i)
+
+
 @kernel(
-    "void(float32[:,::1], int32[:,::1], int32[:,::1], float64[::1], uint32[::1], float32[:,::1], int64,"
+    "boolean(float32[:,::1], int32[:,::1], int32[:,::1], float64[::1], uint32[::1], float32[:,::1], int64,"
     " int64, float64[:,::1])"
 )
 def add_trees(x, nodes, trees, weights, bits, vectors, first, last, margin):
@@ -158,26 +226,47 @@ def add_trees(x, nodes, trees, weights, bits, vectors, first, last, margin):
     nodes, trees, weights, bits, vectors : see `PackedForest`
     first, last : the range of trees
     margin : (rows, outputs), changed in place
+
+    Returns
+    -------
+    bool
+        Whether x holds an infinity, which no table may.
     """
     most = block_rows(x.shape[1])
     block = np.empty((min(most, x.shape[0]), 2 * x.shape[1]), dtype=np.float32)
-    node = np.empty(most, dtype=np.uint32)
-    values = nodes.view(np.float32)
+    node = np.empty(BLOCK, dtype=np.uint32)
+    infinite = False
     for begin in range(0, x.shape[0], most):
         rows = min(x.shape[0] - begin, most)
-        copy_block(x, begin, rows, block)
-        for t in range(first, last):
-            descend(block, rows, nodes, trees[t], bits, node)
-            weight = weights[t]
-            if trees[t, KIND] & VECTOR:
-                for i in range(rows):
-                    row = nodes[node[i], 3]
-                    for k in range(margin.shape[1]):
-                        margin[begin + i, k] += weight * vectors[row, k]
-            else:
-                group = trees[t, GROUP]
-                for i in range(rows):
-                    margin[begin + i, group] += weight * values[node[i], 3]
+        infinite |= copy_block(x, begin, rows, block)
+        add_block(block, rows, begin, nodes, trees, weights, bits, vectors, first, last, node, margin)
+    return infinite
+
+
+@kernel(lazy=True)
+def add_trees_sparse(
+    starts, features, entries, columns, nodes, trees, weights, bits, vectors, first, last, margin
+):
+    """Do what `add_trees` does for rows of a sparse table. O(entries + rows * trees * depth).
+
+    Parameters
+    ----------
+    starts, features, entries : see `DMatrix.by_row`; `starts` is cut to the rows that are done
+    columns : number of features
+    others : see `add_trees`
+    """
+    count = starts.size - 1
+    most = block_rows(columns)
+    block = np.empty((min(most, count), 2 * columns), dtype=np.float32)
+    for f in range(columns):
+        block[:, 2 * f] = -np.inf
+        block[:, 2 * f + 1] = np.inf
+    node = np.empty(BLOCK, dtype=np.uint32)
+    for begin in range(0, count, most):
+        rows = min(count - begin, most)
+        write_entries(starts, features, entries, begin, rows, block, False)
+        add_block(block, rows, begin, nodes, trees, weights, bits, vectors, first, last, node, margin)
+        write_entries(starts, features, entries, begin, rows, block, True)
 
 
 @kernel(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from boost.jit import kernel, prefetch
-from boost.split import ALPHA, LAMBDA, LEAST, STEP, bounded_scores
+from boost.score import ALPHA, LAMBDA, LEAST, STEP, bounded_scores, fraction, may_beat
 
 # Boundaries that are looked at in step.
 CHUNK = 256
@@ -35,20 +35,16 @@ def pair_score(left_g, left_h, total_g, total_h, low, high, direction, bounded, 
         return -np.inf
     if bounded:
         return bounded_scores(left_g, left_h, right_g, right_h, limits, low, high, direction)
-    over_left = max(abs(left_g) - limits[ALPHA], 0.0)
-    over_right = max(abs(right_g) - limits[ALPHA], 0.0)
-    left_bottom = left_h + limits[LAMBDA]
-    right_bottom = right_h + limits[LAMBDA]
-    top = over_left * over_left * right_bottom + over_right * over_right * left_bottom
-    return top / (left_bottom * right_bottom)
+    top, bottom = fraction(left_g, left_h, right_g, right_h, limits[ALPHA], limits[LAMBDA])
+    return top / bottom
 
 
 @kernel()
-def may_beat(g, h, count, entries, first, any_place, total_g, total_h, add_g, add_h, limits, best):
-    """Return whether some place may beat `best`, without a division and without a branch.
+def any_beats(g, h, count, entries, first, any_place, total_g, total_h, add_g, add_h, limits, best):
+    """Return whether some place may beat `best`: many places at a time.
 
-    a / b + c / d > best asks whether a d + c b > best b d. Unless `any_place`, entry `first` + i is the last
-    one on the left of place i, and another value must come after it.
+    Unless `any_place`, entry `first` + i is the last one on the left of place i, and another value must come
+    after it.
     """
     alpha = limits[ALPHA]
     reg_lambda = limits[LAMBDA]
@@ -57,21 +53,11 @@ def may_beat(g, h, count, entries, first, any_place, total_g, total_h, add_g, ad
     at = np.uint64(first)
     hit = np.int64(0)
     for i in range(np.uint64(count)):
+        changes = (entries[at + i] ^ entries[at + i + np.uint64(1)]) > LOWER
         left_g = g[i] + add_g
         left_h = h[i] + add_h
-        right_g = total_g - left_g
-        right_h = total_h - left_h
-        over_left = max(abs(left_g) - alpha, 0.0)
-        over_right = max(abs(right_g) - alpha, 0.0)
-        left_bottom = left_h + reg_lambda
-        right_bottom = right_h + reg_lambda
-        top = over_left * over_left * right_bottom + over_right * over_right * left_bottom
-        changes = (entries[at + i] ^ entries[at + i + np.uint64(1)]) > LOWER
-        hit |= (
-            np.int64(top > threshold * (left_bottom * right_bottom))
-            & np.int64(left_h >= least)
-            & np.int64(right_h >= least)
-            & np.int64(changes | any_place)
+        hit |= may_beat(left_g, left_h, total_g, total_h, alpha, reg_lambda, least, threshold) & np.int64(
+            changes | any_place
         )
     return hit != 0
 
@@ -129,14 +115,24 @@ def select(entries, begin, end, step, goal, g, h, places):
 
 @kernel()
 def sum_piece(entries, pairs, begin, end):
-    """Return the sums of the gradient pairs of some entries."""
-    g = h = 0.0
-    for k in range(np.uint64(begin), np.uint64(end)):
+    """Return the sums of the gradient pairs of some entries; of two sums, none waits for the other."""
+    g = h = g2 = h2 = 0.0
+    k = np.uint64(begin)
+    last = np.uint64(end)
+    while k + np.uint64(1) < last:
         prefetch(pairs, np.int64((entries[k + AHEAD] & LOWER) << np.uint64(1)))
+        row = entries[k] & LOWER
+        row2 = entries[k + np.uint64(1)] & LOWER
+        g += pairs[row, 0]
+        h += pairs[row, 1]
+        g2 += pairs[row2, 0]
+        h2 += pairs[row2, 1]
+        k += np.uint64(2)
+    if k < last:
         row = entries[k] & LOWER
         g += pairs[row, 0]
         h += pairs[row, 1]
-    return g, h
+    return g + g2, h + h2
 
 
 _SCAN = (
@@ -183,7 +179,7 @@ def scan(
         feature that may not be used
     directions : (all features,) for monotone constraints, or (0,)
     constant : (all features,), whether the present values of a column are all the same
-    limits : see `boost.split`; the smallest hessian of a child is at least one unit
+    limits : see `boost.score`; the smallest hessian of a child is at least one unit
     spacing : the fraction of a piece's hessian from one candidate to the next; zero: every value is one
     best : (nodes of the level, 3), output: sum of the children's scores, and the sums of the left child
     found : (nodes of the level, 6), output: feature (negative for no split), the keys of the values on both
@@ -257,11 +253,11 @@ def scan(
                 count = min(until, end - 1) - k
                 if step > 0.0:
                     count, goal = select(entries, k, k + count, step, goal, g, h, places)
-                some = bounded or may_beat(
+                some = bounded or any_beats(
                     g, h, count, entries, k, step > 0.0, total_g, total_h, 0.0, 0.0, limits, top
                 )
                 if missing and not some:
-                    some = may_beat(
+                    some = any_beats(
                         g,
                         h,
                         count,
@@ -425,53 +421,6 @@ def advance(
         )
 
 
-@kernel("int64(uint64[::1], float64[:,::1], int64, int64, int64, int64[:,::1])")
-def propose(entries, pairs, begin, end, most, gaps):
-    """Propose where a column may be split: at equal parts of its hessian. O(entries).
-
-    Parameters
-    ----------
-    entries, pairs : see `scan`
-    begin, end : the entries of the column
-    most : a column with at most so many distinct values may be split between any two of them
-    gaps : (most, 2), output: the keys of the values on both sides of each proposal
-
-    Returns
-    -------
-    int
-        The number of proposals, below `most`. Each is at the first change of value at or past a multiple of
-        the sum of hessians over `most`.
-    """
-    spacing = 0.0
-    for _ in range(2):
-        count = 0
-        goal = spacing
-        sum_h = 0.0
-        before = np.uint32(0)
-        for k in range(begin, end):
-            prefetch(pairs, np.int64((entries[np.uint64(k) + AHEAD] & LOWER) << np.uint64(1)))
-            entry = entries[np.uint64(k)]
-            row = entry & LOWER
-            value = np.uint32(entry >> UPPER)
-            if pairs[row, 0] == 0.0 and pairs[row, 1] == 0.0:
-                continue
-            if value != before and before != 0 and sum_h >= goal:
-                if count < most:
-                    gaps[count, 0] = before
-                    gaps[count, 1] = value
-                count += 1
-                if spacing > 0.0:
-                    goal = spacing * (np.floor(sum_h / spacing) + 1.0)
-            sum_h += pairs[row, 1]
-            before = value
-        if count < most:
-            return count
-        spacing = sum_h / most
-        if not spacing > 0.0:
-            return 0
-    return min(count, most - 1)
-
-
 @kernel(
     "void(uint64[::1], int64[:,::1], int64[::1], int64[::1], int64[::1], int64[::1], int64, int64,"
     " uint32[::1], uint32[::1], uint8[::1])"
@@ -481,7 +430,7 @@ def divide(entries, found, cuts, begins, ends, middles, first, last, rows, spare
 
     Parameters
     ----------
-    entries : where the pieces of the level are
+    entries : where the pieces of the level are, see `SortedColumns`
     found : (nodes of the level, 6), see `scan`
     cuts : (nodes of the level,), the smallest key that goes right; negative for a node that is not split
     begins, ends : (nodes of the level,), each node's range in `rows`

@@ -2,58 +2,80 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any, NamedTuple
 
-from boost.histogram import (
-    clear_marked,
-    fill,
-    fill_sparse,
-    mark,
-    mark_sparse,
-    plan_histograms,
-    release,
-)
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from boost.few import find_few, mark_rows, take_rows
+from boost.histogram import fill, fill_sparse, plan_histograms, release
 from boost.jit import kernel
 from boost.partition import make_children, partition, settle
-from boost.split import LEAST, find_marked, find_splits
+from boost.score import LEAST
+from boost.split import find_splits
+
+
+class DenseBins(NamedTuple):
+    """The bins of a table, row by row: see `boost.binning.BinnedMatrix`."""
+
+    codes: NDArray
+
+
+class SparseBins(NamedTuple):
+    """The bins of the present entries, row by row: see `boost.binning.SparseBinnedMatrix`."""
+
+    indptr: NDArray
+    bins: NDArray
+
+
+def sum_rows(table: Any, *others: Any) -> None:
+    """Sum the pairs of rows by bin: `fill` for a dense table, `fill_sparse` for a sparse one."""
+    raise TypeError("only kernels call this")
+
+
+def copy_few(table: Any, *others: Any) -> None:
+    """Prepare a node of few rows: `take_rows` for a dense table, `mark_rows` for a sparse one."""
+    raise TypeError("only kernels call this")
+
+
+def _is_dense(table: Any) -> bool:
+    return getattr(table, "instance_class", None) is DenseBins
+
+
+@overload(sum_rows)
+def _sum_rows(table, pairs, rows, steps, first, last, chosen, offsets, hist):  # type: ignore[no-untyped-def]
+    def dense(table, pairs, rows, steps, first, last, chosen, offsets, hist):  # type: ignore[no-untyped-def]
+        fill(table.codes, pairs, rows, steps, first, last, chosen, offsets, hist)
+
+    def sparse(table, pairs, rows, steps, first, last, chosen, offsets, hist):  # type: ignore[no-untyped-def]
+        fill_sparse(table.indptr, table.bins, pairs, rows, steps, first, last, hist)
+
+    return dense if _is_dense(table) else sparse
+
+
+@overload(copy_few)
+def _copy_few(table, pairs, rows, begin, end, chosen, few):  # type: ignore[no-untyped-def]
+    def dense(table, pairs, rows, begin, end, chosen, few):  # type: ignore[no-untyped-def]
+        take_rows(table.codes, pairs, rows, begin, end, chosen, few)
+
+    def sparse(table, pairs, rows, begin, end, chosen, few):  # type: ignore[no-untyped-def]
+        mark_rows(table.indptr, table.bins, pairs, rows, begin, end, few)
+
+    return dense if _is_dense(table) else sparse
 
 
 @kernel(lazy=True)
-def search(
-    codes,
-    pairs,
-    rows,
-    steps,
-    step,
-    features,
-    offsets,
-    hist,
-    plan,
-    level,
-    first,
-    last,
-    allowed,
-    categorical,
-    limits,
-    bounds,
-    directions,
-    sums,
-    gains,
-    left_sums,
-    found,
-    sets,
-    tree,
-    table,
-    marks,
-):
+def search(table, pairs, rows, steps, step, hist, few, nodes, level, first, last, features, limits):
     """Sum up and split one node after another, or one pair of siblings after another.
 
     Parameters
     ----------
+    table : DenseBins or SparseBins
+    pairs, rows, hist : see `fill`
     steps : (steps, 4), see `plan_histograms`
     step : the first step of these nodes
-    table, marks : see `mark`; of this thread alone
-    others : see `fill` and `find_splits`
+    few : Few
+    others : see `find_splits`
     """
     n = first
     while n < last:
@@ -61,162 +83,36 @@ def search(
         begin = step
         while step < steps.shape[0] and steps[step, 0] < after:
             step += 1
-        fill(codes, pairs, rows, steps, begin, step, features, offsets, hist)
-        find_splits(
-            hist,
-            plan,
-            level,
-            n,
-            after,
-            features,
-            allowed,
-            offsets,
-            categorical,
-            limits,
-            bounds,
-            directions,
-            sums,
-            gains,
-            left_sums,
-            found,
-            sets,
-        )
+        sum_rows(table, pairs, rows, steps, begin, step, features.chosen, features.offsets, hist)
+        find_splits(hist, nodes, level, n, after, features, limits)
         for k in range(n, after):
-            if plan[k, 2] == 2:
-                mark(codes, pairs, rows, tree[k, 3], tree[k, 4], features, offsets, table, marks)
-                mask = min(k - level, allowed.shape[0] - 1)
-                find_marked(
-                    k,
-                    table,
-                    marks,
-                    mask,
-                    features,
-                    allowed,
-                    offsets,
-                    categorical,
-                    limits,
-                    sums,
-                    gains,
-                    left_sums,
-                    found,
-                    sets,
-                )
-                clear_marked(table, marks)
-        n = after
-
-
-@kernel(lazy=True)
-def search_sparse(
-    indptr,
-    bins,
-    pairs,
-    rows,
-    steps,
-    step,
-    features,
-    offsets,
-    hist,
-    plan,
-    level,
-    first,
-    last,
-    allowed,
-    categorical,
-    limits,
-    bounds,
-    directions,
-    sums,
-    gains,
-    left_sums,
-    found,
-    sets,
-    tree,
-    table,
-    marks,
-):
-    """Do what `search` does for a sparse table, see `fill_sparse`."""
-    n = first
-    while n < last:
-        after = n + (2 if n else 1)
-        begin = step
-        while step < steps.shape[0] and steps[step, 0] < after:
-            step += 1
-        fill_sparse(indptr, bins, pairs, rows, steps, begin, step, hist)
-        find_splits(
-            hist,
-            plan,
-            level,
-            n,
-            after,
-            features,
-            allowed,
-            offsets,
-            categorical,
-            limits,
-            bounds,
-            directions,
-            sums,
-            gains,
-            left_sums,
-            found,
-            sets,
-        )
-        for k in range(n, after):
-            if plan[k, 2] == 2:
-                mark_sparse(indptr, bins, pairs, rows, tree[k, 3], tree[k, 4], table, marks)
-                mask = min(k - level, allowed.shape[0] - 1)
-                find_marked(
-                    k,
-                    table,
-                    marks,
-                    mask,
-                    features,
-                    allowed,
-                    offsets,
-                    categorical,
-                    limits,
-                    sums,
-                    gains,
-                    left_sums,
-                    found,
-                    sets,
-                )
-                clear_marked(table, marks)
+            if nodes.plan[k, 2] == 2:
+                copy_few(table, pairs, rows, nodes.tree[k, 3], nodes.tree[k, 4], features.chosen, few)
+                find_few(few, k, nodes, level, features, limits)
         n = after
 
 
 @kernel(lazy=True)
 def grow_tree(
-    codes,
+    table,
     columns,
     missing,
     pairs,
     rows,
     spare,
-    features,
-    offsets,
     hist,
-    plan,
     free,
     used,
     steps,
     lefts,
-    tree,
     middles,
-    categorical,
+    few,
+    nodes,
+    features,
     limits,
-    bounds,
-    directions,
-    sums,
-    gains,
-    left_sums,
-    found,
-    sets,
     max_depth,
     max_leaves,
-    few,
-    table,
-    marks,
+    most_few,
 ):
     """Grow a tree level by level on one thread; return its nodes, or -1 when there are not enough histograms.
 
@@ -226,46 +122,21 @@ def grow_tree(
     Parameters
     ----------
     max_leaves : 0 means no limit
+    most_few : a node of at most so many rows needs no histogram
     others : see `plan_histograms`, `search`, `partition` and `make_children`
     """
-    nothing = np.empty((0, 0), dtype=np.uint8)
+    tree, sums, gains, found = nodes.tree, nodes.sums, nodes.gains, nodes.found
     first = 0
     size = 1
     leaves = 1
     while first < size:
         last = size
         count = plan_histograms(
-            first, last, 2.0 * limits[LEAST], max_depth, few, tree, sums, plan, free, used, steps
+            first, last, 2.0 * limits[LEAST], max_depth, most_few, tree, sums, nodes.plan, free, used, steps
         )
         if count < 0:
             return -1
-        search(
-            codes,
-            pairs,
-            rows,
-            steps[:count],
-            0,
-            features,
-            offsets,
-            hist,
-            plan,
-            first,
-            first,
-            last,
-            nothing,
-            categorical,
-            limits,
-            bounds,
-            directions,
-            sums,
-            gains,
-            left_sums,
-            found,
-            sets,
-            tree,
-            table,
-            marks,
-        )
+        search(table, pairs, rows, steps[:count], 0, hist, few, nodes, first, first, last, features, limits)
         count = 0
         for n in range(first, last):
             if gains[n] > 0.0 and max_leaves > 0 and leaves == max_leaves:
@@ -277,11 +148,22 @@ def grow_tree(
                 steps[count, 2] = tree[n, 4]
                 steps[count, 3] = 0
                 count += 1
-        release(first, last, gains, plan, free, used)
-        partition(columns, missing, found, sets, steps, 0, count, rows, spare, lefts)
+        release(first, last, gains, nodes.plan, free, used)
+        partition(columns, missing, found, nodes.sets, steps, 0, count, rows, spare, lefts)
         settle(steps, count, lefts, rows, spare, middles)
         size = make_children(
-            first, last, size, gains, middles, tree, sums, left_sums, found, directions, bounds, limits
+            first,
+            last,
+            size,
+            gains,
+            middles,
+            tree,
+            sums,
+            nodes.left_sums,
+            found,
+            features.directions,
+            nodes.bounds,
+            limits,
         )
         first = last
     return size

@@ -2,79 +2,150 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
-from boost.jit import kernel, lowest_bit
+from boost.jit import kernel
+from boost.score import (
+    ALPHA,
+    GAIN,
+    LAMBDA,
+    LEAST,
+    NOISE,
+    beats,
+    bounded_scores,
+    may_beat,
+    score,
+    score_of_weight,
+    weigh,
+)
+from boost.subset import mark_categories, scan_categories
 
-# A gain below this share of the scores is their rounding.
-NOISE = 1e-10
 # Bins are looked at in steps of so many, which vectors of any width divide.
-STRIDE = 32
-# Places in the array of limits, all in the units of the rounded sums. LEAST, the smallest hessian of a child,
-# is at least one: sums are whole numbers, and a child needs some weight.
-ALPHA, LAMBDA, LEAST, GAIN, STEP, ONE_HOT, MOST_CATEGORIES = range(7)
-LIMITS = 7
+STRIDE = 128
+# Features are scanned together until they have so many bins: what the first cache holds.
+RUN_BINS = 1024
+# A feature of at most so many bins is not worth being summed in four quarters.
+NARROW = 16
 
 
-@kernel()
-def score(g, h, alpha, reg_lambda):
-    """Structure score of a leaf without the factor 1/2: T(g)**2 / (h + lambda) with T the soft threshold."""
-    over = max(abs(g) - alpha, 0.0)
-    return over * over / (h + reg_lambda) if over > 0.0 else 0.0
+class Run(NamedTuple):
+    """Numerical features that are scanned together, one after the other.
 
-
-@kernel()
-def weigh(g, h, limits, lower, upper):
-    """Return the best weight of a leaf within its bounds."""
-    over = max(abs(g) - limits[ALPHA], 0.0)
-    bottom = h + limits[LAMBDA]
-    w = 0.0
-    if over > 0.0 and bottom > 0.0:
-        w = over / bottom if g < 0.0 else -over / bottom
-    step = limits[STEP]
-    if step > 0.0:
-        w = min(max(w, -step), step)
-    return min(max(w, lower), upper)
-
-
-@kernel()
-def score_of_weight(g, h, w, limits):
-    """Return the structure score of a leaf that has the weight `w`; `score` is the largest of these."""
-    return -(2.0 * g * w + (h + limits[LAMBDA]) * w * w + 2.0 * limits[ALPHA] * abs(w))
-
-
-@kernel()
-def bounded_scores(left_g, left_h, right_g, right_h, limits, lower, upper, direction):
-    """Return the sum of the scores of two bounded children, -inf where they break a direction."""
-    left = weigh(left_g, left_h, limits, lower, upper)
-    right = weigh(right_g, right_h, limits, lower, upper)
-    if direction * (right - left) < 0.0:
-        return -np.inf
-    return score_of_weight(left_g, left_h, left, limits) + score_of_weight(right_g, right_h, right, limits)
-
-
-@kernel()
-def beats(left_g, left_h, right_g, right_h, alpha, reg_lambda, best):
-    """Return the sum of the scores of two children when it is above `best`, or else `best`.
-
-    The usual answer is no, and costs no division: a / b + c / d > best asks whether a d + c b > best b d.
-    Rounding may say yes to an equal, so the division decides. Swapping left and right does not change a bit
-    of it.
+    Attributes
+    ----------
+    below_g, below_h : (at least all bins and `STRIDE` more,)
+        The sums of the gradients and the hessians of each feature's present values up to a bin.
+    above_g, above_h : as those
+        The sums past a bin; only `scan` writes them, where values are missing.
+    start : (features + 1,)
+        Where each feature's bins start in these.
+    feature : (features,)
+        Their numbers.
     """
-    over_left = max(abs(left_g) - alpha, 0.0)
-    over_right = max(abs(right_g) - alpha, 0.0)
-    left_bottom = left_h + reg_lambda
-    right_bottom = right_h + reg_lambda
-    top = over_left * over_left * right_bottom + over_right * over_right * left_bottom
-    bottom = left_bottom * right_bottom
-    if top > best * bottom:
-        return max(best, top / bottom)
-    return best
+
+    below_g: NDArray[np.float64]
+    below_h: NDArray[np.float64]
+    above_g: NDArray[np.float64]
+    above_h: NDArray[np.float64]
+    start: NDArray[np.int64]
+    feature: NDArray[np.int64]
+
+
+class Features(NamedTuple):
+    """What nodes may be split by.
+
+    Attributes
+    ----------
+    chosen : (features,)
+        The features of the tree, increasing.
+    allowed : (0, 0), or (1 or nodes of the level, all features)
+        Zero for a feature that a node may not use; empty when all nodes may use all of the tree's.
+    offsets : (all features + 1,)
+        See `boost.binning.BinnedMatrix`.
+    categorical : (all features,)
+    directions : (all features,), or (0,)
+        Of the monotone constraints.
+    """
+
+    chosen: NDArray[np.int32]
+    allowed: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    categorical: NDArray[np.uint8]
+    directions: NDArray[np.int8]
+
+
+class NodeArrays(NamedTuple):
+    """The nodes of a tree as kernels see them, a row for each.
+
+    Attributes
+    ----------
+    tree : (nodes, 5)
+        Left child or -1 (the right one is the next), parent, depth, and the range of the node's rows.
+    plan : (nodes, 3)
+        The node's histogram (or -1), the one that is to be subtracted from it first (or -1), and whether a
+        split is wanted: 1, or 2 where the rows are so few that there is no histogram.
+    sums, left_sums : (nodes, 2 * outputs)
+        The node's own sums, and those of its left child.
+    bounds : (nodes, 2), or (0, 2)
+        The bounds of the nodes' weights; empty when nothing is bounded.
+    gains : (nodes,)
+        0 for no split.
+    found : (nodes, 3)
+        Feature, bin (for a categorical feature -1), and whether missing values go left.
+    sets : (nodes, words)
+        The categories that go right.
+    """
+
+    tree: NDArray[np.int64]
+    plan: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    left_sums: NDArray[np.float64]
+    bounds: NDArray[np.float64]
+    gains: NDArray[np.float64]
+    found: NDArray[np.int64]
+    sets: NDArray[np.uint64]
 
 
 @kernel()
-def running_sums(table, other, subtract, begin, bins, gradients, hessians):
-    """Write the sums of the first bins of one feature, and return those of all of them.
+def make_run(features):
+    """Return room for a run of any of these features."""
+    widest = 0
+    for j in range(features.chosen.size):
+        f = features.chosen[j]
+        widest = max(widest, features.offsets[f + 1] - features.offsets[f])
+    room = RUN_BINS + widest + STRIDE
+    return Run(
+        np.empty(room),
+        np.empty(room),
+        np.empty(room),
+        np.empty(room),
+        np.zeros(RUN_BINS + 2, dtype=np.int64),
+        np.empty(RUN_BINS + 1, dtype=np.int64),
+    )
+
+
+@kernel(inline="always")
+def sum_few(table, other, subtract, begin, bins, gradients, hessians, at):
+    """Do what `sum_many` does for a feature of few bins."""
+    to = np.uint64(at)
+    g = h = 0.0
+    for b in range(np.uint64(begin), np.uint64(begin + bins)):
+        if subtract:
+            table[b, 0] -= other[b, 0]
+            table[b, 1] -= other[b, 1]
+        g += table[b, 0]
+        h += table[b, 1]
+        gradients[to] = g
+        hessians[to] = h
+        to += np.uint64(1)
+
+
+@kernel()
+def sum_many(table, other, subtract, begin, bins, gradients, hessians, at):
+    """Write the running sums over the bins of one feature.
 
     Four quarters run side by side, because a sum waits for the one before; the sums are exact, so that
     their order does not matter.
@@ -83,8 +154,7 @@ def running_sums(table, other, subtract, begin, bins, gradients, hessians):
     ----------
     table : (bins, 2), a histogram; with `subtract`, less `other` from now on
     begin, bins : the range of the feature
-    gradients, hessians : (at least bins, rounded up to `STRIDE`), output; after the last bin comes an
-        infinite hessian, which no split passes
+    gradients, hessians : output, from the place `at` on
     """
     if subtract:
         for b in range(np.uint64(begin), np.uint64(begin + bins)):
@@ -96,26 +166,27 @@ def running_sums(table, other, subtract, begin, bins, gradients, hessians):
     b1 = np.uint64(begin + quarter)
     b2 = np.uint64(begin + 2 * quarter)
     b3 = np.uint64(begin + 3 * quarter)
-    r1 = np.uint64(quarter)
-    r2 = np.uint64(2 * quarter)
-    r3 = np.uint64(3 * quarter)
+    to0 = np.uint64(at)
+    to1 = np.uint64(at + quarter)
+    to2 = np.uint64(at + 2 * quarter)
+    to3 = np.uint64(at + 3 * quarter)
     for i in range(np.uint64(quarter)):
         g0 += table[b0 + i, 0]
         h0 += table[b0 + i, 1]
-        gradients[i] = g0
-        hessians[i] = h0
+        gradients[to0 + i] = g0
+        hessians[to0 + i] = h0
         g1 += table[b1 + i, 0]
         h1 += table[b1 + i, 1]
-        gradients[r1 + i] = g1
-        hessians[r1 + i] = h1
+        gradients[to1 + i] = g1
+        hessians[to1 + i] = h1
         g2 += table[b2 + i, 0]
         h2 += table[b2 + i, 1]
-        gradients[r2 + i] = g2
-        hessians[r2 + i] = h2
+        gradients[to2 + i] = g2
+        hessians[to2 + i] = h2
         g3 += table[b3 + i, 0]
         h3 += table[b3 + i, 1]
-        gradients[r3 + i] = g3
-        hessians[r3 + i] = h3
+        gradients[to3 + i] = g3
+        hessians[to3 + i] = h3
     g1 += g0
     h1 += h0
     g2 += g1
@@ -125,484 +196,230 @@ def running_sums(table, other, subtract, begin, bins, gradients, hessians):
     for part in range(1, 4):
         more_g = g0 if part == 1 else g1 if part == 2 else g2
         more_h = h0 if part == 1 else h1 if part == 2 else h2
-        for i in range(part * quarter, part * quarter + quarter):
+        for i in range(np.uint64(at + part * quarter), np.uint64(at + part * quarter + quarter)):
             gradients[i] += more_g
             hessians[i] += more_h
     for i in range(4 * quarter, bins):
         g3 += table[begin + i, 0]
         h3 += table[begin + i, 1]
-        gradients[i] = g3
-        hessians[i] = h3
-    for i in range(bins, -(-bins // STRIDE) * STRIDE):
-        gradients[i] = 0.0
-        hessians[i] = np.inf
-    return g3, h3
+        gradients[at + i] = g3
+        hessians[at + i] = h3
+
+
+@kernel(inline="always")
+def sum_bins(table, other, subtract, begin, bins, gradients, hessians, at):
+    """Do what `sum_many` does for a feature of any number of bins."""
+    if bins <= NARROW:
+        sum_few(table, other, subtract, begin, bins, gradients, hessians, at)
+    else:
+        sum_many(table, other, subtract, begin, bins, gradients, hessians, at)
+
+
+@kernel(inline="always")
+def too_light(hessians, begin, end, least):
+    """Return whether one child is too light wherever a feature is cut, as of a feature of few entries."""
+    present = hessians[end - 1]
+    if present >= least:  # the last cut leaves all present values on one side
+        return False
+    lowest = highest = present
+    for i in range(begin, end - 1):
+        lowest = min(lowest, hessians[i])
+        highest = max(highest, hessians[i])
+    return highest < least and present - lowest < least
 
 
 @kernel()
-def any_beats(gradients, hessians, bins, add_g, add_h, total_g, total_h, limits, best):
-    """Return whether some split may beat `best`: no branches, many bins at a time."""
+def any_beats(gradients, hessians, begin, total_g, total_h, limits, best):
+    """Return whether one of the next `STRIDE` splits may beat `best`: many at a time."""
     alpha = limits[ALPHA]
     reg_lambda = limits[LAMBDA]
     least = limits[LEAST]
     hit = np.int64(0)
-    for i in range(-(-bins // STRIDE) * STRIDE):
-        left_g = gradients[i] + add_g
-        left_h = hessians[i] + add_h
-        right_g = total_g - left_g
-        right_h = total_h - left_h
-        over_left = max(abs(left_g) - alpha, 0.0)
-        over_right = max(abs(right_g) - alpha, 0.0)
-        left_bottom = left_h + reg_lambda
-        right_bottom = right_h + reg_lambda
-        top = over_left * over_left * right_bottom + over_right * over_right * left_bottom
-        hit |= (
-            np.int64(top > best * (left_bottom * right_bottom))
-            & np.int64(left_h >= least)
-            & np.int64(right_h >= least)
-        )
+    for i in range(np.uint64(begin), np.uint64(begin + STRIDE)):
+        hit |= may_beat(gradients[i], hessians[i], total_g, total_h, alpha, reg_lambda, least, best)
     return hit != 0
 
 
 @kernel()
-def scan(gradients, hessians, bins, add_g, add_h, total_g, total_h, limits, best, node):
-    """Try the splits of a numerical feature in one direction; return the best scores, bin and left sums.
+def scan(run, count, total_g, total_h, limits, best, node, directions):
+    """Try the splits of the features of a run.
 
-    The bin is -1 when nothing beats `best`. `add_g` and `add_h` are what goes left besides the first bins.
-    `node` holds the bounds of the node's weights and the feature's direction, or is empty when nothing is
-    bounded.
-    """
-    at = -1
-    at_g = at_h = 0.0
-    least = limits[LEAST]
-    if node.size == 0 and not any_beats(
-        gradients, hessians, bins, add_g, add_h, total_g, total_h, limits, best
-    ):
-        return best, at, at_g, at_h
-    for i in range(bins):
-        left_g = gradients[i] + add_g
-        left_h = hessians[i] + add_h
-        right_g = total_g - left_g
-        right_h = total_h - left_h
-        if left_h < least or right_h < least:
-            continue
-        if node.size == 0:
-            value = beats(left_g, left_h, right_g, right_h, limits[ALPHA], limits[LAMBDA], best)
-        else:
-            value = bounded_scores(left_g, left_h, right_g, right_h, limits, node[0], node[1], node[2])
-        if value > best:
-            best = value
-            at = i
-            at_g = left_g
-            at_h = left_h
-    return best, at, at_g, at_h
+    Each feature is tried with missing values on the right and then on the left, which only a feature with
+    missing values in this node needs (XGBoost paper, algorithm 3).
 
-
-@kernel()
-def order_categories(table, begin, bins, reg_lambda):
-    """Return the categories that occur in a node, by rising g / (h + lambda), then by number."""
-    number = np.empty(bins, dtype=np.int64)
-    used = 0
-    for c in range(bins):
-        if table[begin + c, 0] != 0.0 or table[begin + c, 1] != 0.0:
-            number[used] = c
-            used += 1
-    ratio = np.empty(used)
-    for i in range(used):
-        c = begin + number[i]
-        bottom = table[c, 1] + reg_lambda
-        ratio[i] = table[c, 0] / bottom if bottom > 0.0 else 0.0
-    order = np.argsort(ratio, kind="mergesort")
-    out = np.empty(used, dtype=np.int64)
-    for i in range(used):
-        out[i] = number[order[i]]
-    return out
-
-
-@kernel()
-def try_categories(right_g, right_h, miss_g, miss_h, total_g, total_h, limits, best, node):
-    """Try a set of categories on the right, with missing values on the left, then on the right.
-
-    Returns the best sum of scores, whether missing values go left (-1 when nothing beats `best`), and the
-    left sums.
-    """
-    found = -1
-    at_g = at_h = 0.0
-    lower = node[0] if node.size else -np.inf
-    upper = node[1] if node.size else np.inf
-    for side in range(2 if miss_g != 0.0 or miss_h != 0.0 else 1):
-        other_g = right_g + (miss_g if side else 0.0)
-        other_h = right_h + (miss_h if side else 0.0)
-        left_g = total_g - other_g
-        left_h = total_h - other_h
-        if left_h < limits[LEAST] or other_h < limits[LEAST]:
-            continue
-        value = bounded_scores(left_g, left_h, other_g, other_h, limits, lower, upper, 0.0)
-        if value > best:
-            best = value
-            found = 1 - side
-            at_g = left_g
-            at_h = left_h
-    return best, found, at_g, at_h
-
-
-@kernel()
-def scan_categories(table, begin, bins, total_g, total_h, limits, best, node):
-    """Try the splits of a categorical feature.
-
-    Few categories (`ONE_HOT`): each against the rest. More: the best partition of all is one of those that
-    cut the order by g / (h + lambda) in two (Fisher, "On grouping for maximum homogeneity", 1958); the
-    smaller side, of at most `MOST_CATEGORIES`, is the set that goes right.
+    Parameters
+    ----------
+    run : Run
+    count : number of features in it
+    total_g, total_h : the node's own sums
+    best : the sum of scores to beat
+    node : (2,), the bounds of the node's weights; (0,) when nothing is bounded
+    others : see `find_splits`
 
     Returns
     -------
-    (best sum of scores, set, whether missing values go left, left sums): the set is a category, or, above
-    zero, 1 + the number of categories from the low end, or, below, minus that from the high end; `bins` and
-    more is never reached. Whether missing values go left is -1 when nothing beats `best`.
+    (best sum of scores, feature's place in the run, bin's place in the run, whether missing values go left,
+    left sums): the places are -1 when nothing beats `best`.
     """
-    present_g = present_h = 0.0
-    for c in range(bins):
-        present_g += table[begin + c, 0]
-        present_h += table[begin + c, 1]
-    miss_g = total_g - present_g
-    miss_h = total_h - present_h
-    at = 0
-    absent_left = -1
+    of = at = -1
+    at_side = 0
     at_g = at_h = 0.0
-    if bins < limits[ONE_HOT]:
-        for c in range(bins):
-            g = table[begin + c, 0]
-            h = table[begin + c, 1]
-            value, side, left_g, left_h = try_categories(
-                g, h, miss_g, miss_h, total_g, total_h, limits, best, node
-            )
-            if side >= 0:
-                best, at, absent_left, at_g, at_h = value, c, side, left_g, left_h
-        return best, at, absent_left, at_g, at_h
-    order = order_categories(table, begin, bins, limits[LAMBDA])
-    for end in range(2):
-        g = h = 0.0
-        for i in range(min(order.size, np.int64(limits[MOST_CATEGORIES]))):
-            c = begin + order[order.size - 1 - i if end else i]
-            g += table[c, 0]
-            h += table[c, 1]
-            value, side, left_g, left_h = try_categories(
-                g, h, miss_g, miss_h, total_g, total_h, limits, best, node
-            )
-            if side >= 0:
-                best, at, absent_left, at_g, at_h = value, -(i + 1) if end else i + 1, side, left_g, left_h
-    return best, at, absent_left, at_g, at_h
+    least = limits[LEAST]
+    start = run.start
+    sides = 1
+    for s in range(count):
+        last = start[s + 1] - 1
+        if run.below_g[last] != total_g or run.below_h[last] != total_h:
+            sides = 2
+            break
+    end = start[count]
+    for i in range(end, end + STRIDE):
+        run.below_g[i] = run.above_g[i] = 0.0
+        run.below_h[i] = run.above_h[i] = np.inf  # which no split passes
+    if sides == 2:
+        for s in range(count):
+            present_g = run.below_g[start[s + 1] - 1]
+            present_h = run.below_h[start[s + 1] - 1]
+            for i in range(np.uint64(start[s]), np.uint64(start[s + 1])):
+                run.above_g[i] = present_g - run.below_g[i]
+                run.above_h[i] = present_h - run.below_h[i]
+    s = 0
+    for begin in range(0, end, STRIDE):
+        if node.size == 0:
+            some = any_beats(run.below_g, run.below_h, begin, total_g, total_h, limits, best)
+            if sides == 2 and not some:
+                some = any_beats(run.above_g, run.above_h, begin, total_g, total_h, limits, best)
+            if not some:
+                continue
+        while start[s + 1] <= begin:
+            s += 1
+        # The whole of each feature that is in this step: of equals, the first one is to stand.
+        f = s
+        while f < count and start[f] < begin + STRIDE:
+            direction = np.float64(directions[run.feature[f]]) if directions.size else 0.0
+            for side in range(sides):
+                for i in range(start[f], start[f + 1]):
+                    left_g = total_g - run.above_g[i] if side else run.below_g[i]
+                    left_h = total_h - run.above_h[i] if side else run.below_h[i]
+                    right_g = total_g - left_g
+                    right_h = total_h - left_h
+                    if left_h < least or right_h < least:
+                        continue
+                    if node.size == 0:
+                        value = beats(left_g, left_h, right_g, right_h, limits[ALPHA], limits[LAMBDA], best)
+                    else:
+                        value = bounded_scores(
+                            left_g, left_h, right_g, right_h, limits, node[0], node[1], direction
+                        )
+                    if value > best:
+                        best = value
+                        of = f
+                        at = i
+                        at_side = side
+                        at_g = left_g
+                        at_h = left_h
+            f += 1
+    return best, of, at, at_side, at_g, at_h
 
 
 @kernel()
-def mark_categories(table, begin, bins, at, limits, words):
-    """Set the bits of the categories of the set that `scan_categories` found."""
-    for w in range(words.size):
-        words[w] = 0
-    if bins < limits[ONE_HOT]:
-        words[at >> 6] |= np.uint64(1) << np.uint64(at & 63)
-        return
-    order = order_categories(table, begin, bins, limits[LAMBDA])
-    for i in range(abs(at)):
-        c = order[i] if at > 0 else order[order.size - 1 - i]
-        words[c >> 6] |= np.uint64(1) << np.uint64(c & 63)
+def keep(nodes, n, feature, at, side, left_g, left_h):
+    """Write down the best split of a node so far."""
+    nodes.left_sums[n, 0] = left_g
+    nodes.left_sums[n, 1] = left_h
+    nodes.found[n, 0] = feature
+    nodes.found[n, 1] = at
+    nodes.found[n, 2] = side
 
 
-@kernel(
-    "void(float64[:,:,::1], int64[:,::1], int64, int64, int64, int32[::1], uint8[:,::1], int64[::1],"
-    " uint8[::1], float64[::1], float64[:,::1], int8[::1], float64[:,::1], float64[::1], float64[:,::1],"
-    " int64[:,::1], uint64[:,::1])"
-)
-def find_splits(
-    hist,
-    plan,
-    level,
-    first,
-    last,
-    features,
-    allowed,
-    offsets,
-    categorical,
-    limits,
-    bounds,
-    directions,
-    sums,
-    gains,
-    left_sums,
-    found,
-    sets,
-):
+@kernel()
+def decide(nodes, n, best, parent, limits):
+    """Write the gain of a node's best split, if it is one."""
+    gain = best - parent
+    # A gain that is nothing but the rounding of the scores is none.
+    nodes.gains[n] = gain if gain > NOISE * abs(best) and gain >= limits[GAIN] else 0.0
+
+
+@kernel(lazy=True)
+def find_splits(hist, nodes, level, first, last, features, limits):
     """Find the best split of each node. O(nodes * bins).
 
     Parameters
     ----------
     hist : (places, bins, 2)
-    plan : (nodes, 3): each node's place in `hist` (or -1), the place that is to be subtracted from it first
-        (or -1), and whether a split is wanted: 1, or 2 where the rows are so few that no histogram is
+    nodes : NodeArrays
+        `gains`, `left_sums`, `found` and `sets` are output.
     level : the first node of the level
     first, last : the range of nodes to do
-    features : the features of the tree, increasing
-    allowed : (0, 0) when all of these may be used, or (1 or nodes of the level, all features)
-    offsets : (all features + 1,)
-    categorical : (all features,)
-    limits : see `LIMITS`
-    bounds : (nodes, 2), the bounds of the nodes' weights; (0, 2) when nothing is bounded
-    directions : (all features,), or (0,)
-    sums : (nodes, 2), each node's own sums
-    gains : (nodes,), output: the gain, 0 for no split
-    left_sums : (nodes, 2), output
-    found : (nodes, 3), output: feature, bin (for a categorical feature -1), and whether missing values go
-        left
-    sets : (nodes, words), output: the categories that go right
+    features : Features
+    limits : see `boost.score.LIMITS`
 
     Notes
     -----
-    A split at bin b sends the bins <= b to the left. Missing values go right in the first scan, and left in
-    the second, which only a feature with missing values in this node needs (XGBoost paper, algorithm 3).
-    Their sums are what the present values leave of the node's. Of equal gains, the first one found stands:
-    the lower feature, then missing values on the right, then the lower bin. An empty bin changes no sum, so
-    it never beats the bin before it and needs no test of its own.
+    A split at bin b sends the bins <= b to the left. Missing values have no bin that is looked at: their
+    sums are what the present values leave of the node's. Of equal gains, the first one found stands: the
+    lower feature, then missing values on the right, then the lower bin. An empty bin changes no sum, so it
+    never beats the bin before it and needs no test of its own.
     """
-    widest = 0
-    for j in range(features.size):
-        widest = max(widest, offsets[features[j] + 1] - offsets[features[j]])
-    gradients = np.empty(-(-widest // STRIDE) * STRIDE)
-    hessians = np.empty_like(gradients)
-    bounded = bounds.shape[0] > 0
-    node = np.zeros(3 if bounded else 0)
+    run = make_run(features)
+    start = run.start
+    offsets = features.offsets
+    bounded = nodes.bounds.shape[0] > 0
+    node = np.zeros(2 if bounded else 0)
     for n in range(first, last):
-        gains[n] = 0.0
-        if plan[n, 0] < 0:
+        nodes.gains[n] = 0.0
+        if nodes.plan[n, 0] < 0:
             continue
-        table = hist[plan[n, 0]]
-        whole = plan[n, 1] < 0
-        other = hist[plan[n, 0] if whole else plan[n, 1]]
-        total_g = sums[n, 0]
-        total_h = sums[n, 1]
+        table = hist[nodes.plan[n, 0]]
+        whole = nodes.plan[n, 1] < 0
+        other = hist[nodes.plan[n, 0] if whole else nodes.plan[n, 1]]
+        total_g = nodes.sums[n, 0]
+        total_h = nodes.sums[n, 1]
         if bounded:
-            node[0] = bounds[n, 0]
-            node[1] = bounds[n, 1]
+            node[0] = nodes.bounds[n, 0]
+            node[1] = nodes.bounds[n, 1]
             w = weigh(total_g, total_h, limits, node[0], node[1])
             parent = score_of_weight(total_g, total_h, w, limits)
         else:
             parent = score(total_g, total_h, limits[ALPHA], limits[LAMBDA])
         best = parent
         best_set = 0
-        mask = min(n - level, allowed.shape[0] - 1)
-        for j in range(features.size):
-            f = features[j]
+        wanted = nodes.plan[n, 2] != 0
+        mask = min(n - level, features.allowed.shape[0] - 1)
+        count = 0
+        for j in range(features.chosen.size):
+            f = features.chosen[j]
             begin = offsets[f]
             bins = offsets[f + 1] - begin - 1
-            present_g, present_h = running_sums(table, other, not whole, begin, bins, gradients, hessians)
-            if plan[n, 2] == 0 or (mask >= 0 and allowed[mask, f] == 0):
-                continue
-            if categorical[f]:
+            at = start[count]
+            sum_bins(table, other, not whole, begin, bins, run.below_g, run.below_h, at)
+            usable = wanted and (mask < 0 or features.allowed[mask, f] != 0)
+            categorical = features.categorical[f] != 0
+            if usable and not categorical and not too_light(run.below_h, at, at + bins, limits[LEAST]):
+                run.feature[count] = f
+                count += 1
+                start[count] = at + bins
+            # Features are tried in their order, those between two categorical ones together.
+            if count and (start[count] >= RUN_BINS or categorical or j + 1 == features.chosen.size):
+                value, s, at, side, left_g, left_h = scan(
+                    run, count, total_g, total_h, limits, best, node, features.directions
+                )
+                if at >= 0:
+                    best = value
+                    keep(nodes, n, run.feature[s], at - start[s], side, left_g, left_h)
+                count = 0
+            if usable and categorical:
                 value, at, side, left_g, left_h = scan_categories(
                     table, begin, bins, total_g, total_h, limits, best, node
                 )
                 if side >= 0:
                     best = value
                     best_set = at
-                    left_sums[n, 0] = left_g
-                    left_sums[n, 1] = left_h
-                    found[n, 0] = f
-                    found[n, 1] = -1
-                    found[n, 2] = side
-                continue
-            if bounded:
-                node[2] = directions[f] if directions.size else 0.0
-            missing_g = total_g - present_g
-            missing_h = total_h - present_h
-            for side in range(2 if missing_g != 0.0 or missing_h != 0.0 else 1):
-                add_g = missing_g if side else 0.0
-                add_h = missing_h if side else 0.0
-                value, at, left_g, left_h = scan(
-                    gradients, hessians, bins, add_g, add_h, total_g, total_h, limits, best, node
-                )
-                if at >= 0:
-                    best = value
-                    left_sums[n, 0] = left_g
-                    left_sums[n, 1] = left_h
-                    found[n, 0] = f
-                    found[n, 1] = at
-                    found[n, 2] = side
-        gain = best - parent
-        # A gain that is nothing but the rounding of the scores is none.
-        if gain > NOISE * abs(best) and gain >= limits[GAIN]:
-            gains[n] = gain
-            if found[n, 1] < 0:
-                f = found[n, 0]
-                mark_categories(table, offsets[f], offsets[f + 1] - offsets[f] - 1, best_set, limits, sets[n])
-
-
-@kernel()
-def find_marked(
-    n,
-    table,
-    marks,
-    mask,
-    features,
-    allowed,
-    offsets,
-    categorical,
-    limits,
-    sums,
-    gains,
-    left_sums,
-    found,
-    sets,
-):
-    """Do what `find_splits` does for one node with few rows, and so with few bins that are not empty.
-
-    Its weights are not bounded. Only these bins are looked at: the others change no sum.
-
-    Parameters
-    ----------
-    n : the node
-    table : (bins, 2)
-    marks : (words,), a bit for each bin that is not empty
-    mask : the row of `allowed`, or -1
-    others : see `find_splits`
-    """
-    widest = 0
-    for j in range(features.size):
-        widest = max(widest, offsets[features[j] + 1] - offsets[features[j]])
-    gradients = np.empty(-(-widest // STRIDE) * STRIDE)
-    hessians = np.empty_like(gradients)
-    number = np.empty(widest, dtype=np.int64)
-    nothing = np.zeros(0)
-    total_g = sums[n, 0]
-    total_h = sums[n, 1]
-    parent = score(total_g, total_h, limits[ALPHA], limits[LAMBDA])
-    best = parent
-    for j in range(features.size):
-        f = features[j]
-        if mask >= 0 and allowed[mask, f] == 0:
+                    keep(nodes, n, f, -1, side, left_g, left_h)
+        if not wanted:
             continue
-        begin = offsets[f]
-        end = offsets[f + 1] - 1
-        if categorical[f]:
-            value, at, side, left_g, left_h = scan_categories(
-                table, begin, end - begin, total_g, total_h, limits, best, nothing
-            )
-            if side >= 0:
-                best = value
-                left_sums[n, 0] = left_g
-                left_sums[n, 1] = left_h
-                found[n, 0] = f
-                found[n, 1] = -1
-                found[n, 2] = side
-                mark_categories(table, begin, end - begin, at, limits, sets[n])
-            continue
-        g = h = 0.0
-        count = 0
-        b = begin
-        while b < end:
-            word = marks[b >> 6] >> np.uint64(b & 63)
-            if word == 0:
-                b = (b | 63) + 1
-                continue
-            b += lowest_bit(word)
-            if b >= end:
-                break
-            g += table[b, 0]
-            h += table[b, 1]
-            gradients[count] = g
-            hessians[count] = h
-            number[count] = b - begin
-            count += 1
-            b += 1
-        if count == 0:
-            continue
-        for i in range(count, -(-count // STRIDE) * STRIDE):
-            gradients[i] = 0.0
-            hessians[i] = np.inf
-        missing_g = total_g - g
-        missing_h = total_h - h
-        for side in range(2 if missing_g != 0.0 or missing_h != 0.0 else 1):
-            add_g = missing_g if side else 0.0
-            add_h = missing_h if side else 0.0
-            value, at, left_g, left_h = scan(
-                gradients, hessians, count, add_g, add_h, total_g, total_h, limits, best, nothing
-            )
-            if at >= 0:
-                best = value
-                left_sums[n, 0] = left_g
-                left_sums[n, 1] = left_h
-                found[n, 0] = f
-                found[n, 1] = number[at]
-                found[n, 2] = side
-    gain = best - parent
-    gains[n] = gain if gain > NOISE * abs(best) and gain >= limits[GAIN] else 0.0
-
-
-@kernel(lazy=True)
-def find_vector_splits(
-    hist, plan, level, first, last, features, allowed, offsets, limits, sums, gains, left_sums, found
-):
-    """Do what `find_splits` does for leaves that hold a value for each output: scores add up over outputs.
-
-    Arrays as there, with 2 * outputs in place of 2: gradient and hessian of each output. A child's hessian
-    is the mean over the outputs. Features are numerical and nothing is bounded.
-    """
-    width = sums.shape[1]
-    alpha = limits[ALPHA]
-    reg_lambda = limits[LAMBDA]
-    least = limits[LEAST] * (width // 2)
-    left = np.empty(width)
-    present = np.empty(width)
-    for n in range(first, last):
-        gains[n] = 0.0
-        if plan[n, 0] < 0:
-            continue
-        table = hist[plan[n, 0]]
-        whole = plan[n, 1] < 0
-        other = hist[plan[n, 0] if whole else plan[n, 1]]
-        parent = 0.0
-        for k in range(0, width, 2):
-            parent += score(sums[n, k], sums[n, k + 1], alpha, reg_lambda)
-        best = parent
-        mask = min(n - level, allowed.shape[0] - 1)
-        for j in range(features.size):
-            f = features[j]
-            begin = offsets[f]
-            end = offsets[f + 1] - 1
-            if not whole:
-                for b in range(begin, end):
-                    for k in range(width):
-                        table[b, k] -= other[b, k]
-            if plan[n, 2] == 0 or (mask >= 0 and allowed[mask, f] == 0):
-                continue
-            for k in range(width):
-                present[k] = 0.0
-            for b in range(begin, end):
-                for k in range(width):
-                    present[k] += table[b, k]
-            missing = False
-            for k in range(width):
-                missing = missing or present[k] != sums[n, k]
-            for side in range(2 if missing else 1):
-                for k in range(width):
-                    left[k] = sums[n, k] - present[k] if side else 0.0
-                for b in range(begin, end):
-                    left_h = right_h = value = 0.0
-                    for k in range(width):
-                        left[k] += table[b, k]
-                    for k in range(0, width, 2):
-                        left_h += left[k + 1]
-                        right_h += sums[n, k + 1] - left[k + 1]
-                    if left_h < least or right_h < least:
-                        continue
-                    for k in range(0, width, 2):
-                        value += score(left[k], left[k + 1], alpha, reg_lambda)
-                        value += score(sums[n, k] - left[k], sums[n, k + 1] - left[k + 1], alpha, reg_lambda)
-                    if value > best:
-                        best = value
-                        for k in range(width):
-                            left_sums[n, k] = left[k]
-                        found[n, 0] = f
-                        found[n, 1] = b - begin
-                        found[n, 2] = side
-        gain = best - parent
-        if gain > NOISE * abs(best) and gain >= limits[GAIN]:
-            gains[n] = gain
+        decide(nodes, n, best, parent, limits)
+        if nodes.gains[n] > 0.0 and nodes.found[n, 1] < 0:
+            f = nodes.found[n, 0]
+            bins = offsets[f + 1] - offsets[f] - 1
+            mark_categories(table, offsets[f], bins, best_set, limits, nodes.sets[n])

@@ -18,7 +18,7 @@ from boost.params import ParameterError
 from boost.sample import sample_rows
 from boost.threads import Team
 from boost.tree import Forest, Tree
-from boost.walk import add_trees
+from boost.walk import add_trees, rows_of
 
 if TYPE_CHECKING:
     from boost.booster import Booster
@@ -48,7 +48,10 @@ class Margins:
     def add_last(self, trees: int) -> None:
         """Add the last trees of the model."""
         forest = self._booster.forest
-        add_trees(forest, self._data.dense_rows, self.values, forest.trees - trees, forest.trees, self._team)
+        if trees:
+            add_trees(
+                forest, rows_of(self._data), self.values, forest.trees - trees, forest.trees, self._team
+            )
 
 
 class Trainer:

@@ -224,7 +224,7 @@ class Forest:
         total = np.bincount(asked, weights=amounts, minlength=features).astype(np.float64)
         return total if kind.startswith("total") else total / np.maximum(count, 1)
 
-    def add_margins(self, x: NDArray[np.float32], margin: Floats, first: int, last: int) -> None:
+    def add_margins(self, x: NDArray[np.float32], margin: Floats, first: int, last: int) -> bool:
         """Add the values of the trees ``first`` to ``last - 1`` to the margins of dense rows.
 
         Parameters
@@ -234,15 +234,35 @@ class Forest:
         margin : float64 array of shape (rows, groups), row-major
             Changed in place. Trees are added in their order, so that any cutting of rows or rounds gives the
             same bits.
+
+        Returns
+        -------
+        bool
+            Whether x holds an infinity.
         """
         from boost.predict import add_trees
 
-        if first >= last:
-            return
-        p = self._packed or self.packed()
-        if p.count < last:
+        p = self._packed
+        if p is None or p.count < last:
             p = self.packed()
-        add_trees(x, p.nodes, p.trees, p.weights, p.bits, p.vectors, first, last, margin)
+        return add_trees(x, p.nodes, p.trees, p.weights, p.bits, p.vectors, first, last, margin)
+
+    def add_sparse_margins(
+        self,
+        starts: NDArray[np.int64],
+        features: NDArray[np.int32],
+        values: NDArray[np.float32],
+        columns: int,
+        margin: Floats,
+        first: int,
+        last: int,
+    ) -> None:
+        """Do what `add_margins` does for rows of a sparse table, see `boost.walk.SparseRows`."""
+        from boost.predict import add_trees_sparse
+
+        p = self.packed()
+        trees = p.nodes, p.trees, p.weights, p.bits, p.vectors
+        add_trees_sparse(starts, features, values, columns, *trees, first, last, margin)
 
     def leaf_nodes(self, x: NDArray[np.float32], first: int, last: int) -> NDArray[np.int32]:
         """Return the numbers of the leaves of dense rows; int32, shape (rows, last - first).

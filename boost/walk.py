@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from boost.data import DMatrix
 from boost.threads import SERIAL_WORK, Team
 from boost.tree import Forest
 
@@ -17,30 +19,77 @@ Floats = NDArray[np.float64]
 DenseRows = Callable[[int, int], NDArray[np.float32]]
 
 
+class SparseRows(NamedTuple):
+    """Some rows of a sparse table.
+
+    Attributes
+    ----------
+    starts, features, values : arrays
+        See `DMatrix.by_row`; `starts` is cut to these rows.
+    columns : int
+        Number of features.
+    """
+
+    starts: NDArray[np.int64]
+    features: NDArray[np.int32]
+    values: NDArray[np.float32]
+    columns: int
+
+
+def rows_of(table: DMatrix) -> Callable[[int, int], NDArray[np.float32] | SparseRows]:
+    """Return what gives a range of rows of a table, in the form in which it has them."""
+    if not table.is_sparse:
+        return table.dense_rows
+    starts, features, values = table.by_row()
+    columns = table.num_col()
+    return lambda begin, end: SparseRows(starts[begin : end + 1], features, values, columns)
+
+
 def add_trees(
-    forest: Forest, rows: DenseRows, margin: Floats, first: int, last: int, team: Team | int | None
-) -> None:
+    forest: Forest,
+    rows: Callable[[int, int], NDArray[np.float32] | SparseRows],
+    margin: Floats,
+    first: int,
+    last: int,
+    team: Team | int | None,
+) -> bool:
     """Add the trees ``first`` to ``last - 1`` to margins.
 
     Parameters
     ----------
     forest : Forest
     rows : callable
+        From a range of rows to these: see `rows_of`.
     margin : float64 array of shape (rows, groups)
         Changed in place.
     first, last : int
     team : Team, or number of threads as for `Team`
+
+    Returns
+    -------
+    bool
+        Whether there is an infinity among dense rows.
     """
     count = len(margin)
     work = count * (last - first) * 10.0
     if work < SERIAL_WORK and count <= BLOCK_ROWS:
-        forest.add_margins(rows(0, count), margin, first, last)
-        return
+        return _add(forest, rows(0, count), margin, first, last)
+    infinite = []
 
     def add(begin: int, end: int) -> None:
-        forest.add_margins(rows(begin, end), margin[begin:end], first, last)
+        infinite.append(_add(forest, rows(begin, end), margin[begin:end], first, last))
 
     share_rows(add, count, work, team)
+    return any(infinite)
+
+
+def _add(
+    forest: Forest, rows: NDArray[np.float32] | SparseRows, margin: Floats, first: int, last: int
+) -> bool:
+    if isinstance(rows, SparseRows):
+        forest.add_sparse_margins(*rows, margin, first, last)
+        return False
+    return forest.add_margins(rows, margin, first, last)
 
 
 def leaf_nodes(

@@ -14,7 +14,7 @@ from boost.grow.exact import ExactGrower, between
 from boost.grow.grown import Grown
 from boost.grow.hist import HistGrower
 from boost.histogram import round_gradients
-from boost.scan import propose
+from boost.proposal import propose
 from boost.threads import Team
 from sketch import Cuts
 

@@ -16,7 +16,7 @@ from boost.histogram import round_gradients
 from boost.params import ParameterError, largest_step
 from boost.sample import ColumnSampler
 from boost.scan import FEATURE, HIGH, LOW, MISSING_LEFT, advance, divide, scan
-from boost.split import ALPHA, LAMBDA, LEAST, LIMITS, NOISE, STEP
+from boost.score import ALPHA, GAIN, LAMBDA, LEAST, NOISE, STEP, make_limits
 from boost.threads import Team
 from boost.tree import NO_NODE, Tree
 
@@ -137,11 +137,7 @@ class ExactGrower:
             raise ParameterError("leaves that are vectors need tree_method='hist'")
         (grad_scale, hess_scale), total = round_gradients(grad, hess, weight, self._pairs, self.team)
         sampler = ColumnSampler(self.columns.features, p, self._feature_weights, rng)
-        self._limits = np.zeros(LIMITS)
-        self._limits[ALPHA] = p["alpha"] * grad_scale
-        self._limits[LAMBDA] = p["lambda"] * hess_scale
-        self._limits[LEAST] = max(p["min_child_weight"] * hess_scale, 1.0)
-        self._limits[STEP] = largest_step(p) * grad_scale / hess_scale
+        self._limits = make_limits(p, (grad_scale, hess_scale), largest_step(p))
         # score * unit is the score in the units of the loss
         unit = hess_scale / (grad_scale * grad_scale)
         self._rows[:] = np.arange(rows, dtype=np.uint32)
@@ -160,7 +156,7 @@ class ExactGrower:
             if above is None:
                 parts = self._parts(sampler.tree)
             self._search(level, above, parts, splittable, allowed)
-            below = self._split(level, len(levels) == 1, p["gamma"] / unit)
+            below = self._split(level, len(levels) == 1, self._limits[GAIN])
             if below is None:
                 break
             levels.append(below)
@@ -180,7 +176,7 @@ class ExactGrower:
         return splittable.astype(np.uint8)
 
     def _weigh(self, nodes: Floats) -> tuple[Floats, Floats]:
-        """Return the weights of nodes within their bounds, and their scores; see `boost.split.weigh`."""
+        """Return the weights of nodes within their bounds, and their scores; see `boost.score.weigh`."""
         alpha, reg_lambda, largest = self._limits[[ALPHA, LAMBDA, STEP]]
         g, bottom = nodes[:, 0], nodes[:, 1] + reg_lambda
         over = np.maximum(np.abs(g) - alpha, 0.0)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from boost.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
 from boost.constraint import InteractionConstraints, monotone_directions
 from boost.data import DMatrix
+from boost.few import Few, make_few
 from boost.grow.grown import Grown
 from boost.grow.nodes import Nodes
 from boost.histogram import (
     cut_rows,
     fill,
     fill_sparse,
-    fill_vectors,
     merge_parts,
     plan_histograms,
     release,
@@ -26,18 +26,22 @@ from boost.histogram import (
 from boost.params import ParameterError, largest_step
 from boost.partition import make_children, partition, partition_sparse, settle
 from boost.sample import ColumnSampler
-from boost.search import grow_tree, search, search_sparse
-from boost.split import LEAST, LIMITS, find_splits, find_vector_splits
+from boost.score import LEAST, make_limits
+from boost.search import DenseBins, SparseBins, grow_tree, search
+from boost.split import Features, find_splits
 from boost.threads import Team
 from boost.tree import NO_NODE
+from boost.vector import fill_vectors, find_vector_splits
 
 Floats = NDArray[np.float64]
 # Memory for histograms; where more are wanted, they are made in pieces, without subtraction.
 HISTOGRAM_BYTES = 1 << 28
 # From this many nodes a thread on, threads take nodes of their own; below, they share each node's rows.
 NODES_OF_SHARE = 16
-# A node has few rows when their entries, so many times, are fewer than all bins.
-FEW = 2
+# A node has few rows when their entries are fewer than so many times all bins.
+FEW = 1.0
+# Row numbers that are written at once.
+PIECE = 1 << 16
 NO_MASK = np.empty((0, 0), dtype=np.uint8)
 
 
@@ -80,7 +84,6 @@ class HistGrower:
         self.step = largest_step(params)
         self.bounded = bool(self.directions.size) or self.step > 0.0
         rows = self.binned.rows
-        self._all_rows = np.arange(rows, dtype=np.uint32)
         self._rows = np.empty(rows, dtype=np.uint32)
         self._spare = np.empty(rows, dtype=np.uint32)
         self._bins = int(self.binned.offsets[-1])
@@ -94,23 +97,21 @@ class HistGrower:
             self._row_work = self.binned.bins.size / rows
         self._outputs = 0
         # Below this, it is quicker to look at the bins that occur than at all of them.
-        self._few = 0 if self.bounded else int(self._bins / (FEW * max(1.0, self._row_work)))
-        self._scratches: dict[int, tuple[Floats, NDArray[np.uint64]]] = {}
+        self._few = 0 if self.bounded else int(FEW * self._bins / max(1.0, self._row_work))
+        self._scratches: dict[int, Few] = {}
+        self._table: DenseBins | SparseBins
+        if isinstance(self.binned, SparseBinnedMatrix):
+            self._table = SparseBins(self.binned.indptr, self.binned.bins)
+        else:
+            self._table = DenseBins(self.binned.codes)
         self._columns_of_threads: dict[int, NDArray[np.int32]] = {}
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
         """Grow one tree; see `Grower.grow`."""
         self._begin(1 if grad.ndim == 1 else grad.shape[1])
         scales, total = round_gradients(grad, hess, weight, self._pairs, self.team)
-        out = np.empty(0, dtype=np.uint32)
-        if weight.size and not weight.all():
-            taken = weight != 0
-            active, out = self._all_rows[taken], self._all_rows[~taken]
-        else:
-            active = self._all_rows
-        rows = self._rows[: active.size]
-        np.copyto(rows, active)
-        self._limits = self._make_limits(scales)
+        rows, out = self._part(weight)
+        self._limits = make_limits(self.params, scales, self.step)
         self._columns = ColumnSampler(self.binned.features, self.params, self.feature_weights, rng)
         self._paths: dict[int, tuple[int, ...]] = {0: ()}
         self.nodes.begin(rows.size, total)
@@ -127,6 +128,17 @@ class HistGrower:
         rate = self.params["eta"] / self.params["num_parallel_tree"]
         tree = self.nodes.to_tree(size, self._limits, scales, rate, self.binned.cuts)
         return Grown(tree, rows, leaves, begins, ends)
+
+    def _part(self, weight: Floats) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Return the numbers of the rows that have a say, and of the others."""
+        if weight.size and not weight.all():
+            active = np.flatnonzero(weight)
+            self._rows[: active.size] = active
+            return self._rows[: active.size], np.flatnonzero(weight == 0).astype(np.uint32)
+        for begin in range(0, self._rows.size, PIECE):  # no second array of all rows
+            end = min(begin + PIECE, self._rows.size)
+            self._rows[begin:end] = np.arange(begin, end, dtype=np.uint32)
+        return self._rows, np.empty(0, dtype=np.uint32)
 
     # Policies
 
@@ -150,35 +162,25 @@ class HistGrower:
         binned = self.binned
         assert isinstance(binned, BinnedMatrix)
         size = grow_tree(
-            binned.codes,
+            self._table,
             binned.columns,
             self._missing,
             self._pairs,
             rows,
             self._spare,
-            self._columns.tree,
-            binned.offsets,
             self._hist,
-            self.nodes.plan,
             self._free,
             self._free_count,
             self.nodes.steps,
             self.nodes.lefts,
-            self.nodes.tree,
             self.nodes.middles,
-            self._categorical,
+            self._scratch(0),
+            self.nodes.arrays,
+            self._features(NO_MASK),
             self._limits,
-            self.nodes.bounds,
-            self.directions,
-            self.nodes.sums,
-            self.nodes.gains,
-            self.nodes.left_sums,
-            self.nodes.found,
-            self.nodes.sets,
             depth,
             self.params["max_leaves"],
             self._few,
-            *self._scratch(0),
         )
         if size < 0:  # start again
             rows.sort()
@@ -262,11 +264,9 @@ class HistGrower:
         bins = (last - first) * self._bins
         work = self._outputs * (float(rows) * self._row_work + 2.0 * bins)
         shares = self.team.parts(max(rows, 1), work)
-        allowed = self._allowed(first, last)
-        if self._apart:
-            self._search_apart(first, last, steps, shares, allowed, work)
-        else:
-            self._search_together(first, last, steps, shares, allowed, work)
+        features = self._features(self._allowed(first, last))
+        how = self._search_apart if self._apart else self._search_together
+        how(first, last, steps, shares, features, work)
         release(first, last, self.nodes.gains, self.nodes.plan, self._free, self._free_count)
 
     def _search_apart(
@@ -275,7 +275,7 @@ class HistGrower:
         last: int,
         steps: NDArray[np.int64],
         shares: int,
-        allowed: NDArray[np.uint8],
+        features: Features,
         work: float,
     ) -> None:
         """Give each thread nodes of its own."""
@@ -286,7 +286,7 @@ class HistGrower:
             few = self.nodes.plan[first:last, 2] == 2
             rows = self.nodes.rows(first, last) * self._row_work
             cost = np.where(
-                few, 5.0 * rows, np.where(self.nodes.plan[first:last, 0] >= 0, 2.0 * self._bins, 0.0)
+                few, 7.0 * rows, np.where(self.nodes.plan[first:last, 0] >= 0, 3.0 * self._bins, 0.0)
             )
             cost[steps[:, 0] - first] += rows[steps[:, 0] - first]
             cost = cost.reshape(-1, 2).sum(axis=1)
@@ -294,36 +294,22 @@ class HistGrower:
             wanted = done[-1] * np.arange(1, shares) / shares
             edges = [first, *(first + 2 * np.searchsorted(done, wanted)).tolist(), last]
         begins = np.searchsorted(steps[:, 0], edges)
-        binned, sparse = self.binned, isinstance(self.binned, SparseBinnedMatrix)
-        kernel = search_sparse if sparse else search
-        table = (binned.indptr, binned.bins) if isinstance(binned, SparseBinnedMatrix) else (binned.codes,)
 
         def do(share: int, _: int) -> None:
-            kernel(
-                *table,
+            search(
+                self._table,
                 self._pairs,
                 self._rows,
                 steps,
                 begins[share],
-                self._columns.tree,
-                binned.offsets,
                 self._hist,
-                self.nodes.plan,
+                self._scratch(share),
+                self.nodes.arrays,
                 first,
                 edges[share],
                 edges[share + 1],
-                allowed,
-                self._categorical,
+                features,
                 self._limits,
-                self.nodes.bounds,
-                self.directions,
-                self.nodes.sums,
-                self.nodes.gains,
-                self.nodes.left_sums,
-                self.nodes.found,
-                self.nodes.sets,
-                self.nodes.tree,
-                *self._scratch(share),
             )
 
         self.team.share(do, shares, work)
@@ -334,11 +320,11 @@ class HistGrower:
         last: int,
         steps: NDArray[np.int64],
         shares: int,
-        allowed: NDArray[np.uint8],
+        features: Features,
         work: float,
     ) -> None:
         """Let all threads sum up the rows of the same nodes, and then find the splits."""
-        binned, hist, features = self.binned, self._hist, self._columns.tree
+        binned, hist = self.binned, self._hist
         parts = cut_rows(steps, steps.shape[0], shares, self._places, self.nodes.parts, self._starts)
 
         def fill_parts(begin: int, end: int) -> None:
@@ -347,21 +333,20 @@ class HistGrower:
                 fill_sparse(binned.indptr, binned.bins, self._pairs, *which, hist)
             else:
                 kernel = fill if self._outputs == 1 else fill_vectors
-                kernel(binned.codes, self._pairs, *which, features, binned.offsets, hist)
+                kernel(binned.codes, self._pairs, *which, features.chosen, binned.offsets, hist)
 
         def find(begin: int, end: int) -> None:
-            which = (self.nodes.plan, first, first + begin, first + end, features, allowed, binned.offsets)
-            how = (self._limits, self.nodes.bounds, self.directions)
-            out = (self.nodes.sums, self.nodes.gains, self.nodes.left_sums, self.nodes.found)
-            if self._outputs == 1:
-                find_splits(hist, *which, self._categorical, *how, *out, self.nodes.sets)
-            else:
-                find_vector_splits(hist, *which, self._limits, *out)
+            kernel = find_splits if self._outputs == 1 else find_vector_splits
+            kernel(hist, self.nodes.arrays, first, first + begin, first + end, features, self._limits)
 
         self.team.share(fill_parts, shares, work)
         if shares > 1:
             merge_parts(self.nodes.parts, parts, self._places, self.nodes.plan, hist)
         self.team.share(find, last - first, work=2.0 * (last - first) * self._bins * self._outputs)
+
+    def _features(self, allowed: NDArray[np.uint8]) -> Features:
+        """Return what nodes may be split by, for kernels."""
+        return Features(self._columns.tree, allowed, self.binned.offsets, self._categorical, self.directions)
 
     def _allowed(self, first: int, last: int) -> NDArray[np.uint8]:
         """Return which features new nodes may use: nothing for all, one row for all nodes, or a row each."""
@@ -488,24 +473,6 @@ class HistGrower:
 
     # Numbers and buffers
 
-    def _make_limits(self, scales: tuple[float, float]) -> Floats:
-        """Return the parameters in the units of the rounded sums, see `boost.split.LIMITS`."""
-        p = self.params
-        grad_scale, hess_scale = scales
-        # score * unit is the score in the units of the loss
-        unit = hess_scale / (grad_scale * grad_scale)
-        limits = np.empty(LIMITS)
-        limits[:] = (
-            p["alpha"] * grad_scale,
-            p["lambda"] * hess_scale,
-            max(p["min_child_weight"] * hess_scale, 1.0),
-            p["gamma"] / unit,
-            self.step * grad_scale / hess_scale,
-            p["max_cat_to_onehot"],
-            p["max_cat_threshold"],
-        )
-        return limits
-
     def _begin(self, outputs: int) -> None:
         """Make the buffers whose size depends on the number of outputs, and forget the last tree."""
         if outputs != self._outputs:
@@ -528,9 +495,8 @@ class HistGrower:
             self.nodes = Nodes(outputs, self.bounded, self._words, self.team.size)
         self._forget()
 
-    def _scratch(self, share: int) -> tuple[Floats, NDArray[np.uint64]]:
-        """Return an empty histogram and its marks, for one thread; see `boost.histogram.mark`."""
+    def _scratch(self, share: int) -> Few:
+        """Return the room for nodes of few rows that one thread has."""
         if share not in self._scratches:
-            marks = np.zeros(-(-self._bins // 64), dtype=np.uint64)
-            self._scratches[share] = np.zeros((self._bins, 2)), marks
+            self._scratches[share] = make_few(self.binned, self._few)
         return self._scratches[share]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.partition import write_nodes
+from boost.split import NodeArrays
 from boost.tree import NO_NODE, Tree
 from sketch import Cuts
 
@@ -31,14 +32,10 @@ class Nodes:
 
     Attributes
     ----------
-    tree : int64 array of shape (nodes, 5)
-        Left child or -1 (the right one is the next), parent, depth, and the range of the node's rows.
-    sums, left_sums : float64 arrays of shape (nodes, 2 * outputs)
-        The node's own sums, and those of its left child.
-    gains, found, sets, plan : arrays
-        See `boost.split.find_splits`.
-    bounds : float64 array of shape (nodes, 2), or (0, 2)
-        Of the node's weight.
+    tree, sums, left_sums, gains, found, sets, plan, bounds : arrays
+        See `boost.split.NodeArrays`.
+    arrays : NodeArrays
+        All of these, for kernels.
     middles : int64 array of shape (nodes,)
         Where the right child's rows start.
     steps, parts, lefts : int64 arrays
@@ -54,6 +51,7 @@ class Nodes:
     sets: NDArray[np.uint64]
     plan: Integers
     middles: Integers
+    arrays: NodeArrays
 
     def __init__(self, outputs: int, bounded: bool, words: int, threads: int) -> None:
         self.outputs, self.bounded, self.words, self.threads = outputs, bounded, words, threads
@@ -85,6 +83,7 @@ class Nodes:
         self.parts = np.empty((size + self.threads, 4), dtype=np.int64)
         self.lefts = np.empty(size + self.threads, dtype=np.int64)
         self.room = size
+        self.arrays = NodeArrays(*(getattr(self, name) for name in NodeArrays._fields))
 
     def begin(self, rows: int, sums: Floats) -> None:
         """Start again with a root of all rows."""
@@ -112,7 +111,7 @@ class Nodes:
         ----------
         size : int
         limits : float64 array
-            See `boost.split.LIMITS`.
+            See `boost.score.LIMITS`.
         scales : (float, float)
             See `boost.histogram.round_gradients`.
         rate : float
@@ -160,9 +159,7 @@ class Nodes:
 
     def _category_lists(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Integers]:
         starts = np.zeros(chosen.size + 1, dtype=np.int64)
-        lists = []
-        for n in np.flatnonzero(chosen):
-            bits = np.unpackbits(self.sets[n].astype("<u8").view(np.uint8), bitorder="little")
-            lists.append(np.flatnonzero(bits).astype(np.int32))
-            starts[n + 1] = lists[-1].size
-        return np.concatenate(lists), np.cumsum(starts)
+        words = self.sets[: chosen.size][chosen].astype("<u8")
+        bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
+        starts[1:][chosen] = bits.sum(axis=1, dtype=np.int64)
+        return np.nonzero(bits)[1].astype(np.int32), np.cumsum(starts)

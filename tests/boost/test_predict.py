@@ -20,6 +20,16 @@ def margins(forest: Forest, x: np.ndarray, first: int = 0, last: int | None = No
     return out
 
 
+def sparse_margins(forest: Forest, x: np.ndarray, first: int, last: int) -> np.ndarray:
+    """The margins of the same rows, given as their present entries."""
+    present = ~np.isnan(x)
+    starts = np.concatenate(([0], np.cumsum(present.sum(axis=1))))
+    features = np.nonzero(present)[1].astype(np.int32)
+    out = np.zeros((len(x), forest.groups))
+    forest.add_sparse_margins(starts, features, x[present], x.shape[1], out, first, last)
+    return out
+
+
 @given(
     st.integers(0, 2**32),
     st.sampled_from([(1, 1, False), (1, 3, False), (3, 1, False), (2, 2, False), (3, 1, True), (2, 2, True)]),
@@ -31,7 +41,9 @@ def test_margins_and_leaves_of_any_forest(seed: int, shape: tuple[int, int, bool
         forest.weights = rng.random(forest.trees)
     x = random_rows(rng, int(rng.choice([1, 2, 63, 64, 65, 130])))
     first, last = sorted(rng.integers(0, forest.trees + 1, 2).tolist())
-    np.testing.assert_array_equal(margins(forest, x, first, last), margins_by_walk(forest, x, first, last))
+    want = margins_by_walk(forest, x, first, last)
+    np.testing.assert_array_equal(margins(forest, x, first, last), want)
+    np.testing.assert_array_equal(sparse_margins(forest, x, first, last), want)
     leaves = forest.leaf_nodes(x, first, last)
     assert leaves.dtype == np.int32
     assert leaves.tolist() == [[walk(forest[t], row) for t in range(first, last)] for row in x]
@@ -95,6 +107,16 @@ def test_any_cutting_gives_the_same_bits() -> None:
     # Many columns make blocks of few rows.
     wide = np.hstack((x, np.full((500, 10_000), np.nan, dtype=np.float32)))
     assert margins(forest, wide).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("rows", [1, 70])
+def test_infinities_are_noticed(rows: int, value: float) -> None:
+    forest = random_forest(np.random.default_rng(0))
+    x = np.full((rows, FEATURES), np.nan, dtype=np.float32)
+    assert not forest.add_margins(x, np.zeros((rows, 1)), 0, forest.trees)
+    x[-1, -1] = value
+    assert forest.add_margins(x, np.zeros((rows, 1)), 0, forest.trees)
 
 
 def test_threads_may_be_the_first_to_predict() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
 import boost
 from boost import DMatrix
@@ -53,6 +54,24 @@ def test_gamma_and_child_weight_forbid() -> None:
     # With at least 1.5 on each side, the best cut is still in the middle.
     tree = one_tree(x, [0.0, 9.0, 9.0, 9.0], max_depth=1, min_child_weight=1.5)
     assert tree.condition[0] == 2.5
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("extra", [{}, {"max_delta_step": 1e9}, {"grow_policy": "lossguide"}])
+def test_a_split_is_the_lowest_of_those_that_part_rows_alike(sparse: bool, extra: dict[str, object]) -> None:
+    # The second column is 2 or 10 where the first is 1, and what lies between where that is 2. So the bins of
+    # 3 to 9 are empty in the left child, and any of eight cuts, 2.5 to 9.5, parts its rows: the lowest
+    # one stands, as in XGBoost. Nodes with bounds of their weights have histograms, others are so small that
+    # their bins are marked.
+    b = [2, 2, 10, 10, *range(3, 10)]
+    x = np.array([[2.0 if 2 < value < 10 else 1.0, value] for value in b])
+    y = [0.0, 0.0, 10.0, 10.0, *[100.0] * 7]
+    # Filled with columns that are absent everywhere, the table is so empty that it stays sparse.
+    table = csr_matrix(np.hstack((x, np.zeros((11, 8))))) if sparse else x
+    tree = one_tree(table, y, max_depth=2, **extra)
+    left = tree.left[0]
+    assert (tree.feature[0], tree.feature[left]) == (0, 1)
+    assert tree.condition[left] == 2.5
 
 
 @pytest.mark.parametrize(("missing_label", "goes_left"), [(1.0, 1), (5.0, 0)])
