@@ -537,10 +537,10 @@ class Booster(Readable):
         what is to be kept.
         """
         table = self._table(data, validate_features)
-        margin = self.start_margins(table)
+        margin, rows = self.start_margins(table), rows_of(table)
         for i in range(self.forest.rounds):
             first, last = self.forest.trees_of_rounds(i, i + 1)
-            add_trees(self.forest, table.dense_rows, margin, first, last, self.params["nthread"])
+            add_trees(self.forest, rows, margin, first, last, self.params["nthread"])
             yield margin
 
     def staged_predict(
