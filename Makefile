@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 BENCHMARKS ?= imports firstfit startup trial lowering call region compile mathematics boosting exact sparsity blocks \
-	predict explain memory batches matmul conv2d
+	predict explain memory batches matmul conv2d depthwise fusion roofline
 
 PACKAGES := sketch boost compiler costmodel
 CODE := $(PACKAGES) benchmarks tests

@@ -35,7 +35,8 @@ def main() -> None:
     given = parser.parse_args()
     heading("ResNet-18 convolutions, float32, batch 1", "numpy", "llvmlite", "torch")
     if not onednn.available():
-        raise SystemExit(onednn.INSTALL)
+        print(onednn.INSTALL)
+        return
     report(
         "convolution and oneDNN",
         {name: convolution(name) for name in given.layers},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from importlib.util import find_spec
 from typing import Any
 
@@ -53,8 +54,7 @@ def ways(
     ).eval()
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))
-    last = torch.nn.Conv2d.from_float(layer) if hasattr(torch.nn.Conv2d, "from_float") else _copy(layer)
-    last = last.to(memory_format=torch.channels_last)
+    last = deepcopy(layer).to(memory_format=torch.channels_last)
     image_last = image.to(memory_format=torch.channels_last)
     packed = _packed(layer, image)
     calls: dict[str, Callable[[], Any]] = {
@@ -79,12 +79,6 @@ def ways(
     return checked
 
 
-def _copy(layer: Any) -> Any:
-    from copy import deepcopy
-
-    return deepcopy(layer)
-
-
 def _packed(layer: Any, image: Any) -> Callable[[], Any] | None:
     """The layer with weights and image in oneDNN's own layouts, if this build of PyTorch has it."""
     import torch
@@ -93,5 +87,5 @@ def _packed(layer: Any, image: Any) -> Callable[[], Any] | None:
         return None
     from torch.utils import mkldnn
 
-    inside, blocked = mkldnn.to_mkldnn(_copy(layer)), image.to_mkldnn()
+    inside, blocked = mkldnn.to_mkldnn(deepcopy(layer)), image.to_mkldnn()
     return lambda: inside(blocked)

@@ -111,16 +111,3 @@ class Defaults:
     def annotate(self, name: str, options: Sequence[str], *, default: str | None = None) -> str:
         """The default mark."""
         return self.choice(name, options, default=default)
-
-
-def divisor(extent: int, at_most: int) -> int:
-    """The largest divisor of `extent` that is not above `at_most`."""
-    return next(d for d in range(min(extent, at_most), 0, -1) if extent % d == 0)
-
-
-def vector_lanes(extent: int, at_most: int = 16) -> int:
-    """The largest power of two, not above `at_most`, that divides `extent`."""
-    lanes = 1
-    while lanes < at_most and extent % (lanes * 2) == 0:
-        lanes *= 2
-    return lanes

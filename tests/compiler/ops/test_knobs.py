@@ -1,4 +1,4 @@
-"""Knobs: the answers of a template's defaults, and the numbers that they are made of."""
+"""Knobs: the answers of a template's defaults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from compiler.ops import Defaults
-from compiler.ops.knobs import divisor, vector_lanes
 
 
 def test_a_split_takes_the_default_factors() -> None:
@@ -58,18 +57,3 @@ REFUSED: list[tuple[Callable[[Defaults], object], str]] = [
 def test_refused(ask: Callable[[Defaults], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ask(Defaults())
-
-
-@pytest.mark.parametrize("at_most", [1, 4, 32])
-@pytest.mark.parametrize("extent", [1, 2, 7, 12, 13, 96, 100])
-def test_divisor(extent: int, at_most: int) -> None:
-    found = divisor(extent, at_most)
-    assert found == max(d for d in range(1, at_most + 1) if extent % d == 0)
-
-
-@pytest.mark.parametrize(
-    ("extent", "lanes"), [(1, 1), (2, 2), (6, 2), (7, 1), (8, 8), (16, 16), (24, 8), (64, 16), (80, 16)]
-)
-def test_vector_lanes(extent: int, lanes: int) -> None:
-    assert vector_lanes(extent) == lanes
-    assert vector_lanes(extent, 4) == min(lanes, 4)
