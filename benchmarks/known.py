@@ -70,6 +70,9 @@ def main() -> None:
     parser.add_argument(
         "layers", nargs="*", help="names of layers, such as C2 D1 'matmul 512' (default: all)"
     )
+    parser.add_argument(
+        "--ways", nargs="+", help="of the ways to compute a layer, such as direct (default: all)"
+    )
     parser.add_argument("--trials", type=int, default=192)
     parser.add_argument("--keep", type=int, default=3, help="records of each search that are kept")
     parser.add_argument("--records", type=Path, default=RECORDS)
@@ -78,7 +81,8 @@ def main() -> None:
     for name in given.layers or jobs:
         if name not in jobs:
             raise SystemExit(f"there is no layer {name!r}; known: {', '.join(jobs)}")
-        search(name, jobs[name], given.trials, given.keep, given.records)
+        ways = {way: task for way, task in jobs[name].items() if not given.ways or way in given.ways}
+        search(name, ways, given.trials, given.keep, given.records)
 
 
 if __name__ == "__main__":

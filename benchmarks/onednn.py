@@ -54,7 +54,8 @@ def ways(
     ).eval()
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))
-    last = deepcopy(layer).to(memory_format=torch.channels_last)
+    last: Any = deepcopy(layer)
+    last = last.to(memory_format=torch.channels_last)
     image_last = image.to(memory_format=torch.channels_last)
     packed = _packed(layer, image)
     calls: dict[str, Callable[[], Any]] = {

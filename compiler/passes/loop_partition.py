@@ -107,7 +107,7 @@ class _Partition(Rewriter):
         arms = _arms(part.body) if loop.kind in _BRANCHING else [part.body]
         for condition, inner in (found for arm in arms for found in _conditions(arm, ranges)):
             for at, holds_before in self.ends(condition, loop.var, inner):
-                if type(at) is Const:
+                if type(at) is Const and type(part.begin) is Const and type(part.end) is Const:
                     if low < at.value <= high:
                         return at, condition, part.body, part.body
                 elif loop.kind == "serial" and condition not in part.known and len(part.known) < CUTS_BY_SIZE:

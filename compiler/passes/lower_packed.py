@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from compiler.ir.access import position
 from compiler.ir.expr import (
+    INDEX,
     PACKED_TYPES,
     Broadcast,
     Call,
@@ -105,6 +106,12 @@ class _Lower(Rewriter):
         """No byte of a store is written by two iterations that may run at once."""
         index = position(node.buffer, node.indices)
         each = 8 // bits_of(node.buffer.dtype)
+        if lanes_of(index.dtype) > 1:
+            raise ValueError(
+                f"{node.buffer!r}: the lanes of a vector may share bytes of {each} elements of a packed type; "
+                "store them one after another"
+            )
+        index = index.astype(INDEX)
         ranges: dict[Var, Interval] = {}
         for loop in self.loops:
             ranges[loop.var] = (0, Simplifier(ranges).bounds(loop.extent)[1] - 1)
@@ -112,9 +119,9 @@ class _Lower(Rewriter):
             if loop.kind in ("serial", "unroll", "vectorize", "vthread"):
                 continue
             simplifier = Simplifier(ranges)
-            total = simplifier.sum_of(index) if lanes_of(index.dtype) == 1 else None
-            step = 0 if total is None else total.terms.get(loop.var, 0)
-            if total is not None and step and step % each == 0:
+            total = simplifier.sum_of(index)
+            step = total.terms.get(loop.var, 0)
+            if step and step % each == 0:
                 # what the other loops add to this one's steps must stay below a step
                 whole, rest = total.split(abs(step))
                 low, high = simplifier.sum_bounds(rest)

@@ -39,7 +39,27 @@ def storage_rewrite(func: PrimFunc) -> PrimFunc:
     largest one grow. It may take the place of a buffer that its first statement still reads where that reads,
     for each element, the same element alone (in place).
     """
-    return func.with_body(_Share()(func.body)) if any(type(n) is Allocate for n in walk(func.body)) else func
+    if not any(type(n) is Allocate for n in walk(func.body)):
+        return func
+    return func.with_body(_Share()(_Distinct()(func.body)))
+
+
+class _Distinct(Rewriter):
+    """A buffer for each allocation: a pass that copied a body copied the allocations inside of it."""
+
+    def __init__(self) -> None:
+        self.seen: set[Buffer] = set()
+
+    def _allocate(self, node: Allocate) -> Stmt:
+        old = node.buffer
+        inner = self.descend(node)
+        if old not in self.seen:
+            self.seen.add(old)
+            return inner
+        twin = Buffer(old.name, old.shape, old.dtype, old.scope)
+        return Allocate(twin, relocate(inner.body, {old: (twin, Const(0))}), inner.pragmas)
+
+    rules = {Allocate: _allocate, Store: lambda self, node: node}
 
 
 @dataclass

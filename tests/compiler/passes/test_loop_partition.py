@@ -211,3 +211,22 @@ def test_a_body_that_would_grow_too_long_is_not_copied() -> None:
     for extent, cut in ((GROWTH_LIMIT, True), (GROWTH_LIMIT + 1, False)):
         func = parse_function(program(f"A: float32[8], C: float32[{extent}]", body.format(extent)))
         assert (loop_partition(func) is not func) == cut
+
+
+def test_a_cut_at_a_number_within_a_loop_that_a_size_ends() -> None:
+    """The first iteration has a condition of its own, and with a size of one the loop ends within it."""
+    body = (
+        "for i in range((n + 1) // 2):\n    for j in range(2):\n        if i * 2 + j < n:\n"
+        "            C[i * 2 + j] = if_then_else(i * 2 + j < 1, A[i * 2 + j], A[i * 2 + j] + 1.0)"
+    )
+    func = parse_function(program("n: size(1, 6), A: float32[n], C: float32[n]", body))
+    after = loop_partition(func)
+    assert after is not func
+    verify(after)
+    for n in range(1, 7):
+        a, results = np.arange(n, dtype="float32"), []
+        for version in (func, after):
+            c = np.full(n, -1, "float32")
+            interpret(version, a, c)
+            results.append(c)
+        np.testing.assert_array_equal(*results)

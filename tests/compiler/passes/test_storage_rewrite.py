@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from compiler.ir.expr import Const, Ramp, Var, binary
+from compiler.ir.expr import Const, Expr, Load, Ramp, Var, binary
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.interpret import interpret
+from compiler.ir.stmt import Allocate, For, Seq, Stmt, Store
 from compiler.ir.text import parse_function
+from compiler.ir.verify import verify
 from compiler.passes.storage_rewrite import MATCH_RANGE, is_injective, storage_rewrite
 
 # name -> (before, after)
@@ -201,3 +206,30 @@ def test_injective() -> None:
     assert is_injective(Ramp(binary("*", i, 8), Const(1), 8), {i: 4})
     assert not is_injective(Ramp(binary("*", i, 4), Const(1), 8), {i: 4})
     assert not is_injective(Ramp(i, Const(0), 8), {i: 4})
+
+
+def test_an_allocation_that_was_copied_with_its_loop() -> None:
+    """One buffer allocated in two places becomes two, so that neither ends up inside of the other."""
+    inner = Buffer("t", (1,))
+    source, target, between = Buffer("A", (3,)), Buffer("C", (3,)), Buffer("u", (3,))
+    i, j = Var("i"), Var("j")
+
+    def part(at: Expr) -> Stmt:
+        fill = Store(inner, (Const(0),), Load(source, (at,)))
+        return Allocate(inner, Seq((fill, Store(between, (at,), Load(inner, (Const(0),))))))
+
+    body = Allocate(
+        between,
+        Seq(
+            (
+                part(Const(0)),
+                For(i, Const(2), "serial", part(binary("+", i, 1))),
+                For(j, Const(3), "serial", Store(target, (j,), Load(between, (j,)))),
+            )
+        ),
+    )
+    after = storage_rewrite(PrimFunc("main", (source, target), body))
+    verify(after)
+    a, c = np.arange(3, dtype="float32"), np.zeros(3, "float32")
+    interpret(after, a, c)
+    np.testing.assert_array_equal(c, a)
