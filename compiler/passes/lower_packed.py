@@ -108,7 +108,7 @@ class _Lower(Rewriter):
         each = 8 // bits_of(node.buffer.dtype)
         if lanes_of(index.dtype) > 1:
             raise ValueError(
-                f"{node.buffer!r}: the lanes of a vector may share bytes of {each} elements of a packed type; "
+                f"{node.buffer!r}: lanes of a vector may share bytes of {each} elements of a packed type; "
                 "store them one after another"
             )
         index = index.astype(INDEX)
