@@ -46,7 +46,7 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-test
 	@echo "espalier: running the tests"
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	@for name in $(BENCHMARKS); do \

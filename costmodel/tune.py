@@ -17,6 +17,7 @@ from compiler.suggest import unknown
 from costmodel import records as record_file
 from costmodel.explore import AnnealingExplorer, Explorer, RandomExplorer
 from costmodel.features import extract
+from costmodel.interrupt import CtrlC
 from costmodel.measure import Measurer
 from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
 from costmodel.records import Record, RecordWarning
@@ -248,25 +249,27 @@ def tune(
     path = Path(records) if records is not None else None
     run = _Run(task, source, trials, path, bench, callback)
     try:
-        run.report()
-        if len(run.visited) < run.trials:
-            bench.start()
-        while len(run.visited) < run.trials:
-            rng = np.random.default_rng([seed, len(run.visited)])
-            wanted = min(batch_size, run.trials - len(run.visited))
-            warm = len(run.visited) >= min(batch_size, run.trials)
-            use_model = scorer is not None and warm and scorer.learn(run.result.records)
-            if use_model and scorer is not None:
-                elites = [r.index for r in record_file.best(run.result.records, n=4 * batch_size)]
-                proposals = chosen.propose(3 * wanted, scorer, run.visited, rng=rng, elites=elites)
-                batch = choose_batch(task.space, proposals, wanted, run.visited, rng=rng, epsilon=epsilon)
-                expected = scorer.expected(batch)
-            else:
-                batch = task.space.random(rng, wanted, run.visited)
-            for index in batch:
-                run.measure(index)
-            if use_model:
-                run.compare_with(expected)
+        with CtrlC() as ctrl_c:
+            run.report()
+            if len(run.visited) < run.trials:
+                bench.start()
+            while len(run.visited) < run.trials:
+                rng = np.random.default_rng([seed, len(run.visited)])
+                wanted = min(batch_size, run.trials - len(run.visited))
+                warm = len(run.visited) >= min(batch_size, run.trials)
+                use_model = scorer is not None and warm and scorer.learn(run.result.records)
+                if use_model and scorer is not None:
+                    elites = [r.index for r in record_file.best(run.result.records, n=4 * batch_size)]
+                    proposals = chosen.propose(3 * wanted, scorer, run.visited, rng=rng, elites=elites)
+                    batch = choose_batch(task.space, proposals, wanted, run.visited, rng=rng, epsilon=epsilon)
+                    expected = scorer.expected(batch)
+                else:
+                    batch = task.space.random(rng, wanted, run.visited)
+                for index in batch:
+                    ctrl_c.check()
+                    run.measure(index)
+                if use_model:
+                    run.compare_with(expected)
     except KeyboardInterrupt:
         run.result.interrupted = True
     finally:
