@@ -6,7 +6,7 @@ from typing import Any
 
 from compiler import te
 from compiler.ir.expr import Expr
-from compiler.ops import conv2d
+from compiler.ops import conv2d, conv2d_pointwise
 from compiler.ops.conv2d import BLOCK, Convolution, image_axes, image_shape
 from compiler.ops.knobs import Knobs
 from compiler.ops.operator import Operator
@@ -40,15 +40,16 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     section 4; spatial packing).
     """
     conv = Convolution.of(*values)
+    if conv2d_pointwise.is_pointwise(conv):
+        return conv2d_pointwise.template(knobs, conv)
     options = tuple(t for t in TILES if conv.layout != "NCHW16c" or t[2] % BLOCK == 0)
     th, tw, tc = knobs.choice("tile", options, default=default_tile(conv))
     c_block = knobs.choice("c_block", (1, 2, 4, 8, 16), default=1)
     h_block = knobs.choice("h_block", (1, 2, 4, 8, 16, 32), default=4)
     ci_block = knobs.choice("ci_block", (8, 16, 32, 64, 128, 4096), default=4096)
     taps = knobs.choice("taps", ("inside", "outside"))
-    unroll = knobs.choice(
-        "unroll", ("none", "kw", "kh and kw", "ci 4"), default="kw" if conv.KW > 1 else "ci 4"
-    )
+    # the whole kernel written out would take twice as long to compile, and is not faster
+    unroll = knobs.choice("unroll", ("none", "kw", "ci 4"), default="kw" if conv.KW > 1 else "ci 4")
     order = knobs.choice("order", ("channels inside", "rows inside"))
     margin = knobs.choice("margin", ("rows", "whole"))
 
@@ -109,7 +110,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     reduction = [ci, *lines, kh, kw] if taps == "inside" else [kh, kw, ci, *lines]
     vectors, lanes = s[tile].split(lane, 16)
     s[tile].reorder(n, g, ct, co, *reduction, oh, ow, vectors, lanes)
-    for axis in (oh, ow, vectors, *((kw,) if "kw" in unroll else ()), *((kh,) if "kh" in unroll else ())):
+    for axis in (oh, ow, vectors, *((kw,) if unroll == "kw" else ())):
         s[tile].unroll(axis)
     s[tile].vectorize(lanes)
 
