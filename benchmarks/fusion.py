@@ -49,7 +49,7 @@ def programs(plain: Task, fused: Task, config: dict) -> tuple[Callable[[], objec
 def main() -> None:
     layers = {**{n: convolution for n in RESNET18}, **{n: depthwise for n in MOBILENET}}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("layers", nargs="*", default=list(RESNET18))
+    parser.add_argument("layers", nargs="*", default=list(layers))
     parser.add_argument("--rounds", type=int, default=15)
     given = parser.parse_args()
     heading("convolution + bias + ReLU: fused and the three apart", "numpy", "llvmlite")

@@ -51,7 +51,6 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     # the whole kernel written out would take twice as long to compile, and is not faster
     unroll = knobs.choice("unroll", ("none", "kw", "ci 4"), default="kw" if conv.KW > 1 else "ci 4")
     order = knobs.choice("order", ("channels inside", "rows inside"))
-    margin = knobs.choice("margin", ("rows", "whole"))
 
     data, weight, extra = conv.placeholders()
     groups, c_tiles = conv.groups, -(-conv.co // tc)
@@ -96,7 +95,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     out = te.compute(image_shape(conv.layout, conv.N, conv.CO, conv.OH, conv.OW), element, "out")
 
     s = te.create_schedule(out.op)
-    place, shared = _walk(s, out, conv, (th, tw, tc), (min(c_block, c_tiles), min(h_block, h_tiles)), order)
+    place = _walk(s, out, conv, (th, tw, tc), (min(c_block, c_tiles), min(h_block, h_tiles)), order)
 
     s[tile].set_scope("local")
     s[tile].compute_at(s[out], place)
@@ -115,10 +114,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     s[tile].vectorize(lanes)
 
     if padded is not None:
-        if margin == "rows":
-            s[padded].compute_at(s[out], shared)
-        else:
-            s[padded].parallel(s[padded].fuse(*padded.op.axis[:2]))
+        s[padded].parallel(s[padded].fuse(*padded.op.axis[:2]))
     s[packed].parallel(s[packed].fuse(*packed.op.axis[:2]))
     return s, [data, weight, *extra, out]
 
@@ -171,10 +167,8 @@ def _walk(
     tile: tuple[int, int, int],
     blocks: tuple[int, int],
     order: str,
-) -> tuple[te.IterVar, te.IterVar]:
-    """The loops over tiles of the output: the loop around a tile, and the one around those that share
-    rows.
-    """
+) -> te.IterVar:
+    """The loops over tiles of the output; returns the one around a tile."""
     th, tw, tc = tile
     c_block, h_block = blocks
     stage = s[out]
@@ -208,9 +202,8 @@ def _walk(
         else:
             stage.unroll(lane[0])
             stage.vectorize(lane[1])
-    shared = stage.fuse(*head, hb)
-    stage.parallel(shared)
-    return inside[-1], shared
+    stage.parallel(stage.fuse(*head, hb))
+    return inside[-1]
 
 
 CONV2D = Operator(
