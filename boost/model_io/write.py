@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
 def to_json(booster: Booster) -> str:
     """Return the text of a model file in XGBoost's JSON."""
+    # not in ASCII: XGBoost takes the escapes of other letters for the letters themselves
     return json.dumps(
-        document(booster), sort_keys=True, separators=(",", ":"), allow_nan=False, default=_listed
+        document(booster),
+        sort_keys=True,
+        separators=(",", ":"),
+        allow_nan=False,
+        ensure_ascii=False,
+        default=_listed,
     )
 
 

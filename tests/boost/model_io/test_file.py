@@ -7,9 +7,10 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from boost import Booster
+from boost import Booster, DMatrix, train
 from boost.model_io import ModelError
 from tests.boost.model_io.kinds import X, model_of
 
@@ -35,6 +36,20 @@ def test_the_bytes_say_which_format_they_are_in(tmp_path: Path) -> None:
     for raw_format in ("json", "ubj"):
         path.write_bytes(model.save_raw(raw_format))
         assert Booster(model_file=str(path)).predict(X).tobytes() == model.predict(X).tobytes()
+
+
+@pytest.mark.parametrize("raw_format", ["json", "ubj"])
+def test_names_in_any_alphabet(raw_format: str) -> None:
+    names = ["größe", "数量", "plain"]
+    x = np.random.default_rng(0).standard_normal((40, 3)).astype("float32")
+    model = train({"max_depth": 2}, DMatrix(x, x[:, 0], feature_names=names), 2)
+    raw = model.save_raw(raw_format)
+    for name in names:  # the letters themselves: XGBoost does not undo the escapes of JSON
+        assert name.encode() in raw
+    again = Booster(model_file=raw)
+    assert again.feature_names == names
+    table = DMatrix(x, feature_names=names)
+    assert again.predict(table).tobytes() == model.predict(table).tobytes()
 
 
 def test_mistakes(tmp_path: Path) -> None:
