@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.interleave import Spread, interleave_threads
+from benchmarks.job import Job
 from benchmarks.known import best_known
 from benchmarks.report import cores, table
-from benchmarks.tuned import Job
 from costmodel import Task
 
 BEST, DEFAULT = "best known", "default"

@@ -17,10 +17,10 @@ import numpy as np
 
 import compiler
 from benchmarks.interleave import interleave
+from benchmarks.job import Job
 from benchmarks.known import best_known
 from benchmarks.layers import MOBILENET, RESNET18, convolution, depthwise
 from benchmarks.report import heading, table
-from benchmarks.tuned import Job
 from compiler import te
 from compiler.runtime import set_num_threads
 
