@@ -22,8 +22,8 @@ from compiler.ir.expr import (
 )
 from compiler.ir.function import Buffer, Intrinsic
 from compiler.ir.simplify import UNKNOWN, Interval, Simplifier
-from compiler.ir.stmt import Copy, Invoke, Region, Store
-from compiler.ir.visit import Node, walk
+from compiler.ir.stmt import Copy, For, Invoke, Region, Stmt, Store
+from compiler.ir.visit import Node, children, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,16 @@ def writes(node: Node) -> set[Buffer]:
 def mentions(node: Node, variables: Container[Any]) -> bool:
     """Whether `node` uses one of `variables`."""
     return any(type(below) is Var and below in variables for below in walk(node))
+
+
+def weight(node: Node) -> int:
+    """Stores of a body with its unrolled loops written out: what a copy of it adds to the program."""
+    if type(node) is Store:
+        return 1
+    below = sum(weight(child) for child in children(node) if isinstance(child, Stmt))
+    if type(node) is For and node.kind == "unroll" and type(node.extent) is Const:
+        return int(node.extent.value) * below
+    return below
 
 
 def is_pure(expr: Expr) -> bool:

@@ -511,6 +511,13 @@ def conjunction(conditions: Iterable[Expr]) -> Expr:
     return result
 
 
+def conjuncts(condition: Expr) -> list[Expr]:
+    """What all has to hold for `condition` to hold."""
+    if type(condition) is Binary and condition.op == "and":
+        return conjuncts(condition.a) + conjuncts(condition.b)
+    return [condition]
+
+
 def call(name: str, *args: ExprLike) -> Call:
     """An intrinsic applied to arguments.
 

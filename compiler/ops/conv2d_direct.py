@@ -87,10 +87,8 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
 
     def element(*at: Expr) -> Expr:
         n, co, oh, ow = image_axes(conv.layout, *at)
-        inside = co % conv.co
-        return conv.epilogue.apply(
-            tile[n, co // conv.co, inside // tc, oh, ow, inside % tc], extra, (co,), at
-        )
+        group, inside = (co // conv.co, co % conv.co) if groups > 1 else (0, co)
+        return conv.epilogue.apply(tile[n, group, inside // tc, oh, ow, inside % tc], extra, (co,), at)
 
     out = te.compute(image_shape(conv.layout, conv.N, conv.CO, conv.OH, conv.OW), element, "out")
 
@@ -100,7 +98,8 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     s[tile].set_scope("local")
     s[tile].compute_at(s[out], place)
     n, g, ct, oh, ow, lane = tile.op.axis
-    co, ci = s[tile].split(c, min(ci_block, conv.ci))
+    # a block of channels that is walked over for each tap; inside of the taps it would change nothing
+    co, ci = s[tile].split(c, min(ci_block if taps == "outside" else conv.ci, conv.ci))
     lines = []
     if unroll == "ci 4" and conv.ci % 4 == 0:
         ci, quad = s[tile].split(ci, 4)
@@ -192,7 +191,6 @@ def _walk(
     inside = [ho, wo, outer] if order == "channels inside" else [outer, ho, wo]
     if conv.layout == "NCHW":
         stage.reorder(*head, hb, cb, *inside, *lane, hi, wi)
-        stage.unroll(wi)
     else:
         stage.reorder(*head, hb, cb, *inside, hi, wi, *lane)
         if conv.layout == "NHWC":

@@ -67,6 +67,7 @@ def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
     cb, co = s[out].split(co, min(c_block, c_tiles))
     s[out].reorder(n, pb, cb, po, co, ci, pi)
     side_by_side(s, out, pi, 16)
+    s[out].unroll(ci)  # the sums go from registers to their places
     s[out].parallel(s[out].fuse(n, pb))
     s[tile].set_scope("local")
     s[tile].compute_at(s[out], co)

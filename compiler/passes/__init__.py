@@ -7,6 +7,7 @@ from functools import partial, update_wrapper
 
 from compiler.ir.function import PrimFunc
 from compiler.ir.simplify import simplify
+from compiler.passes.clip_loops import clip_loops
 from compiler.passes.common_subexpressions import common_subexpressions
 from compiler.passes.flatten import flatten
 from compiler.passes.hoist_guards import hoist_guards
@@ -19,6 +20,7 @@ from compiler.passes.inline_intrinsics import inline_intrinsics
 from compiler.passes.loop_partition import loop_partition
 from compiler.passes.lower_packed import lower_packed
 from compiler.passes.remove_no_op import remove_no_op
+from compiler.passes.split_registers import split_registers
 from compiler.passes.storage_rewrite import storage_rewrite
 from compiler.passes.thread_sync import thread_sync
 from compiler.passes.unroll import unroll
@@ -40,6 +42,7 @@ def pipeline(kind: str = "llvm") -> tuple[Pass, ...]:
         inject_double_buffer,  # moves what fills a buffer, so before there are barriers around it
         thread_sync,  # early: without its barriers a program of many threads has another meaning
         inject_prefetch,  # while the loops are whole, and say what one iteration reads
+        clip_loops,  # what ends a loop early need not be cut
         loop_partition,  # before all that copies bodies: each part has fewer conditions to copy
         inject_copy,  # behind it, since in a part the margins of a tile are fixed numbers
         lower_packed,  # before vectorize, which must not put two elements of one byte into lanes
@@ -50,7 +53,8 @@ def pipeline(kind: str = "llvm") -> tuple[Pass, ...]:
         hoist_guards,  # conditions out of the loops that are left
         common_subexpressions,  # while each statement is there once
         remove_no_op,  # what the passes before have left without an effect
-        unroll,  # last: it copies statements, and whatever runs behind it has all the copies to do
+        unroll,  # late: it copies statements, and whatever runs behind it has all the copies to do
+        split_registers,  # last: only then it is plain which indices are numbers
     )
 
 

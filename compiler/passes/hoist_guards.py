@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.ir.access import is_pure, mentions
-from compiler.ir.expr import Binary, Expr, conjunction
+from compiler.ir.expr import conjunction, conjuncts
 from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, If, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
@@ -36,7 +36,7 @@ def _hoisted(loop: For) -> Stmt:
     guard = loop.body
     if not isinstance(guard, If):
         return loop
-    parts = _conjuncts(guard.condition)
+    parts = conjuncts(guard.condition)
     fixed = [part for part in parts if is_pure(part) and not mentions(part, (loop.var,))]
     rest = [part for part in parts if part not in fixed]
     if not fixed or (guard.otherwise is not None and rest):
@@ -49,9 +49,3 @@ def _hoisted(loop: For) -> Stmt:
 def _around(loop: For, body: Stmt) -> Stmt:
     """`loop` around another body, whose own guards may move out in turn."""
     return _hoisted(For(loop.var, loop.extent, loop.kind, body, loop.pragmas))
-
-
-def _conjuncts(condition: Expr) -> list[Expr]:
-    if type(condition) is Binary and condition.op == "and":
-        return _conjuncts(condition.a) + _conjuncts(condition.b)
-    return [condition]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compiler.ir.access import mentions, position
-from compiler.ir.expr import Binary, Call, Const, Expr, Load, Var
+from compiler.ir.expr import Binary, Call, Const, Expr, Load, Var, conjuncts
 from compiler.ir.function import PrimFunc
 from compiler.ir.simplify import Interval, Simplifier, Sum
 from compiler.ir.stmt import Copy, For, If, Region, Stmt, Store
@@ -90,7 +90,7 @@ def _copy(nest: For, ranges: dict[Var, Interval]) -> Stmt:
         raise wrong(f"in its loops is {what}")
     value, fill, conditions = stmt.value, None, []
     if type(value) is Call and value.name == "if_then_else":
-        conditions, fill = _conjuncts(value.args[0]), value.args[2]
+        conditions, fill = conjuncts(value.args[0]), value.args[2]
         value = value.args[1]
     variables = [loop.var for loop in loops]
     if type(value) is not Load or (fill is not None and mentions(fill, variables)):
@@ -162,9 +162,3 @@ def _joined(dims: list[_Dimension]) -> list[_Dimension]:
         else:
             result.append(inner)
     return result
-
-
-def _conjuncts(condition: Expr) -> list[Expr]:
-    if type(condition) is Binary and condition.op == "and":
-        return _conjuncts(condition.a) + _conjuncts(condition.b)
-    return [condition]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
-from compiler.ir.access import mentions
+from compiler.ir.access import mentions, weight
 from compiler.ir.expr import INDEX, Binary, Call, Const, Expr, Var, binary
 from compiler.ir.function import PrimFunc
 from compiler.ir.simplify import TRUE, Interval, Simplifier, Sum, fits, simplify
@@ -15,6 +15,9 @@ from compiler.ir.visit import Node, Rewriter, children, substitute, walk
 
 GROWTH_LIMIT = 2048
 """Stores, unrolled loops written out, that the copies of a function's loop bodies may add to it."""
+
+RARE = 64
+"""A condition that is asked less than once for so many stores is not worth a copy of all of them."""
 
 CUTS_BY_SIZE = 4
 """Cuts of one loop at places that a size of the call decides."""
@@ -86,7 +89,7 @@ class _Partition(Rewriter):
         found = self.boundary(loop, part)
         if found is None:
             return [part]
-        self.budget -= _weight(part.body)
+        self.budget -= weight(part.body)
         at, condition, before, behind = found
         known = part.known | {condition}
         first = self.cut(loop, _Part(part.begin, at, before, known))
@@ -98,14 +101,18 @@ class _Partition(Rewriter):
 
     def boundary(self, loop: For, part: _Part) -> tuple[Expr, Expr, Stmt, Stmt] | None:
         """Where to cut, for which condition, and what is done before and behind."""
-        if _weight(part.body) > self.budget:
-            return None
         low, high = self.span(part)
         if low >= high:
             return None
         ranges = self.ranges | {loop.var: (low, high)}
         arms = _arms(part.body) if loop.kind in _BRANCHING else [part.body]
-        for condition, inner in (found for arm in arms for found in _conditions(arm, ranges)):
+        found = [condition for arm in arms for condition in _conditions(arm, ranges)]
+        if not found or weight(part.body) > self.budget:
+            return None
+        worth = _stores(part.body, ranges) / RARE
+        for condition, inner, times in found:
+            if times < worth:
+                continue
             for at, holds_before in self.ends(condition, loop.var, inner):
                 if type(at) is Const and type(part.begin) is Const and type(part.end) is Const:
                     if low < at.value <= high:
@@ -113,7 +120,7 @@ class _Partition(Rewriter):
                 elif loop.kind == "serial" and condition not in part.known and len(part.known) < CUTS_BY_SIZE:
                     clipped = simplify(binary("max", part.begin, binary("min", at, part.end)), self.ranges)
                     # the range of a size does not prove the condition, so it is replaced
-                    sure = _Given(condition)(part.body)
+                    sure = given(part.body, condition)
                     before, behind = (sure, part.body) if holds_before else (part.body, sure)
                     return clipped, condition, before, behind
         return None
@@ -123,14 +130,9 @@ class _Partition(Rewriter):
     ) -> Iterator[tuple[Expr, bool]]:
         """Where `condition` ceases (True) or begins (False) to hold, whatever the loops inside do."""
         simplifier = Simplifier(ranges)
-        a, b = simplifier.sum_of(condition.a), simplifier.sum_of(condition.b)
-        if not (fits(simplifier.sum_bounds(a)) and fits(simplifier.sum_bounds(b))):
-            return
-        sign = 1 if condition.op in ("<", "<=") else -1
-        below = (a + b.scaled(-1)).scaled(sign)  # the condition is: below < 0
-        below = below + Sum({}, -1 if condition.op in ("<=", ">=") else 0)
-        step = below.terms.get(var, 0)
-        if step == 0:
+        below = below_zero(condition, simplifier)
+        step = 0 if below is None else below.terms.get(var, 0)
+        if below is None or step == 0:
             return
         fixed, low, high = Sum({}, 0), float(below.constant), float(below.constant)
         for atom, coefficient in below.terms.items():
@@ -146,7 +148,7 @@ class _Partition(Rewriter):
                 high += coefficient * span[1 if coefficient > 0 else 0]
         if not fits((low, high)):
             return
-        certain, possible = _Bound(fixed, int(high)), _Bound(fixed, int(low))
+        certain, possible = Bound(fixed, int(high)), Bound(fixed, int(low))
         if step > 0:
             yield certain.over(step), True
             if not fixed.terms:
@@ -197,8 +199,17 @@ class _Partition(Rewriter):
         return simplify(stmt, self.ranges)
 
 
+def below_zero(condition: Binary, simplifier: Simplifier) -> Sum | None:
+    """The sum that is below zero where a comparison holds, or None where 32 bits may not hold a side."""
+    a, b = simplifier.sum_of(condition.a), simplifier.sum_of(condition.b)
+    if not (fits(simplifier.sum_bounds(a)) and fits(simplifier.sum_bounds(b))):
+        return None
+    below = (a + b.scaled(-1)).scaled(1 if condition.op in ("<", "<=") else -1)
+    return below + Sum({}, -1 if condition.op in ("<=", ">=") else 0)
+
+
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class Bound:
     """``step * i + fixed + number < 0`` solved for i."""
 
     fixed: Sum
@@ -216,9 +227,12 @@ class _Bound:
         return simplify(binary("//", (self.fixed.scaled(sign) + Sum({}, number)).expr(), step))
 
 
-class _Given(Rewriter):
-    """A condition that is known to hold is left out."""
+def given(node: Any, condition: Expr) -> Any:
+    """`node` where `condition` is known to hold."""
+    return _Given(condition)(node)
 
+
+class _Given(Rewriter):
     def __init__(self, condition: Expr) -> None:
         self.condition = condition
 
@@ -235,40 +249,56 @@ def _arms(body: Stmt | None) -> list[Stmt]:
     return [] if body is None else [body]
 
 
-def _conditions(node: Node, ranges: dict[Var, Interval]) -> Iterator[tuple[Binary, dict[Var, Interval]]]:
-    """The comparisons of int32 below `node`, each with the ranges of the loops around it."""
+def _conditions(
+    node: Node, ranges: dict[Var, Interval], times: int = 1
+) -> Iterator[tuple[Binary, dict[Var, Interval], int]]:
+    """The comparisons of int32 below `node`, each with the ranges of the loops around it, and how many
+    times it is asked.
+    """
     if type(node) is For:
-        ranges = ranges | {node.var: (0, Simplifier(ranges).bounds(node.extent)[1] - 1)}
-        yield from _conditions(node.body, ranges)
+        count = _count(node, ranges)
+        yield from _conditions(node.body, ranges | {node.var: (0, count - 1)}, times * count)
     elif type(node) is If:
-        yield from _comparisons(node.condition, ranges)
+        for condition in _comparisons(node.condition):
+            yield condition, ranges, times
         for arm in (node.then, node.otherwise):
             if arm is not None:
-                yield from _conditions(arm, ranges)
+                yield from _conditions(arm, ranges, times)
     else:
         if type(node) is Call and node.name == "if_then_else":
-            yield from _comparisons(node.args[0], ranges)
+            for condition in _comparisons(node.args[0]):
+                yield condition, ranges, times
         for child in children(node):
-            yield from _conditions(child, ranges)
+            yield from _conditions(child, ranges, times)
 
 
-def _comparisons(
-    condition: Expr, ranges: dict[Var, Interval]
-) -> Iterator[tuple[Binary, dict[Var, Interval]]]:
+def _comparisons(condition: Expr) -> Iterator[Binary]:
     if type(condition) is not Binary:
         return
     if condition.op in ("and", "or"):
-        yield from _comparisons(condition.a, ranges)
-        yield from _comparisons(condition.b, ranges)
-    elif condition.a.dtype == INDEX and condition.op in ("<", "<=", ">", ">="):
-        yield condition, ranges
+        yield from _comparisons(condition.a)
+        yield from _comparisons(condition.b)
+    elif is_bound(condition):
+        yield condition
 
 
-def _weight(node: Any) -> int:
-    """Stores of a body with its unrolled loops written out."""
+def is_bound(condition: Expr) -> TypeGuard[Binary]:
+    """Whether `condition` compares the order of two numbers of the type of an index."""
+    return type(condition) is Binary and condition.op in ("<", "<=", ">", ">=") and condition.a.dtype == INDEX
+
+
+def _count(loop: For, ranges: Mapping[Var, Interval]) -> int:
+    """The most iterations of a loop."""
+    if type(loop.extent) is Const:
+        return int(loop.extent.value)
+    return int(Simplifier(ranges).bounds(loop.extent)[1])
+
+
+def _stores(node: Node, ranges: dict[Var, Interval]) -> int:
+    """How many stores `node` executes at most."""
     if type(node) is Store:
         return 1
-    below = sum(_weight(child) for child in children(node) if isinstance(child, Stmt))
-    if type(node) is For and node.kind == "unroll" and type(node.extent) is Const:
-        return int(node.extent.value) * below
-    return below
+    if type(node) is For:
+        count = _count(node, ranges)
+        return count * _stores(node.body, ranges | {node.var: (0, count - 1)})
+    return sum(_stores(child, ranges) for child in children(node) if isinstance(child, Stmt))

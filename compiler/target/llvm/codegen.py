@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from compiler.ir.expr import Broadcast, Call, Cast, Const, Expr, Load, Select, Var, bits_of, is_integer
+from compiler.ir.expr import Var, bits_of, is_integer
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import (
     THREAD_TAGS,
@@ -33,11 +33,11 @@ from compiler.ir.stmt import (
     Store,
     Token,
 )
-from compiler.ir.visit import walk
 from compiler.target.llvm.conversion import HALF_FUNCTIONS
 from compiler.target.llvm.expression import Expressions
+from compiler.target.llvm.hints import LoopHints
 from compiler.target.llvm.index import wide_literal
-from compiler.target.llvm.writer import ALIGNMENT, Frame, Place, Wide, clean, llvm_type
+from compiler.target.llvm.writer import ALIGNMENT, AMID, Frame, Place, Wide, clean, llvm_type
 from compiler.target.target import Target
 from compiler.target.transfer import loops
 
@@ -123,6 +123,7 @@ class _Generator:
         self.functions: list[str] = []
         self.frame = Frame()
         self.expressions = Expressions(self.frame)
+        self.hints = LoopHints()
         self.stored: set[Buffer] = set()
         self.workspace: list[tuple[Buffer, int]] = []
         self.workspace_bytes = 0
@@ -136,8 +137,8 @@ class _Generator:
             frame.places[buffer] = Place(frame.fresh(clean(buffer.name)), _itemsize(buffer), _least(buffer))
         for size in func.sizes:
             low, high = size.bounds or (0, 0)
-            value = wide_literal(low) if low == high else Wide(frame.fresh(clean(size.name)), low, high)
-            frame.variables[size] = value
+            value = wide_literal(low) if low == high else Wide(frame.given(clean(size.name)), low, high)
+            frame.bind(size, value)
         sizes = {size: value for size, value in frame.variables.items() if not value.is_literal}
         self.statement(func.body)
         places = [frame.places[buffer] for buffer in func.params]
@@ -240,7 +241,7 @@ class _Generator:
         elif node.kind == "parallel" and self.frame.parent is None:
             self._parallel(node, extent)
         else:
-            self._loop(node, wide_literal(0), extent, extent.low > 0, _hints(node, extent))
+            self._loop(node, wide_literal(0), extent, extent.low > 0, self.hints.of(node, extent))
 
     def _loop(self, node: For, begin: Wide, end: Wide, runs: bool, hints: list[str]) -> None:
         """A loop that tests at its end; `runs` tells that there is at least one iteration."""
@@ -256,23 +257,22 @@ class _Generator:
         frame.begin(head)
         counter, following = frame.fresh(clean(node.var.name)), frame.fresh("next")
         phi = frame.reserve()
+        frame.open(counter)
         self._body(node, Wide(counter, begin.low, max(begin.low, end.high - 1)))
+        frame.close()
         frame.lines.append(f"  {following} = add nuw nsw i64 {counter}, 1")
         again = frame.emit(f"icmp slt i64 {following}, {end.ref}")
         note = ""
         if hints:
             note = f", !llvm.loop {frame.preamble.metadata('!{!self, ' + ', '.join(hints) + '}')}"
         frame.effect(f"br i1 {again}, label %{head}, label %{after}{note}")
-        frame.lines[phi] = (
-            f"  {counter} = phi i64 [ {begin.ref}, %{before} ], [ {following}, %{frame.block} ]"
-        )
+        phi.append(f"  {counter} = phi i64 [ {begin.ref}, %{before} ], [ {following}, %{frame.block} ]")
         frame.begin(after)
 
     def _body(self, node: For, counter: Wide) -> None:
-        variables = self.frame.variables
-        variables[node.var] = counter
+        self.frame.bind(node.var, counter)
         self.statement(node.body)
-        del variables[node.var]
+        self.frame.unbind(node.var)
 
     def _parallel(self, node: For, extent: Wide) -> None:
         """The loop's body as a function of a range, and a launch of it over all iterations."""
@@ -281,7 +281,11 @@ class _Generator:
         self.parallel_loops += 1
         inner = self.frame = self.expressions.frame = Frame(outer)
         self._loop(
-            node, Wide("%begin", 0, extent.high - 1), Wide("%end", 1, extent.high), True, _hints(node, extent)
+            node,
+            Wide("%begin", 0, extent.high - 1),
+            Wide("%end", 1, extent.high),
+            True,
+            self.hints.of(node, extent),
         )
         self.frame = self.expressions.frame = outer
         captured: list[tuple[str, str | None, Place | Wide | str]] = []
@@ -315,9 +319,15 @@ class _Generator:
     def _let(self, node: Let) -> None:
         frame = self.frame
         if is_integer(node.var.dtype) and "x" not in node.var.dtype and node.var.dtype != "uint64":
-            frame.variables[node.var] = self.expressions.index(node.value)
+            value = self.expressions.index(node.value)
+            frame.bind(node.var, value)
+            known = frame.level(value.ref) != AMID
+            if not known:
+                frame.open(value.ref)
             self.statement(node.body)
-            del frame.variables[node.var]
+            if not known:
+                frame.close()
+            frame.unbind(node.var)
         else:
             frame.values[node.var] = self.expressions.value(node.value)
             self.statement(node.body)
@@ -402,76 +412,6 @@ def _ranged(value: Wide) -> str:
         f"i64 noundef range(i64 {value.low}, {value.high + 1})" if value.high < 2**63 - 1 else "i64 noundef"
     )
 
-
-def _hints(node: For, extent: Wide) -> list[str]:
-    """What LLVM is told about a loop, by its kind and its pragmas ``unroll``, ``vectorize``, ``interleave``.
-
-    A number is that many copies, lanes or vectors at once; True asks LLVM to do it as it likes, and False
-    forbids it.
-    """
-    hints = []
-    if node.kind == "unroll":
-        hints.append(f'!{{!"llvm.loop.unroll.{"full" if extent.is_literal else "enable"}"}}')
-    for key, value in node.pragmas:
-        hint = _PRAGMAS.get(key)
-        if hint is None:  # a pass has done what it says
-            continue
-        if not isinstance(value, int) or value < 0:
-            raise ValueError(
-                f"the pragma {key!r} of the loop over {node.var.name!r} is a positive number, True or False, "
-                f"not {value!r}"
-            )
-        hints.append(f"!{{{hint[0 if value is True else 1 if value is False else 2].format(value)}}}")
-    if not hints and _only_moves(node.body):
-        hints.append('!{!"llvm.loop.unroll.disable"}')
-    return hints
-
-
-def _only_moves(body: Stmt) -> bool:
-    """Whether a loop does nothing but move data between arrays in memory.
-
-    Memory sets its pace, so copies of its body win nothing, and LLVM spends a third of the time of a
-    compilation on them. Loops over a local buffer are unrolled: only then does it live in registers.
-    """
-    for node in walk(body):
-        kind = type(node)
-        if kind is Store and not _is_moved(node.value):  # type: ignore[union-attr]
-            return False
-        if kind in (Load, Store) and node.buffer.scope == "local":  # type: ignore[union-attr]
-            return False
-        if kind in (Let, Invoke):
-            return False
-    return True
-
-
-def _is_moved(value: Expr) -> bool:
-    kind = type(value)
-    if kind is Select or kind is Call:
-        arms = (value.a, value.b) if kind is Select else value.args[1:]  # type: ignore[attr-defined]
-        return (kind is Select or value.name == "if_then_else") and all(map(_is_moved, arms))  # type: ignore[attr-defined]
-    if kind is Cast or kind is Broadcast:
-        return _is_moved(value.value)  # type: ignore[attr-defined]
-    return kind is Load or kind is Const or kind is Var
-
-
-# pragma -> the hint for True, for False, and for a number
-_PRAGMAS = {
-    "unroll": (
-        '!"llvm.loop.unroll.enable"',
-        '!"llvm.loop.unroll.disable"',
-        '!"llvm.loop.unroll.count", i32 {}',
-    ),
-    "vectorize": (
-        '!"llvm.loop.vectorize.enable", i1 true',
-        '!"llvm.loop.vectorize.enable", i1 false',
-        '!"llvm.loop.vectorize.width", i32 {}',
-    ),
-    "interleave": (
-        '!"llvm.loop.interleave.count", i32 0',
-        '!"llvm.loop.interleave.count", i32 1',
-        '!"llvm.loop.interleave.count", i32 {}',
-    ),
-}
 
 _RULES: dict[type, Callable[[_Generator, Any], None]] = {
     For: _Generator._for,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -10,6 +14,8 @@ import llvmlite.binding as llvm
 from compiler.target.target import Target
 
 SPEED_LEVEL = 2  # 3 doubles the time to compile a convolution, for code that is no faster
+
+_OPTIONS = Lock()  # LLVM's options are the process's
 
 
 def optimise(text: str, target: Target) -> Any:
@@ -28,8 +34,9 @@ def optimise(text: str, target: Target) -> Any:
     except RuntimeError as error:
         raise ValueError(f"LLVM rejects the generated program for {target}: {error}") from error
     tuning = llvm.create_pipeline_tuning_options(speed_level=SPEED_LEVEL)
-    tuning.loop_vectorization = tuning.slp_vectorization = True
-    tuning.loop_unrolling = tuning.loop_interleaving = True
+    tuning.loop_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = True
+    # where a schedule has put statements side by side into lanes, LLVM would search in vain for more
+    tuning.slp_vectorization = re.search(r"<\d+ x ", text) is None
     # a builder serves one module: a run leaves it with callbacks into memory that is gone
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
@@ -38,12 +45,33 @@ def optimise(text: str, target: Target) -> Any:
 
 def emit_object(module: Any, target: Target) -> bytes:
     """An optimised module as an object file."""
-    return machine_for(target)[0].emit_object(module)
+    with _addresses_as_written(target):
+        return machine_for(target)[0].emit_object(module)
 
 
 def emit_assembly(module: Any, target: Target) -> str:
     """An optimised module as assembly."""
-    return machine_for(target)[0].emit_assembly(module)
+    with _addresses_as_written(target):
+        return machine_for(target)[0].emit_assembly(module)
+
+
+@contextmanager
+def _addresses_as_written(target: Target) -> Iterator[None]:
+    """Keep LLVM from looking for other induction variables than the loops have.
+
+    The code generator has put what does not vary outside of each loop already, and an address of x86 has room
+    for what is left: a pointer, an index and a number. The search takes half of the time to make machine
+    code of a convolution, and finds nothing better. ARM's addresses have no such room.
+    """
+    if not target.is_x86:
+        yield
+        return
+    with _OPTIONS:
+        llvm.set_option("", "-disable-lsr=true")
+        try:
+            yield
+        finally:
+            llvm.set_option("", "-disable-lsr=false")  # others in this process use LLVM too
 
 
 @lru_cache(maxsize=16)

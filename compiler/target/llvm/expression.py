@@ -31,7 +31,7 @@ from compiler.target.llvm import mathematics
 from compiler.target.llvm.conversion import convert
 from compiler.target.llvm.index import IndexArithmetic, always, combine
 from compiler.target.llvm.memory import Memory
-from compiler.target.llvm.writer import Frame, Wide, literal, llvm_type, mangled, splat_literal
+from compiler.target.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
 
 _FLOAT_COMPARISON = {"<": "olt", "<=": "ole", ">": "ogt", ">=": "oge", "==": "oeq", "!=": "une"}
 _FLOAT_OPERATORS = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
@@ -73,6 +73,10 @@ class Expressions:
             text = self.frame.emit(f"{extend} i{bits} {text} to i64")
         return Wide(text, low, high)
 
+    def place(self, node: Expr) -> Index:
+        """A scalar index of an access."""
+        return self._index.place(self.frame, node) or Index(self.index(node))
+
     def condition(self, node: Expr) -> str:
         """A scalar condition.
 
@@ -110,7 +114,7 @@ class Expressions:
         if lanes > lanes_of(value.dtype):
             text = self.splat(buffer.dtype, text, lanes)
         memory = Memory(self.frame, buffer)
-        base, stride = (self.index(index), 1) if lanes == 1 else self._ramp(index)
+        base, stride = (self.place(index), 1) if lanes == 1 else self._ramp(index)
         if base is None or stride != 1:
             memory.scatter(self.value(index), index.dtype, text, mask)
         elif mask is None:
@@ -120,14 +124,14 @@ class Expressions:
 
     def prefetch(self, node: Prefetch) -> None:
         """Write a `Prefetch`."""
-        Memory(self.frame, node.buffer).prefetch(self.index(_only_index(node)))
+        Memory(self.frame, node.buffer).prefetch(self.place(_only_index(node)))
 
     def _load(self, node: Load) -> str:
         index, mask = _only_index(node), self._mask
         lanes = lanes_of(index.dtype)
         memory = Memory(self.frame, node.buffer)
         if lanes == 1:
-            return memory.load(self.index(index))
+            return memory.load(self.place(index))
         base, stride = self._ramp(index)
         if base is None or stride not in (0, 1, 2):
             return memory.gather(self.value(index), index.dtype, mask)
@@ -140,16 +144,16 @@ class Expressions:
             return memory.load_masked(base, lanes, mask)
         return memory.gather(self.value(index), index.dtype, mask)
 
-    def _ramp(self, index: Expr) -> tuple[Wide | None, int]:
+    def _ramp(self, index: Expr) -> tuple[Index | None, int]:
         """A vector index as its first lane and a constant stride; no lane where it has none."""
         stride = None if self._mask is not None and self.reads_memory(index) else _stride(index)
         return (None, 0) if stride is None else (self._first_lane(index), stride)
 
-    def _first_lane(self, index: Expr) -> Wide:
+    def _first_lane(self, index: Expr) -> Index:
         if type(index) is Ramp:
-            return self.index(index.base)
+            return self.place(index.base)
         if type(index) is Broadcast:
-            return self.index(index.value)
+            return self.place(index.value)
         assert type(index) is Binary
         return combine(index.op, self.frame, self._first_lane(index.a), self._first_lane(index.b))
 
@@ -160,8 +164,8 @@ class Expressions:
         scalar, kind = llvm_type(dtype), llvm_type(vector_of(dtype, lanes))
         if text[0] != "%":
             return splat_literal(dtype, text)
-        first = self.frame.emit(f"insertelement {kind} poison, {scalar} {text}, i64 0")
-        return self.frame.emit(
+        first = self.frame.once(f"insertelement {kind} poison, {scalar} {text}, i64 0")
+        return self.frame.once(
             f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer"
         )
 

@@ -7,8 +7,11 @@ nothing overflows, so strided accesses become addressing modes and loops have pl
 
 from __future__ import annotations
 
+from functools import partial, reduce
+from typing import TypeGuard
+
 from compiler.ir.expr import SCALAR_TYPES, Binary, Const, Expr, Var, integer_range, is_integer
-from compiler.target.llvm.writer import Frame, Wide
+from compiler.target.llvm.writer import Frame, Index, Wide
 
 # what an integer type holds, as far as 64 bits with a sign do
 _BOUNDS = {t: integer_range(t) for t in SCALAR_TYPES if is_integer(t)} | {"uint64": (0, 2**63 - 1)}
@@ -39,19 +42,68 @@ class IndexArithmetic:
             known = self._plain[id(node)] = (node, plain)
         return known[1]
 
+    def place(self, frame: Frame, node: Expr) -> Index | None:
+        """`node` as `wide` has it, and apart from that what is added to it."""
+        if not self.is_plain(node):
+            return None
+        if _is_sum(node):
+            return self._sum(frame, node)
+        whole = self._wide(frame, node)
+        return None if whole is None else Index(whole)
+
     def wide(self, frame: Frame, node: Expr) -> Wide | None:
         """`node` in 64 bits, or None where that might differ from the arithmetic of its type."""
         if not self.is_plain(node):
             return None
         return self._wide(frame, node)
 
+    def _sum(self, frame: Frame, node: Expr) -> Index | None:
+        """A sum, what varies with the outermost loops first: the loops inside share what those around add."""
+        terms: list[Wide] = []
+        pending = [node]
+        while pending:
+            part = pending.pop()
+            if _is_sum(part):
+                pending.append(part.a)
+                if part.op == "+":
+                    pending.append(part.b)
+                else:
+                    terms.append(wide_literal(-int(part.b.value)))  # type: ignore[attr-defined]
+                continue
+            term = self._wide(frame, part)
+            if term is None:
+                return None
+            terms.append(term)
+        low, high = _BOUNDS[node.dtype]
+        # a partial sum may leave the type, as what wraps around comes back, but not 64 bits
+        least, most = sum(min(t.low, 0) for t in terms), sum(max(t.high, 0) for t in terms)
+        if sum(t.low for t in terms) < low or sum(t.high for t in terms) > high:
+            return None
+        if least < -(2**63) or most >= 2**63:
+            return None
+        varying = sorted((t for t in terms if not t.is_literal), key=lambda t: frame.level(t.ref))
+        total = reduce(partial(_add, frame), varying, wide_literal(0))
+        return Index(total, sum(t.low for t in terms if t.is_literal))
+
     def _wide(self, frame: Frame, node: Expr) -> Wide | None:
+        found = frame.numbers.get(id(node))
+        if found is not None:
+            return found[1]
+        wide = self._written(frame, node)
+        if wide is not None:
+            frame.numbers[id(node)] = (node, wide)
+        return wide
+
+    def _written(self, frame: Frame, node: Expr) -> Wide | None:
         kind = type(node)
         if kind is Var:  # a let of a type that 64 bits with a sign do not hold is no index
             return frame.variable(node) if frame.value(node) is None else None  # type: ignore[arg-type]
         if kind is Const:
             value = int(node.value)  # type: ignore[attr-defined]
             return wide_literal(value) if value < 2**63 else None
+        if _is_sum(node):
+            total = self._sum(frame, node)
+            return None if total is None else _whole(frame, total)
         a = self._wide(frame, node.a)  # type: ignore[attr-defined]
         if a is None:
             return None
@@ -63,9 +115,19 @@ class IndexArithmetic:
         return result if result is not None and low <= result.low and result.high <= high else None
 
 
+def _is_sum(node: Expr) -> TypeGuard[Binary]:
+    """Whether `node` adds something, or takes a literal away."""
+    return type(node) is Binary and (node.op == "+" or (node.op == "-" and type(node.b) is Const))
+
+
 def wide_literal(value: int) -> Wide:
     """A known number."""
     return Wide(str(value), value, value)
+
+
+def _write(frame: Frame, instruction: str, a: str, b: str | int) -> str:
+    text = f"{instruction} i64 {a}, {b}"
+    return frame.invariant(text, a) if isinstance(b, int) else frame.invariant(text, a, b)
 
 
 def _add(frame: Frame, a: Wide, b: Wide) -> Wide:
@@ -76,7 +138,7 @@ def _add(frame: Frame, a: Wide, b: Wide) -> Wide:
         return b
     if b.is_literal and b.low == 0:
         return a
-    return Wide(frame.emit(f"add nsw i64 {a.ref}, {b.ref}"), low, high)
+    return Wide(_write(frame, "add nsw", a.ref, b.ref), low, high)
 
 
 def _subtract(frame: Frame, a: Wide, b: Wide) -> Wide:
@@ -85,7 +147,7 @@ def _subtract(frame: Frame, a: Wide, b: Wide) -> Wide:
         return wide_literal(low)
     if b.is_literal and b.low == 0:
         return a
-    return Wide(frame.emit(f"sub nsw i64 {a.ref}, {b.ref}"), low, high)
+    return Wide(_write(frame, "sub nsw", a.ref, b.ref), low, high)
 
 
 def _multiply(frame: Frame, a: Wide, b: Wide) -> Wide:
@@ -97,7 +159,7 @@ def _multiply(frame: Frame, a: Wide, b: Wide) -> Wide:
         return b
     if b.is_literal and b.low == 1:
         return a
-    return Wide(frame.emit(f"mul nsw i64 {a.ref}, {b.ref}"), low, high)
+    return Wide(_write(frame, "mul nsw", a.ref, b.ref), low, high)
 
 
 def _floor_divide(frame: Frame, a: Wide, b: Wide) -> Wide | None:
@@ -106,7 +168,7 @@ def _floor_divide(frame: Frame, a: Wide, b: Wide) -> Wide | None:
     if not b.is_literal:
         if a.low < 0:
             return None
-        return Wide(frame.emit(f"udiv i64 {a.ref}, {b.ref}"), a.low // b.high, a.high // b.low)
+        return Wide(_write(frame, "udiv", a.ref, b.ref), a.low // b.high, a.high // b.low)
     by = b.low
     low, high = a.low // by, a.high // by
     if low == high:
@@ -114,13 +176,13 @@ def _floor_divide(frame: Frame, a: Wide, b: Wide) -> Wide | None:
     if by == 1:
         return a
     if a.low >= 0:
-        return Wide(frame.emit(f"udiv i64 {a.ref}, {by}"), low, high)
+        return Wide(_write(frame, "udiv", a.ref, by), low, high)
     if by & (by - 1) == 0:
-        return Wide(frame.emit(f"ashr i64 {a.ref}, {by.bit_length() - 1}"), low, high)
-    quotient = frame.emit(f"sdiv i64 {a.ref}, {by}")
-    rest = frame.emit(f"srem i64 {a.ref}, {by}")
-    below = frame.emit(f"ashr i64 {rest}, 63")
-    return Wide(frame.emit(f"add nsw i64 {quotient}, {below}"), low, high)
+        return Wide(_write(frame, "ashr", a.ref, by.bit_length() - 1), low, high)
+    quotient = _write(frame, "sdiv", a.ref, by)
+    rest = _write(frame, "srem", a.ref, by)
+    below = _write(frame, "ashr", rest, 63)
+    return Wide(_write(frame, "add nsw", quotient, below), low, high)
 
 
 def _modulo(frame: Frame, a: Wide, b: Wide) -> Wide | None:
@@ -129,17 +191,17 @@ def _modulo(frame: Frame, a: Wide, b: Wide) -> Wide | None:
     if not b.is_literal:
         if a.low < 0:
             return None
-        return Wide(frame.emit(f"urem i64 {a.ref}, {b.ref}"), 0, min(a.high, b.high - 1))
+        return Wide(_write(frame, "urem", a.ref, b.ref), 0, min(a.high, b.high - 1))
     by = b.low
     if a.low // by == a.high // by:  # all within one period
         return _subtract(frame, a, wide_literal(a.low // by * by))
     if by & (by - 1) == 0:
-        return Wide(frame.emit(f"and i64 {a.ref}, {by - 1}"), 0, by - 1)
+        return Wide(_write(frame, "and", a.ref, by - 1), 0, by - 1)
     if a.low >= 0:
-        return Wide(frame.emit(f"urem i64 {a.ref}, {by}"), 0, by - 1)
-    rest = frame.emit(f"srem i64 {a.ref}, {by}")
-    below = frame.emit(f"ashr i64 {rest}, 63")
-    return Wide(frame.emit(f"add nsw i64 {rest}, {frame.emit(f'and i64 {below}, {by}')}"), 0, by - 1)
+        return Wide(_write(frame, "urem", a.ref, by), 0, by - 1)
+    rest = _write(frame, "srem", a.ref, by)
+    below = _write(frame, "ashr", rest, 63)
+    return Wide(_write(frame, "add nsw", rest, _write(frame, "and", below, by)), 0, by - 1)
 
 
 def _minimum(frame: Frame, a: Wide, b: Wide) -> Wide:
@@ -147,7 +209,7 @@ def _minimum(frame: Frame, a: Wide, b: Wide) -> Wide:
         return a
     if b.high <= a.low:
         return b
-    ref = frame.emit(f"call i64 @llvm.smin.i64(i64 {a.ref}, i64 {b.ref})")
+    ref = frame.invariant(f"call i64 @llvm.smin.i64(i64 {a.ref}, i64 {b.ref})", a.ref, b.ref)
     return Wide(ref, min(a.low, b.low), min(a.high, b.high))
 
 
@@ -156,7 +218,7 @@ def _maximum(frame: Frame, a: Wide, b: Wide) -> Wide:
         return a
     if b.low >= a.high:
         return b
-    ref = frame.emit(f"call i64 @llvm.smax.i64(i64 {a.ref}, i64 {b.ref})")
+    ref = frame.invariant(f"call i64 @llvm.smax.i64(i64 {a.ref}, i64 {b.ref})", a.ref, b.ref)
     return Wide(ref, max(a.low, b.low), max(a.high, b.high))
 
 
@@ -176,7 +238,7 @@ def _and(frame: Frame, a: Wide, b: Wide) -> Wide | None:
     if a.is_literal:
         return wide_literal(a.low & b.low)
     high = b.low if a.low < 0 else min(a.high, b.low)
-    return Wide(frame.emit(f"and i64 {a.ref}, {b.low}"), 0, high)
+    return Wide(_write(frame, "and", a.ref, b.low), 0, high)
 
 
 _RULES = {
@@ -193,11 +255,17 @@ _RULES = {
 }
 
 
-def combine(op: str, frame: Frame, a: Wide, b: Wide) -> Wide:
+def combine(op: str, frame: Frame, a: Index, b: Index) -> Index:
     """``a op b`` for a sum, a difference or a product."""
-    result = _RULES[op](frame, a, b)
-    assert result is not None
-    return result
+    if op == "*":
+        return Index(_multiply(frame, _whole(frame, a), _whole(frame, b)))
+    if op == "+":
+        return Index(_add(frame, a.varying, b.varying), a.offset + b.offset)
+    return Index(_subtract(frame, a.varying, b.varying), a.offset - b.offset)
+
+
+def _whole(frame: Frame, index: Index) -> Wide:
+    return _add(frame, index.varying, wide_literal(index.offset))
 
 
 def always(op: str, a: Wide, b: Wide) -> bool | None:

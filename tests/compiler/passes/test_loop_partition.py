@@ -8,7 +8,7 @@ import pytest
 from compiler.ir.interpret import interpret
 from compiler.ir.text import parse_function
 from compiler.ir.verify import verify
-from compiler.passes.loop_partition import GROWTH_LIMIT, loop_partition
+from compiler.passes.loop_partition import GROWTH_LIMIT, RARE, loop_partition
 
 # name -> (parameters, before, after)
 GOLDEN = {
@@ -209,6 +209,15 @@ def test_a_size_that_the_call_brings() -> None:
 def test_a_body_that_would_grow_too_long_is_not_copied() -> None:
     body = "for i in range(8):\n    for j in unroll({}):\n        if i < 5:\n            C[j] = A[i]"
     for extent, cut in ((GROWTH_LIMIT, True), (GROWTH_LIMIT + 1, False)):
+        func = parse_function(program(f"A: float32[8], C: float32[{extent}]", body.format(extent)))
+        assert (loop_partition(func) is not func) == cut
+
+
+def test_a_condition_that_is_asked_rarely_is_not_worth_a_copy() -> None:
+    body = (
+        "for i in range(8):\n    for j in range({}):\n        C[j] = A[i]\n    if i < 5:\n        C[0] = A[i]"
+    )
+    for extent, cut in ((RARE - 1, True), (RARE, False)):
         func = parse_function(program(f"A: float32[8], C: float32[{extent}]", body.format(extent)))
         assert (loop_partition(func) is not func) == cut
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,7 +19,6 @@ from compiler.ir.stmt import (
     If,
     Invoke,
     Let,
-    Pragma,
     Prefetch,
     Region,
     Seq,
@@ -325,40 +325,50 @@ def test_the_text_tells_llvm_what_it_needs() -> None:
     assert "prefer-vector-width" not in narrow
 
 
-def test_unroll_is_asked_of_llvm() -> None:
-    x = Buffer("x", (8,), "int32")
-    source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i), "unroll"))).source("llvm")
-    assert "llvm.loop.unroll.full" in source
-    source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i + Load(x, (i,)))))).source("llvm")
-    assert "llvm.loop" not in source
+def test_an_index_is_written_where_its_variables_are_known() -> None:
+    """The inner loop is left with one sum for both accesses; what is alike is written once."""
+    a, b = Buffer("a", (4000,)), Buffer("b", (4000,))
+    here = i * 100 + k * 7 + j * 10
+    body = Store(b, (here,), Load(a, (here,)) + Load(a, (here + 3,)))
+    func = PrimFunc("f", (a, b), loop(i, 30, loop(j, 10, loop(k, 8, body))))
+    text = generate(func, Target.parse("llvm")).text
+    outer, middle, inner = (re.split(r"for_[ijk]\.\d+:", text)[n] for n in (1, 2, 3))
+    assert [part.count("mul nsw") for part in (outer, middle, inner)] == [1, 1, 1]
+    assert [part.count("add nsw") for part in (outer, middle, inner)] == [0, 1, 1]
+    same_as_interpreted(func, np.arange(4000, dtype="f"), np.zeros(4000, "f"))
 
 
-@pytest.mark.parametrize(
-    ("pragma", "hint"),
-    [
-        (("unroll", 4), '!"llvm.loop.unroll.count", i32 4'),
-        (("unroll", True), '!"llvm.loop.unroll.enable"'),
-        (("unroll", False), '!"llvm.loop.unroll.disable"'),
-        (("vectorize", 8), '!"llvm.loop.vectorize.width", i32 8'),
-        (("vectorize", False), '!"llvm.loop.vectorize.enable", i1 false'),
-        (("interleave", 2), '!"llvm.loop.interleave.count", i32 2'),
-    ],
-)
-def test_pragmas_are_hints_for_llvm(pragma: Pragma, hint: str) -> None:
-    x = Buffer("x", (800,), "int32")
-    body = For(i, const(800), "serial", Store(x, (i,), i + Load(x, (i,))), (pragma, ("of_a_pass", "x")))
-    source = build(PrimFunc("f", (x,), body)).source("llvm")
-    assert hint in source
-    assert "of_a_pass" not in source
+def test_what_is_read_again_is_read_once_until_it_is_written() -> None:
+    a, b = Buffer("a", (8,)), Buffer("b", (8,))
+    stmts = [
+        Store(b, (const(0),), Load(a, (const(1),)) + Load(a, (const(1),))),
+        Store(b, (const(1),), Load(a, (const(1),)) * Load(b, (const(0),))),
+        Store(a, (const(1),), Load(b, (const(0),))),
+        Store(b, (const(2),), Load(a, (const(1),)) + Load(b, (const(1),))),
+    ]
+    func = PrimFunc("f", (a, b), Seq(tuple(stmts)))
+    inner = generate(func, Target.parse("llvm")).text.split("define void")[0]
+    # a[1] before and behind the store to a; b[0] behind each store to b; b[1]
+    assert inner.count("load float") == 2 + 2 + 1
+    same_as_interpreted(func, np.arange(8, dtype="f"), np.ones(8, "f"))
 
 
-def test_a_loop_that_only_moves_data_is_not_unrolled() -> None:
-    a, b = Buffer("A", (72, 9)), Buffer("B", (9, 72))
-    moves = loop(i, 72, loop(j, 9, Store(b, (j * 72 + i,), Load(a, (i * 9 + j,)))))
-    assert build(PrimFunc("f", (a, b), moves)).source("llvm").count("llvm.loop.unroll.disable") == 2
-    tile = Buffer("tile", (8,), scope="local")
-    keeps = Allocate(tile, loop(i, 8, Store(tile, (i,), Load(a, (i,)))))
-    assert "unroll.disable" not in build(PrimFunc("f", (a,), keeps)).source("llvm")
+def test_an_expression_means_what_its_variables_are_then() -> None:
+    """The same node below two loops over one variable, one of which runs once."""
+    a = Buffer("a", (60,), "int32")
+    node = i * 10 + 5
+    store = Store(a, (node,), i + 1)
+    func = PrimFunc("f", (a,), Seq((loop(i, 1, store), loop(i, 5, store), Let(i, const(2), store))))
+    same_as_interpreted(func, np.zeros(60, "int32"))
+
+
+def test_an_address_on_the_way_may_lie_outside() -> None:
+    """The sum of what varies is beyond the buffer, and only the number brings it back."""
+    a = Buffer("a", (16,), "int32")
+    inside = If(binary(">=", i, const(20)), Store(a, (i - 20,), i))
+    func = PrimFunc("f", (a,), loop(i, 36, inside))
+    assert "getelementptr inbounds" not in generate(func, Target.parse("llvm")).text.split("define void")[0]
+    same_as_interpreted(func, np.zeros(16, "int32"))
 
 
 # Refusals

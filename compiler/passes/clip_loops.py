@@ -1,0 +1,78 @@
+"""Loop clipping: what a whole iteration asks for becomes the end of the loop."""
+
+from __future__ import annotations
+
+from compiler.ir.access import weight
+from compiler.ir.expr import INDEX, Expr, Var, binary, conjuncts
+from compiler.ir.function import PrimFunc
+from compiler.ir.simplify import Interval, Simplifier, Sum, simplify
+from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt, Store
+from compiler.ir.visit import Rewriter, walk
+from compiler.passes.loop_partition import Bound, below_zero, given, is_bound
+
+HEAVY = 16
+"""Stores, unrolled loops written out, of a body that is not worth a copy to have loops of fixed lengths."""
+
+
+def clip_loops(func: PrimFunc) -> PrimFunc:
+    """End a loop where a condition around all that it does ceases to hold.
+
+    ::
+
+        for i in range(4):                        for i in range(4):
+            for j in range(32):                       for j in range(min(100 - i * 32, 32)):
+                if i * 32 + j < 100:      ->              C[i * 32 + j] = ...
+                    C[i * 32 + j] = ...
+
+    Here the body stands for a heavy one, such as a tile of sums. A light one is left to `loop_partition`,
+    which makes copies of it that run a fixed number of times.
+    """
+    return func.with_body(_Clip(func)(func.body)) if any(type(n) is If for n in walk(func.body)) else func
+
+
+class _Clip(Rewriter):
+    def __init__(self, func: PrimFunc) -> None:
+        self.ranges: dict[Var, Interval] = {s: s.bounds for s in func.sizes if s.bounds is not None}
+
+    def _for(self, node: For) -> Stmt:
+        if node.kind == "serial" and node.var.dtype == INDEX and weight(node.body) >= HEAVY:
+            node = self.clipped(node)
+        self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
+        inner = self.descend(node)
+        del self.ranges[node.var]
+        return inner
+
+    rules = {For: _for, Store: lambda self, node: node}
+
+    def clipped(self, loop: For) -> For:
+        simplifier = Simplifier(self.ranges)
+        simplifier = Simplifier(self.ranges | {loop.var: (0, simplifier.bounds(loop.extent)[1] - 1)})
+        for condition in _asked(loop.body):
+            end = self.end(condition, loop.var, simplifier)
+            if end is not None:
+                extent = simplify(binary("min", loop.extent, end), self.ranges)
+                body = simplify(given(loop.body, condition), simplifier.ranges)
+                loop = For(loop.var, extent, loop.kind, body, loop.pragmas)
+        return loop
+
+    def end(self, condition: Expr, var: Var, simplifier: Simplifier) -> Expr | None:
+        """The value of `var` from which on `condition` fails, where it holds for all smaller ones."""
+        below = below_zero(condition, simplifier) if is_bound(condition) else None
+        if below is None:
+            return None
+        rest = {atom: factor for atom, factor in below.terms.items() if atom is not var}
+        if below.terms.get(var, 0) <= 0 or not all(atom in self.ranges for atom in rest):
+            return None
+        return Bound(Sum(rest, 0), below.constant).over(below.terms[var])
+
+
+def _asked(node: Stmt) -> list[Expr]:
+    """The conditions that are asked around everything that `node` does."""
+    if isinstance(node, If) and node.otherwise is None:
+        return conjuncts(node.condition) + _asked(node.then)
+    if isinstance(node, (For, Let, Allocate)):
+        return _asked(node.body)
+    if isinstance(node, Seq) and node.stmts:
+        first, *others = map(_asked, node.stmts)
+        return [condition for condition in first if all(condition in other for other in others)]
+    return []

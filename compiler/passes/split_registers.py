@@ -1,0 +1,94 @@
+"""Registers: what a loop sums up is kept apart from what a loop then walks over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+from compiler.ir.access import Access, accesses, position
+from compiler.ir.expr import Const, Load, Ramp
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.relocate import relocate
+from compiler.ir.stmt import Allocate, For, Stmt, Store, opened, sequence
+from compiler.ir.visit import Rewriter, walk
+
+PLACES = 64
+"""A buffer with more places than this does not live in registers."""
+
+
+def split_registers(func: PrimFunc) -> PrimFunc:
+    """Give a local buffer a second one for the time that all of its places are known numbers.
+
+    ::
+
+        t = allocate(float32[2], "local")           t = allocate(float32[2], "local")
+        t[0] = 0.0                                  t_memory = allocate(float32[2], "global")
+        t[1] = 0.0                                  t[0] = 0.0
+        for k in range(8):                          t[1] = 0.0
+            t[0] = t[0] + A[k]                      for k in range(8):
+            t[1] = t[1] + A[k + 8]            ->        t[0] = t[0] + A[k]
+        for i in range(2):                              t[1] = t[1] + A[k + 8]
+            C[i] = t[i]                             t_memory[0] = t[0]
+                                                    t_memory[1] = t[1]
+                                                    for i in range(2):
+                                                        C[i] = t_memory[i]
+
+    Registers have no addresses. Of a buffer that a loop indexes LLVM keeps nothing in a register, unless it
+    first writes out that loop, or proves, loop by loop, what may wait outside: both cost more than all else
+    that it does for a convolution, and a copy of a tile costs nothing beside the sums in it.
+    """
+    return func.with_body(_Split()(func.body)) if any(type(n) is Allocate for n in walk(func.body)) else func
+
+
+class _Split(Rewriter):
+    def _allocate(self, node: Allocate) -> Stmt:
+        inner = self.descend(node)
+        buffer = inner.buffer
+        if buffer.scope != "local":
+            return inner
+        allocations, stmts = opened(inner)
+        places: dict[Any, None] = {}
+        sums = False
+        for known, stmt in enumerate(stmts):
+            touched = [a for a in accesses(stmt) if a.buffer is buffer]
+            if not all(map(_is_known, touched)):
+                return _apart(buffer, allocations, list(places), stmts, known) if sums else inner
+            sums = sums or (bool(touched) and type(stmt) is For)
+            places |= {_place(access): None for access in touched if access.writes}
+            if len(places) > PLACES or _overlap(places):
+                return inner
+        return inner
+
+    rules = {Allocate: _allocate, Store: lambda self, node: node}
+
+
+def _place(access: Access) -> Any:
+    """Where an access is: an index, or the rectangle of a copy."""
+    return position(access.buffer, access.where) if isinstance(access.where, tuple) else access.where
+
+
+def _is_known(access: Access) -> bool:
+    place = _place(access)
+    return type(place) is Const or (
+        type(place) is Ramp and type(place.base) is Const and place.stride == Const(1, place.stride.dtype)
+    )
+
+
+def _overlap(places: Iterable[Any]) -> bool:
+    """Whether two known places that are not the same have an element in common."""
+    spans = sorted((p.base.value, p.lanes) if isinstance(p, Ramp) else (p.value, 1) for p in places)  # type: ignore[attr-defined]
+    return any(begin + lanes > following for (begin, lanes), (following, _) in pairwise(spans))
+
+
+def _apart(
+    buffer: Buffer, allocations: list[Allocate], places: list[Any], stmts: list[Stmt], known: int
+) -> Stmt:
+    """The block with one buffer for the first `known` of its statements and another one for the rest."""
+    memory = Buffer(f"{buffer.name}_memory", buffer.shape, buffer.dtype)
+    copies = [Store(memory, (place,), Load(buffer, (place,))) for place in places]
+    rest = [relocate(stmt, {buffer: (memory, Const(0))}) for stmt in stmts[known:]]
+    body = Allocate(memory, sequence([*stmts[:known], *copies, *rest]))
+    for allocation in reversed(allocations):
+        body = Allocate(allocation.buffer, body, allocation.pragmas)
+    return body
