@@ -13,8 +13,6 @@ import llvmlite.binding as llvm
 
 from compiler.target.target import Target
 
-SPEED_LEVEL = 2  # 3 doubles the time to compile a convolution, for code that is no faster
-
 _OPTIONS = Lock()  # LLVM's options are the process's
 
 
@@ -33,10 +31,11 @@ def optimise(text: str, target: Target) -> Any:
         module.verify()
     except RuntimeError as error:
         raise ValueError(f"LLVM rejects the generated program for {target}: {error}") from error
-    tuning = llvm.create_pipeline_tuning_options(speed_level=SPEED_LEVEL)
+    # a program with vectors was scheduled: it has no redundancies left, and nothing to put side by side
+    scheduled = re.search(r"<\d+ x ", text) is not None
+    tuning = llvm.create_pipeline_tuning_options(speed_level=1 if scheduled else 2)
     tuning.loop_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = True
-    # where a schedule has put statements side by side into lanes, LLVM would search in vain for more
-    tuning.slp_vectorization = re.search(r"<\d+ x ", text) is None
+    tuning.slp_vectorization = not scheduled
     # a builder serves one module: a run leaves it with callbacks into memory that is gone
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
