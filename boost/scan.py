@@ -423,9 +423,9 @@ def advance(
 
 @kernel(
     "void(uint64[::1], int64[:,::1], int64[::1], int64[::1], int64[::1], int64[::1], int64, int64,"
-    " uint32[::1], uint32[::1], uint8[::1])"
+    " uint32[::1], uint32[::1], uint8[::1], int64[::1], int32[::1])"
 )
-def divide(entries, found, cuts, begins, ends, middles, first, last, rows, spare, side):
+def divide(entries, found, cuts, begins, ends, middles, first, last, rows, spare, side, indptr, codes):
     """Reorder the rows of some nodes, those for the left child first; both sides keep their order.
 
     Parameters
@@ -439,15 +439,23 @@ def divide(entries, found, cuts, begins, ends, middles, first, last, rows, spare
     rows : row numbers, changed in place
     spare : as long as `rows`
     side : (rows,), output: one for a row that goes left
+    indptr, codes : see `boost.indicators.Indicators`
     """
     for n in range(first, last):
         if cuts[n] < 0:
             continue
         begin = begins[n]
         cut = np.uint64(cuts[n]) << UPPER
-        if found[n, END] - found[n, BEGIN] < ends[n] - begin:
+        if 0 <= found[n, END] < found[n, BEGIN] + ends[n] - begin:
             for r in range(begin, ends[n]):
                 side[rows[r]] = found[n, MISSING_LEFT]
+        if found[n, END] < 0:  # an indicator: rows that have it go right
+            for r in range(begin, ends[n]):
+                row = rows[r]
+                absent = True
+                for e in range(indptr[row], indptr[row + 1]):
+                    absent &= codes[e] != found[n, BEGIN]
+                side[row] = absent
         for k in range(found[n, BEGIN], found[n, END]):
             entry = entries[np.uint64(k)]
             side[entry & LOWER] = entry < cut

@@ -13,6 +13,7 @@ from boost.constraint import InteractionConstraints, monotone_directions
 from boost.data import DMatrix
 from boost.grow.grown import Grown
 from boost.histogram import round_gradients
+from boost.indicators import find_indicators, scan_indicators
 from boost.params import ParameterError, largest_step
 from boost.sample import ColumnSampler
 from boost.scan import FEATURE, HIGH, LOW, MISSING_LEFT, advance, divide, scan
@@ -123,6 +124,8 @@ class ExactGrower:
         self._spacing = 1.0 / candidates if candidates else 0.0
         self._entries_of = np.diff(self.columns.indptr)
         self._constant = _constant_columns(self.columns)
+        self._indicators = find_indicators(self.columns, self._constant)
+        self._entries_of[self._indicators.features] = 0  # they are not parted
         self._pairs = np.empty((rows, 2))
         self._rows = np.empty(rows, dtype=np.uint32)
         self._spare_rows = np.empty(rows, dtype=np.uint32)
@@ -260,10 +263,51 @@ class ExactGrower:
             self.team.run([(work, k, k + 1) for k in range(len(parts))])
         else:
             work(0, len(parts))
+        if self._indicators.size:
+            results.append(self._search_indicators(level, splittable, allowed))
         for best, found in results:
-            # Features rise from part to part, so that of equal gains the lower feature stands.
-            better = (found[:, FEATURE] >= 0) & (best[:, 0] > level.best[:, 0])
+            # Of equal gains the lower feature stands.
+            lower = found[:, FEATURE] < level.found[:, FEATURE]
+            better = (best[:, 0] > level.best[:, 0]) | ((best[:, 0] == level.best[:, 0]) & lower)
+            better &= found[:, FEATURE] >= 0
             level.best[better], level.found[better] = best[better], found[better]
+
+    def _search_indicators(self, level: _Level, splittable: Bytes, allowed: Bytes) -> tuple[Floats, Longs]:
+        """Find the best split of each node of a level by an indicator."""
+        own = self._indicators
+        best, found = np.zeros((level.size, 3)), np.full((level.size, 6), -1, dtype=np.int64)
+        rows = np.cumsum((level.ends - level.begins) * splittable)
+        work = float(rows[-1]) * own.codes.size / self.columns.rows * ENTRY_WORK
+        shares = self.team.parts(level.size, work)
+        edges = np.searchsorted(rows, rows[-1] * np.arange(1, shares) / shares)
+        bounds = [0, *edges.tolist(), level.size]
+
+        def scan_nodes(first: int, last: int) -> None:
+            scan_indicators(
+                own.indptr,
+                own.codes,
+                own.features,
+                own.keys,
+                self._pairs,
+                self._rows,
+                level.begins,
+                level.ends,
+                first,
+                last,
+                splittable,
+                level.nodes,
+                allowed,
+                self._directions,
+                self._limits,
+                best,
+                found,
+            )
+
+        if shares > 1:
+            self.team.run([(scan_nodes, *bounds[k : k + 2]) for k in range(shares)])
+        else:
+            scan_nodes(0, level.size)
+        return best, found
 
     def _split(self, level: _Level, is_root: bool, smallest: float) -> _Level | None:
         """Make the splits that gain enough, move the rows, and return the children, if any."""
@@ -295,6 +339,8 @@ class ExactGrower:
                 self._rows,
                 self._spare_rows,
                 self._side,
+                self._indicators.indptr,
+                self._indicators.codes,
             )
 
         self.team.share(move, level.size, work=float((level.ends - level.begins)[split].sum()) * ENTRY_WORK)
