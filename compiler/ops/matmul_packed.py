@@ -48,7 +48,10 @@ def packed(knobs: Knobs, product: Product) -> tuple[Schedule, list[Tensor]]:
     m_tiles, n_tiles = -(-M // rows), -(-N // columns)
     m_block = knobs.choice("m_block", BLOCKS, default=16)
     n_block = knobs.choice("n_block", BLOCKS, default=1)
-    k_block = knobs.choice("k_block", (64, 128, 256, 384, 512, 1024, 4096), default=4096)
+    # a longer panel would not stay in the second cache from one tile to the next
+    k_block = knobs.choice(
+        "k_block", (64, 128, 256, 384, 512, 1024, 4096), default=4096 if K <= 1024 else 512
+    )
     unroll = knobs.choice("unroll_k", (1, 2, 4, 8), default=4)
     rows_inside = knobs.choice("walk", ("rows inside", "columns inside")) == "rows inside"
     pack_left = knobs.choice("pack_left", ("block", "whole", "none"))
@@ -149,8 +152,10 @@ def _default_tile(M: int, N: int) -> tuple[int, int]:
         rows, columns = tile
         covered = -(-M // rows) * rows * (-(-N // columns) * columns)
         sums = rows * columns / 16
-        # fewer than ten sums do not hide the latency of an addition; loads beyond one for each sum wait
-        return covered * max(1.0, 10 / sums, (rows + columns / 16) / sums), TILES.index(tile)
+        loads = (rows + columns / 16) / sums
+        # fewer than ten sums do not hide the latency of an addition; loads beyond one for each sum wait, and
+        # even the others have their way from the second cache
+        return covered * max(1.0, 10 / sums, loads) * (1 + 0.15 * loads), TILES.index(tile)
 
     return min(TILES, key=cost)
 
