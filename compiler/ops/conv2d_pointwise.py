@@ -88,6 +88,7 @@ def _default_tile(conv: Convolution) -> tuple[int, int]:
         channels, pixels = tile
         covered = -(-conv.CO // channels) * channels * (-(-conv.H * conv.W // pixels) * pixels)
         sums = channels * pixels / 16
-        return covered * max(1.0, 10 / sums, (channels + pixels / 16) / sums), TILES.index(tile)
+        loads = (channels + pixels / 16) / sums
+        return covered * max(1.0, 10 / sums, loads) * (1 + 0.15 * loads), TILES.index(tile)
 
     return min(TILES, key=cost)
