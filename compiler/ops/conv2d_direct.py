@@ -9,6 +9,7 @@ from compiler.ir.expr import Expr
 from compiler.ops import conv2d, conv2d_pointwise
 from compiler.ops.conv2d import BLOCK, Convolution, image_axes, image_shape
 from compiler.ops.knobs import Knobs
+from compiler.ops.loops import side_by_side
 from compiler.ops.operator import Operator
 from compiler.schedule.schedule import Schedule
 from compiler.tensor import Tensor
@@ -85,10 +86,23 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         "tile",
     )
 
+    # where lanes are channels and the output's are pixels, bias and activation come before they change places
+    turned = conv.layout == "NCHW" and not conv.epilogue.residual and conv.co % tc == 0
+    done = None
+    if turned and (conv.epilogue.bias or conv.epilogue.activation):
+        done = te.compute(
+            tile.shape,
+            lambda n, g, ct, oh, ow, lane: conv.epilogue.apply(
+                tile[n, g, ct, oh, ow, lane], extra, (g * conv.co + ct * tc + lane,), ()
+            ),
+            "done",
+        )
+
     def element(*at: Expr) -> Expr:
         n, co, oh, ow = image_axes(conv.layout, *at)
         group, inside = (co // conv.co, co % conv.co) if groups > 1 else (0, co)
-        return conv.epilogue.apply(tile[n, group, inside // tc, oh, ow, inside % tc], extra, (co,), at)
+        index = n, group, inside // tc, oh, ow, inside % tc
+        return conv.epilogue.apply(tile[index], extra, (co,), at) if done is None else done[index]
 
     out = te.compute(image_shape(conv.layout, conv.N, conv.CO, conv.OH, conv.OW), element, "out")
 
@@ -97,6 +111,12 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
 
     s[tile].set_scope("local")
     s[tile].compute_at(s[out], place)
+    if done is not None:
+        s[done].compute_at(s[out], place)
+        _, _, _, oh, ow, lane = done.op.axis
+        s[done].unroll(oh)
+        s[done].unroll(ow)
+        side_by_side(s, done, lane, 16)
     n, g, ct, oh, ow, lane = tile.op.axis
     # a block of channels that is walked over for each tap; inside of the taps it would change nothing
     co, ci = s[tile].split(c, min(ci_block if taps == "outside" else conv.ci, conv.ci))

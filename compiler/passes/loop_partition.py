@@ -41,7 +41,8 @@ def loop_partition(func: PrimFunc) -> PrimFunc:
     The conditions of ``if`` and ``if_then_else`` count that compare int32 sums linear in the loop's
     variable, where all else varies with loops further inside, or is a size. Parts of a parallel loop stay
     in one loop, behind an ``if`` for the whole iteration; vector loops become shorter ones. Loops marked
-    ``unroll`` are left: unrolled, their conditions are known.
+    ``unroll`` are left: unrolled, their conditions are known. Those around a vector loop that their own
+    iteration cuts are written out here.
 
     As the pass of this name in TVM, for every condition and not for marked ones alone.
     """
@@ -68,6 +69,9 @@ class _Partition(Rewriter):
         self.budget = GROWTH_LIMIT
 
     def _for(self, node: For) -> Stmt:
+        if _unrolls_vectors(node) and weight(node) <= GROWTH_LIMIT:
+            iterations = (Const(i, node.var.dtype) for i in range(node.extent.value))  # type: ignore[attr-defined]
+            return sequence(self(self.simplify(substitute(node.body, {node.var: i}))) for i in iterations)
         parts = [_Part(Const(0, node.var.dtype), node.extent, node.body)]
         if node.kind in _AFTER_ONE_ANOTHER + _BRANCHING and node.var.dtype == INDEX:
             parts = self.cut(node, parts[0])
@@ -206,6 +210,18 @@ def below_zero(condition: Binary, simplifier: Simplifier) -> Sum | None:
         return None
     below = (a + b.scaled(-1)).scaled(1 if condition.op in ("<", "<=") else -1)
     return below + Sum({}, -1 if condition.op in ("<=", ">=") else 0)
+
+
+def _unrolls_vectors(loop: For) -> bool:
+    """Whether a loop is to be written out, and each iteration decides how long a vector loop inside is."""
+    if loop.kind != "unroll" or type(loop.extent) is not Const:
+        return False
+    vectors = [n for n in walk(loop.body) if isinstance(n, For) and n.kind == "vectorize"]
+    return any(
+        mentions(condition, (loop.var,)) and mentions(condition, (vector.var,))
+        for vector in vectors
+        for condition, _, _ in _conditions(vector.body, {})
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,20 @@ def test_a_body_that_would_grow_too_long_is_not_copied() -> None:
         assert (loop_partition(func) is not func) == cut
 
 
+def test_vectors_that_an_unrolled_loop_cuts_are_written_out() -> None:
+    body = "for v in unroll(3):\n    for i in vectorize(4):\n        if v * 4 + i < 10:\n            C[v * 4 + i] = A[i]"
+    func = parse_function(program("A: float32[4], C: float32[10]", body))
+    after = str(loop_partition(func))
+    assert "if" not in after and "unroll" not in after
+    assert after.count("vectorize(4)") == 2 and after.count("vectorize(2)") == 1
+    results = []
+    for version in (func, loop_partition(func)):
+        c = np.zeros(10, "float32")
+        interpret(version, np.arange(4, dtype="float32"), c)
+        results.append(c)
+    np.testing.assert_array_equal(*results)
+
+
 def test_a_condition_that_is_asked_rarely_is_not_worth_a_copy() -> None:
     body = (
         "for i in range(8):\n    for j in range({}):\n        C[j] = A[i]\n    if i < 5:\n        C[0] = A[i]"
