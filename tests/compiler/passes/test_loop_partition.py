@@ -214,7 +214,8 @@ def test_a_body_that_would_grow_too_long_is_not_copied() -> None:
 
 
 def test_vectors_that_an_unrolled_loop_cuts_are_written_out() -> None:
-    body = "for v in unroll(3):\n    for i in vectorize(4):\n        if v * 4 + i < 10:\n            C[v * 4 + i] = A[i]"
+    vectors = "for v in unroll(3):\n    for i in vectorize(4):\n"
+    body = vectors + "        if v * 4 + i < 10:\n            C[v * 4 + i] = A[i]"
     func = parse_function(program("A: float32[4], C: float32[10]", body))
     after = str(loop_partition(func))
     assert "if" not in after and "unroll" not in after
