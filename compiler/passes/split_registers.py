@@ -13,6 +13,9 @@ from compiler.ir.relocate import relocate
 from compiler.ir.stmt import Allocate, For, Stmt, Store, opened, sequence
 from compiler.ir.visit import Rewriter, walk
 
+PRAGMA = "in_memory"
+"""Key of the pragma of a local buffer that is walked over, so that nobody tries to keep it in registers."""
+
 PLACES = 64
 """A buffer with more places than this does not live in registers."""
 
@@ -23,7 +26,7 @@ def split_registers(func: PrimFunc) -> PrimFunc:
     ::
 
         t = allocate(float32[2], "local")           t = allocate(float32[2], "local")
-        t[0] = 0.0                                  t_memory = allocate(float32[2], "global")
+        t[0] = 0.0                                  t_memory = allocate(float32[2], "local", ...)
         t[1] = 0.0                                  t[0] = 0.0
         for k in range(8):                          t[1] = 0.0
             t[0] = t[0] + A[k]                      for k in range(8):
@@ -85,10 +88,10 @@ def _apart(
     buffer: Buffer, allocations: list[Allocate], places: list[Any], stmts: list[Stmt], known: int
 ) -> Stmt:
     """The block with one buffer for the first `known` of its statements and another one for the rest."""
-    memory = Buffer(f"{buffer.name}_memory", buffer.shape, buffer.dtype)
+    memory = Buffer(f"{buffer.name}_memory", buffer.shape, buffer.dtype, buffer.scope)
     copies = [Store(memory, (place,), Load(buffer, (place,))) for place in places]
     rest = [relocate(stmt, {buffer: (memory, Const(0))}) for stmt in stmts[known:]]
-    body = Allocate(memory, sequence([*stmts[:known], *copies, *rest]))
+    body = Allocate(memory, sequence([*stmts[:known], *copies, *rest]), ((PRAGMA, True),))
     for allocation in reversed(allocations):
         body = Allocate(allocation.buffer, body, allocation.pragmas)
     return body

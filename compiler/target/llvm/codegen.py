@@ -123,7 +123,7 @@ class _Generator:
         self.functions: list[str] = []
         self.frame = Frame()
         self.expressions = Expressions(self.frame)
-        self.hints = LoopHints()
+        self.hints = LoopHints(func.body)
         self.stored: set[Buffer] = set()
         self.workspace: list[tuple[Buffer, int]] = []
         self.workspace_bytes = 0

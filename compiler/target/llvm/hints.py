@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.ir.expr import Broadcast, Call, Cast, Const, Expr, Load, Ramp, Select, Var
+from compiler.ir.function import Buffer
 from compiler.ir.stmt import Allocate, For, Invoke, Let, Stmt, Store
 from compiler.ir.visit import children, walk
+from compiler.passes.split_registers import PRAGMA
 from compiler.target.llvm.writer import Wide
 
 WRITTEN_OUT = 8
@@ -46,7 +49,7 @@ class _Body:
         Whether all that it does is to move data.
     allocates : bool
     walked : frozenset of Var
-        The variables that local buffers are indexed by.
+        The variables that buffers which might live in registers are indexed by.
     """
 
     stores: int
@@ -57,9 +60,10 @@ class _Body:
 
 
 class LoopHints:
-    """The hints for the loops of one function."""
+    """The hints for the loops of one function, whose body it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, body: Stmt) -> None:
+        self._in_memory = {a.buffer for a in _allocations(body) if (PRAGMA, True) in a.pragmas}
         # by identity; the node is kept so that its id stays its own
         self._known: dict[int, tuple[Stmt, _Body]] = {}
 
@@ -102,6 +106,9 @@ class LoopHints:
             hints.append('!{!"llvm.licm.disable"}')
         return hints
 
+    def _may_be_held(self, buffer: Buffer) -> bool:
+        return buffer.scope == "local" and buffer not in self._in_memory
+
     def _body(self, node: Stmt) -> _Body:
         known = self._known.get(id(node))
         if known is None:
@@ -114,7 +121,7 @@ class LoopHints:
         for outside in [node] if not parts else [c for c in children(node) if not isinstance(c, Stmt)]:
             for below in walk(outside):
                 vectors = vectors or type(below) is Ramp
-                if isinstance(below, (Load, Store)) and below.buffer.scope == "local":
+                if isinstance(below, (Load, Store)) and self._may_be_held(below.buffer):
                     walked |= {n for index in below.indices for n in walk(index) if type(n) is Var}
         stores = int(type(node) is Store) + sum(part.stores for part in parts)
         if isinstance(node, For) and node.kind == "unroll" and type(node.extent) is Const:
@@ -128,6 +135,14 @@ class LoopHints:
             type(node) is Allocate or any(part.allocates for part in parts),
             frozenset(walked).union(*(part.walked for part in parts)),
         )
+
+
+def _allocations(node: Stmt) -> Iterator[Allocate]:
+    if isinstance(node, Allocate):
+        yield node
+    for child in children(node):
+        if isinstance(child, Stmt):
+            yield from _allocations(child)
 
 
 def _is_moved(value: Expr) -> bool:

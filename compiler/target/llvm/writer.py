@@ -127,7 +127,8 @@ class Preamble:
 class Level:
     """The body of a function, of a loop or of a `Let`, and what is computed at its beginning."""
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, register: str, lines: list[str]) -> None:
+        self.register = register  # what the level makes known
         self.lines = lines
         self.known: dict[str, str] = {}  # instruction -> its register
 
@@ -166,7 +167,7 @@ class Frame:
         self.numbers: dict[int, tuple[Expr, Wide]] = {}
         self.stack_bytes = 0
         self._count = 0
-        self._levels = [Level(self.prologue)]
+        self._levels = [Level("", self.prologue)]
         self._level_of: dict[str, int] = {}  # of registers that stand at the beginning of a level
         self._computed: dict[str, str] = {}  # in the block that is being written
         self._read: dict[Buffer, dict[str, str]] = {}
@@ -244,11 +245,11 @@ class Frame:
     def open(self, register: str) -> None:
         """Begin a level here: `register` is known from here on, until `close`."""
         self._level_of[register] = len(self._levels)
-        self._levels.append(Level(self.reserve()))
+        self._levels.append(Level(register, self.reserve()))
 
     def close(self) -> None:
         """End the innermost level."""
-        self._levels.pop()
+        del self._level_of[self._levels.pop().register]
 
     def declare(self, text: str) -> None:
         """Have the module declare a function."""

@@ -24,7 +24,7 @@ GOLDEN = {
         """
         def main(A: float32[16], C: float32[2]):
             t = allocate(float32[2], "local")
-            t_memory = allocate(float32[2], "global")
+            t_memory = allocate(float32[2], "local", pragmas={"in_memory": True})
             t[0] = 0.0
             t[1] = 0.0
             for k in range(8):
@@ -55,7 +55,7 @@ GOLDEN = {
             for i in range(1):
                 u = allocate(float32[1], "local")
                 t = allocate(float32[8], "local")
-                t_memory = allocate(float32[8], "global")
+                t_memory = allocate(float32[8], "local", pragmas={"in_memory": True})
                 u[0] = 2.0
                 for k in range(3):
                     t[ramp(0, 1, 4)] = A[ramp(0, 1, 4)] * broadcast(u[0], 4)
