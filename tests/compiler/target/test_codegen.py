@@ -364,13 +364,12 @@ def test_an_expression_means_what_its_variables_are_then() -> None:
 
 def test_one_value_may_be_named_twice() -> None:
     """Both names stand for one load; what is computed from the first is not there any more in the second."""
-    a, b = Buffer("a", (8,), "int32"), Buffer("b", (64,), "int32")
-    m, n = Var("m"), Var("n")
+    a, b, c = (Buffer(name, (8,), "int64") for name in "abc")
+    m, n = Var("m", "int64"), Var("n", "int64")
     value = Load(a, (const(3),))
-    first = Let(m, value, Store(b, (m * 5,), m + 1))
-    second = Let(n, value, loop(j, 3, Store(b, (n * 5 + j,), n * 5 + j)))
-    func = PrimFunc("f", (a, b), loop(i, 2, Seq((first, second, loop(k, 2, Let(m, value, first.body))))))
-    same_as_interpreted(func, np.arange(8, dtype="int32"), np.zeros(64, "int32"))
+    stmts = (Let(m, value, Store(b, (m,), m)), Let(n, value, Store(c, (n,), n)))
+    func = PrimFunc("f", (a, b, c), loop(i, 2, Seq(stmts)))
+    same_as_interpreted(func, np.arange(8), np.zeros(8, "int64"), np.zeros(8, "int64"))
 
 
 def test_an_address_on_the_way_may_lie_outside() -> None:
