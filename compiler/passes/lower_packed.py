@@ -29,6 +29,7 @@ from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.simplify import Interval, Simplifier
 from compiler.ir.stmt import Allocate, For, Prefetch, Region, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
+from compiler.schedule.errors import ScheduleError
 
 
 def lower_packed(func: PrimFunc) -> PrimFunc:
@@ -107,7 +108,7 @@ class _Lower(Rewriter):
         index = position(node.buffer, node.indices)
         each = 8 // bits_of(node.buffer.dtype)
         if lanes_of(index.dtype) > 1:
-            raise ValueError(
+            raise ScheduleError(
                 f"{node.buffer!r}: lanes of a vector may share bytes of {each} elements of a packed type; "
                 "store them one after another"
             )
@@ -127,7 +128,7 @@ class _Lower(Rewriter):
                 low, high = simplifier.sum_bounds(rest)
                 if low >= 0 and high < abs(step):
                     continue
-            raise ValueError(
+            raise ScheduleError(
                 f"{node.buffer!r}: iterations of the {loop.kind} loop {loop.var.name!r} share bytes of "
                 f"{each} elements that they store to; let each take whole bytes"
             )

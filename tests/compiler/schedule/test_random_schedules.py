@@ -301,7 +301,11 @@ def test_a_schedule_does_not_change_the_result(te_programs, data: st.DataObject)
         _check(_interpreted(func, case.arrays), expected, case.exact, f"after {name}")
 
     watch("loop_nest", case.scheduled)
-    lowered = run(case.scheduled, watch)
+    try:
+        lowered = run(case.scheduled, watch)
+    except ScheduleError as error:  # where threads would store to one byte
+        assume("share bytes" not in str(error))
+        raise
     # a compiled product and sum may be one operation with one rounding
     compiled = [a.copy() for a in case.arrays]
     build(lowered)(*compiled)
@@ -337,6 +341,8 @@ def test_a_place_that_a_consumer_cannot_see_is_refused(te_programs, data: st.Dat
     computed = [stage for stage in s.stages if stage.computed and not stage.inlined]
     places = [(home, axis) for home in computed for axis in home.leaf]
     movable = [stage for stage in computed if not stage.output]
+    # who reads one of several outputs need not read what the others are made of
+    assume(not any(stage.inlined and len(stage.op.dtypes) > 1 for stage in s.stages))
     assume(movable and places)
     stage = data.draw(st.sampled_from(movable))
     illegal = [p for p in places if p not in _legal_places(s, stage) and p[0] is not stage]
