@@ -180,6 +180,8 @@ class _Widen(Rewriter):
 
     def _load(self, node: Load) -> Expr:
         indices = tuple(self(index) for index in node.indices)
+        if node.buffer in self.own and any(lanes_of(i.dtype) > 1 for i in node.indices):
+            raise _NoVectorError  # lanes of a loop further inside, as many as this one's or not
         if any(lanes_of(i.dtype) not in (1, self.lanes) for i in indices) and indices != node.indices:
             raise _NoVectorError
         if node.buffer in self.own:
@@ -189,6 +191,8 @@ class _Widen(Rewriter):
     def _store(self, node: Store) -> Stmt:
         indices = tuple(self(index) for index in node.indices)
         value = self(node.value)
+        if node.buffer in self.own and any(lanes_of(i.dtype) > 1 for i in node.indices):
+            raise _NoVectorError
         if node.buffer in self.own:
             return Store(self.own[node.buffer], (self.each_lane(indices),), self._broadcast(value))
         if indices == node.indices:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
 import numpy as np
 import pytest
 
@@ -177,6 +179,26 @@ def test_a_vector_loop_inside_of_a_vector_loop() -> None:
     for extent in (2, 4):
         func = vectorize(parse_function(program(before.format(extent))))
         assert str(func) == program(after.format(extent))
+
+
+def test_the_lanes_of_a_loop_inside_are_not_those_of_the_loop_outside() -> None:
+    """As many of both, each with memory of its own."""
+    body = (
+        "for i in vectorize(4):\n    for j in vectorize(4):\n"
+        '        t = allocate(float32[1], "global")\n        t[0] = 0.0\n'
+        "        for r in range(2):\n            t[0] = t[0] + A[i * 4 + j + r]\n"
+        "        C[i * 4 + j] = t[0]"
+    )
+    func = parse_function(f"def main(A: float32[17], C: float32[16]):\n{indent(body, '    ')}")
+    after = vectorize(func)
+    verify(after)
+    a, results = np.arange(17, dtype="float32"), []
+    for version in (func, after):
+        c = np.zeros(16, "float32")
+        interpret(version, a, c)
+        results.append(c)
+    np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(results[0], a[:16] + a[1:])
 
 
 def test_a_vector_that_varies_with_the_loop_outside_in_its_value_alone() -> None:
