@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.binning import BinnedMatrix, SparseBinnedMatrix
+from boost.histogram import SMALL_TABLE
 from boost.jit import kernel, lowest_bit, prefetch
 from boost.score import ALPHA, LAMBDA, LEAST, score
 from boost.split import RUN_BINS, decide, keep, make_run, scan, sum_bins, too_light
@@ -54,17 +55,30 @@ def make_few(binned: BinnedMatrix | SparseBinnedMatrix, rows: int) -> Few:
 
 
 @kernel()
-def take_rows(codes, pairs, rows, begin, end, chosen, few):
+def take_rows(codes, columns, pairs, rows, begin, end, chosen, few):
     """Copy codes and pairs of the rows of a node of a dense table.
 
     Parameters
     ----------
     codes, pairs, rows : see `boost.histogram.fill`
+    columns : (all features, rows), the same codes
     begin, end : the node's range in `rows`
     chosen : the features to copy
     few : Few
     """
     size = np.uint64(end - begin)
+    if columns.size <= SMALL_TABLE:
+        for k in range(size):
+            i = rows[np.uint64(begin) + k]
+            few.pairs[k, 0] = pairs[i, 0]
+            few.pairs[k, 1] = pairs[i, 1]
+        to = np.uint64(0)
+        for j in range(np.uint64(chosen.size)):
+            column = columns[chosen[j]]
+            for k in range(size):
+                few.codes[to] = column[rows[np.uint64(begin) + k]]
+                to += np.uint64(1)
+        return
     for k in range(size):
         r = begin + np.int64(k)
         if r + AHEAD < end:

@@ -24,6 +24,9 @@ SUM_BITS = 52
 BLOCK_ROWS = 1 << 14
 # How many rows ahead of the one in work memory is asked for.
 AHEAD = 8
+# A table of so many codes is in the second cache whole, and it is quicker to go column by column, whose sums
+# fit the first cache.
+SMALL_TABLE = 1 << 20
 
 
 @kernel("void(float64[:,:], float64[:,:], float64[::1], int64, int64, float64[:,::1])")
@@ -260,6 +263,31 @@ def fill(codes, pairs, rows, parts, first, last, features, offsets, hist):
             h = pairs[one, 1]
             for j in range(width):
                 b = start[j] + np.uint64(codes[one, column[j]])
+                table[b, 0] += g
+                table[b, 1] += h
+
+
+@kernel(lazy=True)
+def fill_columns(columns, pairs, rows, parts, first, last, features, offsets, hist):
+    """Do what `fill` does column by column, for a table of at most `SMALL_TABLE` codes.
+
+    Parameters
+    ----------
+    columns : (all features, rows), the codes
+    """
+    for p in range(first, last):
+        begin = np.uint64(parts[p, 1])
+        end = np.uint64(parts[p, 2])
+        for j in range(features.size):
+            f = features[j]
+            table = hist[parts[p, 3], offsets[f] : offsets[f + 1]]
+            table[:] = 0.0
+            column = columns[f]
+            for r in range(begin, end):
+                i = rows[r]
+                b = np.uint64(column[i])
+                g = pairs[i, 0]  # both before a store that may change them, for all LLVM knows
+                h = pairs[i, 1]
                 table[b, 0] += g
                 table[b, 1] += h
 

@@ -8,17 +8,21 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from boost.few import find_few, mark_rows, take_rows
-from boost.histogram import fill, fill_sparse, plan_histograms, release
+from boost.histogram import SMALL_TABLE, fill, fill_columns, fill_sparse, plan_histograms, release
 from boost.jit import kernel
 from boost.partition import make_children, partition, settle
 from boost.score import LEAST
 from boost.split import find_splits
 
+# A node of the last level has few rows when they are so many times those of a node above.
+LAST_FEW = 3
+
 
 class DenseBins(NamedTuple):
-    """The bins of a table, row by row: see `boost.binning.BinnedMatrix`."""
+    """The bins of a table, row by row and column by column: see `boost.binning.BinnedMatrix`."""
 
     codes: NDArray
+    columns: NDArray
 
 
 class SparseBins(NamedTuple):
@@ -45,7 +49,10 @@ def _is_dense(table: Any) -> bool:
 @overload(sum_rows)
 def _sum_rows(table, pairs, rows, steps, first, last, chosen, offsets, hist):  # type: ignore[no-untyped-def]
     def dense(table, pairs, rows, steps, first, last, chosen, offsets, hist):  # type: ignore[no-untyped-def]
-        fill(table.codes, pairs, rows, steps, first, last, chosen, offsets, hist)
+        if table.columns.size <= SMALL_TABLE:
+            fill_columns(table.columns, pairs, rows, steps, first, last, chosen, offsets, hist)
+        else:
+            fill(table.codes, pairs, rows, steps, first, last, chosen, offsets, hist)
 
     def sparse(table, pairs, rows, steps, first, last, chosen, offsets, hist):  # type: ignore[no-untyped-def]
         fill_sparse(table.indptr, table.bins, pairs, rows, steps, first, last, hist)
@@ -56,7 +63,7 @@ def _sum_rows(table, pairs, rows, steps, first, last, chosen, offsets, hist):  #
 @overload(copy_few)
 def _copy_few(table, pairs, rows, begin, end, chosen, few):  # type: ignore[no-untyped-def]
     def dense(table, pairs, rows, begin, end, chosen, few):  # type: ignore[no-untyped-def]
-        take_rows(table.codes, pairs, rows, begin, end, chosen, few)
+        take_rows(table.codes, table.columns, pairs, rows, begin, end, chosen, few)
 
     def sparse(table, pairs, rows, begin, end, chosen, few):  # type: ignore[no-untyped-def]
         mark_rows(table.indptr, table.bins, pairs, rows, begin, end, few)
@@ -122,7 +129,7 @@ def grow_tree(
     Parameters
     ----------
     max_leaves : 0 means no limit
-    most_few : a node of at most so many rows needs no histogram
+    most_few : a node of at most so many rows needs no histogram; of the last level, `LAST_FEW` times as many
     others : see `plan_histograms`, `search`, `partition` and `make_children`
     """
     tree, sums, gains, found = nodes.tree, nodes.sums, nodes.gains, nodes.found
@@ -131,8 +138,10 @@ def grow_tree(
     leaves = 1
     while first < size:
         last = size
+        # nobody will subtract from the histograms of the last level
+        few_rows = LAST_FEW * most_few if tree[first, 2] + 1 == max_depth else most_few
         count = plan_histograms(
-            first, last, 2.0 * limits[LEAST], max_depth, most_few, tree, sums, nodes.plan, free, used, steps
+            first, last, 2.0 * limits[LEAST], max_depth, few_rows, tree, sums, nodes.plan, free, used, steps
         )
         if count < 0:
             return -1

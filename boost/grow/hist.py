@@ -27,7 +27,7 @@ from boost.params import ParameterError, largest_step
 from boost.partition import make_children, partition, partition_sparse, settle
 from boost.sample import ColumnSampler
 from boost.score import LEAST, make_limits
-from boost.search import DenseBins, SparseBins, grow_tree, search
+from boost.search import LAST_FEW, DenseBins, SparseBins, grow_tree, search
 from boost.split import Features, find_splits
 from boost.threads import Team
 from boost.tree import NO_NODE
@@ -103,7 +103,7 @@ class HistGrower:
         if isinstance(self.binned, SparseBinnedMatrix):
             self._table = SparseBins(self.binned.indptr, self.binned.bins)
         else:
-            self._table = DenseBins(self.binned.codes)
+            self._table = DenseBins(self.binned.codes, self.binned.columns)
         self._columns_of_threads: dict[int, NDArray[np.int32]] = {}
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
@@ -498,5 +498,5 @@ class HistGrower:
     def _scratch(self, share: int) -> Few:
         """Return the room for nodes of few rows that one thread has."""
         if share not in self._scratches:
-            self._scratches[share] = make_few(self.binned, self._few)
+            self._scratches[share] = make_few(self.binned, min(LAST_FEW * self._few, self.binned.rows))
         return self._scratches[share]
