@@ -8,8 +8,13 @@ A test that asks for a number of examples of its own keeps it.
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
+
+# a shell has the jobs that it starts in the background ignore Ctrl-C, which some tests send
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # the first example of a run pays for imports and compilation, so the time of one says nothing
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
