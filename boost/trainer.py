@@ -157,7 +157,7 @@ class Trainer:
                 for _ in range(forest.parallel):
                     grown = self._grow(g, h, weight, before, k, rng, objective)
                     _check_tree(grown.tree, iteration)
-                    forest.add(grown.tree, k)
+                    forest.add(grown.tree, k, copy=False)
                     if dropout is None:
                         self._margins.add(grown, k)
                     else:

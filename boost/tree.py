@@ -143,14 +143,16 @@ class Forest:
         if self._packed is not None:
             self._packed.weights = given
 
-    def add(self, tree: Tree, group: int) -> None:
-        """Append a tree, of weight 1; its arrays are copied.
+    def add(self, tree: Tree, group: int, copy: bool = True) -> None:
+        """Append a tree, of weight 1.
 
         Parameters
         ----------
         tree : Tree
         group : int
             The output that it adds to; 0 if the leaves are vectors.
+        copy : bool
+            Whether its arrays are copied; else nobody else may have them.
         """
         if not 0 <= group < (1 if self.vector else self.groups):
             raise ValueError(f"group must be in [0, {1 if self.vector else self.groups}), got {group}")
@@ -159,8 +161,9 @@ class Forest:
         if held != wanted:
             ours, theirs = (f"vectors of {n}" if n else "single values" for n in (wanted, held))
             raise ValueError(f"the leaves of this forest hold {ours}, a tree came with {theirs}")
-        copies = {f.name: getattr(tree, f.name).copy() for f in fields(tree)}
-        self._append(replace(tree, **copies), group, 1.0)
+        if copy:
+            tree = replace(tree, **{f.name: getattr(tree, f.name).copy() for f in fields(tree)})
+        self._append(tree, group, 1.0)
 
     def _append(self, tree: Tree, group: int, weight: float) -> None:
         self._trees.append(tree)

@@ -15,6 +15,7 @@ from boost.few import Few, make_few
 from boost.grow.grown import Grown
 from boost.grow.nodes import Nodes
 from boost.histogram import (
+    SMALL_TABLE,
     cut_rows,
     fill,
     fill_sparse,
@@ -38,8 +39,8 @@ Floats = NDArray[np.float64]
 HISTOGRAM_BYTES = 1 << 28
 # From this many nodes a thread on, threads take nodes of their own; below, they share each node's rows.
 NODES_OF_SHARE = 16
-# A node has few rows when their entries are fewer than so many times all bins.
-FEW = 1.0
+# A node has few rows when their entries are fewer than so many times all bins, in a small table and in others.
+FEW_OF_SMALL, FEW = 2.0, 1.0
 # Row numbers that are written at once.
 PIECE = 1 << 16
 NO_MASK = np.empty((0, 0), dtype=np.uint8)
@@ -97,7 +98,9 @@ class HistGrower:
             self._row_work = self.binned.bins.size / rows
         self._outputs = 0
         # Below this, it is quicker to look at the bins that occur than at all of them.
-        self._few = 0 if self.bounded else int(FEW * self._bins / max(1.0, self._row_work))
+        dense = isinstance(self.binned, BinnedMatrix)
+        share = FEW_OF_SMALL if dense and rows * self.binned.features <= SMALL_TABLE else FEW
+        self._few = 0 if self.bounded else int(share * self._bins / max(1.0, self._row_work))
         self._scratches: dict[int, Few] = {}
         self._table: DenseBins | SparseBins
         if isinstance(self.binned, SparseBinnedMatrix):
