@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 HISTOGRAM_BYTES = 1 << 28
 # From this many nodes a thread on, threads take nodes of their own; below, they share each node's rows.
 NODES_OF_SHARE = 16
-# A node has few rows when their entries are fewer than so many times all bins, in a small table and in others.
+# A node has few rows when their entries are fewer than so many times all bins: in a small table, in others.
 FEW_OF_SMALL, FEW = 2.0, 1.0
 # Row numbers that are written at once.
 PIECE = 1 << 16
