@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from compiler.ir.access import weight
+from compiler.ir.condition import Bound, below_zero, given, is_bound
 from compiler.ir.expr import INDEX, Expr, Var, binary, conjuncts
 from compiler.ir.function import PrimFunc
-from compiler.ir.simplify import Interval, Simplifier, Sum, simplify
+from compiler.ir.simplify import Interval, Simplifier, Sum, fits, simplify
 from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
-from compiler.passes.loop_partition import Bound, below_zero, given, is_bound
 
 HEAVY = 16
 """Stores, unrolled loops written out, of a body that is not worth a copy to have loops of fixed lengths."""
@@ -60,10 +60,14 @@ class _Clip(Rewriter):
         below = below_zero(condition, simplifier) if is_bound(condition) else None
         if below is None:
             return None
-        rest = {atom: factor for atom, factor in below.terms.items() if atom is not var}
-        if below.terms.get(var, 0) <= 0 or not all(atom in self.ranges for atom in rest):
+        step = below.terms.get(var, 0)
+        rest = Sum({atom: factor for atom, factor in below.terms.items() if atom is not var}, 0)
+        if step <= 0 or not all(atom in self.ranges for atom in rest.terms):
             return None
-        return Bound(Sum(rest, 0), below.constant).over(below.terms[var])
+        # what is divided to find the end has to fit 32 bits, too
+        if not fits(simplifier.sum_bounds(rest.scaled(-1) + Sum({}, step - 1 - below.constant))):
+            return None
+        return Bound(rest, below.constant).over(step)
 
 
 def _asked(node: Stmt) -> list[Expr]:

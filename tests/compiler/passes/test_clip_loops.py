@@ -94,6 +94,7 @@ KEPT = {
     "what varies inside": f"for i in range(4):\n    for j in range(8):\n{BODY}if j + k < 25:\n                C[k] = 1.0",
     "what holds from somewhere on": f"for i in range(4):\n    for j in range(8):\n{BODY}if j > i:\n                C[k] = 1.0",
     "what is read": f"for i in range(4):\n    for j in range(8):\n{BODY}if j < D[0]:\n                C[k] = 1.0",
+    "an end that 32 bits do not hold": f"for i in range(2):\n    for j in range(8):\n{BODY}if j - i * 2000000000 < 2000000000:\n                C[k] = 1.0",
     "a parallel loop": "for j in parallel(8):\n    for k in unroll(16):\n        if j < 5:\n            C[j * 16 + k] = 1.0",
 }
 
