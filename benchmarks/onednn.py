@@ -2,21 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from benchmarks.operators import report
+from benchmarks.report import heading
 from compiler.ops.conv2d import Convolution
+from costmodel import Task
 
 INSTALL = "PyTorch is not installed, so there is no oneDNN to compare with: pip install '.[onednn]'"
 
 
-def available() -> bool:
-    """Whether PyTorch is installed."""
-    return find_spec("torch") is not None
+def compare(
+    title: str,
+    document: str | None,
+    layers: Iterable[str],
+    tasks: Callable[[str], dict[str, Task]],
+    convolution: Callable[..., Convolution] = Convolution.of,
+) -> None:
+    """The whole benchmark: our programs of some layers, as the command line chooses them, and oneDNN's.
+
+    Parameters
+    ----------
+    title, document : str
+        What the table and the help say.
+    layers : iterable of str
+        All layers.
+    tasks : callable
+        Name of a layer to the ways to compute it; the one called ``direct`` stands for all.
+    convolution : callable
+        The values of its parameters to the convolution that PyTorch is asked for.
+    """
+    parser = argparse.ArgumentParser(description=document)
+    parser.add_argument("layers", nargs="*", default=list(layers))
+    parser.add_argument("--rounds", type=int, default=15)
+    given = parser.parse_args()
+    heading(f"{title}, float32, batch 1", "numpy", "llvmlite", "torch")
+    if find_spec("torch") is None:
+        print(INSTALL)
+        return
+
+    def peers(name: str) -> dict[str, Callable[[], object]]:
+        task = tasks(name)["direct"]
+        data, weight = task.operator.inputs(np.random.default_rng(0), *task.shape)
+        expected = task.operator.reference(data, weight, *task.shape)
+        return ways(convolution(*task.shape), data, weight, expected)
+
+    chosen = {name: tasks(name) for name in given.layers}
+    report(f"{title} and oneDNN", chosen, peers, rounds=given.rounds, set_threads=set_threads)
 
 
 def set_threads(threads: int) -> None:
