@@ -17,11 +17,11 @@ import numpy as np
 
 from benchmarks.interleave import interleave
 from benchmarks.report import heading, table
+from compiler.backend import build
 from compiler.ir.expr import Const
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import Store
 from compiler.runtime import Module
-from compiler.target import build
 
 CALLS = 2000
 ARGUMENTS = (1, 2, 3, 4, 6, 8, 12)

@@ -18,11 +18,11 @@ import numpy as np
 import compiler
 from benchmarks.interleave import Spread
 from benchmarks.report import heading, table
+from compiler.backend import Target
+from compiler.backend.build import package
+from compiler.backend.llvm.codegen import generate
+from compiler.backend.llvm.compile import emit_object, machine_for, optimise
 from compiler.runtime import Module
-from compiler.target import Target
-from compiler.target.build import package
-from compiler.target.llvm.codegen import generate
-from compiler.target.llvm.compile import emit_object, machine_for, optimise
 from costmodel import Task
 
 TASKS = (

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from benchmarks.layers import MOBILENET, depthwise
 from benchmarks.onednn import compare
-from compiler.ops.conv2d import Convolution
-from compiler.ops.depthwise import as_groups
+from compiler.ops.conv.conv2d import Convolution
+from compiler.ops.conv.depthwise import as_groups
 
 if __name__ == "__main__":
     compare(

@@ -17,7 +17,7 @@ from benchmarks.known import best_known
 from benchmarks.layers import MOBILENET, RESNET18, convolution, depthwise
 from benchmarks.report import cores, heading, table
 from costmodel import Task
-from costmodel.program import Program
+from costmodel.measure.program import Program
 
 
 def programs(plain: Task, fused: Task, config: dict) -> dict[str, Callable[[], object]]:

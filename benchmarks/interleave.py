@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from compiler.runtime import set_num_threads
-from costmodel.host import rest
+from costmodel.measure.host import rest
 
 
 @dataclass(frozen=True)

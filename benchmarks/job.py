@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from costmodel import Config, Task
-from costmodel import answer as answers
-from costmodel.program import Program
+from costmodel.measure import check as answers
+from costmodel.measure.program import Program
 
 
 @dataclass(frozen=True)

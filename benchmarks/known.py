@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.layers import MOBILENET, RESNET18, convolution, depthwise, matmul
 from costmodel import Config, Measurer, Task, run_finals, tune
 from costmodel import records as record_file
-from costmodel.host import cpu_name
+from costmodel.measure.host import cpu_name
 
 RECORDS = Path(__file__).parent / "known.jsonl"
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from benchmarks.interleave import interleave
 from benchmarks.report import heading, table
+from compiler.backend import Target, build
 from compiler.ir.expr import Call, Const, Load, Ramp, Var, vector_of
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import Module
-from compiler.target import Target, build
 
 SIZE = 4096
 

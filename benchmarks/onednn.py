@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.operators import report
 from benchmarks.report import heading
-from compiler.ops.conv2d import Convolution
+from compiler.ops.conv.conv2d import Convolution
 from costmodel import Task
 
 INSTALL = "PyTorch is not installed, so there is no oneDNN to compare with: pip install '.[onednn]'"

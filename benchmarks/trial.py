@@ -15,8 +15,8 @@ from pathlib import Path
 import compiler
 from benchmarks.interleave import Spread
 from benchmarks.report import heading, table
-from compiler.target import Target
-from compiler.target.build import build as build_for
+from compiler.backend import Target
+from compiler.backend.build import build as build_for
 from costmodel import Measurer, Progress, Task, extract, tune
 
 TASKS = (("matmul", (512, 512, 512)), ("conv2d", (1, 64, 56, 56, 64, 3, 1, 1)))

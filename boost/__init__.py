@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from boost import callback
 from boost.booster import Booster
-from boost.cv import cv
-from boost.data import DataError, DMatrix
+from boost.data.dmatrix import DataError, DMatrix
+from boost.data.quantized import QuantileDMatrix
 from boost.objective import LabelError
 from boost.params import ParameterError
-from boost.quantized import QuantileDMatrix
-from boost.training import train
+from boost.training.cv import cv
+from boost.training.train import train
 
 if TYPE_CHECKING:
-    from boost.batches import DataIter
-    from boost.interval_regressor import BoostIntervalRegressor
-    from boost.model_io import ModelError
-    from boost.plot import plot_contributions, plot_importance, plot_metric, plot_tree
+    from boost.data.batches import DataIter
+    from boost.estimator.interval import BoostIntervalRegressor
+    from boost.model.model_io import ModelError
+    from boost.show.plot import plot_contributions, plot_importance, plot_metric, plot_tree
     from boost.sklearn import (
         BoostClassifier,
         BoostForestClassifier,
@@ -68,19 +68,19 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "ModelError":
-        from boost.model_io import ModelError
+        from boost.model.model_io import ModelError
 
         return ModelError
     if name in __all__ and name.startswith("plot_"):
-        from boost import plot
+        from boost.show import plot
 
         return getattr(plot, name)
     if name == "DataIter":
-        from boost.batches import DataIter
+        from boost.data.batches import DataIter
 
         return DataIter
     if name == "BoostIntervalRegressor":
-        from boost.interval_regressor import BoostIntervalRegressor
+        from boost.estimator.interval import BoostIntervalRegressor
 
         return BoostIntervalRegressor
     if name in __all__:

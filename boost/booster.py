@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boost.columns import fit_columns
-from boost.data import DMatrix
-from boost.dictionary import Categories
-from boost.frame import is_frame
+from boost.data.columns import fit_columns
+from boost.data.dmatrix import DMatrix
+from boost.data.frames.dictionary import Categories
+from boost.data.frames.frame import is_frame
+from boost.forest.traverse import add_trees, leaf_nodes, rows_of
+from boost.forest.tree import Forest
 from boost.objective import Objective, make_objective
 from boost.params import BY_NAME, ParameterError, resolve
-from boost.reading import Readable
-from boost.tree import Forest
-from boost.walk import add_trees, leaf_nodes, rows_of
+from boost.show.reading import Readable
 
 if TYPE_CHECKING:
-    from boost.trainer import Trainer
-    from boost.uncertainty import Uncertainty
+    from boost.model.uncertainty import Uncertainty
+    from boost.training.trainer import Trainer
 
 Floats = NDArray[np.float64]
 
@@ -119,13 +119,13 @@ class Booster(Readable):
 
         The file appears whole or not at all. Raises ValueError for a name that ends in anything else.
         """
-        from boost.model_io import write_model
+        from boost.model.model_io import write_model
 
         write_model(self, path)
 
     def save_raw(self, raw_format: str = "ubj") -> bytearray:
         """Return the bytes of a model file; `raw_format` is "json" or "ubj"."""
-        from boost.model_io import save_raw
+        from boost.model.model_io import save_raw
 
         return save_raw(self, raw_format)
 
@@ -148,7 +148,7 @@ class Booster(Readable):
         A model of LightGBM predicts what LightGBM predicts for float32 values. Its objective becomes the one
         of ours with the same way from margins to predictions.
         """
-        from boost.model_io import read_model
+        from boost.model.model_io import read_model
 
         read_model(self, source)
         self._trainer = None
@@ -287,7 +287,7 @@ class Booster(Readable):
         self.update(dtrain, iteration, lambda margin, data: (grad, hess))
 
     def _trainer_on(self, data: DMatrix, custom: bool) -> Trainer:
-        from boost.trainer import Trainer, start
+        from boost.training.trainer import Trainer, start
 
         if not isinstance(data, DMatrix):
             raise ValueError(f"dtrain must be a DMatrix, got {type(data).__name__}: wrap it in boost.DMatrix")
@@ -320,7 +320,7 @@ class Booster(Readable):
         output_margin : bool
             Whether it is given margins, in place of predictions.
         """
-        from boost.trainer import evaluate, make_metrics
+        from boost.training.trainer import evaluate, make_metrics
 
         metrics = make_metrics(self, feval)
         parts = [f"[{iteration}]"]
@@ -398,7 +398,7 @@ class Booster(Readable):
             table = self._table(data, validate_features)
             if pred_leaf:
                 return self._leaves(table, iteration_range, strict_shape)
-            from boost.explain import contributions
+            from boost.model.explain import contributions
 
             trees = self._trees(iteration_range)
             added = contributions(self, table, trees, approximate=approx_contribs, pairs=pred_interactions)
@@ -412,14 +412,14 @@ class Booster(Readable):
         return self._shaped(margin if output_margin else self.objective.output(margin), strict_shape)
 
     def predict_uncertainty(self, data: Any, **options: Any) -> Uncertainty:
-        """Predict, and say how sure that is; options: see `boost.uncertainty.predict_uncertainty`."""
-        from boost.uncertainty import predict_uncertainty
+        """Predict, and say how sure that is; options: see `boost.model.uncertainty.predict_uncertainty`."""
+        from boost.model.uncertainty import predict_uncertainty
 
         return predict_uncertainty(self, self._table(data), **options)
 
     def predict_interval(self, data: Any) -> NDArray:
-        """Predict lower and upper ends; the model must be calibrated, see `boost.interval.calibrate`."""
-        from boost.interval import predict_interval
+        """Predict lower and upper ends; the model must be calibrated, see `calibrate`."""
+        from boost.model.interval import predict_interval
 
         return predict_interval(self, self._table(data))
 
@@ -558,7 +558,7 @@ class Booster(Readable):
 
     def _with_drops(self) -> Booster:
         """Return the model without the trees that its next round of training would leave out."""
-        from boost.dart import drop_trees
+        from boost.training.dart import drop_trees
 
         rng = np.random.default_rng((self.params["seed"] or 0, self.forest.rounds))
         weights = self.forest.weights

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 import numbers
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from boost.errors import nearest
 
 OBJECTIVES = (
     "reg:squarederror",
@@ -684,12 +685,6 @@ TABLE: tuple[Param, ...] = (
 )
 
 BY_NAME: dict[str, Param] = {name: p for p in TABLE for name in (p.name, *p.aliases)}
-
-
-def nearest(given: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the known name that is closest, or nothing when none is close."""
-    close = difflib.get_close_matches(str(given), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _any_of(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Signatures for editors, written by `python -m boost.stub`."""
+"""Signatures for editors, written by `python -m boost.estimator.stub`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal

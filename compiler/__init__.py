@@ -4,12 +4,12 @@
 """
 
 from compiler import runtime, te
+from compiler.backend import Target, load_module
+from compiler.driver import build, lower
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.verify import VerifyError, verify
-from compiler.lower import build, lower
+from compiler.ir.semantics.verify import VerifyError, verify
+from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError, create_schedule
-from compiler.schedule.nest import loop_nest
-from compiler.target import Target, load_module
 
 __all__ = [
     "Buffer",

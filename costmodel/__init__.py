@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from costmodel.explore import AnnealingExplorer, Explorer, RandomExplorer
 from costmodel.features import extract, feature_names
-from costmodel.finals import Finals, run_finals
-from costmodel.measure import Comparison, MeasureError, Measurer, MeasureResult, Reason
+from costmodel.measure.finals import Finals, run_finals
+from costmodel.measure.measurer import Comparison, MeasureError, Measurer, MeasureResult, Reason
 from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
 from costmodel.records import Record, RecordWarning
 from costmodel.space import Config, ConfigSpace

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from costmodel.finals import DEFAULT, Finals, run_finals
-from costmodel.host import cpu_name
-from costmodel.measure import Measurer
+from costmodel.measure.finals import DEFAULT, Finals, run_finals
+from costmodel.measure.host import cpu_name
+from costmodel.measure.measurer import Measurer
 from costmodel.report import (
     LiveLine,
     check_plotting,

@@ -117,8 +117,8 @@ class BoostedTreeCostModel:
     def predict_uncertainty(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores, and how far they moved over the second half of the rounds; see `CostModel`.
 
-        The deviation is that of a virtual ensemble, see `boost.uncertainty`: it is large for programs unlike
-        those that were measured.
+        The deviation is that of a virtual ensemble, see `boost.model.uncertainty`: it is large for programs
+        unlike those that were measured.
 
         Raises
         ------

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.suggest import unknown
-from costmodel.measure import MeasureResult, Reason
+from costmodel.measure.measurer import MeasureResult, Reason
 from costmodel.space import Config
 from costmodel.task import Task
 
@@ -44,7 +44,7 @@ class Record:
     shape : tuple of int
     target : str
     cpu : str
-        The machine, as `costmodel.host.cpu_name` calls it.
+        The machine, as `costmodel.measure.host.cpu_name` calls it.
     source : str
         What proposed the candidate: ``"random"`` or ``"model"``.
     trial : int

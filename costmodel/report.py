@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from costmodel.finals import Finals
+from costmodel.measure.finals import Finals
 from costmodel.tune import Progress, TuneResult
 
 if TYPE_CHECKING:

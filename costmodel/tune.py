@@ -18,7 +18,7 @@ from costmodel import records as record_file
 from costmodel.explore import AnnealingExplorer, Explorer, RandomExplorer
 from costmodel.features import extract
 from costmodel.interrupt import CtrlC
-from costmodel.measure import Measurer
+from costmodel.measure.measurer import Measurer
 from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
 from costmodel.records import Record, RecordWarning
 from costmodel.select import choose_batch, upper_bound

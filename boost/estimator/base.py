@@ -18,11 +18,11 @@ from sklearn.utils.validation import (
 )
 
 from boost.booster import Booster
-from boost.data import DMatrix
+from boost.data.dmatrix import DMatrix
+from boost.data.frames.frame import is_frame
 from boost.estimator.constructor import OWN
-from boost.frame import is_frame
 from boost.params import TABLE, Param
-from boost.training import train
+from boost.training.train import train
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[Any, ArrayLike]] | None

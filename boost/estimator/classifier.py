@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from boost.booster import Booster
 from boost.estimator.base import Estimator, Evals, Floats, check_y
 from boost.estimator.constructor import CLASS_WEIGHT, OWN
-from boost.model_io.schema import CLASSES, ModelError
+from boost.model.model_io.schema import CLASSES, ModelError
 from boost.objective import LabelError
 from boost.params import MULTI, ParameterError
 

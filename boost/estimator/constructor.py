@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from boost.params import TABLE, Param, describe, nearest
+from boost.errors import nearest
+from boost.params import TABLE, Param, describe
 
 Kind = TypeVar("Kind", bound=type)
 # Also functions, which are arguments of `train` and no parameters.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from boost.data.check import check_groups
 from boost.estimator.base import Estimator, Evals, Floats, check_y
-from boost.meta import check_groups
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from boost.grow.grown import Grown
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
     from boost.threads import Team
 
 __all__ = ["Grower", "Grown", "make_grower"]

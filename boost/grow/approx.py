@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.binning import bin_by_cuts, category_cuts
-from boost.blocks import share_features, sort_columns
-from boost.data import DMatrix
+from boost.data.binning import bin_by_cuts, category_cuts
+from boost.data.dmatrix import DMatrix
+from boost.data.sorted_columns import share_features, sort_columns
 from boost.grow.exact import ExactGrower, between
 from boost.grow.grown import Grown
 from boost.grow.hist import HistGrower
-from boost.histogram import round_gradients
-from boost.proposal import propose
+from boost.grow.kernels.candidates import propose
+from boost.grow.kernels.histogram import round_gradients
 from boost.threads import Team
 from sketch import Cuts
 

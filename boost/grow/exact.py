@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.blocks import SortedColumns, feature_ranges, key_values, sort_columns, value_keys
-from boost.constraint import InteractionConstraints, monotone_directions
-from boost.data import DMatrix
+from boost.data.dmatrix import DMatrix
+from boost.data.sorted_columns import SortedColumns, feature_ranges, key_values, sort_columns, value_keys
+from boost.forest.tree import NO_NODE, Tree
+from boost.grow.constraint import InteractionConstraints, monotone_directions
 from boost.grow.grown import Grown
-from boost.histogram import round_gradients
-from boost.indicators import find_indicators, scan_indicators
+from boost.grow.kernels.exact_scan import FEATURE, HIGH, LOW, MISSING_LEFT, advance, divide, scan
+from boost.grow.kernels.histogram import round_gradients
+from boost.grow.kernels.one_hot import find_indicators, scan_indicators
+from boost.grow.kernels.score import ALPHA, GAIN, LAMBDA, LEAST, NOISE, STEP, make_limits
+from boost.grow.sample import ColumnSampler
 from boost.params import ParameterError, largest_step
-from boost.sample import ColumnSampler
-from boost.scan import FEATURE, HIGH, LOW, MISSING_LEFT, advance, divide, scan
-from boost.score import ALPHA, GAIN, LAMBDA, LEAST, NOISE, STEP, make_limits
 from boost.threads import Team
-from boost.tree import NO_NODE, Tree
 
 # What a split between values and missing ones keeps away from the last value: XGBoost's number.
 MARGIN = np.float32(1e-6)
@@ -43,7 +43,7 @@ class _Level:
     begins, ends : int64 arrays of shape (nodes,)
         Rows of each node.
     nodes : float64 array of shape (nodes, 5)
-        See `boost.scan.scan`.
+        See `boost.grow.kernels.exact_scan.scan`.
     paths : list of tuple of int
         The features on the way to each node; empty unless interactions are constrained.
     """
@@ -179,7 +179,7 @@ class ExactGrower:
         return splittable.astype(np.uint8)
 
     def _weigh(self, nodes: Floats) -> tuple[Floats, Floats]:
-        """Return the weights of nodes within their bounds, and their scores; see `boost.score.weigh`."""
+        """Return the weights of nodes within their bounds, and their scores; see `weigh`."""
         alpha, reg_lambda, largest = self._limits[[ALPHA, LAMBDA, STEP]]
         g, bottom = nodes[:, 0], nodes[:, 1] + reg_lambda
         over = np.maximum(np.abs(g) - alpha, 0.0)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from boost.forest.tree import Tree
     from boost.threads import Team
-    from boost.tree import Tree
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class Grown:
             Changed in place.
         team : Team
         """
-        from boost.partition import add_leaves, add_vectors
+        from boost.grow.kernels.partition import add_leaves, add_vectors
 
         kernel = add_leaves if margin.ndim == 1 else add_vectors
         values = (self.tree.condition if margin.ndim == 1 else self.tree.vectors)[self.leaves]

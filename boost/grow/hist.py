@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
-from boost.constraint import InteractionConstraints, monotone_directions
-from boost.data import DMatrix
-from boost.few import Few, make_few
+from boost.data.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
+from boost.data.dmatrix import DMatrix
+from boost.forest.tree import NO_NODE
+from boost.grow.constraint import InteractionConstraints, monotone_directions
 from boost.grow.grown import Grown
-from boost.grow.nodes import Nodes
-from boost.histogram import (
+from boost.grow.kernels.histogram import (
     SMALL_TABLE,
     cut_rows,
     fill,
@@ -24,15 +23,16 @@ from boost.histogram import (
     release,
     round_gradients,
 )
+from boost.grow.kernels.partition import make_children, partition, partition_sparse, settle
+from boost.grow.kernels.score import LEAST, make_limits
+from boost.grow.kernels.search import LAST_FEW, DenseBins, SparseBins, grow_tree, search
+from boost.grow.kernels.small_node import Few, make_few
+from boost.grow.kernels.split import Features, find_splits
+from boost.grow.kernels.vector import fill_vectors, find_vector_splits
+from boost.grow.nodes import Nodes
+from boost.grow.sample import ColumnSampler
 from boost.params import ParameterError, largest_step
-from boost.partition import make_children, partition, partition_sparse, settle
-from boost.sample import ColumnSampler
-from boost.score import LEAST, make_limits
-from boost.search import LAST_FEW, DenseBins, SparseBins, grow_tree, search
-from boost.split import Features, find_splits
 from boost.threads import Team
-from boost.tree import NO_NODE
-from boost.vector import fill_vectors, find_vector_splits
 
 Floats = NDArray[np.float64]
 # Memory for histograms; where more are wanted, they are made in pieces, without subtraction.

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.partition import write_nodes
-from boost.split import NodeArrays
-from boost.tree import NO_NODE, Tree
+from boost.forest.tree import NO_NODE, Tree
+from boost.grow.kernels.partition import write_nodes
+from boost.grow.kernels.split import NodeArrays
 from sketch import Cuts
 
 Floats = NDArray[np.float64]
@@ -33,13 +33,13 @@ class Nodes:
     Attributes
     ----------
     tree, sums, left_sums, gains, found, sets, plan, bounds : arrays
-        See `boost.split.NodeArrays`.
+        See `boost.grow.kernels.split.NodeArrays`.
     arrays : NodeArrays
         All of these, for kernels.
     middles : int64 array of shape (nodes,)
         Where the right child's rows start.
     steps, parts, lefts : int64 arrays
-        Work lists, see `boost.histogram.cut_rows` and `boost.partition.partition`.
+        Work lists, see `boost.grow.kernels.histogram.cut_rows` and `boost.grow.kernels.partition.partition`.
     """
 
     tree: Integers
@@ -111,9 +111,9 @@ class Nodes:
         ----------
         size : int
         limits : float64 array
-            See `boost.score.LIMITS`.
+            See `boost.grow.kernels.score.LIMITS`.
         scales : (float, float)
-            See `boost.histogram.round_gradients`.
+            See `boost.grow.kernels.histogram.round_gradients`.
         rate : float
             Factor on the weights of leaves.
         cuts : Cuts

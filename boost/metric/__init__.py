@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from boost.errors import nearest
 from boost.metric import area, classification, ranking, regression, survival
 from boost.metric.base import Metric
 from boost.metric.custom import custom_metric
-from boost.params import nearest
 
 __all__ = ["Metric", "custom_metric", "make_metric"]
 

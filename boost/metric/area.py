@@ -11,7 +11,7 @@ from boost.metric.base import Floats, Metric, label, label_columns
 from boost.metric.groups import Groups
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 
 def roc_area(score: Floats, ones: Floats, zeros: Floats, groups: Groups) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 from boost.metric.base import SMALLEST, Floats, Metric, label, label_columns, row_mean
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 
 def logloss(prediction: Floats, data: DMatrix) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from boost.metric.base import Floats, Metric
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 
 class CustomMetric(Metric):

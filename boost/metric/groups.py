@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from boost.metric.base import Floats
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 Ints = NDArray[np.int64]
 
@@ -43,7 +43,7 @@ class Groups:
 
     def falling(self, values: Floats) -> Ints:
         """Return the rows, group after group, in each by falling value; equal values stay in their order."""
-        from boost.order import falling
+        from boost.objective.kernels.order import falling
 
         order = np.empty(values.size, np.int64)
         falling(np.ascontiguousarray(values, dtype=np.float64), self.bounds, 0, self.sizes.size, order)

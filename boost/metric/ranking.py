@@ -13,7 +13,7 @@ from boost.metric.base import Floats, Metric, label
 from boost.metric.groups import Groups
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 
 def ndcg(name: str, top: int | None, empty: float, exponential: bool) -> Metric:

@@ -11,7 +11,7 @@ import numpy as np
 from boost.metric.base import SMALLEST, Floats, Metric, label_columns, row_mean
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 # What XGBoost adds to labels and predictions of gamma-deviance, and its least mean of gamma-nloglik.
 GAMMA_SHIFT = 1e-6

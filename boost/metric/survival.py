@@ -10,7 +10,7 @@ import numpy as np
 from boost.metric.base import SMALLEST, Floats, Metric, label, row_mean
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 # Least likelihood of a row: its logarithm is finite.
 LEAST = 1e-12

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from boost.errors import nearest
 from boost.objective.base import LabelError, Objective, Round
 from boost.objective.binary import Hinge, Logistic, LogisticRegression, LogitRaw
 from boost.objective.count import Gamma, Poisson, Tweedie
@@ -16,7 +17,7 @@ from boost.objective.quantile import QuantileError
 from boost.objective.rank import RANKING
 from boost.objective.regression import AbsoluteError, PseudoHuberError, SquaredError, SquaredLogError
 from boost.objective.survival import Aft, Cox
-from boost.params import BY_NAME, ParameterError, nearest
+from boost.params import BY_NAME, ParameterError
 
 __all__ = ["OBJECTIVES", "Custom", "LabelError", "Objective", "Round", "make_objective", "read_entry"]
 

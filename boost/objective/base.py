@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
     from boost.grow.grown import Grown
     from boost.threads import Team
 

@@ -11,14 +11,14 @@ from boost.objective.base import TINY, Floats, LabelError, weighted_mean
 from boost.objective.pointwise import Pointwise, Scaled
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 CLOSEST = 1e-6  # to 0 and 1: where the boosting of a constant label starts
 
 
 def sigmoid(margin: Floats) -> Floats:
     """Return 1 / (1 + exp(-margin)), without overflow; same shape."""
-    from boost.objective import kernels
+    from boost.objective.kernels import pointwise as kernels
 
     flat = np.ascontiguousarray(margin).reshape(-1)
     out = np.empty_like(flat)
@@ -50,7 +50,7 @@ class LogisticRegression(Scaled):
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
         """Gradient p - label, hessian p (1 - p)."""
-        from boost.objective.kernels import logistic
+        from boost.objective.kernels.pointwise import logistic
 
         logistic(margin, label, self.factor, grad, hess)
 

@@ -10,7 +10,7 @@ import numpy as np
 from boost.objective.base import Floats, Objective, Round
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 Loss = Callable[[Floats, "DMatrix"], tuple[Any, Any]]
 

@@ -11,7 +11,7 @@ from boost.objective.binary import sigmoid
 from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 NARROWEST = 1e-6  # gap between two expectiles
 MOST_STEPS = 100

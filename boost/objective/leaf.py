@@ -30,7 +30,7 @@ def _even(weight: Floats) -> bool:
 
 def quantile(values: Floats, weight: Floats, level: float) -> float:
     """Return a quantile of values; `weight` may be empty, and is not all zero. O(rows)."""
-    from boost.objective.selection import group_quantiles
+    from boost.objective.kernels.selection import group_quantiles
 
     rows, out = np.arange(values.size, dtype=np.uint32), np.empty(1)
     bounds = np.array([0, values.size])
@@ -57,7 +57,7 @@ def leaf_quantiles(grown: Grown, residual: Floats, weight: Floats, level: float,
     -------
     float64 array of shape (leaves,)
     """
-    from boost.objective.selection import group_quantiles
+    from boost.objective.kernels.selection import group_quantiles
 
     even = _even(weight)
     out = np.empty(grown.leaves.size)

@@ -10,7 +10,7 @@ from boost.objective.base import Floats, LabelError, Objective, Round
 from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 
 class Softprob(Objective):
@@ -63,7 +63,7 @@ class Softprob(Objective):
 
     def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
         """Gradient p - [class is the label], hessian 2 p (1 - p)."""
-        from boost.objective.kernels import multinomial
+        from boost.objective.kernels.pointwise import multinomial
 
         assert data.label is not None
         margin, label = np.ascontiguousarray(margin), np.ascontiguousarray(data.label).reshape(-1)
@@ -82,7 +82,7 @@ class Softprob(Objective):
 
     def transform(self, margin: Floats) -> Floats:
         """Return the probabilities of the classes."""
-        from boost.objective.kernels import softmax
+        from boost.objective.kernels.pointwise import softmax
 
         out = np.empty(margin.shape)
         softmax(np.ascontiguousarray(margin), out)

@@ -9,7 +9,7 @@ import numpy as np
 from boost.objective.base import Floats, Objective, Round, weighted_mean
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 SMALLEST_SPREAD = 1e-6  # where the boosting of labels that are all the same starts
 FURTHEST = 80.0  # logarithms of spreads beyond it count as it: no square overflows

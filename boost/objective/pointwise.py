@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from boost.objective.base import Floats, Objective, Round, weighted_mean
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 # Numbers that are derived at once: temporaries stay in the cache, and NumPy's calls are long enough to run
 # beside each other.

@@ -10,7 +10,7 @@ from boost.objective.base import Floats, Objective, Round
 from boost.objective.leaf import leaf_quantiles, quantile
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
     from boost.grow.grown import Grown
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from boost.objective.base import Floats, LabelError, Objective, Round
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 Ints = NDArray[np.int64]
 # Positions of which the bias is estimated when pairs are drawn.
@@ -24,7 +24,7 @@ PAIR_WORK, DRAW_WORK, ROW_WORK = 1.0, 16.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What holds for a table in every round; see `boost.pairs.sum_pairs`.
+    """What holds for a table in every round; see `boost.objective.kernels.row_pairs.sum_pairs`.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Ranking(Objective):
 
     References
     ----------
-    See `boost.pairs`.
+    See `boost.objective.kernels.row_pairs`.
     """
 
     kind: int
@@ -131,8 +131,8 @@ class Ranking(Objective):
 
     def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
         """Return sums over pairs of gradients and doubled hessians."""
-        from boost.order import falling
-        from boost.pairs import sum_pairs
+        from boost.objective.kernels.order import falling
+        from boost.objective.kernels.row_pairs import sum_pairs
 
         at = self._layout
         if at is None or at.source is not data.label or not np.array_equal(at.bounds, data.group_bounds()):
@@ -211,7 +211,7 @@ class Ranking(Objective):
         by_label = np.empty(0, np.int64)
         share = np.full(label.size, 0.5)
         if not self.topk:
-            from boost.order import falling
+            from boost.objective.kernels.order import falling
 
             by_label = np.empty(label.size, np.int64)
             falling(label, bounds, 0, sizes.size, by_label)
@@ -265,7 +265,7 @@ def _others(label: Floats, by_label: Ints, bounds: Ints) -> Floats:
 
 def _best(gain: Floats, bounds: Ints, top: int) -> Floats:
     """Return, for each row, the largest discounted sum of gains that its group's first rows could have."""
-    from boost.order import falling
+    from boost.objective.kernels.order import falling
 
     sizes = np.diff(bounds)
     order = np.empty(gain.size, np.int64)

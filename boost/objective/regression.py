@@ -12,7 +12,7 @@ from boost.objective.leaf import leaf_quantiles, quantile
 from boost.objective.pointwise import Pointwise, Scaled
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
     from boost.grow.grown import Grown
 
 LOWEST_LOG = 1e-6  # a prediction of reg:squaredlogerror counts as at least this much above -1
@@ -29,7 +29,7 @@ class SquaredError(Scaled):
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
         """Gradient margin - label, hessian 1."""
-        from boost.objective.kernels import squared
+        from boost.objective.kernels.pointwise import squared
 
         squared(margin, label, self.factor, grad, hess)
 

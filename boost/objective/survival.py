@@ -12,7 +12,7 @@ from boost.objective.count import exp_margin, log_margin
 from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
-    from boost.data import DMatrix
+    from boost.data.dmatrix import DMatrix
 
 LOWEST = -300.0  # of a margin below the largest one: the square of its exponential is a normal number
 STEEPEST = 15.0  # AFT: clip of gradient and hessian

@@ -99,7 +99,7 @@ class PrimFunc:
         return self if body is self.body else PrimFunc(self.name, self.params, body)
 
     def __str__(self) -> str:
-        from compiler.ir.printer import print_function
+        from compiler.ir.text.printer import print_function
 
         return print_function(self)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.ir.access import position, widened
 from compiler.ir.expr import Const, Expr, Load, Ramp, binary
 from compiler.ir.function import Buffer
+from compiler.ir.semantics.access import position, widened
 from compiler.ir.stmt import Prefetch, Region, Stmt, Store
 from compiler.ir.visit import Rewriter
 

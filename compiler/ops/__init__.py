@@ -1,17 +1,17 @@
 """Operators: what they compute, their NumPy references, and their schedule templates."""
 
-from compiler.ops.conv2d_direct import CONV2D
-from compiler.ops.depthwise import DEPTHWISE_CONV2D
+from compiler.ops.conv.depthwise import DEPTHWISE_CONV2D
+from compiler.ops.conv.direct import CONV2D
+from compiler.ops.conv.winograd import CONV2D_WINOGRAD
 from compiler.ops.elementwise import BINARY_OPERATOR as BINARY
 from compiler.ops.elementwise import UNARY_OPERATOR as UNARY
 from compiler.ops.knobs import Defaults, Knobs
-from compiler.ops.matmul_packed import DENSE, MATMUL
+from compiler.ops.matmul.packed import DENSE, MATMUL
 from compiler.ops.operator import Operator
 from compiler.ops.pool2d import POOL2D
 from compiler.ops.reduction import REDUCTION
 from compiler.ops.softmax import SOFTMAX
 from compiler.ops.transpose import TRANSPOSE
-from compiler.ops.winograd import CONV2D_WINOGRAD
 from compiler.suggest import unknown
 
 OPERATORS: tuple[Operator, ...] = (

@@ -16,7 +16,7 @@ import numpy as np
 from compiler import te
 from compiler.ir.expr import Expr
 from compiler.ops.parameter import Parameter
-from compiler.tensor import Tensor
+from compiler.te.tensor import Tensor
 
 Array = np.ndarray
 

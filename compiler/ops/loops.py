@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from compiler import te
 from compiler.ir.expr import Expr
 from compiler.schedule.schedule import Schedule
-from compiler.tensor import Tensor
+from compiler.te.tensor import Tensor
 
 
 def side_by_side(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> None:

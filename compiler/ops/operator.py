@@ -13,7 +13,7 @@ from compiler.ops.knobs import Knobs
 from compiler.ops.parameter import Parameter
 from compiler.schedule.schedule import Schedule
 from compiler.suggest import unknown
-from compiler.tensor import Tensor
+from compiler.te.tensor import Tensor
 
 Array = np.ndarray
 Shape = tuple[Any, ...]

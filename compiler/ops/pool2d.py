@@ -9,13 +9,21 @@ import numpy as np
 
 from compiler import te
 from compiler.ir.expr import Expr
-from compiler.ops import conv2d
-from compiler.ops.conv2d import LAYOUTS, Convolution, from_nchw, image_axes, image_index, image_shape, to_nchw
+from compiler.ops.conv import conv2d
+from compiler.ops.conv.conv2d import (
+    LAYOUTS,
+    Convolution,
+    from_nchw,
+    image_axes,
+    image_index,
+    image_shape,
+    to_nchw,
+)
 from compiler.ops.knobs import Knobs
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter, Value
 from compiler.schedule.schedule import Schedule
-from compiler.tensor import Tensor
+from compiler.te.tensor import Tensor
 
 KINDS = ("max", "average", "average without margin")
 """The mean counts the zeros of the margin, or it divides by the number of pixels that are inside of the

@@ -12,7 +12,7 @@ from compiler.ops.knobs import Knobs
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter
 from compiler.schedule.schedule import Schedule
-from compiler.tensor import Tensor
+from compiler.te.tensor import Tensor
 
 Shape = tuple[int, ...]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial, update_wrapper
 
 from compiler.ir.function import PrimFunc
-from compiler.ir.simplify import simplify
+from compiler.ir.simplify.simplify import simplify
 from compiler.passes.clip_loops import clip_loops
 from compiler.passes.common_subexpressions import common_subexpressions
 from compiler.passes.flatten import flatten

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from compiler.ir.access import weight
-from compiler.ir.condition import Bound, below_zero, given, is_bound
 from compiler.ir.expr import INDEX, Expr, Var, binary, conjuncts
 from compiler.ir.function import PrimFunc
-from compiler.ir.simplify import Interval, Simplifier, Sum, fits, simplify
+from compiler.ir.semantics.access import weight
+from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound
+from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits, simplify
 from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from compiler.ir.access import is_pure
 from compiler.ir.expr import Binary, Call, Expr, Load, Var
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.access import is_pure
 from compiler.ir.stmt import Let, Stmt, Store
 from compiler.ir.visit import Rewriter, children, walk
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.ir.access import is_pure, mentions
 from compiler.ir.expr import conjunction, conjuncts
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.access import is_pure, mentions
 from compiler.ir.stmt import For, If, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
 

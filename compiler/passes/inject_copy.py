@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.ir.access import mentions, position
 from compiler.ir.expr import Binary, Call, Const, Expr, Load, Var, conjuncts
 from compiler.ir.function import PrimFunc
-from compiler.ir.simplify import Interval, Simplifier, Sum
+from compiler.ir.semantics.access import mentions, position
+from compiler.ir.simplify.simplify import Interval, Simplifier, Sum
 from compiler.ir.stmt import Copy, For, If, Region, Stmt, Store
 from compiler.ir.text import print_stmt
 from compiler.ir.visit import Rewriter, walk

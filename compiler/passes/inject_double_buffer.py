@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from compiler.ir.access import accesses, reads, writes
 from compiler.ir.expr import Const, Expr, binary
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.relocate import relocate
+from compiler.ir.semantics.access import accesses, reads, writes
 from compiler.ir.stmt import Allocate, For, If, Stmt, Store, opened, sequence
 from compiler.ir.visit import Rewriter, substitute, walk
 from compiler.schedule.errors import ScheduleError

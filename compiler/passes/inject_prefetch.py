@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from compiler.ir.access import position
 from compiler.ir.expr import Const, Expr, Load, Var, binary, bits_of, lanes_of
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.simplify import Interval, Simplifier
+from compiler.ir.semantics.access import position
+from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.stmt import For, Prefetch, Stmt, Store, sequence
 from compiler.ir.visit import Node, Rewriter, children, substitute, walk
 

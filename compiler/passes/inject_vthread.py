@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from compiler.ir.access import accesses, mentions, reads, writes
 from compiler.ir.expr import Const, Expr, Var, binary
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.relocate import relocate
+from compiler.ir.semantics.access import accesses, mentions, reads, writes
 from compiler.ir.stmt import (
     Allocate,
     Barrier,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from compiler.ir.access import mentions, weight
-from compiler.ir.condition import Bound, below_zero, given, is_bound
 from compiler.ir.expr import INDEX, Binary, Call, Const, Expr, Var, binary
 from compiler.ir.function import PrimFunc
-from compiler.ir.simplify import Interval, Simplifier, Sum, fits, simplify
+from compiler.ir.semantics.access import mentions, weight
+from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound
+from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits, simplify
 from compiler.ir.stmt import For, If, Stmt, Store, sequence
 from compiler.ir.visit import Node, Rewriter, children, substitute, walk
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.ir.access import position
 from compiler.ir.expr import (
     INDEX,
     PACKED_TYPES,
@@ -26,7 +25,8 @@ from compiler.ir.expr import (
     vector_of,
 )
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.simplify import Interval, Simplifier
+from compiler.ir.semantics.access import position
+from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.stmt import Allocate, For, Prefetch, Region, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
 from compiler.schedule.errors import ScheduleError

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.ir.access import mentions
 from compiler.ir.expr import Const, Load, Not
 from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.semantics.access import mentions
 from compiler.ir.stmt import Allocate, For, If, Let, Prefetch, Region, Seq, Stmt, Store, sequence
 from compiler.ir.visit import Rewriter, walk
 

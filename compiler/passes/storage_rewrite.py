@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from compiler.ir.access import Access, accesses, mentions, position
 from compiler.ir.expr import Const, Expr, Ramp, Var, lanes_of
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.relocate import relocate
-from compiler.ir.simplify import Simplifier
+from compiler.ir.semantics.access import Access, accesses, mentions, position
+from compiler.ir.simplify.simplify import Simplifier
 from compiler.ir.stmt import Allocate, For, If, Let, Pragma, Seq, Stmt, Store, opened, sequence
 from compiler.ir.visit import Rewriter, children, rebuild, walk
 

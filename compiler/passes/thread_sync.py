@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from compiler.ir.access import accesses, mentions
 from compiler.ir.expr import Expr, Var
 from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.semantics.access import accesses, mentions
 from compiler.ir.stmt import Allocate, Barrier, For, If, Let, Seq, Stmt, Store, sequence
 from compiler.ir.text import print_stmt
 from compiler.ir.visit import Node, Rewriter, rebuild, walk

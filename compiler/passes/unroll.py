@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.ir.expr import Call, Const, Var
 from compiler.ir.function import PrimFunc
-from compiler.ir.simplify import Interval, Simplifier, simplify
+from compiler.ir.simplify.simplify import Interval, Simplifier, simplify
 from compiler.ir.stmt import For, If, Stmt, Store, sequence
 from compiler.ir.visit import Rewriter, substitute, walk
 

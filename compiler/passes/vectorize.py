@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.ir.access import is_pure, mentions
 from compiler.ir.expr import (
     INDEX,
     Binary,
@@ -27,7 +26,8 @@ from compiler.ir.expr import (
 )
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.relocate import shifted
-from compiler.ir.simplify import FALSE, Interval, Simplifier, fits, simplify
+from compiler.ir.semantics.access import is_pure, mentions
+from compiler.ir.simplify.simplify import FALSE, Interval, Simplifier, fits, simplify
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,

@@ -9,7 +9,7 @@ from compiler.ir.expr import Var
 from compiler.ir.visit import substitute
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.stage import check_scope, names
-from compiler.tensor import Compute, IterVar, Operation, Tensor
+from compiler.te.tensor import Compute, IterVar, Operation, Tensor
 
 if TYPE_CHECKING:
     from compiler.schedule.schedule import Schedule

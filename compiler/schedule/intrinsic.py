@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.ir.function import Intrinsic
-from compiler.tensor import Compute
+from compiler.te.tensor import Compute
 
 
 @dataclass(frozen=True, slots=True, eq=False)

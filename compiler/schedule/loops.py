@@ -11,7 +11,7 @@ from compiler.ir.stmt import Pragma
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.relation import Fuse, Relation, Split, at_most, parts
 from compiler.schedule.trace import Trace, primitive
-from compiler.tensor import IterVar
+from compiler.te.tensor import IterVar
 
 
 class Loops:

@@ -9,7 +9,7 @@ from compiler.ir.stmt import Pragma
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.loops import Loops
 from compiler.schedule.trace import Trace, primitive
-from compiler.tensor import Compute, IterVar, Operation, Tensor, ThreadAxis
+from compiler.te.tensor import Compute, IterVar, Operation, Tensor, ThreadAxis
 
 Alignment = tuple[int, int]
 """``(factor, offset)``: a stride is `offset` more than a multiple of `factor`."""

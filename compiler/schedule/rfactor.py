@@ -8,7 +8,7 @@ from compiler.ir.expr import Const, Expr, Var, as_expr, binary, call, conjunctio
 from compiler.ir.visit import substitute
 from compiler.schedule.errors import ScheduleError
 from compiler.schedule.relation import Extents, Values
-from compiler.tensor import Compute, IterVar, Reduction, Tensor
+from compiler.te.tensor import Compute, IterVar, Reduction, Tensor
 
 if TYPE_CHECKING:
     from compiler.schedule.schedule import Schedule

@@ -13,7 +13,7 @@ from compiler.schedule.rfactor import rfactor
 from compiler.schedule.stage import Stage, names
 from compiler.schedule.trace import Step, Trace, primitive
 from compiler.suggest import unknown
-from compiler.tensor import Compute, Extern, IterVar, Operation, Tensor, ThreadAxis
+from compiler.te.tensor import Compute, Extern, IterVar, Operation, Tensor, ThreadAxis
 
 
 class Schedule:

@@ -11,7 +11,7 @@ from compiler.schedule.layout import IndexMap, Layout, check_layout, layout_of, 
 from compiler.schedule.marks import Marks
 from compiler.schedule.trace import Trace, primitive
 from compiler.suggest import unknown
-from compiler.tensor import Compute, Extern, IterVar, Operation, Placeholder, Tensor
+from compiler.te.tensor import Compute, Extern, IterVar, Operation, Placeholder, Tensor
 
 
 class Stage(Marks):

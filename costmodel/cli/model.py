@@ -95,10 +95,10 @@ def train(
     """
     import numpy as np
 
-    from costmodel.rounds import RoundLine
-    from costmodel.table import share_out, take_target
-    from costmodel.tablefile import check_extension, read_table
-    from costmodel.tablemodel import TableModel
+    from boost.tables.file import check_extension, read_table
+    from boost.tables.model import TableModel
+    from boost.tables.rounds import RoundLine
+    from boost.tables.table import share_out, take_target
 
     check_extension(model, MODELS)
     given = dict(map(_param, params))
@@ -155,7 +155,7 @@ def train(
     trained.save(model)
     click.echo(f"model: {model}")
     if plots:
-        from costmodel.explanation import training_plots
+        from boost.tables.explanation import training_plots
 
         _draw(training_plots(trained, model))
     if line.interrupted:
@@ -172,8 +172,8 @@ def _tell_rounds(trained: Any, line: Any, early_stopping: int | None) -> None:
 
 def _draw(plots: dict[Path, Any]) -> None:
     """Write plots; a machine without Matplotlib still has its model."""
-    from costmodel.explanation import write_plots
-    from costmodel.tablefile import TableError
+    from boost.tables.explanation import write_plots
+    from boost.tables.file import TableError
 
     try:
         written = write_plots(plots)
@@ -234,7 +234,7 @@ def _list(context: click.Context, option: click.Parameter, asked: bool) -> None:
 @clean_errors
 def predict(model: Path, data: Path, output: Path, uncertainty: bool) -> None:
     """Predict for the rows of a CSV, Parquet or Arrow file with a saved model."""
-    from costmodel.tablefile import check_extension, write_table
+    from boost.tables.file import check_extension, write_table
 
     check_extension(output)
     trained, used = _open(model, data)
@@ -263,8 +263,8 @@ def explain(model: Path, data: Path, output: Path, rows: int | None, row: int | 
 
     The contributions to the margin are exact Shapley values; with the base they sum up to the margin.
     """
-    from costmodel.explanation import contributions, plot_files
-    from costmodel.tablefile import check_extension, write_table
+    from boost.tables.explanation import contributions, plot_files
+    from boost.tables.file import check_extension, write_table
 
     check_extension(output)
     trained, used = _open(model, data)
@@ -282,8 +282,8 @@ def explain(model: Path, data: Path, output: Path, rows: int | None, row: int | 
 
 def _open(model: Path, data: Path) -> tuple[Any, pd.DataFrame]:
     """The model, and the columns of the file that it uses."""
-    from costmodel.tablefile import read_table
-    from costmodel.tablemodel import TableModel
+    from boost.tables.file import read_table
+    from boost.tables.model import TableModel
 
     trained = TableModel.load(model)
     frame = read_table(data)

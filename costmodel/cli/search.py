@@ -82,8 +82,8 @@ def tune(
 ) -> None:
     """Search for a fast program of an operator on this machine."""
     from compiler.suggest import unknown
-    from costmodel.finals import run_finals
-    from costmodel.measure import Measurer
+    from costmodel.measure.finals import run_finals
+    from costmodel.measure.measurer import Measurer
     from costmodel.report import LiveLine, failure_counts, finals_table
     from costmodel.task import Task
     from costmodel.tune import EXPLORERS

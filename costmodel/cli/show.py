@@ -40,7 +40,7 @@ def show(file: Path, top: int, tree: int, drawing: Path | None, program: bool) -
         raise ValueError(f"{file}: the file is empty")
     console = new_console()
     if is_model(file):
-        from costmodel.summary import show_model
+        from boost.tables.report import show_model
 
         if program:
             raise ValueError(f"{file} is a model: --program is for records")

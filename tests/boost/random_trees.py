@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from boost.tree import NO_NODE, Forest, Tree
+from boost.forest.tree import NO_NODE, Forest, Tree
 
 FEATURES = 5
 # The features from this one on are categorical where a tree asks for categories.

@@ -57,7 +57,7 @@ def test_same_bytes_for_any_number_of_threads(
 
     monkeypatch.setattr(Team, "run", counted)
     monkeypatch.setattr("boost.threads.SERIAL_WORK", 0)
-    monkeypatch.setattr("boost.walk.SERIAL_WORK", 0)
+    monkeypatch.setattr("boost.forest.traverse.SERIAL_WORK", 0)
     x, y = big(rows=6000)
     label = OBJECTIVES[objective](y)
     group = [100] * 60 if objective == "rank:pairwise" else None

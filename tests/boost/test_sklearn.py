@@ -31,7 +31,7 @@ from boost import (
     LabelError,
     ParameterError,
 )
-from boost.callback import EarlyStopping
+from boost.training.callback import EarlyStopping
 
 
 @parametrize_with_checks(

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 
 import boost
 import costmodel
+from boost.tables.file import read_table
 from costmodel.cli import main
 from costmodel.records import load
-from costmodel.tablefile import read_table
 
 HOME = str(Path(costmodel.__file__).parent.parent)
 
@@ -226,7 +226,7 @@ def test_ctrl_c_outside_a_search_is_one_line(run, table, monkeypatch):
     def interrupted(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("costmodel.tablemodel.TableModel.train", interrupted)
+    monkeypatch.setattr("boost.tables.model.TableModel.train", interrupted)
     output = run("train", table, "--target", "y", status=130)
     assert output.strip().splitlines()[-1] == "interrupted"
 
@@ -335,7 +335,7 @@ def test_the_parameters_are_listed(run):
 
 
 def test_ctrl_c_keeps_the_rounds_so_far(run, table, tmp_path, monkeypatch):
-    from costmodel.rounds import RoundLine
+    from boost.tables.rounds import RoundLine
 
     def interrupt(line, model, epoch, evals_log):
         if epoch == 3:

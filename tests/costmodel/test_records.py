@@ -6,7 +6,7 @@ import json
 import pytest
 
 from costmodel import records
-from costmodel.measure import MeasureResult, Reason
+from costmodel.measure.measurer import MeasureResult, Reason
 from costmodel.records import Record, RecordWarning, append, best, load
 from costmodel.task import Task
 

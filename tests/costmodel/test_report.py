@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from costmodel import report
-from costmodel.finals import Finals
-from costmodel.measure import Comparison, MeasureResult, Reason
+from costmodel.measure.finals import Finals
+from costmodel.measure.measurer import Comparison, MeasureResult, Reason
 from costmodel.records import Record
 from costmodel.task import Task
 from costmodel.tune import Progress, TuneResult

@@ -7,7 +7,7 @@ import pytest
 
 from compiler import te
 from costmodel import records as record_file
-from costmodel.measure import Measurer, MeasureResult, Reason
+from costmodel.measure.measurer import Measurer, MeasureResult, Reason
 from costmodel.records import RecordWarning, load
 from costmodel.task import Task, register
 from costmodel.tune import Progress, tune

@@ -14,7 +14,7 @@ from sklearn.datasets import make_regression
 
 import boost
 from boost import BoostClassifier, Booster, BoostRanker, BoostRegressor, DMatrix, ParameterError
-from boost.callback import EarlyStopping
+from boost.training.callback import EarlyStopping
 
 X, Y = make_regression(300, 5, noise=20.0, random_state=0)
 CLASS = np.array(["low", "middle", "high"])[np.digitize(Y, [-50, 50])]

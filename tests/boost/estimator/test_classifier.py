@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 from boost import BoostClassifier, Booster, BoostForestClassifier, BoostRegressor, LabelError, ParameterError
-from boost.model_io import ModelError
+from boost.model.model_io import ModelError
 
 X, CODES = load_iris(return_X_y=True)
 WORDS = np.array(["setosa", "versi", "virginica"])[CODES]

@@ -11,9 +11,9 @@ import pytest
 
 from boost import sklearn as estimators
 from boost.estimator.constructor import OWN
+from boost.estimator.stub import PATH, stub
 from boost.params import TABLE
 from boost.sklearn import BoostClassifier, BoostForestClassifier, BoostRanker, BoostRegressor
-from boost.stub import PATH, stub
 
 KINDS = [getattr(estimators, name) for name in estimators.__all__]
 
@@ -58,7 +58,7 @@ def test_unknown_parameters() -> None:
 
 
 def test_the_stub_is_up_to_date() -> None:
-    assert PATH.read_text(encoding="utf-8") == stub(), "python -m boost.stub writes it"
+    assert PATH.read_text(encoding="utf-8") == stub(), "python -m boost.estimator.stub writes it"
 
 
 def test_the_stub_says_what_the_program_does() -> None:

@@ -12,11 +12,11 @@ from scipy import sparse
 
 import boost
 from boost import DMatrix
+from boost.forest.tree import Tree
 from boost.grow.approx import ApproxGrower
 from boost.grow.exact import ExactGrower
 from boost.params import ParameterError, resolve
 from boost.threads import Team
-from boost.tree import Tree
 
 LOCAL = {"approx_proposal": "local"}
 

@@ -13,12 +13,12 @@ from scipy import sparse
 
 import boost
 from boost import DMatrix
+from boost.forest.tree import Tree
 from boost.grow import Grown
 from boost.grow.exact import ExactGrower
 from boost.grow.hist import HistGrower
 from boost.params import ParameterError, resolve
 from boost.threads import Team
-from boost.tree import Tree
 
 PLAIN: dict[str, Any] = {"eta": 1.0, "lambda": 0.0, "min_child_weight": 0.0}
 NAN = np.nan

@@ -10,10 +10,10 @@ from scipy.sparse import csr_matrix
 
 import boost
 from boost import DMatrix
+from boost.forest.tree import Tree
 from boost.grow.hist import HistGrower
 from boost.params import resolve
 from boost.threads import Team
-from boost.tree import Tree
 
 PLAIN = {"eta": 1.0, "lambda": 0.0, "min_child_weight": 0.0, "base_score": 0.0, "nthread": 1}
 

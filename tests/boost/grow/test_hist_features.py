@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boost import DMatrix
-from boost.binning import bin_matrix, bin_sparse, make_cuts
+from boost.data.binning import bin_matrix, bin_sparse, make_cuts
+from boost.forest.tree import NO_NODE, Tree
 from boost.grow.grown import Grown
 from boost.grow.hist import HistGrower
 from boost.params import ParameterError, resolve
 from boost.threads import Team
-from boost.tree import NO_NODE, Tree
 
 PLAIN = {"eta": 1.0, "lambda": 0.0, "min_child_weight": 0.0}
 

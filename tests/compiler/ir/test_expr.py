@@ -38,7 +38,7 @@ from compiler.ir.expr import (
     vector_of,
 )
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import Store, sequence
 
 INTEGERS = tuple(t for t in SCALAR_TYPES if t != "bool" and not is_float(t))

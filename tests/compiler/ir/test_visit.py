@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.ir import visit
-from compiler.ir.equal import structural_equal
 from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
 from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.semantics.equal import structural_equal
 from compiler.ir.stmt import (
     Allocate,
     Barrier,

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import note
 from hypothesis import strategies as st
 
-from compiler.ir.interpret import interpret
-from compiler.ir.verify import verify
-from compiler.lower import build
+from compiler.driver import build
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
+from compiler.lowering.nest import loop_nest
 from compiler.ops import Defaults, Knobs, Operator
 from compiler.passes import run
 from compiler.schedule import create_schedule
-from compiler.schedule.nest import loop_nest
 
 
 class RandomKnobs:

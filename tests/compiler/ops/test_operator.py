@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compiler.ops import CONV2D, MATMUL, OPERATORS, Defaults, Operator, operator
-from compiler.tensor import Compute, Placeholder
+from compiler.te.tensor import Compute, Placeholder
 
 # one small choice of values for each operator
 SHAPES = {

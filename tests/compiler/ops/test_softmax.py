@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from compiler.lower import build
+from compiler.driver import build
 from compiler.ops import SOFTMAX, Defaults
 
 

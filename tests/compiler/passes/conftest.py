@@ -10,9 +10,9 @@ import pytest
 
 from compiler.ir.expr import PACKED_TYPES, bits_of
 from compiler.ir.function import Buffer, PrimFunc, most
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
-from compiler.ir.verify import verify
 
 
 def arrays_for(params: Sequence[Buffer], seed: int = 0) -> list[np.ndarray]:

@@ -10,16 +10,16 @@ import pytest
 from compiler import te
 from compiler.ir.expr import Const, Var
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.interpret import interpret
-from compiler.ir.simplify import simplify
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
+from compiler.ir.simplify.simplify import simplify
 from compiler.ir.stmt import Allocate, Barrier, Copy, For, Invoke, Seq, Stmt, Token
 from compiler.ir.text import parse_function
-from compiler.ir.verify import verify
 from compiler.ir.visit import substitute, walk
+from compiler.lowering.nest import loop_nest
 from compiler.passes import run
 from compiler.schedule import Schedule
-from compiler.schedule.nest import loop_nest
-from compiler.tensor import Tensor
+from compiler.te.tensor import Tensor
 
 SIZE = 16
 

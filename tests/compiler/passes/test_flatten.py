@@ -6,13 +6,13 @@ from textwrap import dedent
 
 import numpy as np
 
-from compiler.ir.access import position
 from compiler.ir.expr import Const, Var, binary
 from compiler.ir.function import Buffer
-from compiler.ir.interpret import interpret
-from compiler.ir.simplify import simplify
+from compiler.ir.semantics.access import position
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
+from compiler.ir.simplify.simplify import simplify
 from compiler.ir.text import parse_function, print_expr
-from compiler.ir.verify import verify
 from compiler.passes.flatten import flatten
 
 BEFORE = dedent(

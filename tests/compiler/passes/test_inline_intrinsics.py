@@ -9,10 +9,10 @@ import pytest
 
 from compiler.ir.expr import Const, Load, binary
 from compiler.ir.function import Buffer, Intrinsic, PrimFunc
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import Region, Store
 from compiler.ir.text import parse_function
-from compiler.ir.verify import verify
 from compiler.passes.inline_intrinsics import inline_intrinsics
 
 ADD = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
-from compiler.ir.verify import verify
 from compiler.passes.loop_partition import GROWTH_LIMIT, RARE, loop_partition
 
 # name -> (parameters, before, after)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from compiler.ir.expr import PACKED_TYPES, bits_of
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
-from compiler.ir.verify import verify
 from compiler.passes.lower_packed import lower_packed
 
 # name -> (before, after)

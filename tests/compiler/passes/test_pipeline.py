@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, note, reject, settings
 from hypothesis import strategies as st
 
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
-from compiler.ir.verify import verify
 from compiler.passes import pipeline, run
 from compiler.passes.inline_intrinsics import inline_intrinsics
 

@@ -7,10 +7,10 @@ import pytest
 
 from compiler.ir.expr import Const, Expr, Load, Ramp, Var, binary
 from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import Allocate, For, Seq, Stmt, Store
 from compiler.ir.text import parse_function
-from compiler.ir.verify import verify
 from compiler.passes.storage_rewrite import MATCH_RANGE, is_injective, storage_rewrite
 
 # name -> (before, after)

@@ -7,9 +7,9 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
-from compiler.ir.verify import verify
 from compiler.passes.thread_sync import thread_sync
 from compiler.schedule.errors import ScheduleError
 

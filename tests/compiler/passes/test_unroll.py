@@ -8,9 +8,9 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
-from compiler.ir.verify import verify
 from compiler.passes.unroll import STATEMENT_LIMIT, unroll
 
 # name -> (before, after)

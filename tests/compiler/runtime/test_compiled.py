@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 import compiler
+from compiler.backend import Target, build
 from compiler.ir.expr import Load, Var
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import Allocate, For, Seq, Store
 from compiler.runtime import Module, ModuleFileError
 from compiler.runtime.compiled import MAGIC, VERSION, Compiled
-from compiler.target import Target, build
 
 i, j = Var("i"), Var("j")
 
@@ -63,7 +63,7 @@ def test_a_loaded_module_is_the_module(saved: Path) -> None:
 def test_another_process_runs_it_without_compiling(saved: Path) -> None:
     code = (
         "import sys, numpy as np, compiler\n"
-        "import compiler.target.llvm.codegen, compiler.target.llvm.compile as c\n"
+        "import compiler.backend.llvm.codegen, compiler.backend.llvm.compile as c\n"
         "c.optimise = c.emit_object = None\n"
         f"module = compiler.load_module({str(saved)!r})\n"
         "a, b = np.arange(12, dtype='f').reshape(3, 4), np.zeros((3, 4), 'f')\n"

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from compiler.backend import build
 from compiler.ir.expr import Load, Var, const
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import Module, dispatch
-from compiler.target import build
 
 i = Var("i")
 

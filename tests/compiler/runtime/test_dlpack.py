@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compiler.backend import build
 from compiler.ir.expr import Load, Var, const
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import Module
 from compiler.runtime.dlpack import view
-from compiler.target import build
 
 i = Var("i")
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compiler.backend import Target, build
 from compiler.ir.expr import Load, Var, const
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import Allocate, For, Seq, Store
 from compiler.runtime import Module
-from compiler.target import Target, build
 
 i = Var("i")
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compiler.backend import build
 from compiler.ir.expr import Load, Var, binary, const
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import Allocate, For, If, Store, sequence
 from compiler.runtime import Module, num_threads, set_num_threads
 from compiler.runtime.threads import MAX_THREADS, launch_address
-from compiler.target import build
 
 ROOT = Path(__file__).parents[3]
 RANGE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
@@ -260,7 +260,7 @@ from compiler.ir.expr import Var, const
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import num_threads, set_num_threads
-from compiler.target import build
+from compiler.backend import build
 out, i = Buffer("out", (64,), "int64"), Var("i")
 module = build(PrimFunc("f", (out,), For(i, const(64), "parallel", Store(out, (i,), i.astype("int64")))))
 array = np.zeros(64, np.int64)

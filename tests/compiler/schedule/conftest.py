@@ -14,7 +14,7 @@ from compiler import te
 from compiler.ir.expr import PACKED_TYPES, Const, Load, Select, Var, binary, is_float
 from compiler.ir.function import most
 from compiler.ir.stmt import For, Stmt, Store
-from compiler.tensor import Placeholder, Tensor
+from compiler.te.tensor import Placeholder, Tensor
 
 Draw = Callable[[st.SearchStrategy], Any]
 

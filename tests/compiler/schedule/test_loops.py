@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from compiler import te
+from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError
-from compiler.schedule.nest import loop_nest
-from compiler.tensor import IterVar, Tensor
+from compiler.te.tensor import IterVar, Tensor
 
 A = te.placeholder((8, 4), "A")
 B = te.compute((8, 4), lambda i, j: A[i, j] + 1.0, "B")

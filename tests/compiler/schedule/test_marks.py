@@ -11,10 +11,10 @@ import pytest
 from compiler import te
 from compiler.ir.stmt import Allocate, Prefetch
 from compiler.ir.visit import walk
+from compiler.lowering.nest import loop_nest
 from compiler.passes import run
 from compiler.schedule import Schedule, ScheduleError
-from compiler.schedule.nest import loop_nest
-from compiler.tensor import Tensor
+from compiler.te.tensor import Tensor
 
 A = te.placeholder((8, 4), "A")
 B = te.compute((8, 4), lambda i, j: A[i, j] + 1.0, "B")

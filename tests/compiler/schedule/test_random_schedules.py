@@ -18,17 +18,17 @@ from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from compiler import te
+from compiler.driver import build
 from compiler.ir.expr import PACKED_TYPES, Const, Var, bits_of, is_float
 from compiler.ir.function import PrimFunc
-from compiler.ir.interpret import interpret
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import For, Stmt
-from compiler.ir.verify import verify
 from compiler.ir.visit import children, substitute
-from compiler.lower import build
+from compiler.lowering.nest import loop_nest
 from compiler.passes import run
 from compiler.schedule import Schedule, ScheduleError, Stage
-from compiler.schedule.nest import loop_nest
-from compiler.tensor import Compute, Extern, IterVar, Placeholder, Tensor
+from compiler.te.tensor import Compute, Extern, IterVar, Placeholder, Tensor
 
 Draw = Callable[[st.SearchStrategy], Any]
 Place = tuple[Stage, IterVar]

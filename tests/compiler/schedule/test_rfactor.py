@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from compiler import te
-from compiler.ir.interpret import interpret
-from compiler.ir.verify import verify
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
+from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError
-from compiler.schedule.nest import loop_nest
-from compiler.tensor import Tensor
+from compiler.te.tensor import Tensor
 
 A = te.placeholder((4, 10), "A", "int64")
 k = te.reduce_axis((0, 10), "k")

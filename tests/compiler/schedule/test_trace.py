@@ -7,9 +7,9 @@ import json
 import pytest
 
 from compiler import te
+from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError
-from compiler.schedule.nest import loop_nest
-from compiler.tensor import Tensor, ThreadAxis
+from compiler.te.tensor import Tensor, ThreadAxis
 
 
 def program() -> tuple[Tensor, ...]:

@@ -1,0 +1,1 @@
+"""Data frames of every library, and dictionaries of categories, become numbers."""

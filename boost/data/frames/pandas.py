@@ -1,0 +1,56 @@
+"""Columns of a pandas DataFrame: NumPy's, nullable, categorical and Arrow-backed types."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from boost.data.check import DataError
+from boost.data.frames.dictionary import is_number, plain, refuse_odd
+from boost.data.frames.frame import Column, dates, not_numbers
+
+DATES = {"Timestamp", "datetime", "date", "time", "Timedelta", "timedelta", "Period", "datetime64"}
+
+
+def read_columns(frame: Any) -> tuple[list[str], list[Column]]:
+    """Return names and columns; see `boost.data.frames.frame.encode_frame`."""
+    names = [str(n) for n in frame.columns]
+    return names, [_column(frame.iloc[:, f], name) for f, name in enumerate(names)]
+
+
+def _column(column: Any, name: str) -> Column:
+    dtype = column.dtype
+    if str(dtype) == "category":
+        return Column(column.cat.codes.to_numpy(), "c", plain(column.cat.categories.tolist()))
+    kind = getattr(dtype, "kind", "O")
+    if kind in "biuf":
+        with_gaps = not isinstance(dtype, np.dtype)
+        options: dict[str, Any] = {"dtype": np.float64, "na_value": np.nan} if with_gaps else {}
+        return Column(column.to_numpy(**options), "float" if kind == "f" else "int")
+    if kind in "mM" or str(dtype).startswith("period"):
+        raise dates(name, dtype)
+    if kind == "c":
+        raise DataError(f"complex data not supported: column {name!r} has dtype {dtype}")
+    if hasattr(dtype, "pyarrow_dtype"):
+        from boost.data.frames.arrow import read_column
+
+        return read_column(column.array.__arrow_array__(), name)
+    return _objects(column, name)
+
+
+def _objects(column: Any, name: str) -> Column:
+    """Read strings, or objects of any kind."""
+    try:
+        places, found = column.factorize()
+    except TypeError:  # values that have no hash
+        refuse_odd(list(column[~column.isna()]), name)
+        raise not_numbers(name, column.dtype) from None
+    declared = plain(found.tolist())
+    if declared and {type(v).__name__ for v in declared} <= DATES:
+        raise dates(name, type(declared[0]).__name__)
+    if all(is_number(v) or isinstance(v, Decimal) for v in declared):
+        with np.errstate(over="ignore"):  # what overflows is refused as infinite
+            return Column(np.array([*declared, np.nan], dtype=np.float64)[places], "float")
+    return Column(places, "c", declared)

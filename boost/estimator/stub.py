@@ -1,0 +1,45 @@
+"""Signatures for editors, which read them without running the program: the text of ``boost/sklearn.pyi``.
+
+The constructors of the estimators are made from the table of parameters when the program runs. The file says
+the same once more: ``python -m boost.estimator.stub`` writes it, and a test compares.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from boost import sklearn
+from boost.estimator.constructor import MANY, quoted
+from boost.params import TABLE
+
+PATH = Path(__file__).parents[1] / "sklearn.pyi"
+
+
+def stub() -> str:
+    """Return the text of the file."""
+    lines = ['"""Signatures for editors, written by `python -m boost.estimator.stub`."""', ""]
+    lines += ["from collections.abc import Callable, Sequence", "from typing import Any, Literal", ""]
+    named = {name: getattr(sklearn, name) for name in sklearn.__all__}
+    kinds = [kind for name, kind in named.items() if kind.__name__ == name]
+    bases: dict[str, set[str]] = {}
+    for base in (base for kind in kinds for base in kind.__bases__):
+        bases.setdefault(base.__module__, set()).add(base.__name__)
+    lines += [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(bases.items())]
+    lines += ["", "__all__ = [", *(f"    {quoted(name)}," for name in sorted(named)), "]"]
+    for p in TABLE:
+        if len(p.choices) >= MANY:
+            lines += ["", f"{p.name.capitalize()} = Literal["]
+            lines += [f"    {quoted(choice)}," for choice in p.choices] + ["]"]
+    for kind in kinds:
+        lines += ["", f"class {kind.__name__}({', '.join(base.__name__ for base in kind.__bases__)}):"]
+        lines += ["    def __init__(", "        self,", "        *,"]
+        for name, asked in list(inspect.signature(kind.__init__).parameters.items())[1:]:
+            lines.append(f"        {name}: {asked.annotation} = {quoted(asked.default)},")
+        lines.append("    ) -> None: ...")
+    lines += ["", *(f"{name} = {kind.__name__}" for name, kind in named.items() if kind.__name__ != name)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(stub(), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Finished trees: their structure, prediction, and Shapley values."""

@@ -1,0 +1,1 @@
+"""All kernels that grow trees."""

@@ -1,0 +1,1 @@
+"""A trained model: what it holds, its files, explanations, intervals and uncertainty."""

@@ -1,0 +1,9 @@
+"""Model files: XGBoost's, written whole or not at all, and read with suspicion; LightGBM's, read so too."""
+
+from __future__ import annotations
+
+from boost.model.model_io.file import read_model, save_raw, write_model
+from boost.model.model_io.schema import ModelError
+from boost.model.model_io.write import to_dict
+
+__all__ = ["ModelError", "read_model", "save_raw", "to_dict", "write_model"]

@@ -1,0 +1,123 @@
+"""The dictionaries of categorical features, as XGBoost keeps them since version 3.1.
+
+The entry "cats" has for each feature the categories in the order of their codes (strings as their bytes and
+where each of them starts), for all features together the order that sorts them, and where each feature starts
+in it. Words and whole numbers are all that XGBoost knows; dictionaries of booleans, fractions or a mixture
+stay in an attribute of ours, which XGBoost keeps and does not read.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boost.model.model_io.schema import CATEGORIES, MOST_CATEGORIES, ModelError, listed
+
+if TYPE_CHECKING:
+    from boost.data.frames.dictionary import Categories
+
+INT64 = 15
+# Which of XGBoost's number types hold whole numbers, and which hold fractions.
+WHOLE_TYPES = range(9, 17)
+FRACTION_TYPES = (7, 8)
+
+
+def write_dictionaries(categories: Categories, features: int) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the entry "cats" and the text of our attribute; None for one that is not needed."""
+    if not categories:
+        return None, None
+    encoded: list[dict[str, Any]] = []
+    ends, order = [0], []
+    others = {}
+    for f in range(features):
+        known = categories.get(f, [])
+        kinds = {type(value) for value in known}
+        if (raw := _as_bytes(known)) is not None:
+            offsets = np.cumsum([0, *map(len, raw)]).astype(np.int32)
+            encoded.append({"offsets": offsets, "values": np.frombuffer(b"".join(raw), np.int8)})
+        elif kinds == {int} and all(-(2**63) <= value < 2**63 for value in known):
+            encoded.append({"type": INT64, "values": np.array(known, dtype=np.int64)})
+        else:
+            encoded.append({"offsets": np.empty(0, np.int32), "values": np.empty(0, np.int8)})
+            if f in categories:
+                others[str(f)] = known
+            known = []
+        order += sorted(range(len(known)), key=known.__getitem__)
+        ends.append(len(order))
+    attribute = json.dumps(others) if others else None
+    if not order:
+        return None, attribute
+    segments, sorted_idx = np.array(ends, dtype=np.int32), np.array(order, dtype=np.int32)
+    return {"enc": encoded, "feature_segments": segments, "sorted_idx": sorted_idx}, attribute
+
+
+def _as_bytes(known: list[Any]) -> list[bytes] | None:
+    """Return words as UTF-8; None where they are none, or are no text that has bytes."""
+    if not known or not all(type(value) is str for value in known):
+        return None
+    try:
+        # XGBoost's own files may hold halves of letters, which are kept as they are.
+        return [value.encode("utf-8", "surrogateescape") for value in known]
+    except UnicodeEncodeError:
+        return None
+
+
+def read_dictionaries(cats: Any, attribute: str | None, features: int) -> Categories:
+    """Return the dictionaries of a file; the inverse of `write_dictionaries`."""
+    out = _read_attribute(attribute, features)
+    if cats is None:
+        return out
+    encoded = cats.get("enc") if isinstance(cats, dict) else None
+    if not isinstance(encoded, list) or len(encoded) not in (0, features):
+        raise ModelError(f"cats must have a list enc of {features} entries")
+    for f, entry in enumerate(encoded):
+        try:
+            known = _read_known(entry)
+        except (ValueError, TypeError, KeyError):
+            raise ModelError(f"cats of feature {f} is damaged") from None
+        if len(set(known)) != len(known) or len(known) >= MOST_CATEGORIES:
+            raise ModelError(f"cats of feature {f} names a category twice, or too many of them")
+        if known:
+            out[f] = known
+    return dict(sorted(out.items()))
+
+
+def _read_known(entry: dict[str, Any]) -> list[Any]:
+    values = listed(entry["values"])
+    kinds = set(map(type, values))
+    if "offsets" not in entry:
+        if entry["type"] in WHOLE_TYPES and kinds <= {int}:
+            return list(values)
+        if entry["type"] in FRACTION_TYPES and kinds <= {int, float} and all(map(np.isfinite, values)):
+            return [float(v) for v in values]
+        raise ValueError
+    offsets = listed(entry["offsets"])
+    if not (kinds | set(map(type, offsets)) <= {int}) or offsets[:1] not in ([], [0]):
+        raise ValueError
+    raw = bytes(v % 256 for v in values if -128 <= v < 256)
+    if sorted(offsets) != offsets or len(raw) != len(values) or len(raw) != (offsets or [0])[-1]:
+        raise ValueError
+    return [
+        raw[begin:end].decode("utf-8", "surrogateescape")
+        for begin, end in zip(offsets[:-1], offsets[1:], strict=True)
+    ]
+
+
+def _read_attribute(text: str | None, features: int) -> Categories:
+    if text is None:
+        return {}
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise ModelError(f"attribute {CATEGORIES} must be a JSON object")
+    out: Categories = {}
+    for key, known in document.items():
+        good = isinstance(known, list) and all(isinstance(v, (str, bool, int, float)) for v in known)
+        if not (good and key.isascii() and key.isdigit() and len(key) < 12 and int(key) < features):
+            raise ModelError(f"attribute {CATEGORIES} must map feature numbers to lists of values")
+        out[int(key)] = known
+    return out

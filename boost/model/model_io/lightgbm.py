@@ -1,0 +1,441 @@
+"""From LightGBM's text to a model, with suspicion.
+
+Both libraries ask the same kind of questions in other words. LightGBM compares float64 numbers by
+``x <= threshold``; here float32 numbers are compared by ``x < condition``, and for each threshold there is a
+condition that answers alike for every float32. It sends listed categories left, we send them right: the
+children change places. Where it takes a missing value for zero, missing values go where zero goes. Where it
+takes zero for missing, zero may have to leave its neighbours on both sides: such a question becomes three,
+and what hangs from its children is held twice.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boost.errors import nearest
+from boost.forest.tree import NO_NODE, Forest, Tree
+from boost.model.model_io.read import check_sets
+from boost.model.model_io.schema import MOST_CATEGORIES, ModelError
+from boost.objective import make_objective
+from boost.params import TABLE, resolve
+
+if TYPE_CHECKING:
+    from boost.booster import Booster
+    from boost.data.frames.frame import Categories
+
+VERSIONS = ("v2", "v3", "v4")
+# Each of LightGBM's objectives, and ours with the same way from margins to predictions.
+OBJECTIVES = {
+    "regression": "reg:squarederror",
+    "regression_l1": "reg:absoluteerror",
+    "huber": "reg:pseudohubererror",
+    "fair": "reg:pseudohubererror",
+    "quantile": "reg:quantileerror",
+    "mape": "reg:absoluteerror",
+    "poisson": "count:poisson",
+    "gamma": "reg:gamma",
+    "tweedie": "reg:tweedie",
+    "binary": "binary:logistic",
+    "multiclass": "multi:softprob",
+    "multiclassova": "binary:logistic",
+    "cross_entropy": "reg:logistic",
+    "lambdarank": "rank:ndcg",
+    "rank_xendcg": "rank:ndcg",
+    "custom": "reg:squarederror",
+}
+# The bits of "decision_type".
+CATEGORICAL, DEFAULT_LEFT, MISSING = 1, 2, 12
+NONE, ZERO, NAN = 0, 4, 8
+# Numbers that are no larger count as zero.
+TINY = float(np.float32(1e-35))
+ABOVE = float(np.nextafter(np.float32(TINY), np.float32(1)))
+NEVER = -float(np.finfo(np.float32).max)  # no float32 is below it
+# Most nodes, for each node in the file, where zero is taken for missing.
+MOST_COPIES = 100
+
+
+def conditions(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the conditions with ``x < condition`` where ``x <= threshold``, for each float32 x; same shape.
+
+    LightGBM takes numbers up to 1e-35 for zero: they go where zero goes. Above the largest float32, the
+    condition is infinity.
+    """
+    with np.errstate(all="ignore"):
+        single = threshold.astype(np.float32)
+        largest = np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single)
+        condition = np.nextafter(largest, np.float32(np.inf))
+    near = np.abs(threshold) <= TINY
+    return np.where(near, np.where(threshold < 0, -TINY, ABOVE), condition).astype(np.float32)
+
+
+def read_lightgbm(booster: Booster, raw: bytes) -> None:
+    """Fill a booster from LightGBM's text; one that is refused leaves it as it was."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ModelError("LightGBM's text is not UTF-8") from None
+    body, end, rest = text.replace("\r\n", "\n").partition("\nend of trees\n")
+    if not end:
+        raise ModelError("LightGBM's text ends before the line 'end of trees'")
+    head, *blocks = body.split("\nTree=")
+    header = _Entries(head, "the header")
+    if (version := header.text("version")) not in VERSIONS:
+        raise ModelError(f"version {version[:40]!r} of LightGBM's text is not known, only {VERSIONS}")
+    features = header.whole("max_feature_idx", 0, 2**31 - 2) + 1
+    outputs = header.whole("num_tree_per_iteration", 1, 2**20)
+    names, infos = header.text("feature_names").split(), header.text("feature_infos").split()
+    if not len(names) == len(infos) == features:
+        raise ModelError(f"{len(names)} feature_names and {len(infos)} feature_infos for {features} features")
+    if "tree_sizes" in header and len(header.text("tree_sizes").split()) != len(blocks):
+        raise ModelError(f"tree_sizes and {len(blocks)} trees differ")
+    if len(blocks) % outputs:
+        raise ModelError(f"{len(blocks)} trees cannot be shared by {outputs} outputs")
+    held, name, factor = _read_objective(header, outputs)
+    found: dict[str, Any] = {}
+    if name == "reg:quantileerror":
+        found["quantile_alpha"] = _option(rest, "alpha", 0.5)
+    if "average_output" in header and blocks:
+        factor /= len(blocks) // outputs
+    kept = {p.name: booster.params[p.name] for p in TABLE if not p.only}
+    kept |= {"booster": "gbtree", "num_parallel_tree": 1, "multi_strategy": "one_output_per_tree"}
+    classes = outputs if name == "multi:softprob" else 0
+    try:
+        params = resolve({**kept, **found, "objective": name, "num_class": classes})
+        objective = make_objective(params, 1 if classes else outputs)
+    except ValueError as problem:
+        raise ModelError(str(problem)) from None
+    forest = Forest(outputs)
+    for t, block in enumerate(blocks):
+        number, _, lines = block.partition("\n")
+        try:
+            if number != str(t):
+                raise ModelError(f"its number is {number[:40]!r}")
+            forest.add(_read_tree(_Entries(lines, "the tree"), features, factor), t % outputs)
+        except ModelError as problem:
+            raise ModelError(f"tree {t}: {problem}") from None
+    check_sets(forest)
+    asked = {int(f) for tree in _trees(forest) for f in tree.feature[_sets(tree)]}
+    marked = [f in asked or not (i == "none" or i.startswith("[")) for f, i in enumerate(infos)]
+    categories = _read_categories(rest, marked)
+    booster.params, booster.objective = params, objective
+    booster.forest, booster.features = forest, features
+    booster.base_score = objective.neutral()
+    booster.categories = categories
+    booster.feature_names = None if names == [f"Column_{f}" for f in range(features)] else names
+    booster.feature_types = ["c" if m else "float" for m in marked] if any(marked) else None
+    booster.attributes = {"lightgbm_objective": held}
+    booster.best_iteration = booster.best_score = None
+
+
+def _trees(forest: Forest) -> list[Tree]:
+    return [forest[t] for t in range(forest.trees)]
+
+
+def _sets(tree: Tree) -> NDArray[np.int64]:
+    """Return the nodes that ask for categories."""
+    return np.flatnonzero(np.diff(tree.category_starts))
+
+
+class _Entries:
+    """Lines of the form ``name=value``; a line without a value stands for itself."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self._where = where
+        self._held: dict[str, str] = {}
+        for line in text.split("\n"):
+            name, _, value = line.partition("=")
+            if name in self._held and name:
+                raise ModelError(f"{where} has two lines {name[:40]!r}")
+            self._held[name] = value.strip()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._held
+
+    def text(self, name: str) -> str:
+        if name not in self._held:
+            raise ModelError(f"{self._where} has no line {name!r}")
+        return self._held[name]
+
+    def whole(self, name: str, low: int, high: int) -> int:
+        text = self.text(name)
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and low <= int(text) <= high):
+            raise ModelError(f"{name} must be a whole number in [{low}, {high}], got {text[:40]!r}")
+        return int(text)
+
+    def array(self, name: str, size: int, kind: type) -> NDArray:
+        """Return a line of `size` finite numbers."""
+        words = self.text(name).split()
+        if len(words) != size:
+            raise ModelError(f"{name} has {len(words)} entries, not {size}")
+        try:
+            values: NDArray[Any] = np.array(words or ["0"], dtype=kind)[:size]
+        except (ValueError, OverflowError):
+            raise ModelError(f"{name} must hold {'whole ' if kind is np.int64 else ''}numbers") from None
+        if np.isnan(values).any() or (name != "threshold" and np.isinf(values).any()):
+            raise ModelError(f"{name} holds a number that is not finite")
+        return values
+
+
+def _read_objective(header: _Entries, outputs: int) -> tuple[str, str, float]:
+    """Return LightGBM's entry, our objective, and the factor on the leaves."""
+    held = header.text("objective") if "objective" in header else "custom"
+    name, *words = held.split() or ["custom"]
+    options = dict(word.partition(":")[::2] for word in words)
+    if name not in OBJECTIVES or "sqrt" in options:
+        raise ModelError(f"LightGBM's objective {held[:40]!r} is not supported{nearest(name, OBJECTIVES)}")
+    if (outputs > 1) != name.startswith("multiclass") and name != "custom":
+        raise ModelError(f"objective {name} does not go with {outputs} trees in an iteration")
+    try:
+        factor = float(options["sigmoid"]) if name in ("binary", "multiclassova") else 1.0
+    except (KeyError, ValueError):
+        raise ModelError(f"the options of LightGBM's objective {held[:40]!r} are damaged") from None
+    if not 0.0 < factor < np.inf:
+        raise ModelError(f"sigmoid must be a number above 0, got {factor}")
+    return held, OBJECTIVES[name], factor
+
+
+def _option(rest: str, name: str, absent: float) -> float:
+    """Return one of the parameters of the training, which follow the trees."""
+    text = rest.partition(f"\n[{name}: ")[2].partition("]")[0] or absent
+    try:
+        return float(text)
+    except ValueError:
+        raise ModelError(f"parameter {name} must be a number") from None
+
+
+def _read_categories(rest: str, marked: list[bool]) -> Categories:
+    """Return the dictionaries of the table that LightGBM was trained on, if it was a frame."""
+    key = "pandas_categorical:"
+    lines = [line.removeprefix(key) for line in rest.split("\n") if line.startswith(key)]
+    try:
+        known = json.loads(lines[-1]) if lines else None
+    except (ValueError, RecursionError):
+        raise ModelError("pandas_categorical is damaged") from None
+    columns = [f for f, m in enumerate(marked) if m]
+    if not known:
+        return {}
+    if not isinstance(known, list) or len(known) != len(columns):
+        raise ModelError(
+            "pandas_categorical does not say which columns it is about: some of them have one category only"
+        )
+    for f, values in zip(columns, known, strict=True):
+        good = isinstance(values, list) and all(isinstance(v, (str, bool, int, float)) for v in values)
+        if not good or len(set(map(repr, values))) != len(values):
+            raise ModelError(f"pandas_categorical of feature {f} must be a list of different values")
+    return dict(zip(columns, known, strict=True))
+
+
+class _Node(NamedTuple):
+    """A place in LightGBM's tree.
+
+    Attributes
+    ----------
+    at : int
+        A question, or ``~leaf``.
+    share : float
+        The part of the rows that come here, where a place is held more than once.
+    side : dict of int to int
+        For features whose zero is missing: whether values are known to be below (-1), at (0) or above zero.
+    """
+
+    at: int
+    share: float
+    side: dict[int, int]
+
+    def on(self, feature: int, side: int) -> _Node:
+        """Return this place for rows on one side of zero only."""
+        return _Node(self.at, self.share * 0.5, {**self.side, feature: side})
+
+
+class _Question(NamedTuple):
+    """One of our questions, and where it leads; `at` is LightGBM's question that it comes from."""
+
+    at: int
+    condition: float
+    default_left: bool
+    left: _Node | _Question
+    right: _Node | _Question
+    categories: NDArray[np.int32] | None = None
+
+
+class _TextTree:
+    """The arrays of LightGBM's tree, checked, and the questions of ours."""
+
+    def __init__(self, entries: _Entries, features: int) -> None:
+        leaves = entries.whole("num_leaves", 1, 2**31 - 2)
+        if "is_linear" in entries and entries.text("is_linear") != "0":
+            raise ModelError("linear models in the leaves are not supported")
+        splits = leaves - 1
+        self.leaf_value = entries.array("leaf_value", leaves, np.float64)
+        self.left, self.right, self.feature, self.decision = (
+            entries.array(name, splits, np.int64)
+            for name in ("left_child", "right_child", "split_feature", "decision_type")
+        )
+        self.threshold = entries.array("threshold", splits, np.float64)
+        self.gain = entries.array("split_gain", splits, np.float64)
+        weighed = splits and "leaf_weight" in entries and "internal_value" in entries
+        self.leaf_weight = entries.array("leaf_weight", leaves, np.float64) if weighed else np.ones(leaves)
+        self.value = entries.array("internal_value", splits, np.float64) if weighed else np.zeros(splits)
+        self._check(splits, features)
+        # Lists: they are asked for one number at a time.
+        self.condition: list[float] = conditions(self.threshold).tolist()
+        self.questions = list(
+            zip(*(a.tolist() for a in (self.decision, self.feature, self.left, self.right)), strict=True)
+        )
+        self.words = np.empty(0, dtype=np.uint32)
+        self.bounds = np.zeros(1, dtype=np.int64)
+        if sets := entries.whole("num_cat", 0, 2**31 - 2):
+            self._read_sets(entries, sets)
+
+    def _check(self, splits: int, features: int) -> None:
+        children = np.concatenate((self.left, self.right))
+        inner = np.tile(np.arange(splits), 2)
+        # LightGBM numbers a question after the one that it hangs from: so there are no circles.
+        if ((children >= splits) | (children < -splits - 1) | ((children >= 0) & (children <= inner))).any():
+            raise ModelError("a child is no node below its parent")
+        if np.unique(children).size != children.size:
+            raise ModelError("a node is the child of two")
+        if ((self.feature < 0) | (self.feature >= features)).any():
+            raise ModelError(f"a split asks for a feature outside [0, {features})")
+        if ((self.decision < 0) | (self.decision >= MISSING)).any():
+            raise ModelError(f"decision_type must be in [0, {MISSING})")
+
+    def _read_sets(self, entries: _Entries, sets: int) -> None:
+        count = len(entries.text("cat_threshold").split())
+        words = entries.array("cat_threshold", count, np.int64)
+        self.bounds = entries.array("cat_boundaries", sets + 1, np.int64)
+        if ((words < 0) | (words >= 2**32)).any():
+            raise ModelError("cat_threshold must hold words of 32 bits")
+        if self.bounds[0] != 0 or (np.diff(self.bounds) < 1).any() or self.bounds[-1] != count:
+            raise ModelError("cat_boundaries must rise from 0 to the number of entries of cat_threshold")
+        if np.diff(self.bounds).max() > MOST_CATEGORIES // 32:
+            raise ModelError(f"categories must lie in [0, {MOST_CATEGORIES})")
+        self.words = words.astype("<u4")
+
+    def categories(self, at: int) -> NDArray[np.int32]:
+        """Return the categories that a question lists, increasing."""
+        number = self.threshold[at]
+        if not 0 <= number < self.bounds.size - 1 or number != int(number):
+            raise ModelError(f"there is no set of categories {number:g}")
+        words = self.words[self.bounds[int(number)] : self.bounds[int(number) + 1]]
+        return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).astype(np.int32)
+
+    def open(self, node: _Node) -> _Node | _Question:
+        """Return our question in the place of LightGBM's, or the leaf; `node` is none of the leaves."""
+        at = node.at
+        kind, f, on_left, on_right = self.questions[at]
+        left, right = _Node(on_left, node.share, node.side), _Node(on_right, node.share, node.side)
+        if kind & CATEGORICAL:
+            listed = self.categories(at)
+            if not listed.size:
+                return _Question(at, NEVER, False, left, right)
+            return _Question(at, 0.0, True, right, left, listed)
+        condition, default_left = self.condition[at], bool(kind & DEFAULT_LEFT)
+        if kind & MISSING == NONE:
+            default_left = condition > 0
+        if kind & MISSING == ZERO:
+            return self._open_zero(f, node, left, right, default_left)
+        return self._ask(at, condition, default_left, left, right)
+
+    def _ask(
+        self,
+        at: int,
+        condition: float,
+        default_left: bool,
+        left: _Node | _Question,
+        right: _Node | _Question,
+    ) -> _Question:
+        if condition == np.inf:  # all but missing values go left, and no finite condition says so
+            return _Question(at, NEVER, not default_left, right, left)
+        return _Question(at, condition, default_left, left, right)
+
+    def _open_zero(
+        self, f: int, node: _Node, left: _Node, right: _Node, default_left: bool
+    ) -> _Node | _Question:
+        """Return the question of a feature whose zero is missing."""
+        at, condition = node.at, self.condition[node.at]
+        known = node.side.get(f)
+        if known == 0:
+            return left if default_left else right
+        if known is not None or default_left == (condition > TINY):
+            return self._ask(at, condition, default_left, left, right)
+        if -TINY <= condition <= ABOVE:  # zero goes one way, and all on one side of it the other
+            return _Question(at, ABOVE if default_left else -TINY, default_left, left, right)
+        if default_left:
+            below_zero = self._ask(at, condition, True, left.on(f, -1), right.on(f, -1))
+            rest = _Question(at, ABOVE, True, left.on(f, 0), right.on(f, 1))
+            return _Question(at, -TINY, False, below_zero, rest)
+        above_zero = self._ask(at, condition, True, left.on(f, 1), right.on(f, 1))
+        rest = _Question(at, -TINY, False, left.on(f, -1), right.on(f, 0))
+        return _Question(at, ABOVE, True, rest, above_zero)
+
+
+def _read_tree(entries: _Entries, features: int, factor: float) -> Tree:
+    text = _TextTree(entries, features)
+    most = MOST_COPIES * (2 * text.leaf_value.size)
+    places: list[_Node | _Question] = [_Node(0 if text.left.size else ~0, 1.0, {})]
+    parent = [NO_NODE]
+    for place in range(most):
+        if place == len(places):
+            break
+        opened = places[place]
+        while isinstance(opened, _Node) and opened.at >= 0:
+            opened = text.open(opened)
+        places[place] = opened
+        if isinstance(opened, _Question):
+            places += [opened.left, opened.right]
+            parent += [place, place]
+    else:
+        raise ModelError(
+            f"zero is missing in so many splits that the tree would need more than {most} nodes: train "
+            "LightGBM without zero_as_missing, on a table that holds NaN in place of zero"
+        )
+    return _pack(text, places, parent, factor)
+
+
+def _pack(text: _TextTree, places: list[Any], parent: list[int], factor: float) -> Tree:
+    """Return the tree of the questions and leaves, level after level."""
+    asks = np.array([isinstance(p, _Question) for p in places])
+    origin = np.array([p.at for p in places])
+    at, leaf = origin[asks], ~origin[~asks]
+    size = len(places)
+    left = np.full(size, NO_NODE, dtype=np.int32)
+    left[asks] = 2 * np.arange(at.size) + 1
+    condition, weight, gain, hessian = np.zeros((4, size))
+    condition[asks] = [p.condition for p in places if isinstance(p, _Question)]
+    with np.errstate(all="ignore"):  # what is too large is refused
+        condition[~asks] = text.leaf_value[leaf] * factor
+        weight[asks], weight[~asks] = text.value[at] * factor, condition[~asks]
+        gain[asks] = text.gain[at]
+        hessian[~asks] = text.leaf_weight[leaf] * [p.share for p in places if isinstance(p, _Node)]
+        for n in range(size - 1, 0, -1):
+            hessian[parent[n]] += hessian[n]
+        single = [a.astype(np.float32) for a in (condition, weight, gain, hessian)]
+    if not all(np.isfinite(a).all() for a in single):
+        raise ModelError("it holds a number that is too large for float32")
+    feature, default_left = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.uint8)
+    feature[asks] = text.feature[at]
+    default_left[asks] = [p.default_left for p in places if isinstance(p, _Question)]
+    sets = [p.categories if isinstance(p, _Question) else None for p in places]
+    held = {}
+    if any(s is not None for s in sets):
+        held = {
+            "categories": np.concatenate([s for s in sets if s is not None]),
+            "category_starts": np.cumsum([0, *(0 if s is None else s.size for s in sets)]),
+        }
+    return Tree(
+        left=left,
+        right=np.where(left < 0, NO_NODE, left + 1).astype(np.int32),
+        parent=np.array(parent, dtype=np.int32),
+        feature=feature,
+        condition=single[0],
+        default_left=default_left,
+        base_weight=single[1],
+        gain=single[2],
+        hessian=single[3],
+        **held,
+    )

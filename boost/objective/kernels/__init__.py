@@ -1,0 +1,1 @@
+"""Kernels of the losses: derivatives, sorting and selection."""

@@ -1,0 +1,1 @@
+"""A model shown to a person: dumps, plots, drawings and summaries."""

@@ -1,0 +1,1 @@
+"""Tables in files: train and predict in the words of the table, for the command line."""

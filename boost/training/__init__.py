@@ -1,0 +1,1 @@
+"""Boosting rounds: trainer, DART, callbacks, `train` and `cv`."""

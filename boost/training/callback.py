@@ -1,0 +1,415 @@
+"""What happens around the rounds of a training: stopping, schedules, checkpoints, and reports.
+
+The hooks are XGBoost's, and so are the names. `boost.train` itself makes its callbacks for
+``early_stopping_rounds`` and ``verbose_eval``: there is no other mechanism.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = [
+    "EarlyStopping",
+    "EvaluationMonitor",
+    "LearningRateScheduler",
+    "ProgressMonitor",
+    "TrainingCallback",
+    "TrainingCheckPoint",
+]
+
+# {table: {metric: [value of each round]}}; `cv` has pairs (mean, standard deviation) for values.
+History = dict[str, dict[str, list[Any]]]
+
+
+class TrainingCallback:
+    """Base class; a hook that is not overridden does nothing.
+
+    The model is a `Booster`, or in `boost.cv` the `Folds`, which take the same calls.
+    """
+
+    def before_training(self, model: Any) -> Any:
+        """Called once, before the first round; returns the model."""
+        return model
+
+    def after_training(self, model: Any) -> Any:
+        """Called once, after the last round; returns the model that `train` returns."""
+        return model
+
+    def before_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
+        """Called before each round; True ends the training."""
+        return False
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
+        """Called after each round and its metrics; True ends the training."""
+        return False
+
+
+class Callbacks:
+    """The callbacks of one training, called in their order.
+
+    Raises
+    ------
+    ValueError
+        For anything that is not a `TrainingCallback`.
+    """
+
+    def __init__(self, callbacks: Sequence[TrainingCallback]) -> None:
+        for callback in callbacks:
+            if not isinstance(callback, TrainingCallback):
+                raise ValueError(
+                    f"callbacks must be instances of boost.callback.TrainingCallback, got {callback!r}"
+                )
+        self.callbacks = list(callbacks)
+
+    def before_training(self, model: Any) -> Any:
+        """Call the hook of all; returns the model."""
+        for callback in self.callbacks:
+            model = _kept(callback, "before_training", callback.before_training(model))
+        return model
+
+    def after_training(self, model: Any) -> Any:
+        """Call the hook of all; returns the model."""
+        for callback in self.callbacks:
+            model = _kept(callback, "after_training", callback.after_training(model))
+        return model
+
+    def before_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
+        """Call the hook of all; returns whether one of them ends the training."""
+        # A list: everyone is asked, also after one has said stop.
+        return any([c.before_iteration(model, epoch, evals_log) for c in self.callbacks])
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
+        """Call the hook of all; returns whether one of them ends the training."""
+        return any([c.after_iteration(model, epoch, evals_log) for c in self.callbacks])
+
+
+def _kept(callback: TrainingCallback, hook: str, model: Any) -> Any:
+    if model is None:
+        raise ValueError(f"{type(callback).__name__}.{hook} must return the model, got None")
+    return model
+
+
+class LearningRateScheduler(TrainingCallback):
+    """Set the learning rate before each round.
+
+    Parameters
+    ----------
+    learning_rates : callable or sequence of float
+        A function from the number of the round to its rate, or the rates of the rounds.
+
+    Raises
+    ------
+    ValueError
+        In training, when a sequence has fewer rates than there are rounds.
+    """
+
+    def __init__(self, learning_rates: Callable[[int], float] | Sequence[float]) -> None:
+        if not callable(learning_rates):
+            rates = [float(rate) for rate in learning_rates]
+            self._rate: Callable[[int], float] = lambda epoch: _entry(rates, epoch)
+        else:
+            self._rate = learning_rates
+
+    def before_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
+        """Set the rate of this round."""
+        model.set_param("learning_rate", self._rate(epoch))
+        return False
+
+
+def _entry(rates: list[float], epoch: int) -> float:
+    if epoch >= len(rates):
+        raise ValueError(f"LearningRateScheduler has {len(rates)} rates, none for round {epoch}")
+    return rates[epoch]
+
+
+class EarlyStopping(TrainingCallback):
+    """Stop when a metric has not become better for some rounds.
+
+    Parameters
+    ----------
+    rounds : int
+        How many rounds may pass without a better value.
+    metric_name : str, optional
+        Which metric; the last one of the table when absent.
+    data_name : str, optional
+        Which table; the last one of ``evals`` when absent.
+    maximize : bool, optional
+        Whether more is better; found by the metric's name when absent, a metric of one's own being minimised.
+    save_best : bool
+        Whether the model keeps only the rounds up to the best one. Otherwise it keeps all of them, and
+        predicts with all of them unless ``iteration_range`` says ``(0, best_iteration + 1)``.
+    min_delta : float
+        A value is better only when it is so by more than this.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range; in training, for a table or a metric that is not evaluated.
+    """
+
+    def __init__(
+        self,
+        *,
+        rounds: int,
+        metric_name: str | None = None,
+        data_name: str | None = None,
+        maximize: bool | None = None,
+        save_best: bool = False,
+        min_delta: float = 0.0,
+    ) -> None:
+        if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
+            raise ValueError(f"early_stopping_rounds must be an integer of at least 1, got {rounds!r}")
+        if not min_delta >= 0:
+            raise ValueError(f"min_delta must not be negative, got {min_delta!r}")
+        self.rounds = rounds
+        self.metric_name = metric_name
+        self.data_name = data_name
+        self.maximize = maximize
+        self.save_best = save_best
+        self.min_delta = min_delta
+        self._best: float | None = None
+        self._best_epoch = 0
+        self._up = False
+        self._weights: Any = None
+
+    def before_training(self, model: Any) -> Any:
+        """Forget an earlier training."""
+        self._best = self._weights = None
+        return model
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
+        """Compare the newest value with the best one."""
+        value = self._newest(evals_log, model)
+        signed = -value if self._up else value
+        if self._best is None or signed < self._best - self.min_delta or self._best != self._best:
+            self._best, self._best_epoch = signed, epoch
+            model.best_iteration, model.best_score = epoch, value
+            self._weights = model.tree_weights()
+            return False
+        return epoch - self._best_epoch >= self.rounds
+
+    def after_training(self, model: Any) -> Any:
+        """Forget the rounds after the best one, if `save_best`."""
+        if self.save_best and self._best is not None:
+            model.keep_rounds(self._best_epoch + 1, self._weights)
+        return model
+
+    def _newest(self, evals_log: History, model: Any) -> float:
+        if not evals_log:
+            raise ValueError("early stopping needs a table to watch: give evals")
+        table = self.data_name if self.data_name is not None else list(evals_log)[-1]
+        if table not in evals_log:
+            raise ValueError(f"data_name is {table!r}, but evals has the tables {list(evals_log)}")
+        values = evals_log[table]
+        if not values:
+            raise ValueError("early stopping needs a metric to watch: give eval_metric or custom_metric")
+        metric = self.metric_name if self.metric_name is not None else list(values)[-1]
+        if metric not in values:
+            raise ValueError(f"metric_name is {metric!r}, but the metrics are {list(values)}")
+        if self._best is None:
+            self._up = _is_maximized(metric, model.params) if self.maximize is None else self.maximize
+        newest = values[metric][-1]
+        return float(newest[0] if isinstance(newest, tuple) else newest)
+
+
+def _is_maximized(metric: str, params: dict[str, Any]) -> bool:
+    from boost.metric import make_metric
+
+    try:
+        return make_metric(metric, params).maximize
+    except ValueError:  # a metric of the user's own
+        return False
+
+
+class TrainingCheckPoint(TrainingCallback):
+    """Save the model every so many rounds, as ``<directory>/<name>_<round>.json``.
+
+    To go on from one, give its path as ``xgb_model`` and ask for the rounds that are left: the result is the
+    same as that of an uninterrupted training.
+
+    Parameters
+    ----------
+    directory : path
+        Must exist.
+    name : str
+    as_pickle : bool
+        Must be False: a pickle runs whatever it was made to run when it is read.
+    interval : int
+        Rounds between two files.
+
+    Raises
+    ------
+    ValueError
+        For a folder that does not exist, a pickle, and an interval below 1.
+    """
+
+    def __init__(
+        self, directory: Any, name: str = "model", as_pickle: bool = False, interval: int = 100
+    ) -> None:
+        if as_pickle:
+            raise ValueError("models are saved as JSON, never as a pickle: leave as_pickle out")
+        if not os.path.isdir(directory):
+            raise ValueError(f"directory must be a folder that exists, got {os.fspath(directory)!r}")
+        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+            raise ValueError(f"interval must be an integer of at least 1, got {interval!r}")
+        self._path = os.path.join(os.fspath(directory), name)
+        self._interval = interval
+        self._rounds = 0
+
+    def before_training(self, model: Any) -> Any:
+        """Start to count."""
+        self._rounds = 0
+        return model
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
+        """Save the model when its turn has come."""
+        self._rounds += 1
+        if self._rounds % self._interval == 0:
+            model.save_model(f"{self._path}_{epoch}.json")
+        return False
+
+
+class EvaluationMonitor(TrainingCallback):
+    """Print the metrics of every round, or of every n-th and the last.
+
+    Parameters
+    ----------
+    rank : int
+        Only 0 prints; for scripts that were written for several workers.
+    period : int
+        Rounds between two lines.
+    show_stdv : bool
+        Whether to print standard deviations too, in `boost.training.cv`.
+    logger : callable, optional
+        Takes each line; the default prints it.
+
+    Raises
+    ------
+    ValueError
+        For a period below 1.
+    """
+
+    def __init__(
+        self,
+        rank: int = 0,
+        period: int = 1,
+        show_stdv: bool = False,
+        logger: Callable[[str], Any] | None = None,
+    ) -> None:
+        if period < 1:
+            raise ValueError(f"period must be at least 1, got {period!r}")
+        self._rank, self._period, self._show_stdv = rank, period, show_stdv
+        self._logger = logger
+        self._rounds = 0
+        self._held: str | None = None
+
+    def before_training(self, model: Any) -> Any:
+        """Start to count."""
+        self._rounds, self._held = 0, None
+        return model
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
+        """Print the line of this round, or hold it back."""
+        if not evals_log or self._rank != 0:
+            return False
+        line = "\t".join([f"[{epoch}]", *metric_texts(evals_log, self._show_stdv)])
+        if self._rounds % self._period == 0:
+            self._say(line)
+            self._held = None
+        else:
+            self._held = line
+        self._rounds += 1
+        return False
+
+    def after_training(self, model: Any) -> Any:
+        """Print the last line, if it was held back."""
+        if self._held is not None:
+            self._say(self._held)
+        return model
+
+    def _say(self, line: str) -> None:
+        # Looked up late: sys.stdout may have been replaced since.
+        print(line, file=sys.stdout) if self._logger is None else self._logger(line)
+
+
+def metric_texts(evals_log: History, show_stdv: bool = False) -> list[str]:
+    """Return ``table-metric:value`` for the newest values."""
+    out = []
+    for table, metrics in evals_log.items():
+        for metric, values in metrics.items():
+            newest = values[-1]
+            mean, spread = newest if isinstance(newest, tuple) else (newest, None)
+            text = f"{table}-{metric}:{mean:.5f}"
+            out.append(f"{text}+{spread:.5f}" if show_stdv and spread is not None else text)
+    return out
+
+
+class ProgressMonitor(TrainingCallback):
+    """Draw a progress bar with the time left and the newest metrics; only on a terminal.
+
+    Parameters
+    ----------
+    rounds : int, optional
+        How many rounds the training will have. Without it, the bar shows the rounds done and the time passed.
+    interval : float
+        Least seconds between two drawings.
+    console : rich.console.Console, optional
+        Where to draw; standard error when absent.
+    """
+
+    def __init__(self, rounds: int | None = None, interval: float = 0.1, console: Any = None) -> None:
+        self._total = rounds
+        self._interval = interval
+        self._console = console
+        self._bar: Any = None
+        self._done, self._drawn = 0, 0.0
+
+    def before_training(self, model: Any) -> Any:
+        """Draw the empty bar."""
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._done, self._drawn = 0, 0.0
+        console = Console(stderr=True) if self._console is None else self._console
+        if not console.is_terminal:
+            return model
+        clock = TimeElapsedColumn() if self._total is None else TimeRemainingColumn()
+        columns = (BarColumn(), MofNCompleteColumn(), clock, TextColumn("{task.description}"))
+        # No thread of its own draws: the process may fork.
+        self._bar = Progress(*columns, console=console, auto_refresh=False)
+        self._bar.start()
+        self._task = self._bar.add_task("", total=self._total)
+        return model
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
+        """Move the bar, when the last drawing is long enough ago."""
+        self._done += 1
+        if self._bar is not None and time.monotonic() - self._drawn >= self._interval:
+            self._draw(evals_log)
+        self._log = evals_log
+        return False
+
+    def after_training(self, model: Any) -> Any:
+        """Draw the end."""
+        if self._bar is not None:
+            if self._done:
+                self._draw(self._log)
+            self._bar.stop()
+            self._bar = None
+        return model
+
+    def _draw(self, evals_log: History) -> None:
+        self._drawn = time.monotonic()
+        text = "  ".join(metric_texts(evals_log))
+        self._bar.update(self._task, completed=self._done, description=text, refresh=True)

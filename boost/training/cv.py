@@ -1,0 +1,229 @@
+"""Cross-validation: the folds are trained side by side, round by round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from boost.booster import Booster
+from boost.data.dmatrix import DMatrix
+from boost.training.callback import History, TrainingCallback
+from boost.training.train import check_count, make_callbacks
+from boost.training.trainer import Trainer, make_metrics, start
+
+Rows = NDArray[np.int64]
+
+
+class Folds:
+    """The models of a cross-validation; callbacks see them in the place of one model.
+
+    Attributes
+    ----------
+    cvfolds : list of Booster
+    params : dict
+        Of the first model.
+    best_iteration, best_score : int and float, or None
+        Set by early stopping.
+    """
+
+    def __init__(self, boosters: list[Booster]) -> None:
+        self.cvfolds = boosters
+        self.best_iteration: int | None = None
+        self.best_score: float | None = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Parameters of the first model."""
+        return self.cvfolds[0].params
+
+    def set_param(self, params: Any, value: Any = None) -> None:
+        """Change parameters of all models, see `Booster.set_param`."""
+        for booster in self.cvfolds:
+            booster.set_param(params, value)
+
+    def set_attr(self, **attributes: Any) -> None:
+        """Set attributes of all models, see `Booster.set_attr`."""
+        for booster in self.cvfolds:
+            booster.set_attr(**attributes)
+
+    def attr(self, key: str) -> str | None:
+        """Return an attribute of the first model."""
+        return self.cvfolds[0].attr(key)
+
+    def num_boosted_rounds(self) -> int:
+        """Number of rounds of each model."""
+        return self.cvfolds[0].num_boosted_rounds()
+
+    def tree_weights(self) -> list[Any]:
+        """Return the factors of the trees of each model."""
+        return [booster.tree_weights() for booster in self.cvfolds]
+
+    def keep_rounds(self, rounds: int, weights: list[Any]) -> None:
+        """Forget all rounds but the first ones, see `Booster.keep_rounds`."""
+        for booster, own in zip(self.cvfolds, weights, strict=True):
+            booster.keep_rounds(rounds, own)
+
+    def save_model(self, path: Any) -> None:
+        """Raise ValueError: a cross-validation keeps no model."""
+        raise ValueError(f"boost.cv keeps no model to save as {path!r}: leave TrainingCheckPoint out")
+
+
+def cv(
+    params: dict[str, Any],
+    dtrain: DMatrix,
+    num_boost_round: int = 10,
+    *,
+    nfold: int = 3,
+    stratified: bool = False,
+    folds: Any = None,
+    metrics: str | Sequence[str] = (),
+    obj: Callable[[Any, DMatrix], tuple[ArrayLike, ArrayLike]] | None = None,
+    maximize: bool | None = None,
+    early_stopping_rounds: int | None = None,
+    as_pandas: bool = True,
+    verbose_eval: bool | int | None = None,
+    show_stdv: bool = True,
+    seed: int = 0,
+    callbacks: Sequence[TrainingCallback] | None = None,
+    shuffle: bool = True,
+    custom_metric: Callable[[Any, DMatrix], tuple[str, float]] | None = None,
+) -> Any:
+    """Cross-validate.
+
+    Parameters
+    ----------
+    params, dtrain, num_boost_round, obj, maximize, custom_metric
+        As for `train`.
+    nfold : int
+        Number of folds. With groups, whole groups are shared out.
+    stratified : bool
+        Whether each fold has the same share of each label.
+    folds : splitter of scikit-learn, or sequence of pairs of row numbers, optional
+        In place of `nfold` and `stratified`: rows to train on, and rows to test with. A splitter is given
+        the labels, and the numbers of the groups.
+    metrics : str or sequence of str
+        In place of the parameter ``eval_metric``.
+    early_stopping_rounds : int, optional
+        Stop when the mean of the last metric of the test rows has not become better for so many rounds; the
+        result ends with the best round.
+    as_pandas : bool
+        Return a DataFrame; otherwise a dict of lists.
+    verbose_eval : bool or int
+        Print the means of every round, or of every n-th.
+    show_stdv : bool
+        Print standard deviations too.
+    seed : int
+        Of the shuffling; the trees' seed is a parameter.
+    callbacks : sequence of boost.callback.TrainingCallback, optional
+        They see `Folds` in the place of a model, and pairs (mean, standard deviation) for values.
+    shuffle : bool
+        Whether rows, or groups, are shuffled before they are shared out.
+
+    Returns
+    -------
+    DataFrame or dict
+        For each table and metric the columns ``<table>-<metric>-mean`` and ``<table>-<metric>-std``, the
+        tables being train and test; one row for each round.
+
+    Raises
+    ------
+    ValueError
+        As `train`; also for fewer rows or groups than folds.
+    """
+    if not isinstance(dtrain, DMatrix):
+        raise ValueError(f"dtrain must be a DMatrix, got {type(dtrain).__name__}: wrap it in boost.DMatrix")
+    rounds = check_count("num_boost_round", num_boost_round, 0)
+    named = [metrics] if isinstance(metrics, str) else list(metrics)
+    given = {**(params or {}), **({"eval_metric": named} if named else {})}
+    hooks = make_callbacks(
+        callbacks, early_stopping_rounds, maximize, verbose_eval, save_best=False, show_stdv=show_stdv
+    )
+    trainers, boosters = [], []
+    for train_rows, test_rows in _pairs(dtrain, nfold, stratified, folds, seed, shuffle):
+        train = dtrain.slice(train_rows, allow_groups=True)
+        test = dtrain.slice(test_rows, allow_groups=True)
+        booster = Booster(given)
+        start(booster, train, obj is not None)
+        own = make_metrics(booster, custom_metric, maximize)
+        for metric in own:
+            for table in (train, test):
+                metric.check(table, booster.objective.groups)
+        evals = [(train, "train"), (test, "test")]
+        trainers.append(Trainer(booster, train, evals, own, obj is not None))
+        boosters.append(booster)
+    history: History = {"train": {}, "test": {}}
+    model = hooks.before_training(Folds(boosters))
+    for iteration in range(rounds):
+        if hooks.before_iteration(model, iteration, history):
+            break
+        values: dict[tuple[str, str], list[float]] = {}
+        for trainer in trainers:
+            trainer.update(iteration, obj)
+            for table_name, metric_name, value in trainer.evaluate():
+                values.setdefault((table_name, metric_name), []).append(value)
+        for (table_name, metric_name), each in values.items():
+            pair = (float(np.mean(each)), float(np.std(each)))
+            history[table_name].setdefault(metric_name, []).append(pair)
+        if hooks.after_iteration(model, iteration, history):
+            break
+    model = hooks.after_training(model)
+    return _result(history, model.best_iteration, as_pandas)
+
+
+def _result(history: History, best: int | None, as_pandas: bool) -> Any:
+    columns: dict[str, list[float]] = {}
+    stop = None if best is None else best + 1
+    for table, by_metric in history.items():
+        for metric, pairs in by_metric.items():
+            columns[f"{table}-{metric}-mean"] = [mean for mean, _ in pairs[:stop]]
+            columns[f"{table}-{metric}-std"] = [spread for _, spread in pairs[:stop]]
+    if not as_pandas:
+        return columns
+    import pandas as pd
+
+    return pd.DataFrame(columns)
+
+
+def _pairs(
+    data: DMatrix, nfold: int, stratified: bool, folds: Any, seed: int, shuffle: bool
+) -> Iterator[tuple[Rows, Rows]]:
+    """Return the rows to train on and to test with, fold after fold."""
+    rows, bounds = data.num_row(), data.group_bounds()
+    grouped = bounds.size > 2
+    if folds is not None:
+        if hasattr(folds, "split"):
+            group = np.repeat(np.arange(bounds.size - 1), np.diff(bounds)) if grouped else None
+            folds = folds.split(np.empty((rows, 1)), data.label, groups=group)
+        return iter([(_rows(a, rows), _rows(b, rows)) for a, b in folds])
+    count = check_count("nfold", nfold, 2)
+    units = bounds.size - 1 if grouped else rows
+    if units < count:
+        raise ValueError(f"nfold is {count}, but there are only {units} {'groups' if grouped else 'rows'}")
+    if stratified and grouped:
+        raise ValueError("groups cannot be stratified: leave stratified out, or give folds")
+    if stratified:
+        from sklearn.model_selection import StratifiedKFold
+
+        if data.label is None or data.label.ndim != 1:
+            raise ValueError("stratified needs one label for each row")
+        splitter = StratifiedKFold(count, shuffle=shuffle, random_state=seed if shuffle else None)
+        return iter(splitter.split(np.empty((rows, 1)), data.label))
+    order = np.random.default_rng(seed).permutation(units) if shuffle else np.arange(units)
+    fold_of = np.empty(units, dtype=np.int64)
+    for k, part in enumerate(np.array_split(order, count)):
+        fold_of[part] = k
+    if grouped:
+        fold_of = np.repeat(fold_of, np.diff(bounds))
+    return iter([(np.flatnonzero(fold_of != k), np.flatnonzero(fold_of == k)) for k in range(count)])
+
+
+def _rows(given: Any, rows: int) -> Rows:
+    out = np.asarray(given)
+    if out.ndim != 1 or out.dtype.kind not in "iu" or out.size == 0:
+        raise ValueError("folds must hold pairs of arrays of row numbers, none of them empty")
+    if out.min() < 0 or out.max() >= rows:
+        raise ValueError(f"folds hold rows {out.min()} to {out.max()}, the table has 0 to {rows - 1}")
+    return out.astype(np.int64)

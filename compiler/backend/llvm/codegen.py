@@ -1,0 +1,428 @@
+"""A `PrimFunc` after all passes as the text of an LLVM module.
+
+The module exports ``void NAME(ptr args, ptr workspace)``: `args` points to slots of eight bytes, one
+with the pointer of each parameter and behind them one with the value of each size; `workspace` to
+`Program.workspace_bytes` bytes that live as long as the call. It loads the slots and calls an inner
+function that takes each as a parameter of its own, because only a parameter can promise LLVM that no
+other pointer reaches the same bytes. The body of a parallel loop is such an inner function again,
+reached through the thread pool.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from compiler.backend.llvm.conversion import HALF_FUNCTIONS
+from compiler.backend.llvm.expression import Expressions
+from compiler.backend.llvm.hints import LoopHints
+from compiler.backend.llvm.index import wide_literal
+from compiler.backend.llvm.transfer import loops
+from compiler.backend.llvm.writer import ALIGNMENT, AMID, Frame, Place, Wide, clean, llvm_type
+from compiler.backend.target import Target
+from compiler.ir.expr import Var, bits_of, is_integer
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.stmt import (
+    THREAD_TAGS,
+    Allocate,
+    Barrier,
+    Copy,
+    For,
+    If,
+    Invoke,
+    Let,
+    Prefetch,
+    Seq,
+    Stmt,
+    Store,
+    Token,
+)
+
+# what the thread pool is called from compiled code
+LAUNCH = "espalier_parallel_launch"
+# a buffer, and all of a function, may take this much of the stack of a thread
+STACK_BUFFER_BYTES = 64 * 1024
+STACK_BYTES = 512 * 1024
+
+# what LLVM calls on its own; an entry of the same name would be taken for it
+_C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
+_MATHEMATICS = (
+    "exp",
+    "log",
+    "sqrt",
+    "tanh",
+    "pow",
+    "floor",
+    "ceil",
+    "sin",
+    "cos",
+    "erf",
+    "trunc",
+    "roundeven",
+)
+_C_LIBRARY |= {name + suffix for name in _MATHEMATICS for suffix in ("", "f")}
+# why a loop or statement has no code on a CPU, and what to do
+_THREADS = "a CPU has no blocks of threads: use parallel and vectorize instead of bind, or build for a GPU"
+_LATER = "; a pass must have turned it into plain loops before code is generated"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """LLVM text and what its caller must know.
+
+    Attributes
+    ----------
+    text : str
+        The module.
+    entry : str
+        Its exported symbol.
+    workspace_bytes : int
+        Bytes of scratch memory that a call needs.
+    stored : frozenset of int
+        Positions of the parameters that are written to.
+    is_parallel : bool
+        Whether it calls the thread pool.
+    """
+
+    text: str
+    entry: str
+    workspace_bytes: int
+    stored: frozenset[int]
+    is_parallel: bool
+
+
+def generate(func: PrimFunc, target: Target) -> Program:
+    """The LLVM program of `func`.
+
+    Parameters
+    ----------
+    func : PrimFunc
+        A function after all passes: one index per access, no vectorized loops.
+    target : Target
+        What it is compiled for.
+
+    Raises
+    ------
+    ValueError
+        For what a pass should have removed, a name that is no identifier, or a variable or buffer that
+        nothing binds.
+    """
+    return _Generator(func, target).program()
+
+
+class _Generator:
+    def __init__(self, func: PrimFunc, target: Target) -> None:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", func.name):
+            raise ValueError(f"a function is named by an identifier, not {func.name!r}")
+        self.func = func
+        self.target = target
+        self.entry = f"{func.name}.entry" if func.name in _C_LIBRARY else func.name
+        self.functions: list[str] = []
+        self.frame = Frame()
+        self.expressions = Expressions(self.frame)
+        self.hints = LoopHints(func.body)
+        self.stored: set[Buffer] = set()
+        self.workspace: list[tuple[Buffer, int]] = []
+        self.workspace_bytes = 0
+        self.parallel_loops = 0
+
+    def program(self) -> Program:
+        func, frame = self.func, self.frame
+        for buffer in func.params:
+            if buffer in frame.places:
+                raise ValueError(f"the buffer {buffer} is a parameter twice")
+            frame.places[buffer] = Place(frame.fresh(clean(buffer.name)), _itemsize(buffer), _least(buffer))
+        for size in func.sizes:
+            low, high = size.bounds or (0, 0)
+            value = wide_literal(low) if low == high else Wide(frame.given(clean(size.name)), low, high)
+            frame.bind(size, value)
+        sizes = {size: value for size, value in frame.variables.items() if not value.is_literal}
+        self.statement(func.body)
+        places = [frame.places[buffer] for buffer in func.params]
+        places += [
+            Place(self.workspace_ref(i), ALIGNMENT, b.nbytes) for i, (b, _) in enumerate(self.workspace)
+        ]
+        signature = [f"{place.attributes} {place.ref}" for place in places]
+        signature += [f"{_ranged(value)} {value.ref}" for value in sizes.values()]
+        inner = f"@{func.name}.compute"
+        self.functions.append(frame.text(f"define internal void {inner}({', '.join(signature)}) #0"))
+        self.functions.append(self._entry(inner, sizes))
+        attributes = ["nounwind", f'"target-cpu"="{self.target.cpu}"']
+        if self.target.vector_bits == 512:  # else LLVM prefers vectors of 256 bits on some of these CPUs
+            attributes.append('"prefer-vector-width"="512"')
+        text = "\n".join(
+            [
+                f"; {func.name} for {self.target}",
+                f"declare void @{LAUNCH}(ptr, ptr, i64) nounwind" if self.parallel_loops else "",
+                "declare noalias ptr @aligned_alloc(i64, i64) nounwind",
+                "declare void @free(ptr) nounwind",
+                "",
+                *self.functions,
+                f"attributes #0 = {{ noinline {' '.join(attributes)} }}",
+                f"attributes #1 = {{ {' '.join(attributes)} }}",
+                self._half_functions(),
+                *frame.preamble.text(),
+                "",
+            ]
+        )
+        stored = frozenset(i for i, buffer in enumerate(func.params) if buffer in self.stored)
+        return Program(text, self.entry, self.workspace_bytes, stored, self.parallel_loops > 0)
+
+    def _half_functions(self) -> str:
+        needed = self.target.is_x86 and "f16c" not in (self.target.needs or ())
+        return HALF_FUNCTIONS if needed and any("half" in text for text in self.functions) else ""
+
+    def _entry(self, inner: str, sizes: dict[Var, Wide]) -> str:
+        lines, arguments = [], []
+        params = len(self.func.params)
+        wanted = [*range(params), *(params + i for i, size in enumerate(self.func.sizes) if size in sizes)]
+        for i in wanted:
+            kind = "ptr" if i < params else "i64"
+            lines.append(f"  %slot.{i} = getelementptr inbounds i64, ptr %args, i64 {i}")
+            lines.append(f"  %arg.{i} = load {kind}, ptr %slot.{i}, align 8")
+            arguments.append(f"{kind} %arg.{i}")
+        scratch = []
+        for i, (_, offset) in enumerate(self.workspace):
+            lines.append(f"  %scratch.{i} = getelementptr inbounds i8, ptr %workspace, i64 {offset}")
+            scratch.append(f"ptr %scratch.{i}")
+        arguments[params:params] = scratch
+        lines.append(f"  call void {inner}({', '.join(arguments)})")
+        header = f"define void @{self.entry}(ptr noundef %args, ptr noundef %workspace) #1 {{"
+        return "\n".join([header, "entry:", *lines, "  ret void", "}", ""])
+
+    @staticmethod
+    def workspace_ref(position: int) -> str:
+        return f"%$workspace.{position}"
+
+    # Statements
+
+    def statement(self, node: Stmt) -> None:
+        """Write a statement into the frame."""
+        _RULES[type(node)](self, node)
+
+    def _sequence(self, node: Seq) -> None:
+        for stmt in node.stmts:
+            self.statement(stmt)
+
+    def _store(self, node: Store) -> None:
+        self.stored.add(node.buffer)
+        self.expressions.store(node)
+
+    def _if(self, node: If) -> None:
+        frame = self.frame
+        condition = self.expressions.condition(node.condition)
+        if condition in ("true", "false"):
+            arm = node.then if condition == "true" else node.otherwise
+            if arm is not None:
+                self.statement(arm)
+            return
+        then, joined = frame.label("if"), frame.label("endif")
+        otherwise = joined if node.otherwise is None else frame.label("else")
+        frame.effect(f"br i1 {condition}, label %{then}, label %{otherwise}")
+        for label, arm in ((then, node.then), (otherwise, node.otherwise)):
+            if arm is not None:
+                frame.begin(label)
+                self.statement(arm)
+                frame.effect(f"br label %{joined}")
+        frame.begin(joined)
+
+    def _for(self, node: For) -> None:
+        if node.kind not in ("serial", "parallel", "unroll"):
+            what = f"the loop over {node.var.name!r} is of kind {node.kind!r}"
+            raise ValueError(f"{what}; {_THREADS}" if node.kind in THREAD_TAGS else what + _LATER)
+        extent = self.expressions.index(node.extent)
+        if extent.high <= 0:
+            return
+        if extent.low == extent.high == 1:
+            self._body(node, wide_literal(0))
+        elif node.kind == "parallel" and self.frame.parent is None:
+            self._parallel(node, extent)
+        else:
+            self._loop(node, wide_literal(0), extent, extent.low > 0, self.hints.of(node, extent))
+
+    def _loop(self, node: For, begin: Wide, end: Wide, runs: bool, hints: list[str]) -> None:
+        """A loop that tests at its end; `runs` tells that there is at least one iteration."""
+        frame = self.frame
+        head, after = frame.label(f"for_{clean(node.var.name)}"), frame.label("done")
+        if runs:
+            frame.effect(f"br label %{head}")
+        else:
+            frame.effect(
+                f"br i1 {frame.emit(f'icmp slt i64 {begin.ref}, {end.ref}')}, label %{head}, label %{after}"
+            )
+        before = frame.block
+        frame.begin(head)
+        counter, following = frame.fresh(clean(node.var.name)), frame.fresh("next")
+        phi = frame.reserve()
+        frame.open(counter)
+        self._body(node, Wide(counter, begin.low, max(begin.low, end.high - 1)))
+        frame.close()
+        frame.lines.append(f"  {following} = add nuw nsw i64 {counter}, 1")
+        again = frame.emit(f"icmp slt i64 {following}, {end.ref}")
+        note = ""
+        if hints:
+            note = f", !llvm.loop {frame.preamble.metadata('!{!self, ' + ', '.join(hints) + '}')}"
+        frame.effect(f"br i1 {again}, label %{head}, label %{after}{note}")
+        phi.append(f"  {counter} = phi i64 [ {begin.ref}, %{before} ], [ {following}, %{frame.block} ]")
+        frame.begin(after)
+
+    def _body(self, node: For, counter: Wide) -> None:
+        self.frame.bind(node.var, counter)
+        self.statement(node.body)
+        self.frame.unbind(node.var)
+
+    def _parallel(self, node: For, extent: Wide) -> None:
+        """The loop's body as a function of a range, and a launch of it over all iterations."""
+        outer = self.frame
+        name = f"@{self.func.name}.parallel.{self.parallel_loops}"
+        self.parallel_loops += 1
+        inner = self.frame = self.expressions.frame = Frame(outer)
+        self._loop(
+            node,
+            Wide("%begin", 0, extent.high - 1),
+            Wide("%end", 1, extent.high),
+            True,
+            self.hints.of(node, extent),
+        )
+        self.frame = self.expressions.frame = outer
+        captured: list[tuple[str, str | None, Place | Wide | str]] = []
+        captured += [("ptr", outer.place(b).ref, inner.places[b]) for b in inner.captured_buffers]
+        captured += [("i64", outer.variable(v).ref, inner.variables[v]) for v in inner.captured_variables]
+        captured += [(llvm_type(v.dtype), outer.value(v), inner.values[v]) for v in inner.captured_values]
+        parameters = ["i64 %begin", "i64 %end"]
+        for kind, _, there in captured:
+            if isinstance(there, Place):
+                parameters.append(f"{there.attributes} {there.ref}")
+            else:
+                parameters.append(
+                    f"{_ranged(there)} {there.ref}" if isinstance(there, Wide) else f"{kind} {there}"
+                )
+        self.functions.append(inner.text(f"define internal void {name}.body({', '.join(parameters)}) #0"))
+        struct = f"{{ {', '.join(kind for kind, _, _ in captured) or 'i8'} }}"
+        closure = outer.fresh("closure")
+        outer.prologue.append(f"  {closure} = alloca {struct}")
+        lines, arguments = [], ["i64 %begin", "i64 %end"]
+        for i, (kind, here, _) in enumerate(captured):
+            slot = outer.emit(f"getelementptr inbounds {struct}, ptr {closure}, i32 0, i32 {i}")
+            outer.effect(f"store {kind} {here}, ptr {slot}")
+            lines.append(f"  %slot.{i} = getelementptr inbounds {struct}, ptr %closure, i32 0, i32 {i}")
+            lines.append(f"  %field.{i} = load {kind}, ptr %slot.{i}")
+            arguments.append(f"{kind} %field.{i}")
+        lines.append(f"  call void {name}.body({', '.join(arguments)})")
+        header = f"define internal void {name}(i64 %begin, i64 %end, ptr %closure) #1 {{"
+        self.functions.append("\n".join([header, "entry:", *lines, "  ret void", "}", ""]))
+        outer.effect(f"call void @{LAUNCH}(ptr {name}, ptr {closure}, i64 {extent.ref})")
+
+    def _let(self, node: Let) -> None:
+        frame = self.frame
+        if is_integer(node.var.dtype) and "x" not in node.var.dtype and node.var.dtype != "uint64":
+            value = self.expressions.index(node.value)
+            frame.bind(node.var, value)
+            known = frame.level(value.ref) != AMID
+            if not known:
+                frame.open(value.ref)
+            self.statement(node.body)
+            if not known:
+                frame.close()
+            frame.unbind(node.var)
+        else:
+            frame.values[node.var] = self.expressions.value(node.value)
+            self.statement(node.body)
+            del frame.values[node.var]
+
+    def _copy(self, node: Copy) -> None:
+        self.statement(loops(node))
+
+    def _invoke(self, node: Invoke) -> None:
+        implementation = node.intrinsic.implementations.get(self.target.kind)
+        if implementation is None:
+            raise ValueError(
+                f"the intrinsic {node.intrinsic.name!r} has no implementation for {self.target.kind!r}; give "
+                "it one, or let a pass put its description in its place before code is generated"
+            )
+        self.statement(implementation(*node.operands))
+
+    def _barrier(self, node: Barrier) -> None:
+        raise ValueError(f"a barrier of {node.scope!r} memory: {_THREADS}")
+
+    def _token(self, node: Token) -> None:
+        raise ValueError(
+            f"a token from {node.source!r} to {node.target!r}: a CPU has no pipeline stages that wait for "
+            "one another; build for an accelerator that has"
+        )
+
+    # Memory
+
+    def _prefetch(self, node: Prefetch) -> None:
+        self.expressions.prefetch(node)
+
+    def _allocate(self, node: Allocate) -> None:
+        places = self.frame.places
+        places[node.buffer] = self._place(node.buffer)
+        self.statement(node.body)
+        del places[node.buffer]
+
+    def _place(self, buffer: Buffer) -> Place:
+        frame = self.frame
+        place = frame.owned.get(
+            buffer
+        )  # an unrolled body allocates the same buffer again, never within itself
+        if place is None:
+            place = frame.owned[buffer] = self._new_place(buffer)
+        return place
+
+    def _new_place(self, buffer: Buffer) -> Place:
+        frame = self.frame
+        fits = buffer.nbytes <= STACK_BUFFER_BYTES and frame.stack_bytes + buffer.nbytes <= STACK_BYTES
+        if fits and (buffer.scope == "local" or frame.parent is not None):
+            return frame.allocate(buffer)
+        if frame.parent is None:
+            place = Place(self.workspace_ref(len(self.workspace)), ALIGNMENT, buffer.nbytes)
+            self.workspace.append((buffer, self.workspace_bytes))
+            self.workspace_bytes += _rounded(buffer.nbytes)
+            return place
+        # once for a range of iterations: what it holds does not outlive one
+        register = frame.fresh(clean(buffer.name))
+        size = _rounded(buffer.nbytes)
+        frame.prologue.append(f"  {register} = call ptr @aligned_alloc(i64 {ALIGNMENT}, i64 {size})")
+        frame.epilogue.append(f"  call void @free(ptr {register})")
+        return Place(register, ALIGNMENT, buffer.nbytes)
+
+
+def _itemsize(buffer: Buffer) -> int:
+    return -(-bits_of(buffer.dtype) // 8)
+
+
+def _least(buffer: Buffer) -> int:
+    """The bytes that an argument has at least."""
+    extents = (e if isinstance(e, int) else e.bounds[0] if e.bounds else 0 for e in buffer.shape)
+    return prod(extents) * bits_of(buffer.dtype) // 8
+
+
+def _rounded(nbytes: int) -> int:
+    return max(1, -(-nbytes // ALIGNMENT)) * ALIGNMENT
+
+
+def _ranged(value: Wide) -> str:
+    """The type of a 64-bit parameter, with what LLVM may count on."""
+    return (
+        f"i64 noundef range(i64 {value.low}, {value.high + 1})" if value.high < 2**63 - 1 else "i64 noundef"
+    )
+
+
+_RULES: dict[type, Callable[[_Generator, Any], None]] = {
+    For: _Generator._for,
+    Store: _Generator._store,
+    If: _Generator._if,
+    Seq: _Generator._sequence,
+    Allocate: _Generator._allocate,
+    Let: _Generator._let,
+    Prefetch: _Generator._prefetch,
+    Barrier: _Generator._barrier,
+    Copy: _Generator._copy,
+    Invoke: _Generator._invoke,
+    Token: _Generator._token,
+}

@@ -1,0 +1,133 @@
+"""Conversions between types as LLVM instructions."""
+
+from __future__ import annotations
+
+from compiler.backend.llvm.writer import Frame, llvm_type, mangled, splat_literal
+from compiler.ir.expr import PACKED_TYPES, is_float, lanes_of, scalar_of, vector_of
+
+
+def convert(frame: Frame, text: str, source: str, target: str) -> str:
+    """The value `text` of type `source` as a value of type `target`.
+
+    A float becomes an integer by rounding to zero, out of range the nearest of the type, NaN zero. An integer
+    becomes a narrower one by its low bits. A bool is whether the value is not zero.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of lanes differ, or a type is packed.
+    """
+    if lanes_of(source) != lanes_of(target):
+        raise ValueError(f"a cast from {source} to {target} changes the number of lanes")
+    a, b = scalar_of(source), scalar_of(target)
+    if a in PACKED_TYPES or b in PACKED_TYPES:
+        raise ValueError(
+            f"a cast from {source} to {target}: packed types are lowered to bytes before code is generated"
+        )
+    if a == b:
+        return text
+    emit = frame.emit
+    from_kind, to_kind = llvm_type(source), llvm_type(target)
+    if b == "bool":
+        return emit(f"{'fcmp une' if is_float(a) else 'icmp ne'} {from_kind} {text}, zeroinitializer")
+    if is_float(a) and is_float(b):
+        if int(b[5:]) > int(a[5:]):
+            return emit(f"fpext {from_kind} {text} to {to_kind}")
+        if (a, b) == ("float64", "float16"):
+            return _double_to_half(frame, text, lanes_of(source))
+        return emit(f"fptrunc {from_kind} {text} to {to_kind}")
+    if is_float(a):
+        if a == "float16":  # every integer type has a conversion from float, and a half is one exactly
+            wide = vector_of("float32", lanes_of(source))
+            return convert(frame, emit(f"fpext {from_kind} {text} to {llvm_type(wide)}"), wide, target)
+        name = f"llvm.fpto{'u' if b.startswith('u') else 's'}i.sat.{mangled(target)}.{mangled(source)}"
+        return emit(f"call {to_kind} @{name}({from_kind} {text})")
+    unsigned = a.startswith("u") or a == "bool"
+    if is_float(b):
+        if b == "float16":  # by way of float: what is not exact there is infinite in a half
+            wide = vector_of("float32", lanes_of(source))
+            return convert(frame, convert(frame, text, source, wide), wide, target)
+        return emit(f"{'uitofp' if unsigned else 'sitofp'} {from_kind} {text} to {to_kind}")
+    before, after = int(llvm_type(a)[1:]), int(llvm_type(b)[1:])
+    if before == after:
+        return text
+    if after < before:
+        return emit(f"trunc {from_kind} {text} to {to_kind}")
+    return emit(f"{'zext' if unsigned else 'sext'} {from_kind} {text} to {to_kind}")
+
+
+def _double_to_half(frame: Frame, text: str, lanes: int) -> str:
+    """A double rounded once to a half.
+
+    Few machines have an instruction for it, and a float in between would round twice. Where the float is
+    the double cut off, with its last bit set if anything was lost ("rounding to odd"), the second rounding
+    alone decides (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+    """
+    emit = frame.emit
+    double, single, half, whole = (
+        llvm_type(vector_of(t, lanes)) for t in ("float64", "float32", "float16", "int64")
+    )
+
+    def number(value: int) -> str:
+        return str(value) if lanes == 1 else splat_literal("int64x2", str(value))
+
+    bits = emit(f"bitcast {double} {text} to {whole}")
+    lost = emit(f"and {whole} {bits}, {number(2**29 - 1)}")
+    test = emit(f"icmp ne {whole} {lost}, {number(0)}")
+    flag = emit(f"zext {'i1' if lanes == 1 else f'<{lanes} x i1>'} {test} to {whole}")
+    odd = emit(f"shl {whole} {flag}, {number(29)}")
+    kept = emit(f"or {whole} {emit(f'and {whole} {bits}, {number(-(2**29))}')}, {odd}")
+    rounded = emit(f"fptrunc {double} {emit(f'bitcast {whole} {kept} to {double}')} to {single}")
+    return emit(f"fptrunc {single} {rounded} to {half}")
+
+
+# What LLVM calls for halves on an x86 CPU without F16C. The run-time libraries of C compilers have the same
+# functions, but a Python process need not have loaded one.
+HALF_FUNCTIONS = """
+define weak_odr hidden float @__extendhfsf2(half %x) #1 {
+  %short = bitcast half %x to i16
+  %bits = zext i16 %short to i32
+  %size = and i32 %bits, 32767
+  %moved = shl i32 %size, 13
+  ; the exponent's bias is corrected by a product, which is right for subnormal numbers too
+  %small = bitcast i32 %moved to float
+  %scaled = fmul float %small, 0x46F0000000000000
+  %number = bitcast float %scaled to i32
+  %special = or i32 %moved, 2139095040
+  %is.special = icmp uge i32 %size, 31744
+  %chosen = select i1 %is.special, i32 %special, i32 %number
+  %sign.bit = and i32 %bits, 32768
+  %sign = shl i32 %sign.bit, 16
+  %result = or i32 %chosen, %sign
+  %float = bitcast i32 %result to float
+  ret float %float
+}
+
+define weak_odr hidden half @__truncsfhf2(float %x) #1 {
+  %bits = bitcast float %x to i32
+  %size = and i32 %bits, 2147483647
+  ; a normal number: half of the last place, less one where the place is even, carries into it
+  %place = lshr i32 %size, 13
+  %odd = and i32 %place, 1
+  %biased = sub i32 %size, 939520001
+  %carried = add i32 %biased, %odd
+  %normal = lshr i32 %carried, 13
+  ; a subnormal one: the last place of a half has the weight of that of 0.5 as a float
+  %value = bitcast i32 %size to float
+  %aligned = fadd float %value, 5.000000e-01
+  %aligned.bits = bitcast float %aligned to i32
+  %subnormal = sub i32 %aligned.bits, 1056964608
+  %is.subnormal = icmp ult i32 %size, 947912704
+  %finite = select i1 %is.subnormal, i32 %subnormal, i32 %normal
+  %is.nan = icmp ugt i32 %size, 2139095040
+  %special = select i1 %is.nan, i32 32256, i32 31744
+  %is.special = icmp uge i32 %size, 1199570944
+  %chosen = select i1 %is.special, i32 %special, i32 %finite
+  %high = lshr i32 %bits, 16
+  %sign = and i32 %high, 32768
+  %result = or i32 %chosen, %sign
+  %short = trunc i32 %result to i16
+  %half = bitcast i16 %short to half
+  ret half %half
+}
+"""

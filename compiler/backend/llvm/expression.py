@@ -1,0 +1,490 @@
+"""Expressions of the loop IR as LLVM instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from compiler.backend.llvm import mathematics
+from compiler.backend.llvm.conversion import convert
+from compiler.backend.llvm.index import IndexArithmetic, always, combine
+from compiler.backend.llvm.memory import Memory
+from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
+from compiler.ir.expr import (
+    COMPARISON,
+    LOGIC,
+    Binary,
+    Broadcast,
+    Call,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Not,
+    Ramp,
+    Select,
+    Var,
+    integer_range,
+    is_float,
+    lanes_of,
+    scalar_of,
+    vector_of,
+)
+from compiler.ir.stmt import Prefetch, Store
+from compiler.ir.visit import children
+
+_FLOAT_COMPARISON = {"<": "olt", "<=": "ole", ">": "ogt", ">=": "oge", "==": "oeq", "!=": "une"}
+_FLOAT_OPERATORS = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
+_INTEGER_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
+
+
+class Expressions:
+    """Writes expressions into the frame that is set.
+
+    Attributes
+    ----------
+    frame : Frame
+        The function that is being written.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self._index = IndexArithmetic()
+        self._reads: dict[int, tuple[Expr, bool]] = {}
+        # the lanes that take part, where others must not touch memory
+        self._mask: str | None = None
+        self._mask_lanes = 1
+
+    def value(self, node: Expr) -> str:
+        """The value of `node`, in its own type: a register or a literal."""
+        return _RULES[type(node)](self, node)
+
+    def index(self, node: Expr) -> Wide:
+        """The value of a scalar integer expression in 64 bits."""
+        wide = self._index.wide(self.frame, node)
+        if wide is not None:
+            return wide
+        dtype = node.dtype
+        text = self.value(node)
+        bits = int(llvm_type(dtype)[1:])
+        low, high = integer_range(dtype)
+        if bits < 64:
+            extend = "zext" if dtype.startswith("u") else "sext"
+            text = self.frame.emit(f"{extend} i{bits} {text} to i64")
+        return Wide(text, low, high)
+
+    def place(self, node: Expr) -> Index:
+        """A scalar index of an access."""
+        return self._index.place(self.frame, node) or Index(self.index(node))
+
+    def condition(self, node: Expr) -> str:
+        """A scalar condition.
+
+        Raises
+        ------
+        ValueError
+            If it is a vector.
+        """
+        if node.dtype != "bool":
+            raise ValueError(f"a branch takes one condition, not {node.dtype}")
+        return self.value(node)
+
+    # Memory
+
+    def store(self, node: Store) -> None:
+        """Write a `Store`.
+
+        Raises
+        ------
+        ValueError
+            If it has more than one index, or a value of another type than its buffer.
+        """
+        buffer, index = node.buffer, _only_index(node)
+        lanes = lanes_of(index.dtype)
+        if scalar_of(node.value.dtype) != buffer.dtype or lanes_of(node.value.dtype) not in (1, lanes):
+            raise ValueError(f"a value of {node.value.dtype} is stored to {lanes} element(s) of {buffer}")
+        value, mask = node.value, None
+        if lanes > 1 and _keeps(node):
+            # lanes that would be given what they have are left alone
+            condition, value = value.args[:2]  # type: ignore[attr-defined]
+            mask = self.value(condition)
+            text = self._under(mask, lanes, value)
+        else:
+            text = self.value(value)
+        if lanes > lanes_of(value.dtype):
+            text = self.splat(buffer.dtype, text, lanes)
+        memory = Memory(self.frame, buffer)
+        base, stride = (self.place(index), 1) if lanes == 1 else self._ramp(index)
+        if base is None or stride != 1:
+            memory.scatter(self.value(index), index.dtype, text, mask)
+        elif mask is None:
+            memory.store(base, text, lanes)
+        else:
+            memory.store_masked(base, text, lanes, mask)
+
+    def prefetch(self, node: Prefetch) -> None:
+        """Write a `Prefetch`."""
+        Memory(self.frame, node.buffer).prefetch(self.place(_only_index(node)))
+
+    def _load(self, node: Load) -> str:
+        index, mask = _only_index(node), self._mask
+        lanes = lanes_of(index.dtype)
+        memory = Memory(self.frame, node.buffer)
+        if lanes == 1:
+            return memory.load(self.place(index))
+        base, stride = self._ramp(index)
+        if base is None or stride not in (0, 1, 2):
+            return memory.gather(self.value(index), index.dtype, mask)
+        if stride == 0:
+            first = base
+            return self._guarded(node.dtype, lambda: self.splat(memory.dtype, memory.load(first), lanes))
+        if mask is None:
+            return memory.load(base, lanes) if stride == 1 else memory.load_every_other(base, lanes)
+        if stride == 1:
+            return memory.load_masked(base, lanes, mask)
+        return memory.gather(self.value(index), index.dtype, mask)
+
+    def _ramp(self, index: Expr) -> tuple[Index | None, int]:
+        """A vector index as its first lane and a constant stride; no lane where it has none."""
+        stride = None if self._mask is not None and self.reads_memory(index) else _stride(index)
+        return (None, 0) if stride is None else (self._first_lane(index), stride)
+
+    def _first_lane(self, index: Expr) -> Index:
+        if type(index) is Ramp:
+            return self.place(index.base)
+        if type(index) is Broadcast:
+            return self.place(index.value)
+        assert type(index) is Binary
+        return combine(index.op, self.frame, self._first_lane(index.a), self._first_lane(index.b))
+
+    # Lanes
+
+    def splat(self, dtype: str, text: str, lanes: int) -> str:
+        """A scalar of type `dtype` in every lane."""
+        scalar, kind = llvm_type(dtype), llvm_type(vector_of(dtype, lanes))
+        if text[0] != "%":
+            return splat_literal(dtype, text)
+        first = self.frame.once(f"insertelement {kind} poison, {scalar} {text}, i64 0")
+        return self.frame.once(
+            f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer"
+        )
+
+    def reads_memory(self, node: Expr) -> bool:
+        """Whether an evaluation of `node` loads anything."""
+        known = self._reads.get(id(node))
+        if known is None:
+            reads = type(node) is Load or any(self.reads_memory(child) for child in children(node))  # type: ignore[arg-type]
+            known = self._reads[id(node)] = (node, reads)
+        return known[1]
+
+    def _guarded(self, dtype: str, write: Callable[[], str]) -> str:
+        """What `write` makes without a mask, evaluated only if any lane of the mask takes part."""
+        if self._mask is None:
+            return write()
+        lanes, mask = self._mask_lanes, self._mask
+        any_lane = self.frame.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1(<{lanes} x i1> {mask})")
+        self._mask = None
+        try:
+            return self._branch(dtype, any_lane, write, lambda: "zeroinitializer")
+        finally:
+            self._mask = mask
+
+    def _scalar(self, node: Expr) -> str:
+        """A scalar inside a vector expression."""
+        if self._mask is None or not self.reads_memory(node):
+            return self.value(node)
+        return self._guarded(node.dtype, lambda: self.value(node))
+
+    def _under(self, mask: str, lanes: int, node: Expr) -> str:
+        """A vector expression evaluated in the lanes of `mask` that take part already."""
+        if not self.reads_memory(node):
+            return self.value(node)
+        outer, outer_lanes = self._mask, self._mask_lanes
+        kind = f"<{lanes} x i1>"
+        self._mask = mask if outer is None else self.frame.emit(f"and {kind} {outer}, {mask}")
+        self._mask_lanes = lanes
+        try:
+            return self.value(node)
+        finally:
+            self._mask, self._mask_lanes = outer, outer_lanes
+
+    def _branch(
+        self, dtype: str, condition: str, then: Callable[[], str], otherwise: Callable[[], str]
+    ) -> str:
+        """One of two values, of which only that one is evaluated."""
+        if condition in ("true", "false"):
+            return then() if condition == "true" else otherwise()
+        frame, kind = self.frame, llvm_type(dtype)
+        labels = frame.label("then"), frame.label("else")
+        joined = frame.label("join")
+        frame.effect(f"br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
+        arms = []
+        for label, write in zip(labels, (then, otherwise), strict=True):
+            frame.begin(label)
+            text = write()
+            arms.append(f"[ {text}, %{frame.block} ]")
+            frame.effect(f"br label %{joined}")
+        frame.begin(joined)
+        return frame.emit(f"phi {kind} {', '.join(arms)}")
+
+    # Leaves
+
+    def _var(self, node: Var) -> str:
+        named = self.frame.value(node)
+        return self._narrow(self.frame.variable(node), node.dtype) if named is None else named
+
+    def _const(self, node: Const) -> str:
+        text = literal(node)
+        lanes = lanes_of(node.dtype)
+        return text if lanes == 1 else splat_literal(node.dtype, text)
+
+    def _ramp_value(self, node: Ramp) -> str:
+        scalar, lanes = node.base.dtype, node.lanes
+        if lanes == 1:
+            return self.value(node.base)
+        kind, element = llvm_type(node.dtype), llvm_type(scalar)
+        if is_float(scalar) or scalar == "bool":
+            raise ValueError(f"a Ramp counts in integers, not in {scalar}")
+        base, stride = self._scalar(node.base), self._scalar(node.stride)
+        if stride[0] == "%":
+            iota = ", ".join(f"{element} {lane}" for lane in range(lanes))
+            steps = self.frame.emit(f"mul {kind} {self.splat(scalar, stride, lanes)}, <{iota}>")
+        else:
+            bits = int(element[1:])
+            wrapped = [(int(stride) * lane) & (2**bits - 1) for lane in range(lanes)]
+            steps = f"<{', '.join(f'{element} {_signed(step, bits)}' for step in wrapped)}>"
+        return self.frame.emit(f"add {kind} {self.splat(scalar, base, lanes)}, {steps}")
+
+    def _broadcast(self, node: Broadcast) -> str:
+        def write() -> str:
+            return self.splat(node.value.dtype, self.value(node.value), node.lanes)
+
+        if node.lanes == 1:
+            return self.value(node.value)
+        return self._guarded(node.dtype, write) if self.reads_memory(node) else write()
+
+    def _narrow(self, wide: Wide, dtype: str) -> str:
+        if wide.is_literal:
+            return str(wide.low)
+        kind, flag = llvm_type(dtype), "nuw" if dtype.startswith("u") else "nsw"
+        return wide.ref if kind == "i64" else self.frame.emit(f"trunc {flag} i64 {wide.ref} to {kind}")
+
+    # Operations
+
+    def _binary(self, node: Binary) -> str:
+        op = node.op
+        if op in LOGIC:
+            return self._logic(node)
+        if op in COMPARISON:
+            return self._compare(node)
+        wide = self._index.wide(self.frame, node)
+        if wide is not None:
+            return self._narrow(wide, node.dtype)
+        dtype, kind = node.dtype, llvm_type(node.dtype)
+        if scalar_of(dtype) == "bool":
+            raise ValueError(f"`{op}` takes numbers, not {dtype}")
+        if op in ("//", "%"):
+            return self._divide(node)
+        a, b = self.value(node.a), self.value(node.b)
+        scalar = scalar_of(dtype)
+        if is_float(scalar):
+            if op in ("min", "max"):  # written so that it is one instruction: b where either is NaN
+                test = self.frame.emit(f"fcmp contract {'olt' if op == 'min' else 'ogt'} {kind} {a}, {b}")
+                return self._select(test, lanes_of(dtype), kind, a, b, "contract ")
+            return self.frame.emit(f"{_FLOAT_OPERATORS[op]} contract {kind} {a}, {b}")
+        if op in ("min", "max"):
+            name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
+            return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
+        if op in ("<<", ">>"):
+            if _known_number(node.b) is None:  # out of range is an error, but must not be undefined here
+                width = str(int(llvm_type(scalar)[1:]) - 1)
+                limit = width if lanes_of(dtype) == 1 else splat_literal(dtype, width)
+                b = self.frame.emit(f"and {kind} {b}, {limit}")
+            name = "shl" if op == "<<" else "lshr" if scalar.startswith("u") else "ashr"
+            return self.frame.emit(f"{name} {kind} {a}, {b}")
+        if op not in _INTEGER_OPERATORS:
+            raise ValueError(f"`{op}` takes floats, not {dtype}")
+        return self.frame.emit(f"{_INTEGER_OPERATORS[op]} {kind} {a}, {b}")
+
+    def _select(self, condition: str, lanes: int, kind: str, a: str, b: str, flags: str = "") -> str:
+        test = "i1" if lanes == 1 else f"<{lanes} x i1>"
+        return self.frame.emit(f"select {flags}{test} {condition}, {kind} {a}, {kind} {b}")
+
+    def _compare(self, node: Binary) -> str:
+        dtype, kind = node.a.dtype, llvm_type(node.a.dtype)
+        wide_a = self._index.wide(self.frame, node.a)
+        wide_b = self._index.wide(self.frame, node.b) if wide_a is not None else None
+        if wide_a is not None and wide_b is not None:
+            known = always(node.op, wide_a, wide_b)
+            if known is not None:
+                return "true" if known else "false"
+            return self.frame.emit(f"icmp {_integer_test(node.op, dtype)} i64 {wide_a.ref}, {wide_b.ref}")
+        a, b = self.value(node.a), self.value(node.b)
+        if is_float(dtype):
+            return self.frame.emit(f"fcmp contract {_FLOAT_COMPARISON[node.op]} {kind} {a}, {b}")
+        return self.frame.emit(f"icmp {_integer_test(node.op, dtype)} {kind} {a}, {b}")
+
+    def _logic(self, node: Binary) -> str:
+        a, b = self.value(node.a), self.value(node.b)
+        neutral = "true" if node.op == "and" else "false"
+        if neutral in (a, b):
+            return b if a == neutral else a
+        return self.frame.emit(f"{node.op} {llvm_type(node.dtype)} {a}, {b}")
+
+    def _not(self, node: Not) -> str:
+        kind, text = llvm_type(node.dtype), self.value(node.a)
+        if text in ("true", "false"):
+            return "false" if text == "true" else "true"
+        true = "true" if lanes_of(node.dtype) == 1 else splat_literal(node.dtype, "true")
+        return self.frame.emit(f"xor {kind} {text}, {true}")
+
+    def _divide(self, node: Binary) -> str:
+        """Floor division and its remainder; by zero gives zero, and nothing traps."""
+        emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
+        lanes, signed = lanes_of(dtype), not dtype.startswith("u")
+        divides = node.op == "//"
+
+        def number(value: int) -> str:
+            return str(value) if lanes == 1 else splat_literal(dtype, str(value))
+
+        known = _known_number(node.b)
+        if known == 0:
+            raise ValueError(f"division by zero: {node.op} by the literal 0")
+        a = self.value(node.a)
+        if known is not None and known > 0 and (not signed or known & (known - 1) == 0):
+            if not signed:
+                return emit(f"{'udiv' if divides else 'urem'} {kind} {a}, {number(known)}")
+            if divides:
+                return emit(f"ashr {kind} {a}, {number(known.bit_length() - 1)}")
+            return emit(f"and {kind} {a}, {number(known - 1)}")
+        b = self.value(node.b)
+        if known is not None and known != -1:
+            safe, zero, minus = b, None, None
+        else:
+            zero = emit(f"icmp eq {kind} {b}, {number(0)}")
+            minus = emit(f"icmp eq {kind} {b}, {number(-1)}") if signed else None
+            unsafe = zero if minus is None else emit(f"or {_test_type(lanes)} {zero}, {minus}")
+            # the smallest number divided by -1 traps as zero does, so neither reaches the instruction
+            safe = self._select(unsafe, lanes, kind, number(1), b)
+        if not signed:
+            result = emit(f"{'udiv' if divides else 'urem'} {kind} {a}, {safe}")
+            return self._select(str(zero), lanes, kind, number(0), result)
+        rest = emit(f"srem {kind} {a}, {safe}")
+        inexact = emit(f"icmp ne {kind} {rest}, {number(0)}")
+        against = emit(f"icmp slt {kind} {emit(f'xor {kind} {rest}, {safe}')}, {number(0)}")
+        adjust = emit(f"and {_test_type(lanes)} {inexact}, {against}")
+        if divides:
+            quotient = emit(f"sdiv {kind} {a}, {safe}")
+            result = emit(f"add {kind} {quotient}, {emit(f'sext {_test_type(lanes)} {adjust} to {kind}')}")
+        else:
+            result = emit(f"add {kind} {rest}, {self._select(adjust, lanes, kind, safe, number(0))}")
+        if minus is not None and divides:
+            result = self._select(minus, lanes, kind, emit(f"sub {kind} {number(0)}, {a}"), result)
+        return result if zero is None or not divides else self._select(zero, lanes, kind, number(0), result)
+
+    def _choose(self, node: Select) -> str:
+        lanes, kind = lanes_of(node.condition.dtype), llvm_type(node.dtype)
+        condition = self._scalar(node.condition) if lanes == 1 else self.value(node.condition)
+        if condition in ("true", "false"):
+            return self.value(node.a if condition == "true" else node.b)
+        flags = "contract " if is_float(node.dtype) else ""
+        return self._select(condition, lanes, kind, self.value(node.a), self.value(node.b), flags)
+
+    def _cast(self, node: Cast) -> str:
+        return convert(self.frame, self.value(node.value), node.value.dtype, node.dtype)
+
+    def _call(self, node: Call) -> str:
+        if node.name == "if_then_else":
+            return self._if_then_else(node)
+        args = [self.value(arg) for arg in node.args]
+        return mathematics.apply(self.frame, node.name, args, node.args[0].dtype)
+
+    def _if_then_else(self, node: Call) -> str:
+        condition, a, b = node.args
+        lanes = lanes_of(condition.dtype)
+        if lanes == 1:
+            test = self._scalar(condition)
+            return self._branch(node.dtype, test, lambda: self.value(a), lambda: self.value(b))
+        test, kind = self.value(condition), llvm_type(node.dtype)
+        others = test
+        if self.reads_memory(b):
+            others = self.frame.emit(f"xor <{lanes} x i1> {test}, {splat_literal(condition.dtype, 'true')}")
+        arms = self._under(test, lanes, a), self._under(others, lanes, b)
+        return self._select(test, lanes, kind, *arms)
+
+
+_RULES: dict[type, Callable[[Expressions, Any], str]] = {
+    Var: Expressions._var,
+    Const: Expressions._const,
+    Binary: Expressions._binary,
+    Not: Expressions._not,
+    Select: Expressions._choose,
+    Cast: Expressions._cast,
+    Load: Expressions._load,
+    Call: Expressions._call,
+    Ramp: Expressions._ramp_value,
+    Broadcast: Expressions._broadcast,
+}
+
+
+def _keeps(node: Store) -> bool:
+    """Whether the lanes of a store that a condition leaves out are given what they have."""
+    value = node.value
+    return (
+        type(value) is Call
+        and value.name == "if_then_else"
+        and lanes_of(value.args[0].dtype) == lanes_of(node.indices[0].dtype)
+        and value.args[2] == Load(node.buffer, node.indices)
+    )
+
+
+def _only_index(node: Load | Store | Prefetch) -> Expr:
+    if len(node.indices) != 1:
+        raise ValueError(
+            f"an access to {node.buffer} has {len(node.indices)} indices; flatten it to one index "
+            "before code is generated"
+        )
+    return node.indices[0]
+
+
+def _stride(index: Expr) -> int | None:
+    """The constant difference between the lanes of a vector index, or None."""
+    kind = type(index)
+    if kind is Broadcast:
+        return 0
+    if kind is Ramp:
+        return _known_number(index.stride)  # type: ignore[attr-defined]
+    if kind is not Binary or index.op not in ("+", "-", "*"):  # type: ignore[attr-defined]
+        return None
+    a, b = _stride(index.a), _stride(index.b)  # type: ignore[attr-defined]
+    if a is None or b is None:
+        return None
+    if index.op != "*":  # type: ignore[attr-defined]
+        return a + b if index.op == "+" else a - b  # type: ignore[attr-defined]
+    for stride, factor in ((a, index.b), (b, index.a)):  # type: ignore[attr-defined]
+        number = _known_number(factor)
+        if number is not None:
+            return stride * number
+    return 0 if a == 0 and b == 0 else None
+
+
+def _known_number(node: Expr) -> int | None:
+    """The value of an integer literal, or of one in every lane."""
+    if type(node) is Broadcast:
+        return _known_number(node.value)
+    return int(node.value) if type(node) is Const and not is_float(node.dtype) else None
+
+
+def _integer_test(op: str, dtype: str) -> str:
+    if op in ("==", "!="):
+        return "eq" if op == "==" else "ne"
+    sign = "u" if dtype.startswith("u") or scalar_of(dtype) == "bool" else "s"
+    return sign + {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}[op]
+
+
+def _test_type(lanes: int) -> str:
+    return "i1" if lanes == 1 else f"<{lanes} x i1>"
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - 2**bits if value >= 2 ** (bits - 1) else value

@@ -1,0 +1,282 @@
+"""Index arithmetic in 64 bits.
+
+An expression of loop variables and literals whose every intermediate result provably fits its 32-bit
+type has the same value in 64 bits. There LLVM needs no sign extension at an address and knows that
+nothing overflows, so strided accesses become addressing modes and loops have plain induction variables.
+"""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from typing import TypeGuard
+
+from compiler.backend.llvm.writer import Frame, Index, Wide
+from compiler.ir.expr import SCALAR_TYPES, Binary, Const, Expr, Var, integer_range, is_integer
+
+# what an integer type holds, as far as 64 bits with a sign do
+_BOUNDS = {t: integer_range(t) for t in SCALAR_TYPES if is_integer(t)} | {"uint64": (0, 2**63 - 1)}
+_OPERATORS = ("+", "-", "*", "//", "%", "min", "max", "<<", ">>", "&")
+
+
+class IndexArithmetic:
+    """Writes integer expressions of loop variables as 64-bit arithmetic with known bounds."""
+
+    def __init__(self) -> None:
+        self._plain: dict[
+            int, tuple[Expr, bool]
+        ] = {}  # by identity; the node is kept so that its id stays its own
+
+    def is_plain(self, node: Expr) -> bool:
+        """Whether `node` is arithmetic on scalar variables and literals only."""
+        known = self._plain.get(id(node))
+        if known is None:
+            kind = type(node)
+            if kind is Binary:
+                plain = (
+                    node.op in _OPERATORS  # type: ignore[attr-defined]
+                    and self.is_plain(node.a)  # type: ignore[attr-defined]
+                    and self.is_plain(node.b)  # type: ignore[attr-defined]
+                )
+            else:
+                plain = (kind is Var or kind is Const) and node.dtype in _BOUNDS
+            known = self._plain[id(node)] = (node, plain)
+        return known[1]
+
+    def place(self, frame: Frame, node: Expr) -> Index | None:
+        """`node` as `wide` has it, and apart from that what is added to it."""
+        if not self.is_plain(node):
+            return None
+        if _is_sum(node):
+            return self._sum(frame, node)
+        whole = self._wide(frame, node)
+        return None if whole is None else Index(whole)
+
+    def wide(self, frame: Frame, node: Expr) -> Wide | None:
+        """`node` in 64 bits, or None where that might differ from the arithmetic of its type."""
+        if not self.is_plain(node):
+            return None
+        return self._wide(frame, node)
+
+    def _sum(self, frame: Frame, node: Expr) -> Index | None:
+        """A sum, what varies with the outermost loops first: the loops inside share what those around add."""
+        terms: list[Wide] = []
+        pending = [node]
+        while pending:
+            part = pending.pop()
+            if _is_sum(part):
+                pending.append(part.a)
+                if part.op == "+":
+                    pending.append(part.b)
+                else:
+                    terms.append(wide_literal(-int(part.b.value)))  # type: ignore[attr-defined]
+                continue
+            term = self._wide(frame, part)
+            if term is None:
+                return None
+            terms.append(term)
+        low, high = _BOUNDS[node.dtype]
+        # a partial sum may leave the type, as what wraps around comes back, but not 64 bits
+        least, most = sum(min(t.low, 0) for t in terms), sum(max(t.high, 0) for t in terms)
+        if sum(t.low for t in terms) < low or sum(t.high for t in terms) > high:
+            return None
+        if least < -(2**63) or most >= 2**63:
+            return None
+        varying = sorted((t for t in terms if not t.is_literal), key=lambda t: frame.level(t.ref))
+        total = reduce(partial(_add, frame), varying, wide_literal(0))
+        return Index(total, sum(t.low for t in terms if t.is_literal))
+
+    def _wide(self, frame: Frame, node: Expr) -> Wide | None:
+        found = frame.numbers.get(id(node))
+        if found is not None:
+            return found[1]
+        wide = self._written(frame, node)
+        if wide is not None:
+            frame.numbers[id(node)] = (node, wide)
+        return wide
+
+    def _written(self, frame: Frame, node: Expr) -> Wide | None:
+        kind = type(node)
+        if kind is Var:  # a let of a type that 64 bits with a sign do not hold is no index
+            return frame.variable(node) if frame.value(node) is None else None  # type: ignore[arg-type]
+        if kind is Const:
+            value = int(node.value)  # type: ignore[attr-defined]
+            return wide_literal(value) if value < 2**63 else None
+        if _is_sum(node):
+            total = self._sum(frame, node)
+            return None if total is None else _whole(frame, total)
+        a = self._wide(frame, node.a)  # type: ignore[attr-defined]
+        if a is None:
+            return None
+        b = self._wide(frame, node.b)  # type: ignore[attr-defined]
+        if b is None:
+            return None
+        result = _RULES[node.op](frame, a, b)  # type: ignore[attr-defined]
+        low, high = _BOUNDS[node.dtype]
+        return result if result is not None and low <= result.low and result.high <= high else None
+
+
+def _is_sum(node: Expr) -> TypeGuard[Binary]:
+    """Whether `node` adds something, or takes a literal away."""
+    return type(node) is Binary and (node.op == "+" or (node.op == "-" and type(node.b) is Const))
+
+
+def wide_literal(value: int) -> Wide:
+    """A known number."""
+    return Wide(str(value), value, value)
+
+
+def _write(frame: Frame, instruction: str, a: str, b: str | int) -> str:
+    text = f"{instruction} i64 {a}, {b}"
+    return frame.invariant(text, a) if isinstance(b, int) else frame.invariant(text, a, b)
+
+
+def _add(frame: Frame, a: Wide, b: Wide) -> Wide:
+    low, high = a.low + b.low, a.high + b.high
+    if low == high:
+        return wide_literal(low)
+    if a.is_literal and a.low == 0:
+        return b
+    if b.is_literal and b.low == 0:
+        return a
+    return Wide(_write(frame, "add nsw", a.ref, b.ref), low, high)
+
+
+def _subtract(frame: Frame, a: Wide, b: Wide) -> Wide:
+    low, high = a.low - b.high, a.high - b.low
+    if low == high:
+        return wide_literal(low)
+    if b.is_literal and b.low == 0:
+        return a
+    return Wide(_write(frame, "sub nsw", a.ref, b.ref), low, high)
+
+
+def _multiply(frame: Frame, a: Wide, b: Wide) -> Wide:
+    corners = (a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high)
+    low, high = min(corners), max(corners)
+    if low == high:
+        return wide_literal(low)
+    if a.is_literal and a.low == 1:
+        return b
+    if b.is_literal and b.low == 1:
+        return a
+    return Wide(_write(frame, "mul nsw", a.ref, b.ref), low, high)
+
+
+def _floor_divide(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    if b.low <= 0:
+        return None
+    if not b.is_literal:
+        if a.low < 0:
+            return None
+        return Wide(_write(frame, "udiv", a.ref, b.ref), a.low // b.high, a.high // b.low)
+    by = b.low
+    low, high = a.low // by, a.high // by
+    if low == high:
+        return wide_literal(low)
+    if by == 1:
+        return a
+    if a.low >= 0:
+        return Wide(_write(frame, "udiv", a.ref, by), low, high)
+    if by & (by - 1) == 0:
+        return Wide(_write(frame, "ashr", a.ref, by.bit_length() - 1), low, high)
+    quotient = _write(frame, "sdiv", a.ref, by)
+    rest = _write(frame, "srem", a.ref, by)
+    below = _write(frame, "ashr", rest, 63)
+    return Wide(_write(frame, "add nsw", quotient, below), low, high)
+
+
+def _modulo(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    if b.low <= 0:
+        return None
+    if not b.is_literal:
+        if a.low < 0:
+            return None
+        return Wide(_write(frame, "urem", a.ref, b.ref), 0, min(a.high, b.high - 1))
+    by = b.low
+    if a.low // by == a.high // by:  # all within one period
+        return _subtract(frame, a, wide_literal(a.low // by * by))
+    if by & (by - 1) == 0:
+        return Wide(_write(frame, "and", a.ref, by - 1), 0, by - 1)
+    if a.low >= 0:
+        return Wide(_write(frame, "urem", a.ref, by), 0, by - 1)
+    rest = _write(frame, "srem", a.ref, by)
+    below = _write(frame, "ashr", rest, 63)
+    return Wide(_write(frame, "add nsw", rest, _write(frame, "and", below, by)), 0, by - 1)
+
+
+def _minimum(frame: Frame, a: Wide, b: Wide) -> Wide:
+    if a.high <= b.low:
+        return a
+    if b.high <= a.low:
+        return b
+    ref = frame.invariant(f"call i64 @llvm.smin.i64(i64 {a.ref}, i64 {b.ref})", a.ref, b.ref)
+    return Wide(ref, min(a.low, b.low), min(a.high, b.high))
+
+
+def _maximum(frame: Frame, a: Wide, b: Wide) -> Wide:
+    if a.low >= b.high:
+        return a
+    if b.low >= a.high:
+        return b
+    ref = frame.invariant(f"call i64 @llvm.smax.i64(i64 {a.ref}, i64 {b.ref})", a.ref, b.ref)
+    return Wide(ref, max(a.low, b.low), max(a.high, b.high))
+
+
+def _shift_left(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    return _multiply(frame, a, wide_literal(1 << b.low)) if b.is_literal and 0 <= b.low < 63 else None
+
+
+def _shift_right(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    return _floor_divide(frame, a, wide_literal(1 << b.low)) if b.is_literal and 0 <= b.low < 63 else None
+
+
+def _and(frame: Frame, a: Wide, b: Wide) -> Wide | None:
+    if a.is_literal:
+        a, b = b, a
+    if not b.is_literal or b.low < 0:
+        return None
+    if a.is_literal:
+        return wide_literal(a.low & b.low)
+    high = b.low if a.low < 0 else min(a.high, b.low)
+    return Wide(_write(frame, "and", a.ref, b.low), 0, high)
+
+
+_RULES = {
+    "+": _add,
+    "-": _subtract,
+    "*": _multiply,
+    "//": _floor_divide,
+    "%": _modulo,
+    "min": _minimum,
+    "max": _maximum,
+    "<<": _shift_left,
+    ">>": _shift_right,
+    "&": _and,
+}
+
+
+def combine(op: str, frame: Frame, a: Index, b: Index) -> Index:
+    """``a op b`` for a sum, a difference or a product."""
+    if op == "*":
+        return Index(_multiply(frame, _whole(frame, a), _whole(frame, b)))
+    if op == "+":
+        return Index(_add(frame, a.varying, b.varying), a.offset + b.offset)
+    return Index(_subtract(frame, a.varying, b.varying), a.offset - b.offset)
+
+
+def _whole(frame: Frame, index: Index) -> Wide:
+    return _add(frame, index.varying, wide_literal(index.offset))
+
+
+def always(op: str, a: Wide, b: Wide) -> bool | None:
+    """Whether ``a op b`` holds for all values within the bounds, for none, or (None) for some."""
+    if op in (">", ">="):
+        return always({">": "<", ">=": "<="}[op], b, a)
+    if op == "<":
+        return True if a.high < b.low else False if a.low >= b.high else None
+    if op == "<=":
+        return True if a.high <= b.low else False if a.low > b.high else None
+    same = True if a.is_literal and a == b else False if a.high < b.low or b.high < a.low else None
+    if op == "!=":
+        return None if same is None else not same
+    return same

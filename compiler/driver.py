@@ -1,0 +1,132 @@
+"""From a schedule to a program that a target can compile, and to a module that can be called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, overload
+
+from compiler.backend import Target
+from compiler.ir.function import PrimFunc
+from compiler.lowering.constants import split_constants
+from compiler.lowering.nest import loop_nest
+from compiler.passes import run
+from compiler.schedule.schedule import Schedule
+from compiler.te.tensor import Placeholder, Tensor
+
+if TYPE_CHECKING:
+    from compiler.runtime import Bindable, Module
+
+
+def lower(
+    schedule: Schedule,
+    args: Sequence[Tensor],
+    name: str = "main",
+    *,
+    target: str | Target = "llvm",
+    dump: Callable[[str, PrimFunc], None] | None = None,
+) -> PrimFunc:
+    """The program of a schedule after every pass.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    args : sequence of Tensor
+        Inputs and outputs in the order of the call.
+    name : str
+        Symbol of the function.
+    target : str or Target
+        What it is lowered for; its kind says which tensor intrinsics it has.
+    dump : callable, optional
+        Called with ``(name of the stage, program)`` for the loop nest and after each pass;
+        ``dump=lambda stage, program: print(stage, program)`` shows them all.
+
+    Raises
+    ------
+    ScheduleError
+        If the schedule is illegal, or an argument is missing.
+    """
+    nest = loop_nest(schedule, args, name)
+    if dump is not None:
+        dump("loop_nest", nest)
+    return run(nest, dump, kind=Target.parse(target).kind)
+
+
+@overload
+def build(
+    program: Schedule | PrimFunc,
+    args: Sequence[Tensor] | None = None,
+    target: str | Target = "llvm",
+    name: str = "main",
+) -> Module: ...
+
+
+@overload
+def build(
+    program: Schedule,
+    args: Sequence[Tensor],
+    target: str | Target = "llvm",
+    name: str = "main",
+    *,
+    constants: Sequence[Tensor],
+) -> Bindable: ...
+
+
+def build(
+    program: Schedule | PrimFunc,
+    args: Sequence[Tensor] | None = None,
+    target: str | Target = "llvm",
+    name: str = "main",
+    *,
+    constants: Sequence[Tensor] = (),
+) -> Module | Bindable:
+    """Machine code for a schedule, or for a program that is lowered already.
+
+    Parameters
+    ----------
+    program : Schedule or PrimFunc
+    args : sequence of Tensor, optional
+        Inputs and outputs of a schedule, in the order of the call.
+    target : str or Target
+        What to compile for: ``"llvm"`` is this machine's CPU.
+    name : str
+        Symbol of the function made from a schedule.
+    constants : sequence of Tensor, optional
+        Inputs of a schedule that are the same in every call, as weights are.
+
+    Returns
+    -------
+    Module or Bindable
+        Call a module with NumPy arrays, outputs included: they are written in place. With constants,
+        ``bind`` them first: that runs the stages which depend on them alone, such as the packing of
+        weights.
+
+    Raises
+    ------
+    ValueError
+        For an unknown target, an illegal schedule, or a schedule without arguments.
+    """
+    from compiler.backend import build as build_for
+
+    if isinstance(target, str):
+        target = Target.parse(target)
+    if isinstance(program, Schedule):
+        if args is None:
+            raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
+        if constants:
+            return _bindable(loop_nest(program, args, name), args, constants, target)
+        program = lower(program, args, name, target=target)
+    return build_for(program, target)
+
+
+def _bindable(
+    nest: PrimFunc, args: Sequence[Tensor], constants: Sequence[Tensor], target: Target
+) -> Bindable:
+    from compiler.backend import build as build_for
+    from compiler.runtime import Bindable
+
+    for tensor in constants:
+        if tensor not in args or not isinstance(tensor.op, Placeholder):
+            raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
+    known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
+    prepare, main = (build_for(run(part, kind=target.kind), target) for part in split_constants(nest, known))
+    return Bindable(nest.params, known, prepare, main)

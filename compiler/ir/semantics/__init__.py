@@ -1,0 +1,1 @@
+"""What the loop IR means: interpreter, types, verifier, accesses, equality."""

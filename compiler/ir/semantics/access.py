@@ -1,0 +1,148 @@
+"""What a piece of a program reads and writes, element by element or region by region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+from compiler.ir.expr import (
+    Binary,
+    Broadcast,
+    Const,
+    Expr,
+    Load,
+    Ramp,
+    Var,
+    binary,
+    lanes_of,
+    scalar_of,
+    vector_of,
+)
+from compiler.ir.function import Buffer, Intrinsic
+from compiler.ir.simplify.simplify import UNKNOWN, Interval, Simplifier
+from compiler.ir.stmt import Copy, For, Invoke, Region, Stmt, Store
+from compiler.ir.visit import Node, children, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One place of a program that touches a buffer.
+
+    Attributes
+    ----------
+    buffer : Buffer
+    writes : bool
+        Whether it stores; else it loads.
+    where : tuple of Expr or Region
+        The indices of an element, or the rectangle.
+    """
+
+    buffer: Buffer
+    writes: bool
+    where: tuple[Expr, ...] | Region
+
+    def span(self, simplifier: Simplifier) -> Interval:
+        """The interval of row-major positions that it lies in, as far as the ranges of variables tell."""
+        if isinstance(self.where, Region):
+            offset, steps = self.where.offset, list(zip(self.where.extents, self.where.strides, strict=True))
+        else:
+            offset, steps = position(self.buffer, self.where), []
+            if isinstance(offset, Ramp):
+                steps, offset = [(offset.lanes, offset.stride)], offset.base
+        if lanes_of(offset.dtype) > 1:
+            return UNKNOWN
+        low, high = simplifier.bounds(simplifier(offset))
+        for extent, stride in steps:
+            ends = (0.0, *(step * (extent - 1) for step in simplifier.bounds(simplifier(stride))))
+            low, high = low + min(ends), high + max(ends)
+        return UNKNOWN if isnan(low) or isnan(high) else (low, high)
+
+
+def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
+    """The row-major position of an element; a single index is one already."""
+    if len(indices) == 1:
+        return indices[0]
+    if not indices:
+        return Const(0)
+    total = widened(indices[0])
+    for index, extent in zip(indices[1:], buffer.shape[1:], strict=True):
+        inner = widened(index)
+        total = inner if total == Const(0) else binary("+", binary("*", total, extent), inner)
+    return total
+
+
+def widened(index: Expr) -> Expr:
+    """An index in a type that a product with an extent does not leave."""
+    scalar = scalar_of(index.dtype)
+    if scalar in ("int32", "int64"):
+        return index
+    wide = "int64" if scalar in ("uint32", "uint64") else "int32"
+    return index.astype(vector_of(wide, lanes_of(index.dtype)))
+
+
+def accesses(node: Node) -> Iterator[Access]:
+    """Every access below `node`; hints to prefetch are none."""
+    for below in walk(node):
+        rule = _ACCESSES.get(type(below))
+        if rule is not None:
+            yield from rule(below)
+
+
+def reads(node: Node) -> set[Buffer]:
+    """The buffers that `node` reads."""
+    return {access.buffer for access in accesses(node) if not access.writes}
+
+
+def writes(node: Node) -> set[Buffer]:
+    """The buffers that `node` writes."""
+    return {access.buffer for access in accesses(node) if access.writes}
+
+
+def mentions(node: Node, variables: Container[Any]) -> bool:
+    """Whether `node` uses one of `variables`."""
+    return any(type(below) is Var and below in variables for below in walk(node))
+
+
+def weight(node: Node) -> int:
+    """Stores of a body with its unrolled loops written out: what a copy of it adds to the program."""
+    if type(node) is Store:
+        return 1
+    below = sum(weight(child) for child in children(node) if isinstance(child, Stmt))
+    if type(node) is For and node.kind == "unroll" and type(node.extent) is Const:
+        return int(node.extent.value) * below
+    return below
+
+
+def is_pure(expr: Expr) -> bool:
+    """Whether `expr` may be evaluated at any time: it reads no memory, and divides by no zero."""
+    return not any(type(n) is Load or (type(n) is Binary and _may_divide_by_zero(n)) for n in walk(expr))
+
+
+def _may_divide_by_zero(node: Binary) -> bool:
+    divisor = node.b.value if type(node.b) is Broadcast else node.b
+    return node.op in ("//", "%") and not (type(divisor) is Const and divisor.value != 0)
+
+
+def _invoked(node: Invoke) -> Iterator[Access]:
+    stored, loaded = roles(node.intrinsic)
+    for region, param in zip(node.operands, node.intrinsic.description.params, strict=True):
+        if param in loaded:
+            yield Access(region.buffer, False, region)
+        if param in stored:
+            yield Access(region.buffer, True, region)
+
+
+def roles(intrinsic: Intrinsic) -> tuple[set[Buffer], set[Buffer]]:
+    """The parameters of an intrinsic's description that it writes, and those that it reads."""
+    body = intrinsic.description.body
+    return writes(body), reads(body)
+
+
+_ACCESSES: dict[type, Callable[[Any], Any]] = {
+    Load: lambda n: (Access(n.buffer, False, n.indices),),
+    Store: lambda n: (Access(n.buffer, True, n.indices),),
+    Copy: lambda n: (Access(n.source.buffer, False, n.source), Access(n.target.buffer, True, n.target)),
+    Invoke: _invoked,
+}

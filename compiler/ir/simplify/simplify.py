@@ -1,0 +1,312 @@
+"""Simplification of expressions and statements under what is known of their variables.
+
+Arithmetic of indices, of the types of `compiler.ir.simplify.canonical.CANONICAL_TYPES`, is brought into sums
+(`arithmetic`). What that does not tell, intervals (`bounds`) and modular sets (`modular`) may, and what was
+learned on the way (`knowledge`). Everything else is in the table of rewrite rules (`rules`).
+
+On the way down the simplifier learns: a loop bounds its counter, a let gives its variable a value, and inside
+of a branch its condition holds. What it learns of a condition is true where the branch runs and nowhere
+else, so an arm of a `select`, which runs in any case, is simplified under its condition only if that can
+make no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from compiler.ir.expr import (
+    COMPARISON,
+    Binary,
+    Broadcast,
+    Call,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Not,
+    Ramp,
+    Select,
+    Var,
+    integer_range,
+    is_integer,
+    lanes_of,
+    scalar_of,
+)
+from compiler.ir.function import PrimFunc
+from compiler.ir.simplify.arithmetic import ANSWERS, CANONICAL, FALSE, SUMMED, TRUE, Arithmetic
+from compiler.ir.simplify.bounds import (
+    HIGHEST,
+    LOWEST,
+    UNKNOWN,
+    Interval,
+    fits,
+)
+from compiler.ir.simplify.canonical import Sum
+from compiler.ir.simplify.rules import rewrite
+from compiler.ir.stmt import Allocate, Barrier, For, If, Let, Seq, Stmt, sequence
+from compiler.ir.visit import Rewriter, rebuild, walk
+
+_NEGATION = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+
+
+class Simplifier(Arithmetic, Rewriter):
+    """Simplifies expressions and statements under known ranges of variables.
+
+    Parameters
+    ----------
+    ranges : mapping of Var to (int, int)
+        The closed interval that each variable lies in; loops add their own on the way down. A size that is
+        not among them lies in its bounds.
+    """
+
+    def under(self, condition: Expr, holds: bool, node: Any) -> Any:
+        """`node` simplified where `condition` holds, or does not."""
+        if type(condition) is Const or lanes_of(condition.dtype) > 1:
+            return self(node)
+        return self.inside(lambda: self.learn(condition, holds), self, node)
+
+    def learn(self, condition: Expr, holds: bool) -> None:
+        """Add to the known that `condition` holds, or that it does not."""
+        if type(condition) is Not:
+            return self.learn(condition.a, not holds)
+        self.truths = {**self.truths, condition: holds}
+        if type(condition) is not Binary:
+            return
+        op, a, b = condition.op, condition.a, condition.b
+        if op in ("and", "or"):
+            if holds == (op == "and"):
+                self.learn(a, holds)
+                self.learn(b, holds)
+        elif op in _NEGATION and a.dtype in CANONICAL:
+            self.truths[Binary(_NEGATION[op], a, b, "bool")] = not holds
+            op = op if holds else _NEGATION[op]
+            left, right = self.sum_of(a), self.sum_of(b)
+            if self.is_exact_sum(left) and self.is_exact_sum(right):
+                self.learn_sum(left - right, op)
+
+    def _logic(self, node: Binary) -> Expr:
+        a = self(node.a)
+        b = self.under(a, node.op == "and", node.b) if _is_harmless(node.b) else self(node.b)
+        return self._by_rule(rebuild(node, (a, b)))
+
+    # --- every expression ---------------------------------------------------------------------
+
+    def __call__(self, node: Any) -> Any:
+        rule = self.rules.get(type(node))
+        result = self.descend(node) if rule is None else rule(self, node)
+        if self.truths and isinstance(result, Expr) and result in self.truths:
+            return TRUE if self.truths[result] else FALSE
+        return result
+
+    def _by_rule(self, node: Expr) -> Expr:
+        """A node around simple operands, by the table."""
+        result = rewrite(node, self)
+        return node if result is None else self(result)
+
+    def _operands_first(self, node: Expr) -> Expr:
+        return self._by_rule(self.descend(node))
+
+    def _binary(self, node: Binary) -> Expr:
+        op, dtype = node.op, node.a.dtype
+        if dtype in CANONICAL:
+            if op in COMPARISON:
+                return self.compared(node)
+            if op in SUMMED:
+                result = self.sum_of(node).expr()
+                return node if result == node else result
+        if op in ("and", "or"):
+            return self._logic(node)
+        if op in COMPARISON and is_integer(dtype):
+            (low, high), (least, most) = self.bounds(node.a), self.bounds(node.b)
+            answer = ANSWERS[op](low - most, high - least)
+            if answer is not None:
+                literal = TRUE if answer else FALSE
+                return literal if lanes_of(dtype) == 1 else Broadcast(literal, lanes_of(dtype))
+        return self._operands_first(node)
+
+    def _select(self, node: Select) -> Expr:
+        condition = self(node.condition)
+        a, b = (
+            self.under(condition, holds, arm) if _is_harmless(arm) else self(arm)
+            for holds, arm in ((True, node.a), (False, node.b))
+        )
+        return self._by_rule(rebuild(node, (condition, a, b)))
+
+    def _call(self, node: Call) -> Expr:
+        if node.name != "if_then_else":
+            return self.descend(node)
+        condition = self(node.args[0])
+        if condition in (TRUE, FALSE):
+            return self(node.args[1 if condition == TRUE else 2])
+        arms = (self.under(condition, True, node.args[1]), self.under(condition, False, node.args[2]))
+        return self._by_rule(rebuild(node, (condition, *arms)))
+
+    def _cast(self, node: Cast) -> Expr:
+        value = self(node.value)
+        if value.dtype == node.dtype:
+            return value
+        if type(value) is Broadcast:
+            return Broadcast(self(Cast(value.value, scalar_of(node.dtype))), value.lanes)
+        if type(value) is Const and type(value.value) is int and is_integer(node.dtype):
+            low, high = integer_range(node.dtype)
+            return Const((value.value - low) % (high - low + 1) + low, node.dtype)
+        if type(value) is Cast and is_integer(value.dtype) and is_integer(node.dtype):
+            inner = value.value
+            if is_integer(inner.dtype) and fits(self.bounds(inner), value.dtype):
+                return self(inner if inner.dtype == node.dtype else Cast(inner, node.dtype))
+        return rebuild(node, (value,))
+
+    def _load(self, node: Load) -> Expr:
+        """A vector of one element is loaded once."""
+        load = self.descend(node)
+        if not any(type(i) is Broadcast for i in load.indices):
+            return load
+        if not all(type(i) is Broadcast or lanes_of(i.dtype) == 1 for i in load.indices):
+            return load
+        lanes = lanes_of(load.dtype)
+        return Broadcast(
+            Load(load.buffer, tuple(i.value if type(i) is Broadcast else i for i in load.indices)), lanes
+        )
+
+    # --- statements ---------------------------------------------------------------------------
+
+    def _for(self, node: For) -> Stmt:
+        extent = self(node.extent)
+        if self.bounds(extent)[1] <= 0:
+            return Seq(())
+        # a pragma is a message to a pass, and a barrier needs its loop
+        if type(extent) is Const and extent.value == 1 and not node.pragmas and not _meets(node):
+            return self.named(node.var, Const(0, node.var.dtype), node.body)
+
+        def learn() -> None:
+            self.ranges[node.var] = (0, self.bounds(extent)[1] - 1)
+            # what is loaded is the extent only while nothing else is stored
+            if type(extent) is not Const and node.var.dtype in CANONICAL and not _loads(extent):
+                total = self.sum_of(extent)
+                if self.is_exact_sum(total):
+                    self.learn_sum(Sum({node.var: 1}, 0, total.dtype) - total, "<")
+
+        body = self.inside(learn, self, node.body)
+        return body if body == Seq(()) else rebuild(node, (extent, body))
+
+    def _if(self, node: If) -> Stmt:
+        condition = self(node.condition)
+        if condition == TRUE:
+            return self(node.then)
+        otherwise = None if node.otherwise is None else self._branch(condition, False, node.otherwise)
+        if condition == FALSE:
+            return Seq(()) if otherwise is None else otherwise
+        then = self._branch(condition, True, node.then)
+        if otherwise is None:
+            return then if then == Seq(()) else rebuild(node, (condition, then))
+        return rebuild(node, (condition, then, otherwise))
+
+    def _branch(self, condition: Expr, holds: bool, branch: Stmt) -> Stmt:
+        """A statement that runs where `condition` held, or did not, when it began."""
+        if _loads(condition):
+            return self(branch)  # what it stores may change the condition
+        return self.under(condition, holds, branch)
+
+    def named(self, var: Var, value: Expr, body: Stmt) -> Stmt:
+        """`body` with a simple value in the place of a variable."""
+
+        def learn() -> None:
+            self.values = {**self.values, var: value}
+            self.ranges[var] = self.bounds(value)
+
+        return self.inside(learn, self, body)
+
+    def _let(self, node: Let) -> Stmt:
+        value = self(node.value)
+        if type(value) in (Const, Var):
+            return self.named(node.var, value, node.body)
+
+        def learn() -> None:
+            if is_integer(node.var.dtype):
+                self.ranges[node.var] = self.bounds(value)
+                self.remainders = {**self.remainders, node.var: self.modular(value)}
+
+        body = self.inside(learn, self, node.body)
+        return body if body == Seq(()) else rebuild(node, (value, body))
+
+    def _seq(self, node: Seq) -> Stmt:
+        stmts = [self(stmt) for stmt in node.stmts]
+        if all(a is b for a, b in zip(stmts, node.stmts, strict=True)):
+            return node
+        return sequence(stmts)
+
+    def _allocate(self, node: Allocate) -> Stmt:
+        body = self(node.body)
+        return body if body == Seq(()) else rebuild(node, (body,))
+
+    rules = {
+        Var: lambda self, node: self.values.get(node, node),
+        Binary: _binary,
+        Not: _operands_first,
+        Select: _select,
+        Cast: _cast,
+        Call: _call,
+        Load: _load,
+        Ramp: _operands_first,
+        For: _for,
+        If: _if,
+        Let: _let,
+        Seq: _seq,
+        Allocate: _allocate,
+    }
+
+
+def _loads(expr: Expr) -> bool:
+    """Whether the value of an expression comes from a buffer."""
+    return any(type(node) is Load for node in walk(expr))
+
+
+def _is_harmless(expr: Expr) -> bool:
+    """Whether the value of an expression can be found whatever its variables are, without an error."""
+    for node in walk(expr):
+        if type(node) is Load:
+            return False
+        if type(node) is Binary and node.op in ("//", "%", "<<", ">>"):
+            divisor = node.b.value if type(node.b) is Broadcast else node.b
+            if type(divisor) is not Const or (node.op in ("//", "%") and divisor.value == 0):
+                return False
+    return True
+
+
+def _meets(loop: For) -> bool:
+    """Whether the iterations of a loop meet at a barrier."""
+    return loop.kind.startswith("threadIdx") and any(type(node) is Barrier for node in walk(loop.body))
+
+
+def simplify(node: Any, ranges: Mapping[Var, Interval] | None = None) -> Any:
+    """An expression, statement or function in simpler form, with the same meaning.
+
+    Parameters
+    ----------
+    node : Expr, Stmt or PrimFunc
+    ranges : mapping of Var to (int, int), optional
+        Closed intervals of variables that are free in `node`.
+
+    Returns
+    -------
+    Expr, Stmt or PrimFunc
+        The same object where nothing could be simplified in a statement.
+    """
+    if isinstance(node, PrimFunc):
+        return node.with_body(Simplifier(ranges)(node.body))
+    return Simplifier(ranges)(node)
+
+
+__all__ = [
+    "FALSE",
+    "HIGHEST",
+    "LOWEST",
+    "TRUE",
+    "UNKNOWN",
+    "Interval",
+    "Simplifier",
+    "Sum",
+    "fits",
+    "simplify",
+]

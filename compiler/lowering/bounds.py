@@ -1,0 +1,268 @@
+"""Bound inference: which part of each tensor its stage must compute, and how long each loop is.
+
+Stages are visited from the outputs back. A stage at the root computes its whole
+tensor. A stage inside a loop of a consumer computes the box that one iteration of
+that loop reads: the loops further in are let run over all their values, those
+further out stay symbols. Threads that share the memory of the stage read one box
+together, so their loops are let run too, wherever they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from compiler.ir.expr import Binary, Const, Expr, Var, as_expr, binary
+from compiler.ir.simplify.simplify import Interval, Simplifier
+from compiler.ir.visit import substitute, walk
+from compiler.schedule.errors import ScheduleError
+from compiler.schedule.relation import Extents, Values
+from compiler.schedule.stage import Stage
+from compiler.te.tensor import Compute, Extent, IterVar, TensorRead, reads_of
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What a stage computes.
+
+    Attributes
+    ----------
+    mins : tuple of Expr
+        The first index along each data axis, in terms of loops outside of the stage.
+    extents : dict of IterVar to int or Expr
+        The number of values of every axis: those of the operation and all made from them.
+    offsets : dict of IterVar to Expr
+        Where in the region an iteration is, along every axis, in terms of the loops.
+    loops : dict of IterVar to Var
+        The variable of each loop: one of the region's own, since two stages may reduce over one axis.
+    """
+
+    mins: tuple[Expr, ...]
+    extents: Extents
+    offsets: Values
+    loops: dict[IterVar, Var]
+
+    def values(self, stage: Stage) -> dict[Var, Expr]:
+        """The value of each axis variable of the operation in terms of the loops."""
+        op = stage.compute
+        bound = {
+            axis.var: binary("+", low, self.offsets[axis]) if low != Const(0) else self.offsets[axis]
+            for axis, low in zip(op.axes, self.mins, strict=True)
+        }
+        for axis in op.reduce_axis:
+            bound[axis.var] = self.offsets[axis] + axis.start if axis.start != 0 else self.offsets[axis]
+        return bound
+
+
+def sizes_in(stages: Iterable[Stage]) -> dict[Var, Interval]:
+    """The sizes that extents of `stages` are made of, and what they may be."""
+    found: dict[Var, Interval] = {}
+    for stage in stages:
+        extents: list[Extent] = [extent for shape in stage.op.shapes for extent in shape]
+        for axis in stage.op.reduce_axis:
+            extents += [axis.start, axis.extent]
+        for extent in extents:
+            if not isinstance(extent, int):
+                found |= {n: n.bounds for n in walk(extent) if type(n) is Var and n.bounds is not None}
+    return found
+
+
+def greatest(extent: Extent, sizes: Mapping[Var, Interval]) -> int:
+    """The largest value of an extent; what cannot be told is larger than any index."""
+    if isinstance(extent, int):
+        return extent
+    high = Simplifier(sizes).bounds(extent)[1]
+    return int(min(high, 2.0**53))
+
+
+def infer_bounds(stages: list[Stage]) -> dict[Stage, Region]:
+    """The region of every stage that has loops.
+
+    Parameters
+    ----------
+    stages : list of Stage
+        Producers before consumers, without the inlined ones.
+
+    Raises
+    ------
+    ScheduleError
+        If a stage is placed inside a loop that does not enclose all of its consumers.
+    """
+    regions: dict[Stage, Region] = {}
+    sizes = sizes_in(stages)
+    for stage in reversed(stages):
+        box = None
+        if stage.attach is not None:
+            consumers = [s for s in stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
+            box = _required(stage, consumers, regions, sizes)
+        if box is None or not isinstance(stage.op, Compute):  # an extern makes the whole of its tensors
+            box = (Const(0),) * len(stage.op.shape), stage.op.shape
+        regions[stage] = _region(stage, *box)
+    return regions
+
+
+def _region(stage: Stage, mins: tuple[Expr, ...], shape: tuple[Extent, ...]) -> Region:
+    op = stage.op
+    extents: Extents = dict(zip(op.axis, shape, strict=True)) if op.axis else {}
+    extents |= {axis: axis.extent for axis in op.reduce_axis}
+    for relation in stage.relations:
+        relation.down(extents)
+    loops = {axis: Var(axis.name) for axis in stage.leaf}
+    values: Values = {axis: Const(0) if extents[axis] == 1 else var for axis, var in loops.items()}
+    for relation in reversed(stage.relations):
+        relation.up(values, extents)
+    return Region(mins, extents, values, loops)
+
+
+def _required(
+    stage: Stage,
+    consumers: list[Stage],
+    regions: Mapping[Stage, Region],
+    sizes: Mapping[Var, Interval],
+) -> tuple[tuple[Expr, ...], tuple[Extent, ...]] | None:
+    """The box of `stage` that one iteration of the loop it is placed in reads; None for all of it."""
+    full = stage.op.shape
+    lows: list[Expr | None] = [None] * len(full)
+    highs: list[Expr | None] = [None] * len(full)
+    entire = False
+    for consumer in consumers:
+        relaxed, fixed = _loops_around(stage, consumer, regions)
+        if not isinstance(consumer.op, Compute):
+            entire = True  # which elements a statement reads is not known
+            continue
+        ranges: dict[Var, Interval] = dict(sizes)
+        ranges |= {v: (0, greatest(n, sizes) - 1) for v, n in (*relaxed.items(), *fixed.items())}
+        simplifier = Simplifier(ranges)
+        values = regions[consumer].values(consumer)
+        for read in reads_of(consumer.op.exprs):
+            if read.tensor not in stage.tensors:
+                continue
+            for d, index in enumerate(read.indices):
+                ends = span(simplifier(substitute(index, values)), relaxed)
+                if ends is None:
+                    ends = (Const(0), as_expr(full[d] - 1))
+                low, high = lows[d], highs[d]
+                lows[d] = ends[0] if low is None else simplifier(binary("min", low, ends[0]))
+                highs[d] = ends[1] if high is None else simplifier(binary("max", high, ends[1]))
+    if entire:
+        return None
+    mins: list[Expr] = []
+    shape: list[Extent] = []
+    for low, high, whole in zip(lows, highs, full, strict=True):
+        assert low is not None and high is not None
+        length = simplifier(binary("+", binary("-", high, low), 1))
+        extent: Extent
+        if isinstance(length, Const):
+            extent = int(length.value)
+        elif all(node in sizes for node in walk(length) if type(node) is Var):
+            extent = length
+        else:
+            extent = int(min(simplifier.bounds(length)[1], greatest(whole, sizes)))
+        if covers(extent, whole, simplifier):
+            mins.append(Const(0))
+            shape.append(whole)
+        else:
+            mins.append(simplifier(low))
+            shape.append(extent)
+    return tuple(mins), tuple(shape)
+
+
+def covers(extent: Extent, whole: Extent, simplifier: Simplifier) -> bool:
+    """Whether `extent` is known to be at least `whole`."""
+    if isinstance(extent, int) and isinstance(whole, int):
+        return extent >= whole
+    return extent == whole or simplifier.proves(binary(">=", extent, whole))
+
+
+def shared_by(scope: str, kind: str) -> bool:
+    """Whether the iterations of a loop of some kind have the memory of `scope` in common."""
+    if scope == "warp":
+        return kind == "threadIdx.x"
+    return scope == "shared" and (kind.startswith("threadIdx") or kind == "vthread")
+
+
+def _loops_around(
+    stage: Stage, consumer: Stage, regions: Mapping[Stage, Region]
+) -> tuple[dict[Var, Extent], dict[Var, Extent]]:
+    """Loops around a reading of `stage` in `consumer`: those that run through, those that stand still."""
+    assert stage.attach is not None
+    home, axis = stage.attach
+    place = _place(stage, home, axis)
+    relaxed: dict[Var, Extent] = {}
+    at = consumer
+    while at is not home:
+        relaxed |= _lengths(at.leaf, regions[at])
+        if at.attach is None:
+            raise ScheduleError(
+                f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, but its consumer "
+                f"{consumer.name} runs outside of that loop; place it around all of its consumers"
+            )
+        home_of, loop = at.attach
+        if home_of is home and home.leaf.index(loop) < place:
+            raise ScheduleError(
+                f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, but its consumer "
+                f"{at.name} is already computed in the loop {loop.name!r} around it; "
+                "use that loop or one outside of it"
+            )
+        at = home_of
+    relaxed |= _lengths(home.leaf[place + 1 :], regions[home])
+    fixed: dict[Var, Extent] = {}
+    for around, loop in enclosing(stage):
+        shared = shared_by(stage.scope, around.kinds.get(loop, "serial"))
+        (relaxed if shared else fixed)[regions[around].loops[loop]] = regions[around].extents[loop]
+    return relaxed, fixed
+
+
+def enclosing(stage: Stage) -> list[tuple[Stage, IterVar]]:
+    """The loops that a stage is computed inside of, innermost first."""
+    found: list[tuple[Stage, IterVar]] = []
+    while stage.attach is not None:
+        stage, axis = stage.attach
+        found += [(stage, loop) for loop in reversed(stage.leaf[: stage.leaf.index(axis) + 1])]
+    return found
+
+
+def _place(stage: Stage, home: Stage, axis: IterVar) -> int:
+    if axis not in home.leaf:
+        raise ScheduleError(
+            f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, which was split or "
+            f"fused since; place it after that (loops: {', '.join(a.name for a in home.leaf)})"
+        )
+    return home.leaf.index(axis)
+
+
+def _lengths(loops: list[IterVar], region: Region) -> dict[Var, Extent]:
+    return {region.loops[axis]: region.extents[axis] for axis in loops}
+
+
+def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None:
+    """The least and the greatest value of `index` while the relaxed loops run; None if not known.
+
+    An index that reads a tensor is not known: the region must stand where that tensor is not computed yet.
+    """
+    if any(type(node) is TensorRead for node in walk(index)):
+        return None
+    if not any(type(node) is Var and node in relaxed for node in walk(index)):
+        return index, index
+    if type(index) is Var:
+        return Const(0), as_expr(relaxed[index] - 1)
+    if type(index) is not Binary:
+        return None
+    spans = [span(operand, relaxed) for operand in (index.a, index.b)]
+    if spans[0] is None or spans[1] is None:
+        return None
+    (a_low, a_high), (b_low, b_high) = spans[0], spans[1]
+    op = index.op
+    if op in ("+", "min", "max"):
+        return binary(op, a_low, b_low), binary(op, a_high, b_high)
+    if op == "-":
+        return binary("-", a_low, b_high), binary("-", a_high, b_low)
+    if type(b_low) is Const and b_low == b_high:
+        if op == "*":
+            ends = binary("*", a_low, b_low), binary("*", a_high, b_low)
+            return ends if b_low.value >= 0 else (ends[1], ends[0])
+        if op == "//" and b_low.value > 0:
+            return binary("//", a_low, b_low), binary("//", a_high, b_low)
+        if op == "%" and b_low.value > 0:
+            return Const(0), Const(int(b_low.value) - 1)
+    return None

@@ -1,0 +1,85 @@
+"""Inlining: the expression of a stage takes the place of each reading of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from compiler.ir.expr import Expr
+from compiler.ir.visit import substitute
+from compiler.schedule.errors import ScheduleError
+from compiler.schedule.schedule import Schedule
+from compiler.schedule.stage import Stage
+from compiler.te.tensor import Compute, ReadRewriter, Tensor, TensorRead
+
+
+def inlined(schedule: Schedule) -> list[Stage]:
+    """The stages without the inlined ones, whose expressions stand in their consumers.
+
+    The schedule itself is left as it is: stages that change are copies.
+
+    Raises
+    ------
+    ScheduleError
+        If the loops of an inlined stage were scheduled, or a statement reads its memory.
+    """
+    stages = list(schedule.stages)
+    if not any(stage.inlined for stage in stages):
+        return stages
+    for stage in stages:
+        if stage.inlined and (stage.relations or stage.kinds or stage.pragmas):
+            raise ScheduleError(
+                f"{stage.name}: inlined, so it has no loops, but its loops were scheduled; "
+                "compute_root or compute_at keeps them"
+            )
+        if stage.inlined and (stage.buffer_pragmas or stage.alignments):
+            raise ScheduleError(
+                f"{stage.name}: inlined, so it has no buffer, but its buffer was marked; "
+                "compute_root or compute_at keeps it"
+            )
+    stages = [_copy(stage) for stage in stages]
+    twins = dict(zip(schedule.stages, stages, strict=True))
+    for stage in stages:
+        if stage.attach is not None:
+            stage.attach = (twins[stage.attach[0]], stage.attach[1])
+    for stage in [s for s in stages if s.inlined]:
+        for consumer in stages:
+            if set(stage.tensors).isdisjoint(consumer.op.inputs):
+                continue
+            if not isinstance(consumer.op, Compute):
+                raise ScheduleError(
+                    f"{stage.name}: inlined, but the statement of {consumer.name} reads its memory; "
+                    "compute_root gives it some"
+                )
+            consumer.op = consumer.op.rewritten(ReadRewriter(_element(stage)))
+        stages.remove(stage)
+    return _read(stages)
+
+
+def _read(stages: list[Stage]) -> list[Stage]:
+    """`stages` without those that nobody reads: of several expressions, one may be all that was inlined."""
+    inputs: set[Tensor] = set()
+    kept: list[Stage] = []
+    for stage in reversed(stages):
+        if stage.output or not stage.computed or not inputs.isdisjoint(stage.tensors):
+            inputs.update(stage.op.inputs)
+            kept.append(stage)
+    return kept[::-1]
+
+
+def _element(stage: Stage) -> Callable[[TensorRead], Expr]:
+    """What stands for a reading of a tensor of `stage`: its expression there."""
+    op = stage.compute
+
+    def element(read: TensorRead) -> Expr:
+        if read.tensor not in stage.tensors:
+            return read
+        body = op.body[stage.tensors.index(read.tensor)]
+        return substitute(body, {a.var: i for a, i in zip(op.axes, read.indices, strict=True)})
+
+    return element
+
+
+def _copy(stage: Stage) -> Stage:
+    twin = Stage.__new__(Stage)
+    twin.__dict__ |= stage.__dict__
+    return twin

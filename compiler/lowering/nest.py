@@ -1,0 +1,415 @@
+"""From a schedule to a loop nest: the first program, before any pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from compiler.ir.expr import (
+    INDEX,
+    PACKED_TYPES,
+    Const,
+    Expr,
+    Load,
+    Var,
+    as_expr,
+    binary,
+    bits_of,
+    conjunction,
+)
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.simplify.simplify import HIGHEST, simplify
+from compiler.ir.stmt import THREAD_TAGS, Allocate, For, If, Let, Seq, Stmt, Store, sequence
+from compiler.ir.visit import Rewriter, substitute, walk
+from compiler.lowering.bounds import Region, enclosing, greatest, infer_bounds, shared_by, sizes_in
+from compiler.lowering.inline import inlined
+from compiler.lowering.tensorize import Tensorized
+from compiler.schedule.errors import ScheduleError
+from compiler.schedule.marks import aligned
+from compiler.schedule.schedule import Schedule
+from compiler.schedule.stage import Stage, names
+from compiler.te.tensor import Compute, Extent, Extern, IterVar, ReadRewriter, Tensor, TensorRead
+
+LOCAL_LIMIT = 1 << 20
+"""Bytes that a local buffer may take: it lives on the stack of a thread."""
+
+
+def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") -> PrimFunc:
+    """The loop nest that a schedule describes, simplified.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    args : sequence of Tensor
+        Inputs and outputs in the order of the call; every input and output of the schedule.
+    name : str
+        Symbol of the function.
+
+    Returns
+    -------
+    PrimFunc
+        Buffers keep their dimensions; loops are marked with their kinds.
+
+    Raises
+    ------
+    ScheduleError
+        If an argument is missing or is not an input or output, a stage is placed where a
+        consumer cannot see it, the loops of an inlined stage were scheduled, or a buffer is
+        too large for an index or for its scope.
+    """
+    _check_args(schedule, args, name)
+    nest = _Nest(schedule)
+    return simplify(nest.function(args, name), nest.sizes)
+
+
+def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
+    for position, arg in enumerate(args):
+        if not isinstance(arg, Tensor):
+            raise ScheduleError(
+                f"argument {position} of {name!r} is {type(arg).__name__}; a tensor is needed"
+            )
+    if len(set(args)) != len(args):
+        raise ScheduleError(f"{name!r} takes an argument twice: {names(args)}")
+    needed = [tensor for s in schedule.stages if s.output or not s.computed for tensor in s.tensors]
+    missing = [t for t in needed if t not in args]
+    surplus = [t for t in args if t not in needed]
+    if missing:
+        raise ScheduleError(f"{name!r} lacks the argument(s) {names(missing)} (needed: {names(needed)})")
+    if surplus:
+        raise ScheduleError(
+            f"{names(surplus)} is no input or output of the schedule (needed: {names(needed)})"
+        )
+    for tensor in args:
+        each = 8 // bits_of(tensor.dtype) if tensor.dtype in PACKED_TYPES else 1
+        last = tensor.shape[-1] if tensor.shape else 1
+        if each > 1 and (isinstance(last, Var) or last % each):
+            raise ScheduleError(
+                f"{name!r}: {tensor!r} is an argument, and {each} of its elements share a byte, so its last "
+                f"extent must be a multiple of {each}"
+            )
+    brought = {extent for tensor in args for extent in tensor.shape if isinstance(extent, Var)}
+    for stage in schedule.stages:
+        used = [n for e in getattr(stage.op, "exprs", ()) for n in walk(e) if type(n) is Var and n.bounds]
+        unknown = [size for size in (*sizes_in([stage]), *used) if size not in brought]
+        if unknown:
+            raise ScheduleError(
+                f"{stage.name}: the size {unknown[0].name!r} is an extent of no argument of {name!r}, so no "
+                f"call can tell it (arguments: {', '.join(map(repr, args))})"
+            )
+
+
+class _Nest:
+    """Builds the statement of each stage around those of the stages placed inside of it."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        stages = inlined(schedule)
+        self.stages = [s for s in stages if s.computed]
+        self.of_tensor = {tensor: s for s in stages for tensor in s.tensors}
+        self.sizes = sizes_in(stages)
+        self.regions = infer_bounds(self.stages)
+        self.buffers: dict[Tensor, Buffer] = {}
+        self.raised: dict[tuple[Stage, IterVar], list[Stage]] = {}
+        for stage in stages:
+            self._allocate(stage)
+
+    def _allocate(self, stage: Stage) -> None:
+        """Buffers for the tensors of a stage; those of shared memory are raised out of the threads."""
+        for tensor in stage.tensors:
+            self.buffers[tensor] = self._buffer(stage, tensor)
+        threads = [
+            (home, axis)
+            for home, axis in (enclosing(stage) if stage.computed else ())
+            if shared_by(stage.scope, home.kinds.get(axis, "serial"))
+        ]
+        if threads:
+            for home, axis in enclosing(stage):
+                if (home, axis) == threads[-1]:
+                    break
+                if home.kinds.get(axis) == "parallel":
+                    raise ScheduleError(
+                        f"{stage.name}: its {stage.scope!r} memory is one for all threads, but the loop "
+                        f"{axis.name!r} of {home.name} between them and it is parallel; leave that unmarked"
+                    )
+            self.raised.setdefault(threads[-1], []).append(stage)
+
+    def _buffer(self, stage: Stage, tensor: Tensor) -> Buffer:
+        shape = tensor.shape
+        if not stage.output and stage.computed:
+            extents: tuple[Extent, ...] = shape
+            if stage.attach is not None and isinstance(stage.op, Compute):
+                extents = tuple(self.regions[stage].extents[axis] for axis in stage.op.axes)
+            # memory of the function's own is laid out for the greatest of each size
+            shape = numbers = tuple(greatest(extent, self.sizes) for extent in extents)
+            if stage.layout is not None:
+                shape = stage.layout.shape(numbers)
+            if stage.alignments:
+                shape = self._aligned(stage, shape)
+        name = stage.name if len(stage.tensors) == 1 else f"{stage.name}_v{tensor.index}"
+        buffer = Buffer(name, shape, tensor.dtype, stage.scope)
+        if buffer.size > HIGHEST:
+            hint = "; give its sizes narrower bounds" if any(isinstance(n, Var) for n in tensor.shape) else ""
+            raise ScheduleError(
+                f"{name}: {list(shape)} has {buffer.size} elements; an index is {INDEX}, "
+                f"so a buffer has at most {HIGHEST}{hint}"
+            )
+        if stage.scope == "local" and buffer.nbytes > LOCAL_LIMIT:
+            raise ScheduleError(
+                f"{name}: a local buffer of {list(shape)} {tensor.dtype} takes {buffer.nbytes} "
+                f"bytes, more than {LOCAL_LIMIT}; compute it at an inner loop, or give it the scope 'global'"
+            )
+        return buffer
+
+    def _aligned(self, stage: Stage, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if stage.layout is not None:
+            raise ScheduleError(
+                f"{stage.name}: storage_align pads rows that transform_layout takes apart; use one of them"
+            )
+        return aligned(stage.name, shape, stage.compute.axes, stage.alignments)
+
+    def function(self, args: Sequence[Tensor], name: str) -> PrimFunc:
+        body: Stmt = Seq(())
+        for stage in reversed([s for s in self.stages if s.attach is None]):
+            body = self._around(stage, body)
+        return PrimFunc(name, tuple(self.buffers[tensor] for tensor in args), body)
+
+    def _around(self, stage: Stage, rest: Stmt) -> Stmt:
+        """`stage`, then what follows it, inside the lifetime of its buffers."""
+        body = sequence((self._produce(stage), rest))
+        raised = any(stage in stages for stages in self.raised.values())
+        return body if stage.output or raised else self._living(stage, body)
+
+    def _living(self, stage: Stage, body: Stmt) -> Stmt:
+        for tensor in reversed(stage.tensors):
+            body = Allocate(self.buffers[tensor], body, tuple(stage.buffer_pragmas))
+        return body
+
+    def _produce(self, stage: Stage) -> Stmt:
+        """The loops of a stage.
+
+        A reduction starts where its outermost reduce loop stands: there its elements are set
+        to the identity, by a copy of the data loops from there inwards.
+        """
+        op = stage.op
+        if isinstance(op, Extern):
+            return self._statement(stage, op)
+        assert isinstance(op, Compute)
+        if stage.tensorized is not None:
+            return self._tensorized(stage)
+        first, update = self.pieces(stage)
+        if first is None:
+            return self._loops(stage, stage.leaf, update)
+        start = min(stage.leaf.index(a) for a in stage.leaf if a.kind == "reduce")
+        begin = self._initial(stage, stage.leaf[start:], first)
+        inner = self._loops(stage, stage.leaf[start:], update)
+        return self._loops(stage, stage.leaf[:start], sequence((begin, inner)))
+
+    def pieces(self, stage: Stage) -> tuple[Stmt | None, Stmt]:
+        """What the innermost loop of a stage does: set an element, if it is a reduction; and update it."""
+        op, region = stage.compute, self.regions[stage]
+        values = region.values(stage)
+        element = tuple(region.offsets[axis] for axis in op.axes)
+        if stage.layout is not None:
+            element = stage.layout.at(element)
+        buffers = [self.buffers[tensor] for tensor in stage.tensors]
+        terms = tuple(self._read(expr, values) for expr in op.body)
+        if op.reduction is None:
+            stores = sequence(Store(b, element, e) for b, e in zip(buffers, terms, strict=True))
+            return None, self._guarded(stage, region, ("data",), stores)
+        so_far = tuple(Load(buffer, element) for buffer in buffers)
+        update = _assign(buffers, element, op.reduction.reducer.combine(so_far, terms))
+        if op.reduction.condition is not None:
+            update = If(self._read(op.reduction.condition, values), update)
+        identity = op.reduction.reducer.initial(op.dtypes)
+        first = sequence(Store(b, element, e) for b, e in zip(buffers, identity, strict=True))
+        return (
+            self._guarded(stage, region, ("data",), first),
+            self._guarded(stage, region, ("data", "reduce"), update),
+        )
+
+    def _tensorized(self, stage: Stage) -> Stmt:
+        """The loops of a stage around a use of an intrinsic."""
+        assert stage.tensorized is not None
+        ranges = dict(self.sizes)
+        for home, around in (*enclosing(stage), *((stage, axis) for axis in stage.leaf)):
+            length = greatest(self.regions[home].extents[around], self.sizes)
+            ranges[self.regions[home].loops[around]] = (0, length - 1)
+        made = Tensorized(stage, self.regions[stage], ranges, self.position, self.buffers)
+        inner = stage.leaf[stage.leaf.index(stage.tensorized[0]) :]
+        for placed in self.stages:
+            if placed.attach is not None and placed.attach[0] is stage and placed.attach[1] in inner:
+                made.fail(f"{placed.name} is computed inside of {placed.attach[1].name!r}, which it replaces")
+        outer = stage.leaf[: len(stage.leaf) - len(inner)]
+        reduced = [outer.index(a) for a in outer if a.kind == "reduce"]
+        if not reduced:
+            return self._loops(stage, outer, made.whole())
+        start = reduced[0]
+        begin = self._initial(stage, outer[start:], made.reset())
+        return self._loops(
+            stage, outer[:start], sequence((begin, self._loops(stage, outer[start:], made.update())))
+        )
+
+    def _statement(self, stage: Stage, op: Extern) -> Stmt:
+        """The statement of an extern, over the buffers that its tensors have here."""
+        assert op.statement is not None
+        for tensor in op.inputs:
+            if self.of_tensor[tensor].layout is not None:
+                raise ScheduleError(
+                    f"{tensor.name}: its layout was changed, but the statement of {op.name} reads it in "
+                    "row-major order; leave it, or change the layout of a copy"
+                )
+        inner = (*op.in_buffers, *op.out_buffers)
+        outer = (self.buffers[tensor] for tensor in (*op.inputs, *stage.tensors))
+        return with_buffers(op.statement, dict(zip(inner, outer, strict=True)))
+
+    def _initial(self, stage: Stage, loops: Sequence[IterVar], first: Stmt) -> Stmt:
+        """`first` in copies of those of `loops` that run over data."""
+        data = [axis for axis in loops if axis.kind == "data"]
+        fresh = {axis: Var(f"{axis.name}_init") for axis in data}
+        body = substitute(first, {self.regions[stage].loops[axis]: fresh[axis] for axis in data})
+        for axis in reversed(data):
+            body = self._loop(stage, axis, fresh[axis], body)
+        return body
+
+    def _loops(self, stage: Stage, loops: Sequence[IterVar], body: Stmt) -> Stmt:
+        for axis in reversed(loops):
+            for placed in reversed(self.stages):
+                if placed.attach == (stage, axis):
+                    body = self._around(placed, body)
+            body = self._loop(stage, axis, self.regions[stage].loops[axis], body)
+            for placed in reversed(self.raised.get((stage, axis), [])):
+                body = self._living(placed, body)
+        return body
+
+    def _loop(self, stage: Stage, axis: IterVar, var: Var, body: Stmt) -> Stmt:
+        kind, extent = stage.kinds.get(axis, "serial"), self.regions[stage].extents[axis]
+        if kind in ("vectorize", "vthread") and not isinstance(extent, int):
+            raise ScheduleError(
+                f"{stage.name}: {axis.name!r} is marked {kind!r}, but how long it is depends on a size; "
+                "split it by a factor, and mark the inner loop"
+            )
+        if kind in THREAD_TAGS:
+            for home, around in enclosing(stage):
+                if home.kinds.get(around) == kind:
+                    return self._same_threads(stage, axis, var, body, home, around)
+        pragmas = tuple(stage.pragmas.get(axis, ()))
+        return For(var, as_expr(extent), kind, body, pragmas)
+
+    def _same_threads(
+        self, stage: Stage, axis: IterVar, var: Var, body: Stmt, home: Stage, around: IterVar
+    ) -> Stmt:
+        """A loop bound to the threads that run it already: each of them takes an iteration."""
+        kind = stage.kinds[axis]
+        if not shared_by(stage.scope, kind):
+            raise ScheduleError(
+                f"{stage.name}: {axis.name!r} is bound to {kind} inside of the loop {around.name!r} of "
+                f"{home.name}, which is bound to it too, but each thread has {stage.name} for itself in "
+                f"{stage.scope!r} memory; use set_scope('shared'), or leave the loop unbound"
+            )
+        mine, theirs = self.regions[stage].extents[axis], self.regions[home].extents[around]
+        body = substitute(body, {var: self.regions[home].loops[around]})
+        if mine == theirs:
+            return body
+        if not (isinstance(mine, int) and isinstance(theirs, int) and mine < theirs):
+            raise ScheduleError(
+                f"{stage.name}: {axis.name!r} has {mine} iterations for the {theirs} threads of {kind} that "
+                f"{home.name} has; split it by that number, and bind the inner loop"
+            )
+        return If(binary("<", self.regions[home].loops[around], mine), body)
+
+    def _guarded(self, stage: Stage, region: Region, kinds: Sequence[str], store: Stmt) -> Stmt:
+        """`store` under the conditions that keep its axes of `kinds` inside their extents and its tensor."""
+        conditions = self._one_thread(stage)
+        for relation in stage.relations:
+            if relation.kind in kinds:
+                conditions += relation.conditions(region.offsets, region.extents)
+        for axis, low in zip(stage.compute.axes, region.mins, strict=True):
+            extent = region.extents[axis]
+            if low != Const(0):
+                value = binary("+", low, region.offsets[axis])
+                conditions += [binary("<", value, axis.extent), binary(">=", value, 0)]
+            elif extent != axis.extent and not (isinstance(extent, int) and isinstance(axis.extent, int)):
+                conditions.append(binary("<", region.offsets[axis], axis.extent))
+        return If(conjunction(conditions), store) if conditions else store
+
+    def _one_thread(self, stage: Stage) -> list[Expr]:
+        """What lets one thread store alone, where all of them share the memory and not the work."""
+        bound = set(stage.kinds.values())
+        return [
+            binary("<", self.regions[home].loops[axis], 1)
+            for home, axis in enclosing(stage)
+            for kind in [home.kinds.get(axis, "serial")]
+            if kind in THREAD_TAGS and kind not in bound and shared_by(stage.scope, kind)
+        ]
+
+    def _read(self, expr: Expr, values: dict[Var, Expr]) -> Expr:
+        """An expression of the language as one over buffers, its axes in terms of the loops."""
+        return ReadRewriter(self._load)(substitute(expr, values))
+
+    def _load(self, read: TensorRead) -> Load:
+        """The element of the buffer that holds an element of a tensor."""
+        return Load(self.buffers[read.tensor], self.position(read.tensor, read.indices))
+
+    def position(self, tensor: Tensor, indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """Where the buffer of a tensor has an element of it."""
+        stage = self.of_tensor[tensor]
+        if stage.attach is not None and isinstance(stage.op, Compute):
+            indices = tuple(
+                index if low == Const(0) else binary("-", index, low)
+                for index, low in zip(indices, self.regions[stage].mins, strict=True)
+            )
+        return indices if stage.layout is None else stage.layout.at(indices)
+
+
+def reduction_halves(schedule: Schedule, op: Compute, name: str) -> tuple[PrimFunc, PrimFunc]:
+    """The two halves of a reduction at the root, as functions of its outputs, and of its inputs and outputs.
+
+    The first sets the elements to the identity, the second combines all terms with what they are.
+    """
+    nest = _Nest(schedule)
+    stage = next(s for s in nest.stages if s.op is op)
+    first, update = nest.pieces(stage)
+    assert first is not None
+    outputs = [nest.buffers[tensor] for tensor in op.outputs]
+    inputs = [nest.buffers[tensor] for tensor in op.inputs]
+    data = [axis for axis in stage.leaf if axis.kind == "data"]
+    reset = PrimFunc(f"{name}_reset", tuple(outputs), nest._loops(stage, data, first))
+    rest = PrimFunc(f"{name}_update", (*inputs, *outputs), nest._loops(stage, stage.leaf, update))
+    return simplify(reset), simplify(rest)
+
+
+def _assign(buffers: Sequence[Buffer], element: tuple[Expr, ...], values: tuple[Expr, ...]) -> Stmt:
+    """Each value stored to its buffer; one that is read by a value behind it is kept by a name till then."""
+    stores = []
+    named: list[tuple[Var, Expr]] = []
+    for position, (buffer, value) in enumerate(zip(buffers, values, strict=True)):
+        later = (node for other in values[position + 1 :] for node in walk(other))
+        if any(type(node) is Load and node.buffer is buffer for node in later):
+            var = Var(f"{buffer.name}_next", value.dtype)
+            named.append((var, value))
+            value = var
+        stores.append(Store(buffer, element, value))
+    # what is named comes last, when all the other values are stored
+    unnamed = [s for s in stores if type(s.value) is not Var]
+    body = sequence([*unnamed, *(s for s in stores if type(s.value) is Var)])
+    for var, value in reversed(named):
+        body = Let(var, value, body)
+    return body
+
+
+class _Renamed(Rewriter):
+    """Accesses of buffers become accesses of others."""
+
+    def __init__(self, buffers: dict[Buffer, Buffer]) -> None:
+        self.buffers = buffers
+
+    def descend(self, node: Any) -> Any:
+        inner = super().descend(node)
+        if not hasattr(inner, "buffer") or inner.buffer not in self.buffers:
+            return inner
+        return replace(inner, buffer=self.buffers[inner.buffer])
+
+
+def with_buffers(stmt: Stmt, buffers: dict[Buffer, Buffer]) -> Stmt:
+    """`stmt` with each buffer of `buffers` replaced."""
+    return _Renamed(buffers)(stmt)

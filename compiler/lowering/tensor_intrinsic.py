@@ -1,0 +1,94 @@
+"""The declaration of a tensor intrinsic: what it computes, and what does it on each target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from compiler.ir.function import Buffer, Intrinsic, PrimFunc, is_scope
+from compiler.ir.stmt import Stmt
+from compiler.lowering.nest import loop_nest, reduction_halves, with_buffers
+from compiler.schedule.errors import ScheduleError
+from compiler.schedule.intrinsic import TensorIntrinsic
+from compiler.schedule.schedule import create_schedule
+from compiler.te.tensor import Compute, Operation, Placeholder, Tensor
+
+Implementations = Mapping[str, Callable[..., Stmt]]
+
+
+def decl_tensor_intrin(
+    op: Operation | Tensor,
+    implementations: Implementations | None = None,
+    name: str = "intrin",
+    *,
+    reset: Implementations | None = None,
+    update: Implementations | None = None,
+    scopes: Mapping[Tensor, str] | None = None,
+) -> TensorIntrinsic:
+    """Declare an operation that a target does in one step, for `Stage.tensorize`.
+
+    Parameters
+    ----------
+    op : Operation
+        What it computes, of placeholders of fixed shape.
+    implementations : mapping of str to callable, optional
+        Kind of target -> ``(*regions) -> Stmt``: what does it there, on one `compiler.ir.stmt.Region` for
+        each input of `op`, in the order of their first reading, then for each output. A target that has none
+        runs the loops of `op`.
+    name : str
+        An identifier.
+    reset, update : mapping of str to callable, optional
+        The same for the halves of a reduction whose outer part stays in loops: `reset` takes the outputs and
+        sets them to the identity, `update` takes all and adds terms to the outputs.
+    scopes : mapping of Tensor to str, optional
+        The memory that a tensor must lie in, as ``{A: "vta.inp"}``.
+
+    Raises
+    ------
+    ScheduleError
+        If `op` is not computed of placeholders of fixed shape, or a name or a scope cannot be.
+
+    Examples
+    --------
+    ::
+
+        a, b = te.placeholder((4, 8), "a"), te.placeholder((8, 4), "b")
+        k = te.reduce_axis((0, 8), "k")
+        c = te.compute((4, 4), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), "c")
+        gemm = te.decl_tensor_intrin(c.op, name="gemm")
+        s[C].tensorize(i_inner, gemm)
+    """
+    declared = op.op if isinstance(op, Tensor) else op
+    if not name.isidentifier():
+        raise ScheduleError(f"the name of an intrinsic is an identifier, not {name!r}")
+    if not isinstance(declared, Compute) or not all(isinstance(t.op, Placeholder) for t in declared.inputs):
+        raise ScheduleError(f"{name}: a tensor intrinsic is declared by one te.compute of placeholders")
+    tensors = [*declared.inputs, *declared.outputs]
+    extents = [extent for t in tensors for extent in t.shape] + [a.extent for a in declared.reduce_axis]
+    if not all(isinstance(extent, int) for extent in extents):
+        raise ScheduleError(f"{name}: a tensor intrinsic has a fixed shape, without sizes")
+    for tensor, scope in (scopes or {}).items():
+        if tensor not in tensors or not is_scope(scope):
+            raise ScheduleError(f"{name}: {scope!r} is no memory for {tensor!r} of the intrinsic")
+
+    def described(func: PrimFunc, params: list[Tensor]) -> PrimFunc:
+        buffers = {
+            old: Buffer(old.name, old.shape, old.dtype, (scopes or {}).get(tensor, "global"))
+            for old, tensor in zip(func.params, params, strict=True)
+        }
+        return PrimFunc(func.name, tuple(buffers.values()), with_buffers(func.body, buffers))
+
+    def intrinsic(func: PrimFunc, params: list[Tensor], does: Implementations | None) -> Intrinsic:
+        return Intrinsic(func.name, described(func, params), dict(does or {}))
+
+    schedule = create_schedule(declared)
+    whole = intrinsic(loop_nest(schedule, tensors, name), tensors, implementations)
+    if declared.reduction is None:
+        if reset or update:
+            raise ScheduleError(f"{name}: reset and update are halves of a reduction, and it is none")
+        return TensorIntrinsic(name, declared, whole)
+    first, rest = reduction_halves(schedule, declared, name)
+    outputs: list[Any] = list(declared.outputs)
+    return TensorIntrinsic(
+        name, declared, whole, intrinsic(first, outputs, reset), intrinsic(rest, tensors, update)
+    )

@@ -1,0 +1,289 @@
+"""Two-dimensional convolution of float32 images: what it computes, in each layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compiler import te
+from compiler.ir.expr import Expr
+from compiler.ops.epilogue import EPILOGUE, Epilogue
+from compiler.ops.parameter import Parameter, Value, pads, pair
+from compiler.te.tensor import Tensor
+
+Array = np.ndarray
+
+BLOCK = 16
+"""Channels side by side in the layout NCHW16c."""
+
+LAYOUTS = ("NCHW", "NHWC", "NCHW16c")
+
+PARAMETERS = (
+    Parameter("N"),
+    Parameter("CI"),
+    Parameter("H"),
+    Parameter("W"),
+    Parameter("CO"),
+    Parameter("kernel", "pair"),
+    Parameter("stride", "pair", 1),
+    Parameter("pad", "pads", 0),
+    Parameter("dilation", "pair", 1),
+    Parameter("groups", "size", 1),
+    Parameter("layout", "word", "NCHW", LAYOUTS),
+    EPILOGUE,
+)
+
+
+def output_size(size: int, kernel: int, stride: int, before: int, after: int, dilation: int = 1) -> int:
+    """Pixels of the output along one side."""
+    return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """The numbers of one convolution, with the names that templates use.
+
+    Height and width are written out: ``KH, KW`` of the kernel, ``SH, SW`` of the stride, ``DH, DW`` of the
+    dilation, ``OH, OW`` of the output. `groups` convolutions of `ci` to `co` channels run side by side.
+    """
+
+    N: int
+    CI: int
+    H: int
+    W: int
+    CO: int
+    KH: int
+    KW: int
+    SH: int
+    SW: int
+    top: int
+    left: int
+    bottom: int
+    right: int
+    DH: int
+    DW: int
+    groups: int
+    layout: str
+    epilogue: Epilogue
+
+    @classmethod
+    def of(
+        cls,
+        N: int,
+        CI: int,
+        H: int,
+        W: int,
+        CO: int,
+        kernel: Value,
+        stride: Value,
+        pad: Value,
+        dilation: Value,
+        groups: int,
+        layout: str,
+        epilogue: str,
+    ) -> Convolution:
+        """From the values of the operator's parameters."""
+        return cls(
+            *(N, CI, H, W, CO, *pair(kernel), *pair(stride), *pads(pad), *pair(dilation)),
+            *(groups, layout, Epilogue.parse(epilogue)),
+        )
+
+    @property
+    def OH(self) -> int:
+        """Rows of the output."""
+        return output_size(self.H, self.KH, self.SH, self.top, self.bottom, self.DH)
+
+    @property
+    def OW(self) -> int:
+        """Columns of the output."""
+        return output_size(self.W, self.KW, self.SW, self.left, self.right, self.DW)
+
+    @property
+    def ci(self) -> int:
+        """Input channels of a group."""
+        return self.CI // self.groups
+
+    @property
+    def co(self) -> int:
+        """Output channels of a group."""
+        return self.CO // self.groups
+
+    @property
+    def padded(self) -> bool:
+        """Whether there is a margin around the image."""
+        return bool(self.top or self.left or self.bottom or self.right)
+
+    def placeholders(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Image, weights (CO, CI / groups, KH, KW) and the inputs of the epilogue."""
+        data = te.placeholder(image_shape(self.layout, self.N, self.CI, self.H, self.W), "data")
+        weight = te.placeholder((self.CO, self.ci, self.KH, self.KW), "weight")
+        out = image_shape(self.layout, self.N, self.CO, self.OH, self.OW)
+        return data, weight, self.epilogue.placeholders((self.CO,), out)
+
+    def pixel(self, data: Tensor, n: Expr, c: Expr, h: Expr, w: Expr, rows: int, columns: int) -> Expr:
+        """A pixel of the image with its margin, zero outside; `rows` and `columns` bound what is asked
+        for.
+        """
+        inside = []
+        if self.top:
+            inside.append(h >= self.top)
+        if rows > self.top + self.H:
+            inside.append(h < self.top + self.H)
+        if self.left:
+            inside.append(w >= self.left)
+        if columns > self.left + self.W:
+            inside.append(w < self.left + self.W)
+        value = data[image_index(self.layout, n, c, h - self.top, w - self.left)]
+        return te.if_then_else(te.all(*inside), value, 0.0) if inside else value
+
+
+def image_shape(layout: str, n: int, c: int, h: int, w: int) -> tuple[int, ...]:
+    """The shape of images in a layout."""
+    if layout == "NHWC":
+        return n, h, w, c
+    return (n, c, h, w) if layout == "NCHW" else (n, c // BLOCK, h, w, BLOCK)
+
+
+def image_index(layout: str, n: Expr, c: Expr, h: Expr, w: Expr) -> tuple[Expr, ...]:
+    """Where a pixel is in a layout."""
+    if layout == "NHWC":
+        return n, h, w, c
+    return (n, c, h, w) if layout == "NCHW" else (n, c // BLOCK, h, w, c % BLOCK)
+
+
+def image_axes(layout: str, *at: Expr) -> tuple[Expr, Expr, Expr, Expr]:
+    """``(n, c, h, w)`` of an index in a layout: the inverse of `image_index`."""
+    if layout == "NHWC":
+        n, h, w, c = at
+        return n, c, h, w
+    if layout == "NCHW":
+        n, c, h, w = at
+        return n, c, h, w
+    n, c, h, w, inner = at
+    return n, c * BLOCK + inner, h, w
+
+
+def to_nchw(layout: str, image: Array) -> Array:
+    """Images of a layout as NCHW."""
+    if layout == "NHWC":
+        return image.transpose(0, 3, 1, 2)
+    if layout == "NCHW":
+        return image
+    n, c, h, w, inner = image.shape
+    return image.transpose(0, 1, 4, 2, 3).reshape(n, c * inner, h, w)
+
+
+def from_nchw(layout: str, image: Array) -> Array:
+    """NCHW images in a layout."""
+    if layout == "NHWC":
+        return np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+    if layout == "NCHW":
+        return image
+    n, c, h, w = image.shape
+    return np.ascontiguousarray(image.reshape(n, c // BLOCK, BLOCK, h, w).transpose(0, 1, 3, 4, 2))
+
+
+def compute(*values: Any) -> list[Tensor]:
+    """The convolution as a sum over the channels of a group and the kernel, and its epilogue."""
+    conv = Convolution.of(*values)
+    data, weight, extra = conv.placeholders()
+    rows, columns = conv.H + conv.top + conv.bottom, conv.W + conv.left + conv.right
+    c, kh, kw = (te.reduce_axis((0, n), x) for n, x in ((conv.ci, "c"), (conv.KH, "kh"), (conv.KW, "kw")))
+
+    def term(*at: Expr) -> Expr:
+        n, co, oh, ow = image_axes(conv.layout, *at)
+        pixel = conv.pixel(
+            data,
+            n,
+            co // conv.co * conv.ci + c,
+            oh * conv.SH + kh * conv.DH,
+            ow * conv.SW + kw * conv.DW,
+            rows,
+            columns,
+        )
+        return te.sum(pixel * weight[co, c, kh, kw], axis=(c, kh, kw))
+
+    total = te.compute(image_shape(conv.layout, conv.N, conv.CO, conv.OH, conv.OW), term, "convolution")
+    if conv.epilogue == Epilogue.parse("none"):
+        return [data, weight, total]
+
+    def after(*at: Expr) -> Expr:
+        return conv.epilogue.apply(total[at], extra, (image_axes(conv.layout, *at)[1],), at)
+
+    return [data, weight, *extra, te.compute(total.shape, after, "out")]
+
+
+def reference(inputs: list[Array], *values: Any) -> Array:
+    """The convolution as one matrix product for each image and group, by NumPy."""
+    conv = Convolution.of(*values)
+    data, weight, *extra = inputs
+    patches = im2col(to_nchw(conv.layout, data), conv)
+    flat = weight.reshape(conv.groups, conv.co, -1)
+    total = (flat @ patches).reshape(conv.N, conv.CO, conv.OH, conv.OW)
+    if conv.epilogue.residual:
+        extra[-1] = to_nchw(conv.layout, extra[-1])
+    return from_nchw(conv.layout, conv.epilogue.reference(total, extra, (-1, 1, 1)))
+
+
+def im2col(data: Array, conv: Convolution) -> Array:
+    """The patches of each image as columns.
+
+    Parameters
+    ----------
+    data : ndarray of shape (N, CI, H, W)
+
+    Returns
+    -------
+    ndarray of shape (N, groups, CI / groups * KH * KW, OH * OW)
+    """
+    if conv.padded:
+        data = np.pad(data, ((0, 0), (0, 0), (conv.top, conv.bottom), (conv.left, conv.right)))
+    windows = np.empty((conv.N, conv.CI, conv.KH, conv.KW, conv.OH, conv.OW), data.dtype)
+    for kh in range(conv.KH):
+        for kw in range(conv.KW):
+            row, column = kh * conv.DH, kw * conv.DW
+            rows = slice(row, row + (conv.OH - 1) * conv.SH + 1, conv.SH)
+            columns = slice(column, column + (conv.OW - 1) * conv.SW + 1, conv.SW)
+            windows[:, :, kh, kw] = data[:, :, rows, columns]
+    return windows.reshape(conv.N, conv.groups, -1, conv.OH * conv.OW)
+
+
+def flops(*values: Any) -> int:
+    """Multiplications and additions of the sums."""
+    conv = Convolution.of(*values)
+    return 2 * conv.N * conv.CO * conv.OH * conv.OW * conv.ci * conv.KH * conv.KW
+
+
+def reduction(*values: Any) -> int:
+    """Terms of one sum."""
+    conv = Convolution.of(*values)
+    return conv.ci * conv.KH * conv.KW
+
+
+def check(operator: str) -> Callable[..., None]:
+    """What refuses values that do not go together, in the name of `operator`."""
+
+    def check(*values: Any) -> None:
+        conv = Convolution.of(*values)
+        for name, channels in (("CI", conv.CI), ("CO", conv.CO)):
+            if channels % conv.groups:
+                raise ValueError(f"{operator}: groups={conv.groups} does not divide {name}={channels}")
+            if conv.layout == "NCHW16c" and channels % BLOCK:
+                raise ValueError(
+                    f"{operator}: layout NCHW16c needs {name} to be a multiple of 16, not {channels}"
+                )
+        for name, size, kernel, dilation, margin in (
+            ("H", conv.H, conv.KH, conv.DH, conv.top + conv.bottom),
+            ("W", conv.W, conv.KW, conv.DW, conv.left + conv.right),
+        ):
+            span = (kernel - 1) * dilation + 1
+            if size + margin < span:
+                raise ValueError(
+                    f"{operator}: {name}={size} with pad has {size + margin} pixels, fewer than the {span} "
+                    "that the kernel spans"
+                )
+
+    return check

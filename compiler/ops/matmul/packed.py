@@ -1,0 +1,198 @@
+"""Matrix products over packed operands: the operators `MATMUL` and `DENSE` and their template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from compiler import te
+from compiler.ir.expr import Expr
+from compiler.ops.epilogue import EPILOGUE, Epilogue
+from compiler.ops.knobs import Knobs
+from compiler.ops.loops import side_by_side
+from compiler.ops.matmul.matmul import Product
+from compiler.ops.operator import Operator
+from compiler.ops.parameter import Parameter
+from compiler.schedule.schedule import Schedule
+from compiler.te.tensor import Tensor
+
+# rows and columns of a tile whose sums are held in registers: with 32 registers of 16 floats, rows *
+# columns / 16 sums, a row of the right operand and a broadcast element of the left one must fit
+TILES = (
+    (8, 32),
+    (4, 64),
+    (6, 64),
+    (14, 32),
+    (12, 32),
+    (4, 32),
+    (8, 16),
+    (16, 16),
+    (24, 16),
+    (2, 64),
+    (1, 64),
+    (1, 16),
+)
+BLOCKS = (1, 2, 4, 8, 16, 32, 64)
+
+
+def packed(knobs: Knobs, product: Product) -> tuple[Schedule, list[Tensor]]:
+    """Register tiles over packed operands.
+
+    Both operands are copied so that what a tile reads for one k lies side by side, filled up with zeros to
+    whole tiles: the hot loop then has neither conditions nor strides. The sums of a tile stay in registers
+    while k runs. Tiles are walked in blocks, so that a panel of one operand stays in the first cache and a
+    block of the other in the second (Goto and van de Geijn, Anatomy of High-Performance Matrix
+    Multiplication, section 4).
+    """
+    M, N, K = product.M, product.N, product.K
+    rows, columns = knobs.choice("tile", TILES, default=_default_tile(M, N))
+    m_tiles, n_tiles = -(-M // rows), -(-N // columns)
+    m_block = knobs.choice("m_block", BLOCKS, default=16)
+    n_block = knobs.choice("n_block", BLOCKS, default=1)
+    # a longer panel would not stay in the second cache from one tile to the next
+    k_block = knobs.choice(
+        "k_block", (64, 128, 256, 384, 512, 1024, 4096), default=4096 if K <= 1024 else 512
+    )
+    unroll = knobs.choice("unroll_k", (1, 2, 4, 8), default=4)
+    rows_inside = knobs.choice("walk", ("rows inside", "columns inside")) == "rows inside"
+    pack_left = knobs.choice("pack_left", ("block", "whole", "none"))
+
+    A, B, extra = product.placeholders()
+    k = te.reduce_axis((0, K), "k")
+    panels_b = _panels(product, product.right, B, n_tiles, columns, N, "packed_right")
+    panels_a = _panels(product, product.left, A, m_tiles, rows, M, "packed_left")
+    plain = pack_left == "none" and M % rows == 0
+
+    def left(batch: Sequence[Expr], mo: Expr, mi: Expr) -> Expr:
+        return product.left(A, *batch, mo * rows + mi, k) if plain else panels_a[(*batch, mo, k, mi)]
+
+    def sums(*at: Expr) -> Expr:
+        *batch, mo, no, mi, ni = at
+        return te.sum(left(batch, mo, mi) * panels_b[(*batch, no, k, ni)], axis=k)
+
+    tile = te.compute(product.shape(m_tiles, n_tiles, rows, columns), sums, "tile")
+
+    def element(*at: Expr) -> Expr:
+        *batch, i, j = at
+        value = tile[(*batch, i // rows, j // columns, i % rows, j % columns)]
+        return product.epilogue.apply(value, extra, (j,), at)
+
+    C = te.compute(product.shape(M, N), element, product.names[2])
+
+    s = te.create_schedule(C.op)
+    *batch, i, j = C.op.axis
+    io, ii = s[C].split(i, rows)
+    jo, ji = s[C].split(j, columns)
+    ib, io = s[C].split(io, min(m_block, m_tiles))
+    jb, jo = s[C].split(jo, min(n_block, n_tiles))
+    s[C].reorder(*batch, ib, jb, *((jo, io) if rows_inside else (io, jo)), ii, ji)
+    lanes = min(columns, 16)
+    side_by_side(s, C, ji, lanes)
+    block = s[C].fuse(*batch, ib) if batch else ib
+    s[C].parallel(block)
+
+    # sums over all of k stay in registers; those over a part of it are kept for a block of tiles meanwhile
+    whole = k_block >= K
+    s[tile].compute_at(s[C], (io if rows_inside else jo) if whole else jb)
+    s[tile].set_scope("local" if whole else "global")
+    *tb, mo, no, mi, ni = tile.op.axis
+    ko, ki = s[tile].split(k, min(k_block, K))
+    ki, kl = s[tile].split(ki, min(unroll, K))
+    s[tile].reorder(*tb, ko, *((no, mo) if rows_inside else (mo, no)), ki, kl, mi, ni)
+    s[tile].unroll(kl)
+    s[tile].unroll(mi)
+    side_by_side(s, tile, ni, lanes)
+
+    _pack(s, panels_b, product.transpose[1] == "N", lanes)
+    if not plain:
+        if pack_left == "block":
+            s[panels_a].compute_at(s[C], block)
+        _pack(
+            s,
+            panels_a,
+            product.transpose[0] == "T" and rows % 4 == 0,
+            min(rows, 16),
+            whole=pack_left != "block",
+        )
+    return s, [A, B, *extra, C]
+
+
+def _panels(
+    product: Product,
+    matrix: Callable[..., Expr],
+    tensor: Tensor,
+    tiles: int,
+    width: int,
+    extent: int,
+    name: str,
+) -> Tensor:
+    """A matrix as panels of `width` rows or columns, each k by k, with zeros over the end."""
+
+    def element(*at: Expr) -> Expr:
+        *batch, tile, k, inner = at
+        place = tile * width + inner
+        value = matrix(tensor, *batch, *((place, k) if name == "packed_left" else (k, place)))
+        return value if tiles * width == extent else te.if_then_else(place < extent, value, 0.0)
+
+    return te.compute(product.shape(tiles, product.K, width), element, name)
+
+
+def _pack(s: Schedule, panels: Tensor, contiguous: bool, lanes: int, *, whole: bool = True) -> None:
+    """The loops of a packing, in vectors where what is read lies side by side."""
+    *outer, _, inner = panels.op.axis
+    if whole:
+        s[panels].parallel(s[panels].fuse(*outer) if len(outer) > 1 else outer[0])
+    if contiguous:
+        side_by_side(s, panels, inner, lanes)
+
+
+def _default_tile(M: int, N: int) -> tuple[int, int]:
+    """The tile that leaves the fewest elements over, among those that keep both floating-point ports busy."""
+
+    def cost(tile: tuple[int, int]) -> tuple[float, int]:
+        rows, columns = tile
+        covered = -(-M // rows) * rows * (-(-N // columns) * columns)
+        sums = rows * columns / 16
+        loads = (rows + columns / 16) / sums
+        # fewer than ten sums do not hide the latency of an addition; loads beyond one for each sum wait, and
+        # even the others have their way from the second cache
+        return covered * max(1.0, 10 / sums, loads) * (1 + 0.15 * loads), TILES.index(tile)
+
+    return min(TILES, key=cost)
+
+
+def _matmul(M: int, N: int, K: int, batch: int, transpose: str, epilogue: str) -> Product:
+    return Product(M, N, K, batch, transpose, Epilogue.parse(epilogue))
+
+
+MATMUL = Operator(
+    name="matmul",
+    parameters=(
+        Parameter("M"),
+        Parameter("N"),
+        Parameter("K"),
+        Parameter("batch", "count", 0),
+        Parameter("transpose", "word", "NN", ("NN", "NT", "TN", "TT")),
+        EPILOGUE,
+    ),
+    compute=lambda *values: _matmul(*values).compute(),
+    template=lambda knobs, *values: packed(knobs, _matmul(*values)),
+    compute_reference=lambda inputs, *values: _matmul(*values).reference(inputs),
+    count_flops=lambda *values: _matmul(*values).flops,
+    reduction=lambda *values: _matmul(*values).K,
+)
+
+
+def _dense(M: int, N: int, K: int, epilogue: str) -> Product:
+    return Product(M, N, K, 0, "NT", Epilogue.parse(epilogue), ("data", "weight", "out"))
+
+
+DENSE = Operator(
+    name="dense",
+    parameters=(Parameter("M"), Parameter("N"), Parameter("K"), EPILOGUE),
+    compute=lambda *values: _dense(*values).compute(),
+    template=lambda knobs, *values: packed(knobs, _dense(*values)),
+    compute_reference=lambda inputs, *values: _dense(*values).reference(inputs),
+    count_flops=lambda *values: _dense(*values).flops,
+    reduction=lambda *values: _dense(*values).K,
+    constants=("weight", "bias"),
+)

@@ -1,0 +1,197 @@
+"""What the tensor-expression language calculates with, beside Python's operators."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from compiler.ir.expr import (
+    PACKED_TYPES,
+    SCALAR_TYPES,
+    Cast,
+    Const,
+    Expr,
+    ExprLike,
+    Select,
+    as_expr,
+    binary,
+    call,
+    conjunction,
+    const,
+    is_float,
+)
+from compiler.suggest import unknown
+from compiler.te.reducer import highest, lowest
+
+
+def all(*conditions: Expr) -> Expr:
+    """The condition that every one holds."""
+    return conjunction(conditions)
+
+
+def any(*conditions: Expr) -> Expr:
+    """The condition that at least one holds.
+
+    Raises
+    ------
+    ValueError
+        For no condition at all.
+    """
+    if not conditions:
+        raise ValueError("te.any needs at least one condition")
+    return reduce(lambda a, b: binary("or", a, b), conditions)
+
+
+def if_then_else(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:
+    """`a` where the condition holds, else `b`; only the arm that is needed is evaluated."""
+    return call("if_then_else", condition, a, b)
+
+
+def select(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:
+    """`a` where the condition holds, else `b`; both may be evaluated, so both must be defined everywhere.
+
+    Raises
+    ------
+    ValueError
+        If `condition` is no condition.
+    """
+    chosen = call("if_then_else", condition, a, b)  # which brings the arms to one type
+    return Select(*chosen.args)
+
+
+def cast(value: ExprLike, dtype: str) -> Expr:
+    """`value` converted to another type.
+
+    A float becomes an integer by rounding to zero, and the nearest that there is where it is out of
+    range; an integer becomes a narrower one by its low bits; a condition becomes one or zero.
+
+    Raises
+    ------
+    ValueError
+        If `dtype` is unknown.
+    """
+    known_dtype(dtype)
+    expr = as_expr(value)
+    return expr if expr.dtype == dtype else Cast(expr, dtype)
+
+
+def known_dtype(dtype: str) -> str:
+    """`dtype`, if it is the type of an element.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    known = SCALAR_TYPES + PACKED_TYPES
+    if dtype not in known:
+        raise ValueError(unknown("dtype", dtype, known))
+    return dtype
+
+
+def min_value(dtype: str) -> Const:
+    """The least value of a type; minus infinity of a float."""
+    return _literal(lowest(known_dtype(dtype)), dtype)
+
+
+def max_value(dtype: str) -> Const:
+    """The greatest value of a type; infinity of a float."""
+    return _literal(highest(known_dtype(dtype)), dtype)
+
+
+def _literal(value: float, dtype: str) -> Const:
+    return const(value if is_float(dtype) else int(value), dtype)
+
+
+def exp(x: ExprLike) -> Expr:
+    """The exponential of a float."""
+    return call("exp", x)
+
+
+def log(x: ExprLike) -> Expr:
+    """The natural logarithm of a float."""
+    return call("log", x)
+
+
+def sqrt(x: ExprLike) -> Expr:
+    """The square root of a float."""
+    return call("sqrt", x)
+
+
+def rsqrt(x: ExprLike) -> Expr:
+    """One by the square root of a float."""
+    return binary("/", 1, call("sqrt", x))
+
+
+def tanh(x: ExprLike) -> Expr:
+    """The hyperbolic tangent of a float."""
+    return call("tanh", x)
+
+
+def sigmoid(x: ExprLike) -> Expr:
+    """``1 / (1 + exp(-x))`` of a float."""
+    return binary("/", 1, binary("+", 1, call("exp", binary("*", x, -1))))
+
+
+def sin(x: ExprLike) -> Expr:
+    """The sine of a float in radians."""
+    return call("sin", x)
+
+
+def cos(x: ExprLike) -> Expr:
+    """The cosine of a float in radians."""
+    return call("cos", x)
+
+
+def erf(x: ExprLike) -> Expr:
+    """The error function of a float."""
+    return call("erf", x)
+
+
+def abs(x: ExprLike) -> Expr:
+    """The absolute value."""
+    return call("abs", x)
+
+
+def floor(x: ExprLike) -> Expr:
+    """The largest whole number not above a float, as a float."""
+    return call("floor", x)
+
+
+def ceil(x: ExprLike) -> Expr:
+    """The smallest whole number not below a float, as a float."""
+    return call("ceil", x)
+
+
+def round(x: ExprLike) -> Expr:
+    """The nearest whole number to a float, the even one of two, as a float."""
+    return call("round", x)
+
+
+def trunc(x: ExprLike) -> Expr:
+    """A float without its fraction."""
+    return call("trunc", x)
+
+
+def isnan(x: ExprLike) -> Expr:
+    """The condition that a float is not a number."""
+    return call("isnan", x)
+
+
+def popcount(x: ExprLike) -> Expr:
+    """How many bits of an integer are set."""
+    return call("popcount", x)
+
+
+def power(x: ExprLike, y: ExprLike) -> Expr:
+    """`x` to the power `y`, both floats."""
+    return call("pow", x, y)
+
+
+def floordiv(x: ExprLike, y: ExprLike) -> Expr:
+    """The quotient of integers, rounded to minus infinity."""
+    return binary("//", x, y)
+
+
+def floormod(x: ExprLike, y: ExprLike) -> Expr:
+    """The remainder of `floordiv`; it has the sign of `y`."""
+    return binary("%", x, y)

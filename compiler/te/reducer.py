@@ -1,0 +1,134 @@
+"""Reducers: how the terms of a reduction become one value, or one tuple of values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compiler.ir.expr import (
+    PACKED_TYPES,
+    Const,
+    Expr,
+    Select,
+    Var,
+    as_expr,
+    binary,
+    const,
+    equal,
+    integer_range,
+    is_float,
+)
+from compiler.te.tensor import IterVar, Reduce, Reduction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reducer:
+    """An associative, commutative operation with an identity element; a schedule may combine in any order.
+
+    Parameters
+    ----------
+    name : str
+    fcombine : callable
+        ``(x, y) -> expression`` for reductions of one value; for those of several, `x`, `y` and the
+        result are tuples.
+    fidentity : callable
+        ``(*dtypes) -> number``, or a tuple of one for each value: what leaves every value unchanged.
+    """
+
+    name: str
+    fcombine: Callable[[Any, Any], Any]
+    fidentity: Callable[..., Any]
+
+    def combine(self, a: tuple[Expr, ...], b: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """One step of the reduction."""
+        result = self.fcombine(*((a[0], b[0]) if len(a) == 1 else (a, b)))
+        return tuple(as_expr(value) for value in (result if isinstance(result, (tuple, list)) else (result,)))
+
+    def initial(self, dtypes: Sequence[str]) -> tuple[Const, ...]:
+        """The values that a reduction starts from."""
+        values = self.fidentity(*dtypes)
+        values = values if isinstance(values, (tuple, list)) else (values,)
+        if len(values) != len(dtypes):
+            raise ValueError(
+                f"te.{self.name}: fidentity gives {len(values)} value(s) for the {len(dtypes)} reduced"
+            )
+        return tuple(
+            const(value.value if isinstance(value, Const) else value, dtype)
+            for value, dtype in zip(values, dtypes, strict=True)
+        )
+
+    def over(self, expr: Any, axis: IterVar | Sequence[IterVar], where: Expr | None = None) -> Reduce:
+        """The reduction of `expr`, one expression or a tuple, over `axis`, of the terms where `where` holds.
+
+        Raises
+        ------
+        ValueError
+            If `axis` is empty or names what is no reduce axis or one twice, a value is no number, `where`
+            is no condition, or the functions of the reducer do not fit the values.
+        """
+        axes = (axis,) if isinstance(axis, IterVar) else tuple(axis)
+        if not axes:
+            raise ValueError(f"te.{self.name} needs at least one reduce axis")
+        for a in axes:
+            if not isinstance(a, IterVar) or a.kind != "reduce":
+                raise ValueError(f"te.{self.name} reduces over axes made by te.reduce_axis, not over {a!r}")
+        if len(set(axes)) != len(axes):
+            raise ValueError(f"te.{self.name} names an axis twice: {', '.join(a.name for a in axes)}")
+        sources = tuple(as_expr(e) for e in (expr if isinstance(expr, (tuple, list)) else (expr,)))
+        for source in sources:
+            if source.dtype == "bool":
+                raise ValueError(f"te.{self.name} takes numbers, not conditions: cast them first")
+            if source.dtype in PACKED_TYPES:
+                raise ValueError(
+                    f"te.{self.name} takes numbers of whole bytes, not {source.dtype}: cast them first"
+                )
+        if where is not None and as_expr(where).dtype != "bool":
+            raise ValueError(f"te.{self.name}: `where` is a condition, not {as_expr(where).dtype}")
+        self._check(tuple(source.dtype for source in sources))
+        return Reduce(Reduction(self, axes, None if where is None else as_expr(where)), sources)
+
+    def _check(self, dtypes: tuple[str, ...]) -> None:
+        """Try the functions once, so that a mistake in them is told where the reduction is written."""
+        self.initial(dtypes)
+        x, y = (tuple(Var(name, dtype) for dtype in dtypes) for name in "xy")
+        given = tuple(value.dtype for value in self.combine(x, y))
+        if given != dtypes:
+            raise ValueError(
+                f"te.{self.name}: fcombine makes ({', '.join(given)}) of two times ({', '.join(dtypes)}); "
+                "a reduction keeps its types"
+            )
+
+
+def lowest(dtype: str) -> float:
+    """The least value of a type; minus infinity of a float."""
+    return -np.inf if is_float(dtype) else integer_range(dtype)[0]
+
+
+def highest(dtype: str) -> float:
+    """The greatest value of a type; infinity of a float."""
+    return np.inf if is_float(dtype) else integer_range(dtype)[1]
+
+
+def _arg(better: str) -> Callable[[Any, Any], tuple[Expr, Expr]]:
+    def combine(x: tuple[Expr, Expr], y: tuple[Expr, Expr]) -> tuple[Expr, Expr]:
+        wins = binary(better, y[1], x[1])
+        # of equal values the one with the least index stays, so that the order of combining cannot be seen
+        first = binary("and", equal(y[1], x[1]), binary("<", y[0], x[0]))
+        return Select(binary("or", wins, first), y[0], x[0]), Select(wins, y[1], x[1])
+
+    return combine
+
+
+def _elementwise(op: str) -> Callable[[Any, Any], Expr]:
+    return lambda x, y: binary(op, x, y)
+
+
+SUM = Reducer("sum", _elementwise("+"), lambda dtype: 0)
+PROD = Reducer("prod", _elementwise("*"), lambda dtype: 1)
+MAX = Reducer("max", _elementwise("max"), lowest)
+MIN = Reducer("min", _elementwise("min"), highest)
+ARGMAX = Reducer("argmax", _arg(">"), lambda index, value: (highest(index), lowest(value)))
+ARGMIN = Reducer("argmin", _arg("<"), lambda index, value: (highest(index), highest(value)))

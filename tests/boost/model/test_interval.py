@@ -1,0 +1,134 @@
+"""Intervals hold the share of labels that they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+import boost
+from boost import BoostIntervalRegressor, BoostRegressor, DataError, DMatrix, ParameterError
+from boost.model.interval import calibrate, conformal_margin, interval_levels, interval_of
+
+
+def draw(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise that grows with the first column, and is skewed."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 2, size=(rows, 3))
+    return x, x[:, 1] + (0.1 + x[:, 0]) * rng.exponential(size=rows)
+
+
+@pytest.fixture(scope="module")
+def model() -> boost.Booster:
+    x, y = draw(800, 0)
+    params = {"objective": "reg:quantileerror", "quantile_alpha": interval_levels(0.9), "max_depth": 3}
+    return boost.train(params, DMatrix(x, y), 40)
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=60, unique=True),
+    st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.1]),
+)
+def test_the_guarantee_for_rows_in_any_order(distances: list[float], coverage: float) -> None:
+    # Each of n + 1 rows in turn is the new one: exactly so many must lie within the margin of the others.
+    n = len(distances) - 1
+    rank = int(np.ceil((n + 1) * coverage - 1e-9))
+    if rank > n:
+        with pytest.raises(DataError, match=f"{n} rows are too few to calibrate a coverage of {coverage:g}"):
+            conformal_margin(distances[:-1], coverage)
+        return
+    others = [distances[:i] + distances[i + 1 :] for i in range(n + 1)]
+    inside = sum(d <= conformal_margin(o, coverage) for d, o in zip(distances, others, strict=True))
+    assert inside == max(rank, 1)
+
+
+def test_fewest_rows() -> None:
+    for coverage, least in ((0.9, 9), (0.95, 19), (0.5, 1), (0.99, 99)):
+        assert conformal_margin(np.arange(least), coverage) == least - 1
+        with pytest.raises(DataError, match=f"it takes {least}$"):
+            conformal_margin(np.arange(least - 1), coverage)
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9])
+def test_coverage_of_held_out_rows(model: boost.Booster, coverage: float) -> None:
+    # On average over calibrations of 199 rows: from the coverage to 1 / 200 above it.
+    held, truth = draw(4000, 1)
+    rows, labels = draw(60 * 199, 2)
+    shares = []
+    for part in range(60):
+        at = slice(part * 199, (part + 1) * 199)
+        calibrate(model, DMatrix(rows[at], labels[at]), coverage)
+        low, high = model.predict_interval(held).T
+        shares.append(np.mean((low <= truth) & (truth <= high)))
+    assert coverage - 0.01 < np.mean(shares) < coverage + 0.015
+    # They are as wide as the noise is, where it is.
+    width = high - low
+    assert width[held[:, 0] > 1.5].mean() > 2 * width[held[:, 0] < 0.5].mean()
+
+
+def test_files_keep_the_intervals(model: boost.Booster, tmp_path: Path) -> None:
+    x, y = draw(300, 3)
+    margin = calibrate(model, DMatrix(x, y), 0.8)
+    model.save_model(tmp_path / "m.json")
+    loaded = boost.Booster(model_file=tmp_path / "m.json")
+    assert interval_of(loaded) == {"coverage": 0.8, "margin": margin}
+    assert np.array_equal(loaded.predict_interval(x), model.predict_interval(x))
+    loaded.set_attr(**{"espalier.interval": '{"coverage": 1, "margin": "x"}'})
+    with pytest.raises(ParameterError, match="is damaged: calibrate it again"):
+        loaded.predict_interval(x)
+
+
+def test_intervals_that_would_be_empty_are_points(model: boost.Booster) -> None:
+    x, y = draw(100, 4)
+    ends = model.predict(x)[:, [0, 2]]
+    middle = ends.mean(axis=1)
+    calibrate(model, DMatrix(x, middle), 0.5)  # all labels are in the middle: the ends come together
+    found = model.predict_interval(x)
+    assert (found[:, 0] <= found[:, 1]).all()
+    assert (found[:, 0] == found[:, 1]).any()
+
+
+@pytest.mark.parametrize(
+    ("params", "options", "coverage", "error", "match"),
+    [
+        ({}, {}, 0.9, ParameterError, "reg:quantileerror with at least two levels.*got reg:squarederror"),
+        ({"objective": "reg:quantileerror"}, {}, 0.9, ParameterError, "of 1 outputs"),
+        ({}, {}, 1.0, ParameterError, "coverage must lie between 0 and 1, got 1"),
+        ({}, {"weight": np.ones(50)}, 0.9, DataError, "calibration knows no weights"),
+        ({}, {"label": None}, 0.9, DataError, "calibration needs one label a row"),
+    ],
+)
+def test_refused(params: dict, options: dict, coverage: float, error: Any, match: str) -> None:
+    x, y = draw(50, 5)
+    model = boost.train(params, DMatrix(x, y), 2)
+    with pytest.raises(error, match=match):
+        calibrate(model, DMatrix(x, **{"label": y, **options}), coverage)
+    with pytest.raises(ParameterError, match="no calibrated intervals"):
+        model.predict_interval(x)
+
+
+def test_the_estimator() -> None:
+    x, y = draw(1600, 6)
+    frame = pd.DataFrame(x, columns=["a", "b", "c"])
+    base = BoostRegressor(n_estimators=40, max_depth=3)
+    regressor = BoostIntervalRegressor(base, coverage=0.8, random_state=0)
+    fitted = clone(regressor).fit(frame, y)
+    assert list(fitted.feature_names_in_) == ["a", "b", "c"] and fitted.n_features_in_ == 3
+    held, truth = draw(2000, 7)
+    held = pd.DataFrame(held, columns=["a", "b", "c"])
+    low, high = fitted.predict_interval(held).T
+    assert 0.75 < np.mean((low <= truth) & (truth <= high)) < 0.86
+    median = fitted.predict(held)
+    assert 0.45 < np.mean(truth < median) < 0.55
+    again = clone(regressor).fit(x, y)
+    assert np.array_equal(again.predict_interval(held.to_numpy()), np.column_stack((low, high)))
+    with pytest.raises(DataError, match="calibration_size=1.0 of 1600 rows is 1600: both parts need rows"):
+        clone(regressor).set_params(calibration_size=1.0).fit(x, y)
+    with pytest.raises(DataError, match=r"one number for each of the 1600 rows, got shape \(1600, 2\)"):
+        clone(regressor).fit(x, np.column_stack((y, y)))

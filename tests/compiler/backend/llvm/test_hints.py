@@ -1,0 +1,88 @@
+"""What LLVM is told about a loop."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler.backend import build
+from compiler.backend.llvm.hints import WRITTEN_OUT
+from compiler.ir.expr import Broadcast, Const, Expr, Load, Ramp, Var, const
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.stmt import Allocate, For, Pragma, Stmt, Store, sequence
+
+i, j, k = Var("i"), Var("j"), Var("k")
+
+
+def loop(var: Var, extent: int | Expr, body: Stmt, kind: str = "serial") -> For:
+    return For(var, const(extent) if isinstance(extent, int) else extent, kind, body)
+
+
+def test_unroll_is_asked_of_llvm() -> None:
+    x = Buffer("x", (8,), "int32")
+    source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i), "unroll"))).source("llvm")
+    assert "llvm.loop.unroll.full" in source
+    source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i + Load(x, (i,)))))).source("llvm")
+    assert "llvm.loop" not in source
+
+
+@pytest.mark.parametrize(
+    ("pragma", "hint"),
+    [
+        (("unroll", 4), '!"llvm.loop.unroll.count", i32 4'),
+        (("unroll", True), '!"llvm.loop.unroll.enable"'),
+        (("unroll", False), '!"llvm.loop.unroll.disable"'),
+        (("vectorize", 8), '!"llvm.loop.vectorize.width", i32 8'),
+        (("vectorize", False), '!"llvm.loop.vectorize.enable", i1 false'),
+        (("interleave", 2), '!"llvm.loop.interleave.count", i32 2'),
+    ],
+)
+def test_pragmas_are_hints_for_llvm(pragma: Pragma, hint: str) -> None:
+    x = Buffer("x", (800,), "int32")
+    body = For(i, const(800), "serial", Store(x, (i,), i + Load(x, (i,))), (pragma, ("of_a_pass", "x")))
+    source = build(PrimFunc("f", (x,), body)).source("llvm")
+    assert hint in source
+    assert "of_a_pass" not in source
+
+
+def test_a_loop_that_only_moves_data_is_not_unrolled() -> None:
+    a, b = Buffer("A", (72, 9)), Buffer("B", (9, 72))
+    moves = loop(i, 72, loop(j, 9, Store(b, (j * 72 + i,), Load(a, (i * 9 + j,)))))
+    assert build(PrimFunc("f", (a, b), moves)).source("llvm").count("llvm.loop.unroll.disable") == 2
+    tile = Buffer("tile", (8,), scope="local")
+    keeps = Allocate(tile, loop(i, 8, Store(tile, (i,), Load(a, (i,)))))
+    assert "unroll.disable" not in build(PrimFunc("f", (a,), keeps)).source("llvm")
+
+
+def test_a_body_that_is_written_out_is_left_as_it_is() -> None:
+    x = Buffer("x", (800,), "int32")
+    for copies, left in ((WRITTEN_OUT, True), (WRITTEN_OUT - 1, False)):
+        body = sequence(Store(x, (i * 16 + n,), i + Load(x, (i + n,))) for n in range(copies))
+        source = build(PrimFunc("f", (x,), loop(i, 40, body))).source("llvm")
+        assert ('vectorize.enable", i1 false' in source) == left
+        assert ("unroll.disable" in source) == left
+
+
+def test_a_body_of_vectors_is_left_as_it_is() -> None:
+    x = Buffer("x", (640,), "int32")
+    here = Ramp(i * 16, const(1), 16)
+    body = Store(x, (here,), Load(x, (here,)) + Broadcast(i, 16))
+    source = build(PrimFunc("f", (x,), loop(i, 40, body))).source("llvm")
+    assert "unroll.disable" in source
+
+
+def test_a_local_buffer_that_a_loop_walks_over_is_for_llvm_to_put_into_registers() -> None:
+    x, tile = Buffer("x", (640,)), Buffer("tile", (64,), scope="local")
+    here = Ramp(j * 16, const(1), 16)
+    walk = loop(j, 4, Store(tile, (here,), Load(tile, (here,)) + Load(x, (Ramp(i * 16, const(1), 16),))))
+    source = build(PrimFunc("f", (x,), Allocate(tile, loop(i, 40, walk)))).source("llvm")
+    # the loop over i may stay as it is, the one over j may not
+    assert source.count("unroll.disable") == 1
+
+
+def test_nothing_is_to_be_moved_out_of_a_loop_around_an_allocation() -> None:
+    x, tile = Buffer("x", (640,)), Buffer("tile", (1,), scope="local")
+    zero = (Const(0),)
+    total = loop(j, 16, Store(tile, zero, Load(tile, zero) + Load(x, (i * 16 + j,))))
+    body = sequence([Store(tile, zero, const(0.0)), total, Store(x, (i,), Load(tile, zero))])
+    source = build(PrimFunc("f", (x,), loop(i, 40, Allocate(tile, body)))).source("llvm")
+    assert source.count("licm.disable") == 1

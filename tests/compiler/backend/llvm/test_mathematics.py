@@ -1,0 +1,154 @@
+"""Mathematical functions of compiled code: accuracy, special values, and that they are vector code."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from compiler.backend import build
+from compiler.ir.expr import Call, Const, Load, Ramp, Var, vector_of
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.stmt import For, Store
+from compiler.runtime import Module
+
+i = Var("i")
+HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)
+REFERENCE = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sin": np.sin, "cos": np.cos}
+REFERENCE["erf"] = np.vectorize(math.erf, otypes=[float])
+
+
+def module(name: str, size: int, dtype: str, lanes: int = 1, target: str = "llvm") -> Module:
+    x, y = Buffer("x", (size,), dtype), Buffer("y", (size,), dtype)
+    at = i if lanes == 1 else Ramp(i * lanes, Const(1), lanes)
+    value = Call(name, (Load(x, (at,)),), vector_of(dtype, lanes))
+    return build(
+        PrimFunc("f", (x, y), For(i, Const(size // lanes), "serial", Store(y, (at,), value))), target
+    )
+
+
+def apply(name: str, x: np.ndarray, lanes: int = 1, target: str = "llvm") -> np.ndarray:
+    y = np.zeros_like(x)
+    module(name, x.size, str(x.dtype), lanes, target)(x, y)
+    return y
+
+
+def arguments(dtype: str, low: float, high: float) -> np.ndarray:
+    """Numbers of all sizes, and the interesting ones, a whole number of vectors of 16."""
+    rng = np.random.default_rng(0)
+    kind = np.dtype(dtype)
+    bits = rng.integers(0, 2 ** (8 * kind.itemsize), 20_000, dtype=f"u{kind.itemsize}").view(kind)
+    near = rng.uniform(low, high, 40_000).astype(kind)
+    ends = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1, -1, low, high, np.finfo(kind).tiny] * 8, kind)
+    whole = np.concatenate([bits, near, np.nextafter(ends, kind.type(0)), ends])
+    return whole[: whole.size // 16 * 16]
+
+
+def ulps(got: np.ndarray, exact: np.ndarray) -> float:
+    """The greatest error in units in the last place; infinity where a special value is wrong."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = exact.astype(got.dtype)
+        finite = np.isfinite(rounded)
+        if not np.array_equal(got[~finite], rounded[~finite], equal_nan=True):
+            return math.inf
+        unit = np.spacing(np.abs(rounded[finite])).astype(exact.dtype)
+        return float(np.max(np.abs(got[finite].astype(exact.dtype) - exact[finite]) / unit))
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "low", "high", "limit"),
+    [
+        ("exp", "float32", -105, 90, 1.1),
+        ("exp", "float64", -750, 711, 1.1),
+        ("log", "float32", 0, 3, 0.9),
+        ("tanh", "float32", -10, 10, 1.4),
+        ("tanh", "float64", -20, 20, 1.4),
+        ("sin", "float32", -8192, 8192, 1.6),
+        ("cos", "float32", -8192, 8192, 1.6),
+        ("erf", "float32", -4.5, 4.5, 1.2),
+    ],
+)
+def test_accuracy(name: str, dtype: str, low: float, high: float, limit: float) -> None:
+    x = arguments(dtype, low, high)
+    wide = np.float64 if dtype == "float32" else np.longdouble
+    with np.errstate(all="ignore"):
+        exact = REFERENCE[name](x.astype(wide))
+    scalar, vector = apply(name, x), apply(name, x, 16)
+    assert ulps(scalar, exact) <= limit
+    number = ~np.isnan(scalar)
+    np.testing.assert_array_equal(
+        vector[number].view(f"u{x.itemsize}"), scalar[number].view(f"u{x.itemsize}")
+    )
+    assert np.isnan(vector[~number]).all()
+
+
+@pytest.mark.parametrize("name", ["sin", "tanh", "erf", "round", "trunc"])
+def test_the_sign_of_zero_is_kept(name: str) -> None:
+    for dtype in ("float16", "float32", "float64"):
+        assert list(np.signbit(apply(name, np.array([0.0, -0.0], dtype)))) == [False, True]
+
+
+@pytest.mark.parametrize("lanes", [1, 16])
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sin", "cos", "erf"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_half_is_computed_as_a_float_and_rounded(name: str, lanes: int) -> None:
+    np.testing.assert_array_equal(
+        apply(name, HALVES, lanes), apply(name, HALVES.astype("f4"), lanes).astype("f2")
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("lanes", [1, 16])
+def test_rounding(dtype: str, lanes: int) -> None:
+    x = np.array(
+        [0.5, 1.5, 2.5, -0.5, -1.5, 2.4, -2.6, 1e4, np.inf, -np.inf, np.nan, 0, 3, -7, 0.49, 9], dtype
+    )
+    for name, reference in (("round", np.rint), ("trunc", np.trunc), ("floor", np.floor), ("ceil", np.ceil)):
+        np.testing.assert_array_equal(apply(name, x, lanes), reference(x))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("lanes", [1, 16])
+def test_popcount(dtype: str, lanes: int) -> None:
+    info = np.iinfo(dtype)
+    x = np.random.default_rng(0).integers(info.min, info.max, 64, dtype, endpoint=True)
+    x[:3] = info.min, info.max, 0
+    expected = [(int(v) & (2**info.bits - 1)).bit_count() for v in x]
+    np.testing.assert_array_equal(apply("popcount", x, lanes), expected)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "erf", "log", "pow"])
+def test_what_is_left_to_the_c_library_is_right(name: str) -> None:
+    x = np.random.default_rng(0).uniform(0.1, 5, 64)
+    if name == "pow":
+        a, b, y = Buffer("a", (64,), "float64"), Buffer("b", (64,), "float64"), Buffer("y", (64,), "float64")
+        value = Call("pow", (Load(a, (i,)), Load(b, (i,))), "float64")
+        got = np.zeros(64)
+        build(PrimFunc("f", (a, b, y), For(i, Const(64), "serial", Store(y, (i,), value))))(
+            x, x[::-1].copy(), got
+        )
+        np.testing.assert_allclose(got, x ** x[::-1], rtol=1e-14)
+    else:
+        np.testing.assert_allclose(apply(name, x, 8), REFERENCE[name](x), rtol=1e-14)
+
+
+@pytest.mark.parametrize("target", ["skylake-avx512", "haswell", "x86-64"])
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "erf", "round", "trunc", "floor", "sqrt"])
+def test_no_lane_is_computed_by_a_call(name: str, target: str) -> None:
+    if target == "x86-64" and name in ("round", "trunc", "floor"):
+        pytest.skip("an SSE2 machine has no instruction that rounds")
+    assembly = module(name, 64, "float32", 16, f"llvm -mtriple=x86_64-linux-gnu -mcpu={target}").source("asm")
+    calls = set(re.findall(r"call[ql]?\s+(\S+)", assembly)) - {"f.compute"}
+    assert not calls
+    register = {"skylake-avx512": "%zmm", "haswell": "%ymm", "x86-64": "%xmm"}[target]
+    assert register in assembly
+
+
+@pytest.mark.parametrize("triple", ["aarch64-linux-gnu", "armv7-linux-gnueabihf"])
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "erf"])
+def test_another_machine_needs_no_library(name: str, triple: str) -> None:
+    assembly = module(name, 64, "float32", 4, f"llvm -mtriple={triple} -mattr=+neon").source("asm")
+    calls = set(re.findall(r"\bblx?\s+(\S+)", assembly)) - {"f.compute"}
+    assert not calls

@@ -1,0 +1,131 @@
+"""Spelling of targets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from compiler.backend import Target
+from compiler.backend.llvm.cpu import X86_VECTOR_BITS
+
+
+def test_the_import_does_not_load_llvm() -> None:
+    code = (
+        "import sys, compiler.backend, compiler.runtime; "
+        "sys.exit(sum(m in sys.modules for m in ('llvmlite', 'numba')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_llvm_is_this_machine() -> None:
+    target = Target.parse("llvm")
+    assert target == Target.host() == Target.parse("host")
+    assert target.is_host
+    assert target.runs_here
+    assert target.kind == "llvm"
+
+
+def test_every_part_is_read() -> None:
+    target = Target.parse("llvm -mcpu=cortex-a72 -mtriple=aarch64-linux-gnu -mattr=+neon,-crc")
+    assert target == Target("llvm", "cortex-a72", ("+neon", "-crc"), "aarch64-linux-gnu")
+    assert target.architecture == "aarch64"
+    assert not target.is_x86
+    assert not target.runs_here
+
+
+def test_the_order_of_options_does_not_matter() -> None:
+    a = Target.parse("llvm -mattr=+neon -mtriple=aarch64-linux-gnu -mcpu=cortex-a72")
+    assert a == Target.parse("llvm  -mcpu=cortex-a72  -mtriple=aarch64-linux-gnu -mattr=+neon")
+
+
+def test_another_machine_without_a_cpu_is_generic() -> None:
+    assert Target.parse("llvm -mtriple=aarch64-linux-gnu").cpu == "generic"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "llvm",
+        "llvm -mcpu=skylake-avx512",
+        "llvm -mattr=-avx512f",
+        "llvm -mcpu=skylake-avx512 -mtriple=aarch64-linux-gnu -mattr=+neon",
+        "llvm -mtriple=riscv64-linux-gnu",
+    ],
+)
+def test_the_text_of_a_target_reads_as_the_same_target(text: str) -> None:
+    target = Target.parse(text)
+    assert Target.parse(str(target)) == target
+    assert Target.parse(target) is target
+
+
+@pytest.mark.parametrize(
+    ("text", "bits"),
+    [
+        ("-mcpu=skylake-avx512", 512),
+        ("-mcpu=znver4", 512),
+        ("-mcpu=haswell", 256),
+        ("-mcpu=znver4 -mattr=-avx512f", 256),
+        ("-mcpu=znver4 -mattr=-avx512f,-avx", 128),
+        ("-mcpu=x86-64 -mattr=+avx2", 256),
+        ("-mcpu=x86-64 -mattr=+avx512f", 512),
+        ("-mcpu=nehalem", 128),
+    ],
+)
+def test_vector_bits_of_x86(text: str, bits: int) -> None:
+    assert Target.parse(f"llvm -mtriple=x86_64-unknown-linux-gnu {text}").vector_bits == bits
+
+
+def test_vector_bits_of_arm() -> None:
+    assert Target.parse("llvm -mtriple=aarch64-linux-gnu").vector_bits == 128
+
+
+@pytest.mark.parametrize("cpu", sorted(X86_VECTOR_BITS))
+def test_the_table_of_cpus_agrees_with_llvm(cpu: str) -> None:
+    from compiler.backend.llvm.compile import emit_assembly, optimise
+
+    text = """define void @f(ptr %p) "prefer-vector-width"="512" {
+      %a = load <16 x float>, ptr %p, align 4
+      %b = fadd <16 x float> %a, %a
+      store <16 x float> %b, ptr %p, align 4
+      ret void
+    }"""
+    target = Target.parse(f"llvm -mtriple=x86_64-unknown-linux-gnu -mcpu={cpu}")
+    if target.is_host:
+        pytest.skip("this machine's own features decide, not its name")
+    asm = emit_assembly(optimise(text, target), target)
+    widest = 512 if "%zmm" in asm else 256 if "%ymm" in asm else 128
+    assert widest == target.vector_bits
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("llmv", "unknown target kind 'llmv'; did you mean 'llvm'"),
+        (
+            "cuda",
+            "the target 'cuda' is not there yet: code for CUDA is not generated yet; for a CPU .* 'llvm'",
+        ),
+        ("opencl", "the target 'opencl' is not there yet"),
+        ("vta -mcpu=pynq", "the target 'vta' is not there yet"),
+        ("metal", r"unknown target kind 'metal' \(known: llvm, host\)"),
+        ("llvm -mcp=haswell", "unknown target option '-mcp'; did you mean '-mcpu'"),
+        ("llvm haswell", "unknown target option 'haswell'"),
+        ("llvm -mcpu", "-mcpu in 'llvm -mcpu' needs a value"),
+        ("llvm -mcpu=", "needs a value, as in -mcpu=..."),
+        ("llvm -mcpu=haswell -mcpu=skylake", "-mcpu is given twice"),
+        ("llvm -mtriple=x86_64-linux-gnu -mcpu=hasvell", "unknown .*CPU.* 'hasvell'; did you mean 'haswell'"),
+        ("llvm -mtriple=x86_64-linux-gnu -mcpu=i386", "unknown 64-bit x86 CPU of a target 'i386'"),
+        ("llvm -mattr=avx2", r"'avx2' must begin with \+ or -"),
+        ("", "a target is spelled like 'llvm'"),
+    ],
+)
+def test_what_a_target_cannot_be(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Target.parse(text)
+
+
+def test_a_target_of_an_unknown_kind() -> None:
+    with pytest.raises(ValueError, match="unknown target kind 'metal'"):
+        Target("metal", "generic", (), "arm64-apple-darwin")

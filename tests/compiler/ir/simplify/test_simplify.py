@@ -1,0 +1,659 @@
+"""Simplification: a table of rules, and the same value for every assignment on random expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from compiler.ir.expr import (
+    Binary,
+    Broadcast,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Not,
+    Ramp,
+    Select,
+    Var,
+    binary,
+    call,
+    equal,
+    maximum,
+    minimum,
+)
+from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.semantics.equal import structural_equal
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.semantics.verify import verify
+from compiler.ir.simplify.simplify import FALSE, TRUE, UNKNOWN, Simplifier, simplify
+from compiler.ir.stmt import For, Seq, Stmt, Store
+from compiler.ir.text import parse_function, print_expr, print_stmt
+from compiler.ir.visit import substitute
+from compiler.te.language import all as te_all
+
+i, j, k, x, y, free = (Var(name) for name in ("i", "j", "k", "x", "y", "free"))
+wide = Var("wide", "int64")
+table = Buffer("table", (8,), "int32")
+INT32 = (-(2**31), 2**31 - 1)
+RANGES = {i: (0, 7), j: (0, 15), k: (0, 63), x: (0, 100), y: (0, 3)}
+T = Load(table, (i,))
+F = Load(Buffer("f", (8,)), (i,))
+LOWEST, HIGHEST = -(2**31), 2**31 - 1
+
+RULES: list[tuple[Expr, str]] = [
+    # sums
+    (i + j + i, "i * 2 + j"),
+    (i - i + 3, "3"),
+    ((i + 1) * 4 - i * 4, "4"),
+    (2 * (i + j) - j, "i * 2 + j"),
+    (i * 4 + 3 - (i * 4 + 5), "-2"),
+    (3 - i, "3 - i"),
+    (3 - 2 * i + j, "3 - i * 2 + j"),
+    (-3 - i, "i * -1 - 3"),
+    (call("if_then_else", i < 8, j + k, 0) + j, "j * 2 + k"),
+    (j - i - 2, "j - i - 2"),
+    (Const(2) * 3 + i, "i + 6"),
+    ((i + 1) * (j + 2), "(i + 1) * (j + 2)"),
+    (i * j - i * j, "0"),
+    (T + T, "table[i] * 2"),
+    # sums that wrap around: the value is the same, and every literal fits its type
+    (i + Const(HIGHEST) + 1, "i + -2147483648"),
+    (i * 65536 * 65536, "0"),
+    (i * 65536 * 65536 + j, "j"),
+    (j + i * 65536 * 32768, "j + i * -2147483648"),
+    ((Const(HIGHEST) + 1) % 4, "0"),
+    (Const(HIGHEST) + 1 < 0, "True"),
+    ((i * 65536 * 65536 + y) % 4, "y"),
+    # division: whole multiples leave it
+    ((i * 16 + j) // 16, "i"),
+    ((i * 16 + j) % 16, "j"),
+    ((i * 16 + j + 16) // 16, "i + 1"),
+    ((i * 32 + j) // 16, "i * 2"),
+    ((x * 16 + k) // 16, "x + k // 16"),
+    ((x * 16 + k) % 16, "k % 16"),
+    ((i * 16 - 1) // 16, "i - 1"),
+    ((i * 16 - 1) % 16, "15"),
+    ((i * 16 + 5) % 16, "5"),
+    (k // 64, "0"),
+    (k % 64, "k"),
+    ((k - 64) // 64, "-1"),
+    ((k - 64) % 64, "k"),
+    (k // 1, "k"),
+    (k % 1, "0"),
+    (k // -2, "k // -2"),
+    (k // (i + 1), "k // (i + 1)"),
+    # a factor that the divisor shares cancels
+    ((4 * x + y) // 8, "x // 2"),
+    ((4 * x + y) % 8, "x % 2 * 4 + y"),
+    ((4 * x + y + 1) // 8, "(x * 4 + y + 1) // 8"),
+    ((6 * x) // 4, "x * 3 // 2"),
+    ((6 * x) % 4, "x * 3 % 2 * 2"),
+    ((8 * x + 4 * i + y) // 16, "(x * 2 + i) // 4"),
+    # division inside of division
+    (x // 3 // 4, "x // 12"),
+    (x % 8 % 4, "x % 4"),
+    (x % 4 % 8, "x % 4"),
+    (x % 6 % 4, "x % 6 % 4"),
+    (free // 65536 // 65536, "free // 65536 // 65536"),
+    # what a fuse after a split leaves
+    ((k // 16) * 16 + k % 16, "k"),
+    ((k // 16) * 32 + k % 16 * 2, "k * 2"),
+    (k % 16 + (k // 16) * 16 + i, "k + i"),
+    ((k // 16) * 8 + k % 16, "k // 16 * 8 + k % 16"),
+    (k // 12 * 12 + k // 4 % 3 * 4 + k % 4, "k"),
+    ((k // 16 * 16 + k % 16) // 16, "k // 16"),
+    # extremes
+    (minimum(i, 7), "i"),
+    (minimum(i, -1), "-1"),
+    (maximum(i, 7), "7"),
+    (maximum(i + 1, i), "i + 1"),
+    (minimum(i, 6), "min(i, 6)"),
+    (minimum(k, k), "k"),
+    (minimum(free, free), "free"),
+    (maximum(free, free + 1), "max(free, free + 1)"),
+    # comparisons
+    (i < 8, "True"),
+    (i < 7, "i < 7"),
+    (i >= 0, "True"),
+    (i > 7, "False"),
+    (i <= -1, "False"),
+    (equal(i, 8), "False"),
+    (binary("!=", i, 8), "True"),
+    (equal(i, i), "True"),
+    (i * 16 + j < 128, "True"),
+    (i * 16 + j < 127, "i * 16 + j < 127"),
+    (i + j < j + 8, "True"),
+    (free < free, "False"),
+    (free < free + 1, "free < free + 1"),
+    ((T * 4) // 4, "table[i] * 4 // 4"),
+    (T % 4 < 4, "True"),
+    (T + 1 > T, "table[i] + 1 > table[i]"),
+    # what both sides have in common, and what never decides, is dropped
+    (i * 16 + j < 112, "i < 7"),
+    (i * 16 + j >= 112, "i >= 7"),
+    (i * 16 + j <= 111, "i < 7"),
+    (i * 16 + y < 98, "i * 16 + y < 98"),
+    (i * 16 + y < 104, "i < 7"),
+    (i * 16 + y + 12 < 112, "i < 7"),
+    (i * 16 + y < j + 16 * i, "y < j"),
+    (i * 4 <= 13, "i < 4"),
+    (i * 4 > 13, "i >= 4"),
+    (4 * i - 4 * j < 6, "i < j + 2"),
+    (-4 * i < -13, "i > 3"),
+    (3 * i > 20, "i >= 7"),
+    (binary("<", Const(20), 3 * i), "i > 6"),
+    (6 * i + 4 * j < 9, "i * 3 + j * 2 < 5"),
+    (Var("s", "int8") < Const(100, "int8"), "s < int8(100)"),
+    (Cast(i, "int8") < Const(8, "int8"), "True"),
+    (k // 16 < 3, "k < 48"),
+    (k // 16 > 1, "k >= 32"),
+    (T * 4 < 8, "table[i] * 4 < 8"),
+    (i + j < 5, "i + j < 5"),
+    # remainders that never agree
+    (equal(2 * i, 2 * j + 1), "False"),
+    (binary("!=", 4 * i, 2 * j + 1), "True"),
+    (equal(4 * i, 2 * j + 2), "i * 2 == j + 1"),
+    (8 * i < 8 * j + 3, "i < j + 1"),
+    # what is a multiple whatever its factors are
+    ((i * j * 8 + 3) % 4, "3"),
+    ((i * (j * 8) + y) % 8, "y"),
+    ((i * j * 8) % 16, "i * j % 2 * 8"),
+    (Select(i < 3, i * 8, j * 4) % 4, "0"),
+    # logic
+    (te_all(i < 8, j < 3), "j < 3"),
+    (te_all(i < 7, i < 7), "i < 7"),
+    (te_all(i < 7, i > 7), "False"),
+    (te_all(i < 5, i < 3), "i < 3"),
+    (te_all(i < 3, i + j < 18), "i < 3"),
+    (te_all(free < 5, free < 6), "free < 5"),
+    (binary("or", i < 3, i >= 2), "True"),
+    (te_all(F < 1.0, F < 1.0), "f[i] < 1.0"),
+    (te_all(F < 1.0, Not(F < 1.0)), "False"),
+    (binary("or", i < 8, j < 3), "True"),
+    (binary("or", j < 3, i > 7), "j < 3"),
+    (Not(i < 8), "False"),
+    (Not(i < 7), "i >= 7"),
+    (Not(F < 1.0), "not f[i] < 1.0"),
+    # choices
+    (Select(i < 8, j + 0, k), "j"),
+    (Select(i > 7, j, k + 1 - 1), "k"),
+    (Select(i < 7, j - j, k), "select(i < 7, 0, k)"),
+    (call("if_then_else", i >= 0, T, j), "table[i]"),
+    (call("if_then_else", i < 0, T, j), "j"),
+    (call("if_then_else", i < 4, T, 0) // 1, "if_then_else(i < 4, table[i], 0)"),
+    # an arm knows its condition
+    (call("if_then_else", i < 4, minimum(i, 5), i), "i"),
+    (call("if_then_else", i < 4, i // 4, maximum(i, 2)), "if_then_else(i < 4, 0, i)"),
+    (
+        call("if_then_else", te_all(i < j, j < k), Select(i < k, i, Const(0)), T),
+        "if_then_else(i < j and j < k, i, table[i])",
+    ),
+    (
+        call("if_then_else", binary("or", i < 2, j < 2), 1, (i + j) // 4),
+        "if_then_else(i < 2 or j < 2, 1, (i + j) // 4)",
+    ),
+    (
+        call("if_then_else", binary("or", i < 2, j < 2), 1, i // 2 + 2),
+        "if_then_else(i < 2 or j < 2, 1, i // 2 + 2)",
+    ),
+    (call("if_then_else", binary("or", i < 6, j < 2), 1, i // 2 + 2), "if_then_else(i < 6 or j < 2, 1, 5)"),
+    (call("if_then_else", equal(k % 4, 2), k * 3 % 4, 9), "if_then_else(k % 4 == 2, 2, 9)"),
+    (call("if_then_else", free < 4, minimum(free, 5), 0), "if_then_else(free < 4, free, 0)"),
+    (call("if_then_else", T < 4, minimum(T, 5), 0), "if_then_else(table[i] < 4, table[i], 0)"),
+    (Select(i < 4, minimum(i, 5), Const(9)), "select(i < 4, i, 9)"),
+    # but not where it would read what it must not
+    (Select(i < 4, Load(table, (minimum(i, 5),)), Const(9)), "select(i < 4, table[min(i, 5)], 9)"),
+    (Select(F < 1.0, F, F), "f[i]"),
+    (Select(F < 1.0, F, Const(1.0, "float32")), "min(f[i], 1.0)"),
+    (Select(F <= 1.0, F, Const(1.0, "float32")), "select(f[i] <= 1.0, f[i], 1.0)"),
+    # other types: what is exact, and no more
+    (Const(1.0, "float32") * Load(Buffer("f", (8,)), (i + i,)), "f[i * 2]"),
+    (F / 1.0, "f[i]"),
+    (F + 0.0, "f[i] + 0.0"),
+    (F * 0.0, "f[i] * 0.0"),
+    (F - F < 1.0, "f[i] - f[i] < 1.0"),
+    (Const(100, "int8") + Const(27, "int8"), "int8(127)"),
+    (Binary("+", Const(100, "int8"), Const(28, "int8"), "int8"), "int8(100) + int8(28)"),
+    (wide * 2 - wide, "wide"),
+    ((wide * 8 + 3) % 4, "(wide * int64(8) + int64(3)) % int64(4)"),  # it may wrap,
+    (Cast(i + i, "float32"), 'cast(i * 2, "float32")'),
+    (Cast(Cast(i, "int32"), "int32") - i, "0"),
+    (Cast(Cast(i, "int64"), "int32") + 1, "i + 1"),
+    (Cast(Cast(T, "int8"), "int32"), 'cast(cast(table[i], "int8"), "int32")'),
+    (Cast(Cast(i, "int8"), "int64"), 'cast(i, "int64")'),
+    (Cast(Const(300), "uint8"), "uint8(44)"),
+    (Cast(Broadcast(i, 4), "float32x4"), 'broadcast(cast(i, "float32"), 4)'),
+    # vectors
+    (Ramp(i + i - i, Const(1), 4), "ramp(i, 1, 4)"),
+    (Ramp(i, Const(0), 4), "broadcast(i, 4)"),
+    (Ramp(i, Const(1), 4) * 4 + j, "ramp(i * 4 + j, 4, 4)"),
+    (Ramp(i * 8, Const(8), 4) // 8, "ramp(i, 1, 4)"),
+    (Ramp(i * 8, Const(1), 4) // 8, "broadcast(i, 4)"),
+    (Ramp(i * 8, Const(1), 4) % 8, "ramp(0, 1, 4)"),
+    (Ramp(i * 8 + y, Const(8), 4) % 8, "broadcast(y, 4)"),
+    (Ramp(i * 8 + 6, Const(1), 4) // 8, "ramp(i * 8 + 6, 1, 4) // broadcast(8, 4)"),
+    (Ramp(free, Const(8), 4) // 8, "ramp(free, 8, 4) // broadcast(8, 4)"),
+    (Ramp(i, Const(1), 4) < 11, "broadcast(True, 4)"),
+    (Ramp(i, Const(1), 4) < 10, "ramp(i, 1, 4) < broadcast(10, 4)"),
+    (Ramp(i, Const(1), 4) >= 11, "broadcast(False, 4)"),
+    (Load(table, (Broadcast(i, 4),)), "broadcast(table[i], 4)"),
+    (
+        Select(Broadcast(i < 3, 4), Ramp(i, Const(1), 4), Broadcast(j, 4)),
+        "select(i < 3, ramp(i, 1, 4), broadcast(j, 4))",
+    ),
+    (Binary("+", Broadcast(i - i, 4), Broadcast(j, 4), "int32x4"), "broadcast(j, 4)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("expr", "expected"), RULES, ids=lambda v: v if isinstance(v, str) else print_expr(v)
+)
+def test_rules(expr: Expr, expected: str) -> None:
+    assert print_expr(simplify(expr, RANGES)) == expected
+
+
+@pytest.mark.parametrize("expr", [expr for expr, _ in RULES], ids=print_expr)
+def test_a_simple_expression_stays_the_same_object(expr: Expr) -> None:
+    once = simplify(expr, RANGES)
+    assert simplify(once, RANGES) is once
+
+
+BOUNDS: list[tuple[Expr, tuple[float, float]]] = [
+    (Const(3), (3, 3)),
+    (i, (0, 7)),
+    (free, INT32),
+    (i + j, (0, 22)),
+    (i - j, (-15, 7)),
+    (i * -2, (-14, 0)),
+    ((i - 4) * (j - 8), (-28, 32)),
+    (k // 10, (0, 6)),
+    ((i - 4) // 3, (-2, 1)),
+    (k // (i + 1), (0, 63)),
+    (k // (i - 1), INT32),
+    (k % 10, (0, 9)),
+    (i % 10, (0, 7)),
+    ((i - 4) % 10, (0, 9)),
+    (free % 10, (0, 9)),
+    (free % free, INT32),
+    (minimum(i, 3), (0, 3)),
+    (maximum(i - 4, y), (0, 3)),
+    (minimum(free, 3), (LOWEST, 3)),
+    (minimum(free, 3) - 1, INT32),
+    (x * 100_000_000, INT32),
+    (Select(i < 3, i, j + 1), (0, 16)),
+    (call("if_then_else", i < 3, i, -1), (-1, 7)),
+    (T, INT32),
+    (Const(0.5, "float32"), UNKNOWN),
+    (F, UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(
+    ("expr", "expected"), BOUNDS, ids=lambda v: "" if isinstance(v, tuple) else print_expr(v)
+)
+def test_bounds(expr: Expr, expected: tuple[float, float]) -> None:
+    assert Simplifier(RANGES).bounds(expr) == expected
+
+
+def test_proves() -> None:
+    simplifier = Simplifier(RANGES)
+    assert simplifier.proves(i * 16 + j < 128)
+    assert not simplifier.proves(i * 16 + j < 127)
+    assert not simplifier.proves(i > 7)
+    assert not simplifier.proves(T < 8)
+
+
+# --- statements -----------------------------------------------------------------------------------
+
+
+def _simplified(text: str) -> str:
+    return str(simplify(parse_function(text)))
+
+
+STATEMENTS = {
+    "a loop of one iteration is its body": (
+        "for i in parallel(1):\n    for j in range(4):\n        A[i * 4 + j] = float32(1)",
+        "for j in range(4):\n    A[j] = 1.0",
+    ),
+    "a counter of another type": (
+        "for i in range(int64(1)):\n    A[i + int64(2)] = 1.0\nfor i in range(int64(0)):\n    A[i] = 1.0",
+        "A[int64(2)] = 1.0",
+    ),
+    "a loop of no iteration is gone": ("for i in range(2 - 2):\n    A[0] = 1.0", "pass"),
+    "a loop that never runs is gone": (
+        "for i in range(4):\n    for j in range(i - 3):\n        A[1 // j] = 1.0\n    A[i] = 2.0",
+        "for i in range(4):\n    A[i] = 2.0",
+    ),
+    "a loop around nothing is gone": ("for i in range(4):\n    if i > 3:\n        A[i] = 1.0", "pass"),
+    "the loop gives the range": (
+        "for i in range(4):\n    if i < 4:\n        A[(i * 4 + 3) // 4] = 1.0",
+        "for i in range(4):\n    A[i] = 1.0",
+    ),
+    "the extent of an inner loop gives a range": (
+        "for i in range(4):\n    for j in range(i + 1):\n        if j < 4:\n            A[j] = 1.0",
+        "for i in range(4):\n    for j in range(i + 1):\n        A[j] = 1.0",
+    ),
+    "the other branch": ("if 1 > 2:\n    A[0] = 1.0\nelse:\n    A[1] = 1.0", "A[1] = 1.0"),
+    "an empty branch": (
+        "for i in range(4):\n    if i > 2:\n        for j in range(0):\n            A[j] = 1.0",
+        "pass",
+    ),
+    "an empty branch with another one": (
+        "for i in range(4):\n    if i > 2:\n        pass\n    else:\n        A[i] = 1.0",
+        "for i in range(4):\n    if i > 2:\n        pass\n    else:\n        A[i] = 1.0",
+    ),
+    "an allocation around nothing is gone": (
+        'b = allocate(float32[4], "local")\nfor i in range(0):\n    b[i] = 1.0',
+        "pass",
+    ),
+    "a branch knows its condition": (
+        "for i in range(16):\n    if i < 8:\n        A[min(i, 7)] = 1.0\n"
+        "    else:\n        A[max(i, 8)] = 2.0",
+        "for i in range(16):\n    if i < 8:\n        A[i] = 1.0\n    else:\n        A[i] = 2.0",
+    ),
+    "and forgets it behind": (
+        "for i in range(16):\n    if i < 8:\n        A[i // 8] = 1.0\n    A[i // 8] = 2.0",
+        "for i in range(16):\n    if i < 8:\n        A[0] = 1.0\n    A[i // 8] = 2.0",
+    ),
+    "a condition on what may be stored to is not kept": (
+        "if A[0] < 1.0:\n    A[0] = 2.0\n    if A[0] < 1.0:\n        A[1] = 1.0",
+        "if A[0] < 1.0:\n    A[0] = 2.0\n    if A[0] < 1.0:\n        A[1] = 1.0",
+    ),
+    "a condition inside of the same one": (
+        "for i in range(16):\n    for j in range(9):\n        if i - j < 3:\n            if i < j + 4:\n"
+        "                A[j] = 1.0",
+        "for i in range(16):\n    for j in range(9):\n        if i - j < 3:\n            A[j] = 1.0",
+    ),
+    "a counter is less than its extent": (
+        "for i in range(16):\n    for j in range(i):\n        if j < i:\n            A[j] = 1.0",
+        "for i in range(16):\n    for j in range(i):\n        A[j] = 1.0",
+    ),
+    "a loop that a pass is told of stays": (
+        'for i in range(1, pragmas={"a": 1}):\n    A[i // 4] = 1.0',
+        'for i in range(1, pragmas={"a": 1}):\n    A[0] = 1.0',
+    ),
+    "a loop of threads that meet stays": (
+        'for i in bind(1, "threadIdx.x"):\n    barrier("shared")\n'
+        'for i in bind(1, "threadIdx.x"):\n    A[i] = 1.0',
+        'for i in bind(1, "threadIdx.x"):\n    barrier("shared")\nA[0] = 1.0',
+    ),
+    "a name of a name is gone": (
+        "for i in range(4):\n    x = i + 0\n    y = x\n    A[y] = 1.0",
+        "for i in range(4):\n    A[i] = 1.0",
+    ),
+    "a name has the range of its value": (
+        "for i in range(4):\n    x = i * 4\n    A[x // 13] = 1.0\n    A[x % 4] = 2.0",
+        "for i in range(4):\n    x = i * 4\n    A[0] = 1.0\n    A[0] = 2.0",
+    ),
+    "a name of nothing is gone": (
+        "for i in range(4):\n    x = i * 4\n    for j in range(0):\n        A[x] = 1.0",
+        "pass",
+    ),
+    "two loops over one variable": (
+        "for i in range(4):\n    A[i // 4] = 1.0\nfor i in range(8):\n    A[i // 4] = 1.0",
+        "for i in range(4):\n    A[0] = 1.0\nfor i in range(8):\n    A[i // 4] = 1.0",
+    ),
+    "indices of everything": (
+        "for i in range(4):\n    prefetch(A[i * 2 // 2])\n    "
+        "copy(region(A, i + i, (1,), (3 - 2,)), region(A, 0, (1,), (1,)), "
+        "before=(0 * i,), after=(i - i,), fill=1.0)",
+        "for i in range(4):\n    prefetch(A[i])\n    "
+        "copy(region(A, i * 2, (1,), (1,)), region(A, 0, (1,), (1,)), before=(0,), after=(0,), fill=1.0)",
+    ),
+    "sequences are joined": (
+        "for i in range(1):\n    A[i] = 1.0\n    A[i + 1] = 2.0\nA[2] = 3.0",
+        "A[0] = 1.0\nA[1] = 2.0\nA[2] = 3.0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_statements(name: str) -> None:
+    before, after = (
+        "def main(A: float32[16]):\n" + "\n".join("    " + line for line in text.splitlines())
+        for text in STATEMENTS[name]
+    )
+    assert _simplified(before) == after
+
+
+def test_two_loops_share_their_variable() -> None:
+    """The same nodes below, under another range."""
+    A, store = Buffer("A", (8,)), None
+    store = Store(A, (i // 4,), Const(1.0, "float32"))
+    loops = Seq((For(i, Const(4), "serial", store), For(i, Const(8), "serial", store)))
+    assert print_stmt(simplify(loops)) == (
+        "for i in range(4):\n    A[0] = 1.0\nfor i in range(8):\n    A[i // 4] = 1.0"
+    )
+
+
+def test_sizes_lie_in_their_bounds() -> None:
+    func = parse_function(
+        """
+        def main(n: size(1, 64), A: float32[n]):
+            for i in range(n):
+                if i < n:
+                    if n < 65:
+                        A[i] = 1.0
+                if i * 16 + 3 < n * 16:
+                    A[n - 1] = 2.0
+                if i + 1 < n:
+                    A[i] = 3.0
+        """
+    )
+    assert str(simplify(func)).splitlines()[1:] == [
+        "    for i in range(n):",
+        "        A[i] = 1.0",
+        "        A[n - 1] = 2.0",
+        "        if i + 1 < n:",
+        "            A[i] = 3.0",
+    ]
+
+
+def test_nothing_to_do_gives_the_same_function() -> None:
+    func = parse_function(
+        """
+        def main(A: float32[16], n: int32[1]):
+            b = allocate(float32[4], "local")
+            for i in range(4):
+                b[i] = if_then_else(i < 2, A[i * 2 + 1], A[n[0]])
+                if i >= 2:
+                    A[i * 3] = select(i < n[0] and i > 2, b[i], 0.0)
+                else:
+                    A[i + 1] = cast(min(i, n[0]), "float32")
+        """
+    )
+    assert simplify(func) is func
+
+
+def test_a_range_ends_with_its_loop() -> None:
+    A = Buffer("A", (8,), "int32")
+    loop: Callable[[], Stmt] = lambda: For(i, Const(4), "serial", Store(A, (i,), i // 4))  # noqa: E731
+    simplifier = Simplifier()
+    assert print_stmt(simplifier(loop())) == "for i in range(4):\n    A[i] = 0"
+    assert simplifier.bounds(i) == INT32
+
+
+# --- whole programs -------------------------------------------------------------------------------
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32))
+def test_a_program_does_the_same(functions, random_arrays, data, seed) -> None:
+    func = data.draw(functions)
+    simple = simplify(func)
+    note(f"{func}\n{simple}")
+    verify(simple)
+    before, after = random_arrays(func.params, seed), random_arrays(func.params, seed)
+    interpret(func, *before)
+    interpret(simple, *after)
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert structural_equal(simplify(simple), simple)
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32))
+def test_a_vector_keeps_its_value(vector_values, random_arrays, data, seed) -> None:
+    params, value = data.draw(vector_values)
+    scalar, lanes = value.dtype.split("x")
+    outs = [Buffer(name, (int(lanes),), scalar) for name in ("before", "after")]
+    at = (Ramp(Const(0), Const(1), int(lanes)),)
+    simple = simplify(value)
+    note(f"{print_expr(value)}   ->   {print_expr(simple)}")
+    func = PrimFunc("f", (*params, *outs), Seq((Store(outs[0], at, value), Store(outs[1], at, simple))))
+    verify(func)
+    arrays = random_arrays(func.params, seed)
+    interpret(func, *arrays)
+    np.testing.assert_array_equal(arrays[-2], arrays[-1])
+    zero = arrays[-1] == 0
+    np.testing.assert_array_equal(np.signbit(arrays[-2][zero] * 1.0), np.signbit(arrays[-1][zero] * 1.0))
+
+
+# --- the same value, whatever the variables are ---------------------------------------------------
+
+
+@st.composite
+def variables(draw: Callable) -> dict[Var, tuple[int, int]]:
+    """One to three variables with small ranges, negative ones too."""
+    ranges = {}
+    for name in "abc"[: draw(st.integers(1, 3))]:
+        low = draw(st.sampled_from([0, 0, 0, -1, -5, 3]))
+        ranges[Var(name)] = (low, low + draw(st.integers(0, 6)))
+    return ranges
+
+
+@st.composite
+def integers(draw: Callable, names: list[Var], depth: int) -> Expr:
+    """A random int32 expression; divisors are never zero."""
+    if depth == 0 or draw(st.integers(0, 5)) == 0:
+        return draw(st.sampled_from(names) | st.integers(-9, 17).map(Const))
+    below = integers(names, depth - 1)
+    shape = draw(st.sampled_from("+-*///%%mMs"))
+    if shape in "/%":
+        op = "//" if shape == "/" else "%"
+        divisor: Expr = Const(draw(st.sampled_from([1, 2, 3, 4, 6, 8, 12, 16, -3])))
+        if draw(st.integers(0, 7)) == 0:
+            divisor = maximum(draw(below), 1)
+        return Binary(op, draw(below), divisor, "int32")
+    if shape == "s":
+        condition = draw(conditions(names, depth - 1))
+        if draw(st.booleans()):
+            return Select(condition, draw(below), draw(below))
+        return call("if_then_else", condition, draw(below), draw(below))
+    if shape == "*":
+        factor = draw(st.integers(-4, 16).map(Const) | below)
+        return Binary("*", draw(below), factor, "int32")
+    op = {"m": "min", "M": "max"}.get(shape, shape)
+    return Binary(op, draw(below), draw(below), "int32")
+
+
+@st.composite
+def conditions(draw: Callable, names: list[Var], depth: int) -> Expr:
+    """A random condition on int32 expressions."""
+    shape = (
+        draw(st.sampled_from(["and", "or", "not", "compare", "compare", "compare"])) if depth else "compare"
+    )
+    if shape == "not":
+        return Not(draw(conditions(names, depth - 1)))
+    if shape == "compare":
+        op = draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]))
+        below = integers(names, max(depth - 1, 0))
+        return Binary(op, draw(below), draw(below), "bool")
+    below = conditions(names, depth - 1)
+    return Binary(shape, draw(below), draw(below), "bool")
+
+
+@st.composite
+def fused(draw: Callable, names: list[Var]) -> Expr:
+    """What schedules make: divisions and remainders of sums of multiples, put together again."""
+    total: Expr = Const(draw(st.integers(-8, 8)))
+    for name in names:
+        total = total + name * draw(st.sampled_from([1, 2, 3, 4, 6, 8, 12, 16]))
+    first, second = draw(st.sampled_from([2, 3, 4, 6, 8])), draw(st.sampled_from([2, 3, 4, 6, 8]))
+    parts = [total // first, total % first, total // first // second, total // first % second, total % second]
+    result: Expr = Const(0)
+    for part in draw(st.lists(st.sampled_from(parts), min_size=1, max_size=3)):
+        result = result + part * draw(st.sampled_from([1, first, second, first * second, -1]))
+    return result // draw(st.sampled_from([1, first, second])) if draw(st.booleans()) else result
+
+
+def _values(expr: Expr, ranges: dict[Var, tuple[int, int]]) -> np.ndarray:
+    """The value of `expr` for every assignment, by the interpreter."""
+    extents = [high - low + 1 for low, high in ranges.values()]
+    out = Buffer("out", (int(np.prod(extents)),), expr.dtype)
+    counters = [Var(v.name) for v in ranges]
+    place: Expr = Const(0)
+    for counter, extent in zip(counters, extents, strict=True):
+        place = Binary("+", Binary("*", place, Const(extent), "int32"), counter, "int32")
+    shifted = {
+        v: Binary("+", counter, Const(low), "int32")
+        for (v, (low, _)), counter in zip(ranges.items(), counters, strict=True)
+    }
+    body: Stmt = Store(out, (place,), substitute(expr, shifted))
+    for counter, extent in zip(reversed(counters), reversed(extents), strict=True):
+        body = For(counter, Const(extent), "serial", body)
+    result = np.zeros(out.shape, expr.dtype)
+    interpret(PrimFunc("main", (out,), body), result)
+    return result
+
+
+def _check(expr: Expr, ranges: dict[Var, tuple[int, int]]) -> None:
+    simple = simplify(expr, ranges)
+    note(f"{print_expr(expr)}   ->   {print_expr(simple)}   for {ranges}")
+    values = _values(expr, ranges)
+    np.testing.assert_array_equal(_values(simple, ranges), values)
+    if expr.dtype == "int32":
+        for form in (expr, simple):
+            low, high = Simplifier(ranges).bounds(form)
+            assert low <= values.min() and values.max() <= high
+    elif simple in (TRUE, FALSE):
+        assert (values == simple.value).all()
+
+
+@given(st.data())
+def test_an_integer_keeps_its_value(data: st.DataObject) -> None:
+    ranges = data.draw(variables())
+    _check(data.draw(integers(list(ranges), 4)), ranges)
+
+
+@given(st.data())
+def test_a_condition_keeps_its_value(data: st.DataObject) -> None:
+    ranges = data.draw(variables())
+    _check(data.draw(conditions(list(ranges), 3)), ranges)
+
+
+@given(st.data())
+def test_index_arithmetic_keeps_its_value(data: st.DataObject) -> None:
+    ranges = data.draw(variables())
+    _check(data.draw(fused(list(ranges))), ranges)
+
+
+@given(st.data())
+def test_a_second_time_changes_nothing(data: st.DataObject) -> None:
+    ranges = data.draw(variables())
+    once = simplify(data.draw(integers(list(ranges), 4) | fused(list(ranges))), ranges)
+    assert print_expr(simplify(once, ranges)) == print_expr(once)
+
+
+@given(st.data())
+def test_data_may_wrap(data: st.DataObject) -> None:
+    """A load may be any int32, so a rule must not trust that a sum of them stays in range."""
+    a, b = Var("a"), Var("b")
+    expr = data.draw(integers([a, b], 3) | conditions([a, b], 3))
+    buffer, result = Buffer("data", (2,), "int32"), Buffer("result", (1,), expr.dtype)
+    loaded = substitute(expr, {v: Load(buffer, (Const(n),)) for n, v in enumerate((a, b))})
+    simple = simplify(loaded)
+    note(f"{print_expr(loaded)}   ->   {print_expr(simple)}")
+    edges = [LOWEST, LOWEST + 1, -(2**16), -1, 0, 1, 2**30, HIGHEST - 1, HIGHEST]
+    for values in product(edges, edges):
+        outcome = []
+        for form in (loaded, simple):
+            out = np.zeros(1, expr.dtype)
+            func = PrimFunc("main", (buffer, result), Store(result, (Const(0),), form))
+            interpret(func, np.array(values, "int32"), out)
+            outcome.append(out[0])
+        assert outcome[0] == outcome[1], values

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from costmodel.measure.finals import DEFAULT, run_finals
+from costmodel.measure.measurer import Comparison, Measurer, MeasureResult, Reason
+from costmodel.records import Record
+from costmodel.task import Task
+
+
+class FakeMeasurer:
+    """A second measurement in which every configuration costs its index plus one."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+
+    def compare(self, task, configs, *, baseline=False, rounds=15):
+        self.asked.append([c.index for c in configs.values()])
+        return [Comparison(n, (float(c.index + 1),) * rounds, task.flops) for n, c in configs.items()]
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task("matmul", (16, 16, 16))
+
+
+def records(task, *indices_and_costs) -> list[Record]:
+    return [
+        Record.of(task, task.space.at(i), MeasureResult(Reason.OK, (c,)), cpu="CPU", source="model", trial=n)
+        for n, (i, c) in enumerate(indices_and_costs)
+    ]
+
+
+def test_a_flattered_winner_loses_the_second_measurement(task):
+    measurer = FakeMeasurer()
+    # 9 looked best by luck; of the best few, 4 is the quickest when measured again
+    run = records(task, (9, 1.0), (4, 1.1), (7, 1.2), (2, 5.0))
+    finals = run_finals(task, {"tuned": run}, measurer, finalists=3)
+    assert sorted(measurer.asked[0]) == [4, 7, 9]
+    assert finals.configs["tuned"].index == 4
+    assert [c.name for c in finals.comparisons] == [DEFAULT, "tuned"]
+    assert finals["tuned"].costs == (5.0,) * 15
+
+
+def test_run_without_a_success_has_no_row(task):
+    finals = run_finals(task, {"tuned": []}, FakeMeasurer())
+    assert [c.name for c in finals.comparisons] == [DEFAULT]
+
+
+def test_finals_on_this_cpu(task):
+    with Measurer() as measurer:
+        finals = run_finals(task, {"tuned": records(task, (3, 1.0))}, measurer, baseline=True, rounds=3)
+    assert [c.name for c in finals.comparisons][:3] == [DEFAULT, "tuned", "NumPy, 1 thread"]
+    assert all(c.gflops > 0 for c in finals.comparisons)
