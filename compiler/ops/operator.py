@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -51,8 +52,10 @@ class Operator:
         of one for each output.
     count_flops : callable
         ``count_flops(*values) -> int``: additions and multiplications.
-    rounding : callable
-        ``rounding(*values) -> Rounding``: the error model, from which the tolerance of the result follows.
+    rounding : callable, optional
+        ``rounding(*values) -> Rounding``: the error model, from which the tolerance of the result follows. By
+        default that of a sum of as many products as `count_flops` allows for each element of the largest
+        output.
     compute : callable, optional
         ``compute(*values) -> [Tensor, ...]``: what is computed, inputs first, then outputs. By default what
         the first schedule template returns.
@@ -73,7 +76,7 @@ class Operator:
     schedules: Mapping[str, Template]
     compute_reference: Callable[..., Any]
     count_flops: Callable[..., int]
-    rounding: Callable[..., Rounding]
+    rounding: Callable[..., Rounding] | None = None
     compute: Callable[..., Sequence[Tensor]] | None = None
     check: Callable[..., None] | None = None
     constants: tuple[str, ...] = ()
@@ -200,9 +203,8 @@ class Operator:
             return list(self.generate_inputs(rng, *shape))
         integers = self.integers
         if integers is None:
-            rounding = self.rounding(*shape)
-            accumulator = rounding.accumulator or _outputs(self, shape)[0].dtype
-            integers = safe_integers(accumulator, rounding.terms)
+            model = self.error_model(*shape)
+            integers = safe_integers(model.accumulator or _outputs(self, shape)[0].dtype, model.terms)
         given = [t for t in _tensors(self, shape) if isinstance(t.op, Placeholder)]
         return [draw(rng, _extents(t), t.dtype, integers) for t in given]
 
@@ -252,12 +254,20 @@ class Operator:
         """Return the number of floating-point operations of one call (integer operations of integers)."""
         return int(self.count_flops(*self.shape(*values)))
 
+    def error_model(self, *values: Any) -> Rounding:
+        """Return what determines the rounding error of one output element."""
+        shape = self.shape(*values)
+        if self.rounding is not None:
+            return self.rounding(*shape)
+        size = max(prod(_extents(t)) for t in _outputs(self, shape))
+        return Rounding(max(1.0, self.count_flops(*shape) / max(2 * size, 1)))
+
     def tolerance(self, reference: Array, *values: Any) -> float:
         """Return the largest absolute difference from a reference that rounding explains; zero for integers.
 
         See `Rounding.tolerance`: one rule for every operator and type.
         """
-        return self.rounding(*self.shape(*values)).tolerance(reference)
+        return self.error_model(*values).tolerance(reference)
 
 
 def _extents(tensor: Tensor) -> tuple[int, ...]:

@@ -52,11 +52,14 @@ class Rounding:
         float
             Zero for types other than floating-point numbers: their results are exact.
         """
-        if not np.issubdtype(reference.dtype, np.floating) or reference.size == 0:
+        if not np.issubdtype(reference.dtype, np.floating):
+            return 0.0
+        finite = np.abs(reference[np.isfinite(reference)])
+        if finite.size == 0:
             return 0.0
         stored = float(np.finfo(reference.dtype).eps)
         summed = stored if self.accumulator is None else float(np.finfo(self.accumulator).eps)
         relative = MARGIN * summed * self.amplification * max(self.terms, 1.0) ** 0.5
         if summed < stored:
             relative += stored  # both sides round once more where they store the sum
-        return float(relative * np.max(np.abs(reference)))
+        return float(relative * np.max(finite))

@@ -109,7 +109,7 @@ def test_rank_correlation_that_says_nothing():
 
 
 def test_rank_correlation_of_different_lengths():
-    with pytest.raises(ValueError, match="two sequences of one length"):
+    with pytest.raises(ValueError, match="two sequences of equal length"):
         rank_correlation([1, 2], [1, 2, 3])
 
 

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from costmodel import report
+from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals
-from costmodel.measure.measurer import Comparison, MeasureResult, Reason
 from costmodel.records import Record
+from costmodel.result import MeasureResult, Reason
 from costmodel.task import Task
 from costmodel.tune import Progress, TuneResult
 
