@@ -71,7 +71,7 @@ def main() -> None:
             rows.append((name, way, _ms(times["fused"]), _ms(times["separate"]), *shown))
         print(f"\n{threads} thread{'s' * (threads > 1)}; ms and ratio with quartiles")
         table(("layer", "by", "fused", "separate", "times as fast", "at most"), rows)
-        means = (float(np.exp(np.mean(np.log(found)))) for found in (ratios, limits))
+        means = (float(np.exp(np.mean(np.log(values)))) for values in (ratios, limits))
         print("geometric mean {:.2f}, at most {:.2f}".format(*means))
 
 

@@ -277,12 +277,12 @@ class _Traversal:
 
         An atom is a variable, or an expression that is not linear.
         """
-        known = self._terms.get(id(index))
-        if known is None:
+        terms = self._terms.get(id(index))
+        if terms is None:
             gathered: dict[int, tuple[Expr, int]] = {}
             _gather(index, 1, gathered)
-            known = self._terms[id(index)] = [term for term in gathered.values() if term[1]]
-        return known
+            terms = self._terms[id(index)] = [term for term in gathered.values() if term[1]]
+        return terms
 
     def _widths(self, index: Expr, loops: tuple[Loop, ...]) -> list[int]:
         """Return the largest minus the smallest value of an index at each level, 0 to depth."""
@@ -320,7 +320,9 @@ class _Traversal:
 
 
 class _Identical:
-    """Indices that are equal if they are the same objects: quick, and enough to detect a repeated access."""
+    """Indices that are equal if they are the same objects: fast, and sufficient to detect a repeated
+    access.
+    """
 
     def __init__(self, indices: tuple[Expr, ...]) -> None:
         self.indices = indices

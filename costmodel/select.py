@@ -44,13 +44,13 @@ def diverse(
         len(candidates), len(space.knobs)
     )
     uncovered = np.ones(digits.shape, dtype=bool)
-    left = np.ones(len(candidates), dtype=bool)
+    available = np.ones(len(candidates), dtype=bool)
     chosen: list[int] = []
     for _ in range(min(n, len(candidates))):
         total = gains + weight * uncovered.mean(axis=1) if digits.shape[1] else gains
-        pick = int(np.argmax(np.where(left, total, -np.inf)))
+        pick = int(np.argmax(np.where(available, total, -np.inf)))
         chosen.append(candidates[pick][0])
-        left[pick] = False
+        available[pick] = False
         uncovered &= digits != digits[pick]
     return chosen
 

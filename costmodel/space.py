@@ -223,10 +223,10 @@ class ConfigSpace:
         Fewer are returned only if fewer exist.
         """
         chosen: dict[int, None] = {}
-        left = self.size - len(exclude)
-        n = min(n, left)
-        # rejection sampling is quick unless most of the space is excluded
-        if n > 0 and 2 * (self.size - left + n) < self.size:
+        remaining = self.size - len(exclude)
+        n = min(n, remaining)
+        # rejection sampling is fast unless most of the space is excluded
+        if n > 0 and 2 * (self.size - remaining + n) < self.size:
             while len(chosen) < n:
                 for digits in rng.integers(0, np.array(self.radices or (1,)), (n, max(len(self.radices), 1))):
                     index = self.index([int(d) for d in digits][: len(self.radices)])

@@ -11,7 +11,7 @@ from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
 
-def side_by_side(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> None:
+def split_vectors(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> None:
     """Split an axis into vectors of `lanes`, and unroll over them."""
     outer, inner = s[tensor].split(axis, lanes)
     s[tensor].unroll(outer)

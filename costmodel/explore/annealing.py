@@ -68,7 +68,7 @@ class AnnealingExplorer:
         self.early_stop = early_stop
         self.elite_share = elite_share
         self.points: list[int] = []
-        self._known: set[int] = set()
+        self._scored: set[int] = set()
 
     def propose(
         self,
@@ -82,8 +82,8 @@ class AnnealingExplorer:
         """Return the `n` best of the scored configurations outside `visited`, with their scores, best
         first.
         """
-        self._known.update(visited)
-        scores = _Scores(score, self._known, self.evaluations)
+        self._scored.update(visited)
+        scores = _Scores(score, self._scored, self.evaluations)
         points = self._start(rng, elites, scores)
         values = scores(points)
         spread = float(np.std(values[np.isfinite(values)])) if np.isfinite(values).any() else 0.0
@@ -125,9 +125,9 @@ class AnnealingExplorer:
 class _Scores:
     """Scores by index, each computed once; at most `limit` of them are new to the explorer."""
 
-    def __init__(self, score: Score, known: set[int], limit: int) -> None:
+    def __init__(self, score: Score, scored: set[int], limit: int) -> None:
         self.score = score
-        self.known = known
+        self.scored = scored
         self.limit = limit
         self.used = 0
         self.cache: dict[int, float] = {}
@@ -137,11 +137,11 @@ class _Scores:
         for index in indices:
             if index in self.cache or index in missing:
                 continue
-            if index not in self.known:
+            if index not in self.scored:
                 if self.used >= self.limit:
                     continue
                 self.used += 1
-                self.known.add(index)
+                self.scored.add(index)
             missing[index] = None
         if missing:
             scored = list(missing)

@@ -74,10 +74,10 @@ def transpose(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
 
 
 def from_reference(operator: Operator) -> Callable[[Arrays, Arrays, Shape], None]:
-    """Return the reference as a baseline, for operators that NumPy has no quicker way to compute.
+    """Return the reference as a baseline, for operators that NumPy has no faster way to compute.
 
     For a convolution it copies the patches of each image and multiplies them by the weights with NumPy's
-    BLAS. The copy is part of the work, as it is for anyone who computes a convolution in this way.
+    BLAS. The time of the copy counts: without it there is no matrix product.
     """
 
     def run(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:

@@ -125,11 +125,13 @@ class Bench:
                 calls.append(self.build(entry["config"]))
                 threads.append(None)
                 continue
-            peer = BASELINES[entry["baseline"]].run
+            if entry["baseline"] not in BASELINES:
+                continue
+            peer = BASELINES[entry["baseline"]]
             # a BLAS is not always faster with all threads
             for count in sorted({1, blas_threads()}):
-                names.append(f"{entry['name']}, {count} thread{'s' if count > 1 else ''}")
-                calls.append(partial(peer, self.arrays, self.outputs, self.task.shape))
+                names.append(f"{peer.label}, {count} thread{'s' if count > 1 else ''}")
+                calls.append(partial(peer.run, self.arrays, self.outputs, self.task.shape))
                 threads.append(count)
 
         def limited(count: int | None) -> AbstractContextManager[Any]:

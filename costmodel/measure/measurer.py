@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from costmodel.measure.baseline import BASELINES
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.host import cpu_name
 from costmodel.measure.process import MeasureError, WorkerProcess
@@ -176,7 +175,7 @@ class Measurer:
         configs : mapping from str to Config
             Name to configuration.
         baseline : bool
-            Whether to include NumPy's usual implementation (`costmodel.measure.baseline`).
+            Whether to include NumPy's usual implementation, if there is one (`costmodel.measure.baseline`).
         rounds : int
             Number of measurements of each program.
         min_repeat_ms : float
@@ -195,8 +194,8 @@ class Measurer:
             If a program fails, or its outputs are wrong.
         """
         entries: list[dict[str, Any]] = [{"name": n, "config": c.plain()} for n, c in configs.items()]
-        if baseline and task.operator.name in BASELINES:
-            entries.append({"name": BASELINES[task.operator.name].label, "baseline": task.operator.name})
+        if baseline:
+            entries.append({"baseline": task.operator.name})
         plan = {"rounds": rounds, "min_repeat_ms": min_repeat_ms, "pause_ms": pause_ms}
         reply = self._request({"do": "compare", "task": _named(task), "entries": entries, "plan": plan})
         if reply["done"] != "ok":

@@ -14,8 +14,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from costmodel.measure.worker import BOOT
 from costmodel.result import Reason
+
+# Python code of the process; its argument is a JSON list of folders that modules are searched in
+BOOT = (
+    "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); "
+    "from costmodel.measure.worker import main; main()"
+)
 
 
 class MeasureError(ValueError):

@@ -20,12 +20,6 @@ from costmodel.measure.bench import Bench, Failure, describe
 from costmodel.measure.host import spread_threads
 from costmodel.result import Reason
 
-# Python code of the process; its argument is a JSON list of folders that modules are searched in
-BOOT = (
-    "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); "
-    "from costmodel.measure.worker import main; main()"
-)
-
 
 class Worker:
     """Serves requests one by one.

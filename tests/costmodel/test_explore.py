@@ -102,7 +102,7 @@ def test_elites_are_where_chains_begin(space):
     assert score.scored[:2] == [11, 12]  # a quarter of the chains
 
 
-def test_early_stop_ends_a_walk_that_finds_nothing_new():
+def test_early_stop_ends_a_search_without_changes():
     space = ConfigSpace([Knob("choice", "a", tuple(range(40)), 0)])
     calls = []
 

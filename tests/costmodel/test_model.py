@@ -115,7 +115,7 @@ def test_rank_correlation_of_different_lengths():
 
 def test_the_model_is_sure_of_what_it_has_seen():
     features, throughputs = programs(300)
-    known = features[:, 0] < 12  # what lies beyond is another matter
+    known = features[:, 0] < 12  # extrapolation is not tested
     model = BoostedTreeCostModel()
     model.fit(features[known], throughputs[known])
     scores, deviations = model.predict_uncertainty(features)

@@ -171,7 +171,7 @@ def test_options_must_not_depend_on_values():
 
 
 @pytest.mark.parametrize(
-    "ask, message",
+    "choose, message",
     [
         (lambda k: k.choice("a", []), "choice knob 'a' has no options"),
         (lambda k: k.choice("a", [1, 2], default=3), "default 3 of choice knob 'a'"),
@@ -183,9 +183,9 @@ def test_options_must_not_depend_on_values():
         (lambda k: (k.choice("a", [1]), k.choice("a", [1])), "knob 'a' is requested twice"),
     ],
 )
-def test_questions_that_make_no_sense(ask, message):
+def test_knobs_that_are_refused(choose, message):
     with pytest.raises(ValueError, match=message):
-        ask(Recorder())
+        choose(Recorder())
 
 
 @pytest.mark.parametrize("index", [-1, 10**9])

@@ -11,7 +11,7 @@ from compiler.ops.conv import pointwise as conv2d_pointwise
 from compiler.ops.conv.conv2d import BLOCK, Conv2dShape, Convolution, image_axes, image_shape
 from compiler.ops.conv.family import convolution_operator
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import side_by_side
+from compiler.ops.loops import split_vectors
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -120,9 +120,9 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         _, _, _, oh, ow, lane = done.op.axis
         s[done].unroll(oh)
         s[done].unroll(ow)
-        side_by_side(s, done, lane, 16)
+        split_vectors(s, done, lane, 16)
     n, g, ct, oh, ow, lane = tile.op.axis
-    # a block of channels that is walked over for each tap; inside of the taps it would change nothing
+    # a block of channels is traversed for each tap; with the taps inside of it, a block would have no effect
     co, ci = s[tile].split(c, min(ci_block if taps == "outside" else conv.ci, conv.ci))
     lines = []
     if unroll == "ci 4" and conv.ci % 4 == 0:

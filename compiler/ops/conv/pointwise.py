@@ -6,7 +6,7 @@ from compiler import te
 from compiler.ir.expr import Expr
 from compiler.ops.conv.conv2d import Convolution
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import side_by_side
+from compiler.ops.loops import split_vectors
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -66,7 +66,7 @@ def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
     pb, po = s[out].split(po, min(p_block, p_tiles))
     cb, co = s[out].split(co, min(c_block, c_tiles))
     s[out].reorder(n, pb, cb, po, co, ci, pi)
-    side_by_side(s, out, pi, 16)
+    split_vectors(s, out, pi, 16)
     s[out].unroll(ci)  # the sums are stored from registers
     s[out].parallel(s[out].fuse(n, pb))
     s[tile].set_scope("local")
@@ -76,7 +76,7 @@ def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
     s[tile].reorder(tn, ko, ki, tc, tp)
     s[tile].unroll(ki)
     s[tile].unroll(tc)
-    side_by_side(s, tile, tp, 16)
+    split_vectors(s, tile, tp, 16)
     s[packed].parallel(packed.op.axis[0])
     return s, [data, weight, *extra, out]
 

@@ -9,7 +9,7 @@ from compiler import te
 from compiler.ir.expr import Expr
 from compiler.ops.epilogue import EPILOGUE, Epilogue
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import side_by_side
+from compiler.ops.loops import split_vectors
 from compiler.ops.matmul.matmul import Product
 from compiler.ops.operator import Operator
 from compiler.ops.parameter import Parameter
@@ -89,7 +89,7 @@ def packed(knobs: Knobs, product: Product) -> tuple[Schedule, list[Tensor]]:
     jb, jo = s[C].split(jo, min(n_block, n_tiles))
     s[C].reorder(*batch, ib, jb, *((jo, io) if rows_inside else (io, jo)), ii, ji)
     lanes = min(columns, 16)
-    side_by_side(s, C, ji, lanes)
+    split_vectors(s, C, ji, lanes)
     block = s[C].fuse(*batch, ib) if batch else ib
     s[C].parallel(block)
 
@@ -103,7 +103,7 @@ def packed(knobs: Knobs, product: Product) -> tuple[Schedule, list[Tensor]]:
     s[tile].reorder(*tb, ko, *((no, mo) if rows_inside else (mo, no)), ki, kl, mi, ni)
     s[tile].unroll(kl)
     s[tile].unroll(mi)
-    side_by_side(s, tile, ni, lanes)
+    split_vectors(s, tile, ni, lanes)
 
     _pack(s, panels_b, product.transpose[1] == "N", lanes)
     if not plain:
@@ -141,7 +141,7 @@ def _pack(s: Schedule, panels: Tensor, contiguous: bool, lanes: int, *, whole: b
     if whole:
         s[panels].parallel(s[panels].fuse(*outer) if len(outer) > 1 else outer[0])
     if contiguous:
-        side_by_side(s, panels, inner, lanes)
+        split_vectors(s, panels, inner, lanes)
 
 
 def _default_tile(M: int, N: int) -> tuple[int, int]:

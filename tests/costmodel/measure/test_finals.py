@@ -33,9 +33,9 @@ def records(task, *indices_and_costs) -> list[Record]:
     ]
 
 
-def test_a_flattered_winner_loses_the_second_measurement(task):
+def test_a_winner_by_noise_loses_the_second_measurement(task):
     measurer = FakeMeasurer()
-    # 9 looked best by luck; of the best few, 4 is the quickest when measured again
+    # 9 has the lowest cost by noise; of the best few, 4 is the fastest in the second measurement
     run = records(task, (9, 1.0), (4, 1.1), (7, 1.2), (2, 5.0))
     finals = run_finals(task, {"tuned": run}, measurer, finalists=3)
     assert sorted(measurer.compared[0]) == [4, 7, 9]

@@ -49,7 +49,7 @@ def troublesome(knobs, n):
     if mode == "raise":
         raise RuntimeError("this template has no such mode")
     if mode == "print":
-        print("a candidate that talks")
+        print("output of a candidate")
     factor = 3.0 if mode == "wrong" else 2.0
     A = te.placeholder((n,), "A")
     B = te.compute((n,), lambda i: A[i] * factor, "B")
@@ -97,13 +97,13 @@ def measurer(home):
         yield made
 
 
-def troubled(measurer, mode, n=32):
+def measured(measurer, mode, n=32):
     task = Task("troublesome", [n])
     return measurer.measure(task, {"mode": mode})
 
 
 def test_a_sound_candidate_is_measured(measurer):
-    result = troubled(measurer, "fine")
+    result = measured(measurer, "fine")
     assert result.ok and result.reason is Reason.OK and result.message == ""
     assert 1 <= len(result.costs) <= 3 and all(c > 0 for c in result.costs)
     assert min(result.costs) <= result.cost <= max(result.costs)
@@ -125,11 +125,11 @@ def test_a_sound_candidate_is_measured(measurer):
     ],
 )
 def test_what_goes_wrong_has_a_reason_and_ends_nothing(measurer, mode, reason, message):
-    result = troubled(measurer, mode)
+    result = measured(measurer, mode)
     assert result.reason is reason
     assert pytest.importorskip("re").search(message, result.message)
     assert result.costs == () and result.cost == float("inf") and not result.ok
-    assert troubled(measurer, "fine").ok
+    assert measured(measurer, "fine").ok
 
 
 def test_several_outputs_are_all_checked(measurer):
@@ -147,12 +147,12 @@ def test_other_types_are_measured(measurer, dtype):
 
 
 def test_crash_costs_one_worker_and_an_exception_none(measurer):
-    troubled(measurer, "fine")
+    measured(measurer, "fine")
     before = measurer.restarts
-    troubled(measurer, "raise")
-    troubled(measurer, "wrong")
+    measured(measurer, "raise")
+    measured(measurer, "wrong")
     assert measurer.restarts == before
-    troubled(measurer, "exit")
+    measured(measurer, "exit")
     assert measurer.restarts == before + 1
 
 
@@ -166,14 +166,14 @@ def test_crash_costs_one_worker_and_an_exception_none(measurer):
     ],
 )
 def test_reference_that_goes_wrong(measurer, n, reason, message):
-    result = troubled(measurer, "fine", n)
+    result = measured(measurer, "fine", n)
     assert result.reason is reason
     assert message in result.message
-    assert troubled(measurer, "fine").ok
+    assert measured(measurer, "fine").ok
 
 
 def test_what_a_candidate_prints_does_not_mix_with_the_replies(measurer):
-    assert troubled(measurer, "print").ok
+    assert measured(measurer, "print").ok
 
 
 def test_slow_program_is_called_once():
@@ -239,3 +239,9 @@ def test_closing_twice_is_harmless():
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(ValueError, match=message):
         Measurer(**settings)
+
+
+def test_an_operator_without_a_baseline_is_compared_alone(measurer):
+    task = Task("divmod3", [32])
+    compared = measurer.compare(task, {"default": task.space.default}, baseline=True, rounds=1)
+    assert [c.name for c in compared] == ["default"]
