@@ -33,7 +33,7 @@ def demo(trials: int, output: Path, seed: int) -> None:
 
 def _shape(operator: str, text: str) -> tuple[Any, ...]:
     """The values of an operator as a command line spells them: ``1,64,56,56,64,3,pad=1x2``, say."""
-    from costmodel.registry import operator as find
+    from costmodel.task import operator as find
 
     if "," not in text and "=" not in text:
         text = text.replace("x", ",")
