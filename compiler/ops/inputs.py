@@ -6,7 +6,7 @@ from math import isqrt
 
 import numpy as np
 
-from compiler.ir.expr import PACKED_TYPES, integer_range, is_float, is_integer
+from compiler.ir.expr import PACKED_TYPES, integer_range, is_float
 from compiler.runtime.array import memory_layout
 
 Array = np.ndarray
@@ -54,7 +54,7 @@ def safe_integers(accumulator: str, terms: float) -> tuple[int, int]:
     terms : float
         Number of products. Two inputs may be added to the sum besides, such as a bias and a residual.
     """
-    if not is_integer(accumulator):
-        return -128, 127  # a float accumulates integers; these it holds exactly
+    if is_float(accumulator) or accumulator == "bool":
+        return -128, 127
     largest = max(1, isqrt(integer_range(accumulator)[1] // (int(terms) + 2)))
     return (0 if accumulator.startswith("u") else -largest), largest

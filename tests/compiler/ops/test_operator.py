@@ -205,7 +205,7 @@ def test_a_template_that_takes_the_target() -> None:
 
     op = MINMAX.with_schedule("llvm", template)
     op.schedule(Defaults(), 5, target="llvm -mcpu=x86-64-v3 -mtriple=x86_64-unknown-linux-gnu")
-    assert seen[-1].cpu == "x86-64-v3"
+    assert "-mcpu=x86-64-v3" in str(seen[-1])
     assert op.name == "minmax" and MINMAX.schedules["llvm"] is minmax
 
 
