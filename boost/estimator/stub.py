@@ -10,6 +10,7 @@ import inspect
 from pathlib import Path
 
 from boost import sklearn
+from boost.atomic import write_text
 from boost.estimator.constructor import MANY, quoted
 from boost.params import TABLE
 
@@ -42,4 +43,4 @@ def stub() -> str:
 
 
 if __name__ == "__main__":
-    PATH.write_text(stub(), encoding="utf-8")
+    write_text(PATH, stub())

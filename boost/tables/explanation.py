@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boost.atomic import new_file
 from boost.errors import TableError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _curve(boost: Any, model: TableModel, metric: str) -> Callable[[Any], Any]:
 
 
 def write_plots(plots: dict[Path, Callable[[Any], Any]]) -> list[Path]:
-    """Draw each plot into its SVG file, under a temporary name that is then changed.
+    """Draw each plot into its SVG file.
 
     Raises
     ------
@@ -112,10 +112,6 @@ def write_plots(plots: dict[Path, Callable[[Any], Any]]) -> list[Path]:
         figure = Figure(figsize=(8, 5), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
-            figure.savefig(temporary, format="svg", metadata={"Date": None})
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with new_file(path) as file:
+            figure.savefig(file, format="svg", metadata={"Date": None})
     return list(plots)

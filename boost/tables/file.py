@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from boost.atomic import new_file
 from boost.errors import TableError, unknown
 
 if TYPE_CHECKING:
@@ -37,19 +38,19 @@ def _read_arrow(path: Path) -> pd.DataFrame:
             return pa.ipc.open_stream(source).read_pandas()
 
 
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False)
+def _write_csv(frame: pd.DataFrame, file: BinaryIO) -> None:
+    frame.to_csv(file, index=False, mode="wb")
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_parquet(path, index=False)
+def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
+    frame.to_parquet(file, index=False)
 
 
-def _write_arrow(frame: pd.DataFrame, path: Path) -> None:
+def _write_arrow(frame: pd.DataFrame, file: BinaryIO) -> None:
     import pyarrow as pa
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
 
 
@@ -60,7 +61,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     ".feather": _read_arrow,
     ".ipc": _read_arrow,
 }
-WRITERS: dict[str, Callable[[Any, Path], None]] = {
+WRITERS: dict[str, Callable[[Any, BinaryIO], None]] = {
     ".csv": _write_csv,
     ".parquet": _write_parquet,
     ".arrow": _write_arrow,
@@ -98,17 +99,21 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
-    """Write a file of one of `EXTENSIONS` under a temporary name, and rename it."""
+    """Write a CSV, Parquet or Arrow file, as its extension says; it appears complete or not at all.
+
+    Raises
+    ------
+    TableError
+        For another extension, a folder that does not exist, and a format that needs pyarrow without it.
+    """
     path = Path(path)
     check_extension(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    extension = path.suffix.lower()
     try:
-        WRITERS[path.suffix.lower()](frame, temporary)
-        os.replace(temporary, path)
+        with new_file(path) as file:
+            WRITERS[extension](frame, file)
     except ImportError as error:
-        raise _without_pyarrow(path.suffix.lower()) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise _without_pyarrow(extension) from error
 
 
 def check_extension(path: str | os.PathLike[str], known: tuple[str, ...] = EXTENSIONS) -> None:

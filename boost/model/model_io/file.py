@@ -80,4 +80,4 @@ def write_model(booster: Booster, path: Any) -> None:
             "models are saved as JSON or UBJSON: give a name that ends in '.json' or '.ubj', got "
             f"{os.fsdecode(name)!r}"
         )
-    write_bytes(name, FORMATS[ending[1:]](booster))
+    write_bytes(name, FORMATS[ending[1:]](booster), durable=True)
