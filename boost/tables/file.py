@@ -1,4 +1,4 @@
-"""Tables in files: CSV, Parquet and Arrow, read and written whole."""
+"""Reading and writing of tables: CSV, Parquet and Arrow files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _read_arrow(path: Path) -> pd.DataFrame:
     with pa.memory_map(os.fspath(path)) as source:
         try:
             return pa.ipc.open_file(source).read_pandas()
-        except pa.ArrowInvalid:  # without the file format's mark: a stream
+        except pa.ArrowInvalid:  # without the signature of the file format: the stream format
             source.seek(0)
             return pa.ipc.open_stream(source).read_pandas()
 
@@ -72,12 +72,13 @@ EXTENSIONS = tuple(READERS)
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """The table of a CSV file (with a header line), a Parquet file, or an Arrow file (Feather among them).
+    """Read a table from a CSV file with a header line, a Parquet file, or an Arrow file, Feather included.
 
     Raises
     ------
     TableError
-        For another extension, a missing or empty file, or one that cannot be read.
+        For another extension, a missing or empty file, one that cannot be read, and a table without rows or
+        columns.
     """
     path = Path(path)
     extension = path.suffix.lower()
@@ -91,7 +92,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         frame: pd.DataFrame = READERS[extension](path)
     except ImportError as error:
         raise _without_pyarrow(extension) from error
-    except Exception as error:  # each reader has its own kinds
+    except Exception as error:  # each reader raises different classes
         raise TableError(f"{path}: not a readable {extension[1:]} file: {_first_line(error)}") from error
     if frame.empty:
         raise TableError(f"{path}: the table has {len(frame)} rows and {len(frame.columns)} columns")
@@ -117,7 +118,7 @@ def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
 
 
 def check_extension(path: str | os.PathLike[str], known: tuple[str, ...] = EXTENSIONS) -> None:
-    """Raise TableError unless a file to be written has a known extension and its folder exists."""
+    """Raise `TableError` unless a file to be written has a known extension and its folder exists."""
     path = Path(path)
     if path.suffix.lower() not in known:
         raise TableError(f"{path}: {unknown('extension', path.suffix, known)}")

@@ -78,7 +78,7 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         (["train", "data.csv", "--target", "sorte"], "unknown column 'sorte'; did you mean 'sort'"),
         (["train", "data.json", "--target", "y"], "unknown extension '.json'"),
         (["train", "empty.csv", "--target", "y"], "empty.csv: the file is empty"),
-        (["train", "one.csv", "--target", "y"], "has the one class 'same'"),
+        (["train", "one.csv", "--target", "y"], "has only the class 'same'"),
         (["train", "data.csv", "--target", "y", "--model", "m.txt"], "unknown extension '.txt'"),
         (["train", "data.csv", "--target", "y", "--test-size", "2"], "at least 0 and below 1"),
         (["train", "data.csv", "--target", "y", "--task", "rank"], "'rank' is not one of"),
@@ -121,7 +121,7 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         ),
         (
             ["train", "data.csv", "--target", "y", "--task", "classification", "--objective", "reg:gamma"],
-            "reg:gamma does not go with a target of classification",
+            "reg:gamma does not fit a target of classification",
         ),
         (["explain", "nothing.json", "data.csv"], "nothing.json: no such file"),
     ],
@@ -335,15 +335,15 @@ def test_the_parameters_are_listed(run):
 
 
 def test_ctrl_c_keeps_the_rounds_so_far(run, table, tmp_path, monkeypatch):
-    from boost.tables.rounds import RoundLine
+    from boost.tables.progress import TrainingProgress
 
     def interrupt(line, model, epoch, evals_log):
         if epoch == 3:
             signal.raise_signal(signal.SIGINT)
         return after(line, model, epoch, evals_log)
 
-    after = RoundLine.after_iteration
-    monkeypatch.setattr(RoundLine, "after_iteration", interrupt)
+    after = TrainingProgress.after_iteration
+    monkeypatch.setattr(TrainingProgress, "after_iteration", interrupt)
     output = run("train", table, "--target", "y", "--rounds", 1000, "--no-plots", status=130)
     assert "interrupted: the 4 rounds so far are kept" in output and "24 held-out rows" in output
     assert boost.Booster(model_file=tmp_path / "model.json").num_boosted_rounds() == 4
