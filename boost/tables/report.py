@@ -99,7 +99,7 @@ def importance_table(model: TableModel, top: int) -> Table:
     scores = {kind: model.booster.get_score(importance_type=kind) for kind in KINDS}
     order = sorted(scores[KINDS[0]], key=lambda name: (-scores[KINDS[0]][name], name))
     table = Table(
-        title=f"the {min(top, len(order))} of {len(order)} used features with the largest total gain"
+        title=f"{min(top, len(order))} of {len(order)} used features, by total gain"
     )
     table.add_column("feature", overflow="fold")
     for kind in KINDS:
