@@ -225,7 +225,7 @@ def _from_objects(array: NDArray) -> NDArray[np.float64]:
     if kind == "c":
         raise DataError("complex data is not supported: give real numbers")
     if kind in "mM":
-        raise DataError(f"data holds dates or durations ({array.dtype}): turn them into numbers first")
+        raise DataError(f"data holds dates or durations ({array.dtype}): convert them to numbers first")
     texts = kind in "SUT" or any(isinstance(v, (str, bytes)) for v in array.ravel())
     if not texts:
         try:

@@ -98,9 +98,7 @@ def importance_table(model: TableModel, top: int) -> Table:
 
     scores = {kind: model.booster.get_score(importance_type=kind) for kind in KINDS}
     order = sorted(scores[KINDS[0]], key=lambda name: (-scores[KINDS[0]][name], name))
-    table = Table(
-        title=f"{min(top, len(order))} of {len(order)} used features, by total gain"
-    )
+    table = Table(title=f"{min(top, len(order))} of {len(order)} used features, by total gain")
     table.add_column("feature", overflow="fold")
     for kind in KINDS:
         table.add_column(kind.replace("_", " "), justify="right")

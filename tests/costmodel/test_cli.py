@@ -1,3 +1,5 @@
+"""The command ``espalier``: every subcommand, every kind of wrong input, Ctrl-C."""
+
 from __future__ import annotations
 
 import json
@@ -90,7 +92,10 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         (["tune", "matmul", "--shape", "4,four,4"], "N is 'four'; a positive whole number is needed"),
         (["tune", "matmul", "--shape", "4,0,4"], "N is 0"),
         (["tune", "matmul", "--shape", "4,4,4,bacth=2"], "did you mean 'batch'"),
-        (["tune", "matmul", "--shape", "4,N=4,4"], "'4' follows a value with a name, so it needs one too"),
+        (
+            ["tune", "matmul", "--shape", "4,N=4,4"],
+            "'4' follows a value with a name, so it needs a name, too",
+        ),
         (["tune", "matmul", "--shape", "4,4,4", "--target", "lvm"], "lvm"),
         (["tune", "matmul", "--shape", "4,4,4", "--explorer", "modle"], "did you mean 'model'"),
         (["tune", "matmul", "--shape", "4,4,4", "--records", "no/r.jsonl"], "there is no folder no"),
@@ -98,10 +103,10 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         (["tune", "matmul", "--shape", "4,4,4", "--trials", "0"], "0 is not in the range"),
         (["show", "nothing.jsonl"], "nothing.jsonl: no such file"),
         (["show", "empty.csv"], "the file is empty"),
-        (["show", "data.csv"], "no line of the file is a record, and it is no model"),
+        (["show", "data.csv"], "it is not a model, and no line of it is a record"),
         (
             ["show", "data.csv", "--drawing", "t.svg"],
-            "data.csv is no model: --drawing is for the trees of one",
+            "data.csv is not a model: --drawing is for the trees of a model",
         ),
         (["show", "broken.json"], "broken.json"),
         (["train", "data.csv", "--target", "y", "--param", "max_dept=3"], "did you mean 'max_depth'"),

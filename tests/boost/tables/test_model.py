@@ -1,3 +1,5 @@
+"""Models of tables: training, files, predictions and metrics by the names of the columns."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The display of the rounds, and Ctrl-C in a training."""
+
 from __future__ import annotations
 
 import io

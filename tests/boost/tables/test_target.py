@@ -1,3 +1,5 @@
+"""The target column: regression or classification, and targets that are refused."""
+
 from __future__ import annotations
 
 import numpy as np
