@@ -95,13 +95,13 @@ def test_a_new_file_has_the_classes_of_the_first(frame):
 def test_settings_that_do_not_fit(frame, column, options, message):
     target = take_target(frame, column)[1]
     with pytest.raises(ValueError, match=message):
-        TableModel.settings(target, **options)
+        TableModel.training_params(target, **options)
 
 
 def test_levels_are_named(frame):
     features, target = take_target(frame.drop(columns="sort"), "y")
     levels = {"objective": "reg:quantileerror", "quantile_alpha": [0.25, 0.75]}
-    model = TableModel.train(features, target, rounds=5, **levels)
+    model = TableModel.train(features, target, TableModel.training_params(target, **levels), rounds=5)
     assert list(model.predict(features)) == ["level_0.25", "level_0.75"]
     assert list(model.evaluate(features, target.labels)) == ["quantile"]
 
