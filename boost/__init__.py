@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from boost import callback
 from boost.booster import Booster
-from boost.data.dmatrix import DataError, DMatrix
+from boost.data.dmatrix import DMatrix
 from boost.data.quantized import QuantileDMatrix
-from boost.objective import LabelError
-from boost.params import ParameterError
+from boost.errors import DataError, LabelError, ModelError, ParameterError
 from boost.training.cv import cv
 from boost.training.train import train
 
 if TYPE_CHECKING:
     from boost.data.batches import DataIter
     from boost.estimator.interval import BoostIntervalRegressor
-    from boost.model.model_io import ModelError
     from boost.show.plot import plot_contributions, plot_importance, plot_metric, plot_tree
     from boost.sklearn import (
         BoostClassifier,
@@ -67,10 +65,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "ModelError":
-        from boost.model.model_io import ModelError
-
-        return ModelError
     if name in __all__ and name.startswith("plot_"):
         from boost.show import plot
 

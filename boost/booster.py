@@ -13,10 +13,11 @@ from boost.data.columns import fit_columns
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.dictionary import Categories
 from boost.data.frames.frame import is_frame
+from boost.errors import ParameterError
 from boost.forest.traverse import add_trees, leaf_nodes, rows_of
 from boost.forest.tree import Forest
 from boost.objective import Objective, make_objective
-from boost.params import BY_NAME, ParameterError, resolve
+from boost.params import BY_NAME, resolve
 from boost.show.reading import Readable
 
 if TYPE_CHECKING:
@@ -184,8 +185,8 @@ class Booster(Readable):
         """
         given = {params: value} if isinstance(params, str) else dict(params)
         if len(given) == 1 and BY_NAME.get(name := next(iter(given)), None) is BY_NAME["eta"]:
-            # In place: growers and objectives hold this dictionary, and go on with their buffers.
-            self.params["eta"] = BY_NAME["eta"].check(given[name])
+            # The objective and its buffers stay: they do not depend on the rate.
+            self.params = self.params.replace(eta=given[name])
             return
         changed = {BY_NAME[name].name if name in BY_NAME else name: v for name, v in given.items()}
         merged = resolve({**self.params, **changed})
@@ -225,7 +226,7 @@ class Booster(Readable):
             end, step = begin + 1, 1
         other = copy.copy(self)
         other.forest = self.forest.slice(begin, max(begin, end), step)
-        other.params, other._attributes = dict(self.params), Attributes(self._attributes)
+        other._attributes = Attributes(self._attributes)
         other.best_iteration = other.best_score = None
         other.history = {}
         return other

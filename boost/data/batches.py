@@ -22,11 +22,11 @@ from boost.data.binning import (
     largest_code,
     new_sketches,
 )
-from boost.data.check import DataError
 from boost.data.columns import in_order
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.dictionary import Categories, join
 from boost.data.info import BY_ROW
+from boost.errors import DataError
 from sketch import Cuts, WeightedQuantileSketch, column_cuts
 
 if TYPE_CHECKING:

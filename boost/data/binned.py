@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.binning import BinnedMatrix, SparseBinnedMatrix
-from boost.data.check import DataError
+from boost.errors import DataError
 
 if TYPE_CHECKING:
     from boost.forest.tree import Forest

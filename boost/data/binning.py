@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.dmatrix import DataError, DMatrix
+from boost.data.dmatrix import DMatrix
+from boost.errors import DataError
 from sketch import Cuts, WeightedQuantileSketch, column_cuts
 
 if TYPE_CHECKING:

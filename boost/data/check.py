@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from boost.errors import DataError
+
 Float32s = NDArray[np.float32]
 Floats = NDArray[np.float64]
 FEATURE_TYPES = ("float", "int", "i", "q", "c")
-
-
-class DataError(ValueError):
-    """A table, label or weight that cannot be used."""
 
 
 def check_names(given: Sequence[str] | None, columns: int) -> list[str] | None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from boost.data.check import DataError
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.dictionary import Categories
+from boost.errors import DataError
 
 # Names that an error lists.
 LISTED = 5

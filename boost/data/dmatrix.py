@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data import check
-from boost.data.check import DataError
 from boost.data.frames.dictionary import Categories, recode
 from boost.data.frames.frame import encode_frame, is_frame
 from boost.data.info import Info
@@ -24,6 +23,7 @@ from boost.data.values import (
     array_values,
     sparse_values,
 )
+from boost.errors import DataError
 
 if TYPE_CHECKING:
     from boost.data.binning import BinnedMatrix, SparseBinnedMatrix

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data import check
-from boost.data.check import DataError
+from boost.errors import DataError
 
 Float32s = NDArray[np.float32]
 # What has an entry for each row.

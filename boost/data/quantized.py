@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from boost.data.check import DataError
 from boost.data.dmatrix import DMatrix
+from boost.errors import DataError
 from boost.params import BY_NAME
 
 

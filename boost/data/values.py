@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.check import DataError
+from boost.errors import DataError
 
 Float32s = NDArray[np.float32]
 Entries = tuple[NDArray[np.int64], NDArray[np.int32], Float32s]

@@ -13,11 +13,11 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from boost.booster import Booster
+from boost.errors import LabelError, ModelError, ParameterError
 from boost.estimator.base import Estimator, Evals, Floats, check_y
 from boost.estimator.constructor import CLASS_WEIGHT, OWN
-from boost.model.model_io.schema import CLASSES, ModelError
-from boost.objective import LabelError
-from boost.params import MULTI, ParameterError
+from boost.model.model_io.schema import CLASSES
+from boost.params import MULTI
 
 if TYPE_CHECKING:
     from typing_extensions import Self

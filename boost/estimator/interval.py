@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from boost.data.check import DataError
 from boost.data.dmatrix import DMatrix
+from boost.errors import DataError
 from boost.model.interval import calibrate, interval_levels
 from boost.sklearn import BoostRegressor
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from boost.data.dmatrix import DMatrix
 from boost.data.sorted_columns import SortedColumns, feature_ranges, key_values, sort_columns, value_keys
+from boost.errors import ParameterError
 from boost.forest.tree import NO_NODE, Tree
 from boost.grow.constraint import InteractionConstraints, monotone_directions
 from boost.grow.grown import Grown
@@ -18,7 +19,7 @@ from boost.grow.kernels.histogram import round_gradients
 from boost.grow.kernels.one_hot import find_indicators, scan_indicators
 from boost.grow.kernels.score import ALPHA, GAIN, LAMBDA, LEAST, NOISE, STEP, make_limits
 from boost.grow.sample import ColumnSampler
-from boost.params import ParameterError, largest_step
+from boost.params import Params, largest_step
 from boost.threads import Team
 
 # What a split between values and missing ones keeps away from the last value: XGBoost's number.
@@ -93,8 +94,8 @@ class ExactGrower:
     ----------
     data : DMatrix
         The training table.
-    params : dict
-        From `boost.params.resolve`. As in the histogram grower, `gamma` stops a split before it is made.
+    params : Params
+        The checked parameters. As in the histogram grower, `gamma` stops a split before it is made.
     team : Team
     candidates : int
         0 looks at a split between any two neighbouring values of a node. Otherwise each node has about so
@@ -108,7 +109,7 @@ class ExactGrower:
         categorical features.
     """
 
-    def __init__(self, data: DMatrix, params: dict[str, Any], team: Team, candidates: int = 0) -> None:
+    def __init__(self, data: DMatrix, params: Params, team: Team, candidates: int = 0) -> None:
         method = "'approx' with approx_proposal='local'" if candidates else "'exact'"
         check_served(data, params, f"tree_method={method}")
         self.params = params
@@ -389,7 +390,7 @@ class ExactGrower:
         )
 
 
-def check_served(data: DMatrix, params: dict[str, Any], method: str) -> None:
+def check_served(data: DMatrix, params: Params, method: str) -> None:
     """Raise ParameterError for what a depth-wise grower of numbers does not do."""
     if params["grow_policy"] != "depthwise":
         raise ParameterError(

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boost.data.check import DataError
 from boost.data.dmatrix import DMatrix
-from boost.params import ParameterError
+from boost.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     from boost.booster import Booster

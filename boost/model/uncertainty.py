@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.params import ParameterError
+from boost.errors import ParameterError
 
 if TYPE_CHECKING:
     from boost.booster import Booster

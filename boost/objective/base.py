@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from boost.errors import LabelError
+
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.grow.grown import Grown
+    from boost.params import Params
     from boost.threads import Team
 
 Floats = NDArray[np.float64]
 Labels = NDArray[Any]  # float32 as they come, float64 where they are computed with
 TINY = 1e-16
-
-
-class LabelError(ValueError):
-    """Labels that an objective cannot be trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Objective(ABC):
     advice: str = ""
     file_params: tuple[tuple[str, str, str], ...] = ()
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         self.params = params
         self._weight: tuple[NDArray[np.float32] | None, Floats] | None = None
 
@@ -216,7 +215,7 @@ class Objective(ABC):
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_text, value)) + "]"
     if isinstance(value, bool):
         return str(int(value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from boost.objective.base import Floats, Objective, Round, weighted_mean
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
 SMALLEST_SPREAD = 1e-6  # where the boosting of labels that are all the same starts
 FURTHEST = 80.0  # logarithms of spreads beyond it count as it: no square overflows
@@ -35,7 +36,7 @@ class Normal(Objective):
     metric = "normal-nloglik"
     groups = 2
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self._pair = np.empty((0, 2)), np.empty((0, 2))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from boost.objective.base import Floats, Objective, Round, weighted_mean
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
 # Numbers that are derived at once: temporaries stay in the cache, and NumPy's calls are long enough to run
 # beside each other.
@@ -24,7 +25,7 @@ class Pointwise(Objective):
     several = True
     cost = 20.0  # nanoseconds for each derivative
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self._pair = np.empty((0, 0)), np.empty((0, 0))
 
@@ -82,7 +83,7 @@ class Scaled(Pointwise):
 
     file_params = (("reg_loss_param", "scale_pos_weight", "scale_pos_weight"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.factor = float(params["scale_pos_weight"])
 

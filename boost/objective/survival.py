@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.objective.base import TINY, Floats, LabelError, Objective, Round
+from boost.errors import LabelError
+from boost.objective.base import TINY, Floats, Objective, Round
 from boost.objective.count import exp_margin, log_margin
 from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
 LOWEST = -300.0  # of a margin below the largest one: the square of its exponential is a normal number
 STEEPEST = 15.0  # AFT: clip of gradient and hessian
@@ -37,7 +39,7 @@ class Cox(Objective):
     metric = "cox-nloglik"
     needs = "other than 0: a time, or minus the time of censoring"
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self._layout: tuple[Any, ...] = (None,)
 
@@ -123,7 +125,7 @@ class Aft(Objective):
         ("aft_loss_param", "aft_loss_distribution_scale", "aft_loss_distribution_scale"),
     )
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.distribution = str(params["aft_loss_distribution"])
         self.scale = float(params["aft_loss_distribution_scale"])

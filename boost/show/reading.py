@@ -11,6 +11,7 @@ from boost.errors import nearest
 
 if TYPE_CHECKING:
     from boost.forest.tree import Forest
+    from boost.params import Params
     from boost.show.dump import Names
 
 
@@ -22,7 +23,7 @@ class Readable:
     feature_names: list[str] | None
     feature_types: list[str] | None
     categories: dict[int, list[Any]]
-    params: dict[str, Any]
+    params: Params
     best_iteration: int | None
 
     def get_score(self, importance_type: str = "weight", fmap: Any = "") -> dict[str, float]:

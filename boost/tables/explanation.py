@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.tables.file import TableError
+from boost.errors import TableError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,14 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boost.errors import unknown
+from boost.errors import TableError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class TableError(ValueError):
-    """A table or a column that cannot be used."""
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

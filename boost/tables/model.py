@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.errors import unknown
-from boost.tables.file import TableError
+from boost.errors import TableError, unknown
 from boost.tables.table import Target
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boost.tables.file import TableError, check_extension
+from boost.errors import TableError
+from boost.tables.file import check_extension
 from boost.tables.model import TableModel
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.errors import unknown
-from boost.tables.file import TableError
+from boost.errors import TableError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd

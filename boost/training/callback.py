@@ -10,7 +10,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boost.params import Params
 
 __all__ = [
     "EarlyStopping",
@@ -216,7 +219,7 @@ class EarlyStopping(TrainingCallback):
         return float(newest[0] if isinstance(newest, tuple) else newest)
 
 
-def _is_maximized(metric: str, params: dict[str, Any]) -> bool:
+def _is_maximized(metric: str, params: Params) -> bool:
     from boost.metric import make_metric
 
     try:

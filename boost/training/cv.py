@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
+from boost.params import Params
 from boost.training.callback import History, TrainingCallback
 from boost.training.train import check_count, make_callbacks
 from boost.training.trainer import Trainer, make_metrics, start
@@ -35,7 +36,7 @@ class Folds:
         self.best_score: float | None = None
 
     @property
-    def params(self) -> dict[str, Any]:
+    def params(self) -> Params:
         """Parameters of the first model."""
         return self.cvfolds[0].params
 

@@ -6,7 +6,7 @@ K. V. Rashmi and R. Gilad-Bachrach, "DART: Dropouts meet Multiple Additive Regre
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.forest.tree import Forest, Tree
     from boost.grow.grown import Grown
+    from boost.params import Params
     from boost.threads import Team
 
 Floats = NDArray[np.float64]
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 FINE = 36
 
 
-def drop_trees(weights: Floats, params: dict[str, Any], rng: np.random.Generator) -> NDArray[np.int64]:
+def drop_trees(weights: Floats, params: Params, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw the trees that a round leaves out.
 
     Parameters
@@ -164,7 +165,7 @@ class Dropout:
     """
 
     def __init__(
-        self, forest: Forest, params: dict[str, Any], margins: ExactMargins, rng: np.random.Generator
+        self, forest: Forest, params: Params, margins: ExactMargins, rng: np.random.Generator
     ) -> None:
         self._forest, self._margins = forest, margins
         self._before = forest.weights

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.dmatrix import DMatrix
+from boost.errors import ParameterError
 from boost.forest.traverse import add_trees, rows_of
 from boost.forest.tree import Forest, Tree
 from boost.grow import make_grower
@@ -17,7 +18,7 @@ from boost.metric import Metric, custom_metric, make_metric
 from boost.metric.custom import CustomMetric
 from boost.objective import Objective, Round
 from boost.objective.custom import Custom, Loss
-from boost.params import ParameterError
+from boost.params import Params
 from boost.threads import Team
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Trainer:
         self._booster, self._given, self._metrics, self._raw = booster, data, metrics, raw
         self.team = Team(booster.params["nthread"])
         self._table = booster.fit_table(data)
-        self._params: dict[str, Any] = {}
+        self._params: Params = booster.params
         with self.team:
             self._configure()
             self._margins = self._make_margins(self._table)
@@ -107,17 +108,25 @@ class Trainer:
         return ExactMargins(self._booster, table, self.team)
 
     def _configure(self) -> None:
-        """Make what depends on the parameters; a training may change them between rounds."""
-        params = self._booster.params
-        if self._params and params["booster"] != self._params["booster"]:
-            raise ValueError("booster cannot change between rounds: train on, with the model as xgb_model")
-        self._params = params
+        """Make what depends on the parameters."""
+        params = self._params
         self._grower = make_grower(self._table, params, self.team)
         self._weight = self._booster.objective.row_weight(self._table)
         self._seed = params["seed"] or 0
         draws = params["booster"] == "dart" or any(params[name] < 1.0 for name in SAMPLING)
         # Made anew for each round where something is drawn, so that rounds do not depend on earlier ones.
         self._idle = None if draws else np.random.default_rng(0)
+
+    def _change_params(self, params: Params) -> None:
+        """Go on with the parameters that the model was given after the last round."""
+        before = self._params
+        if params.booster != before.booster:
+            raise ValueError("booster cannot change between rounds: train on, with the model as xgb_model")
+        self._params = params
+        if before.replace(eta=params.eta) == params:
+            self._grower.params = params  # only the learning rate has changed: the buffers stay
+        else:
+            self._configure()
 
     def update(self, iteration: int, loss: Loss | None = None) -> None:
         """Add one round to the model.
@@ -136,7 +145,7 @@ class Trainer:
         """
         booster, forest = self._booster, self._booster.forest
         if booster.params is not self._params:
-            self._configure()
+            self._change_params(booster.params)
         rng = self._idle or np.random.default_rng((self._seed, iteration))
         dropout = None
         if self._params["booster"] == "dart":
@@ -267,9 +276,7 @@ def evaluate(
     return [m.named(margin if raw and isinstance(m, CustomMetric) else prediction, table) for m in metrics]
 
 
-def _sample(
-    grad: Floats, hess: Floats, weight: Floats, params: dict[str, Any], rng: np.random.Generator
-) -> Floats:
+def _sample(grad: Floats, hess: Floats, weight: Floats, params: Params, rng: np.random.Generator) -> Floats:
     if weight.size and params["sampling_method"] == "gradient_based":
         by_row = weight if grad.ndim == 1 else weight[:, np.newaxis]
         grad, hess = grad * by_row, hess * by_row

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from boost.data.check import DataError
 from boost.data.frames.dictionary import plain
 from boost.data.frames.frame import Column, dates, not_numbers
+from boost.errors import DataError
 
 
 def read_columns(data: Any) -> tuple[list[str], list[Column]]:

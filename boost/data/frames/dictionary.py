@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.check import DataError
+from boost.errors import DataError
 
 # Column number -> values in the order of their codes.
 Categories = dict[int, list[Any]]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.check import DataError
 from boost.data.frames.dictionary import Categories, encode_places
+from boost.errors import DataError
 
 # Rows that are written at once.
 PIECE_ROWS = 1 << 12
@@ -40,10 +40,10 @@ def is_frame(data: Any) -> bool:
 
 
 def _reader(data: Any) -> str | None:
-    """Return the room that reads such a frame."""
+    """Return the name of the module that reads such a frame; None for anything else."""
     module = type(data).__module__.partition(".")[0]
     if module in ("pandas", "polars"):
-        return f"boost.{module}" if hasattr(type(data), "columns") else None
+        return f"boost.data.frames.{module}" if hasattr(type(data), "columns") else None
     if module == "numpy":
         return None
     if module == "pyarrow":

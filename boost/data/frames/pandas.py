@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from boost.data.check import DataError
 from boost.data.frames.dictionary import is_number, plain, refuse_odd
 from boost.data.frames.frame import Column, dates, not_numbers
+from boost.errors import DataError
 
 DATES = {"Timestamp", "datetime", "date", "time", "Timedelta", "timedelta", "Period", "datetime64"}
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.model.model_io.schema import CATEGORIES, MOST_CATEGORIES, ModelError, listed
+from boost.errors import ModelError
+from boost.model.model_io.schema import CATEGORIES, MOST_CATEGORIES, listed
 
 if TYPE_CHECKING:
     from boost.data.frames.dictionary import Categories

@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from boost.atomic import write_bytes
+from boost.errors import ModelError
 from boost.model.model_io.lightgbm import read_lightgbm
 from boost.model.model_io.read import fill
-from boost.model.model_io.schema import ModelError
 from boost.model.model_io.ubjson import decode, encode
 from boost.model.model_io.write import document, to_json
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.errors import nearest
+from boost.errors import ModelError, nearest
 from boost.forest.tree import NO_NODE, Forest, Tree
 from boost.model.model_io.read import check_sets
-from boost.model.model_io.schema import MOST_CATEGORIES, ModelError
+from boost.model.model_io.schema import MOST_CATEGORIES
 from boost.objective import make_objective
 from boost.params import TABLE, resolve
 

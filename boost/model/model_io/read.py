@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from boost.errors import ModelError
 from boost.forest.tree import NO_NODE, Forest, Tree
 from boost.model.model_io.dictionary import read_dictionaries
 from boost.model.model_io.schema import (
@@ -23,11 +24,10 @@ from boost.model.model_io.schema import (
     ROOT_PARENT,
     TREE_ARRAYS,
     VERSION,
-    ModelError,
     listed,
 )
 from boost.objective import OBJECTIVES, Objective, make_objective, read_entry
-from boost.params import MULTI, TABLE, resolve
+from boost.params import MULTI, TABLE, Params, resolve
 
 if TYPE_CHECKING:
     from boost.booster import Booster
@@ -164,7 +164,7 @@ def _read_shape(model: dict[str, Any]) -> tuple[int, bool]:
 
 def _read_objective(
     entry: dict[str, Any], size: dict[str, Any], kept: dict[str, Any]
-) -> tuple[dict[str, Any], Objective]:
+) -> tuple[Params, Objective]:
     classes = _whole(size, "num_class", 0, 2**20)
     targets = _whole(size, "num_target", 0, 2**20, absent=1)
     name = _get(entry, "name", str, "objective")

@@ -29,10 +29,6 @@ TREE_ARRAYS = (
 )
 
 
-class ModelError(ValueError):
-    """A model file that is damaged, or that holds a model of a kind not supported."""
-
-
 def listed(values: Any) -> Any:
     """Return a list in place of an array; UBJSON has arrays, JSON has lists."""
     return values.tolist() if isinstance(values, np.ndarray) else values

@@ -256,11 +256,11 @@ def test_any_threads_and_any_cutting_give_the_same_bits() -> None:
     x = rng.normal(size=(3000, FEATURES)).astype(np.float32)
     booster = booster_of(forest)
     for options in ({"pred_contribs": True}, {"pred_contribs": True, "approx_contribs": True}):
-        booster.params["nthread"] = 1
+        booster.set_param("nthread", 1)
         whole = booster.predict(x, **options)
         parts = [booster.predict(x[a:b], **options) for a, b in ((0, 1), (1, 34), (34, 3000))]
         assert np.concatenate(parts).tobytes() == whole.tobytes()
-        booster.params["nthread"] = 3
+        booster.set_param("nthread", 3)
         assert booster.predict(x, **options).tobytes() == whole.tobytes()
     pairs = booster.predict(x[:70], pred_interactions=True)
     assert np.concatenate(

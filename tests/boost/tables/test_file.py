@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boost.tables.file import TableError, read_table, write_table
+from boost.errors import TableError
+from boost.tables.file import read_table, write_table
 
 
 @pytest.fixture

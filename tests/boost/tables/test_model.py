@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boost.tables.file import TableError
+from boost.errors import TableError
 from boost.tables.model import ATTRIBUTE, TableModel
 from boost.tables.table import take_target
 

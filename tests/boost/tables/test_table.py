@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boost.tables.file import TableError
+from boost.errors import TableError
 from boost.tables.table import hold_out, share_out, take_target
 
 

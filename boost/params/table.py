@@ -1,16 +1,9 @@
-"""Every training parameter, in one table; checks, estimator signatures and reference are made from it."""
+"""The table of training parameters: names, types, defaults, ranges and documentation."""
 
 from __future__ import annotations
 
-import ast
-import math
-import numbers
-import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from boost.errors import nearest
+from boost.params.param import Param
+from boost.params.parse import parse_interaction, parse_levels, parse_monotone, parse_scores
 
 OBJECTIVES = (
     "reg:squarederror",
@@ -39,184 +32,6 @@ MULTI = ("multi:softmax", "multi:softprob")
 RANK = ("rank:ndcg", "rank:map", "rank:pairwise")
 LOGISTIC = ("reg:logistic", "binary:logistic", "binary:logitraw", "reg:squarederror")
 
-
-class ParameterError(ValueError):
-    """An unknown parameter, or a value outside a parameter's type or range."""
-
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """One row of the table.
-
-    Attributes
-    ----------
-    name : str
-        XGBoost's name.
-    kind : type
-        int, float, bool or str; ``list`` for a name or a list of names; ``object`` for what `parse` takes.
-    default : object
-    doc : str
-    aliases : tuple of str
-        Other names that mean the same.
-    low, high : float
-        The closed range of a number.
-    open_low, open_high : bool
-        The value must be above `low`, below `high`.
-    choices : tuple
-        The allowed values of a string.
-    optional : bool
-        None is a value too.
-    only : tuple of str
-        The objectives that the parameter is for; empty for all.
-    estimator : str or None
-        The name in the scikit-learn estimators; None where an estimator has no such parameter.
-    parse : callable, optional
-        For values that are neither a number nor a name: returns the checked value, or raises ValueError.
-    words : str
-        The allowed values in words, where there is a `parse`.
-    """
-
-    name: str
-    kind: type
-    default: Any
-    doc: str
-    aliases: tuple[str, ...] = ()
-    low: float = -math.inf
-    high: float = math.inf
-    open_low: bool = False
-    open_high: bool = False
-    choices: tuple[str, ...] = ()
-    optional: bool = False
-    only: tuple[str, ...] = ()
-    estimator: str | None = None
-    parse: Callable[[Any], Any] | None = None
-    words: str = ""
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values, in words."""
-        if self.words:
-            text = self.words
-        elif self.choices:
-            text = "one of " + ", ".join(map(repr, self.choices))
-        elif self.kind is bool:
-            text = "True or False"
-        elif self.kind is str:
-            text = "a string"
-        elif self.kind is list:
-            text = "a name or a list of names"
-        else:
-            text = "an integer" if self.kind is int else "a number"
-            left, right = math.isfinite(self.low), math.isfinite(self.high)
-            above = "above" if self.open_low else "of at least"
-            if left and right:
-                ends = ("(" if self.open_low else "["), (")" if self.open_high else "]")
-                text += f" in {ends[0]}{self.low:g}, {self.high:g}{ends[1]}"
-            elif left:
-                text += f" {above} {self.low:g}"
-        return text + (", or None" if self.optional else "")
-
-    def check(self, value: Any) -> Any:
-        """Return the value in the parameter's own type, or raise `ParameterError`."""
-        if value is None and self.optional:
-            return None
-        wrong = ParameterError(f"{self.name} must be {self.allowed}, got {value!r}")
-        if self.parse is not None:
-            try:
-                return self.parse(value)
-            except ParameterError:
-                raise
-            except (ValueError, TypeError, SyntaxError) as problem:
-                why = f" ({problem})" if isinstance(problem, ValueError) and str(problem) else ""
-                raise ParameterError(f"{wrong}{why}") from None
-        if self.kind is list:
-            names = [value] if isinstance(value, str) else value
-            if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
-                raise wrong
-            return list(names)
-        if self.kind is bool:
-            return _parse_bool(value, wrong)
-        if self.kind is str:
-            if not isinstance(value, str):
-                raise wrong
-            if self.choices and value not in self.choices:
-                raise ParameterError(f"{wrong}{nearest(value, self.choices)}")
-            return value
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise wrong
-        number: int | float = float(value)
-        if not math.isfinite(number) or (self.kind is int and number != int(number)):
-            raise wrong
-        if not self.low <= number <= self.high:
-            raise wrong
-        if (self.open_low and number == self.low) or (self.open_high and number == self.high):
-            raise wrong
-        if self.kind is not int:
-            return number
-        return int(value) if isinstance(value, numbers.Integral) else int(number)
-
-
-def _parse_bool(value: Any, wrong: ParameterError) -> bool:
-    if type(value).__name__ in ("bool", "bool_") or (isinstance(value, int) and value in (0, 1)):
-        return bool(value)
-    raise wrong
-
-
-def _literal(value: Any) -> Any:
-    """Return the Python value that a string spells; XGBoost takes some parameters as text."""
-    return ast.literal_eval(value) if isinstance(value, str) else value
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(float(value)):
-        raise ValueError(f"{value!r} is not a finite number")
-    return float(value)
-
-
-def _parse_scores(value: Any) -> float | list[float]:
-    """Return a number, or a list of one number for each output."""
-    if isinstance(value, numbers.Real):
-        return _number(value)
-    if isinstance(value, str) or len(value) == 0:
-        raise TypeError
-    return [_number(v) for v in value]
-
-
-def _parse_levels(value: Any) -> list[float]:
-    """Return levels in (0, 1), in the order given."""
-    levels = [value] if isinstance(value, numbers.Real) else list(_literal(value))
-    if not levels:
-        raise ValueError("no level")
-    for level in levels:
-        if not 0 < _number(level) < 1:
-            raise ValueError(f"{level!r} is not between 0 and 1")
-    if len(set(levels)) != len(levels):
-        raise ValueError("a level comes twice")
-    return [float(level) for level in levels]
-
-
-def _parse_monotone(value: Any) -> dict[str | int, int] | list[int]:
-    """Return a direction for each feature, or for the features that are named."""
-    given = _literal(value)
-    directions = list(given.values()) if isinstance(given, Mapping) else list(given)
-    for d in directions:
-        if isinstance(d, bool) or not isinstance(d, numbers.Real) or d not in (-1, 0, 1):
-            raise ValueError(f"{d!r} is not a direction")
-    if isinstance(given, Mapping):
-        return {f: int(d) for f, d in given.items()}
-    return [int(d) for d in directions]
-
-
-def _parse_interaction(value: Any) -> list[list[str | int]]:
-    """Return groups of features, by name or number."""
-    groups = [list(group) for group in _literal(value)]
-    for group in groups:
-        for f in group:
-            if isinstance(f, bool) or not isinstance(f, (str, numbers.Integral)):
-                raise ValueError(f"{f!r} is neither a name nor a number of a feature")
-    return [[f if isinstance(f, str) else int(f) for f in group] for group in groups]
-
-
 TABLE: tuple[Param, ...] = (
     Param(
         "objective",
@@ -234,7 +49,7 @@ TABLE: tuple[Param, ...] = (
         "Prediction before the first tree, on the scale of the labels; estimated from them when None.",
         optional=True,
         estimator="base_score",
-        parse=_parse_scores,
+        parse=parse_scores,
         words="a number, or a list of one number for each output",
     ),
     Param(
@@ -426,7 +241,7 @@ TABLE: tuple[Param, ...] = (
         "For each feature 1 (predictions must not fall when it grows), -1 (must not rise) or 0.",
         optional=True,
         estimator="monotone_constraints",
-        parse=_parse_monotone,
+        parse=parse_monotone,
         words="a list of -1, 0 and 1 for the features, or a dict from features to them",
     ),
     Param(
@@ -437,7 +252,7 @@ TABLE: tuple[Param, ...] = (
         "alone.",
         optional=True,
         estimator="interaction_constraints",
-        parse=_parse_interaction,
+        parse=parse_interaction,
         words="a list of lists of features",
     ),
     Param(
@@ -526,7 +341,7 @@ TABLE: tuple[Param, ...] = (
         only=("reg:quantileerror",),
         optional=True,
         estimator="quantile_alpha",
-        parse=_parse_levels,
+        parse=parse_levels,
         words="a number between 0 and 1, or a list of them",
     ),
     Param(
@@ -537,7 +352,7 @@ TABLE: tuple[Param, ...] = (
         only=("reg:expectileerror",),
         optional=True,
         estimator="expectile_alpha",
-        parse=_parse_levels,
+        parse=parse_levels,
         words="a number between 0 and 1, or a list of them",
     ),
     Param(
@@ -685,81 +500,3 @@ TABLE: tuple[Param, ...] = (
 )
 
 BY_NAME: dict[str, Param] = {name: p for p in TABLE for name in (p.name, *p.aliases)}
-
-
-def _any_of(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
-
-
-def resolve(params: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Check parameters against the table, and fill in the defaults.
-
-    Parameters
-    ----------
-    params : mapping of str to value, or None
-        Names or aliases of the table.
-
-    Returns
-    -------
-    dict
-        One entry for each row of the table, by its first name.
-
-    Raises
-    ------
-    ParameterError
-        For an unknown name, a value outside its type or range, one parameter given under two names, and a
-        parameter of another objective.
-    """
-    if params is not None and not isinstance(params, Mapping):
-        raise ParameterError(f"params must be a dict of names and values, got {type(params).__name__}")
-    values = {p.name: p.default for p in TABLE}
-    source: dict[str, str] = {}
-    for name, value in (params or {}).items():
-        row = BY_NAME.get(name)
-        if row is None:
-            raise ParameterError(f"unknown parameter {name!r}{nearest(name, BY_NAME)}")
-        if row.name in source:
-            raise ParameterError(
-                f"{source[row.name]!r} and {name!r} are the same parameter: give one of them"
-            )
-        source[row.name] = name
-        values[row.name] = row.check(value)
-    for row in TABLE:
-        if row.only and values["objective"] not in row.only and values[row.name] != row.default:
-            raise ParameterError(f"{row.name} is for {_any_of(row.only)} only, not for {values['objective']}")
-    return values
-
-
-def largest_step(params: Mapping[str, Any]) -> float:
-    """Return "max_delta_step" of resolved parameters, where None depends on the objective; 0 for no limit."""
-    given = params["max_delta_step"]
-    if given is None:
-        return 0.7 if params["objective"] == "count:poisson" else 0.0
-    return float(given)
-
-
-def describe(
-    names: str = "train", changed: Mapping[str, Any] | None = None, rows: Iterable[Param] = TABLE
-) -> str:
-    """Return the table as the body of a numpydoc section "Parameters".
-
-    Parameters
-    ----------
-    names : {"train", "estimator"}
-        Which names to print.
-    changed : mapping, optional
-        Defaults that differ from the table's, by printed name.
-    rows : iterable of Param
-        What to print.
-    """
-    lines = []
-    for p in rows:
-        name = p.name if names == "train" else p.estimator
-        if name is None:
-            continue
-        default = (changed or {}).get(name, p.default)
-        lines.append(f"{name} : {p.allowed}, default {default!r}")
-        text = p.doc + (f" For {_any_of(p.only)} only." if p.only else "")
-        text += f" Also {', '.join(p.aliases)}." if names == "train" and p.aliases else ""
-        lines.extend(textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    "))
-    return "\n".join(lines)
