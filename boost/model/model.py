@@ -35,6 +35,8 @@ class Model:
     Parameters
     ----------
     params : Params
+    objective : Objective, optional
+        The one that `params` name, made anew when absent.
 
     Attributes
     ----------
@@ -55,9 +57,9 @@ class Model:
         Set by early stopping.
     """
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, objective: Objective | None = None) -> None:
         self.params = params
-        self.objective: Objective = make_objective(params)
+        self.objective = make_objective(params) if objective is None else objective
         self.base_score = np.zeros(self.objective.n_outputs)
         self.forest = Forest(self.objective.n_outputs)
         self.n_features = 0

@@ -1,4 +1,4 @@
-"""Model files: XGBoost's, written whole or not at all, and read with suspicion; LightGBM's, read so too."""
+"""Model files: XGBoost's JSON and UBJSON, read and written, and LightGBM's text, read; all input is checked."""
 
 from __future__ import annotations
 
