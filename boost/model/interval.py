@@ -144,10 +144,10 @@ def interval_of(booster: Booster) -> dict[str, float]:
 def _ends(booster: Booster, data: DMatrix) -> Floats:
     """Return the lowest and the highest quantile of each row."""
     objective = booster.objective
-    if objective.name != "reg:quantileerror" or objective.groups < 2:
+    if objective.name != "reg:quantileerror" or objective.n_outputs < 2:
         raise ParameterError(
             "intervals need a model of reg:quantileerror with at least two levels, such as "
-            f"quantile_alpha=[0.05, 0.5, 0.95], got {objective.name} of {objective.groups} outputs"
+            f"quantile_alpha=[0.05, 0.5, 0.95], got {objective.name} of {objective.n_outputs} outputs"
         )
     predicted = objective.transform(booster.margins(booster.fit_table(data)))
     return np.column_stack((predicted.min(axis=1), predicted.max(axis=1)))

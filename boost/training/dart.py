@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from boost.booster import Booster
     from boost.data.dmatrix import DMatrix
     from boost.forest.tree import Forest, Tree
-    from boost.grow.grown import Grown
+    from boost.forest.grown import Grown
     from boost.threads import Team
 
 Floats = NDArray[np.float64]

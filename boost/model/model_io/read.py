@@ -71,7 +71,7 @@ def fill(booster: Booster, document: Any) -> None:
     if newer := [name for name in attributes if name.startswith(OWN) and name != CLASSES]:
         raise ModelError(f"it was written by a newer version: it has the attribute {newer[0]!r}")
     best = _read_best(attributes.pop("best_iteration", None), attributes.pop("best_score", None))
-    forest = Forest(objective.groups, parallel, vector)
+    forest = Forest(objective.n_outputs, parallel, vector)
     _read_trees(forest, model, features)
     if weight_drop is not None:
         forest.weights = _read_weights(weight_drop, forest.trees)
@@ -175,17 +175,17 @@ def _read_objective(
         found = read_entry(entry)
         params = resolve({**kept, "objective": name, "num_class": classes if classes > 1 else 0, **found})
         alone = make_objective(params)
-        objective = make_objective(params, outputs) if alone.several else alone
+        objective = make_objective(params, outputs) if alone.output_per_label else alone
         objective.restore(entry)
     except (ValueError, TypeError) as problem:
         raise ModelError(str(problem)) from None
-    if classes <= 1 and objective.groups != outputs:
-        raise ModelError(f"objective {name} has {objective.groups} outputs here, num_target is {targets}")
+    if classes <= 1 and objective.n_outputs != outputs:
+        raise ModelError(f"objective {name} has {objective.n_outputs} outputs here, num_target is {targets}")
     return params, objective
 
 
 def _read_score(text: str, objective: Objective) -> NDArray[np.float64]:
-    groups = objective.groups
+    groups = objective.n_outputs
     try:
         values = [float(v) for v in text.strip().removeprefix("[").removesuffix("]").split(",")]
     except ValueError:

@@ -41,7 +41,7 @@ def _listed(array: NDArray) -> list[Any]:
 
 def document(booster: Booster) -> dict[str, Any]:
     """Return the document of a model: parameters are strings, and arrays of the types that XGBoost wants."""
-    groups = booster.objective.groups
+    groups = booster.objective.n_outputs
     classes = groups if booster.params["num_class"] else 0
     attributes = dict(booster.attributes)
     if booster.best_iteration is not None:
