@@ -69,8 +69,8 @@ class Booster(Readable):
     ) -> None:
         self.params = resolve(params)
         self.objective: Objective = make_objective(self.params)
-        self.base_score = np.zeros(self.objective.groups)
-        self.forest = Forest(self.objective.groups)
+        self.base_score = np.zeros(self.objective.n_outputs)
+        self.forest = Forest(self.objective.n_outputs)
         self.features = 0
         self.feature_names: list[str] | None = None
         self.feature_types: list[str] | None = None
@@ -197,9 +197,9 @@ class Booster(Readable):
                         f"{name} cannot change from {self.params[name]!r} to {merged[name]!r}: the model has "
                         "trees"
                     )
-        outputs = self.objective.groups
+        outputs = self.objective.n_outputs
         self.params, self.objective = merged, make_objective(merged)
-        if self.objective.several:
+        if self.objective.output_per_label:
             self.objective.set_outputs(outputs)
 
     # Rounds
@@ -327,7 +327,7 @@ class Booster(Readable):
         parts = [f"[{iteration}]"]
         for table, name in evals:
             for metric in metrics:
-                metric.check(table, self.objective.groups)
+                metric.check(table, self.objective.n_outputs)
             margin = self.margins(self.fit_table(table))
             values = evaluate(self.objective, metrics, margin, table, output_margin)
             parts += [f"{name}-{metric}:{value!r}" for metric, value in values]
@@ -477,7 +477,7 @@ class Booster(Readable):
         )
 
     def _plain_margins(self, x: NDArray[np.float32], iteration_range: tuple[int, int] | None) -> Floats:
-        margin = np.empty((len(x), self.objective.groups))
+        margin = np.empty((len(x), self.objective.n_outputs))
         margin[:] = self._start_margin()
         first, last = self._trees(iteration_range)
         if add_trees(
@@ -508,7 +508,7 @@ class Booster(Readable):
 
     def start_margins(self, data: DMatrix) -> Floats:
         """Return the margins before the first tree; float64, shape (rows, groups)."""
-        shape = (data.num_row(), self.objective.groups)
+        shape = (data.num_row(), self.objective.n_outputs)
         if data.base_margin is None:
             return np.tile(self._start_margin(), (shape[0], 1))
         if data.base_margin.shape != shape:

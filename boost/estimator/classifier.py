@@ -116,7 +116,7 @@ class Classifier(ClassifierMixin, Estimator):
     @property
     def _several(self) -> bool:
         """Whether the labels are columns that say yes or no."""
-        return self.booster_.params["num_class"] == 0 and self.booster_.objective.groups > 1
+        return self.booster_.params["num_class"] == 0 and self.booster_.objective.n_outputs > 1
 
     def predict_proba(
         self,
@@ -193,7 +193,7 @@ class Classifier(ClassifierMixin, Estimator):
         other = Booster(model_file=source)
         if other.objective.name not in (*TWO, *MULTI):
             raise ModelError(f"{type(self).__name__} needs a model of classes, got {other.objective.name}")
-        outputs = other.objective.groups
+        outputs = other.objective.n_outputs
         count = 2 if outputs == 1 else outputs
         try:
             known = json.loads(other.attributes.get(CLASSES, "null"))

@@ -131,7 +131,7 @@ class Ranking(Objective):
         weight = data.weight.astype(np.float64)
         return weight / weight[data.group_bounds()[:-1]].mean()
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Return sums over pairs of gradients and doubled hessians."""
         from boost.objective.kernels.order import falling
         from boost.objective.kernels.row_pairs import sum_pairs
@@ -146,7 +146,7 @@ class Ranking(Objective):
             positions = self.pairs if self.topk else min(longest, POSITIONS)
             self.ahead, self.behind = np.ones(positions), np.ones(positions)
         losses = np.zeros((2, rows if unbiased else 0))
-        seed = np.random.SeedSequence((when.seed, when.iteration)).generate_state(1, np.uint64)[0]
+        seed = np.random.SeedSequence((this_round.seed, this_round.iteration)).generate_state(1, np.uint64)[0]
         score = np.ascontiguousarray(margin[:, 0])
         order = np.arange(rows)
         grad, hess = np.empty((rows, 1)), np.empty((rows, 1))
@@ -177,7 +177,7 @@ class Ranking(Objective):
                 hess[:, 0],
             )
 
-        when.team.share(sums, at.bounds.size - 1, at.work)
+        this_round.team.share(sums, at.bounds.size - 1, at.work)
         if unbiased:
             self._estimate_bias(losses, at.bounds)
         return grad, hess
@@ -300,10 +300,10 @@ class NDCG(Ranking):
 
     def __init__(self, params: Params) -> None:
         super().__init__(params)
-        self.needs = "of at least 0"
+        self.allowed_labels = "of at least 0"
         if params["ndcg_exp_gain"]:
-            self.needs = "from 0 to 31, for gains of 2**label - 1"
-            self.advice = ": with ndcg_exp_gain=False, gains are the labels"
+            self.allowed_labels = "from 0 to 31, for gains of 2**label - 1"
+            self.label_hint = ": with ndcg_exp_gain=False, gains are the labels"
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
         """Allow labels whose gains are not negative, and not too large."""
@@ -320,7 +320,7 @@ class AveragePrecision(Ranking):
     name = "rank:map"
     metric_base = "map"
     kind = 2
-    needs = "0 and 1"
+    allowed_labels = "0 and 1"
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
         """Allow 0 and 1."""

@@ -52,7 +52,7 @@ def plot_files(
 
     if row is not None and not 0 <= row < len(features):
         raise TableError(f"row {row} does not exist: the table has the rows 0 to {len(features) - 1}")
-    outputs = model.booster.objective.groups
+    outputs = model.booster.objective.n_outputs
     plots: dict[Path, Callable[[Any], Any]] = {}
     for k in range(outputs):
         middle = f".{k}" if outputs > 1 else ""

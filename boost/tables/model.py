@@ -188,7 +188,7 @@ class TableModel:
             try:
                 meaning |= json.loads(booster.attributes[ATTRIBUTE])
                 classes = meaning["classes"]
-                outputs = max(2, booster.objective.groups)
+                outputs = max(2, booster.objective.n_outputs)
                 fits = classes is None or (isinstance(classes, list) and len(classes) == outputs)
             except (ValueError, TypeError):
                 fits = False
@@ -233,7 +233,7 @@ class TableModel:
 
     def output_names(self) -> list[str]:
         """A name for each output of the model: its classes, its levels, or numbers; empty for one output."""
-        outputs = self.booster.objective.groups
+        outputs = self.booster.objective.n_outputs
         if outputs == 1:
             return []
         if self.classes:

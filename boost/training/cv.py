@@ -151,7 +151,7 @@ def cv(
         own = make_metrics(booster, custom_metric, maximize)
         for metric in own:
             for table in (train, test):
-                metric.check(table, booster.objective.groups)
+                metric.check(table, booster.objective.n_outputs)
         evals = [(train, "train"), (test, "test")]
         trainers.append(Trainer(booster, train, evals, own, obj is not None))
         boosters.append(booster)

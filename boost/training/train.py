@@ -90,7 +90,7 @@ def train(
         if not isinstance(table, DMatrix):
             raise ValueError(f"evals must hold pairs (DMatrix, name), got {type(table).__name__}")
         for metric in metrics:
-            metric.check(table, booster.objective.groups)
+            metric.check(table, booster.objective.n_outputs)
     names = [str(name) for _, name in evals]
     if len(set(names)) != len(names):
         raise ValueError(f"evals has two tables of one name: {names}")
@@ -156,12 +156,12 @@ def _start(
     if not custom:
         objective.check(dtrain)
     mine, theirs = booster.params, old.params
-    if old.objective.name != objective.name or old.objective.groups != objective.groups:
+    if old.objective.name != objective.name or old.objective.n_outputs != objective.n_outputs:
         raise ValueError(
-            f"xgb_model was trained with {old.objective.name} of {old.objective.groups} outputs, "
-            f"params ask for {objective.name} of {objective.groups}"
+            f"xgb_model was trained with {old.objective.name} of {old.objective.n_outputs} outputs, "
+            f"params ask for {objective.name} of {objective.n_outputs}"
         )
-    vector = mine["multi_strategy"] == "multi_output_tree" and objective.groups > 1
+    vector = mine["multi_strategy"] == "multi_output_tree" and objective.n_outputs > 1
     if (old.forest.parallel, old.forest.vector) != (mine["num_parallel_tree"], vector):
         raise ValueError(
             f"xgb_model was trained with num_parallel_tree={old.forest.parallel} and multi_strategy="

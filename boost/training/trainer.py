@@ -194,7 +194,7 @@ class Trainer:
         grown = self._grower.grow(grad, hess, weight, rng)
         vector = self._booster.forest.vector
         outputs = range(margin.shape[1]) if vector else (output,)
-        values = [objective.refit(grown, margin[:, j], self._given, j, weight) for j in outputs]
+        values = [objective.refit(grown, margin[:, j], self._given, j, weight, self.team) for j in outputs]
         found = [v for v in values if v is not None]
         if not found:
             return grown
@@ -232,7 +232,7 @@ def start(booster: Booster, data: DMatrix, custom: bool = False) -> None:
     objective.fit_outputs(data)
     if not custom:
         objective.check(data)
-    groups = objective.groups
+    groups = objective.n_outputs
     booster.features = data.num_col()
     booster.feature_names, booster.feature_types = data.feature_names, data.feature_types
     booster.categories = dict(data.categories)
