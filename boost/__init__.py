@@ -14,8 +14,8 @@ from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.data.quantized import QuantileDMatrix
 from boost.errors import DataError, LabelError, ModelError, ParameterError
-from boost.training.cv import cv
-from boost.training.train import train
+from boost.runs.cv import cv
+from boost.runs.train import train
 
 if TYPE_CHECKING:
     from boost.data.batches import DataIter

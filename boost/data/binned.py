@@ -11,7 +11,7 @@ from boost.data.binning import BinnedMatrix, SparseBinnedMatrix
 from boost.errors import DataError
 
 if TYPE_CHECKING:
-    from boost.forest.tree import Forest
+    from boost.forest.forest import Forest
 
 LARGEST = np.finfo(np.float32).max
 

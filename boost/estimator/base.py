@@ -22,7 +22,7 @@ from boost.data.dmatrix import DMatrix
 from boost.data.frames.frame import is_frame
 from boost.estimator.constructor import OWN
 from boost.params import TABLE, Param
-from boost.training.train import train
+from boost.runs.train import train
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[Any, ArrayLike]] | None

@@ -24,7 +24,7 @@ POINT_WORK, PATH_WORK = 1.5, 50.0
 
 @cache
 def _rule(count: int) -> Floats:
-    """Return Gauss-Legendre points t in (0, 1), their weights w, and w / (1 - t); float64, shape (3, count)."""
+    """Return Gauss-Legendre points t in (0, 1), weights w, and w / (1 - t); float64, shape (3, count)."""
     points, weights = np.polynomial.legendre.leggauss(count)
     return np.stack(((1.0 + points) / 2.0, weights / 2.0, weights / (1.0 - points)))
 

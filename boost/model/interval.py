@@ -96,7 +96,7 @@ def conformal_margin(distances: ArrayLike, coverage: float) -> float:
     if rank > ordered.size:
         least = math.ceil(coverage / (1 - coverage) - ROUNDING)
         raise DataError(
-            f"{ordered.size} rows are too few to calibrate a coverage of {coverage:g}: at least {least} are needed"
+            f"{ordered.size} rows are too few to calibrate a coverage of {coverage:g}: it takes {least}"
         )
     return float(ordered[max(rank, 1) - 1])
 

@@ -1,4 +1,4 @@
-"""`Model`: an objective, a base score, a forest and the columns of its tables; it predicts, and cannot train."""
+"""`Model`: objective, base score, forest and columns; it predicts, and knows nothing of training."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from boost.data.columns import fit_columns
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.dictionary import Categories
 from boost.data.frames.frame import is_frame
+from boost.errors import ParameterError
 from boost.forest.forest import Forest
 from boost.forest.traverse import add_trees, leaf_nodes, rows_of
 from boost.objective import Objective, make_objective
@@ -93,8 +94,31 @@ class Model:
     def copy(self) -> Model:
         """Return a model that can change without this one; the trees, which never change, are shared."""
         other = self.rounds(0, self.forest.rounds)
+        other.objective = copy.copy(self.objective)
         other.best_iteration, other.best_score = self.best_iteration, self.best_score
         return other
+
+    def change_params(self, params: Params) -> None:
+        """Replace the parameters, and with them the objective unless only the learning rate changes.
+
+        Raises
+        ------
+        ParameterError
+            For a change of the objective or of the trees of a round when there are trees.
+        """
+        before = self.params
+        if self.forest.trees:
+            for name in ("objective", "num_class", "num_parallel_tree", "multi_strategy"):
+                if params[name] != before[name]:
+                    raise ParameterError(
+                        f"{name} cannot change from {before[name]!r} to {params[name]!r}: the model has trees"
+                    )
+        if not same_but_rate(before, params):
+            outputs = self.objective.n_outputs
+            self.objective = make_objective(params)
+            if self.objective.output_per_label:
+                self.objective.set_outputs(outputs)
+        self.params = params
 
     # Tables
 
@@ -227,6 +251,9 @@ class Model:
     def leaves(self, table: DMatrix, iteration_range: Range | None = (0, 0)) -> NDArray[np.int32]:
         """Return the number of the leaf of each row in each tree; int32, shape (rows, trees)."""
         first, last = self.trees_of(iteration_range)
-        return leaf_nodes(
-            self.forest, table.dense_rows, table.num_row(), first, last, self.params["nthread"]
-        )
+        return leaf_nodes(self.forest, table.dense_rows, table.num_row(), first, last, self.params["nthread"])
+
+
+def same_but_rate(a: Params, b: Params) -> bool:
+    """Return whether two records differ in the learning rate at most."""
+    return all(a[name] == b[name] for name in a if name != "eta")

@@ -55,7 +55,7 @@ def predict_uncertainty(
     measure: str = "variance",
     iteration_range: tuple[int, int] | None = (0, 0),
 ) -> Uncertainty:
-    """Predict with a virtual ensemble, whose members are the model after half of its rounds up to all of them.
+    """Predict with a virtual ensemble: its members are the model after half of its rounds up to all.
 
     Each tree is traversed once, as for a plain prediction. The members share trees, so that their variance is
     smaller than that of independently trained models: it ranks rows by uncertainty, but it is no interval

@@ -10,7 +10,6 @@ from boost.objective.base import Floats, Objective, Round, weighted_mean
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.params import Params
 
 SMALLEST_SPREAD = 1e-6  # base score of the standard deviation for labels that are all the same
 FURTHEST = 80.0  # clip of the logarithm of the standard deviation: no square overflows

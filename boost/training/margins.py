@@ -8,6 +8,7 @@ from boost.forest.traverse import add_trees, rows_of
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.forest.forest import Forest
     from boost.forest.grown import Grown
     from boost.model.model import Model
     from boost.threads import Team
@@ -44,3 +45,26 @@ class Margins:
             add_trees(
                 forest, rows_of(self._table), self.values, forest.trees - trees, forest.trees, self._team
             )
+
+
+class Additions:
+    """A round without dropout: new trees are added to all margins.
+
+    Parameters
+    ----------
+    forest : Forest
+    margins : Margins
+        Of the training table.
+    """
+
+    def __init__(self, forest: Forest, margins: Margins) -> None:
+        self._forest, self._margins = forest, margins
+
+    def add(self, grown: Grown, output: int) -> None:
+        """Add a new tree to the margins of the training table."""
+        self._margins.add(grown, output)
+
+    def finish(self, others: list[Margins]) -> None:
+        """Add the trees of the round to the margins of the evaluation tables."""
+        for margins in others:
+            margins.add_last(self._forest.round_trees)

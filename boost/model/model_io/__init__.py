@@ -1,4 +1,4 @@
-"""Model files: XGBoost's JSON and UBJSON, read and written, and LightGBM's text, read; all input is checked."""
+"""Model files: XGBoost's JSON and UBJSON, read and written, and LightGBM's text, read; all of it checked."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 The entry "cats" has for each feature the categories in the order of their codes (strings as their bytes and
 their offsets), for all features together the order that sorts them, and the offset of each feature in it.
-XGBoost supports strings and integers only; dictionaries of booleans, fractions or mixed types are stored in an
-attribute, which XGBoost keeps and does not read.
+XGBoost supports strings and integers only; dictionaries of booleans, fractions or mixed types are stored in
+an attribute, which XGBoost keeps and does not read.
 """
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ def _read(raw: bytes, params: Params) -> Model:
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as problem:
-        raise ModelError(f"not a model in XGBoost's JSON or UBJSON, or in LightGBM's text: {problem}") from None
+        raise ModelError(
+            f"not a model in XGBoost's JSON or UBJSON, or in LightGBM's text: {problem}"
+        ) from None
     return read_document(value, params)
 
 

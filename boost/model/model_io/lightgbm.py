@@ -60,7 +60,7 @@ MOST_COPIES = 100
 
 
 def conditions(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return conditions such that ``x < condition`` equals ``x <= threshold`` for every float32 x; same shape.
+    """Return conditions such that ``x < condition`` equals ``x <= threshold`` for every float32 x.
 
     LightGBM treats numbers up to 1e-35 as zero: they go where zero goes. For thresholds from the largest
     float32 on, the condition is infinity.
@@ -398,8 +398,8 @@ def _read_tree(entries: _Entries, features: int, factor: float) -> Tree:
             parent += [n, n]
     else:
         raise ModelError(
-            f"zero is treated as missing in so many splits that the tree would need more than {most} nodes: train "
-            "LightGBM without zero_as_missing, on a table that holds NaN in place of zero"
+            f"zero is treated as missing in so many splits that the tree would need more than {most} nodes: "
+            "train LightGBM without zero_as_missing, on a table that holds NaN in place of zero"
         )
     return _pack(text, nodes, parent, factor)
 
