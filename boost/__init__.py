@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         XGBRFRegressor,
     )
 
+# Pickles of version 0.1 name modules at the places that they had then.
+__path__.append(f"{__path__[0]}/former")
+
 __all__ = [
     "BoostClassifier",
     "BoostForestClassifier",

@@ -235,7 +235,9 @@ class Booster(Inspection):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "model" not in state:  # a pickle of version 0.1
-            state = {"model": _former_model(state), "history": state["history"], "_trainer": None}
+            from boost.former.state import model_of
+
+            state = {"model": model_of(state), "history": state["history"], "_trainer": None}
         self.__dict__.update(state)
 
     def tree_weights(self) -> Floats:
@@ -309,16 +311,9 @@ class Booster(Inspection):
         output_margin : bool
             Whether `feval` takes margins in place of predictions.
         """
-        from boost.training.evaluation import evaluate, make_metrics
+        from boost.training.evaluation import evaluation_text
 
-        model = self.model
-        metrics = make_metrics(model, [table for table, _ in evals], feval)
-        parts = [f"[{iteration}]"]
-        for table, name in evals:
-            margin = model.margins(model.fit_table(table))
-            values = evaluate(model.objective, metrics, margin, table, output_margin)
-            parts += [f"{name}-{metric}:{value!r}" for metric, value in values]
-        return "\t".join(parts)
+        return f"[{iteration}]" + evaluation_text(self.model, evals, feval, output_margin)
 
     # Predictions
 
@@ -385,17 +380,11 @@ class Booster(Inspection):
                 )
             table = model.fit_table(data, validate_features)
             if pred_leaf:
-                leaves = model.leaves(table, iteration_range)
-                parallel, trees = self.forest.parallel, self.forest.round_trees
-                return (
-                    leaves.reshape(len(leaves), -1, trees // parallel, parallel) if strict_shape else leaves
-                )
+                return _leaves(model, table, iteration_range, strict_shape)
             from boost.model.explain import contributions
 
-            trees_range = model.trees_of(iteration_range)
-            out = contributions(
-                model, table, trees_range, approximate=approx_contribs, pairs=pred_interactions
-            )
+            trees = model.trees_of(iteration_range)
+            out = contributions(model, table, trees, approximate=approx_contribs, pairs=pred_interactions)
             return _shaped(out, strict_shape)
         if not training and model.takes_as_is(data):
             margin = model.array_margins(data, iteration_range)
@@ -493,17 +482,8 @@ def _shaped(values: NDArray, strict: bool) -> NDArray:
     return values if strict or values.shape[1] > 1 else values[:, 0]
 
 
-def _former_model(state: dict[str, Any]) -> Model:
-    """Return the model of the pickled state of a booster of version 0.1, which had all attributes itself."""
-    objective = state["objective"]
-    objective.params = resolve(objective.params)
-    model = Model(resolve(state["params"]), objective)
-    model.base_score, model.forest, model.n_features = (
-        state["_base_score"],
-        state["forest"],
-        state["features"],
-    )
-    for name in ("feature_names", "feature_types", "categories", "best_iteration", "best_score"):
-        setattr(model, name, state[name])
-    model.attributes = state["_attributes"]
-    return model
+def _leaves(model: Model, table: DMatrix, rounds: tuple[int, int] | None, strict: bool) -> NDArray[np.int32]:
+    leaves, forest = model.leaves(table, rounds), model.forest
+    if not strict:
+        return leaves
+    return leaves.reshape(len(leaves), -1, forest.round_trees // forest.parallel, forest.parallel)

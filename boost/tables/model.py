@@ -154,9 +154,8 @@ class TableModel:
     def calibrate(self, features: pd.DataFrame, target: Target, coverage: float) -> None:
         """Make the intervals of a model hold this share of new rows; see `boost.model.interval.calibrate`."""
         import boost
-        from boost.model.interval import calibrate
 
-        calibrate(self.booster, boost.DMatrix(features, label=target.labels), coverage)
+        self.booster.calibrate(boost.DMatrix(features, label=target.labels), coverage)
 
     @property
     def has_intervals(self) -> bool:

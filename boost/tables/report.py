@@ -70,7 +70,7 @@ def facts(model: TableModel) -> dict[str, str]:
     if model.has_intervals:
         from boost.model.interval import interval_of
 
-        told["intervals"] = f"coverage {interval_of(booster)['coverage']:g}"
+        told["intervals"] = f"coverage {interval_of(booster.model)['coverage']:g}"
     return told
 
 

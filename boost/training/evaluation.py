@@ -73,3 +73,19 @@ def evaluate(
         m.named(margin if custom_margin and isinstance(m, CustomMetric) else prediction, table)
         for m in metrics
     ]
+
+
+def evaluation_text(
+    model: Model,
+    evals: Sequence[tuple[DMatrix, str]],
+    function: MetricFunction | None,
+    custom_margin: bool,
+) -> str:
+    """Return the metrics of tables as text, each after a tab; parameters as for the functions above."""
+    metrics = make_metrics(model, [table for table, _ in evals], function)
+    parts = []
+    for table, name in evals:
+        margin = model.margins(model.fit_table(table))
+        values = evaluate(model.objective, metrics, margin, table, custom_margin)
+        parts += [f"\t{name}-{metric}:{value!r}" for metric, value in values]
+    return "".join(parts)

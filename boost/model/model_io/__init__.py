@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from boost.errors import ModelError
 from boost.model.model_io.file import read_model, save_raw, write_model
-from boost.model.model_io.write import to_dict
 
-__all__ = ["ModelError", "read_model", "save_raw", "to_dict", "write_model"]
+__all__ = ["ModelError", "read_model", "save_raw", "write_model"]

@@ -29,12 +29,6 @@ def to_json(model: Model) -> str:
     )
 
 
-def to_dict(model: Model) -> dict[str, Any]:
-    """Return the document of a JSON model file."""
-    out: dict[str, Any] = json.loads(to_json(model))
-    return out
-
-
 def _listed(array: NDArray) -> list[Any]:
     return _floats(array) if array.dtype == np.float32 else array.tolist()
 

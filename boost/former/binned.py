@@ -1,0 +1,5 @@
+"""`boost.binned` of version 0.1."""
+
+from boost.data.binned import BinnedValues
+
+__all__ = ["BinnedValues"]
