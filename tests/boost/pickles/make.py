@@ -1,8 +1,8 @@
 """How the pickles of this folder were made. They are kept: later versions must load them as they are.
 
 ``PYTHONPATH=. python tests/boost/pickles/make.py NAME ...`` adds pickles that are not there yet, with the
-predictions of the version that wrote them. The kept ones were written before models, training and the
-estimators moved into packages of their own (December 2026): they name modules that exist no longer.
+predictions of the version that wrote them. All of them were written by version 0.1 of November 2026, whose
+modules had other names and whose boosters were their own models.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 import boost
 
@@ -36,19 +37,18 @@ GROUPS = [12] * 10
 MULTI = {"objective": "multi:softprob", "num_class": 3}
 
 
-def booster(params: dict[str, Any], rows: Any, label: Any, group: Any = None, **options: Any) -> boost.Booster:
+def booster(
+    params: dict[str, Any], rows: Any, label: Any, group: Any = None, rounds: int = 3
+) -> boost.Booster:
     """Return a small model."""
     table = boost.DMatrix(rows, label, group=group)
-    given = {"max_depth": 2, "seed": 1, **params}
-    return boost.train(given, table, 3, verbose_eval=False, **options)
+    return boost.train({"max_depth": 2, "seed": 1, **params}, table, rounds)
 
 
 def watched() -> boost.Booster:
     """Return a model of a training with an evaluation set, early stopping and attributes."""
     a, b = boost.DMatrix(X[:80], Y[:80]), boost.DMatrix(X[80:], Y[80:])
-    model = boost.train(
-        {"max_depth": 2}, a, 4, evals=[(b, "b")], early_stopping_rounds=2, verbose_eval=False
-    )
+    model = boost.train({"max_depth": 2}, a, 4, evals=[(b, "b")], early_stopping_rounds=2, verbose_eval=False)
     model.set_attr(purpose="test")
     return model
 
@@ -108,13 +108,13 @@ MAKERS: dict[str, tuple[Callable[[], Any], Any]] = {
     "forest-regressor": (lambda: small("BoostForestRegressor").fit(X, Y), X),
     "forest-classifier": (lambda: small("XGBRFClassifier").fit(X, CLASS > 1), X),
     "interval-regressor": (calibrated, X),
-    "uncertainty": (lambda: booster({}, X, Y)[:3].predict_uncertainty(X[:2], members=2)
-                    if False else boost.train({}, boost.DMatrix(X, Y), 4).predict_uncertainty(X[:3], members=2), None),
-    "table": (lambda: boost.DMatrix(X[:9], Y[:9], weight=np.arange(1.0, 10.0), feature_names=["a", "b", "c"]), None),
-    "table-sparse": (lambda: __import__("scipy.sparse").sparse and boost.DMatrix(
-        __import__("scipy.sparse").sparse.csr_matrix(np.nan_to_num(X[:9])), Y[:9]), None),
+    "uncertainty": (lambda: booster({}, X, Y, rounds=4).predict_uncertainty(X[:3], members=2), None),
+    "table": (
+        lambda: boost.DMatrix(X[:9], Y[:9], weight=np.arange(1.0, 10.0), feature_names=["a", "b", "c"]),
+        None,
+    ),
+    "table-sparse": (lambda: boost.DMatrix(sparse.csr_matrix(np.nan_to_num(X[:9])), Y[:9]), None),
     "table-quantile": (lambda: boost.QuantileDMatrix(X[:9], Y[:9]), None),
-    "drawing": (lambda: boost.plot_tree(booster({}, X, Y)), None),
 }
 
 
