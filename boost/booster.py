@@ -235,7 +235,7 @@ class Booster(Inspection):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "model" not in state:  # a pickle of version 0.1
-            from boost.former.state import model_of
+            from boost.model.former import model_of
 
             state = {"model": model_of(state), "history": state["history"], "_trainer": None}
         self.__dict__.update(state)
