@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from boost import callback
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
-from boost.data.quantized import QuantileDMatrix
+from boost.data.quantile_dmatrix import QuantileDMatrix
 from boost.errors import DataError, LabelError, ModelError, ParameterError
 from boost.runs.cv import cv
 from boost.runs.train import train
 
 if TYPE_CHECKING:
-    from boost.data.batches import DataIter
+    from boost.data.batches.data_iter import DataIter
     from boost.estimator.interval import BoostIntervalRegressor
     from boost.show.plot import plot_contributions, plot_importance, plot_metric, plot_tree
     from boost.sklearn import (
@@ -73,7 +73,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(plot, name)
     if name == "DataIter":
-        from boost.data.batches import DataIter
+        from boost.data.batches.data_iter import DataIter
 
         return DataIter
     if name == "BoostIntervalRegressor":

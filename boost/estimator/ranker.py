@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from boost.data.check import check_groups
+from boost.data.validation import check_groups
 from boost.estimator.base import Estimator, Evals, Floats, check_y
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """`boost.binning` of version 0.1."""
 
-from boost.data.binning import BinnedMatrix, SparseBinnedMatrix
+from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
 
 __all__ = ["BinnedMatrix", "SparseBinnedMatrix"]

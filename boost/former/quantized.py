@@ -1,5 +1,5 @@
 """`boost.quantized` of version 0.1."""
 
-from boost.data.quantized import QuantileDMatrix
+from boost.data.quantile_dmatrix import QuantileDMatrix
 
 __all__ = ["QuantileDMatrix"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import keyword
 from pathlib import Path
 
+from boost.atomic import write_text
 from boost.params.param import Param
 from boost.params.table import TABLE
 
@@ -55,4 +56,4 @@ def _annotation(p: Param) -> str:
 
 
 if __name__ == "__main__":
-    PATH.write_text(stub(), encoding="utf-8")
+    write_text(PATH, stub())

@@ -1,12 +1,13 @@
-"""The command `espalier`."""
+"""The command ``espalier``."""
 
 from __future__ import annotations
 
 import click
 
-from costmodel.cli.model import explain, predict, train
+from costmodel.cli.predict import explain, predict
 from costmodel.cli.search import demo, tune
 from costmodel.cli.show import show
+from costmodel.cli.train import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

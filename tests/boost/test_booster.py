@@ -220,7 +220,7 @@ def test_column_checks_at_prediction() -> None:
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [3.0, 1.0, 2.0]})
     model = boost.train({}, DMatrix(frame, [1.0, 2.0, 3.0]), 2)
     assert np.array_equal(model.predict(frame[["b", "a"]]), model.predict(frame))
-    with pytest.raises(ValueError, match="the data lacks 'b'; the model does not know 'z'"):
+    with pytest.raises(ValueError, match="the data lacks 'b'; the model does not have 'z'"):
         model.predict(frame.rename(columns={"b": "z"}))
     with pytest.raises(ValueError, match="the model has 2 features, the data has 3"):
         model.predict(np.zeros((1, 3)))
@@ -530,7 +530,7 @@ def test_predictions_in_place_and_of_leaves() -> None:
         model.inplace_predict(x[:, :7])
     named = DMatrix(x, feature_names=[f"n{i}" for i in range(8)])
     model.feature_names = [f"m{i}" for i in range(8)]
-    with pytest.raises(ValueError, match="the data lacks 'm0', .* and 3 more; the model does not know 'n0'"):
+    with pytest.raises(ValueError, match="the data lacks 'm0', .* and 3 more; the model does not have 'n0'"):
         model.predict(named)
     assert model.predict(named, validate_features=False).tobytes() == want.tobytes()
 

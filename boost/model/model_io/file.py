@@ -92,4 +92,4 @@ def write_model(model: Model, path: Any) -> None:
             "models are saved as JSON or UBJSON: give a name that ends in '.json' or '.ubj', got "
             f"{os.fsdecode(name)!r}"
         )
-    write_bytes(name, FORMATS[ending[1:]](model))
+    write_bytes(name, FORMATS[ending[1:]](model), durable=True)

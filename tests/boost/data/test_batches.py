@@ -261,14 +261,17 @@ X = np.arange(12.0).reshape(4, 3)
         (lambda: [X, X[:, :2]], "batch 1: the first batch has 3 features, the data has 2"),
         (lambda: [(X, [1, 2, 3])], "batch 0: label must have one entry for each of the 4 rows"),
         (lambda: [(X, [1, 2, 3, 4]), X], "batch 1: it comes with nothing, the batches before it with"),
-        (lambda: [(X, 1, 2, 3)], "a tuple of data, label, weight at most, got 4"),
+        (lambda: [(X, 1, 2, 3)], "at most the items data, label, weight, got 4 items"),
         (lambda: [{"data": X, "labels": 1}], "batch 0: .*got labels"),
-        (lambda: [{"label": [1.0]}], "batch 0: no data was given"),
+        (lambda: [{"label": [1.0]}], "batch 0: the batch has no data"),
         (lambda: [pd.DataFrame({"w": ["a"]}), pd.DataFrame({"w": [1.0]})], "'w' holds numbers in batch 1"),
-        (lambda: [pd.DataFrame({"w": ["a"]}), pd.DataFrame({"v": ["a"]})], "batch 1: .*lacks 'w'.*know 'v'"),
+        (
+            lambda: [pd.DataFrame({"w": ["a"]}), pd.DataFrame({"v": ["a"]})],
+            "batch 1: .*lacks 'w'.*does not have 'v'",
+        ),
         (lambda: [pd.DataFrame({"w": ["a"]}), pd.DataFrame({"w": pd.Categorical([1])})], "mixes strings"),
         (lambda: [X, np.full((1, 3), np.inf)], "batch 1: data holds infinity"),
-        (Parts([{"data": X}, {}]), "batch 1: no data was given"),
+        (Parts([{"data": X}, {}]), "batch 1: the batch has no data"),
     ],
 )
 def test_batches_that_are_no_table(source: Any, match: str) -> None:
@@ -278,13 +281,13 @@ def test_batches_that_are_no_table(source: Any, match: str) -> None:
 
 def test_iterators_that_do_not_repeat() -> None:
     rest = iter([[X, X], [X]])
-    with pytest.raises(DataError, match="batch 1 is not the same in the second reading"):
+    with pytest.raises(DataError, match="batch 1 differs between the first and the second pass"):
         QuantileDMatrix(lambda: next(rest))
     longer = iter([[X], [X, X]])
-    with pytest.raises(DataError, match="batch 1 is not the same"):
+    with pytest.raises(DataError, match="batch 1 differs"):
         QuantileDMatrix(lambda: next(longer))
     once = (x for x in [X, X])
-    with pytest.raises(DataError, match="batch 0 is not the same"):
+    with pytest.raises(DataError, match="batch 0 differs"):
         QuantileDMatrix(lambda: once)
 
     class Twice(Parts):
@@ -302,16 +305,18 @@ def test_what_bins_cannot_do() -> None:
     batches = QuantileDMatrix(cut(100, data, y), max_bin=32)
     numbers = QuantileDMatrix(cut(100, data[["a", "b"]], y), max_bin=32)
     for method in ("exact", "approx"):
-        with pytest.raises(DataError, match="keeps bins and no values.*tree_method='hist'"):
+        with pytest.raises(DataError, match="stores bins and no values.*tree_method='hist'"):
             boost.train({**PARAMS, "tree_method": method}, numbers, 1)
     with pytest.raises(DataError, match="max_bin=32, the parameters have max_bin=16"):
         boost.train({"max_bin": 16}, batches, 1)
-    with pytest.raises(DataError, match="keeps bins and no values"):
+    with pytest.raises(DataError, match="stores bins and no values"):
         batches.slice([0, 1])
     other = boost.train({"max_bin": 200}, DMatrix(data, y), 2)
-    with pytest.raises(DataError, match="splits are not among the cuts of its bins"):
+    with pytest.raises(DataError, match="thresholds of the model are not among its cuts"):
         other.predict(batches)
     with pytest.raises(DataError, match="label must come with the batches"):
         QuantileDMatrix(cut(100, data), y)
-    with pytest.raises(DataError, match="an iterator of batches makes a QuantileDMatrix"):
+    with pytest.raises(
+        DataError, match="a DMatrix cannot be made from batches: give them to QuantileDMatrix"
+    ):
         DMatrix(cut(100, data))

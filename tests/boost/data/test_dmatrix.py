@@ -86,7 +86,7 @@ def test_recode_to_a_known_dictionary() -> None:
     np.testing.assert_array_equal(table(r), [[1, NAN], [2, 1], [3, NAN], [4, 0]])
     np.testing.assert_array_equal(table(d)[:, 1], [2, 1, NAN, 0])
     assert r.recoded({1: ["a", "b", "c"]}) is r
-    with pytest.raises(DataError, match="column 'n' holds numbers, but the model has categories there: .'a'"):
+    with pytest.raises(DataError, match="column 'n' holds numbers, but holds categories in the model: .'a'"):
         d.recoded({0: ["a"]})
 
 
@@ -105,7 +105,7 @@ def test_a_column_of_strings_that_are_all_missing_fits() -> None:
         (np.empty((3, 0)), "no rows or no columns"),
         ([[1.0, np.inf]], "infinity.*row 0, column 1"),
         ([[1e300]], "too large for float32"),
-        ([[1j]], "complex data not supported"),
+        ([[1j]], "complex data is not supported"),
         ([["a"]], "holds strings, which are not numeric.*DataFrame"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "duplicate column names: a"),
         (pd.DataFrame({"a": [1.0], "b": [np.inf]}), "row 0, column b"),
@@ -129,7 +129,7 @@ def test_bad_tables(data: object, match: str) -> None:
         ({"label": [1.0, NAN]}, "label must be finite.*row 1"),
         ({"label": ["a", "b"]}, "label must be numbers"),
         ({"weight": [1.0, -1.0]}, "weight must not be negative, got -1 in row 1"),
-        ({"weight": [0.0, 0.0]}, "weight is zero in every row"),
+        ({"weight": [0.0, 0.0]}, "weight is zero in every row: at least one"),
         ({"weight": [1.0, 1.0, 1.0]}, "weight must have one entry"),
         ({"base_margin": [1.0, 2.0, 3.0]}, "base_margin must have a row for each of the 2"),
         ({"base_margin": [1.0, NAN]}, "base_margin must be finite"),
@@ -170,7 +170,7 @@ def test_groups() -> None:
     np.testing.assert_array_equal(DMatrix(x, group=[1, 0, 3]).group_bounds(), [0, 1, 4])
     np.testing.assert_array_equal(DMatrix(x, qid=[7, 7, 2, 2]).group_bounds(), [0, 2, 4])
     np.testing.assert_array_equal(DMatrix(x, group=[1, 3], weight=[2.0, 5.0]).weight, [2, 5, 5, 5])
-    with pytest.raises(DataError, match="rows of one qid must be neighbours"):
+    with pytest.raises(DataError, match="rows of one query group must be consecutive: sort the table by qid"):
         DMatrix(x, qid=[1, 2, 1, 1])
 
 
@@ -251,8 +251,8 @@ def test_slice_keeps_what_belongs_to_the_rows(form: type) -> None:
     for rows, match in (
         ([4], "within 0 and 3"),
         ([-1], "within 0 and 3"),
-        ([], "no rows"),
-        ([0.5], "row numbers"),
+        ([], "rindex is empty"),
+        ([0.5], "list of row numbers"),
     ):
         with pytest.raises(DataError, match=match):
             d.slice(rows)
@@ -263,7 +263,7 @@ def test_slice_of_groups() -> None:
     with pytest.raises(DataError, match="allow_groups=True"):
         d.slice([0])
     np.testing.assert_array_equal(d.slice([0, 2, 4, 5], allow_groups=True).get_group(), [1, 2, 1])
-    with pytest.raises(DataError, match="neighbours"):
+    with pytest.raises(DataError, match="must be consecutive"):
         d.slice([0, 2, 1], allow_groups=True)
 
 
@@ -282,5 +282,7 @@ def test_marked_columns_are_categorical() -> None:
         for data in (x, sp.csr_matrix(x)):
             with pytest.raises(DataError, match=match):
                 DMatrix(data, feature_types=["c", "q"])
-    with pytest.raises(DataError, match="column 'w' holds categories, feature_types says 'q'"):
+    with pytest.raises(
+        DataError, match="column 'w' holds categories, but its feature type is 'q': it must be 'c'"
+    ):
         DMatrix(pd.DataFrame({"w": ["a"]}), feature_types=["q"])

@@ -1,3 +1,5 @@
+"""Tables are read and written in every format; files that cannot be read are refused."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Models of tables: training, files, predictions and metrics by the names of the columns."""
+
 from __future__ import annotations
 
 import json
@@ -8,7 +10,7 @@ import pytest
 
 from boost.errors import TableError
 from boost.tables.model import ATTRIBUTE, TableModel
-from boost.tables.table import take_target
+from boost.tables.target import take_target
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_a_new_file_has_the_classes_of_the_first(frame):
     target = take_target(frame, "sort")[1]
     again = target.of(frame.iloc[[5, 3]])
     np.testing.assert_array_equal(again.labels, target.labels[[5, 3]])
-    with pytest.raises(TableError, match="classes that are not trained on: .'huge'"):
+    with pytest.raises(TableError, match="classes that the training rows do not have: .'huge'"):
         target.of(frame.assign(sort="huge"))
     with pytest.raises(TableError, match="unknown column 'sort'"):
         target.of(frame[["a"]])
@@ -82,10 +84,10 @@ def test_a_new_file_has_the_classes_of_the_first(frame):
 @pytest.mark.parametrize(
     ("column", "options", "message"),
     [
-        ("y", {"objective": "binary:logistic"}, "does not go with a target of regression"),
-        ("sort", {"objective": "reg:squarederror"}, "does not go with a target of classification"),
-        ("sort", {"coverage": 0.9}, "intervals are for numbers"),
-        ("y", {"coverage": 0.9, "objective": "reg:gamma"}, "a coverage sets objective itself"),
+        ("y", {"objective": "binary:logistic"}, "does not fit a target of regression"),
+        ("sort", {"objective": "reg:squarederror"}, "does not fit a target of classification"),
+        ("sort", {"coverage": 0.9}, "a coverage is for a regression"),
+        ("y", {"coverage": 0.9, "objective": "reg:gamma"}, "give coverage or objective, not both"),
         ("y", {"objective": "survival:aft"}, "needs more than a target column"),
         ("y", {"max_dept": 3}, "did you mean 'max_depth'"),
     ],

@@ -144,7 +144,7 @@ def test_dates_are_refused_with_advice(value: Any, form: str) -> None:
         "pandas": pd.DataFrame({"n": [1], "when": [value]}),
         "pandas of arrow": data.to_arrow().to_pandas(types_mapper=pd.ArrowDtype),
     }[form]
-    with pytest.raises(DataError, match="'when' holds dates or durations .*turn them into numbers first"):
+    with pytest.raises(DataError, match="'when' holds dates or durations .*convert them to numbers first"):
         DMatrix(given)
 
 
@@ -163,7 +163,7 @@ def test_dates_are_refused_with_advice(value: Any, form: str) -> None:
         (pl.DataFrame({"a": []}), "no rows or no columns"),
         (pa.table({"a": pa.array([], pa.dictionary(pa.int8(), pa.string()))}), "no rows or no columns"),
         (pa.table([[1], [2]], names=["a", "a"]), "duplicate column names: a"),
-        (pl.LazyFrame({"a": [1]}), r"LazyFrame holds no values yet: give frame.collect\(\)"),
+        (pl.LazyFrame({"a": [1]}), r"LazyFrame holds no values: give frame.collect\(\)"),
         (Capsule(pl.Series([1])), "not a table of columns that Arrow can read"),
         (pl.DataFrame({"a": [1e300]}), "too large for float32, in row 0, column a"),
     ],

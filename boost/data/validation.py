@@ -1,4 +1,4 @@
-"""Checks of what a table carries beside its values: labels, weights, margins, groups, names, types."""
+"""Checks of the meta information of a table: labels, weights, margins, query groups, names and types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ FEATURE_TYPES = ("float", "int", "i", "q", "c")
 
 
 def check_names(given: Sequence[str] | None, columns: int) -> list[str] | None:
-    """Return feature names as strings; raise `DataError` for duplicates or a wrong number of them."""
+    """Return feature names as strings.
+
+    Raises
+    ------
+    DataError
+        For a duplicate name, and unless there is one name for each column.
+    """
     if given is None:
         return None
     if isinstance(given, str):
@@ -25,13 +31,19 @@ def check_names(given: Sequence[str] | None, columns: int) -> list[str] | None:
     if len(names) != columns:
         raise DataError(f"feature_names has {len(names)} names for {columns} columns")
     if len(set(names)) != len(names):
-        twice = sorted({n for n in names if names.count(n) > 1})
-        raise DataError(f"duplicate column names: {', '.join(twice)}")
+        duplicates = sorted({n for n in names if names.count(n) > 1})
+        raise DataError(f"duplicate column names: {', '.join(duplicates)}")
     return names
 
 
 def check_types(given: Sequence[str] | None, columns: int) -> list[str] | None:
-    """Return feature types; raise `DataError` for unknown ones or a wrong number of them."""
+    """Return feature types.
+
+    Raises
+    ------
+    DataError
+        For an unknown type, and unless there is one type for each column.
+    """
     if given is None:
         return None
     types = [given] if isinstance(given, str) else list(given)
@@ -39,21 +51,26 @@ def check_types(given: Sequence[str] | None, columns: int) -> list[str] | None:
         raise DataError(f"feature_types has {len(types)} entries for {columns} columns")
     for t in types:
         if t not in FEATURE_TYPES:
-            raise DataError(f"feature_types must be among {FEATURE_TYPES}, got {t!r}")
+            raise DataError(f"a feature type must be one of {FEATURE_TYPES}, got {t!r}")
     return types
 
 
-def check_vector(name: str, values: Any, rows: int, *, least: float = -np.inf) -> Float32s:
+def check_vector(name: str, values: Any, rows: int, *, negative: bool = True) -> Float32s:
     """Return one finite float32 number for each row.
 
     Parameters
     ----------
     name : str
-        For messages.
+        Of the field, for messages.
     values : array_like of shape (rows,) or (rows, 1)
     rows : int
-    least : float
-        The smallest number that is allowed.
+    negative : bool
+        Whether numbers below 0 are allowed.
+
+    Raises
+    ------
+    DataError
+        For another shape, and for values that are not finite numbers in float32, or not allowed.
     """
     array = _numbers(name, values)
     if array.ndim == 2 and array.shape[1] == 1:
@@ -61,14 +78,14 @@ def check_vector(name: str, values: Any, rows: int, *, least: float = -np.inf) -
     if array.shape != (rows,):
         raise DataError(f"{name} must have one entry for each of the {rows} rows, got shape {array.shape}")
     single = _finite(name, array)
-    if (single < least).any():
-        at = int(np.argmax(single < least))
+    if not negative and (single < 0).any():
+        at = int(np.argmax(single < 0))
         raise DataError(f"{name} must not be negative, got {single[at]:g} in row {at}")
     return single
 
 
 def check_label(values: Any, rows: int) -> Float32s:
-    """Return labels: float32, of shape (rows,), or (rows, outputs) for several outputs."""
+    """Return labels; float32, shape (rows,), or (rows, outputs) for several outputs. Raises `DataError`."""
     array = _numbers("label", values)
     if array.ndim == 2 and array.shape[0] == rows and array.shape[1] > 1:
         return np.ascontiguousarray(_finite("label", array))
@@ -76,12 +93,15 @@ def check_label(values: Any, rows: int) -> Float32s:
 
 
 def check_bound(name: str, values: Any, rows: int) -> Float32s:
-    """Return bounds of labels, for survival; float32, shape (rows,). An upper bound may be infinite."""
+    """Return bounds of labels for survival analysis; float32, shape (rows,). Raises `DataError`.
+
+    An upper bound may be infinite: the label is right-censored.
+    """
     array = _numbers(name, values)
     if array.shape != (rows,):
         raise DataError(f"{name} must have one entry for each of the {rows} rows, got shape {array.shape}")
-    never = np.isposinf(array) if name == "label_upper_bound" else np.zeros(rows, dtype=bool)
-    _finite(name, np.where(never, 0.0, array))
+    censored = np.isposinf(array) if name == "label_upper_bound" else np.zeros(rows, dtype=bool)
+    _finite(name, np.where(censored, 0.0, array))
     return array.astype(np.float32)
 
 
@@ -97,23 +117,40 @@ def check_bounds(lower: Float32s | None, upper: Float32s | None) -> None:
 
 
 def row_weight(values: Any, rows: int, groups: NDArray[np.int64] | None) -> Float32s:
-    """Return a weight for each row, from one for each row or one for each group."""
+    """Return a weight for each row, given one for each row or one for each query group.
+
+    Parameters
+    ----------
+    values : array_like of shape (rows,) or (query groups,)
+    rows : int
+    groups : int64 array of shape (query groups + 1,), or None
+        See `check_groups`.
+
+    Returns
+    -------
+    float32 array of shape (rows,)
+
+    Raises
+    ------
+    DataError
+        For another shape, and for weights that are negative or not finite.
+    """
     given = np.asarray(values)
     if groups is not None and given.shape == (groups.size - 1,):
         given = np.repeat(given, np.diff(groups))
-    return check_vector("weight", given, rows, least=0.0)
+    return check_vector("weight", given, rows, negative=False)
 
 
 def check_weight(values: Any, rows: int, groups: NDArray[np.int64] | None) -> Float32s:
-    """Return a weight for each row, see `row_weight`; raise `DataError` when all are zero."""
+    """Return a weight for each row, as `row_weight`; raises `DataError` also when all weights are zero."""
     weight = row_weight(values, rows, groups)
     if not (weight > 0).any():
-        raise DataError("weight is zero in every row: nothing to train on")
+        raise DataError("weight is zero in every row: at least one row must have a positive weight")
     return weight
 
 
 def check_feature_weights(values: Any, columns: int) -> Floats:
-    """Return a weight for each feature; float64, shape (columns,)."""
+    """Return a weight for each feature; float64, shape (columns,). Raises `DataError`."""
     array = _numbers("feature_weights", values)
     if array.shape != (columns,):
         raise DataError(
@@ -122,12 +159,12 @@ def check_feature_weights(values: Any, columns: int) -> Floats:
     if not np.isfinite(array).all() or (array < 0).any():
         raise DataError("feature_weights must be finite and not negative")
     if not (array > 0).any():
-        raise DataError("feature_weights are all zero: no feature could be drawn")
+        raise DataError("feature_weights are all zero: at least one feature must have a positive weight")
     return array
 
 
 def check_margin(base_margin: ArrayLike, rows: int) -> Floats:
-    """Return base margins as a float64 array of shape (rows, outputs)."""
+    """Return base margins as a float64 array of shape (rows, outputs); raises `DataError`."""
     margin = np.array(_numbers("base_margin", base_margin))
     if margin.ndim == 1 and rows and margin.size % rows == 0:
         margin = margin.reshape(rows, -1)
@@ -139,9 +176,28 @@ def check_margin(base_margin: ArrayLike, rows: int) -> Floats:
 
 
 def check_groups(group: ArrayLike | None, qid: ArrayLike | None, rows: int) -> NDArray[np.int64] | None:
-    """Return where groups start, and the number of rows; int64, shape (groups + 1,). None without groups."""
+    """Return the first row of each query group, and the number of rows.
+
+    Parameters
+    ----------
+    group : array_like of int, shape (query groups,), or None
+        Sizes of the groups; empty groups are dropped.
+    qid : array_like of shape (rows,), or None
+        In place of `group`: the identifier of the group of each row.
+    rows : int
+
+    Returns
+    -------
+    int64 array of shape (query groups + 1,), or None when neither is given
+
+    Raises
+    ------
+    DataError
+        When both are given, for sizes that do not add up to the rows, and for rows of one group that are not
+        consecutive.
+    """
     if group is not None and qid is not None:
-        raise DataError("give group (sizes) or qid (one number a row), not both")
+        raise DataError("give group (sizes of query groups) or qid (an identifier for each row), not both")
     if group is not None:
         sizes = np.asarray(group)
         given = sizes.tolist()[:10] if sizes.ndim == 1 else f"shape {sizes.shape}"
@@ -152,12 +208,12 @@ def check_groups(group: ArrayLike | None, qid: ArrayLike | None, rows: int) -> N
         return np.concatenate(([0], np.cumsum(sizes[sizes > 0]))).astype(np.int64)
     if qid is None:
         return None
-    marks = np.asarray(qid)
-    if marks.shape != (rows,):
-        raise DataError(f"qid must have one entry for each of the {rows} rows, got shape {marks.shape}")
-    starts = np.flatnonzero(np.concatenate(([True], marks[1:] != marks[:-1])))
-    if np.unique(marks[starts]).size != starts.size:
-        raise DataError("rows of one qid must be neighbours: sort the table by qid")
+    identifiers = np.asarray(qid)
+    if identifiers.shape != (rows,):
+        raise DataError(f"qid must have one entry for each of the {rows} rows, got shape {identifiers.shape}")
+    starts = np.flatnonzero(np.concatenate(([True], identifiers[1:] != identifiers[:-1])))
+    if np.unique(identifiers[starts]).size != starts.size:
+        raise DataError("rows of one query group must be consecutive: sort the table by qid")
     return np.concatenate((starts, [rows])).astype(np.int64)
 
 

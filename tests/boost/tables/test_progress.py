@@ -1,3 +1,5 @@
+"""The display of the rounds, and Ctrl-C in a training."""
+
 from __future__ import annotations
 
 import io
@@ -8,10 +10,10 @@ import pytest
 from rich.console import Console
 
 import boost
-from boost.tables.rounds import RoundLine
+from boost.tables.progress import TrainingProgress
 
 
-def train(line: RoundLine, rounds: int) -> boost.Booster:
+def train(line: TrainingProgress, rounds: int) -> boost.Booster:
     data = boost.DMatrix(np.arange(20.0).reshape(-1, 1), np.arange(20.0))
     watched = [(data, "table")]
     return boost.train({}, data, rounds, evals=watched, verbose_eval=False, callbacks=[line])
@@ -20,7 +22,7 @@ def train(line: RoundLine, rounds: int) -> boost.Booster:
 def test_the_line_shows_rounds_and_metrics():
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     before = signal.getsignal(signal.SIGINT)
-    with RoundLine(console, 5) as line:
+    with TrainingProgress(console, 5) as line:
         train(line, 5)
     assert signal.getsignal(signal.SIGINT) is before and not line.interrupted
     shown = console.file.getvalue()
@@ -29,13 +31,13 @@ def test_the_line_shows_rounds_and_metrics():
 
 def test_nothing_is_shown_where_there_is_no_terminal():
     console = Console(file=io.StringIO())
-    with RoundLine(console, 3) as line:
+    with TrainingProgress(console, 3) as line:
         train(line, 3)
     assert console.file.getvalue() == ""
 
 
 def test_a_second_interruption_is_as_usual():
-    with pytest.raises(KeyboardInterrupt), RoundLine(Console(file=io.StringIO()), 3) as line:
+    with pytest.raises(KeyboardInterrupt), TrainingProgress(Console(file=io.StringIO()), 3) as line:
         signal.raise_signal(signal.SIGINT)
         assert line.interrupted
         assert train(line, 3).num_boosted_rounds() == 1

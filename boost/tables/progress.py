@@ -1,4 +1,4 @@
-"""The live line of a training, and Ctrl-C that ends it after a whole round."""
+"""The progress of a training on the terminal, and Ctrl-C that ends the training after a whole round."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class RoundLine(TrainingCallback):
-    """Shows the round and the newest metrics; the first Ctrl-C ends the training and keeps its rounds.
+class TrainingProgress(TrainingCallback):
+    """Show the round and its metrics; the first Ctrl-C ends the training and keeps the rounds so far.
 
-    A second Ctrl-C interrupts as usual. Where the output is no terminal, nothing is shown.
+    A second Ctrl-C raises KeyboardInterrupt. Nothing is shown when the output is not a terminal. A context
+    manager: the handler of Ctrl-C and the display exist inside the ``with`` block only.
 
     Parameters
     ----------
     console : Console
     rounds : int
-        How many there will be at most.
+        The largest number of rounds.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class RoundLine(TrainingCallback):
         self._bar: Any = None
         self._before: Any = None
 
-    def __enter__(self) -> RoundLine:
+    def __enter__(self) -> TrainingProgress:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._on_interrupt)
         if self.console.is_terminal:
@@ -68,8 +69,12 @@ class RoundLine(TrainingCallback):
         self.interrupted = True
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, dict[str, list[Any]]]) -> bool:
-        """Move the line; True after Ctrl-C."""
+        """Show the round; return True after Ctrl-C, which ends the training."""
         if self._progress is not None:
-            told = [f"{name} {m} {v[-1]:.5g}" for name, of in evals_log.items() for m, v in of.items()]
-            self._progress.update(self._bar, advance=1, metrics="  ".join(told))
+            metrics = [
+                f"{table} {metric} {values[-1]:.5g}"
+                for table, of_table in evals_log.items()
+                for metric, values in of_table.items()
+            ]
+            self._progress.update(self._bar, advance=1, metrics="  ".join(metrics))
         return self.interrupted

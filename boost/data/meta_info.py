@@ -1,4 +1,4 @@
-"""What a table carries beside its values: labels, weights, margins, bounds, groups, names and types."""
+"""What a table holds besides its feature values: labels, weights, margins, query groups, names and types."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boost.data import check
+from boost.data import validation
 from boost.errors import DataError
 
 Float32s = NDArray[np.float32]
-# What has an entry for each row.
+# The fields that have an entry for each row.
 BY_ROW = "label", "weight", "base_margin", "label_lower_bound", "label_upper_bound"
+FLOAT_FIELDS = (*BY_ROW, "feature_weights")
 
 
-class Info:
-    """Labels, weights, margins, bounds and groups of the rows of a table, and weights of its features.
+class MetaInfo:
+    """Labels, weights, margins, label bounds and query groups of rows; names, types and weights of features.
 
     Parameters
     ----------
@@ -44,10 +45,10 @@ class Info:
         self._bounds: NDArray[np.int64] | None = None
 
     def _weights_changed(self) -> None:
-        """Called after weights were set."""
+        """React to new weights."""
 
     def _types_changed(self) -> None:
-        """Called after types were set; raises `DataError` when they do not fit."""
+        """React to new feature types; raise `DataError` when they do not fit the values."""
 
     @property
     def feature_names(self) -> list[str] | None:
@@ -56,7 +57,7 @@ class Info:
 
     @feature_names.setter
     def feature_names(self, names: Sequence[str] | None) -> None:
-        self._names = check.check_names(names, self._shape[1])
+        self._names = validation.check_names(names, self._shape[1])
 
     @property
     def feature_types(self) -> list[str] | None:
@@ -65,7 +66,7 @@ class Info:
 
     @feature_types.setter
     def feature_types(self, types: Sequence[str] | None) -> None:
-        before, self._types = self._types, check.check_types(types, self._shape[1])
+        before, self._types = self._types, validation.check_types(types, self._shape[1])
         try:
             self._types_changed()
         except DataError:
@@ -86,30 +87,30 @@ class Info:
         feature_types: Sequence[str] | None = None,
         feature_weights: ArrayLike | None = None,
     ) -> None:
-        """Set what is given, and leave the rest; parameters as for `DMatrix`."""
+        """Set the fields that are given, and keep the others; parameters and errors as for `DMatrix`."""
         rows, columns = self._shape
         if feature_names is not None:
             self.feature_names = list(feature_names)
         if feature_types is not None:
             self.feature_types = list(feature_types)
         if group is not None or qid is not None:
-            self._bounds = check.check_groups(group, qid, rows)
+            self._bounds = validation.check_groups(group, qid, rows)
         if label is not None:
-            self.label = check.check_label(label, rows)
+            self.label = validation.check_label(label, rows)
         if weight is not None:
-            self.weight = check.check_weight(weight, rows, self._bounds)
+            self.weight = validation.check_weight(weight, rows, self._bounds)
             self._weights_changed()
         if base_margin is not None:
-            self.base_margin = check.check_margin(base_margin, rows)
+            self.base_margin = validation.check_margin(base_margin, rows)
         lower, upper = self.label_lower_bound, self.label_upper_bound
         if label_lower_bound is not None:
-            lower = check.check_bound("label_lower_bound", label_lower_bound, rows)
+            lower = validation.check_bound("label_lower_bound", label_lower_bound, rows)
         if label_upper_bound is not None:
-            upper = check.check_bound("label_upper_bound", label_upper_bound, rows)
-        check.check_bounds(lower, upper)
+            upper = validation.check_bound("label_upper_bound", label_upper_bound, rows)
+        validation.check_bounds(lower, upper)
         self.label_lower_bound, self.label_upper_bound = lower, upper
         if feature_weights is not None:
-            self.feature_weights = check.check_feature_weights(feature_weights, columns)
+            self.feature_weights = validation.check_feature_weights(feature_weights, columns)
 
     def set_label(self, label: ArrayLike) -> None:
         """Set the labels."""
@@ -124,62 +125,71 @@ class Info:
         self.set_info(base_margin=margin)
 
     def set_group(self, group: ArrayLike) -> None:
-        """Set the sizes of the groups."""
+        """Set the sizes of the query groups."""
         self.set_info(group=group)
 
     def get_label(self) -> Float32s:
-        """Return the labels; an empty array when there are none."""
+        """Return the labels; an empty array when they are not set."""
         return _or_empty(self.label)
 
     def get_weight(self) -> Float32s:
-        """Return the weights of the rows; an empty array when there are none."""
+        """Return the weights of the rows; an empty array when they are not set."""
         return _or_empty(self.weight)
 
     def get_base_margin(self) -> NDArray[np.float64]:
-        """Return the base margins, of shape (rows,) or (rows, outputs); an empty array without them."""
+        """Return the base margins, shape (rows,) or (rows, outputs); an empty array when they are not set."""
         if self.base_margin is None:
             return np.empty(0)
         return self.base_margin[:, 0] if self.base_margin.shape[1] == 1 else self.base_margin
 
     def get_group(self) -> NDArray[np.int64]:
-        """Return the sizes of the groups; an empty array when there are none."""
+        """Return the sizes of the query groups; an empty array without groups."""
         return np.empty(0, dtype=np.int64) if self._bounds is None else np.diff(self._bounds)
 
     def get_float_info(self, field: str) -> NDArray:
-        """Return "label", "weight", "base_margin", "label_lower_bound", "label_upper_bound" or
-        "feature_weights"; an empty array when it is not set.
+        """Return one field, by its name; an empty array when it is not set.
+
+        Parameters
+        ----------
+        field : {"label", "weight", "base_margin", "label_lower_bound", "label_upper_bound",
+        "feature_weights"}
         """
-        if field == "base_margin":
-            return self.get_base_margin()
-        known = "label", "weight", "label_lower_bound", "label_upper_bound", "feature_weights"
-        if field not in known:
-            raise DataError(f"field must be base_margin or among {known}, got {field!r}")
-        return _or_empty(getattr(self, field))
+        if field not in FLOAT_FIELDS:
+            raise DataError(f"field must be one of {', '.join(map(repr, FLOAT_FIELDS))}, got {field!r}")
+        return self.get_base_margin() if field == "base_margin" else _or_empty(getattr(self, field))
 
     def set_float_info(self, field: str, data: ArrayLike) -> None:
         """Set one of the fields of `get_float_info`."""
-        self.get_float_info(field)  # refuses other names
+        self.get_float_info(field)  # raises for another name
         values: dict[str, Any] = {field: data}
         self.set_info(**values)
 
     def get_uint_info(self, field: str) -> NDArray[np.int64]:
-        """Return where the groups start, for the field "group_ptr"; an empty array when there are none."""
+        """Return the first rows of the query groups and the number of rows; an empty array without groups.
+
+        Parameters
+        ----------
+        field : {"group_ptr"}
+        """
         if field != "group_ptr":
-            raise DataError(f"field must be group_ptr, got {field!r}")
+            raise DataError(f"field must be 'group_ptr', got {field!r}")
         return np.empty(0, dtype=np.int64) if self._bounds is None else self._bounds
 
     def group_bounds(self) -> NDArray[np.int64]:
-        """Return where the groups start, and the number of rows at the end; int64, shape (groups + 1,)."""
+        """Return the first row of each query group, and the number of rows; int64, shape (query groups + 1,).
+
+        A table without groups is one group.
+        """
         return np.array([0, self._shape[0]]) if self._bounds is None else self._bounds
 
-    def _take_info(self, whole: Info, index: NDArray, allow_groups: bool) -> None:
-        """Take over what belongs to some rows of a table."""
+    def _take_info(self, whole: MetaInfo, index: NDArray, allow_groups: bool) -> None:
+        """Set the fields to those of some rows of another table."""
         self._bounds = None
         if whole._bounds is not None:
             if not allow_groups:
-                raise DataError("the table has groups: pass allow_groups=True to cut it")
+                raise DataError("the table has query groups: pass allow_groups=True to slice it")
             of_row = np.searchsorted(whole._bounds, index, side="right")
-            self._bounds = check.check_groups(None, of_row, index.size)
+            self._bounds = validation.check_groups(None, of_row, index.size)
         for name in BY_ROW:
             values = getattr(whole, name)
             setattr(self, name, None if values is None else values[index])
