@@ -16,8 +16,8 @@ from boost.forest.traverse import leaf_nodes
 if TYPE_CHECKING:
     from boost.booster import Booster
     from boost.data.dmatrix import DMatrix
-    from boost.forest.tree import Forest, Tree
     from boost.forest.grown import Grown
+    from boost.forest.tree import Forest, Tree
     from boost.threads import Team
 
 Floats = NDArray[np.float64]
