@@ -72,4 +72,5 @@ def sort_groups(values, bounds, first, last, order):
                     target[b] += 1
                 key, other_key = other_key, key
                 row, other_row = other_row, row
-        order[begin : begin + rows] = row[:rows]
+        for i in range(rows):  # assigning slices would compile Numba's code for broadcasting errors
+            order[begin + i] = row[i]
