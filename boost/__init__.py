@@ -14,8 +14,8 @@ from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.data.quantile_dmatrix import QuantileDMatrix
 from boost.errors import DataError, LabelError, ModelError, ParameterError
-from boost.training.cv import cv
-from boost.training.train import train
+from boost.runs.cv import cv
+from boost.runs.train import train
 
 if TYPE_CHECKING:
     from boost.data.batches.data_iter import DataIter
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
         XGBRFClassifier,
         XGBRFRegressor,
     )
+
+# Pickles of version 0.1 name modules at the places that they had then.
+__path__.append(f"{__path__[0]}/former")
 
 __all__ = [
     "BoostClassifier",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.grow.grown import Grown
+from boost.forest.grown import Grown
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix

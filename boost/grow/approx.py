@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from boost.data.binning import bin_by_cuts, category_cuts
 from boost.data.dmatrix import DMatrix
 from boost.data.sorted_columns import share_features, sort_columns
+from boost.forest.grown import Grown
 from boost.grow.exact import ExactGrower, between
-from boost.grow.grown import Grown
 from boost.grow.hist import HistGrower
 from boost.grow.kernels.candidates import propose
 from boost.grow.kernels.histogram import round_gradients

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from boost.data.dmatrix import DMatrix
 from boost.data.sorted_columns import SortedColumns, feature_ranges, key_values, sort_columns, value_keys
 from boost.errors import ParameterError
+from boost.forest.grown import Grown
 from boost.forest.tree import NO_NODE, Tree
 from boost.grow.constraint import InteractionConstraints, monotone_directions
-from boost.grow.grown import Grown
 from boost.grow.kernels.exact_scan import FEATURE, HIGH, LOW, MISSING_LEFT, advance, divide, scan
 from boost.grow.kernels.histogram import round_gradients
 from boost.grow.kernels.one_hot import find_indicators, scan_indicators

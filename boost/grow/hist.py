@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from boost.data.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
 from boost.data.dmatrix import DMatrix
 from boost.errors import ParameterError
+from boost.forest.grown import Grown
 from boost.forest.tree import NO_NODE
 from boost.grow.constraint import InteractionConstraints, monotone_directions
-from boost.grow.grown import Grown
 from boost.grow.kernels.histogram import (
     SMALL_TABLE,
     cut_rows,

@@ -165,9 +165,8 @@ class TableModel:
         The rows must not be those of the training; see `boost.model.interval.calibrate`.
         """
         import boost
-        from boost.model.interval import calibrate
 
-        calibrate(self.booster, boost.DMatrix(features, label=target.labels), coverage)
+        self.booster.calibrate(boost.DMatrix(features, label=target.labels), coverage)
 
     @property
     def has_intervals(self) -> bool:
@@ -201,7 +200,7 @@ class TableModel:
             try:
                 description |= json.loads(booster.attributes[ATTRIBUTE])
                 classes = description["classes"]
-                outputs = max(2, booster.objective.groups)
+                outputs = max(2, booster.objective.n_outputs)
                 fits = classes is None or (isinstance(classes, list) and len(classes) == outputs)
             except (ValueError, TypeError):
                 fits = False
@@ -251,7 +250,7 @@ class TableModel:
 
     def output_names(self) -> list[str]:
         """Return the name of each output: the classes, the levels, or numbers; empty for a single output."""
-        outputs = self.booster.objective.groups
+        outputs = self.booster.objective.n_outputs
         if outputs == 1:
             return []
         if self.classes:

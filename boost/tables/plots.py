@@ -37,7 +37,7 @@ def contribution_plots(model: TableModel, features: pd.DataFrame, output: Path, 
     """
     if row is not None and not 0 <= row < len(features):
         raise TableError(f"row {row} does not exist: the table has the rows 0 to {len(features) - 1}")
-    outputs = model.booster.objective.groups
+    outputs = model.booster.objective.n_outputs
     plots: Plots = {}
     for k in range(outputs):
         middle = f".{k}" if outputs > 1 else ""

@@ -83,7 +83,7 @@ def summary(model: TableModel) -> dict[str, str]:
     if model.has_intervals:
         from boost.model.interval import interval_of
 
-        lines["intervals"] = f"coverage {interval_of(booster)['coverage']:g}"
+        lines["intervals"] = f"coverage {interval_of(booster.model)['coverage']:g}"
     return lines
 
 

@@ -203,7 +203,7 @@ class EarlyStopping(TrainingCallback):
 
     def _newest(self, evals_log: History, model: Any) -> float:
         if not evals_log:
-            raise ValueError("early stopping needs a table to watch: give evals")
+            raise ValueError("early stopping needs an evaluation table: give evals")
         table = self.data_name if self.data_name is not None else list(evals_log)[-1]
         if table not in evals_log:
             raise ValueError(f"data_name is {table!r}, but evals has the tables {list(evals_log)}")

@@ -251,7 +251,7 @@ def test_bad_calls() -> None:
     cases: list[tuple[dict, str]] = [
         ({"num_boost_round": -1}, "num_boost_round must be an integer of at least 0, got -1"),
         ({"num_boost_round": 2.5}, "num_boost_round must be an integer"),
-        ({"early_stopping_rounds": 3}, "needs a table to watch: give evals"),
+        ({"early_stopping_rounds": 3}, "needs an evaluation table: give evals"),
         ({"early_stopping_rounds": 0, "evals": [(data, "a")]}, "early_stopping_rounds must be"),
         ({"evals": [(data, "a"), (data, "a")]}, "two tables of one name"),
         ({"evals": [([[1]], "a")]}, r"pairs \(DMatrix, name\), got list"),
@@ -379,10 +379,10 @@ def test_parts_of_a_model() -> None:
     data = DMatrix(x, np.digitize(y, [-1, 1]))
     model = boost.train({"objective": "multi:softprob", "num_class": 3, "num_parallel_tree": 2}, data, 6)
     assert model.num_boosted_rounds() == 6 and model.forest.trees == 36
-    assert [model.forest.group(t) for t in range(6)] == [0, 0, 1, 1, 2, 2]
+    assert [model.forest.output(t) for t in range(6)] == [0, 0, 1, 1, 2, 2]
     part = model[2:6:2]
     assert part.num_boosted_rounds() == 2 and part.forest.trees == 12
-    start = model.start_margins(data)
+    start = model.model.start_margins(data)
     alone = [one.predict(data, output_margin=True) - start for one in model]
     np.testing.assert_allclose(
         part.predict(data, output_margin=True) - start, alone[2] + alone[4], atol=1e-12

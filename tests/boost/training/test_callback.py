@@ -150,7 +150,7 @@ def test_early_stopping_rules() -> None:
     for options, match in cases:
         with pytest.raises(ValueError, match=match):
             boost.train({}, data, 2, evals=[(data, "t")], callbacks=[EarlyStopping(**options)])
-    with pytest.raises(ValueError, match="early stopping needs a table to watch"):
+    with pytest.raises(ValueError, match="early stopping needs an evaluation table"):
         boost.train({}, data, 2, callbacks=[EarlyStopping(rounds=1)])
     with pytest.raises(ValueError, match="early stopping needs a metric to watch"):
         params = {"disable_default_eval_metric": True}

@@ -1,4 +1,4 @@
-"""Cross-validation: the folds are trained side by side, round by round."""
+"""`cv`: cross-validation, with all folds trained in step, round by round."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.params import Params
+from boost.runs.train import check_count, check_table, make_callbacks
 from boost.training.callback import History, TrainingCallback
-from boost.training.train import check_count, make_callbacks
-from boost.training.trainer import Trainer, make_metrics, start
+from boost.training.evaluation import make_metrics
+from boost.training.start import start
+from boost.training.trainer import Trainer
 
 Rows = NDArray[np.int64]
 
 
 class Folds:
-    """The models of a cross-validation; callbacks see them in the place of one model.
+    """The models of a cross-validation, which callbacks get in place of one model.
 
     Attributes
     ----------
@@ -41,12 +43,12 @@ class Folds:
         return self.cvfolds[0].params
 
     def set_param(self, params: Any, value: Any = None) -> None:
-        """Change parameters of all models, see `Booster.set_param`."""
+        """Change parameters of all models."""
         for booster in self.cvfolds:
             booster.set_param(params, value)
 
     def set_attr(self, **attributes: Any) -> None:
-        """Set attributes of all models, see `Booster.set_attr`."""
+        """Set attributes of all models, which are strings; None removes one."""
         for booster in self.cvfolds:
             booster.set_attr(**attributes)
 
@@ -63,12 +65,12 @@ class Folds:
         return [booster.tree_weights() for booster in self.cvfolds]
 
     def keep_rounds(self, rounds: int, weights: list[Any]) -> None:
-        """Forget all rounds but the first ones, see `Booster.keep_rounds`."""
-        for booster, own in zip(self.cvfolds, weights, strict=True):
-            booster.keep_rounds(rounds, own)
+        """Keep the first rounds of each model; `weights` as from `tree_weights` after these rounds."""
+        for booster, of_booster in zip(self.cvfolds, weights, strict=True):
+            booster.keep_rounds(rounds, of_booster)
 
     def save_model(self, path: Any) -> None:
-        """Raise ValueError: a cross-validation keeps no model."""
+        """Raise ValueError: a cross-validation has no model to save."""
         raise ValueError(f"boost.cv keeps no model to save as {path!r}: leave TrainingCheckPoint out")
 
 
@@ -99,29 +101,29 @@ def cv(
     params, dtrain, num_boost_round, obj, maximize, custom_metric
         As for `train`.
     nfold : int
-        Number of folds. With groups, whole groups are shared out.
+        Number of folds. Query groups are not divided.
     stratified : bool
-        Whether each fold has the same share of each label.
+        Whether each fold gets the same share of each label.
     folds : splitter of scikit-learn, or sequence of pairs of row numbers, optional
-        In place of `nfold` and `stratified`: rows to train on, and rows to test with. A splitter is given
-        the labels, and the numbers of the groups.
+        In place of `nfold` and `stratified`: training rows and test rows. A splitter gets the labels and the
+        numbers of the query groups.
     metrics : str or sequence of str
         In place of the parameter ``eval_metric``.
     early_stopping_rounds : int, optional
-        Stop when the mean of the last metric of the test rows has not become better for so many rounds; the
+        Stop when the mean of the last metric of the test rows has not improved for so many rounds; the
         result ends with the best round.
     as_pandas : bool
-        Return a DataFrame; otherwise a dict of lists.
+        Whether to return a DataFrame in place of a dict of lists.
     verbose_eval : bool or int
         Print the means of every round, or of every n-th.
     show_stdv : bool
-        Print standard deviations too.
+        Whether to print standard deviations too.
     seed : int
-        Of the shuffling; the trees' seed is a parameter.
+        Seed of the shuffling; that of the trees is in `params`.
     callbacks : sequence of boost.callback.TrainingCallback, optional
-        They see `Folds` in the place of a model, and pairs (mean, standard deviation) for values.
+        They get `Folds` in place of a model, and pairs (mean, standard deviation) as values.
     shuffle : bool
-        Whether rows, or groups, are shuffled before they are shared out.
+        Whether rows, or query groups, are shuffled before they are assigned to folds.
 
     Returns
     -------
@@ -134,8 +136,7 @@ def cv(
     ValueError
         As `train`; also for fewer rows or groups than folds.
     """
-    if not isinstance(dtrain, DMatrix):
-        raise ValueError(f"dtrain must be a DMatrix, got {type(dtrain).__name__}: wrap it in boost.DMatrix")
+    check_table("dtrain", dtrain)
     rounds = check_count("num_boost_round", num_boost_round, 0)
     named = [metrics] if isinstance(metrics, str) else list(metrics)
     given = {**(params or {}), **({"eval_metric": named} if named else {})}
@@ -143,17 +144,14 @@ def cv(
         callbacks, early_stopping_rounds, maximize, verbose_eval, save_best=False, show_stdv=show_stdv
     )
     trainers, boosters = [], []
-    for train_rows, test_rows in _pairs(dtrain, nfold, stratified, folds, seed, shuffle):
+    for train_rows, test_rows in _folds(dtrain, nfold, stratified, folds, seed, shuffle):
         train = dtrain.slice(train_rows, allow_groups=True)
         test = dtrain.slice(test_rows, allow_groups=True)
         booster = Booster(given)
-        start(booster, train, obj is not None)
-        own = make_metrics(booster, custom_metric, maximize)
-        for metric in own:
-            for table in (train, test):
-                metric.check(table, booster.objective.groups)
+        start(booster.model, train, obj is not None)
+        checked = make_metrics(booster.model, [train, test], custom_metric, maximize)
         evals = [(train, "train"), (test, "test")]
-        trainers.append(Trainer(booster, train, evals, own, obj is not None))
+        trainers.append(Trainer(booster.model, train, evals, checked, custom_margin=obj is not None))
         boosters.append(booster)
     history: History = {"train": {}, "test": {}}
     model = hooks.before_training(Folds(boosters))
@@ -166,8 +164,8 @@ def cv(
             for table_name, metric_name, value in trainer.evaluate():
                 values.setdefault((table_name, metric_name), []).append(value)
         for (table_name, metric_name), each in values.items():
-            pair = (float(np.mean(each)), float(np.std(each)))
-            history[table_name].setdefault(metric_name, []).append(pair)
+            summary = (float(np.mean(each)), float(np.std(each)))
+            history[table_name].setdefault(metric_name, []).append(summary)
         if hooks.after_iteration(model, iteration, history):
             break
     model = hooks.after_training(model)
@@ -178,9 +176,9 @@ def _result(history: History, best: int | None, as_pandas: bool) -> Any:
     columns: dict[str, list[float]] = {}
     stop = None if best is None else best + 1
     for table, by_metric in history.items():
-        for metric, pairs in by_metric.items():
-            columns[f"{table}-{metric}-mean"] = [mean for mean, _ in pairs[:stop]]
-            columns[f"{table}-{metric}-std"] = [spread for _, spread in pairs[:stop]]
+        for metric, values in by_metric.items():
+            columns[f"{table}-{metric}-mean"] = [mean for mean, _ in values[:stop]]
+            columns[f"{table}-{metric}-std"] = [deviation for _, deviation in values[:stop]]
     if not as_pandas:
         return columns
     import pandas as pd
@@ -188,10 +186,10 @@ def _result(history: History, best: int | None, as_pandas: bool) -> Any:
     return pd.DataFrame(columns)
 
 
-def _pairs(
+def _folds(
     data: DMatrix, nfold: int, stratified: bool, folds: Any, seed: int, shuffle: bool
 ) -> Iterator[tuple[Rows, Rows]]:
-    """Return the rows to train on and to test with, fold after fold."""
+    """Return the training rows and the test rows of each fold."""
     rows, bounds = data.num_row(), data.group_bounds()
     grouped = bounds.size > 2
     if folds is not None:
@@ -200,11 +198,13 @@ def _pairs(
             folds = folds.split(np.empty((rows, 1)), data.label, groups=group)
         return iter([(_rows(a, rows), _rows(b, rows)) for a, b in folds])
     count = check_count("nfold", nfold, 2)
-    units = bounds.size - 1 if grouped else rows
+    units = bounds.size - 1 if grouped else rows  # what is assigned to folds
     if units < count:
-        raise ValueError(f"nfold is {count}, but there are only {units} {'groups' if grouped else 'rows'}")
+        raise ValueError(
+            f"nfold is {count}, but there are only {units} {'query groups' if grouped else 'rows'}"
+        )
     if stratified and grouped:
-        raise ValueError("groups cannot be stratified: leave stratified out, or give folds")
+        raise ValueError("query groups cannot be stratified: leave stratified out, or give folds")
     if stratified:
         from sklearn.model_selection import StratifiedKFold
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boost.objective.kernels.order import falling
+from boost.data.group_order import sort_groups
 
 
 @settings(max_examples=60, deadline=None)
@@ -20,7 +20,7 @@ def test_falling_and_stable(sizes: list[int], seed: int, levels: int) -> None:
     values = np.random.default_rng(seed).integers(0, levels, bounds[-1]).astype(np.float64)
     order = np.full(bounds[-1], -1)
     first = len(sizes) // 2
-    falling(values, bounds, first, len(sizes), order)
-    falling(values, bounds, 0, first, order)
+    sort_groups(values, bounds, first, len(sizes), order)
+    sort_groups(values, bounds, 0, first, order)
     for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
         np.testing.assert_array_equal(order[begin:end], begin + np.argsort(-values[begin:end], kind="stable"))

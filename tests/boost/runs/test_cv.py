@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupKFold, KFold
 import boost
 from boost import DMatrix
 from boost.training.callback import EarlyStopping, LearningRateScheduler, TrainingCheckPoint
-from boost.training.cv import _pairs
+from boost.runs.cv import _folds
 
 
 def table(rows: int = 240) -> tuple[np.ndarray, np.ndarray]:
@@ -64,22 +64,22 @@ def test_folds_share_out_rows_and_groups() -> None:
     x, y = table()
     data = DMatrix(x, y)
     for shuffle in (True, False):
-        pairs = list(_pairs(data, 5, False, None, 0, shuffle))
+        pairs = list(_folds(data, 5, False, None, 0, shuffle))
         assert np.array_equal(np.sort(np.concatenate([b for _, b in pairs])), np.arange(240))
         for a, b in pairs:
             assert np.array_equal(np.sort(np.concatenate((a, b))), np.arange(240)) and len(b) == 48
         assert np.array_equal(pairs[0][1], np.arange(48)) == (not shuffle)
-    again = list(_pairs(data, 5, False, None, 0, True))
-    other = list(_pairs(data, 5, False, None, 1, True))
-    first = list(_pairs(data, 5, False, None, 0, True))
+    again = list(_folds(data, 5, False, None, 0, True))
+    other = list(_folds(data, 5, False, None, 1, True))
+    first = list(_folds(data, 5, False, None, 0, True))
     assert np.array_equal(again[0][1], first[0][1]) and not np.array_equal(again[0][1], other[0][1])
     rare = DMatrix(x, np.arange(240) % 10 == 0)
-    for _, b in _pairs(rare, 4, True, None, 0, True):
+    for _, b in _folds(rare, 4, True, None, 0, True):
         assert rare.label[b].sum() == 6
     sizes = [10, 30, 20, 60, 5, 15, 100]
     grouped, of = DMatrix(x, y, group=sizes), np.repeat(np.arange(7), sizes)
     for folds in (None, GroupKFold(3)):
-        for a, b in _pairs(grouped, 3, False, folds, 0, True):
+        for a, b in _folds(grouped, 3, False, folds, 0, True):
             assert not set(of[a]) & set(of[b]) and len(a) + len(b) == 240
 
 
@@ -129,8 +129,8 @@ def test_mistakes(tmp_path: object) -> None:
     cases: list[tuple[dict, str]] = [
         ({"nfold": 1}, "nfold must be an integer of at least 2, got 1"),
         ({"nfold": 11}, "nfold is 11, but there are only 10 rows"),
-        ({"dtrain": DMatrix(x, y, group=[5, 5])}, "nfold is 3, but there are only 2 groups"),
-        ({"dtrain": DMatrix(x, y, group=[3, 3, 4]), "stratified": True}, "groups cannot be stratified"),
+        ({"dtrain": DMatrix(x, y, group=[5, 5])}, "nfold is 3, but there are only 2 query groups"),
+        ({"dtrain": DMatrix(x, y, group=[3, 3, 4]), "stratified": True}, "query groups cannot be stratified"),
         ({"folds": [([0, 1], [12])]}, "folds hold rows 12 to 12, the table has 0 to 9"),
         ({"folds": [([0, 1], [])]}, "none of them empty"),
         ({"dtrain": [[1.0]]}, "dtrain must be a DMatrix, got list"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from boost.estimator.classifier import Classifier
-from boost.estimator.forest import Forest
+from boost.estimator.forest import RandomForest
 from boost.estimator.ranker import NamedRanker, Ranker
 from boost.estimator.regressor import Regressor
 
@@ -112,7 +112,7 @@ class BoostClassifier(Classifier):
         verbosity: int = 1,
     ) -> None: ...
 
-class BoostForestClassifier(Forest, Classifier):
+class BoostForestClassifier(RandomForest, Classifier):
     def __init__(
         self,
         *,
@@ -175,7 +175,7 @@ class BoostForestClassifier(Forest, Classifier):
         verbosity: int = 1,
     ) -> None: ...
 
-class BoostForestRegressor(Forest, Regressor):
+class BoostForestRegressor(RandomForest, Regressor):
     def __init__(
         self,
         *,

@@ -1,4 +1,4 @@
-"""What a grower returns: a tree, and which rows ended in which leaf."""
+"""A newly grown tree together with the training rows of its leaves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from boost.forest.tree import Tree
+
 if TYPE_CHECKING:
-    from boost.forest.tree import Tree
     from boost.threads import Team
 
 Floats = NDArray[np.float64]
@@ -17,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grown:
-    """A tree and the rows of its leaves.
+    """A tree and the training rows of its leaves, as a grower returns them.
 
     The arrays may be views of a grower's buffers: they are valid until its next tree.
 
@@ -39,27 +40,27 @@ class Grown:
     ends: NDArray[np.int64]
 
     def with_leaf_values(self, values: Floats) -> Grown:
-        """Return the same with other leaf values.
+        """Return the same tree with other leaf values.
 
         Parameters
         ----------
         values : float64 array of shape (leaves,)
-            With the learning rate.
+            Including the learning rate.
         """
         condition, weight = self.tree.condition.copy(), self.tree.base_weight.copy()
         condition[self.leaves] = weight[self.leaves] = values
         return replace(self, tree=replace(self.tree, condition=condition, base_weight=weight))
 
     def add_to(self, margin: Floats, team: Team) -> None:
-        """Add each leaf's value to the margins of its rows: no tree is traversed in training.
+        """Add each leaf's value to the margins of its rows, without traversing the tree. O(rows).
 
         Parameters
         ----------
-        margin : float64 array of shape (rows,), or (rows, outputs) for leaves that are vectors
+        margin : float64 array of shape (rows,), or (rows, outputs) for leaf vectors
             Changed in place.
         team : Team
         """
-        from boost.grow.kernels.partition import add_leaves, add_vectors
+        from boost.forest.leaf_kernels import add_leaves, add_vectors
 
         kernel = add_leaves if margin.ndim == 1 else add_vectors
         values = (self.tree.condition if margin.ndim == 1 else self.tree.vectors)[self.leaves]

@@ -1,41 +1,49 @@
-"""How a model shows itself: a line of text, or a small page for a notebook, without scripts."""
+"""The summary of a model: its `repr`, and a small HTML page for a notebook, without scripts."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from boost.show.reading import Readable
+from boost.show.importance import importance
 
-# Features that the page has bars for, and letters of their names.
+if TYPE_CHECKING:
+    from boost.model.model import Model
+
+# Most features with a bar, and most letters of their names.
 MOST_BARS = 10
 MOST_LETTERS = 28
 BAR_WIDTH, BAR_HEIGHT, NAME_WIDTH, NUMBER_WIDTH = 260, 18, 190, 80
 
 
-def facts(model: Readable) -> dict[str, Any]:
-    """Return what is worth knowing about a model, by name."""
+def summary(model: Model) -> dict[str, Any]:
+    """Return the objective and the sizes of a model, by name."""
     forest = model.forest
-    told: dict[str, Any] = {"objective": model.params["objective"]}
-    if forest.groups > 1:
-        told["outputs"] = forest.groups
-    told |= {"rounds": forest.rounds, "trees": forest.trees, "features": model.features}
+    entries: dict[str, Any] = {"objective": model.params.objective}
+    if forest.n_outputs > 1:
+        entries["outputs"] = forest.n_outputs
+    entries |= {"rounds": forest.rounds, "trees": forest.trees, "features": model.n_features}
     if model.best_iteration is not None:
-        told["best iteration"] = model.best_iteration
-    return told
+        entries["best iteration"] = model.best_iteration
+    return entries
 
 
-def html(model: Readable) -> str:
-    """Return a page about a model: the facts, and bars of the total gain of its features."""
+def as_text(model: Model, title: str) -> str:
+    """Return the summary as one line, like the call of a constructor named `title`."""
+    entries = (f"{name.replace(' ', '_')}={value!r}" for name, value in summary(model).items())
+    return f"{title}({', '.join(entries)})"
+
+
+def as_html(model: Model, title: str) -> str:
+    """Return the summary as HTML, with bars of the total gain of the features."""
     rows = "".join(
         f'<tr><th style="text-align:left">{escape(name)}</th>'
         f'<td style="text-align:left">{escape(str(value))}</td></tr>'
-        for name, value in facts(model).items()
+        for name, value in summary(model).items()
     )
     return (
-        f'<div class="espalier-booster"><strong>{escape(type(model).__name__)}</strong>'
-        f"<table>{rows}</table>{_bars(model.get_score('total_gain'))}</div>"
+        f'<div class="espalier-booster"><strong>{escape(title)}</strong>'
+        f"<table>{rows}</table>{_bars(importance(model, 'total_gain'))}</div>"
     )
 
 

@@ -1,4 +1,4 @@
-"""Kernel: the rows of each group by falling value."""
+"""The kernel that sorts the rows of each query group by decreasing value."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import numpy as np
 
 from boost.jit import kernel
 
-# Groups up to this size are sorted by insertion.
-FEW = 48
+# Groups of at most so many rows are sorted by insertion.
+SMALL_GROUP = 48
 SIGN = np.uint64(1 << 63)
 
 
 @kernel("void(float64[::1], int64[::1], int64, int64, int64[::1])")
-def falling(values, bounds, first, last, order):
-    """Sort the rows of some groups; equal values stay in their order.
+def sort_groups(values, bounds, first, last, order):
+    """Sort the rows of some query groups by decreasing value; equal values stay in their order.
 
     Parameters
     ----------
     values : (rows,), without NaN
     bounds : (groups + 1,), where the groups start
-    first, last : the groups to sort
+    first, last : the range of groups to sort
     order : (rows,), output: row numbers, group after group
 
     Notes
     -----
-    O(rows): larger groups are sorted by the bytes of their values, from the last to the first, so that no
-    branch is guessed wrongly. Bytes that all values share, as of values that were once float32, are skipped.
+    O(rows): larger groups are sorted by radix, byte by byte from the lowest on, which has no branch to
+    mispredict. Bytes that all values of a group share, as in values converted from float32, are skipped.
     """
     longest = 0
     for g in range(first, last):
@@ -39,10 +39,10 @@ def falling(values, bounds, first, last, order):
         rows = bounds[g + 1] - begin
         for i in range(rows):
             b = bits[begin + i]
-            # Small keys are large values; the two zeros are one.
+            # Small keys are large values; both zeros have the same key.
             key[i] = b if b > SIGN else ~(b | SIGN)
             row[i] = begin + i
-        if rows <= FEW:
+        if rows <= SMALL_GROUP:
             for i in range(1, rows):
                 k, r = key[i], row[i]
                 j = i
@@ -59,17 +59,18 @@ def falling(values, bounds, first, last, order):
                     count[p, (key[i] >> np.uint64(8 * p)) & np.uint64(255)] += 1
             for p in range(8):
                 shift = np.uint64(8 * p)
-                place = count[p]
-                if place[(key[0] >> shift) & np.uint64(255)] == rows:
+                target = count[p]  # from the number of a byte's keys to where the next one goes
+                if target[(key[0] >> shift) & np.uint64(255)] == rows:
                     continue
                 total = 0
                 for b in range(256):
-                    total, place[b] = total + place[b], total
+                    total, target[b] = total + target[b], total
                 for i in range(rows):
                     b = (key[i] >> shift) & np.uint64(255)
-                    other_key[place[b]] = key[i]
-                    other_row[place[b]] = row[i]
-                    place[b] += 1
+                    other_key[target[b]] = key[i]
+                    other_row[target[b]] = row[i]
+                    target[b] += 1
                 key, other_key = other_key, key
                 row, other_row = other_row, row
-        order[begin : begin + rows] = row[:rows]
+        for i in range(rows):  # assigning slices would compile Numba's code for broadcasting errors
+            order[begin + i] = row[i]
