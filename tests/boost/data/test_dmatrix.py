@@ -80,7 +80,7 @@ def test_category_order_does_not_matter() -> None:
         np.testing.assert_array_equal(t[:, 0], [1, 0, 2, 0])
 
 
-def test_recode_to_a_known_dictionary() -> None:
+def test_recoding_to_another_dictionary() -> None:
     d = DMatrix(pd.DataFrame({"n": [1.0, 2.0, 3.0, 4.0], "c": ["new", "b", None, "a"]}))
     r = d.recoded({1: ["a", "b", "c"]})
     np.testing.assert_array_equal(table(r), [[1, NAN], [2, 1], [3, NAN], [4, 0]])
@@ -131,7 +131,7 @@ def test_present_values_are_counted() -> None:
     assert DMatrix(coo).density == 0.5
 
 
-def test_float32_tables_are_used_in_place_and_left_alone() -> None:
+def test_float32_tables_are_used_in_place_and_not_changed() -> None:
     x = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
     assert np.shares_memory(table(DMatrix(x)), x)
     matrix = sp.csr_matrix(x)
@@ -142,7 +142,7 @@ def test_float32_tables_are_used_in_place_and_left_alone() -> None:
 
 
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix, pd.DataFrame])
-def test_slice_keeps_what_belongs_to_the_rows(form: type) -> None:
+def test_slice_keeps_values_and_meta_information(form: type) -> None:
     x = np.arange(1.0, 13).reshape(4, 3)
     d = DMatrix(
         form(x),

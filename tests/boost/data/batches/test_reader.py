@@ -191,7 +191,7 @@ def test_every_form_of_a_table_gives_the_same_model(form: str, tmp_path: Path) -
     assert same_bytes(want, boost.train(PARAMS, DMatrix(data, y, **options), 3), tmp_path)
 
 
-def test_a_table_to_evaluate_takes_the_bins_of_its_reference() -> None:
+def test_an_evaluation_table_uses_the_bins_of_its_reference() -> None:
     data = frame()
     train = QuantileDMatrix(cut(100, data, label(data)), max_bin=32)
     other = frame(300).sample(frac=1, random_state=0)
@@ -214,7 +214,7 @@ def test_a_code_that_the_reference_does_not_have() -> None:
         QuantileDMatrix(lambda: [x], ref=train, **types)
 
 
-def test_training_goes_on_with_batches(tmp_path: Path) -> None:
+def test_training_continues_with_batches(tmp_path: Path) -> None:
     data = frame()
     y = label(data)
     batches = QuantileDMatrix(cut(100, data, y), max_bin=32)
@@ -223,7 +223,7 @@ def test_training_goes_on_with_batches(tmp_path: Path) -> None:
     assert same_bytes(six, boost.train(PARAMS, DMatrix(data, y), 6), tmp_path)
 
 
-def test_columns_may_change_places_between_batches(tmp_path: Path) -> None:
+def test_columns_may_change_their_order_between_batches(tmp_path: Path) -> None:
     data = frame()
     y = label(data)
     turned = data[data.columns[::-1]]
