@@ -1,4 +1,4 @@
-"""Any table of a caller becomes a `DMatrix`: values, labels and weights; then cuts and bins."""
+"""`DMatrix`: the feature values, labels and weights of a table; its quantile cuts and bins."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def bin_table(data: DMatrix, max_bin: int, team: Team) -> BinnedMatrix | SparseB
                 f"the QuantileDMatrix has max_bin={data.max_bin}, the parameters have max_bin={max_bin}: "
                 "give both the same"
             )
-        ref = getattr(data, "ref", None)
+        ref = data.ref
         cuts = make_cuts(data, max_bin, team) if ref is None else bin_table(ref, max_bin, team).cuts
         found = data._binned[max_bin] = bin_by_cuts(data, cuts, team)
     return found

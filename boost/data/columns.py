@@ -14,7 +14,7 @@ from boost.errors import DataError
 LISTED = 5
 
 
-def fit_columns(
+def align_columns(
     data: DMatrix,
     count: int,
     names: Sequence[str] | None,
@@ -53,7 +53,7 @@ def fit_columns(
         For missing, additional or unknown columns, and for a column that is categorical in only one of the
         table and the model.
     """
-    data = in_order(data, count, names if by_name else None, owner)
+    data = order_columns(data, count, names if by_name else None, owner)
     if types is not None and data.feature_types is not None:
         for f, (ours, theirs) in enumerate(zip(types, data.feature_types, strict=True)):
             if theirs == "c" and ours != "c":
@@ -64,8 +64,8 @@ def fit_columns(
     return data.recoded(categories)
 
 
-def in_order(data: DMatrix, count: int, names: Sequence[str] | None, owner: str) -> DMatrix:
-    """Return the table with its columns in the order of these names; see `fit_columns` for the parameters."""
+def order_columns(data: DMatrix, count: int, names: Sequence[str] | None, owner: str) -> DMatrix:
+    """Return the table with its columns in the order of these names; see `align_columns` for the parameters."""
     given = data.feature_names
     if names is not None and given is not None and given != list(names):
         place = {name: f for f, name in enumerate(given)}

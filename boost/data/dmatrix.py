@@ -89,8 +89,9 @@ class DMatrix(MetaInfo):
         categories, and arrays whose length does not fit the table.
     """
 
-    # The number of bins that the table is restricted to; None for any.
+    # The number of bins that the table is restricted to, and the table whose cuts it uses; None for any.
     max_bin: int | None = None
+    ref: DMatrix | None = None
 
     def __init__(
         self,
@@ -244,14 +245,15 @@ class DMatrix(MetaInfo):
         return self._values.has_missing(features)
 
     def check_forest(self, forest: Any) -> None:
-        """Raise `DataError` when the table cannot decide the splits of a forest; a table with values can.
+        """Raise `DataError` when the table cannot decide the splits of a forest.
+
+        A table of values can decide all splits, a table from batches only those at its cuts.
 
         Parameters
         ----------
         forest : Forest
         """
-        if hasattr(self._values, "check_forest"):
-            self._values.check_forest(forest)
+        self._values.check_forest(forest)
 
     def slice(self, rindex: ArrayLike, allow_groups: bool = False) -> DMatrix:
         """Return a table of some rows, with their labels and other meta information.

@@ -51,7 +51,7 @@ class QuantileDMatrix(DMatrix):
         **options: Any,
     ) -> None:
         from boost.data.batches.data_iter import is_batches
-        from boost.data.columns import fit_columns
+        from boost.data.columns import align_columns
 
         if max_bin is not None and (isinstance(max_bin, bool) or int(max_bin) != max_bin or max_bin < 2):
             raise DataError(f"max_bin must be an integer of at least 2, got {max_bin!r}")
@@ -65,7 +65,7 @@ class QuantileDMatrix(DMatrix):
         super().__init__(data, label, **options)
         if ref is not None:
             names, types = ref.feature_names, ref.feature_types
-            fitted = fit_columns(self, ref.num_col(), names, types, ref.categories, owner="ref")
+            fitted = align_columns(self, ref.num_col(), names, types, ref.categories, owner="ref")
             self.__dict__.update(fitted.__dict__)
 
     def _read_batches(self, source: Any, label: ArrayLike | None, options: dict[str, Any]) -> None:

@@ -45,6 +45,9 @@ class Values(Protocol):
     def reordered(self, features: NDArray[np.intp]) -> Values:
         """Return the values with the columns in another order, given by their present indices."""
 
+    def check_forest(self, forest: Any) -> None:
+        """Raise `DataError` for a split that these values cannot decide."""
+
 
 class DenseValues:
     """A row-major float32 array in which NaN means "missing".
@@ -97,6 +100,9 @@ class DenseValues:
     def reordered(self, features: NDArray[np.intp]) -> DenseValues:
         """Return the values with the columns in another order, given by their present indices."""
         return DenseValues(np.ascontiguousarray(self.array[:, features]))
+
+    def check_forest(self, forest: Any) -> None:
+        """Do nothing: values decide all splits."""
 
 
 class SparseValues:
@@ -164,6 +170,9 @@ class SparseValues:
         new = np.argsort(features).astype(np.int32)[self.by_row[1]]
         order = np.lexsort((new, np.repeat(np.arange(self.shape[0]), np.diff(starts))))
         return SparseValues((starts, new[order], values[order]), self.shape)
+
+    def check_forest(self, forest: Any) -> None:
+        """Do nothing: values decide all splits."""
 
 
 def array_values(data: Any, absent: float) -> DenseValues:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.columns import fit_columns
+from boost.data.columns import align_columns
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.dictionary import Categories
 from boost.data.frames.frame import is_frame
@@ -146,7 +146,7 @@ class Model:
         DataError
             A ValueError, for columns that the model does not have or that the table lacks.
         """
-        fitted = fit_columns(
+        fitted = align_columns(
             data if isinstance(data, DMatrix) else self.make_table(data),
             self.n_features,
             self.feature_names,

@@ -32,32 +32,31 @@ class Params(Mapping[str, Any]):
         parameter of another objective.
     """
 
-    __slots__ = ("_values",)
-
     def __init__(self, params: Mapping[str, Any] | None = None) -> None:
-        object.__setattr__(self, "_values", _check(params))
+        # The values are the attributes of the instance, under their first names.
+        self.__dict__.update(_check(params))
 
     def replace(self, **changes: Any) -> Params:
         """Return a record with some values changed, checked like a new one; names or aliases."""
         names = [BY_NAME[name].name if name in BY_NAME else name for name in changes]
         if len(set(names)) < len(names):
             _check(changes)  # raises, with both names
-        return Params({**self._values, **dict(zip(names, changes.values(), strict=True))})
+        return Params({**self.__dict__, **dict(zip(names, changes.values(), strict=True))})
 
     def __getitem__(self, name: str) -> Any:
-        return self._values[name]
+        return self.__dict__[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self.__dict__)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.__dict__)
 
     def __getattr__(self, name: str) -> Any:
         row = BY_NAME.get(name)
         if row is None:
             raise AttributeError(f"no parameter {name!r}{nearest(name, BY_NAME)}")
-        return self._values[row.name]
+        return self.__dict__[row.name]  # an alias
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"parameters are immutable: use replace({name}=...), which makes a new record")
@@ -69,11 +68,11 @@ class Params(Mapping[str, Any]):
         return sorted({*super().__dir__(), *BY_NAME})
 
     def __repr__(self) -> str:
-        changed = {p.name: self._values[p.name] for p in TABLE if self._values[p.name] != p.default}
+        changed = {p.name: self.__dict__[p.name] for p in TABLE if self.__dict__[p.name] != p.default}
         return f"Params({changed!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Params, (dict(self._values),)
+        return Params, (dict(self.__dict__),)
 
 
 def resolve(params: Mapping[str, Any] | None) -> Params:

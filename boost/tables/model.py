@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,15 +54,13 @@ class TableModel:
         cls,
         features: pd.DataFrame,
         target: Target,
+        params: Mapping[str, Any] | None = None,
         *,
         rounds: int = 200,
-        seed: int = 0,
-        coverage: float | None = None,
         watched: tuple[pd.DataFrame, Target] | None = None,
         early_stopping: int | None = None,
         weight: np.ndarray | None = None,
         callbacks: Sequence[Any] = (),
-        **params: Any,
     ) -> TableModel:
         """Train on every row of a table.
 
@@ -70,11 +68,10 @@ class TableModel:
         ----------
         features : DataFrame
         target : Target
+        params : dict, optional
+            From `training_params`; its defaults when absent.
         rounds : int
             Number of boosting rounds.
-        seed : int
-        coverage : float, optional
-            Train the quantiles of intervals of this coverage, which `calibrate` then makes exact.
         watched : (DataFrame, Target), optional
             Rows that are evaluated after each round, also for early stopping.
         early_stopping : int, optional
@@ -82,24 +79,17 @@ class TableModel:
             rounds up to the best one.
         weight : array of shape (rows,), optional
         callbacks : sequence of boost.callback.TrainingCallback
-        **params
-            Parameters of `boost.train`. The default of the learning rate is 0.1 here.
-
-        Raises
-        ------
-        TableError
-            For an objective that does not fit the target, or needs more than a table.
         """
         import boost
 
-        settings = cls.settings(target, coverage=coverage, seed=seed, **params)
+        params = cls.training_params(target) if params is None else params
         data = boost.DMatrix(features, label=target.labels, weight=weight)
         evals = [(data, TRAIN)]
         if watched is not None:
             evals.append((boost.DMatrix(watched[0], label=watched[1].labels), HELD))
         history: dict[str, dict[str, list[float]]] = {}
         booster = boost.train(
-            settings,
+            dict(params),
             data,
             num_boost_round=rounds,
             evals=evals,
@@ -113,10 +103,20 @@ class TableModel:
         return cls(booster, target.name, target.task, target.classes, history)
 
     @staticmethod
-    def settings(
+    def training_params(
         target: Target, *, coverage: float | None = None, seed: int = 0, **params: Any
     ) -> dict[str, Any]:
-        """Return the training parameters for a target, checked; see `train` for the parameters.
+        """Return checked parameters of `boost.train` for a target.
+
+        Parameters
+        ----------
+        target : Target
+        coverage : float, optional
+            The coverage of intervals: their quantiles are trained, and `calibrate` adjusts them.
+        seed : int
+        **params
+            Parameters of `boost.train`. The default of the learning rate is 0.1 here, and that of the
+            objective depends on the target.
 
         Raises
         ------
@@ -128,23 +128,23 @@ class TableModel:
         from boost.model.interval import interval_levels
         from boost.params import resolve
 
-        settings: dict[str, Any] = {"eta": 0.1, "seed": seed, "objective": "reg:squarederror"}
+        chosen: dict[str, Any] = {"eta": 0.1, "seed": seed, "objective": "reg:squarederror"}
         if target.classes is not None:
             binary = len(target.classes) == 2
-            settings["objective"] = "binary:logistic" if binary else "multi:softprob"
+            chosen["objective"] = "binary:logistic" if binary else "multi:softprob"
         if coverage is not None:
             if target.classes is not None:
                 raise TableError(
                     "a coverage is for a regression: the target has classes, for which the model predicts "
                     "probabilities"
                 )
-            settings |= {"objective": "reg:quantileerror", "quantile_alpha": interval_levels(coverage)}
+            chosen |= {"objective": "reg:quantileerror", "quantile_alpha": interval_levels(coverage)}
             if clash := sorted({"objective", "quantile_alpha"} & set(params)):
                 raise TableError(f"give coverage or {clash[0]}, not both: a coverage determines {clash[0]}")
         if "eta" in params or "learning_rate" in params:
-            del settings["eta"]
-        settings |= params
-        objective = str(settings["objective"])
+            del chosen["eta"]
+        chosen |= params
+        objective = str(chosen["objective"])
         if objective.startswith("rank:") or objective == "survival:aft":
             raise TableError(f"{objective} needs more than a target column: use boost.train")
         several = objective.startswith("multi:")
@@ -153,11 +153,11 @@ class TableModel:
                 f"{objective} does not fit a target of {target.task}: give another objective or task"
             )
         if several and target.classes is not None:
-            settings["num_class"] = len(target.classes)
+            chosen["num_class"] = len(target.classes)
         elif target.classes is not None and len(target.classes) > 2:
             raise TableError(f"{objective} is for two classes, the target has {len(target.classes)}")
-        resolve(settings)
-        return settings
+        resolve(chosen)
+        return chosen
 
     def calibrate(self, features: pd.DataFrame, target: Target, coverage: float) -> None:
         """Calibrate the intervals to contain this share of the labels of new rows.

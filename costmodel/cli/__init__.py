@@ -13,7 +13,7 @@ from costmodel.cli.train import train
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="espalier", prog_name="espalier")
 def main() -> None:
-    """Boosted trees for tables, and fast programs found with them."""
+    """Boosted trees for tables, and a search for fast tensor programs."""
 
 
 for command in (train, predict, explain, tune, show, demo):

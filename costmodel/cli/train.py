@@ -61,12 +61,14 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """The table to train on.
+    """The table to train on, split, and the parameters that fit it.
 
     Attributes
     ----------
     features : DataFrame
     target : Target
+    params : dict
+        The training parameters for the target.
     weight : float32 array of shape (rows,), or None
     split : RowSplit
     watched : (DataFrame, Target), or None
@@ -75,6 +77,7 @@ class TrainingTable:
 
     features: pd.DataFrame
     target: Target
+    params: dict[str, Any]
     weight: Any
     split: RowSplit
     watched: tuple[pd.DataFrame, Target] | None
@@ -151,9 +154,8 @@ def train(**options: Any) -> None:
 
     given = TrainOptions(**options)
     check_extension(given.model, MODELS)
-    params = given.parameters()
-    table = _read_training_table(given, params)
-    trained, progress = _train(given, params, table)
+    table = _read_training_table(given)
+    trained, progress = _train(given, table)
     _report(given, table, trained, progress)
     trained.save(given.model)
     click.echo(f"model: {given.model}")
@@ -165,7 +167,7 @@ def train(**options: Any) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _read_training_table(options: TrainOptions, params: dict[str, Any]) -> TrainingTable:
+def _read_training_table(options: TrainOptions) -> TrainingTable:
     """Read and split the rows; raise ValueError, before anything is trained, for options that do not fit."""
     import numpy as np
 
@@ -174,12 +176,13 @@ def _read_training_table(options: TrainOptions, params: dict[str, Any]) -> Train
     from boost.tables.split import split_rows
     from boost.tables.target import take_target
 
+    params = options.parameters()
     dropped = [*options.ignore, *([options.weight] if options.weight else [])]
     frame = _prepare(read_table(options.data), options, dropped)
     task = options.resolve_task(params.get("objective"))
     features, target = take_target(frame.drop(columns=dropped), options.target, task)
     weight = None if options.weight is None else frame[options.weight].to_numpy(np.float32)
-    TableModel.settings(target, coverage=options.coverage, seed=options.seed, **params)
+    params = TableModel.training_params(target, coverage=options.coverage, seed=options.seed, **params)
     stopping = bool(options.early_stopping) and options.validation is None
     split = split_rows(
         target,
@@ -196,12 +199,10 @@ def _read_training_table(options: TrainOptions, params: dict[str, Any]) -> Train
         if missing:
             raise ValueError(f"{options.validation}: the columns {', '.join(missing)} are missing")
         watched = other[features.columns], target.of(other)
-    return TrainingTable(features, target, weight, split, watched)
+    return TrainingTable(features, target, params, weight, split, watched)
 
 
-def _train(
-    options: TrainOptions, params: dict[str, Any], table: TrainingTable
-) -> tuple[TableModel, TrainingProgress]:
+def _train(options: TrainOptions, table: TrainingTable) -> tuple[TableModel, TrainingProgress]:
     from boost.tables.model import TableModel
     from boost.tables.progress import TrainingProgress
 
@@ -210,14 +211,12 @@ def _train(
         trained = TableModel.train(
             table.features.iloc[rows],
             table.target.take(rows),
+            table.params,
             rounds=options.rounds,
-            seed=options.seed,
-            coverage=options.coverage,
             watched=table.watched,
             early_stopping=options.early_stopping,
             weight=None if table.weight is None else table.weight[rows],
             callbacks=[progress],
-            **params,
         )
     if options.coverage is not None:
         rows = table.split.calibration

@@ -168,7 +168,7 @@ def test_show_reports_a_broken_last_line(run, tmp_path):
     assert "1 records" in output
 
 
-def test_show_of_an_operator_that_is_not_known_here(run, tmp_path):
+def test_show_of_an_unregistered_operator(run, tmp_path):
     run("tune", "matmul", "--shape", "8,8,8", "--records", "r.jsonl", "--explorer", "random", "--trials", 1)
     path = tmp_path / "r.jsonl"
     path.write_text(path.read_text().replace('"operator": "matmul"', '"operator": "mine"'))
@@ -256,7 +256,7 @@ def test_train_with_all_the_options(run, table, tmp_path):
     assert np.corrcoef(predicted, frame["y"].iloc[::2])[0, 1] > 0.8
 
 
-def test_rows_to_stop_by_are_not_those_that_judge(run, table):
+def test_validation_rows_are_not_test_rows(run, table):
     output = run("train", table, "--target", "y", "--early-stopping", 5, "--no-plots")
     assert "regression of 'y': 77 rows" in output and "24 held-out rows" in output
 
@@ -274,7 +274,7 @@ def test_intervals_from_the_command_line(run, table, tmp_path):
     assert "intervals: coverage 0.8" in run("show", "model.json")
 
 
-def test_predictions_say_how_sure_they_are(run, table, tmp_path):
+def test_predictions_with_uncertainty(run, table, tmp_path):
     run("train", table, "--target", "sort", "--rounds", 20, "--no-plots")
     run("predict", "model.json", table, "--uncertainty")
     predicted = pd.read_csv(tmp_path / "predictions.csv")

@@ -13,7 +13,7 @@ from boost.data.batches.data_iter import read_batches
 from boost.data.batches.summary import Summary
 from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
 from boost.data.binning import feed_sketches, largest_code, new_sketches
-from boost.data.columns import in_order
+from boost.data.columns import order_columns
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.dictionary import Categories
 from boost.data.meta_info import BY_ROW
@@ -94,7 +94,7 @@ class BatchReader:
             table = self._table(arguments)
             if i >= len(summary.rows) or table.num_row() != summary.rows[i]:
                 raise _changed(i)
-            table = in_order(table, summary.columns, summary.names, "the first batch")
+            table = order_columns(table, summary.columns, summary.names, "the first batch")
             writer.write(table.recoded(categories), begin)
             begin += table.num_row()
         if i + 1 != len(summary.rows):
@@ -109,7 +109,7 @@ class BatchReader:
             summary.top = np.full(like.num_col(), -1)
             summary.present = np.zeros(like.num_col(), dtype=np.int64)
             summary.sketches = [] if ref else new_sketches(table.num_col(), self._max_bin)
-        table = in_order(table, summary.columns, summary.names, "ref" if ref else "the first batch")
+        table = order_columns(table, summary.columns, summary.names, "ref" if ref else "the first batch")
         summary.rows.append(table.num_row())
         weight = _add_info(i, arguments, table.num_row(), summary.info)
         if (table.feature_types is None) != (summary.types is None):

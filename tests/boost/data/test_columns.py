@@ -1,4 +1,4 @@
-"""Tables at prediction: the columns of the training table in any order, or a word about what differs."""
+"""Tables at prediction: columns in any order; other columns are refused with their names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_columns_and_categories_in_another_order_predict_the_same() -> None:
     assert np.array_equal(trained.predict(moved), want)
     assert np.array_equal(trained.predict(DMatrix(moved)), want)
     assert np.array_equal(trained.inplace_predict(moved), want)
-    few = data[data.c == "y"]  # a dictionary of its own
+    few = data[data.c == "y"]  # with another dictionary
     assert np.array_equal(trained.predict(few), want[data.c == "y"])
 
 

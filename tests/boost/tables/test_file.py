@@ -67,7 +67,7 @@ def test_files_that_cannot_be_read(tmp_path, name, content, message):
         read_table(path)
 
 
-def test_files_that_are_not_there(tmp_path):
+def test_missing_files(tmp_path):
     with pytest.raises(TableError, match="no such file"):
         read_table(tmp_path / "t.csv")
     with pytest.raises(TableError, match="there is no folder"):

@@ -63,7 +63,7 @@ def test_missing_column_at_prediction_is_named(frame):
         model.predict(features.rename(columns={"town": "twon"}))
 
 
-def test_numbers_that_were_categories_are_so_again(frame):
+def test_columns_of_numbers_become_categorical_again(frame):
     features = frame[["a"]].assign(zone=pd.Categorical(np.arange(300) % 3 + 10))
     target = take_target(frame.assign(y=frame["a"] + (features["zone"] == 11))[["a", "y"]], "y")[1]
     model = TableModel.train(features, target, rounds=30)
@@ -92,16 +92,16 @@ def test_a_new_file_has_the_classes_of_the_first(frame):
         ("y", {"max_dept": 3}, "did you mean 'max_depth'"),
     ],
 )
-def test_settings_that_do_not_fit(frame, column, options, message):
+def test_parameters_that_do_not_fit_the_target(frame, column, options, message):
     target = take_target(frame, column)[1]
     with pytest.raises(ValueError, match=message):
-        TableModel.settings(target, **options)
+        TableModel.training_params(target, **options)
 
 
 def test_levels_are_named(frame):
     features, target = take_target(frame.drop(columns="sort"), "y")
     levels = {"objective": "reg:quantileerror", "quantile_alpha": [0.25, 0.75]}
-    model = TableModel.train(features, target, rounds=5, **levels)
+    model = TableModel.train(features, target, TableModel.training_params(target, **levels), rounds=5)
     assert list(model.predict(features)) == ["level_0.25", "level_0.75"]
     assert list(model.evaluate(features, target.labels)) == ["quantile"]
 
@@ -116,6 +116,6 @@ def test_a_damaged_attribute_is_refused(frame, tmp_path):
             TableModel.load(tmp_path / "m.json")
 
 
-def test_models_that_are_not_there(tmp_path):
+def test_missing_model_files(tmp_path):
     with pytest.raises(TableError, match="no such file"):
         TableModel.load(tmp_path / "m.json")

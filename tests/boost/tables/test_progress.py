@@ -19,7 +19,7 @@ def train(line: TrainingProgress, rounds: int) -> boost.Booster:
     return boost.train({}, data, rounds, evals=watched, verbose_eval=False, callbacks=[line])
 
 
-def test_the_line_shows_rounds_and_metrics():
+def test_progress_shows_rounds_and_metrics():
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     before = signal.getsignal(signal.SIGINT)
     with TrainingProgress(console, 5) as line:
@@ -29,14 +29,14 @@ def test_the_line_shows_rounds_and_metrics():
     assert "5/5" in shown and "table rmse" in shown
 
 
-def test_nothing_is_shown_where_there_is_no_terminal():
+def test_nothing_is_shown_without_a_terminal():
     console = Console(file=io.StringIO())
     with TrainingProgress(console, 3) as line:
         train(line, 3)
     assert console.file.getvalue() == ""
 
 
-def test_a_second_interruption_is_as_usual():
+def test_a_second_interruption_raises():
     with pytest.raises(KeyboardInterrupt), TrainingProgress(Console(file=io.StringIO()), 3) as line:
         signal.raise_signal(signal.SIGINT)
         assert line.interrupted

@@ -52,7 +52,7 @@ def test_every_row_has_one_part(frame):
         assert set(hold_out(target, 0.2, np.random.default_rng(0))[1]) == set(parts.test)
 
 
-def test_parts_that_are_not_asked_for_are_empty(frame):
+def test_parts_that_are_not_needed_are_empty(frame):
     target = take_target(frame, "y")[1]
     parts = split_rows(target, 0, stopping=False, calibrating=True, rng=np.random.default_rng(0))
     assert [len(p) for p in (parts.train, parts.test, parts.validation, parts.calibration)] == [240, 0, 0, 60]

@@ -22,7 +22,7 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("column, task", [("y", "regression"), ("sort", "classification")])
-def test_auto_tells_numbers_from_classes(frame, column, task):
+def test_auto_distinguishes_numbers_and_classes(frame, column, task):
     features, target = take_target(frame, column)
     assert target.task == task and column not in features
 

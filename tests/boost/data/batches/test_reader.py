@@ -26,7 +26,7 @@ def frame(rows: int = ROWS) -> pd.DataFrame:
     data = pd.DataFrame(rng.normal(size=(rows, 3)), columns=["a", "b", "c"])
     data.loc[rng.random(rows) < 0.2, "b"] = NAN
     data["i"] = rng.integers(0, 300, rows)
-    data["word"] = np.sort(rng.choice(list("uvwxyz"), rows))  # a batch sees few of them
+    data["word"] = np.sort(rng.choice(list("uvwxyz"), rows))  # a batch holds few of them
     data.loc[: rows // 10, "word"] = None
     data["size"] = pd.Categorical(rng.choice([30, 10, 20], rows), categories=[30, 20, 10])
     return data
@@ -191,7 +191,7 @@ def test_every_form_of_a_table_gives_the_same_model(form: str, tmp_path: Path) -
     assert same_bytes(want, boost.train(PARAMS, DMatrix(data, y, **options), 3), tmp_path)
 
 
-def test_a_table_to_evaluate_takes_the_bins_of_its_reference() -> None:
+def test_an_evaluation_table_uses_the_bins_of_its_reference() -> None:
     data = frame()
     train = QuantileDMatrix(cut(100, data, label(data)), max_bin=32)
     other = frame(300).sample(frac=1, random_state=0)
@@ -203,7 +203,7 @@ def test_a_table_to_evaluate_takes_the_bins_of_its_reference() -> None:
     assert results[0] == results[1]
 
 
-def test_a_code_that_the_reference_does_not_know() -> None:
+def test_a_code_that_the_reference_does_not_have() -> None:
     x = np.array([[0.0, 1], [1, 2], [2, 3], [0, 4]])
     types = {"feature_types": ["c", "q"]}
     train = QuantileDMatrix(lambda: [(x, x[:, 1])], max_bin=8, **types)
@@ -214,7 +214,7 @@ def test_a_code_that_the_reference_does_not_know() -> None:
         QuantileDMatrix(lambda: [x], ref=train, **types)
 
 
-def test_training_goes_on_with_batches(tmp_path: Path) -> None:
+def test_training_continues_with_batches(tmp_path: Path) -> None:
     data = frame()
     y = label(data)
     batches = QuantileDMatrix(cut(100, data, y), max_bin=32)
@@ -223,7 +223,7 @@ def test_training_goes_on_with_batches(tmp_path: Path) -> None:
     assert same_bytes(six, boost.train(PARAMS, DMatrix(data, y), 6), tmp_path)
 
 
-def test_columns_may_change_places_between_batches(tmp_path: Path) -> None:
+def test_columns_may_change_their_order_between_batches(tmp_path: Path) -> None:
     data = frame()
     y = label(data)
     turned = data[data.columns[::-1]]
@@ -231,7 +231,7 @@ def test_columns_may_change_places_between_batches(tmp_path: Path) -> None:
     assert same_bytes(boost.train(PARAMS, mixed, 2), boost.train(PARAMS, DMatrix(data, y), 2), tmp_path)
 
 
-def test_the_table_is_never_held() -> None:
+def test_memory_holds_one_batch_of_values() -> None:
     rows, columns, size = 400_000, 16, 10_000
 
     def parts() -> Iterator[tuple]:
@@ -274,12 +274,12 @@ X = np.arange(12.0).reshape(4, 3)
         (Parts([{"data": X}, {}]), "batch 1: the batch has no data"),
     ],
 )
-def test_batches_that_are_no_table(source: Any, match: str) -> None:
+def test_batches_that_are_not_one_table(source: Any, match: str) -> None:
     with pytest.raises(DataError, match=match):
         QuantileDMatrix(source)
 
 
-def test_iterators_that_do_not_repeat() -> None:
+def test_iterators_that_change_between_the_passes() -> None:
     rest = iter([[X, X], [X]])
     with pytest.raises(DataError, match="batch 1 differs between the first and the second pass"):
         QuantileDMatrix(lambda: next(rest))
@@ -299,7 +299,7 @@ def test_iterators_that_do_not_repeat() -> None:
         QuantileDMatrix(Twice([{"data": X}]))
 
 
-def test_what_bins_cannot_do() -> None:
+def test_operations_that_need_values_are_refused() -> None:
     data = frame()
     y = label(data)
     batches = QuantileDMatrix(cut(100, data, y), max_bin=32)
