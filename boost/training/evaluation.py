@@ -42,9 +42,8 @@ def make_metrics(
         For an unknown metric, and for tables whose labels or groups a metric does not allow.
     """
     params = model.params
-    names = params.eval_metric
-    if names is None:
-        names = [] if params.disable_default_eval_metric else [model.objective.metric]
+    default = () if params.disable_default_eval_metric else (model.objective.metric,)
+    names = default if params.eval_metric is None else params.eval_metric
     metrics = [make_metric(name, params) for name in names]
     if function is not None:
         metrics.append(custom_metric(function, bool(maximize)))

@@ -9,8 +9,8 @@ from sklearn.model_selection import GroupKFold, KFold
 
 import boost
 from boost import DMatrix
-from boost.training.callback import EarlyStopping, LearningRateScheduler, TrainingCheckPoint
 from boost.runs.cv import _folds
+from boost.training.callback import EarlyStopping, LearningRateScheduler, TrainingCheckPoint
 
 
 def table(rows: int = 240) -> tuple[np.ndarray, np.ndarray]:

@@ -70,7 +70,11 @@ def with_types(types: list[str], seed: int = 0) -> Booster:
     """Trees by chance, which ask for numbers and, where a feature is of type "c", for categories."""
     rng = np.random.default_rng(seed)
     booster = Booster()
-    booster.forest, booster.model.n_features, booster.feature_types = random_forest(rng, rounds=6), FEATURES, types
+    booster.forest, booster.model.n_features, booster.feature_types = (
+        random_forest(rng, rounds=6),
+        FEATURES,
+        types,
+    )
     if "c" not in types:
         kept = Forest()
         for t in range(booster.forest.trees):

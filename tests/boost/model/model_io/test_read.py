@@ -189,7 +189,8 @@ def test_names_categories_and_best_round_survive(tmp_path: Path) -> None:
 
 
 def test_hand_written_file(tmp_path: Path) -> None:
-    document = json.loads(boost.train({"max_depth": 1}, DMatrix([[0.0], [1.0]], [0.0, 1.0]), 1).save_raw("json"))
+    model = boost.train({"max_depth": 1}, DMatrix([[0.0], [1.0]], [0.0, 1.0]), 1)
+    document = json.loads(model.save_raw("json"))
     size = document["learner"]["learner_model_param"]
     assert size == {
         "base_score": "0.5",
@@ -263,7 +264,11 @@ TREE = MODEL + "trees/1/"
         ("learner/feature_types", ["c"] * 3, "3 entries for 4 features"),
         ("learner/gradient_booster/name", "gblinear", r"linear models \(gblinear\) are not supported"),
         ("learner/gradient_booster/name", "gbforest", "only gbtree and dart models are supported"),
-        ("version", [4, 0, 0], r"written in version 4.0 of XGBoost's format.* newest supported version is 3.4"),
+        (
+            "version",
+            [4, 0, 0],
+            r"written in version 4.0 of XGBoost's format.* newest supported version is 3.4",
+        ),
         ("version", "3.2", "version must be three whole numbers"),
         ("learner/attributes", {"espalier_bees": "1"}, "newer version: it has the attribute 'espalier_bees'"),
         (MODEL + "weight_drop", [1.0], "weight_drop has 1 entries for 5 trees"),
