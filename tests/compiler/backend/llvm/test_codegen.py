@@ -256,12 +256,15 @@ def test_what_is_stored_is_known() -> None:
 # What LLVM is told
 
 
-def test_accumulators_stay_in_registers() -> None:
-    """A 6 x 4 vector tile: the loop over k multiplies and adds without a store."""
-    rows, vectors, lanes = 6, 4, Target.host().vector_bits // 32
+X86 = "llvm -mtriple=x86_64-unknown-linux-gnu -mcpu="
+NEON = "llvm -mtriple=aarch64-linux-gnu -mcpu=cortex-a72"
+
+
+def tile(rows: int, vectors: int, lanes: int) -> PrimFunc:
+    """C = A^T B for a register tile: of `rows` rows by `vectors` vectors of `lanes` floats."""
     columns = vectors * lanes
     a, b = Buffer("A", (512, rows)), Buffer("B", (512, columns))
-    c, tile = Buffer("C", (rows, columns)), Buffer("tile", (rows * columns,), "float32", "local")
+    c, sums = Buffer("C", (rows, columns)), Buffer("tile", (rows * columns,), "float32", "local")
 
     def each(statement: type | object) -> Stmt:
         return sequence(statement(r, v) for r in range(rows) for v in range(vectors))  # type: ignore[operator]
@@ -272,29 +275,47 @@ def test_accumulators_stay_in_registers() -> None:
     def update(r: int, v: int) -> Stmt:
         left = Broadcast(Load(a, (k * rows + r,)), lanes)
         right = Load(b, (Ramp(k * columns + v * lanes, const(1), lanes),))
-        return Store(tile, (at(r, v),), Load(tile, (at(r, v),)) + left * right)
+        return Store(sums, (at(r, v),), Load(sums, (at(r, v),)) + left * right)
 
     body = Seq(
         (
-            each(lambda r, v: Store(tile, (at(r, v),), Broadcast(const(0.0), lanes))),
+            each(lambda r, v: Store(sums, (at(r, v),), Broadcast(const(0.0), lanes))),
             loop(k, 512, each(update)),
-            each(lambda r, v: Store(c, (at(r, v),), Load(tile, (at(r, v),)))),
+            each(lambda r, v: Store(c, (at(r, v),), Load(sums, (at(r, v),)))),
         )
     )
-    module = build(PrimFunc("tile", (a, b, c), Allocate(tile, body)))
+    return PrimFunc("tile", (a, b, c), Allocate(sums, body))
+
+
+# tiles that fit the registers: rows * vectors + vectors + 1 of 32 (AVX-512, NEON) or 16 (AVX2)
+@pytest.mark.parametrize(
+    ("target", "rows", "vectors", "lanes", "multiply_add", "memory"),
+    [
+        (X86 + "x86-64-v4", 6, 4, 16, r"vfmadd\w+ps\t.*%zmm", r"vmov\w+\t.*\)$"),
+        (X86 + "x86-64-v4", 14, 2, 16, r"vfmadd\w+ps\t.*%zmm", r"vmov\w+\t.*\)$"),
+        (X86 + "x86-64-v3", 6, 2, 8, r"vfmadd\w+ps\t.*%ymm", r"vmov\w+\t.*\)$"),
+        (X86 + "x86-64-v3", 4, 3, 8, r"vfmadd\w+ps\t.*%ymm", r"vmov\w+\t.*\)$"),
+        (NEON, 6, 4, 4, r"fmla\tv\d+\.4s", r"st[rp]\tq"),
+    ],
+)
+def test_accumulators_stay_in_registers(
+    target: str, rows: int, vectors: int, lanes: int, multiply_add: str, memory: str
+) -> None:
+    """The loop over k multiplies and adds without a store, and without a product that is rounded."""
+    loops = inner_loops(build(tile(rows, vectors, lanes), target).source("asm"))
+    hot = max(loops, key=lambda lines: sum(bool(re.match(multiply_add, line)) for line in lines))
+    assert sum(bool(re.match(multiply_add, line)) for line in hot) >= rows * vectors
+    assert not [line for line in hot if re.match(memory, line)]
+    assert not [line for line in hot if re.match(r"v?f?(mul|add)(ps|\tv)", line)]
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_a_register_tile_computes_a_product(lanes: int) -> None:
     rng = np.random.default_rng(0)
-    x, y = rng.random((512, rows), np.float32), rng.random((512, columns), np.float32)
-    got = np.zeros((rows, columns), "f")
-    module(x, y, got)
+    x, y = rng.random((512, 4), np.float32), rng.random((512, 3 * lanes), np.float32)
+    got = np.zeros((4, 3 * lanes), "f")
+    build(tile(4, 3, lanes))(x, y, got)
     np.testing.assert_allclose(got, x.T @ y, rtol=1e-5)
-    if Target.host().vector_bits < 256:
-        pytest.skip("this CPU has no fused multiply-add on wide vectors")
-    register = "%zmm" if Target.host().vector_bits == 512 else "%ymm"
-    loops = inner_loops(module.source("asm"))
-    hot = max(loops, key=lambda lines: sum("vfmadd" in line for line in lines))
-    assert sum("vfmadd" in line and register in line for line in hot) >= rows * vectors
-    assert not [line for line in hot if line.startswith("vmov") and line.endswith(")")]
-    assert not [line for line in hot if "vmulps" in line or "vaddps" in line]
 
 
 def inner_loops(asm: str) -> list[list[str]]:
@@ -303,7 +324,7 @@ def inner_loops(asm: str) -> list[list[str]]:
     labels = {line[:-1]: n for n, line in enumerate(lines) if line.endswith(":")}
     found = []
     for n, line in enumerate(lines):
-        target = line.split()[-1] if line.startswith("j") else ""
+        target = line.split()[-1] if re.match(r"j|b\.?\w*\t|cbn?z\t|tbn?z\t", line) else ""
         if labels.get(target, n) < n:
             found.append(lines[labels[target] : n + 1])
     return found
@@ -616,7 +637,8 @@ def test_a_copy_within_a_buffer_reads_before_it_writes() -> None:
 
 
 def test_the_rows_of_a_copy_are_moved_as_a_whole() -> None:
-    assert "memcpy" in build(copied((0, 0), (0, 0), (4, 40), strides=(40, 1))).source("asm")
+    for cpu in ("x86-64-v3", "x86-64-v4"):
+        assert "memcpy" in build(copied((0, 0), (0, 0), (4, 40), strides=(40, 1)), X86 + cpu).source("asm")
 
 
 def test_prefetch() -> None:
