@@ -64,9 +64,9 @@ def main() -> None:
     for count, module in zip(ARGUMENTS, kept, strict=True):
         ways[f"{count} arrays"] = partial(often, module, *arrays[:count])
     three = kept[ARGUMENTS.index(3)]
-    ways["3 arrays, checked in Python"] = partial(often, three._checked, *arrays[:3])
+    ways["3 arrays, checked in Python"] = partial(often, three._executable.checked, *arrays[:3])
     slots = (ctypes.c_int64 * 3)(*(array.ctypes.data for array in arrays[:3]))
-    entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(three._checked.address)
+    entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(three._executable.checked.address)
     ways["ctypes, the same code, pointers at hand"] = partial(often, entry, slots, None)
     ways["np.add(a, b, out=c)"] = partial(often, partial(np.add, out=arrays[2]), arrays[0], arrays[1])
     compiled = numba_tiny()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
-from compiler.backend import Target
+from compiler.backend import Target, pipeline
+from compiler.backend import build as build_for
 from compiler.ir.function import PrimFunc
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
+from compiler.runtime import Bindable, Module
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Placeholder, Tensor
-
-if TYPE_CHECKING:
-    from compiler.runtime import Bindable, Module
 
 
 def lower(
@@ -48,7 +47,7 @@ def lower(
     nest = loop_nest(schedule, args, name)
     if dump is not None:
         dump("loop_nest", nest)
-    return run(nest, dump, kind=Target.parse(target).kind)
+    return run(nest, pipeline(Target.parse(target).kind), dump)
 
 
 @overload
@@ -105,8 +104,6 @@ def build(
     ValueError
         For an unknown target, an illegal schedule, or a schedule without arguments.
     """
-    from compiler.backend import build as build_for
-
     if isinstance(target, str):
         target = Target.parse(target)
     if isinstance(program, Schedule):
@@ -121,12 +118,10 @@ def build(
 def _bindable(
     nest: PrimFunc, args: Sequence[Tensor], constants: Sequence[Tensor], target: Target
 ) -> Bindable:
-    from compiler.backend import build as build_for
-    from compiler.runtime import Bindable
-
     for tensor in constants:
         if tensor not in args or not isinstance(tensor.op, Placeholder):
             raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
     known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
-    prepare, main = (build_for(run(part, kind=target.kind), target) for part in split_constants(nest, known))
+    passes = pipeline(target.kind)
+    prepare, main = (build_for(run(part, passes), target) for part in split_constants(nest, known))
     return Bindable(nest.params, known, prepare, main)

@@ -20,9 +20,9 @@ from compiler.backend.llvm.conversion import HALF_FUNCTIONS
 from compiler.backend.llvm.expression import Expressions
 from compiler.backend.llvm.hints import LoopHints
 from compiler.backend.llvm.index import wide_literal
+from compiler.backend.llvm.machine import KIND, Machine
 from compiler.backend.llvm.transfer import loops
 from compiler.backend.llvm.writer import ALIGNMENT, AMID, Frame, Place, Wide, clean, llvm_type
-from compiler.backend.target import Target
 from compiler.ir.expr import Var, bits_of, is_integer
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import (
@@ -94,14 +94,14 @@ class Program:
     is_parallel: bool
 
 
-def generate(func: PrimFunc, target: Target) -> Program:
+def generate(func: PrimFunc, machine: Machine) -> Program:
     """The LLVM program of `func`.
 
     Parameters
     ----------
     func : PrimFunc
         A function after all passes: one index per access, no vectorized loops.
-    target : Target
+    machine : Machine
         What it is compiled for.
 
     Raises
@@ -110,15 +110,15 @@ def generate(func: PrimFunc, target: Target) -> Program:
         For what a pass should have removed, a name that is no identifier, or a variable or buffer that
         nothing binds.
     """
-    return _Generator(func, target).program()
+    return _Generator(func, machine).program()
 
 
 class _Generator:
-    def __init__(self, func: PrimFunc, target: Target) -> None:
+    def __init__(self, func: PrimFunc, machine: Machine) -> None:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", func.name):
             raise ValueError(f"a function is named by an identifier, not {func.name!r}")
         self.func = func
-        self.target = target
+        self.machine = machine
         self.entry = f"{func.name}.entry" if func.name in _C_LIBRARY else func.name
         self.functions: list[str] = []
         self.frame = Frame()
@@ -150,12 +150,12 @@ class _Generator:
         inner = f"@{func.name}.compute"
         self.functions.append(frame.text(f"define internal void {inner}({', '.join(signature)}) #0"))
         self.functions.append(self._entry(inner, sizes))
-        attributes = ["nounwind", f'"target-cpu"="{self.target.cpu}"']
-        if self.target.vector_bits == 512:  # else LLVM prefers vectors of 256 bits on some of these CPUs
+        attributes = ["nounwind", f'"target-cpu"="{self.machine.cpu}"']
+        if self.machine.vector_bits == 512:  # else LLVM prefers vectors of 256 bits on some of these CPUs
             attributes.append('"prefer-vector-width"="512"')
         text = "\n".join(
             [
-                f"; {func.name} for {self.target}",
+                f"; {func.name} for {self.machine}",
                 f"declare void @{LAUNCH}(ptr, ptr, i64) nounwind" if self.parallel_loops else "",
                 "declare noalias ptr @aligned_alloc(i64, i64) nounwind",
                 "declare void @free(ptr) nounwind",
@@ -172,7 +172,7 @@ class _Generator:
         return Program(text, self.entry, self.workspace_bytes, stored, self.parallel_loops > 0)
 
     def _half_functions(self) -> str:
-        needed = self.target.is_x86 and "f16c" not in (self.target.needs or ())
+        needed = self.machine.is_x86 and "f16c" not in (self.machine.needs or ())
         return HALF_FUNCTIONS if needed and any("half" in text for text in self.functions) else ""
 
     def _entry(self, inner: str, sizes: dict[Var, Wide]) -> str:
@@ -337,10 +337,10 @@ class _Generator:
         self.statement(loops(node))
 
     def _invoke(self, node: Invoke) -> None:
-        implementation = node.intrinsic.implementations.get(self.target.kind)
+        implementation = node.intrinsic.implementations.get(KIND)
         if implementation is None:
             raise ValueError(
-                f"the intrinsic {node.intrinsic.name!r} has no implementation for {self.target.kind!r}; give "
+                f"the intrinsic {node.intrinsic.name!r} has no implementation for {KIND!r}; give "
                 "it one, or let a pass put its description in its place before code is generated"
             )
         self.statement(implementation(*node.operands))

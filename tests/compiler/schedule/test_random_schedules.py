@@ -18,6 +18,7 @@ from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from compiler import te
+from compiler.backend import pipeline
 from compiler.driver import build
 from compiler.ir.expr import PACKED_TYPES, Const, Var, bits_of, is_float
 from compiler.ir.function import PrimFunc
@@ -302,7 +303,7 @@ def test_a_schedule_does_not_change_the_result(te_programs, data: st.DataObject)
 
     watch("loop_nest", case.scheduled)
     try:
-        lowered = run(case.scheduled, watch)
+        lowered = run(case.scheduled, pipeline(), watch)
     except ScheduleError as error:  # where threads would store to one byte
         assume("share bytes" not in str(error))
         raise
@@ -328,7 +329,7 @@ def test_threads_do_not_change_the_result(te_programs, data: st.DataObject) -> N
             _check(_interpreted(func, case.arrays), expected, case.exact, f"after {name}")
 
     try:
-        run(case.scheduled, watch)
+        run(case.scheduled, pipeline(), watch)
     except ScheduleError as error:  # where no barrier can stand
         assume("wait for one another" not in str(error))
         raise

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from compiler.backend import Target, build
+from compiler.backend import build
 from compiler.backend.llvm.codegen import STACK_BUFFER_BYTES, generate
+from compiler.backend.llvm.machine import Machine
 from compiler.ir.expr import Broadcast, Cast, Const, Expr, Load, Ramp, Select, Var, binary, call, const
 from compiler.ir.function import Buffer, Intrinsic, PrimFunc
 from compiler.ir.semantics.interpret import interpret
@@ -154,7 +155,7 @@ def test_a_buffer_of_its_own(scope: str, size: int, outer: str, threads: int) ->
 
 
 def test_workspaces_are_planned() -> None:
-    target = Target.parse("llvm")
+    target = Machine.parse("llvm")
     assert generate(through(Buffer("s", (10,), "int32", "global"), 10), target).workspace_bytes == 64
     assert generate(through(Buffer("s", (17,), "int32", "global"), 17), target).workspace_bytes == 128
     assert generate(through(Buffer("s", (10,), "int32", "local"), 10), target).workspace_bytes == 0
@@ -171,13 +172,13 @@ def test_an_unrolled_body_shares_what_it_allocates(scope: str) -> None:
     )
     for copies in (1, 50):
         func = PrimFunc("f", (C,), loop(i, 5, Seq((once,) * copies)))
-        program = generate(func, Target.parse("llvm"))
+        program = generate(func, Machine.parse("llvm"))
         assert program.workspace_bytes == (4032 if scope == "global" else 0)
         assert program.text.count("alloca [1000 x i32]") == (1 if scope == "local" else 0)
 
 
 def test_memory_of_a_parallel_loop_is_given_back() -> None:
-    text = generate(through(Buffer("s", (BIG,), "int32"), BIG, "parallel"), Target.parse("llvm")).text
+    text = generate(through(Buffer("s", (BIG,), "int32"), BIG, "parallel"), Machine.parse("llvm")).text
     assert text.count("call ptr @aligned_alloc") == text.count("call void @free") == 1
 
 
@@ -247,7 +248,7 @@ def test_a_parallel_reduction_per_row(threads: int) -> None:
 def test_what_is_stored_is_known() -> None:
     a, b = Buffer("a", (4,)), Buffer("b", (4,))
     copy = loop(i, 4, Store(b, (i,), Load(a, (i,))), "parallel")
-    program = generate(PrimFunc("f", (a, b), copy), Target.parse("llvm"))
+    program = generate(PrimFunc("f", (a, b), copy), Machine.parse("llvm"))
     assert program.stored == {1}
     assert program.is_parallel
     assert program.entry == "f"
@@ -335,14 +336,14 @@ def test_the_text_tells_llvm_what_it_needs() -> None:
     here = Ramp(i * 16, const(1), 16)
     body = loop(i, 4, Store(b, (here,), Load(a, (here,)) * 2.0 + 1.0), "parallel")
     func = PrimFunc("f", (a, b), body)
-    text = generate(func, Target.parse("llvm -mtriple=x86_64-unknown-linux-gnu -mcpu=znver4")).text
+    text = generate(func, Machine.parse("llvm -mtriple=x86_64-unknown-linux-gnu -mcpu=znver4")).text
     assert text.count("ptr noalias nonnull noundef align 4 dereferenceable(256)") == 4
     assert "fmul contract <16 x float>" in text
     assert "fadd contract <16 x float>" in text
     assert '"prefer-vector-width"="512"' in text
     assert "inttoptr" not in text
     assert "sext" not in text
-    narrow = generate(func, Target.parse("llvm -mtriple=x86_64-unknown-linux-gnu -mcpu=haswell")).text
+    narrow = generate(func, Machine.parse("llvm -mtriple=x86_64-unknown-linux-gnu -mcpu=haswell")).text
     assert "prefer-vector-width" not in narrow
 
 
@@ -352,7 +353,7 @@ def test_an_index_is_written_where_its_variables_are_known() -> None:
     here = i * 100 + k * 7 + j * 10
     body = Store(b, (here,), Load(a, (here,)) + Load(a, (here + 3,)))
     func = PrimFunc("f", (a, b), loop(i, 30, loop(j, 10, loop(k, 8, body))))
-    text = generate(func, Target.parse("llvm")).text
+    text = generate(func, Machine.parse("llvm")).text
     outer, middle, inner = (re.split(r"for_[ijk]\.\d+:", text)[n] for n in (1, 2, 3))
     assert [part.count("mul nsw") for part in (outer, middle, inner)] == [1, 1, 1]
     assert [part.count("add nsw") for part in (outer, middle, inner)] == [0, 1, 1]
@@ -368,7 +369,7 @@ def test_what_is_read_again_is_read_once_until_it_is_written() -> None:
         Store(b, (const(2),), Load(a, (const(1),)) + Load(b, (const(1),))),
     ]
     func = PrimFunc("f", (a, b), Seq(tuple(stmts)))
-    inner = generate(func, Target.parse("llvm")).text.split("define void")[0]
+    inner = generate(func, Machine.parse("llvm")).text.split("define void")[0]
     # a[1] before and behind the store to a; b[0] behind each store to b; b[1]
     assert inner.count("load float") == 2 + 2 + 1
     same_as_interpreted(func, np.arange(8, dtype="f"), np.ones(8, "f"))
@@ -398,7 +399,7 @@ def test_an_address_on_the_way_may_lie_outside() -> None:
     a = Buffer("a", (16,), "int32")
     inside = If(binary(">=", i, const(20)), Store(a, (i - 20,), i))
     func = PrimFunc("f", (a,), loop(i, 36, inside))
-    assert "getelementptr inbounds" not in generate(func, Target.parse("llvm")).text.split("define void")[0]
+    assert "getelementptr inbounds" not in generate(func, Machine.parse("llvm")).text.split("define void")[0]
     same_as_interpreted(func, np.zeros(16, "int32"))
 
 

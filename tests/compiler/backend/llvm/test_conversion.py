@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compiler.backend import Target, build
+from compiler.backend.llvm.machine import this_machine
 from compiler.ir.expr import Binary, Cast, Const, Expr, Load, Ramp, Var, vector_of
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import For, Store
@@ -14,7 +15,7 @@ i = Var("i")
 HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)
 # instructions for half arithmetic, for conversions alone, and none
 TARGETS = ["llvm"]
-if Target.host().is_x86:
+if this_machine().is_x86:
     TARGETS += [
         f"llvm -mcpu={cpu}" for cpu in ("haswell", "x86-64") if Target.parse(f"llvm -mcpu={cpu}").runs_here
     ]

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from compiler.backend import Target
-from compiler.backend.build import package
-from compiler.backend.llvm.codegen import generate
+from compiler.backend.llvm.backend import LLVM
 from compiler.backend.llvm.compile import emit_object, optimise
+from compiler.backend.llvm.machine import this_machine
 from compiler.ir.expr import Call, Const, Expr, Load, Var, call, const, is_float, lanes_of
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.semantics.interpret import interpret
@@ -88,11 +88,11 @@ class Lowered(Rewriter):
 
 def compiled(func: PrimFunc) -> Module:
     """The module of `func`, with every product rounded: the interpreter knows no fused multiply-add."""
-    target = Target.host()
-    program = generate(func, target)
-    text = program.text.replace(" contract ", " ")
-    code = emit_object(optimise(text, target), target)
-    return Module(package(func, replace(program, text=text), code, target))
+    llvm, machine = LLVM(), this_machine()
+    artifact = llvm.compile(func, Target.host().options)
+    text = artifact.text.replace(" contract ", " ")
+    code = emit_object(optimise(text, machine), machine)
+    return llvm.load(replace(artifact, text=text, code=code))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
+from compiler.backend.llvm.host import dispatch
 from compiler.ir.expr import Load, Var, const
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.stmt import For, Store
-from compiler.runtime import Module, dispatch
+from compiler.runtime import Module
 
 i = Var("i")
 

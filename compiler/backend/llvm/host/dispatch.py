@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from compiler.backend.llvm.host.loader import Library, load_text
 from compiler.runtime.array import empty
-from compiler.runtime.loader import Library, load_text
 from compiler.runtime.signature import Signature
 
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
