@@ -96,7 +96,7 @@ class Signature:
         ----------
         arrays : tuple
             NumPy arrays, or arrays of other libraries that DLPack takes without a copy; for a function that
-            runs on a device, arrays of that device too.
+            runs on a device, NumPy arrays or arrays of that device.
 
         Returns
         -------
@@ -146,6 +146,10 @@ class Signature:
                     f"is on {array.device}; this module runs on {here}, so copy it there (array.numpy())"
                 )
             return View(array.address, array.dtype, array.shape, True, True, True, array)
+        if self.device is not None:
+            raise ValueError(
+                f"must be a NumPy array {buffer}, or an array on {self.device}, not {type(array).__name__}"
+            )
         if hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
             return view(array)
         raise ValueError(

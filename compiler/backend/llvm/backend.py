@@ -21,8 +21,8 @@ class LLVM:
     """Loop IR to LLVM's IR to machine code; the code is linked into this process.
 
     The details of an artifact are ``entry``, the symbol of ``void entry(ptr slots, ptr workspace)``;
-    ``is_parallel``, whether it calls the thread pool; ``triple`` and ``cpu``; and ``needs``, the features that
-    a CPU must have to run it, null where it must be that CPU.
+    ``is_parallel``, whether it calls the thread pool; ``triple`` and ``cpu``; and ``needs``, the features
+    that a CPU must have to run it, null where it must be that CPU.
     """
 
     kind = KIND

@@ -1,4 +1,4 @@
-"""`Machine`: a CPU and a system as LLVM names them, what they have, and whether this process can run their code.
+"""`Machine`: a CPU and a system as LLVM names them, what they have, and whether they can run here.
 
 ``ESPALIER_CPU`` in the environment names the CPU that stands for this machine's own: with
 ``ESPALIER_CPU=x86-64-v3`` an AVX-512 machine compiles and schedules for AVX2. It must be a CPU whose code can

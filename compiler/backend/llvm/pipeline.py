@@ -34,7 +34,7 @@ def passes(kind: str = KIND) -> tuple[Pass, ...]:
         intrinsics,  # first: the description of an intrinsic is lowered like the rest
         flatten,  # the passes after it see one index for each access
         simplify,  # the flat index becomes one sum, which shows what varies with each loop
-        inject_double_buffer,  # moves the statements that fill a buffer, so before there are barriers around them
+        inject_double_buffer,  # moves statements that fill a buffer, so before barriers are around them
         thread_sync,  # early: without its barriers a program of many threads has another meaning
         inject_prefetch,  # while the loops are whole, and show what one iteration reads
         clip_loops,  # a loop that ends early need not be partitioned
