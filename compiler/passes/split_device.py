@@ -9,8 +9,7 @@ from compiler.ir.expr import Expr, Var
 from compiler.ir.function import Buffer, PrimFunc
 from compiler.ir.semantics.access import accesses, mentions, writes
 from compiler.ir.stmt import THREAD_TAGS, Allocate, For, Let, Seq, Stmt
-from compiler.ir.text import print_stmt
-from compiler.ir.text.printer import print_expr
+from compiler.ir.text import print_expr, print_stmt
 from compiler.ir.visit import substitute, walk
 from compiler.schedule.errors import ScheduleError
 
@@ -183,20 +182,21 @@ class _Split:
                     "compute its stage at the root, or set its scope to shared or local"
                 )
         extents: dict[str, Expr] = {}
+        inner = {n.var for n in walk(body) if isinstance(n, (For, Let))}
         for loop in walk(body):
             if type(loop) is not For or loop.kind not in THREAD_TAGS:
                 continue
+            text = print_expr(loop.extent)
             known = extents.setdefault(loop.kind, loop.extent)
             if known != loop.extent:
                 raise ScheduleError(
-                    f"two loops of one launch are bound to {loop.kind} with the extents "
-                    f"{print_expr(known)} and {print_expr(loop.extent)}; split them so that both have as many iterations"
+                    f"two loops of one launch are bound to {loop.kind} with the extents {print_expr(known)} "
+                    f"and {text}; split them so that both have as many iterations"
                 )
-            inner = {n.var for n in walk(body) if isinstance(n, (For, Let))}
             if any(accesses(loop.extent)) or mentions(loop.extent, inner):
                 raise ScheduleError(
-                    f"the loop over {loop.var.name!r} is bound to {loop.kind}, and its extent "
-                    f"{print_expr(loop.extent)} is not known at the launch"
+                    f"the loop over {loop.var.name!r} is bound to {loop.kind}, and its extent {text} is not "
+                    "known at the launch"
                 )
         touched = {access.buffer for access in accesses(body)}
         used = {node for node in walk(body) if type(node) is Var}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from compiler.backend.llvm.codegen import Program, generate
 from compiler.backend.llvm.host.executable import HostExecutable
 from compiler.backend.llvm.machine import KIND, OPTIONS, Machine, hardware_of, machine_of, missing_here
 from compiler.backend.llvm.pipeline import passes
-from compiler.backend.protocol import Hardware, Options
+from compiler.backend.protocol import Backend, Hardware, Options
 from compiler.ir.function import PrimFunc
 from compiler.passes import Pass
 from compiler.runtime.artifact import Artifact, HeaderError, field
@@ -79,7 +79,10 @@ class LLVM:
                 raise HeaderError(f"needs is {details['needs']!r}")
         missing = missing_here(triple, cpu, needs)
         executable = None if missing else HostExecutable(artifact, entry, is_parallel)
-        sources = {"llvm": lambda: artifact.text, "asm": partial(_assembly, artifact)}
+        sources: dict[str, Callable[[], str]] = {
+            "llvm": lambda: artifact.text,
+            "asm": partial(_assembly, artifact),
+        }
         return Module(artifact, executable, missing, sources)
 
 
@@ -123,4 +126,4 @@ def _assembly(artifact: Artifact) -> str:
     return emit_assembly(optimise(artifact.text, machine), machine)
 
 
-BACKEND = LLVM()
+BACKEND: Backend = LLVM()
