@@ -1,4 +1,4 @@
-"""From a schedule to a program that a target can compile, and to a module that can be called."""
+"""`lower` and `build`: a schedule becomes a program after all passes, and a module that can be called."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lower(
     target: str | Target = "llvm",
     dump: Callable[[str, PrimFunc], None] | None = None,
 ) -> PrimFunc:
-    """The program of a schedule after every pass.
+    """Lower a schedule to a program, by all passes of the target's back end.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def lower(
     name : str
         Symbol of the function.
     target : str or Target
-        What it is lowered for; its kind says which tensor intrinsics it has.
+        What it is lowered for: its kind chooses the passes and the implementations of tensor intrinsics.
     dump : callable, optional
         Called with ``(name of the stage, program)`` for the loop nest and after each pass;
         ``dump=lambda stage, program: print(stage, program)`` shows them all.
@@ -78,7 +78,7 @@ def build(
     *,
     constants: Sequence[Tensor] = (),
 ) -> Module | Bindable:
-    """Machine code for a schedule, or for a program that is lowered already.
+    """Compile a schedule, or a program that is lowered already.
 
     Parameters
     ----------
@@ -90,13 +90,13 @@ def build(
     name : str
         Symbol of the function made from a schedule.
     constants : sequence of Tensor, optional
-        Inputs of a schedule that are the same in every call, as weights are.
+        Inputs of a schedule that are the same in every call, for example weights.
 
     Returns
     -------
     Module or Bindable
         Call a module with NumPy arrays, outputs included: they are written in place. With constants,
-        ``bind`` them first: that runs the stages which depend on them alone, such as the packing of
+        ``bind`` them first, which runs the stages that depend on them alone, such as the packing of
         weights.
 
     Raises

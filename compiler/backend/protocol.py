@@ -35,8 +35,8 @@ class Hardware:
     threads : int
         Threads that run at the same time.
     memories : mapping of str to (int or None)
-        Scope of a buffer -> bytes of that memory, None where it has no fixed limit. A scope that is not
-        there has no memory of its own.
+        Scope of a buffer -> bytes of that memory, None where it has no fixed limit. A target has no
+        memory for other scopes.
     """
 
     vector_bits: int = 0
@@ -92,7 +92,7 @@ class Backend(Protocol):
         Raises
         ------
         ValueError
-            If there is no such device, or the kind has no devices with memories of their own.
+            If there is no such device, or devices of this kind use the memory of this process.
         """
         ...
 
@@ -107,7 +107,7 @@ class Backend(Protocol):
         ...
 
     def load(self, artifact: Artifact) -> Module:
-        """The module of an artifact. Where it cannot run here, its `missing` says why.
+        """The module of an artifact. Its `missing` is the reason where it cannot run here.
 
         Raises
         ------

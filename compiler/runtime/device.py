@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from math import prod
-from threading import Lock
+from threading import RLock
 from typing import Protocol
 
 import numpy as np
@@ -67,7 +67,7 @@ class Device:
     def __init__(self, kind: str, index: int, memory: Memory) -> None:
         self.kind, self.index, self.memory = kind, index, memory
         self.used = 0
-        self._lock = Lock()
+        self._lock = RLock()  # an array may be collected, and so freed, inside of `allocate`
 
     def __repr__(self) -> str:
         return f"{self.kind}:{self.index}"
@@ -85,7 +85,7 @@ class Device:
         Raises
         ------
         ValueError
-            For an unknown type or a negative extent; `DeviceError` if the memory has no room for it.
+            For an unknown type or a negative extent; `DeviceError` if it does not fit the memory.
         """
         extents = (shape,) if isinstance(shape, int) else tuple(int(extent) for extent in shape)
         if any(extent < 0 for extent in extents):

@@ -54,7 +54,7 @@ def measure(time_calls: Callable[[int], float], number: int, repeat: int, min_re
     for _ in range(repeat):
         seconds = time_calls(number)
         while seconds < least:
-            # a little beyond what this measurement asks for, and by no more than it can be trusted
+            # a little more than this measurement calls for, but not by a factor that it is too short for
             wish = number * least / seconds * 1.1 if seconds > 0 else number * 100
             number = int(min(max(wish, number * 1.6), number * 100)) + 1
             seconds = time_calls(number)

@@ -13,7 +13,7 @@ import llvmlite.binding as llvm
 
 from compiler.backend.llvm.machine import Machine, this_machine
 
-_OPTIONS = Lock()  # LLVM's options are the process's
+_OPTIONS = Lock()  # LLVM's options belong to the process
 
 
 def optimise(text: str, machine: Machine) -> Any:
@@ -31,12 +31,12 @@ def optimise(text: str, machine: Machine) -> Any:
         module.verify()
     except RuntimeError as error:
         raise ValueError(f"LLVM rejects the generated program for {machine}: {error}") from error
-    # a program with vectors was scheduled: it has no redundancies left, and nothing to put side by side
+    # a program with vectors was scheduled: no redundancies are left in it, and no scalars to vectorize
     scheduled = re.search(r"<\d+ x ", text) is not None
     tuning = llvm.create_pipeline_tuning_options(speed_level=1 if scheduled else 2)
     tuning.loop_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = True
     tuning.slp_vectorization = not scheduled
-    # a builder serves one module: a run leaves it with callbacks into memory that is gone
+    # a builder is used for one module: a run leaves it with callbacks into freed memory
     builder = llvm.create_pass_builder(target, tuning)
     builder.getModulePassManager().run(module, builder)
     return module
@@ -56,11 +56,14 @@ def emit_assembly(module: Any, machine: Machine) -> str:
 
 @contextmanager
 def _addresses_as_written(machine: Machine) -> Iterator[None]:
-    """Keep LLVM from looking for other induction variables than the loops have.
+    """Disable LLVM's loop strength reduction, the search for other induction variables, for x86.
 
-    The code generator has put what does not vary outside of each loop already, and an address of x86 has room
-    for what is left: a pointer, an index and a number. The search takes half of the time to make machine
-    code of a convolution, and finds nothing better. ARM's addresses have no such room.
+    The code generator has hoisted everything that does not vary in a loop, and an x86 address holds the rest:
+    a pointer, an index and a constant. The search would take half of the time of emitting a convolution, and
+    find nothing better. ARM's addresses are not as rich, so there it runs.
+
+    The option ``-disable-lsr`` is the process's, and no other interface sets it: it is set during the
+    emission alone, under a lock, and this function is the only one that touches an option of LLVM.
     """
     if not machine.is_x86:
         yield

@@ -1,6 +1,6 @@
 """`Machine`: a CPU and a system as LLVM names them, what they have, and whether they can run here.
 
-``ESPALIER_CPU`` in the environment names the CPU that stands for this machine's own: with
+``ESPALIER_CPU`` in the environment names a CPU to compile for in place of this machine's: with
 ``ESPALIER_CPU=x86-64-v3`` an AVX-512 machine compiles and schedules for AVX2. It must be a CPU whose code can
 run here, and is read once in a process.
 """
@@ -232,7 +232,7 @@ def _host_features() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _host_caches() -> tuple[int, ...]:
-    """Bytes of this machine's data caches, the nearest first, as Linux tells them."""
+    """Bytes of this machine's data caches, the nearest first, as Linux reports them."""
     found: dict[int, int] = {}
     try:
         for folder in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):

@@ -28,7 +28,7 @@ _SPINS = 1000
 _YIELDS = 64
 # chunks per thread: enough to even out unequal iterations, few enough to keep neighbours together
 _CHUNKS = 4
-# of a worker; some systems give threads no more than compiled code may use of it
+# stack of a worker; the default of some systems is no larger than what compiled code may use
 _STACK_BYTES = 4 * 1024 * 1024
 
 # `state` is the number of the region in its upper half; in the lower, bit 31 once it is closed, and the
@@ -90,7 +90,7 @@ done:
   ret void
 }}
 
-; a worker's life; `last` is the region that it has been in
+; the loop of a worker; `last` is the last region that it took part in
 define internal ptr @worker(ptr %nothing) nounwind {{
 entry:
   br label %watch
@@ -146,7 +146,7 @@ sleep:
   %awake = or i1 %stopping.again, %new.again
   br i1 %awake, label %woken, label %wait
 wait:
-  ; woken by whatever: spinning again is harmless, and where one region was launched the next is near
+  ; spurious wake-ups are harmless: the worker spins again, and after one region the next is likely soon
   %waited = call i32 @pthread_cond_wait(ptr @condition, ptr @mutex)
   br label %woken
 woken:
