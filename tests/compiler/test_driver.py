@@ -1,4 +1,4 @@
-"""From a schedule to a module: the stages on the way, the module's result, and what is refused."""
+"""From a schedule to a module: the stages between, the result, and refusals."""
 
 from __future__ import annotations
 

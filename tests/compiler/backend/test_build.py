@@ -13,7 +13,7 @@ import compiler
 from compiler.backend import Target
 from compiler.runtime import Artifact, ModuleFileError
 
-# saved by the version before back ends stood beside each other, for any 64-bit x86 CPU
+# saved by the version that had only one back end, for any 64-bit x86 CPU
 OLD = Path(__file__).parent / "modules" / "turn.module"
 
 

@@ -1,4 +1,4 @@
-"""The seams between a back end and the rest, on a device with memories of its own: see `toy`."""
+"""The interface of a back end, with a back end for tests whose device has separate memories: see `toy`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 import compiler
 from compiler import te
 from compiler.backend import Target, TargetError, device, pipeline, register, registry
+from compiler.ir.text import parse_function
 from compiler.runtime import Device, DeviceError, Module
 from compiler.schedule import Schedule, ScheduleError
 from compiler.te.tensor import Tensor
@@ -58,7 +59,7 @@ def launches(module: Module) -> list[tuple[str, dict[str, int]]]:
 # Targets
 
 
-def test_options_are_the_back_ends_own() -> None:
+def test_options_belong_to_the_back_end() -> None:
     target = Target.parse("toy -shared=512")
     assert str(target) == "toy -memory=4096 -shared=512 -threads=64"
     assert Target.parse(str(target)) == target
@@ -80,7 +81,7 @@ def test_what_a_target_cannot_be(text: str, message: str) -> None:
         Target.parse(text)
 
 
-def test_the_passes_are_the_back_ends_own() -> None:
+def test_passes_belong_to_the_back_end() -> None:
     assert [step.__name__ for step in pipeline("toy")] == [
         "flatten",
         "simplify",
@@ -285,7 +286,7 @@ def test_an_argument_that_is_wrong() -> None:
 
 
 def test_the_temporary_does_not_fit() -> None:
-    """The arrays fit the memory of 4096 bytes, and the array between the kernels does not beside them."""
+    """The arrays fit the memory of 4096 bytes, but not together with the array between the kernels."""
     module = compiler.build(*reversed_twice(4, 128), target="toy -threads=128")
     on = device("toy")
     x, y = on.empty((4, 128)), on.empty((4, 100))
@@ -328,3 +329,60 @@ def test_memory_is_counted_and_given_back() -> None:
     del second
     assert on.empty((25,)).nbytes == 100
     assert on.used == 0
+
+
+# Loops of the host, and memories
+
+
+def test_the_host_repeats_a_launch() -> None:
+    module = compiler.backend.build(
+        parse_function(
+            """\
+def main(n: size(1, 9), A: float32[n]):
+    for k in range(n - 1):
+        for tx in bind(n - 1 - k, "threadIdx.x"):
+            A[k + 1 + tx] = A[k + 1 + tx] + float32(1.0)"""
+        ),
+        "toy",
+    )
+    a = np.zeros(5, "f")
+    module(a)
+    np.testing.assert_array_equal(a, [0, 1, 2, 3, 4])
+    assert [extents["threadIdx.x"] for _, extents in launches(module)] == [4, 3, 2, 1]
+    module(np.zeros(1, "f"))
+    assert len(launches(module)) == 4  # without iterations there is no launch
+
+
+def test_an_extent_of_zero_is_not_launched() -> None:
+    text = (
+        'def main(n: size(0, 9), A: float32[n]):\n    for tx in bind(n, "threadIdx.x"):\n        A[tx] = 1.0'
+    )
+    module = compiler.backend.build(parse_function(text), "toy")
+    module(np.zeros(0, "f"))
+    assert launches(module) == []
+
+
+def test_a_memory_that_the_target_does_not_have() -> None:
+    text = """\
+def main(A: float32[4]):
+    t = allocate(float32[4], "vta.acc")
+    for tx in bind(4, "threadIdx.x"):
+        t[tx] = A[tx]
+        A[tx] = t[tx]"""
+    message = r"t: float32\[4\] is in 'vta.acc' memory, which toy .* does not have \(it has: global, shared"
+    with pytest.raises(TargetError, match=message):
+        compiler.backend.build(parse_function(text), "toy")
+
+
+def test_a_call_that_fails_frees_its_temporaries() -> None:
+    module = compiler.build(*reversed_twice(), target="toy")
+    on = device("toy")
+    x, y = on.empty((4, 16)), on.empty((4, 16))
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("lost")
+
+    module._executable.launcher.launch = fail  # type: ignore[union-attr]
+    with pytest.raises(RuntimeError, match="lost"):
+        module(x, y)
+    assert on.used == x.nbytes + y.nbytes

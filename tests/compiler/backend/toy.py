@@ -1,4 +1,4 @@
-"""A back end for tests: a device with memories of its own that interprets the loop IR.
+"""A back end for tests: a device with separate memories that interprets the loop IR.
 
 ``toy -memory=4096 -shared=256 -threads=64`` is a device with that many bytes of main and of shared memory and
 at most that many threads in a block. Its code is the program's text.

@@ -130,6 +130,6 @@ BLOCKS = 'for i in bind(2, "blockIdx.x"):\n        '
         ),
     ],
 )
-def test_programs_without_such_parts(body: str, message: str) -> None:
+def test_programs_that_cannot_be_split(body: str, message: str) -> None:
     with pytest.raises(ScheduleError, match=message):
         split(f"def main(A: float32[8]):\n    {body}")

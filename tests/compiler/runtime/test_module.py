@@ -202,7 +202,7 @@ def test_calls_with_a_workspace() -> None:
     np.testing.assert_array_equal(b, a[::-1])
 
 
-def test_calls_at_once_have_workspaces_of_their_own() -> None:
+def test_concurrent_calls_have_separate_workspaces() -> None:
     module = reverse(20_000)
     wrong: list[int] = []
     start = threading.Barrier(4)

@@ -1,4 +1,4 @@
-"""What tests of generated code share: programs in few words, and their results against the interpreter's."""
+"""Shared by tests of generated code: short ways to write programs, and comparisons with the interpreter."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ C = Buffer("C", (60,), "int32")
 
 
 def through(scratch: Buffer, size: int, outer: str = "serial") -> PrimFunc:
-    """B[r, :] = reversed A[r, :], by way of a buffer of its own per row."""
+    """B[r, :] = reversed A[r, :], by way of a buffer that is allocated per row."""
     a, b = Buffer("A", (6, size), "int32"), Buffer("B", (6, size), "int32")
     rows = Seq(
         (
@@ -39,7 +39,7 @@ BIG = STACK_BUFFER_BYTES // 4 + 100
 @pytest.mark.parametrize("outer", ["serial", "parallel", "unroll"])
 @pytest.mark.parametrize("size", [10, BIG])
 @pytest.mark.parametrize("scope", ["local", "global"])
-def test_a_buffer_of_its_own(scope: str, size: int, outer: str, threads: int) -> None:
+def test_an_allocated_buffer(scope: str, size: int, outer: str, threads: int) -> None:
     func = through(Buffer("scratch", (size,), "int32", scope), size, outer)
     a = np.random.default_rng(0).integers(0, 1000, (6, size), dtype=np.int32)
     b = np.zeros_like(a)
@@ -72,7 +72,7 @@ def test_an_unrolled_body_shares_what_it_allocates(scope: str) -> None:
         assert program.text.count("alloca [1000 x i32]") == (1 if scope == "local" else 0)
 
 
-def test_memory_of_a_parallel_loop_is_given_back() -> None:
+def test_memory_of_a_parallel_loop_is_freed() -> None:
     text = generate(through(Buffer("s", (BIG,), "int32"), BIG, "parallel"), Machine.parse("llvm")).text
     assert text.count("call ptr @aligned_alloc") == text.count("call void @free") == 1
 
@@ -140,7 +140,7 @@ def test_a_parallel_reduction_per_row(threads: int) -> None:
     np.testing.assert_allclose(got, values.sum(1), rtol=1e-5)
 
 
-def test_what_is_stored_is_known() -> None:
+def test_stored_parameters_are_recorded() -> None:
     a, b = Buffer("a", (4,)), Buffer("b", (4,))
     copy = loop(i, 4, Store(b, (i,), Load(a, (i,))), "parallel")
     program = generate(PrimFunc("f", (a, b), copy), Machine.parse("llvm"))

@@ -1,4 +1,4 @@
-"""What LLVM is given, and the code that it makes of it for named targets."""
+"""The text that LLVM is given, and the assembly that it makes for named targets."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_register_tile_computes_a_product(lanes: int) -> None:
     np.testing.assert_allclose(got, x.T @ y, rtol=1e-5)
 
 
-def test_the_text_tells_llvm_what_it_needs() -> None:
+def test_attributes_and_flags_of_the_text() -> None:
     a, b = Buffer("a", (64,)), Buffer("b", (64,))
     here = Ramp(i * 16, const(1), 16)
     body = loop(i, 4, Store(b, (here,), Load(a, (here,)) * 2.0 + 1.0), "parallel")
@@ -113,7 +113,7 @@ def test_an_index_is_written_where_its_variables_are_known() -> None:
     same_as_interpreted(func, np.arange(4000, dtype="f"), np.zeros(4000, "f"))
 
 
-def test_what_is_read_again_is_read_once_until_it_is_written() -> None:
+def test_a_load_is_repeated_only_after_a_store() -> None:
     a, b = Buffer("a", (8,)), Buffer("b", (8,))
     stmts = [
         Store(b, (const(0),), Load(a, (const(1),)) + Load(a, (const(1),))),
@@ -128,7 +128,7 @@ def test_what_is_read_again_is_read_once_until_it_is_written() -> None:
     same_as_interpreted(func, np.arange(8, dtype="f"), np.ones(8, "f"))
 
 
-def test_an_expression_means_what_its_variables_are_then() -> None:
+def test_a_shared_expression_below_two_loops_over_one_variable() -> None:
     """The same node below two loops over one variable, one of which runs once."""
     a = Buffer("a", (60,), "int32")
     node = i * 10 + 5
@@ -147,8 +147,8 @@ def test_one_value_may_be_named_twice() -> None:
     same_as_interpreted(func, np.arange(8), np.zeros(8, "int64"), np.zeros(8, "int64"))
 
 
-def test_an_address_on_the_way_may_lie_outside() -> None:
-    """The sum of what varies is beyond the buffer, and only the number brings it back."""
+def test_an_intermediate_address_may_be_outside() -> None:
+    """The sum of the varying terms is beyond the buffer, and the constant offset returns into it."""
     a = Buffer("a", (16,), "int32")
     inside = If(binary(">=", i, const(20)), Store(a, (i - 20,), i))
     func = PrimFunc("f", (a,), loop(i, 36, inside))

@@ -1,4 +1,4 @@
-"""Statements and loops of compiled functions, and what has no code."""
+"""Statements and loops of compiled functions, and statements without code."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def test_branches_that_are_always_or_never_taken() -> None:
     same_as_interpreted(PrimFunc("f", (C,), loop(i, 9, body)), np.zeros(60, np.int32))
 
 
-def test_nothing_at_all() -> None:
+def test_an_empty_body() -> None:
     same_as_interpreted(PrimFunc("f", (C,), Seq(())), np.arange(60, dtype=np.int32))
 
 
 @pytest.mark.parametrize("name", ["exp", "memcpy", "free", "main", "espalier_parallel_launch"])
-def test_a_function_may_have_the_name_of_one_that_it_calls(name: str) -> None:
+def test_a_function_may_have_the_name_of_a_library_function(name: str) -> None:
     x, y = Buffer("x", (64,), "float64"), Buffer("y", (64,), "float64")
     body = loop(i, 64, Store(y, (i,), call("exp", Load(x, (i,)))), "parallel")
     values, got = np.linspace(-1, 1, 64), np.zeros(64)
@@ -171,7 +171,7 @@ def test_a_variable_of_another_type() -> None:
     same_as_interpreted(PrimFunc("f", (x,), body), np.zeros(40, np.int64))
 
 
-# Names for values
+# Let
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "uint64", "int64", "float16", "float32"])
@@ -218,12 +218,12 @@ def test_a_let_is_gone_after_its_body() -> None:
         build(PrimFunc("f", (a,), body))
 
 
-# Sizes that a call brings
+# Symbolic dimensions
 
 
 @pytest.mark.parametrize("kind", ["serial", "parallel"])
 @pytest.mark.parametrize("rows", [1, 5, 64])
-def test_a_size_is_told_by_the_call(rows: int, kind: str, threads: int) -> None:
+def test_a_symbolic_dimension_gets_its_value_from_the_call(rows: int, kind: str, threads: int) -> None:
     n = Var("n", bounds=(1, 64))
     a, b = Buffer("A", (n, 8)), Buffer("B", (8, n))
     body = loop(i, n, loop(j, 8, Store(b, (j * n + i,), Load(a, (i * 8 + j,)))), kind)
@@ -234,7 +234,7 @@ def test_a_size_is_told_by_the_call(rows: int, kind: str, threads: int) -> None:
     )
 
 
-def test_two_sizes_are_kept_apart() -> None:
+def test_two_symbolic_dimensions_of_one_name() -> None:
     n, m = Var("n", bounds=(0, 9)), Var("n", bounds=(1, 9))
     a, b = Buffer("A", (n, m), "int32"), Buffer("B", (m, n), "int32")
     rows = loop(i, n, loop(j, m, Store(b, (j * n + i,), Load(a, (i * m + j,)) + n * 100 + m)))
@@ -244,7 +244,7 @@ def test_two_sizes_are_kept_apart() -> None:
     build(PrimFunc("f", (a, b), rows))(np.zeros((0, 4), "i4"), np.zeros((4, 0), "i4"))
 
 
-def test_a_size_of_one_value_is_a_literal() -> None:
+def test_a_symbolic_dimension_of_one_value_is_a_literal() -> None:
     n = Var("n", bounds=(6, 6))
     a = Buffer("A", (n,), "int32")
     func = PrimFunc("f", (a,), loop(i, n, Store(a, (i,), i * n)))
@@ -252,7 +252,7 @@ def test_a_size_of_one_value_is_a_literal() -> None:
     same_as_interpreted(func, np.zeros(6, "i4"))
 
 
-def test_llvm_knows_the_bounds_of_a_size() -> None:
+def test_bounds_of_a_symbolic_dimension_are_in_the_text() -> None:
     n = Var("n", bounds=(2, 64))
     a = Buffer("A", (n, 8))
     text = build(PrimFunc("f", (a,), loop(i, n, Store(a, (i,), const(1.0))))).source("llvm")
@@ -261,7 +261,7 @@ def test_llvm_knows_the_bounds_of_a_size() -> None:
     assert "sext" not in text
 
 
-def test_division_by_a_size() -> None:
+def test_division_by_a_symbolic_dimension() -> None:
     n = Var("n", bounds=(1, 7))
     a, b = Buffer("A", (n,), "int32"), Buffer("B", (40,), "int32")
     body = loop(i, 40, Store(b, (i,), i // n * 1000 + i % n * 10 + (i - 20) // n))

@@ -93,7 +93,7 @@ class TestHalves:
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"])
 @pytest.mark.parametrize("source", ["float32", "float64"])
-def test_what_an_integer_cannot_hold_becomes_the_nearest(source: str, dtype: str, target: str) -> None:
+def test_a_value_out_of_range_becomes_the_nearest_integer(source: str, dtype: str, target: str) -> None:
     info = np.iinfo(dtype)
     x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 0.9, -0.9, 1.5, -1.5, 127.9, 128, 255.5, 256], source)
     expected = [0 if v != v else int(min(max(v, float(info.min)), float(info.max))) for v in x.tolist()]

@@ -74,7 +74,7 @@ def test_aarch64_and_arm_objects() -> None:
         assert int.from_bytes(code[18:20], "little") == machine
 
 
-# A program of its own, without a C library: it calls the function and writes the last array to its output
+# A standalone program without a C library: it calls the function and writes the last array to its output
 
 _START = {
     "aarch64": """

@@ -120,7 +120,7 @@ class Programs:
         return Binary(op, a, b, kind)
 
     def amount(self, given: Expr, dtype: str) -> Expr:
-        """How far a shift goes: a literal, or what the lowest bits of a value say."""
+        """The distance of a shift: a literal, or the lowest bits of a value."""
         bits = np.iinfo(dtype).bits
         known = self.draw(st.sampled_from((None, 0, 1, bits // 2, bits - 1)))
         if known is not None:

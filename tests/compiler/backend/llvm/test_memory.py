@@ -84,7 +84,7 @@ def test_a_scalar_is_stored_to_every_lane() -> None:
     np.testing.assert_array_equal(got, np.full(8, 2.5))
 
 
-# What is guarded is not touched: the input ends where memory that may be touched ends
+# Guarded accesses: the input ends at the end of the memory that may be accessed
 
 
 LIMIT = Buffer("limit", (1,), INDEX)  # only known at run time, or the optimiser would see through the guard
@@ -101,7 +101,7 @@ def guarded(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
     return Call("if_then_else", (condition, then, otherwise), then.dtype)
 
 
-# where registers have masks, a vector load beside a selection may happen to be safe
+# on CPUs with mask registers an unguarded vector load may be masked by chance, so an older CPU is tried too
 TARGETS = ["llvm", "llvm -mcpu=x86-64"] if this_machine().is_x86 else ["llvm"]
 FAR = 2**29 + 12345
 A = Buffer("A", (20,))
@@ -141,7 +141,7 @@ GUARDED = {
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", GUARDED)
-def test_what_is_guarded_is_not_touched(name: str, target: str) -> None:
+def test_a_guarded_access_does_not_touch_memory(name: str, target: str) -> None:
     out = Buffer("out", (64,))
     body = For(i, Const(4), "serial", Store(out, (START,), GUARDED[name]))
     run_at_the_end_of_memory(PrimFunc("f", (A, LIMIT, out), body), target)

@@ -27,10 +27,10 @@ EXACT = ("abs", "floor", "ceil", "round", "trunc", "sqrt", "isnan", "popcount", 
 
 
 class Lowered(Rewriter):
-    """A program as the passes leave one, in the plainest way: one index for each access, no vector loops.
+    """A program as after the passes, by the simplest means: one index for each access, no vector loops.
 
-    Beside, what compiled code may do as it likes is settled: what was never stored is what the interpreter
-    has there, and functions that are not exact are replaced by one that is.
+    It also fixes what compiled code may choose: elements that were never stored have the value that the
+    interpreter gives them, and functions that are not exact are replaced by one that is.
     """
 
     def _position(self, buffer: Buffer, indices: Sequence[Expr]) -> tuple[Expr]:
@@ -111,7 +111,7 @@ def one_thread():
 )
 @given(data=st.data(), seed=st.integers(0, 2**16))
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_compiled_programs_do_what_the_interpreter_says(
+def test_compiled_programs_equal_the_interpreter(
     programs: Callable, random_arrays: Callable, data: st.DataObject, seed: int
 ) -> None:
     func = data.draw(programs(FEATURES))

@@ -74,6 +74,6 @@ def test_a_copy_within_a_buffer_reads_before_it_writes() -> None:
     same_as_interpreted(PrimFunc("f", (a,), move), np.arange(12, dtype="f"))
 
 
-def test_the_rows_of_a_copy_are_moved_as_a_whole() -> None:
+def test_a_row_of_a_copy_is_a_memcpy() -> None:
     for cpu in ("x86-64-v3", "x86-64-v4"):
         assert "memcpy" in build(copied((0, 0), (0, 0), (4, 40), strides=(40, 1)), X86 + cpu).source("asm")

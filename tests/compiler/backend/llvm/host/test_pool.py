@@ -64,7 +64,7 @@ def check(module: Module) -> bool:
 
 
 @pytest.mark.parametrize("extent", [1, 2, 3, 16, 17, 1000])
-def test_the_range_is_taken_apart_without_gaps(extent: int) -> None:
+def test_the_range_is_partitioned_without_gaps(extent: int) -> None:
     taken = ranges(extent)
     assert taken[0][0] == 0
     assert taken[-1][1] == extent
@@ -149,7 +149,7 @@ def test_the_number_of_threads_may_change_between_regions(squares: Module) -> No
 
 
 def test_python_threads_may_call_at_once() -> None:
-    """Each call has a workspace of its own, and whoever finds the pool busy works alone."""
+    """Each call has a separate workspace, and runs serially where the pool is busy."""
     a, b, scratch = Buffer("a", (256,), "int64"), Buffer("b", (256,), "int64"), Buffer("s", (256,), "int64")
     i, j = Var("i"), Var("j")
     body = Allocate(
@@ -216,7 +216,7 @@ def all_take_part() -> bool:
 
 
 @pytest.mark.parametrize("pause", [0, 0.02])
-def test_a_forked_child_has_a_pool_of_its_own(squares: Module, pause: float) -> None:
+def test_a_forked_child_has_a_separate_pool(squares: Module, pause: float) -> None:
     for _ in range(5):
         assert check(squares)
         time.sleep(pause)  # the workers spin, or sleep
@@ -270,13 +270,13 @@ assert (array == range(64)).all()
 """
 
 
-def test_the_interpreter_ends_in_peace() -> None:
+def test_the_interpreter_exits_cleanly() -> None:
     for ending in ("", "import time; time.sleep(0.02)", "import sys; sys.exit(0)"):
         done = run(PROGRAM + ending)
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_interpreter_ends_while_a_daemon_thread_calls() -> None:
+def test_the_interpreter_exits_while_a_daemon_thread_calls() -> None:
     code = """
 import threading, time
 def forever():
