@@ -122,23 +122,18 @@ class Signature:
                 where = f"{self.name}: argument {i + 1}, {self.params[i].name!r},"
                 raise ValueError(f"{where} {error}") from error.__cause__
         ends = [v.pointer + prod(v.shape) * _ITEMSIZES[v.dtype] for v in views]
-        on_device = [isinstance(v.owner, DeviceArray) for v in views]
         for i in sorted(self.stored):
             for j, other in enumerate(views):
-                apart = i == j or on_device[i] != on_device[j]
-                if not apart and views[i].pointer < ends[j] and other.pointer < ends[i]:
+                if i != j and views[i].pointer < ends[j] and other.pointer < ends[i]:
+                    if isinstance(views[i].owner, DeviceArray) != isinstance(other.owner, DeviceArray):
+                        continue  # addresses of different memories
                     raise ValueError(
                         f"{self.name}: the output {self.params[i].name!r} shares memory with the argument "
                         f"{self.params[j].name!r}; pass separate arrays"
                     )
         return views, [value for value, _ in filter(None, sizes)]
 
-    def _view(self, buffer: Buffer, array: Any) -> View:
-        if isinstance(array, np.ndarray):
-            flags = array.flags
-            name = _NAMES.get(array.dtype) or str(array.dtype)
-            memory = (array.ctypes.data, name, array.shape)
-            return View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array)
+    def _view_of_other(self, buffer: Buffer, array: Any) -> View:
         if isinstance(array, DeviceArray):
             if array.device is not self.device:
                 here = "the CPU" if self.device is None else self.device
@@ -159,7 +154,13 @@ class Signature:
 
     def _checked(self, position: int, array: Any, sizes: list[tuple[int, int] | None]) -> View:
         buffer, (layout, dtype) = self.params[position], self.layouts[position]
-        given = self._view(buffer, array)
+        if isinstance(array, np.ndarray):
+            flags = array.flags
+            name = _NAMES.get(array.dtype) or str(array.dtype)
+            memory = (array.ctypes.data, name, array.shape)
+            given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array)
+        else:
+            given = self._view_of_other(buffer, array)
         if given.dtype != dtype:
             packed = f" (the bytes of {buffer.dtype})" if dtype != buffer.dtype else ""
             raise ValueError(f"has dtype {given.dtype}; {dtype} is needed{packed} (array.astype({dtype!r}))")
