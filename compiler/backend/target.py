@@ -5,6 +5,9 @@ A target is spelled like a command line: its kind, which names a back end, and t
     llvm                                                    this machine
     llvm -mcpu=skylake-avx512                               another CPU of this machine's architecture
     llvm -mcpu=cortex-a72 -mtriple=aarch64-linux-gnu -mattr=+neon
+
+``ESPALIER_CPU=x86-64-v3`` in the environment makes ``llvm`` a lesser CPU than this machine's own, so that an
+AVX-512 machine compiles and schedules for AVX2.
 """
 
 from __future__ import annotations

@@ -44,18 +44,18 @@ def optimise(text: str, machine: Machine) -> Any:
 
 def emit_object(module: Any, machine: Machine) -> bytes:
     """An optimised module as an object file."""
-    with _addresses_as_written(machine):
+    with _without_strength_reduction(machine):
         return target_machine(machine)[0].emit_object(module)
 
 
 def emit_assembly(module: Any, machine: Machine) -> str:
     """An optimised module as assembly."""
-    with _addresses_as_written(machine):
+    with _without_strength_reduction(machine):
         return target_machine(machine)[0].emit_assembly(module)
 
 
 @contextmanager
-def _addresses_as_written(machine: Machine) -> Iterator[None]:
+def _without_strength_reduction(machine: Machine) -> Iterator[None]:
     """Disable LLVM's loop strength reduction, the search for other induction variables, for x86.
 
     The code generator has hoisted everything that does not vary in a loop, and an x86 address holds the rest:
