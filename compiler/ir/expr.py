@@ -13,185 +13,83 @@ The whole grammar of expressions::
           | Ramp(base, stride, lanes)             the vector base, base + stride, ...
           | Broadcast(value, lanes)               a scalar repeated
 
-A buffer is indexed by one index for each dimension, or by one alone: the row-major position.
+A buffer is indexed by one index per dimension, or by a single index: the row-major position.
 Nodes are frozen and compare by structure; variables and buffers compare by identity.
-A dtype is a string: a scalar type of `SCALAR_TYPES`, with ``x<lanes>`` behind it for a vector. The types of
-`PACKED_TYPES` share a byte in memory: a value of one is loaded, stored, cast and repeated, and nothing else.
 """
 
 from __future__ import annotations
 
-import operator
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
-from math import copysign
-from typing import TYPE_CHECKING, Union
+from math import copysign, prod
+from typing import Any, Union
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from compiler.ir.function import Buffer
-
-SCALAR_TYPES: tuple[str, ...] = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
-SCALAR_TYPES += ("uint64", "float16", "float32", "float64")
-PACKED_TYPES: tuple[str, ...] = ("uint1", "int2", "uint2", "int4", "uint4")
-
-ARITHMETIC = ("+", "-", "*", "/", "//", "%", "min", "max")
-BITWISE = ("&", "|", "^", "<<", ">>")
-COMPARISON = ("<", "<=", ">", ">=", "==", "!=")
-LOGIC = ("and", "or")
-
-# name -> number of arguments; `if_then_else(condition, a, b)` evaluates only the arm it needs
-INTRINSICS = {"if_then_else": 3, "exp": 1, "log": 1, "sqrt": 1, "tanh": 1, "abs": 1, "floor": 1, "ceil": 1}
-INTRINSICS |= {"pow": 2, "sin": 1, "cos": 1, "erf": 1, "round": 1, "trunc": 1, "isnan": 1, "popcount": 1}
-# those that take integers; `abs` takes both, and all others floats
-INTEGER_INTRINSICS = ("popcount", "abs")
-
-INDEX = "int32"
+from compiler.ir.dtype import (
+    INDEX,
+    PACKED_TYPES,
+    bits_of,
+    integer_range,
+    is_float,
+    lanes_of,
+    scalar_of,
+    vector_of,
+)
+from compiler.ir.node import Node
+from compiler.ir.operators import (
+    ARITHMETIC,
+    BITWISE,
+    COMPARISON,
+    INTEGER_INTRINSICS,
+    INTRINSICS,
+    LOGIC,
+    evaluated,
+)
 
 Scalar = int | float | bool | np.generic
 ExprLike = Union["Expr", Scalar]
+_Operator = Callable[[Any, "ExprLike"], "Expr"]
 
 
-@cache
-def lanes_of(dtype: str) -> int:
-    """Number of lanes of a dtype: 1 for a scalar."""
-    return int(dtype.split("x")[1]) if "x" in dtype else 1
+def _operator(op: str) -> _Operator:
+    return lambda self, other: binary(op, self, other)
 
 
-@cache
-def scalar_of(dtype: str) -> str:
-    """The scalar type of one lane."""
-    return dtype.split("x")[0]
+def _reflected(op: str) -> _Operator:
+    return lambda self, other: binary(op, other, self)
 
 
-@cache
-def vector_of(dtype: str, lanes: int) -> str:
-    """The type of `lanes` lanes of the scalar type of `dtype`."""
-    scalar = scalar_of(dtype)
-    return scalar if lanes == 1 else f"{scalar}x{lanes}"
+class Expr(Node):
+    """Base of all expressions; defines Python's operators on them.
 
-
-@cache
-def is_float(dtype: str) -> bool:
-    """Whether a lane of `dtype` is a floating-point number."""
-    return dtype.startswith("float")
-
-
-@cache
-def is_integer(dtype: str) -> bool:
-    """Whether a lane of `dtype` is an integer that arithmetic takes: not a float, a bool or a packed type."""
-    scalar = scalar_of(dtype)
-    return not is_float(scalar) and scalar != "bool" and scalar not in PACKED_TYPES
-
-
-@cache
-def bits_of(dtype: str) -> int:
-    """Bits that one element of a scalar type takes in memory."""
-    return int(dtype.lstrip("uint")) if dtype in PACKED_TYPES else np.dtype(dtype).itemsize * 8
-
-
-@cache
-def integer_range(dtype: str) -> tuple[int, int]:
-    """The least and the greatest value of an integer type, packed ones included."""
-    bits = bits_of(dtype)
-    return (0, (1 << bits) - 1) if dtype.startswith("u") else (-(1 << bits - 1), (1 << bits - 1) - 1)
-
-
-class Expr:
-    """Base of all expressions; gives them Python's operators.
-
-    ``==`` compares structure. Use `equal` for the comparison that a program makes.
+    ``==`` compares structure and returns a bool; `equal` makes the comparison that a program evaluates.
     """
 
     __slots__ = ()
     dtype: str
 
-    def __add__(self, other: ExprLike) -> Expr:
-        return binary("+", self, other)
-
-    def __radd__(self, other: ExprLike) -> Expr:
-        return binary("+", other, self)
-
-    def __sub__(self, other: ExprLike) -> Expr:
-        return binary("-", self, other)
-
-    def __rsub__(self, other: ExprLike) -> Expr:
-        return binary("-", other, self)
-
-    def __mul__(self, other: ExprLike) -> Expr:
-        return binary("*", self, other)
-
-    def __rmul__(self, other: ExprLike) -> Expr:
-        return binary("*", other, self)
-
-    def __truediv__(self, other: ExprLike) -> Expr:
-        return binary("/", self, other)
-
-    def __rtruediv__(self, other: ExprLike) -> Expr:
-        return binary("/", other, self)
-
-    def __floordiv__(self, other: ExprLike) -> Expr:
-        return binary("//", self, other)
-
-    def __rfloordiv__(self, other: ExprLike) -> Expr:
-        return binary("//", other, self)
-
-    def __mod__(self, other: ExprLike) -> Expr:
-        return binary("%", self, other)
-
-    def __rmod__(self, other: ExprLike) -> Expr:
-        return binary("%", other, self)
+    __add__, __radd__ = _operator("+"), _reflected("+")
+    __sub__, __rsub__ = _operator("-"), _reflected("-")
+    __mul__, __rmul__ = _operator("*"), _reflected("*")
+    __truediv__, __rtruediv__ = _operator("/"), _reflected("/")
+    __floordiv__, __rfloordiv__ = _operator("//"), _reflected("//")
+    __mod__, __rmod__ = _operator("%"), _reflected("%")
+    __and__, __rand__ = _operator("&"), _reflected("&")
+    __or__, __ror__ = _operator("|"), _reflected("|")
+    __xor__, __rxor__ = _operator("^"), _reflected("^")
+    __lshift__, __rlshift__ = _operator("<<"), _reflected("<<")
+    __rshift__, __rrshift__ = _operator(">>"), _reflected(">>")
+    __lt__, __le__ = _operator("<"), _operator("<=")
+    __gt__, __ge__ = _operator(">"), _operator(">=")
 
     def __neg__(self) -> Expr:
         return binary("*", self, -1)
 
-    def __and__(self, other: ExprLike) -> Expr:
-        return binary("&", self, other)
-
-    def __rand__(self, other: ExprLike) -> Expr:
-        return binary("&", other, self)
-
-    def __or__(self, other: ExprLike) -> Expr:
-        return binary("|", self, other)
-
-    def __ror__(self, other: ExprLike) -> Expr:
-        return binary("|", other, self)
-
-    def __xor__(self, other: ExprLike) -> Expr:
-        return binary("^", self, other)
-
-    def __rxor__(self, other: ExprLike) -> Expr:
-        return binary("^", other, self)
-
-    def __lshift__(self, other: ExprLike) -> Expr:
-        return binary("<<", self, other)
-
-    def __rlshift__(self, other: ExprLike) -> Expr:
-        return binary("<<", other, self)
-
-    def __rshift__(self, other: ExprLike) -> Expr:
-        return binary(">>", self, other)
-
-    def __rrshift__(self, other: ExprLike) -> Expr:
-        return binary(">>", other, self)
-
     def __invert__(self) -> Expr:
         scalar = scalar_of(self.dtype)
         return binary("^", self, integer_range(scalar)[1] if scalar.startswith("u") else -1)
-
-    def __lt__(self, other: ExprLike) -> Expr:
-        return binary("<", self, other)
-
-    def __le__(self, other: ExprLike) -> Expr:
-        return binary("<=", self, other)
-
-    def __gt__(self, other: ExprLike) -> Expr:
-        return binary(">", self, other)
-
-    def __ge__(self, other: ExprLike) -> Expr:
-        return binary(">=", self, other)
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -255,6 +153,19 @@ class Binary(Expr):
     b: Expr
     dtype: str = field(compare=False)
 
+    @staticmethod
+    def rebuilt(op: str, a: Expr, b: Expr, dtype: str) -> Expr:
+        """The operation on other operands; literals are folded, so that an unrolled index is a number at once."""
+        if type(b) is Const:
+            if dtype == INDEX and ((op == "+" and b.value == 0) or (op in ("*", "//") and b.value == 1)):
+                return a
+            folded = fold(op, a, b) if type(a) is Const else None
+            if folded is not None:
+                return folded
+        elif type(a) is Const and dtype == INDEX and (op, a.value) in (("+", 0), ("*", 1)):
+            return b
+        return Binary(op, a, b, dtype)
+
 
 @dataclass(frozen=True, slots=True)
 class Not(Expr):
@@ -286,6 +197,68 @@ class Cast(Expr):
 
     value: Expr
     dtype: str
+
+
+SCOPES = ("global", "shared", "warp", "local")
+"""Memories that every target knows. A dotted name, as ``vta.acc``, is a memory of an accelerator."""
+
+_OWN_SCOPE = re.compile(r"[a-z]\w*\.[a-z]\w*")
+
+
+def is_scope(name: str) -> bool:
+    """Whether `name` can be a scope: one of `SCOPES`, or the dotted name of an accelerator's memory."""
+    return name in SCOPES or _OWN_SCOPE.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffer:
+    """A dense row-major array; two buffers are equal only if identical.
+
+    Parameters
+    ----------
+    name : str
+        For people; need not be unique.
+    shape : tuple of int or Var
+        Extents, outermost first. Those of a parameter may be sizes, variables with bounds that a call brings;
+        a buffer of the function's own takes their upper bounds.
+    dtype : str
+        A type of `compiler.ir.dtype.SCALAR_TYPES` or `PACKED_TYPES`. The elements of a packed type lie in
+        bytes from the lowest bits up, in row-major order without gaps.
+    scope : str
+        ``"global"`` for main memory, ``"local"`` for registers and the stack of one thread, ``"shared"`` for
+        memory that the threads of a block have in common; see `is_scope`.
+    """
+
+    name: str
+    shape: tuple[int | Var, ...]
+    dtype: str = "float32"
+    scope: str = "global"
+
+    @property
+    def sizes(self) -> tuple[Var, ...]:
+        """The extents that a call brings, in order."""
+        return tuple(dict.fromkeys(extent for extent in self.shape if isinstance(extent, Var)))
+
+    @property
+    def size(self) -> int:
+        """Number of elements; with sizes, the largest that it can be."""
+        return prod(most(extent) for extent in self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of `size` elements."""
+        return -(-self.size * bits_of(self.dtype) // 8)
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def most(extent: int | Var) -> int:
+    """The largest value of an extent."""
+    if isinstance(extent, Var):
+        assert extent.bounds is not None, f"{extent.name} is an extent without bounds"
+        return extent.bounds[1]
+    return extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,38 +425,9 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
 
 
 def fold(op: str, a: Const, b: Const) -> Const | None:
-    """The literal ``a op b``, or None where it is left to run time (floats, overflow, division by zero)."""
-    x, y = a.value, b.value
-    if op in LOGIC:
-        return Const(bool(x and y) if op == "and" else bool(x or y), "bool")
-    if is_float(a.dtype) or (op in ("//", "%") and y == 0):
-        return None
-    if op in COMPARISON:
-        table = {"<": x < y, "<=": x <= y, ">": x > y, ">=": x >= y, "==": x == y, "!=": x != y}
-        return Const(table[op], "bool")
-    if a.dtype == "bool":
-        return None
-    if op in ("min", "max"):
-        return Const(min(x, y) if op == "min" else max(x, y), a.dtype)
-    if op in ("<<", ">>") and not 0 <= y < bits_of(a.dtype):
-        return None
-    value = int(_FOLDED[op](int(x), int(y)))
-    low, high = integer_range(a.dtype)
-    return Const(value, a.dtype) if low <= value <= high else None
-
-
-_FOLDED: dict[str, Callable[[int, int], int]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "&": operator.and_,
-    "|": operator.or_,
-    "^": operator.xor,
-    "<<": operator.lshift,
-    ">>": operator.rshift,
-}
+    """The literal ``a op b``, or None where it is computed at run time (see `evaluated`)."""
+    value = evaluated(op, a.dtype, a.value, b.value)
+    return None if value is None else Const(value, "bool" if type(value) is bool else a.dtype)
 
 
 def minimum(a: ExprLike, b: ExprLike) -> Expr:

@@ -22,13 +22,10 @@ The whole grammar of statements::
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
-from compiler.ir.expr import Expr, Var
-
-if TYPE_CHECKING:
-    from compiler.ir.function import Buffer, Intrinsic
+from compiler.ir.expr import Buffer, Expr, Var
+from compiler.ir.node import BINDS, Node
 
 THREAD_TAGS = tuple(f"{level}Idx.{axis}" for level in ("block", "thread") for axis in "xyz")
 LOOP_KINDS = ("serial", "parallel", "vectorize", "unroll", "vthread", *THREAD_TAGS)
@@ -36,7 +33,7 @@ LOOP_KINDS = ("serial", "parallel", "vectorize", "unroll", "vthread", *THREAD_TA
 Pragma = tuple[str, int | str | bool]
 
 
-class Stmt:
+class Stmt(Node):
     """Base of all statements."""
 
     __slots__ = ()
@@ -50,7 +47,7 @@ class For(Stmt):
     another's stores to memory outside of the loop behind the next `Barrier`, those of ``blockIdx`` never do.
     """
 
-    var: Var
+    var: Var = field(metadata=BINDS)
     extent: Expr
     kind: str
     body: Stmt
@@ -86,7 +83,7 @@ class Seq(Stmt):
 class Allocate(Stmt):
     """A buffer of its own for the time of `body`."""
 
-    buffer: Buffer
+    buffer: Buffer = field(metadata=BINDS)
     body: Stmt
     pragmas: tuple[Pragma, ...] = ()
 
@@ -95,7 +92,7 @@ class Allocate(Stmt):
 class Let(Stmt):
     """`var` stands for `value`, which is evaluated once, while `body` runs; `var` may be a vector."""
 
-    var: Var
+    var: Var = field(metadata=BINDS)
     value: Expr
     body: Stmt
 
@@ -116,7 +113,7 @@ class Barrier(Stmt):
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class Region(Node):
     """A rectangle of a buffer: element ``(i, j, ...)`` is at row-major position
     ``offset + i * strides[0] + j * strides[1] + ...``.
     """
@@ -139,14 +136,6 @@ class Copy(Stmt):
     before: tuple[Expr, ...]
     after: tuple[Expr, ...]
     fill: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Invoke(Stmt):
-    """A tensor intrinsic applied to one region for each parameter of its description."""
-
-    intrinsic: Intrinsic
-    operands: tuple[Region, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import INDEX, Expr, Var, binary, conjuncts
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Expr, Var, binary, conjuncts
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import weight
 from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound

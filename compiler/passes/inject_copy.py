@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compiler.errors import ScheduleError
+from compiler.ir.address import position
 from compiler.ir.expr import Binary, Call, Const, Expr, Load, Var, conjuncts
 from compiler.ir.function import PrimFunc
-from compiler.ir.semantics.access import mentions, position
+from compiler.ir.semantics.access import mentions
 from compiler.ir.simplify.simplify import Interval, Simplifier, Sum
 from compiler.ir.stmt import Copy, For, If, Region, Stmt, Store
 from compiler.ir.text import print_stmt
 from compiler.ir.visit import Rewriter, walk
-from compiler.schedule.errors import ScheduleError
 
 PRAGMA = "dma_copy"
 

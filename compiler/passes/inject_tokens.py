@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.ir.expr import Var
-from compiler.ir.function import SCOPES, Buffer, PrimFunc
+from compiler.errors import ScheduleError
+from compiler.ir.expr import SCOPES, Buffer, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import accesses
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.stmt import Allocate, For, Stmt, Token, opened, sequence
 from compiler.ir.visit import Rewriter, children, rebuild, walk
-from compiler.schedule.errors import ScheduleError
 
 PRAGMA = "pipeline_stage"
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from compiler.ir.expr import INDEX, Binary, Call, Const, Expr, Var, binary
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Binary, Call, Const, Expr, Var, binary
 from compiler.ir.function import PrimFunc
+from compiler.ir.node import Node
 from compiler.ir.semantics.access import mentions, weight
 from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound
 from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits, simplify
 from compiler.ir.stmt import For, If, Stmt, Store, sequence
-from compiler.ir.visit import Node, Rewriter, children, substitute, walk
+from compiler.ir.visit import Rewriter, children, substitute, walk
 
 GROWTH_LIMIT = 2048
 """Stores, unrolled loops written out, that the copies of a function's loop bodies may add to it."""

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.ir.expr import (
+from compiler.errors import ScheduleError
+from compiler.ir.address import position
+from compiler.ir.dtype import (
     INDEX,
     PACKED_TYPES,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Var,
-    binary,
     bits_of,
     integer_range,
     is_float,
     lanes_of,
-    maximum,
-    minimum,
     scalar_of,
     vector_of,
 )
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.semantics.access import position
+from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Var, binary, maximum, minimum
+from compiler.ir.function import PrimFunc
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.stmt import Allocate, For, Prefetch, Region, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
-from compiler.schedule.errors import ScheduleError
 
 
 def lower_packed(func: PrimFunc) -> PrimFunc:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from compiler.ir.address import shifted
+from compiler.ir.dtype import INDEX, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
-    INDEX,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -20,12 +22,8 @@ from compiler.ir.expr import (
     Var,
     binary,
     conjunction,
-    lanes_of,
-    scalar_of,
-    vector_of,
 )
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.relocate import shifted
+from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.access import is_pure, mentions
 from compiler.ir.simplify.simplify import FALSE, Interval, Simplifier, fits, simplify
 from compiler.ir.stmt import (
@@ -35,7 +33,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Prefetch,
     Region,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Var
 from compiler.ir.visit import substitute
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.stage import check_scope, names
-from compiler.te.tensor import Compute, IterVar, Operation, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Compute, Operation, Tensor
 
 if TYPE_CHECKING:
     from compiler.schedule.schedule import Schedule

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Binary, Const, Expr, Var, as_expr, binary
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.text import print_expr
 from compiler.ir.visit import substitute
-from compiler.schedule.errors import ScheduleError
-from compiler.te.tensor import Compute, IterVar
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Compute
 
 if TYPE_CHECKING:
     from compiler.schedule.stage import Stage

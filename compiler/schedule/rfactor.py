@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Const, Expr, Var, as_expr, binary, call, conjunction
 from compiler.ir.visit import substitute
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.relation import Extents, Values
-from compiler.te.tensor import Compute, IterVar, Reduction, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.reducer import Reduction
+from compiler.te.tensor import Compute, Tensor
 
 if TYPE_CHECKING:
     from compiler.schedule.schedule import Schedule

@@ -6,14 +6,15 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from compiler.errors import ScheduleError
 from compiler.schedule.caching import cache_read, cache_write
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.intrinsic import TensorIntrinsic
 from compiler.schedule.rfactor import rfactor
 from compiler.schedule.stage import Stage, names
 from compiler.schedule.trace import Step, Trace, primitive
 from compiler.suggest import unknown
-from compiler.te.tensor import Compute, Extern, IterVar, Operation, Tensor, ThreadAxis
+from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.tensor import Compute, Extern, Operation, Tensor
 
 
 class Schedule:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.ir.function import SCOPES, is_scope
-from compiler.schedule.errors import ScheduleError
+from compiler.errors import ScheduleError
+from compiler.ir.expr import SCOPES, is_scope
 from compiler.schedule.intrinsic import TensorIntrinsic
 from compiler.schedule.layout import IndexMap, Layout, check_layout, layout_of, relaid
 from compiler.schedule.marks import Marks
 from compiler.schedule.trace import Trace, primitive
 from compiler.suggest import unknown
-from compiler.te.tensor import Compute, Extern, IterVar, Operation, Placeholder, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Compute, Extern, Operation, Placeholder, Tensor
 
 
 class Stage(Marks):

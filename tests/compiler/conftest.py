@@ -12,15 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of, integer_range, is_float, vector_of
 from compiler.ir.expr import (
-    BITWISE,
-    COMPARISON,
-    INTRINSICS,
-    LOGIC,
-    PACKED_TYPES,
-    SCALAR_TYPES,
+    SCOPES,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -30,12 +27,10 @@ from compiler.ir.expr import (
     Ramp,
     Select,
     Var,
-    bits_of,
-    integer_range,
-    is_float,
-    vector_of,
+    most,
 )
-from compiler.ir.function import SCOPES, Buffer, Intrinsic, PrimFunc, most
+from compiler.ir.function import Intrinsic, PrimFunc
+from compiler.ir.operators import BITWISE, COMPARISON, INTRINSICS, LOGIC
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,

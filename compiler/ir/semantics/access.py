@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
-from compiler.ir.expr import (
-    Binary,
-    Broadcast,
-    Const,
-    Expr,
-    Load,
-    Ramp,
-    Var,
-    binary,
-    lanes_of,
-    scalar_of,
-    vector_of,
-)
-from compiler.ir.function import Buffer, Intrinsic
+from compiler.ir.address import position
+from compiler.ir.dtype import lanes_of
+from compiler.ir.expr import Binary, Broadcast, Buffer, Const, Expr, Load, Ramp, Var
+from compiler.ir.function import Intrinsic, Invoke
+from compiler.ir.node import Node
 from compiler.ir.simplify.simplify import UNKNOWN, Interval, Simplifier
-from compiler.ir.stmt import Copy, For, Invoke, Region, Stmt, Store
-from compiler.ir.visit import Node, children, walk
+from compiler.ir.stmt import Copy, For, Region, Stmt, Store
+from compiler.ir.visit import children, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +49,6 @@ class Access:
             ends = (0.0, *(step * (extent - 1) for step in simplifier.bounds(simplifier(stride))))
             low, high = low + min(ends), high + max(ends)
         return UNKNOWN if isnan(low) or isnan(high) else (low, high)
-
-
-def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
-    """The row-major position of an element; a single index is one already."""
-    if len(indices) == 1:
-        return indices[0]
-    if not indices:
-        return Const(0)
-    total = widened(indices[0])
-    for index, extent in zip(indices[1:], buffer.shape[1:], strict=True):
-        inner = widened(index)
-        total = inner if total == Const(0) else binary("+", binary("*", total, extent), inner)
-    return total
-
-
-def widened(index: Expr) -> Expr:
-    """An index in a type that a product with an extent does not leave."""
-    scalar = scalar_of(index.dtype)
-    if scalar in ("int32", "int64"):
-        return index
-    wide = "int64" if scalar in ("uint32", "uint64") else "int32"
-    return index.astype(vector_of(wide, lanes_of(index.dtype)))
 
 
 def accesses(node: Node) -> Iterator[Access]:

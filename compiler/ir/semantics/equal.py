@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Load, Ramp, Var, is_float
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.stmt import Allocate, Barrier, For, Invoke, Let, Prefetch, Region, Seq, Store, Token
+from compiler.ir.expr import Buffer, Const, Var
+from compiler.ir.function import Intrinsic, PrimFunc
+from compiler.ir.node import form
+from compiler.ir.stmt import Seq
 from compiler.ir.visit import children
 
 
@@ -56,29 +56,39 @@ def _equal(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
     a, b = _single(a), _single(b)
     if type(a) is not type(b):
         return False
-    attributes = _ATTRIBUTES.get(type(a))
-    if attributes is not None and attributes(a, pairs) != attributes(b, None):
+    if isinstance(a, (Var, Const)):
+        return bool(pairs.get(a, a) == b)
+    parts = form(type(a)).parts
+    if not all(
+        _equal_attribute(getattr(a, part.name), getattr(b, part.name), pairs)
+        for part in parts
+        if part.role == "attribute"
+    ):
         return False
-    if isinstance(a, Invoke) and not _same_intrinsic(a, b):
-        return False
-    binding = _BINDING.get(type(a))
     below_a, below_b = _below(a), _below(b)
-    if binding is not None:
-        *outside_a, inside_a = below_a  # the body is the last child
-        *outside_b, inside_b = below_b
-        if not all(_equal(x, y, pairs) for x, y in zip(outside_a, outside_b, strict=True)):
-            return False
-        # a copy, so that what is defined in here does not count outside
-        inside = dict(pairs)
-        return _define(binding(a), binding(b), inside) and _equal(inside_a, inside_b, inside)
-    return len(below_a) == len(below_b) and all(
-        _equal(x, y, pairs) for x, y in zip(below_a, below_b, strict=True)
+    if len(below_a) != len(below_b):
+        return False
+    bound = [part.name for part in parts if part.role == "binding"]
+    outside = len(below_a) - bool(bound)  # the last child is where the binding holds
+    if not all(_equal(x, y, pairs) for x, y in zip(below_a[:outside], below_b[:outside], strict=True)):
+        return False
+    if not bound:
+        return True
+    inside = dict(pairs)  # a copy, since the binding does not hold further on
+    return all(_define(getattr(a, name), getattr(b, name), inside) for name in bound) and _equal(
+        below_a[-1], below_b[-1], inside
     )
 
 
-def _same_intrinsic(a: Invoke, b: Invoke) -> bool:
-    one, other = a.intrinsic, b.intrinsic
-    return one is other or (one.name == other.name and _same(one.description, other.description, {}))
+def _equal_attribute(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
+    """Whether two attributes of nodes agree; True is not 1 here."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(_equal_attribute(x, y, pairs) for x, y in zip(a, b, strict=True))
+    if isinstance(a, Intrinsic):
+        return a is b or (a.name == b.name and _same(a.description, b.description, {}))
+    return bool((pairs.get(a, a) if isinstance(a, (Var, Buffer)) else a) == b)
 
 
 def _below(node: Any) -> tuple[Any, ...]:
@@ -94,37 +104,3 @@ def _single(node: Any) -> Any:
         below = _below(node)
         return below[0] if len(below) == 1 else node
     return node
-
-
-def _other(item: Any, pairs: dict[Any, Any] | None) -> Any:
-    """What `item` stands for in the other function."""
-    return item if pairs is None else pairs.get(item, item)
-
-
-# node type that defines a variable or buffer for its last child -> that
-_BINDING: dict[type, Callable[[Any], Any]] = {
-    For: lambda n: n.var,
-    Allocate: lambda n: n.buffer,
-    Let: lambda n: n.var,
-}
-
-# node type -> what must agree beside the children
-_ATTRIBUTES: dict[type, Callable[[Any, dict[Any, Any] | None], Any]] = {
-    Var: _other,
-    # the text of a float tells -0.0 from 0.0, and one NaN not from another
-    Const: lambda n, _: (n.dtype, repr(float(n.value)) if is_float(n.dtype) else n.value),
-    Binary: lambda n, _: (n.op, n.dtype),
-    Cast: lambda n, _: n.dtype,
-    Call: lambda n, _: (n.name, n.dtype),
-    Load: lambda n, pairs: _other(n.buffer, pairs),
-    Store: lambda n, pairs: _other(n.buffer, pairs),
-    Prefetch: lambda n, pairs: _other(n.buffer, pairs),
-    Region: lambda n, pairs: (_other(n.buffer, pairs), n.extents),
-    Ramp: lambda n, _: n.lanes,
-    Broadcast: lambda n, _: n.lanes,
-    # the text of a pragma tells True from 1
-    For: lambda n, _: (n.kind, repr(n.pragmas)),
-    Allocate: lambda n, _: repr(n.pragmas),
-    Barrier: lambda n, _: n.scope,
-    Token: lambda n, _: (n.action, n.source, n.target),
-}

@@ -14,12 +14,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from compiler.ir.dtype import PACKED_TYPES, bits_of, integer_range, is_float, lanes_of, scalar_of
 from compiler.ir.expr import (
-    COMPARISON,
-    INTEGER_INTRINSICS,
-    PACKED_TYPES,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -30,13 +29,8 @@ from compiler.ir.expr import (
     Select,
     Var,
     binary,
-    bits_of,
-    integer_range,
-    is_float,
-    lanes_of,
-    scalar_of,
 )
-from compiler.ir.function import Buffer
+from compiler.ir.operators import COMPARISON, INTEGER_INTRINSICS
 from compiler.ir.text.printer import print_expr
 
 # A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.

@@ -33,24 +33,11 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.expr import PACKED_TYPES, Var, bits_of, is_float
-from compiler.ir.function import Buffer, PrimFunc, most
+from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
+from compiler.ir.expr import Buffer, Var, most
+from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
-from compiler.ir.stmt import (
-    Allocate,
-    Barrier,
-    Copy,
-    For,
-    If,
-    Invoke,
-    Let,
-    Prefetch,
-    Region,
-    Seq,
-    Stmt,
-    Store,
-    Token,
-)
+from compiler.ir.stmt import Allocate, Barrier, Copy, For, If, Let, Prefetch, Region, Seq, Stmt, Store, Token
 from compiler.ir.visit import walk
 
 Run = Callable[[], None]

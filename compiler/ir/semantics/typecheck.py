@@ -7,17 +7,20 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from compiler.ir.expr import (
-    ARITHMETIC,
-    BITWISE,
-    COMPARISON,
-    INTEGER_INTRINSICS,
-    INTRINSICS,
-    LOGIC,
+from compiler.ir.dtype import (
     PACKED_TYPES,
     SCALAR_TYPES,
+    integer_range,
+    is_float,
+    is_integer,
+    lanes_of,
+    scalar_of,
+    vector_of,
+)
+from compiler.ir.expr import (
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -27,14 +30,10 @@ from compiler.ir.expr import (
     Ramp,
     Select,
     Var,
-    integer_range,
-    is_float,
-    is_integer,
-    lanes_of,
-    scalar_of,
-    vector_of,
+    most,
 )
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc, most
+from compiler.ir.function import Intrinsic, PrimFunc
+from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTEGER_INTRINSICS, INTRINSICS, LOGIC
 from compiler.ir.stmt import Region, Stmt
 from compiler.ir.text.printer import Names, print_expr, print_stmt
 

@@ -6,17 +6,9 @@ import keyword
 from collections.abc import Callable
 from typing import Any
 
-from compiler.ir.expr import (
-    SCALAR_TYPES,
-    Const,
-    Var,
-    bits_of,
-    integer_range,
-    is_integer,
-    lanes_of,
-    vector_of,
-)
-from compiler.ir.function import SCOPES, Buffer, Intrinsic, PrimFunc, is_scope
+from compiler.ir.dtype import SCALAR_TYPES, bits_of, integer_range, is_integer, lanes_of, vector_of
+from compiler.ir.expr import SCOPES, Buffer, Const, Var, is_scope
+from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.semantics.typecheck import TYPES, TypeChecker, VerifyError
 from compiler.ir.stmt import (
     LOOP_KINDS,
@@ -26,7 +18,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Pragma,
     Prefetch,

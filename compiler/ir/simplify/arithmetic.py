@@ -11,7 +11,8 @@ from collections.abc import Callable
 from math import gcd, inf
 from typing import Any
 
-from compiler.ir.expr import Binary, Broadcast, Const, Expr, Var, integer_range
+from compiler.ir.dtype import integer_range
+from compiler.ir.expr import Binary, Broadcast, Const, Expr, Var
 from compiler.ir.simplify.bounds import UNKNOWN, Interval, fits
 from compiler.ir.simplify.canonical import CANONICAL_TYPES, Sum
 from compiler.ir.simplify.knowledge import Knowledge

@@ -7,22 +7,8 @@ from functools import cache
 from math import inf
 from typing import Any
 
-from compiler.ir.expr import (
-    INDEX,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Ramp,
-    Select,
-    Var,
-    integer_range,
-    is_float,
-    is_integer,
-    scalar_of,
-)
+from compiler.ir.dtype import INDEX, integer_range, is_float, is_integer, scalar_of
+from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Ramp, Select, Var
 
 Interval = tuple[float, float]
 """Closed interval of integers; an end is infinite where the value is no integer."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from compiler.ir.expr import INDEX, Binary, Const, Expr, integer_range
+from compiler.ir.dtype import INDEX, integer_range
+from compiler.ir.expr import Binary, Const, Expr
 
 CANONICAL_TYPES = (INDEX, "int64")
 """The types whose arithmetic is brought into sums."""

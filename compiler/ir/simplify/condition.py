@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from compiler.ir.expr import INDEX, Binary, Expr, binary
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Binary, Expr, binary
 from compiler.ir.simplify.simplify import TRUE, Simplifier, Sum, fits, simplify
 from compiler.ir.visit import Rewriter
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from math import gcd
 from typing import Any, NamedTuple
 
-from compiler.ir.expr import Binary, Call, Cast, Const, Expr, Select, bits_of, is_integer, scalar_of
+from compiler.ir.dtype import bits_of, is_integer, scalar_of
+from compiler.ir.expr import Binary, Call, Cast, Const, Expr, Select
 from compiler.ir.simplify.bounds import Interval, exact, fits
 
 

@@ -8,23 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
-from compiler.ir.expr import (
-    COMPARISON,
-    LOGIC,
-    Binary,
-    Broadcast,
-    Call,
-    Const,
-    Expr,
-    Not,
-    Ramp,
-    Select,
-    fold,
-    is_float,
-    lanes_of,
-    scalar_of,
-    vector_of,
-)
+from compiler.ir.dtype import is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Binary, Broadcast, Call, Const, Expr, Not, Ramp, Select, fold
+from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.simplify.bounds import interval_of_type
 from compiler.ir.simplify.canonical import CANONICAL_TYPES
 from compiler.ir.text.parser import COMPARISONS, OPERATORS

@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from compiler.ir.expr import COMPARISON, LOGIC, Expr
+from compiler.ir.expr import Expr
+from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.simplify.pattern import (
     ANY,
     BOOL,

@@ -15,25 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.ir.expr import (
-    COMPARISON,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Select,
-    Var,
-    integer_range,
-    is_integer,
-    lanes_of,
-    scalar_of,
-)
+from compiler.ir.dtype import integer_range, is_integer, lanes_of, scalar_of
+from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
 from compiler.ir.function import PrimFunc
+from compiler.ir.operators import COMPARISON
 from compiler.ir.simplify.arithmetic import ANSWERS, CANONICAL, FALSE, SUMMED, TRUE, Arithmetic
 from compiler.ir.simplify.bounds import (
     HIGHEST,

@@ -10,15 +10,12 @@ from difflib import get_close_matches
 from textwrap import dedent
 from typing import Any, NoReturn
 
+from compiler.ir.dtype import INDEX, PACKED_TYPES, SCALAR_TYPES, is_float, lanes_of, vector_of
 from compiler.ir.expr import (
-    ARITHMETIC,
-    BITWISE,
-    INDEX,
-    INTRINSICS,
-    PACKED_TYPES,
-    SCALAR_TYPES,
+    SCOPES,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -29,11 +26,10 @@ from compiler.ir.expr import (
     Select,
     Var,
     const,
-    is_float,
-    lanes_of,
-    vector_of,
+    is_scope,
 )
-from compiler.ir.function import SCOPES, Buffer, Intrinsic, PrimFunc, is_scope
+from compiler.ir.function import Intrinsic, Invoke, PrimFunc
+from compiler.ir.operators import ARITHMETIC, BITWISE, INTRINSICS
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -41,7 +37,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Pragma,
     Prefetch,

@@ -8,33 +8,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from math import isfinite
 from typing import Any
 
-from compiler.ir.expr import (
-    COMPARISON,
-    INDEX,
-    INTRINSICS,
-    PACKED_TYPES,
-    SCALAR_TYPES,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Select,
-    Var,
-    is_float,
-)
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.dtype import INDEX, PACKED_TYPES, SCALAR_TYPES, is_float
+from compiler.ir.expr import Binary, Buffer, Call, Const, Expr, Load, Not, Var
+from compiler.ir.function import Intrinsic, Invoke, PrimFunc
+from compiler.ir.node import Node, form, is_form
+from compiler.ir.operators import COMPARISON, INTRINSICS
 from compiler.ir.stmt import (
     Allocate,
-    Barrier,
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Pragma,
     Prefetch,
@@ -44,7 +27,7 @@ from compiler.ir.stmt import (
     Store,
     Token,
 )
-from compiler.ir.visit import walk
+from compiler.ir.visit import children, walk
 
 # kind of loop -> its name; those of threads are `bind`
 LOOPS = {"serial": "range"} | {kind: kind for kind in ("parallel", "vectorize", "unroll", "vthread")}
@@ -108,6 +91,9 @@ def print_function(func: PrimFunc) -> str:
     return "\n\n".join([*texts, _definition(_identifier(func.name, keyword.kwlist), func, intrinsics)])
 
 
+PrimFunc.text = print_function
+
+
 def print_stmt(stmt: Stmt, names: Names | None = None) -> str:
     """The text of a statement; `names` are those of the text around it, if any."""
     return "\n".join(_Printer(names or Names()).block(stmt, 0))
@@ -163,8 +149,7 @@ class _Printer:
             if isinstance(child, (Allocate, Let)):
                 lines += self.definition(child, depth, position == len(stmts) - 1)
             else:
-                rule = self.stmt_rules.get(type(child))
-                lines += [indent + repr(child)] if rule is None else rule(self, child, depth)
+                lines += self.stmt_rules.get(type(child), _Printer.plain)(self, child, depth)
         return lines
 
     def definition(self, stmt: Allocate | Let, depth: int, last: bool) -> list[str]:
@@ -184,6 +169,12 @@ class _Printer:
             lines = [f"{indent}with {value} as {name}:", *self.block(stmt.body, depth + 1)]
         self.names.forget(item)
         return lines
+
+    def plain(self, stmt: Stmt, depth: int) -> list[str]:
+        """A statement without syntax of its own: a call of its fields, with its statements as blocks."""
+        blocks = [child for child in children(stmt) if isinstance(child, Stmt)] if is_form(type(stmt)) else []
+        lines = self.line(self.fields(stmt)[0] + (":" if blocks else ""), depth)
+        return lines + [line for block in blocks for line in self.block(block, depth + 1)]
 
     def _for(self, loop: For, depth: int) -> list[str]:
         extent = self.expr(loop.extent)
@@ -223,7 +214,6 @@ class _Printer:
         Store: _store,
         If: _if,
         Prefetch: lambda self, n, depth: self.line(f"prefetch({self.element(n.buffer, n.indices)})", depth),
-        Barrier: lambda self, n, depth: self.line(f'barrier("{n.scope}")', depth),
         Copy: _copy,
         Invoke: lambda self, n, depth: self.line(self.call(self.names[n.intrinsic], *n.operands)[0], depth),
         Token: lambda self, n, depth: self.line(
@@ -252,16 +242,30 @@ class _Printer:
 
     def expr(self, expr: Expr | Region, at_least: int = 0) -> str:
         """The text of `expr`, in parentheses if it binds less than `at_least`."""
-        rule = self.expr_rules.get(type(expr))
-        text, precedence = (repr(expr), _ATOM) if rule is None else rule(self, expr)
+        text, precedence = self.expr_rules.get(type(expr), _Printer.fields)(self, expr)
         return text if precedence >= at_least else f"({text})"
+
+    def fields(self, node: Any) -> tuple[str, int]:
+        """A node without syntax of its own: its name in lower case, called with its fields in their order."""
+        if not is_form(type(node)):
+            return repr(node), _ATOM
+        values = (getattr(node, part.name) for part in form(type(node)).parts)
+        shown = (self.field(value) for value in values if not isinstance(value, Stmt))
+        return self.call(type(node).__name__.lower(), *shown)
+
+    def field(self, value: Any) -> str:
+        if isinstance(value, (Buffer, Intrinsic)):
+            return self.names[value]
+        if isinstance(value, tuple):
+            return self.group(value)
+        return self.expr(value) if isinstance(value, Node) else _quoted(value)
 
     def call(self, name: str, *args: Expr | Region | str) -> tuple[str, int]:
         texts = (arg if isinstance(arg, str) else self.expr(arg) for arg in args)
         return f"{name}({', '.join(texts)})", _ATOM
 
-    def group(self, items: Iterable[Expr | int]) -> str:
-        texts = [str(item) if isinstance(item, int) else self.expr(item) for item in items]
+    def group(self, items: Iterable[Any]) -> str:
+        texts = list(map(self.field, items))
         return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
 
     def _binary(self, node: Binary) -> tuple[str, int]:
@@ -272,22 +276,13 @@ class _Printer:
         left = self.expr(node.a, precedence + (precedence == _COMPARE))
         return f"{left} {node.op} {self.expr(node.b, precedence + 1)}", precedence
 
-    def _region(self, node: Region) -> tuple[str, int]:
-        extents, strides = self.group(node.extents), self.group(node.strides)
-        return self.call("region", self.names[node.buffer], node.offset, extents, strides)
-
     expr_rules: dict[type, Callable[[Any, Any], tuple[str, int]]] = {
         Var: lambda self, n: (self.names[n], _ATOM),
         Const: lambda self, n: (_literal(n), _ATOM),
         Binary: _binary,
         Not: lambda self, n: (f"not {self.expr(n.a, _NOT)}", _NOT),
-        Select: lambda self, n: self.call("select", n.condition, n.a, n.b),
-        Cast: lambda self, n: self.call("cast", n.value, f'"{n.dtype}"'),
         Load: lambda self, n: (self.element(n.buffer, n.indices), _ATOM),
         Call: lambda self, n: self.call(n.name, *n.args),
-        Ramp: lambda self, n: self.call("ramp", n.base, n.stride, str(n.lanes)),
-        Broadcast: lambda self, n: self.call("broadcast", n.value, str(n.lanes)),
-        Region: _region,
     }
 
 

@@ -15,8 +15,9 @@ from compiler.backend import Target
 from compiler.backend.build import package
 from compiler.backend.llvm.codegen import generate
 from compiler.backend.llvm.compile import emit_object, optimise
-from compiler.ir.expr import Call, Const, Expr, Load, Var, call, const, is_float, lanes_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import is_float, lanes_of
+from compiler.ir.expr import Buffer, Call, Const, Expr, Load, Var, call, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import Allocate, For, Prefetch, Seq, Stmt, Store
 from compiler.ir.visit import Rewriter

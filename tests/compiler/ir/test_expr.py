@@ -7,14 +7,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from compiler.ir.dtype import SCALAR_TYPES, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
-    ARITHMETIC,
-    COMPARISON,
-    INTRINSICS,
-    LOGIC,
-    SCALAR_TYPES,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -30,14 +27,11 @@ from compiler.ir.expr import (
     const,
     equal,
     fold,
-    is_float,
-    lanes_of,
     maximum,
     minimum,
-    scalar_of,
-    vector_of,
 )
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.function import PrimFunc
+from compiler.ir.operators import ARITHMETIC, COMPARISON, INTRINSICS, LOGIC
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import Store, sequence
 

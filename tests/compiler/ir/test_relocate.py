@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from textwrap import dedent
 
-from compiler.ir.expr import Const, Ramp, Var, binary
-from compiler.ir.function import Buffer
-from compiler.ir.relocate import relocate, shifted
+from compiler.ir.address import shifted
+from compiler.ir.expr import Buffer, Const, Ramp, Var, binary
+from compiler.ir.relocate import relocate
 from compiler.ir.text import parse_function
 
 TEXT = """

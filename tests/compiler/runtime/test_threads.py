@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
-from compiler.ir.expr import Load, Var, binary, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load, Var, binary, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, If, Store, sequence
 from compiler.runtime import Module, num_threads, set_num_threads
 from compiler.runtime.threads import MAX_THREADS, launch_address

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import strategies as st
 
 from compiler import te
-from compiler.ir.expr import PACKED_TYPES, Const, Load, Select, Var, binary, is_float
-from compiler.ir.function import most
+from compiler.ir.dtype import PACKED_TYPES, is_float
+from compiler.ir.expr import Const, Load, Select, Var, binary, most
 from compiler.ir.stmt import For, Stmt, Store
 from compiler.te.tensor import Placeholder, Tensor
 

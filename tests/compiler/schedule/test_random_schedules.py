@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from compiler import te
 from compiler.driver import build
-from compiler.ir.expr import PACKED_TYPES, Const, Var, bits_of, is_float
+from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
+from compiler.ir.expr import Const, Var
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
@@ -28,7 +29,8 @@ from compiler.ir.visit import children, substitute
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
 from compiler.schedule import Schedule, ScheduleError, Stage
-from compiler.te.tensor import Compute, Extern, IterVar, Placeholder, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Compute, Extern, Placeholder, Tensor
 
 Draw = Callable[[st.SearchStrategy], Any]
 Place = tuple[Stage, IterVar]

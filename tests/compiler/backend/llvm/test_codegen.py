@@ -10,8 +10,21 @@ import pytest
 
 from compiler.backend import Target, build
 from compiler.backend.llvm.codegen import STACK_BUFFER_BYTES, generate
-from compiler.ir.expr import Broadcast, Cast, Const, Expr, Load, Ramp, Select, Var, binary, call, const
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.expr import (
+    Broadcast,
+    Buffer,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Ramp,
+    Select,
+    Var,
+    binary,
+    call,
+    const,
+)
+from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import (
     Allocate,
@@ -19,7 +32,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Prefetch,
     Region,

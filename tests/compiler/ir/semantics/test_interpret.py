@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.ir.expr import Binary, Broadcast, Call, Const, Load, Ramp, Var
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Binary, Broadcast, Buffer, Call, Const, Load, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import Allocate, For, If, Seq, Store

@@ -6,21 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.ir.expr import (
-    PACKED_TYPES,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Select,
-    Var,
-)
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.dtype import PACKED_TYPES
+from compiler.ir.expr import Binary, Broadcast, Buffer, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
+from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.semantics.verify import VerifyError, verify
 from compiler.ir.stmt import (
     Allocate,

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Ramp, Select, Var
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Binary, Broadcast, Buffer, Call, Cast, Const, Expr, Load, Ramp, Select, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.simplify.bounds import UNKNOWN, Interval, fits, interval, interval_of_type, meet
 from compiler.ir.stmt import For, Store

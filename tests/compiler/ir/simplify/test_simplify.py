@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from compiler.ir.expr import (
     Binary,
     Broadcast,
+    Buffer,
     Cast,
     Const,
     Expr,
@@ -27,7 +28,7 @@ from compiler.ir.expr import (
     maximum,
     minimum,
 )
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.equal import structural_equal
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiler.ir.dtype import SCALAR_TYPES, is_float
 from compiler.ir.expr import (
-    SCALAR_TYPES,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -19,9 +20,8 @@ from compiler.ir.expr import (
     Select,
     Var,
     binary,
-    is_float,
 )
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.semantics.equal import structural_equal
 from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import Allocate, For, If, Region, Seq, Store
