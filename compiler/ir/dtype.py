@@ -1,7 +1,7 @@
 """Types of values: ``scalar``, or ``scalar x lanes`` for a vector, as ``"float32x8"``.
 
-A dtype is a string: a type of `SCALAR_TYPES`, followed by ``x<lanes>`` for a vector. The types of `PACKED_TYPES`
-share a byte in memory: a value of one can be loaded, stored, cast and repeated; no operator takes it.
+A dtype is a string: a type of `SCALAR_TYPES`, followed by ``x<lanes>`` for a vector. Several elements of a type
+of `PACKED_TYPES` share a byte in memory: such a value can be loaded, stored, cast and repeated, and nothing else.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def is_float(dtype: str) -> bool:
 
 @cache
 def is_integer(dtype: str) -> bool:
-    """Whether a lane of `dtype` is an integer that arithmetic accepts: not a float, a bool or a packed type."""
+    """Whether a lane of `dtype` is an integer for arithmetic: not a float, a bool or a packed type."""
     scalar = scalar_of(dtype)
     return not is_float(scalar) and scalar != "bool" and scalar not in PACKED_TYPES
 

@@ -155,7 +155,7 @@ class Binary(Expr):
 
     @staticmethod
     def rebuilt(op: str, a: Expr, b: Expr, dtype: str) -> Expr:
-        """The operation on other operands; literals are folded, so that an unrolled index is a number at once."""
+        """The operation on other operands; literals are folded, so that an unrolled index is a number."""
         if type(b) is Const:
             if dtype == INDEX and ((op == "+" and b.value == 0) or (op in ("*", "//") and b.value == 1)):
                 return a

@@ -2,13 +2,14 @@
 
 A node is a frozen, slotted dataclass that derives from `Node`. The type of a field decides what it is:
 
-- a child, where the type is a node, ``Node | None``, or ``tuple[Node, ...]``. Children are visited in the order
-  of the fields, which is the order of evaluation;
-- an attribute, where it is anything else, or has the metadata `ATTRIBUTE`: a rewrite keeps it;
-- a binding, where it has the metadata `BINDS`: the variable or buffer that the node defines for its last child.
+- a child, where the type is a node, ``Node | None``, or ``tuple[Node, ...]``. Children are visited in the order of
+  the fields, which is the order of evaluation;
+- an attribute, where it is anything else, or the field has the metadata `ATTRIBUTE`: a rewrite keeps it;
+- a binding, where the field has the metadata `BINDS`: the variable or buffer that the node defines for its last
+  child.
 
-A class may define a static method ``rebuilt``, with the parameters of its constructor, that a rewrite calls to make
-the node around other children.
+A class may define a static method ``rebuilt`` with the parameters of its constructor. A rewrite calls it, in place
+of the constructor, to make the node with other children.
 
 The functions of a class are generated when its first node is visited, so a traversal costs what code written by
 hand for that class would.
@@ -37,7 +38,7 @@ class Node:
         DESCEND[cls] = lambda rewrite, node: form(cls).descend(rewrite, node)
 
 
-# The tables of generated functions. They are looked up for every node that is visited, so they are plain dicts.
+# The generated functions, by class. They are looked up for every node visited: plain dicts are fastest.
 
 CHILDREN: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
 """Class -> the children of a node, in the order of evaluation."""
@@ -57,7 +58,8 @@ class Part:
     ----------
     name : str
     role : str
-        ``"child"``, ``"optional"`` (a child or None), ``"children"`` (a tuple), ``"binding"`` or ``"attribute"``.
+        ``"child"``, ``"optional"`` (a child or None), ``"children"`` (a tuple), ``"binding"`` or
+        ``"attribute"``.
     """
 
     name: str

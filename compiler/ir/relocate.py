@@ -13,7 +13,7 @@ from compiler.ir.visit import Rewriter
 
 
 def with_buffers(node: Any, buffers: Mapping[Buffer, Buffer]) -> Any:
-    """`node` with each access to a buffer of `buffers` made to the one that replaces it, at the same indices."""
+    """`node` with each buffer of `buffers` replaced; the indices stay."""
     return _Replace(buffers)(node) if buffers else node
 
 
@@ -23,8 +23,8 @@ class _Replace(Rewriter):
 
     def __call__(self, node: Any) -> Any:
         inner = self.descend(node)
-        new = self.buffers.get(getattr(inner, "buffer", None))
-        return inner if new is None else replace(inner, buffer=new)
+        buffer = getattr(inner, "buffer", None)
+        return replace(inner, buffer=self.buffers[buffer]) if buffer in self.buffers else inner
 
 
 def relocate(node: Any, moves: Mapping[Buffer, tuple[Buffer, Expr]]) -> Any:

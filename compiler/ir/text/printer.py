@@ -240,7 +240,7 @@ class _Printer:
 
     # expressions: text, and how tightly it binds
 
-    def expr(self, expr: Expr | Region, at_least: int = 0) -> str:
+    def expr(self, expr: Node, at_least: int = 0) -> str:
         """The text of `expr`, in parentheses if it binds less than `at_least`."""
         text, precedence = self.expr_rules.get(type(expr), _Printer.fields)(self, expr)
         return text if precedence >= at_least else f"({text})"
