@@ -37,7 +37,7 @@ class PrimFunc:
         return self if body is self.body else PrimFunc(self.name, self.params, body)
 
     text: ClassVar[Callable[[PrimFunc], str]] = repr
-    """What ``str(function)`` returns. `compiler.ir.text.printer`, which this module cannot import, sets it."""
+    """What ``str(function)`` returns; `compiler.ir.text.printer`, which imports this module, sets it."""
 
     def __str__(self) -> str:
         return PrimFunc.text(self)

@@ -2,17 +2,17 @@
 
 A node is a frozen, slotted dataclass that derives from `Node`. The type of a field decides what it is:
 
-- a child, where the type is a node, ``Node | None``, or ``tuple[Node, ...]``. Children are visited in the order of
-  the fields, which is the order of evaluation;
+- a child, where the type is a node, ``Node | None``, or ``tuple[Node, ...]``. Children are visited in the
+  order of the fields, which is the order of evaluation;
 - an attribute, where it is anything else, or the field has the metadata `ATTRIBUTE`: a rewrite keeps it;
-- a binding, where the field has the metadata `BINDS`: the variable or buffer that the node defines for its last
-  child.
+- a binding, where the field has the metadata `BINDS`: the variable or buffer that the node defines for its
+  last child.
 
-A class may define a static method ``rebuilt`` with the parameters of its constructor. A rewrite calls it, in place
-of the constructor, to make the node with other children.
+A class may define a static method ``rebuilt`` with the parameters of its constructor. A rewrite calls it, in
+place of the constructor, to make the node with other children.
 
-The functions of a class are generated when its first node is visited, so a traversal costs what code written by
-hand for that class would.
+The functions of a class are generated when its first node is visited, so a traversal costs what code written
+by hand for that class would.
 """
 
 from __future__ import annotations

@@ -42,9 +42,9 @@ def walk(node: Node) -> Iterator[Node]:
 class Rewriter:
     """A rewrite from the leaves up.
 
-    A subclass sets `rules`, a table from node type to a method ``(self, node) -> node``. A node whose type has
-    no rule is rebuilt with its rewritten children. A rule calls `self.descend(node)` to rewrite the children
-    first.
+    A subclass sets `rules`, a table from node type to a method ``(self, node) -> node``. A node whose type
+    has no rule is rebuilt with its rewritten children. A rule calls `self.descend(node)` to rewrite the
+    children first.
     """
 
     rules: Mapping[type, Callable[[Any, Any], Any]] = {}

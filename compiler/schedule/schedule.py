@@ -20,8 +20,8 @@ from compiler.te.tensor import Compute, Extern, Operation, Tensor
 class Schedule(Stages):
     """How the operations of a program are run. Made by `create_schedule`.
 
-    ``s[C]`` is the stage of tensor (or operation) `C`; its methods are the primitives. The attributes are those
-    of `Stages`: ``stages``, producers before consumers, and ``outputs``.
+    ``s[C]`` is the stage of tensor (or operation) `C`; its methods are the primitives. The attributes are
+    those of `Stages`: ``stages``, producers before consumers, and ``outputs``.
     """
 
     @property

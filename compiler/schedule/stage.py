@@ -195,7 +195,8 @@ class Stage(Marks):
     def _check_layout(self) -> None:
         if self.output or not self.computed:
             raise ScheduleError(
-                f"{self.name}: the caller gives the memory of an input or output; change the layout of a cache"
+                f"{self.name}: the caller gives the memory of an input or output; "
+                "change the layout of a cache"
             )
         if not isinstance(self.op, Compute):
             raise ScheduleError(f"{self.name}: the statement of an extern stores where it is told")

@@ -1,4 +1,4 @@
-"""What follows from the fields of a node: a new node needs no further code to be traversed, rewritten and compared."""
+"""A new node needs no further code to be traversed, rewritten and compared: its fields say all."""
 
 from __future__ import annotations
 
