@@ -24,6 +24,7 @@ from compiler.ir.stmt import (
     sequence,
 )
 from compiler.ir.visit import Rewriter, children, rebuild, substitute, walk
+from tests.compiler.random_programs import functions
 
 i, j, k = Var("i"), Var("j"), Var("k")
 A = Buffer("A", (4, 8))
@@ -177,8 +178,8 @@ def test_sequence_joins_what_is_nested():
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_a_rewrite_without_rules_is_the_identity(functions, data):
-    func = data.draw(functions)
+def test_a_rewrite_without_rules_is_the_identity(data):
+    func = data.draw(functions())
     assert Rewriter()(func.body) is func.body
     fresh = Var("fresh")
     assert substitute(func.body, {fresh: Const(1)}) is func.body

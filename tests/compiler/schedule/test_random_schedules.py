@@ -31,6 +31,7 @@ from compiler.passes import run
 from compiler.schedule import Schedule, ScheduleError, Stage
 from compiler.te.axis import IterVar
 from compiler.te.tensor import Compute, Extern, Placeholder, Tensor
+from tests.compiler.schedule.random_computations import computations
 
 Draw = Callable[[st.SearchStrategy], Any]
 Place = tuple[Stage, IterVar]
@@ -293,8 +294,8 @@ def _case(data: st.DataObject, outputs: list[Tensor], threads: bool = False) -> 
 
 @settings(max_examples=4 * settings().max_examples)
 @given(st.data())
-def test_a_schedule_does_not_change_the_result(te_programs, data: st.DataObject) -> None:
-    case = _case(data, data.draw(te_programs(FEATURES), label="outputs"))
+def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
+    case = _case(data, data.draw(computations(FEATURES), label="outputs"))
     expected = _interpreted(case.nest, case.arrays)
 
     def watch(name: str, func: PrimFunc) -> None:
@@ -316,9 +317,9 @@ def test_a_schedule_does_not_change_the_result(te_programs, data: st.DataObject)
 
 @settings(max_examples=2 * settings().max_examples)
 @given(st.data())
-def test_threads_do_not_change_the_result(te_programs, data: st.DataObject) -> None:
+def test_threads_do_not_change_the_result(data: st.DataObject) -> None:
     """Blocks, threads that fill shared memory together, virtual threads: from where there are barriers."""
-    case = _case(data, data.draw(te_programs(()), label="outputs"), threads=True)
+    case = _case(data, data.draw(computations(()), label="outputs"), threads=True)
     expected = _interpreted(case.nest, case.arrays)
     passed: list[str] = []
 
@@ -337,8 +338,8 @@ def test_threads_do_not_change_the_result(te_programs, data: st.DataObject) -> N
 
 
 @given(st.data())
-def test_a_place_that_a_consumer_cannot_see_is_refused(te_programs, data: st.DataObject) -> None:
-    outputs = data.draw(te_programs(()), label="outputs")
+def test_a_place_that_a_consumer_cannot_see_is_refused(data: st.DataObject) -> None:
+    outputs = data.draw(computations(()), label="outputs")
     s = _scheduled(data.draw, outputs)
     computed = [stage for stage in s.stages if stage.computed and not stage.inlined]
     places = [(home, axis) for home in computed for axis in home.leaf]

@@ -16,6 +16,7 @@ from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import Allocate, For, If, Seq, Store
 from compiler.ir.text import parse_function
+from tests.compiler.random_programs import functions, random_arrays, vector_values
 
 INF, NAN = float("inf"), float("nan")
 
@@ -590,8 +591,8 @@ def test_programs_without_a_meaning(body, message):
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_a_function_and_its_text_do_the_same(functions, random_arrays, data, seed):
-    func = data.draw(functions)
+def test_a_function_and_its_text_do_the_same(data, seed):
+    func = data.draw(functions())
     before, after = random_arrays(func.params, seed), random_arrays(func.params, seed)
     interpret(func, *before)
     interpret(parse_function(str(func)), *after)
@@ -601,8 +602,8 @@ def test_a_function_and_its_text_do_the_same(functions, random_arrays, data, see
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_a_vector_is_what_its_lanes_are(vector_values, random_arrays, data, seed):
-    params, value = data.draw(vector_values)
+def test_a_vector_is_what_its_lanes_are(data, seed):
+    params, value = data.draw(vector_values())
     scalar, lanes = value.dtype.split("x")
     out, by_lane = (Buffer(name, (int(lanes),), scalar) for name in ("out", "by_lane"))
     at = (Ramp(Const(0), Const(1), int(lanes)),)

@@ -25,6 +25,7 @@ from compiler.ir.stmt import (
 )
 from compiler.ir.text import parse_function
 from compiler.ir.visit import walk
+from tests.compiler.random_programs import functions
 
 A = Buffer("A", (4, 8))
 ONE = Const(1.0, "float32")
@@ -80,18 +81,18 @@ def test_accepts(text):
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_accepts_random_programs(functions, data):
-    verify(data.draw(functions))
+def test_accepts_random_programs(data):
+    verify(data.draw(functions()))
 
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_random_programs_have_the_features_that_they_are_asked_for(programs, data):
+def test_random_programs_have_the_features_that_they_are_asked_for(data):
     plain = (Expr, Seq, Store, For, If, Allocate)
-    func = data.draw(programs(()))
+    func = data.draw(functions(()))
     assert all(isinstance(node, plain) for node in walk(func.body))
     assert not func.sizes and not any(p.dtype in PACKED_TYPES for p in func.params)
-    func = data.draw(programs(("let",)))
+    func = data.draw(functions(("let",)))
     assert all(isinstance(node, (*plain, Let)) for node in walk(func.body))
 
 

@@ -37,6 +37,7 @@ from compiler.ir.stmt import For, Seq, Stmt, Store
 from compiler.ir.text import parse_function, print_expr, print_stmt
 from compiler.ir.visit import substitute
 from compiler.te.language import all as te_all
+from tests.compiler.random_programs import functions, random_arrays, vector_values
 
 i, j, k, x, y, free = (Var(name) for name in ("i", "j", "k", "x", "y", "free"))
 wide = Var("wide", "int64")
@@ -484,8 +485,8 @@ def test_a_range_ends_with_its_loop() -> None:
 
 
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_a_program_does_the_same(functions, random_arrays, data, seed) -> None:
-    func = data.draw(functions)
+def test_a_program_does_the_same(data, seed) -> None:
+    func = data.draw(functions())
     simple = simplify(func)
     note(f"{func}\n{simple}")
     verify(simple)
@@ -498,8 +499,8 @@ def test_a_program_does_the_same(functions, random_arrays, data, seed) -> None:
 
 
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_a_vector_keeps_its_value(vector_values, random_arrays, data, seed) -> None:
-    params, value = data.draw(vector_values)
+def test_a_vector_keeps_its_value(data, seed) -> None:
+    params, value = data.draw(vector_values())
     scalar, lanes = value.dtype.split("x")
     outs = [Buffer(name, (int(lanes),), scalar) for name in ("before", "after")]
     at = (Ramp(Const(0), Const(1), int(lanes)),)

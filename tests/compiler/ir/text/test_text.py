@@ -26,6 +26,7 @@ from compiler.ir.semantics.equal import structural_equal
 from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import Allocate, For, If, Region, Seq, Store
 from compiler.ir.text import RESERVED, ParseError, parse_function, print_expr, print_function, print_stmt
+from tests.compiler.random_programs import functions
 
 i, j, k = Var("i"), Var("j"), Var("k")
 A, B, C = Buffer("A", (64, 64)), Buffer("B", (64, 64)), Buffer("C", (64, 64))
@@ -255,8 +256,8 @@ def test_nodes_of_another_language_print_as_they_represent_themselves():
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_parse_undoes_print(functions, data):
-    func = data.draw(functions)
+def test_parse_undoes_print(data):
+    func = data.draw(functions())
     verify(func)
     text = print_function(func)
     again = parse_function(text)
