@@ -9,7 +9,7 @@ from compiler.ir.expr import Buffer, Const, Expr, Ramp, binary
 
 
 def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
-    """The row-major position of an element; a single index is one already."""
+    """The row-major position of an element; a single index already is one."""
     if len(indices) == 1:
         return indices[0]
     if not indices:
@@ -22,7 +22,7 @@ def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
 
 
 def widened(index: Expr) -> Expr:
-    """An index in a type that a product with an extent does not leave."""
+    """An index in a type that holds its product with an extent: int32, or int64 for the wide types."""
     scalar = scalar_of(index.dtype)
     if scalar in ("int32", "int64"):
         return index
@@ -31,7 +31,7 @@ def widened(index: Expr) -> Expr:
 
 
 def shifted(index: Expr, by: Expr) -> Expr:
-    """An index, or a ramp of them, moved by a scalar."""
+    """An index, or a ramp of indices, plus a scalar."""
     if by == Const(0, by.dtype):
         return index
     if isinstance(index, Ramp):
@@ -41,5 +41,5 @@ def shifted(index: Expr, by: Expr) -> Expr:
 
 
 def in_type(index: Expr, dtype: str) -> Expr:
-    """An index in another type, which holds it."""
+    """An index converted to another type, which must hold its value."""
     return Const(index.value, dtype) if isinstance(index, Const) else index.astype(dtype)

@@ -1,17 +1,17 @@
-"""Expressions of the loop IR.
+"""Expressions of the loop IR, and the buffers that they read.
 
-The whole grammar of expressions::
+The grammar of expressions::
 
-    expr := Var(name, dtype, bounds)              a variable; two variables are equal only if identical
+    expr := Var(name, dtype, bounds)              a variable; equal only to itself
           | Const(value, dtype)                   an integer, float or bool literal
           | Binary(op, a, b)                      op in ARITHMETIC, BITWISE, COMPARISON or LOGIC
           | Not(a)
           | Select(condition, a, b)               both arms may be evaluated
           | Cast(value, dtype)
-          | Load(buffer, indices)                 buffer element; a vector index makes a vector
+          | Load(buffer, indices)                 a buffer element; a vector index loads a vector
           | Call(name, args, dtype)               an intrinsic of INTRINSICS; `if_then_else` evaluates one arm
           | Ramp(base, stride, lanes)             the vector base, base + stride, ...
-          | Broadcast(value, lanes)               a scalar repeated
+          | Broadcast(value, lanes)               a scalar in every lane
 
 A buffer is indexed by one index per dimension, or by a single index: the row-major position.
 Nodes are frozen and compare by structure; variables and buffers compare by identity.
@@ -104,15 +104,16 @@ class Expr(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Var(Expr):
-    """A variable: a loop's counter, a value that `Let` names, or a size that a call brings.
+    """A variable: a loop variable, the name of a value in a `Let`, or a dynamic extent.
 
     Parameters
     ----------
     name : str
-        For people; need not be unique.
+        For readers; need not be unique.
     dtype : str
     bounds : (int, int), optional
-        The closed interval of a size: an extent of an argument that is not known when the program is built.
+        The closed interval of a dynamic extent, a dimension of an argument that each call determines. Other
+        variables have none.
     """
 
     name: str
@@ -125,7 +126,7 @@ class Var(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Const(Expr):
-    """A literal. Two are equal if they have the same type and bits, where any NaN equals any other."""
+    """A literal; equal to one of the same type and value, where 0.0 differs from -0.0 and NaN equals NaN."""
 
     value: int | float | bool
     dtype: str = INDEX
@@ -146,7 +147,7 @@ class Const(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Expr):
-    """An arithmetic, comparing or logical operation on two operands of one type."""
+    """An arithmetic, bitwise, comparison or logical operation on two operands of one type."""
 
     op: str
     a: Expr
@@ -155,7 +156,7 @@ class Binary(Expr):
 
     @staticmethod
     def rebuilt(op: str, a: Expr, b: Expr, dtype: str) -> Expr:
-        """The operation on other operands; literals are folded, so that an unrolled index is a number."""
+        """The operation on other operands; two literals are folded, as in the index of an unrolled loop."""
         if type(b) is Const:
             if dtype == INDEX and ((op == "+" and b.value == 0) or (op in ("*", "//") and b.value == 1)):
                 return a
@@ -180,7 +181,7 @@ class Not(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Select(Expr):
-    """`a` where the condition holds, else `b`; either arm may be evaluated in any case."""
+    """`a` where the condition holds, else `b`; both arms may be evaluated, whatever the condition."""
 
     condition: Expr
     a: Expr
@@ -200,33 +201,34 @@ class Cast(Expr):
 
 
 SCOPES = ("global", "shared", "warp", "local")
-"""Memories that every target knows. A dotted name, as ``vta.acc``, is a memory of an accelerator."""
+"""The memories common to all targets. A dotted name, as ``vta.acc``, is a memory of an accelerator."""
 
-_OWN_SCOPE = re.compile(r"[a-z]\w*\.[a-z]\w*")
+_ACCELERATOR_SCOPE = re.compile(r"[a-z]\w*\.[a-z]\w*")
 
 
 def is_scope(name: str) -> bool:
     """Whether `name` can be a scope: one of `SCOPES`, or the dotted name of an accelerator's memory."""
-    return name in SCOPES or _OWN_SCOPE.fullmatch(name) is not None
+    return name in SCOPES or _ACCELERATOR_SCOPE.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """A dense row-major array; two buffers are equal only if identical.
+    """A dense row-major array; a buffer is equal only to itself.
 
     Parameters
     ----------
     name : str
-        For people; need not be unique.
+        For readers; need not be unique.
     shape : tuple of int or Var
-        Extents, outermost first. Those of a parameter may be sizes, variables with bounds that a call brings;
-        a buffer of the function's own takes their upper bounds.
+        Extents, outermost first. A parameter may have dynamic extents, which are variables with bounds; a
+        buffer that the function allocates has their upper bounds instead.
     dtype : str
-        A type of `compiler.ir.dtype.SCALAR_TYPES` or `PACKED_TYPES`. The elements of a packed type lie in
-        bytes from the lowest bits up, in row-major order without gaps.
+        A type of `compiler.ir.dtype.SCALAR_TYPES` or `PACKED_TYPES`. Elements of a packed type fill each byte
+        from its lowest bits, in row-major order without gaps.
     scope : str
-        ``"global"`` for main memory, ``"local"`` for registers and the stack of one thread, ``"shared"`` for
-        memory that the threads of a block have in common; see `is_scope`.
+        The memory: ``"global"`` is main memory, ``"local"`` the registers and the stack of one thread,
+        ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
+        memory of an accelerator (`is_scope`).
     """
 
     name: str
@@ -236,12 +238,12 @@ class Buffer:
 
     @property
     def sizes(self) -> tuple[Var, ...]:
-        """The extents that a call brings, in order."""
+        """The dynamic extents, in order, each once."""
         return tuple(dict.fromkeys(extent for extent in self.shape if isinstance(extent, Var)))
 
     @property
     def size(self) -> int:
-        """Number of elements; with sizes, the largest that it can be."""
+        """Number of elements; with dynamic extents, its upper bound."""
         return prod(most(extent) for extent in self.shape)
 
     @property
@@ -254,7 +256,7 @@ class Buffer:
 
 
 def most(extent: int | Var) -> int:
-    """The largest value of an extent."""
+    """The largest value of an extent: its upper bound if it is dynamic."""
     if isinstance(extent, Var):
         assert extent.bounds is not None, f"{extent.name} is an extent without bounds"
         return extent.bounds[1]
@@ -298,7 +300,7 @@ class Ramp(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Broadcast(Expr):
-    """A scalar repeated in every lane."""
+    """A vector with the same scalar in every lane."""
 
     value: Expr
     lanes: int
@@ -309,12 +311,12 @@ class Broadcast(Expr):
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
-    """A literal of Python or NumPy; the type is int32, float32 or bool unless told.
+    """The literal of a Python or NumPy number, whose type is int32, float32 or bool by default.
 
     Raises
     ------
     ValueError
-        If `value` is not a number, or does not fit an integer `dtype`.
+        If `value` is not a number, or an integer `dtype` does not hold it.
     """
     if isinstance(value, np.generic):
         dtype = dtype or str(value.dtype)
@@ -341,15 +343,19 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
 
 
 def as_expr(value: ExprLike, dtype: str | None = None) -> Expr:
-    """`value` as an expression; a number takes `dtype`."""
-    as_scalar = getattr(value, "as_expr", None)  # an iteration variable stands for its Var
+    """`value` as an expression; a number becomes a literal of `dtype`."""
+    as_scalar = getattr(value, "as_expr", None)  # an axis of the tensor language converts to its variable
     if as_scalar is not None:
         return as_scalar()
     return value if isinstance(value, Expr) else const(value, dtype)
 
 
 def _matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
-    """Both operands as expressions of one type; a literal and a narrower integer adapt, a float wins."""
+    """Both operands as expressions of one type.
+
+    A Python number takes the type of the other operand, the narrower of two integers or floats is widened,
+    and an integer beside a float is converted to the float type. A scalar beside a vector is repeated.
+    """
     if not isinstance(a, Expr) and not hasattr(a, "as_expr"):
         b = as_expr(b)
         a = _literal_like(a, b.dtype)
@@ -376,7 +382,7 @@ def _matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
 
 
 def _literal_like(value: Scalar | Expr, dtype: str) -> Expr:
-    """A number beside an operand takes its type, unless that would lose a fraction."""
+    """A number as a literal of the type of the other operand; a float beside an integer stays a float."""
     if isinstance(value, Expr):
         return value
     scalar = scalar_of(dtype)
@@ -388,13 +394,13 @@ def _literal_like(value: Scalar | Expr, dtype: str) -> Expr:
 
 
 def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
-    """``a op b`` with operands brought to one type; folds two literals, and an index plus zero.
+    """``a op b`` with operands converted to one type; folds two literals, and an index plus zero.
 
     Raises
     ------
     ValueError
-        For an unknown operator, ``//`` or ``%`` of floats, ``/`` of integers (write ``//``, or cast),
-        arithmetic on conditions, or a division by the literal zero.
+        For an unknown operator, types that the operator does not accept or that cannot be converted to one
+        type, or a division by the literal zero.
     """
     a, b = _matched(a, b)
     dtype = a.dtype
@@ -456,7 +462,7 @@ def conjunction(conditions: Iterable[Expr]) -> Expr:
 
 
 def conjuncts(condition: Expr) -> list[Expr]:
-    """What all has to hold for `condition` to hold."""
+    """The operands of the conjunction that `condition` is; of any other condition, itself."""
     if type(condition) is Binary and condition.op == "and":
         return conjuncts(condition.a) + conjuncts(condition.b)
     return [condition]
@@ -468,7 +474,7 @@ def call(name: str, *args: ExprLike) -> Call:
     Raises
     ------
     ValueError
-        For an unknown intrinsic, or a wrong number of arguments.
+        For an unknown intrinsic, a wrong number of arguments, or a type that it does not accept.
     """
     if name not in INTRINSICS:
         raise ValueError(f"unknown intrinsic {name!r}; known: {', '.join(INTRINSICS)}")

@@ -12,12 +12,12 @@ from compiler.ir.stmt import Region, Stmt
 
 @dataclass(frozen=True, slots=True)
 class PrimFunc:
-    """A function over buffers: the unit that passes transform and a target compiles.
+    """A function over buffers: the unit that passes rewrite and targets compile.
 
     Parameters
     ----------
     name : str
-        The symbol it is compiled to.
+        The symbol that it is compiled to.
     params : tuple of Buffer
         Arguments in the order of the call.
     body : Stmt
@@ -29,11 +29,11 @@ class PrimFunc:
 
     @property
     def sizes(self) -> tuple[Var, ...]:
-        """The extents that a call brings, in the order of their first use by a parameter."""
+        """The dynamic extents, in the order of their first use by a parameter."""
         return tuple(dict.fromkeys(size for buffer in self.params for size in buffer.sizes))
 
     def with_body(self, body: Stmt) -> PrimFunc:
-        """The same function around another body; itself when the body is the same object."""
+        """This function with another body; itself if the body is the same object."""
         return self if body is self.body else PrimFunc(self.name, self.params, body)
 
     text: ClassVar[Callable[[PrimFunc], str]] = repr
@@ -45,17 +45,16 @@ class PrimFunc:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intrinsic:
-    """A tensor operation that a target does in one step; two are equal only if identical.
+    """A tensor operation that targets provide as one instruction; an intrinsic is equal only to itself.
 
     Parameters
     ----------
     name : str
         An identifier.
     description : PrimFunc
-        What it does, on compact buffers of fixed shape: its meaning, and what stands in for it on a
-        target without an implementation.
+        What it computes, on compact buffers of fixed shape. A target without an implementation runs this.
     implementations : mapping of str to callable, optional
-        Kind of target -> ``(*regions) -> Stmt``: the statement that takes its place there.
+        Kind of target -> ``(*regions) -> Stmt``: the statement that replaces it there.
     """
 
     name: str
@@ -63,13 +62,13 @@ class Intrinsic:
     implementations: Mapping[str, Callable[..., Stmt]] = field(default_factory=dict)
 
     def __call__(self, *operands: Region) -> Stmt:
-        """The statement that applies it to one region for each parameter."""
+        """The statement that applies it to one region per parameter."""
         return Invoke(self, operands)
 
 
 @dataclass(frozen=True, slots=True)
 class Invoke(Stmt):
-    """A tensor intrinsic applied to one region for each parameter of its description."""
+    """Applies a tensor intrinsic to one region per parameter of its description."""
 
     intrinsic: Intrinsic
     operands: tuple[Region, ...]

@@ -1,4 +1,4 @@
-"""Buffers replaced by others: moved into a part of a larger one, or renamed."""
+"""Replacement of buffers by others: at the same indices, or at an offset in a larger one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ class _Replace(Rewriter):
 
 
 def relocate(node: Any, moves: Mapping[Buffer, tuple[Buffer, Expr]]) -> Any:
-    """`node` with each buffer of `moves` found in another one, so many elements behind its beginning."""
+    """`node` with each buffer of `moves` replaced by a part of another one.
+
+    Parameters
+    ----------
+    node : Expr or Stmt
+    moves : mapping of Buffer to (Buffer, Expr)
+        Old buffer -> the new one, and the row-major position in it of the first element of the old one.
+    """
     return _Relocate(moves)(node) if moves else node
 
 

@@ -12,14 +12,12 @@ from compiler.ir.visit import children
 
 
 def structural_equal(a: PrimFunc, b: PrimFunc) -> bool:
-    """Whether two functions are the same program.
+    """Whether two functions are equal up to the names of their variables and buffers.
 
-    Variables and buffers correspond by where they are defined: the names may differ, but
-    the types, shapes and scopes may not. What is used without a definition must be
-    identical. The names of the functions count, and so do those of the intrinsics, whose
-    descriptions must be equal. Sequences count as the flat list of their statements, since
-    nesting has no meaning. Float literals are equal if they are the same number, where zero
-    has a sign and any NaN equals any other.
+    Variables and buffers correspond if they are defined at the same place; their types, shapes and scopes
+    must agree. Variables and buffers without a definition in the function must be identical. The names of the
+    functions must agree, and so must the names and the descriptions of intrinsics. Nested sequences equal the
+    flat sequence of their statements. Float literals are compared as in `compiler.ir.expr.Const`.
     """
     return a.name == b.name and _same(a, b, {})
 
@@ -33,7 +31,7 @@ def _same(a: PrimFunc, b: PrimFunc, pairs: dict[Any, Any]) -> bool:
 
 
 def _define(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
-    """Let `a` and `b` correspond from now on, if their types agree."""
+    """Record in `pairs` that `a` and `b` correspond; False if their types differ."""
     pairs[a] = b
     if isinstance(a, Buffer):
         if (len(a.shape), a.dtype, a.scope) != (len(b.shape), b.dtype, b.scope):
@@ -43,7 +41,7 @@ def _define(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
 
 
 def _extents(a: int | Var, b: int | Var, pairs: dict[Any, Any]) -> bool:
-    """Whether two extents correspond; the first use of a size defines it."""
+    """Whether two extents correspond; the first use of a dynamic extent defines it."""
     if not (isinstance(a, Var) and isinstance(b, Var)):
         return a is b or (type(a) is type(b) and a == b)
     if a not in pairs and b not in pairs.values():
@@ -74,7 +72,7 @@ def _equal(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
         return False
     if not bound:
         return True
-    inside = dict(pairs)  # a copy, since the binding does not hold further on
+    inside = dict(pairs)  # a copy, since the binding holds in the last child alone
     return all(_define(getattr(a, name), getattr(b, name), inside) for name in bound) and _equal(
         below_a[-1], below_b[-1], inside
     )

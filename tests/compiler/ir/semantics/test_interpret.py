@@ -210,10 +210,13 @@ ONE = Const(1.0, "float32")
             Seq((For(VAR, Const(1), "serial", Seq(())), Store(A, (VAR,), ONE))),
             r"variable i is used outside of its loop",
         ),
-        (Store(OTHER, (Const(0),), ONE), r"buffer other: float32\[2\] is used outside of its allocation"),
+        (
+            Store(OTHER, (Const(0),), ONE),
+            r"buffer other: float32\[2\] is neither a parameter nor used inside of its allocation",
+        ),
         (
             Seq((Allocate(OTHER, Seq(())), Store(A, (Const(0),), Load(OTHER, (Const(0),))))),
-            r"buffer other: float32\[2\] is used outside of its allocation",
+            r"buffer other: float32\[2\] is neither a parameter nor used inside of its allocation",
         ),
         (Store(A, (), ONE), r"A: float32\[2\] takes 1 indices or one position, not 0"),
         (Store(A, (Const(0),), Binary("%", ONE, ONE, "float32")), r"`1.0 % 1.0`: no operator '%' on float32"),

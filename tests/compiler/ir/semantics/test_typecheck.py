@@ -39,7 +39,7 @@ def loop(var, body, extent=None, kind="serial"):
     [
         (
             (Const(0), Const(0), Const(0)),
-            r"in `A\[0, 0, 0\]`, 3 indices are given; take one for each axis of \(4, 8\)",
+            r"in `A\[0, 0, 0\]`, 3 indices are given; give one per axis of \(4, 8\)",
         ),
         ((), r"in `A\[\(\)\]`, 0 indices are given"),
         ((Const(0), ONE), r"in `A\[0, 1.0\]`, the index `1.0` is float32; an index is an integer"),
@@ -95,13 +95,13 @@ WIDE = Broadcast(ONE, 4)
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (Const(1.5), r"1.5 is no literal of type int32"),
-        (Const(True), r"True is no literal of type int32"),
-        (Const(300, "int8"), r"300 is no literal of type int8"),
-        (Const(-1, "uint8"), r"-1 is no literal of type uint8"),
-        (Const(1, "bool"), r"1 is no literal of type bool"),
-        (Const(True, "float32"), r"True is no literal of type float32"),
-        (Const("x", "float32"), r"'x' is no literal of type float32"),
+        (Const(1.5), r"1.5 is not a literal of type int32"),
+        (Const(True), r"True is not a literal of type int32"),
+        (Const(300, "int8"), r"300 is not a literal of type int8"),
+        (Const(-1, "uint8"), r"-1 is not a literal of type uint8"),
+        (Const(1, "bool"), r"1 is not a literal of type bool"),
+        (Const(True, "float32"), r"True is not a literal of type float32"),
+        (Const("x", "float32"), r"'x' is not a literal of type float32"),
         (Const(1.0, "float33"), r"unknown type of a literal 'float33'; did you mean 'float32'\?"),
         (Const(1.0, "float32x4"), r"unknown type of a literal 'float32x4'"),
         (Binary("**", ONE, ONE, "float32"), r"unknown operator '\*\*'; did you mean"),
@@ -158,7 +158,7 @@ WIDE = Broadcast(ONE, 4)
         (Call("pow", (ONE, Const(1)), "float32"), r"the arguments of `pow\(1.0, 1\)` are float32 and int32"),
         (Call("exp", (ONE,), "float64"), r"`exp\(1.0\)` is labelled float64, but its value is float32"),
         (Call("exp", (Call("sine", (), ""),), "float32"), r"unknown intrinsic 'sine'"),
-        (Call("pow", (ONE, Const(1.5)), "float32"), r"1.5 is no literal of type int32"),
+        (Call("pow", (ONE, Const(1.5)), "float32"), r"1.5 is not a literal of type int32"),
         (
             Call("if_then_else", (ONE, ONE, ONE), "float32"),
             r"the condition `1.0` is float32; it must be a bool",
@@ -168,7 +168,7 @@ WIDE = Broadcast(ONE, 4)
             r"the arms of `if_then_else\(True, 1.0, 1\)` are float32 and int32",
         ),
         (Call("if_then_else", (TRUE, ONE, ONE), "int32"), r"is labelled int32, but its value is float32"),
-        (Call("if_then_else", (TRUE, ONE, Const(1.5)), "float32"), r"1.5 is no literal of type int32"),
+        (Call("if_then_else", (TRUE, ONE, Const(1.5)), "float32"), r"1.5 is not a literal of type int32"),
         (
             Ramp(ONE, ONE, 4),
             r"the base and the stride of `ramp\(1.0, 1.0, 4\)` are float32 and float32; they must",

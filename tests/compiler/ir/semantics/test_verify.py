@@ -115,8 +115,8 @@ def test_parameters_are_distinct():
         (Buffer("B", (4,), "float32x4"), r"unknown type 'float32x4'; did you mean 'float32'\?"),
         (Buffer("B", (4,), "float32", "locl"), r"unknown scope 'locl'; did you mean 'local'\?"),
         (Buffer("B", (4,), "float32", "?"), r"unknown scope '\?'; known: global, shared, warp, local"),
-        (Buffer("B", (4, -1)), r"the shape of `B` is \(4, -1\); an extent is a whole number"),
-        (Buffer("B", (4.0,)), r"the shape of `B` is \(4.0,\); an extent is a whole number"),
+        (Buffer("B", (4, -1)), r"the shape of `B` is \(4, -1\); an extent is a non-negative integer"),
+        (Buffer("B", (4.0,)), r"the shape of `B` is \(4.0,\); an extent is a non-negative integer"),
     ],
 )
 def test_buffers(buffer, message):
@@ -171,9 +171,11 @@ def test_buffers_are_used_inside_of_their_allocation():
 def test_a_buffer_is_allocated_once_at_a_time():
     b = Buffer("b", (4,))
     check(Seq((Allocate(b, EMPTY), Allocate(b, EMPTY))))
-    with pytest.raises(VerifyError, match=r"buffer `b` is allocated inside of its allocation; give each"):
+    with pytest.raises(
+        VerifyError, match=r"buffer `b` is allocated inside of its allocation; allocate another"
+    ):
         check(Allocate(b, Allocate(b, EMPTY)))
-    with pytest.raises(VerifyError, match=r"buffer `A` is a parameter; give each allocation a buffer"):
+    with pytest.raises(VerifyError, match=r"buffer `A` is a parameter; allocate another buffer"):
         check(Allocate(A, EMPTY))
 
 
@@ -261,15 +263,21 @@ N = Var("n", bounds=(1, 8))
     [
         (
             Buffer("B", (Var("n"),)),
-            r"^f: the extent `n` has no bounds; give a size its least and its greatest",
+            r"^f: the dynamic extent `n` has no bounds",
         ),
         (
             Buffer("B", (Var("n", bounds=(4, 2)),)),
-            r"the bounds of size `n` are \(4, 2\); a size lies in 0 .. the",
+            r"the bounds of the dynamic extent `n` are \(4, 2\); they must be ordered and within 0 .. 2147",
         ),
-        (Buffer("B", (Var("n", bounds=(-1, 2)),)), r"the bounds of size `n` are \(-1, 2\)"),
-        (Buffer("B", (Var("n", "int8", (1, 128)),)), r"\(1, 128\); a size lies in 0 .. the most of int8"),
-        (Buffer("B", (Var("n", "float32", (1, 2)),)), r"the size `n` is float32; a size is an integer"),
+        (Buffer("B", (Var("n", bounds=(-1, 2)),)), r"the bounds of the dynamic extent `n` are \(-1, 2\)"),
+        (
+            Buffer("B", (Var("n", "int8", (1, 128)),)),
+            r"\(1, 128\); they must be ordered and within 0 .. 127, the values of int8",
+        ),
+        (
+            Buffer("B", (Var("n", "float32", (1, 2)),)),
+            r"the dynamic extent `n` is float32; it must be an integer",
+        ),
         (Buffer("B", (Var("n", "int4", (1, 2)),)), r"unknown type 'int4'"),
         (
             Buffer("B", (4, 3), "int4"),
@@ -288,12 +296,12 @@ def test_parameters(buffer, message):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (loop(N, EMPTY), r"variable `n` has bounds, but only the size of a parameter has"),
-        (Let(N, Const(1), EMPTY), r"variable `n` has bounds, but only the size of a parameter has"),
+        (loop(N, EMPTY), r"variable `n` has bounds; only dynamic extents of parameters have them"),
+        (Let(N, Const(1), EMPTY), r"variable `n` has bounds; only dynamic extents of parameters have them"),
         (loop(Var("i"), EMPTY, extent=N), r"variable `n` is used but never defined"),
         (
             Allocate(Buffer("b", (N,)), EMPTY),
-            r"the shape of `b` is \(n,\); an extent is a whole number, the most that it can be",
+            r"the shape of `b` is \(n,\); an extent is a non-negative integer, as the upper bound of",
         ),
     ],
 )
@@ -314,9 +322,7 @@ def test_threads():
     check(bound("threadIdx.x", Seq((GATE, loop(Var("i"), GATE)))))
     check(Seq((bound("threadIdx.x", GATE), bound("threadIdx.x", GATE))))
     for body in (GATE, bound("blockIdx.x", GATE), Seq((bound("threadIdx.x", EMPTY), GATE))):
-        with pytest.raises(
-            VerifyError, match=r"a barrier is for threads: it stands inside of a loop that is"
-        ):
+        with pytest.raises(VerifyError, match=r"a barrier must be inside of a loop that is"):
             check(body)
     with pytest.raises(VerifyError, match=r"two loops are bound to threadIdx.x, one inside the other"):
         check(bound("threadIdx.x", loop(Var("i"), bound("threadIdx.x", EMPTY))))
@@ -328,8 +334,8 @@ def test_threads():
     ("pragmas", "message"),
     [
         ((("a", 1), ("a", 2)), r"pragma 'a' is given twice"),
-        ((("a", 1.5),), r"pragma 'a' is 1.5; a text, a whole number or a bool is wanted"),
-        (((3, 1),), r"pragma 3 is 1; a text"),
+        ((("a", 1.5),), r"pragma 'a' is 1.5; it must be a string, an integer or a bool"),
+        (((3, 1),), r"pragma 3 is 1; it must be a string"),
     ],
 )
 def test_pragmas(pragmas, message):
@@ -405,20 +411,20 @@ def test_copies():
             copied(Region(A, ZERO, (4,), (ONE,)), at()),
             r"the stride `1.0` is float32; it must be a scalar int",
         ),
-        (copied(at(), at(), (ONE,)), r"the margin `1.0` is float32; it must be a scalar integer"),
+        (copied(at(), at(), (ONE,)), r"the padding `1.0` is float32; it must be a scalar integer"),
         (
             copied(at(0, (4.0,)), at()),
-            r"the extents of `region\(.*\)` are \(4.0,\); an extent is a whole number",
+            r"the extents of `region\(.*\)` are \(4.0,\); they must be non-negative integers",
         ),
         (copied(at(0, (4, 1)), at()), r"`region\(A, 0, \(4, 1\), \(1,\)\)` has 2 extents and 1 strides"),
         (
             copied(at(0, (4, 1), (1, 1)), at()),
-            r"the target has 2 axes, the source 1, and the margins 1 and 1; all must be the same number",
+            r"the target has 2 axes, the source 1, and the padding 1 and 1; the numbers must agree",
         ),
-        (copied(at(), at(), (ZERO, ZERO)), r"the margins 2 and 1; all must be the same number"),
+        (copied(at(), at(), (ZERO, ZERO)), r"the padding 2 and 1; the numbers must agree"),
         (
             copied(at(), at(), fill=Const(1)),
-            r"the target, the source and the fill are float32, float32 and int32; a copy has one type",
+            r"the target, the source and the fill are float32, float32 and int32; they must have one type",
         ),
         (
             copied(at(0, (6,)), at(), (Const(1),)),
@@ -457,15 +463,15 @@ def test_intrinsics():
             CLEAR(at(0, (5,))),
             r"parameter `x` of clear is float32 of shape \(4,\), but `region\(.*` is float32 of shape \(5,\)",
         ),
-        (CLEAR(at(30)), r"is out of bounds: it has the elements 30 .. 33 of 32"),
+        (CLEAR(at(30)), r"is out of bounds: positions 30 .. 33 of 32 elements"),
         (CLEAR("A"), r"a region was expected, not a str"),
         (Seq((CLEAR(at()), intrinsic()(at()))), r"two intrinsics are called 'clear'"),
         (
             intrinsic("copy")(at()),
-            r"the name of an intrinsic is an identifier without a meaning of its own, not 'co",
+            r"the name of an intrinsic is an identifier that is not reserved, not 'co",
         ),
         (intrinsic("2d")(at()), r"the name of an intrinsic is an identifier .*, not '2d'"),
-        (intrinsic(shape=(N,))(at()), r"the shapes of intrinsic clear are fixed, but 'n' is an extent"),
+        (intrinsic(shape=(N,))(at()), r"intrinsic clear must have fixed shapes, but 'n' is a dynamic extent"),
         (intrinsic(body=store(Const(1)))(at()), r"at `A\[0, 0\] = 1`: buffer `A` is used but never defined"),
         (TWICE(at()), r"at `clear\(region\(A, .*: buffer `A` is used but never defined"),
     ],
@@ -479,5 +485,5 @@ def test_tokens():
     check(Seq((Token("push", "load", "compute"), Token("pop", "load", "compute"))))
     with pytest.raises(VerifyError, match=r"unknown action of a token 'pull'; known: push, pop"):
         check(Token("pull", "load", "compute"))
-    with pytest.raises(VerifyError, match=r"a stage of the pipeline has a name, not ''"):
+    with pytest.raises(VerifyError, match=r"the name of a pipeline stage is a non-empty string, not ''"):
         check(Token("push", "load", ""))
