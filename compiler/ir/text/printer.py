@@ -1,4 +1,4 @@
-"""From the loop IR to its text; `compiler.ir.text` tells what the text looks like."""
+"""The printer: from the loop IR to its text. `compiler.ir.text` describes the syntax."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from compiler.ir.stmt import (
 )
 from compiler.ir.visit import children, walk
 
-# kind of loop -> its name; those of threads are `bind`
+# kind of loop -> its name in the text; a loop with a thread tag is `bind`
 LOOPS = {"serial": "range"} | {kind: kind for kind in ("parallel", "vectorize", "unroll", "vthread")}
 
-# names that the text gives a meaning, so that no variable, buffer or intrinsic may have them
+# names with a meaning in the syntax, which no variable, buffer or intrinsic may have
 RESERVED = frozenset(
     (*keyword.kwlist, *SCALAR_TYPES, *PACKED_TYPES, *INTRINSICS, *LOOPS, *LOOPS.values())
     + ("allocate", "barrier", "bind", "broadcast", "cast", "copy", "intrinsic", "let", "max", "min", "pop")
     + ("prefetch", "push", "ramp", "region", "select", "size")
 )
 
-# how tightly an operator binds; an operand that binds less is put in parentheses
+# precedences of operators; an operand of lower precedence is put in parentheses
 _OR, _AND, _NOT, _COMPARE, _BIT_OR, _BIT_XOR, _BIT_AND, _SHIFT, _ADD, _MULTIPLY, _ATOM = range(1, 12)
 _PRECEDENCE = {"or": _OR, "and": _AND, "|": _BIT_OR, "^": _BIT_XOR, "&": _BIT_AND, "<<": _SHIFT, ">>": _SHIFT}
 _PRECEDENCE |= {"+": _ADD, "-": _ADD, "*": _MULTIPLY, "/": _MULTIPLY, "//": _MULTIPLY, "%": _MULTIPLY}
@@ -49,9 +49,9 @@ Named = Var | Buffer | Intrinsic
 
 
 class Names:
-    """The name in the text of each variable, buffer and intrinsic, distinct among those in scope.
+    """The name of each variable, buffer and intrinsic in the text, distinct among those in scope.
 
-    What is used outside of its definition keeps the name of its first use for good.
+    An item that is used without a definition keeps the name of its first use.
     """
 
     def __init__(self, intrinsics: Iterable[Intrinsic] = ()) -> None:
@@ -64,7 +64,7 @@ class Names:
         return self._names[item] if item in self._names else self.define(item)
 
     def define(self, item: Named) -> str:
-        """Give `item` a name that nothing in scope has."""
+        """Assign `item` a name that no other item in scope has."""
         if item in self._names:
             return self._names[item]
         base = _identifier(item.name, RESERVED)
@@ -77,12 +77,12 @@ class Names:
         return name
 
     def forget(self, item: Named) -> None:
-        """Leave the scope of `item`."""
+        """End the scope of `item`; its name is free again."""
         self._taken.discard(self._names.pop(item, ""))
 
 
 def print_function(func: PrimFunc) -> str:
-    """The text of a function; `compiler.ir.text.parser.parse_function` reads it back."""
+    """The text of a function; `compiler.ir.text.parser.parse_function` is the inverse."""
     intrinsics = tuple(_invoked(func, {}))
     texts = [
         "@intrinsic\n" + _definition(Names(intrinsics)[intrinsic], intrinsic.description, intrinsics)
@@ -95,24 +95,24 @@ PrimFunc.text = print_function
 
 
 def print_stmt(stmt: Stmt, names: Names | None = None) -> str:
-    """The text of a statement; `names` are those of the text around it, if any."""
+    """The text of a statement; `names` are those of the enclosing text, if any."""
     return "\n".join(_Printer(names or Names()).block(stmt, 0))
 
 
 def print_expr(expr: Expr | Region, names: Names | None = None) -> str:
-    """The text of an expression or a region; `names` are those of the text around it, if any."""
+    """The text of an expression or a region; `names` are those of the enclosing text, if any."""
     return _Printer(names or Names()).expr(expr)
 
 
 def _identifier(name: str, reserved: Collection[str]) -> str:
-    """The legal identifier nearest to `name`: itself if it is one."""
+    """`name` changed into an identifier that is not in `reserved`; `name` itself if it is one."""
     legal = re.sub(r"[^0-9A-Za-z_]", "_", name) or "_"
     legal = "_" + legal if legal[0].isdigit() else legal
     return legal + "_" if legal in reserved else legal
 
 
 def _invoked(func: PrimFunc, found: dict[Intrinsic, None]) -> dict[Intrinsic, None]:
-    """The intrinsics that a function invokes, each behind those that its own description invokes."""
+    """The intrinsics that a function invokes, each after those that its description invokes."""
     for node in walk(func.body):
         if isinstance(node, Invoke) and node.intrinsic not in found:
             _invoked(node.intrinsic.description, found)
@@ -153,7 +153,7 @@ class _Printer:
         return lines
 
     def definition(self, stmt: Allocate | Let, depth: int, last: bool) -> list[str]:
-        """An allocation or a let: a line if the rest of the block is its body, else a block."""
+        """An allocation or a let: a line if its scope is the rest of the block, or else ``with``."""
         indent = "    " * depth
         item: Var | Buffer
         if isinstance(stmt, Allocate):
@@ -238,10 +238,10 @@ class _Printer:
     def element(self, buffer: Buffer, indices: tuple[Expr, ...]) -> str:
         return f"{self.names[buffer]}[{', '.join(map(self.expr, indices)) or '()'}]"
 
-    # expressions: text, and how tightly it binds
+    # expressions: text and precedence
 
     def expr(self, expr: Node, at_least: int = 0) -> str:
-        """The text of `expr`, in parentheses if it binds less than `at_least`."""
+        """The text of `expr`, in parentheses if its precedence is below `at_least`."""
         text, precedence = self.expr_rules.get(type(expr), _Printer.fields)(self, expr)
         return text if precedence >= at_least else f"({text})"
 
@@ -272,7 +272,7 @@ class _Printer:
         precedence = _PRECEDENCE.get(node.op)
         if precedence is None:
             return self.call(node.op, node.a, node.b)
-        # Python would read a < b < c as a chain, so neither side of a comparison may be one
+        # Python parses a < b < c as a chain, so a comparison as an operand needs parentheses on both sides
         left = self.expr(node.a, precedence + (precedence == _COMPARE))
         return f"{left} {node.op} {self.expr(node.b, precedence + 1)}", precedence
 
@@ -292,7 +292,7 @@ def _pragmas(pragmas: tuple[Pragma, ...]) -> str:
 
 
 def _quoted(value: int | str | bool) -> str:
-    """A Python literal, its text in double quotes where that is possible."""
+    """A Python literal; a string is in double quotes where possible."""
     text = repr(value)
     return f'"{value}"' if text == f"'{value}'" and '"' not in text else text
 
