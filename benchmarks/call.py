@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.interleave import interleave
 from benchmarks.report import heading, table
 from compiler.backend import build
-from compiler.ir.expr import Const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Store
 from compiler.runtime import Module
 

@@ -6,7 +6,8 @@
 from compiler import runtime, te
 from compiler.backend import Target, device, load_module
 from compiler.driver import build, lower
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.verify import VerifyError, verify
 from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError, create_schedule

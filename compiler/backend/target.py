@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from compiler.backend.protocol import Hardware, Options, TargetError
 from compiler.backend.registry import backend
-from compiler.ir.expr import bits_of
+from compiler.ir.dtype import bits_of
 from compiler.suggest import unknown
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from compiler.ir.expr import Load
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load
+from compiler.ir.function import PrimFunc
+from compiler.ir.node import Node
 from compiler.ir.stmt import Allocate, Seq, Stmt, Store, sequence
-from compiler.ir.visit import Node, walk
+from compiler.ir.visit import walk
 
 
 def split_constants(func: PrimFunc, constants: Collection[Buffer]) -> tuple[PrimFunc, PrimFunc]:

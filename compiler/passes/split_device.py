@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from compiler.ir.expr import Expr, Var
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.errors import ScheduleError
+from compiler.ir.expr import Buffer, Expr, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import accesses, mentions, writes
 from compiler.ir.stmt import THREAD_TAGS, Allocate, For, Let, Seq, Stmt
 from compiler.ir.text import print_expr, print_stmt
 from compiler.ir.visit import substitute, walk
-from compiler.schedule.errors import ScheduleError
 
 
 @dataclass(frozen=True, slots=True)

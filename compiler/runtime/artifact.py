@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.ir.expr import PACKED_TYPES, SCALAR_TYPES, Var, is_integer
-from compiler.ir.function import Buffer, is_scope
+from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, is_integer
+from compiler.ir.expr import Buffer, Var, is_scope
 from compiler.runtime.file import write_file
 
 MAGIC = b"\x93espalier module"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from compiler.ir.function import Buffer, most
+from compiler.ir.expr import Buffer, most
 from compiler.runtime.module import Module
 from compiler.runtime.timing import Timing
 

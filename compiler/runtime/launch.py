@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from compiler.ir.expr import Const, Expr, Var
-from compiler.ir.function import Buffer
+from compiler.ir.expr import Buffer, Const, Expr, Var
 from compiler.ir.semantics.evaluate import Evaluator
 from compiler.passes.split_device import DeviceFunction, HostProgram, HostStep, Launch, Repeat
 from compiler.runtime.device import Device, DeviceArray

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.expr import SCALAR_TYPES
-from compiler.ir.function import Buffer, most
+from compiler.ir.dtype import SCALAR_TYPES
+from compiler.ir.expr import Buffer, most
 from compiler.runtime.array import memory_layout
 from compiler.runtime.device import Device, DeviceArray
 from compiler.runtime.dlpack import View, view

@@ -23,8 +23,9 @@ from compiler.backend.llvm.index import wide_literal
 from compiler.backend.llvm.machine import KIND, Machine
 from compiler.backend.llvm.transfer import loops
 from compiler.backend.llvm.writer import ALIGNMENT, NO_LEVEL, Frame, Pointer, Wide, clean, llvm_type
-from compiler.ir.expr import Var, bits_of, is_integer
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import bits_of, is_integer
+from compiler.ir.expr import Buffer, Var
+from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -32,7 +33,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Prefetch,
     Seq,

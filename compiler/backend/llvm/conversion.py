@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.backend.llvm.writer import Frame, llvm_type, mangled, splat_literal
-from compiler.ir.expr import PACKED_TYPES, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import PACKED_TYPES, is_float, lanes_of, scalar_of, vector_of
 
 
 def convert(frame: Frame, text: str, source: str, target: str) -> str:

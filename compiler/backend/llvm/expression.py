@@ -10,26 +10,9 @@ from compiler.backend.llvm.conversion import convert
 from compiler.backend.llvm.index import IndexArithmetic, always, combine
 from compiler.backend.llvm.memory import Memory
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
-from compiler.ir.expr import (
-    COMPARISON,
-    LOGIC,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Select,
-    Var,
-    integer_range,
-    is_float,
-    lanes_of,
-    scalar_of,
-    vector_of,
-)
+from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
+from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
 

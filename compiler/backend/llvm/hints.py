@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.backend.llvm.writer import Wide
-from compiler.ir.expr import Broadcast, Call, Cast, Const, Expr, Load, Ramp, Select, Var
-from compiler.ir.function import Buffer
-from compiler.ir.stmt import Allocate, For, Invoke, Let, Stmt, Store
+from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Ramp, Select, Var
+from compiler.ir.function import Invoke
+from compiler.ir.stmt import Allocate, For, Let, Stmt, Store
 from compiler.ir.visit import children, walk
 from compiler.passes.split_registers import PRAGMA
 

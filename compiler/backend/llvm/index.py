@@ -11,7 +11,8 @@ from functools import partial, reduce
 from typing import TypeGuard
 
 from compiler.backend.llvm.writer import Frame, Index, Wide
-from compiler.ir.expr import SCALAR_TYPES, Binary, Const, Expr, Var, integer_range, is_integer
+from compiler.ir.dtype import SCALAR_TYPES, integer_range, is_integer
+from compiler.ir.expr import Binary, Const, Expr, Var
 
 # the values of an integer type that signed 64 bits hold
 _BOUNDS = {t: integer_range(t) for t in SCALAR_TYPES if is_integer(t)} | {"uint64": (0, 2**63 - 1)}

@@ -27,7 +27,8 @@ from collections.abc import Callable, Sequence
 
 from compiler.backend.llvm.conversion import convert
 from compiler.backend.llvm.writer import Frame, literal, llvm_type, mangled, splat_literal
-from compiler.ir.expr import Const, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Const
 
 # exp(r) = 1 + r + r^2 q(r) for |r| <= log(2) / 2
 _EXP = {

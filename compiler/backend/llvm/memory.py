@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from compiler.backend.llvm.writer import Frame, Index, llvm_type, mangled, memory_type, splat_literal
-from compiler.ir.expr import PACKED_TYPES, bits_of, lanes_of, scalar_of, vector_of
-from compiler.ir.function import Buffer
+from compiler.ir.dtype import PACKED_TYPES, bits_of, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Buffer
 
 
 class Memory:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 
-from compiler.ir.expr import INDEX, Const, Expr, Load, Var, as_expr, binary, conjunction, const
-from compiler.ir.function import Buffer
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Buffer, Const, Expr, Load, Var, as_expr, binary, conjunction, const
 from compiler.ir.stmt import Allocate, Copy, For, If, Let, Region, Stmt, Store, sequence
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from compiler import te
 from compiler.backend.llvm.pipeline import passes
-from compiler.ir.expr import Const, Var
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Const, Var
+from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.simplify.simplify import simplify
-from compiler.ir.stmt import Allocate, Barrier, Copy, For, Invoke, Seq, Stmt, Token
+from compiler.ir.stmt import Allocate, Barrier, Copy, For, Seq, Stmt, Token
 from compiler.ir.text import parse_function
 from compiler.ir.visit import substitute, walk
 from compiler.lowering.nest import loop_nest

@@ -6,10 +6,10 @@ from textwrap import dedent
 
 import pytest
 
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Var, const
 from compiler.ir.text import parse_function
 from compiler.passes.split_device import HostProgram, Launch, Repeat, Temporary, split_device
-from compiler.schedule.errors import ScheduleError
 
 
 def split(text: str) -> HostProgram:

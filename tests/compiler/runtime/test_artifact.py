@@ -15,8 +15,8 @@ import pytest
 
 import compiler
 from compiler.backend import Target, build
-from compiler.ir.expr import Load, Var
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, Seq, Store
 from compiler.runtime import Module, ModuleFileError
 from compiler.runtime.artifact import MAGIC, VERSION, Artifact

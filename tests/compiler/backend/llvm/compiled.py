@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.backend import build
-from compiler.ir.expr import Expr, Var, const, is_float
+from compiler.ir.dtype import is_float
+from compiler.ir.expr import Expr, Var, const
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import For, Stmt

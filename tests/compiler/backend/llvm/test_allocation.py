@@ -8,8 +8,8 @@ import pytest
 from compiler.backend import build
 from compiler.backend.llvm.codegen import STACK_BUFFER_BYTES, generate
 from compiler.backend.llvm.machine import Machine
-from compiler.ir.expr import Load, Var, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load, Var, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import (
     Allocate,
     Seq,

@@ -10,8 +10,8 @@ import pytest
 from compiler.backend import build
 from compiler.backend.llvm.codegen import generate
 from compiler.backend.llvm.machine import Machine
-from compiler.ir.expr import Broadcast, Expr, Load, Ramp, Var, binary, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Broadcast, Buffer, Expr, Load, Ramp, Var, binary, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import (
     Allocate,
     If,

@@ -6,14 +6,26 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
-from compiler.ir.expr import Broadcast, Cast, Const, Expr, Load, Ramp, Select, Var, binary, call, const
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.expr import (
+    Broadcast,
+    Buffer,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Ramp,
+    Select,
+    Var,
+    binary,
+    call,
+    const,
+)
+from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.stmt import (
     Allocate,
     Barrier,
     For,
     If,
-    Invoke,
     Let,
     Prefetch,
     Region,

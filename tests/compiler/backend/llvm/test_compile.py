@@ -10,8 +10,8 @@ from compiler.backend import Target, build
 from compiler.backend.llvm.codegen import generate
 from compiler.backend.llvm.compile import emit_assembly, emit_object, optimise
 from compiler.backend.llvm.machine import Machine, this_machine
-from compiler.ir.expr import Load, Var, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load, Var, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
 
 i = Var("i")

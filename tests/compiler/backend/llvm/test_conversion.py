@@ -7,8 +7,9 @@ import pytest
 
 from compiler.backend import Target, build
 from compiler.backend.llvm.machine import this_machine
-from compiler.ir.expr import Binary, Cast, Const, Expr, Load, Ramp, Var, vector_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import vector_of
+from compiler.ir.expr import Binary, Buffer, Cast, Const, Expr, Load, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
 
 i = Var("i")

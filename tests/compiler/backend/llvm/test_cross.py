@@ -14,8 +14,9 @@ from compiler.backend import build
 from compiler.backend.llvm.codegen import generate
 from compiler.backend.llvm.compile import emit_object, optimise
 from compiler.backend.llvm.machine import Machine
-from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Ramp, Var, vector_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import vector_of
+from compiler.ir.expr import Binary, Broadcast, Buffer, Call, Cast, Const, Expr, Load, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import Allocate, For, Seq, Stmt, Store
 

@@ -10,23 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compiler.backend import build
-from compiler.ir.expr import (
-    INDEX,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Select,
-    Var,
-    is_float,
-    vector_of,
-)
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import INDEX, is_float, vector_of
+from compiler.ir.expr import Binary, Broadcast, Buffer, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import For, Seq, Store, sequence
 from tests.compiler.backend.llvm.compiled import FLOAT_VALUES, compare

@@ -6,8 +6,8 @@ import pytest
 
 from compiler.backend import build
 from compiler.backend.llvm.hints import WRITTEN_OUT
-from compiler.ir.expr import Broadcast, Const, Expr, Load, Ramp, Var, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Broadcast, Buffer, Const, Expr, Load, Ramp, Var, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, Pragma, Stmt, Store, sequence
 
 i, j, k = Var("i"), Var("j"), Var("k")

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
-from compiler.ir.expr import (
-    INDEX,
-    Binary,
-    Cast,
-    Const,
-    Expr,
-    Select,
-    Var,
-)
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Binary, Buffer, Cast, Const, Expr, Select, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import For, Seq, Store
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
-from compiler.ir.expr import Call, Const, Load, Ramp, Var, vector_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import vector_of
+from compiler.ir.expr import Buffer, Call, Const, Load, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import Module
 

@@ -11,22 +11,9 @@ import pytest
 
 from compiler.backend import build
 from compiler.backend.llvm.machine import this_machine
-from compiler.ir.expr import (
-    INDEX,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Var,
-    lanes_of,
-    vector_of,
-)
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import INDEX, lanes_of, vector_of
+from compiler.ir.expr import Binary, Broadcast, Buffer, Call, Cast, Const, Expr, Load, Not, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import For, Store
 from tests.compiler.backend.llvm.compiled import compare

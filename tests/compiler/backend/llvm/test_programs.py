@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,12 +15,14 @@ from compiler.backend import Target
 from compiler.backend.llvm.backend import LLVM
 from compiler.backend.llvm.compile import emit_object, optimise
 from compiler.backend.llvm.machine import this_machine
-from compiler.ir.expr import Call, Const, Expr, Load, Var, call, const, is_float, lanes_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import is_float, lanes_of
+from compiler.ir.expr import Buffer, Call, Const, Expr, Load, Var, call, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import Allocate, For, Prefetch, Seq, Stmt, Store
 from compiler.ir.visit import Rewriter
 from compiler.runtime import Module, num_threads, set_num_threads
+from tests.compiler.random_programs import functions, random_arrays
 
 FEATURES = ("let", "prefetch", "copy", "bitwise", "functions", "pragmas", "sizes")
 EXACT = ("abs", "floor", "ceil", "round", "trunc", "sqrt", "isnan", "popcount", "if_then_else")
@@ -111,10 +113,8 @@ def one_thread():
 )
 @given(data=st.data(), seed=st.integers(0, 2**16))
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_compiled_programs_equal_the_interpreter(
-    programs: Callable, random_arrays: Callable, data: st.DataObject, seed: int
-) -> None:
-    func = data.draw(programs(FEATURES))
+def test_compiled_programs_equal_the_interpreter(data: st.DataObject, seed: int) -> None:
+    func = data.draw(functions(FEATURES))
     func = func.with_body(Lowered()(func.body))
     arrays = random_arrays(func.params, seed)
     expected, got = [a.copy() for a in arrays], [a.copy() for a in arrays]

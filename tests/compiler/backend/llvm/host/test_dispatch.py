@@ -10,8 +10,8 @@ import pytest
 
 from compiler.backend import build
 from compiler.backend.llvm.host import dispatch
-from compiler.ir.expr import Load, Var, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load, Var, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import Module
 

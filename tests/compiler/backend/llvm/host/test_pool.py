@@ -16,8 +16,8 @@ import pytest
 
 from compiler.backend import build
 from compiler.backend.llvm.host.pool import launch_address
-from compiler.ir.expr import Load, Var, binary, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load, Var, binary, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, If, Store, sequence
 from compiler.runtime import Module, num_threads, set_num_threads
 
