@@ -12,10 +12,10 @@ PRAGMA = "auto_unroll"
 """Key of the pragma; its value is how many statements a loop may be written out as."""
 
 STATEMENT_LIMIT = 1024
-"""Stores that one unrolled loop may grow to; a longer one is left to the target."""
+"""Stores that one unrolled loop may grow to by default; a longer one stays a loop."""
 
 
-def unroll(func: PrimFunc) -> PrimFunc:
+def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
     """Write out the loops marked ``unroll``.
 
     ::
@@ -23,16 +23,16 @@ def unroll(func: PrimFunc) -> PrimFunc:
         for i in unroll(2):     ->    C[0] = A[0]
             C[i] = A[i]               C[1] = A[1]
 
-    A loop that would grow past `STATEMENT_LIMIT` stores stays a loop with its mark, as a
-    hint to the target. A loop with the pragma ``auto_unroll`` has the serial loops inside of it, the
+    A loop that would grow past `limit` stores stays a loop with its mark, as a hint to the target. A loop with the pragma ``auto_unroll`` has the serial loops inside of it, the
     innermost first, written out as long as each makes no more stores than its value says.
     """
-    return func.with_body(_Unroll(func)(func.body))
+    return func.with_body(_Unroll(func, limit)(func.body))
 
 
 class _Unroll(RangeRewriter):
-    def __init__(self, func: PrimFunc) -> None:
+    def __init__(self, func: PrimFunc, limit: int) -> None:
         super().__init__(func)
+        self.limit = limit
         self.limits: list[int] = [0]
 
     def _for(self, node: For) -> Stmt:
@@ -42,7 +42,7 @@ class _Unroll(RangeRewriter):
         self.limits.pop()
         if type(inner.extent) is not Const or inner.kind not in ("unroll", "serial"):
             return inner
-        limit = STATEMENT_LIMIT if inner.kind == "unroll" else self.limits[-1]
+        limit = self.limit if inner.kind == "unroll" else self.limits[-1]
         count = int(inner.extent.value)
         if limit == 0 or count * sum(type(n) is Store for n in walk(inner.body)) > limit:
             return inner

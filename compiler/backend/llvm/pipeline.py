@@ -26,10 +26,14 @@ from compiler.passes.thread_sync import thread_sync
 from compiler.passes.unroll import unroll
 from compiler.passes.vectorize import vectorize
 
+UNROLLED_STORES = 1024
+"""Stores that an unrolled loop may grow to; beyond, LLVM's time and the size of the code outweigh the gain."""
+
 
 def passes(kind: str = KIND) -> tuple[Pass, ...]:
     """The passes, which use the implementations of tensor intrinsics for `kind`."""
     intrinsics = update_wrapper(partial(inline_intrinsics, kind=kind), inline_intrinsics)
+    unrolled = update_wrapper(partial(unroll, limit=UNROLLED_STORES), unroll)
     return (
         intrinsics,  # first: the description of an intrinsic is lowered like the rest
         flatten,  # the passes after it see one index for each access
@@ -48,6 +52,6 @@ def passes(kind: str = KIND) -> tuple[Pass, ...]:
         hoist_guards,  # conditions out of the loops that are left
         common_subexpressions,  # while each statement is there once
         remove_no_op,  # removes what the passes before have left without an effect
-        unroll,  # late: it copies statements, and every pass after it has all the copies to process
+        unrolled,  # late: it copies statements, and every pass after it has all the copies to process
         split_registers,  # last: only after unrolling is it known which indices are literals
     )
