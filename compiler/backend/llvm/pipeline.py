@@ -27,7 +27,7 @@ from compiler.passes.unroll import unroll
 from compiler.passes.vectorize import vectorize
 
 UNROLLED_STORES = 1024
-"""Stores that an unrolled loop may grow to; beyond, LLVM's time and the size of the code outweigh the gain."""
+"""Stores that an unrolled loop may grow to; a longer one takes LLVM more time than it gains."""
 
 
 def passes(kind: str = KIND) -> tuple[Pass, ...]:
