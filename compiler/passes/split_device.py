@@ -29,7 +29,8 @@ class DeviceFunction:
         Thread tag -> the number of its threads, which depends on `scalars` alone. Tags that are not there
         have one thread.
     body : Stmt
-        With the loops over threads.
+        With the loops over threads. Where two of them follow one another, the threads of a block wait for all
+        stores of the first.
     """
 
     name: str
@@ -158,12 +159,17 @@ class _Split:
             return (Temporary(stmt.buffer, steps),)
         if _thread_loop(stmt) is not None:
             return (Launch(self.function(stmt)),)
-        if isinstance(stmt, For) and stmt.kind in ("serial", "unroll"):
+        if isinstance(stmt, For) and stmt.kind in ("serial", "unroll") and not any(accesses(stmt.extent)):
             self.scalars.append(stmt.var)
             steps = self.steps(stmt.body)
             self.scalars.pop()
             return (Repeat(stmt.var, stmt.extent, steps),)
         line = print_stmt(stmt).splitlines()[0]
+        if isinstance(stmt, For) and any(accesses(stmt.extent)):
+            raise ScheduleError(
+                f"`{line}`: the host repeats launches as often as is known before the call, and cannot read the "
+                "extent from the device's memory"
+            )
         if isinstance(stmt, For):
             raise ScheduleError(
                 f"`{line}`: a device runs loops in parallel that are bound to blockIdx or threadIdx, and the "

@@ -23,9 +23,9 @@ def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
         for i in unroll(2):     ->    C[0] = A[0]
             C[i] = A[i]               C[1] = A[1]
 
-    A loop that would grow past `limit` stores stays a loop with its mark, as a hint to the target. A loop with
-    the pragma ``auto_unroll`` has the serial loops inside of it, the innermost first, written out as long as
-    each makes no more stores than its value says.
+    A loop that would grow past `limit` stores stays a loop with its mark, as a hint to the target. A loop
+    with the pragma ``auto_unroll`` has the serial loops inside of it, the innermost first, written out as
+    long as each makes no more stores than its value says.
     """
     return func.with_body(_Unroll(func, limit)(func.body))
 

@@ -107,6 +107,10 @@ BLOCKS = 'for i in bind(2, "blockIdx.x"):\n        '
             "the loop over 'i' is of kind 'parallel' outside of them; bind it",
         ),
         (
+            'for i in range(cast(A[0], "int32")):\n        A[i] = 1.0',
+            "the host repeats launches as often as is known before the call, and cannot read the extent from",
+        ),
+        (
             "for i in vectorize(8):\n        A[i] = 1.0",
             "the loop over 'i' is of kind 'vectorize' outside of them; bind it",
         ),
