@@ -167,8 +167,8 @@ class _Split:
         line = print_stmt(stmt).splitlines()[0]
         if isinstance(stmt, For) and any(accesses(stmt.extent)):
             raise ScheduleError(
-                f"`{line}`: the host repeats launches as often as is known before the call, and cannot read the "
-                "extent from the device's memory"
+                f"`{line}`: the host repeats launches as often as is known before the call, and cannot read "
+                "the extent from the device's memory"
             )
         if isinstance(stmt, For):
             raise ScheduleError(
