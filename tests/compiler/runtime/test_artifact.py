@@ -138,6 +138,7 @@ def changed(saved: Path, tmp_path: Path, **changes: object) -> Path:
     "changes",
     [
         {"name": 3},
+        {"kind": 3},
         {"name": None},
         {"workspace_bytes": -1},
         {"workspace_bytes": True},
