@@ -10,7 +10,7 @@ import numpy as np
 
 from compiler import Target
 from compiler.ops.operator import Operator, Shape
-from costmodel.registry import operator
+from costmodel.registry import operator as find
 from costmodel.space import Config, ConfigSpace, Replay
 
 
@@ -37,7 +37,7 @@ class Task:
     def __init__(
         self, operator: str | Operator, shape: Sequence[Any] | Mapping[str, Any], target: str = "llvm"
     ) -> None:
-        self.operator: Operator = _find(operator)
+        self.operator: Operator = find(operator) if isinstance(operator, str) else operator
         self.shape: Shape = (
             self.operator.shape(**shape) if isinstance(shape, Mapping) else self.operator.shape(*shape)
         )
@@ -106,7 +106,3 @@ class Task:
     def gflops(self, seconds: float) -> float:
         """Return the speed of a call of that many seconds, in 1e9 operations per second."""
         return self.flops / seconds / 1e9
-
-
-def _find(given: str | Operator) -> Operator:
-    return operator(given) if isinstance(given, str) else given

@@ -14,7 +14,8 @@ from itertools import product
 import numpy as np
 
 from compiler import te
-from compiler.ir.expr import Expr, is_float
+from compiler.ir.dtype import is_float
+from compiler.ir.expr import Expr
 from compiler.ops.parameter import Parameter
 from compiler.te.tensor import Tensor
 

@@ -6,7 +6,7 @@ from math import isqrt
 
 import numpy as np
 
-from compiler.ir.expr import PACKED_TYPES, integer_range, is_float
+from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float
 from compiler.runtime.array import memory_layout
 
 Array = np.ndarray

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 
@@ -38,7 +37,7 @@ def plot_curves(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from boost.atomic import write_bytes
+    from boost.atomic import new_file
 
     # pyplot would keep state and look for a display
     figure = Figure(figsize=(6.0 * len(panels), 4.2), layout="constrained")
@@ -54,6 +53,5 @@ def plot_curves(
         axes.set_ylim(bottom=0)
         axes.legend()
         axes.grid(alpha=0.3)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=120)
-    write_bytes(path, drawn.getvalue())
+    with new_file(path) as file:
+        figure.savefig(file, format="png", dpi=120)

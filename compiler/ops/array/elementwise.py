@@ -8,7 +8,8 @@ from math import prod
 import numpy as np
 
 from compiler import te
-from compiler.ir.expr import Expr, is_float
+from compiler.ir.dtype import is_float
+from compiler.ir.expr import Expr
 from compiler.ops.epilogue import ACTIVATIONS, EXACT_ACTIVATIONS
 from compiler.ops.inputs import draw, safe_integers
 from compiler.ops.knobs import Knobs

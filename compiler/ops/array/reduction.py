@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from compiler import te
-from compiler.ir.expr import Expr, const, is_float
+from compiler.ir.dtype import is_float
+from compiler.ir.expr import Expr, const
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import LaneReduction, in_lanes
 from compiler.ops.operator import Array, Operator

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compiler import te
-from compiler.ir.expr import Expr, is_float
+from compiler.ir.dtype import is_float
+from compiler.ir.expr import Expr
 from compiler.ops.conv import conv2d
 from compiler.ops.conv.conv2d import (
     LAYOUTS,
