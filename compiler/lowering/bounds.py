@@ -1,10 +1,10 @@
-"""Bound inference: which part of each tensor its stage must compute, and how long each loop is.
+"""Bound inference: the part of each tensor that its stage must compute, and the extent of each loop.
 
-Stages are visited from the outputs back. A stage at the root computes its whole
-tensor. A stage inside a loop of a consumer computes the box that one iteration of
-that loop reads: the loops further in are let run over all their values, those
-further out stay symbols. Threads that share the memory of the stage read one box
-together, so their loops are let run too, wherever they stand.
+Stages are visited from the outputs back to the inputs. A stage that is not in a loop computes its whole
+tensor. A stage in a loop of a consumer computes the box that one iteration of that loop reads: the variables
+of the inner loops range over all their values, those of the outer loops stay symbolic. Threads that share the
+memory of the stage read one box together, so the variables of their loops range over all values too, wherever
+the loops are.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from compiler.te.tensor import Compute, TensorRead, reads_of
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """What a stage computes.
+    """The box of elements that a stage computes.
 
     Attributes
     ----------
     mins : tuple of Expr
         The first index along each data axis, in terms of loops outside of the stage.
     extents : dict of IterVar to int or Expr
-        The number of values of every axis: those of the operation and all made from them.
+        The number of values of each axis: those of the operation, and those that splits and fuses made.
     offsets : dict of IterVar to Expr
-        Where in the region an iteration is, along every axis, in terms of the loops.
+        The position of an iteration in the box along each axis, in terms of the loops.
     loops : dict of IterVar to Var
-        The variable of each loop: one of the region's own, since two stages may reduce over one axis.
+        The variable of each loop, which is new, since two stages may reduce over the same axis.
     """
 
     mins: tuple[Expr, ...]
@@ -56,7 +56,7 @@ class Region:
 
 
 def sizes_in(stages: Iterable[Stage]) -> dict[Var, Interval]:
-    """The sizes that extents of `stages` are made of, and what they may be."""
+    """The dynamic extents in `stages`, with their bounds."""
     found: dict[Var, Interval] = {}
     for stage in stages:
         extents: list[Extent] = [extent for shape in stage.op.shapes for extent in shape]
@@ -69,7 +69,7 @@ def sizes_in(stages: Iterable[Stage]) -> dict[Var, Interval]:
 
 
 def greatest(extent: Extent, sizes: Mapping[Var, Interval]) -> int:
-    """The largest value of an extent; what cannot be told is larger than any index."""
+    """The upper bound of an extent; 2**53 if none is known."""
     if isinstance(extent, int):
         return extent
     high = Simplifier(sizes).bounds(extent)[1]
@@ -121,7 +121,7 @@ def _required(
     regions: Mapping[Stage, Region],
     sizes: Mapping[Var, Interval],
 ) -> tuple[tuple[Expr, ...], tuple[Extent, ...]] | None:
-    """The box of `stage` that one iteration of the loop it is placed in reads; None for all of it."""
+    """The box of `stage` that is read in one iteration of the loop around it; None for the whole tensor."""
     full = stage.op.shape
     lows: list[Expr | None] = [None] * len(full)
     highs: list[Expr | None] = [None] * len(full)
@@ -129,7 +129,7 @@ def _required(
     for consumer in consumers:
         relaxed, fixed = _loops_around(stage, consumer, regions)
         if not isinstance(consumer.op, Compute):
-            entire = True  # which elements a statement reads is not known
+            entire = True  # the elements that a statement reads are unknown
             continue
         ranges: dict[Var, Interval] = dict(sizes)
         ranges |= {v: (0, greatest(n, sizes) - 1) for v, n in (*relaxed.items(), *fixed.items())}
@@ -176,7 +176,7 @@ def covers(extent: Extent, whole: Extent, simplifier: Simplifier) -> bool:
 
 
 def shared_by(scope: str, kind: str) -> bool:
-    """Whether the iterations of a loop of some kind have the memory of `scope` in common."""
+    """Whether all iterations of a loop of the given kind share the memory of `scope`."""
     if scope == "warp":
         return kind == "threadIdx.x"
     return scope == "shared" and (kind.startswith("threadIdx") or kind == "vthread")
@@ -185,7 +185,7 @@ def shared_by(scope: str, kind: str) -> bool:
 def _loops_around(
     stage: Stage, consumer: Stage, regions: Mapping[Stage, Region]
 ) -> tuple[dict[Var, Extent], dict[Var, Extent]]:
-    """Loops around a reading of `stage` in `consumer`: those that run through, those that stand still."""
+    """The loops around a read of `stage` in `consumer`: those over all their values, and the fixed ones."""
     assert stage.attach is not None
     home, axis = stage.attach
     place = _place(stage, home, axis)
@@ -215,7 +215,7 @@ def _loops_around(
 
 
 def enclosing(stage: Stage) -> list[tuple[Stage, IterVar]]:
-    """The loops that a stage is computed inside of, innermost first."""
+    """The loops around a stage, innermost first."""
     found: list[tuple[Stage, IterVar]] = []
     while stage.attach is not None:
         stage, axis = stage.attach
@@ -237,9 +237,9 @@ def _lengths(loops: list[IterVar], region: Region) -> dict[Var, Extent]:
 
 
 def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None:
-    """The least and the greatest value of `index` while the relaxed loops run; None if not known.
+    """The smallest and the largest `index` over all iterations of the relaxed loops; None if unknown.
 
-    An index that reads a tensor is not known: the region must stand where that tensor is not computed yet.
+    The range of an index that reads a tensor is unknown: the tensor may be computed after the box is needed.
     """
     if any(type(node) is TensorRead for node in walk(index)):
         return None

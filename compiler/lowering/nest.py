@@ -1,4 +1,4 @@
-"""From a schedule to a loop nest: the first program, before any pass."""
+"""Loop nests: from a schedule to the first program, before any pass."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from compiler.te.axis import Extent, IterVar
 from compiler.te.tensor import Compute, Extern, ReadRewriter, Tensor, TensorRead
 
 LOCAL_LIMIT = 1 << 20
-"""Bytes that a local buffer may take: it lives on the stack of a thread."""
+"""Bytes of the largest local buffer, since local buffers are on the stack of a thread."""
 
 
 def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") -> PrimFunc:
@@ -32,21 +32,21 @@ def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") ->
     ----------
     schedule : Schedule
     args : sequence of Tensor
-        Inputs and outputs in the order of the call; every input and output of the schedule.
+        All inputs and outputs of the schedule, in the order of the call.
     name : str
         Symbol of the function.
 
     Returns
     -------
     PrimFunc
-        Buffers keep their dimensions; loops are marked with their kinds.
+        Its buffers have the dimensions of the tensors, its loops the kinds that the schedule set.
 
     Raises
     ------
     ScheduleError
-        If an argument is missing or is not an input or output, a stage is placed where a
-        consumer cannot see it, the loops of an inlined stage were scheduled, or a buffer is
-        too large for an index or for its scope.
+        If an argument is missing or is not an input or output, a stage is computed in a loop that does not
+        enclose all its consumers, the loops of an inlined stage were scheduled, or a buffer is too large for
+        an index or for its scope.
     """
     _check_args(schedule, args, name)
     nest = _Nest(schedule)
@@ -90,7 +90,7 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
 
 
 class _Nest:
-    """Builds the statement of each stage around those of the stages placed inside of it."""
+    """Builds the statement of each stage, with the stages that are computed in its loops."""
 
     def __init__(self, schedule: Schedule) -> None:
         stages = inlined(schedule)
@@ -104,7 +104,7 @@ class _Nest:
             self._allocate(stage)
 
     def _allocate(self, stage: Stage) -> None:
-        """Buffers for the tensors of a stage; those of shared memory are raised out of the threads."""
+        """Make the buffers of a stage; note the thread loop outside of which shared memory is allocated."""
         for tensor in stage.tensors:
             self.buffers[tensor] = self._buffer(stage, tensor)
         threads = [
@@ -129,7 +129,7 @@ class _Nest:
             extents: tuple[Extent, ...] = shape
             if stage.attach is not None and isinstance(stage.op, Compute):
                 extents = tuple(self.regions[stage].extents[axis] for axis in stage.op.axes)
-            # memory of the function's own is laid out for the greatest of each size
+            # an allocation has the upper bound of each dynamic extent
             shape = numbers = tuple(greatest(extent, self.sizes) for extent in extents)
             if stage.layout is not None:
                 shape = stage.layout.shape(numbers)
@@ -164,7 +164,7 @@ class _Nest:
         return PrimFunc(name, tuple(self.buffers[tensor] for tensor in args), body)
 
     def _around(self, stage: Stage, rest: Stmt) -> Stmt:
-        """`stage`, then what follows it, inside the lifetime of its buffers."""
+        """`stage`, then the statements after it, inside of the allocation of its buffers."""
         body = sequence((self._produce(stage), rest))
         raised = any(stage in stages for stages in self.raised.values())
         return body if stage.output or raised else self._living(stage, body)
@@ -177,8 +177,8 @@ class _Nest:
     def _produce(self, stage: Stage) -> Stmt:
         """The loops of a stage.
 
-        A reduction starts where its outermost reduce loop stands: there its elements are set
-        to the identity, by a copy of the data loops from there inwards.
+        The elements of a reduction are set to the identity right before its outermost reduce loop, by a copy
+        of the data loops inside of that loop.
         """
         op = stage.op
         if isinstance(op, Extern):
@@ -195,7 +195,7 @@ class _Nest:
         return self._loops(stage, stage.leaf[:start], sequence((begin, inner)))
 
     def pieces(self, stage: Stage) -> tuple[Stmt | None, Stmt]:
-        """What the innermost loop of a stage does: set an element, if it is a reduction; and update it."""
+        """The body of the innermost loop: for a reduction the initialization, else None; and the update."""
         op, region = stage.compute, self.regions[stage]
         values = region.values(stage)
         element = tuple(region.offsets[axis] for axis in op.axes)
@@ -218,7 +218,7 @@ class _Nest:
         )
 
     def _tensorized(self, stage: Stage) -> Stmt:
-        """The loops of a stage around a use of an intrinsic."""
+        """The loops of a stage outside of its tensor intrinsic, and its application."""
         assert stage.tensorized is not None
         ranges = dict(self.sizes)
         for home, around in (*enclosing(stage), *((stage, axis) for axis in stage.leaf)):
@@ -240,7 +240,7 @@ class _Nest:
         )
 
     def _statement(self, stage: Stage, op: Extern) -> Stmt:
-        """The statement of an extern, over the buffers that its tensors have here."""
+        """The statement of an extern, with its buffers replaced by those of the tensors."""
         assert op.statement is not None
         for tensor in op.inputs:
             if self.of_tensor[tensor].layout is not None:
@@ -253,7 +253,7 @@ class _Nest:
         return with_buffers(op.statement, dict(zip(inner, outer, strict=True)))
 
     def _initial(self, stage: Stage, loops: Sequence[IterVar], first: Stmt) -> Stmt:
-        """`first` in copies of those of `loops` that run over data."""
+        """`first` in copies of the data loops among `loops`."""
         data = [axis for axis in loops if axis.kind == "data"]
         fresh = {axis: Var(f"{axis.name}_init") for axis in data}
         body = substitute(first, {self.regions[stage].loops[axis]: fresh[axis] for axis in data})
@@ -288,7 +288,7 @@ class _Nest:
     def _same_threads(
         self, stage: Stage, axis: IterVar, var: Var, body: Stmt, home: Stage, around: IterVar
     ) -> Stmt:
-        """A loop bound to the threads that run it already: each of them takes an iteration."""
+        """A loop bound to threads inside of a loop bound to the same threads: each executes one iteration."""
         kind = stage.kinds[axis]
         if not shared_by(stage.scope, kind):
             raise ScheduleError(
@@ -308,7 +308,7 @@ class _Nest:
         return If(binary("<", self.regions[home].loops[around], mine), body)
 
     def _guarded(self, stage: Stage, region: Region, kinds: Sequence[str], store: Stmt) -> Stmt:
-        """`store` under the conditions that keep its axes of `kinds` inside their extents and its tensor."""
+        """`store` under the conditions that its axes of `kinds` are within their extents and its tensor."""
         conditions = self._one_thread(stage)
         for relation in stage.relations:
             if relation.kind in kinds:
@@ -323,7 +323,7 @@ class _Nest:
         return If(conjunction(conditions), store) if conditions else store
 
     def _one_thread(self, stage: Stage) -> list[Expr]:
-        """What lets one thread store alone, where all of them share the memory and not the work."""
+        """The conditions for a single thread to store, where threads share the memory but not the loops."""
         bound = set(stage.kinds.values())
         return [
             binary("<", self.regions[home].loops[axis], 1)
@@ -333,15 +333,15 @@ class _Nest:
         ]
 
     def _read(self, expr: Expr, values: dict[Var, Expr]) -> Expr:
-        """An expression of the language as one over buffers, its axes in terms of the loops."""
+        """An expression over tensors as one over buffers, with its axes in terms of the loops."""
         return ReadRewriter(self._load)(substitute(expr, values))
 
     def _load(self, read: TensorRead) -> Load:
-        """The element of the buffer that holds an element of a tensor."""
+        """The load of an element of a tensor from its buffer."""
         return Load(self.buffers[read.tensor], self.position(read.tensor, read.indices))
 
     def position(self, tensor: Tensor, indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
-        """Where the buffer of a tensor has an element of it."""
+        """The indices in the buffer of an element of a tensor."""
         stage = self.of_tensor[tensor]
         if stage.attach is not None and isinstance(stage.op, Compute):
             indices = tuple(
@@ -352,9 +352,10 @@ class _Nest:
 
 
 def reduction_halves(schedule: Schedule, op: Compute, name: str) -> tuple[PrimFunc, PrimFunc]:
-    """The two halves of a reduction at the root, as functions of its outputs, and of its inputs and outputs.
+    """The two parts of a reduction as functions.
 
-    The first sets the elements to the identity, the second combines all terms with what they are.
+    The first, a function of the outputs, sets the elements to the identity. The second, a function of the
+    inputs and the outputs, combines all terms with the elements.
     """
     nest = _Nest(schedule)
     stage = next(s for s in nest.stages if s.op is op)
@@ -369,7 +370,7 @@ def reduction_halves(schedule: Schedule, op: Compute, name: str) -> tuple[PrimFu
 
 
 def _assign(buffers: Sequence[Buffer], element: tuple[Expr, ...], values: tuple[Expr, ...]) -> Stmt:
-    """Each value stored to its buffer; one that is read by a value behind it is kept by a name till then."""
+    """Stores of values to buffers; one whose old element a later value reads is named, and stored last."""
     stores = []
     named: list[tuple[Var, Expr]] = []
     for position, (buffer, value) in enumerate(zip(buffers, values, strict=True)):
@@ -379,7 +380,7 @@ def _assign(buffers: Sequence[Buffer], element: tuple[Expr, ...], values: tuple[
             named.append((var, value))
             value = var
         stores.append(Store(buffer, element, value))
-    # what is named comes last, when all the other values are stored
+    # named values are stored last, after all other values were evaluated
     unnamed = [s for s in stores if type(s.value) is not Var]
     body = sequence([*unnamed, *(s for s in stores if type(s.value) is Var)])
     for var, value in reversed(named):

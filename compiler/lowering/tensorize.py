@@ -1,9 +1,9 @@
-"""Tensorization: loops that compute what a declared intrinsic computes become one use of it.
+"""Tensorization: loops that compute what a declared intrinsic computes are replaced by the intrinsic.
 
-The loops from the tensorized one inwards run over a box of each axis of the operation. Along
-the box the operation must be the one that was declared: the same shape, the same reducer, the
-same expression, and of each tensor the elements that the declared tensor has. Axes and
-dimensions of one element do not count, so a 4 x 4 product also fits where a batch stands still.
+The loops from the tensorized one inwards run over a box of the axes of the operation. On the box the
+operation must equal the declared one: the same shape, the same reducer, the same expression, and the same
+elements of each tensor. Axes and dimensions of extent one are ignored, so a declared 4 x 4 product matches a
+batched product whose batch loop is outside.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Position = Callable[[Tensor, tuple[Expr, ...]], tuple[Expr, ...]]
 
 @dataclass(slots=True)
 class _Box:
-    """What the loops below the tensorized one run over, along one axis of the operation."""
+    """The values of one axis of the operation in the loops that the intrinsic replaces."""
 
     axis: IterVar
     base: Expr
@@ -44,32 +44,32 @@ class _Box:
 
 @dataclass(slots=True)
 class _Operand:
-    """A tensor that stands for one of the declared ones."""
+    """The tensor that corresponds to a declared one."""
 
     tensor: Tensor
     base: tuple[Expr, ...]
     along: list[int | None]
-    """For each dimension of the declared tensor the dimension of this one; None for one element."""
+    """For each dimension of the declared tensor that of this one; None for a dimension of extent one."""
 
 
 class Tensorized:
-    """A stage with an intrinsic in the place of its inner loops.
+    """A stage whose inner loops are replaced by an intrinsic.
 
     Parameters
     ----------
     stage : Stage
     region : Region
-        What the stage computes.
+        The box that the stage computes.
     ranges : mapping of Var to interval
-        Of the loops around and of the sizes.
+        Of the loops around the intrinsic, and of the dynamic extents.
     position : callable
-        Where the buffer of a tensor has an element.
+        Tensor and indices of an element -> its indices in the buffer.
     buffers : mapping of Tensor to Buffer
 
     Raises
     ------
     ScheduleError
-        If the loops do not compute what the intrinsic does; says what differs.
+        If the loops do not compute what the intrinsic computes; the message names the difference.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Tensorized:
             self.simplifier.ranges[self.region.loops[axis]] = (0, extent - 1)
 
     def _box(self, axis: IterVar) -> _Box:
-        """The values of an axis of the operation while the inner loops run."""
+        """The values of an axis of the operation in the replaced loops."""
         offset = self.simplifier(self.region.offsets[axis])
         lengths = {self.region.loops[a]: self.region.extents[a] for a in self.inner}
         low, high = bounds.span(offset, lengths) or self.fail(f"how {axis.name!r} runs cannot be told")
@@ -161,7 +161,7 @@ class Tensorized:
         full = {box.axis.var: self._value(box, box.var) for box in self.boxes.values()}
         low = {box.axis.var: self._value(box, Const(0)) for box in self.boxes.values()}
         reasons: list[str] = []
-        # which of several reduce axes stands for which cannot be told by their order
+        # reduce axes may correspond in any order
         for reduced in self._reduce_axes(declared.reduce_axis):
             matcher = _Matcher(self.simplifier, full, low, data | reduced)
             if len(mine.exprs) != len(declared.exprs):
@@ -181,7 +181,7 @@ class Tensorized:
         return binary("+", self.region.mins[self.stage.op.axis.index(box.axis)], value)
 
     def _paired(self, mine: Sequence[IterVar], declared: Sequence[IterVar]) -> dict[Var, Expr]:
-        """Declared axis -> what stands for it; axes of one element stand for none."""
+        """Variable of a declared axis -> the corresponding expression; zero for an axis of extent one."""
         boxes = [box for box in map(self.boxes.__getitem__, mine) if box.extent > 1]
         wide = [axis for axis in declared if axis.extent > 1]
         if [box.extent for box in boxes] != [axis.extent for axis in wide]:
@@ -208,16 +208,16 @@ class Tensorized:
     # --- the statements -----------------------------------------------------------------------
 
     def whole(self) -> Stmt:
-        """The use of the intrinsic for the operation from its beginning to its end."""
+        """The application of the intrinsic for the whole operation."""
         return Invoke(self.intrinsic.whole, (*self._inputs(), *self._outputs()))
 
     def reset(self) -> Stmt:
-        """The use of the intrinsic that sets the elements of a reduction to the identity."""
+        """The application of the intrinsic that sets the elements of a reduction to the identity."""
         assert self.intrinsic.reset is not None
         return Invoke(self.intrinsic.reset, self._outputs())
 
     def update(self) -> Stmt:
-        """The use of the intrinsic that adds terms to the elements of a reduction."""
+        """The application of the intrinsic that adds terms to the elements of a reduction."""
         assert self.intrinsic.update is not None
         return Invoke(self.intrinsic.update, (*self._inputs(), *self._outputs()))
 
@@ -235,7 +235,7 @@ class Tensorized:
         )
 
     def _region(self, declared: Tensor, operand: _Operand) -> Region:
-        """Where the elements of a declared tensor are in the buffer of the one that stands for it."""
+        """The region of a declared tensor in the buffer of the corresponding tensor."""
         buffer = self.buffers[operand.tensor]
         wanted = next(
             b
@@ -282,9 +282,9 @@ class _Matcher:
     Parameters
     ----------
     full, low : mapping of Var to Expr
-        The axes of the operation anywhere in the box, and at its first element.
+        The axes of the operation at any element of the box, and at its first element.
     pairs : mapping of Var to Expr
-        Declared axis -> the variable of the box that stands for it.
+        Declared axis -> the corresponding variable of the box.
     """
 
     simplifier: Simplifier
@@ -294,7 +294,7 @@ class _Matcher:
     operands: dict[Tensor, _Operand] = field(default_factory=dict)
 
     def difference(self, mine: Expr, declared: Expr) -> str | None:
-        """What is not the same; None if it is all."""
+        """A description of the first difference; None if the expressions are equal."""
         if type(declared) is TensorRead:
             return self._read(mine, declared)
         if type(mine) is Var or type(declared) is Var:
@@ -363,7 +363,7 @@ def _same_label(a: Expr, b: Expr) -> bool:
 
 
 def _same_reducer(a: Reduction, b: Reduction, dtypes: Sequence[str]) -> bool:
-    """Whether two reductions combine by the same expression, from the same identity."""
+    """Whether two reductions have the same combination and the same identity."""
     if a.reducer is b.reducer:
         return True
     x, y = (tuple(Var(name, dtype) for dtype in dtypes) for name in "xy")
@@ -376,7 +376,7 @@ def _product(axes: Iterable[tuple[str, int]]) -> str:
 
 
 def _text(expr: Expr) -> str:
-    """An expression of the language for a message."""
+    """An expression over tensors, as text for an error message."""
 
     def shown(read: TensorRead) -> Expr:
         return Load(Buffer(read.tensor.name, read.tensor.shape, read.dtype), read.indices)

@@ -1,4 +1,4 @@
-"""Layouts: where in its buffer a tensor keeps each element."""
+"""Layouts: the positions of the elements of a tensor in its buffer."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from compiler.schedule.marks import Marks
 from compiler.te.axis import IterVar
 
 IndexMap = Callable[..., Sequence[Any]] | Sequence[Any]
-"""A function from the indices of an element to those in the buffer; or what `Layout.as_json` made of one."""
+"""A function from the indices of an element to those in the buffer; or the result of `Layout.as_json`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A map from the indices of an element to those of its place in the buffer.
+    """A map from the indices of an element to its indices in the buffer.
 
     Attributes
     ----------
     axes : tuple of Var
-        Stand for the indices of the element.
+        The indices of the element.
     indices : tuple of Expr
-        The place, in terms of `axes`.
+        The indices in the buffer, in terms of `axes`.
     """
 
     axes: tuple[Var, ...]
     indices: tuple[Expr, ...]
 
     def at(self, indices: Sequence[Expr]) -> tuple[Expr, ...]:
-        """The place of an element."""
+        """The indices in the buffer of an element."""
         where = dict(zip(self.axes, indices, strict=True))
         return tuple(substitute(index, where) for index in self.indices)
 
     def shape(self, extents: Sequence[int]) -> tuple[int, ...]:
-        """The extents of a buffer that has a place for each element of a box."""
+        """The shape of a buffer for a tensor of the given extents."""
         ranges: dict[Var, Interval] = {v: (0, n - 1) for v, n in zip(self.axes, extents, strict=True)}
         return tuple(int(Simplifier(ranges).bounds(index)[1]) + 1 for index in self.indices)
 
@@ -73,7 +73,7 @@ def _decoded(item: Any, axes: tuple[Var, ...]) -> Expr:
 
 
 def layout_of(stage: Marks, index_map: IndexMap) -> Layout:
-    """The layout that a function of the indices describes."""
+    """The layout that a function of the indices, or its JSON form, describes."""
     axes = tuple(Var(a.name) for a in stage.op.axis)
     if callable(index_map):
         parameters = inspect.signature(index_map).parameters.values()
@@ -90,10 +90,15 @@ def layout_of(stage: Marks, index_map: IndexMap) -> Layout:
 
 
 def relaid(stage: Marks, layout: Layout) -> list[IterVar]:
-    """Make the loops of a stage walk its buffer in order, and give them, outermost first.
+    """Split, fuse and reorder the loops of a stage so that they traverse its buffer in order.
 
-    Each index of the buffer is an axis, the quotient or the remainder of one by a number, or
-    ``a * n + b`` where b has n values: a split, or a fuse.
+    Each index of the buffer must be an axis; ``c // n`` or ``c % n``, which a split makes; or ``a * n + b``
+    where b has n values, which a fuse makes.
+
+    Returns
+    -------
+    list of IterVar
+        The loops, outermost first.
     """
     loops = _Loops(stage, layout)
     axes = [loops.of(index) for index in layout.indices]
@@ -109,7 +114,7 @@ def relaid(stage: Marks, layout: Layout) -> list[IterVar]:
 
 
 class _Loops:
-    """The loops that stand for the parts of an index."""
+    """The loops that correspond to the parts of an index."""
 
     def __init__(self, stage: Marks, layout: Layout) -> None:
         self.stage = stage

@@ -149,7 +149,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "two reductions in one": (
         lambda: te.compute((4,), lambda i: (te.sum(A[i, k], axis=k), te.max(A[i, k], axis=k)), "C"),
-        r"'C': a reduction must be the whole element; give it a tensor of its own",
+        r"'C': a reduction must be the whole element; compute it as a tensor by itself",
     ),
     "where with a strange variable": (
         lambda: te.compute((4,), lambda i: te.sum(A[i, k], axis=k, where=Var("z") < 3), "C"),

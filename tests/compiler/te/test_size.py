@@ -187,7 +187,7 @@ def rfactor_of_all() -> object:
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "bounds from nothing": (
         lambda: te.size_var("n", (0, 4)),
-        r"size 'n' has the bounds \(0, 4\); two whole numbers, 1 <= least <= greatest, are needed",
+        r"size 'n' has the bounds \(0, 4\); give two integers with 1 <= smallest <= largest",
     ),
     "bounds the wrong way": (lambda: te.size_var("n", (5, 4)), r"size 'n' has the bounds \(5, 4\)"),
     "a dimension that is an expression": (
