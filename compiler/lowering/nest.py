@@ -68,7 +68,7 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
         raise ScheduleError(f"{name!r} lacks the argument(s) {names(missing)} (needed: {names(needed)})")
     if surplus:
         raise ScheduleError(
-            f"{names(surplus)} is no input or output of the schedule (needed: {names(needed)})"
+            f"{names(surplus)} is neither an input nor an output of the schedule (needed: {names(needed)})"
         )
     for tensor in args:
         each = 8 // bits_of(tensor.dtype) if tensor.dtype in PACKED_TYPES else 1

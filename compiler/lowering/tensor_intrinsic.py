@@ -72,7 +72,7 @@ def decl_tensor_intrin(
         raise ScheduleError(f"{name}: a tensor intrinsic has a fixed shape, without sizes")
     for tensor, scope in (scopes or {}).items():
         if tensor not in tensors or not is_scope(scope):
-            raise ScheduleError(f"{name}: {scope!r} is no memory for {tensor!r} of the intrinsic")
+            raise ScheduleError(f"{name}: {scope!r} is not a memory for {tensor!r} of the intrinsic")
 
     def described(func: PrimFunc, params: list[Tensor]) -> PrimFunc:
         buffers = {

@@ -115,7 +115,7 @@ class Tensorized:
         """The values of an axis of the operation in the replaced loops."""
         offset = self.simplifier(self.region.offsets[axis])
         lengths = {self.region.loops[a]: self.region.extents[a] for a in self.inner}
-        low, high = bounds.span(offset, lengths) or self.fail(f"how {axis.name!r} runs cannot be told")
+        low, high = bounds.span(offset, lengths) or self.fail(f"the range of {axis.name!r} is unknown")
         length = self.simplifier(binary("+", binary("-", high, low), 1))
         if not isinstance(length, Const):
             self.fail(f"{axis.name!r} runs over {print_expr(length)} values below it, which is no number")

@@ -91,7 +91,8 @@ def _copy(nest: For, ranges: dict[Var, Interval]) -> Stmt:
     variables = [loop.var for loop in loops]
     if type(value) is not Load or (fill is not None and mentions(fill, variables)):
         raise wrong(
-            "the value stored is no element of a buffer, nor one within bounds and a fixed value outside"
+            "the stored value is neither an element of a buffer, nor an if_then_else of an element and a "
+            "loop-invariant value"
         )
     simplifier = Simplifier(inside)
     sums = [simplifier.sum_of(position(x.buffer, x.indices)) for x in (stmt, value)]

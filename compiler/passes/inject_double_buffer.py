@@ -7,7 +7,7 @@ from compiler.ir.expr import Buffer, Const, Expr, binary
 from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import accesses, reads, writes
-from compiler.ir.stmt import Allocate, For, If, Stmt, Store, opened, sequence
+from compiler.ir.stmt import Allocate, For, If, Stmt, Store, sequence, unnested
 from compiler.ir.visit import Rewriter, substitute, walk
 
 PRAGMA = "double_buffer"
@@ -81,7 +81,7 @@ class _Double(Rewriter):
         inner = self.descend(node)
         if inner.kind != "serial":
             return inner
-        allocations, stmts = opened(inner.body)
+        allocations, stmts = unnested(inner.body)
         inside = [a for a in allocations if _is_marked(a)]
         marked = [a.buffer for a in inside] + [old for old in self.outside if old not in self.halves]
         double = {old for old in marked if _is_filled_and_used(old, stmts)}

@@ -50,11 +50,11 @@ def _name(pragma: tuple) -> str | None:
 class _Inject(Rewriter):
     def _for(self, node: For) -> Stmt:
         inner = self.descend(node)
-        asked = [(name, int(p[1])) for p in inner.pragmas if (name := _name(p)) is not None]
-        if not asked:
+        requested = [(name, int(p[1])) for p in inner.pragmas if (name := _name(p)) is not None]
+        if not requested:
             return inner
         hints: list[Stmt] = []
-        for name, ahead in asked:
+        for name, ahead in requested:
             later = {inner.var: binary("+", inner.var, ahead)}
             hints += [substitute(hint, later) for hint in _touched(node.body, name)]
         rest = tuple(p for p in inner.pragmas if _name(p) is None)

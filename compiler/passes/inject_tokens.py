@@ -11,7 +11,7 @@ from compiler.ir.expr import SCOPES, Buffer
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import accesses
 from compiler.ir.simplify.ranges import RangeRewriter
-from compiler.ir.stmt import Allocate, For, Stmt, Token, opened, sequence
+from compiler.ir.stmt import Allocate, For, Stmt, Token, sequence, unnested
 from compiler.ir.visit import children, rebuild, walk
 
 PRAGMA = "pipeline_stage"
@@ -87,7 +87,7 @@ class _Tokens(RangeRewriter):
 
     def block(self, node: Stmt, loop: For | None) -> Stmt:
         """A block with its tokens; if it is the body of `loop`, that loop with its tokens."""
-        allocations, stmts = opened(node)
+        allocations, stmts = unnested(node)
         units = [self.unit(stmt) for stmt in stmts]
         stages = sorted({stage for unit in units for stage in unit.touches})
         before: list[list[Stmt]] = [[] for _ in units]

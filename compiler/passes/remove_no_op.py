@@ -35,13 +35,13 @@ def remove_no_op(func: PrimFunc) -> PrimFunc:
 
 def _unread(body: Stmt) -> set[Buffer]:
     """Buffers allocated in `body` that are never read, nor part of a copy, an intrinsic or a prefetch."""
-    own, used = set(), set()
+    allocated, used = set(), set()
     for node in walk(body):
         if type(node) is Allocate:
-            own.add(node.buffer)
+            allocated.add(node.buffer)
         elif isinstance(node, (Load, Region, Prefetch)):
             used.add(node.buffer)
-    return own - used
+    return allocated - used
 
 
 class _Remove(Rewriter):

@@ -11,7 +11,7 @@ from compiler.ir.expr import Buffer, Const, Load, Ramp
 from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import Access, accesses
-from compiler.ir.stmt import Allocate, For, Stmt, Store, opened, sequence
+from compiler.ir.stmt import Allocate, For, Stmt, Store, sequence, unnested
 from compiler.ir.visit import Rewriter, walk
 
 PRAGMA = "in_memory"
@@ -51,7 +51,7 @@ class _Split(Rewriter):
         buffer = inner.buffer
         if buffer.scope != "local":
             return inner
-        allocations, stmts = opened(inner)
+        allocations, stmts = unnested(inner)
         places: dict[Any, None] = {}
         sums = False
         for known, stmt in enumerate(stmts):

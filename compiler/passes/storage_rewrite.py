@@ -12,7 +12,7 @@ from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import Access, accesses, mentions
 from compiler.ir.simplify.simplify import Simplifier
-from compiler.ir.stmt import Allocate, For, If, Let, Pragma, Seq, Stmt, Store, opened, sequence
+from compiler.ir.stmt import Allocate, For, If, Let, Pragma, Seq, Stmt, Store, sequence, unnested
 from compiler.ir.visit import Rewriter, children, rebuild, walk
 
 SHARED_SCOPES = ("global", "shared", "warp")
@@ -78,7 +78,7 @@ class _Place:
 class _Share(Rewriter):
     def block(self, node: Stmt) -> Stmt:
         inner = self.inside(node)
-        allocations, stmts = opened(inner)
+        allocations, stmts = unnested(inner)
         if sum(a.buffer.scope in SHARED_SCOPES for a in allocations) > 1:
             places = _places(allocations, stmts)
             if len(places) < len({a.buffer for a in allocations}):

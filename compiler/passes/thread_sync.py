@@ -91,14 +91,14 @@ class _Synchronise:
         return self.rules.get(type(stmt), _Synchronise._leaf)(self, stmt, since, together)
 
     def touched(self, node: Node) -> _Since:
-        own = set()
+        updated = set()
         if type(node) is Store:  # an element that a statement updates is accessed by one thread only
-            own = {
+            updated = {
                 a
                 for a in accesses(node)
                 if not a.writes and a.buffer is node.buffer and a.where == node.indices
             }
-        found = [a for a in accesses(node) if a.buffer in self.shared and a not in own]
+        found = [a for a in accesses(node) if a.buffer in self.shared and a not in updated]
         return _Since(
             frozenset(a.buffer for a in found if not a.writes), frozenset(a.buffer for a in found if a.writes)
         )
@@ -153,9 +153,9 @@ class _Synchronise:
     def _if(self, node: If, since: _Since, together: bool) -> Result:
         if self.differs(node.condition):
             return self.apart(node, node, since, together)
-        asked = self.touched(node.condition)
-        waited, since = self.wait(node, asked, since, together)
-        since = since | asked
+        evaluated = self.touched(node.condition)
+        waited, since = self.wait(node, evaluated, since, together)
+        since = since | evaluated
         then, after = self(node.then, since, together)
         otherwise = None
         if node.otherwise is not None:
@@ -174,11 +174,11 @@ class _Synchronise:
         return sequence((*waited, node)), since | then
 
     def _let(self, node: Let, since: _Since, together: bool) -> Result:
-        asked = self.touched(node.value)
-        waited, since = self.wait(node, asked, since, together)
+        evaluated = self.touched(node.value)
+        waited, since = self.wait(node, evaluated, since, together)
         if self.differs(node.value):
             self.threads.add(node.var)
-        body, after = self(node.body, since | asked, together)
+        body, after = self(node.body, since | evaluated, together)
         return sequence((*waited, rebuild(node, (node.value, body)))), after
 
     def _barrier(self, node: Barrier, since: _Since, together: bool) -> Result:

@@ -101,7 +101,7 @@ class _Widen(Rewriter):
     def __init__(self, var: Var, lanes: int, ranges: Mapping[Var, Interval]) -> None:
         self.var, self.lanes, self.ranges = var, lanes, ranges
         self.lets: dict[Var, Var] = {}  # scalar -> vector
-        self.own: dict[Buffer, Buffer] = {}  # allocated in the loop -> with elements for every lane
+        self.expanded: dict[Buffer, Buffer] = {}  # allocated in the loop -> with elements for every lane
 
     def __call__(self, node: Any) -> Any:
         if not isinstance(node, Stmt):
@@ -174,21 +174,21 @@ class _Widen(Rewriter):
 
     def _load(self, node: Load) -> Expr:
         indices = tuple(self(index) for index in node.indices)
-        if node.buffer in self.own and any(lanes_of(i.dtype) > 1 for i in node.indices):
+        if node.buffer in self.expanded and any(lanes_of(i.dtype) > 1 for i in node.indices):
             raise _NoVectorError  # lanes of an inner loop
         if any(lanes_of(i.dtype) not in (1, self.lanes) for i in indices) and indices != node.indices:
             raise _NoVectorError
-        if node.buffer in self.own:
-            return Load(self.own[node.buffer], (self.each_lane(indices),))
+        if node.buffer in self.expanded:
+            return Load(self.expanded[node.buffer], (self.each_lane(indices),))
         return Load(node.buffer, indices)
 
     def _store(self, node: Store) -> Stmt:
         indices = tuple(self(index) for index in node.indices)
         value = self(node.value)
-        if node.buffer in self.own and any(lanes_of(i.dtype) > 1 for i in node.indices):
+        if node.buffer in self.expanded and any(lanes_of(i.dtype) > 1 for i in node.indices):
             raise _NoVectorError
-        if node.buffer in self.own:
-            return Store(self.own[node.buffer], (self.each_lane(indices),), self._broadcast(value))
+        if node.buffer in self.expanded:
+            return Store(self.expanded[node.buffer], (self.each_lane(indices),), self._broadcast(value))
         if indices == node.indices:
             raise _OneElementError
         if len(indices) != 1 or lanes_of(indices[0].dtype) != self.lanes:
@@ -247,9 +247,9 @@ class _Widen(Rewriter):
         old = node.buffer
         if len(old.shape) != 1:
             raise _NoVectorError
-        self.own[old] = Buffer(old.name, (old.size * self.lanes,), old.dtype, old.scope)
+        self.expanded[old] = Buffer(old.name, (old.size * self.lanes,), old.dtype, old.scope)
         body = self(node.body)
-        return Allocate(self.own.pop(old), body, node.pragmas)
+        return Allocate(self.expanded.pop(old), body, node.pragmas)
 
     def _let(self, node: Let) -> Stmt:
         value = self(node.value)
@@ -307,16 +307,16 @@ class _Lane(Rewriter):
 
     def _load(self, node: Load) -> Expr:
         inner = self.descend(node)
-        own = self.wide.own.get(node.buffer)
-        return inner if own is None else Load(own, (self.element(inner.indices[0]),))
+        expanded = self.wide.expanded.get(node.buffer)
+        return inner if expanded is None else Load(expanded, (self.element(inner.indices[0]),))
 
     def _store(self, node: Store) -> Stmt:
         inner = self.descend(node)
-        own = self.wide.own.get(node.buffer)
-        return inner if own is None else Store(own, (self.element(inner.indices[0]),), inner.value)
+        expanded = self.wide.expanded.get(node.buffer)
+        return inner if expanded is None else Store(expanded, (self.element(inner.indices[0]),), inner.value)
 
     def _region(self, node: Region) -> Region:
-        if node.buffer in self.wide.own:
+        if node.buffer in self.wide.expanded:
             raise _OneElementError  # the elements of a lane are not contiguous
         return node
 

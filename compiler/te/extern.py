@@ -73,10 +73,10 @@ def extern(
         statement = fcompute(buffers[: len(inputs)], buffers[len(inputs) :])
     if not isinstance(statement, Stmt):
         raise ValueError(f"{name!r}: its function gives {type(statement).__name__}; a statement is needed")
-    own = {node.buffer for node in walk(statement) if type(node) is Allocate}
+    allocated = {node.buffer for node in walk(statement) if type(node) is Allocate}
     for node in walk(statement):
         buffer = getattr(node, "buffer", None)
-        if buffer is not None and buffer not in own and buffer not in buffers:
+        if buffer is not None and buffer not in allocated and buffer not in buffers:
             raise ValueError(
                 f"{name!r} uses {buffer!r}, which is neither an input nor an output, and not allocated in it"
             )

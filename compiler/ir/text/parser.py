@@ -156,7 +156,7 @@ class _Parser:
 
     def define(self, node: Any, name: str, item: Any) -> Any:
         if name in RESERVED:
-            _fail(node, f"a name; {name!r} has a meaning of its own")
+            _fail(node, f"a name; {name!r} is reserved")
         if name in self.scope:
             _fail(node, f"a new name; {name!r} is already defined")
         self.scope[name] = item

@@ -457,7 +457,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "memory for a strange tensor": (
         lambda: te.decl_tensor_intrin(P.op, name="plus", scopes={Q: "local"}),
-        r"plus: 'local' is no memory for Q: float32\[4\] of the intrinsic",
+        r"plus: 'local' is not a memory for Q: float32\[4\] of the intrinsic",
     ),
 }
 

@@ -80,7 +80,7 @@ def test_parsed_types():
             "def f(A: (float32[4], 'constant')):\n    pass",
             r"expected a scope \('global', 'shared', 'warp', 'local', or a dotted name .*`'constant'`",
         ),
-        ("def f(min: float32[4]):\n    pass", r"expected a name; 'min' has a meaning of its own"),
+        ("def f(min: float32[4]):\n    pass", r"expected a name; 'min' is reserved"),
         (
             "def f(A: int32[1]):\n    for A in range(3):\n        pass",
             r"line 2: expected a new name; 'A' is already",
@@ -262,7 +262,7 @@ def test_casts_of_literals_are_not_literals(dtype):
             "def f():\n    pass\n@intrinsic\ndef g():\n    pass",
             r"line 1: expected a function without decorators, ",
         ),
-        ("@intrinsic\ndef copy():\n    pass", r"line 2: expected a name; 'copy' has a meaning of its own"),
+        ("@intrinsic\ndef copy():\n    pass", r"line 2: expected a name; 'copy' is reserved"),
         (
             "@intrinsic\ndef g():\n    pass\n@intrinsic\ndef g():\n    pass\ndef f():\n    pass",
             r"line 5: expected a new name; 'g' is already defined",
