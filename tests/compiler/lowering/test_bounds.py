@@ -1,4 +1,4 @@
-"""Bound inference: which part of a tensor is computed inside a loop of its consumers."""
+"""Bound inference: the part of a tensor that is computed in a loop of its consumers."""
 
 from __future__ import annotations
 

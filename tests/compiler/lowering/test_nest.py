@@ -1,4 +1,4 @@
-"""Loop nests: golden text of whole programs, their meaning against NumPy, and what is refused."""
+"""Loop nests: golden text of whole programs, results against NumPy, and errors."""
 
 from __future__ import annotations
 

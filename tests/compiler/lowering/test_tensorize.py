@@ -1,4 +1,4 @@
-"""tensorize: what fits a declared intrinsic, what is used in its place, and what does not fit."""
+"""Tensorization: loops that match a declared intrinsic, their replacement, and loops that do not match."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a program may be longer than one of ours)
-"""Copy injection: loop nests that move memory."""
+"""Copy injection: loop nests that copy memory become strided copies."""
 
 from __future__ import annotations
 

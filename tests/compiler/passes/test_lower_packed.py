@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a program may be longer than one of ours)
-"""Packed types: bytes, shifts and masks."""
+"""Packed types: elements smaller than a byte become bytes, shifts and masks."""
 
 from __future__ import annotations
 

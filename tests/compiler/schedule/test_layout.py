@@ -1,4 +1,4 @@
-"""transform_layout: the loop nests, any permutation and cut against the default schedule, what is refused."""
+"""transform_layout: loop nests, random permutations and splits against the default schedule, and errors."""
 
 from __future__ import annotations
 

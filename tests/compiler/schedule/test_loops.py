@@ -1,4 +1,4 @@
-"""The primitives on loops: the loop nest that each one makes, and what each one refuses."""
+"""The primitives on loops: the loop nest of each, and their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The primitives that are marks: what the nest carries, how it replays, and what is refused."""
+"""The primitives that mark loops and buffers: the loop nest, the replay, and their errors."""
 
 from __future__ import annotations
 

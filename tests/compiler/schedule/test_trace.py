@@ -1,4 +1,4 @@
-"""The recorded calls of primitives: plain JSON, from which a schedule is made again."""
+"""Traces: the recorded calls of primitives as plain JSON, and their replay."""
 
 from __future__ import annotations
 

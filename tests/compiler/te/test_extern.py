@@ -1,4 +1,4 @@
-"""Externs: tensors that a statement stores."""
+"""Externs: tensors whose elements a statement stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tensor-expression language: what it builds, its meaning against NumPy, and what it refuses."""
+"""The tensor-expression language: operations, results against NumPy, and errors."""
 
 from __future__ import annotations
 

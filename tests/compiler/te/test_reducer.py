@@ -1,4 +1,4 @@
-"""Reducers: what combines the terms of a reduction, from where it starts, and what is left out."""
+"""Reducers: combination, identity and condition of reductions."""
 
 from __future__ import annotations
 

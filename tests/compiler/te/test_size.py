@@ -1,4 +1,4 @@
-"""Sizes: dimensions that are not known before a call, through every primitive."""
+"""Dynamic extents, through every primitive."""
 
 from __future__ import annotations
 
