@@ -23,8 +23,8 @@ from compiler.te.tensor import Compute, TensorRead, reads_of
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """The box of elements that a stage computes.
+class Domain:
+    """The domain of a stage: the box of elements that it computes, and its loops.
 
     Attributes
     ----------
@@ -76,8 +76,8 @@ def greatest(extent: Extent, sizes: Mapping[Var, Interval]) -> int:
     return int(min(high, 2.0**53))
 
 
-def infer_bounds(stages: list[Stage]) -> dict[Stage, Region]:
-    """The region of every stage that has loops.
+def infer_bounds(stages: list[Stage]) -> dict[Stage, Domain]:
+    """The domain of every stage that has loops.
 
     Parameters
     ----------
@@ -89,20 +89,20 @@ def infer_bounds(stages: list[Stage]) -> dict[Stage, Region]:
     ScheduleError
         If a stage is placed inside a loop that does not enclose all of its consumers.
     """
-    regions: dict[Stage, Region] = {}
+    domains: dict[Stage, Domain] = {}
     sizes = sizes_in(stages)
     for stage in reversed(stages):
         box = None
         if stage.attach is not None:
             consumers = [s for s in stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
-            box = _required(stage, consumers, regions, sizes)
+            box = _required(stage, consumers, domains, sizes)
         if box is None or not isinstance(stage.op, Compute):  # an extern makes the whole of its tensors
             box = (Const(0),) * len(stage.op.shape), stage.op.shape
-        regions[stage] = _region(stage, *box)
-    return regions
+        domains[stage] = _domain(stage, *box)
+    return domains
 
 
-def _region(stage: Stage, mins: tuple[Expr, ...], shape: tuple[Extent, ...]) -> Region:
+def _domain(stage: Stage, mins: tuple[Expr, ...], shape: tuple[Extent, ...]) -> Domain:
     op = stage.op
     extents: Extents = dict(zip(op.axis, shape, strict=True)) if op.axis else {}
     extents |= {axis: axis.extent for axis in op.reduce_axis}
@@ -112,13 +112,13 @@ def _region(stage: Stage, mins: tuple[Expr, ...], shape: tuple[Extent, ...]) -> 
     values: Values = {axis: Const(0) if extents[axis] == 1 else var for axis, var in loops.items()}
     for relation in reversed(stage.relations):
         relation.up(values, extents)
-    return Region(mins, extents, values, loops)
+    return Domain(mins, extents, values, loops)
 
 
 def _required(
     stage: Stage,
     consumers: list[Stage],
-    regions: Mapping[Stage, Region],
+    domains: Mapping[Stage, Domain],
     sizes: Mapping[Var, Interval],
 ) -> tuple[tuple[Expr, ...], tuple[Extent, ...]] | None:
     """The box of `stage` that is read in one iteration of the loop around it; None for the whole tensor."""
@@ -127,14 +127,14 @@ def _required(
     highs: list[Expr | None] = [None] * len(full)
     entire = False
     for consumer in consumers:
-        relaxed, fixed = _loops_around(stage, consumer, regions)
+        relaxed, fixed = _loops_around(stage, consumer, domains)
         if not isinstance(consumer.op, Compute):
             entire = True  # the elements that a statement reads are unknown
             continue
         ranges: dict[Var, Interval] = dict(sizes)
         ranges |= {v: (0, greatest(n, sizes) - 1) for v, n in (*relaxed.items(), *fixed.items())}
         simplifier = Simplifier(ranges)
-        values = regions[consumer].values(consumer)
+        values = domains[consumer].values(consumer)
         for read in reads_of(consumer.op.exprs):
             if read.tensor not in stage.tensors:
                 continue
@@ -183,7 +183,7 @@ def shared_by(scope: str, kind: str) -> bool:
 
 
 def _loops_around(
-    stage: Stage, consumer: Stage, regions: Mapping[Stage, Region]
+    stage: Stage, consumer: Stage, domains: Mapping[Stage, Domain]
 ) -> tuple[dict[Var, Extent], dict[Var, Extent]]:
     """The loops around a read of `stage` in `consumer`: those over all their values, and the fixed ones."""
     assert stage.attach is not None
@@ -192,7 +192,7 @@ def _loops_around(
     relaxed: dict[Var, Extent] = {}
     at = consumer
     while at is not home:
-        relaxed |= _lengths(at.leaf, regions[at])
+        relaxed |= _lengths(at.leaf, domains[at])
         if at.attach is None:
             raise ScheduleError(
                 f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, but its consumer "
@@ -206,11 +206,11 @@ def _loops_around(
                 "use that loop or one outside of it"
             )
         at = home_of
-    relaxed |= _lengths(home.leaf[place + 1 :], regions[home])
+    relaxed |= _lengths(home.leaf[place + 1 :], domains[home])
     fixed: dict[Var, Extent] = {}
     for around, loop in enclosing(stage):
         shared = shared_by(stage.scope, around.kinds.get(loop, "serial"))
-        (relaxed if shared else fixed)[regions[around].loops[loop]] = regions[around].extents[loop]
+        (relaxed if shared else fixed)[domains[around].loops[loop]] = domains[around].extents[loop]
     return relaxed, fixed
 
 
@@ -232,8 +232,8 @@ def _place(stage: Stage, home: Stage, axis: IterVar) -> int:
     return home.leaf.index(axis)
 
 
-def _lengths(loops: list[IterVar], region: Region) -> dict[Var, Extent]:
-    return {region.loops[axis]: region.extents[axis] for axis in loops}
+def _lengths(loops: list[IterVar], domain: Domain) -> dict[Var, Extent]:
+    return {domain.loops[axis]: domain.extents[axis] for axis in loops}
 
 
 def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None:

@@ -12,7 +12,7 @@ from compiler.ir.relocate import with_buffers
 from compiler.ir.simplify.simplify import HIGHEST, simplify
 from compiler.ir.stmt import THREAD_TAGS, Allocate, For, If, Let, Seq, Stmt, Store, sequence
 from compiler.ir.visit import substitute, walk
-from compiler.lowering.bounds import Region, enclosing, greatest, infer_bounds, shared_by, sizes_in
+from compiler.lowering.bounds import Domain, enclosing, greatest, infer_bounds, shared_by, sizes_in
 from compiler.lowering.inline import inlined
 from compiler.lowering.tensorize import Tensorized
 from compiler.schedule.marks import aligned
@@ -97,7 +97,7 @@ class _Nest:
         self.stages = [s for s in stages if s.computed]
         self.of_tensor = {tensor: s for s in stages for tensor in s.tensors}
         self.sizes = sizes_in(stages)
-        self.regions = infer_bounds(self.stages)
+        self.domains = infer_bounds(self.stages)
         self.buffers: dict[Tensor, Buffer] = {}
         self.raised: dict[tuple[Stage, IterVar], list[Stage]] = {}
         for stage in stages:
@@ -128,7 +128,7 @@ class _Nest:
         if not stage.output and stage.computed:
             extents: tuple[Extent, ...] = shape
             if stage.attach is not None and isinstance(stage.op, Compute):
-                extents = tuple(self.regions[stage].extents[axis] for axis in stage.op.axes)
+                extents = tuple(self.domains[stage].extents[axis] for axis in stage.op.axes)
             # an allocation has the upper bound of each dynamic extent
             shape = numbers = tuple(greatest(extent, self.sizes) for extent in extents)
             if stage.layout is not None:
@@ -196,16 +196,16 @@ class _Nest:
 
     def pieces(self, stage: Stage) -> tuple[Stmt | None, Stmt]:
         """The body of the innermost loop: for a reduction the initialization, else None; and the update."""
-        op, region = stage.compute, self.regions[stage]
-        values = region.values(stage)
-        element = tuple(region.offsets[axis] for axis in op.axes)
+        op, domain = stage.compute, self.domains[stage]
+        values = domain.values(stage)
+        element = tuple(domain.offsets[axis] for axis in op.axes)
         if stage.layout is not None:
             element = stage.layout.at(element)
         buffers = [self.buffers[tensor] for tensor in stage.tensors]
         terms = tuple(self._read(expr, values) for expr in op.body)
         if op.reduction is None:
             stores = sequence(Store(b, element, e) for b, e in zip(buffers, terms, strict=True))
-            return None, self._guarded(stage, region, ("data",), stores)
+            return None, self._guarded(stage, domain, ("data",), stores)
         so_far = tuple(Load(buffer, element) for buffer in buffers)
         update = _assign(buffers, element, op.reduction.reducer.combine(so_far, terms))
         if op.reduction.condition is not None:
@@ -213,8 +213,8 @@ class _Nest:
         identity = op.reduction.reducer.initial(op.dtypes)
         first = sequence(Store(b, element, e) for b, e in zip(buffers, identity, strict=True))
         return (
-            self._guarded(stage, region, ("data",), first),
-            self._guarded(stage, region, ("data", "reduce"), update),
+            self._guarded(stage, domain, ("data",), first),
+            self._guarded(stage, domain, ("data", "reduce"), update),
         )
 
     def _tensorized(self, stage: Stage) -> Stmt:
@@ -222,9 +222,9 @@ class _Nest:
         assert stage.tensorized is not None
         ranges = dict(self.sizes)
         for home, around in (*enclosing(stage), *((stage, axis) for axis in stage.leaf)):
-            length = greatest(self.regions[home].extents[around], self.sizes)
-            ranges[self.regions[home].loops[around]] = (0, length - 1)
-        made = Tensorized(stage, self.regions[stage], ranges, self.position, self.buffers)
+            length = greatest(self.domains[home].extents[around], self.sizes)
+            ranges[self.domains[home].loops[around]] = (0, length - 1)
+        made = Tensorized(stage, self.domains[stage], ranges, self.position, self.buffers)
         inner = stage.leaf[stage.leaf.index(stage.tensorized[0]) :]
         for placed in self.stages:
             if placed.attach is not None and placed.attach[0] is stage and placed.attach[1] in inner:
@@ -256,7 +256,7 @@ class _Nest:
         """`first` in copies of the data loops among `loops`."""
         data = [axis for axis in loops if axis.kind == "data"]
         fresh = {axis: Var(f"{axis.name}_init") for axis in data}
-        body = substitute(first, {self.regions[stage].loops[axis]: fresh[axis] for axis in data})
+        body = substitute(first, {self.domains[stage].loops[axis]: fresh[axis] for axis in data})
         for axis in reversed(data):
             body = self._loop(stage, axis, fresh[axis], body)
         return body
@@ -266,13 +266,13 @@ class _Nest:
             for placed in reversed(self.stages):
                 if placed.attach == (stage, axis):
                     body = self._around(placed, body)
-            body = self._loop(stage, axis, self.regions[stage].loops[axis], body)
+            body = self._loop(stage, axis, self.domains[stage].loops[axis], body)
             for placed in reversed(self.raised.get((stage, axis), [])):
                 body = self._living(placed, body)
         return body
 
     def _loop(self, stage: Stage, axis: IterVar, var: Var, body: Stmt) -> Stmt:
-        kind, extent = stage.kinds.get(axis, "serial"), self.regions[stage].extents[axis]
+        kind, extent = stage.kinds.get(axis, "serial"), self.domains[stage].extents[axis]
         if kind in ("vectorize", "vthread") and not isinstance(extent, int):
             raise ScheduleError(
                 f"{stage.name}: {axis.name!r} is marked {kind!r}, but how long it is depends on a size; "
@@ -296,8 +296,8 @@ class _Nest:
                 f"{home.name}, which is bound to it too, but each thread has {stage.name} for itself in "
                 f"{stage.scope!r} memory; use set_scope('shared'), or leave the loop unbound"
             )
-        mine, theirs = self.regions[stage].extents[axis], self.regions[home].extents[around]
-        body = substitute(body, {var: self.regions[home].loops[around]})
+        mine, theirs = self.domains[stage].extents[axis], self.domains[home].extents[around]
+        body = substitute(body, {var: self.domains[home].loops[around]})
         if mine == theirs:
             return body
         if not (isinstance(mine, int) and isinstance(theirs, int) and mine < theirs):
@@ -305,28 +305,28 @@ class _Nest:
                 f"{stage.name}: {axis.name!r} has {mine} iterations for the {theirs} threads of {kind} that "
                 f"{home.name} has; split it by that number, and bind the inner loop"
             )
-        return If(binary("<", self.regions[home].loops[around], mine), body)
+        return If(binary("<", self.domains[home].loops[around], mine), body)
 
-    def _guarded(self, stage: Stage, region: Region, kinds: Sequence[str], store: Stmt) -> Stmt:
+    def _guarded(self, stage: Stage, domain: Domain, kinds: Sequence[str], store: Stmt) -> Stmt:
         """`store` under the conditions that its axes of `kinds` are within their extents and its tensor."""
         conditions = self._one_thread(stage)
         for relation in stage.relations:
             if relation.kind in kinds:
-                conditions += relation.conditions(region.offsets, region.extents)
-        for axis, low in zip(stage.compute.axes, region.mins, strict=True):
-            extent = region.extents[axis]
+                conditions += relation.conditions(domain.offsets, domain.extents)
+        for axis, low in zip(stage.compute.axes, domain.mins, strict=True):
+            extent = domain.extents[axis]
             if low != Const(0):
-                value = binary("+", low, region.offsets[axis])
+                value = binary("+", low, domain.offsets[axis])
                 conditions += [binary("<", value, axis.extent), binary(">=", value, 0)]
             elif extent != axis.extent and not (isinstance(extent, int) and isinstance(axis.extent, int)):
-                conditions.append(binary("<", region.offsets[axis], axis.extent))
+                conditions.append(binary("<", domain.offsets[axis], axis.extent))
         return If(conjunction(conditions), store) if conditions else store
 
     def _one_thread(self, stage: Stage) -> list[Expr]:
         """The conditions for a single thread to store, where threads share the memory but not the loops."""
         bound = set(stage.kinds.values())
         return [
-            binary("<", self.regions[home].loops[axis], 1)
+            binary("<", self.domains[home].loops[axis], 1)
             for home, axis in enclosing(stage)
             for kind in [home.kinds.get(axis, "serial")]
             if kind in THREAD_TAGS and kind not in bound and shared_by(stage.scope, kind)
@@ -346,7 +346,7 @@ class _Nest:
         if stage.attach is not None and isinstance(stage.op, Compute):
             indices = tuple(
                 index if low == Const(0) else binary("-", index, low)
-                for index, low in zip(indices, self.regions[stage].mins, strict=True)
+                for index, low in zip(indices, self.domains[stage].mins, strict=True)
             )
         return indices if stage.layout is None else stage.layout.at(indices)
 

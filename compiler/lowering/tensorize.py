@@ -58,7 +58,7 @@ class Tensorized:
     Parameters
     ----------
     stage : Stage
-    region : Region
+    domain : Domain
         The box that the stage computes.
     ranges : mapping of Var to interval
         Of the loops around the intrinsic, and of the dynamic extents.
@@ -75,14 +75,14 @@ class Tensorized:
     def __init__(
         self,
         stage: Stage,
-        region: bounds.Region,
+        domain: bounds.Domain,
         ranges: Mapping[Var, Interval],
         position: Position,
         buffers: Mapping[Tensor, Buffer],
     ) -> None:
         assert stage.tensorized is not None
         self.axis, self.intrinsic = stage.tensorized
-        self.stage, self.region, self.position, self.buffers = stage, region, position, buffers
+        self.stage, self.domain, self.position, self.buffers = stage, domain, position, buffers
         at = stage.leaf.index(self.axis)
         self.inner = stage.leaf[at:]
         self.simplifier = Simplifier(ranges)
@@ -101,7 +101,7 @@ class Tensorized:
 
     def _check_loops(self) -> None:
         for axis in self.inner:
-            extent = self.region.extents[axis]
+            extent = self.domain.extents[axis]
             if not isinstance(extent, int):
                 self.fail(f"how long the loop {axis.name!r} is depends on a size; split it by a factor")
             if axis in self.stage.kinds and axis is not self.axis:
@@ -109,12 +109,12 @@ class Tensorized:
                     f"the loop {axis.name!r} below is marked {self.stage.kinds[axis]!r}, but the intrinsic "
                     "takes its place; leave it unmarked"
                 )
-            self.simplifier.ranges[self.region.loops[axis]] = (0, extent - 1)
+            self.simplifier.ranges[self.domain.loops[axis]] = (0, extent - 1)
 
     def _box(self, axis: IterVar) -> _Box:
         """The values of an axis of the operation in the replaced loops."""
-        offset = self.simplifier(self.region.offsets[axis])
-        lengths = {self.region.loops[a]: self.region.extents[a] for a in self.inner}
+        offset = self.simplifier(self.domain.offsets[axis])
+        lengths = {self.domain.loops[a]: self.domain.extents[a] for a in self.inner}
         low, high = bounds.span(offset, lengths) or self.fail(f"the range of {axis.name!r} is unknown")
         length = self.simplifier(binary("+", binary("-", high, low), 1))
         if not isinstance(length, Const):
@@ -123,9 +123,9 @@ class Tensorized:
         return _Box(axis, self.simplifier(low), extent, Const(0) if extent == 1 else Var(axis.name))
 
     def _check_guards(self) -> None:
-        stage, region = self.stage, self.region
+        stage, domain = self.stage, self.domain
         for kind in ("data", "reduce"):
-            lengths: list[Any] = [region.extents[a] for a in self.inner if a.kind == kind]
+            lengths: list[Any] = [domain.extents[a] for a in self.inner if a.kind == kind]
             runs = prod(lengths)
             covers = prod(box.extent for box in self.boxes.values() if box.axis.kind == kind)
             if runs != covers:
@@ -133,10 +133,10 @@ class Tensorized:
                     f"the {kind} loops below make {runs} iterations over {covers} elements; the intrinsic "
                     "needs a box that they fill: split by what divides, and have all parts of an axis below"
                 )
-        conditions = [c for r in stage.relations for c in r.conditions(region.offsets, region.extents)]
-        for axis, low in zip(stage.op.axis, region.mins, strict=True):
-            if low != Const(0) or region.extents[axis] != axis.extent:
-                value = binary("+", low, region.offsets[axis])
+        conditions = [c for r in stage.relations for c in r.conditions(domain.offsets, domain.extents)]
+        for axis, low in zip(stage.op.axis, domain.mins, strict=True):
+            if low != Const(0) or domain.extents[axis] != axis.extent:
+                value = binary("+", low, domain.offsets[axis])
                 conditions += [binary("<", value, axis.extent), binary(">=", value, 0)]
         for condition in conditions:
             if not self.simplifier.proves(condition):
@@ -178,7 +178,7 @@ class Tensorized:
         value = binary("+", box.base, inside)
         if box.axis.kind == "reduce":
             return binary("+", value, box.axis.start)
-        return binary("+", self.region.mins[self.stage.op.axis.index(box.axis)], value)
+        return binary("+", self.domain.mins[self.stage.op.axis.index(box.axis)], value)
 
     def _paired(self, mine: Sequence[IterVar], declared: Sequence[IterVar]) -> dict[Var, Expr]:
         """Variable of a declared axis -> the corresponding expression; zero for an axis of extent one."""
