@@ -96,7 +96,7 @@ def infer_bounds(stages: list[Stage]) -> dict[Stage, Domain]:
         if stage.attach is not None:
             consumers = [s for s in stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
             box = _required(stage, consumers, domains, sizes)
-        if box is None or not isinstance(stage.op, Compute):  # an extern makes the whole of its tensors
+        if box is None or not isinstance(stage.op, Compute):  # an extern computes its whole tensors
             box = (Const(0),) * len(stage.op.shape), stage.op.shape
         domains[stage] = _domain(stage, *box)
     return domains
@@ -196,7 +196,7 @@ def _loops_around(
         if at.attach is None:
             raise ScheduleError(
                 f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, but its consumer "
-                f"{consumer.name} runs outside of that loop; place it around all of its consumers"
+                f"{consumer.name} is outside of that loop; compute it in a loop around all of its consumers"
             )
         home_of, loop = at.attach
         if home_of is home and home.leaf.index(loop) < place:
@@ -227,7 +227,7 @@ def _place(stage: Stage, home: Stage, axis: IterVar) -> int:
     if axis not in home.leaf:
         raise ScheduleError(
             f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, which was split or "
-            f"fused since; place it after that (loops: {', '.join(a.name for a in home.leaf)})"
+            f"fused later; call compute_at after that (loops: {', '.join(a.name for a in home.leaf)})"
         )
     return home.leaf.index(axis)
 

@@ -48,7 +48,7 @@ def inlined(schedule: Schedule) -> list[Stage]:
             if not isinstance(consumer.op, Compute):
                 raise ScheduleError(
                     f"{stage.name}: inlined, but the statement of {consumer.name} reads its memory; "
-                    "compute_root gives it some"
+                    "use compute_root"
                 )
             consumer.op = consumer.op.rewritten(ReadRewriter(_element(stage)))
         stages.remove(stage)

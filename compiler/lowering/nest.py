@@ -84,8 +84,8 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
         unknown = [size for size in (*sizes_in([stage]), *used) if size not in brought]
         if unknown:
             raise ScheduleError(
-                f"{stage.name}: the size {unknown[0].name!r} is an extent of no argument of {name!r}, so no "
-                f"call can tell it (arguments: {', '.join(map(repr, args))})"
+                f"{stage.name}: the dynamic extent {unknown[0].name!r} is not an extent of any argument of "
+                f"{name!r}, so a call does not determine it (arguments: {', '.join(map(repr, args))})"
             )
 
 
@@ -118,8 +118,8 @@ class _Nest:
                     break
                 if home.kinds.get(axis) == "parallel":
                     raise ScheduleError(
-                        f"{stage.name}: its {stage.scope!r} memory is one for all threads, but the loop "
-                        f"{axis.name!r} of {home.name} between them and it is parallel; leave that unmarked"
+                        f"{stage.name}: its {stage.scope!r} memory is shared by all threads, but the loop "
+                        f"{axis.name!r} of {home.name} inside of theirs is parallel; leave that unmarked"
                     )
             self.raised.setdefault(threads[-1], []).append(stage)
 
@@ -153,7 +153,7 @@ class _Nest:
     def _aligned(self, stage: Stage, shape: tuple[int, ...]) -> tuple[int, ...]:
         if stage.layout is not None:
             raise ScheduleError(
-                f"{stage.name}: storage_align pads rows that transform_layout takes apart; use one of them"
+                f"{stage.name}: storage_align pads rows that transform_layout splits; use one of them"
             )
         return aligned(stage.name, shape, stage.compute.axes, stage.alignments)
 
@@ -275,7 +275,7 @@ class _Nest:
         kind, extent = stage.kinds.get(axis, "serial"), self.domains[stage].extents[axis]
         if kind in ("vectorize", "vthread") and not isinstance(extent, int):
             raise ScheduleError(
-                f"{stage.name}: {axis.name!r} is marked {kind!r}, but how long it is depends on a size; "
+                f"{stage.name}: {axis.name!r} is marked {kind!r}, but its extent is dynamic; "
                 "split it by a factor, and mark the inner loop"
             )
         if kind in THREAD_TAGS:

@@ -69,7 +69,7 @@ def decl_tensor_intrin(
     tensors = [*declared.inputs, *declared.outputs]
     extents = [extent for t in tensors for extent in t.shape] + [a.extent for a in declared.reduce_axis]
     if not all(isinstance(extent, int) for extent in extents):
-        raise ScheduleError(f"{name}: a tensor intrinsic has a fixed shape, without sizes")
+        raise ScheduleError(f"{name}: a tensor intrinsic must have a fixed shape, without dynamic extents")
     for tensor, scope in (scopes or {}).items():
         if tensor not in tensors or not is_scope(scope):
             raise ScheduleError(f"{name}: {scope!r} is not a memory for {tensor!r} of the intrinsic")
@@ -88,7 +88,9 @@ def decl_tensor_intrin(
     whole = intrinsic(loop_nest(schedule, tensors, name), tensors, implementations)
     if declared.reduction is None:
         if reset or update:
-            raise ScheduleError(f"{name}: reset and update are halves of a reduction, and it is none")
+            raise ScheduleError(
+                f"{name}: reset and update are the parts of a reduction, and it is not a reduction"
+            )
         return TensorIntrinsic(name, declared, whole)
     first, rest = reduction_halves(schedule, declared, name)
     outputs: list[Any] = list(declared.outputs)

@@ -103,11 +103,11 @@ class Tensorized:
         for axis in self.inner:
             extent = self.domain.extents[axis]
             if not isinstance(extent, int):
-                self.fail(f"how long the loop {axis.name!r} is depends on a size; split it by a factor")
+                self.fail(f"the extent of the loop {axis.name!r} is dynamic; split it by a factor")
             if axis in self.stage.kinds and axis is not self.axis:
                 self.fail(
                     f"the loop {axis.name!r} below is marked {self.stage.kinds[axis]!r}, but the intrinsic "
-                    "takes its place; leave it unmarked"
+                    "replaces it; leave it unmarked"
                 )
             self.simplifier.ranges[self.domain.loops[axis]] = (0, extent - 1)
 
@@ -118,7 +118,9 @@ class Tensorized:
         low, high = bounds.span(offset, lengths) or self.fail(f"the range of {axis.name!r} is unknown")
         length = self.simplifier(binary("+", binary("-", high, low), 1))
         if not isinstance(length, Const):
-            self.fail(f"{axis.name!r} runs over {print_expr(length)} values below it, which is no number")
+            self.fail(
+                f"{axis.name!r} runs over {print_expr(length)} values below it, which is not a constant"
+            )
         extent = int(length.value)
         return _Box(axis, self.simplifier(low), extent, Const(0) if extent == 1 else Var(axis.name))
 
@@ -130,8 +132,8 @@ class Tensorized:
             covers = prod(box.extent for box in self.boxes.values() if box.axis.kind == kind)
             if runs != covers:
                 self.fail(
-                    f"the {kind} loops below make {runs} iterations over {covers} elements; the intrinsic "
-                    "needs a box that they fill: split by what divides, and have all parts of an axis below"
+                    f"the {kind} loops below have {runs} iterations for a box of {covers} elements, but must "
+                    "cover it exactly: split by divisors, and keep all parts of an axis below"
                 )
         conditions = [c for r in stage.relations for c in r.conditions(domain.offsets, domain.extents)]
         for axis, low in zip(stage.op.axis, domain.mins, strict=True):
@@ -150,7 +152,7 @@ class Tensorized:
     def _match(self) -> None:
         mine, declared = self.stage.compute, self.intrinsic.op
         if mine.dtypes != declared.dtypes:
-            self.fail(f"it makes {', '.join(declared.dtypes)}, and the stage {', '.join(mine.dtypes)}")
+            self.fail(f"it computes {', '.join(declared.dtypes)}, and the stage {', '.join(mine.dtypes)}")
         a, b = mine.reduction, declared.reduction
         if (a is None) != (b is None):
             what = "a reduction" if b is not None else "no reduction"
@@ -198,7 +200,7 @@ class Tensorized:
             return [{}]
         wide = sorted(a.extent for a in declared if a.extent > 1)
         if sorted(self.boxes[a].extent for a in mine if self.boxes[a].extent > 1) != wide:
-            self._paired(mine, declared)  # fails, and says how
+            self._paired(mine, declared)  # raises the error that names the difference
         found = []
         for order in permutations([a for a in mine if self.boxes[a].extent > 1]):
             if [self.boxes[a].extent for a in order] == [a.extent for a in declared if a.extent > 1]:
@@ -268,8 +270,8 @@ class Tensorized:
             stride = simplifier(binary("-", substitute(rest, {step: binary("+", step, 1)}), rest))
             if any(node in steps for node in walk(stride)):
                 self.fail(
-                    f"the elements of {operand.tensor.name} for its operand {declared.name} do not lie at "
-                    "equal steps in memory; change the layout, or the split"
+                    f"the elements of {operand.tensor.name} for its operand {declared.name} have no "
+                    "constant stride in memory; change the layout, or the split"
                 )
             strides.append(stride)
         return Region(buffer, offset, tuple(map(int, declared.shape)), tuple(strides))  # type: ignore[arg-type]

@@ -155,7 +155,7 @@ class _Lower(RangeRewriter):
 
     def _region(self, node: Region) -> Region:
         if node.buffer in self.bytes_of:
-            raise ValueError(f"{node.buffer!r}: a copy or an intrinsic takes no region of a packed type here")
+            raise ValueError(f"{node.buffer!r}: a copy or an intrinsic of a packed type is not supported")
         return self.descend(node)
 
     def _call(self, node: Call) -> Expr:

@@ -116,8 +116,8 @@ class _Synchronise:
                 sorted(b.name for b in (then.read & since.written) | (then.written & since.read))
             )
             raise ScheduleError(
-                f"{names}: the threads of a block exchange it under a condition that not all of them meet, "
-                f"so they cannot wait for one another at `{print_stmt(node).splitlines()[0]}`"
+                f"{names}: the threads of a block exchange it under a condition that differs between them, "
+                f"so there can be no barrier at `{print_stmt(node).splitlines()[0]}`"
             )
         return [Barrier(SCOPE)], _Since()
 

@@ -104,10 +104,11 @@ def relaid(stage: Marks, layout: Layout) -> list[IterVar]:
     axes = [loops.of(index) for index in layout.indices]
     data = [a for a in stage.leaf if a.kind == "data"]
     if sorted(map(id, axes)) != sorted(map(id, data)):
-        lost = [a.name for a in data if a not in axes] or ["an axis twice"]
+        lost = [a.name for a in data if a not in axes]
+        what = f"drops {', '.join(lost)}" if lost else "uses an axis twice"
         raise ScheduleError(
-            f"{stage.name}: transform_layout must keep every element apart, but it loses "
-            f"{', '.join(lost)}; with `c // n` among the indices, `c % n` must be there too"
+            f"{stage.name}: transform_layout must use each axis once, but it {what}; with `c // n` among the "
+            "indices, `c % n` must be there too"
         )
     stage.leaf = axes + [a for a in stage.leaf if a.kind == "reduce"]
     return axes
@@ -156,6 +157,7 @@ class _Loops:
 
     def refused(self, index: Expr) -> ScheduleError:
         return ScheduleError(
-            f"{self.stage.name}: transform_layout cannot take apart the index {print_expr(index)}; it knows "
-            "an axis, `c // n` with `c % n`, and `a * n + b` where b has n values, of axes not used elsewhere"
+            f"{self.stage.name}: transform_layout does not support the index "
+            f"{print_expr(index)}; it supports an axis, `c // n` with `c % n`, and `a * n + b` where b has n "
+            "values, of axes not used elsewhere"
         )

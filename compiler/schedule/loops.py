@@ -110,7 +110,7 @@ class Loops:
         for outer, inner in pairwise(axes):
             if self.leaf.index(inner) != self.leaf.index(outer) + 1:
                 raise ScheduleError(
-                    f"{self.name}: {inner.name!r} does not stand right inside {outer.name!r}, so they cannot "
+                    f"{self.name}: {inner.name!r} is not directly inside {outer.name!r}, so they cannot "
                     f"be fused; reorder them first (loops: {self._loops()})"
                 )
             if outer.kind != inner.kind:
@@ -244,7 +244,7 @@ class Loops:
         size = factor if factor is not None else nparts
         if not isinstance(size, (int, np.integer)) or size < 1:
             raise ScheduleError(
-                f"{self.name}: split of {axis.name!r} into {size!r}; a positive whole number is needed"
+                f"{self.name}: split of {axis.name!r} into {size!r}; a positive integer is needed"
             )
         self._check_unmarked("split", axis)
         return int(size)

@@ -91,7 +91,7 @@ class Marks(Loops):
             raise ScheduleError(f"{self.name}: the key of a pragma is an identifier, not {key!r}")
         if not isinstance(value, (bool, int, str)):
             raise ScheduleError(
-                f"{self.name}: the pragma {key!r} is {value!r}; it can be a whole number, a string or a bool"
+                f"{self.name}: the pragma {key!r} is {value!r}; it can be an integer, a string or a bool"
             )
         if any(key == known for known, _ in self.pragmas.get(axis, ())):
             raise ScheduleError(f"{self.name}: {axis.name!r} has the pragma {key!r} already")
@@ -120,8 +120,8 @@ class Marks(Loops):
             raise ScheduleError(f"{self.name}: prefetch takes a tensor, not {type(tensor).__name__}")
         if isinstance(offset, bool) or not isinstance(offset, int) or offset < 1:
             raise ScheduleError(
-                f"{self.name}: prefetch of {tensor.name} {offset!r} iterations ahead; a positive whole "
-                "number is needed"
+                f"{self.name}: prefetch of {tensor.name} {offset!r} iterations ahead; a positive "
+                "integer is needed"
             )
         self._tell("prefetch", axis, (f"prefetch:{tensor.name}", offset))
 
@@ -174,9 +174,7 @@ class Marks(Loops):
                 f"one behind it ({', '.join(a.name for a in axes[:-1]) or 'there is none'})"
             )
         if not all(isinstance(n, int) and not isinstance(n, bool) for n in (factor, offset)):
-            raise ScheduleError(
-                f"{self.name}: storage_align by {factor!r}, {offset!r}; whole numbers are needed"
-            )
+            raise ScheduleError(f"{self.name}: storage_align by {factor!r}, {offset!r}; integers are needed")
         if factor < 1 or not 0 <= offset < factor:
             raise ScheduleError(
                 f"{self.name}: storage_align by {factor}, {offset}; a positive factor and an offset below it "
@@ -213,7 +211,7 @@ def aligned(
         if more is None:
             raise ScheduleError(
                 f"{name}: no stride of {axes[d].name!r} is a multiple of {factor} plus {offset}, since its "
-                f"rows are made of {inner} elements; align the axis further inside first"
+                f"inner axes have {inner} elements; align the next inner axis first"
             )
         grown[d + 1] += more
     return tuple(grown)

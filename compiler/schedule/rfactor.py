@@ -78,7 +78,7 @@ def _checked(stage: Stage, axis: IterVar, factor_axis: int) -> Compute:
         )
     if not isinstance(axis.extent, int):
         raise ScheduleError(
-            f"{stage.name}: rfactor of {axis.name!r}, how long it is depends on a size; "
+            f"{stage.name}: rfactor of {axis.name!r}, whose extent is dynamic; "
             "split it by a factor, and factor the inner loop"
         )
     if not isinstance(factor_axis, int) or not 0 <= factor_axis <= len(op.axes):

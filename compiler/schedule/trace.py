@@ -95,7 +95,7 @@ class Trace:
         if not isinstance(value, Mapping):
             return value
         if len(value) != 1:
-            raise ScheduleError(f"a trace names a thing as {{kind: name}}, not {dict(value)!r}")
+            raise ScheduleError(f"a trace refers to an object as {{kind: name}}, not {dict(value)!r}")
         ((kind, path),) = value.items()
         if kind in others:
             return others[kind](path)

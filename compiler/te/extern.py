@@ -72,7 +72,7 @@ def extern(
         buffers = [Buffer(*spec) for spec in outer]
         statement = fcompute(buffers[: len(inputs)], buffers[len(inputs) :])
     if not isinstance(statement, Stmt):
-        raise ValueError(f"{name!r}: its function gives {type(statement).__name__}; a statement is needed")
+        raise ValueError(f"{name!r}: its function returned {type(statement).__name__}; a statement is needed")
     allocated = {node.buffer for node in walk(statement) if type(node) is Allocate}
     for node in walk(statement):
         buffer = getattr(node, "buffer", None)

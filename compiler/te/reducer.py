@@ -43,7 +43,7 @@ class Reducer:
         values = values if isinstance(values, (tuple, list)) else (values,)
         if len(values) != len(dtypes):
             raise ValueError(
-                f"te.{self.name}: fidentity gives {len(values)} value(s) for the {len(dtypes)} reduced"
+                f"te.{self.name}: fidentity returns {len(values)} value(s) for the {len(dtypes)} reduced"
             )
         return tuple(
             const(value.value if isinstance(value, Const) else value, dtype)
@@ -95,8 +95,8 @@ class Reducer:
         given = tuple(value.dtype for value in self.combine(x, y))
         if given != dtypes:
             raise ValueError(
-                f"te.{self.name}: fcombine makes ({', '.join(given)}) of two times ({', '.join(dtypes)}); "
-                "a reduction keeps its types"
+                f"te.{self.name}: fcombine returns ({', '.join(given)}) for values of ({', '.join(dtypes)}); "
+                "the types must be the same"
             )
 
 

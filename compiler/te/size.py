@@ -31,7 +31,8 @@ def size_var(name: str = "n", bounds: tuple[int, int] = SIZE_BOUNDS) -> Var:
     low, high = bounds
     if int(low) != low or int(high) != high or not 1 <= low <= high:
         raise ValueError(
-            f"size {name!r} has the bounds {bounds!r}; give two integers with 1 <= smallest <= largest"
+            f"dynamic extent {name!r} has the bounds {bounds!r}; "
+            "give two integers with 1 <= smallest <= largest"
         )
     return Var(name, INDEX, (int(low), int(high)))
 
@@ -85,7 +86,7 @@ def checked_shape(shape: Sequence[int | Var], name: str) -> Shape:
         if whole < 1 or whole != extent:
             raise ValueError(
                 f"dimension {position} of {name!r} is {extent!r}; "
-                "a positive whole number is needed, or a size of te.size_var"
+                "it must be a positive integer, or a dynamic extent of te.size_var"
             )
         dims.append(whole)
     return tuple(dims)

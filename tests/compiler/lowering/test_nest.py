@@ -464,8 +464,8 @@ def test_a_parallel_loop_between_threads_and_what_they_share() -> None:
     home.parallel(home.leaf[0])
     copy.compute_at(home, home.leaf[0])
     message = (
-        r"X_shared: its 'shared' memory is one for all threads, but the loop 'j' of Z_local between them "
-        "and it is parallel; leave that unmarked"
+        r"X_shared: its 'shared' memory is shared by all threads, but the loop 'j' of Z_local inside "
+        "of theirs is parallel; leave that unmarked"
     )
     with pytest.raises(ScheduleError, match=message):
         loop_nest(s, args)

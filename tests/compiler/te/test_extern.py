@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "no statement": (
         lambda: te.extern((6,), [A], lambda ins, outs: ins, "E"),
-        r"'E': its function gives list; a statement is needed",
+        r"'E': its function returned list; a statement is needed",
     ),
     "a buffer from elsewhere": (
         lambda: te.extern((6,), [A], lambda ins, outs: Store(other, (Const(0),), Const(1, "int64")), "E"),
@@ -153,7 +153,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "compute_inline of what it reads": (
         lambda: scheduled(lambda s, B, S: s[B].compute_inline()),
-        r"B: inlined, but the statement of scan reads its memory; compute_root gives it some",
+        r"B: inlined, but the statement of scan reads its memory; use compute_root",
     ),
     "a layout": (
         lambda: scheduled(lambda s, B, S: s[S].transform_layout(lambda i: [i])),

@@ -261,11 +261,11 @@ bools = te.placeholder((6,), "flags", "bool")
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "an extent of zero": (
         lambda: te.placeholder((3, 0), "P"),
-        r"dimension 1 of 'P' is 0; a positive whole number is needed",
+        r"dimension 1 of 'P' is 0; it must be a positive integer",
     ),
     "an extent that is not an integer": (
         lambda: te.compute((2.5,), lambda i: A[i, 0], "C"),
-        r"dimension 0 of 'C' is 2\.5; a positive",
+        r"dimension 0 of 'C' is 2\.5; it must be a positive",
     ),
     "an extent that is text": (lambda: te.placeholder(("4",), "P"), r"dimension 0 of 'P' is '4'"),
     "an unknown type": (

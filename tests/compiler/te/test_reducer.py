@@ -125,15 +125,15 @@ packed = te.placeholder((4, 6), "packed", "int4")
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "an identity of too few": (
         lambda: te.comm_reducer(lambda x, y: (x[0], x[1]), lambda t, u: 0, "few")((A[0, k], A[1, k]), axis=k),
-        r"te\.few: fidentity gives 1 value\(s\) for the 2 reduced",
+        r"te\.few: fidentity returns 1 value\(s\) for the 2 reduced",
     ),
     "a step that changes the type": (
         lambda: te.comm_reducer(lambda x, y: (x + y).astype("int32"), lambda t: 0, "cast")(A[0, k], axis=k),
-        r"te\.cast: fcombine makes \(int32\) of two times \(float32\); a reduction keeps its types",
+        r"te\.cast: fcombine returns \(int32\) for values of \(float32\); the types must be the same",
     ),
     "a step that gives too few": (
         lambda: te.comm_reducer(lambda x, y: x[0], lambda t, u: (0, 0), "few")((A[0, k], A[1, k]), axis=k),
-        r"te\.few: fcombine makes \(float32\) of two times \(float32, float32\)",
+        r"te\.few: fcombine returns \(float32\) for values of \(float32, float32\)",
     ),
     "where that is no condition": (
         lambda: te.sum(A[0, k], axis=k, where=A[0, k]),
