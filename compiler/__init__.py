@@ -4,7 +4,7 @@
 """
 
 from compiler import runtime, te
-from compiler.backend import Target, load_module
+from compiler.backend import Target, device, load_module
 from compiler.driver import build, lower
 from compiler.ir.expr import Buffer
 from compiler.ir.function import PrimFunc
@@ -21,6 +21,7 @@ __all__ = [
     "VerifyError",
     "build",
     "create_schedule",
+    "device",
     "load_module",
     "loop_nest",
     "lower",

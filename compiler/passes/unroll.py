@@ -12,10 +12,10 @@ PRAGMA = "auto_unroll"
 """Key of the pragma; its value is the maximum number of stores of an unrolled loop."""
 
 STATEMENT_LIMIT = 1024
-"""The maximum number of stores of a loop marked ``unroll`` after unrolling; a longer one stays a loop."""
+"""The maximum number of stores of a loop marked ``unroll`` after unrolling, by default."""
 
 
-def unroll(func: PrimFunc) -> PrimFunc:
+def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
     """Unroll the loops marked ``unroll``.
 
     ::
@@ -23,16 +23,17 @@ def unroll(func: PrimFunc) -> PrimFunc:
         for i in unroll(2):     ->    C[0] = A[0]
             C[i] = A[i]               C[1] = A[1]
 
-    A loop that would have more than `STATEMENT_LIMIT` stores stays a loop with its mark, which is a hint for
-    the target. In a loop with the pragma ``auto_unroll``, serial loops are unrolled too, the innermost first,
-    if each has no more stores than the value of the pragma.
+    A loop that would have more than `limit` stores stays a loop with its mark, which is a hint for the
+    target. In a loop with the pragma ``auto_unroll``, serial loops are unrolled too, the innermost first, if
+    each has no more stores than the value of the pragma.
     """
-    return func.with_body(_Unroll(func)(func.body))
+    return func.with_body(_Unroll(func, limit)(func.body))
 
 
 class _Unroll(RangeRewriter):
-    def __init__(self, func: PrimFunc) -> None:
+    def __init__(self, func: PrimFunc, limit: int) -> None:
         super().__init__(func)
+        self.limit = limit
         self.limits: list[int] = [0]
 
     def _for(self, node: For) -> Stmt:
@@ -42,7 +43,7 @@ class _Unroll(RangeRewriter):
         self.limits.pop()
         if type(inner.extent) is not Const or inner.kind not in ("unroll", "serial"):
             return inner
-        limit = STATEMENT_LIMIT if inner.kind == "unroll" else self.limits[-1]
+        limit = self.limit if inner.kind == "unroll" else self.limits[-1]
         count = int(inner.extent.value)
         if limit == 0 or count * sum(type(n) is Store for n in walk(inner.body)) > limit:
             return inner

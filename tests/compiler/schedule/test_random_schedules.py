@@ -18,6 +18,7 @@ from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from compiler import te
+from compiler.backend import pipeline
 from compiler.driver import build
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
 from compiler.ir.expr import Const, Var
@@ -305,7 +306,7 @@ def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
 
     watch("loop_nest", case.scheduled)
     try:
-        lowered = run(case.scheduled, watch)
+        lowered = run(case.scheduled, pipeline(), watch)
     except ScheduleError as error:  # where threads would store to one byte
         assume("share bytes" not in str(error))
         raise
@@ -331,7 +332,7 @@ def test_threads_do_not_change_the_result(data: st.DataObject) -> None:
             _check(_interpreted(func, case.arrays), expected, case.exact, f"after {name}")
 
     try:
-        run(case.scheduled, watch)
+        run(case.scheduled, pipeline(), watch)
     except ScheduleError as error:  # where no barrier can stand
         assume("wait for one another" not in str(error))
         raise

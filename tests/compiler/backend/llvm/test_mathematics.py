@@ -121,7 +121,7 @@ def test_popcount(dtype: str, lanes: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["sin", "cos", "erf", "log", "pow"])
-def test_what_is_left_to_the_c_library_is_right(name: str) -> None:
+def test_functions_of_the_c_library(name: str) -> None:
     x = np.random.default_rng(0).uniform(0.1, 5, 64)
     if name == "pow":
         a, b, y = Buffer("a", (64,), "float64"), Buffer("b", (64,), "float64"), Buffer("y", (64,), "float64")
