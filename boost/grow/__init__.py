@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from boost.forest.grown import Grown
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
     from boost.threads import Team
 
 __all__ = ["Grower", "Grown", "make_grower"]
@@ -19,7 +20,15 @@ Floats = NDArray[np.float64]
 
 
 class Grower(Protocol):
-    """Grows the trees of one training run."""
+    """Grows the trees of one training run.
+
+    Attributes
+    ----------
+    params : Params
+        The training assigns a record with another `eta` when the learning rate changes.
+    """
+
+    params: Params
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
         """Grow one tree.
@@ -37,15 +46,15 @@ class Grower(Protocol):
         ...
 
 
-def make_grower(data: DMatrix, params: dict[str, Any], team: Team) -> Grower:
+def make_grower(data: DMatrix, params: Params, team: Team) -> Grower:
     """Return the grower for `tree_method`.
 
     Parameters
     ----------
     data : DMatrix
         The training table, in the model's category codes.
-    params : dict
-        From `boost.params.resolve`.
+    params : Params
+        The checked parameters.
     team : Team
     """
     method = params["tree_method"]

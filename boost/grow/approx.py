@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +13,7 @@ from boost.grow.exact import ExactGrower, thresholds
 from boost.grow.hist import HistGrower
 from boost.grow.kernels.candidates import GAP_HIGH, GAP_LOW, propose
 from boost.grow.kernels.histogram import round_gradients
+from boost.params import Params
 from boost.threads import Team
 from sketch import Cuts
 
@@ -34,8 +33,8 @@ class ApproxGrower:
     ----------
     data : DMatrix
         The training table.
-    params : dict
-        From `boost.params.resolve`. A numerical feature has at most ``max_bin - 1`` candidates.
+    params : Params
+        The checked parameters. A numerical feature has at most ``max_bin - 1`` candidates.
     team : Team
 
     Raises
@@ -44,7 +43,7 @@ class ApproxGrower:
         With local proposals, for settings that `ExactGrower` does not support.
     """
 
-    def __init__(self, data: DMatrix, params: dict[str, Any], team: Team) -> None:
+    def __init__(self, data: DMatrix, params: Params, team: Team) -> None:
         self.data, self.params, self.team = data, params, team
         self.local: ExactGrower | None = None
         if params["approx_proposal"] == "local":
@@ -57,6 +56,7 @@ class ApproxGrower:
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
         """Grow one tree; the interface of `boost.grow.Grower`."""
         if self.local is not None:
+            self.local.params = self.params
             return self.local.grow(grad, hess, weight, rng)
         binned = bin_by_cuts(self.data, self.propose(grad, hess, weight), self.team)
         return HistGrower(self.data, self.params, self.team, binned).grow(grad, hess, weight, rng)

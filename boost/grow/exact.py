@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.dmatrix import DMatrix
 from boost.data.sorted_columns import SortedColumns, feature_ranges, key_values, sort_columns, value_keys
+from boost.errors import ParameterError
 from boost.forest.grown import Grown
 from boost.forest.tree import NO_NODE, Tree
 from boost.grow.constraint import InteractionConstraints, monotone_directions
@@ -41,7 +41,7 @@ from boost.grow.kernels.histogram import round_gradients
 from boost.grow.kernels.one_hot import find_indicators, scan_indicators
 from boost.grow.kernels.score import ALPHA, GAIN, LAMBDA, LEAST, NOISE, STEP, make_limits
 from boost.grow.sample import ColumnSampler
-from boost.params import ParameterError, largest_step
+from boost.params import Params, largest_step
 from boost.threads import Team
 
 # Distance of a threshold from the last value, relative and absolute, where a split separates present from
@@ -129,8 +129,8 @@ class ExactGrower:
     ----------
     data : DMatrix
         The training table.
-    params : dict
-        From `boost.params.resolve`. As in the histogram grower, `gamma` stops a split before it is made.
+    params : Params
+        The checked parameters. As in the histogram grower, `gamma` stops a split before it is made.
     team : Team
     candidates : int
         0 to consider a split between any two neighbouring values of a node. Otherwise, the approximate number
@@ -144,7 +144,7 @@ class ExactGrower:
         features.
     """
 
-    def __init__(self, data: DMatrix, params: dict[str, Any], team: Team, candidates: int = 0) -> None:
+    def __init__(self, data: DMatrix, params: Params, team: Team, candidates: int = 0) -> None:
         method = "'approx' with approx_proposal='local'" if candidates else "'exact'"
         check_supported(data, params, f"tree_method={method}")
         self.params = params
@@ -408,7 +408,7 @@ class ExactGrower:
         )
 
 
-def check_supported(data: DMatrix, params: dict[str, Any], method: str) -> None:
+def check_supported(data: DMatrix, params: Params, method: str) -> None:
     """Raise ParameterError for settings that a level-wise grower of numerical splits does not support."""
     if params["grow_policy"] != "depthwise":
         raise ParameterError(

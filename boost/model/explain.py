@@ -1,4 +1,4 @@
-"""What each feature adds to a prediction: exact Shapley values, those of pairs, and a quick approximation."""
+"""Feature contributions: exact Shapley values, Shapley interactions, and an approximation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from boost.forest.forest import Forest
 from boost.forest.predict import ROOT
 from boost.forest.shapley import (
     FEATURE_BITS,
@@ -24,23 +25,22 @@ from boost.forest.shapley import (
     outline_trees,
 )
 from boost.forest.traverse import share_rows
-from boost.forest.tree import Forest
 
 if TYPE_CHECKING:
-    from boost.booster import Booster
     from boost.data.dmatrix import DMatrix
     from boost.forest.predict import PackedForest
+    from boost.model.model import Model
 
 Floats = NDArray[np.float64]
-# Nanoseconds for a row, a node and a point; for a row and a path. They decide whether threads are worth it.
+# Estimated nanoseconds per row, node and quadrature point; per row and path. Threads start by them.
 POINT_WORK, PATH_WORK = 1.5, 50.0
 
 
 @cache
 def _rule(count: int) -> Floats:
     """Return an integration rule, see `boost.forest.shapley.POINT`; float64, shape (RULE_ROWS, count)."""
-    places, sizes = np.polynomial.legendre.leggauss(count)
-    return np.stack(((1.0 + places) / 2.0, sizes / 2.0, sizes / (1.0 - places)))
+    points, weights = np.polynomial.legendre.leggauss(count)
+    return np.stack(((1.0 + points) / 2.0, weights / 2.0, weights / (1.0 - points)))
 
 
 class Outlines:
@@ -86,16 +86,16 @@ class Outlines:
             starts=np.zeros(len(trees) + 1, dtype=np.int64),
             points=np.zeros(len(trees), dtype=np.int64),
         )
-        self.means = np.empty((end, forest.groups if forest.vector else 1))
+        self.means = np.empty((end, forest.n_outputs if forest.vector else 1))
         cover, place = Cover(packed.number, hessian), np.cumsum(tested) - 1
         outline_trees(self.arrays, cover, first, place, self.outline, self.means)
-        self.expected = np.zeros(forest.groups)
+        self.expected = np.zeros(forest.n_outputs)
         for t, weight in zip(trees, forest.weights[first:last], strict=True):
             mean = weight * self.means[packed.trees[t, ROOT]]
             if forest.vector:
                 self.expected += mean
             else:
-                self.expected[forest.group(t)] += mean[0]
+                self.expected[forest.output(t)] += mean[0]
         points = self.outline.points
         most = int(points.max(initial=1))
         self.rules = np.zeros((most + 1, RULE_ROWS, most))
@@ -110,36 +110,37 @@ class Outlines:
 
 
 def contributions(
-    booster: Booster,
+    model: Model,
     table: DMatrix,
     trees: tuple[int, int],
     *,
     approximate: bool = False,
     pairs: bool = False,
 ) -> Floats:
-    """Return what each feature adds to the margins of a table.
+    """Return what each feature contributes to the margins of a table.
 
     Parameters
     ----------
-    booster : Booster
+    model : Model
     table : DMatrix
-        One that fits the model.
+        In the model's columns and codes, see `Model.fit_table`.
     trees : (int, int)
         The range of the trees.
     approximate : bool
-        Credit the splits on the path of a row with what they change (Saabas), in place of Shapley values.
+        Credit the features of the splits on the path of a row with the change of the mean (Saabas), in place
+        of Shapley values.
     pairs : bool
-        Return the interactions of features.
+        Return the interactions of pairs of features.
 
     Returns
     -------
     float64 array of shape (rows, outputs, features + 1), or (rows, outputs, features + 1, features + 1)
-        The last column is the expected margin; all of them sum up to the margin. With `pairs`, rows (and
-        columns) sum up to the contributions; what a feature adds by itself is on the diagonal.
+        The last column is the expected margin; the columns sum up to the margin. With `pairs`, rows (and
+        columns) sum up to the contributions; the main effect of a feature is on the diagonal.
     """
-    (first, last), features = trees, booster.features
-    outlines = Outlines(booster.forest, first, last, features)
-    start = booster.start_margins(table)
+    (first, last), features = trees, model.n_features
+    outlines = Outlines(model.forest, first, last, features)
+    start = model.start_margins(table)
     count, outputs = start.shape
     out = np.zeros((count, outputs, features + 1))
     out[:, :, features] = start + outlines.expected
@@ -155,7 +156,7 @@ def contributions(
             credit_features(x, outlines.used, forest, first, outline, rules, credits, paired)
 
     if first < last:
-        share_rows(credit, count, count * outlines.work(approximate), booster.params["nthread"])
+        share_rows(credit, count, count * outlines.work(approximate), model.params.nthread)
     if not pairs:
         return out
     diagonal = np.arange(features + 1)

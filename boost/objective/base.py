@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from boost.errors import LabelError
+
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.forest.grown import Grown
+    from boost.params import Params
     from boost.threads import Team
 
 Floats = NDArray[np.float64]
 Labels = NDArray[Any]  # float32 as given, float64 in computations
 TINY = 1e-16
-
-
-class LabelError(ValueError):
-    """Labels that an objective cannot be trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Objective(ABC):
     _layout: Any = None
     CACHES = ("_row_weight", "_gpairs", "_layout")
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         self.params = params
 
     def __getstate__(self) -> dict[str, Any]:
@@ -264,7 +263,7 @@ _OLD_CACHES = {"_weight", "_pair", "_team", "_logs", *Objective.CACHES}
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_text, value)) + "]"
     if isinstance(value, bool):
         return str(int(value))

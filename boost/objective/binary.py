@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.objective.base import TINY, Floats, LabelError, weighted_mean
+from boost.errors import LabelError
+from boost.objective.base import TINY, Floats, weighted_mean
 from boost.objective.pointwise import Pointwise, Scaled
 
 if TYPE_CHECKING:

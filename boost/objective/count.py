@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.objective.base import TINY, Floats, weighted_mean
 from boost.objective.pointwise import Pointwise
+from boost.params import Params
 
 SMALLEST_MEAN = 1e-6  # base score for labels that are all zero
 MAX_DELTA_STEP = 0.7
@@ -55,10 +54,10 @@ class Poisson(LogLink):
     allowed_labels = "of at least 0"
     file_params = (("poisson_regression_param", "max_delta_step", "max_delta_step"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         given = params["max_delta_step"]
         self.step = MAX_DELTA_STEP if given is None else float(given)
-        super().__init__(params | {"max_delta_step": self.step})
+        super().__init__(params.replace(max_delta_step=self.step))
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
         """Return which labels are not negative."""
@@ -105,7 +104,7 @@ class Tweedie(LogLink):
     file_params = (("tweedie_regression_param", "tweedie_variance_power", "tweedie_variance_power"),)
     cost = 30.0
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.power = float(params["tweedie_variance_power"])
         self.metric = f"tweedie-nloglik@{self.power:g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
 NARROWEST = 1e-6  # smallest gap between two expectiles
 MOST_STEPS = 100
@@ -35,11 +36,11 @@ class ExpectileError(Objective):
     metric = "expectile"
     file_params = (("expectile_loss_param", "expectile_alpha", "expectile_alpha"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         self.levels = list(params["expectile_alpha"] or [0.5])
         if self.levels != sorted(self.levels):
             raise ValueError(f"expectile_alpha must rise, got {self.levels}: give {sorted(self.levels)}")
-        super().__init__(params | {"expectile_alpha": self.levels})
+        super().__init__(params.replace(expectile_alpha=self.levels))
         self.n_outputs = len(self.levels)
 
     def start(self, data: DMatrix) -> Floats:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.objective.base import Floats, LabelError, Objective, Round
+from boost.errors import LabelError
+from boost.objective.base import Floats, Objective, Round
 from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
 
 class Softprob(Objective):
@@ -28,7 +30,7 @@ class Softprob(Objective):
     name = "multi:softprob"
     metric = "mlogloss"
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.n_outputs = int(params["num_class"])
         if self.n_outputs < 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from boost.objective.base import Floats, Objective, Round, weighted_mean
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
 # Derivatives that are computed at once: few enough that temporaries stay in the cache, and enough that the
 # calls to NumPy run in parallel.
@@ -78,7 +79,7 @@ class Scaled(Pointwise):
 
     file_params = (("reg_loss_param", "scale_pos_weight", "scale_pos_weight"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.factor = float(params["scale_pos_weight"])
 

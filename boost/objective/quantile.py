@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from boost.objective.leaf import leaf_quantiles, quantile
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.forest.grown import Grown
+    from boost.params import Params
     from boost.threads import Team
 
 
@@ -32,9 +33,9 @@ class QuantileError(Objective):
     metric = "quantile"
     file_params = (("quantile_loss_param", "quantile_alpha", "quantile_alpha"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         self.levels = list(params["quantile_alpha"] or [0.5])
-        super().__init__(params | {"quantile_alpha": self.levels})
+        super().__init__(params.replace(quantile_alpha=self.levels))
         self.n_outputs = len(self.levels)
 
     def start(self, data: DMatrix) -> Floats:

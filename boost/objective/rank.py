@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.objective.base import TINY, Floats, LabelError, Objective, Round
+from boost.errors import LabelError
+from boost.objective.base import TINY, Floats, Objective, Round
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.objective.kernels.row_pairs import Queries
+    from boost.params import Params
 
 Ints = NDArray[np.int64]
 # Positions for which the bias is estimated when pairs are drawn.
@@ -91,7 +93,7 @@ class Ranking(Objective):
         )
     )
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.topk = params["lambdarank_pair_method"] == "topk"
         given = params["lambdarank_num_pair_per_sample"]
@@ -301,7 +303,7 @@ class NDCG(Ranking):
     metric_base = "ndcg"
     kind = 1
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.allowed_labels = "of at least 0"
         if params["ndcg_exp_gain"]:

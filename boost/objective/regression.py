@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from boost.objective.pointwise import Pointwise, Scaled
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.forest.grown import Grown
+    from boost.params import Params
     from boost.threads import Team
 
 LOWEST_LOG = 1e-6  # smallest 1 + margin of reg:squaredlogerror
@@ -71,7 +72,7 @@ class PseudoHuberError(Pointwise):
     metric = "mphe"
     file_params = (("pseudo_huber_param", "huber_slope", "huber_slope"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.slope = float(params["huber_slope"])
 

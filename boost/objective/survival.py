@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.objective.base import TINY, Floats, LabelError, Objective, Round
+from boost.errors import LabelError
+from boost.objective.base import TINY, Floats, Objective, Round
 from boost.objective.count import exp_margin, log_margin
 from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
 LOWEST = -300.0  # smallest difference to the largest margin: the square of its exponential is a normal number
 STEEPEST = 15.0  # AFT: clip of gradient and hessian
@@ -153,7 +155,7 @@ class Aft(Objective):
         ("aft_loss_param", "aft_loss_distribution_scale", "aft_loss_distribution_scale"),
     )
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.distribution = str(params["aft_loss_distribution"])
         self.scale = float(params["aft_loss_distribution_scale"])

@@ -131,8 +131,8 @@ def test_any_number_of_threads_gives_the_same_derivatives() -> None:
 SETTINGS: dict[str, dict[str, Any]] = {
     "binary:logistic": {"scale_pos_weight": 2.5},
     "reg:pseudohubererror": {"huber_slope": 0.125},
-    "reg:quantileerror": {"quantile_alpha": [0.25, 0.75]},
-    "reg:expectileerror": {"expectile_alpha": [0.25, 0.75]},
+    "reg:quantileerror": {"quantile_alpha": (0.25, 0.75)},
+    "reg:expectileerror": {"expectile_alpha": (0.25, 0.75)},
     "count:poisson": {"max_delta_step": 0.5},
     "reg:tweedie": {"tweedie_variance_power": 1.25},
     "survival:aft": {"aft_loss_distribution": "extreme", "aft_loss_distribution_scale": 0.5},
