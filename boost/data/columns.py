@@ -65,7 +65,7 @@ def align_columns(
 
 
 def order_columns(data: DMatrix, count: int, names: Sequence[str] | None, owner: str) -> DMatrix:
-    """Return the table with its columns in the order of these names; see `align_columns` for the parameters."""
+    """Return the table with its columns in the order of these names; see `align_columns` for parameters."""
     given = data.feature_names
     if names is not None and given is not None and given != list(names):
         place = {name: f for f, name in enumerate(given)}

@@ -44,7 +44,8 @@ class DMatrix(MetaInfo):
         CSR matrix of float32 values, are used in place: do not change them while the table is in use. Any
         other data is copied once. Entries that are absent from a sparse matrix are missing, as in XGBoost;
         stored zeros are zeros. Columns of strings and categories become numbers by a dictionary of their
-        sorted values, see `categories`. For data larger than the memory, see `QuantileDMatrix`.
+        sorted values, see `categories`. Values that do not fit in memory are given in batches, see
+        `QuantileDMatrix`.
     label : array_like of shape (rows,) or (rows, outputs), optional
     weight : array_like of shape (rows,), optional
         Not negative, not all zero. With query groups, one weight for each group is accepted, too.

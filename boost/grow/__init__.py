@@ -1,4 +1,4 @@
-"""Growers: from gradients to one tree."""
+"""Growers: one tree from the gradients of a round."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class Grower(Protocol):
 
         Parameters
         ----------
-        grad, hess : float64 arrays of shape (rows,), or (rows, outputs) for leaves that are vectors
-            Not weighted.
+        grad, hess : float64 arrays of shape (rows,), or (rows, outputs) for leaf vectors
+            Without row weights.
         weight : float64 array of shape (rows,) or (0,)
-            Of rows; zero for a row that this tree is not to learn from, but that is carried to its leaf.
-            An empty array means one each.
+            Weights of the rows; zero for a row that is not sampled, but still assigned to its leaf. An empty
+            array means one each.
         rng : numpy.random.Generator
-            For the choice of columns.
+            For the sampling of columns.
         """
         ...
 
 
 def make_grower(data: DMatrix, params: Params, team: Team) -> Grower:
-    """Return the grower that `params` ask for.
+    """Return the grower for `tree_method`.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ class Library:
     Parameters
     ----------
     tracker : llvmlite.binding.ResourceTracker
-        What LLVM frees the code by.
+        LLVM frees the code with it.
     symbols : tuple of str
         The exported names.
     """
@@ -29,7 +29,7 @@ class Library:
         self.addresses = {name: tracker[name] for name in symbols}
 
     def keep(self) -> None:
-        """Never free the code: threads may still run it while the interpreter goes down."""
+        """Never free the code: threads may still run it while the interpreter shuts down."""
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._tracker))
 
 
@@ -41,9 +41,9 @@ def load_object(code: bytes, symbols: tuple[str, ...], imports: Mapping[str, int
     code : bytes
         The object file, for this machine.
     symbols : tuple of str
-        Exported names whose addresses are wanted.
+        Exported names whose addresses are returned.
     imports : mapping of str to int
-        Addresses of names that the code takes from elsewhere; other names are looked up in the process.
+        Addresses of names that the code imports; other names are looked up in the process.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _link(builder: Any, symbols: tuple[str, ...], imports: Mapping[str, int]) ->
 
 
 def _engine() -> Any:
-    """The just-in-time linker of this process; it is never closed, for the reason that `Library.keep` has."""
+    """The just-in-time linker of this process. It is never closed: threads may run its code at exit."""
     global _jit
     with _lock:
         if _jit is None:

@@ -1,17 +1,18 @@
-"""`Compiled`: a compiled function as data, and the file that it is saved to.
+"""`Artifact`: a compiled function as data, and the module file that it is saved to.
 
 The file, all numbers little-endian::
 
     16 bytes   MAGIC
      4 bytes   version of the format
      4 bytes   length of the header
-               header: JSON, see `Compiled`, with the lengths of the two parts behind it
-               object code
-               LLVM text, compressed by zlib
-    32 bytes   SHA-256 of all before
+               header: JSON, see `Artifact`, with the lengths of the two parts behind it
+               code
+               source text, compressed by zlib
+    32 bytes   SHA-256 of everything before
 
-A checksum finds damage, not malice: whoever can write the file decides what the machine runs. Load a module
-from those only whose shared libraries you would load.
+The header names the back end by the field ``kind``; files from before there were several have none and are
+of kind ``llvm``. A checksum finds damage, not malice: the file decides what the machine runs. Load a module
+only from sources whose shared libraries you would load.
 """
 
 from __future__ import annotations
@@ -20,79 +21,74 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.ir.expr import PACKED_TYPES, SCALAR_TYPES, Var, is_integer
-from compiler.ir.function import Buffer, is_scope
+from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, is_integer
+from compiler.ir.expr import Buffer, Var, is_scope
+from compiler.runtime.file import write_file
 
 MAGIC = b"\x93espalier module"
 VERSION = 1
 _PREFIX = struct.Struct("<16sII")
 _CHECKSUM_BYTES = 32
+_KIND_OF_OLD_FILES = "llvm"
 
 
 class ModuleFileError(ValueError):
     """A file that no module can be loaded from."""
 
 
+class HeaderError(ValueError):
+    """A header with a field that is missing or wrong."""
+
+
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """A compiled function.
+class Artifact:
+    """What a back end makes of a function, complete enough to be loaded in another process.
 
     Parameters
     ----------
+    kind : str
+        The kind of the target: which back end loads it.
     name : str
         The function's name.
     params : tuple of Buffer
-        What the arrays of a call must be.
+        The dtypes and shapes of a call's arrays.
     stored : frozenset of int
         Positions of the parameters that are written to.
-    entry : str
-        Symbol of ``void entry(ptr slots, ptr workspace)``.
-    workspace_bytes : int
-        Scratch memory of one call.
-    is_parallel : bool
-        Whether the code calls the thread pool.
     target : str
-        What it was compiled for, as a user spells it.
-    triple : str
-        Architecture, vendor and system.
-    cpu : str
-        The CPU, as LLVM names it.
-    needs : tuple of str, optional
-        Features that a CPU must have to run the code, as LLVM names them; None where it must be that CPU.
+        The target, as a user spells it.
+    workspace_bytes : int
+        Bytes of scratch memory of one call.
     code : bytes
-        An object file.
+        What is loaded: an object file, for example.
     text : str
-        The LLVM program that it was made from.
+        The source that `code` was made from.
+    details : mapping of str to object
+        What else the back end needs to load it: JSON, checked by the back end.
     """
 
+    kind: str
     name: str
     params: tuple[Buffer, ...]
     stored: frozenset[int]
-    entry: str
-    workspace_bytes: int
-    is_parallel: bool
     target: str
-    triple: str
-    cpu: str
-    needs: tuple[str, ...] | None
+    workspace_bytes: int
     code: bytes
     text: str
+    details: Mapping[str, Any]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, completely or not at all."""
         sizes = list(dict.fromkeys(size for buffer in self.params for size in buffer.sizes))
         text = zlib.compress(self.text.encode(), 6)
         header = {
             **{name: getattr(self, name) for name in _PLAIN},
-            "needs": None if self.needs is None else list(self.needs),
+            **self.details,
             "stored": sorted(self.stored),
             "sizes": [{"name": v.name, "dtype": v.dtype, "bounds": v.bounds} for v in sizes],
             "params": [
@@ -108,24 +104,11 @@ class Compiled:
         }
         encoded = json.dumps(header, separators=(",", ":")).encode()
         data = b"".join((_PREFIX.pack(MAGIC, VERSION, len(encoded)), encoded, self.code, text))
-        path = Path(path)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.write(hashlib.sha256(data).digest())
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
+        write_file(path, data, hashlib.sha256(data).digest())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Compiled:
-        """Read a file that `save` wrote. No code in it is run, nor linked.
+    def load(cls, path: str | os.PathLike[str]) -> Artifact:
+        """Read a file that `save` wrote. No code in it is run or linked.
 
         Raises
         ------
@@ -166,16 +149,34 @@ class Compiled:
             zlib.error,
             RecursionError,
         ) as error:
-            raise ModuleFileError(f"{where} has a header that makes no sense: {error}") from error
+            raise invalid_header(path, error) from error
 
 
-_PLAIN = {"name": str, "entry": str, "workspace_bytes": int, "is_parallel": bool, "target": str}
-_PLAIN |= {"triple": str, "cpu": str}
+def invalid_header(path: str | os.PathLike[str], error: Exception) -> ModuleFileError:
+    """The error for a header whose checksum is right and whose fields are not."""
+    return ModuleFileError(f"{os.fspath(path)} has a header that makes no sense: {error}")
 
 
-def _checked(header: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a header; whoever wrote it may have made a mistake."""
-    fields = {name: _of(kind, header[name], name) for name, kind in _PLAIN.items()}
+def field(header: Mapping[str, Any], name: str, kind: type) -> Any:
+    """A field of a header.
+
+    Raises
+    ------
+    HeaderError
+        If it is missing, or its type is not `kind`.
+    """
+    if name not in header:
+        raise HeaderError(f"{name} is missing")
+    return _of(kind, header[name], name)
+
+
+_PLAIN = {"kind": str, "name": str, "target": str, "workspace_bytes": int}
+
+
+def _checked(header: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a header, which may have been written by a faulty program."""
+    header.setdefault("kind", _KIND_OF_OLD_FILES)
+    fields = {name: field(header, name, kind) for name, kind in _PLAIN.items()}
     if fields["workspace_bytes"] < 0:
         raise ValueError(f"workspace_bytes is {fields['workspace_bytes']}")
     sizes = []
@@ -183,28 +184,27 @@ def _checked(header: Mapping[str, Any]) -> dict[str, Any]:
         low, high = (_of(int, bound, "a bound") for bound in size["bounds"])
         if not 0 <= low <= high or not is_integer(size["dtype"]):
             raise ValueError(f"the size {size}")
-        sizes.append(Var(_of(str, size["name"], "a size"), size["dtype"], (low, high)))
+        sizes.append(Var(field(size, "name", str), size["dtype"], (low, high)))
     params = []
     for param in header["params"]:
         if param["dtype"] not in SCALAR_TYPES + PACKED_TYPES or not is_scope(param["scope"]):
             raise ValueError(f"the parameter {param}")
         shape = tuple(
-            sizes[_of(int, e["size"], "a size")] if isinstance(e, dict) else _of(int, e, "an extent")
+            sizes[field(e, "size", int)] if isinstance(e, dict) else _of(int, e, "an extent")
             for e in param["shape"]
         )
         if any(isinstance(extent, int) and extent < 0 for extent in shape):
             raise ValueError(f"the shape of {param}")
-        params.append(Buffer(_of(str, param["name"], "a name"), shape, param["dtype"], param["scope"]))
+        params.append(Buffer(field(param, "name", str), shape, param["dtype"], param["scope"]))
     stored = frozenset(_of(int, i, "a position") for i in header["stored"])
     if not stored <= set(range(len(params))):
         raise ValueError(f"the stored parameters {sorted(stored)}")
-    needs = header["needs"]
-    if needs is not None:
-        needs = tuple(_of(str, feature, "a feature") for feature in _of(list, needs, "needs"))
-    return {**fields, "params": tuple(params), "stored": stored, "needs": needs}
+    common = {*_PLAIN, "sizes", "params", "stored", "lengths"}
+    details = {name: value for name, value in header.items() if name not in common}
+    return {**fields, "params": tuple(params), "stored": stored, "details": details}
 
 
 def _of(kind: type, value: Any, what: str) -> Any:
     if type(value) is not kind:
-        raise ValueError(f"{what} is {value!r}")
+        raise HeaderError(f"{what} is {value!r}")
     return value

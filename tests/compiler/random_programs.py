@@ -1,7 +1,7 @@
-"""Random programs of the loop IR, for every test that holds for all of them.
+"""Random programs of the loop IR, for the property tests.
 
-The programs pass the verifier and stay inside of their buffers, so they print, parse and run. What they are
-made of beside loops, branches, stores and allocations is asked for by name: see `FEATURES`.
+The programs pass the verifier and stay inside of their buffers, so they print, parse and run. Beside loops,
+branches, stores and allocations they use the nodes and types named in `FEATURES`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 
+from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of, integer_range, is_float, vector_of
 from compiler.ir.expr import (
-    BITWISE,
-    COMPARISON,
-    INTRINSICS,
-    LOGIC,
-    PACKED_TYPES,
-    SCALAR_TYPES,
+    SCOPES,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -30,12 +26,10 @@ from compiler.ir.expr import (
     Ramp,
     Select,
     Var,
-    bits_of,
-    integer_range,
-    is_float,
-    vector_of,
+    most,
 )
-from compiler.ir.function import SCOPES, Buffer, Intrinsic, PrimFunc, most
+from compiler.ir.function import Intrinsic, PrimFunc
+from compiler.ir.operators import BITWISE, COMPARISON, INTRINSICS, LOGIC
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -379,7 +373,8 @@ class _Writer:
 
 
 @st.composite
-def _functions(draw: st.DrawFn, features: Collection[str] = FEATURES) -> PrimFunc:
+def functions(draw: st.DrawFn, features: Collection[str] = FEATURES) -> PrimFunc:
+    """Functions that use no more than `features`, a subset of `FEATURES`; by default all of them."""
     writer = _Writer(draw, features)
     own = SCOPES if "scopes" in features else ("global", "local")
     scopes = draw(st.lists(st.sampled_from(("global", "global", *own)), min_size=1, max_size=3))
@@ -393,33 +388,16 @@ def _functions(draw: st.DrawFn, features: Collection[str] = FEATURES) -> PrimFun
 
 
 @st.composite
-def _vector_values(draw: st.DrawFn) -> tuple[tuple[Buffer, ...], Expr]:
+def vector_values(draw: st.DrawFn) -> tuple[tuple[Buffer, ...], Expr]:
+    """Expressions of several lanes, with the buffers that they read."""
     writer = _Writer(draw)
     writer.buffers = [Buffer("A", (2, 3), "float32"), Buffer("B", (5,), "int32"), Buffer("M", (4,), "bool")]
     params = tuple(writer.buffers)
     return params, writer.expr(draw(st.sampled_from(SCALAR_TYPES)), draw(st.sampled_from([2, 4])), 3)
 
 
-@pytest.fixture(scope="session")
-def functions() -> st.SearchStrategy[PrimFunc]:
-    """Functions of all nodes, types and scopes."""
-    return _functions()
-
-
-@pytest.fixture(scope="session")
-def programs() -> Callable[[Collection[str]], st.SearchStrategy[PrimFunc]]:
-    """``(features) -> strategy``: functions that need no more than some of `FEATURES`; none is what the
-    language had from the start."""
-    return _functions
-
-
-@pytest.fixture(scope="session")
-def vector_values() -> st.SearchStrategy[tuple[tuple[Buffer, ...], Expr]]:
-    """Expressions of several lanes, with the buffers that they read."""
-    return _vector_values()
-
-
-def _random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
+def random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
+    """One array for each parameter, with the awkward values of each type among its elements."""
     rng = np.random.default_rng(seed)
     sizes = {n: rng.integers(*n.bounds, endpoint=True) for n in PrimFunc("f", params, Seq(())).sizes}
     arrays = []
@@ -439,9 +417,3 @@ def _random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
             array = rng.integers(info.min, info.max, shape, dtype, endpoint=True)
         arrays.append(np.asarray(array, dtype).reshape(shape))
     return arrays
-
-
-@pytest.fixture(scope="session")
-def random_arrays():
-    """``(params, seed) -> list of ndarray``: inputs with the awkward values of each type."""
-    return _random_arrays

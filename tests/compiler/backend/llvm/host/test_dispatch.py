@@ -1,4 +1,4 @@
-"""The native way into compiled code, and that the way by Python does the same."""
+"""Native calls of compiled code, and calls by way of Python, which do the same."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
-from compiler.ir.expr import Load, Var, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.backend.llvm.host import dispatch
+from compiler.ir.expr import Buffer, Load, Var, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
-from compiler.runtime import Module, dispatch
+from compiler.runtime import Module
 
 i = Var("i")
 
@@ -33,7 +34,7 @@ def module(request: pytest.FixtureRequest) -> Module:
         return scale()
 
 
-def test_this_process_has_the_native_way() -> None:
+def test_native_calls_work_in_this_process() -> None:
     assert dispatch._as_expected()
     assert scale()._call.__name__ == "scale"
 
@@ -93,7 +94,7 @@ def test_an_output_that_lies_within_an_input(module: Module) -> None:
     module(memory[:12].reshape(3, 4), np.array(1, "f"), memory[12:].reshape(4, 3))
 
 
-def test_a_dtype_that_is_equal_and_not_the_same(module: Module) -> None:
+def test_a_dtype_that_is_equal_but_another_object(module: Module) -> None:
     given = arrays()
     given[0] = given[0].view(np.dtype("f4", metadata={"unit": "m"}))
     module(*given)

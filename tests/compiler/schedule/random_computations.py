@@ -1,4 +1,4 @@
-"""Random programs of the tensor language, for the tests of this folder."""
+"""Random programs of the tensor-expression language, for the property tests of schedules."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 
 from compiler import te
-from compiler.ir.expr import PACKED_TYPES, Const, Load, Select, Var, binary, is_float
-from compiler.ir.function import most
+from compiler.ir.dtype import PACKED_TYPES, is_float
+from compiler.ir.expr import Const, Load, Select, Var, binary, most
 from compiler.ir.stmt import For, Stmt, Store
 from compiler.te.tensor import Placeholder, Tensor
 
@@ -21,7 +20,7 @@ Draw = Callable[[st.SearchStrategy], Any]
 INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
 FLOATS = ("float32", "float64")
 FEATURES = ("sizes", "half", "packed", "extern", "named")
-"""What a program may need beside the heart of the language."""
+"""What a program may use beside placeholders, elementwise computations and reductions."""
 
 
 @dataclass
@@ -284,7 +283,7 @@ SIZE_LIMIT = 120
 
 
 @st.composite
-def _programs(draw: Draw, features: Collection[str] = ()) -> list[Tensor]:
+def computations(draw: Draw, features: Collection[str] = ()) -> list[Tensor]:
     """The outputs of a random program of one to four stages: all tensors of each operation."""
     p = Program(draw, features)
     unknown = [te.size_var(name, (1, 6)) for name in "nm"] if "sizes" in features else []
@@ -303,9 +302,3 @@ def _programs(draw: Draw, features: Collection[str] = ()) -> list[Tensor]:
     ops = list(dict.fromkeys(t.op for t in p.tensors if not isinstance(t.op, Placeholder)))
     others = [op for op in ops[:-1] if draw(st.integers(0, 4)) == 4]
     return [tensor for op in (*others, ops[-1]) for tensor in op.outputs]
-
-
-@pytest.fixture(scope="session")
-def te_programs() -> Callable[[Collection[str]], st.SearchStrategy[list[Tensor]]]:
-    """``(features) -> strategy``: the outputs of programs that may use the features."""
-    return _programs

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler.backend import Target, build
+from compiler.backend import build
 from compiler.backend.llvm.codegen import generate
 from compiler.backend.llvm.compile import emit_object, optimise
-from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Ramp, Var, vector_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.backend.llvm.machine import Machine
+from compiler.ir.dtype import vector_of
+from compiler.ir.expr import Binary, Broadcast, Buffer, Call, Cast, Const, Expr, Load, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import Allocate, For, Seq, Stmt, Store
 
@@ -73,7 +75,7 @@ def test_aarch64_and_arm_objects() -> None:
         assert int.from_bytes(code[18:20], "little") == machine
 
 
-# A program of its own, without a C library: it calls the function and writes the last array to its output
+# A standalone program without a C library: it calls the function and writes the last array to its output
 
 _START = {
     "aarch64": """
@@ -129,7 +131,7 @@ define i32 @begin() nounwind {
 """
 
 
-def starter(func: PrimFunc, arrays: list[np.ndarray], target: Target) -> str:
+def starter(func: PrimFunc, arrays: list[np.ndarray], target: Machine) -> str:
     """LLVM text of the program around `func`."""
     word = "i64" if target.architecture == "aarch64" else "i32"
     text = _PROGRAM.replace("WORD", word).replace("NAME", func.name).replace("COUNT", str(len(arrays)))
@@ -148,7 +150,7 @@ def starter(func: PrimFunc, arrays: list[np.ndarray], target: Target) -> str:
 
 def run_elsewhere(func: PrimFunc, arrays: list[np.ndarray], spelled: str, folder: Path) -> np.ndarray:
     """The last array after a run under qemu."""
-    target = Target.parse(spelled)
+    target = Machine.parse(spelled)
     linker, emulator = {
         "aarch64": ("aarch64-linux-gnu-ld", "qemu-aarch64"),
         "armv7": ("arm-linux-gnueabihf-ld", "qemu-arm"),

@@ -1,13 +1,13 @@
-"""The short way from Python into compiled code.
+"""Fast calls from Python into compiled code.
 
-A call checks its arrays, writes their pointers into slots, lets the interpreter's lock go and jumps. Done in
-Python that takes several microseconds, which is as long as a small kernel runs. Here it is LLVM code behind a
-function object of CPython: one for the process, driven by a table for each module. It knows plain NumPy
-arrays only, and only says yes: whatever it does not like, it hands on to `Checked`, which takes more kinds of
-arrays and can say in words what is wrong.
+A call checks its arrays, writes their pointers into slots, releases the interpreter's lock and calls the
+code. In Python that takes several microseconds, as long as a small kernel runs. Here it is LLVM code behind a
+function object of CPython: one for the process, driven by a table for each module. It handles plain NumPy
+arrays that pass every check; every other call it passes to `Checked`, which takes more kinds of arrays and
+raises the error that names what is wrong.
 
-It reads arrays where NumPy's own headers say that they lie. Whether that holds in this process is tried
-before (`_as_expected`); where it does not, `Checked` does all the work.
+It reads the fields of an array at the offsets that NumPy's headers give. `_as_expected` tests whether they
+hold in this process; where they do not, `Checked` handles every call.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from compiler.backend.llvm.host.loader import Library, load_text
 from compiler.runtime.array import empty
-from compiler.runtime.loader import Library, load_text
 from compiler.runtime.signature import Signature
 
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -55,16 +55,16 @@ entry:
   %p.type = getelementptr i64, ptr %table, i64 5
   %type = load ptr, ptr %p.type
   %count = add i64 %params, %sizes
-  %room = add i64 %count, 1
-  %slots = alloca i64, i64 %room
-  %ends = alloca i64, i64 %room
+  %words = add i64 %count, 1
+  %slots = alloca i64, i64 %words
+  %ends = alloca i64, i64 %words
   %records = getelementptr i64, ptr %table, i64 {header}
   %length = mul i64 %params, {record}
   %bounds = getelementptr i64, ptr %records, i64 %length
   %as.many = icmp eq i64 %given, %params
   br i1 %as.many, label %clear.test, label %slow
 
-; no size is known yet
+; no symbolic dimension has a value yet
 clear.test:
   %c = phi i64 [ %params, %entry ], [ %c.next, %clear ]
   %c.more = icmp slt i64 %c, %count
@@ -166,7 +166,7 @@ array.good:
   %i.next = add i64 %i, 1
   br label %array.test
 
-; nothing else lies where something is stored
+; no other argument overlaps one that is stored to
 overlap.start:
   br label %output.test
 output.test:
@@ -256,7 +256,7 @@ slow:
 
 
 class Checked:
-    """A call by way of Python: takes every kind of array, and says what is wrong with one.
+    """A call by way of Python, which takes every kind of array and raises an error for a wrong one.
 
     Parameters
     ----------
@@ -295,12 +295,12 @@ _FASTCALL = 0x80
 
 
 class Direct:
-    """What `call` rests on: a table for the native code, and a function object that carries it.
+    """A native call: a table for the native code, and a function object that carries it.
 
     Parameters
     ----------
     checked : Checked
-        Where a call goes that the native code does not take.
+        Handles the calls that the native code does not.
 
     Attributes
     ----------
@@ -314,7 +314,7 @@ class Direct:
         if library is None:
             return
         signature = checked.signature
-        # one for the calls that come one after another; of calls at once, the others allocate
+        # a call uses this one if it is idle; of concurrent calls the others allocate
         self._workspace = empty(checked.workspace_bytes, "uint8")
         idle = self._workspace.ctypes.data if checked.workspace_bytes else 0
         header = [checked.address, checked.workspace_bytes, idle, len(signature.sizes), len(signature.params)]
@@ -338,7 +338,7 @@ class Direct:
             ]
             first_extent += len(layout)
         self._table[:] = [*words, *bounds, *extents]
-        # kept, for the function object only points to them
+        # kept alive here, since the function object only points to them
         self._checked = checked
         self._method = _MethodDef(
             signature.name.encode(), library.addresses["espalier_call"], _FASTCALL, None
@@ -369,7 +369,7 @@ def _library() -> Library:
 
 @lru_cache(maxsize=1)
 def _as_expected() -> bool:
-    """Whether objects and arrays of this process lie as the native code reads them."""
+    """Whether the fields of arrays of this process have the offsets that the native code reads."""
     if (
         sys.implementation.name != "cpython"
         or ctypes.sizeof(ctypes.c_void_p) != 8
