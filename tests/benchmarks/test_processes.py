@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import batches, firstfit, memory
+from benchmarks import firstfit
+from benchmarks.trees import batches, memory
 
 ROOT = Path(__file__).resolve().parents[2]
 

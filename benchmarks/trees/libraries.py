@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.datasets import Problem
+from benchmarks.trees.datasets import Problem
 
 BINS = 255
 ESPALIER = "espalier"
