@@ -43,7 +43,7 @@ def _reader(data: Any) -> str | None:
     """Return the room that reads such a frame."""
     module = type(data).__module__.partition(".")[0]
     if module in ("pandas", "polars"):
-        return f"boost.{module}" if hasattr(type(data), "columns") else None
+        return f"boost.data.frames.{module}" if hasattr(type(data), "columns") else None
     if module == "numpy":
         return None
     if module == "pyarrow":
