@@ -1,4 +1,4 @@
-"""Generated documents are what their sources generate: the figures, the list of modules, the API reference."""
+"""The figures, the list of modules and the API reference are what their sources generate."""
 
 from __future__ import annotations
 

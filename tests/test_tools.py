@@ -24,7 +24,8 @@ CHECKS = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=OLD_TYPES if name == "mypy" else ()) for name in CHECKS]
+    "name",
+    [pytest.param(name, marks=[OLD_TYPES, pytest.mark.slow] if name == "mypy" else []) for name in CHECKS],
 )
 def test_the_tools_find_nothing(name: str) -> None:
     done = subprocess.run(

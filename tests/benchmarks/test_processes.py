@@ -13,6 +13,8 @@ from benchmarks.trees import batches, memory
 
 ROOT = Path(__file__).resolve().parents[2]
 
+pytestmark = pytest.mark.slow
+
 
 def test_memory_of_a_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("resource")
