@@ -1,9 +1,9 @@
 """How many cases the property tests try, and signals of the test process.
 
-With ``ESPALIER_NIGHTLY=1`` property tests try thousands of cases, other ones on every run. By default they try
-fewer, and always the same ones, so that a failure comes from a change and not from chance. A test that sets a
-number of examples itself keeps it. Tests of more than about three seconds are marked ``slow``: ``-m 'not slow'``
-leaves them out while one works on a module.
+With ``ESPALIER_NIGHTLY=1`` property tests try thousands of cases, other ones on every run. By default they
+try fewer, and always the same ones, so that a failure comes from a change and not from chance. A test that
+sets a number of examples itself keeps it. Tests of more than about three seconds are marked ``slow``:
+``-m 'not slow'`` leaves them out while one works on a module.
 """
 
 from __future__ import annotations

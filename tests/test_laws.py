@@ -225,6 +225,17 @@ def forbidden_names(files: Mapping[str, str]) -> list[str]:
     ]
 
 
+def folders_without_init(files: Mapping[str, str]) -> list[str]:
+    """Folders that a wheel would lack."""
+    folders = {str(PurePosixPath(path).parent) for path in files}
+    return sorted(folder for folder in folders if f"{folder}/__init__.py" not in files)
+
+
+def test_every_folder_of_a_package_is_a_package() -> None:
+    assert folders_without_init({"boost/__init__.py": "", "boost/data/a.py": ""}) == ["boost/data"]
+    none(folders_without_init(of_packages(sources())))
+
+
 def test_folders_are_not_crowded() -> None:
     none(crowded_folders(sources()))
 
