@@ -1,4 +1,4 @@
-"""What does a parallel region cost, before it does anything?
+"""How long does a parallel region take, apart from the work in it?
 
 Run with ``python -m benchmarks region``. The figure to reach is under 10 microseconds on two threads. A
 region of 64 iterations that store one number each is timed inside of compiled code, less the same loop

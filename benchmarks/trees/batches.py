@@ -1,8 +1,8 @@
-"""How much memory does a table in batches save, and what does it cost?
+"""How much memory does a table in batches save, and how much time does it cost?
 
 Run with ``python -m benchmarks batches``. Each way makes the same rows, whole or in batches, and grows a few
-trees from them, in a process of its own. Memory is the most that the process held, less what it held when all
-was imported and every kernel had run once; the rows themselves are in it where they are held. Values take
+trees from them, in a process of its own. Memory is the peak of the process, less the peak after all
+imports and one run of every kernel; it includes the rows where they are in memory. Values take
 four bytes, so that a table of 2,000,000 x 28 takes 214 MB.
 """
 

@@ -1,4 +1,4 @@
-"""What do software prefetch and the size of a block bring, at 1M and at 10M rows?
+"""How much do software prefetch and the block size gain, at 1M and at 10M rows?
 
 Run with ``python -m benchmarks blocks``. It is the question of the XGBoost paper (arXiv 1603.02754, sections
 4.1 and 4.2, figures 7 and 9): there, prefetch makes exact scans of 10M rows twice as fast and does nothing at

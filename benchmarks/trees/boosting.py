@@ -1,7 +1,7 @@
 """How fast do our trees grow beside the peers', and how good are they?
 
 Run with ``python -m benchmarks boosting``, all cases or some (``--cases dense rank``), on a machine that does
-nothing else: the peers' threads wait for one another, and one that is kept out costs them many times their
+nothing else: the peers' threads wait for one another, and one that is preempted costs them many times their
 time. The figure to reach is at most 1.0 of the time of the fastest peer that is as good, 0.8 with missing
 values, and half of it in the cases on one thread. Fits take turns; a fit makes the library's own table
 (DMatrix, Dataset, Pool) from the array, the CSR matrix or the frame, and grows the trees. The score is of
@@ -35,7 +35,7 @@ SCORES = {"binary": "AUC", "regression": "RMSE", "rank": "pairs in order"}
 
 @dataclass(frozen=True)
 class Case:
-    """A problem, what is asked, and how often.
+    """A problem, its settings, and the number of fits.
 
     Attributes
     ----------
