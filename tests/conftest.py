@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # a shell starts background jobs with SIGINT ignored, and some tests send it
@@ -25,3 +26,8 @@ settings.register_profile(
 )
 settings.register_profile("nightly", max_examples=3000, deadline=None, suppress_health_check=NOT_CHECKED)
 settings.load_profile("nightly" if os.environ.get("ESPALIER_NIGHTLY") else "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run slow tests first, so that no worker is left with a long one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
