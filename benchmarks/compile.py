@@ -18,11 +18,10 @@ import numpy as np
 import compiler
 from benchmarks.interleave import Spread
 from benchmarks.report import heading, table
-from compiler.backend import Target
-from compiler.backend.build import package
+from compiler.backend.llvm.backend import BACKEND, package
 from compiler.backend.llvm.codegen import generate
-from compiler.backend.llvm.compile import emit_object, machine_for, optimise
-from compiler.runtime import Module
+from compiler.backend.llvm.compile import emit_object, optimise, target_machine
+from compiler.backend.llvm.machine import Machine
 from costmodel import Task
 
 TASKS = (
@@ -46,7 +45,7 @@ def candidates(task: Task, count: int, seed: int) -> list[int]:
     return found
 
 
-def steps(task: Task, index: int, target: Target) -> tuple[dict[str, float], str]:
+def steps(task: Task, index: int, target: Machine) -> tuple[dict[str, float], str]:
     """Seconds of each step, and the LLVM text."""
     clock = [time.perf_counter()]
 
@@ -64,19 +63,19 @@ def steps(task: Task, index: int, target: Target) -> tuple[dict[str, float], str
     taken["LLVM's passes"] = lap()
     code = emit_object(module, target)
     taken["machine code"] = lap()
-    Module(package(func, program, code, target))
+    BACKEND.load(package(func, program, code, target))
     taken["linking"] = lap()
     taken["all"] = clock[-1] - clock[0]
     return taken, program.text
 
 
-def passes(texts: list[str], target: Target) -> list[tuple[str, float]]:
+def passes(texts: list[str], target: Machine) -> list[tuple[str, float]]:
     """LLVM's passes by the seconds that they take for all `texts`, the longest first."""
     import llvmlite.binding as llvm
 
     seconds: dict[str, float] = {}
     for text in texts:
-        machine, header = machine_for(target)
+        machine, header = target_machine(target)
         module = llvm.parse_assembly(header + text, llvm.create_context())
         llvm.set_time_passes(True)
         optimise(text, target)
@@ -125,7 +124,7 @@ def main() -> None:
     heading(f"From {options.candidates} candidates to machine code", "llvmlite", "numba")
     for operator, shape in TASKS:
         task = Task(operator, shape)
-        target = Target.parse(task.target)
+        target = Machine.parse(task.target)
         taken: dict[str, list[float]] = {}
         texts = []
         steps(task, candidates(task, 1, 99)[0], target)  # LLVM begins

@@ -18,8 +18,8 @@ import numpy as np
 import compiler
 from benchmarks.interleave import Spread
 from benchmarks.report import heading, table
+from compiler.backend import pipeline
 from compiler.ir.function import PrimFunc
-from compiler.passes import pipeline
 from costmodel import Task
 
 TASKS = (("matmul", (512, 512, 512)), ("conv2d", (1, 64, 56, 56, 64, 3, 1, 1)))

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.expr import Binary, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var, is_float
-from compiler.ir.function import Buffer, PrimFunc, most
+from compiler.ir.dtype import is_float
+from compiler.ir.expr import Binary, Buffer, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var, most
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
 from compiler.ir.visit import children
 

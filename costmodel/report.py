@@ -6,11 +6,11 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boost.atomic import new_file, write_text
 from costmodel.measure.finals import Finals
 from costmodel.tune import Progress, TuneResult
 
@@ -157,9 +157,8 @@ def plot_curves(
         axes.set_ylim(bottom=0)
         axes.legend()
         axes.grid(alpha=0.3)
-    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
-    figure.savefig(temporary, format="png", dpi=120)
-    os.replace(temporary, path)
+    with new_file(path) as file:
+        figure.savefig(file, format="png", dpi=120)
 
 
 def summary(result: TuneResult) -> dict[str, Any]:
@@ -197,7 +196,5 @@ def finals_summary(finals: Finals) -> dict[str, Any]:
 
 
 def write_json(path: str | os.PathLike[str], value: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write JSON to a temporary name and rename it."""
-    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    """Write JSON; the file appears complete or not at all."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

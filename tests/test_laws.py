@@ -27,12 +27,27 @@ FOLDERS_WITHOUT_LIMIT = {"compiler/passes"}
 MAX_LINES = 500
 # Files that hold a table and no logic.
 TABLES = {
-    "boost/params.py": "the table of training parameters",
+    "boost/params/table.py": "the table of training parameters",
 }
 
 MAX_PARAMETERS = 8
 # Functions whose signature is given from outside, or whose options are keyword-only.
-WIDE_FACES: dict[str, str] = {}
+WIDE_FACES = {
+    "boost/booster.py:Booster.predict": "XGBoost's signature",
+    "boost/data/dmatrix.py:DMatrix.__init__": "XGBoost's signature",
+    "boost/data/meta_info.py:MetaInfo.set_info": "XGBoost's signature",
+    "boost/estimator/classifier.py:Classifier.fit": "XGBoost's signature",
+    "boost/estimator/ranker.py:NamedRanker.fit": "XGBoost's signature",
+    "boost/estimator/ranker.py:Ranker.fit": "XGBoost's signature",
+    "boost/estimator/regressor.py:Regressor.fit": "XGBoost's signature",
+    "boost/runs/cv.py:cv": "XGBoost's signature",
+    "boost/runs/train.py:train": "XGBoost's signature",
+    "boost/show/plot.py:plot_contributions": "options of a plot",
+    "boost/show/plot.py:plot_importance": "XGBoost's signature",
+    "boost/show/plot.py:plot_metric": "XGBoost's signature",
+    "costmodel/measure/measurer.py:Measurer.__init__": "keyword-only options of a constructor",
+    "costmodel/tune.py:tune": "keyword-only options of the entry point",
+}
 
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 

@@ -18,8 +18,8 @@ import numpy as np
 from benchmarks.interleave import Spread
 from benchmarks.report import cores, heading, table
 from compiler.backend import build
-from compiler.ir.expr import Const, Var
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Const, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import num_threads, set_num_threads
 

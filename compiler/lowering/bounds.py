@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Binary, Const, Expr, Var, as_expr, binary
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.visit import substitute, walk
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.relation import Extents, Values
 from compiler.schedule.stage import Stage
-from compiler.te.tensor import Compute, Extent, IterVar, TensorRead, reads_of
+from compiler.te.axis import Extent, IterVar
+from compiler.te.tensor import Compute, TensorRead, reads_of
 
 
 @dataclass(frozen=True, slots=True)

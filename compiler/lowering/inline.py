@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Expr
 from compiler.ir.visit import substitute
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage
 from compiler.te.tensor import Compute, ReadRewriter, Tensor, TensorRead

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
-from compiler.ir.expr import (
-    INDEX,
-    PACKED_TYPES,
-    Const,
-    Expr,
-    Load,
-    Var,
-    as_expr,
-    binary,
-    bits_of,
-    conjunction,
-)
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.errors import ScheduleError
+from compiler.ir.dtype import INDEX, PACKED_TYPES, bits_of
+from compiler.ir.expr import Buffer, Const, Expr, Load, Var, as_expr, binary, conjunction
+from compiler.ir.function import PrimFunc
+from compiler.ir.relocate import with_buffers
 from compiler.ir.simplify.simplify import HIGHEST, simplify
 from compiler.ir.stmt import THREAD_TAGS, Allocate, For, If, Let, Seq, Stmt, Store, sequence
-from compiler.ir.visit import Rewriter, substitute, walk
+from compiler.ir.visit import substitute, walk
 from compiler.lowering.bounds import Region, enclosing, greatest, infer_bounds, shared_by, sizes_in
 from compiler.lowering.inline import inlined
 from compiler.lowering.tensorize import Tensorized
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.marks import aligned
 from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage, names
-from compiler.te.tensor import Compute, Extent, Extern, IterVar, ReadRewriter, Tensor, TensorRead
+from compiler.te.axis import Extent, IterVar
+from compiler.te.tensor import Compute, Extern, ReadRewriter, Tensor, TensorRead
 
 LOCAL_LIMIT = 1 << 20
 """Bytes that a local buffer may take: it lives on the stack of a thread."""
@@ -395,21 +385,3 @@ def _assign(buffers: Sequence[Buffer], element: tuple[Expr, ...], values: tuple[
     for var, value in reversed(named):
         body = Let(var, value, body)
     return body
-
-
-class _Renamed(Rewriter):
-    """Accesses of buffers become accesses of others."""
-
-    def __init__(self, buffers: dict[Buffer, Buffer]) -> None:
-        self.buffers = buffers
-
-    def descend(self, node: Any) -> Any:
-        inner = super().descend(node)
-        if not hasattr(inner, "buffer") or inner.buffer not in self.buffers:
-            return inner
-        return replace(inner, buffer=self.buffers[inner.buffer])
-
-
-def with_buffers(stmt: Stmt, buffers: dict[Buffer, Buffer]) -> Stmt:
-    """`stmt` with each buffer of `buffers` replaced."""
-    return _Renamed(buffers)(stmt)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc, is_scope
+from compiler.errors import ScheduleError
+from compiler.ir.expr import Buffer, is_scope
+from compiler.ir.function import Intrinsic, PrimFunc
+from compiler.ir.relocate import with_buffers
 from compiler.ir.stmt import Stmt
-from compiler.lowering.nest import loop_nest, reduction_halves, with_buffers
-from compiler.schedule.errors import ScheduleError
+from compiler.lowering.nest import loop_nest, reduction_halves
 from compiler.schedule.intrinsic import TensorIntrinsic
 from compiler.schedule.schedule import create_schedule
 from compiler.te.tensor import Compute, Operation, Placeholder, Tensor

@@ -14,15 +14,17 @@ from itertools import permutations
 from math import prod
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from compiler.ir.expr import Binary, Const, Expr, Load, Var, as_expr, binary
-from compiler.ir.function import Buffer
+from compiler.errors import ScheduleError
+from compiler.ir.expr import Binary, Buffer, Const, Expr, Load, Var, as_expr, binary
+from compiler.ir.function import Invoke
 from compiler.ir.simplify.simplify import Interval, Simplifier
-from compiler.ir.stmt import Invoke, Region, Stmt
+from compiler.ir.stmt import Region, Stmt
 from compiler.ir.text import print_expr
 from compiler.ir.visit import children, substitute, walk
 from compiler.lowering import bounds
-from compiler.schedule.errors import ScheduleError
-from compiler.te.tensor import IterVar, ReadRewriter, Reduction, Tensor, TensorRead
+from compiler.te.axis import IterVar
+from compiler.te.reducer import Reduction
+from compiler.te.tensor import ReadRewriter, Tensor, TensorRead
 
 if TYPE_CHECKING:
     from compiler.schedule.stage import Stage

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import INDEX, Expr, Var, binary, conjuncts
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Expr, Var, binary, conjuncts
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import weight
 from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound
-from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits, simplify
-from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt, Store
-from compiler.ir.visit import Rewriter, walk
+from compiler.ir.simplify.ranges import RangeRewriter
+from compiler.ir.simplify.simplify import Simplifier, Sum, fits, simplify
+from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt
+from compiler.ir.visit import walk
 
 HEAVY = 16
 """Stores, unrolled loops written out, of a body that is not worth a copy to have loops of fixed lengths."""
@@ -30,27 +32,21 @@ def clip_loops(func: PrimFunc) -> PrimFunc:
     return func.with_body(_Clip(func)(func.body)) if any(type(n) is If for n in walk(func.body)) else func
 
 
-class _Clip(Rewriter):
-    def __init__(self, func: PrimFunc) -> None:
-        self.ranges: dict[Var, Interval] = {s: s.bounds for s in func.sizes if s.bounds is not None}
-
+class _Clip(RangeRewriter):
     def _for(self, node: For) -> Stmt:
         if node.kind == "serial" and node.var.dtype == INDEX and weight(node.body) >= HEAVY:
             node = self.clipped(node)
-        self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
-        inner = self.descend(node)
-        del self.ranges[node.var]
-        return inner
+        return self.loop(node)
 
-    rules = {For: _for, Store: lambda self, node: node}
+    rules = RangeRewriter.rules | {For: _for}
 
     def clipped(self, loop: For) -> For:
-        simplifier = Simplifier(self.ranges)
-        simplifier = Simplifier(self.ranges | {loop.var: (0, simplifier.bounds(loop.extent)[1] - 1)})
+        with self.inside(loop):
+            simplifier = self.simplifier()
         for condition in _asked(loop.body):
             end = self.end(condition, loop.var, simplifier)
             if end is not None:
-                extent = simplify(binary("min", loop.extent, end), self.ranges)
+                extent = self.simplify(binary("min", loop.extent, end))
                 body = simplify(given(loop.body, condition), simplifier.ranges)
                 loop = For(loop.var, extent, loop.kind, body, loop.pragmas)
         return loop

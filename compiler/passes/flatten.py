@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import Expr, Load
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.semantics.access import position
+from compiler.ir.address import position
+from compiler.ir.expr import Buffer, Expr, Load
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, Prefetch, Region, Stmt, Store
 from compiler.ir.visit import Rewriter
 

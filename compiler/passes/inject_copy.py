@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compiler.errors import ScheduleError
+from compiler.ir.address import position
 from compiler.ir.expr import Binary, Call, Const, Expr, Load, Var, conjuncts
 from compiler.ir.function import PrimFunc
-from compiler.ir.semantics.access import mentions, position
+from compiler.ir.semantics.access import mentions
+from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import Interval, Simplifier, Sum
 from compiler.ir.stmt import Copy, For, If, Region, Stmt, Store
 from compiler.ir.text import print_stmt
-from compiler.ir.visit import Rewriter, walk
-from compiler.schedule.errors import ScheduleError
+from compiler.ir.visit import walk
 
 PRAGMA = "dma_copy"
 
@@ -40,24 +42,18 @@ def inject_copy(func: PrimFunc) -> PrimFunc:
     """
     if not any(type(n) is For and dict(n.pragmas).get(PRAGMA) for n in walk(func.body)):
         return func
-    return func.with_body(_Inject()(func.body))
+    return func.with_body(_Inject(func)(func.body))
 
 
-class _Inject(Rewriter):
-    def __init__(self) -> None:
-        self.ranges: dict[Var, Interval] = {}
-
+class _Inject(RangeRewriter):
     def _for(self, node: For) -> Stmt:
         if dict(node.pragmas).get(PRAGMA):
             copy = _copy(node, self.ranges)
             others = tuple(p for p in node.pragmas if p[0] != PRAGMA)
             return For(node.var, Const(1, node.var.dtype), "serial", copy, others) if others else copy
-        self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
-        inner = self.descend(node)
-        del self.ranges[node.var]
-        return inner
+        return self.loop(node)
 
-    rules = {For: _for, Store: lambda self, node: node}
+    rules = RangeRewriter.rules | {For: _for}
 
 
 class _Dimension:

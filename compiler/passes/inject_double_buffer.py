@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import Const, Expr, binary
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.errors import ScheduleError
+from compiler.ir.expr import Buffer, Const, Expr, binary
+from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import accesses, reads, writes
 from compiler.ir.stmt import Allocate, For, If, Stmt, Store, opened, sequence
 from compiler.ir.visit import Rewriter, substitute, walk
-from compiler.schedule.errors import ScheduleError
 
 PRAGMA = "double_buffer"
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from compiler.ir.expr import Const, Expr, Load, Var, binary, bits_of, lanes_of
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.semantics.access import position
+from compiler.ir.address import position
+from compiler.ir.dtype import bits_of, lanes_of
+from compiler.ir.expr import Buffer, Const, Expr, Load, Var, binary
+from compiler.ir.function import PrimFunc
+from compiler.ir.node import Node
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.stmt import For, Prefetch, Stmt, Store, sequence
-from compiler.ir.visit import Node, Rewriter, children, substitute, walk
+from compiler.ir.visit import Rewriter, children, substitute, walk
 
 PRAGMA = "prefetch"
 """Key of the pragma: behind a colon stands the name of the buffer. Its value is how many iterations ahead."""

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.ir.expr import Var
-from compiler.ir.function import SCOPES, Buffer, PrimFunc
+from compiler.errors import ScheduleError
+from compiler.ir.expr import SCOPES, Buffer
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import accesses
-from compiler.ir.simplify.simplify import Interval, Simplifier
+from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.stmt import Allocate, For, Stmt, Token, opened, sequence
-from compiler.ir.visit import Rewriter, children, rebuild, walk
-from compiler.schedule.errors import ScheduleError
+from compiler.ir.visit import children, rebuild, walk
 
 PRAGMA = "pipeline_stage"
 
@@ -41,7 +41,7 @@ def inject_tokens(func: PrimFunc) -> PrimFunc:
     """
     if not any(_stage(n) for n in walk(func.body)) or any(type(n) is Token for n in walk(func.body)):
         return func  # no pipeline, or one that has its tokens
-    return func.with_body(_Tokens()(func.body))
+    return func.with_body(_Tokens(func)(func.body))
 
 
 def _stage(node: object) -> str | None:
@@ -78,11 +78,8 @@ class _Unit:
         return any(a.conflicts(b) for a in self.touches.get(mine, ()) for b in later.touches.get(theirs, ()))
 
 
-class _Tokens(Rewriter):
+class _Tokens(RangeRewriter):
     """Places the tokens of one block after another, the innermost first."""
-
-    def __init__(self) -> None:
-        self.ranges: dict[Var, Interval] = {}
 
     def __call__(self, node: Any) -> Any:
         return self.block(node, None) if isinstance(node, Stmt) else node
@@ -138,16 +135,12 @@ class _Tokens(Rewriter):
         touches: dict[str, list[_Touch]] = {}
         self.gather(stmt, touches)
         if isinstance(stmt, For):
-            self.ranges[stmt.var] = self.range(stmt)
-            new = self.block(stmt.body, stmt)
-            del self.ranges[stmt.var]
+            with self.inside(stmt):
+                new = self.block(stmt.body, stmt)
         else:
             new = rebuild(stmt, tuple(self(child) for child in children(stmt)))
         inside = {(n.source, n.target) for n in walk(new) if type(n) is Token}
         return _Unit(new, touches, inside)
-
-    def range(self, loop: For) -> Interval:
-        return 0, Simplifier(self.ranges).bounds(loop.extent)[1] - 1
 
     def gather(self, node: Stmt, touches: dict[str, list[_Touch]]) -> None:
         """What each stage touches below `node`."""
@@ -155,26 +148,19 @@ class _Tokens(Rewriter):
         if stage is not None:
             touches.setdefault(stage, []).extend(self.touched(node))
             return
-        if isinstance(node, For):
-            self.ranges[node.var] = self.range(node)
-        for child in children(node):
-            if isinstance(child, Stmt):
-                self.gather(child, touches)
-        if isinstance(node, For):
-            del self.ranges[node.var]
+        with self.inside(node):
+            for child in children(node):
+                if isinstance(child, Stmt):
+                    self.gather(child, touches)
 
     def touched(self, node: Stmt) -> Iterator[_Touch]:
-        if isinstance(node, For):
-            self.ranges[node.var] = self.range(node)
         below = [child for child in children(node) if isinstance(child, Stmt)]
-        if below:
+        if not below:
+            for access in accesses(node):
+                yield _Touch(access.buffer, access.writes, *access.span(self.simplifier()))
+        with self.inside(node):
             for child in below:
                 yield from self.touched(child)
-        else:
-            for access in accesses(node):
-                yield _Touch(access.buffer, access.writes, *access.span(Simplifier(self.ranges)))
-        if isinstance(node, For):
-            del self.ranges[node.var]
 
 
 def _within(units: list[_Unit], pair: Pair) -> list[tuple[int, int]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import Const, Expr, Var, binary
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Const, Expr, Var, binary
+from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import accesses, mentions, reads, writes
 from compiler.ir.stmt import (
@@ -12,7 +12,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Prefetch,
     Seq,

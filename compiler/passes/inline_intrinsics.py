@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import Const, Expr, Load, Ramp, binary
-from compiler.ir.function import Buffer, PrimFunc, most
-from compiler.ir.relocate import in_type
-from compiler.ir.semantics.access import widened
-from compiler.ir.stmt import Invoke, Region, Stmt, Store
+from compiler.ir.address import in_type, widened
+from compiler.ir.expr import Buffer, Const, Expr, Load, Ramp, binary, most
+from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.stmt import Region, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
 
 

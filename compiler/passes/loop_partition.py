@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from compiler.ir.expr import INDEX, Binary, Call, Const, Expr, Var, binary
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Binary, Call, Const, Expr, Var, binary
 from compiler.ir.function import PrimFunc
+from compiler.ir.node import Node
 from compiler.ir.semantics.access import mentions, weight
 from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound
-from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits, simplify
+from compiler.ir.simplify.ranges import RangeRewriter, iterations
+from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits
 from compiler.ir.stmt import For, If, Stmt, Store, sequence
-from compiler.ir.visit import Node, Rewriter, children, substitute, walk
+from compiler.ir.visit import children, substitute, walk
 
 GROWTH_LIMIT = 2048
 """Stores, unrolled loops written out, that the copies of a function's loop bodies may add to it."""
@@ -48,8 +51,7 @@ def loop_partition(func: PrimFunc) -> PrimFunc:
     """
     if not any(type(n) is If or (type(n) is Call and n.name == "if_then_else") for n in walk(func.body)):
         return func
-    body = _Partition({size: size.bounds for size in func.sizes if size.bounds is not None})(func.body)
-    return func.with_body(body)
+    return func.with_body(_Partition(func)(func.body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,9 @@ class _Part:
     known: frozenset[Expr] = frozenset()  # conditions that cannot cut it once more
 
 
-class _Partition(Rewriter):
-    def __init__(self, sizes: Mapping[Var, Interval]) -> None:
-        self.sizes = sizes
-        self.ranges: dict[Var, Interval] = dict(sizes)  # of the sizes and the loops around
+class _Partition(RangeRewriter):
+    def __init__(self, func: PrimFunc) -> None:
+        super().__init__(func)
         self.budget = GROWTH_LIMIT
 
     def _for(self, node: For) -> Stmt:
@@ -76,15 +77,12 @@ class _Partition(Rewriter):
         if node.kind in _AFTER_ONE_ANOTHER + _BRANCHING and node.var.dtype == INDEX:
             parts = self.cut(node, parts[0])
         if len(parts) == 1:
-            self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
-            inner = self.descend(node)
-            del self.ranges[node.var]
-            return inner
+            return self.loop(node)
         if node.kind in _BRANCHING:
             return self.branch(node, parts)
-        return sequence(self.loop(node, part) for part in parts)
+        return sequence(self.part(node, part) for part in parts)
 
-    rules = {For: _for, Store: lambda self, node: node}
+    rules = RangeRewriter.rules | {For: _for}
 
     # parts
 
@@ -100,7 +98,7 @@ class _Partition(Rewriter):
         return first + self.cut(loop, _Part(at, part.end, behind, known))
 
     def span(self, part: _Part) -> Interval:
-        simplifier = Simplifier(self.ranges)
+        simplifier = self.simplifier()
         return simplifier.bounds(part.begin)[0], simplifier.bounds(part.end)[1] - 1
 
     def boundary(self, loop: For, part: _Part) -> tuple[Expr, Expr, Stmt, Stmt] | None:
@@ -122,7 +120,7 @@ class _Partition(Rewriter):
                     if low < at.value <= high:
                         return at, condition, part.body, part.body
                 elif loop.kind == "serial" and condition not in part.known and len(part.known) < CUTS_BY_SIZE:
-                    clipped = simplify(binary("max", part.begin, binary("min", at, part.end)), self.ranges)
+                    clipped = self.simplify(binary("max", part.begin, binary("min", at, part.end)))
                     # the range of a size does not prove the condition, so it is replaced
                     sure = given(part.body, condition)
                     before, behind = (sure, part.body) if holds_before else (part.body, sure)
@@ -164,18 +162,17 @@ class _Partition(Rewriter):
 
     # loops
 
-    def loop(self, loop: For, part: _Part) -> Stmt:
+    def part(self, loop: For, part: _Part) -> Stmt:
         """A loop from zero over the iterations of `part`."""
-        simplifier = Simplifier(self.ranges)
+        simplifier = self.simplifier()
         count = simplifier(binary("-", part.end, part.begin))
         if count == Const(1):
             return self(self.simplify(substitute(part.body, {loop.var: part.begin})))
         shifted = part.body
         if part.begin != Const(0):
             shifted = substitute(shifted, {loop.var: binary("+", loop.var, part.begin)})
-        self.ranges[loop.var] = (0, simplifier.bounds(count)[1] - 1)
-        body = self(self.simplify(shifted))
-        del self.ranges[loop.var]
+        with self.within(loop.var, (0, simplifier.bounds(count)[1] - 1)):
+            body = self(self.simplify(shifted))
         return self.simplify(For(loop.var, count, loop.kind, body, loop.pragmas))
 
     def branch(self, loop: For, parts: list[_Part]) -> Stmt:
@@ -185,22 +182,18 @@ class _Partition(Rewriter):
         for part in reversed(parts):
             low, high = self.span(part)
             alone = substitute(part.body, {loop.var: part.begin}) if low == high else part.body
-            self.ranges[loop.var] = (low, high)
-            inner = self(self.simplify(alone))
-            del self.ranges[loop.var]
+            with self.within(loop.var, (low, high)):
+                inner = self(self.simplify(alone))
             if body is None:
                 body = inner
                 continue
-            whole = Simplifier(self.ranges).bounds(loop.extent)[1] - 1
+            whole = iterations(loop, self.ranges)[1]
             tests = [binary(">=", loop.var, part.begin)] if low > 0 else []
             tests += [binary("<", loop.var, part.end)] if high < whole else []
             condition = tests[0] if len(tests) == 1 else binary("and", *tests)
             body = If(condition, inner, body)
         assert body is not None
         return For(loop.var, loop.extent, loop.kind, body, loop.pragmas)
-
-    def simplify(self, stmt: Stmt) -> Stmt:
-        return simplify(stmt, self.ranges)
 
 
 def _unrolls_vectors(loop: For) -> bool:
@@ -229,8 +222,8 @@ def _conditions(
     times it is asked.
     """
     if type(node) is For:
-        count = _count(node, ranges)
-        yield from _conditions(node.body, ranges | {node.var: (0, count - 1)}, times * count)
+        values = iterations(node, ranges)
+        yield from _conditions(node.body, ranges | {node.var: values}, times * (int(values[1]) + 1))
     elif type(node) is If:
         for condition in _comparisons(node.condition):
             yield condition, ranges, times
@@ -255,18 +248,11 @@ def _comparisons(condition: Expr) -> Iterator[Binary]:
         yield condition
 
 
-def _count(loop: For, ranges: Mapping[Var, Interval]) -> int:
-    """The most iterations of a loop."""
-    if type(loop.extent) is Const:
-        return int(loop.extent.value)
-    return int(Simplifier(ranges).bounds(loop.extent)[1])
-
-
 def _stores(node: Node, ranges: dict[Var, Interval]) -> int:
     """How many stores `node` executes at most."""
     if type(node) is Store:
         return 1
     if type(node) is For:
-        count = _count(node, ranges)
-        return count * _stores(node.body, ranges | {node.var: (0, count - 1)})
+        values = iterations(node, ranges)
+        return (int(values[1]) + 1) * _stores(node.body, ranges | {node.var: values})
     return sum(_stores(child, ranges) for child in children(node) if isinstance(child, Stmt))

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.ir.expr import (
+from compiler.errors import ScheduleError
+from compiler.ir.address import position
+from compiler.ir.dtype import (
     INDEX,
     PACKED_TYPES,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Var,
-    binary,
     bits_of,
     integer_range,
     is_float,
     lanes_of,
-    maximum,
-    minimum,
     scalar_of,
     vector_of,
 )
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.semantics.access import position
-from compiler.ir.simplify.simplify import Interval, Simplifier
+from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Var, binary, maximum, minimum
+from compiler.ir.function import PrimFunc
+from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.stmt import Allocate, For, Prefetch, Region, Stmt, Store
-from compiler.ir.visit import Rewriter, walk
-from compiler.schedule.errors import ScheduleError
+from compiler.ir.visit import walk
 
 
 def lower_packed(func: PrimFunc) -> PrimFunc:
@@ -54,7 +45,7 @@ def lower_packed(func: PrimFunc) -> PrimFunc:
     if not packed:
         return func
     bytes_of = {buffer: _in_bytes(buffer, buffer in func.params) for buffer in packed}
-    body = _Lower(bytes_of)(func.body)
+    body = _Lower(func, bytes_of)(func.body)
     return PrimFunc(func.name, tuple(bytes_of.get(p, p) for p in func.params), body)
 
 
@@ -72,10 +63,11 @@ def _in_bytes(buffer: Buffer, is_param: bool) -> Buffer:
     return Buffer(buffer.name, (*buffer.shape[:-1], last // each), "uint8", buffer.scope)
 
 
-class _Lower(Rewriter):
+class _Lower(RangeRewriter):
     """A value of a packed type is held in a byte: its bits, the others zero."""
 
-    def __init__(self, bytes_of: dict[Buffer, Buffer]) -> None:
+    def __init__(self, func: PrimFunc, bytes_of: dict[Buffer, Buffer]) -> None:
+        super().__init__(func)
         self.bytes_of = bytes_of
         self.loops: list[For] = []
 
@@ -113,13 +105,10 @@ class _Lower(Rewriter):
                 "store them one after another"
             )
         index = index.astype(INDEX)
-        ranges: dict[Var, Interval] = {}
-        for loop in self.loops:
-            ranges[loop.var] = (0, Simplifier(ranges).bounds(loop.extent)[1] - 1)
         for loop in self.loops:
             if loop.kind in ("serial", "unroll", "vectorize", "vthread"):
                 continue
-            simplifier = Simplifier(ranges)
+            simplifier = self.simplifier()
             total = simplifier.sum_of(index)
             step = total.terms.get(loop.var, 0)
             if step and step % each == 0:
@@ -135,7 +124,7 @@ class _Lower(Rewriter):
 
     def _for(self, node: For) -> Stmt:
         self.loops.append(node)
-        inner = self.descend(node)
+        inner = self.loop(node)
         self.loops.pop()
         if inner.kind != "vectorize" or not any(
             type(n) is Store and n.buffer in self.bytes_of for n in walk(node.body)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import Const, Load, Not
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Const, Load, Not
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import mentions
 from compiler.ir.stmt import Allocate, For, If, Let, Prefetch, Region, Seq, Stmt, Store, sequence
 from compiler.ir.visit import Rewriter, walk

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from compiler.ir.expr import Const, Load, Ramp
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.address import position
+from compiler.ir.expr import Buffer, Const, Load, Ramp
+from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
-from compiler.ir.semantics.access import Access, accesses, position
+from compiler.ir.semantics.access import Access, accesses
 from compiler.ir.stmt import Allocate, For, Stmt, Store, opened, sequence
 from compiler.ir.visit import Rewriter, walk
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from compiler.ir.expr import Const, Expr, Ramp, Var, lanes_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.address import position
+from compiler.ir.dtype import lanes_of
+from compiler.ir.expr import Buffer, Const, Expr, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
-from compiler.ir.semantics.access import Access, accesses, mentions, position
+from compiler.ir.semantics.access import Access, accesses, mentions
 from compiler.ir.simplify.simplify import Simplifier
 from compiler.ir.stmt import Allocate, For, If, Let, Pragma, Seq, Stmt, Store, opened, sequence
 from compiler.ir.visit import Rewriter, children, rebuild, walk

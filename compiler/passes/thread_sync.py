@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from compiler.ir.expr import Expr, Var
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.errors import ScheduleError
+from compiler.ir.expr import Buffer, Expr, Var
+from compiler.ir.function import PrimFunc
+from compiler.ir.node import Node
 from compiler.ir.semantics.access import accesses, mentions
 from compiler.ir.stmt import Allocate, Barrier, For, If, Let, Seq, Stmt, Store, sequence
 from compiler.ir.text import print_stmt
-from compiler.ir.visit import Node, Rewriter, rebuild, walk
-from compiler.schedule.errors import ScheduleError
+from compiler.ir.visit import Rewriter, rebuild, walk
 
 SCOPE = "shared"
 

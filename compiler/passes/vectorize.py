@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from compiler.ir.address import shifted
+from compiler.ir.dtype import INDEX, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
-    INDEX,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -20,13 +22,10 @@ from compiler.ir.expr import (
     Var,
     binary,
     conjunction,
-    lanes_of,
-    scalar_of,
-    vector_of,
 )
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.relocate import shifted
+from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.access import is_pure, mentions
+from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import FALSE, Interval, Simplifier, fits, simplify
 from compiler.ir.stmt import (
     THREAD_TAGS,
@@ -35,7 +34,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Prefetch,
     Region,
@@ -69,28 +67,23 @@ def vectorize(func: PrimFunc) -> PrimFunc:
     extent differs between the lanes, runs lane by lane between the others; a loop whose iterations all write
     one element runs serially.
     """
-    return func.with_body(_Vectorize()(func.body))
+    return func.with_body(_Vectorize(func)(func.body))
 
 
-class _Vectorize(Rewriter):
-    def __init__(self) -> None:
-        self.ranges: dict[Var, Interval] = {}
-
+class _Vectorize(RangeRewriter):
     def _for(self, node: For) -> Stmt:
-        self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
-        inner = self.descend(node)
-        try:
-            if inner.kind != "vectorize":
-                return inner
-            if type(inner.extent) is Const:
-                return _Widen(inner.var, int(inner.extent.value), self.ranges)(inner.body)
-        except (_NoVectorError, _OneElementError):
-            pass
-        finally:
-            del self.ranges[node.var]
+        inner = self.loop(node)
+        if inner.kind != "vectorize":
+            return inner
+        if type(inner.extent) is Const:
+            try:
+                with self.inside(inner):
+                    return _Widen(inner.var, int(inner.extent.value), self.ranges)(inner.body)
+            except (_NoVectorError, _OneElementError):
+                pass
         return For(inner.var, inner.extent, "serial", inner.body)
 
-    rules = {For: _for, Store: lambda self, node: node}
+    rules = RangeRewriter.rules | {For: _for}
 
 
 class _NoVectorError(Exception):

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Var
 from compiler.ir.visit import substitute
-from compiler.schedule.errors import ScheduleError
-from compiler.schedule.stage import check_scope, names
-from compiler.te.tensor import Compute, IterVar, Operation, Tensor
-
-if TYPE_CHECKING:
-    from compiler.schedule.schedule import Schedule
-    from compiler.schedule.stage import Stage
+from compiler.schedule.stage import Stage, check_scope, names
+from compiler.schedule.stages import Stages
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Compute, Operation, Tensor
 
 
-def cache_write(schedule: Schedule, tensors: Sequence[Tensor], scope: str) -> tuple[Tensor, ...]:
+def cache_write(schedule: Stages, tensors: Sequence[Tensor], scope: str) -> tuple[Tensor, ...]:
     """Compute `tensors`, all those of one operation, into a cache, and copy the cache out."""
     stage = schedule[tensors[0]]
     old = stage.op
@@ -40,9 +37,7 @@ def cache_write(schedule: Schedule, tensors: Sequence[Tensor], scope: str) -> tu
     return tuple(cache.tensors[stage.tensors.index(tensor)] for tensor in tensors)
 
 
-def cache_read(
-    schedule: Schedule, tensor: Tensor, scope: str, readers: Sequence[Tensor | Operation]
-) -> Tensor:
+def cache_read(schedule: Stages, tensor: Tensor, scope: str, readers: Sequence[Tensor | Operation]) -> Tensor:
     """Read `tensor` through a copy in `readers`."""
     source = schedule[tensor]
     stages: list[Stage] = list(dict.fromkeys(schedule[reader] for reader in readers))

@@ -5,17 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Binary, Const, Expr, Var, as_expr, binary
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.text import print_expr
 from compiler.ir.visit import substitute
-from compiler.schedule.errors import ScheduleError
-from compiler.te.tensor import Compute, IterVar
-
-if TYPE_CHECKING:
-    from compiler.schedule.stage import Stage
+from compiler.schedule.marks import Marks
+from compiler.te.axis import IterVar
 
 IndexMap = Callable[..., Sequence[Any]] | Sequence[Any]
 """A function from the indices of an element to those in the buffer; or what `Layout.as_json` made of one."""
@@ -74,7 +72,7 @@ def _decoded(item: Any, axes: tuple[Var, ...]) -> Expr:
     )
 
 
-def layout_of(stage: Stage, index_map: IndexMap) -> Layout:
+def layout_of(stage: Marks, index_map: IndexMap) -> Layout:
     """The layout that a function of the indices describes."""
     axes = tuple(Var(a.name) for a in stage.op.axis)
     if callable(index_map):
@@ -91,7 +89,7 @@ def layout_of(stage: Stage, index_map: IndexMap) -> Layout:
     return Layout(axes, indices)
 
 
-def relaid(stage: Stage, layout: Layout) -> list[IterVar]:
+def relaid(stage: Marks, layout: Layout) -> list[IterVar]:
     """Make the loops of a stage walk its buffer in order, and give them, outermost first.
 
     Each index of the buffer is an axis, the quotient or the remainder of one by a number, or
@@ -113,7 +111,7 @@ def relaid(stage: Stage, layout: Layout) -> list[IterVar]:
 class _Loops:
     """The loops that stand for the parts of an index."""
 
-    def __init__(self, stage: Stage, layout: Layout) -> None:
+    def __init__(self, stage: Marks, layout: Layout) -> None:
         self.stage = stage
         self.found: dict[Expr, IterVar] = dict(zip(layout.axes, stage.op.axis, strict=True))
         self.halves: dict[tuple[Expr, int], tuple[IterVar, IterVar]] = {}
@@ -155,18 +153,4 @@ class _Loops:
         return ScheduleError(
             f"{self.stage.name}: transform_layout cannot take apart the index {print_expr(index)}; it knows "
             "an axis, `c // n` with `c % n`, and `a * n + b` where b has n values, of axes not used elsewhere"
-        )
-
-
-def check_layout(stage: Stage) -> None:
-    """Raise unless the layout of a stage can be changed."""
-    if stage.output or not stage.computed:
-        raise ScheduleError(
-            f"{stage.name}: the caller gives the memory of an input or output; change the layout of a cache"
-        )
-    if not isinstance(stage.op, Compute):
-        raise ScheduleError(f"{stage.name}: the statement of an extern stores where it is told")
-    if not stage.untouched or stage.layout is not None:
-        raise ScheduleError(
-            f"{stage.name}: transform_layout must come before the other primitives on the stage"
         )

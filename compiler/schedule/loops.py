@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Var
 from compiler.ir.stmt import Pragma
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.relation import Fuse, Relation, Split, at_most, parts
 from compiler.schedule.trace import Trace, primitive
-from compiler.te.tensor import IterVar
+from compiler.te.axis import IterVar
 
 
 class Loops:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from compiler.errors import ScheduleError
 from compiler.ir.stmt import Pragma
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.loops import Loops
 from compiler.schedule.trace import Trace, primitive
-from compiler.te.tensor import Compute, IterVar, Operation, Tensor, ThreadAxis
+from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.tensor import Compute, Operation, Tensor
 
 Alignment = tuple[int, int]
 """``(factor, offset)``: a stride is `offset` more than a multiple of `factor`."""

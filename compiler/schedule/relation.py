@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.ir.expr import Expr, binary
-from compiler.te.tensor import Extent, IterVar
+from compiler.te.axis import Extent, IterVar
 
 Extents = dict[IterVar, Extent]
 Values = dict[IterVar, Expr]

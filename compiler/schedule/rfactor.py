@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from compiler.errors import ScheduleError
 from compiler.ir.expr import Const, Expr, Var, as_expr, binary, call, conjunction
 from compiler.ir.visit import substitute
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.relation import Extents, Values
-from compiler.te.tensor import Compute, IterVar, Reduction, Tensor
+from compiler.schedule.stage import Stage
+from compiler.schedule.stages import Stages
+from compiler.te.axis import IterVar
+from compiler.te.reducer import Reduction
+from compiler.te.tensor import Compute, Tensor
 
-if TYPE_CHECKING:
-    from compiler.schedule.schedule import Schedule
-    from compiler.schedule.stage import Stage
 
-
-def rfactor(schedule: Schedule, tensor: Tensor, axis: IterVar, factor_axis: int) -> tuple[Tensor, ...]:
+def rfactor(schedule: Stages, tensor: Tensor, axis: IterVar, factor_axis: int) -> tuple[Tensor, ...]:
     """Reduce over all loops but `axis` into tensors with `axis` as a dimension, and then over that.
 
     Source: Suriana et al., "Parallel associative reductions in Halide" (CGO 2017), section 4.

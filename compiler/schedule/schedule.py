@@ -6,54 +6,23 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from compiler.errors import ScheduleError
 from compiler.schedule.caching import cache_read, cache_write
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.intrinsic import TensorIntrinsic
 from compiler.schedule.rfactor import rfactor
-from compiler.schedule.stage import Stage, names
-from compiler.schedule.trace import Step, Trace, primitive
+from compiler.schedule.stages import Stages
+from compiler.schedule.trace import Step, primitive
 from compiler.suggest import unknown
-from compiler.te.tensor import Compute, Extern, IterVar, Operation, Tensor, ThreadAxis
+from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.tensor import Compute, Extern, Operation, Tensor
 
 
-class Schedule:
+class Schedule(Stages):
     """How the operations of a program are run. Made by `create_schedule`.
 
-    ``s[C]`` is the stage of tensor (or operation) `C`; its methods are the primitives.
-
-    Attributes
-    ----------
-    stages : list of Stage
-        Producers before consumers.
-    outputs : tuple of Tensor
+    ``s[C]`` is the stage of tensor (or operation) `C`; its methods are the primitives. The attributes are
+    those of `Stages`: ``stages``, producers before consumers, and ``outputs``.
     """
-
-    def __init__(self, outputs: Sequence[Operation]) -> None:
-        self.outputs = tuple(tensor for op in outputs for tensor in op.outputs)
-        self.stages: list[Stage] = []
-        self.trace = Trace()
-        self._of: dict[Operation, Stage] = {}
-        for op in outputs:
-            self._add(op, set(outputs))
-
-    def _add(self, op: Operation, outputs: set[Operation]) -> None:
-        if op in self._of:
-            return
-        for tensor in op.inputs:
-            self._add(tensor.op, outputs)
-        stage = Stage(op, op in outputs, self.trace)
-        self._of[op] = stage
-        self.stages.append(stage)
-
-    def __getitem__(self, tensor: Tensor | Operation) -> Stage:
-        op = tensor.op if isinstance(tensor, Tensor) else tensor
-        stage = self._of.get(op)
-        if stage is None:
-            raise ScheduleError(
-                f"{getattr(tensor, 'name', tensor)!r} is not part of this schedule "
-                f"(stages: {names(self.stages)})"
-            )
-        return stage
 
     @property
     def steps(self) -> list[Step]:
@@ -105,10 +74,6 @@ class Schedule:
                 ) from None
             method(*args, **kwargs)
         return self
-
-    def consumers(self, stage: Stage) -> list[Stage]:
-        """The stages that read a tensor of `stage`."""
-        return [s for s in self.stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
 
     @primitive
     def cache_write(self, tensor: Any, scope: str = "local") -> Any:
@@ -206,14 +171,6 @@ class Schedule:
         """
         made = rfactor(self, tensor, axis, factor_axis)
         return made[0] if len(made) == 1 else made
-
-    def insert(self, op: Operation, scope: str, before: Stage) -> Stage:
-        """A new stage, which no output needs to be, in front of another."""
-        stage = Stage(op, False, self.trace)
-        stage.scope = scope
-        self._of[op] = stage
-        self.stages.insert(self.stages.index(before), stage)
-        return stage
 
 
 def _named(name: str, intrinsics: Sequence[TensorIntrinsic]) -> TensorIntrinsic:

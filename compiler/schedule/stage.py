@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.ir.function import SCOPES, is_scope
-from compiler.schedule.errors import ScheduleError
+from compiler.errors import ScheduleError
+from compiler.ir.expr import SCOPES, is_scope
 from compiler.schedule.intrinsic import TensorIntrinsic
-from compiler.schedule.layout import IndexMap, Layout, check_layout, layout_of, relaid
+from compiler.schedule.layout import IndexMap, Layout, layout_of, relaid
 from compiler.schedule.marks import Marks
 from compiler.schedule.trace import Trace, primitive
 from compiler.suggest import unknown
-from compiler.te.tensor import Compute, Extern, IterVar, Operation, Placeholder, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Compute, Extern, Operation, Placeholder, Tensor
 
 
 class Stage(Marks):
@@ -178,7 +179,7 @@ class Stage(Marks):
         list of IterVar
             The loops, one for each index of the result.
         """
-        check_layout(self)
+        self._check_layout()
         layout = layout_of(self, index_map)
         relaid(Stage(self.op, False, Trace()), layout)  # a trial, which changes nothing if it is refused
         recording, self.trace.recording = self.trace.recording, False
@@ -190,6 +191,19 @@ class Stage(Marks):
         return axes
 
     transform_layout.is_primitive = True  # type: ignore[attr-defined]
+
+    def _check_layout(self) -> None:
+        if self.output or not self.computed:
+            raise ScheduleError(
+                f"{self.name}: the caller gives the memory of an input or output; "
+                "change the layout of a cache"
+            )
+        if not isinstance(self.op, Compute):
+            raise ScheduleError(f"{self.name}: the statement of an extern stores where it is told")
+        if not self.untouched or self.layout is not None:
+            raise ScheduleError(
+                f"{self.name}: transform_layout must come before the other primitives on the stage"
+            )
 
     # --- intrinsics ---------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from compiler.schedule.errors import ScheduleError
+from compiler.errors import ScheduleError
 from compiler.suggest import unknown
 
 Step = dict[str, Any]

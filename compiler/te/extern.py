@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, Stmt
 from compiler.ir.visit import walk
 from compiler.te.mathematics import known_dtype

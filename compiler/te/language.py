@@ -37,6 +37,7 @@ from compiler.ir.expr import (
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
 from compiler.suggest import unknown
+from compiler.te.axis import IterVar, ThreadAxis
 from compiler.te.extern import extern
 from compiler.te.mathematics import (
     abs,
@@ -67,16 +68,9 @@ from compiler.te.mathematics import (
     tanh,
     trunc,
 )
-from compiler.te.reducer import ARGMAX, ARGMIN, MAX, MIN, PROD, SUM, Reducer
+from compiler.te.reducer import ARGMAX, ARGMIN, MAX, MIN, PROD, SUM, Reduce, Reducer
 from compiler.te.size import checked_extent, checked_shape, filled_bytes, size_var, var
-from compiler.te.tensor import (
-    Compute,
-    IterVar,
-    Placeholder,
-    Reduce,
-    Tensor,
-    ThreadAxis,
-)
+from compiler.te.tensor import Compute, Placeholder, Tensor
 
 Axes = IterVar | Sequence[IterVar]
 

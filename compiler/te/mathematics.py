@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from functools import reduce
 
-from compiler.ir.expr import (
-    PACKED_TYPES,
-    SCALAR_TYPES,
-    Cast,
-    Const,
-    Expr,
-    ExprLike,
-    Select,
-    as_expr,
-    binary,
-    call,
-    conjunction,
-    const,
-    is_float,
-)
+from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, is_float
+from compiler.ir.expr import Cast, Const, Expr, ExprLike, Select, as_expr, binary, call, conjunction, const
 from compiler.suggest import unknown
 from compiler.te.reducer import highest, lowest
 

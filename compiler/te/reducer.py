@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import numpy as np
 
-from compiler.ir.expr import (
-    PACKED_TYPES,
-    Const,
-    Expr,
-    Select,
-    Var,
-    as_expr,
-    binary,
-    const,
-    equal,
-    integer_range,
-    is_float,
-)
-from compiler.te.tensor import IterVar, Reduce, Reduction
+from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float
+from compiler.ir.expr import Const, Expr, Select, Var, as_expr, binary, const, equal
+from compiler.ir.node import ATTRIBUTE, Node
+from compiler.te.axis import IterVar
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +90,42 @@ class Reducer:
                 f"te.{self.name}: fcombine makes ({', '.join(given)}) of two times ({', '.join(dtypes)}); "
                 "a reduction keeps its types"
             )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduction(Node):
+    """How the terms of an operation become its elements.
+
+    Parameters
+    ----------
+    reducer : Reducer
+    axes : tuple of IterVar
+        What is reduced over.
+    condition : Expr, optional
+        Terms where it does not hold are left out.
+    """
+
+    reducer: Reducer
+    axes: tuple[IterVar, ...] = field(metadata=ATTRIBUTE)
+    condition: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduce(Expr):
+    """A reduction of `sources` while an expression is written; only as the whole element of an operation."""
+
+    reduction: Reduction
+    sources: tuple[Expr, ...]
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        return self.sources[0].dtype
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(
+            f"te.{self.reduction.reducer.name} is the whole element of a tensor: return it from the function "
+            "of te.compute, which gives a tensor for each of its values"
+        )
 
 
 def lowest(dtype: str) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from compiler.ir.expr import INDEX, PACKED_TYPES, Expr, Var, bits_of
+from compiler.ir.dtype import INDEX, PACKED_TYPES, bits_of
+from compiler.ir.expr import Expr, Var
 from compiler.ir.visit import walk
-from compiler.te.tensor import Extent, Shape
+from compiler.te.axis import Extent, Shape
 
 SIZE_BOUNDS = (1, 1 << 24)
 """What a size may be unless told. An index is an int32, so several sizes of one tensor need narrower ones."""

@@ -8,117 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
-from compiler.ir.expr import INDEX, Expr, ExprLike, Var, as_expr, is_float, scalar_of
-from compiler.ir.function import Buffer
+from compiler.ir.dtype import is_float, scalar_of
+from compiler.ir.expr import Buffer, Expr, ExprLike, as_expr
 from compiler.ir.stmt import Stmt
-from compiler.ir.visit import Rewriter, register, walk
-
-if TYPE_CHECKING:
-    from compiler.te.reducer import Reducer
-
-Extent = int | Expr
-"""A number of iterations: a whole number, or an expression of sizes."""
-
-Shape = tuple[int | Var, ...]
-"""Extents of a tensor: whole numbers, or sizes that the call brings."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IterVar(Expr):
-    """An axis of an operation or of a schedule: a variable and the values it takes.
-
-    Parameters
-    ----------
-    var : Var
-    extent : int or Expr
-        The number of values: ``start .. start + extent - 1``.
-    kind : str
-        ``"data"`` for an axis of the output, ``"reduce"`` for one that is reduced over.
-    start : int or Expr
-        Zero for all but reduce axes.
-    """
-
-    var: Var
-    extent: Any  # int | Expr: most callers know that theirs is a number
-    kind: str = "data"
-    start: Extent = 0
-
-    @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return INDEX
-
-    @property
-    def name(self) -> str:
-        """Name of the variable."""
-        return self.var.name
-
-    def as_expr(self) -> Var:
-        """The variable: what an axis means inside an expression."""
-        return self.var
-
-    def __repr__(self) -> str:
-        from compiler.ir.text import print_expr
-
-        extent = print_expr(self.extent) if isinstance(self.extent, Expr) else self.extent
-        return f"{self.kind} axis {self.name}({extent})"
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadAxis:
-    """An axis of the threads that a loop can be bound to.
-
-    Parameters
-    ----------
-    tag : str
-        A tag of `compiler.ir.stmt.THREAD_TAGS`, or ``"vthread"``.
-    extent : int, optional
-        The number of threads; None for as many as the loop has iterations.
-    """
-
-    tag: str
-    extent: int | None = None
-
-    def as_json(self) -> dict[str, list[Any]]:
-        """How a trace of a schedule names it."""
-        return {"thread_axis": [self.tag, self.extent]}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reduction:
-    """How the terms of an operation become its elements.
-
-    Parameters
-    ----------
-    reducer : Reducer
-    axes : tuple of IterVar
-        What is reduced over.
-    condition : Expr, optional
-        Terms where it does not hold are left out.
-    """
-
-    reducer: Reducer
-    axes: tuple[IterVar, ...]
-    condition: Expr | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reduce(Expr):
-    """A reduction of `sources` while an expression is written; only as the whole element of an operation."""
-
-    reduction: Reduction
-    sources: tuple[Expr, ...]
-
-    @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return self.sources[0].dtype
-
-    def __iter__(self) -> NoReturn:
-        raise TypeError(
-            f"te.{self.reduction.reducer.name} is the whole element of a tensor: return it from the function "
-            "of te.compute, which gives a tensor for each of its values"
-        )
+from compiler.ir.visit import Rewriter, walk
+from compiler.te.axis import IterVar, Shape
+from compiler.te.reducer import Reduction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -341,17 +238,3 @@ class ReadRewriter(Rewriter):
         self.rewrite = rewrite
 
     rules = {TensorRead: lambda self, node: self.rewrite(self.descend(node))}
-
-
-def _reduce_children(node: Any) -> tuple[Expr, ...]:
-    condition = node.reduction.condition
-    return node.sources if condition is None else (*node.sources, condition)
-
-
-def _rebuild_reduce(node: Any, new: tuple[Any, ...]) -> Reduce:
-    old, count = node.reduction, len(node.sources)
-    return Reduce(Reduction(old.reducer, old.axes, *new[count:]), new[:count])
-
-
-register(TensorRead, lambda n: n.indices, lambda n, c: TensorRead(n.tensor, c))
-register(Reduce, _reduce_children, _rebuild_reduce)

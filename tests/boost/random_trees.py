@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from boost.forest.tree import NO_NODE, Forest, Tree
+from boost.forest.forest import Forest
+from boost.forest.tree import NO_NODE, Tree
 
 FEATURES = 5
 # The features from this one on are categorical where a tree asks for categories.
@@ -96,12 +97,12 @@ def walk(tree: Tree, row: np.ndarray) -> int:
 
 def margins_by_walk(forest: Forest, x: np.ndarray, first: int, last: int) -> np.ndarray:
     """Add up trees as `Forest.add_margins` says, one row after the other."""
-    out = np.zeros((len(x), forest.groups))
+    out = np.zeros((len(x), forest.n_outputs))
     for i, row in enumerate(x):
         for t in range(first, last):
             tree, n = forest[t], walk(forest[t], row)
             if forest.vector:
                 out[i] += forest.weights[t] * tree.vectors[n].astype(np.float64)
             else:
-                out[i, forest.group(t)] += forest.weights[t] * float(tree.condition[n])
+                out[i, forest.output(t)] += forest.weights[t] * float(tree.condition[n])
     return out

@@ -157,7 +157,7 @@ def test_mistakes() -> None:
         BoostRegressor(learning_rate=-1).fit(x, y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         BoostRegressor().fit(x, y[:5])
-    with pytest.raises(ValueError, match="early_stopping_rounds needs a table"):
+    with pytest.raises(ValueError, match="early_stopping_rounds needs an evaluation table"):
         BoostRegressor(early_stopping_rounds=2).fit(x, y)
     with pytest.raises(ValueError, match="n_estimators must be an integer of at least 0, got -1"):
         BoostRegressor(n_estimators=-1).fit(x, y)

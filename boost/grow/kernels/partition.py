@@ -261,21 +261,3 @@ def write_nodes(
             numbers[0, n] = cuts[at]
         else:  # a split after the last bin parts the present values from the missing ones
             numbers[0, n] = largest
-
-
-@kernel("void(uint32[::1], int64[::1], int64[::1], float32[::1], int64, int64, float64[:])")
-def add_leaves(rows, begins, ends, values, first, last, margin):
-    """Add each leaf's value to the margins of its rows: no tree is traversed in training."""
-    for n in range(first, last):
-        for r in range(begins[n], ends[n]):
-            margin[rows[r]] += values[n]
-
-
-@kernel("void(uint32[::1], int64[::1], int64[::1], float32[:,::1], int64, int64, float64[:,::1])")
-def add_vectors(rows, begins, ends, values, first, last, margin):
-    """Do what `add_leaves` does for leaves that are vectors: (leaves, outputs) and (rows, outputs)."""
-    for n in range(first, last):
-        for r in range(begins[n], ends[n]):
-            i = rows[r]
-            for k in range(margin.shape[1]):
-                margin[i, k] += values[n, k]

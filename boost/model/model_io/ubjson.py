@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.model.model_io.schema import ModelError
+from boost.errors import ModelError
 
 # Marks of the numbers, and their types.
 NUMBERS: dict[bytes, np.dtype[Any]] = {

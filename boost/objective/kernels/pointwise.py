@@ -94,7 +94,7 @@ def sigmoid(margin, out):
 
 @kernel("void(float64[:, ::1], float64[:, ::1])")
 def softmax(margin, out):
-    """Write the probabilities of the classes; both of shape (rows, groups)."""
+    """Write the probabilities of the classes; both of shape (rows, n_outputs)."""
     rows, groups = margin.shape
     for i in range(rows):
         highest = margin[i, 0]
@@ -120,9 +120,9 @@ def multinomial(margin, label, grad, hess):
 
     Parameters
     ----------
-    margin : (rows, groups)
+    margin : (rows, n_outputs)
     label : (rows,), the class
-    grad, hess : (rows, groups), output
+    grad, hess : (rows, n_outputs), output
     """
     softmax(margin, grad)
     rows, groups = margin.shape

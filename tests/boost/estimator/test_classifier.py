@@ -156,7 +156,7 @@ def test_mistakes() -> None:
         BoostClassifier(objective="reg:squarederror").fit(X, WORDS)
     model = BoostClassifier(n_estimators=2, warm_start=True).fit(X, WORDS)
     with pytest.raises(
-        LabelError, match=r"warm_start goes on with the classes \['setosa', .*y has \[0, 1, 2\]"
+        LabelError, match=r"warm_start continues with the classes \['setosa', .*y has \[0, 1, 2\]"
     ):
         model.set_params(n_estimators=4).fit(X, CODES)
     assert model.classes_.tolist() == ["setosa", "versi", "virginica"]

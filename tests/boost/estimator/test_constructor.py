@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from boost import sklearn as estimators
-from boost.estimator.constructor import OWN
+from boost.estimator.constructor import EXTRA
 from boost.estimator.stub import PATH, stub
 from boost.params import TABLE
 from boost.sklearn import BoostClassifier, BoostForestClassifier, BoostRanker, BoostRegressor
@@ -23,11 +23,11 @@ def test_signature_and_documentation_come_from_the_table(kind: type) -> None:
     parameters = inspect.signature(kind).parameters
     assert {p.kind for p in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
     assert set(parameters) == set(kind().get_params())
-    for p in (*OWN, *TABLE):
+    for p in (*EXTRA, *TABLE):
         if p.estimator in parameters:
             assert f"\n{p.estimator} : {p.allowed}, default " in kind.__doc__
         else:
-            assert p.estimator is None or p.estimator in kind.without
+            assert p.estimator is None or p.estimator in kind.omitted
 
 
 def test_defaults() -> None:

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boost.forest.tree import Forest, Tree
+from boost.forest.forest import Forest
+from boost.forest.tree import Tree
 from tests.boost.random_trees import FEATURES, margins_by_walk, random_forest, random_rows, random_tree, walk
 
 
 def margins(forest: Forest, x: np.ndarray, first: int = 0, last: int | None = None) -> np.ndarray:
-    out = np.zeros((len(x), forest.groups))
+    out = np.zeros((len(x), forest.n_outputs))
     forest.add_margins(x, out, first, forest.trees if last is None else last)
     return out
 
@@ -25,7 +26,7 @@ def sparse_margins(forest: Forest, x: np.ndarray, first: int, last: int) -> np.n
     present = ~np.isnan(x)
     starts = np.concatenate(([0], np.cumsum(present.sum(axis=1))))
     features = np.nonzero(present)[1].astype(np.int32)
-    out = np.zeros((len(x), forest.groups))
+    out = np.zeros((len(x), forest.n_outputs))
     forest.add_sparse_margins(starts, features, x[present], x.shape[1], out, first, last)
     return out
 
@@ -132,7 +133,7 @@ def test_forest_that_changes_between_predictions() -> None:
     source, x = random_forest(rng, 2, rounds=10), random_rows(rng, 70)
     forest = Forest(2)
     for t in range(20):
-        forest.add(source[t], source.group(t))
+        forest.add(source[t], source.output(t))
         np.testing.assert_array_equal(margins(forest, x), margins_by_walk(source, x, 0, t + 1))
     forest.weights = np.linspace(0, 1, 20)
     source.weights = forest.weights

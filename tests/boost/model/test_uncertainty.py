@@ -118,7 +118,7 @@ def test_a_part_of_the_rounds() -> None:
         ({}, {"members": 1}, "members must be an integer of at least 2, got 1"),
         ({}, {"measure": "std"}, "measure must be 'variance' or 'entropy', got 'std'"),
         ({}, {"measure": "entropy"}, "entropy is for probabilities of classes, not for reg:squarederror"),
-        ({"booster": "dart"}, {}, "booster='dart' is no virtual ensemble"),
+        ({"booster": "dart"}, {}, "booster='dart' has no virtual ensemble"),
     ],
 )
 def test_refused(params: dict, options: dict, match: str) -> None:

@@ -146,7 +146,7 @@ def test_missing_values_are_said() -> None:
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "no split"])
 def test_many_rows(name: str, kind: str) -> None:
     model, ax = model_of(name), axes()
-    output = 0 if model.forest.groups > 1 else None
+    output = 0 if model.forest.n_outputs > 1 else None
     plot_contributions(model, table_of(name), kind=kind, output=output, ax=ax, title="t")
     phi = model.predict(table_of(name), pred_contribs=True, strict_shape=True)[:, 0, :-1]
     mean = np.abs(phi).mean(axis=0)
@@ -166,7 +166,7 @@ def test_many_rows(name: str, kind: str) -> None:
 
 def test_contributions_of_estimators_and_outputs() -> None:
     estimator = boost.BoostClassifier(n_estimators=3, max_depth=2).fit(X, CLASS)
-    with pytest.raises(ValueError, match="the model has 3 outputs: say which one with output=0 to 2"):
+    with pytest.raises(ValueError, match="the model has 3 outputs: choose one with output=0 to 2"):
         plot_contributions(estimator, X)
     with pytest.raises(ValueError, match="output must lie within 0 and 2, got 3"):
         plot_contributions(estimator, X, output=3)

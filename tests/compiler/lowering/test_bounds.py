@@ -9,7 +9,8 @@ from compiler.ir.text import print_expr
 from compiler.lowering.bounds import infer_bounds
 from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError
-from compiler.te.tensor import Compute, IterVar, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Compute, Tensor
 
 A = te.placeholder((16,), "A")
 M = te.placeholder((8, 12), "M")

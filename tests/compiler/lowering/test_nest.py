@@ -14,7 +14,8 @@ from compiler.ir.stmt import For
 from compiler.ir.visit import walk
 from compiler.lowering.nest import LOCAL_LIMIT, loop_nest
 from compiler.schedule import Schedule, ScheduleError
-from compiler.te.tensor import IterVar, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Tensor
 
 
 def axes(tensor: Tensor) -> tuple[IterVar, ...]:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from compiler import te
 from compiler.ir.expr import Var
+from compiler.ir.function import Invoke
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
-from compiler.ir.stmt import Invoke
 from compiler.ir.visit import walk
 from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import note
 from hypothesis import strategies as st
 
+from compiler.backend import pipeline
 from compiler.driver import build
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
@@ -98,7 +99,7 @@ def check(
     s, args = op.schedule(knobs, *shape)
     nest = loop_nest(s, args)
     verify(nest)
-    lowered = run(nest, lambda _, func: verify(func))
+    lowered = run(nest, pipeline(), lambda _, func: verify(func))
     inputs = positive(op, op.inputs(np.random.default_rng(0), *shape))
     reference = op.reference(*inputs, *shape)
     sizes = np.maximum(op.reference(*(np.abs(x) for x in inputs), *shape), np.abs(reference))

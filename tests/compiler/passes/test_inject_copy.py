@@ -7,9 +7,9 @@ from textwrap import dedent
 
 import pytest
 
+from compiler.errors import ScheduleError
 from compiler.ir.text import parse_function
 from compiler.passes.inject_copy import inject_copy
-from compiler.schedule.errors import ScheduleError
 
 HEAD = "def main(A: float32[64], B: float32[1], C: float32[64]):\n"
 MARK = 'pragmas={"dma_copy": True}'

@@ -8,7 +8,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from compiler.ir.expr import PACKED_TYPES, bits_of
+from compiler.ir.dtype import PACKED_TYPES, bits_of
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function

@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from compiler import te
+from compiler.backend import pipeline
 from compiler.ir.stmt import Allocate, Prefetch
 from compiler.ir.visit import walk
 from compiler.lowering.nest import loop_nest
@@ -115,7 +116,7 @@ def test_double_buffer() -> None:
                 C[i, j] = B[0, j] * 2.0
         """,
     )
-    (buffer,) = {n.buffer for n in walk(run(loop_nest(s, [A, C])).body) if type(n) is Allocate}
+    (buffer,) = {n.buffer for n in walk(run(loop_nest(s, [A, C]), pipeline()).body) if type(n) is Allocate}
     assert buffer.shape == (8,)
 
 
@@ -123,7 +124,7 @@ def test_double_buffer_at_the_root_is_refused_by_its_pass() -> None:
     s = one()
     s[B].double_buffer()
     with pytest.raises(ScheduleError, match="B: double_buffer needs a serial loop around the buffer"):
-        run(loop_nest(s, [A, C]))
+        run(loop_nest(s, [A, C]), pipeline())
 
 
 def test_prefetch() -> None:
@@ -139,7 +140,7 @@ def test_prefetch() -> None:
                 C[i, j] = (A[i, j] + 1.0) * 2.0
         """,
     )
-    hints = [n for n in walk(run(loop_nest(s, [A, C])).body) if type(n) is Prefetch]
+    hints = [n for n in walk(run(loop_nest(s, [A, C]), pipeline()).body) if type(n) is Prefetch]
     assert [hint.buffer.name for hint in hints] == ["A"]
 
 

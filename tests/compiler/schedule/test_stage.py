@@ -10,7 +10,8 @@ import pytest
 from compiler import te
 from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError
-from compiler.te.tensor import IterVar, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Tensor
 
 A = te.placeholder((8, 4), "A")
 B = te.compute((8, 4), lambda i, j: A[i, j] + 1.0, "B")

@@ -9,7 +9,8 @@ import pytest
 from compiler import te
 from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError
-from compiler.te.tensor import Tensor, ThreadAxis
+from compiler.te.axis import ThreadAxis
+from compiler.te.tensor import Tensor
 
 
 def program() -> tuple[Tensor, ...]:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from compiler import te
-from compiler.ir.expr import Const, Load, Var
-from compiler.ir.function import Buffer
+from compiler.ir.expr import Buffer, Const, Load, Var
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import For, Stmt, Store, sequence

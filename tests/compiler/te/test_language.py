@@ -12,8 +12,8 @@ from compiler.ir.expr import Cast, Const, Expr, Var
 from compiler.ir.semantics.interpret import interpret
 from compiler.lowering.nest import loop_nest
 from compiler.schedule import ScheduleError
-from compiler.te.reducer import MAX, MIN, PROD, SUM
-from compiler.te.tensor import Compute, Reduction, Tensor, TensorRead
+from compiler.te.reducer import MAX, MIN, PROD, SUM, Reduction
+from compiler.te.tensor import Compute, Tensor, TensorRead
 
 A = te.placeholder((4, 6), "A")
 B = te.placeholder((6, 5), "B")

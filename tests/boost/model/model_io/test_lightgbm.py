@@ -193,7 +193,7 @@ STUMP = TextTree(
         ("decision_type=10 9", "decision_type=14 9", "decision_type must be in"),
         ("cat_boundaries=0 1", "cat_boundaries=0 2", "cat_boundaries must rise from 0"),
         ("cat_threshold=2", "cat_threshold=-2", "cat_threshold must hold words of 32 bits"),
-        ("pandas_categorical:null", 'pandas_categorical:[["a"], ["b"]]', "does not say which columns"),
+        ("pandas_categorical:null", 'pandas_categorical:[["a"], ["b"]]', "does not identify its columns"),
         ("pandas_categorical:null", 'pandas_categorical:[["a", "a"]]', "list of different values"),
         ("pandas_categorical:null", "pandas_categorical:[[", "pandas_categorical is damaged"),
     ],
@@ -230,7 +230,7 @@ def test_too_many_copies_are_refused() -> None:
         "feature_infos": " ".join(["[0:1]"] * features),
     }
     with pytest.raises(
-        ModelError, match="tree 0: zero is missing in so many splits .* without zero_as_missing"
+        ModelError, match="tree 0: zero is treated as missing in so many splits .* without zero_as_missing"
     ):
         Booster(model_file=model_text([tree], **header))
 
