@@ -1,4 +1,4 @@
-"""Programs for a GPU and for an accelerator, from the schedule through every pass, by the interpreter."""
+"""Programs for a GPU and for an accelerator, from the schedule through all passes, in the interpreter."""
 
 from __future__ import annotations
 

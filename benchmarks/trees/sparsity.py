@@ -1,6 +1,6 @@
-"""What does it bring to visit present entries only, on one-hot data?
+"""How much faster is it to visit present entries only, on one-hot data?
 
-Run with ``python -m benchmarks.sparsity``. The figure to reach is 50, as in the XGBoost paper (arXiv
+Run with ``python -m benchmarks sparsity``. The figure to reach is 50, as in the XGBoost paper (arXiv
 1603.02754, section 3.4 and figure 5, on 10,000 rows of Allstate's claims). The same exact grower gets the
 same table twice: as a sparse matrix, whose absent entries it never sees, and with zeros written where entries
 are absent. Trees are grown from the same gradients; matrices and sorting are outside of the time.

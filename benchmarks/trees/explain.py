@@ -1,8 +1,8 @@
 """How fast do we explain predictions beside the peers: many rows, one row, and interactions of features?
 
-Run with ``python -m benchmarks.explain`` on a machine that does nothing else. XGBoost explains our model,
+Run with ``python -m benchmarks explain`` on a machine that does nothing else. XGBoost explains our model,
 which it reads from the file, so that credits can be compared; LightGBM explains one of its own with the same
-settings. All take the array itself or a table that was made before. Settings: `benchmarks/libraries.py`.
+settings. All take the array itself or a table that was made before. Settings: `libraries.py`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import datasets
 from benchmarks.interleave import interleave
-from benchmarks.libraries import ESPALIER, LIBRARIES, Settings
 from benchmarks.report import heading, table
+from benchmarks.trees import datasets
+from benchmarks.trees.libraries import ESPALIER, LIBRARIES, Settings
 
 DEPTH = 6
 ROUNDS = 100
@@ -62,10 +62,6 @@ def compare(
     times = interleave(
         explainers(problem, problem.X_held[:rows], threads, option), rounds=turns, min_seconds=0.0
     )
-    print(
-        f"\n{question}, {rows:,} row{'s' * (rows > 1)}, {ROUNDS} trees of depth {DEPTH}, "
-        f"{threads} thread{'s' * (threads > 1)}"
-    )
     table(
         ("", "ms [quartiles]", "us a row", "ours takes"),
         [
@@ -77,6 +73,8 @@ def compare(
             )
             for name, time in times.items()
         ],
+        title=f"{question}, {rows:,} row{'s' * (rows > 1)}, {ROUNDS} trees of depth {DEPTH}",
+        threads=threads,
     )
 
 

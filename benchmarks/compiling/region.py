@@ -1,6 +1,6 @@
-"""What does a parallel region cost, before it does anything?
+"""How long does a parallel region take, apart from the work in it?
 
-Run with ``python -m benchmarks.region``. The figure to reach is under 10 microseconds on two threads. A
+Run with ``python -m benchmarks region``. The figure to reach is under 10 microseconds on two threads. A
 region of 64 iterations that store one number each is timed inside of compiled code, less the same loop
 without threads, and from Python: in a row, when the workers are awake, and after a pause, when they sleep.
 Numba's is timed from Python, less a call of the same function without threads.

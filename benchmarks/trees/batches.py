@@ -1,8 +1,8 @@
-"""How much memory does a table in batches save, and what does it cost?
+"""How much memory does a table in batches save, and how much time does it cost?
 
-Run with ``python -m benchmarks.batches``. Each way makes the same rows, whole or in batches, and grows a few
-trees from them, in a process of its own. Memory is the most that the process held, less what it held when all
-was imported and every kernel had run once; the rows themselves are in it where they are held. Values take
+Run with ``python -m benchmarks batches``. Each way makes the same rows, whole or in batches, and grows a few
+trees from them, in a process of its own. Memory is the peak of the process, less the peak after all
+imports and one run of every kernel; it includes the rows where they are in memory. Values take
 four bytes, so that a table of 2,000,000 x 28 takes 214 MB.
 """
 
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.interleave import Spread
-from benchmarks.memory import largest_resident
 from benchmarks.report import heading, table
+from benchmarks.trees.memory import largest_resident
 
 FEATURES = 28
 BINS = 255
@@ -108,8 +108,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.way:
         library, form = options.way
-        found = measure(library, form == "batches", options.rows, options.size, options.threads)
-        print(json.dumps(found))
+        used = measure(library, form == "batches", options.rows, options.size, options.threads)
+        print(json.dumps(used))
         return
     heading("Memory of a table, whole and in batches", "xgboost")
     ways = [(library, form) for library in LIBRARIES for form in ("whole", "batches")]
@@ -117,23 +117,22 @@ def main() -> None:
     numbers = [f"--{n}={getattr(options, n)}" for n in ("rows", "size", "threads")]
     for _ in range(options.turns):
         for way in ways:
-            command = [sys.executable, "-m", "benchmarks.batches", *numbers, "--way", *way]
+            command = [sys.executable, "-m", "benchmarks.trees.batches", *numbers, "--way", *way]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             results[way].append(json.loads(done.stdout.splitlines()[-1]))
-    print(
-        f"\n{options.rows:,} x {FEATURES} values of {options.rows * FEATURES * 4 / 2**20:.0f} MB, "
-        f"batches of {options.size:,} rows, {options.threads} threads, 3 trees"
-    )
     table(
         ("", "peak, MB [quartiles]", "s [quartiles]"),
         [
             (
                 " ".join(way),
-                Spread.of([f["MB"] for f in found]).format(0),
-                Spread.of([f["s"] for f in found]).format(2),
+                Spread.of([run["MB"] for run in runs]).format(0),
+                Spread.of([run["s"] for run in runs]).format(2),
             )
-            for way, found in results.items()
+            for way, runs in results.items()
         ],
+        title=f"{options.rows:,} x {FEATURES} values of {options.rows * FEATURES * 4 / 2**20:.0f} MB, "
+        f"batches of {options.size:,} rows, 3 trees",
+        threads=options.threads,
     )
 
 

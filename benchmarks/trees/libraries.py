@@ -1,10 +1,10 @@
-"""The libraries that are compared, with settings that ask the same work of each.
+"""The libraries that are compared, with settings that make them do the same work.
 
 Depth, rounds, learning rate, threads, lambda 1 and the smallest hessian of a child are the same for all.
-LightGBM, which grows by leaves, may have as many as a tree of that depth has, and its limits in rows are
-lifted; it is told to go row by row through dense tables and column by column through sparse ones, which was
-never slower here than to let it try both. CatBoost's trees are symmetric by default, and then it is quickest;
-depth by depth it does the work of the others. Making a library's own table is part of a fit.
+LightGBM, which grows by leaves, may have as many leaves as a tree of that depth has, and its minimum of rows
+in a leaf is 1; it builds histograms row by row for dense tables and column by column for sparse ones, which
+was never slower here than its automatic choice. CatBoost's trees are symmetric by default, and then it is
+fastest; with ``Depthwise`` it does the work of the others. A fit includes making the library's table.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.datasets import Problem
+from benchmarks.trees.datasets import Problem
 
 BINS = 255
 ESPALIER = "espalier"
-# Most categories that scikit-learn takes.
-FEW = 255
+# The most categories that scikit-learn takes.
+MAX_CATEGORIES = 255
 
 Predict = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all libraries are asked to do."""
+    """Settings of a fit that all libraries share."""
 
     depth: int
     rounds: int
@@ -42,13 +42,13 @@ class Library:
     Attributes
     ----------
     package : str
-        What must be installed.
+        The package that must be installed.
     fit : callable
-        From a problem, whose X went through `prepare`, and settings to what predicts scores for an X.
+        From a problem (with X prepared by `prepare`) and settings to a function from X to predicted scores.
     takes : callable
         Whether it can fit such a problem.
     prepare : callable
-        X as this library must have it; not timed.
+        Converts X to the form that this library takes; not timed.
     """
 
     package: str
@@ -58,11 +58,11 @@ class Library:
 
     @property
     def installed(self) -> bool:
-        """Whether it is there."""
+        """Whether the package is installed."""
         return importlib.util.find_spec(self.package) is not None
 
     def ready(self, problem: Problem) -> Problem:
-        """The problem with what it must have done before."""
+        """The problem with X in the form that this library takes."""
         return Problem(
             problem.task, self.prepare(problem.X), problem.y, self.prepare(problem.X_held), problem.y_held
         )
@@ -86,7 +86,7 @@ def _is_sparse(problem: Problem) -> bool:
 
 
 def _xgboost_params(problem: Problem, settings: Settings) -> dict[str, Any]:
-    """What XGBoost and we understand alike."""
+    """Parameters of XGBoost and of Espalier."""
     objective = {"binary": "binary:logistic", "regression": "reg:squarederror", "rank": "rank:pairwise"}
     return {
         "objective": objective[problem.task],
@@ -175,7 +175,7 @@ def _catboost_depthwise(problem: Problem, settings: Settings) -> Predict:
 
 
 def _for_catboost(X: Any) -> Any:
-    """Missing categories by a name, which CatBoost wants."""
+    """Replace missing categories by a name, as CatBoost requires."""
     named = X.copy()
     for name in named:
         if str(named[name].dtype) == "category":
@@ -207,7 +207,7 @@ def _sklearn(problem: Problem, settings: Settings) -> Predict:
 
 def _fit_for_sklearn(problem: Problem) -> bool:
     many = _is_frame(problem) and any(
-        len(problem.X[name].cat.categories) > FEW
+        len(problem.X[name].cat.categories) > MAX_CATEGORIES
         for name in problem.X
         if str(problem.X[name].dtype) == "category"
     )

@@ -1,6 +1,6 @@
 """Is the exact grower as fast as XGBoost's, and does it find the same trees?
 
-Run with ``python -m benchmarks.exact``. The figure to reach is XGBoost's time on 1M x 28, depth 8. Fits take
+Run with ``python -m benchmarks exact``. The figure to reach is XGBoost's time on 1M x 28, depth 8. Fits take
 turns. The table is handed over as each library's own matrix, made outside of the time; ours is sorted within
 the time, for each fit anew.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from benchmarks.datasets import collisions
 from benchmarks.interleave import interleave
 from benchmarks.report import cores, heading, table
+from benchmarks.trees.datasets import collisions
 
 DEPTH = 8
 RATE = 0.1

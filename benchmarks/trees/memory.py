@@ -1,9 +1,9 @@
 """How much memory does a fit of a million rows take, at its peak?
 
-Run with ``python -m benchmarks.memory``. The figure to reach is the least of the peers'. Each library has a
+Run with ``python -m benchmarks memory``. The figure to reach is the least of the peers'. Each library has a
 process of its own, which loads the table from a file. "Whole process" is the largest resident size, with
 Python, the library and the table (112 MB) in it; "the fit" is how much of that came after the library had
-been loaded and had fitted 1,000 rows. The case is `dense` of `benchmarks/boosting.py`.
+been loaded and had fitted 1,000 rows. The case is `dense` of `boosting.py`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.interleave import Spread
-from benchmarks.libraries import ESPALIER, LIBRARIES, Settings
 from benchmarks.report import heading, table
+from benchmarks.trees.libraries import ESPALIER, LIBRARIES, Settings
 
 DEPTH = 8
 ROUNDS = 50
 FIRST_ROWS = 1_000
-MAKE = "from benchmarks.memory import save; save({folder!r}, {rows})"
-FIT = "from benchmarks.memory import peaks; print(*peaks({name!r}, {folder!r}, {rounds}))"
+MAKE = "from benchmarks.trees.memory import save; save({folder!r}, {rows})"
+FIT = "from benchmarks.trees.memory import peaks; print(*peaks({name!r}, {folder!r}, {rounds}))"
 
 
 def save(folder: str, rows: int) -> None:
     """Write the table; in a process of its own, because a child's peak begins with that of its parent."""
     import numpy as np
 
-    from benchmarks.datasets import collisions
+    from benchmarks.trees.datasets import collisions
 
     problem = collisions(rows)
     np.save(Path(folder) / "X.npy", problem.X)
@@ -40,7 +40,7 @@ def peaks(name: str, folder: str, rounds: int) -> tuple[float, float]:
     """Fit in this process; its largest resident size before and after, in MB."""
     import numpy as np
 
-    from benchmarks.datasets import Problem
+    from benchmarks.trees.datasets import Problem
 
     X, y = np.load(Path(folder) / "X.npy"), np.load(Path(folder) / "y.npy")
     fit, settings = LIBRARIES[name].fit, Settings(DEPTH, rounds)

@@ -1,13 +1,13 @@
-"""What do software prefetch and the size of a block bring, at 1M and at 10M rows?
+"""How much do software prefetch and the block size gain, at 1M and at 10M rows?
 
-Run with ``python -m benchmarks.blocks``. It is the question of the XGBoost paper (arXiv 1603.02754, sections
+Run with ``python -m benchmarks blocks``. It is the question of the XGBoost paper (arXiv 1603.02754, sections
 4.1 and 4.2, figures 7 and 9): there, prefetch makes exact scans of 10M rows twice as fast and does nothing at
 1M, and blocks of 2**16 rows are best for approximate ones.
 
-A scan walks the entries of a column in order of value and adds up gradient pairs, which lie in order of row:
+A scan reads the entries of a column in order of value and adds up gradient pairs, which lie in order of row:
 the addresses are known in advance, and follow no pattern. Exact: one block holds all rows, and the gain of
-each place is looked at. Approximate: rows are cut into blocks, each sorted by itself, and pairs are summed by
-bin; rows within a block of 2**16 or fewer take two bytes.
+each split point is computed. Approximate: rows are cut into blocks, each sorted by itself, and gradient pairs
+are summed by bin; rows within a block of 2**16 or fewer take two bytes.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ APPROXIMATE_DISTANCES = (0, 24)
 
 
 def exact_kernel(ahead: int) -> Callable[..., float]:
-    """A scan of the entries of one column that asks for pairs so many entries ahead; 0 for never."""
+    """A scan of one column that prefetches gradient pairs `ahead` entries before their use; 0: never."""
     import numba
 
     from boost.jit import prefetch
 
-    def scan(rows: Any, pairs: Any, total_g: float, total_h: float) -> float:
+    def scan(rows: Any, gpairs: Any, total_g: float, total_h: float) -> float:
         g = h = best = 0.0
         for k in range(rows.size - DISTANCES[-1]):
             if ahead:
-                prefetch(pairs, 2 * np.int64(rows[k + ahead]))
+                prefetch(gpairs, 2 * np.int64(rows[k + ahead]))
             row = rows[k]
-            g += pairs[row, 0]
-            h += pairs[row, 1]
+            g += gpairs[row, 0]
+            h += gpairs[row, 1]
             rest = total_g - g
             best = max(best, (g * g * (total_h - h + 1.0) + rest * rest * (h + 1.0)) * 1e-9)
         return best
@@ -58,20 +58,20 @@ def approximate_kernel(ahead: int) -> Callable[..., None]:
 
     from boost.jit import prefetch
 
-    def scan(rows: Any, values: Any, cuts: Any, pairs: Any, first: int, hist: Any) -> None:
+    def scan(rows: Any, values: Any, cuts: Any, gpairs: Any, first: int, hist: Any) -> None:
         b = 0
         g = h = 0.0
         for k in range(values.size):
             if ahead:
-                prefetch(pairs, 2 * (first + np.int64(rows[k + ahead])))
+                prefetch(gpairs, 2 * (first + np.int64(rows[k + ahead])))
             while values[k] >= cuts[b]:
                 hist[b, 0] += g
                 hist[b, 1] += h
                 g = h = 0.0
                 b += 1
             row = first + np.int64(rows[k])
-            g += pairs[row, 0]
-            h += pairs[row, 1]
+            g += gpairs[row, 0]
+            h += gpairs[row, 1]
         hist[b, 0] += g
         hist[b, 1] += h
 
@@ -108,24 +108,24 @@ def measure(
     ]
 
 
-def look(kernel: Callable[..., float], columns: list[NDArray[Any]], pairs: Any, column: int) -> float:
+def scan_column(kernel: Callable[..., float], columns: list[NDArray[Any]], gpairs: Any, column: int) -> float:
     """Scan one column of one block that holds all rows."""
-    return kernel(columns[column], pairs, 1.0, float(pairs.shape[0]))
+    return kernel(columns[column], gpairs, 1.0, float(gpairs.shape[0]))
 
 
-def walk(
+def sum_blocks(
     kernel: Callable[..., None],
     blocks: list[tuple[int, NDArray[Any]]],
     values: dict[int, NDArray[np.float32]],
-    pairs: Any,
+    gpairs: Any,
     column: int,
 ) -> NDArray[np.float64]:
-    """Sum up one column by bins, block after block.."""
+    """Sum up one column by bins, block after block."""
     cuts = np.linspace(0, 1, BINS + 1, dtype=np.float32)[1:]
     cuts[-1] = np.inf
     hist = np.zeros((BINS, 2))
     for first, rows in blocks:
-        kernel(rows, values[rows.size], cuts, pairs, first, hist)
+        kernel(rows, values[rows.size], cuts, gpairs, first, hist)
     return hist
 
 
@@ -140,29 +140,40 @@ def main() -> None:
     approximate = {ahead: approximate_kernel(ahead) for ahead in APPROXIMATE_DISTANCES}
     for rows in options.rows:
         rng = np.random.default_rng(0)
-        pairs = rng.normal(size=(rows, 2))
+        gpairs = rng.normal(size=(rows, 2))
         columns = [shuffled(rng, rows, np.uint32) for _ in range(COLUMNS)]
         ways: dict[str, Callable[[int], object]] = {
-            f"{ahead} entries ahead" if ahead else "no prefetch": partial(look, exact[ahead], columns, pairs)
+            f"{ahead} entries ahead" if ahead else "no prefetch": partial(
+                scan_column, exact[ahead], columns, gpairs
+            )
             for ahead in DISTANCES
         }
-        print(f"\n{rows:,} rows, exact")
-        shown = measure(ways, options.threads, options.rounds, rows * COLUMNS)
-        table(("", "ns an entry [quartiles]", "times faster"), shown)
+        lines = measure(ways, options.threads, options.rounds, rows * COLUMNS)
+        table(
+            ("", "ns an entry [quartiles]", "times faster"),
+            lines,
+            title=f"{rows:,} rows, exact",
+            threads=options.threads,
+        )
         ways = {}
         for bits in BLOCK_BITS:
             size = min(1 << bits, rows)
             kind = np.uint16 if bits <= 16 else np.uint32
             blocks = [(first, shuffled(rng, min(size, rows - first), kind)) for first in range(0, rows, size)]
             values = {
-                own.size: np.sort(rng.random(own.size - DISTANCES[-1], dtype=np.float32)) for _, own in blocks
+                rows.size: np.sort(rng.random(rows.size - DISTANCES[-1], dtype=np.float32))
+                for _, rows in blocks
             }
             for ahead in APPROXIMATE_DISTANCES:
                 name = f"2**{bits} rows, {'prefetch' if ahead else 'none'}"
-                ways[name] = partial(walk, approximate[ahead], blocks, values, pairs)
-        print(f"\n{rows:,} rows, approximate")
-        shown = measure(ways, options.threads, options.rounds, rows * COLUMNS)
-        table(("block", "ns an entry [quartiles]", "times faster"), shown)
+                ways[name] = partial(sum_blocks, approximate[ahead], blocks, values, gpairs)
+        lines = measure(ways, options.threads, options.rounds, rows * COLUMNS)
+        table(
+            ("block", "ns an entry [quartiles]", "times faster"),
+            lines,
+            title=f"{rows:,} rows, approximate",
+            threads=options.threads,
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long does a second demo take from its start to its first trial?
 
-Run with ``python -m benchmarks.startup``. The figure to reach is under 5 s. Each number is a fresh process
+Run with ``python -m benchmarks startup``. The figure to reach is under 5 s. Each number is a fresh process
 on an empty output folder, with kernels compiled by a run before; it is interrupted once its first trial is
 recorded. The last line is an interpreter that imports NumPy and scikit-learn and nothing else.
 """
