@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 
+from sketch.jit import kernel
 from sketch.radix import sort_floats
 
 _ENTRIES = "float64[::1], float64[::1], float64[::1], float64[::1]"
 
 
-def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function for this signature when the module is imported, and keep it on disk."""
-    return numba.njit(signature, cache=True, nogil=True, error_model="numpy")
 
-
-@numba.njit(nogil=True)
+@kernel()
 def fill_exact(values, weights, value, rmin, rmax, wmin):
     """Write the entries of sorted values, and return their number. A value of no weight leaves no entry.
 
@@ -45,7 +38,7 @@ def fill_exact(values, weights, value, rmin, rmax, wmin):
     return size + 1
 
 
-@numba.njit(nogil=True)
+@kernel()
 def sort_and_fill(values, weights, value, rmin, rmax, wmin):
     """Do the work of `summarise`."""
     bits = values.view(np.uint32)
@@ -59,7 +52,7 @@ def sort_and_fill(values, weights, value, rmin, rmax, wmin):
     return fill_exact(ordered.view(np.float32), carried, value, rmin, rmax, wmin)
 
 
-@compiled(f"int64(float32[::1], float64[::1], {_ENTRIES})")
+@kernel(f"int64(float32[::1], float64[::1], {_ENTRIES})")
 def summarise(values, weights, value, rmin, rmax, wmin):
     """Sort values, and write the entries of their exact summary; returns the number of entries.
 
@@ -72,7 +65,7 @@ def summarise(values, weights, value, rmin, rmax, wmin):
     return sort_and_fill(values, weights, value, rmin, rmax, wmin)
 
 
-@compiled(f"int64({_ENTRIES}, {_ENTRIES}, {_ENTRIES})")
+@kernel(f"int64({_ENTRIES}, {_ENTRIES}, {_ENTRIES})")
 def merge(value_a, rmin_a, rmax_a, wmin_a, value_b, rmin_b, rmax_b, wmin_b, value, rmin, rmax, wmin):
     """Write the union of two summaries, neither of them empty; returns the number of entries."""
     i = 0
@@ -110,7 +103,7 @@ def merge(value_a, rmin_a, rmax_a, wmin_a, value_b, rmin_b, rmax_b, wmin_b, valu
     return k
 
 
-@numba.njit(nogil=True)
+@kernel()
 def find_ranks(rmin, rmax, wmin, step, first, last, out):
     """Write the positions of the entries nearest to the ranks ``k * step`` for k from first to last - 1.
 
@@ -138,7 +131,7 @@ def find_ranks(rmin, rmax, wmin, step, first, last, out):
     return count
 
 
-@compiled(f"int64({_ENTRIES}, int64, {_ENTRIES})")
+@kernel(f"int64({_ENTRIES}, int64, {_ENTRIES})")
 def prune(value, rmin, rmax, wmin, parts, value_out, rmin_out, rmax_out, wmin_out):
     """Write the entries at equal distances of rank; returns their number, at most ``parts + 1``."""
     kept = np.empty(parts + 1, dtype=np.int64)
@@ -151,7 +144,7 @@ def prune(value, rmin, rmax, wmin, parts, value_out, rmin_out, rmax_out, wmin_ou
     return count
 
 
-@numba.njit(nogil=True)
+@kernel()
 def find_cuts(value, rmin, rmax, wmin, exact, max_bin, cuts):
     """Write the cuts of a column, see `column_cuts`; returns how many there are."""
     size = value.size
@@ -182,13 +175,13 @@ def find_cuts(value, rmin, rmax, wmin, exact, max_bin, cuts):
     return count
 
 
-@compiled(f"int64({_ENTRIES}, boolean, int64, float32[::1])")
+@kernel(f"int64({_ENTRIES}, boolean, int64, float32[::1])")
 def choose_cuts(value, rmin, rmax, wmin, exact, max_bin, cuts):
     """Do `find_cuts` for one column."""
     return find_cuts(value, rmin, rmax, wmin, exact, max_bin, cuts)
 
 
-@compiled(
+@kernel(
     "void(float32[::1], float64[::1], int64[::1], int64[::1], int64, int64, int64, float32[::1], int64[::1])"
 )
 def cut_columns(values, weights, begins, ends, first, last, max_bin, cuts, counts):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from sketch.jit import kernel
 
 SMALL, MIDDLE = 48, 1 << 12
 SIGN = np.uint32(1 << 31)
 
 
-@numba.njit(nogil=True)
+@kernel()
 def insertion_sort(keys, order):
     """Sort a few keys, and their order with them."""
     for i in range(1, keys.size):
@@ -26,7 +27,7 @@ def insertion_sort(keys, order):
             order[j] = held
 
 
-@numba.njit(nogil=True)
+@kernel()
 def radix_sort(keys, order, digit):
     """Sort keys from their lowest `digit` bits to their highest, and their order with them."""
     passes = (32 + digit - 1) // digit
@@ -68,7 +69,7 @@ def radix_sort(keys, order, digit):
     return here, order_here
 
 
-@numba.njit(nogil=True)
+@kernel()
 def sort_floats(bits, order):
     """Sort float32 values, given and returned as the bits of them; -0 becomes 0.
 

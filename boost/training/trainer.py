@@ -80,7 +80,7 @@ class Trainer:
     ) -> None:
         from boost import jit
 
-        jit.NOTICE.said |= booster.params["verbosity"] == 0
+        jit.NOTICE.quiet = booster.params["verbosity"] == 0
         self._booster, self._given, self._metrics, self._raw = booster, data, metrics, raw
         self.team = Team(booster.params["nthread"])
         self._table = booster.fit_table(data)
