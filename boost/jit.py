@@ -9,9 +9,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from sketch.jit import NOTICE, kernel, stamp_package
+from sketch.jit import NOTICE, by_type, field_type, is_none, kernel, stamp_package
 
-__all__ = ["NOTICE", "kernel", "lowest_bit", "prefetch"]
+__all__ = ["NOTICE", "by_type", "field_type", "is_none", "kernel", "lowest_bit", "prefetch"]
 
 stamp_package("boost", Path(__file__).parent)
 

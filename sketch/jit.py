@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
 import sys
 import threading
 import time
@@ -136,6 +137,15 @@ class _Library(JITCodeLibrary):
         if self._inner:
             return
         self._final_module.data_layout = self._codegen._data_layout
+        for cost in os.environ.get("KPASS","cheap").split(","):
+            if cost=="cheap":
+                manager, builder = self._codegen._module_pass_manager(loop_vectorize=False, slp_vectorize=False, opt=int(os.environ.get("KOPT","0")), cost="cheap")
+                manager.run(self._final_module, builder)
+            if cost=="fn":
+                for func in self._final_module.functions:
+                    if not func.is_declaration:
+                        manager, builder = self._codegen._function_pass_manager()
+                        manager.run(func, builder)
         # Neighbouring float64 additions become one of 128 bits: twice the speed of a histogram update.
         manager, builder = self._codegen._module_pass_manager(slp_vectorize=True)
         manager.run(self._final_module, builder)
@@ -259,7 +269,10 @@ class Kernel(CPUDispatcher):
             wanted, _ = sigutils.normalize_signature(signature)
             if len(wanted) == len(found) and all(map(self._accepts, wanted, found)):
                 existing = self.overloads.get(tuple(wanted))
-                return existing.entry_point if existing else self.compile(tuple(wanted))
+                entry = existing.entry_point if existing else self.compile(tuple(wanted))
+                if len(self.overloads) == len(self._given):
+                    self.disable_compile()  # the dispatcher converts from now on
+                return entry
         raise TypeError(f"{self.__name__} has no kernel for ({', '.join(map(str, found))})")
 
     def _accepts(self, wanted: Any, found: Any) -> bool:
@@ -286,6 +299,45 @@ class Kernel(CPUDispatcher):
     def get_overload(self, sig: Any) -> Any:
         """Return what lowering finds a callee's code by."""
         return super().get_overload(sig) if self.inner else self._callee().get_overload(sig)
+
+
+class _Choice(Kernel):
+    """A function that other kernels call, and that stands for one of several kernels."""
+
+    def __init__(self, select: Callable[..., Kernel]) -> None:
+        super().__init__(select, (), True, {"nopython": True})
+        self._select = select
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        return self._select(*args).get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        return self._select(*sig).get_overload(sig)
+
+
+def by_type(select: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function for kernels that is chosen by the types of its arguments, before it is compiled.
+
+    Only the kernel that `select` returns is compiled: a branch that these types never take costs nothing.
+
+    Parameters
+    ----------
+    select : callable
+        Takes Numba's types of the arguments, and returns the kernel to call in its place.
+    """
+    return _Choice(select)
+
+
+def field_type(record: Any, *path: str) -> Any:
+    """Return the type of a field of a NamedTuple, or of a field of a field, from Numba's type of it."""
+    for field in path:
+        record = record.types[record.fields.index(field)]
+    return record
+
+
+def is_none(kind: Any) -> bool:
+    """Whether Numba's type of a value is that of None."""
+    return bool(kind == types.none)
 
 
 def _inner_options(options: dict[str, Any]) -> dict[str, Any]:
