@@ -15,6 +15,7 @@ this touches what Numba does for other packages.
 from __future__ import annotations
 
 import atexit
+import functools
 import hashlib
 import os
 import sys
@@ -31,9 +32,10 @@ import numba
 from numba.core import config, sigutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase
+from numba.core.compiler import CompilerBase, Flags
 from numba import _dynfunc
-from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.compiler_machinery import register_pass
+from numba.core.targetconfig import ConfigStack
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import (
@@ -165,7 +167,6 @@ class _InnerLowering(NativeLowering):
     _name = "kernel_inner_lowering"
 
     def run_pass(self, state: Any) -> bool:
-        state.flags.no_compile = True
         super().run_pass(state)
         lowered, name = state["cr"], state.func_id.func_qualname
         # Callers find the code by this object; its address is null, because nobody can call it.
@@ -177,17 +178,80 @@ class _InnerLowering(NativeLowering):
         return True
 
 
+class _Flags(Flags):
+    """Options that do not change any more, one object for each set: Numba compares them at every call."""
+
+    _known: list[_Flags] = []
+
+    @classmethod
+    def of(cls, flags: Flags) -> _Flags:
+        """Return the object that stands for these options."""
+        mine = cls(flags)
+        for known in cls._known:
+            if Flags.__eq__(known, mine):
+                return known
+        cls._known.append(mine)
+        return mine
+
+    def copy(self) -> _Flags:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or bool(super().__eq__(other))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+
+class _Typing:
+    """Numba's typing context, which remembers how calls of built-in functions are typed.
+
+    The type of ``a + b`` for two types is the same in every kernel, and takes Numba a search over all
+    implementations of addition.
+    """
+
+    _known: dict[Any, Any] = {}
+
+    def __init__(self, context: Any, flags: Any) -> None:
+        self._context, self._nrt = context, bool(flags.nrt)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        if isinstance(func, types.Dispatcher) or kws:
+            return self._context.resolve_function_type(func, args, kws)
+        key = (func, tuple(args), self._nrt)
+        signature = self._known.get(key)
+        if signature is None:
+            signature = self._context.resolve_function_type(func, args, kws)
+            if signature is not None:
+                self._known[key] = signature
+        return signature
+
+
 class _Passes(CompilerBase):
     """The passes of a kernel."""
 
     inner = False
 
-    def define_pipelines(self) -> list[PassManager]:
+    def __init__(
+        self, typingctx: Any, targetctx: Any, library: Any, args: Any, return_type: Any, flags: Any, locals: Any
+    ) -> None:
+        flags.no_compile = self.inner
+        super().__init__(typingctx, targetctx, library, args, return_type, _Flags.of(flags), locals)
+        self.state.typingctx = _Typing(typingctx, flags)
+
+    def _compile_core(self) -> Any:
+        """Run the passes, without the checks and the timing between them that Numba's manager makes."""
         state = self.state
         state.library = _Library(state.targetctx.codegen(), state.func_id.func_qualname, self.inner)
         state.library.enable_object_caching()
-        passes = PassManager("kernel")
-        for step in (
+        steps = [
             TranslateByteCode,
             FixupArgs,
             IRProcessing,
@@ -195,13 +259,16 @@ class _Passes(CompilerBase):
             ReconstructSSA,
             NopythonTypeInference,
             PreLowerStripPhis,
-            IRLegalization,
+            # It marks where variables end: only for the sake of their references.
+            *([IRLegalization] if state.flags.nrt else []),
             _InnerLowering if self.inner else NativeLowering,
             NoPythonBackend,
-        ):
-            passes.add_pass(step, step.__name__)
-        passes.finalize()
-        return [passes]
+        ]
+        with ConfigStack().enter(state.flags):
+            for step in steps:
+                step().run_pass(state)
+        state.pipeline = None
+        return state.cr
 
 
 class _InnerPasses(_Passes):

@@ -382,14 +382,15 @@ class _SparseBins:
         self._indptr[begin + 1 : begin + 1 + table.num_row()] = np.diff(table.by_row()[0])
 
     def matrix(self) -> SparseBinnedMatrix:
-        from boost.data.encode import entries_by_row
+        from boost.data.encode import EntryColumns, entries_by_row
 
+        columns = EntryColumns(self._starts, self._rows, self._codes)
         indptr = np.cumsum(self._indptr)
         offsets = bin_offsets(self._cuts)
         bins = np.empty(self._codes.size, dtype=np.int32)
 
         def fill(first: int, last: int) -> None:
-            entries_by_row(self._starts, self._rows, self._codes, offsets, indptr, first, last, bins)
+            entries_by_row(columns, offsets, indptr, first, last, bins)
 
         self._team.share(fill, indptr.size - 1, work=bins.size * 5)
         return SparseBinnedMatrix(
