@@ -217,7 +217,7 @@ class _Typing:
     _known: dict[Any, Any] = {}
 
     def __init__(self, context: Any, flags: Any) -> None:
-        self._context, self._nrt = context, bool(flags.nrt)
+        self._context, self._options = context, (bool(flags.nrt), str(flags.fastmath))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
@@ -225,7 +225,7 @@ class _Typing:
     def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
         if isinstance(func, types.Dispatcher) or kws:
             return self._context.resolve_function_type(func, args, kws)
-        key = (func, tuple(args), self._nrt)
+        key = (func, tuple(args), self._options)
         signature = self._known.get(key)
         if signature is None:
             signature = self._context.resolve_function_type(func, args, kws)
@@ -416,6 +416,7 @@ def kernel(
     lazy: bool = False,
     inline: str = "never",
     allocates: bool = True,
+    fastmath: set[str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a kernel of a function, without the interpreter lock.
 
@@ -433,6 +434,8 @@ def kernel(
         Whether LLVM must inline an inner function; it decides for itself by default.
     allocates : bool
         Whether the function, or one that it calls, makes arrays. Without, no references are counted.
+    fastmath : set of str, optional
+        LLVM's flags for floating point that hold in it, and in the inner functions that it calls first.
     """
     inner = not (signatures or lazy)
     options: dict[str, Any] = {
@@ -444,6 +447,8 @@ def kernel(
     }
     if inline == "always":
         options["forceinline"] = True
+    if fastmath:
+        options["fastmath"] = fastmath
 
     def make(function: Callable[..., Any]) -> Callable[..., Any]:
         if config.DISABLE_JIT:
