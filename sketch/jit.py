@@ -328,7 +328,16 @@ class Kernel(CPUDispatcher):
             NOTICE.add(time.perf_counter() - begin)
         return entry
 
+    def add_overload(self, cres: Any) -> None:
+        """Register what was compiled, for calls from Python unless only kernels call it."""
+        if self.inner:
+            self.overloads[tuple(cres.signature.args)] = cres
+        else:
+            super().add_overload(cres)
+
     def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
+        if self.inner:
+            raise TypeError(f"{self.__name__} can be called by other kernels only: make an entry of it")
         if not self._given:
             return super()._compile_for_args(*args, **kws)
         found = tuple(self.typeof_pyval(a) for a in args)
