@@ -9,11 +9,13 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from sketch.jit import NOTICE, by_type, field_type, is_none, kernel, stamp_package
+from sketch.jit import NOTICE, by_type, field_type, is_none, kernel, stamp_package, use_library
 
 __all__ = ["NOTICE", "by_type", "field_type", "is_none", "kernel", "lowest_bit", "prefetch"]
 
 stamp_package("boost", Path(__file__).parent)
+# Machine code that a wheel came with, see `boost.kernel_library`.
+use_library(Path(__file__).parent / "machine_code")
 
 
 def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:

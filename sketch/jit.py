@@ -17,7 +17,6 @@ from __future__ import annotations
 import atexit
 import functools
 import hashlib
-import os
 import sys
 import threading
 import time
@@ -105,7 +104,7 @@ class CompileNotice:
         if self._begun or self.quiet:
             return
         self._begun = True
-        print("boost: compiling kernels for this machine, once", file=sys.stderr, flush=True)
+        print("espalier: compiling kernels for this machine, once", file=sys.stderr, flush=True)
         atexit.register(self._end)
 
     def add(self, seconds: float) -> None:
@@ -115,7 +114,7 @@ class CompileNotice:
 
     def _end(self) -> None:
         kernels = "1 kernel" if self.count == 1 else f"{self.count} kernels"
-        print(f"boost: compiled {kernels} in {self.seconds:.1f} s", file=sys.stderr)
+        print(f"espalier: compiled {kernels} in {self.seconds:.1f} s", file=sys.stderr)
 
 
 NOTICE = CompileNotice()
@@ -139,15 +138,6 @@ class _Library(JITCodeLibrary):
         if self._inner:
             return
         self._final_module.data_layout = self._codegen._data_layout
-        for cost in os.environ.get("KPASS","cheap").split(","):
-            if cost=="cheap":
-                manager, builder = self._codegen._module_pass_manager(loop_vectorize=False, slp_vectorize=False, opt=int(os.environ.get("KOPT","0")), cost="cheap")
-                manager.run(self._final_module, builder)
-            if cost=="fn":
-                for func in self._final_module.functions:
-                    if not func.is_declaration:
-                        manager, builder = self._codegen._function_pass_manager()
-                        manager.run(func, builder)
         # Neighbouring float64 additions become one of 128 bits: twice the speed of a histogram update.
         manager, builder = self._codegen._module_pass_manager(slp_vectorize=True)
         manager.run(self._final_module, builder)
@@ -275,14 +265,71 @@ class _InnerPasses(_Passes):
     inner = True
 
 
+# What a CPU must have for machine code of a level, the highest first; see the x86-64 psABI.
+LEVELS = {
+    "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "bmi2", "fma", "f16c"),
+    "x86-64-v3": ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"),
+    "x86-64-v2": ("cx16", "popcnt", "sse4.1", "sse4.2", "ssse3"),
+}
+# Folders with machine code that came with a package, a folder in each for every level.
+_LIBRARIES: list[Path] = []
+
+
+def use_library(folder: Path) -> None:
+    """Take kernels from a folder that `boost.kernel_library` has written, if it is there."""
+    if folder.is_dir() and folder not in _LIBRARIES:
+        _LIBRARIES.append(folder)
+
+
+@cache
+def host_level() -> str:
+    """Return the highest level of machine code that this CPU runs, "" for none."""
+    if config.CPU_NAME is not None or not ll.get_process_triple().startswith("x86_64"):
+        return ""
+    features = ll.get_host_cpu_features()
+    return next((name for name, needed in LEVELS.items() if all(features.get(f) for f in needed)), "")
+
+
 class _Cache(FunctionCache):
-    """Numba's cache, whose entries hold as long as no source changes."""
+    """Numba's cache, whose entries hold as long as no source changes, and what a package came with."""
 
     def __init__(self, py_func: Callable[..., Any]) -> None:
         super().__init__(py_func)
         self._cache_file = IndexDataCacheFile(
             cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=source_stamp()
         )
+
+    def _library_file(self, folder: Path, level: str) -> IndexDataCacheFile:
+        path = folder / level / self._py_func.__module__
+        return IndexDataCacheFile(
+            cache_path=str(path), filename_base=self._impl.filename_base, source_stamp=source_stamp()
+        )
+
+    def _library_key(self, sig: Any, codegen: Any, level: str) -> Any:
+        _, (triple, *_), code = self._index_key(sig, codegen)
+        return sig, (triple, level), code
+
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        data = super()._load_overload(sig, target_context)
+        level = host_level() if data is None and _LIBRARIES else ""
+        if level:
+            for folder in _LIBRARIES:
+                payload = self._library_file(folder, level).load(
+                    self._library_key(sig, target_context.codegen(), level)
+                )
+                if payload is not None:
+                    return self._impl.rebuild(target_context, payload)
+        return data
+
+    def save_in_library(self, sig: Any, result: Any, folder: Path, level: str) -> None:
+        """Write a compiled kernel where `use_library` looks for it."""
+        file = self._library_file(folder, level)
+        Path(file._cache_path).mkdir(parents=True, exist_ok=True)
+        file.save(self._library_key(sig, result.codegen, level), self._impl.reduce(result))
+
+
+# All entries that were made in this process.
+ENTRIES: list[Kernel] = []
 
 
 class Kernel(CPUDispatcher):
@@ -312,6 +359,7 @@ class Kernel(CPUDispatcher):
         self._nested = 0
         if not inner:
             self._cache = None
+            ENTRIES.append(self)
 
     # Calls from Python
 
@@ -355,6 +403,12 @@ class Kernel(CPUDispatcher):
         if isinstance(wanted, types.Array):
             return wanted == found or self.typingctx.can_convert(found, wanted) is not None
         return self.typingctx.can_convert(found, wanted) is not None
+
+    def export(self, sig: Any, folder: Path, level: str) -> None:
+        """Compile for a signature, without running it, and write the machine code into a library."""
+        self.compile(sig)
+        assert self._cache is not None
+        self._cache.save_in_library(sig, self.overloads[tuple(sig)], folder, level)
 
     # Calls from other kernels
 
