@@ -1,7 +1,7 @@
-"""What does it cost to make machine code of a candidate, and where does the time go?
+"""How long does it take to compile a candidate, and which step takes the time?
 
 Run with ``python -m benchmarks.compile``. The figure to reach is under 100 ms at the median for a conv2d
-candidate, from its configuration to a module that can be called. The second table is LLVM's own account of
+candidate, from its configuration to a module that can be called. The second table is LLVM's report of
 its passes. The peer is Numba, which compiles the plain loop nest of a convolution by the same LLVM.
 """
 
@@ -18,11 +18,10 @@ import numpy as np
 import compiler
 from benchmarks.interleave import Spread
 from benchmarks.report import heading, table
-from compiler.backend import Target
-from compiler.backend.build import package
+from compiler.backend.llvm.backend import BACKEND, package
 from compiler.backend.llvm.codegen import generate
-from compiler.backend.llvm.compile import emit_object, machine_for, optimise
-from compiler.runtime import Module
+from compiler.backend.llvm.compile import emit_object, optimise, target_machine
+from compiler.backend.llvm.machine import Machine
 from costmodel import Task
 
 TASKS = (
@@ -33,21 +32,21 @@ TASKS = (
 
 
 def candidates(task: Task, count: int, seed: int) -> list[int]:
-    """Configurations drawn at random that have a program."""
+    """Return random configurations that have a program."""
     rng = np.random.default_rng(seed)
-    found: list[int] = []
-    while len(found) < count:
+    valid: list[int] = []
+    while len(valid) < count:
         index = int(rng.integers(task.space.size))
         try:
             compiler.lower(*task.instantiate(index))
         except ValueError:
             continue
-        found.append(index)
-    return found
+        valid.append(index)
+    return valid
 
 
-def steps(task: Task, index: int, target: Target) -> tuple[dict[str, float], str]:
-    """Seconds of each step, and the LLVM text."""
+def steps(task: Task, index: int, target: Machine) -> tuple[dict[str, float], str]:
+    """Return the seconds of each step, and the LLVM text."""
     clock = [time.perf_counter()]
 
     def lap() -> float:
@@ -64,19 +63,19 @@ def steps(task: Task, index: int, target: Target) -> tuple[dict[str, float], str
     taken["LLVM's passes"] = lap()
     code = emit_object(module, target)
     taken["machine code"] = lap()
-    Module(package(func, program, code, target))
+    BACKEND.load(package(func, program, code, target))
     taken["linking"] = lap()
     taken["all"] = clock[-1] - clock[0]
     return taken, program.text
 
 
-def passes(texts: list[str], target: Target) -> list[tuple[str, float]]:
+def passes(texts: list[str], target: Machine) -> list[tuple[str, float]]:
     """LLVM's passes by the seconds that they take for all `texts`, the longest first."""
     import llvmlite.binding as llvm
 
     seconds: dict[str, float] = {}
     for text in texts:
-        machine, header = machine_for(target)
+        machine, header = target_machine(target)
         module = llvm.parse_assembly(header + text, llvm.create_context())
         llvm.set_time_passes(True)
         optimise(text, target)
@@ -125,7 +124,7 @@ def main() -> None:
     heading(f"From {options.candidates} candidates to machine code", "llvmlite", "numba")
     for operator, shape in TASKS:
         task = Task(operator, shape)
-        target = Target.parse(task.target)
+        target = Machine.parse(task.target)
         taken: dict[str, list[float]] = {}
         texts = []
         steps(task, candidates(task, 1, 99)[0], target)  # LLVM begins

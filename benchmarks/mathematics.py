@@ -1,6 +1,6 @@
-"""How fast are exp, tanh and their kin in compiled code, beside NumPy's and PyTorch's?
+"""How fast are exp, tanh and related functions in compiled code, beside NumPy's and PyTorch's?
 
-Run with ``python -m benchmarks.mathematics``. One thread, 4096 numbers that stay in the first cache.
+Run with ``python -m benchmarks mathematics``. One thread, 4096 numbers that stay in the first cache.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 from benchmarks.interleave import interleave
 from benchmarks.report import heading, table
 from compiler.backend import Target, build
-from compiler.ir.expr import Call, Const, Load, Ramp, Var, vector_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import vector_of
+from compiler.ir.expr import Buffer, Call, Const, Load, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import Module
 

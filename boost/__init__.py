@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from boost import callback
 from boost.booster import Booster
-from boost.data.dmatrix import DataError, DMatrix
-from boost.data.quantized import QuantileDMatrix
-from boost.objective import LabelError
-from boost.params import ParameterError
-from boost.training.cv import cv
-from boost.training.train import train
+from boost.data.dmatrix import DMatrix
+from boost.data.quantile_dmatrix import QuantileDMatrix
+from boost.errors import DataError, LabelError, ModelError, ParameterError
+from boost.runs.cv import cv
+from boost.runs.train import train
 
 if TYPE_CHECKING:
-    from boost.data.batches import DataIter
+    from boost.data.batches.data_iter import DataIter
     from boost.estimator.interval import BoostIntervalRegressor
-    from boost.model.model_io import ModelError
     from boost.show.plot import plot_contributions, plot_importance, plot_metric, plot_tree
     from boost.sklearn import (
         BoostClassifier,
@@ -35,6 +33,9 @@ if TYPE_CHECKING:
         XGBRFClassifier,
         XGBRFRegressor,
     )
+
+# Pickles of version 0.1 name modules at the places that they had then.
+__path__.append(f"{__path__[0]}/former")
 
 __all__ = [
     "BoostClassifier",
@@ -67,16 +68,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "ModelError":
-        from boost.model.model_io import ModelError
-
-        return ModelError
     if name in __all__ and name.startswith("plot_"):
         from boost.show import plot
 
         return getattr(plot, name)
     if name == "DataIter":
-        from boost.data.batches import DataIter
+        from boost.data.batches.data_iter import DataIter
 
         return DataIter
     if name == "BoostIntervalRegressor":

@@ -1,19 +1,19 @@
-"""Callbacks of training, under the name that XGBoost's users import."""
+"""The callbacks of training, under the module name that XGBoost's users import."""
 
 from boost.training.callback import (
-    Callbacks,
     EarlyStopping,
     EvaluationMonitor,
     LearningRateScheduler,
+    ProgressMonitor,
     TrainingCallback,
     TrainingCheckPoint,
 )
 
 __all__ = [
-    "Callbacks",
     "EarlyStopping",
     "EvaluationMonitor",
     "LearningRateScheduler",
+    "ProgressMonitor",
     "TrainingCallback",
     "TrainingCheckPoint",
 ]

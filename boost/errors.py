@@ -1,9 +1,29 @@
-"""The wording of errors about unknown names: what was given, the nearest right one, all that exist."""
+"""The errors that `boost` raises, and the wording of those about unknown names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+
+class DataError(ValueError):
+    """A table, label, weight or other column that cannot be used."""
+
+
+class LabelError(ValueError):
+    """A label that the objective does not allow."""
+
+
+class ModelError(ValueError):
+    """A model file that is damaged, incomplete, or not supported."""
+
+
+class ParameterError(ValueError):
+    """An unknown parameter, or a value outside the type or range of a parameter."""
+
+
+class TableError(ValueError):
+    """A file or column of a table that cannot be used."""
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

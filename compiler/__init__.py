@@ -4,9 +4,10 @@
 """
 
 from compiler import runtime, te
-from compiler.backend import Target, load_module
+from compiler.backend import Target, device, load_module
 from compiler.driver import build, lower
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.verify import VerifyError, verify
 from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError, create_schedule
@@ -20,6 +21,7 @@ __all__ = [
     "VerifyError",
     "build",
     "create_schedule",
+    "device",
     "load_module",
     "loop_nest",
     "lower",

@@ -1,20 +1,19 @@
-"""From a schedule to a program that a target can compile, and to a module that can be called."""
+"""`lower` and `build`: a schedule becomes a program after all passes, and a module that can be called."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
-from compiler.backend import Target
+from compiler.backend import Target, pipeline
+from compiler.backend import build as build_for
 from compiler.ir.function import PrimFunc
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
+from compiler.runtime import Bindable, Module
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Placeholder, Tensor
-
-if TYPE_CHECKING:
-    from compiler.runtime import Bindable, Module
 
 
 def lower(
@@ -25,7 +24,7 @@ def lower(
     target: str | Target = "llvm",
     dump: Callable[[str, PrimFunc], None] | None = None,
 ) -> PrimFunc:
-    """The program of a schedule after every pass.
+    """Lower a schedule to a program, by all passes of the target's back end.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ def lower(
     name : str
         Symbol of the function.
     target : str or Target
-        What it is lowered for; its kind says which tensor intrinsics it has.
+        What it is lowered for: its kind chooses the passes and the implementations of tensor intrinsics.
     dump : callable, optional
         Called with ``(name of the stage, program)`` for the loop nest and after each pass;
         ``dump=lambda stage, program: print(stage, program)`` shows them all.
@@ -48,7 +47,7 @@ def lower(
     nest = loop_nest(schedule, args, name)
     if dump is not None:
         dump("loop_nest", nest)
-    return run(nest, dump, kind=Target.parse(target).kind)
+    return run(nest, pipeline(Target.parse(target).kind), dump)
 
 
 @overload
@@ -79,7 +78,7 @@ def build(
     *,
     constants: Sequence[Tensor] = (),
 ) -> Module | Bindable:
-    """Machine code for a schedule, or for a program that is lowered already.
+    """Compile a schedule, or a program that is lowered already.
 
     Parameters
     ----------
@@ -91,13 +90,13 @@ def build(
     name : str
         Symbol of the function made from a schedule.
     constants : sequence of Tensor, optional
-        Inputs of a schedule that are the same in every call, as weights are.
+        Inputs of a schedule that are the same in every call, for example weights.
 
     Returns
     -------
     Module or Bindable
         Call a module with NumPy arrays, outputs included: they are written in place. With constants,
-        ``bind`` them first: that runs the stages which depend on them alone, such as the packing of
+        ``bind`` them first, which runs the stages that depend on them alone, such as the packing of
         weights.
 
     Raises
@@ -105,8 +104,6 @@ def build(
     ValueError
         For an unknown target, an illegal schedule, or a schedule without arguments.
     """
-    from compiler.backend import build as build_for
-
     if isinstance(target, str):
         target = Target.parse(target)
     if isinstance(program, Schedule):
@@ -121,12 +118,10 @@ def build(
 def _bindable(
     nest: PrimFunc, args: Sequence[Tensor], constants: Sequence[Tensor], target: Target
 ) -> Bindable:
-    from compiler.backend import build as build_for
-    from compiler.runtime import Bindable
-
     for tensor in constants:
         if tensor not in args or not isinstance(tensor.op, Placeholder):
             raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
     known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
-    prepare, main = (build_for(run(part, kind=target.kind), target) for part in split_constants(nest, known))
+    passes = pipeline(target.kind)
+    prepare, main = (build_for(run(part, passes), target) for part in split_constants(nest, known))
     return Bindable(nest.params, known, prepare, main)

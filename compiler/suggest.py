@@ -1,4 +1,4 @@
-"""The wording of an error about an unknown name: what was given, the nearest right one, all that exist."""
+"""The message of an error about an unknown name: the name, the most similar one, all that exist."""
 
 from __future__ import annotations
 

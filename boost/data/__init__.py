@@ -1,1 +1,13 @@
-"""Any table of a caller becomes a `DMatrix`: values, labels and weights; then cuts and bins."""
+"""`DMatrix`: the feature values, labels and weights of a table; its quantile cuts and bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DMatrix":  # its place in pickles of version 0.1
+        from boost.data.dmatrix import DMatrix
+
+        return DMatrix
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.dmatrix import DataError, DMatrix
+from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
+from boost.data.dmatrix import DMatrix
+from boost.errors import DataError
 from sketch import Cuts, WeightedQuantileSketch, column_cuts
 
 if TYPE_CHECKING:
@@ -31,79 +32,6 @@ SPARSE_BELOW = 0.3
 INDEX_PLACES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BinnedMatrix:
-    """Bin codes of a table, row by row and column by column.
-
-    Attributes
-    ----------
-    codes : uint8 or uint16 array of shape (rows, features)
-        The bin of a value within its own feature. The code after the last bin, ``cuts.bins[f]``, means
-        "missing". Bytes when no code that occurs is above 255: 256 bins with no value missing fit too.
-        Histograms read this.
-    columns : uint8 or uint16 array of shape (features, rows)
-        The same codes column by column, for moving rows by one feature.
-    cuts : Cuts
-        Of a categorical column of n categories, the cuts are 1, 2, ... n - 1: the bin is the category.
-    offsets : int64 array of shape (features + 1,)
-        Where a feature's bins start in a histogram; each feature has ``cuts.bins[f] + 1`` places, the last
-        for missing, whether any value is missing or not.
-    categorical : bool array of shape (features,)
-    """
-
-    codes: NDArray
-    columns: NDArray
-    cuts: Cuts
-    offsets: NDArray[np.int64]
-    categorical: NDArray[np.bool_]
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return int(self.codes.shape[0])
-
-    @property
-    def features(self) -> int:
-        """Number of features."""
-        return int(self.codes.shape[1])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SparseBinnedMatrix:
-    """Bins of the present entries of a table, row by row and column by column; all others are missing.
-
-    Attributes
-    ----------
-    rows, features : int
-    cuts : Cuts
-    offsets : int64 array of shape (features + 1,)
-    categorical : bool array of shape (features,)
-        These three are those of the `BinnedMatrix` of the same table, bit for bit. No entry has the bin of
-        missing values.
-    indptr : int64 array of shape (rows + 1,)
-        The entries of row i are ``bins[indptr[i]:indptr[i + 1]]``, by rising feature.
-    bins : int32 array of shape (entries,)
-        The place of an entry in a histogram: its feature's offset and its code.
-    col_indptr : int64 array of shape (features + 1,)
-        The entries of feature f, by rising row, are ``col_rows`` and ``col_codes`` from ``col_indptr[f]`` to
-        ``col_indptr[f + 1]``.
-    col_rows : uint32 array of shape (entries,)
-    col_codes : uint8 or uint16 array of shape (entries,)
-        The bin of an entry within its own feature.
-    """
-
-    rows: int
-    features: int
-    cuts: Cuts
-    offsets: NDArray[np.int64]
-    categorical: NDArray[np.bool_]
-    indptr: NDArray[np.int64]
-    bins: NDArray[np.int32]
-    col_indptr: NDArray[np.int64]
-    col_rows: NDArray[np.uint32]
-    col_codes: NDArray
-
-
 def bin_table(data: DMatrix, max_bin: int, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
     """Return a table's bins, in the form that suits its density. They are made once for each `max_bin`.
 
@@ -119,7 +47,7 @@ def bin_table(data: DMatrix, max_bin: int, team: Team) -> BinnedMatrix | SparseB
                 f"the QuantileDMatrix has max_bin={data.max_bin}, the parameters have max_bin={max_bin}: "
                 "give both the same"
             )
-        ref = getattr(data, "ref", None)
+        ref = data.ref
         cuts = make_cuts(data, max_bin, team) if ref is None else bin_table(ref, max_bin, team).cuts
         found = data._binned[max_bin] = bin_by_cuts(data, cuts, team)
     return found

@@ -1,4 +1,4 @@
-"""The columns of a model: a table brought into their order and their codes, or told what differs."""
+"""Tables matched to the columns of a model: in the same order, with the same category codes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from boost.data.check import DataError
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.dictionary import Categories
+from boost.errors import DataError
 
-# Names that an error lists.
+# The most names that an error lists.
 LISTED = 5
 
 
-def fit_columns(
+def align_columns(
     data: DMatrix,
     count: int,
     names: Sequence[str] | None,
@@ -22,47 +22,50 @@ def fit_columns(
     categories: Categories,
     *,
     by_name: bool = True,
-    whose: str = "the model",
+    owner: str = "the model",
 ) -> DMatrix:
-    """Return a table with the columns of a model: in its order, and in its category codes.
+    """Return a table with its columns in the order of a model, and with the category codes of the model.
 
     Parameters
     ----------
     data : DMatrix
     count : int
-        Columns of the model.
-    names, types : of the model's columns, or None
+        Number of columns of the model.
+    names, types : sequence of str, or None
+        Of the columns of the model.
     categories : dict of int to list
         Of the model.
     by_name : bool
-        Whether columns are looked up by their names, where both sides have names; by their places otherwise.
-    whose : str
-        Who has these columns, for messages.
+        Whether columns are matched by name, if both the table and the model have names; otherwise they are
+        matched by position.
+    owner : str
+        What the columns belong to, for messages.
 
     Returns
     -------
     DMatrix
-        The table itself when nothing differs. A category that the model does not know is a missing value.
+        The table itself when nothing differs. A category that the model does not have becomes a missing
+        value.
 
     Raises
     ------
     DataError
-        For columns that are too many, too few or of another name, and for a column that is categorical on one
-        side only.
+        For missing, additional or unknown columns, and for a column that is categorical in only one of the
+        table and the model.
     """
-    data = in_order(data, count, names if by_name else None, whose)
+    data = order_columns(data, count, names if by_name else None, owner)
     if types is not None and data.feature_types is not None:
         for f, (ours, theirs) in enumerate(zip(types, data.feature_types, strict=True)):
             if theirs == "c" and ours != "c":
                 name = repr(names[f]) if names else f
                 raise DataError(
-                    f"column {name} holds categories, but {whose} has numbers there, of the type {ours!r}"
+                    f"column {name} holds categories, but holds numbers of the type {ours!r} in {owner}"
                 )
     return data.recoded(categories)
 
 
-def in_order(data: DMatrix, count: int, names: Sequence[str] | None, whose: str) -> DMatrix:
-    """Return the table with its columns in the order of these names; see `fit_columns`."""
+def order_columns(data: DMatrix, count: int, names: Sequence[str] | None, owner: str) -> DMatrix:
+    """Return the table with its columns in the order of these names; see `align_columns` for parameters."""
     given = data.feature_names
     if names is not None and given is not None and given != list(names):
         place = {name: f for f, name in enumerate(given)}
@@ -70,12 +73,12 @@ def in_order(data: DMatrix, count: int, names: Sequence[str] | None, whose: str)
         absent = [name for name in names if name not in place]
         extra = [name for name in given if name not in known]
         if absent or extra:
-            told = [f"the data lacks {_list(absent)}"] * bool(absent)
-            told += [f"{whose} does not know {_list(extra)}"] * bool(extra)
-            raise DataError(f"the columns are not those of {whose}: {'; '.join(told)}")
+            parts = [f"the data lacks {_list(absent)}"] * bool(absent)
+            parts += [f"{owner} does not have {_list(extra)}"] * bool(extra)
+            raise DataError(f"the columns differ from those of {owner}: {'; '.join(parts)}")
         data = data.reordered(np.array([place[name] for name in names]))
     if data.num_col() != count:
-        raise DataError(f"{whose} has {count} features, the data has {data.num_col()}")
+        raise DataError(f"{owner} has {count} features, the data has {data.num_col()}")
     return data
 
 

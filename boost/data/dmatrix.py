@@ -1,4 +1,4 @@
-"""The `DMatrix`: one table with its labels, weights, margins and groups, whatever it came from."""
+"""The `DMatrix`: the feature values of a table with its labels, weights, margins and query groups."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boost.data import check
-from boost.data.check import DataError
+from boost.data import validation
 from boost.data.frames.dictionary import Categories, recode
 from boost.data.frames.frame import encode_frame, is_frame
-from boost.data.info import Info
+from boost.data.meta_info import MetaInfo
 from boost.data.values import (
     ColumnEntries,
     DenseValues,
@@ -24,18 +23,17 @@ from boost.data.values import (
     array_values,
     sparse_values,
 )
+from boost.errors import DataError
 
 if TYPE_CHECKING:
-    from boost.data.binning import BinnedMatrix, SparseBinnedMatrix
+    from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
 
-__all__ = ["DMatrix", "DataError"]
-
-# Whole numbers below this one have a float32 of their own.
+# Integers below this one are exact in float32.
 MOST_CODES = 1 << 24
 Table = TypeVar("Table", bound="DMatrix")
 
 
-class DMatrix(Info):
+class DMatrix(MetaInfo):
     """A table of float32 values in which NaN means "missing".
 
     Parameters
@@ -43,19 +41,20 @@ class DMatrix(Info):
     data : array_like, frame, or SciPy sparse matrix or array, of shape (rows, features)
         A frame is a pandas or polars DataFrame, a PyArrow Table or RecordBatch, or an object with one of the
         protocols ``__arrow_c_stream__`` and ``__dataframe__``. A row-major, writeable float32 array, and a
-        CSR matrix of float32 values, are used in place: do not change them while the table is in use. All
-        else is copied, once. Entries that are absent from a sparse matrix are missing, as in XGBoost; stored
-        zeros are zeros. Columns of strings and categories become numbers by a dictionary of their sorted
-        values, see `categories`. What does not fit in memory comes in batches, see `QuantileDMatrix`.
+        CSR matrix of float32 values, are used in place: do not change them while the table is in use. Any
+        other data is copied once. Entries that are absent from a sparse matrix are missing, as in XGBoost;
+        stored zeros are zeros. Columns of strings and categories become numbers by a dictionary of their
+        sorted values, see `categories`. Values that do not fit in memory are given in batches, see
+        `QuantileDMatrix`.
     label : array_like of shape (rows,) or (rows, outputs), optional
     weight : array_like of shape (rows,), optional
-        Not negative, not all zero. With groups, one weight for each group will do.
+        Not negative, not all zero. With query groups, one weight for each group is accepted, too.
     base_margin : array_like of shape (rows,) or (rows, outputs), optional
         Margins to start from, in place of the base score.
     missing : float, optional
-        A number that means "missing" besides NaN; not in columns of strings and categories.
+        A number that means "missing" besides NaN, in columns of numbers.
     silent : bool
-        Has no effect: nothing is printed here.
+        Has no effect: nothing is printed.
     feature_names : sequence of str, optional
         Taken from a frame when absent.
     feature_types : sequence of str, optional
@@ -64,15 +63,16 @@ class DMatrix(Info):
     nthread : int, optional
         Has no effect: a table is binned by the threads of the training run.
     group : array_like of int, optional
-        Sizes of the groups, for ranking; their rows are neighbours.
+        Sizes of the query groups, for ranking; the rows of a group are consecutive.
     qid : array_like of shape (rows,), optional
-        In place of `group`: equal numbers mark a group; the rows of a group must be neighbours.
+        In place of `group`: the identifier of the query group of each row. Rows of a group must be
+        consecutive.
     label_lower_bound, label_upper_bound : array_like of shape (rows,), optional
-        For survival:aft: the label lies between them. An upper bound of infinity is a censored label.
+        For survival:aft: the label lies between them. With an upper bound of infinity it is right-censored.
     feature_weights : array_like of shape (features,), optional
-        How likely a feature is to be drawn by colsample_bytree, bylevel and bynode, compared with the others.
+        Relative probabilities with which colsample_bytree, bylevel and bynode draw the features.
     enable_categorical : bool
-        False refuses tables with categorical columns.
+        Whether categorical columns are allowed.
 
     Attributes
     ----------
@@ -81,17 +81,18 @@ class DMatrix(Info):
     base_margin : float64 array of shape (rows, outputs), or None
     feature_weights : float64 array of shape (features,), or None
     categories : dict of int to list
-        For each column of strings or categories, by its number: the values, in the order of their codes.
+        For the index of each column of strings or categories: the values, in the order of their codes.
 
     Raises
     ------
     DataError
-        For an empty table, infinite values, duplicate or missing names, columns that are not numbers, and
-        lengths that do not fit.
+        For an empty table, infinite values, duplicate or missing names, columns that are neither numbers nor
+        categories, and arrays whose length does not fit the table.
     """
 
-    # The number of bins that a table was made for; any will do for a plain one.
+    # The number of bins that the table is restricted to, and the table whose cuts it uses; None for any.
     max_bin: int | None = None
+    ref: DMatrix | None = None
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class DMatrix(Info):
         elif hasattr(data, "tocsr"):
             values = sparse_values(data, absent)
         elif callable(data) or hasattr(data, "reset"):
-            raise DataError("an iterator of batches makes a QuantileDMatrix, not a DMatrix")
+            raise DataError("a DMatrix cannot be made from batches: give them to QuantileDMatrix")
         else:
             values = array_values(data, absent)
         self._fill(
@@ -151,13 +152,13 @@ class DMatrix(Info):
         types: Sequence[str] | None,
         categories: Categories,
     ) -> None:
-        """Take values and columns."""
+        """Set the values and the columns; raise `DataError` for an empty table."""
         if 0 in values.shape:
             raise DataError(f"data has no rows or no columns: its shape is {values.shape}")
         super().__init__(values.shape)
         self._values = values
-        self._names = check.check_names(names, self._shape[1])
-        self._types = check.check_types(types, self._shape[1])
+        self._names = validation.check_names(names, self._shape[1])
+        self._types = validation.check_types(types, self._shape[1])
         self.categories = categories
         self._binned: dict[int, BinnedMatrix | SparseBinnedMatrix] = {}
 
@@ -187,80 +188,98 @@ class DMatrix(Info):
 
     @property
     def is_sparse(self) -> bool:
-        """Whether only the present entries are kept, see `by_row`."""
+        """Whether only the present entries are stored, see `by_row`."""
         return isinstance(self._values, SparseValues)
 
     @property
     def density(self) -> float:
-        """Share of the table that is kept: of the entries of a sparse one, 1 for a dense one."""
+        """Fraction of the values that is stored: 1 for a dense table."""
         return self._values.present / (self._shape[0] * self._shape[1]) if self.is_sparse else 1.0
 
     def by_row(self) -> Entries:
-        """Return the present entries of a sparse table, row by row.
+        """Return the present entries of a sparse table in CSR layout.
 
         Returns
         -------
         starts : int64 array of shape (rows + 1,)
-        features : int32 array of shape (entries,), rising within a row
+        features : int32 array of shape (entries,), increasing within a row
         values : float32 array of shape (entries,)
+
+        Raises
+        ------
+        TypeError
+            For a dense table.
         """
         return self._sparse().by_row
 
     def by_column(self) -> ColumnEntries:
-        """Return the present entries of a sparse table, column by column.
+        """Return the present entries of a sparse table in CSC layout.
 
         Returns
         -------
         starts : int64 array of shape (features + 1,)
-        rows : uint32 array of shape (entries,), rising within a column
+        rows : uint32 array of shape (entries,), increasing within a column
         values : float32 array of shape (entries,)
+
+        Raises
+        ------
+        TypeError
+            For a dense table.
         """
         return self._sparse().by_column()
 
     def _sparse(self) -> SparseValues:
         if not isinstance(self._values, SparseValues):
-            raise TypeError("a dense table has no list of entries")
+            raise TypeError("the table is dense: it has rows and columns, but no sparse entries")
         return self._values
 
     def column(self, f: int) -> tuple[slice | NDArray[np.uint32], Float32s]:
-        """Return rows and values of one column; the rows of a sparse column are those that are present."""
+        """Return the rows and the values of one column; of a sparse table, those of the present entries."""
         return self._values.column(f)
 
     def dense_rows(self, begin: int, end: int) -> Float32s:
-        """Return some rows as a row-major array, NaN where values are missing."""
+        """Return rows ``begin`` to ``end - 1`` as a row-major array, NaN where values are missing."""
         return self._values.dense_rows(begin, end)
 
     def has_missing(self, features: NDArray[np.intp]) -> bool:
-        """Whether any value of some columns is missing."""
+        """Whether any value of these columns is missing."""
         return self._values.has_missing(features)
 
     def check_forest(self, forest: Any) -> None:
-        """Raise `DataError` when trees ask what the table cannot answer; only one of bins alone cannot."""
-        if hasattr(self._values, "check_forest"):
-            self._values.check_forest(forest)
+        """Raise `DataError` when the table cannot decide the splits of a forest.
+
+        A table of values can decide all splits, a table from batches only those at its cuts.
+
+        Parameters
+        ----------
+        forest : Forest
+        """
+        self._values.check_forest(forest)
 
     def slice(self, rindex: ArrayLike, allow_groups: bool = False) -> DMatrix:
-        """Return a table of some rows, with all that belongs to them.
+        """Return a table of some rows, with their labels and other meta information.
 
         Parameters
         ----------
         rindex : array_like of int, shape (n,)
-            The rows, in the order that they shall have.
+            The rows, in their order in the new table.
         allow_groups : bool
-            Whether a table with groups may be cut. Rows of one group must stay neighbours; a group keeps the
-            rows of it that were chosen.
+            Whether a table with query groups may be sliced. The chosen rows of a group form a group of the
+            new table, and must be consecutive there.
 
         Raises
         ------
         DataError
-            For rows that do not exist, and for groups where they are not allowed or are torn apart.
+            For rows that do not exist, and for query groups when they are not allowed or not consecutive.
         """
         index = np.asarray(rindex)
         rows = self._shape[0]
         if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
-            raise DataError(f"rindex must be row numbers, got an array of {index.dtype}, shape {index.shape}")
+            raise DataError(
+                f"rindex must be a list of row numbers, got an array of {index.dtype}, shape {index.shape}"
+            )
         if index.size == 0:
-            raise DataError("rindex chooses no rows")
+            raise DataError("rindex is empty: a table needs at least one row, got no rows")
         if index.min() < 0 or index.max() >= rows:
             raise DataError(f"rindex must lie within 0 and {rows - 1}, got {index.min()} to {index.max()}")
         part = object.__new__(DMatrix)
@@ -272,7 +291,13 @@ class DMatrix(Info):
         return part
 
     def reordered(self: Table, features: NDArray[np.intp]) -> Table:
-        """Return this table with its columns in another order, given by their numbers."""
+        """Return this table with its columns in another order.
+
+        Parameters
+        ----------
+        features : int array of shape (features,)
+            The index of each new column in this table.
+        """
         other = copy.copy(self)
         other._values = self._values.reordered(features)
         other._names = None if self._names is None else [self._names[f] for f in features]
@@ -286,29 +311,36 @@ class DMatrix(Info):
         return other
 
     def recoded(self: Table, categories: Mapping[int, list[Any]]) -> Table:
-        """Return this table with its categories in another dictionary's codes; unknown values are missing.
+        """Return this table with the codes of other dictionaries; values that they do not hold are missing.
+
+        Parameters
+        ----------
+        categories : mapping of int to list
+            The new dictionaries, those of a model.
 
         Raises
         ------
         DataError
-            When a column is categorical on one side only.
+            For a column that has a dictionary in only one of the table and the model.
         """
         if self.categories == dict(categories):
             return self
-        # A column of strings of which none is present does not look like one.
+        # A column of strings that are all missing cannot be told from a column of numbers.
         blank = []
         for f in sorted({*self.categories, *categories}):
             if f not in categories:
-                raise DataError(f"column {self._name(f)} holds categories, but the model has numbers there")
+                raise DataError(f"column {self._name(f)} holds categories, but holds numbers in the model")
             if f not in self.categories:
                 if not np.isnan(self.column(f)[1]).all():
                     raise DataError(
-                        f"column {self._name(f)} holds numbers, but the model has categories there: "
+                        f"column {self._name(f)} holds numbers, but holds categories in the model: "
                         f"{categories[f][:3]}"
                     )
                 blank.append(f)
         if not isinstance(self._values, DenseValues):
-            raise DataError("only a dense table can be given other categories")
+            raise DataError(
+                "the categories of a sparse or binned table cannot be changed: give a dense table"
+            )
         other = copy.copy(self)
         other._values = DenseValues(recode(self._values.array, self.categories, categories))
         other.categories = dict(categories)
@@ -318,12 +350,12 @@ class DMatrix(Info):
         return other
 
     def _check_categorical(self, allowed: bool) -> None:
-        """Raise `DataError` unless the columns marked as categorical hold categories, and no others."""
+        """Raise `DataError` unless exactly the columns marked as categorical hold categories or codes."""
         marked = set(np.flatnonzero(self.categorical).tolist())
         for f in sorted(set(self.categories) - marked):
             raise DataError(
-                f"column {self._name(f)} holds categories, feature_types says {(self._types or [''])[f]!r}: "
-                'give "c" there'
+                f"column {self._name(f)} holds categories, but its feature type is "
+                f"{(self._types or [''])[f]!r}: it must be 'c'"
             )
         for f in sorted(marked):
             if not allowed:
@@ -339,7 +371,7 @@ class DMatrix(Info):
                 at = int(np.argmax(bad))
                 row = at if isinstance(rows, slice) else int(rows[at])
                 raise DataError(
-                    f"column {self._name(f)} is marked as categorical: its values must be whole numbers "
+                    f"column {self._name(f)} is marked as categorical: its values must be integers "
                     f"from 0 to {MOST_CODES - 1}, got {values[at]:g} in row {row}"
                 )
 

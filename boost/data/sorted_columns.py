@@ -50,8 +50,9 @@ def sort_by_value(entries, spare):
             target[counts[d, b]] = entry
             counts[d, b] += 1
         source, target = target, source
-    # After three digits they are in the spare room.
-    entries[:] = spare
+    # After three digits they are in `spare`.
+    for i in range(entries.size):
+        entries[i] = spare[i]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""The values of a table: dense, or the present entries of a sparse one; made from arrays and matrices."""
+"""Storage of the feature values of a table, dense or sparse, made from arrays and sparse matrices."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.check import DataError
+from boost.errors import DataError
 
 Float32s = NDArray[np.float32]
 Entries = tuple[NDArray[np.int64], NDArray[np.int32], Float32s]
 ColumnEntries = tuple[NDArray[np.int64], NDArray[np.uint32], Float32s]
-# Values that are looked at in one piece: they stay in a cache.
-PIECE = 1 << 18
+# Values that are examined at a time: so many stay in the cache.
+BLOCK = 1 << 18
 
 
 class Values(Protocol):
-    """The values of a table.
+    """The feature values of a table.
 
     Attributes
     ----------
@@ -31,19 +31,22 @@ class Values(Protocol):
     present: int
 
     def column(self, f: int) -> tuple[slice | NDArray[np.uint32], Float32s]:
-        """Return rows and values of one column; the rows of a sparse column are those that are present."""
+        """Return the rows and the values of one column; of a sparse table, those of the present entries."""
 
     def dense_rows(self, begin: int, end: int) -> Float32s:
-        """Return some rows as a row-major array, NaN where values are missing."""
+        """Return rows ``begin`` to ``end - 1`` as a row-major array, NaN where values are missing."""
 
     def has_missing(self, features: NDArray[np.intp]) -> bool:
-        """Whether any value of some columns is missing."""
+        """Whether any value of these columns is missing."""
 
     def take(self, rows: NDArray) -> Values:
         """Return the values of some rows."""
 
     def reordered(self, features: NDArray[np.intp]) -> Values:
-        """Return the values with the columns in another order."""
+        """Return the values with the columns in another order, given by their present indices."""
+
+    def check_forest(self, forest: Any) -> None:
+        """Raise `DataError` for a split that these values cannot decide."""
 
 
 class DenseValues:
@@ -58,55 +61,58 @@ class DenseValues:
     Raises
     ------
     DataError
-        For infinity.
+        For an infinite value.
     """
 
     def __init__(self, array: Float32s, names: Sequence[str] | None = None) -> None:
         self.array = array
         self.shape = int(array.shape[0]), int(array.shape[1])
         self.present = 0
-        step = max(1, PIECE // max(1, self.shape[1]))
+        step = max(1, BLOCK // max(1, self.shape[1]))
         for begin in range(0, self.shape[0], step):
-            piece = array[begin : begin + step]
-            present = int(np.count_nonzero(np.isfinite(piece)))
-            if present < piece.size and np.isinf(piece).any():
-                row, column = np.argwhere(np.isinf(piece))[0]
+            block = array[begin : begin + step]
+            present = int(np.count_nonzero(np.isfinite(block)))
+            if present < block.size and np.isinf(block).any():
+                row, column = np.argwhere(np.isinf(block))[0]
                 raise _infinite(int(begin + row), str(names[column] if names else column))
             self.present += present
 
     def column(self, f: int) -> tuple[slice, Float32s]:
-        """Return all rows, and the values of one column."""
+        """Return the slice of all rows, and the values of one column."""
         return slice(None), self.array[:, f]
 
     def dense_rows(self, begin: int, end: int) -> Float32s:
-        """Return some rows."""
+        """Return rows ``begin`` to ``end - 1``."""
         return self.array[begin:end]
 
     def has_missing(self, features: NDArray[np.intp]) -> bool:
-        """Whether any value of some columns is missing."""
+        """Whether any value of these columns is missing."""
         if self.present == self.array.size:
             return False
-        step = max(1, PIECE // self.shape[1])
-        pieces = (self.array[b : b + step, features] for b in range(0, self.shape[0], step))
-        return any(np.isnan(piece).any() for piece in pieces)
+        step = max(1, BLOCK // self.shape[1])
+        blocks = (self.array[b : b + step, features] for b in range(0, self.shape[0], step))
+        return any(np.isnan(block).any() for block in blocks)
 
     def take(self, rows: NDArray) -> DenseValues:
         """Return the values of some rows."""
         return DenseValues(self.array[rows])
 
     def reordered(self, features: NDArray[np.intp]) -> DenseValues:
-        """Return the values with the columns in another order."""
+        """Return the values with the columns in another order, given by their present indices."""
         return DenseValues(np.ascontiguousarray(self.array[:, features]))
+
+    def check_forest(self, forest: Any) -> None:
+        """Do nothing: values decide all splits."""
 
 
 class SparseValues:
-    """The present entries of a table, row by row; all others are missing.
+    """The present entries of a table in CSR layout; all other values are missing.
 
     Parameters
     ----------
-    by_row : starts, features, values
-        int64 of shape (rows + 1,), where the entries of a row start; int32 of shape (entries,), rising within
-        a row; float32 of shape (entries,), none missing.
+    by_row : (starts, features, values)
+        int64 array of shape (rows + 1,), the first entry of each row; int32 array of shape (entries,),
+        increasing within a row; float32 array of shape (entries,), without NaN.
     shape : (rows, features)
     """
 
@@ -117,7 +123,7 @@ class SparseValues:
         self._by_column: ColumnEntries | None = None
 
     def by_column(self) -> ColumnEntries:
-        """Return the entries column by column: starts of the columns, rows (rising within one), values."""
+        """Return the entries in CSC layout: starts of the columns, rows (increasing in a column), values."""
         if self._by_column is None:
             from scipy.sparse import csr_matrix
 
@@ -131,13 +137,13 @@ class SparseValues:
         return self._by_column
 
     def column(self, f: int) -> tuple[NDArray[np.uint32], Float32s]:
-        """Return rows and values of the entries of one column."""
+        """Return the rows and the values of the entries of one column."""
         starts, rows, values = self.by_column()
         inside = slice(starts[f], starts[f + 1])
         return rows[inside], values[inside]
 
     def dense_rows(self, begin: int, end: int) -> Float32s:
-        """Return some rows as a row-major array, NaN where values are missing."""
+        """Return rows ``begin`` to ``end - 1`` as a row-major array, NaN where values are missing."""
         starts, features, values = self.by_row
         block = np.full((end - begin, self.shape[1]), np.nan, dtype=np.float32)
         at = np.repeat(np.arange(end - begin), np.diff(starts[begin : end + 1]))
@@ -146,7 +152,7 @@ class SparseValues:
         return block
 
     def has_missing(self, features: NDArray[np.intp]) -> bool:
-        """Whether any value of some columns is missing."""
+        """Whether any value of these columns is missing."""
         filled = np.diff(self.by_column()[0])[features]
         return bool((filled < self.shape[0]).any())
 
@@ -159,72 +165,76 @@ class SparseValues:
         return SparseValues((ends, features[at], values[at]), (rows.size, self.shape[1]))
 
     def reordered(self, features: NDArray[np.intp]) -> SparseValues:
-        """Return the values with the columns in another order."""
+        """Return the values with the columns in another order, given by their present indices."""
         starts, _, values = self.by_row
         new = np.argsort(features).astype(np.int32)[self.by_row[1]]
         order = np.lexsort((new, np.repeat(np.arange(self.shape[0]), np.diff(starts))))
         return SparseValues((starts, new[order], values[order]), self.shape)
 
+    def check_forest(self, forest: Any) -> None:
+        """Do nothing: values decide all splits."""
+
 
 def array_values(data: Any, absent: float) -> DenseValues:
-    """Make values from an array, or whatever NumPy takes for one. Rows of float32 are used in place.
+    """Return the values of an array_like; a row-major float32 array is used in place.
 
     Parameters
     ----------
     data : array_like of shape (rows, features)
-        Numbers of any type, layout and byte order; objects that are numbers, None among them for a missing
-        one. What a masked array hides is missing.
+        Numbers of any type, layout and byte order, or objects that are numbers or None for a missing value.
+        The masked elements of a masked array are missing.
     absent : float
         The number that means "missing" besides NaN.
 
     Raises
     ------
     DataError
-        For another number of dimensions, and for what is no real number.
+        For another number of dimensions, and for values that are not real numbers.
     """
     try:
         array = np.asanyarray(data)
     except (TypeError, ValueError) as problem:
         raise DataError(
-            f"data is no table ({problem}): give numbers in two dimensions, rows of one length"
+            f"data is not a table ({problem}): give a two-dimensional array, with rows of one length"
         ) from None
     if array.dtype.names is not None:
         raise DataError(
             f"data is a structured array with the fields {', '.join(array.dtype.names)}: give "
-            "pandas.DataFrame(data) for columns of types of their own, or "
+            "pandas.DataFrame(data) to keep the type of each field, or "
             "numpy.lib.recfunctions.structured_to_unstructured(data) for plain numbers"
         )
     if array.ndim == 0 and array.dtype.kind in "OSU":
         raise DataError(
-            f"a {type(data).__name__} is no table: give an array, a frame, an Arrow table or a sparse matrix"
+            f"data is a {type(data).__name__}, not a table: give an array, a frame, an Arrow table or a "
+            "sparse matrix"
         )
     if array.ndim != 2:
         raise DataError(
             f"data must have two dimensions (rows, features), got shape {array.shape}; "
-            "a single feature is data.reshape(-1, 1)"
+            "for a single feature, give data.reshape(-1, 1)"
         )
     if array.dtype.kind not in "biuf":
         array = _from_objects(array)
-    hidden = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
-    with np.errstate(over="ignore"):  # what overflows is refused as infinite
+    masked = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
+    with np.errstate(over="ignore"):  # overflow becomes infinity, which is refused
         values = np.require(np.asarray(array), dtype=np.float32, requirements=["C", "W"])
-    mark = not np.isnan(absent)
-    if (mark or hidden is not None) and np.may_share_memory(values, array):
+    with_marker = not np.isnan(absent)
+    if (with_marker or masked is not None) and np.may_share_memory(values, array):
         values = values.copy()
-    if hidden is not None:
-        values[hidden] = np.nan
-    if mark:
+    if masked is not None:
+        values[masked] = np.nan
+    if with_marker:
         values[values == np.float32(absent)] = np.nan
     return DenseValues(values)
 
 
 def _from_objects(array: NDArray) -> NDArray[np.float64]:
-    """Return objects as numbers; raise `DataError` where they are none."""
+    """Return an array of objects as numbers; raise `DataError` for objects that are not numbers."""
     kind = array.dtype.kind
     if kind == "c":
-        raise DataError("complex data not supported: give real numbers")
+        raise DataError("complex data is not supported: give real numbers")
     if kind in "mM":
-        raise DataError(f"data holds dates or durations ({array.dtype}): turn them into numbers first")
+        raise DataError(f"data holds dates or durations ({array.dtype}): convert them to numbers first")
     texts = kind in "SUT" or any(isinstance(v, (str, bytes)) for v in array.ravel())
     if not texts:
         try:
@@ -238,9 +248,9 @@ def _from_objects(array: NDArray) -> NDArray[np.float64]:
 
 
 def sparse_values(data: Any, absent: float) -> SparseValues:
-    """Make values from a SciPy sparse matrix or array of any format; CSR of float32 is used in place.
+    """Return the values of a SciPy sparse matrix or array of any format; CSR of float32 is used in place.
 
-    Entries of one place are summed, as SciPy does.
+    Duplicate entries are summed, as in SciPy.
 
     Parameters
     ----------
@@ -251,26 +261,26 @@ def sparse_values(data: Any, absent: float) -> SparseValues:
     Raises
     ------
     DataError
-        For another number of dimensions, for what is no real number, and for infinity.
+        For another number of dimensions, for values that are not real numbers, and for infinity.
     """
     if data.ndim != 2:
         raise DataError(f"a sparse matrix must have two dimensions, got shape {data.shape}")
     if data.dtype.kind not in "biuf":
         raise DataError(f"a sparse matrix must hold real numbers, got dtype {data.dtype}")
     if data.shape[1] > np.iinfo(np.int32).max:
-        raise DataError(f"a sparse matrix must have less than 2**31 columns, got {data.shape[1]}")
+        raise DataError(f"a sparse matrix must have fewer than 2**31 columns, got {data.shape[1]}")
     matrix = data.tocsr()
     if not matrix.has_canonical_format:
         matrix = matrix.copy() if matrix is data else matrix
         matrix.sum_duplicates()
     starts = matrix.indptr.astype(np.int64, copy=False)
     features = matrix.indices[: starts[-1]].astype(np.int32, copy=False)
-    with np.errstate(over="ignore"):  # what overflows is refused as infinite
+    with np.errstate(over="ignore"):  # overflow becomes infinity, which is refused
         values = matrix.data[: starts[-1]].astype(np.float32, copy=False)
-    gone = np.isnan(values) if np.isnan(absent) else np.isnan(values) | (values == np.float32(absent))
-    if gone.any():
-        before = np.concatenate(([0], np.cumsum(~gone)))
-        starts, features, values = before[starts], features[~gone], values[~gone]
+    missing = np.isnan(values) if np.isnan(absent) else np.isnan(values) | (values == np.float32(absent))
+    if missing.any():
+        before = np.concatenate(([0], np.cumsum(~missing)))
+        starts, features, values = before[starts], features[~missing], values[~missing]
     if np.isinf(values).any():
         at = int(np.argmax(np.isinf(values)))
         raise _infinite(int(np.searchsorted(starts, at, side="right")) - 1, str(features[at]))
@@ -280,5 +290,5 @@ def sparse_values(data: Any, absent: float) -> SparseValues:
 def _infinite(row: int, column: str) -> DataError:
     return DataError(
         f"data holds infinity, or a number too large for float32, in row {row}, column {column}: give finite "
-        "numbers, or NaN for missing ones"
+        "numbers, and NaN for missing values"
     )

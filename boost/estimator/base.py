@@ -1,4 +1,4 @@
-"""What all estimators do: tables in, a model out, and what may be asked about it."""
+"""The base class of the estimators: checked tables, training, and access to the model."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sklearn.utils.validation import (
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.frame import is_frame
-from boost.estimator.constructor import OWN
+from boost.estimator.constructor import EXTRA
 from boost.params import TABLE, Param
-from boost.training.train import train
+from boost.runs.train import train
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[Any, ArrayLike]] | None
-# What belongs to the rows of a table, by its name in `DMatrix`.
+# Weights, base margins and query ids of the rows of a table, by their names in `DMatrix`.
 Columns = Mapping[str, Any]
-# From the names in `fit`, of what belongs to the tables to watch, to those in `DMatrix`.
+# From the names of such columns of evaluation tables in `fit` to their names in `DMatrix`.
 FIELDS = {
     "sample_weight_eval_set": "weight",
     "base_margin_eval_set": "base_margin",
@@ -38,7 +38,7 @@ FIELDS = {
 
 
 def _by_label(function: Callable[[Any, Any], Any]) -> Callable[[Any, DMatrix], Any]:
-    """Return scikit-learn's order of arguments, labels and predictions, as that of `train`."""
+    """Return an objective for `train` from one that takes labels and predictions, as in scikit-learn."""
     return lambda prediction, data: function(data.label, prediction)
 
 
@@ -47,18 +47,18 @@ def _named_metric(function: Callable[[Any, Any], float]) -> Callable[[Any, DMatr
 
 
 class Estimator(BaseEstimator):
-    """What the estimators share.
+    """The base class of the estimators.
 
     Attributes
     ----------
-    own : tuple of Param
-        Parameters that are none of `train`.
-    without : tuple of str
-        Parameters that the class does not have.
+    extra : tuple of Param
+        Parameters besides those of `train`.
+    omitted : tuple of str
+        Names of parameters that the class does not have.
     """
 
-    own: tuple[Param, ...] = OWN
-    without: tuple[str, ...] = ()
+    extra: tuple[Param, ...] = EXTRA
+    omitted: tuple[str, ...] = ()
     booster_: Booster
 
     def __sklearn_tags__(self) -> Any:
@@ -70,25 +70,25 @@ class Estimator(BaseEstimator):
     # Training
 
     def get_xgb_params(self) -> dict[str, Any]:
-        """Return the parameters as `train` takes them; functions are none."""
-        asked = {p.name: getattr(self, p.estimator, p.default) for p in TABLE if p.estimator is not None}
-        return {name: value for name, value in asked.items() if not callable(value)}
+        """Return the parameters of `train`; functions are left out."""
+        values = {p.name: getattr(self, p.estimator, p.default) for p in TABLE if p.estimator is not None}
+        return {name: value for name, value in values.items() if not callable(value)}
 
     def get_num_boosting_rounds(self) -> int:
         """Return the number of rounds that `fit` trains."""
         rounds: int = self.n_estimators
         return rounds
 
-    def _check_own(self) -> None:
-        for p in self.own:
-            if p.estimator not in self.without:
+    def _check_extra(self) -> None:
+        for p in self.extra:
+            if p.estimator not in self.omitted:
                 p.check(getattr(self, p.name))
 
     def _option(self, name: str) -> Any:
-        return None if name in self.without else getattr(self, name)
+        return None if name in self.omitted else getattr(self, name)
 
     def _check_table(self, X: Any, reset: bool) -> Any:
-        """Return X checked as scikit-learn wants it; frames keep their columns for `DMatrix` to encode."""
+        """Return X after scikit-learn's checks; frames are left as they are, for `DMatrix` to encode."""
         if is_frame(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
@@ -102,7 +102,7 @@ class Estimator(BaseEstimator):
         )
 
     def _table(self, X: Any, label: ArrayLike | None = None, **columns: Any) -> DMatrix:
-        """Return a checked table with what belongs to it."""
+        """Return a `DMatrix` of checked data, labels and other columns."""
         return DMatrix(
             X,
             label,
@@ -120,7 +120,7 @@ class Estimator(BaseEstimator):
         columns: Columns,
         evals: list[DMatrix],
         params: Mapping[str, Any],
-        held: NDArray[np.bool_] | None,
+        held_out: NDArray[np.bool_] | None,
         verbose: bool | int,
         xgb_model: Any,
     ) -> Any:
@@ -129,27 +129,27 @@ class Estimator(BaseEstimator):
         Parameters
         ----------
         X, label, columns
-            The checked table, and what belongs to it, see `_table`.
+            The checked data, labels and other columns, as for `_table`.
         evals : list of DMatrix
-            Tables to watch.
+            Evaluation tables.
         params : mapping
-            What the labels ask for.
-        held : bool array of shape (rows,), or None
-            Rows to watch, in place of training on them.
+            Parameters that depend on the labels.
+        held_out : bool array of shape (rows,), or None
+            Rows for evaluation in place of training.
         verbose, xgb_model
-            See `BoostRegressor.fit`.
+            As for `BoostRegressor.fit`.
         """
         stop = self._option("early_stopping_rounds")
-        if stop is not None and not evals and held is None:
+        if stop is not None and not evals and held_out is None:
             raise ValueError(
-                "early_stopping_rounds needs a table to watch: give eval_set to fit, or set "
+                "early_stopping_rounds needs an evaluation table: give eval_set to fit, or set "
                 "validation_fraction"
             )
         rounds, earlier = self._rounds_from(xgb_model)
-        if held is not None:
+        if held_out is not None:
             check_consistent_length(X, *columns.values())
-            evals = [_part(self, X, label, columns, held)]
-            table = _part(self, X, label, columns, ~held)
+            evals = [_part(self, X, label, columns, held_out)]
+            table = _part(self, X, label, columns, ~held_out)
         else:
             table = self._table(X, label, **columns)
         result: dict[str, dict[str, list[float]]] = {}
@@ -176,14 +176,14 @@ class Estimator(BaseEstimator):
         return self
 
     def _rounds_from(self, xgb_model: Any) -> tuple[int, Any]:
-        """Return how many rounds to train, and the model to go on from."""
+        """Return the number of rounds to train, and the model to continue from."""
         rounds = self.get_num_boosting_rounds()
         if isinstance(xgb_model, Estimator):
             xgb_model = xgb_model.get_booster()
         if not self._warm():
             return rounds, xgb_model
         if xgb_model is not None:
-            raise ValueError("warm_start goes on from the last fit: fit cannot go on from xgb_model too")
+            raise ValueError("warm_start continues from the last fit: give no xgb_model")
         done = self.booster_.num_boosted_rounds()
         if rounds < done:
             raise ValueError(
@@ -198,18 +198,18 @@ class Estimator(BaseEstimator):
     def _eval_tables(
         self, eval_set: Evals, label: Callable[[Any, Any], Any], **columns: Any
     ) -> list[DMatrix]:
-        """Return the tables to watch.
+        """Return the evaluation tables.
 
         Parameters
         ----------
         eval_set : sequence of (X, y), or None
         label : callable
-            Checks the labels of a table, from y and X.
+            Returns the checked labels of a table, from y and X.
         columns
-            By the name in `fit`: an entry for each pair, or None.
+            For each name in `fit`, an entry for each pair, or None.
         """
         if eval_set is not None and self._option("validation_fraction") is not None:
-            raise ValueError("validation_fraction takes the place of eval_set: give one of them")
+            raise ValueError("validation_fraction replaces eval_set: give one of them")
         pairs = list(eval_set or ())
         lists: dict[str, list[Any]] = {}
         for name, given in columns.items():
@@ -224,20 +224,20 @@ class Estimator(BaseEstimator):
         return out
 
     def _held_out(self, strata: NDArray) -> NDArray[np.bool_] | None:
-        """Draw the rows to watch, so many of each stratum; bool, shape (rows,). None without them."""
+        """Draw the rows for evaluation from each stratum; bool, shape (rows,). None without a fraction."""
         share = self._option("validation_fraction")
         if share is None:
             return None
         rng = np.random.default_rng(self.random_state or 0)
-        held = np.zeros(strata.size, dtype=bool)
+        drawn = np.zeros(strata.size, dtype=bool)
         for stratum in np.unique(strata):
             rows = np.flatnonzero(strata == stratum)
-            held[rng.permutation(rows)[: round(share * rows.size)]] = True
-        if not held.any() or held.all():
+            drawn[rng.permutation(rows)[: round(share * rows.size)]] = True
+        if not drawn.any() or drawn.all():
             raise ValueError(
-                f"validation_fraction={share} of {strata.size} leaves nothing to watch or to train on"
+                f"validation_fraction={share} of {strata.size} leaves no rows to evaluate or to train on"
             )
-        return held
+        return drawn
 
     # The model
 
@@ -247,7 +247,7 @@ class Estimator(BaseEstimator):
         return self.booster_
 
     def evals_result(self) -> dict[str, dict[str, list[float]]]:
-        """Return the metrics of each round; see `evals_result_`."""
+        """Return the metrics of each round, ``{name: {metric: [values]}}``."""
         check_is_fitted(self, "evals_result_")
         return self.evals_result_
 
@@ -265,21 +265,21 @@ class Estimator(BaseEstimator):
 
     @property
     def feature_importances_(self) -> Floats:
-        """Share of each feature in the sum of what importance_type says; float64, shape (features,)."""
+        """Importances of the features, divided by their sum; float64, shape (features,)."""
         booster = self.get_booster()
         amount = booster.forest.importance(self.importance_type, booster.num_features())
         total = amount.sum()
         return amount / total if total > 0 else amount
 
     def save_model(self, path: Any) -> None:
-        """Write the model to a file, see `Booster.save_model`; a classifier's labels are kept in it."""
+        """Write the model to a JSON or UBJSON file, with the labels of a classifier."""
         self._to_save().save_model(path)
 
     def _to_save(self) -> Booster:
         return self.get_booster()
 
     def load_model(self, source: Any) -> None:
-        """Take the model of a file, see `Booster.load_model`; the parameters stay as they are."""
+        """Use the model of a file, as `Booster.load_model` reads it; the parameters do not change."""
         booster = Booster(model_file=source)
         self.booster_, self.n_features_in_ = booster, booster.num_features()
         for name in ("feature_names_in_", "evals_result_", "best_iteration_", "best_score_"):
@@ -303,14 +303,14 @@ class Estimator(BaseEstimator):
         return booster.predict(table, pred_leaf=True, iteration_range=iteration_range)
 
     def _staged_margins(self, X: Any) -> Iterator[Floats]:
-        """Yield the margins after each round, shape (rows, outputs); each round costs its own trees only."""
+        """Yield the margins after each round, shape (rows, outputs); each tree is traversed once."""
         booster = self.get_booster()
         for margin in booster.staged_margins(self._table(self._check_table(X, reset=False))):
             yield margin.copy()
 
 
 def _part(estimator: Estimator, X: Any, label: NDArray, columns: Columns, rows: NDArray[np.bool_]) -> DMatrix:
-    """Return some rows of a table, with what belongs to them."""
+    """Return a table of some rows."""
     at = np.flatnonzero(rows)
     given = {name: None if c is None else _safe_indexing(c, at) for name, c in columns.items()}
     return estimator._table(_safe_indexing(X, at), label[at], **given)

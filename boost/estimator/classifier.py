@@ -1,4 +1,4 @@
-"""Classification: labels of any type."""
+"""The base class of classifiers: labels of any type."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from boost.booster import Booster
+from boost.errors import LabelError, ModelError, ParameterError
 from boost.estimator.base import Estimator, Evals, Floats, check_y
-from boost.estimator.constructor import CLASS_WEIGHT, OWN
-from boost.model.model_io.schema import CLASSES, ModelError
-from boost.objective import LabelError
-from boost.params import MULTI, ParameterError
+from boost.estimator.constructor import CLASS_WEIGHT, EXTRA
+from boost.model.model_io.schema import CLASSES
+from boost.params import MULTI
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Losses of two classes; of more, they are MULTI.
+# Objectives of two classes; those of more are MULTI.
 TWO = ("binary:logistic", "binary:logitraw", "binary:hinge", "reg:logistic")
 
 
 class Classifier(ClassifierMixin, Estimator):
     """Classification by boosted trees."""
 
-    own = (*OWN, CLASS_WEIGHT)
+    extra = (*EXTRA, CLASS_WEIGHT)
     classes_: NDArray
 
     def __sklearn_tags__(self) -> Any:
@@ -50,8 +50,8 @@ class Classifier(ClassifierMixin, Estimator):
         verbose: bool | int = False,
         xgb_model: Any = None,
     ) -> Self:
-        """Train; see `BoostRegressor.fit`. The labels may be of any type."""
-        self._check_own()
+        """Train, as `BoostRegressor.fit`; the labels may be of any type."""
+        self._check_extra()
         X = self._check_table(X, reset=True)
         labels = check_y(y, X, numeric=False)
         check_classification_targets(labels)
@@ -60,7 +60,7 @@ class Classifier(ClassifierMixin, Estimator):
         codes = self._set_classes(labels, several)
         if before is not None and not np.array_equal(before, self.classes_):
             now, self.classes_ = self.classes_, before
-            raise LabelError(f"warm_start goes on with the classes {before.tolist()}, y has {now.tolist()}")
+            raise LabelError(f"warm_start continues with the classes {before.tolist()}, y has {now.tolist()}")
         evals = self._eval_tables(
             eval_set,
             lambda y, X: check_y(y, X) if several else self._codes(check_y(y, X, numeric=False)),
@@ -71,18 +71,18 @@ class Classifier(ClassifierMixin, Estimator):
             factor = compute_sample_weight(self.class_weight, labels)
             sample_weight = factor if sample_weight is None else factor * np.asarray(sample_weight)
         columns = {"weight": sample_weight, "base_margin": base_margin}
-        held = self._held_out(np.zeros(len(codes), dtype=np.int64) if several else codes)
+        held_out = self._held_out(np.zeros(len(codes), dtype=np.int64) if several else codes)
         params = self._objective(1 if several else self.classes_.size)
-        return self._fit(X, codes, columns, evals, params, held, verbose, xgb_model)
+        return self._fit(X, codes, columns, evals, params, held_out, verbose, xgb_model)
 
     def _set_classes(self, labels: NDArray, several: bool) -> NDArray:
-        """Set `classes_`, and return the labels as the loss takes them."""
+        """Set `classes_`, and return the labels of the objective: codes of classes, or columns of 0 and 1."""
         if several:
-            # As scikit-learn has it: the labels are the numbers of the columns.
+            # As in scikit-learn, the labels are the numbers of the columns.
             self.classes_ = np.arange(labels.shape[1])
             return labels
         if labels.ndim == 2:
-            raise LabelError("labels of several columns must be 0 and 1, each column saying yes or no")
+            raise LabelError("labels of several columns must be 0 and 1")
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if self.classes_.size < 2:
             only = self.classes_.tolist()[0]
@@ -90,7 +90,7 @@ class Classifier(ClassifierMixin, Estimator):
         return codes
 
     def _objective(self, classes: int) -> dict[str, Any]:
-        """Return the loss of so many classes; 1 for columns of labels."""
+        """Return the objective parameters for a number of classes; 1 for multilabel classification."""
         given = self.objective
         if not callable(given) and given not in (*TWO, *MULTI):
             known = ", ".join((*TWO, *MULTI))
@@ -115,8 +115,8 @@ class Classifier(ClassifierMixin, Estimator):
 
     @property
     def _several(self) -> bool:
-        """Whether the labels are columns that say yes or no."""
-        return self.booster_.params["num_class"] == 0 and self.booster_.objective.groups > 1
+        """Whether the labels are several columns of 0 and 1."""
+        return self.booster_.params.num_class == 0 and self.booster_.objective.n_outputs > 1
 
     def predict_proba(
         self,
@@ -127,7 +127,7 @@ class Classifier(ClassifierMixin, Estimator):
     ) -> Floats:
         """Return the probabilities of `classes_`; float64, shape (rows, classes).
 
-        For several columns of labels: of a yes in each of them, shape (rows, columns). Parameters as for
+        For several columns of labels: of a 1 in each of them, shape (rows, columns). Parameters as for
         `predict`.
         """
         margin = self._predict(
@@ -139,7 +139,7 @@ class Classifier(ClassifierMixin, Estimator):
         p = self.booster_.objective.transform(margin)
         return np.column_stack((1.0 - p, p)) if p.shape[1] == 1 else p
 
-    def _likeliest(self, p: Floats) -> NDArray:
+    def _most_probable(self, p: Floats) -> NDArray:
         return (p > 0.5).astype(np.int64) if self._several else self.classes_[p.argmax(axis=1)]
 
     def decision_function(self, X: Any) -> Floats:
@@ -154,7 +154,7 @@ class Classifier(ClassifierMixin, Estimator):
         base_margin: ArrayLike | None = None,
         iteration_range: tuple[int, int] | None = None,
     ) -> NDArray:
-        """Return the likeliest classes; shape (rows,), or zeros and ones of shape (rows, columns).
+        """Return the most probable classes; shape (rows,), or zeros and ones of shape (rows, columns).
 
         Parameters
         ----------
@@ -168,17 +168,17 @@ class Classifier(ClassifierMixin, Estimator):
         if output_margin:
             return self._predict(X, base_margin, predict_type="margin", iteration_range=iteration_range)
         p = self.predict_proba(X, base_margin=base_margin, iteration_range=iteration_range)
-        return self._likeliest(p)
+        return self._most_probable(p)
 
     def staged_predict_proba(self, X: Any) -> Iterator[Floats]:
-        """Yield the probabilities after each round, see `predict_proba`."""
+        """Yield the probabilities of `classes_` after each round."""
         for margin in self._staged_margins(X):
             yield self._probabilities(margin)
 
     def staged_predict(self, X: Any) -> Iterator[NDArray]:
-        """Yield the likeliest classes after each round, see `predict`."""
+        """Yield the most probable classes after each round."""
         for p in self.staged_predict_proba(X):
-            yield self._likeliest(p)
+            yield self._most_probable(p)
 
     def _to_save(self) -> Booster:
         booster = self.get_booster().copy()
@@ -186,14 +186,14 @@ class Classifier(ClassifierMixin, Estimator):
         return booster
 
     def load_model(self, source: Any) -> None:
-        """Take the model of a file, see `Booster.load_model`.
+        """Use the model of a file, as `Booster.load_model` reads it.
 
-        The labels are those that `save_model` kept in it; in a file without them, they are 0, 1, 2, ...
+        The labels are those that `save_model` wrote; for a file without them, they are 0, 1, 2, ...
         """
         other = Booster(model_file=source)
         if other.objective.name not in (*TWO, *MULTI):
             raise ModelError(f"{type(self).__name__} needs a model of classes, got {other.objective.name}")
-        outputs = other.objective.groups
+        outputs = other.objective.n_outputs
         count = 2 if outputs == 1 else outputs
         try:
             known = json.loads(other.attributes.get(CLASSES, "null"))

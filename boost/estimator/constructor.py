@@ -1,4 +1,4 @@
-"""The constructors of the estimators: signature and reference are made from the table of parameters."""
+"""The constructors of the estimators: signatures and documentation made from the table of parameters."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from boost.errors import nearest
 from boost.params import TABLE, Param, describe
 
 Kind = TypeVar("Kind", bound=type)
-# Also functions, which are arguments of `train` and no parameters.
+# Parameters that may be functions here; in `train`, functions are arguments, not parameters.
 FUNCTIONS = ("objective", "eval_metric")
-# From so many choices on, a type has a name of its own.
+# Number of choices from which a type gets a name.
 MANY = 8
 
 
@@ -33,8 +33,8 @@ def _as_given(value: Any) -> Any:
     return value
 
 
-# What the estimators have beside the parameters of `train`.
-OWN = (
+# The parameters of the estimators besides those of `train`.
+EXTRA = (
     Param(
         "n_estimators",
         int,
@@ -47,7 +47,7 @@ OWN = (
         "early_stopping_rounds",
         int,
         None,
-        "See `boost.train`; `fit` needs tables to watch: eval_set, or validation_fraction.",
+        "As for `boost.train`; `fit` needs evaluation tables: eval_set, or validation_fraction.",
         low=1,
         optional=True,
         estimator="early_stopping_rounds",
@@ -56,8 +56,8 @@ OWN = (
         "validation_fraction",
         float,
         None,
-        "Share of the rows (of each class, or of the groups) that `fit` draws by random_state, keeps out of "
-        "the training and watches. None: only eval_set is watched.",
+        "Share of the rows (of each class, or of the query groups) that `fit` draws by random_state and "
+        "evaluates in place of training on them. None: only eval_set is evaluated.",
         low=0,
         high=1,
         open_low=True,
@@ -69,7 +69,7 @@ OWN = (
         "warm_start",
         bool,
         False,
-        "Whether `fit` goes on from the model of the last fit, up to n_estimators rounds in all.",
+        "Whether `fit` continues from the model of the last fit, up to n_estimators rounds in all.",
         estimator="warm_start",
     ),
     Param(
@@ -122,7 +122,7 @@ OWN = (
         "importance_type",
         str,
         "gain",
-        "What `feature_importances_` shares out: number of splits, mean or total gain, mean or total cover.",
+        "Kind of `feature_importances_`: number of splits, mean or total gain, mean or total cover.",
         choices=("weight", "gain", "cover", "total_gain", "total_cover"),
         estimator="importance_type",
     ),
@@ -139,7 +139,7 @@ CLASS_WEIGHT = Param(
 )
 FUNCTIONS_TEXT = """
     The objective may be a function that returns gradients and hessians from labels and margins, and
-    eval_metric one that returns a number, the less the better, from labels and predictions.
+    eval_metric one that returns a number to minimize from labels and predictions.
 
 Parameters
 ----------
@@ -153,16 +153,16 @@ n_features_in_ : int
 feature_names_in_ : array of str
     When fitted on a frame.
 feature_importances_ : float64 array of shape (features,)
-    Share of each feature in the sum of what importance_type says.
+    Importance of each feature, of the kind importance_type, as a share of the sum.
 evals_result_ : dict
-    The metrics of each round, when fitted with tables to watch.
+    The metrics of each round, when fitted with evaluation tables.
 best_iteration_ : int
     When fitted with early stopping.
 """
 
 
 def constructor(**changed: Any) -> Callable[[Kind], Kind]:
-    """Give a class its constructor and its documentation.
+    """Return a decorator that gives a class its constructor and its documentation.
 
     Parameters
     ----------
@@ -194,14 +194,14 @@ def constructor(**changed: Any) -> Callable[[Kind], Kind]:
 
 
 def parameters(kind: type) -> list[Param]:
-    """Return the rows of the table that an estimator has, its own ones first."""
-    own: tuple[Param, ...] = kind.own  # type: ignore[attr-defined]
-    without: tuple[str, ...] = kind.without  # type: ignore[attr-defined]
-    return [p for p in (*own, *TABLE) if p.estimator is not None and p.estimator not in without]
+    """Return the parameters of an estimator, the extra ones first."""
+    extra: tuple[Param, ...] = kind.extra  # type: ignore[attr-defined]
+    omitted: tuple[str, ...] = kind.omitted  # type: ignore[attr-defined]
+    return [p for p in (*extra, *TABLE) if p.estimator is not None and p.estimator not in omitted]
 
 
 def _signature(rows: Sequence[Param], changed: Mapping[str, Any]) -> inspect.Signature:
-    """Return a signature in which all parameters are keywords."""
+    """Return a signature with keyword-only parameters."""
     out = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     for p in rows:
         name = str(p.estimator)
@@ -226,7 +226,7 @@ def _annotation(p: Param) -> str:
 
 
 def quoted(value: Any) -> str:
-    """Return a default as Python's text."""
+    """Return the Python source of a default."""
     if isinstance(value, str):
         return f'"{value}"'
     return 'float("nan")' if isinstance(value, float) and math.isnan(value) else repr(value)

@@ -1,15 +1,15 @@
-"""Random forests."""
+"""Random forests as estimators."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-class Forest:
-    """One round of many trees, in place of many rounds; put before an estimator."""
+class RandomForest:
+    """Mixin that trains one round of many trees in place of many rounds; a base before an estimator."""
 
-    # What is about rounds.
-    without: tuple[str, ...] = (
+    # Parameters that concern rounds.
+    omitted: tuple[str, ...] = (
         "num_parallel_tree",
         "early_stopping_rounds",
         "validation_fraction",
@@ -17,7 +17,7 @@ class Forest:
     )
 
     def get_xgb_params(self) -> dict[str, Any]:
-        """Return the parameters as `train` takes them; functions are none."""
+        """Return the parameters of `train`; functions are left out."""
         params: dict[str, Any] = super().get_xgb_params()  # type: ignore[misc]
         return {**params, "num_parallel_tree": self.n_estimators}  # type: ignore[attr-defined]
 

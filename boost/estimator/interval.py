@@ -1,4 +1,4 @@
-"""The scikit-learn estimator of intervals."""
+"""`BoostIntervalRegressor`: prediction intervals of a stated coverage."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from boost.data.check import DataError
 from boost.data.dmatrix import DMatrix
-from boost.model.interval import calibrate, interval_levels
-from boost.sklearn import BoostRegressor
+from boost.errors import DataError
+from boost.estimator.named import BoostRegressor
+from boost.model.interval import interval_levels
 
 
 class BoostIntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
-    """A regressor whose intervals hold a stated share of new labels, see `boost.model.interval.calibrate`.
+    """A regressor with intervals that contain a stated share of new labels.
+
+    The guarantee is that of `boost.model.interval.calibrate`.
 
     Parameters
     ----------
     estimator : BoostRegressor, optional
-        What grows the quantiles; its objective and levels are replaced. All else is its own, such as the
-        number of rounds.
+        Trains the quantiles; its objective and levels are replaced, other parameters are kept.
     coverage : float
-        Share of new labels that the intervals hold, at least.
+        Least share of new labels that the intervals contain.
     calibration_size : float
         Share of the rows that are held out to calibrate the intervals.
     random_state : int, RandomState or None
-        Chooses these rows.
+        Draws these rows.
 
     Attributes
     ----------
     estimator_ : BoostRegressor
-        Trained on the other rows; its model carries the intervals into files.
+        Trained on the other rows; its model saves the intervals with its files.
     margin_ : float
-        By how much the ends of the quantiles were moved.
+        By how much the calibration moved the outer quantiles.
     n_features_in_, feature_names_in_
         Those of `estimator_`.
     """
@@ -55,29 +56,29 @@ class BoostIntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: ArrayLike) -> BoostIntervalRegressor:
-        """Train on a part of the rows, and calibrate on the rest.
+        """Train on one part of the rows, and calibrate on the rest.
 
         Raises
         ------
         ValueError
-            For a share that leaves one of the parts without rows, or too few to calibrate.
+            For a `calibration_size` that leaves one of the parts without rows, or too few to calibrate.
         """
         rows = X.shape[0] if hasattr(X, "shape") else len(X)
         label = np.asarray(y)
         if label.shape != (rows,):
             raise DataError(f"y must have one number for each of the {rows} rows, got shape {label.shape}")
-        held = round(rows * self.calibration_size)
-        if not 0 < held < rows:
+        count = round(rows * self.calibration_size)
+        if not 0 < count < rows:
             raise DataError(
-                f"calibration_size={self.calibration_size} of {rows} rows is {held}: both parts need rows"
+                f"calibration_size={self.calibration_size} of {rows} rows is {count}: both parts need rows"
             )
         order = check_random_state(self.random_state).permutation(rows)
-        aside, kept = np.sort(order[:held]), np.sort(order[held:])
+        aside, kept = np.sort(order[:count]), np.sort(order[count:])
         model = BoostRegressor() if self.estimator is None else clone(self.estimator)
         model.set_params(objective="reg:quantileerror", quantile_alpha=interval_levels(self.coverage))
         self.estimator_ = model.fit(_safe_indexing(X, kept), label[kept])
         table = DMatrix(_safe_indexing(X, aside), label[aside], missing=model.missing)
-        self.margin_ = calibrate(model.get_booster(), table, self.coverage)
+        self.margin_ = model.get_booster().calibrate(table, self.coverage)
         self.n_features_in_ = model.n_features_in_
         if hasattr(model, "feature_names_in_"):
             self.feature_names_in_ = model.feature_names_in_

@@ -1,4 +1,4 @@
-"""Ranking: groups of rows, of which larger labels shall come first."""
+"""The base classes of rankers: within a query group, rows of larger labels rank higher."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from boost.data.check import check_groups
+from boost.data.validation import check_groups
 from boost.estimator.base import Estimator, Evals, Floats, check_y
 
 if TYPE_CHECKING:
@@ -33,12 +33,19 @@ class Ranker(Estimator):
         verbose: bool | int = False,
         xgb_model: Any = None,
     ) -> Self:
-        """Train; see `BoostRegressor.fit`, and `DMatrix` for `group` and `qid`; without, all is one group.
+        """Train; other parameters as for `BoostRegressor.fit`.
 
-        ``group_weight`` has an entry for each group; ``eval_group`` or ``eval_qid`` has one for each pair of
-        ``eval_set``.
+        Parameters
+        ----------
+        group, qid : array_like, optional
+            Sizes of the query groups, or the query id of each row, as for `DMatrix`. By default, all rows are
+            one group.
+        group_weight : array_like, optional
+            A weight for each query group.
+        eval_group, eval_qid : sequence of array_like, optional
+            An entry for each pair of `eval_set`.
         """
-        self._check_own()
+        self._check_extra()
         X = self._check_table(X, reset=True)
         label = check_y(y, X)
         evals = self._eval_tables(eval_set, check_y, eval_group=eval_group, eval_qid=eval_qid)
@@ -50,8 +57,8 @@ class Ranker(Estimator):
         if weight is not None and np.shape(weight) == sizes.shape:
             weight = np.asarray(weight)[number]
         columns = {"weight": weight, "base_margin": base_margin, "qid": number}
-        held = None if drawn is None else drawn[number]
-        return self._fit(X, label, columns, evals, {}, held, verbose, xgb_model)
+        held_out = None if drawn is None else drawn[number]
+        return self._fit(X, label, columns, evals, {}, held_out, verbose, xgb_model)
 
     def predict(
         self,
@@ -60,29 +67,29 @@ class Ranker(Estimator):
         base_margin: ArrayLike | None = None,
         iteration_range: tuple[int, int] | None = None,
     ) -> Floats:
-        """Return the scores; float64, shape (rows,); they compare within one group only."""
+        """Return the scores; float64, shape (rows,); they are comparable within a query group only."""
         return self._predict(X, base_margin, iteration_range=iteration_range)
 
     def staged_predict(self, X: Any) -> Iterator[Floats]:
-        """Yield the scores after each round, see `predict`."""
+        """Yield the scores after each round."""
         for margin in self._staged_margins(X):
             yield margin[:, 0]
 
     def score(
         self, X: Any, y: ArrayLike, *, group: ArrayLike | None = None, qid: ArrayLike | None = None
     ) -> float:
-        """Return the mean ndcg of the groups: 1 for the best order."""
+        """Return the mean NDCG of the query groups: 1 for the best order."""
         from boost.metric import make_metric
 
         booster = self.get_booster()
         table = self._table(self._check_table(X, reset=False), y, group=group, qid=qid)
         metric = make_metric("ndcg", booster.params)
         metric.check(table, 1)
-        return float(metric.function(booster.margins(booster.fit_table(table)), table))
+        return float(metric.function(booster.model.margins(booster.model.align(table)), table))
 
 
 class NamedRanker(Ranker):
-    """The same, with XGBoost's name for the weights of groups, which weigh no samples."""
+    """A ranker whose `fit` takes the weights of the query groups as `sample_weight`, as in XGBoost."""
 
     def fit(  # type: ignore[override]
         self,
@@ -99,7 +106,7 @@ class NamedRanker(Ranker):
         verbose: bool | int = False,
         xgb_model: Any = None,
     ) -> Self:
-        """Train; see `BoostRanker.fit`. ``sample_weight`` has an entry for each group."""
+        """Train, as `BoostRanker.fit`; `sample_weight` has a weight for each query group."""
         return super().fit(
             X,
             y,

@@ -1,4 +1,4 @@
-"""Regression."""
+"""The base class of regressors."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class Regressor(RegressorMixin, Estimator):
         y : array_like of shape (rows,) or (rows, outputs)
         sample_weight : array_like of shape (rows,), optional
         base_margin : array_like of shape (rows,) or (rows, outputs), optional
-            Margins to start from.
+            Margins to start boosting from.
         eval_set : sequence of (X, y), optional
-            Tables to watch.
+            Evaluation tables.
         sample_weight_eval_set, base_margin_eval_set : sequence of array_like, optional
             An entry for each pair of `eval_set`.
         verbose : bool or int
             Print the metrics of every round, or of every n-th.
         xgb_model : Booster, path or fitted estimator, optional
-            A model to go on from.
+            A model to continue from.
         """
-        self._check_own()
+        self._check_extra()
         X = self._check_table(X, reset=True)
         label = check_y(y, X)
         evals = self._eval_tables(
@@ -64,8 +64,8 @@ class Regressor(RegressorMixin, Estimator):
             base_margin_eval_set=base_margin_eval_set,
         )
         columns = {"weight": sample_weight, "base_margin": base_margin}
-        held = self._held_out(np.zeros(len(label), dtype=np.int64))
-        return self._fit(X, label, columns, evals, {}, held, verbose, xgb_model)
+        held_out = self._held_out(np.zeros(len(label), dtype=np.int64))
+        return self._fit(X, label, columns, evals, {}, held_out, verbose, xgb_model)
 
     def predict(
         self,
@@ -81,14 +81,14 @@ class Regressor(RegressorMixin, Estimator):
         ----------
         X : array, frame or sparse matrix of shape (rows, features)
         output_margin, iteration_range
-            See `Booster.predict`.
+            As for `Booster.predict`.
         base_margin : array_like of shape (rows,) or (rows, outputs), optional
         """
         kind = "margin" if output_margin else "value"
         return self._predict(X, base_margin, predict_type=kind, iteration_range=iteration_range)
 
     def staged_predict(self, X: Any) -> Iterator[Floats]:
-        """Yield the predictions after each round, see `predict`."""
+        """Yield the predictions after each round."""
         for margin in self._staged_margins(X):
             value = self.booster_.objective.transform(margin)
             yield value if value.shape[1] > 1 else value[:, 0]

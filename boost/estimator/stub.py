@@ -1,7 +1,7 @@
-"""Signatures for editors, which read them without running the program: the text of ``boost/sklearn.pyi``.
+"""The text of ``named.pyi``: signatures of the estimators for editors, which do not run the program.
 
-The constructors of the estimators are made from the table of parameters when the program runs. The file says
-the same once more: ``python -m boost.estimator.stub`` writes it, and a test compares.
+The constructors are made from the table of parameters at run time. ``python -m boost.estimator.stub`` writes
+the same signatures to the file, and a test compares them.
 """
 
 from __future__ import annotations
@@ -9,24 +9,25 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from boost import sklearn
+from boost.atomic import write_text
+from boost.estimator import named
 from boost.estimator.constructor import MANY, quoted
 from boost.params import TABLE
 
-PATH = Path(__file__).parents[1] / "sklearn.pyi"
+PATH = Path(__file__).parent / "named.pyi"
 
 
 def stub() -> str:
     """Return the text of the file."""
     lines = ['"""Signatures for editors, written by `python -m boost.estimator.stub`."""', ""]
     lines += ["from collections.abc import Callable, Sequence", "from typing import Any, Literal", ""]
-    named = {name: getattr(sklearn, name) for name in sklearn.__all__}
-    kinds = [kind for name, kind in named.items() if kind.__name__ == name]
+    public = {name: getattr(named, name) for name in named.__all__}
+    kinds = [kind for name, kind in public.items() if kind.__name__ == name]
     bases: dict[str, set[str]] = {}
     for base in (base for kind in kinds for base in kind.__bases__):
         bases.setdefault(base.__module__, set()).add(base.__name__)
     lines += [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(bases.items())]
-    lines += ["", "__all__ = [", *(f"    {quoted(name)}," for name in sorted(named)), "]"]
+    lines += ["", "__all__ = [", *(f"    {quoted(name)}," for name in sorted(public)), "]"]
     for p in TABLE:
         if len(p.choices) >= MANY:
             lines += ["", f"{p.name.capitalize()} = Literal["]
@@ -34,12 +35,12 @@ def stub() -> str:
     for kind in kinds:
         lines += ["", f"class {kind.__name__}({', '.join(base.__name__ for base in kind.__bases__)}):"]
         lines += ["    def __init__(", "        self,", "        *,"]
-        for name, asked in list(inspect.signature(kind.__init__).parameters.items())[1:]:
-            lines.append(f"        {name}: {asked.annotation} = {quoted(asked.default)},")
+        for name, parameter in list(inspect.signature(kind.__init__).parameters.items())[1:]:
+            lines.append(f"        {name}: {parameter.annotation} = {quoted(parameter.default)},")
         lines.append("    ) -> None: ...")
-    lines += ["", *(f"{name} = {kind.__name__}" for name, kind in named.items() if kind.__name__ != name)]
+    lines += ["", *(f"{name} = {kind.__name__}" for name, kind in public.items() if kind.__name__ != name)]
     return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    PATH.write_text(stub(), encoding="utf-8")
+    write_text(PATH, stub())

@@ -1,4 +1,4 @@
-"""Tables that walk through a forest: block by block, and on several threads where that pays."""
+"""Tables traverse a forest: in blocks of rows, and on several threads for larger work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.dmatrix import DMatrix
-from boost.forest.tree import Forest
+from boost.forest.forest import Forest
 from boost.threads import SERIAL_WORK, Team
 
-# Rows that are made dense at once.
+# Most rows of a block: of a sparse table, so many are made dense at once.
 BLOCK_ROWS = 1 << 14
+# Estimated nanoseconds for one row in one tree.
+TREE_WORK = 10.0
 Floats = NDArray[np.float64]
 # From a range of rows to a row-major array of them, NaN where values are missing.
 DenseRows = Callable[[int, int], NDArray[np.float32]]
@@ -24,8 +26,9 @@ class SparseRows(NamedTuple):
 
     Attributes
     ----------
-    starts, features, values : arrays
-        See `DMatrix.by_row`; `starts` is cut to these rows.
+    starts : int64 array of shape (rows + 1,)
+    features, values : int32 and float32 arrays of shape (entries of the table,)
+        See `DMatrix.by_row`; `starts` holds positions in them.
     columns : int
         Number of features.
     """
@@ -36,8 +39,11 @@ class SparseRows(NamedTuple):
     columns: int
 
 
-def rows_of(table: DMatrix) -> Callable[[int, int], NDArray[np.float32] | SparseRows]:
-    """Return what gives a range of rows of a table, in the form in which it has them."""
+Rows = NDArray[np.float32] | SparseRows
+
+
+def rows_of(table: DMatrix) -> Callable[[int, int], Rows]:
+    """Return the function from a range of rows of a table to these rows, dense or sparse as the table is."""
     if not table.is_sparse:
         return table.dense_rows
     starts, features, values = table.by_row()
@@ -47,22 +53,23 @@ def rows_of(table: DMatrix) -> Callable[[int, int], NDArray[np.float32] | Sparse
 
 def add_trees(
     forest: Forest,
-    rows: Callable[[int, int], NDArray[np.float32] | SparseRows],
+    rows: Callable[[int, int], Rows],
     margin: Floats,
     first: int,
     last: int,
     team: Team | int | None,
 ) -> bool:
-    """Add the trees ``first`` to ``last - 1`` to margins.
+    """Add the values of the trees ``first`` to ``last - 1`` to margins.
 
     Parameters
     ----------
     forest : Forest
     rows : callable
-        From a range of rows to these: see `rows_of`.
-    margin : float64 array of shape (rows, groups)
+        From a range of rows to these rows, see `rows_of`.
+    margin : float64 array of shape (rows, n_outputs)
         Changed in place.
     first, last : int
+        The range of the trees.
     team : Team, or number of threads as for `Team`
 
     Returns
@@ -71,7 +78,7 @@ def add_trees(
         Whether there is an infinity among dense rows.
     """
     count = len(margin)
-    work = count * (last - first) * 10.0
+    work = count * (last - first) * TREE_WORK
     if work < SERIAL_WORK and count <= BLOCK_ROWS:
         return _add(forest, rows(0, count), margin, first, last)
     infinite = []
@@ -83,9 +90,7 @@ def add_trees(
     return any(infinite)
 
 
-def _add(
-    forest: Forest, rows: NDArray[np.float32] | SparseRows, margin: Floats, first: int, last: int
-) -> bool:
+def _add(forest: Forest, rows: Rows, margin: Floats, first: int, last: int) -> bool:
     if isinstance(rows, SparseRows):
         forest.add_sparse_margins(*rows, margin, first, last)
         return False
@@ -95,25 +100,47 @@ def _add(
 def leaf_nodes(
     forest: Forest, rows: DenseRows, count: int, first: int, last: int, team: Team | int | None
 ) -> NDArray[np.int32]:
-    """Return the leaf of each row in some trees; int32, shape (count, trees). See `add_trees`."""
+    """Return the leaf of each row in the trees ``first`` to ``last - 1``; int32, shape (count, trees).
+
+    Parameters
+    ----------
+    forest, first, last, team
+        As for `add_trees`.
+    rows : callable
+        From a range of rows to a dense array of them.
+    count : int
+        Number of rows.
+    """
     out = np.empty((count, last - first), dtype=np.int32)
 
     def find(begin: int, end: int) -> None:
         out[begin:end] = forest.leaf_nodes(rows(begin, end), first, last)
 
-    share_rows(find, count, out.size * 10.0, team)
+    share_rows(find, count, out.size * TREE_WORK, team)
     return out
 
 
 def share_rows(task: Callable[[int, int], None], rows: int, work: float, team: Team | int | None) -> None:
+    """Call ``task(begin, end)`` for blocks that cover ``range(rows)``, on several threads if that pays.
+
+    Parameters
+    ----------
+    task : callable
+    rows : int
+    work : float
+        Estimated nanoseconds of all of it on one thread.
+    team : Team, or number of threads as for `Team`
+        A new team starts for twice the work that an existing one does, because its threads must be started.
+    """
+
     def in_blocks(begin: int, end: int) -> None:
         for at in range(begin, end, BLOCK_ROWS):
             task(at, min(at + BLOCK_ROWS, end))
 
     if isinstance(team, Team):
         team.share(in_blocks, rows, work)
-    elif work < 2 * SERIAL_WORK:  # a team of its own must be worth its start
+    elif work < 2 * SERIAL_WORK:
         in_blocks(0, rows)
     else:
-        with Team(team) as own:
-            own.share(in_blocks, rows, work)
+        with Team(team) as started:
+            started.share(in_blocks, rows, work)

@@ -1,16 +1,17 @@
-"""Growers: from gradients to one tree."""
+"""Growers: one tree from the gradients of a round."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.grow.grown import Grown
+from boost.forest.grown import Grown
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
     from boost.threads import Team
 
 __all__ = ["Grower", "Grown", "make_grower"]
@@ -19,33 +20,41 @@ Floats = NDArray[np.float64]
 
 
 class Grower(Protocol):
-    """Grows the trees of one training run."""
+    """Grows the trees of one training run.
+
+    Attributes
+    ----------
+    params : Params
+        The training assigns a record with another `eta` when the learning rate changes.
+    """
+
+    params: Params
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
         """Grow one tree.
 
         Parameters
         ----------
-        grad, hess : float64 arrays of shape (rows,), or (rows, outputs) for leaves that are vectors
-            Not weighted.
+        grad, hess : float64 arrays of shape (rows,), or (rows, outputs) for leaf vectors
+            Without row weights.
         weight : float64 array of shape (rows,) or (0,)
-            Of rows; zero for a row that this tree is not to learn from, but that is carried to its leaf.
-            An empty array means one each.
+            Weights of the rows; zero for a row that is not sampled, but still assigned to its leaf. An empty
+            array means one each.
         rng : numpy.random.Generator
-            For the choice of columns.
+            For the sampling of columns.
         """
         ...
 
 
-def make_grower(data: DMatrix, params: dict[str, Any], team: Team) -> Grower:
-    """Return the grower that `params` ask for.
+def make_grower(data: DMatrix, params: Params, team: Team) -> Grower:
+    """Return the grower for `tree_method`.
 
     Parameters
     ----------
     data : DMatrix
         The training table, in the model's category codes.
-    params : dict
-        From `boost.params.resolve`.
+    params : Params
+        The checked parameters.
     team : Team
     """
     method = params["tree_method"]

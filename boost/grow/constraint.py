@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.errors import nearest
-from boost.params import ParameterError
+from boost.errors import ParameterError, nearest
 
 
 def monotone_directions(

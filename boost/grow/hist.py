@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
 from boost.data.dmatrix import DMatrix
+from boost.errors import ParameterError
+from boost.forest.grown import Grown
 from boost.forest.tree import NO_NODE
 from boost.grow.constraint import InteractionConstraints, monotone_directions
-from boost.grow.grown import Grown
 from boost.grow.kernels.histogram import (
     SMALL_TABLE,
     cut_rows,
@@ -56,7 +56,7 @@ from boost.grow.kernels.split import find_splits
 from boost.grow.kernels.vector import fill_vectors, find_vector_splits
 from boost.grow.nodes import Nodes
 from boost.grow.sample import ColumnSampler
-from boost.params import ParameterError, largest_step
+from boost.params import Params, largest_step
 from boost.threads import Team
 
 Floats = NDArray[np.float64]
@@ -82,8 +82,8 @@ class HistGrower:
     ----------
     data : DMatrix
         The training table.
-    params : dict
-        From `boost.params.resolve`. The learning rate is read anew for each tree.
+    params : Params
+        The checked parameters. The learning rate is read anew for each tree.
     team : Team
     binned : BinnedMatrix or SparseBinnedMatrix, optional
         The codes to grow from; made from quantiles of the table when absent, and kept with it.
@@ -97,7 +97,7 @@ class HistGrower:
     def __init__(
         self,
         data: DMatrix,
-        params: dict[str, Any],
+        params: Params,
         team: Team,
         binned: BinnedMatrix | SparseBinnedMatrix | None = None,
     ) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from boost.params import Params
 
 Floats = NDArray[np.float64]
 Features = NDArray[np.int32]
 
 
-def sample_rows(grad: Floats, hess: Floats, params: dict[str, Any], rng: np.random.Generator) -> Floats:
+def sample_rows(grad: Floats, hess: Floats, params: Params, rng: np.random.Generator) -> Floats:
     """Draw the rows of a tree.
 
     Parameters
@@ -81,9 +81,7 @@ class ColumnSampler:
         The features of the tree, increasing.
     """
 
-    def __init__(
-        self, features: int, params: dict[str, Any], weights: Floats, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, features: int, params: Params, weights: Floats, rng: np.random.Generator) -> None:
         self._params = params
         self._weights = weights
         self._rng = rng

@@ -43,10 +43,10 @@ class Groups:
 
     def falling(self, values: Floats) -> Ints:
         """Return the rows, group after group, in each by falling value; equal values stay in their order."""
-        from boost.objective.kernels.order import falling
+        from boost.data.group_order import sort_groups
 
         order = np.empty(values.size, np.int64)
-        falling(np.ascontiguousarray(values, dtype=np.float64), self.bounds, 0, self.sizes.size, order)
+        sort_groups(np.ascontiguousarray(values, dtype=np.float64), self.bounds, 0, self.sizes.size, order)
         return order
 
     def sums(self, values: Floats) -> Floats:

@@ -1,1 +1,1 @@
-"""A trained model: what it holds, its files, explanations, intervals and uncertainty."""
+"""A trained model: its parts, files, feature contributions, intervals and uncertainty."""

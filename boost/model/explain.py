@@ -1,4 +1,4 @@
-"""What each feature adds to a prediction: exact Shapley values, those of pairs, and a quick approximation."""
+"""Feature contributions: exact Shapley values, Shapley interactions, and an approximation."""
 
 from __future__ import annotations
 
@@ -8,29 +8,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.forest.shapley import credit_features, credit_path, outline_trees
+from boost.forest.forest import Forest
+from boost.forest.predict import ROOT
+from boost.forest.shapley import (
+    FEATURE_BITS,
+    LEFT,
+    RULE_ROWS,
+    SHARE_COLUMNS,
+    STEP_COLUMNS,
+    TEST,
+    Cover,
+    ForestArrays,
+    Outline,
+    credit_features,
+    credit_path,
+    outline_trees,
+)
 from boost.forest.traverse import share_rows
-from boost.forest.tree import Forest
 
 if TYPE_CHECKING:
-    from boost.booster import Booster
     from boost.data.dmatrix import DMatrix
     from boost.forest.predict import PackedForest
+    from boost.model.model import Model
 
 Floats = NDArray[np.float64]
-# Nanoseconds for a row, a node and a point; for a row and a path. They decide whether threads are worth it.
+# Estimated nanoseconds per row, node and quadrature point; per row and path. Threads start by them.
 POINT_WORK, PATH_WORK = 1.5, 50.0
 
 
 @cache
 def _rule(count: int) -> Floats:
-    """Return Gauss's points t in (0, 1), their weights w, and w / (1 - t); float64, shape (3, count)."""
-    places, sizes = np.polynomial.legendre.leggauss(count)
-    return np.stack(((1.0 + places) / 2.0, sizes / 2.0, sizes / (1.0 - places)))
+    """Return an integration rule, see `boost.forest.shapley.POINT`; float64, shape (RULE_ROWS, count)."""
+    points, weights = np.polynomial.legendre.leggauss(count)
+    return np.stack(((1.0 + points) / 2.0, weights / 2.0, weights / (1.0 - points)))
 
 
 class Outlines:
-    """The trees of some rounds as `boost.forest.shapley` walks through them.
+    """What the contributions of some trees need, whatever the rows.
 
     Parameters
     ----------
@@ -42,13 +56,12 @@ class Outlines:
 
     Attributes
     ----------
-    packed : PackedForest
-    used : int64 array of shape (asked,)
-        The features that the trees ask for, rising.
-    steps, shares, starts, points : arrays
-        See `boost.forest.shapley.credit_features`.
-    rules : float64 array of shape (most points + 1, 3, most points)
-        For each number of points that is needed, its rule; see `boost.forest.shapley.credit_features`.
+    arrays : ForestArrays
+    used : int64 array of shape (used features,)
+        The features that the trees test, increasing.
+    outline : Outline
+    rules : float64 array of shape (most points + 1, RULE_ROWS, most points)
+        For each number of points that is needed, its integration rule.
     means : float64 array of shape (nodes, outputs of a tree)
         The mean of the leaves below each node.
     expected : float64 array of shape (outputs,)
@@ -56,117 +69,94 @@ class Outlines:
     """
 
     def __init__(self, forest: Forest, first: int, last: int, features: int) -> None:
-        self.packed: PackedForest = forest.packed()
+        packed: PackedForest = forest.packed()
         self.first, self.last = first, last
-        p, trees = self.packed, range(first, last)
+        trees = range(first, last)
+        self.arrays = ForestArrays(packed.nodes, packed.trees, packed.weights, packed.bits, packed.vectors)
         sizes = [forest[t].size for t in range(last)]
         end, size = sum(sizes), sum(sizes[first:])
-        asked = np.zeros(features, dtype=bool)
-        inner = p.nodes[end - size : end, 2] != np.arange(end - size, end)
-        asked[(p.nodes[end - size : end, 0][inner] & 0x7FFFFFFF) >> 1] = True
-        self.used = np.flatnonzero(asked)
-        place = np.cumsum(asked) - 1
-        cover = np.concatenate([np.empty(0, np.float32), *(forest[t].hessian for t in range(last))])
-        self.steps = np.empty((size, 6), dtype=np.int32)
-        self.shares = np.empty((size, 2))
-        self.starts = np.zeros(len(trees) + 1, dtype=np.int64)
-        self.points = np.zeros(len(trees), dtype=np.int64)
-        self.means = np.empty((end, forest.groups if forest.vector else 1))
-        outline_trees(
-            p.nodes,
-            p.number,
-            cover,
-            p.vectors,
-            p.trees,
-            first,
-            place,
-            self.steps,
-            self.shares,
-            self.starts,
-            self.points,
-            self.means,
+        tested = np.zeros(features, dtype=bool)
+        inner = packed.nodes[end - size : end, LEFT] != np.arange(end - size, end)
+        tested[(packed.nodes[end - size : end, TEST][inner] & FEATURE_BITS) >> 1] = True
+        self.used = np.flatnonzero(tested)
+        hessian = np.concatenate([np.empty(0, np.float32), *(forest[t].hessian for t in range(last))])
+        self.outline = Outline(
+            steps=np.empty((size, STEP_COLUMNS), dtype=np.int32),
+            shares=np.empty((size, SHARE_COLUMNS)),
+            starts=np.zeros(len(trees) + 1, dtype=np.int64),
+            points=np.zeros(len(trees), dtype=np.int64),
         )
-        self.expected = np.zeros(forest.groups)
+        self.means = np.empty((end, forest.n_outputs if forest.vector else 1))
+        cover, place = Cover(packed.number, hessian), np.cumsum(tested) - 1
+        outline_trees(self.arrays, cover, first, place, self.outline, self.means)
+        self.expected = np.zeros(forest.n_outputs)
         for t, weight in zip(trees, forest.weights[first:last], strict=True):
-            mean = weight * self.means[p.trees[t, 0]]
+            mean = weight * self.means[packed.trees[t, ROOT]]
             if forest.vector:
                 self.expected += mean
             else:
-                self.expected[forest.group(t)] += mean[0]
-        most = int(self.points.max(initial=1))
-        self.rules = np.zeros((most + 1, 3, most))
-        for n in np.unique(self.points[self.points > 0]):
+                self.expected[forest.output(t)] += mean[0]
+        points = self.outline.points
+        most = int(points.max(initial=1))
+        self.rules = np.zeros((most + 1, RULE_ROWS, most))
+        for n in np.unique(points[points > 0]):
             self.rules[n, :, :n] = _rule(int(n))
 
     def work(self, approximate: bool) -> float:
         """Estimate the nanoseconds that one row takes."""
         if approximate:
             return PATH_WORK * (self.last - self.first)
-        return POINT_WORK * float(np.diff(self.starts) @ self.points)
+        return POINT_WORK * float(np.diff(self.outline.starts) @ self.outline.points)
 
 
 def contributions(
-    booster: Booster,
+    model: Model,
     table: DMatrix,
     trees: tuple[int, int],
     *,
     approximate: bool = False,
     pairs: bool = False,
 ) -> Floats:
-    """Return what each feature adds to the margins of a table.
+    """Return what each feature contributes to the margins of a table.
 
     Parameters
     ----------
-    booster : Booster
+    model : Model
     table : DMatrix
-        One that fits the model.
+        In the model's columns and codes, see `Model.align`.
     trees : (int, int)
         The range of the trees.
     approximate : bool
-        Credit the splits on the path of a row with what they change (Saabas), in place of Shapley values.
+        Credit the features of the splits on the path of a row with the change of the mean (Saabas), in place
+        of Shapley values.
     pairs : bool
-        Return the interactions of features.
+        Return the interactions of pairs of features.
 
     Returns
     -------
     float64 array of shape (rows, outputs, features + 1), or (rows, outputs, features + 1, features + 1)
-        The last column is the expected margin; all of them sum up to the margin. With `pairs`, rows (and
-        columns) sum up to the contributions; what a feature adds by itself is on the diagonal.
+        The last column is the expected margin; the columns sum up to the margin. With `pairs`, rows (and
+        columns) sum up to the contributions; the main effect of a feature is on the diagonal.
     """
-    (first, last), features = trees, booster.features
-    outlines = Outlines(booster.forest, first, last, features)
-    start = booster.start_margins(table)
+    (first, last), features = trees, model.n_features
+    outlines = Outlines(model.forest, first, last, features)
+    start = model.start_margins(table)
     count, outputs = start.shape
     out = np.zeros((count, outputs, features + 1))
     out[:, :, features] = start + outlines.expected
     matrix = np.zeros((count if pairs else 0, outputs, features + 1, features + 1))
-    p, o = outlines.packed, outlines
+    forest, outline = outlines.arrays, outlines.outline
 
     def credit(begin: int, end: int) -> None:
-        x, own = table.dense_rows(begin, end), out[begin:end]
+        x, credits = table.dense_rows(begin, end), out[begin:end]
         if approximate:
-            credit_path(x, p.nodes, p.trees, p.weights, p.bits, o.means, first, last, own)
-            return
-        credit_features(
-            x,
-            o.used,
-            p.nodes,
-            p.trees,
-            p.weights,
-            p.bits,
-            p.vectors,
-            first,
-            o.steps,
-            o.shares,
-            o.starts,
-            o.points,
-            o.rules,
-            own,
-            matrix[begin:end],
-        )
+            credit_path(x, forest, outlines.means, first, last, credits)
+        else:
+            rules, paired = outlines.rules, matrix[begin:end]
+            credit_features(x, outlines.used, forest, first, outline, rules, credits, paired)
 
     if first < last:
-        share_rows(credit, count, count * outlines.work(approximate), booster.params["nthread"])
+        share_rows(credit, count, count * outlines.work(approximate), model.params.nthread)
     if not pairs:
         return out
     diagonal = np.arange(features + 1)

@@ -1,4 +1,4 @@
-"""Intervals with a stated coverage: quantiles, moved until they would have held what was held out."""
+"""Prediction intervals of a stated coverage, by conformalized quantile regression."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boost.data.check import DataError
-from boost.data.dmatrix import DMatrix
-from boost.params import ParameterError
+from boost.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
-    from boost.booster import Booster
+    from boost.data.dmatrix import DMatrix
+    from boost.model.model import Model
 
 Floats = NDArray[np.float64]
-# Under this name a model keeps its coverage and how far its quantiles are moved.
+# The attribute that holds the coverage and the margin of a calibrated model.
 ATTRIBUTE = "espalier.interval"
-# What rounding may add to a whole number of rows.
+# Tolerance for the rounding of a product that is a whole number of rows.
 ROUNDING = 1e-9
 
 
 def interval_levels(coverage: float) -> list[float]:
-    """Return the quantiles to train for an interval: the lower end, the median, and the upper end.
+    """Return the levels of the quantiles to train for an interval: lower end, median and upper end.
 
     Raises
     ------
@@ -36,36 +35,37 @@ def interval_levels(coverage: float) -> list[float]:
     return [(1 - coverage) / 2, 0.5, (1 + coverage) / 2]
 
 
-def calibrate(booster: Booster, data: DMatrix, coverage: float = 0.9) -> float:
-    """Make the quantiles of a model into intervals that hold a share of new labels.
+def calibrate(model: Model, data: DMatrix, coverage: float = 0.9) -> float:
+    """Calibrate the quantiles of a model as intervals that contain a given share of new labels.
 
-    The lowest and the highest output are moved apart by one number, the rank ``ceil((n + 1) * coverage)`` of
-    the distances by which the labels of these n rows lie outside of them. If these rows and a new one could
-    as well have come in any other order (independent draws from one source do), then the interval of the new
-    one holds its label with a probability of at least `coverage`; and of at most ``coverage + 1 / (n + 1)``,
-    if no two distances are the same. This holds for any model and any n, on average over calibration tables
-    and new rows; not for each kind of row on its own.
+    The lowest and the highest output are moved apart by a margin: the distance of rank
+    ``ceil((n + 1) * coverage)`` among the distances by which the labels of the n calibration rows lie outside
+    of them. If these rows and a new one are exchangeable, for example drawn independently from one
+    distribution, then the interval of the new row contains its label with a probability of at least
+    `coverage`, and of at most ``coverage + 1 / (n + 1)`` if no two distances are equal. This holds for any
+    model and any n, on average over calibration tables and new rows; it does not hold conditionally on the
+    features of a row.
 
     Parameters
     ----------
-    booster : Booster
-        Of reg:quantileerror with at least two levels, see `interval_levels`. It keeps the result in its
-        attributes, and so do its files.
+    model : Model
+        With the objective reg:quantileerror and at least two levels, see `interval_levels`. The result is
+        stored in its attributes, which are saved with it.
     data : DMatrix
-        With labels. No row of it may have been trained on, nor chosen the number of rounds.
+        With labels. Its rows must not have been used for training or early stopping.
     coverage : float
 
     Returns
     -------
     float
-        By how much the ends were moved; less than zero when the quantiles were too far apart.
+        The margin; negative when the quantiles were too far apart.
 
     Raises
     ------
     ParameterError
         For another objective or a single level, and a coverage that is not between 0 and 1.
     DataError
-        For tables without labels, with weights (the rows would not be equal), or with too few rows.
+        For tables without labels, with weights (weighted rows are not exchangeable), or with too few rows.
 
     References
     ----------
@@ -73,23 +73,23 @@ def calibrate(booster: Booster, data: DMatrix, coverage: float = 0.9) -> float:
     """
     interval_levels(coverage)
     if data.label is None or data.label.ndim > 1:
-        raise DataError("calibration needs one label a row")
+        raise DataError("calibration needs one label per row")
     if data.weight is not None:
-        raise DataError("calibration knows no weights: its guarantee is about rows that are equally likely")
-    ends = _ends(booster, data)
+        raise DataError("calibration does not support weights: its guarantee holds for exchangeable rows")
+    ends = _ends(model, data)
     label = data.label.astype(np.float64)
     margin = conformal_margin(np.maximum(ends[:, 0] - label, label - ends[:, 1]), coverage)
-    booster.set_attr(**{ATTRIBUTE: json.dumps({"coverage": float(coverage), "margin": margin})})
+    model.attributes[ATTRIBUTE] = json.dumps({"coverage": float(coverage), "margin": margin})
     return margin
 
 
 def conformal_margin(distances: ArrayLike, coverage: float) -> float:
-    """Return the distance of rank ``ceil((n + 1) * coverage)`` among n.
+    """Return the distance of rank ``ceil((n + 1) * coverage)`` among n distances.
 
     Raises
     ------
     DataError
-        When there are fewer distances than that.
+        When there are fewer distances than the rank.
     """
     ordered = np.sort(np.asarray(distances, dtype=np.float64))
     rank = math.ceil((ordered.size + 1) * coverage - ROUNDING)
@@ -101,53 +101,52 @@ def conformal_margin(distances: ArrayLike, coverage: float) -> float:
     return float(ordered[max(rank, 1) - 1])
 
 
-def predict_interval(booster: Booster, data: DMatrix) -> Floats:
-    """Return lower and upper ends; float64, shape (rows, 2).
+def predict_interval(model: Model, data: DMatrix) -> Floats:
+    """Return the lower and upper ends of the intervals; float64, shape (rows, 2).
 
     Parameters
     ----------
-    booster : Booster
+    model : Model
         After `calibrate`.
     data : DMatrix
-        Of the model's columns and codes.
 
     Raises
     ------
     ParameterError
         For a model that was not calibrated.
     """
-    margin = interval_of(booster)["margin"]
-    ends = _ends(booster, data) + np.array([-margin, margin])
+    margin = interval_of(model)["margin"]
+    ends = _ends(model, data) + np.array([-margin, margin])
     crossed = ends[:, 0] > ends[:, 1]
-    # No label is in such an interval; it becomes a point.
+    # A negative margin can make the ends cross: the interval is empty, and becomes its middle.
     ends[crossed] = ends[crossed].mean(axis=1, keepdims=True)
     return ends
 
 
-def interval_of(booster: Booster) -> dict[str, float]:
+def interval_of(model: Model) -> dict[str, float]:
     """Return "coverage" and "margin" of a calibrated model; raise `ParameterError` for another one."""
-    text = booster.attr(ATTRIBUTE)
+    text = model.attributes.get(ATTRIBUTE)
     if text is None:
         raise ParameterError(
-            "the model has no calibrated intervals: call boost.model.interval.calibrate with held-out rows"
+            "the model has no calibrated intervals: call its method calibrate with held-out rows"
         )
     try:
-        held: Any = json.loads(text)
-        found = {name: float(held[name]) for name in ("coverage", "margin")}
+        entry: Any = json.loads(text)
+        numbers = {name: float(entry[name]) for name in ("coverage", "margin")}
     except (ValueError, TypeError, KeyError):
-        found = {"margin": math.nan}
-    if not all(map(math.isfinite, found.values())):
+        numbers = {"margin": math.nan}
+    if not all(map(math.isfinite, numbers.values())):
         raise ParameterError(f"the attribute {ATTRIBUTE} of the model is damaged: calibrate it again")
-    return found
+    return numbers
 
 
-def _ends(booster: Booster, data: DMatrix) -> Floats:
+def _ends(model: Model, data: DMatrix) -> Floats:
     """Return the lowest and the highest quantile of each row."""
-    objective = booster.objective
-    if objective.name != "reg:quantileerror" or objective.groups < 2:
+    objective = model.objective
+    if objective.name != "reg:quantileerror" or objective.n_outputs < 2:
         raise ParameterError(
             "intervals need a model of reg:quantileerror with at least two levels, such as "
-            f"quantile_alpha=[0.05, 0.5, 0.95], got {objective.name} of {objective.groups} outputs"
+            f"quantile_alpha=[0.05, 0.5, 0.95], got {objective.name} of {objective.n_outputs} outputs"
         )
-    predicted = objective.transform(booster.margins(booster.fit_table(data)))
+    predicted = objective.transform(model.margins(model.align(data)))
     return np.column_stack((predicted.min(axis=1), predicted.max(axis=1)))

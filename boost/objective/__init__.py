@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from boost.errors import nearest
-from boost.objective.base import LabelError, Objective, Round
+from boost.errors import LabelError, ParameterError, nearest
+from boost.objective.base import Objective, Round
 from boost.objective.binary import Hinge, Logistic, LogisticRegression, LogitRaw
 from boost.objective.count import Gamma, Poisson, Tweedie
 from boost.objective.custom import Custom
@@ -17,7 +17,7 @@ from boost.objective.quantile import QuantileError
 from boost.objective.rank import RANKING
 from boost.objective.regression import AbsoluteError, PseudoHuberError, SquaredError, SquaredLogError
 from boost.objective.survival import Aft, Cox
-from boost.params import BY_NAME, ParameterError
+from boost.params import BY_NAME, Params
 
 __all__ = ["OBJECTIVES", "Custom", "LabelError", "Objective", "Round", "make_objective", "read_entry"]
 
@@ -45,13 +45,13 @@ KINDS: tuple[type[Objective], ...] = (
 OBJECTIVES: dict[str, type[Objective]] = {kind.name: kind for kind in KINDS}
 
 
-def make_objective(params: dict[str, Any], outputs: int = 1) -> Objective:
+def make_objective(params: Params, outputs: int = 1) -> Objective:
     """Return the loss that the resolved parameters name.
 
     Parameters
     ----------
-    params : dict
-        From `boost.params.resolve`.
+    params : Params
+        The checked parameters.
     outputs : int
         Number of label columns, where there is no table to ask (see `Objective.fit_outputs`).
     """

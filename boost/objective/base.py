@@ -1,4 +1,4 @@
-"""What every loss has: labels it allows, a start, derivatives, and the way from margins to predictions."""
+"""The interface of a loss: allowed labels, base score, derivatives, and predictions from margins."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from boost.errors import LabelError
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.grow.grown import Grown
+    from boost.forest.grown import Grown
+    from boost.params import Params
     from boost.threads import Team
 
 Floats = NDArray[np.float64]
-Labels = NDArray[Any]  # float32 as they come, float64 where they are computed with
+Labels = NDArray[Any]  # float32 as given, float64 in computations
 TINY = 1e-16
-
-
-class LabelError(ValueError):
-    """Labels that an objective cannot be trained on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The moment of training at which a gradient is asked for.
+    """The boosting round for which gradients are computed.
 
     Attributes
     ----------
     seed, iteration : int
-        The run's seed and the number of the round, for losses that draw.
+        The seed of the run and the number of the round, for losses that draw random numbers.
     team : Team
     """
 
@@ -42,83 +41,108 @@ class Round:
 class Objective(ABC):
     """A loss, made from the resolved parameters.
 
-    Margins, gradients and hessians are float64 arrays of shape (rows, groups).
+    Margins, gradients and hessians are float64 arrays of shape (rows, n_outputs).
 
     Attributes
     ----------
     name, metric : str
-        The loss, and the metric that is evaluated when none is named.
-    groups : int
-        Number of outputs: columns of margins.
-    several : bool
-        Whether labels may have several columns; see `fit_outputs`.
-    needs, advice : str
-        The labels that are allowed, in words, and what else to say about others.
+        The name of the loss, and of its default evaluation metric.
+    n_outputs : int
+        Number of columns of margins.
+    output_per_label : bool
+        Whether labels may have several columns, each of which gets an output; see `fit_outputs`.
+    allowed_labels, label_hint : str
+        The allowed labels in words, and a hint that error messages about other labels end with.
     file_params : tuple of (str, str, str)
         For each parameter that model files hold: its group and key in the entry "objective", and its name.
     """
 
     name: str
     metric: str
-    groups: int = 1
-    several: bool = False
-    needs: str = ""
-    advice: str = ""
+    n_outputs: int = 1
+    output_per_label: bool = False
+    allowed_labels: str = ""
+    label_hint: str = ""
     file_params: tuple[tuple[str, str, str], ...] = ()
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    # What is derived from a training table and kept between rounds; a copy of a model does not need it.
+    _row_weight: tuple[NDArray[np.float32] | None, Floats] | None = None
+    _gpairs: tuple[Floats, Floats] | None = None
+    _layout: Any = None
+    CACHES = ("_row_weight", "_gpairs", "_layout")
+
+    def __init__(self, params: Params) -> None:
         self.params = params
-        self._weight: tuple[NDArray[np.float32] | None, Floats] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in self.CACHES}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Pickles of earlier versions hold caches, and some attributes under other names.
+        state = {name: value for name, value in state.items() if name not in _OLD_CACHES}
+        self.__dict__.update({_OLD_NAMES.get(name, name): value for name, value in state.items()})
 
     def fit_outputs(self, data: DMatrix) -> None:
-        """Take the number of outputs from the labels, for losses of one output for each label column.
+        """Take the number of outputs from the labels, for losses with one output per label column.
 
-        Called once, before anything else is asked about a training table; `boost.objective.make_objective`
-        is told the number where there is no table.
+        Called once, before any other method that takes a training table. Without a table,
+        `boost.objective.make_objective` takes the number as a parameter.
 
         Raises
         ------
         LabelError
-            When the labels have several columns, and the loss is for one.
+            When the labels have several columns, and the loss supports only one.
         """
         label = data.label
         self.set_outputs(1 if label is None or label.ndim == 1 else label.shape[1])
 
-    def set_outputs(self, outputs: int) -> None:
-        """Set the number of label columns; see `fit_outputs`."""
-        if self.several:
-            self.groups = outputs
-        elif outputs != 1:
-            raise LabelError(f"{self.name} needs one label a row, got {outputs}")
+    def set_outputs(self, columns: int) -> None:
+        """Set the number of label columns; raises as `fit_outputs` does."""
+        if self.output_per_label:
+            self.n_outputs = columns
+        elif columns != 1:
+            raise LabelError(f"{self.name} needs one label a row, got {columns}")
 
     def allows(self, label: Floats) -> NDArray[np.bool_] | None:
-        """Return which labels the loss is defined for; None when it is for all."""
+        """Return which labels the loss is defined for; None when it is defined for all."""
         return None
 
     def check(self, data: DMatrix) -> Floats:
-        """Return the labels as float64, in the shape they have, or raise `LabelError`."""
+        """Return the labels as float64, in their shape, or raise `LabelError`."""
         if data.label is None:
             raise LabelError(f"{self.name} needs labels: give DMatrix a label")
         label = data.label.astype(np.float64)
         columns = 1 if label.ndim == 1 else label.shape[1]
-        if columns != (self.groups if self.several else 1):
-            wanted = f"{self.groups} labels" if self.several and self.groups > 1 else "one label"
-            raise LabelError(f"{self.name} needs {wanted} a row, got {columns}")
+        if columns != (self.n_outputs if self.output_per_label else 1):
+            several = self.output_per_label and self.n_outputs > 1
+            expected = f"{self.n_outputs} labels" if several else "one label"
+            raise LabelError(f"{self.name} needs {expected} a row, got {columns}")
         good = self.allows(label)
         if good is not None and not good.all():
             at = tuple(np.argwhere(~good)[0].tolist())
             where = f"row {at[0]}" + (f", column {at[1]}" if len(at) > 1 else "")
             raise LabelError(
-                f"{self.name} needs labels {self.needs}, got {label[at]:g} in {where}{self.advice}"
+                f"{self.name} needs labels {self.allowed_labels}, got {label[at]:g} in {where}"
+                f"{self.label_hint}"
             )
         return label
 
     @abstractmethod
     def start(self, data: DMatrix) -> Floats:
-        """Estimate the best constant prediction, on the scale that `to_margin` takes; shape (groups,)."""
+        """Estimate the base score: the best constant prediction, on the scale that `to_margin` takes.
+
+        Returns
+        -------
+        float64 array of shape (n_outputs,)
+
+        Raises
+        ------
+        LabelError
+            For labels that the loss does not allow.
+        """
 
     def to_margin(self, score: Floats) -> Floats:
-        """Return the margins of a constant prediction; shape (groups,).
+        """Return the margins of a constant prediction; shape (n_outputs,).
 
         Raises
         ------
@@ -128,36 +152,54 @@ class Objective(ABC):
         return score
 
     def neutral(self) -> Floats:
-        """Return the score whose margins are zero, for tables that bring their own; shape (groups,)."""
-        return self.transform(np.zeros((1, self.groups)))[0]
+        """Return the score whose margins are zero, for tables with base margins; shape (n_outputs,)."""
+        return self.transform(np.zeros((1, self.n_outputs)))[0]
 
     @abstractmethod
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
-        """Return the first and second derivatives of the loss by the margins, not weighted.
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
+        """Return the first and second derivatives of the loss by the margins, without row weights.
 
         Parameters
         ----------
-        margin : float64 array of shape (rows, groups)
+        margin : float64 array of shape (rows, n_outputs)
         data : DMatrix
-            The table trained on.
-        when : Round
-            For losses that draw, and for threads.
+            The training table.
+        this_round : Round
 
         Returns
         -------
-        grad, hess : float64 arrays of shape (rows, groups)
-            The loss's own: valid until the next call, and not to be changed.
+        grad, hess : float64 arrays of shape (rows, n_outputs)
+            Buffers of the loss: valid until the next call, and not to be changed.
         """
+
+    def gradient_buffers(self, shape: tuple[int, ...], hess: ArrayLike = 1.0) -> tuple[Floats, Floats]:
+        """Return the buffers for gradients and hessians; the same ones while the shape stays the same.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        hess : array_like
+            What new hessians are filled with, for losses whose hessian is constant.
+        """
+        if self._gpairs is None or self._gpairs[0].shape != shape:
+            self._gpairs = np.empty(shape), np.broadcast_to(np.asarray(hess, np.float64), shape).copy()
+        return self._gpairs
 
     def row_weight(self, data: DMatrix) -> Floats:
         """Return the weights of the rows, not to be changed; an empty array means one each."""
-        if self._weight is None or self._weight[0] is not data.weight:
+        if self._row_weight is None or self._row_weight[0] is not data.weight:
             given = data.weight
-            self._weight = given, np.empty(0) if given is None else given.astype(np.float64)
-        return self._weight[1]
+            self._row_weight = given, np.empty(0) if given is None else given.astype(np.float64)
+        return self._row_weight[1]
 
     def refit(
-        self, grown: Grown, margin_before: Floats, data: DMatrix, output: int, weight: Floats
+        self,
+        grown: Grown,
+        margin_before: Floats,
+        data: DMatrix,
+        output: int,
+        weight: Floats,
+        team: Team,
     ) -> Floats | None:
         """Return better values for the leaves of a new tree than those of the second-order step.
 
@@ -167,45 +209,46 @@ class Objective(ABC):
         margin_before : float64 array of shape (rows,)
             Margins of the output without this tree.
         data : DMatrix
-            The table that the last `gradient` was asked for.
+            The training table.
         output : int
         weight : float64 array of shape (rows,) or (0,)
-            As the tree was grown with: zero for rows that it did not learn from.
+            The weights that the tree was grown with: zero for rows that were not sampled.
+        team : Team
 
         Returns
         -------
         float64 array of shape (leaves,), or None
-            The values before the learning rate; None when the loss has nothing better.
+            The values before the learning rate; None to keep those of the second-order step.
         """
         return None
 
     def transform(self, margin: Floats) -> Floats:
-        """Turn margins into predictions, as metrics want them; same shape."""
+        """Return the predictions that metrics take; the shape of the margins."""
         return margin
 
     def moments(self, prediction: Floats) -> tuple[Floats, Floats | None]:
-        """Return mean and variance of the label that predictions speak of.
+        """Return the mean and the variance of the label under the predicted distribution.
 
         Parameters
         ----------
-        prediction : float64 array of shape (rows, groups)
+        prediction : float64 array of shape (rows, n_outputs)
             From `transform`.
 
         Returns
         -------
-        mean : float64 array of shape (rows, outputs)
+        mean : float64 array of shape (rows, label columns)
         variance : float64 array of the same shape, or None
-            None when the loss says nothing about it.
+            None when the loss models no variance.
         """
         return prediction, None
 
     def output(self, margin: Floats) -> Floats:
-        """Turn margins into what a user is given; shape (rows, groups), or (rows, 1) for multi:softmax."""
+        """Return the predictions for users; shape (rows, n_outputs), or (rows, 1) for multi:softmax."""
         return self.transform(margin)
 
     def restore(self, entry: dict[str, Any]) -> None:
-        """Take what an earlier training has learned, from its entry in the model file."""
-        return None  # most losses learn nothing
+        """Take over what an earlier training has estimated, from its entry in the model file."""
+        return None  # most losses estimate nothing
 
     def file_entry(self) -> dict[str, Any]:
         """Return the entry "objective" of the model file."""
@@ -215,8 +258,12 @@ class Objective(ABC):
         return entry
 
 
+_OLD_NAMES = {"groups": "n_outputs", "needs": "allowed_labels", "advice": "label_hint"}
+_OLD_CACHES = {"_weight", "_pair", "_team", "_logs", *Objective.CACHES}
+
+
 def _text(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_text, value)) + "]"
     if isinstance(value, bool):
         return str(int(value))

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.objective.base import TINY, Floats, LabelError, weighted_mean
+from boost.errors import LabelError
+from boost.objective.base import TINY, Floats, weighted_mean
 from boost.objective.pointwise import Pointwise, Scaled
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
 
-CLOSEST = 1e-6  # to 0 and 1: where the boosting of a constant label starts
+CLOSEST = 1e-6  # smallest distance of a base score from 0 and 1
 
 
 def sigmoid(margin: Floats) -> Floats:
@@ -31,15 +32,15 @@ class LogisticRegression(Scaled):
 
     name = "reg:logistic"
     metric = "rmse"
-    needs = "from 0 to 1"
+    allowed_labels = "from 0 to 1"
     cost = 3.0
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
-        """Whether the labels are probabilities."""
+        """Return which labels are in [0, 1]."""
         return (label >= 0) & (label <= 1)
 
     def constant(self, label: Floats, weight: Floats) -> float:
-        """Return the weighted mean, not quite 0 or 1."""
+        """Return the weighted mean, clipped away from 0 and 1."""
         return min(max(weighted_mean(label, weight), CLOSEST), 1 - CLOSEST)
 
     def to_margin(self, score: Floats) -> Floats:
@@ -59,41 +60,41 @@ class LogisticRegression(Scaled):
         return sigmoid(margin)
 
     def moments(self, prediction: Floats) -> tuple[Floats, Floats]:
-        """Return the probability, and the variance of a label that is 1 so often."""
+        """Return the probability p, and the variance p (1 - p) of a Bernoulli label."""
         return prediction, prediction * (1.0 - prediction)
 
 
 class Logistic(LogisticRegression):
-    """Logistic loss of two classes. Start: the share of ones."""
+    """Logistic loss of two classes. Start: the proportion of ones."""
 
     name = "binary:logistic"
     metric = "logloss"
-    needs = "0 and 1"
-    advice = " (and what is between them is a probability of 1)"
+    allowed_labels = "0 and 1"
+    label_hint = " (and what is between them is a probability of 1)"
 
     def start(self, data: DMatrix) -> Floats:
-        """Return the shares of ones, or raise `LabelError` when there is nothing to tell apart."""
+        """Return the proportions of ones, or raise `LabelError` for labels of one class."""
         score = super().start(data)
         require_both(self.name, data, self.row_weight(data))
         return score
 
 
 class LogitRaw(Logistic):
-    """The same, for users who want log-odds: so is the base score. Metrics are told probabilities."""
+    """Logistic loss whose predictions and base score are log-odds; metrics still see probabilities."""
 
     name = "binary:logitraw"
 
     def start(self, data: DMatrix) -> Floats:
-        """Return the log-odds of the shares of ones, or raise `LabelError`."""
+        """Return the log-odds of the proportions of ones, or raise `LabelError`."""
         return super().to_margin(super().start(data))
 
     def to_margin(self, score: Floats) -> Floats:
-        """Return the score as it is."""
+        """Return the score, which is a margin already."""
         return score
 
     def neutral(self) -> Floats:
         """Return zero."""
-        return np.zeros(self.groups)
+        return np.zeros(self.n_outputs)
 
     def output(self, margin: Floats) -> Floats:
         """Return the margins."""
@@ -101,28 +102,28 @@ class LogitRaw(Logistic):
 
 
 class Hinge(Pointwise):
-    """Hinge loss max(0, 1 - s margin), with s = -1 for label 0 and s = 1 for label 1. Start: the majority."""
+    """Hinge loss max(0, 1 - s margin), s = -1 for label 0, else 1. Start: the more frequent label."""
 
     name = "binary:hinge"
     metric = "error"
-    needs = "0 and 1"
+    allowed_labels = "0 and 1"
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
-        """Whether the labels are classes."""
+        """Return which labels are 0 or 1."""
         return (label == 0) | (label == 1)
 
     def start(self, data: DMatrix) -> Floats:
-        """Return the label, 0 or 1, of more rows."""
+        """Return the more frequent label, 0 or 1, of each output."""
         score = super().start(data)
         require_both(self.name, data, self.row_weight(data))
         return score
 
     def constant(self, label: Floats, weight: Floats) -> float:
-        """Return the label of more weight."""
+        """Return the label of the larger total weight."""
         return float(weighted_mean(label, weight) > 0.5)
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
-        """Gradient -s and hessian 1 where the loss is not zero; else zero, and next to nothing."""
+        """Gradient -s and hessian 1 where the loss is not zero; elsewhere 0 and the smallest hessian."""
         side = 2.0 * label.astype(np.float64) - 1.0
         active = margin * side < 1
         np.multiply(-side, active, out=grad)

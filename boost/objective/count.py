@@ -1,16 +1,15 @@
-"""Losses of counts and positive amounts: the logarithm of the mean is what trees add up to."""
+"""Losses of counts and positive amounts, with a log link: the margin is the logarithm of the mean."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.objective.base import TINY, Floats, weighted_mean
 from boost.objective.pointwise import Pointwise
+from boost.params import Params
 
-SMALLEST_MEAN = 1e-6  # where the boosting of labels that are all zero starts
+SMALLEST_MEAN = 1e-6  # base score for labels that are all zero
 MAX_DELTA_STEP = 0.7
 
 
@@ -18,7 +17,7 @@ class LogLink(Pointwise):
     """A loss whose prediction is exp(margin). Start: the mean."""
 
     def constant(self, label: Floats, weight: Floats) -> float:
-        """Return the weighted mean, not quite zero."""
+        """Return the weighted mean, at least `SMALLEST_MEAN`."""
         return max(weighted_mean(label, weight), SMALLEST_MEAN)
 
     def to_margin(self, score: Floats) -> Floats:
@@ -46,22 +45,22 @@ def exp_margin(margin: Floats) -> Floats:
 class Poisson(LogLink):
     """Negative log-likelihood of the Poisson distribution.
 
-    The hessian is that at margin + max_delta_step (0.7 by default), where it is larger: this keeps the first
-    steps from running away.
+    The hessian is evaluated at margin + max_delta_step (0.7 by default), where it is larger: this limits the
+    first steps.
     """
 
     name = "count:poisson"
     metric = "poisson-nloglik"
-    needs = "of at least 0"
+    allowed_labels = "of at least 0"
     file_params = (("poisson_regression_param", "max_delta_step", "max_delta_step"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         given = params["max_delta_step"]
         self.step = MAX_DELTA_STEP if given is None else float(given)
-        super().__init__(params | {"max_delta_step": self.step})
+        super().__init__(params.replace(max_delta_step=self.step))
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
-        """Whether the labels are not negative."""
+        """Return which labels are not negative."""
         return label >= 0
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
@@ -73,20 +72,20 @@ class Poisson(LogLink):
         grad -= label
 
     def moments(self, prediction: Floats) -> tuple[Floats, Floats]:
-        """Return the mean, which is the variance, too."""
+        """Return the mean, which is also the variance."""
         return prediction, prediction
 
 
 class Gamma(LogLink):
-    """Half the deviance of the gamma distribution: log(mean) + label / mean, but for a constant."""
+    """Half the deviance of the gamma distribution: log(mean) + label / mean, up to a constant."""
 
     name = "reg:gamma"
     metric = "gamma-deviance"
-    needs = "above 0"
-    file_params = (("reg_loss_param", "scale_pos_weight", "scale_pos_weight"),)  # XGBoost asks for it
+    allowed_labels = "above 0"
+    file_params = (("reg_loss_param", "scale_pos_weight", "scale_pos_weight"),)  # XGBoost requires it
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
-        """Whether the labels are positive."""
+        """Return which labels are positive."""
         return label > 0
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
@@ -101,17 +100,17 @@ class Tweedie(LogLink):
     """Negative log-likelihood of the Tweedie distribution of variance power r, between Poisson and gamma."""
 
     name = "reg:tweedie"
-    needs = "of at least 0"
+    allowed_labels = "of at least 0"
     file_params = (("tweedie_regression_param", "tweedie_variance_power", "tweedie_variance_power"),)
     cost = 30.0
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.power = float(params["tweedie_variance_power"])
         self.metric = f"tweedie-nloglik@{self.power:g}"
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
-        """Whether the labels are not negative."""
+        """Return which labels are not negative."""
         return label >= 0
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:

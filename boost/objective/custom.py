@@ -1,4 +1,4 @@
-"""A user's own loss."""
+"""Custom losses: callables given by the user."""
 
 from __future__ import annotations
 
@@ -16,42 +16,41 @@ Loss = Callable[[Floats, "DMatrix"], tuple[Any, Any]]
 
 
 class Custom(Objective):
-    """A callable from margins to derivatives, in the place of a built-in loss.
+    """A callable from margins to derivatives, in place of the gradients of a built-in loss.
 
-    As in XGBoost, the built-in loss that the parameters name (reg:squarederror when they name none) still
-    says what margins mean: it gives the number of outputs, the scale of `base_score` and of predictions, the
-    default metric and the entry in model files. Nothing is estimated: without a `base_score`, predictions
-    start at 0.5.
+    As in XGBoost, the built-in loss that the parameters name (reg:squarederror by default) still defines
+    everything else: the number of outputs, the scale of `base_score` and of predictions, the default metric
+    and the entry in model files. The base score is not estimated: it is 0.5 unless `base_score` is given.
 
     Parameters
     ----------
     function : callable
         ``function(predt, dtrain)`` returns the gradient and the hessian of each row. `predt`
-        holds margins, float64, of shape (rows,), or (rows, groups) with several outputs: what it returns has
-        the same shape. `dtrain` is the table that training was asked for.
-    like : Objective
-        The built-in loss.
+        holds margins, float64, of shape (rows,), or (rows, n_outputs) with several outputs; the
+        arrays it returns have the same shape. `dtrain` is the training table.
+    builtin : Objective
 
     Notes
     -----
     Results are the same, bit for bit, as those of a built-in loss whose derivatives are the same float64
-    numbers. As in XGBoost, weights are the callable's affair: the engine applies none.
+    numbers. As in XGBoost, the callable has to apply row weights itself: the engine applies none.
     """
 
-    def __init__(self, function: Loss, like: Objective) -> None:
-        super().__init__(like.params)
+    def __init__(self, function: Loss, builtin: Objective) -> None:
+        super().__init__(builtin.params)
         self.function = function
-        self.like = like
-        self.name, self.metric, self.groups, self.several = like.name, like.metric, like.groups, like.several
+        self.builtin = builtin
+        self.name, self.metric = builtin.name, builtin.metric
+        self.n_outputs, self.output_per_label = builtin.n_outputs, builtin.output_per_label
 
-    def set_outputs(self, outputs: int) -> None:
-        """Set the number of label columns, where the built-in loss has one output for each."""
-        if self.several:
-            self.like.set_outputs(outputs)
-            self.groups = self.like.groups
+    def set_outputs(self, columns: int) -> None:
+        """Set the number of label columns, where the built-in loss has one output per column."""
+        if self.output_per_label:
+            self.builtin.set_outputs(columns)
+            self.n_outputs = self.builtin.n_outputs
 
     def check(self, data: DMatrix) -> Floats:
-        """Return the labels as float64, whatever they are; none are needed."""
+        """Return the labels as float64 without checking them; an empty array when there are none."""
         return np.empty(0) if data.label is None else data.label.astype(np.float64)
 
     def row_weight(self, data: DMatrix) -> Floats:
@@ -60,59 +59,57 @@ class Custom(Objective):
 
     def start(self, data: DMatrix) -> Floats:
         """Return 0.5."""
-        return np.full(self.groups, 0.5)
+        return np.full(self.n_outputs, 0.5)
 
     def to_margin(self, score: Floats) -> Floats:
         """Return the margins of a prediction of the built-in loss."""
-        return self.like.to_margin(score)
+        return self.builtin.to_margin(score)
 
     def neutral(self) -> Floats:
         """Return the score whose margins are zero."""
-        return self.like.neutral()
+        return self.builtin.neutral()
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
-        """Ask the callable, and check what it returns.
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
+        """Call the function, and check what it returns.
 
         Raises
         ------
         ValueError
             When it does not return two arrays of finite numbers, of the shape of the margins.
         """
-        shown = margin[:, 0].copy() if self.groups == 1 else margin.copy()  # a callable may write to it
-        found = self.function(shown, data)
-        if not isinstance(found, (tuple, list)) or len(found) != 2:
+        given = (margin[:, 0] if self.n_outputs == 1 else margin).copy()  # the callable may write to it
+        returned = self.function(given, data)
+        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
             raise ValueError(
-                f"the objective must return a pair (grad, hess), got {type(found).__name__}"
-                + (f" of {len(found)}" if isinstance(found, (tuple, list)) else "")
+                f"the objective must return a pair (grad, hess), got {type(returned).__name__}"
+                + (f" of {len(returned)}" if isinstance(returned, (tuple, list)) else "")
             )
-        grad, hess = (
-            self._checked(what, values, margin) for what, values in zip(("grad", "hess"), found, strict=True)
-        )
-        return grad, hess
+        grad, hess = returned
+        return self._checked("grad", grad, margin), self._checked("hess", hess, margin)
 
     def _checked(self, what: str, values: Any, margin: Floats) -> Floats:
         given = np.asarray(values)
         if given.dtype.kind not in "biuf":
             raise ValueError(f"{what} of the objective must be real numbers, got dtype {given.dtype}")
         if given.size != margin.size or given.shape not in (margin.shape, (margin.size,)):
-            wanted = margin.shape if self.groups > 1 else (margin.shape[0],)
-            raise ValueError(f"{what} of the objective must have the shape {wanted}, got {given.shape}")
+            expected = margin.shape if self.n_outputs > 1 else (margin.shape[0],)
+            raise ValueError(f"{what} of the objective must have the shape {expected}, got {given.shape}")
         array = np.require(given, np.float64, ["C", "W"]).reshape(margin.shape)
         bad = ~np.isfinite(array)
         if bad.any():
             at = np.argwhere(bad)[0]
-            where = f"row {at[0]}" + (f", output {at[1]}" if self.groups > 1 else "")
+            where = f"row {at[0]}" + (f", output {at[1]}" if self.n_outputs > 1 else "")
             raise ValueError(f"{what} of the objective must be finite, got {array[tuple(at)]} in {where}")
         return array
 
     def transform(self, margin: Floats) -> Floats:
         """Return the predictions of the built-in loss."""
-        return self.like.transform(margin)
+        return self.builtin.transform(margin)
 
     def output(self, margin: Floats) -> Floats:
-        """Return what a user of the built-in loss is given."""
-        return self.like.output(margin)
+        """Return the predictions for users of the built-in loss."""
+        return self.builtin.output(margin)
 
     def file_entry(self) -> dict[str, Any]:
         """Return the built-in loss's entry of the model file."""
-        return self.like.file_entry()
+        return self.builtin.file_entry()

@@ -1,8 +1,8 @@
-"""Several expectiles at once, which cannot cross."""
+"""Expectile regression: several levels at once, whose predictions cannot cross."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,19 +12,20 @@ from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
-NARROWEST = 1e-6  # gap between two expectiles
+NARROWEST = 1e-6  # smallest gap between two expectiles
 MOST_STEPS = 100
 
 
 class ExpectileError(Objective):
     """Half the squared error, times the level above the prediction and one minus the level below it.
 
-    An expectile of level 1/2 is the mean. With several levels, which must rise, the first output's margin is
-    the lowest expectile and each further one is the gap to the next, as softplus of its margin: so
-    expectiles rise with the levels whatever the trees add up to. Each output learns from the loss of all
-    expectiles that its margin moves; the hessian is the Gauss-Newton one. XGBoost 3.3 has the same form.
-    Start: the expectiles of the labels.
+    An expectile of level 1/2 is the mean. With several levels, which must increase, the first output's margin
+    is the lowest expectile, and softplus of each further margin is the gap to the next expectile: so
+    expectiles increase with the levels whatever the trees predict. The gradient of an output sums the losses
+    of all expectiles that depend on its margin; the hessian is the Gauss-Newton one. XGBoost 3.3 has the same
+    form. Start: the expectiles of the labels.
 
     References
     ----------
@@ -35,13 +36,12 @@ class ExpectileError(Objective):
     metric = "expectile"
     file_params = (("expectile_loss_param", "expectile_alpha", "expectile_alpha"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         self.levels = list(params["expectile_alpha"] or [0.5])
         if self.levels != sorted(self.levels):
             raise ValueError(f"expectile_alpha must rise, got {self.levels}: give {sorted(self.levels)}")
-        super().__init__(params | {"expectile_alpha": self.levels})
-        self.groups = len(self.levels)
-        self._pair = np.empty((0, 0)), np.empty((0, 0))
+        super().__init__(params.replace(expectile_alpha=self.levels))
+        self.n_outputs = len(self.levels)
 
     def start(self, data: DMatrix) -> Floats:
         """Return the expectiles of the labels; shape (levels,)."""
@@ -57,19 +57,17 @@ class ExpectileError(Objective):
 
     def transform(self, margin: Floats) -> Floats:
         """Return the expectiles: sums along the levels."""
-        if self.groups == 1:
+        if self.n_outputs == 1:
             return margin
         out = margin.copy()
-        for k in range(1, self.groups):
+        for k in range(1, self.n_outputs):
             out[:, k] = out[:, k - 1] + NARROWEST + softplus(margin[:, k])
         return out
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Sums of the losses' derivatives from the last level down, times those of the gaps."""
         assert data.label is not None
-        if self._pair[0].shape != margin.shape:
-            self._pair = np.empty(margin.shape), np.empty(margin.shape)
-        grad, hess = self._pair
+        grad, hess = self.gradient_buffers(margin.shape)
         label, levels = data.label, np.array(self.levels)
 
         def derive(first: int, last: int) -> None:
@@ -78,7 +76,7 @@ class ExpectileError(Objective):
                 residual = self.transform(margin[rows]) - label[rows, np.newaxis]
                 share = np.where(residual >= 0, 1.0 - levels, levels)
                 residual *= share
-                for k in range(self.groups - 1, 0, -1):
+                for k in range(self.n_outputs - 1, 0, -1):
                     slope = sigmoid(margin[rows, k])
                     np.multiply(residual[:, k], slope, out=grad[rows, k])
                     np.multiply(share[:, k], slope * slope, out=hess[rows, k])
@@ -87,8 +85,8 @@ class ExpectileError(Objective):
                 grad[rows, 0], hess[rows, 0] = residual[:, 0], share[:, 0]
                 np.maximum(hess[rows], TINY, out=hess[rows])
 
-        when.team.share(derive, -(-margin.shape[0] // BLOCK), work=margin.size * 30.0)
-        return self._pair
+        this_round.team.share(derive, -(-margin.shape[0] // BLOCK), work=margin.size * 30.0)
+        return grad, hess
 
 
 def softplus(margin: Floats) -> Floats:
@@ -99,8 +97,8 @@ def softplus(margin: Floats) -> Floats:
 def expectile(values: Floats, weight: Floats, level: float) -> float:
     """Return an expectile of values; `weight` may be empty.
 
-    Means with the weights of the last one's sides, until nothing changes: each is a Newton step on a piece of
-    the loss, which is quadratic, so that the last piece is reached in a few steps.
+    Each step is a weighted mean, with weights for the labels below and above the last value. It is a Newton
+    step on a piecewise quadratic loss, so that a few steps reach the piece of the minimum.
     """
     at = weighted_mean(values, weight)
     for _ in range(MOST_STEPS):

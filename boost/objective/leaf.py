@@ -19,7 +19,7 @@ import numpy as np
 from boost.objective.base import Floats
 
 if TYPE_CHECKING:
-    from boost.grow.grown import Grown
+    from boost.forest.grown import Grown
     from boost.threads import Team
 
 

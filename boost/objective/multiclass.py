@@ -1,4 +1,4 @@
-"""Losses of several classes, one output for each."""
+"""Losses of several classes, with one output per class."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.objective.base import Floats, LabelError, Objective, Round
+from boost.errors import LabelError
+from boost.objective.base import Floats, Objective, Round
 from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
 
 class Softprob(Objective):
-    """Multinomial loss of labels 0 to num_class - 1. Start: the logarithms of the classes' shares, centred.
+    """Multinomial loss of labels 0 to num_class - 1. Start: the centred log-frequencies of the classes.
 
-    The hessian is 2 p (1 - p), twice the diagonal of the true one: it bounds the whole matrix, because the
-    trees of a round are fitted apart from each other.
+    The hessian is 2 p (1 - p), twice the diagonal of the true one: an upper bound of the whole matrix, which
+    is needed because the trees of a round are fitted independently.
 
     References
     ----------
@@ -28,57 +30,54 @@ class Softprob(Objective):
     name = "multi:softprob"
     metric = "mlogloss"
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
-        self.groups = int(params["num_class"])
-        if self.groups < 2:
-            raise ValueError(f"{self.name} needs num_class of at least 2, got {self.groups}")
-        self._pair = np.empty((0, 0)), np.empty((0, 0))
+        self.n_outputs = int(params["num_class"])
+        if self.n_outputs < 2:
+            raise ValueError(f"{self.name} needs num_class of at least 2, got {self.n_outputs}")
 
     def check(self, data: DMatrix) -> Floats:
         """Return the labels as float64, or raise `LabelError`."""
         label = super().check(data)
-        good = (label >= 0) & (label < self.groups) & (label == np.floor(label))
+        good = (label >= 0) & (label < self.n_outputs) & (label == np.floor(label))
         if not good.all():
             at = int(np.argmin(good))
             raise LabelError(
-                f"{self.name} with num_class={self.groups} needs labels 0 to {self.groups - 1}, "
+                f"{self.name} with num_class={self.n_outputs} needs labels 0 to {self.n_outputs - 1}, "
                 f"got {label[at]:g} in row {at}"
             )
         return label
 
     def start(self, data: DMatrix) -> Floats:
-        """Return the centred logarithms of the weighted shares; a class of no rows counts as one row."""
+        """Return the centred logarithms of the weighted counts; a class without rows counts as one row."""
         label = self.check(data).astype(np.int64)
         weight = self.row_weight(data)
-        share = np.bincount(label, weights=weight if weight.size else None, minlength=self.groups)
-        if np.count_nonzero(share) < 2:
+        count = np.bincount(label, weights=weight if weight.size else None, minlength=self.n_outputs)
+        if np.count_nonzero(count) < 2:
             raise LabelError(f"{self.name} needs at least two classes, but every label is {label[0]}")
-        logs = np.log(np.where(share > 0, share, weight.mean() if weight.size else 1.0))
+        logs = np.log(np.where(count > 0, count, weight.mean() if weight.size else 1.0))
         return logs - logs.mean()
 
     def neutral(self) -> Floats:
-        """Return zeros: the score is margins."""
-        return np.zeros(self.groups)
+        """Return zeros: the score consists of margins."""
+        return np.zeros(self.n_outputs)
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Gradient p - [class is the label], hessian 2 p (1 - p)."""
         from boost.objective.kernels.pointwise import multinomial
 
         assert data.label is not None
         margin, label = np.ascontiguousarray(margin), np.ascontiguousarray(data.label).reshape(-1)
-        if self._pair[0].shape != margin.shape:
-            self._pair = np.empty(margin.shape), np.empty(margin.shape)
-        grad, hess = self._pair
-        size = max(1, BLOCK // self.groups)  # of rows, so that a block stays in the cache
+        grad, hess = self.gradient_buffers(margin.shape)
+        size = max(1, BLOCK // self.n_outputs)  # rows per block, which stays in the cache
 
         def derive(first: int, last: int) -> None:
             for block in range(first, last):
                 rows = slice(block * size, (block + 1) * size)
                 multinomial(margin[rows], label[rows], grad[rows], hess[rows])
 
-        when.team.share(derive, -(-label.size // size), work=margin.size * 5.0)
-        return self._pair
+        this_round.team.share(derive, -(-label.size // size), work=margin.size * 5.0)
+        return grad, hess
 
     def transform(self, margin: Floats) -> Floats:
         """Return the probabilities of the classes."""
@@ -89,16 +88,16 @@ class Softprob(Objective):
         return out
 
     def moments(self, prediction: Floats) -> tuple[Floats, Floats]:
-        """Return the probabilities, and the variances of labels that are of a class so often."""
+        """Return the probabilities p, and the variances p (1 - p) of the class indicators."""
         return prediction, prediction * (1.0 - prediction)
 
     def file_entry(self) -> dict[str, Any]:
         """Return the entry "objective" of the model file."""
-        return {"name": self.name, "softmax_multiclass_param": {"num_class": str(self.groups)}}
+        return {"name": self.name, "softmax_multiclass_param": {"num_class": str(self.n_outputs)}}
 
 
 class Softmax(Softprob):
-    """The same, for users who want the likeliest class; metrics are still told the probabilities."""
+    """Multinomial loss whose predictions are the likeliest classes; metrics still see probabilities."""
 
     name = "multi:softmax"
 

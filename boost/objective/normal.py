@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,18 +11,18 @@ from boost.objective.base import Floats, Objective, Round, weighted_mean
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
 
-SMALLEST_SPREAD = 1e-6  # where the boosting of labels that are all the same starts
-FURTHEST = 80.0  # logarithms of spreads beyond it count as it: no square overflows
+SMALLEST_SPREAD = 1e-6  # base score of the standard deviation for labels that are all the same
+FURTHEST = 80.0  # clip of the logarithm of the standard deviation: no square overflows
 
 
 class Normal(Objective):
     """Negative log-likelihood of a normal distribution; outputs: its mean, and its standard deviation.
 
-    Margins are the mean and the logarithm of the standard deviation. Steps follow the natural gradient: the
-    Fisher information divides the mean's derivative by the variance, and with it the variance cancels. So the
-    trees of the mean are those of reg:squarederror, whatever the spread; those of the spread learn from what
-    the mean leaves. XGBoost has no such loss, and reads no such model. The information of the logarithm of
-    the spread is 2.
+    Margins are the mean and the logarithm of the standard deviation. Steps follow the natural gradient:
+    dividing by the Fisher information cancels the variance in the mean's derivative. So the trees of the mean
+    are those of reg:squarederror, whatever the standard deviation; those of the standard deviation learn from
+    the residuals. The Fisher information of the logarithm of the standard deviation is 2. XGBoost has no such
+    loss, and cannot read such a model.
 
     References
     ----------
@@ -33,11 +33,7 @@ class Normal(Objective):
 
     name = "reg:normal"
     metric = "normal-nloglik"
-    groups = 2
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        super().__init__(params)
-        self._pair = np.empty((0, 2)), np.empty((0, 2))
+    n_outputs = 2
 
     def start(self, data: DMatrix) -> Floats:
         """Return mean and standard deviation of the labels."""
@@ -47,19 +43,18 @@ class Normal(Objective):
         return np.array([mean, max(spread, SMALLEST_SPREAD)])
 
     def to_margin(self, score: Floats) -> Floats:
-        """Return the mean, and the logarithm of the spread; raise ValueError unless it is positive."""
+        """Return the mean, and the logarithm of the standard deviation; raises unless that is positive."""
         if not score[1] > 0:
             raise ValueError(
                 f"base_score of {self.name} is a mean and a standard deviation above 0, got {score[1]:g}"
             )
         return np.array([score[0], np.log(score[1])])
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
-        """Mean: gradient margin - label, hessian 1. Spread: 1 - (residual / spread)**2, hessian 2."""
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
+        """Mean: gradient margin - label, hessian 1. Deviation: 1 - (residual / deviation)**2, hessian 2."""
         assert data.label is not None
-        if self._pair[0].shape != margin.shape:
-            self._pair = np.empty(margin.shape), np.tile([1.0, 2.0], (len(margin), 1))
-        grad, label = self._pair[0], data.label
+        grad, hess = self.gradient_buffers(margin.shape, hess=[1.0, 2.0])
+        label = data.label
 
         def derive(begin: int, end: int) -> None:
             rows = slice(begin, end)
@@ -67,8 +62,8 @@ class Normal(Objective):
             scale = np.exp(-np.clip(margin[rows, 1], -FURTHEST, FURTHEST))
             grad[rows, 1] = 1.0 - (grad[rows, 0] * scale) ** 2
 
-        when.team.share(derive, len(margin), work=margin.size * 10.0)
-        return self._pair
+        this_round.team.share(derive, len(margin), work=margin.size * 10.0)
+        return grad, hess
 
     def transform(self, margin: Floats) -> Floats:
         """Return mean and standard deviation."""
@@ -76,5 +71,5 @@ class Normal(Objective):
         return np.column_stack((margin[:, 0], spread))
 
     def moments(self, prediction: Floats) -> tuple[Floats, Floats]:
-        """Return the mean, and the variance that was learned."""
+        """Return the predicted mean and variance."""
         return prediction[:, :1], prediction[:, 1:] ** 2

@@ -1,8 +1,8 @@
-"""Several quantiles at once, which never cross."""
+"""Quantile regression: several levels at once, whose predictions never cross."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,15 +11,17 @@ from boost.objective.leaf import leaf_quantiles, quantile
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.grow.grown import Grown
+    from boost.forest.grown import Grown
+    from boost.params import Params
+    from boost.threads import Team
 
 
 class QuantileError(Objective):
-    """Pinball loss of each level of `quantile_alpha`, an output each. Start, and leaves: the quantile.
+    """Pinball loss with one output per level of `quantile_alpha`. Start and leaf values: the quantiles.
 
-    The outputs are boosted apart from each other, and their margins may cross in some rows. Predictions do
-    not: each row's values are sorted along the levels, which never takes them further from the true quantiles
-    (rearrangement).
+    The outputs are boosted independently, so that their margins may cross in some rows. Predictions do not:
+    the values of each row are sorted along the levels (rearrangement), which never increases their distance
+    from the true quantiles.
 
     References
     ----------
@@ -31,42 +33,47 @@ class QuantileError(Objective):
     metric = "quantile"
     file_params = (("quantile_loss_param", "quantile_alpha", "quantile_alpha"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         self.levels = list(params["quantile_alpha"] or [0.5])
-        super().__init__(params | {"quantile_alpha": self.levels})
-        self.groups = len(self.levels)
-        self._pair = np.empty((0, 0)), np.empty((0, 0))
-        self._place = np.argsort(np.argsort(self.levels))  # of each level among the rising ones
+        super().__init__(params.replace(quantile_alpha=self.levels))
+        self.n_outputs = len(self.levels)
 
     def start(self, data: DMatrix) -> Floats:
         """Return the quantiles of the labels; shape (levels,)."""
         label, weight = self.check(data), self.row_weight(data)
         return np.array([quantile(label, weight, level) for level in self.levels])
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Gradient 1 - level where the margin is at least the label, else -level; hessian 1."""
         assert data.label is not None
-        self._team = when.team  # for the refit of this round's trees
-        if self._pair[0].shape != margin.shape:
-            self._pair = np.empty(margin.shape), np.ones(margin.shape)
-        grad, label, levels = self._pair[0], data.label[:, np.newaxis], np.array(self.levels)
+        grad, hess = self.gradient_buffers(margin.shape)
+        label, levels = data.label[:, np.newaxis], np.array(self.levels)
 
         def derive(begin: int, end: int) -> None:
             rows = slice(begin, end)
             np.greater_equal(margin[rows], label[rows], out=grad[rows])
             grad[rows] -= levels
 
-        when.team.share(derive, margin.shape[0], work=margin.size * 4.0)
-        return self._pair
+        this_round.team.share(derive, margin.shape[0], work=margin.size * 4.0)
+        return grad, hess
 
     def refit(
-        self, grown: Grown, margin_before: Floats, data: DMatrix, output: int, weight: Floats
+        self,
+        grown: Grown,
+        margin_before: Floats,
+        data: DMatrix,
+        output: int,
+        weight: Floats,
+        team: Team,
     ) -> Floats:
         """Return the quantile of each leaf's residuals."""
         assert data.label is not None
         residual = data.label - margin_before
-        return leaf_quantiles(grown, residual, weight, self.levels[output], self._team)
+        return leaf_quantiles(grown, residual, weight, self.levels[output], team)
 
     def transform(self, margin: Floats) -> Floats:
         """Return the margins, sorted along the levels in each row."""
-        return margin if self.groups == 1 else np.sort(margin, axis=1)[:, self._place]
+        if self.n_outputs == 1:
+            return margin
+        rank = np.argsort(np.argsort(self.levels))  # levels may be given in any order
+        return np.sort(margin, axis=1)[:, rank]

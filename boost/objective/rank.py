@@ -1,4 +1,4 @@
-"""Ranking losses: pairs of rows of one group whose labels differ (LambdaMART)."""
+"""Ranking losses: sums over pairs of rows of one query group whose labels differ (LambdaMART)."""
 
 from __future__ import annotations
 
@@ -8,71 +8,74 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.objective.base import Floats, LabelError, Objective, Round
+from boost.errors import LabelError
+from boost.objective.base import TINY, Floats, Objective, Round
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.objective.kernels.row_pairs import Queries
+    from boost.params import Params
 
 Ints = NDArray[np.int64]
-# Positions of which the bias is estimated when pairs are drawn.
+# Positions for which the bias is estimated when pairs are drawn.
 POSITIONS = 32
-# What XGBoost writes for a lambdarank_num_pair_per_sample that was not given.
+# The value in XGBoost's model files for a lambdarank_num_pair_per_sample that was not given.
 NOT_SET = 2**32 - 1
-# Nanoseconds of a pair, of one whose partner is drawn, and of a row that is sorted and copied.
+# Nanoseconds per pair, per pair whose partner is drawn, and per row that is sorted and copied.
 PAIR_WORK, DRAW_WORK, ROW_WORK = 1.0, 16.0, 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """What holds for a table in every round; see `boost.objective.kernels.row_pairs.sum_pairs`.
+    """What is computed from a table once, for all rounds.
 
     Attributes
     ----------
     source : float32 array of shape (rows,)
-        The table's labels, to know it by: the table itself is not kept alive.
-    label : float64 array of shape (rows,)
-    bounds : int64 array of shape (groups + 1,)
+        The labels of the table, to recognise it by: the table itself is not kept alive.
+    queries : Queries
     pairs : int
-        How many first rows of a group are compared with all after them, or how many partners a row draws.
-    by_label : int64 array of shape (rows,), or empty when nothing is drawn
-    share : float64 array of shape (rows,)
-    gain, discount : float64 arrays of shapes (rows,) and (longest group,), or empty
+        How many of the first rows of a group are paired with all rows after them, or how many partners a row
+        draws.
     work : float
-        Nanoseconds of a gradient.
+        Estimated nanoseconds of a gradient.
     """
 
     source: NDArray[np.float32]
-    label: Floats
-    bounds: Ints
+    queries: Queries
     pairs: int
-    by_label: Ints
-    share: Floats
-    gain: Floats
-    discount: Floats
     work: float
 
 
 class Ranking(Objective):
     """Logistic loss of the margin differences of pairs; larger labels rank higher. Start: zero.
 
-    A pair weighs as much as a metric would change if its rows changed places (in `Pairwise`, 1). With
-    lambdarank_score_normalization that is divided by the distance of the margins plus 0.01, unless all
-    margins of the group are equal.
+    The weight of a pair is the change of a metric if its rows swapped places (for `Pairwise`, 1). With
+    lambdarank_score_normalization it is divided by the distance of the margins plus 0.01, unless all margins
+    of the group are equal.
 
-    Pairs are, with lambdarank_pair_method
+    lambdarank_pair_method determines the pairs:
 
-    - topk: each of a group's first rows by margin, with every row after it. With lambdarank_normalization,
-      the sum S of a group's gradients is scaled to log2(1 + S).
-    - mean: each row with partners drawn among the rows of other labels. With lambdarank_normalization, sums
+    - topk: each of the first rows of a group by margin, with every row after it. With
+      lambdarank_normalization, the sum S of a group's gradients is scaled to log2(1 + S).
+    - mean: each row with partners drawn from the rows of other labels. With lambdarank_normalization, sums
       are divided by the number of partners. Where drawing is no cheaper (the longest group has no more than
-      32 times as many rows as a row has partners), each row is compared with all rows of other labels,
-      weighted as draws are on average.
+      32 times as many rows as a row has partners), each row is paired with all rows of other labels,
+      weighted by the expected number of draws.
 
-    Only the ratios of the groups' weights count.
+    Group weights are scaled to a mean of one.
+
+    Attributes
+    ----------
+    pairs : int
+        lambdarank_num_pair_per_sample, or its default for the pair method.
+    ahead, behind : float64 arrays of shape (positions,)
+        The estimates ti+ and tj- of the position bias; empty before the first round, and without
+        lambdarank_unbiased.
 
     References
     ----------
-    See `boost.objective.kernels.row_pairs`.
+    C. Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", MSR-TR-2010-82.
     """
 
     kind: int
@@ -90,16 +93,14 @@ class Ranking(Objective):
         )
     )
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.topk = params["lambdarank_pair_method"] == "topk"
         given = params["lambdarank_num_pair_per_sample"]
         self.pairs = int(given) if given not in (None, NOT_SET) else 32 if self.topk else 1
         self.metric = f"{self.metric_base}@{self.pairs}" if self.topk else self.metric_base
-        # ti+ and tj- of the paper, by position; empty before the first round.
         self.ahead: Floats = np.empty(0)
         self.behind: Floats = np.empty(0)
-        self._layout: Layout | None = None
 
     def check(self, data: DMatrix) -> Floats:
         """Return the labels as float64, or raise `LabelError`."""
@@ -110,11 +111,11 @@ class Ranking(Objective):
             )
         bounds = data.group_bounds()
         if data.weight is not None:
-            even = data.weight == np.repeat(data.weight[bounds[:-1]], np.diff(bounds))
-            if not even.all():
+            equal = data.weight == np.repeat(data.weight[bounds[:-1]], np.diff(bounds))
+            if not equal.all():
                 raise LabelError(
                     f"{self.name} weighs groups, but the weights of one group's rows differ, first in row "
-                    f"{int(np.argmin(even))}: give one weight for each of the {bounds.size - 1} groups"
+                    f"{int(np.argmin(equal))}: give one weight for each of the {bounds.size - 1} groups"
                 )
         return label
 
@@ -129,59 +130,49 @@ class Ranking(Objective):
         weight = data.weight.astype(np.float64)
         return weight / weight[data.group_bounds()[:-1]].mean()
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Return sums over pairs of gradients and doubled hessians."""
-        from boost.objective.kernels.order import falling
-        from boost.objective.kernels.row_pairs import sum_pairs
+        from boost.data.group_order import sort_groups
+        from boost.objective.kernels import row_pairs
 
-        at = self._layout
-        if at is None or at.source is not data.label or not np.array_equal(at.bounds, data.group_bounds()):
-            at = self._layout = self._lay_out(data)
-        rows = at.label.size
+        layout: Layout | None = self._layout
+        if layout is None or not _is_layout_of(layout, data):
+            layout = self._layout = self._lay_out(data)
+        queries = layout.queries
+        rows, groups = queries.label.size, queries.bounds.size - 1
         unbiased = self.params["lambdarank_unbiased"]
         if unbiased and not self.ahead.size:
-            longest = int(np.diff(at.bounds).max())
+            longest = int(np.diff(queries.bounds).max())
             positions = self.pairs if self.topk else min(longest, POSITIONS)
             self.ahead, self.behind = np.ones(positions), np.ones(positions)
         losses = np.zeros((2, rows if unbiased else 0))
-        seed = np.random.SeedSequence((when.seed, when.iteration)).generate_state(1, np.uint64)[0]
-        score = np.ascontiguousarray(margin[:, 0])
-        order = np.arange(rows)
-        grad, hess = np.empty((rows, 1)), np.empty((rows, 1))
+        bias = row_pairs.Bias(self.ahead, self.behind, *losses)
+        options = row_pairs.PairOptions(
+            kind=self.kind,
+            pairs=layout.pairs,
+            seed=_seed(this_round),
+            by_distance=self.params["lambdarank_score_normalization"],
+            logarithmic=self.topk and self.params["lambdarank_normalization"],
+        )
+        ranked = row_pairs.Ranked(np.ascontiguousarray(margin[:, 0]), np.arange(rows))
+        grad, hess = np.empty(rows), np.empty(rows)
 
-        def sums(first: int, last: int) -> None:
-            falling(score, at.bounds, first, last, order)
-            sum_pairs(
-                score,
-                at.label,
-                at.gain,
-                at.discount,
-                at.share,
-                order,
-                at.bounds,
-                at.by_label,
-                self.kind,
-                first,
-                last,
-                at.pairs,
-                seed,
-                self.params["lambdarank_score_normalization"],
-                self.topk and self.params["lambdarank_normalization"],
-                self.ahead,
-                self.behind,
-                losses[0],
-                losses[1],
-                grad[:, 0],
-                hess[:, 0],
-            )
+        def sum_groups(first: int, last: int) -> None:
+            sort_groups(ranked.margin, queries.bounds, first, last, ranked.order)
+            if queries.by_label.size:
+                row_pairs.sum_drawn_pairs(ranked, queries, options, bias, first, last, grad, hess)
+            elif bias.relevant.size:
+                row_pairs.sum_pairs_unbiased(ranked, queries, options, bias, first, last, grad, hess)
+            else:
+                row_pairs.sum_pairs(ranked, queries, options, first, last, grad, hess)
 
-        when.team.share(sums, at.bounds.size - 1, at.work)
+        this_round.team.share(sum_groups, groups, layout.work)
         if unbiased:
-            self._estimate_bias(losses, at.bounds)
-        return grad, hess
+            self._estimate_bias(losses, queries.bounds)
+        return grad[:, np.newaxis], hess[:, np.newaxis]
 
     def gains(self, label: Floats) -> Floats:
-        """Return the gains of labels; empty when the loss has none."""
+        """Return the gains of labels; an empty array for losses without gains."""
         return np.empty(0)
 
     def file_entry(self) -> dict[str, Any]:
@@ -194,29 +185,30 @@ class Ranking(Objective):
         return entry
 
     def restore(self, entry: dict[str, Any]) -> None:
-        """Take over the estimates of the positions' bias from a model's file entry, to go on from there."""
+        """Take over the estimates of the position bias from the entry of a model file."""
         if self.params["lambdarank_unbiased"]:
             self.ahead = np.array(entry.get("ti+", []), np.float64)
             self.behind = np.array(entry.get("tj-", []), np.float64)
 
     def _lay_out(self, data: DMatrix) -> Layout:
+        from boost.data.group_order import sort_groups
+        from boost.objective.kernels.row_pairs import Queries
+
         assert data.label is not None
         label = self.check(data)
         bounds = np.ascontiguousarray(data.group_bounds(), dtype=np.int64)
         sizes = np.diff(bounds)
         longest = int(sizes.max())
-        # A pair is done once for both of its rows, a draw for the row that draws.
-        enough = 1.0 if self.topk else 2.0 * DRAW_WORK / PAIR_WORK
-        everything = self.pairs * enough >= longest - 1
+        # A pair is computed once for both of its rows, a drawn one for the row that draws.
+        break_even = 1.0 if self.topk else 2.0 * DRAW_WORK / PAIR_WORK
+        all_pairs = self.pairs * break_even >= longest - 1
         by_label = np.empty(0, np.int64)
         share = np.full(label.size, 0.5)
         if not self.topk:
-            from boost.objective.kernels.order import falling
-
             by_label = np.empty(label.size, np.int64)
-            falling(label, bounds, 0, sizes.size, by_label)
+            sort_groups(label, bounds, 0, sizes.size, by_label)
             scale = 1.0 if self.params["lambdarank_normalization"] else float(self.pairs)
-            if everything:
+            if all_pairs:
                 others = _others(label, by_label, bounds)
                 share = np.divide(scale, others, out=np.zeros(label.size), where=others > 0)
                 by_label = np.empty(0, np.int64)
@@ -227,32 +219,42 @@ class Ranking(Objective):
         if gain.size:
             discount = 1.0 / np.log2(np.arange(longest) + 2.0)
             gain = gain / _best(gain, bounds, self.pairs if self.topk else longest)
-        first = np.minimum(sizes, self.pairs) if self.topk else sizes
         work = ROW_WORK * label.size
         if by_label.size:
             work += DRAW_WORK * self.pairs * label.size
         else:
+            first = np.minimum(sizes, self.pairs) if self.topk else sizes
             work += PAIR_WORK * float((first * (sizes - (first + 1) / 2)).sum())
-        pairs = longest if everything else self.pairs
-        return Layout(data.label, label, bounds, pairs, by_label, share, gain, discount, work)
+        queries = Queries(bounds, label, share, gain, discount, by_label)
+        return Layout(data.label, queries, longest if all_pairs else self.pairs, work)
 
     def _estimate_bias(self, losses: Floats, bounds: Ints) -> None:
-        """Set the next round's ratios: the positions' losses over the first one's, to a power (eq. 30, 31).
+        """Set the ratios of the next round: powers of the losses of positions over that of the first one.
 
-        They are rounded as a model file holds them, so that training goes on from a file as from memory.
+        They are rounded to the precision of a model file, so that training continues from a file as from
+        memory. (Hu et al., "Unbiased LambdaMART", WWW 2019, equations 30 and 31.)
         """
         positions = self.ahead.size
         place = np.arange(bounds[-1]) - np.repeat(bounds[:-1], np.diff(bounds))
-        known = place < positions
+        estimated = place < positions
         power = 1.0 / (1.0 + self.params["lambdarank_bias_norm"])
         for ratio, loss in zip((self.ahead, self.behind), losses, strict=True):
-            sums = np.bincount(place[known], weights=loss[known], minlength=positions)
-            if sums[0] >= 1e-16:
+            sums = np.bincount(place[estimated], weights=loss[estimated], minlength=positions)
+            if sums[0] >= TINY:
                 ratio[:] = ((sums / sums[0]) ** power).astype(np.float32)
 
 
+def _is_layout_of(layout: Layout, data: DMatrix) -> bool:
+    return layout.source is data.label and np.array_equal(layout.queries.bounds, data.group_bounds())
+
+
+def _seed(this_round: Round) -> np.uint64:
+    sequence = np.random.SeedSequence((this_round.seed, this_round.iteration))
+    return np.uint64(sequence.generate_state(1, np.uint64)[0])
+
+
 def _others(label: Floats, by_label: Ints, bounds: Ints) -> Floats:
-    """Return how many rows of its group have another label than a row; shape (rows,)."""
+    """Return for each row how many rows of its group have another label; shape (rows,)."""
     sizes = np.diff(bounds)
     ranked = label[by_label]
     new = np.concatenate(([True], ranked[1:] != ranked[:-1]))
@@ -265,11 +267,11 @@ def _others(label: Floats, by_label: Ints, bounds: Ints) -> Floats:
 
 def _best(gain: Floats, bounds: Ints, top: int) -> Floats:
     """Return, for each row, the largest discounted sum of gains that its group's first rows could have."""
-    from boost.objective.kernels.order import falling
+    from boost.data.group_order import sort_groups
 
     sizes = np.diff(bounds)
     order = np.empty(gain.size, np.int64)
-    falling(gain, bounds, 0, sizes.size, order)
+    sort_groups(gain, bounds, 0, sizes.size, order)
     place = np.arange(gain.size) - np.repeat(bounds[:-1], sizes)
     term = np.where(place < top, gain[order] / np.log2(place + 2.0), 0.0)
     best = np.add.reduceat(term, bounds[:-1])
@@ -277,7 +279,7 @@ def _best(gain: Floats, bounds: Ints, top: int) -> Floats:
 
 
 class Pairwise(Ranking):
-    """RankNet: every pair counts alike. Labels may be any numbers.
+    """RankNet: all pairs have the same weight. Labels may be any numbers.
 
     References
     ----------
@@ -290,21 +292,26 @@ class Pairwise(Ranking):
 
 
 class NDCG(Ranking):
-    """Pairs weigh as much as they change the normalised discounted cumulative gain; see `boost.metric`."""
+    """LambdaMART: the weight of a pair is the change of the normalised discounted cumulative gain.
+
+    References
+    ----------
+    C. Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", MSR-TR-2010-82.
+    """
 
     name = "rank:ndcg"
     metric_base = "ndcg"
     kind = 1
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
-        self.needs = "of at least 0"
+        self.allowed_labels = "of at least 0"
         if params["ndcg_exp_gain"]:
-            self.needs = "from 0 to 31, for gains of 2**label - 1"
-            self.advice = ": with ndcg_exp_gain=False, gains are the labels"
+            self.allowed_labels = "from 0 to 31, for gains of 2**label - 1"
+            self.label_hint = ": with ndcg_exp_gain=False, gains are the labels"
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
-        """Allow labels whose gains are not negative, and not too large."""
+        """Return which labels have gains that are not negative, and that float64 holds exactly."""
         return (label >= 0) & (label <= (31 if self.params["ndcg_exp_gain"] else np.inf))
 
     def gains(self, label: Floats) -> Floats:
@@ -313,15 +320,15 @@ class NDCG(Ranking):
 
 
 class AveragePrecision(Ranking):
-    """Pairs weigh as much as they change the average precision. Labels are 0 and 1."""
+    """LambdaMART: the weight of a pair is the change of the average precision. Labels are 0 and 1."""
 
     name = "rank:map"
     metric_base = "map"
     kind = 2
-    needs = "0 and 1"
+    allowed_labels = "0 and 1"
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
-        """Allow 0 and 1."""
+        """Return which labels are 0 or 1."""
         return (label == 0) | (label == 1)
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.objective.base import Floats, Round, weighted_mean
+from boost.objective.base import Floats, weighted_mean
 from boost.objective.leaf import leaf_quantiles, quantile
 from boost.objective.pointwise import Pointwise, Scaled
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.grow.grown import Grown
+    from boost.forest.grown import Grown
+    from boost.params import Params
+    from boost.threads import Team
 
-LOWEST_LOG = 1e-6  # a prediction of reg:squaredlogerror counts as at least this much above -1
+LOWEST_LOG = 1e-6  # smallest 1 + margin of reg:squaredlogerror
 SMALLEST_HESSIAN = 1e-6
 MEDIAN_STEPS = 20
 
@@ -35,17 +37,17 @@ class SquaredError(Scaled):
 
 
 class SquaredLogError(Pointwise):
-    """Half the squared error of log(1 + margin). Start: the mean on that scale.
+    """Half the squared error of log(1 + margin). Start: the mean of log(1 + label).
 
-    The loss is not convex far above the label, so that the hessian is at least 1e-6, as XGBoost has it.
+    The loss is not convex far above the label, so that the hessian is clipped at 1e-6, as in XGBoost.
     """
 
     name = "reg:squaredlogerror"
     metric = "rmsle"
-    needs = "above -1"
+    allowed_labels = "above -1"
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
-        """Whether log(1 + label) exists."""
+        """Return for which labels log(1 + label) is finite."""
         return label > -1
 
     def constant(self, label: Floats, weight: Floats) -> float:
@@ -70,15 +72,14 @@ class PseudoHuberError(Pointwise):
     metric = "mphe"
     file_params = (("pseudo_huber_param", "huber_slope", "huber_slope"),)
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.slope = float(params["huber_slope"])
 
     def constant(self, label: Floats, weight: Floats) -> float:
         """Return the location, by iteratively reweighted means from the median on.
 
-        A Newton step, which XGBoost takes from zero, can go astray by any distance when the labels are far
-        from where it starts.
+        XGBoost takes one Newton step from zero, whose error is unbounded for labels far from zero.
         """
         at = quantile(label, weight, 0.5)
         for _ in range(MEDIAN_STEPS):
@@ -99,7 +100,7 @@ class PseudoHuberError(Pointwise):
 
 
 class AbsoluteError(Pointwise):
-    """The absolute error. Start, and leaves: the median of what is left."""
+    """The absolute error. Start and leaf values: the medians of the residuals."""
 
     name = "reg:absoluteerror"
     metric = "mae"
@@ -108,20 +109,21 @@ class AbsoluteError(Pointwise):
         """Return the median."""
         return quantile(label, weight, 0.5)
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
-        """Gradient -1, 0 or 1; hessian 1."""
-        self._team = when.team  # for the refit of this round's trees
-        return super().gradient(margin, data, when)
-
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
-        """Gradient: the sign of the residual."""
+        """Gradient: the sign of margin - label, so -1, 0 or 1; hessian 1."""
         np.subtract(margin, label, out=grad)
         np.subtract(grad > 0, grad < 0, out=grad, dtype=np.float64)  # NumPy's sign is not vectorised
 
     def refit(
-        self, grown: Grown, margin_before: Floats, data: DMatrix, output: int, weight: Floats
+        self,
+        grown: Grown,
+        margin_before: Floats,
+        data: DMatrix,
+        output: int,
+        weight: Floats,
+        team: Team,
     ) -> Floats:
         """Return the median residual of each leaf."""
         assert data.label is not None
         label = data.label.reshape(margin_before.size, -1)[:, output]
-        return leaf_quantiles(grown, label - margin_before, weight, 0.5, self._team)
+        return leaf_quantiles(grown, label - margin_before, weight, 0.5, team)

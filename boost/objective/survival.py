@@ -2,30 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.objective.base import TINY, Floats, LabelError, Objective, Round
+from boost.errors import LabelError
+from boost.objective.base import TINY, Floats, Objective, Round
 from boost.objective.count import exp_margin, log_margin
 from boost.objective.pointwise import BLOCK
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.params import Params
 
-LOWEST = -300.0  # of a margin below the largest one: the square of its exponential is a normal number
+LOWEST = -300.0  # smallest difference to the largest margin: the square of its exponential is a normal number
 STEEPEST = 15.0  # AFT: clip of gradient and hessian
-NARROW = 1e-4  # AFT: an interval narrower than this, in units of the scale, counts as a point
+NARROW = 1e-4  # AFT: a narrower interval, in units of the scale, is treated as a point
 START_STEPS = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Times:
+    """The rows of a table in order of time: the part of Cox's likelihood that all rounds share.
+
+    Attributes
+    ----------
+    label, weight : arrays, or None
+        The arrays of the table, to recognise it by.
+    order : int64 array of shape (rows,)
+        Row numbers by increasing time.
+    event : bool array of shape (rows,)
+        In this order, whether an event was observed.
+    row_weight : float64 array of shape (rows,)
+        In this order.
+    starts : int64 array of shape (distinct times,)
+        Where the rows of each time start.
+    time_of : int64 array of shape (rows,)
+        The number of each row's time, in this order.
+    events : float64 array of shape (distinct times,)
+        The total weight of the events at each time.
+    """
+
+    label: NDArray[np.float32] | None
+    weight: NDArray[np.float32] | None
+    order: NDArray[np.int64]
+    event: NDArray[np.bool_]
+    row_weight: Floats
+    starts: NDArray[np.int64]
+    time_of: NDArray[np.int64]
+    events: Floats
 
 
 class Cox(Objective):
     """Negative logarithm of Cox's partial likelihood, with Breslow's rule for ties. Start: hazard one.
 
     A label is the time of an event, or minus the time up to which none was seen (right-censored).
-    Predictions are hazards relative to an unknown baseline. Weights count as repeated rows, also in the sums
-    over those at risk, where XGBoost counts each row once.
+    Predictions are hazards relative to an unknown baseline. A weight w counts as w copies of the row, also in
+    the sums over the rows at risk, where XGBoost counts each row once.
 
     References
     ----------
@@ -35,14 +70,10 @@ class Cox(Objective):
 
     name = "survival:cox"
     metric = "cox-nloglik"
-    needs = "other than 0: a time, or minus the time of censoring"
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        super().__init__(params)
-        self._layout: tuple[Any, ...] = (None,)
+    allowed_labels = "other than 0: a time, or minus the time of censoring"
 
     def allows(self, label: Floats) -> NDArray[np.bool_]:
-        """Whether the labels tell events from censored times."""
+        """Return which labels are events or censored times: all but zero."""
         return label != 0
 
     def check(self, data: DMatrix) -> Floats:
@@ -65,40 +96,41 @@ class Cox(Objective):
         """Return exp(margin)."""
         return exp_margin(margin)
 
-    def _by_time(self, data: DMatrix) -> tuple[Any, ...]:
-        """Return the order of rows by time, and the weights, places and starts of the times in it."""
-        if self._layout[0] is not data.label or self._layout[1] is not data.weight:
+    def _times(self, data: DMatrix) -> _Times:
+        times: _Times | None = self._layout
+        if times is None or times.label is not data.label or times.weight is not data.weight:
             assert data.label is not None
             label = data.label.astype(np.float64)
             time = np.abs(label)
             order = np.argsort(time, kind="stable")
             new = np.diff(time[order], prepend=-1.0) > 0
-            starts, place = np.flatnonzero(new), np.cumsum(new) - 1
+            starts = np.flatnonzero(new)
             weight = self.row_weight(data)
             weight = weight[order] if weight.size else np.ones(label.size)
             event = label[order] > 0
-            deaths = np.add.reduceat(weight * event, starts)
-            self._layout = (data.label, data.weight, order, event, weight, starts, place, deaths)
-        return self._layout[2:]
+            events = np.add.reduceat(weight * event, starts)
+            times = _Times(data.label, data.weight, order, event, weight, starts, np.cumsum(new) - 1, events)
+            self._layout = times
+        return times
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Gradient h r - [event], hessian h r - h**2 s; O(rows) after a sort in the first round.
 
-        h is the row's hazard; r and s sum, over the times up to the row's own, the events by the sum of the
-        hazards at risk, and by its square.
+        h is the hazard of the row. r and s are sums over the times up to that of the row: r of the events
+        divided by the total hazard at risk, s of the events divided by its square.
         """
-        order, event, weight, starts, place, deaths = self._by_time(data)
-        at = margin[order, 0]
+        times = self._times(data)
+        at = margin[times.order, 0]
         hazard = np.exp(np.maximum(at - at.max(), LOWEST))
-        risk = np.cumsum((hazard * weight)[::-1])[::-1][starts]
-        rate = np.divide(deaths, risk, out=np.zeros_like(risk), where=deaths > 0)
-        square = np.divide(rate, risk, out=np.zeros_like(risk), where=deaths > 0)
-        first = hazard * np.cumsum(rate)[place]
-        # A row of weight above one is as many rows, and each of them is a part of its own of those at risk.
-        second = hazard * hazard * np.minimum(weight, 1.0) * np.cumsum(square)[place]
+        risk = np.cumsum((hazard * times.row_weight)[::-1])[::-1][times.starts]
+        rate = np.divide(times.events, risk, out=np.zeros_like(risk), where=times.events > 0)
+        square = np.divide(rate, risk, out=np.zeros_like(risk), where=times.events > 0)
+        first = hazard * np.cumsum(rate)[times.time_of]
+        # A row of weight w > 1 stands for w rows, each of which is only one of those at risk.
+        second = hazard * hazard * np.minimum(times.row_weight, 1.0) * np.cumsum(square)[times.time_of]
         grad, hess = np.empty_like(margin), np.empty_like(margin)
-        grad[order, 0] = first - event
-        hess[order, 0] = np.maximum(first - second, TINY)
+        grad[times.order, 0] = first - times.event
+        hess[times.order, 0] = np.maximum(first - second, TINY)
         return grad, hess
 
 
@@ -107,7 +139,7 @@ class Aft(Objective):
 
     The interval is `label_lower_bound` to `label_upper_bound` of the table: equal ones for an event, infinity
     above for right-censored rows, zero below for left-censored ones. Derivatives are clipped to 15, as
-    XGBoost's are. Predictions are times. Start: the constant of the largest likelihood, where XGBoost has
+    those of XGBoost. Predictions are times. Start: the constant of maximum likelihood, where XGBoost uses
     one half.
 
     References
@@ -123,12 +155,10 @@ class Aft(Objective):
         ("aft_loss_param", "aft_loss_distribution_scale", "aft_loss_distribution_scale"),
     )
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: Params) -> None:
         super().__init__(params)
         self.distribution = str(params["aft_loss_distribution"])
         self.scale = float(params["aft_loss_distribution_scale"])
-        self._pair = np.empty((0, 0)), np.empty((0, 0))
-        self._logs: tuple[Any, ...] = (None,)
 
     def check(self, data: DMatrix) -> Floats:
         """Return the lower bounds as float64, or raise `LabelError`."""
@@ -149,19 +179,20 @@ class Aft(Objective):
             raise LabelError(f"{self.name} has nothing to learn: every interval is 0 to infinity")
         return lower.astype(np.float64)
 
-    def _bounds(self, data: DMatrix) -> tuple[Floats, Floats]:
+    def _log_bounds(self, data: DMatrix) -> tuple[Floats, Floats]:
+        """Return the logarithms of the bounds, computed in the first round of a table."""
         lower, upper = data.label_lower_bound, data.label_upper_bound
-        if self._logs[0] is not lower or self._logs[1] is not upper:
+        if self._layout is None or self._layout[0] is not lower or self._layout[1] is not upper:
             assert lower is not None and upper is not None
             with np.errstate(divide="ignore"):
                 logs = np.log(lower.astype(np.float64)), np.log(upper.astype(np.float64))
-            self._logs = lower, upper, *logs
-        return self._logs[2], self._logs[3]
+            self._layout = lower, upper, *logs
+        return self._layout[2], self._layout[3]
 
     def start(self, data: DMatrix) -> Floats:
-        """Return the time that is likeliest for all rows, by Newton steps of at most one scale."""
+        """Return the constant time of maximum likelihood, by Newton steps of at most one scale."""
         self.check(data)
-        low, high = self._bounds(data)
+        low, high = self._log_bounds(data)
         weight = self.row_weight(data)
         weight = weight if weight.size else np.ones(low.size)
         known = np.isfinite(low) | np.isfinite(high)
@@ -183,21 +214,20 @@ class Aft(Objective):
         """Return exp(margin), the time."""
         return exp_margin(margin)
 
-    def gradient(self, margin: Floats, data: DMatrix, when: Round) -> tuple[Floats, Floats]:
-        """See `aft_derivatives`."""
-        low, high = self._bounds(data)
-        if self._pair[0].shape != margin.shape:
-            self._pair = np.empty(margin.shape), np.empty(margin.shape)
-        grad, hess = self._pair
+    def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
+        """Return the derivatives of the rows in blocks; see `aft_derivatives` for the formulas."""
+        low, high = self._log_bounds(data)
+        grad, hess = self.gradient_buffers(margin.shape)
 
         def derive(first: int, last: int) -> None:
             for begin in range(first * BLOCK, min(last * BLOCK, low.size), BLOCK):
                 rows = slice(begin, begin + BLOCK)
-                pair = aft_derivatives(self.distribution, self.scale, margin[rows, 0], low[rows], high[rows])
-                grad[rows, 0], hess[rows, 0] = pair
+                grad[rows, 0], hess[rows, 0] = aft_derivatives(
+                    self.distribution, self.scale, margin[rows, 0], low[rows], high[rows]
+                )
 
-        when.team.share(derive, -(-low.size // BLOCK), work=low.size * 200.0)
-        return self._pair
+        this_round.team.share(derive, -(-low.size // BLOCK), work=low.size * 200.0)
+        return grad, hess
 
 
 def aft_derivatives(
@@ -221,12 +251,12 @@ def aft_derivatives(
     With z = (log(time) - margin) / scale, F the distribution function, f its density, k = f' / f and
     S = F(z_high) - F(z_low): a = f(z_high) / S and b = f(z_low) / S give the gradient (a - b) / scale and the
     hessian ((a - b)**2 - a k(z_high) + b k(z_low)) / scale**2. An interval that is a point has the density in
-    place of S: k / scale and -k' / scale**2. The quotients are made of logarithms, and S is a difference in
-    the nearer tail, so that they hold far out, where F is zero or one in floating point.
+    place of S: k / scale and -k' / scale**2. The quotients are computed from logarithms, and S as a
+    difference in the nearer tail, so that they stay accurate where F rounds to zero or one.
     """
     from scipy.special import log_expit, log_ndtr
 
-    limit = 30.0 if distribution == "extreme" else 500.0  # beyond, the clip has long taken over
+    limit = 30.0 if distribution == "extreme" else 500.0  # derivatives are clipped far before that
 
     def standard(time: Floats) -> Floats:
         z = (time - margin) / scale
@@ -270,7 +300,7 @@ def aft_derivatives(
     def quotient(z: Floats) -> tuple[Floats, Floats]:
         inside = np.isfinite(z)
         z = np.where(inside, z, 0.0)
-        with np.errstate(over="ignore"):  # in what is not chosen
+        with np.errstate(over="ignore"):  # in elements that are not selected
             q = np.where(inside, np.exp(log_density(z) - log_share), 0.0)
         return q, q * slope(z)
 

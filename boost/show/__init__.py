@@ -1,1 +1,1 @@
-"""A model shown to a person: dumps, plots, drawings and summaries."""
+"""What a model shows: dumps, importance, summaries, plots and drawings of trees."""

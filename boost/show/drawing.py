@@ -1,4 +1,4 @@
-"""A tree as a picture: boxes for its nodes, lines to their children, in SVG or on Matplotlib's axes."""
+"""A drawing of a tree: boxes for its nodes and lines to their children, as SVG or on Matplotlib axes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from boost.forest.tree import NO_NODE, Tree
 from boost.show.dump import Names, right_categories
 from boost.show.layout import tidy
 
-# Sizes in pixels: of letters, of lines, around the text of a box, between boxes, and of the whole margin.
+# Sizes in pixels: font, width of a letter, height of a line, padding of a box; gaps between boxes and between
+# levels, and the outer margin.
 FONT, LETTER, LINE, PADDING = 12, 6.7, 16, 8
 GAP, LEVEL_GAP, MARGIN = 18, 54, 12
-# Categories of a question that are named before the rest is counted, and letters of a name.
+# Most categories of a split that are named, and most letters of a name.
 MOST_CATEGORIES, MOST_LETTERS = 4, 30
 YES, NO = "#2f6fb0", "#c0504d"
 
 
 @dataclass(frozen=True)
 class Box:
-    """A node as it is drawn.
+    """The box of a node.
 
     Attributes
     ----------
     x, y, width, height : float
-        The middle of the box, and its size, in pixels; y grows downwards.
+        The centre of the box, and its size, in pixels; y increases downwards.
     lines : tuple of str
     fill : str
         A colour.
@@ -48,7 +49,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Edge:
-    """A line from a node to one of its children: its ends, what it says, its colour, its thickness."""
+    """A line from a node to one of its children."""
 
     start: tuple[float, float]
     end: tuple[float, float]
@@ -58,11 +59,11 @@ class Edge:
 
 
 class TreeDrawing:
-    """A picture of one tree; a notebook shows it, and `save` writes it.
+    """A drawing of one tree, which a notebook displays and `save` writes.
 
-    Rows whose answer is yes go along the blue line, others along the red one; a line is the thicker, the more
-    of the rows (by their hessians) go there. Leaves are the more orange, the higher their value, and the more
-    blue, the lower.
+    Blue lines lead to the child "yes" of a split, red lines to the child "no"; the thickness of a line shows
+    the share of the rows (by their hessians) that it leads. The colour of a leaf shows its value: orange for
+    positive values, blue for negative ones.
 
     Parameters
     ----------
@@ -71,11 +72,11 @@ class TreeDrawing:
     categories : dict of int to list
         The dictionaries of the categorical features.
     with_stats : bool
-        Whether boxes say the gain and the sum of the hessians.
+        Whether boxes show the gain and the sum of the hessians.
     rankdir : {"TB", "LR"}
         Whether the root is at the top or on the left.
     max_depth : int, optional
-        Draw no node below this depth; what is left out is counted.
+        Draw no node below this depth; the number of omitted nodes is shown.
 
     Attributes
     ----------
@@ -103,12 +104,12 @@ class TreeDrawing:
         self._tree, self._names, self._categories, self._stats = tree, names, categories, with_stats
         nodes, depth, left, right = _visible(tree, max_depth)
         texts = [self._lines(n, left[k] < 0) for k, n in enumerate(nodes)]
-        wide = [LETTER * max(map(len, lines)) + 2 * PADDING for lines in texts]
-        high = max(LINE * len(lines) for lines in texts) + 2 * PADDING
+        widths = [LETTER * max(map(len, lines)) + 2 * PADDING for lines in texts]
+        height = max(LINE * len(lines) for lines in texts) + 2 * PADDING
         upright = rankdir == "TB"
-        across = tidy(left, right, wide if upright else [high] * len(nodes), GAP)
-        step = LEVEL_GAP + (high if upright else max(wide))
-        along = np.array(depth) * step + (high if upright else max(wide)) / 2.0
+        across = tidy(left, right, widths if upright else [height] * len(nodes), GAP)
+        step = LEVEL_GAP + (height if upright else max(widths))
+        along = np.array(depth) * step + (height if upright else max(widths)) / 2.0
         x, y = (across, along) if upright else (along, across)
         x, y = x + MARGIN, y + MARGIN
         strongest = max((abs(_mean(tree, n)) for n in nodes if tree.left[n] == NO_NODE), default=0.0)
@@ -116,7 +117,7 @@ class TreeDrawing:
             Box(
                 float(x[k]),
                 float(y[k]),
-                wide[k],
+                widths[k],
                 LINE * len(texts[k]) + 2 * PADDING,
                 tuple(texts[k]),
                 _tint(_mean(tree, n), strongest) if tree.left[n] == NO_NODE else "#ffffff",
@@ -143,15 +144,15 @@ class TreeDrawing:
         codes = right_categories(tree, n)
         if codes.size:
             known = self._categories.get(f, ())
-            said = [_short(str(known[c]) if c < len(known) else str(c)) for c in codes[:MOST_CATEGORIES]]
+            shown = [_short(str(known[c]) if c < len(known) else str(c)) for c in codes[:MOST_CATEGORIES]]
             if codes.size > MOST_CATEGORIES:
-                said.append(f"{codes.size - MOST_CATEGORIES} more")
-            question = [_short(names.names[f]), f"in {{{', '.join(said)}}}"]
+                shown.append(f"{codes.size - MOST_CATEGORIES} more")
+            split = [_short(names.names[f]), f"in {{{', '.join(shown)}}}"]
         else:
-            question = [f"{_short(names.names[f])} < {tree.condition[n]:.6g}"]
+            split = [f"{_short(names.names[f])} < {tree.condition[n]:.6g}"]
         stats = [f"gain = {tree.gain[n]:.5g}", *stats] if self._stats else []
         more = [f"… {_below(tree, n)} more nodes"] if end else []
-        return question + stats + more
+        return split + stats + more
 
     def _edge(self, n: int, child: int, start: Box, end: Box, upright: bool) -> Edge:
         tree = self._tree
@@ -170,7 +171,7 @@ class TreeDrawing:
 
     @property
     def svg(self) -> str:
-        """The picture as SVG."""
+        """The drawing as SVG."""
         wide, high = f"{self.width:.0f}", f"{self.height:.0f}"
         size = f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
         parts = [
@@ -207,7 +208,7 @@ class TreeDrawing:
         return self.svg
 
     def save(self, path: Any) -> None:
-        """Write the picture; the file appears whole or not at all.
+        """Write the drawing as an SVG file, atomically.
 
         Raises
         ------
@@ -220,7 +221,7 @@ class TreeDrawing:
         write_text(name, self.svg)
 
     def draw(self, ax: Any) -> Any:
-        """Draw the picture on Matplotlib's axes, and return them."""
+        """Draw on Matplotlib axes, and return them."""
         for edge in self.edges:
             (x1, y1), (x2, y2) = edge.start, edge.end
             ax.plot([x1, x2], [y1, y2], color=edge.colour, linewidth=edge.thickness, alpha=0.6, zorder=1)
@@ -253,7 +254,7 @@ class TreeDrawing:
 
 
 def _visible(tree: Tree, max_depth: int | None) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Return the nodes that are drawn, their depths, and their children as places among them."""
+    """Return the drawn nodes, their depths, and their children as positions among them."""
     nodes, depth, left, right = [0], [0], [-1], [-1]
     k = 0
     while k < len(nodes):
@@ -269,13 +270,13 @@ def _visible(tree: Tree, max_depth: int | None) -> tuple[list[int], list[int], l
 
 
 def _below(tree: Tree, n: int) -> int:
-    """Return how many nodes are below a node."""
-    count, waiting = -1, [n]
-    while waiting:
-        at = waiting.pop()
+    """Return the number of nodes below a node."""
+    count, stack = -1, [n]
+    while stack:
+        at = stack.pop()
         count += 1
         if tree.left[at] != NO_NODE:
-            waiting += [int(tree.left[at]), int(tree.right[at])]
+            stack += [int(tree.left[at]), int(tree.right[at])]
     return count
 
 
@@ -288,7 +289,7 @@ def _mean(tree: Tree, n: int) -> float:
 
 
 def _tint(value: float, strongest: float) -> str:
-    """Return white for zero, and the more of a colour the nearer to the strongest value."""
+    """Return a colour between white for zero and the full colour for the strongest value."""
     share = min(abs(value) / strongest, 1.0) if strongest > 0 else 0.0
     colour = (253, 174, 97) if value > 0 else (116, 173, 209)
     return "#" + "".join(f"{round(255 + share * (c - 255)):02x}" for c in colour)

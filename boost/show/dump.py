@@ -1,4 +1,4 @@
-"""Trees as text, JSON and DOT, in XGBoost's words, and as a table."""
+"""Trees as text, JSON and DOT in XGBoost's formats, and as a table."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.errors import nearest
-from boost.forest.tree import NO_NODE, Forest, Tree
+from boost.forest.forest import Forest
+from boost.forest.tree import NO_NODE, Tree
+
+if TYPE_CHECKING:
+    from boost.model.model import Model
 
 FORMATS = ("text", "json", "dot")
-# Colours of the edges of a DOT graph, where missing values go and where they do not.
+# Colours of the edges of a DOT graph: along which missing values go, and the others.
 MISSING, OTHER = "#0000FF", "#FF0000"
 
 
 class Names:
-    """What the features are called, and how their questions are asked.
+    """The names of the features, and their types, which define how splits are printed.
 
     Parameters
     ----------
@@ -40,27 +44,36 @@ class Names:
         Raises
         ------
         ValueError
-            For a line of any other form, and for features that the file leaves out.
+            For a line of any other form, and for features without a line.
         """
-        found: dict[int, tuple[str, str]] = {}
+        entries: dict[int, tuple[str, str]] = {}
         with open(os.path.expanduser(os.fspath(path)), encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 parts = line.split()
                 if len(parts) == 3 and parts[0].isdigit() and parts[2] in ("i", "q", "int", "float", "c"):
-                    found[int(parts[0])] = parts[1], parts[2]
+                    entries[int(parts[0])] = parts[1], parts[2]
                 elif parts:
                     raise ValueError(
                         f"line {number} of the feature map must be a number, a name and one of i, q, int, "
                         f"float and c, got {line.rstrip()!r}"
                     )
-        absent = [f for f in range(features) if f not in found]
+        absent = [f for f in range(features) if f not in entries]
         if absent:
             raise ValueError(f"the feature map has no line for feature {absent[0]}")
-        return cls([found[f][0] for f in range(features)], [found[f][1] for f in range(features)], features)
+        return cls(
+            [entries[f][0] for f in range(features)], [entries[f][1] for f in range(features)], features
+        )
+
+
+def names_of(model: Model, fmap: Any = "") -> Names:
+    """Return the names of a model's features, or those of a feature map, if one is given."""
+    if fmap is None or fmap == "":
+        return Names(model.feature_names, model.feature_types, model.n_features)
+    return Names.of_file(fmap, model.n_features)
 
 
 def number(value: Any) -> str:
-    """Return a float32 as XGBoost prints it: with the nine digits that tell it from any other."""
+    """Return a float32 as XGBoost prints it: with nine digits, which identify it."""
     return f"{float(value):.9g}"
 
 
@@ -72,32 +85,33 @@ def leaf_text(tree: Tree, n: int) -> str:
 
 
 def right_categories(tree: Tree, n: int) -> NDArray[np.int32]:
-    """Return the categories that go right at a node; none for a question about a number."""
+    """Return the categories that go right at a node; empty for a numerical split."""
     if not tree.categories.size:
         return tree.categories
     return tree.categories[tree.category_starts[n] : tree.category_starts[n + 1]]
 
 
 def threshold(tree: Tree, n: int, kind: str) -> str:
-    """Return the condition of a node; whole for whole numbers, among which it makes no difference."""
+    """Return the condition of a node; rounded up for a feature of integers, where that is equivalent."""
     condition = float(tree.condition[n])
     return str(math.ceil(condition)) if kind == "int" and math.isfinite(condition) else number(condition)
 
 
-def walk(tree: Tree) -> Iterator[tuple[int, int]]:
+def traverse(tree: Tree) -> Iterator[tuple[int, int]]:
     """Yield nodes with their depths, each before its children, left before right."""
-    waiting = [(0, 0)]
-    while waiting:
-        n, depth = waiting.pop()
+    stack = [(0, 0)]
+    while stack:
+        n, depth = stack.pop()
         yield n, depth
         if tree.left[n] != NO_NODE:
-            waiting += [(int(tree.right[n]), depth + 1), (int(tree.left[n]), depth + 1)]
+            stack += [(int(tree.right[n]), depth + 1), (int(tree.left[n]), depth + 1)]
 
 
 def branches(tree: Tree, n: int, kind: str) -> tuple[int, int, int]:
-    """Return the children where rows go whose answer is yes, no, and missing.
+    """Return the children "yes", "no" and "missing" of a split, in XGBoost's sense.
 
-    Listed categories go right; what is asked of an indicator is whether it is there.
+    The listed categories of a categorical split are "yes", and go right; for an indicator, "yes" means that
+    it is present.
     """
     left, right = int(tree.left[n]), int(tree.right[n])
     missing = left if tree.default_left[n] else right
@@ -109,12 +123,12 @@ def branches(tree: Tree, n: int, kind: str) -> tuple[int, int, int]:
 
 
 def dump(forest: Forest, names: Names, with_stats: bool, form: str) -> list[str]:
-    """Return each tree as a string; see `Readable.get_dump`.
+    """Return each tree as a string; `form` is "text", "json" or "dot".
 
     Raises
     ------
     ValueError
-        For a format that there is not.
+        For an unknown format.
     """
     writers = dict(zip(FORMATS, (_text, _json, _dot), strict=True))
     if form not in writers:
@@ -124,7 +138,7 @@ def dump(forest: Forest, names: Names, with_stats: bool, form: str) -> list[str]
 
 def _text(tree: Tree, names: Names, with_stats: bool) -> str:
     lines = []
-    for n, depth in walk(tree):
+    for n, depth in traverse(tree):
         indent = "\t" * depth
         if tree.left[n] == NO_NODE:
             stats = f",cover={number(tree.hessian[n])}" if with_stats else ""
@@ -135,22 +149,22 @@ def _text(tree: Tree, names: Names, with_stats: bool) -> str:
         stats = f",gain={number(tree.gain[n])},cover={number(tree.hessian[n])}" if with_stats else ""
         codes = right_categories(tree, n)
         if codes.size:
-            question = f"{name}:{{{','.join(map(str, codes))}}}"
+            split = f"{name}:{{{','.join(map(str, codes))}}}"
         elif kind == "i":
-            # XGBoost does not indent these, and readers of its text are used to it.
+            # XGBoost does not indent these lines, and programs that parse them rely on it.
             lines.append(f"{n}:[{name}] yes={yes},no={no}{stats}")
             continue
         else:
-            question = f"{name}<{threshold(tree, n, kind)}"
-        lines.append(f"{indent}{n}:[{question}] yes={yes},no={no},missing={missing}{stats}")
+            split = f"{name}<{threshold(tree, n, kind)}"
+        lines.append(f"{indent}{n}:[{split}] yes={yes},no={no},missing={missing}{stats}")
     return "".join(f"{line}\n" for line in lines)
 
 
 def _json(tree: Tree, names: Names, with_stats: bool) -> str:
     parts: list[str] = []
-    waiting: list[tuple[int, int] | str] = [(0, 0)]
-    while waiting:
-        item = waiting.pop()
+    stack: list[tuple[int, int] | str] = [(0, 0)]
+    while stack:
+        item = stack.pop()
         if isinstance(item, str):
             parts.append(item)
             continue
@@ -176,13 +190,13 @@ def _json(tree: Tree, names: Names, with_stats: bool) -> str:
             f'"no": {no}{absent} , {stats}"children": [\n'
         )
         left, right = (int(tree.left[n]), depth + 1), (int(tree.right[n]), depth + 1)
-        waiting += [f"\n{indent}]}}", right, ", \n", left]
+        stack += [f"\n{indent}]}}", right, ", \n", left]
     return "".join(parts)
 
 
 def _dot(tree: Tree, names: Names, with_stats: bool) -> str:
     parts = ["digraph {\n    graph [ rankdir=TB ]\n"]
-    for n, _ in walk(tree):
+    for n, _ in traverse(tree):
         stats = f"\ncover={number(tree.hessian[n])}" if with_stats else ""
         if tree.left[n] == NO_NODE:
             parts.append(f'\n    {n} [ label="leaf={leaf_text(tree, n)}{stats}" ]\n')
@@ -190,15 +204,15 @@ def _dot(tree: Tree, names: Names, with_stats: bool) -> str:
         stats = f"\ngain={number(tree.gain[n])}{stats}" if with_stats else ""
         name = names.names[tree.feature[n]].replace("\\", "\\\\").replace('"', '\\"')
         codes = right_categories(tree, n)
-        question = f"{name}<{number(tree.condition[n])}"
+        split = f"{name}<{number(tree.condition[n])}"
         if codes.size:
-            question = f"{name}:{{{','.join(map(str, codes))}}}"
+            split = f"{name}:{{{','.join(map(str, codes))}}}"
         elif names.types[tree.feature[n]] == "i":
-            question = name
-        parts.append(f'\n    {n} [ label="{question}{stats}" ]\n')
-        for child, says in ((tree.left[n], not codes.size), (tree.right[n], bool(codes.size))):
+            split = name
+        parts.append(f'\n    {n} [ label="{split}{stats}" ]\n')
+        for child, answer in ((tree.left[n], not codes.size), (tree.right[n], bool(codes.size))):
             missing = (child == tree.left[n]) == bool(tree.default_left[n])
-            label = ("yes" if says else "no") + (", missing" if missing else "")
+            label = ("yes" if answer else "no") + (", missing" if missing else "")
             parts.append(f'    {n} -> {child} [label="{label}" color="{MISSING if missing else OTHER}"]\n')
     return "".join(parts) + "}"
 
@@ -206,7 +220,7 @@ def _dot(tree: Tree, names: Names, with_stats: bool) -> str:
 def tree_columns(
     forest: Forest, names: Names, categories: Mapping[int, Sequence[Any]]
 ) -> dict[str, list[Any] | NDArray]:
-    """Return the nodes of all trees as columns; see `Readable.trees_to_dataframe`."""
+    """Return the nodes of all trees as the columns of `boost.Booster.trees_to_dataframe`."""
     columns: dict[str, list[Any]] = {
         name: []
         for name in ("Tree", "Node", "ID", "Feature", "Split", "Yes", "No", "Missing", "Gain", "Cover")
@@ -214,7 +228,7 @@ def tree_columns(
     columns["Category"] = []
     for t in range(forest.trees):
         tree = forest[t]
-        for n in sorted(n for n, _ in walk(tree)):
+        for n in sorted(n for n, _ in traverse(tree)):
             row: dict[str, Any] = dict.fromkeys(columns, math.nan)
             row |= {"Tree": t, "Node": n, "ID": f"{t}-{n}", "Cover": float(tree.hessian[n])}
             if tree.left[n] == NO_NODE:
@@ -236,25 +250,3 @@ def tree_columns(
             for name, value in row.items():
                 columns[name].append(value)
     return dict(columns)
-
-
-def split_values(forest: Forest, feature: int) -> NDArray[np.float64]:
-    """Return the conditions of all questions about a number, tree after tree.
-
-    Raises
-    ------
-    ValueError
-        For a feature whose categories are asked for.
-    """
-    values = []
-    for t in range(forest.trees):
-        tree = forest[t]
-        for n, _ in walk(tree):
-            if tree.left[n] != NO_NODE and tree.feature[n] == feature:
-                if right_categories(tree, n).size:
-                    raise ValueError(
-                        "the splits of a categorical feature are sets of categories, which have no "
-                        "histogram: see trees_to_dataframe()"
-                    )
-                values.append(float(tree.condition[n]))
-    return np.array(values)

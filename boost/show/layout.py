@@ -1,4 +1,4 @@
-"""Where the nodes of a binary tree are drawn: tidy, as narrow as boxes that must not touch allow.
+"""Positions of the nodes of a drawn binary tree: a tidy layout, as narrow as possible without overlaps.
 
 E. M. Reingold and J. S. Tilford, "Tidier Drawings of Trees", IEEE Transactions on Software Engineering 7(2),
 1981. Nodes of one level stand on one line, a parent stands above the middle of its children, equal subtrees
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 def tidy(
     left: Sequence[int], right: Sequence[int], width: Sequence[float], gap: float
 ) -> NDArray[np.float64]:
-    """Return the middles of the nodes on their levels.
+    """Return the centres of the nodes along their levels.
 
     Parameters
     ----------
@@ -24,23 +24,22 @@ def tidy(
         The children of each node, -1 where there are none; node 0 is the root, and a child comes after its
         parent.
     width : sequence of float
-        How wide the box of each node is.
+        Width of the box of each node.
     gap : float
-        The least distance of two boxes of a level.
+        Smallest distance between two boxes of a level.
 
     Returns
     -------
     float64 array of shape (nodes,)
-        The first box begins at zero.
+        The leftmost box begins at zero.
 
     Notes
     -----
-    A subtree is kept as its outline, how far it reaches on each of its levels on either side of its root. Two
-    subtrees are pushed together until their outlines are `gap` apart. O(nodes * depth), less for trees that
-    are not balanced.
+    A subtree is represented by its outline: how far it extends on each level to both sides of its root. Two
+    subtrees are placed so that their outlines are `gap` apart. O(nodes * depth), less for unbalanced trees.
     """
     count = len(left)
-    aside = np.zeros(count)  # of a node from its parent
+    offset = np.zeros(count)  # of a node from its parent
     outlines: dict[int, tuple[list[float], list[float]]] = {}
     for n in range(count - 1, -1, -1):
         half = width[n] / 2.0
@@ -49,10 +48,10 @@ def tidy(
             continue
         (low_a, high_a), (low_b, high_b) = outlines.pop(left[n]), outlines.pop(right[n])
         apart = max(high - low for high, low in zip(high_a, low_b, strict=False)) + gap
-        aside[left[n]], aside[right[n]] = -apart / 2.0, apart / 2.0
+        offset[left[n]], offset[right[n]] = -apart / 2.0, apart / 2.0
         low_b, high_b = [v + apart / 2.0 for v in low_b], [v + apart / 2.0 for v in high_b]
         low_a, high_a = [v - apart / 2.0 for v in low_a], [v - apart / 2.0 for v in high_a]
-        # On levels that both have, the left one's left side and the right one's right side are outside.
+        # On common levels, the left end is the left subtree's and the right end is the right subtree's.
         lows = low_a + low_b[len(low_a) :]
         highs = high_b + high_a[len(high_b) :]
         outlines[n] = [-half, *lows], [half, *highs]
@@ -61,5 +60,5 @@ def tidy(
     for n in range(count):
         if left[n] >= 0:
             for child in (left[n], right[n]):
-                place[child] = place[n] + aside[child]
+                place[child] = place[n] + offset[child]
     return place

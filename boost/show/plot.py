@@ -1,6 +1,7 @@
-"""Plots of a model: importance, learning curves, trees, and what features add to predictions.
+"""Plots of a model: importance, learning curves, trees, and feature contributions.
 
-Matplotlib is imported by the first plot. Every function takes axes to draw on, and returns them.
+Matplotlib is imported by the first plot. Each function draws on the given axes, or new ones, and returns
+them.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.errors import nearest
+from boost.model.model import Model
 from boost.show.drawing import TreeDrawing
+from boost.show.dump import names_of
+from boost.show.importance import importance
 
 Floats = NDArray[np.float64]
 MORE, LESS, NEUTRAL = "#d95f02", "#1f78b4", "#8c8c8c"
 KINDS = ("waterfall", "beeswarm", "bar")
-# Bins of a swarm in which points must not lie on each other.
+# Bins along the axis of a swarm; the points of one bin are drawn beside each other.
 SWARM_BINS = 80
 
 
@@ -28,7 +31,7 @@ class PlotError(ValueError):
 
 
 def _axes(ax: Any, figsize: tuple[float, float] | None = None, dpi: float | None = None) -> Any:
-    """Return the axes to draw on: those that are given, or new ones."""
+    """Return the given axes, or new ones."""
     if ax is not None:
         return ax
     try:
@@ -38,11 +41,18 @@ def _axes(ax: Any, figsize: tuple[float, float] | None = None, dpi: float | None
     return pyplot.subplots(figsize=figsize, dpi=dpi)[1]
 
 
-def _booster(model: Any) -> Booster:
-    found = model.get_booster() if hasattr(model, "get_booster") else model
-    if not isinstance(found, Booster):
-        raise PlotError(f"give a Booster or a fitted estimator, got {type(model).__name__}")
-    return found
+def _booster(source: Any) -> Any:
+    """Return the booster of a fitted estimator; a `Booster` or a `Model` as it is."""
+    booster = source.get_booster() if hasattr(source, "get_booster") else source
+    if not isinstance(getattr(booster, "model", booster), Model):
+        raise PlotError(f"give a Booster or a fitted estimator, got {type(source).__name__}")
+    return booster
+
+
+def _model(source: Any) -> Model:
+    booster = _booster(source)
+    model: Model = getattr(booster, "model", booster)
+    return model
 
 
 def _limit(name: str, limit: Any) -> tuple[float, float]:
@@ -73,7 +83,7 @@ def _finish(
 
 
 def _plain(text: str) -> str:
-    """Return a text in which Matplotlib sees no formula."""
+    """Return a text with escaped dollar signs, which would begin a formula."""
     return text.replace("$", r"\$")
 
 
@@ -107,25 +117,25 @@ def plot_importance(
     Parameters
     ----------
     booster : Booster, fitted estimator, or dict of str to float
-        A dict as `Booster.get_score` returns it.
+        A dict as from `Booster.get_score`.
     ax : Axes, optional
         New ones are made when absent.
     height : float
         Of a bar.
     xlim, ylim : (float, float), optional
     title, xlabel, ylabel : str, optional
-        None writes nothing, except that `xlabel` is then the kind of importance.
+        None writes nothing; for `xlabel`, it writes the kind of importance.
     fmap : path
-        See `Booster.get_dump`.
+        A feature map, as for `Booster.get_dump`.
     importance_type : {"weight", "gain", "cover", "total_gain", "total_cover"}
-        See `Booster.get_score`.
+        As for `Booster.get_score`.
     max_num_features : int, optional
-        Show only so many.
+        The number of bars; all by default.
     grid, show_values : bool
     values_format : str
-        How a value ``v`` is written.
+        Format string of a value ``v``.
     **kwargs
-        For ``Axes.barh``.
+        Passed to ``Axes.barh``.
 
     Returns
     -------
@@ -137,7 +147,7 @@ def plot_importance(
         A `ValueError`: when no feature has an importance, or Matplotlib is not installed.
     """
     _check_count("max_num_features", max_num_features)
-    score = booster if isinstance(booster, Mapping) else _booster(booster).get_score(importance_type, fmap)
+    score = booster if isinstance(booster, Mapping) else importance(_model(booster), importance_type, fmap)
     if not score:
         raise PlotError("there is no importance to plot: no tree of the model has a split")
     names = sorted(score, key=lambda name: score[name])[-(max_num_features or len(score)) :]
@@ -177,20 +187,20 @@ def plot_metric(
     dpi: float | None = None,
     grid: bool = True,
 ) -> Any:
-    """Plot a metric of each round for the tables that the training watched.
+    """Plot a metric of each round for the evaluation tables of a training.
 
     Parameters
     ----------
     booster : Booster from `train`, fitted estimator, or dict
-        A dict as ``evals_result`` of `train`. A model that comes from a file does not know its training.
+        A dict as ``evals_result`` of `train`. A model that is loaded from a file has no metrics.
     metric : str, optional
-        The first one when absent.
+        By default, the first one.
     dataset_names : sequence of str, optional
-        All tables when absent.
+        All tables by default.
     ax, xlim, ylim, title, xlabel, grid
         As for `plot_importance`.
     ylabel : str, optional
-        The name of the metric when absent.
+        By default, the name of the metric.
     figsize, dpi
         Of a new figure.
 
@@ -201,9 +211,9 @@ def plot_metric(
     Raises
     ------
     PlotError
-        A `ValueError`: when nothing was watched, and for names that are not there.
+        A `ValueError`: when no metric was recorded, and for unknown names.
     """
-    history = booster if isinstance(booster, Mapping) else _booster(booster).history
+    history = booster if isinstance(booster, Mapping) else getattr(_booster(booster), "history", {})
     if not history:
         raise PlotError("no metric was recorded: train with evals (for an estimator, fit with eval_set)")
     tables = list(history) if dataset_names is None else list(dataset_names)
@@ -222,7 +232,7 @@ def plot_metric(
     for name in tables:
         if chosen in history[name]:
             ax.plot(np.asarray(history[name][chosen], dtype=float), label=_plain(name))
-    best = None if isinstance(booster, Mapping) else _booster(booster).best_iteration
+    best = None if isinstance(booster, Mapping) else _model(booster).best_iteration
     if best is not None:
         ax.axvline(best, color=NEUTRAL, linestyle=":", label="best round")
     ax.legend()
@@ -249,11 +259,11 @@ def plot_tree(
     rankdir : {"TB", "LR"}
         Whether the root is at the top or on the left.
     with_stats : bool
-        Whether to say the gain of the splits, and the sum of the hessians of each node.
+        Whether to show the gain of the splits and the sum of the hessians of each node.
     max_depth : int, optional
         Draw no node below this depth.
     fmap : path
-        See `Booster.get_dump`.
+        A feature map, as for `Booster.get_dump`.
     ax : Axes, optional
 
     Returns
@@ -265,15 +275,15 @@ def plot_tree(
     Raises
     ------
     PlotError
-        A `ValueError`, for a tree that there is not.
+        A `ValueError`, for a tree that does not exist.
     """
-    model = _booster(booster)
+    model = _model(booster)
     trees = model.forest.trees
     if isinstance(tree_idx, bool) or not isinstance(tree_idx, (int, np.integer)) or not 0 <= tree_idx < trees:
         raise PlotError(f"tree_idx must lie within 0 and {trees - 1}, got {tree_idx!r}")
     drawing = TreeDrawing(
         model.forest[int(tree_idx)],
-        model._names(fmap),
+        names_of(model, fmap),
         model.categories,
         with_stats=with_stats,
         rankdir=rankdir,
@@ -294,7 +304,7 @@ def plot_contributions(
     xlabel: str | None = None,
     grid: bool = True,
 ) -> Any:
-    """Plot what the features add to predictions, see ``pred_contribs`` of `Booster.predict`.
+    """Plot feature contributions, which are those of ``pred_contribs`` of `Booster.predict`.
 
     Parameters
     ----------
@@ -303,11 +313,11 @@ def plot_contributions(
     kind : {"waterfall", "beeswarm", "bar"}, optional
         For one row, a waterfall from the expected margin to that of the row. For many rows, a point for each
         row and feature, coloured by the value of the feature, or the mean of the absolute contributions as
-        bars. A waterfall for one row, and else a beeswarm, when absent.
+        bars. By default, a waterfall for one row and a beeswarm for several.
     output : int, optional
-        Which output, or class, of a model that has several.
+        The output, or class; required for a model of several.
     max_num_features : int
-        Show only so many, those that add most; a waterfall sums up the rest.
+        Number of features to show, those of the largest contributions; a waterfall shows the sum of the rest.
     ax, title, xlabel, grid
         As for `plot_importance`.
 
@@ -318,15 +328,17 @@ def plot_contributions(
     Raises
     ------
     PlotError
-        A `ValueError`: for a waterfall of many rows, an output that there is not, or an unknown kind.
+        A `ValueError`: for a waterfall of several rows, an output that does not exist, or an unknown kind.
     """
-    model = _booster(booster)
+    model = _model(booster)
+    from boost.model.explain import contributions
+
     _check_count("max_num_features", max_num_features)
     if kind is not None and kind not in KINDS:
         raise PlotError(f"kind must be one of {KINDS}, got {kind!r}{nearest(str(kind), KINDS)}")
-    outputs = model.forest.groups
+    outputs = model.forest.n_outputs
     if output is None and outputs > 1:
-        raise PlotError(f"the model has {outputs} outputs: say which one with output=0 to {outputs - 1}")
+        raise PlotError(f"the model has {outputs} outputs: choose one with output=0 to {outputs - 1}")
     if output is not None and (isinstance(output, bool) or output not in range(outputs)):
         raise PlotError(f"output must lie within 0 and {outputs - 1}, got {output!r}")
     missing = getattr(booster, "missing", None)
@@ -335,19 +347,21 @@ def plot_contributions(
     kind = kind or ("waterfall" if rows == 1 else "beeswarm")
     if kind == "waterfall" and rows != 1:
         raise PlotError(f"a waterfall shows one row, the data has {rows}: give one, or kind='beeswarm'")
-    added = model.predict(table, pred_contribs=True, strict_shape=True)[:, output or 0]
+    table = model.align(table)
+    added = contributions(model, table, model.trees_of())[:, output or 0]
     features = added[:, :-1]
-    names = [_plain(name) for name in model._names().names]
-    values = model.fit_table(table).dense_rows(0, rows)
+    labels = names_of(model)
+    names = [_plain(name) for name in labels.names]
+    values = table.dense_rows(0, rows)
     order = np.argsort(-np.abs(features).mean(axis=0), kind="stable")
     order = order[np.abs(features[:, order]).max(axis=0) > 0]
     shown = order[:max_num_features][::-1]
     ax = _axes(ax, (6.4, max(2.4, 0.34 * len(shown) + 1.2)))
     if kind == "waterfall":
         rest = order[max_num_features:]
-        said = [f"{names[f]} = {_plain(_value(model, f, values[0, f]))}" for f in shown]
+        lines = [f"{names[f]} = {_plain(_value(model, f, values[0, f]))}" for f in shown]
         _waterfall(
-            ax, features[0, shown], said, float(features[0, rest].sum()), len(rest), float(added[0, -1])
+            ax, features[0, shown], lines, float(features[0, rest].sum()), len(rest), float(added[0, -1])
         )
         _finish(ax, xlabel=xlabel or "margin", grid=grid)
         if title is not None:
@@ -360,10 +374,9 @@ def plot_contributions(
         return _finish(
             ax, title=title, xlabel=xlabel or "mean absolute contribution to the margin", grid=grid
         )
-    types = model._names().types
     points = None
     for place, f in enumerate(shown):
-        colours = None if types[f] == "c" else _ranks(values[:, f])
+        colours = None if labels.types[f] == "c" else _ranks(values[:, f])
         points = _swarm(ax, features[:, f], place, colours) or points
     if points is not None:
         bar = ax.figure.colorbar(points, ax=ax, ticks=[0, 1], aspect=40, pad=0.02)
@@ -372,17 +385,17 @@ def plot_contributions(
     return _finish(ax, title=title, xlabel=xlabel or "contribution to the margin", grid=grid)
 
 
-def _value(model: Booster, f: int, value: float) -> str:
-    """Return a value of a feature as the user knows it."""
+def _value(model: Model, f: int, value: float) -> str:
+    """Return the text of a value of a feature: for a code, its category."""
     if np.isnan(value):
         return "missing"
     known = model.categories.get(f)
     return f"{value:.6g}" if known is None else str(known[int(value)])
 
 
-def _waterfall(ax: Any, added: Floats, said: list[str], rest: float, others: int, base: float) -> None:
+def _waterfall(ax: Any, added: Floats, lines: list[str], rest: float, others: int, base: float) -> None:
     """Draw steps from the expected margin, at the bottom, to the margin of a row, at the top."""
-    steps, labels = list(added), list(said)
+    steps, labels = list(added), list(lines)
     if others:
         steps.insert(0, rest)
         labels.insert(0, f"{others} others")
@@ -404,8 +417,8 @@ def _waterfall(ax: Any, added: Floats, said: list[str], rest: float, others: int
     ax.axvline(at, color="black", linestyle=":", label=f"this row: {at:.4g}")
     ax.set_yticks(np.arange(len(steps)), labels)
     reached = base + np.concatenate(([0.0], np.cumsum(steps)))
-    room = 0.14 * max(float(np.ptp(reached)), 1e-9)
-    ax.set_xlim(reached.min() - room, reached.max() + room)
+    padding = 0.14 * max(float(np.ptp(reached)), 1e-9)
+    ax.set_xlim(reached.min() - padding, reached.max() + padding)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize="small")
 
 
@@ -420,9 +433,9 @@ def _ranks(values: NDArray) -> Floats:
 
 
 def _swarm(ax: Any, x: Floats, place: int, colours: Floats | None) -> Any:
-    """Draw points on one line; those that are close to each other go up and down from it in turns.
+    """Draw points on one line; points that would overlap are moved up and down from it alternately.
 
-    Returns the points that have a colour, or None.
+    Returns the coloured points, or None.
     """
     low, high = float(x.min()), float(x.max())
     bins = ((x - low) / (high - low) * (SWARM_BINS - 1)).astype(int) if high > low else np.zeros(x.size, int)

@@ -1,1 +1,1 @@
-"""Tables in files: train and predict in the words of the table, for the command line."""
+"""Tables in CSV, Parquet and Arrow files: train, predict and explain by the names of their columns."""

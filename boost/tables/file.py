@@ -1,20 +1,17 @@
-"""Tables in files: CSV, Parquet and Arrow, read and written whole."""
+"""Reading and writing of tables: CSV, Parquet and Arrow files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from boost.errors import unknown
+from boost.atomic import new_file
+from boost.errors import TableError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class TableError(ValueError):
-    """A table or a column that cannot be used."""
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -36,24 +33,24 @@ def _read_arrow(path: Path) -> pd.DataFrame:
     with pa.memory_map(os.fspath(path)) as source:
         try:
             return pa.ipc.open_file(source).read_pandas()
-        except pa.ArrowInvalid:  # without the file format's mark: a stream
+        except pa.ArrowInvalid:  # without the signature of the file format: the stream format
             source.seek(0)
             return pa.ipc.open_stream(source).read_pandas()
 
 
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False)
+def _write_csv(frame: pd.DataFrame, file: BinaryIO) -> None:
+    frame.to_csv(file, index=False, mode="wb")
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_parquet(path, index=False)
+def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
+    frame.to_parquet(file, index=False)
 
 
-def _write_arrow(frame: pd.DataFrame, path: Path) -> None:
+def _write_arrow(frame: pd.DataFrame, file: BinaryIO) -> None:
     import pyarrow as pa
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
 
 
@@ -64,7 +61,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     ".feather": _read_arrow,
     ".ipc": _read_arrow,
 }
-WRITERS: dict[str, Callable[[Any, Path], None]] = {
+WRITERS: dict[str, Callable[[Any, BinaryIO], None]] = {
     ".csv": _write_csv,
     ".parquet": _write_parquet,
     ".arrow": _write_arrow,
@@ -75,12 +72,13 @@ EXTENSIONS = tuple(READERS)
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """The table of a CSV file (with a header line), a Parquet file, or an Arrow file (Feather among them).
+    """Read a table from a CSV file with a header line, a Parquet file, or an Arrow file, Feather included.
 
     Raises
     ------
     TableError
-        For another extension, a missing or empty file, or one that cannot be read.
+        For another extension, a missing or empty file, one that cannot be read, and a table without rows or
+        columns.
     """
     path = Path(path)
     extension = path.suffix.lower()
@@ -94,7 +92,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         frame: pd.DataFrame = READERS[extension](path)
     except ImportError as error:
         raise _without_pyarrow(extension) from error
-    except Exception as error:  # each reader has its own kinds
+    except Exception as error:  # each reader raises different classes
         raise TableError(f"{path}: not a readable {extension[1:]} file: {_first_line(error)}") from error
     if frame.empty:
         raise TableError(f"{path}: the table has {len(frame)} rows and {len(frame.columns)} columns")
@@ -102,21 +100,25 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
-    """Write a file of one of `EXTENSIONS` under a temporary name, and rename it."""
+    """Write a CSV, Parquet or Arrow file, as its extension says; it appears complete or not at all.
+
+    Raises
+    ------
+    TableError
+        For another extension, a folder that does not exist, and a format that needs pyarrow without it.
+    """
     path = Path(path)
     check_extension(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    extension = path.suffix.lower()
     try:
-        WRITERS[path.suffix.lower()](frame, temporary)
-        os.replace(temporary, path)
+        with new_file(path) as file:
+            WRITERS[extension](frame, file)
     except ImportError as error:
-        raise _without_pyarrow(path.suffix.lower()) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise _without_pyarrow(extension) from error
 
 
 def check_extension(path: str | os.PathLike[str], known: tuple[str, ...] = EXTENSIONS) -> None:
-    """Raise TableError unless a file to be written has a known extension and its folder exists."""
+    """Raise `TableError` unless a file to be written has a known extension and its folder exists."""
     path = Path(path)
     if path.suffix.lower() not in known:
         raise TableError(f"{path}: {unknown('extension', path.suffix, known)}")

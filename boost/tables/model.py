@@ -1,45 +1,46 @@
-"""A trained model, and what its predictions mean in the words of its table."""
+"""A trained model with the target of its table: predictions and metrics by column and class names."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.errors import unknown
-from boost.tables.file import TableError
-from boost.tables.table import Target
+from boost.errors import TableError, unknown
+from boost.tables.target import Target
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from boost import Booster, DMatrix
 
-# under this name a model file keeps what its predictions mean
+# The attribute of a model file that holds target, task and classes, as JSON.
 ATTRIBUTE = "espalier.table"
-# what is shown of each round
+# The names of the tables whose metrics are shown after each round.
 TRAIN, HELD = "train", "held out"
+# Objectives whose predictions are means on the scale of the label.
+SQUARED = ("reg:squarederror", "reg:normal", "reg:logistic")
 
 
 @dataclass
 class TableModel:
-    """A trained model and what its predictions mean.
+    """A trained model, its target column and its classes.
 
     Parameters
     ----------
     booster : Booster
     target : str or None
-        Name of the column it predicts, where that is known.
-    task : str
-        One of `boost.tables.table.TASKS`.
+        Name of the column that it predicts; None when the model file does not hold it.
+    task : {"regression", "classification"}
     classes : list or None
+        The values of a classification, in the order of the labels.
     history : dict
-        The metrics of each round, where it was trained here.
+        The metrics of each round, ``{table: {metric: [values]}}``; empty for a model from a file.
     """
 
     booster: Booster
@@ -53,15 +54,13 @@ class TableModel:
         cls,
         features: pd.DataFrame,
         target: Target,
+        params: Mapping[str, Any] | None = None,
         *,
         rounds: int = 200,
-        seed: int = 0,
-        coverage: float | None = None,
         watched: tuple[pd.DataFrame, Target] | None = None,
         early_stopping: int | None = None,
         weight: np.ndarray | None = None,
         callbacks: Sequence[Any] = (),
-        **params: Any,
     ) -> TableModel:
         """Train on every row of a table.
 
@@ -69,35 +68,28 @@ class TableModel:
         ----------
         features : DataFrame
         target : Target
+        params : dict, optional
+            From `training_params`; its defaults when absent.
         rounds : int
-            Boosting rounds.
-        seed : int
-        coverage : float, optional
-            Train the quantiles of intervals of this coverage; `calibrate` makes them hold it.
+            Number of boosting rounds.
         watched : (DataFrame, Target), optional
-            Rows to evaluate after each round, and to stop by.
+            Rows that are evaluated after each round, also for early stopping.
         early_stopping : int, optional
-            Stop when so many rounds have not improved the watched rows, and keep the best ones.
-        weight : ndarray of shape (rows,), optional
+            Stop after so many rounds without an improvement of the metric on the watched rows, and keep the
+            rounds up to the best one.
+        weight : array of shape (rows,), optional
         callbacks : sequence of boost.callback.TrainingCallback
-        **params
-            Parameters of `boost.train` beside a learning rate of 0.1.
-
-        Raises
-        ------
-        TableError
-            For an objective that does not fit the target, or needs more than a table.
         """
         import boost
 
-        settings = cls.settings(target, coverage=coverage, seed=seed, **params)
+        params = cls.training_params(target) if params is None else params
         data = boost.DMatrix(features, label=target.labels, weight=weight)
         evals = [(data, TRAIN)]
         if watched is not None:
             evals.append((boost.DMatrix(watched[0], label=watched[1].labels), HELD))
         history: dict[str, dict[str, list[float]]] = {}
         booster = boost.train(
-            settings,
+            dict(params),
             data,
             num_boost_round=rounds,
             evals=evals,
@@ -106,104 +98,125 @@ class TableModel:
             early_stopping_rounds=early_stopping,
             callbacks=callbacks,
         )
-        meaning = {"target": target.name, "task": target.task, "classes": target.classes}
-        booster.attributes[ATTRIBUTE] = json.dumps(meaning)
+        description = {"target": target.name, "task": target.task, "classes": target.classes}
+        booster.attributes[ATTRIBUTE] = json.dumps(description)
         return cls(booster, target.name, target.task, target.classes, history)
 
     @staticmethod
-    def settings(
+    def training_params(
         target: Target, *, coverage: float | None = None, seed: int = 0, **params: Any
     ) -> dict[str, Any]:
-        """Training parameters for a target, checked; see `train`.
+        """Return checked parameters of `boost.train` for a target.
+
+        Parameters
+        ----------
+        target : Target
+        coverage : float, optional
+            The coverage of intervals: their quantiles are trained, and `calibrate` adjusts them.
+        seed : int
+        **params
+            Parameters of `boost.train`. The default of the learning rate is 0.1 here, and that of the
+            objective depends on the target.
 
         Raises
         ------
-        ValueError
-            For parameters that `boost` refuses, and objectives that do not fit the target.
+        ParameterError
+            For an unknown parameter or a value that is not allowed.
+        TableError
+            For an objective that does not fit the target, or needs more than a table.
         """
         from boost.model.interval import interval_levels
         from boost.params import resolve
 
-        settings: dict[str, Any] = {"eta": 0.1, "seed": seed, "objective": "reg:squarederror"}
+        chosen: dict[str, Any] = {"eta": 0.1, "seed": seed, "objective": "reg:squarederror"}
         if target.classes is not None:
             binary = len(target.classes) == 2
-            settings["objective"] = "binary:logistic" if binary else "multi:softprob"
+            chosen["objective"] = "binary:logistic" if binary else "multi:softprob"
         if coverage is not None:
             if target.classes is not None:
                 raise TableError(
-                    "intervals are for numbers: the target has classes, whose probabilities say it"
+                    "a coverage is for a regression: the target has classes, for which the model predicts "
+                    "probabilities"
                 )
-            settings |= {"objective": "reg:quantileerror", "quantile_alpha": interval_levels(coverage)}
+            chosen |= {"objective": "reg:quantileerror", "quantile_alpha": interval_levels(coverage)}
             if clash := sorted({"objective", "quantile_alpha"} & set(params)):
-                raise TableError(f"a coverage sets {clash[0]} itself")
+                raise TableError(f"give coverage or {clash[0]}, not both: a coverage determines {clash[0]}")
         if "eta" in params or "learning_rate" in params:
-            del settings["eta"]
-        settings |= params
-        objective = str(settings["objective"])
+            del chosen["eta"]
+        chosen |= params
+        objective = str(chosen["objective"])
         if objective.startswith("rank:") or objective == "survival:aft":
             raise TableError(f"{objective} needs more than a target column: use boost.train")
         several = objective.startswith("multi:")
         if (several or objective.startswith("binary:")) != (target.classes is not None):
-            raise TableError(f"{objective} does not go with a target of {target.task}: give --task")
+            raise TableError(
+                f"{objective} does not fit a target of {target.task}: give another objective or task"
+            )
         if several and target.classes is not None:
-            settings["num_class"] = len(target.classes)
+            chosen["num_class"] = len(target.classes)
         elif target.classes is not None and len(target.classes) > 2:
             raise TableError(f"{objective} is for two classes, the target has {len(target.classes)}")
-        resolve(settings)
-        return settings
+        resolve(chosen)
+        return chosen
 
     def calibrate(self, features: pd.DataFrame, target: Target, coverage: float) -> None:
-        """Make the intervals of a model hold this share of new rows; see `boost.model.interval.calibrate`."""
-        import boost
-        from boost.model.interval import calibrate
+        """Calibrate the intervals to contain this share of the labels of new rows.
 
-        calibrate(self.booster, boost.DMatrix(features, label=target.labels), coverage)
+        The rows must not be those of the training; see `boost.model.interval.calibrate`.
+        """
+        import boost
+
+        self.booster.calibrate(boost.DMatrix(features, label=target.labels), coverage)
 
     @property
     def has_intervals(self) -> bool:
-        """Whether it was calibrated."""
+        """Whether the model predicts calibrated intervals."""
         from boost.model.interval import ATTRIBUTE as INTERVAL
 
         return INTERVAL in self.booster.attributes
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model in XGBoost's format."""
+        """Write a model file, XGBoost's JSON or UBJSON by the extension; see `Booster.save_model`."""
         self.booster.save_model(os.fspath(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TableModel:
-        """Read a model; one that was not made by `train` predicts plain numbers.
+        """Read a model file; a model that `train` did not make is one of a regression.
 
         Raises
         ------
-        ValueError
-            If the file is missing or is no model.
+        TableError
+            For a missing file, and a damaged attribute.
+        ModelError
+            For a file that is not a model.
         """
         import boost
 
         if not Path(path).is_file():
             raise TableError(f"{os.fspath(path)}: no such file")
         booster = boost.Booster(model_file=os.fspath(path))
-        meaning: dict[str, Any] = {"target": None, "task": "regression", "classes": None}
+        description: dict[str, Any] = {"target": None, "task": "regression", "classes": None}
         if ATTRIBUTE in booster.attributes:
             try:
-                meaning |= json.loads(booster.attributes[ATTRIBUTE])
-                classes = meaning["classes"]
-                outputs = max(2, booster.objective.groups)
+                description |= json.loads(booster.attributes[ATTRIBUTE])
+                classes = description["classes"]
+                outputs = max(2, booster.objective.n_outputs)
                 fits = classes is None or (isinstance(classes, list) and len(classes) == outputs)
             except (ValueError, TypeError):
                 fits = False
             if not fits:
                 raise TableError(f"{os.fspath(path)}: the attribute {ATTRIBUTE} does not describe the model")
-        return cls(booster, meaning["target"], meaning["task"], meaning["classes"])
+        return cls(booster, description["target"], description["task"], description["classes"])
 
     def columns_of(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The columns that the model was trained on, in its order; numbers that stand for categories as such.
+        """Return the columns that the model was trained on, in the order of the model.
+
+        A column of numbers becomes categorical if it was so in training.
 
         Raises
         ------
         TableError
-            If one is missing.
+            For a missing column.
         """
         names = self.booster.feature_names
         if names is None:
@@ -222,19 +235,22 @@ class TableModel:
         return used.astype({name: "category" for name in numbered if used[name].dtype.kind in "biuf"})
 
     def table(self, features: pd.DataFrame, labels: np.ndarray | None = None) -> DMatrix:
-        """The columns of the model as its table."""
+        """Return the columns of the model as a `DMatrix`."""
         import boost
 
         return boost.DMatrix(self.columns_of(features), label=labels)
 
     def scores(self, features: pd.DataFrame) -> np.ndarray:
-        """Predicted numbers of shape (rows,), or probabilities of shape (rows, classes)."""
+        """Return the predictions: probabilities of shape (rows, classes) for a classification.
+
+        For a regression, numbers of shape (rows,), or (rows, outputs) for several outputs.
+        """
         raw = np.asarray(self.booster.predict(self.table(features)))
         return np.column_stack([1 - raw, raw]) if self.classes and raw.ndim == 1 else raw
 
     def output_names(self) -> list[str]:
-        """A name for each output of the model: its classes, its levels, or numbers; empty for one output."""
-        outputs = self.booster.objective.groups
+        """Return the name of each output: the classes, the levels, or numbers; empty for a single output."""
+        outputs = self.booster.objective.n_outputs
         if outputs == 1:
             return []
         if self.classes:
@@ -247,17 +263,21 @@ class TableModel:
         return [f"output_{k}" for k in range(outputs)]
 
     def predict(self, features: pd.DataFrame, *, uncertainty: bool = False) -> pd.DataFrame:
-        """Predictions as a table.
-
-        Columns: ``prediction``, and for classes ``probability_<class>`` each; for several outputs, one each;
-        for intervals, the median as ``prediction``, ``lower`` and ``upper``.
+        """Return the predictions as a table.
 
         Parameters
         ----------
         features : DataFrame
         uncertainty : bool
-            Whether to add variances, see `boost.model.uncertainty`: ``knowledge``, and ``data`` where the
-            loss speaks of it.
+            Whether to add variances: ``knowledge``, and ``data`` if the loss defines it; see
+            `boost.model.uncertainty`.
+
+        Returns
+        -------
+        DataFrame
+            ``prediction``, and for a classification ``probability_<class>`` of each class. For intervals,
+            ``prediction`` is the median, between ``lower`` and ``upper``. For several outputs, a column of
+            each by its name.
         """
         import pandas as pd
 
@@ -273,8 +293,8 @@ class TableModel:
         else:
             table = dict(zip(self.output_names(), scores.T, strict=True))
         if uncertainty:
-            doubt = self.booster.predict_uncertainty(self.table(features))
-            kinds = {"knowledge": doubt.knowledge, "data": doubt.data}
+            variances = self.booster.predict_uncertainty(self.table(features))
+            kinds = {"knowledge": variances.knowledge, "data": variances.data}
             for kind, values in kinds.items():
                 if values is not None and values.ndim == 1:
                     table[kind] = values
@@ -284,18 +304,27 @@ class TableModel:
         return pd.DataFrame(table)
 
     def evaluate(self, features: pd.DataFrame, labels: np.ndarray) -> dict[str, float]:
-        """Metrics: accuracy and log loss; RMSE and R2; coverage and width; or that of the objective."""
+        """Return the metrics of a table, by name.
+
+        Accuracy and log loss for a classification, coverage and mean width for intervals, RMSE and R2 for
+        predictions of means, and the metric of the objective for others.
+
+        Parameters
+        ----------
+        features : DataFrame
+        labels : float32 array of shape (rows,)
+        """
         scores = self.scores(features)
         if self.classes:
-            right = scores[np.arange(len(labels)), labels.astype(int)]
+            of_label = scores[np.arange(len(labels)), labels.astype(int)]
             return {
                 "accuracy": float(np.mean(np.argmax(scores, axis=1) == labels)),
-                "log loss": float(-np.mean(np.log(np.maximum(right, 1e-15)))),
+                "log loss": float(-np.mean(np.log(np.maximum(of_label, 1e-15)))),
             }
         if self.has_intervals:
             lower, upper = self.booster.predict_interval(self.table(features)).T
-            held = float(np.mean((lower <= labels) & (labels <= upper)))
-            return {"coverage": held, "mean width": float(np.mean(upper - lower))}
+            inside = float(np.mean((lower <= labels) & (labels <= upper)))
+            return {"coverage": inside, "mean width": float(np.mean(upper - lower))}
         if scores.ndim > 1 or self.booster.objective.name not in SQUARED:
             from boost.metric import make_metric
 
@@ -306,7 +335,3 @@ class TableModel:
         total = float(np.sum((labels - labels.mean()) ** 2))
         fit = {"RMSE": float(np.sqrt(np.mean(error**2)))}
         return fit | ({"R2": 1.0 - float(np.sum(error**2)) / total} if total > 0 else {})
-
-
-# objectives whose predictions are means on the scale of the label
-SQUARED = ("reg:squarederror", "reg:normal", "reg:logistic")

@@ -1,1 +1,1 @@
-"""Boosting rounds: trainer, DART, callbacks, `train` and `cv`."""
+"""Boosting rounds on a `Model`: trainer, dropout, metrics and callbacks."""

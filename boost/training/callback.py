@@ -1,7 +1,7 @@
-"""What happens around the rounds of a training: stopping, schedules, checkpoints, and reports.
+"""Callbacks of a training: early stopping, learning rate schedules, checkpoints and progress.
 
-The hooks are XGBoost's, and so are the names. `boost.train` itself makes its callbacks for
-``early_stopping_rounds`` and ``verbose_eval``: there is no other mechanism.
+Names and hooks are XGBoost's. `boost.train` implements ``early_stopping_rounds`` and ``verbose_eval`` by
+callbacks: there is no other mechanism.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boost.params import Params
 
 __all__ = [
     "EarlyStopping",
@@ -21,14 +24,14 @@ __all__ = [
     "TrainingCheckPoint",
 ]
 
-# {table: {metric: [value of each round]}}; `cv` has pairs (mean, standard deviation) for values.
+# {table: {metric: [value of each round]}}; in `cv`, a value is a pair (mean, standard deviation).
 History = dict[str, dict[str, list[Any]]]
 
 
 class TrainingCallback:
     """Base class; a hook that is not overridden does nothing.
 
-    The model is a `Booster`, or in `boost.cv` the `Folds`, which take the same calls.
+    The model is a `boost.Booster`, or in `boost.cv` a `Folds` with the same methods.
     """
 
     def before_training(self, model: Any) -> Any:
@@ -68,18 +71,18 @@ class Callbacks:
     def before_training(self, model: Any) -> Any:
         """Call the hook of all; returns the model."""
         for callback in self.callbacks:
-            model = _kept(callback, "before_training", callback.before_training(model))
+            model = _checked(callback, "before_training", callback.before_training(model))
         return model
 
     def after_training(self, model: Any) -> Any:
         """Call the hook of all; returns the model."""
         for callback in self.callbacks:
-            model = _kept(callback, "after_training", callback.after_training(model))
+            model = _checked(callback, "after_training", callback.after_training(model))
         return model
 
     def before_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
         """Call the hook of all; returns whether one of them ends the training."""
-        # A list: everyone is asked, also after one has said stop.
+        # A list, so that all callbacks are called even after one has returned True.
         return any([c.before_iteration(model, epoch, evals_log) for c in self.callbacks])
 
     def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
@@ -87,7 +90,7 @@ class Callbacks:
         return any([c.after_iteration(model, epoch, evals_log) for c in self.callbacks])
 
 
-def _kept(callback: TrainingCallback, hook: str, model: Any) -> Any:
+def _checked(callback: TrainingCallback, hook: str, model: Any) -> Any:
     if model is None:
         raise ValueError(f"{type(callback).__name__}.{hook} must return the model, got None")
     return model
@@ -127,23 +130,23 @@ def _entry(rates: list[float], epoch: int) -> float:
 
 
 class EarlyStopping(TrainingCallback):
-    """Stop when a metric has not become better for some rounds.
+    """Stop when a metric has not improved for some rounds.
 
     Parameters
     ----------
     rounds : int
-        How many rounds may pass without a better value.
+        Number of rounds without an improvement after which the training stops.
     metric_name : str, optional
-        Which metric; the last one of the table when absent.
+        By default, the last metric of the table.
     data_name : str, optional
-        Which table; the last one of ``evals`` when absent.
+        By default, the last table of ``evals``.
     maximize : bool, optional
-        Whether more is better; found by the metric's name when absent, a metric of one's own being minimised.
+        Whether more is better; by default, the metric defines it, and custom metrics are minimised.
     save_best : bool
         Whether the model keeps only the rounds up to the best one. Otherwise it keeps all of them, and
-        predicts with all of them unless ``iteration_range`` says ``(0, best_iteration + 1)``.
+        predicts with all of them by default; ``iteration_range=(0, best_iteration + 1)`` selects the best.
     min_delta : float
-        A value is better only when it is so by more than this.
+        Smallest improvement that counts.
 
     Raises
     ------
@@ -177,7 +180,7 @@ class EarlyStopping(TrainingCallback):
         self._weights: Any = None
 
     def before_training(self, model: Any) -> Any:
-        """Forget an earlier training."""
+        """Reset the state of an earlier training."""
         self._best = self._weights = None
         return model
 
@@ -193,20 +196,20 @@ class EarlyStopping(TrainingCallback):
         return epoch - self._best_epoch >= self.rounds
 
     def after_training(self, model: Any) -> Any:
-        """Forget the rounds after the best one, if `save_best`."""
+        """Remove the rounds after the best one, if `save_best`."""
         if self.save_best and self._best is not None:
             model.keep_rounds(self._best_epoch + 1, self._weights)
         return model
 
     def _newest(self, evals_log: History, model: Any) -> float:
         if not evals_log:
-            raise ValueError("early stopping needs a table to watch: give evals")
+            raise ValueError("early stopping needs an evaluation table: give evals")
         table = self.data_name if self.data_name is not None else list(evals_log)[-1]
         if table not in evals_log:
             raise ValueError(f"data_name is {table!r}, but evals has the tables {list(evals_log)}")
         values = evals_log[table]
         if not values:
-            raise ValueError("early stopping needs a metric to watch: give eval_metric or custom_metric")
+            raise ValueError("early stopping needs a metric: give eval_metric or custom_metric")
         metric = self.metric_name if self.metric_name is not None else list(values)[-1]
         if metric not in values:
             raise ValueError(f"metric_name is {metric!r}, but the metrics are {list(values)}")
@@ -216,20 +219,20 @@ class EarlyStopping(TrainingCallback):
         return float(newest[0] if isinstance(newest, tuple) else newest)
 
 
-def _is_maximized(metric: str, params: dict[str, Any]) -> bool:
+def _is_maximized(metric: str, params: Params) -> bool:
     from boost.metric import make_metric
 
     try:
         return make_metric(metric, params).maximize
-    except ValueError:  # a metric of the user's own
+    except ValueError:  # a custom metric
         return False
 
 
 class TrainingCheckPoint(TrainingCallback):
-    """Save the model every so many rounds, as ``<directory>/<name>_<round>.json``.
+    """Save the model every `interval` rounds as ``<directory>/<name>_<round>.json``.
 
-    To go on from one, give its path as ``xgb_model`` and ask for the rounds that are left: the result is the
-    same as that of an uninterrupted training.
+    A training that continues from such a file (``xgb_model``) for the remaining rounds gives the same model
+    as an uninterrupted one.
 
     Parameters
     ----------
@@ -237,14 +240,14 @@ class TrainingCheckPoint(TrainingCallback):
         Must exist.
     name : str
     as_pickle : bool
-        Must be False: a pickle runs whatever it was made to run when it is read.
+        Must be False: loading a pickle can execute arbitrary code.
     interval : int
         Rounds between two files.
 
     Raises
     ------
     ValueError
-        For a folder that does not exist, a pickle, and an interval below 1.
+        For a directory that does not exist, a pickle, and an interval below 1.
     """
 
     def __init__(
@@ -261,12 +264,12 @@ class TrainingCheckPoint(TrainingCallback):
         self._rounds = 0
 
     def before_training(self, model: Any) -> Any:
-        """Start to count."""
+        """Reset the count of rounds."""
         self._rounds = 0
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
-        """Save the model when its turn has come."""
+        """Save the model after every `interval` rounds."""
         self._rounds += 1
         if self._rounds % self._interval == 0:
             model.save_model(f"{self._path}_{epoch}.json")
@@ -279,13 +282,13 @@ class EvaluationMonitor(TrainingCallback):
     Parameters
     ----------
     rank : int
-        Only 0 prints; for scripts that were written for several workers.
+        Only rank 0 prints; accepted for scripts written for several workers.
     period : int
         Rounds between two lines.
     show_stdv : bool
         Whether to print standard deviations too, in `boost.training.cv`.
     logger : callable, optional
-        Takes each line; the default prints it.
+        Called with each line; by default, it is printed.
 
     Raises
     ------
@@ -305,60 +308,60 @@ class EvaluationMonitor(TrainingCallback):
         self._rank, self._period, self._show_stdv = rank, period, show_stdv
         self._logger = logger
         self._rounds = 0
-        self._held: str | None = None
+        self._pending: str | None = None
 
     def before_training(self, model: Any) -> Any:
-        """Start to count."""
-        self._rounds, self._held = 0, None
+        """Reset the count of rounds."""
+        self._rounds, self._pending = 0, None
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
-        """Print the line of this round, or hold it back."""
+        """Print the line of this round, or keep it for the end."""
         if not evals_log or self._rank != 0:
             return False
         line = "\t".join([f"[{epoch}]", *metric_texts(evals_log, self._show_stdv)])
         if self._rounds % self._period == 0:
-            self._say(line)
-            self._held = None
+            self._print(line)
+            self._pending = None
         else:
-            self._held = line
+            self._pending = line
         self._rounds += 1
         return False
 
     def after_training(self, model: Any) -> Any:
-        """Print the last line, if it was held back."""
-        if self._held is not None:
-            self._say(self._held)
+        """Print the line of the last round, if it was not printed."""
+        if self._pending is not None:
+            self._print(self._pending)
         return model
 
-    def _say(self, line: str) -> None:
-        # Looked up late: sys.stdout may have been replaced since.
+    def _print(self, line: str) -> None:
+        # Read here, because sys.stdout may have been replaced.
         print(line, file=sys.stdout) if self._logger is None else self._logger(line)
 
 
 def metric_texts(evals_log: History, show_stdv: bool = False) -> list[str]:
-    """Return ``table-metric:value`` for the newest values."""
+    """Return the newest values as ``table-metric:value``."""
     out = []
     for table, metrics in evals_log.items():
         for metric, values in metrics.items():
             newest = values[-1]
-            mean, spread = newest if isinstance(newest, tuple) else (newest, None)
+            mean, deviation = newest if isinstance(newest, tuple) else (newest, None)
             text = f"{table}-{metric}:{mean:.5f}"
-            out.append(f"{text}+{spread:.5f}" if show_stdv and spread is not None else text)
+            out.append(f"{text}+{deviation:.5f}" if show_stdv and deviation is not None else text)
     return out
 
 
 class ProgressMonitor(TrainingCallback):
-    """Draw a progress bar with the time left and the newest metrics; only on a terminal.
+    """Show a progress bar with the remaining time and the newest metrics, on a terminal only.
 
     Parameters
     ----------
     rounds : int, optional
-        How many rounds the training will have. Without it, the bar shows the rounds done and the time passed.
+        Number of rounds of the training. Without it, the bar shows the completed rounds and the elapsed time.
     interval : float
-        Least seconds between two drawings.
+        Least seconds between two updates.
     console : rich.console.Console, optional
-        Where to draw; standard error when absent.
+        By default, one on standard error.
     """
 
     def __init__(self, rounds: int | None = None, interval: float = 0.1, console: Any = None) -> None:
@@ -369,7 +372,7 @@ class ProgressMonitor(TrainingCallback):
         self._done, self._drawn = 0, 0.0
 
     def before_training(self, model: Any) -> Any:
-        """Draw the empty bar."""
+        """Show the empty bar."""
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -386,14 +389,14 @@ class ProgressMonitor(TrainingCallback):
             return model
         clock = TimeElapsedColumn() if self._total is None else TimeRemainingColumn()
         columns = (BarColumn(), MofNCompleteColumn(), clock, TextColumn("{task.description}"))
-        # No thread of its own draws: the process may fork.
+        # Without a thread that refreshes, because the process may fork.
         self._bar = Progress(*columns, console=console, auto_refresh=False)
         self._bar.start()
         self._task = self._bar.add_task("", total=self._total)
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
-        """Move the bar, when the last drawing is long enough ago."""
+        """Update the bar, if `interval` seconds have passed since the last update."""
         self._done += 1
         if self._bar is not None and time.monotonic() - self._drawn >= self._interval:
             self._draw(evals_log)

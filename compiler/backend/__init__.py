@@ -1,6 +1,19 @@
-"""Code generation: what a program is compiled for, and how."""
+"""Back ends: what a program is compiled for, and the code generators, one folder for each kind of target."""
 
 from compiler.backend.build import build, load_module
-from compiler.backend.target import Target, TargetError
+from compiler.backend.protocol import Backend, Hardware, Options, TargetError
+from compiler.backend.registry import device, pipeline, register
+from compiler.backend.target import Target
 
-__all__ = ["Target", "TargetError", "build", "load_module"]
+__all__ = [
+    "Backend",
+    "Hardware",
+    "Options",
+    "Target",
+    "TargetError",
+    "build",
+    "device",
+    "load_module",
+    "pipeline",
+    "register",
+]

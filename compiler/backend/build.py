@@ -1,18 +1,15 @@
-"""`build` and `load_module`: the ways to a module that can be called."""
+"""`build` and `load_module`: a module from a program, and from a file."""
 
 from __future__ import annotations
 
 import os
-from functools import partial
-from typing import TYPE_CHECKING
 
-from compiler.backend.target import Target, missing_here
+from compiler.backend.protocol import TargetError
+from compiler.backend.registry import backend
+from compiler.backend.target import Target
 from compiler.ir.function import PrimFunc
-from compiler.runtime.compiled import Compiled, ModuleFileError
+from compiler.runtime.artifact import Artifact, HeaderError, ModuleFileError, invalid_header
 from compiler.runtime.module import Module
-
-if TYPE_CHECKING:
-    from compiler.backend.llvm.codegen import Program
 
 
 def build(func: PrimFunc, target: str | Target = "llvm") -> Module:
@@ -34,48 +31,15 @@ def build(func: PrimFunc, target: str | Target = "llvm") -> Module:
     ValueError
         For an unknown target, or a function that is not fully lowered.
     """
-    # LLVM is loaded by the first build, not by the import of this package
-    from compiler.backend.llvm.codegen import generate
-    from compiler.backend.llvm.compile import emit_object, optimise
-
     target = Target.parse(target)
-    program = generate(func, target)
-    compiled = package(func, program, emit_object(optimise(program.text, target), target), target)
-    return Module(compiled, target.missing(), partial(_assembly, compiled))
-
-
-def package(func: PrimFunc, program: Program, code: bytes, target: Target) -> Compiled:
-    """What is known of a compiled function, in one piece.
-
-    Parameters
-    ----------
-    func : PrimFunc
-    program : Program
-        Its LLVM program.
-    code : bytes
-        The object file that was made from that.
-    target : Target
-    """
-    return Compiled(
-        name=func.name,
-        params=func.params,
-        stored=program.stored,
-        entry=program.entry,
-        workspace_bytes=program.workspace_bytes,
-        is_parallel=program.is_parallel,
-        target=str(target),
-        triple=target.triple,
-        cpu=target.cpu,
-        needs=target.needs,
-        code=code,
-        text=program.text,
-    )
+    found = backend(target.kind)
+    return found.load(found.compile(func, target.options))
 
 
 def load_module(path: str | os.PathLike[str]) -> Module:
     """A module that `Module.save` wrote, ready to be called; nothing is compiled.
 
-    A module is machine code: load one only from those whose shared libraries you would load.
+    A module is machine code: load one only from sources whose shared libraries you would load.
 
     Parameters
     ----------
@@ -84,22 +48,22 @@ def load_module(path: str | os.PathLike[str]) -> Module:
     Raises
     ------
     ModuleFileError
-        If the file is no module, is cut off or damaged, was saved by a newer version, or is for another
-        machine or a CPU with features that this one lacks.
+        If the file is no module, is cut off or damaged, was saved by a newer version, is of a kind without
+        a back end, or is for another machine or a CPU with features that this one lacks.
     OSError
         If the file cannot be read.
     """
-    compiled = Compiled.load(path)
-    missing = missing_here(compiled.triple, compiled.cpu, compiled.needs)
-    if missing:
+    artifact = Artifact.load(path)
+    try:
+        found = backend(artifact.kind)
+    except TargetError as error:
+        raise ModuleFileError(f"{os.fspath(path)} was built for {artifact.target}: {error}") from error
+    try:
+        module = found.load(artifact)
+    except HeaderError as error:
+        raise invalid_header(path, error) from error
+    if module.missing:
         raise ModuleFileError(
-            f"{os.fspath(path)} was built for {compiled.target}, which cannot run here: {missing}"
+            f"{os.fspath(path)} was built for {artifact.target}, which cannot run here: {module.missing}"
         )
-    return Module(compiled, "", partial(_assembly, compiled))
-
-
-def _assembly(compiled: Compiled) -> str:
-    from compiler.backend.llvm.compile import emit_assembly, optimise
-
-    target = Target.parse(compiled.target)
-    return emit_assembly(optimise(compiled.text, target), target)
+    return module

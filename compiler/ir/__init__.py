@@ -1,1 +1,1 @@
-"""The loop IR: expressions, statements, functions, and what reads, prints, checks and runs them."""
+"""The loop IR: expressions, statements and functions, and their text, simplification and meaning."""

@@ -1,197 +1,95 @@
-"""Expressions of the loop IR.
+"""Expressions of the loop IR, and the buffers that they read.
 
-The whole grammar of expressions::
+The grammar of expressions::
 
-    expr := Var(name, dtype, bounds)              a variable; two variables are equal only if identical
+    expr := Var(name, dtype, bounds)              a variable; equal only to itself
           | Const(value, dtype)                   an integer, float or bool literal
           | Binary(op, a, b)                      op in ARITHMETIC, BITWISE, COMPARISON or LOGIC
           | Not(a)
           | Select(condition, a, b)               both arms may be evaluated
           | Cast(value, dtype)
-          | Load(buffer, indices)                 buffer element; a vector index makes a vector
+          | Load(buffer, indices)                 a buffer element; a vector index loads a vector
           | Call(name, args, dtype)               an intrinsic of INTRINSICS; `if_then_else` evaluates one arm
           | Ramp(base, stride, lanes)             the vector base, base + stride, ...
-          | Broadcast(value, lanes)               a scalar repeated
+          | Broadcast(value, lanes)               a scalar in every lane
 
-A buffer is indexed by one index for each dimension, or by one alone: the row-major position.
+A buffer is indexed by one index per dimension, or by a single index: the row-major position.
 Nodes are frozen and compare by structure; variables and buffers compare by identity.
-A dtype is a string: a scalar type of `SCALAR_TYPES`, with ``x<lanes>`` behind it for a vector. The types of
-`PACKED_TYPES` share a byte in memory: a value of one is loaded, stored, cast and repeated, and nothing else.
 """
 
 from __future__ import annotations
 
-import operator
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
-from math import copysign
-from typing import TYPE_CHECKING, Union
+from math import copysign, prod
+from typing import Any, Union
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from compiler.ir.function import Buffer
-
-SCALAR_TYPES: tuple[str, ...] = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
-SCALAR_TYPES += ("uint64", "float16", "float32", "float64")
-PACKED_TYPES: tuple[str, ...] = ("uint1", "int2", "uint2", "int4", "uint4")
-
-ARITHMETIC = ("+", "-", "*", "/", "//", "%", "min", "max")
-BITWISE = ("&", "|", "^", "<<", ">>")
-COMPARISON = ("<", "<=", ">", ">=", "==", "!=")
-LOGIC = ("and", "or")
-
-# name -> number of arguments; `if_then_else(condition, a, b)` evaluates only the arm it needs
-INTRINSICS = {"if_then_else": 3, "exp": 1, "log": 1, "sqrt": 1, "tanh": 1, "abs": 1, "floor": 1, "ceil": 1}
-INTRINSICS |= {"pow": 2, "sin": 1, "cos": 1, "erf": 1, "round": 1, "trunc": 1, "isnan": 1, "popcount": 1}
-# those that take integers; `abs` takes both, and all others floats
-INTEGER_INTRINSICS = ("popcount", "abs")
-
-INDEX = "int32"
+from compiler.ir.dtype import (
+    INDEX,
+    PACKED_TYPES,
+    bits_of,
+    integer_range,
+    is_float,
+    lanes_of,
+    scalar_of,
+    vector_of,
+)
+from compiler.ir.node import Node
+from compiler.ir.operators import (
+    ARITHMETIC,
+    BITWISE,
+    COMPARISON,
+    INTEGER_INTRINSICS,
+    INTRINSICS,
+    LOGIC,
+    evaluated,
+)
 
 Scalar = int | float | bool | np.generic
 ExprLike = Union["Expr", Scalar]
+_Operator = Callable[[Any, "ExprLike"], "Expr"]
 
 
-@cache
-def lanes_of(dtype: str) -> int:
-    """Number of lanes of a dtype: 1 for a scalar."""
-    return int(dtype.split("x")[1]) if "x" in dtype else 1
+def _operator(op: str) -> _Operator:
+    return lambda self, other: binary(op, self, other)
 
 
-@cache
-def scalar_of(dtype: str) -> str:
-    """The scalar type of one lane."""
-    return dtype.split("x")[0]
+def _reflected(op: str) -> _Operator:
+    return lambda self, other: binary(op, other, self)
 
 
-@cache
-def vector_of(dtype: str, lanes: int) -> str:
-    """The type of `lanes` lanes of the scalar type of `dtype`."""
-    scalar = scalar_of(dtype)
-    return scalar if lanes == 1 else f"{scalar}x{lanes}"
+class Expr(Node):
+    """Base of all expressions; defines Python's operators on them.
 
-
-@cache
-def is_float(dtype: str) -> bool:
-    """Whether a lane of `dtype` is a floating-point number."""
-    return dtype.startswith("float")
-
-
-@cache
-def is_integer(dtype: str) -> bool:
-    """Whether a lane of `dtype` is an integer that arithmetic takes: not a float, a bool or a packed type."""
-    scalar = scalar_of(dtype)
-    return not is_float(scalar) and scalar != "bool" and scalar not in PACKED_TYPES
-
-
-@cache
-def bits_of(dtype: str) -> int:
-    """Bits that one element of a scalar type takes in memory."""
-    return int(dtype.lstrip("uint")) if dtype in PACKED_TYPES else np.dtype(dtype).itemsize * 8
-
-
-@cache
-def integer_range(dtype: str) -> tuple[int, int]:
-    """The least and the greatest value of an integer type, packed ones included."""
-    bits = bits_of(dtype)
-    return (0, (1 << bits) - 1) if dtype.startswith("u") else (-(1 << bits - 1), (1 << bits - 1) - 1)
-
-
-class Expr:
-    """Base of all expressions; gives them Python's operators.
-
-    ``==`` compares structure. Use `equal` for the comparison that a program makes.
+    ``==`` compares structure and returns a bool; `equal` makes the comparison that a program evaluates.
     """
 
     __slots__ = ()
     dtype: str
 
-    def __add__(self, other: ExprLike) -> Expr:
-        return binary("+", self, other)
-
-    def __radd__(self, other: ExprLike) -> Expr:
-        return binary("+", other, self)
-
-    def __sub__(self, other: ExprLike) -> Expr:
-        return binary("-", self, other)
-
-    def __rsub__(self, other: ExprLike) -> Expr:
-        return binary("-", other, self)
-
-    def __mul__(self, other: ExprLike) -> Expr:
-        return binary("*", self, other)
-
-    def __rmul__(self, other: ExprLike) -> Expr:
-        return binary("*", other, self)
-
-    def __truediv__(self, other: ExprLike) -> Expr:
-        return binary("/", self, other)
-
-    def __rtruediv__(self, other: ExprLike) -> Expr:
-        return binary("/", other, self)
-
-    def __floordiv__(self, other: ExprLike) -> Expr:
-        return binary("//", self, other)
-
-    def __rfloordiv__(self, other: ExprLike) -> Expr:
-        return binary("//", other, self)
-
-    def __mod__(self, other: ExprLike) -> Expr:
-        return binary("%", self, other)
-
-    def __rmod__(self, other: ExprLike) -> Expr:
-        return binary("%", other, self)
+    __add__, __radd__ = _operator("+"), _reflected("+")
+    __sub__, __rsub__ = _operator("-"), _reflected("-")
+    __mul__, __rmul__ = _operator("*"), _reflected("*")
+    __truediv__, __rtruediv__ = _operator("/"), _reflected("/")
+    __floordiv__, __rfloordiv__ = _operator("//"), _reflected("//")
+    __mod__, __rmod__ = _operator("%"), _reflected("%")
+    __and__, __rand__ = _operator("&"), _reflected("&")
+    __or__, __ror__ = _operator("|"), _reflected("|")
+    __xor__, __rxor__ = _operator("^"), _reflected("^")
+    __lshift__, __rlshift__ = _operator("<<"), _reflected("<<")
+    __rshift__, __rrshift__ = _operator(">>"), _reflected(">>")
+    __lt__, __le__ = _operator("<"), _operator("<=")
+    __gt__, __ge__ = _operator(">"), _operator(">=")
 
     def __neg__(self) -> Expr:
         return binary("*", self, -1)
 
-    def __and__(self, other: ExprLike) -> Expr:
-        return binary("&", self, other)
-
-    def __rand__(self, other: ExprLike) -> Expr:
-        return binary("&", other, self)
-
-    def __or__(self, other: ExprLike) -> Expr:
-        return binary("|", self, other)
-
-    def __ror__(self, other: ExprLike) -> Expr:
-        return binary("|", other, self)
-
-    def __xor__(self, other: ExprLike) -> Expr:
-        return binary("^", self, other)
-
-    def __rxor__(self, other: ExprLike) -> Expr:
-        return binary("^", other, self)
-
-    def __lshift__(self, other: ExprLike) -> Expr:
-        return binary("<<", self, other)
-
-    def __rlshift__(self, other: ExprLike) -> Expr:
-        return binary("<<", other, self)
-
-    def __rshift__(self, other: ExprLike) -> Expr:
-        return binary(">>", self, other)
-
-    def __rrshift__(self, other: ExprLike) -> Expr:
-        return binary(">>", other, self)
-
     def __invert__(self) -> Expr:
         scalar = scalar_of(self.dtype)
         return binary("^", self, integer_range(scalar)[1] if scalar.startswith("u") else -1)
-
-    def __lt__(self, other: ExprLike) -> Expr:
-        return binary("<", self, other)
-
-    def __le__(self, other: ExprLike) -> Expr:
-        return binary("<=", self, other)
-
-    def __gt__(self, other: ExprLike) -> Expr:
-        return binary(">", self, other)
-
-    def __ge__(self, other: ExprLike) -> Expr:
-        return binary(">=", self, other)
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -206,15 +104,16 @@ class Expr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Var(Expr):
-    """A variable: a loop's counter, a value that `Let` names, or a size that a call brings.
+    """A variable: a loop variable, the name of a value in a `Let`, or a dynamic extent.
 
     Parameters
     ----------
     name : str
-        For people; need not be unique.
+        For readers; need not be unique.
     dtype : str
     bounds : (int, int), optional
-        The closed interval of a size: an extent of an argument that is not known when the program is built.
+        The closed interval of a dynamic extent, a dimension of an argument that each call determines. Other
+        variables have none.
     """
 
     name: str
@@ -227,7 +126,7 @@ class Var(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Const(Expr):
-    """A literal. Two are equal if they have the same type and bits, where any NaN equals any other."""
+    """A literal; equal to one of the same type and value, where 0.0 differs from -0.0 and NaN equals NaN."""
 
     value: int | float | bool
     dtype: str = INDEX
@@ -248,12 +147,25 @@ class Const(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Expr):
-    """An arithmetic, comparing or logical operation on two operands of one type."""
+    """An arithmetic, bitwise, comparison or logical operation on two operands of one type."""
 
     op: str
     a: Expr
     b: Expr
     dtype: str = field(compare=False)
+
+    @staticmethod
+    def rebuilt(op: str, a: Expr, b: Expr, dtype: str) -> Expr:
+        """The operation on other operands; two literals are folded, as in the index of an unrolled loop."""
+        if type(b) is Const:
+            if dtype == INDEX and ((op == "+" and b.value == 0) or (op in ("*", "//") and b.value == 1)):
+                return a
+            folded = fold(op, a, b) if type(a) is Const else None
+            if folded is not None:
+                return folded
+        elif type(a) is Const and dtype == INDEX and (op, a.value) in (("+", 0), ("*", 1)):
+            return b
+        return Binary(op, a, b, dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +181,7 @@ class Not(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Select(Expr):
-    """`a` where the condition holds, else `b`; either arm may be evaluated in any case."""
+    """`a` where the condition holds, else `b`; both arms may be evaluated, whatever the condition."""
 
     condition: Expr
     a: Expr
@@ -286,6 +198,69 @@ class Cast(Expr):
 
     value: Expr
     dtype: str
+
+
+SCOPES = ("global", "shared", "warp", "local")
+"""The memories common to all targets. A dotted name, as ``vta.acc``, is a memory of an accelerator."""
+
+_ACCELERATOR_SCOPE = re.compile(r"[a-z]\w*\.[a-z]\w*")
+
+
+def is_scope(name: str) -> bool:
+    """Whether `name` can be a scope: one of `SCOPES`, or the dotted name of an accelerator's memory."""
+    return name in SCOPES or _ACCELERATOR_SCOPE.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffer:
+    """A dense row-major array; a buffer is equal only to itself.
+
+    Parameters
+    ----------
+    name : str
+        For readers; need not be unique.
+    shape : tuple of int or Var
+        Extents, outermost first. A parameter may have dynamic extents, which are variables with bounds; a
+        buffer that the function allocates has their upper bounds instead.
+    dtype : str
+        A type of `compiler.ir.dtype.SCALAR_TYPES` or `PACKED_TYPES`. Elements of a packed type fill each byte
+        from its lowest bits, in row-major order without gaps.
+    scope : str
+        The memory: ``"global"`` is main memory, ``"local"`` the registers and the stack of one thread,
+        ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
+        memory of an accelerator (`is_scope`).
+    """
+
+    name: str
+    shape: tuple[int | Var, ...]
+    dtype: str = "float32"
+    scope: str = "global"
+
+    @property
+    def sizes(self) -> tuple[Var, ...]:
+        """The dynamic extents, in order, each once."""
+        return tuple(dict.fromkeys(extent for extent in self.shape if isinstance(extent, Var)))
+
+    @property
+    def size(self) -> int:
+        """Number of elements; with dynamic extents, its upper bound."""
+        return prod(most(extent) for extent in self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of `size` elements."""
+        return -(-self.size * bits_of(self.dtype) // 8)
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def most(extent: int | Var) -> int:
+    """The largest value of an extent: its upper bound if it is dynamic."""
+    if isinstance(extent, Var):
+        assert extent.bounds is not None, f"{extent.name} is an extent without bounds"
+        return extent.bounds[1]
+    return extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +300,7 @@ class Ramp(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Broadcast(Expr):
-    """A scalar repeated in every lane."""
+    """A vector with the same scalar in every lane."""
 
     value: Expr
     lanes: int
@@ -336,12 +311,12 @@ class Broadcast(Expr):
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
-    """A literal of Python or NumPy; the type is int32, float32 or bool unless told.
+    """The literal of a Python or NumPy number, whose type is int32, float32 or bool by default.
 
     Raises
     ------
     ValueError
-        If `value` is not a number, or does not fit an integer `dtype`.
+        If `value` is not a number, or an integer `dtype` does not hold it.
     """
     if isinstance(value, np.generic):
         dtype = dtype or str(value.dtype)
@@ -360,7 +335,7 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
     if scalar == "bool":
         return Const(bool(value), scalar)
     if isinstance(value, float) and not value.is_integer():
-        raise ValueError(f"{value!r} is not a whole number, so it cannot be a {scalar} literal")
+        raise ValueError(f"{value!r} is not an integer, so it cannot be a literal of type {scalar}")
     low, high = integer_range(scalar)
     if not low <= int(value) <= high:
         raise ValueError(f"{value!r} does not fit {scalar} ({low} to {high})")
@@ -368,15 +343,19 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
 
 
 def as_expr(value: ExprLike, dtype: str | None = None) -> Expr:
-    """`value` as an expression; a number takes `dtype`."""
-    as_scalar = getattr(value, "as_expr", None)  # an iteration variable stands for its Var
+    """`value` as an expression; a number becomes a literal of `dtype`."""
+    as_scalar = getattr(value, "as_expr", None)  # an axis of the tensor language converts to its variable
     if as_scalar is not None:
         return as_scalar()
     return value if isinstance(value, Expr) else const(value, dtype)
 
 
 def _matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
-    """Both operands as expressions of one type; a literal and a narrower integer adapt, a float wins."""
+    """Both operands as expressions of one type.
+
+    A Python number takes the type of the other operand, the narrower of two integers or floats is widened,
+    and an integer beside a float is converted to the float type. A scalar beside a vector is repeated.
+    """
     if not isinstance(a, Expr) and not hasattr(a, "as_expr"):
         b = as_expr(b)
         a = _literal_like(a, b.dtype)
@@ -403,7 +382,7 @@ def _matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
 
 
 def _literal_like(value: Scalar | Expr, dtype: str) -> Expr:
-    """A number beside an operand takes its type, unless that would lose a fraction."""
+    """A number as a literal of the type of the other operand; a float beside an integer stays a float."""
     if isinstance(value, Expr):
         return value
     scalar = scalar_of(dtype)
@@ -415,13 +394,13 @@ def _literal_like(value: Scalar | Expr, dtype: str) -> Expr:
 
 
 def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
-    """``a op b`` with operands brought to one type; folds two literals, and an index plus zero.
+    """``a op b`` with operands converted to one type; folds two literals, and an index plus zero.
 
     Raises
     ------
     ValueError
-        For an unknown operator, ``//`` or ``%`` of floats, ``/`` of integers (write ``//``, or cast),
-        arithmetic on conditions, or a division by the literal zero.
+        For an unknown operator, types that the operator does not accept or that cannot be converted to one
+        type, or a division by the literal zero.
     """
     a, b = _matched(a, b)
     dtype = a.dtype
@@ -452,38 +431,9 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
 
 
 def fold(op: str, a: Const, b: Const) -> Const | None:
-    """The literal ``a op b``, or None where it is left to run time (floats, overflow, division by zero)."""
-    x, y = a.value, b.value
-    if op in LOGIC:
-        return Const(bool(x and y) if op == "and" else bool(x or y), "bool")
-    if is_float(a.dtype) or (op in ("//", "%") and y == 0):
-        return None
-    if op in COMPARISON:
-        table = {"<": x < y, "<=": x <= y, ">": x > y, ">=": x >= y, "==": x == y, "!=": x != y}
-        return Const(table[op], "bool")
-    if a.dtype == "bool":
-        return None
-    if op in ("min", "max"):
-        return Const(min(x, y) if op == "min" else max(x, y), a.dtype)
-    if op in ("<<", ">>") and not 0 <= y < bits_of(a.dtype):
-        return None
-    value = int(_FOLDED[op](int(x), int(y)))
-    low, high = integer_range(a.dtype)
-    return Const(value, a.dtype) if low <= value <= high else None
-
-
-_FOLDED: dict[str, Callable[[int, int], int]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "&": operator.and_,
-    "|": operator.or_,
-    "^": operator.xor,
-    "<<": operator.lshift,
-    ">>": operator.rshift,
-}
+    """The literal ``a op b``, or None where it is computed at run time (see `evaluated`)."""
+    value = evaluated(op, a.dtype, a.value, b.value)
+    return None if value is None else Const(value, "bool" if type(value) is bool else a.dtype)
 
 
 def minimum(a: ExprLike, b: ExprLike) -> Expr:
@@ -512,7 +462,7 @@ def conjunction(conditions: Iterable[Expr]) -> Expr:
 
 
 def conjuncts(condition: Expr) -> list[Expr]:
-    """What all has to hold for `condition` to hold."""
+    """The operands of the conjunction that `condition` is; of any other condition, itself."""
     if type(condition) is Binary and condition.op == "and":
         return conjuncts(condition.a) + conjuncts(condition.b)
     return [condition]
@@ -524,7 +474,7 @@ def call(name: str, *args: ExprLike) -> Call:
     Raises
     ------
     ValueError
-        For an unknown intrinsic, or a wrong number of arguments.
+        For an unknown intrinsic, a wrong number of arguments, or a type that it does not accept.
     """
     if name not in INTRINSICS:
         raise ValueError(f"unknown intrinsic {name!r}; known: {', '.join(INTRINSICS)}")

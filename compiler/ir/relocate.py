@@ -1,35 +1,42 @@
-"""Buffers that move: into a part of a larger one, or into the place of another."""
+"""Replacement of buffers by others: at the same indices, or at an offset in a larger one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from compiler.ir.expr import Const, Expr, Load, Ramp, binary
-from compiler.ir.function import Buffer
-from compiler.ir.semantics.access import position, widened
+from compiler.ir.address import position, shifted
+from compiler.ir.expr import Buffer, Expr, Load
 from compiler.ir.stmt import Prefetch, Region, Stmt, Store
 from compiler.ir.visit import Rewriter
 
 
+def with_buffers(node: Any, buffers: Mapping[Buffer, Buffer]) -> Any:
+    """`node` with each buffer of `buffers` replaced; the indices stay."""
+    return _Replace(buffers)(node) if buffers else node
+
+
+class _Replace(Rewriter):
+    def __init__(self, buffers: Mapping[Buffer, Buffer]) -> None:
+        self.buffers = buffers
+
+    def __call__(self, node: Any) -> Any:
+        inner = self.descend(node)
+        new = self.buffers.get(inner.buffer) if hasattr(inner, "buffer") else None
+        return inner if new is None else replace(inner, buffer=new)
+
+
 def relocate(node: Any, moves: Mapping[Buffer, tuple[Buffer, Expr]]) -> Any:
-    """`node` with each buffer of `moves` found in another one, so many elements behind its beginning."""
+    """`node` with each buffer of `moves` replaced by a part of another one.
+
+    Parameters
+    ----------
+    node : Expr or Stmt
+    moves : mapping of Buffer to (Buffer, Expr)
+        Old buffer -> the new one, and the row-major position in it of the first element of the old one.
+    """
     return _Relocate(moves)(node) if moves else node
-
-
-def shifted(index: Expr, by: Expr) -> Expr:
-    """An index, or a ramp of them, moved by a scalar."""
-    if by == Const(0, by.dtype):
-        return index
-    if isinstance(index, Ramp):
-        base = shifted(index.base, by)
-        return Ramp(base, in_type(index.stride, base.dtype), index.lanes)
-    return by if index == Const(0, index.dtype) else binary("+", widened(index), by)
-
-
-def in_type(index: Expr, dtype: str) -> Expr:
-    """An index in another type, which holds it."""
-    return Const(index.value, dtype) if isinstance(index, Const) else index.astype(dtype)
 
 
 class _Relocate(Rewriter):

@@ -1,34 +1,31 @@
 """Statements of the loop IR.
 
-The whole grammar of statements::
+The grammar of statements::
 
     stmt := For(var, extent, kind, body, pragmas)    var runs over 0 .. extent - 1
           | Store(buffer, indices, value)
           | If(condition, then, otherwise)
           | Seq(stmts)
-          | Allocate(buffer, body, pragmas)          the buffer lives as long as the body runs
-          | Let(var, value, body)                    a value with a name
-          | Prefetch(buffer, indices)                a hint: the element is read soon
-          | Barrier(scope)                           all threads of the block have come this far
-          | Copy(target, source, before, after, fill)    memory moved, with a margin filled around it
-          | Invoke(intrinsic, operands)              a declared tensor intrinsic on regions of buffers
+          | Allocate(buffer, body, pragmas)          the buffer exists while the body runs
+          | Let(var, value, body)                    the value has a name in the body
+          | Prefetch(buffer, indices)                a hint that the element is read soon
+          | Barrier(scope)                           waits for all threads of the block
+          | Copy(target, source, before, after, fill)    copies a region and pads it
           | Token(action, source, target)            "push" or "pop" of a dependency of pipeline stages
+          | Invoke(intrinsic, operands)              a tensor intrinsic (`compiler.ir.function`) on regions
 
     kind   := "serial" | "parallel" | "vectorize" | "unroll" | "vthread" | a tag of THREAD_TAGS
     region := Region(buffer, offset, extents, strides)    in elements of the row-major array
-    pragma := (key, value)                                what a pass or a target is told; no meaning itself
+    pragma := (key, value)                                an option for a pass or a target
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
-from compiler.ir.expr import Expr, Var
-
-if TYPE_CHECKING:
-    from compiler.ir.function import Buffer, Intrinsic
+from compiler.ir.expr import Buffer, Expr, Var
+from compiler.ir.node import BINDS, Node
 
 THREAD_TAGS = tuple(f"{level}Idx.{axis}" for level in ("block", "thread") for axis in "xyz")
 LOOP_KINDS = ("serial", "parallel", "vectorize", "unroll", "vthread", *THREAD_TAGS)
@@ -36,7 +33,7 @@ LOOP_KINDS = ("serial", "parallel", "vectorize", "unroll", "vthread", *THREAD_TA
 Pragma = tuple[str, int | str | bool]
 
 
-class Stmt:
+class Stmt(Node):
     """Base of all statements."""
 
     __slots__ = ()
@@ -44,13 +41,14 @@ class Stmt:
 
 @dataclass(frozen=True, slots=True)
 class For(Stmt):
-    """A loop of `extent` iterations from zero; `kind` says how they may run.
+    """A loop of `extent` iterations that counts from zero; `kind` is how the iterations may run.
 
-    The iterations of loops with a tag of `THREAD_TAGS` run side by side: those of ``threadIdx`` see one
-    another's stores to memory outside of the loop behind the next `Barrier`, those of ``blockIdx`` never do.
+    The iterations of loops with a tag of `THREAD_TAGS` run concurrently. A store by one iteration of
+    ``threadIdx`` to memory outside of the loop is visible to the others after the next `Barrier`; iterations
+    of ``blockIdx`` exchange no data.
     """
 
-    var: Var
+    var: Var = field(metadata=BINDS)
     extent: Expr
     kind: str
     body: Stmt
@@ -59,7 +57,7 @@ class For(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class Store(Stmt):
-    """One element of a buffer is set (several when the last index is a vector)."""
+    """Stores a value to an element of a buffer, or a vector to several."""
 
     buffer: Buffer
     indices: tuple[Expr, ...]
@@ -77,32 +75,32 @@ class If(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class Seq(Stmt):
-    """Statements one after another. The empty sequence does nothing."""
+    """Statements that run in order. The empty sequence does nothing."""
 
     stmts: tuple[Stmt, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Allocate(Stmt):
-    """A buffer of its own for the time of `body`."""
+    """Allocates a buffer for `body`; its elements are undefined until they are stored."""
 
-    buffer: Buffer
+    buffer: Buffer = field(metadata=BINDS)
     body: Stmt
     pragmas: tuple[Pragma, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Let(Stmt):
-    """`var` stands for `value`, which is evaluated once, while `body` runs; `var` may be a vector."""
+    """Binds `var` in `body` to `value`, which is evaluated once, before `body`; it may be a vector."""
 
-    var: Var
+    var: Var = field(metadata=BINDS)
     value: Expr
     body: Stmt
 
 
 @dataclass(frozen=True, slots=True)
 class Prefetch(Stmt):
-    """A hint that an element of a buffer is read soon; an index outside of the shape does no harm."""
+    """A hint that an element of a buffer is read soon; the index may be out of bounds."""
 
     buffer: Buffer
     indices: tuple[Expr, ...]
@@ -110,15 +108,16 @@ class Prefetch(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class Barrier(Stmt):
-    """The threads of a block wait for one another here; `scope` is the memory that they see then."""
+    """All threads of a block wait here for each other; their stores to `scope` are then visible to all."""
 
     scope: str = "shared"
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """A rectangle of a buffer: element ``(i, j, ...)`` is at row-major position
-    ``offset + i * strides[0] + j * strides[1] + ...``.
+class Region(Node):
+    """A strided box of elements of a buffer.
+
+    Element ``(i, j, ...)`` is at row-major position ``offset + i * strides[0] + j * strides[1] + ...``.
     """
 
     buffer: Buffer
@@ -129,9 +128,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Copy(Stmt):
-    """`source` is written into `target`, moved by `before`, and `fill` around it: a strided DMA with margins.
+    """Copies `source` to `target` with padding, as a strided DMA does.
 
-    Along axis d the extent of `target` is ``before[d] + source.extents[d] + after[d]``.
+    Along axis d, `target` has ``before[d]`` elements `fill`, then those of `source`, then ``after[d]``
+    elements `fill`; so its extent is ``before[d] + source.extents[d] + after[d]``.
     """
 
     target: Region
@@ -142,16 +142,12 @@ class Copy(Stmt):
 
 
 @dataclass(frozen=True, slots=True)
-class Invoke(Stmt):
-    """A tensor intrinsic applied to one region for each parameter of its description."""
-
-    intrinsic: Intrinsic
-    operands: tuple[Region, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Token(Stmt):
-    """A dependency of two pipeline stages of an accelerator: a pop waits for the push that it answers."""
+    """A dependency between two pipeline stages of an accelerator.
+
+    The stage `source` pushes a token to the stage `target`, which waits for it when it pops. `action` is
+    ``"push"`` or ``"pop"``.
+    """
 
     action: str
     source: str
@@ -159,24 +155,24 @@ class Token(Stmt):
 
 
 def sequence(stmts: Iterable[Stmt]) -> Stmt:
-    """`stmts` as one statement: nested sequences are joined, and one alone stands for itself."""
+    """`stmts` as one statement: a flat sequence, or the statement itself if there is only one."""
     flat: list[Stmt] = []
     for stmt in stmts:
         flat.extend(stmt.stmts if isinstance(stmt, Seq) else (stmt,))
     return flat[0] if len(flat) == 1 else Seq(tuple(flat))
 
 
-def opened(stmt: Stmt) -> tuple[list[Allocate], list[Stmt]]:
-    """The allocations of a block in order, without their bodies' nesting, and the statements inside of them.
+def unnested(stmt: Stmt) -> tuple[list[Allocate], list[Stmt]]:
+    """The allocations of a block, and its statements without those allocations around them, both in order.
 
     ::
 
         Seq(a, Allocate(B, Seq(b, Allocate(C, c))), d)   ->   [B, C], [a, b, c, d]
     """
     if isinstance(stmt, Allocate):
-        allocations, stmts = opened(stmt.body)
+        allocations, stmts = unnested(stmt.body)
         return [stmt, *allocations], stmts
     if not isinstance(stmt, Seq):
         return [], [stmt]
-    parts = [opened(part) for part in stmt.stmts]
+    parts = [unnested(part) for part in stmt.stmts]
     return [a for part, _ in parts for a in part], [s for _, part in parts for s in part]

@@ -1,22 +1,23 @@
-"""What a program computes from constant arguments alone is a program of its own, run once before the calls.
+"""Constant arguments: the stages that depend on them alone become a program that runs once, before all calls.
 
-Weights of a network do not change from call to call, but a fast program wants them packed, transposed or
-transformed. A schedule says so in its stages as for any other input; `split_constants` then parts the loop
-nest into what depends on the constants alone and the rest.
+The weights of a network do not change from call to call, but a fast program needs them packed, transposed or
+transformed. A schedule has stages for that, as for any other input; `split_constants` separates those stages
+from the rest of the loop nest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from compiler.ir.expr import Load
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load
+from compiler.ir.function import PrimFunc
+from compiler.ir.node import Node
 from compiler.ir.stmt import Allocate, Seq, Stmt, Store, sequence
-from compiler.ir.visit import Node, walk
+from compiler.ir.visit import walk
 
 
 def split_constants(func: PrimFunc, constants: Collection[Buffer]) -> tuple[PrimFunc, PrimFunc]:
-    """Part a loop nest into what is computed from constants alone, and what is left for each call.
+    """Split a loop nest into the stages that depend on constants alone, and the rest.
 
     ::
 
@@ -38,7 +39,7 @@ def split_constants(func: PrimFunc, constants: Collection[Buffer]) -> tuple[Prim
     prepare : PrimFunc
         Its parameters are the constants it reads, and the buffers that it fills.
     main : PrimFunc
-        The parameters of `func` without the constants that nothing reads any more, then the filled buffers.
+        The parameters of `func` without the constants that it no longer reads, then the filled buffers.
     """
     split = _Split(constants)
     rest = split.statement(func.body)
@@ -51,7 +52,7 @@ def split_constants(func: PrimFunc, constants: Collection[Buffer]) -> tuple[Prim
 
 
 class _Split:
-    """Walks down the chain of allocations of a nest, and takes out the stages that read constants alone."""
+    """Traverses the chain of allocations of a nest, and removes the stages that read constants alone."""
 
     def __init__(self, constants: Collection[Buffer]) -> None:
         self.known = set(constants)
@@ -73,7 +74,7 @@ class _Split:
         return self.statement(sequence(stmts[count:]))
 
     def producers(self, buffer: Buffer, stmts: Sequence[Stmt]) -> int:
-        """How many of the first statements fill `buffer`, if from constants alone and nothing else does."""
+        """How many leading statements fill `buffer` from constants alone; 0 if others store to it too."""
         if buffer.scope != "global":
             return 0
         touched = [_touched(stmt) for stmt in stmts]

@@ -1,21 +1,23 @@
-"""Loop clipping: what a whole iteration asks for becomes the end of the loop."""
+"""Loop clipping: a condition around the whole body of a loop becomes its extent."""
 
 from __future__ import annotations
 
-from compiler.ir.expr import INDEX, Expr, Var, binary, conjuncts
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Expr, Var, binary, conjuncts
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import weight
 from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound
-from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits, simplify
-from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt, Store
-from compiler.ir.visit import Rewriter, walk
+from compiler.ir.simplify.ranges import RangeRewriter
+from compiler.ir.simplify.simplify import Simplifier, Sum, fits, simplify
+from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt
+from compiler.ir.visit import walk
 
 HEAVY = 16
-"""Stores, unrolled loops written out, of a body that is not worth a copy to have loops of fixed lengths."""
+"""The minimum number of stores, with unrolled loops expanded, of a body whose loop is clipped."""
 
 
 def clip_loops(func: PrimFunc) -> PrimFunc:
-    """End a loop where a condition around all that it does ceases to hold.
+    """End a loop where a condition around its whole body ceases to hold.
 
     ::
 
@@ -24,39 +26,33 @@ def clip_loops(func: PrimFunc) -> PrimFunc:
                 if i * 32 + j < 100:      ->              C[i * 32 + j] = ...
                     C[i * 32 + j] = ...
 
-    Here the body stands for a heavy one, such as a tile of sums. A light one is left to `loop_partition`,
-    which makes copies of it that run a fixed number of times.
+    Only bodies with at least `HEAVY` stores are clipped, such as a tile of sums. For smaller bodies
+    `loop_partition` makes copies with loops of fixed extents.
     """
     return func.with_body(_Clip(func)(func.body)) if any(type(n) is If for n in walk(func.body)) else func
 
 
-class _Clip(Rewriter):
-    def __init__(self, func: PrimFunc) -> None:
-        self.ranges: dict[Var, Interval] = {s: s.bounds for s in func.sizes if s.bounds is not None}
-
+class _Clip(RangeRewriter):
     def _for(self, node: For) -> Stmt:
         if node.kind == "serial" and node.var.dtype == INDEX and weight(node.body) >= HEAVY:
             node = self.clipped(node)
-        self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
-        inner = self.descend(node)
-        del self.ranges[node.var]
-        return inner
+        return self.loop(node)
 
-    rules = {For: _for, Store: lambda self, node: node}
+    rules = RangeRewriter.rules | {For: _for}
 
     def clipped(self, loop: For) -> For:
-        simplifier = Simplifier(self.ranges)
-        simplifier = Simplifier(self.ranges | {loop.var: (0, simplifier.bounds(loop.extent)[1] - 1)})
-        for condition in _asked(loop.body):
+        with self.inside(loop):
+            simplifier = self.simplifier()
+        for condition in _guards(loop.body):
             end = self.end(condition, loop.var, simplifier)
             if end is not None:
-                extent = simplify(binary("min", loop.extent, end), self.ranges)
+                extent = self.simplify(binary("min", loop.extent, end))
                 body = simplify(given(loop.body, condition), simplifier.ranges)
                 loop = For(loop.var, extent, loop.kind, body, loop.pragmas)
         return loop
 
     def end(self, condition: Expr, var: Var, simplifier: Simplifier) -> Expr | None:
-        """The value of `var` from which on `condition` fails, where it holds for all smaller ones."""
+        """The value of `var` from which on `condition` is false, if it is true for all smaller ones."""
         below = below_zero(condition, simplifier) if is_bound(condition) else None
         if below is None:
             return None
@@ -64,19 +60,19 @@ class _Clip(Rewriter):
         rest = Sum({atom: factor for atom, factor in below.terms.items() if atom is not var}, 0)
         if step <= 0 or not all(atom in self.ranges for atom in rest.terms):
             return None
-        # what is divided to find the end has to fit 32 bits, too
+        # the dividend of the end must not wrap around either
         if not fits(simplifier.sum_bounds(rest.scaled(-1) + Sum({}, step - 1 - below.constant))):
             return None
         return Bound(rest, below.constant).over(step)
 
 
-def _asked(node: Stmt) -> list[Expr]:
-    """The conditions that are asked around everything that `node` does."""
+def _guards(node: Stmt) -> list[Expr]:
+    """The conditions under which every statement in `node` is."""
     if isinstance(node, If) and node.otherwise is None:
-        return conjuncts(node.condition) + _asked(node.then)
+        return conjuncts(node.condition) + _guards(node.then)
     if isinstance(node, (For, Let, Allocate)):
-        return _asked(node.body)
+        return _guards(node.body)
     if isinstance(node, Seq) and node.stmts:
-        first, *others = map(_asked, node.stmts)
+        first, *others = map(_guards, node.stmts)
         return [condition for condition in first if all(condition in other for other in others)]
     return []

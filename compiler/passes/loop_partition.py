@@ -1,34 +1,38 @@
-"""Loop partition: boundary conditions leave the hot loop."""
+"""Loop partition: boundary conditions are removed from the main part of a loop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from compiler.ir.expr import INDEX, Binary, Call, Const, Expr, Var, binary
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Binary, Call, Const, Expr, Var, binary
 from compiler.ir.function import PrimFunc
+from compiler.ir.node import Node
 from compiler.ir.semantics.access import mentions, weight
 from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound
-from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits, simplify
+from compiler.ir.simplify.ranges import RangeRewriter, iterations
+from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits
 from compiler.ir.stmt import For, If, Stmt, Store, sequence
-from compiler.ir.visit import Node, Rewriter, children, substitute, walk
+from compiler.ir.visit import children, substitute, walk
 
 GROWTH_LIMIT = 2048
-"""Stores, unrolled loops written out, that the copies of a function's loop bodies may add to it."""
+"""Stores, with unrolled loops expanded, that copies of loop bodies may add to a function."""
 
 RARE = 64
-"""A condition that is asked less than once for so many stores is not worth a copy of all of them."""
+"""A loop is cut for a condition only if it is evaluated at least once per so many stores."""
 
 CUTS_BY_SIZE = 4
-"""Cuts of one loop at places that a size of the call decides."""
+"""The maximum number of cuts of one loop at values that depend on dynamic extents."""
 
-# what becomes of the parts: one loop after another; or one loop that branches, since its start is dear
+# kinds whose parts become one loop each, and kinds whose parts are branches in one loop, since starting one
+# is costly
 _AFTER_ONE_ANOTHER = ("serial", "vectorize")
 _BRANCHING = ("parallel", "blockIdx.x", "blockIdx.y", "blockIdx.z")
 
 
 def loop_partition(func: PrimFunc) -> PrimFunc:
-    """Cut loops where a condition inside of them begins or ends to hold for sure.
+    """Cut loops where a condition in the body begins or ceases to hold for all iterations of the inner loops.
 
     ::
 
@@ -38,23 +42,22 @@ def loop_partition(func: PrimFunc) -> PrimFunc:
                     C[i * 32 + j] = ...           for j in range(4):
                                                       C[96 + j] = A[96 + j]
 
-    The conditions of ``if`` and ``if_then_else`` count that compare int32 sums linear in the loop's
-    variable, where all else varies with loops further inside, or is a size. Parts of a parallel loop stay
-    in one loop, behind an ``if`` for the whole iteration; vector loops become shorter ones. Loops marked
-    ``unroll`` are left: unrolled, their conditions are known. Those around a vector loop that their own
-    iteration cuts are written out here.
+    This considers the conditions of ``if`` and ``if_then_else`` that compare int32 sums linear in the loop
+    variable, whose other terms depend only on inner loops and dynamic extents. Parts of a parallel loop stay
+    in one loop, as branches around the whole body; vector loops are shortened. Loops marked ``unroll`` are
+    not cut, since their conditions are known after unrolling; they are unrolled here if their iteration
+    decides where an inner vector loop is cut.
 
-    As the pass of this name in TVM, for every condition and not for marked ones alone.
+    This is the pass of the same name in TVM, applied to all conditions and not only to marked ones.
     """
     if not any(type(n) is If or (type(n) is Call and n.name == "if_then_else") for n in walk(func.body)):
         return func
-    body = _Partition({size: size.bounds for size in func.sizes if size.bounds is not None})(func.body)
-    return func.with_body(body)
+    return func.with_body(_Partition(func)(func.body))
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The iterations ``begin .. end - 1`` of a loop, and what they do."""
+    """The iterations ``begin .. end - 1`` of a loop, and their body."""
 
     begin: Expr
     end: Expr
@@ -62,10 +65,9 @@ class _Part:
     known: frozenset[Expr] = frozenset()  # conditions that cannot cut it once more
 
 
-class _Partition(Rewriter):
-    def __init__(self, sizes: Mapping[Var, Interval]) -> None:
-        self.sizes = sizes
-        self.ranges: dict[Var, Interval] = dict(sizes)  # of the sizes and the loops around
+class _Partition(RangeRewriter):
+    def __init__(self, func: PrimFunc) -> None:
+        super().__init__(func)
         self.budget = GROWTH_LIMIT
 
     def _for(self, node: For) -> Stmt:
@@ -76,20 +78,17 @@ class _Partition(Rewriter):
         if node.kind in _AFTER_ONE_ANOTHER + _BRANCHING and node.var.dtype == INDEX:
             parts = self.cut(node, parts[0])
         if len(parts) == 1:
-            self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
-            inner = self.descend(node)
-            del self.ranges[node.var]
-            return inner
+            return self.loop(node)
         if node.kind in _BRANCHING:
             return self.branch(node, parts)
-        return sequence(self.loop(node, part) for part in parts)
+        return sequence(self.part(node, part) for part in parts)
 
-    rules = {For: _for, Store: lambda self, node: node}
+    rules = RangeRewriter.rules | {For: _for}
 
     # parts
 
     def cut(self, loop: For, part: _Part) -> list[_Part]:
-        """`part` of a loop in as many parts as its conditions ask for."""
+        """`part` of a loop, cut at the boundaries of its conditions."""
         found = self.boundary(loop, part)
         if found is None:
             return [part]
@@ -100,11 +99,11 @@ class _Partition(Rewriter):
         return first + self.cut(loop, _Part(at, part.end, behind, known))
 
     def span(self, part: _Part) -> Interval:
-        simplifier = Simplifier(self.ranges)
+        simplifier = self.simplifier()
         return simplifier.bounds(part.begin)[0], simplifier.bounds(part.end)[1] - 1
 
     def boundary(self, loop: For, part: _Part) -> tuple[Expr, Expr, Stmt, Stmt] | None:
-        """Where to cut, for which condition, and what is done before and behind."""
+        """A value at which to cut, the condition, and the bodies before and after the cut."""
         low, high = self.span(part)
         if low >= high:
             return None
@@ -122,8 +121,8 @@ class _Partition(Rewriter):
                     if low < at.value <= high:
                         return at, condition, part.body, part.body
                 elif loop.kind == "serial" and condition not in part.known and len(part.known) < CUTS_BY_SIZE:
-                    clipped = simplify(binary("max", part.begin, binary("min", at, part.end)), self.ranges)
-                    # the range of a size does not prove the condition, so it is replaced
+                    clipped = self.simplify(binary("max", part.begin, binary("min", at, part.end)))
+                    # the bounds of a dynamic extent do not prove the condition, so it is replaced by true
                     sure = given(part.body, condition)
                     before, behind = (sure, part.body) if holds_before else (part.body, sure)
                     return clipped, condition, before, behind
@@ -132,7 +131,7 @@ class _Partition(Rewriter):
     def ends(
         self, condition: Binary, var: Var, ranges: Mapping[Var, Interval]
     ) -> Iterator[tuple[Expr, bool]]:
-        """Where `condition` ceases (True) or begins (False) to hold, whatever the loops inside do."""
+        """The values of `var` at which `condition` ceases (True) or begins (False) to hold in inner loops."""
         simplifier = Simplifier(ranges)
         below = below_zero(condition, simplifier)
         step = 0 if below is None else below.terms.get(var, 0)
@@ -145,7 +144,7 @@ class _Partition(Rewriter):
             if all(type(n) is not Var or n in self.sizes for n in walk(atom)):
                 fixed = fixed + Sum({atom: coefficient}, 0)
             elif mentions(atom, self.ranges.keys() | {var}):
-                return  # varies with a loop outside, which is cut by itself
+                return  # depends on an outer loop, which is cut by itself
             else:
                 span = simplifier.bounds(atom)
                 low += coefficient * span[0 if coefficient > 0 else 1]
@@ -164,34 +163,32 @@ class _Partition(Rewriter):
 
     # loops
 
-    def loop(self, loop: For, part: _Part) -> Stmt:
+    def part(self, loop: For, part: _Part) -> Stmt:
         """A loop from zero over the iterations of `part`."""
-        simplifier = Simplifier(self.ranges)
+        simplifier = self.simplifier()
         count = simplifier(binary("-", part.end, part.begin))
         if count == Const(1):
             return self(self.simplify(substitute(part.body, {loop.var: part.begin})))
         shifted = part.body
         if part.begin != Const(0):
             shifted = substitute(shifted, {loop.var: binary("+", loop.var, part.begin)})
-        self.ranges[loop.var] = (0, simplifier.bounds(count)[1] - 1)
-        body = self(self.simplify(shifted))
-        del self.ranges[loop.var]
+        with self.within(loop.var, (0, simplifier.bounds(count)[1] - 1)):
+            body = self(self.simplify(shifted))
         return self.simplify(For(loop.var, count, loop.kind, body, loop.pragmas))
 
     def branch(self, loop: For, parts: list[_Part]) -> Stmt:
-        """One loop over all parts, the longest one asked for first."""
+        """One loop with the parts as branches; the longest part is tested first."""
         parts = sorted(parts, key=lambda part: self.span(part)[0] - self.span(part)[1])
         body: Stmt | None = None
         for part in reversed(parts):
             low, high = self.span(part)
             alone = substitute(part.body, {loop.var: part.begin}) if low == high else part.body
-            self.ranges[loop.var] = (low, high)
-            inner = self(self.simplify(alone))
-            del self.ranges[loop.var]
+            with self.within(loop.var, (low, high)):
+                inner = self(self.simplify(alone))
             if body is None:
                 body = inner
                 continue
-            whole = Simplifier(self.ranges).bounds(loop.extent)[1] - 1
+            whole = iterations(loop, self.ranges)[1]
             tests = [binary(">=", loop.var, part.begin)] if low > 0 else []
             tests += [binary("<", loop.var, part.end)] if high < whole else []
             condition = tests[0] if len(tests) == 1 else binary("and", *tests)
@@ -199,12 +196,9 @@ class _Partition(Rewriter):
         assert body is not None
         return For(loop.var, loop.extent, loop.kind, body, loop.pragmas)
 
-    def simplify(self, stmt: Stmt) -> Stmt:
-        return simplify(stmt, self.ranges)
-
 
 def _unrolls_vectors(loop: For) -> bool:
-    """Whether a loop is to be written out, and each iteration decides how long a vector loop inside is."""
+    """Whether a loop is marked ``unroll`` and its iteration decides where an inner vector loop is cut."""
     if loop.kind != "unroll" or type(loop.extent) is not Const:
         return False
     vectors = [n for n in walk(loop.body) if isinstance(n, For) and n.kind == "vectorize"]
@@ -216,7 +210,7 @@ def _unrolls_vectors(loop: For) -> bool:
 
 
 def _arms(body: Stmt | None) -> list[Stmt]:
-    """What a whole iteration branches to: such a loop has its parts already."""
+    """The branches of an ``if`` around a whole body: such a loop is partitioned already."""
     if isinstance(body, If):
         return _arms(body.then) + _arms(body.otherwise)
     return [] if body is None else [body]
@@ -225,12 +219,10 @@ def _arms(body: Stmt | None) -> list[Stmt]:
 def _conditions(
     node: Node, ranges: dict[Var, Interval], times: int = 1
 ) -> Iterator[tuple[Binary, dict[Var, Interval], int]]:
-    """The comparisons of int32 below `node`, each with the ranges of the loops around it, and how many
-    times it is asked.
-    """
+    """The comparisons of int32 in `node`, each with the ranges around it, and how often it is evaluated."""
     if type(node) is For:
-        count = _count(node, ranges)
-        yield from _conditions(node.body, ranges | {node.var: (0, count - 1)}, times * count)
+        values = iterations(node, ranges)
+        yield from _conditions(node.body, ranges | {node.var: values}, times * (int(values[1]) + 1))
     elif type(node) is If:
         for condition in _comparisons(node.condition):
             yield condition, ranges, times
@@ -255,18 +247,11 @@ def _comparisons(condition: Expr) -> Iterator[Binary]:
         yield condition
 
 
-def _count(loop: For, ranges: Mapping[Var, Interval]) -> int:
-    """The most iterations of a loop."""
-    if type(loop.extent) is Const:
-        return int(loop.extent.value)
-    return int(Simplifier(ranges).bounds(loop.extent)[1])
-
-
 def _stores(node: Node, ranges: dict[Var, Interval]) -> int:
-    """How many stores `node` executes at most."""
+    """The maximum number of stores that `node` executes."""
     if type(node) is Store:
         return 1
     if type(node) is For:
-        count = _count(node, ranges)
-        return count * _stores(node.body, ranges | {node.var: (0, count - 1)})
+        values = iterations(node, ranges)
+        return (int(values[1]) + 1) * _stores(node.body, ranges | {node.var: values})
     return sum(_stores(child, ranges) for child in children(node) if isinstance(child, Stmt))

@@ -1,39 +1,30 @@
-"""Elements of less than a byte become bytes, shifts and masks."""
+"""Packed types: elements smaller than a byte become bytes, shifts and masks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.ir.expr import (
+from compiler.errors import ScheduleError
+from compiler.ir.address import position
+from compiler.ir.dtype import (
     INDEX,
     PACKED_TYPES,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Var,
-    binary,
     bits_of,
     integer_range,
     is_float,
     lanes_of,
-    maximum,
-    minimum,
     scalar_of,
     vector_of,
 )
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.semantics.access import position
-from compiler.ir.simplify.simplify import Interval, Simplifier
+from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Var, binary, maximum, minimum
+from compiler.ir.function import PrimFunc
+from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.stmt import Allocate, For, Prefetch, Region, Stmt, Store
-from compiler.ir.visit import Rewriter, walk
-from compiler.schedule.errors import ScheduleError
+from compiler.ir.visit import walk
 
 
 def lower_packed(func: PrimFunc) -> PrimFunc:
-    """Buffers of packed types become buffers of bytes.
+    """Replace buffers of packed types by buffers of bytes.
 
     ::
 
@@ -41,8 +32,8 @@ def lower_packed(func: PrimFunc) -> PrimFunc:
             for i in range(8):                 ->       for i in range(8):
                 C[i] = cast(A[i], "int32")                  C[i] = cast(A[i // 2] >> i % 2 * 4 & 15, "int32")
 
-    A store reads its byte, replaces its bits and writes it back, so loops around such stores run their
-    iterations one after another: a vector loop becomes a serial one.
+    A store reads the byte, replaces the bits of the element and writes it back, so vector loops around such
+    stores become serial.
 
     Raises
     ------
@@ -54,7 +45,7 @@ def lower_packed(func: PrimFunc) -> PrimFunc:
     if not packed:
         return func
     bytes_of = {buffer: _in_bytes(buffer, buffer in func.params) for buffer in packed}
-    body = _Lower(bytes_of)(func.body)
+    body = _Lower(func, bytes_of)(func.body)
     return PrimFunc(func.name, tuple(bytes_of.get(p, p) for p in func.params), body)
 
 
@@ -72,15 +63,16 @@ def _in_bytes(buffer: Buffer, is_param: bool) -> Buffer:
     return Buffer(buffer.name, (*buffer.shape[:-1], last // each), "uint8", buffer.scope)
 
 
-class _Lower(Rewriter):
-    """A value of a packed type is held in a byte: its bits, the others zero."""
+class _Lower(RangeRewriter):
+    """Rewrites values of packed types to uint8, whose upper bits are zero."""
 
-    def __init__(self, bytes_of: dict[Buffer, Buffer]) -> None:
+    def __init__(self, func: PrimFunc, bytes_of: dict[Buffer, Buffer]) -> None:
+        super().__init__(func)
         self.bytes_of = bytes_of
         self.loops: list[For] = []
 
     def byte(self, buffer: Buffer, indices: tuple[Expr, ...]) -> tuple[Buffer, Expr, Expr]:
-        """The buffer and the index of the byte of an element, and how far up its bits begin."""
+        """The buffer and the index of the byte of an element, and the position of its lowest bit."""
         bits = bits_of(buffer.dtype)
         index = position(buffer, indices)
         within = binary("*", binary("%", index, 8 // bits), bits)
@@ -104,7 +96,7 @@ class _Lower(Rewriter):
         return Store(new, (index,), binary("|", kept, binary("<<", inner.value, shift)))
 
     def check(self, node: Store) -> None:
-        """No byte of a store is written by two iterations that may run at once."""
+        """Raise if iterations that run concurrently may store to the same byte."""
         index = position(node.buffer, node.indices)
         each = 8 // bits_of(node.buffer.dtype)
         if lanes_of(index.dtype) > 1:
@@ -113,17 +105,14 @@ class _Lower(Rewriter):
                 "store them one after another"
             )
         index = index.astype(INDEX)
-        ranges: dict[Var, Interval] = {}
-        for loop in self.loops:
-            ranges[loop.var] = (0, Simplifier(ranges).bounds(loop.extent)[1] - 1)
         for loop in self.loops:
             if loop.kind in ("serial", "unroll", "vectorize", "vthread"):
                 continue
-            simplifier = Simplifier(ranges)
+            simplifier = self.simplifier()
             total = simplifier.sum_of(index)
             step = total.terms.get(loop.var, 0)
             if step and step % each == 0:
-                # what the other loops add to this one's steps must stay below a step
+                # the other terms of the index must be smaller than the step of this loop
                 whole, rest = total.split(abs(step))
                 low, high = simplifier.sum_bounds(rest)
                 if low >= 0 and high < abs(step):
@@ -135,7 +124,7 @@ class _Lower(Rewriter):
 
     def _for(self, node: For) -> Stmt:
         self.loops.append(node)
-        inner = self.descend(node)
+        inner = self.loop(node)
         self.loops.pop()
         if inner.kind != "vectorize" or not any(
             type(n) is Store and n.buffer in self.bytes_of for n in walk(node.body)
@@ -166,7 +155,7 @@ class _Lower(Rewriter):
 
     def _region(self, node: Region) -> Region:
         if node.buffer in self.bytes_of:
-            raise ValueError(f"{node.buffer!r}: a copy or an intrinsic takes no region of a packed type here")
+            raise ValueError(f"{node.buffer!r}: a copy or an intrinsic of a packed type is not supported")
         return self.descend(node)
 
     def _call(self, node: Call) -> Expr:
@@ -211,7 +200,7 @@ def _number(byte: Expr, dtype: str) -> Expr:
 
 
 def _bits(value: Expr, dtype: str) -> Expr:
-    """The bits of a number in a packed type: the low ones of an integer, the nearest value of a float."""
+    """The bits of a number in a packed type: the low bits of an integer, the nearest value of a float."""
     scalar = scalar_of(value.dtype)
     if is_float(scalar):
         low, high = integer_range(scalar_of(dtype))

@@ -1,58 +1,57 @@
-"""Unrolling: the iterations of a short loop written one after another."""
+"""Unrolling: short loops are replaced by their iterations."""
 
 from __future__ import annotations
 
-from compiler.ir.expr import Call, Const, Var
+from compiler.ir.expr import Call, Const
 from compiler.ir.function import PrimFunc
-from compiler.ir.simplify.simplify import Interval, Simplifier, simplify
+from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.stmt import For, If, Stmt, Store, sequence
-from compiler.ir.visit import Rewriter, substitute, walk
+from compiler.ir.visit import substitute, walk
 
 PRAGMA = "auto_unroll"
-"""Key of the pragma; its value is how many statements a loop may be written out as."""
+"""Key of the pragma; its value is the maximum number of stores of an unrolled loop."""
 
 STATEMENT_LIMIT = 1024
-"""Stores that one unrolled loop may grow to; a longer one is left to the target."""
+"""The maximum number of stores of a loop marked ``unroll`` after unrolling, by default."""
 
 
-def unroll(func: PrimFunc) -> PrimFunc:
-    """Write out the loops marked ``unroll``.
+def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
+    """Unroll the loops marked ``unroll``.
 
     ::
 
         for i in unroll(2):     ->    C[0] = A[0]
             C[i] = A[i]               C[1] = A[1]
 
-    A loop that would grow past `STATEMENT_LIMIT` stores stays a loop with its mark, as a
-    hint to the target. A loop with the pragma ``auto_unroll`` has the serial loops inside of it, the
-    innermost first, written out as long as each makes no more stores than its value says.
+    A loop that would have more than `limit` stores stays a loop with its mark, which is a hint for the
+    target. In a loop with the pragma ``auto_unroll``, serial loops are unrolled too, the innermost first, if
+    each has no more stores than the value of the pragma.
     """
-    return func.with_body(_Unroll()(func.body))
+    return func.with_body(_Unroll(func, limit)(func.body))
 
 
-class _Unroll(Rewriter):
-    def __init__(self) -> None:
-        self.ranges: dict[Var, Interval] = {}
+class _Unroll(RangeRewriter):
+    def __init__(self, func: PrimFunc, limit: int) -> None:
+        super().__init__(func)
+        self.limit = limit
         self.limits: list[int] = [0]
 
     def _for(self, node: For) -> Stmt:
         limit = dict(node.pragmas).get(PRAGMA) if node.pragmas else None
         self.limits.append(self.limits[-1] if limit is None else int(limit))
-        self.ranges[node.var] = (0, Simplifier(self.ranges).bounds(node.extent)[1] - 1)
-        inner = self.descend(node)
-        del self.ranges[node.var]
+        inner = self.loop(node)
         self.limits.pop()
         if type(inner.extent) is not Const or inner.kind not in ("unroll", "serial"):
             return inner
-        limit = STATEMENT_LIMIT if inner.kind == "unroll" else self.limits[-1]
+        limit = self.limit if inner.kind == "unroll" else self.limits[-1]
         count = int(inner.extent.value)
         if limit == 0 or count * sum(type(n) is Store for n in walk(inner.body)) > limit:
             return inner
         whole = sequence(substitute(inner.body, {inner.var: Const(i, inner.var.dtype)}) for i in range(count))
-        # with the number of the iteration known, its conditions often are
-        return simplify(whole, self.ranges) if _has_conditions(inner.body) else whole
+        # with the loop variable replaced by literals, conditions are often decided
+        return self.simplify(whole) if _has_conditions(inner.body) else whole
 
-    rules = {For: _for, Store: lambda self, node: node}
+    rules = RangeRewriter.rules | {For: _for}
 
 
 def _has_conditions(body: Stmt) -> bool:

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from compiler.ir.expr import PACKED_TYPES, SCALAR_TYPES, bits_of
+from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of
 from compiler.suggest import unknown
 
 ALIGNMENT = 64

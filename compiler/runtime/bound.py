@@ -1,4 +1,4 @@
-"""`Bindable`: a compiled function some of whose arguments stay the same; `Bound`: one that has got them."""
+"""`Bindable`: a compiled function with constant arguments; `Bound`: the function with their values."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from compiler.ir.function import Buffer, most
+from compiler.ir.expr import Buffer, most
 from compiler.runtime.module import Module
 from compiler.runtime.timing import Timing
 
 
 class Bindable:
-    """A compiled function that computes what depends on its constants alone once, in `bind`.
+    """A compiled function with constant arguments; `bind` computes once what depends on them alone.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Bindable:
     prepare : Module
         Fills buffers from constants.
     main : Module
-        Takes the other arguments, perhaps constants, and the filled buffers.
+        Takes the other arguments, constants that it reads, and the filled buffers.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Bindable:
         Raises
         ------
         ValueError
-            If the arrays are not as many, or one does not fit; names it.
+            If the number of arrays is wrong, or one does not fit; names it.
         """
         if len(arrays) != len(self.constants):
             names = ", ".join(map(str, self.constants))
@@ -60,13 +60,13 @@ class Bindable:
         kept = {b: np.array(given[b]) for b in self.main.params if b in given}
         return Bound(self, {**kept, **filled})
 
-    def source(self, kind: str = "llvm") -> str:
-        """A stage of the compilation of what each call runs; see `Module.source`."""
+    def source(self, kind: str | None = None) -> str:
+        """A stage of the compilation of the main function; the arguments are those of `Module.source`."""
         return self.main.source(kind)
 
 
 class Bound:
-    """A compiled function with its constants: call it with the other arguments, in their order."""
+    """A compiled function with the values of its constants: call it with the other arguments, in order."""
 
     def __init__(self, function: Bindable, arrays: dict[Buffer, np.ndarray]) -> None:
         self.function = function
@@ -82,16 +82,22 @@ class Bound:
         return [arrays[place] if isinstance(place, int) else place for place in self._places]
 
     def __call__(self, *arrays: np.ndarray) -> None:
-        """Run the function; see `Module.__call__`."""
+        """Run the function on one array for each parameter that is not constant.
+
+        Parameters and errors are those of `Module.__call__`.
+        """
         self.function.main(*self._arguments(arrays))
 
     def time_evaluator(
         self, number: int = 1, repeat: int = 3, min_repeat_ms: float = 0
     ) -> Callable[..., Timing]:
-        """As `Module.time_evaluator`, for the arguments that are not constant."""
+        """A function that takes the arguments that are not constant, and measures calls with them.
+
+        Parameters, result and errors are those of `Module.time_evaluator`.
+        """
         evaluate = self.function.main.time_evaluator(number, repeat, min_repeat_ms)
         return lambda *arrays: evaluate(*self._arguments(arrays))
 
-    def source(self, kind: str = "llvm") -> str:
-        """A stage of the compilation; see `Module.source`."""
+    def source(self, kind: str | None = None) -> str:
+        """A stage of the compilation of the main function; the arguments are those of `Module.source`."""
         return self.function.source(kind)

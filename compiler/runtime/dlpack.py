@@ -10,7 +10,7 @@ import ctypes
 from math import prod
 from typing import Any, NamedTuple
 
-# kinds of devices whose memory the CPU reaches; all the kinds that have a name
+# kinds of devices whose memory the CPU can access; then all kinds
 _OF_CPU = {1: "cpu", 3: "cuda_host", 11: "rocm_host", 13: "cuda_managed"}
 _DEVICES = _OF_CPU | {2: "cuda", 4: "opencl", 7: "vulkan", 8: "metal", 9: "vpi", 10: "rocm", 14: "oneapi"}
 _DEVICES |= {15: "webgpu", 16: "hexagon", 17: "maia"}
@@ -45,7 +45,7 @@ class _Versioned(ctypes.Structure):
 
 
 class View(NamedTuple):
-    """An argument as the checks of a call see it.
+    """The memory of an argument, as the checks of a call read it.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class View(NamedTuple):
     contiguous, aligned, writable : bool
         Whether it is row-major without gaps, begins at a multiple of its element's size, may be written to.
     owner : object
-        What keeps the memory.
+        The object that keeps the memory alive.
     """
 
     pointer: int
@@ -75,7 +75,7 @@ def view(array: Any) -> View:
     Raises
     ------
     ValueError
-        If it is not on the CPU, or is not given away; the message is to follow the name of an argument.
+        If it is not on the CPU, or its exporter refuses; the message continues the name of an argument.
     """
     kind, number = (int(part) for part in array.__dlpack_device__())
     if kind not in _OF_CPU:
@@ -96,11 +96,11 @@ def _read(capsule: Any) -> View:
     api.PyCapsule_IsValid.argtypes = api.PyCapsule_GetPointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
     writable = True
-    # the capsule keeps its name, so its own destructor gives the memory back after the call
+    # the capsule keeps its name, so that its destructor releases the memory after the call
     if api.PyCapsule_IsValid(capsule, b"dltensor_versioned"):
         versioned = _Versioned.from_address(api.PyCapsule_GetPointer(capsule, b"dltensor_versioned"))
         if versioned.major != 1:
-            raise BufferError(f"it speaks version {versioned.major} of the protocol")
+            raise BufferError(f"it uses version {versioned.major} of the protocol")
         tensor, writable = versioned.tensor, not versioned.flags & _READ_ONLY
     elif api.PyCapsule_IsValid(capsule, b"dltensor"):
         tensor = _Tensor.from_address(api.PyCapsule_GetPointer(capsule, b"dltensor"))

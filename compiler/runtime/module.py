@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, Protocol
 
 from compiler.runtime import timing
-from compiler.runtime.array import empty
-from compiler.runtime.compiled import Compiled
-from compiler.runtime.dispatch import Checked, Direct
-from compiler.runtime.loader import load_object
-from compiler.runtime.signature import Signature
-from compiler.runtime.threads import launch_address
+from compiler.runtime.artifact import Artifact
 from compiler.runtime.timing import Timing
 from compiler.suggest import unknown
+
+
+class Executable(Protocol):
+    """The code of a module, loaded by its back end and ready to run here."""
+
+    @property
+    def call(self) -> Callable[..., None]:
+        """``(*arrays) -> None``: check the arrays, then run the code on them."""
+        ...
+
+    def timed(self, *arrays: Any) -> Callable[[int], float]:
+        """A function from a number of calls to their seconds. One call is made before, not timed."""
+        ...
 
 
 class Module:
     """A compiled function.
 
-    Call it with one array per parameter, in the order of `params`. Nothing is copied: outputs are
-    written in place. Several threads may call at once, and the interpreter's lock is released meanwhile.
-    The machine code is freed with the module.
+    Call it with one array per parameter, in the order of `params`. Outputs are written in place. Several
+    threads may call at once; a module for a CPU copies nothing and releases the interpreter's lock during
+    the call. The code is freed with the module.
 
     Parameters
     ----------
-    compiled : Compiled
+    artifact : Artifact
+    executable : Executable or None
+        The loaded code, or None where it cannot run here.
     missing : str
-        Why this machine cannot run the code, or nothing.
-    assembly : callable, optional
-        Makes the text of ``source("asm")``.
+        Why this machine cannot run the code, or empty.
+    sources : mapping of str to callable
+        Name of a stage of the compilation -> a function that returns its text. The first one is the default.
 
     Attributes
     ----------
@@ -41,31 +51,24 @@ class Module:
     workspace_bytes : int
         Scratch memory of one call.
     object_code : bytes
-        The object file.
-
-    Raises
-    ------
-    ValueError
-        If the code cannot be linked.
+        What is loaded: the object file, on a CPU.
+    missing : str
     """
 
     def __init__(
-        self, compiled: Compiled, missing: str = "", assembly: Callable[[], str] | None = None
+        self,
+        artifact: Artifact,
+        executable: Executable | None,
+        missing: str,
+        sources: Mapping[str, Callable[[], str]],
     ) -> None:
-        self.name, self.params, self.target = compiled.name, compiled.params, compiled.target
-        self.object_code, self.workspace_bytes = compiled.code, compiled.workspace_bytes
-        self._compiled = compiled
-        self._sources = {"llvm": lambda: compiled.text} | ({"asm": assembly} if assembly else {})
-        self._missing = missing
-        self._signature = Signature(compiled.name, compiled.params, compiled.stored)
-        self._call: Callable[..., None] = self._refuse
-        if not missing:
-            imports = {"espalier_parallel_launch": launch_address()} if compiled.is_parallel else {}
-            self._library = load_object(compiled.code, (compiled.entry,), imports)
-            address = self._library.addresses[compiled.entry]
-            self._checked = Checked(self._signature, address, compiled.workspace_bytes)
-            self._direct = Direct(self._checked)
-            self._call = self._direct.call
+        self.name, self.params, self.target = artifact.name, artifact.params, artifact.target
+        self.object_code, self.workspace_bytes = artifact.code, artifact.workspace_bytes
+        self.missing = missing
+        self._artifact = artifact
+        self._executable = executable
+        self._sources = dict(sources)
+        self._call: Callable[..., None] = self._refuse if executable is None else executable.call
 
     def __repr__(self) -> str:
         return f"Module({self.name!r}, {', '.join(map(str, self.params))}, target={self.target!r})"
@@ -76,10 +79,11 @@ class Module:
         Parameters
         ----------
         *arrays : ndarray or other
-            One per parameter, with its dtype and shape, C-contiguous, on the CPU; outputs writable and apart
-            from all other arguments. Arrays of other libraries are taken by DLPack. The extents that a
-            parameter leaves open must agree between the arguments and lie within their bounds. A packed type
-            is an array of bytes: see `compiler.runtime.empty`.
+            One per parameter, with its dtype and shape, C-contiguous; outputs writable, and overlapping no
+            other argument. A module for a CPU takes NumPy arrays, and arrays of other libraries on the CPU
+            by DLPack; a module for a device takes arrays of that device, and copies NumPy arrays to it and
+            back. Symbolic dimensions must agree between the arguments and lie within their bounds. A packed
+            type is an array of bytes: see `compiler.runtime.empty`.
 
         Raises
         ------
@@ -92,34 +96,37 @@ class Module:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the module to a file that `compiler.load_module` reads, in this process or another.
 
-        The file is written whole or not at all. It holds machine code: trust it as you would trust a shared
-        library.
+        The file is written completely or not at all. It holds machine code: trust it as you would trust a
+        shared library.
 
         Parameters
         ----------
         path : str or path
-            Its folder must exist; a file that is there is replaced.
+            Its folder must exist; an existing file is replaced.
 
         Raises
         ------
         OSError
             If it cannot be written.
         """
-        self._compiled.save(path)
+        self._artifact.save(path)
 
-    def source(self, kind: str = "llvm") -> str:
+    def source(self, kind: str | None = None) -> str:
         """A stage of the compilation.
 
         Parameters
         ----------
-        kind : str
-            ``"llvm"``, as it was generated, before LLVM's passes; or ``"asm"``, the machine code.
+        kind : str, optional
+            On a CPU ``"llvm"``, the default: the program before LLVM's passes; or ``"asm"``, the machine
+            code.
 
         Raises
         ------
         ValueError
             For another kind.
         """
+        if kind is None:
+            kind = next(iter(self._sources))
         if kind not in self._sources:
             raise ValueError(unknown("source of a module", kind, self._sources))
         return self._sources[kind]()
@@ -141,7 +148,7 @@ class Module:
         Returns
         -------
         callable
-            ``(*arrays) -> Timing``. One call goes before, untimed.
+            ``(*arrays) -> Timing``. One call is made before, not timed.
 
         Raises
         ------
@@ -151,22 +158,13 @@ class Module:
         timing.check(number, repeat, min_repeat_ms)
 
         def evaluate(*arrays: Any) -> Timing:
-            if self._missing:
+            if self._executable is None:
                 self._refuse()
-            slots, _owners = self._signature.bind(arrays)
-            run, address = timing.timer(), self._checked.address
-            workspace = empty(self.workspace_bytes, "uint8")
-            run(address, slots, workspace.ctypes.data, 1)
-            return timing.measure(
-                lambda calls: run(address, slots, workspace.ctypes.data, calls) * 1e-9,
-                number,
-                repeat,
-                min_repeat_ms,
-            )
+            return timing.measure(self._executable.timed(*arrays), number, repeat, min_repeat_ms)
 
         return evaluate
 
-    def _refuse(self, *arrays: Any) -> None:
+    def _refuse(self, *arrays: Any) -> NoReturn:
         raise ValueError(
-            f"{self.name} was built for {self.target}, which this machine cannot run: {self._missing}"
+            f"{self.name} was built for {self.target}, which this machine cannot run: {self.missing}"
         )

@@ -1,4 +1,4 @@
-"""`Signature`: what a call of a compiled function must bring, and why another is refused."""
+"""`Signature`: the arrays that a compiled function takes, and the check of those of a call."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.expr import SCALAR_TYPES
-from compiler.ir.function import Buffer, most
+from compiler.ir.dtype import SCALAR_TYPES
+from compiler.ir.expr import Buffer, most
 from compiler.runtime.array import memory_layout
+from compiler.runtime.device import Device, DeviceArray
 from compiler.runtime.dlpack import View, view
 
-# the text of a dtype takes NumPy longer than all the checks of an array
+# NumPy takes longer to make the text of a dtype than all the checks of an array take
 _NAMES = {np.dtype(name): name for name in SCALAR_TYPES}
 _ITEMSIZES = {name: dtype.itemsize for dtype, name in _NAMES.items()}
 
@@ -26,23 +27,29 @@ class Signature:
     name : str
         The function's name, for messages.
     params : tuple of Buffer
-        Extents may be sizes: variables with bounds, which a call brings by the shapes of its arrays.
+        Extents may be symbolic dimensions: variables with bounds, whose values the shapes of a call's arrays
+        give.
     stored : frozenset of int
         Positions of the parameters that are written to.
+    device : Device, optional
+        Where the function runs, if not on the CPU.
 
     Attributes
     ----------
     sizes : tuple of Var
-        The sizes in the order of their first use.
+        The symbolic dimensions in the order of their first use.
     layouts : list of (shape, dtype)
-        What the array of each parameter must be in memory; an extent is a number, or a size's position in
-        `sizes` as ``-1 - position``.
+        The memory layout of each parameter's array; an extent is a number, or the position of a symbolic
+        dimension in `sizes` as ``-1 - position``.
     """
 
-    def __init__(self, name: str, params: tuple[Buffer, ...], stored: frozenset[int]) -> None:
+    def __init__(
+        self, name: str, params: tuple[Buffer, ...], stored: frozenset[int], device: Device | None = None
+    ) -> None:
         self.name = name
         self.params = params
         self.stored = stored
+        self.device = device
         self.sizes = tuple(dict.fromkeys(size for buffer in params for size in buffer.sizes))
         self.layouts: list[tuple[tuple[int, ...], str]] = []
         for buffer in params:
@@ -59,19 +66,43 @@ class Signature:
             self.layouts.append((tuple(shape), dtype))
 
     def bind(self, arrays: tuple[Any, ...]) -> tuple[ctypes.Array, list[Any]]:
-        """The slots of a call: the pointers of the arrays, then the values of the sizes.
+        """The slots of a call: the pointers of the arrays, then the values of the symbolic dimensions.
 
         Parameters
         ----------
         arrays : tuple
-            NumPy arrays, or arrays of other libraries that DLPack takes without a copy.
+            As `check` takes them.
 
         Returns
         -------
         slots : ctypes.Array
             Eight bytes each.
         owners : list
-            What must live until the call has ended.
+            Objects that must live until the call has ended.
+
+        Raises
+        ------
+        ValueError
+            As `check` does.
+        """
+        views, sizes = self.check(arrays)
+        values = [v.pointer for v in views] + sizes
+        return (ctypes.c_int64 * max(1, len(values)))(*values), [v.owner for v in views]
+
+    def check(self, arrays: tuple[Any, ...]) -> tuple[list[View], list[int]]:
+        """The memory of a call's arrays, and the values of the symbolic dimensions.
+
+        Parameters
+        ----------
+        arrays : tuple
+            NumPy arrays, or arrays of other libraries that DLPack takes without a copy; for a function that
+            runs on a device, NumPy arrays or arrays of that device.
+
+        Returns
+        -------
+        views : list of View
+            One for each array.
+        sizes : list of int
 
         Raises
         ------
@@ -81,12 +112,12 @@ class Signature:
         if len(arrays) != len(self.params):
             expected = ", ".join(map(str, self.params))
             raise ValueError(f"{self.name} takes {len(self.params)} array(s) ({expected}), not {len(arrays)}")
-        # of each size, its value and the position of the argument that told it
-        found: list[tuple[int, int] | None] = [None] * len(self.sizes)
+        # of each symbolic dimension, its value and the position of the first argument that gives it
+        sizes: list[tuple[int, int] | None] = [None] * len(self.sizes)
         views = []
         for i, array in enumerate(arrays):
             try:
-                views.append(self._checked(i, array, found))
+                views.append(self._checked(i, array, sizes))
             except ValueError as error:
                 where = f"{self.name}: argument {i + 1}, {self.params[i].name!r},"
                 raise ValueError(f"{where} {error}") from error.__cause__
@@ -94,27 +125,42 @@ class Signature:
         for i in sorted(self.stored):
             for j, other in enumerate(views):
                 if i != j and views[i].pointer < ends[j] and other.pointer < ends[i]:
+                    if isinstance(views[i].owner, DeviceArray) != isinstance(other.owner, DeviceArray):
+                        continue  # addresses of different memories
                     raise ValueError(
                         f"{self.name}: the output {self.params[i].name!r} shares memory with the argument "
-                        f"{self.params[j].name!r}; pass an array of its own"
+                        f"{self.params[j].name!r}; pass separate arrays"
                     )
-        values = [v.pointer for v in views] + [value for value, _ in filter(None, found)]
-        return (ctypes.c_int64 * max(1, len(values)))(*values), [v.owner for v in views]
+        return views, [value for value, _ in filter(None, sizes)]
 
-    def _checked(self, position: int, array: Any, found: list[tuple[int, int] | None]) -> View:
+    def _view_of_other(self, buffer: Buffer, array: Any) -> View:
+        if isinstance(array, DeviceArray):
+            if array.device is not self.device:
+                here = "the CPU" if self.device is None else self.device
+                raise ValueError(
+                    f"is on {array.device}; this module runs on {here}, so copy it there (array.numpy())"
+                )
+            return View(array.address, array.dtype, array.shape, True, True, True, array)
+        if self.device is not None:
+            raise ValueError(
+                f"must be a NumPy array {buffer}, or an array on {self.device}, not {type(array).__name__}"
+            )
+        if hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
+            return view(array)
+        raise ValueError(
+            f"must be a NumPy array {buffer}, or another library's with __dlpack__, "
+            f"not {type(array).__name__}"
+        )
+
+    def _checked(self, position: int, array: Any, sizes: list[tuple[int, int] | None]) -> View:
         buffer, (layout, dtype) = self.params[position], self.layouts[position]
         if isinstance(array, np.ndarray):
             flags = array.flags
             name = _NAMES.get(array.dtype) or str(array.dtype)
             memory = (array.ctypes.data, name, array.shape)
             given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array)
-        elif hasattr(array, "__dlpack__") and hasattr(array, "__dlpack_device__"):
-            given = view(array)
         else:
-            raise ValueError(
-                f"must be a NumPy array {buffer}, or another library's with __dlpack__, "
-                f"not {type(array).__name__}"
-            )
+            given = self._view_of_other(buffer, array)
         if given.dtype != dtype:
             packed = f" (the bytes of {buffer.dtype})" if dtype != buffer.dtype else ""
             raise ValueError(f"has dtype {given.dtype}; {dtype} is needed{packed} (array.astype({dtype!r}))")
@@ -124,7 +170,7 @@ class Signature:
             raise ValueError(f"has shape {given.shape}; {self._shape(layout)} is needed")
         for extent, have in zip(layout, given.shape, strict=True):
             if extent < 0:
-                self._bind_size(-1 - extent, have, position, found)
+                self._bind_size(-1 - extent, have, position, sizes)
         if not given.contiguous:
             raise ValueError("is not C-contiguous; numpy.ascontiguousarray makes it so")
         if not given.aligned:
@@ -133,8 +179,8 @@ class Signature:
             raise ValueError("is written to, but the array is read-only")
         return given
 
-    def _bind_size(self, number: int, have: int, position: int, found: list[tuple[int, int] | None]) -> None:
-        size, before = self.sizes[number], found[number]
+    def _bind_size(self, number: int, have: int, position: int, sizes: list[tuple[int, int] | None]) -> None:
+        size, before = self.sizes[number], sizes[number]
         low, high = size.bounds or (0, 0)
         if not low <= have <= high:
             raise ValueError(f"has the size {size.name!r} = {have}; it must be {low} to {high}")
@@ -143,7 +189,7 @@ class Signature:
                 f"has the size {size.name!r} = {have}, but it is {before[0]} by argument "
                 f"{before[1] + 1}, {self.params[before[1]].name!r}"
             )
-        found[number] = before or (have, position)
+        sizes[number] = before or (have, position)
 
     def _shape(self, layout: tuple[int, ...]) -> str:
         names = [str(extent) if extent >= 0 else self.sizes[-1 - extent].name for extent in layout]

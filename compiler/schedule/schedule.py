@@ -1,4 +1,4 @@
-"""A schedule: the stages of a program in the order of their data."""
+"""Schedules: the stages of a program, with the primitives that transform them."""
 
 from __future__ import annotations
 
@@ -6,69 +6,38 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from compiler.errors import ScheduleError
 from compiler.schedule.caching import cache_read, cache_write
-from compiler.schedule.errors import ScheduleError
 from compiler.schedule.intrinsic import TensorIntrinsic
 from compiler.schedule.rfactor import rfactor
-from compiler.schedule.stage import Stage, names
-from compiler.schedule.trace import Step, Trace, primitive
+from compiler.schedule.stages import Stages
+from compiler.schedule.trace import Step, primitive
 from compiler.suggest import unknown
-from compiler.te.tensor import Compute, Extern, IterVar, Operation, Tensor, ThreadAxis
+from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.tensor import Compute, Extern, Operation, Tensor
 
 
-class Schedule:
-    """How the operations of a program are run. Made by `create_schedule`.
+class Schedule(Stages):
+    """The order, the memory and the parallelism of the operations of a program. Made by `create_schedule`.
 
-    ``s[C]`` is the stage of tensor (or operation) `C`; its methods are the primitives.
-
-    Attributes
-    ----------
-    stages : list of Stage
-        Producers before consumers.
-    outputs : tuple of Tensor
+    ``s[C]`` is the stage of tensor (or operation) `C`; its methods are the primitives. The attributes are
+    those of `Stages`: ``stages``, producers before consumers, and ``outputs``.
     """
-
-    def __init__(self, outputs: Sequence[Operation]) -> None:
-        self.outputs = tuple(tensor for op in outputs for tensor in op.outputs)
-        self.stages: list[Stage] = []
-        self.trace = Trace()
-        self._of: dict[Operation, Stage] = {}
-        for op in outputs:
-            self._add(op, set(outputs))
-
-    def _add(self, op: Operation, outputs: set[Operation]) -> None:
-        if op in self._of:
-            return
-        for tensor in op.inputs:
-            self._add(tensor.op, outputs)
-        stage = Stage(op, op in outputs, self.trace)
-        self._of[op] = stage
-        self.stages.append(stage)
-
-    def __getitem__(self, tensor: Tensor | Operation) -> Stage:
-        op = tensor.op if isinstance(tensor, Tensor) else tensor
-        stage = self._of.get(op)
-        if stage is None:
-            raise ScheduleError(
-                f"{getattr(tensor, 'name', tensor)!r} is not part of this schedule "
-                f"(stages: {names(self.stages)})"
-            )
-        return stage
 
     @property
     def steps(self) -> list[Step]:
-        """The calls of primitives so far, as plain JSON; `replay` makes the schedule again from them."""
+        """The calls of primitives so far, as plain JSON; `replay` applies them to a new schedule."""
         return list(self.trace.steps)
 
     def replay(self, steps: Sequence[Step], intrinsics: Sequence[TensorIntrinsic] = ()) -> Schedule:
-        """Call the primitives of `steps` on this schedule, one after another.
+        """Apply the primitives of `steps` to this schedule, in order.
 
         Parameters
         ----------
         steps : sequence of dict
-            What `steps` of a schedule of the same program gave, or JSON made of it.
+            The `steps` of a schedule of the same program.
         intrinsics : sequence of TensorIntrinsic
-            Those that the steps name.
+            The intrinsics that the steps refer to by name.
 
         Returns
         -------
@@ -78,7 +47,7 @@ class Schedule:
         Raises
         ------
         ScheduleError
-            If a step names a primitive, a stage or an axis that does not exist, or is illegal.
+            If a step is illegal, or refers to a primitive, a stage or an axis that does not exist.
         """
         others = {
             "thread_axis": lambda given: ThreadAxis(*given),
@@ -106,13 +75,9 @@ class Schedule:
             method(*args, **kwargs)
         return self
 
-    def consumers(self, stage: Stage) -> list[Stage]:
-        """The stages that read a tensor of `stage`."""
-        return [s for s in self.stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
-
     @primitive
     def cache_write(self, tensor: Any, scope: str = "local") -> Any:
-        """Compute `tensor` into a cache, and copy the cache out.
+        """Compute `tensor` in a cache, and copy the cache to it.
 
         With ``CC = s.cache_write(C, "local")``::
 
@@ -122,19 +87,19 @@ class Schedule:
                                                   for i, j:
                                                       C[i, j] = C_local[i, j]
 
-        Place the cache with ``s[CC].compute_at(s[C], axis)``. Call this before any other
-        primitive on the stage.
+        ``s[CC].compute_at(s[C], axis)`` moves the cache into a loop. This must be the first primitive on the
+        stage.
 
         Parameters
         ----------
         tensor : Tensor or sequence of Tensor
-            All tensors of one operation, if it defines several.
+            All tensors of the operation, if it defines several.
         scope : str
 
         Returns
         -------
         Tensor or tuple of Tensor
-            The cache; its stage has the reduce axes.
+            The cache, whose stage has the reduce axes.
         """
         if isinstance(tensor, Tensor):
             return cache_write(self, (tensor,), scope)[0]
@@ -146,7 +111,7 @@ class Schedule:
     def cache_read(
         self, tensor: Tensor, scope: str, readers: Sequence[Tensor | Operation] | Tensor | Operation
     ) -> Tensor:
-        """Read `tensor` through a copy in `readers`.
+        """Copy `tensor` to a cache, which `readers` read in its place.
 
         With ``AA = s.cache_read(A, "local", [C])``::
 
@@ -155,12 +120,12 @@ class Schedule:
                                             for i:
                                                 C[i] = A_local[i]
 
-        Place the copy with ``s[AA].compute_at(s[C], axis)``.
+        ``s[AA].compute_at(s[C], axis)`` moves the copy into a loop.
 
         Parameters
         ----------
         tensor : Tensor
-            Any that is read: an input, or one of those that an operation of the program defines.
+            An input, or a tensor that an operation of the program defines.
         scope : str
         readers : sequence of Tensor or Operation
 
@@ -176,7 +141,7 @@ class Schedule:
 
     @primitive
     def rfactor(self, tensor: Tensor, axis: IterVar, factor_axis: int = 0) -> Any:
-        """Make one loop of a reduction a dimension of partial results, which are reduced at the end.
+        """Turn a loop of a reduction into a dimension of partial results, which are reduced at the end.
 
         With ``ko, ki = s[C].split(k, 4)`` and ``CF = s.rfactor(C, ki)``::
 
@@ -188,8 +153,8 @@ class Schedule:
                                                        for ki in range(4):
                                                            C[i] += C_rf[ki, i]
 
-        The loops of both stages begin anew: those over data are scheduled after this. `axis` is a
-        data axis of the new stage, so it can be vectorized, run in parallel or be bound to threads.
+        Both stages have new loops, so data loops are scheduled after this. `axis` is a data axis of the new
+        stage, so it can be vectorized, run in parallel or be bound to threads.
 
         Parameters
         ----------
@@ -197,7 +162,7 @@ class Schedule:
         axis : IterVar
             A reduce loop of its stage.
         factor_axis : int
-            Which dimension of the partial results it becomes.
+            The dimension of the partial results that it becomes.
 
         Returns
         -------
@@ -206,14 +171,6 @@ class Schedule:
         """
         made = rfactor(self, tensor, axis, factor_axis)
         return made[0] if len(made) == 1 else made
-
-    def insert(self, op: Operation, scope: str, before: Stage) -> Stage:
-        """A new stage, which no output needs to be, in front of another."""
-        stage = Stage(op, False, self.trace)
-        stage.scope = scope
-        self._of[op] = stage
-        self.stages.insert(self.stages.index(before), stage)
-        return stage
 
 
 def _named(name: str, intrinsics: Sequence[TensorIntrinsic]) -> TensorIntrinsic:
@@ -224,7 +181,7 @@ def _named(name: str, intrinsics: Sequence[TensorIntrinsic]) -> TensorIntrinsic:
 
 
 def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:
-    """The default schedule of a program: every operation at the root, loops serial in the order of the axes.
+    """The default schedule of a program: no nested stages, and serial loops in the order of the axes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The tensor-expression language: what a program computes, without how."""
+"""The tensor-expression language: what a program computes, not how or in which order."""
 
 from compiler.te.language import (
     IterVar,
@@ -49,7 +49,9 @@ from compiler.te.language import (
     var,
 )
 
-# The language ends where a schedule begins, but its users expect these names here, as in TVM's tutorials.
+# This file imports upward, against the order of the wings, and is the only one that does: users of TVM write
+# `te.create_schedule` and `te.decl_tensor_intrin`. No module of the compiler below imports this file: they
+# import `compiler.te.tensor` and the like, which need neither schedules nor lowering.
 from compiler.schedule import Schedule, create_schedule  # isort: skip
 from compiler.lowering.tensor_intrinsic import decl_tensor_intrin  # isort: skip
 

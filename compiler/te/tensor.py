@@ -1,137 +1,34 @@
-"""Tensors and the operations that define them: the nouns of the tensor-expression language.
+"""Tensors and the operations that define them.
 
-An operation says what each element of its tensors is, never how or in which order
-it is computed; that is the schedule's part.
+An operation defines the elements of its tensors. How and in which order they are computed is defined by the
+schedule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
-from compiler.ir.expr import INDEX, Expr, ExprLike, Var, as_expr, is_float, scalar_of
-from compiler.ir.function import Buffer
+from compiler.ir.dtype import is_float, scalar_of
+from compiler.ir.expr import Buffer, Expr, ExprLike, as_expr
 from compiler.ir.stmt import Stmt
-from compiler.ir.visit import Rewriter, register, walk
-
-if TYPE_CHECKING:
-    from compiler.te.reducer import Reducer
-
-Extent = int | Expr
-"""A number of iterations: a whole number, or an expression of sizes."""
-
-Shape = tuple[int | Var, ...]
-"""Extents of a tensor: whole numbers, or sizes that the call brings."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IterVar(Expr):
-    """An axis of an operation or of a schedule: a variable and the values it takes.
-
-    Parameters
-    ----------
-    var : Var
-    extent : int or Expr
-        The number of values: ``start .. start + extent - 1``.
-    kind : str
-        ``"data"`` for an axis of the output, ``"reduce"`` for one that is reduced over.
-    start : int or Expr
-        Zero for all but reduce axes.
-    """
-
-    var: Var
-    extent: Any  # int | Expr: most callers know that theirs is a number
-    kind: str = "data"
-    start: Extent = 0
-
-    @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return INDEX
-
-    @property
-    def name(self) -> str:
-        """Name of the variable."""
-        return self.var.name
-
-    def as_expr(self) -> Var:
-        """The variable: what an axis means inside an expression."""
-        return self.var
-
-    def __repr__(self) -> str:
-        from compiler.ir.text import print_expr
-
-        extent = print_expr(self.extent) if isinstance(self.extent, Expr) else self.extent
-        return f"{self.kind} axis {self.name}({extent})"
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadAxis:
-    """An axis of the threads that a loop can be bound to.
-
-    Parameters
-    ----------
-    tag : str
-        A tag of `compiler.ir.stmt.THREAD_TAGS`, or ``"vthread"``.
-    extent : int, optional
-        The number of threads; None for as many as the loop has iterations.
-    """
-
-    tag: str
-    extent: int | None = None
-
-    def as_json(self) -> dict[str, list[Any]]:
-        """How a trace of a schedule names it."""
-        return {"thread_axis": [self.tag, self.extent]}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reduction:
-    """How the terms of an operation become its elements.
-
-    Parameters
-    ----------
-    reducer : Reducer
-    axes : tuple of IterVar
-        What is reduced over.
-    condition : Expr, optional
-        Terms where it does not hold are left out.
-    """
-
-    reducer: Reducer
-    axes: tuple[IterVar, ...]
-    condition: Expr | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reduce(Expr):
-    """A reduction of `sources` while an expression is written; only as the whole element of an operation."""
-
-    reduction: Reduction
-    sources: tuple[Expr, ...]
-
-    @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return self.sources[0].dtype
-
-    def __iter__(self) -> NoReturn:
-        raise TypeError(
-            f"te.{self.reduction.reducer.name} is the whole element of a tensor: return it from the function "
-            "of te.compute, which gives a tensor for each of its values"
-        )
+from compiler.ir.visit import Rewriter, walk
+from compiler.te.axis import IterVar, Shape
+from compiler.te.reducer import Reduction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What defines tensors. Two operations are equal only if identical.
+    """The definition of one or more tensors. An operation is equal only to itself.
 
     Parameters
     ----------
     name : str
     shapes, dtypes : tuple
-        Of each tensor that the operation defines.
+        Those of each tensor that the operation defines.
     inputs : tuple of Tensor
-        Tensors that the operation reads, in the order of their first reading.
+        Tensors that the operation reads, in the order in which they occur first.
     """
 
     name: str
@@ -141,12 +38,12 @@ class Operation:
 
     @property
     def shape(self) -> Shape:
-        """Of the first tensor."""
+        """The shape of the first tensor."""
         return self.shapes[0]
 
     @property
     def dtype(self) -> str:
-        """Of the first tensor."""
+        """The type of the first tensor."""
         return self.dtypes[0]
 
     @property
@@ -169,25 +66,25 @@ class Operation:
         return Tensor(self, index)
 
     def redirected(self, old: Tensor, new: Tensor) -> Operation:
-        """The same operation with each reading of one tensor from another of its shape."""
+        """The same operation, reading the tensor `new` of the same shape in place of `old`."""
         return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placeholder(Operation):
-    """A tensor given by the caller."""
+    """A tensor that the caller of the program passes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compute(Operation):
-    """Tensors of one shape whose elements expressions give. Made by `Compute.of`.
+    """Tensors of one shape whose elements are defined by expressions. Made by `Compute.of`.
 
     Parameters
     ----------
     axes : tuple of IterVar
         One data axis for each dimension.
     body : tuple of Expr
-        For each tensor its element at ``axes``, or with a `reduction` the term of it.
+        For each tensor the element at ``axes``; with a `reduction`, the term that is reduced.
     reduction : Reduction, optional
     """
 
@@ -203,7 +100,7 @@ class Compute(Operation):
         body: tuple[Expr, ...],
         reduction: Reduction | None = None,
     ) -> Compute:
-        """An operation with the shapes, types and inputs that follow from its axes and expressions."""
+        """An operation; its shapes, types and inputs follow from the axes and the expressions."""
         exprs = body if reduction is None or reduction.condition is None else (*body, reduction.condition)
         inputs = tuple(dict.fromkeys(read.tensor for read in reads_of(exprs)))
         shape = tuple(a.extent for a in axes)
@@ -220,7 +117,7 @@ class Compute(Operation):
 
     @property
     def exprs(self) -> tuple[Expr, ...]:
-        """All expressions: the body, and the condition of a reduction."""
+        """All expressions: the body, and the condition of the reduction if there is one."""
         if self.reduction is None or self.reduction.condition is None:
             return self.body
         return (*self.body, self.reduction.condition)
@@ -228,7 +125,7 @@ class Compute(Operation):
     def rewritten(
         self, rewrite: Callable[[Expr], Expr], name: str = "", axes: tuple[IterVar, ...] = ()
     ) -> Compute:
-        """The same operation with other expressions; under another name, or along other axes, if told."""
+        """The same operation with rewritten expressions, and optionally with another name and other axes."""
         reduction = self.reduction
         if reduction is not None and reduction.condition is not None:
             reduction = Reduction(reduction.reducer, reduction.axes, rewrite(reduction.condition))
@@ -240,12 +137,12 @@ class Compute(Operation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extern(Operation):
-    """Tensors that a statement stores.
+    """Tensors whose elements a statement stores.
 
     Parameters
     ----------
     in_buffers, out_buffers : tuple of Buffer
-        What the statement knows the inputs and the outputs by.
+        The buffers of the inputs and the outputs in the statement.
     statement : Stmt
     """
 
@@ -305,8 +202,8 @@ class Tensor:
         return self[indices]
 
     def __iter__(self) -> NoReturn:
-        # without this, Python would index with 0, 1, ... and never end
-        raise TypeError(f"{self.name} is no sequence: index it, or put tensors in a list")
+        # without this, Python would iterate by indexing with 0, 1, ... without end
+        raise TypeError(f"{self.name} is not a sequence: index it, or put tensors in a list")
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
@@ -325,33 +222,19 @@ class TensorRead(Expr):
 
 
 def reads_of(exprs: Iterable[Expr]) -> Iterator[TensorRead]:
-    """Every reading of a tensor in expressions."""
+    """Every read of a tensor in expressions."""
     return (node for expr in exprs for node in walk(expr) if type(node) is TensorRead)
 
 
 def redirect(expr: Expr, old: Tensor, new: Tensor) -> Expr:
-    """`expr` with each reading of one tensor from another of its shape."""
+    """`expr`, reading the tensor `new` of the same shape in place of `old`."""
     return ReadRewriter(lambda read: TensorRead(new, read.indices) if read.tensor == old else read)(expr)
 
 
 class ReadRewriter(Rewriter):
-    """Each reading of a tensor, its indices rewritten before, becomes another expression."""
+    """Replaces each read of a tensor by what `rewrite` returns for it; its indices are rewritten first."""
 
     def __init__(self, rewrite: Callable[[TensorRead], Expr]) -> None:
         self.rewrite = rewrite
 
     rules = {TensorRead: lambda self, node: self.rewrite(self.descend(node))}
-
-
-def _reduce_children(node: Any) -> tuple[Expr, ...]:
-    condition = node.reduction.condition
-    return node.sources if condition is None else (*node.sources, condition)
-
-
-def _rebuild_reduce(node: Any, new: tuple[Any, ...]) -> Reduce:
-    old, count = node.reduction, len(node.sources)
-    return Reduce(Reduction(old.reducer, old.axes, *new[count:]), new[:count])
-
-
-register(TensorRead, lambda n: n.indices, lambda n, c: TensorRead(n.tensor, c))
-register(Reduce, _reduce_children, _rebuild_reduce)

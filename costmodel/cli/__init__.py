@@ -1,18 +1,19 @@
-"""The command `espalier`."""
+"""The command ``espalier``."""
 
 from __future__ import annotations
 
 import click
 
-from costmodel.cli.model import explain, predict, train
+from costmodel.cli.predict import explain, predict
 from costmodel.cli.search import demo, tune
 from costmodel.cli.show import show
+from costmodel.cli.train import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="espalier", prog_name="espalier")
 def main() -> None:
-    """Boosted trees for tables, and fast programs found with them."""
+    """Boosted trees for tables, and a search for fast tensor programs."""
 
 
 for command in (train, predict, explain, tune, show, demo):

@@ -12,28 +12,32 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# the shell's number for a command that Ctrl-C ended
+# The exit status of a command that Ctrl-C ended, as in a shell: 128 + SIGINT.
 INTERRUPTED = 130
 
 
 class InputError(click.ClickException):
-    """Wrong input: one line, and the exit status of wrong usage."""
+    """Wrong input: printed as one line, with the exit status of wrong usage."""
 
     exit_code = 2
 
 
 def clean_errors(command: F) -> F:
-    """Errors that say what is wrong with the input become one line instead of a traceback."""
+    """Print errors about the input, and warnings, as one line each instead of a traceback.
+
+    The filters of warnings and the function that shows them are those of the caller again when the command
+    ends.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         with warnings.catch_warnings():
-            # each broken line of a record file is told, the second as well as the first
+            # Every broken line of a record file is reported, not only the first one.
             warnings.filterwarnings("always", category=UserWarning, module="costmodel")
             warnings.showwarning = _show_warning
             try:
                 return command(*args, **kwargs)
-            except KeyboardInterrupt:  # outside a search, which keeps its own trials
+            except KeyboardInterrupt:  # elsewhere than in a search or a training, which keep their results
                 click.echo("interrupted", err=True)
                 sys.exit(INTERRUPTED)
             except (ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Commands of the performance engineer: tune an operator; the demonstration of both jobs."""
+"""The commands that search for fast programs: tune an operator; the demonstration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from costmodel.cli.terminal import new_console
 
 
 @click.command()
-@click.option("--trials", type=click.IntRange(min=1), default=128, show_default=True, help="Of each search.")
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="Number of trials of each search.",
+)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -32,8 +38,14 @@ def demo(trials: int, output: Path, seed: int) -> None:
 
 
 def _shape(operator: str, text: str) -> tuple[Any, ...]:
-    """The values of an operator as a command line spells them: ``1,64,56,56,64,3,pad=1x2``, say."""
-    from costmodel.task import operator as find
+    """Return the parameters of an operator from their text, such as ``1,64,56,56,64,3,pad=1x2``.
+
+    Raises
+    ------
+    ValueError
+        For a value without a name after one with a name, and as `Operator.shape`.
+    """
+    from costmodel.registry import operator as find
 
     if "," not in text and "=" not in text:
         text = text.replace("x", ",")
@@ -48,7 +60,7 @@ def _shape(operator: str, text: str) -> tuple[Any, ...]:
         if equals:
             named[name.strip()] = plain
         elif named:
-            raise ValueError(f"--shape: {part!r} follows a value with a name, so it needs one too")
+            raise ValueError(f"--shape: {part!r} follows a value with a name, so it needs a name, too")
         else:
             values.append(plain)
     return find(operator).shape(*values, **named)
@@ -65,7 +77,7 @@ def _shape(operator: str, text: str) -> tuple[Any, ...]:
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("espalier-records.jsonl"),
     show_default=True,
-    help="Where measurements are kept; a run goes on from them.",
+    help="The file of the measurements; a later run continues from it.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds to build or to run.")
@@ -92,7 +104,7 @@ def tune(
     if explorer not in EXPLORERS:
         raise ValueError(unknown("explorer", explorer, EXPLORERS))
     task = Task(operator, _shape(operator, shape), target)
-    _ = task.space  # a shape that the template refuses ends here
+    _ = task.space  # raises for a shape that the template refuses
     if not records.parent.is_dir():
         raise ValueError(f"{records}: there is no folder {records.parent}")
     console = new_console()
@@ -109,10 +121,12 @@ def tune(
                 callback=line,
             )
         here = len(result.records) - result.resumed
-        told = f"{result.resumed} trials from the records, {here} measured in {result.seconds:.1f} s"
+        trials_text = f"{result.resumed} trials from the records, {here} measured in {result.seconds:.1f} s"
         if here:
-            told += f" ({result.seconds_per_trial() * 1e3:.0f} ms a trial)"
-        console.print(f"{told}; failed {failure_counts(result.failures)}", highlight=False, soft_wrap=True)
+            trials_text += f" ({result.seconds_per_trial() * 1e3:.0f} ms a trial)"
+        console.print(
+            f"{trials_text}; failed {failure_counts(result.failures)}", highlight=False, soft_wrap=True
+        )
         if result.interrupted:
             console.print(f"interrupted: what was measured is in {records}", highlight=False, soft_wrap=True)
             sys.exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""The command that shows a file: a model, or the records of a search."""
+"""The command that shows a file: a model or the records of a search."""
 
 from __future__ import annotations
 
@@ -11,27 +11,31 @@ import click
 from costmodel.cli.errors import clean_errors
 from costmodel.cli.terminal import new_console
 
-# So much of a file is enough to tell a model from records.
+# Bytes of a file that suffice to tell a model from records.
 HEAD = 1 << 16
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Of features or records."
+    "--top",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How many features or records to list.",
 )
 @click.option(
-    "--tree", type=click.IntRange(min=0), default=0, show_default=True, help="Of a model, to print."
+    "--tree", type=click.IntRange(min=0), default=0, show_default=True, help="The tree of a model to print."
 )
 @click.option("--drawing", type=click.Path(path_type=Path), help="Draw that tree into this SVG file.")
 @click.option(
-    "--program", is_flag=True, help="Of records: the loop nest and the assembly of each task's best."
+    "--program", is_flag=True, help="Print the loop nest and the assembly of the best record of each task."
 )
 @clean_errors
 def show(file: Path, top: int, tree: int, drawing: Path | None, program: bool) -> None:
-    """Show what is in a file: a model, or the records of a search.
+    """Show a model file, or the records of a search.
 
-    Of a model: what it predicts, the importance of its features, one of its trees. Of records: the best of
+    Of a model: a summary, the importance of its features, and one of its trees. Of records: the best ones of
     each task.
     """
     if not file.is_file():
@@ -47,18 +51,18 @@ def show(file: Path, top: int, tree: int, drawing: Path | None, program: bool) -
         show_model(file, console, top=top, tree=tree, drawing=drawing)
         return
     if drawing is not None:
-        raise ValueError(f"{file} is no model: --drawing is for the trees of one")
+        raise ValueError(f"{file} is not a model: --drawing is for the trees of a model")
     from costmodel import records as record_file
 
-    found = record_file.load(file)
-    if not found:
-        raise ValueError(f"{file}: no line of the file is a record, and it is no model")
-    for key in dict.fromkeys(r.task for r in found):
-        _show_task(key, [r for r in found if r.task == key], top, program, console)
+    records = record_file.load(file)
+    if not records:
+        raise ValueError(f"{file}: it is not a model, and no line of it is a record")
+    for key in dict.fromkeys(r.task for r in records):
+        _show_task(key, [r for r in records if r.task == key], top, program, console)
 
 
 def is_model(path: Path) -> bool:
-    """Whether a file looks like a model, whatever its name: XGBoost's JSON or UBJSON, or LightGBM's text."""
+    """Whether a file is a model by its content: XGBoost's JSON or UBJSON, or LightGBM's text."""
     with path.open("rb") as stream:
         head = stream.read(HEAD)
     text = head.lstrip()
@@ -66,12 +70,12 @@ def is_model(path: Path) -> bool:
         return True
     try:
         first = json.loads(text.split(b"\n", 1)[0])
-    except ValueError:  # a document of several lines, or a longer one, is no record
+    except ValueError:  # a JSON document of several lines, or longer than the head, is not a record
         return text.startswith(b"{") and b'"learner"' in text
     return isinstance(first, dict) and "learner" in first
 
 
-def _show_task(key: str, found: list[Any], top: int, program: bool, console: Any) -> None:
+def _show_task(key: str, records: list[Any], top: int, program: bool, console: Any) -> None:
     from collections import Counter
 
     from rich.table import Table
@@ -82,18 +86,18 @@ def _show_task(key: str, found: list[Any], top: int, program: bool, console: Any
     from costmodel.space import Config
     from costmodel.task import Task
 
-    failures = dict(Counter(r.reason for r in found if not r.ok).most_common())
-    console.print(f"{key}: {len(found)} records, failed {failure_counts(failures)}", highlight=False)
+    failures = dict(Counter(r.reason for r in records if not r.ok).most_common())
+    console.print(f"{key}: {len(records)} records, failed {failure_counts(failures)}", highlight=False)
     task: Task | None = None
     try:
-        task = Task(found[0].operator, found[0].shape, found[0].target)
-    except ValueError as error:  # an operator that only its maker's program knows
+        task = Task(records[0].operator, records[0].shape, records[0].target)
+    except ValueError as error:  # an operator that is registered in another program
         click.echo(f"no program can be built for it here: {error}", err=True)
     table = Table()
     columns = ("GFLOP/s", "ms", "trial", "source", "CPU", "configuration")
     for column in columns:
         table.add_column(column, justify="right" if column in columns[:3] else "left", overflow="fold")
-    winners = best(found, key, top)
+    winners = best(records, key, top)
     for record in winners:
         speed = f"{task.gflops(record.cost):.1f}" if task else "-"
         shown = ", ".join(f"{name} {value}" for name, value in record.config.items())

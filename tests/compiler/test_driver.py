@@ -1,4 +1,4 @@
-"""From a schedule to a module: the stages on the way, the module's result, and what is refused."""
+"""From a schedule to a module: the stages between, the result, and refusals."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from compiler import te
+from compiler.backend import pipeline
 from compiler.driver import build, lower
 from compiler.ir.function import PrimFunc
 from compiler.lowering.nest import loop_nest
-from compiler.passes import pipeline, run
+from compiler.passes import run
 from compiler.schedule import Schedule, ScheduleError
 from compiler.te.tensor import Tensor
 
@@ -61,7 +62,7 @@ def test_dump_shows_each_stage() -> None:
 
 def test_lower_is_the_nest_and_the_passes() -> None:
     s, args = scaled()
-    assert str(lower(s, args)) == str(run(loop_nest(s, args)))
+    assert str(lower(s, args)) == str(run(loop_nest(s, args), pipeline()))
 
 
 def test_lower_checks_the_arguments() -> None:

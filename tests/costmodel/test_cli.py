@@ -1,3 +1,5 @@
+"""The command ``espalier``: every subcommand, every kind of wrong input, Ctrl-C."""
+
 from __future__ import annotations
 
 import json
@@ -78,7 +80,7 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         (["train", "data.csv", "--target", "sorte"], "unknown column 'sorte'; did you mean 'sort'"),
         (["train", "data.json", "--target", "y"], "unknown extension '.json'"),
         (["train", "empty.csv", "--target", "y"], "empty.csv: the file is empty"),
-        (["train", "one.csv", "--target", "y"], "has the one class 'same'"),
+        (["train", "one.csv", "--target", "y"], "has only the class 'same'"),
         (["train", "data.csv", "--target", "y", "--model", "m.txt"], "unknown extension '.txt'"),
         (["train", "data.csv", "--target", "y", "--test-size", "2"], "at least 0 and below 1"),
         (["train", "data.csv", "--target", "y", "--task", "rank"], "'rank' is not one of"),
@@ -90,7 +92,10 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         (["tune", "matmul", "--shape", "4,four,4"], "N is 'four'; a positive whole number is needed"),
         (["tune", "matmul", "--shape", "4,0,4"], "N is 0"),
         (["tune", "matmul", "--shape", "4,4,4,bacth=2"], "did you mean 'batch'"),
-        (["tune", "matmul", "--shape", "4,N=4,4"], "'4' follows a value with a name, so it needs one too"),
+        (
+            ["tune", "matmul", "--shape", "4,N=4,4"],
+            "'4' follows a value with a name, so it needs a name, too",
+        ),
         (["tune", "matmul", "--shape", "4,4,4", "--target", "lvm"], "lvm"),
         (["tune", "matmul", "--shape", "4,4,4", "--explorer", "modle"], "did you mean 'model'"),
         (["tune", "matmul", "--shape", "4,4,4", "--records", "no/r.jsonl"], "there is no folder no"),
@@ -98,10 +103,10 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         (["tune", "matmul", "--shape", "4,4,4", "--trials", "0"], "0 is not in the range"),
         (["show", "nothing.jsonl"], "nothing.jsonl: no such file"),
         (["show", "empty.csv"], "the file is empty"),
-        (["show", "data.csv"], "no line of the file is a record, and it is no model"),
+        (["show", "data.csv"], "it is not a model, and no line of it is a record"),
         (
             ["show", "data.csv", "--drawing", "t.svg"],
-            "data.csv is no model: --drawing is for the trees of one",
+            "data.csv is not a model: --drawing is for the trees of a model",
         ),
         (["show", "broken.json"], "broken.json"),
         (["train", "data.csv", "--target", "y", "--param", "max_dept=3"], "did you mean 'max_depth'"),
@@ -121,7 +126,7 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         ),
         (
             ["train", "data.csv", "--target", "y", "--task", "classification", "--objective", "reg:gamma"],
-            "reg:gamma does not go with a target of classification",
+            "reg:gamma does not fit a target of classification",
         ),
         (["explain", "nothing.json", "data.csv"], "nothing.json: no such file"),
     ],
@@ -163,7 +168,7 @@ def test_show_reports_a_broken_last_line(run, tmp_path):
     assert "1 records" in output
 
 
-def test_show_of_an_operator_that_is_not_known_here(run, tmp_path):
+def test_show_of_an_unregistered_operator(run, tmp_path):
     run("tune", "matmul", "--shape", "8,8,8", "--records", "r.jsonl", "--explorer", "random", "--trials", 1)
     path = tmp_path / "r.jsonl"
     path.write_text(path.read_text().replace('"operator": "matmul"', '"operator": "mine"'))
@@ -251,7 +256,7 @@ def test_train_with_all_the_options(run, table, tmp_path):
     assert np.corrcoef(predicted, frame["y"].iloc[::2])[0, 1] > 0.8
 
 
-def test_rows_to_stop_by_are_not_those_that_judge(run, table):
+def test_validation_rows_are_not_test_rows(run, table):
     output = run("train", table, "--target", "y", "--early-stopping", 5, "--no-plots")
     assert "regression of 'y': 77 rows" in output and "24 held-out rows" in output
 
@@ -269,7 +274,7 @@ def test_intervals_from_the_command_line(run, table, tmp_path):
     assert "intervals: coverage 0.8" in run("show", "model.json")
 
 
-def test_predictions_say_how_sure_they_are(run, table, tmp_path):
+def test_predictions_with_uncertainty(run, table, tmp_path):
     run("train", table, "--target", "sort", "--rounds", 20, "--no-plots")
     run("predict", "model.json", table, "--uncertainty")
     predicted = pd.read_csv(tmp_path / "predictions.csv")
@@ -335,15 +340,15 @@ def test_the_parameters_are_listed(run):
 
 
 def test_ctrl_c_keeps_the_rounds_so_far(run, table, tmp_path, monkeypatch):
-    from boost.tables.rounds import RoundLine
+    from boost.tables.progress import TrainingProgress
 
     def interrupt(line, model, epoch, evals_log):
         if epoch == 3:
             signal.raise_signal(signal.SIGINT)
         return after(line, model, epoch, evals_log)
 
-    after = RoundLine.after_iteration
-    monkeypatch.setattr(RoundLine, "after_iteration", interrupt)
+    after = TrainingProgress.after_iteration
+    monkeypatch.setattr(TrainingProgress, "after_iteration", interrupt)
     output = run("train", table, "--target", "y", "--rounds", 1000, "--no-plots", status=130)
     assert "interrupted: the 4 rounds so far are kept" in output and "24 held-out rows" in output
     assert boost.Booster(model_file=tmp_path / "model.json").num_boosted_rounds() == 4

@@ -5,8 +5,8 @@ from math import log2
 import numpy as np
 import pytest
 
-from compiler.ir.expr import Load, Var, binary, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load, Var, binary, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Seq, Store
 from costmodel.features import CAPACITIES, extract, feature_names, traffic
 from costmodel.footprint import measure_footprint

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from compiler.ir.expr import Binary, Const, Load, Var, binary, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Binary, Buffer, Const, Load, Var, binary, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, If, Seq, Store
 from costmodel.footprint import measure_footprint
 

@@ -1,1 +1,1 @@
-"""Data frames of every library, and dictionaries of categories, become numbers."""
+"""Frames of pandas, polars and Arrow as float32 values, with dictionaries of their categories."""

@@ -1,4 +1,4 @@
-"""Columns of Arrow tables: PyArrow's own, and those of any library that hands out Arrow data."""
+"""Columns of Arrow tables: those of PyArrow, and of any library that exports Arrow data."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from boost.data.check import DataError
 from boost.data.frames.dictionary import plain
-from boost.data.frames.frame import Column, dates, not_numbers
+from boost.data.frames.frame import Column, dates_error, type_error
+from boost.errors import DataError
 
 
 def read_columns(data: Any) -> tuple[list[str], list[Column]]:
-    """Return names and columns; see `boost.data.frames.frame.encode_frame`.
+    """Return the names and the columns of a table, as `boost.data.frames.frame.encode_frame` reads them.
 
     Raises
     ------
     DataError
-        Also when an object of another library is given, and pyarrow, which would read it, is not installed.
+        For a column of dates, of complex numbers, of nested or mixed values; also for an object of another
+        library when pyarrow, which reads it, is not installed.
     """
     table = data if hasattr(data, "column_names") else _import(data)
     names = list(table.column_names)
@@ -25,7 +26,7 @@ def read_columns(data: Any) -> tuple[list[str], list[Column]]:
 
 
 def _import(data: Any) -> Any:
-    """Return the table behind the Arrow PyCapsule protocol, or else the dataframe interchange protocol."""
+    """Return the PyArrow table of an object that has the Arrow PyCapsule or the interchange protocol."""
     kind = f"{type(data).__module__}.{type(data).__name__}"
     try:
         import pyarrow as pa
@@ -45,7 +46,13 @@ def _import(data: Any) -> Any:
 
 
 def read_column(column: Any, name: str) -> Column:
-    """Return one column of a table, an Array or a ChunkedArray."""
+    """Return one column of a table, given as a PyArrow Array or ChunkedArray.
+
+    Raises
+    ------
+    DataError
+        For a type that is neither numbers nor categories.
+    """
     import pyarrow as pa
     from pyarrow import types
 
@@ -53,9 +60,9 @@ def read_column(column: Any, name: str) -> Column:
     if types.is_dictionary(kind):
         if isinstance(column, pa.ChunkedArray):
             column = column.unify_dictionaries().combine_chunks()
-            if isinstance(column, pa.ChunkedArray):  # of no chunk
+            if isinstance(column, pa.ChunkedArray):  # it has no chunks
                 return Column(np.empty(0, dtype=np.int64), "c", [])
-        return Column(_places(column.indices), "c", plain(column.dictionary.to_pylist()))
+        return Column(_positions(column.indices), "c", plain(column.dictionary.to_pylist()))
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return read_column(column.cast(pa.large_string()).dictionary_encode(), name)
     if types.is_integer(kind):
@@ -67,8 +74,8 @@ def read_column(column: Any, name: str) -> Column:
     if types.is_decimal(kind) or types.is_null(kind):
         return Column(_numbers(column.cast(pa.float64())), "float")
     if types.is_temporal(kind):
-        raise dates(name, kind)
-    raise not_numbers(name, kind)
+        raise dates_error(name, kind)
+    raise type_error(name, kind)
 
 
 def _numbers(column: Any) -> np.ndarray:
@@ -82,6 +89,6 @@ def _numbers(column: Any) -> np.ndarray:
     return whole
 
 
-def _places(indices: Any) -> np.ndarray:
-    places = indices.cast("int64")  # -1 does not fit all types that indices may have
-    return np.asarray(places.fill_null(-1) if places.null_count else places)
+def _positions(indices: Any) -> np.ndarray:
+    positions = indices.cast("int64")  # indices may have an unsigned type, without -1
+    return np.asarray(positions.fill_null(-1) if positions.null_count else positions)

@@ -1,4 +1,4 @@
-"""Dictionaries of categories: values in the order of their codes; made, joined, one turned into another."""
+"""Dictionaries of categories, values in the order of their codes: encoding, joining and recoding."""
 
 from __future__ import annotations
 
@@ -8,37 +8,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.check import DataError
+from boost.errors import DataError
 
-# Column number -> values in the order of their codes.
+# From a column index to the values in the order of their codes.
 Categories = dict[int, list[Any]]
+# The types that a dictionary, and a model file, can hold.
 PLAIN = {str, bool, int, float}
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value of a dictionary is a number, booleans among them."""
+    """Whether a value of a dictionary is a number or a boolean."""
     return isinstance(value, (bool, int, float))
 
 
 def plain(values: Iterable[Any]) -> list[Any]:
-    """Return NumPy scalars as the Python values that a model file can hold, and all else as it is."""
+    """Return the values with NumPy scalars replaced by Python values, which a model file can hold."""
     return [v.item() if isinstance(v, np.generic) else v for v in values]
 
 
-def encode_places(
-    places: NDArray, declared: Sequence[Any], name: str
+def encode_positions(
+    positions: NDArray, declared: Sequence[Any], name: str
 ) -> tuple[NDArray[np.float32], list[Any]]:
-    """Turn positions in a list of values into codes: positions among the sorted values that occur.
+    """Replace positions in a list of values by codes: positions among the sorted values that occur.
 
-    So the order in which a column declares its values, and values that it declares but does not hold, make no
-    difference.
+    The codes depend neither on the order in which a column declares its categories nor on declared categories
+    that do not occur.
 
     Parameters
     ----------
-    places : int array of shape (rows,)
+    positions : int array of shape (rows,)
         Positions in `declared`; -1 where the value is missing.
     declared : list
-        Python values; None stands for a missing one.
+        Python values; None is a missing one.
     name : str
         Of the column, for messages.
 
@@ -53,35 +54,35 @@ def encode_places(
     DataError
         For values that are neither strings nor numbers, and for a mixture of both.
     """
-    counts = np.bincount(places[places >= 0], minlength=len(declared))
+    counts = np.bincount(positions[positions >= 0], minlength=len(declared))
     occurring = [p for p in np.flatnonzero(counts).tolist() if declared[p] is not None]
     present = [declared[p] for p in occurring]
-    refuse_odd(present, name)
-    # Strings rank as they are.
-    ranks = present if present and isinstance(present[0], str) else [rank(v) for v in present]
+    check_types(present, name)
+    # Strings are compared as they are.
+    ranks = present if present and isinstance(present[0], str) else [sort_key(v) for v in present]
     first = dict(zip(ranks, present, strict=True))
     order = sorted(first)
     code = {r: c for c, r in enumerate(order)}
     table = np.full(len(declared) + 1, np.nan, dtype=np.float32)
     table[occurring] = [code[r] for r in ranks]
-    return table[places], [first[r] for r in order]
+    return table[positions], [first[r] for r in order]
 
 
-def refuse_odd(values: Iterable[Any], name: str) -> None:
+def check_types(values: Iterable[Any], name: str) -> None:
     """Raise `DataError` unless values are all strings, or all numbers."""
     kinds = {type(v) for v in values}
     if not kinds <= PLAIN:
         odd = ", ".join(sorted(k.__name__ for k in kinds - PLAIN))
         raise DataError(
-            f"column {name!r} holds values of type {odd}: give numbers or strings; what has no order among "
-            "them, such as an interval, goes with .astype(str)"
+            f"column {name!r} holds values of type {odd}: give numbers or strings, for example with "
+            ".astype(str)"
         )
     if str in kinds and len(kinds) > 1:
-        raise DataError(f"column {name!r} mixes strings and numbers: give one or the other")
+        raise DataError(f"column {name!r} mixes strings and numbers: give only one of the two types")
 
 
-def rank(value: Any) -> tuple[str, Any]:
-    """Order values of one type by themselves, and keep 1 and True and "1" apart."""
+def sort_key(value: Any) -> tuple[str, Any]:
+    """Return a key that sorts values by type and then by value, and differs for 1, True and "1"."""
     kind = (
         "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
     )
@@ -89,27 +90,38 @@ def rank(value: Any) -> tuple[str, Any]:
 
 
 def join(dictionaries: Iterable[Sequence[Any]], name: str) -> list[Any]:
-    """Return the dictionary of a column of which each part has one of its own.
+    """Return the dictionary of a column whose parts have these dictionaries: all their values, sorted.
 
     Raises
     ------
     DataError
         When one part holds strings and another one numbers.
     """
-    first = {rank(v): v for known in dictionaries for v in known}
-    refuse_odd(first.values(), name)
+    first = {sort_key(v): v for known in dictionaries for v in known}
+    check_types(first.values(), name)
     return [first[r] for r in sorted(first)]
 
 
 def recode(
     values: NDArray[np.float32], old: Mapping[int, list[Any]], new: Mapping[int, list[Any]]
 ) -> NDArray[np.float32]:
-    """Return values with categorical columns in the codes of another dictionary; unknown become NaN."""
+    """Return the values with the codes of other dictionaries in the categorical columns.
+
+    Parameters
+    ----------
+    values : float32 array of shape (rows, columns)
+    old, new : mapping of int to list
+        The dictionaries of `values` and of the result; `new` has all columns of `old`.
+
+    Returns
+    -------
+    float32 array of shape (rows, columns)
+        NaN for a value that the new dictionary does not hold.
+    """
     out = values.copy()
     for f, known in old.items():
-        code = {rank(v): float(c) for c, v in enumerate(new[f])}
-        table = np.array([code.get(rank(v), np.nan) for v in known] + [np.nan], dtype=np.float32)
+        code = {sort_key(v): float(c) for c, v in enumerate(new[f])}
+        table = np.array([code.get(sort_key(v), np.nan) for v in known] + [np.nan], dtype=np.float32)
         column = values[:, f]
-        places = np.where(np.isnan(column), len(known), column).astype(np.int64)
-        out[:, f] = table[places]
+        out[:, f] = table[np.where(np.isnan(column), len(known), column).astype(np.int64)]
     return out

@@ -1,4 +1,4 @@
-"""Frames to numbers: whose frame it is, and its columns side by side as float32."""
+"""Frames as float32 arrays: the library of a frame is recognized without importing it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.check import DataError
-from boost.data.frames.dictionary import Categories, encode_places
+from boost.data.frames.dictionary import Categories, encode_positions
+from boost.errors import DataError
 
-# Rows that are written at once.
-PIECE_ROWS = 1 << 12
+# Rows that are copied at a time: so many stay in the cache from column to column.
+BLOCK_ROWS = 1 << 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,10 +23,10 @@ class Column:
     Attributes
     ----------
     values : array of shape (rows,)
-        Numbers, NaN where missing; with `declared`, positions in it, -1 where missing.
+        Numbers, NaN where missing; with `declared`, positions in that list, -1 where missing.
     type : {"float", "int", "c"}
     declared : list, optional
-        Values of a column of strings or categories.
+        The values of a column of strings or categories.
     """
 
     values: NDArray
@@ -35,15 +35,15 @@ class Column:
 
 
 def is_frame(data: Any) -> bool:
-    """Whether this has columns of types of their own: a frame or an Arrow table. Imports nothing."""
+    """Whether an object has typed columns: a frame or an Arrow table. Imports nothing."""
     return _reader(data) is not None
 
 
 def _reader(data: Any) -> str | None:
-    """Return the room that reads such a frame."""
+    """Return the name of the module that reads such a frame; None for anything else."""
     module = type(data).__module__.partition(".")[0]
     if module in ("pandas", "polars"):
-        return f"boost.{module}" if hasattr(type(data), "columns") else None
+        return f"boost.data.frames.{module}" if hasattr(type(data), "columns") else None
     if module == "numpy":
         return None
     if module == "pyarrow":
@@ -58,18 +58,18 @@ def _reader(data: Any) -> str | None:
 def encode_frame(
     frame: Any, absent: float = np.nan
 ) -> tuple[NDArray[np.float32], list[str], list[str], Categories]:
-    """Turn a frame into float32 values.
+    """Convert a frame to float32 values.
 
-    Numbers and booleans (nullable ones too) stay what they are. Strings and categories become the position of
-    the value among the sorted values that occur in the column, so that the order in which a frame declares
-    its categories makes no difference.
+    Numbers and booleans, also nullable ones, keep their values. A string or category becomes the position of
+    the value among the sorted values that occur in the column; the order in which a frame declares its
+    categories has no influence.
 
     Parameters
     ----------
     frame : pandas or polars DataFrame, PyArrow Table or RecordBatch, or an object with one of the protocols
         ``__arrow_c_stream__`` and ``__dataframe__``
     absent : float
-        The number that means "missing" besides NaN; categories have no such number.
+        The number that means "missing" besides NaN in columns of numbers.
 
     Returns
     -------
@@ -90,31 +90,31 @@ def encode_frame(
         if column.declared is None:
             numbers.append(column.values)
         else:
-            codes, categories[f] = encode_places(column.values, column.declared, name)
+            codes, categories[f] = encode_positions(column.values, column.declared, name)
             numbers.append(codes)
     rows = len(numbers[0]) if numbers else 0
     values = np.empty((rows, len(names)), dtype=np.float32)
-    with np.errstate(over="ignore"):  # what overflows is refused as infinite
-        for begin in range(0, rows, PIECE_ROWS):  # a piece stays in a cache from column to column
-            piece = values[begin : begin + PIECE_ROWS]
+    with np.errstate(over="ignore"):  # overflow becomes infinity, which `DenseValues` refuses
+        for begin in range(0, rows, BLOCK_ROWS):
+            block = values[begin : begin + BLOCK_ROWS]
             for f, column in enumerate(numbers):
-                piece[:, f] = column[begin : begin + PIECE_ROWS]
+                block[:, f] = column[begin : begin + BLOCK_ROWS]
     if not np.isnan(absent):
         plain = [f for f in range(len(names)) if f not in categories]
         values[:, plain] = np.where(values[:, plain] == np.float32(absent), np.nan, values[:, plain])
     return values, names, [c.type for c in columns], categories
 
 
-def dates(name: str, kind: Any) -> DataError:
+def dates_error(name: str, kind: Any) -> DataError:
     """Return the error for a column of dates or durations."""
     return DataError(
-        f"column {name!r} holds dates or durations ({kind}): turn them into numbers first, such as days "
+        f"column {name!r} holds dates or durations ({kind}): convert them to numbers first, such as days "
         "since a date, month or hour"
     )
 
 
-def not_numbers(name: str, kind: Any) -> DataError:
-    """Return the error for a column of another type that is neither numbers nor categories."""
+def type_error(name: str, kind: Any) -> DataError:
+    """Return the error for a column of a type that is neither numbers nor categories."""
     return DataError(
         f"column {name!r} has the type {kind}: a column must hold numbers, booleans, strings or categories"
     )

@@ -1,4 +1,4 @@
-"""Columns of a pandas DataFrame: NumPy's, nullable, categorical and Arrow-backed types."""
+"""Columns of a pandas DataFrame: of NumPy, nullable, categorical and Arrow-backed types."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from boost.data.check import DataError
-from boost.data.frames.dictionary import is_number, plain, refuse_odd
-from boost.data.frames.frame import Column, dates, not_numbers
+from boost.data.frames.dictionary import check_types, is_number, plain
+from boost.data.frames.frame import Column, dates_error, type_error
+from boost.errors import DataError
 
 DATES = {"Timestamp", "datetime", "date", "time", "Timedelta", "timedelta", "Period", "datetime64"}
 
 
 def read_columns(frame: Any) -> tuple[list[str], list[Column]]:
-    """Return names and columns; see `boost.data.frames.frame.encode_frame`."""
+    """Return the names and the columns, as `boost.data.frames.frame.encode_frame` reads them."""
     names = [str(n) for n in frame.columns]
     return names, [_column(frame.iloc[:, f], name) for f, name in enumerate(names)]
 
@@ -26,11 +26,11 @@ def _column(column: Any, name: str) -> Column:
         return Column(column.cat.codes.to_numpy(), "c", plain(column.cat.categories.tolist()))
     kind = getattr(dtype, "kind", "O")
     if kind in "biuf":
-        with_gaps = not isinstance(dtype, np.dtype)
-        options: dict[str, Any] = {"dtype": np.float64, "na_value": np.nan} if with_gaps else {}
+        nullable = not isinstance(dtype, np.dtype)
+        options: dict[str, Any] = {"dtype": np.float64, "na_value": np.nan} if nullable else {}
         return Column(column.to_numpy(**options), "float" if kind == "f" else "int")
     if kind in "mM" or str(dtype).startswith("period"):
-        raise dates(name, dtype)
+        raise dates_error(name, dtype)
     if kind == "c":
         raise DataError(f"complex data not supported: column {name!r} has dtype {dtype}")
     if hasattr(dtype, "pyarrow_dtype"):
@@ -41,16 +41,16 @@ def _column(column: Any, name: str) -> Column:
 
 
 def _objects(column: Any, name: str) -> Column:
-    """Read strings, or objects of any kind."""
+    """Return a column of strings or Python objects; raise `DataError` for objects of other types."""
     try:
-        places, found = column.factorize()
-    except TypeError:  # values that have no hash
-        refuse_odd(list(column[~column.isna()]), name)
-        raise not_numbers(name, column.dtype) from None
-    declared = plain(found.tolist())
+        positions, unique = column.factorize()
+    except TypeError:  # unhashable values
+        check_types(list(column[~column.isna()]), name)
+        raise type_error(name, column.dtype) from None
+    declared = plain(unique.tolist())
     if declared and {type(v).__name__ for v in declared} <= DATES:
-        raise dates(name, type(declared[0]).__name__)
+        raise dates_error(name, type(declared[0]).__name__)
     if all(is_number(v) or isinstance(v, Decimal) for v in declared):
-        with np.errstate(over="ignore"):  # what overflows is refused as infinite
-            return Column(np.array([*declared, np.nan], dtype=np.float64)[places], "float")
-    return Column(places, "c", declared)
+        with np.errstate(over="ignore"):  # overflow becomes infinity, which `DenseValues` refuses
+            return Column(np.array([*declared, np.nan], dtype=np.float64)[positions], "float")
+    return Column(positions, "c", declared)

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from boost.data.check import DataError
-from boost.data.frames.frame import Column, dates, not_numbers
+from boost.data.frames.frame import Column, dates_error, type_error
+from boost.errors import DataError
 
 
 def read_columns(frame: Any) -> tuple[list[str], list[Column]]:
-    """Return names and columns; see `boost.data.frames.frame.encode_frame`."""
+    """Return the names and the columns, as `boost.data.frames.frame.encode_frame` reads them."""
     if hasattr(frame, "collect"):
-        raise DataError("a polars LazyFrame holds no values yet: give frame.collect()")
+        raise DataError("a polars LazyFrame holds no values: give frame.collect()")
     return list(frame.columns), [_column(column, column.name) for column in frame.get_columns()]
 
 
@@ -26,18 +26,18 @@ def _column(column: Any, name: str) -> Column:
         plain = dtype.is_float() or (dtype.is_integer() and not column.null_count())
         return Column((column if plain else column.cast(pl.Float64)).to_numpy(), kind)
     if dtype.is_temporal():
-        raise dates(name, dtype)
+        raise dates_error(name, dtype)
     if dtype not in (pl.String, pl.Categorical, pl.Enum):
-        raise not_numbers(name, dtype)
+        raise type_error(name, dtype)
     known = column.unique().drop_nulls().cast(pl.String).sort()
     if dtype == pl.String:
-        places = known.search_sorted(column.fill_null("")).to_numpy().astype(np.int64)
-        places[column.is_null().to_numpy()] = -1
-        return Column(places, "c", known.to_list())
+        positions = known.search_sorted(column.fill_null("")).to_numpy().astype(np.int64)
+        positions[column.is_null().to_numpy()] = -1
+        return Column(positions, "c", known.to_list())
     codes = column.to_physical()
     declared = column.unique().drop_nulls()
     at = dict(zip(declared.to_physical().to_list(), declared.cast(pl.String).to_list(), strict=True))
     physical = np.sort(np.array(list(at), dtype=np.int64))
-    places = np.searchsorted(physical, codes.fill_null(0).to_numpy())
-    places[column.is_null().to_numpy()] = -1
-    return Column(places, "c", [at[p] for p in physical.tolist()])
+    positions = np.searchsorted(physical, codes.fill_null(0).to_numpy())
+    positions[column.is_null().to_numpy()] = -1
+    return Column(positions, "c", [at[p] for p in physical.tolist()])

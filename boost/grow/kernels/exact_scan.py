@@ -1,467 +1,603 @@
-"""The kernels of exact growing: part sorted entries between children, and scan them for the best split.
+"""Kernels of exact growing: partition sorted entries between children, and scan them for the best split.
 
-A piece is the run of entries that one feature has in one node: row of `pieces`, with the columns feature,
-begin and end. The pieces of a node lie side by side; a feature without entries in a node has none there.
+A piece is the range of entries that one feature has in one node. The pieces of a node are adjacent rows of a
+table; a feature without entries in a node has no piece there.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, STEP, bounded_scores, fraction, may_beat
+import numpy as np
+from numpy.typing import NDArray
+
+from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, bounded_scores, fraction, may_beat
 from boost.jit import kernel, prefetch
 
-# Boundaries that are looked at in step.
+# Entries that are scanned at once.
 CHUNK = 256
-# How many entries ahead the gradients are asked for.
+# How many entries ahead gradient pairs are prefetched.
 AHEAD = np.uint64(24)
-# A product that rounding made too small must not hide a better split.
+# Rounding may make a product too small: the test without division must not reject a better split.
 SLACK = 1.0 - 1e-14
-UPPER = np.uint64(32)
-LOWER = np.uint64(0xFFFFFFFF)
-# Columns of `found`.
-FEATURE, LOW, HIGH, MISSING_LEFT, BEGIN, END = range(6)
+# The key of an entry is its upper half, the row number its lower half.
+KEY_SHIFT = np.uint64(32)
+ROW_MASK = np.uint64(0xFFFFFFFF)
+# Columns of a table of pieces, and the first columns of `Splits.location`: the feature, and its range in the
+# entries. LOW and HIGH are the keys of the values on both sides of a split, 0 for a side that holds only
+# missing values; MISSING_LEFT is 1 where missing values go left. FEATURE is -1 where there is no split.
+FEATURE, BEGIN, END, LOW, HIGH, MISSING_LEFT = range(6)
+PIECE_COLUMNS, LOCATION_COLUMNS = 3, 6
+# Columns of `Level.nodes`: the sums of gradients and hessians, the score that a split has to beat, and the
+# bounds of the weight. The first three are also those of `Splits.children`: sums of the left child, and the
+# score of both children together.
+SUM_G, SUM_H, SCORE, LOWER, UPPER = range(5)
+NODE_COLUMNS, CHILDREN_COLUMNS = 5, 3
+
+
+class Entries(NamedTuple):
+    """Sorted entries, and the gradient pairs that they refer to.
+
+    Attributes
+    ----------
+    entries : (entries + at least AHEAD,)
+        See `boost.data.sorted_columns.SortedColumns`.
+    gpairs : (rows, 2)
+    """
+
+    entries: NDArray[np.uint64]
+    gpairs: NDArray[np.float64]
+
+
+class Pieces(NamedTuple):
+    """The pieces of the nodes of a level, for the features of one task.
+
+    Attributes
+    ----------
+    table : (at least pieces, PIECE_COLUMNS)
+    starts, stops : (nodes of the level,)
+        The range of each node in `table`.
+    """
+
+    table: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+
+
+class Level(NamedTuple):
+    """The nodes of a level.
+
+    Attributes
+    ----------
+    splittable : (nodes,)
+        Zero for a node that cannot be split.
+    counts : (nodes,)
+        Rows of each node.
+    nodes : (nodes, NODE_COLUMNS)
+    allowed : (nodes, all features), or (1, all features) for all nodes alike
+        Zero for a feature that a node may not use.
+    """
+
+    splittable: NDArray[np.uint8]
+    counts: NDArray[np.int64]
+    nodes: NDArray[np.float64]
+    allowed: NDArray[np.uint8]
+
+
+class Rules(NamedTuple):
+    """What restricts the splits of a tree.
+
+    Attributes
+    ----------
+    limits : see `boost.grow.kernels.score.make_limits`
+    directions : (all features,) for monotone constraints, or (0,)
+    bounded : bool
+        Whether weights are bounded: by `directions`, or by a largest step.
+    constant : (all features,)
+        Whether the present values of a column are all the same.
+    spacing : float
+        The fraction of a piece's hessian between two candidates; 0 to consider every value.
+    """
+
+    limits: NDArray[np.float64]
+    directions: NDArray[np.int8]
+    bounded: bool
+    constant: NDArray[np.uint8]
+    spacing: float
+
+
+class Splits(NamedTuple):
+    """The best split of each node of a level; output.
+
+    Attributes
+    ----------
+    children : (nodes, CHILDREN_COLUMNS)
+    location : (nodes, LOCATION_COLUMNS)
+    """
+
+    children: NDArray[np.float64]
+    location: NDArray[np.int64]
+
+
+class Node(NamedTuple):
+    """The sums of a node, and the bounds of its weight."""
+
+    g: float
+    h: float
+    lower: float
+    upper: float
+
+
+class _Chunk(NamedTuple):
+    """Scratch for the candidates in a range of entries.
+
+    Attributes
+    ----------
+    g, h : (CHUNK,)
+        Sums of the gradient pairs of the piece up to each candidate.
+    positions : (CHUNK,)
+        The last entry on the left of each candidate, where these are selected.
+    """
+
+    g: NDArray[np.float64]
+    h: NDArray[np.float64]
+    positions: NDArray[np.int64]
+
+
+class _Candidates(NamedTuple):
+    """Which candidates a chunk holds.
+
+    Attributes
+    ----------
+    first, count : int
+        The first entry, and the number of candidates.
+    selected : bool
+        Whether their positions are in `_Chunk.positions`; else entry first + i is the last one on the left of
+        candidate i, which is one where the next entry has another value.
+    """
+
+    first: int
+    count: int
+    selected: bool
+
+
+class Move(NamedTuple):
+    """The entries of the level above, which are partitioned between the children.
+
+    Attributes
+    ----------
+    source : as `Entries.entries`, or (0,)
+        Where the entries are; may be the array that they go to. Empty for the root, whose pieces are given.
+    spare : (longest piece,)
+    side : (rows,)
+        One for a row that goes left.
+    pieces : Pieces
+    children : (nodes of the level above,)
+        The index of the left child in the level, or negative. The right child is the next one. For the root,
+        0 alone.
+    """
+
+    source: NDArray[np.uint64]
+    spare: NDArray[np.uint64]
+    side: NDArray[np.uint8]
+    pieces: Pieces
+    children: NDArray[np.int64]
+
+
+class RowRanges(NamedTuple):
+    """The row numbers of a table, those of a node side by side.
+
+    Attributes
+    ----------
+    rows, spare : (rows,)
+        Row numbers, and scratch of the same length.
+    side : (rows,)
+        By row number; one for a row that goes left.
+    begins, ends : (nodes of the level,)
+        The range of each node in `rows`.
+    """
+
+    rows: NDArray[np.uint32]
+    spare: NDArray[np.uint32]
+    side: NDArray[np.uint8]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
 
 
 @kernel()
-def pair_score(left_g, left_h, total_g, total_h, low, high, direction, bounded, limits):
+def children_score(left_g, left_h, node, direction, rules):
     """Return the sum of the scores of two children, minus infinity where they are not allowed.
 
-    Without a direction, swapping left and right does not change a bit of it.
+    Without a direction, swapping the children does not change a bit of it.
     """
-    right_g = total_g - left_g
-    right_h = total_h - left_h
+    limits = rules.limits
+    right_g = node.g - left_g
+    right_h = node.h - left_h
     if left_h < limits[LEAST] or right_h < limits[LEAST]:
         return -np.inf
-    if bounded:
-        return bounded_scores(left_g, left_h, right_g, right_h, limits, low, high, direction)
+    if rules.bounded:
+        return bounded_scores(left_g, left_h, right_g, right_h, limits, node.lower, node.upper, direction)
     top, bottom = fraction(left_g, left_h, right_g, right_h, limits[ALPHA], limits[LAMBDA])
     return top / bottom
 
 
 @kernel()
-def any_beats(g, h, count, entries, first, any_place, total_g, total_h, add_g, add_h, limits, best):
-    """Return whether some place may beat `best`: many places at a time.
+def any_beats(entries, candidates, chunk, missing, node, limits, best):
+    """Return whether some candidate may beat the score `best`: vectorised, and without divisions.
 
-    Unless `any_place`, entry `first` + i is the last one on the left of place i, and another value must come
-    after it.
+    `missing` holds the gradient and the hessian of missing values on the left.
     """
     alpha = limits[ALPHA]
     reg_lambda = limits[LAMBDA]
     least = limits[LEAST]
     threshold = best * SLACK
-    at = np.uint64(first)
+    add_g, add_h = missing
+    total_g, total_h = node.g, node.h
+    g, h = chunk.g, chunk.h
+    selected = candidates.selected
+    at = np.uint64(candidates.first)
     hit = np.int64(0)
-    for i in range(np.uint64(count)):
-        changes = (entries[at + i] ^ entries[at + i + np.uint64(1)]) > LOWER
+    for i in range(np.uint64(candidates.count)):
+        changes = (entries[at + i] ^ entries[at + i + np.uint64(1)]) > ROW_MASK
         left_g = g[i] + add_g
         left_h = h[i] + add_h
         hit |= may_beat(left_g, left_h, total_g, total_h, alpha, reg_lambda, least, threshold) & np.int64(
-            changes | any_place
+            changes | selected
         )
     return hit != 0
 
 
 @kernel()
-def neighbours(entries, pairs, begin, end, k):
-    """Return the keys on both sides of the place after entry `k`, 0 for none.
+def no_weight(gpairs, row):
+    """Return whether the gradient and the hessian of a row are zero, as of a row that is not sampled."""
+    return gpairs[row, 0] == 0.0 and gpairs[row, 1] == 0.0
 
-    Rows without gradient and hessian are not there.
+
+@kernel()
+def neighbours(data, begin, end, at):
+    """Return the keys of the values before and after the boundary that follows entry `at`; 0 for none.
+
+    Rows of zero gradient and hessian are skipped.
     """
-    low = k
-    while low >= begin and no_weight(pairs, entries[np.uint64(low)] & LOWER):
+    entries = data.entries
+    low = at
+    while low >= begin and no_weight(data.gpairs, entries[np.uint64(low)] & ROW_MASK):
         low -= 1
-    high = k + 1
-    while high < end and no_weight(pairs, entries[np.uint64(high)] & LOWER):
+    high = at + 1
+    while high < end and no_weight(data.gpairs, entries[np.uint64(high)] & ROW_MASK):
         high += 1
-    below = np.int64(entries[np.uint64(low)] >> UPPER) if low >= begin else 0
-    return below, np.int64(entries[np.uint64(high)] >> UPPER) if high < end else 0
+    below = np.int64(entries[np.uint64(low)] >> KEY_SHIFT) if low >= begin else 0
+    return below, np.int64(entries[np.uint64(high)] >> KEY_SHIFT) if high < end else 0
 
 
 @kernel()
-def no_weight(pairs, row):
-    """Return whether a row counts for nothing."""
-    return pairs[row, 0] == 0.0 and pairs[row, 1] == 0.0
-
-
-@kernel()
-def gather(entries, pairs, begin, end, sum_g, sum_h, g, h):
-    """Write the running sums of some entries, and return the last ones."""
+def gather(data, begin, end, sum_g, sum_h, chunk):
+    """Write the running sums of some entries, which continue given ones, and return the last sums."""
+    entries, gpairs = data.entries, data.gpairs
+    g, h = chunk.g, chunk.h
     first = np.uint64(begin)
     for i in range(np.uint64(end - begin)):
-        prefetch(pairs, np.int64((entries[first + i + AHEAD] & LOWER) << np.uint64(1)))
-        row = entries[first + i] & LOWER
-        sum_g += pairs[row, 0]
-        sum_h += pairs[row, 1]
+        prefetch(gpairs, np.int64((entries[first + i + AHEAD] & ROW_MASK) << np.uint64(1)))
+        row = entries[first + i] & ROW_MASK
+        sum_g += gpairs[row, 0]
+        sum_h += gpairs[row, 1]
         g[i] = sum_g
         h[i] = sum_h
     return sum_g, sum_h
 
 
 @kernel()
-def select(entries, begin, end, step, goal, g, h, places):
+def select(entries, begin, end, step, goal, chunk):
     """Keep the changes of value at or past a multiple of `step`; return their number and the next goal."""
+    g, h, positions = chunk.g, chunk.h, chunk.positions
     count = 0
     for i in range(end - begin):
         k = np.uint64(begin + i)
-        if h[i] >= goal and (entries[k] ^ entries[k + np.uint64(1)]) > LOWER:
+        if h[i] >= goal and (entries[k] ^ entries[k + np.uint64(1)]) > ROW_MASK:
             goal = step * (np.floor(h[i] / step) + 1.0)
             g[count] = g[i]
             h[count] = h[i]
-            places[count] = begin + i
+            positions[count] = begin + i
             count += 1
     return count, goal
 
 
 @kernel()
-def sum_piece(entries, pairs, begin, end):
-    """Return the sums of the gradient pairs of some entries; of two sums, none waits for the other."""
+def sum_piece(data, begin, end):
+    """Return the sums of the gradient pairs of some entries; two accumulators each shorten the dependency."""
+    entries, gpairs = data.entries, data.gpairs
     g = h = g2 = h2 = 0.0
     k = np.uint64(begin)
     last = np.uint64(end)
     while k + np.uint64(1) < last:
-        prefetch(pairs, np.int64((entries[k + AHEAD] & LOWER) << np.uint64(1)))
-        row = entries[k] & LOWER
-        row2 = entries[k + np.uint64(1)] & LOWER
-        g += pairs[row, 0]
-        h += pairs[row, 1]
-        g2 += pairs[row2, 0]
-        h2 += pairs[row2, 1]
+        prefetch(gpairs, np.int64((entries[k + AHEAD] & ROW_MASK) << np.uint64(1)))
+        row = entries[k] & ROW_MASK
+        row2 = entries[k + np.uint64(1)] & ROW_MASK
+        g += gpairs[row, 0]
+        h += gpairs[row, 1]
+        g2 += gpairs[row2, 0]
+        h2 += gpairs[row2, 1]
         k += np.uint64(2)
     if k < last:
-        row = entries[k] & LOWER
-        g += pairs[row, 0]
-        h += pairs[row, 1]
+        row = entries[k] & ROW_MASK
+        g += gpairs[row, 0]
+        h += gpairs[row, 1]
     return g + g2, h + h2
 
 
-_SCAN = (
-    "void(uint64[::1], float64[:,::1], int64[:,::1], int64[::1], int64[::1], int64, int64, uint8[::1],"
-    " int64[::1], float64[:,::1], uint8[:,::1], int8[::1], uint8[::1], float64[::1], float64,"
-    " float64[:,::1], int64[:,::1])"
-)
+@kernel(inline="always")
+def scan_piece(data, piece, node, missing, rules, chunk, best):
+    """Find the best split of one piece.
+
+    Parameters
+    ----------
+    piece : a row of `Pieces.table`
+    missing : the gradient and the hessian of the node's rows without an entry
+    best : the score to beat
+
+    Returns
+    -------
+    score, last entry on the left, gradient and hessian of the left child, whether missing values go left: the
+    score is `best` where no split beats it.
+    """
+    entries = data.entries
+    f, begin, end = piece[FEATURE], piece[BEGIN], piece[END]
+    direction = rules.directions[f] if rules.directions.size else np.int8(0)
+    missing_g, missing_h = missing
+    has_missing = missing_g != 0.0 or missing_h != 0.0
+    # Splits with missing values on the right, and on the left.
+    right_best = left_best = best
+    right_at = left_at = begin - 1
+    right_g = right_h = left_g = left_h = 0.0
+    if has_missing:
+        score = children_score(missing_g, missing_h, node, direction, rules)
+        if score > left_best:
+            left_best = score
+            left_g = missing_g
+            left_h = missing_h
+    step = rules.spacing * (node.h - missing_h)
+    selected = step > 0.0
+    goal = step
+    sum_g = sum_h = 0.0
+    k = begin
+    if (entries[np.uint64(begin)] ^ entries[np.uint64(end - 1)]) <= ROW_MASK:
+        # A single value, as in a one-hot column: a split can only separate present from missing values.
+        sum_g = node.g - missing_g
+        sum_h = node.h - missing_h
+        k = end
+    while k < end:
+        until = min(k + CHUNK, end)
+        sum_g, sum_h = gather(data, k, until, sum_g, sum_h, chunk)
+        # Only missing values come after the last entry.
+        count = min(until, end - 1) - k
+        if selected:
+            count, goal = select(entries, k, k + count, step, goal, chunk)
+        candidates = _Candidates(k, count, selected)
+        some = rules.bounded or any_beats(
+            entries, candidates, chunk, (0.0, 0.0), node, rules.limits, right_best
+        )
+        if has_missing and not some:
+            some = any_beats(entries, candidates, chunk, missing, node, rules.limits, left_best)
+        for c in range(count if some else 0):
+            at = chunk.positions[c] if selected else k + c
+            if (entries[np.uint64(at)] ^ entries[np.uint64(at + 1)]) <= ROW_MASK:
+                continue
+            g, h = chunk.g[c], chunk.h[c]
+            score = children_score(g, h, node, direction, rules)
+            if score > right_best:
+                right_best = score
+                right_at = at
+                right_g = g
+                right_h = h
+            if has_missing:
+                g += missing_g
+                h += missing_h
+                score = children_score(g, h, node, direction, rules)
+                if score >= left_best:  # of equal gains, the last one
+                    left_best = score
+                    left_at = at
+                    left_g = g
+                    left_h = h
+        k = until
+    if has_missing and not rules.constant[f]:
+        score = children_score(sum_g, sum_h, node, direction, rules)
+        if score > right_best:
+            right_best = score
+            right_at = end - 1
+            right_g = sum_g
+            right_h = sum_h
+    if left_best > right_best:
+        return left_best, left_at, left_g, left_h, 1
+    return right_best, right_at, right_g, right_h, 0
 
 
-@kernel(_SCAN)
-def scan(
-    entries,
-    pairs,
-    pieces,
-    starts,
-    stops,
-    first,
-    last,
-    open_nodes,
-    counts,
-    nodes,
-    allowed,
-    directions,
-    constant,
-    limits,
-    spacing,
-    best,
-    found,
-):
+@kernel()
+def scan(data, pieces, level, rules, splits, first, last):
     """Find the best split of each node of a level from its pieces. O(entries of the pieces).
 
     Parameters
     ----------
-    entries : (entries + AHEAD,), see `SortedColumns`
-    pairs : (rows, 2)
-    pieces : (pieces, 3)
-    starts, stops : (nodes of the level,), the pieces of each node
-    first, last : the nodes to do
-    open_nodes : (nodes of the level,), zero for a node that cannot be split
-    counts : (nodes of the level,), rows of each node
-    nodes : (nodes of the level, 5), sums of gradients and hessians, lower and upper bound of the weights, and
-        the score to beat
-    allowed : (nodes of the level, all features), or (1, all features) for the same in all nodes; zero for a
-        feature that may not be used
-    directions : (all features,) for monotone constraints, or (0,)
-    constant : (all features,), whether the present values of a column are all the same
-    limits : see `boost.grow.kernels.score`; the smallest hessian of a child is at least one unit
-    spacing : the fraction of a piece's hessian from one candidate to the next; zero: every value is one
-    best : (nodes of the level, 3), output: sum of the children's scores, and the sums of the left child
-    found : (nodes of the level, 6), output: feature (negative for no split), the keys of the values on both
-        sides, whether missing values go left, and the piece's range in `entries`. A key of 0 stands for a
-        side that holds nothing but missing values.
+    data : Entries
+    pieces : Pieces
+    level : Level
+    rules : Rules
+    splits : Splits
+        Output.
+    first, last : the range of nodes to do
 
     Notes
     -----
-    Both default directions are looked at in the same scan, the left one only where rows of the node are
-    missing (XGBoost paper, algorithm 3). Of equal gains, the first one stands: the lower feature, then
-    missing values to the right, then the lower value there, or the higher one with missing values to the
-    left. A column whose present values are all the same sends them right, and missing ones left, as XGBoost
-    does. Rows without gradient and hessian are not there.
+    Both default directions are considered in the same scan, the left one only where rows of the node have no
+    entry (XGBoost paper, algorithm 3). Of equal gains, the first one is kept: the lower feature, then missing
+    values to the right, then the lower value with missing values to the right, or the higher one with missing
+    values to the left. In a column whose present values are all the same, these go right and missing values
+    left, as in XGBoost. Rows of zero gradient and hessian are ignored.
     """
-    bounded = directions.size > 0 or limits[STEP] > 0.0
-    g = np.empty(CHUNK)
-    h = np.empty(CHUNK)
-    places = np.empty(CHUNK, dtype=np.int64)
+    chunk = _Chunk(np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK, dtype=np.int64))
     for n in range(first, last):
-        top = nodes[n, 4]
-        best[n, 0] = top
-        found[n, FEATURE] = -1
-        if not open_nodes[n]:
+        best = level.nodes[n, SCORE]
+        splits.children[n, SCORE] = best
+        splits.location[n, FEATURE] = -1
+        if not level.splittable[n]:
             continue
-        total_g = nodes[n, 0]
-        total_h = nodes[n, 1]
-        lower = nodes[n, 2]
-        upper = nodes[n, 3]
-        own = n if allowed.shape[0] > 1 else 0
-        for p in range(starts[n], stops[n]):
-            f = pieces[p, 0]
-            if not allowed[own, f]:
+        node = Node(
+            level.nodes[n, SUM_G], level.nodes[n, SUM_H], level.nodes[n, LOWER], level.nodes[n, UPPER]
+        )
+        mask = n if level.allowed.shape[0] > 1 else 0
+        for p in range(pieces.starts[n], pieces.stops[n]):
+            f = pieces.table[p, FEATURE]
+            if not level.allowed[mask, f]:
                 continue
-            begin = pieces[p, 1]
-            end = pieces[p, 2]
-            direction = directions[f] if directions.size else np.int8(0)
-            absent_g = 0.0
-            absent_h = 0.0
-            whole_h = total_h
-            if end - begin < counts[n]:
-                present_g, whole_h = sum_piece(entries, pairs, begin, end)
-                absent_g = total_g - present_g
-                absent_h = total_h - whole_h
-            missing = absent_g != 0.0 or absent_h != 0.0
-            # The best with missing values on the left is kept apart: its later finds win ties.
-            top_left = top
-            left_g = left_h = 0.0
-            place = place_left = -1
-            if missing:
-                score = pair_score(
-                    absent_g, absent_h, total_g, total_h, lower, upper, direction, bounded, limits
-                )
-                if score > top_left:
-                    top_left = score
-                    place_left = begin - 1
-                    left_g = absent_g
-                    left_h = absent_h
-            step = spacing * whole_h
-            goal = step
-            sum_g = sum_h = 0.0
-            k = begin
-            if (entries[np.uint64(begin)] ^ entries[np.uint64(end - 1)]) <= LOWER:
-                # A single value, as of a one-hot column: nothing to part but present from missing.
-                sum_g = total_g - absent_g
-                sum_h = total_h - absent_h
-                k = end
-            while k < end:
-                until = min(k + CHUNK, end)
-                sum_g, sum_h = gather(entries, pairs, k, until, sum_g, sum_h, g, h)
-                # After the last entry, only missing values are left.
-                count = min(until, end - 1) - k
-                if step > 0.0:
-                    count, goal = select(entries, k, k + count, step, goal, g, h, places)
-                some = bounded or any_beats(
-                    g, h, count, entries, k, step > 0.0, total_g, total_h, 0.0, 0.0, limits, top
-                )
-                if missing and not some:
-                    some = any_beats(
-                        g,
-                        h,
-                        count,
-                        entries,
-                        k,
-                        step > 0.0,
-                        total_g,
-                        total_h,
-                        absent_g,
-                        absent_h,
-                        limits,
-                        top_left,
-                    )
-                for c in range(count if some else 0):
-                    at = places[c] if step > 0.0 else k + c
-                    if (entries[np.uint64(at)] ^ entries[np.uint64(at + 1)]) <= LOWER:
-                        continue
-                    score = pair_score(g[c], h[c], total_g, total_h, lower, upper, direction, bounded, limits)
-                    if score > top:
-                        top = score
-                        place = at
-                        best[n, 1] = g[c]
-                        best[n, 2] = h[c]
-                    if missing:
-                        other_g = absent_g + g[c]
-                        other_h = absent_h + h[c]
-                        score = pair_score(
-                            other_g, other_h, total_g, total_h, lower, upper, direction, bounded, limits
-                        )
-                        if score >= top_left:
-                            top_left = score
-                            place_left = at
-                            left_g = other_g
-                            left_h = other_h
-                k = until
-            if missing and not constant[f]:
-                score = pair_score(sum_g, sum_h, total_g, total_h, lower, upper, direction, bounded, limits)
-                if score > top:
-                    top = score
-                    place = end - 1
-                    best[n, 1] = sum_g
-                    best[n, 2] = sum_h
-            missing_left = top_left > top
-            if missing_left:
-                top = top_left
-                place = place_left
-                best[n, 1] = left_g
-                best[n, 2] = left_h
-            if missing_left or place >= 0:
-                found[n, FEATURE] = f
-                found[n, LOW], found[n, HIGH] = neighbours(entries, pairs, begin, end, place)
-                found[n, MISSING_LEFT] = missing_left
-                found[n, BEGIN] = begin
-                found[n, END] = end
-        best[n, 0] = top
+            begin, end = pieces.table[p, BEGIN], pieces.table[p, END]
+            missing = (0.0, 0.0)
+            if end - begin < level.counts[n]:
+                present_g, present_h = sum_piece(data, begin, end)
+                missing = (node.g - present_g, node.h - present_h)
+            score, at, left_g, left_h, missing_left = scan_piece(
+                data, pieces.table[p], node, missing, rules, chunk, best
+            )
+            if score > best:
+                best = score
+                splits.children[n, SUM_G] = left_g
+                splits.children[n, SUM_H] = left_h
+                low, high = neighbours(data, begin, end, at)
+                splits.location[n, FEATURE] = f
+                splits.location[n, BEGIN] = begin
+                splits.location[n, END] = end
+                splits.location[n, LOW] = low
+                splits.location[n, HIGH] = high
+                splits.location[n, MISSING_LEFT] = missing_left
+        splits.children[n, SCORE] = best
 
 
-@kernel(
-    "void(uint64[::1], uint64[::1], uint64[::1], uint8[::1], int64[:,::1], int64[::1], int64[::1],"
-    " int64[::1]," + _SCAN.removeprefix("void(uint64[::1], ")
-)
-def advance(
-    source,
-    entries,
-    spare,
-    side,
-    old_pieces,
-    old_starts,
-    old_stops,
-    children,
-    pairs,
-    pieces,
-    starts,
-    stops,
-    first,
-    last,
-    open_nodes,
-    counts,
-    nodes,
-    allowed,
-    directions,
-    constant,
-    limits,
-    spacing,
-    best,
-    found,
-):
-    """Part the entries of split nodes between their children, and scan those. O(entries of the pieces).
+@kernel(inline="always")
+def partition_entries(move, entries, begin, end):
+    """Partition a range of entries by the side of their rows; return where the right ones start.
 
-    Nodes are done one after the other with all features, so that the gradients of a node stay in the cache.
+    The right ones are left in `move.spare`.
+    """
+    left = begin
+    right = 0
+    for k in range(begin, end):
+        entry = move.source[np.uint64(k)]
+        goes_left = move.side[entry & ROW_MASK]
+        # Both copies are written and one is kept: no branch to mispredict.
+        entries[np.uint64(left)] = entry
+        move.spare[np.uint64(right)] = entry
+        left += goes_left
+        right += 1 - goes_left
+    return left
+
+
+@kernel(inline="always")
+def partition_node(move, n, entries, pieces, level, free):
+    """Partition the entries of a node between its children, and write their pieces.
 
     Parameters
     ----------
-    source : where the entries are
-    entries : where they go; may be the same
-    spare : as long as the longest piece
-    side : (rows,), one for a row that goes left
-    old_pieces, old_starts, old_stops : the pieces of the level above
-    children : (nodes of the level above,), the place of the left child in the level, or negative
-    pieces, starts, stops : output, the pieces of the level
-    first, last : the nodes of the level above to do
+    n : the node in the level above
+    free : the first row of `pieces.table` that is not used
 
-    See `scan` for the others.
+    Returns
+    -------
+    int
+        The next value of `free`.
     """
+    counts, splittable, old = level.counts, level.splittable, move.pieces
+    left = move.children[n]
+    right = left + 1
+    size = old.stops[n] - old.starts[n] if splittable[left] or splittable[right] else 0
+    pieces.starts[left] = pieces.stops[left] = free
+    pieces.starts[right] = pieces.stops[right] = free + size
+    for p in range(old.starts[n], old.starts[n] + size):
+        begin, end = old.table[p, BEGIN], old.table[p, END]
+        middle = partition_entries(move, entries, begin, end)
+        if splittable[right]:
+            for k in range(end - middle):
+                entries[middle + k] = move.spare[k]
+        for child in range(left, right + 1):
+            a = begin if child == left else middle
+            b = middle if child == left else end
+            # A single value that all rows have cannot be split.
+            if a < b and not (
+                b - a == counts[child] and entries[a] >> KEY_SHIFT == entries[b - 1] >> KEY_SHIFT
+            ):
+                at = pieces.stops[child]
+                pieces.table[at, FEATURE] = old.table[p, FEATURE]
+                pieces.table[at, BEGIN] = a
+                pieces.table[at, END] = b
+                pieces.stops[child] = at + splittable[child]
+    return free + 2 * size
+
+
+@kernel(lazy=True)
+def advance(move, data, pieces, level, rules, splits, first, last):
+    """Partition the entries of split nodes between their children, and scan these. O(entries of the pieces).
+
+    Nodes are processed one after the other with all features, so that the gradients of a node stay in the
+    cache.
+
+    Parameters
+    ----------
+    move : Move
+    data : Entries
+        `entries` is output.
+    pieces : Pieces
+        Output, but for the root. The table has a row more than there are pieces: one that is not kept is
+        written, too.
+    level, rules, splits : see `scan`
+    first, last : the range of nodes of the level above to do
+    """
+    is_root = move.source.size == 0
     free = 0
     for n in range(first, last):
-        c = children[n]
-        if c < 0:
+        child = move.children[n]
+        if child < 0:
             continue
-        starts[c] = stops[c] = starts[c + 1] = stops[c + 1] = free
-        if open_nodes[c] or open_nodes[c + 1]:
-            size = old_stops[n] - old_starts[n]
-            starts[c + 1] = stops[c + 1] = free + size
-            for p in range(old_starts[n], old_stops[n]):
-                begin = old_pieces[p, 1]
-                end = old_pieces[p, 2]
-                left = begin
-                right = 0
-                for k in range(begin, end):
-                    entry = source[np.uint64(k)]
-                    goes_left = side[entry & LOWER]
-                    # Both places are written and one is kept: no branch to be guessed wrongly.
-                    entries[np.uint64(left)] = entry
-                    spare[np.uint64(right)] = entry
-                    left += goes_left
-                    right += 1 - goes_left
-                if open_nodes[c + 1]:
-                    for k in range(right):
-                        entries[left + k] = spare[k]
-                for child in range(2):
-                    a = left if child else begin
-                    b = end if child else left
-                    # No split can part a single value that no row is without.
-                    if a < b and not (
-                        b - a == counts[c + child] and entries[a] >> UPPER == entries[b - 1] >> UPPER
-                    ):
-                        at = stops[c + child]
-                        pieces[at, 0] = old_pieces[p, 0]
-                        pieces[at, 1] = a
-                        pieces[at, 2] = b
-                        stops[c + child] = at + open_nodes[c + child]
-            free += 2 * size
-        scan(
-            entries,
-            pairs,
-            pieces,
-            starts,
-            stops,
-            c,
-            c + 2,
-            open_nodes,
-            counts,
-            nodes,
-            allowed,
-            directions,
-            constant,
-            limits,
-            spacing,
-            best,
-            found,
-        )
+        if not is_root:
+            free = partition_node(move, n, data.entries, pieces, level, free)
+        scan(data, pieces, level, rules, splits, child, child + (1 if is_root else 2))
 
 
-@kernel(
-    "void(uint64[::1], int64[:,::1], int64[::1], int64[::1], int64[::1], int64[::1], int64, int64,"
-    " uint32[::1], uint32[::1], uint8[::1], int64[::1], int32[::1])"
-)
-def divide(entries, found, cuts, begins, ends, middles, first, last, rows, spare, side, indptr, codes):
-    """Reorder the rows of some nodes, those for the left child first; both sides keep their order.
+@kernel(lazy=True)
+def divide(entries, location, cuts, indicators, ranges, middles, first, last):
+    """Partition the rows of some nodes, those of the left child first; both sides keep their order.
 
     Parameters
     ----------
-    entries : where the pieces of the level are, see `SortedColumns`
-    found : (nodes of the level, 6), see `scan`
+    entries : where the pieces of the level are
+    location : see `Splits`; END is -1 where an indicator splits the node, and BEGIN is its number
     cuts : (nodes of the level,), the smallest key that goes right; negative for a node that is not split
-    begins, ends : (nodes of the level,), each node's range in `rows`
-    middles : (nodes of the level,), output: where the right child's rows start
-    first, last : the nodes to do
-    rows : row numbers, changed in place
-    spare : as long as `rows`
-    side : (rows,), output: one for a row that goes left
-    indptr, codes : see `boost.grow.kernels.one_hot.Indicators`
+    indicators : see `boost.grow.kernels.one_hot.Indicators`
+    ranges : RowRanges
+        `rows` and `side` are output.
+    middles : (nodes of the level,), output: where the rows of the right child start
+    first, last : the range of nodes to do
     """
+    rows, spare, side = ranges.rows, ranges.spare, ranges.side
     for n in range(first, last):
         if cuts[n] < 0:
             continue
-        begin = begins[n]
-        cut = np.uint64(cuts[n]) << UPPER
-        if 0 <= found[n, END] < found[n, BEGIN] + ends[n] - begin:
-            for r in range(begin, ends[n]):
-                side[rows[r]] = found[n, MISSING_LEFT]
-        if found[n, END] < 0:  # an indicator: rows that have it go right
-            for r in range(begin, ends[n]):
+        begin, end = ranges.begins[n], ranges.ends[n]
+        first_entry, last_entry = location[n, BEGIN], location[n, END]
+        cut = np.uint64(cuts[n]) << KEY_SHIFT
+        if last_entry < 0:  # rows that have the indicator go right
+            for r in range(begin, end):
                 row = rows[r]
                 absent = True
-                for e in range(indptr[row], indptr[row + 1]):
-                    absent &= codes[e] != found[n, BEGIN]
+                for e in range(indicators.indptr[row], indicators.indptr[row + 1]):
+                    absent &= indicators.codes[e] != first_entry
                 side[row] = absent
-        for k in range(found[n, BEGIN], found[n, END]):
-            entry = entries[np.uint64(k)]
-            side[entry & LOWER] = entry < cut
+        else:
+            if last_entry - first_entry < end - begin:  # some rows have no entry
+                for r in range(begin, end):
+                    side[rows[r]] = location[n, MISSING_LEFT]
+            for k in range(first_entry, last_entry):
+                entry = entries[np.uint64(k)]
+                side[entry & ROW_MASK] = entry < cut
         left = begin
         right = 0
-        for r in range(begin, ends[n]):
+        for r in range(begin, end):
             row = rows[r]
             goes_left = side[row]
             rows[left] = row

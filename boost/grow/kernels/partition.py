@@ -327,21 +327,3 @@ def write_nodes(nodes, size, units, limits, cuts, out):
             numbers[CONDITION, n] = cuts.values[at]
         else:  # a split after the last bin separates the present values from the missing ones
             numbers[CONDITION, n] = LARGEST
-
-
-@kernel(lazy=True, allocates=False)
-def add_leaves(rows, begins, ends, values, first, last, margin):
-    """Add each leaf's value to the margins of its rows: no tree is traversed in training."""
-    for n in range(first, last):
-        for r in range(begins[n], ends[n]):
-            margin[rows[r]] += values[n]
-
-
-@kernel(lazy=True, allocates=False)
-def add_vectors(rows, begins, ends, values, first, last, margin):
-    """Do what `add_leaves` does for leaves that are vectors: (leaves, outputs) and (rows, outputs)."""
-    for n in range(first, last):
-        for r in range(begins[n], ends[n]):
-            i = rows[r]
-            for k in range(margin.shape[1]):
-                margin[i, k] += values[n, k]

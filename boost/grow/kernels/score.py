@@ -6,12 +6,11 @@ rounded sums, see `boost.grow.kernels.histogram.round_gradients`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.jit import kernel
+from boost.params import Params
 
 # A gain below this share of the scores is their rounding.
 NOISE = 1e-10
@@ -21,13 +20,13 @@ ALPHA, LAMBDA, LEAST, GAIN, STEP, ONE_HOT, MOST_CATEGORIES = range(7)
 LIMITS = 7
 
 
-def make_limits(params: dict[str, Any], scales: tuple[float, float], step: float) -> NDArray[np.float64]:
+def make_limits(params: Params, scales: tuple[float, float], step: float) -> NDArray[np.float64]:
     """Return the parameters in the units of the rounded sums.
 
     Parameters
     ----------
-    params : dict
-        From `boost.params.resolve`.
+    params : Params
+        The checked parameters.
     scales : (float, float)
         See `boost.grow.kernels.histogram.round_gradients`.
     step : float

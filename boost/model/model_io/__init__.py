@@ -1,9 +1,8 @@
-"""Model files: XGBoost's, written whole or not at all, and read with suspicion; LightGBM's, read so too."""
+"""Model files: XGBoost's JSON and UBJSON, read and written, and LightGBM's text, read; all of it checked."""
 
 from __future__ import annotations
 
+from boost.errors import ModelError
 from boost.model.model_io.file import read_model, save_raw, write_model
-from boost.model.model_io.schema import ModelError
-from boost.model.model_io.write import to_dict
 
-__all__ = ["ModelError", "read_model", "save_raw", "to_dict", "write_model"]
+__all__ = ["ModelError", "read_model", "save_raw", "write_model"]

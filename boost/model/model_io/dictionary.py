@@ -1,9 +1,9 @@
-"""The dictionaries of categorical features, as XGBoost keeps them since version 3.1.
+"""The dictionaries of categorical features, in XGBoost's format since version 3.1.
 
 The entry "cats" has for each feature the categories in the order of their codes (strings as their bytes and
-where each of them starts), for all features together the order that sorts them, and where each feature starts
-in it. Words and whole numbers are all that XGBoost knows; dictionaries of booleans, fractions or a mixture
-stay in an attribute of ours, which XGBoost keeps and does not read.
+their offsets), for all features together the order that sorts them, and the offset of each feature in it.
+XGBoost supports strings and integers only; dictionaries of booleans, fractions or mixed types are stored in
+an attribute, which XGBoost keeps and does not read.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boost.model.model_io.schema import CATEGORIES, MOST_CATEGORIES, ModelError, listed
+from boost.errors import ModelError
+from boost.model.model_io.schema import CATEGORIES, MOST_CATEGORIES, listed
 
 if TYPE_CHECKING:
     from boost.data.frames.dictionary import Categories
 
 INT64 = 15
-# Which of XGBoost's number types hold whole numbers, and which hold fractions.
+# XGBoost's codes of integer types, and of floating-point types.
 WHOLE_TYPES = range(9, 17)
 FRACTION_TYPES = (7, 8)
 
 
 def write_dictionaries(categories: Categories, features: int) -> tuple[dict[str, Any] | None, str | None]:
-    """Return the entry "cats" and the text of our attribute; None for one that is not needed."""
+    """Return the entry "cats" and the text of the attribute; None for one that is not needed."""
     if not categories:
         return None, None
     encoded: list[dict[str, Any]] = []
@@ -54,11 +55,11 @@ def write_dictionaries(categories: Categories, features: int) -> tuple[dict[str,
 
 
 def _as_bytes(known: list[Any]) -> list[bytes] | None:
-    """Return words as UTF-8; None where they are none, or are no text that has bytes."""
+    """Return strings as UTF-8; None for values of other types, and for strings that cannot be encoded."""
     if not known or not all(type(value) is str for value in known):
         return None
     try:
-        # XGBoost's own files may hold halves of letters, which are kept as they are.
+        # XGBoost's files may hold bytes that are no valid UTF-8; they are kept.
         return [value.encode("utf-8", "surrogateescape") for value in known]
     except UnicodeEncodeError:
         return None

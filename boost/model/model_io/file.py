@@ -1,4 +1,4 @@
-"""The bytes of a model: which format they are in, from where they come, and how they get into a file."""
+"""Model files: detect the format of bytes, read them, and write a model to a file."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from boost.atomic import write_bytes
+from boost.errors import ModelError
 from boost.model.model_io.lightgbm import read_lightgbm
-from boost.model.model_io.read import fill
-from boost.model.model_io.schema import ModelError
+from boost.model.model_io.read import read_document
 from boost.model.model_io.ubjson import decode, encode
 from boost.model.model_io.write import document, to_json
 
 if TYPE_CHECKING:
-    from boost.booster import Booster
+    from boost.model.model import Model
+    from boost.params import Params
 
 FORMATS = {
-    "json": lambda booster: to_json(booster).encode("utf-8"),
-    "ubj": lambda booster: encode(document(booster)),
+    "json": lambda model: to_json(model).encode("utf-8"),
+    "ubj": lambda model: encode(document(model)),
 }
-# How other files begin, and what to say about them.
+# First bytes of files in other formats, and what the error about them says.
 FOREIGN = (
     (b"\x80", "it is a pickle, which can run any code when it is opened: save the model with save_model"),
     (b"binf", "it is in XGBoost's old binary format: save it as JSON with XGBoost before 3.1"),
@@ -31,8 +32,21 @@ FOREIGN = (
 )
 
 
-def read_model(booster: Booster, source: Any) -> None:
-    """Fill a booster; see `Booster.load_model`. A failed read leaves it as it was."""
+def read_model(source: Any, params: Params) -> Model:
+    """Read a model.
+
+    Parameters
+    ----------
+    source : path, or bytes
+        In XGBoost's JSON or UBJSON, or LightGBM's text; the format is detected from the bytes.
+    params : Params
+        The parameters that a file does not hold, such as the number of threads.
+
+    Raises
+    ------
+    ModelError
+        A `ValueError`, for anything that is not a complete and consistent model of a supported kind.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
         where, raw = "the model", bytes(source)
     else:
@@ -40,39 +54,37 @@ def read_model(booster: Booster, source: Any) -> None:
         with open(source, "rb") as file:
             raw = file.read()
     try:
-        _read(booster, raw)
+        return _read(raw, params)
     except ModelError as problem:
         raise ModelError(f"{where}: {problem}") from None
 
 
-def _read(booster: Booster, raw: bytes) -> None:
-    # By its bytes, not by its name: names are changed more easily.
+def _read(raw: bytes, params: Params) -> Model:
     for begin, why in FOREIGN:
         if raw.startswith(begin):
             raise ModelError(why)
     if raw.startswith(b"tree") and raw[4:5] in (b"\n", b"\r"):
-        read_lightgbm(booster, raw)
-    elif raw[:1] == b"{" and raw[1:2] in (b"L", b"}") and len(raw) > 2:
-        fill(booster, decode(raw))
-    else:
-        try:
-            value = json.loads(raw)
-        except (ValueError, RecursionError) as problem:
-            raise ModelError(
-                f"not a model in XGBoost's JSON or UBJSON, or in LightGBM's text: {problem}"
-            ) from None
-        fill(booster, value)
+        return read_lightgbm(raw, params)
+    if raw[:1] == b"{" and raw[1:2] in (b"L", b"}") and len(raw) > 2:
+        return read_document(decode(raw), params)
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as problem:
+        raise ModelError(
+            f"not a model in XGBoost's JSON or UBJSON, or in LightGBM's text: {problem}"
+        ) from None
+    return read_document(value, params)
 
 
-def save_raw(booster: Booster, raw_format: str) -> bytearray:
-    """Return a model as the bytes of a file; see `Booster.save_raw`."""
+def save_raw(model: Model, raw_format: str) -> bytearray:
+    """Return the bytes of a model file; `raw_format` is "json" or "ubj"."""
     if raw_format not in FORMATS:
         raise ValueError(f"raw_format must be 'json' or 'ubj', got {raw_format!r}")
-    return bytearray(FORMATS[raw_format](booster))
+    return bytearray(FORMATS[raw_format](model))
 
 
-def write_model(booster: Booster, path: Any) -> None:
-    """Write a model; see `Booster.save_model`."""
+def write_model(model: Model, path: Any) -> None:
+    """Write a model file in the format of the name's ending, ".json" or ".ubj", atomically."""
     name = os.fspath(path)
     ending = os.path.splitext(os.fsdecode(name))[1]
     if ending[1:] not in FORMATS:
@@ -80,4 +92,4 @@ def write_model(booster: Booster, path: Any) -> None:
             "models are saved as JSON or UBJSON: give a name that ends in '.json' or '.ubj', got "
             f"{os.fsdecode(name)!r}"
         )
-    write_bytes(name, FORMATS[ending[1:]](booster))
+    write_bytes(name, FORMATS[ending[1:]](model), durable=True)

@@ -1,11 +1,11 @@
-"""From LightGBM's text to a model, with suspicion.
+"""A model from LightGBM's text, with every entry checked.
 
-Both libraries ask the same kind of questions in other words. LightGBM compares float64 numbers by
+The splits of both libraries are equivalent, with other conventions. LightGBM compares float64 numbers by
 ``x <= threshold``; here float32 numbers are compared by ``x < condition``, and for each threshold there is a
-condition that answers alike for every float32. It sends listed categories left, we send them right: the
-children change places. Where it takes a missing value for zero, missing values go where zero goes. Where it
-takes zero for missing, zero may have to leave its neighbours on both sides: such a question becomes three,
-and what hangs from its children is held twice.
+condition with the same result for every float32. LightGBM sends listed categories left, here they go right:
+the children are exchanged. Where LightGBM treats a missing value as zero, missing values go where zero goes.
+Where it treats zero as missing, zero may have to go another way than the numbers on both sides of it: such a
+split becomes three, and the subtrees below it are copied.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.errors import nearest
-from boost.forest.tree import NO_NODE, Forest, Tree
+from boost.errors import ModelError, nearest
+from boost.forest.forest import Forest
+from boost.forest.tree import NO_NODE, Tree
+from boost.model.model import Attributes, Model
 from boost.model.model_io.read import check_sets
-from boost.model.model_io.schema import MOST_CATEGORIES, ModelError
+from boost.model.model_io.schema import MOST_CATEGORIES
 from boost.objective import make_objective
-from boost.params import TABLE, resolve
+from boost.params import TABLE, Params, resolve
 
 if TYPE_CHECKING:
-    from boost.booster import Booster
-    from boost.data.frames.frame import Categories
+    from boost.data.frames.dictionary import Categories
 
 VERSIONS = ("v2", "v3", "v4")
-# Each of LightGBM's objectives, and ours with the same way from margins to predictions.
+# For each objective of LightGBM, the one here with the same function from margins to predictions.
 OBJECTIVES = {
     "regression": "reg:squarederror",
     "regression_l1": "reg:absoluteerror",
@@ -50,19 +51,19 @@ OBJECTIVES = {
 # The bits of "decision_type".
 CATEGORICAL, DEFAULT_LEFT, MISSING = 1, 2, 12
 NONE, ZERO, NAN = 0, 4, 8
-# Numbers that are no larger count as zero.
+# Numbers up to this size are treated as zero.
 TINY = float(np.float32(1e-35))
 ABOVE = float(np.nextafter(np.float32(TINY), np.float32(1)))
 NEVER = -float(np.finfo(np.float32).max)  # no float32 is below it
-# Most nodes, for each node in the file, where zero is taken for missing.
+# Bound on the nodes made of one node in the file, where zero is treated as missing.
 MOST_COPIES = 100
 
 
 def conditions(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the conditions with ``x < condition`` where ``x <= threshold``, for each float32 x; same shape.
+    """Return conditions such that ``x < condition`` equals ``x <= threshold`` for every float32 x.
 
-    LightGBM takes numbers up to 1e-35 for zero: they go where zero goes. Above the largest float32, the
-    condition is infinity.
+    LightGBM treats numbers up to 1e-35 as zero: they go where zero goes. For thresholds from the largest
+    float32 on, the condition is infinity.
     """
     with np.errstate(all="ignore"):
         single = threshold.astype(np.float32)
@@ -72,8 +73,14 @@ def conditions(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(near, np.where(threshold < 0, -TINY, ABOVE), condition).astype(np.float32)
 
 
-def read_lightgbm(booster: Booster, raw: bytes) -> None:
-    """Fill a booster from LightGBM's text; one that is refused leaves it as it was."""
+def read_lightgbm(raw: bytes, params: Params) -> Model:
+    """Return the model of LightGBM's text; `params` gives the parameters that the text does not hold.
+
+    Raises
+    ------
+    ModelError
+        For text that is damaged, incomplete, or holds a model of an unsupported kind.
+    """
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -94,17 +101,17 @@ def read_lightgbm(booster: Booster, raw: bytes) -> None:
         raise ModelError(f"tree_sizes and {len(blocks)} trees differ")
     if len(blocks) % outputs:
         raise ModelError(f"{len(blocks)} trees cannot be shared by {outputs} outputs")
-    held, name, factor = _read_objective(header, outputs)
-    found: dict[str, Any] = {}
+    entry, name, factor = _read_objective(header, outputs)
+    options: dict[str, Any] = {}
     if name == "reg:quantileerror":
-        found["quantile_alpha"] = _option(rest, "alpha", 0.5)
+        options["quantile_alpha"] = _option(rest, "alpha", 0.5)
     if "average_output" in header and blocks:
         factor /= len(blocks) // outputs
-    kept = {p.name: booster.params[p.name] for p in TABLE if not p.only}
+    kept = {p.name: params[p.name] for p in TABLE if not p.only}
     kept |= {"booster": "gbtree", "num_parallel_tree": 1, "multi_strategy": "one_output_per_tree"}
     classes = outputs if name == "multi:softprob" else 0
     try:
-        params = resolve({**kept, **found, "objective": name, "num_class": classes})
+        params = resolve({**kept, **options, "objective": name, "num_class": classes})
         objective = make_objective(params, 1 if classes else outputs)
     except ValueError as problem:
         raise ModelError(str(problem)) from None
@@ -118,47 +125,47 @@ def read_lightgbm(booster: Booster, raw: bytes) -> None:
         except ModelError as problem:
             raise ModelError(f"tree {t}: {problem}") from None
     check_sets(forest)
-    asked = {int(f) for tree in _trees(forest) for f in tree.feature[_sets(tree)]}
-    marked = [f in asked or not (i == "none" or i.startswith("[")) for f, i in enumerate(infos)]
+    used = {int(f) for tree in _trees(forest) for f in tree.feature[_categorical(tree)]}
+    marked = [f in used or not (i == "none" or i.startswith("[")) for f, i in enumerate(infos)]
     categories = _read_categories(rest, marked)
-    booster.params, booster.objective = params, objective
-    booster.forest, booster.features = forest, features
-    booster.base_score = objective.neutral()
-    booster.categories = categories
-    booster.feature_names = None if names == [f"Column_{f}" for f in range(features)] else names
-    booster.feature_types = ["c" if m else "float" for m in marked] if any(marked) else None
-    booster.attributes = {"lightgbm_objective": held}
-    booster.best_iteration = booster.best_score = None
+    model = Model(params, objective)
+    model.forest, model.n_features = forest, features
+    model.base_score = objective.neutral()
+    model.categories = categories
+    model.feature_names = None if names == [f"Column_{f}" for f in range(features)] else names
+    model.feature_types = ["c" if m else "float" for m in marked] if any(marked) else None
+    model.attributes = Attributes({"lightgbm_objective": entry})
+    return model
 
 
 def _trees(forest: Forest) -> list[Tree]:
     return [forest[t] for t in range(forest.trees)]
 
 
-def _sets(tree: Tree) -> NDArray[np.int64]:
-    """Return the nodes that ask for categories."""
+def _categorical(tree: Tree) -> NDArray[np.int64]:
+    """Return the nodes with a categorical split."""
     return np.flatnonzero(np.diff(tree.category_starts))
 
 
 class _Entries:
-    """Lines of the form ``name=value``; a line without a value stands for itself."""
+    """Lines of the form ``name=value``; a line without "=" has an empty value."""
 
     def __init__(self, text: str, where: str) -> None:
         self._where = where
-        self._held: dict[str, str] = {}
+        self._values: dict[str, str] = {}
         for line in text.split("\n"):
             name, _, value = line.partition("=")
-            if name in self._held and name:
+            if name in self._values and name:
                 raise ModelError(f"{where} has two lines {name[:40]!r}")
-            self._held[name] = value.strip()
+            self._values[name] = value.strip()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._held
+        return name in self._values
 
     def text(self, name: str) -> str:
-        if name not in self._held:
+        if name not in self._values:
             raise ModelError(f"{self._where} has no line {name!r}")
-        return self._held[name]
+        return self._values[name]
 
     def whole(self, name: str, low: int, high: int) -> int:
         text = self.text(name)
@@ -181,25 +188,25 @@ class _Entries:
 
 
 def _read_objective(header: _Entries, outputs: int) -> tuple[str, str, float]:
-    """Return LightGBM's entry, our objective, and the factor on the leaves."""
-    held = header.text("objective") if "objective" in header else "custom"
-    name, *words = held.split() or ["custom"]
+    """Return LightGBM's entry, the name of the objective here, and the factor on the leaves."""
+    entry = header.text("objective") if "objective" in header else "custom"
+    name, *words = entry.split() or ["custom"]
     options = dict(word.partition(":")[::2] for word in words)
     if name not in OBJECTIVES or "sqrt" in options:
-        raise ModelError(f"LightGBM's objective {held[:40]!r} is not supported{nearest(name, OBJECTIVES)}")
+        raise ModelError(f"LightGBM's objective {entry[:40]!r} is not supported{nearest(name, OBJECTIVES)}")
     if (outputs > 1) != name.startswith("multiclass") and name != "custom":
         raise ModelError(f"objective {name} does not go with {outputs} trees in an iteration")
     try:
         factor = float(options["sigmoid"]) if name in ("binary", "multiclassova") else 1.0
     except (KeyError, ValueError):
-        raise ModelError(f"the options of LightGBM's objective {held[:40]!r} are damaged") from None
+        raise ModelError(f"the options of LightGBM's objective {entry[:40]!r} are damaged") from None
     if not 0.0 < factor < np.inf:
         raise ModelError(f"sigmoid must be a number above 0, got {factor}")
-    return held, OBJECTIVES[name], factor
+    return entry, OBJECTIVES[name], factor
 
 
 def _option(rest: str, name: str, absent: float) -> float:
-    """Return one of the parameters of the training, which follow the trees."""
+    """Return a training parameter; the parameters follow the trees."""
     text = rest.partition(f"\n[{name}: ")[2].partition("]")[0] or absent
     try:
         return float(text)
@@ -208,7 +215,7 @@ def _option(rest: str, name: str, absent: float) -> float:
 
 
 def _read_categories(rest: str, marked: list[bool]) -> Categories:
-    """Return the dictionaries of the table that LightGBM was trained on, if it was a frame."""
+    """Return the dictionaries of the training table, if it was a frame."""
     key = "pandas_categorical:"
     lines = [line.removeprefix(key) for line in rest.split("\n") if line.startswith(key)]
     try:
@@ -220,7 +227,7 @@ def _read_categories(rest: str, marked: list[bool]) -> Categories:
         return {}
     if not isinstance(known, list) or len(known) != len(columns):
         raise ModelError(
-            "pandas_categorical does not say which columns it is about: some of them have one category only"
+            "pandas_categorical does not identify its columns: some of them have one category only"
         )
     for f, values in zip(columns, known, strict=True):
         good = isinstance(values, list) and all(isinstance(v, (str, bool, int, float)) for v in values)
@@ -230,16 +237,16 @@ def _read_categories(rest: str, marked: list[bool]) -> Categories:
 
 
 class _Node(NamedTuple):
-    """A place in LightGBM's tree.
+    """A node of LightGBM's tree, or one of several copies of it.
 
     Attributes
     ----------
     at : int
-        A question, or ``~leaf``.
+        The number of a split, or ``~leaf``.
     share : float
-        The part of the rows that come here, where a place is held more than once.
+        The share of the node's rows that this copy gets.
     side : dict of int to int
-        For features whose zero is missing: whether values are known to be below (-1), at (0) or above zero.
+        For features whose zero is missing: whether their values are below (-1), at (0) or above zero here.
     """
 
     at: int
@@ -247,23 +254,23 @@ class _Node(NamedTuple):
     side: dict[int, int]
 
     def on(self, feature: int, side: int) -> _Node:
-        """Return this place for rows on one side of zero only."""
+        """Return a copy for the rows on one side of zero."""
         return _Node(self.at, self.share * 0.5, {**self.side, feature: side})
 
 
-class _Question(NamedTuple):
-    """One of our questions, and where it leads; `at` is LightGBM's question that it comes from."""
+class _Split(NamedTuple):
+    """A split of the new tree and its children; `at` is the split of LightGBM that it is made from."""
 
     at: int
     condition: float
     default_left: bool
-    left: _Node | _Question
-    right: _Node | _Question
+    left: _Node | _Split
+    right: _Node | _Split
     categories: NDArray[np.int32] | None = None
 
 
 class _TextTree:
-    """The arrays of LightGBM's tree, checked, and the questions of ours."""
+    """The checked arrays of LightGBM's tree, and the splits made from them."""
 
     def __init__(self, entries: _Entries, features: int) -> None:
         leaves = entries.whole("num_leaves", 1, 2**31 - 2)
@@ -281,9 +288,9 @@ class _TextTree:
         self.leaf_weight = entries.array("leaf_weight", leaves, np.float64) if weighed else np.ones(leaves)
         self.value = entries.array("internal_value", splits, np.float64) if weighed else np.zeros(splits)
         self._check(splits, features)
-        # Lists: they are asked for one number at a time.
+        # Lists, because they are read one element at a time.
         self.condition: list[float] = conditions(self.threshold).tolist()
-        self.questions = list(
+        self.splits = list(
             zip(*(a.tolist() for a in (self.decision, self.feature, self.left, self.right)), strict=True)
         )
         self.words = np.empty(0, dtype=np.uint32)
@@ -294,13 +301,13 @@ class _TextTree:
     def _check(self, splits: int, features: int) -> None:
         children = np.concatenate((self.left, self.right))
         inner = np.tile(np.arange(splits), 2)
-        # LightGBM numbers a question after the one that it hangs from: so there are no circles.
+        # LightGBM numbers a split after its parent: so there are no cycles.
         if ((children >= splits) | (children < -splits - 1) | ((children >= 0) & (children <= inner))).any():
             raise ModelError("a child is no node below its parent")
         if np.unique(children).size != children.size:
             raise ModelError("a node is the child of two")
         if ((self.feature < 0) | (self.feature >= features)).any():
-            raise ModelError(f"a split asks for a feature outside [0, {features})")
+            raise ModelError(f"a split uses a feature outside [0, {features})")
         if ((self.decision < 0) | (self.decision >= MISSING)).any():
             raise ModelError(f"decision_type must be in [0, {MISSING})")
 
@@ -317,113 +324,113 @@ class _TextTree:
         self.words = words.astype("<u4")
 
     def categories(self, at: int) -> NDArray[np.int32]:
-        """Return the categories that a question lists, increasing."""
+        """Return the categories that a split lists, increasing."""
         number = self.threshold[at]
         if not 0 <= number < self.bounds.size - 1 or number != int(number):
             raise ModelError(f"there is no set of categories {number:g}")
         words = self.words[self.bounds[int(number)] : self.bounds[int(number) + 1]]
         return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).astype(np.int32)
 
-    def open(self, node: _Node) -> _Node | _Question:
-        """Return our question in the place of LightGBM's, or the leaf; `node` is none of the leaves."""
+    def split(self, node: _Node) -> _Node | _Split:
+        """Return the split, or the copy of a child, that replaces a node of LightGBM that is no leaf."""
         at = node.at
-        kind, f, on_left, on_right = self.questions[at]
+        kind, f, on_left, on_right = self.splits[at]
         left, right = _Node(on_left, node.share, node.side), _Node(on_right, node.share, node.side)
         if kind & CATEGORICAL:
             listed = self.categories(at)
             if not listed.size:
-                return _Question(at, NEVER, False, left, right)
-            return _Question(at, 0.0, True, right, left, listed)
+                return _Split(at, NEVER, False, left, right)
+            return _Split(at, 0.0, True, right, left, listed)
         condition, default_left = self.condition[at], bool(kind & DEFAULT_LEFT)
         if kind & MISSING == NONE:
             default_left = condition > 0
         if kind & MISSING == ZERO:
-            return self._open_zero(f, node, left, right, default_left)
-        return self._ask(at, condition, default_left, left, right)
+            return self._split_zero(f, node, left, right, default_left)
+        return self._compare(at, condition, default_left, left, right)
 
-    def _ask(
+    def _compare(
         self,
         at: int,
         condition: float,
         default_left: bool,
-        left: _Node | _Question,
-        right: _Node | _Question,
-    ) -> _Question:
-        if condition == np.inf:  # all but missing values go left, and no finite condition says so
-            return _Question(at, NEVER, not default_left, right, left)
-        return _Question(at, condition, default_left, left, right)
+        left: _Node | _Split,
+        right: _Node | _Split,
+    ) -> _Split:
+        if condition == np.inf:  # all present values go left, which no finite condition expresses
+            return _Split(at, NEVER, not default_left, right, left)
+        return _Split(at, condition, default_left, left, right)
 
-    def _open_zero(
+    def _split_zero(
         self, f: int, node: _Node, left: _Node, right: _Node, default_left: bool
-    ) -> _Node | _Question:
-        """Return the question of a feature whose zero is missing."""
+    ) -> _Node | _Split:
+        """Return the split by a feature whose zero is treated as missing."""
         at, condition = node.at, self.condition[node.at]
         known = node.side.get(f)
         if known == 0:
             return left if default_left else right
         if known is not None or default_left == (condition > TINY):
-            return self._ask(at, condition, default_left, left, right)
-        if -TINY <= condition <= ABOVE:  # zero goes one way, and all on one side of it the other
-            return _Question(at, ABOVE if default_left else -TINY, default_left, left, right)
+            return self._compare(at, condition, default_left, left, right)
+        if -TINY <= condition <= ABOVE:  # the threshold is at zero: one comparison is enough
+            return _Split(at, ABOVE if default_left else -TINY, default_left, left, right)
         if default_left:
-            below_zero = self._ask(at, condition, True, left.on(f, -1), right.on(f, -1))
-            rest = _Question(at, ABOVE, True, left.on(f, 0), right.on(f, 1))
-            return _Question(at, -TINY, False, below_zero, rest)
-        above_zero = self._ask(at, condition, True, left.on(f, 1), right.on(f, 1))
-        rest = _Question(at, -TINY, False, left.on(f, -1), right.on(f, 0))
-        return _Question(at, ABOVE, True, rest, above_zero)
+            below_zero = self._compare(at, condition, True, left.on(f, -1), right.on(f, -1))
+            rest = _Split(at, ABOVE, True, left.on(f, 0), right.on(f, 1))
+            return _Split(at, -TINY, False, below_zero, rest)
+        above_zero = self._compare(at, condition, True, left.on(f, 1), right.on(f, 1))
+        rest = _Split(at, -TINY, False, left.on(f, -1), right.on(f, 0))
+        return _Split(at, ABOVE, True, rest, above_zero)
 
 
 def _read_tree(entries: _Entries, features: int, factor: float) -> Tree:
     text = _TextTree(entries, features)
     most = MOST_COPIES * (2 * text.leaf_value.size)
-    places: list[_Node | _Question] = [_Node(0 if text.left.size else ~0, 1.0, {})]
+    nodes: list[_Node | _Split] = [_Node(0 if text.left.size else ~0, 1.0, {})]
     parent = [NO_NODE]
-    for place in range(most):
-        if place == len(places):
+    for n in range(most):
+        if n == len(nodes):
             break
-        opened = places[place]
-        while isinstance(opened, _Node) and opened.at >= 0:
-            opened = text.open(opened)
-        places[place] = opened
-        if isinstance(opened, _Question):
-            places += [opened.left, opened.right]
-            parent += [place, place]
+        node = nodes[n]
+        while isinstance(node, _Node) and node.at >= 0:
+            node = text.split(node)
+        nodes[n] = node
+        if isinstance(node, _Split):
+            nodes += [node.left, node.right]
+            parent += [n, n]
     else:
         raise ModelError(
-            f"zero is missing in so many splits that the tree would need more than {most} nodes: train "
-            "LightGBM without zero_as_missing, on a table that holds NaN in place of zero"
+            f"zero is treated as missing in so many splits that the tree would need more than {most} nodes: "
+            "train LightGBM without zero_as_missing, on a table that holds NaN in place of zero"
         )
-    return _pack(text, places, parent, factor)
+    return _pack(text, nodes, parent, factor)
 
 
-def _pack(text: _TextTree, places: list[Any], parent: list[int], factor: float) -> Tree:
-    """Return the tree of the questions and leaves, level after level."""
-    asks = np.array([isinstance(p, _Question) for p in places])
-    origin = np.array([p.at for p in places])
-    at, leaf = origin[asks], ~origin[~asks]
-    size = len(places)
+def _pack(text: _TextTree, nodes: list[Any], parent: list[int], factor: float) -> Tree:
+    """Return the tree of the splits and leaves, level by level."""
+    inner = np.array([isinstance(p, _Split) for p in nodes])
+    origin = np.array([p.at for p in nodes])
+    at, leaf = origin[inner], ~origin[~inner]
+    size = len(nodes)
     left = np.full(size, NO_NODE, dtype=np.int32)
-    left[asks] = 2 * np.arange(at.size) + 1
+    left[inner] = 2 * np.arange(at.size) + 1
     condition, weight, gain, hessian = np.zeros((4, size))
-    condition[asks] = [p.condition for p in places if isinstance(p, _Question)]
-    with np.errstate(all="ignore"):  # what is too large is refused
-        condition[~asks] = text.leaf_value[leaf] * factor
-        weight[asks], weight[~asks] = text.value[at] * factor, condition[~asks]
-        gain[asks] = text.gain[at]
-        hessian[~asks] = text.leaf_weight[leaf] * [p.share for p in places if isinstance(p, _Node)]
+    condition[inner] = [p.condition for p in nodes if isinstance(p, _Split)]
+    with np.errstate(all="ignore"):  # numbers that are too large are refused below
+        condition[~inner] = text.leaf_value[leaf] * factor
+        weight[inner], weight[~inner] = text.value[at] * factor, condition[~inner]
+        gain[inner] = text.gain[at]
+        hessian[~inner] = text.leaf_weight[leaf] * [p.share for p in nodes if isinstance(p, _Node)]
         for n in range(size - 1, 0, -1):
             hessian[parent[n]] += hessian[n]
         single = [a.astype(np.float32) for a in (condition, weight, gain, hessian)]
     if not all(np.isfinite(a).all() for a in single):
         raise ModelError("it holds a number that is too large for float32")
     feature, default_left = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.uint8)
-    feature[asks] = text.feature[at]
-    default_left[asks] = [p.default_left for p in places if isinstance(p, _Question)]
-    sets = [p.categories if isinstance(p, _Question) else None for p in places]
-    held = {}
+    feature[inner] = text.feature[at]
+    default_left[inner] = [p.default_left for p in nodes if isinstance(p, _Split)]
+    sets = [p.categories if isinstance(p, _Split) else None for p in nodes]
+    categorical = {}
     if any(s is not None for s in sets):
-        held = {
+        categorical = {
             "categories": np.concatenate([s for s in sets if s is not None]),
             "category_starts": np.cumsum([0, *(0 if s is None else s.size for s in sets)]),
         }
@@ -437,5 +444,5 @@ def _pack(text: _TextTree, places: list[Any], parent: list[int], factor: float) 
         base_weight=single[1],
         gain=single[2],
         hessian=single[3],
-        **held,
+        **categorical,
     )

@@ -1,40 +1,40 @@
-"""From the document of XGBoost's JSON or UBJSON to a model, with suspicion.
+"""A model from the document of XGBoost's JSON or UBJSON, with every entry checked.
 
-Arrays are built from numbers and checked; nothing in a file is executed or imported, and whatever is wrong
-with a file ends in a `ModelError`.
+Arrays are built from checked numbers; nothing in a file is executed or imported, and every defect of a file
+raises `ModelError`.
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.forest.tree import NO_NODE, Forest, Tree
+from boost.errors import ModelError
+from boost.forest.forest import Forest
+from boost.forest.tree import NO_NODE, Tree
+from boost.model.model import Attributes, Model
 from boost.model.model_io.dictionary import read_dictionaries
 from boost.model.model_io.schema import (
     CATEGORIES,
     CLASSES,
     MOST_CATEGORIES,
     NEWEST,
-    OWN,
+    PREFIX,
     ROOT_PARENT,
     TREE_ARRAYS,
     VERSION,
-    ModelError,
     listed,
 )
 from boost.objective import OBJECTIVES, Objective, make_objective, read_entry
-from boost.params import MULTI, TABLE, resolve
-
-if TYPE_CHECKING:
-    from boost.booster import Booster
+from boost.params import MULTI, TABLE, Params, resolve
 
 ARRAY = (list, np.ndarray)
-# Most words of the bits of all sets of categories, as the kernels of prediction keep them: 256 MB.
+# Bound on the 32-bit words that the prediction kernels need for all sets of categories: 256 MB.
 MOST_WORDS = 1 << 26
+# Dtypes of the fields of `Tree` that hold integers.
 WHOLE = {
     "left": np.int32,
     "right": np.int32,
@@ -44,16 +44,22 @@ WHOLE = {
 }
 
 
-def fill(booster: Booster, document: Any) -> None:
-    """Fill a booster from a document; one that is refused leaves it as it was."""
+def read_document(document: Any, params: Params) -> Model:
+    """Return the model of a document; `params` gives the parameters that the document does not hold.
+
+    Raises
+    ------
+    ModelError
+        For a document that is damaged, incomplete, or holds a model of an unsupported kind.
+    """
     _check_version(document)
     learner = _get(document, "learner", dict, "the model")
     size = _get(learner, "learner_model_param", dict, "learner")
     features = _whole(size, "num_feature", 1, 2**31 - 1)
     gradient_booster, weight_drop = _read_booster(_get(learner, "gradient_booster", dict, "learner"))
-    model = _get(gradient_booster, "model", dict, "gradient_booster")
-    parallel, vector = _read_shape(model)
-    kept = {p.name: booster.params[p.name] for p in TABLE if not p.only}
+    trees = _get(gradient_booster, "model", dict, "gradient_booster")
+    parallel, vector = _read_shape(trees)
+    kept = {p.name: params[p.name] for p in TABLE if not p.only}
     kept.update(
         booster="gbtree" if weight_drop is None else "dart",
         num_parallel_tree=parallel,
@@ -67,24 +73,25 @@ def fill(booster: Booster, document: Any) -> None:
     if not all(isinstance(v, str) for v in attributes.values()):
         raise ModelError("attributes must be strings")
     attributes = dict(attributes)
-    categories = read_dictionaries(model.get("cats"), attributes.pop(CATEGORIES, None), features)
-    if newer := [name for name in attributes if name.startswith(OWN) and name != CLASSES]:
+    categories = read_dictionaries(trees.get("cats"), attributes.pop(CATEGORIES, None), features)
+    if newer := [name for name in attributes if name.startswith(PREFIX) and name != CLASSES]:
         raise ModelError(f"it was written by a newer version: it has the attribute {newer[0]!r}")
     best = _read_best(attributes.pop("best_iteration", None), attributes.pop("best_score", None))
-    forest = Forest(objective.groups, parallel, vector)
-    _read_trees(forest, model, features)
+    forest = Forest(objective.n_outputs, parallel, vector)
+    _read_trees(forest, trees, features)
     if weight_drop is not None:
         forest.weights = _read_weights(weight_drop, forest.trees)
     check_sets(forest)
-    booster.params, booster.objective = params, objective
-    booster.base_score, booster.forest, booster.features = score, forest, features
-    booster.feature_names, booster.feature_types, booster.categories = names, types, categories
-    booster.attributes = attributes
-    booster.best_iteration, booster.best_score = best
+    model = Model(params, objective)
+    model.base_score, model.forest, model.n_features = score, forest, features
+    model.feature_names, model.feature_types, model.categories = names, types, categories
+    model.attributes = Attributes(attributes)
+    model.best_iteration, model.best_score = best
+    return model
 
 
 def _check_version(document: Any) -> None:
-    """Refuse files of a newer major version: what their numbers mean may have changed."""
+    """Raise for files of a newer major version, whose entries may have another meaning."""
     version = document.get("version", VERSION) if isinstance(document, dict) else VERSION
     version = listed(version)
     if not isinstance(version, list) or len(version) != 3 or {type(v) for v in version} != {int}:
@@ -92,13 +99,13 @@ def _check_version(document: Any) -> None:
     text = f"it was written in version {version[0]}.{version[1]} of XGBoost's format"
     known = f"{NEWEST[0]}.{NEWEST[1]}"
     if version[0] > NEWEST[0]:
-        raise ModelError(f"{text}, and the newest that is known here is {known}")
+        raise ModelError(f"{text}, and the newest supported version is {known}")
     if version[:2] > NEWEST:
         warnings.warn(f"{text}; it is read as version {known}", stacklevel=6)
 
 
 def check_sets(forest: Forest) -> None:
-    """Refuse sets of categories whose bits would fill the memory, which a short file can ask for."""
+    """Raise for sets of categories whose bits would not fit into memory: a short file can encode them."""
     words = 0
     for t in range(forest.trees):
         ends = forest[t].category_starts[1:]
@@ -128,7 +135,7 @@ def _whole(mapping: dict[str, Any], key: str, low: int, high: int, absent: int |
 
 
 def _read_booster(entry: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """Return the entry of the trees, and the weights of dropout or None."""
+    """Return the entry of the trees, and the weights of the trees if the model was trained with dropout."""
     kind = _get(entry, "name", str, "gradient_booster")
     if kind == "dart":
         weights = _get(entry, "weight_drop", ARRAY, "gradient_booster")
@@ -164,7 +171,7 @@ def _read_shape(model: dict[str, Any]) -> tuple[int, bool]:
 
 def _read_objective(
     entry: dict[str, Any], size: dict[str, Any], kept: dict[str, Any]
-) -> tuple[dict[str, Any], Objective]:
+) -> tuple[Params, Objective]:
     classes = _whole(size, "num_class", 0, 2**20)
     targets = _whole(size, "num_target", 0, 2**20, absent=1)
     name = _get(entry, "name", str, "objective")
@@ -172,28 +179,28 @@ def _read_objective(
         raise ModelError(f"objective {name} does not go with num_class {classes}")
     outputs = 1 if classes > 1 else max(1, targets)
     try:
-        found = read_entry(entry)
-        params = resolve({**kept, "objective": name, "num_class": classes if classes > 1 else 0, **found})
+        options = read_entry(entry)
+        params = resolve({**kept, "objective": name, "num_class": classes if classes > 1 else 0, **options})
         alone = make_objective(params)
-        objective = make_objective(params, outputs) if alone.several else alone
+        objective = make_objective(params, outputs) if alone.output_per_label else alone
         objective.restore(entry)
     except (ValueError, TypeError) as problem:
         raise ModelError(str(problem)) from None
-    if classes <= 1 and objective.groups != outputs:
-        raise ModelError(f"objective {name} has {objective.groups} outputs here, num_target is {targets}")
+    if classes <= 1 and objective.n_outputs != outputs:
+        raise ModelError(f"objective {name} has {objective.n_outputs} outputs here, num_target is {targets}")
     return params, objective
 
 
 def _read_score(text: str, objective: Objective) -> NDArray[np.float64]:
-    groups = objective.groups
+    outputs = objective.n_outputs
     try:
         values = [float(v) for v in text.strip().removeprefix("[").removesuffix("]").split(",")]
     except ValueError:
         raise ModelError(f"base_score must be a number or a list of numbers, got {text[:40]!r}") from None
-    if len(values) not in (1, groups):
-        raise ModelError(f"base_score has {len(values)} numbers for {groups} outputs")
+    if len(values) not in (1, outputs):
+        raise ModelError(f"base_score has {len(values)} numbers for {outputs} outputs")
     with np.errstate(over="ignore"):
-        score = np.resize(np.array(values), groups).astype(np.float32).astype(np.float64)
+        score = np.resize(np.array(values), outputs).astype(np.float32).astype(np.float64)
     try:
         with np.errstate(all="ignore"):
             finite = np.isfinite(score).all() and np.isfinite(objective.to_margin(score)).all()
@@ -231,16 +238,17 @@ def _read_trees(forest: Forest, model: dict[str, Any], features: int) -> None:
     order = [t // forest.parallel % (forest.round_trees // forest.parallel) for t in range(len(trees))]
     if len(trees) % forest.round_trees or any(type(g) is not int for g in info) or info != order:
         raise ModelError(
-            f"tree_info must go round the {forest.groups} outputs, {forest.parallel} parallel trees of each"
+            f"tree_info must cycle through the {forest.n_outputs} outputs, with {forest.parallel} parallel "
+            "trees of each"
         )
     rounds = list(range(0, len(trees) + 1, forest.round_trees))
     if listed(model.get("iteration_indptr", rounds)) != rounds:
-        raise ModelError(f"iteration_indptr must say that each round has {forest.round_trees} trees")
+        raise ModelError(f"iteration_indptr must give each round {forest.round_trees} trees")
     for t, document in enumerate(trees):
         try:
             if isinstance(document, dict) and document.get("id", t) != t:
                 raise ModelError(f"its id is {document['id']!r}")
-            outputs = forest.groups if forest.vector else 1
+            outputs = forest.n_outputs if forest.vector else 1
             forest.add(_read_tree(document, features, outputs, forest.vector), info[t])
         except ModelError as problem:
             raise ModelError(f"tree {t}: {problem}") from None
@@ -275,16 +283,16 @@ def _read_tree(document: Any, features: int, outputs: int, vector: bool) -> Tree
 def _read_vectors(
     document: dict[str, Any], weights: NDArray[np.float32], right: NDArray[np.int64], inner: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Return the vectors of all nodes; leaves say in the place of a right child which one is theirs."""
+    """Return the vectors of all nodes; a leaf has the number of its vector in place of a right child."""
     if "leaf_weights" not in document:  # before XGBoost 3.2
         right[~inner] = NO_NODE
         return weights
     leaves, length = np.flatnonzero(~inner), weights.shape[1]
     values = _get(document, "leaf_weights", ARRAY, "a tree")
-    held = _read_array(values, "leaf_weights", leaves.size * length, False, "values of leaves")
+    vectors = _read_array(values, "leaf_weights", leaves.size * length, False, "values of leaves")
     if not np.array_equal(np.sort(right[leaves]), np.arange(leaves.size)):
         raise ModelError("right_children of the leaves must number their vectors")
-    weights[leaves] = held.reshape(-1, length)[right[leaves]]
+    weights[leaves] = vectors.reshape(-1, length)[right[leaves]]
     right[leaves] = NO_NODE
     return weights
 
@@ -296,21 +304,20 @@ def _check_nodes(arrays: dict[str, NDArray], inner: NDArray[np.bool_], features:
     children = np.concatenate((left[inner], right[inner]))
     if ((children < 1) | (children >= size)).any():
         raise ModelError("a child is no node of the tree")
-    # The root is nobody's child and no node has two parents: so what hangs from the root is a tree, without
-    # circles.
+    # The root is no child, and no node has two parents: so the nodes below the root form a tree.
     if np.bincount(children, minlength=size).max(initial=0) > 1:
         raise ModelError("a node is the child of two")
     nodes = np.flatnonzero(inner)
     if not np.array_equal(arrays["parent"][children], np.concatenate((nodes, nodes))):
         raise ModelError("a node's parent has other children")
     if ((arrays["feature"] < 0) | (arrays["feature"] >= features))[inner].any():
-        raise ModelError(f"a split asks for a feature outside [0, {features})")
+        raise ModelError(f"a split uses a feature outside [0, {features})")
     if not np.isin(arrays["default_left"], (0, 1)).all():
         raise ModelError("default_left must be 0 or 1")
 
 
 def _read_splits(document: dict[str, Any], inner: NDArray[np.bool_]) -> dict[str, NDArray]:
-    """Return the categories of the splits that ask for them, by field of `Tree`."""
+    """Return the categories of the categorical splits, by field of `Tree`."""
     size = inner.size
     if "split_type" not in document:
         return {}

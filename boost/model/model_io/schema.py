@@ -1,4 +1,4 @@
-"""What reader and writer of model files agree on."""
+"""Names and constants of XGBoost's model format, shared by its reader and its writer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 VERSION = [3, 2, 0]  # of the format
-NEWEST = [3, 4]  # that is known
-# What the root has in place of a parent; XGBoost has -1 in trees whose leaves are vectors.
+NEWEST = [3, 4]  # version that is supported
+# The parent of the root; -1 in trees with vector leaves.
 ROOT_PARENT = 2**31 - 1
-# Our attributes, for what XGBoost's format has no place for, begin with this.
-OWN = "espalier_"
-CATEGORIES = OWN + "categories"  # dictionaries of booleans, fractions or a mixture
-CLASSES = OWN + "classes"  # labels of a classifier
-# Most categories of a feature: a code must be exact as float32.
+# Prefix of the attributes that hold what XGBoost's format has no entry for.
+PREFIX = "espalier_"
+CATEGORIES = PREFIX + "categories"  # dictionaries of booleans, fractions or a mixture
+CLASSES = PREFIX + "classes"  # labels of a classifier
+# Bound on the categories of a feature: codes must be exact in float32.
 MOST_CATEGORIES = 1 << 24
 # File name of each tree array, the field of `Tree`, and whether it holds whole numbers.
 TREE_ARRAYS = (
@@ -29,10 +29,6 @@ TREE_ARRAYS = (
 )
 
 
-class ModelError(ValueError):
-    """A model file that is damaged, or that holds a model of a kind not supported."""
-
-
 def listed(values: Any) -> Any:
-    """Return a list in place of an array; UBJSON has arrays, JSON has lists."""
+    """Return a list for an array: UBJSON is decoded to arrays, JSON to lists."""
     return values.tolist() if isinstance(values, np.ndarray) else values

@@ -1,11 +1,11 @@
 """A `PrimFunc` after all passes as the text of an LLVM module.
 
 The module exports ``void NAME(ptr args, ptr workspace)``: `args` points to slots of eight bytes, one
-with the pointer of each parameter and behind them one with the value of each size; `workspace` to
-`Program.workspace_bytes` bytes that live as long as the call. It loads the slots and calls an inner
-function that takes each as a parameter of its own, because only a parameter can promise LLVM that no
-other pointer reaches the same bytes. The body of a parallel loop is such an inner function again,
-reached through the thread pool.
+with the pointer of each parameter, followed by one with the value of each symbolic dimension; `workspace`
+to `Program.workspace_bytes` bytes that live as long as the call. It loads the slots and calls an inner
+function with one parameter for each slot, because only on a parameter can ``noalias`` tell LLVM that no
+other pointer reaches the same bytes. The body of a parallel loop is another such function, called by the
+thread pool.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from compiler.backend.llvm.conversion import HALF_FUNCTIONS
 from compiler.backend.llvm.expression import Expressions
 from compiler.backend.llvm.hints import LoopHints
 from compiler.backend.llvm.index import wide_literal
+from compiler.backend.llvm.machine import KIND, Machine
 from compiler.backend.llvm.transfer import loops
-from compiler.backend.llvm.writer import ALIGNMENT, AMID, Frame, Place, Wide, clean, llvm_type
-from compiler.backend.target import Target
-from compiler.ir.expr import Var, bits_of, is_integer
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.backend.llvm.writer import ALIGNMENT, NO_LEVEL, Frame, Pointer, Wide, clean, llvm_type
+from compiler.ir.dtype import bits_of, is_integer
+from compiler.ir.expr import Buffer, Var
+from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -32,7 +33,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Prefetch,
     Seq,
@@ -41,13 +41,13 @@ from compiler.ir.stmt import (
     Token,
 )
 
-# what the thread pool is called from compiled code
+# symbol of the thread pool in compiled code
 LAUNCH = "espalier_parallel_launch"
-# a buffer, and all of a function, may take this much of the stack of a thread
+# how much of a thread's stack a buffer, and all buffers of a function, may take
 STACK_BUFFER_BYTES = 64 * 1024
 STACK_BYTES = 512 * 1024
 
-# what LLVM calls on its own; an entry of the same name would be taken for it
+# functions that LLVM may insert calls of; an entry of the same name would be called instead
 _C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
 _MATHEMATICS = (
     "exp",
@@ -64,21 +64,21 @@ _MATHEMATICS = (
     "roundeven",
 )
 _C_LIBRARY |= {name + suffix for name in _MATHEMATICS for suffix in ("", "f")}
-# why a loop or statement has no code on a CPU, and what to do
+# reasons why a loop or statement has no code on a CPU, and the remedies
 _THREADS = "a CPU has no blocks of threads: use parallel and vectorize instead of bind, or build for a GPU"
 _LATER = "; a pass must have turned it into plain loops before code is generated"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """LLVM text and what its caller must know.
+    """LLVM text, and what a caller needs to load and call it.
 
     Attributes
     ----------
     text : str
         The module.
     entry : str
-        Its exported symbol.
+        The symbol that it exports.
     workspace_bytes : int
         Bytes of scratch memory that a call needs.
     stored : frozenset of int
@@ -94,14 +94,14 @@ class Program:
     is_parallel: bool
 
 
-def generate(func: PrimFunc, target: Target) -> Program:
+def generate(func: PrimFunc, machine: Machine) -> Program:
     """The LLVM program of `func`.
 
     Parameters
     ----------
     func : PrimFunc
         A function after all passes: one index per access, no vectorized loops.
-    target : Target
+    machine : Machine
         What it is compiled for.
 
     Raises
@@ -110,15 +110,15 @@ def generate(func: PrimFunc, target: Target) -> Program:
         For what a pass should have removed, a name that is no identifier, or a variable or buffer that
         nothing binds.
     """
-    return _Generator(func, target).program()
+    return _Generator(func, machine).program()
 
 
 class _Generator:
-    def __init__(self, func: PrimFunc, target: Target) -> None:
+    def __init__(self, func: PrimFunc, machine: Machine) -> None:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", func.name):
             raise ValueError(f"a function is named by an identifier, not {func.name!r}")
         self.func = func
-        self.target = target
+        self.machine = machine
         self.entry = f"{func.name}.entry" if func.name in _C_LIBRARY else func.name
         self.functions: list[str] = []
         self.frame = Frame()
@@ -132,30 +132,32 @@ class _Generator:
     def program(self) -> Program:
         func, frame = self.func, self.frame
         for buffer in func.params:
-            if buffer in frame.places:
+            if buffer in frame.pointers:
                 raise ValueError(f"the buffer {buffer} is a parameter twice")
-            frame.places[buffer] = Place(frame.fresh(clean(buffer.name)), _itemsize(buffer), _least(buffer))
+            frame.pointers[buffer] = Pointer(
+                frame.fresh(clean(buffer.name)), _itemsize(buffer), _least(buffer)
+            )
         for size in func.sizes:
             low, high = size.bounds or (0, 0)
             value = wide_literal(low) if low == high else Wide(frame.given(clean(size.name)), low, high)
             frame.bind(size, value)
         sizes = {size: value for size, value in frame.variables.items() if not value.is_literal}
         self.statement(func.body)
-        places = [frame.places[buffer] for buffer in func.params]
-        places += [
-            Place(self.workspace_ref(i), ALIGNMENT, b.nbytes) for i, (b, _) in enumerate(self.workspace)
+        pointers = [frame.pointers[buffer] for buffer in func.params]
+        pointers += [
+            Pointer(self.workspace_ref(i), ALIGNMENT, b.nbytes) for i, (b, _) in enumerate(self.workspace)
         ]
-        signature = [f"{place.attributes} {place.ref}" for place in places]
+        signature = [f"{pointer.attributes} {pointer.ref}" for pointer in pointers]
         signature += [f"{_ranged(value)} {value.ref}" for value in sizes.values()]
         inner = f"@{func.name}.compute"
         self.functions.append(frame.text(f"define internal void {inner}({', '.join(signature)}) #0"))
         self.functions.append(self._entry(inner, sizes))
-        attributes = ["nounwind", f'"target-cpu"="{self.target.cpu}"']
-        if self.target.vector_bits == 512:  # else LLVM prefers vectors of 256 bits on some of these CPUs
+        attributes = ["nounwind", f'"target-cpu"="{self.machine.cpu}"']
+        if self.machine.vector_bits == 512:  # else LLVM prefers vectors of 256 bits on some of these CPUs
             attributes.append('"prefer-vector-width"="512"')
         text = "\n".join(
             [
-                f"; {func.name} for {self.target}",
+                f"; {func.name} for {self.machine}",
                 f"declare void @{LAUNCH}(ptr, ptr, i64) nounwind" if self.parallel_loops else "",
                 "declare noalias ptr @aligned_alloc(i64, i64) nounwind",
                 "declare void @free(ptr) nounwind",
@@ -172,7 +174,7 @@ class _Generator:
         return Program(text, self.entry, self.workspace_bytes, stored, self.parallel_loops > 0)
 
     def _half_functions(self) -> str:
-        needed = self.target.is_x86 and "f16c" not in (self.target.needs or ())
+        needed = self.machine.is_x86 and "f16c" not in (self.machine.needs or ())
         return HALF_FUNCTIONS if needed and any("half" in text for text in self.functions) else ""
 
     def _entry(self, inner: str, sizes: dict[Var, Wide]) -> str:
@@ -244,7 +246,7 @@ class _Generator:
             self._loop(node, wide_literal(0), extent, extent.low > 0, self.hints.of(node, extent))
 
     def _loop(self, node: For, begin: Wide, end: Wide, runs: bool, hints: list[str]) -> None:
-        """A loop that tests at its end; `runs` tells that there is at least one iteration."""
+        """A loop that tests at its end; with `runs` there is at least one iteration."""
         frame = self.frame
         head, after = frame.label(f"for_{clean(node.var.name)}"), frame.label("done")
         if runs:
@@ -288,13 +290,13 @@ class _Generator:
             self.hints.of(node, extent),
         )
         self.frame = self.expressions.frame = outer
-        captured: list[tuple[str, str | None, Place | Wide | str]] = []
-        captured += [("ptr", outer.place(b).ref, inner.places[b]) for b in inner.captured_buffers]
+        captured: list[tuple[str, str | None, Pointer | Wide | str]] = []
+        captured += [("ptr", outer.pointer(b).ref, inner.pointers[b]) for b in inner.captured_buffers]
         captured += [("i64", outer.variable(v).ref, inner.variables[v]) for v in inner.captured_variables]
         captured += [(llvm_type(v.dtype), outer.value(v), inner.values[v]) for v in inner.captured_values]
         parameters = ["i64 %begin", "i64 %end"]
         for kind, _, there in captured:
-            if isinstance(there, Place):
+            if isinstance(there, Pointer):
                 parameters.append(f"{there.attributes} {there.ref}")
             else:
                 parameters.append(
@@ -321,7 +323,7 @@ class _Generator:
         if is_integer(node.var.dtype) and "x" not in node.var.dtype and node.var.dtype != "uint64":
             value = self.expressions.index(node.value)
             frame.bind(node.var, value)
-            known = frame.level(value.ref) != AMID
+            known = frame.level(value.ref) != NO_LEVEL
             if not known:
                 frame.open(value.ref)
             self.statement(node.body)
@@ -337,10 +339,10 @@ class _Generator:
         self.statement(loops(node))
 
     def _invoke(self, node: Invoke) -> None:
-        implementation = node.intrinsic.implementations.get(self.target.kind)
+        implementation = node.intrinsic.implementations.get(KIND)
         if implementation is None:
             raise ValueError(
-                f"the intrinsic {node.intrinsic.name!r} has no implementation for {self.target.kind!r}; give "
+                f"the intrinsic {node.intrinsic.name!r} has no implementation for {KIND!r}; give "
                 "it one, or let a pass put its description in its place before code is generated"
             )
         self.statement(implementation(*node.operands))
@@ -360,36 +362,35 @@ class _Generator:
         self.expressions.prefetch(node)
 
     def _allocate(self, node: Allocate) -> None:
-        places = self.frame.places
-        places[node.buffer] = self._place(node.buffer)
+        pointers = self.frame.pointers
+        pointers[node.buffer] = self._pointer(node.buffer)
         self.statement(node.body)
-        del places[node.buffer]
+        del pointers[node.buffer]
 
-    def _place(self, buffer: Buffer) -> Place:
+    def _pointer(self, buffer: Buffer) -> Pointer:
         frame = self.frame
-        place = frame.owned.get(
-            buffer
-        )  # an unrolled body allocates the same buffer again, never within itself
-        if place is None:
-            place = frame.owned[buffer] = self._new_place(buffer)
-        return place
+        # the copies of an unrolled body allocate the same buffer, one after another
+        pointer = frame.owned.get(buffer)
+        if pointer is None:
+            pointer = frame.owned[buffer] = self._new_pointer(buffer)
+        return pointer
 
-    def _new_place(self, buffer: Buffer) -> Place:
+    def _new_pointer(self, buffer: Buffer) -> Pointer:
         frame = self.frame
         fits = buffer.nbytes <= STACK_BUFFER_BYTES and frame.stack_bytes + buffer.nbytes <= STACK_BYTES
         if fits and (buffer.scope == "local" or frame.parent is not None):
             return frame.allocate(buffer)
         if frame.parent is None:
-            place = Place(self.workspace_ref(len(self.workspace)), ALIGNMENT, buffer.nbytes)
+            pointer = Pointer(self.workspace_ref(len(self.workspace)), ALIGNMENT, buffer.nbytes)
             self.workspace.append((buffer, self.workspace_bytes))
             self.workspace_bytes += _rounded(buffer.nbytes)
-            return place
-        # once for a range of iterations: what it holds does not outlive one
+            return pointer
+        # allocated once for a range of iterations: its contents do not outlive one
         register = frame.fresh(clean(buffer.name))
         size = _rounded(buffer.nbytes)
         frame.prologue.append(f"  {register} = call ptr @aligned_alloc(i64 {ALIGNMENT}, i64 {size})")
         frame.epilogue.append(f"  call void @free(ptr {register})")
-        return Place(register, ALIGNMENT, buffer.nbytes)
+        return Pointer(register, ALIGNMENT, buffer.nbytes)
 
 
 def _itemsize(buffer: Buffer) -> int:
@@ -397,7 +398,7 @@ def _itemsize(buffer: Buffer) -> int:
 
 
 def _least(buffer: Buffer) -> int:
-    """The bytes that an argument has at least."""
+    """The least number of bytes of an argument."""
     extents = (e if isinstance(e, int) else e.bounds[0] if e.bounds else 0 for e in buffer.shape)
     return prod(extents) * bits_of(buffer.dtype) // 8
 
@@ -407,7 +408,7 @@ def _rounded(nbytes: int) -> int:
 
 
 def _ranged(value: Wide) -> str:
-    """The type of a 64-bit parameter, with what LLVM may count on."""
+    """The type of a 64-bit parameter, with the range of its values."""
     return (
         f"i64 noundef range(i64 {value.low}, {value.high + 1})" if value.high < 2**63 - 1 else "i64 noundef"
     )

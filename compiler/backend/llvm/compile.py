@@ -11,12 +11,12 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from compiler.backend.target import Target
+from compiler.backend.llvm.machine import Machine, this_machine
 
-_OPTIONS = Lock()  # LLVM's options are the process's
+_OPTIONS = Lock()  # LLVM's options belong to the process
 
 
-def optimise(text: str, target: Target) -> Any:
+def optimise(text: str, machine: Machine) -> Any:
     """The LLVM module of `text` (without a data layout), checked and optimised.
 
     Raises
@@ -24,45 +24,48 @@ def optimise(text: str, target: Target) -> Any:
     ValueError
         If LLVM rejects the text, or does not know the target.
     """
-    machine, header = machine_for(target)
+    target, header = target_machine(machine)
     context = llvm.create_context()
     try:
         module = llvm.parse_assembly(header + text, context)
         module.verify()
     except RuntimeError as error:
-        raise ValueError(f"LLVM rejects the generated program for {target}: {error}") from error
-    # a program with vectors was scheduled: it has no redundancies left, and nothing to put side by side
+        raise ValueError(f"LLVM rejects the generated program for {machine}: {error}") from error
+    # a program with vectors was scheduled: no redundancies are left in it, and no scalars to vectorize
     scheduled = re.search(r"<\d+ x ", text) is not None
     tuning = llvm.create_pipeline_tuning_options(speed_level=1 if scheduled else 2)
     tuning.loop_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = True
     tuning.slp_vectorization = not scheduled
-    # a builder serves one module: a run leaves it with callbacks into memory that is gone
-    builder = llvm.create_pass_builder(machine, tuning)
+    # a builder is used for one module: a run leaves it with callbacks into freed memory
+    builder = llvm.create_pass_builder(target, tuning)
     builder.getModulePassManager().run(module, builder)
     return module
 
 
-def emit_object(module: Any, target: Target) -> bytes:
+def emit_object(module: Any, machine: Machine) -> bytes:
     """An optimised module as an object file."""
-    with _addresses_as_written(target):
-        return machine_for(target)[0].emit_object(module)
+    with _without_strength_reduction(machine):
+        return target_machine(machine)[0].emit_object(module)
 
 
-def emit_assembly(module: Any, target: Target) -> str:
+def emit_assembly(module: Any, machine: Machine) -> str:
     """An optimised module as assembly."""
-    with _addresses_as_written(target):
-        return machine_for(target)[0].emit_assembly(module)
+    with _without_strength_reduction(machine):
+        return target_machine(machine)[0].emit_assembly(module)
 
 
 @contextmanager
-def _addresses_as_written(target: Target) -> Iterator[None]:
-    """Keep LLVM from looking for other induction variables than the loops have.
+def _without_strength_reduction(machine: Machine) -> Iterator[None]:
+    """Disable LLVM's loop strength reduction, the search for other induction variables, for x86.
 
-    The code generator has put what does not vary outside of each loop already, and an address of x86 has room
-    for what is left: a pointer, an index and a number. The search takes half of the time to make machine
-    code of a convolution, and finds nothing better. ARM's addresses have no such room.
+    The code generator has hoisted everything that does not vary in a loop, and an x86 address holds the rest:
+    a pointer, an index and a constant. The search would take half of the time of emitting a convolution, and
+    find nothing better. ARM's addresses are not as rich, so there it runs.
+
+    The option ``-disable-lsr`` is the process's, and no other interface sets it: it is set during the
+    emission alone, under a lock, and this function is the only one that touches an option of LLVM.
     """
-    if not target.is_x86:
+    if not machine.is_x86:
         yield
         return
     with _OPTIONS:
@@ -74,21 +77,26 @@ def _addresses_as_written(target: Target) -> Iterator[None]:
 
 
 @lru_cache(maxsize=16)
-def machine_for(target: Target) -> tuple[Any, str]:
-    """LLVM's target machine, and the header that a module for it begins with."""
-    host = Target.host()
+def target_machine(machine: Machine) -> tuple[Any, str]:
+    """LLVM's target machine, and the header that a module for it begins with.
+
+    Raises
+    ------
+    ValueError
+        If LLVM does not know the machine.
+    """
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    features = list(target.features)
-    if target.is_host:  # what the CPU really has, which may differ from its model
+    features = list(machine.features)
+    if machine.is_host:  # the features of the CPU itself, which may differ from those of its model
         features = [*llvm.get_host_cpu_features().flatten().split(","), *features]
     try:
-        machine = llvm.Target.from_triple(target.triple).create_target_machine(
-            cpu=target.cpu, features=",".join(features), opt=3, reloc="pic", codemodel="default"
+        target = llvm.Target.from_triple(machine.triple).create_target_machine(
+            cpu=machine.cpu, features=",".join(features), opt=3, reloc="pic", codemodel="default"
         )
     except RuntimeError as error:
         raise ValueError(
-            f"LLVM does not know the target {target}: {str(error).strip()}; this is {host}"
+            f"LLVM does not know the target {machine}: {str(error).strip()}; this is {this_machine()}"
         ) from error
-    layout = str(machine.target_data)
-    return machine, f'target datalayout = "{layout}"\ntarget triple = "{target.triple}"\n'
+    layout = str(target.target_data)
+    return target, f'target datalayout = "{layout}"\ntarget triple = "{machine.triple}"\n'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.backend.llvm.writer import Frame, llvm_type, mangled, splat_literal
-from compiler.ir.expr import PACKED_TYPES, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import PACKED_TYPES, is_float, lanes_of, scalar_of, vector_of
 
 
 def convert(frame: Frame, text: str, source: str, target: str) -> str:
@@ -59,9 +59,10 @@ def convert(frame: Frame, text: str, source: str, target: str) -> str:
 def _double_to_half(frame: Frame, text: str, lanes: int) -> str:
     """A double rounded once to a half.
 
-    Few machines have an instruction for it, and a float in between would round twice. Where the float is
-    the double cut off, with its last bit set if anything was lost ("rounding to odd"), the second rounding
-    alone decides (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+    Few machines have an instruction for it, and by way of a float it would be rounded twice. If the float is
+    the truncated double with its last bit set where truncation was inexact ("rounding to odd"), the second
+    rounding gives the exact result (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums",
+    2008).
     """
     emit = frame.emit
     double, single, half, whole = (
@@ -81,15 +82,15 @@ def _double_to_half(frame: Frame, text: str, lanes: int) -> str:
     return emit(f"fptrunc {single} {rounded} to {half}")
 
 
-# What LLVM calls for halves on an x86 CPU without F16C. The run-time libraries of C compilers have the same
-# functions, but a Python process need not have loaded one.
+# The functions that LLVM calls to convert halves on an x86 CPU without F16C. The run-time libraries of C
+# compilers have them too, but a Python process need not have loaded one.
 HALF_FUNCTIONS = """
 define weak_odr hidden float @__extendhfsf2(half %x) #1 {
   %short = bitcast half %x to i16
   %bits = zext i16 %short to i32
   %size = and i32 %bits, 32767
   %moved = shl i32 %size, 13
-  ; the exponent's bias is corrected by a product, which is right for subnormal numbers too
+  ; the exponent's bias is corrected by a multiplication, which handles subnormal numbers too
   %small = bitcast i32 %moved to float
   %scaled = fmul float %small, 0x46F0000000000000
   %number = bitcast float %scaled to i32

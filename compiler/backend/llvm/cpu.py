@@ -1,6 +1,6 @@
-"""What CPUs have: the width of their registers, and the features that code for them may use.
+"""Tables of CPUs: the width of their vector registers, and the features that code for them may use.
 
-LLVM knows all this, but llvmlite has no call that asks it about a CPU other than this machine's.
+LLVM has these tables too, but llvmlite has no call that reads them for a CPU other than this machine's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _AVX_CPUS = """alderlake arrowlake arrowlake-s bdver1 bdver2 bdver3 bdver4 broad
 _SSE_CPUS = """amdfam10 athlon-fx athlon64 athlon64-sse3 atom barcelona bonnell btver1 core2 corei7 generic
     goldmont goldmont-plus k8 k8-sse3 nehalem nocona opteron opteron-sse3 penryn silvermont slm tremont
     westmere x86-64 x86-64-v2"""
-# 64-bit x86 CPUs known to LLVM -> width of their registers. A 32-bit name must never reach LLVM: asked for
-# 64-bit code it ends the process.
+# 64-bit x86 CPUs of LLVM -> width of their vector registers. The name of a 32-bit CPU must never reach LLVM:
+# for 64-bit code it ends the process.
 X86_VECTOR_BITS = dict.fromkeys(_SSE_CPUS.split(), 128)
 X86_VECTOR_BITS |= dict.fromkeys(_AVX_CPUS.split(), 256)
 X86_VECTOR_BITS |= dict.fromkeys(_AVX512_CPUS.split(), 512)
@@ -37,7 +37,7 @@ _ICELAKE: tuple[str, ...] = (
 _ICELAKE += ("gfni", "vaes", "vpclmulqdq", "sha")
 _SAPPHIRE = ("avx512bf16", "avx512fp16", "avxvnni")
 
-# CPU -> what generated code may use of it. What is not here is known by its name alone.
+# CPU -> the features that generated code may use. Of a CPU that is not here only the name is known.
 FEATURES: dict[str, tuple[str, ...]] = {
     "generic": (),
     "x86-64": (),
@@ -66,7 +66,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "znver4": (*_V4, *_SKYLAKE, *_ICELAKE, "avx512bf16", "sse4a"),
 }
 
-# how the names of those features of this machine begin that code may use unasked
+# prefixes of the features of this machine that code may use without -mattr
 _USED_BY_CODE: tuple[str, ...] = (
     "avx",
     "sse",
@@ -83,8 +83,8 @@ _USED_BY_CODE: tuple[str, ...] = (
 )
 _USED_BY_CODE += ("vaes", "pclmul", "vpclmul", "sha", "xop", "tbm", "crc32", "neon", "fp-armv8", "fullfp16")
 _USED_BY_CODE += ("dotprod", "sve", "sme", "i8mm", "bf16", "lse", "rdm", "crc", "vfp", "d32")
-# a feature that is taken away takes others with it
-_RESTS_ON = {
+# feature -> prefixes of the features that need it
+_NEEDED_BY = {
     "avx": ("avx", "f16c", "fma", "vaes", "vpclmulqdq"),
     "avx2": ("avx2", "avx512", "avxvnni"),
     "avx512f": ("avx512",),
@@ -92,17 +92,17 @@ _RESTS_ON = {
 
 
 def code_features(available: Iterable[str]) -> tuple[str, ...]:
-    """Those of a machine's features that generated code may use unasked."""
+    """Those of a machine's features that generated code may use without -mattr."""
     return tuple(sorted(name for name in available if name.startswith(_USED_BY_CODE)))
 
 
 def adjusted(features: Iterable[str], changes: Iterable[str]) -> tuple[str, ...]:
-    """`features` with ``"+name"`` added and ``"-name"`` taken away, in order, with all that rests on it."""
+    """`features` with ``"+name"`` added and ``"-name"`` removed in order, with the features that need it."""
     result = set(features)
     for change in changes:
         name = change[1:]
         if change[0] == "+":
             result.add(name)
         else:
-            result = {f for f in result if f != name and not f.startswith(_RESTS_ON.get(name, ()))}
+            result = {f for f in result if f != name and not f.startswith(_NEEDED_BY.get(name, ()))}
     return tuple(sorted(result))

@@ -10,26 +10,9 @@ from compiler.backend.llvm.conversion import convert
 from compiler.backend.llvm.index import IndexArithmetic, always, combine
 from compiler.backend.llvm.memory import Memory
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
-from compiler.ir.expr import (
-    COMPARISON,
-    LOGIC,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Select,
-    Var,
-    integer_range,
-    is_float,
-    lanes_of,
-    scalar_of,
-    vector_of,
-)
+from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
+from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
 
@@ -51,12 +34,12 @@ class Expressions:
         self.frame = frame
         self._index = IndexArithmetic()
         self._reads: dict[int, tuple[Expr, bool]] = {}
-        # the lanes that take part, where others must not touch memory
+        # the active lanes, where the others must not touch memory
         self._mask: str | None = None
         self._mask_lanes = 1
 
     def value(self, node: Expr) -> str:
-        """The value of `node`, in its own type: a register or a literal."""
+        """The value of `node` in its type: a register or a literal."""
         return _RULES[type(node)](self, node)
 
     def index(self, node: Expr) -> Wide:
@@ -73,9 +56,9 @@ class Expressions:
             text = self.frame.emit(f"{extend} i{bits} {text} to i64")
         return Wide(text, low, high)
 
-    def place(self, node: Expr) -> Index:
+    def access(self, node: Expr) -> Index:
         """A scalar index of an access."""
-        return self._index.place(self.frame, node) or Index(self.index(node))
+        return self._index.access(self.frame, node) or Index(self.index(node))
 
     def condition(self, node: Expr) -> str:
         """A scalar condition.
@@ -105,7 +88,7 @@ class Expressions:
             raise ValueError(f"a value of {node.value.dtype} is stored to {lanes} element(s) of {buffer}")
         value, mask = node.value, None
         if lanes > 1 and _keeps(node):
-            # lanes that would be given what they have are left alone
+            # lanes that would be stored what they hold are masked out
             condition, value = value.args[:2]  # type: ignore[attr-defined]
             mask = self.value(condition)
             text = self._under(mask, lanes, value)
@@ -114,7 +97,7 @@ class Expressions:
         if lanes > lanes_of(value.dtype):
             text = self.splat(buffer.dtype, text, lanes)
         memory = Memory(self.frame, buffer)
-        base, stride = (self.place(index), 1) if lanes == 1 else self._ramp(index)
+        base, stride = (self.access(index), 1) if lanes == 1 else self._ramp(index)
         if base is None or stride != 1:
             memory.scatter(self.value(index), index.dtype, text, mask)
         elif mask is None:
@@ -124,14 +107,14 @@ class Expressions:
 
     def prefetch(self, node: Prefetch) -> None:
         """Write a `Prefetch`."""
-        Memory(self.frame, node.buffer).prefetch(self.place(_only_index(node)))
+        Memory(self.frame, node.buffer).prefetch(self.access(_only_index(node)))
 
     def _load(self, node: Load) -> str:
         index, mask = _only_index(node), self._mask
         lanes = lanes_of(index.dtype)
         memory = Memory(self.frame, node.buffer)
         if lanes == 1:
-            return memory.load(self.place(index))
+            return memory.load(self.access(index))
         base, stride = self._ramp(index)
         if base is None or stride not in (0, 1, 2):
             return memory.gather(self.value(index), index.dtype, mask)
@@ -145,15 +128,15 @@ class Expressions:
         return memory.gather(self.value(index), index.dtype, mask)
 
     def _ramp(self, index: Expr) -> tuple[Index | None, int]:
-        """A vector index as its first lane and a constant stride; no lane where it has none."""
+        """A vector index as its first lane and a constant stride; None for an index without one."""
         stride = None if self._mask is not None and self.reads_memory(index) else _stride(index)
         return (None, 0) if stride is None else (self._first_lane(index), stride)
 
     def _first_lane(self, index: Expr) -> Index:
         if type(index) is Ramp:
-            return self.place(index.base)
+            return self.access(index.base)
         if type(index) is Broadcast:
-            return self.place(index.value)
+            return self.access(index.value)
         assert type(index) is Binary
         return combine(index.op, self.frame, self._first_lane(index.a), self._first_lane(index.b))
 
@@ -178,7 +161,7 @@ class Expressions:
         return known[1]
 
     def _guarded(self, dtype: str, write: Callable[[], str]) -> str:
-        """What `write` makes without a mask, evaluated only if any lane of the mask takes part."""
+        """The result of `write` without a mask, evaluated only if any lane of the mask is active."""
         if self._mask is None:
             return write()
         lanes, mask = self._mask_lanes, self._mask
@@ -196,7 +179,7 @@ class Expressions:
         return self._guarded(node.dtype, lambda: self.value(node))
 
     def _under(self, mask: str, lanes: int, node: Expr) -> str:
-        """A vector expression evaluated in the lanes of `mask` that take part already."""
+        """A vector expression evaluated in the active lanes for which `mask` holds."""
         if not self.reads_memory(node):
             return self.value(node)
         outer, outer_lanes = self._mask, self._mask_lanes
@@ -211,7 +194,7 @@ class Expressions:
     def _branch(
         self, dtype: str, condition: str, then: Callable[[], str], otherwise: Callable[[], str]
     ) -> str:
-        """One of two values, of which only that one is evaluated."""
+        """One of two values; the other one is not evaluated."""
         if condition in ("true", "false"):
             return then() if condition == "true" else otherwise()
         frame, kind = self.frame, llvm_type(dtype)
@@ -288,7 +271,7 @@ class Expressions:
         a, b = self.value(node.a), self.value(node.b)
         scalar = scalar_of(dtype)
         if is_float(scalar):
-            if op in ("min", "max"):  # written so that it is one instruction: b where either is NaN
+            if op in ("min", "max"):  # one instruction: the result is b where either is NaN
                 test = self.frame.emit(f"fcmp contract {'olt' if op == 'min' else 'ogt'} {kind} {a}, {b}")
                 return self._select(test, lanes_of(dtype), kind, a, b, "contract ")
             return self.frame.emit(f"{_FLOAT_OPERATORS[op]} contract {kind} {a}, {b}")
@@ -296,7 +279,9 @@ class Expressions:
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
             return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
         if op in ("<<", ">>"):
-            if _known_number(node.b) is None:  # out of range is an error, but must not be undefined here
+            if (
+                _known_number(node.b) is None
+            ):  # a shift out of range is an error of the program, but must not be undefined behaviour
                 width = str(int(llvm_type(scalar)[1:]) - 1)
                 limit = width if lanes_of(dtype) == 1 else splat_literal(dtype, width)
                 b = self.frame.emit(f"and {kind} {b}, {limit}")
@@ -428,7 +413,7 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
 
 
 def _keeps(node: Store) -> bool:
-    """Whether the lanes of a store that a condition leaves out are given what they have."""
+    """Whether a store keeps what the lanes hold for which a condition is false."""
     value = node.value
     return (
         type(value) is Call

@@ -1,4 +1,4 @@
-"""What LLVM is told about a loop."""
+"""Hints to LLVM's loop passes: unrolling, vectorization and code motion of a loop."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.backend.llvm.writer import Wide
-from compiler.ir.expr import Broadcast, Call, Cast, Const, Expr, Load, Ramp, Select, Var
-from compiler.ir.function import Buffer
-from compiler.ir.stmt import Allocate, For, Invoke, Let, Stmt, Store
+from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Ramp, Select, Var
+from compiler.ir.function import Invoke
+from compiler.ir.stmt import Allocate, For, Let, Stmt, Store
 from compiler.ir.visit import children, walk
 from compiler.passes.split_registers import PRAGMA
 
 WRITTEN_OUT = 8
-"""Stores of a loop's body that a schedule has written out: LLVM is not asked to do better."""
+"""A loop with at least this many stores was unrolled by its schedule; LLVM does not transform it further."""
 
 # pragma -> the hint for True, for False, and for a number
 _PRAGMAS = {
@@ -37,55 +37,62 @@ _PRAGMAS = {
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """What the hints for a loop follow from.
+    """The properties of a loop's body that decide its hints.
 
     Attributes
     ----------
     stores : int
         With its unrolled loops written out.
     vectors : bool
-        Whether it works on vectors.
+        Whether it has vector operations.
     moves : bool
-        Whether all that it does is to move data.
+        Whether it only moves data.
     allocates : bool
-    walked : frozenset of Var
-        The variables that buffers which might live in registers are indexed by.
+        Whether it allocates a buffer.
+    indices : frozenset of Var
+        The variables in indices of buffers that may be kept in registers.
     """
 
     stores: int
     vectors: bool
     moves: bool
     allocates: bool
-    walked: frozenset[Var]
+    indices: frozenset[Var]
 
 
 class LoopHints:
-    """The hints for the loops of one function, whose body it is given."""
+    """The hints for the loops of one function.
+
+    Parameters
+    ----------
+    body : Stmt
+        The body of the function.
+    """
 
     def __init__(self, body: Stmt) -> None:
         self._in_memory = {a.buffer for a in _allocations(body) if (PRAGMA, True) in a.pragmas}
-        # by identity; the node is kept so that its id stays its own
+        # by identity; keeping the node keeps its id from being reused
         self._known: dict[int, tuple[Stmt, _Body]] = {}
 
     def of(self, node: For, extent: Wide) -> list[str]:
-        """What LLVM is told about a loop.
+        """The metadata of a loop.
 
-        By its kind and its pragmas ``unroll``, ``vectorize``, ``interleave``: a number is that many copies,
-        lanes or vectors at once; True asks LLVM to do it as it likes, and False forbids it. Without them by
-        what the loop does: LLVM is not asked to improve on what a schedule has written out, which takes most
-        of the time of a compilation.
+        They follow from its kind and its pragmas ``unroll``, ``vectorize`` and ``interleave``: a number sets
+        the number of copies, lanes or vectors; True leaves the number to LLVM, and False forbids the
+        transformation. Without pragmas they follow from the body: a loop that its schedule has unrolled or
+        vectorized is not transformed further, since that would take most of the time of a compilation.
 
         Raises
         ------
         ValueError
-            For a value of a pragma that says nothing.
+            For a value of a pragma that is neither a positive number nor a bool.
         """
         hints = []
         if node.kind == "unroll":
             hints.append(f'!{{!"llvm.loop.unroll.{"full" if extent.is_literal else "enable"}"}}')
         for key, value in node.pragmas:
             hint = _PRAGMAS.get(key)
-            if hint is None:  # a pass has done what it says
+            if hint is None:  # a pass has handled this pragma
                 continue
             if not isinstance(value, int) or value < 0:
                 raise ValueError(
@@ -94,15 +101,15 @@ class LoopHints:
                 )
             hints.append(f"!{{{hint[0 if value is True else 1 if value is False else 2].format(value)}}}")
         body = self._body(node.body)
-        if hints or node.var in body.walked:  # a buffer that is walked over lives in registers if unrolled
+        if hints or node.var in body.indices:  # unrolled, the loop's buffers can be kept in registers
             return hints
         if body.vectors or body.stores >= WRITTEN_OUT:
             hints += ['!{!"llvm.loop.vectorize.enable", i1 false}', '!{!"llvm.loop.unroll.disable"}']
-        elif body.moves:  # memory sets its pace
+        elif body.moves:  # bound by memory: unrolling gains nothing
             hints.append('!{!"llvm.loop.unroll.disable"}')
         if body.allocates:
-            # addresses are outside already, and sums of an iteration stay in it: nothing is left to be
-            # moved, but LLVM compares all accesses of all tiles with each other before it knows
+            # addresses are hoisted already, and an iteration's sums stay in it: nothing is left to move, but
+            # LLVM would compare all accesses of all tiles with each other to find that out
             hints.append('!{!"llvm.licm.disable"}')
         return hints
 
@@ -117,12 +124,12 @@ class LoopHints:
 
     def _look(self, node: Stmt) -> _Body:
         parts = [self._body(child) for child in children(node) if isinstance(child, Stmt)]
-        vectors, walked = False, set()
+        vectors, indices = False, set()
         for outside in [node] if not parts else [c for c in children(node) if not isinstance(c, Stmt)]:
             for below in walk(outside):
                 vectors = vectors or type(below) is Ramp
                 if isinstance(below, (Load, Store)) and self._may_be_held(below.buffer):
-                    walked |= {n for index in below.indices for n in walk(index) if type(n) is Var}
+                    indices |= {n for index in below.indices for n in walk(index) if type(n) is Var}
         stores = int(type(node) is Store) + sum(part.stores for part in parts)
         if isinstance(node, For) and node.kind == "unroll" and type(node.extent) is Const:
             stores *= int(node.extent.value)
@@ -133,7 +140,7 @@ class LoopHints:
             and (type(node) is not Store or _is_moved(node.value))
             and all(part.moves for part in parts),
             type(node) is Allocate or any(part.allocates for part in parts),
-            frozenset(walked).union(*(part.walked for part in parts)),
+            frozenset(indices).union(*(part.indices for part in parts)),
         )
 
 

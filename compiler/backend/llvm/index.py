@@ -11,9 +11,10 @@ from functools import partial, reduce
 from typing import TypeGuard
 
 from compiler.backend.llvm.writer import Frame, Index, Wide
-from compiler.ir.expr import SCALAR_TYPES, Binary, Const, Expr, Var, integer_range, is_integer
+from compiler.ir.dtype import SCALAR_TYPES, integer_range, is_integer
+from compiler.ir.expr import Binary, Const, Expr, Var
 
-# what an integer type holds, as far as 64 bits with a sign do
+# the values of an integer type that signed 64 bits hold
 _BOUNDS = {t: integer_range(t) for t in SCALAR_TYPES if is_integer(t)} | {"uint64": (0, 2**63 - 1)}
 _OPERATORS = ("+", "-", "*", "//", "%", "min", "max", "<<", ">>", "&")
 
@@ -24,7 +25,7 @@ class IndexArithmetic:
     def __init__(self) -> None:
         self._plain: dict[
             int, tuple[Expr, bool]
-        ] = {}  # by identity; the node is kept so that its id stays its own
+        ] = {}  # by identity; keeping the node keeps its id from being reused
 
     def is_plain(self, node: Expr) -> bool:
         """Whether `node` is arithmetic on scalar variables and literals only."""
@@ -42,8 +43,8 @@ class IndexArithmetic:
             known = self._plain[id(node)] = (node, plain)
         return known[1]
 
-    def place(self, frame: Frame, node: Expr) -> Index | None:
-        """`node` as `wide` has it, and apart from that what is added to it."""
+    def access(self, frame: Frame, node: Expr) -> Index | None:
+        """The index of an access: `wide` of `node`, its constant offset kept apart."""
         if not self.is_plain(node):
             return None
         if _is_sum(node):
@@ -52,13 +53,13 @@ class IndexArithmetic:
         return None if whole is None else Index(whole)
 
     def wide(self, frame: Frame, node: Expr) -> Wide | None:
-        """`node` in 64 bits, or None where that might differ from the arithmetic of its type."""
+        """`node` in 64 bits, or None where the result might differ from the arithmetic of its type."""
         if not self.is_plain(node):
             return None
         return self._wide(frame, node)
 
     def _sum(self, frame: Frame, node: Expr) -> Index | None:
-        """A sum, what varies with the outermost loops first: the loops inside share what those around add."""
+        """A sum of terms, those of the outermost loops first, so that their partial sums are hoisted."""
         terms: list[Wide] = []
         pending = [node]
         while pending:
@@ -75,7 +76,7 @@ class IndexArithmetic:
                 return None
             terms.append(term)
         low, high = _BOUNDS[node.dtype]
-        # a partial sum may leave the type, as what wraps around comes back, but not 64 bits
+        # a partial sum may leave the type, since wrapping around cancels out, but not 64 bits
         least, most = sum(min(t.low, 0) for t in terms), sum(max(t.high, 0) for t in terms)
         if sum(t.low for t in terms) < low or sum(t.high for t in terms) > high:
             return None
@@ -96,7 +97,7 @@ class IndexArithmetic:
 
     def _written(self, frame: Frame, node: Expr) -> Wide | None:
         kind = type(node)
-        if kind is Var:  # a let of a type that 64 bits with a sign do not hold is no index
+        if kind is Var:  # a `Let` of a type that signed 64 bits do not hold is no index
             return frame.variable(node) if frame.value(node) is None else None  # type: ignore[arg-type]
         if kind is Const:
             value = int(node.value)  # type: ignore[attr-defined]
@@ -116,7 +117,7 @@ class IndexArithmetic:
 
 
 def _is_sum(node: Expr) -> TypeGuard[Binary]:
-    """Whether `node` adds something, or takes a literal away."""
+    """Whether `node` is a sum, or the difference of an expression and a literal."""
     return type(node) is Binary and (node.op == "+" or (node.op == "-" and type(node.b) is Const))
 
 

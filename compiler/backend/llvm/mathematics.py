@@ -1,8 +1,8 @@
 """Mathematical functions as LLVM instructions, the same for a scalar and for vectors of any width.
 
-LLVM calls the C library once for each lane of ``exp`` and its kin, so those that matter are written here as
-polynomials. They need no library, which an executable for another machine may not have, and a lane of a
-vector gets the bits that a scalar gets. Errors against the exact result, in units in the last place:
+LLVM calls the C library once for each lane of ``exp`` and similar functions, so the common ones are written
+here as polynomials. They need no library, which an executable for another machine may not have, and a lane
+of a vector gets the same bits as a scalar. Errors against the exact result, in units in the last place:
 
 ========  =======  =======
 function  float32  float64
@@ -15,7 +15,7 @@ erf       1.2      C library
 pow       C library
 ========  =======  =======
 
-``sin`` and ``cos`` of more than 8192 are left to the C library. A float16 is computed as float32 and rounded.
+``sin`` and ``cos`` of more than 8192 call the C library. A float16 is computed as float32 and rounded.
 The polynomials are minimax fits (Remez' exchange algorithm); the reductions are those of W. J. Cody and
 W. Waite, "Software Manual for the Elementary Functions" (1980).
 """
@@ -27,7 +27,8 @@ from collections.abc import Callable, Sequence
 
 from compiler.backend.llvm.conversion import convert
 from compiler.backend.llvm.writer import Frame, literal, llvm_type, mangled, splat_literal
-from compiler.ir.expr import Const, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Const
 
 # exp(r) = 1 + r + r^2 q(r) for |r| <= log(2) / 2
 _EXP = {
@@ -92,7 +93,7 @@ _ERF_FAR: tuple[float, ...] = (
 )
 _ERF_FAR += (1.334537507e-5,)
 
-# name -> LLVM's own: one instruction, or a few, or the C library
+# name -> LLVM's intrinsic: one instruction, or a few, or a call of the C library
 _OF_LLVM = {"exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "abs": "fabs", "floor": "floor"}
 _OF_LLVM |= {"ceil": "ceil", "pow": "pow", "sin": "sin", "cos": "cos", "round": "roundeven", "trunc": "trunc"}
 
@@ -150,8 +151,8 @@ def apply(frame: Frame, name: str, args: Sequence[str], dtype: str) -> str:
 class _Lanes:
     """Writes arithmetic of one float type; a vector of any width is written as a scalar is.
 
-    Nothing here may be reordered or contracted by LLVM but what is asked for by `fma`, since the
-    reductions count on the rounding of each step.
+    LLVM may not reorder or contract these operations, except in `fma`, since the range reductions rely on the
+    rounding of each step.
     """
 
     def __init__(self, frame: Frame, dtype: str) -> None:
@@ -219,8 +220,8 @@ class _Lanes:
     def nearest(self, x: str, factor: float) -> tuple[str, str]:
         """The whole number nearest to ``x * factor``, as a float and as an integer; |it| < 2^21.
 
-        A sum with 1.5 times the weight of the last bit has it in its low bits. NaN makes no harm: the
-        integer is then some number, where a conversion would be undefined.
+        A sum with 1.5 times the weight of the last bit has it in its low bits. For NaN the integer is
+        some number, while a conversion instruction would be undefined.
         """
         magic = 1.5 * 2.0 ** _MANTISSA[self.scalar]
         shifted = self.fma(x, factor, magic)
@@ -249,7 +250,7 @@ class _Lanes:
         return result
 
     def rarely(self, condition: str, value: str, write: Callable[[], str]) -> str:
-        """`value`, or what `write` makes in the lanes where the condition holds; it hardly ever does."""
+        """`value`, or the result of `write` in the lanes where the condition holds, which is rare."""
         frame, lanes = self.frame, self.lanes
         any_lane = condition
         if lanes > 1:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from compiler.backend.llvm.writer import Frame, Index, llvm_type, mangled, memory_type, splat_literal
-from compiler.ir.expr import PACKED_TYPES, bits_of, lanes_of, scalar_of, vector_of
-from compiler.ir.function import Buffer
+from compiler.ir.dtype import PACKED_TYPES, bits_of, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Buffer
 
 
 class Memory:
-    """The elements of a buffer, as one function reaches them.
+    """Loads and stores of a buffer's elements in one function.
 
-    A masked access touches only the lanes that the mask holds for; the others are read as zero and may
-    lie anywhere.
+    A masked access touches only the lanes whose mask is set; the others are read as zero, and their
+    addresses may be invalid.
 
     Parameters
     ----------
     frame : Frame
         The function that is being written.
     buffer : Buffer
-        A buffer that the function can reach.
+        A parameter of the function, or a buffer that is allocated around the access.
     """
 
     def __init__(self, frame: Frame, buffer: Buffer) -> None:
@@ -26,12 +26,12 @@ class Memory:
             raise ValueError(f"{buffer} is still of a packed type; a pass must have lowered it to bytes")
         self.frame = frame
         self.dtype = buffer.dtype
-        place = frame.place(buffer)
-        self.base = place.ref
+        pointer = frame.pointer(buffer)
+        self.base = pointer.ref
         self.buffer = buffer
         self.element = memory_type(buffer.dtype)
         self.alignment = bits_of(buffer.dtype) // 8
-        self.size = place.nbytes // self.alignment
+        self.size = pointer.nbytes // self.alignment
 
     def load(self, index: Index, lanes: int = 1) -> str:
         """The element at `index`, or the `lanes` elements from there on."""
@@ -105,7 +105,7 @@ class Memory:
         )
 
     def prefetch(self, index: Index) -> None:
-        """Ask for the element at `index`, wherever that is, to be brought to the first cache."""
+        """Prefetch the element at `index`, which may be outside of the buffer, to the first cache."""
         self.frame.effect(
             f"call void @llvm.prefetch.p0(ptr {self._address(index, inside=False)}, i32 0, i32 3, i32 1)"
         )
@@ -114,7 +114,7 @@ class Memory:
         frame, pointer, (varying, offset) = self.frame, self.base, index
         if varying.is_literal:
             offset += varying.low
-        # the way to a place inside of the buffer may lead through one outside
+        # an address inside of the buffer may be computed from one outside
         elif inside and offset:
             inside = varying.low >= 0 and varying.high <= self.size
         step = f"getelementptr {'inbounds ' if inside else ''}{self.element}, ptr"

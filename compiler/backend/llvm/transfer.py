@@ -1,17 +1,17 @@
-"""A `Copy` as plain loops, for machines that have no engine for it."""
+"""A `Copy` as plain loops, for machines without a DMA engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
 
-from compiler.ir.expr import INDEX, Const, Expr, Load, Var, as_expr, binary, conjunction, const
-from compiler.ir.function import Buffer
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Buffer, Const, Expr, Load, Var, as_expr, binary, conjunction, const
 from compiler.ir.stmt import Allocate, Copy, For, If, Let, Region, Stmt, Store, sequence
 
 
 def loops(node: Copy) -> Stmt:
-    """The loops that do what `node` does.
+    """The loops of a `Copy`.
 
     ::
 
@@ -26,12 +26,12 @@ def loops(node: Copy) -> Stmt:
             else:
                 for x in range(9): T[y * 9 + x] = 0.0
 
-    The rows are whole runs, so that LLVM makes one move or one fill of each that is contiguous. Within one
-    buffer the elements go through another, for all are read before the first is written.
+    A row is one loop without conditions, so that LLVM makes a memcpy or memset of each contiguous row. A copy
+    within one buffer goes through a temporary, since all elements are read before the first is written.
     """
     if node.target.buffer is node.source.buffer:
         extents, dtype = node.source.extents, node.source.buffer.dtype
-        between = Buffer("moved", (prod(extents),), dtype, "local")
+        between = Buffer("temporary", (prod(extents),), dtype, "local")
         compact = Region(
             between,
             Const(0),

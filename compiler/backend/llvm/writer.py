@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compiler.ir.expr import Const, Expr, Var, is_float, lanes_of, scalar_of
-from compiler.ir.function import Buffer
+from compiler.ir.dtype import is_float, lanes_of, scalar_of
+from compiler.ir.expr import Buffer, Const, Expr, Var
 
 _SCALARS = {"bool": "i1", "int8": "i8", "uint8": "i8", "int16": "i16", "uint16": "i16", "int32": "i32"}
 _SCALARS |= {"uint32": "i32", "int64": "i64", "uint64": "i64"}
@@ -22,12 +22,12 @@ _SCALARS |= {"float16": "half", "float32": "float", "float64": "double"}
 
 # alignment of buffers that this package allocates: a cache line, and the widest vector
 ALIGNMENT = 64
-AMID = 1 << 30
-"""The level of what is not computed at the beginning of one."""
+NO_LEVEL = 1 << 30
+"""The level of a value that is not computed at the beginning of a level, as of a load."""
 
 
 class Wide(NamedTuple):
-    """A 64-bit integer in the text, with the bounds that it is known to keep."""
+    """A 64-bit integer in the text, and bounds of its value."""
 
     ref: str
     low: int
@@ -39,14 +39,14 @@ class Wide(NamedTuple):
 
 
 class Index(NamedTuple):
-    """What varies of an index, and what is added to it: an address has a field for the latter."""
+    """An index as a varying part and a constant offset, for which an address has a field."""
 
     varying: Wide
     offset: int = 0
 
 
-class Place(NamedTuple):
-    """The pointer of a buffer, and what is known of it; `nbytes` is the least that it has."""
+class Pointer(NamedTuple):
+    """The pointer to a buffer, its alignment, and the least number of bytes behind it."""
 
     ref: str
     alignment: int
@@ -54,7 +54,7 @@ class Place(NamedTuple):
 
     @property
     def attributes(self) -> str:
-        """How the pointer is declared as a parameter: nothing else reaches these bytes."""
+        """Its declaration as a parameter: no other pointer reaches these bytes."""
         extent = f" dereferenceable({self.nbytes})" if self.nbytes else ""
         return f"ptr noalias nonnull noundef align {self.alignment}{extent}"
 
@@ -100,7 +100,7 @@ def splat_literal(dtype: str, text: str) -> str:
 
 
 class Preamble:
-    """What the functions of a module share: declarations and metadata, each once."""
+    """Declarations and metadata that the functions of a module share, each written once."""
 
     def __init__(self) -> None:
         self.declarations: dict[str, None] = {}
@@ -125,22 +125,22 @@ class Preamble:
 
 
 class Level:
-    """The body of a function, of a loop or of a `Let`, and what is computed at its beginning."""
+    """The body of a function, of a loop or of a `Let`, and the instructions at its beginning."""
 
     def __init__(self, register: str, lines: list[str]) -> None:
-        self.register = register  # what the level makes known
+        self.register = register  # the value that the level defines
         self.lines = lines
         self.known: dict[str, str] = {}  # instruction -> its register
 
 
 class Frame:
-    """One LLVM function: its lines, and where its variables and buffers are.
+    """One LLVM function: its lines, and the registers of its variables and buffers.
 
     A variable or buffer of the enclosing function becomes a parameter at its first use (`captured`).
 
-    Arithmetic on loop variables is written once, at the beginning of the outermost loop that it can be in
-    (`invariant`), and what a block has computed or read is not written again (`once`, `read`). LLVM comes
-    to the same result from the plain text, but spends most of its time on that.
+    Arithmetic on loop variables is written once, at the beginning of the outermost loop where its operands
+    are defined (`invariant`), and a block computes and reads nothing twice (`once`, `read`). LLVM would
+    hoist and merge the same instructions, but that would take most of its time.
 
     Parameters
     ----------
@@ -156,19 +156,19 @@ class Frame:
         self.epilogue: list[str] = []
         self.block = "entry"
         self.variables: dict[Var, Wide] = {}
-        # what `Let` names and is not an index: floats, bools and vectors
+        # values of `Let` that are no indices: floats, bools and vectors
         self.values: dict[Var, str] = {}
-        self.places: dict[Buffer, Place] = {}
-        self.owned: dict[Buffer, Place] = {}
+        self.pointers: dict[Buffer, Pointer] = {}
+        self.owned: dict[Buffer, Pointer] = {}
         self.captured_variables: list[Var] = []
         self.captured_values: list[Var] = []
         self.captured_buffers: list[Buffer] = []
-        # arithmetic that is written, by the identity of its node, as long as its variables are the same
+        # arithmetic that is written already, by the identity of its node, while its variables are bound
         self.numbers: dict[int, tuple[Expr, Wide]] = {}
         self.stack_bytes = 0
         self._count = 0
         self._levels = [Level("", self.prologue)]
-        self._level_of: dict[str, int] = {}  # of registers that stand at the beginning of a level
+        self._level_of: dict[str, int] = {}  # of registers that are defined at the beginning of a level
         self._computed: dict[str, str] = {}  # in the block that is being written
         self._read: dict[Buffer, dict[str, str]] = {}
 
@@ -178,7 +178,7 @@ class Frame:
         return f"%{hint}.{self._count}"
 
     def given(self, hint: str) -> str:
-        """A register for what the function begins with."""
+        """A register that is defined when the function begins."""
         register = self.fresh(hint)
         self._level_of[register] = 0
         return register
@@ -191,12 +191,12 @@ class Frame:
         return register
 
     def invariant(self, text: str, *operands: str) -> str:
-        """Write arithmetic on `operands`, registers or literals, at the outermost level that knows them all.
+        """Write arithmetic on `operands`, registers or literals, at the outermost level that defines all.
 
-        What is not executed there in the plain program must do no harm: `text` may not trap.
+        It may be executed there although the program would not have executed it, so `text` may not trap.
         """
         level = self.level(*operands)
-        if level == AMID:
+        if level == NO_LEVEL:
             return self.once(text)
         at = self._levels[level]
         register = at.known.get(text)
@@ -208,17 +208,17 @@ class Frame:
         return register
 
     def level(self, *operands: str) -> int:
-        """The innermost level at whose beginning one of `operands` is computed; `AMID` one, as loads are."""
+        """The innermost level that defines one of `operands` at its beginning, or `NO_LEVEL`."""
         found = 0
         for ref in operands:
             if ref[0] == "%":
-                level = self._level_of.get(ref, AMID)
+                level = self._level_of.get(ref, NO_LEVEL)
                 if level > found:
                     found = level
         return found
 
     def once(self, text: str) -> str:
-        """Write an instruction that only computes, unless this block has it already."""
+        """Write an instruction without side effects, unless this block has it already."""
         register = self._computed.get(text)
         if register is None:
             register = self._computed[text] = self.emit(text)
@@ -243,7 +243,7 @@ class Frame:
         self._read.clear()
 
     def open(self, register: str) -> None:
-        """Begin a level here: `register` is known from here on, until `close`."""
+        """Begin a level, in which `register` is defined, until `close`."""
         self._level_of[register] = len(self._levels)
         self._levels.append(Level(register, self.reserve()))
 
@@ -252,7 +252,7 @@ class Frame:
         del self._level_of[self._levels.pop().register]
 
     def declare(self, text: str) -> None:
-        """Have the module declare a function."""
+        """Declare a function in the module."""
         self.preamble.declarations[text] = None
 
     def label(self, hint: str) -> str:
@@ -261,25 +261,25 @@ class Frame:
         return f"{hint}.{self._count}"
 
     def begin(self, label: str) -> None:
-        """Begin a block; what was written before must have branched."""
+        """Begin a block; the one before must end with a branch."""
         self.lines.append(f"{label}:")
         self.block = label
         self._computed.clear()
         self._read.clear()
 
     def reserve(self) -> list[str]:
-        """Lines that stand here, to be filled in later."""
+        """A list of lines at this position, to be filled in later."""
         lines: list[str] = []
         self.lines.append(lines)
         return lines
 
-    def allocate(self, buffer: Buffer) -> Place:
-        """A place on this function's stack."""
+    def allocate(self, buffer: Buffer) -> Pointer:
+        """A buffer on this function's stack."""
         register = self.fresh(clean(buffer.name))
         element = memory_type(buffer.dtype)
         self.prologue.append(f"  {register} = alloca [{buffer.size} x {element}], align {ALIGNMENT}")
         self.stack_bytes += buffer.nbytes
-        return Place(register, ALIGNMENT, buffer.nbytes)
+        return Pointer(register, ALIGNMENT, buffer.nbytes)
 
     def bind(self, var: Var, value: Wide) -> None:
         """Let `var` be `value`, until `unbind`."""
@@ -310,7 +310,7 @@ class Frame:
         return found
 
     def value(self, var: Var) -> str | None:
-        """The value that `Let` gave a name, or None for a variable of other kinds."""
+        """The value that `Let` gave a variable, or None for loop variables and indices."""
         found = self.values.get(var)
         if found is None and self.parent is not None:
             outer = self.parent.value(var)
@@ -320,20 +320,20 @@ class Frame:
             self.captured_values.append(var)
         return found
 
-    def place(self, buffer: Buffer) -> Place:
-        """Where a buffer is.
+    def pointer(self, buffer: Buffer) -> Pointer:
+        """The pointer to a buffer.
 
         Raises
         ------
         ValueError
             If it is neither a parameter nor allocated here.
         """
-        found = self.places.get(buffer)
+        found = self.pointers.get(buffer)
         if found is None:
             if self.parent is None:
                 raise ValueError(f"the buffer {buffer} is neither a parameter nor allocated around its use")
-            outer = self.parent.place(buffer)
-            found = self.places[buffer] = outer._replace(ref=self.fresh(clean(buffer.name)))
+            outer = self.parent.pointer(buffer)
+            found = self.pointers[buffer] = outer._replace(ref=self.fresh(clean(buffer.name)))
             self.captured_buffers.append(buffer)
         return found
 
@@ -350,5 +350,5 @@ class Frame:
 
 
 def clean(name: str) -> str:
-    """A name for people as a part of an LLVM name."""
+    """A readable name with only the characters that an LLVM name may have."""
     return re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", name)

@@ -1,1 +1,1 @@
-"""What the loop IR means: interpreter, types, verifier, accesses, equality."""
+"""The meaning of the loop IR: interpreter, verifier, types, memory accesses, equality."""

@@ -1,42 +1,33 @@
-"""What a piece of a program reads and writes, element by element or region by region."""
+"""The buffer accesses of a piece of a program: elements and regions that it reads and writes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
-from compiler.ir.expr import (
-    Binary,
-    Broadcast,
-    Const,
-    Expr,
-    Load,
-    Ramp,
-    Var,
-    binary,
-    lanes_of,
-    scalar_of,
-    vector_of,
-)
-from compiler.ir.function import Buffer, Intrinsic
+from compiler.ir.address import position
+from compiler.ir.dtype import lanes_of
+from compiler.ir.expr import Binary, Broadcast, Buffer, Const, Expr, Load, Ramp, Var
+from compiler.ir.function import Intrinsic, Invoke
+from compiler.ir.node import Node
 from compiler.ir.simplify.simplify import UNKNOWN, Interval, Simplifier
-from compiler.ir.stmt import Copy, For, Invoke, Region, Stmt, Store
-from compiler.ir.visit import Node, children, walk
+from compiler.ir.stmt import Copy, For, Region, Stmt, Store
+from compiler.ir.visit import children, walk
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One place of a program that touches a buffer.
+    """One read or write of a buffer in the text of a program.
 
     Attributes
     ----------
     buffer : Buffer
     writes : bool
-        Whether it stores; else it loads.
+        Whether it stores; otherwise it loads.
     where : tuple of Expr or Region
-        The indices of an element, or the rectangle.
+        The indices of an element, or the region.
     """
 
     buffer: Buffer
@@ -44,7 +35,7 @@ class Access:
     where: tuple[Expr, ...] | Region
 
     def span(self, simplifier: Simplifier) -> Interval:
-        """The interval of row-major positions that it lies in, as far as the ranges of variables tell."""
+        """An interval that contains all row-major positions accessed, given the ranges of the variables."""
         if isinstance(self.where, Region):
             offset, steps = self.where.offset, list(zip(self.where.extents, self.where.strides, strict=True))
         else:
@@ -60,30 +51,8 @@ class Access:
         return UNKNOWN if isnan(low) or isnan(high) else (low, high)
 
 
-def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
-    """The row-major position of an element; a single index is one already."""
-    if len(indices) == 1:
-        return indices[0]
-    if not indices:
-        return Const(0)
-    total = widened(indices[0])
-    for index, extent in zip(indices[1:], buffer.shape[1:], strict=True):
-        inner = widened(index)
-        total = inner if total == Const(0) else binary("+", binary("*", total, extent), inner)
-    return total
-
-
-def widened(index: Expr) -> Expr:
-    """An index in a type that a product with an extent does not leave."""
-    scalar = scalar_of(index.dtype)
-    if scalar in ("int32", "int64"):
-        return index
-    wide = "int64" if scalar in ("uint32", "uint64") else "int32"
-    return index.astype(vector_of(wide, lanes_of(index.dtype)))
-
-
 def accesses(node: Node) -> Iterator[Access]:
-    """Every access below `node`; hints to prefetch are none."""
+    """Every access in `node`; a prefetch is not an access."""
     for below in walk(node):
         rule = _ACCESSES.get(type(below))
         if rule is not None:
@@ -106,7 +75,7 @@ def mentions(node: Node, variables: Container[Any]) -> bool:
 
 
 def weight(node: Node) -> int:
-    """Stores of a body with its unrolled loops written out: what a copy of it adds to the program."""
+    """The number of stores in `node` with its unrolled loops expanded: the cost of a copy of it."""
     if type(node) is Store:
         return 1
     below = sum(weight(child) for child in children(node) if isinstance(child, Stmt))
@@ -116,7 +85,7 @@ def weight(node: Node) -> int:
 
 
 def is_pure(expr: Expr) -> bool:
-    """Whether `expr` may be evaluated at any time: it reads no memory, and divides by no zero."""
+    """Whether `expr` may be evaluated anywhere: it reads no memory and cannot divide by zero."""
     return not any(type(n) is Load or (type(n) is Binary and _may_divide_by_zero(n)) for n in walk(expr))
 
 
@@ -135,7 +104,7 @@ def _invoked(node: Invoke) -> Iterator[Access]:
 
 
 def roles(intrinsic: Intrinsic) -> tuple[set[Buffer], set[Buffer]]:
-    """The parameters of an intrinsic's description that it writes, and those that it reads."""
+    """The parameters that the description of an intrinsic writes, and those that it reads."""
     body = intrinsic.description.body
     return writes(body), reads(body)
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Load, Ramp, Var, is_float
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.stmt import Allocate, Barrier, For, Invoke, Let, Prefetch, Region, Seq, Store, Token
+from compiler.ir.expr import Buffer, Const, Var
+from compiler.ir.function import Intrinsic, PrimFunc
+from compiler.ir.node import form
+from compiler.ir.stmt import Seq
 from compiler.ir.visit import children
 
 
 def structural_equal(a: PrimFunc, b: PrimFunc) -> bool:
-    """Whether two functions are the same program.
+    """Whether two functions are equal up to the names of their variables and buffers.
 
-    Variables and buffers correspond by where they are defined: the names may differ, but
-    the types, shapes and scopes may not. What is used without a definition must be
-    identical. The names of the functions count, and so do those of the intrinsics, whose
-    descriptions must be equal. Sequences count as the flat list of their statements, since
-    nesting has no meaning. Float literals are equal if they are the same number, where zero
-    has a sign and any NaN equals any other.
+    Variables and buffers correspond if they are defined at the same place; their types, shapes and scopes
+    must agree. Variables and buffers without a definition in the function must be identical. The names of the
+    functions must agree, and so must the names and the descriptions of intrinsics. Nested sequences equal the
+    flat sequence of their statements. Float literals are compared as in `compiler.ir.expr.Const`.
     """
     return a.name == b.name and _same(a, b, {})
 
@@ -33,7 +31,7 @@ def _same(a: PrimFunc, b: PrimFunc, pairs: dict[Any, Any]) -> bool:
 
 
 def _define(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
-    """Let `a` and `b` correspond from now on, if their types agree."""
+    """Record in `pairs` that `a` and `b` correspond; False if their types differ."""
     pairs[a] = b
     if isinstance(a, Buffer):
         if (len(a.shape), a.dtype, a.scope) != (len(b.shape), b.dtype, b.scope):
@@ -43,7 +41,7 @@ def _define(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
 
 
 def _extents(a: int | Var, b: int | Var, pairs: dict[Any, Any]) -> bool:
-    """Whether two extents correspond; the first use of a size defines it."""
+    """Whether two extents correspond; the first use of a dynamic extent defines it."""
     if not (isinstance(a, Var) and isinstance(b, Var)):
         return a is b or (type(a) is type(b) and a == b)
     if a not in pairs and b not in pairs.values():
@@ -56,29 +54,39 @@ def _equal(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
     a, b = _single(a), _single(b)
     if type(a) is not type(b):
         return False
-    attributes = _ATTRIBUTES.get(type(a))
-    if attributes is not None and attributes(a, pairs) != attributes(b, None):
+    if isinstance(a, (Var, Const)):
+        return bool(pairs.get(a, a) == b)
+    parts = form(type(a)).parts
+    if not all(
+        _equal_attribute(getattr(a, part.name), getattr(b, part.name), pairs)
+        for part in parts
+        if part.role == "attribute"
+    ):
         return False
-    if isinstance(a, Invoke) and not _same_intrinsic(a, b):
-        return False
-    binding = _BINDING.get(type(a))
     below_a, below_b = _below(a), _below(b)
-    if binding is not None:
-        *outside_a, inside_a = below_a  # the body is the last child
-        *outside_b, inside_b = below_b
-        if not all(_equal(x, y, pairs) for x, y in zip(outside_a, outside_b, strict=True)):
-            return False
-        # a copy, so that what is defined in here does not count outside
-        inside = dict(pairs)
-        return _define(binding(a), binding(b), inside) and _equal(inside_a, inside_b, inside)
-    return len(below_a) == len(below_b) and all(
-        _equal(x, y, pairs) for x, y in zip(below_a, below_b, strict=True)
+    if len(below_a) != len(below_b):
+        return False
+    bound = [part.name for part in parts if part.role == "binding"]
+    outside = len(below_a) - bool(bound)  # the last child is where the binding holds
+    if not all(_equal(x, y, pairs) for x, y in zip(below_a[:outside], below_b[:outside], strict=True)):
+        return False
+    if not bound:
+        return True
+    inside = dict(pairs)  # a copy, since the binding holds in the last child alone
+    return all(_define(getattr(a, name), getattr(b, name), inside) for name in bound) and _equal(
+        below_a[-1], below_b[-1], inside
     )
 
 
-def _same_intrinsic(a: Invoke, b: Invoke) -> bool:
-    one, other = a.intrinsic, b.intrinsic
-    return one is other or (one.name == other.name and _same(one.description, other.description, {}))
+def _equal_attribute(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
+    """Whether two attributes of nodes agree; True is not 1 here."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(_equal_attribute(x, y, pairs) for x, y in zip(a, b, strict=True))
+    if isinstance(a, Intrinsic):
+        return a is b or (a.name == b.name and _same(a.description, b.description, {}))
+    return bool((pairs.get(a, a) if isinstance(a, (Var, Buffer)) else a) == b)
 
 
 def _below(node: Any) -> tuple[Any, ...]:
@@ -94,37 +102,3 @@ def _single(node: Any) -> Any:
         below = _below(node)
         return below[0] if len(below) == 1 else node
     return node
-
-
-def _other(item: Any, pairs: dict[Any, Any] | None) -> Any:
-    """What `item` stands for in the other function."""
-    return item if pairs is None else pairs.get(item, item)
-
-
-# node type that defines a variable or buffer for its last child -> that
-_BINDING: dict[type, Callable[[Any], Any]] = {
-    For: lambda n: n.var,
-    Allocate: lambda n: n.buffer,
-    Let: lambda n: n.var,
-}
-
-# node type -> what must agree beside the children
-_ATTRIBUTES: dict[type, Callable[[Any, dict[Any, Any] | None], Any]] = {
-    Var: _other,
-    # the text of a float tells -0.0 from 0.0, and one NaN not from another
-    Const: lambda n, _: (n.dtype, repr(float(n.value)) if is_float(n.dtype) else n.value),
-    Binary: lambda n, _: (n.op, n.dtype),
-    Cast: lambda n, _: n.dtype,
-    Call: lambda n, _: (n.name, n.dtype),
-    Load: lambda n, pairs: _other(n.buffer, pairs),
-    Store: lambda n, pairs: _other(n.buffer, pairs),
-    Prefetch: lambda n, pairs: _other(n.buffer, pairs),
-    Region: lambda n, pairs: (_other(n.buffer, pairs), n.extents),
-    Ramp: lambda n, _: n.lanes,
-    Broadcast: lambda n, _: n.lanes,
-    # the text of a pragma tells True from 1
-    For: lambda n, _: (n.kind, repr(n.pragmas)),
-    Allocate: lambda n, _: repr(n.pragmas),
-    Barrier: lambda n, _: n.scope,
-    Token: lambda n, _: (n.action, n.source, n.target),
-}

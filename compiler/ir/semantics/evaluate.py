@@ -1,6 +1,6 @@
-"""What an expression is worth: the half of the definition of the language below statements.
+"""The values of expressions: the part of the interpreter below statements.
 
-`compiler.ir.semantics.interpret` tells what each node means.
+`compiler.ir.semantics.interpret` specifies what each node means.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from compiler.ir.dtype import PACKED_TYPES, bits_of, integer_range, is_float, lanes_of, scalar_of
 from compiler.ir.expr import (
-    COMPARISON,
-    INTEGER_INTRINSICS,
-    PACKED_TYPES,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -30,13 +29,8 @@ from compiler.ir.expr import (
     Select,
     Var,
     binary,
-    bits_of,
-    integer_range,
-    is_float,
-    lanes_of,
-    scalar_of,
 )
-from compiler.ir.function import Buffer
+from compiler.ir.operators import COMPARISON, INTEGER_INTRINSICS
 from compiler.ir.text.printer import print_expr
 
 # A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.
@@ -51,17 +45,17 @@ class Evaluator:
     Parameters
     ----------
     arrays : dict of Buffer to ndarray
-        One element of an array for each of a buffer; those of packed types are unpacked.
+        The elements of each buffer; those of packed types unpacked, one per array element.
     """
 
     def __init__(self, arrays: dict[Buffer, np.ndarray]) -> None:
         self.arrays = arrays
-        self.cells: dict[Var, list[Value]] = {}  # where a variable is read
+        self.cells: dict[Var, list[Value]] = {}  # a list of one: the current value of a variable
 
     # elements of buffers
 
     def array(self, buffer: Buffer, indices: tuple[Expr, ...]) -> np.ndarray:
-        """The array of a buffer, flat where one index is given for all dimensions."""
+        """The array of a buffer, flat where the single index is a row-major position."""
         if buffer in self.arrays and len(indices) == self.arrays[buffer].ndim:
             return self.arrays[buffer]
         return self.flat(buffer)
@@ -69,13 +63,13 @@ class Evaluator:
     def flat(self, buffer: Buffer) -> np.ndarray:
         """The elements of a buffer by row-major position."""
         if buffer not in self.arrays:
-            raise ValueError(f"buffer {buffer!r} is used outside of its allocation, and is no parameter")
+            raise ValueError(f"buffer {buffer!r} is neither a parameter nor used inside of its allocation")
         if not self.arrays[buffer].flags.c_contiguous:
             raise ValueError(f"{buffer!r} is used by row-major position, so its array must be C-contiguous")
         return self.arrays[buffer].reshape(-1)
 
     def address(self, buffer: Buffer, indices: tuple[Expr, ...]) -> Address:
-        """A closure for the index of an element, or of several, inside of the shape for sure."""
+        """A closure that returns the index of an element, or of several; raises where it is out of bounds."""
         shape = self.array(buffer, indices).shape
         if len(indices) != len(shape):
             raise ValueError(
@@ -110,7 +104,7 @@ class Evaluator:
         return elements
 
     def slices(self, indices: tuple[Expr, ...], shape: tuple[int, ...], general: Address) -> Address:
-        """`general`, or the same faster where the one vector among the indices is an ascending ramp."""
+        """`general`, or a faster closure of slices where the only vector index is an ascending ramp."""
         vectors = [axis for axis, index in enumerate(indices) if lanes_of(index.dtype) > 1]
         axis, ramp = vectors[0], indices[vectors[0]]
         if len(vectors) > 1 or not isinstance(ramp, Ramp) or not isinstance(ramp.stride, Const):
@@ -125,7 +119,7 @@ class Evaluator:
         def sliced() -> tuple[Value, ...]:
             where = [f() for f in starts]
             if not _inside(where, limits):
-                return general()  # names the lane that is outside
+                return general()  # raises for the lane that is out of bounds
             where[axis] = slice(where[axis], where[axis] + last + 1, stride)
             return tuple(where)
 
@@ -223,7 +217,7 @@ class Evaluator:
 
     def _if_then_else(self, node: Call) -> Evaluate:
         if lanes_of(node.args[0].dtype) > 1:
-            # a lane must not be evaluated where another is chosen, so each is an expression of its own
+            # each lane evaluates only the arm that it chooses, so each is evaluated as a scalar expression
             lanes = [self.expr(_lane(node, k)) for k in range(lanes_of(node.dtype))]
             dtype = scalar_of(node.dtype)
             return lambda: np.array([lane() for lane in lanes], dtype)
@@ -262,7 +256,7 @@ class Evaluator:
 
 @dataclass(frozen=True, slots=True)
 class _Lane(Expr):
-    """One lane of a vector that has a name."""
+    """One lane of a vector variable."""
 
     vector: Var
     k: int
@@ -276,7 +270,7 @@ Evaluator.expr_rules[_Lane] = Evaluator._one
 
 
 def number_of(dtype: str) -> type[np.generic]:
-    """The NumPy type of a lane; a packed value takes a byte here."""
+    """The NumPy type of a lane; a packed value is held in a byte."""
     scalar = scalar_of(dtype)
     if scalar in PACKED_TYPES:
         return np.uint8 if scalar.startswith("u") else np.int8
@@ -291,13 +285,13 @@ def _inside(where: Sequence[Value], shape: tuple[int, ...]) -> bool:
 
 
 def out_of_bounds(buffer: Buffer, shape: tuple[int, ...], where: tuple[Value, ...]) -> NoReturn:
-    """Refuse an index of a buffer that has `shape`."""
+    """Raise the error for an index outside of `shape`."""
     index = ", ".join(str(int(i)) for i in where)
     raise IndexError(f"{buffer.name}[{index}] is out of bounds: the shape of {buffer.name} is {shape}")
 
 
 def _range(dtype: str) -> tuple[int, int, Callable[[int], int]]:
-    """The least and the greatest integer of a type, and what wraps any other into it."""
+    """The smallest and the largest integer of a type, and a function that wraps any integer into it."""
     low, high = integer_range(dtype)
     return low, high, lambda value: (value - low) % (high - low + 1) + low
 
@@ -311,7 +305,7 @@ def _division(node: Binary, operation: Callable[[Value, Value], Value], a: Evalu
         if not (y.all() if vector else y):
             raise ZeroDivisionError(f"`{print_expr(node)}` divides by zero")
         value = operation(x, y)
-        # the least integer divided by -1 is out of range; a vector has wrapped by itself
+        # the smallest integer divided by -1 is out of range; NumPy wraps vectors
         return value if vector or low <= value <= high else wrap(value)
 
     return divide
@@ -324,7 +318,9 @@ def _shift(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate
     def shift() -> Value:
         x, y = a(), b()
         if not (((y >= 0) & (y < bits)).all() if vector else 0 <= y < bits):
-            raise ValueError(f"`{print_expr(node)}` shifts {scalar} by {y}: it takes 0 to {bits - 1}")
+            raise ValueError(
+                f"`{print_expr(node)}` shifts {scalar} by {y}; the count must be 0 to {bits - 1}"
+            )
         value = operation(x, y)
         return value if vector else wrap(value)
 
@@ -332,7 +328,7 @@ def _shift(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate
 
 
 def _conversion(source: str, target: str) -> Callable[[Value], Value]:
-    """What converts a value of type `source` to type `target`, lane by lane."""
+    """A function that converts a value of type `source` to type `target`, lane by lane."""
     to, vector = scalar_of(target), lanes_of(target) > 1
     if to == "bool":
         return (lambda value: value != 0) if vector else (lambda value: bool(value != 0))
@@ -340,7 +336,7 @@ def _conversion(source: str, target: str) -> Callable[[Value], Value]:
     if is_float(to):
         if vector:
             return lambda value: value.astype(number)
-        # through the NumPy scalar of the source, so that a wide integer is rounded once
+        # from the NumPy scalar of the source type, so that a wide integer is rounded once
         wide: Any = number_of(source)
         return lambda value: wide(value).astype(number)
     low, high, wrap = _range(to)
@@ -359,7 +355,7 @@ def _conversion(source: str, target: str) -> Callable[[Value], Value]:
 
 
 def _lane(expr: Expr, k: int) -> Any:
-    """The scalar expression of lane `k` of a vector; a scalar is itself in every lane."""
+    """The scalar expression of lane `k` of a vector; a scalar has the same value in every lane."""
     return expr if lanes_of(expr.dtype) == 1 else _LANES[type(expr)](expr, k)
 
 
@@ -380,7 +376,7 @@ _COMPARE |= {"==": operator.eq, "!=": operator.ne}
 _NUMBER = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 _NUMBER |= {"min": lambda a, b: a if a < b else b, "max": lambda a, b: a if a > b else b}
 
-# (operator, kind of number) -> what it does
+# (operator, kind of number) -> the operation
 _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
     **{(op, number): f for op, f in _COMPARE.items() for number in ("integer", "float", "bool")},
     **{(op, number): f for op, f in _NUMBER.items() for number in ("integer", "float")},
@@ -415,7 +411,7 @@ def _absolute(dtype: str) -> Callable[[Value], Value]:
     return lambda x: wrap(abs(x))
 
 
-# type -> the function of integers of that type
+# intrinsic -> type -> its function on integers of that type
 _INTEGER_FUNCTIONS: dict[str, Callable[[str], Callable[[Value], Value]]] = {
     "abs": _absolute,
     "popcount": _popcount,

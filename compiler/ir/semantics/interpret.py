@@ -1,29 +1,32 @@
-"""The definition of the language: runs any function, on NumPy arrays, in the order of its text.
+"""The interpreter, which defines the language: it runs a function on NumPy arrays, in the order of its text.
 
-What a node means where NumPy, Python and hardware could disagree:
+The meaning of a node, where NumPy, Python and hardware differ:
 
 - Integers wrap around in their type. ``//`` and ``%`` round to minus infinity, and raise
-  `ZeroDivisionError` for a zero divisor, in any lane. ``>>`` repeats the sign of a signed type. A shift
-  by less than zero or by as much as the type has bits is an error.
-- Floats follow IEEE 754 and are rounded to their type after each operation. They never raise. ``round``
-  takes a half to the even neighbour.
+  `ZeroDivisionError` for a zero divisor in any lane. ``>>`` of a signed type is arithmetic. A shift by a
+  negative count, or by at least the number of bits of the type, is an error.
+- Floats follow IEEE 754, are rounded to their type after each operation, and never raise. ``round`` rounds
+  halves to even.
 - ``min(a, b)`` is ``a if a < b else b`` and ``max(a, b)`` is ``a if a > b else b``: the result is `b`
   where either is NaN, and also where the two are equal.
-- A cast of a float to an integer rounds to zero, and a value out of range becomes the nearest of the
-  type, NaN zero. A cast of an integer to a narrower one keeps the low bits. A cast to bool is ``!= 0``.
-- ``and``, ``or`` and ``select`` evaluate all operands. Only ``if_then_else``, for each lane by itself,
-  and ``if`` guard what they do not choose.
-- The value of a store is evaluated before any lane is stored; of lanes that store to the same
-  element, the last one stays. A copy reads all of its source before it writes, and an intrinsic its
-  operands before it runs; what it stored is written when it has ended.
-- An index outside of the shape, negative ones too, raises `IndexError`, and so does a row-major position
-  that is not less than the number of elements. The index of a prefetch is evaluated, but may be any.
-- Loops of all kinds run in order, but for loops that are bound to ``threadIdx`` and have a barrier inside:
-  their iterations take turns, each from one barrier to the next. It is an error if an iteration ends or
-  comes to another barrier while others wait.
-- A token is a count of pushes for its two stages. A pop takes one, and is an error where there is none.
-- What was never stored in an allocated buffer is NaN in floats, ``0xAB`` in each byte of integers, and
-  True in bools, anew each time that the allocation is entered.
+- A cast of a float to an integer rounds to zero; a value out of range becomes the nearest value of the
+  type, and NaN becomes zero. A cast of an integer to a narrower one keeps the low bits. A cast to bool is
+  ``!= 0``.
+- ``and``, ``or`` and ``select`` evaluate all operands. Only ``if_then_else``, in each lane separately, and
+  ``if`` do not evaluate the arm that they do not choose.
+- The value of a store is evaluated before any lane is stored; if several lanes store to the same element,
+  the last lane wins. A copy reads all of its source before it writes. An intrinsic reads all operands before
+  it runs, and writes its results after it has run.
+- An index out of bounds, negative indices included, raises `IndexError`, and so does a row-major position
+  that is not less than the number of elements. The index of a prefetch is evaluated, but may be out of
+  bounds.
+- The iterations of a loop run in order, whatever its kind. The exception is a loop bound to ``threadIdx``
+  with a barrier inside: each iteration runs to its next barrier before any continues behind it. It is an
+  error if an iteration ends, or reaches another barrier, while others wait.
+- For each pair of stages there is a count of tokens. A push increments it, a pop decrements it, and a pop
+  at zero is an error.
+- An element of an allocated buffer that was not stored since the allocation was entered is NaN in floats,
+  ``0xAB`` in each byte of integers, and True in bools.
 """
 
 from __future__ import annotations
@@ -33,53 +36,40 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.expr import PACKED_TYPES, Var, bits_of, is_float
-from compiler.ir.function import Buffer, PrimFunc, most
+from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
+from compiler.ir.expr import Buffer, Var, most
+from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
-from compiler.ir.stmt import (
-    Allocate,
-    Barrier,
-    Copy,
-    For,
-    If,
-    Invoke,
-    Let,
-    Prefetch,
-    Region,
-    Seq,
-    Stmt,
-    Store,
-    Token,
-)
+from compiler.ir.stmt import Allocate, Barrier, Copy, For, If, Let, Prefetch, Region, Seq, Stmt, Store, Token
 from compiler.ir.visit import walk
 
 Run = Callable[[], None]
 Steps = Callable[[], Iterator[Barrier]]
-"""Runs up to a barrier, tells which, and goes on when it is asked again."""
+"""Runs a statement and yields each barrier on the way."""
 
 
 def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
-    """Run `func` on one array for each parameter; what it stores is stored in them.
+    """Run `func` in place on one array per parameter.
 
     Parameters
     ----------
     func : PrimFunc
         Any function, before or after any pass.
     *arrays : ndarray
-        Of the dtypes and shapes of the parameters, which tell the sizes. An array of a packed type has dtype
-        uint8, and a last extent of as many bytes as the elements fill. Those that the function uses by
-        row-major position must be C-contiguous; the others may have any strides.
+        Of the dtypes and shapes of the parameters; their shapes determine the dynamic extents. The array of
+        a packed type has dtype uint8, and its last axis counts bytes. Arrays that the function accesses by
+        row-major position must be C-contiguous; others may have any strides.
 
     Raises
     ------
     ValueError
-        If the arrays do not fit the parameters, the function has an unknown operation, shifts too far, pops
-        a token that was not pushed, has a margin that is negative or does not add up, or its threads do not
-        meet at a barrier.
+        If the arrays do not fit the parameters, or the function has an unknown operation, a shift count out
+        of range, a pop without a push, padding that is negative or does not add up to the extents, or threads
+        that do not all reach the same barrier.
     IndexError
-        If an index is outside of its buffer; names the buffer, the index and the shape.
+        If an index is out of bounds; the message names the buffer, the index and the shape.
     ZeroDivisionError
-        If an integer is divided by zero; names the expression.
+        If an integer is divided by zero; the message names the expression.
     """
     if len(arrays) != len(func.params):
         raise ValueError(f"{func.name} takes {len(func.params)} array(s), not {len(arrays)}")
@@ -107,7 +97,7 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
 def _checked_shape(
     func: PrimFunc, buffer: Buffer, array: np.ndarray, sizes: dict[Var, tuple[int, Buffer]]
 ) -> tuple[int, ...]:
-    """The shape of a parameter in elements; the extents that it tells are added to `sizes`."""
+    """The shape of an argument in elements; adds the dynamic extents that it determines to `sizes`."""
     where = f"{func.name}, argument {buffer!r}"
     dtype = "uint8" if _packed(buffer) else buffer.dtype
     if not isinstance(array, np.ndarray):
@@ -137,7 +127,7 @@ class _Program(Evaluator):
 
     def __init__(self, arrays: dict[Buffer, np.ndarray], tokens: dict[tuple[str, str], int]) -> None:
         super().__init__(arrays)
-        self.tokens = tokens  # stages -> pushes that wait for a pop
+        self.tokens = tokens  # pair of stages -> tokens pushed and not popped
         self.stored: set[Buffer] = set()
 
     def stmt(self, stmt: Stmt) -> Run:
@@ -258,7 +248,7 @@ class _Program(Evaluator):
         return run
 
     def region(self, region: Region) -> Callable[[], np.ndarray]:
-        """A closure for the row-major positions of a region's elements, inside of the buffer for sure."""
+        """A closure that returns the row-major positions of a region; raises where one is out of bounds."""
         buffer, array = region.buffer, self.flat(region.buffer)
         shape = self.arrays[buffer].shape
         offset, strides = self.expr(region.offset), tuple(map(self.expr, region.strides))
@@ -324,7 +314,7 @@ class _Program(Evaluator):
     }
 
     # Statements with a barrier inside, in the iterations of a loop over threads. The iterations share the
-    # cells of variables and the memory of allocations, so each brings its own back when its turn comes.
+    # cells of variables and the memory of allocations, so each restores its values when it continues.
 
     def steps(self, stmt: Stmt) -> Steps:
         """A closure that runs a statement from barrier to barrier."""
@@ -406,9 +396,9 @@ class _Program(Evaluator):
         def run() -> Iterator[Barrier]:
             array[...] = unset
             for barrier in body():
-                own = array.copy()
+                saved = array.copy()
                 yield barrier
-                array[...] = own
+                array[...] = saved
 
         return run
 
@@ -419,10 +409,10 @@ class _Program(Evaluator):
         del self.cells[let.var]
 
         def run() -> Iterator[Barrier]:
-            own = cell[0] = value()
+            saved = cell[0] = value()
             for barrier in body():
                 yield barrier
-                cell[0] = own
+                cell[0] = saved
 
         return run
 
@@ -437,7 +427,7 @@ class _Program(Evaluator):
 
 
 def _meets(stmt: Stmt) -> bool:
-    """Whether a barrier is inside."""
+    """Whether `stmt` contains a barrier."""
     return any(isinstance(node, Barrier) for node in walk(stmt))
 
 
@@ -446,7 +436,7 @@ def _packed(buffer: Buffer) -> bool:
 
 
 def _memory(buffer: Buffer) -> tuple[np.ndarray, Any]:
-    """An array for a buffer of the function's own, and what is in it before anything is stored."""
+    """An array for an allocated buffer, and its elements before anything is stored."""
     shape = tuple(map(most, buffer.shape))
     if is_float(buffer.dtype) or buffer.dtype == "bool":
         array = np.empty(shape, buffer.dtype)
@@ -460,7 +450,7 @@ def _memory(buffer: Buffer) -> tuple[np.ndarray, Any]:
 
 
 def _unpacked(array: np.ndarray, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The elements of packed bytes, one in each int8 or uint8."""
+    """The elements in packed bytes, each as an int8 or uint8."""
     bits = bits_of(dtype)
     fields = (array.reshape(-1, 1) >> np.arange(0, 8, bits, dtype=np.uint8)) & np.uint8((1 << bits) - 1)
     values = fields.reshape(-1)[: int(np.prod(shape))].reshape(shape)
@@ -471,7 +461,7 @@ def _unpacked(array: np.ndarray, dtype: str, shape: tuple[int, ...]) -> np.ndarr
 
 
 def _packed_bytes(array: np.ndarray, dtype: str) -> np.ndarray:
-    """The bytes of elements that fill them."""
+    """The bytes into which elements of a packed type are packed."""
     bits = bits_of(dtype)
     fields = (array.astype(np.uint8) & np.uint8((1 << bits) - 1)).reshape(-1, 8 // bits)
     return np.bitwise_or.reduce(fields << np.arange(0, 8, bits, dtype=np.uint8), axis=1, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Checks of expressions: their types, what is in scope, and literal indices inside of shapes."""
+"""Checks of expressions: types, scopes of variables and buffers, and bounds of literal indices."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from compiler.ir.expr import (
-    ARITHMETIC,
-    BITWISE,
-    COMPARISON,
-    INTEGER_INTRINSICS,
-    INTRINSICS,
-    LOGIC,
+from compiler.ir.dtype import (
     PACKED_TYPES,
     SCALAR_TYPES,
+    integer_range,
+    is_float,
+    is_integer,
+    lanes_of,
+    scalar_of,
+    vector_of,
+)
+from compiler.ir.expr import (
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -27,14 +30,10 @@ from compiler.ir.expr import (
     Ramp,
     Select,
     Var,
-    integer_range,
-    is_float,
-    is_integer,
-    lanes_of,
-    scalar_of,
-    vector_of,
+    most,
 )
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc, most
+from compiler.ir.function import Intrinsic, PrimFunc
+from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTEGER_INTRINSICS, INTRINSICS, LOGIC
 from compiler.ir.stmt import Region, Stmt
 from compiler.ir.text.printer import Names, print_expr, print_stmt
 
@@ -42,11 +41,11 @@ TYPES = (*SCALAR_TYPES, *PACKED_TYPES)
 
 
 class VerifyError(ValueError):
-    """A function that breaks a rule of the language."""
+    """A function violates a rule of the language."""
 
 
 class TypeChecker:
-    """Checks the expressions of one function; `compiler.ir.semantics.verify.verify` has the rules."""
+    """Checks the expressions of one function by the rules of `compiler.ir.semantics.verify.verify`."""
 
     def __init__(self, func: PrimFunc) -> None:
         self.func = func
@@ -54,9 +53,9 @@ class TypeChecker:
         self.in_scope: set[Var | Buffer] = set()
         self.defined: set[Var | Buffer] = set()
         self.intrinsics: dict[str, Intrinsic] = {}
-        self.tags: list[str] = []  # of the loops around
+        self.tags: list[str] = []  # the thread tags of the enclosing loops
         self.stmts: list[Stmt] = []
-        self.runs = True  # whether what is looked at runs whenever the function does
+        self.runs = True  # whether the current node runs in every call of the function
 
     def fail(self, message: str) -> NoReturn:
         where = ""
@@ -80,13 +79,13 @@ class TypeChecker:
             self.fail(f"unknown type {dtype!r}; a vector is written as {scalar}x16")
 
     def guarded(self, check: Callable[[Any], None], *nodes: Any, runs: bool = False) -> None:
-        """Check nodes that run only if `runs`, beside what guards the place itself."""
+        """Check nodes that run whenever their parent does if `runs`, and only under a condition otherwise."""
         outside, self.runs = self.runs, self.runs and runs
         for node in nodes:
             check(node)
         self.runs = outside
 
-    # expressions: operands first, so that the innermost culprit is named
+    # expressions: operands first, so that the message names the innermost wrong expression
 
     def expr(self, expr: Expr) -> None:
         rule = self.expr_rules.get(type(expr))
@@ -97,7 +96,7 @@ class TypeChecker:
     def usable(self, buffer: Buffer) -> None:
         if buffer not in self.in_scope:
             known = "outside of its allocation" if buffer in self.defined else "but never defined"
-            self.fail(f"buffer `{self.names[buffer]}` is used {known}; it is no parameter")
+            self.fail(f"buffer `{self.names[buffer]}` is used {known}; it is not a parameter")
 
     def index(self, value: Expr, what: str) -> None:
         self.expr(value)
@@ -113,7 +112,7 @@ class TypeChecker:
             self.index(stride, "stride")
         extents, size = region.extents, region.buffer.size
         if not all(type(extent) is int and extent >= 0 for extent in extents):
-            self.fail(f"the extents of {self.text(region)} are {extents}; an extent is a whole number")
+            self.fail(f"the extents of {self.text(region)} are {extents}; they must be non-negative integers")
         if len(extents) != len(region.strides):
             self.fail(f"{self.text(region)} has {len(extents)} extents and {len(region.strides)} strides")
         literals = [node.value for node in (region.offset, *region.strides) if isinstance(node, Const)]
@@ -123,19 +122,17 @@ class TypeChecker:
         reach = [(n - 1) * stride for n, stride in zip(extents, strides, strict=True)]
         low, high = first + sum(min(0, r) for r in reach), first + sum(max(0, r) for r in reach)
         if low < 0 or high >= size:
-            self.fail(f"{self.text(region)} is out of bounds: it has the elements {low} .. {high} of {size}")
+            self.fail(f"{self.text(region)} is out of bounds: positions {low} .. {high} of {size} elements")
 
     def access(self, buffer: Buffer, indices: tuple[Expr, ...]) -> int:
-        """Check an element, and tell how many it is."""
+        """Check the indices of an access; returns the number of its lanes."""
         self.usable(buffer)
 
         def wrong(message: str) -> NoReturn:
             self.fail(f"in {self.text(Load(buffer, indices))}, {message}")
 
         if len(indices) not in (1, len(buffer.shape)):
-            wrong(
-                f"{len(indices)} indices are given; take one for each axis of {buffer.shape}, or the position"
-            )
+            wrong(f"{len(indices)} indices are given; give one per axis of {buffer.shape}, or the position")
         extents = tuple(map(most, buffer.shape)) if len(indices) == len(buffer.shape) else (buffer.size,)
         lanes = 1
         for index, extent in zip(indices, extents, strict=True):
@@ -166,7 +163,7 @@ class TypeChecker:
             low, high = integer_range(node.dtype)
             fits = type(value) is int and low <= value <= high
         if not fits:
-            self.fail(f"{value!r} is no literal of type {node.dtype}")
+            self.fail(f"{value!r} is not a literal of type {node.dtype}")
 
     def _binary(self, node: Binary) -> None:
         self.known("operator", node.op, ARITHMETIC + BITWISE + COMPARISON + LOGIC)
@@ -285,7 +282,7 @@ class TypeChecker:
 
 
 def _literals(index: Expr) -> list[int]:
-    """The lanes of an index made of literals; none of any other."""
+    """The extreme lanes of an index made of literals; an empty list for any other index."""
     if isinstance(index, Const):
         return [int(index.value)]
     if isinstance(index, Broadcast) and isinstance(index.value, Const):

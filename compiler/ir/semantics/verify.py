@@ -1,4 +1,4 @@
-"""Checks that a function is well formed: what every pass may expect, and must leave behind."""
+"""The verifier: what every pass may assume of a function, and must preserve."""
 
 from __future__ import annotations
 
@@ -6,17 +6,9 @@ import keyword
 from collections.abc import Callable
 from typing import Any
 
-from compiler.ir.expr import (
-    SCALAR_TYPES,
-    Const,
-    Var,
-    bits_of,
-    integer_range,
-    is_integer,
-    lanes_of,
-    vector_of,
-)
-from compiler.ir.function import SCOPES, Buffer, Intrinsic, PrimFunc, is_scope
+from compiler.ir.dtype import SCALAR_TYPES, bits_of, integer_range, is_integer, lanes_of, vector_of
+from compiler.ir.expr import SCOPES, Buffer, Const, Var, is_scope
+from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.semantics.typecheck import TYPES, TypeChecker, VerifyError
 from compiler.ir.stmt import (
     LOOP_KINDS,
@@ -26,7 +18,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Pragma,
     Prefetch,
@@ -44,31 +35,32 @@ def verify(func: PrimFunc) -> None:
     """Check `func` against the rules of the language.
 
     - The name is an identifier. The parameters are distinct. Types, scopes, loop kinds, operators and
-      intrinsics are known. Extents of buffers are whole numbers; those of a parameter may be sizes: integer
-      variables with bounds. The last extent of a parameter of a packed type fills whole bytes.
-    - A variable is a size, or is used inside of its loop or let only, and nothing inside of that binds it
-      again. A buffer is a parameter, or is used inside of its allocation only, with no allocation of it
-      inside of that. Only a size has bounds.
-    - Extents are scalar integers of the type of the loop's variable; those of ``vectorize`` are literals. Of
-      two loops with the same thread tag, none is inside of the other. A barrier is inside of a ``threadIdx``
-      loop. The keys of pragmas are distinct. A let has the type of its value.
-    - An access has an integer index for each axis, or one alone: the row-major position. All that are
-      vectors have the same number of lanes. A stored value has the type of the buffer, and the lanes of
-      the index. The index of a prefetch is a scalar.
-    - Operands have one type, lanes included. Arithmetic takes numbers: ``/`` floats; ``//``, ``%`` and the
-      bitwise operators integers. Logic and conditions take bools. A scalar condition may choose between
-      vectors. Values of packed types are loaded, stored, cast and repeated, and nothing else.
-    - The base and stride of a ramp are scalar integers of one type; a broadcast value is a scalar.
-    - A region has a scalar integer stride for each extent. A copy has two regions and a fill of one type, and
-      margins that make their extents agree. An intrinsic has a name of its own, a valid description of fixed
-      shapes, and is given a region of the type and shape of each parameter.
-    - An index or a region that is a literal is inside of the shape, unless the access is under a condition
-      or in a loop that may not run.
+      intrinsics are known. Extents of buffers are non-negative integers; a parameter may have dynamic
+      extents: integer variables with bounds. The last extent of a parameter of a packed type fills whole
+      bytes.
+    - A variable is a dynamic extent, or is used only inside of its loop or let, where no other node binds it.
+      A buffer is a parameter, or is used only inside of its allocation, where it is not allocated again. Only
+      dynamic extents have bounds.
+    - The extent of a loop is a scalar integer of the type of its variable; that of ``vectorize`` is a
+      literal. Loops with the same thread tag are not nested. A barrier is inside of a ``threadIdx`` loop. The
+      keys of pragmas are distinct. The variable of a let has the type of its value.
+    - An access has one integer index per axis, or a single one: the row-major position. All vector indices
+      have the same number of lanes. A stored value has the type of the buffer, and the lanes of the index.
+      The index of a prefetch is a scalar.
+    - Operands have one type, lanes included. Arithmetic accepts numbers: ``/`` floats; ``//``, ``%`` and the
+      bitwise operators integers. Logical operators and conditions accept bools. A scalar condition may choose
+      between vectors. Values of packed types are only loaded, stored, cast and repeated.
+    - The base and stride of a ramp are scalar integers of one type; the value of a broadcast is a scalar.
+    - A region has a scalar integer stride per extent. The two regions and the fill of a copy have one type,
+      and the padding makes the extents agree. Intrinsics have distinct names and valid descriptions of fixed
+      shape; each operand is a region of the type and shape of its parameter.
+    - A literal index or region is within the shape, unless the access is under a condition or in a loop that
+      may have no iterations.
 
     Raises
     ------
     VerifyError
-        For the first broken rule in the order of the text; names the culprit as `print_function` would.
+        For the first violation in the order of the text; the message quotes the node as printed.
     """
     _Verifier(func).function(func)
 
@@ -101,12 +93,13 @@ class _Verifier(TypeChecker):
         name, bounds = self.names.define(size), size.bounds
         self.known("type", size.dtype, SCALAR_TYPES)
         if not is_integer(size.dtype):
-            self.fail(f"the size `{name}` is {size.dtype}; a size is an integer")
+            self.fail(f"the dynamic extent `{name}` is {size.dtype}; it must be an integer")
         if bounds is None:
-            self.fail(f"the extent `{name}` has no bounds; give a size its least and its greatest value")
+            self.fail(f"the dynamic extent `{name}` has no bounds; give it (smallest, largest)")
         if not 0 <= bounds[0] <= bounds[1] <= integer_range(size.dtype)[1]:
             self.fail(
-                f"the bounds of size `{name}` are {bounds}; a size lies in 0 .. the most of {size.dtype}"
+                f"the bounds of the dynamic extent `{name}` are {bounds}; they must be ordered and within "
+                f"0 .. {integer_range(size.dtype)[1]}, the values of {size.dtype}"
             )
         self.defined.add(size)
         self.in_scope.add(size)
@@ -118,16 +111,19 @@ class _Verifier(TypeChecker):
         if isinstance(item, Var):
             self.dtype(item.dtype)
             if item.bounds is not None:
-                self.fail(f"variable {self.text(item)} has bounds, but only the size of a parameter has")
+                self.fail(
+                    f"variable {self.text(item)} has bounds; only dynamic extents of parameters have them"
+                )
             return
         self.known("type", item.dtype, TYPES)
         self.scope(item.scope)
         for extent in item.shape:
             if not (type(extent) is int and extent >= 0) and not (sizes and isinstance(extent, Var)):
-                hint = (
-                    "a whole number, the most that it can be" if isinstance(extent, Var) else "a whole number"
+                hint = ", as the upper bound of a dynamic extent" if isinstance(extent, Var) else ""
+                self.fail(
+                    f"the shape of `{self.names[item]}` is {item.shape}; an extent is a non-negative integer"
+                    + hint
                 )
-                self.fail(f"the shape of `{self.names[item]}` is {item.shape}; an extent is {hint}")
 
     def leave(self, item: Var | Buffer) -> None:
         self.in_scope.discard(item)
@@ -173,7 +169,7 @@ class _Verifier(TypeChecker):
         keys = [key for key, _ in pragmas]
         for key, value in pragmas:
             if not isinstance(key, str) or not isinstance(value, (int, str)):
-                self.fail(f"pragma {key!r} is {value!r}; a text, a whole number or a bool is wanted")
+                self.fail(f"pragma {key!r} is {value!r}; it must be a string, an integer or a bool")
             if keys.count(key) > 1:
                 self.fail(f"pragma {key!r} is given twice")
 
@@ -202,7 +198,7 @@ class _Verifier(TypeChecker):
         self.pragmas(allocate.pragmas)
         if buffer in self.in_scope:
             what = "is a parameter" if buffer in self.func.params else "is allocated inside of its allocation"
-            self.fail(f"buffer `{self.names[buffer]}` {what}; give each allocation a buffer of its own")
+            self.fail(f"buffer `{self.names[buffer]}` {what}; allocate another buffer here")
         self.define(buffer)
         self.stmt(allocate.body)
         self.leave(buffer)
@@ -226,25 +222,27 @@ class _Verifier(TypeChecker):
     def _barrier(self, barrier: Barrier) -> None:
         self.scope(barrier.scope)
         if not any(tag.startswith("threadIdx") for tag in self.tags):
-            self.fail("a barrier is for threads: it stands inside of a loop that is bound to threadIdx")
+            self.fail("a barrier must be inside of a loop that is bound to threadIdx")
 
     def _copy(self, copy: Copy) -> None:
         target, source = copy.target, copy.source
         self.region(target)
         self.region(source)
         for value in (*copy.before, *copy.after):
-            self.index(value, "margin")
+            self.index(value, "padding")
         ndim = len(target.extents)
         if not len(source.extents) == len(copy.before) == len(copy.after) == ndim:
             self.fail(
-                f"the target has {ndim} axes, the source {len(source.extents)}, and the margins "
-                f"{len(copy.before)} and {len(copy.after)}; all must be the same number"
+                f"the target has {ndim} axes, the source {len(source.extents)}, and the padding "
+                f"{len(copy.before)} and {len(copy.after)}; the numbers must agree"
             )
         self.expr(copy.fill)
         types = (target.buffer.dtype, source.buffer.dtype, copy.fill.dtype)
         if len(set(types)) > 1:
             self.fail(
-                "the target, the source and the fill are {}, {} and {}; a copy has one type".format(*types)
+                "the target, the source and the fill are {}, {} and {}; they must have one type".format(
+                    *types
+                )
             )
         for axis, (before, after) in enumerate(zip(copy.before, copy.after, strict=True)):
             if isinstance(before, Const) and isinstance(after, Const):
@@ -276,9 +274,11 @@ class _Verifier(TypeChecker):
     def description(self, intrinsic: Intrinsic) -> None:
         name, func = intrinsic.name, intrinsic.description
         if not (name.isascii() and name.isidentifier()) or name in RESERVED:
-            self.fail(f"the name of an intrinsic is an identifier without a meaning of its own, not {name!r}")
+            self.fail(f"the name of an intrinsic is an identifier that is not reserved, not {name!r}")
         if func.sizes:
-            self.fail(f"the shapes of intrinsic {name} are fixed, but {func.sizes[0].name!r} is an extent")
+            self.fail(
+                f"intrinsic {name} must have fixed shapes, but {func.sizes[0].name!r} is a dynamic extent"
+            )
         inside = _Verifier(func)
         inside.intrinsics = self.intrinsics
         inside.function(func)
@@ -287,7 +287,7 @@ class _Verifier(TypeChecker):
         self.known("action of a token", token.action, ("push", "pop"))
         for stage in (token.source, token.target):
             if not isinstance(stage, str) or not stage:
-                self.fail(f"a stage of the pipeline has a name, not {stage!r}")
+                self.fail(f"the name of a pipeline stage is a non-empty string, not {stage!r}")
 
     stmt_rules: dict[type, Callable[[Any, Any], None]] = {
         For: _for,

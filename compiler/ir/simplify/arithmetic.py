@@ -1,8 +1,8 @@
-"""Simplification of the arithmetic and the comparisons of indices, by sums.
+"""Simplification of index arithmetic and comparisons, by canonical sums.
 
-A division or a remainder drops the terms that its divisor divides; a comparison drops what both sides have in
-common, and what is too small to decide. Sums may be rearranged even if they wrap around, for they wrap to the
-same value in any order; all else holds for sums that are known not to wrap.
+A division or a remainder drops the terms that are multiples of the divisor. A comparison drops terms that
+both sides share, and terms too small to change the result. Sums may be reordered even where they wrap around,
+since they wrap to the same value in any order; everything else requires sums that are known not to wrap.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable
 from math import gcd, inf
 from typing import Any
 
-from compiler.ir.expr import Binary, Broadcast, Const, Expr, Var, integer_range
+from compiler.ir.dtype import integer_range
+from compiler.ir.expr import Binary, Broadcast, Const, Expr, Var
 from compiler.ir.simplify.bounds import UNKNOWN, Interval, fits
 from compiler.ir.simplify.canonical import CANONICAL_TYPES, Sum
 from compiler.ir.simplify.knowledge import Knowledge
@@ -23,11 +24,11 @@ FALSE = Const(False, "bool")
 
 CANONICAL = frozenset(CANONICAL_TYPES)
 SUMMED = frozenset(("+", "-", "*", "//", "%", "min", "max"))
-"""The operators that make a sum of sums."""
+"""The operators whose result on two sums is a sum."""
 
 
 class Arithmetic(Knowledge):
-    """The canonical sums of expressions, under what is known."""
+    """The canonical sums of expressions, given the known facts."""
 
     def __call__(self, node: Any) -> Any:
         """An expression in simpler form."""
@@ -54,7 +55,7 @@ class Arithmetic(Knowledge):
         return found[1]
 
     def _atom(self, value: Expr) -> Sum:
-        """A simplified value as a sum: a choice that is known leaves its arm, which may be one."""
+        """A simplified value as a sum; simplification may have left a sum, such as the arm of a select."""
         if type(value) in (Const, Var) or type(value) is Binary and value.op in SUMMED:
             return self.sum_of(value)
         return Sum({value: 1}, 0, value.dtype)
@@ -99,7 +100,7 @@ class Arithmetic(Knowledge):
         return whole + self._nested(op, rest, divisor) if op == "//" else self._nested(op, rest, divisor)
 
     def _reduced(self, a: Sum, divisor: int) -> Sum | None:
-        """`a` without the terms whose remainder is known, which is added; None if there is none."""
+        """`a` with the terms of known remainder replaced by it; None if there are none."""
         rest, constant = {}, a.constant
         for atom, c in a.terms.items():
             remainder = Modular(0, 0).plus(self.modular(atom), c).remainder(divisor)
@@ -120,7 +121,7 @@ class Arithmetic(Knowledge):
         return 1, a, Sum({}, 0, a.dtype)
 
     def _nested(self, op: str, a: Sum, divisor: int) -> Sum:
-        """``a op divisor``, where a division of a division is one, by the product, and the like."""
+        """``a op divisor``; a division of a division becomes one by the product, and so for remainders."""
         if len(a.terms) == 1 and a.constant == 0:
             ((inner, coefficient),) = a.terms.items()
             if coefficient == 1 and type(inner) is Binary and inner.op == op and type(inner.b) is Const:
@@ -132,7 +133,7 @@ class Arithmetic(Knowledge):
         return Sum({Binary(op, a.expr(), Const(divisor, a.dtype), a.dtype): 1}, 0, a.dtype)
 
     def _recombined(self, total: Sum) -> Sum:
-        """``c * d * (x // d) + c * (x % d)`` is ``c * x``: what a fuse after a split leaves."""
+        """Replaces ``c * d * (x // d) + c * (x % d)``, which a fuse after a split makes, by ``c * x``."""
         if len(total.terms) < 2:
             return total
         for atom, c in total.terms.items():
@@ -149,7 +150,7 @@ class Arithmetic(Knowledge):
         return total
 
     def _difference(self, a: Sum, b: Sum) -> tuple[Sum, Interval]:
-        """``a - b`` and its interval without wrapping; unknown where one of them may wrap by itself."""
+        """``a - b`` and the interval of the exact difference, `UNKNOWN` if `a` or `b` may wrap."""
         difference = a - b
         if not difference.terms and difference.constant == 0:
             return difference, (0, 0)
@@ -190,13 +191,13 @@ class Arithmetic(Knowledge):
         return node if result is None else self(result)
 
     def _shortened(self, op: str, difference: Sum, terms: int) -> Expr | None:
-        """``difference op 0`` with less terms or coefficients, if that can be; it must not wrap around."""
+        """``difference op 0`` with fewer terms or smaller coefficients, or None; it must not wrap around."""
         total, limit = Sum(difference.terms, 0, difference.dtype), -difference.constant  # total op limit
         if op in ("==", "!="):
             factor = total.common()
-            total, limit = total.divided(factor), limit // factor  # or the modular sets had told
+            total, limit = total.divided(factor), limit // factor  # otherwise the modular sets have decided
         else:
-            # it is, or is not, `total < limit`
+            # equivalent to `total < limit`, or to its negation
             factor, quotients, bound = self._quotients(total, limit + (op in ("<=", ">")))
             if factor > 1:
                 total, limit, op = quotients, bound, "<" if op in ("<", "<=") else ">="
@@ -212,14 +213,14 @@ class Arithmetic(Knowledge):
         return Binary(op, left.expr(), right.expr(), "bool")
 
     def _quotients(self, total: Sum, limit: int) -> tuple[int, Sum, int]:
-        """``(u, q, m)`` such that ``total < limit`` where ``q < m``, with q the terms divided by u."""
+        """``(u, q, m)`` such that ``total < limit`` is ``q < m``, where ``u * q`` is a part of `total`."""
         for unit in sorted({abs(c) for c in total.terms.values()} | {total.common()}, reverse=True):
             if unit > 1:
                 whole, rest = total.split(unit)
                 low, high = self.sum_bounds(rest)
                 if whole.terms and low >= 0 and high < unit:
                     quotient, remainder = divmod(limit, unit)
-                    # u q + r < u m + s: for r < u that is q < m, or q == m and r < s
+                    # u q + r < u m + s with r < u means: q < m, or q == m and r < s
                     if low >= remainder:
                         return unit, whole, quotient
                     if high < remainder:
@@ -229,7 +230,8 @@ class Arithmetic(Knowledge):
 
 _MIRROR = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
-# comparison -> whether it holds for every difference of its operands in an interval, for none, or neither
+# comparison -> True if it holds for all differences of its operands in an interval, False if for none, else
+# None
 ANSWERS: dict[str, Callable[[float, float], bool | None]] = {
     "<": lambda low, high: True if high < 0 else False if low >= 0 else None,
     "<=": lambda low, high: True if high <= 0 else False if low > 0 else None,

@@ -1,4 +1,4 @@
-"""Intervals: between which integers the value of an expression lies."""
+"""Intervals: lower and upper bounds of the integer values of expressions."""
 
 from __future__ import annotations
 
@@ -7,55 +7,41 @@ from functools import cache
 from math import inf
 from typing import Any
 
-from compiler.ir.expr import (
-    INDEX,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Ramp,
-    Select,
-    Var,
-    integer_range,
-    is_float,
-    is_integer,
-    scalar_of,
-)
+from compiler.ir.dtype import INDEX, integer_range, is_float, is_integer, scalar_of
+from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Ramp, Select, Var
 
 Interval = tuple[float, float]
-"""Closed interval of integers; an end is infinite where the value is no integer."""
+"""Closed interval of integers; the ends are infinite for values that are not integers."""
 
 UNKNOWN: Interval = (-inf, inf)
 
 LOWEST, HIGHEST = integer_range(INDEX)
-"""The values of `INDEX`."""
+"""The smallest and the largest value of `INDEX`."""
 
 Known = Callable[[Expr], Interval]
 
 
 @cache
 def interval_of_type(dtype: str) -> Interval:
-    """The values of an integer type, and `UNKNOWN` of any other."""
+    """The interval of an integer type; `UNKNOWN` for any other type."""
     return integer_range(scalar_of(dtype)) if is_integer(dtype) else UNKNOWN
 
 
 def fits(interval: Interval, dtype: str = INDEX) -> bool:
-    """Whether the values of an interval are values of a type, so that what has them did not wrap."""
+    """Whether all values of an interval are values of a type, so that a result in it has not wrapped."""
     low, high = interval_of_type(dtype)
     return low <= interval[0] and interval[1] <= high
 
 
 def meet(a: Interval, b: Interval) -> Interval:
-    """What lies in both intervals."""
+    """The intersection of two intervals; its ends are in reverse order if it is empty."""
     return max(a[0], b[0]), min(a[1], b[1])
 
 
 def interval(node: Expr, known: Known) -> Interval:
-    """The interval of an expression, where `known` tells those of its operands.
+    """The interval of an expression, where `known` returns those of its operands.
 
-    The value of a vector is that of any lane. What may wrap around may be anything that its type holds.
+    The interval of a vector contains all lanes. A value that may wrap around has the interval of its type.
     """
     rule = _RULES.get(type(node))
     return interval_of_type(node.dtype) if rule is None else rule(node, known)
@@ -74,7 +60,7 @@ def _binary(node: Binary, known: Known) -> Interval:
     low, high = rule(known(node.a), known(node.b))
     if whole[0] <= low and high <= whole[1]:
         return low, high
-    # what wraps may be anything; what never wraps may still be known on one side only
+    # a result that may wrap has any value of the type; without wrapping, one end may still be known
     return whole if node.op in _WRAPPING else meet((low, high), whole)
 
 
@@ -85,7 +71,7 @@ def _product(a: Interval, b: Interval) -> Interval:
 
 
 def _quotient(a: Interval, b: Interval) -> Interval:
-    if not 0 < b[0] <= b[1]:  # an interval where nothing lies is that of code that never runs
+    if not 0 < b[0] <= b[1]:  # an empty interval occurs in code that never runs
         return UNKNOWN
     corners = (a[0] // b[0], a[0] // b[1], a[1] // b[0], a[1] // b[1])
     return min(corners), max(corners)
@@ -98,7 +84,7 @@ def _remainder(a: Interval, b: Interval) -> Interval:
 
 
 def _and(a: Interval, b: Interval) -> Interval:
-    # a bit that is not set in a number of no sign is not set in the result
+    # a bit that is clear in a non-negative operand is clear in the result
     limits = [high for low, high in (a, b) if low >= 0]
     return (0, min(limits)) if limits else UNKNOWN
 
@@ -119,7 +105,7 @@ def _right(a: Interval, b: Interval) -> Interval:
     return _quotient(a, (1 << int(b[0]), 1 << int(b[1])))
 
 
-_WRAPPING = ("+", "-", "*", "<<", "//")  # the least integer divided by -1 does
+_WRAPPING = ("+", "-", "*", "<<", "//")  # the smallest integer divided by -1 wraps
 
 _OPERATORS: dict[str, Callable[[Interval, Interval], Interval]] = {
     "+": lambda a, b: (a[0] + b[0], a[1] + b[1]),
@@ -156,7 +142,7 @@ def _call(node: Call, known: Known) -> Interval:
         return whole
     if node.name == "popcount":
         return 0, int(whole[1] - whole[0] + 1).bit_length() - 1
-    low, high = known(node.args[0])  # of `abs`, which wraps the least integer to itself
+    low, high = known(node.args[0])  # of `abs`, which wraps the smallest integer to itself
     if low == whole[0] < 0:
         return whole
     return (low, high) if low >= 0 else (0 if high >= 0 else -high, max(-low, high))

@@ -1,8 +1,7 @@
 """The canonical form of index arithmetic: a sum of integer multiples of atoms, plus a constant.
 
-An atom is anything that is not itself a sum: a variable, a floor division, a remainder, a load. Most
-rewriting then is bookkeeping on the sum. Integers wrap around, and sums may be rearranged all the same,
-since they wrap to the same value in any order.
+An atom is any expression that is not a sum: a variable, a floor division, a remainder, a load. Sums of
+integers that wrap around may be reordered too, since they wrap to the same value in any order.
 """
 
 from __future__ import annotations
@@ -10,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from compiler.ir.expr import INDEX, Binary, Const, Expr, integer_range
+from compiler.ir.dtype import INDEX, integer_range
+from compiler.ir.expr import Binary, Const, Expr
 
 CANONICAL_TYPES = (INDEX, "int64")
-"""The types whose arithmetic is brought into sums."""
+"""The types whose arithmetic is represented by sums."""
 
 _RANGES = {dtype: integer_range(dtype) for dtype in CANONICAL_TYPES}
 
@@ -54,7 +54,7 @@ class Sum:
         return Sum({atom: c // factor for atom, c in self.terms.items()}, self.constant // factor, self.dtype)
 
     def split(self, divisor: int) -> tuple[Sum, Sum]:
-        """``(q, r)`` with ``self == divisor * q + r``: q takes every term that the divisor divides."""
+        """``(q, r)`` with ``self == divisor * q + r``; q holds the terms that are multiples of it."""
         whole = {a: c // divisor for a, c in self.terms.items() if c % divisor == 0}
         rest = {a: c for a, c in self.terms.items() if c % divisor}
         return (
@@ -63,11 +63,11 @@ class Sum:
         )
 
     def common(self) -> int:
-        """The greatest divisor that all coefficients have in common."""
+        """The greatest common divisor of the coefficients."""
         return gcd(*self.terms.values())
 
     def wrapped(self) -> Sum:
-        """The sum of the same value whose numbers are of its type."""
+        """The sum of the same value whose coefficients and constant are values of its type."""
         low, high = _RANGES[self.dtype]
         if low <= self.constant <= high and all([low <= c <= high for c in self.terms.values()]):
             return self
@@ -77,7 +77,9 @@ class Sum:
         return Sum({atom: c for atom, c in terms.items() if c}, constant, self.dtype)
 
     def expr(self) -> Expr:
-        """As an expression: terms as they came, the constant last, or first where that saves a sign."""
+        """As an expression: the terms in their order, then the constant; the constant first if that avoids a
+        negative first term.
+        """
         total, low = self.wrapped(), _RANGES[self.dtype][0]
         constant, terms = total.constant, list(total.terms.items())
         result: Expr | None = None
@@ -90,7 +92,7 @@ class Sum:
 
 
 def _plus(total: Expr | None, atom: Expr | None, coefficient: int, dtype: str) -> Expr:
-    """``total + coefficient * atom``, as a difference where that is possible; no atom is one."""
+    """``total + coefficient * atom``, or a difference for a negative coefficient; None stands for 1."""
     negative = total is not None and _RANGES[dtype][0] < coefficient < 0
     size = -coefficient if negative else coefficient
     if atom is not None and size == 1:

@@ -1,22 +1,23 @@
-"""Conditions that a loop's variable is compared by: where they begin and cease to hold."""
+"""Comparisons linear in a loop variable, and the iterations at which they begin or cease to hold."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from compiler.ir.expr import INDEX, Binary, Expr, binary
+from compiler.ir.dtype import INDEX
+from compiler.ir.expr import Binary, Expr, binary
 from compiler.ir.simplify.simplify import TRUE, Simplifier, Sum, fits, simplify
 from compiler.ir.visit import Rewriter
 
 
 def is_bound(condition: Expr) -> TypeGuard[Binary]:
-    """Whether `condition` compares the order of two numbers of the type of an index."""
+    """Whether `condition` is ``<``, ``<=``, ``>`` or ``>=`` of two values of the type `INDEX`."""
     return type(condition) is Binary and condition.op in ("<", "<=", ">", ">=") and condition.a.dtype == INDEX
 
 
 def below_zero(condition: Binary, simplifier: Simplifier) -> Sum | None:
-    """The sum that is below zero where a comparison holds, or None where 32 bits may not hold a side."""
+    """The sum that is negative where a comparison holds; None if a side may wrap around."""
     a, b = simplifier.sum_of(condition.a), simplifier.sum_of(condition.b)
     if not (fits(simplifier.sum_bounds(a)) and fits(simplifier.sum_bounds(b))):
         return None
@@ -26,17 +27,17 @@ def below_zero(condition: Binary, simplifier: Simplifier) -> Sum | None:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """``step * i + fixed + number < 0`` solved for i."""
+    """The condition ``step * i + fixed + number < 0``, to be solved for i."""
 
     fixed: Sum
     number: int
 
     def over(self, step: int) -> Expr:
-        """The first i for which it fails, where the left side grows by `step`."""
+        """The first i for which it fails, where ``step`` is positive."""
         return self._divided(-1, step - 1 - self.number, step)
 
     def past(self, step: int) -> Expr:
-        """The first i for which it holds, where the left side falls by `step`."""
+        """The first i for which it holds, where the coefficient of i is ``-step`` with a positive `step`."""
         return self._divided(1, self.number + step, step)
 
     def _divided(self, sign: int, number: int, step: int) -> Expr:
@@ -44,7 +45,7 @@ class Bound:
 
 
 def given(node: Any, condition: Expr) -> Any:
-    """`node` where `condition` is known to hold."""
+    """`node` with `condition` replaced by true."""
     return _Given(condition)(node)
 
 

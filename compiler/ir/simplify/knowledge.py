@@ -1,4 +1,4 @@
-"""What a simplifier knows of the values of expressions, at the place that it looks at."""
+"""The facts that a simplifier knows at the current node: ranges, remainders, and conditions that hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from compiler.ir.simplify.bounds import UNKNOWN, Interval, exact, fits, interval
 from compiler.ir.simplify.canonical import Sum
 from compiler.ir.simplify.modular import Modular, modular_set
 
-_FACTS = 4  # that are looked at: each is tried with every other
+_FACTS = 4  # facts that are tried; the cost grows with the factorial, as each is combined with the others
 
 
 class Knowledge:
@@ -20,29 +20,29 @@ class Knowledge:
     Parameters
     ----------
     ranges : mapping of Var to (int, int)
-        The closed interval that each variable lies in. A size that is not among them lies in its bounds.
+        The closed interval that each variable lies in. A dynamic extent that is not given lies in its bounds.
     """
 
     def __init__(self, ranges: Mapping[Var, Interval] | None = None) -> None:
         self.ranges: dict[Var, Interval] = {
             var: meet(known, interval_of_type(var.dtype)) for var, known in (ranges or {}).items()
         }
-        self.narrowed: dict[Expr, Interval] = {}  # what is known of other atoms
-        self.facts: tuple[tuple[Sum, Interval], ...] = ()  # a sum of several terms, and where it lies
+        self.narrowed: dict[Expr, Interval] = {}  # intervals of atoms that are not variables
+        self.facts: tuple[tuple[Sum, Interval], ...] = ()  # intervals of sums of several terms
         self.remainders: dict[Expr, Modular] = {}
-        self.truths: dict[Expr, bool] = {}  # conditions that are known to hold, or not to
-        self.values: dict[Var, Expr] = {}  # what takes the place of a variable
+        self.truths: dict[Expr, bool] = {}  # condition -> whether it holds
+        self.values: dict[Var, Expr] = {}  # variable -> the expression that replaces it
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew with what was found out by what was known."""
-        # by identity; the node is kept so that its id stays its own
+        """Clear the caches of results that were derived from the facts."""
+        # keyed by identity; the node is stored too, so that its id is not reused
         self._bounds: dict[int, tuple[Expr, Interval]] = {}
         self._sets: dict[int, tuple[Expr, Modular]] = {}
         self._sums: dict[int, tuple[Expr, Sum]] = {}
 
     def inside(self, learn: Callable[[], None], simplify: Callable[[Any], Any], node: Any) -> Any:
-        """``simplify(node)``, where what `learn` adds to the known holds, and nowhere else."""
+        """``simplify(node)`` with the facts that `learn` adds, which are dropped afterwards."""
         known = (self.ranges, self.narrowed, self.facts, self.remainders, self.truths, self.values)
         found = (self._bounds, self._sets, self._sums)
         self.ranges = dict(self.ranges)
@@ -54,7 +54,7 @@ class Knowledge:
         return result
 
     def learn_sum(self, total: Sum, op: str) -> None:
-        """Add to the known that a sum, which does not wrap, is less than zero, or the like."""
+        """Add the fact ``total op 0`` for a comparison `op`; the sum must not wrap around."""
         if op == "!=" or not total.terms:
             return
         constant, factor = total.constant, total.common()
@@ -85,7 +85,7 @@ class Knowledge:
                 self.remainders = {**self.remainders, atom.a: Modular(divisor, int(where[0]) % divisor)}
 
     def bounds(self, expr: Expr) -> Interval:
-        """The interval that the integer `expr` lies in, as far as is known."""
+        """An interval that contains the integer `expr`."""
         kind = type(expr)
         if kind is Var:
             known = self.ranges.get(expr)  # type: ignore[call-overload]
@@ -101,7 +101,7 @@ class Knowledge:
         return found[1]
 
     def modular(self, expr: Expr) -> Modular:
-        """The modular set that the integer `expr` is in, as far as is known."""
+        """A modular set that contains the integer `expr`."""
         found = self._sets.get(id(expr))
         if found is None:
             value = self.remainders.get(expr) if self.remainders else None
@@ -111,7 +111,7 @@ class Knowledge:
         return found[1]
 
     def sum_bounds(self, total: Sum) -> Interval:
-        """The interval of a canonical sum, if it does not wrap around."""
+        """The interval of the exact value of a canonical sum, before it wraps around."""
         low = high = total.constant
         for atom, c in total.terms.items():
             a, b = self.bounds(atom)
@@ -122,7 +122,7 @@ class Knowledge:
         return self.by_facts(total, (low, high)) if self.facts else (low, high)
 
     def by_facts(self, total: Sum, known: Interval) -> Interval:
-        """What the facts leave of the interval of a sum: the sum less a fact has bounds as well."""
+        """The interval of a sum narrowed by the facts: a sum minus a multiple of a fact is bounded too."""
         low, high = known
         facts = self.facts
         for position, (fact, where) in enumerate(facts[:_FACTS]):
@@ -140,18 +140,18 @@ class Knowledge:
         return low, high
 
     def sum_modular(self, total: Sum) -> Modular:
-        """The modular set of a canonical sum, if it does not wrap around."""
+        """The modular set of the exact value of a canonical sum, before it wraps around."""
         result = Modular(0, total.constant)
         for atom, c in total.terms.items():
             result = result.plus(self.modular(atom), c)
         return result
 
     def is_exact_sum(self, total: Sum) -> bool:
-        """Whether a sum does not wrap around, in whatever order it is added up."""
+        """Whether a sum is known not to wrap around, in any order of its terms."""
         return fits(self.sum_bounds(total), total.dtype)
 
     def is_exact(self, value: Expr) -> bool:
-        """Whether the last step of an arithmetic value does not wrap around."""
+        """Whether the outermost operation of `value` is known not to wrap around."""
         if type(value) is Ramp:
             (low, high), (least, most), last = (
                 self.bounds(value.base),

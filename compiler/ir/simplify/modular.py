@@ -1,4 +1,4 @@
-"""Modular sets: what the remainder of an integer is, whatever its value."""
+"""Modular sets: integers of which only the remainder by some divisor is known."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Callable
 from math import gcd
 from typing import Any, NamedTuple
 
-from compiler.ir.expr import Binary, Call, Cast, Const, Expr, Select, bits_of, is_integer, scalar_of
+from compiler.ir.dtype import bits_of, is_integer, scalar_of
+from compiler.ir.expr import Binary, Call, Cast, Const, Expr, Select
 from compiler.ir.simplify.bounds import Interval, exact, fits
 
 
 class Modular(NamedTuple):
-    """The integers ``coefficient * k + base`` for any k; a coefficient of zero is the number `base` alone."""
+    """The integers ``coefficient * k + base`` for all integers k; with coefficient 0, only `base`."""
 
     coefficient: int
     base: int
 
     def joined(self, other: Modular) -> Modular:
-        """The least set with both inside."""
+        """The smallest modular set that contains both."""
         coefficient = gcd(self.coefficient, other.coefficient, self.base - other.base)
         return modular(coefficient, self.base)
 
@@ -32,11 +33,11 @@ class Modular(NamedTuple):
         return modular(gcd(c * d, c * e, b * d), b * e)
 
     def remainder(self, divisor: int) -> int | None:
-        """The remainder by a positive integer, if all members have the same."""
+        """The remainder of all members by a positive integer; None if they differ."""
         return None if self.coefficient % divisor else self.base % divisor
 
     def within(self, interval: Interval) -> Interval:
-        """The part of an interval between its first and its last member."""
+        """An interval narrowed to the first and the last member in it."""
         low, high = interval
         if self.coefficient <= 1 or not abs(low) + abs(high) < float("inf"):
             return interval
@@ -47,12 +48,12 @@ ANY = Modular(1, 0)
 
 
 def modular(coefficient: int, base: int) -> Modular:
-    """The set with the least base that is not negative."""
+    """The set in its normal form: the base is the smallest that is not negative."""
     return Modular(coefficient, base % coefficient if coefficient else base)
 
 
 def modular_set(node: Expr, known: Callable[[Expr], Modular], bounds: Callable[[Expr], Interval]) -> Modular:
-    """The set of an integer scalar, where `known` and `bounds` tell what is known of its operands."""
+    """The set of an integer scalar, where `known` and `bounds` return set and interval of its operands."""
     rule = _RULES.get(type(node))
     return ANY if rule is None or not is_integer(node.dtype) else rule(node, known, bounds)
 
@@ -68,7 +69,7 @@ def _binary(node: Binary, known: Callable, bounds: Callable) -> Modular:
 
 
 def _wrapped(value: Modular, dtype: str) -> Modular:
-    """What is left of a set when its members wrap around."""
+    """The set that contains all members of `value` after they wrap around."""
     return modular(gcd(value.coefficient, 1 << bits_of(scalar_of(dtype))), value.base)
 
 
@@ -82,7 +83,7 @@ def _remainder(a: Modular, b: Modular) -> Modular:
     if b.coefficient or b.base <= 0:
         return ANY
     rest = a.remainder(b.base)
-    # within a coefficient that does not divide the divisor, what is known is known modulo their common part
+    # otherwise the remainder is known modulo the greatest common divisor
     return Modular(0, rest) if rest is not None else modular(gcd(a.coefficient, b.base), a.base)
 
 

@@ -1,4 +1,4 @@
-"""Rules that are written as texts, and how one is applied; `rules` has the texts."""
+"""Rewrite rules as text: their parsing, matching and application. `rules` is the table of rules."""
 
 from __future__ import annotations
 
@@ -8,28 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
-from compiler.ir.expr import (
-    COMPARISON,
-    LOGIC,
-    Binary,
-    Broadcast,
-    Call,
-    Const,
-    Expr,
-    Not,
-    Ramp,
-    Select,
-    fold,
-    is_float,
-    lanes_of,
-    scalar_of,
-    vector_of,
-)
+from compiler.ir.dtype import is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Binary, Broadcast, Call, Const, Expr, Not, Ramp, Select, fold
+from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.simplify.bounds import interval_of_type
 from compiler.ir.simplify.canonical import CANONICAL_TYPES
 from compiler.ir.text.parser import COMPARISONS, OPERATORS
 
-# integers that are not brought into sums, being vectors or narrow, all integers, and other types
+# kinds of types: integers without canonical sums (vectors and narrow types), all integers, and the others
 OTHER, INT = frozenset({"int"}), frozenset({"int", "index"})
 FLOAT, BOOL = frozenset({"float"}), frozenset({"bool"})
 NUMBER, ANY = INT | FLOAT, INT | FLOAT | BOOL
@@ -37,7 +23,7 @@ NUMBER, ANY = INT | FLOAT, INT | FLOAT | BOOL
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``pattern`` becomes ``result``, where ``given`` is known, if ``x`` has a type of ``kinds``."""
+    """``pattern`` is rewritten to ``result`` if ``given`` is proved and the type of ``x`` is of ``kinds``."""
 
     pattern: str
     result: str
@@ -46,13 +32,13 @@ class Rule:
 
 
 class Prover(Protocol):
-    """What a rule asks about what it must know."""
+    """What proves the conditions of rules."""
 
     def proves(self, condition: Expr) -> bool:
-        """Whether a condition holds."""
+        """Whether a condition is known to hold."""
 
     def is_exact(self, value: Expr) -> bool:
-        """Whether the last step of an arithmetic value does not wrap around."""
+        """Whether the outermost operation of `value` is known not to wrap around."""
 
 
 Bindings = dict[str, Any]
@@ -60,12 +46,12 @@ Match = Callable[[Any, Bindings], bool]
 
 
 class _Unfit(Exception):
-    """A literal of a result that its type does not hold."""
+    """The result of a rule has a literal that its type does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A rule as it is applied: its pattern a closure, its other texts parsed."""
+    """A rule ready to be applied: the pattern as a closure, the other texts parsed."""
 
     rule: Rule
     key: str
@@ -86,12 +72,12 @@ class Compiled:
             result = build(self.result, found, node.dtype)
         except _Unfit:
             return None
-        # a scalar condition may choose between vectors, but it is no vector of conditions
+        # a rule that replaces a choice between vectors by its scalar condition does not apply
         return result if result.dtype == node.dtype else None
 
 
 def compiled(rule: Rule) -> Compiled:
-    """A rule as it is applied."""
+    """`rule` ready to be applied."""
     pattern = parse(rule.pattern)
     given = parse(rule.given) if rule.given else None
     conditions = given.values if isinstance(given, ast.BoolOp) else [given] if given else []
@@ -114,14 +100,14 @@ _KEYS: dict[type, str] = {Not: "not", Select: "select", Ramp: "ramp", Broadcast:
 
 
 def key_of(node: Any) -> str:
-    """What kind of expression `node` is: its operator, or its name in the text."""
+    """The operator of `node`, or its name in the text; rules are looked up by it."""
     if type(node) is Binary:
         return node.op
     return node.name if type(node) is Call else _KEYS.get(type(node), "")
 
 
 def _form(text: ast.expr) -> tuple[str, list[ast.expr]]:
-    """The key of the expressions that have the form of a text, and the texts of its operands."""
+    """The key of the expressions that a text may match, and the texts of the operands."""
     if isinstance(text, ast.BinOp):
         return OPERATORS[type(text.op)], [text.left, text.right]
     if isinstance(text, ast.Compare):
@@ -142,7 +128,7 @@ def _number(text: ast.expr) -> int | float | bool | None:
     return text.value if isinstance(text, ast.Constant) else None  # type: ignore[return-value]
 
 
-# type of expression -> its parts, in the order of a text's operands
+# type of expression -> its operands, in the order of the text
 _PARTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     Binary: lambda n: (n.a, n.b),
     Not: lambda n: (n.a,),
@@ -154,12 +140,12 @@ _PARTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
 
 
 def _scalar(node: Any) -> Any:
-    """The literal that a vector repeats; any other node is itself."""
+    """The literal that a broadcast repeats; any other node unchanged."""
     return node.value if type(node) is Broadcast and type(node.value) is Const else node
 
 
 def _matcher(text: ast.expr) -> Match:
-    """A closure that tells whether an expression has the form of a text, and what the names stand for."""
+    """A closure that matches an expression with a text, and binds the names in it."""
     number = _number(text)
     if number is not None:
         kinds = BOOL if isinstance(number, bool) else FLOAT if isinstance(number, float) else INT
@@ -211,7 +197,7 @@ def _known(condition: ast.expr, found: Bindings, prover: Prover) -> bool:
 
 
 def build(text: ast.expr, found: Bindings, dtype: str | None) -> Any:
-    """The expression of a text whose names are known; literals take the type `dtype`."""
+    """The expression of a text whose names are bound; literals have the type `dtype`."""
     number = _number(text)
     if number is None and isinstance(text, ast.Name):
         number = found[text.id]
@@ -231,7 +217,7 @@ def build(text: ast.expr, found: Bindings, dtype: str | None) -> Any:
         a, b = (build(operand, found, dtype) for operand in operands[1:])
         return Select(condition, a, b) if key == "select" else Call(key, (condition, a, b), a.dtype)
     inner = None if key in COMPARISON else dtype
-    # a literal takes the type of what it stands beside
+    # a literal takes the type of the other operand, so it is built last
     ranks = [2 if _number(o) is not None else isinstance(o, ast.Name) and o.id in "cden" for o in operands]
     built: list[Any] = [None, None]
     for position in sorted((0, 1), key=ranks.__getitem__):

@@ -1,18 +1,19 @@
 """The rewrite rules of the simplifier, as a table.
 
-A rule is three texts: what is looked for, what takes its place, and what must be known. In them
+A rule consists of three texts: the pattern, the result, and the conditions that must be proved. In them
 
-- ``x``, ``y``, ``z``, ``w`` and ``p`` are any expressions, the same one wherever the name comes again;
-- ``c``, ``d`` and ``e`` are literals, and a vector of one literal counts as that;
+- ``x``, ``y``, ``z``, ``w`` and ``p`` match any expression; all occurrences of a name match equal
+  expressions;
+- ``c``, ``d`` and ``e`` match literals, and broadcasts of literals;
 - ``n`` is a number of lanes;
-- ``exact(value)`` is known where integers do not wrap around in `value`.
+- ``exact(value)`` holds if the outermost operation of `value` does not wrap around.
 
-A rule holds for the types of ``x`` that it names, in scalars and in vectors, and it must keep the value for
-all of them: integers that wrap around, NaN, infinity and the sign of zero included. Arithmetic of literals is
-done when a rule is applied; a rule whose literals would wrap around is not. An expression that is left out is
-not evaluated any more, so a rule may take errors away, but it never makes one.
+A rule applies to the types of ``x`` that it names, scalars and vectors, and must keep the value for all of
+them: integers that wrap around, NaN, infinity and the sign of zero included. Arithmetic on literals is done
+when a rule is applied; a rule whose literals would wrap around is not applied. A rule may remove an
+expression whose evaluation raises an error, but must never add one.
 
-Sums of indices are not here: their form is that of `compiler.ir.simplify.canonical`.
+Sums of indices have no rules: `compiler.ir.simplify.canonical` defines their form.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from compiler.ir.expr import COMPARISON, LOGIC, Expr
+from compiler.ir.expr import Expr
+from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.simplify.pattern import (
     ANY,
     BOOL,
@@ -51,7 +53,7 @@ _ARITHMETIC = [
     Rule("x % 1", "0", kinds=OTHER),
     Rule("x // c", "0", "0 <= x and x < c", kinds=OTHER),
     Rule("x % c", "x", "0 <= x and x < c", kinds=OTHER),
-    # floats keep every rounding, NaN and the sign of zero, so only what is exact is done
+    # only identities that keep roundings, NaN and the sign of zero
     Rule("x * 1.0", "x", kinds=FLOAT),
     Rule("1.0 * x", "x", kinds=FLOAT),
     Rule("x / 1.0", "x", kinds=FLOAT),
@@ -113,7 +115,7 @@ _COMPARISONS = [
     Rule("x != True", "not x", kinds=BOOL),
     Rule("x == False", "not x", kinds=BOOL),
     Rule("x != False", "x", kinds=BOOL),
-    # an extreme of a literal on one side of that literal
+    # a minimum or maximum with a literal, compared with a literal
     *(Rule(f"min(x, c) {op} d", f"x {op} d", "d <= c") for op in ("<", ">=")),
     *(Rule(f"min(x, c) {op} d", f"x {op} d", "d < c") for op in ("<=", ">")),
     *(Rule(f"max(x, c) {op} d", f"x {op} d", "c <= d") for op in ("<=", ">")),
@@ -126,7 +128,7 @@ _COMPARISONS = [
     Rule("max(x, y) >= y", "True"),
     Rule("max(x, y) < x", "False"),
     Rule("max(x, y) < y", "False"),
-    # a quotient is below a literal where the dividend is below its multiple
+    # a comparison of a quotient with a literal is one of the dividend with its multiple
     Rule("x // c < d", "x < d * c", "0 < c"),
     Rule("x // c >= d", "x >= d * c", "0 < c"),
     Rule("x // c <= d", "x < (d + 1) * c", "0 < c"),
@@ -138,7 +140,7 @@ _LOGIC = [
     Rule("not False", "True"),
     Rule("not not x", "x", kinds=BOOL),
     *(Rule(f"not x {op} y", f"x {_NEGATION[op]} y") for op in ("<", "<=", ">", ">=")),
-    # NaN is not less, nor is it greater or equal, but it is equal or it is not
+    # of floats only == and != can be negated, since NaN is neither less nor greater nor equal
     Rule("not x == y", "x != y", kinds=ANY),
     Rule("not x != y", "x == y", kinds=ANY),
     *(
@@ -186,7 +188,7 @@ _CHOICES = [
             Rule(f"{name}(broadcast(p, n), x, y)", f"{name}(p, x, y)", kinds=ANY),
         )
     ),
-    # this is how `min` and `max` are defined, NaN and all
+    # the definition of `min` and `max`, for NaN too
     Rule("select(x < y, x, y)", "min(x, y)", kinds=NUMBER),
     Rule("select(x > y, x, y)", "max(x, y)", kinds=NUMBER),
     Rule("select(x <= y, x, y)", "min(x, y)"),
@@ -229,7 +231,7 @@ _VECTORS = [
     Rule("ramp(x, y, n) - ramp(z, w, n)", "ramp(x - z, y - w, n)"),
     Rule("ramp(x, y, n) * broadcast(z, n)", "ramp(x * z, y * z, n)"),
     Rule("broadcast(z, n) * ramp(x, y, n)", "ramp(z * x, z * y, n)"),
-    # whole steps leave a division; lanes within one block have the quotient of the first
+    # a stride that the divisor divides; lanes that all have the quotient of the first
     Rule(
         "ramp(x, c, n) // broadcast(d, n)",
         "ramp(x // d, c // d, n)",
@@ -250,7 +252,7 @@ _VECTORS = [
         "ramp(x % d, c, n)",
         "0 <= c and 0 < d and x % d + c * (n - 1) < d and exact(ramp(x, c, n))",
     ),
-    # what holds for the first and for the last lane holds for all
+    # a comparison that holds for the first and for the last lane holds for all
     *(
         Rule(
             f"ramp(x, y, n) {op} broadcast(z, n)",
@@ -267,11 +269,11 @@ _VECTORS = [
 ]
 
 RULES: tuple[Rule, ...] = tuple(_ARITHMETIC + _BITS + _EXTREMES + _COMPARISONS + _LOGIC + _CHOICES + _VECTORS)
-"""All rules; of those that could be applied to an expression the first is."""
+"""All rules; the first one that matches an expression is applied."""
 
 
 def rewrite(node: Expr, prover: Prover) -> Expr | None:
-    """What the first rule that can be applied makes of `node`; None if there is none."""
+    """The result of the first rule that applies to `node`; None if there is none."""
     for made in _table().get(key_of(node), ()):
         result = made.apply(node, prover)
         if result is not None:
@@ -281,7 +283,7 @@ def rewrite(node: Expr, prover: Prover) -> Expr | None:
 
 @cache
 def _table() -> Mapping[str, list[Compiled]]:
-    """The rules by what they look for."""
+    """The rules by the keys of their patterns."""
     table: dict[str, list[Compiled]] = {}
     for rule in RULES:
         made = compiled(rule)

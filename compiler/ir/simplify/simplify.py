@@ -1,13 +1,12 @@
-"""Simplification of expressions and statements under what is known of their variables.
+"""Simplification of expressions and statements, given the ranges of their variables.
 
-Arithmetic of indices, of the types of `compiler.ir.simplify.canonical.CANONICAL_TYPES`, is brought into sums
-(`arithmetic`). What that does not tell, intervals (`bounds`) and modular sets (`modular`) may, and what was
-learned on the way (`knowledge`). Everything else is in the table of rewrite rules (`rules`).
+Index arithmetic, of the types of `compiler.ir.simplify.canonical.CANONICAL_TYPES`, is represented by sums
+(`arithmetic`). Comparisons and divisions are decided by intervals (`bounds`), modular sets (`modular`) and
+known conditions (`knowledge`). Everything else is in the table of rewrite rules (`rules`).
 
-On the way down the simplifier learns: a loop bounds its counter, a let gives its variable a value, and inside
-of a branch its condition holds. What it learns of a condition is true where the branch runs and nowhere
-else, so an arm of a `select`, which runs in any case, is simplified under its condition only if that can
-make no error.
+On the way down the simplifier adds facts: the range of a loop's variable, the value of a let, and inside of a
+branch its condition. A condition holds only where its branch runs. Both arms of a `select` run, so an arm is
+simplified under the condition only if no simplification of it can raise an error.
 """
 
 from __future__ import annotations
@@ -15,25 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.ir.expr import (
-    COMPARISON,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Select,
-    Var,
-    integer_range,
-    is_integer,
-    lanes_of,
-    scalar_of,
-)
+from compiler.ir.dtype import integer_range, is_integer, lanes_of, scalar_of
+from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
 from compiler.ir.function import PrimFunc
+from compiler.ir.operators import COMPARISON
 from compiler.ir.simplify.arithmetic import ANSWERS, CANONICAL, FALSE, SUMMED, TRUE, Arithmetic
 from compiler.ir.simplify.bounds import (
     HIGHEST,
@@ -51,13 +35,13 @@ _NEGATION = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
 class Simplifier(Arithmetic, Rewriter):
-    """Simplifies expressions and statements under known ranges of variables.
+    """Simplifies expressions and statements, given the ranges of their variables.
 
     Parameters
     ----------
     ranges : mapping of Var to (int, int)
-        The closed interval that each variable lies in; loops add their own on the way down. A size that is
-        not among them lies in its bounds.
+        The closed interval of each variable; those of loop variables inside of a statement are added. A
+        dynamic extent that is not given lies in its bounds.
     """
 
     def under(self, condition: Expr, holds: bool, node: Any) -> Any:
@@ -67,7 +51,7 @@ class Simplifier(Arithmetic, Rewriter):
         return self.inside(lambda: self.learn(condition, holds), self, node)
 
     def learn(self, condition: Expr, holds: bool) -> None:
-        """Add to the known that `condition` holds, or that it does not."""
+        """Add the fact that `condition` holds, or that it does not."""
         if type(condition) is Not:
             return self.learn(condition.a, not holds)
         self.truths = {**self.truths, condition: holds}
@@ -100,7 +84,7 @@ class Simplifier(Arithmetic, Rewriter):
         return result
 
     def _by_rule(self, node: Expr) -> Expr:
-        """A node around simple operands, by the table."""
+        """A node with simplified operands, rewritten by the rules."""
         result = rewrite(node, self)
         return node if result is None else self(result)
 
@@ -158,7 +142,7 @@ class Simplifier(Arithmetic, Rewriter):
         return rebuild(node, (value,))
 
     def _load(self, node: Load) -> Expr:
-        """A vector of one element is loaded once."""
+        """A load of the same element in all lanes becomes a scalar load."""
         load = self.descend(node)
         if not any(type(i) is Broadcast for i in load.indices):
             return load
@@ -175,13 +159,13 @@ class Simplifier(Arithmetic, Rewriter):
         extent = self(node.extent)
         if self.bounds(extent)[1] <= 0:
             return Seq(())
-        # a pragma is a message to a pass, and a barrier needs its loop
+        # a loop with pragmas is kept for the pass that reads them, and a barrier needs its loop
         if type(extent) is Const and extent.value == 1 and not node.pragmas and not _meets(node):
             return self.named(node.var, Const(0, node.var.dtype), node.body)
 
         def learn() -> None:
             self.ranges[node.var] = (0, self.bounds(extent)[1] - 1)
-            # what is loaded is the extent only while nothing else is stored
+            # an extent that is loaded may change in memory while the loop runs
             if type(extent) is not Const and node.var.dtype in CANONICAL and not _loads(extent):
                 total = self.sum_of(extent)
                 if self.is_exact_sum(total):
@@ -203,13 +187,13 @@ class Simplifier(Arithmetic, Rewriter):
         return rebuild(node, (condition, then, otherwise))
 
     def _branch(self, condition: Expr, holds: bool, branch: Stmt) -> Stmt:
-        """A statement that runs where `condition` held, or did not, when it began."""
+        """A branch simplified under its condition, which was evaluated before the branch."""
         if _loads(condition):
-            return self(branch)  # what it stores may change the condition
+            return self(branch)  # its stores may change the value of the condition
         return self.under(condition, holds, branch)
 
     def named(self, var: Var, value: Expr, body: Stmt) -> Stmt:
-        """`body` with a simple value in the place of a variable."""
+        """`body` with a variable replaced by a literal or another variable."""
 
         def learn() -> None:
             self.values = {**self.values, var: value}
@@ -258,12 +242,12 @@ class Simplifier(Arithmetic, Rewriter):
 
 
 def _loads(expr: Expr) -> bool:
-    """Whether the value of an expression comes from a buffer."""
+    """Whether an expression reads a buffer."""
     return any(type(node) is Load for node in walk(expr))
 
 
 def _is_harmless(expr: Expr) -> bool:
-    """Whether the value of an expression can be found whatever its variables are, without an error."""
+    """Whether an expression can be evaluated without an error for any values of its variables."""
     for node in walk(expr):
         if type(node) is Load:
             return False
@@ -275,12 +259,12 @@ def _is_harmless(expr: Expr) -> bool:
 
 
 def _meets(loop: For) -> bool:
-    """Whether the iterations of a loop meet at a barrier."""
+    """Whether a loop over threads contains a barrier."""
     return loop.kind.startswith("threadIdx") and any(type(node) is Barrier for node in walk(loop.body))
 
 
 def simplify(node: Any, ranges: Mapping[Var, Interval] | None = None) -> Any:
-    """An expression, statement or function in simpler form, with the same meaning.
+    """Simplify an expression, a statement or a function.
 
     Parameters
     ----------
@@ -291,7 +275,7 @@ def simplify(node: Any, ranges: Mapping[Var, Interval] | None = None) -> Any:
     Returns
     -------
     Expr, Stmt or PrimFunc
-        The same object where nothing could be simplified in a statement.
+        With the same meaning; the same object if nothing in a statement changed.
     """
     if isinstance(node, PrimFunc):
         return node.with_body(Simplifier(ranges)(node.body))

@@ -1,6 +1,6 @@
-"""Text of the loop IR: what a person reads, and what parses back to an equal function.
+"""The text of the loop IR, which parses back to an equal function.
 
-The text is Python's grammar with a meaning of its own; it is read with `ast` and never run. For example::
+The syntax is Python's, the meaning is not: the text is parsed with `ast` and never executed. For example::
 
     def main(n: size(1, 64), A: float32[n, 64], B: float32[n]):
         for i in parallel(n):
@@ -14,20 +14,20 @@ The text is Python's grammar with a meaning of its own; it is read with `ast` an
             else:
                 B[i] = acc[0]
 
-Loops are ``range`` (serial), ``parallel``, ``vectorize``, ``unroll`` and ``vthread``; those of threads are
-``bind(extent, "threadIdx.x")``. The variable of a loop has the type of the extent, unless
-``range(8, dtype="int64")`` says otherwise. ``pragmas={"key": value}`` may stand at the end of the arguments
-of a loop or an allocation.
+Loops are ``range`` (serial), ``parallel``, ``vectorize``, ``unroll`` and ``vthread``; a loop bound to threads
+is ``bind(extent, "threadIdx.x")``. The variable of a loop has the type of the extent, unless another is
+given: ``range(8, dtype="int64")``. The last argument of a loop or an allocation may be ``pragmas={"key":
+value}``.
 
-Literals carry their type: ``3`` is int32, ``0.5`` is float32, ``True`` is bool, and every other one is a
-call of its type, as in ``int64(3)``, ``float64(0.5)``, ``float32("inf")``. A conversion of any other value
-is ``cast(value, "float32")``, so the two are never confused.
+The text of a literal determines its type: ``3`` is int32, ``0.5`` is float32, ``True`` is bool, and a literal
+of any other type is a call of that type: ``int64(3)``, ``float64(0.5)``, ``float32("inf")``. The conversion
+of a value is ``cast(value, "float32")``.
 
-``name = allocate(type[shape], scope)`` and ``name = expression`` (a `Let`) hold for the rest of their block.
-Where statements follow that are not inside, they are ``with allocate(type[shape], scope) as name:`` and
-``with let(expression) as name:``. A parameter outside of main memory is ``name: (type[shape], scope)``. A
-buffer without axes has the shape and the index ``()``. ``name: size(low, high)`` among the parameters is an
-extent that the call brings.
+The scope of ``name = allocate(type[shape], scope)`` and of ``name = expression`` (a `Let`) is the rest of the
+block. Where statements follow that are not in the scope, the forms are
+``with allocate(type[shape], scope) as name:`` and ``with let(expression) as name:``. A parameter that is not
+in main memory is ``name: (type[shape], scope)``. The shape and the index of a buffer without axes are ``()``.
+A parameter ``name: size(low, high)`` is a dynamic extent.
 
 The other statements are calls::
 
@@ -38,11 +38,12 @@ The other statements are calls::
     push("load", "compute")
     pop("load", "compute")
 
-where ``region`` has the offset, the extents and the strides in elements of the row-major buffer. An intrinsic
-such as ``gemm`` stands before the function that invokes it, as a function marked ``@intrinsic``.
+where the arguments of ``region`` are the buffer, the row-major position of the first element, the extents and
+the strides. The description of an intrinsic such as ``gemm`` precedes the function that invokes it, as a
+function with the decorator ``@intrinsic``. A node without syntax of its own prints as a call of its fields.
 
-Names are those of the variables and buffers, made legal, and distinct among all that are in scope at once.
-Nested sequences print as the flat one, which means the same (see `structural_equal`).
+Names are those of the variables and buffers, changed where they are not identifiers, are reserved, or are in
+use in the same scope. Nested sequences print as the flat sequence, which is equal (see `structural_equal`).
 """
 
 from compiler.ir.text.parser import ParseError, parse_function

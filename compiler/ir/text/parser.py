@@ -1,4 +1,4 @@
-"""From text to the loop IR; `compiler.ir.text` tells what the text looks like."""
+"""The parser: from text to the loop IR. `compiler.ir.text` describes the syntax."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from difflib import get_close_matches
 from textwrap import dedent
 from typing import Any, NoReturn
 
+from compiler.ir.dtype import INDEX, PACKED_TYPES, SCALAR_TYPES, is_float, lanes_of, vector_of
 from compiler.ir.expr import (
-    ARITHMETIC,
-    BITWISE,
-    INDEX,
-    INTRINSICS,
-    PACKED_TYPES,
-    SCALAR_TYPES,
+    SCOPES,
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -29,11 +26,10 @@ from compiler.ir.expr import (
     Select,
     Var,
     const,
-    is_float,
-    lanes_of,
-    vector_of,
+    is_scope,
 )
-from compiler.ir.function import SCOPES, Buffer, Intrinsic, PrimFunc, is_scope
+from compiler.ir.function import Intrinsic, Invoke, PrimFunc
+from compiler.ir.operators import ARITHMETIC, BITWISE, INTRINSICS
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -41,7 +37,6 @@ from compiler.ir.stmt import (
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Pragma,
     Prefetch,
@@ -63,18 +58,18 @@ _STATEMENT = "a statement (for, if, pass, with, name = value, buffer[...] = valu
 
 
 class ParseError(ValueError):
-    """A text that is not a function of the loop IR."""
+    """The text is not a function of the loop IR."""
 
 
 def parse_function(text: str) -> PrimFunc:
-    """The function of a text, with variables, buffers and intrinsics of its own.
+    """Parse a function; its variables, buffers and intrinsics are new.
 
-    Only the grammar and the names are checked here: `compiler.ir.semantics.verify.verify` checks the meaning.
+    Syntax and names are checked here, everything else by `compiler.ir.semantics.verify.verify`.
 
     Raises
     ------
     ParseError
-        If the text is not of the grammar; names the line, and what was expected there.
+        If the text does not match the syntax; the message names the line, and what was expected there.
     """
     try:
         module = ast.parse(dedent(text))
@@ -91,7 +86,7 @@ def _fail(node: Any, expected: str) -> NoReturn:
 
 
 def _callee(node: ast.AST) -> str:
-    """The name of the function that a call calls, or nothing."""
+    """The name of the function that is called; empty if `node` is not such a call."""
     return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
 
 
@@ -122,7 +117,7 @@ class _Parser:
                 f"`def name(A: float32[4]): ...`; found {len(rest)} statement(s)"
             )
         if rest[0].decorator_list or rest[0] is not module.body[-1]:
-            _fail(rest[0], "a function without decorators, behind each `@intrinsic` that it invokes")
+            _fail(rest[0], "a function without decorators, after each `@intrinsic` that it invokes")
         self.scope = intrinsics
         return self.function(rest[0])
 
@@ -137,11 +132,11 @@ class _Parser:
         for arg in args.args:
             size = self.scope[arg.arg]
             if isinstance(size, Var) and size not in result.sizes:
-                _fail(arg, "a size to be an extent of a parameter")
+                _fail(arg, "a dynamic extent of a parameter")
         return result
 
     def param(self, arg: ast.arg) -> Buffer | None:
-        """A parameter; none for a size, which the buffers that have it bring."""
+        """A parameter; None for a dynamic extent, which is part of the shapes of buffers."""
         array = arg.annotation
         if array is None:
             _fail(arg, "a parameter with its type, `name: float32[4]`")
@@ -161,7 +156,7 @@ class _Parser:
 
     def define(self, node: Any, name: str, item: Any) -> Any:
         if name in RESERVED:
-            _fail(node, f"a name; {name!r} has a meaning of its own")
+            _fail(node, f"a name; {name!r} is reserved")
         if name in self.scope:
             _fail(node, f"a new name; {name!r} is already defined")
         self.scope[name] = item
@@ -169,7 +164,7 @@ class _Parser:
 
     @contextmanager
     def defined(self, node: ast.Name, item: Any) -> Iterator[None]:
-        """While what is inside is parsed, a name stands for `item`."""
+        """A context in which the name `node` refers to `item`."""
         self.define(node, node.id, item)
         yield
         del self.scope[node.id]
@@ -189,7 +184,7 @@ class _Parser:
     def call(
         self, node: ast.Call, count: int, options: Sequence[str] = (), form: str = ""
     ) -> tuple[list[ast.expr], dict[str, ast.expr]]:
-        """The arguments of a call, and those of its keywords; each of `options` may be absent."""
+        """The positional and the keyword arguments of a call; each keyword of `options` is optional."""
         names = [keyword.arg for keyword in node.keywords]
         if len(node.args) != count or names != [name for name in options if name in names]:
             _fail(node, form or f"{count} argument(s)")
@@ -211,7 +206,7 @@ class _Parser:
 
     def count(self, node: ast.expr) -> int:
         if not isinstance(node, ast.Constant) or type(node.value) is not int:
-            _fail(node, "a whole number")
+            _fail(node, "an integer")
         return node.value
 
     def extent(self, node: ast.expr) -> int | Var:
@@ -239,7 +234,7 @@ class _Parser:
         except ValueError:
             value = None
         if not isinstance(value, (int, str)):
-            _fail(node, "the value of a pragma: a whole number, a text in quotes, True or False")
+            _fail(node, "the value of a pragma: an integer, a text in quotes, True or False")
         return value
 
     def buffer(self, array: ast.expr, scope: ast.expr | None, name: str) -> Buffer:
@@ -280,7 +275,7 @@ class _Parser:
         return sequence(stmts)
 
     def definition(self, name: ast.Name, value: ast.expr, body: Sequence[ast.stmt]) -> Stmt:
-        """``name = allocate(...)`` or ``name = expression``, and what it holds for."""
+        """``name = allocate(...)`` or ``name = expression`` with its scope."""
         if isinstance(value, ast.Call) and _callee(value) == "allocate":
             form = '`allocate(float32[16], "local")`'
             (array, scope), keywords = self.call(value, 2, ("pragmas",), form)

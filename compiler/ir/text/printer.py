@@ -1,4 +1,4 @@
-"""From the loop IR to its text; `compiler.ir.text` tells what the text looks like."""
+"""The printer: from the loop IR to its text. `compiler.ir.text` describes the syntax."""
 
 from __future__ import annotations
 
@@ -8,33 +8,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from math import isfinite
 from typing import Any
 
-from compiler.ir.expr import (
-    COMPARISON,
-    INDEX,
-    INTRINSICS,
-    PACKED_TYPES,
-    SCALAR_TYPES,
-    Binary,
-    Broadcast,
-    Call,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    Not,
-    Ramp,
-    Select,
-    Var,
-    is_float,
-)
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.dtype import INDEX, PACKED_TYPES, SCALAR_TYPES, is_float
+from compiler.ir.expr import Binary, Buffer, Call, Const, Expr, Load, Not, Var
+from compiler.ir.function import Intrinsic, Invoke, PrimFunc
+from compiler.ir.node import Node, form, is_form
+from compiler.ir.operators import COMPARISON, INTRINSICS
 from compiler.ir.stmt import (
     Allocate,
-    Barrier,
     Copy,
     For,
     If,
-    Invoke,
     Let,
     Pragma,
     Prefetch,
@@ -44,19 +27,19 @@ from compiler.ir.stmt import (
     Store,
     Token,
 )
-from compiler.ir.visit import walk
+from compiler.ir.visit import children, walk
 
-# kind of loop -> its name; those of threads are `bind`
+# kind of loop -> its name in the text; a loop with a thread tag is `bind`
 LOOPS = {"serial": "range"} | {kind: kind for kind in ("parallel", "vectorize", "unroll", "vthread")}
 
-# names that the text gives a meaning, so that no variable, buffer or intrinsic may have them
+# names with a meaning in the syntax, which no variable, buffer or intrinsic may have
 RESERVED = frozenset(
     (*keyword.kwlist, *SCALAR_TYPES, *PACKED_TYPES, *INTRINSICS, *LOOPS, *LOOPS.values())
     + ("allocate", "barrier", "bind", "broadcast", "cast", "copy", "intrinsic", "let", "max", "min", "pop")
     + ("prefetch", "push", "ramp", "region", "select", "size")
 )
 
-# how tightly an operator binds; an operand that binds less is put in parentheses
+# precedences of operators; an operand of lower precedence is put in parentheses
 _OR, _AND, _NOT, _COMPARE, _BIT_OR, _BIT_XOR, _BIT_AND, _SHIFT, _ADD, _MULTIPLY, _ATOM = range(1, 12)
 _PRECEDENCE = {"or": _OR, "and": _AND, "|": _BIT_OR, "^": _BIT_XOR, "&": _BIT_AND, "<<": _SHIFT, ">>": _SHIFT}
 _PRECEDENCE |= {"+": _ADD, "-": _ADD, "*": _MULTIPLY, "/": _MULTIPLY, "//": _MULTIPLY, "%": _MULTIPLY}
@@ -66,9 +49,9 @@ Named = Var | Buffer | Intrinsic
 
 
 class Names:
-    """The name in the text of each variable, buffer and intrinsic, distinct among those in scope.
+    """The name of each variable, buffer and intrinsic in the text, distinct among those in scope.
 
-    What is used outside of its definition keeps the name of its first use for good.
+    An item that is used without a definition keeps the name of its first use.
     """
 
     def __init__(self, intrinsics: Iterable[Intrinsic] = ()) -> None:
@@ -81,7 +64,7 @@ class Names:
         return self._names[item] if item in self._names else self.define(item)
 
     def define(self, item: Named) -> str:
-        """Give `item` a name that nothing in scope has."""
+        """Assign `item` a name that no other item in scope has."""
         if item in self._names:
             return self._names[item]
         base = _identifier(item.name, RESERVED)
@@ -94,12 +77,12 @@ class Names:
         return name
 
     def forget(self, item: Named) -> None:
-        """Leave the scope of `item`."""
+        """End the scope of `item`; its name is free again."""
         self._taken.discard(self._names.pop(item, ""))
 
 
 def print_function(func: PrimFunc) -> str:
-    """The text of a function; `compiler.ir.text.parser.parse_function` reads it back."""
+    """The text of a function; `compiler.ir.text.parser.parse_function` is the inverse."""
     intrinsics = tuple(_invoked(func, {}))
     texts = [
         "@intrinsic\n" + _definition(Names(intrinsics)[intrinsic], intrinsic.description, intrinsics)
@@ -108,25 +91,28 @@ def print_function(func: PrimFunc) -> str:
     return "\n\n".join([*texts, _definition(_identifier(func.name, keyword.kwlist), func, intrinsics)])
 
 
+PrimFunc.text = print_function
+
+
 def print_stmt(stmt: Stmt, names: Names | None = None) -> str:
-    """The text of a statement; `names` are those of the text around it, if any."""
+    """The text of a statement; `names` are those of the enclosing text, if any."""
     return "\n".join(_Printer(names or Names()).block(stmt, 0))
 
 
 def print_expr(expr: Expr | Region, names: Names | None = None) -> str:
-    """The text of an expression or a region; `names` are those of the text around it, if any."""
+    """The text of an expression or a region; `names` are those of the enclosing text, if any."""
     return _Printer(names or Names()).expr(expr)
 
 
 def _identifier(name: str, reserved: Collection[str]) -> str:
-    """The legal identifier nearest to `name`: itself if it is one."""
+    """`name` changed into an identifier that is not in `reserved`; `name` itself if it is one."""
     legal = re.sub(r"[^0-9A-Za-z_]", "_", name) or "_"
     legal = "_" + legal if legal[0].isdigit() else legal
     return legal + "_" if legal in reserved else legal
 
 
 def _invoked(func: PrimFunc, found: dict[Intrinsic, None]) -> dict[Intrinsic, None]:
-    """The intrinsics that a function invokes, each behind those that its own description invokes."""
+    """The intrinsics that a function invokes, each after those that its description invokes."""
     for node in walk(func.body):
         if isinstance(node, Invoke) and node.intrinsic not in found:
             _invoked(node.intrinsic.description, found)
@@ -163,12 +149,11 @@ class _Printer:
             if isinstance(child, (Allocate, Let)):
                 lines += self.definition(child, depth, position == len(stmts) - 1)
             else:
-                rule = self.stmt_rules.get(type(child))
-                lines += [indent + repr(child)] if rule is None else rule(self, child, depth)
+                lines += self.stmt_rules.get(type(child), _Printer.plain)(self, child, depth)
         return lines
 
     def definition(self, stmt: Allocate | Let, depth: int, last: bool) -> list[str]:
-        """An allocation or a let: a line if the rest of the block is its body, else a block."""
+        """An allocation or a let: a line if its scope is the rest of the block, or else ``with``."""
         indent = "    " * depth
         item: Var | Buffer
         if isinstance(stmt, Allocate):
@@ -184,6 +169,12 @@ class _Printer:
             lines = [f"{indent}with {value} as {name}:", *self.block(stmt.body, depth + 1)]
         self.names.forget(item)
         return lines
+
+    def plain(self, stmt: Stmt, depth: int) -> list[str]:
+        """A statement without syntax of its own: a call of its fields, with its statements as blocks."""
+        blocks = [child for child in children(stmt) if isinstance(child, Stmt)] if is_form(type(stmt)) else []
+        lines = self.line(self.fields(stmt)[0] + (":" if blocks else ""), depth)
+        return lines + [line for block in blocks for line in self.block(block, depth + 1)]
 
     def _for(self, loop: For, depth: int) -> list[str]:
         extent = self.expr(loop.extent)
@@ -223,7 +214,6 @@ class _Printer:
         Store: _store,
         If: _if,
         Prefetch: lambda self, n, depth: self.line(f"prefetch({self.element(n.buffer, n.indices)})", depth),
-        Barrier: lambda self, n, depth: self.line(f'barrier("{n.scope}")', depth),
         Copy: _copy,
         Invoke: lambda self, n, depth: self.line(self.call(self.names[n.intrinsic], *n.operands)[0], depth),
         Token: lambda self, n, depth: self.line(
@@ -248,46 +238,51 @@ class _Printer:
     def element(self, buffer: Buffer, indices: tuple[Expr, ...]) -> str:
         return f"{self.names[buffer]}[{', '.join(map(self.expr, indices)) or '()'}]"
 
-    # expressions: text, and how tightly it binds
+    # expressions: text and precedence
 
-    def expr(self, expr: Expr | Region, at_least: int = 0) -> str:
-        """The text of `expr`, in parentheses if it binds less than `at_least`."""
-        rule = self.expr_rules.get(type(expr))
-        text, precedence = (repr(expr), _ATOM) if rule is None else rule(self, expr)
+    def expr(self, expr: Node, at_least: int = 0) -> str:
+        """The text of `expr`, in parentheses if its precedence is below `at_least`."""
+        text, precedence = self.expr_rules.get(type(expr), _Printer.fields)(self, expr)
         return text if precedence >= at_least else f"({text})"
+
+    def fields(self, node: Any) -> tuple[str, int]:
+        """A node without syntax of its own: its name in lower case, called with its fields in their order."""
+        if not is_form(type(node)):
+            return repr(node), _ATOM
+        values = (getattr(node, part.name) for part in form(type(node)).parts)
+        shown = (self.field(value) for value in values if not isinstance(value, Stmt))
+        return self.call(type(node).__name__.lower(), *shown)
+
+    def field(self, value: Any) -> str:
+        if isinstance(value, (Buffer, Intrinsic)):
+            return self.names[value]
+        if isinstance(value, tuple):
+            return self.group(value)
+        return self.expr(value) if isinstance(value, Node) else _quoted(value)
 
     def call(self, name: str, *args: Expr | Region | str) -> tuple[str, int]:
         texts = (arg if isinstance(arg, str) else self.expr(arg) for arg in args)
         return f"{name}({', '.join(texts)})", _ATOM
 
-    def group(self, items: Iterable[Expr | int]) -> str:
-        texts = [str(item) if isinstance(item, int) else self.expr(item) for item in items]
+    def group(self, items: Iterable[Any]) -> str:
+        texts = list(map(self.field, items))
         return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
 
     def _binary(self, node: Binary) -> tuple[str, int]:
         precedence = _PRECEDENCE.get(node.op)
         if precedence is None:
             return self.call(node.op, node.a, node.b)
-        # Python would read a < b < c as a chain, so neither side of a comparison may be one
+        # Python parses a < b < c as a chain, so a comparison as an operand needs parentheses on both sides
         left = self.expr(node.a, precedence + (precedence == _COMPARE))
         return f"{left} {node.op} {self.expr(node.b, precedence + 1)}", precedence
-
-    def _region(self, node: Region) -> tuple[str, int]:
-        extents, strides = self.group(node.extents), self.group(node.strides)
-        return self.call("region", self.names[node.buffer], node.offset, extents, strides)
 
     expr_rules: dict[type, Callable[[Any, Any], tuple[str, int]]] = {
         Var: lambda self, n: (self.names[n], _ATOM),
         Const: lambda self, n: (_literal(n), _ATOM),
         Binary: _binary,
         Not: lambda self, n: (f"not {self.expr(n.a, _NOT)}", _NOT),
-        Select: lambda self, n: self.call("select", n.condition, n.a, n.b),
-        Cast: lambda self, n: self.call("cast", n.value, f'"{n.dtype}"'),
         Load: lambda self, n: (self.element(n.buffer, n.indices), _ATOM),
         Call: lambda self, n: self.call(n.name, *n.args),
-        Ramp: lambda self, n: self.call("ramp", n.base, n.stride, str(n.lanes)),
-        Broadcast: lambda self, n: self.call("broadcast", n.value, str(n.lanes)),
-        Region: _region,
     }
 
 
@@ -297,7 +292,7 @@ def _pragmas(pragmas: tuple[Pragma, ...]) -> str:
 
 
 def _quoted(value: int | str | bool) -> str:
-    """A Python literal, its text in double quotes where that is possible."""
+    """A Python literal; a string is in double quotes where possible."""
     text = repr(value)
     return f'"{value}"' if text == f"'{value}'" and '"' not in text else text
 

@@ -17,7 +17,7 @@ from boost.data.binning import (
     bin_table,
     make_cuts,
 )
-from boost.data.quantized import QuantileDMatrix
+from boost.data.quantile_dmatrix import QuantileDMatrix
 from boost.threads import Team
 from sketch import Cuts, WeightedQuantileSketch, column_cuts
 

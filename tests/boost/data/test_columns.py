@@ -1,4 +1,4 @@
-"""Tables at prediction: the columns of the training table in any order, or a word about what differs."""
+"""Tables at prediction: columns in any order; other columns are refused with their names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_columns_and_categories_in_another_order_predict_the_same() -> None:
     assert np.array_equal(trained.predict(moved), want)
     assert np.array_equal(trained.predict(DMatrix(moved)), want)
     assert np.array_equal(trained.inplace_predict(moved), want)
-    few = data[data.c == "y"]  # a dictionary of its own
+    few = data[data.c == "y"]  # with another dictionary
     assert np.array_equal(trained.predict(few), want[data.c == "y"])
 
 
@@ -47,12 +47,12 @@ def test_unseen_categories_go_where_missing_values_go() -> None:
     ("change", "match"),
     [
         (lambda f: f[["n", "c"]], "the data lacks 'm'"),
-        (lambda f: f.assign(z=1.0), "the model does not know 'z'"),
-        (lambda f: f.rename(columns={"m": "M"}), "the data lacks 'm'; the model does not know 'M'"),
-        (lambda f: f.assign(c=1.0), "'c' holds numbers, but the model has categories there: .'x', 'y'"),
+        (lambda f: f.assign(z=1.0), "the model does not have 'z'"),
+        (lambda f: f.rename(columns={"m": "M"}), "the data lacks 'm'; the model does not have 'M'"),
+        (lambda f: f.assign(c=1.0), "'c' holds numbers, but holds categories in the model: .'x', 'y'"),
         (
             lambda f: f.assign(m="x"),
-            "'m' holds categories, but the model has numbers there, of the type 'float'",
+            "'m' holds categories, but holds numbers of the type 'float' in the model",
         ),
         (lambda f: np.zeros((2, 4)), "the model has 3 features, the data has 4"),
     ],

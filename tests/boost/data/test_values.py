@@ -65,15 +65,15 @@ def test_masked_values_are_missing() -> None:
         (np.array([[1, {}]], dtype=object), "dtype object is not numeric .*give numbers"),
         (np.array([["2020-01-01"]], dtype="M8[D]"), "holds dates or durations"),
         (np.array([[1]], dtype="m8[s]"), "holds dates or durations"),
-        ([[1], [1, 2]], "no table .*rows of one length"),
-        ({"a": [1]}, "a dict is no table"),
-        ("file.csv", "a str is no table"),
-        (None, "a NoneType is no table"),
+        ([[1], [1, 2]], "not a table .*rows of one length"),
+        ({"a": [1]}, "data is a dict, not a table: give an array"),
+        ("file.csv", "data is a str, not a table"),
+        (None, "data is a NoneType, not a table"),
         (sp.csr_matrix(np.array([[1j]])), "real numbers, got dtype complex128"),
         (sp.coo_array(np.ones(3)), r"two dimensions, got shape \(3,\)"),
     ],
 )
-def test_what_is_no_table(data: Any, match: str) -> None:
+def test_data_that_is_not_a_table(data: Any, match: str) -> None:
     with pytest.raises(DataError, match=match):
         DMatrix(data)
 

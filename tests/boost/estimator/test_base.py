@@ -36,9 +36,9 @@ def test_read_only_and_mapped_tables(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     np.save(path, X.astype(np.float32))
     mapped = np.load(path, mmap_mode="r")
-    own = BoostRegressor(n_estimators=3).fit(X, Y)
+    same = BoostRegressor(n_estimators=3).fit(X, Y)
     other = BoostRegressor(n_estimators=3).fit(mapped, Y)
-    assert other.predict(mapped).tobytes() == own.predict(X).tobytes()
+    assert other.predict(mapped).tobytes() == same.predict(X).tobytes()
 
 
 def test_a_weight_is_a_repetition() -> None:
@@ -65,7 +65,7 @@ def test_warm_start(kind: type) -> None:
     assert model.fit(X, y).get_booster().num_boosted_rounds() == 8
     with pytest.raises(ValueError, match="n_estimators=2 is less than the 8 rounds of the last fit"):
         model.set_params(n_estimators=2).fit(X, y)
-    with pytest.raises(ValueError, match="cannot go on from xgb_model too"):
+    with pytest.raises(ValueError, match="warm_start continues from the last fit: give no xgb_model"):
         model.set_params(n_estimators=20).fit(X, y, xgb_model=first)
     with pytest.raises(ValueError, match="model has 5 features, the data has 4"):
         model.fit(X[:, :4], y)
@@ -116,7 +116,7 @@ def test_rows_held_out_of_each_class_and_of_whole_groups() -> None:
 def test_nothing_is_watched_unasked() -> None:
     with pytest.raises(ValueError, match="give eval_set to fit, or set validation_fraction"):
         BoostRegressor(early_stopping_rounds=2).fit(X, Y)
-    with pytest.raises(ValueError, match="validation_fraction takes the place of eval_set"):
+    with pytest.raises(ValueError, match="validation_fraction replaces eval_set"):
         BoostRegressor(validation_fraction=0.5).fit(X, Y, eval_set=[(X, Y)])
     with pytest.raises(
         ParameterError, match=r"validation_fraction must be a number in \(0, 1\), or None, got 1"
@@ -124,7 +124,7 @@ def test_nothing_is_watched_unasked() -> None:
         BoostRegressor(validation_fraction=1).fit(X, Y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         BoostRegressor(validation_fraction=0.1).fit(X, Y, sample_weight=np.ones(5))
-    with pytest.raises(ValueError, match="validation_fraction=0.1 of 3 leaves nothing"):
+    with pytest.raises(ValueError, match="validation_fraction=0.1 of 3 leaves no rows"):
         BoostRegressor(validation_fraction=0.1).fit(X[:3], Y[:3])
 
 

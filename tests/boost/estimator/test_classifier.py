@@ -140,9 +140,9 @@ def test_a_loss_of_ones_own_still_gives_probabilities() -> None:
         return p - label, p * (1 - p)
 
     options: dict[str, Any] = {"n_estimators": 10, "max_depth": 2, "base_score": 0.5}
-    own = BoostClassifier(objective=logistic, **options).fit(X, y)
+    custom = BoostClassifier(objective=logistic, **options).fit(X, y)
     named = BoostClassifier(**options).fit(X, y)
-    np.testing.assert_allclose(own.predict_proba(X), named.predict_proba(X), rtol=1e-4)
+    np.testing.assert_allclose(custom.predict_proba(X), named.predict_proba(X), rtol=1e-4)
 
 
 def test_mistakes() -> None:
@@ -156,7 +156,7 @@ def test_mistakes() -> None:
         BoostClassifier(objective="reg:squarederror").fit(X, WORDS)
     model = BoostClassifier(n_estimators=2, warm_start=True).fit(X, WORDS)
     with pytest.raises(
-        LabelError, match=r"warm_start goes on with the classes \['setosa', .*y has \[0, 1, 2\]"
+        LabelError, match=r"warm_start continues with the classes \['setosa', .*y has \[0, 1, 2\]"
     ):
         model.set_params(n_estimators=4).fit(X, CODES)
     assert model.classes_.tolist() == ["setosa", "versi", "virginica"]

@@ -10,8 +10,8 @@ import pytest
 
 import boost
 from boost import DMatrix
-from boost.forest.tree import Forest
-from tests.boost.random_trees import random_forest, random_rows, random_tree, walk
+from boost.forest.forest import Forest
+from tests.boost.random_trees import leaf_of, random_forest, random_rows, random_tree
 
 
 @pytest.mark.parametrize("depth", [1, 4, 40])
@@ -22,7 +22,7 @@ def test_trained_trees(depth: int) -> None:
     y = rng.normal(size=333) if depth < 40 else 2.0 ** np.arange(333).clip(0, 60)
     model = boost.train({"max_depth": depth, "min_child_weight": 0.0, "lambda": 0.0}, DMatrix(x, y), 3)
     trees = [model.forest[t] for t in range(3)]
-    values = [[float(tree.condition[walk(tree, row)]) for tree in trees] for row in x]
+    values = [[float(tree.condition[leaf_of(tree, row)]) for tree in trees] for row in x]
     want = [sum(v, float(model.base_score[0])) for v in values]
     np.testing.assert_array_equal(model.predict(x), want)
 
@@ -52,8 +52,8 @@ def test_storage() -> None:
     x, y = rng.normal(size=(100, 3)), rng.integers(0, 3, size=100)
     model = boost.train({"objective": "multi:softprob", "num_class": 3}, DMatrix(x, y), 30)
     forest = model.forest
-    assert (len(forest), forest.rounds, forest.groups) == (90, 30, 3)
-    assert [forest.group(t) for t in range(4)] == [0, 1, 2, 0]
+    assert (len(forest), forest.rounds, forest.n_outputs) == (90, 30, 3)
+    assert [forest.output(t) for t in range(4)] == [0, 1, 2, 0]
     assert sum(forest[t].size for t in range(90)) == forest.nodes
     before = model.predict(x, iteration_range=(0, 10)).tobytes()
     twin = forest.copy()
@@ -75,10 +75,10 @@ def test_rounds(groups: int, parallel: int, vector: bool, trees: int) -> None:
     assert forest.trees_of_rounds(1, 3) == (trees, 3 * trees)
     assert forest.trees_of_rounds(5, 5) == (5 * trees, 5 * trees)
     part = forest.slice(1, 5, 2)
-    assert (part.groups, part.parallel, part.vector, part.rounds) == (groups, parallel, vector, 2)
+    assert (part.n_outputs, part.parallel, part.vector, part.rounds) == (groups, parallel, vector, 2)
     kept = [*range(trees, 2 * trees), *range(3 * trees, 4 * trees)]
     assert [part[t] for t in range(part.trees)] == [forest[t] for t in kept]
-    assert [part.group(t) for t in range(part.trees)] == [forest.group(t) for t in kept]
+    assert [part.output(t) for t in range(part.trees)] == [forest.output(t) for t in kept]
     forest.add(random_tree(np.random.default_rng(0), 2, outputs=groups if vector else 0), 0)
     assert forest.rounds == 5 + (trees == 1)
 
@@ -139,11 +139,11 @@ def test_mistakes() -> None:
         forest[0]
     with pytest.raises(ValueError, match="trees must be in"):
         forest.truncate(1)
-    with pytest.raises(ValueError, match=r"group must be in \[0, 2\), got 2"):
+    with pytest.raises(ValueError, match=r"output must be in \[0, 2\), got 2"):
         forest.add(random_tree(np.random.default_rng(0), 1), 2)
-    with pytest.raises(ValueError, match="hold single values, a tree came with vectors of 2"):
+    with pytest.raises(ValueError, match="hold single values, those of the tree hold vectors of 2"):
         forest.add(random_tree(np.random.default_rng(0), 1, outputs=2), 0)
-    with pytest.raises(ValueError, match="hold vectors of 2, a tree came with single values"):
+    with pytest.raises(ValueError, match="hold vectors of 2, those of the tree hold single values"):
         Forest(2, vector=True).add(random_tree(np.random.default_rng(0), 1), 0)
     with pytest.raises(ValueError, match=r"rounds must lie within \[0, 0\], got \(0, 1\)"):
         forest.slice(0, 1)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from boost import DMatrix
 from boost.data.binning import bin_matrix, bin_sparse, make_cuts
+from boost.forest.grown import Grown
 from boost.forest.tree import NO_NODE, Tree
-from boost.grow.grown import Grown
 from boost.grow.hist import HistGrower
 from boost.grow.kernels.records import Slots
 from boost.params import ParameterError, resolve

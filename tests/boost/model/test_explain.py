@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import boost
 from boost import Booster, DMatrix
-from boost.forest.tree import NO_NODE, Forest, Tree
+from boost.forest.forest import Forest
+from boost.forest.tree import NO_NODE, Tree
 from tests.boost.random_trees import FEATURES, goes_left, random_forest, random_rows, random_tree
 from tests.boost.small_models import KINDS, X, model_of, table_of
 
@@ -23,9 +24,9 @@ from tests.boost.small_models import KINDS, X, model_of, table_of
 def booster_of(forest: Forest, features: int = FEATURES) -> Booster:
     """A model of some trees, which starts at 0.25."""
     booster = Booster({"objective": "reg:squarederror", "nthread": 1})
-    booster.forest, booster.features = forest, features
-    booster.objective.set_outputs(forest.groups)
-    booster.base_score = np.full(forest.groups, 0.25)
+    booster.forest, booster.model.n_features = forest, features
+    booster.objective.set_outputs(forest.n_outputs)
+    booster.base_score = np.full(forest.n_outputs, 0.25)
     return booster
 
 
@@ -39,9 +40,9 @@ def with_covers(tree: Tree, rng: np.random.Generator) -> Tree:
 
 
 def covered(forest: Forest, rng: np.random.Generator) -> Forest:
-    out = Forest(forest.groups, forest.parallel, forest.vector)
+    out = Forest(forest.n_outputs, forest.parallel, forest.vector)
     for t in range(forest.trees):
-        out.add(with_covers(forest[t], rng), forest.group(t))
+        out.add(with_covers(forest[t], rng), forest.output(t))
     return out
 
 
@@ -68,14 +69,14 @@ def by_subsets(forest: Forest, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     game = {}
     for size in range(FEATURES + 1):
         for known in map(frozenset, combinations(players, size)):
-            total = np.zeros(forest.groups)
+            total = np.zeros(forest.n_outputs)
             for t in range(forest.trees):
                 value = forest.weights[t] * expected(forest[t], row, known)
-                total += value if forest.vector else np.eye(forest.groups)[forest.group(t)] * value
+                total += value if forest.vector else np.eye(forest.n_outputs)[forest.output(t)] * value
             game[known] = total
     m = FEATURES
-    phi = np.zeros((forest.groups, m + 1))
-    pairs = np.zeros((forest.groups, m + 1, m + 1))
+    phi = np.zeros((forest.n_outputs, m + 1))
+    pairs = np.zeros((forest.n_outputs, m + 1, m + 1))
     phi[:, m] = game[frozenset()]
     for known, value in game.items():
         s = len(known)
@@ -256,11 +257,11 @@ def test_any_threads_and_any_cutting_give_the_same_bits() -> None:
     x = rng.normal(size=(3000, FEATURES)).astype(np.float32)
     booster = booster_of(forest)
     for options in ({"pred_contribs": True}, {"pred_contribs": True, "approx_contribs": True}):
-        booster.params["nthread"] = 1
+        booster.set_param("nthread", 1)
         whole = booster.predict(x, **options)
         parts = [booster.predict(x[a:b], **options) for a, b in ((0, 1), (1, 34), (34, 3000))]
         assert np.concatenate(parts).tobytes() == whole.tobytes()
-        booster.params["nthread"] = 3
+        booster.set_param("nthread", 3)
         assert booster.predict(x, **options).tobytes() == whole.tobytes()
     pairs = booster.predict(x[:70], pred_interactions=True)
     assert np.concatenate(

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 import boost
 from boost import BoostIntervalRegressor, BoostRegressor, DataError, DMatrix, ParameterError
-from boost.model.interval import calibrate, conformal_margin, interval_levels, interval_of
+from boost.model.interval import conformal_margin, interval_levels, interval_of
 
 
 def draw(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +63,7 @@ def test_coverage_of_held_out_rows(model: boost.Booster, coverage: float) -> Non
     shares = []
     for part in range(60):
         at = slice(part * 199, (part + 1) * 199)
-        calibrate(model, DMatrix(rows[at], labels[at]), coverage)
+        model.calibrate(DMatrix(rows[at], labels[at]), coverage)
         low, high = model.predict_interval(held).T
         shares.append(np.mean((low <= truth) & (truth <= high)))
     assert coverage - 0.01 < np.mean(shares) < coverage + 0.015
@@ -74,10 +74,10 @@ def test_coverage_of_held_out_rows(model: boost.Booster, coverage: float) -> Non
 
 def test_files_keep_the_intervals(model: boost.Booster, tmp_path: Path) -> None:
     x, y = draw(300, 3)
-    margin = calibrate(model, DMatrix(x, y), 0.8)
+    margin = model.calibrate(DMatrix(x, y), 0.8)
     model.save_model(tmp_path / "m.json")
     loaded = boost.Booster(model_file=tmp_path / "m.json")
-    assert interval_of(loaded) == {"coverage": 0.8, "margin": margin}
+    assert interval_of(loaded.model) == {"coverage": 0.8, "margin": margin}
     assert np.array_equal(loaded.predict_interval(x), model.predict_interval(x))
     loaded.set_attr(**{"espalier.interval": '{"coverage": 1, "margin": "x"}'})
     with pytest.raises(ParameterError, match="is damaged: calibrate it again"):
@@ -88,7 +88,7 @@ def test_intervals_that_would_be_empty_are_points(model: boost.Booster) -> None:
     x, y = draw(100, 4)
     ends = model.predict(x)[:, [0, 2]]
     middle = ends.mean(axis=1)
-    calibrate(model, DMatrix(x, middle), 0.5)  # all labels are in the middle: the ends come together
+    model.calibrate(DMatrix(x, middle), 0.5)  # all labels are in the middle: the ends come together
     found = model.predict_interval(x)
     assert (found[:, 0] <= found[:, 1]).all()
     assert (found[:, 0] == found[:, 1]).any()
@@ -100,15 +100,15 @@ def test_intervals_that_would_be_empty_are_points(model: boost.Booster) -> None:
         ({}, {}, 0.9, ParameterError, "reg:quantileerror with at least two levels.*got reg:squarederror"),
         ({"objective": "reg:quantileerror"}, {}, 0.9, ParameterError, "of 1 outputs"),
         ({}, {}, 1.0, ParameterError, "coverage must lie between 0 and 1, got 1"),
-        ({}, {"weight": np.ones(50)}, 0.9, DataError, "calibration knows no weights"),
-        ({}, {"label": None}, 0.9, DataError, "calibration needs one label a row"),
+        ({}, {"weight": np.ones(50)}, 0.9, DataError, "calibration does not support weights"),
+        ({}, {"label": None}, 0.9, DataError, "calibration needs one label per row"),
     ],
 )
 def test_refused(params: dict, options: dict, coverage: float, error: Any, match: str) -> None:
     x, y = draw(50, 5)
     model = boost.train(params, DMatrix(x, y), 2)
     with pytest.raises(error, match=match):
-        calibrate(model, DMatrix(x, **{"label": y, **options}), coverage)
+        model.calibrate(DMatrix(x, **{"label": y, **options}), coverage)
     with pytest.raises(ParameterError, match="no calibrated intervals"):
         model.predict_interval(x)
 

@@ -63,15 +63,15 @@ def test_wrong_labels(name: str, label: Any, match: str) -> None:
 def test_outputs_come_from_the_labels() -> None:
     label = np.array([[0, 1], [1, 1], [1, 0.0]])
     for name, kind in OBJECTIVES.items():
-        if kind.several:
+        if kind.output_per_label:
             objective = make_objective(resolve({"objective": name}))
             data = table(label + (1 if name == "reg:gamma" else 0))
             objective.fit_outputs(data)
-            assert objective.groups == 2 and objective.start(data).shape == (2,)
+            assert objective.n_outputs == 2 and objective.start(data).shape == (2,)
             objective.set_outputs(3)
             with pytest.raises(LabelError, match=f"{name} needs 3 labels a row, got 2"):
                 objective.check(data)
-    assert make_objective(resolve({}), outputs=4).groups == 4
+    assert make_objective(resolve({}), outputs=4).n_outputs == 4
     with pytest.raises(LabelError, match="survival:cox needs one label a row, got 2"):
         make_objective(resolve({"objective": "survival:cox"}), outputs=2)
 
@@ -81,7 +81,7 @@ def test_outputs_are_columns_on_their_own() -> None:
     label, margin = rng.uniform(0.1, 0.9, size=(50, 2)), rng.normal(size=(50, 2))
     weight = rng.uniform(0.5, 2, size=50)
     for name, kind in OBJECTIVES.items():
-        if not kind.several:
+        if not kind.output_per_label:
             continue
         label_here = label.round() if "hinge" in name else label
         both = make_objective(resolve({"objective": name}), outputs=2)
@@ -120,7 +120,7 @@ def test_any_number_of_threads_gives_the_same_derivatives() -> None:
             if name == "survival:aft"
             else table(label)
         )
-        margin = rng.normal(size=(rows, objective.groups))
+        margin = rng.normal(size=(rows, objective.n_outputs))
         with Team(1) as one, Team(3) as three:
             want = [a.copy() for a in objective.gradient(margin, data, Round(0, 0, one))]
             found = objective.gradient(margin, data, Round(0, 0, three))
@@ -131,8 +131,8 @@ def test_any_number_of_threads_gives_the_same_derivatives() -> None:
 SETTINGS: dict[str, dict[str, Any]] = {
     "binary:logistic": {"scale_pos_weight": 2.5},
     "reg:pseudohubererror": {"huber_slope": 0.125},
-    "reg:quantileerror": {"quantile_alpha": [0.25, 0.75]},
-    "reg:expectileerror": {"expectile_alpha": [0.25, 0.75]},
+    "reg:quantileerror": {"quantile_alpha": (0.25, 0.75)},
+    "reg:expectileerror": {"expectile_alpha": (0.25, 0.75)},
     "count:poisson": {"max_delta_step": 0.5},
     "reg:tweedie": {"tweedie_variance_power": 1.25},
     "survival:aft": {"aft_loss_distribution": "extreme", "aft_loss_distribution_scale": 0.5},
@@ -206,5 +206,5 @@ def test_neutral_score_has_margin_zero(name: str) -> None:
     extra: dict[str, Any] = {**SETTINGS.get(name, {}), **(MULTI if "multi" in name else {})}
     objective = make_objective(resolve({"objective": name, **extra}))
     np.testing.assert_allclose(
-        objective.to_margin(objective.neutral()), np.zeros(objective.groups), atol=1e-12
+        objective.to_margin(objective.neutral()), np.zeros(objective.n_outputs), atol=1e-12
     )

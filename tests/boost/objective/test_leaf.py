@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boost.grow.grown import Grown
+from boost.forest.grown import Grown
 from boost.objective.leaf import leaf_quantiles, quantile
 from boost.threads import Team
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import boost
 from boost import Booster
-from boost.forest.tree import Forest
+from boost.forest.forest import Forest
 from boost.show.drawing import TreeDrawing
 from tests.boost.random_trees import FEATURES, random_tree
 from tests.boost.show.test_dump import hand_made
@@ -49,7 +49,7 @@ def test_boxes_do_not_touch(
     seed: int, splits: int, categorical: bool, rankdir: str, most: int | None
 ) -> None:
     booster = Booster()
-    booster.features = FEATURES
+    booster.model.n_features = FEATURES
     booster.forest.add(random_tree(np.random.default_rng(seed), splits, categorical), 0)
     drawing = boost.plot_tree(booster, rankdir=rankdir, max_depth=most, with_stats=True)
     for k, a in enumerate(drawing.boxes):

@@ -13,7 +13,8 @@ import pytest
 
 import boost
 from boost import Booster
-from boost.forest.tree import Forest, Tree
+from boost.forest.forest import Forest
+from boost.forest.tree import Tree
 from tests.boost.random_trees import FEATURES, random_forest, random_tree
 from tests.boost.small_models import KINDS, X, Y, model_of
 
@@ -36,7 +37,7 @@ def hand_made() -> Booster:
         category_starts=np.array([0, 0, 0, 2, 2, 2]),
     )
     booster = Booster()
-    booster.forest, booster.features = Forest(), 2
+    booster.forest, booster.model.n_features = Forest(), 2
     booster.forest.add(tree, 0)
     booster.feature_names, booster.feature_types = ["a", "b"], ["float", "c"]
     return booster
@@ -69,7 +70,11 @@ def with_types(types: list[str], seed: int = 0) -> Booster:
     """Trees by chance, which ask for numbers and, where a feature is of type "c", for categories."""
     rng = np.random.default_rng(seed)
     booster = Booster()
-    booster.forest, booster.features, booster.feature_types = random_forest(rng, rounds=6), FEATURES, types
+    booster.forest, booster.model.n_features, booster.feature_types = (
+        random_forest(rng, rounds=6),
+        FEATURES,
+        types,
+    )
     if "c" not in types:
         kept = Forest()
         for t in range(booster.forest.trees):
@@ -200,7 +205,7 @@ def test_deep_trees() -> None:
     # Deeper than Python's stack.
     rng = np.random.default_rng(0)
     booster = Booster()
-    booster.features = FEATURES
+    booster.model.n_features = FEATURES
     booster.forest.add(random_tree(rng, 3000, chain=True), 0)
     for form in ("text", "json", "dot"):
         assert booster.get_dump(dump_format=form)[0].count("leaf") == 3001

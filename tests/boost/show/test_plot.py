@@ -1,4 +1,4 @@
-"""Plots: what is drawn where, on axes of one's own, without a display."""
+"""Plots: what is drawn where, on axes of the caller, without a display."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_importance() -> None:
     assert labels(ax) == best
     assert [bar.get_width() for bar in ax.patches] == [score[name] for name in best]
     assert ax.get_xlabel() == "total gain" and ax.get_title() == "Feature importance"
-    own = plot_importance({"a": 2.0, "$b$": 1.0}, title=None, xlabel="x", show_values=False, color="red")
-    assert labels(own) == [r"\$b\$", "a"] and own.get_title() == "" and own.get_xlabel() == "x"
-    assert not own.texts
+    chosen = plot_importance({"a": 2.0, "$b$": 1.0}, title=None, xlabel="x", show_values=False, color="red")
+    assert labels(chosen) == [r"\$b\$", "a"] and chosen.get_title() == "" and chosen.get_xlabel() == "x"
+    assert not chosen.texts
     with pytest.raises(ValueError, match="no importance to plot"):
         plot_importance(model_of("no split"))
     with pytest.raises(ValueError, match="max_num_features must be an integer of at least 1, got 0"):
@@ -112,8 +112,8 @@ def test_tree_on_axes() -> None:
     ax = axes()
     assert plot_tree(model_of("categories"), tree_idx=1, ax=ax) is ax
     drawing = plot_tree(model_of("categories"), tree_idx=1)
-    said = [text.get_text() for text in ax.texts]
-    assert len(said) == len(drawing.boxes) + len(drawing.edges)
+    texts = [text.get_text() for text in ax.texts]
+    assert len(texts) == len(drawing.boxes) + len(drawing.edges)
     ax.figure.canvas.draw()
 
 
@@ -146,7 +146,7 @@ def test_missing_values_are_said() -> None:
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "no split"])
 def test_many_rows(name: str, kind: str) -> None:
     model, ax = model_of(name), axes()
-    output = 0 if model.forest.groups > 1 else None
+    output = 0 if model.forest.n_outputs > 1 else None
     plot_contributions(model, table_of(name), kind=kind, output=output, ax=ax, title="t")
     phi = model.predict(table_of(name), pred_contribs=True, strict_shape=True)[:, 0, :-1]
     mean = np.abs(phi).mean(axis=0)
@@ -166,7 +166,7 @@ def test_many_rows(name: str, kind: str) -> None:
 
 def test_contributions_of_estimators_and_outputs() -> None:
     estimator = boost.BoostClassifier(n_estimators=3, max_depth=2).fit(X, CLASS)
-    with pytest.raises(ValueError, match="the model has 3 outputs: say which one with output=0 to 2"):
+    with pytest.raises(ValueError, match="the model has 3 outputs: choose one with output=0 to 2"):
         plot_contributions(estimator, X)
     with pytest.raises(ValueError, match="output must lie within 0 and 2, got 3"):
         plot_contributions(estimator, X, output=3)

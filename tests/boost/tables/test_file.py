@@ -1,10 +1,13 @@
+"""Tables are read and written in every format; files that cannot be read are refused."""
+
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from boost.tables.file import TableError, read_table, write_table
+from boost.errors import TableError
+from boost.tables.file import read_table, write_table
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_files_that_cannot_be_read(tmp_path, name, content, message):
         read_table(path)
 
 
-def test_files_that_are_not_there(tmp_path):
+def test_missing_files(tmp_path):
     with pytest.raises(TableError, match="no such file"):
         read_table(tmp_path / "t.csv")
     with pytest.raises(TableError, match="there is no folder"):

@@ -1,3 +1,5 @@
+"""Models of tables: training, files, predictions and metrics by the names of the columns."""
+
 from __future__ import annotations
 
 import json
@@ -6,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boost.tables.file import TableError
+from boost.errors import TableError
 from boost.tables.model import ATTRIBUTE, TableModel
-from boost.tables.table import take_target
+from boost.tables.target import take_target
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_missing_column_at_prediction_is_named(frame):
         model.predict(features.rename(columns={"town": "twon"}))
 
 
-def test_numbers_that_were_categories_are_so_again(frame):
+def test_columns_of_numbers_become_categorical_again(frame):
     features = frame[["a"]].assign(zone=pd.Categorical(np.arange(300) % 3 + 10))
     target = take_target(frame.assign(y=frame["a"] + (features["zone"] == 11))[["a", "y"]], "y")[1]
     model = TableModel.train(features, target, rounds=30)
@@ -73,7 +75,7 @@ def test_a_new_file_has_the_classes_of_the_first(frame):
     target = take_target(frame, "sort")[1]
     again = target.of(frame.iloc[[5, 3]])
     np.testing.assert_array_equal(again.labels, target.labels[[5, 3]])
-    with pytest.raises(TableError, match="classes that are not trained on: .'huge'"):
+    with pytest.raises(TableError, match="classes that the training rows do not have: .'huge'"):
         target.of(frame.assign(sort="huge"))
     with pytest.raises(TableError, match="unknown column 'sort'"):
         target.of(frame[["a"]])
@@ -82,24 +84,24 @@ def test_a_new_file_has_the_classes_of_the_first(frame):
 @pytest.mark.parametrize(
     ("column", "options", "message"),
     [
-        ("y", {"objective": "binary:logistic"}, "does not go with a target of regression"),
-        ("sort", {"objective": "reg:squarederror"}, "does not go with a target of classification"),
-        ("sort", {"coverage": 0.9}, "intervals are for numbers"),
-        ("y", {"coverage": 0.9, "objective": "reg:gamma"}, "a coverage sets objective itself"),
+        ("y", {"objective": "binary:logistic"}, "does not fit a target of regression"),
+        ("sort", {"objective": "reg:squarederror"}, "does not fit a target of classification"),
+        ("sort", {"coverage": 0.9}, "a coverage is for a regression"),
+        ("y", {"coverage": 0.9, "objective": "reg:gamma"}, "give coverage or objective, not both"),
         ("y", {"objective": "survival:aft"}, "needs more than a target column"),
         ("y", {"max_dept": 3}, "did you mean 'max_depth'"),
     ],
 )
-def test_settings_that_do_not_fit(frame, column, options, message):
+def test_parameters_that_do_not_fit_the_target(frame, column, options, message):
     target = take_target(frame, column)[1]
     with pytest.raises(ValueError, match=message):
-        TableModel.settings(target, **options)
+        TableModel.training_params(target, **options)
 
 
 def test_levels_are_named(frame):
     features, target = take_target(frame.drop(columns="sort"), "y")
     levels = {"objective": "reg:quantileerror", "quantile_alpha": [0.25, 0.75]}
-    model = TableModel.train(features, target, rounds=5, **levels)
+    model = TableModel.train(features, target, TableModel.training_params(target, **levels), rounds=5)
     assert list(model.predict(features)) == ["level_0.25", "level_0.75"]
     assert list(model.evaluate(features, target.labels)) == ["quantile"]
 
@@ -114,6 +116,6 @@ def test_a_damaged_attribute_is_refused(frame, tmp_path):
             TableModel.load(tmp_path / "m.json")
 
 
-def test_models_that_are_not_there(tmp_path):
+def test_missing_model_files(tmp_path):
     with pytest.raises(TableError, match="no such file"):
         TableModel.load(tmp_path / "m.json")

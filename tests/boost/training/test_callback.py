@@ -150,9 +150,9 @@ def test_early_stopping_rules() -> None:
     for options, match in cases:
         with pytest.raises(ValueError, match=match):
             boost.train({}, data, 2, evals=[(data, "t")], callbacks=[EarlyStopping(**options)])
-    with pytest.raises(ValueError, match="early stopping needs a table to watch"):
+    with pytest.raises(ValueError, match="early stopping needs an evaluation table"):
         boost.train({}, data, 2, callbacks=[EarlyStopping(rounds=1)])
-    with pytest.raises(ValueError, match="early stopping needs a metric to watch"):
+    with pytest.raises(ValueError, match="early stopping needs a metric: give eval_metric"):
         params = {"disable_default_eval_metric": True}
         boost.train(params, data, 2, evals=[(data, "t")], callbacks=[EarlyStopping(rounds=1)])
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from compiler.backend import Target
-from compiler.backend.llvm.cpu import X86_VECTOR_BITS
 
 
 def test_the_import_does_not_load_llvm() -> None:
@@ -22,16 +22,18 @@ def test_the_import_does_not_load_llvm() -> None:
 def test_llvm_is_this_machine() -> None:
     target = Target.parse("llvm")
     assert target == Target.host() == Target.parse("host")
-    assert target.is_host
     assert target.runs_here
     assert target.kind == "llvm"
 
 
 def test_every_part_is_read() -> None:
     target = Target.parse("llvm -mcpu=cortex-a72 -mtriple=aarch64-linux-gnu -mattr=+neon,-crc")
-    assert target == Target("llvm", "cortex-a72", ("+neon", "-crc"), "aarch64-linux-gnu")
-    assert target.architecture == "aarch64"
-    assert not target.is_x86
+    options = (("-mcpu", "cortex-a72"), ("-mtriple", "aarch64-linux-gnu"), ("-mattr", "+neon,-crc"))
+    assert target.options == options
+    assert target == Target("llvm", options[::-1])
+    assert hash(target) == hash(Target("llvm", options[::-1]))
+    assert target.option("-mtriple") == "aarch64-linux-gnu"
+    assert str(target) == "llvm -mcpu=cortex-a72 -mtriple=aarch64-linux-gnu -mattr=+neon,-crc"
     assert not target.runs_here
 
 
@@ -41,7 +43,7 @@ def test_the_order_of_options_does_not_matter() -> None:
 
 
 def test_another_machine_without_a_cpu_is_generic() -> None:
-    assert Target.parse("llvm -mtriple=aarch64-linux-gnu").cpu == "generic"
+    assert Target.parse("llvm -mtriple=aarch64-linux-gnu").option("-mcpu") == "generic"
 
 
 @pytest.mark.parametrize(
@@ -81,24 +83,6 @@ def test_vector_bits_of_arm() -> None:
     assert Target.parse("llvm -mtriple=aarch64-linux-gnu").vector_bits == 128
 
 
-@pytest.mark.parametrize("cpu", sorted(X86_VECTOR_BITS))
-def test_the_table_of_cpus_agrees_with_llvm(cpu: str) -> None:
-    from compiler.backend.llvm.compile import emit_assembly, optimise
-
-    text = """define void @f(ptr %p) "prefer-vector-width"="512" {
-      %a = load <16 x float>, ptr %p, align 4
-      %b = fadd <16 x float> %a, %a
-      store <16 x float> %b, ptr %p, align 4
-      ret void
-    }"""
-    target = Target.parse(f"llvm -mtriple=x86_64-unknown-linux-gnu -mcpu={cpu}")
-    if target.is_host:
-        pytest.skip("this machine's own features decide, not its name")
-    asm = emit_assembly(optimise(text, target), target)
-    widest = 512 if "%zmm" in asm else 256 if "%ymm" in asm else 128
-    assert widest == target.vector_bits
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -128,4 +112,36 @@ def test_what_a_target_cannot_be(text: str, message: str) -> None:
 
 def test_a_target_of_an_unknown_kind() -> None:
     with pytest.raises(ValueError, match="unknown target kind 'metal'"):
-        Target("metal", "generic", (), "arm64-apple-darwin")
+        Target("metal", (("-mcpu", "generic"),))
+
+
+def test_a_target_of_an_unknown_option() -> None:
+    with pytest.raises(ValueError, match="unknown target option '-mcp'; did you mean '-mcpu'"):
+        Target("llvm", (("-mcp", "generic"),))
+
+
+@pytest.mark.parametrize(
+    ("text", "bits", "registers", "floats"),
+    [
+        ("-mcpu=x86-64-v4 -mtriple=x86_64-linux-gnu", 512, 32, 16),
+        ("-mcpu=x86-64-v3 -mtriple=x86_64-linux-gnu", 256, 16, 8),
+        ("-mcpu=x86-64-v2 -mtriple=x86_64-linux-gnu", 128, 16, 4),
+        ("-mcpu=cortex-a72 -mtriple=aarch64-linux-gnu", 128, 32, 4),
+        ("-mcpu=cortex-a15 -mtriple=armv7-linux-gnueabihf", 128, 16, 4),
+    ],
+)
+def test_what_a_cpu_has(text: str, bits: int, registers: int, floats: int) -> None:
+    target = Target.parse(f"llvm {text}")
+    assert (target.vector_bits, target.hardware.vector_registers) == (bits, registers)
+    assert target.lanes("float32") == floats
+    assert target.lanes("int8") == 4 * floats
+    assert target.lanes("float64") == floats // 2
+    assert target.hardware.memories == {"global": None, "local": None}
+
+
+def test_caches_and_threads() -> None:
+    here, elsewhere = Target.host().hardware, Target.parse("llvm -mtriple=riscv64-linux-gnu").hardware
+    assert list(here.caches) == sorted(here.caches)
+    assert here.caches[0] >= 8 * 1024
+    assert here.threads == len(os.sched_getaffinity(0))
+    assert (elsewhere.caches, elsewhere.threads) == ((32 * 1024, 256 * 1024), 1)

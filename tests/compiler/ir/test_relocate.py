@@ -1,12 +1,11 @@
-"""Buffers that move into others."""
+"""Buffers replaced by others."""
 
 from __future__ import annotations
 
 from textwrap import dedent
 
-from compiler.ir.expr import Const, Ramp, Var, binary
-from compiler.ir.function import Buffer
-from compiler.ir.relocate import relocate, shifted
+from compiler.ir.expr import Buffer, Const
+from compiler.ir.relocate import relocate, with_buffers
 from compiler.ir.text import parse_function
 
 TEXT = """
@@ -38,9 +37,12 @@ def test_nothing_to_move_gives_the_same_object() -> None:
     assert relocate(func.body, {Buffer("x", (1,)): (Buffer("y", (1,)), Const(0))}) is func.body
 
 
-def test_shifted() -> None:
-    i = Var("i")
-    assert shifted(i, Const(0)) is i
-    assert shifted(Const(0), i) is i
-    assert shifted(i, Const(3)) == binary("+", i, 3)
-    assert shifted(Ramp(i, Const(2), 4), Const(3)) == Ramp(binary("+", i, 3), Const(2), 4)
+def test_buffers_are_replaced_at_the_same_indices() -> None:
+    func = parse_function(dedent(TEXT))
+    a, other = func.params[0], Buffer("T", (2, 4))
+    renamed = func.with_body(with_buffers(func.body, {a: other}))
+    assert (
+        str(renamed).splitlines()[1:] == str(func).replace("A[", "T[").replace("(A,", "(T,").splitlines()[1:]
+    )
+    assert with_buffers(func.body, {}) is func.body
+    assert with_buffers(func.body, {other: a}) is func.body

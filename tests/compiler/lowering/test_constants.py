@@ -29,7 +29,7 @@ def run(program, a, w) -> np.ndarray:
     return out
 
 
-def test_stages_of_constants_are_taken_out() -> None:
+def test_stages_of_constants_are_separated() -> None:
     s, args = program()
     nest = compiler.loop_nest(s, args)
     prepare, main = split_constants(nest, [nest.params[1]])

@@ -1,4 +1,4 @@
-"""What every pass is tested for: the text of a program before and after, one meaning, and one object."""
+"""The checks of every pass: the text before and after, the same results, and no change when run again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from compiler.ir.expr import PACKED_TYPES, bits_of
-from compiler.ir.function import Buffer, PrimFunc, most
+from compiler.ir.dtype import PACKED_TYPES, bits_of
+from compiler.ir.expr import Buffer, most
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function

@@ -1,4 +1,4 @@
-"""Programs for a GPU and for an accelerator, from the schedule through every pass, by the interpreter."""
+"""Programs for a GPU and for an accelerator, from the schedule through all passes, in the interpreter."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from compiler import te
-from compiler.ir.expr import Const, Var
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.backend.llvm.pipeline import passes
+from compiler.ir.expr import Buffer, Const, Var
+from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.simplify.simplify import simplify
-from compiler.ir.stmt import Allocate, Barrier, Copy, For, Invoke, Seq, Stmt, Token
+from compiler.ir.stmt import Allocate, Barrier, Copy, For, Seq, Stmt, Token
 from compiler.ir.text import parse_function
 from compiler.ir.visit import substitute, walk
 from compiler.lowering.nest import loop_nest
@@ -52,7 +53,7 @@ def check(s: Schedule, args: list[Tensor], kind: str, since: str) -> PrimFunc:
 
     nest = loop_nest(s, args)
     watch("loop_nest", nest)
-    return run(nest, watch, kind=kind)
+    return run(nest, passes(kind), watch)
 
 
 # --- a GPU ----------------------------------------------------------------------------------------
@@ -166,15 +167,15 @@ def test_a_product_on_an_accelerator(virtual: int) -> None:
 def test_any_order_that_the_tokens_allow(virtual: int, seed: int) -> None:
     """The stages run side by side, each as far as its tokens let it; the result is the same."""
     s, args = accelerator(virtual)
-    func = run(loop_nest(s, args), kind="npu")
+    func = run(loop_nest(s, args), passes("npu"))
     rng = np.random.default_rng(seed)
     a, b = (rng.integers(-4, 5, (SIZE, SIZE)).astype("int8") for _ in range(2))
     memory = dict(zip(func.params, (a, b, np.zeros((SIZE, SIZE), "int32")), strict=True))
-    run_side_by_side(func, memory, rng)
+    run_split_vectors(func, memory, rng)
     np.testing.assert_array_equal(memory[func.params[2]], a.astype("int32") @ b.astype("int32"))
 
 
-def run_side_by_side(func: PrimFunc, memory: dict[Buffer, np.ndarray], rng: np.random.Generator) -> None:
+def run_split_vectors(func: PrimFunc, memory: dict[Buffer, np.ndarray], rng: np.random.Generator) -> None:
     """Queues of the stages' statements and tokens, of which one that can go on is drawn again and again."""
     for node in walk(func.body):
         if isinstance(node, Allocate):
@@ -225,7 +226,7 @@ def instructions(stmt: Stmt, values: dict[Var, Const]) -> Iterator[tuple[str, St
 def test_the_test_of_the_tokens_finds_a_missing_one() -> None:
     """Without its tokens the same program goes wrong in some order, so the test above can fail."""
     s, args = accelerator(2)
-    func = run(loop_nest(s, args), kind="npu")
+    func = run(loop_nest(s, args), passes("npu"))
 
     def bare(stmt: Stmt) -> Stmt:
         if isinstance(stmt, Seq):
@@ -241,6 +242,6 @@ def test_the_test_of_the_tokens_finds_a_missing_one() -> None:
         rng = np.random.default_rng(seed)
         a, b = (rng.integers(-4, 5, (SIZE, SIZE)).astype("int8") for _ in range(2))
         memory = dict(zip(func.params, (a, b, np.zeros((SIZE, SIZE), "int32")), strict=True))
-        run_side_by_side(func.with_body(bare(func.body)), memory, rng)
+        run_split_vectors(func.with_body(bare(func.body)), memory, rng)
         wrong += not np.array_equal(memory[func.params[2]], a.astype("int32") @ b.astype("int32"))
     assert wrong > 4

@@ -6,9 +6,8 @@ from textwrap import dedent
 
 import numpy as np
 
-from compiler.ir.expr import Const, Var, binary
-from compiler.ir.function import Buffer
-from compiler.ir.semantics.access import position
+from compiler.ir.address import position
+from compiler.ir.expr import Buffer, Const, Var, binary
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.simplify.simplify import simplify

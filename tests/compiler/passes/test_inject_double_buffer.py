@@ -1,4 +1,4 @@
-"""Double buffers: two halves in turns."""
+"""Double buffering: the two halves of a buffer are used alternately."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from textwrap import dedent
 
 import pytest
 
+from compiler.errors import ScheduleError
 from compiler.ir.text import parse_function
 from compiler.passes.inject_double_buffer import inject_double_buffer
-from compiler.schedule.errors import ScheduleError
 
 # name -> (before, after)
 GOLDEN = {

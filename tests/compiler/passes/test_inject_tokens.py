@@ -1,4 +1,4 @@
-"""Tokens between the stages of a pipeline. That they suffice is tested with the accelerator's programs."""
+"""Tokens between pipeline stages; `test_accelerators` tests that they are sufficient."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from textwrap import dedent
 
 import pytest
 
+from compiler.errors import ScheduleError
 from compiler.ir.text import parse_function
 from compiler.passes.inject_tokens import inject_tokens
-from compiler.schedule.errors import ScheduleError
 
 LOAD, COMPUTE, STORE = (f'pragmas={{"pipeline_stage": "{stage}"}}' for stage in ("load", "compute", "store"))
 

@@ -1,4 +1,4 @@
-"""Tensor intrinsics: the target's own, or their description."""
+"""Tensor intrinsics: the implementation of the target, or the description."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from compiler.ir.expr import Const, Load, binary
-from compiler.ir.function import Buffer, Intrinsic, PrimFunc
+from compiler.ir.expr import Buffer, Const, Load, binary
+from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import Region, Store

@@ -1,12 +1,12 @@
-"""Storage rewrite: memory that buffers take in turns."""
+"""Storage rewrite: buffers with disjoint lifetimes share memory."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from compiler.ir.expr import Const, Expr, Load, Ramp, Var, binary
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Const, Expr, Load, Ramp, Var, binary
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.stmt import Allocate, For, Seq, Stmt, Store

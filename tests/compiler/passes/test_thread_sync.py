@@ -7,11 +7,11 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
+from compiler.errors import ScheduleError
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
 from compiler.passes.thread_sync import thread_sync
-from compiler.schedule.errors import ScheduleError
 
 HEAD = """
 def main(A: float32[16], C: float32[16]):

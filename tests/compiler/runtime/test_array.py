@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compiler.ir.expr import SCALAR_TYPES
+from compiler.ir.dtype import SCALAR_TYPES
 from compiler.runtime import empty
 
 

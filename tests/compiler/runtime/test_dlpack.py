@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
-from compiler.ir.expr import Load, Var, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load, Var, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import Module
 from compiler.runtime.dlpack import view
@@ -55,7 +55,7 @@ def test_the_two_kinds_may_be_mixed(add_one: Module) -> None:
     assert add_one.time_evaluator()(Foreign(a), Foreign(b)).min >= 0
 
 
-def test_the_memory_is_given_back(add_one: Module) -> None:
+def test_the_memory_is_released(add_one: Module) -> None:
     import sys
 
     a, b = np.zeros((3, 4), "f"), np.zeros((3, 4), "f")
@@ -101,7 +101,7 @@ def test_what_cannot_be_passed(add_one: Module, arguments: Callable[[], tuple], 
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float16", "float64"])
-def test_types_are_told(dtype: str) -> None:
+def test_dtypes_are_named(dtype: str) -> None:
     array = np.zeros((2, 3), dtype)
     seen = view(array)
     assert (seen.dtype, seen.shape, seen.pointer) == (dtype, (2, 3), array.ctypes.data)
@@ -110,13 +110,13 @@ def test_types_are_told(dtype: str) -> None:
     assert seen.writable
 
 
-def test_an_axis_of_one_may_have_any_stride() -> None:
+def test_an_axis_of_extent_1_may_have_any_stride() -> None:
     assert view(np.zeros((4, 3), "f")[::4]).contiguous
     assert view(np.zeros((4, 0), "f")).contiguous
     assert not view(np.zeros((4, 3), "f")[::2]).contiguous
 
 
-def test_memory_that_begins_between_elements() -> None:
+def test_memory_that_is_not_aligned() -> None:
     memory = (ctypes.c_char * 17)()
     odd = np.frombuffer(memory, np.uint8)[1:].view("f")
     assert not view(odd).aligned

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
-from compiler.ir.expr import Load, Var, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Buffer, Load, Var, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, Seq, Store
 from compiler.runtime import Module, Timing
 from compiler.runtime.timing import measure

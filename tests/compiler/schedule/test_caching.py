@@ -1,4 +1,4 @@
-"""cache_write and cache_read: the loop nest that each one makes, and what each one refuses."""
+"""cache_write and cache_read: the loop nest of each, and their errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from compiler import te
 from compiler.lowering.nest import loop_nest
 from compiler.schedule import Schedule, ScheduleError
-from compiler.te.tensor import IterVar, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Tensor
 
 A = te.placeholder((8, 4), "A")
 B = te.compute((8, 4), lambda i, j: A[i, j] + 1.0, "B")

@@ -1,4 +1,4 @@
-"""The primitives that are marks: what the nest carries, how it replays, and what is refused."""
+"""The primitives that mark loops and buffers: the loop nest, the replay, and their errors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from compiler import te
+from compiler.backend import pipeline
 from compiler.ir.stmt import Allocate, Prefetch
 from compiler.ir.visit import walk
 from compiler.lowering.nest import loop_nest
@@ -115,7 +116,7 @@ def test_double_buffer() -> None:
                 C[i, j] = B[0, j] * 2.0
         """,
     )
-    (buffer,) = {n.buffer for n in walk(run(loop_nest(s, [A, C])).body) if type(n) is Allocate}
+    (buffer,) = {n.buffer for n in walk(run(loop_nest(s, [A, C]), pipeline()).body) if type(n) is Allocate}
     assert buffer.shape == (8,)
 
 
@@ -123,7 +124,7 @@ def test_double_buffer_at_the_root_is_refused_by_its_pass() -> None:
     s = one()
     s[B].double_buffer()
     with pytest.raises(ScheduleError, match="B: double_buffer needs a serial loop around the buffer"):
-        run(loop_nest(s, [A, C]))
+        run(loop_nest(s, [A, C]), pipeline())
 
 
 def test_prefetch() -> None:
@@ -139,7 +140,7 @@ def test_prefetch() -> None:
                 C[i, j] = (A[i, j] + 1.0) * 2.0
         """,
     )
-    hints = [n for n in walk(run(loop_nest(s, [A, C])).body) if type(n) is Prefetch]
+    hints = [n for n in walk(run(loop_nest(s, [A, C]), pipeline()).body) if type(n) is Prefetch]
     assert [hint.buffer.name for hint in hints] == ["A"]
 
 
@@ -175,7 +176,7 @@ def test_storage_align_of_two_axes() -> None:
     s = te.create_schedule(Z.op)
     s[Y].storage_align(Y.op.axis[0], 10, 3)
     with pytest.raises(
-        ScheduleError, match="Y: no stride of 'a' is a multiple of 10 plus 3.*made of 5 elements"
+        ScheduleError, match="Y: no stride of 'a' is a multiple of 10 plus 3.*inner axes have 5 elements"
     ):
         loop_nest(s, [X, Z])
 
@@ -221,12 +222,12 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a pragma of another kind": (
         lambda: one()[C].pragma(i, "unroll", 1.5),
-        r"C: the pragma 'unroll' is 1\.5; it can be a whole number, a string or a bool",
+        r"C: the pragma 'unroll' is 1\.5; it can be an integer, a string or a bool",
     ),
     "a prefetch of no tensor": (lambda: one()[C].prefetch("A", i), r"C: prefetch takes a tensor, not str"),
     "a prefetch of the present": (
         lambda: one()[C].prefetch(B, i, 0),
-        r"C: prefetch of B 0 iterations ahead; a positive whole number",
+        r"C: prefetch of B 0 iterations ahead; a positive integer",
     ),
     "a prefetch at another stage's loop": (
         lambda: one()[B].prefetch(A, i),
@@ -248,7 +249,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a loop": (lambda: one()[B].storage_align("i", 8), r"B: storage_align of \"'i'\"; it takes an axis"),
     "a fraction": (
         lambda: one()[B].storage_align(B.op.axis[0], 1.5),
-        r"B: storage_align by 1\.5, 0; whole numbers",
+        r"B: storage_align by 1\.5, 0; integers",
     ),
     "an offset past the factor": (
         lambda: one()[B].storage_align(B.op.axis[0], 8, 8),
@@ -284,5 +285,5 @@ def test_marks_that_exclude_one_another() -> None:
     s = one()
     s[B].transform_layout(lambda i, j: (j, i))
     s[B].storage_align(B.op.axis[0], 8)
-    with pytest.raises(ScheduleError, match="B: storage_align pads rows that transform_layout takes apart"):
+    with pytest.raises(ScheduleError, match="B: storage_align pads rows that transform_layout splits"):
         loop_nest(s, [A, C])

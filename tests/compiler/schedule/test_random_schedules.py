@@ -18,8 +18,10 @@ from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from compiler import te
+from compiler.backend import pipeline
 from compiler.driver import build
-from compiler.ir.expr import PACKED_TYPES, Const, Var, bits_of, is_float
+from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
+from compiler.ir.expr import Const, Var
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
@@ -28,7 +30,9 @@ from compiler.ir.visit import children, substitute
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
 from compiler.schedule import Schedule, ScheduleError, Stage
-from compiler.te.tensor import Compute, Extern, IterVar, Placeholder, Tensor
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Compute, Extern, Placeholder, Tensor
+from tests.compiler.schedule.random_computations import computations
 
 Draw = Callable[[st.SearchStrategy], Any]
 Place = tuple[Stage, IterVar]
@@ -291,8 +295,8 @@ def _case(data: st.DataObject, outputs: list[Tensor], threads: bool = False) -> 
 
 @settings(max_examples=4 * settings().max_examples)
 @given(st.data())
-def test_a_schedule_does_not_change_the_result(te_programs, data: st.DataObject) -> None:
-    case = _case(data, data.draw(te_programs(FEATURES), label="outputs"))
+def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
+    case = _case(data, data.draw(computations(FEATURES), label="outputs"))
     expected = _interpreted(case.nest, case.arrays)
 
     def watch(name: str, func: PrimFunc) -> None:
@@ -302,7 +306,7 @@ def test_a_schedule_does_not_change_the_result(te_programs, data: st.DataObject)
 
     watch("loop_nest", case.scheduled)
     try:
-        lowered = run(case.scheduled, watch)
+        lowered = run(case.scheduled, pipeline(), watch)
     except ScheduleError as error:  # where threads would store to one byte
         assume("share bytes" not in str(error))
         raise
@@ -314,9 +318,9 @@ def test_a_schedule_does_not_change_the_result(te_programs, data: st.DataObject)
 
 @settings(max_examples=2 * settings().max_examples)
 @given(st.data())
-def test_threads_do_not_change_the_result(te_programs, data: st.DataObject) -> None:
+def test_threads_do_not_change_the_result(data: st.DataObject) -> None:
     """Blocks, threads that fill shared memory together, virtual threads: from where there are barriers."""
-    case = _case(data, data.draw(te_programs(()), label="outputs"), threads=True)
+    case = _case(data, data.draw(computations(()), label="outputs"), threads=True)
     expected = _interpreted(case.nest, case.arrays)
     passed: list[str] = []
 
@@ -328,15 +332,15 @@ def test_threads_do_not_change_the_result(te_programs, data: st.DataObject) -> N
             _check(_interpreted(func, case.arrays), expected, case.exact, f"after {name}")
 
     try:
-        run(case.scheduled, watch)
+        run(case.scheduled, pipeline(), watch)
     except ScheduleError as error:  # where no barrier can stand
         assume("wait for one another" not in str(error))
         raise
 
 
 @given(st.data())
-def test_a_place_that_a_consumer_cannot_see_is_refused(te_programs, data: st.DataObject) -> None:
-    outputs = data.draw(te_programs(()), label="outputs")
+def test_a_place_that_a_consumer_cannot_see_is_refused(data: st.DataObject) -> None:
+    outputs = data.draw(computations(()), label="outputs")
     s = _scheduled(data.draw, outputs)
     computed = [stage for stage in s.stages if stage.computed and not stage.inlined]
     places = [(home, axis) for home in computed for axis in home.leaf]

@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boost import DataError
-from boost.data.frames.dictionary import encode_places, join, recode
+from boost.data.frames.dictionary import encode_positions, join, recode
 
 WORDS = st.lists(st.text(max_size=3), max_size=8)
 
 
 def test_codes_are_positions_among_the_sorted_values_that_occur() -> None:
-    codes, known = encode_places(np.array([2, -1, 0, 2, 3]), ["b", "unused", "a", None], "c")
+    codes, known = encode_positions(np.array([2, -1, 0, 2, 3]), ["b", "unused", "a", None], "c")
     np.testing.assert_array_equal(codes, [0, np.nan, 1, 0, np.nan])
     assert known == ["a", "b"]
 
 
 def test_a_value_declared_twice_has_one_code() -> None:
-    codes, known = encode_places(np.array([0, 1, 2]), ["b", "a", "b"], "c")
+    codes, known = encode_positions(np.array([0, 1, 2]), ["b", "a", "b"], "c")
     np.testing.assert_array_equal(codes, [1, 0, 1])
     assert known == ["a", "b"]
 

@@ -48,7 +48,7 @@ KNOWN = {6: ["a", "b"], 7: ["a", "b"], 8: ["x", "y"]}
 
 
 class Capsule:
-    """A frame of a library that nobody has heard of, but which speaks Arrow."""
+    """A frame of an unknown library that exports Arrow data."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -100,7 +100,7 @@ def test_the_interchange_protocol() -> None:
     assert d.categories == {2: ["a", "b"], 3: ["a", "b"]}
 
 
-def test_chunks_with_dictionaries_of_their_own() -> None:
+def test_chunks_with_different_dictionaries() -> None:
     chunks = [pa.array(["b", "c"]).dictionary_encode(), pa.array(["c", None, "a"]).dictionary_encode()]
     d = DMatrix(pa.table({"c": pa.chunked_array(chunks)}))
     np.testing.assert_array_equal(table(d)[:, 0], [1, 2, 2, NAN, 0])
@@ -126,7 +126,7 @@ def test_pandas_types() -> None:
     np.testing.assert_array_equal(table(DMatrix(data)), want)
 
 
-def test_the_mark_of_missing_values_leaves_categories_alone() -> None:
+def test_the_missing_marker_does_not_change_categories() -> None:
     data = pd.DataFrame({"c": ["x", "y"], "n": [0.0, 1.0]})
     np.testing.assert_array_equal(table(DMatrix(data, missing=0.0)), [[0, NAN], [1, 1]])
 
@@ -144,7 +144,7 @@ def test_dates_are_refused_with_advice(value: Any, form: str) -> None:
         "pandas": pd.DataFrame({"n": [1], "when": [value]}),
         "pandas of arrow": data.to_arrow().to_pandas(types_mapper=pd.ArrowDtype),
     }[form]
-    with pytest.raises(DataError, match="'when' holds dates or durations .*turn them into numbers first"):
+    with pytest.raises(DataError, match="'when' holds dates or durations .*convert them to numbers first"):
         DMatrix(given)
 
 
@@ -163,7 +163,7 @@ def test_dates_are_refused_with_advice(value: Any, form: str) -> None:
         (pl.DataFrame({"a": []}), "no rows or no columns"),
         (pa.table({"a": pa.array([], pa.dictionary(pa.int8(), pa.string()))}), "no rows or no columns"),
         (pa.table([[1], [2]], names=["a", "a"]), "duplicate column names: a"),
-        (pl.LazyFrame({"a": [1]}), r"LazyFrame holds no values yet: give frame.collect\(\)"),
+        (pl.LazyFrame({"a": [1]}), r"LazyFrame holds no values: give frame.collect\(\)"),
         (Capsule(pl.Series([1])), "not a table of columns that Arrow can read"),
         (pl.DataFrame({"a": [1e300]}), "too large for float32, in row 0, column a"),
     ],
@@ -173,7 +173,7 @@ def test_refused_frames(data: Any, match: str) -> None:
         DMatrix(data)
 
 
-def test_what_is_a_frame() -> None:
+def test_frames_are_recognized() -> None:
     assert all(map(is_frame, (pd.DataFrame(), pl.DataFrame(), pa.table({"a": [1]}), Capsule(None))))
     assert not any(map(is_frame, (np.zeros(2), pd.Series([1]), pl.Series([1]), pa.array([1]), [1], None)))
 

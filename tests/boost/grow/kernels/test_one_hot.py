@@ -22,7 +22,7 @@ from boost.threads import Team
 def found_in(x: Any) -> Indicators:
     with Team(1) as team:
         columns = sort_columns(DMatrix(x), team)
-    return find_indicators(columns, exact._constant_columns(columns))
+    return find_indicators(columns, exact.constant_columns(columns))
 
 
 def test_which_columns_are_indicators() -> None:
@@ -48,10 +48,10 @@ def test_a_few_indicators_stay_sorted_columns() -> None:
     x = np.full((4, 2), np.nan, dtype=np.float32)
     x[:2, 0] = 1.0
     x[1:, 1] = np.arange(3)
-    assert found_in(x).size == 0
+    assert found_in(x).features.size == 0
     x[2, 0] = x[3, 0] = np.nan
     x = np.hstack((x, x[::-1, :1]))
-    assert found_in(x).size == 2
+    assert found_in(x).features.size == 2
 
 
 def claims(rng: np.random.Generator, rows: int) -> sparse.csr_matrix:
@@ -100,7 +100,7 @@ def test_the_tree_is_that_of_sorted_columns(seed: int, extra: dict[str, Any], ca
             data = DMatrix(x, feature_names=[f"f{i}" for i in range(x.shape[1])])
             with Team(threads) as team:
                 grower = exact.ExactGrower(data, params, team, candidates)
-                assert (grower._indicators.size > 40) == (search is find_indicators)
+                assert (grower._indicators.features.size > 40) == (search is find_indicators)
                 grown = grower.grow(g, np.ones(rows), weight, np.random.default_rng(1))
             trees.append((grown.tree, grown.rows.copy()))
     tree = trees[0][0]

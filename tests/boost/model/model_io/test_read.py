@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import boost
 from boost import Booster, DMatrix
 from boost.forest.tree import Tree
-from boost.model.model_io import ModelError, to_dict
+from boost.model.model_io import ModelError
 from boost.model.model_io.dictionary import read_dictionaries, write_dictionaries
 from tests.boost.model.model_io.kinds import FRAME, KINDS, RNG, X, Y, fill, model_of
 from tests.boost.random_trees import FEATURES, random_forest, random_rows
@@ -38,7 +38,7 @@ def test_round_trip(kind: str, ending: str, tmp_path: Path) -> None:
         assert loaded.objective.params[name] == model.objective.params[name]
     for name in ("objective", "booster", "num_parallel_tree", "multi_strategy", "num_class"):
         assert loaded.params[name] == model.params[name]
-    for name in ("groups", "parallel", "vector", "rounds"):
+    for name in ("n_outputs", "parallel", "vector", "rounds"):
         assert getattr(loaded.forest, name) == getattr(model.forest, name)
     again = tmp_path / f"again.{ending}"
     loaded.save_model(again)
@@ -105,7 +105,7 @@ def test_any_forest_survives(
 ) -> None:
     rng = np.random.default_rng(seed)
     model = model_of("squared error" if shape[0] == 1 else "targets").copy()
-    model.forest, model.features = random_forest(rng, *shape), FEATURES
+    model.forest, model.model.n_features = random_forest(rng, *shape), FEATURES
     model.forest.weights = rng.random(model.forest.trees)
     path = tmp_path_factory.getbasetemp() / "forest.json"
     model.save_model(path)
@@ -126,7 +126,7 @@ def test_xgboost_walks_odd_codes_as_we_do(tmp_path: Path) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")
     rng = np.random.default_rng(5)
     model = model_of("squared error").copy()
-    model.forest, model.features = random_forest(rng, rounds=30), FEATURES
+    model.forest, model.model.n_features = random_forest(rng, rounds=30), FEATURES
     path = tmp_path / "model.json"
     model.save_model(path)
     x = random_rows(rng, 200)
@@ -189,7 +189,8 @@ def test_names_categories_and_best_round_survive(tmp_path: Path) -> None:
 
 
 def test_hand_written_file(tmp_path: Path) -> None:
-    document = to_dict(boost.train({"max_depth": 1}, DMatrix([[0.0], [1.0]], [0.0, 1.0]), 1))
+    model = boost.train({"max_depth": 1}, DMatrix([[0.0], [1.0]], [0.0, 1.0]), 1)
+    document = json.loads(model.save_raw("json"))
     size = document["learner"]["learner_model_param"]
     assert size == {
         "base_score": "0.5",
@@ -256,21 +257,25 @@ TREE = MODEL + "trees/1/"
         ("learner/learner_model_param/num_feature", "9" * 30, "whole number"),
         ("learner/learner_model_param/num_feature", "1", "feature outside"),
         ("learner/learner_model_param/num_class", "3", "does not go with num_class 3"),
-        ("learner/learner_model_param/num_target", "2", "must go round the 2 outputs"),
+        ("learner/learner_model_param/num_target", "2", "must cycle through the 2 outputs"),
         ("learner/objective/name", "reg:squarederor", "not supported; did you mean 'reg:squarederror'"),
         ("learner/objective/name", "__import__('os')", "is not supported"),
         ("learner/feature_names", ["a"], "1 entries for 4 features"),
         ("learner/feature_types", ["c"] * 3, "3 entries for 4 features"),
         ("learner/gradient_booster/name", "gblinear", r"linear models \(gblinear\) are not supported"),
         ("learner/gradient_booster/name", "gbforest", "only gbtree and dart models are supported"),
-        ("version", [4, 0, 0], r"written in version 4.0 of XGBoost's format.* newest .* here is 3.4"),
+        (
+            "version",
+            [4, 0, 0],
+            r"written in version 4.0 of XGBoost's format.* newest supported version is 3.4",
+        ),
         ("version", "3.2", "version must be three whole numbers"),
         ("learner/attributes", {"espalier_bees": "1"}, "newer version: it has the attribute 'espalier_bees'"),
         (MODEL + "weight_drop", [1.0], "weight_drop has 1 entries for 5 trees"),
         (MODEL + "gbtree_model_param/num_trees", "7", "num_trees, trees and tree_info differ"),
         (MODEL + "gbtree_model_param/num_parallel_tree", "2", "parallel trees"),
-        (MODEL + "tree_info", [0, 1, 0, 0, 0], "go round the 1 outputs"),
-        (MODEL + "iteration_indptr", [0, 2, 3, 4, 5], "each round has 1 trees"),
+        (MODEL + "tree_info", [0, 1, 0, 0, 0], "cycle through the 1 outputs"),
+        (MODEL + "iteration_indptr", [0, 2, 3, 4, 5], "give each round 1 trees"),
         (MODEL + "trees/1", None, "tree 1: a tree has no entry"),
         (TREE + "id", 5, "tree 1: its id is 5"),
         (TREE + "tree_param/num_nodes", "2", "entries for 2 nodes"),
@@ -295,7 +300,7 @@ TREE = MODEL + "trees/1/"
     ],
 )
 def test_inconsistent_files(where: str, value: Any, match: str, tmp_path: Path) -> None:
-    document = json.loads(json.dumps(to_dict(model_of("squared error"))))
+    document = json.loads(model_of("squared error").save_raw("json"))
     edit(document, where, value)
     path = tmp_path / "bad.json"
     path.write_text(json.dumps(document))
@@ -307,7 +312,7 @@ def test_inconsistent_files(where: str, value: Any, match: str, tmp_path: Path) 
 
 def test_later_minor_versions_are_read_with_a_warning(tmp_path: Path) -> None:
     model, path = model_of("squared error"), tmp_path / "later.json"
-    document = to_dict(model)
+    document = json.loads(model.save_raw("json"))
     document["version"] = [3, 9, 1]
     path.write_text(json.dumps(document))
     with pytest.warns(UserWarning, match="written in version 3.9 .* it is read as version 3.4"):
@@ -318,7 +323,7 @@ def test_later_minor_versions_are_read_with_a_warning(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["dropout", "dropout of classes"])
 def test_weights_of_dropout_in_the_place_of_xgboost_3_4(kind: str, tmp_path: Path) -> None:
     model, path = model_of(kind), tmp_path / "new.json"
-    document = to_dict(model)
+    document = json.loads(model.save_raw("json"))
     entry = document["learner"]["gradient_booster"]
     assert set(entry) == {"name", "gbtree", "weight_drop"} and len(set(entry["weight_drop"])) > 1
     entry["gbtree"]["model"]["weight_drop"] = entry["weight_drop"]
@@ -328,7 +333,7 @@ def test_weights_of_dropout_in_the_place_of_xgboost_3_4(kind: str, tmp_path: Pat
 
 
 def test_sets_of_categories_that_would_fill_the_memory() -> None:
-    document = to_dict(model_of("sets of categories"))
+    document = json.loads(model_of("sets of categories").save_raw("json"))
     for tree in document["learner"]["gradient_booster"]["model"]["trees"]:
         tree["categories"] = [2**24 - 1 for _ in tree["categories"]]
     document["learner"]["gradient_booster"]["model"]["trees"] *= 100

@@ -9,8 +9,9 @@ import pytest
 from compiler.backend import Target, build
 from compiler.backend.llvm.codegen import generate
 from compiler.backend.llvm.compile import emit_assembly, emit_object, optimise
-from compiler.ir.expr import Load, Var, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.backend.llvm.machine import Machine, this_machine
+from compiler.ir.expr import Buffer, Load, Var, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
 
 i = Var("i")
@@ -21,7 +22,7 @@ def scale() -> PrimFunc:
     return PrimFunc("scale", (x,), For(i, const(4096), "serial", Store(x, (i,), Load(x, (i,)) * 3.0 + 1.0)))
 
 
-def text_for(target: Target) -> str:
+def text_for(target: Machine) -> str:
     return emit_assembly(optimise(generate(scale(), target).text, target), target)
 
 
@@ -38,18 +39,18 @@ X86 = "llvm -mtriple=x86_64-unknown-linux-gnu -mcpu="
     ],
 )
 def test_each_target_has_its_instructions(target: str, instruction: str) -> None:
-    assert re.search(instruction, text_for(Target.parse(target)))
+    assert re.search(instruction, text_for(Machine.parse(target)))
 
 
 def test_object_code_is_of_the_target() -> None:
-    target = Target.parse("llvm -mtriple=aarch64-linux-gnu")
+    target = Machine.parse("llvm -mtriple=aarch64-linux-gnu")
     code = emit_object(optimise(generate(scale(), target).text, target), target)
     assert code[:4] == b"\x7fELF"
     assert int.from_bytes(code[18:20], "little") == 183  # EM_AARCH64
 
 
 def test_text_that_llvm_rejects() -> None:
-    target = Target.host()
+    target = this_machine()
     with pytest.raises(ValueError, match="LLVM rejects the generated program"):
         optimise("define void @f() { ret i32 0 }", target)
     with pytest.raises(ValueError, match="LLVM rejects the generated program"):

@@ -1,4 +1,4 @@
-"""What LLVM is told about a loop."""
+"""Hints to LLVM's loop passes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from compiler.backend import build
 from compiler.backend.llvm.hints import WRITTEN_OUT
-from compiler.ir.expr import Broadcast, Const, Expr, Load, Ramp, Var, const
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.expr import Broadcast, Buffer, Const, Expr, Load, Ramp, Var, const
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, Pragma, Stmt, Store, sequence
 
 i, j, k = Var("i"), Var("j"), Var("k")
@@ -17,7 +17,7 @@ def loop(var: Var, extent: int | Expr, body: Stmt, kind: str = "serial") -> For:
     return For(var, const(extent) if isinstance(extent, int) else extent, kind, body)
 
 
-def test_unroll_is_asked_of_llvm() -> None:
+def test_an_unrolled_loop_has_a_hint() -> None:
     x = Buffer("x", (8,), "int32")
     source = build(PrimFunc("f", (x,), loop(i, 8, Store(x, (i,), i), "unroll"))).source("llvm")
     assert "llvm.loop.unroll.full" in source
@@ -53,7 +53,7 @@ def test_a_loop_that_only_moves_data_is_not_unrolled() -> None:
     assert "unroll.disable" not in build(PrimFunc("f", (a,), keeps)).source("llvm")
 
 
-def test_a_body_that_is_written_out_is_left_as_it_is() -> None:
+def test_an_unrolled_body_is_not_transformed_further() -> None:
     x = Buffer("x", (800,), "int32")
     for copies, left in ((WRITTEN_OUT, True), (WRITTEN_OUT - 1, False)):
         body = sequence(Store(x, (i * 16 + n,), i + Load(x, (i + n,))) for n in range(copies))
@@ -62,7 +62,7 @@ def test_a_body_that_is_written_out_is_left_as_it_is() -> None:
         assert ("unroll.disable" in source) == left
 
 
-def test_a_body_of_vectors_is_left_as_it_is() -> None:
+def test_a_vectorized_body_is_not_transformed_further() -> None:
     x = Buffer("x", (640,), "int32")
     here = Ramp(i * 16, const(1), 16)
     body = Store(x, (here,), Load(x, (here,)) + Broadcast(i, 16))
@@ -70,7 +70,7 @@ def test_a_body_of_vectors_is_left_as_it_is() -> None:
     assert "unroll.disable" in source
 
 
-def test_a_local_buffer_that_a_loop_walks_over_is_for_llvm_to_put_into_registers() -> None:
+def test_llvm_may_unroll_a_loop_that_indexes_a_local_buffer() -> None:
     x, tile = Buffer("x", (640,)), Buffer("tile", (64,), scope="local")
     here = Ramp(j * 16, const(1), 16)
     walk = loop(j, 4, Store(tile, (here,), Load(tile, (here,)) + Load(x, (Ramp(i * 16, const(1), 16),))))
@@ -79,7 +79,7 @@ def test_a_local_buffer_that_a_loop_walks_over_is_for_llvm_to_put_into_registers
     assert source.count("unroll.disable") == 1
 
 
-def test_nothing_is_to_be_moved_out_of_a_loop_around_an_allocation() -> None:
+def test_code_motion_is_disabled_for_a_loop_around_an_allocation() -> None:
     x, tile = Buffer("x", (640,)), Buffer("tile", (1,), scope="local")
     zero = (Const(0),)
     total = loop(j, 16, Store(tile, zero, Load(tile, zero) + Load(x, (i * 16 + j,))))

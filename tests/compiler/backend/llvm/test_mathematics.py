@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
-from compiler.ir.expr import Call, Const, Load, Ramp, Var, vector_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import vector_of
+from compiler.ir.expr import Buffer, Call, Const, Load, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
 from compiler.runtime import Module
 
@@ -120,7 +121,7 @@ def test_popcount(dtype: str, lanes: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["sin", "cos", "erf", "log", "pow"])
-def test_what_is_left_to_the_c_library_is_right(name: str) -> None:
+def test_functions_of_the_c_library(name: str) -> None:
     x = np.random.default_rng(0).uniform(0.1, 5, 64)
     if name == "pow":
         a, b, y = Buffer("a", (64,), "float64"), Buffer("b", (64,), "float64"), Buffer("y", (64,), "float64")

@@ -1,4 +1,4 @@
-"""What a piece of a program reads and writes."""
+"""The buffers and elements that a piece of a program reads and writes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from textwrap import dedent
 
 import pytest
 
-from compiler.ir.expr import Broadcast, Const, Load, Ramp, Var, binary, call
-from compiler.ir.function import Buffer, PrimFunc
-from compiler.ir.semantics.access import accesses, is_pure, mentions, position, reads, roles, writes
+from compiler.ir.address import position
+from compiler.ir.expr import Broadcast, Buffer, Const, Load, Ramp, Var, binary, call
+from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.semantics.access import accesses, is_pure, mentions, reads, roles, writes
 from compiler.ir.simplify.simplify import Simplifier
-from compiler.ir.stmt import For, Invoke
+from compiler.ir.stmt import For
 from compiler.ir.text import parse_function, print_expr
 from compiler.ir.visit import walk
 

@@ -1,11 +1,10 @@
-"""Modular sets: what is known by hand, and every value inside."""
+"""Modular sets: cases computed by hand, and every value of small types."""
 
 from __future__ import annotations
 
 import pytest
 
-from compiler.ir.expr import Binary, Call, Cast, Const, Expr, Load, Select, Var
-from compiler.ir.function import Buffer
+from compiler.ir.expr import Binary, Buffer, Call, Cast, Const, Expr, Load, Select, Var
 from compiler.ir.simplify.modular import ANY, Modular, modular
 from compiler.ir.simplify.simplify import Simplifier
 from compiler.ir.text import print_expr

@@ -1,4 +1,4 @@
-"""Every rule of the table: where it may be applied, the value is the same, whatever the variables are."""
+"""Every rule of the table keeps the value, for all values of the variables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from compiler.ir.expr import Binary, Broadcast, Const, Expr, Load, Not, Ramp, Var, integer_range, vector_of
-from compiler.ir.function import Buffer, PrimFunc
+from compiler.ir.dtype import integer_range, vector_of
+from compiler.ir.expr import Binary, Broadcast, Buffer, Const, Expr, Load, Not, Ramp, Var
+from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.simplify.pattern import Rule, build, compiled, parse

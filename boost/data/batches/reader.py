@@ -1,0 +1,183 @@
+"""The two passes over the batches of a table: one to find the cuts, one to bin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boost.data import validation
+from boost.data.batches.bin_writer import make_bin_writer
+from boost.data.batches.data_iter import read_batches
+from boost.data.batches.summary import Summary
+from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
+from boost.data.binning import feed_sketches, largest_code, new_sketches
+from boost.data.columns import order_columns
+from boost.data.dmatrix import DMatrix
+from boost.data.frames.dictionary import Categories
+from boost.data.meta_info import BY_ROW
+from boost.errors import DataError
+from sketch import Cuts
+
+if TYPE_CHECKING:
+    from boost.threads import Team
+
+# Arguments of `DMatrix` that say how a batch is read, and arguments that come with its values.
+OPTIONS = "missing", "feature_names", "feature_types", "enable_categorical"
+INFO = (*BY_ROW, "group", "qid", "feature_weights")
+# Nanoseconds to add one value to a sketch.
+SKETCH_WORK = 12
+
+
+class BatchReader:
+    """Two passes over the batches of a table.
+
+    Parameters
+    ----------
+    source : DataIter or callable
+        See `boost.data.batches.data_iter.read_batches`.
+    options : dict
+        Arguments of `DMatrix` for every batch.
+    max_bin : int
+    team : Team
+    """
+
+    def __init__(self, source: Any, options: dict[str, Any], max_bin: int, team: Team) -> None:
+        self._source, self._options, self._max_bin, self._team = source, options, max_bin, team
+
+    def summarize(self, ref: DMatrix | None) -> Summary:
+        """Read all batches once.
+
+        Parameters
+        ----------
+        ref : DMatrix, optional
+            A table whose columns and cuts are used; nothing is sketched then.
+
+        Raises
+        ------
+        DataError
+            For batches that do not belong to one table; the message names the batch.
+        """
+        summary = Summary()
+        for i, arguments in enumerate(read_batches(self._source)):
+            try:
+                self._add_batch(i, arguments, summary, ref)
+            except DataError as problem:
+                raise DataError(f"batch {i}: {problem}") from None
+        if not summary.rows:
+            raise DataError("the iterator has no batches")
+        return summary
+
+    def bin(
+        self, summary: Summary, cuts: Cuts, categories: Categories, categorical: NDArray[np.bool_]
+    ) -> BinnedMatrix | SparseBinnedMatrix:
+        """Read all batches again, and bin them.
+
+        Parameters
+        ----------
+        summary : Summary
+            From `summarize`.
+        cuts : Cuts
+        categories : dict of int to list
+            The dictionaries of the whole table.
+        categorical : bool array of shape (features,)
+
+        Raises
+        ------
+        DataError
+            When the batches differ from those of the first pass.
+        """
+        writer = make_bin_writer(summary, cuts, categorical, self._team)
+        begin, i = 0, -1
+        for i, arguments in enumerate(read_batches(self._source)):
+            table = self._table(arguments)
+            if i >= len(summary.rows) or table.num_row() != summary.rows[i]:
+                raise _changed(i)
+            table = order_columns(table, summary.columns, summary.names, "the first batch")
+            writer.write(table.recoded(categories), begin)
+            begin += table.num_row()
+        if i + 1 != len(summary.rows):
+            raise _changed(i + 1)
+        return writer.matrix()
+
+    def _add_batch(self, i: int, arguments: dict[str, Any], summary: Summary, ref: DMatrix | None) -> None:
+        table = self._table(arguments)
+        if i == 0:
+            like = ref or table
+            summary.names, summary.types = like.feature_names, table.feature_types
+            summary.top = np.full(like.num_col(), -1)
+            summary.present = np.zeros(like.num_col(), dtype=np.int64)
+            summary.sketches = [] if ref else new_sketches(table.num_col(), self._max_bin)
+        table = order_columns(table, summary.columns, summary.names, "ref" if ref else "the first batch")
+        summary.rows.append(table.num_row())
+        weight = _add_info(i, arguments, table.num_row(), summary.info)
+        if (table.feature_types is None) != (summary.types is None):
+            raise DataError("a frame and an array cannot be batches of one table")
+        if summary.types is not None:
+            both = zip(summary.types, table.feature_types or (), strict=True)
+            summary.types = [_common_type(a, b) for a, b in both]
+        summary.sparse &= table.is_sparse
+        marked = table.categorical
+        for f in range(table.num_col()):
+            present = int(np.count_nonzero(~np.isnan(table.column(f)[1])))
+            summary.present[f] += present
+            if f in table.categories:
+                summary.known.setdefault(f, []).append(table.categories[f])
+            elif marked[f]:
+                summary.top[f] = max(summary.top[f], largest_code(table, f))
+            elif present:
+                summary.numeric.setdefault(f, i)
+        if ref is None:
+            weights = np.empty(0) if weight is None else weight.astype(np.float64)
+
+            def feed(first: int, last: int) -> None:
+                feed_sketches(table, weights, first, summary.sketches[first:last])
+
+            self._team.share(feed, table.num_col(), work=table.num_nonmissing() * SKETCH_WORK)
+
+    def _table(self, arguments: dict[str, Any]) -> DMatrix:
+        """Return the values of a batch as a table."""
+        if unknown := sorted(set(arguments) - {"data", *OPTIONS, *INFO}):
+            raise DataError(f"a batch has data and {', '.join((*INFO, *OPTIONS))}, got {', '.join(unknown)}")
+        if arguments.get("data") is None:
+            raise DataError("the batch has no data")
+        options = {name: arguments[name] for name in OPTIONS if arguments.get(name) is not None}
+        return DMatrix(arguments["data"], **{**self._options, **options})
+
+
+def _add_info(
+    i: int, arguments: dict[str, Any], rows: int, info: dict[str, list[Any]]
+) -> NDArray[np.float32] | None:
+    """Keep the labels and other meta information of batch `i`; return the weights of its rows."""
+    here: dict[str, Any] = {name: arguments[name] for name in INFO if arguments.get(name) is not None}
+    bounds = validation.check_groups(here.get("group"), here.get("qid"), rows)
+    if "label" in here:
+        here["label"] = validation.check_label(here["label"], rows)
+    if "weight" in here:
+        here["weight"] = validation.row_weight(here["weight"], rows, bounds)
+    if "base_margin" in here:
+        here["base_margin"] = validation.check_margin(here["base_margin"], rows)
+    for name in ("label_lower_bound", "label_upper_bound"):
+        if name in here:
+            here[name] = validation.check_bound(name, here[name], rows)
+    if i and set(here) - {"feature_weights"} != set(info) - {"feature_weights"}:
+        raise DataError(
+            f"it comes with {sorted(here) or 'nothing'}, the batches before it with "
+            f"{sorted(info) or 'nothing'}: all must have the same"
+        )
+    for name, values in here.items():
+        info.setdefault(name, []).append(np.asarray(values))
+    return here.get("weight")
+
+
+def _common_type(a: str, b: str) -> str:
+    """Return the type of a column whose batches have these types."""
+    return "c" if "c" in (a, b) else a if a == b else "float"
+
+
+def _changed(i: int) -> DataError:
+    return DataError(
+        f"batch {i} differs between the first and the second pass: the iterator must give the same batches "
+        "each time"
+    )

@@ -1,0 +1,257 @@
+"""`Model`: objective, base score, forest and columns; it predicts, and knows nothing of training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boost.data.columns import align_columns
+from boost.data.dmatrix import DMatrix
+from boost.data.frames.dictionary import Categories
+from boost.data.frames.frame import is_frame
+from boost.errors import ParameterError
+from boost.forest.forest import Forest
+from boost.forest.traverse import add_trees, leaf_nodes, rows_of
+from boost.objective import Objective, make_objective
+from boost.params import Params
+
+Floats = NDArray[np.float64]
+Range = tuple[int, int]
+
+
+class Attributes(dict[str, str]):
+    """Strings that are saved with a model. A call returns a plain copy, like XGBoost's ``attributes()``."""
+
+    def __call__(self) -> dict[str, str]:
+        return dict(self)
+
+
+class Model:
+    """What predicts and what is saved: everything that training leaves behind, and nothing of training.
+
+    Parameters
+    ----------
+    params : Params
+    objective : Objective, optional
+        The one that `params` name, made anew when absent.
+
+    Attributes
+    ----------
+    params : Params
+        Immutable; replaced as a whole.
+    objective : Objective
+    base_score : float64 array of shape (n_outputs,)
+        The prediction before the first tree; for multi:softprob, the margins.
+    forest : Forest
+    n_features : int
+        0 before training.
+    feature_names, feature_types : list of str, or None
+    categories : dict of int to list
+        Dictionaries of the categorical columns, see `boost.DMatrix`.
+    attributes : Attributes
+        Strings of the user's that are saved with the model.
+    best_iteration, best_score : int and float, or None
+        Set by early stopping.
+    """
+
+    def __init__(self, params: Params, objective: Objective | None = None) -> None:
+        self.params = params
+        self.objective = make_objective(params) if objective is None else objective
+        self.base_score = np.zeros(self.objective.n_outputs)
+        self.forest = Forest(self.objective.n_outputs)
+        self.n_features = 0
+        self.feature_names: list[str] | None = None
+        self.feature_types: list[str] | None = None
+        self.categories: Categories = {}
+        self.attributes = Attributes()
+        self.best_iteration: int | None = None
+        self.best_score: float | None = None
+
+    @property
+    def base_score(self) -> Floats:
+        """The prediction before the first tree; float64, shape (n_outputs,)."""
+        return self._base_score
+
+    @base_score.setter
+    def base_score(self, score: Floats) -> None:
+        self._base_score = score
+        self._start_margin: Floats | None = None
+
+    # Parts and copies
+
+    def rounds(self, begin: int, end: int, step: int = 1) -> Model:
+        """Return a model of every `step`-th round from `begin` to ``end - 1``; the trees are shared."""
+        other = copy.copy(self)
+        other.forest = self.forest.slice(begin, end, step)
+        other.attributes = Attributes(self.attributes)
+        other.best_iteration = other.best_score = None
+        return other
+
+    def copy(self) -> Model:
+        """Return a model that can change without this one; the trees, which never change, are shared."""
+        other = self.rounds(0, self.forest.rounds)
+        other.objective = copy.copy(self.objective)
+        other.best_iteration, other.best_score = self.best_iteration, self.best_score
+        return other
+
+    def change_params(self, params: Params) -> None:
+        """Replace the parameters, and with them the objective unless only the learning rate changes.
+
+        Raises
+        ------
+        ParameterError
+            For a change of the objective or of the trees of a round when there are trees.
+        """
+        before = self.params
+        if self.forest.trees:
+            for name in ("objective", "num_class", "num_parallel_tree", "multi_strategy"):
+                if params[name] != before[name]:
+                    raise ParameterError(
+                        f"{name} cannot change from {before[name]!r} to {params[name]!r}: the model has trees"
+                    )
+        if not same_but_rate(before, params):
+            outputs = self.objective.n_outputs
+            self.objective = make_objective(params)
+            if self.objective.output_per_label:
+                self.objective.set_outputs(outputs)
+        self.params = params
+
+    # Tables
+
+    def make_table(self, data: Any, missing: float | None = None) -> DMatrix:
+        """Return a `DMatrix` of an array, frame or sparse matrix.
+
+        The categorical columns of an array hold the codes of the model's dictionaries.
+        """
+        made = DMatrix(data, missing=missing)
+        if self.categories and not is_frame(data):
+            made.categories = dict(self.categories)
+        return made
+
+    def align(self, data: Any, validate_features: bool = True) -> DMatrix:
+        """Return a table in the model's order of columns and in its category codes.
+
+        Parameters
+        ----------
+        data : DMatrix, array, frame or sparse matrix
+        validate_features : bool
+            Whether columns are matched by name, where both sides have names; by position otherwise.
+
+        Raises
+        ------
+        DataError
+            A ValueError, for columns that the model does not have or that the table lacks.
+        """
+        aligned = align_columns(
+            data if isinstance(data, DMatrix) else self.make_table(data),
+            self.n_features,
+            self.feature_names,
+            self.feature_types,
+            self.categories,
+            by_name=validate_features,
+        )
+        aligned.check_forest(self.forest)
+        return aligned
+
+    # Margins; tables are in the model's columns and codes, see `align`
+
+    def trees_of(self, iteration_range: Range | None = (0, 0)) -> Range:
+        """Return the range of the trees of a range of rounds; None, and zero as its end, mean all.
+
+        Raises
+        ------
+        ValueError
+            For rounds that the model does not have.
+        """
+        forest = self.forest
+        if iteration_range is None or iteration_range == (0, 0):
+            return 0, forest.trees
+        first, last = iteration_range
+        last = last or forest.rounds
+        if not 0 <= first <= last <= forest.rounds:
+            raise ValueError(f"iteration_range must lie within (0, {forest.rounds}), got {iteration_range}")
+        return forest.trees_of_rounds(first, last)
+
+    def start_margin(self) -> Floats:
+        """Return the margins of `base_score`; float64, shape (n_outputs,)."""
+        if self._start_margin is None:
+            self._start_margin = self.objective.to_margin(self._base_score)
+        return self._start_margin
+
+    def start_margins(self, table: DMatrix) -> Floats:
+        """Return the margins before the first tree; float64, shape (rows, n_outputs).
+
+        They are the table's base margins, or else those of `base_score`.
+
+        Raises
+        ------
+        ValueError
+            For base margins of another shape.
+        """
+        shape = (table.num_row(), self.objective.n_outputs)
+        if table.base_margin is None:
+            return np.tile(self.start_margin(), (shape[0], 1))
+        if table.base_margin.shape != shape:
+            raise ValueError(f"base_margin must have the shape {shape}, got {table.base_margin.shape}")
+        return table.base_margin.copy()
+
+    def margins(self, table: DMatrix, iteration_range: Range | None = (0, 0)) -> Floats:
+        """Return the margins of a table; float64, shape (rows, n_outputs)."""
+        margin = self.start_margins(table)
+        first, last = self.trees_of(iteration_range)
+        add_trees(self.forest, rows_of(table), margin, first, last, self.params.nthread)
+        return margin
+
+    def staged_margins(self, table: DMatrix) -> Iterator[Floats]:
+        """Yield the margins after each round; float64, shape (rows, n_outputs).
+
+        Each tree is traversed once. The same array is yielded, and changed, every time.
+        """
+        margin, rows = self.start_margins(table), rows_of(table)
+        for i in range(self.forest.rounds):
+            first, last = self.forest.trees_of_rounds(i, i + 1)
+            add_trees(self.forest, rows, margin, first, last, self.params.nthread)
+            yield margin
+
+    def takes_as_is(self, data: Any) -> bool:
+        """Return whether the kernels can read `data` without a `DMatrix`: a float32 matrix, row-major.
+
+        This test takes a large part of the time of a prediction for one row.
+        """
+        return (
+            type(data) is np.ndarray
+            and data.dtype == np.float32
+            and data.ndim == 2
+            and data.flags.carray
+            and data.shape[1] == self.n_features
+            and len(data) > 0
+        )
+
+    def array_margins(self, x: NDArray[np.float32], iteration_range: Range | None = (0, 0)) -> Floats:
+        """Return the margins of an array for which `takes_as_is` is true; float64, shape (rows, n_outputs).
+
+        Raises
+        ------
+        DataError
+            For infinite values.
+        """
+        margin = np.empty((len(x), self.objective.n_outputs))
+        margin[:] = self.start_margin()
+        first, last = self.trees_of(iteration_range)
+        if add_trees(self.forest, lambda begin, end: x[begin:end], margin, first, last, self.params.nthread):
+            DMatrix(x)  # raises, with the position
+        return margin
+
+    def leaves(self, table: DMatrix, iteration_range: Range | None = (0, 0)) -> NDArray[np.int32]:
+        """Return the number of the leaf of each row in each tree; int32, shape (rows, trees)."""
+        first, last = self.trees_of(iteration_range)
+        return leaf_nodes(self.forest, table.dense_rows, table.num_row(), first, last, self.params.nthread)
+
+
+def same_but_rate(a: Params, b: Params) -> bool:
+    """Return whether two records differ in the learning rate at most."""
+    return {**vars(a), "eta": 0.0} == {**vars(b), "eta": 0.0}

@@ -1,0 +1,134 @@
+"""One training parameter: its names, type, default, range and documentation."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from boost.errors import ParameterError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One row of the table of parameters.
+
+    Attributes
+    ----------
+    name : str
+        XGBoost's name.
+    kind : type
+        int, float, bool or str; ``list`` for a name or a list of names; ``object`` for what `parse` takes.
+    default : object
+    doc : str
+    aliases : tuple of str
+        Other names of the parameter.
+    low, high : float
+        The closed range of a number.
+    open_low, open_high : bool
+        Whether `low`, `high` themselves are excluded.
+    choices : tuple
+        The allowed values of a string.
+    optional : bool
+        Whether None is allowed.
+    only : tuple of str
+        The objectives that the parameter applies to; empty for all.
+    estimator : str or None
+        The name in the scikit-learn estimators; None where an estimator has no such parameter.
+    parse : callable, optional
+        For values that are neither one number nor one name: returns the checked value, or raises ValueError.
+    words : str
+        The description of the allowed values, required with `parse`.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    doc: str
+    aliases: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    only: tuple[str, ...] = ()
+    estimator: str | None = None
+    parse: Callable[[Any], Any] | None = None
+    words: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """The description of the allowed values, as in ``"an integer in [0, 10]"``."""
+        if self.words:
+            text = self.words
+        elif self.choices:
+            text = "one of " + ", ".join(map(repr, self.choices))
+        elif self.kind is bool:
+            text = "True or False"
+        elif self.kind is str:
+            text = "a string"
+        elif self.kind is list:
+            text = "a name or a list of names"
+        else:
+            text = "an integer" if self.kind is int else "a number"
+            left, right = math.isfinite(self.low), math.isfinite(self.high)
+            above = "above" if self.open_low else "of at least"
+            if left and right:
+                ends = ("(" if self.open_low else "["), (")" if self.open_high else "]")
+                text += f" in {ends[0]}{self.low:g}, {self.high:g}{ends[1]}"
+            elif left:
+                text += f" {above} {self.low:g}"
+        return text + (", or None" if self.optional else "")
+
+    def check(self, value: Any) -> Any:
+        """Return the value converted to the type of the parameter.
+
+        Raises
+        ------
+        ParameterError
+            For a value of another type or outside the range.
+        """
+        if value is None and self.optional:
+            return None
+        wrong = ParameterError(f"{self.name} must be {self.allowed}, got {value!r}")
+        if self.parse is not None:
+            try:
+                return self.parse(value)
+            except ParameterError:
+                raise
+            except (ValueError, TypeError, SyntaxError) as problem:
+                why = f" ({problem})" if isinstance(problem, ValueError) and str(problem) else ""
+                raise ParameterError(f"{wrong}{why}") from None
+        if self.kind is list:
+            names = [value] if isinstance(value, str) else value
+            if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
+                raise wrong
+            return tuple(names)
+        if self.kind is bool:
+            if type(value).__name__ in ("bool", "bool_") or (isinstance(value, int) and value in (0, 1)):
+                return bool(value)
+            raise wrong
+        if self.kind is str:
+            if not isinstance(value, str):
+                raise wrong
+            if self.choices and value not in self.choices:
+                raise ParameterError(f"{wrong}{nearest(value, self.choices)}")
+            return value
+        return self._check_number(value, wrong)
+
+    def _check_number(self, value: Any, wrong: ParameterError) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise wrong
+        number = float(value)
+        if not math.isfinite(number) or (self.kind is int and number != int(number)):
+            raise wrong
+        if not self.low <= number <= self.high:
+            raise wrong
+        if (self.open_low and number == self.low) or (self.open_high and number == self.high):
+            raise wrong
+        if self.kind is not int:
+            return number
+        return int(value) if isinstance(value, numbers.Integral) else int(number)

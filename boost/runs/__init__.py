@@ -1,0 +1,1 @@
+"""Training runs from start to end: `train` and `cv`."""

@@ -1,0 +1,107 @@
+"""The plots beside a model file or a table of contributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boost.atomic import new_file
+from boost.errors import TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boost.tables.model import TableModel
+
+# SVG files, and functions that draw their content on Matplotlib axes.
+Plots = dict[Path, Callable[[Any], Any]]
+
+
+def contribution_plots(model: TableModel, features: pd.DataFrame, output: Path, row: int | None) -> Plots:
+    """Return the plots beside a table of contributions: bars, a beeswarm, and a waterfall of one row.
+
+    Parameters
+    ----------
+    model : TableModel
+    features : DataFrame
+    output : Path
+        The file of the table.
+    row : int or None
+        The row of the waterfall plot; None for no such plot.
+
+    Raises
+    ------
+    TableError
+        For a row that does not exist.
+    """
+    if row is not None and not 0 <= row < len(features):
+        raise TableError(f"row {row} does not exist: the table has the rows 0 to {len(features) - 1}")
+    outputs = model.booster.objective.n_outputs
+    plots: Plots = {}
+    for k in range(outputs):
+        middle = f".{k}" if outputs > 1 else ""
+        name = f" of {model.output_names()[k]}" if outputs > 1 else ""
+        tables = {"bar": features, "beeswarm": features}
+        if row is not None:
+            tables[f"row-{row}"] = features.iloc[[row]]
+        for label, rows in tables.items():
+            options = {
+                "kind": "waterfall" if label.startswith("row") else label,
+                "output": k if outputs > 1 else None,
+                "title": f"Contributions to the margin{name}",
+            }
+            path = output.with_name(f"{output.stem}{middle}.{label}.svg")
+            plots[path] = _contribution_plot(model, rows, options)
+    return plots
+
+
+def _contribution_plot(
+    model: TableModel, rows: pd.DataFrame, options: dict[str, Any]
+) -> Callable[[Any], Any]:
+    import boost
+
+    table = model.table(rows)
+    return lambda ax: boost.plot_contributions(model.booster, table, ax=ax, **options)
+
+
+def training_plots(model: TableModel, path: Path) -> Plots:
+    """Return the plots beside a new model file: feature importance, and a learning curve of each metric."""
+    import boost
+
+    plots: Plots = {}
+    if model.booster.get_score():
+        plots[path.with_name(f"{path.stem}.importance.svg")] = lambda ax: boost.plot_importance(
+            model.booster, ax=ax, importance_type="total_gain", max_num_features=20, values_format="{v:.3g}"
+        )
+    for metric in dict.fromkeys(m for of_table in model.history.values() for m in of_table):
+        plots[path.with_name(f"{path.stem}.{metric}.svg")] = _learning_curve(model, metric)
+    return plots
+
+
+def _learning_curve(model: TableModel, metric: str) -> Callable[[Any], Any]:
+    import boost
+
+    return lambda ax: boost.plot_metric(model.history, metric=metric, ax=ax)
+
+
+def write_plots(plots: Plots) -> list[Path]:
+    """Draw each plot into its SVG file; return the files.
+
+    Raises
+    ------
+    TableError
+        When Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise TableError("plots need matplotlib: pip install 'espalier[plot]'") from error
+    for path, draw in plots.items():
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.add_subplot())
+        with new_file(path) as file:
+            figure.savefig(file, format="svg", metadata={"Date": None})
+    return list(plots)

@@ -1,0 +1,104 @@
+"""The model before its first new round: from a table, or from an earlier model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from boost.data.dmatrix import DMatrix
+from boost.errors import ParameterError
+from boost.forest.forest import Forest
+from boost.model.model import Attributes, Model
+from boost.objective import Objective
+from boost.params import Params
+
+
+def start(model: Model, data: DMatrix, custom: bool = False) -> None:
+    """Give a new model the columns of a table, an empty forest and a base score.
+
+    Parameters
+    ----------
+    model : Model
+    data : DMatrix
+    custom : bool
+        Whether gradients come from the caller: labels are then not checked.
+
+    Raises
+    ------
+    LabelError
+        For labels that the objective does not allow.
+    ParameterError
+        For a base score that does not fit.
+    """
+    objective, params = model.objective, model.params
+    _fit_objective(objective, data, custom)
+    outputs = objective.n_outputs
+    model.n_features = data.num_col()
+    model.feature_names, model.feature_types = data.feature_names, data.feature_types
+    model.categories = dict(data.categories)
+    model.forest = Forest(outputs, params.num_parallel_tree, has_vector_leaves(params, outputs))
+    given = params.base_score
+    if given is not None:
+        if np.size(given) not in (1, outputs):
+            raise ParameterError(f"base_score has {np.size(given)} numbers for {outputs} outputs")
+        score = np.resize(np.asarray(given, dtype=np.float64), outputs)
+        objective.to_margin(score)  # raises when it is out of range
+        if not custom:
+            objective.start(data)  # raises for labels of one class
+    elif custom:
+        score = np.full(outputs, 0.5)
+    else:
+        score = objective.start(data)
+        if data.base_margin is not None:
+            score = objective.neutral()
+    # In the precision of a model file: a saved model must predict the same.
+    model.base_score = score.astype(np.float32).astype(np.float64)
+
+
+def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) -> None:
+    """Give a new model the trees, base score, columns and attributes of an earlier one, which stays as it is.
+
+    Parameters
+    ----------
+    model, earlier : Model
+    data : DMatrix
+        The table of the rounds to come.
+    custom : bool
+        As for `start`.
+
+    Raises
+    ------
+    LabelError
+        For labels that the objective does not allow.
+    ValueError
+        When the parameters of the two models do not agree in the objective or in the trees of a round.
+    """
+    objective, params, forest = model.objective, model.params, earlier.forest
+    _fit_objective(objective, data, custom)
+    before, outputs = earlier.objective, objective.n_outputs
+    if before.name != objective.name or before.n_outputs != outputs:
+        raise ValueError(
+            f"xgb_model was trained with {before.name} of {before.n_outputs} outputs, params ask for "
+            f"{objective.name} of {outputs}"
+        )
+    if (forest.parallel, forest.vector) != (params.num_parallel_tree, has_vector_leaves(params, outputs)):
+        raise ValueError(
+            f"xgb_model was trained with num_parallel_tree={forest.parallel} and multi_strategy="
+            f"{earlier.params.multi_strategy!r}, params ask for {params.num_parallel_tree} and "
+            f"{params.multi_strategy!r}"
+        )
+    objective.restore(before.file_entry())
+    model.base_score, model.forest = earlier.base_score.copy(), forest.copy()
+    model.n_features, model.categories = earlier.n_features, dict(earlier.categories)
+    model.feature_names, model.feature_types = earlier.feature_names, earlier.feature_types
+    model.attributes = Attributes(earlier.attributes)
+
+
+def has_vector_leaves(params: Params, outputs: int) -> bool:
+    """Return whether the trees of a model of so many outputs have leaves of a value for each."""
+    return params.multi_strategy == "multi_output_tree" and outputs > 1
+
+
+def _fit_objective(objective: Objective, data: DMatrix, custom: bool) -> None:
+    objective.fit_outputs(data)
+    if not custom:
+        objective.check(data)

@@ -1,0 +1,119 @@
+"""`Backend`: what the code generator of one kind of target provides; `Hardware`: what a target has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from compiler.ir.function import PrimFunc
+from compiler.passes import Pass
+from compiler.runtime.artifact import Artifact
+from compiler.runtime.device import Device
+from compiler.runtime.module import Module
+
+Options = tuple[tuple[str, str], ...]
+"""Names and values of all options of a target, defaults included, in the order of `Backend.option_names`."""
+
+
+class TargetError(ValueError):
+    """A target that does not exist or is not supported yet, or whose requirements are not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a target has, as far as schedules and code reason with it.
+
+    Attributes
+    ----------
+    vector_bits : int
+        Width of a vector register; 0 where there are none.
+    vector_registers : int
+        Number of vector registers.
+    caches : tuple of int
+        Bytes of the data caches that one thread uses, the nearest first.
+    threads : int
+        Threads that run at the same time.
+    memories : mapping of str to (int or None)
+        Scope of a buffer -> bytes of that memory, None where it has no fixed limit. A target has no
+        memory for other scopes.
+    """
+
+    vector_bits: int = 0
+    vector_registers: int = 0
+    caches: tuple[int, ...] = ()
+    threads: int = 1
+    memories: Mapping[str, int | None] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """The code generator of one kind of target.
+
+    A back end sees a target by its `Options` alone, so that it depends on nothing that depends on it. It is
+    found by its kind in `compiler.backend.registry`.
+    """
+
+    @property
+    def kind(self) -> str:
+        """The first word of a target's text."""
+        ...
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """The options that a target of this kind may have, in the order in which they are printed."""
+        ...
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """What lowers a loop nest to a program that `compile` takes, in order."""
+        ...
+
+    def complete(self, given: Mapping[str, str]) -> Options:
+        """All options of a target from those that are given.
+
+        Raises
+        ------
+        TargetError
+            For a value that does not exist or contradicts another.
+        """
+        ...
+
+    def hardware(self, options: Options) -> Hardware:
+        """What the target has."""
+        ...
+
+    def missing(self, options: Options) -> str:
+        """Why code for the target cannot be called in this process; empty if it can."""
+        ...
+
+    def device(self, index: int) -> Device:
+        """A device of this kind in this machine.
+
+        Raises
+        ------
+        ValueError
+            If there is no such device, or devices of this kind use the memory of this process.
+        """
+        ...
+
+    def compile(self, func: PrimFunc, options: Options) -> Artifact:
+        """Generate code for a function after all passes.
+
+        Raises
+        ------
+        ValueError
+            If it has no code for the target.
+        """
+        ...
+
+    def load(self, artifact: Artifact) -> Module:
+        """The module of an artifact. Its `missing` is the reason where it cannot run here.
+
+        Raises
+        ------
+        HeaderError
+            If the artifact's details are not what `compile` writes.
+        ValueError
+            If its code cannot be loaded.
+        """
+        ...

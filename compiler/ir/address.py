@@ -1,0 +1,45 @@
+"""Arithmetic of addresses: row-major positions, and indices that are moved or brought to another type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compiler.ir.dtype import lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Buffer, Const, Expr, Ramp, binary
+
+
+def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
+    """The row-major position of an element; a single index already is one."""
+    if len(indices) == 1:
+        return indices[0]
+    if not indices:
+        return Const(0)
+    total = widened(indices[0])
+    for index, extent in zip(indices[1:], buffer.shape[1:], strict=True):
+        inner = widened(index)
+        total = inner if total == Const(0) else binary("+", binary("*", total, extent), inner)
+    return total
+
+
+def widened(index: Expr) -> Expr:
+    """An index in a type that holds its product with an extent: int32, or int64 for the wide types."""
+    scalar = scalar_of(index.dtype)
+    if scalar in ("int32", "int64"):
+        return index
+    wide = "int64" if scalar in ("uint32", "uint64") else "int32"
+    return index.astype(vector_of(wide, lanes_of(index.dtype)))
+
+
+def shifted(index: Expr, by: Expr) -> Expr:
+    """An index, or a ramp of indices, plus a scalar."""
+    if by == Const(0, by.dtype):
+        return index
+    if isinstance(index, Ramp):
+        base = shifted(index.base, by)
+        return Ramp(base, in_type(index.stride, base.dtype), index.lanes)
+    return by if index == Const(0, index.dtype) else binary("+", widened(index), by)
+
+
+def in_type(index: Expr, dtype: str) -> Expr:
+    """An index converted to another type, which must hold its value."""
+    return Const(index.value, dtype) if isinstance(index, Const) else index.astype(dtype)

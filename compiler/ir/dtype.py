@@ -1,0 +1,64 @@
+"""Types of values: ``scalar``, or ``scalar x lanes`` for a vector, as ``"float32x8"``.
+
+A dtype is a string: a type of `SCALAR_TYPES`, followed by ``x<lanes>`` for a vector. Several elements of a
+type of `PACKED_TYPES` share a byte in memory: such a value can be loaded, stored, cast and repeated, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+SCALAR_TYPES: tuple[str, ...] = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
+SCALAR_TYPES += ("uint64", "float16", "float32", "float64")
+PACKED_TYPES: tuple[str, ...] = ("uint1", "int2", "uint2", "int4", "uint4")
+
+INDEX = "int32"
+"""The type of an index, of a loop variable and of an integer literal, by default."""
+
+
+@cache
+def lanes_of(dtype: str) -> int:
+    """Number of lanes of a dtype: 1 for a scalar."""
+    return int(dtype.split("x")[1]) if "x" in dtype else 1
+
+
+@cache
+def scalar_of(dtype: str) -> str:
+    """The scalar type of one lane."""
+    return dtype.split("x")[0]
+
+
+@cache
+def vector_of(dtype: str, lanes: int) -> str:
+    """The type of `lanes` lanes of the scalar type of `dtype`."""
+    scalar = scalar_of(dtype)
+    return scalar if lanes == 1 else f"{scalar}x{lanes}"
+
+
+@cache
+def is_float(dtype: str) -> bool:
+    """Whether a lane of `dtype` is a floating-point number."""
+    return dtype.startswith("float")
+
+
+@cache
+def is_integer(dtype: str) -> bool:
+    """Whether a lane of `dtype` is an integer for arithmetic: not a float, a bool or a packed type."""
+    scalar = scalar_of(dtype)
+    return not is_float(scalar) and scalar != "bool" and scalar not in PACKED_TYPES
+
+
+@cache
+def bits_of(dtype: str) -> int:
+    """Bits that one element of a scalar type occupies in memory."""
+    return int(dtype.lstrip("uint")) if dtype in PACKED_TYPES else np.dtype(dtype).itemsize * 8
+
+
+@cache
+def integer_range(dtype: str) -> tuple[int, int]:
+    """The smallest and the largest value of an integer type, packed types included."""
+    bits = bits_of(dtype)
+    return (0, (1 << bits) - 1) if dtype.startswith("u") else (-(1 << bits - 1), (1 << bits - 1) - 1)

@@ -1,0 +1,186 @@
+"""Nodes of the IR, whose children, rebuilding and comparison follow from their fields.
+
+A node is a frozen, slotted dataclass that derives from `Node`. The type of a field decides what it is:
+
+- a child, where the type is a node, ``Node | None``, or ``tuple[Node, ...]``. Children are visited in the
+  order of the fields, which is the order of evaluation;
+- an attribute, where it is anything else, or the field has the metadata `ATTRIBUTE`: a rewrite keeps it;
+- a binding, where the field has the metadata `BINDS`: the variable or buffer that the node defines for its
+  last child.
+
+A class may define a static method ``rebuilt`` with the parameters of its constructor. A rewrite calls it, in
+place of the constructor, to make the node with other children.
+
+The functions of a class are generated when its first node is visited, so a traversal costs what code written
+by hand for that class would.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+BINDS: Mapping[str, str] = types.MappingProxyType({"role": "binding"})
+ATTRIBUTE: Mapping[str, str] = types.MappingProxyType({"role": "attribute"})
+
+
+class Node:
+    """Base of expressions, statements and their parts."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        CHILDREN[cls] = lambda node: form(cls).children(node)
+        REBUILD[cls] = lambda node, new: form(cls).rebuild(node, new)
+        DESCEND[cls] = lambda rewrite, node: form(cls).descend(rewrite, node)
+
+
+# The generated functions, by class. They are looked up for every node visited: plain dicts are fastest.
+
+CHILDREN: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
+"""Class -> the children of a node, in the order of evaluation."""
+
+REBUILD: dict[type, Callable[[Any, tuple[Any, ...]], Any]] = {}
+"""Class -> a node with other children, as many as it has."""
+
+DESCEND: dict[type, Callable[[Callable[[Any], Any], Any], Any]] = {}
+"""Class -> a node with rewritten children, or the same object where no child changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A field of a node.
+
+    Attributes
+    ----------
+    name : str
+    role : str
+        ``"child"``, ``"optional"`` (a child or None), ``"children"`` (a tuple), ``"binding"`` or
+        ``"attribute"``.
+    """
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is derived from the fields of a class of nodes."""
+
+    parts: tuple[Part, ...]
+    children: Callable[[Any], tuple[Any, ...]]
+    rebuild: Callable[[Any, tuple[Any, ...]], Any]
+    descend: Callable[[Callable[[Any], Any], Any], Any]
+
+
+_FORMS: dict[type, Form] = {}
+
+
+def form(cls: type) -> Form:
+    """The form of a class of nodes.
+
+    Raises
+    ------
+    TypeError
+        If `cls` is not a dataclass that derives from `Node`.
+    """
+    known = _FORMS.get(cls)
+    if known is None:
+        known = _FORMS[cls] = _derived(cls)
+        CHILDREN[cls], REBUILD[cls], DESCEND[cls] = known.children, known.rebuild, known.descend
+    return known
+
+
+def is_form(cls: type) -> bool:
+    """Whether `cls` is a class of nodes: a dataclass that derives from `Node`."""
+    return issubclass(cls, Node) and "__dataclass_fields__" in cls.__dict__
+
+
+def _derived(cls: type) -> Form:
+    if not is_form(cls):
+        raise TypeError(f"{cls.__name__} cannot be visited: a node is a dataclass that derives from Node")
+    hints = get_type_hints(cls)
+    parts = tuple(Part(f.name, f.metadata.get("role") or _role(hints[f.name])) for f in fields(cls))
+    names: dict[str, Any] = {"make": getattr(cls, "rebuilt", cls), "each": _each}
+    exec(_source(parts), names)  # text made of the names of the fields alone
+    return Form(parts, names["children"], names["rebuild"], names["descend"])
+
+
+def _is_node(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Node)
+
+
+def _role(hint: Any) -> str:
+    """What a field of the type `hint` is."""
+    if _is_node(hint):
+        return "child"
+    inner = get_args(hint)
+    if get_origin(hint) is tuple:
+        return "children" if len(inner) == 2 and inner[1] is ... and _is_node(inner[0]) else "attribute"
+    if get_origin(hint) in (Union, types.UnionType) and len(inner) == 2 and type(None) in inner:
+        return "optional" if any(map(_is_node, inner)) else "attribute"
+    return "attribute"
+
+
+def _each(rewrite: Callable[[Any], Any], old: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A tuple of children rewritten; the same object where none changes."""
+    if len(old) == 1:  # most accesses have one index
+        new = rewrite(old[0])
+        return old if new is old[0] else (new,)
+    changed = tuple([rewrite(child) for child in old])
+    for a, b in zip(changed, old, strict=True):
+        if a is not b:
+            return changed
+    return old
+
+
+def _source(parts: tuple[Part, ...]) -> str:
+    """The text of the functions ``children``, ``rebuild`` and ``descend`` of a class."""
+    below = [part for part in parts if part.role in _CHILD]
+    if len(below) == 1 and below[0].role == "children":
+        listed = f"n.{below[0].name}"
+    else:
+        listed = f"({''.join(_CHILD[part.role].listed.format(f'n.{part.name}') for part in below)})"
+    lines = ["def children(n):", f"    return {listed}"]
+
+    taken, at = {}, "0"
+    for part in below:
+        kind = _CHILD[part.role]
+        taken[part.name] = kind.taken.format(at=at, field=f"n.{part.name}")
+        at = f"{at} + {kind.count.format(field=f'n.{part.name}')}"
+    made = ", ".join(taken.get(part.name, f"n.{part.name}") for part in parts)
+    lines += ["def rebuild(n, c):", f"    return make({made})"]
+
+    lines.append("def descend(rewrite, n):")
+    for part in below:
+        lines.append(f"    old_{part.name} = n.{part.name}")
+        lines.append(f"    new_{part.name} = {_CHILD[part.role].rewritten.format(f'old_{part.name}')}")
+    same = " and ".join(f"new_{part.name} is old_{part.name}" for part in below) or "True"
+    made = ", ".join(("new_" if part in below else "n.") + part.name for part in parts)
+    lines += [f"    if {same}:", "        return n", f"    return make({made})"]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How the generated functions treat a child: in a tuple of all, out of one, counted and rewritten."""
+
+    listed: str
+    taken: str
+    count: str
+    rewritten: str
+
+
+_CHILD = {
+    "child": _Kind("{}, ", "c[{at}]", "1", "rewrite({})"),
+    "optional": _Kind(
+        "*(() if {0} is None else ({0},)), ",
+        "(None if {field} is None else c[{at}])",
+        "({field} is not None)",
+        "None if {0} is None else rewrite({0})",
+    ),
+    "children": _Kind("*{}, ", "c[{at}:{at} + len({field})]", "len({field})", "each(rewrite, {})"),
+}

@@ -1,0 +1,163 @@
+"""Vector accesses, and accesses that a condition guards."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+
+import numpy as np
+import pytest
+
+from compiler.backend import build
+from compiler.backend.llvm.machine import this_machine
+from compiler.ir.dtype import INDEX, lanes_of, vector_of
+from compiler.ir.expr import Binary, Broadcast, Buffer, Call, Cast, Const, Expr, Load, Not, Ramp, Var
+from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.interpret import interpret
+from compiler.ir.stmt import For, Store
+from tests.compiler.backend.llvm.compiled import compare
+
+i = Var("i")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("lanes", [2, 4, 16])
+@pytest.mark.parametrize("stride", [-3, -1, 0, 1, 2, 3, 4])
+def test_strided_load_and_store(stride: int, lanes: int, dtype: str) -> None:
+    size = 2 * abs(stride) * lanes + 40
+    source, target = Buffer("source", (size,), dtype), Buffer("target", (size,), dtype)
+    at = Ramp(i * 3 + abs(stride) * lanes, Const(stride), lanes)
+    store = For(i, Const(5), "serial", Store(target, (at,), Load(source, (at + 1,))))
+    compare(PrimFunc("strided", (source, target), store), 3)
+
+
+def test_a_load_of_every_other_element_stays_inside() -> None:
+    source, target = Buffer("source", (31,)), Buffer("target", (16,))
+    load = Load(source, (Ramp(Const(0), Const(2), 16),))
+    run_at_the_end_of_memory(
+        PrimFunc("f", (source, target), Store(target, (Ramp(Const(0), Const(1), 16),), load))
+    )
+
+
+def test_gather_and_scatter_by_a_loaded_index() -> None:
+    order = Buffer("order", (16,), "int32")
+    source, target = Buffer("source", (16,)), Buffer("target", (16,))
+    here = Ramp(Const(0), Const(1), 16)
+    forward = Store(target, (here,), Load(source, (Load(order, (here,)),)))
+    backward = Store(target, (Load(order, (here,)),), Load(source, (here,)))
+    places = np.random.default_rng(0).permutation(16).astype(np.int32)
+    for body in (forward, backward):
+        expected, got = np.zeros(16, "f"), np.zeros(16, "f")
+        func = PrimFunc("f", (order, source, target), body)
+        interpret(func, places, np.arange(16, dtype="f"), expected)
+        build(func)(places, np.arange(16, dtype="f"), got)
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_of_lanes_that_store_to_one_element_the_last_stays() -> None:
+    out = Buffer("out", (4,))
+    at = Ramp(Const(0), Const(1), 16) // 4
+    value = Cast(Ramp(Const(0), Const(1), 16), "float32x16")
+    got = np.zeros(4, "f")
+    build(PrimFunc("f", (out,), Store(out, (at,), value)))(got)
+    np.testing.assert_array_equal(got, [3, 7, 11, 15])
+
+
+def test_a_scalar_is_stored_to_every_lane() -> None:
+    out = Buffer("out", (8,))
+    got = np.zeros(8, "f")
+    build(PrimFunc("f", (out,), Store(out, (Ramp(Const(0), Const(1), 8),), Const(2.5, "float32"))))(got)
+    np.testing.assert_array_equal(got, np.full(8, 2.5))
+
+
+# Guarded accesses: the input ends at the end of the memory that may be accessed
+
+
+LIMIT = Buffer("limit", (1,), INDEX)  # only known at run time, or the optimiser would see through the guard
+
+
+def inside(place: Expr) -> Expr:
+    lanes, limit = lanes_of(place.dtype), Load(LIMIT, (Const(0),))
+    zero, size = (Const(0), limit) if lanes == 1 else (Broadcast(Const(0), lanes), Broadcast(limit, lanes))
+    kind = vector_of("bool", lanes)
+    return Binary("and", Binary(">=", place, zero, kind), Binary("<", place, size, kind), kind)
+
+
+def guarded(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
+    return Call("if_then_else", (condition, then, otherwise), then.dtype)
+
+
+# on CPUs with mask registers an unguarded vector load may be masked by chance, so an older CPU is tried too
+TARGETS = ["llvm", "llvm -mcpu=x86-64"] if this_machine().is_x86 else ["llvm"]
+FAR = 2**29 + 12345
+A = Buffer("A", (20,))
+START = Ramp(i * 16, Const(1), 16)
+ZERO = Broadcast(Const(0.0, "float32"), 16)
+GUARDED = {
+    "contiguous": guarded(inside(START), Load(A, (START,)), ZERO),
+    "other arm": guarded(Not(inside(START)), ZERO, Load(A, (START,))),
+    "all far": guarded(inside(START + FAR), Load(A, (START + FAR,)), ZERO),
+    "below": guarded(inside(START - FAR), Load(A, (START - FAR,)), ZERO),
+    "gather": guarded(inside(START * START), Load(A, (START * START,)), ZERO),
+    "every other": guarded(inside(START * 2), Load(A, (START * 2,)), ZERO),
+    "one for all": guarded(
+        inside(START + FAR),
+        Broadcast(Load(A, (i * 16 + FAR,)), 16),
+        Load(A, (Ramp(Const(2), Const(1), 16),)),
+    ),
+    "stride zero": guarded(inside(START + FAR), Load(A, (Ramp(i * 16 + FAR, Const(0), 16),)), ZERO),
+    "nested": guarded(
+        inside(START),
+        guarded(Binary("<", START, Broadcast(Const(FAR), 16), "boolx16"), Load(A, (START,)), ZERO),
+        ZERO,
+    ),
+    "scalar condition in an arm": guarded(
+        inside(START + FAR),
+        guarded(Binary(">", Load(A, (i * 16 + FAR,)), Const(0.0, "float32"), "bool"), ZERO + 1.0, ZERO + 2.0),
+        ZERO,
+    ),
+    "index from memory": guarded(
+        inside(START + FAR),
+        Load(A, (Ramp(Cast(Load(A, (i * 16 + FAR,)), INDEX), Const(1), 16),)),
+        ZERO,
+    ),
+    "scalar": Broadcast(guarded(inside(i * 15), Load(A, (i * 15,)), Const(7.0, "float32")), 16),
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", GUARDED)
+def test_a_guarded_access_does_not_touch_memory(name: str, target: str) -> None:
+    out = Buffer("out", (64,))
+    body = For(i, Const(4), "serial", Store(out, (START,), GUARDED[name]))
+    run_at_the_end_of_memory(PrimFunc("f", (A, LIMIT, out), body), target)
+
+
+def run_at_the_end_of_memory(func: PrimFunc, target: str = "llvm") -> None:
+    """Run in a child, whose end by a signal is seen, with a forbidden page behind the first argument."""
+    source, *others = (np.zeros(buffer.shape, buffer.dtype) for buffer in func.params)
+    source[:] = np.arange(1, source.size + 1)
+    for buffer, array in zip(func.params[1:], others, strict=True):
+        array[:] = source.size if buffer is LIMIT else 0
+    out = others[-1]
+    expected = out.copy()
+    interpret(func, source, *others[:-1], expected)
+    module = build(func, target)
+    page = mmap.PAGESIZE
+    memory = mmap.mmap(-1, 3 * page)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    last = np.frombuffer(memory, source.dtype, source.size, offset=2 * page - source.nbytes)
+    last[:] = source
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            mprotect = ctypes.CDLL(None).mprotect
+            mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+            if mprotect(address + 2 * page, page, 0) == 0:
+                module(last, *others)
+                status = 0 if np.array_equal(out, expected) else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

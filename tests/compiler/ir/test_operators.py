@@ -1,0 +1,68 @@
+"""The arithmetic of literals: every operator on every small integer, and what is left to run time."""
+
+from __future__ import annotations
+
+import operator
+
+import pytest
+
+from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTEGER_INTRINSICS, INTRINSICS, evaluated
+
+PYTHON = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "min": min,
+    "max": max,
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+    "<<": operator.lshift,
+    ">>": operator.rshift,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@pytest.mark.parametrize("op", [op for op in ARITHMETIC + BITWISE + COMPARISON if op != "/"])
+def test_small_integers(op: str) -> None:
+    for x in range(-4, 5):
+        for y in range(-4, 5):
+            if (op in ("//", "%") and y == 0) or (op in ("<<", ">>") and y < 0):
+                assert evaluated(op, "int32", x, y) is None
+            else:
+                assert evaluated(op, "int32", x, y) == PYTHON[op](x, y)
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype", "x", "y", "expected"),
+    [
+        ("and", "bool", True, False, False),
+        ("or", "bool", True, False, True),
+        ("==", "bool", True, False, False),
+        ("+", "bool", True, True, None),
+        ("+", "int8", 127, 1, None),  # it would wrap around
+        ("//", "int8", -128, -1, None),
+        ("-", "uint8", 0, 1, None),
+        ("<<", "uint8", 1, 7, 128),
+        ("<<", "uint8", 1, 8, None),
+        (">>", "int32", -1, 31, -1),
+        ("/", "int32", 4, 2, None),
+        ("+", "float32", 1.0, 1.0, None),  # floats are rounded where the program runs
+        ("<", "float32", 1.0, 2.0, None),
+    ],
+)
+def test_what_is_computed_and_what_is_left_to_run_time(op, dtype, x, y, expected) -> None:
+    value = evaluated(op, dtype, x, y)
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+def test_integer_intrinsics_are_intrinsics() -> None:
+    assert set(INTEGER_INTRINSICS) <= set(INTRINSICS)

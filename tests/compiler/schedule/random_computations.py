@@ -1,0 +1,304 @@
+"""Random programs of the tensor-expression language, for the property tests of schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from hypothesis import strategies as st
+
+from compiler import te
+from compiler.ir.dtype import PACKED_TYPES, is_float
+from compiler.ir.expr import Const, Load, Select, Var, binary, most
+from compiler.ir.stmt import For, Stmt, Store
+from compiler.te.tensor import Placeholder, Tensor
+
+Draw = Callable[[st.SearchStrategy], Any]
+
+INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
+FLOATS = ("float32", "float64")
+FEATURES = ("sizes", "half", "packed", "extern", "named")
+"""What a program may use beside placeholders, elementwise computations and reductions."""
+
+
+@dataclass
+class Program:
+    """Tensors in the order in which they were made."""
+
+    draw: Draw
+    features: Collection[str] = ()
+    tensors: list[Tensor] = field(default_factory=list)
+
+    def placeholder(self, shape: tuple, dtype: str) -> Tensor:
+        """A new input."""
+        return self.add(te.placeholder(shape, f"in{len(self.tensors)}", dtype))
+
+    def compute(self, shape: tuple, element: Callable) -> Tensor:
+        """A new stage; the last of its tensors."""
+        made = te.compute(shape, element, f"t{len(self.tensors)}")
+        for tensor in made if isinstance(made, tuple) else (made,):
+            self.add(tensor)
+        return self.tensors[-1]
+
+    def axis(self, a: Tensor) -> int:
+        """A dimension of `a` whose extent is a number."""
+        return self.draw(st.sampled_from(_numbers(a)))
+
+    def add(self, tensor: Tensor) -> Tensor:
+        self.tensors.append(tensor)
+        return tensor
+
+    def pick(self, fits: Callable[[Tensor], bool]) -> Tensor:
+        """A tensor so far that fits, the newest ones more often."""
+        found = [t for t in self.tensors if t.dtype not in PACKED_TYPES and fits(t)]
+        return found[-1 - min(self.draw(st.integers(0, 5)) // 3, len(found) - 1)]
+
+
+def _pointwise(p: Program, a: Tensor) -> Tensor:
+    c = p.draw(st.integers(1, 4))
+    functions: list[Callable] = [
+        lambda x, i: x + c,
+        lambda x, i: x * 2 - c,
+        lambda x, i: te.maximum(x, c),
+        lambda x, i: te.if_then_else(i < c, x, x * 3),
+        lambda x, i: Select(te.any(i < c, x > 1), x + 1, x),
+        lambda x, i: x + i.astype(a.dtype),
+    ]
+    if is_float(a.dtype):
+        functions += [lambda x, i: te.abs(x), lambda x, i: x / 3.0, lambda x, i: te.floor(x)]
+        if "half" in p.features:
+            functions += [lambda x, i: x.astype("float16")] * 4
+    else:
+        target = p.draw(st.sampled_from(INTEGERS))
+        functions += [lambda x, i: x // 3, lambda x, i: x % 5, lambda x, i: (x * 4 + i) // 4]
+        functions += [lambda x, i: x.astype(target), lambda x, i: x.astype("float32")]
+    function = p.draw(st.sampled_from(functions))
+    return p.compute(a.shape, lambda *i: function(a[i], i[p.draw(st.integers(0, a.ndim - 1))]))
+
+
+def _together(p: Program, a: Tensor) -> Tensor:
+    b = p.pick(lambda t: (t.shape, t.dtype) == (a.shape, a.dtype))
+    op = p.draw(st.sampled_from(["+", "-", "*", "min", "max"]))
+    return p.compute(a.shape, lambda *i: binary(op, a[i], b[i]))
+
+
+def _window(p: Program, a: Tensor) -> Tensor:
+    d = p.axis(a)
+    width = p.draw(st.integers(1, min(3, a.shape[d])))
+    shape = (*a.shape[:d], a.shape[d] - width + 1, *a.shape[d + 1 :])
+    shifted = p.draw(st.permutations(range(width)))
+
+    def element(*i):
+        total = a[(*i[:d], i[d] + shifted[0], *i[d + 1 :])]
+        for r in shifted[1:]:
+            total = total + a[(*i[:d], i[d] + r, *i[d + 1 :])]
+        return total
+
+    return p.compute(shape, element)
+
+
+def _pad(p: Program, a: Tensor) -> Tensor:
+    d = p.axis(a)
+    before, after = p.draw(st.integers(0, 2)), p.draw(st.integers(0, 2))
+    n = a.shape[d]
+    shape = (*a.shape[:d], n + before + after, *a.shape[d + 1 :])
+
+    def element(*i):
+        inside = te.all(i[d] >= before, i[d] < n + before)
+        return te.if_then_else(inside, a[(*i[:d], i[d] - before, *i[d + 1 :])], 0)
+
+    return p.compute(shape, element)
+
+
+def _affine(p: Program, a: Tensor) -> Tensor:
+    d = p.axis(a)
+    n, step = a.shape[d], p.draw(st.integers(1, 3))
+    backwards = p.draw(st.booleans())
+    shape = (*a.shape[:d], -(-n // step), *a.shape[d + 1 :])
+
+    def element(*i):
+        place = n - 1 - i[d] * step if backwards else i[d] * step
+        return a[(*i[:d], place, *i[d + 1 :])]
+
+    return p.compute(shape, element)
+
+
+def _skewed(p: Program, a: Tensor) -> Tensor:
+    n = a.shape[0]
+
+    def element(i, j):
+        place = i * -1 + j + p.draw(st.integers(-1, 1))
+        return te.if_then_else(te.all(place >= 0, place < n), a[place], 0)
+
+    return p.compute((p.draw(st.integers(1, 4)), n), element)
+
+
+def _transpose(p: Program, a: Tensor) -> Tensor:
+    order = p.draw(st.permutations(range(a.ndim)))
+    where = [order.index(d) for d in range(a.ndim)]
+    return p.compute(tuple(a.shape[d] for d in order), lambda *i: a[tuple(i[w] for w in where)])
+
+
+def _flat(p: Program, a: Tensor) -> Tensor:
+    m, n = a.shape
+    return p.compute((m * n,), lambda i: a[i // n, i % n])
+
+
+def _folded(p: Program, a: Tensor) -> Tensor:
+    n = p.draw(st.sampled_from([d for d in range(1, a.shape[0] + 1) if a.shape[0] % d == 0]))
+    return p.compute((a.shape[0] // n, n), lambda i, j: a[i * n + j])
+
+
+def _broadcast(p: Program, a: Tensor) -> Tensor:
+    return p.compute((p.draw(st.integers(1, 4)), *a.shape), lambda i, j: a[j] + i.astype(a.dtype))
+
+
+def _gather(p: Program, index: Tensor) -> Tensor:
+    a = p.pick(lambda t: True)
+    n = a.shape[0]
+    return p.compute((*index.shape, *a.shape[1:]), lambda *i: a[(index[i[0]].astype("int32") % n, *i[1:])])
+
+
+REDUCERS = (te.sum, te.sum, te.max, te.min, te.prod, te.argmax, te.argmin)
+
+
+def _domain(p: Program, extent: int | Var) -> tuple:
+    """All of an axis, or a part of it."""
+    if isinstance(extent, Var) or p.draw(st.integers(0, 3)):
+        return 0, extent
+    low = p.draw(st.integers(0, extent - 1))
+    return low, p.draw(st.integers(low + 1, extent))
+
+
+def _reduction(p: Program, a: Tensor) -> Tensor:
+    reducer = p.draw(st.sampled_from(REDUCERS))
+    which = p.draw(st.sets(st.integers(0, a.ndim - 1), min_size=1, max_size=max(a.ndim - 1, 1)))
+    axes = {d: te.reduce_axis(_domain(p, a.shape[d]), f"k{d}") for d in sorted(which)}
+    kept = [d for d in range(a.ndim) if d not in axes]
+    masked = p.draw(st.integers(0, 3)) == 0
+
+    def element(*i):
+        index: list[Any] = [axes.get(d) for d in range(a.ndim)]
+        for d, axis in zip(kept, i, strict=True):
+            index[d] = axis
+        where = None
+        if masked:  # by what is read, or by where it is read
+            where = a[tuple(index)] > 0 if len(axes) > 1 else next(iter(axes.values())).var % 2 < 1
+        return reducer(a[tuple(index)], axis=list(axes.values()), where=where)
+
+    return p.compute(tuple(a.shape[d] for d in kept), element)
+
+
+_complex = te.comm_reducer(
+    lambda x, y: (x[0] * y[0] - x[1] * y[1], x[0] * y[1] + x[1] * y[0]), lambda t, u: (1, 0), "complex"
+)
+
+
+def _named(p: Program, a: Tensor) -> Tensor:
+    """The product of complex numbers: both parts of the last product are needed for both of the next."""
+    k = te.reduce_axis((0, a.shape[-1]), "k")
+    b = p.pick(lambda t: (t.shape, t.dtype) == (a.shape, a.dtype))
+    return p.compute(a.shape[:-1], lambda *i: _complex((a[(*i, k)], b[(*i, k)]), axis=k))
+
+
+def _several(p: Program, a: Tensor) -> Tensor:
+    b = p.pick(lambda t: t.shape == a.shape)
+    c = p.draw(st.integers(1, 3))
+    return p.compute(
+        a.shape, lambda *i: (a[i] + c, b[i] * c, te.select(i[0] < c, a[i], b[i].astype(a.dtype)))
+    )
+
+
+def _extern(p: Program, a: Tensor) -> Tensor:
+    """The rows of a tensor backwards, as a statement says it."""
+
+    def backwards(ins, outs):
+        var = [Var(f"x{d}") for d in range(a.ndim)]
+        n = a.shape[0]
+        body: Stmt = Store(outs[0], tuple(var), Load(ins[0], (binary("-", n - 1, var[0]), *var[1:])))
+        for v, extent in reversed(list(zip(var, a.shape, strict=True))):
+            body = For(v, extent if isinstance(extent, Var) else Const(extent), "serial", body)
+        return body
+
+    return p.add(te.extern(a.shape, [a], backwards, f"t{len(p.tensors)}"))
+
+
+def _pool(p: Program, a: Tensor) -> Tensor:
+    n = a.shape[-1]
+    width, step = p.draw(st.integers(1, min(3, n))), p.draw(st.integers(1, 2))
+    r = te.reduce_axis((0, width), "r")
+    reducer = p.draw(st.sampled_from([te.max, te.sum]))
+    shape = (*a.shape[:-1], (n - width) // step + 1)
+    return p.compute(shape, lambda *i: reducer(a[(*i[:-1], i[-1] * step + r)], axis=r))
+
+
+def _matmul(p: Program, a: Tensor) -> Tensor:
+    fitting = [t for t in p.tensors if t.ndim == 2 and t.shape[0] == a.shape[1] and t.dtype == a.dtype]
+    if fitting and p.draw(st.booleans()):
+        b = p.draw(st.sampled_from(fitting))
+    else:
+        b = p.placeholder((a.shape[1], p.draw(st.integers(1, 5))), a.dtype)
+    k = te.reduce_axis((0, a.shape[1]), "k")
+    return p.compute((a.shape[0], b.shape[1]), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k))
+
+
+def _packed(p: Program, a: Tensor) -> Tensor:
+    b = p.placeholder((*a.shape[:-1], 8), p.draw(st.sampled_from(["int4", "uint4", "int2", "uint1"])))
+    return p.compute(b.shape, lambda *i: b[i].astype("int32") * 3 - 1)
+
+
+def _numbers(a: Tensor) -> list[int]:
+    return [d for d, n in enumerate(a.shape) if not isinstance(n, Var)]
+
+
+def _fixed(a: Tensor) -> bool:
+    return len(_numbers(a)) == a.ndim
+
+
+def _wide(a: Tensor) -> bool:
+    return a.ndim > 0
+
+
+Maker = Callable[[Program, Tensor], Tensor]
+Fits = Callable[[Tensor], bool]
+
+# what makes a stage, and the tensors that it can be made of
+MAKERS: list[tuple[Maker, Fits]] = [
+    (m, _wide) for m in (_pointwise, _together, _transpose, _reduction, _several)
+]
+MAKERS += [(m, lambda t: bool(_numbers(t))) for m in (_window, _pad, _affine)]
+MAKERS += [(m, lambda t: t.ndim == 2) for m in (_matmul, _reduction)]
+MAKERS += [(_flat, lambda t: t.ndim == 2 and _fixed(t)), (_broadcast, lambda t: t.ndim == 1)]
+MAKERS += [(m, lambda t: t.ndim == 1 and _fixed(t)) for m in (_folded, _skewed)]
+MAKERS += [(_pool, lambda t: t.ndim > 0 and not isinstance(t.shape[-1], Var))]
+MAKERS += [(_gather, lambda t: t.ndim == 1 and not is_float(t.dtype))]
+EXTRA: dict[str, list[tuple[Maker, Fits]]] = {
+    "packed": [(_packed, _wide)],
+    "extern": [(_extern, _wide)] * 2,
+    "named": [(_named, lambda t: t.ndim > 0 and not is_float(t.dtype))] * 2,
+}
+SIZE_LIMIT = 120
+
+
+@st.composite
+def computations(draw: Draw, features: Collection[str] = ()) -> list[Tensor]:
+    """The outputs of a random program of one to four stages: all tensors of each operation."""
+    p = Program(draw, features)
+    unknown = [te.size_var(name, (1, 6)) for name in "nm"] if "sizes" in features else []
+    for _ in range(draw(st.integers(1, 2))):
+        shape = draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))
+        shape = [draw(st.sampled_from([n, *unknown])) for n in shape]
+        p.placeholder(tuple(shape), draw(st.sampled_from(INTEGERS + FLOATS)))
+    candidates = MAKERS + [pair for name in features for pair in EXTRA.get(name, ())]
+    for _ in range(draw(st.sampled_from([3, 2, 4, 1]))):
+        numbers = [t for t in p.tensors if t.dtype not in PACKED_TYPES]
+        makers = [pair for pair in candidates if any(map(pair[1], numbers))]
+        maker, fits = draw(st.sampled_from(makers))
+        made = maker(p, p.pick(fits))
+        if made.ndim == 0 or prod(map(most, made.shape)) > SIZE_LIMIT:
+            break
+    ops = list(dict.fromkeys(t.op for t in p.tensors if not isinstance(t.op, Placeholder)))
+    others = [op for op in ops[:-1] if draw(st.integers(0, 4)) == 4]
+    return [tensor for op in (*others, ops[-1]) for tensor in op.outputs]
