@@ -130,7 +130,7 @@ def contributions(
     ----------
     model : Model
     table : DMatrix
-        In the model's columns and codes, see `Model.fit_table`.
+        In the model's columns and codes, see `Model.align`.
     trees : (int, int)
         The range of the trees.
     approximate : bool
