@@ -1,6 +1,6 @@
-"""How fast are exp, tanh and their kin in compiled code, beside NumPy's and PyTorch's?
+"""How fast are exp, tanh and related functions in compiled code, beside NumPy's and PyTorch's?
 
-Run with ``python -m benchmarks.mathematics``. One thread, 4096 numbers that stay in the first cache.
+Run with ``python -m benchmarks mathematics``. One thread, 4096 numbers that stay in the first cache.
 """
 
 from __future__ import annotations
