@@ -1,6 +1,6 @@
 """How long does it take to compile a candidate, and which step takes the time?
 
-Run with ``python -m benchmarks.compile``. The figure to reach is under 100 ms at the median for a conv2d
+Run with ``python -m benchmarks compile``. The figure to reach is under 100 ms at the median for a conv2d
 candidate, from its configuration to a module that can be called. The second table is LLVM's report of
 its passes. The peer is Numba, which compiles the plain loop nest of a convolution by the same LLVM.
 """

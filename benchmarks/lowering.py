@@ -1,6 +1,6 @@
 """How long does lowering take, from a schedule to a program after all passes, and which pass takes the time?
 
-Run with ``python -m benchmarks.lowering``. The figure to reach is a median under 15 ms for the matrix
+Run with ``python -m benchmarks lowering``. The figure to reach is a median under 15 ms for the matrix
 product. Nothing is compiled to machine code here; `benchmarks.trial` times that too.
 """
 

@@ -1,6 +1,6 @@
 """How long does a tuning trial take, and which step takes the time?
 
-Run with ``python -m benchmarks.trial``. The figure to reach is under 300 ms at the median, from the end of
+Run with ``python -m benchmarks trial``. The figure to reach is under 300 ms at the median, from the end of
 one trial to the end of the next. The first table is of a real search; the second one times the steps of a
 build by themselves, on configurations of that search.
 """

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.interleave import Spread, interleave_threads
-from benchmarks.job import Job
-from benchmarks.known import best_known
+from benchmarks.programs.job import Job
+from benchmarks.programs.known import best_known
 from benchmarks.report import cores, table
 from costmodel import Task
 

@@ -1,6 +1,6 @@
 """How much faster is a convolution with fused bias and ReLU than the three operators one after another?
 
-Run with ``python -m benchmarks.fusion [layer ...]``. The three separate programs are ours too; the
+Run with ``python -m benchmarks fusion [layer ...]``. The three separate programs are ours too; the
 convolution has the same configuration in both, bias and ReLU have their default schedules. The last column
 is the upper limit, bias and ReLU without cost: the time of the three programs divided by that of the
 convolution alone.
@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.interleave import Timing, interleave_threads
-from benchmarks.known import best_known
-from benchmarks.layers import MOBILENET, RESNET18, convolution, depthwise
+from benchmarks.programs.known import best_known
+from benchmarks.programs.layers import MOBILENET, RESNET18, convolution, depthwise
 from benchmarks.report import cores, heading, table
 from costmodel import Task
 from costmodel.measure.program import Program
