@@ -1,7 +1,7 @@
-"""What does it cost to make machine code of a candidate, and where does the time go?
+"""How long does it take to compile a candidate, and which step takes the time?
 
 Run with ``python -m benchmarks.compile``. The figure to reach is under 100 ms at the median for a conv2d
-candidate, from its configuration to a module that can be called. The second table is LLVM's own account of
+candidate, from its configuration to a module that can be called. The second table is LLVM's report of
 its passes. The peer is Numba, which compiles the plain loop nest of a convolution by the same LLVM.
 """
 
@@ -32,21 +32,21 @@ TASKS = (
 
 
 def candidates(task: Task, count: int, seed: int) -> list[int]:
-    """Configurations drawn at random that have a program."""
+    """Return random configurations that have a program."""
     rng = np.random.default_rng(seed)
-    found: list[int] = []
-    while len(found) < count:
+    valid: list[int] = []
+    while len(valid) < count:
         index = int(rng.integers(task.space.size))
         try:
             compiler.lower(*task.instantiate(index))
         except ValueError:
             continue
-        found.append(index)
-    return found
+        valid.append(index)
+    return valid
 
 
 def steps(task: Task, index: int, target: Machine) -> tuple[dict[str, float], str]:
-    """Seconds of each step, and the LLVM text."""
+    """Return the seconds of each step, and the LLVM text."""
     clock = [time.perf_counter()]
 
     def lap() -> float:

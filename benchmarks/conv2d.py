@@ -1,9 +1,8 @@
 """How fast are our convolutions of ResNet-18 beside oneDNN's?
 
-Run with ``python -m benchmarks.conv2d [layer ...]``. Ours take and give NCHW images, their weights are
+Run with ``python -m benchmarks.conv2d [layer ...]``. Ours read and write NCHW images, their weights are
 packed before. oneDNN, through PyTorch, runs with NCHW, with channels last, and with weights and image in
-its own layout; the fastest of the three counts. Winograd's transform is among our ways, as it is among
-oneDNN's.
+its own layout; the fastest of the three counts. Both sides may use Winograd's transform.
 """
 
 from __future__ import annotations

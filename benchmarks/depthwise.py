@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from benchmarks.layers import MOBILENET, depthwise
 from benchmarks.onednn import compare
-from compiler.ops.conv.conv2d import Convolution
-from compiler.ops.conv.depthwise import as_groups
+from compiler.ops.conv.depthwise import convolution
 
 if __name__ == "__main__":
     compare(
@@ -16,5 +15,5 @@ if __name__ == "__main__":
         __doc__,
         MOBILENET,
         depthwise,
-        lambda *values: Convolution.of(*as_groups(*values)),
+        convolution,
     )

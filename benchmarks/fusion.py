@@ -1,8 +1,9 @@
-"""What does it bring to compute bias and ReLU with the convolution, and not after it?
+"""How much faster is a convolution with fused bias and ReLU than the three operators one after another?
 
-Run with ``python -m benchmarks.fusion [layer ...]``. The three apart are our own programs too, each with
-its default schedule; the convolution of both has the same configuration. The last column is what fusion
-could bring if bias and ReLU cost nothing within the convolution: the three apart against it alone.
+Run with ``python -m benchmarks.fusion [layer ...]``. The three separate programs are ours too; the
+convolution has the same configuration in both, bias and ReLU have their default schedules. The last column
+is the upper limit, bias and ReLU without cost: the time of the three programs divided by that of the
+convolution alone.
 """
 
 from __future__ import annotations
@@ -21,30 +22,30 @@ from costmodel.measure.program import Program
 
 
 def programs(plain: Task, fused: Task, config: dict) -> dict[str, Callable[[], object]]:
-    """The fused program, the three apart and the first of them alone, on the same arrays."""
+    """Return the fused program, the three separate ones and the first of them alone, on the same arrays."""
     rng = np.random.default_rng(0)
     data, weight, bias = fused.operator.inputs(rng, *fused.shape)
     out = fused.operator.output(*fused.shape)
-    one = Program(fused, *fused.instantiate(config), [data, weight, bias], out)
+    one = Program(fused, *fused.instantiate(config), [data, weight, bias], [out])
     sums, shifted, last = (np.empty_like(out) for _ in range(3))
     channels = bias.reshape(-1, 1, 1)
     add = Task("binary", {"a": out.shape, "b": channels.shape})
     relu = Task("unary", {"shape": out.shape})
-    apart = (
-        Program(plain, *plain.instantiate(config), [data, weight], sums),
-        Program(add, *add.instantiate(), [sums, channels], shifted),
-        Program(relu, *relu.instantiate(), [shifted], last),
+    separate = (
+        Program(plain, *plain.instantiate(config), [data, weight], [sums]),
+        Program(add, *add.instantiate(), [sums, channels], [shifted]),
+        Program(relu, *relu.instantiate(), [shifted], [last]),
     )
 
     def three() -> None:
-        for program in apart:
+        for program in separate:
             program()
 
     one()
     three()
     if not np.allclose(out, last, rtol=1e-4, atol=1e-3):
-        raise SystemExit(f"{fused.key}: fused and apart differ")
-    return {"fused": one, "apart": three, "alone": apart[0]}
+        raise SystemExit(f"{fused.key}: the fused and the separate programs differ")
+    return {"fused": one, "separate": three, "alone": separate[0]}
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("layers", nargs="*", default=list(layers))
     parser.add_argument("--rounds", type=int, default=15)
     given = parser.parse_args()
-    heading("convolution + bias + ReLU: fused and the three apart", "numpy", "llvmlite")
+    heading("convolution + bias + ReLU: fused and separate", "numpy", "llvmlite")
     for threads in dict.fromkeys((1, cores())):
         rows, ratios, limits = [], [], []
         for name in given.layers:
@@ -63,14 +64,14 @@ def main() -> None:
             times = interleave_threads(
                 {label: (call, threads) for label, call in ways.items()}, rounds=given.rounds
             )
-            ratio, limit = (times[label].speedup_over(times["apart"]) for label in ("fused", "alone"))
+            ratio, limit = (times[label].speedup_over(times["separate"]) for label in ("fused", "alone"))
             ratios.append(ratio.median)
             limits.append(limit.median)
             shown = ratio.format(2), limit.format(2)
-            rows.append((name, way, _ms(times["fused"]), _ms(times["apart"]), *shown))
+            rows.append((name, way, _ms(times["fused"]), _ms(times["separate"]), *shown))
         print(f"\n{threads} thread{'s' * (threads > 1)}; ms and ratio with quartiles")
-        table(("layer", "by", "fused", "apart", "times as fast", "at most"), rows)
-        means = (float(np.exp(np.mean(np.log(found)))) for found in (ratios, limits))
+        table(("layer", "by", "fused", "separate", "times as fast", "at most"), rows)
+        means = (float(np.exp(np.mean(np.log(values)))) for values in (ratios, limits))
         print("geometric mean {:.2f}, at most {:.2f}".format(*means))
 
 

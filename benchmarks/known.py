@@ -1,7 +1,7 @@
-"""The best programs that are known: records of searches that are kept with the benchmarks.
+"""The best known programs: records of searches that are kept with the benchmarks.
 
-``python -m benchmarks.known`` searches on this machine for what the benchmarks of operators ask about, and
-adds what it measures to the file; every other benchmark then finds it there.
+``python -m benchmarks.known`` searches on this machine for the programs of the operator benchmarks, and
+appends the best records to the file; the other benchmarks read it.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ RECORDS = Path(__file__).parent / "known.jsonl"
 
 
 def best_known(ways: Mapping[str, Task], path: Path = RECORDS) -> tuple[str, Task, Config]:
-    """The way, its task and its configuration with the quickest record, of this CPU if there is one.
+    """Return the way, its task and its configuration with the fastest record, of this CPU if there is one.
 
-    Without a record, the default configuration of the first way.
+    Without a record, it is the default configuration of the first way.
     """
-    found = record_file.load(path) if path.exists() else []
-    here = [r for r in found if r.cpu == cpu_name()] or found
+    records = record_file.load(path) if path.exists() else []
+    here = [r for r in records if r.cpu == cpu_name()] or records
     tasks = {task.key: name for name, task in ways.items()}
     for record in record_file.best((r for r in here if r.task in tasks), n=len(here)):
         name = tasks[record.task]
         try:
             return name, ways[name], ways[name].config(record.config)
-        except ValueError:  # of a template as it was once
+        except ValueError:  # the template has changed since
             continue
     first = next(iter(ways))
     return first, ways[first], ways[first].space.default
 
 
 def every_task() -> dict[str, dict[str, Task]]:
-    """All that is searched, by the name of the layer."""
+    """Return all tasks, by the name of the layer."""
     jobs = {name: convolution(name) for name in RESNET18}
     jobs |= {name: depthwise(name) for name in MOBILENET}
     return jobs | {f"matmul {size}": matmul(size) for size in (256, 512, 1024, 2048)}
 
 
 def search(name: str, ways: Mapping[str, Task], trials: int, keep: int, path: Path) -> None:
-    """Search each way, and keep the records of the best few, measured again in turns.
+    """Search each way, and keep the records of the best few, measured again in alternation.
 
-    A search measures a thousand programs that nobody asks for again: they stay out of the file.
+    The other records of a search are not needed again.
     """
     with Measurer() as measurer:
         for way, task in ways.items():

@@ -1,6 +1,4 @@
-"""The layers that the benchmarks of operators ask about: those of the TVM paper (arXiv 1802.04799, table
-2).
-"""
+"""The layers of the operator benchmarks: those of the TVM paper (arXiv 1802.04799, table 2)."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ MOBILENET = {
 
 
 def convolution(name: str, **options: str) -> dict[str, Task]:
-    """The ways to compute a ResNet-18 layer, batch 1: directly and, where it can be, by Winograd's
+    """Return the ways to compute a ResNet-18 layer, batch 1: directly and, if possible, by Winograd's
     transform.
     """
     size, ci, co, kernel, stride = RESNET18[name]
@@ -52,7 +50,7 @@ def convolution(name: str, **options: str) -> dict[str, Task]:
 
 
 def depthwise(name: str, **options: str) -> dict[str, Task]:
-    """The ways to compute a MobileNet depthwise layer, batch 1."""
+    """Return the ways to compute a MobileNet depthwise layer, batch 1."""
     size, channels, kernel, stride = MOBILENET[name]
     shape: dict[str, Any] = {
         "N": 1,
@@ -67,5 +65,5 @@ def depthwise(name: str, **options: str) -> dict[str, Task]:
 
 
 def matmul(size: int) -> dict[str, Task]:
-    """A square matrix product."""
+    """Return a square matrix product."""
     return {"packed": Task("matmul", (size, size, size))}

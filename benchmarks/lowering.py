@@ -1,4 +1,4 @@
-"""How long does lowering take, from a schedule to a program after all passes, and where does the time go?
+"""How long does lowering take, from a schedule to a program after all passes, and which pass takes the time?
 
 Run with ``python -m benchmarks.lowering``. The figure to reach is a median under 15 ms for the matrix
 product. Nothing is compiled to machine code here; `benchmarks.trial` times that too.
@@ -26,13 +26,13 @@ TASKS = (("matmul", (512, 512, 512)), ("conv2d", (1, 64, 56, 56, 64, 3, 1, 1)))
 
 
 def programs(task: Task, sample: int) -> list[int]:
-    """The default configuration, and random ones."""
+    """Return the default configuration, and random ones."""
     rng = np.random.default_rng(0)
     return [task.space.default.index, *map(int, rng.integers(0, len(task.space), sample))]
 
 
 def timed(task: Task, indices: list[int]) -> dict[str, list[float]]:
-    """Seconds of each step of lowering, one number a configuration."""
+    """Return the seconds of each step of lowering, for each configuration."""
     taken: dict[str, list[float]] = {}
 
     def lap(step: str, work: Callable[[], PrimFunc]) -> PrimFunc:
@@ -52,7 +52,7 @@ def timed(task: Task, indices: list[int]) -> dict[str, list[float]]:
 
 
 def profile(task: Task, index: int, rounds: int = 20) -> list[tuple[str, ...]]:
-    """The ten functions in which most of the time is spent, themselves alone."""
+    """Return the ten functions with the most time, without that of the functions they call."""
     profiler = cProfile.Profile()
     for _ in range(rounds):
         schedule, args = task.instantiate(index)
@@ -63,8 +63,8 @@ def profile(task: Task, index: int, rounds: int = 20) -> list[tuple[str, ...]]:
     whole = sum(entry[2] for entry in stats.stats.values())  # type: ignore[attr-defined]
     entries = sorted(stats.stats.items(), key=lambda item: -item[1][2])[:10]  # type: ignore[attr-defined]
     return [
-        (f"{'/'.join(file.split('/')[-2:])}:{line} {name}", f"{calls // rounds}", f"{own / whole:.0%}")
-        for (file, line, name), (_, calls, own, _, _) in entries
+        (f"{'/'.join(file.split('/')[-2:])}:{line} {name}", f"{calls // rounds}", f"{alone / whole:.0%}")
+        for (file, line, name), (_, calls, alone, _, _) in entries
     ]
 
 

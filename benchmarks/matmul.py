@@ -1,6 +1,6 @@
 """How fast are our float32 matrix products beside NumPy's BLAS?
 
-Run with ``python -m benchmarks.matmul [size ...]``. Both operands are packed in every call, as a BLAS does.
+Run with ``python -m benchmarks.matmul [size ...]``. Both operands are packed in every call, as in a BLAS.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.report import heading
 
 
 def peers(name: str) -> dict[str, Callable[[], object]]:
-    """NumPy's product of the same size."""
+    """Return NumPy's product of the same size."""
     size = int(name.split()[-1])
     a, b = np.random.default_rng(0).standard_normal((2, size, size), dtype=np.float32)
     return {"NumPy": partial(np.matmul, a, b, out=np.empty((size, size), np.float32))}

@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.operators import report
 from benchmarks.report import heading
 from compiler.ops.conv.conv2d import Convolution
+from compiler.ops.conv.direct import convolution as direct
 from costmodel import Task
 
 INSTALL = "PyTorch is not installed, so there is no oneDNN to compare with: pip install '.[onednn]'"
@@ -23,20 +24,20 @@ def compare(
     document: str | None,
     layers: Iterable[str],
     tasks: Callable[[str], dict[str, Task]],
-    convolution: Callable[..., Convolution] = Convolution.of,
+    convolution: Callable[..., Convolution] = direct,
 ) -> None:
-    """The whole benchmark: our programs of some layers, as the command line chooses them, and oneDNN's.
+    """Run a benchmark: our programs of the layers on the command line, and oneDNN's.
 
     Parameters
     ----------
     title, document : str
-        What the table and the help say.
+        Title of the table and text of the help.
     layers : iterable of str
         All layers.
     tasks : callable
-        Name of a layer to the ways to compute it; the one called ``direct`` stands for all.
+        Name of a layer to the ways to compute it, ``direct`` among them.
     convolution : callable
-        The values of its parameters to the convolution that PyTorch is asked for.
+        From the values of a task's parameters to the convolution that PyTorch computes.
     """
     parser = argparse.ArgumentParser(description=document)
     parser.add_argument("layers", nargs="*", default=list(layers))
@@ -58,7 +59,7 @@ def compare(
 
 
 def set_threads(threads: int) -> None:
-    """Let PyTorch use that many threads."""
+    """Set the number of threads of PyTorch."""
     import torch
 
     torch.set_num_threads(threads)
@@ -67,7 +68,8 @@ def set_threads(threads: int) -> None:
 def ways(
     conv: Convolution, data: np.ndarray, weight: np.ndarray, expected: np.ndarray
 ) -> dict[str, Callable[[], Any]]:
-    """The ways that PyTorch has to run a convolution (float32, without a bias): the caller takes the fastest.
+    """Return the ways of PyTorch to run a convolution (float32, without a bias); the caller takes the
+    fastest.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ def ways(
     data, weight : ndarray
         NCHW, and (CO, CI / groups, KH, KW).
     expected : ndarray
-        The right answer, NCHW; each way is compared with it before it is returned.
+        The exact result, NCHW; each way is compared with it before it is returned.
     """
     import torch
 
@@ -114,12 +116,12 @@ def ways(
         result = call()
         result = result.to_dense() if result.is_mkldnn else result
         if not np.allclose(result.numpy(), expected, rtol=1e-3, atol=1e-3 * float(np.abs(expected).max())):
-            raise SystemExit(f"PyTorch ({name}) gives another answer than NumPy")
+            raise SystemExit(f"PyTorch ({name}) differs from NumPy")
     return checked
 
 
 def _packed(layer: Any, image: Any) -> Callable[[], Any] | None:
-    """The layer with weights and image in oneDNN's own layouts, if this build of PyTorch has it."""
+    """Return the layer with weights and image in oneDNN's layouts, if this build of PyTorch has it."""
     import torch
 
     if not torch.backends.mkldnn.is_available():

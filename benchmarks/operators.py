@@ -1,5 +1,5 @@
-"""Rows of a table: one layer's best known and default program beside the peers, in turns, for each
-number of threads.
+"""Rows of a table: the best known and the default program of a layer beside its peers, measured in
+alternation for each number of threads.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ BEST, DEFAULT = "best known", "default"
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured for one layer on one number of threads.
+    """The measurements of one layer on one number of threads.
 
     Parameters
     ----------
     name : str
     way : str
-        Which of the ways is the best known.
+        The way of the best known program.
     gflops : dict of str to Spread
         Of each program.
     peer : str

@@ -1,11 +1,11 @@
-"""How close do our convolutions come to what this CPU can do at all?
+"""How close do our convolutions come to the limits of this CPU?
 
 Run with ``python -m benchmarks.roofline``. The peak is that of a loop of independent fused multiply-adds,
 the bandwidth that of a copy that is much larger than the caches; both are programs of this compiler,
-measured in the same run on one thread. Each layer stands at its operations for each byte of its image,
+measured in the same run on one thread. Each layer is plotted at its operations per byte of its image,
 weights and result (Williams, Waterman and Patterson, Roofline, Communications of the ACM 52(4)). A plot is
-written to ``espalier-bench/roofline.png``. Winograd's transform does fewer operations than the definition
-of the convolution that is counted, so it may stand above the roof.
+written to ``espalier-bench/roofline.png``. The operations are counted by the definition of the convolution.
+Winograd's transform does fewer, so it may be above the roof.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ COPIED = 1 << 24
 
 
 def peak_program():
-    """A module of ``2 * ACCUMULATORS * LANES * STEPS`` operations on registers, and its arrays."""
+    """Return a module of ``2 * ACCUMULATORS * LANES * STEPS`` operations on registers, and its arrays."""
     x = te.placeholder((ACCUMULATORS, LANES), "x")
     k = te.reduce_axis((0, STEPS), "k")
-    # the factor of each sum is kept in a register, so that nothing but multiply-adds is in the loop
+    # the factor of each sum is loop-invariant, so the loop consists of multiply-adds alone
     y = te.compute((ACCUMULATORS, LANES), lambda i, j: te.sum(x[i, j] * x[0, j], axis=k), "y")
     s = te.create_schedule(y.op)
     local = s.cache_write(y, "local")
@@ -60,7 +60,7 @@ def main() -> None:
         _, task, config = best_known(tasks)
         job = Job.of(task)
         ways[name] = job.program(config)
-        work[name] = (task.flops, sum(a.nbytes for a in (*job.arrays, job.output)))
+        work[name] = (task.flops, sum(a.nbytes for a in (*job.arrays, *job.outputs)))
     times = interleave(ways, rounds=given.rounds, min_seconds=0.01)
     roof = times["peak"].rate(2 * ACCUMULATORS * LANES * STEPS / 1e9).median
     width = times["copy"].rate(2 * source.nbytes / 1e9).median

@@ -1,4 +1,4 @@
-"""What does a tuning trial cost, and where does the time go?
+"""How long does a tuning trial take, and which step takes the time?
 
 Run with ``python -m benchmarks.trial``. The figure to reach is under 300 ms at the median, from the end of
 one trial to the end of the next. The first table is of a real search; the second one times the steps of a
@@ -24,21 +24,21 @@ SAMPLE = 25
 
 
 def search(task: Task, trials: int) -> tuple[list[int], dict[str, list[float]]]:
-    """Search once; the configurations that could be built, and phase to seconds of each trial."""
+    """Search once; return the configurations that were built, and phase to seconds of each trial."""
     ends: list[float] = []
 
     def note(progress: Progress) -> None:
         ends.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder, Measurer() as measurer:
-        measurer.measure(task)  # the worker is up, and the inputs and the reference are made
+        measurer.measure(task)  # starts the worker, and makes inputs and reference
         result = tune(task, trials, records=Path(folder) / "records.jsonl", measurer=measurer, callback=note)
     if result.interrupted:
         raise KeyboardInterrupt
     whole = [after - before for before, after in zip(ends, ends[1:], strict=False)]
     build = [r.build_seconds for r in result.records]
     measure = [r.seconds - r.build_seconds for r in result.records]
-    # once a batch the model is fitted and the explorer proposes: that is in the first trial of a batch
+    # the time of fitting and proposing is part of the first trial of each batch
     rest = [a - r.seconds for a, r in zip(whole, result.records, strict=True)]
     phases = {
         "lower and compile": build,
@@ -50,7 +50,7 @@ def search(task: Task, trials: int) -> tuple[list[int], dict[str, list[float]]]:
 
 
 def steps(task: Task, indices: list[int]) -> dict[str, list[float]]:
-    """Seconds of each step from a configuration to a module, and of its features."""
+    """Return the seconds of each step from a configuration to a module, and of its features."""
     taken: dict[str, list[float]] = {}
     target = Target.parse(task.target)
     for index in indices[:SAMPLE]:

@@ -50,7 +50,7 @@ class Classifier(ClassifierMixin, Estimator):
         verbose: bool | int = False,
         xgb_model: Any = None,
     ) -> Self:
-        """Train; see `BoostRegressor.fit`. The labels may be of any type."""
+        """Train, as `BoostRegressor.fit`; the labels may be of any type."""
         self._check_extra()
         X = self._check_table(X, reset=True)
         labels = check_y(y, X, numeric=False)

@@ -85,7 +85,7 @@ class Ranker(Estimator):
         table = self._table(self._check_table(X, reset=False), y, group=group, qid=qid)
         metric = make_metric("ndcg", booster.params)
         metric.check(table, 1)
-        return float(metric.function(booster.model.margins(booster.model.fit_table(table)), table))
+        return float(metric.function(booster.model.margins(booster.model.align(table)), table))
 
 
 class NamedRanker(Ranker):

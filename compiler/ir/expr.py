@@ -335,7 +335,7 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
     if scalar == "bool":
         return Const(bool(value), scalar)
     if isinstance(value, float) and not value.is_integer():
-        raise ValueError(f"{value!r} is not a whole number, so it cannot be a {scalar} literal")
+        raise ValueError(f"{value!r} is not an integer, so it cannot be a literal of type {scalar}")
     low, high = integer_range(scalar)
     if not low <= int(value) <= high:
         raise ValueError(f"{value!r} does not fit {scalar} ({low} to {high})")

@@ -23,8 +23,8 @@ class _Replace(Rewriter):
 
     def __call__(self, node: Any) -> Any:
         inner = self.descend(node)
-        buffer = getattr(inner, "buffer", None)
-        return replace(inner, buffer=self.buffers[buffer]) if buffer in self.buffers else inner
+        new = self.buffers.get(inner.buffer) if hasattr(inner, "buffer") else None
+        return inner if new is None else replace(inner, buffer=new)
 
 
 def relocate(node: Any, moves: Mapping[Buffer, tuple[Buffer, Expr]]) -> Any:

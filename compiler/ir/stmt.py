@@ -162,7 +162,7 @@ def sequence(stmts: Iterable[Stmt]) -> Stmt:
     return flat[0] if len(flat) == 1 else Seq(tuple(flat))
 
 
-def opened(stmt: Stmt) -> tuple[list[Allocate], list[Stmt]]:
+def unnested(stmt: Stmt) -> tuple[list[Allocate], list[Stmt]]:
     """The allocations of a block, and its statements without those allocations around them, both in order.
 
     ::
@@ -170,9 +170,9 @@ def opened(stmt: Stmt) -> tuple[list[Allocate], list[Stmt]]:
         Seq(a, Allocate(B, Seq(b, Allocate(C, c))), d)   ->   [B, C], [a, b, c, d]
     """
     if isinstance(stmt, Allocate):
-        allocations, stmts = opened(stmt.body)
+        allocations, stmts = unnested(stmt.body)
         return [stmt, *allocations], stmts
     if not isinstance(stmt, Seq):
         return [], [stmt]
-    parts = [opened(part) for part in stmt.stmts]
+    parts = [unnested(part) for part in stmt.stmts]
     return [a for part, _ in parts for a in part], [s for _, part in parts for s in part]

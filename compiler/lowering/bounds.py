@@ -1,10 +1,10 @@
-"""Bound inference: which part of each tensor its stage must compute, and how long each loop is.
+"""Bound inference: the part of each tensor that its stage must compute, and the extent of each loop.
 
-Stages are visited from the outputs back. A stage at the root computes its whole
-tensor. A stage inside a loop of a consumer computes the box that one iteration of
-that loop reads: the loops further in are let run over all their values, those
-further out stay symbols. Threads that share the memory of the stage read one box
-together, so their loops are let run too, wherever they stand.
+Stages are visited from the outputs back to the inputs. A stage that is not in a loop computes its whole
+tensor. A stage in a loop of a consumer computes the box that one iteration of that loop reads: the variables
+of the inner loops range over all their values, those of the outer loops stay symbolic. Threads that share the
+memory of the stage read one box together, so the variables of their loops range over all values too, wherever
+the loops are.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from compiler.te.tensor import Compute, TensorRead, reads_of
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """What a stage computes.
+class Domain:
+    """The domain of a stage: the box of elements that it computes, and its loops.
 
     Attributes
     ----------
     mins : tuple of Expr
         The first index along each data axis, in terms of loops outside of the stage.
     extents : dict of IterVar to int or Expr
-        The number of values of every axis: those of the operation and all made from them.
+        The number of values of each axis: those of the operation, and those that splits and fuses made.
     offsets : dict of IterVar to Expr
-        Where in the region an iteration is, along every axis, in terms of the loops.
+        The position of an iteration in the box along each axis, in terms of the loops.
     loops : dict of IterVar to Var
-        The variable of each loop: one of the region's own, since two stages may reduce over one axis.
+        The variable of each loop, which is new, since two stages may reduce over the same axis.
     """
 
     mins: tuple[Expr, ...]
@@ -56,7 +56,7 @@ class Region:
 
 
 def sizes_in(stages: Iterable[Stage]) -> dict[Var, Interval]:
-    """The sizes that extents of `stages` are made of, and what they may be."""
+    """The dynamic extents in `stages`, with their bounds."""
     found: dict[Var, Interval] = {}
     for stage in stages:
         extents: list[Extent] = [extent for shape in stage.op.shapes for extent in shape]
@@ -69,15 +69,15 @@ def sizes_in(stages: Iterable[Stage]) -> dict[Var, Interval]:
 
 
 def greatest(extent: Extent, sizes: Mapping[Var, Interval]) -> int:
-    """The largest value of an extent; what cannot be told is larger than any index."""
+    """The upper bound of an extent; 2**53 if none is known."""
     if isinstance(extent, int):
         return extent
     high = Simplifier(sizes).bounds(extent)[1]
     return int(min(high, 2.0**53))
 
 
-def infer_bounds(stages: list[Stage]) -> dict[Stage, Region]:
-    """The region of every stage that has loops.
+def infer_bounds(stages: list[Stage]) -> dict[Stage, Domain]:
+    """The domain of every stage that has loops.
 
     Parameters
     ----------
@@ -89,20 +89,20 @@ def infer_bounds(stages: list[Stage]) -> dict[Stage, Region]:
     ScheduleError
         If a stage is placed inside a loop that does not enclose all of its consumers.
     """
-    regions: dict[Stage, Region] = {}
+    domains: dict[Stage, Domain] = {}
     sizes = sizes_in(stages)
     for stage in reversed(stages):
         box = None
         if stage.attach is not None:
             consumers = [s for s in stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
-            box = _required(stage, consumers, regions, sizes)
-        if box is None or not isinstance(stage.op, Compute):  # an extern makes the whole of its tensors
+            box = _required(stage, consumers, domains, sizes)
+        if box is None or not isinstance(stage.op, Compute):  # an extern computes its whole tensors
             box = (Const(0),) * len(stage.op.shape), stage.op.shape
-        regions[stage] = _region(stage, *box)
-    return regions
+        domains[stage] = _domain(stage, *box)
+    return domains
 
 
-def _region(stage: Stage, mins: tuple[Expr, ...], shape: tuple[Extent, ...]) -> Region:
+def _domain(stage: Stage, mins: tuple[Expr, ...], shape: tuple[Extent, ...]) -> Domain:
     op = stage.op
     extents: Extents = dict(zip(op.axis, shape, strict=True)) if op.axis else {}
     extents |= {axis: axis.extent for axis in op.reduce_axis}
@@ -112,29 +112,29 @@ def _region(stage: Stage, mins: tuple[Expr, ...], shape: tuple[Extent, ...]) -> 
     values: Values = {axis: Const(0) if extents[axis] == 1 else var for axis, var in loops.items()}
     for relation in reversed(stage.relations):
         relation.up(values, extents)
-    return Region(mins, extents, values, loops)
+    return Domain(mins, extents, values, loops)
 
 
 def _required(
     stage: Stage,
     consumers: list[Stage],
-    regions: Mapping[Stage, Region],
+    domains: Mapping[Stage, Domain],
     sizes: Mapping[Var, Interval],
 ) -> tuple[tuple[Expr, ...], tuple[Extent, ...]] | None:
-    """The box of `stage` that one iteration of the loop it is placed in reads; None for all of it."""
+    """The box of `stage` that is read in one iteration of the loop around it; None for the whole tensor."""
     full = stage.op.shape
     lows: list[Expr | None] = [None] * len(full)
     highs: list[Expr | None] = [None] * len(full)
     entire = False
     for consumer in consumers:
-        relaxed, fixed = _loops_around(stage, consumer, regions)
+        relaxed, fixed = _loops_around(stage, consumer, domains)
         if not isinstance(consumer.op, Compute):
-            entire = True  # which elements a statement reads is not known
+            entire = True  # the elements that a statement reads are unknown
             continue
         ranges: dict[Var, Interval] = dict(sizes)
         ranges |= {v: (0, greatest(n, sizes) - 1) for v, n in (*relaxed.items(), *fixed.items())}
         simplifier = Simplifier(ranges)
-        values = regions[consumer].values(consumer)
+        values = domains[consumer].values(consumer)
         for read in reads_of(consumer.op.exprs):
             if read.tensor not in stage.tensors:
                 continue
@@ -176,27 +176,27 @@ def covers(extent: Extent, whole: Extent, simplifier: Simplifier) -> bool:
 
 
 def shared_by(scope: str, kind: str) -> bool:
-    """Whether the iterations of a loop of some kind have the memory of `scope` in common."""
+    """Whether all iterations of a loop of the given kind share the memory of `scope`."""
     if scope == "warp":
         return kind == "threadIdx.x"
     return scope == "shared" and (kind.startswith("threadIdx") or kind == "vthread")
 
 
 def _loops_around(
-    stage: Stage, consumer: Stage, regions: Mapping[Stage, Region]
+    stage: Stage, consumer: Stage, domains: Mapping[Stage, Domain]
 ) -> tuple[dict[Var, Extent], dict[Var, Extent]]:
-    """Loops around a reading of `stage` in `consumer`: those that run through, those that stand still."""
+    """The loops around a read of `stage` in `consumer`: those over all their values, and the fixed ones."""
     assert stage.attach is not None
     home, axis = stage.attach
     place = _place(stage, home, axis)
     relaxed: dict[Var, Extent] = {}
     at = consumer
     while at is not home:
-        relaxed |= _lengths(at.leaf, regions[at])
+        relaxed |= _lengths(at.leaf, domains[at])
         if at.attach is None:
             raise ScheduleError(
                 f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, but its consumer "
-                f"{consumer.name} runs outside of that loop; place it around all of its consumers"
+                f"{consumer.name} is outside of that loop; compute it in a loop around all of its consumers"
             )
         home_of, loop = at.attach
         if home_of is home and home.leaf.index(loop) < place:
@@ -206,16 +206,16 @@ def _loops_around(
                 "use that loop or one outside of it"
             )
         at = home_of
-    relaxed |= _lengths(home.leaf[place + 1 :], regions[home])
+    relaxed |= _lengths(home.leaf[place + 1 :], domains[home])
     fixed: dict[Var, Extent] = {}
     for around, loop in enclosing(stage):
         shared = shared_by(stage.scope, around.kinds.get(loop, "serial"))
-        (relaxed if shared else fixed)[regions[around].loops[loop]] = regions[around].extents[loop]
+        (relaxed if shared else fixed)[domains[around].loops[loop]] = domains[around].extents[loop]
     return relaxed, fixed
 
 
 def enclosing(stage: Stage) -> list[tuple[Stage, IterVar]]:
-    """The loops that a stage is computed inside of, innermost first."""
+    """The loops around a stage, innermost first."""
     found: list[tuple[Stage, IterVar]] = []
     while stage.attach is not None:
         stage, axis = stage.attach
@@ -227,19 +227,19 @@ def _place(stage: Stage, home: Stage, axis: IterVar) -> int:
     if axis not in home.leaf:
         raise ScheduleError(
             f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, which was split or "
-            f"fused since; place it after that (loops: {', '.join(a.name for a in home.leaf)})"
+            f"fused later; call compute_at after that (loops: {', '.join(a.name for a in home.leaf)})"
         )
     return home.leaf.index(axis)
 
 
-def _lengths(loops: list[IterVar], region: Region) -> dict[Var, Extent]:
-    return {region.loops[axis]: region.extents[axis] for axis in loops}
+def _lengths(loops: list[IterVar], domain: Domain) -> dict[Var, Extent]:
+    return {domain.loops[axis]: domain.extents[axis] for axis in loops}
 
 
 def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None:
-    """The least and the greatest value of `index` while the relaxed loops run; None if not known.
+    """The smallest and the largest `index` over all iterations of the relaxed loops; None if unknown.
 
-    An index that reads a tensor is not known: the region must stand where that tensor is not computed yet.
+    The range of an index that reads a tensor is unknown: the tensor may be computed after the box is needed.
     """
     if any(type(node) is TensorRead for node in walk(index)):
         return None

@@ -1,4 +1,4 @@
-"""Inlining: the expression of a stage takes the place of each reading of it."""
+"""Inlining: each read of an inlined stage is replaced by its expression."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from compiler.te.tensor import Compute, ReadRewriter, Tensor, TensorRead
 
 
 def inlined(schedule: Schedule) -> list[Stage]:
-    """The stages without the inlined ones, whose expressions stand in their consumers.
+    """The stages without the inlined ones, whose expressions are substituted in their consumers.
 
-    The schedule itself is left as it is: stages that change are copies.
+    The schedule itself does not change: stages that change are copies.
 
     Raises
     ------
     ScheduleError
-        If the loops of an inlined stage were scheduled, or a statement reads its memory.
+        If the loops of an inlined stage were scheduled, or an extern reads its buffer.
     """
     stages = list(schedule.stages)
     if not any(stage.inlined for stage in stages):
@@ -48,7 +48,7 @@ def inlined(schedule: Schedule) -> list[Stage]:
             if not isinstance(consumer.op, Compute):
                 raise ScheduleError(
                     f"{stage.name}: inlined, but the statement of {consumer.name} reads its memory; "
-                    "compute_root gives it some"
+                    "use compute_root"
                 )
             consumer.op = consumer.op.rewritten(ReadRewriter(_element(stage)))
         stages.remove(stage)
@@ -56,7 +56,7 @@ def inlined(schedule: Schedule) -> list[Stage]:
 
 
 def _read(stages: list[Stage]) -> list[Stage]:
-    """`stages` without those that nobody reads: of several expressions, one may be all that was inlined."""
+    """`stages` without those that are no longer read: inlining drops the reads of unused expressions."""
     inputs: set[Tensor] = set()
     kept: list[Stage] = []
     for stage in reversed(stages):
@@ -67,7 +67,7 @@ def _read(stages: list[Stage]) -> list[Stage]:
 
 
 def _element(stage: Stage) -> Callable[[TensorRead], Expr]:
-    """What stands for a reading of a tensor of `stage`: its expression there."""
+    """A function that replaces a read of a tensor of `stage` by its expression at the indices."""
     op = stage.compute
 
     def element(read: TensorRead) -> Expr:

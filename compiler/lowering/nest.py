@@ -1,4 +1,4 @@
-"""From a schedule to a loop nest: the first program, before any pass."""
+"""Loop nests: from a schedule to the first program, before any pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from compiler.ir.relocate import with_buffers
 from compiler.ir.simplify.simplify import HIGHEST, simplify
 from compiler.ir.stmt import THREAD_TAGS, Allocate, For, If, Let, Seq, Stmt, Store, sequence
 from compiler.ir.visit import substitute, walk
-from compiler.lowering.bounds import Region, enclosing, greatest, infer_bounds, shared_by, sizes_in
+from compiler.lowering.bounds import Domain, enclosing, greatest, infer_bounds, shared_by, sizes_in
 from compiler.lowering.inline import inlined
 from compiler.lowering.tensorize import Tensorized
 from compiler.schedule.marks import aligned
@@ -22,7 +22,7 @@ from compiler.te.axis import Extent, IterVar
 from compiler.te.tensor import Compute, Extern, ReadRewriter, Tensor, TensorRead
 
 LOCAL_LIMIT = 1 << 20
-"""Bytes that a local buffer may take: it lives on the stack of a thread."""
+"""Bytes of the largest local buffer, since local buffers are on the stack of a thread."""
 
 
 def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") -> PrimFunc:
@@ -32,21 +32,21 @@ def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") ->
     ----------
     schedule : Schedule
     args : sequence of Tensor
-        Inputs and outputs in the order of the call; every input and output of the schedule.
+        All inputs and outputs of the schedule, in the order of the call.
     name : str
         Symbol of the function.
 
     Returns
     -------
     PrimFunc
-        Buffers keep their dimensions; loops are marked with their kinds.
+        Its buffers have the dimensions of the tensors, its loops the kinds that the schedule set.
 
     Raises
     ------
     ScheduleError
-        If an argument is missing or is not an input or output, a stage is placed where a
-        consumer cannot see it, the loops of an inlined stage were scheduled, or a buffer is
-        too large for an index or for its scope.
+        If an argument is missing or is not an input or output, a stage is computed in a loop that does not
+        enclose all its consumers, the loops of an inlined stage were scheduled, or a buffer is too large for
+        an index or for its scope.
     """
     _check_args(schedule, args, name)
     nest = _Nest(schedule)
@@ -68,7 +68,7 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
         raise ScheduleError(f"{name!r} lacks the argument(s) {names(missing)} (needed: {names(needed)})")
     if surplus:
         raise ScheduleError(
-            f"{names(surplus)} is no input or output of the schedule (needed: {names(needed)})"
+            f"{names(surplus)} is neither an input nor an output of the schedule (needed: {names(needed)})"
         )
     for tensor in args:
         each = 8 // bits_of(tensor.dtype) if tensor.dtype in PACKED_TYPES else 1
@@ -84,27 +84,27 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
         unknown = [size for size in (*sizes_in([stage]), *used) if size not in brought]
         if unknown:
             raise ScheduleError(
-                f"{stage.name}: the size {unknown[0].name!r} is an extent of no argument of {name!r}, so no "
-                f"call can tell it (arguments: {', '.join(map(repr, args))})"
+                f"{stage.name}: the dynamic extent {unknown[0].name!r} is not an extent of any argument of "
+                f"{name!r}, so a call does not determine it (arguments: {', '.join(map(repr, args))})"
             )
 
 
 class _Nest:
-    """Builds the statement of each stage around those of the stages placed inside of it."""
+    """Builds the statement of each stage, with the stages that are computed in its loops."""
 
     def __init__(self, schedule: Schedule) -> None:
         stages = inlined(schedule)
         self.stages = [s for s in stages if s.computed]
         self.of_tensor = {tensor: s for s in stages for tensor in s.tensors}
         self.sizes = sizes_in(stages)
-        self.regions = infer_bounds(self.stages)
+        self.domains = infer_bounds(self.stages)
         self.buffers: dict[Tensor, Buffer] = {}
         self.raised: dict[tuple[Stage, IterVar], list[Stage]] = {}
         for stage in stages:
             self._allocate(stage)
 
     def _allocate(self, stage: Stage) -> None:
-        """Buffers for the tensors of a stage; those of shared memory are raised out of the threads."""
+        """Make the buffers of a stage; note the thread loop outside of which shared memory is allocated."""
         for tensor in stage.tensors:
             self.buffers[tensor] = self._buffer(stage, tensor)
         threads = [
@@ -118,8 +118,8 @@ class _Nest:
                     break
                 if home.kinds.get(axis) == "parallel":
                     raise ScheduleError(
-                        f"{stage.name}: its {stage.scope!r} memory is one for all threads, but the loop "
-                        f"{axis.name!r} of {home.name} between them and it is parallel; leave that unmarked"
+                        f"{stage.name}: its {stage.scope!r} memory is shared by all threads, but the loop "
+                        f"{axis.name!r} of {home.name} inside of theirs is parallel; leave that unmarked"
                     )
             self.raised.setdefault(threads[-1], []).append(stage)
 
@@ -128,8 +128,8 @@ class _Nest:
         if not stage.output and stage.computed:
             extents: tuple[Extent, ...] = shape
             if stage.attach is not None and isinstance(stage.op, Compute):
-                extents = tuple(self.regions[stage].extents[axis] for axis in stage.op.axes)
-            # memory of the function's own is laid out for the greatest of each size
+                extents = tuple(self.domains[stage].extents[axis] for axis in stage.op.axes)
+            # an allocation has the upper bound of each dynamic extent
             shape = numbers = tuple(greatest(extent, self.sizes) for extent in extents)
             if stage.layout is not None:
                 shape = stage.layout.shape(numbers)
@@ -153,7 +153,7 @@ class _Nest:
     def _aligned(self, stage: Stage, shape: tuple[int, ...]) -> tuple[int, ...]:
         if stage.layout is not None:
             raise ScheduleError(
-                f"{stage.name}: storage_align pads rows that transform_layout takes apart; use one of them"
+                f"{stage.name}: storage_align pads rows that transform_layout splits; use one of them"
             )
         return aligned(stage.name, shape, stage.compute.axes, stage.alignments)
 
@@ -164,7 +164,7 @@ class _Nest:
         return PrimFunc(name, tuple(self.buffers[tensor] for tensor in args), body)
 
     def _around(self, stage: Stage, rest: Stmt) -> Stmt:
-        """`stage`, then what follows it, inside the lifetime of its buffers."""
+        """`stage`, then the statements after it, inside of the allocation of its buffers."""
         body = sequence((self._produce(stage), rest))
         raised = any(stage in stages for stages in self.raised.values())
         return body if stage.output or raised else self._living(stage, body)
@@ -177,8 +177,8 @@ class _Nest:
     def _produce(self, stage: Stage) -> Stmt:
         """The loops of a stage.
 
-        A reduction starts where its outermost reduce loop stands: there its elements are set
-        to the identity, by a copy of the data loops from there inwards.
+        The elements of a reduction are set to the identity right before its outermost reduce loop, by a copy
+        of the data loops inside of that loop.
         """
         op = stage.op
         if isinstance(op, Extern):
@@ -195,17 +195,17 @@ class _Nest:
         return self._loops(stage, stage.leaf[:start], sequence((begin, inner)))
 
     def pieces(self, stage: Stage) -> tuple[Stmt | None, Stmt]:
-        """What the innermost loop of a stage does: set an element, if it is a reduction; and update it."""
-        op, region = stage.compute, self.regions[stage]
-        values = region.values(stage)
-        element = tuple(region.offsets[axis] for axis in op.axes)
+        """The body of the innermost loop: for a reduction the initialization, else None; and the update."""
+        op, domain = stage.compute, self.domains[stage]
+        values = domain.values(stage)
+        element = tuple(domain.offsets[axis] for axis in op.axes)
         if stage.layout is not None:
             element = stage.layout.at(element)
         buffers = [self.buffers[tensor] for tensor in stage.tensors]
         terms = tuple(self._read(expr, values) for expr in op.body)
         if op.reduction is None:
             stores = sequence(Store(b, element, e) for b, e in zip(buffers, terms, strict=True))
-            return None, self._guarded(stage, region, ("data",), stores)
+            return None, self._guarded(stage, domain, ("data",), stores)
         so_far = tuple(Load(buffer, element) for buffer in buffers)
         update = _assign(buffers, element, op.reduction.reducer.combine(so_far, terms))
         if op.reduction.condition is not None:
@@ -213,18 +213,18 @@ class _Nest:
         identity = op.reduction.reducer.initial(op.dtypes)
         first = sequence(Store(b, element, e) for b, e in zip(buffers, identity, strict=True))
         return (
-            self._guarded(stage, region, ("data",), first),
-            self._guarded(stage, region, ("data", "reduce"), update),
+            self._guarded(stage, domain, ("data",), first),
+            self._guarded(stage, domain, ("data", "reduce"), update),
         )
 
     def _tensorized(self, stage: Stage) -> Stmt:
-        """The loops of a stage around a use of an intrinsic."""
+        """The loops of a stage outside of its tensor intrinsic, and its application."""
         assert stage.tensorized is not None
         ranges = dict(self.sizes)
         for home, around in (*enclosing(stage), *((stage, axis) for axis in stage.leaf)):
-            length = greatest(self.regions[home].extents[around], self.sizes)
-            ranges[self.regions[home].loops[around]] = (0, length - 1)
-        made = Tensorized(stage, self.regions[stage], ranges, self.position, self.buffers)
+            length = greatest(self.domains[home].extents[around], self.sizes)
+            ranges[self.domains[home].loops[around]] = (0, length - 1)
+        made = Tensorized(stage, self.domains[stage], ranges, self.position, self.buffers)
         inner = stage.leaf[stage.leaf.index(stage.tensorized[0]) :]
         for placed in self.stages:
             if placed.attach is not None and placed.attach[0] is stage and placed.attach[1] in inner:
@@ -240,7 +240,7 @@ class _Nest:
         )
 
     def _statement(self, stage: Stage, op: Extern) -> Stmt:
-        """The statement of an extern, over the buffers that its tensors have here."""
+        """The statement of an extern, with its buffers replaced by those of the tensors."""
         assert op.statement is not None
         for tensor in op.inputs:
             if self.of_tensor[tensor].layout is not None:
@@ -253,10 +253,10 @@ class _Nest:
         return with_buffers(op.statement, dict(zip(inner, outer, strict=True)))
 
     def _initial(self, stage: Stage, loops: Sequence[IterVar], first: Stmt) -> Stmt:
-        """`first` in copies of those of `loops` that run over data."""
+        """`first` in copies of the data loops among `loops`."""
         data = [axis for axis in loops if axis.kind == "data"]
         fresh = {axis: Var(f"{axis.name}_init") for axis in data}
-        body = substitute(first, {self.regions[stage].loops[axis]: fresh[axis] for axis in data})
+        body = substitute(first, {self.domains[stage].loops[axis]: fresh[axis] for axis in data})
         for axis in reversed(data):
             body = self._loop(stage, axis, fresh[axis], body)
         return body
@@ -266,16 +266,16 @@ class _Nest:
             for placed in reversed(self.stages):
                 if placed.attach == (stage, axis):
                     body = self._around(placed, body)
-            body = self._loop(stage, axis, self.regions[stage].loops[axis], body)
+            body = self._loop(stage, axis, self.domains[stage].loops[axis], body)
             for placed in reversed(self.raised.get((stage, axis), [])):
                 body = self._living(placed, body)
         return body
 
     def _loop(self, stage: Stage, axis: IterVar, var: Var, body: Stmt) -> Stmt:
-        kind, extent = stage.kinds.get(axis, "serial"), self.regions[stage].extents[axis]
+        kind, extent = stage.kinds.get(axis, "serial"), self.domains[stage].extents[axis]
         if kind in ("vectorize", "vthread") and not isinstance(extent, int):
             raise ScheduleError(
-                f"{stage.name}: {axis.name!r} is marked {kind!r}, but how long it is depends on a size; "
+                f"{stage.name}: {axis.name!r} is marked {kind!r}, but its extent is dynamic; "
                 "split it by a factor, and mark the inner loop"
             )
         if kind in THREAD_TAGS:
@@ -288,7 +288,7 @@ class _Nest:
     def _same_threads(
         self, stage: Stage, axis: IterVar, var: Var, body: Stmt, home: Stage, around: IterVar
     ) -> Stmt:
-        """A loop bound to the threads that run it already: each of them takes an iteration."""
+        """A loop bound to threads inside of a loop bound to the same threads: each executes one iteration."""
         kind = stage.kinds[axis]
         if not shared_by(stage.scope, kind):
             raise ScheduleError(
@@ -296,8 +296,8 @@ class _Nest:
                 f"{home.name}, which is bound to it too, but each thread has {stage.name} for itself in "
                 f"{stage.scope!r} memory; use set_scope('shared'), or leave the loop unbound"
             )
-        mine, theirs = self.regions[stage].extents[axis], self.regions[home].extents[around]
-        body = substitute(body, {var: self.regions[home].loops[around]})
+        mine, theirs = self.domains[stage].extents[axis], self.domains[home].extents[around]
+        body = substitute(body, {var: self.domains[home].loops[around]})
         if mine == theirs:
             return body
         if not (isinstance(mine, int) and isinstance(theirs, int) and mine < theirs):
@@ -305,56 +305,57 @@ class _Nest:
                 f"{stage.name}: {axis.name!r} has {mine} iterations for the {theirs} threads of {kind} that "
                 f"{home.name} has; split it by that number, and bind the inner loop"
             )
-        return If(binary("<", self.regions[home].loops[around], mine), body)
+        return If(binary("<", self.domains[home].loops[around], mine), body)
 
-    def _guarded(self, stage: Stage, region: Region, kinds: Sequence[str], store: Stmt) -> Stmt:
-        """`store` under the conditions that keep its axes of `kinds` inside their extents and its tensor."""
+    def _guarded(self, stage: Stage, domain: Domain, kinds: Sequence[str], store: Stmt) -> Stmt:
+        """`store` under the conditions that its axes of `kinds` are within their extents and its tensor."""
         conditions = self._one_thread(stage)
         for relation in stage.relations:
             if relation.kind in kinds:
-                conditions += relation.conditions(region.offsets, region.extents)
-        for axis, low in zip(stage.compute.axes, region.mins, strict=True):
-            extent = region.extents[axis]
+                conditions += relation.conditions(domain.offsets, domain.extents)
+        for axis, low in zip(stage.compute.axes, domain.mins, strict=True):
+            extent = domain.extents[axis]
             if low != Const(0):
-                value = binary("+", low, region.offsets[axis])
+                value = binary("+", low, domain.offsets[axis])
                 conditions += [binary("<", value, axis.extent), binary(">=", value, 0)]
             elif extent != axis.extent and not (isinstance(extent, int) and isinstance(axis.extent, int)):
-                conditions.append(binary("<", region.offsets[axis], axis.extent))
+                conditions.append(binary("<", domain.offsets[axis], axis.extent))
         return If(conjunction(conditions), store) if conditions else store
 
     def _one_thread(self, stage: Stage) -> list[Expr]:
-        """What lets one thread store alone, where all of them share the memory and not the work."""
+        """The conditions for a single thread to store, where threads share the memory but not the loops."""
         bound = set(stage.kinds.values())
         return [
-            binary("<", self.regions[home].loops[axis], 1)
+            binary("<", self.domains[home].loops[axis], 1)
             for home, axis in enclosing(stage)
             for kind in [home.kinds.get(axis, "serial")]
             if kind in THREAD_TAGS and kind not in bound and shared_by(stage.scope, kind)
         ]
 
     def _read(self, expr: Expr, values: dict[Var, Expr]) -> Expr:
-        """An expression of the language as one over buffers, its axes in terms of the loops."""
+        """An expression over tensors as one over buffers, with its axes in terms of the loops."""
         return ReadRewriter(self._load)(substitute(expr, values))
 
     def _load(self, read: TensorRead) -> Load:
-        """The element of the buffer that holds an element of a tensor."""
+        """The load of an element of a tensor from its buffer."""
         return Load(self.buffers[read.tensor], self.position(read.tensor, read.indices))
 
     def position(self, tensor: Tensor, indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
-        """Where the buffer of a tensor has an element of it."""
+        """The indices in the buffer of an element of a tensor."""
         stage = self.of_tensor[tensor]
         if stage.attach is not None and isinstance(stage.op, Compute):
             indices = tuple(
                 index if low == Const(0) else binary("-", index, low)
-                for index, low in zip(indices, self.regions[stage].mins, strict=True)
+                for index, low in zip(indices, self.domains[stage].mins, strict=True)
             )
         return indices if stage.layout is None else stage.layout.at(indices)
 
 
 def reduction_halves(schedule: Schedule, op: Compute, name: str) -> tuple[PrimFunc, PrimFunc]:
-    """The two halves of a reduction at the root, as functions of its outputs, and of its inputs and outputs.
+    """The two parts of a reduction as functions.
 
-    The first sets the elements to the identity, the second combines all terms with what they are.
+    The first, a function of the outputs, sets the elements to the identity. The second, a function of the
+    inputs and the outputs, combines all terms with the elements.
     """
     nest = _Nest(schedule)
     stage = next(s for s in nest.stages if s.op is op)
@@ -369,7 +370,7 @@ def reduction_halves(schedule: Schedule, op: Compute, name: str) -> tuple[PrimFu
 
 
 def _assign(buffers: Sequence[Buffer], element: tuple[Expr, ...], values: tuple[Expr, ...]) -> Stmt:
-    """Each value stored to its buffer; one that is read by a value behind it is kept by a name till then."""
+    """Stores of values to buffers; one whose old element a later value reads is named, and stored last."""
     stores = []
     named: list[tuple[Var, Expr]] = []
     for position, (buffer, value) in enumerate(zip(buffers, values, strict=True)):
@@ -379,7 +380,7 @@ def _assign(buffers: Sequence[Buffer], element: tuple[Expr, ...], values: tuple[
             named.append((var, value))
             value = var
         stores.append(Store(buffer, element, value))
-    # what is named comes last, when all the other values are stored
+    # named values are stored last, after all other values were evaluated
     unnamed = [s for s in stores if type(s.value) is not Var]
     body = sequence([*unnamed, *(s for s in stores if type(s.value) is Var)])
     for var, value in reversed(named):

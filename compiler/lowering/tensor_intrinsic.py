@@ -1,4 +1,4 @@
-"""The declaration of a tensor intrinsic: what it computes, and what does it on each target."""
+"""The declaration of tensor intrinsics: what they compute, and their implementation on each target."""
 
 from __future__ import annotations
 
@@ -27,28 +27,29 @@ def decl_tensor_intrin(
     update: Implementations | None = None,
     scopes: Mapping[Tensor, str] | None = None,
 ) -> TensorIntrinsic:
-    """Declare an operation that a target does in one step, for `Stage.tensorize`.
+    """Declare an operation that targets provide as one instruction, for `Stage.tensorize`.
 
     Parameters
     ----------
     op : Operation
-        What it computes, of placeholders of fixed shape.
+        The computation, of placeholders of fixed shape.
     implementations : mapping of str to callable, optional
-        Kind of target -> ``(*regions) -> Stmt``: what does it there, on one `compiler.ir.stmt.Region` for
-        each input of `op`, in the order of their first reading, then for each output. A target that has none
-        runs the loops of `op`.
+        Kind of target -> ``(*regions) -> Stmt``, the statement that performs it there. It is called with one
+        `compiler.ir.stmt.Region` per input of `op`, in the order in which they occur first, then one per
+        output. A target without an implementation runs the loops of `op`.
     name : str
         An identifier.
     reset, update : mapping of str to callable, optional
-        The same for the halves of a reduction whose outer part stays in loops: `reset` takes the outputs and
-        sets them to the identity, `update` takes all and adds terms to the outputs.
+        Implementations of the two parts of a reduction, for reductions with loops outside of the intrinsic:
+        `reset` has the outputs as operands and sets them to the identity; `update` has all operands and adds
+        terms to the outputs.
     scopes : mapping of Tensor to str, optional
-        The memory that a tensor must lie in, as ``{A: "vta.inp"}``.
+        The memory in which an operand must be, as ``{A: "vta.inp"}``.
 
     Raises
     ------
     ScheduleError
-        If `op` is not computed of placeholders of fixed shape, or a name or a scope cannot be.
+        If `op` is not a computation of placeholders of fixed shape, or a name or a scope is invalid.
 
     Examples
     --------
@@ -68,10 +69,10 @@ def decl_tensor_intrin(
     tensors = [*declared.inputs, *declared.outputs]
     extents = [extent for t in tensors for extent in t.shape] + [a.extent for a in declared.reduce_axis]
     if not all(isinstance(extent, int) for extent in extents):
-        raise ScheduleError(f"{name}: a tensor intrinsic has a fixed shape, without sizes")
+        raise ScheduleError(f"{name}: a tensor intrinsic must have a fixed shape, without dynamic extents")
     for tensor, scope in (scopes or {}).items():
         if tensor not in tensors or not is_scope(scope):
-            raise ScheduleError(f"{name}: {scope!r} is no memory for {tensor!r} of the intrinsic")
+            raise ScheduleError(f"{name}: {scope!r} is not a memory for {tensor!r} of the intrinsic")
 
     def described(func: PrimFunc, params: list[Tensor]) -> PrimFunc:
         buffers = {
@@ -87,7 +88,9 @@ def decl_tensor_intrin(
     whole = intrinsic(loop_nest(schedule, tensors, name), tensors, implementations)
     if declared.reduction is None:
         if reset or update:
-            raise ScheduleError(f"{name}: reset and update are halves of a reduction, and it is none")
+            raise ScheduleError(
+                f"{name}: reset and update are the parts of a reduction, and it is not a reduction"
+            )
         return TensorIntrinsic(name, declared, whole)
     first, rest = reduction_halves(schedule, declared, name)
     outputs: list[Any] = list(declared.outputs)

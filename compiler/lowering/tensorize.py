@@ -1,9 +1,9 @@
-"""Tensorization: loops that compute what a declared intrinsic computes become one use of it.
+"""Tensorization: loops that compute what a declared intrinsic computes are replaced by the intrinsic.
 
-The loops from the tensorized one inwards run over a box of each axis of the operation. Along
-the box the operation must be the one that was declared: the same shape, the same reducer, the
-same expression, and of each tensor the elements that the declared tensor has. Axes and
-dimensions of one element do not count, so a 4 x 4 product also fits where a batch stands still.
+The loops from the tensorized one inwards run over a box of the axes of the operation. On the box the
+operation must equal the declared one: the same shape, the same reducer, the same expression, and the same
+elements of each tensor. Axes and dimensions of extent one are ignored, so a declared 4 x 4 product matches a
+batched product whose batch loop is outside.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Position = Callable[[Tensor, tuple[Expr, ...]], tuple[Expr, ...]]
 
 @dataclass(slots=True)
 class _Box:
-    """What the loops below the tensorized one run over, along one axis of the operation."""
+    """The values of one axis of the operation in the loops that the intrinsic replaces."""
 
     axis: IterVar
     base: Expr
@@ -44,45 +44,45 @@ class _Box:
 
 @dataclass(slots=True)
 class _Operand:
-    """A tensor that stands for one of the declared ones."""
+    """The tensor that corresponds to a declared one."""
 
     tensor: Tensor
     base: tuple[Expr, ...]
     along: list[int | None]
-    """For each dimension of the declared tensor the dimension of this one; None for one element."""
+    """For each dimension of the declared tensor that of this one; None for a dimension of extent one."""
 
 
 class Tensorized:
-    """A stage with an intrinsic in the place of its inner loops.
+    """A stage whose inner loops are replaced by an intrinsic.
 
     Parameters
     ----------
     stage : Stage
-    region : Region
-        What the stage computes.
+    domain : Domain
+        The box that the stage computes.
     ranges : mapping of Var to interval
-        Of the loops around and of the sizes.
+        Of the loops around the intrinsic, and of the dynamic extents.
     position : callable
-        Where the buffer of a tensor has an element.
+        Tensor and indices of an element -> its indices in the buffer.
     buffers : mapping of Tensor to Buffer
 
     Raises
     ------
     ScheduleError
-        If the loops do not compute what the intrinsic does; says what differs.
+        If the loops do not compute what the intrinsic computes; the message names the difference.
     """
 
     def __init__(
         self,
         stage: Stage,
-        region: bounds.Region,
+        domain: bounds.Domain,
         ranges: Mapping[Var, Interval],
         position: Position,
         buffers: Mapping[Tensor, Buffer],
     ) -> None:
         assert stage.tensorized is not None
         self.axis, self.intrinsic = stage.tensorized
-        self.stage, self.region, self.position, self.buffers = stage, region, position, buffers
+        self.stage, self.domain, self.position, self.buffers = stage, domain, position, buffers
         at = stage.leaf.index(self.axis)
         self.inner = stage.leaf[at:]
         self.simplifier = Simplifier(ranges)
@@ -101,42 +101,44 @@ class Tensorized:
 
     def _check_loops(self) -> None:
         for axis in self.inner:
-            extent = self.region.extents[axis]
+            extent = self.domain.extents[axis]
             if not isinstance(extent, int):
-                self.fail(f"how long the loop {axis.name!r} is depends on a size; split it by a factor")
+                self.fail(f"the extent of the loop {axis.name!r} is dynamic; split it by a factor")
             if axis in self.stage.kinds and axis is not self.axis:
                 self.fail(
                     f"the loop {axis.name!r} below is marked {self.stage.kinds[axis]!r}, but the intrinsic "
-                    "takes its place; leave it unmarked"
+                    "replaces it; leave it unmarked"
                 )
-            self.simplifier.ranges[self.region.loops[axis]] = (0, extent - 1)
+            self.simplifier.ranges[self.domain.loops[axis]] = (0, extent - 1)
 
     def _box(self, axis: IterVar) -> _Box:
-        """The values of an axis of the operation while the inner loops run."""
-        offset = self.simplifier(self.region.offsets[axis])
-        lengths = {self.region.loops[a]: self.region.extents[a] for a in self.inner}
-        low, high = bounds.span(offset, lengths) or self.fail(f"how {axis.name!r} runs cannot be told")
+        """The values of an axis of the operation in the replaced loops."""
+        offset = self.simplifier(self.domain.offsets[axis])
+        lengths = {self.domain.loops[a]: self.domain.extents[a] for a in self.inner}
+        low, high = bounds.span(offset, lengths) or self.fail(f"the range of {axis.name!r} is unknown")
         length = self.simplifier(binary("+", binary("-", high, low), 1))
         if not isinstance(length, Const):
-            self.fail(f"{axis.name!r} runs over {print_expr(length)} values below it, which is no number")
+            self.fail(
+                f"{axis.name!r} runs over {print_expr(length)} values below it, which is not a constant"
+            )
         extent = int(length.value)
         return _Box(axis, self.simplifier(low), extent, Const(0) if extent == 1 else Var(axis.name))
 
     def _check_guards(self) -> None:
-        stage, region = self.stage, self.region
+        stage, domain = self.stage, self.domain
         for kind in ("data", "reduce"):
-            lengths: list[Any] = [region.extents[a] for a in self.inner if a.kind == kind]
+            lengths: list[Any] = [domain.extents[a] for a in self.inner if a.kind == kind]
             runs = prod(lengths)
             covers = prod(box.extent for box in self.boxes.values() if box.axis.kind == kind)
             if runs != covers:
                 self.fail(
-                    f"the {kind} loops below make {runs} iterations over {covers} elements; the intrinsic "
-                    "needs a box that they fill: split by what divides, and have all parts of an axis below"
+                    f"the {kind} loops below have {runs} iterations for a box of {covers} elements, but must "
+                    "cover it exactly: split by divisors, and keep all parts of an axis below"
                 )
-        conditions = [c for r in stage.relations for c in r.conditions(region.offsets, region.extents)]
-        for axis, low in zip(stage.op.axis, region.mins, strict=True):
-            if low != Const(0) or region.extents[axis] != axis.extent:
-                value = binary("+", low, region.offsets[axis])
+        conditions = [c for r in stage.relations for c in r.conditions(domain.offsets, domain.extents)]
+        for axis, low in zip(stage.op.axis, domain.mins, strict=True):
+            if low != Const(0) or domain.extents[axis] != axis.extent:
+                value = binary("+", low, domain.offsets[axis])
                 conditions += [binary("<", value, axis.extent), binary(">=", value, 0)]
         for condition in conditions:
             if not self.simplifier.proves(condition):
@@ -150,7 +152,7 @@ class Tensorized:
     def _match(self) -> None:
         mine, declared = self.stage.compute, self.intrinsic.op
         if mine.dtypes != declared.dtypes:
-            self.fail(f"it makes {', '.join(declared.dtypes)}, and the stage {', '.join(mine.dtypes)}")
+            self.fail(f"it computes {', '.join(declared.dtypes)}, and the stage {', '.join(mine.dtypes)}")
         a, b = mine.reduction, declared.reduction
         if (a is None) != (b is None):
             what = "a reduction" if b is not None else "no reduction"
@@ -161,7 +163,7 @@ class Tensorized:
         full = {box.axis.var: self._value(box, box.var) for box in self.boxes.values()}
         low = {box.axis.var: self._value(box, Const(0)) for box in self.boxes.values()}
         reasons: list[str] = []
-        # which of several reduce axes stands for which cannot be told by their order
+        # reduce axes may correspond in any order
         for reduced in self._reduce_axes(declared.reduce_axis):
             matcher = _Matcher(self.simplifier, full, low, data | reduced)
             if len(mine.exprs) != len(declared.exprs):
@@ -178,10 +180,10 @@ class Tensorized:
         value = binary("+", box.base, inside)
         if box.axis.kind == "reduce":
             return binary("+", value, box.axis.start)
-        return binary("+", self.region.mins[self.stage.op.axis.index(box.axis)], value)
+        return binary("+", self.domain.mins[self.stage.op.axis.index(box.axis)], value)
 
     def _paired(self, mine: Sequence[IterVar], declared: Sequence[IterVar]) -> dict[Var, Expr]:
-        """Declared axis -> what stands for it; axes of one element stand for none."""
+        """Variable of a declared axis -> the corresponding expression; zero for an axis of extent one."""
         boxes = [box for box in map(self.boxes.__getitem__, mine) if box.extent > 1]
         wide = [axis for axis in declared if axis.extent > 1]
         if [box.extent for box in boxes] != [axis.extent for axis in wide]:
@@ -198,7 +200,7 @@ class Tensorized:
             return [{}]
         wide = sorted(a.extent for a in declared if a.extent > 1)
         if sorted(self.boxes[a].extent for a in mine if self.boxes[a].extent > 1) != wide:
-            self._paired(mine, declared)  # fails, and says how
+            self._paired(mine, declared)  # raises the error that names the difference
         found = []
         for order in permutations([a for a in mine if self.boxes[a].extent > 1]):
             if [self.boxes[a].extent for a in order] == [a.extent for a in declared if a.extent > 1]:
@@ -208,16 +210,16 @@ class Tensorized:
     # --- the statements -----------------------------------------------------------------------
 
     def whole(self) -> Stmt:
-        """The use of the intrinsic for the operation from its beginning to its end."""
+        """The application of the intrinsic for the whole operation."""
         return Invoke(self.intrinsic.whole, (*self._inputs(), *self._outputs()))
 
     def reset(self) -> Stmt:
-        """The use of the intrinsic that sets the elements of a reduction to the identity."""
+        """The application of the intrinsic that sets the elements of a reduction to the identity."""
         assert self.intrinsic.reset is not None
         return Invoke(self.intrinsic.reset, self._outputs())
 
     def update(self) -> Stmt:
-        """The use of the intrinsic that adds terms to the elements of a reduction."""
+        """The application of the intrinsic that adds terms to the elements of a reduction."""
         assert self.intrinsic.update is not None
         return Invoke(self.intrinsic.update, (*self._inputs(), *self._outputs()))
 
@@ -235,7 +237,7 @@ class Tensorized:
         )
 
     def _region(self, declared: Tensor, operand: _Operand) -> Region:
-        """Where the elements of a declared tensor are in the buffer of the one that stands for it."""
+        """The region of a declared tensor in the buffer of the corresponding tensor."""
         buffer = self.buffers[operand.tensor]
         wanted = next(
             b
@@ -268,8 +270,8 @@ class Tensorized:
             stride = simplifier(binary("-", substitute(rest, {step: binary("+", step, 1)}), rest))
             if any(node in steps for node in walk(stride)):
                 self.fail(
-                    f"the elements of {operand.tensor.name} for its operand {declared.name} do not lie at "
-                    "equal steps in memory; change the layout, or the split"
+                    f"the elements of {operand.tensor.name} for its operand {declared.name} have no "
+                    "constant stride in memory; change the layout, or the split"
                 )
             strides.append(stride)
         return Region(buffer, offset, tuple(map(int, declared.shape)), tuple(strides))  # type: ignore[arg-type]
@@ -282,9 +284,9 @@ class _Matcher:
     Parameters
     ----------
     full, low : mapping of Var to Expr
-        The axes of the operation anywhere in the box, and at its first element.
+        The axes of the operation at any element of the box, and at its first element.
     pairs : mapping of Var to Expr
-        Declared axis -> the variable of the box that stands for it.
+        Declared axis -> the corresponding variable of the box.
     """
 
     simplifier: Simplifier
@@ -294,7 +296,7 @@ class _Matcher:
     operands: dict[Tensor, _Operand] = field(default_factory=dict)
 
     def difference(self, mine: Expr, declared: Expr) -> str | None:
-        """What is not the same; None if it is all."""
+        """A description of the first difference; None if the expressions are equal."""
         if type(declared) is TensorRead:
             return self._read(mine, declared)
         if type(mine) is Var or type(declared) is Var:
@@ -363,7 +365,7 @@ def _same_label(a: Expr, b: Expr) -> bool:
 
 
 def _same_reducer(a: Reduction, b: Reduction, dtypes: Sequence[str]) -> bool:
-    """Whether two reductions combine by the same expression, from the same identity."""
+    """Whether two reductions have the same combination and the same identity."""
     if a.reducer is b.reducer:
         return True
     x, y = (tuple(Var(name, dtype) for dtype in dtypes) for name in "xy")
@@ -376,7 +378,7 @@ def _product(axes: Iterable[tuple[str, int]]) -> str:
 
 
 def _text(expr: Expr) -> str:
-    """An expression of the language for a message."""
+    """An expression over tensors, as text for an error message."""
 
     def shown(read: TensorRead) -> Expr:
         return Load(Buffer(read.tensor.name, read.tensor.shape, read.dtype), read.indices)

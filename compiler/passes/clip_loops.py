@@ -1,4 +1,4 @@
-"""Loop clipping: what a whole iteration asks for becomes the end of the loop."""
+"""Loop clipping: a condition around the whole body of a loop becomes its extent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt
 from compiler.ir.visit import walk
 
 HEAVY = 16
-"""Stores, unrolled loops written out, of a body that is not worth a copy to have loops of fixed lengths."""
+"""The minimum number of stores, with unrolled loops expanded, of a body whose loop is clipped."""
 
 
 def clip_loops(func: PrimFunc) -> PrimFunc:
-    """End a loop where a condition around all that it does ceases to hold.
+    """End a loop where a condition around its whole body ceases to hold.
 
     ::
 
@@ -26,8 +26,8 @@ def clip_loops(func: PrimFunc) -> PrimFunc:
                 if i * 32 + j < 100:      ->              C[i * 32 + j] = ...
                     C[i * 32 + j] = ...
 
-    Here the body stands for a heavy one, such as a tile of sums. A light one is left to `loop_partition`,
-    which makes copies of it that run a fixed number of times.
+    Only bodies with at least `HEAVY` stores are clipped, such as a tile of sums. For smaller bodies
+    `loop_partition` makes copies with loops of fixed extents.
     """
     return func.with_body(_Clip(func)(func.body)) if any(type(n) is If for n in walk(func.body)) else func
 
@@ -43,7 +43,7 @@ class _Clip(RangeRewriter):
     def clipped(self, loop: For) -> For:
         with self.inside(loop):
             simplifier = self.simplifier()
-        for condition in _asked(loop.body):
+        for condition in _guards(loop.body):
             end = self.end(condition, loop.var, simplifier)
             if end is not None:
                 extent = self.simplify(binary("min", loop.extent, end))
@@ -52,7 +52,7 @@ class _Clip(RangeRewriter):
         return loop
 
     def end(self, condition: Expr, var: Var, simplifier: Simplifier) -> Expr | None:
-        """The value of `var` from which on `condition` fails, where it holds for all smaller ones."""
+        """The value of `var` from which on `condition` is false, if it is true for all smaller ones."""
         below = below_zero(condition, simplifier) if is_bound(condition) else None
         if below is None:
             return None
@@ -60,19 +60,19 @@ class _Clip(RangeRewriter):
         rest = Sum({atom: factor for atom, factor in below.terms.items() if atom is not var}, 0)
         if step <= 0 or not all(atom in self.ranges for atom in rest.terms):
             return None
-        # what is divided to find the end has to fit 32 bits, too
+        # the dividend of the end must not wrap around either
         if not fits(simplifier.sum_bounds(rest.scaled(-1) + Sum({}, step - 1 - below.constant))):
             return None
         return Bound(rest, below.constant).over(step)
 
 
-def _asked(node: Stmt) -> list[Expr]:
-    """The conditions that are asked around everything that `node` does."""
+def _guards(node: Stmt) -> list[Expr]:
+    """The conditions under which every statement in `node` is."""
     if isinstance(node, If) and node.otherwise is None:
-        return conjuncts(node.condition) + _asked(node.then)
+        return conjuncts(node.condition) + _guards(node.then)
     if isinstance(node, (For, Let, Allocate)):
-        return _asked(node.body)
+        return _guards(node.body)
     if isinstance(node, Seq) and node.stmts:
-        first, *others = map(_asked, node.stmts)
+        first, *others = map(_guards, node.stmts)
         return [condition for condition in first if all(condition in other for other in others)]
     return []

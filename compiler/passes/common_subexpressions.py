@@ -1,4 +1,4 @@
-"""Common subexpressions: what a statement evaluates twice gets a name."""
+"""Common-subexpression elimination: a value that a store evaluates twice is bound by a let."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from compiler.ir.visit import Rewriter, children, walk
 
 
 def common_subexpressions(func: PrimFunc) -> PrimFunc:
-    """Name the costly values that one store evaluates more than once.
+    """Bind the costly values that one store evaluates more than once.
 
     ::
 
         C[i] = exp(A[i]) / (1.0 + exp(A[i]))     ->      value = exp(A[i])
                                                          C[i] = value / (1.0 + value)
 
-    Costly are intrinsics, divisions and remainders; sums and products are as cheap as a name. Addresses are
-    left alone, since a target that computes them sees through them. What only a chosen arm of
-    ``if_then_else`` evaluates gets a name if it may be evaluated at any time.
+    Costly are intrinsics, divisions and remainders. Indices are not changed, since LLVM eliminates common
+    subexpressions of addresses. An expression that only an arm of ``if_then_else`` evaluates is bound if it
+    can be evaluated without an error.
     """
     return func.with_body(_Name()(func.body)) if any(_is_costly(n) for n in walk(func.body)) else func
 
@@ -40,7 +40,7 @@ class _Name(Rewriter):
                 if always or is_pure(expr):
                     sure.add(expr)
         shared = [expr for expr, count in counts.items() if count > 1 and expr in sure]
-        # the largest first, so that what only stands inside of it does not get a name too
+        # the largest first, so that its subexpressions are not bound too
         for expr in sorted(shared, key=lambda e: -sum(1 for _ in walk(e))):
             var = Var("value", expr.dtype)
             named = _Replace(expr, var)
@@ -59,7 +59,7 @@ def _is_costly(node: object) -> bool:
 
 
 def _evaluated(expr: Expr, always: bool) -> Iterator[tuple[Expr, bool]]:
-    """The subexpressions of `expr` outside of addresses, each with whether it is evaluated in any case."""
+    """The subexpressions of `expr` outside of indices, each with whether it is evaluated unconditionally."""
     yield expr, always
     if type(expr) is Load:
         return
@@ -69,7 +69,7 @@ def _evaluated(expr: Expr, always: bool) -> Iterator[tuple[Expr, bool]]:
 
 
 class _Replace(Rewriter):
-    """One expression becomes a name; counts how often."""
+    """Replaces an expression by a variable, and counts the replacements."""
 
     def __init__(self, expr: Expr, var: Var) -> None:
         self.expr, self.var, self.count = expr, var, 0

@@ -1,4 +1,4 @@
-"""Storage flattening: every access gets one row-major index."""
+"""Storage flattening: every access has a single row-major index."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from compiler.ir.visit import Rewriter
 
 
 def flatten(func: PrimFunc) -> PrimFunc:
-    """Replace the indices of each access by their position in memory.
+    """Replace the indices of each access by the row-major position.
 
     ::
 
         A[i, j]   ->   A[i * 64 + j]        for A: float32[32, 64]
 
-    Parameters keep their shapes, for the checks of a call; buffers of the function's own
-    become one-dimensional.
+    Parameters keep their shapes, which calls are checked against; allocated buffers become one-dimensional.
     """
     return func.with_body(_Flatten()(func.body))
 

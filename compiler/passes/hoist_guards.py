@@ -1,4 +1,4 @@
-"""Guard hoisting: a condition that a loop does not change is asked once, outside of it."""
+"""Guard hoisting: a loop-invariant condition around the body of a loop is evaluated outside of the loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compiler.ir.visit import Rewriter, walk
 
 
 def hoist_guards(func: PrimFunc) -> PrimFunc:
-    """Move the conditions around a whole loop body out of the loop, where they do not vary with it.
+    """Move conditions around a whole loop body out of the loop, if they are loop-invariant.
 
     ::
 
@@ -20,7 +20,8 @@ def hoist_guards(func: PrimFunc) -> PrimFunc:
                     C[i * 8 + j] = 1.0                       if j < i:
                                                                  C[i * 8 + j] = 1.0
 
-    One with an ``else`` makes two loops. What reads memory stays: its loop may not run, or write there.
+    A condition with an ``else`` makes two loops. A condition that reads memory is not moved: the loop may
+    have no iterations, or store there.
     """
     return func.with_body(_Hoist()(func.body)) if any(type(n) is If for n in walk(func.body)) else func
 
@@ -47,5 +48,5 @@ def _hoisted(loop: For) -> Stmt:
 
 
 def _around(loop: For, body: Stmt) -> Stmt:
-    """`loop` around another body, whose own guards may move out in turn."""
+    """`loop` with another body, whose guards are hoisted too."""
     return _hoisted(For(loop.var, loop.extent, loop.kind, body, loop.pragmas))

@@ -1,4 +1,4 @@
-"""Copy injection: a loop nest that moves memory becomes one strided copy with margins."""
+"""Copy injection: a loop nest that copies memory becomes one strided copy with padding."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def inject_copy(func: PrimFunc) -> PrimFunc:
         copy(region(t, 0, (4, 16), (16, 1)), region(A, 0, (4, 14), (14, 1)),
             before=(0, 1), after=(0, 1), fill=0.0)
 
-    Loops that walk through both buffers as one are joined. Other pragmas of the loop stay on a loop of one
+    Loops that are contiguous in both buffers are fused. Other pragmas of the loop are kept on a loop of one
     iteration around the copy.
 
     Raises
     ------
     ScheduleError
-        If the nest is no copy: loops of fixed extent around one store of an element, or of an
-        ``if_then_else`` of an element and a fixed value, with indices linear in the loops, and conditions
-        that each bound one loop.
+        If the nest is not a copy. A copy is a nest of loops of fixed extent around one store. The value is an
+        element, or an ``if_then_else`` of an element and a loop-invariant value; the indices are linear in
+        the loop variables, and each condition bounds one loop.
     """
     if not any(type(n) is For and dict(n.pragmas).get(PRAGMA) for n in walk(func.body)):
         return func
@@ -91,7 +91,8 @@ def _copy(nest: For, ranges: dict[Var, Interval]) -> Stmt:
     variables = [loop.var for loop in loops]
     if type(value) is not Load or (fill is not None and mentions(fill, variables)):
         raise wrong(
-            "the value stored is no element of a buffer, nor one within bounds and a fixed value outside"
+            "the stored value is neither an element of a buffer, nor an if_then_else of an element and a "
+            "loop-invariant value"
         )
     simplifier = Simplifier(inside)
     sums = [simplifier.sum_of(position(x.buffer, x.indices)) for x in (stmt, value)]
@@ -122,7 +123,7 @@ def _region(access: Store | Load, offset: Sum, dims: Sequence[tuple[int, int]]) 
 
 
 def _bounded(condition: Expr, variables: list[Var], dims: list[_Dimension], simplifier: Simplifier) -> bool:
-    """Narrow the loop that `condition` bounds; False if it bounds none by a number."""
+    """Narrow the loop that `condition` bounds; False if it does not bound one loop by a literal."""
     if type(condition) is not Binary or condition.op not in ("<", "<=", ">", ">="):
         return False
     sign = 1 if condition.op in ("<", "<=") else -1
@@ -142,7 +143,7 @@ def _bounded(condition: Expr, variables: list[Var], dims: list[_Dimension], simp
 
 
 def _joined(dims: list[_Dimension]) -> list[_Dimension]:
-    """Neighbouring loops without margins that walk through both buffers in one stride are one."""
+    """Fuse nested loops without padding that are contiguous in both buffers."""
     result = [dims[0]]
     for inner in dims[1:]:
         outer = result[-1]

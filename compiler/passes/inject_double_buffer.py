@@ -1,4 +1,4 @@
-"""Double buffering: the next tile is fetched while this one is used."""
+"""Double buffering: the next tile is loaded while the current one is used."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from compiler.ir.expr import Buffer, Const, Expr, binary
 from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import accesses, reads, writes
-from compiler.ir.stmt import Allocate, For, If, Stmt, Store, opened, sequence
+from compiler.ir.stmt import Allocate, For, If, Stmt, Store, sequence, unnested
 from compiler.ir.visit import Rewriter, substitute, walk
 
 PRAGMA = "double_buffer"
 
 
 def inject_double_buffer(func: PrimFunc) -> PrimFunc:
-    """Give the buffers with the pragma ``double_buffer`` two halves that a loop uses in turns.
+    """Split the buffers with the pragma ``double_buffer`` into two halves that a loop uses alternately.
 
     ::
 
@@ -28,13 +28,14 @@ def inject_double_buffer(func: PrimFunc) -> PrimFunc:
                                                         for i in range(4):
                                                             C[k * 4 + i] = t[k % 2 * 4 + i]
 
-    The loop is the innermost serial one in which one statement fills the buffer and another one reads it; the
-    buffer is allocated in its body, or further out if threads share it.
+    The loop is the innermost serial one in which one statement fills the buffer and another one reads it. The
+    buffer is allocated in its body, or outside if threads share it.
 
     Raises
     ------
     ScheduleError
-        If there is no such loop, or what fills the buffer there needs what the same iteration makes.
+        If there is no such loop, or the statement that fills the buffer depends on others of the same
+        iteration.
     """
     if not any(_is_marked(n) for n in walk(func.body)):
         return func
@@ -54,7 +55,7 @@ def _is_marked(node: object) -> bool:
 
 class _Double(Rewriter):
     def __init__(self) -> None:
-        self.outside: list[Buffer] = []  # marked, allocated around, and without a loop so far
+        self.outside: list[Buffer] = []  # marked buffers of enclosing allocations whose loop is not found yet
         self.halves: dict[Buffer, Buffer] = {}
 
     def _allocate(self, node: Allocate) -> Stmt:
@@ -80,7 +81,7 @@ class _Double(Rewriter):
         inner = self.descend(node)
         if inner.kind != "serial":
             return inner
-        allocations, stmts = opened(inner.body)
+        allocations, stmts = unnested(inner.body)
         inside = [a for a in allocations if _is_marked(a)]
         marked = [a.buffer for a in inside] + [old for old in self.outside if old not in self.halves]
         double = {old for old in marked if _is_filled_and_used(old, stmts)}
@@ -124,7 +125,7 @@ def _is_filled_and_used(buffer: Buffer, stmts: list[Stmt]) -> bool:
 
 
 def _check(stmts: list[Stmt], fills: list[Stmt], uses: list[Stmt], double: set[Buffer]) -> None:
-    """The fills of the next iteration may run before this one's uses."""
+    """Raise unless the fills of the next iteration may run before the uses of the current one."""
     made = set[Buffer]().union(*map(writes, uses))
     names = ", ".join(sorted(buffer.name for buffer in double))
     for fill in fills:

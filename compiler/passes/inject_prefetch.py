@@ -1,4 +1,4 @@
-"""Prefetch insertion: what a later iteration reads is asked for now."""
+"""Prefetch insertion: an iteration prefetches what a later one reads."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from compiler.ir.stmt import For, Prefetch, Stmt, Store, sequence
 from compiler.ir.visit import Rewriter, children, substitute, walk
 
 PRAGMA = "prefetch"
-"""Key of the pragma: behind a colon stands the name of the buffer. Its value is how many iterations ahead."""
+"""Key of the pragma, ``prefetch:<name of the buffer>``; its value is the number of iterations ahead."""
 
 LINE_BYTES = 64
-"""What one prefetch brings."""
+"""Bytes of a cache line, which one prefetch loads."""
 
 LINE_LIMIT = 64
-"""Lines that one iteration asks for; what lies further is left to the hardware."""
+"""The maximum number of cache lines that one iteration prefetches."""
 
 
 def inject_prefetch(func: PrimFunc) -> PrimFunc:
-    """Ask, at the head of each iteration, for what a later one reads of a buffer.
+    """Prefetch, at the beginning of each iteration, the elements of a buffer that a later one reads.
 
     ::
 
@@ -35,8 +35,8 @@ def inject_prefetch(func: PrimFunc) -> PrimFunc:
                                                                    for j in range(32):
                                                                        C[i * 32 + j] = A[i * 32 + j]
 
-    One prefetch for each cache line of the part that the loops inside read, at most `LINE_LIMIT`. An index
-    past the end does no harm.
+    There is one prefetch per cache line that the inner loops read, at most `LINE_LIMIT`. An index may be out
+    of bounds.
     """
     marked = any(type(n) is For and any(_name(p) is not None for p in n.pragmas) for n in walk(func.body))
     return func.with_body(_Inject()(func.body)) if marked else func
@@ -50,11 +50,11 @@ def _name(pragma: tuple) -> str | None:
 class _Inject(Rewriter):
     def _for(self, node: For) -> Stmt:
         inner = self.descend(node)
-        asked = [(name, int(p[1])) for p in inner.pragmas if (name := _name(p)) is not None]
-        if not asked:
+        requested = [(name, int(p[1])) for p in inner.pragmas if (name := _name(p)) is not None]
+        if not requested:
             return inner
         hints: list[Stmt] = []
-        for name, ahead in asked:
+        for name, ahead in requested:
             later = {inner.var: binary("+", inner.var, ahead)}
             hints += [substitute(hint, later) for hint in _touched(node.body, name)]
         rest = tuple(p for p in inner.pragmas if _name(p) is None)
@@ -64,7 +64,7 @@ class _Inject(Rewriter):
 
 
 def _touched(body: Stmt, name: str) -> list[Prefetch]:
-    """One prefetch for each line that `body` reads of the buffers called `name`, in the order of reading."""
+    """One prefetch per cache line that `body` reads of buffers of this name, in the order of the reads."""
     hints: dict[Prefetch, None] = {}
     for buffer, index, loops in _loads(body, name, {}):
         ranges: dict[Var, Interval] = {var: (0, extent - 1) for var, extent in loops.items()}
@@ -82,7 +82,7 @@ def _touched(body: Stmt, name: str) -> list[Prefetch]:
 
 
 def _loads(node: Node, name: str, loops: dict[Var, int]) -> Iterator[tuple[Buffer, Expr, dict[Var, int]]]:
-    """The loads from buffers called `name`, each with the loops around it whose extent is known."""
+    """The loads from buffers of this name, each with the enclosing loops of constant extent."""
     if type(node) is For and type(node.extent) is Const:
         loops = loops | {node.var: int(node.extent.value)}
     if type(node) is Load and node.buffer.name == name:

@@ -11,17 +11,18 @@ from compiler.ir.expr import SCOPES, Buffer
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import accesses
 from compiler.ir.simplify.ranges import RangeRewriter
-from compiler.ir.stmt import Allocate, For, Stmt, Token, opened, sequence
+from compiler.ir.stmt import Allocate, For, Stmt, Token, sequence, unnested
 from compiler.ir.visit import children, rebuild, walk
 
 PRAGMA = "pipeline_stage"
 
 
 def inject_tokens(func: PrimFunc) -> PrimFunc:
-    """Let the stages of a pipeline wait for what they need of one another, and for nothing else.
+    """Synchronize the stages of a pipeline by tokens, exactly where one stage depends on another.
 
-    Loops with the pragma ``pipeline_stage`` are run by the stage that it names; the stages work side by
-    side, each through its own statements in order. ::
+    A loop with the pragma ``pipeline_stage`` is executed by the stage that it names. The stages run
+    concurrently,
+    each executing its statements in order. ::
 
         for k in range(4):                                      push("compute", "load")
             for i in range(16, pragmas={"pipeline_stage":       for k in range(4):
@@ -33,14 +34,14 @@ def inject_tokens(func: PrimFunc) -> PrimFunc:
                                                                     push("compute", "load")
                                                                 pop("compute", "load")
 
-    A statement that needs what an earlier one of another stage wrote, or overwrites what it read or wrote,
-    pops a token that the other one pushes. Where the earlier one ran in the iteration before, tokens for the
-    first iteration are pushed ahead of the loop, and the last ones popped behind it. Parts of a buffer that
-    do not overlap do not count, so virtual threads wait for their own data alone (arXiv 1802.04799,
-    section 4.4).
+    A statement that reads what an earlier statement of another stage wrote, or overwrites what it read or
+    wrote, pops a token that the earlier one pushes. If the earlier statement is of the previous iteration,
+    tokens for the first iteration are pushed before the loop, and the last ones are popped after it. Accesses
+    to parts of a buffer that do not overlap are independent, so each virtual thread waits only for its own
+    data (arXiv 1802.04799, section 4.4).
     """
     if not any(_stage(n) for n in walk(func.body)) or any(type(n) is Token for n in walk(func.body)):
-        return func  # no pipeline, or one that has its tokens
+        return func  # no pipeline, or one with tokens already
     return func.with_body(_Tokens(func)(func.body))
 
 
@@ -67,7 +68,7 @@ class _Touch:
 
 @dataclass
 class _Unit:
-    """A statement of a block: what each stage touches in it, and the pairs with tokens inside of it."""
+    """A statement of a block, with the accesses of each stage, and the pairs of stages with tokens in it."""
 
     stmt: Stmt
     touches: dict[str, list[_Touch]]
@@ -79,14 +80,14 @@ class _Unit:
 
 
 class _Tokens(RangeRewriter):
-    """Places the tokens of one block after another, the innermost first."""
+    """Inserts the tokens of each block, the innermost first."""
 
     def __call__(self, node: Any) -> Any:
         return self.block(node, None) if isinstance(node, Stmt) else node
 
     def block(self, node: Stmt, loop: For | None) -> Stmt:
-        """A block with its tokens; with those around `loop`, if it is the body of one."""
-        allocations, stmts = opened(node)
+        """A block with its tokens; if it is the body of `loop`, that loop with its tokens."""
+        allocations, stmts = unnested(node)
         units = [self.unit(stmt) for stmt in stmts]
         stages = sorted({stage for unit in units for stage in unit.touches})
         before: list[list[Stmt]] = [[] for _ in units]
@@ -143,7 +144,7 @@ class _Tokens(RangeRewriter):
         return _Unit(new, touches, inside)
 
     def gather(self, node: Stmt, touches: dict[str, list[_Touch]]) -> None:
-        """What each stage touches below `node`."""
+        """Add the accesses of each stage in `node` to `touches`."""
         stage = _stage(node)
         if stage is not None:
             touches.setdefault(stage, []).extend(self.touched(node))
@@ -164,20 +165,20 @@ class _Tokens(RangeRewriter):
 
 
 def _within(units: list[_Unit], pair: Pair) -> list[tuple[int, int]]:
-    """Tokens ``(u, v)``, pushed behind unit u and popped before unit v, in the order of both."""
+    """Tokens ``(u, v)``, pushed after unit u and popped before unit v, ordered by both."""
     tokens: list[tuple[int, int]] = []
     for v, later in enumerate(units):
         needed = [u for u in range(v) if units[u].meets(pair[0], later, pair[1])]
         if not needed or any(u >= needed[-1] for u, _ in tokens):
-            continue  # a token popped already came from there or from further on
-        # tokens of a loop in between must not be taken for this one
+            continue  # an earlier pop waits for that unit or a later one
+        # a loop in between with tokens of this pair must not pop this one
         v = next((w for w in range(needed[-1] + 1, v) if pair in units[w].inside), v)
         tokens.append((needed[-1], v))
     return tokens
 
 
 def _around(units: list[_Unit], pair: Pair, tokens: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Tokens from one iteration to the next: pushed behind unit u, popped before unit v of the next one."""
+    """Tokens between iterations: pushed after unit u, popped before unit v of the next iteration."""
     carried: list[tuple[int, int]] = []
     for v, later in enumerate(units):
         needed = [u for u, unit in enumerate(units) if unit.meets(pair[0], later, pair[1])]
@@ -185,8 +186,8 @@ def _around(units: list[_Unit], pair: Pair, tokens: list[tuple[int, int]]) -> li
             continue
         carried.append((needed[-1], v))
     busy = [w for w, unit in enumerate(units) if pair in unit.inside]
-    # The j-th pop of an iteration takes the j-th token in the order of pushing. So those of the iteration
-    # before must all be popped before, and pushed behind, those of this one; else one stands for them all.
+    # The j-th pop of an iteration pops the j-th token pushed. So the tokens between iterations must all be
+    # popped before, and pushed after, the tokens within the iteration; otherwise a single one replaces them.
     ordered = all(v <= w for _, v in carried for _, w in tokens) and all(
         u >= w for u, _ in carried for w, _ in tokens
     )

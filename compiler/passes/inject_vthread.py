@@ -1,4 +1,4 @@
-"""Virtual threads: their work interleaved in one thread, each with buffers of its own."""
+"""Virtual threads: loops whose iterations are interleaved in one thread, each with separate buffers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from compiler.ir.visit import Rewriter, substitute
 from compiler.passes.inject_tokens import PRAGMA as STAGE
 
 UNROLL_LIMIT = 16
-"""Virtual threads that are written out one after another; more of them make a loop."""
+"""The maximum number of virtual threads that are unrolled; more become a loop."""
 
 
 def inject_vthread(func: PrimFunc) -> PrimFunc:
-    """Let the virtual threads of a ``vthread`` loop take turns, statement by statement.
+    """Interleave the iterations of ``vthread`` loops statement by statement.
 
     ::
 
@@ -39,11 +39,11 @@ def inject_vthread(func: PrimFunc) -> PrimFunc:
             C[v] = t[v]                          C[0] = t[0]
                                                  C[1] = t[5]
 
-    Virtual threads work side by side, so they exchange no data. Loops and branches that are the same for all
-    of them are run once, and so is what fills a buffer that is the same for all: threads that fetch a tile
-    together do so once. A buffer that differs gets a part for each. All virtual threads meet at one barrier.
-    A loop that a stage of an accelerator's pipeline runs is taken as a whole, so that one of them can load
-    while another one computes (arXiv 1802.04799, section 4.4).
+    Virtual threads exchange no data. Loops and branches that do not depend on the virtual thread are executed
+    once for all, and so are statements that fill a buffer with the same elements for all. A buffer whose
+    elements depend on the virtual thread has a part for each. All virtual threads share one barrier. A loop
+    of a stage of an accelerator's pipeline is not interleaved, so that one virtual thread can load while
+    another computes (arXiv 1802.04799, section 4.4).
     """
     return func.with_body(_Inject()(func.body))
 
@@ -64,24 +64,26 @@ class _Inject(Rewriter):
 
 
 class _NotInTurnsError(Exception):
-    """A virtual thread adds to what another one left, so they must run one after another."""
+    """A virtual thread updates what another one stored, so they must run serially."""
 
 
 class _Interleave(Rewriter):
-    """The body of a loop of virtual threads, run by all of them in turns."""
+    """The body of a loop of virtual threads, interleaved."""
 
     def __init__(self, loop: For) -> None:
         self.var, self.count = loop.var, int(loop.extent.value)  # type: ignore[attr-defined]
         self.varying = _varying(loop)
-        self.parts: dict[Buffer, Buffer] = {}  # a buffer that differs -> one with a part for each
-        self.shared: set[Buffer] = set()  # allocated in the loop, and the same for all
+        self.parts: dict[
+            Buffer, Buffer
+        ] = {}  # a buffer that depends on the virtual thread -> one with a part for each
+        self.shared: set[Buffer] = set()  # allocated in the loop, with the same elements for all
 
     def differs(self, node: Expr | Stmt) -> bool:
-        """Whether `node` is not the same for all virtual threads."""
+        """Whether `node` depends on the virtual thread."""
         return mentions(node, self.varying) or any(a.buffer in self.varying for a in accesses(node))
 
     def each(self, node: Stmt) -> Stmt:
-        """`node` for one virtual thread after another."""
+        """`node` for each virtual thread in order."""
         moves = {
             old: (new, self.var if old.size == 1 else binary("*", self.var, old.size))
             for old, new in self.parts.items()
@@ -94,7 +96,7 @@ class _Interleave(Rewriter):
     def _leaf(self, node: Store | Copy | Invoke) -> Stmt:
         if self.differs(node):
             return self.each(node)
-        # the same for all of them, one after another: done once, unless it adds to what was there before
+        # the same for all: executed once, unless it reads what it overwrites
         if all(b in self.shared or b.scope == "shared" for b in reads(node) & writes(node)):
             return node
         raise _NotInTurnsError
@@ -144,7 +146,7 @@ class _Interleave(Rewriter):
 
 
 def _varying(loop: For) -> set[Var | Buffer]:
-    """The variables and buffers in the loop that are not the same for all its iterations."""
+    """The variables and buffers in the loop that depend on the virtual thread."""
     found: set[Var | Buffer] = {loop.var}
     while True:
         before = len(found)
@@ -154,7 +156,7 @@ def _varying(loop: For) -> set[Var | Buffer]:
 
 
 def _spread(node: Stmt, found: set[Var | Buffer], under: bool) -> None:
-    """Add what `node` makes of what is found so far; `under` tells that a branch that differs is around."""
+    """Add what `node` makes depend on `found`; `under`: an enclosing branch depends on the virtual thread."""
 
     def differs(part: Expr | Stmt) -> bool:
         return mentions(part, found) or any(a.buffer in found for a in accesses(part) if not a.writes)

@@ -1,4 +1,4 @@
-"""Tensor intrinsics become what the target has for them, or what they mean."""
+"""Tensor intrinsics are replaced by the implementation of the target, or by their description."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compiler.ir.visit import Rewriter, walk
 
 
 def inline_intrinsics(func: PrimFunc, kind: str = "") -> PrimFunc:
-    """Replace each use of a tensor intrinsic.
+    """Replace each application of a tensor intrinsic.
 
     ::
 
@@ -22,8 +22,8 @@ def inline_intrinsics(func: PrimFunc, kind: str = "") -> PrimFunc:
         for j in range(16):
             add4(region(A, j * 4, (4,), (1,)), region(B, j * 4, (4,), (1,)))
 
-    Where the intrinsic has an implementation for targets of `kind`, that is what stands there; its
-    description does anywhere else, on the elements of the regions.
+    It is replaced by the implementation for targets of `kind` if there is one, and otherwise by its
+    description, applied to the elements of the regions.
     """
     return (
         func.with_body(_Inline(kind)(func.body)) if any(type(n) is Invoke for n in walk(func.body)) else func
@@ -45,7 +45,7 @@ class _Inline(Rewriter):
 
 
 class _Described(Rewriter):
-    """The body of a description, whose parameters are regions."""
+    """The body of a description, with its parameters replaced by regions."""
 
     def __init__(self, regions: dict[Buffer, Region]) -> None:
         self.regions = regions

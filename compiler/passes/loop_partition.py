@@ -1,4 +1,4 @@
-"""Loop partition: boundary conditions leave the hot loop."""
+"""Loop partition: boundary conditions are removed from the main part of a loop."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from compiler.ir.stmt import For, If, Stmt, Store, sequence
 from compiler.ir.visit import children, substitute, walk
 
 GROWTH_LIMIT = 2048
-"""Stores, unrolled loops written out, that the copies of a function's loop bodies may add to it."""
+"""Stores, with unrolled loops expanded, that copies of loop bodies may add to a function."""
 
 RARE = 64
-"""A condition that is asked less than once for so many stores is not worth a copy of all of them."""
+"""A loop is cut for a condition only if it is evaluated at least once per so many stores."""
 
 CUTS_BY_SIZE = 4
-"""Cuts of one loop at places that a size of the call decides."""
+"""The maximum number of cuts of one loop at values that depend on dynamic extents."""
 
-# what becomes of the parts: one loop after another; or one loop that branches, since its start is dear
+# kinds whose parts become one loop each, and kinds whose parts are branches in one loop, since starting one
+# is costly
 _AFTER_ONE_ANOTHER = ("serial", "vectorize")
 _BRANCHING = ("parallel", "blockIdx.x", "blockIdx.y", "blockIdx.z")
 
 
 def loop_partition(func: PrimFunc) -> PrimFunc:
-    """Cut loops where a condition inside of them begins or ends to hold for sure.
+    """Cut loops where a condition in the body begins or ceases to hold for all iterations of the inner loops.
 
     ::
 
@@ -41,13 +42,13 @@ def loop_partition(func: PrimFunc) -> PrimFunc:
                     C[i * 32 + j] = ...           for j in range(4):
                                                       C[96 + j] = A[96 + j]
 
-    The conditions of ``if`` and ``if_then_else`` count that compare int32 sums linear in the loop's
-    variable, where all else varies with loops further inside, or is a size. Parts of a parallel loop stay
-    in one loop, behind an ``if`` for the whole iteration; vector loops become shorter ones. Loops marked
-    ``unroll`` are left: unrolled, their conditions are known. Those around a vector loop that their own
-    iteration cuts are written out here.
+    This considers the conditions of ``if`` and ``if_then_else`` that compare int32 sums linear in the loop
+    variable, whose other terms depend only on inner loops and dynamic extents. Parts of a parallel loop stay
+    in one loop, as branches around the whole body; vector loops are shortened. Loops marked ``unroll`` are
+    not cut, since their conditions are known after unrolling; they are unrolled here if their iteration
+    decides where an inner vector loop is cut.
 
-    As the pass of this name in TVM, for every condition and not for marked ones alone.
+    This is the pass of the same name in TVM, applied to all conditions and not only to marked ones.
     """
     if not any(type(n) is If or (type(n) is Call and n.name == "if_then_else") for n in walk(func.body)):
         return func
@@ -56,7 +57,7 @@ def loop_partition(func: PrimFunc) -> PrimFunc:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The iterations ``begin .. end - 1`` of a loop, and what they do."""
+    """The iterations ``begin .. end - 1`` of a loop, and their body."""
 
     begin: Expr
     end: Expr
@@ -87,7 +88,7 @@ class _Partition(RangeRewriter):
     # parts
 
     def cut(self, loop: For, part: _Part) -> list[_Part]:
-        """`part` of a loop in as many parts as its conditions ask for."""
+        """`part` of a loop, cut at the boundaries of its conditions."""
         found = self.boundary(loop, part)
         if found is None:
             return [part]
@@ -102,7 +103,7 @@ class _Partition(RangeRewriter):
         return simplifier.bounds(part.begin)[0], simplifier.bounds(part.end)[1] - 1
 
     def boundary(self, loop: For, part: _Part) -> tuple[Expr, Expr, Stmt, Stmt] | None:
-        """Where to cut, for which condition, and what is done before and behind."""
+        """A value at which to cut, the condition, and the bodies before and after the cut."""
         low, high = self.span(part)
         if low >= high:
             return None
@@ -121,7 +122,7 @@ class _Partition(RangeRewriter):
                         return at, condition, part.body, part.body
                 elif loop.kind == "serial" and condition not in part.known and len(part.known) < CUTS_BY_SIZE:
                     clipped = self.simplify(binary("max", part.begin, binary("min", at, part.end)))
-                    # the range of a size does not prove the condition, so it is replaced
+                    # the bounds of a dynamic extent do not prove the condition, so it is replaced by true
                     sure = given(part.body, condition)
                     before, behind = (sure, part.body) if holds_before else (part.body, sure)
                     return clipped, condition, before, behind
@@ -130,7 +131,7 @@ class _Partition(RangeRewriter):
     def ends(
         self, condition: Binary, var: Var, ranges: Mapping[Var, Interval]
     ) -> Iterator[tuple[Expr, bool]]:
-        """Where `condition` ceases (True) or begins (False) to hold, whatever the loops inside do."""
+        """The values of `var` at which `condition` ceases (True) or begins (False) to hold in inner loops."""
         simplifier = Simplifier(ranges)
         below = below_zero(condition, simplifier)
         step = 0 if below is None else below.terms.get(var, 0)
@@ -143,7 +144,7 @@ class _Partition(RangeRewriter):
             if all(type(n) is not Var or n in self.sizes for n in walk(atom)):
                 fixed = fixed + Sum({atom: coefficient}, 0)
             elif mentions(atom, self.ranges.keys() | {var}):
-                return  # varies with a loop outside, which is cut by itself
+                return  # depends on an outer loop, which is cut by itself
             else:
                 span = simplifier.bounds(atom)
                 low += coefficient * span[0 if coefficient > 0 else 1]
@@ -176,7 +177,7 @@ class _Partition(RangeRewriter):
         return self.simplify(For(loop.var, count, loop.kind, body, loop.pragmas))
 
     def branch(self, loop: For, parts: list[_Part]) -> Stmt:
-        """One loop over all parts, the longest one asked for first."""
+        """One loop with the parts as branches; the longest part is tested first."""
         parts = sorted(parts, key=lambda part: self.span(part)[0] - self.span(part)[1])
         body: Stmt | None = None
         for part in reversed(parts):
@@ -197,7 +198,7 @@ class _Partition(RangeRewriter):
 
 
 def _unrolls_vectors(loop: For) -> bool:
-    """Whether a loop is to be written out, and each iteration decides how long a vector loop inside is."""
+    """Whether a loop is marked ``unroll`` and its iteration decides where an inner vector loop is cut."""
     if loop.kind != "unroll" or type(loop.extent) is not Const:
         return False
     vectors = [n for n in walk(loop.body) if isinstance(n, For) and n.kind == "vectorize"]
@@ -209,7 +210,7 @@ def _unrolls_vectors(loop: For) -> bool:
 
 
 def _arms(body: Stmt | None) -> list[Stmt]:
-    """What a whole iteration branches to: such a loop has its parts already."""
+    """The branches of an ``if`` around a whole body: such a loop is partitioned already."""
     if isinstance(body, If):
         return _arms(body.then) + _arms(body.otherwise)
     return [] if body is None else [body]
@@ -218,9 +219,7 @@ def _arms(body: Stmt | None) -> list[Stmt]:
 def _conditions(
     node: Node, ranges: dict[Var, Interval], times: int = 1
 ) -> Iterator[tuple[Binary, dict[Var, Interval], int]]:
-    """The comparisons of int32 below `node`, each with the ranges of the loops around it, and how many
-    times it is asked.
-    """
+    """The comparisons of int32 in `node`, each with the ranges around it, and how often it is evaluated."""
     if type(node) is For:
         values = iterations(node, ranges)
         yield from _conditions(node.body, ranges | {node.var: values}, times * (int(values[1]) + 1))
@@ -249,7 +248,7 @@ def _comparisons(condition: Expr) -> Iterator[Binary]:
 
 
 def _stores(node: Node, ranges: dict[Var, Interval]) -> int:
-    """How many stores `node` executes at most."""
+    """The maximum number of stores that `node` executes."""
     if type(node) is Store:
         return 1
     if type(node) is For:

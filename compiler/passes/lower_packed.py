@@ -1,4 +1,4 @@
-"""Elements of less than a byte become bytes, shifts and masks."""
+"""Packed types: elements smaller than a byte become bytes, shifts and masks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from compiler.ir.visit import walk
 
 
 def lower_packed(func: PrimFunc) -> PrimFunc:
-    """Buffers of packed types become buffers of bytes.
+    """Replace buffers of packed types by buffers of bytes.
 
     ::
 
@@ -32,8 +32,8 @@ def lower_packed(func: PrimFunc) -> PrimFunc:
             for i in range(8):                 ->       for i in range(8):
                 C[i] = cast(A[i], "int32")                  C[i] = cast(A[i // 2] >> i % 2 * 4 & 15, "int32")
 
-    A store reads its byte, replaces its bits and writes it back, so loops around such stores run their
-    iterations one after another: a vector loop becomes a serial one.
+    A store reads the byte, replaces the bits of the element and writes it back, so vector loops around such
+    stores become serial.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def _in_bytes(buffer: Buffer, is_param: bool) -> Buffer:
 
 
 class _Lower(RangeRewriter):
-    """A value of a packed type is held in a byte: its bits, the others zero."""
+    """Rewrites values of packed types to uint8, whose upper bits are zero."""
 
     def __init__(self, func: PrimFunc, bytes_of: dict[Buffer, Buffer]) -> None:
         super().__init__(func)
@@ -72,7 +72,7 @@ class _Lower(RangeRewriter):
         self.loops: list[For] = []
 
     def byte(self, buffer: Buffer, indices: tuple[Expr, ...]) -> tuple[Buffer, Expr, Expr]:
-        """The buffer and the index of the byte of an element, and how far up its bits begin."""
+        """The buffer and the index of the byte of an element, and the position of its lowest bit."""
         bits = bits_of(buffer.dtype)
         index = position(buffer, indices)
         within = binary("*", binary("%", index, 8 // bits), bits)
@@ -96,7 +96,7 @@ class _Lower(RangeRewriter):
         return Store(new, (index,), binary("|", kept, binary("<<", inner.value, shift)))
 
     def check(self, node: Store) -> None:
-        """No byte of a store is written by two iterations that may run at once."""
+        """Raise if iterations that run concurrently may store to the same byte."""
         index = position(node.buffer, node.indices)
         each = 8 // bits_of(node.buffer.dtype)
         if lanes_of(index.dtype) > 1:
@@ -112,7 +112,7 @@ class _Lower(RangeRewriter):
             total = simplifier.sum_of(index)
             step = total.terms.get(loop.var, 0)
             if step and step % each == 0:
-                # what the other loops add to this one's steps must stay below a step
+                # the other terms of the index must be smaller than the step of this loop
                 whole, rest = total.split(abs(step))
                 low, high = simplifier.sum_bounds(rest)
                 if low >= 0 and high < abs(step):
@@ -155,7 +155,7 @@ class _Lower(RangeRewriter):
 
     def _region(self, node: Region) -> Region:
         if node.buffer in self.bytes_of:
-            raise ValueError(f"{node.buffer!r}: a copy or an intrinsic takes no region of a packed type here")
+            raise ValueError(f"{node.buffer!r}: a copy or an intrinsic of a packed type is not supported")
         return self.descend(node)
 
     def _call(self, node: Call) -> Expr:
@@ -200,7 +200,7 @@ def _number(byte: Expr, dtype: str) -> Expr:
 
 
 def _bits(value: Expr, dtype: str) -> Expr:
-    """The bits of a number in a packed type: the low ones of an integer, the nearest value of a float."""
+    """The bits of a number in a packed type: the low bits of an integer, the nearest value of a float."""
     scalar = scalar_of(value.dtype)
     if is_float(scalar):
         low, high = integer_range(scalar_of(dtype))

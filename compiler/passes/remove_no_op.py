@@ -1,4 +1,4 @@
-"""What has no effect is removed."""
+"""Dead-code elimination: statements without effect are removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOTHING = Seq(())
 
 
 def remove_no_op(func: PrimFunc) -> PrimFunc:
-    """Remove stores that change nothing, and what is empty then.
+    """Remove stores without effect, and the statements that are empty then.
 
     ::
 
@@ -23,25 +23,25 @@ def remove_no_op(func: PrimFunc) -> PrimFunc:
             B[i] = A[i]
             C[i] = C[i]
 
-    These are stores of an element to itself, stores to a buffer of the function's own that nothing reads,
-    names that nothing uses, and loops, branches and allocations around nothing.
+    Removed are stores of an element to itself, stores to an allocated buffer that is never read, lets whose
+    variable is not used, and loops, branches and allocations with an empty body.
     """
     body = func.body
-    while True:  # a buffer may have been read for another one that was never read
+    while True:  # a buffer may be read only to fill another one that is never read
         before, body = body, _Remove(_unread(body))(body)
         if body is before:
             return func.with_body(body)
 
 
 def _unread(body: Stmt) -> set[Buffer]:
-    """Buffers allocated in `body` that nothing reads, not even a copy or an intrinsic."""
-    own, used = set(), set()
+    """Buffers allocated in `body` that are never read, nor part of a copy, an intrinsic or a prefetch."""
+    allocated, used = set(), set()
     for node in walk(body):
         if type(node) is Allocate:
-            own.add(node.buffer)
+            allocated.add(node.buffer)
         elif isinstance(node, (Load, Region, Prefetch)):
             used.add(node.buffer)
-    return own - used
+    return allocated - used
 
 
 class _Remove(Rewriter):

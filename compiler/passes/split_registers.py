@@ -1,4 +1,4 @@
-"""Registers: what a loop sums up is kept apart from what a loop then walks over."""
+"""Register buffers: a local buffer is split where its constant indices end."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from compiler.ir.expr import Buffer, Const, Load, Ramp
 from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import Access, accesses
-from compiler.ir.stmt import Allocate, For, Stmt, Store, opened, sequence
+from compiler.ir.stmt import Allocate, For, Stmt, Store, sequence, unnested
 from compiler.ir.visit import Rewriter, walk
 
 PRAGMA = "in_memory"
-"""Key of the pragma of a local buffer that is walked over, so that nobody tries to keep it in registers."""
+"""Key of the pragma of a local buffer that loops index, which must not be promoted to registers."""
 
 PLACES = 64
-"""A buffer with more places than this does not live in registers."""
+"""The maximum number of elements or vectors of a buffer that is kept in registers."""
 
 
 def split_registers(func: PrimFunc) -> PrimFunc:
-    """Give a local buffer a second one for the time that all of its places are known numbers.
+    """Split a local buffer in two: one while all its indices are constants, and one for the rest.
 
     ::
 
@@ -38,9 +38,9 @@ def split_registers(func: PrimFunc) -> PrimFunc:
                                                     for i in range(2):
                                                         C[i] = t_memory[i]
 
-    Registers have no addresses. Of a buffer that a loop indexes LLVM keeps nothing in a register, unless it
-    first writes out that loop, or proves, loop by loop, what may wait outside: both cost more than all else
-    that it does for a convolution, and a copy of a tile costs nothing beside the sums in it.
+    A register has no address, so LLVM cannot promote a buffer that a loop indexes to registers, unless it
+    unrolls the loop, or hoists the loads and stores out of each loop. Both take more compile time than
+    everything else for a convolution, and the time of copying a tile is negligible beside the sums in it.
     """
     return func.with_body(_Split()(func.body)) if any(type(n) is Allocate for n in walk(func.body)) else func
 
@@ -51,7 +51,7 @@ class _Split(Rewriter):
         buffer = inner.buffer
         if buffer.scope != "local":
             return inner
-        allocations, stmts = opened(inner)
+        allocations, stmts = unnested(inner)
         places: dict[Any, None] = {}
         sums = False
         for known, stmt in enumerate(stmts):
@@ -68,7 +68,7 @@ class _Split(Rewriter):
 
 
 def _place(access: Access) -> Any:
-    """Where an access is: an index, or the rectangle of a copy."""
+    """The row-major position of an access, or its region."""
     return position(access.buffer, access.where) if isinstance(access.where, tuple) else access.where
 
 
@@ -80,7 +80,7 @@ def _is_known(access: Access) -> bool:
 
 
 def _overlap(places: Iterable[Any]) -> bool:
-    """Whether two known places that are not the same have an element in common."""
+    """Whether two different constant places have an element in common."""
     spans = sorted((p.base.value, p.lanes) if isinstance(p, Ramp) else (p.value, 1) for p in places)  # type: ignore[attr-defined]
     return any(begin + lanes > following for (begin, lanes), (following, _) in pairwise(spans))
 
@@ -88,7 +88,7 @@ def _overlap(places: Iterable[Any]) -> bool:
 def _apart(
     buffer: Buffer, allocations: list[Allocate], places: list[Any], stmts: list[Stmt], known: int
 ) -> Stmt:
-    """The block with one buffer for the first `known` of its statements and another one for the rest."""
+    """The block with one buffer for its first `known` statements and another one for the rest."""
     memory = Buffer(f"{buffer.name}_memory", buffer.shape, buffer.dtype, buffer.scope)
     copies = [Store(memory, (place,), Load(buffer, (place,))) for place in places]
     rest = [relocate(stmt, {buffer: (memory, Const(0))}) for stmt in stmts[known:]]

@@ -1,4 +1,4 @@
-"""Storage rewrite: buffers that are never needed at once share their memory."""
+"""Storage rewrite: buffers with disjoint lifetimes share memory."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import Access, accesses, mentions
 from compiler.ir.simplify.simplify import Simplifier
-from compiler.ir.stmt import Allocate, For, If, Let, Pragma, Seq, Stmt, Store, opened, sequence
+from compiler.ir.stmt import Allocate, For, If, Let, Pragma, Seq, Stmt, Store, sequence, unnested
 from compiler.ir.visit import Rewriter, children, rebuild, walk
 
 SHARED_SCOPES = ("global", "shared", "warp")
-"""Where memory is shared: local buffers become registers, and an accelerator uses its buffers at once."""
+"""Scopes in which buffers share memory. Local buffers become registers; accelerators overlap stages."""
 
 MATCH_RANGE = 16
-"""A buffer takes the place of one at most so many times as large."""
+"""The maximum ratio between the sizes of buffers that share memory."""
 
 
 def storage_rewrite(func: PrimFunc) -> PrimFunc:
-    """Let a buffer lie where one lay that is needed no more.
+    """Let a buffer reuse the memory of one that is not used any more.
 
     ::
 
@@ -36,10 +36,11 @@ def storage_rewrite(func: PrimFunc) -> PrimFunc:
         for i in range(64):                             C[i] = a[63 - i]
             C[i] = b[63 - i]
 
-    A linear scan over the statements of each block: a buffer lives from the statement that first touches it
-    to the last one. It takes the smallest free place of its type and scope that holds it, or makes the
-    largest one grow. It may take the place of a buffer that its first statement still reads where that reads,
-    for each element, the same element alone (in place).
+    This is a linear scan over the statements of each block. The lifetime of a buffer is from the first
+    statement that accesses it to the last one. It gets the smallest free memory of its type and scope that is
+    large enough, or else enlarges the largest one. It may reuse the memory of a buffer that its first
+    statement still reads, if that statement reads, for each element that it stores, only the same element (in
+    place).
     """
     if not any(type(n) is Allocate for n in walk(func.body)):
         return func
@@ -47,7 +48,7 @@ def storage_rewrite(func: PrimFunc) -> PrimFunc:
 
 
 class _Distinct(Rewriter):
-    """A buffer for each allocation: a pass that copied a body copied the allocations inside of it."""
+    """Gives each allocation a buffer of its own; passes that copy bodies copy the allocations in them."""
 
     def __init__(self) -> None:
         self.seen: set[Buffer] = set()
@@ -66,7 +67,7 @@ class _Distinct(Rewriter):
 
 @dataclass
 class _Place:
-    """Memory that buffers take in turns."""
+    """Memory that several buffers use, one after another."""
 
     first: Buffer
     pragmas: tuple[Pragma, ...]
@@ -77,7 +78,7 @@ class _Place:
 class _Share(Rewriter):
     def block(self, node: Stmt) -> Stmt:
         inner = self.inside(node)
-        allocations, stmts = opened(inner)
+        allocations, stmts = unnested(inner)
         if sum(a.buffer.scope in SHARED_SCOPES for a in allocations) > 1:
             places = _places(allocations, stmts)
             if len(places) < len({a.buffer for a in allocations}):
@@ -85,7 +86,7 @@ class _Share(Rewriter):
         return inner
 
     def inside(self, node: Stmt) -> Stmt:
-        """The block with the blocks further inside done."""
+        """The block with its inner blocks rewritten."""
         if isinstance(node, (Allocate, Seq)):
             return rebuild(node, tuple(self.inside(child) for child in children(node)))  # type: ignore[arg-type]
         return self.descend(node)
@@ -118,7 +119,7 @@ def _places(allocations: list[Allocate], stmts: list[Stmt]) -> list[_Place]:
 def _free(
     places: list[_Place], buffer: Buffer, stmt: Stmt, when: int, last: dict[Buffer, int]
 ) -> _Place | None:
-    """The best place for a buffer that `stmt`, at time `when`, is the first to touch."""
+    """The best free memory for a buffer that `stmt`, the statement number `when`, accesses first."""
 
     def is_free(place: _Place) -> bool:
         tenant, first = place.tenants[-1], place.first
@@ -137,7 +138,7 @@ def _free(
 
 
 def _in_place(stmt: Stmt, old: Buffer, new: Buffer) -> bool:
-    """Whether `stmt` stores each element of `new` once, and reads `old` at that element alone."""
+    """Whether `stmt` stores each element of `new` once, and reads of `old` only that element."""
     loops: dict[Var, int] = {}
     while not isinstance(stmt, Store):
         if isinstance(stmt, For) and type(stmt.extent) is Const:
@@ -156,7 +157,7 @@ def _in_place(stmt: Stmt, old: Buffer, new: Buffer) -> bool:
 
 
 def is_injective(index: Expr, loops: Mapping[Var, int]) -> bool:
-    """Whether different iterations of `loops`, variable to extent, are known to have different indices."""
+    """Whether all iterations of `loops`, variable to extent, are known to have different indices."""
     total = Simplifier({var: (0, extent - 1) for var, extent in loops.items()})
     ramp = index if type(index) is Ramp else Ramp(index, Const(0), 1)
     if lanes_of(ramp.base.dtype) > 1 or type(ramp.stride) is not Const:

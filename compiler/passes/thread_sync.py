@@ -1,4 +1,4 @@
-"""Barriers between the threads of a block."""
+"""Barrier insertion: synchronization of the threads of a block that share memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCOPE = "shared"
 
 
 def thread_sync(func: PrimFunc) -> PrimFunc:
-    """Put barriers where the threads of a block exchange data through shared memory.
+    """Insert barriers where the threads of a block exchange data through shared memory.
 
     ::
 
@@ -31,14 +31,14 @@ def thread_sync(func: PrimFunc) -> PrimFunc:
                                                              barrier("shared")
                                                              C[k * 4 + tx] = t[3 - tx]
 
-    Shared memory may be read when what was written before is there, and overwritten when what was there has
-    been read; what one iteration of a loop leaves meets the next one. Where the threads take different
-    branches no barrier can stand, so it stands before the branch.
+    A barrier separates a write from later reads, and a read from later writes, across the iterations of a
+    loop too. A branch that threads take differently can contain no barrier, so it is inserted before the
+    branch.
 
     Raises
     ------
     ScheduleError
-        If a barrier is needed inside of a branch or a loop that the threads do not run alike.
+        If a barrier is required inside of a branch or a loop that not all threads execute alike.
     """
     if not any(type(n) is For and n.kind.startswith("threadIdx") for n in walk(func.body)):
         return func
@@ -61,7 +61,7 @@ class _Blocks(Rewriter):
 
 @dataclass(frozen=True, slots=True)
 class _Since:
-    """The shared buffers touched since the last barrier."""
+    """The shared buffers read and written since the last barrier."""
 
     read: frozenset[Buffer] = frozenset()
     written: frozenset[Buffer] = frozenset()
@@ -70,9 +70,9 @@ class _Since:
         return _Since(self.read | other.read, self.written | other.written)
 
     def conflicts(self, then: _Since) -> bool:
-        """Whether a barrier must stand before `then`.
+        """Whether a barrier is required before the accesses `then`.
 
-        Two writes do not conflict: what one stage stores, no other thread stores too but as the same value.
+        Two writes do not conflict: if several threads store to an element, they store the same value.
         """
         return bool(then.read & self.written or then.written & self.read)
 
@@ -81,34 +81,34 @@ Result = tuple[Stmt, _Since]
 
 
 class _Synchronise:
-    """Walks a thread's program in its order and puts barriers before what conflicts."""
+    """Traverses the program of a thread in order and inserts barriers before conflicting accesses."""
 
     def __init__(self, threads: set[Var], shared: set[Buffer], private: set[Buffer]) -> None:
         self.threads, self.shared, self.private = threads, shared, private
 
     def __call__(self, stmt: Stmt, since: _Since, together: bool) -> Result:
-        """`stmt` with barriers, and what is touched since the last; `together`: all threads come along."""
+        """`stmt` with barriers, and the accesses since the last; `together`: all threads execute `stmt`."""
         return self.rules.get(type(stmt), _Synchronise._leaf)(self, stmt, since, together)
 
     def touched(self, node: Node) -> _Since:
-        own = set()
-        if type(node) is Store:  # an element that is updated is its thread's own
-            own = {
+        updated = set()
+        if type(node) is Store:  # an element that a statement updates is accessed by one thread only
+            updated = {
                 a
                 for a in accesses(node)
                 if not a.writes and a.buffer is node.buffer and a.where == node.indices
             }
-        found = [a for a in accesses(node) if a.buffer in self.shared and a not in own]
+        found = [a for a in accesses(node) if a.buffer in self.shared and a not in updated]
         return _Since(
             frozenset(a.buffer for a in found if not a.writes), frozenset(a.buffer for a in found if a.writes)
         )
 
     def differs(self, node: Expr) -> bool:
-        """Whether a value may not be the same for all threads."""
+        """Whether a value may differ between the threads."""
         return mentions(node, self.threads) or any(a.buffer in self.private for a in accesses(node))
 
     def wait(self, node: Stmt, then: _Since, since: _Since, together: bool) -> tuple[list[Stmt], _Since]:
-        """A barrier, if one is needed before `node` touches `then`."""
+        """A barrier, if one is required before the accesses `then` of `node`."""
         if not since.conflicts(then):
             return [], since
         if not together:
@@ -116,8 +116,8 @@ class _Synchronise:
                 sorted(b.name for b in (then.read & since.written) | (then.written & since.read))
             )
             raise ScheduleError(
-                f"{names}: the threads of a block exchange it under a condition that not all of them meet, "
-                f"so they cannot wait for one another at `{print_stmt(node).splitlines()[0]}`"
+                f"{names}: the threads of a block exchange it under a condition that differs between them, "
+                f"so there can be no barrier at `{print_stmt(node).splitlines()[0]}`"
             )
         return [Barrier(SCOPE)], _Since()
 
@@ -135,16 +135,16 @@ class _Synchronise:
         return node if same else sequence(stmts), since
 
     def _for(self, node: For, since: _Since, together: bool) -> Result:
-        if node.kind.startswith("threadIdx"):  # what is walked is the program of one thread
+        if node.kind.startswith("threadIdx"):  # the traversal is that of one thread
             body, after = self(node.body, since, together)
             return rebuild(node, (node.extent, body)), after
         if self.differs(node.extent):
             return self.apart(node, node.body, since, together)
         then = self.touched(node)
-        if not then.conflicts(then):  # a barrier in front is enough, and is met less often
+        if not then.conflicts(then):  # one barrier before the loop is enough
             return self._leaf(node, since, together)
         entry = since
-        while True:  # what one iteration leaves meets the next one
+        while True:  # accesses of one iteration may conflict with those of the next
             body, after = self(node.body, entry, together)
             if entry | after == entry:
                 return rebuild(node, (node.extent, body)), since | after
@@ -153,9 +153,9 @@ class _Synchronise:
     def _if(self, node: If, since: _Since, together: bool) -> Result:
         if self.differs(node.condition):
             return self.apart(node, node, since, together)
-        asked = self.touched(node.condition)
-        waited, since = self.wait(node, asked, since, together)
-        since = since | asked
+        evaluated = self.touched(node.condition)
+        waited, since = self.wait(node, evaluated, since, together)
+        since = since | evaluated
         then, after = self(node.then, since, together)
         otherwise = None
         if node.otherwise is not None:
@@ -165,7 +165,7 @@ class _Synchronise:
         return sequence((*waited, rebuild(node, (node.condition, *arms)))), since | after
 
     def apart(self, node: Stmt, inside: Stmt, since: _Since, together: bool) -> Result:
-        """A statement that not all threads run alike: they may wait before it, not inside of it."""
+        """A statement that not all threads execute alike: a barrier may precede it, but not be inside."""
         then = self.touched(node)
         waited, since = self.wait(node, then, since, together)
         for arm in (inside.then, inside.otherwise) if isinstance(inside, If) else (inside,):
@@ -174,11 +174,11 @@ class _Synchronise:
         return sequence((*waited, node)), since | then
 
     def _let(self, node: Let, since: _Since, together: bool) -> Result:
-        asked = self.touched(node.value)
-        waited, since = self.wait(node, asked, since, together)
+        evaluated = self.touched(node.value)
+        waited, since = self.wait(node, evaluated, since, together)
         if self.differs(node.value):
             self.threads.add(node.var)
-        body, after = self(node.body, since | asked, together)
+        body, after = self(node.body, since | evaluated, together)
         return sequence((*waited, rebuild(node, (node.value, body)))), after
 
     def _barrier(self, node: Barrier, since: _Since, together: bool) -> Result:

@@ -1,4 +1,4 @@
-"""Unrolling: the iterations of a short loop written one after another."""
+"""Unrolling: short loops are replaced by their iterations."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from compiler.ir.stmt import For, If, Stmt, Store, sequence
 from compiler.ir.visit import substitute, walk
 
 PRAGMA = "auto_unroll"
-"""Key of the pragma; its value is how many statements a loop may be written out as."""
+"""Key of the pragma; its value is the maximum number of stores of an unrolled loop."""
 
 STATEMENT_LIMIT = 1024
-"""Stores that one unrolled loop may grow to by default; a longer one stays a loop."""
+"""The maximum number of stores of a loop marked ``unroll`` after unrolling, by default."""
 
 
 def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
-    """Write out the loops marked ``unroll``.
+    """Unroll the loops marked ``unroll``.
 
     ::
 
         for i in unroll(2):     ->    C[0] = A[0]
             C[i] = A[i]               C[1] = A[1]
 
-    A loop that would grow past `limit` stores stays a loop with its mark, as a hint to the target. A loop
-    with the pragma ``auto_unroll`` has the serial loops inside of it, the innermost first, written out as
-    long as each makes no more stores than its value says.
+    A loop that would have more than `limit` stores stays a loop with its mark, which is a hint for the
+    target. In a loop with the pragma ``auto_unroll``, serial loops are unrolled too, the innermost first, if
+    each has no more stores than the value of the pragma.
     """
     return func.with_body(_Unroll(func, limit)(func.body))
 
@@ -48,7 +48,7 @@ class _Unroll(RangeRewriter):
         if limit == 0 or count * sum(type(n) is Store for n in walk(inner.body)) > limit:
             return inner
         whole = sequence(substitute(inner.body, {inner.var: Const(i, inner.var.dtype)}) for i in range(count))
-        # with the number of the iteration known, its conditions often are
+        # with the loop variable replaced by literals, conditions are often decided
         return self.simplify(whole) if _has_conditions(inner.body) else whole
 
     rules = RangeRewriter.rules | {For: _for}

@@ -53,8 +53,9 @@ def vectorize(func: PrimFunc) -> PrimFunc:
         for j in vectorize(16):                      C[ramp(i * 16, 1, 16)] =
             C[i * 16 + j] = A[i * 16 + j] * x   ->       A[ramp(i * 16, 1, 16)] * broadcast(x, 16)
 
-    The lanes of an ``if_then_else`` choose by a mask. An ``if`` that not all lanes take is a vector statement
-    where they all do, and a scalar tail elsewhere::
+    An ``if_then_else`` becomes a masked choice. An ``if`` whose condition depends on the lane becomes a
+    vector
+    statement where the condition holds in all lanes, and a scalar loop elsewhere::
 
         for j in vectorize(16):                      if i * 16 + 15 < n:
             if i * 16 + j < n:                           C[ramp(i * 16, 1, 16)] = broadcast(x, 16)
@@ -63,9 +64,9 @@ def vectorize(func: PrimFunc) -> PrimFunc:
                                                              if i * 16 + j < n:
                                                                  C[i * 16 + j] = x
 
-    A buffer allocated inside has room for every lane. A statement without a vector form, such as a loop whose
-    extent differs between the lanes, runs lane by lane between the others; a loop whose iterations all write
-    one element runs serially.
+    A buffer allocated inside has elements for every lane. A statement without a vector form, such as a loop
+    whose extent differs between the lanes, is executed lane by lane; a loop whose iterations all store to the
+    same element becomes serial.
     """
     return func.with_body(_Vectorize(func)(func.body))
 
@@ -87,20 +88,20 @@ class _Vectorize(RangeRewriter):
 
 
 class _NoVectorError(Exception):
-    """A statement has no form as vector statement."""
+    """A statement has no vector form."""
 
 
 class _OneElementError(Exception):
-    """Every iteration of the loop writes the same element, or waits for others: the order matters."""
+    """All iterations store to the same element, or wait for others, so they must run in order."""
 
 
 class _Widen(Rewriter):
-    """The body of a loop for all its iterations at once."""
+    """The body of a loop for all its iterations, as lanes."""
 
     def __init__(self, var: Var, lanes: int, ranges: Mapping[Var, Interval]) -> None:
         self.var, self.lanes, self.ranges = var, lanes, ranges
         self.lets: dict[Var, Var] = {}  # scalar -> vector
-        self.own: dict[Buffer, Buffer] = {}  # allocated in the loop -> with room for every lane
+        self.expanded: dict[Buffer, Buffer] = {}  # allocated in the loop -> with elements for every lane
 
     def __call__(self, node: Any) -> Any:
         if not isinstance(node, Stmt):
@@ -109,7 +110,7 @@ class _Widen(Rewriter):
             return super().__call__(node)
         except _NoVectorError:
             if self.lets or isinstance(node, (Seq, Allocate)):
-                raise  # a value with a name is not known lane by lane
+                raise  # the variable of a let is a vector, so there are no scalar lanes
             return For(self.var, self.extent, "serial", _Lane(self)(node))
 
     def _broadcast(self, expr: Expr) -> Expr:
@@ -121,7 +122,7 @@ class _Widen(Rewriter):
         return Broadcast(expr, self.lanes)
 
     def _together(self, *exprs: Expr) -> tuple[Expr, ...]:
-        """All scalar as they are, or all as wide as the loop."""
+        """Unchanged if all are scalars, otherwise all with the lanes of the loop."""
         if all(lanes_of(e.dtype) == 1 for e in exprs):
             return exprs
         return tuple(self._broadcast(e) for e in exprs)
@@ -173,21 +174,21 @@ class _Widen(Rewriter):
 
     def _load(self, node: Load) -> Expr:
         indices = tuple(self(index) for index in node.indices)
-        if node.buffer in self.own and any(lanes_of(i.dtype) > 1 for i in node.indices):
-            raise _NoVectorError  # lanes of a loop further inside, as many as this one's or not
+        if node.buffer in self.expanded and any(lanes_of(i.dtype) > 1 for i in node.indices):
+            raise _NoVectorError  # lanes of an inner loop
         if any(lanes_of(i.dtype) not in (1, self.lanes) for i in indices) and indices != node.indices:
             raise _NoVectorError
-        if node.buffer in self.own:
-            return Load(self.own[node.buffer], (self.each_lane(indices),))
+        if node.buffer in self.expanded:
+            return Load(self.expanded[node.buffer], (self.each_lane(indices),))
         return Load(node.buffer, indices)
 
     def _store(self, node: Store) -> Stmt:
         indices = tuple(self(index) for index in node.indices)
         value = self(node.value)
-        if node.buffer in self.own and any(lanes_of(i.dtype) > 1 for i in node.indices):
+        if node.buffer in self.expanded and any(lanes_of(i.dtype) > 1 for i in node.indices):
             raise _NoVectorError
-        if node.buffer in self.own:
-            return Store(self.own[node.buffer], (self.each_lane(indices),), self._broadcast(value))
+        if node.buffer in self.expanded:
+            return Store(self.expanded[node.buffer], (self.each_lane(indices),), self._broadcast(value))
         if indices == node.indices:
             raise _OneElementError
         if len(indices) != 1 or lanes_of(indices[0].dtype) != self.lanes:
@@ -195,7 +196,7 @@ class _Widen(Rewriter):
         return Store(node.buffer, indices, self._broadcast(value))
 
     def each_lane(self, indices: tuple[Expr, ...]) -> Expr:
-        """Where every lane has its element of a buffer of the loop's own."""
+        """The index, for all lanes, of an element of a buffer allocated in the loop."""
         if len(indices) != 1 or lanes_of(indices[0].dtype) not in (1, self.lanes):
             raise _NoVectorError
         index = indices[0]
@@ -224,7 +225,7 @@ class _Widen(Rewriter):
         return If(everywhere, self(node.then), For(self.var, self.extent, "serial", _Lane(self)(node)))
 
     def is_convex(self, condition: Expr) -> bool:
-        """Whether `condition` holds in all lanes if it does in the first and in the last."""
+        """Whether `condition` is known to hold in all lanes if it holds in the first and the last."""
         if not mentions(condition, (self.var,)):
             return is_pure(condition)
         if type(condition) is not Binary:
@@ -246,9 +247,9 @@ class _Widen(Rewriter):
         old = node.buffer
         if len(old.shape) != 1:
             raise _NoVectorError
-        self.own[old] = Buffer(old.name, (old.size * self.lanes,), old.dtype, old.scope)
+        self.expanded[old] = Buffer(old.name, (old.size * self.lanes,), old.dtype, old.scope)
         body = self(node.body)
-        return Allocate(self.own.pop(old), body, node.pragmas)
+        return Allocate(self.expanded.pop(old), body, node.pragmas)
 
     def _let(self, node: Let) -> Stmt:
         value = self(node.value)
@@ -259,7 +260,7 @@ class _Widen(Rewriter):
         return Let(self.lets.pop(node.var), value, body)
 
     def _prefetch(self, node: Prefetch) -> Stmt:
-        return substitute(node, {self.var: Const(0, self.var.dtype)})  # neighbours come with it
+        return substitute(node, {self.var: Const(0, self.var.dtype)})  # its cache line has the neighbours too
 
     def _each_by_itself(self, node: Stmt) -> Stmt:
         raise _NoVectorError
@@ -295,7 +296,7 @@ class _Widen(Rewriter):
 
 
 class _Lane(Rewriter):
-    """A statement of one lane, that finds its elements in the buffers with room for all lanes."""
+    """A statement of one lane, which accesses its elements in the buffers with elements for all lanes."""
 
     def __init__(self, wide: _Widen) -> None:
         self.wide = wide
@@ -306,31 +307,31 @@ class _Lane(Rewriter):
 
     def _load(self, node: Load) -> Expr:
         inner = self.descend(node)
-        own = self.wide.own.get(node.buffer)
-        return inner if own is None else Load(own, (self.element(inner.indices[0]),))
+        expanded = self.wide.expanded.get(node.buffer)
+        return inner if expanded is None else Load(expanded, (self.element(inner.indices[0]),))
 
     def _store(self, node: Store) -> Stmt:
         inner = self.descend(node)
-        own = self.wide.own.get(node.buffer)
-        return inner if own is None else Store(own, (self.element(inner.indices[0]),), inner.value)
+        expanded = self.wide.expanded.get(node.buffer)
+        return inner if expanded is None else Store(expanded, (self.element(inner.indices[0]),), inner.value)
 
     def _region(self, node: Region) -> Region:
-        if node.buffer in self.wide.own:
-            raise _OneElementError  # the lanes do not lie as the region says
+        if node.buffer in self.wide.expanded:
+            raise _OneElementError  # the elements of a lane are not contiguous
         return node
 
     rules = {Load: _load, Store: _store, Region: _region}
 
 
 def times(index: Expr, factor: int) -> Expr:
-    """An index, or a vector of them, times a number."""
+    """An index, or a vector of indices, times an integer."""
     number = Const(factor, scalar_of(index.dtype))
     scaled = _ramp("*", index, number) if type(index) is Ramp else None
     return binary("*", index, number) if scaled is None else scaled
 
 
 def _ramp(op: str, a: Expr, b: Expr) -> Expr | None:
-    """``a op b`` as a ramp, where one side is a ramp and the other the same in every lane."""
+    """``a op b`` as a ramp, if one operand is a ramp and the other a scalar or, but for ``*``, a ramp."""
     if type(a) is Ramp and lanes_of(b.dtype) == 1:
         if op == "*":
             return Ramp(binary("*", a.base, b), binary("*", a.stride, b), a.lanes)

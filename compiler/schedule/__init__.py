@@ -1,4 +1,4 @@
-"""Schedules: how a tensor expression is run, without a change of what it computes."""
+"""Schedules: loop order, memory and parallelism of a tensor expression; never what it computes."""
 
 from compiler.errors import ScheduleError
 from compiler.schedule.schedule import Schedule, create_schedule

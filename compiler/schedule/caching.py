@@ -1,4 +1,4 @@
-"""Copies of tensors in a memory that is near: the writes and the reads of a stage go through them."""
+"""Caches: copies of tensors in a faster memory, which stages write to or read from."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from compiler.te.tensor import Compute, Operation, Tensor
 
 
 def cache_write(schedule: Stages, tensors: Sequence[Tensor], scope: str) -> tuple[Tensor, ...]:
-    """Compute `tensors`, all those of one operation, into a cache, and copy the cache out."""
+    """Compute `tensors`, all tensors of one operation, in a cache, which their stage then copies out."""
     stage = schedule[tensors[0]]
     old = stage.op
     if not stage.computed:
         raise ScheduleError(f"{stage.name}: cache_write of an input; use cache_read")
     if not isinstance(old, Compute):
-        raise ScheduleError(f"{stage.name}: cache_write of an extern; its statement stores where it is told")
+        raise ScheduleError(
+            f"{stage.name}: cache_write of an extern; its statement determines where it stores"
+        )
     if len(tensors) != len(stage.tensors) or set(tensors) != set(stage.tensors):
         raise ScheduleError(
             f"{stage.name}: cache_write takes all tensors of one operation, ({names(stage.tensors)}), "
@@ -38,7 +40,7 @@ def cache_write(schedule: Stages, tensors: Sequence[Tensor], scope: str) -> tupl
 
 
 def cache_read(schedule: Stages, tensor: Tensor, scope: str, readers: Sequence[Tensor | Operation]) -> Tensor:
-    """Read `tensor` through a copy in `readers`."""
+    """Add a copy of `tensor`, which `readers` read in its place."""
     source = schedule[tensor]
     stages: list[Stage] = list(dict.fromkeys(schedule[reader] for reader in readers))
     if not stages:
@@ -57,7 +59,7 @@ def cache_read(schedule: Stages, tensor: Tensor, scope: str, readers: Sequence[T
 
 
 def cached_name(name: str, scope: str) -> str:
-    """The name of a copy, after the scope is checked."""
+    """The name of a cache; raises if `scope` is unknown."""
     cached = f"{name}_{scope}".replace(".", "_")
     check_scope(cached, scope)
     return cached

@@ -1,4 +1,4 @@
-"""A declared tensor operation, as `Stage.tensorize` takes it."""
+"""Declared tensor intrinsics, the argument of `Stage.tensorize`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from compiler.te.tensor import Compute
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TensorIntrinsic:
-    """An operation that a target does in one step. Made by `compiler.te.decl_tensor_intrin`.
+    """An operation that a target provides as one instruction. Made by `compiler.te.decl_tensor_intrin`.
 
     Attributes
     ----------
     name : str
     op : Compute
-        What it computes.
+        The computation.
     whole : Intrinsic
-        The operation, on one region for each input, then for each output.
+        The whole operation; its operands are one region per input, then one per output.
     reset, update : Intrinsic, optional
-        The two halves of a reduction: its outputs become the identity; terms are added to its outputs.
+        The two parts of a reduction: the first sets its outputs to the identity, the second adds terms to
+        them.
     """
 
     name: str
@@ -30,5 +31,5 @@ class TensorIntrinsic:
     update: Intrinsic | None = None
 
     def as_json(self) -> dict[str, str]:
-        """How a trace of a schedule names it."""
+        """The form of the intrinsic in the trace of a schedule."""
         return {"intrinsic": self.name}

@@ -1,4 +1,4 @@
-"""Layouts: where in its buffer a tensor keeps each element."""
+"""Layouts: the positions of the elements of a tensor in its buffer."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from compiler.schedule.marks import Marks
 from compiler.te.axis import IterVar
 
 IndexMap = Callable[..., Sequence[Any]] | Sequence[Any]
-"""A function from the indices of an element to those in the buffer; or what `Layout.as_json` made of one."""
+"""A function from the indices of an element to those in the buffer; or the result of `Layout.as_json`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A map from the indices of an element to those of its place in the buffer.
+    """A map from the indices of an element to its indices in the buffer.
 
     Attributes
     ----------
     axes : tuple of Var
-        Stand for the indices of the element.
+        The indices of the element.
     indices : tuple of Expr
-        The place, in terms of `axes`.
+        The indices in the buffer, in terms of `axes`.
     """
 
     axes: tuple[Var, ...]
     indices: tuple[Expr, ...]
 
     def at(self, indices: Sequence[Expr]) -> tuple[Expr, ...]:
-        """The place of an element."""
+        """The indices in the buffer of an element."""
         where = dict(zip(self.axes, indices, strict=True))
         return tuple(substitute(index, where) for index in self.indices)
 
     def shape(self, extents: Sequence[int]) -> tuple[int, ...]:
-        """The extents of a buffer that has a place for each element of a box."""
+        """The shape of a buffer for a tensor of the given extents."""
         ranges: dict[Var, Interval] = {v: (0, n - 1) for v, n in zip(self.axes, extents, strict=True)}
         return tuple(int(Simplifier(ranges).bounds(index)[1]) + 1 for index in self.indices)
 
@@ -73,7 +73,7 @@ def _decoded(item: Any, axes: tuple[Var, ...]) -> Expr:
 
 
 def layout_of(stage: Marks, index_map: IndexMap) -> Layout:
-    """The layout that a function of the indices describes."""
+    """The layout that a function of the indices, or its JSON form, describes."""
     axes = tuple(Var(a.name) for a in stage.op.axis)
     if callable(index_map):
         parameters = inspect.signature(index_map).parameters.values()
@@ -90,26 +90,32 @@ def layout_of(stage: Marks, index_map: IndexMap) -> Layout:
 
 
 def relaid(stage: Marks, layout: Layout) -> list[IterVar]:
-    """Make the loops of a stage walk its buffer in order, and give them, outermost first.
+    """Split, fuse and reorder the loops of a stage so that they traverse its buffer in order.
 
-    Each index of the buffer is an axis, the quotient or the remainder of one by a number, or
-    ``a * n + b`` where b has n values: a split, or a fuse.
+    Each index of the buffer must be an axis; ``c // n`` or ``c % n``, which a split makes; or ``a * n + b``
+    where b has n values, which a fuse makes.
+
+    Returns
+    -------
+    list of IterVar
+        The loops, outermost first.
     """
     loops = _Loops(stage, layout)
     axes = [loops.of(index) for index in layout.indices]
     data = [a for a in stage.leaf if a.kind == "data"]
     if sorted(map(id, axes)) != sorted(map(id, data)):
-        lost = [a.name for a in data if a not in axes] or ["an axis twice"]
+        lost = [a.name for a in data if a not in axes]
+        what = f"drops {', '.join(lost)}" if lost else "uses an axis twice"
         raise ScheduleError(
-            f"{stage.name}: transform_layout must keep every element apart, but it loses "
-            f"{', '.join(lost)}; with `c // n` among the indices, `c % n` must be there too"
+            f"{stage.name}: transform_layout must use each axis once, but it {what}; with `c // n` among the "
+            "indices, `c % n` must be there too"
         )
     stage.leaf = axes + [a for a in stage.leaf if a.kind == "reduce"]
     return axes
 
 
 class _Loops:
-    """The loops that stand for the parts of an index."""
+    """The loops that correspond to the parts of an index."""
 
     def __init__(self, stage: Marks, layout: Layout) -> None:
         self.stage = stage
@@ -151,6 +157,7 @@ class _Loops:
 
     def refused(self, index: Expr) -> ScheduleError:
         return ScheduleError(
-            f"{self.stage.name}: transform_layout cannot take apart the index {print_expr(index)}; it knows "
-            "an axis, `c // n` with `c % n`, and `a * n + b` where b has n values, of axes not used elsewhere"
+            f"{self.stage.name}: transform_layout does not support the index "
+            f"{print_expr(index)}; it supports an axis, `c // n` with `c % n`, and `a * n + b` where b has n "
+            "values, of axes not used elsewhere"
         )

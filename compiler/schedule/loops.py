@@ -22,11 +22,11 @@ class Loops:
     leaf : list of IterVar
         The loops, outermost first.
     relations : list of Relation
-        How the loops came from the axes of the operation, in the order they were made.
+        The splits and fuses by which the loops derive from the axes of the operation, in order.
     kinds : dict of IterVar to str
-        The kind of the loops that are not serial.
+        The kind of each loop that is not serial.
     pragmas : dict of IterVar to list of (str, value)
-        What a pass or a target is told about a loop.
+        Options of a loop for passes and targets.
     trace : Trace
         Where the calls of primitives are recorded.
     """
@@ -41,7 +41,7 @@ class Loops:
         self.restart(axes)
 
     def restart(self, axes: list[IterVar]) -> None:
-        """Begin again with the axes of an operation."""
+        """Reset the loops to the axes of an operation."""
         self.leaf = axes
         self._fresh = list(axes)
         self.relations: list[Relation] = []
@@ -60,7 +60,7 @@ class Loops:
     def split(
         self, axis: IterVar, factor: int | None = None, *, nparts: int | None = None
     ) -> tuple[IterVar, IterVar]:
-        """Cut a loop in two, the inner of `factor` iterations, or the outer of `nparts`.
+        """Split a loop into two nested ones; `factor` is the extent of the inner, `nparts` that of the outer.
 
         With ``s[C].split(i, factor=4)``::
 
@@ -68,7 +68,7 @@ class Loops:
                 C[i] = A[i]         ->       for i_inner in range(4):
                                                  C[i_outer * 4 + i_inner] = A[i_outer * 4 + i_inner]
 
-        A factor that does not divide the extent guards the last iterations with an ``if``.
+        If the factor does not divide the extent, an ``if`` guards the last iterations.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class Loops:
 
     @primitive
     def fuse(self, *axes: IterVar) -> IterVar:
-        """Join neighbouring loops into one.
+        """Fuse loops that are nested directly inside each other into one.
 
         With ``s[C].fuse(i, j)``::
 
@@ -110,7 +110,7 @@ class Loops:
         for outer, inner in pairwise(axes):
             if self.leaf.index(inner) != self.leaf.index(outer) + 1:
                 raise ScheduleError(
-                    f"{self.name}: {inner.name!r} does not stand right inside {outer.name!r}, so they cannot "
+                    f"{self.name}: {inner.name!r} is not directly inside {outer.name!r}, so they cannot "
                     f"be fused; reorder them first (loops: {self._loops()})"
                 )
             if outer.kind != inner.kind:
@@ -131,7 +131,7 @@ class Loops:
     def tile(
         self, x: IterVar, y: IterVar, x_factor: int, y_factor: int
     ) -> tuple[IterVar, IterVar, IterVar, IterVar]:
-        """Cut two loops and put both inner ones inside.
+        """Split two loops and reorder them, so that both inner loops are innermost.
 
         With ``s[C].tile(i, j, 4, 8)``::
 
@@ -157,7 +157,7 @@ class Loops:
 
     @primitive
     def reorder(self, *axes: IterVar) -> None:
-        """Put loops into the order given; loops that are not named keep their places.
+        """Reorder loops; loops that are not given keep their positions.
 
         With ``s[C].reorder(j, i)``::
 
@@ -175,7 +175,7 @@ class Loops:
 
     @primitive
     def vectorize(self, axis: IterVar) -> None:
-        """Run all iterations of a loop at once, as the lanes of a vector.
+        """Execute all iterations of a loop as the lanes of a vector.
 
         With ``s[C].vectorize(j)``::
 
@@ -186,7 +186,7 @@ class Loops:
 
     @primitive
     def unroll(self, axis: IterVar) -> None:
-        """Write the iterations of a loop one after another.
+        """Unroll a loop.
 
         With ``s[C].unroll(j)``::
 
@@ -197,7 +197,7 @@ class Loops:
 
     @primitive
     def parallel(self, axis: IterVar) -> None:
-        """Share the iterations of a loop among the threads of the pool.
+        """Distribute the iterations of a loop over the threads of the pool.
 
         With ``s[C].parallel(i)``::
 
@@ -218,7 +218,7 @@ class Loops:
         self.kinds[axis] = kind
 
     def _tell(self, primitive: str, axis: IterVar, *pragmas: Pragma) -> None:
-        """Tell the passes something about a loop."""
+        """Add pragmas to a loop."""
         self.check_leaf(primitive, axis)
         self.pragmas.setdefault(axis, []).extend(pragmas)
 
@@ -237,14 +237,14 @@ class Loops:
         )
 
     def _check_split(self, axis: IterVar, factor: int | None, nparts: int | None) -> int:
-        """The size of the one of the two loops that is told."""
+        """The extent that is given, of the inner or of the outer loop."""
         self.check_leaf("split", axis)
         if (factor is None) == (nparts is None):
             raise ScheduleError(f"{self.name}: split of {axis.name!r} takes either factor or nparts")
         size = factor if factor is not None else nparts
         if not isinstance(size, (int, np.integer)) or size < 1:
             raise ScheduleError(
-                f"{self.name}: split of {axis.name!r} into {size!r}; a positive whole number is needed"
+                f"{self.name}: split of {axis.name!r} into {size!r}; a positive integer is needed"
             )
         self._check_unmarked("split", axis)
         return int(size)

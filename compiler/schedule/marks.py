@@ -1,4 +1,4 @@
-"""The primitives that are marks: what a pass or a target is told about a loop or a buffer."""
+"""The primitives that mark loops and buffers, for a pass or a target."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Alignment = tuple[int, int]
 
 
 class Marks(Loops):
-    """The loops and the buffer of a stage, with what passes are told about them.
+    """The loops and the buffer of a stage, with their marks.
 
     Attributes
     ----------
     buffer_pragmas : list of (str, value)
-        What a pass or a target is told about the allocation of the buffer.
+        Options of the allocation of the buffer for passes and targets.
     alignments : dict of IterVar to (int, int)
-        How far apart the elements along an axis lie.
+        The required strides along axes, ``(factor, offset)``.
     """
 
     op: Operation
@@ -38,22 +38,22 @@ class Marks(Loops):
 
     @primitive
     def bind(self, axis: IterVar, thread: ThreadAxis) -> None:
-        """Run the iterations of a loop by the threads or the blocks of a GPU, or by virtual threads.
+        """Bind a loop to the threads or the blocks of a GPU, or to virtual threads.
 
         With ``s[C].bind(i, te.thread_axis("threadIdx.x"))``::
 
             for i in range(64):      ->   for i in bind(64, "threadIdx.x"):
                 C[i] = A[i]                   C[i] = A[i]
 
-        With ``te.thread_axis("vthread")`` the iterations take turns in one thread, each with buffers of its
-        own (see `compiler.passes.inject_vthread`)::
+        With ``te.thread_axis("vthread")`` the iterations are interleaved in one thread, each with separate
+        buffers (see `compiler.passes.inject_vthread`)::
 
             for i in range(2):            for i in vthread(2):          for k in range(8):
                 for k in range(8):   ->       for k in range(8):   ->       C[k] = A[k]
                     C[i, k] = A[i, k]             C[i, k] = A[i, k]         C[k + 8] = A[k + 8]
 
-        A loop of a stage in shared memory may be bound to the threads that compute its consumer: each does
-        its share, and they wait for one another.
+        A loop of a stage in shared memory may be bound to the threads that compute its consumer: each thread
+        executes some iterations, and a barrier follows.
         """
         if not isinstance(thread, ThreadAxis):
             raise ScheduleError(
@@ -75,22 +75,23 @@ class Marks(Loops):
 
     @primitive
     def pragma(self, axis: IterVar, key: str, value: int | str | bool = True) -> None:
-        """Tell a pass or a target something about a loop.
+        """Set an option of a loop for a pass or a target.
 
         With ``s[C].pragma(i, "auto_unroll", 16)``::
 
             for i in range(64):      ->   for i in range(64, pragmas={"auto_unroll": 16}):
                 C[i] = A[i]                   C[i] = A[i]
 
-        Known are ``auto_unroll`` (`compiler.passes.unroll`), ``dma_copy`` (`compiler.passes.inject_copy`) and
-        ``pipeline_stage`` (`compiler.passes.inject_tokens`); a target may know more.
+        The passes read ``auto_unroll`` (`compiler.passes.unroll`), ``dma_copy``
+        (`compiler.passes.inject_copy`) and ``pipeline_stage`` (`compiler.passes.inject_tokens`); targets may
+        read others.
         """
         self.check_leaf("pragma", axis)
         if not isinstance(key, str) or not key.isidentifier():
             raise ScheduleError(f"{self.name}: the key of a pragma is an identifier, not {key!r}")
         if not isinstance(value, (bool, int, str)):
             raise ScheduleError(
-                f"{self.name}: the pragma {key!r} is {value!r}; it can be a whole number, a string or a bool"
+                f"{self.name}: the pragma {key!r} is {value!r}; it can be an integer, a string or a bool"
             )
         if any(key == known for known, _ in self.pragmas.get(axis, ())):
             raise ScheduleError(f"{self.name}: {axis.name!r} has the pragma {key!r} already")
@@ -98,7 +99,7 @@ class Marks(Loops):
 
     @primitive
     def prefetch(self, tensor: Tensor, axis: IterVar, offset: int = 1) -> None:
-        """Ask the memory, in each iteration of a loop, for what a later one reads of a tensor.
+        """Prefetch, in each iteration of a loop, the elements of a tensor that a later iteration reads.
 
         With ``s[C].prefetch(A, i, 2)``::
 
@@ -112,21 +113,21 @@ class Marks(Loops):
         tensor : Tensor
         axis : IterVar
         offset : int
-            How many iterations ahead.
+            The number of iterations ahead.
         """
         self.check_leaf("prefetch", axis)
         if not isinstance(tensor, Tensor):
             raise ScheduleError(f"{self.name}: prefetch takes a tensor, not {type(tensor).__name__}")
         if isinstance(offset, bool) or not isinstance(offset, int) or offset < 1:
             raise ScheduleError(
-                f"{self.name}: prefetch of {tensor.name} {offset!r} iterations ahead; a positive whole "
-                "number is needed"
+                f"{self.name}: prefetch of {tensor.name} {offset!r} iterations ahead; a positive "
+                "integer is needed"
             )
         self._tell("prefetch", axis, (f"prefetch:{tensor.name}", offset))
 
     @primitive
     def double_buffer(self) -> None:
-        """Fill the buffer for the next iteration while this one is used.
+        """Fill the buffer of the next iteration while the current one is used.
 
         With ``s[B].compute_at(s[C], i); s[B].double_buffer()``::
 
@@ -149,18 +150,18 @@ class Marks(Loops):
 
     @primitive
     def storage_align(self, axis: IterVar, factor: int, offset: int = 0) -> None:
-        """Let two neighbours along an axis lie a multiple of `factor` elements, plus `offset`, apart.
+        """Pad the buffer so that the stride along an axis is a multiple of `factor`, plus `offset`.
 
-        With ``s[B].storage_align(i, 8, 1)``, for threads that would meet in one bank of memory::
+        With ``s[B].storage_align(i, 8, 1)``, which avoids bank conflicts of threads::
 
             B = allocate([4, 8])     ->   B = allocate([4, 9])
 
-        The buffer grows along the next axis.
+        The padding is at the end of the next axis.
 
         Parameters
         ----------
         axis : IterVar
-            A data axis of the operation, but not the last one, whose neighbours are side by side.
+            A data axis of the operation, but not the last one, whose stride is one.
         factor, offset : int
             In elements.
         """
@@ -173,9 +174,7 @@ class Marks(Loops):
                 f"one behind it ({', '.join(a.name for a in axes[:-1]) or 'there is none'})"
             )
         if not all(isinstance(n, int) and not isinstance(n, bool) for n in (factor, offset)):
-            raise ScheduleError(
-                f"{self.name}: storage_align by {factor!r}, {offset!r}; whole numbers are needed"
-            )
+            raise ScheduleError(f"{self.name}: storage_align by {factor!r}, {offset!r}; integers are needed")
         if factor < 1 or not 0 <= offset < factor:
             raise ScheduleError(
                 f"{self.name}: storage_align by {factor}, {offset}; a positive factor and an offset below it "
@@ -195,12 +194,12 @@ class Marks(Loops):
 def aligned(
     name: str, shape: Sequence[int], axes: Sequence[IterVar], wanted: dict[IterVar, Alignment]
 ) -> tuple[int, ...]:
-    """`shape` grown until the stride of each axis is as `wanted`.
+    """`shape` padded until the stride of each axis of `wanted` is as required.
 
     Raises
     ------
     ScheduleError
-        If the extents further inside have a divisor that the offset does not.
+        If the extents of the inner axes have a divisor that the offset does not have.
     """
     grown = list(shape)
     for d in reversed(range(len(grown) - 1)):
@@ -212,7 +211,7 @@ def aligned(
         if more is None:
             raise ScheduleError(
                 f"{name}: no stride of {axes[d].name!r} is a multiple of {factor} plus {offset}, since its "
-                f"rows are made of {inner} elements; align the axis further inside first"
+                f"inner axes have {inner} elements; align the next inner axis first"
             )
         grown[d + 1] += more
     return tuple(grown)

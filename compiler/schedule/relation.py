@@ -1,7 +1,7 @@
-"""How the axes of a schedule come from one another.
+"""The relations between the axes of a stage: splits and fuses.
 
-A relation knows two things: the extents of the new axes given the extent of the old
-one (down), and the value of the old axis given those of the new ones (up).
+A relation computes the extents of the new axes from those of the old ones (`down`), and the values of the old
+axes from those of the new ones (`up`).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ Values = dict[IterVar, Expr]
 
 
 def parts(whole: Extent, size: int) -> Extent:
-    """How many pieces of `size` cover `whole`."""
+    """``ceil(whole / size)``."""
     return -(-whole // size) if isinstance(whole, int) else (whole + (size - 1)) // size
 
 
 def at_most(size: int, whole: Extent) -> int:
-    """`size`, or `whole` if that is known to be less."""
+    """The smaller of `size` and `whole`; `size` if `whole` is not an integer."""
     return min(size, whole) if isinstance(whole, int) else size
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """``parent = outer * extent(inner) + inner``; the one of `factor` and `nparts` that is given leads."""
+    """``parent = outer * extent(inner) + inner``, by the extent of the inner or of the outer axis."""
 
     parent: IterVar
     outer: IterVar
@@ -53,10 +53,10 @@ class Split:
         )
 
     def conditions(self, values: Values, extents: Extents) -> list[Expr]:
-        """What keeps the old axis inside its extent where the new ones go past its end.
+        """The conditions under which the old axis is within its extent.
 
-        It is asked of every split by itself: the inner axis of a split that is split again may go past its
-        end while the whole index is still inside, and then meets an element that is met elsewhere.
+        Each split needs its condition. The inner axis of a split may be split again, and run past its extent
+        while the index is still within the tensor: without the condition an element is computed twice.
         """
         whole = extents[self.parent]
         if isinstance(whole, int) and extents[self.outer] * extents[self.inner] == whole:
@@ -88,7 +88,7 @@ class Fuse:
         values[self.inner] = binary("%", values[self.fused], width)
 
     def conditions(self, values: Values, extents: Extents) -> list[Expr]:
-        """None: a fused axis covers exactly the old ones."""
+        """No conditions: the values of a fused axis are exactly those of the old axes."""
         return []
 
     @property

@@ -1,4 +1,4 @@
-"""Factoring a reduction: one of its loops becomes a data axis, so that what it runs over can be shared."""
+"""Factored reductions: a reduce loop becomes a data axis of partial results, which can run in parallel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from compiler.te.tensor import Compute, Tensor
 
 
 def rfactor(schedule: Stages, tensor: Tensor, axis: IterVar, factor_axis: int) -> tuple[Tensor, ...]:
-    """Reduce over all loops but `axis` into tensors with `axis` as a dimension, and then over that.
+    """Reduce over all loops but `axis` to partial results with the dimension `axis`, then reduce those.
 
     Source: Suriana et al., "Parallel associative reductions in Halide" (CGO 2017), section 4.
     """
@@ -27,7 +27,7 @@ def rfactor(schedule: Stages, tensor: Tensor, axis: IterVar, factor_axis: int) -
     factored = IterVar(Var(axis.name), axis.extent)
     data = [IterVar(Var(a.name), a.extent) for a in op.axes]
 
-    # what the old axes are in terms of the new ones
+    # the old axes in terms of the new ones
     relations = [relation for relation in stage.relations if relation.kind == "reduce"]
     extents: Extents = {a: a.extent for a in reduction.axes}
     for relation in relations:
@@ -44,7 +44,7 @@ def rfactor(schedule: Stages, tensor: Tensor, axis: IterVar, factor_axis: int) -
     condition = conjunction(inside) if inside else None
     if reduction.condition is not None:
         where = substitute(reduction.condition, old_values)
-        # `where` may read what is only there for the values that the old axes had
+        # `where` may read elements that exist only for valid values of the old axes
         condition = (
             where if condition is None else call("if_then_else", condition, where, Const(False, "bool"))
         )
@@ -78,7 +78,7 @@ def _checked(stage: Stage, axis: IterVar, factor_axis: int) -> Compute:
         )
     if not isinstance(axis.extent, int):
         raise ScheduleError(
-            f"{stage.name}: rfactor of {axis.name!r}, how long it is depends on a size; "
+            f"{stage.name}: rfactor of {axis.name!r}, whose extent is dynamic; "
             "split it by a factor, and factor the inner loop"
         )
     if not isinstance(factor_axis, int) or not 0 <= factor_axis <= len(op.axes):

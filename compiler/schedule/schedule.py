@@ -1,4 +1,4 @@
-"""A schedule: the stages of a program in the order of their data."""
+"""Schedules: the stages of a program, with the primitives that transform them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from compiler.te.tensor import Compute, Extern, Operation, Tensor
 
 
 class Schedule(Stages):
-    """How the operations of a program are run. Made by `create_schedule`.
+    """The order, the memory and the parallelism of the operations of a program. Made by `create_schedule`.
 
     ``s[C]`` is the stage of tensor (or operation) `C`; its methods are the primitives. The attributes are
     those of `Stages`: ``stages``, producers before consumers, and ``outputs``.
@@ -26,18 +26,18 @@ class Schedule(Stages):
 
     @property
     def steps(self) -> list[Step]:
-        """The calls of primitives so far, as plain JSON; `replay` makes the schedule again from them."""
+        """The calls of primitives so far, as plain JSON; `replay` applies them to a new schedule."""
         return list(self.trace.steps)
 
     def replay(self, steps: Sequence[Step], intrinsics: Sequence[TensorIntrinsic] = ()) -> Schedule:
-        """Call the primitives of `steps` on this schedule, one after another.
+        """Apply the primitives of `steps` to this schedule, in order.
 
         Parameters
         ----------
         steps : sequence of dict
-            What `steps` of a schedule of the same program gave, or JSON made of it.
+            The `steps` of a schedule of the same program.
         intrinsics : sequence of TensorIntrinsic
-            Those that the steps name.
+            The intrinsics that the steps refer to by name.
 
         Returns
         -------
@@ -47,7 +47,7 @@ class Schedule(Stages):
         Raises
         ------
         ScheduleError
-            If a step names a primitive, a stage or an axis that does not exist, or is illegal.
+            If a step is illegal, or refers to a primitive, a stage or an axis that does not exist.
         """
         others = {
             "thread_axis": lambda given: ThreadAxis(*given),
@@ -77,7 +77,7 @@ class Schedule(Stages):
 
     @primitive
     def cache_write(self, tensor: Any, scope: str = "local") -> Any:
-        """Compute `tensor` into a cache, and copy the cache out.
+        """Compute `tensor` in a cache, and copy the cache to it.
 
         With ``CC = s.cache_write(C, "local")``::
 
@@ -87,19 +87,19 @@ class Schedule(Stages):
                                                   for i, j:
                                                       C[i, j] = C_local[i, j]
 
-        Place the cache with ``s[CC].compute_at(s[C], axis)``. Call this before any other
-        primitive on the stage.
+        ``s[CC].compute_at(s[C], axis)`` moves the cache into a loop. This must be the first primitive on the
+        stage.
 
         Parameters
         ----------
         tensor : Tensor or sequence of Tensor
-            All tensors of one operation, if it defines several.
+            All tensors of the operation, if it defines several.
         scope : str
 
         Returns
         -------
         Tensor or tuple of Tensor
-            The cache; its stage has the reduce axes.
+            The cache, whose stage has the reduce axes.
         """
         if isinstance(tensor, Tensor):
             return cache_write(self, (tensor,), scope)[0]
@@ -111,7 +111,7 @@ class Schedule(Stages):
     def cache_read(
         self, tensor: Tensor, scope: str, readers: Sequence[Tensor | Operation] | Tensor | Operation
     ) -> Tensor:
-        """Read `tensor` through a copy in `readers`.
+        """Copy `tensor` to a cache, which `readers` read in its place.
 
         With ``AA = s.cache_read(A, "local", [C])``::
 
@@ -120,12 +120,12 @@ class Schedule(Stages):
                                             for i:
                                                 C[i] = A_local[i]
 
-        Place the copy with ``s[AA].compute_at(s[C], axis)``.
+        ``s[AA].compute_at(s[C], axis)`` moves the copy into a loop.
 
         Parameters
         ----------
         tensor : Tensor
-            Any that is read: an input, or one of those that an operation of the program defines.
+            An input, or a tensor that an operation of the program defines.
         scope : str
         readers : sequence of Tensor or Operation
 
@@ -141,7 +141,7 @@ class Schedule(Stages):
 
     @primitive
     def rfactor(self, tensor: Tensor, axis: IterVar, factor_axis: int = 0) -> Any:
-        """Make one loop of a reduction a dimension of partial results, which are reduced at the end.
+        """Turn a loop of a reduction into a dimension of partial results, which are reduced at the end.
 
         With ``ko, ki = s[C].split(k, 4)`` and ``CF = s.rfactor(C, ki)``::
 
@@ -153,8 +153,8 @@ class Schedule(Stages):
                                                        for ki in range(4):
                                                            C[i] += C_rf[ki, i]
 
-        The loops of both stages begin anew: those over data are scheduled after this. `axis` is a
-        data axis of the new stage, so it can be vectorized, run in parallel or be bound to threads.
+        Both stages have new loops, so data loops are scheduled after this. `axis` is a data axis of the new
+        stage, so it can be vectorized, run in parallel or be bound to threads.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class Schedule(Stages):
         axis : IterVar
             A reduce loop of its stage.
         factor_axis : int
-            Which dimension of the partial results it becomes.
+            The dimension of the partial results that it becomes.
 
         Returns
         -------
@@ -181,7 +181,7 @@ def _named(name: str, intrinsics: Sequence[TensorIntrinsic]) -> TensorIntrinsic:
 
 
 def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:
-    """The default schedule of a program: every operation at the root, loops serial in the order of the axes.
+    """The default schedule of a program: no nested stages, and serial loops in the order of the axes.
 
     Parameters
     ----------

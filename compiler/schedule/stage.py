@@ -1,4 +1,4 @@
-"""A stage: one operation, with its loops, its place and its memory."""
+"""Stages: an operation with its loops, the loop that it is computed in, and its memory."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from compiler.te.tensor import Compute, Extern, Operation, Placeholder, Tensor
 
 
 class Stage(Marks):
-    """One operation of a schedule. Its loops are those of `Loops`, its marks those of `Marks`.
+    """An operation in a schedule; `Loops` and `Marks` have the primitives on its loops and its marks.
 
     Attributes
     ----------
     op : Operation
-        What the stage computes. Caching replaces it by an operation on the cache.
+        The operation. A cache replaces it by one that reads the cache.
     tensors : tuple of Tensor
-        What readers of this stage know its results by; never changes.
+        The tensors by which other stages refer to its results; they never change.
     key : str
-        The name of the stage in the trace: that of the operation, with a number if there are several.
+        The name of the stage in the trace: that of the operation, with a number if it is not unique.
     attach : tuple of (Stage, IterVar) or None
-        The loop of a consumer that the stage is computed inside of; None at the root.
+        The loop of a consumer in which the stage is computed; None for the top level.
     inlined : bool
-        The stage has no loops: each reading evaluates its expression.
+        Whether each read evaluates its expression, so that the stage has no loops.
     scope : str
-        Where its buffer lives.
+        The memory of its buffer.
     layout : Layout or None
-        Where in the buffer the elements are, if not in row-major order.
+        The layout of its buffer; None for row-major order.
     tensorized : (IterVar, TensorIntrinsic) or None
-        The loop from which inwards an intrinsic takes the place of the loops.
+        The outermost of the loops that an intrinsic replaces, and the intrinsic.
     """
 
     def __init__(self, op: Operation, output: bool, trace: Trace) -> None:
@@ -54,7 +54,7 @@ class Stage(Marks):
         super().__init__(_axes(op), trace)
 
     def replace(self, op: Operation) -> None:
-        """Give the stage another operation with loops of its own."""
+        """Replace the operation of the stage, and reset its loops."""
         self.op = op
         self.restart(_axes(op))
 
@@ -65,23 +65,23 @@ class Stage(Marks):
 
     @property
     def tensor(self) -> Tensor:
-        """The first of its tensors; the only one of most stages."""
+        """The first of its tensors; most stages have only one."""
         return self.tensors[0]
 
     @property
     def computed(self) -> bool:
-        """Whether the program makes its tensors; the caller gives those of an input."""
+        """Whether the program computes its tensors, which are not inputs."""
         return not isinstance(self.op, Placeholder)
 
     @property
     def compute(self) -> Compute:
-        """The operation of a stage whose elements expressions give."""
+        """The operation of a stage, which must be a `Compute`."""
         assert isinstance(self.op, Compute)
         return self.op
 
     @primitive
     def compute_at(self, consumer: Stage, axis: IterVar) -> None:
-        """Compute, inside a loop of a consumer, just what one iteration of it reads.
+        """Compute, in each iteration of a loop of a consumer, the elements that this iteration reads.
 
         With ``s[B].compute_at(s[C], i)``::
 
@@ -107,7 +107,7 @@ class Stage(Marks):
 
     @primitive
     def compute_inline(self) -> None:
-        """Evaluate the expression at each reading instead of storing it.
+        """Evaluate the expression at each read instead of storing it.
 
         With ``s[B].compute_inline()``::
 
@@ -125,7 +125,7 @@ class Stage(Marks):
 
     @primitive
     def compute_root(self) -> None:
-        """Compute the whole tensor before its consumers: the place of a stage until told otherwise.
+        """Compute the whole tensor before its consumers, which is the default.
 
         With ``s[B].compute_root()``, after it was computed at `i`::
 
@@ -140,16 +140,16 @@ class Stage(Marks):
 
     @primitive
     def set_scope(self, scope: str) -> None:
-        """Say where the buffer lives.
+        """Set the memory of the buffer.
 
         With ``s[B].set_scope("local")``::
 
             B = allocate(float32[8], "global")     ->   B = allocate(float32[8], "local")
 
-        ``"global"`` is main memory, ``"local"`` that of one thread (registers and its stack), ``"shared"``
-        that of the threads of a block, ``"warp"`` that of a part of them; an accelerator has memory with
-        dotted names, as ``"vta.acc"``. What threads share is computed for all of them, and allocated
-        outside of their loops.
+        ``"global"`` is main memory, ``"local"`` the registers and the stack of a thread, ``"shared"`` memory
+        of the threads of a block, ``"warp"`` memory of the threads of a warp; the memories of accelerators
+        have dotted names, as ``"vta.acc"``. A stage in memory that threads share is computed for all of them,
+        and allocated outside of their loops.
         """
         if self.output or not self.computed:
             raise ScheduleError(f"{self.name}: the caller gives the memory of an input or output; cache it")
@@ -157,7 +157,7 @@ class Stage(Marks):
         self.scope = scope
 
     def transform_layout(self, index_map: IndexMap) -> list[IterVar]:
-        """Keep the elements in another order in memory, and walk them in that order.
+        """Change the order of the elements in memory, and traverse them in that order.
 
         With ``s[B].transform_layout(lambda i, j: [j // 4, i, j % 4])``::
 
@@ -171,17 +171,18 @@ class Stage(Marks):
         Parameters
         ----------
         index_map : callable
-            From the indices of an element to those in memory: each an axis, ``c // n`` or ``c % n`` (both),
-            or ``a * n + b`` where b has n values. A trace keeps it as nested lists, which are taken too.
+            From the indices of an element to those in memory. Each result must be an axis; ``c // n`` or
+            ``c % n``, where both occur; or ``a * n + b`` where b has n values. The nested lists of a trace
+            are accepted too.
 
         Returns
         -------
         list of IterVar
-            The loops, one for each index of the result.
+            The loops, one per index of the result.
         """
         self._check_layout()
         layout = layout_of(self, index_map)
-        relaid(Stage(self.op, False, Trace()), layout)  # a trial, which changes nothing if it is refused
+        relaid(Stage(self.op, False, Trace()), layout)  # on a copy, so that an error changes nothing here
         recording, self.trace.recording = self.trace.recording, False
         axes = relaid(self, layout)
         self.trace.recording = recording
@@ -199,7 +200,7 @@ class Stage(Marks):
                 "change the layout of a cache"
             )
         if not isinstance(self.op, Compute):
-            raise ScheduleError(f"{self.name}: the statement of an extern stores where it is told")
+            raise ScheduleError(f"{self.name}: the statement of an extern determines where it stores")
         if not self.untouched or self.layout is not None:
             raise ScheduleError(
                 f"{self.name}: transform_layout must come before the other primitives on the stage"
@@ -209,7 +210,7 @@ class Stage(Marks):
 
     @primitive
     def tensorize(self, axis: IterVar, intrinsic: TensorIntrinsic) -> None:
-        """Let a declared intrinsic take the place of a loop and all below it.
+        """Replace a loop and all loops in it by a declared intrinsic.
 
         With ``s[C].tensorize(i_inner, gemm)``::
 
@@ -219,9 +220,8 @@ class Stage(Marks):
                     for k:
                         C[...] += A[...] * B[...]
 
-        Where reduce loops stay outside, a use of its first half sets the elements before them, and
-        a use of its second half adds to the elements inside. Whether the loops compute what the intrinsic
-        does is checked by `lower`.
+        If there are reduce loops outside, the ``reset`` of the intrinsic runs before them, and its ``update``
+        in them. `lower` checks that the loops compute what the intrinsic computes.
         """
         self.check_leaf("tensorize", axis)
         if not isinstance(intrinsic, TensorIntrinsic):
@@ -248,11 +248,11 @@ def _axes(op: Operation) -> list[IterVar]:
 
 
 def check_scope(name: str, scope: str) -> None:
-    """Raise unless a buffer can live in `scope`."""
+    """Raise `ScheduleError` unless `scope` is the name of a memory."""
     if not is_scope(scope):
         raise ScheduleError(f"{name}: " + unknown("scope", scope, SCOPES))
 
 
 def names(tensors: Sequence[Tensor | Stage]) -> str:
-    """The names of tensors or stages, for a message."""
+    """The names of tensors or stages, for an error message."""
     return ", ".join(t.name for t in tensors)

@@ -11,7 +11,7 @@ from compiler.te.tensor import Operation, Tensor
 
 
 class Stages:
-    """One stage for each operation that the outputs of a program need.
+    """One stage for each operation that the outputs of a program depend on.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Stages:
         return [s for s in self.stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
 
     def insert(self, op: Operation, scope: str, before: Stage) -> Stage:
-        """A new stage, which no output needs to be, in front of another."""
+        """Insert a stage for `op`, which is not an output, before another stage."""
         stage = Stage(op, False, self.trace)
         stage.scope = scope
         self._of[op] = stage

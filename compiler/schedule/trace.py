@@ -1,10 +1,10 @@
 """The trace of a schedule: the calls of primitives that made it, as plain JSON.
 
-A step is ``{"call": name, "on": stage, "args": [...], "kwargs": {...}}``; the steps on the schedule
-itself have no stage. Numbers, strings, booleans, None and lists stand for themselves. What belongs to
-the program is named: ``{"stage": "C"}``, ``{"tensor": ["C", 0]}``, ``{"axis": ["C", "i_outer"]}``; a
-name that is there already gets a number behind it, as ``"k#1"``. So a tuning record can hold the steps,
-and another process can make the schedule again from the same program.
+A step is ``{"call": name, "on": stage, "args": [...], "kwargs": {...}}``; a step on the schedule itself has
+no ``"on"``. Numbers, strings, booleans, None and lists are their JSON. Stages, tensors and axes are
+references: ``{"stage": "C"}``, ``{"tensor": ["C", 0]}``, ``{"axis": ["C", "i_outer"]}``; a name that is in
+use gets a number, as ``"k#1"``. A tuning record can hold the steps, and another process can replay them on
+the same program.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class Trace:
-    """The steps of a schedule so far, and the names of what they speak of.
+    """The steps of a schedule so far, and the names of the objects that they refer to.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Trace:
         self._reference: dict[Hashable, dict[str, Any]] = {}
 
     def name(self, item: Hashable, kind: str, *path: str | int) -> str | int:
-        """Give `item` a name that no other of its kind has: the last of `path` if that is free."""
+        """Assign `item` a name that is unique in its kind: the last of `path` if it is free."""
         if item in self._reference:  # two stages may reduce over one axis; either name will do
             return self._path(self._reference[item])[-1]
         wish, count = path[-1], 0
@@ -49,7 +49,7 @@ class Trace:
         return path[-1]
 
     def also(self, item: Hashable, named: Hashable) -> None:
-        """Let `item` be recorded by the name of another thing, which means the same to every primitive."""
+        """Record `item` by the name of `named`, which is equivalent as an argument of every primitive."""
         self._reference[item] = self._reference[named]
 
     @staticmethod
@@ -78,24 +78,24 @@ class Trace:
             return value.item()
         if isinstance(value, Sequence):
             return [self.encode(item) for item in value]
-        as_json = getattr(value, "as_json", None)  # what does not belong to the program tells itself
+        as_json = getattr(value, "as_json", None)  # objects outside of the program, as threads and intrinsics
         return self._reference[value] if as_json is None else as_json()
 
     def decode(self, value: Any, others: Mapping[str, Callable[[Any], Any]]) -> Any:
-        """What `encode` made JSON of, found in this schedule.
+        """The value that `encode` turned into JSON, with references resolved in this schedule.
 
         Parameters
         ----------
         value : Any
         others : mapping of str to callable
-            How what does not belong to the program is made again, by kind.
+            Kind of an object outside of the program -> the function that makes it from its JSON.
         """
         if isinstance(value, list):
             return [self.decode(item, others) for item in value]
         if not isinstance(value, Mapping):
             return value
         if len(value) != 1:
-            raise ScheduleError(f"a trace names a thing as {{kind: name}}, not {dict(value)!r}")
+            raise ScheduleError(f"a trace refers to an object as {{kind: name}}, not {dict(value)!r}")
         ((kind, path),) = value.items()
         if kind in others:
             return others[kind](path)
@@ -108,10 +108,10 @@ class Trace:
 
 
 def primitive(method: Method) -> Method:
-    """Make a method a primitive: a call that is legal becomes a step of the trace of its object.
+    """Decorate a method as a primitive: each call that does not raise adds a step to the trace of its object.
 
-    What a primitive calls in its turn is no step of its own, and a call that raises is none either. So
-    a primitive checks everything before it changes anything.
+    Calls of primitives by a primitive add no steps. A call that raises must leave the schedule unchanged, so
+    a primitive checks its arguments before it changes anything.
     """
 
     @functools.wraps(method)

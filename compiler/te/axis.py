@@ -10,10 +10,10 @@ from compiler.ir.expr import Expr, Var
 from compiler.ir.text import print_expr
 
 Extent = int | Expr
-"""A number of iterations: a whole number, or an expression of sizes."""
+"""A number of iterations: an integer, or an expression of dynamic extents."""
 
 Shape = tuple[int | Var, ...]
-"""Extents of a tensor: whole numbers, or sizes that the call brings."""
+"""Extents of a tensor: integers, or dynamic extents (see `compiler.te.size_var`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,9 +26,9 @@ class IterVar(Expr):
     extent : int or Expr
         The number of values: ``start .. start + extent - 1``.
     kind : str
-        ``"data"`` for an axis of the output, ``"reduce"`` for one that is reduced over.
+        ``"data"`` for an axis of the output, ``"reduce"`` for an axis that is reduced over.
     start : int or Expr
-        Zero for all but reduce axes.
+        The first value; zero unless it is a reduce axis.
     """
 
     var: Var
@@ -46,7 +46,7 @@ class IterVar(Expr):
         return self.var.name
 
     def as_expr(self) -> Var:
-        """The variable: what an axis means inside an expression."""
+        """The variable, which represents the axis in an expression."""
         return self.var
 
     def __repr__(self) -> str:
@@ -70,5 +70,5 @@ class ThreadAxis:
     extent: int | None = None
 
     def as_json(self) -> dict[str, list[Any]]:
-        """How a trace of a schedule names it."""
+        """The form of the axis in the trace of a schedule."""
         return {"thread_axis": [self.tag, self.extent]}

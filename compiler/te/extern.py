@@ -1,4 +1,4 @@
-"""Externs: tensors that a statement of your own stores."""
+"""Externs: tensors whose elements a user-defined statement stores."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def extern(
     name: str = "extern",
     dtype: str | Sequence[str] | None = None,
 ) -> Any:
-    """Tensors that a program of your own stores: what no expression says element by element.
+    """Tensors that a user-defined program stores, for what element-wise expressions cannot define.
 
     Parameters
     ----------
-    shape : sequence of int or size, or sequence of such
-        The shape of the tensor, or a list with that of each.
+    shape : sequence of int or Var, or sequence of such sequences
+        The shape of the tensor, or a list of the shapes of several.
     inputs : sequence of Tensor
-        What the program reads.
+        The tensors that the program reads.
     fcompute : callable or PrimFunc
-        ``fcompute(ins, outs)`` gives the statement over buffers of `inputs` and of the tensors; or a function
-        with these parameters in this order, as `compiler.ir.text.parse_function` makes of text.
+        ``fcompute(ins, outs)`` returns the statement over the buffers of `inputs` and of the new tensors; or
+        a function with these parameters in this order, such as `compiler.ir.text.parse_function` returns.
     name : str
     dtype : str or sequence of str, optional
-        Of each tensor; that of the inputs unless told.
+        The type of each tensor; by default that of the inputs.
 
     Returns
     -------
@@ -43,14 +43,14 @@ def extern(
     Raises
     ------
     ValueError
-        If types are not told and cannot be known, or the program does not fit the tensors.
+        If the type is not given and the inputs have several, or the program does not fit the tensors.
     """
     several = any(isinstance(item, (tuple, list)) for item in shape)
     shapes = tuple(checked_shape(item, name) for item in (shape if several else [shape]))
     if dtype is None:
         found = sorted({tensor.dtype for tensor in inputs})
         if len(found) != 1:
-            raise ValueError(f"{name!r}: the inputs have the types {found}; tell the dtype of the outputs")
+            raise ValueError(f"{name!r}: the inputs have the types {found}; give the dtype of the outputs")
         dtype = found[0]
     dtypes = (dtype,) * len(shapes) if isinstance(dtype, str) else tuple(dtype)
     if len(dtypes) != len(shapes):
@@ -72,13 +72,13 @@ def extern(
         buffers = [Buffer(*spec) for spec in outer]
         statement = fcompute(buffers[: len(inputs)], buffers[len(inputs) :])
     if not isinstance(statement, Stmt):
-        raise ValueError(f"{name!r}: its function gives {type(statement).__name__}; a statement is needed")
-    own = {node.buffer for node in walk(statement) if type(node) is Allocate}
+        raise ValueError(f"{name!r}: its function returned {type(statement).__name__}; a statement is needed")
+    allocated = {node.buffer for node in walk(statement) if type(node) is Allocate}
     for node in walk(statement):
         buffer = getattr(node, "buffer", None)
-        if buffer is not None and buffer not in own and buffer not in buffers:
+        if buffer is not None and buffer not in allocated and buffer not in buffers:
             raise ValueError(
-                f"{name!r} uses {buffer!r}, which is no input, no output, and not allocated in it"
+                f"{name!r} uses {buffer!r}, which is neither an input nor an output, and not allocated in it"
             )
     ins, outs = tuple(buffers[: len(inputs)]), tuple(buffers[len(inputs) :])
     op = Extern(name, shapes, dtypes, tuple(inputs), ins, outs, statement)

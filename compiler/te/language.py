@@ -1,8 +1,8 @@
-"""The tensor-expression language, with the names that a reader of TVM's tutorials knows.
+"""The tensor-expression language, with the names of TVM's.
 
-Declare inputs with `placeholder`, describe an output element by element with
-`compute`, reduce over a `reduce_axis` with `sum`, `max`, `min`, `prod`, `argmax`, `argmin`
-or a reducer of your own, then ask `create_schedule` how to run it::
+Declare inputs with `placeholder`, define the elements of an output with `compute`, reduce over a
+`reduce_axis`
+with `sum`, `max`, `min`, `prod`, `argmax`, `argmin` or a custom reducer, then make a schedule::
 
     A = te.placeholder((512, 512), "A")
     B = te.placeholder((512, 512), "B")
@@ -10,7 +10,7 @@ or a reducer of your own, then ask `create_schedule` how to run it::
     C = te.compute((512, 512), lambda i, j: te.sum(A[i, k] * B[k, j], axis=k), "C")
     s = te.create_schedule(C.op)
 
-A dimension that is not known before the call is a size: ``n = te.size_var("n", (1, 64))``.
+A dimension that each call determines is a dynamic extent: ``n = te.size_var("n", (1, 64))``.
 
 Source: Chen et al., "TVM: An Automated End-to-End Optimizing Compiler for Deep
 Learning" (arXiv 1802.04799), section 4.1.
@@ -127,18 +127,18 @@ __all__ = [
 
 
 def reduce_axis(dom: tuple[ExprLike, ExprLike], name: str = "k") -> IterVar:
-    """An axis to reduce over, which takes the values from ``dom[0]`` to ``dom[1] - 1``.
+    """An axis to reduce over, with the values ``dom[0] .. dom[1] - 1``.
 
     Parameters
     ----------
     dom : pair of int or Expr
-        Whole numbers, or expressions of sizes.
+        Integers, or expressions of dynamic extents.
     name : str
 
     Raises
     ------
     ValueError
-        If `dom` is empty, or is made of something else.
+        If `dom` is empty, or an end is neither an integer nor an expression of dynamic extents.
     """
     low, high = (checked_extent(end, f"reduce axis {name!r}, domain {tuple(dom)!r}") for end in dom)
     if isinstance(low, int) and isinstance(high, int) and high <= low:
@@ -148,16 +148,16 @@ def reduce_axis(dom: tuple[ExprLike, ExprLike], name: str = "k") -> IterVar:
 
 
 def thread_axis(dom: tuple[int, int] | str | None = None, tag: str = "", name: str = "") -> ThreadAxis:
-    """An axis of threads to bind loops to: ``te.thread_axis("threadIdx.x")``; ``(0, 64)`` may stand before.
+    """An axis of threads that loops are bound to: ``te.thread_axis("threadIdx.x")``.
 
     Parameters
     ----------
     dom : (int, int) or str, optional
-        The number of threads as ``(0, n)``; or the tag alone.
+        The number of threads as ``(0, n)``; or the tag, if it is the only argument.
     tag : str
         ``"blockIdx.x"`` to ``"threadIdx.z"``, or ``"vthread"``.
     name : str
-        For people.
+        For error messages.
 
     Raises
     ------
@@ -181,20 +181,21 @@ def thread_axis(dom: tuple[int, int] | str | None = None, tag: str = "", name: s
 
 
 def placeholder(shape: Sequence[int | Var], name: str = "placeholder", dtype: str = "float32") -> Tensor:
-    """A tensor that the caller of the program gives.
+    """An input: a tensor that the caller of the program passes.
 
     Parameters
     ----------
-    shape : sequence of int or size
+    shape : sequence of int or Var
     name : str
     dtype : str
-        Also a packed type, ``"int4"``: the array is of bytes then, its last axis shorter by as much.
+        May be a packed type, as ``"int4"``: the caller passes an array of uint8, whose last axis counts
+        bytes.
 
     Raises
     ------
     ValueError
-        If an extent is not a positive whole number, `dtype` is unknown, or the last axis of a packed
-        type does not fill its bytes.
+        If an extent is neither a positive integer nor a dynamic extent, `dtype` is unknown, or the last axis
+        of a packed type does not fill whole bytes.
     """
     return Placeholder(
         name, (filled_bytes(checked_shape(shape, name), known_dtype(dtype), name),), (dtype,)
@@ -202,14 +203,15 @@ def placeholder(shape: Sequence[int | Var], name: str = "placeholder", dtype: st
 
 
 def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str = "compute") -> Any:
-    """A tensor whose element at ``(i, j, ...)`` is ``fcompute(i, j, ...)``; or several of one shape.
+    """A tensor whose element at ``(i, j, ...)`` is ``fcompute(i, j, ...)``; or several of the same shape.
 
     Parameters
     ----------
-    shape : sequence of int or size
+    shape : sequence of int or Var
     fcompute : callable
-        Takes one index for each dimension; the names of its parameters name the axes. It gives one
-        expression; or a tuple of them, or a reduction of several values, for as many tensors.
+        Called with one index per dimension; the names of its parameters become the names of the axes. It
+        returns an expression; or, for several tensors, a tuple of expressions or a reduction of several
+        values.
     name : str
 
     Returns
@@ -219,9 +221,8 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     Raises
     ------
     ValueError
-        If `fcompute` does not take ``len(shape)`` indices, a reduction is not the whole
-        element, or an axis is used that is not one of the tensor's own (a reduce axis without
-        a reduction).
+        If `fcompute` does not take ``len(shape)`` indices, a reduction is not the whole element, or an axis
+        is used that belongs to another tensor or to no reduction.
     """
     shape = checked_shape(shape, name)
     names = _axis_names(fcompute, len(shape), name)
@@ -232,7 +233,7 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     else:
         body = element if isinstance(element, (tuple, list)) else (element,)
         if not body:
-            raise ValueError(f"{name!r}: its function gives no element")
+            raise ValueError(f"{name!r}: its function returned no element")
         op = Compute.of(name, axes, tuple(map(as_expr, body)))
     _check_body(op)
     return op.output() if len(op.body) == 1 else op.outputs
@@ -256,7 +257,7 @@ def _check_body(op: Compute) -> None:
         for node in walk(expr):
             if isinstance(node, Reduce):
                 raise ValueError(
-                    f"{op.name!r}: a reduction must be the whole element; give it a tensor of its own"
+                    f"{op.name!r}: a reduction must be the whole element; compute it as a tensor by itself"
                 )
             if type(node) is Var and node.bounds is None and node not in known:
                 raise ValueError(
@@ -271,16 +272,16 @@ def _check_body(op: Compute) -> None:
 def comm_reducer(
     fcombine: Callable[[Any, Any], Any], fidentity: Callable[..., Any], name: str = "reduce"
 ) -> Callable[..., Reduce]:
-    """A reducer of your own: ``reducer(expr, axis, where=None)``, used like `sum`.
+    """A custom reducer ``reducer(expr, axis, where=None)``, to be used like `sum`.
 
     Parameters
     ----------
     fcombine : callable
-        ``(x, y) -> expression``. For a reduction of several values at once, `x`, `y` and the result are
-        tuples, and so is the `expr` that the reducer takes. It must be associative and commutative: a
-        schedule combines in any order.
+        ``(x, y) -> expression``, associative and commutative, since a schedule may combine in any order. For
+        a reduction of several values at once, `x`, `y` and the result are tuples, and so is the `expr` that
+        the reducer is called with.
     fidentity : callable
-        ``(dtype) -> number``, or ``(*dtypes) -> tuple``: what leaves every value unchanged.
+        ``(dtype) -> number``, or ``(*dtypes) -> tuple``: the identity element.
     name : str
 
     Examples
@@ -300,12 +301,12 @@ def comm_reducer(
 
 
 def sum(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
-    """The sum of `expr` over `axis`, of the terms where `where` holds."""
+    """The sum of `expr` over `axis`, restricted to the terms for which `where` holds."""
     return SUM.over(expr, axis, where)
 
 
 def prod(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
-    """The product of `expr` over `axis`, of the terms where `where` holds."""
+    """The product of `expr` over `axis`, restricted to the terms for which `where` holds."""
     return PROD.over(expr, axis, where)
 
 
@@ -320,18 +321,19 @@ def min(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
 
 
 def argmax(expr: ExprLike | tuple[ExprLike, ExprLike], axis: Axes, where: Expr | None = None) -> Reduce:
-    """Where `expr` is largest over `axis`, and that value: two tensors of one `compute`.
+    """The index of the largest `expr` over `axis`, and that value: two tensors of one `compute`.
 
-    Of equal values it is the first. NaN is never chosen; where there is nothing to choose from, the index is
-    the greatest that its type has.
+    Of equal values the first wins. NaN is never chosen. If no term is left, the index is the largest value of
+    its type.
 
     Parameters
     ----------
     expr : Expr, or pair of Expr
-        The value; or an index of your own and the value, as in TVM.
+        The value; or the index to return and the value, as in TVM.
     axis : IterVar or sequence of IterVar
-        The index is the value of the axis; of several, the row-major position.
+        The index is the value of the axis; for several axes, the row-major position.
     where : Expr, optional
+        Terms for which it is false are left out.
 
     Examples
     --------
@@ -343,7 +345,10 @@ def argmax(expr: ExprLike | tuple[ExprLike, ExprLike], axis: Axes, where: Expr |
 
 
 def argmin(expr: ExprLike | tuple[ExprLike, ExprLike], axis: Axes, where: Expr | None = None) -> Reduce:
-    """Where `expr` is smallest over `axis`, and that value; see `argmax`."""
+    """The index of the smallest `expr` over `axis`, and that value: two tensors of one `compute`.
+
+    Ties, NaN and the parameters are as in `argmax`.
+    """
     return ARGMIN.over(_indexed(expr, axis), axis, where)
 
 

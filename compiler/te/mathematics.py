@@ -1,4 +1,4 @@
-"""What the tensor-expression language calculates with, beside Python's operators."""
+"""The functions of the tensor-expression language, beside Python's operators."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from compiler.te.reducer import highest, lowest
 
 
 def all(*conditions: Expr) -> Expr:
-    """The condition that every one holds."""
+    """The condition that all conditions hold; true for none."""
     return conjunction(conditions)
 
 
 def any(*conditions: Expr) -> Expr:
-    """The condition that at least one holds.
+    """The condition that at least one condition holds.
 
     Raises
     ------
     ValueError
-        For no condition at all.
+        If no condition is given.
     """
     if not conditions:
         raise ValueError("te.any needs at least one condition")
@@ -29,27 +29,27 @@ def any(*conditions: Expr) -> Expr:
 
 
 def if_then_else(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:
-    """`a` where the condition holds, else `b`; only the arm that is needed is evaluated."""
+    """`a` where the condition holds, else `b`; only the chosen arm is evaluated."""
     return call("if_then_else", condition, a, b)
 
 
 def select(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:
-    """`a` where the condition holds, else `b`; both may be evaluated, so both must be defined everywhere.
+    """`a` where the condition holds, else `b`; both arms may be evaluated, so both must be valid everywhere.
 
     Raises
     ------
     ValueError
-        If `condition` is no condition.
+        If `condition` is not a condition.
     """
-    chosen = call("if_then_else", condition, a, b)  # which brings the arms to one type
+    chosen = call("if_then_else", condition, a, b)  # converts the arms to one type
     return Select(*chosen.args)
 
 
 def cast(value: ExprLike, dtype: str) -> Expr:
     """`value` converted to another type.
 
-    A float becomes an integer by rounding to zero, and the nearest that there is where it is out of
-    range; an integer becomes a narrower one by its low bits; a condition becomes one or zero.
+    A float is rounded to zero for an integer type, and clipped to its range. An integer is reduced to the low
+    bits of a narrower type. A condition becomes one or zero.
 
     Raises
     ------
@@ -62,12 +62,12 @@ def cast(value: ExprLike, dtype: str) -> Expr:
 
 
 def known_dtype(dtype: str) -> str:
-    """`dtype`, if it is the type of an element.
+    """`dtype` if it is a type that an element can have.
 
     Raises
     ------
     ValueError
-        If it is not.
+        If it is unknown.
     """
     known = SCALAR_TYPES + PACKED_TYPES
     if dtype not in known:
@@ -76,12 +76,12 @@ def known_dtype(dtype: str) -> str:
 
 
 def min_value(dtype: str) -> Const:
-    """The least value of a type; minus infinity of a float."""
+    """The smallest value of a type; minus infinity for a float type."""
     return _literal(lowest(known_dtype(dtype)), dtype)
 
 
 def max_value(dtype: str) -> Const:
-    """The greatest value of a type; infinity of a float."""
+    """The largest value of a type; infinity for a float type."""
     return _literal(highest(known_dtype(dtype)), dtype)
 
 
@@ -105,7 +105,7 @@ def sqrt(x: ExprLike) -> Expr:
 
 
 def rsqrt(x: ExprLike) -> Expr:
-    """One by the square root of a float."""
+    """The reciprocal of the square root of a float."""
     return binary("/", 1, call("sqrt", x))
 
 
@@ -140,32 +140,32 @@ def abs(x: ExprLike) -> Expr:
 
 
 def floor(x: ExprLike) -> Expr:
-    """The largest whole number not above a float, as a float."""
+    """A float rounded to minus infinity."""
     return call("floor", x)
 
 
 def ceil(x: ExprLike) -> Expr:
-    """The smallest whole number not below a float, as a float."""
+    """A float rounded to infinity."""
     return call("ceil", x)
 
 
 def round(x: ExprLike) -> Expr:
-    """The nearest whole number to a float, the even one of two, as a float."""
+    """A float rounded to the nearest integer, halves to even."""
     return call("round", x)
 
 
 def trunc(x: ExprLike) -> Expr:
-    """A float without its fraction."""
+    """A float rounded to zero."""
     return call("trunc", x)
 
 
 def isnan(x: ExprLike) -> Expr:
-    """The condition that a float is not a number."""
+    """The condition that a float is NaN."""
     return call("isnan", x)
 
 
 def popcount(x: ExprLike) -> Expr:
-    """How many bits of an integer are set."""
+    """The number of set bits of an integer."""
     return call("popcount", x)
 
 

@@ -1,4 +1,4 @@
-"""Reducers: how the terms of a reduction become one value, or one tuple of values."""
+"""Reducers: the operations that combine the terms of a reduction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compiler.te.axis import IterVar
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reducer:
-    """An associative, commutative operation with an identity element; a schedule may combine in any order.
+    """An associative and commutative operation with an identity element, so that the order is free.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Reducer:
         ``(x, y) -> expression`` for reductions of one value; for those of several, `x`, `y` and the
         result are tuples.
     fidentity : callable
-        ``(*dtypes) -> number``, or a tuple of one for each value: what leaves every value unchanged.
+        ``(*dtypes) -> number``, or a tuple of numbers, one per value: the identity element.
     """
 
     name: str
@@ -33,17 +33,17 @@ class Reducer:
     fidentity: Callable[..., Any]
 
     def combine(self, a: tuple[Expr, ...], b: tuple[Expr, ...]) -> tuple[Expr, ...]:
-        """One step of the reduction."""
+        """The combination of two partial results."""
         result = self.fcombine(*((a[0], b[0]) if len(a) == 1 else (a, b)))
         return tuple(as_expr(value) for value in (result if isinstance(result, (tuple, list)) else (result,)))
 
     def initial(self, dtypes: Sequence[str]) -> tuple[Const, ...]:
-        """The values that a reduction starts from."""
+        """The identity element, as literals of the types."""
         values = self.fidentity(*dtypes)
         values = values if isinstance(values, (tuple, list)) else (values,)
         if len(values) != len(dtypes):
             raise ValueError(
-                f"te.{self.name}: fidentity gives {len(values)} value(s) for the {len(dtypes)} reduced"
+                f"te.{self.name}: fidentity returns {len(values)} value(s) for the {len(dtypes)} reduced"
             )
         return tuple(
             const(value.value if isinstance(value, Const) else value, dtype)
@@ -51,13 +51,21 @@ class Reducer:
         )
 
     def over(self, expr: Any, axis: IterVar | Sequence[IterVar], where: Expr | None = None) -> Reduce:
-        """The reduction of `expr`, one expression or a tuple, over `axis`, of the terms where `where` holds.
+        """The reduction of `expr` over `axis`.
+
+        Parameters
+        ----------
+        expr : Expr, or tuple of Expr
+        axis : IterVar, or sequence of IterVar
+        where : Expr, optional
+            Terms for which it is false are left out.
 
         Raises
         ------
         ValueError
-            If `axis` is empty or names what is no reduce axis or one twice, a value is no number, `where`
-            is no condition, or the functions of the reducer do not fit the values.
+            If `axis` is empty, has an axis twice or one that is not a reduce axis, a value is not a number,
+            `where` is not a condition, or the functions of the reducer return other types than they are
+            given.
         """
         axes = (axis,) if isinstance(axis, IterVar) else tuple(axis)
         if not axes:
@@ -81,28 +89,28 @@ class Reducer:
         return Reduce(Reduction(self, axes, None if where is None else as_expr(where)), sources)
 
     def _check(self, dtypes: tuple[str, ...]) -> None:
-        """Try the functions once, so that a mistake in them is told where the reduction is written."""
+        """Call the functions once, so that an error in them is raised where the reduction is written."""
         self.initial(dtypes)
         x, y = (tuple(Var(name, dtype) for dtype in dtypes) for name in "xy")
         given = tuple(value.dtype for value in self.combine(x, y))
         if given != dtypes:
             raise ValueError(
-                f"te.{self.name}: fcombine makes ({', '.join(given)}) of two times ({', '.join(dtypes)}); "
-                "a reduction keeps its types"
+                f"te.{self.name}: fcombine returns ({', '.join(given)}) for values of ({', '.join(dtypes)}); "
+                "the types must be the same"
             )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reduction(Node):
-    """How the terms of an operation become its elements.
+    """The reducer of an operation, with the axes and the condition of its terms.
 
     Parameters
     ----------
     reducer : Reducer
     axes : tuple of IterVar
-        What is reduced over.
+        The axes that are reduced over.
     condition : Expr, optional
-        Terms where it does not hold are left out.
+        Terms for which it is false are left out.
     """
 
     reducer: Reducer
@@ -112,7 +120,7 @@ class Reduction(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reduce(Expr):
-    """A reduction of `sources` while an expression is written; only as the whole element of an operation."""
+    """A reduction of `sources`, which must be the whole element that a function of `compute` returns."""
 
     reduction: Reduction
     sources: tuple[Expr, ...]
@@ -129,19 +137,20 @@ class Reduce(Expr):
 
 
 def lowest(dtype: str) -> float:
-    """The least value of a type; minus infinity of a float."""
+    """The smallest value of a type; minus infinity for a float type."""
     return -np.inf if is_float(dtype) else integer_range(dtype)[0]
 
 
 def highest(dtype: str) -> float:
-    """The greatest value of a type; infinity of a float."""
+    """The largest value of a type; infinity for a float type."""
     return np.inf if is_float(dtype) else integer_range(dtype)[1]
 
 
 def _arg(better: str) -> Callable[[Any, Any], tuple[Expr, Expr]]:
     def combine(x: tuple[Expr, Expr], y: tuple[Expr, Expr]) -> tuple[Expr, Expr]:
         wins = binary(better, y[1], x[1])
-        # of equal values the one with the least index stays, so that the order of combining cannot be seen
+        # of equal values the one with the smallest index wins, so that the result does not depend on the
+        # order
         first = binary("and", equal(y[1], x[1]), binary("<", y[0], x[0]))
         return Select(binary("or", wins, first), y[0], x[0]), Select(wins, y[1], x[1])
 

@@ -1,4 +1,4 @@
-"""Sizes: dimensions that a call brings, and the shapes that are made of them and of numbers."""
+"""Dynamic extents: dimensions that each call determines; and the checks of shapes."""
 
 from __future__ import annotations
 
@@ -11,64 +11,68 @@ from compiler.ir.visit import walk
 from compiler.te.axis import Extent, Shape
 
 SIZE_BOUNDS = (1, 1 << 24)
-"""What a size may be unless told. An index is an int32, so several sizes of one tensor need narrower ones."""
+"""The default bounds. Indices are int32, so a tensor with several dynamic extents needs narrower bounds."""
 
 
 def size_var(name: str = "n", bounds: tuple[int, int] = SIZE_BOUNDS) -> Var:
-    """A dimension that each call brings with the shapes of its arrays.
+    """A dynamic extent: a dimension that each call determines by the shapes of its arrays.
 
     Parameters
     ----------
     name : str
     bounds : (int, int)
-        The least and the greatest value. Memory for tensors between is laid out for the greatest.
+        The smallest and the largest value. Memory of intermediate tensors is allocated for the largest.
 
     Raises
     ------
     ValueError
-        If `bounds` are not two whole numbers with ``1 <= least <= greatest``.
+        If `bounds` are not two integers with ``1 <= smallest <= largest``.
     """
     low, high = bounds
     if int(low) != low or int(high) != high or not 1 <= low <= high:
         raise ValueError(
-            f"size {name!r} has the bounds {bounds!r}; two whole numbers, 1 <= least <= greatest, are needed"
+            f"dynamic extent {name!r} has the bounds {bounds!r}; "
+            "give two integers with 1 <= smallest <= largest"
         )
     return Var(name, INDEX, (int(low), int(high)))
 
 
 def var(name: str = "n", bounds: tuple[int, int] = SIZE_BOUNDS) -> Var:
-    """Another name of `size_var`, which TVM's tutorials use."""
+    """A dynamic extent, as `size_var`; TVM's tutorials use this name."""
     return size_var(name, bounds)
 
 
 def checked_extent(value: Any, where: str) -> Extent:
-    """`value`, if it is a whole number or an expression of sizes; `where` it is given is told if not.
+    """`value` if it is an integer or an expression of dynamic extents.
 
     Raises
     ------
     ValueError
+        If it is anything else; the message begins with `where`.
     """
     if isinstance(value, Expr):
         strangers = [n for n in walk(value) if type(n) is Var and n.bounds is None]
         if strangers:
-            raise ValueError(f"{where}: {strangers[0].name!r} is no size; make one with te.size_var")
+            raise ValueError(
+                f"{where}: {strangers[0].name!r} is not a dynamic extent; make one with te.size_var"
+            )
         return value
     try:
         whole = int(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: {value!r} is no whole number, and no size") from None
+        raise ValueError(f"{where}: {value!r} is neither an integer nor a dynamic extent") from None
     if whole != value:
-        raise ValueError(f"{where}: {value!r} is no whole number")
+        raise ValueError(f"{where}: {value!r} is not an integer")
     return whole
 
 
 def checked_shape(shape: Sequence[int | Var], name: str) -> Shape:
-    """`shape`, if it is made of positive whole numbers and sizes.
+    """`shape` if it consists of positive integers and dynamic extents.
 
     Raises
     ------
     ValueError
-        If it is not; names the dimension.
+        If it does not; the message names the dimension.
     """
     dims: list[int | Var] = []
     for position, extent in enumerate(shape):
@@ -82,19 +86,19 @@ def checked_shape(shape: Sequence[int | Var], name: str) -> Shape:
         if whole < 1 or whole != extent:
             raise ValueError(
                 f"dimension {position} of {name!r} is {extent!r}; "
-                "a positive whole number is needed, or a size of te.size_var"
+                "it must be a positive integer, or a dynamic extent of te.size_var"
             )
         dims.append(whole)
     return tuple(dims)
 
 
 def filled_bytes(shape: Shape, dtype: str, name: str) -> Shape:
-    """`shape`, if the elements of an array of it fill their bytes.
+    """`shape` if the rows of an array of `dtype` fill whole bytes.
 
     Raises
     ------
     ValueError
-        If a packed type leaves a byte that is not full.
+        If the last extent of a packed type does not fill its last byte.
     """
     if dtype in PACKED_TYPES:
         each = 8 // bits_of(dtype)

@@ -1,7 +1,7 @@
-"""Tensors and the operations that define them: the nouns of the tensor-expression language.
+"""Tensors and the operations that define them.
 
-An operation says what each element of its tensors is, never how or in which order
-it is computed; that is the schedule's part.
+An operation defines the elements of its tensors. How and in which order they are computed is defined by the
+schedule.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from compiler.te.reducer import Reduction
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What defines tensors. Two operations are equal only if identical.
+    """The definition of one or more tensors. An operation is equal only to itself.
 
     Parameters
     ----------
     name : str
     shapes, dtypes : tuple
-        Of each tensor that the operation defines.
+        Those of each tensor that the operation defines.
     inputs : tuple of Tensor
-        Tensors that the operation reads, in the order of their first reading.
+        Tensors that the operation reads, in the order in which they occur first.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Operation:
 
     @property
     def shape(self) -> Shape:
-        """Of the first tensor."""
+        """The shape of the first tensor."""
         return self.shapes[0]
 
     @property
     def dtype(self) -> str:
-        """Of the first tensor."""
+        """The type of the first tensor."""
         return self.dtypes[0]
 
     @property
@@ -66,25 +66,25 @@ class Operation:
         return Tensor(self, index)
 
     def redirected(self, old: Tensor, new: Tensor) -> Operation:
-        """The same operation with each reading of one tensor from another of its shape."""
+        """The same operation, reading the tensor `new` of the same shape in place of `old`."""
         return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placeholder(Operation):
-    """A tensor given by the caller."""
+    """A tensor that the caller of the program passes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compute(Operation):
-    """Tensors of one shape whose elements expressions give. Made by `Compute.of`.
+    """Tensors of one shape whose elements are defined by expressions. Made by `Compute.of`.
 
     Parameters
     ----------
     axes : tuple of IterVar
         One data axis for each dimension.
     body : tuple of Expr
-        For each tensor its element at ``axes``, or with a `reduction` the term of it.
+        For each tensor the element at ``axes``; with a `reduction`, the term that is reduced.
     reduction : Reduction, optional
     """
 
@@ -100,7 +100,7 @@ class Compute(Operation):
         body: tuple[Expr, ...],
         reduction: Reduction | None = None,
     ) -> Compute:
-        """An operation with the shapes, types and inputs that follow from its axes and expressions."""
+        """An operation; its shapes, types and inputs follow from the axes and the expressions."""
         exprs = body if reduction is None or reduction.condition is None else (*body, reduction.condition)
         inputs = tuple(dict.fromkeys(read.tensor for read in reads_of(exprs)))
         shape = tuple(a.extent for a in axes)
@@ -117,7 +117,7 @@ class Compute(Operation):
 
     @property
     def exprs(self) -> tuple[Expr, ...]:
-        """All expressions: the body, and the condition of a reduction."""
+        """All expressions: the body, and the condition of the reduction if there is one."""
         if self.reduction is None or self.reduction.condition is None:
             return self.body
         return (*self.body, self.reduction.condition)
@@ -125,7 +125,7 @@ class Compute(Operation):
     def rewritten(
         self, rewrite: Callable[[Expr], Expr], name: str = "", axes: tuple[IterVar, ...] = ()
     ) -> Compute:
-        """The same operation with other expressions; under another name, or along other axes, if told."""
+        """The same operation with rewritten expressions, and optionally with another name and other axes."""
         reduction = self.reduction
         if reduction is not None and reduction.condition is not None:
             reduction = Reduction(reduction.reducer, reduction.axes, rewrite(reduction.condition))
@@ -137,12 +137,12 @@ class Compute(Operation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extern(Operation):
-    """Tensors that a statement stores.
+    """Tensors whose elements a statement stores.
 
     Parameters
     ----------
     in_buffers, out_buffers : tuple of Buffer
-        What the statement knows the inputs and the outputs by.
+        The buffers of the inputs and the outputs in the statement.
     statement : Stmt
     """
 
@@ -202,8 +202,8 @@ class Tensor:
         return self[indices]
 
     def __iter__(self) -> NoReturn:
-        # without this, Python would index with 0, 1, ... and never end
-        raise TypeError(f"{self.name} is no sequence: index it, or put tensors in a list")
+        # without this, Python would iterate by indexing with 0, 1, ... without end
+        raise TypeError(f"{self.name} is not a sequence: index it, or put tensors in a list")
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
@@ -222,17 +222,17 @@ class TensorRead(Expr):
 
 
 def reads_of(exprs: Iterable[Expr]) -> Iterator[TensorRead]:
-    """Every reading of a tensor in expressions."""
+    """Every read of a tensor in expressions."""
     return (node for expr in exprs for node in walk(expr) if type(node) is TensorRead)
 
 
 def redirect(expr: Expr, old: Tensor, new: Tensor) -> Expr:
-    """`expr` with each reading of one tensor from another of its shape."""
+    """`expr`, reading the tensor `new` of the same shape in place of `old`."""
     return ReadRewriter(lambda read: TensorRead(new, read.indices) if read.tensor == old else read)(expr)
 
 
 class ReadRewriter(Rewriter):
-    """Each reading of a tensor, its indices rewritten before, becomes another expression."""
+    """Replaces each read of a tensor by what `rewrite` returns for it; its indices are rewritten first."""
 
     def __init__(self, rewrite: Callable[[TensorRead], Expr]) -> None:
         self.rewrite = rewrite

@@ -1,1 +1,1 @@
-"""Builders and runners: candidates are compiled, checked and timed."""
+"""Measurement: candidates are built, checked and timed in a worker process."""

@@ -396,9 +396,9 @@ class _Program(Evaluator):
         def run() -> Iterator[Barrier]:
             array[...] = unset
             for barrier in body():
-                own = array.copy()
+                saved = array.copy()
                 yield barrier
-                array[...] = own
+                array[...] = saved
 
         return run
 
@@ -409,10 +409,10 @@ class _Program(Evaluator):
         del self.cells[let.var]
 
         def run() -> Iterator[Barrier]:
-            own = cell[0] = value()
+            saved = cell[0] = value()
             for barrier in body():
                 yield barrier
-                cell[0] = own
+                cell[0] = saved
 
         return run
 

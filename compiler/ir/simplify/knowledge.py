@@ -20,7 +20,7 @@ class Knowledge:
     Parameters
     ----------
     ranges : mapping of Var to (int, int)
-        The closed interval that each variable lies in. A size that is not among them lies in its bounds.
+        The closed interval that each variable lies in. A dynamic extent that is not given lies in its bounds.
     """
 
     def __init__(self, ranges: Mapping[Var, Interval] | None = None) -> None:

@@ -117,7 +117,7 @@ class _Parser:
                 f"`def name(A: float32[4]): ...`; found {len(rest)} statement(s)"
             )
         if rest[0].decorator_list or rest[0] is not module.body[-1]:
-            _fail(rest[0], "a function without decorators, behind each `@intrinsic` that it invokes")
+            _fail(rest[0], "a function without decorators, after each `@intrinsic` that it invokes")
         self.scope = intrinsics
         return self.function(rest[0])
 
@@ -132,7 +132,7 @@ class _Parser:
         for arg in args.args:
             size = self.scope[arg.arg]
             if isinstance(size, Var) and size not in result.sizes:
-                _fail(arg, "a size to be an extent of a parameter")
+                _fail(arg, "a dynamic extent of a parameter")
         return result
 
     def param(self, arg: ast.arg) -> Buffer | None:
@@ -156,7 +156,7 @@ class _Parser:
 
     def define(self, node: Any, name: str, item: Any) -> Any:
         if name in RESERVED:
-            _fail(node, f"a name; {name!r} has a meaning of its own")
+            _fail(node, f"a name; {name!r} is reserved")
         if name in self.scope:
             _fail(node, f"a new name; {name!r} is already defined")
         self.scope[name] = item
@@ -206,7 +206,7 @@ class _Parser:
 
     def count(self, node: ast.expr) -> int:
         if not isinstance(node, ast.Constant) or type(node.value) is not int:
-            _fail(node, "a whole number")
+            _fail(node, "an integer")
         return node.value
 
     def extent(self, node: ast.expr) -> int | Var:
@@ -234,7 +234,7 @@ class _Parser:
         except ValueError:
             value = None
         if not isinstance(value, (int, str)):
-            _fail(node, "the value of a pragma: a whole number, a text in quotes, True or False")
+            _fail(node, "the value of a pragma: an integer, a text in quotes, True or False")
         return value
 
     def buffer(self, array: ast.expr, scope: ast.expr | None, name: str) -> Buffer:

@@ -107,9 +107,9 @@ def test_literals(value, dtype, expected):
     [
         ("3", None, r"a number was expected in an expression, not str: '3'"),
         (None, None, r"a number was expected in an expression, not NoneType"),
-        (1.5, "int32", r"1.5 is not a whole number, so it cannot be a int32 literal"),
-        (float("inf"), "int32", r"inf is not a whole number"),
-        (float("nan"), "int32", r"nan is not a whole number"),
+        (1.5, "int32", r"1.5 is not an integer, so it cannot be a literal of type int32"),
+        (float("inf"), "int32", r"inf is not an integer"),
+        (float("nan"), "int32", r"nan is not an integer"),
         (2**31, "int32", r"2147483648 does not fit int32 \(-2147483648 to 2147483647\)"),
         (-1, "uint8", r"-1 does not fit uint8 \(0 to 255\)"),
     ],

@@ -1,4 +1,4 @@
-"""Bound inference: which part of a tensor is computed inside a loop of its consumers."""
+"""Bound inference: the part of a tensor that is computed in a loop of its consumers."""
 
 from __future__ import annotations
 
@@ -195,8 +195,8 @@ def test_a_consumer_outside_of_the_loop() -> None:
     s, B, C, D = chain()
     s[B].compute_at(s[D], axes(D)[0])
     message = (
-        r"B: placed inside the loop 'i' of D, but its consumer C runs outside of that loop; "
-        "place it around all of its consumers"
+        r"B: placed inside the loop 'i' of D, but its consumer C is outside of that loop; "
+        "compute it in a loop around all of its consumers"
     )
     with pytest.raises(ScheduleError, match=message):
         loop_nest(s, [A, D])
@@ -205,7 +205,9 @@ def test_a_consumer_outside_of_the_loop() -> None:
 def test_a_loop_of_a_stage_that_is_no_consumer() -> None:
     s, B, C, D = chain()
     s[C].compute_at(s[B], axes(B)[0])
-    with pytest.raises(ScheduleError, match="C: placed inside the loop 'i' of B, but its consumer D runs"):
+    with pytest.raises(
+        ScheduleError, match="C: placed inside the loop 'i' of B, but its consumer D is outside"
+    ):
         loop_nest(s, [A, D])
 
 
@@ -213,7 +215,9 @@ def test_a_loop_of_an_inlined_stage() -> None:
     s, B, C, D = chain()
     s[B].compute_at(s[C], axes(C)[0])
     s[C].compute_inline()
-    with pytest.raises(ScheduleError, match="B: placed inside the loop 'i' of C, but its consumer D runs"):
+    with pytest.raises(
+        ScheduleError, match="B: placed inside the loop 'i' of C, but its consumer D is outside"
+    ):
         loop_nest(s, [A, D])
 
 
@@ -235,8 +239,8 @@ def test_a_loop_that_was_split_since() -> None:
     s[C].compute_at(s[D], axes(D)[0])
     s[D].split(axes(D)[0], 4)
     message = (
-        r"C: placed inside the loop 'i' of D, which was split or fused since; "
-        r"place it after that \(loops: i_outer, i_inner\)"
+        r"C: placed inside the loop 'i' of D, which was split or fused later; "
+        r"call compute_at after that \(loops: i_outer, i_inner\)"
     )
     with pytest.raises(ScheduleError, match=message):
         loop_nest(s, [A, D])
@@ -248,6 +252,6 @@ def test_a_loop_that_was_split_since_beside_a_consumer_in_its_place() -> None:
     outer, _ = s[D].split(axes(D)[0], 4)
     s[C].compute_at(s[D], outer)
     with pytest.raises(
-        ScheduleError, match="B: placed inside the loop 'i' of D, which was split or fused since"
+        ScheduleError, match="B: placed inside the loop 'i' of D, which was split or fused later"
     ):
         loop_nest(s, [A, D])

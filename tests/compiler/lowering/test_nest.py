@@ -1,4 +1,4 @@
-"""Loop nests: golden text of whole programs, their meaning against NumPy, and what is refused."""
+"""Loop nests: golden text of whole programs, results against NumPy, and errors."""
 
 from __future__ import annotations
 
@@ -384,7 +384,7 @@ def test_arguments() -> None:
     with pytest.raises(ScheduleError, match=r"'f' lacks the argument\(s\) A, C"):
         loop_nest(s, [B], "f")
     with pytest.raises(
-        ScheduleError, match=r"other is no input or output of the schedule \(needed: A, B, C\)"
+        ScheduleError, match=r"other is neither an input nor an output of the schedule \(needed: A, B, C\)"
     ):
         loop_nest(s, [A, B, C, other])
     with pytest.raises(ScheduleError, match="'main' takes an argument twice: A, B, A, C"):
@@ -397,7 +397,9 @@ def test_a_stage_between_is_no_argument() -> None:
     A = te.placeholder((4,), "A")
     B = te.compute((4,), lambda i: A[i], "B")
     C = te.compute((4,), lambda i: B[i], "C")
-    with pytest.raises(ScheduleError, match=r"B is no input or output of the schedule \(needed: A, C\)"):
+    with pytest.raises(
+        ScheduleError, match=r"B is neither an input nor an output of the schedule \(needed: A, C\)"
+    ):
         loop_nest(te.create_schedule(C.op), [A, B, C])
 
 
@@ -462,8 +464,8 @@ def test_a_parallel_loop_between_threads_and_what_they_share() -> None:
     home.parallel(home.leaf[0])
     copy.compute_at(home, home.leaf[0])
     message = (
-        r"X_shared: its 'shared' memory is one for all threads, but the loop 'j' of Z_local between them "
-        "and it is parallel; leave that unmarked"
+        r"X_shared: its 'shared' memory is shared by all threads, but the loop 'j' of Z_local inside "
+        "of theirs is parallel; leave that unmarked"
     )
     with pytest.raises(ScheduleError, match=message):
         loop_nest(s, args)

@@ -1,4 +1,4 @@
-"""tensorize: what fits a declared intrinsic, what is used in its place, and what does not fit."""
+"""Tensorization: loops that match a declared intrinsic, their replacement, and loops that do not match."""
 
 from __future__ import annotations
 
@@ -342,7 +342,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "another type": (
         lambda: lowered(gemm(4, 8, 8, "float32")),
-        HEAD + r"it makes float32, and the stage int32",
+        HEAD + r"it computes float32, and the stage int32",
     ),
     "another expression": (
         lambda: lowered(declared(lambda a, b, i, j, r: a[i, r] + b[r, j])),
@@ -366,20 +366,20 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a size below": (
         of_a_size,
-        r"Z: tensorize of 'i' with gemm: how long the loop 'i' is depends on a size; split it by a factor",
+        r"Z: tensorize of 'i' with gemm: the extent of the loop 'i' is dynamic; split it by a factor",
     ),
     "a part of some rows": (
         across_rows,
-        r"Z: tensorize of 'i_j_fused_inner' with gemm: 'i' runs over .* values below it, which is no number",
+        r"Z: tensorize of 'i_j_fused_inner' with gemm: 'i' runs over .* values below it, which is not a con",
     ),
     "every fourth row": (
         with_gaps,
-        r"Z: tensorize of 'i_outer' with gemm: the data loops below make 32 iterations over 104 elements; "
-        "the intrinsic needs a box that they fill",
+        r"Z: tensorize of 'i_outer' with gemm: the data loops below have 32 iterations for a box of "
+        "104 elements, but must cover it exactly",
     ),
     "an operand that is cut in memory": (
         cut_operand,
-        HEAD + r"the elements of Y_local for its operand b do not lie at equal steps in memory",
+        HEAD + r"the elements of Y_local for its operand b have no constant stride in memory",
     ),
     "another number": (
         lambda: elementwise(lambda X, Y, i, j: X[i, j] * 2, lambda a, b, j: a[j] * 3),
@@ -413,7 +413,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a mark below": (
         lambda: changed(lambda s, Z, loops: s[Z].vectorize(loops[3])),
-        HEAD + r"the loop 'j_inner' below is marked 'vectorize', but the intrinsic takes its place",
+        HEAD + r"the loop 'j_inner' below is marked 'vectorize', but the intrinsic replaces it",
     ),
     "a stage below": (
         copied,
@@ -445,7 +445,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a declaration with a size": (
         lambda: te.decl_tensor_intrin(te.compute((n,), lambda i: sized[i] + 1.0, "c"), name="sized"),
-        r"sized: a tensor intrinsic has a fixed shape, without sizes",
+        r"sized: a tensor intrinsic must have a fixed shape, without dynamic extents",
     ),
     "a name that is none": (
         lambda: te.decl_tensor_intrin(P.op, name="4x4"),
@@ -453,11 +453,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "halves of what is no reduction": (
         lambda: te.decl_tensor_intrin(P.op, name="plus", update={"llvm": lambda *r: None}),
-        r"plus: reset and update are halves of a reduction, and it is none",
+        r"plus: reset and update are the parts of a reduction, and it is not a reduction",
     ),
     "memory for a strange tensor": (
         lambda: te.decl_tensor_intrin(P.op, name="plus", scopes={Q: "local"}),
-        r"plus: 'local' is no memory for Q: float32\[4\] of the intrinsic",
+        r"plus: 'local' is not a memory for Q: float32\[4\] of the intrinsic",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""What every pass is tested for: the text of a program before and after, one meaning, and one object."""
+"""The checks of every pass: the text before and after, the same results, and no change when run again."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a program may be longer than one of ours)
-"""Loop clipping: what a whole iteration asks for becomes the end of the loop."""
+"""Loop clipping: a condition around the whole body of a loop becomes its extent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Common subexpressions: names for what a store evaluates twice."""
+"""Common subexpressions: values that a store evaluates twice are bound by a let."""
 
 from __future__ import annotations
 

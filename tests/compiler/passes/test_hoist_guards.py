@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a program may be longer than one of ours)
-"""Guard hoisting: conditions that a loop does not change."""
+"""Guard hoisting: loop-invariant conditions are evaluated outside of the loop."""
 
 from __future__ import annotations
 

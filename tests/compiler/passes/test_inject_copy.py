@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a program may be longer than one of ours)
-"""Copy injection: loop nests that move memory."""
+"""Copy injection: loop nests that copy memory become strided copies."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ GOLDEN = {
 }
 
 REFUSED = {
-    "a value that is computed": ("C[i] = A[i] + 1.0", "the value stored is no element of a buffer"),
+    "a value that is computed": ("C[i] = A[i] + 1.0", "the stored value is neither an element of a buffer"),
     "a condition": ("if i < 3:\n    C[i] = A[i]", "in its loops is a condition"),
     "two stores": ("C[i] = A[i]\nC[i + 8] = A[i]", "in its loops is no store"),
     "an index that is not linear": ("C[i] = A[i // 2]", "an index is not linear in the loops"),
@@ -108,7 +108,7 @@ REFUSED = {
     ),
     "a fill that varies": (
         "C[i] = if_then_else(i < 3, A[i], A[i + 8])",
-        "nor one within bounds and a fixed value",
+        "nor an if_then_else of an element and a",
     ),
     "an extent that varies": (
         "for j in range(k):\n    C[i + j] = A[i]",

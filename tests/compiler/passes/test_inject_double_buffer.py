@@ -1,4 +1,4 @@
-"""Double buffers: two halves in turns."""
+"""Double buffering: the two halves of a buffer are used alternately."""
 
 from __future__ import annotations
 

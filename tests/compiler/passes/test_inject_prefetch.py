@@ -1,4 +1,4 @@
-"""Prefetch insertion: a line once, some iterations ahead."""
+"""Prefetch insertion: one prefetch per cache line, some iterations ahead."""
 
 from __future__ import annotations
 

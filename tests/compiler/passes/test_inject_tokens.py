@@ -1,4 +1,4 @@
-"""Tokens between the stages of a pipeline. That they suffice is tested with the accelerator's programs."""
+"""Tokens between pipeline stages; `test_accelerators` tests that they are sufficient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Virtual threads: turns, parts of buffers, and what is done once."""
+"""Virtual threads: interleaving, parts of buffers, and statements that are executed once."""
 
 from __future__ import annotations
 

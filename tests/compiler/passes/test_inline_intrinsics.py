@@ -1,4 +1,4 @@
-"""Tensor intrinsics: the target's own, or their description."""
+"""Tensor intrinsics: the implementation of the target, or the description."""
 
 from __future__ import annotations
 

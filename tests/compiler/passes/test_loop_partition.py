@@ -1,4 +1,4 @@
-"""Loop partition: conditions leave the hot loop."""
+"""Loop partition: conditions are removed from the main part of a loop."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a program may be longer than one of ours)
-"""Packed types: bytes, shifts and masks."""
+"""Packed types: elements smaller than a byte become bytes, shifts and masks."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ REFUSED = {
     "a region": (
         "def main(A: uint4[8], C: uint4[8]):\n    copy(region(C, 0, (8,), (1,)), region(A, 0, (8,), (1,)), "
         'before=(0,), after=(0,), fill=cast(0, "uint4"))',
-        "takes no region of a packed type",
+        "of a packed type is not supported",
     ),
 }
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a program may be longer than one of ours)
-"""What has no effect."""
+"""Dead-code elimination: statements without effect are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registers: what a loop sums up is kept apart from what a loop walks over."""
+"""Register buffers: a local buffer is split where its constant indices end."""
 
 from __future__ import annotations
 

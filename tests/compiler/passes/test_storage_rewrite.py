@@ -1,4 +1,4 @@
-"""Storage rewrite: memory that buffers take in turns."""
+"""Storage rewrite: buffers with disjoint lifetimes share memory."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a program may be longer than one of ours)
-"""Unrolling: short loops written out."""
+"""Unrolling: short loops are replaced by their iterations."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a line of a program may be longer than one of ours)
-"""Vectorization: loops as vector statements, and where that cannot be."""
+"""Vectorization: loops become vector statements, or stay serial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cache_write and cache_read: the loop nest that each one makes, and what each one refuses."""
+"""cache_write and cache_read: the loop nest of each, and their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The primitives on loops: the loop nest that each one makes, and what each one refuses."""
+"""The primitives on loops: the loop nest of each, and their errors."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "split of what is no loop": (lambda: plus_one()[B].split("i", 4), r"B: split of \"'i'\", which is not"),
     "split by neither": (lambda: plus_one()[B].split(i), r"B: split of 'i' takes either factor or nparts"),
     "split by both": (lambda: plus_one()[B].split(i, 2, nparts=4), r"takes either factor or nparts"),
-    "split by zero": (lambda: plus_one()[B].split(i, 0), r"split of 'i' into 0; a positive whole number"),
+    "split by zero": (lambda: plus_one()[B].split(i, 0), r"split of 'i' into 0; a positive integer"),
     "split by a fraction": (lambda: plus_one()[B].split(i, 1.5), r"split of 'i' into 1\.5; a positive"),
     "split of a marked loop": (
         lambda: marked()[B].split(j, 2),
@@ -341,7 +341,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "fuse of loops out of order": (
         lambda: plus_one()[B].fuse(j, i),
-        r"B: 'i' does not stand right inside 'j', so they cannot be fused; reorder .*loops: i, j",
+        r"B: 'i' is not directly inside 'j', so they cannot be fused; reorder .*loops: i, j",
     ),
     "fuse of a data axis and a reduce axis": (
         lambda: te.create_schedule(R.op)[R].fuse(*axes(R), k),

@@ -1,4 +1,4 @@
-"""The primitives that are marks: what the nest carries, how it replays, and what is refused."""
+"""The primitives that mark loops and buffers: the loop nest, the replay, and their errors."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_storage_align_of_two_axes() -> None:
     s = te.create_schedule(Z.op)
     s[Y].storage_align(Y.op.axis[0], 10, 3)
     with pytest.raises(
-        ScheduleError, match="Y: no stride of 'a' is a multiple of 10 plus 3.*made of 5 elements"
+        ScheduleError, match="Y: no stride of 'a' is a multiple of 10 plus 3.*inner axes have 5 elements"
     ):
         loop_nest(s, [X, Z])
 
@@ -222,12 +222,12 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a pragma of another kind": (
         lambda: one()[C].pragma(i, "unroll", 1.5),
-        r"C: the pragma 'unroll' is 1\.5; it can be a whole number, a string or a bool",
+        r"C: the pragma 'unroll' is 1\.5; it can be an integer, a string or a bool",
     ),
     "a prefetch of no tensor": (lambda: one()[C].prefetch("A", i), r"C: prefetch takes a tensor, not str"),
     "a prefetch of the present": (
         lambda: one()[C].prefetch(B, i, 0),
-        r"C: prefetch of B 0 iterations ahead; a positive whole number",
+        r"C: prefetch of B 0 iterations ahead; a positive integer",
     ),
     "a prefetch at another stage's loop": (
         lambda: one()[B].prefetch(A, i),
@@ -249,7 +249,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a loop": (lambda: one()[B].storage_align("i", 8), r"B: storage_align of \"'i'\"; it takes an axis"),
     "a fraction": (
         lambda: one()[B].storage_align(B.op.axis[0], 1.5),
-        r"B: storage_align by 1\.5, 0; whole numbers",
+        r"B: storage_align by 1\.5, 0; integers",
     ),
     "an offset past the factor": (
         lambda: one()[B].storage_align(B.op.axis[0], 8, 8),
@@ -285,5 +285,5 @@ def test_marks_that_exclude_one_another() -> None:
     s = one()
     s[B].transform_layout(lambda i, j: (j, i))
     s[B].storage_align(B.op.axis[0], 8)
-    with pytest.raises(ScheduleError, match="B: storage_align pads rows that transform_layout takes apart"):
+    with pytest.raises(ScheduleError, match="B: storage_align pads rows that transform_layout splits"):
         loop_nest(s, [A, C])

@@ -1,4 +1,4 @@
-"""rfactor: the loop nests, every reducer against the default schedule, and what is refused."""
+"""rfactor: loop nests, every reducer against the default schedule, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place and the memory of a stage: the loop nest that each primitive makes, and what each one refuses."""
+"""The primitives on the loop and the memory of a stage: the loop nest of each, and their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorded calls of primitives: plain JSON, from which a schedule is made again."""
+"""Traces: the recorded calls of primitives as plain JSON, and their replay."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ STRANGE: dict[str, tuple[dict, str]] = {
     ),
     "two things in one": (
         {"call": "split", "on": "C", "args": [{"axis": ["C", "i"], "stage": "C"}, 2], "kwargs": {}},
-        r"a trace names a thing as \{kind: name\}, not ",
+        r"a trace refers to an object as \{kind: name\}, not ",
     ),
     "a step that is no step": ({"on": "C"}, r"step 0 of a trace: unknown primitive None"),
     "arguments that are missing": (

@@ -1,4 +1,4 @@
-"""Externs: tensors that a statement stores."""
+"""Externs: tensors whose elements a statement stores."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ F = te.placeholder((6,), "F")
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "types that cannot be known": (
         lambda: te.extern((6,), [A, F], minmax, "E"),
-        r"'E': the inputs have the types \['float32', 'int64'\]; tell the dtype of the outputs",
+        r"'E': the inputs have the types \['float32', 'int64'\]; give the dtype of the outputs",
     ),
     "two types for one shape": (
         lambda: te.extern((6,), [A], minmax, "E", ["int64", "int8"]),
@@ -137,15 +137,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "no statement": (
         lambda: te.extern((6,), [A], lambda ins, outs: ins, "E"),
-        r"'E': its function gives list; a statement is needed",
+        r"'E': its function returned list; a statement is needed",
     ),
     "a buffer from elsewhere": (
         lambda: te.extern((6,), [A], lambda ins, outs: Store(other, (Const(0),), Const(1, "int64")), "E"),
-        r"'E' uses other: int64\[6\], which is no input, no output, and not allocated in it",
+        r"'E' uses other: int64\[6\], which is neither an input nor an output, and not allocated in it",
     ),
     "cache_write": (
         lambda: scheduled(lambda s, B, S: s.cache_write(S, "local")),
-        r"scan: cache_write of an extern; its statement stores where it is told",
+        r"scan: cache_write of an extern; its statement determines where it stores",
     ),
     "compute_inline": (
         lambda: scheduled(lambda s, B, S: s[S].compute_inline()),
@@ -153,11 +153,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "compute_inline of what it reads": (
         lambda: scheduled(lambda s, B, S: s[B].compute_inline()),
-        r"B: inlined, but the statement of scan reads its memory; compute_root gives it some",
+        r"B: inlined, but the statement of scan reads its memory; use compute_root",
     ),
     "a layout": (
         lambda: scheduled(lambda s, B, S: s[S].transform_layout(lambda i: [i])),
-        r"scan: the statement of an extern stores where it is told",
+        r"scan: the statement of an extern determines where it stores",
     ),
     "a layout of what it reads": (
         lambda: scheduled(lambda s, B, S: s[B].transform_layout(lambda i: [i // 2, i % 2])),

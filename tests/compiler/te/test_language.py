@@ -1,4 +1,4 @@
-"""The tensor-expression language: what it builds, its meaning against NumPy, and what it refuses."""
+"""The tensor-expression language: operations, results against NumPy, and errors."""
 
 from __future__ import annotations
 
@@ -261,11 +261,11 @@ bools = te.placeholder((6,), "flags", "bool")
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "an extent of zero": (
         lambda: te.placeholder((3, 0), "P"),
-        r"dimension 1 of 'P' is 0; a positive whole number is needed",
+        r"dimension 1 of 'P' is 0; it must be a positive integer",
     ),
-    "an extent that is no whole number": (
+    "an extent that is not an integer": (
         lambda: te.compute((2.5,), lambda i: A[i, 0], "C"),
-        r"dimension 0 of 'C' is 2\.5; a positive",
+        r"dimension 0 of 'C' is 2\.5; it must be a positive",
     ),
     "an extent that is text": (lambda: te.placeholder(("4",), "P"), r"dimension 0 of 'P' is '4'"),
     "an unknown type": (
@@ -274,11 +274,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a reduce axis from a variable": (
         lambda: te.reduce_axis((0, Var("z")), "k"),
-        r"reduce axis 'k', domain \(0, z\): 'z' is no size; make one with te\.size_var",
+        r"reduce axis 'k', domain \(0, z\): 'z' is not a dynamic extent; make one with te\.size_var",
     ),
     "no element": (
         lambda: te.compute((4,), lambda i: (), "C"),
-        r"'C': its function gives no element",
+        r"'C': its function returned no element",
     ),
     "an unknown thread axis": (
         lambda: te.thread_axis("threadIdx.w"),
@@ -294,7 +294,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a reduce axis to nowhere": (
         lambda: te.reduce_axis((0, "n"), "k"),
-        r"reduce axis 'k', domain \(0, 'n'\): 'n' is no whole number, and no size",
+        r"reduce axis 'k', domain \(0, 'n'\): 'n' is neither an integer nor a dynamic extent",
     ),
     "an empty reduce axis": (
         lambda: te.reduce_axis((3, 3), "k"),
@@ -302,7 +302,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "half an iteration": (
         lambda: te.reduce_axis((0, 2.5), "k"),
-        r"domain \(0, 2\.5\): 2\.5 is no whole number",
+        r"domain \(0, 2\.5\): 2\.5 is not an integer",
     ),
     "too few indices": (lambda: A[0], r"A has 2 dimension\(s\) \[4, 6\], but 1 index\(es\) were given"),
     "a float index": (lambda: V[0.5], r"index 0 of V is float32; an integer is needed"),
@@ -313,7 +313,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a reduction inside of an expression": (
         lambda: te.compute((4,), lambda i: te.sum(A[i, k6], axis=k6) + 1.0, "C"),
-        r"'C': a reduction must be the whole element; give it a tensor of its own",
+        r"'C': a reduction must be the whole element; compute it as a tensor by itself",
     ),
     "a reduction of a reduction": (
         lambda: te.compute((4,), lambda i: te.max(te.sum(A[i, k6], axis=k6), axis=k6), "C"),
@@ -386,7 +386,7 @@ def test_an_expression_has_no_truth_value() -> None:
 
 
 def test_a_tensor_is_no_sequence() -> None:
-    with pytest.raises(TypeError, match=r"V is no sequence: index it, or put tensors in a list"):
+    with pytest.raises(TypeError, match=r"V is not a sequence: index it, or put tensors in a list"):
         list(V)
-    with pytest.raises(TypeError, match="V is no sequence"):
+    with pytest.raises(TypeError, match="V is not a sequence"):
         loop_nest(te.create_schedule(te.compute((6,), lambda i: V[i], "C").op), V)

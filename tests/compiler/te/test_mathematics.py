@@ -1,4 +1,4 @@
-"""What expressions calculate with, against NumPy, in each type that it takes."""
+"""The functions of the language against NumPy, in each type that they accept."""
 
 from __future__ import annotations
 

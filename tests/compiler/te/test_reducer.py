@@ -1,4 +1,4 @@
-"""Reducers: what combines the terms of a reduction, from where it starts, and what is left out."""
+"""Reducers: combination, identity and condition of reductions."""
 
 from __future__ import annotations
 
@@ -125,15 +125,15 @@ packed = te.placeholder((4, 6), "packed", "int4")
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "an identity of too few": (
         lambda: te.comm_reducer(lambda x, y: (x[0], x[1]), lambda t, u: 0, "few")((A[0, k], A[1, k]), axis=k),
-        r"te\.few: fidentity gives 1 value\(s\) for the 2 reduced",
+        r"te\.few: fidentity returns 1 value\(s\) for the 2 reduced",
     ),
     "a step that changes the type": (
         lambda: te.comm_reducer(lambda x, y: (x + y).astype("int32"), lambda t: 0, "cast")(A[0, k], axis=k),
-        r"te\.cast: fcombine makes \(int32\) of two times \(float32\); a reduction keeps its types",
+        r"te\.cast: fcombine returns \(int32\) for values of \(float32\); the types must be the same",
     ),
     "a step that gives too few": (
         lambda: te.comm_reducer(lambda x, y: x[0], lambda t, u: (0, 0), "few")((A[0, k], A[1, k]), axis=k),
-        r"te\.few: fcombine makes \(float32\) of two times \(float32, float32\)",
+        r"te\.few: fcombine returns \(float32\) for values of \(float32, float32\)",
     ),
     "where that is no condition": (
         lambda: te.sum(A[0, k], axis=k, where=A[0, k]),
@@ -149,7 +149,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "two reductions in one": (
         lambda: te.compute((4,), lambda i: (te.sum(A[i, k], axis=k), te.max(A[i, k], axis=k)), "C"),
-        r"'C': a reduction must be the whole element; give it a tensor of its own",
+        r"'C': a reduction must be the whole element; compute it as a tensor by itself",
     ),
     "where with a strange variable": (
         lambda: te.compute((4,), lambda i: te.sum(A[i, k], axis=k, where=Var("z") < 3), "C"),

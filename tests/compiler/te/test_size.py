@@ -1,4 +1,4 @@
-"""Sizes: dimensions that are not known before a call, through every primitive."""
+"""Dynamic extents, through every primitive."""
 
 from __future__ import annotations
 
@@ -187,12 +187,12 @@ def rfactor_of_all() -> object:
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "bounds from nothing": (
         lambda: te.size_var("n", (0, 4)),
-        r"size 'n' has the bounds \(0, 4\); two whole numbers, 1 <= least <= greatest, are needed",
+        r"dynamic extent 'n' has the bounds \(0, 4\); give two integers with 1 <= smallest <= largest",
     ),
-    "bounds the wrong way": (lambda: te.size_var("n", (5, 4)), r"size 'n' has the bounds \(5, 4\)"),
+    "bounds the wrong way": (lambda: te.size_var("n", (5, 4)), r"dynamic extent 'n' has the bounds \(5, 4\)"),
     "a dimension that is an expression": (
         lambda: te.placeholder((n + 1, 4), "P"),
-        r"dimension 0 of 'P' is .*; a positive whole number is needed, or a size of te\.size_var",
+        r"dimension 0 of 'P' is .*; it must be a positive integer, or a dynamic extent of te\.size_var",
     ),
     "a packed last dimension": (
         lambda: te.placeholder((4, n), "P", "int4"),
@@ -204,11 +204,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a vector of unknown length": (
         vectorized,
-        r"C: 'i' is marked 'vectorize', but how long it is depends on a size; split it by a factor",
+        r"C: 'i' is marked 'vectorize', but its extent is dynamic; split it by a factor",
     ),
     "a size that no argument brings": (
         unbrought,
-        r"Q: the size 'm' is an extent of no argument of 'main', so no call can tell it",
+        r"Q: the dynamic extent 'm' is not an extent of any argument of 'main', so a call does not",
     ),
     "more elements than an index can tell": (
         too_large,
@@ -216,7 +216,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "rfactor of a loop of unknown length": (
         rfactor_of_all,
-        r"total: rfactor of 'k', how long it is depends on a size; split it by a factor",
+        r"total: rfactor of 'k', whose extent is dynamic; split it by a factor",
     ),
 }
 

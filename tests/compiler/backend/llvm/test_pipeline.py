@@ -1,4 +1,4 @@
-"""The list of passes, and what holds for all of them on random programs."""
+"""The list of passes, and properties of all passes on random programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a piece of a program reads and writes."""
+"""The buffers and elements that a piece of a program reads and writes."""
 
 from __future__ import annotations
 

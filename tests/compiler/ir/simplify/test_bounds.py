@@ -1,4 +1,4 @@
-"""Intervals: what is known by hand, and every value inside."""
+"""Intervals: cases computed by hand, and every value of small types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums: the bookkeeping, and the expression that a sum is."""
+"""Canonical sums: their arithmetic, and their form as expressions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modular sets: what is known by hand, and every value inside."""
+"""Modular sets: cases computed by hand, and every value of small types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every rule of the table: where it may be applied, the value is the same, whatever the variables are."""
+"""Every rule of the table keeps the value, for all values of the variables."""
 
 from __future__ import annotations
 

@@ -75,12 +75,12 @@ def test_parsed_types():
         ),
         ("def f(A: flaot32[4]):\n    pass", r"expected a type \(did you mean 'float32'\?\); found `flaot32`"),
         ("def f(A: float32[n]):\n    pass", r"expected a variable in scope; found `n`"),
-        ("def f(A: float32[1.5]):\n    pass", r"expected a whole number; found `1.5`"),
+        ("def f(A: float32[1.5]):\n    pass", r"expected an integer; found `1.5`"),
         (
             "def f(A: (float32[4], 'constant')):\n    pass",
             r"expected a scope \('global', 'shared', 'warp', 'local', or a dotted name .*`'constant'`",
         ),
-        ("def f(min: float32[4]):\n    pass", r"expected a name; 'min' has a meaning of its own"),
+        ("def f(min: float32[4]):\n    pass", r"expected a name; 'min' is reserved"),
         (
             "def f(A: int32[1]):\n    for A in range(3):\n        pass",
             r"line 2: expected a new name; 'A' is already",
@@ -153,7 +153,7 @@ def test_parsed_types():
             r"literal of type int32: 3000000000 does not fit int32",
         ),
         ("def f(A: int8[1]):\n    A[0] = int8(-129)", r"literal of type int8: -129 does not fit int8"),
-        ("def f(A: int8[1]):\n    A[0] = int8(1.5)", r"literal of type int8: 1.5 is not a whole number"),
+        ("def f(A: int8[1]):\n    A[0] = int8(1.5)", r"literal of type int8: 1.5 is not an integer"),
         ("def f(A: bool[1]):\n    A[0] = bool(1)", r"expected a number for a literal of type bool"),
         ("def f(A: int32[1]):\n    A[0] = float32('1')", r"expected a number for a literal of type float32"),
         ("def f(A: int32[1]):\n    A[0] = float32(A[0])", r"expected a number for a literal of type float32"),
@@ -168,7 +168,7 @@ def test_parsed_types():
         ("def f(A: int32[1]):\n    A[0] = exp(x=1.0)", r"expected 1 argument\(s\)"),
         ("def f(A: int32[1]):\n    A[0] = cast(1, float32)", r"expected a type in quotes; found `float32`"),
         ("def f(A: int32[1]):\n    A[0] = cast(1, 'float32x0')", r"expected a type in quotes"),
-        ("def f(A: int32[1]):\n    A[0] = broadcast(1, A[0])", r"expected a whole number; found `A\[0\]`"),
+        ("def f(A: int32[1]):\n    A[0] = broadcast(1, A[0])", r"expected an integer; found `A\[0\]`"),
     ],
 )
 def test_parse_refuses(text, message):
@@ -206,10 +206,10 @@ def test_casts_of_literals_are_not_literals(dtype):
     ("text", "message"),
     [
         ("def f(n: size(1)):\n    pass", r"line 1: expected `size\(low, high\)` or `size\(low, high, dtype"),
-        ("def f(n: size(1, m)):\n    pass", r"line 1: expected a whole number; found `m`"),
+        ("def f(n: size(1, m)):\n    pass", r"line 1: expected an integer; found `m`"),
         (
             "def f(n: size(1, 2)):\n    pass",
-            r"line 1: expected a size to be an extent of a parameter; found `n",
+            r"line 1: expected a dynamic extent of a parameter; found `n",
         ),
         ("def f(n: size(1, 2), A: int8[m]):\n    pass", r"expected a variable in scope; found `m`"),
         ("def f(A: int8[A]):\n    pass", r"expected a variable in scope; found `A`"),
@@ -229,7 +229,7 @@ def test_casts_of_literals_are_not_literals(dtype):
         ),
         (
             "def f():\n    for i in range(4, pragmas={'a': 1.5}):\n        pass",
-            r"expected the value of a pragma: a whole number, a text in quotes, True or False; found `1.5`",
+            r"expected the value of a pragma: an integer, a text in quotes, True or False; found `1.5`",
         ),
         ("def f():\n    for i in range(4, pragmas={'a': x}):\n        pass", r"the value of a pragma.*`x`"),
         ("def f():\n    with let(1, 2) as x:\n        pass", r"line 2: expected 1 argument\(s\)"),
@@ -262,7 +262,7 @@ def test_casts_of_literals_are_not_literals(dtype):
             "def f():\n    pass\n@intrinsic\ndef g():\n    pass",
             r"line 1: expected a function without decorators, ",
         ),
-        ("@intrinsic\ndef copy():\n    pass", r"line 2: expected a name; 'copy' has a meaning of its own"),
+        ("@intrinsic\ndef copy():\n    pass", r"line 2: expected a name; 'copy' is reserved"),
         (
             "@intrinsic\ndef g():\n    pass\n@intrinsic\ndef g():\n    pass\ndef f():\n    pass",
             r"line 5: expected a new name; 'g' is already defined",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from compiler.ops import REDUCTION, Defaults
-from compiler.ops.reduction import KINDS
+from compiler.ops.array.reduction import KINDS
 
 CASES = [
     ((5,), (0,)),
@@ -27,6 +27,15 @@ def test_defaults(shape: tuple, axes: tuple, kind: str, check_operator: Callable
     check_operator(REDUCTION, Defaults(), shape, axes, kind, how=("nest", "compiled", "definition"))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "int32"])
+@pytest.mark.parametrize("kind", ["sum", "max", "min"])
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 2), (2,)], ids=str)
+def test_other_types(axes: tuple, kind: str, dtype: str, check_operator: Callable) -> None:
+    check_operator(
+        REDUCTION, Defaults(), (3, 7, 37), axes, kind, dtype, how=("definition", "nest", "compiled")
+    )
+
+
 def test_refused() -> None:
     with pytest.raises(
         ValueError, match=r"reduction: axes \(0, 2\) has 2, but the shape \(3, 4\) has 2 axes"
@@ -34,3 +43,5 @@ def test_refused() -> None:
         REDUCTION.shape((3, 4), (0, 2))
     with pytest.raises(ValueError, match=r"reduction: axes \(1, 1\) names an axis twice"):
         REDUCTION.shape((3, 4), (1, 1))
+    with pytest.raises(ValueError, match=r"reduction: the kind 'mean' needs floats, not int32; integers"):
+        REDUCTION.shape((3, 4), (1,), "mean", "int32")

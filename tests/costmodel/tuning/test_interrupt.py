@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from costmodel.interrupt import CtrlC
+from costmodel.tuning.interrupt import CtrlC
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 

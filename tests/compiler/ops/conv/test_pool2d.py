@@ -1,4 +1,4 @@
-"""Pooling against NumPy, and NumPy's way against windows written out."""
+"""Pooling against NumPy, and the NumPy reference against results worked by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compiler.ops import POOL2D, Defaults
-from compiler.ops.pool2d import KINDS
+from compiler.ops.conv.pool2d import KINDS
 
 # N, C, H, W, kernel, stride, pad, dilation, kind, layout
 SHAPES = [
@@ -35,6 +35,15 @@ def test_layouts(layout: str, kind: str, check_operator: Callable) -> None:
     check_operator(POOL2D, Defaults(), *values, how=("nest", "compiled"))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [("float64", "max"), ("float64", "average"), ("float16", "average without margin"), ("int8", "max")],
+)
+def test_other_types(dtype: str, kind: str, check_operator: Callable) -> None:
+    values = POOL2D.shape(2, 3, 7, 9, 3, 2, 1, kind=kind, dtype=dtype)
+    check_operator(POOL2D, Defaults(), *values, how=("definition", "nest", "compiled"))
+
+
 def test_a_mean_with_and_without_the_margin() -> None:
     ones = np.ones((1, 1, 2, 2), "float32")
     with_margin = POOL2D.reference(ones, *POOL2D.shape(1, 1, 2, 2, 2, 1, 1, kind="average"))
@@ -50,8 +59,10 @@ def test_the_margin_is_never_the_greatest() -> None:
 
 def test_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"pool2d: pad of 2 leaves windows of 2 without a pixel; less is needed"
+        ValueError, match=r"pool2d: pad of 2 leaves windows of 2 without a pixel; it must be less"
     ):
         POOL2D.shape(1, 1, 4, 4, 2, 1, 2)
     with pytest.raises(ValueError, match=r"pool2d: unknown kind 'mean'"):
         POOL2D.shape(1, 1, 4, 4, 2, kind="mean")
+    with pytest.raises(ValueError, match=r"pool2d: the kind 'average' needs floats, not int8; integers take"):
+        POOL2D.shape(1, 1, 4, 4, 2, kind="average", dtype="int8")

@@ -19,6 +19,11 @@ def test_defaults(axes: tuple[int, ...], check_operator: Callable) -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", TRANSPOSE.parameters[-1].options)
+def test_every_type(dtype: str, check_operator: Callable) -> None:
+    check_operator(TRANSPOSE, Defaults(), (5, 17, 3), (2, 1, 0), dtype, how=("nest", "compiled"))
+
+
 def test_refused() -> None:
     with pytest.raises(
         ValueError, match=r"transpose: axes \(0, 2\) must name each of the 2 axes of \(3, 4\) once"

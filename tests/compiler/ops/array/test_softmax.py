@@ -15,6 +15,7 @@ from compiler.ops import SOFTMAX, Defaults
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 16), (5, 33), (1, 127)])
 def test_defaults(shape: tuple[int, int], kind: str, check_operator: Callable) -> None:
     check_operator(SOFTMAX, Defaults(), *shape, kind)
+    check_operator(SOFTMAX, Defaults(), *shape, kind, "float64", how=("definition", "compiled"))
 
 
 @pytest.mark.parametrize("kind", ["softmax", "log_softmax"])

@@ -11,15 +11,17 @@ from compiler.ir.expr import Expr
 from compiler.ops.knobs import Knobs
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter
+from compiler.ops.precision import dtype_parameter
+from compiler.ops.rounding import Rounding
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
 Shape = tuple[int, ...]
 
 
-def compute(shape: Shape, axes: Shape) -> list[Tensor]:
-    """Axis d of the result is axis ``axes[d]`` of the tensor, as NumPy has it."""
-    x = te.placeholder(shape, "x")
+def compute(shape: Shape, axes: Shape, dtype: str) -> list[Tensor]:
+    """Axis d of the result is axis ``axes[d]`` of the tensor, as in `numpy.transpose`."""
+    x = te.placeholder(shape, "x", dtype)
 
     def element(*at: Expr) -> Expr:
         index: list[Expr] = [at[0]] * len(shape)
@@ -30,10 +32,12 @@ def compute(shape: Shape, axes: Shape) -> list[Tensor]:
     return [x, te.compute(tuple(shape[a] for a in axes), element, "out")]
 
 
-def template(knobs: Knobs, shape: Shape, axes: Shape) -> tuple[Schedule, list[Tensor]]:
-    """Square tiles of the axes that are last before and after, so that both sides use whole cache lines."""
+def template(knobs: Knobs, shape: Shape, axes: Shape, dtype: str) -> tuple[Schedule, list[Tensor]]:
+    """Square tiles of the axes that are last before and after, so that reads and writes use whole cache
+    lines.
+    """
     tile = knobs.choice("tile", (16, 8, 32))
-    args = compute(shape, axes)
+    args = compute(shape, axes, dtype)
     out = args[-1]
     s = te.create_schedule(out.op)
     stage = s[out]
@@ -55,22 +59,27 @@ def template(knobs: Knobs, shape: Shape, axes: Shape) -> tuple[Schedule, list[Te
     return s, args
 
 
-def _reference(inputs: list[Array], shape: Shape, axes: Shape) -> Array:
+def _reference(inputs: list[Array], shape: Shape, axes: Shape, dtype: str) -> Array:
     return np.ascontiguousarray(inputs[0].transpose(axes))
 
 
-def _check(shape: Shape, axes: Shape) -> None:
+def _check(shape: Shape, axes: Shape, dtype: str) -> None:
     if sorted(axes) != list(range(len(shape))):
         raise ValueError(f"transpose: axes {axes} must name each of the {len(shape)} axes of {shape} once")
 
 
 TRANSPOSE = Operator(
     name="transpose",
-    parameters=(Parameter("shape", "shape"), Parameter("axes", "axes")),
-    compute=compute,
-    template=template,
+    parameters=(
+        Parameter("shape", "shape"),
+        Parameter("axes", "axes"),
+        dtype_parameter("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"),
+    ),
+    schedules={"llvm": template},
     compute_reference=_reference,
-    count_flops=lambda shape, axes: prod(shape),
-    reduction=lambda shape, axes: 1,
+    count_flops=lambda shape, axes, dtype: prod(shape),
+    rounding=lambda shape, axes, dtype: Rounding(),
+    compute=compute,
     check=_check,
+    integers=(-(1 << 63), (1 << 63) - 1),
 )

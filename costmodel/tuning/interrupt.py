@@ -1,4 +1,4 @@
-"""`CtrlC`: an interruption that is not lost."""
+"""`CtrlC`: a context in which Ctrl-C is not lost."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any
 
 
 class CtrlC:
-    """Remembers Ctrl-C while it is entered.
+    """Records Ctrl-C inside of a ``with`` block.
 
-    Python drops an exception that is raised in a finalizer or in a callback of its own, and
-    KeyboardInterrupt with it; a search would then go on. It asks `check` between its steps.
+    Python discards exceptions that are raised in finalizers and in some callbacks, KeyboardInterrupt
+    included; a search would then continue. It calls `check` between its steps instead.
 
-    A handler that is not Python's own is left alone, and so are threads other than the main one, which get
-    no signals.
+    At the end of the block Python's handler is installed again. A handler that is not Python's default one is
+    not replaced, and neither is that of a block in another thread than the main one, which receives no
+    signals.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.pressed = False
         self._installed = False
 
     def __enter__(self) -> CtrlC:
@@ -34,10 +35,10 @@ class CtrlC:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.pressed = True
         raise KeyboardInterrupt
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed."""
-        if self.asked:
+        if self.pressed:
             raise KeyboardInterrupt
