@@ -109,8 +109,8 @@ def processor() -> str:
 def cpu_class() -> str:
     """The widest vector extension of this CPU and the cores of this process, such as ``AVX2, 8 cores``.
 
-    Where ``ESPALIER_CPU`` holds the compiler to a lesser CPU, that of its code: ``AVX2 (held), 2 cores``. Hold
-    the peers too: ``OPENBLAS_CORETYPE=Haswell`` and ``ONEDNN_MAX_CPU_ISA=AVX2`` for AVX2.
+    Where ``ESPALIER_CPU`` holds the compiler to a lesser CPU, that of its code: ``AVX2 (held), 2 cores``.
+    Hold the peers too: ``OPENBLAS_CORETYPE=Haswell`` and ``ONEDNN_MAX_CPU_ISA=AVX2`` for AVX2.
     """
     if os.environ.get("ESPALIER_CPU"):
         from compiler import Target
