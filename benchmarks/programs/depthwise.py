@@ -1,6 +1,6 @@
 """How fast are our depthwise convolutions of MobileNet beside oneDNN's?
 
-Run with ``python -m benchmarks depthwise [layer ...]``; `benchmarks.programs.conv2d` states what is compared.
+Run with ``python -m benchmarks depthwise [layer ...]``; see `conv2d.py` for what is compared.
 """
 
 from __future__ import annotations

@@ -69,10 +69,13 @@ def main() -> None:
             limits.append(limit.median)
             shown = ratio.format(2), limit.format(2)
             rows.append((name, way, _ms(times["fused"]), _ms(times["separate"]), *shown))
-        print(f"\n{threads} thread{'s' * (threads > 1)}; ms and ratio with quartiles")
-        table(("layer", "by", "fused", "separate", "times as fast", "at most"), rows)
-        means = (float(np.exp(np.mean(np.log(values)))) for values in (ratios, limits))
-        print("geometric mean {:.2f}, at most {:.2f}".format(*means))
+        means = (f"{float(np.exp(np.mean(np.log(values)))):.2f}" for values in (ratios, limits))
+        table(
+            ("layer", "by", "fused, ms", "separate, ms", "times as fast", "at most"),
+            [*rows, ("geometric mean", "", "", "", *means)],
+            title="ms and ratios [quartiles]",
+            threads=threads,
+        )
 
 
 def _ms(timing: Timing) -> str:

@@ -73,7 +73,7 @@ def main() -> None:
         limit = min(roof, width * flops / nbytes)
         points[name] = (flops / nbytes, speed.median)
         rows.append((name, f"{flops / nbytes:.1f}", speed.format(1), f"{100 * speed.median / limit:.0f} %"))
-    table(("layer", "operations a byte", "GFLOP/s [quartiles]", "of the roof"), rows)
+    table(("layer", "operations a byte", "GFLOP/s [quartiles]", "of the roof"), rows, threads=1)
     draw(points, roof, width, given.output)
     print(f"plot: {given.output}")
 

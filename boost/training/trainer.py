@@ -60,7 +60,7 @@ class Trainer:
     ) -> None:
         from boost import jit
 
-        jit.NOTICE.said |= model.params.verbosity == 0
+        jit.NOTICE.quiet = model.params.verbosity == 0
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
         self.team = Team(model.params.nthread)
         self._table = model.align(data)
