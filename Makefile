@@ -6,9 +6,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BENCHMARKS ?= imports firstfit startup trial lowering call region compile mathematics boosting exact sparsity blocks \
 	predict explain memory batches matmul conv2d depthwise fusion roofline
+RECORD ?=
 
 PACKAGES := sketch boost compiler costmodel
-CODE := $(PACKAGES) benchmarks tests
+CODE := $(PACKAGES) benchmarks docs examples tests
 
 # Is there an environment that works, is new enough, was not moved here, and has the version that was asked for?
 ifeq ($(origin PYTHON),file)
@@ -27,18 +28,22 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench notebooks lint clean venv
+.PHONY: help demo test check bench results map docs notebooks clean venv
 
 help:
 	@echo "make demo       set up, then run the main job: train on tables, tune two programs (about 5 minutes)"
-	@echo "make test       set up, then run everything that CI runs: tests, notebook, lint, types, import law"
-	@echo "make bench      set up, then measure against the peers and print tables ($(BENCHMARKS))"
+	@echo "make test       set up, then run everything that CI runs: all tests, and all of make check"
+	@echo "make check      set up, then lint, format, types, import order and the rules of structure (a minute)"
+	@echo "make bench      set up, then measure against other libraries and print tables"
+	@echo "make results    write RESULTS.md from the recorded measurements"
+	@echo "make map        write the list of modules in ARCHITECTURE.md from their docstrings"
+	@echo "make docs       set up, then build the API reference in docs/_build"
 	@echo "make notebooks  set up, then open the notebooks in JupyterLab"
-	@echo "make lint       set up, then ruff, mypy and the import law alone"
 	@echo "make clean      remove the virtual environment, caches and build output; keeps what was measured"
 	@echo
 	@echo "PYTHON=python3.12 chooses the interpreter, ARGS='...' is passed on to espalier demo or pytest,"
-	@echo "BENCHMARKS='imports boosting' chooses benchmarks."
+	@echo "BENCHMARKS='imports boosting' chooses benchmarks, RECORD=yes records their rows for RESULTS.md:"
+	@echo "$(BENCHMARKS)"
 
 demo: $(VENV)/.installed-demo
 	@echo "espalier: running the demo"
@@ -51,28 +56,38 @@ test: $(VENV)/.installed-test
 bench: $(VENV)/.installed-bench
 	@for name in $(BENCHMARKS); do \
 		echo "espalier: benchmark $$name"; \
-		$(PY) -m benchmarks.$$name || exit 1; \
+		$(PY) -m benchmarks $(if $(RECORD),--record) $$name || exit 1; \
 	done
+
+results: $(VENV)/.installed-test
+	@$(PY) -m benchmarks.results
+
+map: $(VENV)/.installed-test
+	@$(PY) docs/map.py
+
+docs: $(VENV)/.installed-docs
+	@echo "espalier: building the API reference"
+	@$(PY) -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+	@echo "espalier: open docs/_build/html/index.html"
 
 notebooks: $(VENV)/.installed-notebooks
 	@echo "espalier: opening the notebooks"
 	@$(VENV)/bin/jupyter lab notebooks
 
-lint: $(VENV)/.installed-test
-	@echo "espalier: ruff check, ruff format, mypy, import law"
-	@$(PY) -m ruff check
-	@$(PY) -m ruff format --check
-	@$(PY) -m mypy
-	@$(VENV)/bin/lint-imports --no-logo
+check: $(VENV)/.installed-test
+	@echo "espalier: lint, format, types, import order, rules of structure"
+	@$(PY) -m pytest -q -n 2 tests/test_tools.py tests/test_laws.py tests/test_generated.py $(ARGS)
 
 clean:
 	@echo "espalier: removing $(VENV), caches and build output"
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) build dist docs/_build docs/api *.egg-info
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: EXTRAS := plot
 $(VENV)/.installed-test: EXTRAS := plot,parquet,test
 $(VENV)/.installed-bench: EXTRAS := plot,bench
+$(VENV)/.installed-docs: EXTRAS := plot,docs
 $(VENV)/.installed-notebooks: EXTRAS := notebooks
 
 $(VENV)/.installed-%: pyproject.toml $(if $(VENV_OK),,venv)

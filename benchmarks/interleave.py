@@ -1,4 +1,4 @@
-"""Ways to do one job, timed in turns: what slows the machine for a while slows all of them alike."""
+"""Several ways to do the same work, timed in turns, so that a slow phase of the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def interleave(
     min_seconds : float
         A way that is faster than this is called several times in a row for one number; with 0, none is.
     prepare : mapping of str to callable, optional
-        What is done before a way has its turn, untimed: set a number of threads, say.
+        Called before the turn of a way, untimed; sets a number of threads, for example.
     seed : int
         Of the order.
 
@@ -119,7 +119,7 @@ def interleave_threads(
     rounds: int = 15,
     set_threads: Callable[[int], None] | None = None,
 ) -> dict[str, Timing]:
-    """Time ways that run on numbers of threads of their own: our pool and NumPy's BLAS get that many.
+    """Time ways that run on given numbers of threads: our pool and NumPy's BLAS are set before each call.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def interleave_threads(
     rounds : int
         Numbers per way.
     set_threads : callable, optional
-        Tells a library beside those two how many threads to use.
+        Sets the number of threads of another library.
     """
     from threadpoolctl import ThreadpoolController
 

@@ -209,7 +209,7 @@ class Booster(Inspection):
                 raise IndexError(f"round {rounds} of a model of {count} rounds")
             begin = rounds % count
             end, step = begin + 1, 1
-        return self._with_model(self.model.rounds(begin, max(begin, end), step))
+        return self._with_model(self.model.slice(begin, max(begin, end), step))
 
     def __iter__(self) -> Iterator[Booster]:
         for i in range(self.forest.rounds):
@@ -378,7 +378,7 @@ class Booster(Inspection):
                     "give one of output_margin, pred_leaf, pred_contribs and pred_interactions, without "
                     "training; approx_contribs goes with pred_contribs only"
                 )
-            table = model.fit_table(data, validate_features)
+            table = model.align(data, validate_features)
             if pred_leaf:
                 return _leaves(model, table, iteration_range, strict_shape)
             from boost.model.explain import contributions
@@ -393,7 +393,7 @@ class Booster(Inspection):
                 from boost.training.dart import without_dropped
 
                 model = without_dropped(model)
-            margin = model.margins(model.fit_table(data, validate_features), iteration_range)
+            margin = model.margins(model.align(data, validate_features), iteration_range)
         return _shaped(margin if output_margin else model.objective.output(margin), strict_shape)
 
     def inplace_predict(
@@ -433,7 +433,7 @@ class Booster(Inspection):
             table = model.make_table(data, missing)
             if base_margin is not None:
                 table.set_base_margin(base_margin)
-            margin = model.margins(model.fit_table(table, validate_features), iteration_range)
+            margin = model.margins(model.align(table, validate_features), iteration_range)
         return _shaped(
             margin if predict_type == "margin" else model.objective.transform(margin), strict_shape
         )
@@ -443,7 +443,7 @@ class Booster(Inspection):
 
         Each tree is traversed once. The same array is yielded, and changed, every time: copy it to keep it.
         """
-        return self.model.staged_margins(self.model.fit_table(data, validate_features))
+        return self.model.staged_margins(self.model.align(data, validate_features))
 
     def staged_predict(
         self,
@@ -462,7 +462,7 @@ class Booster(Inspection):
         """Predict with uncertainty; options as for `boost.model.uncertainty.predict_uncertainty`."""
         from boost.model.uncertainty import predict_uncertainty
 
-        return predict_uncertainty(self.model, self.model.fit_table(data), **options)
+        return predict_uncertainty(self.model, self.model.align(data), **options)
 
     def calibrate(self, data: DMatrix, coverage: float = 0.9) -> float:
         """Calibrate intervals on held-out rows, by `boost.model.interval.calibrate`; return their margin."""
@@ -474,7 +474,7 @@ class Booster(Inspection):
         """Return the lower and upper ends of calibrated intervals; float64, shape (rows, 2)."""
         from boost.model.interval import predict_interval
 
-        return predict_interval(self.model, self.model.fit_table(data))
+        return predict_interval(self.model, self.model.align(data))
 
 
 def _shaped(values: NDArray, strict: bool) -> NDArray:

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import numba
-import numba.core.event as numba_event
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-# Two neighbouring float64 additions become one 128-bit one: twice the speed of a histogram update.
-numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]
+from sketch.jit import NOTICE, by_type, field_type, is_none, kernel, stamp_package, use_library
 
+__all__ = ["NOTICE", "by_type", "field_type", "is_none", "kernel", "lowest_bit", "prefetch"]
 
-class _CompileNotice(numba_event.Listener):
-    """Say once that kernels are being compiled; a kernel that comes from the cache causes no such event."""
-
-    said = False
-
-    def on_start(self, event: numba_event.Event) -> None:
-        module = event.data["dispatcher"].py_func.__module__
-        if not self.said and module.startswith(("boost.", "sketch.")):
-            self.said = True
-            print("boost: compiling kernels, once on this machine (up to half a minute)", file=sys.stderr)
-
-    def on_end(self, event: numba_event.Event) -> None:
-        pass
-
-
-NOTICE = _CompileNotice()
-numba_event.register("numba:compile", NOTICE)
-
-
-def kernel(
-    *signatures: str, lazy: bool = False, **options: Any
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function for exactly these signatures, when its module is imported.
-
-    With no signature, the function is only ever called from other kernels, and is compiled into them; or it
-    is `lazy`: compiled, and cached, for the types of its first call, because most users never make it.
-    Division by zero gives infinity or NaN, as in NumPy: a test before each division would keep loops from
-    being vectorised.
-    """
-    if lazy:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", **options)
-    if not signatures:
-        return numba.njit(nogil=True, error_model="numpy", **options)
-    return numba.njit(list(signatures), cache=True, nogil=True, error_model="numpy", **options)
+stamp_package("boost", Path(__file__).parent)
+# Machine code that a wheel came with, see `boost.kernel_library`.
+use_library(Path(__file__).parent / "machine_code")
 
 
 def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:

@@ -1,20 +1,27 @@
 """Search for fast programs, with boosted trees as the learned cost model.
 
-The walk: a `Task` has a space of configurations; an explorer proposes some by the model's scores; a batch is
+A `Task` has a space of configurations; an explorer proposes some of them by the model's scores; a batch is
 selected, measured in a worker process, and recorded; the model is fitted again; the best record is built.
 """
 
 from __future__ import annotations
 
+from compiler.ops.operator import Operator
 from costmodel.explore import AnnealingExplorer, Explorer, RandomExplorer
 from costmodel.features import extract, feature_names
+from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
-from costmodel.measure.measurer import Comparison, MeasureError, Measurer, MeasureResult, Reason
+from costmodel.measure.measurer import Measurer
+from costmodel.measure.process import MeasureError
 from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
 from costmodel.records import Record, RecordWarning
+from costmodel.registry import register
+from costmodel.result import MeasureResult, Reason
 from costmodel.space import Config, ConfigSpace
-from costmodel.task import Operator, Task, register
-from costmodel.tune import Progress, TuneResult, tune
+from costmodel.task import Task
+from costmodel.tune import tune
+from costmodel.tuning.progress import Progress
+from costmodel.tuning.result import TuneResult
 
 __all__ = [
     "AnnealingExplorer",

@@ -1,9 +1,9 @@
-"""A program as a fixed-length vector: what a cost model sees of it.
+"""Features: a program as a vector of fixed length, the input of a cost model.
 
-The features describe the loop nest alone, never the configuration that made it, so a model can
-be carried from one operator or shape to another. They follow Ansor's groups (Zheng et al., Ansor, 2020,
+The features describe the loop nest alone, not the configuration that it comes from, so a model can
+be transferred from one operator or shape to another. They follow Ansor's groups (Zheng et al., Ansor, 2020,
 appendix B): operation counts, loop annotations, accesses per buffer, an arithmetic-intensity curve,
-allocations; and add the traffic that caches of several sizes would see. The store that computes most
+allocations; and add the memory traffic of caches of several sizes. The store with the most work
 is described in full (``main.``), all others by their sums (``rest.``), the program as a whole by
 allocations and parallel regions (``program.``).
 Magnitudes are in ``log2(1 + x)``, strides keep their sign.
@@ -19,19 +19,19 @@ import numpy as np
 from compiler.ir.function import PrimFunc
 from costmodel.footprint import LINE_BYTES, Access, Footprint, Operations, StoreNest, measure_footprint
 
-# bytes; from a register file over the usual first and second level to a shared cache
+# bytes: a register file, the usual first and second level, a shared cache
 CAPACITIES = (2**11, 2**14, 2**15, 2**17, 2**19, 2**20, 2**22, 2**25)
 BUFFERS = 4
 INTENSITY_POINTS = 10
 
 
 def extract(function: PrimFunc) -> np.ndarray:
-    """The features of a loop nest.
+    """Return the features of a loop nest.
 
     Parameters
     ----------
     function : PrimFunc
-        As `compiler.loop_nest` gives it: loops carry their kinds, buffers have all their dimensions.
+        As `compiler.loop_nest` returns it: loops have their kinds, buffers all their dimensions.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def extract(function: PrimFunc) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def feature_names() -> tuple[str, ...]:
-    """What each feature is called, in order."""
+    """Return the names of the features, in order."""
     return tuple(_features(Footprint()))
 
 
@@ -51,7 +51,7 @@ def _log(value: float) -> float:
 
 
 def _features(footprint: Footprint) -> dict[str, float]:
-    # the order is the program's where two stores compute as much
+    # of two stores with equal work the first of the program
     order = sorted(footprint.stores, key=lambda s: (-s.flops, -s.iterations))
     main = order[0] if order else StoreNest((), (), Operations(), 0)
     features = {f"main.{name}": value for name, value in _main(main).items()}
@@ -73,7 +73,7 @@ def _main(store: StoreNest) -> dict[str, float]:
         features[f"intensity.{point}"] = _log(value)
     for capacity, value in zip(CAPACITIES, traffic(store), strict=True):
         features[f"traffic.{capacity}"] = _log(value)
-    # after the written buffer, the one with most bytes first; the order of reading where they have as many
+    # after the written buffer, the one with most bytes first; of equal ones the first that is read
     read = sorted(store.accesses[1:], key=lambda a: -a.touched[0] * a.itemsize)
     for slot in range(BUFFERS):
         access = None
@@ -99,7 +99,7 @@ def _loops(store: StoreNest) -> dict[str, float]:
         features[f"{kind}.product"] = _log(product)
         features[f"{kind}.reduction_product"] = _log(over_sum)
         features[f"{kind}.innermost_extent"] = _log(loops[at[-1]].extent if at else 0)
-        # how far from the innermost loop: 0 for none, 1 for the innermost itself
+        # distance from the innermost loop: 0 for none, 1 for the innermost itself
         features[f"{kind}.position"] = float(store.depth - at[-1]) if at else 0.0
         features[f"{kind}.outside"] = _log(store.outside[at[0]] if at else 0)
         features[f"{kind}.inside"] = _log(store.iterations / store.outside[at[-1] + 1] if at else 0)
@@ -133,7 +133,7 @@ def _kernel(store: StoreNest) -> dict[str, float]:
 
 
 def _intensity(store: StoreNest) -> np.ndarray:
-    """Operations per byte, as more and more loops are taken in from the inside.
+    """Return operations per byte at each loop level, from the innermost outwards.
 
     Ten points, spaced evenly over the logarithm of the work.
     """
@@ -147,10 +147,11 @@ def _intensity(store: StoreNest) -> np.ndarray:
 
 
 def traffic(store: StoreNest, access: Access | None = None) -> list[float]:
-    """Bytes that a cache of each of `CAPACITIES` would fetch for a store, or for one of its buffers.
+    """Return the bytes that a cache of each of `CAPACITIES` would fetch for a store, or for one of its
+    buffers.
 
     Within the outermost level whose footprint fits, everything is fetched once. The loop around it still
-    finds again what its next iteration shares; what the loops outside that one share has been replaced.
+    reuses what its next iteration shares; what the loops outside that one share has been evicted.
     """
     accesses = store.accesses if access is None else (access,)
     footprints = [store.footprint(d) for d in range(store.depth + 1)]
@@ -168,7 +169,7 @@ def _buffer(store: StoreNest, access: Access | None) -> dict[str, float]:
     loops, depth = store.loops, store.depth
     size = access.itemsize
     moved = store.iterations * access.count * size
-    # the innermost loop that comes back to the same elements
+    # the innermost loop whose iterations access the same elements
     reusing = [d for d in range(depth) if loops[d].extent > 1 and access.is_reused(d)]
     at = reusing[-1] if reusing else None
     count = loops[at].extent if at is not None else 1
@@ -221,7 +222,7 @@ _BUFFER_NAMES = (
 
 
 def _rest(stores: list[StoreNest]) -> dict[str, float]:
-    """Sums over all stores but the main one; plain numbers."""
+    """Sums over all stores but the main one, not in logarithms."""
     names = [
         "stores",
         "flops",
@@ -254,18 +255,18 @@ def _rest(stores: list[StoreNest]) -> dict[str, float]:
 
 
 def _program(footprint: Footprint) -> dict[str, float]:
-    """Allocations and parallel regions; plain numbers."""
+    """Allocations and parallel regions, not in logarithms."""
     features: dict[str, float] = {}
     for scope in ("local", "global"):
-        found = [a for a in footprint.allocations if a.buffer.scope == scope]
-        features[f"{scope}_allocations"] = len(found)
-        features[f"{scope}_bytes"] = sum(a.buffer.nbytes for a in found)
-        features[f"{scope}_allocated_times"] = sum(a.times for a in found)
+        allocations = [a for a in footprint.allocations if a.buffer.scope == scope]
+        features[f"{scope}_allocations"] = len(allocations)
+        features[f"{scope}_bytes"] = sum(a.buffer.nbytes for a in allocations)
+        features[f"{scope}_allocated_times"] = sum(a.times for a in allocations)
     regions = footprint.regions
     features["parallel_regions"] = len(regions)
     features["parallel_entries"] = sum(r.entries for r in regions)
     features["parallel_chunks"] = max((r.extent for r in regions), default=0)
-    # a pool that shares few chunks among its threads leaves some idle
+    # few chunks leave some threads of the pool idle
     features["parallel_fewest_chunks"] = min((r.extent for r in regions), default=0)
     features["serial_iterations"] = sum(
         s.iterations for s in footprint.stores if all(loop.kind != "parallel" for loop in s.loops)

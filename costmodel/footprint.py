@@ -1,7 +1,8 @@
-"""What each store of a loop nest touches: extents, strides, footprints and lines at every loop level.
+"""`Footprint`: the memory that each store of a loop nest accesses, at every loop level.
 
-Level `d` of a nest with loops ``0 .. depth - 1`` (outermost first) means: the loops outside `d` stand
-still and the loops from `d` inward run through. Level 0 is the whole nest, level `depth` one iteration.
+Level `d` of a nest with loops ``0 .. depth - 1`` (outermost first) is one iteration of the loops outside of
+`d` with all iterations of the loops from `d` inward. Level 0 is the whole nest, level `depth` one
+iteration.
 """
 
 from __future__ import annotations
@@ -58,13 +59,13 @@ class Access:
     buffer : Buffer
     writes, reads : bool
     count : int
-        Accesses of one iteration.
+        Number of accesses of one iteration.
     strides : tuple of int
         Elements between the accesses of two iterations of each loop, outermost first.
     touched : tuple of int
-        Different elements touched at each level, 0 to depth.
+        Number of different elements accessed at each level, 0 to depth.
     lines : tuple of int
-        Different cache lines touched at each level.
+        Number of different cache lines accessed at each level.
     born : int
         Number of loops around the buffer's allocation; 0 for an argument.
     """
@@ -79,7 +80,7 @@ class Access:
     born: int = 0
 
     def is_reused(self, position: int) -> bool:
-        """Whether every iteration of the loop at `position` touches the same elements of the same buffer."""
+        """Whether every iteration of the loop at `position` accesses the same elements of the same buffer."""
         return position >= self.born and self.touched[position] == self.touched[position + 1]
 
     @property
@@ -90,7 +91,7 @@ class Access:
 
 @dataclass
 class StoreNest:
-    """A store, the loops around it and what it touches.
+    """A store, the loops around it and what it accesses.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ class StoreNest:
         outside = [1]
         for loop in self.loops:
             outside.append(outside[-1] * loop.extent)
-        # how often level d is entered
+        # number of times that level d is entered
         self.outside = tuple(outside)
 
     @property
@@ -122,7 +123,7 @@ class StoreNest:
 
     @property
     def iterations(self) -> int:
-        """How often the store runs."""
+        """Number of times that the store runs."""
         return self.outside[-1]
 
     @property
@@ -131,17 +132,17 @@ class StoreNest:
         return self.iterations * self.operations.flops
 
     def footprint(self, level: int) -> int:
-        """Bytes of all buffers touched at a level."""
+        """Return the bytes of all buffers that are accessed at a level."""
         return sum(a.touched[level] * a.itemsize for a in self.accesses)
 
     def is_reduction(self, position: int) -> bool:
-        """Whether a loop goes over the same written elements again and again."""
+        """Whether every iteration of a loop writes the same elements."""
         return self.loops[position].extent > 1 and self.accesses[0].is_reused(position)
 
 
 @dataclass
 class Allocation:
-    """A buffer allocated inside the function, and how often."""
+    """A buffer allocated inside the function, and the number of times."""
 
     buffer: Buffer
     times: int
@@ -149,7 +150,7 @@ class Allocation:
 
 @dataclass
 class ParallelRegion:
-    """An outermost parallel loop: its iterations, and how often it is entered."""
+    """An outermost parallel loop: its iterations, and the number of times that it is entered."""
 
     extent: int
     entries: int
@@ -157,7 +158,7 @@ class ParallelRegion:
 
 @dataclass
 class Footprint:
-    """All that `measure_footprint` finds in a function."""
+    """Stores, allocations and parallel regions of a function."""
 
     stores: list[StoreNest] = field(default_factory=list)
     allocations: list[Allocation] = field(default_factory=list)
@@ -165,31 +166,31 @@ class Footprint:
 
 
 def measure_footprint(function: PrimFunc) -> Footprint:
-    """Walk a loop nest whose loops still carry their kinds and whose buffers have all their dimensions.
+    """Analyse a loop nest whose loops have their kinds and whose buffers have all their dimensions.
 
     Linear in the number of nodes, and per access in loops times dimensions.
     """
-    walk = _Walk()
-    walk.statement(function.body, (), 0)
-    return walk.found
+    traversal = _Traversal()
+    traversal.statement(function.body, (), 0)
+    return traversal.footprint
 
 
-class _Walk:
+class _Traversal:
     def __init__(self) -> None:
-        self.found = Footprint()
+        self.footprint = Footprint()
         # id(index expression) -> its terms; the function keeps the expressions alive
         self._terms: dict[int, list[tuple[Expr, int]]] = {}
         self._born: dict[Buffer, int] = {}
 
     def statement(self, stmt: Stmt, loops: tuple[Loop, ...], guards: int) -> None:
         if isinstance(stmt, Store):
-            self.found.stores.append(self._store(stmt, loops, guards))
+            self.footprint.stores.append(self._store(stmt, loops, guards))
         elif isinstance(stmt, For):
             extent = stmt.extent.value if isinstance(stmt.extent, Const) else self._bound(stmt.extent, loops)
             loop = Loop(stmt.var, max(int(extent), 1), stmt.kind)
             if loop.kind == "parallel" and all(outer.kind != "parallel" for outer in loops):
                 entries = prod(outer.extent for outer in loops)
-                self.found.regions.append(ParallelRegion(loop.extent, entries))
+                self.footprint.regions.append(ParallelRegion(loop.extent, entries))
             self.statement(stmt.body, (*loops, loop), guards)
         elif isinstance(stmt, Seq):
             for part in stmt.stmts:
@@ -199,7 +200,7 @@ class _Walk:
             if stmt.otherwise is not None:
                 self.statement(stmt.otherwise, loops, guards + 1)
         elif isinstance(stmt, Allocate):
-            self.found.allocations.append(Allocation(stmt.buffer, prod(loop.extent for loop in loops)))
+            self.footprint.allocations.append(Allocation(stmt.buffer, prod(loop.extent for loop in loops)))
             self._born[stmt.buffer] = len(loops)
             self.statement(stmt.body, loops, guards)
         else:
@@ -208,18 +209,18 @@ class _Walk:
                     self.statement(child, loops, guards)
 
     def _bound(self, extent: Expr, loops: tuple[Loop, ...]) -> int:
-        """An upper bound of an extent that is not a literal: the width of its values, plus one."""
+        """Return an upper bound of an extent that is not a literal: the width of its values, plus one."""
         return self._widths(extent, loops)[0] + 1
 
     def _store(self, store: Store, loops: tuple[Loop, ...], guards: int) -> StoreNest:
         operations = Operations()
         loads: list[Load] = []
         _count(store.value, operations, loads)
-        groups: dict[Buffer, list[tuple[Expr, ...]]] = {store.buffer: [store.indices]}
+        indices_of: dict[Buffer, list[tuple[Expr, ...]]] = {store.buffer: [store.indices]}
         for load in loads:
-            groups.setdefault(load.buffer, []).append(load.indices)
+            indices_of.setdefault(load.buffer, []).append(load.indices)
         accesses = []
-        for buffer, indices in groups.items():
+        for buffer, indices in indices_of.items():
             written = buffer is store.buffer
             accesses.append(self._access(buffer, indices, written, not written or len(indices) > 1, loops))
         return StoreNest(loops, tuple(accesses), operations, guards)
@@ -237,7 +238,7 @@ class _Walk:
         touched = [1] * (depth + 1)
         lines = [1] * (depth + 1)
         strides = (0,) * depth
-        # of several accesses to one buffer (a sum read and written, a stencil) the widest stands for all
+        # several accesses to one buffer (a sum read and written, a stencil) count as the widest
         for number, indices in enumerate(dict.fromkeys(map(_Identical, all_indices))):
             widths = [self._widths(index, loops) for index in indices.indices]
             if number == 0:
@@ -257,7 +258,7 @@ class _Walk:
         return Access(buffer, writes, reads, len(all_indices), strides, tuple(touched), tuple(lines), born)
 
     def _strides(self, buffer: Buffer, indices: tuple[Expr, ...], loops: tuple[Loop, ...]) -> tuple[int, ...]:
-        """By how many elements the address moves when each loop takes its second iteration."""
+        """Return the distance in elements between the first two iterations of each loop."""
         position = {loop.var: d for d, loop in enumerate(loops)}
         strides = [0] * len(loops)
         pitch = 1
@@ -273,19 +274,19 @@ class _Walk:
         return tuple(s if loop.extent > 1 else 0 for s, loop in zip(strides, loops, strict=True))
 
     def _linear(self, index: Expr) -> list[tuple[Expr, int]]:
-        """The index as a sum of coefficients times atoms; constants are dropped.
+        """Return the index as a sum of coefficients times atoms, without constants.
 
-        An atom is a variable, or whatever is not linear.
+        An atom is a variable, or an expression that is not linear.
         """
-        known = self._terms.get(id(index))
-        if known is None:
+        terms = self._terms.get(id(index))
+        if terms is None:
             gathered: dict[int, tuple[Expr, int]] = {}
             _gather(index, 1, gathered)
-            known = self._terms[id(index)] = [term for term in gathered.values() if term[1]]
-        return known
+            terms = self._terms[id(index)] = [term for term in gathered.values() if term[1]]
+        return terms
 
     def _widths(self, index: Expr, loops: tuple[Loop, ...]) -> list[int]:
-        """Largest minus smallest value of an index at each level, 0 to depth."""
+        """Return the largest minus the smallest value of an index at each level, 0 to depth."""
         depth = len(loops)
         steps = [0] * (depth + 1)
         others: list[list[int]] = []
@@ -295,7 +296,7 @@ class _Walk:
                     if loop.var is atom:
                         steps[d] += abs(coefficient) * (loop.extent - 1)
             else:
-                others.append([abs(coefficient) * w for w in self._bent(atom, loops)])
+                others.append([abs(coefficient) * w for w in self._nonlinear(atom, loops)])
         widths = [0] * (depth + 1)
         for d in range(depth - 1, -1, -1):
             widths[d] = widths[d + 1] + steps[d]
@@ -303,8 +304,8 @@ class _Walk:
             widths = [a + b for a, b in zip(widths, other, strict=True)]
         return widths
 
-    def _bent(self, atom: Expr, loops: tuple[Loop, ...]) -> list[int]:
-        """Widths of what is not linear."""
+    def _nonlinear(self, atom: Expr, loops: tuple[Loop, ...]) -> list[int]:
+        """Return the widths of an atom that is not a variable."""
         if isinstance(atom, Binary) and isinstance(atom.b, Const) and atom.op in ("//", "%"):
             divisor = max(int(atom.b.value), 1)
             inner = self._widths(atom.a, loops)
@@ -320,7 +321,9 @@ class _Walk:
 
 
 class _Identical:
-    """Indices that are equal when they are the same objects: cheap, and enough to see a repeated access."""
+    """Indices that are equal if they are the same objects: fast, and sufficient to detect a repeated
+    access.
+    """
 
     def __init__(self, indices: tuple[Expr, ...]) -> None:
         self.indices = indices
@@ -354,7 +357,7 @@ def _gather(node: Expr, scale: int, into: dict[int, tuple[Expr, int]]) -> None:
 
 
 def _value(node: Expr, one: Var | None) -> int:
-    """An index expression where the variable `one` is 1 and every other is 0."""
+    """Evaluate an index expression with the variable `one` set to 1 and every other to 0."""
     if isinstance(node, Const):
         return int(node.value)
     if isinstance(node, Var):
@@ -377,7 +380,7 @@ _COMPARISONS = frozenset(("<", "<=", ">", ">=", "==", "!=", "and", "or"))
 
 
 def _count(node: Expr, operations: Operations, loads: list[Load]) -> None:
-    """Operations and loads of a value; the inside of an index counts as neither."""
+    """Count operations and collect loads of a value; indices are left out."""
     if isinstance(node, Load):
         loads.append(node)
         return

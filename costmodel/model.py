@@ -1,4 +1,4 @@
-"""The learned cost model: from a program's features to a score that ranks it."""
+"""`CostModel`: learned from measurements, it ranks programs by their features."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ import numpy as np
 
 
 class CostModel(Protocol):
-    """Learns which programs are quick."""
+    """Learns which programs are fast."""
 
     @property
     def fitted(self) -> bool:
         """Whether it can predict."""
 
     def fit(self, features: np.ndarray, throughputs: np.ndarray) -> None:
-        """Learn from scratch.
+        """Fit a new model.
 
         Parameters
         ----------
         features : ndarray of float32, shape (n, features)
         throughputs : ndarray of float64, shape (n,)
-            Calls (or operations) a second; zero for a program that failed.
+            Calls (or operations) per second; zero for a program that failed.
         """
 
     def update(self, features: np.ndarray, throughputs: np.ndarray) -> None:
-        """Learn more, from all measurements so far, keeping what was learned."""
+        """Refine the fitted model by all measurements so far."""
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Scores, higher for quicker programs, shape (n,)."""
+        """Return scores, higher for faster programs, shape (n,)."""
 
     def predict_uncertainty(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The scores of `predict`, and a standard deviation of each: how sure the model is; shapes (n,).
+        """Return the scores of `predict` and a standard deviation of each, shapes (n,).
 
-        Asked for by a search that prefers what it knows little about, and by no other.
+        Only a search with ``optimism`` calls it.
         """
 
 
-# Few rows and many features that say nearly the same: trees that see a part of both rank new programs
-# better than AutoTVM's (depth 3, eta 0.3, all of both), by about 0.03 of rank correlation. Each program is
-# compared with all others (above 16,000, with 512 of them): with made-up costs of 3,000 programs, comparing
+# Few rows and many correlated features: trees that sample both rank new programs
+# better than AutoTVM's (depth 3, eta 0.3, no sampling), by about 0.03 of rank correlation. Each program is
+# compared with all others (above 16,000, with 512 of them): with synthetic costs of 3,000 programs, comparing
 # only the 512 best with all others gave 0.13 less.
 PARAMETERS = {
     "objective": "rank:pairwise",
@@ -54,7 +54,7 @@ PARAMETERS = {
 }
 
 
-# Of the virtual ensemble that says how sure the model is.
+# Of the virtual ensemble that estimates the uncertainty.
 MEMBERS = 10
 
 
@@ -64,13 +64,13 @@ class BoostedTreeCostModel:
     Parameters
     ----------
     rounds : int
-        Trees of a fit.
+        Number of trees of a fit.
     update_rounds : int
-        Trees that an update adds.
+        Number of trees that an update adds.
     seed : int
-        Of the training's choices.
+        Of the training.
     **params
-        Training parameters of `boost.train` in place of `PARAMETERS`.
+        Training parameters of `boost.train` that replace those of `PARAMETERS`.
     """
 
     def __init__(self, *, rounds: int = 100, update_rounds: int = 20, seed: int = 0, **params: Any) -> None:
@@ -86,7 +86,7 @@ class BoostedTreeCostModel:
         return self.booster is not None
 
     def fit(self, features: np.ndarray, throughputs: np.ndarray) -> None:
-        """Train on one ranking group; see `CostModel.fit`.
+        """Fit a new model, all programs being one query group of the ranking; see `CostModel.fit`.
 
         Raises
         ------
@@ -96,14 +96,14 @@ class BoostedTreeCostModel:
         self.booster = self._train(features, throughputs, self.rounds, None)
 
     def update(self, features: np.ndarray, throughputs: np.ndarray) -> None:
-        """Add trees to those that are there; a first fit when there are none."""
+        """Add trees to the model; fit it if it has none."""
         if self.booster is None:
             self.fit(features, throughputs)
         else:
             self.booster = self._train(features, throughputs, self.update_rounds, self.booster)
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Scores, higher for quicker programs.
+        """Return scores, higher for faster programs.
 
         Raises
         ------
@@ -115,10 +115,10 @@ class BoostedTreeCostModel:
         return np.asarray(self.booster.predict(np.asarray(features, np.float32), output_margin=True))
 
     def predict_uncertainty(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scores, and how far they moved over the second half of the rounds; see `CostModel`.
+        """Return scores, and their standard deviation over the second half of the rounds.
 
         The deviation is that of a virtual ensemble, see `boost.model.uncertainty`: it is large for programs
-        unlike those that were measured.
+        that differ from the measured ones.
 
         Raises
         ------
@@ -142,17 +142,19 @@ class BoostedTreeCostModel:
                 f"not {features.shape} and {throughputs.shape}"
             )
         if not np.all(np.isfinite(throughputs)) or throughputs.min() < 0:
-            raise ValueError("throughputs must be finite and not negative: zero stands for a failure")
+            raise ValueError("throughputs must be finite and not negative; zero means a failure")
         labels = throughputs / (throughputs.max() or 1.0)
         data = boost.DMatrix(features, label=labels, group=[len(labels)])
         return boost.train(self.params, data, num_boost_round=rounds, xgb_model=base)
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation of two sequences; NaN when there are fewer than two or one is constant."""
+    """Return Spearman's rank correlation of two sequences; NaN for fewer than two values or a constant
+    one.
+    """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape or a.ndim != 1:
-        raise ValueError(f"two sequences of one length are needed, not {a.shape} and {b.shape}")
+        raise ValueError(f"two sequences of equal length are needed, not {a.shape} and {b.shape}")
     if len(a) < 2 or np.all(a == a[0]) or np.all(b == b[0]):
         return float("nan")
     from scipy.stats import spearmanr

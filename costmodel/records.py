@@ -1,8 +1,8 @@
-"""Records of measurements: JSON lines that only ever grow.
+"""Records of measurements: files of JSON lines that are only appended to.
 
 Every line is one object with the fields of `Record` and ``"version"``. A line is written
-with a single call, so a killed run leaves at most its last line broken; such a line is
-reported and skipped, and the next record begins on a line of its own.
+with a single call, so a killed run leaves at most its last line incomplete; such a line is
+reported and skipped, and the next record begins on a new line.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from compiler.suggest import unknown
-from costmodel.measure.measurer import MeasureResult, Reason
+from costmodel.result import MeasureResult, Reason
 from costmodel.space import Config
 from costmodel.task import Task
 
 SCHEMA_VERSION = 1
 
-# version -> what turns the fields of that version into those of the next
+# version -> function that converts the fields of that version to those of the next
 CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 class RecordWarning(UserWarning):
-    """A line of a record file that could not be used."""
+    """A line of a record file that is not used."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,13 @@ class Record:
     task : str
         The task's key.
     operator : str
-    shape : tuple of int
+    shape : tuple
+        Values of the operator's parameters, see `compiler.ops.Operator.stored`.
     target : str
     cpu : str
-        The machine, as `costmodel.measure.host.cpu_name` calls it.
+        The machine, as `costmodel.measure.host.cpu_name` returns it.
     source : str
-        What proposed the candidate: ``"random"`` or ``"model"``.
+        The explorer: ``"random"``, ``"model"`` or the name of a custom one.
     trial : int
         Its number in the run, from 1.
     index : int
@@ -54,13 +55,13 @@ class Record:
     config : dict
         The configuration: knob to value, with lists for tuples.
     costs : tuple of float
-        Seconds a call, one per repeat; empty for a failure.
+        Seconds per call, one for each repeat; empty for a failure.
     reason : str
         How the measurement ended, a value of `Reason`.
     message : str
-        What went wrong, in words.
+        Description of a failure.
     build_seconds, seconds : float
-        Time to build, and the time of the whole measurement.
+        Time of the build, and of the whole measurement.
     timestamp : float
         Seconds since 1970.
     """
@@ -85,11 +86,11 @@ class Record:
     def of(
         cls, task: Task, config: Config, result: MeasureResult, *, cpu: str, source: str, trial: int
     ) -> Record:
-        """The record of a measurement."""
+        """Return the record of a measurement."""
         return cls(
             task=task.key,
             operator=task.operator.name,
-            shape=task.shape,
+            shape=task.operator.stored(task.shape),
             target=task.target,
             cpu=cpu,
             source=source,
@@ -106,26 +107,26 @@ class Record:
 
     @property
     def ok(self) -> bool:
-        """Whether there are costs."""
+        """Whether the measurement succeeded."""
         return self.reason == Reason.OK.value
 
     @property
     def cost(self) -> float:
-        """Median seconds a call; infinite for a failure."""
+        """Median seconds per call; infinite for a failure."""
         return statistics.median(self.costs) if self.costs else math.inf
 
     def line(self) -> str:
-        """The record as one line of JSON, with its line end."""
+        """Return the record as one line of JSON, with its line end."""
         return json.dumps({"version": SCHEMA_VERSION, **asdict(self)}, allow_nan=False) + "\n"
 
     @classmethod
     def parse(cls, line: str) -> Record:
-        """The record of one line.
+        """Read the record of one line.
 
         Raises
         ------
         ValueError
-            If it is not a whole record of a version that is known here; the message says what is wrong.
+            If it is not a complete record of a known version; states the field and its value.
         """
         try:
             fields = json.loads(line)
@@ -138,7 +139,7 @@ class Record:
             raise ValueError("there is no schema version")
         if version > SCHEMA_VERSION:
             raise ValueError(
-                f"schema version {version} is newer than {SCHEMA_VERSION}, the newest that is known here: "
+                f"schema version {version} is newer than {SCHEMA_VERSION}, the newest that is supported: "
                 "upgrade espalier to read it"
             )
         while version < SCHEMA_VERSION:
@@ -183,7 +184,7 @@ def _reason(value: Any) -> Any:
     return value if value in {r.value for r in Reason} else None
 
 
-# field -> from its JSON value to ours, None if it is of the wrong kind
+# field -> function from its JSON value to that of `Record`; None if the value is not allowed
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "task": _text,
     "operator": _text,
@@ -213,9 +214,9 @@ def _field(fields: dict[str, Any], name: str, check: Callable[[Any], Any]) -> An
 
 
 def append(path: str | os.PathLike[str], record: Record) -> None:
-    """Add a record to a file, which is made if need be.
+    """Append a record to a file, which is created if it does not exist.
 
-    The line goes out in one write. If the last line of the file was cut short, it is ended first.
+    The line is written by one call. If the last line of the file is incomplete, it is ended first.
     """
     line = record.line()
     with open(path, "ab+", buffering=0) as file:
@@ -228,14 +229,15 @@ def append(path: str | os.PathLike[str], record: Record) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> list[Record]:
-    """All records of a file, in the order in which they were written.
+    """Read all records of a file, in the order in which they were written.
 
-    A line that cannot be used is skipped with a `RecordWarning` that names the file, the line and the reason.
+    A line that is not a record is skipped with a `RecordWarning` that names the file, the line and the
+    reason.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     """
     records = []
     with open(path, encoding="utf-8", errors="replace") as lines:
@@ -252,20 +254,20 @@ def load(path: str | os.PathLike[str]) -> list[Record]:
 
 
 def best(records: Iterable[Record], task: str | None = None, n: int = 1) -> list[Record]:
-    """The `n` quickest records, quickest first, each configuration once.
+    """Return the `n` fastest records, fastest first, each configuration once.
 
     Parameters
     ----------
     records : iterable of Record
     task : str, optional
-        Only those of the task with this key.
+        Key of a task: only its records.
     n : int
-        How many.
+        Number of records.
     """
     ordered = sorted(
         (r for r in records if r.ok and (task is None or r.task == task)), key=lambda r: (r.cost, r.timestamp)
     )
-    found: dict[tuple[str, int], Record] = {}
+    unique: dict[tuple[str, int], Record] = {}
     for record in ordered:
-        found.setdefault((record.task, record.index), record)
-    return list(found.values())[:n]
+        unique.setdefault((record.task, record.index), record)
+    return list(unique.values())[:n]

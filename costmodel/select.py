@@ -1,4 +1,4 @@
-"""The choice of a batch: good, unlike each other, and a few at random."""
+"""The choice of a batch: high scores, different from each other, and a share at random."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def diverse(
 ) -> list[int]:
     """Greedily choose `n` of the scored candidates, trading score against new knob values.
 
-    A set S is worth ``sum of scores + weight * (number of knob values that S covers) / (number of knobs)``,
-    with the scores brought to 0 .. 1. It is submodular, so the greedy choice is within ``1 - 1/e`` of
-    the best (Chen et al., Learning to Optimize Tensor Programs, 2018, equation 3).
+    The value of a set S is ``sum of scores + weight * (number of knob values that S covers) / (number of
+    knobs)``, with the scores scaled to 0 .. 1. It is submodular, so the greedy choice is within ``1 - 1/e``
+    of the optimum (Chen et al., Learning to Optimize Tensor Programs, 2018, equation 3).
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ def diverse(
     candidates : sequence of (index, score)
         Higher scores are better.
     n : int
-        How many to choose; all when there are fewer.
+        Number to choose; all if there are fewer.
     weight : float
-        What covering one new value of every knob is worth, in units of the spread of the scores.
+        Value of covering one new value of every knob, in units of the range of the scores.
 
     Returns
     -------
     list of int
-        Indices in the order of choice. Ties go to the candidate named first.
+        Indices in the order of choice. Of equal candidates the first in the sequence is chosen.
     """
     if not candidates:
         return []
@@ -44,21 +44,21 @@ def diverse(
         len(candidates), len(space.knobs)
     )
     uncovered = np.ones(digits.shape, dtype=bool)
-    left = np.ones(len(candidates), dtype=bool)
+    available = np.ones(len(candidates), dtype=bool)
     chosen: list[int] = []
     for _ in range(min(n, len(candidates))):
-        worth = gains + weight * uncovered.mean(axis=1) if digits.shape[1] else gains
-        pick = int(np.argmax(np.where(left, worth, -np.inf)))
+        total = gains + weight * uncovered.mean(axis=1) if digits.shape[1] else gains
+        pick = int(np.argmax(np.where(available, total, -np.inf)))
         chosen.append(candidates[pick][0])
-        left[pick] = False
+        available[pick] = False
         uncovered &= digits != digits[pick]
     return chosen
 
 
 def upper_bound(scores: np.ndarray, deviations: np.ndarray, optimism: float) -> np.ndarray:
-    """Scores as they may well be: ``score + optimism * deviation``, shape (n,).
+    """Return upper confidence bounds of scores: ``score + optimism * deviation``, shape (n,).
 
-    What the model knows little about may be better than it thinks; looking there first teaches it most
+    They favour configurations with uncertain scores, which teach the model most
     (Srinivas et al., Gaussian Process Optimization in the Bandit Setting, ICML 2010).
 
     Parameters
@@ -66,7 +66,7 @@ def upper_bound(scores: np.ndarray, deviations: np.ndarray, optimism: float) -> 
     scores, deviations : ndarray of float64, shape (n,)
         See `CostModel.predict_uncertainty`.
     optimism : float
-        How many standard deviations; 0 believes the scores.
+        Number of standard deviations; 0 returns the scores.
 
     Raises
     ------
@@ -90,10 +90,10 @@ def choose_batch(
     epsilon: float = 0.05,
     weight: float = 0.2,
 ) -> list[int]:
-    """A batch to measure: most of it from the candidates, a share of `epsilon` at random.
+    """Choose a batch to measure: most of it from the candidates, a share of `epsilon` at random.
 
-    The random ones keep the model from believing what it never tried. A share of less than one
-    candidate is one with that probability.
+    The random ones give the model evidence where its scores are low. A fraction of a candidate
+    is one candidate with that probability.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def choose_batch(
     n : int
         Size of the batch.
     visited : set of int
-        What was measured already; none of it comes back.
+        The configurations that were measured; none of them is returned.
     rng : numpy.random.Generator
     epsilon : float
         Share of random configurations, 0 to 1.
@@ -112,7 +112,7 @@ def choose_batch(
     Returns
     -------
     list of int
-        Up to `n` different indices outside `visited`; fewer only when the space has no more.
+        Up to `n` different indices outside `visited`; fewer only if the space has no more.
     """
     if not 0 <= epsilon <= 1:
         raise ValueError(f"epsilon is a share, 0 to 1, not {epsilon}")

@@ -75,8 +75,9 @@ def column_cuts(summary: Summary, max_bin: int) -> Float32s:
         raise ValueError(f"max_bin must be at least 2, got {max_bin}")
     if summary.size < 2:
         return np.empty(0, dtype=np.float32)
-    from sketch.kernels import choose_cuts
+    from sketch.kernels import Entries, choose_cuts
 
     cuts = np.empty(min(max_bin, summary.size), dtype=np.float32)
-    entries = summary.value, summary.rmin, summary.rmax, summary.wmin
-    return cuts[: choose_cuts(*entries, summary.slack == 0, max_bin, cuts)]
+    upper = np.empty(max_bin, dtype=np.int64)
+    entries = Entries(summary.value, summary.rmin, summary.rmax, summary.wmin)
+    return cuts[: choose_cuts(entries, summary.size, summary.slack == 0, max_bin, upper, cuts)]

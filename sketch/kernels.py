@@ -1,35 +1,75 @@
-"""The kernels of summaries and cuts; `sketch.summary` and `sketch.cuts` say what they compute."""
+"""The kernels of summaries and cuts; `sketch.summary` and `sketch.cuts` define what they compute."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
-import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from sketch.radix import sort_floats
+from sketch.jit import kernel
+from sketch.radix import SortRoom, sort_floats, sort_room
 
-_ENTRIES = "float64[::1], float64[::1], float64[::1], float64[::1]"
-
-
-def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function for this signature when the module is imported, and keep it on disk."""
-    return numba.njit(signature, cache=True, nogil=True, error_model="numpy")
+Floats = NDArray[np.float64]
 
 
-@numba.njit(nogil=True)
-def fill_exact(values, weights, value, rmin, rmax, wmin):
-    """Write the entries of sorted values, and return their number. A value of no weight leaves no entry.
+class Entries(NamedTuple):
+    """The entries of a summary; see `sketch.Summary`."""
 
-    Ranks are sums up to each value, not sums of sums: entries then fit together to the bit.
+    value: Floats
+    rmin: Floats
+    rmax: Floats
+    wmin: Floats
+
+
+class Room(NamedTuple):
+    """What summaries are made in: arrays for at least as many values as a column has.
+
+    Attributes
+    ----------
+    sort : SortRoom
+    values : float32 array
+        The keys of `sort`, as floats.
+    weights : float64 array, or (0,) without weights
+        Those of the sorted values.
+    """
+
+    sort: SortRoom
+    values: NDArray[np.float32]
+    weights: Floats
+
+
+def make_room(size: int, weighted: bool) -> Room:
+    """Return room for so many values."""
+    sort = sort_room(size, weighted)
+    return Room(sort, sort.keys.view(np.float32), np.empty(size if weighted else 0))
+
+
+def make_entries(size: int) -> Entries:
+    """Return room for so many entries."""
+    return Entries(*np.empty((4, size)))
+
+
+@kernel(allocates=False)
+def sort_and_fill(bits, weights, room, entries):
+    """Sort values, and write the entries of their exact summary; see `summarise`.
+
+    A value of no weight leaves no entry. Ranks are sums up to each value, not sums of sums: entries then fit
+    together to the bit.
     """
     weighted = weights.size > 0
+    sort_floats(bits, room.sort, weighted)
+    values, order, held = room.values, room.sort.order, room.weights
+    count = bits.size
+    if weighted:
+        for i in range(count):
+            held[i] = weights[order[i]]
+    value, rmin, rmax, wmin = entries.value, entries.rmin, entries.rmax, entries.wmin
     size = -1
     below = 0.0
     last = np.float32(0.0)
-    for i in range(values.size):
-        w = weights[i] if weighted else 1.0
+    for i in range(count):
+        w = held[i] if weighted else 1.0
         if w == 0.0:
             continue
         x = values[i]
@@ -45,127 +85,137 @@ def fill_exact(values, weights, value, rmin, rmax, wmin):
     return size + 1
 
 
-@numba.njit(nogil=True)
-def sort_and_fill(values, weights, value, rmin, rmax, wmin):
-    """Do the work of `summarise`."""
-    bits = values.view(np.uint32)
-    if weights.size == 0:
-        ordered, _ = sort_floats(bits, np.empty(0, dtype=np.uint32))
-        return fill_exact(ordered.view(np.float32), weights, value, rmin, rmax, wmin)
-    ordered, order = sort_floats(bits, np.arange(values.size).astype(np.uint32))
-    carried = np.empty(values.size)
-    for i in range(values.size):
-        carried[i] = weights[order[i]]
-    return fill_exact(ordered.view(np.float32), carried, value, rmin, rmax, wmin)
-
-
-@compiled(f"int64(float32[::1], float64[::1], {_ENTRIES})")
-def summarise(values, weights, value, rmin, rmax, wmin):
+@kernel(lazy=True, allocates=False)
+def summarise(bits, weights, room, entries):
     """Sort values, and write the entries of their exact summary; returns the number of entries.
 
     Parameters
     ----------
-    values : (n,), finite
+    bits : uint32 array of shape (n,)
+        Of finite float32 values.
     weights : (n,), or (0,) for one each
-    value, rmin, rmax, wmin : (n,), output
+    room : Room
+    entries : Entries
+        Output, of at least n entries.
     """
-    return sort_and_fill(values, weights, value, rmin, rmax, wmin)
+    return sort_and_fill(bits, weights, room, entries)
 
 
-@compiled(f"int64({_ENTRIES}, {_ENTRIES}, {_ENTRIES})")
-def merge(value_a, rmin_a, rmax_a, wmin_a, value_b, rmin_b, rmax_b, wmin_b, value, rmin, rmax, wmin):
-    """Write the union of two summaries, neither of them empty; returns the number of entries."""
+@kernel(lazy=True, allocates=False)
+def merge(a, b, out):
+    """Write the union of two summaries, neither of them empty; returns the number of entries.
+
+    Parameters
+    ----------
+    a, b, out : Entries
+    """
     i = 0
     j = 0
     k = 0
-    na = value_a.size
-    nb = value_b.size
+    na = a.value.size
+    nb = b.value.size
     while i < na or j < nb:
-        in_a = j == nb or (i < na and value_a[i] <= value_b[j])
-        in_b = i == na or (j < nb and value_b[j] <= value_a[i])
+        in_a = j == nb or (i < na and a.value[i] <= b.value[j])
+        in_b = i == na or (j < nb and b.value[j] <= a.value[i])
         low = 0.0
         high = 0.0
-        own = 0.0
+        least = 0.0
         if in_a:
-            low += rmin_a[i]
-            high += rmax_a[i]
-            own += wmin_a[i]
+            low += a.rmin[i]
+            high += a.rmax[i]
+            least += a.wmin[i]
         else:
-            low += rmin_a[i - 1] + wmin_a[i - 1] if i > 0 else 0.0
-            high += rmax_a[i] - wmin_a[i] if i < na else rmax_a[na - 1]
+            low += a.rmin[i - 1] + a.wmin[i - 1] if i > 0 else 0.0
+            high += a.rmax[i] - a.wmin[i] if i < na else a.rmax[na - 1]
         if in_b:
-            low += rmin_b[j]
-            high += rmax_b[j]
-            own += wmin_b[j]
+            low += b.rmin[j]
+            high += b.rmax[j]
+            least += b.wmin[j]
         else:
-            low += rmin_b[j - 1] + wmin_b[j - 1] if j > 0 else 0.0
-            high += rmax_b[j] - wmin_b[j] if j < nb else rmax_b[nb - 1]
-        value[k] = value_a[i] if in_a else value_b[j]
-        rmin[k] = low
-        rmax[k] = high
-        wmin[k] = own
+            low += b.rmin[j - 1] + b.wmin[j - 1] if j > 0 else 0.0
+            high += b.rmax[j] - b.wmin[j] if j < nb else b.rmax[nb - 1]
+        out.value[k] = a.value[i] if in_a else b.value[j]
+        out.rmin[k] = low
+        out.rmax[k] = high
+        out.wmin[k] = least
         i += in_a
         j += in_b
         k += 1
     return k
 
 
-@numba.njit(nogil=True)
-def find_ranks(rmin, rmax, wmin, step, first, last, out):
+@kernel(allocates=False)
+def find_ranks(entries, size, step, first, last, out):
     """Write the positions of the entries nearest to the ranks ``k * step`` for k from first to last - 1.
 
     Positions that repeat are written once; returns how many there are. The query function of appendix A.4,
     for ranks that rise: O(size + last - first).
     """
-    size = rmin.size
+    rmin, rmax, wmin = entries.rmin, entries.rmax, entries.wmin
     count = 0
     if size == 0:
         return count
-    i = 0
+    i = np.int64(0)
     top = (rmin[size - 1] + rmax[size - 1]) / 2
     for k in range(first, last):
         d = k * step
         while i + 1 < size and (rmin[i + 1] + rmax[i + 1]) / 2 <= d:
             i += 1
-        found = i
+        nearest = i
         if i + 1 < size and d >= (rmin[0] + rmax[0]) / 2 and d < top:
             j = i + 1
             if not (2 * d < rmin[i] + wmin[i] + rmax[j] - wmin[j]):
-                found = j
-        if count == 0 or out[count - 1] != found:
-            out[count] = found
+                nearest = j
+        if count == 0 or out[count - 1] != nearest:
+            out[count] = nearest
             count += 1
     return count
 
 
-@compiled(f"int64({_ENTRIES}, int64, {_ENTRIES})")
-def prune(value, rmin, rmax, wmin, parts, value_out, rmin_out, rmax_out, wmin_out):
-    """Write the entries at equal distances of rank; returns their number, at most ``parts + 1``."""
-    kept = np.empty(parts + 1, dtype=np.int64)
-    count = find_ranks(rmin, rmax, wmin, rmax[rmax.size - 1] / parts, 0, parts + 1, kept)
+@kernel(lazy=True, allocates=False)
+def prune(entries, parts, kept, out):
+    """Write the entries at equal distances of rank; returns their number, at most ``parts + 1``.
+
+    Parameters
+    ----------
+    entries, out : Entries
+    parts : int
+    kept : (parts + 1,), overwritten
+    """
+    size = entries.value.size
+    count = find_ranks(entries, size, entries.rmax[size - 1] / parts, 0, parts + 1, kept)
     for k in range(count):
-        value_out[k] = value[kept[k]]
-        rmin_out[k] = rmin[kept[k]]
-        rmax_out[k] = rmax[kept[k]]
-        wmin_out[k] = wmin[kept[k]]
+        out.value[k] = entries.value[kept[k]]
+        out.rmin[k] = entries.rmin[kept[k]]
+        out.rmax[k] = entries.rmax[kept[k]]
+        out.wmin[k] = entries.wmin[kept[k]]
     return count
 
 
-@numba.njit(nogil=True)
-def find_cuts(value, rmin, rmax, wmin, exact, max_bin, cuts):
-    """Write the cuts of a column, see `column_cuts`; returns how many there are."""
-    size = value.size
+@kernel(lazy=True, allocates=False)
+def choose_cuts(entries, size, exact, max_bin, upper, cuts):
+    """Write the cuts of a column, see `sketch.cuts.column_cuts`; returns how many there are.
+
+    Parameters
+    ----------
+    entries : Entries
+    size : how many of them
+    exact : whether the summary is exact
+    max_bin : int
+    upper : (max_bin,), overwritten
+    cuts : (min(size, max_bin),), output
+    """
+    value = entries.value
     if size < 2:
         return 0
-    upper = np.empty(max_bin, dtype=np.int64)
     if exact and size <= max_bin:
-        found = size - 1
-        for k in range(found):
+        candidates = size - 1
+        for k in range(candidates):
             upper[k] = k + 1
     else:
-        found = find_ranks(rmin, rmax, wmin, rmax[size - 1] / max_bin, 1, max_bin, upper)
+        candidates = find_ranks(entries, size, entries.rmax[size - 1] / max_bin, 1, max_bin, upper)
     count = 0
-    for k in range(found):
+    for k in range(candidates):
         at = upper[k]
         if at == 0:
             continue  # nothing lies below the smallest value
@@ -182,42 +232,44 @@ def find_cuts(value, rmin, rmax, wmin, exact, max_bin, cuts):
     return count
 
 
-@compiled(f"int64({_ENTRIES}, boolean, int64, float32[::1])")
-def choose_cuts(value, rmin, rmax, wmin, exact, max_bin, cuts):
-    """Do `find_cuts` for one column."""
-    return find_cuts(value, rmin, rmax, wmin, exact, max_bin, cuts)
+class Columns(NamedTuple):
+    """Columns of values.
+
+    Attributes
+    ----------
+    bits : uint32 array of shape (entries,)
+        Of finite float32 values.
+    weights : (entries,), or (0,) for one each
+    begins, ends : (columns,)
+        Each column's range in `bits`.
+    """
+
+    bits: NDArray[np.uint32]
+    weights: Floats
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
 
 
-@compiled(
-    "void(float32[::1], float64[::1], int64[::1], int64[::1], int64, int64, int64, float32[::1], int64[::1])"
-)
-def cut_columns(values, weights, begins, ends, first, last, max_bin, cuts, counts):
+@kernel(lazy=True, allocates=False)
+def _cut_columns(columns, room, entries, max_bin, upper, cuts, counts):
+    for f in range(columns.begins.size):
+        begin = columns.begins[f]
+        end = columns.ends[f]
+        w = columns.weights[begin:end] if columns.weights.size else columns.weights
+        size = sort_and_fill(columns.bits[begin:end], w, room, entries)
+        counts[f] = choose_cuts(entries, size, True, max_bin, upper, cuts[begin:end])
+
+
+def cut_columns(columns: Columns, max_bin: int, cuts: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
     """Choose the cuts of columns that are small enough to be summarised exactly.
 
     Parameters
     ----------
-    values : (entries,), finite
-    weights : (entries,), or (0,) for one each
-    begins, ends : (columns,), each column's range in `values`
-    first, last : the columns to do
+    columns : Columns
+    max_bin : int
     cuts : (entries,), output; the cuts of a column start where its values do, and are fewer
     counts : (columns,), output: how many cuts
     """
-    longest = 0
-    for f in range(first, last):
-        longest = max(longest, ends[f] - begins[f])
-    entries = np.empty((4, longest))
-    for f in range(first, last):
-        begin = begins[f]
-        end = ends[f]
-        w = weights[begin:end] if weights.size else weights
-        size = sort_and_fill(values[begin:end], w, entries[0], entries[1], entries[2], entries[3])
-        counts[f] = find_cuts(
-            entries[0, :size],
-            entries[1, :size],
-            entries[2, :size],
-            entries[3, :size],
-            True,
-            max_bin,
-            cuts[begin:end],
-        )
+    longest = int((columns.ends - columns.begins).max(initial=0))
+    room, upper = make_room(longest, columns.weights.size > 0), np.empty(max_bin, dtype=np.int64)
+    _cut_columns(columns, room, make_entries(longest), max_bin, upper, cuts, counts)

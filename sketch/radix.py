@@ -1,99 +1,134 @@
-"""Kernels that sort float32 values by their bits, digit by digit: no comparison is guessed wrongly."""
+"""Kernels that sort float32 values by their bits, digit by digit: there is no comparison to mispredict."""
 
 from __future__ import annotations
 
-import numba
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
+
+from sketch.jit import kernel
 
 SMALL, MIDDLE = 48, 1 << 12
 SIGN = np.uint32(1 << 31)
+# Digits of a few and of many keys.
+NARROW, WIDE = 8, 11
 
 
-@numba.njit(nogil=True)
-def insertion_sort(keys, order):
+class SortRoom(NamedTuple):
+    """What sorting works on: arrays for at least as many values as are sorted.
+
+    Attributes
+    ----------
+    keys, keys_to : uint32 arrays
+        The bits of the sorted values are in `keys` afterwards, with 0 in place of -0.
+    order, order_to : uint32 arrays
+        Where the values were is in `order` afterwards, if it is wanted. Equal values keep their order.
+    place : uint32 array of shape (4, 2**11)
+    """
+
+    keys: NDArray[np.uint32]
+    keys_to: NDArray[np.uint32]
+    order: NDArray[np.uint32]
+    order_to: NDArray[np.uint32]
+    place: NDArray[np.uint32]
+
+
+def sort_room(size: int, ordered: bool) -> SortRoom:
+    """Return room for so many values; `ordered` when their order is wanted too."""
+    keys = np.empty((2, size), dtype=np.uint32)
+    order = np.empty((2, size if ordered else 0), dtype=np.uint32)
+    return SortRoom(keys[0], keys[1], order[0], order[1], np.empty((4, 1 << WIDE), dtype=np.uint32))
+
+
+@kernel(allocates=False)
+def insertion_sort(keys, order, size, ordered):
     """Sort a few keys, and their order with them."""
-    for i in range(1, keys.size):
+    for i in range(1, size):
         key = keys[i]
-        held = order[i] if order.size else np.uint32(0)
+        held = order[i] if ordered else np.uint32(0)
         j = i
         while j > 0 and keys[j - 1] > key:
             keys[j] = keys[j - 1]
-            if order.size:
+            if ordered:
                 order[j] = order[j - 1]
             j -= 1
         keys[j] = key
-        if order.size:
+        if ordered:
             order[j] = held
 
 
-@numba.njit(nogil=True)
-def radix_sort(keys, order, digit):
+@kernel(allocates=False)
+def radix_sort(room, size, ordered, digit):
     """Sort keys from their lowest `digit` bits to their highest, and their order with them."""
+    place = room.place
     passes = (32 + digit - 1) // digit
-    mask = np.uint32((1 << digit) - 1)
-    place = np.zeros((passes, 1 << digit), dtype=np.uint32)
-    for i in range(keys.size):
-        key = keys[i]
+    digits = 1 << digit
+    mask = np.uint32(digits - 1)
+    for p in range(passes):
+        for d in range(digits):
+            place[p, d] = 0
+    here, to = room.keys, room.keys_to
+    order, order_to = room.order, room.order_to
+    for i in range(size):
+        key = here[i]
         for p in range(passes):
             place[p, (key >> np.uint32(p * digit)) & mask] += np.uint32(1)
-    to = np.empty_like(keys)
-    order_to = np.empty_like(order)
-    here = keys
-    order_here = order
     for p in range(passes):
         count = place[p]
         shift = np.uint32(p * digit)
-        if keys.size and count[(keys[0] >> shift) & mask] == keys.size:
+        if count[(here[0] >> shift) & mask] == size:
             continue  # all have the same digit
         total = np.uint32(0)
-        for d in range(count.size):
+        for d in range(digits):
             below = total
             total = np.uint32(total + count[d])
             count[d] = below
-        if order.size:
-            for i in range(keys.size):
+        if ordered:
+            for i in range(size):
                 key = here[i]
                 d = (key >> shift) & mask
                 to[count[d]] = key
-                order_to[count[d]] = order_here[i]
+                order_to[count[d]] = order[i]
                 count[d] += np.uint32(1)
         else:
-            for i in range(keys.size):
+            for i in range(size):
                 key = here[i]
                 d = (key >> shift) & mask
                 to[count[d]] = key
                 count[d] += np.uint32(1)
         here, to = to, here
-        order_here, order_to = order_to, order_here
-    return here, order_here
+        order, order_to = order_to, order
+    for i in range(size):
+        room.keys[i] = here[i]
+        if ordered:
+            room.order[i] = order[i]
 
 
-@numba.njit(nogil=True)
-def sort_floats(bits, order):
-    """Sort float32 values, given and returned as the bits of them; -0 becomes 0.
+@kernel(lazy=True, allocates=False)
+def sort_floats(bits, room, ordered):
+    """Sort float32 values, given as their bits.
 
     Parameters
     ----------
     bits : uint32 array of shape (n,)
         Of numbers that are not NaN. Left as it is.
-    order : uint32 array of shape (n,) or (0,)
-        Carried along: equal values keep theirs in the order that it had. Left as it is.
-
-    Returns
-    -------
-    (uint32, uint32) arrays
+    room : SortRoom
+        `keys`, and `order` when `ordered`, are output.
+    ordered : bool
     """
-    keys = np.empty(bits.size, dtype=np.uint32)
-    for i in range(bits.size):
+    keys, order = room.keys, room.order
+    size = bits.size
+    for i in range(size):
         b = bits[i]
         b = np.uint32(0) if b == SIGN else b
         keys[i] = ~b if b >= SIGN else b | SIGN
-    carried = order.copy()
-    if keys.size <= SMALL:
-        insertion_sort(keys, carried)
+        if ordered:
+            order[i] = i
+    if size <= SMALL:
+        insertion_sort(keys, order, size, ordered)
     else:
-        keys, carried = radix_sort(keys, carried, 8 if keys.size <= MIDDLE else 11)
-    for i in range(keys.size):
+        radix_sort(room, size, ordered, NARROW if size <= MIDDLE else WIDE)
+    for i in range(size):
         key = keys[i]
         keys[i] = key ^ SIGN if key >= SIGN else ~key
-    return keys, carried

@@ -85,10 +85,10 @@ class Summary:
     @classmethod
     def _of_float32(cls, x: NDArray[np.float32], weights: Floats) -> Summary:
         """Summarise finite float32 values; weights of shape (n,), or (0,) for one each."""
-        from sketch.kernels import summarise
+        from sketch.kernels import Entries, make_room, summarise
 
         entries = np.empty((4, x.size))
-        size = summarise(x, weights, *entries)
+        size = summarise(x.view(np.uint32), weights, make_room(x.size, weights.size > 0), Entries(*entries))
         kept = entries[:, :size]
         # Few entries must not hold on to the memory of many.
         return cls(*(kept if 2 * size > x.size else kept.copy()))
@@ -143,13 +143,13 @@ class Summary:
             return other
         if other.size == 0:
             return self
-        from sketch.kernels import merge
+        from sketch.kernels import Entries, merge
 
         out = np.empty((4, self.size + other.size))
         size = merge(
-            *(self.value, self.rmin, self.rmax, self.wmin),
-            *(other.value, other.rmin, other.rmax, other.wmin),
-            *out,
+            Entries(self.value, self.rmin, self.rmax, self.wmin),
+            Entries(other.value, other.rmin, other.rmax, other.wmin),
+            Entries(*out),
         )
         value, rmin, rmax, wmin = out[:, :size]
         return Summary(value, rmin, rmax, wmin, self.slack + other.slack)
@@ -190,10 +190,11 @@ class Summary:
             raise ValueError(f"parts must be at least 1, got {parts}")
         if self.size <= parts + 1:
             return self
-        from sketch.kernels import prune
+        from sketch.kernels import Entries, prune
 
         out = np.empty((4, parts + 1))
-        size = prune(self.value, self.rmin, self.rmax, self.wmin, parts, *out)
+        entries = Entries(self.value, self.rmin, self.rmax, self.wmin)
+        size = prune(entries, parts, np.empty(parts + 1, dtype=np.int64), Entries(*out))
         value, rmin, rmax, wmin = out[:, :size]
         return Summary(value, rmin, rmax, wmin, self.slack + self.total / parts)
 

@@ -1,8 +1,9 @@
-"""How many cases the property tests try.
+"""How many cases the property tests try, and signals of the test process.
 
-``ESPALIER_NIGHTLY=1 pytest`` tries thousands, other ones on every run. Without it there are
-few, and always the same ones, so that a failure comes from a change and not from chance.
-A test that asks for a number of examples of its own keeps it.
+With ``ESPALIER_NIGHTLY=1`` property tests try thousands of cases, other ones on every run. By default they
+try fewer, and always the same ones, so that a failure comes from a change and not from chance. A test that
+sets a number of examples itself keeps it. Tests of more than about three seconds are marked ``slow``:
+``-m 'not slow'`` leaves them out while one works on a module.
 """
 
 from __future__ import annotations
@@ -10,17 +11,23 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-# a shell has the jobs that it starts in the background ignore Ctrl-C, which some tests send
+# a shell starts background jobs with SIGINT ignored, and some tests send it
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# the first example of a run pays for imports and compilation, so the time of one says nothing
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+# the first example of a run includes imports and compilation, so its time does not count
+NOT_CHECKED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile(
-    "default", max_examples=100, deadline=None, derandomize=True, suppress_health_check=SLOW
+    "default", max_examples=100, deadline=None, derandomize=True, suppress_health_check=NOT_CHECKED
 )
-settings.register_profile("nightly", max_examples=3000, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("nightly", max_examples=3000, deadline=None, suppress_health_check=NOT_CHECKED)
 settings.load_profile("nightly" if os.environ.get("ESPALIER_NIGHTLY") else "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run slow tests first, so that no worker is left with a long one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

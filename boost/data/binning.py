@@ -143,7 +143,7 @@ def _sketch_dense(
 ) -> None:
     """Find the cuts of a range of columns of a dense table."""
     from boost.data.encode import gather_columns
-    from sketch.kernels import cut_columns
+    from sketch.kernels import Columns, cut_columns
 
     rows, width = data.num_row(), last - first
     if rows >= SKETCH_ROWS:
@@ -160,7 +160,8 @@ def _sketch_dense(
     begins = np.arange(width) * rows
     cuts = np.empty(values.size, dtype=np.float32)
     ends = begins + counts
-    cut_columns(values.ravel(), held.ravel(), begins, ends, 0, width, max_bin, cuts, counts)
+    columns = Columns(values.ravel().view(np.uint32), held.ravel(), begins, ends)
+    cut_columns(columns, max_bin, cuts, counts)
     for j in range(width):
         found[first + j] = cuts[begins[j] : begins[j] + counts[j]].copy()
 
@@ -217,7 +218,7 @@ def _sketch_sparse(
     found: list[NDArray[np.float32]],
 ) -> None:
     """Find the cuts of a range of columns of a sparse table, from the entries that are present."""
-    from sketch.kernels import cut_columns
+    from sketch.kernels import Columns, cut_columns
 
     indptr, rows, values = data.by_column()
     counts = np.zeros(last - first, dtype=np.int64)
@@ -227,7 +228,8 @@ def _sketch_sparse(
     cuts = np.empty(stop - start, dtype=np.float32)
     inside = values[start:stop]
     held = weights[rows[start:stop]] if weights.size else weights
-    cut_columns(inside, held, begins - start, small - start, 0, last - first, max_bin, cuts, counts)
+    columns = Columns(inside.view(np.uint32), held, begins - start, small - start)
+    cut_columns(columns, max_bin, cuts, counts)
     for j in range(last - first):
         begin, end = begins[j] - start, ends[j] - start
         if small[j] == ends[j]:
@@ -264,22 +266,24 @@ class Encoder:
     """Cuts, with the tables that make the search for a bin short."""
 
     def __init__(self, cuts: Cuts) -> None:
-        from boost.data.encode import index_cuts
+        from boost.data.encode import CutIndex, index_cuts
 
         width = cuts.columns
         buckets = max(1, min(1 << 11, 1 << (INDEX_PLACES // width).bit_length() >> 1))
-        self._indptr = cuts.indptr
-        self._keys = np.empty(2 * cuts.values.size, dtype=np.int32)
-        self._scale = np.empty((width, 4), dtype=np.int32)
-        self._starts = np.empty((width, buckets), dtype=np.int32)
-        index_cuts(cuts.values.view(np.int32), cuts.indptr, self._keys, self._scale, self._starts)
+        self._index = CutIndex(
+            indptr=cuts.indptr,
+            keys=np.empty(2 * cuts.values.size, dtype=np.int32),
+            scale=np.empty((width, 4), dtype=np.int32),
+            starts=np.empty((width, buckets), dtype=np.int32),
+        )
+        index_cuts(cuts.values.view(np.int32), self._index)
 
     def write(self, values: NDArray[np.float32], begin: int, codes: NDArray, columns: NDArray) -> None:
         """Write the codes of some rows, the first of which has the number `begin`; see `BinnedMatrix`."""
-        from boost.data.encode import encode
+        from boost.data.encode import BLOCK, encode
 
-        bits = values.view(np.int32)
-        encode(bits, self._keys, self._indptr, self._scale, self._starts, begin, codes, columns)
+        block = np.empty((2, BLOCK), dtype=np.int32)
+        encode(values.view(np.int32), self._index, begin, block, codes, columns)
 
 
 def bin_sparse(data: DMatrix, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
@@ -292,7 +296,7 @@ def bin_sparse(data: DMatrix, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
     cuts : Cuts
     team : Team
     """
-    from boost.data.encode import encode_entries, entries_by_row
+    from boost.data.encode import EntryColumns, encode_entries, entries_by_row
 
     offsets = bin_offsets(cuts)
     indptr = data.by_row()[0]
@@ -304,7 +308,7 @@ def bin_sparse(data: DMatrix, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
         encode_entries(values, col_indptr, cuts.values, cuts.indptr, first, last, col_codes)
 
     def fill_rows(first: int, last: int) -> None:
-        entries_by_row(col_indptr, col_rows, col_codes, offsets, indptr, first, last, bins)
+        entries_by_row(EntryColumns(col_indptr, col_rows, col_codes), offsets, indptr, first, last, bins)
 
     team.share(encode_columns, cuts.columns, work=values.size * 10)
     team.share(fill_rows, data.num_row(), work=values.size * 5)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from boost.jit import kernel
 
@@ -15,14 +18,50 @@ HIGHEST = np.int32(2**31 - 1)
 INFINITY = np.int32(0x7F800000)
 
 
-@kernel()
+# Columns of `CutIndex.scale`.
+LOWEST_KEY, HIGHEST_KEY, SHIFT, STEPS = range(4)
+# Rows of the block that `encode` works in.
+LOW, KEY = range(2)
+
+
+class CutIndex(NamedTuple):
+    """The cuts of all features, with tables that make the search for a bin short.
+
+    Attributes
+    ----------
+    indptr : (features + 1,)
+        See `sketch.Cuts`.
+    keys : (2 * cuts,)
+        The keys of feature f's cuts from ``2 * indptr[f]``; after them, as many times the highest key, so
+        that a search need not look where they end.
+    scale : (features, 4)
+        `LOWEST_KEY` and `HIGHEST_KEY`, the `SHIFT` from a key to its interval, the `STEPS` of a search.
+    starts : (features, intervals)
+        The number of cuts below each interval.
+    """
+
+    indptr: NDArray[np.int64]
+    keys: NDArray[np.int32]
+    scale: NDArray[np.int32]
+    starts: NDArray[np.int32]
+
+
+class EntryColumns(NamedTuple):
+    """The entries of a sparse table, column by column; see `boost.data.binning.SparseBinnedMatrix`."""
+
+    starts: NDArray[np.int64]
+    rows: NDArray[np.uint32]
+    codes: NDArray[np.unsignedinteger]
+
+
+@kernel(inline="always", allocates=False)
 def key_of(bits):
     """Map the bits of a float32 to an int32 of the same order; both zeros are 0, NaN is beyond infinity."""
     return bits if bits >= np.int32(0) else np.int32(LOWEST - bits)
 
 
-@kernel("void(int32[::1], int64[::1], int32[::1], int32[:,::1], int32[:,::1])")
-def index_cuts(cuts, indptr, keys, scale, starts):
+@kernel(lazy=True, allocates=False)
+def index_cuts(cuts, index):
     """Divide the range of each feature's cuts into intervals, so that a search has few cuts left to look at.
 
     Intervals are even in the order of the floats' bits: even within a power of two, and of equal ratio over
@@ -31,20 +70,18 @@ def index_cuts(cuts, indptr, keys, scale, starts):
     Parameters
     ----------
     cuts : the bits of the cuts, end to end
-    indptr : (features + 1,), see `Cuts`
-    keys : (2 * cuts,), output: the keys of feature f's cuts from ``2 * indptr[f]``; as many places after them
-        hold the highest key, so that a search need not look where they end
-    scale : (features, 4), output: lowest and highest key, shift from a key to its interval, steps of a search
-    starts : (features, intervals), output: the number of cuts below each interval
+    index : CutIndex
+        Output, but for `indptr`.
     """
+    indptr, keys, scale, starts = index.indptr, index.keys, index.scale, index.starts
     for f in range(indptr.size - 1):
         count = indptr[f + 1] - indptr[f]
-        own = keys[2 * indptr[f] : 2 * indptr[f + 1]]
+        base = 2 * indptr[f]
         for j in range(count):
-            own[j] = key_of(cuts[indptr[f] + j])
-            own[count + j] = HIGHEST
-        lowest = np.int64(own[0]) if count else np.int64(0)
-        highest = np.int64(own[count - 1]) if count else np.int64(0)
+            keys[base + j] = key_of(cuts[indptr[f] + j])
+            keys[base + count + j] = HIGHEST
+        lowest = np.int64(keys[base]) if count else np.int64(0)
+        highest = np.int64(keys[base + count - 1]) if count else np.int64(0)
         shift = 0
         while (highest - lowest) >> shift >= starts.shape[1]:
             shift += 1
@@ -53,59 +90,58 @@ def index_cuts(cuts, indptr, keys, scale, starts):
         for b in range(starts.shape[1]):
             starts[f, b] = j
             before = j
-            while j < count and (np.int64(own[j]) - lowest) >> shift <= b:
+            while j < count and (np.int64(keys[base + j]) - lowest) >> shift <= b:
                 j += 1
-            most = max(most, j - before)
-        scale[f, 0] = lowest
-        scale[f, 1] = highest
-        scale[f, 2] = shift
-        scale[f, 3] = most
+            if j - before > most:
+                most = j - before
+        scale[f, LOWEST_KEY] = lowest
+        scale[f, HIGHEST_KEY] = highest
+        scale[f, SHIFT] = shift
+        scale[f, STEPS] = most
 
 
-_ENCODE = (
-    "void(int32[:,::1], int32[::1], int64[::1], int32[:,::1], int32[:,::1], int64, {0}[:,::1], {0}[:,::1])"
-)
-
-
-@kernel(_ENCODE.format("uint8"), _ENCODE.format("uint16"))
-def encode(x, keys, indptr, scale, starts, first, codes, columns):
+@kernel(lazy=True, allocates=False)
+def encode(x, index, first, room, codes, columns):
     """Write each value's bin: the number of cuts <= x. NaN gets the code after the last bin.
 
     Parameters
     ----------
     x : (rows, features), the bits of the values
-    keys, indptr, scale, starts : see `index_cuts`
+    index : CutIndex
     first : the number of the first row
+    room : (2, BLOCK), int32, overwritten
     codes : (all rows, features), output
     columns : (features, all rows), output: the same codes
     """
-    low = np.empty(BLOCK, dtype=np.uint32)
-    key = np.empty(BLOCK, dtype=np.int32)
+    indptr, keys, scale, starts = index.indptr, index.keys, index.scale, index.starts
+    low, key = room[LOW], room[KEY]
     for top in range(0, x.shape[0], BLOCK):
-        rows = np.uint32(min(BLOCK, x.shape[0] - top))
-        block = x[top : top + rows]
-        written = codes[first + top : first + top + rows]
+        rows = np.uint32(BLOCK if x.shape[0] - top > BLOCK else x.shape[0] - top)
+        block = x[top:]
+        written = codes[first + top :]
         for f in range(x.shape[1]):
-            table = keys[2 * indptr[f] : 2 * indptr[f + 1]]
+            table = keys[2 * indptr[f] :]
             start = starts[f]
-            lowest = scale[f, 0]
-            highest = scale[f, 1]
-            shift = np.uint32(scale[f, 2])
-            missing = np.uint32(indptr[f + 1] - indptr[f] + 1)
+            lowest = scale[f, LOWEST_KEY]
+            highest = scale[f, HIGHEST_KEY]
+            shift = np.uint32(scale[f, SHIFT])
+            missing = np.int32(indptr[f + 1] - indptr[f] + 1)
             for i in range(rows):
                 key[i] = key_of(block[i, f])
             for i in range(rows):
-                inside = min(max(key[i], lowest), highest)
+                inside = key[i] if key[i] > lowest else lowest
+                inside = inside if inside < highest else highest
                 low[i] = start[np.uint32(np.uint32(np.uint32(inside) - np.uint32(lowest)) >> shift)]
-            # All rows take the same step at the same time: none waits for another, and no branch is guessed.
-            rest = np.uint32(scale[f, 3])
+            # All rows take the same step at the same time: none waits for another, and no branch is
+            # mispredicted.
+            rest = np.uint32(scale[f, STEPS])
             while rest > 0:
                 half = np.uint32((rest + 1) >> 1)
                 for i in range(rows):
-                    here = np.uint32(low[i] + half)
+                    here = np.uint32(np.uint32(low[i]) + half)
                     low[i] = here if table[np.uint32(here - 1)] <= key[i] else low[i]
                 rest = np.uint32(rest - half)
-            out = columns[f, first + top : first + top + rows]
+            out = columns[f, first + top :]
             for i in range(rows):
                 absent = key[i] > INFINITY or key[i] < -INFINITY
                 out[i] = missing if absent else low[i]
@@ -113,7 +149,7 @@ def encode(x, keys, indptr, scale, starts, first, codes, columns):
                 written[i, f] = out[i]
 
 
-@kernel("void(float32[:,::1], float64[::1], int64, float32[:,::1], float64[:,::1], int64[::1])")
+@kernel(lazy=True, allocates=False)
 def gather_columns(x, weights, first, values, held, counts):
     """Write the present values of some columns side by side.
 
@@ -127,32 +163,25 @@ def gather_columns(x, weights, first, values, held, counts):
     counts : (features to do,), output: how many values are present
     """
     width = values.shape[0]
-    counts[:] = 0
+    for j in range(width):
+        counts[j] = 0
     for left in range(0, width, LINE):
-        right = min(left + LINE, width)
+        right = width if width < left + LINE else left + LINE
         for top in range(0, x.shape[0], BLOCK):
-            block = x[top : top + BLOCK]
+            end = x.shape[0] if x.shape[0] < top + BLOCK else top + BLOCK
             for j in range(left, right):
                 out = values[j]
                 n = counts[j]
-                if weights.size:
-                    for i in range(block.shape[0]):
-                        held[j, n] = weights[top + i]
-                        value = block[i, first + j]
-                        out[n] = value
-                        n += value == value
-                else:
-                    for i in range(block.shape[0]):
-                        value = block[i, first + j]
-                        out[n] = value
-                        n += value == value
+                for i in range(top, end):
+                    if weights.size:
+                        held[j, n] = weights[i]
+                    value = x[i, first + j]
+                    out[n] = value
+                    n += 1 if value == value else 0
                 counts[j] = n
 
 
-_COLUMNS = "void(float32[::1], int64[::1], float32[::1], int64[::1], int64, int64, {}[::1])"
-
-
-@kernel(_COLUMNS.format("uint8"), _COLUMNS.format("uint16"))
+@kernel(lazy=True, allocates=False)
 def encode_entries(values, starts, cuts, indptr, first, last, codes):
     """Write the codes of the entries of some columns.
 
@@ -164,44 +193,61 @@ def encode_entries(values, starts, cuts, indptr, first, last, codes):
     first, last : the columns to do
     codes : (entries,), output
     """
-    low = np.empty(BLOCK, dtype=np.uint32)
     for f in range(first, last):
-        table = cuts[indptr[f] : indptr[f + 1]]
+        table = cuts[indptr[f] :]
         for top in range(starts[f], starts[f + 1], BLOCK):
-            block = values[top : min(top + BLOCK, starts[f + 1])]
-            for i in range(block.size):
-                low[i] = 0
-            rest = np.uint32(table.size)
-            while rest > 0:  # in step, as in `encode`
-                half = np.uint32((rest + 1) >> 1)
-                for i in range(block.size):
-                    here = np.uint32(low[i] + half)
-                    low[i] = here if table[np.uint32(here - 1)] <= block[i] else low[i]
-                rest = np.uint32(rest - half)
-            for i in range(block.size):
-                codes[top + i] = low[i]
+            end = np.uint64(starts[f + 1] if starts[f + 1] < top + BLOCK else top + BLOCK)
+            for i in range(np.uint64(top), end):
+                codes[i] = 0
+            rest = indptr[f + 1] - indptr[f]
+            while rest > 0:  # all entries of a block take each step together, as in `encode`
+                half = (rest + 1) >> 1
+                for i in range(np.uint64(top), end):
+                    here = np.uint64(codes[i]) + np.uint64(half)
+                    codes[i] = here if table[here - np.uint64(1)] <= values[i] else codes[i]
+                rest -= half
 
 
-_BY_ROW = "void(int64[::1], uint32[::1], {}[::1], int64[::1], int64[::1], int64, int64, int32[::1])"
+@kernel(allocates=False)
+def lower_bound(rows, begin, end, row):
+    """Return the first index from `begin` to `end` of an entry of this row or a later one."""
+    while begin < end:
+        middle = (begin + end) // 2
+        if rows[middle] < row:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
 
 
-@kernel(_BY_ROW.format("uint8"), _BY_ROW.format("uint16"))
-def entries_by_row(starts, rows, codes, offsets, indptr, first, last, bins):
-    """Write the places in a histogram of the entries of some rows.
-
-    Parameters
-    ----------
-    starts, rows, codes : the entries column by column, see `SparseBinnedMatrix`
-    offsets : (features + 1,)
-    indptr : (all rows + 1,), where the entries of a row start in `bins`
-    first, last : the rows to do
-    bins : (entries,), output
-    """
-    free = indptr[first:last].copy()
+@kernel(lazy=True, allocates=False)
+def _entries_by_row(columns, offsets, free, first, last, bins):
+    starts, rows, codes = columns.starts, columns.rows, columns.codes
     for f in range(starts.size - 1):
-        e = starts[f] + np.searchsorted(rows[starts[f] : starts[f + 1]], np.uint32(first))
+        e = lower_bound(rows, starts[f], starts[f + 1], first)
         while e < starts[f + 1] and rows[e] < last:
             i = rows[e] - first
             bins[free[i]] = offsets[f] + codes[e]
             free[i] += 1
             e += 1
+
+
+def entries_by_row(
+    columns: EntryColumns,
+    offsets: NDArray[np.int64],
+    indptr: NDArray[np.int64],
+    first: int,
+    last: int,
+    bins: NDArray[np.int32],
+) -> None:
+    """Write the histogram bins of the entries of some rows.
+
+    Parameters
+    ----------
+    columns : EntryColumns
+    offsets : (features + 1,)
+    indptr : (all rows + 1,), where the entries of a row start in `bins`
+    first, last : the rows to do
+    bins : (entries,), output
+    """
+    _entries_by_row(columns, offsets, indptr[first:last].copy(), first, last, bins)

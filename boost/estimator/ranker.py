@@ -58,7 +58,8 @@ class Ranker(Estimator):
             weight = np.asarray(weight)[number]
         columns = {"weight": weight, "base_margin": base_margin, "qid": number}
         held_out = None if drawn is None else drawn[number]
-        return self._fit(X, label, columns, evals, {}, held_out, verbose, xgb_model)
+        table, part = self._split(X, label, columns, held_out)
+        return self._fit(table, evals + part, {}, verbose, xgb_model)
 
     def predict(
         self,
@@ -85,7 +86,7 @@ class Ranker(Estimator):
         table = self._table(self._check_table(X, reset=False), y, group=group, qid=qid)
         metric = make_metric("ndcg", booster.params)
         metric.check(table, 1)
-        return float(metric.function(booster.model.margins(booster.model.fit_table(table)), table))
+        return float(metric.function(booster.model.margins(booster.model.align(table)), table))
 
 
 class NamedRanker(Ranker):

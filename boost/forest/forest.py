@@ -203,7 +203,7 @@ class Forest:
         p = self._packed
         if p is None or p.count < last:
             p = self.packed()
-        return add_trees(x, p.nodes, p.trees, p.weights, p.bits, p.vectors, first, last, margin)
+        return add_trees(p, x, first, last, margin)
 
     def add_sparse_margins(
         self,
@@ -226,11 +226,10 @@ class Forest:
         margin, first, last
             As for `add_margins`.
         """
-        from boost.forest.predict import add_trees_sparse
+        from boost.forest.predict import SparseEntries, add_trees_sparse
 
-        p = self.packed()
-        trees = p.nodes, p.trees, p.weights, p.bits, p.vectors
-        add_trees_sparse(starts, features, values, columns, *trees, first, last, margin)
+        entries = SparseEntries(starts, features, values)
+        add_trees_sparse(self.packed(), entries, columns, first, last, margin)
 
     def leaf_nodes(self, x: NDArray[np.float32], first: int, last: int) -> NDArray[np.int32]:
         """Return the numbers of the leaves of dense rows; int32, shape (rows, last - first).
@@ -245,8 +244,7 @@ class Forest:
         from boost.forest.predict import find_leaves
 
         out = np.empty((x.shape[0], last - first), dtype=np.int32)
-        p = self.packed()
-        find_leaves(x, p.nodes, p.trees, p.bits, p.number, first, last, out)
+        find_leaves(self.packed(), x, first, last, out)
         return out
 
     def packed(self) -> PackedForest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from boost.jit import kernel
 
 
-@kernel("void(uint32[::1], int64[::1], int64[::1], float32[::1], int64, int64, float64[:])")
+@kernel(lazy=True, allocates=False)
 def add_leaves(rows, begins, ends, values, first, last, margin):
     """Add the values of some leaves to the margins of their rows.
 
@@ -22,7 +22,7 @@ def add_leaves(rows, begins, ends, values, first, last, margin):
             margin[rows[r]] += values[n]
 
 
-@kernel("void(uint32[::1], int64[::1], int64[::1], float32[:,::1], int64, int64, float64[:,::1])")
+@kernel(lazy=True, allocates=False)
 def add_vectors(rows, begins, ends, values, first, last, margin):
     """Add leaf vectors, as `add_leaves` does: `values` is (leaves, outputs), `margin` (all rows, outputs)."""
     for n in range(first, last):

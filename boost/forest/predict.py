@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.jit import kernel
+from boost.jit import by_type, field_type, is_none, kernel
 
 if TYPE_CHECKING:
     from boost.forest.tree import Tree
@@ -38,51 +38,97 @@ CATEGORICAL, VECTOR = 1, 2
 PACKING = threading.Lock()
 
 
-@kernel(
-    "int64(int32[::1], int32[::1], int32[::1], float32[::1], uint8[::1], int64, int32[:,::1], int32[::1])"
-)
-def pack(left, right, feature, condition, default_left, root, nodes, number):
+# Columns of a node: the question, the condition (or where the bits start), the left child, and the rest.
+QUESTION, START, CHILD, LAST = range(4)
+CONDITION, VALUE = START, LAST  # as float32
+NO_SIGN = np.int32(0x7FFFFFFF)
+
+
+class TreeNodes(NamedTuple):
+    """The nodes of a tree of numerical splits, see `boost.forest.tree.Tree`."""
+
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    condition: NDArray[np.float32]
+    default_left: NDArray[np.uint8]
+
+
+class PackedTrees(NamedTuple):
+    """The arrays of a `PackedForest`, for kernels. What no tree has is None, and is not compiled.
+
+    Attributes
+    ----------
+    nodes : int32 array of shape (nodes, 4)
+    values : float32 array of shape (nodes, 4)
+        The same memory.
+    trees : int32 array of shape (trees, 4)
+    weights : float64 array of shape (trees,)
+    bits : uint32 array, or None without categorical splits
+    vectors : float32 array of shape (vector leaves, outputs), or None without vector leaves
+    """
+
+    nodes: NDArray[np.int32]
+    values: NDArray[np.float32]
+    trees: NDArray[np.int32]
+    weights: NDArray[np.float64]
+    bits: NDArray[np.uint32] | None
+    vectors: NDArray[np.float32] | None
+
+
+class SparseEntries(NamedTuple):
+    """Rows of a sparse table, see `boost.forest.traverse.SparseRows`."""
+
+    starts: NDArray[np.int64]
+    features: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+
+@kernel(lazy=True, allocates=False)
+def pack(tree, root, nodes, values, number, level):
     """Write the nodes of a tree of numerical splits, level after level, and return its depth.
 
     Parameters
     ----------
-    left, right, feature, condition, default_left : (size,), see `Tree`
+    tree : TreeNodes
     root : int
         Where the tree's nodes go in `nodes`.
-    nodes : (nodes, 4), output
+    nodes, values : (nodes, 4), output
+        The same memory, as int32 and as float32.
     number : (nodes,), output: the number of a node within its tree
+    level : (size,), overwritten
     """
-    size = left.size
-    values = nodes.view(np.float32)
-    level = np.zeros(size, dtype=np.int32)
+    size = tree.left.size
     number[root] = 0
+    level[0] = 0
     filled = 1
-    depth = 0
+    depth = np.int32(0)
     for done in range(size):
         if done == filled:  # the rest is not reached from the root
             break
         n = number[root + done]
         at = root + done
         depth = level[done]
-        if left[n] < 0:
-            nodes[at, 0] = 0
-            values[at, 1] = np.nan
-            nodes[at, 2] = at
-            values[at, 3] = condition[n]
+        left = tree.left[n]
+        if left < 0:
+            nodes[at, QUESTION] = 0
+            values[at, CONDITION] = np.nan
+            nodes[at, CHILD] = at
+            values[at, VALUE] = tree.condition[n]
         else:
-            nodes[at, 0] = 2 * feature[n] + (default_left[n] == 0)
-            values[at, 1] = condition[n]
-            nodes[at, 2] = root + filled
-            nodes[at, 3] = 0
-            number[root + filled] = left[n]
-            number[root + filled + 1] = right[n]
+            nodes[at, QUESTION] = 2 * tree.feature[n] + (tree.default_left[n] == 0)
+            values[at, CONDITION] = tree.condition[n]
+            nodes[at, CHILD] = root + filled
+            nodes[at, LAST] = 0
+            number[root + filled] = left
+            number[root + filled + 1] = tree.right[n]
             level[filled] = depth + 1
             level[filled + 1] = depth + 1
             filled += 2
     return depth
 
 
-@kernel()
+@kernel(allocates=False)
 def copy_block(x, begin, rows, block):
     """Copy rows with each value twice, missing as minus infinity and as infinity.
 
@@ -98,9 +144,10 @@ def copy_block(x, begin, rows, block):
     return infinite
 
 
-@kernel()
-def write_entries(starts, features, values, begin, rows, block, absent):
+@kernel(allocates=False)
+def write_entries(entries, begin, rows, block, absent):
     """Write the present entries of rows of a sparse table into a block, or take them out again (`absent`)."""
+    starts, features, values = entries.starts, entries.features, entries.values
     for i in range(rows):
         for e in range(starts[begin + i], starts[begin + i + 1]):
             f = features[e]
@@ -108,12 +155,12 @@ def write_entries(starts, features, values, begin, rows, block, absent):
             block[i, 2 * f + 1] = np.inf if absent else values[e]
 
 
-@kernel()
+@kernel(allocates=False)
 def goes_right(word, start, count, value, bits):
     """Answer a node's question about a category.
 
     As in XGBoost, what is no category, or is beyond the node's bits, goes left; a fraction is cut off.
-    Missing values, which come as infinities, go where they are told to.
+    Missing values come as infinities, and go where the node sends them.
     """
     if value == np.inf:
         return np.uint32(word & 1)
@@ -123,107 +170,144 @@ def goes_right(word, start, count, value, bits):
     return (bits[start + (code >> np.uint32(5))] >> (code & np.uint32(31))) & np.uint32(1)
 
 
-@kernel()
-def descend(block, rows, nodes, tree, bits, node):
-    """Find the leaf of each row of a block in a tree."""
-    conditions = nodes.view(np.float32)
-    root = np.uint32(tree[ROOT])
+@kernel(inline="always", allocates=False)
+def _by_number(packed, row, n):
+    return np.uint32(row[np.uint32(packed.nodes[n, QUESTION])] >= packed.values[n, CONDITION])
+
+
+@kernel(inline="always", allocates=False)
+def _by_number_or_category(packed, row, n):
+    nodes = packed.nodes
+    word = nodes[n, QUESTION]
+    value = row[np.uint32(word & NO_SIGN)]
+    if word < 0:
+        return goes_right(word, nodes[n, START], nodes[n, LAST], value, packed.bits)
+    return np.uint32(value >= packed.values[n, CONDITION])
+
+
+@by_type
+def answer(packed, row, n):
+    """Return 1 when a row goes right at node `n`, else 0."""
+    return _by_number if is_none(field_type(packed, "bits")) else _by_number_or_category
+
+
+@kernel(allocates=False)
+def _step_numbers(packed, t, block, rows, steps, node):
+    nodes, values = packed.nodes, packed.values
+    for _ in range(steps):
+        for i in range(rows):
+            n = node[i]
+            right = block[i, np.uint32(nodes[n, QUESTION])] >= values[n, CONDITION]
+            node[i] = np.uint32(nodes[n, CHILD]) + np.uint32(right)
+
+
+@kernel(allocates=False)
+def _step_any(packed, t, block, rows, steps, node):
+    if not packed.trees[t, KIND] & CATEGORICAL:
+        _step_numbers(packed, t, block, rows, steps, node)
+        return
+    for _ in range(steps):
+        for i in range(rows):
+            n = node[i]
+            node[i] = np.uint32(packed.nodes[n, CHILD]) + _by_number_or_category(packed, block[i], n)
+
+
+@by_type
+def step(packed, t, block, rows, steps, node):
+    """Let all rows of a block go down some levels of tree `t`."""
+    return _step_numbers if is_none(field_type(packed, "bits")) else _step_any
+
+
+@kernel(allocates=False)
+def descend(packed, t, block, rows, node):
+    """Find the leaf of each row of a block in tree `t`."""
+    nodes = packed.nodes
+    depth = np.int64(packed.trees[t, DEPTH])
+    root = np.uint32(packed.trees[t, ROOT])
     for i in range(rows):
         node[i] = root
-    for level in range(0, tree[DEPTH], LEVELS):
+    for level in range(0, depth, LEVELS):
         if level:
             moving = False
             for i in range(rows):
-                moving |= np.uint32(nodes[node[i], 2]) != node[i]
+                moving |= np.uint32(nodes[node[i], CHILD]) != node[i]
             if not moving:
                 break
-        steps = min(tree[DEPTH] - level, LEVELS)
-        if tree[KIND] & CATEGORICAL:
-            for _ in range(steps):
-                for i in range(rows):
-                    n = node[i]
-                    word = nodes[n, 0]
-                    value = block[i, np.uint32(word & 0x7FFFFFFF)]
-                    if word < 0:
-                        right = goes_right(word, nodes[n, 1], nodes[n, 3], value, bits)
-                    else:
-                        right = np.uint32(value >= conditions[n, 1])
-                    node[i] = np.uint32(nodes[n, 2]) + right
-        else:
-            for _ in range(steps):
-                for i in range(rows):
-                    n = node[i]
-                    right = block[i, np.uint32(nodes[n, 0])] >= conditions[n, 1]
-                    node[i] = np.uint32(nodes[n, 2]) + np.uint32(right)
+        step(packed, t, block, rows, LEVELS if depth - level > LEVELS else depth - level, node)
 
 
-@kernel()
-def descend_abreast(block, row, nodes, trees, first, last, bits, node):
+@kernel(allocates=False)
+def descend_abreast(packed, first, last, row, node):
     """Find the leaf of one row in each of some trees, all at the same level: no load waits for another."""
-    conditions = nodes.view(np.float32)
-    depth = 0
+    nodes, trees = packed.nodes, packed.trees
+    depth = np.int64(0)
     for t in range(first, last):
         node[t - first] = np.uint32(trees[t, ROOT])
-        depth = max(depth, trees[t, DEPTH])
+        depth = trees[t, DEPTH] if trees[t, DEPTH] > depth else depth
     for _ in range(depth):
         for t in range(last - first):
             n = node[t]
-            word = nodes[n, 0]
-            value = block[row, np.uint32(word & 0x7FFFFFFF)]
-            if word < 0:
-                right = goes_right(word, nodes[n, 1], nodes[n, 3], value, bits)
-            else:
-                right = np.uint32(value >= conditions[n, 1])
-            node[t] = np.uint32(nodes[n, 2]) + right
+            node[t] = np.uint32(nodes[n, CHILD]) + answer(packed, row, n)
 
 
-@kernel()
-def block_rows(features):
-    """Return how many rows of so many features make a block."""
-    return max(1, min(BLOCK, BLOCK_BYTES // (8 * features)))
+@kernel(inline="always", allocates=False)
+def _add_number(packed, t, node, margin, i):
+    margin[i, packed.trees[t, GROUP]] += packed.weights[t] * packed.values[node, VALUE]
 
 
-@kernel(inline="always")
-def add_leaf(node, nodes, values, trees, t, weight, vectors, margin, i):
-    """Add the value of a leaf of tree `t` to the margins of a row."""
-    if trees[t, KIND] & VECTOR:
-        row = nodes[node, 3]
+@kernel(inline="always", allocates=False)
+def _add_any(packed, t, node, margin, i):
+    if packed.trees[t, KIND] & VECTOR:
+        row = packed.nodes[node, LAST]
         for k in range(margin.shape[1]):
-            margin[i, k] += weight * vectors[row, k]
+            margin[i, k] += packed.weights[t] * packed.vectors[row, k]
     else:
-        margin[i, trees[t, GROUP]] += weight * values[node, 3]
+        _add_number(packed, t, node, margin, i)
 
 
-@kernel()
-def add_block(block, rows, begin, nodes, trees, weights, bits, vectors, first, last, node, margin):
+@by_type
+def add_leaf(packed, t, node, margin, i):
+    """Add the value of a leaf of tree `t` to the margins of row `i`."""
+    return _add_number if is_none(field_type(packed, "vectors")) else _add_any
+
+
+@kernel(allocates=False)
+def add_block(packed, first, last, block, rows, node, margin, begin):
     """Add the values of trees to the margins of the rows of a block."""
-    values = nodes.view(np.float32)
     if rows < ABREAST:
         for i in range(rows):
             for some in range(first, last, BLOCK):
-                end = min(some + BLOCK, last)
-                descend_abreast(block, i, nodes, trees, some, end, bits, node)
+                end = some + BLOCK if some + BLOCK < last else last
+                descend_abreast(packed, some, end, block[i], node)
                 for t in range(some, end):
-                    add_leaf(node[t - some], nodes, values, trees, t, weights[t], vectors, margin, begin + i)
+                    add_leaf(packed, t, node[t - some], margin, begin + i)
         return
     for t in range(first, last):
-        descend(block, rows, nodes, trees[t], bits, node)
-        weight = weights[t]
+        descend(packed, t, block, rows, node)
         for i in range(rows):
-            add_leaf(node[i], nodes, values, trees, t, weight, vectors, margin, begin + i)
+            add_leaf(packed, t, node[i], margin, begin + i)
 
 
-@kernel(
-    "boolean(float32[:,::1], int32[:,::1], int32[:,::1], float64[::1], uint32[::1], float32[:,::1], int64,"
-    " int64, float64[:,::1])"
-)
-def add_trees(x, nodes, trees, weights, bits, vectors, first, last, margin):
+@kernel(lazy=True, allocates=False)
+def _add_trees(packed, x, block, node, first, last, margin):
+    most = block.shape[0]
+    infinite = False
+    for begin in range(0, x.shape[0], most):
+        rows = most if x.shape[0] - begin > most else x.shape[0] - begin
+        infinite |= copy_block(x, begin, rows, block)
+        add_block(packed, first, last, block, rows, node, margin, begin)
+    return infinite
+
+
+def add_trees(
+    packed: PackedForest, x: NDArray[np.float32], first: int, last: int, margin: NDArray[np.float64]
+) -> bool:
     """Add the values of trees to margins. O(rows * (features + trees * depth)); see `Forest.add_margins`.
 
     Parameters
     ----------
+    packed : PackedForest
     x : (rows, features)
-    nodes, trees, weights, bits, vectors : see `PackedForest`
     first, last : the range of trees
     margin : (rows, outputs), changed in place
 
@@ -232,58 +316,70 @@ def add_trees(x, nodes, trees, weights, bits, vectors, first, last, margin):
     bool
         Whether x holds an infinity, which no table may.
     """
-    most = block_rows(x.shape[1])
-    block = np.empty((min(most, x.shape[0]), 2 * x.shape[1]), dtype=np.float32)
-    node = np.empty(BLOCK, dtype=np.uint32)
-    infinite = False
-    for begin in range(0, x.shape[0], most):
-        rows = min(x.shape[0] - begin, most)
-        infinite |= copy_block(x, begin, rows, block)
-        add_block(block, rows, begin, nodes, trees, weights, bits, vectors, first, last, node, margin)
-    return infinite
+    block, node = new_block(x.shape[0], x.shape[1])
+    return bool(_add_trees(packed.arrays, x, block, node, first, last, margin))
 
 
-@kernel(lazy=True)
+@kernel(lazy=True, allocates=False)
+def _add_trees_sparse(packed, entries, block, node, first, last, margin):
+    most = block.shape[0]
+    count = entries.starts.size - 1
+    for begin in range(0, count, most):
+        rows = most if count - begin > most else count - begin
+        write_entries(entries, begin, rows, block, False)
+        add_block(packed, first, last, block, rows, node, margin, begin)
+        write_entries(entries, begin, rows, block, True)
+
+
 def add_trees_sparse(
-    starts, features, entries, columns, nodes, trees, weights, bits, vectors, first, last, margin
-):
+    packed: PackedForest,
+    entries: SparseEntries,
+    columns: int,
+    first: int,
+    last: int,
+    margin: NDArray[np.float64],
+) -> None:
     """Do what `add_trees` does for rows of a sparse table. O(entries + rows * trees * depth).
 
     Parameters
     ----------
-    starts, features, entries : see `DMatrix.by_row`; `starts` is cut to the rows that are done
+    packed : PackedForest
+    entries : SparseEntries
+        Its `starts` are cut to the rows that are done.
     columns : number of features
-    others : see `add_trees`
+    first, last, margin : see `add_trees`
     """
-    count = starts.size - 1
-    most = block_rows(columns)
-    block = np.empty((min(most, count), 2 * columns), dtype=np.float32)
-    for f in range(columns):
-        block[:, 2 * f] = -np.inf
-        block[:, 2 * f + 1] = np.inf
-    node = np.empty(BLOCK, dtype=np.uint32)
-    for begin in range(0, count, most):
-        rows = min(count - begin, most)
-        write_entries(starts, features, entries, begin, rows, block, False)
-        add_block(block, rows, begin, nodes, trees, weights, bits, vectors, first, last, node, margin)
-        write_entries(starts, features, entries, begin, rows, block, True)
+    block, node = new_block(entries.starts.size - 1, columns)
+    block[:, 0::2] = -np.inf
+    block[:, 1::2] = np.inf
+    _add_trees_sparse(packed.arrays, entries, block, node, first, last, margin)
 
 
-@kernel(
-    "void(float32[:,::1], int32[:,::1], int32[:,::1], uint32[::1], int32[::1], int64, int64, int32[:,::1])"
-)
-def find_leaves(x, nodes, trees, bits, number, first, last, leaf):
-    """Write the leaf of each row in each tree; see `Forest.leaf_nodes`."""
-    most = block_rows(x.shape[1])
-    block = np.empty((min(most, x.shape[0]), 2 * x.shape[1]), dtype=np.float32)
-    node = np.empty(most, dtype=np.uint32)
+@kernel(lazy=True, allocates=False)
+def _find_leaves(packed, number, x, block, node, first, last, leaf):
+    most = block.shape[0]
     for begin in range(0, x.shape[0], most):
-        rows = min(x.shape[0] - begin, most)
+        rows = most if x.shape[0] - begin > most else x.shape[0] - begin
         copy_block(x, begin, rows, block)
         for t in range(first, last):
-            descend(block, rows, nodes, trees[t], bits, node)
+            descend(packed, t, block, rows, node)
             for i in range(rows):
                 leaf[begin + i, t - first] = number[node[i]]
+
+
+def find_leaves(
+    packed: PackedForest, x: NDArray[np.float32], first: int, last: int, leaf: NDArray[np.int32]
+) -> None:
+    """Write the leaf of each row in each tree; see `Forest.leaf_nodes`."""
+    block, node = new_block(x.shape[0], x.shape[1])
+    _find_leaves(packed.arrays, packed.number, x, block, node, first, last, leaf)
+
+
+def new_block(rows: int, features: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+    """Return room for a block of rows, and for the nodes that they are at."""
+    most = max(1, min(BLOCK, BLOCK_BYTES // (8 * max(1, features))))
+    block = np.empty((max(1, min(most, rows)), 2 * features), dtype=np.float32)
+    return block, np.empty(BLOCK, dtype=np.uint32)
 
 
 class PackedForest:
@@ -317,6 +413,13 @@ class PackedForest:
         self.bits = np.empty(0, dtype=np.uint32)
         self.vectors = np.empty((0, outputs), dtype=np.float32)
 
+    @property
+    def arrays(self) -> PackedTrees:
+        """What kernels take."""
+        bits = self.bits if self._bits else None
+        vectors = self.vectors if self._vectors else None
+        return PackedTrees(self.nodes, self.nodes.view(np.float32), self.trees, self.weights, bits, vectors)
+
     def extend(self, trees: Sequence[Tree], groups: Sequence[int], weights: Sequence[float]) -> None:
         """Append the trees that are not there yet; arguments are about all trees of the forest."""
         with PACKING:
@@ -332,12 +435,12 @@ class PackedForest:
 
     def _append(self, tree: Tree, group: int) -> None:
         root, end = self._nodes, self._nodes + tree.size
-        # Arrays that come back from a memory map may be read-only, which no kernel is compiled for.
-        left, right, feature, condition, default_left = (
-            np.require(a, requirements="W")
-            for a in (tree.left, tree.right, tree.feature, tree.condition, tree.default_left)
+        # Arrays that come back from a memory map may be read-only: kernels are compiled for one type.
+        arrays = TreeNodes(
+            *(np.require(getattr(tree, name), requirements="CW") for name in TreeNodes._fields)
         )
-        depth = pack(left, right, feature, condition, default_left, root, self.nodes, self.number)
+        level = np.empty(tree.size + 1, dtype=np.int32)
+        depth = pack(arrays, root, self.nodes, self.nodes.view(np.float32), self.number, level)
         kind = (CATEGORICAL if tree.categories.size else 0) | (VECTOR if tree.vectors.size else 0)
         self.trees[self.count] = root, depth, group, kind
         nodes, number = self.nodes[root:end], self.number[root:end]

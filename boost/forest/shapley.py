@@ -1,169 +1,282 @@
-"""Shapley values of trees: the outline of each tree, and the kernels that credit features with what they add.
+"""Shapley values of trees: the outline of each tree, and the kernels that credit features with contributions.
 
-The game of one row and one leaf is a product. A feature that the path to the leaf asks for is either known,
-and then lets the row through (o = 1) or not (o = 0), or it is unknown, and then lets a share z of the
-training rows through: what the hessians say of its splits on the path, multiplied. The value of a set of
-known features is the leaf's value times o of those in the set and z of the others (S. M. Lundberg, G. G.
-Erion and S.-I. Lee, "Consistent Individualized Feature Attribution for Tree Ensembles", 2018, Algorithm 1).
+The game of one row and one leaf is a product over the features that are tested on the path to the leaf. A
+known feature lets the row through (o = 1) or not (o = 0). An unknown feature lets a share z of the training
+rows through: the product of the hessian ratios of its splits on the path. The value of a set of known
+features is the leaf's value times o of those in the set and z of the others (S. M. Lundberg, G. G. Erion and
+S.-I. Lee, "Consistent Individualized Feature Attribution for Tree Ensembles", 2018, Algorithm 1).
 
-The weight that Shapley gives to a set of s of m - 1 others is the integral of t^s (1 - t)^(m - 1 - s) over
+The Shapley weight of a set of s of m - 1 other features is the integral of t^s (1 - t)^(m - 1 - s) over
 [0, 1], and the weight of a set for the interaction of two features is half of the same with m - 2. So with
 f = t o + (1 - t) z for each feature, the credit of a feature is the integral of the product of all f, times
-(o - z) / f of its own; that of two features has two such quotients. The product is a polynomial in t of a
-degree below m, which Gauss's rule integrates exactly with half as many points: all sums over sets are gone,
-without the divisions of polynomials that cost other methods their digits. A product over a path is made on
-the way down the tree, sums over leaves on the way up, and every feature is credited where its edge ends: it
-takes O(nodes * features of the longest path) for a row, and one more factor of that for interactions. (The
-algorithm of Lundberg and others takes the square of the features, and again for interactions all of them.)
+its (o - z) / f; that of two features has two such quotients. The product is a polynomial in t of degree below
+m, which Gauss's rule integrates exactly with half as many points: this replaces all sums over sets, without
+the divisions of polynomials that lose digits in other methods. The product over a path is computed on the way
+down the tree, the sums over leaves on the way up, and every feature is credited where its edge ends. This
+takes O(nodes * features of the longest path) for a row, and one more such factor for interactions. (The
+algorithm of Lundberg and others takes the square of the features of the path, and for interactions that times
+all features.)
 
-A feature that a path asks for again gets one more edge, whose o and z are the products so far: on its way
-down the product trades the old f for the new one, and on its way up the edge credits the difference of the
+A feature that is tested again on a path gets another edge, whose o and z are the products so far: on the way
+down, the product trades the old f for the new one, and on the way up the edge credits the difference of the
 two quotients. As o only falls, an edge has three cases, of which the first does not occur for a new feature:
 (before, now) is (0, 0), (1, 0) or (1, 1). What depends on them is written as a + before * b + now * c, with
-factors of the edge that are the same for all rows; rows are then treated side by side, without a branch.
+factors of the edge that are the same for all rows; so rows are processed in vectors, without a branch.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from boost.forest.predict import DEPTH, GROUP, KIND, ROOT, VECTOR, goes_right
 from boost.jit import kernel
 
-# Most rows that are treated side by side, so that what a path needs for them stays in the first cache, and
-# rows for which one step of a vector does.
+Floats = NDArray[np.float64]
+# Most rows that are processed side by side, so that what a path needs for them stays in the first cache; and
+# rows that fit one vector.
 MOST_LANES, VECTOR_LANES = 32, 8
-# Most bytes of rows and their credits for which the factors of a tree are made at once.
+# Most bytes of rows and their credits for which the factors of a tree are computed at once.
 CHUNK_BYTES = 1 << 18
-# Columns of an outline: the node, its depth, the place of the feature of the edge to it, the depth of the
-# edge before it on the same feature (0: none), whether it is a right child, the place of the feature that it
-# asks for (-1: a leaf).
-AT, LEVEL, EDGE, BEFORE, RIGHT, ASKS = range(6)
-# Numbers of an edge for a point: the product's factor is a + before * b + now * c, the difference of the
+# Columns of `Outline.steps`: the node; its depth; of the edge to it, the index of the feature in `used`, the
+# depth of the edge before it on the same feature (0: none), and whether it leads to a right child; and the
+# index in `used` of the feature that the node tests (-1: a leaf).
+NODE, LEVEL, EDGE, BEFORE, IS_RIGHT, TESTED = range(6)
+STEP_COLUMNS = 6
+# Columns of `Outline.shares`: z of an edge, and of the edge before it on the same feature.
+Z, Z_BEFORE = range(2)
+SHARE_COLUMNS = 2
+# Factors of an edge at a point: the product's factor is a + before * b + now * c, the difference of the
 # quotients is before * d + now * e.
+A, B, C, D, E = range(5)
 FACTORS = 5
+# Rows of an integration rule: points t of Gauss's rule in (0, 1), their weights w, and w / (1 - t).
+POINT, WEIGHT, WEIGHT_OVER_REST = range(3)
+RULE_ROWS = 3
+# Words of a packed node, see `boost.forest.predict`: twice the tested feature plus whether missing values go
+# right; the condition, or where the bits of a set of categories start; the left child; the value of a leaf,
+# the row of its vector, or the number of categories.
+TEST, CONDITION, LEFT, VALUE = range(4)
+FEATURE_BITS = 0x7FFFFFFF
+
+
+class ForestArrays(NamedTuple):
+    """The arrays of a `boost.forest.predict.PackedForest`.
+
+    Attributes
+    ----------
+    nodes, values : (nodes, 4)
+        The same memory, as int32 and as float32.
+    trees : (trees, 4)
+    weights : (trees,)
+    bits : (words,)
+    vectors : (leaf vectors, outputs)
+    """
+
+    nodes: NDArray[np.int32]
+    values: NDArray[np.float32]
+    trees: NDArray[np.int32]
+    weights: Floats
+    bits: NDArray[np.uint32]
+    vectors: NDArray[np.float32]
+
+
+class Cover(NamedTuple):
+    """The hessians of the nodes.
+
+    Attributes
+    ----------
+    number : (nodes,)
+        The number of each packed node within its tree.
+    hessian : (nodes,)
+        By number, tree after tree.
+    """
+
+    number: NDArray[np.int32]
+    hessian: NDArray[np.float32]
+
+
+class Outline(NamedTuple):
+    """The nodes of some trees in depth-first order, left before right.
+
+    Attributes
+    ----------
+    steps : (at least nodes of the trees, STEP_COLUMNS)
+    shares : (as steps, SHARE_COLUMNS)
+    starts : (trees + 1,)
+        Where the steps of each tree start.
+    points : (trees,)
+        How many points integrate each tree exactly; 0 for a root alone.
+    """
+
+    steps: NDArray[np.int32]
+    shares: Floats
+    starts: NDArray[np.int64]
+    points: NDArray[np.int64]
+
+
+class _Scratch(NamedTuple):
+    """What a thread computes for blocks of rows; the last axis is the rows of a block ("lanes").
+
+    Attributes
+    ----------
+    block : (blocks, 2 * used features, lanes)
+        See `load_block`.
+    credit : (blocks, outputs, used features, lanes)
+    paired : (outputs, used features, used features, lanes), or without outputs
+        Credits of pairs of features, the first one below the second.
+    factors : (steps of a tree, points, FACTORS)
+    down : (depth + 1, points, lanes)
+        The products of the path down to each level.
+    lefts : (depth + 1, points, lanes)
+        At each level, the sums over the leaves below the left child.
+    quotients : (depth + 1, points, lanes), or without levels
+        The differences of the quotients of the edges of the path.
+    total : (points, lanes)
+        The sums over the leaves below a node of their products times their values.
+    passes : (depth + 1, lanes)
+        o of the edges of the path.
+    right : (depth + 1, lanes)
+        Whether each row goes right at the nodes of the path, as 0 or 1.
+    path : (depth + 1,)
+        The steps of the path.
+    """
+
+    block: NDArray[np.float32]
+    credit: Floats
+    paired: Floats
+    factors: Floats
+    down: Floats
+    lefts: Floats
+    quotients: Floats
+    total: Floats
+    passes: Floats
+    right: Floats
+    path: NDArray[np.int64]
+
+
+class _Edge(NamedTuple):
+    """An edge of the path: its step in the tree, the number of points, and columns of the step."""
+
+    step: int
+    points: int
+    level: int
+    before: int
+    feature: int
 
 
 @kernel()
-def outline(nodes, number, cover, vectors, tree, place, own, steps, shares, means):
-    """Write a tree's nodes in the order of a walk from the root; see `outline_trees`.
+def outline_tree(forest, cover, t, place, own, steps, shares, means):
+    """Write the outline of a tree; see `outline_trees`.
 
     Parameters
     ----------
-    tree : a row of the table of trees
     own : (nodes,), scratch: z of the edge to a node alone
+    steps, shares : those of the tree
 
     Returns
     -------
-    steps, features : how many nodes are reached, and how many features the longest path asks for
+    steps, features : how many nodes are reached, and how many features the longest path tests
     """
-    root = tree[ROOT]
-    values = nodes.view(np.float32)
-    waiting = np.empty((tree[DEPTH] + 2, 3), dtype=np.int64)  # node, depth, right
-    on_path = np.zeros((tree[DEPTH] + 1, 2), dtype=np.int64)  # step, features so far
-    waiting[0, 0] = root
-    waiting[0, 1:] = 0
-    filled = 1
+    tree = forest.trees[t]
+    nodes, root, depth = forest.nodes, tree[ROOT], tree[DEPTH]
+    pending = np.empty((depth + 2, 3), dtype=np.int64)  # columns of steps: NODE, LEVEL and IS_RIGHT
+    step_of = np.zeros(depth + 1, dtype=np.int64)  # of the path
+    tested = np.zeros(depth + 1, dtype=np.int64)  # distinct features of the path
+    pending[0, 0], pending[0, 1], pending[0, 2] = root, 0, 0
+    size = 1
     count = 0
     most = 0
-    while filled:
-        filled -= 1
-        at, level, right = waiting[filled]
+    while size:
+        size -= 1
+        at, level, is_right = pending[size, 0], pending[size, 1], pending[size, 2]
         here = steps[count]
-        here[AT] = at
+        here[NODE] = at
         here[LEVEL] = level
         here[EDGE] = -1
         here[BEFORE] = 0
-        here[RIGHT] = right
-        left = nodes[at, 2]
-        here[ASKS] = -1 if left == at else place[(nodes[at, 0] & 0x7FFFFFFF) >> 1]
-        on_path[level, 0] = count
-        shares[count] = 1.0
+        here[IS_RIGHT] = is_right
+        left = nodes[at, LEFT]
+        here[TESTED] = -1 if left == at else place[(nodes[at, TEST] & FEATURE_BITS) >> 1]
+        step_of[level] = count
+        shares[count, Z] = shares[count, Z_BEFORE] = 1.0
         own[at] = 1.0
         if level:
-            parent = steps[on_path[level - 1, 0]]
-            here[EDGE] = parent[ASKS]
+            parent = steps[step_of[level - 1]]
+            here[EDGE] = parent[TESTED]
             before = level - 1
-            while before and steps[on_path[before, 0], EDGE] != here[EDGE]:
+            while before and steps[step_of[before], EDGE] != here[EDGE]:
                 before -= 1
             here[BEFORE] = before
-            whole = cover[root + number[parent[AT]]]
-            part = max(cover[root + number[at]], np.float32(0))
-            # Where no training row came, nobody knows to which side more would go.
+            whole = cover.hessian[root + cover.number[parent[NODE]]]
+            part = max(cover.hessian[root + cover.number[at]], np.float32(0))
+            # No training row reached the node: both sides are as likely.
             z = np.float64(part) / np.float64(whole) if whole > 0 else 0.5
             own[at] = z
             if before:
-                shares[count, 1] = shares[on_path[before, 0], 0]
-            shares[count, 0] = z * shares[count, 1]
-            on_path[level, 1] = on_path[level - 1, 1] + (before == 0)
-            most = max(most, on_path[level, 1])
+                shares[count, Z_BEFORE] = shares[step_of[before], Z]
+            shares[count, Z] = z * shares[count, Z_BEFORE]
+            tested[level] = tested[level - 1] + (before == 0)
+            most = max(most, tested[level])
         if left != at:
-            waiting[filled, 0] = left + 1
-            waiting[filled, 1] = level + 1
-            waiting[filled, 2] = 1
-            waiting[filled + 1, 0] = left
-            waiting[filled + 1, 1] = level + 1
-            waiting[filled + 1, 2] = 0
-            filled += 2
+            for child in range(1, -1, -1):  # the left child is taken first
+                pending[size, 0], pending[size, 1], pending[size, 2] = left + child, level + 1, child
+                size += 1
         count += 1
+    mean_leaves(forest, t, steps, count, own, means)
+    return count, most
+
+
+@kernel()
+def mean_leaves(forest, t, steps, count, own, means):
+    """Write the mean of the leaves below each node of a tree, whose outline has `count` steps."""
+    nodes, values = forest.nodes, forest.values
+    vector = (forest.trees[t, KIND] & VECTOR) != 0
     for k in range(count - 1, -1, -1):
-        at = steps[k, AT]
-        left = nodes[at, 2]
+        at = steps[k, NODE]
+        left = nodes[at, LEFT]
         for o in range(means.shape[1]):
             if left != at:
                 means[at, o] = own[left] * means[left, o] + own[left + 1] * means[left + 1, o]
             else:
-                means[at, o] = vectors[nodes[at, 3], o] if tree[KIND] & VECTOR else values[at, 3]
-    return count, most
+                means[at, o] = forest.vectors[nodes[at, VALUE], o] if vector else values[at, VALUE]
 
 
-@kernel(
-    "void(int32[:,::1], int32[::1], float32[::1], float32[:,::1], int32[:,::1], int64, int64[::1],"
-    " int32[:,::1], float64[:,::1], int64[::1], int64[::1], float64[:,::1])"
-)
-def outline_trees(nodes, number, cover, vectors, trees, first, place, steps, shares, starts, points, means):
-    """Write the nodes of trees in the order of walks from their roots, left before right.
+@kernel(lazy=True)
+def outline_trees(forest, cover, first, place, outline, means):
+    """Write the outlines of trees. O(nodes * depth).
 
     Parameters
     ----------
-    nodes, number, vectors, trees : see `PackedForest`
-    cover : (nodes,), the hessians of the nodes by `number`, tree after tree
+    forest : ForestArrays
+    cover : Cover
     first : the first tree
-    place : (features,), the place of a feature among those that the trees ask for
-    steps : (at least nodes of the trees, 6), output: see `AT`
-    shares : (as steps, 2), output: z of an edge, and of the edge before it on the same feature
-    starts : (trees + 1,), output: where the steps of a tree start
-    points : (trees,), output: how many points integrate a tree exactly
+    place : (features,), the index of each feature among those that the trees test
+    outline : Outline
+        Output.
     means : (nodes, outputs of a tree), output: the mean of the leaves below each node, by their shares
     """
-    own = np.empty(cover.size)
+    own = np.empty(cover.hessian.size)
+    starts = outline.starts
     starts[0] = 0
-    for t in range(points.size):
-        begin = starts[t]
-        count, longest = outline(
-            nodes,
-            number,
-            cover,
-            vectors,
-            trees[first + t],
-            place,
-            own,
-            steps[begin:],
-            shares[begin:],
-            means,
-        )
-        starts[t + 1] = begin + count
-        points[t] = (longest + 1) // 2
+    for t in range(outline.points.size):
+        steps, shares = outline.steps[starts[t] :], outline.shares[starts[t] :]
+        count, longest = outline_tree(forest, cover, first + t, place, own, steps, shares, means)
+        starts[t + 1] = starts[t] + count
+        outline.points[t] = (longest + 1) // 2
 
 
 @kernel()
-def lay_out(x, begin, used, lanes, b, block):
-    """Copy the features that are asked for, side by side, missing as minus infinity and as infinity.
+def load_block(x, begin, used, b, block):
+    """Copy the used features of the rows from `begin` on into block `b`: one lane per row.
 
-    Behind the last row, it is repeated: all lanes are always filled.
+    Each value is written twice: missing as minus infinity, and as infinity. The last row is repeated to fill
+    all lanes.
     """
-    for i in range(lanes):
-        row = min(begin + i, x.shape[0] - 1)
+    for i in range(block.shape[2]):
+        row = begin + i if begin + i < x.shape[0] else x.shape[0] - 1
         for j in range(used.size):
             value = x[row, used[j]]
             block[b, 2 * j, i] = value if value == value else -np.inf
@@ -171,279 +284,297 @@ def lay_out(x, begin, used, lanes, b, block):
 
 
 @kernel()
-def make_factors(shares, rule, points, factors):
-    """Write what is the same for all rows of each edge of a tree: see `FACTORS`.
+def make_factors(outline, t, rule, factors):
+    """Write the factors of the edges of a tree, which are the same for all rows: see `A`.
 
     Parameters
     ----------
-    shares : (steps, 2), see `outline_trees`
-    rule : (3, at least points), see `credit_features`
-    factors : (steps, at least points, 5), output; the last two are times the weight of the point
+    t : the tree's index in the outline
+    rule : (RULE_ROWS, at least points)
+    factors : (steps, at least points, FACTORS), output; D and E include the weight of the point
     """
-    for k in range(1, shares.shape[0]):
-        z, y = shares[k, 0], shares[k, 1]
+    start = outline.starts[t]
+    for k in range(1, outline.starts[t + 1] - start):
+        z, y = outline.shares[start + k, Z], outline.shares[start + k, Z_BEFORE]
         cold = z / y if y > 0 else 0.0
-        for q in range(points):
-            t, weight, never = rule[0, q], rule[1, q], rule[2, q]
-            old = 1.0 / (t + (1.0 - t) * y)
-            new = 1.0 / (t + (1.0 - t) * z)
-            factors[k, q, 0] = cold
-            factors[k, q, 1] = (1.0 - t) * z * old - cold
-            factors[k, q, 2] = t * old
-            factors[k, q, 3] = -never - weight * (1.0 - y) * old
-            factors[k, q, 4] = never + weight * (1.0 - z) * new
+        for q in range(outline.points[t]):
+            point, weight, over_rest = rule[POINT, q], rule[WEIGHT, q], rule[WEIGHT_OVER_REST, q]
+            old = 1.0 / (point + (1.0 - point) * y)
+            new = 1.0 / (point + (1.0 - point) * z)
+            factors[k, q, A] = cold
+            factors[k, q, B] = (1.0 - point) * z * old - cold
+            factors[k, q, C] = point * old
+            factors[k, q, D] = -over_rest - weight * (1.0 - y) * old
+            factors[k, q, E] = over_rest + weight * (1.0 - z) * new
+
+
+# The kernels of a step take whole arrays and indices: a view of an array would count a reference, which costs
+# more than the step.
 
 
 @kernel()
-def answer(nodes, at, feature, block, b, bits, lanes, right, level):
-    """Write for each row whether it goes right at a node, as 0 or 1, into ``right[level]``.
-
-    The kernels of a step take whole arrays and places in them: a view would be counted as one more owner of
-    its array, which costs more than the step.
+def test_rows(forest, at, feature, b, level, scratch):
+    """Write for each row of a block whether it goes right at node `at`, into `scratch.right`.
 
     Parameters
     ----------
-    nodes, bits : see `PackedForest`
-    feature : the place of what node `at` asks for
-    block : (blocks, 2 * features, lanes), see `lay_out`; block `b` is asked
+    feature : the index of the tested feature among the used ones
+    b, level : the block, and the depth of the node
     """
-    word = nodes[at, 0]
+    nodes, block, right = forest.nodes, scratch.block, scratch.right
+    word = nodes[at, TEST]
     column = 2 * feature + (word & 1)
     if word < 0:
-        for i in range(lanes):
-            right[level, i] = goes_right(word, nodes[at, 1], nodes[at, 3], block[b, column, i], bits)
+        start, size = nodes[at, CONDITION], nodes[at, VALUE]
+        for i in range(block.shape[2]):
+            right[level, i] = goes_right(word, start, size, block[b, column, i], forest.bits)
     else:
-        condition = nodes.view(np.float32)[at, 1]
-        for i in range(lanes):
+        condition = forest.values[at, CONDITION]
+        for i in range(block.shape[2]):
             right[level, i] = 1.0 if block[b, column, i] >= condition else 0.0
 
 
 @kernel()
-def go_down(factors, k, points, before, let, level, lanes, down):
-    """Multiply the products of a path by the factors of one more edge.
-
-    Parameters
-    ----------
-    factors : (steps, points, 5), of which step `k` is the edge
-    before : the depth of the edge before it on the same feature, or 0
-    let : (depth + 1, lanes), o of the edges of the path
-    down : (depth + 1, points, lanes), the products; those of `level` are written
-    """
-    for q in range(points):
-        a, b, c = factors[k, q, 0], factors[k, q, 1], factors[k, q, 2]
+def go_down(scratch, edge, is_right):
+    """Write o of an edge, and multiply the products of the path by its factors."""
+    passes, right, factors, down = scratch.passes, scratch.right, scratch.factors, scratch.down
+    level, before, lanes = edge.level, edge.before, scratch.passes.shape[1]
+    for i in range(lanes):
+        goes = passes[before, i] * right[level - 1, i]
+        passes[level, i] = goes if is_right else passes[before, i] - goes
+    for q in range(edge.points):
+        a, b, c = factors[edge.step, q, A], factors[edge.step, q, B], factors[edge.step, q, C]
         if before:
             for i in range(lanes):
-                down[level, q, i] = down[level - 1, q, i] * (a + let[before, i] * b + let[level, i] * c)
+                down[level, q, i] = down[level - 1, q, i] * (a + passes[before, i] * b + passes[level, i] * c)
         else:
             for i in range(lanes):
-                down[level, q, i] = down[level - 1, q, i] * (a + b + let[level, i] * c)
+                down[level, q, i] = down[level - 1, q, i] * (a + b + passes[level, i] * c)
 
 
 @kernel()
-def give(factors, k, points, before, let, level, lanes, total, credit, b, o, feature):
-    """Credit the feature of an edge with what the leaves below it add; see `go_down`.
-
-    Parameters
-    ----------
-    total : (points, lanes), products of the leaves times their values, summed up
-    credit : (blocks, outputs, features, lanes), changed in place for block `b`, output `o` and the feature
-    """
-    for q in range(points):
-        d, e = factors[k, q, 3], factors[k, q, 4]
-        if before:
-            for i in range(lanes):
-                credit[b, o, feature, i] += total[q, i] * (let[before, i] * d + let[level, i] * e)
-        else:
-            for i in range(lanes):
-                credit[b, o, feature, i] += total[q, i] * (d + let[level, i] * e)
+def write_quotients(scratch, edge, rule):
+    """Write the differences of the quotients of an edge, without the weights of the points."""
+    passes, factors, quotients = scratch.passes, scratch.factors, scratch.quotients
+    for q in range(edge.points):
+        d, e = factors[edge.step, q, D], factors[edge.step, q, E]
+        weight = 1.0 / rule[WEIGHT, q]
+        for i in range(passes.shape[1]):
+            quotient = passes[edge.before, i] * d + passes[edge.level, i] * e
+            quotients[edge.level, q, i] = quotient * weight
 
 
 @kernel()
-def give_pairs(steps, start, on_path, level, points, quotients, rules, lanes, total, paired, o):
-    """Credit the feature of an edge together with each other feature above it; see `give`.
+def credit_edge(scratch, edge, b, o):
+    """Credit the feature of an edge with what the leaves below it contribute, in block `b` and output `o`."""
+    passes, factors, total, credit = scratch.passes, scratch.factors, scratch.total, scratch.credit
+    level, before, feature, lanes = edge.level, edge.before, edge.feature, scratch.passes.shape[1]
+    for q in range(edge.points):
+        d, e = factors[edge.step, q, D], factors[edge.step, q, E]
+        if before:
+            for i in range(lanes):
+                credit[b, o, feature, i] += total[q, i] * (passes[before, i] * d + passes[level, i] * e)
+        else:
+            for i in range(lanes):
+                credit[b, o, feature, i] += total[q, i] * (d + passes[level, i] * e)
 
-    Parameters
-    ----------
-    steps, start, on_path, level : where the edge is
-    quotients : (depth + 1, points, lanes), differences of the quotients of the edges of the path
-    rules : see `credit_features`
-    paired : (outputs, features, features, lanes), changed in place where the first feature is the smaller
-    """
-    mine = steps[start + on_path[level], EDGE]
-    for above in range(1, level):
-        other = steps[start + on_path[above], EDGE]
-        if other == mine:
+
+@kernel()
+def credit_edge_pairs(scratch, edge, steps, start, rule, o):
+    """Credit the feature of an edge with each other feature above it; the tree's steps begin at `start`."""
+    total, quotients, paired = scratch.total, scratch.quotients, scratch.paired
+    for above in range(1, edge.level):
+        other = steps[start + scratch.path[above], EDGE]
+        if other == edge.feature:
             continue
-        low, high = min(mine, other), max(mine, other)
-        for q in range(points):
-            weight = 0.5 * rules[points, 1, q]
-            for i in range(lanes):
+        low, high = (edge.feature, other) if edge.feature < other else (other, edge.feature)
+        for q in range(edge.points):
+            weight = 0.5 * rule[WEIGHT, q]
+            for i in range(total.shape[1]):
                 paired[o, low, high, i] += (
-                    weight * total[q, i] * quotients[level, q, i] * quotients[above, q, i]
+                    weight * total[q, i] * quotients[edge.level, q, i] * quotients[above, q, i]
                 )
 
 
-_CREDIT = (
-    "void(float32[:,::1], int64[::1], int32[:,::1], int32[:,::1], float64[::1], uint32[::1], float32[:,::1],"
-    " int64, int32[:,::1], float64[:,::1], int64[::1], int64[::1], float64[:,:,::1], float64[:,:,::1],"
-    " float64[:,:,:,::1])"
-)
+@kernel()
+def credit_tree(forest, outline, first, t, rule, scratch, b, o):
+    """Credit the features of a tree for the rows of block `b` in output `o`.
+
+    Parameters
+    ----------
+    first, t : the first tree of the outline, and the tree's index in the outline
+    rule : (RULE_ROWS, at least points)
+    """
+    steps, start, points = outline.steps, outline.starts[t], outline.points[t]
+    total, lefts, down, lanes = scratch.total, scratch.lefts, scratch.down, scratch.total.shape[1]
+    with_pairs = scratch.paired.shape[0] > 0
+    vector = (forest.trees[first + t, KIND] & VECTOR) != 0
+    for k in range(outline.starts[t + 1] - start):
+        level = np.int64(steps[start + k, LEVEL])
+        scratch.path[level] = k
+        if level:
+            before, feature = np.int64(steps[start + k, BEFORE]), np.int64(steps[start + k, EDGE])
+            edge = _Edge(k, points, level, before, feature)
+            go_down(scratch, edge, steps[start + k, IS_RIGHT] == 1)
+            if with_pairs:
+                write_quotients(scratch, edge, rule)
+        at = np.int64(steps[start + k, NODE])
+        if steps[start + k, TESTED] >= 0:
+            test_rows(forest, at, np.int64(steps[start + k, TESTED]), b, level, scratch)
+            continue
+        leaf = forest.vectors[forest.nodes[at, VALUE], o] if vector else forest.values[at, VALUE]
+        value = forest.weights[first + t] * leaf
+        for q in range(points):
+            for i in range(lanes):
+                total[q, i] = value * down[level, q, i]
+        # Up to the first left edge, whose sibling comes next.
+        while level:
+            m = scratch.path[level]
+            before, feature = np.int64(steps[start + m, BEFORE]), np.int64(steps[start + m, EDGE])
+            edge = _Edge(m, points, level, before, feature)
+            credit_edge(scratch, edge, b, o)
+            if with_pairs:
+                credit_edge_pairs(scratch, edge, steps, start, rule, o)
+            if not steps[start + m, IS_RIGHT]:
+                for q in range(points):
+                    for i in range(lanes):
+                        lefts[level, q, i] = total[q, i]
+                break
+            for q in range(points):
+                for i in range(lanes):
+                    total[q, i] += lefts[level, q, i]
+            level -= 1
 
 
-@kernel(_CREDIT)
-def credit_features(
-    x, used, nodes, trees, weights, bits, vectors, first, steps, shares, starts, points, rules, credits, pairs
-):
+@kernel()
+def add_credits(scratch, used, begin, b, credits, pairs):
+    """Add the credits of block `b` to those of the rows from `begin` on."""
+    credit, paired = scratch.credit, scratch.paired
+    for i in range(credit.shape[3]):
+        if begin + i == credits.shape[0]:
+            break
+        for o in range(credits.shape[1]):
+            for j in range(used.size):
+                credits[begin + i, o, used[j]] += credit[b, o, j, i]
+        for o in range(paired.shape[0]):
+            for j in range(used.size):
+                for h in range(j + 1, used.size):
+                    pairs[begin + i, o, used[j], used[h]] += paired[o, j, h, i]
+                    pairs[begin + i, o, used[h], used[j]] += paired[o, j, h, i]
+
+
+@kernel()
+def make_scratch(rows, forest, outline, first, used, outputs, with_pairs):
+    """Return the scratch of a thread for `rows` rows."""
+    most = longest = depth = 0
+    for t in range(outline.points.size):
+        most = max(most, outline.points[t])
+        longest = max(longest, outline.starts[t + 1] - outline.starts[t])
+        depth = max(depth, np.int64(forest.trees[first + t, DEPTH]))
+    lanes = min(MOST_LANES, (rows + VECTOR_LANES - 1) // VECTOR_LANES * VECTOR_LANES)
+    block_bytes = 8 * lanes * used.size * (1 + outputs)
+    blocks = 1
+    if not with_pairs and block_bytes:
+        blocks = max(1, min(CHUNK_BYTES // block_bytes, (rows + lanes - 1) // lanes))
+    scratch = _Scratch(
+        block=np.empty((blocks, 2 * used.size, lanes), dtype=np.float32),
+        credit=np.empty((blocks, outputs, used.size, lanes)),
+        paired=np.empty((outputs if with_pairs else 0, used.size, used.size, lanes)),
+        factors=np.empty((longest, most, FACTORS)),
+        down=np.empty((depth + 1, most, lanes)),
+        lefts=np.empty((depth + 1, most, lanes)),
+        quotients=np.empty((depth + 1 if with_pairs else 0, most, lanes)),
+        total=np.empty((most, lanes)),
+        passes=np.empty((depth + 1, lanes)),
+        right=np.empty((depth + 1, lanes)),
+        path=np.empty(depth + 1, dtype=np.int64),
+    )
+    for i in range(lanes):
+        scratch.passes[0, i] = 1.0
+        for q in range(most):
+            scratch.down[0, q, i] = 1.0
+    return scratch
+
+
+@kernel()
+def clear(array):
+    """Write zeros."""
+    flat = array.reshape(array.size)
+    for i in range(flat.size):
+        flat[i] = 0.0
+
+
+@kernel(lazy=True)
+def credit_features(x, used, forest, first, outline, rules, credits, pairs):
     """Add the Shapley values of trees, and of pairs of features.
 
     Parameters
     ----------
     x : (rows, features)
-    used : the features that the trees ask for, rising
-    nodes, trees, weights, bits, vectors : see `PackedForest`
+    used : the features that the trees test, increasing
+    forest : ForestArrays
     first : the first tree
-    steps, shares : the outlines of the trees, one after the other
-    starts : (trees + 1,), where they start
-    points : (trees,), how many points integrate a tree exactly
-    rules : (at least most points + 1, 3, at least most points): for a number of points, those of Gauss's rule
-        in (0, 1), their weights, and the weights divided by 1 - point
+    outline : Outline
+    rules : (at least most points + 1, RULE_ROWS, at least most points), by number of points
     credits : (rows, outputs, features + 1), changed in place, but for the last column
     pairs : (rows, outputs, features + 1, features + 1), or without rows; changed in place, but for the last
         row and column and for the diagonal
     """
     outputs = credits.shape[1]
-    conditions = nodes.view(np.float32)
-    both = pairs.shape[0] > 0
-    most = points.max()
-    longest = 0
-    depth = 0
-    for t in range(points.size):
-        longest = max(longest, starts[t + 1] - starts[t])
-        depth = max(depth, trees[first + t, DEPTH])
     rows = x.shape[0]
-    lanes = min(MOST_LANES, (rows + VECTOR_LANES - 1) // VECTOR_LANES * VECTOR_LANES)
-    per_block = 8 * lanes * used.size * (1 + outputs)
-    blocks = 1 if both else max(1, min(CHUNK_BYTES // per_block, (rows + lanes - 1) // lanes))
-    block = np.empty((blocks, 2 * used.size, lanes), dtype=np.float32)
-    credit = np.empty((blocks, outputs, used.size, lanes))
-    paired = np.empty((outputs if both else 0, used.size, used.size, lanes))
-    factors = np.empty((longest, most, FACTORS))
-    down = np.empty((depth + 1, most, lanes))
-    lefts = np.empty((depth + 1, most, lanes))
-    quotients = np.empty((depth + 1 if both else 0, most, lanes))
-    total = np.empty((most, lanes))
-    let = np.empty((depth + 1, lanes))
-    right = np.empty((depth + 1, lanes))
-    on_path = np.empty(depth + 1, dtype=np.int64)
-    down[0] = 1.0
-    let[0] = 1.0
+    scratch = make_scratch(rows, forest, outline, first, used, outputs, pairs.shape[0] > 0)
+    blocks, lanes = scratch.block.shape[0], scratch.block.shape[2]
     for begin in range(0, rows, blocks * lanes):
         filled = min(blocks, (rows - begin + lanes - 1) // lanes)
         for b in range(filled):
-            lay_out(x, begin + b * lanes, used, lanes, b, block)
-        credit[:filled] = 0.0
-        paired[:] = 0.0
-        for t in range(first, first + points.size):
-            start = starts[t - first]
-            count = starts[t - first + 1] - start
-            n = points[t - first]
-            if n == 0:  # a root alone
+            load_block(x, begin + b * lanes, used, b, scratch.block)
+        clear(scratch.credit)
+        clear(scratch.paired)
+        for t in range(outline.points.size):
+            points = outline.points[t]
+            if points == 0:  # a root alone
                 continue
-            make_factors(shares[start : start + count], rules[n], n, factors)
-            vector = (trees[t, KIND] & VECTOR) != 0
+            make_factors(outline, t, rules[points], scratch.factors)
+            vector = (forest.trees[first + t, KIND] & VECTOR) != 0
             for o in range(outputs):
-                if not vector and o != trees[t, GROUP]:
+                if not vector and o != forest.trees[first + t, GROUP]:
                     continue
                 for b in range(filled):
-                    for k in range(count):
-                        at = np.int64(steps[start + k, AT])
-                        level = np.int64(steps[start + k, LEVEL])
-                        asks = np.int64(steps[start + k, ASKS])
-                        before = np.int64(steps[start + k, BEFORE])
-                        is_right = steps[start + k, RIGHT] == 1
-                        on_path[level] = k
-                        if level:
-                            for i in range(lanes):
-                                goes = let[before, i] * right[level - 1, i]
-                                let[level, i] = goes if is_right else let[before, i] - goes
-                            go_down(factors, k, n, before, let, level, lanes, down)
-                            if both:
-                                for q in range(n):
-                                    d, e = factors[k, q, 3], factors[k, q, 4]
-                                    weight = 1.0 / rules[n, 1, q]
-                                    for i in range(lanes):
-                                        quotient = let[before, i] * d + let[level, i] * e
-                                        quotients[level, q, i] = quotient * weight
-                        if asks >= 0:
-                            answer(nodes, at, asks, block, b, bits, lanes, right, level)
-                            continue
-                        value = weights[t] * (vectors[nodes[at, 3], o] if vector else conditions[at, 3])
-                        for q in range(n):
-                            for i in range(lanes):
-                                total[q, i] = value * down[level, q, i]
-                        while level:
-                            m = on_path[level]
-                            before = np.int64(steps[start + m, BEFORE])
-                            edge = np.int64(steps[start + m, EDGE])
-                            give(factors, m, n, before, let, level, lanes, total, credit, b, o, edge)
-                            if both:
-                                give_pairs(
-                                    steps, start, on_path, level, n, quotients, rules, lanes, total, paired, o
-                                )
-                            if not steps[start + m, RIGHT]:
-                                for q in range(n):
-                                    for i in range(lanes):
-                                        lefts[level, q, i] = total[q, i]
-                                break
-                            for q in range(n):
-                                for i in range(lanes):
-                                    total[q, i] += lefts[level, q, i]
-                            level -= 1
+                    credit_tree(forest, outline, first, t, rules[points], scratch, b, o)
         for b in range(filled):
-            for i in range(min(lanes, rows - begin - b * lanes)):
-                for o in range(outputs):
-                    out = credits[begin + b * lanes + i, o]
-                    for j in range(used.size):
-                        out[used[j]] += credit[b, o, j, i]
-                    if both:
-                        for j in range(used.size):
-                            for h in range(j + 1, used.size):
-                                pairs[begin + i, o, used[j], used[h]] += paired[o, j, h, i]
-                                pairs[begin + i, o, used[h], used[j]] += paired[o, j, h, i]
+            add_credits(scratch, used, begin + b * lanes, b, credits, pairs)
 
 
-@kernel(
-    "void(float32[:,::1], int32[:,::1], int32[:,::1], float64[::1], uint32[::1], float64[:,::1], int64,"
-    " int64, float64[:,:,::1])"
-)
-def credit_path(x, nodes, trees, weights, bits, means, first, last, credits):
-    """Credit each split on the path of a row with the change of the mean; approximate, and quick.
+@kernel(lazy=True)
+def credit_path(x, forest, means, first, last, credits):
+    """Credit each split on the path of a row with the change of the mean: an approximation, in O(depth).
 
     A. Saabas, "Interpreting random forests", 2014.
 
     Parameters
     ----------
-    x, nodes, trees, weights, bits : as for `credit_features`
-    means : see `outline`
+    x : (rows, features)
+    forest : ForestArrays
+    means : see `outline_trees`
     first, last : the range of trees
     credits : (rows, outputs, features + 1), changed in place, but for the last column
     """
-    conditions = nodes.view(np.float32)
+    nodes, trees, weights = forest.nodes, forest.trees, forest.weights
     for r in range(x.shape[0]):
         for t in range(first, last):
             vector = (trees[t, KIND] & VECTOR) != 0
             at = np.int64(trees[t, ROOT])
-            while nodes[at, 2] != at:
-                word = nodes[at, 0]
-                f = (word & 0x7FFFFFFF) >> 1
+            while nodes[at, LEFT] != at:
+                word = nodes[at, TEST]
+                f = (word & FEATURE_BITS) >> 1
                 value = x[r, f]
                 if value != value:
                     goes = np.uint32(word & 1)
                 elif word < 0:
-                    goes = goes_right(word, nodes[at, 1], nodes[at, 3], value, bits)
+                    goes = goes_right(word, nodes[at, CONDITION], nodes[at, VALUE], value, forest.bits)
                 else:
-                    goes = np.uint32(value >= conditions[at, 1])
-                to = np.int64(nodes[at, 2]) + goes
+                    goes = np.uint32(value >= forest.values[at, CONDITION])
+                to = np.int64(nodes[at, LEFT]) + goes
                 if vector:
                     for o in range(credits.shape[1]):
                         credits[r, o, f] += weights[t] * (means[to, o] - means[at, o])

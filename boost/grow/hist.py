@@ -24,10 +24,35 @@ from boost.grow.kernels.histogram import (
     round_gradients,
 )
 from boost.grow.kernels.partition import make_children, partition, partition_sparse, settle
+from boost.grow.kernels.records import (
+    BEGIN,
+    BY_ROWS,
+    DEPTH,
+    END,
+    FEATURE,
+    LEFT,
+    PARENT,
+    RANGE_BEGIN,
+    RANGE_END,
+    RANGE_NODE,
+    RANGE_PARTIAL,
+    SEARCH,
+    SLOT,
+    SUBTRAHEND,
+    DenseBins,
+    Features,
+    Rows,
+    Scratch,
+    Slots,
+    SparseBins,
+    Stop,
+    TreeState,
+    Units,
+)
 from boost.grow.kernels.score import LEAST, make_limits
-from boost.grow.kernels.search import LAST_FEW, DenseBins, SparseBins, grow_tree, search
-from boost.grow.kernels.small_node import Few, make_few
-from boost.grow.kernels.split import Features, find_splits
+from boost.grow.kernels.search import SMALL_OF_LAST, grow_tree, search
+from boost.grow.kernels.small_node import make_scratch
+from boost.grow.kernels.split import find_splits
 from boost.grow.kernels.vector import fill_vectors, find_vector_splits
 from boost.grow.nodes import Nodes
 from boost.grow.sample import ColumnSampler
@@ -35,12 +60,13 @@ from boost.params import Params, largest_step
 from boost.threads import Team
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 # Memory for histograms; where more are wanted, they are made in pieces, without subtraction.
 HISTOGRAM_BYTES = 1 << 28
-# From this many nodes a thread on, threads take nodes of their own; below, they share each node's rows.
+# From this many nodes a thread on, each thread searches whole nodes; below, they share each node's rows.
 NODES_OF_SHARE = 16
-# A node has few rows when their entries are fewer than so many times all bins: in a small table, in others.
-FEW_OF_SMALL, FEW = 2.0, 1.0
+# A node is small when its rows have fewer entries than so many times all bins: in a small table, in others.
+SMALL_IN_SMALL_TABLE, SMALL = 2.0, 1.0
 # Row numbers that are written at once.
 PIECE = 1 << 16
 NO_MASK = np.empty((0, 0), dtype=np.uint8)
@@ -91,7 +117,8 @@ class HistGrower:
         self._missing = np.diff(self.binned.offsets) - 1
         most = int(self._missing[self.binned.categorical].max(initial=0))
         self._words = -(-most // 64)
-        self._categorical = self.binned.categorical.astype(np.uint8)
+        self._categorical = self.binned.categorical.astype(np.uint8) if self._words else None
+        self._directions = self.directions if self.directions.size else None
         # Bins that a row updates.
         self._row_work = float(self.binned.features)
         if isinstance(self.binned, SparseBinnedMatrix):
@@ -99,21 +126,24 @@ class HistGrower:
         self._outputs = 0
         # Below this, it is quicker to look at the bins that occur than at all of them.
         dense = isinstance(self.binned, BinnedMatrix)
-        share = FEW_OF_SMALL if dense and rows * self.binned.features <= SMALL_TABLE else FEW
-        self._few = 0 if self.bounded else int(share * self._bins / max(1.0, self._row_work))
-        self._scratches: dict[int, Few] = {}
+        share = SMALL_IN_SMALL_TABLE if dense and rows * self.binned.features <= SMALL_TABLE else SMALL
+        self._small = 0 if self.bounded else int(share * self._bins / max(1.0, self._row_work))
+        self._scratches: dict[int, Scratch] = {}
         self._table: DenseBins | SparseBins
         if isinstance(self.binned, SparseBinnedMatrix):
-            self._table = SparseBins(self.binned.indptr, self.binned.bins)
+            sparse = self.binned
+            self._table = SparseBins(
+                sparse.indptr, sparse.bins, sparse.col_indptr, sparse.col_rows, sparse.col_codes
+            )
         else:
-            self._table = DenseBins(self.binned.codes, self.binned.columns)
+            self._table = DenseBins(self.binned.codes, self.binned.columns, self._missing)
         self._columns_of_threads: dict[int, NDArray[np.int32]] = {}
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
         """Grow one tree; see `Grower.grow`."""
         self._begin(1 if grad.ndim == 1 else grad.shape[1])
-        scales, total = round_gradients(grad, hess, weight, self._pairs, self.team)
-        rows, out = self._part(weight)
+        scales, total = round_gradients(grad, hess, weight, self._gpairs, self.team)
+        rows, out = self._divide(weight)
         self._limits = make_limits(self.params, scales, self.step)
         self._columns = ColumnSampler(self.binned.features, self.params, self.feature_weights, rng)
         self._paths: dict[int, tuple[int, ...]] = {0: ()}
@@ -125,15 +155,15 @@ class HistGrower:
             lossguide = self.params["grow_policy"] == "lossguide"
             size = (self._grow_by_loss if lossguide else self._grow_by_depth)(rows)
         leaves = self.nodes.leaves(size)
-        begins, ends = self.nodes.tree[leaves, 3].copy(), self.nodes.tree[leaves, 4].copy()
+        begins, ends = self.nodes.tree[leaves, BEGIN].copy(), self.nodes.tree[leaves, END].copy()
         if out.size:
             rows, begins, ends = self._carry(out, size, rows, leaves, begins, ends)
         rate = self.params["eta"] / self.params["num_parallel_tree"]
-        tree = self.nodes.to_tree(size, self._limits, scales, rate, self.binned.cuts)
+        tree = self.nodes.to_tree(size, self._limits, Units(rate, *scales), self.binned.cuts)
         return Grown(tree, rows, leaves, begins, ends)
 
-    def _part(self, weight: Floats) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """Return the numbers of the rows that have a say, and of the others."""
+    def _divide(self, weight: Floats) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Return the numbers of the rows with a weight, and of those with zero weight."""
         if weight.size and not weight.all():
             active = np.flatnonzero(weight)
             self._rows[: active.size] = active
@@ -162,28 +192,14 @@ class HistGrower:
         depth = self.params["max_depth"]
         most = 2 * rows.size
         self.nodes.reserve(min(most, 2 ** (depth + 1)) if 0 < depth < 40 else most)
-        binned = self.binned
-        assert isinstance(binned, BinnedMatrix)
+        stop = Stop(2.0 * self._limits[LEAST], depth, self.params["max_leaves"], self._small)
         size = grow_tree(
-            self._table,
-            binned.columns,
-            self._missing,
-            self._pairs,
-            rows,
-            self._spare,
-            self._hist,
-            self._free,
-            self._free_count,
-            self.nodes.steps,
-            self.nodes.lefts,
-            self.nodes.middles,
+            self._state(NO_MASK),
             self._scratch(0),
-            self.nodes.arrays,
-            self._features(NO_MASK),
-            self._limits,
-            depth,
-            self.params["max_leaves"],
-            self._few,
+            Rows(rows, self._spare),
+            self._slots,
+            self.nodes.work,
+            stop,
         )
         if size < 0:  # start again
             rows.sort()
@@ -203,7 +219,7 @@ class HistGrower:
                 refused = first + split[int(most) - leaves :]
                 self.nodes.gains[refused] = 0.0
                 split = split[: int(most) - leaves]
-                release(first, last, self.nodes.gains, self.nodes.plan, self._free, self._free_count)
+                release(self.nodes.arrays, self._slots, first, last)
             leaves += split.size
             size = self._split(first, last, size, rows)
             first = last
@@ -229,26 +245,24 @@ class HistGrower:
 
     def _evaluate(self, first: int, last: int, rows: NDArray[np.uint32]) -> None:
         """Find the best splits of new nodes: the root, or siblings side by side."""
-        p = self.params
-        smallest = 2 * self._limits[LEAST]
         self._apart = self._nodes_apart(first, last)
-        few = self._few if self._apart else 0
-        state = (self.nodes.tree, self.nodes.sums, self.nodes.plan, self._free, self._free_count)
-        plan = (smallest, p["max_depth"], few, *state)
-        steps = plan_histograms(first, last, *plan, self.nodes.steps)
-        if steps >= 0:
-            self._search(first, last, steps)
+        small = self._small if self._apart else 0
+        stop = Stop(2.0 * self._limits[LEAST], self.params["max_depth"], 0, small)
+        nodes, ranges = self.nodes.arrays, self.nodes.ranges
+        count = plan_histograms(nodes, self._slots, ranges, first, last, stop)
+        if count >= 0:
+            self._search(first, last, count)
             return
         # Too many for the memory: forget all histograms, and take as many nodes at a time as fit.
-        most = max(2, self._places // 2 * 2)
+        most = max(2, self._slot_count // 2 * 2)
         for begin in range(first, last, most):
             self._forget()
             end = min(begin + most, last)
-            self._search(begin, end, plan_histograms(begin, end, *plan, self.nodes.steps))
+            self._search(begin, end, plan_histograms(nodes, self._slots, ranges, begin, end, stop))
         self._forget()
 
     def _nodes_apart(self, first: int, last: int) -> bool:
-        """Whether threads take nodes of their own, or share each node's rows."""
+        """Whether each thread searches whole nodes, or all share each node's rows."""
         if self._outputs > 1:
             return False
         rows = int(self.nodes.rows(first, last).sum())
@@ -256,105 +270,93 @@ class HistGrower:
         return shares == 1 or last - first >= NODES_OF_SHARE * shares
 
     def _forget(self) -> None:
-        self.nodes.plan[:, :2] = -1
-        self._free[: self._places] = np.arange(self._places - 1, -1, -1)
-        self._free_count[0] = self._places
+        self.nodes.plan[:, SLOT] = self.nodes.plan[:, SUBTRAHEND] = -1
+        self._slots.free[:] = np.arange(self._slot_count - 1, -1, -1)
+        self._slots.count[0] = self._slot_count
 
     def _search(self, first: int, last: int, count: int) -> None:
         """Make the histograms that were planned, and find splits in them."""
-        steps = self.nodes.steps[:count]
+        ranges = self.nodes.ranges[:count]
         rows = int(self.nodes.rows(first, last).sum())
         bins = (last - first) * self._bins
         work = self._outputs * (float(rows) * self._row_work + 2.0 * bins)
         shares = self.team.parts(max(rows, 1), work)
-        features = self._features(self._allowed(first, last))
+        state = self._state(self._allowed(first, last))
         how = self._search_apart if self._apart else self._search_together
-        how(first, last, steps, shares, features, work)
-        release(first, last, self.nodes.gains, self.nodes.plan, self._free, self._free_count)
+        how(state, first, last, ranges, shares, work)
+        release(self.nodes.arrays, self._slots, first, last)
 
     def _search_apart(
-        self,
-        first: int,
-        last: int,
-        steps: NDArray[np.int64],
-        shares: int,
-        features: Features,
-        work: float,
+        self, state: TreeState, first: int, last: int, ranges: Integers, shares: int, work: float
     ) -> None:
-        """Give each thread nodes of its own."""
+        """Let each thread search nodes that no other thread does."""
         edges = [first, last]
         shares = min(shares, (last - first) // 2) or 1
         if shares > 1:
             # Shares of one work, which end between pairs of siblings.
-            few = self.nodes.plan[first:last, 2] == 2
+            small = self.nodes.plan[first:last, SEARCH] == BY_ROWS
             rows = self.nodes.rows(first, last) * self._row_work
-            cost = np.where(
-                few, 7.0 * rows, np.where(self.nodes.plan[first:last, 0] >= 0, 3.0 * self._bins, 0.0)
-            )
-            cost[steps[:, 0] - first] += rows[steps[:, 0] - first]
+            scan = np.where(self.nodes.plan[first:last, SLOT] >= 0, 3.0 * self._bins, 0.0)
+            cost = np.where(small, 7.0 * rows, scan)
+            cost[ranges[:, RANGE_NODE] - first] += rows[ranges[:, RANGE_NODE] - first]
             cost = cost.reshape(-1, 2).sum(axis=1)
             done = np.cumsum(cost)
-            wanted = done[-1] * np.arange(1, shares) / shares
-            edges = [first, *(first + 2 * np.searchsorted(done, wanted)).tolist(), last]
-        begins = np.searchsorted(steps[:, 0], edges)
+            targets = done[-1] * np.arange(1, shares) / shares
+            edges = [first, *(first + 2 * np.searchsorted(done, targets)).tolist(), last]
+        begins = np.searchsorted(ranges[:, RANGE_NODE], edges).tolist()
 
         def do(share: int, _: int) -> None:
-            search(
-                self._table,
-                self._pairs,
-                self._rows,
-                steps,
-                begins[share],
-                self._hist,
-                self._scratch(share),
-                self.nodes.arrays,
-                first,
-                edges[share],
-                edges[share + 1],
-                features,
-                self._limits,
-            )
+            search(state, self._scratch(share), ranges, begins[share], first, edges[share], edges[share + 1])
 
         self.team.share(do, shares, work)
 
     def _search_together(
-        self,
-        first: int,
-        last: int,
-        steps: NDArray[np.int64],
-        shares: int,
-        features: Features,
-        work: float,
+        self, state: TreeState, first: int, last: int, ranges: Integers, shares: int, work: float
     ) -> None:
         """Let all threads sum up the rows of the same nodes, and then find the splits."""
-        binned, hist = self.binned, self._hist
-        parts = cut_rows(steps, steps.shape[0], shares, self._places, self.nodes.parts, self._starts)
+        binned, hist, parts = self.binned, self._hist, self.nodes.parts
+        count = cut_rows(ranges, ranges.shape[0], shares, self._slot_count, parts, self._starts)
 
         def fill_parts(begin: int, end: int) -> None:
-            which = (self._rows, self.nodes.parts, self._starts[begin], self._starts[end])
-            if isinstance(binned, SparseBinnedMatrix):
-                fill_sparse(binned.indptr, binned.bins, self._pairs, *which, hist)
+            share = (self._gpairs, state.order, parts, int(self._starts[begin]), int(self._starts[end]))
+            if isinstance(state.bins, SparseBins):
+                fill_sparse(state.bins, *share, hist)
             else:
                 kernel = fill if self._outputs == 1 else fill_vectors
-                kernel(binned.codes, self._pairs, *which, features.chosen, binned.offsets, hist)
-
-        def find(begin: int, end: int) -> None:
-            kernel = find_splits if self._outputs == 1 else find_vector_splits
-            kernel(hist, self.nodes.arrays, first, first + begin, first + end, features, self._limits)
+                kernel(state.bins.codes, *share, state.features, hist)
 
         self.team.share(fill_parts, shares, work)
         if shares > 1:
-            merge_parts(self.nodes.parts, parts, self._places, self.nodes.plan, hist)
-        self.team.share(find, last - first, work=2.0 * (last - first) * self._bins * self._outputs)
+            merge_parts(parts, count, self._slot_count, self.nodes.plan, hist)
+        work = 2.0 * (last - first) * self._bins * self._outputs
+        shares = self.team.parts(last - first, work)
+        edges = [first + (last - first) * k // shares for k in range(shares + 1)]
+
+        def find(share: int, _: int) -> None:
+            if self._outputs == 1:
+                find_splits(state, self._scratch(share).run, first, edges[share], edges[share + 1])
+            else:
+                sums = np.empty((2, 2 * self._outputs))
+                find_vector_splits(state, sums[0], sums[1], first, edges[share], edges[share + 1])
+
+        self.team.share(find, shares, work)
 
     def _features(self, allowed: NDArray[np.uint8]) -> Features:
         """Return what nodes may be split by, for kernels."""
-        return Features(self._columns.tree, allowed, self.binned.offsets, self._categorical, self.directions)
+        tree, offsets = self._columns.tree, self.binned.offsets
+        return Features(tree, allowed, offsets, self._categorical, self._directions)
+
+    def _state(self, allowed: NDArray[np.uint8]) -> TreeState:
+        """Return what kernels work on."""
+        features = self._features(allowed)
+        return TreeState(
+            self._table, self._gpairs, self._rows, self._hist, self.nodes.arrays, features, self._limits
+        )
 
     def _allowed(self, first: int, last: int) -> NDArray[np.uint8]:
         """Return which features new nodes may use: nothing for all, one row for all nodes, or a row each."""
         columns, interactions = self._columns, self.interactions
-        depth = int(self.nodes.tree[first, 2])
+        depth = int(self.nodes.tree[first, DEPTH])
         level = columns.level(depth)
         count = self.binned.features
         if not columns.by_node and not interactions.active:
@@ -368,8 +370,8 @@ class HistGrower:
             mask[n - first, columns.node(depth) if columns.by_node else level] = 1
             if interactions.active:
                 if n:
-                    parent = int(self.nodes.tree[n, 1])
-                    self._paths[n] = (*self._paths[parent], int(self.nodes.found[parent, 0]))
+                    parent = int(self.nodes.tree[n, PARENT])
+                    self._paths[n] = (*self._paths[parent], int(self.nodes.splits[parent, FEATURE]))
                 mask[n - first] &= interactions.allowed(self._paths[n])
         return mask
 
@@ -379,22 +381,10 @@ class HistGrower:
         if split.size == 0:
             return size
         self.nodes.reserve(size + 2 * split.size)
-        self._partition(split, self.nodes.tree[split, 3], self.nodes.tree[split, 4], rows, self.nodes.middles)
+        tree, middles = self.nodes.tree, self.nodes.middles
+        self._partition(split, tree[split, BEGIN], tree[split, END], rows, middles)
         return int(
-            make_children(
-                first,
-                last,
-                size,
-                self.nodes.gains,
-                self.nodes.middles,
-                self.nodes.tree,
-                self.nodes.sums,
-                self.nodes.left_sums,
-                self.nodes.found,
-                self.directions,
-                self.nodes.bounds,
-                self._limits,
-            )
+            make_children(self.nodes.arrays, middles, self._directions, self._limits, first, last, size)
         )
 
     def _partition(
@@ -406,39 +396,36 @@ class HistGrower:
         middles: NDArray[np.int64],
     ) -> None:
         """Reorder the rows of nodes by the split of each; `middles` is filled at the nodes' numbers."""
-        steps = self.nodes.steps[: nodes.size]
-        steps[:, 0], steps[:, 1], steps[:, 2], steps[:, 3] = nodes, begins, ends, 0
+        ranges = self.nodes.ranges
+        ranges[: nodes.size, RANGE_NODE] = nodes
+        ranges[: nodes.size, RANGE_BEGIN] = begins
+        ranges[: nodes.size, RANGE_END] = ends
+        ranges[: nodes.size, RANGE_PARTIAL] = 0
         count = int((ends - begins).sum())
         shares = self.team.parts(max(count, 1), count * 3.0)
-        parts = cut_rows(self.nodes.steps, nodes.size, shares, 0, self.nodes.parts, self._starts)
+        parts, lefts, starts = self.nodes.parts, self.nodes.lefts, self._starts
+        used = cut_rows(ranges, int(nodes.size), shares, 0, parts, starts)
         # A node of more than one part is put together afterwards.
-        table = self.nodes.parts[:parts]
-        again = table[1:, 0] == table[:-1, 0]
-        table[:, 3] = 0
-        table[1:, 3] |= again
-        table[:-1, 3] |= again
-        lefts = self.nodes.lefts
+        table = parts[:used]
+        again = table[1:, RANGE_NODE] == table[:-1, RANGE_NODE]
+        table[:, RANGE_PARTIAL] = 0
+        table[1:, RANGE_PARTIAL] |= again
+        table[:-1, RANGE_PARTIAL] |= again
+        bins, arrays, moved = self._table, self.nodes.arrays, Rows(rows, self._spare)
 
         def move(begin: int, end: int) -> None:
-            binned = self.binned
-            how = (
-                self.nodes.found,
-                self.nodes.sets,
-                self.nodes.parts,
-                self._starts[begin],
-                self._starts[end],
-            )
-            if isinstance(binned, SparseBinnedMatrix):
+            share = (arrays, moved, parts, lefts, int(starts[begin]), int(starts[end]))
+            if isinstance(bins, SparseBins):
                 column = self._columns_of_threads.get(begin)
                 if column is None:
-                    column = self._columns_of_threads[begin] = np.full(binned.rows, -1, dtype=np.int32)
-                entries = binned.col_indptr, binned.col_rows, binned.col_codes
-                partition_sparse(*entries, column, *how, rows, self._spare, lefts)
+                    column = self._columns_of_threads[begin] = np.full(rows_of_table, -1, dtype=np.int32)
+                partition_sparse(bins, column, *share)
             else:
-                partition(binned.columns, self._missing, *how, rows, self._spare, lefts)
+                partition(bins, *share)
 
+        rows_of_table = self.binned.rows
         self.team.share(move, shares, count * 3.0)
-        settle(self.nodes.parts, parts, lefts, rows, self._spare, middles)
+        settle(parts, used, lefts, moved, middles)
 
     def _carry(
         self,
@@ -449,29 +436,29 @@ class HistGrower:
         begins: NDArray[np.int64],
         ends: NDArray[np.int64],
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
-        """Bring the rows that had no say to their leaves; return the rows of all leaves, and their ranges."""
-        place = np.zeros((size, 2), dtype=np.int64)
-        place[0] = (0, out.size)
+        """Bring the rows with zero weight to their leaves; return the rows of all leaves, and their ranges."""
+        first, last = np.zeros((2, size), dtype=np.int64)  # the range of each node in `out`
+        last[0] = out.size
         middles = np.zeros(size, dtype=np.int64)
-        depth = self.nodes.tree[:size, 2]
+        depth = self.nodes.tree[:size, DEPTH]
         for level in range(int(depth.max()) + 1):
-            nodes = np.flatnonzero((depth == level) & (self.nodes.tree[:size, 0] != NO_NODE))
+            nodes = np.flatnonzero((depth == level) & (self.nodes.tree[:size, LEFT] != NO_NODE))
             if nodes.size == 0:
                 continue
-            middles[nodes] = place[nodes, 0]  # a node without rows has no part
-            filled = nodes[place[nodes, 0] < place[nodes, 1]]
+            middles[nodes] = first[nodes]  # where a node has no rows, there is nothing to partition
+            filled = nodes[first[nodes] < last[nodes]]
             if filled.size:
-                self._partition(filled, place[filled, 0], place[filled, 1], out, middles)
-            left = self.nodes.tree[nodes, 0]
-            place[left, 0], place[left, 1] = place[nodes, 0], middles[nodes]
-            place[left + 1, 0], place[left + 1, 1] = middles[nodes], place[nodes, 1]
-        sizes = (ends - begins) + (place[leaves, 1] - place[leaves, 0])
+                self._partition(filled, first[filled], last[filled], out, middles)
+            left = self.nodes.tree[nodes, LEFT]
+            first[left], last[left] = first[nodes], middles[nodes]
+            first[left + 1], last[left + 1] = middles[nodes], last[nodes]
+        sizes = (ends - begins) + (last[leaves] - first[leaves])
         starts = np.concatenate(([0], np.cumsum(sizes)))
         together = np.empty(rows.size + out.size, dtype=np.uint32)
         for k, leaf in enumerate(leaves):
             middle = starts[k] + ends[k] - begins[k]
             together[starts[k] : middle] = rows[begins[k] : ends[k]]
-            together[middle : starts[k + 1]] = out[place[leaf, 0] : place[leaf, 1]]
+            together[middle : starts[k + 1]] = out[first[leaf] : last[leaf]]
         return together, starts[:-1], starts[1:]
 
     # Numbers and buffers
@@ -485,21 +472,22 @@ class HistGrower:
                     "max_delta_step or categorical features: use 'one_output_per_tree'"
                 )
             self._outputs = outputs
-            self._pairs = np.empty((self.binned.rows, 2 * outputs))
-            place_bytes = 16 * outputs * max(1, self._bins)
+            self._gpairs = np.empty((self.binned.rows, 2 * outputs))
+            slot_bytes = 16 * outputs * max(1, self._bins)
             depth = self.params["max_depth"]
             deepest = 2 ** min(depth, 30) if depth else 2**30
-            wanted = min(deepest, 2 * self.binned.rows) + 2
-            self._places = int(max(4, min(wanted, HISTOGRAM_BYTES // place_bytes)))
-            self._hist = np.empty((self._places + self.team.size, self._bins, 2 * outputs))
-            self._free = np.empty(self._places, dtype=np.int64)
-            self._free_count = np.zeros(1, dtype=np.int64)
+            useful = min(deepest, 2 * self.binned.rows) + 2
+            self._slot_count = int(max(4, min(useful, HISTOGRAM_BYTES // slot_bytes)))
+            self._hist = np.empty((self._slot_count + self.team.size, self._bins, 2 * outputs))
+            self._slots = Slots(np.empty(self._slot_count, dtype=np.int64), np.zeros(1, dtype=np.int64))
             self._starts = np.empty(self.team.size + 1, dtype=np.int64)
             self.nodes = Nodes(outputs, self.bounded, self._words, self.team.size)
         self._forget()
 
-    def _scratch(self, share: int) -> Few:
-        """Return the room for nodes of few rows that one thread has."""
+    def _scratch(self, share: int) -> Scratch:
+        """Return the scratch arrays of one thread."""
         if share not in self._scratches:
-            self._scratches[share] = make_few(self.binned, min(LAST_FEW * self._few, self.binned.rows))
+            self._scratches[share] = make_scratch(
+                self.binned, min(SMALL_OF_LAST * self._small, self.binned.rows)
+            )
         return self._scratches[share]

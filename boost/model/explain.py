@@ -9,7 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.forest.forest import Forest
-from boost.forest.shapley import credit_features, credit_path, outline_trees
+from boost.forest.predict import ROOT
+from boost.forest.shapley import (
+    FEATURE_BITS,
+    LEFT,
+    RULE_ROWS,
+    SHARE_COLUMNS,
+    STEP_COLUMNS,
+    TEST,
+    Cover,
+    ForestArrays,
+    Outline,
+    credit_features,
+    credit_path,
+    outline_trees,
+)
 from boost.forest.traverse import share_rows
 
 if TYPE_CHECKING:
@@ -24,13 +38,13 @@ POINT_WORK, PATH_WORK = 1.5, 50.0
 
 @cache
 def _rule(count: int) -> Floats:
-    """Return Gauss-Legendre points t in (0, 1), weights w, and w / (1 - t); float64, shape (3, count)."""
+    """Return an integration rule, see `boost.forest.shapley.POINT`; float64, shape (RULE_ROWS, count)."""
     points, weights = np.polynomial.legendre.leggauss(count)
     return np.stack(((1.0 + points) / 2.0, weights / 2.0, weights / (1.0 - points)))
 
 
 class Outlines:
-    """A range of trees in the form that the kernels of `boost.forest.shapley` traverse.
+    """What the contributions of some trees need, whatever the rows.
 
     Parameters
     ----------
@@ -42,13 +56,12 @@ class Outlines:
 
     Attributes
     ----------
-    packed : PackedForest
-    used : int64 array of shape (used,)
-        The features that the trees split by, increasing.
-    steps, shares, starts, points : arrays
-        See `boost.forest.shapley.credit_features`.
-    rules : float64 array of shape (most points + 1, 3, most points)
-        The quadrature rule for each number of points in use; see `boost.forest.shapley.credit_features`.
+    arrays : ForestArrays
+    used : int64 array of shape (used features,)
+        The features that the trees test, increasing.
+    outline : Outline
+    rules : float64 array of shape (most points + 1, RULE_ROWS, most points)
+        For each number of points that is needed, its integration rule.
     means : float64 array of shape (nodes, outputs of a tree)
         The mean of the leaves below each node.
     expected : float64 array of shape (outputs,)
@@ -56,53 +69,51 @@ class Outlines:
     """
 
     def __init__(self, forest: Forest, first: int, last: int, features: int) -> None:
-        self.packed: PackedForest = forest.packed()
+        packed: PackedForest = forest.packed()
         self.first, self.last = first, last
-        p, trees = self.packed, range(first, last)
+        trees = range(first, last)
+        self.arrays = ForestArrays(
+            nodes=packed.nodes,
+            values=packed.nodes.view(np.float32),
+            trees=packed.trees,
+            weights=packed.weights,
+            bits=packed.bits,
+            vectors=packed.vectors,
+        )
         sizes = [forest[t].size for t in range(last)]
         end, size = sum(sizes), sum(sizes[first:])
-        used = np.zeros(features, dtype=bool)
-        inner = p.nodes[end - size : end, 2] != np.arange(end - size, end)
-        used[(p.nodes[end - size : end, 0][inner] & 0x7FFFFFFF) >> 1] = True
-        self.used = np.flatnonzero(used)
-        place = np.cumsum(used) - 1
-        cover = np.concatenate([np.empty(0, np.float32), *(forest[t].hessian for t in range(last))])
-        self.steps = np.empty((size, 6), dtype=np.int32)
-        self.shares = np.empty((size, 2))
-        self.starts = np.zeros(len(trees) + 1, dtype=np.int64)
-        self.points = np.zeros(len(trees), dtype=np.int64)
-        self.means = np.empty((end, forest.n_outputs if forest.vector else 1))
-        outline_trees(
-            p.nodes,
-            p.number,
-            cover,
-            p.vectors,
-            p.trees,
-            first,
-            place,
-            self.steps,
-            self.shares,
-            self.starts,
-            self.points,
-            self.means,
+        tested = np.zeros(features, dtype=bool)
+        inner = packed.nodes[end - size : end, LEFT] != np.arange(end - size, end)
+        tested[(packed.nodes[end - size : end, TEST][inner] & FEATURE_BITS) >> 1] = True
+        self.used = np.flatnonzero(tested)
+        hessian = np.concatenate([np.empty(0, np.float32), *(forest[t].hessian for t in range(last))])
+        self.outline = Outline(
+            steps=np.empty((size, STEP_COLUMNS), dtype=np.int32),
+            shares=np.empty((size, SHARE_COLUMNS)),
+            starts=np.zeros(len(trees) + 1, dtype=np.int64),
+            points=np.zeros(len(trees), dtype=np.int64),
         )
+        self.means = np.empty((end, forest.n_outputs if forest.vector else 1))
+        cover, place = Cover(packed.number, hessian), np.cumsum(tested) - 1
+        outline_trees(self.arrays, cover, first, place, self.outline, self.means)
         self.expected = np.zeros(forest.n_outputs)
         for t, weight in zip(trees, forest.weights[first:last], strict=True):
-            mean = weight * self.means[p.trees[t, 0]]
+            mean = weight * self.means[packed.trees[t, ROOT]]
             if forest.vector:
                 self.expected += mean
             else:
                 self.expected[forest.output(t)] += mean[0]
-        most = int(self.points.max(initial=1))
-        self.rules = np.zeros((most + 1, 3, most))
-        for n in np.unique(self.points[self.points > 0]):
+        points = self.outline.points
+        most = int(points.max(initial=1))
+        self.rules = np.zeros((most + 1, RULE_ROWS, most))
+        for n in np.unique(points[points > 0]):
             self.rules[n, :, :n] = _rule(int(n))
 
     def work(self, approximate: bool) -> float:
         """Estimate the nanoseconds that one row takes."""
         if approximate:
             return PATH_WORK * (self.last - self.first)
-        return POINT_WORK * float(np.diff(self.starts) @ self.points)
+        return POINT_WORK * float(np.diff(self.outline.starts) @ self.outline.points)
 
 
 def contributions(
@@ -119,7 +130,7 @@ def contributions(
     ----------
     model : Model
     table : DMatrix
-        In the model's columns and codes, see `Model.fit_table`.
+        In the model's columns and codes, see `Model.align`.
     trees : (int, int)
         The range of the trees.
     approximate : bool
@@ -141,30 +152,15 @@ def contributions(
     out = np.zeros((count, outputs, features + 1))
     out[:, :, features] = start + outlines.expected
     matrix = np.zeros((count if pairs else 0, outputs, features + 1, features + 1))
-    p, o = outlines.packed, outlines
+    forest, outline = outlines.arrays, outlines.outline
 
     def credit(begin: int, end: int) -> None:
-        x, added = table.dense_rows(begin, end), out[begin:end]
+        x, credits = table.dense_rows(begin, end), out[begin:end]
         if approximate:
-            credit_path(x, p.nodes, p.trees, p.weights, p.bits, o.means, first, last, added)
-            return
-        credit_features(
-            x,
-            o.used,
-            p.nodes,
-            p.trees,
-            p.weights,
-            p.bits,
-            p.vectors,
-            first,
-            o.steps,
-            o.shares,
-            o.starts,
-            o.points,
-            o.rules,
-            added,
-            matrix[begin:end],
-        )
+            credit_path(x, forest, outlines.means, first, last, credits)
+        else:
+            rules, paired = outlines.rules, matrix[begin:end]
+            credit_features(x, outlines.used, forest, first, outline, rules, credits, paired)
 
     if first < last:
         share_rows(credit, count, count * outlines.work(approximate), model.params.nthread)

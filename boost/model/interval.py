@@ -148,5 +148,5 @@ def _ends(model: Model, data: DMatrix) -> Floats:
             "intervals need a model of reg:quantileerror with at least two levels, such as "
             f"quantile_alpha=[0.05, 0.5, 0.95], got {objective.name} of {objective.n_outputs} outputs"
         )
-    predicted = objective.transform(model.margins(model.fit_table(data)))
+    predicted = objective.transform(model.margins(model.align(data)))
     return np.column_stack((predicted.min(axis=1), predicted.max(axis=1)))

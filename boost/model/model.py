@@ -83,7 +83,7 @@ class Model:
 
     # Parts and copies
 
-    def rounds(self, begin: int, end: int, step: int = 1) -> Model:
+    def slice(self, begin: int, end: int, step: int = 1) -> Model:
         """Return a model of every `step`-th round from `begin` to ``end - 1``; the trees are shared."""
         other = copy.copy(self)
         other.forest = self.forest.slice(begin, end, step)
@@ -93,7 +93,7 @@ class Model:
 
     def copy(self) -> Model:
         """Return a model that can change without this one; the trees, which never change, are shared."""
-        other = self.rounds(0, self.forest.rounds)
+        other = self.slice(0, self.forest.rounds)
         other.objective = copy.copy(self.objective)
         other.best_iteration, other.best_score = self.best_iteration, self.best_score
         return other
@@ -132,7 +132,7 @@ class Model:
             made.categories = dict(self.categories)
         return made
 
-    def fit_table(self, data: Any, validate_features: bool = True) -> DMatrix:
+    def align(self, data: Any, validate_features: bool = True) -> DMatrix:
         """Return a table in the model's order of columns and in its category codes.
 
         Parameters
@@ -146,7 +146,7 @@ class Model:
         DataError
             A ValueError, for columns that the model does not have or that the table lacks.
         """
-        fitted = align_columns(
+        aligned = align_columns(
             data if isinstance(data, DMatrix) else self.make_table(data),
             self.n_features,
             self.feature_names,
@@ -154,10 +154,10 @@ class Model:
             self.categories,
             by_name=validate_features,
         )
-        fitted.check_forest(self.forest)
-        return fitted
+        aligned.check_forest(self.forest)
+        return aligned
 
-    # Margins; tables are in the model's columns and codes, see `fit_table`
+    # Margins; tables are in the model's columns and codes, see `align`
 
     def trees_of(self, iteration_range: Range | None = (0, 0)) -> Range:
         """Return the range of the trees of a range of rounds; None, and zero as its end, mean all.
@@ -203,7 +203,7 @@ class Model:
         """Return the margins of a table; float64, shape (rows, n_outputs)."""
         margin = self.start_margins(table)
         first, last = self.trees_of(iteration_range)
-        add_trees(self.forest, rows_of(table), margin, first, last, self.params["nthread"])
+        add_trees(self.forest, rows_of(table), margin, first, last, self.params.nthread)
         return margin
 
     def staged_margins(self, table: DMatrix) -> Iterator[Floats]:
@@ -214,7 +214,7 @@ class Model:
         margin, rows = self.start_margins(table), rows_of(table)
         for i in range(self.forest.rounds):
             first, last = self.forest.trees_of_rounds(i, i + 1)
-            add_trees(self.forest, rows, margin, first, last, self.params["nthread"])
+            add_trees(self.forest, rows, margin, first, last, self.params.nthread)
             yield margin
 
     def takes_as_is(self, data: Any) -> bool:
@@ -242,18 +242,16 @@ class Model:
         margin = np.empty((len(x), self.objective.n_outputs))
         margin[:] = self.start_margin()
         first, last = self.trees_of(iteration_range)
-        if add_trees(
-            self.forest, lambda begin, end: x[begin:end], margin, first, last, self.params["nthread"]
-        ):
+        if add_trees(self.forest, lambda begin, end: x[begin:end], margin, first, last, self.params.nthread):
             DMatrix(x)  # raises, with the position
         return margin
 
     def leaves(self, table: DMatrix, iteration_range: Range | None = (0, 0)) -> NDArray[np.int32]:
         """Return the number of the leaf of each row in each tree; int32, shape (rows, trees)."""
         first, last = self.trees_of(iteration_range)
-        return leaf_nodes(self.forest, table.dense_rows, table.num_row(), first, last, self.params["nthread"])
+        return leaf_nodes(self.forest, table.dense_rows, table.num_row(), first, last, self.params.nthread)
 
 
 def same_but_rate(a: Params, b: Params) -> bool:
     """Return whether two records differ in the learning rate at most."""
-    return all(a[name] == b[name] for name in a if name != "eta")
+    return {**vars(a), "eta": 0.0} == {**vars(b), "eta": 0.0}

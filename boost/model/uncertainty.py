@@ -66,7 +66,7 @@ def predict_uncertainty(
     ----------
     model : Model
     table : DMatrix
-        In the model's columns and codes, see `Model.fit_table`.
+        In the model's columns and codes, see `Model.align`.
     members : int
         Number of members, at least 2; the model needs twice as many rounds.
     output_margin : bool

@@ -9,8 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from boost.errors import ParameterError, nearest
+from boost.params.param import Param
 from boost.params.reference import listed
 from boost.params.table import BY_NAME, TABLE
+
+# The parameters of some objectives only.
+RESTRICTED = tuple(row for row in TABLE if row.only)
 
 
 class Params(Mapping[str, Any]):
@@ -41,7 +45,13 @@ class Params(Mapping[str, Any]):
         names = [BY_NAME[name].name if name in BY_NAME else name for name in changes]
         if len(set(names)) < len(names):
             _check(changes)  # raises, with both names
-        return Params({**self.__dict__, **dict(zip(names, changes.values(), strict=True))})
+        values = dict(self.__dict__)
+        for name, value in zip(names, changes.values(), strict=True):
+            values[name] = _row(name).check(value)
+        _check_objective(values)
+        record = object.__new__(Params)
+        record.__dict__.update(values)
+        return record
 
     def __getitem__(self, name: str) -> Any:
         return self.__dict__[name]
@@ -111,16 +121,27 @@ def _check(params: Mapping[str, Any] | None) -> dict[str, Any]:
     values = {p.name: p.default for p in TABLE}
     source: dict[str, str] = {}
     for name, value in (params or {}).items():
-        row = BY_NAME.get(name)
-        if row is None:
-            raise ParameterError(f"unknown parameter {name!r}{nearest(name, BY_NAME)}")
+        row = _row(name)
         if row.name in source:
             raise ParameterError(
                 f"{source[row.name]!r} and {name!r} are the same parameter: give one of them"
             )
         source[row.name] = name
         values[row.name] = row.check(value)
-    for row in TABLE:
-        if row.only and values["objective"] not in row.only and values[row.name] != row.default:
-            raise ParameterError(f"{row.name} is for {listed(row.only)} only, not for {values['objective']}")
+    _check_objective(values)
     return values
+
+
+def _row(name: str) -> Param:
+    row = BY_NAME.get(name)
+    if row is None:
+        raise ParameterError(f"unknown parameter {name!r}{nearest(name, BY_NAME)}")
+    return row
+
+
+def _check_objective(values: Mapping[str, Any]) -> None:
+    """Raise for a parameter of another objective that is not at its default."""
+    objective = values["objective"]
+    for row in RESTRICTED:
+        if objective not in row.only and values[row.name] != row.default:
+            raise ParameterError(f"{row.name} is for {listed(row.only)} only, not for {objective}")

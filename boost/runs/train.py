@@ -80,9 +80,9 @@ def train(
     """
     check_table("dtrain", dtrain)
     rounds = check_count("num_boost_round", num_boost_round, 0)
-    watched = _check_evals(evals)
+    tables = _check_evals(evals)
     hooks = make_callbacks(callbacks, early_stopping_rounds, maximize, verbose_eval, save_best=True)
-    if early_stopping_rounds is not None and not watched:
+    if early_stopping_rounds is not None and not tables:
         raise ValueError("early_stopping_rounds needs an evaluation table: give evals")
     booster = Booster(params)
     if xgb_model is None:
@@ -90,11 +90,11 @@ def train(
     else:
         earlier = xgb_model if isinstance(xgb_model, Booster) else Booster(model_file=xgb_model)
         resume(booster.model, earlier.model, dtrain, obj is not None)
-    metrics = make_metrics(booster.model, [table for table, _ in watched], custom_metric, maximize)
+    metrics = make_metrics(booster.model, [table for table, _ in tables], custom_metric, maximize)
     history: History = {} if evals_result is None else evals_result
     history.clear()
-    history |= {name: {} for _, name in watched}
-    trainer = Trainer(booster.model, dtrain, watched, metrics, custom_margin=obj is not None)
+    history |= {name: {} for _, name in tables}
+    trainer = Trainer(booster.model, dtrain, tables, metrics, custom_margin=obj is not None)
     trained = hooks.before_training(booster)
     first = booster.num_boosted_rounds()
     with trainer.team:
@@ -120,14 +120,14 @@ def check_table(name: str, table: Any) -> None:
 
 def _check_evals(evals: Sequence[tuple[DMatrix, str]] | None) -> list[tuple[DMatrix, str]]:
     """Return the evaluation tables and their names; raise ValueError for other types and repeated names."""
-    watched = [(table, str(name)) for table, name in evals or ()]
-    for table, _ in watched:
+    tables = [(table, str(name)) for table, name in evals or ()]
+    for table, _ in tables:
         if not isinstance(table, DMatrix):
             raise ValueError(f"evals must hold pairs (DMatrix, name), got {type(table).__name__}")
-    names = [name for _, name in watched]
+    names = [name for _, name in tables]
     if len(set(names)) != len(names):
         raise ValueError(f"evals has two tables of one name: {names}")
-    return watched
+    return tables
 
 
 def make_callbacks(

@@ -347,7 +347,7 @@ def plot_contributions(
     kind = kind or ("waterfall" if rows == 1 else "beeswarm")
     if kind == "waterfall" and rows != 1:
         raise PlotError(f"a waterfall shows one row, the data has {rows}: give one, or kind='beeswarm'")
-    table = model.fit_table(table)
+    table = model.align(table)
     added = contributions(model, table, model.trees_of())[:, output or 0]
     features = added[:, :-1]
     labels = names_of(model)

@@ -84,7 +84,7 @@ def evaluation_text(
     metrics = make_metrics(model, [table for table, _ in evals], function)
     parts = []
     for table, name in evals:
-        margin = model.margins(model.fit_table(table))
+        margin = model.margins(model.align(table))
         values = evaluate(model.objective, metrics, margin, table, custom_margin)
         parts += [f"\t{name}-{metric}:{value!r}" for metric, value in values]
     return "".join(parts)

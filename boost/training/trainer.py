@@ -12,7 +12,7 @@ from boost.data.dmatrix import DMatrix
 from boost.grow import make_grower
 from boost.grow.sample import sample_rows
 from boost.metric import Metric
-from boost.model.model import Model, same_but_rate
+from boost.model.model import Model
 from boost.objective import Objective, Round
 from boost.objective.custom import Custom, Loss
 from boost.threads import Team
@@ -60,15 +60,15 @@ class Trainer:
     ) -> None:
         from boost import jit
 
-        jit.NOTICE.said |= model.params.verbosity == 0
+        jit.NOTICE.quiet = model.params.verbosity == 0
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
         self.team = Team(model.params.nthread)
-        self._table = model.fit_table(data)
+        self._table = model.align(data)
         with self.team:
             self._configure(model.params)
             self._margins = self._make_margins(self._table)
             self._evals = [
-                (table, name, self._margins if table is data else self._make_margins(model.fit_table(table)))
+                (table, name, self._margins if table is data else self._make_margins(model.align(table)))
                 for table, name in evals
             ]
         self._others = [margins for _, _, margins in self._evals if margins is not self._margins]
@@ -89,7 +89,8 @@ class Trainer:
         """Make everything that depends on the parameters."""
         self._params = params
         self._grower = make_grower(self._table, params, self.team)
-        self._weight = self._model.objective.row_weight(self._table)
+        self._objective = self._model.objective
+        self._weight = self._objective.row_weight(self._table)
         self._seed = params.seed or 0
         draws = params.booster == "dart" or any(params[name] < 1.0 for name in SAMPLING)
         # A round that draws gets a generator of its own, so that it does not depend on earlier rounds.
@@ -100,8 +101,8 @@ class Trainer:
         before = self._params
         if params.booster != before.booster:
             raise ValueError("booster cannot change between rounds: train on, with the model as xgb_model")
-        if same_but_rate(before, params):
-            self._params = self._grower.params = params  # only the learning rate changed: the buffers stay
+        if self._model.objective is self._objective:  # only the learning rate changed: the buffers stay
+            self._params = self._grower.params = params
         else:
             self._configure(params)
 

@@ -1,17 +1,19 @@
-"""Operators: what they compute, their NumPy references, and their schedule templates."""
+"""Operators: what they compute, their NumPy references, and their schedules for each kind of target."""
 
+from compiler.ops.array.elementwise import BINARY_OPERATOR as BINARY
+from compiler.ops.array.elementwise import UNARY_OPERATOR as UNARY
+from compiler.ops.array.reduction import REDUCTION
+from compiler.ops.array.softmax import SOFTMAX
+from compiler.ops.array.transpose import TRANSPOSE
 from compiler.ops.conv.depthwise import DEPTHWISE_CONV2D
 from compiler.ops.conv.direct import CONV2D
+from compiler.ops.conv.pool2d import POOL2D
 from compiler.ops.conv.winograd import CONV2D_WINOGRAD
-from compiler.ops.elementwise import BINARY_OPERATOR as BINARY
-from compiler.ops.elementwise import UNARY_OPERATOR as UNARY
 from compiler.ops.knobs import Defaults, Knobs
 from compiler.ops.matmul.packed import DENSE, MATMUL
 from compiler.ops.operator import Operator
-from compiler.ops.pool2d import POOL2D
-from compiler.ops.reduction import REDUCTION
-from compiler.ops.softmax import SOFTMAX
-from compiler.ops.transpose import TRANSPOSE
+from compiler.ops.parameter import Parameter
+from compiler.ops.rounding import Rounding
 from compiler.suggest import unknown
 
 OPERATORS: tuple[Operator, ...] = (
@@ -27,11 +29,11 @@ OPERATORS: tuple[Operator, ...] = (
     REDUCTION,
     TRANSPOSE,
 )
-"""Every operator that comes with the compiler."""
+"""The built-in operators."""
 
 
 def operator(name: str) -> Operator:
-    """The operator called `name`.
+    """Return the operator called `name`.
 
     Raises
     ------
@@ -60,5 +62,7 @@ __all__ = [
     "Defaults",
     "Knobs",
     "Operator",
+    "Parameter",
+    "Rounding",
     "operator",
 ]

@@ -1,6 +1,6 @@
-"""What is done to each element of a result before it is stored: bias, residual, activation.
+"""`Epilogue`: bias, residual and activation, applied to each element of a result before it is stored.
 
-Fused into the last stage of an operator it costs no pass over memory of its own (TVM, arXiv 1802.04799,
+Fused into the last stage of an operator it needs no further pass over memory (TVM, arXiv 1802.04799,
 section 3).
 """
 
@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 
 from compiler import te
+from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr
 from compiler.ops.parameter import Parameter
 from compiler.te.tensor import Tensor
@@ -27,11 +28,11 @@ def _np_erf(x: Array) -> Array:
     return erf(x).astype(x.dtype)
 
 
-# name -> (on an expression, with NumPy)
+# name -> (of an expression, with NumPy)
 ACTIVATIONS: dict[str, tuple[Callable[[Expr], Expr], Callable[[Array], Array]]] = {
-    # `te.maximum(a, b)` is b where either is NaN, so x stands last
-    "relu": (lambda x: te.maximum(0.0, x), lambda x: np.maximum(x, 0.0)),
-    "relu6": (lambda x: te.minimum(6.0, te.maximum(0.0, x)), lambda x: np.clip(x, 0.0, 6.0)),
+    # `te.maximum(a, b)` is b where either is NaN, so x comes last
+    "relu": (lambda x: te.maximum(0, x), lambda x: np.maximum(x, 0)),
+    "relu6": (lambda x: te.minimum(6, te.maximum(0, x)), lambda x: np.clip(x, 0, 6)),
     "sigmoid": (lambda x: 1.0 / (1.0 + te.exp(0.0 - x)), lambda x: 1.0 / (1.0 + np.exp(-x))),
     "tanh": (te.tanh, np.tanh),
     "gelu": (
@@ -40,28 +41,31 @@ ACTIVATIONS: dict[str, tuple[Callable[[Expr], Expr], Callable[[Array], Array]]] 
     ),
 }
 
+EXACT_ACTIVATIONS = ("relu", "relu6")
+"""Activations that take integers too."""
+
 WORDS = ("none",) + tuple(
     "+".join(part for part in parts if part)
     for parts in product(("", "bias"), ("", "residual"), ("", *ACTIVATIONS))
     if any(parts)
 )
-"""Every epilogue, spelled as the steps that it takes in order: ``"bias+residual+relu"``."""
+"""Every epilogue, spelled as its steps in order: ``"bias+residual+relu"``."""
 
 EPILOGUE = Parameter("epilogue", "word", "none", WORDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Epilogue:
-    """The steps between a sum and what is stored.
+    """The steps between a sum and the stored element.
 
     Parameters
     ----------
     bias : bool
-        A number of each output channel is added.
+        A number for each output channel is added.
     residual : bool
         A tensor of the output's shape is added.
     activation : str
-        One of `ACTIVATIONS`, or nothing.
+        One of `ACTIVATIONS`, or the empty string.
     """
 
     bias: bool
@@ -70,19 +74,29 @@ class Epilogue:
 
     @classmethod
     def parse(cls, word: str) -> Epilogue:
-        """The epilogue that one of `WORDS` spells."""
+        """Return the epilogue that one of `WORDS` spells."""
         steps = word.split("+")
         return cls("bias" in steps, "residual" in steps, steps[-1] if steps[-1] in ACTIVATIONS else "")
 
-    def placeholders(self, bias_shape: Sequence[int], output_shape: Sequence[int]) -> list[Tensor]:
-        """The inputs that the steps need, in order: bias, residual."""
-        inputs = [te.placeholder(bias_shape, "bias")] if self.bias else []
-        return inputs + ([te.placeholder(output_shape, "residual")] if self.residual else [])
+    def check(self, operator: str, dtype: str) -> None:
+        """Raise ValueError if the steps do not apply to a result of this type."""
+        if self.activation and not is_float(dtype) and self.activation not in EXACT_ACTIVATIONS:
+            raise ValueError(
+                f"{operator}: the epilogue {self.activation!r} needs a floating-point result, not {dtype}; "
+                f"integers take {' or '.join(EXACT_ACTIVATIONS)}"
+            )
+
+    def placeholders(
+        self, bias_shape: Sequence[int], output_shape: Sequence[int], dtype: str = "float32"
+    ) -> list[Tensor]:
+        """Return the inputs that the steps need, in order: bias, residual."""
+        inputs = [te.placeholder(bias_shape, "bias", dtype)] if self.bias else []
+        return inputs + ([te.placeholder(output_shape, "residual", dtype)] if self.residual else [])
 
     def apply(
         self, value: Expr, inputs: Sequence[Tensor], channel: Sequence[Expr], indices: Sequence[Expr]
     ) -> Expr:
-        """`value` after the steps, at `indices` of the output, of which `channel` are those of the bias."""
+        """Return `value` after the steps, at `indices` of the output; `channel` indexes the bias."""
         rest = list(inputs)
         if self.bias:
             value = value + rest.pop(0)[tuple(channel)]
@@ -91,7 +105,7 @@ class Epilogue:
         return ACTIVATIONS[self.activation][0](value) if self.activation else value
 
     def reference(self, result: Array, inputs: Sequence[Array], bias_shape: Sequence[int]) -> Array:
-        """The steps with NumPy; `bias_shape` makes the bias broadcast along the output."""
+        """Apply the steps with NumPy; `bias_shape` makes the bias broadcast along the output."""
         rest = list(inputs)
         if self.bias:
             result = result + rest.pop(0).reshape(tuple(bias_shape))

@@ -1,8 +1,8 @@
-"""What a schedule template may ask: its choices, and the answers of a good default.
+"""`Knobs`: the choices of a schedule template, and their default values.
 
-A template is a plain function that takes `knobs` and asks it for every choice that a
-search may make. Whoever answers decides what the template builds: `Defaults` gives
-the template's own defaults, a search gives one point of its space.
+A template is a plain function that takes `knobs` and calls it for every choice that a search may make. The
+object that is passed determines the program: `Defaults` returns the default of each knob, a search passes
+one configuration of its space.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ T = TypeVar("T")
 
 
 class Knobs(Protocol):
-    """Answers the questions of a template. The questions asked must not depend on the answers."""
+    """Source of a template's choices. The knobs that a template requests must not depend on the values
+    returned.
+    """
 
     def split(
         self,
@@ -27,25 +29,25 @@ class Knobs(Protocol):
         max_inner: int | None = None,
         default: Sequence[int] | None = None,
     ) -> tuple[int, ...]:
-        """`parts` factors of `extent`, outermost first.
+        """Return `parts` factors of `extent`, outermost first.
 
         Parameters
         ----------
         name : str
-            Names the knob.
+            Name of the knob, unique in its template.
         extent : int
             The product of the factors.
         parts : int
-            How many factors.
+            Number of factors.
         max_inner : int, optional
-            The largest last factor.
+            Upper bound of the last factor.
         default : sequence of int, optional
-            The inner ``parts - 1`` factors to take without a search.
+            The inner ``parts - 1`` factors of the default program.
         """
         ...
 
     def choice(self, name: str, options: Sequence[T], *, default: T | None = None) -> T:
-        """One of `options`; the first one is the default unless told."""
+        """Return one of `options`; by default the first."""
         ...
 
     def reorder(
@@ -56,16 +58,16 @@ class Knobs(Protocol):
         *,
         default: tuple[int, ...] | None = None,
     ) -> tuple[T, ...]:
-        """`axes` in one of the orders that `candidates` gives as positions."""
+        """Return `axes` in one of the orders of `candidates`, each a permutation of positions."""
         ...
 
     def annotate(self, name: str, options: Sequence[str], *, default: str | None = None) -> str:
-        """One of the marks that a loop may take."""
+        """Return one of the annotations that a loop may take."""
         ...
 
 
 class Defaults:
-    """Answers every question with the template's own default: a good schedule without a search."""
+    """Returns the default of every knob: a good schedule without a search."""
 
     def split(
         self,
@@ -76,7 +78,7 @@ class Defaults:
         max_inner: int | None = None,
         default: Sequence[int] | None = None,
     ) -> tuple[int, ...]:
-        """The default factors, or everything in the outermost loop."""
+        """Return the default factors, or the whole extent in the outermost loop."""
         inner = tuple(default) if default is not None else (1,) * (parts - 1)
         product = 1
         for factor in inner:
@@ -90,7 +92,7 @@ class Defaults:
         return (extent // product, *inner)
 
     def choice(self, name: str, options: Sequence[T], *, default: T | None = None) -> T:
-        """The default option."""
+        """Return the default option."""
         chosen = options[0] if default is None else default
         if chosen not in options:
             raise ValueError(f"knob {name!r}: " + unknown("option", chosen, map(str, options)))
@@ -104,10 +106,10 @@ class Defaults:
         *,
         default: tuple[int, ...] | None = None,
     ) -> tuple[Any, ...]:
-        """The axes in the default order."""
+        """Return the axes in the default order."""
         order = self.choice(name, list(candidates), default=default)
         return tuple(axes[position] for position in order)
 
     def annotate(self, name: str, options: Sequence[str], *, default: str | None = None) -> str:
-        """The default mark."""
+        """Return the default annotation."""
         return self.choice(name, options, default=default)

@@ -1,24 +1,25 @@
-"""Ways to run the loops of a stage that more than one template wants."""
+"""Loop structures that several schedule templates share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from compiler import te
-from compiler.ir.expr import Expr
+from compiler.ir.expr import Expr, ExprLike
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
 
-def side_by_side(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> None:
-    """An axis as vectors of `lanes`, several of them written one after another."""
+def split_vectors(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> None:
+    """Split an axis into vectors of `lanes`, and unroll over them."""
     outer, inner = s[tensor].split(axis, lanes)
     s[tensor].unroll(outer)
     s[tensor].vectorize(inner)
 
 
 def sweep(s: Schedule, tensor: Tensor, lanes: int = 16, *, unroll: int = 1) -> None:
-    """Every element once: the outer axes shared among the threads, the last one in vectors.
+    """Traverse every element once: the outer axes in parallel, the last one vectorized.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def sweep(s: Schedule, tensor: Tensor, lanes: int = 16, *, unroll: int = 1) -> N
     lanes : int
         Width of the vectors.
     unroll : int
-        Vectors that are written one after another.
+        Number of vectors in the body of the innermost loop.
     """
     stage = s[tensor]
     axes = tensor.op.axis
@@ -47,20 +48,9 @@ def sweep(s: Schedule, tensor: Tensor, lanes: int = 16, *, unroll: int = 1) -> N
     stage.vectorize(last)
 
 
-def lane_reduction(
-    reduce: Callable[..., Expr],
-    extent: int,
-    lanes: int,
-    shape: Sequence[int],
-    source: Callable[..., Expr],
-    identity: float,
-    name: str,
-    others: Sequence[te.IterVar] = (),
-) -> tuple[Tensor, Tensor]:
-    """A reduction along one axis by way of the lanes of a vector, each of which has its share.
-
-    Floats may not be summed in another order behind the program's back, so the program itself says so:
-    ``partial[i, l]`` is the reduction over every `lanes`-th element, and the result that over the lanes.
+@dataclass(frozen=True, slots=True)
+class LaneReduction:
+    """How a reduction along one axis is divided among the lanes of a vector.
 
     Parameters
     ----------
@@ -69,38 +59,56 @@ def lane_reduction(
     extent : int
         Of the axis.
     lanes : int
-    shape : sequence of int
-        Of the result.
-    source : callable
-        ``(*indices, j) -> Expr``.
-    identity : float
-        What changes no result; stands for elements over the end.
+    identity : float or Expr
+        The value that changes no result; stands for elements past the end.
     name : str
-    others : sequence of IterVar
-        Reduce axes beside that one, which `source` may use.
-
-    Returns
-    -------
-    partial, result : Tensor
+    others : tuple of IterVar
+        Further reduce axes that the source may use.
     """
-    lanes = min(lanes, extent)
-    steps = -(-extent // lanes)
-    j, lane = te.reduce_axis((0, steps), "j"), te.reduce_axis((0, lanes), "lane")
 
-    def part(*at: Expr) -> Expr:
-        *outer, at_lane = at
-        place = j * lanes + at_lane
-        value = source(*outer, place)
-        if steps * lanes != extent:
-            value = te.if_then_else(place < extent, value, identity)
-        return reduce(value, axis=(*others, j))
+    reduce: Callable[..., Expr]
+    extent: int
+    lanes: int
+    identity: ExprLike
+    name: str
+    others: tuple[te.IterVar, ...] = ()
 
-    partial = te.compute((*shape, lanes), part, f"{name}_lanes")
-    return partial, te.compute(shape, lambda *at: reduce(partial[(*at, lane)], axis=lane), name)
+    def tensors(self, shape: Sequence[int], source: Callable[..., Expr]) -> tuple[Tensor, Tensor]:
+        """Return the partial results of the lanes, and their reduction.
+
+        Floating-point sums may not be reordered implicitly, so the program itself states the order:
+        ``partial[i, l]`` is the reduction over every `lanes`-th element, and the result reduces over the
+        lanes.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Of the result.
+        source : callable
+            ``(*indices, j) -> Expr``.
+
+        Returns
+        -------
+        partial, result : Tensor
+        """
+        lanes = min(self.lanes, self.extent)
+        steps = -(-self.extent // lanes)
+        j, lane = te.reduce_axis((0, steps), "j"), te.reduce_axis((0, lanes), "lane")
+
+        def part(*at: Expr) -> Expr:
+            *outer, at_lane = at
+            place = j * lanes + at_lane
+            value = source(*outer, place)
+            if steps * lanes != self.extent:
+                value = te.if_then_else(place < self.extent, value, self.identity)
+            return self.reduce(value, axis=(*self.others, j))
+
+        partial = te.compute((*shape, lanes), part, f"{self.name}_lanes")
+        return partial, te.compute(shape, lambda *at: self.reduce(partial[(*at, lane)], axis=lane), self.name)
 
 
 def in_lanes(s: Schedule, partial: Tensor) -> None:
-    """The loops of the partial results of `lane_reduction`: all lanes in each step."""
+    """Schedule the partial results of a `LaneReduction`: all lanes in each step."""
     *outer, lane = partial.op.axis
     s[partial].reorder(*outer, *partial.op.reduce_axis, lane)
     s[partial].vectorize(lane)

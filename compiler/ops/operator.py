@@ -1,77 +1,100 @@
-"""An operator: what it computes, its reference, and its schedule template."""
+"""`Operator`: what a family of programs computes, how it is checked, and its schedule for each kind of
+target.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 from typing import Any, cast
 
 import numpy as np
 
-from compiler.ops.knobs import Knobs
+from compiler.backend import Target
+from compiler.ops.inputs import draw, safe_integers
+from compiler.ops.knobs import Defaults, Knobs
 from compiler.ops.parameter import Parameter
+from compiler.ops.rounding import Rounding
+from compiler.runtime.array import memory_layout
 from compiler.schedule.schedule import Schedule
 from compiler.suggest import unknown
-from compiler.te.tensor import Tensor
+from compiler.te.tensor import Placeholder, Tensor
 
 Array = np.ndarray
 Shape = tuple[Any, ...]
+Template = Callable[..., tuple[Schedule, Sequence[Tensor]]]
+"""``template(knobs, *values) -> (Schedule, [Tensor, ...])``: inputs first, then outputs. A template with a
+keyword parameter ``target`` is given the `Target`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operator:
     """A family of computations, one for each choice of its parameters, with all that tuning and checking
     need.
 
-    The functions take one value for each parameter, in their order.
+    Each function takes one value for each parameter, in their order. Two operators are equal only if
+    identical.
 
     Parameters
     ----------
     name : str
+        Unique among the operators.
     parameters : tuple of Parameter
-        Those without a default first.
-    compute : callable
-        ``compute(*values) -> [Tensor, ...]``: what is computed, inputs first, then the output.
-    template : callable
-        ``template(knobs, *values) -> (Schedule, [Tensor, ...])``: how it is computed, with the same
-        arguments.
+        Those without a default first. The type of the operands is the parameter ``dtype``, where there is a
+        choice.
+    schedules : mapping of str to callable
+        Kind of target to schedule template, see `Template`.
     compute_reference : callable
-        ``compute_reference(inputs, *values) -> ndarray`` with NumPy.
+        ``compute_reference(inputs, *values)`` returns the exact result with NumPy: an array, or a sequence
+        of one for each output.
     count_flops : callable
         ``count_flops(*values) -> int``: additions and multiplications.
-    reduction : callable
-        ``reduction(*values) -> int``: terms summed into one element of the output, which bounds the
-        rounding error.
+    rounding : callable, optional
+        ``rounding(*values) -> Rounding``: the error model, from which the tolerance of the result follows. By
+        default that of a sum of as many products as `count_flops` allows for each element of the largest
+        output.
+    compute : callable, optional
+        ``compute(*values) -> [Tensor, ...]``: what is computed, inputs first, then outputs. By default what
+        the first schedule template returns.
     check : callable, optional
-        ``check(*values)`` raises ValueError naming the parameter that does not go with the others.
+        ``check(*values)`` raises ValueError that names a parameter which does not fit the others.
     constants : tuple of str
-        Names of the inputs that stay the same from call to call, as weights do: what depends on them alone is
-        computed once, before the calls (see `compiler.build`).
+        Names of the inputs that stay the same from call to call, as weights do: stages that depend on them
+        alone are computed once, before the calls (see `compiler.build`).
+    generate_inputs : callable, optional
+        ``generate_inputs(rng, *values) -> [ndarray, ...]``: random inputs in the domain of the operator. By
+        default they are drawn by type, see `compiler.ops.inputs.draw`.
+    integers : tuple of int, optional
+        Least and greatest value of integer inputs; by default a range for which no sum can overflow.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
-    compute: Callable[..., list[Tensor]]
-    template: Callable[..., tuple[Schedule, list[Tensor]]]
-    compute_reference: Callable[..., Array]
+    schedules: Mapping[str, Template]
+    compute_reference: Callable[..., Any]
     count_flops: Callable[..., int]
-    reduction: Callable[..., int]
+    rounding: Callable[..., Rounding] | None = None
+    compute: Callable[..., Sequence[Tensor]] | None = None
     check: Callable[..., None] | None = None
     constants: tuple[str, ...] = ()
+    generate_inputs: Callable[..., Sequence[Array]] | None = None
+    integers: tuple[int, int] | None = None
 
     @property
     def required(self) -> int:
-        """How many parameters, the first ones, have no default."""
+        """Number of parameters without a default; they are the first ones."""
         return sum(p.default is None for p in self.parameters)
 
     def shape(self, *values: Any, **named: Any) -> Shape:
-        """One value for each parameter, checked, the defaults filled in.
+        """Return one checked value for each parameter, the defaults filled in.
 
         Raises
         ------
         ValueError
-            For a missing, unknown or repeated parameter, or a value that cannot be; names the parameter.
+            For a missing, unknown or repeated parameter, or a value that is not allowed; names the parameter.
         """
         parameters = self.parameters
         if len(values) > len(parameters):
@@ -94,8 +117,8 @@ class Operator:
         return shape
 
     def spell(self, shape: Shape) -> str:
-        """The operator and its values in words: ``"matmul(512, 512, 512, batch=8)"``, without the
-        defaults.
+        """Return the operator and its values as text, without defaults: ``"matmul(512, 512, 512,
+        batch=8)"``.
         """
         words = []
         for parameter, value in zip(self.parameters, shape, strict=True):
@@ -106,56 +129,174 @@ class Operator:
                 words.append(f"{parameter.name}={text}")
         return f"{self.name}({', '.join(words)})"
 
-    def schedule(self, knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
-        """The program that `knobs` describes: a schedule, and its inputs and output.
+    def stored(self, shape: Shape) -> Shape:
+        """Return the values as record files hold them: a ``dtype`` at the end only if it is not the default.
+
+        Files written before operators had this parameter mean its default.
+        """
+        last = self.parameters[-1] if self.parameters else None
+        if last is not None and last.kind == "dtype" and shape[-1] == last.default:
+            return shape[:-1]
+        return shape
+
+    def with_schedule(self, kind: str, template: Template) -> Operator:
+        """Return the same operator with a schedule template for one more kind of target."""
+        return replace(self, schedules={**self.schedules, kind: template})
+
+    def template(self, kind: str) -> Template:
+        """Return the schedule template for a kind of target.
 
         Raises
         ------
         ValueError
-            If the shape cannot be; names the parameter.
+            If there is none; names the kinds that have one.
         """
-        return self.template(knobs, *self.shape(*values))
+        if kind not in self.schedules:
+            known = ", ".join(map(repr, self.schedules)) or "no kind of target"
+            raise ValueError(f"{self.name} has no schedule for targets of kind {kind!r}, only for {known}")
+        return self.schedules[kind]
+
+    def schedule(
+        self, knobs: Knobs, *values: Any, target: str | Target = "llvm"
+    ) -> tuple[Schedule, list[Tensor]]:
+        """Return the program that `knobs` describe: a schedule, and its inputs and outputs.
+
+        Parameters
+        ----------
+        knobs : Knobs
+            The choices of the template.
+        *values
+            Of the parameters.
+        target : str or Target
+            What the program is for; its kind selects the template.
+
+        Raises
+        ------
+        ValueError
+            If a value is not allowed, or the operator has no schedule for this kind of target.
+        """
+        parsed = Target.parse(target)
+        template = self.template(parsed.kind)
+        options = {"target": parsed} if _takes_target(template) else {}
+        schedule, args = template(knobs, *self.shape(*values), **options)
+        return schedule, list(args)
 
     def tensors(self, *values: Any) -> list[Tensor]:
-        """What is computed: the inputs, then the output."""
+        """Return what is computed: the inputs, then the outputs."""
         return list(_tensors(self, self.shape(*values)))
 
+    def dtypes(self, *values: Any) -> tuple[str, ...]:
+        """Return the element type of each output."""
+        return tuple(tensor.dtype for tensor in _outputs(self, self.shape(*values)))
+
     def inputs(self, rng: np.random.Generator, *values: Any) -> list[Array]:
-        """Random inputs of the shape."""
-        tensors = self.tensors(*values)[:-1]
-        return [rng.standard_normal(_extents(t), dtype=np.float32).astype(t.dtype) for t in tensors]
+        """Draw random inputs.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        *values
+            Of the parameters.
+        """
+        shape = self.shape(*values)
+        if self.generate_inputs is not None:
+            return list(self.generate_inputs(rng, *shape))
+        integers = self.integers
+        if integers is None:
+            model = self.error_model(*shape)
+            integers = safe_integers(model.accumulator or _outputs(self, shape)[0].dtype, model.terms)
+        given = [t for t in _tensors(self, shape) if isinstance(t.op, Placeholder)]
+        return [draw(rng, _extents(t), t.dtype, integers) for t in given]
+
+    def outputs(self, *values: Any) -> list[Array]:
+        """Allocate an array for each output; the elements are not set."""
+        layouts = (memory_layout(_extents(t), t.dtype) for t in _outputs(self, self.shape(*values)))
+        return [np.empty(extents, dtype) for extents, dtype in layouts]
 
     def output(self, *values: Any) -> Array:
-        """An array for the output, not filled."""
-        tensor = self.tensors(*values)[-1]
-        return np.empty(_extents(tensor), tensor.dtype)
+        """Allocate the array of an operator with one output; the elements are not set.
 
-    def reference(self, *inputs_and_values: Any) -> Array:
-        """The result by NumPy: ``reference(*inputs, *values)``."""
+        Raises
+        ------
+        ValueError
+            If the operator has several outputs.
+        """
+        outputs = self.outputs(*values)
+        if len(outputs) != 1:
+            raise ValueError(f"{self.name} has {len(outputs)} outputs: allocate them with `outputs`")
+        return outputs[0]
+
+    def reference(self, *inputs_and_values: Any) -> Any:
+        """Return the exact result by NumPy: ``reference(*inputs, *values)``, see `compute_reference`."""
         count = next((i for i, a in enumerate(inputs_and_values) if not isinstance(a, np.ndarray)), None)
         inputs, values = list(inputs_and_values[:count]), inputs_and_values[len(inputs_and_values[:count]) :]
         return self.compute_reference(inputs, *self.shape(*values))
 
-    def flops(self, *values: Any) -> int:
-        """Floating-point operations of one call."""
-        return self.count_flops(*self.shape(*values))
+    def references(self, inputs: Sequence[Array], *values: Any) -> list[Array]:
+        """Return the exact result as one array for each output.
 
-    def tolerance(self, *values: Any) -> float:
-        """How far an element may be from the reference, relative to the sum of the terms' sizes.
-
-        Summing K float32 terms in any order errs by at most about ``K * 2**-24`` times the sum of
-        their magnitudes (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2);
-        rounding errors of random sign grow as the square root of K, so a factor of the root with a
-        margin of eight finds a wrong program long before the bound does.
+        Raises
+        ------
+        ValueError
+            If `compute_reference` returns another number of arrays than the operator has outputs.
         """
-        return 8 * max(self.reduction(*self.shape(*values)), 1) ** 0.5 * 2.0**-24
+        shape = self.shape(*values)
+        result = self.compute_reference(list(inputs), *shape)
+        arrays = [np.asarray(r) for r in (result if isinstance(result, (tuple, list)) else (result,))]
+        expected = len(_outputs(self, shape))
+        if len(arrays) != expected:
+            raise ValueError(
+                f"the reference of {self.name} returns {len(arrays)} arrays for {expected} outputs"
+            )
+        return arrays
+
+    def flops(self, *values: Any) -> int:
+        """Return the number of floating-point operations of one call (integer operations of integers)."""
+        return int(self.count_flops(*self.shape(*values)))
+
+    def error_model(self, *values: Any) -> Rounding:
+        """Return what determines the rounding error of one output element."""
+        shape = self.shape(*values)
+        if self.rounding is not None:
+            return self.rounding(*shape)
+        size = max(prod(_extents(t)) for t in _outputs(self, shape))
+        return Rounding(max(1.0, self.count_flops(*shape) / max(2 * size, 1)))
+
+    def tolerance(self, reference: Array, *values: Any) -> float:
+        """Return the largest absolute difference from a reference that rounding explains; zero for integers.
+
+        See `Rounding.tolerance`: one rule for every operator and type.
+        """
+        return self.error_model(*values).tolerance(reference)
 
 
 def _extents(tensor: Tensor) -> tuple[int, ...]:
-    """The shape of a tensor; no operator has sizes that only a call brings."""
+    """Return the shape of a tensor; operators have no symbolic dimensions."""
     return cast("tuple[int, ...]", tensor.shape)
+
+
+def _outputs(operator: Operator, shape: Shape) -> list[Tensor]:
+    return [t for t in _tensors(operator, shape) if not isinstance(t.op, Placeholder)]
 
 
 @lru_cache(maxsize=256)
 def _tensors(operator: Operator, shape: Shape) -> tuple[Tensor, ...]:
-    return tuple(operator.compute(*shape))
+    if operator.compute is not None:
+        tensors = tuple(operator.compute(*shape))
+    else:
+        kind = next(iter(operator.schedules))
+        template = operator.schedules[kind]
+        options = {"target": Target.parse(kind)} if _takes_target(template) else {}
+        tensors = tuple(template(Defaults(), *shape, **options)[1])
+    given = [isinstance(t.op, Placeholder) for t in tensors]
+    if all(given) or given != sorted(given, reverse=True):
+        names = ", ".join(t.name for t in tensors)
+        raise ValueError(
+            f"{operator.name} must return its inputs, then at least one output, not the tensors {names}"
+        )
+    return tensors
+
+
+@lru_cache(maxsize=1024)
+def _takes_target(template: Template) -> bool:
+    return "target" in inspect.signature(template).parameters

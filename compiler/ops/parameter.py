@@ -1,4 +1,4 @@
-"""`Parameter`: one value that tells which operator of a family is meant, and what it may be."""
+"""`Parameter`: a named value that selects one operator of a family, and its allowed values."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Parameter:
         ``"size"``, a whole number of at least 1; ``"count"``, of at least 0; ``"pair"``, a size or two of
         them, for height and width; ``"pads"``, a count, two for height and width, or four for top, left,
         bottom and right; ``"shape"``, several sizes; ``"axes"``, several counts; ``"word"``, one of
-        `options`.
+        `options`; ``"dtype"``, one of `options`, which are element types.
     default : int, str or tuple of int, optional
-        What stands where nothing is given; without one, the value must be given.
+        The value if none is given; without a default, a value is required.
     options : tuple of str
-        The words that a ``"word"`` may be.
+        Allowed values of the kinds ``"word"`` and ``"dtype"``.
     """
 
     name: str
@@ -37,18 +37,18 @@ class Parameter:
     options: tuple[str, ...] = ()
 
     def check(self, operator: str, value: Any) -> Value:
-        """`value` in its plain form: equal numbers of a pair or of pads are one number.
+        """Return `value` in its shortest form: equal numbers of a pair or of pads become one number.
 
         Raises
         ------
         ValueError
-            Naming the operator and the parameter, for a value that it cannot have.
+            For a value that is not allowed; names the operator and the parameter.
         """
         return _KINDS[self.kind](self, operator, value)
 
-    def refuse(self, operator: str, value: Any, wanted: str) -> ValueError:
-        """The error for a value that is not `wanted`."""
-        return ValueError(f"{operator}: {self.name} is {value!r}; {wanted} is needed")
+    def refuse(self, operator: str, value: Any, required: str) -> ValueError:
+        """Return the error for a value that is not `required`."""
+        return ValueError(f"{operator}: {self.name} is {value!r}; {required} is needed")
 
 
 def _whole(value: Any, least: int) -> bool:
@@ -56,7 +56,7 @@ def _whole(value: Any, least: int) -> bool:
     return bool(whole and value >= least)
 
 
-def _numbers(least: int, lengths: Sequence[int], wanted: str) -> Callable[[Parameter, str, Any], Value]:
+def _numbers(least: int, lengths: Sequence[int], required: str) -> Callable[[Parameter, str, Any], Value]:
     def check(parameter: Parameter, operator: str, value: Any) -> Value:
         if 1 in lengths and _whole(value, least):
             return int(value)
@@ -66,7 +66,7 @@ def _numbers(least: int, lengths: Sequence[int], wanted: str) -> Callable[[Param
             or (lengths and len(values) not in lengths)
             or not all(_whole(v, least) for v in values)
         ):
-            raise parameter.refuse(operator, value, wanted)
+            raise parameter.refuse(operator, value, required)
         plain = tuple(int(v) for v in values)
         if 1 not in lengths:
             return plain
@@ -95,11 +95,12 @@ _KINDS: dict[str, Callable[[Parameter, str, Any], Value]] = {
     "shape": _numbers(1, (), "a tuple of positive whole numbers"),
     "axes": _numbers(0, (), "a tuple of whole numbers of at least zero"),
     "word": _word,
+    "dtype": _word,
 }
 
 
 def pair(value: Value) -> tuple[int, int]:
-    """Height and width of a value of the kind ``"pair"``."""
+    """Return height and width of a value of the kind ``"pair"``."""
     if isinstance(value, tuple):
         height, width = value
         return height, width
@@ -107,7 +108,7 @@ def pair(value: Value) -> tuple[int, int]:
 
 
 def pads(value: Value) -> tuple[int, int, int, int]:
-    """Top, left, bottom and right of a value of the kind ``"pads"``."""
+    """Return top, left, bottom and right of a value of the kind ``"pads"``."""
     if not isinstance(value, tuple):
         return int(value), int(value), int(value), int(value)
     if len(value) == 2:

@@ -45,7 +45,7 @@ def _shape(operator: str, text: str) -> tuple[Any, ...]:
     ValueError
         For a value without a name after one with a name, and as `Operator.shape`.
     """
-    from costmodel.task import operator as find
+    from costmodel.registry import operator as find
 
     if "," not in text and "=" not in text:
         text = text.replace("x", ",")

@@ -1,6 +1,6 @@
-"""Parallel simulated annealing over a space, in the manner of AutoTVM.
+"""`AnnealingExplorer`: parallel simulated annealing over a space, as in AutoTVM.
 
-Many chains walk at once, so that a model scores a whole population in one call. A move
+Many chains advance together, so that a model scores a whole population in one call. A move
 resamples one knob; a worse score is accepted with probability ``exp((new - old) / temperature)``,
 and the temperature falls linearly to zero (Chen et al., Learning to Optimize Tensor Programs, 2018,
 section 4; Kirkpatrick et al., Optimization by Simulated Annealing, 1983).
@@ -9,38 +9,39 @@ section 4; Kirkpatrick et al., Optimization by Simulated Annealing, 1983).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
 
+from costmodel.explore.explorer import Score
 from costmodel.space import ConfigSpace
 
 
 class AnnealingExplorer:
     """Simulated annealing that scores a bounded number of configurations for the first time.
 
-    A first score needs a program to be lowered and its features read; a repeated one needs the
-    model only. Counting the first ones bounds the time of a proposal, and makes the same proposal
-    on every machine.
+    A first score needs the program to be lowered and its features extracted; a repeated one needs the
+    model only. Counting the first scores bounds the time of a proposal independently of the machine, so that
+    every machine makes the same proposal.
 
     Parameters
     ----------
     space : ConfigSpace
     chains : int
-        Walks side by side. AutoTVM's 128 need tens of thousands of scores; within a few hundred,
-        16 longer walks come further.
+        Number of chains. AutoTVM's 128 need tens of thousands of scores; with a few hundred,
+        16 longer chains find better configurations.
     evaluations : int
-        Most configurations that one proposal scores for the first time.
+        Maximum number of configurations that one proposal scores for the first time.
     temperature : float
-        At the start, in units of the standard deviation of the scores.
+        Initial temperature, in units of the standard deviation of the scores.
     iterations : int
-        Most moves of each chain.
+        Maximum number of moves of each chain.
     early_stop : int
-        Moves without a change among the best, after which a proposal ends.
+        Number of moves without a change among the best, after which a proposal ends.
     elite_share : float
-        Part of the chains that begin at the best measured configurations; the others go on from where
-        the last proposal left them (at random at first).
+        Share of the chains that start at the best measured configurations; the others continue from their
+        last points (at first random ones).
     """
 
     name = "annealing"
@@ -67,20 +68,22 @@ class AnnealingExplorer:
         self.early_stop = early_stop
         self.elite_share = elite_share
         self.points: list[int] = []
-        self._known: set[int] = set()
+        self._scored: set[int] = set()
 
     def propose(
         self,
         n: int,
-        score: Callable[[Sequence[int]], np.ndarray],
+        score: Score,
         visited: AbstractSet[int],
         *,
         rng: np.random.Generator,
         elites: Sequence[int] = (),
     ) -> list[tuple[int, float]]:
-        """The `n` best configurations met, outside `visited`, with their scores, best first."""
-        self._known.update(visited)
-        scores = _Scores(score, self._known, self.evaluations)
+        """Return the `n` best of the scored configurations outside `visited`, with their scores, best
+        first.
+        """
+        self._scored.update(visited)
+        scores = _Scores(score, self._scored, self.evaluations)
         points = self._start(rng, elites, scores)
         values = scores(points)
         spread = float(np.std(values[np.isfinite(values)])) if np.isfinite(values).any() else 0.0
@@ -90,10 +93,10 @@ class AnnealingExplorer:
         for step in range(self.iterations):
             moved = [self.space.neighbour(p, rng) for p in points]
             new = scores(moved)
-            # the budget of first scores is the clock when it runs out before the moves do
+            # the temperature follows the budget that is used up sooner: moves or first scores
             progress = max(step / self.iterations, scores.used / scores.limit)
             heat = self.temperature * (spread or 1.0) * (1.0 - progress)
-            with np.errstate(invalid="ignore"):  # -inf minus -inf: there is no program at either place
+            with np.errstate(invalid="ignore"):  # -inf minus -inf: neither has a program
                 gain = np.where(
                     np.isneginf(new), -np.inf, np.where(np.isneginf(values), np.inf, new - values)
                 )
@@ -108,40 +111,42 @@ class AnnealingExplorer:
         return best.ranked()
 
     def _start(self, rng: np.random.Generator, elites: Sequence[int], scores: _Scores) -> list[int]:
-        """Where the chains begin: elites, then last time's points, then random ones, within the budget."""
+        """Return the start of each chain: elites, then the last points, then random ones, within the
+        budget.
+        """
         count = min(self.chains, self.space.size)
         points = list(dict.fromkeys(elites))[: max(1, int(count * self.elite_share))]
         points += [p for p in self.points if p not in set(points)][: count - len(points)]
-        # leave at least half of the budget to the moves
+        # at least half of the budget is left for the moves
         fresh = min(count - len(points), max(1, scores.limit // 2))
         return points + self.space.random(rng, fresh, set(points))
 
 
 class _Scores:
-    """Scores by index, each asked for once; no more than `limit` of them new to the explorer."""
+    """Scores by index, each computed once; at most `limit` of them are new to the explorer."""
 
-    def __init__(self, score: Callable[[Sequence[int]], np.ndarray], known: set[int], limit: int) -> None:
+    def __init__(self, score: Score, scored: set[int], limit: int) -> None:
         self.score = score
-        self.known = known
+        self.scored = scored
         self.limit = limit
         self.used = 0
         self.cache: dict[int, float] = {}
 
     def __call__(self, indices: Sequence[int]) -> np.ndarray:
-        wanted: dict[int, None] = {}
+        missing: dict[int, None] = {}
         for index in indices:
-            if index in self.cache or index in wanted:
+            if index in self.cache or index in missing:
                 continue
-            if index not in self.known:
+            if index not in self.scored:
                 if self.used >= self.limit:
                     continue
                 self.used += 1
-                self.known.add(index)
-            wanted[index] = None
-        if wanted:
-            asked = list(wanted)
-            self.cache.update(zip(asked, map(float, self.score(asked)), strict=True))
-        # what the budget did not reach counts as no program, so no chain goes there
+                self.scored.add(index)
+            missing[index] = None
+        if missing:
+            scored = list(missing)
+            self.cache.update(zip(scored, map(float, self.score(scored)), strict=True))
+        # a configuration past the budget counts as one without a program, so that no chain moves to it
         return np.array([self.cache.get(i, -np.inf) for i in indices])
 
 
@@ -155,12 +160,12 @@ class _Best:
         self.inside: set[int] = set()
 
     def offer(self, indices: Sequence[int], values: np.ndarray) -> bool:
-        """Take those that belong to the best; whether any did."""
+        """Keep those that are among the best; return whether there were any."""
         changed = False
         for index, value in zip(indices, values, strict=True):
             if index in self.inside or index in self.visited or not np.isfinite(value):
                 continue
-            entry = (float(value), -index)  # of equal scores the lower index wins, whatever the order
+            entry = (float(value), -index)  # of equal scores the lower index, in any order of offers
             if len(self.heap) < self.n:
                 heapq.heappush(self.heap, entry)
             elif self.heap and entry > self.heap[0]:

@@ -1,17 +1,18 @@
-"""Random search: every configuration is as likely as any other."""
+"""`RandomExplorer`: every configuration is equally likely."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
 
+from costmodel.explore.explorer import Score
 from costmodel.space import ConfigSpace
 
 
 class RandomExplorer:
-    """Proposes without asking for a score."""
+    """Proposes without using scores."""
 
     name = "random"
 
@@ -21,11 +22,11 @@ class RandomExplorer:
     def propose(
         self,
         n: int,
-        score: Callable[[Sequence[int]], np.ndarray],
+        score: Score,
         visited: AbstractSet[int],
         *,
         rng: np.random.Generator,
         elites: Sequence[int] = (),
     ) -> list[tuple[int, float]]:
-        """Up to `n` different configurations outside `visited`; their scores are zero."""
+        """Return up to `n` different configurations outside `visited`; their scores are zero."""
         return [(index, 0.0) for index in self.space.random(rng, n, visited)]

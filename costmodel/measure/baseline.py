@@ -1,40 +1,108 @@
-"""What a NumPy user would write for an operator: the peer that tuned programs are compared with."""
+"""`Baseline`: what a NumPy user would write for an operator, the peer that tuned programs are compared
+with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from compiler.ops.conv.conv2d import reference
+from compiler import ops
+from compiler.ops.array.elementwise import BINARY, UNARY
 from compiler.ops.epilogue import Epilogue
+from compiler.ops.operator import Operator
+
+Arrays = Sequence[np.ndarray]
+Shape = tuple[Any, ...]
 
 
-def matmul(arrays: list[np.ndarray], output: np.ndarray, shape: tuple[Any, ...]) -> None:
-    """``A @ B`` by NumPy's BLAS, and the steps that follow."""
-    M, N, K, batch, transpose, epilogue = shape
-    a, b = (x if t == "N" else x.swapaxes(-1, -2) for x, t in zip(arrays, transpose, strict=False))
-    np.matmul(a, b, out=output)
-    if epilogue != "none":
-        output[...] = Epilogue.parse(epilogue).reference(output, arrays[2:], (N,))
+@dataclass(frozen=True)
+class Baseline:
+    """One operator by NumPy.
 
-
-def conv2d(arrays: list[np.ndarray], output: np.ndarray, shape: tuple[Any, ...]) -> None:
-    """A convolution as im2col and one matrix multiplication for each image and group by NumPy's BLAS.
-
-    Building the columns is part of the work, as it is for anyone who computes a convolution so.
+    Parameters
+    ----------
+    label : str
+        Name in tables.
+    run : callable
+        ``run(inputs, outputs, shape)`` writes the outputs in place.
     """
-    output[...] = reference(arrays, *shape)
+
+    label: str
+    run: Callable[[Arrays, Arrays, Shape], None]
 
 
-# operator -> (what it is called in a table, the function)
-BASELINES: dict[str, tuple[str, Callable[[list[np.ndarray], np.ndarray, tuple[Any, ...]], None]]] = {
-    "matmul": ("NumPy", matmul),
-    "conv2d": ("NumPy im2col", conv2d),
+def matmul(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
+    """Compute ``A @ B`` by NumPy's BLAS, and the epilogue."""
+    M, N, K, batch, transpose, epilogue, dtype = shape
+    _product(inputs, outputs, transpose, epilogue)
+
+
+def dense(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
+    """Compute ``data @ weight.T`` by NumPy's BLAS, and the epilogue."""
+    M, N, K, epilogue, dtype = shape
+    _product(inputs, outputs, "NT", epilogue)
+
+
+def _product(inputs: Arrays, outputs: Arrays, transpose: str, epilogue: str) -> None:
+    (output,) = outputs
+    a, b = (x if t == "N" else x.swapaxes(-1, -2) for x, t in zip(inputs, transpose, strict=False))
+    # int8 and float16 operands are multiplied in the type of the output
+    np.matmul(a, b, out=output, dtype=output.dtype)
+    if epilogue != "none":
+        output[...] = Epilogue.parse(epilogue).reference(output, inputs[2:], output.shape[-1:])
+
+
+def unary(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
+    """Apply NumPy's function to every element."""
+    outputs[0][...] = UNARY[shape[1]][1](inputs[0])
+
+
+def binary(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
+    """Apply NumPy's function to every pair of elements, without a temporary array."""
+    BINARY[shape[2]][1](*inputs, out=outputs[0])  # type: ignore[call-arg]  # they are universal functions
+
+
+def transpose(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
+    """Copy a transposed view."""
+    np.copyto(outputs[0], inputs[0].transpose(shape[1]))
+
+
+def from_reference(operator: Operator) -> Callable[[Arrays, Arrays, Shape], None]:
+    """Return the reference as a baseline, for operators that NumPy has no faster way to compute.
+
+    For a convolution it copies the patches of each image and multiplies them by the weights with NumPy's
+    BLAS. The time of the copy counts: without it there is no matrix product.
+    """
+
+    def run(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
+        for output, result in zip(outputs, operator.references(inputs, *shape), strict=True):
+            output[...] = result
+
+    return run
+
+
+BASELINES: dict[str, Baseline] = {
+    "matmul": Baseline("NumPy", matmul),
+    "dense": Baseline("NumPy", dense),
+    "unary": Baseline("NumPy", unary),
+    "binary": Baseline("NumPy", binary),
+    "transpose": Baseline("NumPy", transpose),
+    **{
+        operator.name: Baseline("NumPy", from_reference(operator))
+        for operator in (ops.REDUCTION, ops.SOFTMAX)
+    },
+    **{
+        operator.name: Baseline("NumPy im2col", from_reference(operator))
+        for operator in (ops.CONV2D, ops.CONV2D_WINOGRAD, ops.DEPTHWISE_CONV2D, ops.POOL2D)
+    },
 }
+"""Operator name to NumPy's usual way to compute it."""
 
 
 @lru_cache(maxsize=1)
@@ -45,11 +113,11 @@ def _controller() -> Any:
 
 
 def blas_threads() -> int:
-    """How many threads NumPy's BLAS uses unless told; 1 when it has none."""
+    """Return the number of threads that NumPy's BLAS uses by default; 1 if there is no BLAS."""
     libraries = [lib for lib in _controller().info() if lib["user_api"] == "blas"]
     return max((int(lib["num_threads"]) for lib in libraries), default=1)
 
 
 def limit_blas(threads: int) -> AbstractContextManager[Any]:
-    """A context in which NumPy's BLAS uses that many threads."""
+    """Return a context in which NumPy's BLAS uses that many threads."""
     return _controller().limit(limits=threads, user_api="blas")

@@ -1,10 +1,13 @@
-"""Whether a program's answer is right: the comparison with a reference."""
+"""The check of a program's outputs against the reference."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from compiler.ops.rounding import Rounding
 
 
 @dataclass(frozen=True)
@@ -14,11 +17,11 @@ class Check:
     Parameters
     ----------
     right : bool
-        Whether every element is within the tolerance.
+        Whether every element of every output is within its tolerance.
     error : float
-        The largest absolute difference (NaN when the answer holds one).
+        The largest absolute difference (NaN if an output holds one).
     tolerance : float
-        The largest that is accepted.
+        The largest difference that is accepted, for the output that has the error.
     """
 
     right: bool
@@ -29,46 +32,53 @@ class Check:
         return f"largest difference {self.error:.3g}, tolerance {self.tolerance:.3g}"
 
 
-def tolerance(reference: np.ndarray, flops: int) -> float:
-    """The largest absolute difference that rounding explains.
+def fill_with_sentinel(outputs: Sequence[np.ndarray], references: Sequence[np.ndarray]) -> None:
+    """Fill outputs so that an element that a program does not write fails the check."""
+    for output, reference in zip(outputs, references, strict=True):
+        if np.issubdtype(output.dtype, np.floating):
+            output.fill(np.nan)
+        else:  # the complement differs from the reference in every element
+            output[...] = np.invert(reference.astype(output.dtype))
 
-    An output element sums ``n = flops / (2 size)`` products. Each addition rounds by at most
-    half a unit in the last place of the partial sum, with a sign that behaves as random, so the error
-    grows as ``eps sqrt(n)`` times the largest partial sum, for sums that grow and for sums that wander alike
-    (Higham, Accuracy and Stability of Numerical Algorithms, section 2.8). The reference may round as much.
-    A factor of 16 covers the extreme of millions of elements; one product left out of the sum of a few
-    hundred is still seen.
+
+def check(outputs: Sequence[np.ndarray], references: Sequence[np.ndarray], model: Rounding) -> Check:
+    """Compare the outputs of a program with the reference.
 
     Parameters
     ----------
-    reference : ndarray
-        The right answer.
-    flops : int
-        Floating-point operations of the whole call.
+    outputs, references : sequence of ndarray
+        Of the same shapes.
+    model : Rounding
+        The operator's error model, see `compiler.ops.Operator.error_model`.
 
     Returns
     -------
-    float
-        Zero for integers, which are exact.
+    Check
+        Of the first output that is wrong; if none is, of the one with the largest difference.
+
+    Raises
+    ------
+    ValueError
+        If an output and its reference have different shapes.
     """
-    if not np.issubdtype(reference.dtype, np.floating) or reference.size == 0:
-        return 0.0
-    terms = max(1.0, flops / (2 * reference.size))
-    return float(16 * np.finfo(reference.dtype).eps * np.sqrt(terms) * np.max(np.abs(reference)))
+    checks = [_check(o, r, model.tolerance(r)) for o, r in zip(outputs, references, strict=True)]
+    wrong = next((c for c in checks if not c.right), None)
+    return wrong or max(checks, key=lambda c: c.error)
 
 
-def fill_with_sentinel(output: np.ndarray) -> None:
-    """Fill an output so that an element which the program leaves out is seen."""
-    output.fill(np.nan if np.issubdtype(output.dtype, np.floating) else np.iinfo(output.dtype).max)
-
-
-def check(output: np.ndarray, reference: np.ndarray, flops: int) -> Check:
-    """Compare an answer with the reference of the same shape."""
-    limit = tolerance(reference, flops)
+def _check(output: np.ndarray, reference: np.ndarray, limit: float) -> Check:
     if output.shape != reference.shape:
         raise ValueError(f"the output has shape {output.shape}, the reference {reference.shape}")
     if output.size == 0:
         return Check(True, 0.0, limit)
-    difference = np.abs(output.astype(np.float64) - reference.astype(np.float64))
-    # "not larger" would let NaN through
-    return Check(bool(np.all(difference <= limit)), float(np.max(difference)), limit)
+    exact = not np.issubdtype(reference.dtype, np.floating)
+    if exact and np.array_equal(output, reference):
+        return Check(True, 0.0, limit)
+    with np.errstate(invalid="ignore"):  # equal infinities have no difference
+        difference = np.abs(output.astype(np.float64) - reference.astype(np.float64))
+    error = float(np.max(difference))
+    if not exact and np.isnan(error):
+        difference[output == reference] = 0.0
+        error = float(np.max(difference))
+    # a comparison by "not larger" would accept NaN
+    return Check(not exact and error <= limit, error, limit)

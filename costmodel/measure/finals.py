@@ -1,11 +1,12 @@
-"""The final comparison: winners are measured again, in turns with the default schedule."""
+"""`Finals`: the final comparison, which measures the best programs again beside the default schedule."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from costmodel.measure.measurer import Comparison, Measurer
+from costmodel.measure.comparison import Comparison
+from costmodel.measure.measurer import Measurer
 from costmodel.records import Record, best
 from costmodel.space import Config
 from costmodel.task import Task
@@ -15,14 +16,14 @@ DEFAULT = "default schedule"
 
 @dataclass(frozen=True)
 class Finals:
-    """Programs of one task, measured in turns after each one's answer was compared with the reference.
+    """Programs of one task, measured in alternation after their outputs were checked.
 
     Parameters
     ----------
     task : Task
     comparisons : list of Comparison
     configs : dict
-        Name to configuration, for those that have one.
+        Name to configuration; NumPy's program has none.
     """
 
     task: Task
@@ -44,31 +45,31 @@ def run_finals(
 ) -> Finals:
     """Measure the best of each run again, beside the default schedule.
 
-    The lowest of many noisy costs flatters its program, so the best few of each run are first compared
-    among themselves, and the winner is then measured afresh.
+    The lowest of many noisy costs underestimates the cost of its program, so the best few of each run are
+    first compared with each other, and the winner is then measured again.
 
     Parameters
     ----------
     task : Task
     trials : mapping from str to sequence of Record
-        The runs, and what their winners are called.
+        Name of the winner to the records of its run.
     measurer : Measurer
     finalists : int
-        How many of each run are compared first.
+        Number of programs of each run that are compared first.
     baseline : bool
-        Whether NumPy's way takes part.
+        Whether to include NumPy's usual implementation.
     rounds : int
-        Turns of the final measurement.
+        Number of measurements of each program in the last comparison.
 
     Returns
     -------
     Finals
-        The default first, then a winner for each run that has one, NumPy's last.
+        The default first, then the winner of each run that has one, NumPy last.
 
     Raises
     ------
     MeasureError
-        If one of the programs fails now, or its answer is wrong.
+        If one of the programs fails, or its outputs are wrong.
     """
     configs = {DEFAULT: task.space.default}
     for name, run in trials.items():

@@ -1,4 +1,4 @@
-"""The machine that measures, and how its threads are kept out of the way of what is measured."""
+"""The machine that measures: its name, and the placement of its threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import lru_cache
 
 
 def cpu_name(threads: int | None = None) -> str:
-    """The CPU as its maker calls it, and how many threads programs run on (the runtime's unless told)."""
+    """Return the CPU's name by its maker, and the number of threads of a program (by default the
+    runtime's).
+    """
     if threads is None:
         from compiler.runtime import num_threads
 
@@ -30,14 +32,14 @@ def _model_name() -> str:
 
 
 def rest(pause: float = 0.005, at_most: float = 1.0) -> None:
-    """Wait until no thread of this process runs: those of a BLAS spin for long after its last call.
+    """Wait until no thread of this process runs: those of a BLAS spin for a while after its last call.
 
     Parameters
     ----------
     pause : float
-        Seconds between two looks, at least a thousandth.
+        Seconds between two observations, at least a thousandth.
     at_most : float
-        Seconds after which it is given up.
+        Time limit in seconds.
     """
     pause, end = max(pause, 1e-3), time.perf_counter() + at_most
     while time.perf_counter() < end:
@@ -48,10 +50,11 @@ def rest(pause: float = 0.005, at_most: float = 1.0) -> None:
 
 
 def spread_threads() -> None:
-    """Start the thread pool with a CPU for the measuring thread, and the others for the pool's.
+    """Start the thread pool, with one CPU for the calling thread and the others for the pool's.
 
-    Left to the system, a thread that wakes may wait behind the one that woke it while another CPU idles:
-    a program then takes twice its time for tens of milliseconds, whichever program it is.
+    Otherwise the system may put a thread that wakes on the CPU of the one that woke it while another CPU is
+    idle: every program then takes twice its time for tens of milliseconds. The affinity of the calling thread
+    changes for the rest of its life, so only the worker process calls this.
     """
     import numpy as np
 
@@ -68,6 +71,6 @@ def spread_threads() -> None:
     if compiler.runtime.num_threads() == 1 or len(cpus) < 2:
         copy(*arrays)
         return
-    os.sched_setaffinity(0, cpus[1:])  # a thread inherits the CPUs of the one that starts it
+    os.sched_setaffinity(0, cpus[1:])  # a thread inherits the affinity of the one that starts it
     copy(*arrays)
     os.sched_setaffinity(0, cpus[:1])

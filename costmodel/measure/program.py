@@ -1,21 +1,19 @@
-"""`Program`: a task under one configuration, compiled, with its arrays in place."""
+"""`Program`: a task under one configuration, compiled, together with its arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 import compiler
-
-if TYPE_CHECKING:
-    from compiler.runtime.timing import Timing
-    from costmodel.task import Task
+from compiler.runtime.timing import Timing
+from costmodel.task import Task
 
 
 class Program:
-    """A compiled program that is called without arguments: they were given when it was made.
+    """A compiled program that is called without arguments, on the arrays that it was made with.
 
     What the program computes from the operator's constants alone (packed weights, say) is computed here,
     once.
@@ -24,11 +22,11 @@ class Program:
     ----------
     task : Task
     schedule, args : Schedule and sequence of Tensor
-        What `Task.instantiate` gave.
+        As `Task.instantiate` returns them.
     arrays : sequence of ndarray
         One for each input of the operator.
-    output : ndarray
-        Where the result goes.
+    outputs : sequence of ndarray
+        Receive the results.
 
     Raises
     ------
@@ -42,11 +40,11 @@ class Program:
         schedule: Any,
         args: Sequence[Any],
         arrays: Sequence[np.ndarray],
-        output: np.ndarray,
+        outputs: Sequence[np.ndarray],
     ) -> None:
-        given = list(zip(args[:-1], arrays, strict=True))
+        given = list(zip(args[: len(arrays)], arrays, strict=True))
         fixed = {t: a for t, a in given if t.name in task.operator.constants}
-        self.arrays = [*(a for t, a in given if t not in fixed), output]
+        self.arrays = [*(a for t, a in given if t not in fixed), *outputs]
         self.function: Any
         if fixed:
             bindable = compiler.build(schedule, args, target=task.target, constants=list(fixed))
@@ -58,5 +56,5 @@ class Program:
         self.function(*self.arrays)
 
     def time(self, number: int, repeat: int, min_repeat_ms: float) -> Timing:
-        """Measure calls, see `compiler.runtime.Module.time_evaluator`."""
+        """Time calls, see `compiler.runtime.Module.time_evaluator`."""
         return self.function.time_evaluator(number, repeat, min_repeat_ms)(*self.arrays)

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import boosting
-from benchmarks.boosting import CASES, Result, as_good, score
 from benchmarks.interleave import Timing
+from benchmarks.trees import boosting
+from benchmarks.trees.boosting import CASES, Result, as_good, score
 
 
 def test_the_score_of_a_ranking_counts_ties_as_half() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import datasets
+from benchmarks.trees import datasets
 
 
 def test_collisions_are_drawn_from_the_seed() -> None:

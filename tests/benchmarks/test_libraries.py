@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import datasets
-from benchmarks.boosting import score
-from benchmarks.datasets import Problem
-from benchmarks.libraries import LIBRARIES, Settings, choose
+from benchmarks.trees import datasets
+from benchmarks.trees.boosting import score
+from benchmarks.trees.datasets import Problem
+from benchmarks.trees.libraries import LIBRARIES, Settings, choose
 
 
 def shops(rows: int = 400) -> Problem:

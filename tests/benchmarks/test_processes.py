@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import batches, firstfit, memory
+from benchmarks import firstfit
+from benchmarks.trees import batches, memory
 
 ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
 
 
 def test_memory_of_a_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

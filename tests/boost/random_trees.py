@@ -1,4 +1,4 @@
-"""Trees and tables drawn by chance, and a walk in Python: what the tests of forests compare with."""
+"""Random trees and tables, and a traversal in Python as the reference for the tests of forests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from boost.forest.forest import Forest
 from boost.forest.tree import NO_NODE, Tree
 
 FEATURES = 5
-# The features from this one on are categorical where a tree asks for categories.
+# Features from this one on are categorical in trees with categorical splits.
 CATEGORICAL = 3
 
 
 def random_tree(
     rng: np.random.Generator, splits: int, categorical: bool = False, outputs: int = 0, chain: bool = False
 ) -> Tree:
-    """Split leaves by chance, or with `chain` always a new one."""
+    """Split random leaves, or with `chain` always a new one."""
     size = 2 * splits + 1
     left = np.full(size, NO_NODE, dtype=np.int32)
     right, parent = left.copy(), left.copy()
@@ -52,14 +52,14 @@ def random_tree(
 
 
 def random_forest(
-    rng: np.random.Generator, groups: int = 1, parallel: int = 1, vector: bool = False, rounds: int = 3
+    rng: np.random.Generator, n_outputs: int = 1, parallel: int = 1, vector: bool = False, rounds: int = 3
 ) -> Forest:
     """Some trees have categorical splits, some only a root."""
-    forest = Forest(groups, parallel, vector)
+    forest = Forest(n_outputs, parallel, vector)
     for _ in range(rounds):
         for t in range(forest.round_trees):
             splits = int(rng.choice([0, 1, 3, 20, 60]))
-            tree = random_tree(rng, splits, bool(rng.random() < 0.5), groups if vector else 0)
+            tree = random_tree(rng, splits, bool(rng.random() < 0.5), n_outputs if vector else 0)
             forest.add(tree, t // parallel)
     return forest
 
@@ -75,7 +75,7 @@ def random_rows(rng: np.random.Generator, rows: int) -> np.ndarray:
 
 
 def goes_left(tree: Tree, n: int, row: np.ndarray) -> bool:
-    """Answer the question of a node."""
+    """Return whether a row goes left at a node."""
     value = row[tree.feature[n]]
     codes = (
         tree.categories[tree.category_starts[n] : tree.category_starts[n + 1]] if tree.categories.size else []
@@ -87,7 +87,7 @@ def goes_left(tree: Tree, n: int, row: np.ndarray) -> bool:
     return bool(value < tree.condition[n])
 
 
-def walk(tree: Tree, row: np.ndarray) -> int:
+def leaf_of(tree: Tree, row: np.ndarray) -> int:
     """Return the leaf of a row."""
     n = 0
     while tree.left[n] >= 0:
@@ -95,12 +95,12 @@ def walk(tree: Tree, row: np.ndarray) -> int:
     return n
 
 
-def margins_by_walk(forest: Forest, x: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Add up trees as `Forest.add_margins` says, one row after the other."""
+def margins_by_traversal(forest: Forest, x: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Add up trees as `Forest.add_margins` does, one row after the other."""
     out = np.zeros((len(x), forest.n_outputs))
     for i, row in enumerate(x):
         for t in range(first, last):
-            tree, n = forest[t], walk(forest[t], row)
+            tree, n = forest[t], leaf_of(forest[t], row)
             if forest.vector:
                 out[i] += forest.weights[t] * tree.vectors[n].astype(np.float64)
             else:

@@ -1,4 +1,4 @@
-"""The estimators: scikit-learn's own checks, labels of any type, frames."""
+"""The estimators: scikit-learn's own estimator checks, labels of any type, frames."""
 
 from __future__ import annotations
 
@@ -207,11 +207,11 @@ def test_functions_in_the_place_of_names() -> None:
         return np.abs(label - prediction).max()
 
     options: dict[str, Any] = {"n_estimators": 5, "base_score": 0.5}
-    own = BoostRegressor(objective=squared, eval_metric=worst, **options).fit(x, y, eval_set=[(x, y)])
+    custom = BoostRegressor(objective=squared, eval_metric=worst, **options).fit(x, y, eval_set=[(x, y)])
     named = BoostRegressor(**options).fit(x, y)
-    np.testing.assert_allclose(own.predict(x), named.predict(x), rtol=1e-6)
-    curve = own.evals_result_["validation_0"]["worst"]
-    assert curve[-1] == pytest.approx(worst(y.astype(np.float32), own.predict(x)), rel=1e-6)
+    np.testing.assert_allclose(custom.predict(x), named.predict(x), rtol=1e-6)
+    curve = custom.evals_result_["validation_0"]["worst"]
+    assert curve[-1] == pytest.approx(worst(y.astype(np.float32), custom.predict(x)), rel=1e-6)
     stop = EarlyStopping(rounds=2, metric_name="worst")
     stopped = BoostRegressor(n_estimators=200, eval_metric=worst, callbacks=[stop])
     assert stopped.fit(x[:150], y[:150], eval_set=[(x[150:], y[150:])]).best_iteration < 199

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from costmodel.explore import AnnealingExplorer, RandomExplorer
-from costmodel.space import ConfigSpace, Knob
+from costmodel.knob import Knob
+from costmodel.space import ConfigSpace
 
 
 @pytest.fixture
@@ -13,16 +14,16 @@ def space() -> ConfigSpace:
 
 
 class Bowl:
-    """A score with one optimum, the digits (3, 5, 1, 7, 2), which counts what it is asked."""
+    """A score with one optimum, the digits (3, 5, 1, 7, 2), which keeps the scored indices."""
 
     optimum = (3, 5, 1, 7, 2)
 
     def __init__(self, space: ConfigSpace) -> None:
         self.space = space
-        self.asked: list[int] = []
+        self.scored: list[int] = []
 
     def __call__(self, indices):
-        self.asked.extend(indices)
+        self.scored.extend(indices)
         return np.array(
             [
                 -sum(abs(a - b) for a, b in zip(self.space.digits(i), self.optimum, strict=True))
@@ -71,7 +72,7 @@ def test_visited_configurations_do_not_come_back(space):
 def test_each_configuration_is_scored_once_in_a_proposal(space):
     score = Bowl(space)
     AnnealingExplorer(space, evaluations=500).propose(5, score, set(), rng=np.random.default_rng(0))
-    assert len(score.asked) == len(set(score.asked))
+    assert len(score.scored) == len(set(score.scored))
 
 
 @pytest.mark.parametrize("evaluations", [1, 40, 300])
@@ -81,8 +82,8 @@ def test_first_scores_are_bounded(space, evaluations):
     for turn in range(3):
         score = Bowl(space)
         explorer.propose(5, score, set(), rng=np.random.default_rng(turn))
-        assert len(set(score.asked) - seen) <= evaluations
-        seen |= set(score.asked)
+        assert len(set(score.scored) - seen) <= evaluations
+        seen |= set(score.scored)
 
 
 def test_chains_go_on_where_they_were(space):
@@ -91,17 +92,17 @@ def test_chains_go_on_where_they_were(space):
     kept = list(explorer.points)
     score = Bowl(space)
     explorer.propose(5, score, set(), rng=np.random.default_rng(1))
-    assert score.asked[: len(kept)] == kept
+    assert score.scored[: len(kept)] == kept
 
 
 def test_elites_are_where_chains_begin(space):
     score = Bowl(space)
     explorer = AnnealingExplorer(space, chains=8, evaluations=50)
     explorer.propose(5, score, {11, 12}, rng=np.random.default_rng(0), elites=[11, 12, 13, 14])
-    assert score.asked[:2] == [11, 12]  # a quarter of the chains
+    assert score.scored[:2] == [11, 12]  # a quarter of the chains
 
 
-def test_early_stop_ends_a_walk_that_finds_nothing_new():
+def test_early_stop_ends_a_search_without_changes():
     space = ConfigSpace([Knob("choice", "a", tuple(range(40)), 0)])
     calls = []
 

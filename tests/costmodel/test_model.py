@@ -109,13 +109,13 @@ def test_rank_correlation_that_says_nothing():
 
 
 def test_rank_correlation_of_different_lengths():
-    with pytest.raises(ValueError, match="two sequences of one length"):
+    with pytest.raises(ValueError, match="two sequences of equal length"):
         rank_correlation([1, 2], [1, 2, 3])
 
 
 def test_the_model_is_sure_of_what_it_has_seen():
     features, throughputs = programs(300)
-    known = features[:, 0] < 12  # what lies beyond is another matter
+    known = features[:, 0] < 12  # extrapolation is not tested
     model = BoostedTreeCostModel()
     model.fit(features[known], throughputs[known])
     scores, deviations = model.predict_uncertainty(features)

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
+from compiler.ops import OPERATORS
 from costmodel import records
-from costmodel.measure.measurer import MeasureResult, Reason
 from costmodel.records import Record, RecordWarning, append, best, load
+from costmodel.result import MeasureResult, Reason
 from costmodel.task import Task
 
 
@@ -140,6 +142,47 @@ def test_old_versions_are_converted(monkeypatch):
     monkeypatch.setattr(records, "SCHEMA_VERSION", 2)
     monkeypatch.setitem(records.CONVERTERS, 1, lambda fields: {**fields, "source": "before sources"})
     assert Record.parse(old).source == "before sources"
+
+
+KEPT = Path(__file__).parent / "records_version1.jsonl"
+
+
+def test_records_of_a_version_without_dtypes_name_the_same_tasks():
+    """The file was written before operators had a parameter for the type."""
+    found = load(KEPT)
+    assert len(found) == 29
+    assert {r.operator for r in found} == {op.name for op in OPERATORS}
+    for record in found:
+        task = Task(record.operator, record.shape, record.target)
+        assert task.key == record.task
+        assert task.space.config(record.config).index == record.index
+        if record.ok:
+            result = MeasureResult(Reason.OK, record.costs, "", 0.01, 0.1, record.timestamp)
+            config = task.space.at(record.index)
+            again = Record.of(task, config, result, cpu="a CPU", source="model", trial=record.trial)
+            assert again == record
+
+
+def test_their_lines_are_written_as_they_were():
+    assert "".join(r.line() for r in load(KEPT)) == KEPT.read_text()
+
+
+def test_records_of_the_benchmarks_name_tasks_of_today():
+    path = Path(__file__).parents[2] / "benchmarks" / "programs" / "known.jsonl"
+    found = load(path)
+    assert found
+    for record in found:
+        assert Task(record.operator, record.shape, record.target).key == record.task
+    assert "".join(r.line() for r in found) == path.read_text()
+
+
+def test_a_type_that_is_not_the_default_is_part_of_the_shape():
+    task = Task("matmul", (4, 5, 6, 0, "NN", "none", "int8"))
+    made = Record.of(
+        task, task.space.default, MeasureResult(Reason.OK, (1.0,)), cpu="a CPU", source="model", trial=1
+    )
+    assert made.shape == (4, 5, 6, 0, "NN", "none", "int8")
+    assert Task(made.operator, made.shape, made.target).key == made.task
 
 
 def test_best_is_by_median_and_names_each_configuration_once():

@@ -32,7 +32,7 @@ def test_equal_scores_spread_over_the_values(space):
     assert {d[0] for d in digits} == {d[1] for d in digits} == {0, 1, 2, 3}
 
 
-def test_fewer_candidates_than_asked(space):
+def test_fewer_candidates_than_requested(space):
     assert diverse(space, [(3, 1.0)], 5) == [3]
     assert diverse(space, [], 5) == []
 

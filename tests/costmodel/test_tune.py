@@ -7,10 +7,13 @@ import pytest
 
 from compiler import te
 from costmodel import records as record_file
-from costmodel.measure.measurer import Measurer, MeasureResult, Reason
+from costmodel.measure.measurer import Measurer
 from costmodel.records import RecordWarning, load
-from costmodel.task import Task, register
-from costmodel.tune import Progress, tune
+from costmodel.registry import register
+from costmodel.result import MeasureResult, Reason
+from costmodel.task import Task
+from costmodel.tune import tune
+from costmodel.tuning.progress import Progress
 
 
 class FakeMeasurer:

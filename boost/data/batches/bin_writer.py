@@ -99,14 +99,15 @@ class SparseBinWriter:
 
     def matrix(self) -> SparseBinnedMatrix:
         """Return the whole table."""
-        from boost.data.encode import entries_by_row
+        from boost.data.encode import EntryColumns, entries_by_row
 
+        columns = EntryColumns(self._col_indptr, self._rows, self._codes)
         indptr = np.cumsum(self._counts)
         offsets = bin_offsets(self._cuts)
         bins = np.empty(self._codes.size, dtype=np.int32)
 
         def fill(first: int, last: int) -> None:
-            entries_by_row(self._col_indptr, self._rows, self._codes, offsets, indptr, first, last, bins)
+            entries_by_row(columns, offsets, indptr, first, last, bins)
 
         self._team.share(fill, indptr.size - 1, work=bins.size * 5)
         return SparseBinnedMatrix(

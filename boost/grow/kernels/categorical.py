@@ -2,63 +2,118 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from boost.grow.kernels.partition import bounds_of
+from boost.grow.kernels.records import (
+    BIN,
+    BY_CATEGORIES,
+    FEATURE,
+    GRAD,
+    HESS,
+    MISSING_LEFT,
+)
 from boost.grow.kernels.score import LAMBDA, LEAST, MOST_CATEGORIES, ONE_HOT, bounded_scores
-from boost.jit import kernel
+from boost.jit import by_type, field_type, is_none, kernel
+
+BITS = 64  # of a word of a set
 
 
-@kernel()
-def order_categories(table, begin, bins, reg_lambda):
-    """Return the categories that occur in a node, by rising g / (h + lambda), then by number."""
-    number = np.empty(bins, dtype=np.int64)
+class Sums(NamedTuple):
+    """Sums of gradients and hessians."""
+
+    g: float
+    h: float
+
+
+@kernel(allocates=False)
+def order_categories(run, table, begin, bins, reg_lambda):
+    """Write the categories that occur in a node, by rising g / (h + lambda), then by number.
+
+    Parameters
+    ----------
+    run : Run
+        Its `number` is output; `above_g` and `spare` are overwritten.
+    table : (bins, 2), a histogram
+    begin, bins : the range of the feature
+
+    Returns
+    -------
+    int
+        How many categories occur.
+    """
+    ratio, order, merged = run.above_g, run.number, run.spare
     used = 0
     for c in range(bins):
-        if table[begin + c, 0] != 0.0 or table[begin + c, 1] != 0.0:
-            number[used] = c
+        g = table[begin + c, GRAD]
+        h = table[begin + c, HESS]
+        if g != 0.0 or h != 0.0:
+            order[used] = c
             used += 1
-    ratio = np.empty(used)
-    for i in range(used):
-        c = begin + number[i]
-        bottom = table[c, 1] + reg_lambda
-        ratio[i] = table[c, 0] / bottom if bottom > 0.0 else 0.0
-    order = np.argsort(ratio, kind="mergesort")
-    out = np.empty(used, dtype=np.int64)
-    for i in range(used):
-        out[i] = number[order[i]]
-    return out
+            bottom = h + reg_lambda
+            ratio[c] = g / bottom if bottom > 0.0 else 0.0
+    width = 1
+    while width < used:  # merge neighbouring runs of this width; equal ratios keep their order
+        for left in range(0, used, 2 * width):
+            middle = left + width
+            end = middle + width
+            if middle > used:
+                middle = used
+            if end > used:
+                end = used
+            i = left
+            j = middle
+            for k in range(left, end):
+                if i < middle and (j >= end or not ratio[order[j]] < ratio[order[i]]):
+                    merged[k] = order[i]
+                    i += 1
+                else:
+                    merged[k] = order[j]
+                    j += 1
+        for k in range(used):
+            order[k] = merged[k]
+        width *= 2
+    return used
 
 
-@kernel()
-def try_categories(right_g, right_h, miss_g, miss_h, total_g, total_h, limits, best, node):
+@kernel(allocates=False)
+def try_set(right, missing, nodes, n, limits, best):
     """Try a set of categories on the right, with missing values on the left, then on the right.
 
-    Returns the best sum of scores, whether missing values go left (-1 when nothing beats `best`), and the
-    left sums.
+    Parameters
+    ----------
+    right, missing : Sums
+        Of the set, and of the node's rows without a category.
+    best : the sum of scores to beat
+
+    Returns
+    -------
+    (best sum of scores, whether missing values go left, left sums): -1 when nothing beats `best`.
     """
-    found = -1
+    side = np.int64(-1)
     at_g = at_h = 0.0
-    lower = node[0] if node.size else -np.inf
-    upper = node[1] if node.size else np.inf
-    for side in range(2 if miss_g != 0.0 or miss_h != 0.0 else 1):
-        other_g = right_g + (miss_g if side else 0.0)
-        other_h = right_h + (miss_h if side else 0.0)
-        left_g = total_g - other_g
-        left_h = total_h - other_h
-        if left_h < limits[LEAST] or other_h < limits[LEAST]:
+    lower, upper = bounds_of(nodes, n)
+    for missing_right in range(2 if missing.g != 0.0 or missing.h != 0.0 else 1):
+        right_g = right.g + (missing.g if missing_right else 0.0)
+        right_h = right.h + (missing.h if missing_right else 0.0)
+        left_g = nodes.sums[n, GRAD] - right_g
+        left_h = nodes.sums[n, HESS] - right_h
+        if left_h < limits[LEAST] or right_h < limits[LEAST]:
             continue
-        value = bounded_scores(left_g, left_h, other_g, other_h, limits, lower, upper, 0.0)
+        value = bounded_scores(left_g, left_h, right_g, right_h, limits, lower, upper, 0.0)
         if value > best:
             best = value
-            found = 1 - side
+            side = np.int64(1 - missing_right)
             at_g = left_g
             at_h = left_h
-    return best, found, at_g, at_h
+    return best, side, at_g, at_h
 
 
-@kernel()
-def scan_categories(table, begin, bins, total_g, total_h, limits, best, node):
-    """Try the splits of a categorical feature.
+@kernel(allocates=False)
+def scan_categories(run, table, begin, bins, n, nodes, limits, best):
+    """Try the splits of node `n` by a categorical feature.
 
     Few categories (`ONE_HOT`): each against the rest. More: the best partition of all is one of those that
     cut the order by g / (h + lambda) in two (Fisher, "On grouping for maximum homogeneity", 1958); the
@@ -67,52 +122,107 @@ def scan_categories(table, begin, bins, total_g, total_h, limits, best, node):
     Returns
     -------
     (best sum of scores, set, whether missing values go left, left sums): the set is a category, or, above
-    zero, 1 + the number of categories from the low end, or, below, minus that from the high end; `bins` and
-    more is never reached. Whether missing values go left is -1 when nothing beats `best`.
+    zero, 1 + the number of categories from the low end, or, below, minus that from the high end. Whether
+    missing values go left is -1 when nothing beats `best`.
     """
     present_g = present_h = 0.0
     for c in range(bins):
-        present_g += table[begin + c, 0]
-        present_h += table[begin + c, 1]
-    miss_g = total_g - present_g
-    miss_h = total_h - present_h
-    at = 0
-    absent_left = -1
+        present_g += table[begin + c, GRAD]
+        present_h += table[begin + c, HESS]
+    missing = Sums(nodes.sums[n, GRAD] - present_g, nodes.sums[n, HESS] - present_h)
+    chosen = np.int64(0)
+    missing_left = np.int64(-1)
     at_g = at_h = 0.0
     if bins < limits[ONE_HOT]:
         for c in range(bins):
-            g = table[begin + c, 0]
-            h = table[begin + c, 1]
-            value, side, left_g, left_h = try_categories(
-                g, h, miss_g, miss_h, total_g, total_h, limits, best, node
-            )
+            right = Sums(table[begin + c, GRAD], table[begin + c, HESS])
+            value, side, left_g, left_h = try_set(right, missing, nodes, n, limits, best)
             if side >= 0:
-                best, at, absent_left, at_g, at_h = value, c, side, left_g, left_h
-        return best, at, absent_left, at_g, at_h
-    order = order_categories(table, begin, bins, limits[LAMBDA])
+                best, chosen, missing_left, at_g, at_h = value, c, side, left_g, left_h
+        return best, chosen, missing_left, at_g, at_h
+    used = order_categories(run, table, begin, bins, limits[LAMBDA])
+    most = np.int64(limits[MOST_CATEGORIES])
+    if most > used:
+        most = used
     for end in range(2):
         g = h = 0.0
-        for i in range(min(order.size, np.int64(limits[MOST_CATEGORIES]))):
-            c = begin + order[order.size - 1 - i if end else i]
-            g += table[c, 0]
-            h += table[c, 1]
-            value, side, left_g, left_h = try_categories(
-                g, h, miss_g, miss_h, total_g, total_h, limits, best, node
-            )
+        for i in range(most):
+            c = begin + run.number[used - 1 - i if end else i]
+            g += table[c, GRAD]
+            h += table[c, HESS]
+            value, side, left_g, left_h = try_set(Sums(g, h), missing, nodes, n, limits, best)
             if side >= 0:
-                best, at, absent_left, at_g, at_h = value, -(i + 1) if end else i + 1, side, left_g, left_h
-    return best, at, absent_left, at_g, at_h
+                best, chosen, missing_left = value, -(i + 1) if end else i + 1, side
+                at_g, at_h = left_g, left_h
+    return best, chosen, missing_left, at_g, at_h
 
 
-@kernel()
-def mark_categories(table, begin, bins, at, limits, words):
-    """Set the bits of the categories of the set that `scan_categories` found."""
+@kernel(allocates=False)
+def mark_categories(run, table, begin, bins, chosen, limits, words):
+    """Set the bits of the categories of the set that `scan_categories` returned."""
     for w in range(words.size):
         words[w] = 0
     if bins < limits[ONE_HOT]:
-        words[at >> 6] |= np.uint64(1) << np.uint64(at & 63)
+        words[chosen >> 6] |= np.uint64(1) << np.uint64(chosen & (BITS - 1))
         return
-    order = order_categories(table, begin, bins, limits[LAMBDA])
-    for i in range(abs(at)):
-        c = order[i] if at > 0 else order[order.size - 1 - i]
-        words[c >> 6] |= np.uint64(1) << np.uint64(c & 63)
+    used = order_categories(run, table, begin, bins, limits[LAMBDA])
+    for i in range(abs(chosen)):
+        c = run.number[i] if chosen > 0 else run.number[used - 1 - i]
+        words[c >> 6] |= np.uint64(1) << np.uint64(c & (BITS - 1))
+
+
+@kernel(allocates=False)
+def _numerical(features, feature):
+    return False
+
+
+@kernel(allocates=False)
+def _any_kind(features, feature):
+    return features.categorical[feature] != 0
+
+
+@by_type
+def is_categorical(features, feature):
+    """Return whether a feature is categorical."""
+    return _numerical if is_none(field_type(features, "categorical")) else _any_kind
+
+
+@kernel(allocates=False)
+def _no_categories(state, run, table, begin, f, n, best):
+    return best
+
+
+@kernel(allocates=False)
+def _categories(state, run, table, begin, f, n, best):
+    nodes, limits, offsets = state.nodes, state.limits, state.features.offsets
+    bins = offsets[f + 1] - offsets[f] - 1
+    value, chosen, side, left_g, left_h = scan_categories(run, table, begin, bins, n, nodes, limits, best)
+    if side < 0:
+        return best
+    keep(nodes, n, f, BY_CATEGORIES, side, left_g, left_h)
+    mark_categories(run, table, begin, bins, chosen, limits, nodes.sets[n])
+    return value
+
+
+@by_type
+def try_categories(state, run, table, begin, f, n, best):
+    """Try the splits of node `n` by a categorical feature, whose bins start at `begin` in the histogram.
+
+    The best split so far is kept in `state.nodes`.
+
+    Returns
+    -------
+    float
+        Its sum of scores.
+    """
+    return _no_categories if is_none(field_type(state, "features", "categorical")) else _categories
+
+
+@kernel(allocates=False)
+def keep(nodes, n, feature, at, side, left_g, left_h):
+    """Write down the best split of a node so far."""
+    nodes.left_sums[n, GRAD] = left_g
+    nodes.left_sums[n, HESS] = left_h
+    nodes.splits[n, FEATURE] = feature
+    nodes.splits[n, BIN] = at
+    nodes.splits[n, MISSING_LEFT] = side

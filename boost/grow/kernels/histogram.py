@@ -1,4 +1,4 @@
-"""Kernels from gradients to histograms: round gradient pairs, share out rows, sum pairs by bin.
+"""Kernels from gradients to histograms: round gradient pairs, cut row ranges, sum gradient pairs by bin.
 
 All sums are sums of integers below 2**53 that are held in float64, where they are exact: the order of
 addition, and with it the number of threads, cannot change a bit of them.
@@ -7,11 +7,31 @@ addition, and with it the number of threads, cannot change a bit of them.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from boost.grow.kernels.records import (
+    BEGIN,
+    BY_HISTOGRAM,
+    BY_ROWS,
+    DEPTH,
+    END,
+    GRAD,
+    HESS,
+    NO_SEARCH,
+    PARENT,
+    RANGE_BEGIN,
+    RANGE_END,
+    RANGE_NODE,
+    RANGE_SLOT,
+    SEARCH,
+    SLOT,
+    SUBTRAHEND,
+    Units,
+)
 from boost.jit import kernel, prefetch
 
 if TYPE_CHECKING:
@@ -22,72 +42,87 @@ Floats = NDArray[np.float64]
 SUM_BITS = 52
 # Rows whose sizes are added up together, in blocks that no number of threads changes.
 BLOCK_ROWS = 1 << 14
-# How many rows ahead of the one in work memory is asked for.
+# How many rows ahead memory is prefetched.
 AHEAD = 8
-# A table of so many codes is in the second cache whole, and it is quicker to go column by column, whose sums
-# fit the first cache.
+# A table of at most so many codes fits the second cache, and is quicker summed column by column: the sums of a
+# single column fit the first cache.
 SMALL_TABLE = 1 << 20
 
 
-@kernel("void(float64[:,:], float64[:,:], float64[::1], int64, int64, float64[:,::1])")
-def sum_sizes(grad, hess, weight, first, last, sizes):
+class Weighted(NamedTuple):
+    """What gradient pairs are rounded from.
+
+    Attributes
+    ----------
+    grad, hess : (rows, outputs)
+    weight : (rows,) or (0,)
+        Of rows; empty for one each.
+    """
+
+    grad: Floats
+    hess: Floats
+    weight: Floats
+
+
+@kernel(lazy=True, allocates=False)
+def sum_sizes(source, first, last, sizes):
     """Sum up |grad| and |hess|, weighted, over blocks of rows.
 
     Parameters
     ----------
-    grad, hess : (rows, outputs)
-    weight : (rows,) or (0,)
+    source : Weighted
     first, last : the blocks to do
     sizes : (blocks, 2), output
     """
-    outputs = grad.shape[1]
+    grad, hess, weight = source.grad, source.hess, source.weight
+    rows, outputs = grad.shape
     for block in range(first, last):
         g = 0.0
         h = 0.0
-        for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, grad.shape[0])):
+        end = (block + 1) * BLOCK_ROWS
+        for i in range(block * BLOCK_ROWS, end if end < rows else rows):
             w = weight[i] if weight.size else 1.0
             for k in range(outputs):
                 g += w * abs(grad[i, k])
                 h += w * abs(hess[i, k])
-        sizes[block, 0] = g
-        sizes[block, 1] = h
+        sizes[block, GRAD] = g
+        sizes[block, HESS] = h
 
 
-@kernel(
-    "void(float64[:,:], float64[:,:], float64[::1], float64, float64, int64, int64, float64[:,::1],"
-    " float64[:,::1])"
-)
-def round_pairs(grad, hess, weight, grad_scale, hess_scale, first, last, pairs, sums):
+@kernel(lazy=True, allocates=False)
+def round_gpairs(source, units, first, last, gpairs, sums):
     """Write round(weight * round(value * scale)) for gradients and hessians, side by side.
 
     Rounding before weighting makes a row of weight k the same as k rows, to the bit.
 
     Parameters
     ----------
-    grad, hess : (rows, outputs)
-    weight : (rows,) or (0,)
-    grad_scale, hess_scale : factors
+    source : Weighted
+    units : Units
     first, last : the blocks to do
-    pairs : (rows, 2 * outputs), output
+    gpairs : (rows, 2 * outputs), output
     sums : (blocks, 2 * outputs), output: the sums over each block
     """
-    outputs = grad.shape[1]
+    grad, hess, weight = source.grad, source.hess, source.weight
+    grad_scale, hess_scale = units.grad_scale, units.hess_scale
+    rows, outputs = grad.shape
     for block in range(first, last):
+        end = (block + 1) * BLOCK_ROWS
         for k in range(outputs):
             g = 0.0
             h = 0.0
-            for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, grad.shape[0])):
-                own_g = np.rint(grad[i, k] * grad_scale)
-                own_h = np.rint(hess[i, k] * hess_scale)
+            for i in range(block * BLOCK_ROWS, end if end < rows else rows):
+                row_g = np.rint(grad[i, k] * grad_scale)
+                row_h = np.rint(hess[i, k] * hess_scale)
                 if weight.size:
-                    own_g = np.rint(weight[i] * own_g)
-                    own_h = np.rint(weight[i] * own_h)
-                pairs[i, 2 * k] = own_g
-                pairs[i, 2 * k + 1] = own_h
-                g += own_g
-                h += own_h
-            sums[block, 2 * k] = g
-            sums[block, 2 * k + 1] = h
+                    row_g = np.rint(weight[i] * row_g)
+                    row_h = np.rint(weight[i] * row_h)
+                gpairs[i, 2 * k + GRAD] = row_g
+                gpairs[i, 2 * k + HESS] = row_h
+                g += row_g
+                h += row_h
+            sums[block, 2 * k + GRAD] = g
+            sums[block, 2 * k + HESS] = h
 
 
 def power_of_two(total: float) -> float:
@@ -98,7 +133,7 @@ def power_of_two(total: float) -> float:
 
 
 def round_gradients(
-    grad: Floats, hess: Floats, weight: Floats, pairs: Floats, team: Team | None = None
+    grad: Floats, hess: Floats, weight: Floats, gpairs: Floats, team: Team | None = None
 ) -> tuple[tuple[float, float], Floats]:
     """Scale gradients and hessians by powers of two, and round them to integers.
 
@@ -107,7 +142,7 @@ def round_gradients(
     grad, hess : float64 arrays of shape (rows,) or (rows, outputs)
     weight : float64 array of shape (rows,) or (0,)
         Of rows; an empty array means one each.
-    pairs : float64 array of shape (rows, 2 * outputs)
+    gpairs : float64 array of shape (rows, 2 * outputs)
         Output: gradient and hessian of each output.
     team : Team, optional
 
@@ -118,66 +153,71 @@ def round_gradients(
     sums : float64 array of shape (2 * outputs,)
         The sums over all rows.
     """
-    rows = pairs.shape[0]
-    g, h = grad.reshape(rows, -1), hess.reshape(rows, -1)
+    rows = gpairs.shape[0]
+    # Kernels are compiled for one layout.
+    source = Weighted(
+        np.ascontiguousarray(grad.reshape(rows, -1)), np.ascontiguousarray(hess.reshape(rows, -1)), weight
+    )
     blocks = -(-rows // BLOCK_ROWS)
-    sizes, sums = np.empty((blocks, 2)), np.empty((blocks, pairs.shape[1]))
+    sizes, sums = np.empty((blocks, 2)), np.empty((blocks, gpairs.shape[1]))
 
     def measure(first: int, last: int) -> None:
-        sum_sizes(g, h, weight, first, last, sizes)
+        sum_sizes(source, first, last, sizes)
 
     def write(first: int, last: int) -> None:
-        round_pairs(g, h, weight, scales[0], scales[1], first, last, pairs, sums)
+        round_gpairs(source, Units(1.0, *scales), first, last, gpairs, sums)
 
-    work = float(pairs.size)
+    work = float(gpairs.size)
     _share(team, measure, blocks, work)
     total = sizes.sum(axis=0)
-    scales = power_of_two(float(total[0])), power_of_two(float(total[1]))
+    scales = power_of_two(float(total[GRAD])), power_of_two(float(total[HESS]))
     _share(team, write, blocks, 2 * work)
     return scales, sums.sum(axis=0)
 
 
-def _share(team: Team | None, task, count: int, work: float) -> None:  # type: ignore[no-untyped-def]
+def _share(team: Team | None, task: Callable[[int, int], None], count: int, work: float) -> None:
     if team is None:
         task(0, count)
     else:
         team.share(task, count, work)
 
 
-@kernel("int64(int64[:,::1], int64, int64, int64, int64[:,::1], int64[::1])")
-def cut_rows(steps, count, threads, spill, parts, starts):
+@kernel(lazy=True, allocates=False)
+def cut_rows(ranges, count, threads, spill, parts, starts):
     """Cut the rows of some nodes into shares of one size for threads; return the number of parts.
 
     Parameters
     ----------
-    steps : (steps, 4): node, begin, end of its rows, and place
-    count : steps to cut
+    ranges : (ranges, 4), the rows of nodes, and their histogram slots
+    count : how many ranges to cut
     threads : number of shares
-    spill : the place of a thread's part that is not the first of its node is this and the thread's number
-    parts : (at least count + threads, 4), output: node, begin, end and place
+    spill : a part that is not the first of its node gets the slot with this number and the thread's added
+    parts : (at least count + threads, 4), output: row ranges
     starts : (threads + 1,), output: each thread's first part
     """
     total = 0
     for s in range(count):
-        total += steps[s, 2] - steps[s, 1]
+        total += ranges[s, RANGE_END] - ranges[s, RANGE_BEGIN]
     used = 0
     done = 0
     thread = 0
     starts[0] = 0
     for s in range(count):
-        begin = steps[s, 1]
-        end = steps[s, 2]
+        begin = ranges[s, RANGE_BEGIN]
+        end = ranges[s, RANGE_END]
         while begin < end:
             while thread + 1 < threads and done >= total * (thread + 1) // threads:
                 thread += 1
                 starts[thread] = used
             size = end - begin
             if thread + 1 < threads:
-                size = min(size, total * (thread + 1) // threads - done)
-            parts[used, 0] = steps[s, 0]
-            parts[used, 1] = begin
-            parts[used, 2] = begin + size
-            parts[used, 3] = steps[s, 3] if begin == steps[s, 1] else spill + thread
+                rest = total * (thread + 1) // threads - done
+                size = rest if rest < size else size
+            parts[used, RANGE_NODE] = ranges[s, RANGE_NODE]
+            parts[used, RANGE_BEGIN] = begin
+            parts[used, RANGE_END] = begin + size
+            first = begin == ranges[s, RANGE_BEGIN]
+            parts[used, RANGE_SLOT] = ranges[s, RANGE_SLOT] if first else spill + thread
             used += 1
             done += size
             begin += size
@@ -187,249 +227,261 @@ def cut_rows(steps, count, threads, spill, parts, starts):
     return used
 
 
-@kernel(lazy=True)
-def fill(codes, pairs, rows, parts, first, last, features, offsets, hist):
-    """Sum the pairs of rows by bin. O(rows * features).
+@kernel(lazy=True, allocates=False)
+def fill(codes, gpairs, order, ranges, first, last, features, hist):
+    """Sum the gradient pairs of rows by bin. O(rows * features).
 
     Parameters
     ----------
     codes : (rows, all features)
-    pairs : (rows, 2)
-    rows : row numbers, those of a node side by side and rising
-    parts : (parts, 4), see `cut_rows`
-    first, last : the parts to do; each begins its own place anew
-    features : the features to do, increasing
-    offsets : (all features + 1,)
-    hist : (places, bins, 2), output
+    gpairs : (rows, 2)
+    order : row numbers, those of a node side by side and increasing
+    ranges : (ranges, 4)
+    first, last : the ranges to do; the slot of each is zeroed first
+    features : Features
+        Its `chosen` ones are done.
+    hist : (slots, bins, 2), output
     """
-    width = np.uint64(features.size)
+    chosen, offsets = features.chosen, features.offsets
+    width = np.uint64(chosen.size)
     columns = codes.shape[1]
-    # Unsigned indices need no test for negative ones, which count from the end.
-    start = np.empty(width, dtype=np.uint64)
-    column = np.empty(width, dtype=np.uint64)
-    for j in range(features.size):
-        start[j] = offsets[features[j]]
-        column[j] = features[j]
-    lowest = features[0]
-    side_by_side = features[features.size - 1] - lowest + 1 == features.size
+    lowest = np.int64(chosen[0])
+    start = offsets[lowest:]
+    side_by_side = chosen[chosen.size - 1] - lowest + 1 == chosen.size
     for p in range(first, last):
-        table = hist[parts[p, 3]]
-        if side_by_side:
-            table[offsets[lowest] : offsets[lowest + features.size]] = 0.0
-        else:
-            for j in range(features.size):
-                table[offsets[features[j]] : offsets[features[j] + 1]] = 0.0
-        begin = parts[p, 1]
-        end = parts[p, 2]
-        # Where most rows are there, the hardware sees the pattern by itself.
-        scattered = end > begin and np.int64(rows[end - 1]) - np.int64(rows[begin]) > 2 * (end - begin)
+        table = hist[ranges[p, RANGE_SLOT]]
+        for j in range(chosen.size):
+            for b in range(np.uint64(offsets[chosen[j]]), np.uint64(offsets[chosen[j] + 1])):
+                table[b, GRAD] = 0.0
+                table[b, HESS] = 0.0
+        begin = ranges[p, RANGE_BEGIN]
+        end = ranges[p, RANGE_END]
+        # Where most rows are there, the hardware prefetches by itself.
+        scattered = end > begin and np.int64(order[end - 1]) - np.int64(order[begin]) > 2 * (end - begin)
         r = begin
         # Two rows at a time: their updates go to different bins mostly, and do not wait for each other.
         while r + 1 < end:
             if scattered and r + 1 + AHEAD < end:
                 for d in range(2):
-                    later = np.int64(rows[r + AHEAD + d])
+                    later = np.int64(order[r + AHEAD + d])
                     prefetch(codes, later * columns)
                     prefetch(codes, later * columns + columns - 1)
-                    prefetch(pairs, 2 * later)
-            one = rows[r]
-            two = rows[r + 1]
-            g = pairs[one, 0]
-            h = pairs[one, 1]
-            g2 = pairs[two, 0]
-            h2 = pairs[two, 1]
+                    prefetch(gpairs, 2 * later)
+            one = order[r]
+            two = order[r + 1]
+            g = gpairs[one, GRAD]
+            h = gpairs[one, HESS]
+            g2 = gpairs[two, GRAD]
+            h2 = gpairs[two, HESS]
+            # Unsigned indices need no test for negative ones, which count from the end.
             if side_by_side:
                 left = codes[one, lowest:]
                 right = codes[two, lowest:]
                 for j in range(width):
-                    b = start[j] + np.uint64(left[np.uint64(j)])
-                    table[b, 0] += g
-                    table[b, 1] += h
-                    b = start[j] + np.uint64(right[np.uint64(j)])
-                    table[b, 0] += g2
-                    table[b, 1] += h2
+                    b = np.uint64(start[j]) + np.uint64(left[j])
+                    table[b, GRAD] += g
+                    table[b, HESS] += h
+                    b = np.uint64(start[j]) + np.uint64(right[j])
+                    table[b, GRAD] += g2
+                    table[b, HESS] += h2
             else:
                 for j in range(width):
-                    b = start[j] + np.uint64(codes[one, column[j]])
-                    table[b, 0] += g
-                    table[b, 1] += h
-                    b = start[j] + np.uint64(codes[two, column[j]])
-                    table[b, 0] += g2
-                    table[b, 1] += h2
+                    column = np.uint64(chosen[j])
+                    start_of = np.uint64(offsets[column])
+                    b = start_of + np.uint64(codes[one, column])
+                    table[b, GRAD] += g
+                    table[b, HESS] += h
+                    b = start_of + np.uint64(codes[two, column])
+                    table[b, GRAD] += g2
+                    table[b, HESS] += h2
             r += 2
         if r < end:
-            one = rows[r]
-            g = pairs[one, 0]
-            h = pairs[one, 1]
+            one = order[r]
+            g = gpairs[one, GRAD]
+            h = gpairs[one, HESS]
             for j in range(width):
-                b = start[j] + np.uint64(codes[one, column[j]])
-                table[b, 0] += g
-                table[b, 1] += h
+                column = np.uint64(chosen[j])
+                b = np.uint64(offsets[column]) + np.uint64(codes[one, column])
+                table[b, GRAD] += g
+                table[b, HESS] += h
 
 
-@kernel(lazy=True)
-def fill_columns(columns, pairs, rows, parts, first, last, features, offsets, hist):
+@kernel(lazy=True, allocates=False)
+def fill_columns(columns, gpairs, order, ranges, first, last, features, hist):
     """Do what `fill` does column by column, for a table of at most `SMALL_TABLE` codes.
 
     Parameters
     ----------
     columns : (all features, rows), the codes
+    others : see `fill`
     """
+    chosen, offsets = features.chosen, features.offsets
     for p in range(first, last):
-        begin = np.uint64(parts[p, 1])
-        end = np.uint64(parts[p, 2])
-        for j in range(features.size):
-            f = features[j]
-            table = hist[parts[p, 3], offsets[f] : offsets[f + 1]]
-            table[:] = 0.0
+        begin = np.uint64(ranges[p, RANGE_BEGIN])
+        end = np.uint64(ranges[p, RANGE_END])
+        for j in range(chosen.size):
+            f = chosen[j]
+            table = hist[ranges[p, RANGE_SLOT], offsets[f] : offsets[f + 1]]
+            for b in range(np.uint64(offsets[f + 1] - offsets[f])):
+                table[b, GRAD] = 0.0
+                table[b, HESS] = 0.0
             column = columns[f]
             for r in range(begin, end):
-                i = rows[r]
+                i = order[r]
                 b = np.uint64(column[i])
-                g = pairs[i, 0]  # both before a store that may change them, for all LLVM knows
-                h = pairs[i, 1]
-                table[b, 0] += g
-                table[b, 1] += h
+                g = gpairs[i, GRAD]  # both before a store that may change them, as far as LLVM can tell
+                h = gpairs[i, HESS]
+                table[b, GRAD] += g
+                table[b, HESS] += h
 
 
-@kernel(lazy=True)
-def fill_sparse(indptr, bins, pairs, rows, parts, first, last, hist):
+@kernel(lazy=True, allocates=False)
+def fill_sparse(table_bins, gpairs, order, ranges, first, last, hist):
     """Do what `fill` does for the present entries of a sparse table. O(entries of the rows + bins).
 
     Parameters
     ----------
-    indptr, bins : see `SparseBinnedMatrix`
+    table_bins : SparseBins
+    others : see `fill`; with several outputs, two columns for each
     """
-    width = pairs.shape[1]
+    indptr, bins = table_bins.indptr, table_bins.bins
+    width = gpairs.shape[1]
     for p in range(first, last):
-        table = hist[parts[p, 3]]
-        table[:] = 0.0
-        for r in range(parts[p, 1], parts[p, 2]):
-            i = rows[r]
+        table = hist[ranges[p, RANGE_SLOT]]
+        for b in range(np.uint64(table.shape[0])):
+            for k in range(np.uint64(width)):
+                table[b, k] = 0.0
+        for r in range(ranges[p, RANGE_BEGIN], ranges[p, RANGE_END]):
+            i = order[r]
             if width == 2:
-                g = pairs[i, 0]
-                h = pairs[i, 1]
+                g = gpairs[i, GRAD]
+                h = gpairs[i, HESS]
                 for e in range(indptr[i], indptr[i + 1]):
                     b = np.uint64(bins[e])
-                    table[b, 0] += g
-                    table[b, 1] += h
+                    table[b, GRAD] += g
+                    table[b, HESS] += h
             else:
                 for e in range(indptr[i], indptr[i + 1]):
                     for k in range(width):
-                        table[bins[e], k] += pairs[i, k]
+                        table[bins[e], k] += gpairs[i, k]
 
 
-@kernel()
-def _add_step(steps, count, node, tree, plan):
-    steps[count, 0] = node
-    steps[count, 1] = tree[node, 3]
-    steps[count, 2] = tree[node, 4]
-    steps[count, 3] = plan[node, 0]
+@kernel(allocates=False)
+def add_range(ranges, count, node, nodes):
+    """Append the rows of a node to a list of row ranges; return how long it is then."""
+    ranges[count, RANGE_NODE] = node
+    ranges[count, RANGE_BEGIN] = nodes.tree[node, BEGIN]
+    ranges[count, RANGE_END] = nodes.tree[node, END]
+    ranges[count, RANGE_SLOT] = nodes.plan[node, SLOT]
     return count + 1
 
 
-@kernel(
-    "int64(int64, int64, float64, int64, int64, int64[:,::1], float64[:,::1], int64[:,::1], int64[::1],"
-    " int64[::1], int64[:,::1])"
-)
-def plan_histograms(first, last, smallest, max_depth, few, tree, sums, plan, free, used, steps):
+@kernel(lazy=True, allocates=False)
+def plan_histograms(nodes, slots, ranges, first, last, stop):
     """Decide how each new node gets its histogram; return the number of nodes whose rows are to be summed.
 
-    A node takes over its parent's place when its sibling's histogram can be subtracted from that; the
-    smaller of the two is summed. Returns -1, and changes nothing, when there are not enough places.
+    A node takes over its parent's slot when its sibling's histogram can be subtracted from that; the
+    smaller of the two is summed. Returns -1, and changes nothing, when there are not enough slots.
 
     Parameters
     ----------
+    nodes : NodeArrays
+        In its `plan`, parents' slots are read and given up, the new nodes' are written.
+    slots : Slots
+    ranges : (nodes, 4), output: the nodes to sum, their rows and slots
     first, last : the new nodes: the root, or siblings side by side, the left one first
-    smallest : a node whose hessian is below this has no split
-    max_depth : a node of this depth has no split; 0 means no limit
-    few : a node of at most so many rows needs no histogram, see `boost.grow.kernels.small_node`
-    tree : (nodes, 5), see `make_children`
-    sums : (nodes, 2 * outputs)
-    plan : (nodes, 3), see `NodeArrays`; parents' places are read and given up, the new nodes'
-        are written
-    free : the places that are free, used[0] of them
-    used : (1,)
-    steps : (nodes, 4), output: the nodes to sum, their rows and places, see `cut_rows`
+    stop : Stop
     """
+    tree, plan, sums = nodes.tree, nodes.plan, nodes.sums
+    free, used = slots.free, slots.count
     outputs = sums.shape[1] // 2
     room = used[0]
     for n in range(first, last):
         h = 0.0
         for k in range(outputs):
-            h += sums[n, 2 * k + 1]
-        plan[n, 0] = -1
-        plan[n, 1] = -1
-        rows = tree[n, 4] - tree[n, 3]
-        wanted = rows > 1 and h >= smallest * outputs and (max_depth == 0 or tree[n, 2] < max_depth)
-        plan[n, 2] = (2 if rows <= few else 1) if wanted else 0
+            h += sums[n, 2 * k + HESS]
+        plan[n, SLOT] = -1
+        plan[n, SUBTRAHEND] = -1
+        rows = tree[n, END] - tree[n, BEGIN]
+        plan[n, SEARCH] = NO_SEARCH
+        if (
+            rows > 1
+            and h >= stop.smallest * outputs
+            and (stop.max_depth == 0 or tree[n, DEPTH] < stop.max_depth)
+        ):
+            plan[n, SEARCH] = BY_ROWS if rows <= stop.small else BY_HISTOGRAM
     for work in range(2):  # first count, then do
         count = 0
         n = first
         while n < last:
-            parent = tree[n, 1]
-            place = plan[parent, 0] if parent >= 0 else -1
-            pair = 1 if parent < 0 else 2
+            parent = tree[n, PARENT]
+            slot = plan[parent, SLOT] if parent >= 0 else np.int64(-1)
+            siblings = 1 if parent < 0 else 2
             needed = 0
-            for k in range(n, n + pair):
-                needed += plan[k, 2] == 1
+            for k in range(n, n + siblings):
+                needed += 1 if plan[k, SEARCH] == BY_HISTOGRAM else 0
             small = n
             large = n
-            if pair == 2:
-                size = tree[n, 4] - tree[n, 3]
-                other = tree[n + 1, 4] - tree[n + 1, 3]
-                small, large = (n, n + 1) if size <= other else (n + 1, n)
+            small_rows = large_rows = np.int64(0)
+            if siblings == 2:
+                small_rows = tree[n, END] - tree[n, BEGIN]
+                large_rows = tree[n + 1, END] - tree[n + 1, BEGIN]
+                large = n + 1
+                if small_rows > large_rows:
+                    small, large = n + 1, n
+                    small_rows, large_rows = large_rows, small_rows
             subtract = (
-                place >= 0
-                and plan[large, 2] == 1
+                slot >= 0
+                and plan[large, SEARCH] == BY_HISTOGRAM
                 and (
-                    plan[small, 2] == 1
+                    plan[small, SEARCH] == BY_HISTOGRAM
                     # Not to be split itself, but the quickest way to its sibling's histogram.
-                    or 2 * (tree[small, 4] - tree[small, 3]) < tree[large, 4] - tree[large, 3]
+                    or 2 * small_rows < large_rows
                 )
             )
             if work == 0:
-                room -= 1 if subtract else needed - (1 if place >= 0 else 0)
+                room -= 1 if subtract else needed - (1 if slot >= 0 else 0)
                 if room < 0:
                     return -1
             else:
-                if place >= 0:
-                    plan[parent, 0] = -1
+                if slot >= 0:
+                    plan[parent, SLOT] = -1
                 if subtract:
                     used[0] -= 1
-                    plan[small, 0] = free[used[0]]
-                    plan[large, 0] = place
-                    plan[large, 1] = plan[small, 0]
-                    count = _add_step(steps, count, small, tree, plan)
+                    plan[small, SLOT] = free[used[0]]
+                    plan[large, SLOT] = slot
+                    plan[large, SUBTRAHEND] = plan[small, SLOT]
+                    count = add_range(ranges, count, small, nodes)
                 else:
-                    for k in range(n, n + pair):
-                        if plan[k, 2] == 1:
-                            if place >= 0:
-                                plan[k, 0] = place
-                                place = -1
+                    for k in range(n, n + siblings):
+                        if plan[k, SEARCH] == BY_HISTOGRAM:
+                            if slot >= 0:
+                                plan[k, SLOT] = slot
+                                slot = np.int64(-1)
                             else:
                                 used[0] -= 1
-                                plan[k, 0] = free[used[0]]
-                            count = _add_step(steps, count, k, tree, plan)
-                    if place >= 0:
-                        free[used[0]] = place
+                                plan[k, SLOT] = free[used[0]]
+                            count = add_range(ranges, count, k, nodes)
+                    if slot >= 0:
+                        free[used[0]] = slot
                         used[0] += 1
-            n += pair
+            n += siblings
     return count
 
 
-@kernel("void(int64, int64, float64[::1], int64[:,::1], int64[::1], int64[::1])")
-def release(first, last, gains, plan, free, used):
-    """Give up the places of nodes that are not to be split."""
+@kernel(lazy=True, allocates=False)
+def release(nodes, slots, first, last):
+    """Give up the histogram slots of nodes that are not to be split."""
+    plan, free, used = nodes.plan, slots.free, slots.count
     for n in range(first, last):
-        plan[n, 1] = -1
-        if plan[n, 0] >= 0 and not gains[n] > 0.0:
-            free[used[0]] = plan[n, 0]
+        plan[n, SUBTRAHEND] = -1
+        if plan[n, SLOT] >= 0 and not nodes.gains[n] > 0.0:
+            free[used[0]] = plan[n, SLOT]
             used[0] += 1
-            plan[n, 0] = -1
+            plan[n, SLOT] = -1
 
 
-@kernel("void(int64[:,::1], int64, int64, int64[:,::1], float64[:,:,::1])")
+@kernel(lazy=True, allocates=False)
 def merge_parts(parts, count, spill, plan, hist):
     """Add the parts that were summed apart to their nodes' histograms.
 
@@ -437,14 +489,14 @@ def merge_parts(parts, count, spill, plan, hist):
     ----------
     parts : (parts, 4), see `cut_rows`
     count : number of parts
-    spill : places from here on are not a node's own
-    plan : (nodes, 3), see `boost.grow.kernels.split.NodeArrays`
-    hist : (places, bins, 2 * outputs), changed in place
+    spill : slots from here on belong to threads, not to nodes
+    plan : (nodes, 3), see `NodeArrays`
+    hist : (slots, bins, 2 * outputs), changed in place
     """
     for p in range(count):
-        if parts[p, 3] >= spill:
-            whole = hist[plan[parts[p, 0], 0]]
-            part = hist[parts[p, 3]]
+        if parts[p, RANGE_SLOT] >= spill:
+            whole = hist[plan[parts[p, RANGE_NODE], SLOT]]
+            part = hist[parts[p, RANGE_SLOT]]
             for b in range(whole.shape[0]):
                 for k in range(whole.shape[1]):
                     whole[b, k] += part[b, k]

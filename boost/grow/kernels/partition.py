@@ -4,260 +4,326 @@ from __future__ import annotations
 
 import numpy as np
 
+from boost.grow.kernels.records import (
+    BEGIN,
+    BIN,
+    CONDITION,
+    DEPTH,
+    END,
+    FEATURE,
+    GAIN_OF_SPLIT,
+    GRAD,
+    HESS,
+    HESSIAN,
+    LEFT,
+    LEFT_CHILD,
+    LOWER,
+    MISSING_LEFT,
+    PARENT,
+    PARENT_NODE,
+    RANGE_BEGIN,
+    RANGE_END,
+    RANGE_NODE,
+    RANGE_PARTIAL,
+    RIGHT_CHILD,
+    SPLIT_FEATURE,
+    UPPER,
+)
 from boost.grow.kernels.score import weigh
-from boost.jit import kernel, prefetch
+from boost.jit import by_type, field_type, is_none, kernel, prefetch
 
-# How many rows ahead of the one in work memory is asked for.
+# How many rows ahead memory is prefetched.
 AHEAD = np.uint64(16)
+LARGEST = float(np.finfo(np.float32).max)
 
 
-@kernel(inline="always")
-def goes_left(code, absent, cut, absent_left, n, sets):
-    """Return whether a code goes left in node `n`."""
-    if code == absent:
-        return absent_left
+@kernel(inline="always", allocates=False)
+def by_bin(nodes, n, code, cut):
+    """Return whether a code goes left in node `n`, when no feature is categorical."""
+    return code <= cut
+
+
+@kernel(inline="always", allocates=False)
+def by_bin_or_set(nodes, n, code, cut):
+    """Return whether a code goes left in node `n`, which may be split by a set of categories."""
     if cut >= 0:
         return code <= cut
-    return (sets[n, code >> 6] >> np.uint64(code & 63)) & np.uint64(1) == 0
+    return (nodes.sets[n, code >> 6] >> np.uint64(code & 63)) & np.uint64(1) == 0
 
 
-@kernel()
-def move_rows(codes, absent, n, found, sets, begin, end, rows, spare):
-    """Bring the rows of a node that go left to the front, and those that go right to `spare`.
+@by_type
+def present_goes_left(nodes, n, code, cut):
+    """Return whether the code of a present value goes left in node `n`."""
+    return by_bin if is_none(field_type(nodes, "sets")) else by_bin_or_set
+
+
+@kernel(allocates=False)
+def move_rows(codes, missing, nodes, n, begin, end, rows):
+    """Bring the rows of a node that go left to the front, and those that go right to `rows.spare`.
 
     Returns how many go left; both sides keep their order.
+
+    Parameters
+    ----------
+    codes : (all rows,), those of the feature that splits the node
+    missing : the code of missing values
+    nodes : NodeArrays
+    n : the node
+    begin, end : the range of `rows.order` to move
+    rows : Rows
     """
-    cut = found[n, 1]
-    absent_left = found[n, 2] != 0
-    # Where rows lie close together, the hardware sees the pattern by itself.
-    scattered = end > begin and np.int64(rows[end - 1]) - np.int64(rows[begin]) > 32 * (end - begin)
+    order, spare = rows.order, rows.spare
+    cut = nodes.splits[n, BIN]
+    missing_left = nodes.splits[n, MISSING_LEFT] != 0
+    # Where rows lie close together, the hardware prefetches by itself.
+    scattered = end > begin and np.int64(order[end - 1]) - np.int64(order[begin]) > 32 * (end - begin)
     left = np.uint64(begin)
     right = np.uint64(begin)
     last = np.uint64(end)
-    # More rows than codes: each code is decided once, and a row needs a load in place of comparisons.
-    answer = np.empty(absent + 1 if 0 <= absent < end - begin else 0, dtype=np.uint8)
-    for code in range(answer.size):
-        answer[code] = goes_left(code, absent, cut, absent_left, n, sets)
     for r in range(left, last):
         if scattered and r + AHEAD < last:
-            prefetch(codes, np.int64(rows[r + AHEAD]))
-        i = rows[r]
-        # Both places are written and one is kept: no branch to be guessed wrongly half of the time.
-        rows[left] = i
+            prefetch(codes, np.int64(order[r + AHEAD]))
+        i = order[r]
+        # Both are written and one is kept: no branch to be mispredicted half of the time.
+        order[left] = i
         spare[right] = i
-        if answer.size:
-            side = np.uint64(answer[codes[i]])
-        else:
-            side = np.uint64(goes_left(np.int64(codes[i]), absent, cut, absent_left, n, sets))
+        code = np.int64(codes[i])
+        goes_left = missing_left if code == missing else present_goes_left(nodes, n, code, cut)
+        side = np.uint64(goes_left)
         left += side
         right += np.uint64(1) - side
     return np.int64(left) - begin
 
 
-@kernel(lazy=True)
-def partition(columns, missing, found, sets, parts, first, last, rows, spare, lefts):
-    """Reorder the rows of some parts of nodes, those for the left child first; both sides keep their order.
+@kernel(allocates=False)
+def finish_range(ranges, p, rows, lefts):
+    """Bring the right rows of a range that is a whole node back behind the left ones."""
+    if ranges[p, RANGE_PARTIAL] != 0:
+        return
+    begin = ranges[p, RANGE_BEGIN]
+    middle = begin + lefts[p]
+    for k in range(ranges[p, RANGE_END] - middle):
+        rows.order[middle + k] = rows.spare[begin + k]
+
+
+@kernel(lazy=True, allocates=False)
+def partition(bins, nodes, rows, ranges, lefts, first, last):
+    """Reorder the rows of some ranges, those for the left child first; both sides keep their order.
 
     Parameters
     ----------
-    columns : (features, rows), the codes column by column: one feature's codes fit a cache that whole rows do
-        not
-    missing : (features,), the code of missing values
-    found, sets : (nodes, 3) and (nodes, words), see `find_splits`
-    parts : (parts, 4): node, begin and end of its rows, and whether the part is not a whole node
-    first, last : the parts to do
-    rows : row numbers, changed in place; the right rows of a part of a node stay in `spare`, see `settle`
-    spare : as long as `rows`; only the parts' own ranges are written
-    lefts : (parts,), output: how many rows go left
+    bins : DenseBins
+    nodes : NodeArrays
+    rows : Rows
+        Its `order` is changed in place. The right rows of a range that is only a part of its node stay in
+        `spare`, see `settle`; of `spare`, only the ranges are written.
+    ranges : (ranges, 4), with `RANGE_PARTIAL`
+    lefts : (ranges,), output: how many rows go left
+    first, last : the ranges to do
     """
     for p in range(first, last):
-        n, begin, end = parts[p, 0], parts[p, 1], parts[p, 2]
-        f = found[n, 0]
-        lefts[p] = move_rows(columns[f], missing[f], n, found, sets, begin, end, rows, spare)
-        if parts[p, 3] == 0:
-            middle = begin + lefts[p]
-            for k in range(end - middle):
-                rows[middle + k] = spare[begin + k]
+        n = ranges[p, RANGE_NODE]
+        f = nodes.splits[n, FEATURE]
+        begin, end = ranges[p, RANGE_BEGIN], ranges[p, RANGE_END]
+        lefts[p] = move_rows(bins.columns[f], bins.missing[f], nodes, n, begin, end, rows)
+        finish_range(ranges, p, rows, lefts)
 
 
-@kernel(lazy=True)
-def partition_sparse(
-    col_indptr, col_rows, col_codes, column, found, sets, parts, first, last, rows, spare, lefts
-):
-    """Do what `partition` does for a sparse table. O(rows of the parts + entries of their features).
+@kernel(lazy=True, allocates=False)
+def partition_sparse(bins, column, nodes, rows, ranges, lefts, first, last):
+    """Do what `partition` does for a sparse table. O(rows of the ranges + entries of their features).
 
     Parameters
     ----------
-    col_indptr, col_rows, col_codes : see `SparseBinnedMatrix`
+    bins : SparseBins
     column : (rows,), of this thread alone; -1 everywhere, on entry and on return
+    others : see `partition`
     """
+    indptr, entry_rows, codes = bins.col_indptr, bins.col_rows, bins.col_codes
     for p in range(first, last):
-        n, begin, end = parts[p, 0], parts[p, 1], parts[p, 2]
-        f = found[n, 0]
-        for e in range(col_indptr[f], col_indptr[f + 1]):
-            column[col_rows[e]] = col_codes[e]
-        lefts[p] = move_rows(column, -1, n, found, sets, begin, end, rows, spare)
-        for e in range(col_indptr[f], col_indptr[f + 1]):
-            column[col_rows[e]] = -1
-        if parts[p, 3] == 0:
-            middle = begin + lefts[p]
-            for k in range(end - middle):
-                rows[middle + k] = spare[begin + k]
+        n = ranges[p, RANGE_NODE]
+        f = nodes.splits[n, FEATURE]
+        for e in range(indptr[f], indptr[f + 1]):
+            column[entry_rows[e]] = codes[e]
+        begin, end = ranges[p, RANGE_BEGIN], ranges[p, RANGE_END]
+        lefts[p] = move_rows(column, np.int64(-1), nodes, n, begin, end, rows)
+        for e in range(indptr[f], indptr[f + 1]):
+            column[entry_rows[e]] = -1
+        finish_range(ranges, p, rows, lefts)
 
 
-@kernel("void(int64[:,::1], int64, int64[::1], uint32[::1], uint32[::1], int64[::1])")
-def settle(parts, count, lefts, rows, spare, middles):
-    """Bring the parts of each node together, and write where the right child's rows start.
+@kernel(lazy=True, allocates=False)
+def settle(ranges, count, lefts, rows, middles):
+    """Bring the ranges of each node together, and write where the right child's rows start.
 
     Parameters
     ----------
-    parts, lefts, rows, spare : see `partition`
-    count : number of parts
+    ranges, lefts, rows : see `partition`
+    count : number of ranges
     middles : (nodes,), output
     """
+    order, spare = rows.order, rows.spare
     p = 0
     while p < count:
-        n = parts[p, 0]
-        if parts[p, 3] == 0:
-            middles[n] = parts[p, 1] + lefts[p]
+        n = ranges[p, RANGE_NODE]
+        if ranges[p, RANGE_PARTIAL] == 0:
+            middles[n] = ranges[p, RANGE_BEGIN] + lefts[p]
             p += 1
             continue
         last = p
-        to = parts[p, 1]
-        while last < count and parts[last, 0] == n:
-            begin = parts[last, 1]
+        to = ranges[p, RANGE_BEGIN]
+        while last < count and ranges[last, RANGE_NODE] == n:
+            begin = ranges[last, RANGE_BEGIN]
             for k in range(lefts[last]):  # never to the right: what is overwritten was moved before
-                rows[to + k] = rows[begin + k]
+                order[to + k] = order[begin + k]
             to += lefts[last]
             last += 1
         middles[n] = to
         for q in range(p, last):
-            begin = parts[q, 1]
-            size = parts[q, 2] - begin - lefts[q]
+            begin = ranges[q, RANGE_BEGIN]
+            size = ranges[q, RANGE_END] - begin - lefts[q]
             for k in range(size):
-                rows[to + k] = spare[begin + k]
+                order[to + k] = spare[begin + k]
             to += size
         p = last
 
 
-@kernel(
-    "int64(int64, int64, int64, float64[::1], int64[::1], int64[:,::1], float64[:,::1], float64[:,::1],"
-    " int64[:,::1], int8[::1], float64[:,::1], float64[::1])"
-)
-def make_children(
-    first, last, size, gains, middles, tree, sums, left_sums, found, directions, bounds, limits
-):
+@kernel(allocates=False)
+def _no_bounds(nodes, n, directions, limits, left):
+    pass
+
+
+@kernel(allocates=False)
+def _inherit_bounds(nodes, n, directions, limits, left):
+    bounds = nodes.bounds
+    for child in range(left, left + 2):
+        bounds[child, LOWER] = bounds[n, LOWER]
+        bounds[child, UPPER] = bounds[n, UPPER]
+
+
+@kernel(allocates=False)
+def _split_bounds(nodes, n, directions, limits, left):
+    bounds, sums = nodes.bounds, nodes.sums
+    _inherit_bounds(nodes, n, directions, limits, left)
+    direction = directions[nodes.splits[n, FEATURE]]
+    if direction == 0:
+        return
+    lower = bounds[n, LOWER]
+    upper = bounds[n, UPPER]
+    left_weight = weigh(sums[left, GRAD], sums[left, HESS], limits, lower, upper)
+    right_weight = weigh(sums[left + 1, GRAD], sums[left + 1, HESS], limits, lower, upper)
+    middle = (left_weight + right_weight) / 2.0
+    bounds[left, UPPER if direction > 0 else LOWER] = middle
+    bounds[left + 1, LOWER if direction > 0 else UPPER] = middle
+
+
+@by_type
+def bound_children(nodes, n, directions, limits, left):
+    """Write the bounds of the weights of a node's children, the first of which is `left`.
+
+    The middle of their weights separates them where the feature has a direction.
+    """
+    if is_none(field_type(nodes, "bounds")):
+        return _no_bounds
+    return _inherit_bounds if is_none(directions) else _split_bounds
+
+
+@kernel(lazy=True, allocates=False)
+def make_children(nodes, middles, directions, limits, first, last, size):
     """Append the children of the nodes that were split, siblings side by side; return the number of all.
 
     Parameters
     ----------
+    nodes : NodeArrays
+        A node with a gain is split.
+    middles : (nodes,), see `settle`
+    directions, limits : see `Features` and `boost.grow.kernels.score.make_limits`
     first, last : the range of nodes
     size : number of nodes so far
-    gains : (nodes,); a node with a gain is split
-    middles : (nodes,), see `settle`
-    tree : (nodes, 5): left child or -1 (the right one is the next), parent, depth, and the range of rows
-    sums, left_sums, found : see `find_splits`
-    directions : (all features,) or (0,)
-    bounds : (nodes, 2) or (0, 2); the middle of the children's weights parts the bounds of a feature with a
-        direction
-    limits : see `boost.grow.kernels.score.LIMITS`
     """
+    tree, sums, left_sums, gains = nodes.tree, nodes.sums, nodes.left_sums, nodes.gains
     for n in range(first, last):
         if not gains[n] > 0.0:
             continue
-        tree[n, 0] = size
+        tree[n, LEFT] = size
         for side in range(2):
             child = size + side
             gains[child] = 0.0
-            tree[child, 0] = -1
-            tree[child, 1] = n
-            tree[child, 2] = tree[n, 2] + 1
-            tree[child, 3] = middles[n] if side else tree[n, 3]
-            tree[child, 4] = tree[n, 4] if side else middles[n]
+            tree[child, LEFT] = -1
+            tree[child, PARENT] = n
+            tree[child, DEPTH] = tree[n, DEPTH] + 1
+            tree[child, BEGIN] = middles[n] if side else tree[n, BEGIN]
+            tree[child, END] = tree[n, END] if side else middles[n]
             for k in range(sums.shape[1]):
                 sums[child, k] = sums[n, k] - left_sums[n, k] if side else left_sums[n, k]
-            if bounds.shape[0]:
-                bounds[child] = bounds[n]
-        if bounds.shape[0] and directions.size and directions[found[n, 0]] != 0:
-            lower = bounds[n, 0]
-            upper = bounds[n, 1]
-            left = weigh(sums[size, 0], sums[size, 1], limits, lower, upper)
-            right = weigh(sums[size + 1, 0], sums[size + 1, 1], limits, lower, upper)
-            middle = (left + right) / 2.0
-            rising = directions[found[n, 0]] > 0
-            bounds[size, 1 if rising else 0] = middle
-            bounds[size + 1, 0 if rising else 1] = middle
+        bound_children(nodes, n, directions, limits, size)
         size += 2
     return size
 
 
-@kernel(
-    "void(int64, float64, float64, float64, int64[:,::1], float64[:,::1], float64[::1], int64[:,::1],"
-    " float64[:,::1], float64[::1], float32[::1], int64[::1], int32[:,::1], float32[:,::1], uint8[::1],"
-    " float32[:,::1])"
-)
-def write_nodes(
-    size,
-    rate,
-    grad_scale,
-    hess_scale,
-    tree,
-    sums,
-    gains,
-    found,
-    bounds,
-    limits,
-    cuts,
-    indptr,
-    links,
-    numbers,
-    default_left,
-    weights,
-):
+@kernel(allocates=False)
+def _free(nodes, n):
+    return -np.inf, np.inf
+
+
+@kernel(allocates=False)
+def _bounded(nodes, n):
+    return nodes.bounds[n, LOWER], nodes.bounds[n, UPPER]
+
+
+@by_type
+def bounds_of(nodes, n):
+    """Return the bounds of a node's weight."""
+    return _free if is_none(field_type(nodes, "bounds")) else _bounded
+
+
+@kernel(lazy=True, allocates=False)
+def write_nodes(nodes, size, units, limits, cuts, out):
     """Write the nodes of a tree in the units of the loss.
 
     Parameters
     ----------
+    nodes : NodeArrays
     size : number of nodes
-    rate : factor on the weights of leaves
-    grad_scale, hess_scale : see `round_gradients`
-    tree, sums, gains, found, bounds, limits : see `make_children`
-    cuts, indptr : see `sketch.Cuts`
-    links : (4, nodes), output: left and right child, parent, feature
-    numbers : (3, nodes), output: the cut, or a leaf's weight; gain; mean hessian of the outputs
-    default_left : (nodes,), output
-    weights : (nodes, outputs), output
+    units : Units
+    limits : see `boost.grow.kernels.score.make_limits`
+    cuts : CutArrays
+    out : TreeArrays
+        Output.
     """
+    tree, sums, splits = nodes.tree, nodes.sums, nodes.splits
+    links, numbers, weights = out.links, out.numbers, out.weights
     outputs = sums.shape[1] // 2
-    unit = hess_scale / (grad_scale * grad_scale)
-    largest = np.finfo(np.float32).max
+    unit = units.hess_scale / (units.grad_scale * units.grad_scale)
+    weight_unit = units.hess_scale / units.grad_scale
     for n in range(size):
-        leaf = tree[n, 0] < 0
-        lower = bounds[n, 0] if bounds.shape[0] else -np.inf
-        upper = bounds[n, 1] if bounds.shape[0] else np.inf
+        leaf = tree[n, LEFT] < 0
+        lower, upper = bounds_of(nodes, n)
         hessian = 0.0
         for k in range(outputs):
-            w = weigh(sums[n, 2 * k], sums[n, 2 * k + 1], limits, lower, upper) * (hess_scale / grad_scale)
-            weights[n, k] = rate * w if leaf else w
-            hessian += sums[n, 2 * k + 1]
-        links[0, n] = tree[n, 0]
-        links[1, n] = -1 if leaf else tree[n, 0] + 1
-        links[2, n] = tree[n, 1]
-        numbers[2, n] = min(hessian / outputs / hess_scale, largest)
+            w = weigh(sums[n, 2 * k + GRAD], sums[n, 2 * k + HESS], limits, lower, upper) * weight_unit
+            weights[n, k] = units.rate * w if leaf else w
+            hessian += sums[n, 2 * k + HESS]
+        links[LEFT_CHILD, n] = tree[n, LEFT]
+        links[RIGHT_CHILD, n] = -1 if leaf else tree[n, LEFT] + 1
+        links[PARENT_NODE, n] = tree[n, PARENT]
+        hessian = hessian / outputs / units.hess_scale
+        numbers[HESSIAN, n] = hessian if hessian < LARGEST else LARGEST
         if leaf:
-            links[3, n] = 0
-            numbers[0, n] = weights[n, 0] if outputs == 1 else 0.0
-            numbers[1, n] = 0.0
-            default_left[n] = 0
+            links[SPLIT_FEATURE, n] = 0
+            numbers[CONDITION, n] = weights[n, 0] if outputs == 1 else 0.0
+            numbers[GAIN_OF_SPLIT, n] = 0.0
+            out.default_left[n] = 0
             continue
-        f = found[n, 0]
-        links[3, n] = f
-        numbers[1, n] = min(gains[n] * unit, largest)
-        default_left[n] = found[n, 2]
-        at = indptr[f] + found[n, 1]
-        if found[n, 1] < 0:
-            numbers[0, n] = 0.0
-        elif at < indptr[f + 1]:
-            numbers[0, n] = cuts[at]
-        else:  # a split after the last bin parts the present values from the missing ones
-            numbers[0, n] = largest
+        f = splits[n, FEATURE]
+        links[SPLIT_FEATURE, n] = f
+        gain = nodes.gains[n] * unit
+        numbers[GAIN_OF_SPLIT, n] = gain if gain < LARGEST else LARGEST
+        out.default_left[n] = splits[n, MISSING_LEFT]
+        at = cuts.indptr[f] + splits[n, BIN]
+        if splits[n, BIN] < 0:
+            numbers[CONDITION, n] = 0.0
+        elif at < cuts.indptr[f + 1]:
+            numbers[CONDITION, n] = cuts.values[at]
+        else:  # a split after the last bin separates the present values from the missing ones
+            numbers[CONDITION, n] = LARGEST

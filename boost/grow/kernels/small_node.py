@@ -1,18 +1,16 @@
-"""The kernels that split nodes of few rows: only the bins that hold some of them are looked at."""
+"""The kernels that split small nodes: only the bins that hold rows of theirs are looked at."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from boost.data.binning import BinnedMatrix, SparseBinnedMatrix
-from boost.grow.kernels.categorical import mark_categories, scan_categories
+from boost.grow.kernels.categorical import is_categorical, keep, try_categories
 from boost.grow.kernels.histogram import SMALL_TABLE
-from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, score
-from boost.grow.kernels.split import RUN_BINS, decide, keep, make_run, scan, sum_bins, too_light
-from boost.jit import kernel, lowest_bit, prefetch
+from boost.grow.kernels.records import BEGIN, END, GRAD, HESS, DenseBins, Scratch
+from boost.grow.kernels.score import LEAST
+from boost.grow.kernels.split import RUN_BINS, decide, make_run, node_score, scan, sum_bins, too_light
+from boost.jit import by_type, field_type, is_none, kernel, lowest_bit, prefetch
 
 # How many rows ahead of the one in work memory is asked for.
 AHEAD = 8
@@ -21,136 +19,119 @@ ALL = np.uint64(2**64 - 1)
 ALL_BINS = -1
 
 
-class Few(NamedTuple):
-    """Room for the rows of one node, of one thread alone.
-
-    Attributes
-    ----------
-    codes : (most rows * features,), or (0,) for a sparse table
-        The codes of the node's rows, feature after feature: the table of a single feature fits the first
-        cache, which that of all of them does not.
-    pairs : (most rows, 2), or (0, 2)
-        The gradient pairs of these rows.
-    table : (bins of the widest feature, 2), or (all bins, 2) for a sparse table
-        Sums by bin, zero between two uses.
-    marks : (words,)
-        A bit for each row of `table` that is not empty; zero between two uses.
-    """
-
-    codes: NDArray
-    pairs: NDArray[np.float64]
-    table: NDArray[np.float64]
-    marks: NDArray[np.uint64]
-
-
-def make_few(binned: BinnedMatrix | SparseBinnedMatrix, rows: int) -> Few:
-    """Return room for nodes of at most so many rows of a table."""
+def make_scratch(binned: BinnedMatrix | SparseBinnedMatrix, rows: int) -> Scratch:
+    """Return the room of one thread, for small nodes of at most so many rows of a table."""
+    widest = int(np.diff(binned.offsets).max(initial=0))
     if isinstance(binned, BinnedMatrix):
-        codes = np.empty(rows * binned.features, dtype=binned.codes.dtype)
-        bins = int(np.diff(binned.offsets).max())
+        codes, bins = np.empty(rows * binned.features, dtype=binned.codes.dtype), widest
     else:
         codes, bins, rows = np.empty(0, dtype=np.uint8), int(binned.offsets[-1]), 0
     marks = np.zeros(-(-bins // 64), dtype=np.uint64)
-    return Few(codes, np.empty((rows, 2)), np.zeros((bins, 2)), marks)
+    return Scratch(codes, np.empty((rows, 2)), np.zeros((bins, 2)), marks, make_run(widest))
 
 
-@kernel()
-def take_rows(codes, columns, pairs, rows, begin, end, chosen, few):
-    """Copy codes and pairs of the rows of a node of a dense table.
+@kernel(allocates=False)
+def take_rows(state, begin, end, scratch):
+    """Copy codes and gradient pairs of the rows of a node of a dense table.
 
     Parameters
     ----------
-    codes, pairs, rows : see `boost.grow.kernels.histogram.fill`
-    columns : (all features, rows), the same codes
-    begin, end : the node's range in `rows`
-    chosen : the features to copy
-    few : Few
+    state : TreeState
+    begin, end : the node's range of rows
+    scratch : Scratch
     """
+    codes, columns, order = state.bins.codes, state.bins.columns, state.order
+    gpairs, chosen = state.gpairs, state.features.chosen
+    taken, taken_gpairs = scratch.codes, scratch.gpairs
     size = np.uint64(end - begin)
     if columns.size <= SMALL_TABLE:
         for k in range(size):
-            i = rows[np.uint64(begin) + k]
-            few.pairs[k, 0] = pairs[i, 0]
-            few.pairs[k, 1] = pairs[i, 1]
+            i = order[np.uint64(begin) + k]
+            taken_gpairs[k, GRAD] = gpairs[i, GRAD]
+            taken_gpairs[k, HESS] = gpairs[i, HESS]
         to = np.uint64(0)
         for j in range(np.uint64(chosen.size)):
             column = columns[chosen[j]]
             for k in range(size):
-                few.codes[to] = column[rows[np.uint64(begin) + k]]
+                taken[to] = column[order[np.uint64(begin) + k]]
                 to += np.uint64(1)
         return
     for k in range(size):
         r = begin + np.int64(k)
         if r + AHEAD < end:
-            prefetch(codes, np.int64(rows[r + AHEAD]) * codes.shape[1])
-            prefetch(pairs, 2 * np.int64(rows[r + AHEAD]))
-        i = rows[r]
-        few.pairs[k, 0] = pairs[i, 0]
-        few.pairs[k, 1] = pairs[i, 1]
-        own = codes[i]
+            prefetch(codes, np.int64(order[r + AHEAD]) * codes.shape[1])
+            prefetch(gpairs, 2 * np.int64(order[r + AHEAD]))
+        i = order[r]
+        taken_gpairs[k, GRAD] = gpairs[i, GRAD]
+        taken_gpairs[k, HESS] = gpairs[i, HESS]
+        row_codes = codes[i]
         to = np.uint64(k)
         for j in range(np.uint64(chosen.size)):
-            few.codes[to] = own[chosen[j]]
+            taken[to] = row_codes[chosen[j]]
             to += size
 
 
-@kernel()
-def mark_rows(indptr, bins, pairs, rows, begin, end, few):
-    """Sum the pairs of the rows of a node of a sparse table by bin, and mark these; see `fill_sparse`."""
-    table = few.table
-    marks = few.marks
+@kernel(allocates=False)
+def mark_rows(state, begin, end, scratch):
+    """Sum the gradient pairs of the rows of a node of a sparse table by bin, and mark these bins."""
+    indptr, bins, order, gpairs = state.bins.indptr, state.bins.bins, state.order, state.gpairs
+    table = scratch.table
+    marks = scratch.marks
     for r in range(begin, end):
-        i = rows[r]
-        g = pairs[i, 0]
-        h = pairs[i, 1]
+        i = order[r]
+        g = gpairs[i, GRAD]
+        h = gpairs[i, HESS]
         for e in range(indptr[i], indptr[i + 1]):
             b = np.uint64(bins[e])
-            table[b, 0] += g
-            table[b, 1] += h
+            table[b, GRAD] += g
+            table[b, HESS] += h
             marks[b >> np.uint64(6)] |= np.uint64(1) << (b & np.uint64(63))
 
 
-@kernel(inline="always")
-def sum_codes(few, j, size, marked):
-    """Sum the pairs of the rows that were copied by the bins of one feature, the j-th, and mark these."""
+@kernel(inline="always", allocates=False)
+def sum_codes(scratch, j, size, marked):
+    """Sum the gradient pairs of the rows that were copied by the bins of the j-th feature, and mark these."""
+    codes, gpairs, table, marks = scratch.codes, scratch.gpairs, scratch.table, scratch.marks
     at = np.uint64(j * size)
     if marked:
         for k in range(np.uint64(size)):
-            b = np.uint64(few.codes[at + k])
-            few.marks[b >> np.uint64(6)] |= np.uint64(1) << (b & np.uint64(63))
+            b = np.uint64(codes[at + k])
+            marks[b >> np.uint64(6)] |= np.uint64(1) << (b & np.uint64(63))
     for k in range(np.uint64(size)):
-        b = np.uint64(few.codes[at + k])
-        g = few.pairs[k, 0]  # both before a store that may change them, for all LLVM knows
-        h = few.pairs[k, 1]
-        few.table[b, 0] += g
-        few.table[b, 1] += h
+        b = np.uint64(codes[at + k])
+        g = gpairs[k, GRAD]  # both before a store that may change them, as far as LLVM can tell
+        h = gpairs[k, HESS]
+        table[b, GRAD] += g
+        table[b, HESS] += h
 
 
-@kernel()
-def clear_marked(few):
+@kernel(allocates=False)
+def clear_marked(table, marks):
     """Make a table and its marks zero again."""
-    for w in range(few.marks.size):
-        word = few.marks[w]
+    for w in range(marks.size):
+        word = marks[w]
         while word != 0:
             b = 64 * w + lowest_bit(word)
-            few.table[b, 0] = 0.0
-            few.table[b, 1] = 0.0
+            table[b, GRAD] = 0.0
+            table[b, HESS] = 0.0
             word &= word - np.uint64(1)
-        few.marks[w] = 0
+        marks[w] = 0
 
 
-@kernel(inline="always")
-def sum_marked(few, begin, bins, gradients, hessians, number, at):
-    """Write the running sums over the marked bins of one feature, and their numbers, from place `at` on.
+@kernel(inline="always", allocates=False)
+def sum_marked(scratch, begin, bins, at):
+    """Write the running sums over the marked bins of one feature, and their numbers, from index `at` on.
 
-    Returns the place after the last one. The sums in the table are zero afterwards.
+    Returns the index after the last one. The sums in the table are zero afterwards.
     """
+    table, marks, run = scratch.table, scratch.marks, scratch.run
+    gradients, hessians, number = run.below_g, run.below_h, run.number
     end = begin + bins
     g = h = 0.0
     to = np.uint64(at)
     for w in range(begin >> 6, ((end - 1) >> 6) + 1):
         first = 64 * w
-        word = few.marks[w]
+        word = marks[w]
         if first < begin:
             word &= ALL << np.uint64(begin - first)
         if first + 64 > end:
@@ -158,10 +139,10 @@ def sum_marked(few, begin, bins, gradients, hessians, number, at):
         while word != 0:
             b = first + lowest_bit(word)
             word &= word - np.uint64(1)
-            g += few.table[b, 0]
-            h += few.table[b, 1]
-            few.table[b, 0] = 0.0
-            few.table[b, 1] = 0.0
+            g += table[b, GRAD]
+            h += table[b, HESS]
+            table[b, GRAD] = 0.0
+            table[b, HESS] = 0.0
             gradients[to] = g
             hessians[to] = h
             number[to] = b - begin
@@ -169,78 +150,96 @@ def sum_marked(few, begin, bins, gradients, hessians, number, at):
     return np.int64(to)
 
 
-@kernel()
-def find_few(few, n, nodes, level, features, limits):
-    """Do what `find_splits` does for one node of few rows, whose weights are not bounded.
+@kernel(allocates=False)
+def split_taken(state, n, level, scratch):
+    """Do what `boost.grow.kernels.split.find_splits` does for one small node, whose weight is not bounded.
 
     Parameters
     ----------
-    few : Few
-        After `take_rows` or `mark_rows`; empty again afterwards.
+    state : TreeState
     n : the node
-    others : see `find_splits`
+    level : the first node of the level
+    scratch : Scratch
+        After `take_rows` or `mark_rows`; empty again afterwards.
     """
-    size = nodes.tree[n, 4] - nodes.tree[n, 3]
-    copied = few.codes.size > 0
-    table = few.table
-    marks = few.marks
-    run = make_run(features)
-    start = run.start
-    number = np.empty(run.below_g.size, dtype=np.int64)
-    unbounded = np.zeros(0)
-    total_g = nodes.sums[n, 0]
-    total_h = nodes.sums[n, 1]
-    parent = score(total_g, total_h, limits[ALPHA], limits[LAMBDA])
+    nodes, features, limits = state.nodes, state.features, state.limits
+    chosen, offsets, allowed = features.chosen, features.offsets, features.allowed
+    table, marks, run = scratch.table, scratch.marks, scratch.run
+    start, number, below_g, below_h = run.start, run.number, run.below_g, run.below_h
+    size = nodes.tree[n, END] - nodes.tree[n, BEGIN]
+    copied = scratch.codes.size > 0
+    parent = node_score(nodes.bounds, n, nodes.sums[n, GRAD], nodes.sums[n, HESS], limits)
     best = parent
-    mask = min(n - level, features.allowed.shape[0] - 1)
+    mask = n - level
+    if mask >= allowed.shape[0]:
+        mask = allowed.shape[0] - 1
     count = 0
-    for j in range(features.chosen.size):
-        f = features.chosen[j]
-        bins = features.offsets[f + 1] - features.offsets[f] - 1
-        begin = np.int64(0) if copied else features.offsets[f]
-        usable = mask < 0 or features.allowed[mask, f] != 0
-        categorical = features.categorical[f] != 0
+    for j in range(chosen.size):
+        f = np.int64(chosen[j])
+        bins = offsets[f + 1] - offsets[f] - 1
+        begin = np.int64(0) if copied else offsets[f]
+        usable = mask < 0 or allowed[mask, f] != 0
+        categorical = is_categorical(features, f)
         full = copied and not categorical and 2 * size > bins  # most bins are not empty
         if usable and copied:
-            sum_codes(few, j, size, not full)
+            sum_codes(scratch, j, size, not full)
         if usable and not categorical:
             at = start[count]
             if full:
-                sum_bins(table, table, False, begin, bins, run.below_g, run.below_h, at)
+                sum_bins(table, table, False, begin, bins, below_g, below_h, at)
                 for b in range(np.uint64(bins)):
-                    table[b, 0] = 0.0
-                    table[b, 1] = 0.0
+                    table[b, GRAD] = 0.0
+                    table[b, HESS] = 0.0
                 number[at] = ALL_BINS
                 at += bins
             else:
-                at = sum_marked(few, begin, bins, run.below_g, run.below_h, number, at)
-            if at > start[count] and not too_light(run.below_h, start[count], at, limits[LEAST]):
+                at = sum_marked(scratch, begin, bins, at)
+            if at > start[count] and not too_light(below_h, start[count], at, limits[LEAST]):
                 run.feature[count] = f
                 count += 1
                 start[count] = at
             if copied:
-                table[bins, 0] = 0.0
-                table[bins, 1] = 0.0
-                marks[: (bins >> 6) + 1] = 0
-        if count and (start[count] >= RUN_BINS or categorical or j + 1 == features.chosen.size):
-            value, s, at, side, left_g, left_h = scan(
-                run, count, total_g, total_h, limits, best, unbounded, features.directions
-            )
+                table[bins, GRAD] = 0.0
+                table[bins, HESS] = 0.0
+                for w in range((bins >> 6) + 1):
+                    marks[w] = 0
+        if count and (start[count] >= RUN_BINS or categorical or j + 1 == chosen.size):
+            value, s, at, side, left_g, left_h = scan(run, count, n, nodes, features, limits, best)
             if at >= 0:
                 best = value
                 cut = at - start[s] if number[start[s]] == ALL_BINS else number[at]
                 keep(nodes, n, run.feature[s], cut, side, left_g, left_h)
             count = 0
         if usable and categorical:
-            value, at, side, left_g, left_h = scan_categories(
-                table, begin, bins, total_g, total_h, limits, best, unbounded
-            )
-            if side >= 0:
-                best = value
-                keep(nodes, n, f, -1, side, left_g, left_h)
-                mark_categories(table, begin, bins, at, limits, nodes.sets[n])
+            best = try_categories(state, run, table, begin, f, n, best)
             if copied:
-                clear_marked(few)
+                clear_marked(table, marks)
     if not copied:
-        clear_marked(few)
+        clear_marked(table, marks)
     decide(nodes, n, best, parent, limits)
+
+
+@kernel(allocates=False)
+def _split_dense(state, n, level, scratch):
+    take_rows(state, state.nodes.tree[n, BEGIN], state.nodes.tree[n, END], scratch)
+    split_taken(state, n, level, scratch)
+
+
+@kernel(allocates=False)
+def _split_sparse(state, n, level, scratch):
+    mark_rows(state, state.nodes.tree[n, BEGIN], state.nodes.tree[n, END], scratch)
+    split_taken(state, n, level, scratch)
+
+
+@kernel(allocates=False)
+def _no_small_nodes(state, n, level, scratch):
+    pass
+
+
+@by_type
+def split_small_node(state, n, level, scratch):
+    """Find the best split of one small node from its rows; there are none where weights are bounded."""
+    if not is_none(field_type(state, "nodes", "bounds")):
+        return _no_small_nodes
+    dense = getattr(field_type(state, "bins"), "instance_class", None) is DenseBins
+    return _split_dense if dense else _split_sparse

@@ -2,67 +2,89 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from boost.grow.kernels.records import (
+    BIN,
+    FEATURE,
+    HESS,
+    MISSING_LEFT,
+    NO_SEARCH,
+    RANGE_BEGIN,
+    RANGE_END,
+    RANGE_SLOT,
+    SEARCH,
+    SLOT,
+    SUBTRAHEND,
+)
 from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, score
 from boost.grow.kernels.split import decide
 from boost.jit import kernel
 
 
-@kernel(lazy=True)
-def fill_vectors(codes, pairs, rows, parts, first, last, features, offsets, hist):
-    """Do what `fill` does for several outputs: `pairs` and `hist` end with 2 * outputs."""
-    width = pairs.shape[1]
+@kernel(lazy=True, allocates=False)
+def fill_vectors(codes, gpairs, order, ranges, first, last, features, hist):
+    """Do what `boost.grow.kernels.histogram.fill` does for several outputs: two columns for each of them."""
+    chosen, offsets = features.chosen, features.offsets
+    width = gpairs.shape[1]
     for p in range(first, last):
-        table = hist[parts[p, 3]]
-        for j in range(features.size):
-            table[offsets[features[j]] : offsets[features[j] + 1]] = 0.0
-        for r in range(parts[p, 1], parts[p, 2]):
-            i = rows[r]
-            pair = pairs[i]
-            for j in range(features.size):
-                entry = table[offsets[features[j]] + codes[i, features[j]]]
+        table = hist[ranges[p, RANGE_SLOT]]
+        for j in range(chosen.size):
+            for b in range(offsets[chosen[j]], offsets[chosen[j] + 1]):
                 for k in range(width):
-                    entry[k] += pair[k]
+                    table[b, k] = 0.0
+        for r in range(ranges[p, RANGE_BEGIN], ranges[p, RANGE_END]):
+            i = order[r]
+            gpair = gpairs[i]
+            for j in range(chosen.size):
+                entry = table[offsets[chosen[j]] + codes[i, chosen[j]]]
+                for k in range(width):
+                    entry[k] += gpair[k]
 
 
-@kernel(lazy=True)
-def find_vector_splits(hist, nodes, level, first, last, features, limits):
+@kernel(lazy=True, allocates=False)
+def find_vector_splits(state, left, present, level, first, last):
     """Do what `boost.grow.kernels.split.find_splits` does for leaves that hold a value for each output.
 
-    Scores add up over outputs. `hist` has 2 * outputs in place of 2: gradient and hessian of each output. A
-    child's hessian is the mean over the outputs. Features are numerical and nothing is bounded.
+    Scores add up over outputs. A child's hessian is the mean over the outputs. Features are numerical and
+    nothing is bounded.
+
+    Parameters
+    ----------
+    state : TreeState
+    left, present : (2 * outputs,), overwritten
+    level : the first node of the level
+    first, last : the range of nodes to do
     """
+    nodes, limits, hist = state.nodes, state.limits, state.hist
     plan, sums, left_sums = nodes.plan, nodes.sums, nodes.left_sums
-    gains, found = nodes.gains, nodes.found
-    offsets, allowed = features.offsets, features.allowed
+    gains, splits = nodes.gains, nodes.splits
+    chosen, offsets, allowed = state.features.chosen, state.features.offsets, state.features.allowed
     width = sums.shape[1]
     alpha = limits[ALPHA]
     reg_lambda = limits[LAMBDA]
     least = limits[LEAST] * (width // 2)
-    left = np.empty(width)
-    present = np.empty(width)
     for n in range(first, last):
         gains[n] = 0.0
-        if plan[n, 0] < 0:
+        if plan[n, SLOT] < 0:
             continue
-        table = hist[plan[n, 0]]
-        whole = plan[n, 1] < 0
-        other = hist[plan[n, 0] if whole else plan[n, 1]]
+        table = hist[plan[n, SLOT]]
+        whole = plan[n, SUBTRAHEND] < 0
+        other = hist[plan[n, SLOT] if whole else plan[n, SUBTRAHEND]]
         parent = 0.0
         for k in range(0, width, 2):
-            parent += score(sums[n, k], sums[n, k + 1], alpha, reg_lambda)
+            parent += score(sums[n, k], sums[n, k + HESS], alpha, reg_lambda)
         best = parent
-        mask = min(n - level, allowed.shape[0] - 1)
-        for j in range(features.chosen.size):
-            f = features.chosen[j]
+        mask = n - level
+        if mask >= allowed.shape[0]:
+            mask = allowed.shape[0] - 1
+        for j in range(chosen.size):
+            f = chosen[j]
             begin = offsets[f]
             end = offsets[f + 1] - 1
             if not whole:
                 for b in range(begin, end):
                     for k in range(width):
                         table[b, k] -= other[b, k]
-            if plan[n, 2] == 0 or (mask >= 0 and allowed[mask, f] == 0):
+            if plan[n, SEARCH] == NO_SEARCH or (mask >= 0 and allowed[mask, f] == 0):
                 continue
             for k in range(width):
                 present[k] = 0.0
@@ -80,19 +102,21 @@ def find_vector_splits(hist, nodes, level, first, last, features, limits):
                     for k in range(width):
                         left[k] += table[b, k]
                     for k in range(0, width, 2):
-                        left_h += left[k + 1]
-                        right_h += sums[n, k + 1] - left[k + 1]
+                        left_h += left[k + HESS]
+                        right_h += sums[n, k + HESS] - left[k + HESS]
                     if left_h < least or right_h < least:
                         continue
                     for k in range(0, width, 2):
-                        value += score(left[k], left[k + 1], alpha, reg_lambda)
-                        value += score(sums[n, k] - left[k], sums[n, k + 1] - left[k + 1], alpha, reg_lambda)
+                        value += score(left[k], left[k + HESS], alpha, reg_lambda)
+                        value += score(
+                            sums[n, k] - left[k], sums[n, k + HESS] - left[k + HESS], alpha, reg_lambda
+                        )
                     if value > best:
                         best = value
                         for k in range(width):
                             left_sums[n, k] = left[k]
-                        found[n, 0] = f
-                        found[n, 1] = b - begin
-                        found[n, 2] = side
-        if plan[n, 2] != 0:
+                        splits[n, FEATURE] = f
+                        splits[n, BIN] = b - begin
+                        splits[n, MISSING_LEFT] = side
+        if plan[n, SEARCH] != NO_SEARCH:
             decide(nodes, n, best, parent, limits)

@@ -179,8 +179,8 @@ def _read_objective(
         raise ModelError(f"objective {name} does not go with num_class {classes}")
     outputs = 1 if classes > 1 else max(1, targets)
     try:
-        found = read_entry(entry)
-        params = resolve({**kept, "objective": name, "num_class": classes if classes > 1 else 0, **found})
+        options = read_entry(entry)
+        params = resolve({**kept, "objective": name, "num_class": classes if classes > 1 else 0, **options})
         alone = make_objective(params)
         objective = make_objective(params, outputs) if alone.output_per_label else alone
         objective.restore(entry)

@@ -1,4 +1,4 @@
-"""UBJSON, as far as XGBoost speaks it: big-endian, lengths as int64, arrays of one type without gaps."""
+"""The subset of UBJSON that XGBoost writes: big-endian, lengths as int64, arrays of one type packed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from boost.errors import ModelError
 
-# Marks of the numbers, and their types.
+# The type markers of numbers, and their dtypes.
 NUMBERS: dict[bytes, np.dtype[Any]] = {
     b"i": np.dtype(">i1"),
     b"U": np.dtype(">u1"),
@@ -20,15 +20,15 @@ NUMBERS: dict[bytes, np.dtype[Any]] = {
     b"d": np.dtype(">f4"),
     b"D": np.dtype(">f8"),
 }
-MARKS: dict[np.dtype[Any], bytes] = {kind.newbyteorder("="): mark for mark, kind in NUMBERS.items()}
+MARKERS: dict[np.dtype[Any], bytes] = {kind.newbyteorder("="): marker for marker, kind in NUMBERS.items()}
 CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 LENGTH = struct.Struct(">q")
-# Deeper than any model.
+# Nested deeper than any model.
 MOST_DEPTH = 64
 
 
 def encode(value: Any) -> bytes:
-    """Return a document as UBJSON; entries of objects are sorted by their names.
+    """Return a document as UBJSON; the entries of objects are sorted by name.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def _write(value: Any, out: bytearray) -> None:
             _write(value[key], out)
         out += b"}"
     elif isinstance(value, np.ndarray):
-        mark = MARKS[value.dtype]
-        out += b"[$" + mark + b"#L" + LENGTH.pack(value.size) + value.astype(NUMBERS[mark]).tobytes()
+        marker = MARKERS[value.dtype]
+        out += b"[$" + marker + b"#L" + LENGTH.pack(value.size) + value.astype(NUMBERS[marker]).tobytes()
     elif isinstance(value, (list, tuple)):
         out += b"[#L" + LENGTH.pack(len(value))
         for item in value:
@@ -70,25 +70,25 @@ def _write_text(text: str, out: bytearray) -> None:
 def _write_number(value: int | float, out: bytearray) -> None:
     if isinstance(value, float):
         with np.errstate(over="ignore"):
-            marks = [b"d" if float(np.float32(value)) == value else b"D"]
+            fitting = [b"d" if float(np.float32(value)) == value else b"D"]
     else:
-        marks = [m for m in (b"i", b"I", b"l", b"L") if abs(2 * value + 1) < 256 ** NUMBERS[m].itemsize]
-    out += marks[0] + np.array(value, dtype=NUMBERS[marks[0]]).tobytes()
+        fitting = [m for m in (b"i", b"I", b"l", b"L") if abs(2 * value + 1) < 256 ** NUMBERS[m].itemsize]
+    out += fitting[0] + np.array(value, dtype=NUMBERS[fitting[0]]).tobytes()
 
 
 def decode(raw: bytes) -> Any:
-    """Return the document of a UBJSON text; arrays of one type become NumPy arrays.
+    """Return the document of UBJSON bytes; arrays of one type become NumPy arrays.
 
     Raises
     ------
     ModelError
-        For text that ends early, goes on behind its end, is nested deeper than any model, or holds what
-        XGBoost does not write. No more memory is asked for than the text has bytes.
+        For bytes that end early, continue after the end, are nested deeper than any model, or hold what
+        XGBoost does not write. Memory use is proportional to the number of bytes.
     """
     reader = _Reader(raw)
     value = reader.value(0)
     if reader.at != len(raw):
-        raise reader.wrong(f"{len(raw) - reader.at} bytes behind the end")
+        raise reader.wrong(f"{len(raw) - reader.at} bytes after the end")
     return value
 
 
@@ -101,14 +101,14 @@ class _Reader:
 
     def take(self, count: int) -> bytes:
         if not 0 <= count <= len(self._raw) - self.at:
-            raise self.wrong(f"{count} bytes are wanted, and there are {len(self._raw) - self.at}")
-        taken = self._raw[self.at : self.at + count]
+            raise self.wrong(f"{count} bytes are expected, {len(self._raw) - self.at} are left")
+        out = self._raw[self.at : self.at + count]
         self.at += count
-        return taken
+        return out
 
     def length(self) -> int:
-        if (mark := self.take(1)) != b"L":
-            raise self.wrong(f"a length of type {mark!r}")
+        if (marker := self.take(1)) != b"L":
+            raise self.wrong(f"a length of type {marker!r}")
         count: int = LENGTH.unpack(self.take(8))[0]
         return count
 
@@ -118,30 +118,30 @@ class _Reader:
         except UnicodeDecodeError:
             raise self.wrong("a text that is not UTF-8") from None
 
-    def comes(self, mark: bytes) -> bool:
-        """Step over a mark, if it comes next."""
-        found = self._raw[self.at : self.at + 1] == mark
-        self.at += found
-        return found
+    def skip(self, marker: bytes) -> bool:
+        """Skip a marker and return True, if it is next."""
+        is_next = self._raw[self.at : self.at + 1] == marker
+        self.at += is_next
+        return is_next
 
     def value(self, depth: int) -> Any:
-        mark = self.take(1)
-        if mark in NUMBERS:
-            kind = NUMBERS[mark]
+        marker = self.take(1)
+        if marker in NUMBERS:
+            kind = NUMBERS[marker]
             return np.frombuffer(self.take(kind.itemsize), kind)[0].item()
-        if mark == b"S":
+        if marker == b"S":
             return self.text()
-        if mark in CONSTANTS:
-            return CONSTANTS[mark]
-        if mark not in (b"{", b"["):
-            raise self.wrong(f"unknown mark {mark!r}")
+        if marker in CONSTANTS:
+            return CONSTANTS[marker]
+        if marker not in (b"{", b"["):
+            raise self.wrong(f"unknown marker {marker!r}")
         if depth >= MOST_DEPTH:
             raise self.wrong(f"nested deeper than {MOST_DEPTH} levels")
-        return self.object(depth + 1) if mark == b"{" else self.array(depth + 1)
+        return self.object(depth + 1) if marker == b"{" else self.array(depth + 1)
 
     def object(self, depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        while not self.comes(b"}"):
+        while not self.skip(b"}"):
             key = self.text()
             if key in out:
                 raise self.wrong(f"a second entry {key!r}")
@@ -149,16 +149,16 @@ class _Reader:
         return out
 
     def array(self, depth: int) -> list[Any] | NDArray:
-        if self.comes(b"$"):
-            kind = NUMBERS.get(mark := self.take(1))
-            if kind is None or not self.comes(b"#"):
-                raise self.wrong(f"an array of type {mark!r}")
+        if self.skip(b"$"):
+            kind = NUMBERS.get(marker := self.take(1))
+            if kind is None or not self.skip(b"#"):
+                raise self.wrong(f"an array of type {marker!r}")
             raw = self.take(self.length() * kind.itemsize)
             return np.frombuffer(raw, kind).astype(kind.newbyteorder("="))
-        if self.comes(b"#"):
-            # A value has a byte at least: a length that is too large ends the text, not the memory.
+        if self.skip(b"#"):
+            # A value has at least one byte: a length that is too large fails before it fills the memory.
             return [self.value(depth) for _ in range(self.length())]
         out = []
-        while not self.comes(b"]"):
+        while not self.skip(b"]"):
             out.append(self.value(depth))
         return out

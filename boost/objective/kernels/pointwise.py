@@ -26,14 +26,15 @@ LOWEST, HIGHEST = -708.0, 709.0  # powers of e that are normal numbers
 C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = (1 / math.factorial(k) for k in range(2, 14))
 
 
-@kernel()
+@kernel(allocates=False)
 def exp(x):
     """Return e to the power x, which is clamped to [-708, 709]; relative error below 2.3e-16.
 
     With n the integer nearest to x / ln 2, e**x = 2**n e**r, and r = x - n ln 2 is at most ln(2) / 2: there
     14 terms of the power series are exact to the last bit.
     """
-    x = min(max(x, LOWEST), HIGHEST)
+    x = x if x > LOWEST else LOWEST
+    x = x if x < HIGHEST else HIGHEST
     shifted = x * LOG2_E + SHIFT
     n = shifted - SHIFT
     r = (x - n * LN2_HIGH) - n * LN2_LOW
@@ -54,7 +55,7 @@ def exp(x):
     return p * np.int64(bits).view(np.float64)
 
 
-@kernel("void(float64[::1], float32[::1], float64, float64[::1], float64[::1])")
+@kernel(lazy=True, allocates=False)
 def squared(margin, label, factor, grad, hess):
     """Write the derivatives of half the squared error; `hess` must hold ones when `factor` is one.
 
@@ -74,7 +75,7 @@ def squared(margin, label, factor, grad, hess):
         hess[i] = weight
 
 
-@kernel("void(float64[::1], float32[::1], float64, float64[::1], float64[::1])")
+@kernel(lazy=True, allocates=False)
 def logistic(margin, label, factor, grad, hess):
     """Write the derivatives of the logistic loss; see `squared`."""
     for i in range(margin.size):
@@ -85,36 +86,36 @@ def logistic(margin, label, factor, grad, hess):
         hess[i] = max(p * (rest * p), TINY) * weight  # 1 - p is rest p, also where p rounds to one
 
 
-@kernel("void(float64[::1], float64[::1])")
+@kernel(lazy=True, allocates=False)
 def sigmoid(margin, out):
     """Write 1 / (1 + exp(-margin)); both of shape (some,)."""
     for i in range(margin.size):
         out[i] = 1.0 / (1.0 + exp(-margin[i]))
 
 
-@kernel("void(float64[:, ::1], float64[:, ::1])")
+@kernel(lazy=True, allocates=False)
 def softmax(margin, out):
     """Write the probabilities of the classes; both of shape (rows, n_outputs)."""
-    rows, groups = margin.shape
+    rows, n_outputs = margin.shape
     for i in range(rows):
         highest = margin[i, 0]
-        for k in range(1, groups):
+        for k in range(1, n_outputs):
             highest = max(highest, margin[i, k])
-        for k in range(groups):
+        for k in range(n_outputs):
             out[i, k] = margin[i, k] - highest
-    flat = out.reshape(rows * groups)
+    flat = out.reshape(rows * n_outputs)
     for j in range(flat.size):
         flat[j] = exp(flat[j])
     for i in range(rows):
         total = 0.0
-        for k in range(groups):
+        for k in range(n_outputs):
             total += out[i, k]
         scale = 1.0 / total
-        for k in range(groups):
+        for k in range(n_outputs):
             out[i, k] *= scale
 
 
-@kernel("void(float64[:, ::1], float32[::1], float64[:, ::1], float64[:, ::1])")
+@kernel(lazy=True, allocates=False)
 def multinomial(margin, label, grad, hess):
     """Write the derivatives of the multinomial loss, the second ones doubled.
 
@@ -125,8 +126,8 @@ def multinomial(margin, label, grad, hess):
     grad, hess : (rows, n_outputs), output
     """
     softmax(margin, grad)
-    rows, groups = margin.shape
-    p, h = grad.reshape(rows * groups), hess.reshape(rows * groups)
+    rows, n_outputs = margin.shape
+    p, h = grad.reshape(rows * n_outputs), hess.reshape(rows * n_outputs)
     for j in range(p.size):
         h[j] = max(2.0 * p[j] * (1.0 - p[j]), TINY)
     for i in range(rows):

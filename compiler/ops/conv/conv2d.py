@@ -1,10 +1,9 @@
-"""Two-dimensional convolution of float32 images: what it computes, in each layout."""
+"""`Convolution`: two-dimensional convolutions of images in each layout, what is computed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,12 +11,14 @@ from compiler import te
 from compiler.ir.expr import Expr
 from compiler.ops.epilogue import EPILOGUE, Epilogue
 from compiler.ops.parameter import Parameter, Value, pads, pair
+from compiler.ops.precision import DTYPE, PRECISIONS, Precision
+from compiler.ops.rounding import Rounding
 from compiler.te.tensor import Tensor
 
 Array = np.ndarray
 
 BLOCK = 16
-"""Channels side by side in the layout NCHW16c."""
+"""Contiguous channels in the layout NCHW16c."""
 
 LAYOUTS = ("NCHW", "NHWC", "NCHW16c")
 
@@ -34,20 +35,51 @@ PARAMETERS = (
     Parameter("groups", "size", 1),
     Parameter("layout", "word", "NCHW", LAYOUTS),
     EPILOGUE,
+    DTYPE,
 )
 
 
+class Conv2dShape(NamedTuple):
+    """The values of `PARAMETERS`, in their order.
+
+    Parameters
+    ----------
+    N, CI, H, W, CO : int
+        Images, input channels, rows and columns of an image, output channels.
+    kernel, stride, pad, dilation : int or tuple of int
+        As the kinds ``"pair"`` and ``"pads"`` of `Parameter` hold them.
+    groups : int
+    layout : str
+    epilogue : str
+    dtype : str
+    """
+
+    N: int
+    CI: int
+    H: int
+    W: int
+    CO: int
+    kernel: Value
+    stride: Value = 1
+    pad: Value = 0
+    dilation: Value = 1
+    groups: int = 1
+    layout: str = "NCHW"
+    epilogue: str = "none"
+    dtype: str = "float32"
+
+
 def output_size(size: int, kernel: int, stride: int, before: int, after: int, dilation: int = 1) -> int:
-    """Pixels of the output along one side."""
+    """Return the number of pixels of the output along one side."""
     return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """The numbers of one convolution, with the names that templates use.
+    """Extents, types and layout of one convolution, with the names that templates use.
 
-    Height and width are written out: ``KH, KW`` of the kernel, ``SH, SW`` of the stride, ``DH, DW`` of the
-    dilation, ``OH, OW`` of the output. `groups` convolutions of `ci` to `co` channels run side by side.
+    Height and width are separate: ``KH, KW`` of the kernel, ``SH, SW`` of the stride, ``DH, DW`` of the
+    dilation, ``OH, OW`` of the output. There are `groups` independent convolutions of `ci` to `co` channels.
     """
 
     N: int
@@ -68,64 +100,73 @@ class Convolution:
     groups: int
     layout: str
     epilogue: Epilogue
+    precision: Precision
 
     @classmethod
-    def of(
-        cls,
-        N: int,
-        CI: int,
-        H: int,
-        W: int,
-        CO: int,
-        kernel: Value,
-        stride: Value,
-        pad: Value,
-        dilation: Value,
-        groups: int,
-        layout: str,
-        epilogue: str,
-    ) -> Convolution:
-        """From the values of the operator's parameters."""
+    def of(cls, shape: Conv2dShape) -> Convolution:
+        """Return the convolution that the values of the operator's parameters describe."""
         return cls(
-            *(N, CI, H, W, CO, *pair(kernel), *pair(stride), *pads(pad), *pair(dilation)),
-            *(groups, layout, Epilogue.parse(epilogue)),
+            *shape[:5],
+            *pair(shape.kernel),
+            *pair(shape.stride),
+            *pads(shape.pad),
+            *pair(shape.dilation),
+            shape.groups,
+            shape.layout,
+            Epilogue.parse(shape.epilogue),
+            PRECISIONS[shape.dtype],
         )
 
     @property
     def OH(self) -> int:
-        """Rows of the output."""
+        """Number of rows of the output."""
         return output_size(self.H, self.KH, self.SH, self.top, self.bottom, self.DH)
 
     @property
     def OW(self) -> int:
-        """Columns of the output."""
+        """Number of columns of the output."""
         return output_size(self.W, self.KW, self.SW, self.left, self.right, self.DW)
 
     @property
     def ci(self) -> int:
-        """Input channels of a group."""
+        """Number of input channels of a group."""
         return self.CI // self.groups
 
     @property
     def co(self) -> int:
-        """Output channels of a group."""
+        """Number of output channels of a group."""
         return self.CO // self.groups
 
     @property
     def padded(self) -> bool:
-        """Whether there is a margin around the image."""
+        """Whether there is padding around the image."""
         return bool(self.top or self.left or self.bottom or self.right)
 
     def placeholders(self) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Image, weights (CO, CI / groups, KH, KW) and the inputs of the epilogue."""
-        data = te.placeholder(image_shape(self.layout, self.N, self.CI, self.H, self.W), "data")
-        weight = te.placeholder((self.CO, self.ci, self.KH, self.KW), "weight")
-        out = image_shape(self.layout, self.N, self.CO, self.OH, self.OW)
-        return data, weight, self.epilogue.placeholders((self.CO,), out)
+        """Return image, weights (CO, CI / groups, KH, KW) and the inputs of the epilogue."""
+        types = self.precision
+        image = image_shape(self.layout, self.N, self.CI, self.H, self.W)
+        data = te.placeholder(image, "data", types.operand)
+        weight = te.placeholder((self.CO, self.ci, self.KH, self.KW), "weight", types.operand)
+        return data, weight, self.epilogue.placeholders((self.CO,), self.output_shape, types.result)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the output."""
+        return image_shape(self.layout, self.N, self.CO, self.OH, self.OW)
+
+    def term(self, pixel: Expr, weight: Expr) -> Expr:
+        """Return the product of a pixel and a weight, in the type of the accumulator."""
+        return pixel.astype(self.precision.accumulator) * weight.astype(self.precision.accumulator)
+
+    def finish(self, value: Expr, extra: list[Tensor], channel: Expr, at: tuple[Expr, ...]) -> Expr:
+        """Return the output's element at index `at` of a sum: the epilogue, in the type of the result."""
+        return self.epilogue.apply(value, extra, (channel,), at).astype(self.precision.result)
 
     def pixel(self, data: Tensor, n: Expr, c: Expr, h: Expr, w: Expr, rows: int, columns: int) -> Expr:
-        """A pixel of the image with its margin, zero outside; `rows` and `columns` bound what is asked
-        for.
+        """Return a pixel of the padded image, zero outside of the image.
+
+        `rows` and `columns` bound the indices: no condition is made that they imply.
         """
         inside = []
         if self.top:
@@ -137,25 +178,25 @@ class Convolution:
         if columns > self.left + self.W:
             inside.append(w < self.left + self.W)
         value = data[image_index(self.layout, n, c, h - self.top, w - self.left)]
-        return te.if_then_else(te.all(*inside), value, 0.0) if inside else value
+        return te.if_then_else(te.all(*inside), value, 0) if inside else value
 
 
 def image_shape(layout: str, n: int, c: int, h: int, w: int) -> tuple[int, ...]:
-    """The shape of images in a layout."""
+    """Return the shape of images in a layout."""
     if layout == "NHWC":
         return n, h, w, c
     return (n, c, h, w) if layout == "NCHW" else (n, c // BLOCK, h, w, BLOCK)
 
 
 def image_index(layout: str, n: Expr, c: Expr, h: Expr, w: Expr) -> tuple[Expr, ...]:
-    """Where a pixel is in a layout."""
+    """Return the index of a pixel in a layout."""
     if layout == "NHWC":
         return n, h, w, c
     return (n, c, h, w) if layout == "NCHW" else (n, c // BLOCK, h, w, c % BLOCK)
 
 
 def image_axes(layout: str, *at: Expr) -> tuple[Expr, Expr, Expr, Expr]:
-    """``(n, c, h, w)`` of an index in a layout: the inverse of `image_index`."""
+    """Return ``(n, c, h, w)`` of an index in a layout: the inverse of `image_index`."""
     if layout == "NHWC":
         n, h, w, c = at
         return n, c, h, w
@@ -167,7 +208,7 @@ def image_axes(layout: str, *at: Expr) -> tuple[Expr, Expr, Expr, Expr]:
 
 
 def to_nchw(layout: str, image: Array) -> Array:
-    """Images of a layout as NCHW."""
+    """Convert images of a layout to NCHW."""
     if layout == "NHWC":
         return image.transpose(0, 3, 1, 2)
     if layout == "NCHW":
@@ -177,7 +218,7 @@ def to_nchw(layout: str, image: Array) -> Array:
 
 
 def from_nchw(layout: str, image: Array) -> Array:
-    """NCHW images in a layout."""
+    """Convert NCHW images to a layout."""
     if layout == "NHWC":
         return np.ascontiguousarray(image.transpose(0, 2, 3, 1))
     if layout == "NCHW":
@@ -186,9 +227,8 @@ def from_nchw(layout: str, image: Array) -> Array:
     return np.ascontiguousarray(image.reshape(n, c // BLOCK, BLOCK, h, w).transpose(0, 1, 3, 4, 2))
 
 
-def compute(*values: Any) -> list[Tensor]:
-    """The convolution as a sum over the channels of a group and the kernel, and its epilogue."""
-    conv = Convolution.of(*values)
+def compute(conv: Convolution) -> list[Tensor]:
+    """Define the convolution as a sum over the channels of a group and the kernel, and its epilogue."""
     data, weight, extra = conv.placeholders()
     rows, columns = conv.H + conv.top + conv.bottom, conv.W + conv.left + conv.right
     c, kh, kw = (te.reduce_axis((0, n), x) for n, x in ((conv.ci, "c"), (conv.KH, "kh"), (conv.KW, "kw")))
@@ -204,32 +244,33 @@ def compute(*values: Any) -> list[Tensor]:
             rows,
             columns,
         )
-        return te.sum(pixel * weight[co, c, kh, kw], axis=(c, kh, kw))
+        return te.sum(conv.term(pixel, weight[co, c, kh, kw]), axis=(c, kh, kw))
 
-    total = te.compute(image_shape(conv.layout, conv.N, conv.CO, conv.OH, conv.OW), term, "convolution")
-    if conv.epilogue == Epilogue.parse("none"):
+    total = te.compute(conv.output_shape, term, "convolution")
+    if conv.epilogue == Epilogue.parse("none") and total.dtype == conv.precision.result:
         return [data, weight, total]
 
     def after(*at: Expr) -> Expr:
-        return conv.epilogue.apply(total[at], extra, (image_axes(conv.layout, *at)[1],), at)
+        return conv.finish(total[at], extra, image_axes(conv.layout, *at)[1], at)
 
     return [data, weight, *extra, te.compute(total.shape, after, "out")]
 
 
-def reference(inputs: list[Array], *values: Any) -> Array:
-    """The convolution as one matrix product for each image and group, by NumPy."""
-    conv = Convolution.of(*values)
+def reference(conv: Convolution, inputs: list[Array]) -> Array:
+    """Return the convolution by NumPy: one matrix product for each image and group."""
+    types = conv.precision
     data, weight, *extra = inputs
-    patches = im2col(to_nchw(conv.layout, data), conv)
-    flat = weight.reshape(conv.groups, conv.co, -1)
+    patches = im2col(to_nchw(conv.layout, data.astype(types.accumulator, copy=False)), conv)
+    flat = weight.reshape(conv.groups, conv.co, -1).astype(types.accumulator, copy=False)
     total = (flat @ patches).reshape(conv.N, conv.CO, conv.OH, conv.OW)
     if conv.epilogue.residual:
         extra[-1] = to_nchw(conv.layout, extra[-1])
-    return from_nchw(conv.layout, conv.epilogue.reference(total, extra, (-1, 1, 1)))
+    result = conv.epilogue.reference(total, extra, (-1, 1, 1)).astype(types.result, copy=False)
+    return from_nchw(conv.layout, result)
 
 
 def im2col(data: Array, conv: Convolution) -> Array:
-    """The patches of each image as columns.
+    """Return the patches of each image as columns.
 
     Parameters
     ----------
@@ -251,39 +292,33 @@ def im2col(data: Array, conv: Convolution) -> Array:
     return windows.reshape(conv.N, conv.groups, -1, conv.OH * conv.OW)
 
 
-def flops(*values: Any) -> int:
-    """Multiplications and additions of the sums."""
-    conv = Convolution.of(*values)
+def flops(conv: Convolution) -> int:
+    """Return the number of multiplications and additions of the sums."""
     return 2 * conv.N * conv.CO * conv.OH * conv.OW * conv.ci * conv.KH * conv.KW
 
 
-def reduction(*values: Any) -> int:
-    """Terms of one sum."""
-    conv = Convolution.of(*values)
-    return conv.ci * conv.KH * conv.KW
+def rounding(conv: Convolution, amplification: float = 1.0) -> Rounding:
+    """Return the error model of the sums, see `Rounding`."""
+    return Rounding(conv.ci * conv.KH * conv.KW, amplification, conv.precision.accumulator)
 
 
-def check(operator: str) -> Callable[..., None]:
-    """What refuses values that do not go together, in the name of `operator`."""
-
-    def check(*values: Any) -> None:
-        conv = Convolution.of(*values)
-        for name, channels in (("CI", conv.CI), ("CO", conv.CO)):
-            if channels % conv.groups:
-                raise ValueError(f"{operator}: groups={conv.groups} does not divide {name}={channels}")
-            if conv.layout == "NCHW16c" and channels % BLOCK:
-                raise ValueError(
-                    f"{operator}: layout NCHW16c needs {name} to be a multiple of 16, not {channels}"
-                )
-        for name, size, kernel, dilation, margin in (
-            ("H", conv.H, conv.KH, conv.DH, conv.top + conv.bottom),
-            ("W", conv.W, conv.KW, conv.DW, conv.left + conv.right),
-        ):
-            span = (kernel - 1) * dilation + 1
-            if size + margin < span:
-                raise ValueError(
-                    f"{operator}: {name}={size} with pad has {size + margin} pixels, fewer than the {span} "
-                    "that the kernel spans"
-                )
-
-    return check
+def check(operator: str, conv: Convolution) -> None:
+    """Raise ValueError, in the name of `operator`, for values that do not fit each other."""
+    for name, channels in (("CI", conv.CI), ("CO", conv.CO)):
+        if channels % conv.groups:
+            raise ValueError(f"{operator}: groups={conv.groups} does not divide {name}={channels}")
+        if conv.layout == "NCHW16c" and channels % BLOCK:
+            raise ValueError(
+                f"{operator}: layout NCHW16c needs {name} to be a multiple of 16, not {channels}"
+            )
+    for name, size, kernel, dilation, margin in (
+        ("H", conv.H, conv.KH, conv.DH, conv.top + conv.bottom),
+        ("W", conv.W, conv.KW, conv.DW, conv.left + conv.right),
+    ):
+        span = (kernel - 1) * dilation + 1
+        if size + margin < span:
+            raise ValueError(
+                f"{operator}: {name}={size} with pad has {size + margin} pixels, fewer than the {span} "
+                "that the kernel spans"
+            )
+    conv.epilogue.check(operator, conv.precision.result)

@@ -1,17 +1,17 @@
-"""Depthwise convolution: each channel of an image by kernels of its own."""
+"""Depthwise convolution: each channel of an image has kernels that no other channel has."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from compiler import te
 from compiler.ir.expr import Expr
-from compiler.ops.conv import conv2d
-from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Convolution, image_axes, image_shape
+from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Conv2dShape, Convolution, image_axes, image_shape
+from compiler.ops.conv.family import convolution_operator
 from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
-from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter, Value
+from compiler.ops.precision import DTYPE
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -27,34 +27,63 @@ PARAMETERS = (
     Parameter("multiplier", "size", 1),
     Parameter("layout", "word", "NCHW", LAYOUTS),
     EPILOGUE,
+    DTYPE,
 )
 
 
-def as_groups(
-    N: int,
-    C: int,
-    H: int,
-    W: int,
-    kernel: Value,
-    stride: Value,
-    pad: Value,
-    dilation: Value,
-    multiplier: int,
-    layout: str,
-    epilogue: str,
-) -> tuple[Any, ...]:
-    """The values of the same convolution as one with a group for each channel."""
-    return N, C, H, W, C * multiplier, kernel, stride, pad, dilation, C, layout, epilogue
+class DepthwiseShape(NamedTuple):
+    """The values of `PARAMETERS`, in their order; see `Conv2dShape`.
+
+    Parameters
+    ----------
+    C : int
+        Input channels.
+    multiplier : int
+        Output channels for each of them.
+    """
+
+    N: int
+    C: int
+    H: int
+    W: int
+    kernel: Value
+    stride: Value = 1
+    pad: Value = 0
+    dilation: Value = 1
+    multiplier: int = 1
+    layout: str = "NCHW"
+    epilogue: str = "none"
+    dtype: str = "float32"
+
+    def grouped(self) -> Conv2dShape:
+        """Return the same convolution as one with a group for each channel."""
+        return Conv2dShape(
+            *self[:4],
+            CO=self.C * self.multiplier,
+            kernel=self.kernel,
+            stride=self.stride,
+            pad=self.pad,
+            dilation=self.dilation,
+            groups=self.C,
+            layout=self.layout,
+            epilogue=self.epilogue,
+            dtype=self.dtype,
+        )
+
+
+def convolution(*values: Any) -> Convolution:
+    """Return the convolution of the parameters' values."""
+    return Convolution.of(DepthwiseShape(*values).grouped())
 
 
 def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     """Pixels of a row in the lanes of vectors for NCHW, channels in the lanes for the other layouts.
 
-    The image gets its margin in a buffer of some rows that stays in the cache. Where pixels are in the
-    lanes and the stride is not one, the columns of the margin buffer are sorted by their remainder, so that
-    what the lanes of a vector read lies side by side.
+    The image is padded in a buffer of some rows that stays in the cache. Where pixels are in the
+    lanes and the stride is not one, the columns of this buffer are grouped by their remainder, so that
+    the lanes of a vector read contiguous elements.
     """
-    conv = Convolution.of(*as_groups(*values))
+    conv = convolution(*values)
     rows = knobs.choice("rows", (1, 2, 4, 7, 8, 14), default=4 if conv.layout == "NCHW" else 1)
     columns = knobs.choice("columns", (1, 2, 4, 7, 8), default=1 if conv.layout == "NCHW" else 7)
     h_block = knobs.choice("h_block", (1, 2, 4, 8, 32), default=32 if conv.layout == "NCHW" else 1)
@@ -92,9 +121,9 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
             pixel = padded[n, h, w, c]
         else:
             pixel = padded[n, c // BLOCK, h, w, c % BLOCK]
-        return te.sum(pixel * taps(co), axis=(kh, kw))
+        return te.sum(conv.term(pixel, taps(co)), axis=(kh, kw))
 
-    # with channels in the lanes, the weights of neighbouring channels must lie side by side
+    # with channels in the lanes, the weights of neighbouring channels must be contiguous
     turned = te.compute(
         (conv.KH, conv.KW, conv.CO), lambda kh, kw, co: weight[co, 0, kh, kw], "packed_weight"
     )
@@ -104,14 +133,14 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
 
     sums = te.compute(image_shape(conv.layout, conv.N, conv.CO, tall, wide), term, "sums")
     out = te.compute(
-        image_shape(conv.layout, conv.N, conv.CO, conv.OH, conv.OW),
-        lambda *at: conv.epilogue.apply(sums[at], extra, (image_axes(conv.layout, *at)[1],), at),
+        conv.output_shape,
+        lambda *at: conv.finish(sums[at], extra, image_axes(conv.layout, *at)[1], at),
         "out",
     )
 
     s = te.create_schedule(out.op)
     stage = s[out]
-    tile, shared = _walk(s, out, conv, (rows, width), lanes, min(h_block, tall // rows))
+    tile, shared = _schedule_tiles(s, out, conv, (rows, width), lanes, min(h_block, tall // rows))
 
     s[sums].set_scope("local")
     s[sums].compute_at(stage, tile)
@@ -129,10 +158,12 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     return s, [data, weight, *extra, out]
 
 
-def _walk(
+def _schedule_tiles(
     s: Schedule, out: Tensor, conv: Convolution, tile: tuple[int, int], lanes: int, h_block: int
 ) -> tuple[te.IterVar, te.IterVar]:
-    """The loops over tiles: the loop around a tile, and the one around those that share a margin buffer."""
+    """Schedule the loops over tiles; return the one around a tile, and the one around those that share a
+    padded buffer.
+    """
     stage = s[out]
     axes = list(out.op.axis)
     first = 1 if conv.layout == "NHWC" else 2
@@ -156,22 +187,4 @@ def _walk(
     return (middle or [wo])[0], shared
 
 
-def _check(*values: Any) -> None:
-    conv2d.check("depthwise_conv2d")(*as_groups(*values))
-
-
-def _reference(inputs: list[Array], *values: Any) -> Array:
-    return conv2d.reference(inputs, *as_groups(*values))
-
-
-DEPTHWISE_CONV2D = Operator(
-    name="depthwise_conv2d",
-    parameters=PARAMETERS,
-    compute=lambda *values: conv2d.compute(*as_groups(*values)),
-    template=template,
-    compute_reference=_reference,
-    count_flops=lambda *values: conv2d.flops(*as_groups(*values)),
-    reduction=lambda *values: conv2d.reduction(*as_groups(*values)),
-    check=_check,
-    constants=("weight", "bias"),
-)
+DEPTHWISE_CONV2D = convolution_operator("depthwise_conv2d", PARAMETERS, convolution, template)

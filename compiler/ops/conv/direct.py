@@ -1,4 +1,4 @@
-"""Direct convolution with output channels in the lanes of vectors: the template of `CONV2D`."""
+"""Direct convolution with output channels in the lanes of vectors: the operator `CONV2D` and its template."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from compiler import te
 from compiler.ir.expr import Expr
 from compiler.ops.conv import conv2d
 from compiler.ops.conv import pointwise as conv2d_pointwise
-from compiler.ops.conv.conv2d import BLOCK, Convolution, image_axes, image_shape
+from compiler.ops.conv.conv2d import BLOCK, Conv2dShape, Convolution, image_axes, image_shape
+from compiler.ops.conv.family import convolution_operator
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import side_by_side
-from compiler.ops.operator import Operator
+from compiler.ops.loops import split_vectors
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
-# rows, columns and channels of a tile of the output whose sums are held in registers: with 32 registers of 16
-# floats, pixels * channels / 16 sums, a row of weights and a broadcast pixel must fit
+# rows, columns and channels of a tile of the output whose sums stay in registers: with 32 registers of 16
+# floats, pixels * channels / 16 accumulators, a row of weights and a broadcast pixel must fit
 TILES = (
     *((1, 7, 32), (1, 14, 32), (2, 7, 32), (1, 8, 32), (1, 12, 32), (1, 4, 64), (1, 6, 64), (1, 7, 48)),
     *(
@@ -36,12 +36,12 @@ TILES = (
 def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     """A tile of some pixels by a block of channels is accumulated in registers.
 
-    Each pixel of the input is broadcast to the lanes, and meets the weights of all channels of the block,
-    which are packed to lie side by side in the order in which they are read. The image gets its margin
-    before, wide enough for whole tiles, so that the hot loop has no conditions (TVM, arXiv 1802.04799,
-    section 4; spatial packing).
+    Each pixel of the input is broadcast to the lanes and multiplied by the weights of all channels of the
+    block, which are packed contiguously in the order in which they are read. The image is padded before,
+    wide enough for whole tiles, so that the hot loop has no conditions (TVM, arXiv 1802.04799, section 4;
+    spatial packing).
     """
-    conv = Convolution.of(*values)
+    conv = convolution(*values)
     if conv2d_pointwise.is_pointwise(conv):
         return conv2d_pointwise.template(knobs, conv)
     options = tuple(t for t in TILES if conv.layout != "NCHW16c" or t[2] % BLOCK == 0)
@@ -50,7 +50,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     h_block = knobs.choice("h_block", (1, 2, 4, 8, 16, 32), default=4)
     ci_block = knobs.choice("ci_block", (8, 16, 32, 64, 128, 4096), default=4096)
     taps = knobs.choice("taps", ("inside", "outside"))
-    # the whole kernel written out would take twice as long to compile, and is not faster
+    # unrolling the whole kernel would take twice as long to compile, and is not faster
     unroll = knobs.choice("unroll", ("none", "kw", "ci 4"), default="kw" if conv.KW > 1 else "ci 4")
     order = knobs.choice("order", ("channels inside", "rows inside"))
 
@@ -80,21 +80,24 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     tile = te.compute(
         (conv.N, groups, c_tiles, h_tiles * th, w_tiles * tw, tc),
         lambda n, g, ct, oh, ow, lane: te.sum(
-            pixel(n, g * conv.ci + c, oh * conv.SH + kh * conv.DH, ow * conv.SW + kw * conv.DW)
-            * weights(g, ct, lane),
+            conv.term(
+                pixel(n, g * conv.ci + c, oh * conv.SH + kh * conv.DH, ow * conv.SW + kw * conv.DW),
+                weights(g, ct, lane),
+            ),
             axis=(c, kh, kw),
         ),
         "tile",
     )
 
-    # where lanes are channels and the output's are pixels, bias and activation come before they change places
+    # where lanes are channels but the output's are pixels, bias and activation are applied before the
+    # transposition
     turned = conv.layout == "NCHW" and not conv.epilogue.residual and conv.co % tc == 0
     done = None
     if turned and (conv.epilogue.bias or conv.epilogue.activation):
         done = te.compute(
             tile.shape,
-            lambda n, g, ct, oh, ow, lane: conv.epilogue.apply(
-                tile[n, g, ct, oh, ow, lane], extra, (g * conv.co + ct * tc + lane,), ()
+            lambda n, g, ct, oh, ow, lane: conv.finish(
+                tile[n, g, ct, oh, ow, lane], extra, g * conv.co + ct * tc + lane, ()
             ),
             "done",
         )
@@ -103,12 +106,12 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         n, co, oh, ow = image_axes(conv.layout, *at)
         group, inside = (co // conv.co, co % conv.co) if groups > 1 else (0, co)
         index = n, group, inside // tc, oh, ow, inside % tc
-        return conv.epilogue.apply(tile[index], extra, (co,), at) if done is None else done[index]
+        return conv.finish(tile[index], extra, co, at) if done is None else done[index]
 
-    out = te.compute(image_shape(conv.layout, conv.N, conv.CO, conv.OH, conv.OW), element, "out")
+    out = te.compute(conv.output_shape, element, "out")
 
     s = te.create_schedule(out.op)
-    place = _walk(s, out, conv, (th, tw, tc), (min(c_block, c_tiles), min(h_block, h_tiles)), order)
+    place = _schedule_tiles(s, out, conv, (th, tw, tc), (min(c_block, c_tiles), min(h_block, h_tiles)), order)
 
     s[tile].set_scope("local")
     s[tile].compute_at(s[out], place)
@@ -117,9 +120,9 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         _, _, _, oh, ow, lane = done.op.axis
         s[done].unroll(oh)
         s[done].unroll(ow)
-        side_by_side(s, done, lane, 16)
+        split_vectors(s, done, lane, 16)
     n, g, ct, oh, ow, lane = tile.op.axis
-    # a block of channels that is walked over for each tap; inside of the taps it would change nothing
+    # a block of channels is traversed for each tap; with the taps inside of it, a block would have no effect
     co, ci = s[tile].split(c, min(ci_block if taps == "outside" else conv.ci, conv.ci))
     lines = []
     if unroll == "ci 4" and conv.ci % 4 == 0:
@@ -140,13 +143,14 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
 
 
 def default_tile(conv: Convolution) -> tuple[int, int, int]:
-    """The tile that wastes the fewest sums, among those that keep both floating-point ports busy."""
+    """Return the tile with the least padding among those that keep both floating-point ports busy."""
 
     def cost(tile: tuple[int, int, int]) -> tuple[float, int]:
         h, w, c = tile
         covered = -(-conv.OH // h) * h * (-(-conv.OW // w) * w) * (-(-conv.co // c) * c)
         sums = h * w * c // 16
-        # fewer than ten sums do not hide the latency of an addition; loads beyond one for each sum wait
+        # fewer than ten accumulators do not hide the latency of an addition; more than one load for each
+        # stalls
         stall = max(1.0, 10 / sums, (h * w + c // 16) / sums)
         return covered * stall, TILES.index(tile)
 
@@ -154,7 +158,7 @@ def default_tile(conv: Convolution) -> tuple[int, int, int]:
 
 
 def _padded(conv: Convolution, data: Tensor, rows: int, columns: int) -> Tensor:
-    """The image with its margin, wide enough for whole tiles."""
+    """The padded image, wide enough for whole tiles."""
     shape = image_shape(conv.layout, conv.N, conv.CI, rows, columns)
     return te.compute(
         shape, lambda *at: conv.pixel(data, *image_axes(conv.layout, *at), rows, columns), "padded"
@@ -162,14 +166,14 @@ def _padded(conv: Convolution, data: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _packed(conv: Convolution, weight: Tensor, c_tiles: int, tc: int, taps: str) -> Tensor:
-    """The weights of a block of channels side by side, in the order of their use; zeros for channels
-    over the end.
+    """The weights of a block of channels contiguously, in the order of their use; zeros past the last
+    channel.
     """
 
     def value(g: Expr, ct: Expr, c: Expr, kh: Expr, kw: Expr, lane: Expr) -> Expr:
         channel = ct * tc + lane
         element = weight[g * conv.co + channel, c, kh, kw]
-        return element if conv.co % tc == 0 else te.if_then_else(channel < conv.co, element, 0.0)
+        return element if conv.co % tc == 0 else te.if_then_else(channel < conv.co, element, 0)
 
     if taps == "inside":
         return te.compute((conv.groups, c_tiles, conv.ci, conv.KH, conv.KW, tc), value, "packed_weight")
@@ -180,7 +184,7 @@ def _packed(conv: Convolution, weight: Tensor, c_tiles: int, tc: int, taps: str)
     )
 
 
-def _walk(
+def _schedule_tiles(
     s: Schedule,
     out: Tensor,
     conv: Convolution,
@@ -188,7 +192,7 @@ def _walk(
     blocks: tuple[int, int],
     order: str,
 ) -> te.IterVar:
-    """The loops over tiles of the output; returns the one around a tile."""
+    """Schedule the loops over tiles of the output; return the one around a tile."""
     th, tw, tc = tile
     c_block, h_block = blocks
     stage = s[out]
@@ -225,14 +229,9 @@ def _walk(
     return inside[-1]
 
 
-CONV2D = Operator(
-    name="conv2d",
-    parameters=conv2d.PARAMETERS,
-    compute=conv2d.compute,
-    template=template,
-    compute_reference=conv2d.reference,
-    count_flops=conv2d.flops,
-    reduction=conv2d.reduction,
-    check=conv2d.check("conv2d"),
-    constants=("weight", "bias"),
-)
+def convolution(*values: Any) -> Convolution:
+    """Return the convolution of the parameters' values."""
+    return Convolution.of(Conv2dShape(*values))
+
+
+CONV2D = convolution_operator("conv2d", conv2d.PARAMETERS, convolution, template)

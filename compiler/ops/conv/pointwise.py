@@ -1,4 +1,4 @@
-"""Convolution by kernels of one pixel in NCHW: a matrix product with pixels in the lanes of vectors."""
+"""Convolution with kernels of one pixel in NCHW: a matrix product with pixels in the lanes of vectors."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from compiler import te
 from compiler.ir.expr import Expr
 from compiler.ops.conv.conv2d import Convolution
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import side_by_side
+from compiler.ops.loops import split_vectors
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
-# channels and pixels of a tile of the output whose sums are held in registers
+# channels and pixels of a tile of the output whose sums stay in registers
 TILES = ((8, 32), (14, 32), (4, 64), (6, 64), (12, 32), (4, 32), (16, 16), (8, 16), (24, 16))
 
 
 def is_pointwise(conv: Convolution) -> bool:
-    """Whether the pixels of the output are those of the image, each by itself, and lie side by side."""
+    """Whether each pixel of the output depends on the same pixel of the image alone, and rows are
+    contiguous.
+    """
     plain = (conv.KH, conv.KW, conv.SH, conv.SW, conv.groups) == (1, 1, 1, 1, 1)
     return plain and not conv.padded and conv.layout == "NCHW"
 
 
 def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
-    """A weight is broadcast to the lanes and meets neighbouring pixels of its channel.
+    """A weight is broadcast to the lanes and multiplied by neighbouring pixels of its channel.
 
-    Unlike in `compiler.ops.conv.direct` the result leaves the registers as it lies in memory, which
-    counts where a sum has few terms.
+    Unlike in `compiler.ops.conv.direct` the result is stored without a transposition, which
+    matters where a sum has few terms.
     """
     channels, pixels = knobs.choice("tile", TILES, default=_default_tile(conv))
     c_block = knobs.choice("c_block", (1, 2, 4, 8, 16), default=16)
@@ -38,24 +40,22 @@ def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
 
     def packing(ct: Expr, c: Expr, lane: Expr) -> Expr:
         value = weight[ct * channels + lane, c, 0, 0]
-        return (
-            value if conv.CO % channels == 0 else te.if_then_else(ct * channels + lane < conv.CO, value, 0.0)
-        )
+        return value if conv.CO % channels == 0 else te.if_then_else(ct * channels + lane < conv.CO, value, 0)
 
     packed = te.compute((c_tiles, conv.CI, channels), packing, "packed_weight")
 
     def pixel(n: Expr, p: Expr) -> Expr:
         value = data[n, c, p // conv.W, p % conv.W]
-        return value if total % pixels == 0 else te.if_then_else(p < total, value, 0.0)
+        return value if total % pixels == 0 else te.if_then_else(p < total, value, 0)
 
     tile = te.compute(
         (conv.N, c_tiles * channels, p_tiles * pixels),
-        lambda n, co, p: te.sum(packed[co // channels, c, co % channels] * pixel(n, p), axis=c),
+        lambda n, co, p: te.sum(conv.term(packed[co // channels, c, co % channels], pixel(n, p)), axis=c),
         "tile",
     )
     out = te.compute(
         (conv.N, conv.CO, conv.H, conv.W),
-        lambda n, co, h, w: conv.epilogue.apply(tile[n, co, h * conv.W + w], extra, (co,), (n, co, h, w)),
+        lambda n, co, h, w: conv.finish(tile[n, co, h * conv.W + w], extra, co, (n, co, h, w)),
         "out",
     )
 
@@ -66,8 +66,8 @@ def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
     pb, po = s[out].split(po, min(p_block, p_tiles))
     cb, co = s[out].split(co, min(c_block, c_tiles))
     s[out].reorder(n, pb, cb, po, co, ci, pi)
-    side_by_side(s, out, pi, 16)
-    s[out].unroll(ci)  # the sums go from registers to their places
+    split_vectors(s, out, pi, 16)
+    s[out].unroll(ci)  # the sums are stored from registers
     s[out].parallel(s[out].fuse(n, pb))
     s[tile].set_scope("local")
     s[tile].compute_at(s[out], co)
@@ -76,13 +76,13 @@ def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
     s[tile].reorder(tn, ko, ki, tc, tp)
     s[tile].unroll(ki)
     s[tile].unroll(tc)
-    side_by_side(s, tile, tp, 16)
+    split_vectors(s, tile, tp, 16)
     s[packed].parallel(packed.op.axis[0])
     return s, [data, weight, *extra, out]
 
 
 def _default_tile(conv: Convolution) -> tuple[int, int]:
-    """The tile that wastes the fewest sums, among those that keep both floating-point ports busy."""
+    """Return the tile with the least padding among those that keep both floating-point ports busy."""
 
     def cost(tile: tuple[int, int]) -> tuple[float, int]:
         channels, pixels = tile

@@ -2,25 +2,27 @@
 
 A tile of m x m pixels of the output is ``A^T [(G g G^T) * (B^T d B)] A`` for a kernel g and an input tile d
 of (m + 2) x (m + 2) (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, arXiv 1509.09308,
-section 4). Summed over the channels, the product in the middle is one matrix product for each of the (m +
-2)^2 places of a tile.
+section 4). Summed over the channels, the product in the middle is one matrix product for each of the
+(m + 2)^2 elements of a tile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from compiler import te
 from compiler.ir.expr import Expr
-from compiler.ops.conv import conv2d
-from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Convolution, image_axes, image_shape
+from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Conv2dShape, Convolution, image_axes
+from compiler.ops.conv.family import convolution_operator
 from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
-from compiler.ops.operator import Array, Operator
+from compiler.ops.operator import Array
 from compiler.ops.parameter import Parameter, Value
+from compiler.ops.precision import dtype_parameter
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -30,7 +32,7 @@ Matrix = Sequence[Sequence[float]]
 def matrices(m: int) -> tuple[Array, Array, Array]:
     """``B^T``, ``G`` and ``A^T`` of F(m, 3), by Toom and Cook's interpolation.
 
-    A product of polynomials is known from its values at m + 1 points and at infinity. The points are
+    A product of polynomials is determined by its values at m + 1 points and at infinity. The points are
     0, 1, -1, 2, -2, ..., whose powers are small numbers.
 
     Parameters
@@ -52,12 +54,35 @@ def matrices(m: int) -> tuple[Array, Array, Array]:
 
     scale = np.array([np.prod([p - q for q in points if q != p]) for p in points] + [1.0])
     interpolate = np.linalg.inv(values(n)).T * scale[:, None]
-    # the interpolation of integers has integers in it, up to the scale that the kernel takes over
+    # up to the scale, which is moved to the kernel's transform, the interpolation at integers consists of
+    # integers
     return np.round(interpolate, 9), values(3) / scale[:, None], values(m).T
 
 
+@lru_cache(maxsize=8)
+def amplification(m: int) -> float:
+    """Return the factor by which the rounding errors of F(m, 3) exceed those of the direct sums.
+
+    With independent inputs of unit variance, the product of transformed values i has the variance ``|G_i|^2
+    |B_i|^2`` (norms of the rows of G and B^T), its rounding error is proportional to the root of that, and
+    output j sums these errors with the factors ``A_ji``; the direct sum has three terms of variance 1. The
+    ratio of the two standard deviations is that of one side; two-dimensional tiles have its square. This is
+    the statistical form of the bound ``|A^T| (|G| |g| * |B^T| |d|)`` of Barabasz, Anderson, Soodhalter and
+    Gregg, Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks, arXiv
+    1803.10986, section 3.
+
+    Parameters
+    ----------
+    m : int
+        Outputs of a tile along one side.
+    """
+    bt, g, at = matrices(m)
+    variances = (g**2).sum(axis=1) * (bt**2).sum(axis=1)
+    return float((at**2 @ variances).max() / 3)
+
+
 def _combine(matrix: Matrix, row: Expr, operands: Callable[[int], Expr]) -> Expr:
-    """``sum_j matrix[row][j] * operands(j)``, written out for each row without what is multiplied by zero."""
+    """``sum_j matrix[row][j] * operands(j)``, one expression for each row, without terms that are zero."""
 
     def line(coefficients: Sequence[float]) -> Expr:
         total: Expr | None = None
@@ -77,20 +102,54 @@ def _combine(matrix: Matrix, row: Expr, operands: Callable[[int], Expr]) -> Expr
     return result
 
 
-def _values(
-    N: int, CI: int, H: int, W: int, CO: int, pad: Value, m: str, layout: str, epilogue: str
-) -> tuple[Any, ...]:
-    """The values of the same convolution for `CONV2D`."""
-    return N, CI, H, W, CO, 3, 1, pad, 1, 1, layout, epilogue
+class WinogradShape(NamedTuple):
+    """The values of the operator's parameters, in their order; see `Conv2dShape`.
+
+    Parameters
+    ----------
+    tile : str
+        ``"F2"`` or ``"F4"``: tiles of 2 x 2 or 4 x 4 outputs.
+    """
+
+    N: int
+    CI: int
+    H: int
+    W: int
+    CO: int
+    pad: Value = 1
+    tile: str = "F4"
+    layout: str = "NCHW"
+    epilogue: str = "none"
+    dtype: str = "float32"
+
+    @property
+    def m(self) -> int:
+        """Outputs of a tile along one side."""
+        return int(self.tile[1])
+
+    def direct(self) -> Conv2dShape:
+        """Return the same convolution for `CONV2D`."""
+        return Conv2dShape(
+            *self[:5],
+            kernel=3,
+            pad=self.pad,
+            layout=self.layout,
+            epilogue=self.epilogue,
+            dtype=self.dtype,
+        )
+
+
+def convolution(*values: Any) -> Convolution:
+    """Return the convolution of the parameters' values."""
+    return Convolution.of(WinogradShape(*values).direct())
 
 
 def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
-    """Blocks of tiles go through all steps while they are in the cache; channels are in the lanes throughout.
+    """All steps of a block of tiles while it is in the cache; channels are in the lanes throughout.
 
     The transformed kernels depend on constants alone.
     """
-    conv = Convolution.of(*_values(*values))
-    m = int(values[6][1])
+    conv, m = convolution(*values), WinogradShape(*values).m
     n = m + 2
     th, tw = -(-conv.OH // m), -(-conv.OW // m)
     bt, g, at = (x.tolist() for x in matrices(m))
@@ -107,7 +166,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
 
     def margin(b: Expr, cb: Expr, h: Expr, w: Expr, c: Expr) -> Expr:
         value = conv.pixel(data, b, cb * BLOCK + c, h, w, height, width)
-        return value if conv.CI % BLOCK == 0 else te.if_then_else(cb * BLOCK + c < conv.CI, value, 0.0)
+        return value if conv.CI % BLOCK == 0 else te.if_then_else(cb * BLOCK + c < conv.CI, value, 0)
 
     padded = te.compute((conv.N, ci_blocks, height, width, BLOCK), margin, "padded")
     # B^T d, then (B^T d) B
@@ -134,7 +193,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         co, ci = ct * tc + lane, cb * BLOCK + c
         value = _combine(g, f, lambda x: half_kernel[co, ci, e, x])
         bounds = [co < conv.CO] * (conv.CO % tc > 0) + [ci < conv.CI] * (conv.CI % BLOCK > 0)
-        return te.if_then_else(te.all(*bounds), value, 0.0) if bounds else value
+        return te.if_then_else(te.all(*bounds), value, 0) if bounds else value
 
     kernels = te.compute((n, n, co_tiles, ci_blocks, BLOCK, tc), kernel, "kernels")
     kb, kc = te.reduce_axis((0, ci_blocks), "kb"), te.reduce_axis((0, BLOCK), "kc")
@@ -159,9 +218,9 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     def element(*index: Expr) -> Expr:
         b, co, h, w = image_axes(conv.layout, *index)
         value = outside[b, co // tc, h // m * tw + w // m, h % m, w % m, co % tc]
-        return conv.epilogue.apply(value, extra, (co,), index)
+        return conv.finish(value, extra, co, index)
 
-    out = te.compute(image_shape(conv.layout, conv.N, conv.CO, conv.OH, conv.OW), element, "out")
+    out = te.compute(conv.output_shape, element, "out")
 
     s = te.create_schedule(out.op)
     stage = s[out]
@@ -201,7 +260,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     s[products].vectorize(lanes)
     s[sums].compute_at(s[products], ct)
     b, e, f, ct, t, lane = sums.op.axis
-    # the cache has reduce axes of its own operation
+    # the reduce axes of the cached operation are new ones
     rb, rc = sums.op.reduce_axis
     ro, ri = s[sums].split(rc, unroll)
     vectors, lanes = s[sums].split(lane, 16)
@@ -225,7 +284,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
 def _in_lanes(
     s: Schedule, tensor: Tensor, *, order: Sequence[int] | None = None, unrolled: Sequence[int] = ()
 ) -> None:
-    """The last axis as vectors, some of the others written out."""
+    """Vectorize the last axis, unroll some of the others."""
     stage = s[tensor]
     axes = tensor.op.axis
     if order is not None:
@@ -237,17 +296,10 @@ def _in_lanes(
     stage.vectorize(lanes)
 
 
-def _check(*values: Any) -> None:
-    conv2d.check("conv2d_winograd")(*_values(*values))
-
-
-def _reference(inputs: list[Array], *values: Any) -> Array:
-    return conv2d.reference(inputs, *_values(*values))
-
-
-CONV2D_WINOGRAD = Operator(
-    name="conv2d_winograd",
-    parameters=(
+# the number of operations is that of the direct convolution, so that speeds can be compared
+CONV2D_WINOGRAD = convolution_operator(
+    "conv2d_winograd",
+    (
         Parameter("N"),
         Parameter("CI"),
         Parameter("H"),
@@ -257,14 +309,10 @@ CONV2D_WINOGRAD = Operator(
         Parameter("tile", "word", "F4", ("F2", "F4")),
         Parameter("layout", "word", "NCHW", LAYOUTS),
         EPILOGUE,
+        # the transforms need fractions, and lose about three bits
+        dtype_parameter("float32", "float64"),
     ),
-    compute=lambda *values: conv2d.compute(*_values(*values)),
-    template=template,
-    compute_reference=_reference,
-    # those of the direct convolution, so that speeds can be compared
-    count_flops=lambda *values: conv2d.flops(*_values(*values)),
-    # the transforms of F4 multiply by up to 8 and cancel: its rounding errors are about ten times those of F2
-    reduction=lambda *values: conv2d.reduction(*_values(*values)) * (64 if values[6] == "F4" else 4),
-    check=_check,
-    constants=("weight", "bias"),
+    convolution,
+    template,
+    lambda *values: amplification(WinogradShape(*values).m),
 )

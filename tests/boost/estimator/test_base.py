@@ -36,9 +36,9 @@ def test_read_only_and_mapped_tables(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     np.save(path, X.astype(np.float32))
     mapped = np.load(path, mmap_mode="r")
-    own = BoostRegressor(n_estimators=3).fit(X, Y)
+    same = BoostRegressor(n_estimators=3).fit(X, Y)
     other = BoostRegressor(n_estimators=3).fit(mapped, Y)
-    assert other.predict(mapped).tobytes() == own.predict(X).tobytes()
+    assert other.predict(mapped).tobytes() == same.predict(X).tobytes()
 
 
 def test_a_weight_is_a_repetition() -> None:

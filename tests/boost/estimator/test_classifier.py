@@ -140,9 +140,9 @@ def test_a_loss_of_ones_own_still_gives_probabilities() -> None:
         return p - label, p * (1 - p)
 
     options: dict[str, Any] = {"n_estimators": 10, "max_depth": 2, "base_score": 0.5}
-    own = BoostClassifier(objective=logistic, **options).fit(X, y)
+    custom = BoostClassifier(objective=logistic, **options).fit(X, y)
     named = BoostClassifier(**options).fit(X, y)
-    np.testing.assert_allclose(own.predict_proba(X), named.predict_proba(X), rtol=1e-4)
+    np.testing.assert_allclose(custom.predict_proba(X), named.predict_proba(X), rtol=1e-4)
 
 
 def test_mistakes() -> None:

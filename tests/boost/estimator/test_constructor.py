@@ -61,7 +61,7 @@ def test_the_stub_is_up_to_date() -> None:
     assert PATH.read_text(encoding="utf-8") == stub(), "python -m boost.estimator.stub writes it"
 
 
-def test_the_stub_says_what_the_program_does() -> None:
+def test_the_stub_has_the_signatures_of_the_program() -> None:
     tree = ast.parse(stub())
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     aliases = {
@@ -75,15 +75,15 @@ def test_the_stub_says_what_the_program_does() -> None:
     for name, node in classes.items():
         (constructor,) = node.body
         assert isinstance(constructor, ast.FunctionDef)
-        said = {
+        written = {
             arg.arg: _value(default)
             for arg, default in zip(constructor.args.kwonlyargs, constructor.args.kw_defaults, strict=True)
         }
-        does = {n: p.default for n, p in inspect.signature(getattr(estimators, name)).parameters.items()}
-        assert list(said) == list(does)
-        for parameter, value in does.items():
-            same = said[parameter] == value and type(said[parameter]) is type(value)
-            assert same or (math.isnan(value) and math.isnan(said[parameter]))
+        built = {n: p.default for n, p in inspect.signature(getattr(estimators, name)).parameters.items()}
+        assert list(written) == list(built)
+        for parameter, value in built.items():
+            same = written[parameter] == value and type(written[parameter]) is type(value)
+            assert same or (math.isnan(value) and math.isnan(written[parameter]))
     for alias, name in aliases.items():
         assert getattr(estimators, alias) is getattr(estimators, name)
 

@@ -43,7 +43,7 @@ def test_tables_to_watch() -> None:
     assert [[len(m) for m in v.values()] for v in model.evals_result_.values()] == [[20], [20]]
     with pytest.raises(ValueError, match="eval_group has 1 entries for 2 pairs in eval_set"):
         model.fit(X, Y, eval_set=pairs, eval_group=[[10] * 10])
-    with pytest.raises(ValueError, match="group .sizes. or qid .*, not both"):
+    with pytest.raises(ValueError, match="group .* or qid .*, not both"):
         model.fit(X, Y, qid=QID, group=[10] * 40)
 
 

@@ -1,4 +1,4 @@
-"""Prediction: the kernels against a walk in Python, on trees drawn by chance."""
+"""Prediction: the kernels against a traversal in Python, on random trees."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from boost.forest.forest import Forest
 from boost.forest.tree import Tree
-from tests.boost.random_trees import FEATURES, margins_by_walk, random_forest, random_rows, random_tree, walk
+from tests.boost.random_trees import (
+    FEATURES,
+    leaf_of,
+    margins_by_traversal,
+    random_forest,
+    random_rows,
+    random_tree,
+)
 
 
 def margins(forest: Forest, x: np.ndarray, first: int = 0, last: int | None = None) -> np.ndarray:
@@ -42,12 +49,12 @@ def test_margins_and_leaves_of_any_forest(seed: int, shape: tuple[int, int, bool
         forest.weights = rng.random(forest.trees)
     x = random_rows(rng, int(rng.choice([1, 2, 63, 64, 65, 130])))
     first, last = sorted(rng.integers(0, forest.trees + 1, 2).tolist())
-    want = margins_by_walk(forest, x, first, last)
+    want = margins_by_traversal(forest, x, first, last)
     np.testing.assert_array_equal(margins(forest, x, first, last), want)
     np.testing.assert_array_equal(sparse_margins(forest, x, first, last), want)
     leaves = forest.leaf_nodes(x, first, last)
     assert leaves.dtype == np.int32
-    assert leaves.tolist() == [[walk(forest[t], row) for t in range(first, last)] for row in x]
+    assert leaves.tolist() == [[leaf_of(forest[t], row) for t in range(first, last)] for row in x]
 
 
 def test_hand_worked_tree() -> None:
@@ -93,7 +100,7 @@ def test_chains(splits: int) -> None:
     for categorical in (False, True):
         forest.add(random_tree(rng, splits, categorical, chain=True), 0)
     x = random_rows(rng, 100)
-    np.testing.assert_array_equal(margins(forest, x), margins_by_walk(forest, x, 0, 2))
+    np.testing.assert_array_equal(margins(forest, x), margins_by_traversal(forest, x, 0, 2))
 
 
 def test_any_cutting_gives_the_same_bits() -> None:
@@ -134,14 +141,14 @@ def test_forest_that_changes_between_predictions() -> None:
     forest = Forest(2)
     for t in range(20):
         forest.add(source[t], source.output(t))
-        np.testing.assert_array_equal(margins(forest, x), margins_by_walk(source, x, 0, t + 1))
+        np.testing.assert_array_equal(margins(forest, x), margins_by_traversal(source, x, 0, t + 1))
     forest.weights = np.linspace(0, 1, 20)
     source.weights = forest.weights
-    np.testing.assert_array_equal(margins(forest, x), margins_by_walk(source, x, 0, 20))
+    np.testing.assert_array_equal(margins(forest, x), margins_by_traversal(source, x, 0, 20))
     forest.truncate(4)
     forest.add(source[6], 0)
     forest.weights = [*source.weights[:4], source.weights[6]]
-    want = margins_by_walk(source, x, 0, 4) + margins_by_walk(source, x, 6, 7)
+    want = margins_by_traversal(source, x, 0, 4) + margins_by_traversal(source, x, 6, 7)
     np.testing.assert_allclose(margins(forest, x), want, rtol=1e-14)
     assert margins(pickle.loads(pickle.dumps(forest)), x).tobytes() == margins(forest, x).tobytes()
 
@@ -160,4 +167,4 @@ def test_rows_of_infinities_are_larger_or_smaller_than_any_condition() -> None:
     forest.add(random_tree(np.random.default_rng(3), 30), 0)
     x = np.full((2, FEATURES), np.inf, dtype=np.float32)
     x[1] = -np.inf
-    assert forest.leaf_nodes(x, 0, 1)[:, 0].tolist() == [walk(forest[0], row) for row in x]
+    assert forest.leaf_nodes(x, 0, 1)[:, 0].tolist() == [leaf_of(forest[0], row) for row in x]

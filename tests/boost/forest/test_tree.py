@@ -11,7 +11,7 @@ import pytest
 import boost
 from boost import DMatrix
 from boost.forest.forest import Forest
-from tests.boost.random_trees import random_forest, random_rows, random_tree, walk
+from tests.boost.random_trees import leaf_of, random_forest, random_rows, random_tree
 
 
 @pytest.mark.parametrize("depth", [1, 4, 40])
@@ -22,7 +22,7 @@ def test_trained_trees(depth: int) -> None:
     y = rng.normal(size=333) if depth < 40 else 2.0 ** np.arange(333).clip(0, 60)
     model = boost.train({"max_depth": depth, "min_child_weight": 0.0, "lambda": 0.0}, DMatrix(x, y), 3)
     trees = [model.forest[t] for t in range(3)]
-    values = [[float(tree.condition[walk(tree, row)]) for tree in trees] for row in x]
+    values = [[float(tree.condition[leaf_of(tree, row)]) for tree in trees] for row in x]
     want = [sum(v, float(model.base_score[0])) for v in values]
     np.testing.assert_array_equal(model.predict(x), want)
 

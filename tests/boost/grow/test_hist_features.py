@@ -13,6 +13,7 @@ from boost.data.binning import bin_matrix, bin_sparse, make_cuts
 from boost.forest.grown import Grown
 from boost.forest.tree import NO_NODE, Tree
 from boost.grow.hist import HistGrower
+from boost.grow.kernels.records import Slots
 from boost.params import ParameterError, resolve
 from boost.threads import Team
 
@@ -29,7 +30,7 @@ def grow(
     seed: int = 0,
     feature_types: list[str] | None = None,
     feature_weights: np.ndarray | None = None,
-    most_places: int | None = None,
+    slots: int | None = None,
     sparse: bool | None = None,
     **params: object,
 ) -> Grown:
@@ -41,9 +42,10 @@ def grow(
             make = bin_sparse if sparse else bin_matrix
             binned = make(data, make_cuts(data, values["max_bin"], team), team)
         grower = HistGrower(data, values, team, binned)
-        if most_places:
+        if slots:
             grower._begin(1 if grad.ndim == 1 else grad.shape[1])
-            grower._places = most_places
+            grower._slot_count = slots
+            grower._slots = Slots(grower._slots.free[:slots].copy(), grower._slots.count)
         return grower.grow(
             grad,
             np.ones_like(grad) if hess is None else hess,
@@ -116,11 +118,11 @@ def test_rows_reach_their_leaves_and_threads_change_nothing(params: dict, monkey
 
 @settings(max_examples=10)
 @given(st.integers(0, 2**31), st.integers(4, 9), st.sampled_from(["depthwise", "lossguide"]))
-def test_little_memory_changes_nothing(seed: int, places: int, policy: str) -> None:
+def test_little_memory_changes_nothing(seed: int, slots: int, policy: str) -> None:
     x, rng = table(300, 4, seed), np.random.default_rng(seed)
     grad = rng.normal(size=300)
     params = {"max_depth": 6, "grow_policy": policy}
-    assert same(grow(x, grad, **params).tree, grow(x, grad, most_places=places, **params).tree)
+    assert same(grow(x, grad, **params).tree, grow(x, grad, slots=slots, **params).tree)
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
@@ -204,7 +206,7 @@ def test_a_step_bounds_the_leaves() -> None:
     assert np.abs(leaves).max() == np.float32(0.7)
 
 
-def test_rows_without_weight_have_no_say_but_reach_their_leaf() -> None:
+def test_rows_with_zero_weight_reach_their_leaf_and_change_no_sum() -> None:
     x, rng = table(600, 4, 7), np.random.default_rng(8)
     grad, weight = rng.normal(size=600), (rng.random(600) < 0.4).astype(float)
     few = grow(x, grad, weight=weight, max_depth=5)

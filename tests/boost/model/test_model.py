@@ -30,7 +30,7 @@ def trained(rounds: int = 3, **params: object) -> Model:
 
 def test_trains_and_predicts_without_a_booster() -> None:
     model = trained()
-    table = model.fit_table(X)
+    table = model.align(X)
     booster = boost.train({"max_depth": 2}, boost.DMatrix(X, Y), 3)
     assert (
         model.margins(table).tobytes() == booster.predict(X, output_margin=True, strict_shape=True).tobytes()
@@ -54,7 +54,7 @@ def test_lower_packages_do_not_know_training_or_boosters(name: str) -> None:
 def test_parts_and_copies() -> None:
     model = trained(4)
     model.attributes["a"], model.best_iteration = "1", 3
-    part = model.rounds(1, 4, 2)
+    part = model.slice(1, 4, 2)
     assert part.forest.rounds == 2 and part.best_iteration is None and part.params is model.params
     assert part.forest[0] is model.forest[1] and part.forest[1] is model.forest[3]
     part.attributes["a"] = "2"
@@ -64,7 +64,7 @@ def test_parts_and_copies() -> None:
     assert model.forest.trees == 4 and model.attributes["a"] == "1" and twin.best_iteration == 3
     assert model.start_margin()[0] != 5.0 == twin.start_margin()[0]
     for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
-        assert other.margins(other.fit_table(X)).tobytes() == model.margins(model.fit_table(X)).tobytes()
+        assert other.margins(other.align(X)).tobytes() == model.margins(model.align(X)).tobytes()
 
 
 def test_parameters_are_replaced_never_changed() -> None:
@@ -85,7 +85,7 @@ def test_the_number_of_outputs_survives_new_parameters() -> None:
     model = model_of("targets").model.copy()
     model.change_params(model.params.replace(max_depth=1))
     assert model.objective.n_outputs == 2
-    assert model.margins(model.fit_table(X)).shape == (len(X), 2)
+    assert model.margins(model.align(X)).shape == (len(X), 2)
 
 
 def test_a_changed_learning_rate_keeps_the_buffers() -> None:
@@ -109,7 +109,7 @@ def test_mistakes() -> None:
     with pytest.raises(ValueError, match=r"iteration_range must lie within \(0, 3\), got \(2, 4\)"):
         model.trees_of((2, 4))
     with pytest.raises(DataError, match="the model has 5 features, the data has 4"):
-        model.fit_table(X[:, :4])
+        model.align(X[:, :4])
     with pytest.raises(ValueError, match=r"base_margin must have the shape \(300, 1\), got \(300, 2\)"):
         model.margins(boost.DMatrix(X, base_margin=np.zeros((300, 2))))
     assert not model.takes_as_is(X.astype(np.float64)) and not model.takes_as_is(np.asfortranarray(X))

@@ -53,11 +53,11 @@ def test_variances_add_up(objective: str, params: dict) -> None:
     y = (x[:, 0] > 0).astype(int) + (params.get("num_class") == 3) * (x[:, 1] > 0)
     model = boost.train({"objective": objective, "eta": 0.1, "max_depth": 2, **params}, DMatrix(x, y), 20)
     found = model.predict_uncertainty(x)
-    said = prefixes(model, x, 10)
-    own = said if objective == "count:poisson" else said * (1 - said)
+    members = prefixes(model, x, 10)
+    noise = members if objective == "count:poisson" else members * (1 - members)
     assert found.data is not None
-    np.testing.assert_allclose(found.data, own.mean(axis=0), atol=1e-12)
-    np.testing.assert_allclose(found.knowledge, said.var(axis=0), atol=1e-12)
+    np.testing.assert_allclose(found.data, noise.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(found.knowledge, members.var(axis=0), atol=1e-12)
     if objective != "count:poisson":  # the law of total variance
         np.testing.assert_allclose(found.total, found.mean * (1 - found.mean), atol=1e-12)
 
@@ -71,8 +71,8 @@ def test_entropy_splits_into_data_and_knowledge(classes: int) -> None:
     )
     model = boost.train({"eta": 0.1, "max_depth": 2, **params}, DMatrix(x, y), 20)
     found = model.predict_uncertainty(x, measure="entropy")
-    said = prefixes(model, x, 10)
-    p = said if classes == 3 else np.stack((said, 1 - said), axis=2)
+    members = prefixes(model, x, 10)
+    p = members if classes == 3 else np.stack((members, 1 - members), axis=2)
     entropy = -(p * np.log(p)).sum(axis=2)
     mean = p.mean(axis=0)
     assert found.data is not None and found.data.shape == (300,)
@@ -100,8 +100,8 @@ def test_margins_have_no_data_uncertainty() -> None:
     found = model.predict_uncertainty(x, output_margin=True)
     assert found.data is None
     ends = np.linspace(10, 20, 10).round().astype(int).tolist()
-    said = np.array([model.predict(x, output_margin=True, iteration_range=(0, e)) for e in ends])
-    np.testing.assert_allclose(found.knowledge, said.var(axis=0), atol=1e-12)
+    members = np.array([model.predict(x, output_margin=True, iteration_range=(0, e)) for e in ends])
+    np.testing.assert_allclose(found.knowledge, members.var(axis=0), atol=1e-12)
 
 
 def test_a_part_of_the_rounds() -> None:

@@ -115,8 +115,8 @@ def test_own_functions_and_printing(capsys: pytest.CaptureFixture[str]) -> None:
 
     params = {"base_score": 0.5}
     built_in = boost.cv(params, data, 3, custom_metric=worst)
-    own = boost.cv(params, data, 3, obj=squared, custom_metric=worst, verbose_eval=2)
-    np.testing.assert_allclose(own, built_in, rtol=1e-6)
+    custom = boost.cv(params, data, 3, obj=squared, custom_metric=worst, verbose_eval=2)
+    np.testing.assert_allclose(custom, built_in, rtol=1e-6)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[1].startswith("[2]\ttrain-rmse:") and "+" in lines[1]
     rates = LearningRateScheduler([0.5, 0.2, 0.1])

@@ -232,19 +232,19 @@ def test_custom_losses_and_metrics() -> None:
     options: dict = {"evals": [(data, "t")], "verbose_eval": False, "custom_metric": mean}
     logs: list[dict] = [{}, {}]
     built_in = boost.train(params, data, 4, evals_result=logs[0], **options)
-    own = boost.train(params, data, 4, obj=logistic, evals_result=logs[1], **options)
-    np.testing.assert_allclose(own.predict(x), built_in.predict(x), rtol=1e-6)
+    custom = boost.train(params, data, 4, obj=logistic, evals_result=logs[1], **options)
+    np.testing.assert_allclose(custom.predict(x), built_in.predict(x), rtol=1e-6)
     np.testing.assert_allclose(logs[0]["t"]["logloss"], logs[1]["t"]["logloss"], rtol=1e-6)
     # The metric sees predictions of a built-in loss, margins of a custom one.
     np.testing.assert_allclose(seen[3], built_in.predict(x), rtol=1e-12)
-    np.testing.assert_allclose(seen[7], own.predict(x, output_margin=True), rtol=1e-12)
+    np.testing.assert_allclose(seen[7], custom.predict(x, output_margin=True), rtol=1e-12)
     step = Booster(params)
     for i in range(4):
         step.update(data, i, logistic)
-    assert step.predict(x).tobytes() == own.predict(x).tobytes()
+    assert step.predict(x).tobytes() == custom.predict(x).tobytes()
     step = Booster(params)
     step.boost(data, 0, *logistic(np.zeros(600), data))
-    first = own.predict(x, iteration_range=(0, 1))
+    first = custom.predict(x, iteration_range=(0, 1))
     np.testing.assert_allclose(step.predict(x), first, rtol=1e-6)
     maximal = boost.train(
         params,

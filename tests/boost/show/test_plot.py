@@ -1,4 +1,4 @@
-"""Plots: what is drawn where, on axes of one's own, without a display."""
+"""Plots: what is drawn where, on axes of the caller, without a display."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_importance() -> None:
     assert labels(ax) == best
     assert [bar.get_width() for bar in ax.patches] == [score[name] for name in best]
     assert ax.get_xlabel() == "total gain" and ax.get_title() == "Feature importance"
-    own = plot_importance({"a": 2.0, "$b$": 1.0}, title=None, xlabel="x", show_values=False, color="red")
-    assert labels(own) == [r"\$b\$", "a"] and own.get_title() == "" and own.get_xlabel() == "x"
-    assert not own.texts
+    chosen = plot_importance({"a": 2.0, "$b$": 1.0}, title=None, xlabel="x", show_values=False, color="red")
+    assert labels(chosen) == [r"\$b\$", "a"] and chosen.get_title() == "" and chosen.get_xlabel() == "x"
+    assert not chosen.texts
     with pytest.raises(ValueError, match="no importance to plot"):
         plot_importance(model_of("no split"))
     with pytest.raises(ValueError, match="max_num_features must be an integer of at least 1, got 0"):
@@ -112,8 +112,8 @@ def test_tree_on_axes() -> None:
     ax = axes()
     assert plot_tree(model_of("categories"), tree_idx=1, ax=ax) is ax
     drawing = plot_tree(model_of("categories"), tree_idx=1)
-    said = [text.get_text() for text in ax.texts]
-    assert len(said) == len(drawing.boxes) + len(drawing.edges)
+    texts = [text.get_text() for text in ax.texts]
+    assert len(texts) == len(drawing.boxes) + len(drawing.edges)
     ax.figure.canvas.draw()
 
 

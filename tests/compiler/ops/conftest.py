@@ -1,4 +1,4 @@
-"""Running an operator's template under random answers to its knobs."""
+"""Fixtures that run an operator's template under random values of its knobs, and check the results."""
 
 from __future__ import annotations
 
@@ -21,88 +21,82 @@ from compiler.schedule import create_schedule
 
 
 class RandomKnobs:
-    """Draws every answer; keeps the questions."""
+    """Draws every value; keeps the kinds and names of the requested knobs."""
 
     def __init__(self, draw: Callable[[st.SearchStrategy], Any]) -> None:
         self.draw = draw
-        self.asked: list[tuple[str, str]] = []
+        self.requested: list[tuple[str, str]] = []
 
     def split(self, name: str, extent: int, parts: int, *, max_inner: int | None = None, default: Any = None):
-        self.asked.append(("split", name))
+        self.requested.append(("split", name))
         factors: list[int] = []
         for part in range(parts - 1):
             limit = max_inner if part == 0 and max_inner is not None else extent
             fitting = [d for d in range(1, min(extent, limit) + 1) if extent % d == 0]
             factors.append(self.draw(st.sampled_from(fitting)))
             extent //= factors[-1]
-        return self.answer(name, (extent, *reversed(factors)))
+        return self.noted(name, (extent, *reversed(factors)))
 
     def choice(self, name: str, options: Sequence[Any], *, default: Any = None) -> Any:
-        self.asked.append(("choice", name))
-        return self.answer(name, self.draw(st.sampled_from(options)))
+        self.requested.append(("choice", name))
+        return self.noted(name, self.draw(st.sampled_from(options)))
 
     def annotate(self, name: str, options: Sequence[str], *, default: Any = None) -> Any:
-        self.asked.append(("annotate", name))
-        return self.answer(name, self.draw(st.sampled_from(options)))
+        self.requested.append(("annotate", name))
+        return self.noted(name, self.draw(st.sampled_from(options)))
 
     def reorder(
         self, name: str, axes: Sequence[Any], candidates: Sequence[tuple[int, ...]], *, default: Any = None
     ):
-        self.asked.append(("reorder", name))
-        order = self.answer(name, self.draw(st.sampled_from(candidates)))
+        self.requested.append(("reorder", name))
+        order = self.noted(name, self.draw(st.sampled_from(candidates)))
         return tuple(axes[position] for position in order)
 
-    def answer(self, name: str, value: Any) -> Any:
+    def noted(self, name: str, value: Any) -> Any:
         note(f"{name} = {value}")
         return value
 
 
-class AskingDefaults(Defaults):
-    """The default answers; keeps the questions."""
+class RecordingDefaults(Defaults):
+    """Returns the defaults; keeps the kinds and names of the requested knobs."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.requested: list[tuple[str, str]] = []
 
     def split(self, name, *args, **kwargs):
-        self.asked.append(("split", name))
+        self.requested.append(("split", name))
         return super().split(name, *args, **kwargs)
 
     def choice(self, name, *args, **kwargs):
-        if not self.asked or self.asked[-1][1] != name:  # reorder and annotate are answered by a choice
-            self.asked.append(("choice", name))
+        # `Defaults` implements reorder and annotate by a choice
+        if not self.requested or self.requested[-1][1] != name:
+            self.requested.append(("choice", name))
         return super().choice(name, *args, **kwargs)
 
     def annotate(self, name, *args, **kwargs):
-        self.asked.append(("annotate", name))
+        self.requested.append(("annotate", name))
         return super().annotate(name, *args, **kwargs)
 
     def reorder(self, name, *args, **kwargs):
-        self.asked.append(("reorder", name))
+        self.requested.append(("reorder", name))
         return super().reorder(name, *args, **kwargs)
-
-
-def positive(op: Operator, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """Inputs in the domain of the operator: logarithms and roots take positive numbers, divisors are not
-    small.
-    """
-    return [np.abs(x) + np.float32(0.25) for x in arrays] if op.name in ("unary", "binary") else arrays
 
 
 def check(
     op: Operator, knobs: Knobs, *values: Any, how: Sequence[str] = ("nest", "lowered", "compiled")
 ) -> None:
-    """The template's program gives the reference's result, before and after the passes, and compiled.
+    """Compare the template's program with the reference, before and after the passes, and compiled.
 
-    So does what the operator says that it computes, and the program that gets its constants beforehand.
+    ``"definition"`` is the operator's `compute` without a schedule, ``"bound"`` the program that was given
+    its constants before the call.
     """
     shape = op.shape(*values)
     s, args = op.schedule(knobs, *shape)
     nest = loop_nest(s, args)
     verify(nest)
     lowered = run(nest, pipeline(), lambda _, func: verify(func))
-    inputs = positive(op, op.inputs(np.random.default_rng(0), *shape))
-    reference = op.reference(*inputs, *shape)
-    sizes = np.maximum(op.reference(*(np.abs(x) for x in inputs), *shape), np.abs(reference))
+    inputs = op.inputs(np.random.default_rng(0), *shape)
+    references = op.references(inputs, *shape)
     ways: dict[str, Callable[..., object]] = {
         "nest": lambda *a: interpret(nest, *a),
         "lowered": lambda *a: interpret(lowered, *a),
@@ -111,16 +105,23 @@ def check(
         "bound": lambda *a: bound(op, s, args, a),
     }
     for way in how:
-        result = op.output(*shape)
-        result.fill(np.nan)
-        ways[way](*inputs, result)
-        assert result.shape == reference.shape
-        wrong = np.abs(result - reference) > op.tolerance(*shape) * (sizes + 1e-2)
-        assert not wrong.any() and not np.isnan(result).any(), way
+        outputs = op.outputs(*shape)
+        for output, reference in zip(outputs, references, strict=True):
+            # no element has its right value before the call
+            output[...] = np.nan if reference.dtype.kind == "f" else np.invert(reference)
+        ways[way](*inputs, *outputs)
+        for output, reference in zip(outputs, references, strict=True):
+            assert (output.shape, output.dtype) == (reference.shape, reference.dtype)
+            if reference.dtype.kind != "f":
+                np.testing.assert_array_equal(output, reference, err_msg=way)
+                continue
+            difference = np.abs(output.astype("float64") - reference.astype("float64"))
+            # a comparison by "not larger" would accept NaN
+            assert np.all(difference <= op.tolerance(reference, *shape)), (way, difference.max())
 
 
 def definition(op: Operator, shape: tuple) -> Any:
-    """The loop nest of what the operator says that it computes, under the schedule that changes nothing."""
+    """The loop nest of the operator's `compute`, under the default schedule."""
     tensors = op.tensors(*shape)
     return loop_nest(create_schedule(tensors[-1].op), tensors)
 
@@ -141,8 +142,8 @@ def random_knobs() -> type[RandomKnobs]:
 
 
 @pytest.fixture(scope="session")
-def asking_defaults() -> type[AskingDefaults]:
-    return AskingDefaults
+def recording_defaults() -> type[RecordingDefaults]:
+    return RecordingDefaults
 
 
 @pytest.fixture(scope="session")

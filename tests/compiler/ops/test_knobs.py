@@ -1,4 +1,4 @@
-"""Knobs: the answers of a template's defaults."""
+"""Knobs: the defaults of a template."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REFUSED: list[tuple[Callable[[Defaults], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("ask", "message"), REFUSED)
-def test_refused(ask: Callable[[Defaults], object], message: str) -> None:
+@pytest.mark.parametrize(("choose", "message"), REFUSED)
+def test_refused(choose: Callable[[Defaults], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ask(Defaults())
+        choose(Defaults())

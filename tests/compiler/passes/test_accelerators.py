@@ -171,11 +171,11 @@ def test_any_order_that_the_tokens_allow(virtual: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     a, b = (rng.integers(-4, 5, (SIZE, SIZE)).astype("int8") for _ in range(2))
     memory = dict(zip(func.params, (a, b, np.zeros((SIZE, SIZE), "int32")), strict=True))
-    run_side_by_side(func, memory, rng)
+    run_split_vectors(func, memory, rng)
     np.testing.assert_array_equal(memory[func.params[2]], a.astype("int32") @ b.astype("int32"))
 
 
-def run_side_by_side(func: PrimFunc, memory: dict[Buffer, np.ndarray], rng: np.random.Generator) -> None:
+def run_split_vectors(func: PrimFunc, memory: dict[Buffer, np.ndarray], rng: np.random.Generator) -> None:
     """Queues of the stages' statements and tokens, of which one that can go on is drawn again and again."""
     for node in walk(func.body):
         if isinstance(node, Allocate):
@@ -242,6 +242,6 @@ def test_the_test_of_the_tokens_finds_a_missing_one() -> None:
         rng = np.random.default_rng(seed)
         a, b = (rng.integers(-4, 5, (SIZE, SIZE)).astype("int8") for _ in range(2))
         memory = dict(zip(func.params, (a, b, np.zeros((SIZE, SIZE), "int32")), strict=True))
-        run_side_by_side(func.with_body(bare(func.body)), memory, rng)
+        run_split_vectors(func.with_body(bare(func.body)), memory, rng)
         wrong += not np.array_equal(memory[func.params[2]], a.astype("int32") @ b.astype("int32"))
     assert wrong > 4

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import DEFAULT, run_finals
-from costmodel.measure.measurer import Comparison, Measurer, MeasureResult, Reason
+from costmodel.measure.measurer import Measurer
 from costmodel.records import Record
+from costmodel.result import MeasureResult, Reason
 from costmodel.task import Task
 
 
@@ -12,10 +14,10 @@ class FakeMeasurer:
     """A second measurement in which every configuration costs its index plus one."""
 
     def __init__(self) -> None:
-        self.asked: list[list[int]] = []
+        self.compared: list[list[int]] = []
 
     def compare(self, task, configs, *, baseline=False, rounds=15):
-        self.asked.append([c.index for c in configs.values()])
+        self.compared.append([c.index for c in configs.values()])
         return [Comparison(n, (float(c.index + 1),) * rounds, task.flops) for n, c in configs.items()]
 
 
@@ -31,12 +33,12 @@ def records(task, *indices_and_costs) -> list[Record]:
     ]
 
 
-def test_a_flattered_winner_loses_the_second_measurement(task):
+def test_a_winner_by_noise_loses_the_second_measurement(task):
     measurer = FakeMeasurer()
-    # 9 looked best by luck; of the best few, 4 is the quickest when measured again
+    # 9 has the lowest cost by noise; of the best few, 4 is the fastest in the second measurement
     run = records(task, (9, 1.0), (4, 1.1), (7, 1.2), (2, 5.0))
     finals = run_finals(task, {"tuned": run}, measurer, finalists=3)
-    assert sorted(measurer.asked[0]) == [4, 7, 9]
+    assert sorted(measurer.compared[0]) == [4, 7, 9]
     assert finals.configs["tuned"].index == 4
     assert [c.name for c in finals.comparisons] == [DEFAULT, "tuned"]
     assert finals["tuned"].costs == (5.0,) * 15

@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-from costmodel.measure.measurer import Comparison, MeasureError, Measurer, Reason
+from costmodel.measure.comparison import Comparison
+from costmodel.measure.measurer import Measurer
+from costmodel.measure.process import MeasureError
+from costmodel.result import Reason
 from costmodel.task import Task
 
 # every mode but the first does in the worker what no candidate should
@@ -13,12 +16,12 @@ MODULE = """
 import ctypes, os, signal, time
 import numpy as np
 from compiler import te
-from costmodel.task import register
+from costmodel.registry import register
 
 
 def reference(a, n):
     if n == 5:
-        raise RuntimeError("no answer for five")
+        raise RuntimeError("no reference for five")
     if n == 6:
         os.abort()
     if n == 7:
@@ -46,7 +49,7 @@ def troublesome(knobs, n):
     if mode == "raise":
         raise RuntimeError("this template has no such mode")
     if mode == "print":
-        print("a candidate that talks")
+        print("output of a candidate")
     factor = 3.0 if mode == "wrong" else 2.0
     A = te.placeholder((n,), "A")
     B = te.compute((n,), lambda i: A[i] * factor, "B")
@@ -54,6 +57,15 @@ def troublesome(knobs, n):
     if mode == "illegal":
         return None, [A, B]
     return s, [A, B]
+
+
+@register(reference=lambda a, n: (a // 3, a % 3), flops=lambda n: 2 * n, inputs=(-100, 100))
+def divmod3(knobs, n):
+    a = te.placeholder((n,), "a", "int32")
+    quotient = te.compute((n,), lambda i: a[i] // 3, "quotient")
+    wrong = knobs.choice("wrong", [False, True])
+    rest = te.compute((n,), lambda i: a[i] % 3 + int(wrong), "rest")
+    return te.create_schedule([quotient.op, rest.op]), [a, quotient, rest]
 """
 
 
@@ -85,13 +97,13 @@ def measurer(home):
         yield made
 
 
-def troubled(measurer, mode, n=32):
+def measured(measurer, mode, n=32):
     task = Task("troublesome", [n])
     return measurer.measure(task, {"mode": mode})
 
 
 def test_a_sound_candidate_is_measured(measurer):
-    result = troubled(measurer, "fine")
+    result = measured(measurer, "fine")
     assert result.ok and result.reason is Reason.OK and result.message == ""
     assert 1 <= len(result.costs) <= 3 and all(c > 0 for c in result.costs)
     assert min(result.costs) <= result.cost <= max(result.costs)
@@ -113,41 +125,55 @@ def test_a_sound_candidate_is_measured(measurer):
     ],
 )
 def test_what_goes_wrong_has_a_reason_and_ends_nothing(measurer, mode, reason, message):
-    result = troubled(measurer, mode)
+    result = measured(measurer, mode)
     assert result.reason is reason
     assert pytest.importorskip("re").search(message, result.message)
     assert result.costs == () and result.cost == float("inf") and not result.ok
-    assert troubled(measurer, "fine").ok
+    assert measured(measurer, "fine").ok
+
+
+def test_several_outputs_are_all_checked(measurer):
+    task = Task("divmod3", [64])
+    assert task.key == "divmod3(64) int32 llvm"
+    assert measurer.measure(task).ok
+    result = measurer.measure(task, {"wrong": True})
+    assert (result.reason, result.message) == (Reason.WRONG, "largest difference 1, tolerance 0")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int8"])
+def test_other_types_are_measured(measurer, dtype):
+    result = measurer.measure(Task("matmul", (16, 32, 8, 0, "NN", "none", dtype)))
+    assert result.ok, result.message
 
 
 def test_crash_costs_one_worker_and_an_exception_none(measurer):
-    troubled(measurer, "fine")
+    measured(measurer, "fine")
     before = measurer.restarts
-    troubled(measurer, "raise")
-    troubled(measurer, "wrong")
+    measured(measurer, "raise")
+    measured(measurer, "wrong")
     assert measurer.restarts == before
-    troubled(measurer, "exit")
+    measured(measurer, "exit")
     assert measurer.restarts == before + 1
 
 
 @pytest.mark.parametrize(
     "n, reason, message",
     [
-        (5, Reason.REFERENCE, "reference failed: RuntimeError: no answer for five"),
+        (5, Reason.REFERENCE, "reference failed: RuntimeError: no reference for five"),
         (6, Reason.CRASH, "in phase 'reference'"),
         (7, Reason.TIMEOUT, "phase 'reference'"),
         (8, Reason.REFERENCE, "MemoryError"),
     ],
 )
 def test_reference_that_goes_wrong(measurer, n, reason, message):
-    result = troubled(measurer, "fine", n)
+    result = measured(measurer, "fine", n)
     assert result.reason is reason
     assert message in result.message
-    assert troubled(measurer, "fine").ok
+    assert measured(measurer, "fine").ok
 
 
 def test_what_a_candidate_prints_does_not_mix_with_the_replies(measurer):
-    assert troubled(measurer, "print").ok
+    assert measured(measurer, "print").ok
 
 
 def test_slow_program_is_called_once():
@@ -173,7 +199,7 @@ def test_comparison_takes_turns_and_checks(measurer):
     assert low <= found[0].gflops <= high
 
 
-def test_comparison_refuses_a_wrong_answer(measurer):
+def test_comparison_refuses_a_wrong_output(measurer):
     task = Task("troublesome", [32])
     configs = {"right": task.config({"mode": "fine"}), "wrong": task.config({"mode": "wrong"})}
     with pytest.raises(MeasureError, match="wrong answer: largest difference"):
@@ -213,3 +239,9 @@ def test_closing_twice_is_harmless():
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(ValueError, match=message):
         Measurer(**settings)
+
+
+def test_an_operator_without_a_baseline_is_compared_alone(measurer):
+    task = Task("divmod3", [32])
+    compared = measurer.compare(task, {"default": task.space.default}, baseline=True, rounds=1)
+    assert [c.name for c in compared] == ["default"]

@@ -8,8 +8,12 @@ import pytest
 from boost import DMatrix
 from boost.data.binning import BinnedMatrix, bin_table
 from boost.grow.kernels.histogram import SMALL_TABLE, fill, fill_columns
-from boost.grow.kernels.small_node import make_few, take_rows
+from boost.grow.kernels.records import DenseBins, Features, NodeArrays, TreeState
+from boost.grow.kernels.small_node import make_scratch, take_rows
+from boost.jit import kernel
 from boost.threads import Team
+
+NO_MASK = np.empty((0, 0), dtype=np.uint8)
 
 
 @pytest.fixture
@@ -25,29 +29,38 @@ def binned() -> BinnedMatrix:
 def test_columns_make_the_sums_of_rows(binned: BinnedMatrix) -> None:
     """Of two nodes, by some of the features."""
     rng = np.random.default_rng(1)
-    pairs = rng.integers(-1000, 1000, (300, 2)).astype(np.float64)
-    rows = rng.permutation(300).astype(np.uint32)
-    parts = np.array([[0, 0, 120, 1], [1, 120, 251, 0]])
-    features = np.array([0, 2, 3, 6], dtype=np.int32)
+    gpairs = rng.integers(-1000, 1000, (300, 2)).astype(np.float64)
+    order = rng.permutation(300).astype(np.uint32)
+    ranges = np.array([[0, 0, 120, 1], [1, 120, 251, 0]])
+    features = Features(np.array([0, 2, 3, 6], dtype=np.int32), NO_MASK, binned.offsets, None, None)
     bins = int(binned.offsets[-1])
     by_rows, by_columns = np.full((2, bins, 2), 7.0), np.full((2, bins, 2), 7.0)
-    fill(binned.codes, pairs, rows, parts, 0, 2, features, binned.offsets, by_rows)
-    fill_columns(binned.columns, pairs, rows, parts, 0, 2, features, binned.offsets, by_columns)
+    fill(binned.codes, gpairs, order, ranges, 0, 2, features, by_rows)
+    fill_columns(binned.columns, gpairs, order, ranges, 0, 2, features, by_columns)
     np.testing.assert_array_equal(by_columns, by_rows)
-    own = slice(binned.offsets[3], binned.offsets[4])
-    np.testing.assert_array_equal(by_rows[0, own].sum(axis=0), pairs[rows[120:251]].sum(axis=0))
+    third = slice(binned.offsets[3], binned.offsets[4])
+    np.testing.assert_array_equal(by_rows[0, third].sum(axis=0), gpairs[order[120:251]].sum(axis=0))
 
 
-def test_few_rows_are_taken_from_columns_or_from_rows(binned: BinnedMatrix) -> None:
-    pairs = np.random.default_rng(2).normal(size=(300, 2))
-    rows = np.arange(300, dtype=np.uint32)[::-1].copy()
-    features = np.array([1, 2, 5], dtype=np.int32)
-    taken = []
+def test_rows_of_a_small_node_are_taken_from_columns_or_from_rows(binned: BinnedMatrix) -> None:
+    take = kernel(lazy=True)(take_rows.py_func)
+    gpairs = np.random.default_rng(2).normal(size=(300, 2))
+    order = np.arange(300, dtype=np.uint32)[::-1].copy()
+    chosen = np.array([1, 2, 5], dtype=np.int32)
+    features = Features(chosen, NO_MASK, binned.offsets, None, None)
     large = np.zeros((1, SMALL_TABLE + 1), dtype=binned.columns.dtype)
+    nothing = np.empty((0, 0)), np.empty((0, 0), dtype=np.int64)
+    nodes = NodeArrays(nothing[1], nothing[1], nothing[0], nothing[0], None, np.empty(0), nothing[1], None)
     for columns in (binned.columns, large):
-        few = make_few(binned, 40)
-        take_rows(binned.codes, columns, pairs, rows, 10, 40, features, few)
-        taken.append((few.codes[: 30 * 3].reshape(3, 30).copy(), few.pairs[:30].copy()))
-    for codes, own in taken:
-        np.testing.assert_array_equal(codes, binned.codes[rows[10:40]][:, features].T)
-        np.testing.assert_array_equal(own, pairs[rows[10:40]])
+        scratch = make_scratch(binned, 40)
+        bins = DenseBins(binned.codes, columns, np.diff(binned.offsets) - 1)
+        state = TreeState(bins, gpairs, order, np.empty((0, 0, 2)), nodes, features, np.empty(0))
+        take(state, 10, 40, scratch)
+        codes = scratch.codes[: 30 * 3].reshape(3, 30)
+        np.testing.assert_array_equal(codes, binned.codes[order[10:40]][:, chosen].T)
+        np.testing.assert_array_equal(scratch.gpairs[:30], gpairs[order[10:40]])
+
+
+def test_an_inner_function_is_not_called_from_python() -> None:
+    with pytest.raises(TypeError, match="take_rows can be called by other kernels only"):
+        take_rows(None, 0, 1, None)

@@ -1,4 +1,4 @@
-"""LightGBM's text of trees drawn by chance, and a walk in Python as LightGBM's documents describe it."""
+"""LightGBM's text of random trees, and a traversal in Python as LightGBM documents it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TextTree:
         lines = [f"{name}={' '.join(map(repr, values))}" for name, values in entries.items()]
         return "\n".join([f"Tree={number}", *lines]) + "\n\n\n"
 
-    def walk(self, row: np.ndarray) -> float:
+    def leaf_value(self, row: np.ndarray) -> float:
         """Return the value of a row; numbers up to 1e-35 count as zero."""
         n = 0 if self.left else -1
         while n >= 0:

@@ -1,4 +1,4 @@
-"""LightGBM's text: a walk in Python, LightGBM's own predictions, and texts that are wrong."""
+"""LightGBM's text: a traversal in Python, LightGBM's predictions, and damaged texts."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def test_listed_categories_go_left() -> None:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([None, None, "Zero"]))
-def test_random_trees_against_a_walk(seed: int, missing: str | None) -> None:
+def test_random_trees_against_a_traversal(seed: int, missing: str | None) -> None:
     rng = np.random.default_rng(seed)
     trees = [random_text_tree(rng, int(rng.choice([0, 1, 2, 5, 12])), missing) for _ in range(3)]
     rows = random_rows(rng, 40)
     model = Booster(model_file=model_text(trees))
-    want = [sum(np.float32(tree.walk(row)) for tree in trees) for row in rows]
+    want = [sum(np.float32(tree.leaf_value(row)) for tree in trees) for row in rows]
     np.testing.assert_allclose(model.predict(rows), want, rtol=1e-6, atol=1e-6)
     for raw_format in ("json", "ubj"):
         again = Booster(model_file=model.save_raw(raw_format))

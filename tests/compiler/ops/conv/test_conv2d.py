@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compiler.ops import CONV2D
-from compiler.ops.conv.conv2d import LAYOUTS, Convolution, from_nchw, im2col, to_nchw
+from compiler.ops import CONV2D, CONV2D_WINOGRAD, DEPTHWISE_CONV2D, POOL2D
+from compiler.ops.conv.conv2d import LAYOUTS, Conv2dShape, Convolution, from_nchw, im2col, to_nchw
+from compiler.ops.conv.depthwise import DepthwiseShape
+from compiler.ops.conv.direct import convolution
+from compiler.ops.conv.pool2d import Pool2dShape
+from compiler.ops.conv.winograd import WinogradShape
 
 # N, CI, H, W, CO, kernel, stride, pad, dilation, groups
 SHAPES = {
@@ -27,6 +31,18 @@ SHAPES = {
 }
 
 
+def test_the_record_has_the_fields_of_the_parameters() -> None:
+    for record, op in (
+        (Conv2dShape, CONV2D),
+        (DepthwiseShape, DEPTHWISE_CONV2D),
+        (WinogradShape, CONV2D_WINOGRAD),
+        (Pool2dShape, POOL2D),
+    ):
+        assert record._fields == tuple(p.name for p in op.parameters)
+        defaults = {p.name: p.default for p in op.parameters if p.default is not None}
+        assert record._field_defaults == defaults
+
+
 def by_definition(data: np.ndarray, weight: np.ndarray, conv: Convolution) -> np.ndarray:
     """The sum as it stands in the textbook, in float64."""
     margin = ((0, 0), (0, 0), (conv.top, conv.bottom), (conv.left, conv.right))
@@ -43,7 +59,7 @@ def by_definition(data: np.ndarray, weight: np.ndarray, conv: Convolution) -> np
 def test_reference(name: str) -> None:
     shape = CONV2D.shape(*SHAPES[name])
     data, weight = CONV2D.inputs(np.random.default_rng(1), *shape)
-    expected = by_definition(data, weight, Convolution.of(*shape))
+    expected = by_definition(data, weight, convolution(*shape))
     np.testing.assert_allclose(CONV2D.reference(data, weight, *shape), expected, rtol=1e-4, atol=1e-4)
     assert CONV2D.output(*shape).shape == expected.shape
     assert CONV2D.flops(*shape) == 2 * expected.size * weight[0].size
@@ -65,7 +81,7 @@ def test_layouts_hold_the_same_image(layout: str) -> None:
 def test_epilogues_in_each_layout(layout: str, epilogue: str) -> None:
     shape = CONV2D.shape(1, 16, 4, 5, 32, 3, pad=1, layout=layout, epilogue=epilogue)
     data, weight, *extra = CONV2D.inputs(np.random.default_rng(1), *shape)
-    expected = by_definition(to_nchw(layout, data), weight, Convolution.of(*shape))
+    expected = by_definition(to_nchw(layout, data), weight, convolution(*shape))
     if "bias" in epilogue:
         expected += extra[0].reshape(-1, 1, 1)
     if "residual" in epilogue:
@@ -78,11 +94,11 @@ def test_epilogues_in_each_layout(layout: str, epilogue: str) -> None:
 
 def test_im2col_by_hand() -> None:
     data = np.arange(9, dtype="float32").reshape(1, 1, 3, 3)
-    plain = Convolution.of(*CONV2D.shape(1, 1, 3, 3, 1, 2))
+    plain = convolution(*CONV2D.shape(1, 1, 3, 3, 1, 2))
     np.testing.assert_array_equal(
         im2col(data, plain)[0, 0], [[0, 1, 3, 4], [1, 2, 4, 5], [3, 4, 6, 7], [4, 5, 7, 8]]
     )
-    strided = Convolution.of(*CONV2D.shape(1, 1, 3, 3, 1, 2, 2, 1))
+    strided = convolution(*CONV2D.shape(1, 1, 3, 3, 1, 2, 2, 1))
     np.testing.assert_array_equal(
         im2col(data, strided)[0, 0], [[0, 0, 0, 4], [0, 0, 3, 5], [0, 1, 0, 7], [0, 2, 6, 8]]
     )
@@ -103,6 +119,11 @@ def test_im2col_by_hand() -> None:
         ({"groups": 2}, r"conv2d: groups=2 does not divide CI=3"),
         ({"groups": 3}, r"conv2d: groups=3 does not divide CO=4"),
         ({"layout": "NCHW16c"}, r"conv2d: layout NCHW16c needs CI to be a multiple of 16, not 3"),
+        (
+            {"epilogue": "bias+tanh", "dtype": "int8"},
+            r"conv2d: the epilogue 'tanh' needs a floating-point result, not int32; integers take relu",
+        ),
+        ({"dtype": "float"}, r"conv2d: unknown dtype 'float'; did you mean 'float64'"),
         ({"layout": "NHCW"}, r"conv2d: unknown layout 'NHCW'; did you mean 'N.*C'"),
     ],
 )

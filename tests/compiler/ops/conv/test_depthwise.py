@@ -30,6 +30,13 @@ def test_defaults(name: str, check_operator: Callable) -> None:
     check_operator(DEPTHWISE_CONV2D, Defaults(), *SHAPES[name], how=("nest", "lowered", "compiled", "bound"))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int8"])
+@pytest.mark.parametrize("name", ["stride 2", "NHWC", "multiplier"])
+def test_other_types(name: str, dtype: str, check_operator: Callable) -> None:
+    values = DEPTHWISE_CONV2D.shape(*SHAPES[name], dtype=dtype)
+    check_operator(DEPTHWISE_CONV2D, Defaults(), *values, how=("definition", "compiled"))
+
+
 @settings(max_examples=40)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:

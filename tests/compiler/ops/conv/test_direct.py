@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.ops import CONV2D, Defaults
-from compiler.ops.conv.conv2d import Convolution
-from compiler.ops.conv.direct import TILES, default_tile
+from compiler.ops.conv.direct import TILES, convolution, default_tile
 
 # N, CI, H, W, CO, kernel, stride, pad, dilation, groups, layout, epilogue
 SHAPES = {
@@ -42,6 +41,15 @@ def test_defaults(name: str, check_operator: Callable) -> None:
     check_operator(CONV2D, Defaults(), *SHAPES[name], how=("nest", "lowered", "compiled", "bound"))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int8"])
+@pytest.mark.parametrize(
+    "name", ["3x3", "1x1, pixels and channels over the end", "NHWC, stride and groups", "NCHW16c"]
+)
+def test_other_types(name: str, dtype: str, check_operator: Callable) -> None:
+    values = CONV2D.shape(*SHAPES[name], dtype=dtype)
+    check_operator(CONV2D, Defaults(), *values, how=("compiled", "bound"))
+
+
 @settings(max_examples=24)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
@@ -56,19 +64,19 @@ def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st
 
 
 @given(st.data())
-def test_the_questions_do_not_depend_on_the_answers(
-    asking_defaults: Callable, random_knobs: Callable, data: st.DataObject
+def test_the_requested_knobs_do_not_depend_on_their_values(
+    recording_defaults: Callable, random_knobs: Callable, data: st.DataObject
 ) -> None:
-    first, second = asking_defaults(), random_knobs(data.draw)
+    first, second = recording_defaults(), random_knobs(data.draw)
     shape = CONV2D.shape(2, 4, 6, 6, 12, 3, 1, 1)
     CONV2D.schedule(first, *shape)
     CONV2D.schedule(second, *shape)
-    assert first.asked == second.asked
+    assert first.requested == second.requested
 
 
 def test_the_default_tile_fits_the_image() -> None:
     for size in (7, 14, 28, 56):
-        conv = Convolution.of(*CONV2D.shape(1, 64, size, size, 64, 3, pad=1))
+        conv = convolution(*CONV2D.shape(1, 64, size, size, 64, 3, pad=1))
         height, width, channels = tile = default_tile(conv)
         assert tile in TILES
         assert size % height == size % width == 64 % channels == 0

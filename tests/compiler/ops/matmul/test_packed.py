@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiler.driver import build
 from compiler.ops import DENSE, MATMUL, Defaults
 
 SHAPES = [
@@ -50,6 +51,34 @@ def test_dense(shape: tuple[int, int, int], epilogue: str, check_operator: Calla
     check_operator(DENSE, Defaults(), *shape, epilogue, how=("nest", "compiled", "bound"))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int8"])
+@pytest.mark.parametrize(
+    ("transpose", "epilogue"), [("NN", "none"), ("TT", "bias+residual+relu6"), ("NT", "residual+relu")]
+)
+def test_other_types(dtype: str, transpose: str, epilogue: str, check_operator: Callable) -> None:
+    values = MATMUL.shape(5, 18, 37, 2, transpose, epilogue, dtype)
+    check_operator(MATMUL, Defaults(), *values, how=("definition", "compiled"))
+
+
+def test_int8_sums_are_exact_in_int32() -> None:
+    extreme = np.full((1, 1000), -128, "int8")
+    shape = MATMUL.shape(1, 1, 1000, dtype="int8")
+    assert MATMUL.reference(extreme, extreme.T, *shape) == 1000 * 128**2
+    out = MATMUL.output(*shape)
+    assert out.dtype == "int32"
+    build(*MATMUL.schedule(Defaults(), *shape))(extreme, extreme.T.copy(), out)
+    assert out == 1000 * 128**2
+
+
+def test_float16_is_summed_in_float32() -> None:
+    # in float16 a sum of ones stops at 2048
+    ones = np.ones((1, 5000), "float16")
+    shape = MATMUL.shape(1, 1, 5000, dtype="float16")
+    out = MATMUL.output(*shape)
+    build(*MATMUL.schedule(Defaults(), *shape))(ones, ones.T.copy(), out)
+    assert out == 5000
+
+
 @settings(max_examples=40)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
@@ -60,13 +89,13 @@ def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st
 
 
 @given(st.data())
-def test_the_questions_do_not_depend_on_the_answers(
-    asking_defaults: Callable, random_knobs: Callable, data: st.DataObject
+def test_the_requested_knobs_do_not_depend_on_their_values(
+    recording_defaults: Callable, random_knobs: Callable, data: st.DataObject
 ) -> None:
-    first, second = asking_defaults(), random_knobs(data.draw)
+    first, second = recording_defaults(), random_knobs(data.draw)
     MATMUL.schedule(first, 12, 16, 8)
     MATMUL.schedule(second, 12, 16, 8)
-    assert first.asked == second.asked
+    assert first.requested == second.requested
 
 
 def test_flops_and_shapes() -> None:

@@ -1,0 +1,1 @@
+"""Operators on whole arrays: element-wise functions, reductions, softmax, transposition."""

@@ -1,0 +1,48 @@
+"""The types of a sum of products: of its operands, of the running sum, and of what is stored."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from compiler.ops.parameter import Parameter
+
+
+class Precision(NamedTuple):
+    """The types of one computation.
+
+    Parameters
+    ----------
+    operand : str
+        Type of the inputs that are multiplied.
+    accumulator : str
+        Type in which the products are formed and summed.
+    result : str
+        Type of the output, and of bias and residual.
+    """
+
+    operand: str
+    accumulator: str
+    result: str
+
+
+PRECISIONS: dict[str, Precision] = {
+    p.operand: p
+    for p in (
+        Precision("float32", "float32", "float32"),
+        Precision("float64", "float64", "float64"),
+        # a sum of thousands of terms in float16 would keep three digits of its first terms
+        Precision("float16", "float32", "float16"),
+        # a product of two int8 takes 15 bits: int32 holds 2**16 of them
+        Precision("int8", "int32", "int32"),
+    )
+}
+"""Operand type -> the types of a sum of products of it."""
+
+
+def dtype_parameter(*dtypes: str) -> Parameter:
+    """The parameter ``dtype`` of an operator that supports `dtypes`, of which the first is the default."""
+    return Parameter("dtype", "dtype", dtypes[0], dtypes)
+
+
+DTYPE = dtype_parameter(*PRECISIONS)
+"""The parameter ``dtype`` of operators that sum products: the type of their operands."""

@@ -1,0 +1,147 @@
+"""`WorkerProcess`: one process that builds and runs candidates, as its parent controls it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from costmodel.result import Reason
+
+# Python code of the process; its argument is a JSON list of folders that modules are searched in
+BOOT = (
+    "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); "
+    "from costmodel.measure.worker import main; main()"
+)
+
+
+class MeasureError(ValueError):
+    """A measurement that could not be made; states the phase and the cause."""
+
+
+class WorkerProcess:
+    """One worker process and the pipes to it.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Folders of modules, in front of those of Python.
+    start_request : mapping
+        The first request, see `costmodel.measure.worker`.
+    """
+
+    def __init__(self, paths: Sequence[str], start_request: dict[str, Any]) -> None:
+        # standard error goes to a file: a full pipe would stop the worker
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        self._popen = subprocess.Popen(
+            [sys.executable, "-c", BOOT, json.dumps(list(paths))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C reaches the tuner alone, which then ends the worker
+        )
+        self._replies: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._pump, daemon=True)
+        self._reader.start()
+        self._send(start_request)
+        self.alive = True
+        self._started = False
+
+    def _pump(self) -> None:
+        assert self._popen.stdout is not None
+        with contextlib.suppress(ValueError, OSError):  # closed by kill
+            for line in self._popen.stdout:
+                self._replies.put(line)
+        self._replies.put(None)
+
+    def _send(self, request: dict[str, Any]) -> None:
+        assert self._popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError, OSError):  # it has ended: the reply reports how
+            self._popen.stdin.write(json.dumps(request) + "\n")
+            self._popen.stdin.flush()
+
+    def request(self, request: dict[str, Any], timeouts: Mapping[str, float]) -> dict[str, Any]:
+        """Return the outcome of a request; the process has ended afterwards if it crashed or was too slow.
+
+        Parameters
+        ----------
+        request : dict
+        timeouts : mapping of str to float
+            Seconds for each phase.
+
+        Raises
+        ------
+        MeasureError
+            If the worker could not start.
+        """
+        if not self._started:
+            reply = self._outcome("start", timeouts)
+            if reply["done"] != "ok":
+                self.kill()
+                raise MeasureError(f"the worker process could not start: {reply.get('message')}")
+            self._started = True
+        self._send(request)
+        return self._outcome("reference", timeouts)
+
+    def _outcome(self, phase: str, timeouts: Mapping[str, float]) -> dict[str, Any]:
+        while True:
+            try:
+                line = self._replies.get(timeout=timeouts[phase])
+            except queue.Empty:
+                self.kill()
+                return {
+                    "done": Reason.TIMEOUT.value,
+                    "message": f"phase {phase!r} was not done within {timeouts[phase]:g} s",
+                }
+            if line is None:
+                return {"done": Reason.CRASH.value, "message": self._describe_end(phase)}
+            reply = json.loads(line)
+            if "done" in reply:
+                return reply
+            phase = reply["phase"]
+
+    def _describe_end(self, phase: str) -> str:
+        code = self._popen.wait()
+        if code < 0:
+            try:
+                cause = f"killed by {signal.Signals(-code).name}"
+            except ValueError:
+                cause = f"killed by signal {-code}"
+            if -code == getattr(signal, "SIGKILL", 9):
+                cause += " (out of memory?)"
+        else:
+            cause = f"exited with status {code}"
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        # a traceback names the error in its last line
+        fatal = [line for line in lines if "Error" in line or "error" in line][-1:] or lines[-1:]
+        self.kill()
+        return f"in phase {phase!r} the worker was {cause}" + (f": {fatal[0].strip()}" if fatal else "")
+
+    def kill(self) -> None:
+        """End the process immediately."""
+        self.alive = False
+        if self._popen.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if hasattr(os, "killpg"):
+                    os.killpg(self._popen.pid, signal.SIGKILL)
+                else:
+                    self._popen.kill()
+        self._popen.wait()
+        self._stderr.close()
+        self._reader.join(timeout=1.0)
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            # closing a pipe that another thread reads would block until that thread ends
+            if pipe is not None and not (pipe is self._popen.stdout and self._reader.is_alive()):
+                with contextlib.suppress(OSError, BrokenPipeError):
+                    pipe.close()

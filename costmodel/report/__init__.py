@@ -1,0 +1,18 @@
+"""What a person sees of a run: the live line, the table at the end, the curves, the summary."""
+
+from costmodel.report.live import LiveLine, failure_counts, progress_line
+from costmodel.report.plot import check_plotting, plot_curves
+from costmodel.report.summary import finals_summary, summary, write_json
+from costmodel.report.table import finals_table
+
+__all__ = [
+    "LiveLine",
+    "check_plotting",
+    "failure_counts",
+    "finals_summary",
+    "finals_table",
+    "plot_curves",
+    "progress_line",
+    "summary",
+    "write_json",
+]

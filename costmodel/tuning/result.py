@@ -1,0 +1,67 @@
+"""`TuneResult`: the outcome of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from costmodel import records as record_file
+from costmodel.records import Record
+from costmodel.task import Task
+
+
+@dataclass
+class TuneResult:
+    """The outcome of a run.
+
+    Parameters
+    ----------
+    task : Task
+    source : str
+    records : list of Record
+        Every trial in order, those of an earlier run first.
+    resumed : int
+        Number of trials that came from the records.
+    seconds : float
+        Duration of this run.
+    correlations : list of float
+        One for each batch that the model chose.
+    interrupted : bool
+        Whether Ctrl-C ended the run.
+    """
+
+    task: Task
+    source: str
+    records: list[Record] = field(default_factory=list)
+    resumed: int = 0
+    seconds: float = 0.0
+    correlations: list[float] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def best(self) -> Record | None:
+        """The fastest trial; None if every one failed."""
+        fastest = record_file.best(self.records)
+        return fastest[0] if fastest else None
+
+    @property
+    def best_gflops(self) -> float:
+        """Speed of the best trial; zero if every one failed."""
+        return self.task.gflops(self.best.cost) if self.best else 0.0
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Reason to number of failed trials, the most frequent first."""
+        return dict(Counter(r.reason for r in self.records if not r.ok).most_common())
+
+    def curve(self) -> np.ndarray:
+        """Return the best GFLOP/s after each trial, float64 of shape (trials,)."""
+        speeds = [self.task.gflops(r.cost) if r.ok else 0.0 for r in self.records]
+        return np.maximum.accumulate(np.array(speeds, dtype=np.float64)) if speeds else np.zeros(0)
+
+    def seconds_per_trial(self) -> float:
+        """Return the seconds of this run per trial that it measured."""
+        measured = len(self.records) - self.resumed
+        return self.seconds / measured if measured else 0.0

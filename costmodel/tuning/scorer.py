@@ -1,0 +1,71 @@
+"""`Scorer`: the model's scores of configurations, by their features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+import compiler
+from costmodel.features import extract
+from costmodel.model import CostModel
+from costmodel.records import Record
+from costmodel.select import upper_bound
+from costmodel.task import Task
+
+
+class Scorer:
+    """A model's scores of configurations; the features of each are extracted once.
+
+    Parameters
+    ----------
+    task : Task
+    model : CostModel
+    optimism : float
+        Number of standard deviations that are added to the scores, see `costmodel.select.upper_bound`.
+    """
+
+    def __init__(self, task: Task, model: CostModel, optimism: float = 0.0) -> None:
+        self.task = task
+        self.model = model
+        self.optimism = optimism
+        self._features: dict[int, np.ndarray | None] = {}
+
+    def features(self, index: int) -> np.ndarray | None:
+        """Return the features of a configuration; None if the template makes no program of it."""
+        if index not in self._features:
+            try:
+                schedule, args = self.task.instantiate(index)
+                self._features[index] = extract(compiler.loop_nest(schedule, args))
+            except ValueError:  # the measurement of such a candidate reports the reason
+                self._features[index] = None
+        return self._features[index]
+
+    def __call__(self, indices: Sequence[int]) -> np.ndarray:
+        """Return the scores of the search, higher for better, minus infinity where there is no program."""
+        return self._of_programs(indices, self._optimistic if self.optimism else self.model.predict)
+
+    def expected(self, indices: Sequence[int]) -> np.ndarray:
+        """Return the model's scores without the deviations, in the same form."""
+        return self._of_programs(indices, self.model.predict)
+
+    def _optimistic(self, features: np.ndarray) -> np.ndarray:
+        return upper_bound(*self.model.predict_uncertainty(features), self.optimism)
+
+    def _of_programs(self, indices: Sequence[int], of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        scores = np.full(len(indices), -np.inf)
+        rows = [(i, row) for i, index in enumerate(indices) if (row := self.features(index)) is not None]
+        if rows:
+            scores[[i for i, _ in rows]] = of(np.stack([row for _, row in rows]))
+        return scores
+
+    def learn(self, trials: Iterable[Record]) -> bool:
+        """Fit the model to all trials; return False if they do not order any two programs."""
+        # a template that crashed its process must not be run in this one
+        kept = [(self.features(r.index), r) for r in trials if r.ok or r.index in self._features]
+        rows = [(row, 1.0 / r.cost if r.ok else 0.0) for row, r in kept if row is not None]
+        throughputs = np.array([t for _, t in rows])
+        if len(rows) < 2 or throughputs.min() == throughputs.max():
+            return False
+        self.model.fit(np.stack([row for row, _ in rows]), throughputs)
+        return True

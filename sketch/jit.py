@@ -1,0 +1,526 @@
+"""How kernels are compiled: for the types that they meet, in few passes, and kept on disk.
+
+Numba compiles a function for every caller and optimises it each time. Here a kernel is one of two things:
+
+- an *entry* is called from Python. It is compiled at its first call, for the types of that call, and kept in
+  Numba's cache;
+- an *inner* function is called by other kernels. It is typed once for each signature, and handed to its
+  callers as it stands: LLVM inlines it into the entry, and optimises the whole only once.
+
+The passes that kernels have no use for (objects, parfors, rewrites of array expressions, literal arguments)
+are left out. Kernels that allocate nothing count no references: their types and code are smaller. None of
+this touches what Numba does for other packages.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as ll
+import numba
+from numba import _dynfunc
+from numba.core import config, sigutils, types
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, Flags
+from numba.core.compiler_machinery import register_pass
+from numba.core.registry import CPUDispatcher
+from numba.core.targetconfig import ConfigStack
+from numba.core.typed_passes import (
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
+from numba.core.untyped_passes import (
+    FixupArgs,
+    GenericRewrites,
+    IRProcessing,
+    ReconstructSSA,
+    TranslateByteCode,
+)
+
+# The packages whose sources any kernel may be made of; more are added by `stamp_package`.
+_PACKAGES: dict[str, Path] = {"sketch": Path(__file__).parent}
+
+
+def stamp_package(name: str, folder: Path) -> None:
+    """Make the sources of one more package part of the key of every kernel's cache."""
+    if name not in _PACKAGES:
+        _PACKAGES[name] = folder
+        source_stamp.cache_clear()
+
+
+@cache
+def source_stamp() -> str:
+    """Return a digest of the sources of all packages with kernels, and of the versions of the compiler.
+
+    A kernel is compiled from the functions that it calls and the constants that they name, in any file: an
+    edit of any of them must not leave old machine code in use.
+    """
+    digest = hashlib.blake2b(f"{numba.__version__} {llvmlite.__version__}".encode(), digest_size=16)
+    for name, folder in sorted(_PACKAGES.items()):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{name}/{path.relative_to(folder).as_posix()}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class CompileNotice:
+    """Say on stderr, once in a process, that kernels are compiled, and at its end how many and how long.
+
+    A kernel that comes from the cache is not compiled, and not counted.
+
+    Attributes
+    ----------
+    quiet : bool
+        Whether to print nothing.
+    count : int
+        Number of kernels that were compiled.
+    seconds : float
+        Of wall time, which that took.
+    """
+
+    def __init__(self) -> None:
+        self.quiet = False
+        self.count = 0
+        self.seconds = 0.0
+        self._begun = False
+
+    def begin(self) -> None:
+        """Announce the first kernel."""
+        if self._begun or self.quiet:
+            return
+        self._begun = True
+        print("espalier: compiling kernels for this machine, once", file=sys.stderr, flush=True)
+        atexit.register(self._end)
+
+    def add(self, seconds: float) -> None:
+        """Count a kernel."""
+        self.count += 1
+        self.seconds += seconds
+
+    def _end(self) -> None:
+        kernels = "1 kernel" if self.count == 1 else f"{self.count} kernels"
+        print(f"espalier: compiled {kernels} in {self.seconds:.1f} s", file=sys.stderr)
+
+
+NOTICE = CompileNotice()
+
+
+class _Library(JITCodeLibrary):
+    """The code of one kernel. That of an inner function is neither optimised nor turned into machine code."""
+
+    def __init__(self, codegen: Any, name: str, inner: bool) -> None:
+        super().__init__(codegen, name)
+        self._inner = inner
+
+    def add_llvm_module(self, ll_module: Any) -> None:
+        self._final_module.link_in(ll_module)
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        self._raise_if_finalized()
+        self.add_llvm_module(ll.parse_assembly(str(ir_module)))
+
+    def _optimize_final_module(self) -> None:
+        if self._inner:
+            return
+        self._final_module.data_layout = self._codegen._data_layout
+        # Neighbouring float64 additions become one of 128 bits: twice the speed of a histogram update.
+        manager, builder = self._codegen._module_pass_manager(slp_vectorize=True)
+        manager.run(self._final_module, builder)
+
+    def _finalize_final_module(self) -> None:
+        if self._inner:
+            self._finalize_dynamic_globals()
+            self._finalized = True
+        else:
+            super()._finalize_final_module()
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _InnerLowering(NativeLowering):
+    """Lower an inner function, and register it with the library that its callers link."""
+
+    _name = "kernel_inner_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        super().run_pass(state)
+        lowered, name = state["cr"], state.func_id.func_qualname
+        # Callers find the code by this object; its address is null, because nobody can call it.
+        handle = _dynfunc.make_function(
+            lowered.fndesc.lookup_module(), name, "an inner function", 0, lowered.env, (state.library,)
+        )
+        state.targetctx.insert_user_function(handle, lowered.fndesc, [state.library])
+        state["cr"] = lowered._replace(cfunc=handle)
+        return True
+
+
+class _Flags(Flags):
+    """Options that do not change any more, one object for each set: Numba compares them at every call."""
+
+    _known: list[_Flags] = []
+
+    @classmethod
+    def of(cls, flags: Flags) -> _Flags:
+        """Return the object that stands for these options."""
+        mine = cls(flags)
+        for known in cls._known:
+            if Flags.__eq__(known, mine):
+                return known
+        cls._known.append(mine)
+        return mine
+
+    def copy(self) -> _Flags:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or bool(super().__eq__(other))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+
+class _Typing:
+    """Numba's typing context, which remembers how calls of built-in functions are typed.
+
+    The type of ``a + b`` for two types is the same in every kernel, and takes Numba a search over all
+    implementations of addition.
+    """
+
+    _known: dict[Any, Any] = {}
+
+    def __init__(self, context: Any, flags: Any) -> None:
+        self._context, self._options = context, (bool(flags.nrt), str(flags.fastmath))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        if isinstance(func, types.Dispatcher) or kws:
+            return self._context.resolve_function_type(func, args, kws)
+        key = (func, tuple(args), self._options)
+        signature = self._known.get(key)
+        if signature is None:
+            signature = self._context.resolve_function_type(func, args, kws)
+            if signature is not None:
+                self._known[key] = signature
+        return signature
+
+
+class _Passes(CompilerBase):
+    """The passes of a kernel."""
+
+    inner = False
+
+    def __init__(
+        self,
+        typingctx: Any,
+        targetctx: Any,
+        library: Any,
+        args: Any,
+        return_type: Any,
+        flags: Any,
+        locals: Any,
+    ) -> None:
+        flags.no_compile = self.inner
+        super().__init__(typingctx, targetctx, library, args, return_type, _Flags.of(flags), locals)
+        self.state.typingctx = _Typing(typingctx, flags)
+
+    def _compile_core(self) -> Any:
+        """Run the passes, without the checks and the timing between them that Numba's manager makes."""
+        state = self.state
+        state.library = _Library(state.targetctx.codegen(), state.func_id.func_qualname, self.inner)
+        state.library.enable_object_caching()
+        steps = [
+            TranslateByteCode,
+            FixupArgs,
+            IRProcessing,
+            GenericRewrites,
+            ReconstructSSA,
+            NopythonTypeInference,
+            PreLowerStripPhis,
+            # It marks where variables end: only for the sake of their references.
+            *([IRLegalization] if state.flags.nrt else []),
+            _InnerLowering if self.inner else NativeLowering,
+            NoPythonBackend,
+        ]
+        with ConfigStack().enter(state.flags):
+            for step in steps:
+                step().run_pass(state)
+        state.pipeline = None
+        return state.cr
+
+
+class _InnerPasses(_Passes):
+    inner = True
+
+
+# What a CPU must have for machine code of a level, the highest first; see the x86-64 psABI.
+LEVELS = {
+    "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "bmi2", "fma", "f16c"),
+    "x86-64-v3": ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"),
+    "x86-64-v2": ("cx16", "popcnt", "sse4.1", "sse4.2", "ssse3"),
+}
+# Folders with machine code that came with a package, a folder in each for every level.
+_LIBRARIES: list[Path] = []
+
+
+def use_library(folder: Path) -> None:
+    """Take kernels from a folder that `boost.kernel_library` has written, if it is there."""
+    if folder.is_dir() and folder not in _LIBRARIES:
+        _LIBRARIES.append(folder)
+
+
+@cache
+def host_level() -> str:
+    """Return the highest level of machine code that this CPU runs, "" for none."""
+    if config.CPU_NAME is not None or not ll.get_process_triple().startswith("x86_64"):
+        return ""
+    features = ll.get_host_cpu_features()
+    return next((name for name, needed in LEVELS.items() if all(features.get(f) for f in needed)), "")
+
+
+class _Cache(FunctionCache):
+    """Numba's cache, whose entries hold as long as no source changes, and what a package came with."""
+
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        super().__init__(py_func)
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=source_stamp()
+        )
+
+    def _library_file(self, folder: Path, level: str) -> IndexDataCacheFile:
+        path = folder / level / self._py_func.__module__
+        return IndexDataCacheFile(
+            cache_path=str(path), filename_base=self._impl.filename_base, source_stamp=source_stamp()
+        )
+
+    def _library_key(self, sig: Any, codegen: Any, level: str) -> Any:
+        _, (triple, *_), code = self._index_key(sig, codegen)
+        return sig, (triple, level), code
+
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        data = super()._load_overload(sig, target_context)
+        level = host_level() if data is None and _LIBRARIES else ""
+        if level:
+            for folder in _LIBRARIES:
+                payload = self._library_file(folder, level).load(
+                    self._library_key(sig, target_context.codegen(), level)
+                )
+                if payload is not None:
+                    return self._impl.rebuild(target_context, payload)
+        return data
+
+    def save_in_library(self, sig: Any, result: Any, folder: Path, level: str) -> None:
+        """Write a compiled kernel where `use_library` looks for it."""
+        file = self._library_file(folder, level)
+        Path(file._cache_path).mkdir(parents=True, exist_ok=True)
+        file.save(self._library_key(sig, result.codegen, level), self._impl.reduce(result))
+
+
+# All entries that were made in this process.
+ENTRIES: list[Kernel] = []
+
+
+class Kernel(CPUDispatcher):
+    """A function that is compiled for the types of its calls.
+
+    Parameters
+    ----------
+    py_func : callable
+    signatures : iterable of str
+        The types that an entry may be called with; any, when there are none.
+    inner : bool
+        Whether only other kernels call it.
+    options : dict
+        Numba's target options.
+    """
+
+    def __init__(
+        self, py_func: Callable[..., Any], signatures: Iterable[str], inner: bool, options: dict[str, Any]
+    ) -> None:
+        super().__init__(py_func, targetoptions=options, pipeline_class=_InnerPasses if inner else _Passes)
+        self.inner = inner
+        self._given = tuple(signatures)
+        self._options = options
+        self._as_inner: Kernel | None = None
+        self._nested = 0
+        if not inner:
+            self._cache = None
+            ENTRIES.append(self)
+
+    # Calls from Python
+
+    def compile(self, sig: Any) -> Any:
+        """Compile for a signature, or load what was compiled before."""
+        if self.inner:
+            return super().compile(sig)
+        if self._cache is None:
+            self._cache = _Cache(self.py_func)
+        misses = sum(self._cache_misses.values())
+        begin = time.perf_counter()
+        entry = super().compile(sig)
+        if sum(self._cache_misses.values()) > misses:
+            NOTICE.add(time.perf_counter() - begin)
+        return entry
+
+    def add_overload(self, cres: Any) -> None:
+        """Register what was compiled, for calls from Python unless only kernels call it."""
+        if self.inner:
+            self.overloads[tuple(cres.signature.args)] = cres
+        else:
+            super().add_overload(cres)
+
+    def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
+        if self.inner:
+            raise TypeError(f"{self.__name__} can be called by other kernels only: make an entry of it")
+        if not self._given:
+            return super()._compile_for_args(*args, **kws)
+        found = tuple(self.typeof_pyval(a) for a in args)
+        for signature in self._given:
+            wanted, _ = sigutils.normalize_signature(signature)
+            if len(wanted) == len(found) and all(map(self._accepts, wanted, found)):
+                existing = self.overloads.get(tuple(wanted))
+                entry = existing.entry_point if existing else self.compile(tuple(wanted))
+                if len(self.overloads) == len(self._given):
+                    self.disable_compile()  # the dispatcher converts from now on
+                return entry
+        raise TypeError(f"{self.__name__} has no kernel for ({', '.join(map(str, found))})")
+
+    def _accepts(self, wanted: Any, found: Any) -> bool:
+        if isinstance(wanted, types.Array):
+            return wanted == found or self.typingctx.can_convert(found, wanted) is not None
+        return self.typingctx.can_convert(found, wanted) is not None
+
+    def export(self, sig: Any, folder: Path, level: str) -> None:
+        """Compile for a signature, without running it, and write the machine code into a library."""
+        self.compile(sig)
+        assert self._cache is not None
+        self._cache.save_in_library(sig, self.overloads[tuple(sig)], folder, level)
+
+    # Calls from other kernels
+
+    def _callee(self) -> Kernel:
+        if self.inner:
+            return self
+        if self._as_inner is None:
+            self._as_inner = Kernel(self.py_func, (), True, _inner_options(self._options))
+        return self._as_inner
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Type a call. While loops are typed, a number may still be a literal: no copy is made for that."""
+        args = tuple(types.unliteral(a) for a in args)
+        if self.inner:
+            return super().get_call_template(args, kws)
+        return self._callee().get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        """Return what lowering finds a callee's code by."""
+        return super().get_overload(sig) if self.inner else self._callee().get_overload(sig)
+
+
+class _Choice(Kernel):
+    """A function that other kernels call, and that stands for one of several kernels."""
+
+    def __init__(self, select: Callable[..., Kernel]) -> None:
+        super().__init__(select, (), True, {"nopython": True})
+        self._select = select
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        return self._select(*args).get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        return self._select(*sig).get_overload(sig)
+
+
+def by_type(select: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function for kernels that is chosen by the types of its arguments, before it is compiled.
+
+    Only the kernel that `select` returns is compiled: a branch that these types never take costs nothing.
+
+    Parameters
+    ----------
+    select : callable
+        Takes Numba's types of the arguments, and returns the kernel to call in its place.
+    """
+    return _Choice(select)
+
+
+def field_type(record: Any, *path: str) -> Any:
+    """Return the type of a field of a NamedTuple, or of a field of a field, from Numba's type of it."""
+    for field in path:
+        record = record.types[record.fields.index(field)]
+    return record
+
+
+def is_none(kind: Any) -> bool:
+    """Whether Numba's type of a value is that of None."""
+    return bool(kind == types.none)
+
+
+def _inner_options(options: dict[str, Any]) -> dict[str, Any]:
+    return {**options, "no_cpython_wrapper": True}
+
+
+def kernel(
+    *signatures: str,
+    lazy: bool = False,
+    inline: str = "never",
+    allocates: bool = True,
+    fastmath: set[str] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a kernel of a function, without the interpreter lock.
+
+    With signatures it is an entry that is compiled, at its first call with such types, for exactly these.
+    `lazy` makes an entry of any types. With neither, only other kernels call it.
+
+    Division by zero gives infinity or NaN, as in NumPy: a test before each division would keep loops from
+    being vectorised.
+
+    Parameters
+    ----------
+    signatures : str
+    lazy : bool
+    inline : "never" or "always"
+        Whether LLVM must inline an inner function; it decides for itself by default.
+    allocates : bool
+        Whether the function, or one that it calls, makes arrays. Without, no references are counted.
+    fastmath : set of str, optional
+        LLVM's flags for floating point that hold in it, and in the inner functions that it calls first.
+    """
+    inner = not (signatures or lazy)
+    options: dict[str, Any] = {
+        "nopython": True,
+        "nogil": True,
+        "error_model": "numpy",
+        "no_cfunc_wrapper": True,
+        "_nrt": allocates,
+    }
+    if inline == "always":
+        options["forceinline"] = True
+    if fastmath:
+        options["fastmath"] = fastmath
+
+    def make(function: Callable[..., Any]) -> Callable[..., Any]:
+        if config.DISABLE_JIT:
+            return function
+        if inner:
+            return Kernel(function, (), True, _inner_options(options))
+        return Kernel(function, signatures, False, options)
+
+    return make

@@ -1,0 +1,114 @@
+"""How kernels are compiled and kept: in processes of their own, because all of it happens once in a process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sketch
+from sketch.jit import by_type, is_none, kernel
+
+PROGRAM = """
+import numpy as np
+from sketch import Summary
+from sketch.jit import NOTICE
+{before}
+print(Summary.from_values(np.float32([3, 1, 2])).value.astype(int).tolist(), NOTICE.count)
+"""
+
+
+def run(package: Path, cache: Path, before: str = "") -> tuple[str, str]:
+    """Summarise 3, 1, 2 with a copy of the package; return what went to stdout and to stderr."""
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(cache)}
+    program = PROGRAM.format(before=before)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        check=True,
+        text=True,
+        capture_output=True,
+        cwd=cache,
+    )
+    return done.stdout.strip(), done.stderr
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    copy = tmp_path / "copy" / "sketch"
+    shutil.copytree(Path(sketch.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "cache").mkdir()
+    return copy
+
+
+def test_an_edited_callee_in_another_file_is_compiled_anew(package: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    assert run(package, cache)[0] == "[1, 2, 3] 1"
+    assert run(package, cache)[0] == "[1, 2, 3] 0"  # from the cache
+    radix = package / "radix.py"
+    radix.write_text(radix.read_text().replace("keys[j - 1] > key", "keys[j - 1] < key"))
+    assert run(package, cache)[0] == "[3, 2, 1] 1"
+
+
+def test_the_notice_counts_once_and_only_what_is_compiled(package: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first, last = run(package, cache)[1].splitlines()
+    assert first == "espalier: compiling kernels for this machine, once"
+    assert last.startswith("espalier: compiled 1 kernel in ")
+    assert run(package, cache)[1] == ""
+    shutil.rmtree(cache)
+    cache.mkdir()
+    assert run(package, cache, "NOTICE.quiet = True")[1] == ""
+
+
+def test_numba_is_left_as_it_was() -> None:
+    program = """
+import numba.core.event as event
+from numba.core import config
+before = config.SLP_VECTORIZE, {k: list(v) for k, v in event._registered.items()}
+import sketch.kernels, boost.grow.hist
+assert (config.SLP_VECTORIZE, {k: list(v) for k, v in event._registered.items()}) == before
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@kernel()
+def _half(x, n):
+    return x / 2 if n > 1 else x
+
+
+@kernel()
+def _zero(x, n):
+    return 0.0
+
+
+@by_type
+def half_or_zero(x, n):
+    return _zero if is_none(x) else _half
+
+
+@kernel(lazy=True)
+def call(x, n):
+    size = 0
+    while size < n:  # a literal while types are inferred, then an integer
+        size += 1
+    return half_or_zero(x, size)
+
+
+def test_a_callee_is_chosen_by_type_and_typed_once() -> None:
+    assert call(3.0, 2) == 1.5 and call(None, 2) == 0.0
+    assert list(map(str, _half.signatures)) == ["(float64, int64)"]
+
+
+def test_given_signatures_are_compiled_at_the_first_call() -> None:
+    double = kernel("float64(float64)", "float64(float64[:])")(lambda x: 2.0)
+    assert not double.signatures
+    assert double(1) == 2.0 and len(double.signatures) == 1
+    assert double(np.ones(2)) == 2.0 and double(3) == 2.0
+    with pytest.raises(TypeError, match=r"has no kernel for \(unicode_type\)|No matching definition"):
+        double("text")
