@@ -67,7 +67,8 @@ class ForestArrays(NamedTuple):
 
     Attributes
     ----------
-    nodes : (nodes, 4)
+    nodes, values : (nodes, 4)
+        The same memory, as int32 and as float32.
     trees : (trees, 4)
     weights : (trees,)
     bits : (words,)
@@ -75,6 +76,7 @@ class ForestArrays(NamedTuple):
     """
 
     nodes: NDArray[np.int32]
+    values: NDArray[np.float32]
     trees: NDArray[np.int32]
     weights: Floats
     bits: NDArray[np.uint32]
@@ -230,8 +232,7 @@ def outline_tree(forest, cover, t, place, own, steps, shares, means):
 @kernel()
 def mean_leaves(forest, t, steps, count, own, means):
     """Write the mean of the leaves below each node of a tree, whose outline has `count` steps."""
-    nodes = forest.nodes
-    values = nodes.view(np.float32)
+    nodes, values = forest.nodes, forest.values
     vector = (forest.trees[t, KIND] & VECTOR) != 0
     for k in range(count - 1, -1, -1):
         at = steps[k, NODE]
@@ -328,7 +329,7 @@ def test_rows(forest, at, feature, b, level, scratch):
         for i in range(block.shape[2]):
             right[level, i] = goes_right(word, start, size, block[b, column, i], forest.bits)
     else:
-        condition = nodes.view(np.float32)[at, CONDITION]
+        condition = forest.values[at, CONDITION]
         for i in range(block.shape[2]):
             right[level, i] = 1.0 if block[b, column, i] >= condition else 0.0
 
@@ -408,7 +409,6 @@ def credit_tree(forest, outline, first, t, rule, scratch, b, o):
     total, lefts, down, lanes = scratch.total, scratch.lefts, scratch.down, scratch.total.shape[1]
     with_pairs = scratch.paired.shape[0] > 0
     vector = (forest.trees[first + t, KIND] & VECTOR) != 0
-    values = forest.nodes.view(np.float32)
     for k in range(outline.starts[t + 1] - start):
         level = np.int64(steps[start + k, LEVEL])
         scratch.path[level] = k
@@ -422,7 +422,7 @@ def credit_tree(forest, outline, first, t, rule, scratch, b, o):
         if steps[start + k, TESTED] >= 0:
             test_rows(forest, at, np.int64(steps[start + k, TESTED]), b, level, scratch)
             continue
-        leaf = forest.vectors[forest.nodes[at, VALUE], o] if vector else values[at, VALUE]
+        leaf = forest.vectors[forest.nodes[at, VALUE], o] if vector else forest.values[at, VALUE]
         value = forest.weights[first + t] * leaf
         for q in range(points):
             for i in range(lanes):
@@ -560,7 +560,6 @@ def credit_path(x, forest, means, first, last, credits):
     credits : (rows, outputs, features + 1), changed in place, but for the last column
     """
     nodes, trees, weights = forest.nodes, forest.trees, forest.weights
-    conditions = nodes.view(np.float32)
     for r in range(x.shape[0]):
         for t in range(first, last):
             vector = (trees[t, KIND] & VECTOR) != 0
@@ -574,7 +573,7 @@ def credit_path(x, forest, means, first, last, credits):
                 elif word < 0:
                     goes = goes_right(word, nodes[at, CONDITION], nodes[at, VALUE], value, forest.bits)
                 else:
-                    goes = np.uint32(value >= conditions[at, CONDITION])
+                    goes = np.uint32(value >= forest.values[at, CONDITION])
                 to = np.int64(nodes[at, LEFT]) + goes
                 if vector:
                     for o in range(credits.shape[1]):

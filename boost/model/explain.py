@@ -72,7 +72,14 @@ class Outlines:
         packed: PackedForest = forest.packed()
         self.first, self.last = first, last
         trees = range(first, last)
-        self.arrays = ForestArrays(packed.nodes, packed.trees, packed.weights, packed.bits, packed.vectors)
+        self.arrays = ForestArrays(
+            nodes=packed.nodes,
+            values=packed.nodes.view(np.float32),
+            trees=packed.trees,
+            weights=packed.weights,
+            bits=packed.bits,
+            vectors=packed.vectors,
+        )
         sizes = [forest[t].size for t in range(last)]
         end, size = sum(sizes), sum(sizes[first:])
         tested = np.zeros(features, dtype=bool)
