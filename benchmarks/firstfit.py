@@ -119,7 +119,9 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print the tables for a document")
     options = parser.parse_args()
     if options.cold:
-        heading("CPU-seconds of a process that fits 2,000 x 20 rows and predicts, with an empty cache", "numba")
+        heading(
+            "CPU-seconds of a process that fits 2,000 x 20 rows and predicts, with an empty cache", "numba"
+        )
         rows = []
         for feature in options.features:
             empty, more = first_fit(feature, options.cold)

@@ -58,9 +58,7 @@ def needed() -> list[tuple[str, str, tuple[Any, ...]]]:
         model = boost.train({"verbosity": 0, **params}, data, 2)
         model.predict(data)
         model.predict(data, pred_leaf=True)
-    return [
-        (k.py_func.__module__, k.py_func.__name__, types) for k in ENTRIES for types in list(k.overloads)
-    ]
+    return [(k.py_func.__module__, k.py_func.__name__, types) for k in ENTRIES for types in list(k.overloads)]
 
 
 def export(folder: Path, level: str, kernels: list[tuple[str, str, tuple[Any, ...]]]) -> None:

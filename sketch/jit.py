@@ -18,7 +18,6 @@ import atexit
 import functools
 import hashlib
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -28,15 +27,14 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as ll
 import numba
+from numba import _dynfunc
 from numba.core import config, sigutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, Flags
-from numba import _dynfunc
 from numba.core.compiler_machinery import register_pass
-from numba.core.targetconfig import ConfigStack
-from numba.core.dispatcher import _FunctionCompiler
 from numba.core.registry import CPUDispatcher
+from numba.core.targetconfig import ConfigStack
 from numba.core.typed_passes import (
     IRLegalization,
     NativeLowering,
@@ -230,7 +228,14 @@ class _Passes(CompilerBase):
     inner = False
 
     def __init__(
-        self, typingctx: Any, targetctx: Any, library: Any, args: Any, return_type: Any, flags: Any, locals: Any
+        self,
+        typingctx: Any,
+        targetctx: Any,
+        library: Any,
+        args: Any,
+        return_type: Any,
+        flags: Any,
+        locals: Any,
     ) -> None:
         flags.no_compile = self.inner
         super().__init__(typingctx, targetctx, library, args, return_type, _Flags.of(flags), locals)
@@ -349,9 +354,7 @@ class Kernel(CPUDispatcher):
     def __init__(
         self, py_func: Callable[..., Any], signatures: Iterable[str], inner: bool, options: dict[str, Any]
     ) -> None:
-        super().__init__(
-            py_func, targetoptions=options, pipeline_class=_InnerPasses if inner else _Passes
-        )
+        super().__init__(py_func, targetoptions=options, pipeline_class=_InnerPasses if inner else _Passes)
         self.inner = inner
         self._given = tuple(signatures)
         self._options = options

@@ -214,3 +214,23 @@ def test_own_inputs_replace_the_drawn_ones() -> None:
     first, second = op.inputs(np.random.default_rng(0), 3)
     np.testing.assert_array_equal(first, [0, 1, 2])
     np.testing.assert_array_equal(second, [0, 0, 0])
+
+
+def test_packed_inputs(check_operator: Callable) -> None:
+    def widen(knobs: Knobs, n: int) -> tuple[Schedule, list[Tensor]]:
+        a = te.placeholder((2, n), "a", "uint4")
+        b = te.compute((2, n), lambda i, j: a[i, j].astype("int32") * 3, "b")
+        s = create_schedule(b.op)
+        s[b].split(b.op.axis[1], knobs.choice("lanes", (2, 4)))
+        return s, [a, b]
+
+    def reference(inputs: list[np.ndarray], n: int) -> np.ndarray:
+        (a,) = inputs
+        assert a.dtype == "uint8" and a.shape == (
+            2,
+            n // 2,
+        )  # two elements in each byte, the first one lowest
+        return 3 * np.stack([a & 15, a >> 4], axis=-1).reshape(2, n).astype("int32")
+
+    op = replace(MINMAX, name="widen", schedules={"llvm": widen}, compute_reference=reference, rounding=None)
+    check_operator(op, Defaults(), 8)
