@@ -7,7 +7,7 @@ import numpy as np
 from boost.jit import kernel
 
 
-@kernel()
+@kernel(allocates=False)
 def _up_to(tree, level):
     total = 0
     while level > 0:

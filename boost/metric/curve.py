@@ -9,7 +9,10 @@ import numpy as np
 from boost.jit import kernel
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], int64[::1], int64[::1], boolean, float64[::1])")
+@kernel(
+    "void(float64[::1], float64[::1], float64[::1], int64[::1], int64[::1], boolean, float64[::1])",
+    allocates=False,
+)
 def areas(score, ones, zeros, order, bounds, recall, area):
     """Write the area under the ROC curve or the precision-recall curve of each group.
 

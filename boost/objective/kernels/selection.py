@@ -29,7 +29,7 @@ class RowRanges(NamedTuple):
     ends: NDArray[np.int64]
 
 
-@kernel()
+@kernel(allocates=False)
 def _pivot(values, count, seed):
     """Return the median of three of the first `count` values, and the next seed.
 
@@ -44,7 +44,7 @@ def _pivot(values, count, seed):
     return max(min(a, b), min(max(a, b), c)), seed
 
 
-@kernel()
+@kernel(allocates=False)
 def _select(values, spare, count, rank):
     """Return the values of a rank and of the next one; both arrays are overwritten. O(count) on average.
 
@@ -76,7 +76,7 @@ def _select(values, spare, count, rank):
         return pivot, above
 
 
-@kernel()
+@kernel(allocates=False)
 def _select_weighted(values, spare, weight, spare_weight, count, level):
     """Return the first value, in increasing order, at which the cumulative weight reaches its share.
 
