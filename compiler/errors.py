@@ -1,4 +1,4 @@
-"""The errors that more than one wing of the compiler raises."""
+"""The errors that several packages of the compiler raise."""
 
 
 class ScheduleError(ValueError):

@@ -1,4 +1,4 @@
-"""The message of an error about an unknown name: the name, the most similar one, all that exist."""
+"""`unknown`: the message of an error about an unknown name, with the most similar one and all that exist."""
 
 from __future__ import annotations
 

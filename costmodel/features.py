@@ -1,4 +1,4 @@
-"""Features: a program as a vector of fixed length, the input of a cost model.
+"""Features: a vector of fixed length that describes a program, the input of a cost model.
 
 The features describe the loop nest alone, not the configuration that it comes from, so a model can
 be transferred from one operator or shape to another. They follow Ansor's groups (Zheng et al., Ansor, 2020,

@@ -15,7 +15,20 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.dtype import is_float
-from compiler.ir.expr import Binary, Buffer, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var, most
+from compiler.ir.expr import (
+    Binary,
+    Buffer,
+    Call,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Not,
+    Ramp,
+    Select,
+    Var,
+    upper_bound,
+)
 from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
 from compiler.ir.visit import children
@@ -52,7 +65,7 @@ class Operations:
 
 @dataclass(frozen=True)
 class Access:
-    """One buffer as a store reads or writes it.
+    """The accesses of a store to one buffer.
 
     Parameters
     ----------
@@ -66,7 +79,7 @@ class Access:
         Number of different elements accessed at each level, 0 to depth.
     lines : tuple of int
         Number of different cache lines accessed at each level.
-    born : int
+    allocation_depth : int
         Number of loops around the buffer's allocation; 0 for an argument.
     """
 
@@ -77,11 +90,11 @@ class Access:
     strides: tuple[int, ...]
     touched: tuple[int, ...]
     lines: tuple[int, ...]
-    born: int = 0
+    allocation_depth: int = 0
 
     def is_reused(self, position: int) -> bool:
         """Whether every iteration of the loop at `position` accesses the same elements of the same buffer."""
-        return position >= self.born and self.touched[position] == self.touched[position + 1]
+        return position >= self.allocation_depth and self.touched[position] == self.touched[position + 1]
 
     @property
     def itemsize(self) -> int:
@@ -142,7 +155,7 @@ class StoreNest:
 
 @dataclass
 class Allocation:
-    """A buffer allocated inside the function, and the number of times."""
+    """A buffer that the function allocates, and how many times."""
 
     buffer: Buffer
     times: int
@@ -178,9 +191,9 @@ def measure_footprint(function: PrimFunc) -> Footprint:
 class _Traversal:
     def __init__(self) -> None:
         self.footprint = Footprint()
-        # id(index expression) -> its terms; the function keeps the expressions alive
+        # keyed by identity; the function that is traversed keeps the expressions alive
         self._terms: dict[int, list[tuple[Expr, int]]] = {}
-        self._born: dict[Buffer, int] = {}
+        self._allocation_depths: dict[Buffer, int] = {}
 
     def statement(self, stmt: Stmt, loops: tuple[Loop, ...], guards: int) -> None:
         if isinstance(stmt, Store):
@@ -201,7 +214,7 @@ class _Traversal:
                 self.statement(stmt.otherwise, loops, guards + 1)
         elif isinstance(stmt, Allocate):
             self.footprint.allocations.append(Allocation(stmt.buffer, prod(loop.extent for loop in loops)))
-            self._born[stmt.buffer] = len(loops)
+            self._allocation_depths[stmt.buffer] = len(loops)
             self.statement(stmt.body, loops, guards)
         else:
             for child in children(stmt):
@@ -238,14 +251,16 @@ class _Traversal:
         touched = [1] * (depth + 1)
         lines = [1] * (depth + 1)
         strides = (0,) * depth
-        # several accesses to one buffer (a sum read and written, a stencil) count as the widest
+        # of several accesses to one buffer (an accumulator, a stencil) the one that touches most is counted
         for number, indices in enumerate(dict.fromkeys(map(_Identical, all_indices))):
             widths = [self._widths(index, loops) for index in indices.indices]
             if number == 0:
                 strides = self._strides(buffer, indices.indices, loops)
             for level in range(depth + 1):
                 elements, contiguous, whole = 1, 1, True
-                for width, extent in zip(reversed(widths), map(most, reversed(buffer.shape)), strict=True):
+                for width, extent in zip(
+                    reversed(widths), map(upper_bound, reversed(buffer.shape)), strict=True
+                ):
                     span = min(width[level] + 1, extent)
                     elements *= span
                     if whole:
@@ -254,15 +269,17 @@ class _Traversal:
                 rows = elements // contiguous
                 touched[level] = max(touched[level], elements)
                 lines[level] = max(lines[level], rows * -(-contiguous * itemsize // LINE_BYTES))
-        born = self._born.get(buffer, 0)
-        return Access(buffer, writes, reads, len(all_indices), strides, tuple(touched), tuple(lines), born)
+        allocation_depth = self._allocation_depths.get(buffer, 0)
+        return Access(
+            buffer, writes, reads, len(all_indices), strides, tuple(touched), tuple(lines), allocation_depth
+        )
 
     def _strides(self, buffer: Buffer, indices: tuple[Expr, ...], loops: tuple[Loop, ...]) -> tuple[int, ...]:
         """Return the distance in elements between the first two iterations of each loop."""
         position = {loop.var: d for d, loop in enumerate(loops)}
         strides = [0] * len(loops)
         pitch = 1
-        for index, extent in zip(reversed(indices), map(most, reversed(buffer.shape)), strict=True):
+        for index, extent in zip(reversed(indices), map(upper_bound, reversed(buffer.shape)), strict=True):
             for atom, coefficient in self._linear(index):
                 if isinstance(atom, Var):
                     if atom in position:

@@ -91,11 +91,11 @@ def shown(options: Sequence[Any]) -> str:
 
 
 class KnobSource(ABC):
-    """The protocol `compiler.ops.Knobs` in terms of one method, `resolve`."""
+    """Base of implementations of the protocol `compiler.ops.Knobs`: a subclass defines `resolve` alone."""
 
     @abstractmethod
     def resolve(self, knob: Knob) -> Any:
-        """Return the chosen one of ``knob.options``."""
+        """Return the option of ``knob.options`` that is chosen."""
 
     def split(
         self,

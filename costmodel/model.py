@@ -1,4 +1,4 @@
-"""`CostModel`: learned from measurements, it ranks programs by their features."""
+"""`CostModel`: a model, trained on measurements, that ranks programs by their features."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class CostModel(Protocol):
-    """Learns which programs are fast."""
+    """A model that scores programs by their features; a faster program should have a higher score."""
 
     @property
     def fitted(self) -> bool:
@@ -25,7 +25,7 @@ class CostModel(Protocol):
         """
 
     def update(self, features: np.ndarray, throughputs: np.ndarray) -> None:
-        """Refine the fitted model by all measurements so far."""
+        """Refine the fitted model, given all measurements so far; the parameters are those of `fit`."""
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Return scores, higher for faster programs, shape (n,)."""
@@ -54,7 +54,7 @@ PARAMETERS = {
 }
 
 
-# Of the virtual ensemble that estimates the uncertainty.
+# Number of members of the virtual ensemble that estimates the uncertainty.
 MEMBERS = 10
 
 
@@ -128,8 +128,8 @@ class BoostedTreeCostModel:
         scores = self.predict(features)
         members = min(MEMBERS, self.booster.num_boosted_rounds() // 2)
         rows = np.asarray(features, np.float32)
-        doubt = self.booster.predict_uncertainty(rows, members=members, output_margin=True)
-        return scores, np.sqrt(doubt.knowledge)
+        uncertainty = self.booster.predict_uncertainty(rows, members=members, output_margin=True)
+        return scores, np.sqrt(uncertainty.knowledge)
 
     def _train(self, features: np.ndarray, throughputs: np.ndarray, rounds: int, base: Any) -> Any:
         import boost

@@ -29,7 +29,7 @@ CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 class RecordWarning(UserWarning):
-    """A line of a record file that is not used."""
+    """A line of a record file is skipped."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Operators by name: the built-in ones, and those that `register` makes of a user's template."""
+"""Operators by name: the built-in ones, and those made by `register` from the template of a user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def register(
     rounding: Callable[..., Rounding] | None = None,
     constants: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make an operator of a template, a plain function ``(knobs, *shape) -> (schedule, [tensors])``.
+    """Make an operator from a template, a plain function ``(knobs, *shape) -> (schedule, [tensors])``.
 
     The tensors are the inputs, then the outputs. The parameters of the function after `knobs` become those of
     the operator: whole numbers of at least zero, and ``dtype`` if `dtypes` is given. A function with a

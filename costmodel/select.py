@@ -1,4 +1,4 @@
-"""The choice of a batch: high scores, different from each other, and a share at random."""
+"""The selection of a batch: high scores, diverse configurations, and a random share."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def diverse(
     return chosen
 
 
-def upper_bound(scores: np.ndarray, deviations: np.ndarray, optimism: float) -> np.ndarray:
+def upper_confidence_bound(scores: np.ndarray, deviations: np.ndarray, optimism: float) -> np.ndarray:
     """Return upper confidence bounds of scores: ``score + optimism * deviation``, shape (n,).
 
-    They favour configurations with uncertain scores, which teach the model most
+    They favour configurations with uncertain scores, whose measurements are most informative
     (Srinivas et al., Gaussian Process Optimization in the Bandit Setting, ICML 2010).
 
     Parameters
@@ -92,8 +92,8 @@ def choose_batch(
 ) -> list[int]:
     """Choose a batch to measure: most of it from the candidates, a share of `epsilon` at random.
 
-    The random ones give the model evidence where its scores are low. A fraction of a candidate
-    is one candidate with that probability.
+    The random ones are training data where the scores are low. The random number of candidates is
+    ``epsilon * n`` rounded up or down, with that expectation.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from costmodel.knob import Knob, KnobSource, shown
 
 
 class Recorder(KnobSource):
-    """Returns every default, and keeps the requested knobs in order."""
+    """Returns the default of each knob, and records the requested knobs in order."""
 
     def __init__(self) -> None:
         self.knobs: dict[str, Knob] = {}
@@ -95,7 +95,7 @@ class Config(KnobSource, Mapping[str, Any]):
 
 
 class Replay(KnobSource):
-    """A configuration that keeps the names of the requested knobs."""
+    """Returns the values of a configuration, and records the names of the requested knobs."""
 
     def __init__(self, config: Config) -> None:
         self.config = config

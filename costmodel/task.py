@@ -15,7 +15,7 @@ from costmodel.space import Config, ConfigSpace, Replay
 
 
 class Task:
-    """What is tuned.
+    """An operator with the values of its parameters and a target: the unit of tuning.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ def tune(
         Share of random configurations in each batch.
     optimism : float
         Number of standard deviations that are added to the model's scores, so that programs that differ from
-        the measured ones are tried earlier; see `costmodel.select.upper_bound`.
+        the measured ones are tried earlier; see `costmodel.select.upper_confidence_bound`.
     callback : callable, optional
         Called with a `Progress` at the start and after each trial.
 

@@ -32,8 +32,8 @@ def build(func: PrimFunc, target: str | Target = "llvm") -> Module:
         For an unknown target, or a function that is not fully lowered.
     """
     target = Target.parse(target)
-    found = backend(target.kind)
-    return found.load(found.compile(func, target.options))
+    generator = backend(target.kind)
+    return generator.load(generator.compile(func, target.options))
 
 
 def load_module(path: str | os.PathLike[str]) -> Module:
@@ -55,11 +55,11 @@ def load_module(path: str | os.PathLike[str]) -> Module:
     """
     artifact = Artifact.load(path)
     try:
-        found = backend(artifact.kind)
+        generator = backend(artifact.kind)
     except TargetError as error:
         raise ModuleFileError(f"{os.fspath(path)} was built for {artifact.target}: {error}") from error
     try:
-        module = found.load(artifact)
+        module = generator.load(artifact)
     except HeaderError as error:
         raise invalid_header(path, error) from error
     if module.missing:

@@ -10,8 +10,8 @@ from compiler.ir.visit import walk
 def check_memories(body: Stmt, hardware: Hardware, target: str) -> None:
     """Refuse buffers in a memory that the target does not have, or that do not fit it together.
 
-    The buffers of one scope are counted as if all lived at the same time: call it on what shares a memory,
-    as the body of a device function, after storage was planned.
+    The lifetimes of all buffers of a scope are assumed to overlap. Call it for each part of a program that
+    has a memory for itself, such as the body of a device function, and after storage was planned.
 
     Parameters
     ----------

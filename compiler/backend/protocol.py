@@ -1,4 +1,4 @@
-"""`Backend`: what the code generator of one kind of target provides; `Hardware`: what a target has."""
+"""`Backend`: the interface of the code generator of a kind of target; `Hardware`: what a target provides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TargetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a target has, as far as schedules and code reason with it.
+    """The properties of a target on which schedules and code depend.
 
     Attributes
     ----------
@@ -49,8 +49,8 @@ class Hardware:
 class Backend(Protocol):
     """The code generator of one kind of target.
 
-    A back end sees a target by its `Options` alone, so that it depends on nothing that depends on it. It is
-    found by its kind in `compiler.backend.registry`.
+    A back end receives the `Options` of a target, not a `Target`, which depends on the back ends.
+    `compiler.backend.registry` looks it up by its kind.
     """
 
     @property
@@ -65,7 +65,7 @@ class Backend(Protocol):
 
     @property
     def passes(self) -> tuple[Pass, ...]:
-        """What lowers a loop nest to a program that `compile` takes, in order."""
+        """The passes that lower a loop nest to a program that `compile` takes, in order."""
         ...
 
     def complete(self, given: Mapping[str, str]) -> Options:
@@ -79,7 +79,7 @@ class Backend(Protocol):
         ...
 
     def hardware(self, options: Options) -> Hardware:
-        """What the target has."""
+        """The hardware of the target."""
         ...
 
     def missing(self, options: Options) -> str:

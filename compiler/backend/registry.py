@@ -42,16 +42,16 @@ def backend(kind: str) -> Backend:
         For an unknown kind, and for one that is planned.
     """
     kind = ALIASES.get(kind, kind)
-    found = _loaded.get(kind)
-    if found is None:
+    generator = _loaded.get(kind)
+    if generator is None:
         if kind in PLANNED:
             raise TargetError(
-                f"the target {kind!r} is not there yet: {PLANNED[kind]}; for a CPU the target is 'llvm'"
+                f"the target {kind!r} is not supported: {PLANNED[kind]}; for a CPU the target is 'llvm'"
             )
         if kind not in _MODULES:
             raise TargetError(unknown("target kind", kind, (*kinds(), *ALIASES)))
-        found = _loaded[kind] = import_module(_MODULES[kind]).BACKEND
-    return found
+        generator = _loaded[kind] = import_module(_MODULES[kind]).BACKEND
+    return generator
 
 
 def register(new: Backend) -> None:
@@ -70,7 +70,7 @@ def device(name: str) -> Device:
     Parameters
     ----------
     name : str
-        Kind and index, as ``"toy:0"``; an index that is left out is 0.
+        Kind and index, as ``"toy:0"``; the index is 0 by default.
 
     Raises
     ------

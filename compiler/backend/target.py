@@ -1,4 +1,4 @@
-"""`Target`: what a program is compiled for.
+"""`Target`: the machine that a program is compiled for.
 
 A target is spelled like a command line: its kind, which names a back end, and the options of that kind::
 
@@ -6,8 +6,8 @@ A target is spelled like a command line: its kind, which names a back end, and t
     llvm -mcpu=skylake-avx512                               another CPU of this machine's architecture
     llvm -mcpu=cortex-a72 -mtriple=aarch64-linux-gnu -mattr=+neon
 
-``ESPALIER_CPU=x86-64-v3`` in the environment makes ``llvm`` a lesser CPU than this machine's own, so that an
-AVX-512 machine compiles and schedules for AVX2.
+With ``ESPALIER_CPU=x86-64-v3`` in the environment, ``llvm`` is that CPU in place of this machine's, so that
+an AVX-512 machine compiles and schedules for AVX2.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from compiler.suggest import unknown
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a program is compiled for: a kind and its options.
+    """The machine that a program is compiled for: a kind and its options.
 
     Parameters
     ----------
     kind : str
         Names the back end.
     options : tuple of (str, str)
-        Names and values. The back end checks them and adds those that are left out.
+        Names and values. The back end checks them and completes them by its defaults.
 
     Raises
     ------
@@ -42,18 +42,18 @@ class Target:
     options: Options = ()
 
     def __post_init__(self) -> None:
-        found = backend(self.kind)
+        generator = backend(self.kind)
         for name, _ in self.options:
-            if name not in found.option_names:
-                raise TargetError(unknown("target option", name, found.option_names))
-        object.__setattr__(self, "kind", found.kind)
-        object.__setattr__(self, "options", found.complete(dict(self.options)))
+            if name not in generator.option_names:
+                raise TargetError(unknown("target option", name, generator.option_names))
+        object.__setattr__(self, "kind", generator.kind)
+        object.__setattr__(self, "options", generator.complete(dict(self.options)))
 
     @staticmethod
     def parse(text: str | Target) -> Target:
         """The target that `text` spells; a `Target` is returned as it is.
 
-        Options that are left out are those of this machine: ``"llvm"``, or ``"host"``, is this machine.
+        By default, options are those of this machine: ``"llvm"``, or ``"host"``, is this machine.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Target:
 
     @property
     def hardware(self) -> Hardware:
-        """What the target has."""
+        """Registers, caches, memories and threads of the target."""
         return backend(self.kind).hardware(self.options)
 
     @property

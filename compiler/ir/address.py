@@ -1,4 +1,4 @@
-"""Arithmetic of addresses: row-major positions, and indices that are moved or brought to another type."""
+"""Arithmetic of addresses: row-major positions, shifted indices, and indices converted to another type."""
 
 from __future__ import annotations
 

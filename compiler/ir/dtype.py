@@ -1,8 +1,8 @@
 """Types of values: ``scalar``, or ``scalar x lanes`` for a vector, as ``"float32x8"``.
 
 A dtype is a string: a type of `SCALAR_TYPES`, followed by ``x<lanes>`` for a vector. Several elements of a
-type of `PACKED_TYPES` share a byte in memory: such a value can be loaded, stored, cast and repeated, and
-nothing else.
+type of `PACKED_TYPES` share a byte in memory; the only operations on such values are loads, stores, casts and
+broadcasts.
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ class Buffer:
     @property
     def size(self) -> int:
         """Number of elements; with dynamic extents, its upper bound."""
-        return prod(most(extent) for extent in self.shape)
+        return prod(upper_bound(extent) for extent in self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -255,8 +255,8 @@ class Buffer:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
 
 
-def most(extent: int | Var) -> int:
-    """The largest value of an extent: its upper bound if it is dynamic."""
+def upper_bound(extent: int | Var) -> int:
+    """The upper bound of an extent: the extent itself if it is an integer, else that of its bounds."""
     if isinstance(extent, Var):
         assert extent.bounds is not None, f"{extent.name} is an extent without bounds"
         return extent.bounds[1]

@@ -1,6 +1,6 @@
 """Nodes of the IR, whose children, rebuilding and comparison follow from their fields.
 
-A node is a frozen, slotted dataclass that derives from `Node`. The type of a field decides what it is:
+A node is a frozen, slotted dataclass that derives from `Node`. The type of a field determines its role:
 
 - a child, where the type is a node, ``Node | None``, or ``tuple[Node, ...]``. Children are visited in the
   order of the fields, which is the order of evaluation;
@@ -11,8 +11,8 @@ A node is a frozen, slotted dataclass that derives from `Node`. The type of a fi
 A class may define a static method ``rebuilt`` with the parameters of its constructor. A rewrite calls it, in
 place of the constructor, to make the node with other children.
 
-The functions of a class are generated when its first node is visited, so a traversal costs what code written
-by hand for that class would.
+The functions of a class are generated as source code when its first node is visited, so a traversal is as
+fast as code written by hand for that class.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Node:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        CHILDREN[cls] = lambda node: form(cls).children(node)
-        REBUILD[cls] = lambda node, new: form(cls).rebuild(node, new)
-        DESCEND[cls] = lambda rewrite, node: form(cls).descend(rewrite, node)
+        CHILDREN[cls] = lambda node: schema_of(cls).children(node)
+        REBUILD[cls] = lambda node, new: schema_of(cls).rebuild(node, new)
+        DESCEND[cls] = lambda rewrite, node: schema_of(cls).descend(rewrite, node)
 
 
 # The generated functions, by class. They are looked up for every node visited: plain dicts are fastest.
@@ -51,7 +51,7 @@ DESCEND: dict[type, Callable[[Callable[[Any], Any], Any], Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class NodeField:
     """A field of a node.
 
     Attributes
@@ -67,46 +67,58 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """What is derived from the fields of a class of nodes."""
+class NodeSchema:
+    """The fields of a class of nodes, and the functions that are generated from them.
 
-    parts: tuple[Part, ...]
+    Attributes
+    ----------
+    fields : tuple of NodeField
+        In the order of their declaration.
+    children : callable
+        ``(node) -> tuple`` of the children, in the order of evaluation.
+    rebuild : callable
+        ``(node, children) -> node``: a node with other children, as many as it has.
+    descend : callable
+        ``(rewrite, node) -> node``: `rewrite` applied to each child; `node` itself where no child changes.
+    """
+
+    fields: tuple[NodeField, ...]
     children: Callable[[Any], tuple[Any, ...]]
     rebuild: Callable[[Any, tuple[Any, ...]], Any]
     descend: Callable[[Callable[[Any], Any], Any], Any]
 
 
-_FORMS: dict[type, Form] = {}
+_SCHEMAS: dict[type, NodeSchema] = {}
 
 
-def form(cls: type) -> Form:
-    """The form of a class of nodes.
+def schema_of(cls: type) -> NodeSchema:
+    """The schema of a class of nodes, generated at its first use.
 
     Raises
     ------
     TypeError
         If `cls` is not a dataclass that derives from `Node`.
     """
-    known = _FORMS.get(cls)
+    known = _SCHEMAS.get(cls)
     if known is None:
-        known = _FORMS[cls] = _derived(cls)
+        known = _SCHEMAS[cls] = _derived(cls)
         CHILDREN[cls], REBUILD[cls], DESCEND[cls] = known.children, known.rebuild, known.descend
     return known
 
 
-def is_form(cls: type) -> bool:
+def is_node_class(cls: type) -> bool:
     """Whether `cls` is a class of nodes: a dataclass that derives from `Node`."""
     return issubclass(cls, Node) and "__dataclass_fields__" in cls.__dict__
 
 
-def _derived(cls: type) -> Form:
-    if not is_form(cls):
+def _derived(cls: type) -> NodeSchema:
+    if not is_node_class(cls):
         raise TypeError(f"{cls.__name__} cannot be visited: a node is a dataclass that derives from Node")
     hints = get_type_hints(cls)
-    parts = tuple(Part(f.name, f.metadata.get("role") or _role(hints[f.name])) for f in fields(cls))
+    parts = tuple(NodeField(f.name, f.metadata.get("role") or _role(hints[f.name])) for f in fields(cls))
     names: dict[str, Any] = {"make": getattr(cls, "rebuilt", cls), "each": _each}
-    exec(_source(parts), names)  # text made of the names of the fields alone
-    return Form(parts, names["children"], names["rebuild"], names["descend"])
+    exec(_source(parts), names)  # the text contains names of fields and nothing else
+    return NodeSchema(parts, names["children"], names["rebuild"], names["descend"])
 
 
 def _is_node(hint: Any) -> bool:
@@ -114,7 +126,7 @@ def _is_node(hint: Any) -> bool:
 
 
 def _role(hint: Any) -> str:
-    """What a field of the type `hint` is."""
+    """The role of a field of the type `hint`: child, optional child, children or attribute."""
     if _is_node(hint):
         return "child"
     inner = get_args(hint)
@@ -137,7 +149,7 @@ def _each(rewrite: Callable[[Any], Any], old: tuple[Any, ...]) -> tuple[Any, ...
     return old
 
 
-def _source(parts: tuple[Part, ...]) -> str:
+def _source(parts: tuple[NodeField, ...]) -> str:
     """The text of the functions ``children``, ``rebuild`` and ``descend`` of a class."""
     below = [part for part in parts if part.role in _CHILD]
     if len(below) == 1 and below[0].role == "children":
@@ -166,7 +178,11 @@ def _source(parts: tuple[Part, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How the generated functions treat a child: in a tuple of all, out of one, counted and rewritten."""
+    """Templates of the generated code for one kind of child.
+
+    `listed` adds it to the tuple of all children, `taken` takes it from one, `count` is the number of
+    elements that it occupies there, and `rewritten` applies ``rewrite`` to it.
+    """
 
     listed: str
     taken: str

@@ -12,6 +12,12 @@ BITWISE = ("&", "|", "^", "<<", ">>")
 COMPARISON = ("<", "<=", ">", ">=", "==", "!=")
 LOGIC = ("and", "or")
 
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+"""Comparison -> the equivalent one with exchanged operands."""
+
+NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+"""Comparison of integers -> its negation. For floats, NaN makes all but those of ``==`` and ``!=`` wrong."""
+
 # name -> number of arguments; `if_then_else(condition, a, b)` evaluates only the arm that is chosen
 INTRINSICS = {"if_then_else": 3, "exp": 1, "log": 1, "sqrt": 1, "tanh": 1, "abs": 1, "floor": 1, "ceil": 1}
 INTRINSICS |= {"pow": 2, "sin": 1, "cos": 1, "erf": 1, "round": 1, "trunc": 1, "isnan": 1, "popcount": 1}

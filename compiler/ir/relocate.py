@@ -13,7 +13,7 @@ from compiler.ir.visit import Rewriter
 
 
 def with_buffers(node: Any, buffers: Mapping[Buffer, Buffer]) -> Any:
-    """`node` with each buffer of `buffers` replaced; the indices stay."""
+    """`node` with each buffer of `buffers` replaced by another one, at the same indices."""
     return _Replace(buffers)(node) if buffers else node
 
 

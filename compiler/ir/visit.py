@@ -1,4 +1,4 @@
-"""The one mechanism by which code traverses and rewrites the IR.
+"""Traversal and rewriting of the IR.
 
 `compiler.ir.node` derives the shape of every node from its fields, so a traversal or a rewrite only names the
 nodes that it treats specially. A rewrite that changes nothing returns the same object, which lets passes stop
@@ -12,6 +12,7 @@ from typing import Any
 
 from compiler.ir.expr import Expr, Var
 from compiler.ir.node import CHILDREN, DESCEND, REBUILD, Node
+from compiler.ir.stmt import Barrier, Stmt
 
 
 def children(node: Node) -> tuple[Node, ...]:
@@ -37,6 +38,11 @@ def walk(node: Node) -> Iterator[Node]:
         below = CHILDREN[type(top)](top)
         if below:
             stack.extend(below[::-1])
+
+
+def contains_barrier(stmt: Stmt) -> bool:
+    """Whether `stmt` contains a barrier."""
+    return any(type(node) is Barrier for node in walk(stmt))
 
 
 class Rewriter:

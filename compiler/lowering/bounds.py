@@ -3,8 +3,8 @@
 Stages are visited from the outputs back to the inputs. A stage that is not in a loop computes its whole
 tensor. A stage in a loop of a consumer computes the box that one iteration of that loop reads: the variables
 of the inner loops range over all their values, those of the outer loops stay symbolic. Threads that share the
-memory of the stage read one box together, so the variables of their loops range over all values too, wherever
-the loops are.
+memory of a stage read the union of their boxes, so the variables of their loops range over all values too,
+even where these loops are outer ones.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def sizes_in(stages: Iterable[Stage]) -> dict[Var, Interval]:
     return found
 
 
-def greatest(extent: Extent, sizes: Mapping[Var, Interval]) -> int:
-    """The upper bound of an extent; 2**53 if none is known."""
+def extent_upper_bound(extent: Extent, sizes: Mapping[Var, Interval]) -> int:
+    """The upper bound of an extent, given the intervals of the dynamic extents; 2**53 if it is unknown."""
     if isinstance(extent, int):
         return extent
     high = Simplifier(sizes).bounds(extent)[1]
@@ -132,7 +132,7 @@ def _required(
             entire = True  # the elements that a statement reads are unknown
             continue
         ranges: dict[Var, Interval] = dict(sizes)
-        ranges |= {v: (0, greatest(n, sizes) - 1) for v, n in (*relaxed.items(), *fixed.items())}
+        ranges |= {v: (0, extent_upper_bound(n, sizes) - 1) for v, n in (*relaxed.items(), *fixed.items())}
         simplifier = Simplifier(ranges)
         values = domains[consumer].values(consumer)
         for read in reads_of(consumer.op.exprs):
@@ -158,7 +158,7 @@ def _required(
         elif all(node in sizes for node in walk(length) if type(node) is Var):
             extent = length
         else:
-            extent = int(min(simplifier.bounds(length)[1], greatest(whole, sizes)))
+            extent = int(min(simplifier.bounds(length)[1], extent_upper_bound(whole, sizes)))
         if covers(extent, whole, simplifier):
             mins.append(Const(0))
             shape.append(whole)
@@ -185,28 +185,32 @@ def shared_by(scope: str, kind: str) -> bool:
 def _loops_around(
     stage: Stage, consumer: Stage, domains: Mapping[Stage, Domain]
 ) -> tuple[dict[Var, Extent], dict[Var, Extent]]:
-    """The loops around a read of `stage` in `consumer`: those over all their values, and the fixed ones."""
+    """The extents of the loops around a read of `stage` in `consumer`.
+
+    The first mapping has the loops whose variables range over all their values, the second those that stay
+    symbolic.
+    """
     assert stage.attach is not None
-    home, axis = stage.attach
-    place = _place(stage, home, axis)
+    parent, axis = stage.attach
+    position = _loop_position(stage, parent, axis)
     relaxed: dict[Var, Extent] = {}
     at = consumer
-    while at is not home:
+    while at is not parent:
         relaxed |= _lengths(at.leaf, domains[at])
         if at.attach is None:
             raise ScheduleError(
-                f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, but its consumer "
+                f"{stage.name}: placed inside the loop {axis.name!r} of {parent.name}, but its consumer "
                 f"{consumer.name} is outside of that loop; compute it in a loop around all of its consumers"
             )
-        home_of, loop = at.attach
-        if home_of is home and home.leaf.index(loop) < place:
+        outer, loop = at.attach
+        if outer is parent and parent.leaf.index(loop) < position:
             raise ScheduleError(
-                f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, but its consumer "
+                f"{stage.name}: placed inside the loop {axis.name!r} of {parent.name}, but its consumer "
                 f"{at.name} is already computed in the loop {loop.name!r} around it; "
                 "use that loop or one outside of it"
             )
-        at = home_of
-    relaxed |= _lengths(home.leaf[place + 1 :], domains[home])
+        at = outer
+    relaxed |= _lengths(parent.leaf[position + 1 :], domains[parent])
     fixed: dict[Var, Extent] = {}
     for around, loop in enclosing(stage):
         shared = shared_by(stage.scope, around.kinds.get(loop, "serial"))
@@ -223,13 +227,13 @@ def enclosing(stage: Stage) -> list[tuple[Stage, IterVar]]:
     return found
 
 
-def _place(stage: Stage, home: Stage, axis: IterVar) -> int:
-    if axis not in home.leaf:
+def _loop_position(stage: Stage, parent: Stage, axis: IterVar) -> int:
+    if axis not in parent.leaf:
         raise ScheduleError(
-            f"{stage.name}: placed inside the loop {axis.name!r} of {home.name}, which was split or "
-            f"fused later; call compute_at after that (loops: {', '.join(a.name for a in home.leaf)})"
+            f"{stage.name}: placed inside the loop {axis.name!r} of {parent.name}, which was split or "
+            f"fused later; call compute_at after that (loops: {', '.join(a.name for a in parent.leaf)})"
         )
-    return home.leaf.index(axis)
+    return parent.leaf.index(axis)
 
 
 def _lengths(loops: list[IterVar], domain: Domain) -> dict[Var, Extent]:

@@ -37,10 +37,10 @@ def inlined(schedule: Schedule) -> list[Stage]:
                 "compute_root or compute_at keeps it"
             )
     stages = [_copy(stage) for stage in stages]
-    twins = dict(zip(schedule.stages, stages, strict=True))
+    copies = dict(zip(schedule.stages, stages, strict=True))
     for stage in stages:
         if stage.attach is not None:
-            stage.attach = (twins[stage.attach[0]], stage.attach[1])
+            stage.attach = (copies[stage.attach[0]], stage.attach[1])
     for stage in [s for s in stages if s.inlined]:
         for consumer in stages:
             if set(stage.tensors).isdisjoint(consumer.op.inputs):
@@ -56,7 +56,7 @@ def inlined(schedule: Schedule) -> list[Stage]:
 
 
 def _read(stages: list[Stage]) -> list[Stage]:
-    """`stages` without those that are no longer read: inlining drops the reads of unused expressions."""
+    """`stages` without those that nothing reads after inlining, which drops the reads of unused tensors."""
     inputs: set[Tensor] = set()
     kept: list[Stage] = []
     for stage in reversed(stages):
@@ -80,6 +80,6 @@ def _element(stage: Stage) -> Callable[[TensorRead], Expr]:
 
 
 def _copy(stage: Stage) -> Stage:
-    twin = Stage.__new__(Stage)
-    twin.__dict__ |= stage.__dict__
-    return twin
+    copy = Stage.__new__(Stage)
+    copy.__dict__ |= stage.__dict__
+    return copy

@@ -12,7 +12,7 @@ from compiler.ir.relocate import with_buffers
 from compiler.ir.simplify.simplify import HIGHEST, simplify
 from compiler.ir.stmt import THREAD_TAGS, Allocate, For, If, Let, Seq, Stmt, Store, sequence
 from compiler.ir.visit import substitute, walk
-from compiler.lowering.bounds import Domain, enclosing, greatest, infer_bounds, shared_by, sizes_in
+from compiler.lowering.bounds import Domain, enclosing, extent_upper_bound, infer_bounds, shared_by, sizes_in
 from compiler.lowering.inline import inlined
 from compiler.lowering.tensorize import Tensorized
 from compiler.schedule.marks import aligned
@@ -78,14 +78,14 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
                 f"{name!r}: {tensor!r} is an argument, and {each} of its elements share a byte, so its last "
                 f"extent must be a multiple of {each}"
             )
-    brought = {extent for tensor in args for extent in tensor.shape if isinstance(extent, Var)}
+    determined = {extent for tensor in args for extent in tensor.shape if isinstance(extent, Var)}
     for stage in schedule.stages:
         used = [n for e in getattr(stage.op, "exprs", ()) for n in walk(e) if type(n) is Var and n.bounds]
-        unknown = [size for size in (*sizes_in([stage]), *used) if size not in brought]
-        if unknown:
+        undetermined = [size for size in (*sizes_in([stage]), *used) if size not in determined]
+        if undetermined:
             raise ScheduleError(
-                f"{stage.name}: the dynamic extent {unknown[0].name!r} is not an extent of any argument of "
-                f"{name!r}, so a call does not determine it (arguments: {', '.join(map(repr, args))})"
+                f"{stage.name}: the dynamic extent {undetermined[0].name!r} is not an extent of any argument "
+                f"of {name!r}, so a call does not determine it (arguments: {', '.join(map(repr, args))})"
             )
 
 
@@ -99,29 +99,30 @@ class _Nest:
         self.sizes = sizes_in(stages)
         self.domains = infer_bounds(self.stages)
         self.buffers: dict[Tensor, Buffer] = {}
-        self.raised: dict[tuple[Stage, IterVar], list[Stage]] = {}
+        self.hoisted: dict[tuple[Stage, IterVar], list[Stage]] = {}
         for stage in stages:
             self._allocate(stage)
 
     def _allocate(self, stage: Stage) -> None:
-        """Make the buffers of a stage; note the thread loop outside of which shared memory is allocated."""
+        """Make the buffers of a stage; find the thread loop outside of which shared memory is allocated."""
         for tensor in stage.tensors:
             self.buffers[tensor] = self._buffer(stage, tensor)
         threads = [
-            (home, axis)
-            for home, axis in (enclosing(stage) if stage.computed else ())
-            if shared_by(stage.scope, home.kinds.get(axis, "serial"))
+            (parent, axis)
+            for parent, axis in (enclosing(stage) if stage.computed else ())
+            if shared_by(stage.scope, parent.kinds.get(axis, "serial"))
         ]
         if threads:
-            for home, axis in enclosing(stage):
-                if (home, axis) == threads[-1]:
+            for parent, axis in enclosing(stage):
+                if (parent, axis) == threads[-1]:
                     break
-                if home.kinds.get(axis) == "parallel":
+                if parent.kinds.get(axis) == "parallel":
                     raise ScheduleError(
                         f"{stage.name}: its {stage.scope!r} memory is shared by all threads, but the loop "
-                        f"{axis.name!r} of {home.name} inside of theirs is parallel; leave that unmarked"
+                        f"{axis.name!r} of {parent.name} inside of the loops over threads is parallel; "
+                        "leave it serial"
                     )
-            self.raised.setdefault(threads[-1], []).append(stage)
+            self.hoisted.setdefault(threads[-1], []).append(stage)
 
     def _buffer(self, stage: Stage, tensor: Tensor) -> Buffer:
         shape = tensor.shape
@@ -130,7 +131,7 @@ class _Nest:
             if stage.attach is not None and isinstance(stage.op, Compute):
                 extents = tuple(self.domains[stage].extents[axis] for axis in stage.op.axes)
             # an allocation has the upper bound of each dynamic extent
-            shape = numbers = tuple(greatest(extent, self.sizes) for extent in extents)
+            shape = numbers = tuple(extent_upper_bound(extent, self.sizes) for extent in extents)
             if stage.layout is not None:
                 shape = stage.layout.shape(numbers)
             if stage.alignments:
@@ -166,10 +167,10 @@ class _Nest:
     def _around(self, stage: Stage, rest: Stmt) -> Stmt:
         """`stage`, then the statements after it, inside of the allocation of its buffers."""
         body = sequence((self._produce(stage), rest))
-        raised = any(stage in stages for stages in self.raised.values())
-        return body if stage.output or raised else self._living(stage, body)
+        hoisted = any(stage in stages for stages in self.hoisted.values())
+        return body if stage.output or hoisted else self._allocated(stage, body)
 
-    def _living(self, stage: Stage, body: Stmt) -> Stmt:
+    def _allocated(self, stage: Stage, body: Stmt) -> Stmt:
         for tensor in reversed(stage.tensors):
             body = Allocate(self.buffers[tensor], body, tuple(stage.buffer_pragmas))
         return body
@@ -221,9 +222,9 @@ class _Nest:
         """The loops of a stage outside of its tensor intrinsic, and its application."""
         assert stage.tensorized is not None
         ranges = dict(self.sizes)
-        for home, around in (*enclosing(stage), *((stage, axis) for axis in stage.leaf)):
-            length = greatest(self.domains[home].extents[around], self.sizes)
-            ranges[self.domains[home].loops[around]] = (0, length - 1)
+        for parent, around in (*enclosing(stage), *((stage, axis) for axis in stage.leaf)):
+            length = extent_upper_bound(self.domains[parent].extents[around], self.sizes)
+            ranges[self.domains[parent].loops[around]] = (0, length - 1)
         made = Tensorized(stage, self.domains[stage], ranges, self.position, self.buffers)
         inner = stage.leaf[stage.leaf.index(stage.tensorized[0]) :]
         for placed in self.stages:
@@ -267,8 +268,8 @@ class _Nest:
                 if placed.attach == (stage, axis):
                     body = self._around(placed, body)
             body = self._loop(stage, axis, self.domains[stage].loops[axis], body)
-            for placed in reversed(self.raised.get((stage, axis), [])):
-                body = self._living(placed, body)
+            for placed in reversed(self.hoisted.get((stage, axis), [])):
+                body = self._allocated(placed, body)
         return body
 
     def _loop(self, stage: Stage, axis: IterVar, var: Var, body: Stmt) -> Stmt:
@@ -279,33 +280,33 @@ class _Nest:
                 "split it by a factor, and mark the inner loop"
             )
         if kind in THREAD_TAGS:
-            for home, around in enclosing(stage):
-                if home.kinds.get(around) == kind:
-                    return self._same_threads(stage, axis, var, body, home, around)
+            for parent, around in enclosing(stage):
+                if parent.kinds.get(around) == kind:
+                    return self._same_threads(stage, axis, var, body, parent, around)
         pragmas = tuple(stage.pragmas.get(axis, ()))
         return For(var, as_expr(extent), kind, body, pragmas)
 
     def _same_threads(
-        self, stage: Stage, axis: IterVar, var: Var, body: Stmt, home: Stage, around: IterVar
+        self, stage: Stage, axis: IterVar, var: Var, body: Stmt, parent: Stage, around: IterVar
     ) -> Stmt:
         """A loop bound to threads inside of a loop bound to the same threads: each executes one iteration."""
         kind = stage.kinds[axis]
         if not shared_by(stage.scope, kind):
             raise ScheduleError(
                 f"{stage.name}: {axis.name!r} is bound to {kind} inside of the loop {around.name!r} of "
-                f"{home.name}, which is bound to it too, but each thread has {stage.name} for itself in "
-                f"{stage.scope!r} memory; use set_scope('shared'), or leave the loop unbound"
+                f"{parent.name}, which is bound to it too, but each thread has a private copy of "
+                f"{stage.name} in {stage.scope!r} memory; use set_scope('shared'), or leave the loop unbound"
             )
-        mine, theirs = self.domains[stage].extents[axis], self.domains[home].extents[around]
-        body = substitute(body, {var: self.domains[home].loops[around]})
-        if mine == theirs:
+        iterations, threads = self.domains[stage].extents[axis], self.domains[parent].extents[around]
+        body = substitute(body, {var: self.domains[parent].loops[around]})
+        if iterations == threads:
             return body
-        if not (isinstance(mine, int) and isinstance(theirs, int) and mine < theirs):
+        if not (isinstance(iterations, int) and isinstance(threads, int) and iterations < threads):
             raise ScheduleError(
-                f"{stage.name}: {axis.name!r} has {mine} iterations for the {theirs} threads of {kind} that "
-                f"{home.name} has; split it by that number, and bind the inner loop"
+                f"{stage.name}: {axis.name!r} has {iterations} iterations for the {threads} threads of "
+                f"{kind} of {parent.name}; split it by that number, and bind the inner loop"
             )
-        return If(binary("<", self.domains[home].loops[around], mine), body)
+        return If(binary("<", self.domains[parent].loops[around], iterations), body)
 
     def _guarded(self, stage: Stage, domain: Domain, kinds: Sequence[str], store: Stmt) -> Stmt:
         """`store` under the conditions that its axes of `kinds` are within their extents and its tensor."""
@@ -326,9 +327,9 @@ class _Nest:
         """The conditions for a single thread to store, where threads share the memory but not the loops."""
         bound = set(stage.kinds.values())
         return [
-            binary("<", self.domains[home].loops[axis], 1)
-            for home, axis in enclosing(stage)
-            for kind in [home.kinds.get(axis, "serial")]
+            binary("<", self.domains[parent].loops[axis], 1)
+            for parent, axis in enclosing(stage)
+            for kind in [parent.kinds.get(axis, "serial")]
             if kind in THREAD_TAGS and kind not in bound and shared_by(stage.scope, kind)
         ]
 
@@ -351,7 +352,7 @@ class _Nest:
         return indices if stage.layout is None else stage.layout.at(indices)
 
 
-def reduction_halves(schedule: Schedule, op: Compute, name: str) -> tuple[PrimFunc, PrimFunc]:
+def reduction_parts(schedule: Schedule, op: Compute, name: str) -> tuple[PrimFunc, PrimFunc]:
     """The two parts of a reduction as functions.
 
     The first, a function of the outputs, sets the elements to the identity. The second, a function of the
@@ -370,7 +371,7 @@ def reduction_halves(schedule: Schedule, op: Compute, name: str) -> tuple[PrimFu
 
 
 def _assign(buffers: Sequence[Buffer], element: tuple[Expr, ...], values: tuple[Expr, ...]) -> Stmt:
-    """Stores of values to buffers; one whose old element a later value reads is named, and stored last."""
+    """Stores of values to buffers; one that overwrites an operand of a later value is postponed by a let."""
     stores = []
     named: list[tuple[Var, Expr]] = []
     for position, (buffer, value) in enumerate(zip(buffers, values, strict=True)):
@@ -380,7 +381,6 @@ def _assign(buffers: Sequence[Buffer], element: tuple[Expr, ...], values: tuple[
             named.append((var, value))
             value = var
         stores.append(Store(buffer, element, value))
-    # named values are stored last, after all other values were evaluated
     unnamed = [s for s in stores if type(s.value) is not Var]
     body = sequence([*unnamed, *(s for s in stores if type(s.value) is Var)])
     for var, value in reversed(named):

@@ -10,7 +10,7 @@ from compiler.ir.expr import Buffer, is_scope
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.relocate import with_buffers
 from compiler.ir.stmt import Stmt
-from compiler.lowering.nest import loop_nest, reduction_halves
+from compiler.lowering.nest import loop_nest, reduction_parts
 from compiler.schedule.intrinsic import TensorIntrinsic
 from compiler.schedule.schedule import create_schedule
 from compiler.te.tensor import Compute, Operation, Placeholder, Tensor
@@ -92,7 +92,7 @@ def decl_tensor_intrin(
                 f"{name}: reset and update are the parts of a reduction, and it is not a reduction"
             )
         return TensorIntrinsic(name, declared, whole)
-    first, rest = reduction_halves(schedule, declared, name)
+    first, rest = reduction_parts(schedule, declared, name)
     outputs: list[Any] = list(declared.outputs)
     return TensorIntrinsic(
         name, declared, whole, intrinsic(first, outputs, reset), intrinsic(rest, tensors, update)

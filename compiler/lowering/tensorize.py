@@ -150,25 +150,25 @@ class Tensorized:
     # --- the operation ------------------------------------------------------------------------
 
     def _match(self) -> None:
-        mine, declared = self.stage.compute, self.intrinsic.op
-        if mine.dtypes != declared.dtypes:
-            self.fail(f"it computes {', '.join(declared.dtypes)}, and the stage {', '.join(mine.dtypes)}")
-        a, b = mine.reduction, declared.reduction
+        actual, declared = self.stage.compute, self.intrinsic.op
+        if actual.dtypes != declared.dtypes:
+            self.fail(f"it computes {', '.join(declared.dtypes)}, and the stage {', '.join(actual.dtypes)}")
+        a, b = actual.reduction, declared.reduction
         if (a is None) != (b is None):
             what = "a reduction" if b is not None else "no reduction"
             self.fail(f"it is {what}, and the stage is {'one' if a is not None else 'none'}")
-        if a is not None and b is not None and not _same_reducer(a, b, mine.dtypes):
+        if a is not None and b is not None and not _same_reducer(a, b, actual.dtypes):
             self.fail(f"it reduces by {b.reducer.name}, and the stage by {a.reducer.name}")
-        data = self._paired(mine.axes, declared.axes)
+        data = self._paired(actual.axes, declared.axes)
         full = {box.axis.var: self._value(box, box.var) for box in self.boxes.values()}
         low = {box.axis.var: self._value(box, Const(0)) for box in self.boxes.values()}
         reasons: list[str] = []
         # reduce axes may correspond in any order
         for reduced in self._reduce_axes(declared.reduce_axis):
             matcher = _Matcher(self.simplifier, full, low, data | reduced)
-            if len(mine.exprs) != len(declared.exprs):
+            if len(actual.exprs) != len(declared.exprs):
                 self.fail("one of the two reductions has a condition (where=), and the other has none")
-            differs = [matcher.difference(x, y) for x, y in zip(mine.exprs, declared.exprs, strict=True)]
+            differs = [matcher.difference(x, y) for x, y in zip(actual.exprs, declared.exprs, strict=True)]
             reason = next((d for d in differs if d is not None), None)
             if reason is None:
                 self.operands = matcher.operands
@@ -182,27 +182,27 @@ class Tensorized:
             return binary("+", value, box.axis.start)
         return binary("+", self.domain.mins[self.stage.op.axis.index(box.axis)], value)
 
-    def _paired(self, mine: Sequence[IterVar], declared: Sequence[IterVar]) -> dict[Var, Expr]:
+    def _paired(self, actual: Sequence[IterVar], declared: Sequence[IterVar]) -> dict[Var, Expr]:
         """Variable of a declared axis -> the corresponding expression; zero for an axis of extent one."""
-        boxes = [box for box in map(self.boxes.__getitem__, mine) if box.extent > 1]
+        boxes = [box for box in map(self.boxes.__getitem__, actual) if box.extent > 1]
         wide = [axis for axis in declared if axis.extent > 1]
         if [box.extent for box in boxes] != [axis.extent for axis in wide]:
-            kind = declared[0].kind if declared else mine[0].kind
+            kind = declared[0].kind if declared else actual[0].kind
             takes = _product((a.name, a.extent) for a in declared)
-            runs = _product((a.name, self.boxes[a].extent) for a in mine)
+            runs = _product((a.name, self.boxes[a].extent) for a in actual)
             self.fail(f"its {kind} axes are {takes}, and the loops below run over {runs}")
         pairs: dict[Var, Expr] = {axis.var: Const(0) for axis in declared}
         return pairs | {axis.var: box.var for axis, box in zip(wide, boxes, strict=True)}
 
     def _reduce_axes(self, declared: Sequence[IterVar]) -> list[dict[Var, Expr]]:
-        mine = self.stage.op.reduce_axis
-        if not declared and not mine:
+        actual = self.stage.op.reduce_axis
+        if not declared and not actual:
             return [{}]
         wide = sorted(a.extent for a in declared if a.extent > 1)
-        if sorted(self.boxes[a].extent for a in mine if self.boxes[a].extent > 1) != wide:
-            self._paired(mine, declared)  # raises the error that names the difference
+        if sorted(self.boxes[a].extent for a in actual if self.boxes[a].extent > 1) != wide:
+            self._paired(actual, declared)  # raises the error that names the difference
         found = []
-        for order in permutations([a for a in mine if self.boxes[a].extent > 1]):
+        for order in permutations([a for a in actual if self.boxes[a].extent > 1]):
             if [self.boxes[a].extent for a in order] == [a.extent for a in declared if a.extent > 1]:
                 found.append(self._paired(order, declared))
         return found
@@ -250,8 +250,8 @@ class Tensorized:
         )
         if wanted.scope not in ("global", buffer.scope):
             self.fail(
-                f"its operand {declared.name} lies in {wanted.scope!r} memory, but {operand.tensor.name} in "
-                f"{buffer.scope!r}; use set_scope({wanted.scope!r}), or a cache"
+                f"its operand {declared.name} must be in {wanted.scope!r} memory, but {operand.tensor.name} "
+                f"is in {buffer.scope!r}; use set_scope({wanted.scope!r}), or a cache"
             )
         steps = [Var(f"e{d}") for d in range(declared.ndim)]
         simplifier = Simplifier(self.simplifier.ranges)
@@ -295,30 +295,30 @@ class _Matcher:
     pairs: Mapping[Var, Expr]
     operands: dict[Tensor, _Operand] = field(default_factory=dict)
 
-    def difference(self, mine: Expr, declared: Expr) -> str | None:
+    def difference(self, actual: Expr, declared: Expr) -> str | None:
         """A description of the first difference; None if the expressions are equal."""
         if type(declared) is TensorRead:
-            return self._read(mine, declared)
-        if type(mine) is Var or type(declared) is Var:
-            x = self.simplifier(substitute(mine, self.full))
+            return self._read(actual, declared)
+        if type(actual) is Var or type(declared) is Var:
+            x = self.simplifier(substitute(actual, self.full))
             same = x == self.simplifier(substitute(declared, self.pairs))
-            return None if same else self._differs(mine, declared)
+            return None if same else self._differs(actual, declared)
         if (
-            type(mine) is not type(declared)
-            or mine.dtype != declared.dtype
-            or not _same_label(mine, declared)
+            type(actual) is not type(declared)
+            or actual.dtype != declared.dtype
+            or not _same_label(actual, declared)
         ):
-            return self._differs(mine, declared)
+            return self._differs(actual, declared)
         before = dict(self.operands)
-        a: tuple[Any, ...] = children(mine)
+        a: tuple[Any, ...] = children(actual)
         b: tuple[Any, ...] = children(declared)
-        if len(a) != len(b) or (not a and mine != declared):
-            return self._differs(mine, declared)
+        if len(a) != len(b) or (not a and actual != declared):
+            return self._differs(actual, declared)
         result = self._all(a, b)
         if (
             result is not None
-            and isinstance(mine, Binary)
-            and mine.op in ("+", "*", "&", "|", "^", "and", "or")
+            and isinstance(actual, Binary)
+            and actual.op in ("+", "*", "&", "|", "^", "and", "or")
         ):
             self.operands = before
             if self._all(a, tuple(reversed(b))) is None:
@@ -326,18 +326,18 @@ class _Matcher:
             self.operands = before
         return result
 
-    def _all(self, mine: Sequence[Expr], declared: Sequence[Expr]) -> str | None:
-        differs = (self.difference(x, y) for x, y in zip(mine, declared, strict=True))
+    def _all(self, actual: Sequence[Expr], declared: Sequence[Expr]) -> str | None:
+        differs = (self.difference(x, y) for x, y in zip(actual, declared, strict=True))
         return next((d for d in differs if d is not None), None)
 
-    def _differs(self, mine: Expr, declared: Expr) -> str:
-        return f"it computes {_text(declared)} where the stage computes {_text(mine)}"
+    def _differs(self, actual: Expr, declared: Expr) -> str:
+        return f"it computes {_text(declared)} where the stage computes {_text(actual)}"
 
-    def _read(self, mine: Expr, declared: TensorRead) -> str | None:
-        if type(mine) is not TensorRead or mine.dtype != declared.dtype:
-            return self._differs(mine, declared)
+    def _read(self, actual: Expr, declared: TensorRead) -> str | None:
+        if type(actual) is not TensorRead or actual.dtype != declared.dtype:
+            return self._differs(actual, declared)
         base, local = [], []
-        for index in mine.indices:
+        for index in actual.indices:
             low = self.simplifier(substitute(index, self.low))
             base.append(low)
             local.append(self.simplifier(binary("-", substitute(index, self.full), low)))
@@ -349,14 +349,16 @@ class _Matcher:
                 along.append(None)
                 continue
             if not wide or local[wide[0]] != wanted:
-                return self._differs(mine, declared) + " (it reads other elements)"
+                return self._differs(actual, declared) + " (it reads other elements)"
             along.append(wide.pop(0))
         if wide:
-            return self._differs(mine, declared) + " (it reads fewer dimensions)"
-        operand = _Operand(mine.tensor, tuple(base), along)
+            return self._differs(actual, declared) + " (it reads fewer dimensions)"
+        operand = _Operand(actual.tensor, tuple(base), along)
         known = self.operands.setdefault(declared.tensor, operand)
         if (known.tensor, known.base, known.along) != (operand.tensor, operand.base, operand.along):
-            return f"its operand {declared.tensor.name} is {known.tensor.name} here, and there {_text(mine)}"
+            return (
+                f"its operand {declared.tensor.name} is {known.tensor.name} here, and there {_text(actual)}"
+            )
         return None
 
 

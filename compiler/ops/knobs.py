@@ -16,8 +16,9 @@ T = TypeVar("T")
 
 
 class Knobs(Protocol):
-    """Source of a template's choices. The knobs that a template requests must not depend on the values
-    returned.
+    """The source of a template's choices.
+
+    The set of knobs that a template requests must not depend on the values that they return.
     """
 
     def split(

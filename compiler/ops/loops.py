@@ -60,7 +60,7 @@ class LaneReduction:
         Of the axis.
     lanes : int
     identity : float or Expr
-        The value that changes no result; stands for elements past the end.
+        The identity of the reduction; it replaces elements past the end.
     name : str
     others : tuple of IterVar
         Further reduce axes that the source may use.

@@ -1,6 +1,4 @@
-"""`Operator`: what a family of programs computes, how it is checked, and its schedule for each kind of
-target.
-"""
+"""`Operator`: a family of computations, its reference and tolerance, and schedules by kind of target."""
 
 from __future__ import annotations
 
@@ -32,8 +30,7 @@ keyword parameter ``target`` is given the `Target`."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operator:
-    """A family of computations, one for each choice of its parameters, with all that tuning and checking
-    need.
+    """A family of computations, one for each choice of its parameters, with what tuning and checking need.
 
     Each function takes one value for each parameter, in their order. Two operators are equal only if
     identical.

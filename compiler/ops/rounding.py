@@ -1,4 +1,4 @@
-"""`Rounding`: how far rounding can move an output from the reference."""
+"""`Rounding`: the largest difference from the reference that rounding can cause."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Rounding:
     Each addition of a sum of `terms` terms rounds by at most half a unit in the last place of the partial
     sum, with a sign that behaves as random. The error therefore grows as ``eps * sqrt(terms)`` times the
     largest partial sum (Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, section 2.8),
-    for which the largest element of the output stands.
+    which is estimated by the largest element of the output.
 
     Parameters
     ----------

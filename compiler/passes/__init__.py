@@ -1,6 +1,6 @@
-"""The passes, each a function from `PrimFunc` to `PrimFunc` in a file of its own.
+"""The passes: functions from `PrimFunc` to `PrimFunc`, one in each file.
 
-Their order belongs to a back end: see `compiler.backend.pipeline`.
+A back end determines which of them run, and in which order: see `compiler.backend.pipeline`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from compiler.ir.dtype import INDEX
 from compiler.ir.expr import Expr, Var, binary, conjuncts
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import weight
-from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound
+from compiler.ir.simplify.condition import Bound, assuming, below_zero, is_bound
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import Simplifier, Sum, fits, simplify
 from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt
@@ -47,7 +47,7 @@ class _Clip(RangeRewriter):
             end = self.end(condition, loop.var, simplifier)
             if end is not None:
                 extent = self.simplify(binary("min", loop.extent, end))
-                body = simplify(given(loop.body, condition), simplifier.ranges)
+                body = simplify(assuming(loop.body, condition), simplifier.ranges)
                 loop = For(loop.var, extent, loop.kind, body, loop.pragmas)
         return loop
 
@@ -63,7 +63,7 @@ class _Clip(RangeRewriter):
         # the dividend of the end must not wrap around either
         if not fits(simplifier.sum_bounds(rest.scaled(-1) + Sum({}, step - 1 - below.constant))):
             return None
-        return Bound(rest, below.constant).over(step)
+        return Bound(rest, below.constant).first_false(step)
 
 
 def _guards(node: Stmt) -> list[Expr]:

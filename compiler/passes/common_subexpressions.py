@@ -14,7 +14,7 @@ from compiler.ir.visit import Rewriter, children, walk
 
 
 def common_subexpressions(func: PrimFunc) -> PrimFunc:
-    """Bind the costly values that one store evaluates more than once.
+    """Bind the values that one store evaluates more than once by a let, where they are costly.
 
     ::
 
@@ -33,13 +33,13 @@ class _Name(Rewriter):
         if not any(_is_costly(n) for n in walk(node.value)):
             return node
         counts: Counter[Expr] = Counter()
-        sure: set[Expr] = set()
+        safe: set[Expr] = set()
         for expr, always in _evaluated(node.value, True):
             if _is_costly(expr):
                 counts[expr] += 1
                 if always or is_pure(expr):
-                    sure.add(expr)
-        shared = [expr for expr, count in counts.items() if count > 1 and expr in sure]
+                    safe.add(expr)
+        shared = [expr for expr, count in counts.items() if count > 1 and expr in safe]
         # the largest first, so that its subexpressions are not bound too
         for expr in sorted(shared, key=lambda e: -sum(1 for _ in walk(e))):
             var = Var("value", expr.dtype)

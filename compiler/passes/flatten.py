@@ -16,7 +16,8 @@ def flatten(func: PrimFunc) -> PrimFunc:
 
         A[i, j]   ->   A[i * 64 + j]        for A: float32[32, 64]
 
-    Parameters keep their shapes, which calls are checked against; allocated buffers become one-dimensional.
+    Parameters keep their shapes, which the arrays of a call are checked against. Allocated buffers become
+    one-dimensional.
     """
     return func.with_body(_Flatten()(func.body))
 

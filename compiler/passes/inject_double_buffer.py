@@ -1,4 +1,4 @@
-"""Double buffering: the next tile is loaded while the current one is used."""
+"""Double buffering: an iteration loads the tile of the next one before it uses its tile."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ class _Double(Rewriter):
 
         def half(stmt: Stmt, k: Expr) -> Stmt:
             """`stmt` of iteration `k`."""
-            turn = binary("%", k, 2)
-            moves = {old: (self.halves[old], binary("*", turn, old.size)) for old in double}
+            half_index = binary("%", k, 2)
+            moves = {old: (self.halves[old], binary("*", half_index, old.size)) for old in double}
             return relocate(substitute(stmt, {inner.var: k}), moves)
 
         following = binary("+", inner.var, 1)

@@ -21,8 +21,7 @@ def inject_tokens(func: PrimFunc) -> PrimFunc:
     """Synchronize the stages of a pipeline by tokens, exactly where one stage depends on another.
 
     A loop with the pragma ``pipeline_stage`` is executed by the stage that it names. The stages run
-    concurrently,
-    each executing its statements in order. ::
+    concurrently, each executing its statements in order. ::
 
         for k in range(4):                                      push("compute", "load")
             for i in range(16, pragmas={"pipeline_stage":       for k in range(4):
@@ -54,7 +53,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Touch:
-    """Elements ``low .. high`` of a buffer that are read or written."""
+    """A read or write of elements ``low .. high`` of a buffer (row-major positions)."""
 
     buffer: Buffer
     writes: bool
@@ -74,9 +73,11 @@ class _Unit:
     touches: dict[str, list[_Touch]]
     inside: set[Pair]
 
-    def meets(self, mine: str, later: _Unit, theirs: str) -> bool:
-        """Whether stage `theirs` must wait in `later` for stage `mine` here."""
-        return any(a.conflicts(b) for a in self.touches.get(mine, ()) for b in later.touches.get(theirs, ()))
+    def must_precede(self, source: str, later: _Unit, target: str) -> bool:
+        """Whether stage `target` must wait in `later` for stage `source` here."""
+        return any(
+            a.conflicts(b) for a in self.touches.get(source, ()) for b in later.touches.get(target, ())
+        )
 
 
 class _Tokens(RangeRewriter):
@@ -129,7 +130,7 @@ class _Tokens(RangeRewriter):
             for access in accesses(stmt):
                 if access.buffer.scope not in SCOPES:
                     raise ScheduleError(
-                        f"{access.buffer.name}: it lies in {access.buffer.scope}, but the loop that uses it "
+                        f"{access.buffer.name} is in {access.buffer.scope} memory, but the loop that uses it "
                         f"names no stage; give it the pragma {PRAGMA!r}"
                     )
             return _Unit(stmt, {}, set())
@@ -168,7 +169,7 @@ def _within(units: list[_Unit], pair: Pair) -> list[tuple[int, int]]:
     """Tokens ``(u, v)``, pushed after unit u and popped before unit v, ordered by both."""
     tokens: list[tuple[int, int]] = []
     for v, later in enumerate(units):
-        needed = [u for u in range(v) if units[u].meets(pair[0], later, pair[1])]
+        needed = [u for u in range(v) if units[u].must_precede(pair[0], later, pair[1])]
         if not needed or any(u >= needed[-1] for u, _ in tokens):
             continue  # an earlier pop waits for that unit or a later one
         # a loop in between with tokens of this pair must not pop this one
@@ -181,7 +182,7 @@ def _around(units: list[_Unit], pair: Pair, tokens: list[tuple[int, int]]) -> li
     """Tokens between iterations: pushed after unit u, popped before unit v of the next iteration."""
     carried: list[tuple[int, int]] = []
     for v, later in enumerate(units):
-        needed = [u for u, unit in enumerate(units) if unit.meets(pair[0], later, pair[1])]
+        needed = [u for u, unit in enumerate(units) if unit.must_precede(pair[0], later, pair[1])]
         if not needed or any(w <= v for _, w in tokens) or any(u >= needed[-1] for u, _ in tokens + carried):
             continue
         carried.append((needed[-1], v))

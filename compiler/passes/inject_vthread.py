@@ -57,14 +57,14 @@ class _Inject(Rewriter):
             return For(inner.var, inner.extent, "serial", inner.body, inner.pragmas)
         try:
             return _Interleave(inner)(inner.body)
-        except _NotInTurnsError:
+        except _NotInterleavableError:
             return For(inner.var, inner.extent, "serial", inner.body, inner.pragmas)
 
     rules = {For: _for, Store: lambda self, node: node}
 
 
-class _NotInTurnsError(Exception):
-    """A virtual thread updates what another one stored, so they must run serially."""
+class _NotInterleavableError(Exception):
+    """A virtual thread updates an element that another one stored, so the iterations must run serially."""
 
 
 class _Interleave(Rewriter):
@@ -73,9 +73,8 @@ class _Interleave(Rewriter):
     def __init__(self, loop: For) -> None:
         self.var, self.count = loop.var, int(loop.extent.value)  # type: ignore[attr-defined]
         self.varying = _varying(loop)
-        self.parts: dict[
-            Buffer, Buffer
-        ] = {}  # a buffer that depends on the virtual thread -> one with a part for each
+        # a buffer that depends on the virtual thread -> the buffer with a part for each virtual thread
+        self.parts: dict[Buffer, Buffer] = {}
         self.shared: set[Buffer] = set()  # allocated in the loop, with the same elements for all
 
     def differs(self, node: Expr | Stmt) -> bool:
@@ -96,10 +95,10 @@ class _Interleave(Rewriter):
     def _leaf(self, node: Store | Copy | Invoke) -> Stmt:
         if self.differs(node):
             return self.each(node)
-        # the same for all: executed once, unless it reads what it overwrites
+        # equal for all virtual threads: executed once, unless it reads a buffer that it stores to
         if all(b in self.shared or b.scope == "shared" for b in reads(node) & writes(node)):
             return node
-        raise _NotInTurnsError
+        raise _NotInterleavableError
 
     def _for(self, node: For) -> Stmt:
         whole = STAGE in dict(node.pragmas) and self.differs(node)
@@ -147,39 +146,42 @@ class _Interleave(Rewriter):
 
 def _varying(loop: For) -> set[Var | Buffer]:
     """The variables and buffers in the loop that depend on the virtual thread."""
-    found: set[Var | Buffer] = {loop.var}
+    varying: set[Var | Buffer] = {loop.var}
     while True:
-        before = len(found)
-        _spread(loop.body, found, False)
-        if len(found) == before:
-            return found
+        before = len(varying)
+        _propagate(loop.body, varying, False)
+        if len(varying) == before:
+            return varying
 
 
-def _spread(node: Stmt, found: set[Var | Buffer], under: bool) -> None:
-    """Add what `node` makes depend on `found`; `under`: an enclosing branch depends on the virtual thread."""
+def _propagate(node: Stmt, varying: set[Var | Buffer], under: bool) -> None:
+    """Add the variables and buffers in `node` that depend on `varying`.
+
+    `under` is whether an enclosing branch or extent depends on the virtual thread.
+    """
 
     def differs(part: Expr | Stmt) -> bool:
-        return mentions(part, found) or any(a.buffer in found for a in accesses(part) if not a.writes)
+        return mentions(part, varying) or any(a.buffer in varying for a in accesses(part) if not a.writes)
 
     if isinstance(node, (Store, Copy, Invoke)):
         if under or differs(node):
-            found.update(a.buffer for a in accesses(node) if a.writes)
+            varying.update(a.buffer for a in accesses(node) if a.writes)
     elif isinstance(node, For):
         under = under or differs(node.extent)
         if under:
-            found.add(node.var)
-        _spread(node.body, found, under)
+            varying.add(node.var)
+        _propagate(node.body, varying, under)
     elif isinstance(node, If):
         under = under or differs(node.condition)
-        _spread(node.then, found, under)
+        _propagate(node.then, varying, under)
         if node.otherwise is not None:
-            _spread(node.otherwise, found, under)
+            _propagate(node.otherwise, varying, under)
     elif isinstance(node, Let):
         if under or differs(node.value):
-            found.add(node.var)
-        _spread(node.body, found, under)
+            varying.add(node.var)
+        _propagate(node.body, varying, under)
     elif isinstance(node, Seq):
         for stmt in node.stmts:
-            _spread(stmt, found, under)
+            _propagate(stmt, varying, under)
     elif isinstance(node, Allocate):
-        _spread(node.body, found, under)
+        _propagate(node.body, varying, under)

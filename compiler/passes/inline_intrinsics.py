@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.ir.address import in_type, widened
-from compiler.ir.expr import Buffer, Const, Expr, Load, Ramp, binary, most
+from compiler.ir.expr import Buffer, Const, Expr, Load, Ramp, binary, upper_bound
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.stmt import Region, Stmt, Store
 from compiler.ir.visit import Rewriter, walk
@@ -51,7 +51,7 @@ class _Described(Rewriter):
         self.regions = regions
 
     def element(self, param: Buffer, indices: tuple[Expr, ...]) -> tuple[Buffer, tuple[Expr]]:
-        region, shape = self.regions[param], [most(extent) for extent in param.shape]
+        region, shape = self.regions[param], [upper_bound(extent) for extent in param.shape]
         indices = tuple(map(widened, indices))
         if len(indices) != len(shape):  # a row-major position
             (rest,) = indices

@@ -10,7 +10,7 @@ from compiler.ir.expr import Binary, Call, Const, Expr, Var, binary
 from compiler.ir.function import PrimFunc
 from compiler.ir.node import Node
 from compiler.ir.semantics.access import mentions, weight
-from compiler.ir.simplify.condition import Bound, below_zero, given, is_bound
+from compiler.ir.simplify.condition import Bound, assuming, below_zero, is_bound
 from compiler.ir.simplify.ranges import RangeRewriter, iterations
 from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits
 from compiler.ir.stmt import For, If, Stmt, Store, sequence
@@ -20,14 +20,14 @@ GROWTH_LIMIT = 2048
 """Stores, with unrolled loops expanded, that copies of loop bodies may add to a function."""
 
 RARE = 64
-"""A loop is cut for a condition only if it is evaluated at least once per so many stores."""
+"""A loop is cut only for conditions that are evaluated at least once for this number of stores."""
 
-CUTS_BY_SIZE = 4
+DYNAMIC_CUTS = 4
 """The maximum number of cuts of one loop at values that depend on dynamic extents."""
 
-# kinds whose parts become one loop each, and kinds whose parts are branches in one loop, since starting one
-# is costly
-_AFTER_ONE_ANOTHER = ("serial", "vectorize")
+# kinds whose parts become consecutive loops, and kinds whose parts become branches in one loop, since
+# starting such a loop is costly
+_SEQUENTIAL = ("serial", "vectorize")
 _BRANCHING = ("parallel", "blockIdx.x", "blockIdx.y", "blockIdx.z")
 
 
@@ -62,7 +62,7 @@ class _Part:
     begin: Expr
     end: Expr
     body: Stmt
-    known: frozenset[Expr] = frozenset()  # conditions that cannot cut it once more
+    known: frozenset[Expr] = frozenset()  # conditions at which it was cut already
 
 
 class _Partition(RangeRewriter):
@@ -75,7 +75,7 @@ class _Partition(RangeRewriter):
             iterations = (Const(i, node.var.dtype) for i in range(node.extent.value))  # type: ignore[attr-defined]
             return sequence(self(self.simplify(substitute(node.body, {node.var: i}))) for i in iterations)
         parts = [_Part(Const(0, node.var.dtype), node.extent, node.body)]
-        if node.kind in _AFTER_ONE_ANOTHER + _BRANCHING and node.var.dtype == INDEX:
+        if node.kind in _SEQUENTIAL + _BRANCHING and node.var.dtype == INDEX:
             parts = self.cut(node, parts[0])
         if len(parts) == 1:
             return self.loop(node)
@@ -112,19 +112,19 @@ class _Partition(RangeRewriter):
         found = [condition for arm in arms for condition in _conditions(arm, ranges)]
         if not found or weight(part.body) > self.budget:
             return None
-        worth = _stores(part.body, ranges) / RARE
+        minimum = _stores(part.body, ranges) / RARE
         for condition, inner, times in found:
-            if times < worth:
+            if times < minimum:
                 continue
             for at, holds_before in self.ends(condition, loop.var, inner):
                 if type(at) is Const and type(part.begin) is Const and type(part.end) is Const:
                     if low < at.value <= high:
                         return at, condition, part.body, part.body
-                elif loop.kind == "serial" and condition not in part.known and len(part.known) < CUTS_BY_SIZE:
+                elif loop.kind == "serial" and condition not in part.known and len(part.known) < DYNAMIC_CUTS:
                     clipped = self.simplify(binary("max", part.begin, binary("min", at, part.end)))
                     # the bounds of a dynamic extent do not prove the condition, so it is replaced by true
-                    sure = given(part.body, condition)
-                    before, behind = (sure, part.body) if holds_before else (part.body, sure)
+                    assumed = assuming(part.body, condition)
+                    before, behind = (assumed, part.body) if holds_before else (part.body, assumed)
                     return clipped, condition, before, behind
         return None
 
@@ -153,13 +153,13 @@ class _Partition(RangeRewriter):
             return
         certain, possible = Bound(fixed, int(high)), Bound(fixed, int(low))
         if step > 0:
-            yield certain.over(step), True
+            yield certain.first_false(step), True
             if not fixed.terms:
-                yield possible.over(step), True
+                yield possible.first_false(step), True
         else:
-            yield certain.past(-step), False
+            yield certain.first_true(-step), False
             if not fixed.terms:
-                yield possible.past(-step), False
+                yield possible.first_true(-step), False
 
     # loops
 

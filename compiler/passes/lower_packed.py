@@ -102,7 +102,7 @@ class _Lower(RangeRewriter):
         if lanes_of(index.dtype) > 1:
             raise ScheduleError(
                 f"{node.buffer!r}: lanes of a vector may share bytes of {each} elements of a packed type; "
-                "store them one after another"
+                "store them in a serial loop"
             )
         index = index.astype(INDEX)
         for loop in self.loops:

@@ -12,7 +12,7 @@ NOTHING = Seq(())
 
 
 def remove_no_op(func: PrimFunc) -> PrimFunc:
-    """Remove stores without effect, and the statements that are empty then.
+    """Remove stores without effect, and the statements that become empty.
 
     ::
 

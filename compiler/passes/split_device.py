@@ -1,4 +1,4 @@
-"""Host and device parts of a program: what is inside loops bound to threads runs on a device."""
+"""Host and device parts of a program: loops bound to threads run on a device."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class DeviceFunction:
         Thread tag -> the number of its threads, which depends on `scalars` alone. Tags that are not there
         have one thread.
     body : Stmt
-        With the loops over threads. Where two of them follow one another, the threads of a block wait for all
-        stores of the first.
+        Includes the loops over threads. Between two consecutive ones, the threads of a block are
+        synchronized.
     """
 
     name: str
@@ -52,14 +52,14 @@ class DeviceFunction:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The host runs a device function and waits for the launches before it."""
+    """A step of the host: launch a device function, after the launches before it have ended."""
 
     function: DeviceFunction
 
 
 @dataclass(frozen=True, slots=True)
 class Temporary:
-    """The host allocates a buffer in the device's main memory for the time of `steps`."""
+    """A step of the host: allocate a buffer in the device's main memory while `steps` run."""
 
     buffer: Buffer
     steps: tuple[HostStep, ...]
@@ -67,7 +67,7 @@ class Temporary:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The host runs `steps` for each value of a loop variable."""
+    """A step of the host: run `steps` for each value of a loop variable."""
 
     var: Var
     extent: Expr
@@ -79,7 +79,7 @@ HostStep = Launch | Temporary | Repeat
 
 @dataclass(frozen=True, slots=True)
 class HostProgram:
-    """What the host does in a call.
+    """The host part of a program: the steps of a call.
 
     Attributes
     ----------
@@ -102,12 +102,12 @@ class HostProgram:
 
     @property
     def temporary_bytes(self) -> int:
-        """Bytes of the device's main memory that a call needs beside its arrays, at most."""
+        """Bytes of the device's main memory that a call needs beside its arrays, at peak."""
         return _temporary_bytes(self.steps)
 
 
 def split_device(func: PrimFunc) -> HostProgram:
-    """Split a program into device functions and what the host does around them.
+    """Split a program into device functions, and the steps of the host that launch them.
 
     ::
 
@@ -120,7 +120,7 @@ def split_device(func: PrimFunc) -> HostProgram:
                 C[bx] = t[63 - bx]                           extents blockIdx.x = 64
 
     A device function is an outermost loop over blocks or threads, with the allocations of shared and local
-    memory directly around it. Serial loops and allocations of global memory outside of it are the host's.
+    memory directly around it. The host runs serial loops and allocations of global memory outside of it.
 
     Parameters
     ----------
@@ -167,17 +167,17 @@ class _Split:
         line = print_stmt(stmt).splitlines()[0]
         if isinstance(stmt, For) and any(accesses(stmt.extent)):
             raise ScheduleError(
-                f"`{line}`: the host repeats launches as often as is known before the call, and cannot read "
-                "the extent from the device's memory"
+                f"`{line}`: the host must know the extent of a loop around launches, and cannot read it from "
+                "the device's memory"
             )
         if isinstance(stmt, For):
             raise ScheduleError(
-                f"`{line}`: a device runs loops in parallel that are bound to blockIdx or threadIdx, and the "
-                f"loop over {stmt.var.name!r} is of kind {stmt.kind!r} outside of them; bind it"
+                f"`{line}`: the loop over {stmt.var.name!r} is of kind {stmt.kind!r} outside of the loops "
+                "over threads; a device runs only loops bound to blockIdx or threadIdx in parallel: bind it"
             )
         raise ScheduleError(
             f"`{line}` is outside of all loops that are bound to blockIdx or threadIdx; a device runs only "
-            "what is inside: bind a loop of its stage"
+            "statements inside of them: bind a loop of its stage"
         )
 
     def function(self, body: Stmt) -> DeviceFunction:
@@ -230,9 +230,9 @@ def _launches(steps: Iterable[HostStep]) -> Iterator[Launch]:
 
 
 def _temporary_bytes(steps: Iterable[HostStep]) -> int:
-    most = 0
+    peak = 0
     for step in steps:
         if not isinstance(step, Launch):
-            own = step.buffer.nbytes if isinstance(step, Temporary) else 0
-            most = max(most, own + _temporary_bytes(step.steps))
-    return most
+            nbytes = step.buffer.nbytes if isinstance(step, Temporary) else 0
+            peak = max(peak, nbytes + _temporary_bytes(step.steps))
+    return peak

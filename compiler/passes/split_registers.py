@@ -1,4 +1,4 @@
-"""Register buffers: a local buffer is split where its constant indices end."""
+"""Register buffers: a local buffer is split before the first statement that indexes it by a variable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from compiler.ir.visit import Rewriter, walk
 PRAGMA = "in_memory"
 """Key of the pragma of a local buffer that loops index, which must not be promoted to registers."""
 
-PLACES = 64
+REGISTER_LIMIT = 64
 """The maximum number of elements or vectors of a buffer that is kept in registers."""
 
 
@@ -57,10 +57,10 @@ class _Split(Rewriter):
         for known, stmt in enumerate(stmts):
             touched = [a for a in accesses(stmt) if a.buffer is buffer]
             if not all(map(_is_known, touched)):
-                return _apart(buffer, allocations, list(places), stmts, known) if sums else inner
+                return _split_at(buffer, allocations, list(places), stmts, known) if sums else inner
             sums = sums or (bool(touched) and type(stmt) is For)
             places |= {_place(access): None for access in touched if access.writes}
-            if len(places) > PLACES or _overlap(places):
+            if len(places) > REGISTER_LIMIT or _overlap(places):
                 return inner
         return inner
 
@@ -85,7 +85,7 @@ def _overlap(places: Iterable[Any]) -> bool:
     return any(begin + lanes > following for (begin, lanes), (following, _) in pairwise(spans))
 
 
-def _apart(
+def _split_at(
     buffer: Buffer, allocations: list[Allocate], places: list[Any], stmts: list[Stmt], known: int
 ) -> Stmt:
     """The block with one buffer for its first `known` statements and another one for the rest."""

@@ -23,7 +23,7 @@ MATCH_RANGE = 16
 
 
 def storage_rewrite(func: PrimFunc) -> PrimFunc:
-    """Let a buffer reuse the memory of one that is not used any more.
+    """Let a buffer reuse the memory of another one whose lifetime has ended.
 
     ::
 
@@ -48,7 +48,7 @@ def storage_rewrite(func: PrimFunc) -> PrimFunc:
 
 
 class _Distinct(Rewriter):
-    """Gives each allocation a buffer of its own; passes that copy bodies copy the allocations in them."""
+    """Gives each allocation a different buffer, since passes that copy loop bodies duplicate allocations."""
 
     def __init__(self) -> None:
         self.seen: set[Buffer] = set()
@@ -59,20 +59,31 @@ class _Distinct(Rewriter):
         if old not in self.seen:
             self.seen.add(old)
             return inner
-        twin = Buffer(old.name, old.shape, old.dtype, old.scope)
-        return Allocate(twin, relocate(inner.body, {old: (twin, Const(0))}), inner.pragmas)
+        fresh = Buffer(old.name, old.shape, old.dtype, old.scope)
+        return Allocate(fresh, relocate(inner.body, {old: (fresh, Const(0))}), inner.pragmas)
 
     rules = {Allocate: _allocate, Store: lambda self, node: node}
 
 
 @dataclass
-class _Place:
-    """Memory that several buffers use, one after another."""
+class _Slot:
+    """One allocation, which `buffers` use one after another.
+
+    Attributes
+    ----------
+    first : Buffer
+        The buffer whose name, type and scope the allocation has.
+    pragmas : tuple of Pragma
+    size : int
+        In elements; the maximum over `buffers`.
+    buffers : list of Buffer
+        In the order of their lifetimes.
+    """
 
     first: Buffer
     pragmas: tuple[Pragma, ...]
     size: int
-    tenants: list[Buffer] = field(default_factory=list)
+    buffers: list[Buffer] = field(default_factory=list)
 
 
 class _Share(Rewriter):
@@ -80,9 +91,9 @@ class _Share(Rewriter):
         inner = self.inside(node)
         allocations, stmts = unnested(inner)
         if sum(a.buffer.scope in SHARED_SCOPES for a in allocations) > 1:
-            places = _places(allocations, stmts)
-            if len(places) < len({a.buffer for a in allocations}):
-                return _rewritten(places, stmts)
+            slots = _assigned_slots(allocations, stmts)
+            if len(slots) < len({a.buffer for a in allocations}):
+                return _rewritten(slots, stmts)
         return inner
 
     def inside(self, node: Stmt) -> Stmt:
@@ -94,47 +105,50 @@ class _Share(Rewriter):
     rules = dict.fromkeys((Allocate, Seq, For, If, Let), block) | {Store: lambda self, node: node}
 
 
-def _places(allocations: list[Allocate], stmts: list[Stmt]) -> list[_Place]:
-    born: dict[Buffer, int] = {}
+def _assigned_slots(allocations: list[Allocate], stmts: list[Stmt]) -> list[_Slot]:
+    first_use: dict[Buffer, int] = {}
     last: dict[Buffer, int] = {}
-    for when, stmt in enumerate(stmts):
+    for number, stmt in enumerate(stmts):
         for access in accesses(stmt):
-            born.setdefault(access.buffer, when)
-            last[access.buffer] = when
-    order = sorted({a.buffer: a for a in allocations}.values(), key=lambda a: born.get(a.buffer, -1))
-    places: list[_Place] = []
+            first_use.setdefault(access.buffer, number)
+            last[access.buffer] = number
+    order = sorted({a.buffer: a for a in allocations}.values(), key=lambda a: first_use.get(a.buffer, -1))
+    slots: list[_Slot] = []
     for allocation in order:
         buffer = allocation.buffer
-        place = None
-        if buffer.scope in SHARED_SCOPES and buffer in born and not allocation.pragmas:
-            place = _free(places, buffer, stmts[born[buffer]], born[buffer], last)
-        if place is None:
-            place = _Place(buffer, allocation.pragmas, buffer.size)
-            places.append(place)
-        place.size = max(place.size, buffer.size)
-        place.tenants.append(buffer)
-    return places
+        slot = None
+        if buffer.scope in SHARED_SCOPES and buffer in first_use and not allocation.pragmas:
+            slot = _free(slots, buffer, stmts[first_use[buffer]], first_use[buffer], last)
+        if slot is None:
+            slot = _Slot(buffer, allocation.pragmas, buffer.size)
+            slots.append(slot)
+        slot.size = max(slot.size, buffer.size)
+        slot.buffers.append(buffer)
+    return slots
 
 
 def _free(
-    places: list[_Place], buffer: Buffer, stmt: Stmt, when: int, last: dict[Buffer, int]
-) -> _Place | None:
-    """The best free memory for a buffer that `stmt`, the statement number `when`, accesses first."""
+    slots: list[_Slot], buffer: Buffer, stmt: Stmt, number: int, last: dict[Buffer, int]
+) -> _Slot | None:
+    """The slot that `buffer` reuses, whose first access is in `stmt`, statement `number`; None if none fits.
 
-    def is_free(place: _Place) -> bool:
-        tenant, first = place.tenants[-1], place.first
-        if (first.dtype, first.scope, place.pragmas) != (buffer.dtype, buffer.scope, ()):
-            return False
-        if not place.size <= MATCH_RANGE * buffer.size or not buffer.size <= MATCH_RANGE * place.size:
-            return False
-        ended = last.get(tenant, -1)
-        return ended < when or (ended == when and _in_place(stmt, tenant, buffer))
+    It is the smallest one that is large enough, else the largest one, which then grows.
+    """
 
-    found = [place for place in places if is_free(place)]
-    fitting = [place for place in found if place.size >= buffer.size]
+    def is_free(slot: _Slot) -> bool:
+        previous, first = slot.buffers[-1], slot.first
+        if (first.dtype, first.scope, slot.pragmas) != (buffer.dtype, buffer.scope, ()):
+            return False
+        if not slot.size <= MATCH_RANGE * buffer.size or not buffer.size <= MATCH_RANGE * slot.size:
+            return False
+        ended = last.get(previous, -1)
+        return ended < number or (ended == number and _in_place(stmt, previous, buffer))
+
+    free = [slot for slot in slots if is_free(slot)]
+    fitting = [slot for slot in free if slot.size >= buffer.size]
     if fitting:
-        return min(fitting, key=lambda place: place.size)
-    return max(found, key=lambda place: place.size, default=None)
+        return min(fitting, key=lambda slot: slot.size)
+    return max(free, key=lambda slot: slot.size, default=None)
 
 
 def _in_place(stmt: Stmt, old: Buffer, new: Buffer) -> bool:
@@ -151,9 +165,9 @@ def _in_place(stmt: Stmt, old: Buffer, new: Buffer) -> bool:
         else:
             return False
     touched = [a for a in accesses(stmt) if a.buffer in (old, new)]
-    place = _flat(touched[0])
-    alone = all(_flat(a) == place and (a.writes or a.buffer is old) for a in touched)
-    return alone and is_injective(place, loops)
+    index = _flat(touched[0])
+    same = all(_flat(a) == index and (a.writes or a.buffer is old) for a in touched)
+    return same and is_injective(index, loops)
 
 
 def is_injective(index: Expr, loops: Mapping[Var, int]) -> bool:
@@ -178,16 +192,16 @@ def _flat(access: Access) -> Expr:
     return position(access.buffer, access.where)
 
 
-def _rewritten(places: list[_Place], stmts: list[Stmt]) -> Stmt:
+def _rewritten(slots: list[_Slot], stmts: list[Stmt]) -> Stmt:
     moves: dict[Buffer, tuple[Buffer, Expr]] = {}
     made = []
-    for place in places:
-        first = place.first
+    for slot in slots:
+        first = slot.first
         new = first
-        if len(place.tenants) > 1:
-            new = Buffer(first.name, (place.size,), first.dtype, first.scope)
-            moves |= {tenant: (new, Const(0)) for tenant in place.tenants}
-        made.append((new, place.pragmas))
+        if len(slot.buffers) > 1:
+            new = Buffer(first.name, (slot.size,), first.dtype, first.scope)
+            moves |= {buffer: (new, Const(0)) for buffer in slot.buffers}
+        made.append((new, slot.pragmas))
     body = sequence(relocate(stmt, moves) for stmt in stmts)
     for buffer, pragmas in reversed(made):
         body = Allocate(buffer, body, pragmas)

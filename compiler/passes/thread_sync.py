@@ -54,22 +54,22 @@ class _Blocks(Rewriter):
         threads = {n.var for n in walk(node) if type(n) is For and n.kind.startswith("threadIdx")}
         private = {n.buffer for n in walk(node) if type(n) is Allocate}
         shared = {a.buffer for a in accesses(node) if a.buffer.scope == SCOPE} - private
-        return _Synchronise(threads, shared, private)(node, _Since(), True)[0]
+        return _Synchronise(threads, shared, private)(node, _Pending(), True)[0]
 
     rules = {For: _for, Store: lambda self, node: node}
 
 
 @dataclass(frozen=True, slots=True)
-class _Since:
+class _Pending:
     """The shared buffers read and written since the last barrier."""
 
     read: frozenset[Buffer] = frozenset()
     written: frozenset[Buffer] = frozenset()
 
-    def __or__(self, other: _Since) -> _Since:
-        return _Since(self.read | other.read, self.written | other.written)
+    def __or__(self, other: _Pending) -> _Pending:
+        return _Pending(self.read | other.read, self.written | other.written)
 
-    def conflicts(self, then: _Since) -> bool:
+    def conflicts(self, then: _Pending) -> bool:
         """Whether a barrier is required before the accesses `then`.
 
         Two writes do not conflict: if several threads store to an element, they store the same value.
@@ -77,7 +77,7 @@ class _Since:
         return bool(then.read & self.written or then.written & self.read)
 
 
-Result = tuple[Stmt, _Since]
+Result = tuple[Stmt, _Pending]
 
 
 class _Synchronise:
@@ -86,11 +86,14 @@ class _Synchronise:
     def __init__(self, threads: set[Var], shared: set[Buffer], private: set[Buffer]) -> None:
         self.threads, self.shared, self.private = threads, shared, private
 
-    def __call__(self, stmt: Stmt, since: _Since, together: bool) -> Result:
-        """`stmt` with barriers, and the accesses since the last; `together`: all threads execute `stmt`."""
-        return self.rules.get(type(stmt), _Synchronise._leaf)(self, stmt, since, together)
+    def __call__(self, stmt: Stmt, since: _Pending, uniform: bool) -> Result:
+        """`stmt` with barriers, and the accesses since the last one.
 
-    def touched(self, node: Node) -> _Since:
+        `uniform` is whether all threads execute `stmt`.
+        """
+        return self.rules.get(type(stmt), _Synchronise._leaf)(self, stmt, since, uniform)
+
+    def touched(self, node: Node) -> _Pending:
         updated = set()
         if type(node) is Store:  # an element that a statement updates is accessed by one thread only
             updated = {
@@ -98,20 +101,21 @@ class _Synchronise:
                 for a in accesses(node)
                 if not a.writes and a.buffer is node.buffer and a.where == node.indices
             }
-        found = [a for a in accesses(node) if a.buffer in self.shared and a not in updated]
-        return _Since(
-            frozenset(a.buffer for a in found if not a.writes), frozenset(a.buffer for a in found if a.writes)
+        accessed = [a for a in accesses(node) if a.buffer in self.shared and a not in updated]
+        return _Pending(
+            frozenset(a.buffer for a in accessed if not a.writes),
+            frozenset(a.buffer for a in accessed if a.writes),
         )
 
     def differs(self, node: Expr) -> bool:
         """Whether a value may differ between the threads."""
         return mentions(node, self.threads) or any(a.buffer in self.private for a in accesses(node))
 
-    def wait(self, node: Stmt, then: _Since, since: _Since, together: bool) -> tuple[list[Stmt], _Since]:
+    def wait(self, node: Stmt, then: _Pending, since: _Pending, uniform: bool) -> tuple[list[Stmt], _Pending]:
         """A barrier, if one is required before the accesses `then` of `node`."""
         if not since.conflicts(then):
             return [], since
-        if not together:
+        if not uniform:
             names = ", ".join(
                 sorted(b.name for b in (then.read & since.written) | (then.written & since.read))
             )
@@ -119,73 +123,73 @@ class _Synchronise:
                 f"{names}: the threads of a block exchange it under a condition that differs between them, "
                 f"so there can be no barrier at `{print_stmt(node).splitlines()[0]}`"
             )
-        return [Barrier(SCOPE)], _Since()
+        return [Barrier(SCOPE)], _Pending()
 
-    def _leaf(self, node: Stmt, since: _Since, together: bool) -> Result:
+    def _leaf(self, node: Stmt, since: _Pending, uniform: bool) -> Result:
         then = self.touched(node)
-        waited, since = self.wait(node, then, since, together)
+        waited, since = self.wait(node, then, since, uniform)
         return sequence((*waited, node)), since | then
 
-    def _seq(self, node: Seq, since: _Since, together: bool) -> Result:
+    def _seq(self, node: Seq, since: _Pending, uniform: bool) -> Result:
         stmts = []
         for stmt in node.stmts:
-            new, since = self(stmt, since, together)
+            new, since = self(stmt, since, uniform)
             stmts.append(new)
         same = all(a is b for a, b in zip(stmts, node.stmts, strict=True))
         return node if same else sequence(stmts), since
 
-    def _for(self, node: For, since: _Since, together: bool) -> Result:
-        if node.kind.startswith("threadIdx"):  # the traversal is that of one thread
-            body, after = self(node.body, since, together)
+    def _for(self, node: For, since: _Pending, uniform: bool) -> Result:
+        if node.kind.startswith("threadIdx"):  # the traversal follows a single thread
+            body, after = self(node.body, since, uniform)
             return rebuild(node, (node.extent, body)), after
         if self.differs(node.extent):
-            return self.apart(node, node.body, since, together)
+            return self.divergent(node, node.body, since, uniform)
         then = self.touched(node)
         if not then.conflicts(then):  # one barrier before the loop is enough
-            return self._leaf(node, since, together)
+            return self._leaf(node, since, uniform)
         entry = since
         while True:  # accesses of one iteration may conflict with those of the next
-            body, after = self(node.body, entry, together)
+            body, after = self(node.body, entry, uniform)
             if entry | after == entry:
                 return rebuild(node, (node.extent, body)), since | after
             entry = entry | after
 
-    def _if(self, node: If, since: _Since, together: bool) -> Result:
+    def _if(self, node: If, since: _Pending, uniform: bool) -> Result:
         if self.differs(node.condition):
-            return self.apart(node, node, since, together)
+            return self.divergent(node, node, since, uniform)
         evaluated = self.touched(node.condition)
-        waited, since = self.wait(node, evaluated, since, together)
+        waited, since = self.wait(node, evaluated, since, uniform)
         since = since | evaluated
-        then, after = self(node.then, since, together)
+        then, after = self(node.then, since, uniform)
         otherwise = None
         if node.otherwise is not None:
-            otherwise, other = self(node.otherwise, since, together)
+            otherwise, other = self(node.otherwise, since, uniform)
             after = after | other
         arms = (then,) if otherwise is None else (then, otherwise)
         return sequence((*waited, rebuild(node, (node.condition, *arms)))), since | after
 
-    def apart(self, node: Stmt, inside: Stmt, since: _Since, together: bool) -> Result:
+    def divergent(self, node: Stmt, inside: Stmt, since: _Pending, uniform: bool) -> Result:
         """A statement that not all threads execute alike: a barrier may precede it, but not be inside."""
         then = self.touched(node)
-        waited, since = self.wait(node, then, since, together)
+        waited, since = self.wait(node, then, since, uniform)
         for arm in (inside.then, inside.otherwise) if isinstance(inside, If) else (inside,):
             if arm is not None:
                 self(arm, since, False)
         return sequence((*waited, node)), since | then
 
-    def _let(self, node: Let, since: _Since, together: bool) -> Result:
+    def _let(self, node: Let, since: _Pending, uniform: bool) -> Result:
         evaluated = self.touched(node.value)
-        waited, since = self.wait(node, evaluated, since, together)
+        waited, since = self.wait(node, evaluated, since, uniform)
         if self.differs(node.value):
             self.threads.add(node.var)
-        body, after = self(node.body, since | evaluated, together)
+        body, after = self(node.body, since | evaluated, uniform)
         return sequence((*waited, rebuild(node, (node.value, body)))), after
 
-    def _barrier(self, node: Barrier, since: _Since, together: bool) -> Result:
-        return node, _Since()
+    def _barrier(self, node: Barrier, since: _Pending, uniform: bool) -> Result:
+        return node, _Pending()
 
-    def _allocate(self, node: Allocate, since: _Since, together: bool) -> Result:
-        body, after = self(node.body, since, together)
+    def _allocate(self, node: Allocate, since: _Pending, uniform: bool) -> Result:
+        body, after = self(node.body, since, uniform)
         return rebuild(node, (body,)), after
 
     rules: ClassVar[dict[type, Callable[..., Result]]] = {

@@ -12,7 +12,7 @@ PRAGMA = "auto_unroll"
 """Key of the pragma; its value is the maximum number of stores of an unrolled loop."""
 
 STATEMENT_LIMIT = 1024
-"""The maximum number of stores of a loop marked ``unroll`` after unrolling, by default."""
+"""The default maximum of stores, after unrolling, of a loop marked ``unroll``."""
 
 
 def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:

@@ -54,8 +54,7 @@ def vectorize(func: PrimFunc) -> PrimFunc:
             C[i * 16 + j] = A[i * 16 + j] * x   ->       A[ramp(i * 16, 1, 16)] * broadcast(x, 16)
 
     An ``if_then_else`` becomes a masked choice. An ``if`` whose condition depends on the lane becomes a
-    vector
-    statement where the condition holds in all lanes, and a scalar loop elsewhere::
+    vector statement where the condition holds in all lanes, and a scalar loop elsewhere::
 
         for j in vectorize(16):                      if i * 16 + 15 < n:
             if i * 16 + j < n:                           C[ramp(i * 16, 1, 16)] = broadcast(x, 16)
@@ -92,7 +91,7 @@ class _NoVectorError(Exception):
 
 
 class _OneElementError(Exception):
-    """All iterations store to the same element, or wait for others, so they must run in order."""
+    """All iterations store to the same element, or synchronize, so they must run in order."""
 
 
 class _Widen(Rewriter):

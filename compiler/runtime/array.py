@@ -10,7 +10,7 @@ from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of
 from compiler.suggest import unknown
 
 ALIGNMENT = 64
-"""A cache line, and the widest vector of any CPU."""
+"""Bytes: a cache line, and the widest vector register of any CPU."""
 
 
 def memory_layout(shape: tuple[int, ...], dtype: str) -> tuple[tuple[int, ...], str]:

@@ -11,8 +11,8 @@ The file, all numbers little-endian::
     32 bytes   SHA-256 of everything before
 
 The header names the back end by the field ``kind``; files from before there were several have none and are
-of kind ``llvm``. A checksum finds damage, not malice: the file decides what the machine runs. Load a module
-only from sources whose shared libraries you would load.
+of kind ``llvm``. The checksum detects damage, not manipulation: a module is machine code. Load one only from
+sources whose shared libraries you would load.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _KIND_OF_OLD_FILES = "llvm"
 
 
 class ModuleFileError(ValueError):
-    """A file that no module can be loaded from."""
+    """A file is not a module, or cannot be loaded here."""
 
 
 class HeaderError(ValueError):
-    """A header with a field that is missing or wrong."""
+    """A field of a header is missing or invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What a back end makes of a function, complete enough to be loaded in another process.
+    """The result of a back end's compilation of a function; another process can load it.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ class Artifact:
     workspace_bytes : int
         Bytes of scratch memory of one call.
     code : bytes
-        What is loaded: an object file, for example.
+        The compiled code, such as an object file.
     text : str
         The source that `code` was made from.
     details : mapping of str to object
-        What else the back end needs to load it: JSON, checked by the back end.
+        Further data that the back end needs to load it: plain JSON, checked by the back end.
     """
 
     kind: str
@@ -122,7 +122,9 @@ class Artifact:
         if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
             raise ModuleFileError(f"{where} is not a saved module")
         if len(data) < _PREFIX.size + _CHECKSUM_BYTES:
-            raise ModuleFileError(f"{where} is cut off: it has {len(data)} bytes only")
+            raise ModuleFileError(
+                f"{where} is cut off: it has {len(data)} bytes, fewer than {_PREFIX.size + _CHECKSUM_BYTES}"
+            )
         _, version, header_bytes = _PREFIX.unpack_from(data)
         if version > VERSION:
             raise ModuleFileError(
@@ -153,8 +155,8 @@ class Artifact:
 
 
 def invalid_header(path: str | os.PathLike[str], error: Exception) -> ModuleFileError:
-    """The error for a header whose checksum is right and whose fields are not."""
-    return ModuleFileError(f"{os.fspath(path)} has a header that makes no sense: {error}")
+    """The error for a file with a valid checksum and invalid fields in its header."""
+    return ModuleFileError(f"{os.fspath(path)} has an invalid header: {error}")
 
 
 def field(header: Mapping[str, Any], name: str, kind: type) -> Any:
@@ -174,7 +176,7 @@ _PLAIN = {"kind": str, "name": str, "target": str, "workspace_bytes": int}
 
 
 def _checked(header: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a header, which may have been written by a faulty program."""
+    """The arguments of `Artifact` but code and text, from a header; raises for an invalid field."""
     header.setdefault("kind", _KIND_OF_OLD_FILES)
     fields = {name: field(header, name, kind) for name, kind in _PLAIN.items()}
     if fields["workspace_bytes"] < 0:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from compiler.ir.expr import Buffer, most
+from compiler.ir.expr import Buffer, upper_bound
 from compiler.runtime.module import Module
 from compiler.runtime.timing import Timing
 
@@ -33,7 +33,7 @@ class Bindable:
         self.prepare, self.main = prepare, main
 
     def bind(self, *arrays: np.ndarray) -> Bound:
-        """The function for these constants, which are read now and may change afterwards.
+        """Compute what depends on the constants alone; the arrays are copied, so they may change afterwards.
 
         Parameters
         ----------
@@ -43,7 +43,7 @@ class Bindable:
         Raises
         ------
         ValueError
-            If the number of arrays is wrong, or one does not fit; names it.
+            If the number of arrays is wrong, or one has a wrong dtype or shape; names it.
         """
         if len(arrays) != len(self.constants):
             names = ", ".join(map(str, self.constants))
@@ -52,7 +52,7 @@ class Bindable:
             )
         given = dict(zip(self.constants, arrays, strict=True))
         filled = {
-            b: np.empty([most(extent) for extent in b.shape], b.dtype)
+            b: np.empty([upper_bound(extent) for extent in b.shape], b.dtype)
             for b in self.prepare.params
             if b not in given
         }
@@ -61,7 +61,7 @@ class Bindable:
         return Bound(self, {**kept, **filled})
 
     def source(self, kind: str | None = None) -> str:
-        """A stage of the compilation of the main function; the arguments are those of `Module.source`."""
+        """The text of a stage of the compilation of the main function; `kind` is as in `Module.source`."""
         return self.main.source(kind)
 
 
@@ -71,7 +71,7 @@ class Bound:
     def __init__(self, function: Bindable, arrays: dict[Buffer, np.ndarray]) -> None:
         self.function = function
         self.params = tuple(b for b in function.params if b not in function.constants)
-        self._places = [arrays[b] if b in arrays else self.params.index(b) for b in function.main.params]
+        self._operands = [arrays[b] if b in arrays else self.params.index(b) for b in function.main.params]
 
     def _arguments(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         if len(arrays) != len(self.params):
@@ -79,7 +79,7 @@ class Bound:
             raise ValueError(
                 f"{self.function.main.name} takes {len(self.params)} array(s) ({names}), not {len(arrays)}"
             )
-        return [arrays[place] if isinstance(place, int) else place for place in self._places]
+        return [arrays[place] if isinstance(place, int) else place for place in self._operands]
 
     def __call__(self, *arrays: np.ndarray) -> None:
         """Run the function on one array for each parameter that is not constant.
@@ -99,5 +99,5 @@ class Bound:
         return lambda *arrays: evaluate(*self._arguments(arrays))
 
     def source(self, kind: str | None = None) -> str:
-        """A stage of the compilation of the main function; the arguments are those of `Module.source`."""
+        """The text of a stage of the compilation of the main function; `kind` is as in `Module.source`."""
         return self.function.source(kind)

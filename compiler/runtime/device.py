@@ -1,4 +1,4 @@
-"""`Device` and `DeviceArray`: memory apart from that of the process, and the arrays in it."""
+"""`Device` and `DeviceArray`: the memory of a device, separate from that of the process, and arrays in it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from compiler.runtime.array import memory_layout
 
 
 class DeviceError(ValueError):
-    """What a device cannot do: an allocation that does not fit, or a copy between arrays that differ."""
+    """An allocation does not fit the memory of a device, or the arrays of a copy differ in shape or dtype."""
 
 
 class Memory(Protocol):
-    """The main memory of a device, as a back end reaches it. An address is a positive number."""
+    """The main memory of a device, an interface that back ends implement. Addresses are positive integers."""
 
     @property
     def nbytes(self) -> int:
@@ -25,17 +25,17 @@ class Memory(Protocol):
         ...
 
     def allocate(self, nbytes: int) -> int:
-        """The address of `nbytes` bytes, which `Device` knows to be free in total.
+        """Allocate `nbytes` bytes and return their address; `Device` has checked the total of free bytes.
 
         Raises
         ------
         DeviceError
-            If no piece of that length is free.
+            If there are not so many contiguous free bytes.
         """
         ...
 
     def free(self, address: int) -> None:
-        """Give back what `allocate` gave."""
+        """Free the memory at an address that `allocate` returned."""
         ...
 
     def write(self, address: int, data: np.ndarray) -> None:
@@ -100,12 +100,12 @@ class Device:
         return result
 
     def allocate(self, nbytes: int) -> int:
-        """The address of new memory, to be given back by `free`.
+        """Allocate memory and return its address; `free` releases it.
 
         Raises
         ------
         DeviceError
-            If so much is not free.
+            If fewer than `nbytes` bytes are free.
         """
         size = self.memory.nbytes
         with self._lock:
@@ -119,7 +119,7 @@ class Device:
             return address
 
     def free(self, address: int, nbytes: int) -> None:
-        """Give back what `allocate` gave."""
+        """Free the memory at an address that `allocate` returned."""
         with self._lock:
             self.memory.free(address)
             self.used -= nbytes

@@ -1,7 +1,7 @@
 """Arrays of other libraries, taken by the DLPack protocol without a copy.
 
 The structures are those of the header ``dlpack.h``, versions 0.8 and 1.0. NumPy's own `from_dlpack` is not
-used because it may make an array of an older exporter read-only, and then it could not be an output.
+used because it may mark an array of an older exporter as read-only, which then could not be an output.
 """
 
 from __future__ import annotations

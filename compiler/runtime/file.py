@@ -1,4 +1,4 @@
-"""The one writer of files of the compiler."""
+"""`write_file`: the only function of the compiler that writes files, atomically."""
 
 from __future__ import annotations
 

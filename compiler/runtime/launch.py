@@ -16,7 +16,7 @@ from compiler.runtime.signature import Signature
 
 
 class Launcher(Protocol):
-    """How a back end runs its device functions."""
+    """Runs device functions: the interface that a back end implements."""
 
     def launch(
         self,
@@ -25,7 +25,7 @@ class Launcher(Protocol):
         scalars: Sequence[int],
         extents: Mapping[str, int],
     ) -> None:
-        """Run a device function after those launched before.
+        """Launch a device function, to run after the earlier launches have ended.
 
         Parameters
         ----------
@@ -46,7 +46,7 @@ class Launcher(Protocol):
 class DeviceExecutable:
     """A program whose host part allocates, copies and launches.
 
-    Arrays of the device are used where they are. A NumPy array is copied to the device before the launches,
+    Arrays of the device are used in place. A NumPy array is copied to the device before the launches,
     and back after them if it is written to.
 
     Parameters
@@ -121,7 +121,7 @@ class DeviceExecutable:
 
 
 def _value(expr: Expr, values: Mapping[Var, int]) -> int:
-    """An integer expression of scalars."""
+    """The value of an integer expression of scalars."""
     if isinstance(expr, Const):
         return int(expr.value)
     evaluator = Evaluator({})

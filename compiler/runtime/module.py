@@ -1,4 +1,4 @@
-"""`Module`: a compiled function that arrays are passed to."""
+"""`Module`: a compiled function, which is called with arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class Executable(Protocol):
         ...
 
     def timed(self, *arrays: Any) -> Callable[[int], float]:
-        """A function from a number of calls to their seconds. One call is made before, not timed."""
+        """Return a function that maps a number of calls to the seconds that they take.
+
+        One call is made first, which is not timed.
+        """
         ...
 
 
@@ -51,7 +54,7 @@ class Module:
     workspace_bytes : int
         Scratch memory of one call.
     object_code : bytes
-        What is loaded: the object file, on a CPU.
+        The compiled code: on a CPU, the object file.
     missing : str
     """
 
@@ -88,8 +91,8 @@ class Module:
         Raises
         ------
         ValueError
-            Naming the argument and what would be right, before any memory is touched; or if the module
-            was built for another machine.
+            If an argument is wrong; names it and what would be right, and has read or written no array. Or if
+            the module was built for another machine.
         """
         self._call(*arrays)
 
@@ -112,7 +115,7 @@ class Module:
         self._artifact.save(path)
 
     def source(self, kind: str | None = None) -> str:
-        """A stage of the compilation.
+        """The text of a stage of the compilation.
 
         Parameters
         ----------
@@ -143,12 +146,12 @@ class Module:
         repeat : int
             Measurements.
         min_repeat_ms : float
-            Least duration of a repeat in milliseconds.
+            Shortest duration of a repeat in milliseconds.
 
         Returns
         -------
         callable
-            ``(*arrays) -> Timing``. One call is made before, not timed.
+            ``(*arrays) -> Timing``. One call is made first, which is not timed.
 
         Raises
         ------

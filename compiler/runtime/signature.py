@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.dtype import SCALAR_TYPES
-from compiler.ir.expr import Buffer, most
+from compiler.ir.expr import Buffer, upper_bound
 from compiler.runtime.array import memory_layout
 from compiler.runtime.device import Device, DeviceArray
 from compiler.runtime.dlpack import View, view
@@ -20,15 +20,15 @@ _ITEMSIZES = {name: dtype.itemsize for dtype, name in _NAMES.items()}
 
 
 class Signature:
-    """The arguments of a compiled function.
+    """The arguments that a compiled function takes, and the check of the arrays of a call.
 
     Parameters
     ----------
     name : str
         The function's name, for messages.
     params : tuple of Buffer
-        Extents may be symbolic dimensions: variables with bounds, whose values the shapes of a call's arrays
-        give.
+        Extents may be symbolic dimensions: variables with bounds. The shapes of the arrays of a call
+        determine their values.
     stored : frozenset of int
         Positions of the parameters that are written to.
     device : Device, optional
@@ -53,14 +53,14 @@ class Signature:
         self.sizes = tuple(dict.fromkeys(size for buffer in params for size in buffer.sizes))
         self.layouts: list[tuple[tuple[int, ...], str]] = []
         for buffer in params:
-            known = tuple(most(extent) for extent in buffer.shape)
-            memory, dtype = memory_layout(known, buffer.dtype)
+            largest = tuple(upper_bound(extent) for extent in buffer.shape)
+            memory, dtype = memory_layout(largest, buffer.dtype)
             shape = list(memory)
             for axis, extent in enumerate(buffer.shape):
                 if not isinstance(extent, int):
-                    if memory[axis] != known[axis]:
+                    if memory[axis] != largest[axis]:
                         raise ValueError(
-                            f"{name}: the last extent of {buffer} is packed into bytes, so it must be known"
+                            f"{name}: the last extent of {buffer} is packed into bytes, so it must be fixed"
                         )
                     shape[axis] = -1 - self.sizes.index(extent)
             self.layouts.append((tuple(shape), dtype))
@@ -112,7 +112,7 @@ class Signature:
         if len(arrays) != len(self.params):
             expected = ", ".join(map(str, self.params))
             raise ValueError(f"{self.name} takes {len(self.params)} array(s) ({expected}), not {len(arrays)}")
-        # of each symbolic dimension, its value and the position of the first argument that gives it
+        # for each symbolic dimension: its value, and the position of the first argument that has it
         sizes: list[tuple[int, int] | None] = [None] * len(self.sizes)
         views = []
         for i, array in enumerate(arrays):

@@ -1,4 +1,4 @@
-"""How many threads the parallel loops of compiled code use.
+"""The number of threads that the parallel loops of compiled code use.
 
 ``ESPALIER_NUM_THREADS`` in the environment caps the number of threads that is used by default.
 """
@@ -23,7 +23,7 @@ def available_threads() -> int:
 
 
 def num_threads() -> int:
-    """How many threads a parallel loop uses, the calling one included.
+    """The number of threads that a parallel loop uses, the calling one included.
 
     By default as many as there are CPUs that this process may use, or ``ESPALIER_NUM_THREADS`` if that
     is less.
@@ -40,7 +40,7 @@ def num_threads() -> int:
 
 
 def set_num_threads(count: int) -> None:
-    """Let parallel loops use `count` threads, from the next loop on; 1 makes them serial.
+    """Set the number of threads that parallel loops use, from the next loop on; 1 makes them serial.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def set_num_threads(count: int) -> None:
             listener(count)
 
 
-def follow_num_threads(listener: Callable[[int], None]) -> None:
+def on_num_threads(listener: Callable[[int], None]) -> None:
     """Call `listener` with the number of threads, now and after each change."""
     with _lock:
         listener(num_threads())
@@ -64,7 +64,7 @@ def follow_num_threads(listener: Callable[[int], None]) -> None:
 
 
 def reset_after_fork() -> None:
-    """Make the lock anew in a forked child, since the thread that held it may not exist there."""
+    """Replace the lock in a forked child, since the thread that held it may not exist there."""
     global _lock
     _lock = threading.RLock()
 

@@ -31,7 +31,7 @@ class Timing:
 
     @property
     def min(self) -> float:
-        """The least of the results."""
+        """The smallest of the results."""
         return min(self.results)
 
 
@@ -45,18 +45,19 @@ def measure(time_calls: Callable[[int], float], number: int, repeat: int, min_re
     number : int
         Calls per repeat; it grows, and stays grown, until a repeat lasts `min_repeat_ms`.
     repeat : int
-        Results to make.
+        Number of results.
     min_repeat_ms : float
-        Least duration of a repeat in milliseconds.
+        Shortest duration of a repeat in milliseconds.
     """
     results = []
     least = min_repeat_ms / 1000
     for _ in range(repeat):
         seconds = time_calls(number)
         while seconds < least:
-            # a little more than this measurement calls for, but not by a factor that it is too short for
-            wish = number * least / seconds * 1.1 if seconds > 0 else number * 100
-            number = int(min(max(wish, number * 1.6), number * 100)) + 1
+            # a little more than this measurement suggests, between 1.6 and 100 times as many: it may be
+            # inaccurate
+            estimate = number * least / seconds * 1.1 if seconds > 0 else number * 100
+            number = int(min(max(estimate, number * 1.6), number * 100)) + 1
             seconds = time_calls(number)
         results.append(seconds / number)
     return Timing(tuple(results))

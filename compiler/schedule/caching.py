@@ -47,8 +47,10 @@ def cache_read(schedule: Stages, tensor: Tensor, scope: str, readers: Sequence[T
         raise ScheduleError(f"{source.name}: cache_read needs at least one reader")
     for stage in stages:
         if tensor not in stage.op.inputs:
-            found = [s for s in schedule.stages if tensor in s.op.inputs]
-            raise ScheduleError(f"{tensor.name}: {stage.name!r} does not read it (readers: {names(found)})")
+            known_readers = [s for s in schedule.stages if tensor in s.op.inputs]
+            raise ScheduleError(
+                f"{tensor.name}: {stage.name!r} does not read it (readers: {names(known_readers)})"
+            )
     name = cached_name(tensor.name, scope)
     axes = tuple(IterVar(Var(f"ax{d}"), extent) for d, extent in enumerate(tensor.shape))
     copied = Compute.of(name, axes, (tensor[tuple(a.var for a in axes)],))

@@ -89,7 +89,7 @@ def layout_of(stage: Marks, index_map: IndexMap) -> Layout:
     return Layout(axes, indices)
 
 
-def relaid(stage: Marks, layout: Layout) -> list[IterVar]:
+def apply_layout(stage: Marks, layout: Layout) -> list[IterVar]:
     """Split, fuse and reorder the loops of a stage so that they traverse its buffer in order.
 
     Each index of the buffer must be an axis; ``c // n`` or ``c % n``, which a split makes; or ``a * n + b``
@@ -104,8 +104,8 @@ def relaid(stage: Marks, layout: Layout) -> list[IterVar]:
     axes = [loops.of(index) for index in layout.indices]
     data = [a for a in stage.leaf if a.kind == "data"]
     if sorted(map(id, axes)) != sorted(map(id, data)):
-        lost = [a.name for a in data if a not in axes]
-        what = f"drops {', '.join(lost)}" if lost else "uses an axis twice"
+        missing = [a.name for a in data if a not in axes]
+        what = f"drops {', '.join(missing)}" if missing else "uses an axis twice"
         raise ScheduleError(
             f"{stage.name}: transform_layout must use each axis once, but it {what}; with `c // n` among the "
             "indices, `c % n` must be there too"
@@ -115,26 +115,26 @@ def relaid(stage: Marks, layout: Layout) -> list[IterVar]:
 
 
 class _Loops:
-    """The loops that correspond to the parts of an index."""
+    """Finds or makes, by splits and fuses, the loop that corresponds to each index of a buffer."""
 
     def __init__(self, stage: Marks, layout: Layout) -> None:
         self.stage = stage
-        self.found: dict[Expr, IterVar] = dict(zip(layout.axes, stage.op.axis, strict=True))
-        self.halves: dict[tuple[Expr, int], tuple[IterVar, IterVar]] = {}
+        self.loops: dict[Expr, IterVar] = dict(zip(layout.axes, stage.op.axis, strict=True))
+        self.splits: dict[tuple[Expr, int], tuple[IterVar, IterVar]] = {}
 
     def of(self, index: Expr) -> IterVar:
-        if index not in self.found:
-            self.found[index] = self._made(index)
-        return self.found[index]
+        if index not in self.loops:
+            self.loops[index] = self._made(index)
+        return self.loops[index]
 
     def _made(self, index: Expr) -> IterVar:
         if isinstance(index, Binary) and index.op in ("//", "%") and isinstance(index.b, Const):
             key = (index.a, int(index.b.value))
-            if key not in self.halves:
+            if key not in self.splits:
                 whole = self.of(index.a)
                 self._free(whole, index)
-                self.halves[key] = self.stage.split(whole, key[1])
-            return self.halves[key][0 if index.op == "//" else 1]
+                self.splits[key] = self.stage.split(whole, key[1])
+            return self.splits[key][0 if index.op == "//" else 1]
         if (
             isinstance(index, Binary)
             and index.op == "+"

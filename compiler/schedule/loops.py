@@ -9,7 +9,7 @@ import numpy as np
 from compiler.errors import ScheduleError
 from compiler.ir.expr import Var
 from compiler.ir.stmt import Pragma
-from compiler.schedule.relation import Fuse, Relation, Split, at_most, parts
+from compiler.schedule.relation import Fuse, Relation, Split, ceil_div, min_extent
 from compiler.schedule.trace import Trace, primitive
 from compiler.te.axis import IterVar
 
@@ -76,8 +76,8 @@ class Loops:
             ``(outer, inner)``.
         """
         size = self._check_split(axis, factor, nparts)
-        count = at_most(size, axis.extent)
-        rest = parts(axis.extent, count)
+        count = min_extent(size, axis.extent)
+        rest = ceil_div(axis.extent, count)
         by_factor = factor is not None
         outer = IterVar(Var(f"{axis.name}_outer"), rest if by_factor else count, axis.kind)
         inner = IterVar(Var(f"{axis.name}_inner"), count if by_factor else rest, axis.kind)
@@ -217,7 +217,7 @@ class Loops:
             raise ScheduleError(f"{self.name}: {axis.name!r} is marked {self.kinds[axis]!r} already")
         self.kinds[axis] = kind
 
-    def _tell(self, primitive: str, axis: IterVar, *pragmas: Pragma) -> None:
+    def _add_pragmas(self, primitive: str, axis: IterVar, *pragmas: Pragma) -> None:
         """Add pragmas to a loop."""
         self.check_leaf(primitive, axis)
         self.pragmas.setdefault(axis, []).extend(pragmas)

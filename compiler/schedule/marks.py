@@ -95,7 +95,7 @@ class Marks(Loops):
             )
         if any(key == known for known, _ in self.pragmas.get(axis, ())):
             raise ScheduleError(f"{self.name}: {axis.name!r} has the pragma {key!r} already")
-        self._tell("pragma", axis, (key, value))
+        self._add_pragmas("pragma", axis, (key, value))
 
     @primitive
     def prefetch(self, tensor: Tensor, axis: IterVar, offset: int = 1) -> None:
@@ -123,11 +123,11 @@ class Marks(Loops):
                 f"{self.name}: prefetch of {tensor.name} {offset!r} iterations ahead; a positive "
                 "integer is needed"
             )
-        self._tell("prefetch", axis, (f"prefetch:{tensor.name}", offset))
+        self._add_pragmas("prefetch", axis, (f"prefetch:{tensor.name}", offset))
 
     @primitive
     def double_buffer(self) -> None:
-        """Fill the buffer of the next iteration while the current one is used.
+        """Fill the buffer for the next iteration while the current iteration reads it.
 
         With ``s[B].compute_at(s[C], i); s[B].double_buffer()``::
 
@@ -143,7 +143,7 @@ class Marks(Loops):
 
         See `compiler.passes.inject_double_buffer`.
         """
-        self._check_own("double_buffer")
+        self._check_allocated("double_buffer")
         if ("double_buffer", True) in self.buffer_pragmas:
             raise ScheduleError(f"{self.name}: it has a double buffer already")
         self.buffer_pragmas.append(("double_buffer", True))
@@ -165,7 +165,7 @@ class Marks(Loops):
         factor, offset : int
             In elements.
         """
-        self._check_own("storage_align")
+        self._check_allocated("storage_align")
         axes = self.op.axes if isinstance(self.op, Compute) else ()
         if axis not in axes[:-1]:
             given = axis.name if isinstance(axis, IterVar) else repr(axis)
@@ -182,10 +182,11 @@ class Marks(Loops):
             )
         self.alignments[axis] = (factor, offset)
 
-    def _check_own(self, primitive: str) -> None:
+    def _check_allocated(self, primitive: str) -> None:
         if self.output or not isinstance(self.op, Compute):
             raise ScheduleError(
-                f"{self.name}: {primitive} of an input or output, whose memory the caller gives; cache it"
+                f"{self.name}: {primitive} of an input or output, whose memory the caller allocates; "
+                "use it on a cache"
             )
         if self.inlined:
             raise ScheduleError(f"{self.name}: {primitive} of an inlined stage, which has no buffer")

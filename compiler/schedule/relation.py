@@ -15,13 +15,13 @@ Extents = dict[IterVar, Extent]
 Values = dict[IterVar, Expr]
 
 
-def parts(whole: Extent, size: int) -> Extent:
+def ceil_div(whole: Extent, size: int) -> Extent:
     """``ceil(whole / size)``."""
     return -(-whole // size) if isinstance(whole, int) else (whole + (size - 1)) // size
 
 
-def at_most(size: int, whole: Extent) -> int:
-    """The smaller of `size` and `whole`; `size` if `whole` is not an integer."""
+def min_extent(size: int, whole: Extent) -> int:
+    """The extent of a loop that is split by `size`: at most `whole`, if that is an integer."""
     return min(size, whole) if isinstance(whole, int) else size
 
 
@@ -39,12 +39,12 @@ class Split:
         """Set the extents of the new axes."""
         whole = extents[self.parent]
         if self.factor is not None:
-            size = at_most(self.factor, whole)
-            extents[self.inner], extents[self.outer] = size, parts(whole, size)
+            size = min_extent(self.factor, whole)
+            extents[self.inner], extents[self.outer] = size, ceil_div(whole, size)
         else:
             assert self.nparts is not None
-            size = at_most(self.nparts, whole)
-            extents[self.outer], extents[self.inner] = size, parts(whole, size)
+            size = min_extent(self.nparts, whole)
+            extents[self.outer], extents[self.inner] = size, ceil_div(whole, size)
 
     def up(self, values: Values, extents: Extents) -> None:
         """Set the value of the old axis."""

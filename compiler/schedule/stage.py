@@ -1,4 +1,4 @@
-"""Stages: an operation with its loops, the loop that it is computed in, and its memory."""
+"""`Stage`: an operation in a schedule, with its loops, its place among other loops, and its memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from compiler.errors import ScheduleError
 from compiler.ir.expr import SCOPES, is_scope
 from compiler.schedule.intrinsic import TensorIntrinsic
-from compiler.schedule.layout import IndexMap, Layout, layout_of, relaid
+from compiler.schedule.layout import IndexMap, Layout, apply_layout, layout_of
 from compiler.schedule.marks import Marks
 from compiler.schedule.trace import Trace, primitive
 from compiler.suggest import unknown
@@ -125,7 +125,7 @@ class Stage(Marks):
 
     @primitive
     def compute_root(self) -> None:
-        """Compute the whole tensor before its consumers, which is the default.
+        """Compute the whole tensor before its consumers, as by default.
 
         With ``s[B].compute_root()``, after it was computed at `i`::
 
@@ -152,7 +152,9 @@ class Stage(Marks):
         and allocated outside of their loops.
         """
         if self.output or not self.computed:
-            raise ScheduleError(f"{self.name}: the caller gives the memory of an input or output; cache it")
+            raise ScheduleError(
+                f"{self.name}: the caller allocates the memory of an input or output; use it on a cache"
+            )
         check_scope(self.name, scope)
         self.scope = scope
 
@@ -182,9 +184,11 @@ class Stage(Marks):
         """
         self._check_layout()
         layout = layout_of(self, index_map)
-        relaid(Stage(self.op, False, Trace()), layout)  # on a copy, so that an error changes nothing here
+        apply_layout(
+            Stage(self.op, False, Trace()), layout
+        )  # on a copy, so that an error changes nothing here
         recording, self.trace.recording = self.trace.recording, False
-        axes = relaid(self, layout)
+        axes = apply_layout(self, layout)
         self.trace.recording = recording
         self.layout = layout
         if recording:
@@ -196,7 +200,7 @@ class Stage(Marks):
     def _check_layout(self) -> None:
         if self.output or not self.computed:
             raise ScheduleError(
-                f"{self.name}: the caller gives the memory of an input or output; "
+                f"{self.name}: the caller allocates the memory of an input or output; "
                 "change the layout of a cache"
             )
         if not isinstance(self.op, Compute):

@@ -38,18 +38,18 @@ class Trace:
 
     def name(self, item: Hashable, kind: str, *path: str | int) -> str | int:
         """Assign `item` a name that is unique in its kind: the last of `path` if it is free."""
-        if item in self._reference:  # two stages may reduce over one axis; either name will do
+        if item in self._reference:  # an axis that two stages reduce over keeps its first name
             return self._path(self._reference[item])[-1]
-        wish, count = path[-1], 0
+        base, count = path[-1], 0
         while self._key(kind, path) in self._named:
             count += 1
-            path = (*path[:-1], f"{wish}#{count}")
+            path = (*path[:-1], f"{base}#{count}")
         self._named[self._key(kind, path)] = item
         self._reference[item] = {kind: path[0] if len(path) == 1 else list(path)}
         return path[-1]
 
     def also(self, item: Hashable, named: Hashable) -> None:
-        """Record `item` by the name of `named`, which is equivalent as an argument of every primitive."""
+        """Encode `item` as a reference to `named`; every primitive accepts either of them."""
         self._reference[item] = self._reference[named]
 
     @staticmethod
@@ -78,7 +78,7 @@ class Trace:
             return value.item()
         if isinstance(value, Sequence):
             return [self.encode(item) for item in value]
-        as_json = getattr(value, "as_json", None)  # objects outside of the program, as threads and intrinsics
+        as_json = getattr(value, "as_json", None)  # thread axes and intrinsics are not part of a program
         return self._reference[value] if as_json is None else as_json()
 
     def decode(self, value: Any, others: Mapping[str, Callable[[Any], Any]]) -> Any:
@@ -100,11 +100,11 @@ class Trace:
         if kind in others:
             return others[kind](path)
         path = self._path(value)
-        found = self._named.get(self._key(kind, path))
-        if found is None:
+        item = self._named.get(self._key(kind, path))
+        if item is None:
             known = [key.replace("\0", ".") for key in self._named]
             raise ScheduleError(unknown("name in a trace", ".".join(map(str, (kind, *path))), known))
-        return found
+        return item
 
 
 def primitive(method: Method) -> Method:

@@ -49,9 +49,9 @@ from compiler.te.language import (
     var,
 )
 
-# This file imports upward, against the order of the wings, and is the only one that does: users of TVM write
-# `te.create_schedule` and `te.decl_tensor_intrin`. No module of the compiler below imports this file: they
-# import `compiler.te.tensor` and the like, which need neither schedules nor lowering.
+# This is the only file that imports from higher packages, since users of TVM write `te.create_schedule` and
+# `te.decl_tensor_intrin`. The modules of those packages do not import this file, but `compiler.te.tensor` and
+# the like, which import neither schedules nor lowering.
 from compiler.schedule import Schedule, create_schedule  # isort: skip
 from compiler.lowering.tensor_intrinsic import decl_tensor_intrin  # isort: skip
 

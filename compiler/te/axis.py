@@ -32,7 +32,7 @@ class IterVar(Expr):
     """
 
     var: Var
-    extent: Any  # int | Expr: most callers know that theirs is a number
+    extent: Any  # int | Expr; Any, since most callers have axes of integer extent
     kind: str = "data"
     start: Extent = 0
 

@@ -21,7 +21,7 @@ def extern(
     name: str = "extern",
     dtype: str | Sequence[str] | None = None,
 ) -> Any:
-    """Tensors that a user-defined program stores, for what element-wise expressions cannot define.
+    """Tensors whose elements a user-defined statement stores, where `compute` cannot express them.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ def extern(
     several = any(isinstance(item, (tuple, list)) for item in shape)
     shapes = tuple(checked_shape(item, name) for item in (shape if several else [shape]))
     if dtype is None:
-        found = sorted({tensor.dtype for tensor in inputs})
-        if len(found) != 1:
-            raise ValueError(f"{name!r}: the inputs have the types {found}; give the dtype of the outputs")
-        dtype = found[0]
+        types = sorted({tensor.dtype for tensor in inputs})
+        if len(types) != 1:
+            raise ValueError(f"{name!r}: the inputs have the types {types}; give the dtype of the outputs")
+        dtype = types[0]
     dtypes = (dtype,) * len(shapes) if isinstance(dtype, str) else tuple(dtype)
     if len(dtypes) != len(shapes):
         raise ValueError(f"{name!r} has {len(shapes)} shape(s), but {len(dtypes)} dtype(s)")

@@ -1,8 +1,7 @@
 """The tensor-expression language, with the names of TVM's.
 
 Declare inputs with `placeholder`, define the elements of an output with `compute`, reduce over a
-`reduce_axis`
-with `sum`, `max`, `min`, `prod`, `argmax`, `argmin` or a custom reducer, then make a schedule::
+`reduce_axis` with `sum`, `max`, `min`, `prod`, `argmax`, `argmin` or a custom reducer, then make a schedule::
 
     A = te.placeholder((512, 512), "A")
     B = te.placeholder((512, 512), "B")
@@ -323,8 +322,8 @@ def min(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
 def argmax(expr: ExprLike | tuple[ExprLike, ExprLike], axis: Axes, where: Expr | None = None) -> Reduce:
     """The index of the largest `expr` over `axis`, and that value: two tensors of one `compute`.
 
-    Of equal values the first wins. NaN is never chosen. If no term is left, the index is the largest value of
-    its type.
+    Of equal values the first wins. NaN is never chosen. If there is no term, because all are NaN or `where`
+    is false for all, the index is the largest value of its type.
 
     Parameters
     ----------
@@ -333,7 +332,7 @@ def argmax(expr: ExprLike | tuple[ExprLike, ExprLike], axis: Axes, where: Expr |
     axis : IterVar or sequence of IterVar
         The index is the value of the axis; for several axes, the row-major position.
     where : Expr, optional
-        Terms for which it is false are left out.
+        Terms for which it is false are excluded.
 
     Examples
     --------

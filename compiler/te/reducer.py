@@ -16,7 +16,7 @@ from compiler.te.axis import IterVar
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reducer:
-    """An associative and commutative operation with an identity element, so that the order is free.
+    """An associative and commutative operation with an identity element; a schedule may combine in any order.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Reducer:
         expr : Expr, or tuple of Expr
         axis : IterVar, or sequence of IterVar
         where : Expr, optional
-            Terms for which it is false are left out.
+            Terms for which it is false are excluded.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Reduction(Node):
     axes : tuple of IterVar
         The axes that are reduced over.
     condition : Expr, optional
-        Terms for which it is false are left out.
+        Terms for which it is false are excluded.
     """
 
     reducer: Reducer

@@ -1,4 +1,4 @@
-"""Dynamic extents: dimensions that each call determines; and the checks of shapes."""
+"""Dynamic extents, whose values the arrays of each call determine, and checks of shapes."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def checked_extent(value: Any, where: str) -> Extent:
         If it is anything else; the message begins with `where`.
     """
     if isinstance(value, Expr):
-        strangers = [n for n in walk(value) if type(n) is Var and n.bounds is None]
-        if strangers:
+        others = [n for n in walk(value) if type(n) is Var and n.bounds is None]
+        if others:
             raise ValueError(
-                f"{where}: {strangers[0].name!r} is not a dynamic extent; make one with te.size_var"
+                f"{where}: {others[0].name!r} is not a dynamic extent; make one with te.size_var"
             )
         return value
     try:

@@ -25,8 +25,7 @@ class InputError(click.ClickException):
 def clean_errors(command: F) -> F:
     """Print errors about the input, and warnings, as one line each instead of a traceback.
 
-    The filters of warnings and the function that shows them are those of the caller again when the command
-    ends.
+    The filters of warnings and the function that shows them are restored when the command ends.
     """
 
     @functools.wraps(command)
@@ -37,7 +36,7 @@ def clean_errors(command: F) -> F:
             warnings.showwarning = _show_warning
             try:
                 return command(*args, **kwargs)
-            except KeyboardInterrupt:  # elsewhere than in a search or a training, which keep their results
+            except KeyboardInterrupt:  # a search and a training handle it themselves, and keep their results
                 click.echo("interrupted", err=True)
                 sys.exit(INTERRUPTED)
             except (ValueError, OSError) as error:

@@ -43,7 +43,7 @@ def _shape(operator: str, text: str) -> tuple[Any, ...]:
     Raises
     ------
     ValueError
-        For a value without a name after one with a name, and as `Operator.shape`.
+        For a value without a name after one with a name; and for values that `Operator.shape` refuses.
     """
     from costmodel.registry import operator as find
 

@@ -11,7 +11,7 @@ import click
 from costmodel.cli.errors import clean_errors
 from costmodel.cli.terminal import new_console
 
-# Bytes of a file that suffice to tell a model from records.
+# Bytes at the beginning of a file by which a model is distinguished from records.
 HEAD = 1 << 16
 
 

@@ -1,4 +1,4 @@
-"""The main job, end to end: two programs tuned with our trees, and the trees on two real tables."""
+"""The demonstration: two programs tuned with our trees as cost model, and the trees on two real tables."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ PROGRAMS: tuple[tuple[str, tuple[int, ...], str], ...] = (
 )
 ROUNDS = 100
 SPLITS = 5
-TURNS = 15
+COMPARISON_ROUNDS = 15
 
 
 def run_demo(output: Path, *, trials: int, seed: int, console: Console) -> bool:
-    """Do both jobs, write records, curves and summary to a folder, and print the results.
+    """Tune the programs and train on the tables; write the results to a folder, and print them.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def run_demo(output: Path, *, trials: int, seed: int, console: Console) -> bool:
         if runs is None:
             console.print(f"interrupted: what was measured is in {records}", highlight=False)
             return False
-        finals = [compare_programs(run, measurer, TURNS) for run in runs]
+        finals = [compare_programs(run, measurer, COMPARISON_ROUNDS) for run in runs]
     scores = compare_on_tables(seed, splits=SPLITS, rounds=ROUNDS)
     console.print(scores_table(scores, splits=SPLITS, rounds=ROUNDS))
     console.print(finals_table(finals))

@@ -1,4 +1,4 @@
-"""Explorers: where in a space to look next. They propose from scores; none measures."""
+"""Explorers: they propose the configurations to measure next, from scores; none of them measures."""
 
 from costmodel.explore.annealing import AnnealingExplorer
 from costmodel.explore.explorer import Explorer, Score

@@ -96,7 +96,7 @@ class AnnealingExplorer:
             # the temperature follows the budget that is used up sooner: moves or first scores
             progress = max(step / self.iterations, scores.used / scores.limit)
             heat = self.temperature * (spread or 1.0) * (1.0 - progress)
-            with np.errstate(invalid="ignore"):  # -inf minus -inf: neither has a program
+            with np.errstate(invalid="ignore"):  # -inf - -inf, where neither configuration has a program
                 gain = np.where(
                     np.isneginf(new), -np.inf, np.where(np.isneginf(values), np.inf, new - values)
                 )
@@ -117,7 +117,7 @@ class AnnealingExplorer:
         count = min(self.chains, self.space.size)
         points = list(dict.fromkeys(elites))[: max(1, int(count * self.elite_share))]
         points += [p for p in self.points if p not in set(points)][: count - len(points)]
-        # at least half of the budget is left for the moves
+        # at least half of the budget remains for the moves
         fresh = min(count - len(points), max(1, scores.limit // 2))
         return points + self.space.random(rng, fresh, set(points))
 
@@ -146,7 +146,8 @@ class _Scores:
         if missing:
             scored = list(missing)
             self.cache.update(zip(scored, map(float, self.score(scored)), strict=True))
-        # a configuration past the budget counts as one without a program, so that no chain moves to it
+        # a configuration beyond the budget has the score of one without a program, so that no chain moves to
+        # it
         return np.array([self.cache.get(i, -np.inf) for i in indices])
 
 

@@ -1,6 +1,4 @@
-"""`Baseline`: what a NumPy user would write for an operator, the peer that tuned programs are compared
-with.
-"""
+"""`Baseline`: the usual NumPy implementation of an operator, with which tuned programs are compared."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ Shape = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Baseline:
-    """One operator by NumPy.
+    """An operator implemented with NumPy.
 
     Parameters
     ----------
@@ -77,7 +75,7 @@ def from_reference(operator: Operator) -> Callable[[Arrays, Arrays, Shape], None
     """Return the reference as a baseline, for operators that NumPy has no faster way to compute.
 
     For a convolution it copies the patches of each image and multiplies them by the weights with NumPy's
-    BLAS. The time of the copy counts: without it there is no matrix product.
+    BLAS. The copy is part of the measured time, since the matrix product needs it.
     """
 
     def run(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:

@@ -1,4 +1,4 @@
-"""`Bench`: one task on its arrays, where candidates are built, checked and timed."""
+"""`Bench`: builds, checks and times the candidates of one task, on its arrays."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 
 from costmodel.measure.baseline import BASELINES, blas_threads, limit_blas
 from costmodel.measure.check import check, fill_with_sentinel
-from costmodel.measure.host import rest
+from costmodel.measure.host import wait_until_idle
 from costmodel.measure.program import Program
 from costmodel.result import Reason
 from costmodel.task import Task
 
 
 class Failure(Exception):
-    """A candidate's failure that the worker itself detects.
+    """A failure of a candidate that the worker detects; crashes and timeouts are detected by its parent.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Bench:
         except Exception as error:
             raise Failure(Reason.RUN, describe(error)) from error
         outcome = check(self.outputs, self.references, self.task.operator.error_model(*self.task.shape))
-        if not outcome.right:
+        if not outcome.passed:
             raise Failure(Reason.WRONG, str(outcome))
         return seconds
 
@@ -101,14 +101,15 @@ class Bench:
         build_seconds = time.perf_counter() - start
         first = self.run(program)
         if min_repeat_ms < first * 1e3 < 2 * budget_ms:
-            # the first call may be slow for its page faults and sleeping threads
+            # the first call may be slow because of page faults and sleeping threads
             first = min(first, _time_calls(program, 1))
         # one call is enough for a slow program
         repeats = min(repeat, int(budget_ms / max(first * 1e3, min_repeat_ms)))
         costs = [first]
         if repeats:
             number = max(1, round(min_repeat_ms / 1e3 / max(first, 1e-7)))
-            # the first call is cold, so the number may be too low: the evaluator then increases it
+            # `first` may be the time of a cold call, so `number` may be too low: the evaluator then increases
+            # it
             costs = list(program.time(number, repeats, min_repeat_ms / 2).results)
         return {"costs": costs, "build_seconds": build_seconds}
 
@@ -145,11 +146,11 @@ class Bench:
                 seconds = min(_time_calls(call, 1), _time_calls(call, 1))
             numbers.append(max(1, round(min_repeat_ms / 1e3 / max(seconds, 1e-7))))
         costs: list[list[float]] = [[] for _ in calls]
-        for turn in range(rounds):
+        for round_number in range(rounds):
             # each round begins with another program, so that none always follows the same one
-            for i in sorted(range(len(calls)), key=lambda i: (i - turn) % len(calls)):
+            for i in sorted(range(len(calls)), key=lambda i: (i - round_number) % len(calls)):
                 self.enter("run")
-                rest(pause_ms / 1e3)
+                wait_until_idle(pause_ms / 1e3)
                 with limited(threads[i]):
                     calls[i]()
                     costs[i].append(_time_calls(calls[i], numbers[i]) / numbers[i])

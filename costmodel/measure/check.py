@@ -16,15 +16,15 @@ class Check:
 
     Parameters
     ----------
-    right : bool
+    passed : bool
         Whether every element of every output is within its tolerance.
     error : float
         The largest absolute difference (NaN if an output holds one).
     tolerance : float
-        The largest difference that is accepted, for the output that has the error.
+        The largest difference that is accepted for that output.
     """
 
-    right: bool
+    passed: bool
     error: float
     tolerance: float
 
@@ -62,7 +62,7 @@ def check(outputs: Sequence[np.ndarray], references: Sequence[np.ndarray], model
         If an output and its reference have different shapes.
     """
     checks = [_check(o, r, model.tolerance(r)) for o, r in zip(outputs, references, strict=True)]
-    wrong = next((c for c in checks if not c.right), None)
+    wrong = next((c for c in checks if not c.passed), None)
     return wrong or max(checks, key=lambda c: c.error)
 
 

@@ -23,7 +23,7 @@ class Finals:
     task : Task
     comparisons : list of Comparison
     configs : dict
-        Name to configuration; NumPy's program has none.
+        Name -> configuration. The NumPy program has none.
     """
 
     task: Task
@@ -52,7 +52,7 @@ def run_finals(
     ----------
     task : Task
     trials : mapping from str to sequence of Record
-        Name of the winner to the records of its run.
+        Name of the winner -> the records of its run.
     measurer : Measurer
     finalists : int
         Number of programs of each run that are compared first.

@@ -9,8 +9,12 @@ from functools import lru_cache
 
 
 def cpu_name(threads: int | None = None) -> str:
-    """Return the CPU's name by its maker, and the number of threads of a program (by default the
-    runtime's).
+    """Return the model name of the CPU, and the number of threads of a program.
+
+    Parameters
+    ----------
+    threads : int, optional
+        By default `compiler.runtime.num_threads`.
     """
     if threads is None:
         from compiler.runtime import num_threads
@@ -31,17 +35,17 @@ def _model_name() -> str:
     return platform.processor() or platform.machine() or "unknown CPU"
 
 
-def rest(pause: float = 0.005, at_most: float = 1.0) -> None:
-    """Wait until no thread of this process runs: those of a BLAS spin for a while after its last call.
+def wait_until_idle(pause: float = 0.005, timeout: float = 1.0) -> None:
+    """Wait until the threads of this process are idle: those of a BLAS spin for a while after its last call.
 
     Parameters
     ----------
     pause : float
         Seconds between two observations, at least a thousandth.
-    at_most : float
+    timeout : float
         Time limit in seconds.
     """
-    pause, end = max(pause, 1e-3), time.perf_counter() + at_most
+    pause, end = max(pause, 1e-3), time.perf_counter() + timeout
     while time.perf_counter() < end:
         used = time.process_time()
         time.sleep(pause)
@@ -52,9 +56,9 @@ def rest(pause: float = 0.005, at_most: float = 1.0) -> None:
 def spread_threads() -> None:
     """Start the thread pool, with one CPU for the calling thread and the others for the pool's.
 
-    Otherwise the system may put a thread that wakes on the CPU of the one that woke it while another CPU is
-    idle: every program then takes twice its time for tens of milliseconds. The affinity of the calling thread
-    changes for the rest of its life, so only the worker process calls this.
+    Otherwise the system may schedule a worker on the CPU of the thread that woke it while another CPU is
+    idle: every program then takes twice as long for tens of milliseconds. The affinity of the calling thread
+    is changed permanently, so only the worker process calls this.
     """
     import numpy as np
 

@@ -28,8 +28,8 @@ def available_memory() -> int | None:
 class Measurer:
     """Builds and runs candidates in a separate process, one at a time.
 
-    The process is started at the first use and kept. A candidate that crashes it or exceeds a time limit
-    makes a new process necessary, and has no other effect.
+    The process is started at the first use and reused. After a candidate that crashes it or exceeds a time
+    limit, a new process is started.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ class Measurer:
             "threads": threads,
             "memory_bytes": memory_bytes or available_memory(),
         }
-        home = str(Path(__file__).resolve().parents[2])
-        self.paths = [*map(str, paths), home, *(p for p in sys.path if p)]
+        root = str(Path(__file__).resolve().parents[2])
+        self.paths = [*map(str, paths), root, *(p for p in sys.path if p)]
         self.machine = cpu_name(threads)
         self.restarts = 0
         self._process: WorkerProcess | None = None
@@ -121,12 +121,12 @@ class Measurer:
         self.close()
 
     def start(self) -> None:
-        """Start the worker without waiting for it; it loads in parallel with the caller."""
+        """Start the worker process if there is none, without waiting until it has loaded its modules."""
         if self._process is None:
             self._process = WorkerProcess(self.paths, self.start_request)
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker process."""
         if self._process is not None:
             self._process.kill()
             self._process = None
@@ -208,7 +208,7 @@ class Measurer:
         assert self._process is not None
         try:
             reply = self._process.request(request, self.timeouts)
-        except BaseException:  # Ctrl-C: the reply of the running request would be taken for that of the next
+        except BaseException:  # e.g. Ctrl-C: the next request must not read the reply of this one
             self.close()
             raise
         if not self._process.alive:

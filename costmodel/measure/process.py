@@ -1,4 +1,4 @@
-"""`WorkerProcess`: one process that builds and runs candidates, as its parent controls it."""
+"""`WorkerProcess`: the parent's handle of a process that builds and runs candidates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BOOT = (
 
 
 class MeasureError(ValueError):
-    """A measurement that could not be made; states the phase and the cause."""
+    """A measurement failed; the message states the phase and the cause."""
 
 
 class WorkerProcess:
@@ -66,7 +66,7 @@ class WorkerProcess:
 
     def _send(self, request: dict[str, Any]) -> None:
         assert self._popen.stdin is not None
-        with contextlib.suppress(BrokenPipeError, OSError):  # it has ended: the reply reports how
+        with contextlib.suppress(BrokenPipeError, OSError):  # the process has ended; `_outcome` reports why
             self._popen.stdin.write(json.dumps(request) + "\n")
             self._popen.stdin.flush()
 

@@ -15,8 +15,7 @@ from costmodel.task import Task
 class Program:
     """A compiled program that is called without arguments, on the arrays that it was made with.
 
-    What the program computes from the operator's constants alone (packed weights, say) is computed here,
-    once.
+    The stages that depend on the operator's constants alone, such as the packing of weights, run here, once.
 
     Parameters
     ----------
@@ -26,7 +25,7 @@ class Program:
     arrays : sequence of ndarray
         One for each input of the operator.
     outputs : sequence of ndarray
-        Receive the results.
+        Arrays that the program writes its results to.
 
     Raises
     ------

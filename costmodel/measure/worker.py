@@ -1,4 +1,4 @@
-"""The process in which candidates are built and run.
+"""The main function of the worker process, which builds and runs candidates.
 
 It reads one JSON request a line and replies with JSON lines: first the name of every phase that it
 enters (`template`, `build`, `reference`, `run`), so that the parent can apply a time limit to each
@@ -27,7 +27,7 @@ class Worker:
     Parameters
     ----------
     replies : text file
-        Receives the JSON lines.
+        The stream that JSON lines are written to.
     """
 
     def __init__(self, replies: TextIO) -> None:
@@ -48,7 +48,7 @@ class Worker:
         return self.benches[key]
 
     def serve(self, request: dict[str, Any]) -> None:
-        """Carry out a request, and reply."""
+        """Execute a request and send the reply; failures are replies too."""
         try:
             if request["do"] == "start":
                 self.start(request)
@@ -65,7 +65,7 @@ class Worker:
             self.reply(done=Reason.TEMPLATE.value, message=describe(error))
 
     def start(self, request: dict[str, Any]) -> None:
-        """Load what every candidate needs, so that the time of the first one does not include it."""
+        """Import modules, start the thread pool and limit memory: before the time of any candidate begins."""
         for module in request["modules"]:
             import_module(module)
         import_module("llvmlite.binding")

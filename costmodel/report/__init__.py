@@ -1,4 +1,4 @@
-"""What a person sees of a run: the live line, the table at the end, the curves, the summary."""
+"""Output of a run for people: the live line, the table at the end, the curves, the summary."""
 
 from costmodel.report.live import LiveLine, failure_counts, progress_line
 from costmodel.report.plot import check_plotting, plot_curves

@@ -1,4 +1,4 @@
-"""`LiveLine`: the state of a run while it goes on."""
+"""`LiveLine`: the progress of a run on the terminal."""
 
 from __future__ import annotations
 

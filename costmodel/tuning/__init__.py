@@ -1,1 +1,1 @@
-"""The parts of a search: its trials and their state, scores, the outcome, and interruption."""
+"""Parts of `costmodel.tune`: the trials of a run, the scores, progress, result, and Ctrl-C."""

@@ -1,4 +1,4 @@
-"""`CtrlC`: a context in which Ctrl-C is not lost."""
+"""`CtrlC`: a context that records Ctrl-C, even where Python discards KeyboardInterrupt."""
 
 from __future__ import annotations
 

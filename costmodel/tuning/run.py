@@ -19,7 +19,7 @@ from costmodel.tuning.result import TuneResult
 
 
 class Run:
-    """The trials of one run: those of the records, and those that it adds.
+    """The trials of one run: those of the record file, and those that it measures.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Run:
         self.visited: set[int] = set()
         if path is not None and path.exists():
             self._resume(path)
-        # a small space has fewer configurations
+        # a small space may have fewer configurations than `trials`
         self.trials = min(trials, task.space.size)
         self.result.resumed = len(self.result.records)
 
@@ -96,7 +96,7 @@ class Run:
         self.result.correlations.append(rank_correlation(expected[scored], speeds[scored]))
 
     def report(self, last: Record | None = None) -> None:
-        """Call the callback."""
+        """Call the callback, if there is one, with the progress of the run."""
         if self.callback is None:
             return
         result = self.result

@@ -10,7 +10,7 @@ import compiler
 from costmodel.features import extract
 from costmodel.model import CostModel
 from costmodel.records import Record
-from costmodel.select import upper_bound
+from costmodel.select import upper_confidence_bound
 from costmodel.task import Task
 
 
@@ -22,7 +22,8 @@ class Scorer:
     task : Task
     model : CostModel
     optimism : float
-        Number of standard deviations that are added to the scores, see `costmodel.select.upper_bound`.
+        Number of standard deviations that are added to the scores, see
+        `costmodel.select.upper_confidence_bound`.
     """
 
     def __init__(self, task: Task, model: CostModel, optimism: float = 0.0) -> None:
@@ -32,7 +33,7 @@ class Scorer:
         self._features: dict[int, np.ndarray | None] = {}
 
     def features(self, index: int) -> np.ndarray | None:
-        """Return the features of a configuration; None if the template makes no program of it."""
+        """Return the features of a configuration; None if the template refuses it."""
         if index not in self._features:
             try:
                 schedule, args = self.task.instantiate(index)
@@ -50,7 +51,7 @@ class Scorer:
         return self._of_programs(indices, self.model.predict)
 
     def _optimistic(self, features: np.ndarray) -> np.ndarray:
-        return upper_bound(*self.model.predict_uncertainty(features), self.optimism)
+        return upper_confidence_bound(*self.model.predict_uncertainty(features), self.optimism)
 
     def _of_programs(self, indices: Sequence[int], of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         scores = np.full(len(indices), -np.inf)
@@ -60,8 +61,8 @@ class Scorer:
         return scores
 
     def learn(self, trials: Iterable[Record]) -> bool:
-        """Fit the model to all trials; return False if they do not order any two programs."""
-        # a template that crashed its process must not be run in this one
+        """Fit the model to all trials; return False, without a fit, if no two of them differ in speed."""
+        # a template that crashed the worker process must not run in this process
         kept = [(self.features(r.index), r) for r in trials if r.ok or r.index in self._features]
         rows = [(row, 1.0 / r.cost if r.ok else 0.0) for row, r in kept if row is not None]
         throughputs = np.array([t for _, t in rows])

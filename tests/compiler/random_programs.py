@@ -26,7 +26,7 @@ from compiler.ir.expr import (
     Ramp,
     Select,
     Var,
-    most,
+    upper_bound,
 )
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.operators import BITWISE, COMPARISON, INTRINSICS, LOGIC
@@ -262,7 +262,7 @@ class _Writer:
         result = []
         for axis, extent in enumerate(shape):
             count = lanes if axis == wide else 1
-            dtype = self.pick("int32", *(t for t in INTEGERS if integer_range(t)[1] >= most(extent)))
+            dtype = self.pick("int32", *(t for t in INTEGERS if integer_range(t)[1] >= upper_bound(extent)))
             index = self.expr(dtype, count, 1)
             number: Expr = extent.astype(dtype) if isinstance(extent, Var) else Const(extent, dtype)
             bound = self.repeat(number, count)

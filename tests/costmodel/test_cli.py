@@ -182,7 +182,7 @@ def test_demo_small_and_again(run, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     small = (("matmul", (16, 16, 16), "matmul"), ("conv2d", (1, 4, 8, 8, 4, 3, 1, 1), "conv"))
     monkeypatch.setattr(demo, "PROGRAMS", small)
-    for name, value in {"SPLITS": 2, "ROUNDS": 5, "TURNS": 2}.items():
+    for name, value in {"SPLITS": 2, "ROUNDS": 5, "COMPARISON_ROUNDS": 2}.items():
         monkeypatch.setattr(demo, name, value)
     output = run("demo", "--trials", 3, "--output", "out")
     for word in (

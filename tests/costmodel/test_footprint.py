@@ -123,7 +123,7 @@ def test_buffer_born_inside_is_not_reused_by_the_loops_outside():
     body = For(i, const(16), "parallel", Allocate(tile, update))
     found = measure_footprint(PrimFunc("main", (), body))
     store = found.stores[0]
-    assert store.accesses[0].born == 1
+    assert store.accesses[0].allocation_depth == 1
     assert [store.is_reduction(d) for d in range(3)] == [False, True, False]
     assert [(a.buffer.name, a.times) for a in found.allocations] == [("tile", 16)]
     assert [(r.extent, r.entries) for r in found.regions] == [(16, 1)]

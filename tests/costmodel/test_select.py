@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from costmodel.select import choose_batch, diverse, upper_bound
+from costmodel.select import choose_batch, diverse, upper_confidence_bound
 from costmodel.space import ConfigSpace, Knob
 
 
@@ -79,9 +79,11 @@ def test_epsilon_is_a_share(space):
         choose_batch(space, [], 4, set(), rng=np.random.default_rng(0), epsilon=1.5)
 
 
-def test_upper_bound_by_hand():
-    np.testing.assert_array_equal(upper_bound(np.array([1.0, 2.0]), np.array([1.0, 0.2]), 2.0), [3.0, 2.4])
+def test_upper_confidence_bound_by_hand():
+    np.testing.assert_array_equal(
+        upper_confidence_bound(np.array([1.0, 2.0]), np.array([1.0, 0.2]), 2.0), [3.0, 2.4]
+    )
     with pytest.raises(ValueError, match="optimism must be at least 0, not -1"):
-        upper_bound(np.zeros(2), np.zeros(2), -1)
+        upper_confidence_bound(np.zeros(2), np.zeros(2), -1)
     with pytest.raises(ValueError, match=r"each score needs a deviation, not \(2,\) and \(3,\)"):
-        upper_bound(np.zeros(2), np.zeros(3), 1.0)
+        upper_confidence_bound(np.zeros(2), np.zeros(3), 1.0)

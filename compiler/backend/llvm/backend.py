@@ -30,8 +30,8 @@ class LLVM:
     passes: tuple[Pass, ...] = passes()
 
     def complete(self, given: Mapping[str, str]) -> Options:
-        """The CPU, its triple and the changes of its features; see `Machine.given`."""
-        return Machine.given(given).options
+        """The CPU, its triple and the changes of its features; see `Machine.from_options`."""
+        return Machine.from_options(given).options
 
     def hardware(self, options: Options) -> Hardware:
         """What the CPU has."""
@@ -58,7 +58,7 @@ class LLVM:
         Raises
         ------
         ValueError
-            For what has no code on a CPU.
+            If the function has a node that a CPU cannot execute.
         """
         from compiler.backend.llvm.compile import emit_object, optimise  # loads LLVM
 
@@ -68,7 +68,7 @@ class LLVM:
         return package(func, program, code, machine)
 
     def load(self, artifact: Artifact) -> Module:
-        """Link the object file into this process, if it can run here."""
+        """The module of an artifact, with its object file linked into this process if it can run here."""
         details = artifact.details
         entry, is_parallel = field(details, "entry", str), field(details, "is_parallel", bool)
         triple, cpu = field(details, "triple", str), field(details, "cpu", str)

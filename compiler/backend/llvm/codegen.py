@@ -1,11 +1,11 @@
 """A `PrimFunc` after all passes as the text of an LLVM module.
 
-The module exports ``void NAME(ptr args, ptr workspace)``: `args` points to slots of eight bytes, one
-with the pointer of each parameter, followed by one with the value of each symbolic dimension; `workspace`
-to `Program.workspace_bytes` bytes that live as long as the call. It loads the slots and calls an inner
-function with one parameter for each slot, because only on a parameter can ``noalias`` tell LLVM that no
-other pointer reaches the same bytes. The body of a parallel loop is another such function, called by the
-thread pool.
+The module exports ``void NAME(ptr args, ptr workspace)``: `args` points to slots of eight bytes, one with the
+pointer of each parameter, followed by one with the value of each symbolic dimension; `workspace` to
+`Program.workspace_bytes` bytes of scratch memory for the call. It loads the slots and calls an inner function
+with one parameter for each slot: LLVM accepts ``noalias``, the guarantee that no other pointer reaches the
+same bytes, on parameters only. The body of a parallel loop is another such function, called by the thread
+pool.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from compiler.ir.stmt import (
 
 # symbol of the thread pool in compiled code
 LAUNCH = "espalier_parallel_launch"
-# how much of a thread's stack a buffer, and all buffers of a function, may take
+# limits of the stack memory of one buffer, and of all buffers of a function
 STACK_BUFFER_BYTES = 64 * 1024
 STACK_BYTES = 512 * 1024
 
-# functions that LLVM may insert calls of; an entry of the same name would be called instead
+# functions that LLVM may insert calls of, so an entry must not have such a name
 _C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
 _MATHEMATICS = (
     "exp",
@@ -64,14 +64,14 @@ _MATHEMATICS = (
     "roundeven",
 )
 _C_LIBRARY |= {name + suffix for name in _MATHEMATICS for suffix in ("", "f")}
-# reasons why a loop or statement has no code on a CPU, and the remedies
+# reasons for which a loop or statement cannot be compiled for a CPU, and remedies
 _THREADS = "a CPU has no blocks of threads: use parallel and vectorize instead of bind, or build for a GPU"
 _LATER = "; a pass must have turned it into plain loops before code is generated"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """LLVM text, and what a caller needs to load and call it.
+    """LLVM text, and the facts that are needed to load and call it.
 
     Attributes
     ----------
@@ -107,8 +107,8 @@ def generate(func: PrimFunc, machine: Machine) -> Program:
     Raises
     ------
     ValueError
-        For what a pass should have removed, a name that is no identifier, or a variable or buffer that
-        nothing binds.
+        For a node that a pass should have removed, a name that is not an identifier, or a variable or buffer
+        that is not bound.
     """
     return _Generator(func, machine).program()
 
@@ -135,11 +135,11 @@ class _Generator:
             if buffer in frame.pointers:
                 raise ValueError(f"the buffer {buffer} is a parameter twice")
             frame.pointers[buffer] = Pointer(
-                frame.fresh(clean(buffer.name)), _itemsize(buffer), _least(buffer)
+                frame.fresh(clean(buffer.name)), _itemsize(buffer), _min_bytes(buffer)
             )
         for size in func.sizes:
             low, high = size.bounds or (0, 0)
-            value = wide_literal(low) if low == high else Wide(frame.given(clean(size.name)), low, high)
+            value = wide_literal(low) if low == high else Wide(frame.argument(clean(size.name)), low, high)
             frame.bind(size, value)
         sizes = {size: value for size, value in frame.variables.items() if not value.is_literal}
         self.statement(func.body)
@@ -153,7 +153,7 @@ class _Generator:
         self.functions.append(frame.text(f"define internal void {inner}({', '.join(signature)}) #0"))
         self.functions.append(self._entry(inner, sizes))
         attributes = ["nounwind", f'"target-cpu"="{self.machine.cpu}"']
-        if self.machine.vector_bits == 512:  # else LLVM prefers vectors of 256 bits on some of these CPUs
+        if self.machine.vector_bits == 512:  # by default LLVM uses 256-bit vectors on some of these CPUs
             attributes.append('"prefer-vector-width"="512"')
         text = "\n".join(
             [
@@ -180,8 +180,8 @@ class _Generator:
     def _entry(self, inner: str, sizes: dict[Var, Wide]) -> str:
         lines, arguments = [], []
         params = len(self.func.params)
-        wanted = [*range(params), *(params + i for i, size in enumerate(self.func.sizes) if size in sizes)]
-        for i in wanted:
+        slots = [*range(params), *(params + i for i, size in enumerate(self.func.sizes) if size in sizes)]
+        for i in slots:
             kind = "ptr" if i < params else "i64"
             lines.append(f"  %slot.{i} = getelementptr inbounds i64, ptr %args, i64 {i}")
             lines.append(f"  %arg.{i} = load {kind}, ptr %slot.{i}, align 8")
@@ -246,7 +246,7 @@ class _Generator:
             self._loop(node, wide_literal(0), extent, extent.low > 0, self.hints.of(node, extent))
 
     def _loop(self, node: For, begin: Wide, end: Wide, runs: bool, hints: list[str]) -> None:
-        """A loop that tests at its end; with `runs` there is at least one iteration."""
+        """A loop that tests its condition at the end; with `runs`, the first iteration needs no test."""
         frame = self.frame
         head, after = frame.label(f"for_{clean(node.var.name)}"), frame.label("done")
         if runs:
@@ -343,7 +343,7 @@ class _Generator:
         if implementation is None:
             raise ValueError(
                 f"the intrinsic {node.intrinsic.name!r} has no implementation for {KIND!r}; give "
-                "it one, or let a pass put its description in its place before code is generated"
+                "it one, or replace it by its description (inline_intrinsics) before code is generated"
             )
         self.statement(implementation(*node.operands))
 
@@ -352,8 +352,8 @@ class _Generator:
 
     def _token(self, node: Token) -> None:
         raise ValueError(
-            f"a token from {node.source!r} to {node.target!r}: a CPU has no pipeline stages that wait for "
-            "one another; build for an accelerator that has"
+            f"a token from {node.source!r} to {node.target!r}: a CPU has no pipeline stages; build for an "
+            "accelerator"
         )
 
     # Memory
@@ -369,10 +369,10 @@ class _Generator:
 
     def _pointer(self, buffer: Buffer) -> Pointer:
         frame = self.frame
-        # the copies of an unrolled body allocate the same buffer, one after another
-        pointer = frame.owned.get(buffer)
+        # the copies of an unrolled body allocate the same buffer, with disjoint lifetimes
+        pointer = frame.allocated.get(buffer)
         if pointer is None:
-            pointer = frame.owned[buffer] = self._new_pointer(buffer)
+            pointer = frame.allocated[buffer] = self._new_pointer(buffer)
         return pointer
 
     def _new_pointer(self, buffer: Buffer) -> Pointer:
@@ -385,7 +385,7 @@ class _Generator:
             self.workspace.append((buffer, self.workspace_bytes))
             self.workspace_bytes += _rounded(buffer.nbytes)
             return pointer
-        # allocated once for a range of iterations: its contents do not outlive one
+        # allocated once for a range of iterations, since no iteration reads what another one stored
         register = frame.fresh(clean(buffer.name))
         size = _rounded(buffer.nbytes)
         frame.prologue.append(f"  {register} = call ptr @aligned_alloc(i64 {ALIGNMENT}, i64 {size})")
@@ -397,8 +397,8 @@ def _itemsize(buffer: Buffer) -> int:
     return -(-bits_of(buffer.dtype) // 8)
 
 
-def _least(buffer: Buffer) -> int:
-    """The least number of bytes of an argument."""
+def _min_bytes(buffer: Buffer) -> int:
+    """The number of bytes of an argument at the lower bounds of its dynamic extents."""
     extents = (e if isinstance(e, int) else e.bounds[0] if e.bounds else 0 for e in buffer.shape)
     return prod(extents) * bits_of(buffer.dtype) // 8
 

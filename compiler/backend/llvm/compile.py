@@ -13,7 +13,7 @@ import llvmlite.binding as llvm
 
 from compiler.backend.llvm.machine import Machine, this_machine
 
-_OPTIONS = Lock()  # LLVM's options belong to the process
+_OPTIONS = Lock()  # LLVM's options are global to the process
 
 
 def optimise(text: str, machine: Machine) -> Any:
@@ -31,12 +31,12 @@ def optimise(text: str, machine: Machine) -> Any:
         module.verify()
     except RuntimeError as error:
         raise ValueError(f"LLVM rejects the generated program for {machine}: {error}") from error
-    # a program with vectors was scheduled: no redundancies are left in it, and no scalars to vectorize
+    # a program with vectors was scheduled: it has no redundant instructions, and no scalar code to vectorize
     scheduled = re.search(r"<\d+ x ", text) is not None
     tuning = llvm.create_pipeline_tuning_options(speed_level=1 if scheduled else 2)
     tuning.loop_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = True
     tuning.slp_vectorization = not scheduled
-    # a builder is used for one module: a run leaves it with callbacks into freed memory
+    # a builder must not be reused: after a run it has callbacks into freed memory
     builder = llvm.create_pass_builder(target, tuning)
     builder.getModulePassManager().run(module, builder)
     return module
@@ -58,12 +58,12 @@ def emit_assembly(module: Any, machine: Machine) -> str:
 def _without_strength_reduction(machine: Machine) -> Iterator[None]:
     """Disable LLVM's loop strength reduction, the search for other induction variables, for x86.
 
-    The code generator has hoisted everything that does not vary in a loop, and an x86 address holds the rest:
-    a pointer, an index and a constant. The search would take half of the time of emitting a convolution, and
-    find nothing better. ARM's addresses are not as rich, so there it runs.
+    The code generator has hoisted all loop-invariant arithmetic, and the rest fits the addressing mode of
+    x86: a base register, an index register and a displacement. The search takes half of the time of emitting
+    a convolution, and improves nothing. ARM has fewer addressing modes, so there it runs.
 
-    The option ``-disable-lsr`` is the process's, and no other interface sets it: it is set during the
-    emission alone, under a lock, and this function is the only one that touches an option of LLVM.
+    The option ``-disable-lsr`` is global to the process and has no other interface, so it is set under a
+    lock, for the time of the emission. No other function sets an option of LLVM.
     """
     if not machine.is_x86:
         yield

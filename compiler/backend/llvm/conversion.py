@@ -7,10 +7,10 @@ from compiler.ir.dtype import PACKED_TYPES, is_float, lanes_of, scalar_of, vecto
 
 
 def convert(frame: Frame, text: str, source: str, target: str) -> str:
-    """The value `text` of type `source` as a value of type `target`.
+    """Convert the value `text` from type `source` to type `target`; return its register.
 
-    A float becomes an integer by rounding to zero, out of range the nearest of the type, NaN zero. An integer
-    becomes a narrower one by its low bits. A bool is whether the value is not zero.
+    A float is rounded to zero; a value out of range becomes the nearest integer of the type, NaN zero. An
+    integer is truncated to the low bits of a narrower type. The bool of a value is whether it is not zero.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def convert(frame: Frame, text: str, source: str, target: str) -> str:
         return emit(f"call {to_kind} @{name}({from_kind} {text})")
     unsigned = a.startswith("u") or a == "bool"
     if is_float(b):
-        if b == "float16":  # by way of float: what is not exact there is infinite in a half
+        if b == "float16":  # via float: an integer that is not exact there is out of range in a half
             wide = vector_of("float32", lanes_of(source))
             return convert(frame, convert(frame, text, source, wide), wide, target)
         return emit(f"{'uitofp' if unsigned else 'sitofp'} {from_kind} {text} to {to_kind}")

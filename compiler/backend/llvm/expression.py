@@ -34,7 +34,7 @@ class Expressions:
         self.frame = frame
         self._index = IndexArithmetic()
         self._reads: dict[int, tuple[Expr, bool]] = {}
-        # the active lanes, where the others must not touch memory
+        # the lanes that may access memory; None for all
         self._mask: str | None = None
         self._mask_lanes = 1
 
@@ -87,8 +87,8 @@ class Expressions:
         if scalar_of(node.value.dtype) != buffer.dtype or lanes_of(node.value.dtype) not in (1, lanes):
             raise ValueError(f"a value of {node.value.dtype} is stored to {lanes} element(s) of {buffer}")
         value, mask = node.value, None
-        if lanes > 1 and _keeps(node):
-            # lanes that would be stored what they hold are masked out
+        if lanes > 1 and _keeps_inactive_lanes(node):
+            # a masked store, which leaves the lanes unchanged for which the condition is false
             condition, value = value.args[:2]  # type: ignore[attr-defined]
             mask = self.value(condition)
             text = self._under(mask, lanes, value)
@@ -412,8 +412,8 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
 }
 
 
-def _keeps(node: Store) -> bool:
-    """Whether a store keeps what the lanes hold for which a condition is false."""
+def _keeps_inactive_lanes(node: Store) -> bool:
+    """Whether a store leaves the lanes unchanged for which a vector condition is false."""
     value = node.value
     return (
         type(value) is Call

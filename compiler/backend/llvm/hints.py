@@ -12,8 +12,8 @@ from compiler.ir.stmt import Allocate, For, Let, Stmt, Store
 from compiler.ir.visit import children, walk
 from compiler.passes.split_registers import PRAGMA
 
-WRITTEN_OUT = 8
-"""A loop with at least this many stores was unrolled by its schedule; LLVM does not transform it further."""
+UNROLLED_BODY = 8
+"""A loop with at least this number of stores was unrolled by its schedule; LLVM must not transform it."""
 
 # pragma -> the hint for True, for False, and for a number
 _PRAGMAS = {
@@ -71,14 +71,14 @@ class LoopHints:
 
     def __init__(self, body: Stmt) -> None:
         self._in_memory = {a.buffer for a in _allocations(body) if (PRAGMA, True) in a.pragmas}
-        # by identity; keeping the node keeps its id from being reused
+        # keyed by identity; the node is stored too, so that its id is not reused
         self._known: dict[int, tuple[Stmt, _Body]] = {}
 
     def of(self, node: For, extent: Wide) -> list[str]:
-        """The metadata of a loop.
+        """The metadata nodes of a loop.
 
-        They follow from its kind and its pragmas ``unroll``, ``vectorize`` and ``interleave``: a number sets
-        the number of copies, lanes or vectors; True leaves the number to LLVM, and False forbids the
+        They follow from its kind and its pragmas ``unroll``, ``vectorize`` and ``interleave``: an integer is
+        the number of copies, lanes or vectors; with True, LLVM chooses the number; False disables the
         transformation. Without pragmas they follow from the body: a loop that its schedule has unrolled or
         vectorized is not transformed further, since that would take most of the time of a compilation.
 
@@ -103,32 +103,32 @@ class LoopHints:
         body = self._body(node.body)
         if hints or node.var in body.indices:  # unrolled, the loop's buffers can be kept in registers
             return hints
-        if body.vectors or body.stores >= WRITTEN_OUT:
+        if body.vectors or body.stores >= UNROLLED_BODY:
             hints += ['!{!"llvm.loop.vectorize.enable", i1 false}', '!{!"llvm.loop.unroll.disable"}']
         elif body.moves:  # bound by memory: unrolling gains nothing
             hints.append('!{!"llvm.loop.unroll.disable"}')
         if body.allocates:
-            # addresses are hoisted already, and an iteration's sums stay in it: nothing is left to move, but
-            # LLVM would compare all accesses of all tiles with each other to find that out
+            # addresses are hoisted already, and the accumulators are local to an iteration, so there is
+            # nothing to move; but to find that out LLVM would compare the accesses of all tiles pairwise
             hints.append('!{!"llvm.licm.disable"}')
         return hints
 
-    def _may_be_held(self, buffer: Buffer) -> bool:
+    def _may_be_in_registers(self, buffer: Buffer) -> bool:
         return buffer.scope == "local" and buffer not in self._in_memory
 
     def _body(self, node: Stmt) -> _Body:
         known = self._known.get(id(node))
         if known is None:
-            known = self._known[id(node)] = (node, self._look(node))
+            known = self._known[id(node)] = (node, self._analyzed(node))
         return known[1]
 
-    def _look(self, node: Stmt) -> _Body:
+    def _analyzed(self, node: Stmt) -> _Body:
         parts = [self._body(child) for child in children(node) if isinstance(child, Stmt)]
         vectors, indices = False, set()
         for outside in [node] if not parts else [c for c in children(node) if not isinstance(c, Stmt)]:
             for below in walk(outside):
                 vectors = vectors or type(below) is Ramp
-                if isinstance(below, (Load, Store)) and self._may_be_held(below.buffer):
+                if isinstance(below, (Load, Store)) and self._may_be_in_registers(below.buffer):
                     indices |= {n for index in below.indices for n in walk(index) if type(n) is Var}
         stores = int(type(node) is Store) + sum(part.stores for part in parts)
         if isinstance(node, For) and node.kind == "unroll" and type(node.extent) is Const:

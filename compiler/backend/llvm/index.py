@@ -23,9 +23,8 @@ class IndexArithmetic:
     """Writes integer expressions of loop variables as 64-bit arithmetic with known bounds."""
 
     def __init__(self) -> None:
-        self._plain: dict[
-            int, tuple[Expr, bool]
-        ] = {}  # by identity; keeping the node keeps its id from being reused
+        # keyed by identity; the node is stored too, so that its id is not reused
+        self._plain: dict[int, tuple[Expr, bool]] = {}
 
     def is_plain(self, node: Expr) -> bool:
         """Whether `node` is arithmetic on scalar variables and literals only."""
@@ -44,7 +43,7 @@ class IndexArithmetic:
         return known[1]
 
     def access(self, frame: Frame, node: Expr) -> Index | None:
-        """The index of an access: `wide` of `node`, its constant offset kept apart."""
+        """`node` in 64 bits, split into a varying part and a constant offset; None as for `wide`."""
         if not self.is_plain(node):
             return None
         if _is_sum(node):
@@ -59,7 +58,7 @@ class IndexArithmetic:
         return self._wide(frame, node)
 
     def _sum(self, frame: Frame, node: Expr) -> Index | None:
-        """A sum of terms, those of the outermost loops first, so that their partial sums are hoisted."""
+        """A sum, added up in the order of the loops, outermost first, so that partial sums can be hoisted."""
         terms: list[Wide] = []
         pending = [node]
         while pending:
@@ -87,9 +86,9 @@ class IndexArithmetic:
         return Index(total, sum(t.low for t in terms if t.is_literal))
 
     def _wide(self, frame: Frame, node: Expr) -> Wide | None:
-        found = frame.numbers.get(id(node))
-        if found is not None:
-            return found[1]
+        cached = frame.numbers.get(id(node))
+        if cached is not None:
+            return cached[1]
         wide = self._written(frame, node)
         if wide is not None:
             frame.numbers[id(node)] = (node, wide)
@@ -122,7 +121,7 @@ def _is_sum(node: Expr) -> TypeGuard[Binary]:
 
 
 def wide_literal(value: int) -> Wide:
-    """A known number."""
+    """A literal in 64 bits."""
     return Wide(str(value), value, value)
 
 

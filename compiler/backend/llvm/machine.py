@@ -1,4 +1,4 @@
-"""`Machine`: a CPU and a system as LLVM names them, what they have, and whether they can run here.
+"""`Machine`: a CPU and a system as LLVM names them, its hardware, and whether this process can run its code.
 
 ``ESPALIER_CPU`` in the environment names a CPU to compile for in place of this machine's: with
 ``ESPALIER_CPU=x86-64-v3`` an AVX-512 machine compiles and schedules for AVX2. It must be a CPU whose code can
@@ -25,13 +25,13 @@ ENVIRONMENT = "ESPALIER_CPU"
 
 _X86 = ("x86_64", "amd64")
 _AARCH64 = ("aarch64", "arm64")
-# bytes of the first two data caches of a CPU that is not known: the smallest ones in common use
+# bytes of the first two data caches of an unknown CPU: the smallest ones in common use
 _UNKNOWN_CACHES = (32 * 1024, 256 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What LLVM compiles for.
+    """A CPU and system that LLVM compiles for.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ class Machine:
                 raise TargetError(f"the CPU feature {feature!r} must begin with + or -, as in -mattr=+avx2")
 
     @staticmethod
-    def given(options: Mapping[str, str]) -> Machine:
-        """The machine of a target's options; those that are left out are this machine's."""
+    def from_options(options: Mapping[str, str]) -> Machine:
+        """The machine of a target's options; by default those of this machine."""
         features = tuple(options["-mattr"].split(",")) if "-mattr" in options else ()
         if "-mcpu" in options and "-mtriple" in options:
             return Machine(options["-mcpu"], features, options["-mtriple"])
@@ -77,7 +77,7 @@ class Machine:
     def parse(text: str) -> Machine:
         """The machine of a target's text, as ``llvm -mcpu=haswell``."""
         options = (option.partition("=") for option in text.split()[1:])
-        return Machine.given({name: value for name, _, value in options})
+        return Machine.from_options({name: value for name, _, value in options})
 
     @property
     def options(self) -> Options:
@@ -116,7 +116,7 @@ class Machine:
 
     @property
     def hardware(self) -> Hardware:
-        """What the machine has; caches and threads are this machine's where the code can run here."""
+        """The hardware; caches and threads are those of this machine if it can run the code."""
         here = not self.missing()
         return Hardware(
             vector_bits=self.vector_bits,
@@ -149,7 +149,7 @@ class Machine:
 @lru_cache(maxsize=64)
 def machine_of(options: Options) -> Machine:
     """The machine of complete options."""
-    return Machine.given(dict(options))
+    return Machine.from_options(dict(options))
 
 
 @lru_cache(maxsize=1)
@@ -165,17 +165,17 @@ def this_machine() -> Machine:
     if not name:
         return host
     try:
-        held = Machine(name, (), host.triple)
+        machine = Machine(name, (), host.triple)
     except TargetError as error:
         raise TargetError(f"{ENVIRONMENT}={name} in the environment: {error}") from error
-    if missing := held.missing():
-        raise TargetError(f"{ENVIRONMENT}={name} in the environment cannot stand for this CPU: {missing}")
-    return held
+    if missing := machine.missing():
+        raise TargetError(f"{ENVIRONMENT}={name} in the environment cannot replace this CPU: {missing}")
+    return machine
 
 
 @lru_cache(maxsize=64)
 def hardware_of(options: Options) -> Hardware:
-    """What the machine of complete options has."""
+    """The hardware of the machine of complete options, cached."""
     return machine_of(options).hardware
 
 
@@ -190,9 +190,9 @@ def missing_here(triple: str, cpu: str, needs: tuple[str, ...] | None) -> str:
         Features that the code needs. Without them, the CPU must be of the same name.
     """
     here = _host()
-    theirs, ours = _platform(triple), _platform(here.triple)
-    if theirs != ours:
-        return f"it is for {' '.join(theirs)}, and this is {' '.join(ours)}"
+    needed, available = _platform(triple), _platform(here.triple)
+    if needed != available:
+        return f"it is for {' '.join(needed)}, and this is {' '.join(available)}"
     if needs is None:
         return "" if cpu == here.cpu else f"it is for the CPU {cpu}, and this one is {here.cpu}"
     lacking = sorted(set(needs) - set(_host_features()))
@@ -216,7 +216,7 @@ def _host() -> Machine:
     features: list[str] = []
     if triple.split("-")[0] in _X86:
         cpu = cpu if cpu in X86_VECTOR_BITS else "x86-64"
-        # a hypervisor may hide features, and a model newer than LLVM has more than the one that stands for it
+        # a hypervisor may hide features, and a model that LLVM does not know has more than the generic one
         for feature, bits in (("avx512f", 512), ("avx", 256)):
             expected = X86_VECTOR_BITS[cpu] >= bits
             if has.get(feature, False) != expected:
@@ -233,16 +233,16 @@ def _host_features() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def _host_caches() -> tuple[int, ...]:
     """Bytes of this machine's data caches, the nearest first, as Linux reports them."""
-    found: dict[int, int] = {}
+    sizes: dict[int, int] = {}
     try:
         for folder in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
             size = (folder / "size").read_text().strip()
             if (folder / "type").read_text().strip() != "Instruction" and size.endswith(("K", "M")):
                 unit = 1024 if size.endswith("K") else 1024**2
-                found[int((folder / "level").read_text())] = int(size[:-1]) * unit
+                sizes[int((folder / "level").read_text())] = int(size[:-1]) * unit
     except (OSError, ValueError):
         return _UNKNOWN_CACHES
-    return tuple(found[level] for level in sorted(found)) or _UNKNOWN_CACHES
+    return tuple(sizes[level] for level in sorted(sizes)) or _UNKNOWN_CACHES
 
 
 def _llvm() -> Any:

@@ -149,7 +149,7 @@ def apply(frame: Frame, name: str, args: Sequence[str], dtype: str) -> str:
 
 
 class _Lanes:
-    """Writes arithmetic of one float type; a vector of any width is written as a scalar is.
+    """Writes arithmetic of one float type, for scalars and vectors of any width alike.
 
     LLVM may not reorder or contract these operations, except in `fma`, since the range reductions rely on the
     rounding of each step.
@@ -268,7 +268,7 @@ class _Lanes:
 
 def _exp(v: _Lanes, x: str) -> str:
     low, high = _EXP_RANGE[v.scalar]
-    x = v.select(v.test("olt", x, low), low, x)  # written so that NaN stays
+    x = v.select(v.test("olt", x, low), low, x)  # false for NaN, which is kept
     x = v.select(v.test("ogt", x, high), high, x)
     whole, exponent = v.nearest(x, 1.4426950408889634)
     first, rest = _LOG2[v.scalar]
@@ -297,7 +297,7 @@ def _log(v: _Lanes, x: str) -> str:
     value = v.fma(e, first, v.op("fadd", value, f))
     value = v.select(v.test("oeq", x, 0.0), float("-inf"), value)
     value = v.select(v.test("olt", x, 0.0), float("nan"), value)
-    return v.select(v.test("olt", x, float("inf")), value, x)  # infinity and NaN are their own logarithm
+    return v.select(v.test("olt", x, float("inf")), value, x)  # log(inf) is inf, log(NaN) is NaN
 
 
 def _tanh(v: _Lanes, x: str) -> str:

@@ -23,7 +23,9 @@ class Memory:
 
     def __init__(self, frame: Frame, buffer: Buffer) -> None:
         if buffer.dtype in PACKED_TYPES:
-            raise ValueError(f"{buffer} is still of a packed type; a pass must have lowered it to bytes")
+            raise ValueError(
+                f"{buffer} has a packed type; lower it to bytes (lower_packed) before code is generated"
+            )
         self.frame = frame
         self.dtype = buffer.dtype
         pointer = frame.pointer(buffer)

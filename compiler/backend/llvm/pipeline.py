@@ -27,31 +27,37 @@ from compiler.passes.unroll import unroll
 from compiler.passes.vectorize import vectorize
 
 UNROLLED_STORES = 1024
-"""Stores that an unrolled loop may grow to; a longer one takes LLVM more time than it gains."""
+"""Maximum number of stores of an unrolled loop; beyond it, the compile time exceeds the gain."""
 
 
 def passes(kind: str = KIND) -> tuple[Pass, ...]:
-    """The passes, which use the implementations of tensor intrinsics for `kind`."""
+    """The passes in order.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of target whose implementations of tensor intrinsics are used.
+    """
     intrinsics = update_wrapper(partial(inline_intrinsics, kind=kind), inline_intrinsics)
     unrolled = update_wrapper(partial(unroll, limit=UNROLLED_STORES), unroll)
     return (
         intrinsics,  # first: the description of an intrinsic is lowered like the rest
         flatten,  # the passes after it see one index for each access
         simplify,  # the flat index becomes one sum, which shows what varies with each loop
-        inject_double_buffer,  # moves statements that fill a buffer, so before barriers are around them
-        thread_sync,  # early: without its barriers a program of many threads has another meaning
-        inject_prefetch,  # while the loops are whole, and show what one iteration reads
-        clip_loops,  # a loop that ends early need not be partitioned
+        inject_double_buffer,  # before thread_sync: it moves statements, which barriers must not separate
+        thread_sync,  # early: without barriers, the order in which threads access shared memory is undefined
+        inject_prefetch,  # before loops are cut, while one loop nest has all reads of an iteration
+        clip_loops,  # before loop_partition: a clipped loop need not be partitioned
         loop_partition,  # before everything that copies bodies: each part has fewer conditions to copy
-        inject_copy,  # after it, since in a part the margins of a tile are literals
+        inject_copy,  # after loop_partition, which makes the margins of a tile literals
         lower_packed,  # before vectorize, which must not put two elements of one byte into lanes
         vectorize,  # before unroll: one vector statement is unrolled, not sixteen scalar ones
         inject_vthread,  # before memory is planned: each virtual thread gets a part of a buffer
         inject_tokens,  # once each thread's part and each half of a double buffer are known
-        storage_rewrite,  # when all buffers are there
-        hoist_guards,  # conditions out of the loops that are left
-        common_subexpressions,  # while each statement is there once
-        remove_no_op,  # removes what the passes before have left without an effect
-        unrolled,  # late: it copies statements, and every pass after it has all the copies to process
-        split_registers,  # last: only after unrolling is it known which indices are literals
+        storage_rewrite,  # after every pass that allocates buffers
+        hoist_guards,  # conditions out of the remaining loops
+        common_subexpressions,  # before unrolled, which duplicates statements
+        remove_no_op,  # statements that the earlier passes have made redundant
+        unrolled,  # late: every later pass processes all the copies
+        split_registers,  # last: unrolling makes indices literals
     )

@@ -11,7 +11,7 @@ from compiler.ir.stmt import Allocate, Copy, For, If, Let, Region, Stmt, Store, 
 
 
 def loops(node: Copy) -> Stmt:
-    """The loops of a `Copy`.
+    """Nested loops that are equivalent to a `Copy`.
 
     ::
 

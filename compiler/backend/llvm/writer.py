@@ -23,7 +23,7 @@ _SCALARS |= {"float16": "half", "float32": "float", "float64": "double"}
 # alignment of buffers that this package allocates: a cache line, and the widest vector
 ALIGNMENT = 64
 NO_LEVEL = 1 << 30
-"""The level of a value that is not computed at the beginning of a level, as of a load."""
+"""The level of a value that is not computed at the beginning of a level, such as a loaded value."""
 
 
 class Wide(NamedTuple):
@@ -108,7 +108,7 @@ class Preamble:
         self._lines: list[str] = []
 
     def metadata(self, text: str) -> str:
-        """The number of a metadata node. ``!self`` stands for the node, which is then distinct."""
+        """The number of a metadata node. In `text`, ``!self`` refers to the node, which is then distinct."""
         known = self._numbers.get(text)
         if known is None:
             known = f"!{len(self._lines)}"
@@ -139,7 +139,7 @@ class Frame:
     A variable or buffer of the enclosing function becomes a parameter at its first use (`captured`).
 
     Arithmetic on loop variables is written once, at the beginning of the outermost loop where its operands
-    are defined (`invariant`), and a block computes and reads nothing twice (`once`, `read`). LLVM would
+    are defined (`invariant`), and a block repeats no computation and no load (`once`, `read`). LLVM would
     hoist and merge the same instructions, but that would take most of its time.
 
     Parameters
@@ -159,7 +159,7 @@ class Frame:
         # values of `Let` that are no indices: floats, bools and vectors
         self.values: dict[Var, str] = {}
         self.pointers: dict[Buffer, Pointer] = {}
-        self.owned: dict[Buffer, Pointer] = {}
+        self.allocated: dict[Buffer, Pointer] = {}
         self.captured_variables: list[Var] = []
         self.captured_values: list[Var] = []
         self.captured_buffers: list[Buffer] = []
@@ -177,8 +177,8 @@ class Frame:
         self._count += 1
         return f"%{hint}.{self._count}"
 
-    def given(self, hint: str) -> str:
-        """A register that is defined when the function begins."""
+    def argument(self, hint: str) -> str:
+        """A new register for a parameter, which is defined when the function begins."""
         register = self.fresh(hint)
         self._level_of[register] = 0
         return register
@@ -209,13 +209,13 @@ class Frame:
 
     def level(self, *operands: str) -> int:
         """The innermost level that defines one of `operands` at its beginning, or `NO_LEVEL`."""
-        found = 0
+        innermost = 0
         for ref in operands:
             if ref[0] == "%":
                 level = self._level_of.get(ref, NO_LEVEL)
-                if level > found:
-                    found = level
-        return found
+                if level > innermost:
+                    innermost = level
+        return innermost
 
     def once(self, text: str) -> str:
         """Write an instruction without side effects, unless this block has it already."""
@@ -282,11 +282,11 @@ class Frame:
         return Pointer(register, ALIGNMENT, buffer.nbytes)
 
     def bind(self, var: Var, value: Wide) -> None:
-        """Let `var` be `value`, until `unbind`."""
+        """Set the value of `var`, until `unbind`."""
         self.variables[var] = value
 
     def unbind(self, var: Var) -> None:
-        """End what `bind` began."""
+        """Remove the value that `bind` set."""
         del self.variables[var]
         self.numbers.clear()
 
@@ -298,27 +298,27 @@ class Frame:
         ValueError
             If nothing binds it.
         """
-        found = self.variables.get(var)
-        if found is None:
+        value = self.variables.get(var)
+        if value is None:
             if self.parent is None:
                 raise ValueError(f"the variable {var.name!r} is used outside the loop or let that binds it")
             outer = self.parent.variable(var)
             if outer.is_literal:
                 return outer
-            found = self.variables[var] = Wide(self.given(clean(var.name)), outer.low, outer.high)
+            value = self.variables[var] = Wide(self.argument(clean(var.name)), outer.low, outer.high)
             self.captured_variables.append(var)
-        return found
+        return value
 
     def value(self, var: Var) -> str | None:
         """The value that `Let` gave a variable, or None for loop variables and indices."""
-        found = self.values.get(var)
-        if found is None and self.parent is not None:
+        register = self.values.get(var)
+        if register is None and self.parent is not None:
             outer = self.parent.value(var)
             if outer is None or outer[0] != "%":
                 return outer
-            found = self.values[var] = self.fresh(clean(var.name))
+            register = self.values[var] = self.fresh(clean(var.name))
             self.captured_values.append(var)
-        return found
+        return register
 
     def pointer(self, buffer: Buffer) -> Pointer:
         """The pointer to a buffer.
@@ -328,14 +328,14 @@ class Frame:
         ValueError
             If it is neither a parameter nor allocated here.
         """
-        found = self.pointers.get(buffer)
-        if found is None:
+        pointer = self.pointers.get(buffer)
+        if pointer is None:
             if self.parent is None:
                 raise ValueError(f"the buffer {buffer} is neither a parameter nor allocated around its use")
             outer = self.parent.pointer(buffer)
-            found = self.pointers[buffer] = outer._replace(ref=self.fresh(clean(buffer.name)))
+            pointer = self.pointers[buffer] = outer._replace(ref=self.fresh(clean(buffer.name)))
             self.captured_buffers.append(buffer)
-        return found
+        return pointer
 
     def text(self, header: str) -> str:
         """The whole function under its `header`."""

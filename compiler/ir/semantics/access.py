@@ -75,7 +75,7 @@ def mentions(node: Node, variables: Container[Any]) -> bool:
 
 
 def weight(node: Node) -> int:
-    """The number of stores in `node` with its unrolled loops expanded: the cost of a copy of it."""
+    """The number of stores in `node` with its unrolled loops expanded: the code size of a copy of it."""
     if type(node) is Store:
         return 1
     below = sum(weight(child) for child in children(node) if isinstance(child, Stmt))

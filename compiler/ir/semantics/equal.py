@@ -6,7 +6,7 @@ from typing import Any
 
 from compiler.ir.expr import Buffer, Const, Var
 from compiler.ir.function import Intrinsic, PrimFunc
-from compiler.ir.node import form
+from compiler.ir.node import schema_of
 from compiler.ir.stmt import Seq
 from compiler.ir.visit import children
 
@@ -56,7 +56,7 @@ def _equal(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
         return False
     if isinstance(a, (Var, Const)):
         return bool(pairs.get(a, a) == b)
-    parts = form(type(a)).parts
+    parts = schema_of(type(a)).fields
     if not all(
         _equal_attribute(getattr(a, part.name), getattr(b, part.name), pairs)
         for part in parts

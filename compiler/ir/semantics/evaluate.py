@@ -217,7 +217,7 @@ class Evaluator:
 
     def _if_then_else(self, node: Call) -> Evaluate:
         if lanes_of(node.args[0].dtype) > 1:
-            # each lane evaluates only the arm that it chooses, so each is evaluated as a scalar expression
+            # a lane evaluates only its chosen arm, so each lane is evaluated as a scalar expression
             lanes = [self.expr(_lane(node, k)) for k in range(lanes_of(node.dtype))]
             dtype = scalar_of(node.dtype)
             return lambda: np.array([lane() for lane in lanes], dtype)

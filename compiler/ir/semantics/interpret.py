@@ -37,11 +37,11 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
-from compiler.ir.expr import Buffer, Var, most
+from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
 from compiler.ir.stmt import Allocate, Barrier, Copy, For, If, Let, Prefetch, Region, Seq, Stmt, Store, Token
-from compiler.ir.visit import walk
+from compiler.ir.visit import contains_barrier
 
 Run = Callable[[], None]
 Steps = Callable[[], Iterator[Barrier]]
@@ -137,14 +137,14 @@ class _Program(Evaluator):
         return rule(self, stmt)
 
     def _for(self, loop: For) -> Run:
-        if loop.kind.startswith("threadIdx") and _meets(loop.body):
-            turns = self._threads(loop)
+        if loop.kind.startswith("threadIdx") and contains_barrier(loop.body):
+            steps = self._threads(loop)
 
-            def take_turns() -> None:
-                for _ in turns():
+            def run_all() -> None:
+                for _ in steps():
                     pass
 
-            return take_turns
+            return run_all
         extent, cell = self.expr(loop.extent), [0]
         self.cells[loop.var] = cell
         body = self.stmt(loop.body)
@@ -268,7 +268,7 @@ class _Program(Evaluator):
         inputs = {buffer: _memory(buffer)[0] for buffer in func.params}
         inside = _Program(dict(inputs), self.tokens)
         body = inside.stmt(func.body)
-        places = [
+        operands = [
             (self.flat(region.buffer), self.region(region), inputs[buffer], buffer in inside.stored)
             for region, buffer in zip(invoke.operands, func.params, strict=True)
         ]
@@ -279,11 +279,11 @@ class _Program(Evaluator):
         }
 
         def run() -> None:
-            where = [positions() for _, positions, _, _ in places]
-            for at, (array, _, operand, _) in zip(where, places, strict=True):
+            where = [positions() for _, positions, _, _ in operands]
+            for at, (array, _, operand, _) in zip(where, operands, strict=True):
                 operand[...] = array[at]
             body()
-            for at, (array, _, operand, stored) in zip(where, places, strict=True):
+            for at, (array, _, operand, stored) in zip(where, operands, strict=True):
                 if stored:
                     array[at] = operand
 
@@ -318,7 +318,7 @@ class _Program(Evaluator):
 
     def steps(self, stmt: Stmt) -> Steps:
         """A closure that runs a statement from barrier to barrier."""
-        if _meets(stmt):
+        if contains_barrier(stmt):
             return self.step_rules[type(stmt)](self, stmt)
         run = self.stmt(stmt)
 
@@ -346,21 +346,21 @@ class _Program(Evaluator):
     def _threads(self, loop: For) -> Steps:
         extent, iteration = self.counted(loop)
 
-        def turns() -> Iterator[Barrier]:
+        def run() -> Iterator[Barrier]:
             threads = [iteration(value) for value in range(extent())]
             while threads:
-                met = [next(thread, None) for thread in threads]
-                if any(barrier is not met[0] for barrier in met):
-                    at = sum(barrier is not None for barrier in met)
+                reached = [next(thread, None) for thread in threads]
+                if any(barrier is not reached[0] for barrier in reached):
+                    at = sum(barrier is not None for barrier in reached)
                     raise ValueError(
                         f"the {len(threads)} threads of {loop.var.name} ({loop.kind}) do not meet at one "
                         f"barrier: {at} wait at a barrier, and {len(threads) - at} have ended"
                     )
-                if met[0] is None:
+                if reached[0] is None:
                     return
-                yield met[0]
+                yield reached[0]
 
-        return turns
+        return run
 
     def _for_steps(self, loop: For) -> Steps:
         if loop.kind.startswith("threadIdx"):
@@ -426,18 +426,13 @@ class _Program(Evaluator):
     }
 
 
-def _meets(stmt: Stmt) -> bool:
-    """Whether `stmt` contains a barrier."""
-    return any(isinstance(node, Barrier) for node in walk(stmt))
-
-
 def _packed(buffer: Buffer) -> bool:
     return buffer.dtype in PACKED_TYPES
 
 
 def _memory(buffer: Buffer) -> tuple[np.ndarray, Any]:
     """An array for an allocated buffer, and its elements before anything is stored."""
-    shape = tuple(map(most, buffer.shape))
+    shape = tuple(map(upper_bound, buffer.shape))
     if is_float(buffer.dtype) or buffer.dtype == "bool":
         array = np.empty(shape, buffer.dtype)
         return array, np.nan if is_float(buffer.dtype) else True

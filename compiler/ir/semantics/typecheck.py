@@ -30,7 +30,7 @@ from compiler.ir.expr import (
     Ramp,
     Select,
     Var,
-    most,
+    upper_bound,
 )
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTEGER_INTRINSICS, INTRINSICS, LOGIC
@@ -79,7 +79,7 @@ class TypeChecker:
             self.fail(f"unknown type {dtype!r}; a vector is written as {scalar}x16")
 
     def guarded(self, check: Callable[[Any], None], *nodes: Any, runs: bool = False) -> None:
-        """Check nodes that run whenever their parent does if `runs`, and only under a condition otherwise."""
+        """Check child nodes, which run whenever their parent does if `runs`, else only under a condition."""
         outside, self.runs = self.runs, self.runs and runs
         for node in nodes:
             check(node)
@@ -133,7 +133,8 @@ class TypeChecker:
 
         if len(indices) not in (1, len(buffer.shape)):
             wrong(f"{len(indices)} indices are given; give one per axis of {buffer.shape}, or the position")
-        extents = tuple(map(most, buffer.shape)) if len(indices) == len(buffer.shape) else (buffer.size,)
+        by_axis = len(indices) == len(buffer.shape)
+        extents = tuple(map(upper_bound, buffer.shape)) if by_axis else (buffer.size,)
         lanes = 1
         for index, extent in zip(indices, extents, strict=True):
             self.expr(index)

@@ -1,4 +1,4 @@
-"""The verifier: what every pass may assume of a function, and must preserve."""
+"""The verifier: the invariants of a function, which every pass may assume and must preserve."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class _Verifier(TypeChecker):
         self.leave(let.var)
 
     def _prefetch(self, prefetch: Prefetch) -> None:
-        # an index outside of the shape does no harm
+        # the index of a prefetch may be out of bounds, so its literal indices are not checked
         lanes: list[int] = []
         self.guarded(lambda node: lanes.append(self.access(node.buffer, node.indices)), prefetch)
         if lanes != [1]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from compiler.ir.dtype import integer_range
 from compiler.ir.expr import Binary, Broadcast, Const, Expr, Var
+from compiler.ir.operators import MIRRORED
 from compiler.ir.simplify.bounds import UNKNOWN, Interval, fits
 from compiler.ir.simplify.canonical import CANONICAL_TYPES, Sum
 from compiler.ir.simplify.knowledge import Knowledge
@@ -28,7 +29,7 @@ SUMMED = frozenset(("+", "-", "*", "//", "%", "min", "max"))
 
 
 class Arithmetic(Knowledge):
-    """The canonical sums of expressions, given the known facts."""
+    """Canonical sums of expressions, and comparisons decided by them."""
 
     def __call__(self, node: Any) -> Any:
         """An expression in simpler form."""
@@ -47,12 +48,12 @@ class Arithmetic(Knowledge):
             return Sum({expr: 1}, 0, expr.dtype) if value is expr else self.sum_of(value)
         if kind is Const:
             return Sum({}, int(expr.value), expr.dtype)  # type: ignore[attr-defined]
-        found = self._sums.get(id(expr))
-        if found is None:
+        cached = self._sums.get(id(expr))
+        if cached is None:
             summed = isinstance(expr, Binary) and expr.op in SUMMED
             total = self._sum(expr).wrapped() if summed else self._atom(self(expr))  # type: ignore[arg-type]
-            found = self._sums[id(expr)] = (expr, total)
-        return found[1]
+            cached = self._sums[id(expr)] = (expr, total)
+        return cached[1]
 
     def _atom(self, value: Expr) -> Sum:
         """A simplified value as a sum; simplification may have left a sum, such as the arm of a select."""
@@ -177,9 +178,9 @@ class Arithmetic(Knowledge):
                 low, high = known.within((low, high))
                 if op in ("==", "!=") and known.base:
                     return FALSE if op == "==" else TRUE
-        answer = ANSWERS[op](low, high)
-        if answer is not None:
-            return TRUE if answer else FALSE
+        decision = DECISIONS[op](low, high)
+        if decision is not None:
+            return TRUE if decision else FALSE
         if low > -inf:
             shorter = self._shortened(op, difference, len(a.terms) + len(b.terms))
             if shorter is not None:
@@ -195,7 +196,8 @@ class Arithmetic(Knowledge):
         total, limit = Sum(difference.terms, 0, difference.dtype), -difference.constant  # total op limit
         if op in ("==", "!="):
             factor = total.common()
-            total, limit = total.divided(factor), limit // factor  # otherwise the modular sets have decided
+            # `limit` is divisible: otherwise `compared` has decided the comparison by the modular set
+            total, limit = total.divided(factor), limit // factor
         else:
             # equivalent to `total < limit`, or to its negation
             factor, quotients, bound = self._quotients(total, limit + (op in ("<=", ">")))
@@ -206,7 +208,7 @@ class Arithmetic(Knowledge):
         left = Sum({a: c for a, c in total.terms.items() if c > 0}, 0, total.dtype)
         right = Sum({a: -c for a, c in total.terms.items() if c < 0}, limit, total.dtype)
         if not left.terms:
-            left, right, op = right, left, _MIRROR[op]
+            left, right, op = right, left, MIRRORED[op]
             left, right = Sum(left.terms, 0, left.dtype), right + Sum({}, -left.constant, left.dtype)
         if not (self.is_exact_sum(left) and self.is_exact_sum(right)):
             return None
@@ -228,11 +230,9 @@ class Arithmetic(Knowledge):
         return 1, total, limit
 
 
-_MIRROR = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-
-# comparison -> True if it holds for all differences of its operands in an interval, False if for none, else
-# None
-ANSWERS: dict[str, Callable[[float, float], bool | None]] = {
+# comparison -> decided by the interval of the difference of its operands: True if it holds for all values,
+# False if for none, None if undecided
+DECISIONS: dict[str, Callable[[float, float], bool | None]] = {
     "<": lambda low, high: True if high < 0 else False if low >= 0 else None,
     "<=": lambda low, high: True if high <= 0 else False if low > 0 else None,
     ">": lambda low, high: True if low > 0 else False if high <= 0 else None,

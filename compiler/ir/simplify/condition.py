@@ -27,29 +27,29 @@ def below_zero(condition: Binary, simplifier: Simplifier) -> Sum | None:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The condition ``step * i + fixed + number < 0``, to be solved for i."""
+    """The condition ``step * i + fixed + number < 0``, solved for i by `first_false` and `first_true`."""
 
     fixed: Sum
     number: int
 
-    def over(self, step: int) -> Expr:
-        """The first i for which it fails, where ``step`` is positive."""
+    def first_false(self, step: int) -> Expr:
+        """The first i at which the condition is false, for a positive coefficient `step`."""
         return self._divided(-1, step - 1 - self.number, step)
 
-    def past(self, step: int) -> Expr:
-        """The first i for which it holds, where the coefficient of i is ``-step`` with a positive `step`."""
+    def first_true(self, step: int) -> Expr:
+        """The first i at which the condition is true, for a coefficient ``-step`` with ``step > 0``."""
         return self._divided(1, self.number + step, step)
 
     def _divided(self, sign: int, number: int, step: int) -> Expr:
         return simplify(binary("//", (self.fixed.scaled(sign) + Sum({}, number)).expr(), step))
 
 
-def given(node: Any, condition: Expr) -> Any:
+def assuming(node: Any, condition: Expr) -> Any:
     """`node` with `condition` replaced by true."""
-    return _Given(condition)(node)
+    return _Assume(condition)(node)
 
 
-class _Given(Rewriter):
+class _Assume(Rewriter):
     def __init__(self, condition: Expr) -> None:
         self.condition = condition
 

@@ -1,4 +1,4 @@
-"""The facts that a simplifier knows at the current node: ranges, remainders, and conditions that hold."""
+"""The facts that hold at the current node: ranges, remainders, and conditions on the path to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from compiler.ir.simplify.bounds import UNKNOWN, Interval, exact, fits, interval
 from compiler.ir.simplify.canonical import Sum
 from compiler.ir.simplify.modular import Modular, modular_set
 
-_FACTS = 4  # facts that are tried; the cost grows with the factorial, as each is combined with the others
+_FACTS = 4  # facts that are combined; the number of combinations grows with the factorial
 
 
 class Knowledge:
@@ -20,7 +20,8 @@ class Knowledge:
     Parameters
     ----------
     ranges : mapping of Var to (int, int)
-        The closed interval that each variable lies in. A dynamic extent that is not given lies in its bounds.
+        The closed interval of each variable. The interval of a dynamic extent that is not given is its
+        bounds.
     """
 
     def __init__(self, ranges: Mapping[Var, Interval] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Modular sets: integers of which only the remainder by some divisor is known."""
+"""Modular sets: sets of integers with one remainder by some divisor."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Rule:
 
 
 class Prover(Protocol):
-    """What proves the conditions of rules."""
+    """Decides the conditions of rules; `Simplifier` is one."""
 
     def proves(self, condition: Expr) -> bool:
         """Whether a condition is known to hold."""
@@ -45,13 +45,25 @@ Bindings = dict[str, Any]
 Match = Callable[[Any, Bindings], bool]
 
 
-class _Unfit(Exception):
+class _OutOfRange(Exception):
     """The result of a rule has a literal that its type does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A rule ready to be applied: the pattern as a closure, the other texts parsed."""
+    """A rule ready to be applied.
+
+    Attributes
+    ----------
+    rule : Rule
+    key : str
+        The operator or name that an expression must have to match, see `key_of`.
+    match : callable
+        ``(node, bindings) -> bool``; adds the names of the pattern to `bindings`.
+    result : ast.expr
+    given : tuple of ast.expr
+        The conditions, all of which must be proved.
+    """
 
     rule: Rule
     key: str
@@ -60,19 +72,19 @@ class Compiled:
     given: tuple[ast.expr, ...]
 
     def apply(self, node: Any, prover: Prover) -> Expr | None:
-        found: Bindings = {}
-        if not self.match(node, found):
+        bindings: Bindings = {}
+        if not self.match(node, bindings):
             return None
-        x = found.get("x")
+        x = bindings.get("x")
         if x is not None and _kind(x.dtype) not in self.rule.kinds:
             return None
         try:
-            if not all(_known(condition, found, prover) for condition in self.given):
+            if not all(_holds(condition, bindings, prover) for condition in self.given):
                 return None
-            result = build(self.result, found, node.dtype)
-        except _Unfit:
+            result = build(self.result, bindings, node.dtype)
+        except _OutOfRange:
             return None
-        # a rule that replaces a choice between vectors by its scalar condition does not apply
+        # for example, the scalar condition of a choice between vectors cannot replace the choice
         return result if result.dtype == node.dtype else None
 
 
@@ -85,7 +97,7 @@ def compiled(rule: Rule) -> Compiled:
 
 
 def parse(text: str) -> ast.expr:
-    """The syntax of a rule's text."""
+    """The syntax tree of the text of a rule."""
     return ast.parse(text, mode="eval").body
 
 
@@ -121,7 +133,7 @@ def _form(text: ast.expr) -> tuple[str, list[ast.expr]]:
 
 
 def _number(text: ast.expr) -> int | float | bool | None:
-    """The literal that a text is, if it is one."""
+    """The value of a text that is a literal; None for any other text."""
     if isinstance(text, ast.UnaryOp) and isinstance(text.op, ast.USub):
         value = _number(text.operand)
         return None if value is None else -value
@@ -151,7 +163,7 @@ def _matcher(text: ast.expr) -> Match:
         kinds = BOOL if isinstance(number, bool) else FLOAT if isinstance(number, float) else INT
         literal = repr(number)
 
-        def match_literal(node: Any, found: Bindings) -> bool:
+        def match_literal(node: Any, bindings: Bindings) -> bool:
             node = _scalar(node)
             return type(node) is Const and _kind(node.dtype) in kinds and repr(node.value) == literal
 
@@ -159,48 +171,48 @@ def _matcher(text: ast.expr) -> Match:
     if isinstance(text, ast.Name):
         name, of_literal = text.id, text.id in "cde"
 
-        def match_name(node: Any, found: Bindings) -> bool:
+        def match_name(node: Any, bindings: Bindings) -> bool:
             if of_literal:
                 node = _scalar(node)
                 if type(node) is not Const:
                     return False
-            return found.setdefault(name, node) == node
+            return bindings.setdefault(name, node) == node
 
         return match_name
     key, operands = _form(text)
     matchers = tuple(map(_matcher, operands))
 
-    def match(node: Any, found: Bindings) -> bool:
+    def match(node: Any, bindings: Bindings) -> bool:
         if type(node) is int or key_of(node) != key:
             return False
         parts = _PARTS[type(node)](node)
-        return all([matcher(part, found) for matcher, part in zip(matchers, parts, strict=True)])
+        return all([matcher(part, bindings) for matcher, part in zip(matchers, parts, strict=True)])
 
     if len(matchers) == 2:
         first, second = matchers
 
-        def match_two(node: Any, found: Bindings) -> bool:
+        def match_two(node: Any, bindings: Bindings) -> bool:
             if type(node) is int or key_of(node) != key:
                 return False
             a, b = _PARTS[type(node)](node)
-            return first(a, found) and second(b, found)
+            return first(a, bindings) and second(b, bindings)
 
         return match_two
     return match
 
 
-def _known(condition: ast.expr, found: Bindings, prover: Prover) -> bool:
+def _holds(condition: ast.expr, bindings: Bindings, prover: Prover) -> bool:
     if isinstance(condition, ast.Call):  # exact(value)
-        return prover.is_exact(build(condition.args[0], found, None))
-    value = build(condition, found, "bool")
+        return prover.is_exact(build(condition.args[0], bindings, None))
+    value = build(condition, bindings, "bool")
     return value.value is True if type(value) is Const else prover.proves(value)
 
 
-def build(text: ast.expr, found: Bindings, dtype: str | None) -> Any:
+def build(text: ast.expr, bindings: Bindings, dtype: str | None) -> Any:
     """The expression of a text whose names are bound; literals have the type `dtype`."""
     number = _number(text)
     if number is None and isinstance(text, ast.Name):
-        number = found[text.id]
+        number = bindings[text.id]
         if isinstance(number, Expr) and (type(number) is not Const or dtype is None or text.id not in "cde"):
             return number
         if type(number) is Const:
@@ -209,19 +221,19 @@ def build(text: ast.expr, found: Bindings, dtype: str | None) -> Any:
         return _literal(number, dtype)
     key, operands = _form(text)
     if key in ("ramp", "broadcast"):
-        return _vector(key, operands, found, dtype)
+        return _vector(key, operands, bindings, dtype)
     if key == "not":
-        return Not(build(operands[0], found, dtype))
+        return Not(build(operands[0], bindings, dtype))
     if key in ("select", "if_then_else"):
-        condition = build(operands[0], found, "bool")
-        a, b = (build(operand, found, dtype) for operand in operands[1:])
+        condition = build(operands[0], bindings, "bool")
+        a, b = (build(operand, bindings, dtype) for operand in operands[1:])
         return Select(condition, a, b) if key == "select" else Call(key, (condition, a, b), a.dtype)
     inner = None if key in COMPARISON else dtype
     # a literal takes the type of the other operand, so it is built last
     ranks = [2 if _number(o) is not None else isinstance(o, ast.Name) and o.id in "cden" for o in operands]
     built: list[Any] = [None, None]
     for position in sorted((0, 1), key=ranks.__getitem__):
-        built[position] = build(operands[position], found, inner)
+        built[position] = build(operands[position], bindings, inner)
         if ranks[position] == 0 or inner is None:
             inner = built[position].dtype
     return _operation(key, *built)
@@ -233,18 +245,18 @@ def _literal(number: Any, dtype: str | None) -> Expr:
     if isinstance(number, int) and not isinstance(number, bool):
         low, high = interval_of_type(scalar)
         if not low <= number <= high:
-            raise _Unfit
+            raise _OutOfRange
     value = Const(number, scalar)
     return value if lanes_of(dtype) == 1 else Broadcast(value, lanes_of(dtype))
 
 
-def _vector(key: str, operands: list[ast.expr], found: Bindings, dtype: str | None) -> Expr:
+def _vector(key: str, operands: list[ast.expr], bindings: Bindings, dtype: str | None) -> Expr:
     scalar = None if dtype is None else scalar_of(dtype)
-    lanes = found[operands[-1].id]  # type: ignore[attr-defined]
+    lanes = bindings[operands[-1].id]  # type: ignore[attr-defined]
     if key == "broadcast":
-        return Broadcast(build(operands[0], found, scalar), lanes)
-    base = build(operands[0], found, scalar)
-    return Ramp(base, build(operands[1], found, base.dtype), lanes)
+        return Broadcast(build(operands[0], bindings, scalar), lanes)
+    base = build(operands[0], bindings, scalar)
+    return Ramp(base, build(operands[1], bindings, base.dtype), lanes)
 
 
 def _operation(op: str, a: Any, b: Any) -> Expr:
@@ -252,7 +264,7 @@ def _operation(op: str, a: Any, b: Any) -> Expr:
     if type(first) is Const and type(second) is Const:
         folded = fold(op, first, second)
         if folded is None:
-            raise _Unfit
+            raise _OutOfRange
         return folded if type(a) is Const else Broadcast(folded, a.lanes)
     dtype = vector_of("bool", lanes_of(a.dtype)) if op in COMPARISON or op in LOGIC else a.dtype
     return Binary(op, a, b, dtype)

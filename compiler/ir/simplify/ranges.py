@@ -1,4 +1,4 @@
-"""The base of rewrites that need the intervals of the variables around a node."""
+"""`RangeRewriter`: the base class of rewrites that track the intervals of the variables in scope."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compiler.ir.visit import Rewriter
 
 
 def iterations(loop: For, ranges: Mapping[Var, Interval]) -> Interval:
-    """The values that the variable of `loop` takes, where the variables around it lie in `ranges`."""
+    """The interval of the variable of `loop`, given the intervals of the variables around it."""
     if type(loop.extent) is Const:
         return 0, loop.extent.value - 1
     return 0, Simplifier(ranges).bounds(loop.extent)[1] - 1
@@ -31,7 +31,7 @@ class RangeRewriter(Rewriter):
     Parameters
     ----------
     func : PrimFunc
-        The function that is rewritten; the dynamic extents of its parameters lie in their bounds.
+        The function that is rewritten. Its dynamic extents have the intervals of their bounds.
 
     Attributes
     ----------
@@ -44,22 +44,22 @@ class RangeRewriter(Rewriter):
         self.ranges = dict(self.sizes)
 
     def simplifier(self) -> Simplifier:
-        """A simplifier that knows the ranges here."""
+        """A simplifier with the ranges at the current node."""
         return Simplifier(self.ranges)
 
     def simplify(self, node: Any) -> Any:
-        """An expression or statement simplified under the ranges here."""
+        """An expression or statement simplified with the ranges at the current node."""
         return simplify(node, self.ranges)
 
     def inside(self, node: Stmt) -> AbstractContextManager[None]:
-        """While what is in `node` is rewritten: the range of a loop's variable is known."""
+        """A context in which the children of `node` are rewritten: for a loop, its variable has its range."""
         if not isinstance(node, For):
             return nullcontext()
         return self.within(node.var, iterations(node, self.ranges))
 
     @contextmanager
     def within(self, var: Var, interval: Interval) -> Iterator[None]:
-        """While `var` is known to lie in `interval`."""
+        """A context in which `var` has the given interval."""
         self.ranges[var] = interval
         try:
             yield
@@ -67,7 +67,7 @@ class RangeRewriter(Rewriter):
             del self.ranges[var]
 
     def loop(self, node: For) -> Any:
-        """A loop with its children rewritten, its variable in range."""
+        """A loop whose children are rewritten with the range of its variable."""
         with self.inside(node):
             return self.descend(node)
 

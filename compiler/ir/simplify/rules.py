@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from compiler.ir.expr import Expr
-from compiler.ir.operators import COMPARISON, LOGIC
+from compiler.ir.operators import COMPARISON, LOGIC, MIRRORED, NEGATED
 from compiler.ir.simplify.pattern import (
     ANY,
     BOOL,
@@ -36,9 +36,6 @@ from compiler.ir.simplify.pattern import (
     compiled,
     key_of,
 )
-
-_MIRROR = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-_NEGATION = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 _ARITHMETIC = [
     Rule("x + 0", "x", kinds=OTHER),
@@ -139,7 +136,7 @@ _LOGIC = [
     Rule("not True", "False"),
     Rule("not False", "True"),
     Rule("not not x", "x", kinds=BOOL),
-    *(Rule(f"not x {op} y", f"x {_NEGATION[op]} y") for op in ("<", "<=", ">", ">=")),
+    *(Rule(f"not x {op} y", f"x {NEGATED[op]} y") for op in ("<", "<=", ">", ">=")),
     # of floats only == and != can be negated, since NaN is neither less nor greater nor equal
     Rule("not x == y", "x != y", kinds=ANY),
     Rule("not x != y", "x == y", kinds=ANY),
@@ -166,8 +163,8 @@ _LOGIC = [
     *(Rule(f"x {op} c and x {op} d", f"x {op} max(c, d)") for op in (">", ">=")),
     *(Rule(f"x {op} c or x {op} d", f"x {op} max(c, d)") for op in ("<", "<=")),
     *(Rule(f"x {op} c or x {op} d", f"x {op} min(c, d)") for op in (">", ">=")),
-    *(Rule(f"x {op} y and x {no} y", "False") for op, no in _NEGATION.items()),
-    *(Rule(f"x {op} y or x {no} y", "True") for op, no in _NEGATION.items()),
+    *(Rule(f"x {op} y and x {no} y", "False") for op, no in NEGATED.items()),
+    *(Rule(f"x {op} y or x {no} y", "True") for op, no in NEGATED.items()),
     Rule("x == c and x == d", "False", "c != d"),
     Rule("x != c or x != d", "True", "c != d"),
 ]
@@ -256,14 +253,14 @@ _VECTORS = [
     *(
         Rule(
             f"ramp(x, y, n) {op} broadcast(z, n)",
-            answer,
+            result,
             f"x {test} z and {_LAST} {test} z and exact(ramp(x, y, n))",
         )
         for op in ("<", "<=", ">", ">=")
-        for answer, test in (("True", op), ("False", _NEGATION[op]))
+        for result, test in (("True", op), ("False", NEGATED[op]))
     ),
     *(
-        Rule(f"broadcast(z, n) {op} ramp(x, y, n)", f"ramp(x, y, n) {_MIRROR[op]} broadcast(z, n)")
+        Rule(f"broadcast(z, n) {op} ramp(x, y, n)", f"ramp(x, y, n) {MIRRORED[op]} broadcast(z, n)")
         for op in COMPARISON
     ),
 ]

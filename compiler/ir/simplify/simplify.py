@@ -17,8 +17,8 @@ from typing import Any
 from compiler.ir.dtype import integer_range, is_integer, lanes_of, scalar_of
 from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
 from compiler.ir.function import PrimFunc
-from compiler.ir.operators import COMPARISON
-from compiler.ir.simplify.arithmetic import ANSWERS, CANONICAL, FALSE, SUMMED, TRUE, Arithmetic
+from compiler.ir.operators import COMPARISON, NEGATED
+from compiler.ir.simplify.arithmetic import CANONICAL, DECISIONS, FALSE, SUMMED, TRUE, Arithmetic
 from compiler.ir.simplify.bounds import (
     HIGHEST,
     LOWEST,
@@ -28,10 +28,8 @@ from compiler.ir.simplify.bounds import (
 )
 from compiler.ir.simplify.canonical import Sum
 from compiler.ir.simplify.rules import rewrite
-from compiler.ir.stmt import Allocate, Barrier, For, If, Let, Seq, Stmt, sequence
-from compiler.ir.visit import Rewriter, rebuild, walk
-
-_NEGATION = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt, sequence
+from compiler.ir.visit import Rewriter, contains_barrier, rebuild, walk
 
 
 class Simplifier(Arithmetic, Rewriter):
@@ -41,7 +39,7 @@ class Simplifier(Arithmetic, Rewriter):
     ----------
     ranges : mapping of Var to (int, int)
         The closed interval of each variable; those of loop variables inside of a statement are added. A
-        dynamic extent that is not given lies in its bounds.
+        dynamic extent that is not given has the interval of its bounds.
     """
 
     def under(self, condition: Expr, holds: bool, node: Any) -> Any:
@@ -62,9 +60,9 @@ class Simplifier(Arithmetic, Rewriter):
             if holds == (op == "and"):
                 self.learn(a, holds)
                 self.learn(b, holds)
-        elif op in _NEGATION and a.dtype in CANONICAL:
-            self.truths[Binary(_NEGATION[op], a, b, "bool")] = not holds
-            op = op if holds else _NEGATION[op]
+        elif op in NEGATED and a.dtype in CANONICAL:
+            self.truths[Binary(NEGATED[op], a, b, "bool")] = not holds
+            op = op if holds else NEGATED[op]
             left, right = self.sum_of(a), self.sum_of(b)
             if self.is_exact_sum(left) and self.is_exact_sum(right):
                 self.learn_sum(left - right, op)
@@ -106,10 +104,10 @@ class Simplifier(Arithmetic, Rewriter):
             if type(simple) is not Binary:
                 return simple
             (low, high), (least, most) = self.bounds(simple.a), self.bounds(simple.b)
-            answer = ANSWERS[op](low - most, high - least)
-            if answer is None:
+            decision = DECISIONS[op](low - most, high - least)
+            if decision is None:
                 return self._by_rule(simple)
-            literal = TRUE if answer else FALSE
+            literal = TRUE if decision else FALSE
             return literal if lanes_of(dtype) == 1 else Broadcast(literal, lanes_of(dtype))
         return self._operands_first(node)
 
@@ -163,8 +161,9 @@ class Simplifier(Arithmetic, Rewriter):
         extent = self(node.extent)
         if self.bounds(extent)[1] <= 0:
             return Seq(())
-        # a loop with pragmas is kept for the pass that reads them, and a barrier needs its loop
-        if type(extent) is Const and extent.value == 1 and not node.pragmas and not _meets(node):
+        # a loop with pragmas is kept for the pass that reads them; a barrier is legal only inside a loop over
+        # threads
+        if type(extent) is Const and extent.value == 1 and not node.pragmas and not _synchronizes(node):
             return self.named(node.var, Const(0, node.var.dtype), node.body)
 
         def learn() -> None:
@@ -262,9 +261,9 @@ def _is_harmless(expr: Expr) -> bool:
     return True
 
 
-def _meets(loop: For) -> bool:
-    """Whether a loop over threads contains a barrier."""
-    return loop.kind.startswith("threadIdx") and any(type(node) is Barrier for node in walk(loop.body))
+def _synchronizes(loop: For) -> bool:
+    """Whether `loop` is over threads and contains a barrier."""
+    return loop.kind.startswith("threadIdx") and contains_barrier(loop.body)
 
 
 def simplify(node: Any, ranges: Mapping[Var, Interval] | None = None) -> Any:

@@ -40,7 +40,7 @@ The other statements are calls::
 
 where the arguments of ``region`` are the buffer, the row-major position of the first element, the extents and
 the strides. The description of an intrinsic such as ``gemm`` precedes the function that invokes it, as a
-function with the decorator ``@intrinsic``. A node without syntax of its own prints as a call of its fields.
+function with the decorator ``@intrinsic``. A node that has no syntax prints as a call of its fields.
 
 Names are those of the variables and buffers, changed where they are not identifiers, are reserved, or are in
 use in the same scope. Nested sequences print as the flat sequence, which is equal (see `structural_equal`).

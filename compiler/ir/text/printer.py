@@ -11,7 +11,7 @@ from typing import Any
 from compiler.ir.dtype import INDEX, PACKED_TYPES, SCALAR_TYPES, is_float
 from compiler.ir.expr import Binary, Buffer, Call, Const, Expr, Load, Not, Var
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
-from compiler.ir.node import Node, form, is_form
+from compiler.ir.node import Node, is_node_class, schema_of
 from compiler.ir.operators import COMPARISON, INTRINSICS
 from compiler.ir.stmt import (
     Allocate,
@@ -171,8 +171,9 @@ class _Printer:
         return lines
 
     def plain(self, stmt: Stmt, depth: int) -> list[str]:
-        """A statement without syntax of its own: a call of its fields, with its statements as blocks."""
-        blocks = [child for child in children(stmt) if isinstance(child, Stmt)] if is_form(type(stmt)) else []
+        """A statement that has no syntax: a call of its fields, with its statements as blocks."""
+        below = children(stmt) if is_node_class(type(stmt)) else ()
+        blocks = [child for child in below if isinstance(child, Stmt)]
         lines = self.line(self.fields(stmt)[0] + (":" if blocks else ""), depth)
         return lines + [line for block in blocks for line in self.block(block, depth + 1)]
 
@@ -246,10 +247,10 @@ class _Printer:
         return text if precedence >= at_least else f"({text})"
 
     def fields(self, node: Any) -> tuple[str, int]:
-        """A node without syntax of its own: its name in lower case, called with its fields in their order."""
-        if not is_form(type(node)):
+        """A node that has no syntax: its name in lower case, called with its fields in their order."""
+        if not is_node_class(type(node)):
             return repr(node), _ATOM
-        values = (getattr(node, part.name) for part in form(type(node)).parts)
+        values = (getattr(node, part.name) for part in schema_of(type(node)).fields)
         shown = (self.field(value) for value in values if not isinstance(value, Stmt))
         return self.call(type(node).__name__.lower(), *shown)
 

@@ -50,7 +50,7 @@ OF_INTEGERS = (*EXACT_ACTIVATIONS, "abs", "negative", *(name for name in BINARY 
 """Functions that take integers too."""
 
 OF_POSITIVE = ("log", "sqrt", "divide")
-"""Functions that are tested with numbers above a quarter."""
+"""Functions whose random inputs are at least a quarter: they are undefined or inaccurate near zero."""
 
 
 def _check(operator: str, function: str, dtype: str) -> None:

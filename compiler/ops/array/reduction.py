@@ -22,7 +22,7 @@ from compiler.te.tensor import Tensor
 
 Shape = tuple[int, ...]
 
-# word -> (reducer, the value of a type that changes no result, with NumPy)
+# word -> (reducer, the identity element of a type, NumPy's function)
 KINDS: dict[str, tuple[Callable[..., Expr], Callable[[str], Expr], Callable[..., Any]]] = {
     "sum": (te.sum, lambda dtype: const(0, dtype), np.sum),
     "mean": (te.sum, lambda dtype: const(0, dtype), np.mean),
@@ -40,9 +40,7 @@ def _kept(shape: Shape, axes: Shape) -> Shape:
 
 
 def _index(shape: Shape, axes: Shape, outer: tuple[Expr, ...], inner: list[Expr]) -> tuple[Expr, ...]:
-    """Return an index of the whole tensor from those of the axes that are kept and of those that are
-    reduced.
-    """
+    """Return an index of the tensor, from the indices of its kept axes and of its reduced axes."""
     kept, reduced = iter(outer), iter(inner)
     return tuple(next(reduced if d in axes else kept) for d in range(len(shape)))
 
@@ -67,8 +65,10 @@ def compute(shape: Shape, axes: Shape, kind: str, dtype: str) -> list[Tensor]:
 
 
 def template(knobs: Knobs, shape: Shape, axes: Shape, kind: str, dtype: str) -> tuple[Schedule, list[Tensor]]:
-    """If the last axis is reduced, its elements are divided among the lanes of a vector; else the lanes hold
-    different results.
+    """Schedule a reduction.
+
+    If the last axis is reduced, its elements are divided among the lanes of a vector; otherwise the lanes
+    hold different results.
     """
     lanes = knobs.choice("lanes", (16, 32, 8))
     reduce, identity, _ = KINDS[kind]

@@ -31,7 +31,7 @@ def _out(x: Tensor, top: Tensor, total: Tensor, kind: str) -> Tensor:
 
 
 def template(knobs: Knobs, rows: int, columns: int, kind: str, dtype: str) -> tuple[Schedule, list[Tensor]]:
-    """All steps of a row while it is in the cache, each vectorized; rows in parallel."""
+    """Compute all steps of a row, each vectorized, while the row is in the cache; rows run in parallel."""
     lanes = knobs.choice("lanes", (16, 32, 8))
     x = te.placeholder((rows, columns), "x", dtype)
     lowest = te.min_value(dtype)

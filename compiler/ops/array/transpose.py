@@ -33,8 +33,9 @@ def compute(shape: Shape, axes: Shape, dtype: str) -> list[Tensor]:
 
 
 def template(knobs: Knobs, shape: Shape, axes: Shape, dtype: str) -> tuple[Schedule, list[Tensor]]:
-    """Square tiles of the axes that are last before and after, so that reads and writes use whole cache
-    lines.
+    """Tile the last axes of the tensor and of the result, so that reads and writes use whole cache lines.
+
+    If they are the same axis, its elements are copied in vectors.
     """
     tile = knobs.choice("tile", (16, 8, 32))
     args = compute(shape, axes, dtype)

@@ -1,4 +1,4 @@
-"""`Convolution`: two-dimensional convolutions of images in each layout, what is computed."""
+"""`Convolution`: the definition of two-dimensional convolutions of images, in each layout."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Convolution:
     def pixel(self, data: Tensor, n: Expr, c: Expr, h: Expr, w: Expr, rows: int, columns: int) -> Expr:
         """Return a pixel of the padded image, zero outside of the image.
 
-        `rows` and `columns` bound the indices: no condition is made that they imply.
+        `rows` and `columns` are the bounds of `h` and `w`; conditions that they imply are omitted.
         """
         inside = []
         if self.top:

@@ -1,4 +1,4 @@
-"""Depthwise convolution: each channel of an image has kernels that no other channel has."""
+"""Depthwise convolution: a separate convolution of each channel of an image, with a separate kernel."""
 
 from __future__ import annotations
 

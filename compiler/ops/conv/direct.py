@@ -166,9 +166,7 @@ def _padded(conv: Convolution, data: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _packed(conv: Convolution, weight: Tensor, c_tiles: int, tc: int, taps: str) -> Tensor:
-    """The weights of a block of channels contiguously, in the order of their use; zeros past the last
-    channel.
-    """
+    """The weights of each block of channels, contiguous in the order of use; zero past the last channel."""
 
     def value(g: Expr, ct: Expr, c: Expr, kh: Expr, kw: Expr, lane: Expr) -> Expr:
         channel = ct * tc + lane

@@ -1,4 +1,4 @@
-"""Operators that are one convolution each: what they have in common."""
+"""`convolution_operator`: an operator whose parameters describe one convolution."""
 
 from __future__ import annotations
 

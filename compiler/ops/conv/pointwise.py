@@ -15,9 +15,7 @@ TILES = ((8, 32), (14, 32), (4, 64), (6, 64), (12, 32), (4, 32), (16, 16), (8, 1
 
 
 def is_pointwise(conv: Convolution) -> bool:
-    """Whether each pixel of the output depends on the same pixel of the image alone, and rows are
-    contiguous.
-    """
+    """Whether each output pixel depends on one input pixel alone, and those of a channel are contiguous."""
     plain = (conv.KH, conv.KW, conv.SH, conv.SW, conv.groups) == (1, 1, 1, 1, 1)
     return plain and not conv.padded and conv.layout == "NCHW"
 

@@ -122,7 +122,7 @@ def compute(*values: Any) -> list[Tensor]:
 
 
 def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
-    """Neighbouring windows in the lanes of a vector, or channels where these are contiguous."""
+    """Vectorize over neighbouring windows, or over channels in layouts where channels are contiguous."""
     args = compute(*values)
     out = args[-1]
     extent = int(out.shape[-1])  # type: ignore[arg-type]  # no symbolic dimensions
@@ -175,7 +175,8 @@ def _check(*values: Any) -> None:
     ):
         if margin >= span:
             raise ValueError(
-                f"pool2d: {name} of {margin} leaves windows of {span} without a pixel; it must be less"
+                f"pool2d: {name} is {margin}, so that windows of {span} pixels may have no pixel of the "
+                f"image; it must be less than {span}"
             )
     if kind != "max" and not is_float(conv.precision.operand):
         raise ValueError(

@@ -145,9 +145,9 @@ def convolution(*values: Any) -> Convolution:
 
 
 def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
-    """All steps of a block of tiles while it is in the cache; channels are in the lanes throughout.
+    """Compute all steps of a block of tiles while it is in the cache, with channels in the lanes of vectors.
 
-    The transformed kernels depend on constants alone.
+    The transformed kernels depend on constants alone, so they are computed when the weights are bound.
     """
     conv, m = convolution(*values), WinogradShape(*values).m
     n = m + 2

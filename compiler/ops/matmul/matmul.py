@@ -1,4 +1,4 @@
-"""`Product`: matrix products ``C[b, i, j] = sum_k A[b, i, k] * B[b, k, j]``, what is computed."""
+"""`Product`: the definition of matrix products ``C[b, i, j] = sum_k A[b, i, k] * B[b, k, j]``."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_a_new_file_names_its_kind(tmp_path: Path) -> None:
     ("kind", "message"),
     [
         ("lvm", "was built for .*: unknown target kind 'lvm'; did you mean 'llvm'"),
-        ("cuda", "was built for .*: the target 'cuda' is not there yet"),
+        ("cuda", "was built for .*: the target 'cuda' is not supported"),
     ],
 )
 def test_a_file_of_a_kind_without_a_back_end(kind: str, message: str, tmp_path: Path) -> None:

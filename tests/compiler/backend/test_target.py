@@ -89,10 +89,10 @@ def test_vector_bits_of_arm() -> None:
         ("llmv", "unknown target kind 'llmv'; did you mean 'llvm'"),
         (
             "cuda",
-            "the target 'cuda' is not there yet: code for CUDA is not generated yet; for a CPU .* 'llvm'",
+            "the target 'cuda' is not supported: code for CUDA is not generated yet; for a CPU .* 'llvm'",
         ),
-        ("opencl", "the target 'opencl' is not there yet"),
-        ("vta -mcpu=pynq", "the target 'vta' is not there yet"),
+        ("opencl", "the target 'opencl' is not supported"),
+        ("vta -mcpu=pynq", "the target 'vta' is not supported"),
         ("metal", r"unknown target kind 'metal' \(known: llvm, host\)"),
         ("llvm -mcp=haswell", "unknown target option '-mcp'; did you mean '-mcpu'"),
         ("llvm haswell", "unknown target option 'haswell'"),

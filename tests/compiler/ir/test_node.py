@@ -8,7 +8,7 @@ import pytest
 
 from compiler.ir.expr import Binary, Buffer, Const, Expr, Load, Var
 from compiler.ir.function import PrimFunc
-from compiler.ir.node import ATTRIBUTE, BINDS, Node, Part, form
+from compiler.ir.node import ATTRIBUTE, BINDS, Node, NodeField, schema_of
 from compiler.ir.semantics.equal import structural_equal
 from compiler.ir.stmt import For, Seq, Stmt, Store
 from compiler.ir.text import print_expr, print_stmt
@@ -60,22 +60,22 @@ SCAN = Scan(k, A, (i, j), (Const(0),), STORE)
 
 
 def test_the_roles_of_fields() -> None:
-    assert form(Blend).parts == (
-        Part("mode", "attribute"),
-        Part("weight", "child"),
-        Part("items", "children"),
-        Part("bias", "optional"),
-        Part("origin", "attribute"),
-        Part("dtype", "attribute"),
+    assert schema_of(Blend).fields == (
+        NodeField("mode", "attribute"),
+        NodeField("weight", "child"),
+        NodeField("items", "children"),
+        NodeField("bias", "optional"),
+        NodeField("origin", "attribute"),
+        NodeField("dtype", "attribute"),
     )
-    assert [part.role for part in form(Scan).parts] == [
+    assert [part.role for part in schema_of(Scan).fields] == [
         "binding",
         "attribute",
         "children",
         "children",
         "child",
     ]
-    assert form(For).parts[0] == Part("var", "binding")
+    assert schema_of(For).fields[0] == NodeField("var", "binding")
 
 
 def test_children_in_the_order_of_the_fields() -> None:
@@ -179,4 +179,4 @@ def test_what_is_no_node() -> None:
     ):
         children(Leaf())
     with pytest.raises(TypeError, match="Node cannot be visited"):
-        form(Node)
+        schema_of(Node)

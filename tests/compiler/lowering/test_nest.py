@@ -449,7 +449,7 @@ def test_a_buffer_has_no_more_elements_than_an_index_has_values() -> None:
 def test_threads_that_have_memory_for_themselves_cannot_fill_it_together() -> None:
     message = (
         r"X_local: 'ax0_ax1_fused_inner' is bound to threadIdx\.x inside of the loop 'i_inner' of Z, "
-        r"which is bound to it too, but each thread has X_local for itself in 'local' memory; "
+        r"which is bound to it too, but each thread has a private copy of X_local in 'local' memory; "
         r"use set_scope\('shared'\)"
     )
     with pytest.raises(ScheduleError, match=message):
@@ -459,13 +459,13 @@ def test_threads_that_have_memory_for_themselves_cannot_fill_it_together() -> No
 def test_a_parallel_loop_between_threads_and_what_they_share() -> None:
     s, args = cooperative()
     (copy,) = [stage for stage in s.stages if stage.name == "X_shared"]
-    home, _ = copy.attach
-    home.reorder(*home.leaf[::-1])
-    home.parallel(home.leaf[0])
-    copy.compute_at(home, home.leaf[0])
+    parent, _ = copy.attach
+    parent.reorder(*parent.leaf[::-1])
+    parent.parallel(parent.leaf[0])
+    copy.compute_at(parent, parent.leaf[0])
     message = (
         r"X_shared: its 'shared' memory is shared by all threads, but the loop 'j' of Z_local inside "
-        "of theirs is parallel; leave that unmarked"
+        "of the loops over threads is parallel; leave it serial"
     )
     with pytest.raises(ScheduleError, match=message):
         loop_nest(s, args)
@@ -473,7 +473,7 @@ def test_a_parallel_loop_between_threads_and_what_they_share() -> None:
 
 def test_more_iterations_than_threads() -> None:
     message = (
-        r"X_shared: 'ax0_ax1_fused_inner' has 32 iterations for the 16 threads of threadIdx\.x that Z has; "
+        r"X_shared: 'ax0_ax1_fused_inner' has 32 iterations for the 16 threads of threadIdx\.x of Z; "
         "split it by that number, and bind the inner loop"
     )
     with pytest.raises(ScheduleError, match=message):

@@ -437,7 +437,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "another memory": (
         lambda: lowered(scoped()),
-        HEAD + r"its operand a lies in 'vta\.inp' memory, but X in 'global'; use set_scope\('vta\.inp'\)",
+        HEAD
+        + r"its operand a must be in 'vta\.inp' memory, but X is in 'global'; use set_scope\('vta\.inp'\)",
     ),
     "a declaration of two stages": (
         lambda: te.decl_tensor_intrin(Q.op, name="two"),

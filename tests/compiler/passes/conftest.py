@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from compiler.ir.dtype import PACKED_TYPES, bits_of
-from compiler.ir.expr import Buffer, most
+from compiler.ir.expr import Buffer, upper_bound
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
@@ -21,7 +21,7 @@ def arrays_for(params: Sequence[Buffer], seed: int = 0) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     arrays = []
     for buffer in params:
-        shape, dtype = tuple(map(most, buffer.shape)), buffer.dtype
+        shape, dtype = tuple(map(upper_bound, buffer.shape)), buffer.dtype
         if dtype in PACKED_TYPES:
             shape = (*shape[:-1], shape[-1] * bits_of(dtype) // 8)
             arrays.append(rng.integers(0, 256, shape, dtype="uint8"))

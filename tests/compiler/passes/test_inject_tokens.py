@@ -190,7 +190,7 @@ def test_a_loop_without_a_stage_is_refused() -> None:
                 C[i] = t[i]
         """
     with pytest.raises(
-        ScheduleError, match=r"t: it lies in npu\.inp, but the loop that uses it names no stage"
+        ScheduleError, match=r"t is in npu\.inp memory, but the loop that uses it names no stage"
     ):
         inject_tokens(parse_function(dedent(text)))
 

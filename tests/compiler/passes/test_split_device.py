@@ -104,15 +104,15 @@ BLOCKS = 'for i in bind(2, "blockIdx.x"):\n        '
         ("A[0] = 1.0", r"`A\[0\] = 1.0` is outside of all loops that are bound to blockIdx or threadIdx"),
         (
             "for i in parallel(8):\n        A[i] = 1.0",
-            "the loop over 'i' is of kind 'parallel' outside of them; bind it",
+            "the loop over 'i' is of kind 'parallel' outside of the loops over threads; .*: bind it",
         ),
         (
             'for i in range(cast(A[0], "int32")):\n        A[i] = 1.0',
-            "the host repeats launches as often as is known before the call, and cannot read the extent from",
+            "the host must know the extent of a loop around launches, and cannot read it from the device",
         ),
         (
             "for i in vectorize(8):\n        A[i] = 1.0",
-            "the loop over 'i' is of kind 'vectorize' outside of them; bind it",
+            "the loop over 'i' is of kind 'vectorize' outside of the loops over threads; .*: bind it",
         ),
         (
             'for i in bind(8, "blockIdx.x"):\n        t = allocate(float32[4], "global")\n        t[0] = 1.0',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compiler.ir.text import parse_function
-from compiler.passes.split_registers import PLACES, split_registers
+from compiler.passes.split_registers import REGISTER_LIMIT, split_registers
 
 # name -> (before, after)
 GOLDEN = {
@@ -79,7 +79,7 @@ KEPT = {
         "for i in range(4):\n    C[i] = t[i]"
     ),
     "more places than registers": "for k in range(8):\n"
-    + "".join(f"    t[{i}] = A[k]\n" for i in range(PLACES + 1))
+    + "".join(f"    t[{i}] = A[k]\n" for i in range(REGISTER_LIMIT + 1))
     + "for i in range(8):\n    C[i] = t[i]",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compiler.runtime import num_threads, set_num_threads
-from compiler.runtime.threads import MAX_THREADS, follow_num_threads
+from compiler.runtime.threads import MAX_THREADS, on_num_threads
 
 ROOT = Path(__file__).parents[3]
 
@@ -56,7 +56,7 @@ def test_a_number_of_threads_that_cannot_be(count: object) -> None:
 
 def test_a_listener_is_called_now_and_after_each_change() -> None:
     before, seen = num_threads(), []
-    follow_num_threads(seen.append)
+    on_num_threads(seen.append)
     set_num_threads(3)
     set_num_threads(before)
     assert seen == [before, 3, before]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compiler import te
 from compiler.ir.dtype import PACKED_TYPES, is_float
-from compiler.ir.expr import Const, Load, Select, Var, binary, most
+from compiler.ir.expr import Const, Load, Select, Var, binary, upper_bound
 from compiler.ir.stmt import For, Stmt, Store
 from compiler.te.tensor import Placeholder, Tensor
 
@@ -297,7 +297,7 @@ def computations(draw: Draw, features: Collection[str] = ()) -> list[Tensor]:
         makers = [pair for pair in candidates if any(map(pair[1], numbers))]
         maker, fits = draw(st.sampled_from(makers))
         made = maker(p, p.pick(fits))
-        if made.ndim == 0 or prod(map(most, made.shape)) > SIZE_LIMIT:
+        if made.ndim == 0 or prod(map(upper_bound, made.shape)) > SIZE_LIMIT:
             break
     ops = list(dict.fromkeys(t.op for t in p.tensors if not isinstance(t.op, Placeholder)))
     others = [op for op in ops[:-1] if draw(st.integers(0, 4)) == 4]

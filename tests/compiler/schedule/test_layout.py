@@ -104,9 +104,9 @@ def after(change: Callable[[Schedule], object]) -> object:
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "of an input": (
         lambda: laid(lambda i, j: [j, i], A),
-        r"A: the caller gives the memory of an input or output; change the layout of a cache",
+        r"A: the caller allocates the memory of an input or output; change the layout of a cache",
     ),
-    "of an output": (lambda: laid(lambda i, j: [j, i], C), r"C: the caller gives the memory"),
+    "of an output": (lambda: laid(lambda i, j: [j, i], C), r"C: the caller allocates the memory"),
     "too few indices": (
         lambda: laid(lambda i: [i]),
         r"B: transform_layout takes a function of 2 indices \(i, j\), not of 1",

@@ -235,7 +235,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a double buffer of an output": (
         lambda: one()[C].double_buffer(),
-        r"C: double_buffer of an input or output, whose memory the caller gives; cache it",
+        r"C: double_buffer of an input or output, whose memory the caller allocates; use it on a cache",
     ),
     "a double buffer of an input": (
         lambda: one()[A].double_buffer(),

@@ -185,9 +185,9 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a scope of an input": (
         lambda: two()[A].set_scope("local"),
-        r"A: the caller gives the memory of an input or output; cache it",
+        r"A: the caller allocates the memory of an input or output; use it on a cache",
     ),
-    "a scope of an output": (lambda: two()[C].set_scope("local"), r"C: the caller gives the memory"),
+    "a scope of an output": (lambda: two()[C].set_scope("local"), r"C: the caller allocates the memory"),
     "a stage of another program": (
         lambda: plus_one()[C],
         r"'C' is not part of this schedule \(stages: A, B\)",

@@ -23,14 +23,14 @@ def in_order(a, b):
 
 
 def is_right(output, reference, terms=1.0):
-    return check([output], [reference], Rounding(terms)).right
+    return check([output], [reference], Rounding(terms)).passed
 
 
 @pytest.mark.parametrize("n", [1, 8, 64, 256])
 def test_rounding_is_accepted(n):
     a, b, reference = product(n)
     outcome = check([in_order(a, b)], [reference], Rounding(n))
-    assert outcome.right
+    assert outcome.passed
     assert outcome.error <= outcome.tolerance
 
 
@@ -91,9 +91,9 @@ def test_an_empty_output_is_right():
 def test_of_several_outputs_the_wrong_one_is_reported():
     right, wrong = np.ones(3, "float32"), np.array([1, 2, 3], "int32")
     outcome = check([right, wrong + 1], [right * 1.0000001, wrong], Rounding())
-    assert not outcome.right
+    assert not outcome.passed
     assert (outcome.error, outcome.tolerance) == (1.0, 0.0)
-    assert check([right, wrong], [right, wrong], Rounding()).right
+    assert check([right, wrong], [right, wrong], Rounding()).passed
 
 
 def test_shapes_must_agree():

@@ -3,11 +3,11 @@
 A call checks its arrays, writes their pointers into slots, releases the interpreter's lock and calls the
 code. In Python that takes several microseconds, as long as a small kernel runs. Here it is LLVM code behind a
 function object of CPython: one for the process, driven by a table for each module. It handles plain NumPy
-arrays that pass every check; every other call it passes to `Checked`, which takes more kinds of arrays and
-raises the error that names what is wrong.
+arrays that pass every check. All other calls go to `Checked`, which takes more kinds of arrays and raises an
+error that names the wrong argument.
 
-It reads the fields of an array at the offsets that NumPy's headers give. `_as_expected` tests whether they
-hold in this process; where they do not, `Checked` handles every call.
+It reads the fields of an array at the offsets that NumPy's headers declare. `_layout_is_known` tests whether
+they are right in this process; otherwise `Checked` handles every call.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 # flags of an array
 _C_CONTIGUOUS, _ALIGNED, _WRITEABLE = 0x1, 0x100, 0x400
-# where an array has its type, data, number of axes, extents, dtype and flags
+# offsets in an array object of its type, data, number of axes, extents, dtype and flags
 _TYPE, _DATA, _NDIM, _EXTENTS, _DTYPE, _FLAGS = 8, 16, 24, 32, 56, 64
 
 # words of a table, and of the record of a parameter in it
@@ -256,7 +256,7 @@ slow:
 
 
 class Checked:
-    """A call by way of Python, which takes every kind of array and raises an error for a wrong one.
+    """A call through Python, which takes every kind of array and raises an error for a wrong one.
 
     Parameters
     ----------
@@ -310,11 +310,11 @@ class Direct:
 
     def __init__(self, checked: Checked) -> None:
         self.call: Any = checked
-        library = _library() if _as_expected() else None
+        library = _library() if _layout_is_known() else None
         if library is None:
             return
         signature = checked.signature
-        # a call uses this one if it is idle; of concurrent calls the others allocate
+        # the first of several concurrent calls uses this workspace, the others allocate one
         self._workspace = empty(checked.workspace_bytes, "uint8")
         idle = self._workspace.ctypes.data if checked.workspace_bytes else 0
         header = [checked.address, checked.workspace_bytes, idle, len(signature.sizes), len(signature.params)]
@@ -368,7 +368,7 @@ def _library() -> Library:
 
 
 @lru_cache(maxsize=1)
-def _as_expected() -> bool:
+def _layout_is_known() -> bool:
     """Whether the fields of arrays of this process have the offsets that the native code reads."""
     if (
         sys.implementation.name != "cpython"

@@ -14,7 +14,7 @@ _jit: Any = None
 
 
 class Library:
-    """Code in memory; it is freed when the last reference to this object goes.
+    """Code in memory, which is freed with this object.
 
     Parameters
     ----------

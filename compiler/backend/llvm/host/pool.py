@@ -21,19 +21,20 @@ import threading
 from typing import Any
 
 from compiler.backend.llvm.host.loader import Library, load_text
-from compiler.runtime.threads import MAX_THREADS, follow_num_threads, reset_after_fork
+from compiler.runtime.threads import MAX_THREADS, on_num_threads, reset_after_fork
 
 # attempts of an idle worker before it yields, and before it sleeps
 _SPINS = 1000
 _YIELDS = 64
-# chunks per thread: enough to even out unequal iterations, few enough to keep neighbours together
+# chunks per thread: enough to balance unequal iterations, few enough that a thread runs adjacent iterations
 _CHUNKS = 4
 # stack of a worker; the default of some systems is no larger than what compiled code may use
 _STACK_BYTES = 4 * 1024 * 1024
 
-# `state` is the number of the region in its upper half; in the lower, bit 31 once it is closed, and the
-# number of workers inside. A worker joins by adding one to a state that is open, so the launching thread,
-# which closes it and then waits for the count to fall to zero, never returns under a running worker.
+# The upper half of `state` is the number of the region. In the lower half, bit 31 is set once the region is
+# closed, and the other bits are the number of workers in it. A worker joins by adding one to a state that is
+# open, so the launching thread, which closes it and then waits for the count to fall to zero, never returns
+# under a running worker.
 _TEXT = """
 @busy = internal global i32 0, align 128
 @state = internal global i64 2147483648, align 128
@@ -358,7 +359,7 @@ def launch_address() -> int:
             _pool = load_text(text, _SYMBOLS)
             _pool.keep()
             _function("espalier_pool_reset")()
-            follow_num_threads(_function("espalier_pool_want", ctypes.c_int64))
+            on_num_threads(_function("espalier_pool_want", ctypes.c_int64))
             os.register_at_fork(after_in_child=_after_fork)
             atexit.register(_at_exit)
         return _pool.addresses[LAUNCH]

@@ -132,7 +132,7 @@ def test_buffers_may_have_any_names() -> None:
         ),
         (
             PrimFunc("f", (PACKED,), Store(PACKED, (const(0),), Const(1, "int4"))),
-            r"P: int4\[4\] is still of a packed type; a pass must have lowered it",
+            r"P: int4\[4\] has a packed type; lower it to bytes",
         ),
         (
             PrimFunc("f", (C,), For(i, const(4), "serial", Store(C, (i,), i), (("unroll", "much"),))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compiler.backend import build
-from compiler.backend.llvm.hints import WRITTEN_OUT
+from compiler.backend.llvm.hints import UNROLLED_BODY
 from compiler.ir.expr import Broadcast, Buffer, Const, Expr, Load, Ramp, Var, const
 from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, For, Pragma, Stmt, Store, sequence
@@ -55,7 +55,7 @@ def test_a_loop_that_only_moves_data_is_not_unrolled() -> None:
 
 def test_an_unrolled_body_is_not_transformed_further() -> None:
     x = Buffer("x", (800,), "int32")
-    for copies, left in ((WRITTEN_OUT, True), (WRITTEN_OUT - 1, False)):
+    for copies, left in ((UNROLLED_BODY, True), (UNROLLED_BODY - 1, False)):
         body = sequence(Store(x, (i * 16 + n,), i + Load(x, (i + n,))) for n in range(copies))
         source = build(PrimFunc("f", (x,), loop(i, 40, body))).source("llvm")
         assert ('vectorize.enable", i1 false' in source) == left

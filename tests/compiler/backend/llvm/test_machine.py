@@ -117,5 +117,5 @@ def test_this_machine_can_be_held_to_a_lesser_cpu() -> None:
 @pytest.mark.skipif(not this_machine().is_x86, reason="names x86 CPUs")
 def test_a_cpu_that_cannot_stand_for_this_one() -> None:
     assert "ESPALIER_CPU=hasvell in the environment: unknown 64-bit x86 CPU" in held_to("hasvell")
-    message = "ESPALIER_CPU=penryn in the environment cannot stand for this CPU: it is for the CPU penryn"
+    message = "ESPALIER_CPU=penryn in the environment cannot replace this CPU: it is for the CPU penryn"
     assert message in held_to("penryn")
