@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from compiler.runtime import set_num_threads
-from costmodel.measure.host import rest
+from costmodel.measure.host import wait_until_idle
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def interleave(
             name = names[position]
             way, count = ways[name], repeats[name]
             before.get(name, _nothing)()
-            rest()
+            wait_until_idle()
             start = time.perf_counter()
             for _ in range(count):
                 way()

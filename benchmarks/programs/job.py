@@ -47,6 +47,6 @@ class Job:
         fill_with_sentinel(self.outputs, self.references)
         call()
         outcome = check(self.outputs, self.references, self.task.operator.error_model(*self.task.shape))
-        if not outcome.right:
+        if not outcome.passed:
             raise SystemExit(f"{self.task.key}: wrong output: {outcome}")
         return call

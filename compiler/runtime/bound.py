@@ -79,7 +79,7 @@ class Bound:
             raise ValueError(
                 f"{self.function.main.name} takes {len(self.params)} array(s) ({names}), not {len(arrays)}"
             )
-        return [arrays[place] if isinstance(place, int) else place for place in self._operands]
+        return [arrays[operand] if isinstance(operand, int) else operand for operand in self._operands]
 
     def __call__(self, *arrays: np.ndarray) -> None:
         """Run the function on one array for each parameter that is not constant.

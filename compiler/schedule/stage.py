@@ -184,9 +184,8 @@ class Stage(Marks):
         """
         self._check_layout()
         layout = layout_of(self, index_map)
-        apply_layout(
-            Stage(self.op, False, Trace()), layout
-        )  # on a copy, so that an error changes nothing here
+        # on a copy first, so that an error leaves this stage unchanged
+        apply_layout(Stage(self.op, False, Trace()), layout)
         recording, self.trace.recording = self.trace.recording, False
         axes = apply_layout(self, layout)
         self.trace.recording = recording

@@ -47,7 +47,7 @@ from compiler.ir.stmt import (
     Token,
 )
 
-# among them names that clash, that Python or the text reserves, and that are no identifiers
+# including equal names, names that Python or the text reserves, and names that are not identifiers
 NAMES = ("A", "A_1", "i", "i", "i.outer", "x", "min", "for", "range", "float32", "2d", "", "\u00e9", "A")
 INTEGERS = tuple(t for t in SCALAR_TYPES if t != "bool" and not is_float(t))
 FLOATS = tuple(t for t in SCALAR_TYPES if is_float(t))
@@ -69,7 +69,7 @@ class _Writer:
         self.buffers: list[Buffer] = []
         self.intrinsics: list[Intrinsic] = []
         self.tags: list[str] = []
-        self.meets = False  # whether all threads of a block come here
+        self.meets = False  # whether all threads of a block execute the current statement
 
     def pick(self, *options):
         return self.draw(st.sampled_from(options))
@@ -115,7 +115,7 @@ class _Writer:
         return Store(buffer, self.indices(buffer, lanes), self.value(buffer.dtype, lanes, 3))
 
     def apart(self, uniform: bool, depth: int) -> Stmt:
-        """A statement that all threads come to only if `uniform`."""
+        """A statement that all threads execute only if `uniform`."""
         outside, self.meets = self.meets, self.meets and uniform
         body = self.stmt(depth)
         self.meets = outside
@@ -183,28 +183,28 @@ class _Writer:
 
     # regions
 
-    def room(self, buffer: Buffer) -> int:
-        """The number of elements that a buffer has at least."""
+    def min_elements(self, buffer: Buffer) -> int:
+        """The number of elements of a buffer at the lower bounds of its dynamic extents."""
         return int(
             np.prod([extent.bounds[0] if isinstance(extent, Var) else extent for extent in buffer.shape])
         )
 
     def region(self, buffer: Buffer, extents: tuple[int, ...], strides: tuple[int, ...]) -> Region:
-        """A region somewhere in `buffer`, which has room for it."""
+        """A random region inside of `buffer`, which is large enough for it."""
         last = sum((n - 1) * stride for n, stride in zip(extents, strides, strict=True))
         offset = self.pick(
-            Const(self.room(buffer) - 1 - last),
-            Binary("%", self.expr("int32", 1, 1), Const(self.room(buffer) - last), "int32"),
+            Const(self.min_elements(buffer) - 1 - last),
+            Binary("%", self.expr("int32", 1, 1), Const(self.min_elements(buffer) - last), "int32"),
         )
         return Region(buffer, offset, extents, tuple(map(Const, strides)))
 
     def compact(self, extents: tuple[int, ...], dtype: str, others: Collection[Buffer], use) -> Stmt:
-        """What `use` makes of a region without gaps in a buffer that is none of `others`."""
+        """The result of `use` on a region without gaps, in a buffer that is not one of `others`."""
         strides = tuple(int(np.prod(extents[axis + 1 :])) for axis in range(len(extents)))
         fits = [
             b
             for b in self.buffers
-            if b.dtype == dtype and b not in others and self.room(b) >= np.prod(extents)
+            if b.dtype == dtype and b not in others and self.min_elements(b) >= np.prod(extents)
         ]
         if fits:
             return use(self.region(self.pick(*fits), extents, strides))
@@ -215,7 +215,8 @@ class _Writer:
         buffer = self.pick(*self.buffers)
         extents = tuple(self.draw(st.lists(st.integers(1, 3), max_size=2)))
         strides = tuple(self.pick(0, 1, 2, 3) for _ in extents)
-        if sum((n - 1) * stride for n, stride in zip(extents, strides, strict=True)) >= self.room(buffer):
+        last = sum((n - 1) * stride for n, stride in zip(extents, strides, strict=True))
+        if last >= self.min_elements(buffer):
             strides = (0,) * len(extents)
         source = self.region(buffer, extents, strides)
         before: list[Expr] = []
@@ -397,7 +398,7 @@ def vector_values(draw: st.DrawFn) -> tuple[tuple[Buffer, ...], Expr]:
 
 
 def random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
-    """One array for each parameter, with the awkward values of each type among its elements."""
+    """One array for each parameter, with special values of each type among its elements."""
     rng = np.random.default_rng(seed)
     sizes = {n: rng.integers(*n.bounds, endpoint=True) for n in PrimFunc("f", params, Seq(())).sizes}
     arrays = []

@@ -61,7 +61,7 @@ def test_annealing_is_deterministic(space):
     assert run(7) != run(8)
 
 
-def test_visited_configurations_do_not_come_back(space):
+def test_visited_configurations_are_not_proposed_again(space):
     best = space.index(Bowl.optimum)
     explorer = AnnealingExplorer(space, evaluations=4000)
     found = explorer.propose(20, Bowl(space), {best}, rng=np.random.default_rng(0), elites=[best])
@@ -86,7 +86,7 @@ def test_first_scores_are_bounded(space, evaluations):
         seen |= set(score.scored)
 
 
-def test_chains_go_on_where_they_were(space):
+def test_chains_continue_from_their_last_points(space):
     explorer = AnnealingExplorer(space, chains=8, evaluations=50)
     explorer.propose(5, Bowl(space), set(), rng=np.random.default_rng(0))
     kept = list(explorer.points)
@@ -95,7 +95,7 @@ def test_chains_go_on_where_they_were(space):
     assert score.scored[: len(kept)] == kept
 
 
-def test_elites_are_where_chains_begin(space):
+def test_chains_start_at_elites(space):
     score = Bowl(space)
     explorer = AnnealingExplorer(space, chains=8, evaluations=50)
     explorer.propose(5, score, {11, 12}, rng=np.random.default_rng(0), elites=[11, 12, 13, 14])
@@ -141,7 +141,7 @@ def test_chains_must_be_positive(space):
         AnnealingExplorer(space, chains=0)
 
 
-def test_random_never_asks_for_a_score(space):
+def test_random_does_not_call_the_score(space):
     def refuse(indices):
         raise AssertionError("random search has no model")
 

@@ -58,7 +58,7 @@ def test_matmul_128_by_hand():
     assert f["main.buffer2.stride"] == pytest.approx(log2(1 + 128))
     assert f["main.buffer1.unique_bytes"] == pytest.approx(log2(1 + 128 * 128 * 4))
     assert f["main.buffer1.bytes"] == pytest.approx(log2(1 + work * 4))
-    # C is found again after each k; A when x moves, a row of k later; B when y moves
+    # C is reused after each k; A when x advances, a row of k later; B when y advances
     assert f["main.buffer0.reuse_count"] == pytest.approx(log2(1 + 128))
     assert f["main.buffer0.reuse_distance"] == pytest.approx(log2(1 + 1))
     assert f["main.buffer1.reuse_distance"] == pytest.approx(log2(1 + 128))
@@ -69,7 +69,7 @@ def test_matmul_128_by_hand():
     assert f["rest.iterations"] == pytest.approx(log2(1 + 128**2))
 
 
-def test_annotations_show():
+def test_annotations_are_features():
     plain = by_name(matmul())
     annotated = by_name(matmul(kinds=("parallel", "vectorize", "unroll")))
     assert (

@@ -115,7 +115,7 @@ def test_loop_of_one_iteration_has_no_stride(extent):
     assert access.strides == ((0,) if extent == 1 else (3,))
 
 
-def test_buffer_born_inside_is_not_reused_by_the_loops_outside():
+def test_a_buffer_allocated_in_a_loop_is_not_reused_by_it():
     i, j, k = Var("i"), Var("j"), Var("k")
     tile = Buffer("tile", (4,), scope="local")
     add = binary("+", Load(tile, (j,)), const(1.0))

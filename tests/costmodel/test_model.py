@@ -56,7 +56,7 @@ def test_fit_is_deterministic():
     np.testing.assert_array_equal(*scores)
 
 
-def test_update_goes_on_from_what_was_learned():
+def test_update_continues_the_fitted_model():
     features, throughputs = programs(120)
     model = BoostedTreeCostModel(rounds=10, update_rounds=5)
     assert not model.fitted
@@ -103,7 +103,7 @@ def test_rank_correlation_by_hand():
     assert rank_correlation([1, 2, 3, 4], [2, 1, 3, 4]) == pytest.approx(0.8)
 
 
-def test_rank_correlation_that_says_nothing():
+def test_rank_correlation_of_constant_sequences_is_nan():
     assert np.isnan(rank_correlation([1.0], [2.0]))
     assert np.isnan(rank_correlation([1.0, 1.0], [2.0, 3.0]))
 
@@ -113,7 +113,7 @@ def test_rank_correlation_of_different_lengths():
         rank_correlation([1, 2], [1, 2, 3])
 
 
-def test_the_model_is_sure_of_what_it_has_seen():
+def test_uncertainty_is_lower_for_measured_programs():
     features, throughputs = programs(300)
     known = features[:, 0] < 12  # extrapolation is not tested
     model = BoostedTreeCostModel()
@@ -124,7 +124,7 @@ def test_the_model_is_sure_of_what_it_has_seen():
     assert deviations.std() > 0
 
 
-def test_doubt_needs_a_few_rounds():
+def test_uncertainty_needs_several_rounds():
     with pytest.raises(ValueError, match="has not been fitted"):
         BoostedTreeCostModel().predict_uncertainty(np.zeros((2, 3), np.float32))
     model = BoostedTreeCostModel(rounds=2)

@@ -92,7 +92,7 @@ def test_broken_lines_anywhere_are_skipped(tmp_path):
     assert "line 4: skipped: a JSON object is needed, not list" in str(warned[1].message)
 
 
-def test_bytes_that_are_no_text_are_skipped(tmp_path):
+def test_invalid_utf8_is_skipped(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_bytes(b"\xff\xfe\x00\n" + record(0).line().encode())
     with pytest.warns(RecordWarning, match="line 1"):
@@ -125,7 +125,7 @@ def changed(**fields) -> str:
         (record().line().replace("0.001", "NaN", 1), "the field 'costs' cannot be"),
     ],
 )
-def test_lines_that_are_no_records(line, message):
+def test_lines_that_are_not_records(line, message):
     with pytest.raises(ValueError, match=message):
         Record.parse(line)
 
@@ -163,7 +163,7 @@ def test_records_of_a_version_without_dtypes_name_the_same_tasks():
             assert again == record
 
 
-def test_their_lines_are_written_as_they_were():
+def test_records_without_dtypes_are_written_unchanged():
     assert "".join(r.line() for r in load(KEPT)) == KEPT.read_text()
 
 

@@ -20,7 +20,7 @@ def test_without_a_weight_the_best_are_chosen(space):
 def test_diversity_by_hand(space):
     # indices are a + 4 b; 0 is (0, 0) and best, 1 is (1, 0), 5 is (1, 1)
     candidates = [(0, 1.0), (1, 0.9), (5, 0.8), (15, 0.0)]
-    # after (0, 0) the value b = 0 is covered: 1 is worth 0.9 + 0.5 / 2, 5 is worth 0.8 + 0.5
+    # after (0, 0) the value b = 0 is covered: the value of 1 is 0.9 + 0.5 / 2, that of 5 is 0.8 + 0.5
     assert diverse(space, candidates, 2, weight=0.5) == [0, 5]
     assert diverse(space, candidates, 2, weight=0.1) == [0, 1]
 
@@ -45,7 +45,7 @@ def test_batch_has_random_members(space):
     assert sum(i < 4 for i in batch) <= 4 and any(i >= 4 for i in batch)
 
 
-def test_share_of_random_members(space):
+def test_the_random_share_of_a_batch(space):
     big = ConfigSpace([Knob("choice", f"k{i}", tuple(range(10)), 0) for i in range(6)])
     candidates = [(i, 1.0) for i in range(40)]
     rng = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def test_share_of_random_members(space):
     assert 0.6 < strangers / 300 < 1.0
 
 
-def test_batch_avoids_what_was_visited(space):
+def test_batch_excludes_visited_configurations(space):
     candidates = [(i, 1.0) for i in range(8)]
     batch = choose_batch(space, candidates, 6, set(range(6)), rng=np.random.default_rng(0))
     assert not set(batch) & set(range(6))

@@ -133,7 +133,7 @@ def test_missing_knob_is_named(space):
     "name, value",
     [("tile", [5, 5, 1]), ("tile", [24, 1]), ("pack", 1), ("order", [1, 1]), ("loop", "vectorise")],
 )
-def test_value_that_is_no_option(space, name, value):
+def test_value_that_is_not_an_option(space, name, value):
     with pytest.raises(ValueError, match=f"knob '{name}' cannot be"):
         space.config({**space.default.plain(), name: value})
 
@@ -148,7 +148,7 @@ def test_knobs_must_not_depend_on_their_values():
         fickle(space.config({"first": True}))
 
 
-def test_knobs_that_vanish_are_noticed():
+def test_missing_knob_requests_are_refused():
     def fickle(knobs):
         if not knobs.choice("first", [False, True]):
             knobs.choice("second", [1, 2])

@@ -17,7 +17,7 @@ from costmodel.tuning.progress import Progress
 
 
 class FakeMeasurer:
-    """Costs by a formula; some configurations fail, and a number of trials can be followed by Ctrl-C."""
+    """Costs by a formula; some configurations fail, and Ctrl-C can follow after a number of trials."""
 
     machine = "a fake machine"
 
@@ -45,7 +45,7 @@ class FakeMeasurer:
 
 @register(reference=lambda a, n: a + 1, flops=lambda n: n * n, name="tiled")
 def tiled(knobs, n):
-    """A program that is quick to lower, with knobs enough for a search."""
+    """A program that is lowered quickly, with enough knobs for a search."""
     rows = knobs.split("tile_m", n, 3, max_inner=16)
     columns = knobs.split("tile_n", n, 3, max_inner=64)
     _, steps = knobs.split("tile_k", n, 2, max_inner=16)
@@ -124,7 +124,7 @@ def test_resume_measures_only_what_is_new(task, tmp_path):
     assert third.measured == [] and again.best == result.best
 
 
-def test_resume_after_an_interruption_goes_on_as_if_there_had_been_none(task, tmp_path):
+def test_resume_after_an_interruption_makes_the_same_trials(task, tmp_path):
     whole, first, second = FakeMeasurer(), FakeMeasurer(interrupt_after=16), FakeMeasurer()
     tune(task, 32, measurer=whole)
     tune(task, 32, records=tmp_path / "r.jsonl", measurer=first)
@@ -163,7 +163,7 @@ def test_record_that_no_longer_fits_the_space_is_named(task, tmp_path):
 
 
 @pytest.mark.parametrize("after", [0, 5, 20])
-def test_ctrl_c_keeps_what_was_measured(task, tmp_path, after):
+def test_ctrl_c_keeps_the_measured_trials(task, tmp_path, after):
     path = tmp_path / "r.jsonl"
     result = tune(task, 40, records=path, measurer=FakeMeasurer(interrupt_after=after))
     assert result.interrupted
@@ -224,7 +224,7 @@ def test_candidate_that_broke_its_worker_is_not_instantiated_here(task):
         ({"batch_size": 0}, "batch_size 0 must be at least 1"),
     ],
 )
-def test_settings_that_make_no_sense(task, settings, message):
+def test_invalid_settings_are_refused(task, settings, message):
     with pytest.raises(ValueError, match=message):
         tune(task, **{"trials": 4, "measurer": FakeMeasurer(), **settings})
 

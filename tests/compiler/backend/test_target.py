@@ -26,7 +26,7 @@ def test_llvm_is_this_machine() -> None:
     assert target.kind == "llvm"
 
 
-def test_every_part_is_read() -> None:
+def test_every_option_is_parsed() -> None:
     target = Target.parse("llvm -mcpu=cortex-a72 -mtriple=aarch64-linux-gnu -mattr=+neon,-crc")
     options = (("-mcpu", "cortex-a72"), ("-mtriple", "aarch64-linux-gnu"), ("-mattr", "+neon,-crc"))
     assert target.options == options
@@ -105,7 +105,7 @@ def test_vector_bits_of_arm() -> None:
         ("", "a target is spelled like 'llvm'"),
     ],
 )
-def test_what_a_target_cannot_be(text: str, message: str) -> None:
+def test_invalid_targets_are_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Target.parse(text)
 
@@ -130,7 +130,7 @@ def test_a_target_of_an_unknown_option() -> None:
         ("-mcpu=cortex-a15 -mtriple=armv7-linux-gnueabihf", 128, 16, 4),
     ],
 )
-def test_what_a_cpu_has(text: str, bits: int, registers: int, floats: int) -> None:
+def test_hardware_of_cpus(text: str, bits: int, registers: int, floats: int) -> None:
     target = Target.parse(f"llvm {text}")
     assert (target.vector_bits, target.hardware.vector_registers) == (bits, registers)
     assert target.lanes("float32") == floats

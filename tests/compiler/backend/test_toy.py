@@ -76,7 +76,7 @@ def test_options_belong_to_the_back_end() -> None:
         ("toi", r"unknown target kind 'toi'; did you mean 'toy'\? \(known: llvm, toy, host\)"),
     ],
 )
-def test_what_a_target_cannot_be(text: str, message: str) -> None:
+def test_invalid_targets_are_refused(text: str, message: str) -> None:
     with pytest.raises(TargetError, match=message):
         Target.parse(text)
 
@@ -311,7 +311,7 @@ def small() -> Device:
     return toy_device(0, 100)
 
 
-def test_memory_is_counted_and_given_back() -> None:
+def test_memory_is_counted_and_freed() -> None:
     on = small()
     first, second = on.empty((10,)), on.empty((10,), "int8")
     assert on.used == 50

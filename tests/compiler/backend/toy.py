@@ -34,7 +34,7 @@ BASE = 0x1000  # the address of the first byte of a device's memory
 
 
 class ToyMemory:
-    """Bytes that no NumPy array of a test shares, given out by the first hole that is large enough."""
+    """A memory separate from all NumPy arrays, with first-fit allocation."""
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
@@ -66,7 +66,7 @@ class ToyMemory:
 
 
 class ToyLauncher:
-    """Interprets device functions on the memory of a device, and notes the launches."""
+    """Interprets device functions on the memory of a device, and records the launches."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -99,12 +99,12 @@ class ToyLauncher:
 
 @lru_cache
 def device(index: int, nbytes: int = DEFAULTS["-memory"]) -> Device:
-    """The device of an index; of another size it is another one."""
+    """The device of an index and a memory size."""
     return Device("toy", index, ToyMemory(nbytes))
 
 
 class Toy:
-    """The back end."""
+    """A back end that interprets programs on a device with a memory of its own."""
 
     kind = "toy"
     option_names = tuple(DEFAULTS)

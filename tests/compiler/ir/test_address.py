@@ -12,7 +12,7 @@ i, j, u = Var("i"), Var("j"), Var("u", "uint8")
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 4)])
-def test_a_position_is_numpys(shape: tuple[int, ...]) -> None:
+def test_positions_equal_those_of_numpy(shape: tuple[int, ...]) -> None:
     buffer = Buffer("A", shape)
     for flat, where in enumerate(np.ndindex(shape)):
         assert position(buffer, tuple(map(Const, where))) == Const(flat)

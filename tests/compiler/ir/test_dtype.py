@@ -49,6 +49,6 @@ def test_integers(dtype, bits, low, high):
     assert is_integer(dtype) == (bits >= 8)  # no operator takes a packed type
 
 
-def test_what_is_no_integer():
+def test_types_that_are_not_integers():
     assert not any(map(is_integer, ("bool", "float16", "float32x4", "uint4")))
     assert is_integer("uint8x4")

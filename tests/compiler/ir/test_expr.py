@@ -114,7 +114,7 @@ def test_literals(value, dtype, expected):
         (-1, "uint8", r"-1 does not fit uint8 \(0 to 255\)"),
     ],
 )
-def test_literals_that_cannot_be(value, dtype, message):
+def test_invalid_literals_are_refused(value, dtype, message):
     with pytest.raises(ValueError, match=message):
         const(value, dtype)
 
@@ -153,7 +153,7 @@ def test_operators(made, expected):
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        # a number takes the type of what it stands beside
+        # a number takes the type of the other operand
         (n + 1, Binary("+", n, Const(1, "int64"), "int64")),
         (x * 2, Binary("*", x, Const(2.0, "float32"), "float32")),
         (x * np.float64(2), Binary("*", x, Const(2.0, "float32"), "float32")),
@@ -174,7 +174,7 @@ def test_operators(made, expected):
         ),
     ],
 )
-def test_operands_come_to_one_type(made, expected):
+def test_operands_are_converted_to_one_type(made, expected):
     assert made == expected
     assert made.dtype == expected.dtype
 
@@ -208,7 +208,7 @@ def test_operators_refuse(make, message):
         make()
 
 
-def test_what_stands_for_an_expression_is_one():
+def test_objects_with_as_expr_are_operands():
     class Axis:
         def as_expr(self):
             return i
@@ -227,7 +227,7 @@ def test_an_index_plus_zero_is_the_index():
     assert x + 0.0 == Binary("+", x, Const(0.0, "float32"), "float32")
 
 
-def test_casts_to_the_own_type_vanish():
+def test_casts_to_the_same_type_are_omitted():
     assert i.astype("int32") is i
     assert i.astype("int64") == Cast(i, "int64")
 
@@ -270,7 +270,7 @@ def test_a_folded_literal_is_what_the_program_computes(dtype, op, data):
     stores = [Store(out, (Const(0),), Binary(op, a, b, result))]
     stores += [Store(out, (Const(1),), folded)] if folded is not None else []
     interpret(PrimFunc("f", (out,), sequence(stores)), values_at_run_time)
-    if folded is None:  # only what wraps around is left
+    if folded is None:  # only an operation that wraps around is not folded
         exact = {"+": a.value + b.value, "-": a.value - b.value, "*": a.value * b.value}
         exact["//"] = a.value // b.value if b.value else 0
         assert not info.min <= exact[op] <= info.max

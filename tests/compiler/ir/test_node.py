@@ -105,7 +105,7 @@ def test_a_rewrite() -> None:
     assert substitute(BIASED, {Var("other"): j}) is BIASED
     assert substitute(SCAN, {i: j}) == Scan(k, A, (j, j), (Const(0),), Store(A, (k,), y))
     inside = substitute(Seq((SCAN, STORE)), {j: i})
-    assert inside.stmts[1] is STORE  # what does not change is shared
+    assert inside.stmts[1] is STORE  # unchanged nodes are the same objects
 
     class Count(Rewriter):
         seen = 0
@@ -122,7 +122,7 @@ def test_a_rewrite() -> None:
     assert count.seen == 2
 
 
-def test_a_rewrite_makes_what_the_class_says() -> None:
+def test_a_rewrite_calls_the_rebuilt_method_of_a_class() -> None:
     clamp = Clamp(i)
     assert substitute(clamp, {i: Const(3)}) == Const(3)
     assert rebuild(clamp, (Const(3),)) == Const(3)
@@ -170,7 +170,7 @@ def test_a_node_without_syntax_prints_its_fields() -> None:
     assert print_stmt(SCAN) == "scan(k, A, (i, j), (0,)):\n    A[k] = A[i]"
 
 
-def test_what_is_no_node() -> None:
+def test_classes_that_are_not_nodes() -> None:
     class Leaf(Expr):
         __slots__ = ()
 

@@ -58,7 +58,7 @@ def test_small_integers(op: str) -> None:
         ("<", "float32", 1.0, 2.0, None),
     ],
 )
-def test_what_is_computed_and_what_is_left_to_run_time(op, dtype, x, y, expected) -> None:
+def test_operations_that_are_folded_and_that_run_later(op, dtype, x, y, expected) -> None:
     value = evaluated(op, dtype, x, y)
     assert value == expected
     assert type(value) is type(expected)

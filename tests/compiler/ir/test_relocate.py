@@ -18,7 +18,7 @@ def main(A: float32[2, 4], B: float32[8]):
 """
 
 
-def test_every_use_moves() -> None:
+def test_every_access_is_relocated() -> None:
     func = parse_function(dedent(TEXT))
     a, big = func.params[0], Buffer("T", (32,))
     moved = func.with_body(relocate(func.body, {a: (big, Const(16))}))

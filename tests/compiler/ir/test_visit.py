@@ -69,7 +69,7 @@ def test_children(node, below):
 
 
 @pytest.mark.parametrize(("node", "below"), [pair for pair in NODES if pair[1]])
-def test_rebuild_keeps_all_but_the_children(node, below):
+def test_rebuild_keeps_attributes(node, below):
     assert rebuild(node, below) is node
     other = {
         ROW: COLUMN,
@@ -91,7 +91,7 @@ def test_rebuild_keeps_all_but_the_children(node, below):
     assert getattr(back, "dtype", None) == getattr(node, "dtype", None)
 
 
-def test_rebuild_folds_literals_as_they_meet():
+def test_rebuild_folds_two_literals():
     add = Binary("+", i, j, "int32")
     assert rebuild(add, (Const(2), Const(3))) == Const(5)
     assert rebuild(add, (i, Const(0))) is i
@@ -107,7 +107,7 @@ def test_rebuild_folds_literals_as_they_meet():
 
 
 @pytest.mark.parametrize("op", ["//", "%"])
-def test_rebuild_leaves_a_division_by_zero_to_run_time(op):
+def test_rebuild_does_not_fold_a_division_by_zero(op):
     # a condition may guard it, as it does in if_then_else(k > 0, 7 // k, 0) after k was unrolled
     assert substitute(Binary(op, Const(7), k, "int32"), {k: Const(0)}) == Binary(
         op, Const(7), Const(0), "int32"
@@ -128,7 +128,7 @@ def test_walk_does_not_recurse():
 
 
 class _Rename(Rewriter):
-    """Replace `i` by `j`, and count the loads on the way."""
+    """Replace `i` by `j`, and count the loads."""
 
     def __init__(self):
         self.loads = 0
@@ -143,7 +143,7 @@ class _Rename(Rewriter):
     rules = {Var: _var, Load: _load}
 
 
-def test_a_rewriter_changes_what_it_has_rules_for():
+def test_a_rewriter_applies_its_rules():
     body = Seq((STORE, If(TRUE, Store(A, (k, k), x))))
     rename = _Rename()
     result = rename(body)
@@ -151,7 +151,7 @@ def test_a_rewriter_changes_what_it_has_rules_for():
     assert rename.loads == 1
 
 
-def test_a_rewriter_keeps_what_does_not_change():
+def test_a_rewriter_returns_the_same_object_where_nothing_changes():
     untouched = Store(A, (k, k), ONE)
     body = Seq((untouched, For(k, Const(3), "serial", untouched)))
     assert _Rename()(body) is body
@@ -162,13 +162,13 @@ def test_a_rewriter_keeps_what_does_not_change():
 def test_substitute():
     expr = Binary("*", i, Binary("+", j, i, "int32"), "int32")
     assert substitute(expr, {i: k}) == Binary("*", k, Binary("+", j, k, "int32"), "int32")
-    # all at once: what comes in is not replaced again
+    # simultaneous: the replacements are not replaced again
     assert substitute(Binary("-", i, j, "int32"), {i: j, j: i}) == Binary("-", j, i, "int32")
     assert substitute(expr, {k: i}) is expr
     assert substitute(expr, {}) is expr
 
 
-def test_sequence_joins_what_is_nested():
+def test_sequence_flattens_nested_sequences():
     other = Store(A, (k, k), ONE)
     assert sequence([STORE]) is STORE
     assert sequence([Seq((STORE,)), other]) == Seq((STORE, other))

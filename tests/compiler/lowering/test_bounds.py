@@ -42,7 +42,7 @@ def test_a_stage_at_the_root_is_computed_whole() -> None:
     assert region(s, B) == ["0 : 16"]
 
 
-# what C reads at i -> what is computed inside the loop over i_outer, of four i each
+# read of C at i -> the box computed inside of the loop over i_outer, for four values of i
 WINDOWS = {
     "the same index": (16, lambda B, i: B[i], "i_outer * 4 : 4"),
     "an offset": (12, lambda B, i: B[i + 3], "i_outer * 4 + 3 : 4"),
@@ -85,7 +85,7 @@ def test_windows(name: str) -> None:
     assert region(s, B) == [expected]
 
 
-def test_the_place_decides_which_loops_run_through() -> None:
+def test_inner_loops_range_over_all_values_and_outer_loops_stay_symbolic() -> None:
     B = te.compute((8, 12), lambda i, j: M[i, j] + 1.0, "B")
     C = te.compute((8, 12), lambda i, j: B[i, j] * 2.0, "C")
     s = te.create_schedule(C.op)
@@ -110,7 +110,7 @@ def test_a_fused_loop() -> None:
     assert region(s, B) == ["i_j_fused_outer : 1", "0 : 12"]
 
 
-def test_a_reduce_axis_runs_through_inside() -> None:
+def test_an_inner_reduce_loop_ranges_over_all_values() -> None:
     k = te.reduce_axis((0, 12), "k")
     B = te.compute((8, 12), lambda i, j: M[i, j] + 1.0, "B")
     C = te.compute((8,), lambda i: te.sum(B[i, k], axis=k), "C")
@@ -122,7 +122,7 @@ def test_a_reduce_axis_runs_through_inside() -> None:
     assert region(s, B) == ["i : 1", "k_outer * 5 : 5"]
 
 
-def test_an_index_that_falls() -> None:
+def test_a_decreasing_index() -> None:
     B = te.compute((16,), lambda i: A[i] + 1.0, "B")
     C = te.compute((4, 8), lambda i, j: te.if_then_else(j - i * 2 >= 0, B[i * -2 + j], 0.0), "C")
     s = te.create_schedule(C.op)
@@ -157,7 +157,7 @@ def test_a_chain_of_windows_grows() -> None:
     assert region(s, B) == ["i_outer * 4 : 8"]
 
 
-def test_a_place_two_deep() -> None:
+def test_a_stage_in_a_loop_of_a_nested_stage() -> None:
     """B inside of a loop of C, which is itself inside of a loop of D."""
     B = te.compute((16,), lambda i: A[i] + 1.0, "B")
     C = te.compute((14,), lambda i: B[i] + B[i + 2], "C")
@@ -221,7 +221,7 @@ def test_a_loop_of_an_inlined_stage() -> None:
         loop_nest(s, [A, D])
 
 
-def test_a_consumer_that_stands_further_out() -> None:
+def test_a_consumer_that_is_placed_in_an_outer_loop() -> None:
     s, B, C, D = chain()
     outer, inner = s[D].split(axes(D)[0], 4)
     s[C].compute_at(s[D], outer)
@@ -234,7 +234,7 @@ def test_a_consumer_that_stands_further_out() -> None:
         loop_nest(s, [A, D])
 
 
-def test_a_loop_that_was_split_since() -> None:
+def test_a_loop_that_was_split_later() -> None:
     s, B, C, D = chain()
     s[C].compute_at(s[D], axes(D)[0])
     s[D].split(axes(D)[0], 4)
@@ -246,7 +246,7 @@ def test_a_loop_that_was_split_since() -> None:
         loop_nest(s, [A, D])
 
 
-def test_a_loop_that_was_split_since_beside_a_consumer_in_its_place() -> None:
+def test_a_loop_that_was_split_later_with_another_consumer() -> None:
     s, B, C, D = chain()
     s[B].compute_at(s[D], axes(D)[0])
     outer, _ = s[D].split(axes(D)[0], 4)

@@ -107,7 +107,7 @@ def test_a_sum_over_an_axis_split_twice(factor: int, again: int, how: str) -> No
     assert run(s, [A, C], a) == a.sum()
 
 
-def test_a_sum_that_meets_an_element_once_for_each_term() -> None:
+def test_a_reduction_with_the_reduce_loop_outermost() -> None:
     """The data axis inside of the reduce axis: a repeated element would get its term twice."""
     A = te.placeholder((10, 3), "A", "int64")
     k = te.reduce_axis((0, 3), "k")
@@ -142,7 +142,7 @@ def test_a_padded_stencil_in_tiles() -> None:
 
 
 def test_a_computed_tensor_read_at_negative_indices() -> None:
-    """Where the region begins before the tensor does, nothing outside is computed or read."""
+    """Where the box begins before the tensor, no element outside is computed or read."""
     A = te.placeholder((12,), "A", "int64")
     B = te.compute((12,), lambda i: A[i] * 10, "B")
     C = te.compute((16,), lambda i: te.if_then_else(te.all(i >= 2, i < 14), B[i - 2], -1), "C")
@@ -183,7 +183,7 @@ def test_chains_two_deep() -> None:
     np.testing.assert_array_equal(run(s, [A, D], a), c[:, :-2] - c[:, 2:])
 
 
-def test_stages_in_one_loop_run_in_the_order_of_their_data() -> None:
+def test_stages_in_one_loop_run_in_dependency_order() -> None:
     A = te.placeholder((6,), "A", "int64")
     B = te.compute((6,), lambda i: A[i] * 2, "B")
     C = te.compute((6,), lambda i: B[i] + 1, "C")
@@ -197,7 +197,7 @@ def test_stages_in_one_loop_run_in_the_order_of_their_data() -> None:
         np.testing.assert_array_equal(run(s, [A, D], a), a * 2 + 1 - a * 6)
 
 
-def test_a_copy_for_two_readers_stands_before_both() -> None:
+def test_a_cache_for_two_readers_precedes_both() -> None:
     A = te.placeholder((6,), "A", "int64")
     B = te.compute((6,), lambda i: A[i] * 2, "B")
     C = te.compute((6,), lambda i: A[i] + B[i], "C")
@@ -209,7 +209,7 @@ def test_a_copy_for_two_readers_stands_before_both() -> None:
 
 
 def test_a_gather_may_be_computed_inside_of_its_reader() -> None:
-    """Which elements are read is not known before the indices are, so all of them are computed."""
+    """The elements that a gather reads are unknown at lowering, so all of them are computed."""
     A = te.placeholder((6,), "A", "int64")
     indices = te.placeholder((4,), "indices", "int32")
     where = te.compute((4,), lambda i: indices[i] + 1, "where")
@@ -259,7 +259,7 @@ def test_inlining_through_two_stages() -> None:
     ]
 
 
-def test_the_nest_of_a_schedule_leaves_it_as_it_was() -> None:
+def test_lowering_does_not_change_the_schedule() -> None:
     A = te.placeholder((5,), "A")
     B = te.compute((5,), lambda i: A[i] + 1.0, "B")
     C = te.compute((5,), lambda i: B[i] * 2.0, "C")
@@ -272,7 +272,7 @@ def test_the_nest_of_a_schedule_leaves_it_as_it_was() -> None:
 
 
 def test_int32_data_may_wrap() -> None:
-    """A sum of elements is not an index: it must not be taken for one that stays in range."""
+    """A sum of elements is not an index, so it must not be assumed to stay in range."""
     A = te.placeholder((3,), "A", "int32")
     C = te.compute((3,), lambda i: A[i] * 4 // 4 + te.maximum(A[i] + 1, A[i]), "C")
     a = np.array([2**31 - 1, -(2**31), 2**29], "int32")
@@ -281,7 +281,7 @@ def test_int32_data_may_wrap() -> None:
     np.testing.assert_array_equal(run(te.create_schedule(C.op), [A, C], a), expected)
 
 
-def test_each_nest_has_variables_of_its_own() -> None:
+def test_each_loop_nest_has_new_variables() -> None:
     s, args, k = matmul(4, 4, 4)
     first, second = ({n.var for n in walk(loop_nest(s, args).body) if isinstance(n, For)} for _ in "ab")
     assert len(first) == len(second) == 3
@@ -293,7 +293,7 @@ def test_each_nest_has_variables_of_its_own() -> None:
 
 
 def cooperative(threads: int = 16, scope: str = "shared", loads: int = 16) -> tuple[Schedule, list[Tensor]]:
-    """A product where the threads of a block fetch together what all of them read."""
+    """A product where the threads of a block together load the elements that all of them read."""
     X, Y = te.placeholder((64, 32), "X"), te.placeholder((32, 8), "Y")
     k = te.reduce_axis((0, 32), "k")
     Z = te.compute((64, 8), lambda i, j: te.sum(X[i, k] * Y[k, j], axis=k), "Z")
@@ -316,8 +316,8 @@ def mark(s: Schedule, tensor: Tensor, axis: IterVar, tag: str) -> None:
     s[tensor]._mark(tag, axis)
 
 
-def test_shared_memory_lies_around_the_threads_that_fill_it_together() -> None:
-    """The region covers what all threads read, and a thread does its part of the loads."""
+def test_shared_memory_is_allocated_around_the_threads_that_fill_it() -> None:
+    """The box contains the elements that all threads read, and each thread does its part of the loads."""
     s, args = cooperative()
     assert str(loop_nest(s, args)).splitlines()[1:] == [
         '    for i_outer in bind(4, "blockIdx.x"):',
@@ -339,7 +339,7 @@ def test_shared_memory_lies_around_the_threads_that_fill_it_together() -> None:
     ]
 
 
-def test_some_of_the_threads_are_enough() -> None:
+def test_fewer_iterations_than_threads_are_guarded() -> None:
     s, args = cooperative(loads=4)
     text = str(loop_nest(s, args))
     assert "                for ax0_ax1_fused_outer in range(32):" in text
@@ -347,7 +347,7 @@ def test_some_of_the_threads_are_enough() -> None:
 
 
 def test_shared_memory_covers_virtual_threads_too() -> None:
-    """Where the threads do not share the work, one of them does it: two would meet in a sum."""
+    """A stage whose loops are not bound runs in one thread: two would add to one element."""
     A = te.placeholder((64,), "A")
     B = te.compute((64,), lambda i: A[i] + 1.0, "B")
     C = te.compute((64,), lambda i: B[i] * 2.0, "C")
@@ -393,7 +393,7 @@ def test_arguments() -> None:
         loop_nest(s, [A, "B", C])
 
 
-def test_a_stage_between_is_no_argument() -> None:
+def test_an_intermediate_stage_is_not_an_argument() -> None:
     A = te.placeholder((4,), "A")
     B = te.compute((4,), lambda i: A[i], "B")
     C = te.compute((4,), lambda i: B[i], "C")
@@ -446,7 +446,7 @@ def test_a_buffer_has_no_more_elements_than_an_index_has_values() -> None:
         loop_nest(*copy(2**15))
 
 
-def test_threads_that_have_memory_for_themselves_cannot_fill_it_together() -> None:
+def test_threads_cannot_share_the_filling_of_private_memory() -> None:
     message = (
         r"X_local: 'ax0_ax1_fused_inner' is bound to threadIdx\.x inside of the loop 'i_inner' of Z, "
         r"which is bound to it too, but each thread has a private copy of X_local in 'local' memory; "
@@ -456,7 +456,7 @@ def test_threads_that_have_memory_for_themselves_cannot_fill_it_together() -> No
         loop_nest(*cooperative(scope="local", loads=4))
 
 
-def test_a_parallel_loop_between_threads_and_what_they_share() -> None:
+def test_a_parallel_loop_between_threads_and_their_shared_memory() -> None:
     s, args = cooperative()
     (copy,) = [stage for stage in s.stages if stage.name == "X_shared"]
     parent, _ = copy.attach

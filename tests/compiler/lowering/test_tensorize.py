@@ -104,7 +104,7 @@ def test_a_reduce_loop_outside_of_data_loops() -> None:
     check(s, args, ["gemm_reset", "gemm_update"])
 
 
-def test_what_the_intrinsic_means() -> None:
+def test_the_descriptions_of_an_intrinsic() -> None:
     made = gemm(2, 2, 3)
     assert str(made.update.description) == dedent(
         """\
@@ -134,7 +134,7 @@ def test_implementations_are_kept_for_the_targets() -> None:
     assert made.reset.implementations == {}
 
 
-def test_the_factors_may_stand_the_other_way() -> None:
+def test_operands_of_commutative_operators_may_be_exchanged() -> None:
     X, Y, _ = product()
     k = te.reduce_axis((0, 8), "k")
     Z = te.compute((16, 16), lambda i, j: te.sum(Y[k, j] * X[i, k], axis=k), "Z")
@@ -143,7 +143,7 @@ def test_the_factors_may_stand_the_other_way() -> None:
     check(s, (X, Y, Z), ["gemm"])
 
 
-def test_a_batch_that_stands_still() -> None:
+def test_a_batch_axis_of_extent_one_is_ignored() -> None:
     X, Y = te.placeholder((3, 8, 4), "X", "int32"), te.placeholder((3, 4, 8), "Y", "int32")
     k = te.reduce_axis((0, 4), "k")
     Z = te.compute((3, 8, 8), lambda n, i, j: te.sum(X[n, i, k] * Y[n, k, j], axis=k), "Z")
@@ -169,7 +169,7 @@ def test_caches_and_their_layout() -> None:
 
 
 def test_a_convolution_as_products() -> None:
-    """Channels are the matrix; the window moves what the operands are regions of."""
+    """Channels are the matrix axes; the window position is in the offsets of the regions."""
     data, weight = te.placeholder((6, 6, 4), "data", "int32"), te.placeholder((3, 3, 4, 8), "weight", "int32")
     kh, kw, ci = (te.reduce_axis((0, n), name) for n, name in ((3, "kh"), (3, "kw"), (4, "ci")))
     out = te.compute(
@@ -213,7 +213,7 @@ def test_argmax_of_a_row() -> None:
 
 @given(st.data())
 def test_any_tile(data: st.DataObject) -> None:
-    """Wherever the tiles divide, the product is the same; whatever loops stay outside."""
+    """All tiles that divide the extents, with any loops outside, give the same product."""
     m, n, k = (data.draw(st.integers(1, 3), label="tiles") for _ in range(3))
     tm, tn, tk = (data.draw(st.integers(1, 4), label="tile") for _ in range(3))
     args = product(m * tm, n * tn, k * tk)

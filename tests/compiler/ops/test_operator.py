@@ -217,7 +217,7 @@ def test_a_template_that_returns_nothing() -> None:
         op.schedule(Defaults(), 5)
 
 
-def test_own_inputs_replace_the_drawn_ones() -> None:
+def test_custom_inputs_replace_the_drawn_ones() -> None:
     op = replace(MINMAX, generate_inputs=lambda rng, n: [np.arange(n), np.zeros(n)])
     first, second = op.inputs(np.random.default_rng(0), 3)
     np.testing.assert_array_equal(first, [0, 1, 2])

@@ -39,7 +39,7 @@ def run(func: PrimFunc, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 @pytest.fixture(scope="session")
 def same_result() -> Callable[[PrimFunc, PrimFunc], None]:
-    """Two functions leave the same in arrays of random numbers."""
+    """Check that two functions have the same results on arrays of random numbers."""
 
     def check(before: PrimFunc, after: PrimFunc) -> None:
         arrays = arrays_for(before.params)
@@ -51,7 +51,7 @@ def same_result() -> Callable[[PrimFunc, PrimFunc], None]:
 
 @pytest.fixture(scope="session")
 def becomes(same_result) -> Callable[..., PrimFunc]:
-    """A pass makes one text of another, with the same meaning; run again, it finds nothing to do."""
+    """Check that a pass turns one text into another with the same result, and then changes nothing more."""
 
     def check(
         step: Callable[[PrimFunc], PrimFunc], before: str, after: str, *, meaning: bool = True

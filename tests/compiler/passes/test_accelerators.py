@@ -164,8 +164,8 @@ def test_a_product_on_an_accelerator(virtual: int) -> None:
 
 @pytest.mark.parametrize("virtual", [1, 2])
 @pytest.mark.parametrize("seed", range(4))
-def test_any_order_that_the_tokens_allow(virtual: int, seed: int) -> None:
-    """The stages run side by side, each as far as its tokens let it; the result is the same."""
+def test_every_order_that_the_tokens_allow_gives_the_same_result(virtual: int, seed: int) -> None:
+    """The stages run concurrently, each as far as its tokens allow; the result is the same."""
     s, args = accelerator(virtual)
     func = run(loop_nest(s, args), passes("npu"))
     rng = np.random.default_rng(seed)
@@ -176,7 +176,7 @@ def test_any_order_that_the_tokens_allow(virtual: int, seed: int) -> None:
 
 
 def run_split_vectors(func: PrimFunc, memory: dict[Buffer, np.ndarray], rng: np.random.Generator) -> None:
-    """Queues of the stages' statements and tokens, of which one that can go on is drawn again and again."""
+    """Run the stages as queues of statements and tokens, drawing each step from those that can continue."""
     for node in walk(func.body):
         if isinstance(node, Allocate):
             memory[node.buffer] = np.full(node.buffer.shape, 99, node.buffer.dtype)
@@ -223,8 +223,8 @@ def instructions(stmt: Stmt, values: dict[Var, Const]) -> Iterator[tuple[str, St
             yield from instructions(child, values)
 
 
-def test_the_test_of_the_tokens_finds_a_missing_one() -> None:
-    """Without its tokens the same program goes wrong in some order, so the test above can fail."""
+def test_without_tokens_some_order_gives_another_result() -> None:
+    """Without tokens some order gives another result, so the test above can fail."""
     s, args = accelerator(2)
     func = run(loop_nest(s, args), passes("npu"))
 

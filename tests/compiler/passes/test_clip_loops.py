@@ -111,7 +111,7 @@ def test_kept(name: str) -> None:
     assert clip_loops(func) is func
 
 
-def test_a_size_that_the_call_brings() -> None:
+def test_a_dynamic_extent() -> None:
     func = parse_function(
         f"""
         def main(n: size(1, 40), C: float32[n, {HEAVY}]):

@@ -63,7 +63,7 @@ def test_parameters_keep_their_shapes() -> None:
     assert flatten(before).params is before.params
 
 
-def test_what_is_flat_is_the_same_object() -> None:
+def test_flat_accesses_give_the_same_object() -> None:
     func = parse_function(
         """
         def main(A: float32[8], B: float32[2, 4]):

@@ -154,7 +154,7 @@ def test_refused(name: str) -> None:
         inject_double_buffer(parse_function(dedent(text)))
 
 
-def test_an_extent_that_the_call_brings(same_result) -> None:
+def test_a_loop_of_dynamic_extent(same_result) -> None:
     func = parse_function(
         """
         def main(n: size(0, 4), A: float32[n, 4], C: float32[n, 4]):

@@ -93,7 +93,7 @@ def test_a_region_of_a_part_with_rows_is_refused() -> None:
         inline_intrinsics(func)
 
 
-def test_what_the_target_has() -> None:
+def test_the_implementation_of_the_target_is_used() -> None:
     a = Buffer("a", (4,))
     body = Store(a, (Const(0),), binary("*", Load(a, (Const(0),)), 2.0))
 

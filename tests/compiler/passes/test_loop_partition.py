@@ -188,8 +188,8 @@ def test_kept(name: str) -> None:
     assert loop_partition(func) is func
 
 
-def test_a_size_that_the_call_brings() -> None:
-    """The main part has no condition, whatever the size; every size gives the same result."""
+def test_a_dynamic_extent() -> None:
+    """The main part has no condition for any extent, and every extent gives the same result."""
     parameters, before, _ = GOLDEN["what a size decides"]
     func = parse_function(program(parameters, dedented(before)))
     after = loop_partition(func)
@@ -206,14 +206,14 @@ def test_a_size_that_the_call_brings() -> None:
         np.testing.assert_array_equal(results[0], a)
 
 
-def test_a_body_that_would_grow_too_long_is_not_copied() -> None:
+def test_a_body_beyond_the_growth_limit_is_not_copied() -> None:
     body = "for i in range(8):\n    for j in unroll({}):\n        if i < 5:\n            C[j] = A[i]"
     for extent, cut in ((GROWTH_LIMIT, True), (GROWTH_LIMIT + 1, False)):
         func = parse_function(program(f"A: float32[8], C: float32[{extent}]", body.format(extent)))
         assert (loop_partition(func) is not func) == cut
 
 
-def test_vectors_that_an_unrolled_loop_cuts_are_written_out() -> None:
+def test_unrolled_loops_around_cut_vector_loops_are_expanded() -> None:
     vectors = "for v in unroll(3):\n    for i in vectorize(4):\n"
     body = vectors + "        if v * 4 + i < 10:\n            C[v * 4 + i] = A[i]"
     func = parse_function(program("A: float32[4], C: float32[10]", body))
@@ -228,7 +228,7 @@ def test_vectors_that_an_unrolled_loop_cuts_are_written_out() -> None:
     np.testing.assert_array_equal(*results)
 
 
-def test_a_condition_that_is_asked_rarely_is_not_worth_a_copy() -> None:
+def test_a_condition_that_is_evaluated_rarely_is_kept() -> None:
     body = (
         "for i in range(8):\n    for j in range({}):\n        C[j] = A[i]\n    if i < 5:\n        C[0] = A[i]"
     )
@@ -237,8 +237,8 @@ def test_a_condition_that_is_asked_rarely_is_not_worth_a_copy() -> None:
         assert (loop_partition(func) is not func) == cut
 
 
-def test_a_cut_at_a_number_within_a_loop_that_a_size_ends() -> None:
-    """The first iteration has a condition of its own, and with a size of one the loop ends within it."""
+def test_a_fixed_cut_of_a_loop_of_dynamic_extent() -> None:
+    """A condition holds in the first iteration alone, and with an extent of one there is no other."""
     body = (
         "for i in range((n + 1) // 2):\n    for j in range(2):\n        if i * 2 + j < n:\n"
         "            C[i * 2 + j] = if_then_else(i * 2 + j < 1, A[i * 2 + j], A[i * 2 + j] + 1.0)"

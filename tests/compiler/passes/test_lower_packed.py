@@ -174,6 +174,6 @@ def test_refused(name: str) -> None:
         lower_packed(parse_function(text))
 
 
-def test_nothing_packed_gives_the_same_object() -> None:
+def test_no_packed_buffer_gives_the_same_object() -> None:
     func = parse_function("def main(C: int8[4]):\n    for i in range(4):\n        C[i] = int8(1)")
     assert lower_packed(func) is func

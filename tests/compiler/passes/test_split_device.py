@@ -83,7 +83,7 @@ def main(A: float32[8], C: float32[8]):
     assert function.shared_bytes == 32 + 8
 
 
-def test_a_value_of_the_host_is_put_into_the_launches() -> None:
+def test_a_let_of_the_host_is_substituted_in_the_launches() -> None:
     (function,) = split(
         """\
 def main(n: size(1, 64), A: float32[n]):

@@ -100,7 +100,7 @@ def test_kept(name: str) -> None:
     assert split_registers(func) is func
 
 
-def test_a_buffer_in_memory_is_left_alone() -> None:
+def test_a_buffer_with_the_pragma_is_unchanged() -> None:
     body = "for k in range(8):\n    t[0] = A[k]\nfor i in range(1):\n    C[i] = t[i]"
     func = parse_function(program(body, "global"))
     assert split_registers(func) is func

@@ -209,7 +209,7 @@ def test_injective() -> None:
 
 
 def test_an_allocation_that_was_copied_with_its_loop() -> None:
-    """One buffer allocated in two places becomes two, so that neither ends up inside of the other."""
+    """One buffer that is allocated twice becomes two, so that neither allocation is inside of the other."""
     inner = Buffer("t", (1,))
     source, target, between = Buffer("A", (3,)), Buffer("C", (3,)), Buffer("u", (3,))
     i, j = Var("i"), Var("j")

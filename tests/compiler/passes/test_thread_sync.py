@@ -19,7 +19,7 @@ def main(A: float32[16], C: float32[16]):
     for t in bind(4, "threadIdx.x"):
 """
 
-# name -> (the body of the loop over threads before, and after, or None where nothing is to be done)
+# name -> (the body of the loop over threads before, and after, or None where no barrier is required)
 GOLDEN = {
     "written, then read": (
         """
@@ -163,7 +163,7 @@ def test_golden(name: str) -> None:
         assert result is func
 
 
-def test_the_threads_exchange() -> None:
+def test_results_with_barriers_are_those_of_a_serial_program() -> None:
     a, c = np.arange(16, dtype="float32"), np.zeros(16, "float32")
     func = thread_sync(parse_function(program(GOLDEN["from one iteration to the next"][0])))
     interpret(func, a, c)

@@ -181,8 +181,8 @@ def test_a_vector_loop_inside_of_a_vector_loop() -> None:
         assert str(func) == program(after.format(extent))
 
 
-def test_the_lanes_of_a_loop_inside_are_not_those_of_the_loop_outside() -> None:
-    """As many of both, each with memory of its own."""
+def test_lanes_of_nested_vector_loops_are_distinct() -> None:
+    """Equal numbers of lanes, each loop with a separate buffer."""
     body = (
         "for i in vectorize(4):\n    for j in vectorize(4):\n"
         '        t = allocate(float32[1], "global")\n        t[0] = 0.0\n'
@@ -201,7 +201,7 @@ def test_the_lanes_of_a_loop_inside_are_not_those_of_the_loop_outside() -> None:
     np.testing.assert_array_equal(results[0], a[:16] + a[1:])
 
 
-def test_a_vector_that_varies_with_the_loop_outside_in_its_value_alone() -> None:
+def test_a_vector_store_whose_value_alone_varies_with_the_outer_loop() -> None:
     text = "for i in vectorize(4):\n    for j in vectorize(4):\n        C[j] = A[i] + x[0]"
     before = parse_function(program(text))
     func = vectorize(before)

@@ -39,6 +39,6 @@ def test_packed_types_are_bytes(shape: tuple, dtype: str, wanted: tuple) -> None
         ((2,), "float", "unknown dtype 'float'; did you mean 'float64'"),
     ],
 )
-def test_what_no_array_can_be(shape: tuple, dtype: str, message: str) -> None:
+def test_invalid_shapes_and_types_are_refused(shape: tuple, dtype: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         empty(shape, dtype)

@@ -117,7 +117,7 @@ def host_cpu() -> str:
 
 
 def changed(saved: Path, tmp_path: Path, **changes: object) -> Path:
-    """The file with other fields in its header, and a checksum that is right."""
+    """The file with other fields in its header, and a valid checksum."""
     data = saved.read_bytes()
     length = int.from_bytes(data[20:24], "little")
     header = json.loads(data[24 : 24 + length])
@@ -159,13 +159,13 @@ def changed(saved: Path, tmp_path: Path, **changes: object) -> Path:
     ],
     ids=str,
 )
-def test_a_header_that_makes_no_sense(saved: Path, tmp_path: Path, changes: dict) -> None:
+def test_an_invalid_header(saved: Path, tmp_path: Path, changes: dict) -> None:
     with pytest.raises(ModuleFileError, match="changed has an invalid header"):
         compiler.load_module(changed(saved, tmp_path, **changes))
 
 
 @pytest.mark.parametrize("text", [b"", b"hello", b"\x7fELF" * 20, b"\x93NUMPY" + bytes(100)])
-def test_a_file_that_is_no_module(tmp_path: Path, text: bytes) -> None:
+def test_a_file_that_is_not_a_module(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "x"
     path.write_bytes(text)
     with pytest.raises(ModuleFileError, match="x is not a saved module"):

@@ -36,7 +36,7 @@ def test_a_copy_of_an_array_that_is_not_contiguous(device: Device) -> None:
         device.array(values.T).copy_to(whole[:, ::2])
 
 
-def test_arrays_are_apart(device: Device) -> None:
+def test_arrays_do_not_overlap(device: Device) -> None:
     first, second = device.array(np.ones(3, "f")), device.array(np.full(3, 2, "f"))
     first.copy_from(np.full(3, 7, "f"))
     np.testing.assert_array_equal(second.numpy(), [2, 2, 2])
@@ -48,7 +48,7 @@ def test_packed_types_are_bytes(device: Device) -> None:
     assert (array.shape, array.dtype, device.used) == ((2, 4), "uint8", 8)
 
 
-def test_what_is_refused(device: Device) -> None:
+def test_refused(device: Device) -> None:
     array = device.empty((2, 3))
     assert repr(array) == "DeviceArray(float32[2, 3] on toy:0)"
     with pytest.raises(

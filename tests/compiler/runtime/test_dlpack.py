@@ -26,7 +26,7 @@ def add_one() -> Module:
 
 
 class Foreign:
-    """An array of a library that has nothing but the protocol."""
+    """An array with the DLPack protocol and no other interface."""
 
     def __init__(self, array: np.ndarray, device: tuple[int, int] = (1, 0), versioned: bool = True) -> None:
         self.array, self.device, self.versioned, self.given = array, device, versioned, 0
@@ -94,7 +94,7 @@ REFUSED: list[tuple[Callable[[], tuple], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), REFUSED)
-def test_what_cannot_be_passed(add_one: Module, arguments: Callable[[], tuple], message: str) -> None:
+def test_wrong_arguments_are_refused(add_one: Module, arguments: Callable[[], tuple], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         add_one(*arguments())
     assert not GOOD.any()

@@ -24,7 +24,7 @@ def test_the_parts_replace_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["replace", "fdopen"])
-def test_what_fails_leaves_the_file_as_it_was(
+def test_a_failure_leaves_the_file_unchanged(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x"

@@ -50,7 +50,7 @@ def test_inputs_may_be_read_only_and_the_same(module: Module) -> None:
     np.testing.assert_array_equal(c, a + a)
 
 
-def test_a_view_that_is_contiguous_is_as_good(module: Module) -> None:
+def test_a_contiguous_view_is_accepted(module: Module) -> None:
     whole = np.zeros((3, 4, 6), np.float32)
     whole[:2] = 1
     module(whole[0], whole[1], whole[2])
@@ -121,7 +121,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("given", "message"), REFUSED)
-def test_what_cannot_be_passed(module: Module, given: tuple, message: str) -> None:
+def test_wrong_arguments_are_refused(module: Module, given: tuple, message: str) -> None:
     for call in (module, module.time_evaluator()):
         with pytest.raises(ValueError, match=message):
             call(*given)

@@ -41,13 +41,13 @@ def test_the_default_is_what_the_process_may_use() -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", ""])
-def test_an_environment_that_makes_no_sense(text: str) -> None:
+def test_an_invalid_environment_variable(text: str) -> None:
     done = run("from compiler.runtime import num_threads; num_threads()", ESPALIER_NUM_THREADS=text)
     assert f"ESPALIER_NUM_THREADS must be a positive whole number, not {text!r}" in done.stderr
 
 
 @pytest.mark.parametrize("count", [0, -1, MAX_THREADS + 1, 2.0, "2", True, None])
-def test_a_number_of_threads_that_cannot_be(count: object) -> None:
+def test_an_invalid_number_of_threads(count: object) -> None:
     before = num_threads()
     with pytest.raises(ValueError, match="number of threads is a whole number from 1 to 256, not"):
         set_num_threads(count)  # type: ignore[arg-type]

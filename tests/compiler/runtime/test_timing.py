@@ -17,7 +17,7 @@ i = Var("i")
 
 @pytest.fixture(scope="module")
 def counter() -> Module:
-    """Counts its calls, by way of a workspace."""
+    """A module that counts its calls."""
     count, scratch = Buffer("count", (1,), "int64"), Buffer("s", (100,), "int64")
     zero = const(0)
     body = Seq(
@@ -29,7 +29,7 @@ def counter() -> Module:
     return build(PrimFunc("count", (count,), Allocate(scratch, body)))
 
 
-def test_the_calls_are_as_many_as_asked_for(counter: Module) -> None:
+def test_the_requested_number_of_calls_is_made(counter: Module) -> None:
     calls = np.zeros(1, np.int64)
     timing = counter.time_evaluator(number=7, repeat=5)(calls)
     assert calls[0] == 7 * 5 + 1  # one before, untimed
@@ -37,7 +37,7 @@ def test_the_calls_are_as_many_as_asked_for(counter: Module) -> None:
     assert all(0 < seconds < 60 for seconds in timing.results)
 
 
-def test_a_repeat_lasts_as_long_as_asked_for(counter: Module) -> None:
+def test_a_repeat_lasts_at_least_the_requested_time(counter: Module) -> None:
     calls = np.zeros(1, np.int64)
     timing = counter.time_evaluator(number=1, repeat=2, min_repeat_ms=5)(calls)
     assert timing.min * calls[0] >= 2 * 0.005
@@ -64,7 +64,7 @@ def test_the_number_of_calls_grows_with_what_was_measured() -> None:
     assert 50 <= asked[1] <= 60
 
 
-def test_a_clock_that_stands_still_does_not_stop_the_growth() -> None:
+def test_a_clock_that_does_not_advance_does_not_end_the_growth() -> None:
     timing = measure(lambda number: 0.0 if number < 1000 else 1.0, number=1, repeat=1, min_repeat_ms=10)
     assert 0 < timing.median <= 1e-3
 
@@ -81,6 +81,6 @@ def test_a_clock_that_stands_still_does_not_stop_the_growth() -> None:
         ({"min_repeat_ms": "5"}, "min_repeat_ms must be a number of milliseconds"),
     ],
 )
-def test_settings_that_make_no_sense(counter: Module, settings: dict, message: str) -> None:
+def test_invalid_settings_are_refused(counter: Module, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         counter.time_evaluator(**settings)

@@ -51,7 +51,7 @@ class Program:
         return tensor
 
     def pick(self, fits: Callable[[Tensor], bool]) -> Tensor:
-        """A tensor so far that fits, the newest ones more often."""
+        """A random existing tensor that satisfies a condition; the newest are more likely."""
         found = [t for t in self.tensors if t.dtype not in PACKED_TYPES and fits(t)]
         return found[-1 - min(self.draw(st.integers(0, 5)) // 3, len(found) - 1)]
 
@@ -212,7 +212,7 @@ def _several(p: Program, a: Tensor) -> Tensor:
 
 
 def _extern(p: Program, a: Tensor) -> Tensor:
-    """The rows of a tensor backwards, as a statement says it."""
+    """The rows of a tensor in reverse order, by an extern."""
 
     def backwards(ins, outs):
         var = [Var(f"x{d}") for d in range(a.ndim)]
@@ -264,7 +264,7 @@ def _wide(a: Tensor) -> bool:
 Maker = Callable[[Program, Tensor], Tensor]
 Fits = Callable[[Tensor], bool]
 
-# what makes a stage, and the tensors that it can be made of
+# function that makes a stage -> the tensors that it accepts
 MAKERS: list[tuple[Maker, Fits]] = [
     (m, _wide) for m in (_pointwise, _together, _transpose, _reduction, _several)
 ]

@@ -237,7 +237,7 @@ def test_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["constant", "lokal"])
-def test_a_refused_cache_leaves_the_schedule_as_it_was(name: str) -> None:
+def test_a_refused_cache_does_not_change_the_schedule(name: str) -> None:
     s = two()
     before = show(s, A, C)
     for make in (lambda: s.cache_write(C, name), lambda: s.cache_read(A, name, [B])):

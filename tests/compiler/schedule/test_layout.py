@@ -26,7 +26,7 @@ def show(s: Schedule, *args: Tensor) -> list[str]:
     return str(loop_nest(s, args)).splitlines()[1:]
 
 
-def test_a_cut_axis_inside() -> None:
+def test_a_split_axis_innermost() -> None:
     s = te.create_schedule(C.op)
     loops = s[B].transform_layout(lambda i, j: [j // 4, i, j % 4])
     assert [a.name for a in loops] == ["j_outer", "i", "j_inner"]
@@ -45,7 +45,7 @@ def test_a_cut_axis_inside() -> None:
     ]
 
 
-def test_of_a_cache_of_an_input_at_a_loop() -> None:
+def test_layout_of_a_cache_in_a_loop() -> None:
     """Only the part that a tile reads is kept, in the new order."""
     s = te.create_schedule(B.op)
     copy = s.cache_read(A, "local", [B])
@@ -154,7 +154,7 @@ def test_refused(name: str) -> None:
         make()
 
 
-def test_a_refused_layout_leaves_the_schedule_as_it_was() -> None:
+def test_a_refused_layout_does_not_change_the_schedule() -> None:
     s = te.create_schedule(C.op)
     before = show(s, A, C)
     with pytest.raises(ScheduleError, match="does not support"):

@@ -168,7 +168,7 @@ def test_fuse_of_three() -> None:
     )
 
 
-def test_fuse_of_a_split_is_the_loop_again() -> None:
+def test_fuse_of_a_split_is_the_original_loop() -> None:
     s = plus_one()
     s[B].fuse(*s[B].split(axes(B)[0], 4))
     check(

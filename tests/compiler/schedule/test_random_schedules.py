@@ -46,7 +46,7 @@ WORK_LIMIT = 4000
 
 
 def _consumers(s: Schedule, stage: Stage) -> list[Stage]:
-    """The stages whose loops read `stage`: those that read an inlined one stand for it."""
+    """The stages whose loops read `stage`; readers of an inlined stage count as readers of its inputs."""
     found: list[Stage] = []
     for consumer in s.consumers(stage):
         found += _consumers(s, consumer) if consumer.inlined else [consumer]
@@ -54,7 +54,7 @@ def _consumers(s: Schedule, stage: Stage) -> list[Stage]:
 
 
 def _around(stage: Stage) -> list[Place]:
-    """The loops that `stage` stands in, outermost first."""
+    """The loops around `stage`, outermost first."""
     if stage.attach is None:
         return []
     home, axis = stage.attach
@@ -62,7 +62,7 @@ def _around(stage: Stage) -> list[Place]:
 
 
 def _legal_places(s: Schedule, stage: Stage) -> list[Place]:
-    """The loops around every reading of `stage`."""
+    """The loops that enclose every read of `stage`."""
     chains = [_around(c) + [(c, a) for a in c.leaf] for c in _consumers(s, stage)]
     return [place for place in chains[0] if all(place in chain for chain in chains)]
 
@@ -83,7 +83,7 @@ def _can_be_laid_out(s: Schedule, stage: Stage) -> bool:
 
 
 def _lay_out(draw: Draw, stage: Stage) -> None:
-    """A permutation of the axes, one of them perhaps cut, or joined with its neighbour."""
+    """A permutation of the axes, where one may be split, or fused with the next one."""
     order = draw(st.permutations(range(len(stage.op.axis))))
     cut, factor = draw(st.sampled_from(order)), draw(st.integers(1, 4))
     how = draw(st.sampled_from(["cut", "join", "permute"]))
@@ -152,7 +152,7 @@ def _loops(draw: Draw, stage: Stage) -> None:
 
 
 def _bind(draw: Draw, stage: Stage) -> None:
-    """Give a stage at the root to threads; let those that share memory fill it together."""
+    """Bind the loops of a stage at the root to threads, and of the stages in shared memory that it reads."""
     data = [axis for axis in stage.leaf if axis.kind == "data"]
     around = [home.kinds.get(axis) for home, axis in _around(stage)]
     if not data:
@@ -213,7 +213,7 @@ def _work(stmt: Stmt) -> int:
 
 
 def _arrays(args: list[Tensor], sizes: Mapping[Var, int], rng: np.random.Generator) -> list[np.ndarray]:
-    """Small values and the extremes of each type; outputs hold nothing that could be right."""
+    """Small values and the extremes of each type; outputs hold values that differ from any result."""
     arrays = []
     for tensor in args:
         shape = tuple(sizes[n] if isinstance(n, Var) else n for n in tensor.shape)
@@ -319,7 +319,7 @@ def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
 @settings(max_examples=2 * settings().max_examples)
 @given(st.data())
 def test_threads_do_not_change_the_result(data: st.DataObject) -> None:
-    """Blocks, threads that fill shared memory together, virtual threads: from where there are barriers."""
+    """Blocks, threads that fill shared memory, virtual threads: after each pass from `thread_sync` on."""
     case = _case(data, data.draw(computations(()), label="outputs"), threads=True)
     expected = _interpreted(case.nest, case.arrays)
     passed: list[str] = []
@@ -333,19 +333,19 @@ def test_threads_do_not_change_the_result(data: st.DataObject) -> None:
 
     try:
         run(case.scheduled, pipeline(), watch)
-    except ScheduleError as error:  # where no barrier can stand
+    except ScheduleError as error:  # where a barrier would be in a divergent branch
         assume("wait for one another" not in str(error))
         raise
 
 
 @given(st.data())
-def test_a_place_that_a_consumer_cannot_see_is_refused(data: st.DataObject) -> None:
+def test_a_place_that_does_not_enclose_all_consumers_is_refused(data: st.DataObject) -> None:
     outputs = data.draw(computations(()), label="outputs")
     s = _scheduled(data.draw, outputs)
     computed = [stage for stage in s.stages if stage.computed and not stage.inlined]
     places = [(home, axis) for home in computed for axis in home.leaf]
     movable = [stage for stage in computed if not stage.output]
-    # who reads one of several outputs need not read what the others are made of
+    # a reader of one of several outputs need not read the inputs of the others
     assume(not any(stage.inlined and len(stage.op.dtypes) > 1 for stage in s.stages))
     assume(movable and places)
     stage = data.draw(st.sampled_from(movable))

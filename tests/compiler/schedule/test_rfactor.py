@@ -67,7 +67,7 @@ def test_the_new_dimension_may_be_the_last_and_its_loop_be_vectorized() -> None:
     ]
 
 
-def test_the_only_loop_leaves_no_reduction() -> None:
+def test_factoring_the_only_reduce_loop() -> None:
     s = te.create_schedule(R.op)
     s.rfactor(R, k)
     assert show(s, A, R)[:4] == [
@@ -78,8 +78,8 @@ def test_the_only_loop_leaves_no_reduction() -> None:
     ]
 
 
-def test_the_only_loop_with_terms_left_out() -> None:
-    """What is left out is the identity."""
+def test_factoring_the_only_reduce_loop_with_a_condition() -> None:
+    """Excluded terms are the identity."""
     M = te.compute((4,), lambda i: te.max(A[i, k], axis=k, where=A[i, k] < 0), "M")
     s = te.create_schedule(M.op)
     s.rfactor(M, k)
@@ -111,7 +111,7 @@ def reductions() -> dict[str, Callable[..., Any]]:
 @pytest.mark.parametrize("loop", range(4))
 @pytest.mark.parametrize("name", reductions())
 def test_every_reducer(name: str, loop: int, masked: bool) -> None:
-    """Over two axes, one of them cut and the other not starting at zero, and any loop factored."""
+    """Over two axes, one of them split and the other not starting at zero, and any loop factored."""
     i, j = te.reduce_axis((0, 6), "i"), te.reduce_axis((1, 5), "j")
 
     def element(c: Any) -> Any:
@@ -136,7 +136,7 @@ def test_every_reducer(name: str, loop: int, masked: bool) -> None:
         np.testing.assert_array_equal(split, plain)
 
 
-def test_two_times() -> None:
+def test_factoring_twice() -> None:
     s = te.create_schedule(R.op)
     outer, inner = s[R].split(k, 5)
     partial = s.rfactor(R, inner)

@@ -73,7 +73,7 @@ def test_compute_at() -> None:
     )
 
 
-def test_compute_root_takes_it_back() -> None:
+def test_compute_root_undoes_compute_at() -> None:
     s = te.create_schedule(C.op)
     before = show(s, A, C)
     s[B].compute_at(s[C], axes(C)[0])
@@ -98,7 +98,7 @@ def test_compute_inline() -> None:
     )
 
 
-def test_what_only_a_part_of_an_inlined_stage_reads_is_not_computed() -> None:
+def test_stages_read_only_by_dropped_expressions_are_not_computed() -> None:
     left, right = te.compute((8,), lambda i: (B[i, 0], A[i, 1]), "P")
     D = te.compute((8,), lambda i: right[i] * 2.0, "D")
     s = te.create_schedule(D.op)
@@ -114,7 +114,7 @@ def test_what_only_a_part_of_an_inlined_stage_reads_is_not_computed() -> None:
     )
 
 
-def test_compute_at_takes_inline_back() -> None:
+def test_compute_at_undoes_compute_inline() -> None:
     s = te.create_schedule(C.op)
     s[B].compute_inline()
     s[B].compute_at(s[C], axes(C)[1])

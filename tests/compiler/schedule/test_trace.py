@@ -14,7 +14,7 @@ from compiler.te.tensor import Tensor
 
 
 def program() -> tuple[Tensor, ...]:
-    """A product, made anew: as another process would."""
+    """A new product on each call, as another process would make it."""
     A, B = te.placeholder((16, 16), "A"), te.placeholder((16, 16), "B")
     k = te.reduce_axis((0, 16), "k")
     return A, B, te.compute((16, 16), lambda i, j: te.sum(A[i, k] * B[k, j], axis=k), "C")
@@ -36,7 +36,7 @@ def scheduled() -> tuple[Schedule, tuple[Tensor, ...]]:
     return s, (A, B, C)
 
 
-def test_a_schedule_is_made_again_from_json() -> None:
+def test_a_schedule_is_replayed_from_json() -> None:
     s, args = scheduled()
     text = json.dumps(s.steps)
     *inputs, C = program()
@@ -91,7 +91,7 @@ def test_a_refused_call_is_no_step_and_changes_nothing() -> None:
     assert again[C].leaf[0].name == "i_outer"
 
 
-def test_names_that_are_there_already_get_a_number() -> None:
+def test_names_in_use_get_a_number() -> None:
     A = te.placeholder((4, 4), "T")
     B = te.compute((4, 4), lambda i, j: A[i, j] + 1.0, "T")
     k = te.reduce_axis((0, 4), "i")
@@ -128,7 +128,7 @@ def test_several_tensors_and_an_intrinsic() -> None:
         te.create_schedule(D.op).replay(s.steps)
 
 
-def test_a_reader_may_be_told_by_its_operation() -> None:
+def test_a_reader_can_be_given_by_its_operation() -> None:
     A, B, C = program()
     s = te.create_schedule(C.op)
     s.cache_read(A, "local", C.op)
@@ -138,7 +138,7 @@ def test_a_reader_may_be_told_by_its_operation() -> None:
     assert str(loop_nest(again, [A, B, C])) == str(loop_nest(s, [A, B, C]))
 
 
-def test_a_thread_axis_names_itself() -> None:
+def test_a_thread_axis_in_a_trace() -> None:
     s, _ = scheduled()
     for axis in (te.thread_axis("blockIdx.x"), te.thread_axis((0, 4), "vthread")):
         reference = json.loads(json.dumps(s.trace.encode(axis)))
@@ -195,7 +195,7 @@ STRANGE: dict[str, tuple[dict, str]] = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_what_is_strange_in_a_record_is_told(name: str) -> None:
+def test_invalid_traces_are_refused(name: str) -> None:
     step, message = STRANGE[name]
     *_, C = program()
     with pytest.raises(ScheduleError, match=message):

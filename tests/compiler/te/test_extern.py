@@ -69,7 +69,7 @@ def test_an_output() -> None:
 
 
 def minmax(ins: list[Buffer], outs: list[Buffer]) -> Stmt:
-    """The least and the greatest element, in one walk."""
+    """The least and the greatest element, in one traversal."""
     (x,), (least, greatest) = ins, outs
     i, zero = Var("i"), (Const(0),)
     walk = [
@@ -88,7 +88,7 @@ def test_several_outputs_of_a_function() -> None:
     assert run(s, [A, spread], np.array([3, -4, 5, 0, 0, 1]))[0] == 9
 
 
-def test_it_reads_the_whole_of_what_it_reads() -> None:
+def test_an_extern_reads_whole_tensors() -> None:
     """A stage that an extern reads, and the extern itself, inside a loop: computed whole there."""
     B = te.compute((6,), lambda i: A[i] * 2, "B")
     S = scan(B)
@@ -101,7 +101,7 @@ def test_it_reads_the_whole_of_what_it_reads() -> None:
     np.testing.assert_array_equal(run(s, [A, C], a)[0], np.cumsum(a * 2) + 1)
 
 
-def test_a_copy_of_what_it_reads() -> None:
+def test_a_cache_that_an_extern_reads() -> None:
     S = scan(A)
     s = te.create_schedule(S.op)
     s.cache_read(A, "local", [S])

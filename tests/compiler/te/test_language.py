@@ -54,7 +54,7 @@ def test_axes_have_the_names_of_the_parameters() -> None:
     assert [axis.name for axis in D.op.axis] == ["i0", "i1"]
 
 
-def test_inputs_come_in_the_order_of_the_first_reading() -> None:
+def test_inputs_are_in_the_order_of_their_first_read() -> None:
     C = te.compute((4, 6), lambda i, j: V[j] * A[i, j] + V[j], "C")
     assert C.op.inputs == (V, A)
 
@@ -94,7 +94,7 @@ def test_identity_of_a_reducer(reducer, dtype: str, identity: float) -> None:
     assert type(initial.value) is type(identity)
 
 
-def test_an_axis_stands_for_its_variable() -> None:
+def test_an_axis_is_converted_to_its_variable() -> None:
     k = te.reduce_axis((0, 6), "k")
     read = A[0, k]
     assert isinstance(read, TensorRead)
@@ -147,7 +147,7 @@ def test_two_stages_may_reduce_over_one_axis(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(run(rest, a), (a.max(1, keepdims=True) - a).sum(1), rtol=1e-5)
 
 
-def test_if_then_else_reads_only_what_it_takes() -> None:
+def test_if_then_else_reads_only_in_the_chosen_arm() -> None:
     padded = te.compute((8,), lambda i: te.if_then_else(te.all(i >= 1, i < 7), V[i - 1], -1.0), "padded")
     v = np.arange(6, dtype="float32")
     np.testing.assert_array_equal(run(padded, v), [-1, 0, 1, 2, 3, 4, 5, -1])
@@ -385,7 +385,7 @@ def test_an_expression_has_no_truth_value() -> None:
         te.compute((6,), lambda i: V[i] if i < 3 else 0.0, "C")
 
 
-def test_a_tensor_is_no_sequence() -> None:
+def test_a_tensor_is_not_a_sequence() -> None:
     with pytest.raises(TypeError, match=r"V is not a sequence: index it, or put tensors in a list"):
         list(V)
     with pytest.raises(TypeError, match="V is not a sequence"):

@@ -78,7 +78,7 @@ def test_casts(source: str, target: str, values: list, expected: list) -> None:
     np.testing.assert_array_equal(result, np.array(expected, target))
 
 
-def test_the_ends_of_types() -> None:
+def test_the_smallest_and_largest_values_of_types() -> None:
     assert te.min_value("int8") == Const(-128, "int8")
     assert te.max_value("uint16") == Const(65535, "uint16")
     assert te.max_value("int4") == Const(7, "int4")

@@ -42,7 +42,7 @@ def test_arg(reducer: Callable, numpy: Callable) -> None:
     np.testing.assert_array_equal(extreme, np.take_along_axis(a, numpy(a, axis=1)[:, None], 1)[:, 0])
 
 
-def test_argmax_never_chooses_nan_and_tells_that_there_is_nothing() -> None:
+def test_argmax_ignores_nan_and_marks_empty_reductions() -> None:
     index, value = te.compute((2,), lambda i: te.argmax(A[i, k], axis=k), "C")
     a = np.full((4, 6), np.nan, "float32")
     a[0, 4] = -np.inf
@@ -57,10 +57,10 @@ def test_argmax_over_two_axes_gives_the_row_major_position() -> None:
     n = np.zeros((4, 6), "int32")
     n[2, 3] = 7
     found, extreme = run((index, value), n)
-    assert (found, extreme) == (1 * 6 + 3, 7)  # rows are counted from the first that is reduced over
+    assert (found, extreme) == (1 * 6 + 3, 7)  # positions are relative to the start of the reduce axes
 
 
-def test_argmin_with_an_index_of_its_own() -> None:
+def test_argmin_with_a_custom_index() -> None:
     index, value = te.compute((4,), lambda i: te.argmin((k.var * -1, N[i, k]), axis=k), "C")
     n = np.array([[5, 1, 1, 1, 9, 9]] * 4, "int32")
     found, _ = run((index, value), n)
@@ -71,14 +71,14 @@ def _longest(x: Any, y: Any) -> Any:
     return te.maximum(te.abs(x), te.abs(y))
 
 
-def test_a_reducer_of_ones_own() -> None:
+def test_a_custom_reducer() -> None:
     longest = te.comm_reducer(_longest, lambda dtype: 0, "longest")
     C = te.compute((4,), lambda i: longest(A[i, k], axis=k), "C")
     a = np.random.default_rng(1).standard_normal((4, 6), "float32")
     np.testing.assert_array_equal(run((C,), a)[0], np.abs(a).max(1))
 
 
-def test_values_that_need_each_other_are_named_before_they_are_stored() -> None:
+def test_values_that_depend_on_each_other_are_bound_before_they_are_stored() -> None:
     """The product of complex numbers: the real part must not be replaced before the other is made of it."""
     product = te.comm_reducer(
         lambda x, y: (x[0] * y[0] - x[1] * y[1], x[0] * y[1] + x[1] * y[0]), lambda t, u: (1, 0), "product"
@@ -95,13 +95,13 @@ def test_values_that_need_each_other_are_named_before_they_are_stored() -> None:
     np.testing.assert_array_equal(imaginary, expected.imag)
 
 
-def test_where_leaves_terms_out() -> None:
+def test_where_excludes_terms() -> None:
     C = te.compute((4,), lambda i: te.sum(N[i, k], axis=k, where=N[i, k] > 0), "C")
     n = np.random.default_rng(3).integers(-9, 10, (4, 6)).astype("int32")
     np.testing.assert_array_equal(run((C,), n)[0], np.where(n > 0, n, 0).sum(1))
 
 
-def test_where_guards_what_is_read() -> None:
+def test_where_guards_reads() -> None:
     """A window past the edge: the elements outside are neither counted nor read."""
     r = te.reduce_axis((-1, 2), "r")
     C = te.compute((4, 6), lambda i, j: te.max(N[i, j + r], axis=r, where=te.all(j + r >= 0, j + r < 6)), "C")

@@ -37,7 +37,7 @@ def run(s: Schedule, args: list[Tensor], a: np.ndarray, shape: tuple[int, ...]) 
     return result
 
 
-def test_a_size_is_a_dimension_and_the_length_of_a_loop() -> None:
+def test_a_dynamic_extent_is_a_dimension_and_the_extent_of_a_loop() -> None:
     assert repr(A) == "A: int64[n, 6]"
     assert show(te.create_schedule(B.op), A, B) == [
         "def main(n: size(1, 20), A: int64[n, 6], B: int64[n, 6]):",
@@ -47,7 +47,7 @@ def test_a_size_is_a_dimension_and_the_length_of_a_loop() -> None:
     ]
 
 
-def test_memory_between_is_laid_out_for_the_greatest_size(rows: np.ndarray) -> None:
+def test_intermediate_memory_is_allocated_for_the_upper_bound(rows: np.ndarray) -> None:
     s = te.create_schedule(C.op)
     assert '    B = allocate(int64[20, 6], "global")' in show(s, A, C)
     np.testing.assert_array_equal(run(s, [A, C], rows, rows.shape), (rows + 1) * 2)
@@ -83,7 +83,7 @@ def at_a_tile(s: Schedule) -> None:
     s[B].compute_at(s[C], outer)
 
 
-def at_a_tile_of_what_is_known(s: Schedule) -> None:
+def at_a_tile_of_fixed_extent(s: Schedule) -> None:
     i, j = C.op.axis
     outer, inner = s[C].split(j, 4)
     s[C].reorder(outer, i, inner)
@@ -108,9 +108,9 @@ def layout(s: Schedule) -> None:
 @pytest.mark.parametrize(
     "schedule",
     [split, split_in_parts, split_twice, fuse, fuse_and_split, reorder, at_a_tile]
-    + [at_a_tile_of_what_is_known, inline, cache, layout],
+    + [at_a_tile_of_fixed_extent, inline, cache, layout],
 )
-def test_every_primitive_takes_it(schedule: Callable[[Schedule], None], rows: np.ndarray) -> None:
+def test_primitives_accept_dynamic_extents(schedule: Callable[[Schedule], None], rows: np.ndarray) -> None:
     s = te.create_schedule(C.op)
     schedule(s)
     np.testing.assert_array_equal(run(s, [A, C], rows, rows.shape), (rows + 1) * 2)
@@ -149,13 +149,13 @@ def test_a_reduction_over_all_rows_but_the_first(rows: np.ndarray) -> None:
     np.testing.assert_array_equal(run(te.create_schedule(total.op), [A, total], rows, (6,)), rows[1:].sum(0))
 
 
-def test_a_size_is_a_value_too(rows: np.ndarray) -> None:
+def test_a_dynamic_extent_is_a_value_in_expressions(rows: np.ndarray) -> None:
     backwards = te.compute((n, 6), lambda i, j: A[n - 1 - i, j] * n, "backwards")
     result = run(te.create_schedule(backwards.op), [A, backwards], rows, rows.shape)
     np.testing.assert_array_equal(result, rows[::-1] * len(rows))
 
 
-def test_another_name() -> None:
+def test_var_is_size_var() -> None:
     assert te.var("m").bounds == (1, 2**24)
 
 
@@ -165,7 +165,7 @@ def vectorized() -> object:
     return loop_nest(s, [A, C])
 
 
-def unbrought() -> object:
+def undetermined() -> object:
     m = te.size_var("m", (1, 4))
     Q = te.compute((4,), lambda i: A[0, i] * m, "Q")
     return loop_nest(te.create_schedule(Q.op), [A, Q])
@@ -207,7 +207,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         r"C: 'i' is marked 'vectorize', but its extent is dynamic; split it by a factor",
     ),
     "a size that no argument brings": (
-        unbrought,
+        undetermined,
         r"Q: the dynamic extent 'm' is not an extent of any argument of 'main', so a call does not",
     ),
     "more elements than an index can tell": (

@@ -49,7 +49,7 @@ def test_baseline_gives_the_reference(name, shape):
     outputs = operator.outputs(*shape)
     fill_with_sentinel(outputs, references)
     BASELINES[name].run(inputs, outputs, shape)
-    assert check(outputs, references, operator.error_model(*shape)).right
+    assert check(outputs, references, operator.error_model(*shape)).passed
 
 
 def test_blas_threads_can_be_limited():

@@ -11,7 +11,7 @@ from costmodel.measure.process import MeasureError
 from costmodel.result import Reason
 from costmodel.task import Task
 
-# every mode but the first does in the worker what no candidate should
+# every mode but the first is a way to fail
 MODULE = """
 import ctypes, os, signal, time
 import numpy as np
@@ -70,7 +70,7 @@ def divmod3(knobs, n):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def folder(tmp_path_factory):
     """A folder with a module that registers the operator, imported here too."""
     folder = tmp_path_factory.mktemp("operators")
     path = folder / "troublesome_operator.py"
@@ -84,10 +84,10 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def measurer(home):
+def measurer(folder):
     made = Measurer(
         modules=("troublesome_operator",),
-        paths=(str(home),),
+        paths=(str(folder),),
         build_timeout=2.0,
         run_timeout=5.0,
         reference_timeout=2.0,
@@ -102,7 +102,7 @@ def measured(measurer, mode, n=32):
     return measurer.measure(task, {"mode": mode})
 
 
-def test_a_sound_candidate_is_measured(measurer):
+def test_a_valid_candidate_is_measured(measurer):
     result = measured(measurer, "fine")
     assert result.ok and result.reason is Reason.OK and result.message == ""
     assert 1 <= len(result.costs) <= 3 and all(c > 0 for c in result.costs)
@@ -124,7 +124,7 @@ def test_a_sound_candidate_is_measured(measurer):
         ("wrong", Reason.WRONG, "largest difference .*, tolerance"),
     ],
 )
-def test_what_goes_wrong_has_a_reason_and_ends_nothing(measurer, mode, reason, message):
+def test_failures_have_a_reason_and_do_not_end_the_measurer(measurer, mode, reason, message):
     result = measured(measurer, mode)
     assert result.reason is reason
     assert pytest.importorskip("re").search(message, result.message)
@@ -165,14 +165,14 @@ def test_crash_costs_one_worker_and_an_exception_none(measurer):
         (8, Reason.REFERENCE, "MemoryError"),
     ],
 )
-def test_reference_that_goes_wrong(measurer, n, reason, message):
+def test_a_reference_that_fails(measurer, n, reason, message):
     result = measured(measurer, "fine", n)
     assert result.reason is reason
     assert message in result.message
     assert measured(measurer, "fine").ok
 
 
-def test_what_a_candidate_prints_does_not_mix_with_the_replies(measurer):
+def test_output_of_a_candidate_does_not_mix_with_the_replies(measurer):
     assert measured(measurer, "print").ok
 
 
@@ -182,14 +182,14 @@ def test_slow_program_is_called_once():
     assert result.ok and len(result.costs) == 1
 
 
-def test_built_in_operators_are_right():
+def test_built_in_operators_pass_the_check():
     with Measurer(min_repeat_ms=1.0) as measurer:
         for name, shape in (("matmul", (32, 48, 16)), ("conv2d", (1, 4, 10, 10, 8, 3, 1, 1))):
             result = measurer.measure(Task(name, shape))
             assert result.ok, result.message
 
 
-def test_comparison_takes_turns_and_checks(measurer):
+def test_comparison_is_interleaved_and_checked(measurer):
     task = Task("matmul", (32, 32, 32))
     configs = {"default": task.space.default, "other": task.space.at(5)}
     found = measurer.compare(task, configs, baseline=True, rounds=4, min_repeat_ms=0.1, pause_ms=0.0)
@@ -236,7 +236,7 @@ def test_closing_twice_is_harmless():
         ({"repeat": 0}, "repeat 0 must be at least 1"),
     ],
 )
-def test_settings_that_make_no_sense(settings, message):
+def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Measurer(**settings)
 

@@ -32,7 +32,7 @@ def test_an_interruption_in_a_finalizer_is_not_lost() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_handler_of_the_user_is_left_alone() -> None:
+def test_a_handler_of_the_user_is_not_replaced() -> None:
     seen: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     try:

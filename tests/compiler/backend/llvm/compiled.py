@@ -13,7 +13,8 @@ from compiler.ir.stmt import For, Stmt
 
 X86 = "llvm -mtriple=x86_64-unknown-linux-gnu -mcpu="
 NEON = "llvm -mtriple=aarch64-linux-gnu -mcpu=cortex-a72"
-# small whole floats: every sum and product of a few is exact, so a fused multiply-add rounds to the same
+# small integers as floats: sums and products of a few of them are exact, so a fused multiply-add makes no
+# difference
 FLOAT_VALUES = (0.0, -0.0, 1.0, -1.0, 2.0, 3.0, -3.0, 0.5, float("inf"), float("-inf"), float("nan"))
 
 
@@ -44,7 +45,7 @@ def interesting(dtype: str, count: int, seed: int) -> np.ndarray:
 
 
 def compare(func: PrimFunc, seed: int) -> None:
-    """Run a function on the awkward values of each type."""
+    """Compare the compiled function with the interpreter on special values of each type."""
     arrays = [interesting(buffer.dtype, buffer.size, seed + k) for k, buffer in enumerate(func.params)]
     expected = [array.copy() for array in arrays]
     got = [array.copy() for array in arrays]

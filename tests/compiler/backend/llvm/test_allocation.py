@@ -60,7 +60,7 @@ def test_workspaces_are_planned() -> None:
 
 @pytest.mark.parametrize("scope", ["local", "global"])
 def test_an_unrolled_body_shares_what_it_allocates(scope: str) -> None:
-    """The copies of an allocation in one function are one buffer: their lifetimes do not meet."""
+    """The copies of an allocation in one function are one buffer, with disjoint lifetimes."""
     scratch = Buffer("s", (1000,), "int32", scope)
     once = Allocate(
         scratch, Seq((Store(scratch, (const(7),), const(1)), Store(C, (i,), Load(scratch, (const(7),)))))

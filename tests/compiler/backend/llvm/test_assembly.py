@@ -100,8 +100,8 @@ def test_attributes_and_flags_of_the_text() -> None:
     assert "prefer-vector-width" not in narrow
 
 
-def test_an_index_is_written_where_its_variables_are_known() -> None:
-    """The inner loop is left with one sum for both accesses; what is alike is written once."""
+def test_index_arithmetic_is_hoisted() -> None:
+    """The inner loop has one sum for both accesses; equal arithmetic is written once."""
     a, b = Buffer("a", (4000,)), Buffer("b", (4000,))
     here = i * 100 + k * 7 + j * 10
     body = Store(b, (here,), Load(a, (here,)) + Load(a, (here + 3,)))
@@ -123,7 +123,7 @@ def test_a_load_is_repeated_only_after_a_store() -> None:
     ]
     func = PrimFunc("f", (a, b), Seq(tuple(stmts)))
     inner = generate(func, Machine.parse("llvm")).text.split("define void")[0]
-    # a[1] before and behind the store to a; b[0] behind each store to b; b[1]
+    # a[1] before and after the store to a; b[0] after each store to b; b[1]
     assert inner.count("load float") == 2 + 2 + 1
     same_as_interpreted(func, np.arange(8, dtype="f"), np.ones(8, "f"))
 
@@ -138,7 +138,7 @@ def test_a_shared_expression_below_two_loops_over_one_variable() -> None:
 
 
 def test_one_value_may_be_named_twice() -> None:
-    """Both names stand for one load; what is computed from the first is not there any more in the second."""
+    """Two lets of one load: arithmetic computed in the scope of the first is not available in the second."""
     a, b, c = (Buffer(name, (8,), "int64") for name in "abc")
     m, n = Var("m", "int64"), Var("n", "int64")
     value = Load(a, (const(3),))

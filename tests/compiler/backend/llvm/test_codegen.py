@@ -150,12 +150,12 @@ def test_buffers_may_have_any_names() -> None:
         ),
     ],
 )
-def test_what_has_no_code(func: PrimFunc, message: str) -> None:
+def test_unsupported_nodes_are_refused(func: PrimFunc, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(func)
 
 
-def test_a_buffer_is_gone_after_its_allocation() -> None:
+def test_a_buffer_is_out_of_scope_after_its_allocation() -> None:
     scratch = Buffer("scratch", (4,), "int32")
     body = Seq(
         (
@@ -222,7 +222,7 @@ def test_a_let_may_be_an_index() -> None:
     )
 
 
-def test_a_let_is_gone_after_its_body() -> None:
+def test_a_let_is_out_of_scope_after_its_body() -> None:
     x = Var("x", "float32")
     a = Buffer("A", (4,))
     body = Seq((Let(x, Load(a, (const(0),)), Seq(())), Store(a, (const(1),), x)))

@@ -174,7 +174,7 @@ def run_elsewhere(func: PrimFunc, arrays: list[np.ndarray], spelled: str, folder
 
 @pytest.mark.parametrize("target", [AARCH64, ARM])
 @pytest.mark.parametrize(("dtype", "lanes"), [("float32", 4), ("int32", 4), ("float32", 16), ("int8", 16)])
-def test_the_answer_is_right_elsewhere(target: str, dtype: str, lanes: int, tmp_path: Path) -> None:
+def test_results_under_emulation(target: str, dtype: str, lanes: int, tmp_path: Path) -> None:
     func = tile(dtype, lanes)
     rng = np.random.default_rng(0)
     arrays = [rng.integers(-5, 5, buffer.shape).astype(dtype) for buffer in func.params]
@@ -185,7 +185,7 @@ def test_the_answer_is_right_elsewhere(target: str, dtype: str, lanes: int, tmp_
 
 @pytest.mark.parametrize("target", [AARCH64, ARM])
 @pytest.mark.parametrize("name", ["exp", "log", "tanh", "erf"])
-def test_mathematics_elsewhere(target: str, name: str, tmp_path: Path) -> None:
+def test_mathematics_under_emulation(target: str, name: str, tmp_path: Path) -> None:
     x, y = Buffer("x", (64,)), Buffer("y", (64,))
     at = Ramp(i * 4, Const(1), 4)
     body = Store(y, (at,), Call(name, (Load(x, (at,)),), "float32x4"))
@@ -196,7 +196,7 @@ def test_mathematics_elsewhere(target: str, name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(got, arrays[1], rtol=3e-7, atol=0)
 
 
-def test_halves_and_copies_elsewhere(tmp_path: Path) -> None:
+def test_halves_and_copies_under_emulation(tmp_path: Path) -> None:
     x, y = Buffer("x", (64,), "float16"), Buffer("y", (64,), "float32")
     at = Ramp(i * 8, Const(1), 8)
     value: Expr = Load(x, (at,))

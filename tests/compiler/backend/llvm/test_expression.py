@@ -57,7 +57,7 @@ class Programs:
         if kind == 1 and dtype == INDEX:
             base = self.row * self.draw(st.sampled_from((1, 3, -5, 2**29)))
             return base if self.lanes == 1 else Ramp(base, Const(self.draw(st.integers(-3, 3))), self.lanes)
-        if kind == 2:  # some other place, reached by arithmetic
+        if kind == 2:  # a load from another position
             place: Expr = Binary("%", self.here() * 5 + 3, self.literal(INDEX, self.size), self.here().dtype)
             if self.draw(st.booleans()):
                 place = self.lift(Binary("%", self.row * 7, Const(self.size), INDEX))
@@ -106,7 +106,7 @@ class Programs:
         return Binary(op, a, b, kind)
 
     def amount(self, given: Expr, dtype: str) -> Expr:
-        """The distance of a shift: a literal, or the lowest bits of a value."""
+        """A shift count in range: a literal, or the lowest bits of a value."""
         bits = np.iinfo(dtype).bits
         known = self.draw(st.sampled_from((None, 0, 1, bits // 2, bits - 1)))
         if known is not None:
@@ -127,7 +127,7 @@ class Programs:
         return Binary(op, self.expr(dtype, depth - 1), self.expr(dtype, depth - 1), kind)
 
     def cast(self, dtype: str, kind: str, depth: int) -> Expr:
-        # only whole numbers of a few bits become floats, or products would round
+        # only integers of a few bits become floats, so that products are exact
         sources = ("bool", "int8") if is_float(dtype) else (*INTEGERS, *FLOATS, "bool")
         source = self.draw(st.sampled_from(sources))
         if is_float(dtype) and source == "int8":
@@ -315,6 +315,6 @@ ONE = Const(1.0, "float32")
         ),
     ],
 )
-def test_what_has_no_code(stmt: Store, message: str) -> None:
+def test_unsupported_nodes_are_refused(stmt: Store, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(PrimFunc("f", (OUT, INT, Buffer("flag", (4,), "bool")), stmt))

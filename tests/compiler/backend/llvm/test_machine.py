@@ -35,7 +35,7 @@ def test_the_table_of_cpus_agrees_with_llvm(cpu: str) -> None:
     assert widest == target.vector_bits
 
 
-def test_what_is_built_for_this_machine_runs_on_it() -> None:
+def test_code_for_this_machine_runs_on_it() -> None:
     assert this_machine().missing() == ""
     assert this_machine().needs == adjusted(this_machine().needs or (), ())
 
@@ -87,11 +87,11 @@ def test_the_error_is_a_value_error() -> None:
     assert issubclass(TargetError, ValueError)
 
 
-# Another CPU in this machine's place
+# Another CPU in place of this machine's
 
 
 def held_to(cpu: str) -> str:
-    """What a process with ``ESPALIER_CPU`` prints of its target."""
+    """The target that a process with ``ESPALIER_CPU`` prints."""
     code = (
         "import compiler\n"
         "try:\n"
@@ -108,14 +108,14 @@ def held_to(cpu: str) -> str:
 
 
 @pytest.mark.skipif(not this_machine().is_x86, reason="names x86 CPUs")
-def test_this_machine_can_be_held_to_a_lesser_cpu() -> None:
+def test_the_environment_selects_a_lesser_cpu() -> None:
     assert held_to("x86-64-v2") == "x86-64-v2 128 16\n"
     if Target.parse(X86 + "x86-64-v3").runs_here:
         assert held_to("x86-64-v3") == "x86-64-v3 256 16\n"
 
 
 @pytest.mark.skipif(not this_machine().is_x86, reason="names x86 CPUs")
-def test_a_cpu_that_cannot_stand_for_this_one() -> None:
+def test_a_cpu_whose_code_cannot_run_here_is_refused() -> None:
     assert "ESPALIER_CPU=hasvell in the environment: unknown 64-bit x86 CPU" in held_to("hasvell")
     message = "ESPALIER_CPU=penryn in the environment cannot replace this CPU: it is for the CPU penryn"
     assert message in held_to("penryn")

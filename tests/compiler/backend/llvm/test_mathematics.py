@@ -37,7 +37,7 @@ def apply(name: str, x: np.ndarray, lanes: int = 1, target: str = "llvm") -> np.
 
 
 def arguments(dtype: str, low: float, high: float) -> np.ndarray:
-    """Numbers of all sizes, and the interesting ones, a whole number of vectors of 16."""
+    """Numbers of all magnitudes and special values, padded to a multiple of 16."""
     rng = np.random.default_rng(0)
     kind = np.dtype(dtype)
     bits = rng.integers(0, 2 ** (8 * kind.itemsize), 20_000, dtype=f"u{kind.itemsize}").view(kind)

@@ -55,7 +55,7 @@ def test_gather_and_scatter_by_a_loaded_index() -> None:
         np.testing.assert_array_equal(got, expected)
 
 
-def test_of_lanes_that_store_to_one_element_the_last_stays() -> None:
+def test_the_last_of_several_lanes_that_store_to_one_element_wins() -> None:
     out = Buffer("out", (4,))
     at = Ramp(Const(0), Const(1), 16) // 4
     value = Cast(Ramp(Const(0), Const(1), 16), "float32x16")
@@ -74,7 +74,7 @@ def test_a_scalar_is_stored_to_every_lane() -> None:
 # Guarded accesses: the input ends at the end of the memory that may be accessed
 
 
-LIMIT = Buffer("limit", (1,), INDEX)  # only known at run time, or the optimiser would see through the guard
+LIMIT = Buffer("limit", (1,), INDEX)  # read at run time, so that the optimiser cannot remove the guard
 
 
 def inside(place: Expr) -> Expr:
@@ -88,7 +88,7 @@ def guarded(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
     return Call("if_then_else", (condition, then, otherwise), then.dtype)
 
 
-# on CPUs with mask registers an unguarded vector load may be masked by chance, so an older CPU is tried too
+# with mask registers LLVM may mask an unguarded vector load too, so a CPU without them is tested as well
 TARGETS = ["llvm", "llvm -mcpu=x86-64"] if this_machine().is_x86 else ["llvm"]
 FAR = 2**29 + 12345
 A = Buffer("A", (20,))
@@ -135,7 +135,7 @@ def test_a_guarded_access_does_not_touch_memory(name: str, target: str) -> None:
 
 
 def run_at_the_end_of_memory(func: PrimFunc, target: str = "llvm") -> None:
-    """Run in a child, whose end by a signal is seen, with a forbidden page behind the first argument."""
+    """Run in a child process, with an inaccessible page behind the first argument; return its exit status."""
     source, *others = (np.zeros(buffer.shape, buffer.dtype) for buffer in func.params)
     source[:] = np.arange(1, source.size + 1)
     for buffer, array in zip(func.params[1:], others, strict=True):

@@ -15,16 +15,16 @@ from compiler.passes import run
 from compiler.passes.inline_intrinsics import inline_intrinsics
 from tests.compiler.random_programs import functions, random_arrays
 
-# Of any program these keep the meaning; the others rely on what a mark promises: that lanes and virtual
-# threads exchange no data, that a double buffer is filled by what can run ahead, and that a buffer of the
-# function's own is not read before it is written.
+# These passes preserve the result of any program; the others rely on the promises of marks: that lanes and
+# virtual threads exchange no data, that a double buffer is filled by what can run ahead, and that a buffer of
+# the function's own is not read before it is written.
 KEEPING = [p for p in pipeline() if p.__name__ not in ("vectorize", "inject_vthread", "storage_rewrite")]
 
 
 @pytest.mark.parametrize("features", [(), ("let", "copy", "invoke", "packed", "sizes", "bitwise")])
 @settings(max_examples=max(1, settings().max_examples // 4))
 @given(data=st.data())
-def test_the_passes_keep_the_meaning(features, data: st.DataObject) -> None:
+def test_each_pass_preserves_the_result(features, data: st.DataObject) -> None:
     func = data.draw(functions(features))
     note(str(func))
     arrays = random_arrays(func.params, data.draw(st.integers(0, 99)))
@@ -32,11 +32,12 @@ def test_the_passes_keep_the_meaning(features, data: st.DataObject) -> None:
     try:
         interpret(func, *expected)
     except (IndexError, ZeroDivisionError):
-        reject()  # a program that fails has no meaning to keep
+        reject()  # a program that fails has no result to preserve
     for step in KEEPING:
         try:
             after = step(func)
-        except ValueError as error:  # iterations that share a byte, or a part of a part
+        except ValueError as error:
+            # iterations share a byte, or a description uses a part of a parameter as a region
             assert any(what in str(error) for what in ("share bytes", "packed type", "part of its parameter"))
             continue
         note(f"after {step.__name__}:\n{after}")

@@ -29,10 +29,10 @@ EXACT = ("abs", "floor", "ceil", "round", "trunc", "sqrt", "isnan", "popcount", 
 
 
 class Lowered(Rewriter):
-    """A program as after the passes, by the simplest means: one index for each access, no vector loops.
+    """Lowers a program in the simplest way to the form after the passes: flat indices, no vector loops.
 
-    It also fixes what compiled code may choose: elements that were never stored have the value that the
-    interpreter gives them, and functions that are not exact are replaced by one that is.
+    It also removes what is implementation-defined: elements that were never stored are set to the values of
+    the interpreter, and functions that are not exact are replaced by one that is.
     """
 
     def _position(self, buffer: Buffer, indices: Sequence[Expr]) -> tuple[Expr]:
@@ -89,7 +89,7 @@ class Lowered(Rewriter):
 
 
 def compiled(func: PrimFunc) -> Module:
-    """The module of `func`, with every product rounded: the interpreter knows no fused multiply-add."""
+    """The module of `func`, with every product rounded: the interpreter has no fused multiply-add."""
     llvm, machine = LLVM(), this_machine()
     artifact = llvm.compile(func, Target.host().options)
     text = artifact.text.replace(" contract ", " ")
@@ -99,7 +99,7 @@ def compiled(func: PrimFunc) -> Module:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Iterations of a parallel loop may write one element: in order, the last one stays."""
+    """Iterations of a parallel loop may store to one element: in one thread, the last iteration wins."""
     before = num_threads()
     set_num_threads(1)
     yield

@@ -92,7 +92,7 @@ def test_a_position_does_not_leave_the_type_of_a_short_index(dtype: str, wide: s
     assert index.dtype == wide
 
 
-def test_what_may_be_evaluated_at_any_time() -> None:
+def test_pure_expressions() -> None:
     i, j, a = Var("i"), Var("j"), Buffer("a", (4,))
     assert is_pure(binary("+", binary("//", i, 3), j))
     assert is_pure(binary("%", Ramp(i, Const(1), 4), Broadcast(Const(3), 4)))

@@ -45,7 +45,7 @@ def test_equality_is_up_to_names():
         "def f(A: int32[4], B: int32[4]):\n    if True:\n        A[0] = B[0] + 1",
     ],
 )
-def test_equality_sees_every_difference(text):
+def test_every_difference_makes_functions_unequal(text):
     a = parse_function("def f(A: int32[4], B: int32[4]):\n    for i in range(4):\n        A[i] = B[i] + 1")
     assert structural_equal(a, a)
     assert not structural_equal(a, parse_function(text))
@@ -77,7 +77,7 @@ def test_equality_of_scopes_and_free_variables():
 
     assert structural_equal(uses(free), uses(free))
     assert not structural_equal(uses(free), uses(other))
-    # the variable of one loop does not stand for that of another after its own has ended
+    # outside of its loop, a variable does not correspond to that of another loop
     a, b = Var("i"), Var("i")
     loop_a, loop_b = (For(v, Const(2), "serial", Seq(())) for v in (a, b))
     leak_a, leak_b = (Store(C, (v, v), Const(1.0, "float32")) for v in (a, b))

@@ -151,7 +151,7 @@ def test_floats(expr, dtype, value):
     ],
 )
 @pytest.mark.parametrize("lanes", [1, 2])
-def test_the_second_operand_wins_where_neither_is_less(a, b, least, greatest, lanes):
+def test_min_and_max_return_the_second_operand_for_nan_and_ties(a, b, least, greatest, lanes):
     index = "0" if lanes == 1 else "ramp(0, 1, 2)"
     text = (
         f"def f(A: float32[2], B: float32[2], low: float32[2], high: float32[2]):\n"
@@ -260,7 +260,7 @@ def test_if_then_else_evaluates_one_arm_of_each_lane():
     same(run(text, np.array([1, 2, 3, 4], "int32"), np.zeros(4, "int32")), [1, 2, 5, 5])
 
 
-def test_gather_scatter_and_the_last_lane_stays():
+def test_gather_and_scatter_where_the_last_lane_wins():
     text = """
     def f(A: int32[4], at: int32[4], out: int32[4]):
         out[at[ramp(0, 1, 4)]] = A[ramp(3, -1, 4)]
@@ -370,7 +370,7 @@ def test_descending_and_repeated_lanes():
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_a_vector_is_what_its_lanes_are(data, seed):
+def test_a_vector_equals_its_lanes(data, seed):
     params, value = data.draw(vector_values())
     scalar, lanes = value.dtype.split("x")
     out, by_lane = (Buffer(name, (int(lanes),), scalar) for name in ("out", "by_lane"))
@@ -422,7 +422,7 @@ def test_bits_and_functions(expr, dtype, expected):
 
 
 @pytest.mark.parametrize("amount", ["32", "-1"])
-def test_a_shift_too_far(amount):
+def test_a_shift_count_out_of_range_is_an_error(amount):
     with pytest.raises(
         ValueError, match=rf"`1 << {amount}` shifts int32 by {amount}; the count must be 0 to 31"
     ):

@@ -119,13 +119,13 @@ def test_arrays_without_axes_and_with_any_strides():
     assert total == 1 + 17 + 13
 
 
-def test_what_is_stored_is_stored_in_the_given_array():
+def test_stores_modify_the_array_argument():
     view = np.zeros((4, 4), "float32")
     run("def f(out: float32[2, 2]):\n    out[1, 0] = 5.0", view[1:3, ::2])
     assert view[2, 0] == 5.0 and view.sum() == 5.0
 
 
-def test_what_was_never_stored_shows():
+def test_elements_that_were_never_stored_have_the_unset_value():
     text = """
     def f(x: float32[1], y: int32[1], z: uint8[1], b: bool[1], h: float16[1], w: int64[1]):
         tx = allocate(float32[1], "local")
@@ -226,14 +226,14 @@ ONE = Const(1.0, "float32")
         (Store(A, (Const(0),), 3.0), r"an expression cannot be a float"),
     ],
 )
-def test_programs_without_a_meaning(body, message):
+def test_invalid_programs_are_refused(body, message):
     with pytest.raises(ValueError, match=message):
         interpret(PrimFunc("f", (A,), body), np.zeros(2, "float32"))
 
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_a_function_and_its_text_do_the_same(data, seed):
+def test_a_parsed_function_has_the_same_result(data, seed):
     func = data.draw(functions())
     before, after = random_arrays(func.params, seed), random_arrays(func.params, seed)
     interpret(func, *before)
@@ -275,7 +275,7 @@ def f(n: size(1, 8), m: size(2, 4), A: int32[n, m], B: int32[m, n]):
 """
 
 
-def test_sizes_come_with_the_arrays():
+def test_dynamic_extents_are_determined_by_the_arrays():
     for n, m in ((1, 2), (3, 4), (8, 3)):
         a = np.arange(n * m, dtype="int32").reshape(n, m)
         same(run(SIZED, a, np.zeros((m, n), "int32")), a.T + n * 100)
@@ -312,7 +312,7 @@ def test_an_index_is_checked_against_the_size_of_the_call():
         ("uint4", [8, 7, 15, 0], [0x78, 0x0F]),
     ],
 )
-def test_packed_elements_lie_in_bytes_from_the_lowest_bits_up(dtype, values, packed):
+def test_packed_elements_fill_bytes_from_the_lowest_bits(dtype, values, packed):
     n = len(values)
     text = f"""
     def f(A: {dtype}[{n}], B: {dtype}[{n}], C: {dtype}[{n}], out: int32[{n}]):

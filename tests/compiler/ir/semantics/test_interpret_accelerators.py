@@ -26,8 +26,8 @@ def same(actual, expected):
         np.testing.assert_array_equal(np.signbit(actual[zero]), np.signbit(expected[zero]))
 
 
-def test_threads_meet_at_barriers():
-    # each thread hands its value to its neighbour, twice; without a barrier the last one would be behind
+def test_threads_exchange_values_at_barriers():
+    # each thread passes its value to its neighbour, twice; without barriers some would read an old value
     text = """
     def f(out: int32[4]):
         box = allocate(int32[4], "shared")
@@ -79,7 +79,7 @@ def test_loops_over_threads_without_a_barrier_run_in_order():
         ("for i in range(t):\n            barrier('shared')", r"2 wait at a barrier, and 1 have ended"),
     ],
 )
-def test_threads_that_do_not_meet(body, message):
+def test_threads_that_do_not_reach_the_same_barrier(body, message):
     text = f"def f(A: int32[1]):\n    for t in bind(3, 'threadIdx.x'):\n        {body}"
     with pytest.raises(ValueError, match=message):
         run(text, np.zeros(1, "int32"))
@@ -140,13 +140,13 @@ def test_a_copy_reads_before_it_writes():
         ),
     ],
 )
-def test_copies_that_go_wrong(copy, error, message):
+def test_invalid_copies_are_refused(copy, error, message):
     text = f"def f(A: int32[4]):\n    for i in range(1):\n        copy({copy}, fill=0)"
     with pytest.raises(error, match=message):
         run(text, np.zeros(4, "int32"))
 
 
-def test_an_intrinsic_does_what_its_description_does():
+def test_an_intrinsic_equals_its_description():
     text = """
     @intrinsic
     def add(x: int32[2], y: int32[2]):
@@ -185,7 +185,7 @@ def test_an_intrinsic_stays_inside_of_its_buffers():
         run(text, a)
 
 
-def test_a_pop_answers_a_push():
+def test_a_pop_requires_a_push():
     text = """
     def f():
         for i in range(2):
@@ -201,7 +201,7 @@ def test_a_pop_answers_a_push():
         interpret(parse_function(text.format(1).replace("pop('load', 'compute')", "pop('load', 'store')")))
 
 
-def test_a_prefetch_evaluates_its_index_and_no_more():
+def test_a_prefetch_only_evaluates_its_index():
     text = "def f(A: int32[4]):\n    for i in range(2):\n        prefetch(A[i * 100 // (1 - {} * i)])"
     run(text.format(0), np.zeros(4, "int32"))
     with pytest.raises(ZeroDivisionError, match=r"divides by zero"):

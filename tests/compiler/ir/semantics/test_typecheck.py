@@ -68,7 +68,7 @@ def test_accesses(indices, message):
         check(store(Call("exp", (load,), load.dtype)))
 
 
-def test_what_surely_runs_is_checked_for_its_bounds():
+def test_literal_indices_are_checked_where_they_always_run():
     bad = store(ONE, Const(4), Const(0))
     for body in (
         loop(Var("i"), bad),
@@ -81,7 +81,7 @@ def test_what_surely_runs_is_checked_for_its_bounds():
                 "if_then_else", (Binary("<", Load(A, (Const(4), Const(0))), ONE, "bool"), ONE, ONE), "float32"
             )
         ),
-        # what comes after a guard is not guarded
+        # a statement after a branch is unconditional
         Seq((If(Const(True, "bool"), bad), bad)),
     ):
         with pytest.raises(VerifyError, match=r"the index 4 is out of bounds"):
@@ -199,7 +199,7 @@ def test_a_vector_condition_and_a_scalar_one_choose_between_vectors():
     check(Store(A, at, Call("if_then_else", (TRUE, WIDE, WIDE), "float32x4")))
 
 
-def test_the_innermost_culprit_is_named():
+def test_the_innermost_invalid_expression_is_named():
     bad = Binary("/", Const(1), Const(2), "int32")
     with pytest.raises(VerifyError, match=r"the operands of `1 / 2` are int32"):
         check(store(Call("exp", (Select(TRUE, Cast(bad, "float32"), ONE),), "float32")))
@@ -208,7 +208,7 @@ def test_the_innermost_culprit_is_named():
 N = Var("n", bounds=(1, 8))
 
 
-def test_an_index_is_checked_against_the_most_that_a_size_can_be():
+def test_an_index_is_checked_against_the_upper_bound_of_a_dynamic_extent():
     buffer = Buffer("B", (N,))
     check(Store(buffer, (Const(7),), ONE), buffer)
     with pytest.raises(VerifyError, match=r"the index 8 is out of bounds; there are 8 elements"):

@@ -67,7 +67,7 @@ def test_a_verify_error_is_a_value_error():
         """,
         "def f(A: float32[4, 8]):\n    A[31] = A[3, 7]",
         "def f():\n    pass",
-        # an index that is out of bounds does no harm where it may never be used
+        # an index out of bounds is allowed where the access may not run
         "def f(A: float32[4, 8]):\n    if A[0, 0] < 1.0:\n        A[4, 0] = 1.0",
         "def f(A: float32[4, 8]):\n    if True:\n        pass\n    else:\n        A[0, -1] = 1.0",
         "def f(A: float32[4, 8]):\n    A[0, 0] = if_then_else(0 >= 1, A[0, -1], A[9, 0])",
@@ -87,7 +87,7 @@ def test_accepts_random_programs(data):
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_random_programs_have_the_features_that_they_are_asked_for(data):
+def test_random_programs_have_the_requested_features(data):
     plain = (Expr, Seq, Store, For, If, Allocate)
     func = data.draw(functions(()))
     assert all(isinstance(node, plain) for node in walk(func.body))
@@ -143,7 +143,7 @@ def test_variables_are_used_inside_of_their_loop():
 def test_a_variable_is_bound_by_one_loop_at_a_time():
     i, j = Var("i"), Var("i")
     check(loop(i, loop(j, EMPTY)))
-    check(Seq((loop(i, EMPTY), loop(i, EMPTY))))  # what unrolling a loop around a loop leaves
+    check(Seq((loop(i, EMPTY), loop(i, EMPTY))))  # two loops over one variable, as unrolling makes
     with pytest.raises(
         VerifyError, match=r"variable `i` is bound twice, by one loop or let inside the other"
     ):
@@ -386,7 +386,7 @@ def test_copies():
     check(copied(at(0, (6,)), at(26, (2,), (5,)), (Const(1),), (Const(3),)))
     check(copied(at(31, (4, 8), (-8, -1)), at(0, (4, 8), (8, 1)), (ZERO, ZERO), (ZERO, ZERO)))
     check(copied(at(99, (0,), (5,)), at(99, (0,), (5,))))
-    # margins that are not known are left to the run
+    # margins that are not literals are checked at run time
     check(loop(i, copied(at(0, (6,)), at(), (i,), (2 - i,))))
     check(If(TRUE, copied(at(40), at())))
 

@@ -37,12 +37,12 @@ def op(name: str, a: Expr, b: Expr | int) -> Expr:
         (Var("f", "float32"), UNKNOWN),
         (Var("b", "bool"), UNKNOWN),
         (Load(Buffer("A", (4,), "uint8"), (i,)), UINT8),
-        # what wraps may be anything
+        # a result that wraps may be any value of the type
         (op("+", u, 1), UINT8),
         (op("-", op("%", u, 4), 1), UINT8),
         (op("+", op("%", u, 4), 1), (1, 4)),
         (op("+", w, 1), (-(2**63), 2**63 - 1)),
-        (op("//", s, -1), INT8),  # the least integer does
+        (op("//", s, -1), INT8),  # the smallest integer wraps
         (op("//", i, 2), (0, 3)),
         (op("//", j, 4), (-1, 3)),
         (op("%", j, 4), (0, 3)),

@@ -39,7 +39,7 @@ RANGES = {i: (0, 100), j: (-50, 50)}
         (Binary("min", i * 8, j * 6, "int32"), (2, 0)),
         (Cast(i * 24, "int64"), (24, 0)),
         (Load(Buffer("A", (4,), "int32"), (i,)), (1, 0)),
-        # what may wrap around keeps the powers of two
+        # a sum that may wrap around keeps its remainder by powers of two
         (free * 24, (8, 0)),
         (free * 24 + 5, (8, 5)),
         (free * 3, (1, 0)),

@@ -26,7 +26,7 @@ def main(n: size(2, 9), A: int32[n, 8], B: int32[8]):
 
 
 class _Seen(RangeRewriter):
-    """Notes the ranges by name at each branch and loop."""
+    """Records the ranges by name at each branch and loop."""
 
     def __init__(self, func: PrimFunc) -> None:
         super().__init__(func)

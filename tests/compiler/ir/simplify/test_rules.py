@@ -39,14 +39,14 @@ def names_in(*texts: str) -> set[str]:
 
 
 def instances(rule: Rule, dtype: str, lanes: int):
-    """The pattern with variables and literals in it, what is known of them, and what it becomes."""
+    """Instances of a rule: the pattern with variables and literals, their ranges, and the result."""
     rng = np.random.default_rng(0)
     made = compiled(rule)
     names = sorted(names_in(rule.pattern))
     inside = "ramp" in rule.pattern or "broadcast" in rule.pattern
     whole = 1 if inside and "broadcast(p" not in rule.pattern else lanes
     numbers = values_of(dtype)
-    # the type of the pattern, for the literals that stand beside nothing
+    # the type of literals without another operand
     outer = "bool" if any(t in rule.pattern for t in ("True", "False")) else dtype
     for _ in range(600):
         found: dict = {}
@@ -73,7 +73,7 @@ def instances(rule: Rule, dtype: str, lanes: int):
 
 
 def run(forms: tuple[Expr, Expr], variables: list[Var], known: dict) -> list[np.ndarray]:
-    """The values of two forms for all the awkward values of their variables."""
+    """The values of two expressions for all special values of their variables."""
     choices = []
     for var in variables:
         scalar = var.dtype.split("x")[0]
@@ -135,7 +135,7 @@ def test_a_rule_keeps_the_value(rule: Rule) -> None:
     assert applied, "the rule is never applied"
 
 
-def test_no_rule_stands_twice() -> None:
+def test_rules_are_distinct() -> None:
     assert len({rule.pattern + rule.given for rule in RULES}) == len(RULES)
 
 
@@ -145,7 +145,7 @@ def test_names_are_those_of_the_pattern() -> None:
 
 
 class Never:
-    """Knows nothing."""
+    """A prover that proves no condition."""
 
     def proves(self, condition):
         return False
@@ -188,7 +188,7 @@ def test_rows(expr: Expr, result: str | None) -> None:
     assert (made if made is None else print_expr(made)) == result
 
 
-def test_literals_of_different_sign_are_not_the_same() -> None:
+def test_literals_match_by_sign_too() -> None:
     zero, negative = Const(0.0, "float32"), Const(-0.0, "float32")
     choice = Binary("min", Binary("+", f, zero, "float32"), Binary("+", f, negative, "float32"), "float32")
     assert print_expr(simplify(choice)) == "min(f + 0.0, f)"

@@ -62,7 +62,7 @@ RULES: list[tuple[Expr, str]] = [
     ((Const(HIGHEST) + 1) % 4, "0"),
     (Const(HIGHEST) + 1 < 0, "True"),
     ((i * 65536 * 65536 + y) % 4, "y"),
-    # division: whole multiples leave it
+    # division: terms that are multiples of the divisor are extracted
     ((i * 16 + j) // 16, "i"),
     ((i * 16 + j) % 16, "j"),
     ((i * 16 + j + 16) // 16, "i + 1"),
@@ -87,13 +87,13 @@ RULES: list[tuple[Expr, str]] = [
     ((6 * x) // 4, "x * 3 // 2"),
     ((6 * x) % 4, "x * 3 % 2 * 2"),
     ((8 * x + 4 * i + y) // 16, "(x * 2 + i) // 4"),
-    # division inside of division
+    # nested divisions
     (x // 3 // 4, "x // 12"),
     (x % 8 % 4, "x % 4"),
     (x % 4 % 8, "x % 4"),
     (x % 6 % 4, "x % 6 % 4"),
     (free // 65536 // 65536, "free // 65536 // 65536"),
-    # what a fuse after a split leaves
+    # the sums that a fuse after a split makes
     ((k // 16) * 16 + k % 16, "k"),
     ((k // 16) * 32 + k % 16 * 2, "k * 2"),
     (k % 16 + (k // 16) * 16 + i, "k + i"),
@@ -126,7 +126,7 @@ RULES: list[tuple[Expr, str]] = [
     ((T * 4) // 4, "table[i] * 4 // 4"),
     (T % 4 < 4, "True"),
     (T + 1 > T, "table[i] + 1 > table[i]"),
-    # what both sides have in common, and what never decides, is dropped
+    # terms that both sides share, and terms too small to decide, are dropped
     (i * 16 + j < 112, "i < 7"),
     (i * 16 + j >= 112, "i >= 7"),
     (i * 16 + j <= 111, "i < 7"),
@@ -147,12 +147,12 @@ RULES: list[tuple[Expr, str]] = [
     (k // 16 > 1, "k >= 32"),
     (T * 4 < 8, "table[i] * 4 < 8"),
     (i + j < 5, "i + j < 5"),
-    # remainders that never agree
+    # operands with different remainders are never equal
     (equal(2 * i, 2 * j + 1), "False"),
     (binary("!=", 4 * i, 2 * j + 1), "True"),
     (equal(4 * i, 2 * j + 2), "i * 2 == j + 1"),
     (8 * i < 8 * j + 3, "i < j + 1"),
-    # what is a multiple whatever its factors are
+    # products that are multiples for all values of their factors
     ((i * j * 8 + 3) % 4, "3"),
     ((i * (j * 8) + y) % 8, "y"),
     ((i * j * 8) % 16, "i * j % 2 * 8"),
@@ -179,7 +179,7 @@ RULES: list[tuple[Expr, str]] = [
     (call("if_then_else", i >= 0, T, j), "table[i]"),
     (call("if_then_else", i < 0, T, j), "j"),
     (call("if_then_else", i < 4, T, 0) // 1, "if_then_else(i < 4, table[i], 0)"),
-    # an arm knows its condition
+    # an arm is simplified under its condition
     (call("if_then_else", i < 4, minimum(i, 5), i), "i"),
     (call("if_then_else", i < 4, i // 4, maximum(i, 2)), "if_then_else(i < 4, 0, i)"),
     (
@@ -204,7 +204,7 @@ RULES: list[tuple[Expr, str]] = [
     (Select(F < 1.0, F, F), "f[i]"),
     (Select(F < 1.0, F, Const(1.0, "float32")), "min(f[i], 1.0)"),
     (Select(F <= 1.0, F, Const(1.0, "float32")), "select(f[i] <= 1.0, f[i], 1.0)"),
-    # other types: what is exact, and no more
+    # other types: only exact identities
     (Const(1.0, "float32") * Load(Buffer("f", (8,)), (i + i,)), "f[i * 2]"),
     (F / 1.0, "f[i]"),
     (F + 0.0, "f[i] + 0.0"),
@@ -418,7 +418,7 @@ def test_statements(name: str) -> None:
     assert _simplified(before) == after
 
 
-def test_two_loops_share_their_variable() -> None:
+def test_two_loops_over_one_variable_have_separate_ranges() -> None:
     """The same nodes below, under another range."""
     A, store = Buffer("A", (8,)), None
     store = Store(A, (i // 4,), Const(1.0, "float32"))
@@ -428,7 +428,7 @@ def test_two_loops_share_their_variable() -> None:
     )
 
 
-def test_sizes_lie_in_their_bounds() -> None:
+def test_dynamic_extents_have_the_ranges_of_their_bounds() -> None:
     func = parse_function(
         """
         def main(n: size(1, 64), A: float32[n]):

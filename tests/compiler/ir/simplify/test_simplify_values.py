@@ -36,7 +36,7 @@ LOWEST, HIGHEST = -(2**31), 2**31 - 1
 
 
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_a_program_does_the_same(data, seed) -> None:
+def test_a_simplified_program_has_the_same_result(data, seed) -> None:
     func = data.draw(functions())
     simple = simplify(func)
     note(f"{func}\n{simple}")
@@ -119,7 +119,7 @@ def conditions(draw: Callable, names: list[Var], depth: int) -> Expr:
 
 @st.composite
 def fused(draw: Callable, names: list[Var]) -> Expr:
-    """What schedules make: divisions and remainders of sums of multiples, put together again."""
+    """Index arithmetic as schedules make it: divisions and remainders of sums of multiples, recombined."""
     total: Expr = Const(draw(st.integers(-8, 8)))
     for name in names:
         total = total + name * draw(st.sampled_from([1, 2, 3, 4, 6, 8, 12, 16]))
@@ -183,14 +183,14 @@ def test_index_arithmetic_keeps_its_value(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_a_second_time_changes_nothing(data: st.DataObject) -> None:
+def test_simplification_is_idempotent(data: st.DataObject) -> None:
     ranges = data.draw(variables())
     once = simplify(data.draw(integers(list(ranges), 4) | fused(list(ranges))), ranges)
     assert print_expr(simplify(once, ranges)) == print_expr(once)
 
 
 @given(st.data())
-def test_data_may_wrap(data: st.DataObject) -> None:
+def test_sums_of_loaded_values_may_wrap(data: st.DataObject) -> None:
     """A load may be any int32, so a rule must not trust that a sum of them stays in range."""
     a, b = Var("a"), Var("b")
     expr = data.draw(integers([a, b], 3) | conditions([a, b], 3))

@@ -180,7 +180,7 @@ def test_a_parse_error_is_a_value_error():
     assert issubclass(ParseError, ValueError)
 
 
-def test_a_name_may_come_again_after_its_scope():
+def test_a_name_can_be_reused_after_its_scope():
     parse_function("def f():\n    for i in range(3):\n        pass\n    for i in range(3):\n        pass")
     text = (
         "def f(C: int8[1]):\n"

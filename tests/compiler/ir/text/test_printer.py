@@ -228,7 +228,7 @@ def test_a_function_may_be_called_as_an_intrinsic_is():
     assert str(PrimFunc("class", (), Seq(()))) == "def class_():\n    pass"
 
 
-def test_what_is_used_outside_of_its_definition_keeps_a_name_of_its_own():
+def test_items_used_outside_of_their_definition_keep_distinct_names():
     free = Var("i")
     body = For(i, Const(4), "serial", Store(A, (i, free), Const(1.0, "float32")))
     assert print_stmt(Seq((body, Store(A, (i, free), Const(1.0, "float32"))))) == (
@@ -236,7 +236,7 @@ def test_what_is_used_outside_of_its_definition_keeps_a_name_of_its_own():
     )
 
 
-def test_nodes_of_another_language_print_as_they_represent_themselves():
+def test_nodes_without_a_schema_print_as_their_repr():
     class Leaf(Const):
         def __repr__(self):
             return "<leaf>"
@@ -305,7 +305,7 @@ def test_every_statement():
     assert func.body.pragmas == (("a", 1), ("b", "it's"), ("c", True))
 
 
-def test_intrinsics_of_one_name_are_told_apart():
+def test_intrinsics_with_equal_names_get_distinct_ones():
     def description(value):
         x = Buffer("x", (1,))
         return PrimFunc("set", (x,), Store(x, (Const(0),), Const(value, "float32")))

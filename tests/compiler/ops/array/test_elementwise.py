@@ -60,7 +60,7 @@ def test_inputs_are_in_the_domain() -> None:
 
 
 @pytest.mark.parametrize("function", ["relu", "relu6"])
-def test_not_a_number_stays_one(function: str) -> None:
+def test_nan_is_propagated(function: str) -> None:
     x = np.array([np.nan, -np.inf, np.inf, -1.0, 3.0], "float32")
     out = np.empty_like(x)
     build(*UNARY.schedule(Defaults(), (5,), function))(x, out)

@@ -31,7 +31,7 @@ SHAPES = {
 }
 
 
-def test_the_record_has_the_fields_of_the_parameters() -> None:
+def test_the_shape_tuple_has_the_fields_of_the_parameters() -> None:
     for record, op in (
         (Conv2dShape, CONV2D),
         (DepthwiseShape, DEPTHWISE_CONV2D),
@@ -44,7 +44,7 @@ def test_the_record_has_the_fields_of_the_parameters() -> None:
 
 
 def by_definition(data: np.ndarray, weight: np.ndarray, conv: Convolution) -> np.ndarray:
-    """The sum as it stands in the textbook, in float64."""
+    """The textbook definition, in float64."""
     margin = ((0, 0), (0, 0), (conv.top, conv.bottom), (conv.left, conv.right))
     padded = np.pad(data.astype("float64"), margin)
     out = np.zeros((conv.N, conv.CO, conv.OH, conv.OW))

@@ -52,7 +52,7 @@ def test_a_mean_with_and_without_the_margin() -> None:
     np.testing.assert_array_equal(inside, np.ones((1, 1, 3, 3)))
 
 
-def test_the_margin_is_never_the_greatest() -> None:
+def test_padding_is_never_the_maximum() -> None:
     data = -np.ones((1, 1, 3, 3), "float32")
     np.testing.assert_array_equal(POOL2D.reference(data, *POOL2D.shape(1, 1, 3, 3, 3, 1, 1)), data)
 

@@ -50,7 +50,7 @@ def test_the_amplification_by_hand() -> None:
 
 
 @pytest.mark.parametrize("m", [2, 4])
-def test_the_amplification_is_that_of_measured_errors(m: int) -> None:
+def test_the_amplification_agrees_with_measured_errors(m: int) -> None:
     """In float32 against float64, the worst of the m x m outputs of a tile errs as the model states."""
     rng = np.random.default_rng(0)
     single = np.float32

@@ -74,19 +74,19 @@ def with_(position: int, change: Callable[[np.ndarray], object]) -> list:
         (with_(1, lambda a: 2.0), "argument 2, 'factor', must be a NumPy array .*, not float"),
     ],
 )
-def test_what_cannot_be_passed(module: Module, given: list, message: str) -> None:
+def test_wrong_arguments_are_refused(module: Module, given: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         module(*given)
 
 
-def test_an_output_that_cannot_be_written(module: Module) -> None:
+def test_a_read_only_output_is_refused(module: Module) -> None:
     given = arrays()
     given[2].flags.writeable = False
     with pytest.raises(ValueError, match="'B', is written to, but the array is read-only"):
         module(*given)
 
 
-def test_an_output_that_lies_within_an_input(module: Module) -> None:
+def test_an_output_inside_of_an_input_is_refused(module: Module) -> None:
     memory = np.zeros(24, "f")
     for start in (0, 1, 11):
         with pytest.raises(ValueError, match="the output 'B' shares memory with the argument 'A'"):
@@ -101,7 +101,7 @@ def test_a_dtype_that_is_equal_but_another_object(module: Module) -> None:
     np.testing.assert_array_equal(given[2].ravel(), given[0].ravel() * 2)
 
 
-def test_references_are_kept_and_given_back(module: Module) -> None:
+def test_reference_counts_are_unchanged_after_calls(module: Module) -> None:
     import sys
 
     given = arrays()
@@ -116,7 +116,7 @@ def test_keywords_are_refused(module: Module) -> None:
         module(*arrays()[:2], B=arrays()[2])
 
 
-def test_several_threads_may_call_at_once(module: Module) -> None:
+def test_several_threads_may_call_concurrently(module: Module) -> None:
     wrong: list[int] = []
     start = threading.Barrier(4)
 

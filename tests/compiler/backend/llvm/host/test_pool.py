@@ -76,19 +76,19 @@ def test_an_empty_range_runs_nothing(extent: int) -> None:
     assert ranges(extent) == []
 
 
-def test_one_thread_takes_the_range_at_once() -> None:
+def test_one_thread_runs_the_whole_range_in_one_call() -> None:
     set_num_threads(1)
     assert ranges(1000) == [(0, 1000)]
 
 
-def test_one_iteration_stays_with_the_caller() -> None:
+def test_a_single_iteration_runs_in_the_calling_thread() -> None:
     runners: list[int] = []
     launch(lambda begin, end: runners.append(threading.get_native_id()), 1)
     assert runners == [threading.get_native_id()]
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_as_many_threads_take_part_as_were_set(count: int) -> None:
+def test_the_set_number_of_threads_takes_part(count: int) -> None:
     set_num_threads(count)
     together = threading.Barrier(count, timeout=30)
     runners: set[int] = set()
@@ -126,10 +126,10 @@ def test_a_second_caller_does_not_wait_for_the_first() -> None:
     assert len(ranges(100)) > 1
 
 
-def test_workers_that_sleep_are_woken(squares: Module) -> None:
+def test_sleeping_workers_are_woken(squares: Module) -> None:
     for _ in range(5):
         assert check(squares)
-        time.sleep(0.02)  # longer than a worker spins
+        time.sleep(0.02)  # longer than a worker spins before it sleeps
     time.sleep(0.02)
     assert all_take_part()
 
@@ -148,7 +148,7 @@ def test_the_number_of_threads_may_change_between_regions(squares: Module) -> No
         assert check(squares)
 
 
-def test_python_threads_may_call_at_once() -> None:
+def test_python_threads_may_call_concurrently() -> None:
     """Each call has a separate workspace, and runs serially where the pool is busy."""
     a, b, scratch = Buffer("a", (256,), "int64"), Buffer("b", (256,), "int64"), Buffer("s", (256,), "int64")
     i, j = Var("i"), Var("j")
@@ -290,7 +290,7 @@ time.sleep(0.1)
 
 
 def test_a_signal_reaches_the_interpreter() -> None:
-    """Were it delivered to a worker, it would not interrupt the sleep of the main thread."""
+    """A signal that is delivered to a worker would not interrupt the sleep of the main thread."""
     count = """
 import os, signal, time
 def blocked():
@@ -320,8 +320,8 @@ except Rung:
     assert (done.stdout, done.returncode, done.stderr) == ("rung\n", 0, "")
 
 
-def test_few_iterations_of_unequal_length_are_shared() -> None:
-    """A thread that is held up does not hold up the iterations of others."""
+def test_iterations_of_unequal_length_are_balanced() -> None:
+    """A slow iteration does not delay the iterations of other threads."""
     held = threading.Event()
     out: list[int] = []
 
@@ -336,7 +336,7 @@ def test_few_iterations_of_unequal_length_are_shared() -> None:
     assert sorted(out) == list(range(16))
 
 
-def test_the_condition_of_an_iteration_does_not_matter() -> None:
+def test_iterations_may_have_conditions() -> None:
     out, i = Buffer("out", (100,), "int64"), Var("i")
     body = If(binary("==", i % 2, 0), Store(out, (i,), i.astype("int64")))
     module = build(PrimFunc("f", (out,), For(i, const(100), "parallel", body)))
