@@ -265,7 +265,7 @@ class Operator:
 
 
 def _extents(tensor: Tensor) -> tuple[int, ...]:
-    """Return the shape of a tensor; operators have no symbolic dimensions."""
+    """Return the shape of a tensor; operators have no dynamic extents."""
     return cast("tuple[int, ...]", tensor.shape)
 
 

@@ -24,7 +24,7 @@ class DeviceFunction:
     params : tuple of Buffer
         Buffers in the device's main memory.
     scalars : tuple of Var
-        Values of the host: symbolic dimensions, and variables of loops around the launch.
+        Values of the host: dynamic extents, and variables of loops around the launch.
     extents : tuple of (str, Expr)
         Thread tag -> the number of its threads, which depends on `scalars` alone. Tags that are not there
         have one thread.

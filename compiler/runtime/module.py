@@ -85,7 +85,7 @@ class Module:
             One per parameter, with its dtype and shape, C-contiguous; outputs writable, and overlapping no
             other argument. A module for a CPU takes NumPy arrays, and arrays of other libraries on the CPU
             by DLPack; a module for a device takes arrays of that device, and copies NumPy arrays to it and
-            back. Symbolic dimensions must agree between the arguments and lie within their bounds. A packed
+            back. Dynamic extents must agree between the arguments and lie within their bounds. A packed
             type is an array of bytes: see `compiler.runtime.empty`.
 
         Raises

@@ -27,7 +27,7 @@ class Signature:
     name : str
         The function's name, for messages.
     params : tuple of Buffer
-        Extents may be symbolic dimensions: variables with bounds. The shapes of the arrays of a call
+        Extents may be dynamic: variables with bounds. The shapes of the arrays of a call
         determine their values.
     stored : frozenset of int
         Positions of the parameters that are written to.
@@ -37,9 +37,9 @@ class Signature:
     Attributes
     ----------
     sizes : tuple of Var
-        The symbolic dimensions in the order of their first use.
+        The dynamic extents in the order of their first use.
     layouts : list of (shape, dtype)
-        The memory layout of each parameter's array; an extent is a number, or the position of a symbolic
+        The memory layout of each parameter's array; an extent is a number, or the position of a dynamic
         dimension in `sizes` as ``-1 - position``.
     """
 
@@ -66,7 +66,7 @@ class Signature:
             self.layouts.append((tuple(shape), dtype))
 
     def bind(self, arrays: tuple[Any, ...]) -> tuple[ctypes.Array, list[Any]]:
-        """The slots of a call: the pointers of the arrays, then the values of the symbolic dimensions.
+        """The slots of a call: the pointers of the arrays, then the values of the dynamic extents.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Signature:
         return (ctypes.c_int64 * max(1, len(values)))(*values), [v.owner for v in views]
 
     def check(self, arrays: tuple[Any, ...]) -> tuple[list[View], list[int]]:
-        """The memory of a call's arrays, and the values of the symbolic dimensions.
+        """The memory of a call's arrays, and the values of the dynamic extents.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class Signature:
         if len(arrays) != len(self.params):
             expected = ", ".join(map(str, self.params))
             raise ValueError(f"{self.name} takes {len(self.params)} array(s) ({expected}), not {len(arrays)}")
-        # for each symbolic dimension: its value, and the position of the first argument that has it
+        # for each dynamic extent: its value, and the position of the first argument that has it
         sizes: list[tuple[int, int] | None] = [None] * len(self.sizes)
         views = []
         for i, array in enumerate(arrays):
@@ -183,10 +183,10 @@ class Signature:
         size, before = self.sizes[number], sizes[number]
         low, high = size.bounds or (0, 0)
         if not low <= have <= high:
-            raise ValueError(f"has the size {size.name!r} = {have}; it must be {low} to {high}")
+            raise ValueError(f"has the dynamic extent {size.name!r} = {have}; it must be {low} to {high}")
         if before is not None and before[0] != have:
             raise ValueError(
-                f"has the size {size.name!r} = {have}, but it is {before[0]} by argument "
+                f"has the dynamic extent {size.name!r} = {have}, but it is {before[0]} by argument "
                 f"{before[1] + 1}, {self.params[before[1]].name!r}"
             )
         sizes[number] = before or (have, position)

@@ -55,7 +55,7 @@ def load_kernels() -> float:
 
 
 def compare_on_tables(seed: int, *, splits: int, rounds: int) -> list[TableScore]:
-    """Train our trees and scikit-learn's on the same rows in alternation, with one thread each."""
+    """Train our trees and scikit-learn's on the same rows, interleaved, with one thread each."""
     from sklearn.datasets import load_breast_cancer, load_diabetes
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.metrics import r2_score, roc_auc_score
@@ -107,9 +107,7 @@ def _compare(
     *,
     seeds: Sequence[int],
 ) -> list[TableScore]:
-    """Return the scores of several learners on one data set, fitted in alternation on the split of each
-    seed.
-    """
+    """Return the scores of learners on one data set, fitted interleaved on the split of each seed."""
     from sklearn.model_selection import train_test_split
 
     for make in learners.values():  # the first fit loads kernels

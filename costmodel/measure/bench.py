@@ -116,7 +116,7 @@ class Bench:
     def compare(
         self, entries: list[dict[str, Any]], rounds: int, min_repeat_ms: float, pause_ms: float
     ) -> dict[str, Any]:
-        """Return costs of several programs, measured in alternation after their outputs are checked."""
+        """Return costs of several programs, checked first, then measured interleaved."""
         names: list[str] = []
         calls: list[Callable[[], Any]] = []
         threads: list[int | None] = []

@@ -1,4 +1,4 @@
-"""`Comparison`: the costs of one program from measurements that alternate with others."""
+"""`Comparison`: the costs of one program, measured interleaved with others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Comparison:
-    """The costs of one program from measurements that alternate with others.
+    """The costs of one program, measured interleaved with others.
 
     Parameters
     ----------

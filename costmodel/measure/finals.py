@@ -16,7 +16,7 @@ DEFAULT = "default schedule"
 
 @dataclass(frozen=True)
 class Finals:
-    """Programs of one task, measured in alternation after their outputs were checked.
+    """Programs of one task, measured interleaved after their outputs were checked.
 
     Parameters
     ----------

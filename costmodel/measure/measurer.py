@@ -167,7 +167,7 @@ class Measurer:
         min_repeat_ms: float = 20.0,
         pause_ms: float = 5.0,
     ) -> list[Comparison]:
-        """Measure several programs of one task in alternation, after checking the outputs of each.
+        """Check the outputs of several programs of one task, then measure the programs interleaved.
 
         Parameters
         ----------

@@ -16,7 +16,7 @@ def finals_table(finals: Sequence[Finals]) -> Table:
     from rich import box
     from rich.table import Table
 
-    title = "Programs, measured in alternation"
+    title = "Programs, measured interleaved"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     table.add_column("", no_wrap=True)
     table.add_column("GFLOP/s", justify="right")

@@ -1,7 +1,7 @@
 """A `PrimFunc` after all passes as the text of an LLVM module.
 
 The module exports ``void NAME(ptr args, ptr workspace)``: `args` points to slots of eight bytes, one with the
-pointer of each parameter, followed by one with the value of each symbolic dimension; `workspace` to
+pointer of each parameter, followed by one with the value of each dynamic extent; `workspace` to
 `Program.workspace_bytes` bytes of scratch memory for the call. It loads the slots and calls an inner function
 with one parameter for each slot: LLVM accepts ``noalias``, the guarantee that no other pointer reaches the
 same bytes, on parameters only. The body of a parallel loop is another such function, called by the thread

@@ -92,7 +92,7 @@ class Sum:
 
 
 def _plus(total: Expr | None, atom: Expr | None, coefficient: int, dtype: str) -> Expr:
-    """``total + coefficient * atom``, or a difference for a negative coefficient; None stands for 1."""
+    """``total + coefficient * atom``, or a difference for a negative coefficient; an atom of None is 1."""
     negative = total is not None and _RANGES[dtype][0] < coefficient < 0
     size = -coefficient if negative else coefficient
     if atom is not None and size == 1:

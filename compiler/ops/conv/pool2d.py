@@ -125,7 +125,7 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     """Vectorize over neighbouring windows, or over channels in layouts where channels are contiguous."""
     args = compute(*values)
     out = args[-1]
-    extent = int(out.shape[-1])  # type: ignore[arg-type]  # no symbolic dimensions
+    extent = int(out.shape[-1])  # type: ignore[arg-type]  # no dynamic extents
     lanes = min(knobs.choice("lanes", (16, 8, 32)), 1 << (extent - 1).bit_length())
     s = te.create_schedule(out.op)
     total = s.cache_write(out, "local") if Pool2dShape(*values).kind == "max" else s[out].op.inputs[0]

@@ -175,7 +175,7 @@ def test_a_file_whose_details_are_wrong(tmp_path: Path) -> None:
         compiler.load_module(tmp_path / "m")
 
 
-def test_symbolic_dimensions_are_scalars_of_a_launch() -> None:
+def test_dynamic_extents_are_scalars_of_a_launch() -> None:
     n = te.size_var("n", (1, 9))
     A = te.placeholder((n, 8), "A")
     B = te.compute((n, 8), lambda i, j: A[i, j] * 3.0, "B")
@@ -188,7 +188,7 @@ def test_symbolic_dimensions_are_scalars_of_a_launch() -> None:
         module(a, b)
         np.testing.assert_array_equal(b, a * 3)
     assert launches(module)[-1] == ("main_0", {"blockIdx.x": 5, "threadIdx.x": 8})
-    with pytest.raises(ValueError, match="argument 1, 'A', has the size 'n' = 10; it must be 1 to 9"):
+    with pytest.raises(ValueError, match="'A', has the dynamic extent 'n' = 10; it must be 1 to 9"):
         module(*arrays(10, 8))
 
 
@@ -245,7 +245,7 @@ def test_a_stage_that_is_not_bound() -> None:
         compiler.build(s, [A, B], target="toy")
     s[B].parallel(B.op.axis[0])
     with pytest.raises(
-        ScheduleError, match="the loop over 'i' is of kind 'parallel' outside of them; bind it"
+        ScheduleError, match="the loop over 'i' is of kind 'parallel' outside of the loops over threads"
     ):
         compiler.build(s, [A, B], target="toy")
 

@@ -402,7 +402,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         r"it computes j where the stage computes i",
     ),
     "no reduction": (plain, r"^Z: tensorize of 'i' with gemm: it is a reduction, and the stage is none"),
-    "an end that is passed": (
+    "a loop that runs past the end": (
         lambda: lowered(gemm(5, 8, 8), tile=(5, 8)),
         HEAD + r"the loops below run past the end of the tensor \(where not i_outer \* 5 \+ i_inner < 16\); "
         "split by a factor that divides the extent",
@@ -419,7 +419,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         copied,
         r"Z: tensorize of 'i_inner' with gemm: X_local is computed inside of 'j_inner', which it replaces",
     ),
-    "a split since": (
+    "a split after tensorize": (
         lambda: changed(lambda s, Z, loops: s[Z].split(loops[2], 2)),
         r"Z: 'i_inner' is marked 'tensorize' already; split it before that",
     ),
@@ -427,11 +427,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: changed(lambda s, Z, loops: s[Z].tensorize(loops[3], gemm(4, 8, 8))),
         r"Z: tensorized at 'i_inner' already, with gemm",
     ),
-    "what is no intrinsic": (
+    "an object that is not an intrinsic": (
         lambda: changed(lambda s, Z, loops: s[Z].tensorize(loops[3], gemm)),
         r"Z: tensorize takes an intrinsic of te\.decl_tensor_intrin, not function",
     ),
-    "a loop that is not there": (
+    "a loop that does not exist": (
         lambda: changed(lambda s, Z, loops: s[Z].tensorize(Z.op.axis[0], gemm(4, 8, 8))),
         r"Z: tensorize of 'i', which is not one of its loops now",
     ),
@@ -448,15 +448,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.decl_tensor_intrin(te.compute((n,), lambda i: sized[i] + 1.0, "c"), name="sized"),
         r"sized: a tensor intrinsic must have a fixed shape, without dynamic extents",
     ),
-    "a name that is none": (
+    "a name that is not an identifier": (
         lambda: te.decl_tensor_intrin(P.op, name="4x4"),
         r"the name of an intrinsic is an identifier, not '4x4'",
     ),
-    "halves of what is no reduction": (
+    "reset and update without a reduction": (
         lambda: te.decl_tensor_intrin(P.op, name="plus", update={"llvm": lambda *r: None}),
         r"plus: reset and update are the parts of a reduction, and it is not a reduction",
     ),
-    "memory for a strange tensor": (
+    "memory of another tensor": (
         lambda: te.decl_tensor_intrin(P.op, name="plus", scopes={Q: "local"}),
         r"plus: 'local' is not a memory for Q: float32\[4\] of the intrinsic",
     ),

@@ -116,7 +116,7 @@ def accelerator(virtual: int) -> tuple[Schedule, list[Tensor]]:
         (4, 4), lambda i, j: te.sum(x[i, k].astype("int32") * y[k, j].astype("int32"), axis=k), "z"
     )
     gemm = te.decl_tensor_intrin(z.op, name="gemm")
-    # the accelerator does it as it stands
+    # the implementation is the intrinsic itself
     for half in (gemm.reset, gemm.update):
         half.implementations["npu"] = half.__call__
 

@@ -11,7 +11,7 @@ from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
 from compiler.passes.clip_loops import HEAVY, clip_loops
 
-# name -> (before, after); U stands for an unrolled loop that makes the body a heavy one
+# name -> (before, after); U is an unrolled loop that gives the body enough stores
 GOLDEN = {
     "a loop further outside": (
         """
@@ -61,7 +61,7 @@ GOLDEN = {
                         C[j * 16 + k] = 1.0
         """,
     ),
-    "every statement asks": (
+    "a condition around every statement": (
         """
         def main(C: float32[256]):
             for j in range(8):
@@ -88,7 +88,7 @@ GOLDEN = {
 
 BODY = "        for k in unroll(16):\n            "
 KEPT = {
-    "a light body": "for i in range(4):\n    for j in range(8):\n        if i * 8 + j < 25:\n            C[i * 8 + j] = 1.0",
+    "a body with few stores": "for i in range(4):\n    for j in range(8):\n        if i * 8 + j < 25:\n            C[i * 8 + j] = 1.0",
     "one statement does not ask": f"for i in range(4):\n    for j in range(8):\n        C[0] = 1.0\n{BODY}if i * 8 + j < 25:\n                C[k] = 1.0",
     "an else": f"for i in range(4):\n    for j in range(8):\n{BODY}if i * 8 + j < 25:\n                C[k] = 1.0\n            else:\n                C[k] = 2.0",
     "what varies inside": f"for i in range(4):\n    for j in range(8):\n{BODY}if j + k < 25:\n                C[k] = 1.0",

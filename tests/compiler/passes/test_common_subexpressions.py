@@ -33,7 +33,7 @@ GOLDEN = {
 
 KEPT = {
     "once": "C[i] = exp(A[i])",
-    "what is cheap": "C[i] = A[i] * 2.0 + A[i] * 2.0",
+    "cheap expressions": "C[i] = A[i] * 2.0 + A[i] * 2.0",
     "addresses": "C[i // 2] = A[i // 2] + A[i // 2]",
     "arms that must not be evaluated": "C[i] = if_then_else(i < 3, exp(A[i]), exp(A[i]) + 1.0)",
     "two statements": "C[i] = exp(A[i])\nA[i] = exp(A[i])",

@@ -38,7 +38,7 @@ GOLDEN = {
             copy(region(C, k * 16, (4, 4), (4, 1)), region(A, k * 4, (4, 4), (16, 1)), before=(0, 0), after=(0, 0), fill=0.0)
         """,
     ),
-    "loops that are one": (
+    "contiguous loops are fused": (
         f"""
         for i in range(4, {MARK}):
             for j in range(2):

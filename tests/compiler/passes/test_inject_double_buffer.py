@@ -41,7 +41,7 @@ GOLDEN = {
                     C[k * 4 + i] = r[i]
         """,
     ),
-    "two of them, outside of the threads": (
+    "two buffers, outside of the threads": (
         """
         def main(A: float32[32], C: float32[32]):
             t = allocate(float32[4], "shared", pragmas={"double_buffer": True})
@@ -95,11 +95,11 @@ REFUSED = {
         SKELETON.format("parallel", "pass", "A[k * 4 + i]"),
         "t: double_buffer needs a serial loop",
     ),
-    "what the same iteration makes": (
+    "a fill that reads a buffer of the same iteration": (
         SKELETON.format("range", "pass", "s[i]"),
         "t: double_buffer fills it for the next iteration, but that needs s of the same iteration",
     ),
-    "what the iteration before stores": (
+    "a fill that reads what the previous iteration stores": (
         SKELETON.format("range", "pass", "C[i]"),
         "t: double_buffer fills it for the next iteration, but that needs C of the same iteration",
     ),

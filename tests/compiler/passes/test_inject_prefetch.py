@@ -44,7 +44,7 @@ GOLDEN = {
                     C[i] = C[i] + A[j * 8 + i] + cast(B[i], "float64") + A[j * 8 + i]
         """.replace(", pragmas={}", ""),
     ),
-    "two buffers, one behind the other": (
+    "two prefetched buffers": (
         """
         def main(A: int8[64], B: int8[64], C: int8[64]):
             for i in parallel(64, pragmas={"prefetch:A": 3, "prefetch:B": 64}):

@@ -70,7 +70,7 @@ GOLDEN = {
                 C[i + 8] = t[i + 8]
         """,
     ),
-    "one token for two needs": (
+    "one token for two dependencies": (
         f"""
         def main(A: float32[8], C: float32[16]):
             t = allocate(float32[8], "npu.inp")
@@ -152,7 +152,7 @@ GOLDEN = {
             pop("store", "compute")
         """,
     ),
-    "what a stage does for itself, and what the host does": (
+    "dependencies within a stage, and statements of the host": (
         f"""
         def main(A: float32[8], C: float32[8]):
             for i in range(8, {COMPUTE}):

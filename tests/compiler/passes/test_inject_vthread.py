@@ -9,7 +9,7 @@ from compiler.passes.inject_vthread import UNROLL_LIMIT, inject_vthread
 
 # name -> (before, after)
 GOLDEN = {
-    "a buffer for each, and one for all": (
+    "a buffer for each virtual thread, and one for all": (
         """
         def main(A: float32[8], C: float32[2]):
             for v in vthread(2):
@@ -34,7 +34,7 @@ GOLDEN = {
             C[1] = t[5]
         """,
     ),
-    "two loops of them": (
+    "two loops of virtual threads": (
         """
         def main(A: float32[4], C: float32[4]):
             for v in vthread(2):
@@ -123,7 +123,7 @@ GOLDEN = {
                 barrier("shared")
         """,
     ),
-    "one that adds to what another left": (
+    "a virtual thread that updates an element of another one": (
         """
         def main(A: float32[8], C: float32[1]):
             for v in vthread(3):

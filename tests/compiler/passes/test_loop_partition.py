@@ -74,7 +74,7 @@ GOLDEN = {
                     C[j + 30] = 0.0
         """,
     ),
-    "a condition that grows with the loop further inside": (
+    "a condition that also depends on an inner loop": (
         "A: float32[8], C: float32[16]",
         """
         for i in range(6):
@@ -139,7 +139,7 @@ GOLDEN = {
                         C[t + 6] = A[t + 6]
         """,
     ),
-    "what a size decides": (
+    "a condition on a dynamic extent": (
         "n: size(1, 20), A: float32[n], C: float32[n]",
         """
         for i in range((n + 3) // 4):
@@ -154,14 +154,14 @@ GOLDEN = {
 # name -> a body that stays as it is
 KEPT = {
     "no condition": "for i in range(8):\n    C[i] = A[i]",
-    "a condition on what is read": "for i in range(8):\n    if A[i] < 3.0:\n        C[i] = A[i]",
+    "a condition that loads": "for i in range(8):\n    if A[i] < 3.0:\n        C[i] = A[i]",
     "a condition on the loop outside and this one": (
         "for i in range(4):\n    for j in range(2):\n        if i < j * 3 + i % 3:\n            C[i] = A[j]"
     ),
     "an unrolled loop": "for i in unroll(8):\n    if i < 3:\n        C[i] = A[i]",
     "threads of a block": 'for i in bind(8, "threadIdx.x"):\n    if i < 3:\n        C[i] = A[i]',
-    "what may wrap around": "for i in range(8):\n    if i * 1000000000 < 5:\n        C[i] = A[i]",
-    "an equation": "for i in range(8):\n    if i == 3:\n        C[i] = A[i]",
+    "a sum that may wrap around": "for i in range(8):\n    if i * 1000000000 < 5:\n        C[i] = A[i]",
+    "an equality": "for i in range(8):\n    if i == 3:\n        C[i] = A[i]",
 }
 
 
@@ -190,7 +190,7 @@ def test_kept(name: str) -> None:
 
 def test_a_dynamic_extent() -> None:
     """The main part has no condition for any extent, and every extent gives the same result."""
-    parameters, before, _ = GOLDEN["what a size decides"]
+    parameters, before, _ = GOLDEN["a condition on a dynamic extent"]
     func = parse_function(program(parameters, dedented(before)))
     after = loop_partition(func)
     verify(after)

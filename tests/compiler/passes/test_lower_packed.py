@@ -52,7 +52,7 @@ GOLDEN = {
                 C[i // 2] = C[i // 2] & (uint8(15) << cast(i % 2 * 4, "uint8") ^ uint8(255)) | (cast(A[i], "uint8") & uint8(15)) << cast(i % 2 * 4, "uint8")
         """,
     ),
-    "a copy by way of a buffer of its own": (
+    "a copy through an allocated buffer": (
         """
         def main(A: uint1[16], C: uint1[16]):
             t = allocate(uint1[3, 5], "local")

@@ -10,12 +10,12 @@ from compiler.passes.remove_no_op import remove_no_op
 
 # name -> (before, after)
 GOLDEN = {
-    "a buffer that nothing reads, and one that was read for it": (
+    "a buffer that is never read, and one that only fills it": (
         't = allocate(float32[8], "local")\nu = allocate(float32[8], "local")\nfor i in range(8):\n    t[i] = A[i]\n'
         "for i in range(8):\n    u[i] = t[i]\n    C[i] = A[i]",
         "for i in range(8):\n    C[i] = A[i]",
     ),
-    "an element that is stored to itself": (
+    "a store of an element to itself": (
         "for i in range(8):\n    C[i] = C[i]\nC[0] = 1.0",
         "C[0] = 1.0",
     ),
@@ -26,7 +26,7 @@ GOLDEN = {
         "for i in range(8):\n    if not i < 3:\n        C[i] = A[i]\n    if i < 5:\n        C[i] = A[i]",
     ),
     "a loop that does not run": ("for i in range(0):\n    C[i] = A[i]\nC[1] = 2.0", "C[1] = 2.0"),
-    "a name that nothing uses": ("x = A[0]\nC[0] = 1.0", "C[0] = 1.0"),
+    "a let that is not used": ("x = A[0]\nC[0] = 1.0", "C[0] = 1.0"),
     "everything": ("for i in range(8):\n    for j in range(2):\n        C[i] = C[i]", "pass"),
 }
 
@@ -36,7 +36,7 @@ KEPT = {
         't = allocate(float32[8], "local")\nt[0] = 1.0\n'
         "copy(region(C, 0, (8,), (1,)), region(t, 0, (8,), (1,)), before=(0,), after=(0,), fill=0.0)"
     ),
-    "a name that is used": "x = A[0]\nC[0] = x",
+    "a let that is used": "x = A[0]\nC[0] = x",
     "a barrier": 'for i in bind(4, "threadIdx.x"):\n    barrier("shared")',
 }
 

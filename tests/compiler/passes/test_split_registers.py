@@ -9,7 +9,7 @@ from compiler.passes.split_registers import REGISTER_LIMIT, split_registers
 
 # name -> (before, after)
 GOLDEN = {
-    "sums that a loop takes away": (
+    "accumulators that a loop reads": (
         """
         def main(A: float32[16], C: float32[2]):
             t = allocate(float32[2], "local")
@@ -71,14 +71,14 @@ GOLDEN = {
 
 # a block inside of ``t = allocate(float32[80], ...)``
 KEPT = {
-    "all places are known": "for k in range(8):\n    t[0] = A[k]\nC[0] = t[0]",
-    "no loop sums up": "t[0] = A[0]\nfor i in range(2):\n    C[i] = t[i]",
-    "a place that varies at once": "for i in range(8):\n    t[i] = A[i]\nfor i in range(8):\n    C[i] = t[i]",
-    "places that overlap": (
+    "all indices are constants": "for k in range(8):\n    t[0] = A[k]\nC[0] = t[0]",
+    "no loop accumulates": "t[0] = A[0]\nfor i in range(2):\n    C[i] = t[i]",
+    "a first access with a varying index": "for i in range(8):\n    t[i] = A[i]\nfor i in range(8):\n    C[i] = t[i]",
+    "accesses that overlap": (
         "for k in range(8):\n    t[ramp(0, 1, 4)] = A[ramp(0, 1, 4)]\n    t[3] = A[k]\n"
         "for i in range(4):\n    C[i] = t[i]"
     ),
-    "more places than registers": "for k in range(8):\n"
+    "more accesses than registers": "for k in range(8):\n"
     + "".join(f"    t[{i}] = A[k]\n" for i in range(REGISTER_LIMIT + 1))
     + "for i in range(8):\n    C[i] = t[i]",
 }

@@ -49,7 +49,7 @@ GOLDEN = {
                 C[i] = a[i]
         """,
     ),
-    "the smallest that fits, and one that grows": (
+    "the smallest slot that fits, and a slot that grows": (
         """
         def main(A: float32[16], C: float32[16]):
             a = allocate(float32[16], "global")

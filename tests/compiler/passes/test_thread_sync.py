@@ -97,7 +97,7 @@ GOLDEN = {
                 C[t + 4] = A[t]
         """,
     ),
-    "a name for what is read": (
+    "a let of a load": (
         """
         s[t] = A[t]
         x = s[0] * 2.0
@@ -110,7 +110,7 @@ GOLDEN = {
         C[t] = x
         """,
     ),
-    "where a barrier stands already": (
+    "an existing barrier": (
         """
         s[t] = A[t]
         barrier("shared")
@@ -139,10 +139,10 @@ GOLDEN = {
 REFUSED = {
     "in a branch": "if t < 2:\n    s[t] = A[t]\n    C[t] = s[1 - t]",
     "in a loop": "for k in range(t):\n    s[t] = A[t]\n    C[t] = s[3 - t]",
-    "after a value of the thread's own": (
+    "after a value that depends on the thread": (
         'r = allocate(float32[1], "local")\nr[0] = A[t]\nif r[0] < 2.0:\n    s[t] = A[t]\n    C[t] = s[3 - t]'
     ),
-    "after a name": "x = t * 2\nif x < 2:\n    s[t] = A[t]\n    C[t] = s[3 - t]",
+    "after a let": "x = t * 2\nif x < 2:\n    s[t] = A[t]\n    C[t] = s[3 - t]",
 }
 
 

@@ -45,7 +45,7 @@ GOLDEN = {
         "for i in unroll(2):\n    C[ramp(i * 4, 1, 4)] = broadcast(A[i], 4)",
         "C[ramp(0, 1, 4)] = broadcast(A[0], 4)\nC[ramp(4, 1, 4)] = broadcast(A[1], 4)",
     ),
-    "what is known then": (
+    "conditions decided by unrolling": (
         "for i in unroll(3):\n    for j in range(2):\n        if i * 2 + j < 5:\n            C[i * 2 + j] = A[j]",
         "for j in range(2):\n    C[j] = A[j]\nfor j in range(2):\n    C[j + 2] = A[j]\n"
         "for j in range(2):\n    if j + 4 < 5:\n        C[j + 4] = A[j]",

@@ -55,7 +55,7 @@ GOLDEN = {
         "for i in range(2):\n    for j in vectorize(4):\n        C[j] = if_then_else(i < 1, A[i + j], 0.0)",
         "for i in range(2):\n    C[ramp(0, 1, 4)] = if_then_else(i < 1, A[ramp(i, 1, 4)], broadcast(0.0, 4))",
     ),
-    "a choice for each lane of what is read anyway": (
+    "a choice for each lane of loads that run anyway": (
         "for j in vectorize(4):\n    C[j] = select(not j < 2, A[j], x[0])",
         "C[ramp(0, 1, 4)] = "
         "select(not ramp(0, 1, 4) < broadcast(2, 4), A[ramp(0, 1, 4)], broadcast(x[0], 4))",
@@ -97,7 +97,7 @@ GOLDEN = {
         "        for j in range(4):\n            if i * 4 + j >= 2 and i * 4 + j < 9:\n"
         "                C[i * 4 + j - 2] = A[j]",
     ),
-    "a value with a name": (
+    "a let of a vector": (
         "for j in vectorize(4):\n    value = A[j] * x[0]\n    C[j] = value + value",
         "value = A[ramp(0, 1, 4)] * broadcast(x[0], 4)\nC[ramp(0, 1, 4)] = value + value",
     ),
@@ -105,7 +105,7 @@ GOLDEN = {
         "for j in vectorize(4):\n    value = x[0] * x[1]\n    C[j] = value",
         "value = x[0] * x[1]\nC[ramp(0, 1, 4)] = broadcast(value, 4)",
     ),
-    "a hint": (
+    "a prefetch": (
         "for j in vectorize(4):\n    prefetch(A[j])\n    C[j] = A[j]",
         "prefetch(A[0])\nC[ramp(0, 1, 4)] = A[ramp(0, 1, 4)]",
     ),
@@ -129,8 +129,8 @@ GOLDEN = {
 
 # name -> a loop that is run serially
 SERIAL = {
-    "a branch that no rule tells": "for j in vectorize(4):\n    if j % 3 < 2:\n        C[j] = A[j]",
-    "a branch on what is read": "for j in vectorize(4):\n    if A[j] < 2.0:\n        C[j] = A[j]",
+    "a branch whose condition is not convex": "for j in vectorize(4):\n    if j % 3 < 2:\n        C[j] = A[j]",
+    "a branch on a load": "for j in vectorize(4):\n    if A[j] < 2.0:\n        C[j] = A[j]",
     "a branch that not all lanes take": "for j in vectorize(4):\n    if j < 3:\n        C[j] = A[j]",
     "one element for all lanes": "for j in vectorize(4):\n    C[0] = C[0] + A[j]",
     "threads inside": "for j in vectorize(4):\n    for k in parallel(2):\n        C[j * 2 + k] = A[k]",

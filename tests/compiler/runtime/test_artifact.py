@@ -54,7 +54,7 @@ def test_a_loaded_module_is_the_module(saved: Path) -> None:
     for kind in ("llvm", "asm"):
         assert loaded.source(kind) == built.source(kind)
     with pytest.raises(
-        ValueError, match="turn: argument 2, 'B', has the size 'n' = 4, but it is 3 by argument 1"
+        ValueError, match="turn: argument 2, 'B', has the dynamic extent 'n' = 4, but it is 3 by argument 1"
     ):
         loaded(np.zeros((3, 4), "f"), np.zeros((4, 4), "f"))
 

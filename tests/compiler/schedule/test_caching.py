@@ -201,7 +201,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: two().cache_write(C, "constant"),
         r"C_constant: unknown scope 'constant'",
     ),
-    "cache_write of nothing": (
+    "cache_write without tensors": (
         lambda: two().cache_write([]),
         r"cache_write takes a tensor or a list of them, not \[\]",
     ),
@@ -218,11 +218,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: two().cache_write([B, C]),
         r"B: cache_write takes all tensors of one operation, \(B\), not \(B, C\)",
     ),
-    "cache_read for nobody": (
+    "cache_read without readers": (
         lambda: two().cache_read(A, "local", []),
         r"A: cache_read needs at least one reader",
     ),
-    "cache_read for who does not read": (
+    "cache_read for a stage that does not read": (
         lambda: two().cache_read(A, "local", [C]),
         r"A: 'C' does not read it \(readers: B\)",
     ),

@@ -66,13 +66,13 @@ def test_layout_of_a_cache_in_a_loop() -> None:
 
 LAYOUTS: dict[str, Callable] = {
     "transposed": lambda i, j: [j, i],
-    "as it is": lambda i, j: [i, j],
+    "the identity": lambda i, j: [i, j],
     "joined": lambda i, j: [i * 6 + j],
-    "joined the other way": lambda i, j: [j * 8 + i],
-    "cut in two": lambda i, j: [i // 3, j, i % 3],
-    "cut in three": lambda i, j: [i // 2 // 2, j, i // 2 % 2, i % 2],
-    "both cut": lambda *i: [i[0] // 4, i[1] // 4, i[0] % 4, i[1] % 4],
-    "cut and joined": lambda i, j: [i // 4, j * 4 + i % 4],
+    "fused in the other order": lambda i, j: [j * 8 + i],
+    "split in two": lambda i, j: [i // 3, j, i % 3],
+    "split in three": lambda i, j: [i // 2 // 2, j, i // 2 % 2, i % 2],
+    "both axes split": lambda *i: [i[0] // 4, i[1] // 4, i[0] % 4, i[1] % 4],
+    "split and fused": lambda i, j: [i // 4, j * 4 + i % 4],
 }
 
 
@@ -111,11 +111,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: laid(lambda i: [i]),
         r"B: transform_layout takes a function of 2 indices \(i, j\), not of 1",
     ),
-    "an axis that is lost": (
+    "an axis that is dropped": (
         lambda: laid(lambda i, j: [i]),
         r"B: transform_layout must use each axis once, but it drops j;",
     ),
-    "a remainder that is lost": (
+    "a remainder that is dropped": (
         lambda: laid(lambda i, j: [i, j // 4]),
         r"it drops j_inner; with `c // n` among the indices, `c % n` must be there too",
     ),
@@ -128,7 +128,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: laid(lambda i, j: [i * 8 + j]),
         r"does not support the index i \* 8 \+ j",
     ),
-    "an axis cut in two ways": (
+    "an axis split in two ways": (
         lambda: laid(lambda i, j: [i, j // 4, j % 4, j // 2]),
         r"does not support the index j // 2; .* of axes not used elsewhere",
     ),
@@ -140,7 +140,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: after(lambda s: s[B].transform_layout(lambda i, j: [i, j])),
         r"B: transform_layout must come before",
     ),
-    "a record that is none": (
+    "a record that is not a layout": (
         lambda: laid(["i0", "i7"]),
         r"an index of a layout is a number, an axis \(i0, i1\), or \[operator, index, index\] .*; not 'i7'",
     ),

@@ -321,7 +321,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: plus_one()[B].split(axes(C)[0], 4),
         r"B: split of 'i', which is not one of its loops now \(loops: i, j\)",
     ),
-    "split of what is no loop": (lambda: plus_one()[B].split("i", 4), r"B: split of \"'i'\", which is not"),
+    "split of an object that is not a loop": (
+        lambda: plus_one()[B].split("i", 4),
+        r"B: split of \"'i'\", which is not",
+    ),
     "split by neither": (lambda: plus_one()[B].split(i), r"B: split of 'i' takes either factor or nparts"),
     "split by both": (lambda: plus_one()[B].split(i, 2, nparts=4), r"takes either factor or nparts"),
     "split by zero": (lambda: plus_one()[B].split(i, 0), r"split of 'i' into 0; a positive integer"),
@@ -335,7 +338,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         r"B: 'j' is marked 'vectorize' already; fuse it before that",
     ),
     "fuse of one": (lambda: plus_one()[B].fuse(i), r"B: fuse takes two or more axes, not 1"),
-    "fuse of a loop that is not there": (
+    "fuse of a loop that does not exist": (
         lambda: plus_one()[B].fuse(i, axes(C)[1]),
         r"B: fuse of 'j', which is not",
     ),
@@ -351,7 +354,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: plus_one()[B].tile(i, i, 2, 2),
         r"B: tile takes two axes, not 'i' twice",
     ),
-    "reorder of a loop that is not there": (
+    "reorder of a loop that does not exist": (
         lambda: plus_one()[B].reorder(j, k),
         r"B: reorder of 'k', which is not",
     ),
@@ -368,7 +371,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         r"R: 'k' is a reduce axis; parallel",
     ),
     "a second mark": (lambda: marked()[B].unroll(j), r"B: 'j' is marked 'vectorize' already"),
-    "a mark on no loop": (
+    "a mark on an object that is not a loop": (
         lambda: plus_one()[B].unroll(k),
         r"B: unroll of 'k', which is not one of its loops",
     ),

@@ -224,8 +224,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: one()[C].pragma(i, "unroll", 1.5),
         r"C: the pragma 'unroll' is 1\.5; it can be an integer, a string or a bool",
     ),
-    "a prefetch of no tensor": (lambda: one()[C].prefetch("A", i), r"C: prefetch takes a tensor, not str"),
-    "a prefetch of the present": (
+    "a prefetch of an object that is not a tensor": (
+        lambda: one()[C].prefetch("A", i),
+        r"C: prefetch takes a tensor, not str",
+    ),
+    "a prefetch of the current iteration": (
         lambda: one()[C].prefetch(B, i, 0),
         r"C: prefetch of B 0 iterations ahead; a positive integer",
     ),

@@ -39,7 +39,7 @@ Place = tuple[Stage, IterVar]
 
 FEATURES = ("sizes", "half", "packed", "extern", "named")
 WORK_LIMIT = 4000
-"""Innermost iterations of a program that is worth its time."""
+"""Maximum number of innermost iterations of a program that is run."""
 
 
 # --- schedules ------------------------------------------------------------------------------------
@@ -57,8 +57,8 @@ def _around(stage: Stage) -> list[Place]:
     """The loops around `stage`, outermost first."""
     if stage.attach is None:
         return []
-    home, axis = stage.attach
-    return _around(home) + [(home, a) for a in home.leaf[: home.leaf.index(axis) + 1]]
+    parent, axis = stage.attach
+    return _around(parent) + [(parent, a) for a in parent.leaf[: parent.leaf.index(axis) + 1]]
 
 
 def _legal_places(s: Schedule, stage: Stage) -> list[Place]:
@@ -154,7 +154,7 @@ def _loops(draw: Draw, stage: Stage) -> None:
 def _bind(draw: Draw, stage: Stage) -> None:
     """Bind the loops of a stage at the root to threads, and of the stages in shared memory that it reads."""
     data = [axis for axis in stage.leaf if axis.kind == "data"]
-    around = [home.kinds.get(axis) for home, axis in _around(stage)]
+    around = [parent.kinds.get(axis) for parent, axis in _around(stage)]
     if not data:
         return
     axis = max(data, key=lambda a: a.extent if isinstance(a.extent, int) else 0)
@@ -168,7 +168,7 @@ def _bind(draw: Draw, stage: Stage) -> None:
         stage.bind(outer, te.thread_axis("blockIdx.x"))
         stage.bind(thread, te.thread_axis("threadIdx.x"))
     elif stage.scope == "shared" and "threadIdx.x" in around and draw(st.booleans()):
-        home, bound = _around(stage)[around.index("threadIdx.x")]
+        parent, bound = _around(stage)[around.index("threadIdx.x")]
         _, part = stage.split(axis, bound.extent)
         stage.bind(part, te.thread_axis("threadIdx.x"))
 
@@ -193,8 +193,8 @@ def _scheduled(draw: Draw, outputs: list[Tensor], threads: bool = False) -> Sche
     for stage in reversed(computed):
         places = [] if stage.output else _legal_places(s, stage)
         if places and draw(st.integers(0, 3)):
-            home, axis = draw(st.sampled_from(places))
-            stage.compute_at(home, axis)
+            parent, axis = draw(st.sampled_from(places))
+            stage.compute_at(parent, axis)
         if threads:
             _bind(draw, stage)
     for stage in computed:
@@ -343,7 +343,7 @@ def test_a_place_that_does_not_enclose_all_consumers_is_refused(data: st.DataObj
     outputs = data.draw(computations(()), label="outputs")
     s = _scheduled(data.draw, outputs)
     computed = [stage for stage in s.stages if stage.computed and not stage.inlined]
-    places = [(home, axis) for home in computed for axis in home.leaf]
+    places = [(parent, axis) for parent in computed for axis in parent.leaf]
     movable = [stage for stage in computed if not stage.output]
     # a reader of one of several outputs need not read the inputs of the others
     assume(not any(stage.inlined and len(stage.op.dtypes) > 1 for stage in s.stages))
@@ -351,8 +351,8 @@ def test_a_place_that_does_not_enclose_all_consumers_is_refused(data: st.DataObj
     stage = data.draw(st.sampled_from(movable))
     illegal = [p for p in places if p not in _legal_places(s, stage) and p[0] is not stage]
     assume(illegal)
-    home, axis = data.draw(st.sampled_from(illegal))
-    stage.compute_at(home, axis)
+    parent, axis = data.draw(st.sampled_from(illegal))
+    stage.compute_at(parent, axis)
     note("\n".join(map(str, s.steps)))
     with pytest.raises(ScheduleError, match="placed inside the loop"):
         loop_nest(s, _args(s))

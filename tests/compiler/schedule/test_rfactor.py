@@ -165,11 +165,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.create_schedule(R.op).rfactor(R, R.op.axis[0]),
         r"R: rfactor of 'i', which is a data axis; it takes a reduce axis \(k\)",
     ),
-    "a loop that is not there": (
+    "a loop that does not exist": (
         lambda: te.create_schedule(R.op).rfactor(R, P.op.axis[0]),
         r"R: rfactor of 'i', which is not one of its loops now \(loops: i, k\)",
     ),
-    "a dimension that is not there": (
+    "a dimension that does not exist": (
         lambda: te.create_schedule(R.op).rfactor(R, k, 2),
         r"R: rfactor puts its axis among 1 data axes, so factor_axis is 0 to 1, not 2",
     ),

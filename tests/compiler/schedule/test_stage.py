@@ -163,7 +163,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: two()[B].compute_at(C, axes(C)[0]),
         r"B: compute_at takes a stage, s\[C\], not Tensor",
     ),
-    "compute_at a loop that is not there": (
+    "compute_at a loop that does not exist": (
         lambda: (s := two())[B].compute_at(s[C], i),
         r"C: compute_at of 'i', which is not one of its loops now",
     ),
@@ -192,7 +192,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: plus_one()[C],
         r"'C' is not part of this schedule \(stages: A, B\)",
     ),
-    "what is no tensor": (lambda: plus_one()["B"], r"'B' is not part of this schedule"),
+    "an object that is not a tensor": (lambda: plus_one()["B"], r"'B' is not part of this schedule"),
 }
 
 

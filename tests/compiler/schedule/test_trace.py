@@ -162,7 +162,7 @@ STRANGE: dict[str, tuple[dict, str]] = {
         {"call": "splitt", "on": "C", "args": [], "kwargs": {}},
         r"step 0 of a trace: unknown primitive 'splitt'; did you mean 'split'\?",
     ),
-    "a method that is none": (
+    "a method that is not a primitive": (
         {"call": "restart", "on": "C", "args": [[]], "kwargs": {}},
         r"step 0 of a trace: unknown primitive 'restart'",
     ),
@@ -174,15 +174,15 @@ STRANGE: dict[str, tuple[dict, str]] = {
         {"call": "split", "on": "C", "args": [{"axis": ["C", "l"]}, 2], "kwargs": {}},
         r"unknown name in a trace 'axis\.C\.l'",
     ),
-    "a kind of thing": (
+    "an unknown kind of reference": (
         {"call": "split", "on": "C", "args": [{"loop": ["C", "i"]}, 2], "kwargs": {}},
         r"unknown name in a trace 'loop\.C\.i'",
     ),
-    "two things in one": (
+    "a reference with two kinds": (
         {"call": "split", "on": "C", "args": [{"axis": ["C", "i"], "stage": "C"}, 2], "kwargs": {}},
         r"a trace refers to an object as \{kind: name\}, not ",
     ),
-    "a step that is no step": ({"on": "C"}, r"step 0 of a trace: unknown primitive None"),
+    "a step without arguments": ({"on": "C"}, r"step 0 of a trace: unknown primitive None"),
     "arguments that are missing": (
         {"call": "split", "on": "C"},
         r"step 0 of a trace: 'args' and 'kwargs' of split are needed",

@@ -72,12 +72,12 @@ def minmax(ins: list[Buffer], outs: list[Buffer]) -> Stmt:
     """The least and the greatest element, in one traversal."""
     (x,), (least, greatest) = ins, outs
     i, zero = Var("i"), (Const(0),)
-    walk = [
+    update = [
         Store(least, zero, te.minimum(Load(x, (i,)), Load(least, zero))),
         Store(greatest, zero, te.maximum(Load(x, (i,)), Load(greatest, zero))),
     ]
     begin = [Store(out, zero, Load(x, zero)) for out in outs]
-    return sequence([*begin, For(i, Const(6), "serial", sequence(walk))])
+    return sequence([*begin, For(i, Const(6), "serial", sequence(update))])
 
 
 def test_several_outputs_of_a_function() -> None:
@@ -121,7 +121,7 @@ other = Buffer("other", (6,), "int64")
 F = te.placeholder((6,), "F")
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
-    "types that cannot be known": (
+    "inputs of several types without a dtype": (
         lambda: te.extern((6,), [A, F], minmax, "E"),
         r"'E': the inputs have the types \['float32', 'int64'\]; give the dtype of the outputs",
     ),
@@ -135,11 +135,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         r"'E': scan takes \[x: int64\[6\], total: int64\[6\]\], but inputs and outputs are "
         r"\['int64\[6\]', 'int64\[5\]'\]",
     ),
-    "no statement": (
+    "a function that returns no statement": (
         lambda: te.extern((6,), [A], lambda ins, outs: ins, "E"),
         r"'E': its function returned list; a statement is needed",
     ),
-    "a buffer from elsewhere": (
+    "a buffer of another program": (
         lambda: te.extern((6,), [A], lambda ins, outs: Store(other, (Const(0),), Const(1, "int64")), "E"),
         r"'E' uses other: int64\[6\], which is neither an input nor an output, and not allocated in it",
     ),
@@ -151,7 +151,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: scheduled(lambda s, B, S: s[S].compute_inline()),
         r"scan: an extern cannot be inlined; use compute_at",
     ),
-    "compute_inline of what it reads": (
+    "compute_inline of a stage that an extern reads": (
         lambda: scheduled(lambda s, B, S: s[B].compute_inline()),
         r"B: inlined, but the statement of scan reads its memory; use compute_root",
     ),
@@ -159,11 +159,11 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: scheduled(lambda s, B, S: s[S].transform_layout(lambda i: [i])),
         r"scan: the statement of an extern determines where it stores",
     ),
-    "a layout of what it reads": (
+    "a layout of a stage that an extern reads": (
         lambda: scheduled(lambda s, B, S: s[B].transform_layout(lambda i: [i // 2, i % 2])),
         r"B: its layout was changed, but the statement of scan reads it in row-major order",
     ),
-    "a loop of it": (
+    "a loop of an extern": (
         lambda: scheduled(lambda s, B, S: s[B].compute_at(s[S], te.compute((2,), lambda i: i).op.axis[0])),
         r"scan: compute_at of 'i', which is not one of its loops now \(loops: \)",
     ),

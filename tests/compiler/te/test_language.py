@@ -292,7 +292,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.placeholder((8,), "P", "int4")[0] + 1,
         r"`\+` takes numbers of whole bytes, not int4: cast it first",
     ),
-    "a reduce axis to nowhere": (
+    "a reduce axis without an end": (
         lambda: te.reduce_axis((0, "n"), "k"),
         r"reduce axis 'k', domain \(0, 'n'\): 'n' is neither an integer nor a dynamic extent",
     ),
@@ -323,7 +323,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.compute((4,), lambda i: A[i, k6], "C"),
         r"'C' uses 'k', which is not one of its axes \(i\); a reduce axis is used inside a reduction",
     ),
-    "a variable from elsewhere": (
+    "a variable of another computation": (
         lambda: te.compute((4,), lambda i: te.sum(A[i, k6] * Var("z"), axis=k6), "C"),
         r"'C' uses 'z', which is not one of its axes \(i, k\)",
     ),
@@ -359,7 +359,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         r"300 does not fit uint8",
     ),
     "a division by zero": (lambda: N[0, 0] // 0, r"division by zero: \.\.\. // 0"),
-    "a schedule of nothing": (lambda: te.create_schedule([]), r"a schedule needs at least one output"),
+    "a schedule without outputs": (lambda: te.create_schedule([]), r"a schedule needs at least one output"),
     "a schedule of an input": (lambda: te.create_schedule(A.op), r"an output must be computed: A"),
     "a schedule of a tensor": (
         lambda: te.create_schedule(te.compute((6,), lambda i: V[i], "C")),

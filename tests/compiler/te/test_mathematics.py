@@ -90,7 +90,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.cast(1, "float23"),
         r"unknown dtype 'float23'; did you mean 'float32'\?",
     ),
-    "the least of an unknown type": (lambda: te.min_value("int3"), r"unknown dtype 'int3'; did you mean"),
+    "min_value of an unknown type": (lambda: te.min_value("int3"), r"unknown dtype 'int3'; did you mean"),
     "a sine of an integer": (lambda: te.sin(1), r"sin takes a float, not int32: cast it first"),
     "popcount of a float": (lambda: te.popcount(1.0), r"popcount takes an integer, not float32"),
     "a choice by a number": (lambda: te.select(te.const(1), 2, 3), r"takes a condition, not int32"),

@@ -123,19 +123,19 @@ pair = te.comm_reducer(lambda x, y: (x[0] + y[0], x[1] + y[1]), lambda t, u: (0,
 packed = te.placeholder((4, 6), "packed", "int4")
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
-    "an identity of too few": (
+    "an identity with too few values": (
         lambda: te.comm_reducer(lambda x, y: (x[0], x[1]), lambda t, u: 0, "few")((A[0, k], A[1, k]), axis=k),
         r"te\.few: fidentity returns 1 value\(s\) for the 2 reduced",
     ),
-    "a step that changes the type": (
+    "a combination of another type": (
         lambda: te.comm_reducer(lambda x, y: (x + y).astype("int32"), lambda t: 0, "cast")(A[0, k], axis=k),
         r"te\.cast: fcombine returns \(int32\) for values of \(float32\); the types must be the same",
     ),
-    "a step that gives too few": (
+    "a combination with too few values": (
         lambda: te.comm_reducer(lambda x, y: x[0], lambda t, u: (0, 0), "few")((A[0, k], A[1, k]), axis=k),
         r"te\.few: fcombine returns \(float32\) for values of \(float32, float32\)",
     ),
-    "where that is no condition": (
+    "where is not a condition": (
         lambda: te.sum(A[0, k], axis=k, where=A[0, k]),
         r"te\.sum: `where` is a condition, not float32",
     ),
@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.sum(packed[0, k], axis=k),
         r"te\.sum takes numbers of whole bytes, not int4: cast them first",
     ),
-    "values taken apart": (
+    "a reduction that is unpacked": (
         lambda: te.compute((4,), lambda i: list(te.argmax(A[i, k], axis=k))[0], "C"),
         r"te\.argmax is the whole element of a tensor: return it from the function of te\.compute",
     ),
@@ -151,7 +151,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.compute((4,), lambda i: (te.sum(A[i, k], axis=k), te.max(A[i, k], axis=k)), "C"),
         r"'C': a reduction must be the whole element; compute it as a tensor by itself",
     ),
-    "where with a strange variable": (
+    "where with a variable of another computation": (
         lambda: te.compute((4,), lambda i: te.sum(A[i, k], axis=k, where=Var("z") < 3), "C"),
         r"'C' uses 'z', which is not one of its axes \(i, k\)",
     ),

@@ -185,11 +185,14 @@ def rfactor_of_all() -> object:
 
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
-    "bounds from nothing": (
+    "bounds from zero": (
         lambda: te.size_var("n", (0, 4)),
         r"dynamic extent 'n' has the bounds \(0, 4\); give two integers with 1 <= smallest <= largest",
     ),
-    "bounds the wrong way": (lambda: te.size_var("n", (5, 4)), r"dynamic extent 'n' has the bounds \(5, 4\)"),
+    "bounds in descending order": (
+        lambda: te.size_var("n", (5, 4)),
+        r"dynamic extent 'n' has the bounds \(5, 4\)",
+    ),
     "a dimension that is an expression": (
         lambda: te.placeholder((n + 1, 4), "P"),
         r"dimension 0 of 'P' is .*; it must be a positive integer, or a dynamic extent of te\.size_var",
@@ -202,19 +205,19 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: te.placeholder((4, 6), "P", "int2"),
         r"'P' is int2 of shape \[4, 6\]: 4 share a byte, so the last extent must be a multiple of 4",
     ),
-    "a vector of unknown length": (
+    "a vector loop of dynamic extent": (
         vectorized,
         r"C: 'i' is marked 'vectorize', but its extent is dynamic; split it by a factor",
     ),
-    "a size that no argument brings": (
+    "a dynamic extent of no argument": (
         undetermined,
         r"Q: the dynamic extent 'm' is not an extent of any argument of 'main', so a call does not",
     ),
-    "more elements than an index can tell": (
+    "more elements than an index has values": (
         too_large,
         r"P: .* has \d+ elements; an index is int32, .*; give its sizes narrower bounds",
     ),
-    "rfactor of a loop of unknown length": (
+    "rfactor of a loop of dynamic extent": (
         rfactor_of_all,
         r"total: rfactor of 'k', whose extent is dynamic; split it by a factor",
     ),

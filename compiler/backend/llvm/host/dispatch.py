@@ -64,7 +64,7 @@ entry:
   %as.many = icmp eq i64 %given, %params
   br i1 %as.many, label %clear.test, label %slow
 
-; no symbolic dimension has a value yet
+; no dynamic extent has a value yet
 clear.test:
   %c = phi i64 [ %params, %entry ], [ %c.next, %clear ]
   %c.more = icmp slt i64 %c, %count

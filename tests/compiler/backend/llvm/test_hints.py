@@ -73,8 +73,8 @@ def test_a_vectorized_body_is_not_transformed_further() -> None:
 def test_llvm_may_unroll_a_loop_that_indexes_a_local_buffer() -> None:
     x, tile = Buffer("x", (640,)), Buffer("tile", (64,), scope="local")
     here = Ramp(j * 16, const(1), 16)
-    walk = loop(j, 4, Store(tile, (here,), Load(tile, (here,)) + Load(x, (Ramp(i * 16, const(1), 16),))))
-    source = build(PrimFunc("f", (x,), Allocate(tile, loop(i, 40, walk)))).source("llvm")
+    inner = loop(j, 4, Store(tile, (here,), Load(tile, (here,)) + Load(x, (Ramp(i * 16, const(1), 16),))))
+    source = build(PrimFunc("f", (x,), Allocate(tile, loop(i, 40, inner)))).source("llvm")
     # the loop over i may stay as it is, the one over j may not
     assert source.count("unroll.disable") == 1
 

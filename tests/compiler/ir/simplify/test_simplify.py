@@ -321,12 +321,12 @@ STATEMENTS = {
         "for i in range(int64(1)):\n    A[i + int64(2)] = 1.0\nfor i in range(int64(0)):\n    A[i] = 1.0",
         "A[int64(2)] = 1.0",
     ),
-    "a loop of no iteration is gone": ("for i in range(2 - 2):\n    A[0] = 1.0", "pass"),
-    "a loop that never runs is gone": (
+    "a loop of no iterations is removed": ("for i in range(2 - 2):\n    A[0] = 1.0", "pass"),
+    "a loop that never runs is removed": (
         "for i in range(4):\n    for j in range(i - 3):\n        A[1 // j] = 1.0\n    A[i] = 2.0",
         "for i in range(4):\n    A[i] = 2.0",
     ),
-    "a loop around nothing is gone": ("for i in range(4):\n    if i > 3:\n        A[i] = 1.0", "pass"),
+    "an empty loop is removed": ("for i in range(4):\n    if i > 3:\n        A[i] = 1.0", "pass"),
     "the loop gives the range": (
         "for i in range(4):\n    if i < 4:\n        A[(i * 4 + 3) // 4] = 1.0",
         "for i in range(4):\n    A[i] = 1.0",
@@ -344,20 +344,20 @@ STATEMENTS = {
         "for i in range(4):\n    if i > 2:\n        pass\n    else:\n        A[i] = 1.0",
         "for i in range(4):\n    if i > 2:\n        pass\n    else:\n        A[i] = 1.0",
     ),
-    "an allocation around nothing is gone": (
+    "an empty allocation is removed": (
         'b = allocate(float32[4], "local")\nfor i in range(0):\n    b[i] = 1.0',
         "pass",
     ),
-    "a branch knows its condition": (
+    "a branch is simplified under its condition": (
         "for i in range(16):\n    if i < 8:\n        A[min(i, 7)] = 1.0\n"
         "    else:\n        A[max(i, 8)] = 2.0",
         "for i in range(16):\n    if i < 8:\n        A[i] = 1.0\n    else:\n        A[i] = 2.0",
     ),
-    "and forgets it behind": (
+    "a condition ends with its branch": (
         "for i in range(16):\n    if i < 8:\n        A[i // 8] = 1.0\n    A[i // 8] = 2.0",
         "for i in range(16):\n    if i < 8:\n        A[0] = 1.0\n    A[i // 8] = 2.0",
     ),
-    "a condition on what may be stored to is not kept": (
+    "a condition that loads is not assumed": (
         "if A[0] < 1.0:\n    A[0] = 2.0\n    if A[0] < 1.0:\n        A[1] = 1.0",
         "if A[0] < 1.0:\n    A[0] = 2.0\n    if A[0] < 1.0:\n        A[1] = 1.0",
     ),
@@ -366,28 +366,28 @@ STATEMENTS = {
         "                A[j] = 1.0",
         "for i in range(16):\n    for j in range(9):\n        if i - j < 3:\n            A[j] = 1.0",
     ),
-    "a counter is less than its extent": (
+    "a loop variable is less than its extent": (
         "for i in range(16):\n    for j in range(i):\n        if j < i:\n            A[j] = 1.0",
         "for i in range(16):\n    for j in range(i):\n        A[j] = 1.0",
     ),
-    "a loop that a pass is told of stays": (
+    "a loop with pragmas is kept": (
         'for i in range(1, pragmas={"a": 1}):\n    A[i // 4] = 1.0',
         'for i in range(1, pragmas={"a": 1}):\n    A[0] = 1.0',
     ),
-    "a loop of threads that meet stays": (
+    "a loop over threads with a barrier is kept": (
         'for i in bind(1, "threadIdx.x"):\n    barrier("shared")\n'
         'for i in bind(1, "threadIdx.x"):\n    A[i] = 1.0',
         'for i in bind(1, "threadIdx.x"):\n    barrier("shared")\nA[0] = 1.0',
     ),
-    "a name of a name is gone": (
+    "a let of a variable is substituted": (
         "for i in range(4):\n    x = i + 0\n    y = x\n    A[y] = 1.0",
         "for i in range(4):\n    A[i] = 1.0",
     ),
-    "a name has the range of its value": (
+    "a let variable has the range of its value": (
         "for i in range(4):\n    x = i * 4\n    A[x // 13] = 1.0\n    A[x % 4] = 2.0",
         "for i in range(4):\n    x = i * 4\n    A[0] = 1.0\n    A[0] = 2.0",
     ),
-    "a name of nothing is gone": (
+    "an empty let is removed": (
         "for i in range(4):\n    x = i * 4\n    for j in range(0):\n        A[x] = 1.0",
         "pass",
     ),
@@ -395,7 +395,7 @@ STATEMENTS = {
         "for i in range(4):\n    A[i // 4] = 1.0\nfor i in range(8):\n    A[i // 4] = 1.0",
         "for i in range(4):\n    A[0] = 1.0\nfor i in range(8):\n    A[i // 4] = 1.0",
     ),
-    "indices of everything": (
+    "indices of every kind of access": (
         "for i in range(4):\n    prefetch(A[i * 2 // 2])\n    "
         "copy(region(A, i + i, (1,), (3 - 2,)), region(A, 0, (1,), (1,)), "
         "before=(0 * i,), after=(i - i,), fill=1.0)",
