@@ -93,6 +93,7 @@ class Tensorized:
         self._match()
 
     def fail(self, message: str) -> NoReturn:
+        """Raise `ScheduleError` with the stage, the loop and the intrinsic."""
         raise ScheduleError(
             f"{self.stage.name}: tensorize of {self.axis.name!r} with {self.intrinsic.name}: {message}"
         )

@@ -228,6 +228,7 @@ class Loops:
         return ", ".join(axis.name for axis in self.leaf)
 
     def check_leaf(self, primitive: str, axis: IterVar) -> None:
+        """Raise `ScheduleError` unless `axis` is one of the loops."""
         if axis in self.leaf:
             return
         given = axis.name if isinstance(axis, IterVar) else repr(axis)

@@ -42,6 +42,7 @@ class IterVar(Expr):
 
     @property
     def name(self) -> str:
+        """The type of the variable."""
         """Name of the variable."""
         return self.var.name
 

@@ -35,6 +35,7 @@ class Wide(NamedTuple):
 
     @property
     def is_literal(self) -> bool:
+        """Whether the bounds are equal, so that `ref` is a literal."""
         return self.low == self.high
 
 

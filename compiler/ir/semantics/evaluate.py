@@ -128,6 +128,7 @@ class Evaluator:
     # expressions
 
     def expr(self, expr: Expr) -> Evaluate:
+        """A closure that evaluates an expression."""
         rule = self.expr_rules.get(type(expr))
         if rule is None:
             raise ValueError(f"an expression cannot be a {type(expr).__name__}")

@@ -58,21 +58,25 @@ class TypeChecker:
         self.runs = True  # whether the current node runs in every call of the function
 
     def fail(self, message: str) -> NoReturn:
+        """Raise `VerifyError` with the name of the function and the first line of the current statement."""
         where = ""
         if self.stmts:
             where = f", at `{print_stmt(self.stmts[-1], self.names).splitlines()[0]}`"
         raise VerifyError(f"{self.func.name}{where}: {message}")
 
     def text(self, node: Any) -> str:
+        """The text of an expression or a region, in backquotes."""
         return f"`{print_expr(node, self.names)}`"
 
     def known(self, what: str, name: Any, options: Sequence[str]) -> None:
+        """Check that `name` is one of `options`; the error suggests the most similar one."""
         if name not in options:
             close = get_close_matches(str(name), options, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(options)}"
             self.fail(f"unknown {what} {name!r}; {hint}")
 
     def dtype(self, dtype: Any, options: Sequence[str] = SCALAR_TYPES) -> None:
+        """Check that `dtype` is a scalar type of `options`, or a vector of one."""
         scalar = next((t for t in options if f"{dtype}x".startswith(f"{t}x")), dtype)
         self.known("type", scalar, options)
         if dtype != scalar and not re.fullmatch(r"x([2-9]|[1-9]\d+)", dtype.removeprefix(scalar)):
@@ -88,22 +92,26 @@ class TypeChecker:
     # expressions: operands first, so that the message names the innermost wrong expression
 
     def expr(self, expr: Expr) -> None:
+        """Check an expression and all expressions in it."""
         rule = self.expr_rules.get(type(expr))
         if rule is None:
             self.fail(f"an expression cannot be a {type(expr).__name__}: {expr!r}")
         rule(self, expr)
 
     def usable(self, buffer: Buffer) -> None:
+        """Check that a buffer is in scope."""
         if buffer not in self.in_scope:
             known = "outside of its allocation" if buffer in self.defined else "but never defined"
             self.fail(f"buffer `{self.names[buffer]}` is used {known}; it is not a parameter")
 
     def index(self, value: Expr, what: str) -> None:
+        """Check that an expression is a scalar integer; `what` is its noun in the error."""
         self.expr(value)
         if not is_integer(value.dtype) or lanes_of(value.dtype) > 1:
             self.fail(f"the {what} {self.text(value)} is {value.dtype}; it must be a scalar integer")
 
     def region(self, region: Region) -> None:
+        """Check a region, and its bounds where its offset and strides are literals."""
         if type(region) is not Region:
             self.fail(f"a region was expected, not a {type(region).__name__}: {region!r}")
         self.usable(region.buffer)
@@ -189,12 +197,14 @@ class TypeChecker:
         self.result(node, vector_of("bool", lanes_of(dtype)) if condition else dtype)
 
     def whole(self, node: Expr, dtype: str) -> None:
+        """Check that `dtype`, the type of operands of `node`, is not a packed type."""
         if scalar_of(dtype) in PACKED_TYPES:
             self.fail(
                 f"{self.text(node)} works on {dtype}, which is only loaded, stored and cast: cast it first"
             )
 
     def result(self, node: Binary | Call, dtype: str) -> None:
+        """Check that `node` has the type `dtype`."""
         if node.dtype != dtype:
             self.fail(f"{self.text(node)} is labelled {node.dtype}, but its value is {dtype}")
 
@@ -204,6 +214,7 @@ class TypeChecker:
             self.fail(f"`not` takes a bool, but {self.text(node.a)} is {node.a.dtype}")
 
     def choice(self, node: Select | Call, condition: Expr, a: Expr, b: Expr) -> None:
+        """Check the condition and the arms of a choice."""
         if scalar_of(condition.dtype) != "bool":
             self.fail(f"the condition {self.text(condition)} is {condition.dtype}; it must be a bool")
         self.whole(node, a.dtype)
@@ -265,6 +276,7 @@ class TypeChecker:
             self.fail(f"the value of {self.text(node)} is {node.value.dtype}; it must be a scalar")
 
     def lanes(self, node: Ramp | Broadcast) -> None:
+        """Check the number of lanes of a ramp or broadcast."""
         if type(node.lanes) is not int or node.lanes < 1:
             self.fail(f"{self.text(node)} has {node.lanes!r} lanes; at least 1 is needed")
 

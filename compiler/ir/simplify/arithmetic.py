@@ -170,6 +170,7 @@ class Arithmetic(Knowledge):
         return Sum({node: 1}, 0, a.dtype) if result is None else self.sum_of(result)
 
     def compared(self, node: Binary) -> Expr:
+        """A comparison of a type of `CANONICAL_TYPES`, decided or with fewer terms."""
         op, a, b = node.op, self.sum_of(node.a), self.sum_of(node.b)
         difference, (low, high) = self._difference(a, b)
         if low > -inf and low != high:

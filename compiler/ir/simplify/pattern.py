@@ -72,6 +72,7 @@ class Compiled:
     given: tuple[ast.expr, ...]
 
     def apply(self, node: Any, prover: Prover) -> Expr | None:
+        """The result of the rule for `node`; None if it does not match, or a condition is not proved."""
         bindings: Bindings = {}
         if not self.match(node, bindings):
             return None

@@ -121,25 +121,38 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         s[done].unroll(oh)
         s[done].unroll(ow)
         split_vectors(s, done, lane, 16)
+    _schedule_sums(s, tile, conv, (c, kh, kw), ci_block, taps, unroll)
+    if padded is not None:
+        s[padded].parallel(s[padded].fuse(*padded.op.axis[:2]))
+    s[packed].parallel(s[packed].fuse(*packed.op.axis[:2]))
+    return s, [data, weight, *extra, out]
+
+
+def _schedule_sums(
+    s: Schedule,
+    tile: Tensor,
+    conv: Convolution,
+    reduced: tuple[te.IterVar, te.IterVar, te.IterVar],
+    ci_block: int,
+    taps: str,
+    unroll: str,
+) -> None:
+    """Schedule the sums of a tile over `reduced`: the channels, and the rows and columns of the kernel."""
+    c, kh, kw = reduced
     n, g, ct, oh, ow, lane = tile.op.axis
     # a block of channels is traversed for each tap; with the taps inside of it, a block would have no effect
     co, ci = s[tile].split(c, min(ci_block if taps == "outside" else conv.ci, conv.ci))
-    lines = []
+    quads = []
     if unroll == "ci 4" and conv.ci % 4 == 0:
         ci, quad = s[tile].split(ci, 4)
         s[tile].unroll(quad)
-        lines = [quad]
-    reduction = [ci, *lines, kh, kw] if taps == "inside" else [kh, kw, ci, *lines]
+        quads = [quad]
+    reduction = [ci, *quads, kh, kw] if taps == "inside" else [kh, kw, ci, *quads]
     vectors, lanes = s[tile].split(lane, 16)
     s[tile].reorder(n, g, ct, co, *reduction, oh, ow, vectors, lanes)
     for axis in (oh, ow, vectors, *((kw,) if unroll == "kw" else ())):
         s[tile].unroll(axis)
     s[tile].vectorize(lanes)
-
-    if padded is not None:
-        s[padded].parallel(s[padded].fuse(*padded.op.axis[:2]))
-    s[packed].parallel(s[packed].fuse(*packed.op.axis[:2]))
-    return s, [data, weight, *extra, out]
 
 
 def default_tile(conv: Convolution) -> tuple[int, int, int]:

@@ -24,6 +24,7 @@ from compiler.ops.operator import Array
 from compiler.ops.parameter import Parameter, Value
 from compiler.ops.precision import dtype_parameter
 from compiler.schedule.schedule import Schedule
+from compiler.schedule.stage import Stage
 from compiler.te.tensor import Tensor
 
 Matrix = Sequence[Sequence[float]]
@@ -150,7 +151,6 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     The transformed kernels depend on constants alone, so they are computed when the weights are bound.
     """
     conv, m = convolution(*values), WinogradShape(*values).m
-    n = m + 2
     th, tw = -(-conv.OH // m), -(-conv.OW // m)
     bt, g, at = (x.tolist() for x in matrices(m))
     rows = knobs.choice(
@@ -159,9 +159,50 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     tc = knobs.choice("columns", (16, 32, 64), default=32 if conv.CO > 16 else 16)
     unroll = knobs.choice("unroll", (1, 2, 4), default=4)
     tiles = -(-th * tw // rows) * rows
-    ci_blocks, co_tiles = -(-conv.CI // BLOCK), -(-conv.CO // tc)
 
     data, weight, extra = conv.placeholders()
+    padded, half_in, inside = _transformed_image(conv, data, bt, tiles)
+    kernels = _transformed_kernels(conv, weight, g, tc)
+    products, half_out, outside = _transformed_output(conv, inside, kernels, at)
+
+    def element(*index: Expr) -> Expr:
+        b, co, h, w = image_axes(conv.layout, *index)
+        value = outside[b, co // tc, h // m * tw + w // m, h % m, w % m, co % tc]
+        return conv.finish(value, extra, co, index)
+
+    out = te.compute(conv.output_shape, element, "out")
+
+    s = te.create_schedule(out.op)
+    stage = s[out]
+    block, tile = _schedule_output(s, out, conv, m, rows, tc)
+
+    _in_lanes(s, half_in, unrolled=(3, 4))
+    _in_lanes(s, inside, order=(0, 3, 4, 1, 2, 5), unrolled=(1, 2))
+    s[half_in].compute_at(s[inside], inside.op.axis[4])
+    s[half_in].set_scope("local")
+    s[inside].compute_at(stage, block)
+
+    _schedule_products(s, products, stage, block, unroll)
+
+    _in_lanes(s, half_out, unrolled=(3, 4))
+    _in_lanes(s, outside, unrolled=(3, 4))
+    s[outside].compute_at(stage, tile)
+    s[half_out].compute_at(stage, tile)
+    for tensor in (outside, half_out):
+        s[tensor].set_scope("local")
+
+    s[padded].parallel(s[padded].fuse(*padded.op.axis[:2]))
+    s[kernels].parallel(s[kernels].fuse(*kernels.op.axis[:2]))
+    return s, [data, weight, *extra, out]
+
+
+def _transformed_image(
+    conv: Convolution, data: Tensor, bt: Matrix, tiles: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The padded image, ``B^T d`` and ``B^T d B`` for each of `tiles` tiles, with channels innermost."""
+    n, m = len(bt), len(bt) - 2
+    tw = -(-conv.OW // m)
+    ci_blocks = -(-conv.CI // BLOCK)
     height, width = (-(-tiles // tw)) * m + 2, tw * m + 2
 
     def margin(b: Expr, cb: Expr, h: Expr, w: Expr, c: Expr) -> Expr:
@@ -169,7 +210,6 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         return value if conv.CI % BLOCK == 0 else te.if_then_else(cb * BLOCK + c < conv.CI, value, 0)
 
     padded = te.compute((conv.N, ci_blocks, height, width, BLOCK), margin, "padded")
-    # B^T d, then (B^T d) B
     half_in = te.compute(
         (conv.N, tiles, ci_blocks, n, n, BLOCK),
         lambda b, t, cb, e, x, c: _combine(
@@ -182,7 +222,12 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         lambda b, e, f, t, cb, c: _combine(bt, f, lambda x: half_in[b, t, cb, e, x, c]),
         "inside",
     )
-    # G g, then (G g) G^T
+    return padded, half_in, inside
+
+
+def _transformed_kernels(conv: Convolution, weight: Tensor, g: Matrix, tc: int) -> Tensor:
+    """The transformed kernels ``G w G^T``, with output channels in blocks of `tc`, zero past the last one."""
+    n = len(g)
     half_kernel = te.compute(
         (conv.CO, conv.CI, n, 3),
         lambda co, ci, e, x: _combine(g, e, lambda a: weight[co, ci, a, x]),
@@ -195,7 +240,15 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         bounds = [co < conv.CO] * (conv.CO % tc > 0) + [ci < conv.CI] * (conv.CI % BLOCK > 0)
         return te.if_then_else(te.all(*bounds), value, 0) if bounds else value
 
-    kernels = te.compute((n, n, co_tiles, ci_blocks, BLOCK, tc), kernel, "kernels")
+    return te.compute((n, n, -(-conv.CO // tc), -(-conv.CI // BLOCK), BLOCK, tc), kernel, "kernels")
+
+
+def _transformed_output(
+    conv: Convolution, inside: Tensor, kernels: Tensor, at: Matrix
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The products M summed over the channels, ``A^T M`` and ``A^T M A`` for each tile."""
+    n, _, co_tiles, ci_blocks, _, tc = kernels.shape
+    m, tiles = len(at), inside.shape[3]
     kb, kc = te.reduce_axis((0, ci_blocks), "kb"), te.reduce_axis((0, BLOCK), "kc")
     products = te.compute(
         (conv.N, n, n, co_tiles, tiles, tc),
@@ -214,15 +267,13 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         lambda b, ct, t, i, j, lane: _combine(at, j, lambda f: half_out[b, ct, t, i, f, lane]),
         "outside",
     )
+    return products, half_out, outside
 
-    def element(*index: Expr) -> Expr:
-        b, co, h, w = image_axes(conv.layout, *index)
-        value = outside[b, co // tc, h // m * tw + w // m, h % m, w % m, co % tc]
-        return conv.finish(value, extra, co, index)
 
-    out = te.compute(conv.output_shape, element, "out")
-
-    s = te.create_schedule(out.op)
+def _schedule_output(
+    s: Schedule, out: Tensor, conv: Convolution, m: int, rows: int, tc: int
+) -> tuple[te.IterVar, te.IterVar]:
+    """Schedule the loops over tiles; return the one over blocks of `rows` tiles, and the one over tiles."""
     stage = s[out]
     axes = list(out.op.axis)
     first = 1 if conv.layout == "NHWC" else 2
@@ -245,22 +296,20 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         stage.vectorize(last[1])
     block = stage.fuse(axes[0], step)
     stage.parallel(block)
+    return block, tile
 
-    _in_lanes(s, half_in, unrolled=(3, 4))
-    _in_lanes(s, inside, order=(0, 3, 4, 1, 2, 5), unrolled=(1, 2))
-    s[half_in].compute_at(s[inside], inside.op.axis[4])
-    s[half_in].set_scope("local")
-    s[inside].compute_at(stage, block)
 
+def _schedule_products(s: Schedule, products: Tensor, output: Stage, block: te.IterVar, unroll: int) -> None:
+    """Schedule the matrix products at `block`, with the sums of a block of tiles in registers."""
     sums = s.cache_write(products, "local")
-    s[products].compute_at(stage, block)
-    b, e, f, ct, t, lane = products.op.axis
+    s[products].compute_at(output, block)
+    *_, ct, _, lane = products.op.axis
     vectors, lanes = s[products].split(lane, 16)
     s[products].unroll(vectors)
     s[products].vectorize(lanes)
     s[sums].compute_at(s[products], ct)
     b, e, f, ct, t, lane = sums.op.axis
-    # the reduce axes of the cached operation are new ones
+    # cache_write has made new reduce axes
     rb, rc = sums.op.reduce_axis
     ro, ri = s[sums].split(rc, unroll)
     vectors, lanes = s[sums].split(lane, 16)
@@ -268,17 +317,6 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     for axis in (ri, t, vectors):
         s[sums].unroll(axis)
     s[sums].vectorize(lanes)
-
-    _in_lanes(s, half_out, unrolled=(3, 4))
-    _in_lanes(s, outside, unrolled=(3, 4))
-    s[outside].compute_at(stage, tile)
-    s[half_out].compute_at(stage, tile)
-    for tensor in (outside, half_out):
-        s[tensor].set_scope("local")
-
-    s[padded].parallel(s[padded].fuse(*padded.op.axis[:2]))
-    s[kernels].parallel(s[kernels].fuse(*kernels.op.axis[:2]))
-    return s, [data, weight, *extra, out]
 
 
 def _in_lanes(
