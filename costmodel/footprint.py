@@ -397,7 +397,7 @@ _COMPARISONS = frozenset(("<", "<=", ">", ">=", "==", "!=", "and", "or"))
 
 
 def _count(node: Expr, operations: Operations, loads: list[Load]) -> None:
-    """Count operations and collect loads of a value; indices are left out."""
+    """Count operations and collect loads of a value, but for those in indices."""
     if isinstance(node, Load):
         loads.append(node)
         return

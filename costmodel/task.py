@@ -22,7 +22,7 @@ class Task:
     operator : str or Operator
         A registered or built-in operator, or its name.
     shape : sequence or mapping
-        The values of the operator's parameters, in order or by name; parameters that are left out have their
+        The values of the operator's parameters, in order or by name; those that are not given have their
         defaults.
     target : str
         As `compiler.Target.parse` takes it.

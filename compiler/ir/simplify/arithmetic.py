@@ -56,7 +56,7 @@ class Arithmetic(Knowledge):
         return cached[1]
 
     def _atom(self, value: Expr) -> Sum:
-        """A simplified value as a sum; simplification may have left a sum, such as the arm of a select."""
+        """A simplified value as a sum; simplification may result in a sum, such as the arm of a select."""
         if type(value) in (Const, Var) or type(value) is Binary and value.op in SUMMED:
             return self.sum_of(value)
         return Sum({value: 1}, 0, value.dtype)

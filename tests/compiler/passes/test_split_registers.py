@@ -73,7 +73,7 @@ GOLDEN = {
 KEPT = {
     "all indices are constants": "for k in range(8):\n    t[0] = A[k]\nC[0] = t[0]",
     "no loop accumulates": "t[0] = A[0]\nfor i in range(2):\n    C[i] = t[i]",
-    "a first access with a varying index": "for i in range(8):\n    t[i] = A[i]\nfor i in range(8):\n    C[i] = t[i]",
+    "a varying index at first": "for i in range(8):\n    t[i] = A[i]\nfor i in range(8):\n    C[i] = t[i]",
     "accesses that overlap": (
         "for k in range(8):\n    t[ramp(0, 1, 4)] = A[ramp(0, 1, 4)]\n    t[3] = A[k]\n"
         "for i in range(4):\n    C[i] = t[i]"
