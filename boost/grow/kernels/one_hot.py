@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.sorted_columns import SortedColumns
-from boost.grow.kernels.exact_scan import (
+from boost.grow.kernels.exact_records import (
     BEGIN,
     END,
     FEATURE,
@@ -20,9 +20,8 @@ from boost.grow.kernels.exact_scan import (
     SUM_G,
     SUM_H,
     UPPER,
-    Node,
-    children_score,
 )
+from boost.grow.kernels.exact_scan import Node, children_score
 from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, fraction
 from boost.jit import kernel, prefetch
 
@@ -156,7 +155,7 @@ def scan_indicators(indicators, gpairs, ranges, level, rules, splits, first, las
     ----------
     indicators : Indicators
     gpairs : (rows, 2)
-    ranges : boost.grow.kernels.exact_scan.RowRanges
+    ranges : boost.grow.kernels.exact_records.RowRanges
     level, rules, splits, first, last : see `boost.grow.kernels.exact_scan.scan`
         BEGIN of a split is the number of the indicator, and END is -1.
     """
