@@ -260,9 +260,7 @@ def _cut_columns(columns, room, entries, max_bin, upper, cuts, counts):
         counts[f] = choose_cuts(entries, size, True, max_bin, upper, cuts[begin:end])
 
 
-def cut_columns(
-    columns: Columns, max_bin: int, cuts: NDArray[np.float32], counts: NDArray[np.int64]
-) -> None:
+def cut_columns(columns: Columns, max_bin: int, cuts: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
     """Choose the cuts of columns that are small enough to be summarised exactly.
 
     Parameters

@@ -1,4 +1,4 @@
-"""How kernels are compiled and kept: in processes of their own, because all of it happens once in a process."""
+"""How kernels are compiled and kept; in fresh processes, because it happens once in a process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ def run(package: Path, cache: Path, before: str = "") -> tuple[str, str]:
     environment = {**os.environ, "PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(cache)}
     program = PROGRAM.format(before=before)
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, check=True, text=True, capture_output=True, cwd=cache
+        [sys.executable, "-c", program],
+        env=environment,
+        check=True,
+        text=True,
+        capture_output=True,
+        cwd=cache,
     )
     return done.stdout.strip(), done.stderr
 

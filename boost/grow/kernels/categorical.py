@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from boost.grow.kernels.partition import bounds_of
 from boost.grow.kernels.records import (
     BIN,
     BY_CATEGORIES,
@@ -14,7 +15,6 @@ from boost.grow.kernels.records import (
     HESS,
     MISSING_LEFT,
 )
-from boost.grow.kernels.partition import bounds_of
 from boost.grow.kernels.score import LAMBDA, LEAST, MOST_CATEGORIES, ONE_HOT, bounded_scores
 from boost.jit import by_type, field_type, is_none, kernel
 
@@ -196,9 +196,7 @@ def _no_categories(state, run, table, begin, f, n, best):
 def _categories(state, run, table, begin, f, n, best):
     nodes, limits, offsets = state.nodes, state.limits, state.features.offsets
     bins = offsets[f + 1] - offsets[f] - 1
-    value, chosen, side, left_g, left_h = scan_categories(
-        run, table, begin, bins, n, nodes, limits, best
-    )
+    value, chosen, side, left_g, left_h = scan_categories(run, table, begin, bins, n, nodes, limits, best)
     if side < 0:
         return best
     keep(nodes, n, f, BY_CATEGORIES, side, left_g, left_h)

@@ -44,8 +44,8 @@ SUM_BITS = 52
 BLOCK_ROWS = 1 << 14
 # How many rows ahead memory is prefetched.
 AHEAD = 8
-# A table of at most so many codes fits the second cache, and is quicker summed column by column: the sums of a
-# single column fit the first cache.
+# A table of at most so many codes fits the second cache, and is quicker summed column by column: the sums of
+# one column fit the first cache.
 SMALL_TABLE = 1 << 20
 
 
