@@ -107,7 +107,17 @@ def processor() -> str:
 
 
 def cpu_class() -> str:
-    """The widest vector extension of this CPU and the cores of this process, such as ``AVX2, 8 cores``."""
+    """The widest vector extension of this CPU and the cores of this process, such as ``AVX2, 8 cores``.
+
+    Where ``ESPALIER_CPU`` holds the compiler to a lesser CPU, that of its code: ``AVX2 (held), 2 cores``.
+    Hold the peers too: ``OPENBLAS_CORETYPE=Haswell`` and ``ONEDNN_MAX_CPU_ISA=AVX2`` for AVX2.
+    """
+    if os.environ.get("ESPALIER_CPU"):
+        from compiler import Target
+
+        bits = Target.parse("llvm").hardware.vector_bits
+        names = {512: "AVX-512", 256: "AVX2"}
+        return f"{names.get(bits, f'{bits} bits')} (held), {cores()} cores"
     flags: set[str] = set()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -179,7 +189,7 @@ def table(
         Print a table of Markdown, for a document.
     """
     if title:
-        print(f"\n{title}")
+        print(f"\n{title}" + (f", {threads} thread{'s' * (threads > 1)}" if threads else ""))
     if _recorder is not None:
         _recorder.add(title, columns, rows, "" if threads is None else str(threads))
     if markdown:

@@ -7,6 +7,7 @@ the first plot.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from boost import callback
@@ -67,23 +68,20 @@ __all__ = [
 ]
 
 
+# The modules of the names that are loaded when they are first used; the others are in `boost.sklearn`.
+_LATER = {
+    "BoostIntervalRegressor": "boost.estimator.interval",
+    "DataIter": "boost.data.batches.data_iter",
+    "plot_contributions": "boost.show.plot",
+    "plot_importance": "boost.show.plot",
+    "plot_metric": "boost.show.plot",
+    "plot_tree": "boost.show.plot",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name in __all__ and name.startswith("plot_"):
-        from boost.show import plot
-
-        return getattr(plot, name)
-    if name == "DataIter":
-        from boost.data.batches.data_iter import DataIter
-
-        return DataIter
-    if name == "BoostIntervalRegressor":
-        from boost.estimator.interval import BoostIntervalRegressor
-
-        return BoostIntervalRegressor
     if name in __all__:
-        from boost import sklearn
-
-        return getattr(sklearn, name)
+        return getattr(import_module(_LATER.get(name, "boost.sklearn")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -209,7 +209,7 @@ class Booster(Inspection):
                 raise IndexError(f"round {rounds} of a model of {count} rounds")
             begin = rounds % count
             end, step = begin + 1, 1
-        return self._with_model(self.model.rounds(begin, max(begin, end), step))
+        return self._with_model(self.model.slice(begin, max(begin, end), step))
 
     def __iter__(self) -> Iterator[Booster]:
         for i in range(self.forest.rounds):

@@ -25,10 +25,8 @@ def register(
     name: str | None = None,
     kind: str = "llvm",
     dtypes: Sequence[str] = (),
-    inputs: Callable[..., Sequence[np.ndarray]] | None = None,
-    integers: tuple[int, int] | None = (0, 7),
+    inputs: Callable[..., Sequence[np.ndarray]] | tuple[int, int] | None = (0, 7),
     rounding: Callable[..., Rounding] | None = None,
-    check: Callable[..., None] | None = None,
     constants: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make an operator of a template, a plain function ``(knobs, *shape) -> (schedule, [tensors])``.
@@ -51,17 +49,14 @@ def register(
         added to the same operator.
     dtypes : sequence of str
         Values of the parameter ``dtype``, which is then the function's last one; the first is the default.
-    inputs : callable, optional
-        ``(rng, *shape) -> [array, ...]``: random inputs from a `numpy.random.Generator`. By default they are
-        drawn by type: standard normal floats, integers from `integers`, fair conditions.
-    integers : tuple of int, optional
-        Least and greatest value of integer inputs; None for the largest range for which a sum of products
-        cannot overflow.
+    inputs : callable, or tuple of int, optional
+        ``(rng, *shape) -> [array, ...]``: random inputs from a `numpy.random.Generator`. Or the least and
+        the greatest value of integer inputs, which are then drawn by type, as `compiler.ops.inputs.draw`
+        does: floats are standard normal. None is the largest range for which a sum of products cannot
+        overflow.
     rounding : callable, optional
         ``(*shape) -> compiler.ops.Rounding``: the error model that sets the tolerance of the result check; by
         default that of a sum of as many products as `flops` allows for each element.
-    check : callable, optional
-        ``(*shape)`` raises ValueError for values that are not allowed together.
     constants : sequence of str
         Names of the inputs that are the same in every call, such as weights.
 
@@ -98,10 +93,9 @@ def register(
             compute_reference=lambda arrays, *shape: reference(*arrays, *shape),
             count_flops=flops,
             rounding=rounding,
-            check=check,
             constants=tuple(constants),
-            generate_inputs=inputs,
-            integers=integers,
+            generate_inputs=inputs if callable(inputs) else None,
+            integers=None if callable(inputs) else inputs,
         )
         known = _registered.get(called)
         if known is not None:

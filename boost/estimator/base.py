@@ -115,43 +115,31 @@ class Estimator(BaseEstimator):
 
     def _fit(
         self,
-        X: Any,
-        label: NDArray,
-        columns: Columns,
+        table: DMatrix,
         evals: list[DMatrix],
         params: Mapping[str, Any],
-        held_out: NDArray[np.bool_] | None,
         verbose: bool | int,
         xgb_model: Any,
     ) -> Any:
-        """Train.
+        """Train, and set the attributes of a fitted estimator.
 
         Parameters
         ----------
-        X, label, columns
-            The checked data, labels and other columns, as for `_table`.
+        table : DMatrix
         evals : list of DMatrix
             Evaluation tables.
         params : mapping
             Parameters that depend on the labels.
-        held_out : bool array of shape (rows,), or None
-            Rows for evaluation in place of training.
         verbose, xgb_model
             As for `BoostRegressor.fit`.
         """
         stop = self._option("early_stopping_rounds")
-        if stop is not None and not evals and held_out is None:
+        if stop is not None and not evals:
             raise ValueError(
                 "early_stopping_rounds needs an evaluation table: give eval_set to fit, or set "
                 "validation_fraction"
             )
         rounds, earlier = self._rounds_from(xgb_model)
-        if held_out is not None:
-            check_consistent_length(X, *columns.values())
-            evals = [_part(self, X, label, columns, held_out)]
-            table = _part(self, X, label, columns, ~held_out)
-        else:
-            table = self._table(X, label, **columns)
         result: dict[str, dict[str, list[float]]] = {}
         self.booster_ = train(
             {**self.get_xgb_params(), **params},
@@ -174,6 +162,22 @@ class Estimator(BaseEstimator):
             self.best_iteration_ = self.booster_.best_iteration
             self.best_score_ = self.booster_.best_score
         return self
+
+    def _split(
+        self, X: Any, label: NDArray, columns: Columns, held_out: NDArray[np.bool_] | None
+    ) -> tuple[DMatrix, list[DMatrix]]:
+        """Return the training table, and an evaluation table of the rows that are held out, if there are any.
+
+        Parameters
+        ----------
+        X, label, columns
+            The checked data, labels and other columns, as for `_table`.
+        held_out : bool array of shape (rows,), or None
+        """
+        if held_out is None:
+            return self._table(X, label, **columns), []
+        check_consistent_length(X, *columns.values())
+        return _part(self, X, label, columns, ~held_out), [_part(self, X, label, columns, held_out)]
 
     def _rounds_from(self, xgb_model: Any) -> tuple[int, Any]:
         """Return the number of rounds to train, and the model to continue from."""

@@ -73,7 +73,8 @@ class Classifier(ClassifierMixin, Estimator):
         columns = {"weight": sample_weight, "base_margin": base_margin}
         held_out = self._held_out(np.zeros(len(codes), dtype=np.int64) if several else codes)
         params = self._objective(1 if several else self.classes_.size)
-        return self._fit(X, codes, columns, evals, params, held_out, verbose, xgb_model)
+        table, drawn = self._split(X, codes, columns, held_out)
+        return self._fit(table, evals + drawn, params, verbose, xgb_model)
 
     def _set_classes(self, labels: NDArray, several: bool) -> NDArray:
         """Set `classes_`, and return the labels of the objective: codes of classes, or columns of 0 and 1."""

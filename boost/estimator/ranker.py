@@ -58,7 +58,8 @@ class Ranker(Estimator):
             weight = np.asarray(weight)[number]
         columns = {"weight": weight, "base_margin": base_margin, "qid": number}
         held_out = None if drawn is None else drawn[number]
-        return self._fit(X, label, columns, evals, {}, held_out, verbose, xgb_model)
+        table, part = self._split(X, label, columns, held_out)
+        return self._fit(table, evals + part, {}, verbose, xgb_model)
 
     def predict(
         self,

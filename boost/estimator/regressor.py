@@ -65,7 +65,8 @@ class Regressor(RegressorMixin, Estimator):
         )
         columns = {"weight": sample_weight, "base_margin": base_margin}
         held_out = self._held_out(np.zeros(len(label), dtype=np.int64))
-        return self._fit(X, label, columns, evals, {}, held_out, verbose, xgb_model)
+        table, drawn = self._split(X, label, columns, held_out)
+        return self._fit(table, evals + drawn, {}, verbose, xgb_model)
 
     def predict(
         self,

@@ -31,8 +31,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.forest.predict import DEPTH, GROUP, KIND, ROOT, VECTOR, goes_right
-from boost.jit import kernel
+from boost.forest.predict import (
+    CHILD,
+    CONDITION,
+    DEPTH,
+    GROUP,
+    KIND,
+    LAST,
+    NO_SIGN,
+    QUESTION,
+    ROOT,
+    START,
+    VALUE,
+    VECTOR,
+    goes_right,
+)
+from boost.jit import by_type, field_type, is_none, kernel
 
 Floats = NDArray[np.float64]
 # Most rows that are processed side by side, so that what a path needs for them stays in the first cache; and
@@ -55,11 +69,8 @@ FACTORS = 5
 # Rows of an integration rule: points t of Gauss's rule in (0, 1), their weights w, and w / (1 - t).
 POINT, WEIGHT, WEIGHT_OVER_REST = range(3)
 RULE_ROWS = 3
-# Words of a packed node, see `boost.forest.predict`: twice the tested feature plus whether missing values go
-# right; the condition, or where the bits of a set of categories start; the left child; the value of a leaf,
-# the row of its vector, or the number of categories.
-TEST, CONDITION, LEFT, VALUE = range(4)
-FEATURE_BITS = 0x7FFFFFFF
+# Columns of `Traversal.pending`: a node, its depth, and whether it is a right child.
+PENDING_COLUMNS = 3
 
 
 class ForestArrays(NamedTuple):
@@ -67,7 +78,8 @@ class ForestArrays(NamedTuple):
 
     Attributes
     ----------
-    nodes : (nodes, 4)
+    nodes, values : (nodes, 4)
+        The same memory, as int32 and as float32.
     trees : (trees, 4)
     weights : (trees,)
     bits : (words,)
@@ -75,6 +87,7 @@ class ForestArrays(NamedTuple):
     """
 
     nodes: NDArray[np.int32]
+    values: NDArray[np.float32]
     trees: NDArray[np.int32]
     weights: Floats
     bits: NDArray[np.uint32]
@@ -115,7 +128,28 @@ class Outline(NamedTuple):
     points: NDArray[np.int64]
 
 
-class _Scratch(NamedTuple):
+class Traversal(NamedTuple):
+    """Scratch for a depth-first traversal of trees of at most some depth.
+
+    Attributes
+    ----------
+    pending : (depth + 2, PENDING_COLUMNS)
+        The nodes to visit next.
+    step_of : (depth + 1,)
+        The steps of the path.
+    tested : (depth + 1,)
+        The number of distinct features that the path down to each level tests.
+    share : (nodes,)
+        z of the edge to a node alone.
+    """
+
+    pending: NDArray[np.int64]
+    step_of: NDArray[np.int64]
+    tested: NDArray[np.int64]
+    share: Floats
+
+
+class Scratch(NamedTuple):
     """What a thread computes for blocks of rows; the last axis is the rows of a block ("lanes").
 
     Attributes
@@ -123,14 +157,14 @@ class _Scratch(NamedTuple):
     block : (blocks, 2 * used features, lanes)
         See `load_block`.
     credit : (blocks, outputs, used features, lanes)
-    paired : (outputs, used features, used features, lanes), or without outputs
+    paired : (outputs, used features, used features, lanes), or None without interactions
         Credits of pairs of features, the first one below the second.
     factors : (steps of a tree, points, FACTORS)
     down : (depth + 1, points, lanes)
         The products of the path down to each level.
     lefts : (depth + 1, points, lanes)
         At each level, the sums over the leaves below the left child.
-    quotients : (depth + 1, points, lanes), or without levels
+    quotients : (depth + 1, points, lanes), or None without interactions
         The differences of the quotients of the edges of the path.
     total : (points, lanes)
         The sums over the leaves below a node of their products times their values.
@@ -144,11 +178,11 @@ class _Scratch(NamedTuple):
 
     block: NDArray[np.float32]
     credit: Floats
-    paired: Floats
+    paired: Floats | None
     factors: Floats
     down: Floats
     lefts: Floats
-    quotients: Floats
+    quotients: Floats | None
     total: Floats
     passes: Floats
     right: Floats
@@ -165,24 +199,21 @@ class _Edge(NamedTuple):
     feature: int
 
 
-@kernel()
-def outline_tree(forest, cover, t, place, own, steps, shares, means):
+@kernel(allocates=False)
+def outline_tree(forest, cover, t, place, traversal, steps, shares):
     """Write the outline of a tree; see `outline_trees`.
 
     Parameters
     ----------
-    own : (nodes,), scratch: z of the edge to a node alone
     steps, shares : those of the tree
 
     Returns
     -------
     steps, features : how many nodes are reached, and how many features the longest path tests
     """
-    tree = forest.trees[t]
-    nodes, root, depth = forest.nodes, tree[ROOT], tree[DEPTH]
-    pending = np.empty((depth + 2, 3), dtype=np.int64)  # columns of steps: NODE, LEVEL and IS_RIGHT
-    step_of = np.zeros(depth + 1, dtype=np.int64)  # of the path
-    tested = np.zeros(depth + 1, dtype=np.int64)  # distinct features of the path
+    nodes, root = forest.nodes, forest.trees[t, ROOT]
+    pending, step_of, tested, share = traversal.pending, traversal.step_of, traversal.tested, traversal.share
+    tested[0] = 0
     pending[0, 0], pending[0, 1], pending[0, 2] = root, 0, 0
     size = 1
     count = 0
@@ -196,11 +227,11 @@ def outline_tree(forest, cover, t, place, own, steps, shares, means):
         here[EDGE] = -1
         here[BEFORE] = 0
         here[IS_RIGHT] = is_right
-        left = nodes[at, LEFT]
-        here[TESTED] = -1 if left == at else place[(nodes[at, TEST] & FEATURE_BITS) >> 1]
+        left = nodes[at, CHILD]
+        here[TESTED] = -1 if left == at else place[(nodes[at, QUESTION] & NO_SIGN) >> 1]
         step_of[level] = count
         shares[count, Z] = shares[count, Z_BEFORE] = 1.0
-        own[at] = 1.0
+        share[at] = 1.0
         if level:
             parent = steps[step_of[level - 1]]
             here[EDGE] = parent[TESTED]
@@ -209,42 +240,43 @@ def outline_tree(forest, cover, t, place, own, steps, shares, means):
                 before -= 1
             here[BEFORE] = before
             whole = cover.hessian[root + cover.number[parent[NODE]]]
-            part = max(cover.hessian[root + cover.number[at]], np.float32(0))
+            part = cover.hessian[root + cover.number[at]]
+            if not part > 0:
+                part = np.float32(0)
             # No training row reached the node: both sides are as likely.
             z = np.float64(part) / np.float64(whole) if whole > 0 else 0.5
-            own[at] = z
+            share[at] = z
             if before:
                 shares[count, Z_BEFORE] = shares[step_of[before], Z]
             shares[count, Z] = z * shares[count, Z_BEFORE]
             tested[level] = tested[level - 1] + (before == 0)
-            most = max(most, tested[level])
+            if tested[level] > most:
+                most = tested[level]
         if left != at:
             for child in range(1, -1, -1):  # the left child is taken first
                 pending[size, 0], pending[size, 1], pending[size, 2] = left + child, level + 1, child
                 size += 1
         count += 1
-    mean_leaves(forest, t, steps, count, own, means)
     return count, most
 
 
-@kernel()
-def mean_leaves(forest, t, steps, count, own, means):
+@kernel(allocates=False)
+def mean_leaves(forest, t, steps, count, share, means):
     """Write the mean of the leaves below each node of a tree, whose outline has `count` steps."""
-    nodes = forest.nodes
-    values = nodes.view(np.float32)
+    nodes, values = forest.nodes, forest.values
     vector = (forest.trees[t, KIND] & VECTOR) != 0
     for k in range(count - 1, -1, -1):
         at = steps[k, NODE]
-        left = nodes[at, LEFT]
+        left = nodes[at, CHILD]
         for o in range(means.shape[1]):
             if left != at:
-                means[at, o] = own[left] * means[left, o] + own[left + 1] * means[left + 1, o]
+                means[at, o] = share[left] * means[left, o] + share[left + 1] * means[left + 1, o]
             else:
-                means[at, o] = forest.vectors[nodes[at, VALUE], o] if vector else values[at, VALUE]
+                means[at, o] = forest.vectors[nodes[at, LAST], o] if vector else values[at, VALUE]
 
 
-@kernel(lazy=True)
-def outline_trees(forest, cover, first, place, outline, means):
+@kernel(lazy=True, allocates=False)
+def outline_trees(forest, cover, first, place, traversal, outline, means):
     """Write the outlines of trees. O(nodes * depth).
 
     Parameters
@@ -253,21 +285,23 @@ def outline_trees(forest, cover, first, place, outline, means):
     cover : Cover
     first : the first tree
     place : (features,), the index of each feature among those that the trees test
+    traversal : Traversal
+        For the deepest of the trees; overwritten.
     outline : Outline
         Output.
     means : (nodes, outputs of a tree), output: the mean of the leaves below each node, by their shares
     """
-    own = np.empty(cover.hessian.size)
     starts = outline.starts
     starts[0] = 0
     for t in range(outline.points.size):
         steps, shares = outline.steps[starts[t] :], outline.shares[starts[t] :]
-        count, longest = outline_tree(forest, cover, first + t, place, own, steps, shares, means)
+        count, longest = outline_tree(forest, cover, first + t, place, traversal, steps, shares)
+        mean_leaves(forest, first + t, steps, count, traversal.share, means)
         starts[t + 1] = starts[t] + count
         outline.points[t] = (longest + 1) // 2
 
 
-@kernel()
+@kernel(allocates=False)
 def load_block(x, begin, used, b, block):
     """Copy the used features of the rows from `begin` on into block `b`: one lane per row.
 
@@ -282,7 +316,7 @@ def load_block(x, begin, used, b, block):
             block[b, 2 * j + 1, i] = value if value == value else np.inf
 
 
-@kernel()
+@kernel(allocates=False)
 def make_factors(outline, t, rule, factors):
     """Write the factors of the edges of a tree, which are the same for all rows: see `A`.
 
@@ -311,7 +345,7 @@ def make_factors(outline, t, rule, factors):
 # more than the step.
 
 
-@kernel()
+@kernel(allocates=False)
 def test_rows(forest, at, feature, b, level, scratch):
     """Write for each row of a block whether it goes right at node `at`, into `scratch.right`.
 
@@ -321,19 +355,19 @@ def test_rows(forest, at, feature, b, level, scratch):
     b, level : the block, and the depth of the node
     """
     nodes, block, right = forest.nodes, scratch.block, scratch.right
-    word = nodes[at, TEST]
+    word = nodes[at, QUESTION]
     column = 2 * feature + (word & 1)
     if word < 0:
-        start, size = nodes[at, CONDITION], nodes[at, VALUE]
+        start, size = nodes[at, START], nodes[at, LAST]
         for i in range(block.shape[2]):
             right[level, i] = goes_right(word, start, size, block[b, column, i], forest.bits)
     else:
-        condition = nodes.view(np.float32)[at, CONDITION]
+        condition = forest.values[at, CONDITION]
         for i in range(block.shape[2]):
             right[level, i] = 1.0 if block[b, column, i] >= condition else 0.0
 
 
-@kernel()
+@kernel(allocates=False)
 def go_down(scratch, edge, is_right):
     """Write o of an edge, and multiply the products of the path by its factors."""
     passes, right, factors, down = scratch.passes, scratch.right, scratch.factors, scratch.down
@@ -351,7 +385,7 @@ def go_down(scratch, edge, is_right):
                 down[level, q, i] = down[level - 1, q, i] * (a + b + passes[level, i] * c)
 
 
-@kernel()
+@kernel(allocates=False)
 def write_quotients(scratch, edge, rule):
     """Write the differences of the quotients of an edge, without the weights of the points."""
     passes, factors, quotients = scratch.passes, scratch.factors, scratch.quotients
@@ -363,7 +397,7 @@ def write_quotients(scratch, edge, rule):
             quotients[edge.level, q, i] = quotient * weight
 
 
-@kernel()
+@kernel(allocates=False)
 def credit_edge(scratch, edge, b, o):
     """Credit the feature of an edge with what the leaves below it contribute, in block `b` and output `o`."""
     passes, factors, total, credit = scratch.passes, scratch.factors, scratch.total, scratch.credit
@@ -378,7 +412,7 @@ def credit_edge(scratch, edge, b, o):
                 credit[b, o, feature, i] += total[q, i] * (d + passes[level, i] * e)
 
 
-@kernel()
+@kernel(allocates=False)
 def credit_edge_pairs(scratch, edge, steps, start, rule, o):
     """Credit the feature of an edge with each other feature above it; the tree's steps begin at `start`."""
     total, quotients, paired = scratch.total, scratch.quotients, scratch.paired
@@ -395,7 +429,32 @@ def credit_edge_pairs(scratch, edge, steps, start, rule, o):
                 )
 
 
-@kernel()
+@kernel(allocates=False)
+def _no_quotients(scratch, edge, rule):
+    pass
+
+
+@kernel(allocates=False)
+def _no_pairs(scratch, edge, steps, start, rule, o):
+    pass
+
+
+# Without interactions, what serves them is not compiled.
+
+
+@by_type
+def keep_quotients(scratch, edge, rule):
+    """Keep the quotients of an edge, for pairs of features."""
+    return _no_quotients if is_none(field_type(scratch, "paired")) else write_quotients
+
+
+@by_type
+def credit_pairs(scratch, edge, steps, start, rule, o):
+    """Credit the pairs of features of an edge, if these are computed."""
+    return _no_pairs if is_none(field_type(scratch, "paired")) else credit_edge_pairs
+
+
+@kernel(allocates=False)
 def credit_tree(forest, outline, first, t, rule, scratch, b, o):
     """Credit the features of a tree for the rows of block `b` in output `o`.
 
@@ -406,9 +465,7 @@ def credit_tree(forest, outline, first, t, rule, scratch, b, o):
     """
     steps, start, points = outline.steps, outline.starts[t], outline.points[t]
     total, lefts, down, lanes = scratch.total, scratch.lefts, scratch.down, scratch.total.shape[1]
-    with_pairs = scratch.paired.shape[0] > 0
     vector = (forest.trees[first + t, KIND] & VECTOR) != 0
-    values = forest.nodes.view(np.float32)
     for k in range(outline.starts[t + 1] - start):
         level = np.int64(steps[start + k, LEVEL])
         scratch.path[level] = k
@@ -416,13 +473,12 @@ def credit_tree(forest, outline, first, t, rule, scratch, b, o):
             before, feature = np.int64(steps[start + k, BEFORE]), np.int64(steps[start + k, EDGE])
             edge = _Edge(k, points, level, before, feature)
             go_down(scratch, edge, steps[start + k, IS_RIGHT] == 1)
-            if with_pairs:
-                write_quotients(scratch, edge, rule)
+            keep_quotients(scratch, edge, rule)
         at = np.int64(steps[start + k, NODE])
         if steps[start + k, TESTED] >= 0:
             test_rows(forest, at, np.int64(steps[start + k, TESTED]), b, level, scratch)
             continue
-        leaf = forest.vectors[forest.nodes[at, VALUE], o] if vector else values[at, VALUE]
+        leaf = forest.vectors[forest.nodes[at, LAST], o] if vector else forest.values[at, VALUE]
         value = forest.weights[first + t] * leaf
         for q in range(points):
             for i in range(lanes):
@@ -433,8 +489,7 @@ def credit_tree(forest, outline, first, t, rule, scratch, b, o):
             before, feature = np.int64(steps[start + m, BEFORE]), np.int64(steps[start + m, EDGE])
             edge = _Edge(m, points, level, before, feature)
             credit_edge(scratch, edge, b, o)
-            if with_pairs:
-                credit_edge_pairs(scratch, edge, steps, start, rule, o)
+            credit_pairs(scratch, edge, steps, start, rule, o)
             if not steps[start + m, IS_RIGHT]:
                 for q in range(points):
                     for i in range(lanes):
@@ -446,66 +501,120 @@ def credit_tree(forest, outline, first, t, rule, scratch, b, o):
             level -= 1
 
 
-@kernel()
-def add_credits(scratch, used, begin, b, credits, pairs):
+@kernel(allocates=False)
+def clear_credits(credit):
+    """Write zeros; the array is (blocks or outputs, outputs or features, features, lanes)."""
+    for b in range(credit.shape[0]):
+        for o in range(credit.shape[1]):
+            for j in range(credit.shape[2]):
+                for i in range(credit.shape[3]):
+                    credit[b, o, j, i] = 0.0
+
+
+@kernel(allocates=False)
+def add_credits(scratch, used, begin, b, credits):
     """Add the credits of block `b` to those of the rows from `begin` on."""
-    credit, paired = scratch.credit, scratch.paired
+    credit = scratch.credit
     for i in range(credit.shape[3]):
         if begin + i == credits.shape[0]:
             break
         for o in range(credits.shape[1]):
             for j in range(used.size):
                 credits[begin + i, o, used[j]] += credit[b, o, j, i]
+
+
+@kernel(allocates=False)
+def add_paired(scratch, used, begin, pairs):
+    """Add the credits of pairs to those of the rows from `begin` on, and set them to zero."""
+    paired = scratch.paired
+    for i in range(paired.shape[3]):
+        if begin + i == pairs.shape[0]:
+            break
         for o in range(paired.shape[0]):
             for j in range(used.size):
                 for h in range(j + 1, used.size):
                     pairs[begin + i, o, used[j], used[h]] += paired[o, j, h, i]
                     pairs[begin + i, o, used[h], used[j]] += paired[o, j, h, i]
+    clear_credits(paired)
 
 
-@kernel()
-def make_scratch(rows, forest, outline, first, used, outputs, with_pairs):
-    """Return the scratch of a thread for `rows` rows."""
-    most = longest = depth = 0
-    for t in range(outline.points.size):
-        most = max(most, outline.points[t])
-        longest = max(longest, outline.starts[t + 1] - outline.starts[t])
-        depth = max(depth, np.int64(forest.trees[first + t, DEPTH]))
-    lanes = min(MOST_LANES, (rows + VECTOR_LANES - 1) // VECTOR_LANES * VECTOR_LANES)
-    block_bytes = 8 * lanes * used.size * (1 + outputs)
+@kernel(allocates=False)
+def _add_nothing(scratch, used, begin, pairs):
+    pass
+
+
+@by_type
+def add_pairs(scratch, used, begin, pairs):
+    """Add the credits of pairs to those of the rows from `begin` on, if they are computed."""
+    return _add_nothing if is_none(field_type(scratch, "paired")) else add_paired
+
+
+def make_traversal(forest: ForestArrays, first: int, last: int, nodes: int) -> Traversal:
+    """Return scratch for the trees ``first`` to ``last - 1``, whose last node is `nodes` - 1."""
+    depth = int(forest.trees[first:last, DEPTH].max(initial=0))
+    pending = np.empty((depth + 2, PENDING_COLUMNS), dtype=np.int64)
+    step_of, tested = np.empty(depth + 1, dtype=np.int64), np.empty(depth + 1, dtype=np.int64)
+    return Traversal(pending, step_of, tested, np.empty(nodes))
+
+
+def make_scratch(
+    rows: int, depth: int, outline: Outline, used: int, outputs: int, interactions: bool
+) -> Scratch:
+    """Return the scratch of a thread.
+
+    Parameters
+    ----------
+    rows : int
+        That the thread processes.
+    depth : int
+        Of the deepest tree.
+    outline : Outline
+    used : int
+        Number of features that the trees test.
+    outputs : int
+    interactions : bool
+    """
+    most = int(outline.points.max(initial=0))
+    longest = int(np.diff(outline.starts).max(initial=0))
+    lanes = min(MOST_LANES, -(-rows // VECTOR_LANES) * VECTOR_LANES)
+    block_bytes = 8 * lanes * used * (1 + outputs)
     blocks = 1
-    if not with_pairs and block_bytes:
-        blocks = max(1, min(CHUNK_BYTES // block_bytes, (rows + lanes - 1) // lanes))
-    scratch = _Scratch(
-        block=np.empty((blocks, 2 * used.size, lanes), dtype=np.float32),
-        credit=np.empty((blocks, outputs, used.size, lanes)),
-        paired=np.empty((outputs if with_pairs else 0, used.size, used.size, lanes)),
+    if not interactions and block_bytes:
+        blocks = max(1, min(CHUNK_BYTES // block_bytes, -(-rows // lanes)))
+    scratch = Scratch(
+        block=np.empty((blocks, 2 * used, lanes), dtype=np.float32),
+        credit=np.empty((blocks, outputs, used, lanes)),
+        paired=np.zeros((outputs, used, used, lanes)) if interactions else None,
         factors=np.empty((longest, most, FACTORS)),
         down=np.empty((depth + 1, most, lanes)),
         lefts=np.empty((depth + 1, most, lanes)),
-        quotients=np.empty((depth + 1 if with_pairs else 0, most, lanes)),
+        quotients=np.empty((depth + 1, most, lanes)) if interactions else None,
         total=np.empty((most, lanes)),
         passes=np.empty((depth + 1, lanes)),
         right=np.empty((depth + 1, lanes)),
         path=np.empty(depth + 1, dtype=np.int64),
     )
-    for i in range(lanes):
-        scratch.passes[0, i] = 1.0
-        for q in range(most):
-            scratch.down[0, q, i] = 1.0
+    scratch.down[0] = scratch.passes[0] = 1.0
     return scratch
 
 
-@kernel()
-def clear(array):
-    """Write zeros."""
-    flat = array.reshape(array.size)
-    for i in range(flat.size):
-        flat[i] = 0.0
+class Credits(NamedTuple):
+    """Where the credits of some rows are added.
+
+    Attributes
+    ----------
+    features : (rows, outputs, features + 1)
+        But for the last column.
+    pairs : (rows, outputs, features + 1, features + 1), or None without interactions
+        But for the last row and column and the diagonal.
+    """
+
+    features: Floats
+    pairs: Floats | None
 
 
-@kernel(lazy=True)
-def credit_features(x, used, forest, first, outline, rules, credits, pairs):
+@kernel(lazy=True, allocates=False)
+def credit_features(x, used, forest, first, outline, rules, scratch, credits):
     """Add the Shapley values of trees, and of pairs of features.
 
     Parameters
@@ -516,20 +625,20 @@ def credit_features(x, used, forest, first, outline, rules, credits, pairs):
     first : the first tree
     outline : Outline
     rules : (at least most points + 1, RULE_ROWS, at least most points), by number of points
-    credits : (rows, outputs, features + 1), changed in place, but for the last column
-    pairs : (rows, outputs, features + 1, features + 1), or without rows; changed in place, but for the last
-        row and column and for the diagonal
+    scratch : Scratch
+        Overwritten.
+    credits : Credits
+        Changed in place.
     """
-    outputs = credits.shape[1]
+    outputs = credits.features.shape[1]
     rows = x.shape[0]
-    scratch = make_scratch(rows, forest, outline, first, used, outputs, pairs.shape[0] > 0)
     blocks, lanes = scratch.block.shape[0], scratch.block.shape[2]
     for begin in range(0, rows, blocks * lanes):
-        filled = min(blocks, (rows - begin + lanes - 1) // lanes)
+        filled = (rows - begin + lanes - 1) // lanes
+        filled = filled if filled < blocks else blocks
         for b in range(filled):
             load_block(x, begin + b * lanes, used, b, scratch.block)
-        clear(scratch.credit)
-        clear(scratch.paired)
+        clear_credits(scratch.credit)
         for t in range(outline.points.size):
             points = outline.points[t]
             if points == 0:  # a root alone
@@ -542,10 +651,11 @@ def credit_features(x, used, forest, first, outline, rules, credits, pairs):
                 for b in range(filled):
                     credit_tree(forest, outline, first, t, rules[points], scratch, b, o)
         for b in range(filled):
-            add_credits(scratch, used, begin + b * lanes, b, credits, pairs)
+            add_credits(scratch, used, begin + b * lanes, b, credits.features)
+        add_pairs(scratch, used, begin, credits.pairs)
 
 
-@kernel(lazy=True)
+@kernel(lazy=True, allocates=False)
 def credit_path(x, forest, means, first, last, credits):
     """Credit each split on the path of a row with the change of the mean: an approximation, in O(depth).
 
@@ -560,22 +670,21 @@ def credit_path(x, forest, means, first, last, credits):
     credits : (rows, outputs, features + 1), changed in place, but for the last column
     """
     nodes, trees, weights = forest.nodes, forest.trees, forest.weights
-    conditions = nodes.view(np.float32)
     for r in range(x.shape[0]):
         for t in range(first, last):
             vector = (trees[t, KIND] & VECTOR) != 0
             at = np.int64(trees[t, ROOT])
-            while nodes[at, LEFT] != at:
-                word = nodes[at, TEST]
-                f = (word & FEATURE_BITS) >> 1
+            while nodes[at, CHILD] != at:
+                word = nodes[at, QUESTION]
+                f = (word & NO_SIGN) >> 1
                 value = x[r, f]
                 if value != value:
                     goes = np.uint32(word & 1)
                 elif word < 0:
-                    goes = goes_right(word, nodes[at, CONDITION], nodes[at, VALUE], value, forest.bits)
+                    goes = goes_right(word, nodes[at, START], nodes[at, LAST], value, forest.bits)
                 else:
-                    goes = np.uint32(value >= conditions[at, CONDITION])
-                to = np.int64(nodes[at, LEFT]) + goes
+                    goes = np.uint32(value >= forest.values[at, CONDITION])
+                to = np.int64(nodes[at, CHILD]) + goes
                 if vector:
                     for o in range(credits.shape[1]):
                         credits[r, o, f] += weights[t] * (means[to, o] - means[at, o])

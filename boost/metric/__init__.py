@@ -15,9 +15,9 @@ from boost.metric.custom import custom_metric
 
 __all__ = ["Metric", "custom_metric", "make_metric"]
 
-PLAIN = {m.name: m for room in (area, classification, regression, survival) for m in room.METRICS}
-# Metrics that parameters of the objective shape.
-SHAPED: dict[str, Callable[[Mapping[str, Any]], Metric]] = {
+PLAIN = {m.name: m for module in (area, classification, regression, survival) for m in module.METRICS}
+# Metrics that share a parameter with the objective.
+PARAMETRIC: dict[str, Callable[[Mapping[str, Any]], Metric]] = {
     "mphe": lambda p: regression.pseudo_huber(p.get("huber_slope", 1.0)),
     "quantile": lambda p: regression.quantile(_levels(p.get("quantile_alpha"))),
     "expectile": lambda p: regression.expectile(_levels(p.get("expectile_alpha"))),
@@ -27,7 +27,7 @@ SHAPED: dict[str, Callable[[Mapping[str, Any]], Metric]] = {
     ),
     "error": lambda p: classification.error(),
 }
-NAMES = (*PLAIN, *SHAPED, *ranking.BY_TOP)
+NAMES = (*PLAIN, *PARAMETRIC, *ranking.BY_TOP)
 
 
 def make_metric(name: str, params: Mapping[str, Any] | None = None) -> Metric:
@@ -37,21 +37,21 @@ def make_metric(name: str, params: Mapping[str, Any] | None = None) -> Metric:
     ----------
     name : str
         "error@t" counts predictions above t as ones; "tweedie-nloglik@rho" has the variance power rho.
-        "ndcg@n", "map@n" and "pre@n" look at the first n rows of a group; "ndcg-", "map@n-" and so on count
-        a group without any gain as 0, not as 1.
+        "ndcg@n", "map@n" and "pre@n" evaluate the first n rows of each query group; with a "-" at the end
+        ("ndcg-", "map@n-"), a group without any gain counts as 0 in place of 1.
     params : mapping, optional
-        Resolved parameters, for metrics that share one with the objective (the levels of quantiles, for one).
+        Resolved parameters, for metrics that share one with the objective, such as the levels of quantiles.
 
     Raises
     ------
     ValueError
-        For an unknown name, or something other than a fitting number after "@".
+        For an unknown name, or an invalid number after "@".
     """
     params = {} if params is None else params
     if name in PLAIN:
         return PLAIN[name]
-    if name in SHAPED:
-        return SHAPED[name](params)
+    if name in PARAMETRIC:
+        return PARAMETRIC[name](params)
     base, at, given = name.partition("@")
     ranked = re.fullmatch(r"(\w+?)(?:@([0-9]+))?(-?)", name)
     if ranked and ranked[1] in ranking.BY_TOP and ranked[2] != "0" * len(ranked[2] or ""):

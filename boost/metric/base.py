@@ -1,4 +1,4 @@
-"""What a metric is, which labels it takes, and means of row losses."""
+"""The interface of a metric, the labels that metrics allow, and weighted means of row losses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 SMALLEST = 1e-16
-# Kinds of labels: which are allowed, and how that is said.
+# Kinds of labels: the test, and its description in error messages.
 LABELS: dict[str, tuple[Callable[[Floats], Bools], str]] = {
     "share": (lambda y: (y >= 0) & (y <= 1), "labels from 0 to 1"),
     "binary": (lambda y: (y == 0) | (y == 1), "labels 0 and 1"),
@@ -28,22 +28,24 @@ LABELS: dict[str, tuple[Callable[[Floats], Bools], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A named metric.
+    """An evaluation metric.
 
     Attributes
     ----------
     name : str
     maximize : bool
-        Whether more is better.
+        Whether larger values are better.
     function : callable
         Of predictions of shape (rows, outputs) and the table; returns a float.
     labels : str
-        A key of `LABELS`; or "numbers" (any), "classes" (0 to outputs - 1), "bounds" (of a survival time), or
-        "auc" and "aucpr": classes for a model of several, else shares; in groups, any numbers and 0 and 1.
+        A key of `LABELS`; "numbers" (any), "classes" (0 to outputs - 1) or "bounds" (of a survival time).
+        "auc" and "aucpr" are classes for models of several classes, else probabilities; in query groups, any
+        numbers for "auc" and 0 and 1 for "aucpr".
     outputs : {"each", "classes", "levels", "one"}
-        Whether each output has its column of the label; or outputs are classes of one label, or levels of
-        one label (as many as `levels`), or there is only one.
+        How outputs belong to labels: each to a column of the label, to the classes of one label, to the
+        levels of one label, or a single output to a single column.
     levels : int
+        Outputs per label column, for "levels".
     """
 
     name: str
@@ -53,8 +55,8 @@ class Metric:
     outputs: str = "each"
     levels: int = 1
 
-    def check(self, data: DMatrix, groups: int) -> None:
-        """Raise ValueError when a table and a model of so many outputs cannot have this metric."""
+    def check(self, data: DMatrix, n_outputs: int) -> None:
+        """Raise ValueError unless the metric is defined for a table and a model of so many outputs."""
         if self.labels == "bounds":
             if getattr(data, "label_lower_bound", None) is None:
                 raise ValueError(
@@ -63,18 +65,18 @@ class Metric:
                 )
         elif data.label is None:
             raise ValueError(f"metric {self.name!r} needs labels: give the evaluation DMatrix a label")
-        if (wanted := self._wanted(data, groups)) is not None:
-            raise ValueError(f"metric {self.name!r} is for {wanted}, not of {groups}")
+        if (expected := self._expected(data, n_outputs)) is not None:
+            raise ValueError(f"metric {self.name!r} is for {expected}, not of {n_outputs}")
         if data.label is None:
             return
         kind = self.labels
         if kind in ("auc", "aucpr"):
-            if groups == 1 and data.group_bounds().size > 2:
+            if n_outputs == 1 and data.group_bounds().size > 2:
                 kind = "numbers" if kind == "auc" else "binary"
             else:
-                kind = "share" if _columns(data) == groups else "classes"
+                kind = "share" if _columns(data) == n_outputs else "classes"
         if kind == "classes":
-            good, words = np.isin(data.label, np.arange(groups)), f"labels 0 to {groups - 1}"
+            good, words = np.isin(data.label, np.arange(n_outputs)), f"labels 0 to {n_outputs - 1}"
         elif kind in LABELS:
             good, words = LABELS[kind][0](label(data)), LABELS[kind][1]
         else:
@@ -86,28 +88,28 @@ class Metric:
                 f"{at}"
             )
 
-    def _wanted(self, data: DMatrix, groups: int) -> str | None:
-        """Return what models the metric is for, or None when this one is."""
+    def _expected(self, data: DMatrix, n_outputs: int) -> str | None:
+        """Return the models that the metric supports, in words; None when it supports this one."""
         columns = _columns(data)
         match self.outputs:
             case "one":
-                return None if groups == 1 else "models of one output"
+                return None if n_outputs == 1 else "models of one output"
             case "classes":
-                if columns == groups and self.labels != "classes":
+                if columns == n_outputs and self.labels != "classes":
                     return None
-                return None if groups > 1 and columns == 1 else "models of several outputs"
+                return None if n_outputs > 1 and columns == 1 else "models of several outputs"
             case "levels":
-                return None if groups == self.levels * columns else f"models of {self.levels} levels"
-        if columns == groups:
+                return None if n_outputs == self.levels * columns else f"models of {self.levels} levels"
+        if columns == n_outputs:
             return None
         return "models of one output" if columns == 1 else f"models of {columns} outputs, as the label has"
 
     def __call__(self, prediction: Floats, data: DMatrix) -> float:
-        """Return the metric of a table that passed `check`."""
+        """Return the value of the metric for a table that passed `check`."""
         return float(self.function(prediction, data))
 
     def named(self, prediction: Floats, data: DMatrix) -> tuple[str, float]:
-        """Return the name of the metric and its value; a custom metric is named by what it returns."""
+        """Return the name of the metric and its value; a custom metric returns its name itself."""
         return self.name, self(prediction, data)
 
 
@@ -127,7 +129,7 @@ def label_columns(data: DMatrix) -> Floats:
 
 
 def row_mean(loss: Floats, data: DMatrix) -> float:
-    """Return the mean loss of shape (rows,) or (rows, outputs), by the weights of the rows."""
+    """Return the mean of a loss of shape (rows,) or (rows, outputs), weighted by the rows."""
     if data.weight is None:
         return float(loss.mean())
     weight = data.weight.astype(np.float64)

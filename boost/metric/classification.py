@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def logloss(prediction: Floats, data: DMatrix) -> float:
-    """Negative mean log-likelihood of labels 0 and 1, or of shares between them."""
+    """Negative mean log-likelihood of labels 0 and 1, or of probabilities."""
     p, y = prediction, label_columns(data)
     ones = y == 1
     if (ones | (y == 0)).all():
@@ -23,7 +23,7 @@ def logloss(prediction: Floats, data: DMatrix) -> float:
 
 
 def error(threshold: float = 0.5) -> Metric:
-    """Share of rows on the wrong side of a threshold of the prediction."""
+    """Return the metric of the fraction of rows on the wrong side of a threshold of the prediction."""
 
     def function(prediction: Floats, data: DMatrix) -> float:
         y = label_columns(data)
@@ -34,13 +34,13 @@ def error(threshold: float = 0.5) -> Metric:
 
 
 def mlogloss(prediction: Floats, data: DMatrix) -> float:
-    """Negative mean log-likelihood of the labels' classes."""
+    """Negative mean log-likelihood of the classes that are the labels."""
     y = label(data).astype(np.int64)
     return row_mean(-np.log(np.maximum(prediction[np.arange(y.size), y], SMALLEST)), data)
 
 
 def merror(prediction: Floats, data: DMatrix) -> float:
-    """Share of rows whose likeliest class, the first of equal ones, is not the label."""
+    """Fraction of rows whose likeliest class, the first one of ties, is not the label."""
     return row_mean((prediction.argmax(axis=1) != label(data)).astype(np.float64), data)
 
 

@@ -1,4 +1,4 @@
-"""Kernel: the pairs of each group that are in the right order."""
+"""The kernel that counts the row pairs of each query group that are ordered correctly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from boost.jit import kernel
 
 
-@kernel()
+@kernel(allocates=False)
 def _up_to(tree, level):
     total = 0
     while level > 0:
@@ -17,26 +17,26 @@ def _up_to(tree, level):
 
 
 @kernel("void(float64[::1], int64[::1], int64[::1], float64[::1])")
-def concordance(score, level, bounds, share):
-    """Write the share of each group's pairs of different levels that the scores put in the same order.
+def concordance(score, level, bounds, out):
+    """Write the fraction of each group's pairs of different levels that the scores order in the same way.
 
     Parameters
     ----------
-    score : (rows,), falling in each group
+    score : (rows,), decreasing in each group
     level : (rows,), from 0 to fewer than the group's rows
     bounds : (groups + 1,), where the groups start
-    share : (groups,), output; equal scores count half; NaN for a group of one level
+    out : (groups,), output; equal scores count half; NaN for a group of one level
 
     Notes
     -----
-    O(rows log rows): a Fenwick tree counts the rows of each level that were passed.
+    O(rows log rows): a Fenwick tree counts the visited rows of each level.
     """
     longest = 0
-    for g in range(share.size):
+    for g in range(out.size):
         longest = max(longest, bounds[g + 1] - bounds[g])
     tree = np.empty(longest + 1, np.int64)
     count = np.empty(longest, np.int64)
-    for g in range(share.size):
+    for g in range(out.size):
         begin, end = bounds[g], bounds[g + 1]
         rows = end - begin
         tree[: rows + 1] = 0
@@ -56,10 +56,10 @@ def concordance(score, level, bounds, share):
             while last < end and score[last] == score[first]:
                 last += 1
             for i in range(first, last):
-                # Passed before this score: the higher levels are right.
+                # Rows of higher scores and levels are in the right order.
                 right += 2 * (first - begin - _up_to(tree, level[i] + 1))
             for i in range(first, last):
-                # Of the same score: pairs of different levels are half right.
+                # Pairs of equal scores and different levels count half.
                 right += i - first - count[level[i]]
                 count[level[i]] += 1
             for i in range(first, last):
@@ -69,4 +69,4 @@ def concordance(score, level, bounds, share):
                     tree[at] += 1
                     at += at & -at
             first = last
-        share[g] = right / (2.0 * pairs) if pairs else np.nan
+        out[g] = right / (2.0 * pairs) if pairs else np.nan

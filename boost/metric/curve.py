@@ -1,4 +1,4 @@
-"""Kernel: areas under the curves that rows draw, from the highest score on."""
+"""The kernel that computes areas under ROC and precision-recall curves."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ import numpy as np
 from boost.jit import kernel
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], int64[::1], int64[::1], boolean, float64[::1])")
+@kernel(
+    "void(float64[::1], float64[::1], float64[::1], int64[::1], int64[::1], boolean, float64[::1])",
+    allocates=False,
+)
 def areas(score, ones, zeros, order, bounds, recall, area):
     """Write the area under the ROC curve or the precision-recall curve of each group.
 
     Parameters
     ----------
     score : (rows,)
-    ones, zeros : (rows,), how much of each row's weight is label 1 and label 0
-    order : (rows,), row numbers, group after group, in each by falling score
+    ones, zeros : (rows,), the weight of each row that has label 1, and label 0
+    order : (rows,), row numbers, group after group, in each by decreasing score
     bounds : (groups + 1,), where the groups start
-    recall : whether the curve is that of precision over recall
+    recall : whether to compute the area under the precision-recall curve
     area : (groups,), output; NaN for a group of one class
 
     Notes
     -----
-    Rows of equal scores are one step of the curve. Within a step, zeros are passed in proportion to ones, so
-    that the precision is no straight line: where h ones are passed, slope h + offset zeros are, and the
-    precision h / ((1 + slope) h + offset) has an integral in closed form.
+    Rows of equal scores are one step of the curve. Within a step, the number of zeros is linear in the number
+    h of ones, slope h + offset. So the precision h / ((1 + slope) h + offset) is not linear, and its integral
+    has a closed form.
     """
     for g in range(area.size):
         hits, misses, total = 0.0, 0.0, 0.0

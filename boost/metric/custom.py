@@ -1,4 +1,4 @@
-"""Metrics that the user writes."""
+"""Custom metrics: callables given by the user."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class CustomMetric(Metric):
-    """A callable as a metric; it makes its own checks."""
+    """A callable as a metric, without checks of the labels."""
 
     __slots__ = ()
 
-    def check(self, data: DMatrix, groups: int) -> None:
+    def check(self, data: DMatrix, n_outputs: int) -> None:
         """Allow every table."""
 
     def named(self, prediction: Floats, data: DMatrix) -> tuple[str, float]:
-        """Return the name and the value that the callable gives."""
-        shown = prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
-        result: Any = self.function(shown, data)
+        """Return the name and the value that the callable returns."""
+        given = prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
+        result: Any = self.function(given, data)
         try:
             name, value = result
             return str(name), float(value)
@@ -43,9 +43,9 @@ def custom_metric(function: Callable[[Any, DMatrix], Any], maximize: bool = Fals
     ----------
     function : callable
         Of predictions, shape (rows,) or (rows, outputs) for several outputs, and the table; returns a pair
-        of a name and a number. The name is known when it has been called, from `Metric.named`.
+        of a name and a number. The name is known only when it is called, by `Metric.named`.
     maximize : bool
-        Whether more is better.
+        Whether larger values are better.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The groups of a table, and sorts and sums within them."""
+"""The query groups of a table, with sorting and sums within them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
-    """The groups of a table.
+class QueryGroups:
+    """The query groups of a table.
 
     Attributes
     ----------
@@ -32,17 +32,17 @@ class Groups:
     sizes: Ints
 
     @staticmethod
-    def of(data: DMatrix) -> Groups:
-        """Return the groups of a table; all rows are one group when it has none."""
+    def of(data: DMatrix) -> QueryGroups:
+        """Return the query groups of a table; a single group of all rows when it has none."""
         bounds = data.group_bounds()
-        return Groups(bounds, np.diff(bounds))
+        return QueryGroups(bounds, np.diff(bounds))
 
     def positions(self) -> Ints:
         """Return the place of each row in its group; shape (rows,)."""
         return np.arange(self.bounds[-1]) - np.repeat(self.bounds[:-1], self.sizes)
 
-    def falling(self, values: Floats) -> Ints:
-        """Return the rows, group after group, in each by falling value; equal values stay in their order."""
+    def by_decreasing(self, values: Floats) -> Ints:
+        """Return the rows, group after group, in each by decreasing value; the sort is stable."""
         from boost.data.group_order import sort_groups
 
         order = np.empty(values.size, np.int64)
@@ -54,11 +54,11 @@ class Groups:
         return np.add.reduceat(values, self.bounds[:-1])
 
     def mean(self, values: Floats, data: DMatrix) -> float:
-        """Return the mean of one value a group, NaN left out, by the weights of the groups' first rows."""
-        known = ~np.isnan(values)
-        if not known.any():
+        """Return the mean of one value per group without NaN, weighted by the first row of each group."""
+        valid = ~np.isnan(values)
+        if not valid.any():
             return math.nan
         weight = (
             np.ones(values.size) if data.weight is None else data.weight[self.bounds[:-1]].astype(np.float64)
         )
-        return float((values[known] @ weight[known]) / weight[known].sum())
+        return float((values[valid] @ weight[valid]) / weight[valid].sum())

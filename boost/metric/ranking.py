@@ -1,6 +1,6 @@
-"""Metrics of the order within groups: means over the groups, by the groups' weights.
+"""Metrics of the order within query groups: means over the groups, by their weights.
 
-Rows of a group are ordered by falling prediction; rows of equal predictions stay in their order.
+Rows of a group are ordered by decreasing prediction; rows of equal predictions stay in their order.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boost.metric.base import Floats, Metric, label
-from boost.metric.groups import Groups
+from boost.metric.groups import QueryGroups
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
 
 
 def ndcg(name: str, top: int | None, empty: float, exponential: bool) -> Metric:
-    """Normalised discounted cumulative gain of a group's first rows.
+    """Return the metric of the normalised discounted cumulative gain of the first rows of each group.
 
-    A row in place r (from 0) adds its gain over log2(r + 2); the sum is divided by the largest that an
-    order of the group could have. The gain of a label is 2**label - 1, or the label.
+    A row in place r (from 0) adds its gain over log2(r + 2); the sum is divided by its largest value over
+    all orders of the group. The gain of a label is 2**label - 1, or the label.
 
     References
     ----------
@@ -28,26 +28,26 @@ def ndcg(name: str, top: int | None, empty: float, exponential: bool) -> Metric:
     """
 
     def function(prediction: Floats, data: DMatrix) -> float:
-        groups, y = Groups.of(data), label(data)
+        groups, y = QueryGroups.of(data), label(data)
         gain = np.exp2(y) - 1.0 if exponential else y
         by_place = 1.0 / np.log2(np.arange(groups.sizes.max()) + 2.0)
         if top is not None:
             by_place[top:] = 0.0
         discount = by_place[groups.positions()]
-        found = groups.sums(gain[groups.falling(prediction[:, 0])] * discount)
-        best = groups.sums(gain[groups.falling(gain)] * discount)
-        return groups.mean(np.divide(found, best, out=np.full_like(best, empty), where=best > 0), data)
+        gained = groups.sums(gain[groups.by_decreasing(prediction[:, 0])] * discount)
+        best = groups.sums(gain[groups.by_decreasing(gain)] * discount)
+        return groups.mean(np.divide(gained, best, out=np.full_like(best, empty), where=best > 0), data)
 
     return Metric(name, True, function, "relevance" if exponential else "not negative", "one")
 
 
 def precision(name: str, top: int | None, empty: float, exponential: bool) -> Metric:
-    """Share of ones among the first rows of a group."""
+    """Return the metric of the fraction of ones among the first rows of each group."""
 
     def function(prediction: Floats, data: DMatrix) -> float:
-        groups = Groups.of(data)
+        groups = QueryGroups.of(data)
         first = groups.sizes if top is None else np.minimum(groups.sizes, top)
-        hit = label(data)[groups.falling(prediction[:, 0])]
+        hit = label(data)[groups.by_decreasing(prediction[:, 0])]
         hit[groups.positions() >= np.repeat(first, groups.sizes)] = 0.0
         return groups.mean(groups.sums(hit) / first, data)
 
@@ -55,11 +55,11 @@ def precision(name: str, top: int | None, empty: float, exponential: bool) -> Me
 
 
 def average_precision(name: str, top: int | None, empty: float, exponential: bool) -> Metric:
-    """Mean of the precisions at the ones among the first rows of a group."""
+    """Return the metric of the mean precision at the ones among the first rows of each group."""
 
     def function(prediction: Floats, data: DMatrix) -> float:
-        groups = Groups.of(data)
-        hit = label(data)[groups.falling(prediction[:, 0])]
+        groups = QueryGroups.of(data)
+        hit = label(data)[groups.by_decreasing(prediction[:, 0])]
         before = np.cumsum(hit)
         before -= np.repeat((before - hit)[groups.bounds[:-1]], groups.sizes)
         position = groups.positions()

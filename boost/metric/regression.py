@@ -1,4 +1,4 @@
-"""Metrics of numbers: errors, and likelihoods of counts and amounts; with several outputs, means over all."""
+"""Metrics of regression: errors, and likelihoods of counts and amounts; means over several outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from boost.metric.base import SMALLEST, Floats, Metric, label_columns, row_mean
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
 
-# What XGBoost adds to labels and predictions of gamma-deviance, and its least mean of gamma-nloglik.
+# XGBoost adds it to labels and predictions of gamma-deviance, and clips means of gamma-nloglik at it.
 GAMMA_SHIFT = 1e-6
 
 
@@ -67,7 +67,7 @@ def normal(prediction: Floats, data: DMatrix) -> float:
 
 
 def pseudo_huber(slope: float) -> Metric:
-    """Mean pseudo-Huber error: half a square near zero, a line of this slope far from it."""
+    """Return the metric of the mean pseudo-Huber error: quadratic near zero, of this slope far from it."""
 
     def function(prediction: Floats, data: DMatrix) -> float:
         z = (prediction - label_columns(data)) / slope
@@ -77,7 +77,7 @@ def pseudo_huber(slope: float) -> Metric:
 
 
 def tweedie(power: float) -> Metric:
-    """Negative mean log-likelihood of compound Poisson variables of this variance power, up to a constant."""
+    """Return the metric of the negative mean log-likelihood of Tweedie variables, up to a constant."""
 
     def function(prediction: Floats, data: DMatrix) -> float:
         log_mean = np.log(np.maximum(prediction, SMALLEST))
@@ -88,7 +88,7 @@ def tweedie(power: float) -> Metric:
 
 
 def quantile(levels: Sequence[float]) -> Metric:
-    """Mean pinball loss, over rows and levels."""
+    """Return the metric of the mean pinball loss over rows and levels."""
     alpha = np.asarray(levels, np.float64)
 
     def function(prediction: Floats, data: DMatrix) -> float:
@@ -99,7 +99,7 @@ def quantile(levels: Sequence[float]) -> Metric:
 
 
 def expectile(levels: Sequence[float]) -> Metric:
-    """Mean asymmetric squared error, over rows and levels."""
+    """Return the metric of the mean asymmetric squared error over rows and levels."""
     alpha = np.asarray(levels, np.float64)
 
     def function(prediction: Floats, data: DMatrix) -> float:
@@ -112,7 +112,7 @@ def expectile(levels: Sequence[float]) -> Metric:
 
 
 def _by_level(y: Floats, levels: int) -> Floats:
-    """Return the labels once for each level, level after level; shape (rows, levels * label columns)."""
+    """Repeat the labels for each level, level after level; shape (rows, levels * label columns)."""
     return np.tile(y, (1, levels))
 
 

@@ -12,15 +12,15 @@ from boost.metric.base import SMALLEST, Floats, Metric, label, row_mean
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
 
-# Least likelihood of a row: its logarithm is finite.
-LEAST = 1e-12
+# Smallest likelihood of a row, whose logarithm is finite.
+SMALLEST_LIKELIHOOD = 1e-12
 
 
 def cox(prediction: Floats, data: DMatrix) -> float:
     """Negative mean partial log-likelihood of the events (Breslow's form for ties).
 
-    A positive label is the time of an event, a negative one the time until which there was none. Weights do
-    not count, as in XGBoost. NaN without events.
+    A positive label is the time of an event, a negative one minus the time of censoring. Weights are
+    ignored, as in XGBoost. NaN without events.
     """
     hazard, y = np.maximum(prediction[:, 0], SMALLEST), label(data)
     order = np.argsort(-np.abs(y), kind="stable")
@@ -62,32 +62,32 @@ DISTRIBUTIONS: dict[str, Callable[[Floats], tuple[Floats, Floats]]] = {
 
 
 def aft(distribution: str, scale: float) -> Metric:
-    """Negative mean log-likelihood of times or intervals whose logarithm is the margin plus scaled noise.
+    """Return the negative mean log-likelihood metric of times whose logarithm is the margin plus noise.
 
     References
     ----------
     A. Barnwal, H. Cho and T. Hocking, "Survival regression with accelerated failure time model in XGBoost",
     arXiv:2006.04920.
     """
-    both = DISTRIBUTIONS[distribution]
+    distribution_of = DISTRIBUTIONS[distribution]
 
     def function(prediction: Floats, data: DMatrix) -> float:
         lower, upper = _bounds(data)
         with np.errstate(divide="ignore"):
             margin = np.log(prediction[:, 0])
             low, high = (np.log(lower) - margin) / scale, (np.log(upper) - margin) / scale
-        density, below_low = both(low)
-        _, below_high = both(high)
+        density, below_low = distribution_of(low)
+        _, below_high = distribution_of(high)
         with np.errstate(divide="ignore", invalid="ignore"):
             exact = density / (scale * lower)
         likelihood = np.where(lower == upper, exact, below_high - below_low)
-        return row_mean(-np.log(np.maximum(likelihood, LEAST)), data)
+        return row_mean(-np.log(np.maximum(likelihood, SMALLEST_LIKELIHOOD)), data)
 
     return Metric("aft-nloglik", False, function, "bounds", "one")
 
 
 def interval_accuracy(prediction: Floats, data: DMatrix) -> float:
-    """Share of rows whose predicted time lies within the bounds."""
+    """Fraction of rows whose predicted time lies within the bounds."""
     lower, upper = _bounds(data)
     time = prediction[:, 0]
     return row_mean(((time >= lower) & (time <= upper)).astype(np.float64), data)

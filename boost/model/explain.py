@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.forest.forest import Forest
-from boost.forest.predict import ROOT
+from boost.forest.predict import CHILD, NO_SIGN, QUESTION, ROOT
 from boost.forest.shapley import (
-    FEATURE_BITS,
-    LEFT,
     RULE_ROWS,
     SHARE_COLUMNS,
     STEP_COLUMNS,
-    TEST,
     Cover,
+    Credits,
     ForestArrays,
     Outline,
     credit_features,
     credit_path,
+    make_scratch,
+    make_traversal,
     outline_trees,
 )
 from boost.forest.traverse import share_rows
@@ -57,6 +57,8 @@ class Outlines:
     Attributes
     ----------
     arrays : ForestArrays
+    depth : int
+        Of the deepest tree.
     used : int64 array of shape (used features,)
         The features that the trees test, increasing.
     outline : Outline
@@ -72,12 +74,19 @@ class Outlines:
         packed: PackedForest = forest.packed()
         self.first, self.last = first, last
         trees = range(first, last)
-        self.arrays = ForestArrays(packed.nodes, packed.trees, packed.weights, packed.bits, packed.vectors)
+        self.arrays = ForestArrays(
+            nodes=packed.nodes,
+            values=packed.nodes.view(np.float32),
+            trees=packed.trees,
+            weights=packed.weights,
+            bits=packed.bits,
+            vectors=packed.vectors,
+        )
         sizes = [forest[t].size for t in range(last)]
         end, size = sum(sizes), sum(sizes[first:])
         tested = np.zeros(features, dtype=bool)
-        inner = packed.nodes[end - size : end, LEFT] != np.arange(end - size, end)
-        tested[(packed.nodes[end - size : end, TEST][inner] & FEATURE_BITS) >> 1] = True
+        inner = packed.nodes[end - size : end, CHILD] != np.arange(end - size, end)
+        tested[(packed.nodes[end - size : end, QUESTION][inner] & NO_SIGN) >> 1] = True
         self.used = np.flatnonzero(tested)
         hessian = np.concatenate([np.empty(0, np.float32), *(forest[t].hessian for t in range(last))])
         self.outline = Outline(
@@ -88,7 +97,9 @@ class Outlines:
         )
         self.means = np.empty((end, forest.n_outputs if forest.vector else 1))
         cover, place = Cover(packed.number, hessian), np.cumsum(tested) - 1
-        outline_trees(self.arrays, cover, first, place, self.outline, self.means)
+        traversal = make_traversal(self.arrays, first, last, end)
+        outline_trees(self.arrays, cover, first, place, traversal, self.outline, self.means)
+        self.depth = traversal.step_of.size - 1
         self.expected = np.zeros(forest.n_outputs)
         for t, weight in zip(trees, forest.weights[first:last], strict=True):
             mean = weight * self.means[packed.trees[t, ROOT]]
@@ -148,12 +159,13 @@ def contributions(
     forest, outline = outlines.arrays, outlines.outline
 
     def credit(begin: int, end: int) -> None:
-        x, credits = table.dense_rows(begin, end), out[begin:end]
+        x = table.dense_rows(begin, end)
         if approximate:
-            credit_path(x, forest, outlines.means, first, last, credits)
-        else:
-            rules, paired = outlines.rules, matrix[begin:end]
-            credit_features(x, outlines.used, forest, first, outline, rules, credits, paired)
+            credit_path(x, forest, outlines.means, first, last, out[begin:end])
+            return
+        credits = Credits(out[begin:end], matrix[begin:end] if pairs else None)
+        scratch = make_scratch(end - begin, outlines.depth, outline, outlines.used.size, outputs, pairs)
+        credit_features(x, outlines.used, forest, first, outline, outlines.rules, scratch, credits)
 
     if first < last:
         share_rows(credit, count, count * outlines.work(approximate), model.params.nthread)

@@ -83,7 +83,7 @@ class Model:
 
     # Parts and copies
 
-    def rounds(self, begin: int, end: int, step: int = 1) -> Model:
+    def slice(self, begin: int, end: int, step: int = 1) -> Model:
         """Return a model of every `step`-th round from `begin` to ``end - 1``; the trees are shared."""
         other = copy.copy(self)
         other.forest = self.forest.slice(begin, end, step)
@@ -93,7 +93,7 @@ class Model:
 
     def copy(self) -> Model:
         """Return a model that can change without this one; the trees, which never change, are shared."""
-        other = self.rounds(0, self.forest.rounds)
+        other = self.slice(0, self.forest.rounds)
         other.objective = copy.copy(self.objective)
         other.best_iteration, other.best_score = self.best_iteration, self.best_score
         return other

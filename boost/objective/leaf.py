@@ -1,7 +1,8 @@
 """Quantiles of labels, and of the residuals in the leaves of a tree.
 
-With weights that are all the same, a quantile lies between two values (Hyndman and Fan's sixth definition);
-else it is the first value at which the sum of the weights reaches the level's share. XGBoost has both rules.
+With equal weights, a quantile is interpolated between two values (the sixth definition of Hyndman and Fan);
+otherwise it is the first value at which the cumulative weight reaches the level's share of the total. XGBoost
+has the same two rules.
 
 References
 ----------
@@ -23,47 +24,48 @@ if TYPE_CHECKING:
     from boost.threads import Team
 
 
-def _even(weight: Floats) -> bool:
-    """Whether all weights are the same, but for zeros."""
+def _all_equal(weight: Floats) -> bool:
+    """Whether all weights other than zero are equal."""
     return weight.size == 0 or float(weight.min(where=weight > 0, initial=np.inf)) == float(weight.max())
 
 
 def quantile(values: Floats, weight: Floats, level: float) -> float:
-    """Return a quantile of values; `weight` may be empty, and is not all zero. O(rows)."""
-    from boost.objective.kernels.selection import group_quantiles
+    """Return a quantile of values; `weight` may be empty, but not all zero. O(rows)."""
+    from boost.objective.kernels.selection import RowRanges, range_quantiles
 
-    rows, out = np.arange(values.size, dtype=np.uint32), np.empty(1)
-    bounds = np.array([0, values.size])
-    values = np.ascontiguousarray(values)
-    group_quantiles(values, weight, _even(weight), level, rows, bounds[:1], bounds[1:], 0, 1, out)
+    rows = np.arange(values.size, dtype=np.uint32)
+    ranges = RowRanges(rows, np.zeros(1, np.int64), np.full(1, values.size))
+    out = np.empty(1)
+    range_quantiles(np.ascontiguousarray(values), weight, _all_equal(weight), level, ranges, 0, 1, out)
     return float(out[0])
 
 
 def leaf_quantiles(grown: Grown, residual: Floats, weight: Floats, level: float, team: Team) -> Floats:
-    """Return a quantile of the residuals in each leaf; zero for a leaf of no weight. O(rows).
+    """Return a quantile of the residuals in each leaf; zero for a leaf of zero weight. O(rows).
 
     Parameters
     ----------
     grown : Grown
     residual : float64 array of shape (rows,)
     weight : float64 array of shape (rows,) or (0,)
-        Rows of weight zero do not count.
+        Rows of zero weight are ignored.
     level : float
         In (0, 1).
     team : Team
-        The leaves are shared out.
+        Its threads divide the leaves.
 
     Returns
     -------
     float64 array of shape (leaves,)
     """
-    from boost.objective.kernels.selection import group_quantiles
+    from boost.objective.kernels.selection import RowRanges, range_quantiles
 
-    even = _even(weight)
+    equal = _all_equal(weight)
+    ranges = RowRanges(grown.rows, grown.begins, grown.ends)
     out = np.empty(grown.leaves.size)
 
     def select(first: int, last: int) -> None:
-        group_quantiles(residual, weight, even, level, grown.rows, grown.begins, grown.ends, first, last, out)
+        range_quantiles(residual, weight, equal, level, ranges, first, last, out)
 
-    team.share(select, out.size, work=grown.rows.size * (15.0 if even else 30.0))
+    team.share(select, out.size, work=grown.rows.size * (15.0 if equal else 30.0))
     return out

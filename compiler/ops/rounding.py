@@ -54,12 +54,14 @@ class Rounding:
         """
         if not np.issubdtype(reference.dtype, np.floating):
             return 0.0
-        finite = np.abs(reference[np.isfinite(reference)])
-        if finite.size == 0:
+        if reference.size == 0:
             return 0.0
+        largest = np.max(np.abs(reference))
+        if not np.isfinite(largest):
+            largest = np.max(np.abs(reference), where=np.isfinite(reference), initial=0.0)
         stored = float(np.finfo(reference.dtype).eps)
         summed = stored if self.accumulator is None else float(np.finfo(self.accumulator).eps)
         relative = MARGIN * summed * self.amplification * max(self.terms, 1.0) ** 0.5
         if summed < stored:
             relative += stored  # both sides round once more where they store the sum
-        return float(relative * np.max(finite))
+        return float(relative * largest)

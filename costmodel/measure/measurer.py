@@ -40,9 +40,9 @@ class Measurer:
     budget_ms : float
         Time limit of all repeats: a slow program is measured fewer times,
         down to its first call alone.
-    build_timeout, run_timeout, reference_timeout : float
-        Time limits in seconds: of compiling, of running (each call or all repeats together), and of the
-        operator's reference.
+    build_timeout, run_timeout, reference_timeout, start_timeout : float
+        Time limits in seconds: of compiling, of running (each call or all repeats together), of the
+        operator's reference, and of the start of the worker.
     modules : sequence of str
         Modules that the worker imports first: those that register the caller's operators.
     paths : sequence of str

@@ -43,7 +43,7 @@ def test_rows_are_recorded_with_their_circumstances(capsys: pytest.CaptureFixtur
     finally:
         record_with(None)
     table(("", "s"), [("not recorded", "0")])
-    assert "\na table\n" in capsys.readouterr().out
+    assert "\na table, 2 threads\n" in capsys.readouterr().out
     first, second, third = recorder.rows
     assert first.cells == {"case": "ours", "s": "1.25"} and second.cells["case"] == "theirs"
     assert (first.table, first.threads, first.cpu) == ("a table", "2", cpu_class())

@@ -167,6 +167,15 @@ def test_their_lines_are_written_as_they_were():
     assert "".join(r.line() for r in load(KEPT)) == KEPT.read_text()
 
 
+def test_records_of_the_benchmarks_name_tasks_of_today():
+    path = Path(__file__).parents[2] / "benchmarks" / "programs" / "known.jsonl"
+    found = load(path)
+    assert found
+    for record in found:
+        assert Task(record.operator, record.shape, record.target).key == record.task
+    assert "".join(r.line() for r in found) == path.read_text()
+
+
 def test_a_type_that_is_not_the_default_is_part_of_the_shape():
     task = Task("matmul", (4, 5, 6, 0, "NN", "none", "int8"))
     made = Record.of(

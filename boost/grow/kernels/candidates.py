@@ -11,7 +11,7 @@ from boost.jit import kernel, prefetch
 GAP_LOW, GAP_HIGH = range(2)
 
 
-@kernel("int64(uint64[::1], float64[:,::1], int64, int64, int64, int64[:,::1])")
+@kernel("int64(uint64[::1], float64[:,::1], int64, int64, int64, int64[:,::1])", allocates=False)
 def propose(entries, gpairs, begin, end, most, gaps):
     """Propose candidates for a column at equal fractions of its hessian. O(entries).
 

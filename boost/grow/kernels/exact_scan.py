@@ -204,7 +204,7 @@ class RowRanges(NamedTuple):
     ends: NDArray[np.int64]
 
 
-@kernel()
+@kernel(allocates=False)
 def children_score(left_g, left_h, node, direction, rules):
     """Return the sum of the scores of two children, minus infinity where they are not allowed.
 
@@ -221,7 +221,7 @@ def children_score(left_g, left_h, node, direction, rules):
     return top / bottom
 
 
-@kernel()
+@kernel(allocates=False)
 def any_beats(entries, candidates, chunk, missing, node, limits, best):
     """Return whether some candidate may beat the score `best`: vectorised, and without divisions.
 
@@ -247,13 +247,13 @@ def any_beats(entries, candidates, chunk, missing, node, limits, best):
     return hit != 0
 
 
-@kernel()
+@kernel(allocates=False)
 def no_weight(gpairs, row):
     """Return whether the gradient and the hessian of a row are zero, as of a row that is not sampled."""
     return gpairs[row, 0] == 0.0 and gpairs[row, 1] == 0.0
 
 
-@kernel()
+@kernel(allocates=False)
 def neighbours(data, begin, end, at):
     """Return the keys of the values before and after the boundary that follows entry `at`; 0 for none.
 
@@ -270,7 +270,7 @@ def neighbours(data, begin, end, at):
     return below, np.int64(entries[np.uint64(high)] >> KEY_SHIFT) if high < end else 0
 
 
-@kernel()
+@kernel(allocates=False)
 def gather(data, begin, end, sum_g, sum_h, chunk):
     """Write the running sums of some entries, which continue given ones, and return the last sums."""
     entries, gpairs = data.entries, data.gpairs
@@ -286,7 +286,7 @@ def gather(data, begin, end, sum_g, sum_h, chunk):
     return sum_g, sum_h
 
 
-@kernel()
+@kernel(allocates=False)
 def select(entries, begin, end, step, goal, chunk):
     """Keep the changes of value at or past a multiple of `step`; return their number and the next goal."""
     g, h, positions = chunk.g, chunk.h, chunk.positions
@@ -302,7 +302,7 @@ def select(entries, begin, end, step, goal, chunk):
     return count, goal
 
 
-@kernel()
+@kernel(allocates=False)
 def sum_piece(data, begin, end):
     """Return the sums of the gradient pairs of some entries; two accumulators each shorten the dependency."""
     entries, gpairs = data.entries, data.gpairs
@@ -325,7 +325,7 @@ def sum_piece(data, begin, end):
     return g + g2, h + h2
 
 
-@kernel(inline="always")
+@kernel(inline="always", allocates=False)
 def scan_piece(data, piece, node, missing, rules, chunk, best):
     """Find the best split of one piece.
 
@@ -470,7 +470,7 @@ def scan(data, pieces, level, rules, splits, first, last):
         splits.children[n, SCORE] = best
 
 
-@kernel(inline="always")
+@kernel(inline="always", allocates=False)
 def partition_entries(move, entries, begin, end):
     """Partition a range of entries by the side of their rows; return where the right ones start.
 
@@ -489,7 +489,7 @@ def partition_entries(move, entries, begin, end):
     return left
 
 
-@kernel(inline="always")
+@kernel(inline="always", allocates=False)
 def partition_node(move, n, entries, pieces, level, free):
     """Partition the entries of a node between its children, and write their pieces.
 
@@ -559,7 +559,7 @@ def advance(move, data, pieces, level, rules, splits, first, last):
         scan(data, pieces, level, rules, splits, child, child + (1 if is_root else 2))
 
 
-@kernel(lazy=True)
+@kernel(lazy=True, allocates=False)
 def divide(entries, location, cuts, indicators, ranges, middles, first, last):
     """Partition the rows of some nodes, those of the left child first; both sides keep their order.
 

@@ -103,7 +103,7 @@ class _Scratch(NamedTuple):
     scores: NDArray[np.float64]
 
 
-@kernel(inline="always")
+@kernel(inline="always", allocates=False)
 def sum_indicators(indicators, gpairs, ranges, n, scratch):
     """Sum the gradient pairs of the rows of node `n` by indicator; return how many indicators occur."""
     indptr, codes, rows = indicators.indptr, indicators.codes, ranges.rows
@@ -129,7 +129,7 @@ def sum_indicators(indicators, gpairs, ranges, n, scratch):
     return count
 
 
-@kernel()
+@kernel(allocates=False)
 def score_absent(scratch, count, node, limits):
     """Write the scores of splits that send the rows without an indicator left; vectorised.
 

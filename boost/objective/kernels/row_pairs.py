@@ -161,7 +161,7 @@ def _make_group(queries, first, last):
     )
 
 
-@kernel(fastmath=FAST_SUMS)
+@kernel(fastmath=FAST_SUMS, allocates=False)
 def _write_factors(group, rows, kind, discount):
     """Write the factors of the weights; `group.f` holds the gains of the rows for rank:ndcg."""
     f, g, d, e = group.f, group.g, group.d, group.e
@@ -189,7 +189,7 @@ def _write_factors(group, rows, kind, discount):
             g[r] /= ones
 
 
-@kernel(fastmath=FAST_SUMS)
+@kernel(fastmath=FAST_SUMS, allocates=False)
 def _load_group(group, n, ranked, queries, options):
     """Copy the rows of query group `n`; return the factor and the offset of the distances of margins."""
     begin = queries.bounds[n]
@@ -216,7 +216,7 @@ def _load_group(group, n, ranked, queries, options):
     return 0.0, 1.0
 
 
-@kernel(fastmath=FAST_SUMS)
+@kernel(fastmath=FAST_SUMS, allocates=False)
 def _pair(p_i, p_j, s_i, s_j, y_i, y_j, change, scaling):
     """Return the gradient of j (that of i is its negative), the hessian, the chance of j, and the weight.
 
@@ -233,7 +233,7 @@ def _pair(p_i, p_j, s_i, s_j, y_i, y_j, change, scaling):
     return slope, 2.0 * weight * (chance - chance * chance), chance, weight
 
 
-@kernel(fastmath=FAST_SUMS)
+@kernel(fastmath=FAST_SUMS, allocates=False)
 def _debias(i, j, begin, y_i, y_j, chance, weight, bias):
     """Add a pair's loss to those of its positions, and return the factor that corrects its derivatives.
 
@@ -259,7 +259,7 @@ def _debias(i, j, begin, y_i, y_j, chance, weight, bias):
     return 1.0 / (relevant * irrelevant) if relevant >= TINY and irrelevant >= TINY else 1.0
 
 
-@kernel(fastmath=FAST_SUMS)
+@kernel(fastmath=FAST_SUMS, allocates=False)
 def _write_group(group, order, total, options, grad, hess):
     """Write the derivatives of the rows of a group, whose row numbers are `order`."""
     scale = 1.0
@@ -339,7 +339,7 @@ def sum_pairs_unbiased(ranked, queries, options, bias, first, last, grad, hess):
         _write_group(group, order, total, options, grad, hess)
 
 
-@kernel()
+@kernel(allocates=False)
 def _draw(seed, number, size):
     """Return a number below size, drawn by the output function of the splitmix64 generator."""
     z = seed + np.uint64(number + 1) * np.uint64(0x9E3779B97F4A7C15)

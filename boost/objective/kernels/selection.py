@@ -1,20 +1,39 @@
-"""Quantiles of groups of rows, by selection: no group is sorted."""
+"""Kernels of quantiles in ranges of rows, by selection, without sorting."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from boost.jit import kernel
 
+# Of a linear congruential generator modulo 2**64.
 STEP, OFFSET = np.uint64(6364136223846793005), np.uint64(1442695040888963407)
 HIGH = np.uint64(33)
 
 
-@kernel()
-def _pivot(values, count, seed):
-    """Return the middle one of three of the first `count` values, and the next seed.
+class RowRanges(NamedTuple):
+    """Ranges of row numbers, as of the leaves of a tree.
 
-    They are drawn: for places that are fixed, some orders of the values take quadratic time.
+    Attributes
+    ----------
+    rows : (rows,)
+        Row numbers, range after range.
+    begins, ends : (ranges,)
+    """
+
+    rows: NDArray[np.uint32]
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+
+@kernel(allocates=False)
+def _pivot(values, count, seed):
+    """Return the median of three of the first `count` values, and the next seed.
+
+    The three are drawn: at fixed positions, some orders of the values would take quadratic time.
     """
     seed = seed * STEP + OFFSET
     a = values[np.int64((seed >> HIGH) % np.uint64(count))]
@@ -25,21 +44,21 @@ def _pivot(values, count, seed):
     return max(min(a, b), min(max(a, b), c)), seed
 
 
-@kernel()
-def _select(values, spare, count, place):
+@kernel(allocates=False)
+def _select(values, spare, count, rank):
     """Return the values of a rank and of the next one; both arrays are overwritten. O(count) on average.
 
-    Values are copied, and the place of the next copy moves on or not: there is no branch to mispredict.
+    Each value is copied, and the index of the next copy advances or not: there is no branch to mispredict.
     """
     seed = np.uint64(count)
-    above = np.inf  # the smallest value beyond those that are left
+    above = np.inf  # the smallest value above the remaining ones
     while True:
         pivot, seed = _pivot(values, count, seed)
         less = 0
         for i in range(count):
             spare[less] = values[i]
             less += values[i] < pivot
-        if place < less:
+        if rank < less:
             values, spare, count, above = spare, values, less, pivot
             continue
         more = 0
@@ -47,26 +66,26 @@ def _select(values, spare, count, place):
             spare[more] = values[i]
             more += values[i] > pivot
         equal = count - more
-        if place >= equal:
-            values, spare, count, place = spare, values, more, place - equal
+        if rank >= equal:
+            values, spare, count, rank = spare, values, more, rank - equal
             continue
-        if place + 1 < equal:
+        if rank + 1 < equal:
             return pivot, pivot
         for i in range(more):
             above = min(above, spare[i])
         return pivot, above
 
 
-@kernel()
+@kernel(allocates=False)
 def _select_weighted(values, spare, weight, spare_weight, count, level):
-    """Return the first value, in rising order, up to which the weights reach their share.
+    """Return the first value, in increasing order, at which the cumulative weight reaches its share.
 
     All arrays are overwritten. O(count) on average.
     """
-    wanted = 0.0
+    target = 0.0
     for i in range(count):
-        wanted += weight[i]
-    wanted *= level
+        target += weight[i]
+    target *= level
     seed = np.uint64(count)
     while True:
         pivot, seed = _pivot(values, count, seed)
@@ -77,7 +96,7 @@ def _select_weighted(values, spare, weight, spare_weight, count, level):
             less += values[i] < pivot
             below += weight[i] if values[i] < pivot else 0.0
             same += weight[i] if values[i] == pivot else 0.0
-        if less > 0 and below >= wanted:
+        if less > 0 and below >= target:
             values, spare, weight, spare_weight, count = spare, values, spare_weight, weight, less
             continue
         more = 0
@@ -85,49 +104,46 @@ def _select_weighted(values, spare, weight, spare_weight, count, level):
             spare[more] = values[i]
             spare_weight[more] = weight[i]
             more += values[i] > pivot
-        if more == 0 or below + same >= wanted:
+        if more == 0 or below + same >= target:
             return pivot
-        wanted -= below + same
+        target -= below + same
         values, spare, weight, spare_weight, count = spare, values, spare_weight, weight, more
 
 
-@kernel(
-    "void(float64[::1], float64[::1], boolean, float64, uint32[::1], int64[::1], int64[::1], int64, int64, "
-    "float64[::1])"
-)
-def group_quantiles(values, weight, even, level, rows, begins, ends, first, last, out):
-    """Write the quantile of each group from `first` to `last`, without it; zero for a group of no weight.
+@kernel(lazy=True)
+def range_quantiles(values, weight, equal, level, ranges, first, last, out):
+    """Write a quantile of the values in each range; zero for a range of zero weight.
 
     Parameters
     ----------
     values : (all rows,)
-    weight : (all rows,) or (0,)
-    even : whether all weights that are not zero are the same
+    weight : (all rows,), or (0,) for one each
+    equal : whether all weights other than zero are equal
     level : in (0, 1)
-    rows : the rows, group after group
-    begins, ends : (groups,), the ranges in `rows`
-    first, last
-    out : (groups,), output
+    ranges : RowRanges
+    first, last : the ranges to do
+    out : (ranges,), output
     """
+    rows, begins, ends = ranges.rows, ranges.begins, ranges.ends
     longest = 0
     for g in range(first, last):
         longest = max(longest, ends[g] - begins[g])
-    found, spare = np.empty(longest), np.empty(longest)
-    share, spare_share = np.empty(0 if even else longest), np.empty(0 if even else longest)
+    chosen, spare = np.empty(longest), np.empty(longest)
+    share, spare_share = np.empty(0 if equal else longest), np.empty(0 if equal else longest)
     for g in range(first, last):
         count = 0
         for i in range(begins[g], ends[g]):
             row = rows[i]
-            found[count] = values[row]
-            if not even:
+            chosen[count] = values[row]
+            if not equal:
                 share[count] = weight[row]
             count += 1 if weight.size == 0 else weight[row] > 0.0
         if count == 0:
             out[g] = 0.0
-        elif not even:
-            out[g] = _select_weighted(found, spare, share, spare_share, count, level)
+        elif not equal:
+            out[g] = _select_weighted(chosen, spare, share, spare_share, count, level)
         else:
-            place = min(max(level * (count + 1) - 1.0, 0.0), count - 1.0)
-            low, high = _select(found, spare, count, np.int64(place))
-            part = place - np.int64(place)
+            position = min(max(level * (count + 1) - 1.0, 0.0), count - 1.0)
+            low, high = _select(chosen, spare, count, np.int64(position))
+            part = position - np.int64(position)
             out[g] = low if part == 0.0 else low + part * (high - low)

@@ -54,7 +54,7 @@ def test_lower_packages_do_not_know_training_or_boosters(name: str) -> None:
 def test_parts_and_copies() -> None:
     model = trained(4)
     model.attributes["a"], model.best_iteration = "1", 3
-    part = model.rounds(1, 4, 2)
+    part = model.slice(1, 4, 2)
     assert part.forest.rounds == 2 and part.best_iteration is None and part.params is model.params
     assert part.forest[0] is model.forest[1] and part.forest[1] is model.forest[3]
     part.attributes["a"] = "2"

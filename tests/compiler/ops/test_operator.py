@@ -209,8 +209,36 @@ def test_a_template_that_takes_the_target() -> None:
     assert op.name == "minmax" and MINMAX.schedules["llvm"] is minmax
 
 
+def test_a_template_that_returns_nothing() -> None:
+    op = replace(MINMAX, schedules={"llvm": lambda knobs, n: None})
+    with pytest.raises(
+        ValueError, match="template of minmax must return a schedule and a list .* not NoneType"
+    ):
+        op.schedule(Defaults(), 5)
+
+
 def test_own_inputs_replace_the_drawn_ones() -> None:
     op = replace(MINMAX, generate_inputs=lambda rng, n: [np.arange(n), np.zeros(n)])
     first, second = op.inputs(np.random.default_rng(0), 3)
     np.testing.assert_array_equal(first, [0, 1, 2])
     np.testing.assert_array_equal(second, [0, 0, 0])
+
+
+def test_packed_inputs(check_operator: Callable) -> None:
+    def widen(knobs: Knobs, n: int) -> tuple[Schedule, list[Tensor]]:
+        a = te.placeholder((2, n), "a", "uint4")
+        b = te.compute((2, n), lambda i, j: a[i, j].astype("int32") * 3, "b")
+        s = create_schedule(b.op)
+        s[b].split(b.op.axis[1], knobs.choice("lanes", (2, 4)))
+        return s, [a, b]
+
+    def reference(inputs: list[np.ndarray], n: int) -> np.ndarray:
+        (a,) = inputs
+        assert a.dtype == "uint8" and a.shape == (
+            2,
+            n // 2,
+        )  # two elements in each byte, the first one lowest
+        return 3 * np.stack([a & 15, a >> 4], axis=-1).reshape(2, n).astype("int32")
+
+    op = replace(MINMAX, name="widen", schedules={"llvm": widen}, compute_reference=reference, rounding=None)
+    check_operator(op, Defaults(), 8)

@@ -59,7 +59,7 @@ def troublesome(knobs, n):
     return s, [A, B]
 
 
-@register(reference=lambda a, n: (a // 3, a % 3), flops=lambda n: 2 * n, integers=(-100, 100))
+@register(reference=lambda a, n: (a // 3, a % 3), flops=lambda n: 2 * n, inputs=(-100, 100))
 def divmod3(knobs, n):
     a = te.placeholder((n,), "a", "int32")
     quotient = te.compute((n,), lambda i: a[i] // 3, "quotient")

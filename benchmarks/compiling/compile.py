@@ -1,6 +1,6 @@
 """How long does it take to compile a candidate, and which step takes the time?
 
-Run with ``python -m benchmarks.compile``. The figure to reach is under 100 ms at the median for a conv2d
+Run with ``python -m benchmarks compile``. The figure to reach is under 100 ms at the median for a conv2d
 candidate, from its configuration to a module that can be called. The second table is LLVM's report of
 its passes. The peer is Numba, which compiles the plain loop nest of a convolution by the same LLVM.
 """
@@ -140,16 +140,17 @@ def main() -> None:
                 start = time.perf_counter()
                 peer()
                 taken.setdefault("Numba, the plain loop nest", []).append(time.perf_counter() - start)
-        print(f"\n{task.key}")
         table(
             ("step", "median ms [quartiles]"),
             [(name, Spread.of(values).scaled(1e3).format(1)) for name, values in taken.items()],
+            title=f"{task.key}: from the knobs of a random candidate to machine code",
         )
         spent = passes(texts[:8], target)
         whole = sum(value for _, value in spent)
         table(
             ("pass of LLVM, the ten longest", "ms a candidate", "share"),
             [(name, f"{1e3 * v / len(texts[:8]):.1f}", f"{v / whole:.0%}") for name, v in spent[:10]],
+            title=f"{task.key}: passes of LLVM",
         )
 
 

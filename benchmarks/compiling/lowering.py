@@ -1,7 +1,7 @@
 """How long does lowering take, from a schedule to a program after all passes, and which pass takes the time?
 
-Run with ``python -m benchmarks.lowering``. The figure to reach is a median under 15 ms for the matrix
-product. Nothing is compiled to machine code here; `benchmarks.trial` times that too.
+Run with ``python -m benchmarks lowering``. The figure to reach is a median under 15 ms for the matrix
+product. Nothing is compiled to machine code here; `trial.py` times that too.
 """
 
 from __future__ import annotations
@@ -77,12 +77,16 @@ def main() -> None:
         task = Task(operator, shape)
         indices = programs(task, options.sample)
         timed(task, indices[:1])
-        print(f"\n{task.key}")
         table(
             ("step", "median ms [quartiles]"),
             [(name, Spread.of(taken).scaled(1e3).format(2)) for name, taken in timed(task, indices).items()],
+            title=f"{task.key}: lowering",
         )
-        table(("function", "calls", "share of the time"), profile(task, indices[0]))
+        table(
+            ("function", "calls", "share of the time"),
+            profile(task, indices[0]),
+            title=f"{task.key}: profile",
+        )
 
 
 if __name__ == "__main__":

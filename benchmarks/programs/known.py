@@ -1,6 +1,6 @@
 """The best known programs: records of searches that are kept with the benchmarks.
 
-``python -m benchmarks.known`` searches on this machine for the programs of the operator benchmarks, and
+``python -m benchmarks known`` searches on this machine for the programs of the operator benchmarks, and
 appends the best records to the file; the other benchmarks read it.
 """
 
@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.layers import MOBILENET, RESNET18, convolution, depthwise, matmul
+from benchmarks.programs.layers import MOBILENET, RESNET18, convolution, depthwise, matmul
 from costmodel import Config, Measurer, Task, run_finals, tune
 from costmodel import records as record_file
 from costmodel.measure.host import cpu_name

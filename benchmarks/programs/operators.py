@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.interleave import Spread, interleave_threads
-from benchmarks.job import Job
-from benchmarks.known import best_known
+from benchmarks.programs.job import Job
+from benchmarks.programs.known import best_known
 from benchmarks.report import cores, table
 from costmodel import Task
 
@@ -84,28 +84,43 @@ def report(
 ) -> None:
     """Print a table for one thread and one for all cores, with the geometric means of the ratios."""
     for threads in dict.fromkeys((1, cores())):
-        print(f"\n{question}, {threads} thread{'s' * (threads > 1)}; GFLOP/s and ratios with quartiles")
         rows = [
             measure(name, ways, peers(name), threads=threads, rounds=rounds, set_threads=set_threads)
             for name, ways in layers.items()
         ]
         table(
-            ("layer", "peer", "", BEST, "ratio", "by", DEFAULT, "ratio"),
+            (
+                "layer",
+                "peer",
+                "peer, GFLOP/s",
+                f"{BEST}, GFLOP/s",
+                f"{BEST} / peer",
+                "by",
+                f"{DEFAULT}, GFLOP/s",
+                f"{DEFAULT} / peer",
+            ),
             [
-                (
-                    row.name,
-                    row.peer,
-                    row.gflops[row.peer].format(1),
-                    row.gflops[BEST].format(1),
-                    row.ratio[BEST].format(2),
-                    row.way,
-                    row.gflops[DEFAULT].format(1),
-                    row.ratio[DEFAULT].format(2),
-                )
-                for row in rows
+                *(
+                    (
+                        row.name,
+                        row.peer,
+                        row.gflops[row.peer].format(1),
+                        row.gflops[BEST].format(1),
+                        row.ratio[BEST].format(2),
+                        row.way,
+                        row.gflops[DEFAULT].format(1),
+                        row.ratio[DEFAULT].format(2),
+                    )
+                    for row in rows
+                ),
+                ("geometric mean (the smallest)", "", "", "", mean(rows, BEST), "", "", mean(rows, DEFAULT)),
             ],
+            title=f"{question}: GFLOP/s and ratios [quartiles]",
+            threads=threads,
         )
-        for label in (BEST, DEFAULT):
-            medians = [row.ratio[label].median for row in rows]
-            mean = float(np.exp(np.mean(np.log(medians))))
-            print(f"{label}: geometric mean {mean:.2f}, least {min(medians):.2f}")
+
+
+def mean(rows: list[Row], label: str) -> str:
+    """The geometric mean of the ratios of a program, and the smallest one."""
+    medians = [row.ratio[label].median for row in rows]
+    return f"{float(np.exp(np.mean(np.log(medians)))):.2f} ({min(medians):.2f})"

@@ -1,6 +1,6 @@
 """How close do our convolutions come to the limits of this CPU?
 
-Run with ``python -m benchmarks.roofline``. The peak is that of a loop of independent fused multiply-adds,
+Run with ``python -m benchmarks roofline``. The peak is that of a loop of independent fused multiply-adds,
 the bandwidth that of a copy that is much larger than the caches; both are programs of this compiler,
 measured in the same run on one thread. Each layer is plotted at its operations per byte of its image,
 weights and result (Williams, Waterman and Patterson, Roofline, Communications of the ACM 52(4)). A plot is
@@ -17,9 +17,9 @@ import numpy as np
 
 import compiler
 from benchmarks.interleave import interleave
-from benchmarks.job import Job
-from benchmarks.known import best_known
-from benchmarks.layers import MOBILENET, RESNET18, convolution, depthwise
+from benchmarks.programs.job import Job
+from benchmarks.programs.known import best_known
+from benchmarks.programs.layers import MOBILENET, RESNET18, convolution, depthwise
 from benchmarks.report import heading, table
 from compiler import te
 from compiler.runtime import set_num_threads
@@ -73,7 +73,7 @@ def main() -> None:
         limit = min(roof, width * flops / nbytes)
         points[name] = (flops / nbytes, speed.median)
         rows.append((name, f"{flops / nbytes:.1f}", speed.format(1), f"{100 * speed.median / limit:.0f} %"))
-    table(("layer", "operations a byte", "GFLOP/s [quartiles]", "of the roof"), rows)
+    table(("layer", "operations a byte", "GFLOP/s [quartiles]", "of the roof"), rows, threads=1)
     draw(points, roof, width, given.output)
     print(f"plot: {given.output}")
 

@@ -1,6 +1,6 @@
 """How long does a tuning trial take, and which step takes the time?
 
-Run with ``python -m benchmarks.trial``. The figure to reach is under 300 ms at the median, from the end of
+Run with ``python -m benchmarks trial``. The figure to reach is under 300 ms at the median, from the end of
 one trial to the end of the next. The first table is of a real search; the second one times the steps of a
 build by themselves, on configurations of that search.
 """
@@ -81,7 +81,6 @@ def main() -> None:
     for operator, shape in TASKS:
         task = Task(operator, shape)
         indices, phases = search(task, options.trials)
-        print(f"\n{task.key}")
         table(
             ("phase", "median ms [quartiles]", "mean ms", "share of all time"),
             [
@@ -93,10 +92,12 @@ def main() -> None:
                 )
                 for name, taken in phases.items()
             ],
+            title=f"{task.key}: a trial",
         )
         table(
             ("step of a build", "median ms [quartiles]"),
             [(name, Spread.of(t).scaled(1e3).format(2)) for name, t in steps(task, indices).items()],
+            title=f"{task.key}: a build",
         )
 
 

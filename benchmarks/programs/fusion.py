@@ -1,6 +1,6 @@
 """How much faster is a convolution with fused bias and ReLU than the three operators one after another?
 
-Run with ``python -m benchmarks.fusion [layer ...]``. The three separate programs are ours too; the
+Run with ``python -m benchmarks fusion [layer ...]``. The three separate programs are ours too; the
 convolution has the same configuration in both, bias and ReLU have their default schedules. The last column
 is the upper limit, bias and ReLU without cost: the time of the three programs divided by that of the
 convolution alone.
@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.interleave import Timing, interleave_threads
-from benchmarks.known import best_known
-from benchmarks.layers import MOBILENET, RESNET18, convolution, depthwise
+from benchmarks.programs.known import best_known
+from benchmarks.programs.layers import MOBILENET, RESNET18, convolution, depthwise
 from benchmarks.report import cores, heading, table
 from costmodel import Task
 from costmodel.measure.program import Program
@@ -69,10 +69,13 @@ def main() -> None:
             limits.append(limit.median)
             shown = ratio.format(2), limit.format(2)
             rows.append((name, way, _ms(times["fused"]), _ms(times["separate"]), *shown))
-        print(f"\n{threads} thread{'s' * (threads > 1)}; ms and ratio with quartiles")
-        table(("layer", "by", "fused", "separate", "times as fast", "at most"), rows)
-        means = (float(np.exp(np.mean(np.log(values)))) for values in (ratios, limits))
-        print("geometric mean {:.2f}, at most {:.2f}".format(*means))
+        means = (f"{float(np.exp(np.mean(np.log(values)))):.2f}" for values in (ratios, limits))
+        table(
+            ("layer", "by", "fused, ms", "separate, ms", "times as fast", "at most"),
+            [*rows, ("geometric mean", "", "", "", *means)],
+            title="ms and ratios [quartiles]",
+            threads=threads,
+        )
 
 
 def _ms(timing: Timing) -> str:

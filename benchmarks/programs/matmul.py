@@ -1,6 +1,6 @@
 """How fast are our float32 matrix products beside NumPy's BLAS?
 
-Run with ``python -m benchmarks.matmul [size ...]``. Both operands are packed in every call, as in a BLAS.
+Run with ``python -m benchmarks matmul [size ...]``. Both operands are packed in every call, as in a BLAS.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.layers import matmul
-from benchmarks.operators import report
+from benchmarks.programs.layers import matmul
+from benchmarks.programs.operators import report
 from benchmarks.report import heading
 
 

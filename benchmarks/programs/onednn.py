@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.operators import report
+from benchmarks.programs.operators import report
 from benchmarks.report import heading
 from compiler.ops.conv.conv2d import Convolution
 from compiler.ops.conv.direct import convolution as direct

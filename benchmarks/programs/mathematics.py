@@ -61,7 +61,7 @@ def main() -> None:
             for way in ("ours", "NumPy", "PyTorch")
         ]
         rows.append((f"{name}, {dtype}", *cells))
-    table(("", "ours", "NumPy", "PyTorch"), rows)
+    table(("", "ours", "NumPy", "PyTorch"), rows, threads=1)
 
 
 if __name__ == "__main__":
