@@ -14,10 +14,8 @@ this touches what Numba does for other packages.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import hashlib
-import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -50,6 +48,8 @@ from numba.core.untyped_passes import (
     TranslateByteCode,
 )
 
+from sketch.notice import NOTICE
+
 # The packages whose sources any kernel may be made of; more are added by `stamp_package`.
 _PACKAGES: dict[str, Path] = {"sketch": Path(__file__).parent}
 
@@ -74,48 +74,6 @@ def source_stamp() -> str:
             digest.update(f"{name}/{path.relative_to(folder).as_posix()}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-class CompileNotice:
-    """Say on stderr, once in a process, that kernels are compiled, and at its end how many and how long.
-
-    A kernel that comes from the cache is not compiled, and not counted.
-
-    Attributes
-    ----------
-    quiet : bool
-        Whether to print nothing.
-    count : int
-        Number of kernels that were compiled.
-    seconds : float
-        Of wall time, which that took.
-    """
-
-    def __init__(self) -> None:
-        self.quiet = False
-        self.count = 0
-        self.seconds = 0.0
-        self._begun = False
-
-    def begin(self) -> None:
-        """Announce the first kernel."""
-        if self._begun or self.quiet:
-            return
-        self._begun = True
-        print("espalier: compiling kernels for this machine, once", file=sys.stderr, flush=True)
-        atexit.register(self._end)
-
-    def add(self, seconds: float) -> None:
-        """Count a kernel."""
-        self.count += 1
-        self.seconds += seconds
-
-    def _end(self) -> None:
-        kernels = "1 kernel" if self.count == 1 else f"{self.count} kernels"
-        print(f"espalier: compiled {kernels} in {self.seconds:.1f} s", file=sys.stderr)
-
-
-NOTICE = CompileNotice()
 
 
 class _Library(JITCodeLibrary):

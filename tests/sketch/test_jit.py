@@ -1,4 +1,4 @@
-"""How kernels are compiled and kept: in processes of their own, because all of it happens once in a process."""
+"""How kernels are compiled and kept, in separate processes: all of it happens once in a process."""
 
 from __future__ import annotations
 
