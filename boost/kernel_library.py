@@ -1,8 +1,8 @@
 """Compile the kernels of common fits ahead of time, so that a wheel can carry their machine code.
 
 Run with ``python -m boost.kernel_library [FOLDER]`` before the wheel is built. Small fits of every kind tell
-which kernels are needed, for which types; these are then compiled for each level of x86-64 (v2, v3, v4), which
-takes no CPU of that level. A machine that installs the wheel loads the code of its own level
+which kernels are needed, for which types; these are then compiled for each level of x86-64 (v2, v3, v4), for
+which no CPU of that level is needed. A machine that installs the wheel loads the code of its own level
 (`sketch.jit.use_library`) as long as the sources, Numba and llvmlite are those of the build, and compiles
 otherwise, as it does for kernels that are not there.
 """

@@ -4,8 +4,8 @@ Run with ``python -m benchmarks firstfit``. Two tables:
 
 - the CPU-seconds of a process that fits 2,000 x 20 and predicts **with an empty cache of kernels**, for a
   plain fit and for one that needs the kernels of one more feature. The figure to reach is 10 for a plain one,
-  and 5 more for any other. CPU-seconds, because a busy machine stretches the wall time, of the process and all
-  that it starts. The last column is the cost of a feature after a plain fit has filled the cache;
+  and 5 more for any other. CPU-seconds, of the process and all that it starts, because a busy machine
+  stretches the wall time. The last column is the cost of a feature after a plain fit has filled the cache;
 - the wall time of a process that imports a library and fits 1,000 rows with kernels in the cache; to reach:
   2 s. The processes take turns. The last line imports NumPy and makes the rows, which all of them do.
 """
