@@ -436,9 +436,8 @@ class PackedForest:
     def _append(self, tree: Tree, group: int) -> None:
         root, end = self._nodes, self._nodes + tree.size
         # Arrays that come back from a memory map may be read-only: kernels are compiled for one type.
-        arrays = TreeNodes(
-            *(np.require(getattr(tree, name), requirements="CW") for name in TreeNodes._fields)
-        )
+        given = (getattr(tree, name) for name in TreeNodes._fields)
+        arrays = TreeNodes(*(np.require(array, requirements="CW") for array in given))
         level = np.empty(tree.size + 1, dtype=np.int32)
         depth = pack(arrays, root, self.nodes, self.nodes.view(np.float32), self.number, level)
         kind = (CATEGORICAL if tree.categories.size else 0) | (VECTOR if tree.vectors.size else 0)
