@@ -217,6 +217,8 @@ class _Passes(CompilerBase):
 
     def _compile_core(self) -> Any:
         """Run the passes, without the checks and the timing between them that Numba's manager makes."""
+        if not self.inner:
+            NOTICE.begin()
         state = self.state
         state.library = _Library(state.targetctx.codegen(), state.func_id.func_qualname, self.inner)
         state.library.enable_object_caching()

@@ -4,8 +4,8 @@ Run with ``python -m benchmarks firstfit``. Two tables:
 
 - the CPU-seconds of a process, and of all that it starts, that fits 2,000 x 20 and predicts with an empty
   cache of kernels, for a plain fit and for fits with one more feature. A busy machine stretches the wall
-  time, so that is not shown. The figure to reach is 10 for a plain fit. The second column is what the same process
-  takes when a plain fit has filled the cache: what a feature adds. The figure to reach is 5;
+  time, so that is not shown. The figure to reach is 10 for a plain fit. The second column is what the same
+  process takes when a plain fit has filled the cache: what a feature adds. The figure to reach is 5;
 - the wall time of a process that imports a library and fits 1,000 rows with kernels in the cache. The figure
   to reach is 2 s. The processes take turns. The last line imports NumPy and makes the rows, which all of them
   do.
