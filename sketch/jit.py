@@ -209,8 +209,6 @@ class _Passes(CompilerBase):
         flags: Any,
         locals: Any,
     ) -> None:
-        if not self.inner:
-            NOTICE.begin()
         flags.no_compile = self.inner
         super().__init__(typingctx, targetctx, library, args, return_type, _Flags.of(flags), locals)
         self.state.typingctx = _Typing(typingctx, flags)
