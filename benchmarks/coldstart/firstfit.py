@@ -1,6 +1,6 @@
-"""What does the first fit of all cost, and the first fit of a process?
+"""How long does the first fit on a machine take, and the first fit of a process?
 
-Run with ``python -m benchmarks.firstfit``. Two tables:
+Run with ``python -m benchmarks firstfit``. Two tables:
 
 - the CPU-seconds of a process, and of all that it starts, that fits 2,000 x 20 and predicts with an empty
   cache of kernels, for a plain fit and for fits with one more feature. A busy machine stretches the wall
