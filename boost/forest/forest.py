@@ -85,7 +85,7 @@ class Forest:
             raise ValueError(f"weights must be {self.trees} finite numbers, got {values!r}")
         self._weights = given.tolist()
         if self._packed is not None:
-            self._packed.weights = given
+            self._packed.set_weights(given)
 
     def add(self, tree: Tree, output: int, copy: bool = True) -> None:
         """Append a tree, of weight 1.

@@ -377,9 +377,9 @@ def find_leaves(
 
 def new_block(rows: int, features: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
     """Return room for a block of rows, and for the nodes that they are at."""
-    most = max(1, min(BLOCK, BLOCK_BYTES // (8 * max(1, features))))
-    block = np.empty((max(1, min(most, rows)), 2 * features), dtype=np.float32)
-    return block, np.empty(BLOCK, dtype=np.uint32)
+    if rows > 1:
+        rows = max(1, min(rows, BLOCK, BLOCK_BYTES // (8 * max(1, features))))
+    return np.empty((rows or 1, 2 * features), np.float32), np.empty(BLOCK, np.uint32)
 
 
 class PackedForest:
@@ -402,6 +402,8 @@ class PackedForest:
     bits : uint32 array
         For each categorical split, one bit for each category, lowest first: whether it goes right.
     vectors : float32 array of shape (at least vector leaves, outputs)
+    arrays : PackedTrees
+        These arrays, for kernels.
     """
 
     def __init__(self, outputs: int) -> None:
@@ -413,12 +415,19 @@ class PackedForest:
         self.bits = np.empty(0, dtype=np.uint32)
         self.vectors = np.empty((0, outputs), dtype=np.float32)
 
-    @property
-    def arrays(self) -> PackedTrees:
-        """What kernels take."""
+        self._gather()
+
+    def _gather(self) -> None:
+        """Update `arrays`, once for each change: the prediction of one row takes a few microseconds."""
         bits = self.bits if self._bits else None
         vectors = self.vectors if self._vectors else None
-        return PackedTrees(self.nodes, self.nodes.view(np.float32), self.trees, self.weights, bits, vectors)
+        values = self.nodes.view(np.float32)
+        self.arrays = PackedTrees(self.nodes, values, self.trees, self.weights, bits, vectors)
+
+    def set_weights(self, weights: NDArray[np.float64]) -> None:
+        """Replace the weights of all trees."""
+        self.weights = weights
+        self._gather()
 
     def extend(self, trees: Sequence[Tree], groups: Sequence[int], weights: Sequence[float]) -> None:
         """Append the trees that are not there yet; arguments are about all trees of the forest."""
@@ -431,14 +440,14 @@ class PackedForest:
             for t in range(self.count, len(trees)):
                 self._append(trees[t], groups[t])
                 self.weights[t] = weights[t]
+                self._gather()
                 self.count = t + 1  # last: other threads may read the trees below it
 
     def _append(self, tree: Tree, group: int) -> None:
         root, end = self._nodes, self._nodes + tree.size
         # Arrays that come back from a memory map may be read-only: kernels are compiled for one type.
-        arrays = TreeNodes(
-            *(np.require(getattr(tree, name), requirements="CW") for name in TreeNodes._fields)
-        )
+        given = (getattr(tree, name) for name in TreeNodes._fields)
+        arrays = TreeNodes(*(np.require(array, requirements="CW") for array in given))
         level = np.empty(tree.size + 1, dtype=np.int32)
         depth = pack(arrays, root, self.nodes, self.nodes.view(np.float32), self.number, level)
         kind = (CATEGORICAL if tree.categories.size else 0) | (VECTOR if tree.vectors.size else 0)

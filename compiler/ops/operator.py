@@ -173,13 +173,10 @@ class Operator:
         Raises
         ------
         ValueError
-            If a value is not allowed, or the operator has no schedule for this kind of target.
+            If a value is not allowed, the operator has no schedule for this kind of target, or the template
+            does not return a schedule and tensors.
         """
-        parsed = Target.parse(target)
-        template = self.template(parsed.kind)
-        options = {"target": parsed} if _takes_target(template) else {}
-        schedule, args = template(knobs, *self.shape(*values), **options)
-        return schedule, list(args)
+        return _run_template(self, Target.parse(target), knobs, self.shape(*values))
 
     def tensors(self, *values: Any) -> list[Tensor]:
         """Return what is computed: the inputs, then the outputs."""
@@ -284,10 +281,8 @@ def _tensors(operator: Operator, shape: Shape) -> tuple[Tensor, ...]:
     if operator.compute is not None:
         tensors = tuple(operator.compute(*shape))
     else:
-        kind = next(iter(operator.schedules))
-        template = operator.schedules[kind]
-        options = {"target": Target.parse(kind)} if _takes_target(template) else {}
-        tensors = tuple(template(Defaults(), *shape, **options)[1])
+        target = Target.parse(next(iter(operator.schedules)))
+        tensors = tuple(_run_template(operator, target, Defaults(), shape)[1])
     given = [isinstance(t.op, Placeholder) for t in tensors]
     if all(given) or given != sorted(given, reverse=True):
         names = ", ".join(t.name for t in tensors)
@@ -295,6 +290,20 @@ def _tensors(operator: Operator, shape: Shape) -> tuple[Tensor, ...]:
             f"{operator.name} must return its inputs, then at least one output, not the tensors {names}"
         )
     return tensors
+
+
+def _run_template(
+    operator: Operator, target: Target, knobs: Knobs, shape: Shape
+) -> tuple[Schedule, list[Tensor]]:
+    template = operator.template(target.kind)
+    options = {"target": target} if _takes_target(template) else {}
+    result = template(knobs, *shape, **options)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise ValueError(
+            f"the template of {operator.name} must return a schedule and a list of tensors, "
+            f"not {type(result).__name__}"
+        )
+    return result[0], list(result[1])
 
 
 @lru_cache(maxsize=1024)

@@ -102,11 +102,15 @@ class Simplifier(Arithmetic, Rewriter):
         if op in ("and", "or"):
             return self._logic(node)
         if op in COMPARISON and is_integer(dtype):
-            (low, high), (least, most) = self.bounds(node.a), self.bounds(node.b)
+            simple = self.descend(node)
+            if type(simple) is not Binary:
+                return simple
+            (low, high), (least, most) = self.bounds(simple.a), self.bounds(simple.b)
             answer = ANSWERS[op](low - most, high - least)
-            if answer is not None:
-                literal = TRUE if answer else FALSE
-                return literal if lanes_of(dtype) == 1 else Broadcast(literal, lanes_of(dtype))
+            if answer is None:
+                return self._by_rule(simple)
+            literal = TRUE if answer else FALSE
+            return literal if lanes_of(dtype) == 1 else Broadcast(literal, lanes_of(dtype))
         return self._operands_first(node)
 
     def _select(self, node: Select) -> Expr:

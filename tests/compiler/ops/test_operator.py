@@ -209,6 +209,14 @@ def test_a_template_that_takes_the_target() -> None:
     assert op.name == "minmax" and MINMAX.schedules["llvm"] is minmax
 
 
+def test_a_template_that_returns_nothing() -> None:
+    op = replace(MINMAX, schedules={"llvm": lambda knobs, n: None})
+    with pytest.raises(
+        ValueError, match="template of minmax must return a schedule and a list .* not NoneType"
+    ):
+        op.schedule(Defaults(), 5)
+
+
 def test_own_inputs_replace_the_drawn_ones() -> None:
     op = replace(MINMAX, generate_inputs=lambda rng, n: [np.arange(n), np.zeros(n)])
     first, second = op.inputs(np.random.default_rng(0), 3)

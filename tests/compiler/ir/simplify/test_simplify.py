@@ -10,6 +10,7 @@ from compiler.ir.expr import (
     Binary,
     Broadcast,
     Buffer,
+    Call,
     Cast,
     Const,
     Expr,
@@ -24,7 +25,7 @@ from compiler.ir.expr import (
     maximum,
     minimum,
 )
-from compiler.ir.simplify.simplify import UNKNOWN, Simplifier, simplify
+from compiler.ir.simplify.simplify import FALSE, TRUE, UNKNOWN, Simplifier, simplify
 from compiler.ir.stmt import For, Seq, Stmt, Store
 from compiler.ir.text import parse_function, print_expr, print_stmt
 from compiler.te.language import all as te_all
@@ -290,6 +291,13 @@ BOUNDS: list[tuple[Expr, tuple[float, float]]] = [
 )
 def test_bounds(expr: Expr, expected: tuple[float, float]) -> None:
     assert Simplifier(RANGES).bounds(expr) == expected
+
+
+def test_a_comparison_of_narrow_integers_uses_the_bounds_of_simplified_operands() -> None:
+    chosen = Call("if_then_else", (FALSE, Const(1, "uint8"), Const(184, "uint8")), "uint8")
+    count = Call("popcount", (Const(0, "uint8"),), "uint8")
+    assert simplify(Binary(">=", chosen, count, "bool")) == TRUE
+    assert simplify(Binary("<", chosen, count, "bool")) == FALSE
 
 
 def test_proves() -> None:
