@@ -115,9 +115,9 @@ class _Edge(NamedTuple):
 
     step: int
     points: int
-    level: int
-    before: int
-    feature: int
+    level: np.int64
+    before: np.int64
+    feature: np.int64
 
 
 @kernel(allocates=False)

@@ -63,7 +63,7 @@ class _Candidates(NamedTuple):
 
     Attributes
     ----------
-    first, count : int
+    first, number : int
         The first entry, and the number of candidates.
     selected : bool
         Whether their positions are in `_Chunk.positions`; else entry first + i is the last one on the left of
@@ -71,7 +71,7 @@ class _Candidates(NamedTuple):
     """
 
     first: int
-    count: int
+    number: int
     selected: bool
 
 
@@ -108,7 +108,7 @@ def any_beats(entries, candidates, chunk, missing, node, limits, best):
     selected = candidates.selected
     at = np.uint64(candidates.first)
     hit = np.int64(0)
-    for i in range(np.uint64(candidates.count)):
+    for i in range(np.uint64(candidates.number)):
         changes = (entries[at + i] ^ entries[at + i + np.uint64(1)]) > ROW_MASK
         left_g = g[i] + add_g
         left_h = h[i] + add_h
