@@ -20,6 +20,7 @@ STEP_COLUMNS = 6
 Z, Z_BEFORE = range(2)
 SHARE_COLUMNS = 2
 # Columns of `Traversal.pending`: a node, its depth, and whether it is a right child.
+PENDING_NODE, PENDING_LEVEL, PENDING_RIGHT = range(3)
 PENDING_COLUMNS = 3
 
 
@@ -114,13 +115,14 @@ def outline_tree(forest, cover, t, place, traversal, steps, shares):
     nodes, root = forest.nodes, forest.trees[t, ROOT]
     pending, step_of, tested, share = traversal.pending, traversal.step_of, traversal.tested, traversal.share
     tested[0] = 0
-    pending[0, 0], pending[0, 1], pending[0, 2] = root, 0, 0
+    pending[0, PENDING_NODE], pending[0, PENDING_LEVEL], pending[0, PENDING_RIGHT] = root, 0, 0
     size = 1
     count = 0
     most = 0
     while size:
         size -= 1
-        at, level, is_right = pending[size, 0], pending[size, 1], pending[size, 2]
+        at, level = pending[size, PENDING_NODE], pending[size, PENDING_LEVEL]
+        is_right = pending[size, PENDING_RIGHT]
         here = steps[count]
         here[NODE] = at
         here[LEVEL] = level
@@ -154,7 +156,9 @@ def outline_tree(forest, cover, t, place, traversal, steps, shares):
                 most = tested[level]
         if left != at:
             for child in range(1, -1, -1):  # the left child is taken first
-                pending[size, 0], pending[size, 1], pending[size, 2] = left + child, level + 1, child
+                pending[size, PENDING_NODE] = left + child
+                pending[size, PENDING_LEVEL] = level + 1
+                pending[size, PENDING_RIGHT] = child
                 size += 1
         count += 1
     return count, most

@@ -19,6 +19,8 @@ from boost.forest.predict import (
 )
 from boost.jit import kernel
 
+ONLY_OUTPUT = 0  # of a tree whose leaves are numbers
+
 
 @kernel(lazy=True, allocates=False)
 def credit_path(x, forest, means, first, last, credits):
@@ -54,5 +56,7 @@ def credit_path(x, forest, means, first, last, credits):
                     for o in range(credits.shape[1]):
                         credits[r, o, f] += weights[t] * (means[to, o] - means[at, o])
                 else:
-                    credits[r, trees[t, GROUP], f] += weights[t] * (means[to, 0] - means[at, 0])
+                    credits[r, trees[t, GROUP], f] += weights[t] * (
+                        means[to, ONLY_OUTPUT] - means[at, ONLY_OUTPUT]
+                    )
                 at = to

@@ -22,6 +22,7 @@ from boost.grow.kernels.exact_records import (
     SUM_H,
     UPPER,
 )
+from boost.grow.kernels.records import GRAD, HESS
 from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, bounded_scores, fraction, may_beat
 from boost.jit import kernel, prefetch
 
@@ -121,7 +122,7 @@ def any_beats(entries, candidates, chunk, missing, node, limits, best):
 @kernel(allocates=False)
 def no_weight(gpairs, row):
     """Return whether the gradient and the hessian of a row are zero, as of a row that is not sampled."""
-    return gpairs[row, 0] == 0.0 and gpairs[row, 1] == 0.0
+    return gpairs[row, GRAD] == 0.0 and gpairs[row, HESS] == 0.0
 
 
 @kernel(allocates=False)
@@ -150,8 +151,8 @@ def gather(data, begin, end, sum_g, sum_h, chunk):
     for i in range(np.uint64(end - begin)):
         prefetch(gpairs, np.int64((entries[first + i + AHEAD] & ROW_MASK) << np.uint64(1)))
         row = entries[first + i] & ROW_MASK
-        sum_g += gpairs[row, 0]
-        sum_h += gpairs[row, 1]
+        sum_g += gpairs[row, GRAD]
+        sum_h += gpairs[row, HESS]
         g[i] = sum_g
         h[i] = sum_h
     return sum_g, sum_h
@@ -184,15 +185,15 @@ def sum_piece(data, begin, end):
         prefetch(gpairs, np.int64((entries[k + AHEAD] & ROW_MASK) << np.uint64(1)))
         row = entries[k] & ROW_MASK
         row2 = entries[k + np.uint64(1)] & ROW_MASK
-        g += gpairs[row, 0]
-        h += gpairs[row, 1]
-        g2 += gpairs[row2, 0]
-        h2 += gpairs[row2, 1]
+        g += gpairs[row, GRAD]
+        h += gpairs[row, HESS]
+        g2 += gpairs[row2, GRAD]
+        h2 += gpairs[row2, HESS]
         k += np.uint64(2)
     if k < last:
         row = entries[k] & ROW_MASK
-        g += gpairs[row, 0]
-        h += gpairs[row, 1]
+        g += gpairs[row, GRAD]
+        h += gpairs[row, HESS]
     return g + g2, h + h2
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, logsumexp
 from scipy.special import softmax as scipy_softmax
 
-from boost.objective.kernels import pointwise as kernels
+from boost.objective.compiled import pointwise as kernels
 
 
 def test_sigmoid_to_the_last_bits() -> None:
