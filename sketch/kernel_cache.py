@@ -68,8 +68,8 @@ def host_level() -> str:
 def cache_file(folder: Path | str, name: str) -> IndexDataCacheFile:
     """Return the files of one kernel in a folder.
 
-    Numba compares the version of an index before it reads the rest, and the stamp afterwards. The rest names
-    types of its time, such as records that a later version has moved, so the stamp is part of the version here.
+    Numba compares the version of an index before it reads the rest, and the stamp afterwards. The rest
+    names types of its time, such as records that a later version has moved: the stamp is part of the version.
     """
     file = IndexDataCacheFile(cache_path=str(folder), filename_base=name, source_stamp=source_stamp())
     file._version = f"{file._version} {source_stamp()}"
