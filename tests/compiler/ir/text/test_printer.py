@@ -244,6 +244,7 @@ def test_nodes_without_a_schema_print_as_their_repr():
     assert print_expr(Binary("+", i, Leaf(1), "int32")) == "i + <leaf>"
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_parse_undoes_print(data):
