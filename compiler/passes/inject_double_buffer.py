@@ -95,8 +95,8 @@ class _Double(Rewriter):
 
         def half(stmt: Stmt, k: Expr) -> Stmt:
             """`stmt` of iteration `k`."""
-            half_index = binary("%", k, 2)
-            moves = {old: (self.halves[old], binary("*", half_index, old.size)) for old in double}
+            turn = binary("%", k, 2)
+            moves = {old: (self.halves[old], binary("*", turn, old.size)) for old in double}
             return relocate(substitute(stmt, {inner.var: k}), moves)
 
         following = binary("+", inner.var, 1)

@@ -42,7 +42,7 @@ def test_arg(reducer: Callable, numpy: Callable) -> None:
     np.testing.assert_array_equal(extreme, np.take_along_axis(a, numpy(a, axis=1)[:, None], 1)[:, 0])
 
 
-def test_argmax_ignores_nan_and_marks_empty_reductions() -> None:
+def test_argmax_never_chooses_nan_and_tells_that_there_is_nothing() -> None:
     index, value = te.compute((2,), lambda i: te.argmax(A[i, k], axis=k), "C")
     a = np.full((4, 6), np.nan, "float32")
     a[0, 4] = -np.inf

@@ -151,7 +151,7 @@ def test_floats(expr, dtype, value):
     ],
 )
 @pytest.mark.parametrize("lanes", [1, 2])
-def test_min_and_max_return_the_second_operand_for_nan_and_ties(a, b, least, greatest, lanes):
+def test_the_second_operand_wins_where_neither_is_less(a, b, least, greatest, lanes):
     index = "0" if lanes == 1 else "ramp(0, 1, 2)"
     text = (
         f"def f(A: float32[2], B: float32[2], low: float32[2], high: float32[2]):\n"
