@@ -34,7 +34,18 @@ Position = Callable[[Tensor, tuple[Expr, ...]], tuple[Expr, ...]]
 
 @dataclass(slots=True)
 class _Box:
-    """The values of one axis of the operation in the loops that the intrinsic replaces."""
+    """The values of an axis of the operation in the loops that the intrinsic replaces: ``base + var``.
+
+    Attributes
+    ----------
+    axis : IterVar
+    base : Expr
+        The smallest value, in terms of the loops outside, relative to `Domain.mins`.
+    extent : int
+        The number of values.
+    var : Expr
+        A new variable with the values ``0 .. extent - 1``; the literal zero if `extent` is one.
+    """
 
     axis: IterVar
     base: Expr
@@ -44,12 +55,20 @@ class _Box:
 
 @dataclass(slots=True)
 class _Operand:
-    """The tensor that corresponds to a declared one."""
+    """The tensor that corresponds to a declared one.
+
+    Attributes
+    ----------
+    tensor : Tensor
+    base : tuple of Expr
+        The indices of the first element that the intrinsic accesses.
+    along : list of (int or None)
+    """
 
     tensor: Tensor
     base: tuple[Expr, ...]
     along: list[int | None]
-    """For each dimension of the declared tensor that of this one; None for a dimension of extent one."""
+    """For each dimension of the declared tensor, that of `tensor`; None for one of extent one."""
 
 
 class Tensorized:

@@ -57,7 +57,17 @@ class _Inject(RangeRewriter):
 
 
 class _Dimension:
-    """One loop of a copy."""
+    """One loop of a copy.
+
+    Attributes
+    ----------
+    extent : int
+        Number of iterations; a fused dimension has the product.
+    target, source : int
+        Strides in elements.
+    low, high : int
+        The iterations ``low .. high - 1`` copy; the others are padding.
+    """
 
     def __init__(self, loop: For, target: int, source: int) -> None:
         self.extent = int(loop.extent.value)  # type: ignore[attr-defined]

@@ -103,7 +103,7 @@ class _Partition(RangeRewriter):
         return simplifier.bounds(part.begin)[0], simplifier.bounds(part.end)[1] - 1
 
     def boundary(self, loop: For, part: _Part) -> tuple[Expr, Expr, Stmt, Stmt] | None:
-        """A value at which to cut, the condition, and the bodies before and after the cut."""
+        """A value at which to cut, the condition, and the bodies before and after; None without a cut."""
         low, high = self.span(part)
         if low >= high:
             return None
