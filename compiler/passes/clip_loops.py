@@ -5,7 +5,7 @@ from __future__ import annotations
 from compiler.ir.dtype import INDEX
 from compiler.ir.expr import Expr, Var, binary, conjuncts
 from compiler.ir.function import PrimFunc
-from compiler.ir.semantics.access import weight
+from compiler.ir.semantics.access import expanded_stores
 from compiler.ir.simplify.condition import Bound, assuming, below_zero, is_bound
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import Simplifier, Sum, fits, simplify
@@ -34,7 +34,7 @@ def clip_loops(func: PrimFunc) -> PrimFunc:
 
 class _Clip(RangeRewriter):
     def _for(self, node: For) -> Stmt:
-        if node.kind == "serial" and node.var.dtype == INDEX and weight(node.body) >= HEAVY:
+        if node.kind == "serial" and node.var.dtype == INDEX and expanded_stores(node.body) >= HEAVY:
             node = self.clipped(node)
         return self.loop(node)
 

@@ -9,7 +9,7 @@ from compiler.ir.dtype import INDEX
 from compiler.ir.expr import Binary, Call, Const, Expr, Var, binary
 from compiler.ir.function import PrimFunc
 from compiler.ir.node import Node
-from compiler.ir.semantics.access import mentions, weight
+from compiler.ir.semantics.access import expanded_stores, mentions
 from compiler.ir.simplify.condition import Bound, assuming, below_zero, is_bound
 from compiler.ir.simplify.ranges import RangeRewriter, iterations
 from compiler.ir.simplify.simplify import Interval, Simplifier, Sum, fits
@@ -71,7 +71,7 @@ class _Partition(RangeRewriter):
         self.budget = GROWTH_LIMIT
 
     def _for(self, node: For) -> Stmt:
-        if _unrolls_vectors(node) and weight(node) <= GROWTH_LIMIT:
+        if _unrolls_vectors(node) and expanded_stores(node) <= GROWTH_LIMIT:
             iterations = (Const(i, node.var.dtype) for i in range(node.extent.value))  # type: ignore[attr-defined]
             return sequence(self(self.simplify(substitute(node.body, {node.var: i}))) for i in iterations)
         parts = [_Part(Const(0, node.var.dtype), node.extent, node.body)]
@@ -92,7 +92,7 @@ class _Partition(RangeRewriter):
         found = self.boundary(loop, part)
         if found is None:
             return [part]
-        self.budget -= weight(part.body)
+        self.budget -= expanded_stores(part.body)
         at, condition, before, behind = found
         known = part.known | {condition}
         first = self.cut(loop, _Part(part.begin, at, before, known))
@@ -110,7 +110,7 @@ class _Partition(RangeRewriter):
         ranges = self.ranges | {loop.var: (low, high)}
         arms = _arms(part.body) if loop.kind in _BRANCHING else [part.body]
         found = [condition for arm in arms for condition in _conditions(arm, ranges)]
-        if not found or weight(part.body) > self.budget:
+        if not found or expanded_stores(part.body) > self.budget:
             return None
         minimum = _stores(part.body, ranges) / RARE
         for condition, inner, times in found:

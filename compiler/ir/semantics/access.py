@@ -74,11 +74,11 @@ def mentions(node: Node, variables: Container[Any]) -> bool:
     return any(type(below) is Var and below in variables for below in walk(node))
 
 
-def weight(node: Node) -> int:
+def expanded_stores(node: Node) -> int:
     """The number of stores in `node` with its unrolled loops expanded: the code size of a copy of it."""
     if type(node) is Store:
         return 1
-    below = sum(weight(child) for child in children(node) if isinstance(child, Stmt))
+    below = sum(expanded_stores(child) for child in children(node) if isinstance(child, Stmt))
     if type(node) is For and node.kind == "unroll" and type(node.extent) is Const:
         return int(node.extent.value) * below
     return below

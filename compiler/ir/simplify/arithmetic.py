@@ -16,7 +16,7 @@ from compiler.ir.expr import Binary, Broadcast, Const, Expr, Var
 from compiler.ir.operators import MIRRORED
 from compiler.ir.simplify.bounds import UNKNOWN, Interval, fits
 from compiler.ir.simplify.canonical import CANONICAL_TYPES, Sum
-from compiler.ir.simplify.knowledge import Knowledge
+from compiler.ir.simplify.facts import Facts
 from compiler.ir.simplify.modular import Modular
 from compiler.ir.simplify.rules import rewrite
 
@@ -28,7 +28,7 @@ SUMMED = frozenset(("+", "-", "*", "//", "%", "min", "max"))
 """The operators whose result on two sums is a sum."""
 
 
-class Arithmetic(Knowledge):
+class Arithmetic(Facts):
     """Canonical sums of expressions, and comparisons decided by them."""
 
     def __call__(self, node: Any) -> Any:

@@ -2,7 +2,7 @@
 
 Index arithmetic, of the types of `compiler.ir.simplify.canonical.CANONICAL_TYPES`, is represented by sums
 (`arithmetic`). Comparisons and divisions are decided by intervals (`bounds`), modular sets (`modular`) and
-known conditions (`knowledge`). Everything else is in the table of rewrite rules (`rules`).
+the conditions that hold (`facts`). Everything else is in the table of rewrite rules (`rules`).
 
 On the way down the simplifier adds facts: the range of a loop's variable, the value of a let, and inside of a
 branch its condition. A condition holds only where its branch runs. Both arms of a `select` run, so an arm is

@@ -14,7 +14,7 @@ from compiler.ir.simplify.modular import Modular, modular_set
 _FACTS = 4  # facts that are combined; the number of combinations grows with the factorial
 
 
-class Knowledge:
+class Facts:
     """Intervals and modular sets of expressions, and facts about sums.
 
     Parameters
@@ -44,14 +44,14 @@ class Knowledge:
 
     def inside(self, learn: Callable[[], None], simplify: Callable[[Any], Any], node: Any) -> Any:
         """``simplify(node)`` with the facts that `learn` adds, which are dropped afterwards."""
-        known = (self.ranges, self.narrowed, self.facts, self.remainders, self.truths, self.values)
-        found = (self._bounds, self._sets, self._sums)
+        facts = (self.ranges, self.narrowed, self.facts, self.remainders, self.truths, self.values)
+        caches = (self._bounds, self._sets, self._sums)
         self.ranges = dict(self.ranges)
         learn()
         self.forget()
         result = simplify(node)
-        self.ranges, self.narrowed, self.facts, self.remainders, self.truths, self.values = known
-        self._bounds, self._sets, self._sums = found
+        self.ranges, self.narrowed, self.facts, self.remainders, self.truths, self.values = facts
+        self._bounds, self._sets, self._sums = caches
         return result
 
     def learn_sum(self, total: Sum, op: str) -> None:
@@ -93,23 +93,23 @@ class Knowledge:
             return interval(expr, self.bounds) if known is None else known
         if kind is Const:
             return interval(expr, self.bounds)
-        found = self._bounds.get(id(expr))
-        if found is None:
+        cached = self._bounds.get(id(expr))
+        if cached is None:
             value = interval(expr, self.bounds)
             if self.narrowed and expr in self.narrowed:
                 value = meet(value, self.narrowed[expr])
-            found = self._bounds[id(expr)] = (expr, value)
-        return found[1]
+            cached = self._bounds[id(expr)] = (expr, value)
+        return cached[1]
 
     def modular(self, expr: Expr) -> Modular:
         """A modular set that contains the integer `expr`."""
-        found = self._sets.get(id(expr))
-        if found is None:
+        cached = self._sets.get(id(expr))
+        if cached is None:
             value = self.remainders.get(expr) if self.remainders else None
             if value is None:
                 value = modular_set(expr, self.modular, self.bounds)
-            found = self._sets[id(expr)] = (expr, value)
-        return found[1]
+            cached = self._sets[id(expr)] = (expr, value)
+        return cached[1]
 
     def sum_bounds(self, total: Sum) -> Interval:
         """The interval of the exact value of a canonical sum, before it wraps around."""
