@@ -437,13 +437,24 @@ def fold(op: str, a: Const, b: Const) -> Const | None:
 
 
 def minimum(a: ExprLike, b: ExprLike) -> Expr:
-    """The smaller of two values."""
-    return binary("min", a, b)
+    """The smaller of two values; NaN if either is NaN. A literal comes second, as in `maximum`."""
+    return binary("min", *_literal_second(a, b))
 
 
 def maximum(a: ExprLike, b: ExprLike) -> Expr:
-    """The larger of two values."""
-    return binary("max", a, b)
+    """The larger of two values; NaN if either is NaN.
+
+    A literal beside a float comes second: since it is not NaN, one instruction then computes the result
+    exactly, the sign of zero included.
+    """
+    return binary("max", *_literal_second(a, b))
+
+
+def _literal_second(a: ExprLike, b: ExprLike) -> tuple[ExprLike, ExprLike]:
+    """The operands of a minimum or maximum; a number that is the first of two floats becomes the second."""
+    if isinstance(b, Expr) and is_float(b.dtype) and (not isinstance(a, Expr) or type(a) is Const):
+        return b, a
+    return a, b
 
 
 def equal(a: ExprLike, b: ExprLike) -> Expr:
