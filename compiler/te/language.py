@@ -329,8 +329,8 @@ def min(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
 def argmax(expr: ExprLike | tuple[ExprLike, ExprLike], axis: Axes, where: Expr | None = None) -> Reduce:
     """The index of the largest `expr` over `axis`, and that value: two tensors of one `compute`.
 
-    Of equal values the first wins. NaN is larger than every number, so the first NaN wins. If no term is left, the index is the largest value of
-    its type.
+    Of equal values the first wins. NaN is larger than every number, so the first NaN wins. If no term is
+    left, the index is the largest value of its type.
 
     Parameters
     ----------

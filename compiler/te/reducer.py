@@ -154,12 +154,12 @@ def _arg(better: str) -> Callable[[Any, Any], tuple[Expr, Expr]]:
         if not is_float(y[1].dtype):
             wins = binary(better, y[1], x[1])
             chosen = binary("or", wins, binary("and", equal(y[1], x[1]), first))
-        else:  # NaN is better than every number, and as good as any other NaN
-            x_is_no_worse = binary("or", binary(f"{better}=", x[1], y[1]), call("isnan", x[1]))
-            y_is_no_worse = binary("or", binary(f"{better}=", y[1], x[1]), call("isnan", y[1]))
-            wins = Not(x_is_no_worse)
-            chosen = binary("and", y_is_no_worse, binary("or", wins, first))
-        return Select(chosen, y[0], x[0]), Select(wins, y[1], x[1])
+            return Select(chosen, y[0], x[0]), Select(wins, y[1], x[1])
+        # NaN is better than every number, and as good as any other NaN
+        x_is_no_worse = binary("or", binary(f"{better}=", x[1], y[1]), call("isnan", x[1]))
+        y_is_no_worse = binary("or", binary(f"{better}=", y[1], x[1]), call("isnan", y[1]))
+        chosen = binary("and", y_is_no_worse, binary("or", Not(x_is_no_worse), first))
+        return Select(chosen, y[0], x[0]), binary("max" if better == ">" else "min", x[1], y[1])
 
     return combine
 

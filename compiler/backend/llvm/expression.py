@@ -272,7 +272,7 @@ class Expressions:
         scalar = scalar_of(dtype)
         if is_float(scalar):
             if op in ("min", "max"):
-                return self._float_extreme(node, a, b)
+                return mathematics.extreme(self.frame, node, a, b)
             return self.frame.emit(f"{_FLOAT_OPERATORS[op]} contract {kind} {a}, {b}")
         if op in ("min", "max"):
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
@@ -289,27 +289,6 @@ class Expressions:
         if op not in _INTEGER_OPERATORS:
             raise ValueError(f"`{op}` takes floats, not {dtype}")
         return self.frame.emit(f"{_INTEGER_OPERATORS[op]} {kind} {a}, {b}")
-
-    def _float_extreme(self, node: Binary, a: str, b: str) -> str:
-        """The minimum or maximum of floats: NaN where either is, `a` where they are equal.
-
-        A comparison and a select are one instruction, whose result is `a` where either is NaN. That is right
-        where `b` is not NaN; otherwise a NaN of `b` is blended in. In a reduction `b` is the term, so the next
-        iteration waits for the instruction and the blend only.
-        """
-        kind, lanes = llvm_type(node.dtype), lanes_of(node.dtype)
-        order = "lt" if node.op == "min" else "gt"
-        first, second = _is_number(node.a), _is_number(node.b)
-        # an unordered comparison selects `b` also where one is NaN, which can only be `b` if `a` is a number
-        test = self.frame.emit(f"fcmp contract {'u' if first and not second else 'o'}{order} {kind} {b}, {a}")
-        result = self._select(test, lanes, kind, b, a, "contract ")
-        if first or second:
-            return result
-        # a literal NaN, as LLVM would join two selections of `b`, and lose the instruction; of all ones, since
-        # they are blended in by a bitwise or
-        nan = _ALL_ONES[scalar_of(node.dtype)]
-        test = self.frame.emit(f"fcmp uno {kind} {b}, {b}")
-        return self._select(test, lanes, kind, nan if lanes == 1 else splat_literal(node.dtype, nan), result)
 
     def _select(self, condition: str, lanes: int, kind: str, a: str, b: str, flags: str = "") -> str:
         test = "i1" if lanes == 1 else f"<{lanes} x i1>"
@@ -471,32 +450,6 @@ def _stride(index: Expr) -> int | None:
         if number is not None:
             return stride * number
     return 0 if a == 0 and b == 0 else None
-
-
-# float type -> the NaN whose bits are all ones, as the double that LLVM spells it by
-_ALL_ONES = {
-    "float16": "0xFFFFFC0000000000",
-    "float32": "0xFFFFFFFFE0000000",
-    "float64": "0xFFFFFFFFFFFFFFFF",
-}
-
-
-def _is_number(node: Expr) -> bool:
-    """Whether a float is known not to be NaN: a literal, a converted integer, or one of such values."""
-    kind = type(node)
-    if kind is Const:
-        return bool(node.value == node.value)  # type: ignore[attr-defined]
-    if kind is Cast:
-        return not is_float(scalar_of(node.value.dtype)) or _is_number(node.value)  # type: ignore[attr-defined]
-    if kind is Broadcast:
-        return _is_number(node.value)  # type: ignore[attr-defined]
-    if kind is Binary:
-        return (
-            node.op in ("min", "max")  # type: ignore[attr-defined]
-            and _is_number(node.a)  # type: ignore[attr-defined]
-            and _is_number(node.b)  # type: ignore[attr-defined]
-        )
-    return False
 
 
 def _known_number(node: Expr) -> int | None:
