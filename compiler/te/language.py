@@ -33,6 +33,7 @@ from compiler.ir.expr import (
     equal,
     maximum,
     minimum,
+    not_equal,
 )
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
@@ -104,6 +105,7 @@ __all__ = [
     "min",
     "min_value",
     "minimum",
+    "not_equal",
     "placeholder",
     "popcount",
     "power",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from compiler.ir.address import widened
+from compiler.ir.compare import by_structure
 from compiler.ir.dtype import is_float, scalar_of
 from compiler.ir.expr import Buffer, Expr, ExprLike, as_expr
 from compiler.ir.stmt import Stmt
@@ -210,6 +211,7 @@ class Tensor:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
 
 
+@by_structure
 @dataclass(frozen=True, slots=True)
 class TensorRead(Expr):
     """An element of a tensor."""
