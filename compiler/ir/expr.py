@@ -380,12 +380,12 @@ def _literal_like(value: Scalar | Expr, dtype: str) -> Expr:
     """A number as a literal of the type of the other operand; a float beside an integer stays a float."""
     if isinstance(value, Expr):
         return value
-    value, scalar = checked_number(value), scalar_of(dtype)
-    if isinstance(value, (float, np.floating)) and not is_float(scalar):
+    number, scalar = checked_number(value), scalar_of(dtype)
+    if isinstance(number, (float, np.floating)) and not is_float(scalar):
         scalar = "float32"
     if scalar == "bool":
         scalar = INDEX
-    return const(value.item() if isinstance(value, np.generic) else value, scalar)
+    return const(number.item() if isinstance(number, np.generic) else number, scalar)
 
 
 def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
