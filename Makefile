@@ -28,7 +28,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench results map docs notebooks clean venv
+.PHONY: help demo test check bench results map docs wheel notebooks clean venv
 
 help:
 	@echo "make demo       set up, then run the main job: train on tables, tune two programs (about 5 minutes)"
@@ -38,6 +38,7 @@ help:
 	@echo "make results    write RESULTS.md from the recorded measurements"
 	@echo "make map        write the list of modules in ARCHITECTURE.md from their docstrings"
 	@echo "make docs       set up, then build the API reference in docs/_build"
+	@echo "make wheel      set up, then compile the kernels of common fits and build a wheel in dist/"
 	@echo "make notebooks  set up, then open the notebooks in JupyterLab"
 	@echo "make clean      remove the virtual environment, caches and build output; keeps what was measured"
 	@echo
@@ -70,6 +71,12 @@ docs: $(VENV)/.installed-docs
 	@$(PY) -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
 	@echo "espalier: open docs/_build/html/index.html"
 
+wheel: $(VENV)/.installed-demo
+	@echo "espalier: compiling the kernels of common fits for x86-64-v2, v3 and v4, and building the wheel"
+	@$(PY) -m boost.kernel_library
+	@$(PY) -m pip wheel --quiet --no-input --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
 notebooks: $(VENV)/.installed-notebooks
 	@echo "espalier: opening the notebooks"
 	@$(VENV)/bin/jupyter lab notebooks
@@ -80,7 +87,7 @@ check: $(VENV)/.installed-test
 
 clean:
 	@echo "espalier: removing $(VENV), caches and build output"
-	@rm -rf $(VENV) build dist docs/_build docs/api *.egg-info
+	@rm -rf $(VENV) build dist docs/_build docs/api boost/machine_code *.egg-info
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +
 

@@ -9,7 +9,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from sketch.jit import NOTICE, by_type, field_type, is_none, kernel, stamp_package, use_library
+from sketch.jit import NOTICE, by_type, field_type, is_none, kernel
+from sketch.kernel_cache import stamp_package, use_library
 
 __all__ = ["NOTICE", "by_type", "field_type", "is_none", "kernel", "lowest_bit", "prefetch"]
 

@@ -1,10 +1,10 @@
 """Compile the kernels of common fits ahead of time, so that a wheel can carry their machine code.
 
-Run with ``python -m boost.kernel_library [FOLDER]`` before the wheel is built. Small fits of every kind tell
-which kernels are needed, for which types; these are then compiled for each level of x86-64 (v2, v3, v4), which
-takes no CPU of that level. A machine that installs the wheel loads the code of its own level
-(`sketch.jit.use_library`) as long as the sources, Numba and llvmlite are those of the build, and compiles
-otherwise, as it does for kernels that are not there.
+Run with ``python -m boost.kernel_library [FOLDER]`` before the wheel is built. Small fits of every kind show
+which kernels are needed, for which types; these are then compiled for each level of x86-64 (v2, v3, v4), on
+any x86-64 CPU. A machine that installs the wheel loads the code of its own level, see
+`sketch.kernel_cache.use_library`, as long as the sources, Numba and llvmlite are those of the build. Else,
+and for kernels that are not there, it compiles.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 import boost
-from sketch.jit import ENTRIES, LEVELS
+from sketch.jit import ENTRIES
+from sketch.kernel_cache import LEVELS
 
 FOLDER = Path(__file__).parent / "machine_code"
 

@@ -16,20 +16,15 @@ from __future__ import annotations
 
 import atexit
 import functools
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import llvmlite
 import llvmlite.binding as ll
-import numba
 from numba import _dynfunc
 from numba.core import config, sigutils, types
-from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, Flags
 from numba.core.compiler_machinery import register_pass
@@ -50,30 +45,7 @@ from numba.core.untyped_passes import (
     TranslateByteCode,
 )
 
-# The packages whose sources any kernel may be made of; more are added by `stamp_package`.
-_PACKAGES: dict[str, Path] = {"sketch": Path(__file__).parent}
-
-
-def stamp_package(name: str, folder: Path) -> None:
-    """Make the sources of one more package part of the key of every kernel's cache."""
-    if name not in _PACKAGES:
-        _PACKAGES[name] = folder
-        source_stamp.cache_clear()
-
-
-@cache
-def source_stamp() -> str:
-    """Return a digest of the sources of all packages with kernels, and of the versions of the compiler.
-
-    A kernel is compiled from the functions that it calls and the constants that they name, in any file: an
-    edit of any of them must not leave old machine code in use.
-    """
-    digest = hashlib.blake2b(f"{numba.__version__} {llvmlite.__version__}".encode(), digest_size=16)
-    for name, folder in sorted(_PACKAGES.items()):
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(f"{name}/{path.relative_to(folder).as_posix()}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+from sketch.kernel_cache import KernelCache
 
 
 class CompileNotice:
@@ -243,6 +215,8 @@ class _Passes(CompilerBase):
 
     def _compile_core(self) -> Any:
         """Run the passes, without the checks and the timing between them that Numba's manager makes."""
+        if not self.inner:
+            NOTICE.begin()
         state = self.state
         state.library = _Library(state.targetctx.codegen(), state.func_id.func_qualname, self.inner)
         state.library.enable_object_caching()
@@ -268,69 +242,6 @@ class _Passes(CompilerBase):
 
 class _InnerPasses(_Passes):
     inner = True
-
-
-# What a CPU must have for machine code of a level, the highest first; see the x86-64 psABI.
-LEVELS = {
-    "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "bmi2", "fma", "f16c"),
-    "x86-64-v3": ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"),
-    "x86-64-v2": ("cx16", "popcnt", "sse4.1", "sse4.2", "ssse3"),
-}
-# Folders with machine code that came with a package, a folder in each for every level.
-_LIBRARIES: list[Path] = []
-
-
-def use_library(folder: Path) -> None:
-    """Take kernels from a folder that `boost.kernel_library` has written, if it is there."""
-    if folder.is_dir() and folder not in _LIBRARIES:
-        _LIBRARIES.append(folder)
-
-
-@cache
-def host_level() -> str:
-    """Return the highest level of machine code that this CPU runs, "" for none."""
-    if config.CPU_NAME is not None or not ll.get_process_triple().startswith("x86_64"):
-        return ""
-    features = ll.get_host_cpu_features()
-    return next((name for name, needed in LEVELS.items() if all(features.get(f) for f in needed)), "")
-
-
-class _Cache(FunctionCache):
-    """Numba's cache, whose entries hold as long as no source changes, and what a package came with."""
-
-    def __init__(self, py_func: Callable[..., Any]) -> None:
-        super().__init__(py_func)
-        self._cache_file = IndexDataCacheFile(
-            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=source_stamp()
-        )
-
-    def _library_file(self, folder: Path, level: str) -> IndexDataCacheFile:
-        path = folder / level / self._py_func.__module__
-        return IndexDataCacheFile(
-            cache_path=str(path), filename_base=self._impl.filename_base, source_stamp=source_stamp()
-        )
-
-    def _library_key(self, sig: Any, codegen: Any, level: str) -> Any:
-        _, (triple, *_), code = self._index_key(sig, codegen)
-        return sig, (triple, level), code
-
-    def _load_overload(self, sig: Any, target_context: Any) -> Any:
-        data = super()._load_overload(sig, target_context)
-        level = host_level() if data is None and _LIBRARIES else ""
-        if level:
-            for folder in _LIBRARIES:
-                payload = self._library_file(folder, level).load(
-                    self._library_key(sig, target_context.codegen(), level)
-                )
-                if payload is not None:
-                    return self._impl.rebuild(target_context, payload)
-        return data
-
-    def save_in_library(self, sig: Any, result: Any, folder: Path, level: str) -> None:
-        """Write a compiled kernel where `use_library` looks for it."""
-        file = self._library_file(folder, level)
-        Path(file._cache_path).mkdir(parents=True, exist_ok=True)
-        file.save(self._library_key(sig, result.codegen, level), self._impl.reduce(result))
 
 
 # All entries that were made in this process.
@@ -359,9 +270,8 @@ class Kernel(CPUDispatcher):
         self._given = tuple(signatures)
         self._options = options
         self._as_inner: Kernel | None = None
-        self._nested = 0
         if not inner:
-            self._cache = None
+            self._cache: Any = None
             ENTRIES.append(self)
 
     # Calls from Python
@@ -371,7 +281,7 @@ class Kernel(CPUDispatcher):
         if self.inner:
             return super().compile(sig)
         if self._cache is None:
-            self._cache = _Cache(self.py_func)
+            self._cache = KernelCache(self.py_func)
         misses = sum(self._cache_misses.values())
         begin = time.perf_counter()
         entry = super().compile(sig)
@@ -402,10 +312,8 @@ class Kernel(CPUDispatcher):
                 return entry
         raise TypeError(f"{self.__name__} has no kernel for ({', '.join(map(str, found))})")
 
-    def _accepts(self, wanted: Any, found: Any) -> bool:
-        if isinstance(wanted, types.Array):
-            return wanted == found or self.typingctx.can_convert(found, wanted) is not None
-        return self.typingctx.can_convert(found, wanted) is not None
+    def _accepts(self, given: Any, passed: Any) -> bool:
+        return self.typingctx.can_convert(passed, given) is not None
 
     def export(self, sig: Any, folder: Path, level: str) -> None:
         """Compile for a signature, without running it, and write the machine code into a library."""
@@ -424,7 +332,7 @@ class Kernel(CPUDispatcher):
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Type a call. While loops are typed, a number may still be a literal: no copy is made for that."""
-        args = tuple(types.unliteral(a) for a in args)
+        args = tuple(types.unliteral(a) for a in args)  # type: ignore[attr-defined]
         if self.inner:
             return super().get_call_template(args, kws)
         return self._callee().get_call_template(args, kws)

@@ -42,9 +42,9 @@ def sort_by_value(entries, spare):
         shift = low + np.uint64(d * DIGIT)
         place = 0
         for b in range(counts.shape[1]):
-            own = counts[d, b]
+            size = counts[d, b]
             counts[d, b] = place
-            place += own
+            place += size
         for entry in source:
             b = (entry >> shift) & mask
             target[counts[d, b]] = entry
@@ -60,7 +60,7 @@ class SortedColumns:
     """The present entries of a table, column after column, each in order of value and then of row.
 
     One block that holds all rows (XGBoost paper, arXiv 1603.02754, section 4.1); missing and absent entries
-    are not there.
+    are left out.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class SortedColumns:
     padded : uint64 array of shape (entries + PADDING,)
         The entries: the key of the value (see `value_keys`) in the upper half, the row in the lower one, so
         that an entry is moved by one load and one store, and that entries of a column compare as their
-        values do. What comes after them is for kernels that read ahead.
+        values do. The padding is for kernels that read ahead.
     """
 
     padded: NDArray[np.uint64]
@@ -122,13 +122,13 @@ def sort_columns(data: DMatrix, team: Team) -> SortedColumns:
     team.share(count, features, work=total)
     indptr = np.concatenate(([0], np.cumsum(counts)))
     entries = np.zeros(int(indptr[-1]) + PADDING, dtype=np.uint64)
-    everybody = np.arange(data.num_row(), dtype=np.uint64)
+    row_numbers = np.arange(data.num_row(), dtype=np.uint64)
 
     def sort(first: int, last: int) -> None:
         spare = np.empty(int(counts[first:last].max()), dtype=np.uint64)
         for f in range(first, last):
-            own, values = data.column(f)
-            rows = everybody[own]
+            selected, values = data.column(f)
+            rows = row_numbers[selected]
             present = ~np.isnan(values)
             if not present.all():
                 rows, values = rows[present], values[present]
@@ -145,7 +145,7 @@ def sort_columns(data: DMatrix, team: Team) -> SortedColumns:
 
 
 def feature_ranges(team: Team, counts: NDArray[np.int64], cost: float) -> list[tuple[int, int]]:
-    """Cut the features into as many ranges as threads shall work, with near equal numbers of entries.
+    """Divide the features into ranges of nearly equal numbers of entries, one per thread that pays off.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def feature_ranges(team: Team, counts: NDArray[np.int64], cost: float) -> list[t
     cost : float
         Nanoseconds that one entry takes.
     """
-    # An empty feature takes some time, too.
+    # An empty feature takes some time as well.
     ends = np.cumsum(counts + 16)
     parts = team.parts(counts.size, float(ends[-1]) * cost) if counts.size else 1
     edges = (
@@ -168,7 +168,7 @@ def feature_ranges(team: Team, counts: NDArray[np.int64], cost: float) -> list[t
 def share_features(
     team: Team, task: Callable[[int, int], None], counts: NDArray[np.int64], cost: float
 ) -> None:
-    """Call ``task(begin, end)`` on ranges that cover the features, at the same time; see `feature_ranges`."""
+    """Call ``task(begin, end)`` in parallel on the ranges of `feature_ranges`."""
     ranges = feature_ranges(team, counts, cost)
     if len(ranges) == 1:
         task(*ranges[0])

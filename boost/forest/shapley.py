@@ -1,4 +1,4 @@
-"""Shapley values of trees: the outline of each tree, and the kernels that credit features with contributions.
+"""Shapley values of trees: the kernels that credit features with what they contribute.
 
 The game of one row and one leaf is a product over the features that are tested on the path to the leaf. A
 known feature lets the row through (o = 1) or not (o = 0). An unknown feature lets a share z of the training
@@ -31,16 +31,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from boost.forest.outline import (
+    BEFORE,
+    EDGE,
+    IS_RIGHT,
+    LEVEL,
+    NODE,
+    TESTED,
+    Z_BEFORE,
+    Outline,
+    Z,
+)
 from boost.forest.predict import (
-    CHILD,
     CONDITION,
-    DEPTH,
     GROUP,
     KIND,
     LAST,
-    NO_SIGN,
     QUESTION,
-    ROOT,
     START,
     VALUE,
     VECTOR,
@@ -54,14 +61,6 @@ Floats = NDArray[np.float64]
 MOST_LANES, VECTOR_LANES = 32, 8
 # Most bytes of rows and their credits for which the factors of a tree are computed at once.
 CHUNK_BYTES = 1 << 18
-# Columns of `Outline.steps`: the node; its depth; of the edge to it, the index of the feature in `used`, the
-# depth of the edge before it on the same feature (0: none), and whether it leads to a right child; and the
-# index in `used` of the feature that the node tests (-1: a leaf).
-NODE, LEVEL, EDGE, BEFORE, IS_RIGHT, TESTED = range(6)
-STEP_COLUMNS = 6
-# Columns of `Outline.shares`: z of an edge, and of the edge before it on the same feature.
-Z, Z_BEFORE = range(2)
-SHARE_COLUMNS = 2
 # Factors of an edge at a point: the product's factor is a + before * b + now * c, the difference of the
 # quotients is before * d + now * e.
 A, B, C, D, E = range(5)
@@ -69,84 +68,6 @@ FACTORS = 5
 # Rows of an integration rule: points t of Gauss's rule in (0, 1), their weights w, and w / (1 - t).
 POINT, WEIGHT, WEIGHT_OVER_REST = range(3)
 RULE_ROWS = 3
-# Columns of `Traversal.pending`: a node, its depth, and whether it is a right child.
-PENDING_COLUMNS = 3
-
-
-class ForestArrays(NamedTuple):
-    """The arrays of a `boost.forest.predict.PackedForest`.
-
-    Attributes
-    ----------
-    nodes, values : (nodes, 4)
-        The same memory, as int32 and as float32.
-    trees : (trees, 4)
-    weights : (trees,)
-    bits : (words,)
-    vectors : (leaf vectors, outputs)
-    """
-
-    nodes: NDArray[np.int32]
-    values: NDArray[np.float32]
-    trees: NDArray[np.int32]
-    weights: Floats
-    bits: NDArray[np.uint32]
-    vectors: NDArray[np.float32]
-
-
-class Cover(NamedTuple):
-    """The hessians of the nodes.
-
-    Attributes
-    ----------
-    number : (nodes,)
-        The number of each packed node within its tree.
-    hessian : (nodes,)
-        By number, tree after tree.
-    """
-
-    number: NDArray[np.int32]
-    hessian: NDArray[np.float32]
-
-
-class Outline(NamedTuple):
-    """The nodes of some trees in depth-first order, left before right.
-
-    Attributes
-    ----------
-    steps : (at least nodes of the trees, STEP_COLUMNS)
-    shares : (as steps, SHARE_COLUMNS)
-    starts : (trees + 1,)
-        Where the steps of each tree start.
-    points : (trees,)
-        How many points integrate each tree exactly; 0 for a root alone.
-    """
-
-    steps: NDArray[np.int32]
-    shares: Floats
-    starts: NDArray[np.int64]
-    points: NDArray[np.int64]
-
-
-class Traversal(NamedTuple):
-    """Scratch for a depth-first traversal of trees of at most some depth.
-
-    Attributes
-    ----------
-    pending : (depth + 2, PENDING_COLUMNS)
-        The nodes to visit next.
-    step_of : (depth + 1,)
-        The steps of the path.
-    tested : (depth + 1,)
-        The number of distinct features that the path down to each level tests.
-    share : (nodes,)
-        z of the edge to a node alone.
-    """
-
-    pending: NDArray[np.int64]
-    step_of: NDArray[np.int64]
-    tested: NDArray[np.int64]
-    share: Floats
 
 
 class Scratch(NamedTuple):
@@ -194,111 +115,9 @@ class _Edge(NamedTuple):
 
     step: int
     points: int
-    level: int
-    before: int
-    feature: int
-
-
-@kernel(allocates=False)
-def outline_tree(forest, cover, t, place, traversal, steps, shares):
-    """Write the outline of a tree; see `outline_trees`.
-
-    Parameters
-    ----------
-    steps, shares : those of the tree
-
-    Returns
-    -------
-    steps, features : how many nodes are reached, and how many features the longest path tests
-    """
-    nodes, root = forest.nodes, forest.trees[t, ROOT]
-    pending, step_of, tested, share = traversal.pending, traversal.step_of, traversal.tested, traversal.share
-    tested[0] = 0
-    pending[0, 0], pending[0, 1], pending[0, 2] = root, 0, 0
-    size = 1
-    count = 0
-    most = 0
-    while size:
-        size -= 1
-        at, level, is_right = pending[size, 0], pending[size, 1], pending[size, 2]
-        here = steps[count]
-        here[NODE] = at
-        here[LEVEL] = level
-        here[EDGE] = -1
-        here[BEFORE] = 0
-        here[IS_RIGHT] = is_right
-        left = nodes[at, CHILD]
-        here[TESTED] = -1 if left == at else place[(nodes[at, QUESTION] & NO_SIGN) >> 1]
-        step_of[level] = count
-        shares[count, Z] = shares[count, Z_BEFORE] = 1.0
-        share[at] = 1.0
-        if level:
-            parent = steps[step_of[level - 1]]
-            here[EDGE] = parent[TESTED]
-            before = level - 1
-            while before and steps[step_of[before], EDGE] != here[EDGE]:
-                before -= 1
-            here[BEFORE] = before
-            whole = cover.hessian[root + cover.number[parent[NODE]]]
-            part = cover.hessian[root + cover.number[at]]
-            if not part > 0:
-                part = np.float32(0)
-            # No training row reached the node: both sides are as likely.
-            z = np.float64(part) / np.float64(whole) if whole > 0 else 0.5
-            share[at] = z
-            if before:
-                shares[count, Z_BEFORE] = shares[step_of[before], Z]
-            shares[count, Z] = z * shares[count, Z_BEFORE]
-            tested[level] = tested[level - 1] + (before == 0)
-            if tested[level] > most:
-                most = tested[level]
-        if left != at:
-            for child in range(1, -1, -1):  # the left child is taken first
-                pending[size, 0], pending[size, 1], pending[size, 2] = left + child, level + 1, child
-                size += 1
-        count += 1
-    return count, most
-
-
-@kernel(allocates=False)
-def mean_leaves(forest, t, steps, count, share, means):
-    """Write the mean of the leaves below each node of a tree, whose outline has `count` steps."""
-    nodes, values = forest.nodes, forest.values
-    vector = (forest.trees[t, KIND] & VECTOR) != 0
-    for k in range(count - 1, -1, -1):
-        at = steps[k, NODE]
-        left = nodes[at, CHILD]
-        for o in range(means.shape[1]):
-            if left != at:
-                means[at, o] = share[left] * means[left, o] + share[left + 1] * means[left + 1, o]
-            else:
-                means[at, o] = forest.vectors[nodes[at, LAST], o] if vector else values[at, VALUE]
-
-
-@kernel(lazy=True, allocates=False)
-def outline_trees(forest, cover, first, place, traversal, outline, means):
-    """Write the outlines of trees. O(nodes * depth).
-
-    Parameters
-    ----------
-    forest : ForestArrays
-    cover : Cover
-    first : the first tree
-    place : (features,), the index of each feature among those that the trees test
-    traversal : Traversal
-        For the deepest of the trees; overwritten.
-    outline : Outline
-        Output.
-    means : (nodes, outputs of a tree), output: the mean of the leaves below each node, by their shares
-    """
-    starts = outline.starts
-    starts[0] = 0
-    for t in range(outline.points.size):
-        steps, shares = outline.steps[starts[t] :], outline.shares[starts[t] :]
-        count, longest = outline_tree(forest, cover, first + t, place, traversal, steps, shares)
-        mean_leaves(forest, first + t, steps, count, traversal.share, means)
-        starts[t + 1] = starts[t] + count
-        outline.points[t] = (longest + 1) // 2
+    level: np.int64
+    before: np.int64
+    feature: np.int64
 
 
 @kernel(allocates=False)
@@ -549,14 +368,6 @@ def add_pairs(scratch, used, begin, pairs):
     return _add_nothing if is_none(field_type(scratch, "paired")) else add_paired
 
 
-def make_traversal(forest: ForestArrays, first: int, last: int, nodes: int) -> Traversal:
-    """Return scratch for the trees ``first`` to ``last - 1``, whose last node is `nodes` - 1."""
-    depth = int(forest.trees[first:last, DEPTH].max(initial=0))
-    pending = np.empty((depth + 2, PENDING_COLUMNS), dtype=np.int64)
-    step_of, tested = np.empty(depth + 1, dtype=np.int64), np.empty(depth + 1, dtype=np.int64)
-    return Traversal(pending, step_of, tested, np.empty(nodes))
-
-
 def make_scratch(
     rows: int, depth: int, outline: Outline, used: int, outputs: int, interactions: bool
 ) -> Scratch:
@@ -653,41 +464,3 @@ def credit_features(x, used, forest, first, outline, rules, scratch, credits):
         for b in range(filled):
             add_credits(scratch, used, begin + b * lanes, b, credits.features)
         add_pairs(scratch, used, begin, credits.pairs)
-
-
-@kernel(lazy=True, allocates=False)
-def credit_path(x, forest, means, first, last, credits):
-    """Credit each split on the path of a row with the change of the mean: an approximation, in O(depth).
-
-    A. Saabas, "Interpreting random forests", 2014.
-
-    Parameters
-    ----------
-    x : (rows, features)
-    forest : ForestArrays
-    means : see `outline_trees`
-    first, last : the range of trees
-    credits : (rows, outputs, features + 1), changed in place, but for the last column
-    """
-    nodes, trees, weights = forest.nodes, forest.trees, forest.weights
-    for r in range(x.shape[0]):
-        for t in range(first, last):
-            vector = (trees[t, KIND] & VECTOR) != 0
-            at = np.int64(trees[t, ROOT])
-            while nodes[at, CHILD] != at:
-                word = nodes[at, QUESTION]
-                f = (word & NO_SIGN) >> 1
-                value = x[r, f]
-                if value != value:
-                    goes = np.uint32(word & 1)
-                elif word < 0:
-                    goes = goes_right(word, nodes[at, START], nodes[at, LAST], value, forest.bits)
-                else:
-                    goes = np.uint32(value >= forest.values[at, CONDITION])
-                to = np.int64(nodes[at, CHILD]) + goes
-                if vector:
-                    for o in range(credits.shape[1]):
-                        credits[r, o, f] += weights[t] * (means[to, o] - means[at, o])
-                else:
-                    credits[r, trees[t, GROUP], f] += weights[t] * (means[to, 0] - means[at, 0])
-                at = to

@@ -13,7 +13,7 @@ from boost.errors import ParameterError
 from boost.forest.grown import Grown
 from boost.forest.tree import NO_NODE, Tree
 from boost.grow.constraint import InteractionConstraints, monotone_directions
-from boost.grow.kernels.exact_scan import (
+from boost.grow.kernels.exact_records import (
     CHILDREN_COLUMNS,
     FEATURE,
     HIGH,
@@ -34,9 +34,8 @@ from boost.grow.kernels.exact_scan import (
     RowRanges,
     Rules,
     Splits,
-    advance,
-    divide,
 )
+from boost.grow.kernels.exact_scan import advance, divide
 from boost.grow.kernels.histogram import round_gradients
 from boost.grow.kernels.one_hot import find_indicators, scan_indicators
 from boost.grow.kernels.score import ALPHA, GAIN, LAMBDA, LEAST, NOISE, STEP, make_limits

@@ -314,7 +314,7 @@ class HistGrower:
         self, state: TreeState, first: int, last: int, ranges: Integers, shares: int, work: float
     ) -> None:
         """Let all threads sum up the rows of the same nodes, and then find the splits."""
-        binned, hist, parts = self.binned, self._hist, self.nodes.parts
+        hist, parts = self._hist, self.nodes.parts
         count = cut_rows(ranges, ranges.shape[0], shares, self._slot_count, parts, self._starts)
 
         def fill_parts(begin: int, end: int) -> None:
@@ -436,7 +436,7 @@ class HistGrower:
         begins: NDArray[np.int64],
         ends: NDArray[np.int64],
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
-        """Bring the rows with zero weight to their leaves; return the rows of all leaves, and their ranges."""
+        """Bring rows with zero weight to their leaves; return the rows of all leaves, and their ranges."""
         first, last = np.zeros((2, size), dtype=np.int64)  # the range of each node in `out`
         last[0] = out.size
         middles = np.zeros(size, dtype=np.int64)

@@ -9,21 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.forest.forest import Forest
-from boost.forest.predict import CHILD, NO_SIGN, QUESTION, ROOT
-from boost.forest.shapley import (
-    RULE_ROWS,
+from boost.forest.outline import (
     SHARE_COLUMNS,
     STEP_COLUMNS,
     Cover,
-    Credits,
     ForestArrays,
     Outline,
-    credit_features,
-    credit_path,
-    make_scratch,
     make_traversal,
     outline_trees,
 )
+from boost.forest.predict import CHILD, NO_SIGN, QUESTION, ROOT
+from boost.forest.saabas import credit_path
+from boost.forest.shapley import RULE_ROWS, Credits, credit_features, make_scratch
 from boost.forest.traverse import share_rows
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def read_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     name = entry["name"]
     if name not in OBJECTIVES:
         raise ValueError(f"objective {name!r} is not supported{nearest(name, OBJECTIVES)}")
-    found: dict[str, Any] = {}
+    params: dict[str, Any] = {}
     for group, key, param in OBJECTIVES[name].file_params:
         held, row = entry.get(group), BY_NAME[param]
         text = held.get(key) if isinstance(held, dict) else None
@@ -84,15 +84,15 @@ def read_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
             continue
         try:
             if row.kind is bool:
-                found[param] = row.check({"1": True, "0": False}.get(text, text))
+                params[param] = row.check({"1": True, "0": False}.get(text, text))
             elif row.kind in (int, float):
                 value = float(text)
                 try:
-                    found[param] = row.check(value)
+                    params[param] = row.check(value)
                 except ParameterError:
                     continue
             else:
-                found[param] = row.check(text)
+                params[param] = row.check(text)
         except ValueError:
             raise ValueError(f"{key} of {name} must be {row.allowed}, got {text[:40]!r}") from None
-    return found
+    return params

@@ -19,7 +19,7 @@ CLOSEST = 1e-6  # smallest distance of a base score from 0 and 1
 
 def sigmoid(margin: Floats) -> Floats:
     """Return 1 / (1 + exp(-margin)), without overflow; same shape."""
-    from boost.objective.kernels import pointwise as kernels
+    from boost.objective.compiled import pointwise as kernels
 
     flat = np.ascontiguousarray(margin).reshape(-1)
     out = np.empty_like(flat)
@@ -51,7 +51,7 @@ class LogisticRegression(Scaled):
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
         """Gradient p - label, hessian p (1 - p)."""
-        from boost.objective.kernels.pointwise import logistic
+        from boost.objective.compiled.pointwise import logistic
 
         logistic(margin, label, self.factor, grad, hess)
 

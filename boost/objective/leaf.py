@@ -31,7 +31,7 @@ def _all_equal(weight: Floats) -> bool:
 
 def quantile(values: Floats, weight: Floats, level: float) -> float:
     """Return a quantile of values; `weight` may be empty, but not all zero. O(rows)."""
-    from boost.objective.kernels.selection import RowRanges, range_quantiles
+    from boost.objective.compiled.selection import RowRanges, range_quantiles
 
     rows = np.arange(values.size, dtype=np.uint32)
     ranges = RowRanges(rows, np.zeros(1, np.int64), np.full(1, values.size))
@@ -58,7 +58,7 @@ def leaf_quantiles(grown: Grown, residual: Floats, weight: Floats, level: float,
     -------
     float64 array of shape (leaves,)
     """
-    from boost.objective.kernels.selection import RowRanges, range_quantiles
+    from boost.objective.compiled.selection import RowRanges, range_quantiles
 
     equal = _all_equal(weight)
     ranges = RowRanges(grown.rows, grown.begins, grown.ends)

@@ -64,7 +64,7 @@ class Softprob(Objective):
 
     def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Gradient p - [class is the label], hessian 2 p (1 - p)."""
-        from boost.objective.kernels.pointwise import multinomial
+        from boost.objective.compiled.pointwise import multinomial
 
         assert data.label is not None
         margin, label = np.ascontiguousarray(margin), np.ascontiguousarray(data.label).reshape(-1)
@@ -81,7 +81,7 @@ class Softprob(Objective):
 
     def transform(self, margin: Floats) -> Floats:
         """Return the probabilities of the classes."""
-        from boost.objective.kernels.pointwise import softmax
+        from boost.objective.compiled.pointwise import softmax
 
         out = np.empty(margin.shape)
         softmax(np.ascontiguousarray(margin), out)

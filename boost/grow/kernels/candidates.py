@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from boost.grow.kernels.exact_scan import AHEAD, KEY_SHIFT, ROW_MASK, no_weight
+from boost.grow.kernels.exact_records import KEY_SHIFT, ROW_MASK
+from boost.grow.kernels.exact_scan import AHEAD, no_weight
+from boost.grow.kernels.records import HESS
 from boost.jit import kernel, prefetch
 
 # Columns of `gaps`: the keys of the values on both sides of a candidate.
@@ -17,7 +19,7 @@ def propose(entries, gpairs, begin, end, most, gaps):
 
     Parameters
     ----------
-    entries, gpairs : see `boost.grow.kernels.exact_scan.Entries`
+    entries, gpairs : see `boost.grow.kernels.exact_records.Entries`
     begin, end : the range of the column in `entries`
     most : a column of at most this many distinct values has a candidate between any two of them
     gaps : (most, 2), output: see `GAP_LOW`
@@ -48,7 +50,7 @@ def propose(entries, gpairs, begin, end, most, gaps):
                 count += 1
                 if spacing > 0.0:
                     goal = spacing * (np.floor(sum_h / spacing) + 1.0)
-            sum_h += gpairs[row, 1]
+            sum_h += gpairs[row, HESS]
             before = value
         if count < most:
             return count

@@ -1,8 +1,4 @@
-"""Kernels of exact growing: partition sorted entries between children, and scan them for the best split.
-
-A piece is the range of entries that one feature has in one node. The pieces of a node are adjacent rows of a
-table; a feature without entries in a node has no piece there.
-"""
+"""Kernels of exact growing: partition sorted entries between children, and scan them for the best split."""
 
 from __future__ import annotations
 
@@ -11,6 +7,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from boost.grow.kernels.exact_records import (
+    BEGIN,
+    END,
+    FEATURE,
+    HIGH,
+    KEY_SHIFT,
+    LOW,
+    LOWER,
+    MISSING_LEFT,
+    ROW_MASK,
+    SCORE,
+    SUM_G,
+    SUM_H,
+    UPPER,
+)
+from boost.grow.kernels.records import GRAD, HESS
 from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, bounded_scores, fraction, may_beat
 from boost.jit import kernel, prefetch
 
@@ -20,103 +32,6 @@ CHUNK = 256
 AHEAD = np.uint64(24)
 # Rounding may make a product too small: the test without division must not reject a better split.
 SLACK = 1.0 - 1e-14
-# The key of an entry is its upper half, the row number its lower half.
-KEY_SHIFT = np.uint64(32)
-ROW_MASK = np.uint64(0xFFFFFFFF)
-# Columns of a table of pieces, and the first columns of `Splits.location`: the feature, and its range in the
-# entries. LOW and HIGH are the keys of the values on both sides of a split, 0 for a side that holds only
-# missing values; MISSING_LEFT is 1 where missing values go left. FEATURE is -1 where there is no split.
-FEATURE, BEGIN, END, LOW, HIGH, MISSING_LEFT = range(6)
-PIECE_COLUMNS, LOCATION_COLUMNS = 3, 6
-# Columns of `Level.nodes`: the sums of gradients and hessians, the score that a split has to beat, and the
-# bounds of the weight. The first three are also those of `Splits.children`: sums of the left child, and the
-# score of both children together.
-SUM_G, SUM_H, SCORE, LOWER, UPPER = range(5)
-NODE_COLUMNS, CHILDREN_COLUMNS = 5, 3
-
-
-class Entries(NamedTuple):
-    """Sorted entries, and the gradient pairs that they refer to.
-
-    Attributes
-    ----------
-    entries : (entries + at least AHEAD,)
-        See `boost.data.sorted_columns.SortedColumns`.
-    gpairs : (rows, 2)
-    """
-
-    entries: NDArray[np.uint64]
-    gpairs: NDArray[np.float64]
-
-
-class Pieces(NamedTuple):
-    """The pieces of the nodes of a level, for the features of one task.
-
-    Attributes
-    ----------
-    table : (at least pieces, PIECE_COLUMNS)
-    starts, stops : (nodes of the level,)
-        The range of each node in `table`.
-    """
-
-    table: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    stops: NDArray[np.int64]
-
-
-class Level(NamedTuple):
-    """The nodes of a level.
-
-    Attributes
-    ----------
-    splittable : (nodes,)
-        Zero for a node that cannot be split.
-    counts : (nodes,)
-        Rows of each node.
-    nodes : (nodes, NODE_COLUMNS)
-    allowed : (nodes, all features), or (1, all features) for all nodes alike
-        Zero for a feature that a node may not use.
-    """
-
-    splittable: NDArray[np.uint8]
-    counts: NDArray[np.int64]
-    nodes: NDArray[np.float64]
-    allowed: NDArray[np.uint8]
-
-
-class Rules(NamedTuple):
-    """What restricts the splits of a tree.
-
-    Attributes
-    ----------
-    limits : see `boost.grow.kernels.score.make_limits`
-    directions : (all features,) for monotone constraints, or (0,)
-    bounded : bool
-        Whether weights are bounded: by `directions`, or by a largest step.
-    constant : (all features,)
-        Whether the present values of a column are all the same.
-    spacing : float
-        The fraction of a piece's hessian between two candidates; 0 to consider every value.
-    """
-
-    limits: NDArray[np.float64]
-    directions: NDArray[np.int8]
-    bounded: bool
-    constant: NDArray[np.uint8]
-    spacing: float
-
-
-class Splits(NamedTuple):
-    """The best split of each node of a level; output.
-
-    Attributes
-    ----------
-    children : (nodes, CHILDREN_COLUMNS)
-    location : (nodes, LOCATION_COLUMNS)
-    """
-
-    children: NDArray[np.float64]
-    location: NDArray[np.int64]
 
 
 class Node(NamedTuple):
@@ -149,7 +64,7 @@ class _Candidates(NamedTuple):
 
     Attributes
     ----------
-    first, count : int
+    first, number : int
         The first entry, and the number of candidates.
     selected : bool
         Whether their positions are in `_Chunk.positions`; else entry first + i is the last one on the left of
@@ -157,51 +72,8 @@ class _Candidates(NamedTuple):
     """
 
     first: int
-    count: int
+    number: int
     selected: bool
-
-
-class Move(NamedTuple):
-    """The entries of the level above, which are partitioned between the children.
-
-    Attributes
-    ----------
-    source : as `Entries.entries`, or (0,)
-        Where the entries are; may be the array that they go to. Empty for the root, whose pieces are given.
-    spare : (longest piece,)
-    side : (rows,)
-        One for a row that goes left.
-    pieces : Pieces
-    children : (nodes of the level above,)
-        The index of the left child in the level, or negative. The right child is the next one. For the root,
-        0 alone.
-    """
-
-    source: NDArray[np.uint64]
-    spare: NDArray[np.uint64]
-    side: NDArray[np.uint8]
-    pieces: Pieces
-    children: NDArray[np.int64]
-
-
-class RowRanges(NamedTuple):
-    """The row numbers of a table, those of a node side by side.
-
-    Attributes
-    ----------
-    rows, spare : (rows,)
-        Row numbers, and scratch of the same length.
-    side : (rows,)
-        By row number; one for a row that goes left.
-    begins, ends : (nodes of the level,)
-        The range of each node in `rows`.
-    """
-
-    rows: NDArray[np.uint32]
-    spare: NDArray[np.uint32]
-    side: NDArray[np.uint8]
-    begins: NDArray[np.int64]
-    ends: NDArray[np.int64]
 
 
 @kernel(allocates=False)
@@ -237,7 +109,7 @@ def any_beats(entries, candidates, chunk, missing, node, limits, best):
     selected = candidates.selected
     at = np.uint64(candidates.first)
     hit = np.int64(0)
-    for i in range(np.uint64(candidates.count)):
+    for i in range(np.uint64(candidates.number)):
         changes = (entries[at + i] ^ entries[at + i + np.uint64(1)]) > ROW_MASK
         left_g = g[i] + add_g
         left_h = h[i] + add_h
@@ -250,7 +122,7 @@ def any_beats(entries, candidates, chunk, missing, node, limits, best):
 @kernel(allocates=False)
 def no_weight(gpairs, row):
     """Return whether the gradient and the hessian of a row are zero, as of a row that is not sampled."""
-    return gpairs[row, 0] == 0.0 and gpairs[row, 1] == 0.0
+    return gpairs[row, GRAD] == 0.0 and gpairs[row, HESS] == 0.0
 
 
 @kernel(allocates=False)
@@ -279,8 +151,8 @@ def gather(data, begin, end, sum_g, sum_h, chunk):
     for i in range(np.uint64(end - begin)):
         prefetch(gpairs, np.int64((entries[first + i + AHEAD] & ROW_MASK) << np.uint64(1)))
         row = entries[first + i] & ROW_MASK
-        sum_g += gpairs[row, 0]
-        sum_h += gpairs[row, 1]
+        sum_g += gpairs[row, GRAD]
+        sum_h += gpairs[row, HESS]
         g[i] = sum_g
         h[i] = sum_h
     return sum_g, sum_h
@@ -313,15 +185,15 @@ def sum_piece(data, begin, end):
         prefetch(gpairs, np.int64((entries[k + AHEAD] & ROW_MASK) << np.uint64(1)))
         row = entries[k] & ROW_MASK
         row2 = entries[k + np.uint64(1)] & ROW_MASK
-        g += gpairs[row, 0]
-        h += gpairs[row, 1]
-        g2 += gpairs[row2, 0]
-        h2 += gpairs[row2, 1]
+        g += gpairs[row, GRAD]
+        h += gpairs[row, HESS]
+        g2 += gpairs[row2, GRAD]
+        h2 += gpairs[row2, HESS]
         k += np.uint64(2)
     if k < last:
         row = entries[k] & ROW_MASK
-        g += gpairs[row, 0]
-        h += gpairs[row, 1]
+        g += gpairs[row, GRAD]
+        h += gpairs[row, HESS]
     return g + g2, h + h2
 
 

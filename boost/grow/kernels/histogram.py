@@ -42,10 +42,8 @@ Floats = NDArray[np.float64]
 SUM_BITS = 52
 # Rows whose sizes are added up together, in blocks that no number of threads changes.
 BLOCK_ROWS = 1 << 14
-# How many rows ahead memory is prefetched.
-AHEAD = 8
-# A table of at most so many codes fits the second cache, and is quicker summed column by column: the sums of a
-# single column fit the first cache.
+AHEAD = 8  # rows between a prefetch and its use
+# A table of at most so many codes fits the second cache: it is quicker summed column by column.
 SMALL_TABLE = 1 << 20
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.sorted_columns import SortedColumns
-from boost.grow.kernels.exact_scan import (
+from boost.grow.kernels.exact_records import (
     BEGIN,
     END,
     FEATURE,
@@ -20,9 +20,9 @@ from boost.grow.kernels.exact_scan import (
     SUM_G,
     SUM_H,
     UPPER,
-    Node,
-    children_score,
 )
+from boost.grow.kernels.exact_scan import Node, children_score
+from boost.grow.kernels.records import GRAD, HESS
 from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, fraction
 from boost.jit import kernel, prefetch
 
@@ -117,15 +117,15 @@ def sum_indicators(indicators, gpairs, ranges, n, scratch):
             prefetch(gpairs, 2 * later)
             prefetch(codes, indptr[later])
         i = rows[r]
-        g = gpairs[i, 0]
-        h = gpairs[i, 1]
+        g = gpairs[i, GRAD]
+        h = gpairs[i, HESS]
         for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
             c = np.uint64(codes[e])
             present[count] = c  # kept where the indicator occurs for the first time
             count += np.uint64(node_of[c] != node)
             node_of[c] = node
-            sums[c, 0] += g
-            sums[c, 1] += h
+            sums[c, GRAD] += g
+            sums[c, HESS] += h
     return count
 
 
@@ -141,8 +141,8 @@ def score_absent(scratch, count, node, limits):
     least = limits[LEAST]
     total_g, total_h = node.g, node.h
     for t in range(count):
-        g = absent[t, 0]
-        h = absent[t, 1]
+        g = absent[t, GRAD]
+        h = absent[t, HESS]
         top, bottom = fraction(g, h, total_g - g, total_h - h, alpha, reg_lambda)
         allowed = (h >= least) & (total_h - h >= least)
         scores[t] = top / bottom if allowed else -np.inf
@@ -156,7 +156,7 @@ def scan_indicators(indicators, gpairs, ranges, level, rules, splits, first, las
     ----------
     indicators : Indicators
     gpairs : (rows, 2)
-    ranges : boost.grow.kernels.exact_scan.RowRanges
+    ranges : boost.grow.kernels.exact_records.RowRanges
     level, rules, splits, first, last : see `boost.grow.kernels.exact_scan.scan`
         BEGIN of a split is the number of the indicator, and END is -1.
     """
@@ -183,10 +183,10 @@ def scan_indicators(indicators, gpairs, ranges, level, rules, splits, first, las
         # Gathering and computing are separate loops, so that the second one is vectorised.
         for t in range(count):
             c = np.uint64(present[t])
-            absent[t, 0] = node.g - sums[c, 0]
-            absent[t, 1] = node.h - sums[c, 1]
-            sums[c, 0] = 0.0
-            sums[c, 1] = 0.0
+            absent[t, GRAD] = node.g - sums[c, GRAD]
+            absent[t, HESS] = node.h - sums[c, HESS]
+            sums[c, GRAD] = 0.0
+            sums[c, HESS] = 0.0
         if not rules.bounded:
             score_absent(scratch, count, node, rules.limits)
         mask = n if level.allowed.shape[0] > 1 else 0
@@ -194,15 +194,15 @@ def scan_indicators(indicators, gpairs, ranges, level, rules, splits, first, las
             c = np.uint64(present[t])
             if rules.bounded:
                 direction = rules.directions[features[c]] if rules.directions.size else np.int8(0)
-                scores[t] = children_score(absent[t, 0], absent[t, 1], node, direction, rules)
+                scores[t] = children_score(absent[t, GRAD], absent[t, HESS], node, direction, rules)
             # Without absent rows, nothing is left of the split.
-            if not scores[t] >= best or (absent[t, 0] == 0.0 and absent[t, 1] == 0.0):
+            if not scores[t] >= best or (absent[t, GRAD] == 0.0 and absent[t, HESS] == 0.0):
                 continue
             f = features[c]
             if level.allowed[mask, f] and (scores[t] > best or f < location[n, FEATURE]):
                 best = scores[t]
-                children[n, SUM_G] = absent[t, 0]
-                children[n, SUM_H] = absent[t, 1]
+                children[n, SUM_G] = absent[t, GRAD]
+                children[n, SUM_H] = absent[t, HESS]
                 location[n, FEATURE] = f
                 location[n, BEGIN] = c
                 location[n, END] = -1

@@ -35,6 +35,7 @@ from boost.jit import by_type, field_type, is_none, kernel, prefetch
 # How many rows ahead memory is prefetched.
 AHEAD = np.uint64(16)
 LARGEST = float(np.finfo(np.float32).max)
+ONLY_OUTPUT = 0  # of a tree whose leaves are numbers
 
 
 @kernel(inline="always", allocates=False)
@@ -311,7 +312,7 @@ def write_nodes(nodes, size, units, limits, cuts, out):
         numbers[HESSIAN, n] = hessian if hessian < LARGEST else LARGEST
         if leaf:
             links[SPLIT_FEATURE, n] = 0
-            numbers[CONDITION, n] = weights[n, 0] if outputs == 1 else 0.0
+            numbers[CONDITION, n] = weights[n, ONLY_OUTPUT] if outputs == 1 else 0.0
             numbers[GAIN_OF_SPLIT, n] = 0.0
             out.default_left[n] = 0
             continue

@@ -136,7 +136,7 @@ def test_subtraction_changes_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x = np.where(rng.random((400, 6)) < 0.2, np.nan, rng.normal(size=(400, 6)).round(1))
     grad = rng.normal(size=400) * 10.0 ** rng.integers(-8, 8)
-    # Without memory for the histograms of a level, it is done in pieces, and each one is summed from its rows.
+    # Without memory for the histograms of a level, it is done in pieces, and each is summed from its rows.
     tree = grow(x, grad, max_depth=6)
     assert tree.leaves > 8
     assert same(tree, grow(x, grad, memory=1, max_depth=6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -208,3 +209,25 @@ def test_neutral_score_has_margin_zero(name: str) -> None:
     np.testing.assert_allclose(
         objective.to_margin(objective.neutral()), np.zeros(objective.n_outputs), atol=1e-12
     )
+
+
+def test_state_of_an_earlier_version() -> None:
+    """Its pickles name the outputs `groups`, and hold buffers and a table's arrays."""
+    objective = make_objective(resolve({"objective": "multi:softprob", **MULTI}))
+    old = type(objective).__new__(type(objective))
+    pair = (np.empty((2, 3)), np.empty((2, 3)))
+    old.__setstate__({"params": objective.params, "groups": 3, "_pair": pair, "_weight": (None, np.empty(0))})
+    assert old.__dict__ == {"params": objective.params, "n_outputs": 3}
+    data, margin = table([0, 1, 2]), np.zeros((3, 3))
+    for a, b in zip(
+        old.gradient(margin, data, SERIAL), objective.gradient(margin, data, SERIAL), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_pickle_holds_no_buffers() -> None:
+    objective = make_objective(resolve({}))
+    objective.row_weight(table([1, 2], weight=[1, 3]))
+    objective.gradient(np.zeros((2, 1)), table([1, 2]), SERIAL)
+    state = pickle.loads(pickle.dumps(objective)).__dict__
+    assert set(state) == {"params", "factor", "n_outputs"}

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, logsumexp
 from scipy.special import softmax as scipy_softmax
 
-from boost.objective.kernels import pointwise as kernels
+from boost.objective.compiled import pointwise as kernels
 
 
 def test_sigmoid_to_the_last_bits() -> None:
@@ -35,9 +35,9 @@ def test_a_number_does_not_depend_on_its_place(size: int) -> None:
         assert alone[0] == out[i]
 
 
-@pytest.mark.parametrize("groups", [2, 3, 10])
-def test_softmax(groups: int) -> None:
-    margin = np.random.default_rng(0).normal(size=(501, groups)) * 5
+@pytest.mark.parametrize("n_outputs", [2, 3, 10])
+def test_softmax(n_outputs: int) -> None:
+    margin = np.random.default_rng(0).normal(size=(501, n_outputs)) * 5
     margin[0] = 0
     margin[1, 0] = 1e4
     out = np.empty_like(margin)
@@ -45,11 +45,11 @@ def test_softmax(groups: int) -> None:
     np.testing.assert_allclose(out, scipy_softmax(margin, axis=1), rtol=1e-14, atol=1e-300)
 
 
-@pytest.mark.parametrize("groups", [2, 5])
-def test_multinomial_derivatives(groups: int) -> None:
+@pytest.mark.parametrize("n_outputs", [2, 5])
+def test_multinomial_derivatives(n_outputs: int) -> None:
     rng = np.random.default_rng(0)
-    margin = rng.normal(size=(20, groups))
-    label = rng.integers(0, groups, size=20)
+    margin = rng.normal(size=(20, n_outputs))
+    label = rng.integers(0, n_outputs, size=20)
     grad, hess = np.empty_like(margin), np.empty_like(margin)
     kernels.multinomial(margin, label.astype(np.float32), grad, hess)
 
@@ -57,8 +57,8 @@ def test_multinomial_derivatives(groups: int) -> None:
         return logsumexp(m, axis=1) - m[np.arange(20), label]
 
     step = 1e-4
-    for k in range(groups):
-        move = np.zeros(groups)
+    for k in range(n_outputs):
+        move = np.zeros(n_outputs)
         move[k] = step
         high, low = loss(margin + move), loss(margin - move)
         np.testing.assert_allclose(grad[:, k], (high - low) / (2 * step), atol=1e-7)

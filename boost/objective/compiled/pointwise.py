@@ -13,6 +13,7 @@ import numpy as np
 from boost.jit import kernel
 
 TINY = 1e-16
+FIRST_CLASS = 0
 LOG2_E = 1 / math.log(2)
 # ln 2 in two parts; the first has zeros at its end, so that its product with an exponent is exact.
 LN2_HIGH = 6.93147180369123816490e-01
@@ -98,7 +99,7 @@ def softmax(margin, out):
     """Write the probabilities of the classes; both of shape (rows, n_outputs)."""
     rows, n_outputs = margin.shape
     for i in range(rows):
-        highest = margin[i, 0]
+        highest = margin[i, FIRST_CLASS]
         for k in range(1, n_outputs):
             highest = max(highest, margin[i, k])
         for k in range(n_outputs):

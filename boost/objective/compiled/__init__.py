@@ -1,0 +1,1 @@
+"""Kernels of the losses: derivatives, row pairs and selection."""
