@@ -9,9 +9,9 @@ from compiler.ir.expr import Buffer, Const, Expr, Ramp, binary
 
 
 def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
-    """The row-major position of an element; a single index already is one."""
+    """The row-major position of an element, in a wide type; a single index already is a position."""
     if len(indices) == 1:
-        return indices[0]
+        return widened(indices[0])
     if not indices:
         return Const(0)
     total = widened(indices[0])
@@ -22,7 +22,11 @@ def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
 
 
 def widened(index: Expr) -> Expr:
-    """An index in a type that holds its product with an extent: int32, or int64 for the wide types."""
+    """An index in a type that holds its product with an extent: int32, or int64 for the wide types.
+
+    Whatever computes with an index of unknown type widens it first: in uint8, ``index * 16`` would wrap
+    around.
+    """
     scalar = scalar_of(index.dtype)
     if scalar in ("int32", "int64"):
         return index
@@ -34,10 +38,11 @@ def shifted(index: Expr, by: Expr) -> Expr:
     """An index, or a ramp of indices, plus a scalar."""
     if by == Const(0, by.dtype):
         return index
+    index = widened(index)
     if isinstance(index, Ramp):
         base = shifted(index.base, by)
         return Ramp(base, in_type(index.stride, base.dtype), index.lanes)
-    return by if index == Const(0, index.dtype) else binary("+", widened(index), by)
+    return by if index == Const(0, index.dtype) else binary("+", index, widened(by))
 
 
 def in_type(index: Expr, dtype: str) -> Expr:

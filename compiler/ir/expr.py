@@ -19,7 +19,6 @@ Nodes are frozen and compare by structure; variables and buffers compare by iden
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import copysign, prod
@@ -27,6 +26,7 @@ from typing import Any, Union
 
 import numpy as np
 
+from compiler.ir.compare import by_identity, by_structure, checked_number
 from compiler.ir.dtype import (
     INDEX,
     PACKED_TYPES,
@@ -64,7 +64,8 @@ def _reflected(op: str) -> _Operator:
 class Expr(Node):
     """Base of all expressions; defines Python's operators on them.
 
-    ``==`` compares structure and returns a bool; `equal` makes the comparison that a program evaluates.
+    ``==`` compares structure and returns a bool; with a number it raises. `equal` makes the comparison that a
+    program evaluates.
     """
 
     __slots__ = ()
@@ -200,17 +201,6 @@ class Cast(Expr):
     dtype: str
 
 
-SCOPES = ("global", "shared", "warp", "local")
-"""The memories common to all targets. A dotted name, as ``vta.acc``, is a memory of an accelerator."""
-
-_ACCELERATOR_SCOPE = re.compile(r"[a-z]\w*\.[a-z]\w*")
-
-
-def is_scope(name: str) -> bool:
-    """Whether `name` can be a scope: one of `SCOPES`, or the dotted name of an accelerator's memory."""
-    return name in SCOPES or _ACCELERATOR_SCOPE.fullmatch(name) is not None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
     """A dense row-major array; a buffer is equal only to itself.
@@ -310,6 +300,11 @@ class Broadcast(Expr):
         return vector_of(self.value.dtype, self.lanes)
 
 
+by_identity(Var)
+for _node in (Binary, Not, Select, Cast, Load, Call, Ramp, Broadcast):
+    by_structure(_node)
+
+
 def const(value: Scalar, dtype: str | None = None) -> Const:
     """The literal of a Python or NumPy number, whose type is int32, float32 or bool by default.
 
@@ -347,7 +342,7 @@ def as_expr(value: ExprLike, dtype: str | None = None) -> Expr:
     as_scalar = getattr(value, "as_expr", None)  # an axis of the tensor language converts to its variable
     if as_scalar is not None:
         return as_scalar()
-    return value if isinstance(value, Expr) else const(value, dtype)
+    return value if isinstance(value, Expr) else const(checked_number(value), dtype)
 
 
 def _matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
@@ -385,12 +380,12 @@ def _literal_like(value: Scalar | Expr, dtype: str) -> Expr:
     """A number as a literal of the type of the other operand; a float beside an integer stays a float."""
     if isinstance(value, Expr):
         return value
-    scalar = scalar_of(dtype)
-    if isinstance(value, (float, np.floating)) and not is_float(scalar):
+    number, scalar = checked_number(value), scalar_of(dtype)
+    if isinstance(number, (float, np.floating)) and not is_float(scalar):
         scalar = "float32"
-    if scalar == "bool" and not isinstance(value, (bool, np.bool_)):
+    if scalar == "bool":
         scalar = INDEX
-    return const(value.item() if isinstance(value, np.generic) else value, scalar)
+    return const(number.item() if isinstance(number, np.generic) else number, scalar)
 
 
 def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
@@ -437,13 +432,18 @@ def fold(op: str, a: Const, b: Const) -> Const | None:
 
 
 def minimum(a: ExprLike, b: ExprLike) -> Expr:
-    """The smaller of two values."""
-    return binary("min", a, b)
+    """The smaller of two values; NaN if either is NaN. A literal comes second: it takes one instruction."""
+    return binary("min", *_literal_second(a, b))
 
 
 def maximum(a: ExprLike, b: ExprLike) -> Expr:
-    """The larger of two values."""
-    return binary("max", a, b)
+    """The larger of two values; NaN if either is NaN. A literal comes second, as in `minimum`."""
+    return binary("max", *_literal_second(a, b))
+
+
+def _literal_second(a: ExprLike, b: ExprLike) -> tuple[ExprLike, ExprLike]:
+    swap = isinstance(b, Expr) and is_float(b.dtype) and (not isinstance(a, Expr) or type(a) is Const)
+    return (b, a) if swap else (a, b)
 
 
 def equal(a: ExprLike, b: ExprLike) -> Expr:
@@ -451,10 +451,15 @@ def equal(a: ExprLike, b: ExprLike) -> Expr:
     return binary("==", a, b)
 
 
+def not_equal(a: ExprLike, b: ExprLike) -> Expr:
+    """The condition that two values differ (``!=`` on expressions compares their structure)."""
+    return binary("!=", a, b)
+
+
 def conjunction(conditions: Iterable[Expr]) -> Expr:
     """The condition that all hold; true for none."""
     result: Expr = Const(True, "bool")
-    for condition in conditions:
+    for condition in map(as_expr, conditions):
         if condition == Const(True, "bool"):
             continue
         result = condition if result == Const(True, "bool") else binary("and", result, condition)
@@ -486,10 +491,7 @@ def call(name: str, *args: ExprLike) -> Call:
             raise ValueError(f"if_then_else takes a condition, not {condition.dtype}: compare it with zero")
         a, b = _matched(args[1], args[2])
         return Call(name, (condition, a, b), a.dtype)
-    if len(args) == 2:
-        operands: tuple[Expr, ...] = _matched(args[0], args[1])
-    else:
-        operands = (as_expr(args[0]),)
+    operands: tuple[Expr, ...] = _matched(*args) if len(args) == 2 else (as_expr(args[0]),)
     dtype = operands[0].dtype
     if name != "abs" and is_float(dtype) == (name in INTEGER_INTRINSICS):
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from compiler.errors import ScheduleError
+from compiler.ir.address import in_type
 from compiler.ir.expr import Expr
 from compiler.ir.visit import substitute
 from compiler.schedule.schedule import Schedule
@@ -74,7 +75,9 @@ def _element(stage: Stage) -> Callable[[TensorRead], Expr]:
         if read.tensor not in stage.tensors:
             return read
         body = op.body[stage.tensors.index(read.tensor)]
-        return substitute(body, {a.var: i for a, i in zip(op.axes, read.indices, strict=True)})
+        return substitute(
+            body, {a.var: in_type(i, a.var.dtype) for a, i in zip(op.axes, read.indices, strict=True)}
+        )
 
     return element
 

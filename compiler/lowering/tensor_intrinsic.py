@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import Buffer, is_scope
+from compiler.ir.expr import Buffer
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.relocate import with_buffers
+from compiler.ir.scope import is_scope
 from compiler.ir.stmt import Stmt
 from compiler.lowering.nest import loop_nest, reduction_parts
 from compiler.schedule.intrinsic import TensorIntrinsic

@@ -30,9 +30,8 @@ def _np_erf(x: Array) -> Array:
 
 # name -> (of an expression, with NumPy)
 ACTIVATIONS: dict[str, tuple[Callable[[Expr], Expr], Callable[[Array], Array]]] = {
-    # `te.maximum(a, b)` is b where either is NaN, so x comes last
-    "relu": (lambda x: te.maximum(0, x), lambda x: np.maximum(x, 0)),
-    "relu6": (lambda x: te.minimum(6, te.maximum(0, x)), lambda x: np.clip(x, 0, 6)),
+    "relu": (lambda x: te.maximum(x, 0), lambda x: np.maximum(x, 0)),
+    "relu6": (lambda x: te.minimum(te.maximum(x, 0), 6), lambda x: np.clip(x, 0, 6)),
     "sigmoid": (lambda x: 1.0 / (1.0 + te.exp(0.0 - x)), lambda x: 1.0 / (1.0 + np.exp(-x))),
     "tanh": (te.tanh, np.tanh),
     "gelu": (

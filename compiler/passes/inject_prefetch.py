@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from compiler.ir.address import position
+from compiler.ir.address import in_type, position, widened
 from compiler.ir.dtype import bits_of, lanes_of
 from compiler.ir.expr import Buffer, Const, Expr, Load, Var, binary
 from compiler.ir.function import PrimFunc
@@ -55,12 +55,22 @@ class _Inject(Rewriter):
             return inner
         hints: list[Stmt] = []
         for name, ahead in requested:
-            later = {inner.var: binary("+", inner.var, ahead)}
-            hints += [substitute(hint, later) for hint in _touched(node.body, name)]
+            hints += [_later(hint, inner, ahead) for hint in _touched(node.body, name)]
         rest = tuple(p for p in inner.pragmas if _name(p) is None)
         return For(inner.var, inner.extent, inner.kind, sequence((*hints, inner.body)), rest)
 
     rules = {For: _for, Store: lambda self, node: node}
+
+
+def _later(hint: Prefetch, loop: For, ahead: int) -> Stmt:
+    """A prefetch of what an iteration `ahead` reads.
+
+    An index that is read from memory is that of the last iteration if there is no such iteration.
+    """
+    later = binary("+", widened(loop.var), ahead)
+    if later.dtype != loop.var.dtype or any(type(node) is Load for node in walk(hint)):
+        later = in_type(binary("min", later, binary("-", widened(loop.extent), 1)), loop.var.dtype)
+    return substitute(hint, {loop.var: later})
 
 
 def _touched(body: Stmt, name: str) -> list[Prefetch]:

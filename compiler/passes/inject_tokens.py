@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import SCOPES, Buffer
+from compiler.ir.expr import Buffer
 from compiler.ir.function import PrimFunc
+from compiler.ir.scope import SCOPES
 from compiler.ir.semantics.access import accesses
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.stmt import Allocate, For, Stmt, Token, sequence, unnested

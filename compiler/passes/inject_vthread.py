@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compiler.ir.address import widened
 from compiler.ir.expr import Buffer, Const, Expr, Var, binary
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.relocate import relocate
@@ -84,7 +85,7 @@ class _Interleave(Rewriter):
     def each(self, node: Stmt) -> Stmt:
         """`node` for each virtual thread in order."""
         moves = {
-            old: (new, self.var if old.size == 1 else binary("*", self.var, old.size))
+            old: (new, self.var if old.size == 1 else binary("*", widened(self.var), old.size))
             for old, new in self.parts.items()
         }
         one = relocate(node, moves)

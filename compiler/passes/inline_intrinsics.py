@@ -97,7 +97,7 @@ class _Described(Rewriter):
         (stride,) = outer.strides
         return Region(
             outer.buffer,
-            binary("+", outer.offset, binary("*", inner.offset, stride)),
+            binary("+", outer.offset, binary("*", widened(inner.offset), widened(stride))),
             inner.extents,
             tuple(binary("*", step, stride) for step in inner.strides),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.ir.address import shifted
+from compiler.ir.address import shifted, widened
 from compiler.ir.dtype import INDEX, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
@@ -199,9 +199,9 @@ class _Widen(Rewriter):
         if len(indices) != 1 or lanes_of(indices[0].dtype) not in (1, self.lanes):
             raise _NoVectorError
         index = indices[0]
-        dtype = scalar_of(index.dtype)
-        lane = Ramp(Const(0, dtype), Const(1, dtype), self.lanes)
         scaled = times(index, self.lanes)
+        dtype = scalar_of(scaled.dtype)
+        lane = Ramp(Const(0, dtype), Const(1, dtype), self.lanes)
         together = _ramp("+", scaled, lane)
         return together if together is not None else Binary("+", scaled, lane, lane.dtype)
 
@@ -302,7 +302,7 @@ class _Lane(Rewriter):
 
     def element(self, index: Expr) -> Expr:
         scaled = times(index, self.wide.lanes)
-        return self.wide.var if scaled == Const(0, scaled.dtype) else shifted(scaled, self.wide.var)
+        return shifted(scaled, self.wide.var)
 
     def _load(self, node: Load) -> Expr:
         inner = self.descend(node)
@@ -323,7 +323,8 @@ class _Lane(Rewriter):
 
 
 def times(index: Expr, factor: int) -> Expr:
-    """An index, or a vector of indices, times an integer."""
+    """An index, or a vector of indices, times an integer, in a type that holds the product."""
+    index = widened(index)
     number = Const(factor, scalar_of(index.dtype))
     scaled = _ramp("*", index, number) if type(index) is Ramp else None
     return binary("*", index, number) if scaled is None else scaled

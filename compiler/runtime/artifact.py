@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, is_integer
-from compiler.ir.expr import Buffer, Var, is_scope
+from compiler.ir.expr import Buffer, Var
+from compiler.ir.scope import is_scope
 from compiler.runtime.file import write_file
 
 MAGIC = b"\x93espalier module"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.errors import ScheduleError
+from compiler.ir.address import in_type
 from compiler.ir.expr import Binary, Const, Expr, Var, as_expr, binary
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.text import print_expr
@@ -36,7 +37,7 @@ class Layout:
 
     def at(self, indices: Sequence[Expr]) -> tuple[Expr, ...]:
         """The indices in the buffer of an element."""
-        where = dict(zip(self.axes, indices, strict=True))
+        where = {a: in_type(index, a.dtype) for a, index in zip(self.axes, indices, strict=True)}
         return tuple(substitute(index, where) for index in self.indices)
 
     def shape(self, extents: Sequence[int]) -> tuple[int, ...]:

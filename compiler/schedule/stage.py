@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import SCOPES, is_scope
+from compiler.ir.scope import SCOPES, is_scope
 from compiler.schedule.intrinsic import TensorIntrinsic
 from compiler.schedule.layout import IndexMap, Layout, apply_layout, layout_of
 from compiler.schedule.marks import Marks

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from compiler.ir.compare import by_identity
 from compiler.ir.dtype import INDEX
 from compiler.ir.expr import Expr, Var
 from compiler.ir.text import print_expr
@@ -16,6 +17,7 @@ Shape = tuple[int | Var, ...]
 """Extents of a tensor: integers, or dynamic extents (see `compiler.te.size_var`)."""
 
 
+@by_identity
 @dataclass(frozen=True, slots=True, eq=False)
 class IterVar(Expr):
     """An axis of an operation or of a schedule: a variable and the values it takes.

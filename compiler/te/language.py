@@ -32,6 +32,7 @@ from compiler.ir.expr import (
     equal,
     maximum,
     minimum,
+    not_equal,
 )
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
@@ -103,6 +104,7 @@ __all__ = [
     "min",
     "min_value",
     "minimum",
+    "not_equal",
     "placeholder",
     "popcount",
     "power",
@@ -310,20 +312,26 @@ def prod(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
 
 
 def max(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
-    """The largest value of `expr` over `axis` where `where` holds (`maximum` takes two values)."""
+    """The largest value of `expr` over `axis` where `where` holds, NaN if one of them is NaN.
+
+    `maximum` takes two values.
+    """
     return MAX.over(expr, axis, where)
 
 
 def min(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
-    """The smallest value of `expr` over `axis` where `where` holds (`minimum` takes two values)."""
+    """The smallest value of `expr` over `axis` where `where` holds, NaN if one of them is NaN.
+
+    `minimum` takes two values.
+    """
     return MIN.over(expr, axis, where)
 
 
 def argmax(expr: ExprLike | tuple[ExprLike, ExprLike], axis: Axes, where: Expr | None = None) -> Reduce:
     """The index of the largest `expr` over `axis`, and that value: two tensors of one `compute`.
 
-    Of equal values the first wins. NaN is never chosen. If no term is left, the index is the largest value of
-    its type.
+    Of equal values the first wins. NaN is larger than every number, so the first NaN wins. If no term is
+    left, the index is the largest value of its type.
 
     Parameters
     ----------
@@ -346,7 +354,7 @@ def argmax(expr: ExprLike | tuple[ExprLike, ExprLike], axis: Axes, where: Expr |
 def argmin(expr: ExprLike | tuple[ExprLike, ExprLike], axis: Axes, where: Expr | None = None) -> Reduce:
     """The index of the smallest `expr` over `axis`, and that value: two tensors of one `compute`.
 
-    Ties, NaN and the parameters are as in `argmax`.
+    Ties and the parameters are as in `argmax`; NaN is smaller than every number, so the first NaN wins.
     """
     return ARGMIN.over(_indexed(expr, axis), axis, where)
 

@@ -25,7 +25,7 @@ def any(*conditions: Expr) -> Expr:
     """
     if not conditions:
         raise ValueError("te.any needs at least one condition")
-    return reduce(lambda a, b: binary("or", a, b), conditions)
+    return reduce(lambda a, b: binary("or", a, b), map(as_expr, conditions))
 
 
 def if_then_else(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:

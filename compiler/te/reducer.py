@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float
-from compiler.ir.expr import Const, Expr, Select, Var, as_expr, binary, const, equal
+from compiler.ir.expr import Const, Expr, Not, Select, Var, as_expr, binary, call, const, equal
 from compiler.ir.node import ATTRIBUTE, Node
 from compiler.te.axis import IterVar
 
@@ -148,11 +148,18 @@ def highest(dtype: str) -> float:
 
 def _arg(better: str) -> Callable[[Any, Any], tuple[Expr, Expr]]:
     def combine(x: tuple[Expr, Expr], y: tuple[Expr, Expr]) -> tuple[Expr, Expr]:
-        wins = binary(better, y[1], x[1])
         # of equal values the one with the smallest index wins, so that the result does not depend on the
         # order
-        first = binary("and", equal(y[1], x[1]), binary("<", y[0], x[0]))
-        return Select(binary("or", wins, first), y[0], x[0]), Select(wins, y[1], x[1])
+        first = binary("<", y[0], x[0])
+        if not is_float(y[1].dtype):
+            wins = binary(better, y[1], x[1])
+            chosen = binary("or", wins, binary("and", equal(y[1], x[1]), first))
+            return Select(chosen, y[0], x[0]), Select(wins, y[1], x[1])
+        # NaN is better than every number, and as good as any other NaN
+        x_is_no_worse = binary("or", binary(f"{better}=", x[1], y[1]), call("isnan", x[1]))
+        y_is_no_worse = binary("or", binary(f"{better}=", y[1], x[1]), call("isnan", y[1]))
+        chosen = binary("and", y_is_no_worse, binary("or", Not(x_is_no_worse), first))
+        return Select(chosen, y[0], x[0]), binary("max" if better == ">" else "min", x[1], y[1])
 
     return combine
 

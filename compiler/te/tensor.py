@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
+from compiler.ir.address import widened
+from compiler.ir.compare import by_structure
 from compiler.ir.dtype import is_float, scalar_of
 from compiler.ir.expr import Buffer, Expr, ExprLike, as_expr
 from compiler.ir.stmt import Stmt
@@ -196,7 +198,7 @@ class Tensor:
         for position, index in enumerate(exprs):
             if is_float(index.dtype) or scalar_of(index.dtype) == "bool":
                 raise ValueError(f"index {position} of {self.name} is {index.dtype}; an integer is needed")
-        return TensorRead(self, exprs)
+        return TensorRead(self, tuple(map(widened, exprs)))
 
     def __call__(self, *indices: ExprLike) -> Expr:
         return self[indices]
@@ -209,6 +211,7 @@ class Tensor:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
 
 
+@by_structure
 @dataclass(frozen=True, slots=True)
 class TensorRead(Expr):
     """An element of a tensor."""

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of, integer_range, is_float, vector_of
 from compiler.ir.expr import (
-    SCOPES,
     Binary,
     Broadcast,
     Buffer,
@@ -30,6 +29,7 @@ from compiler.ir.expr import (
 )
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.operators import BITWISE, COMPARISON, INTRINSICS, LOGIC
+from compiler.ir.scope import SCOPES
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,

@@ -271,9 +271,8 @@ class Expressions:
         a, b = self.value(node.a), self.value(node.b)
         scalar = scalar_of(dtype)
         if is_float(scalar):
-            if op in ("min", "max"):  # one instruction: the result is b where either is NaN
-                test = self.frame.emit(f"fcmp contract {'olt' if op == 'min' else 'ogt'} {kind} {a}, {b}")
-                return self._select(test, lanes_of(dtype), kind, a, b, "contract ")
+            if op in ("min", "max"):
+                return mathematics.extreme(self.frame, node, a, b)
             return self.frame.emit(f"{_FLOAT_OPERATORS[op]} contract {kind} {a}, {b}")
         if op in ("min", "max"):
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"

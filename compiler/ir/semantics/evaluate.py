@@ -161,7 +161,7 @@ class Evaluator:
 
             def extremum() -> Value:
                 x, y = a(), b()
-                return np.where(choose(x, y), x, y)
+                return np.where(choose(y, x) | (y != y), y, x)
 
             return extremum
         if number == "integer" and node.op in ("//", "%"):
@@ -375,7 +375,10 @@ _LANES: dict[type, Callable[[Any, int], Expr]] = {
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _COMPARE |= {"==": operator.eq, "!=": operator.ne}
 _NUMBER = {"+": operator.add, "-": operator.sub, "*": operator.mul}
-_NUMBER |= {"min": lambda a, b: a if a < b else b, "max": lambda a, b: a if a > b else b}
+_NUMBER |= {
+    "min": lambda a, b: b if b < a or b != b else a,
+    "max": lambda a, b: b if b > a or b != b else a,
+}
 
 # (operator, kind of number) -> the operation
 _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {

@@ -7,8 +7,8 @@ The meaning of a node, where NumPy, Python and hardware differ:
   negative count, or by at least the number of bits of the type, is an error.
 - Floats follow IEEE 754, are rounded to their type after each operation, and never raise. ``round`` rounds
   halves to even.
-- ``min(a, b)`` is ``a if a < b else b`` and ``max(a, b)`` is ``a if a > b else b``: the result is `b`
-  where either is NaN, and also where the two are equal.
+- ``min(a, b)`` is ``b if b < a or b is NaN else a`` and ``max(a, b)`` is ``b if b > a or b is NaN else a``:
+  the result is NaN where either is NaN, as NumPy's, and `a` where the two are equal, as Python's.
 - A cast of a float to an integer rounds to zero; a value out of range becomes the nearest value of the
   type, and NaN becomes zero. A cast of an integer to a narrower one keeps the low bits. A cast to bool is
   ``!= 0``.

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from compiler.ir.dtype import SCALAR_TYPES, bits_of, integer_range, is_integer, lanes_of, vector_of
-from compiler.ir.expr import SCOPES, Buffer, Const, Var, is_scope
+from compiler.ir.expr import Buffer, Const, Var
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
+from compiler.ir.scope import SCOPES, is_scope
 from compiler.ir.semantics.typecheck import TYPES, TypeChecker, VerifyError
 from compiler.ir.stmt import (
     LOOP_KINDS,

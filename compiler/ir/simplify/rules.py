@@ -185,9 +185,9 @@ _CHOICES = [
             Rule(f"{name}(broadcast(p, n), x, y)", f"{name}(p, x, y)", kinds=ANY),
         )
     ),
-    # the definition of `min` and `max`, for NaN too
-    Rule("select(x < y, x, y)", "min(x, y)", kinds=NUMBER),
-    Rule("select(x > y, x, y)", "max(x, y)", kinds=NUMBER),
+    # of floats these drop a NaN in x, which `min` and `max` keep
+    Rule("select(x < y, x, y)", "min(x, y)"),
+    Rule("select(x > y, x, y)", "max(x, y)"),
     Rule("select(x <= y, x, y)", "min(x, y)"),
     Rule("select(x >= y, x, y)", "max(x, y)"),
     Rule("select(x < y, y, x)", "max(x, y)"),

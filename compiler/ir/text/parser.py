@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 from compiler.ir.dtype import INDEX, PACKED_TYPES, SCALAR_TYPES, is_float, lanes_of, vector_of
 from compiler.ir.expr import (
-    SCOPES,
     Binary,
     Broadcast,
     Buffer,
@@ -26,10 +25,10 @@ from compiler.ir.expr import (
     Select,
     Var,
     const,
-    is_scope,
 )
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, INTRINSICS
+from compiler.ir.scope import SCOPES, is_scope
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,

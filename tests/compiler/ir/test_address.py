@@ -42,3 +42,12 @@ def test_shifted() -> None:
     assert shifted(Const(0), i) is i
     assert shifted(i, Const(3)) == binary("+", i, 3)
     assert shifted(Ramp(i, Const(2), 4), Const(3)) == Ramp(binary("+", i, 3), Const(2), 4)
+
+
+def test_arithmetic_on_narrow_indices_is_wide() -> None:
+    buffer = Buffer("A", (300,))
+    assert position(buffer, (u,)) == Cast(u, "int32")
+    assert shifted(u, Const(200)) == binary("+", Cast(u, "int32"), 200)
+    assert shifted(i, u) == binary("+", i, Cast(u, "int32"))
+    ramp = Ramp(u, Const(1, "uint8"), 4)  # its lanes may wrap around in uint8, those of the sum do not
+    assert shifted(ramp, Const(200)) == binary("+", Cast(ramp, "int32x4"), 200)

@@ -142,7 +142,7 @@ def test_invalid_literals_are_refused(value, dtype, message):
         (equal(i, 0), Binary("==", i, Const(0), "bool")),
         (minimum(i, 3), Binary("min", i, Const(3), "int32")),
         (maximum(3, i), Binary("max", Const(3), i, "int32")),
-        (binary("and", i < j, True), Binary("and", i < j, TRUE, "bool")),
+        (binary("and", i < j, TRUE), Binary("and", i < j, TRUE, "bool")),
     ],
 )
 def test_operators(made, expected):

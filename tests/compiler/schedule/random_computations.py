@@ -18,6 +18,7 @@ from compiler.te.tensor import Placeholder, Tensor
 Draw = Callable[[st.SearchStrategy], Any]
 
 INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
+INDICES = (*INTEGERS, "uint16", "uint32", "uint64")
 FLOATS = ("float32", "float64")
 FEATURES = ("sizes", "half", "packed", "extern", "named")
 """What a program may use beside placeholders, elementwise computations and reductions."""
@@ -65,6 +66,8 @@ def _pointwise(p: Program, a: Tensor) -> Tensor:
         lambda x, i: te.if_then_else(i < c, x, x * 3),
         lambda x, i: Select(te.any(i < c, x > 1), x + 1, x),
         lambda x, i: x + i.astype(a.dtype),
+        lambda x, i: te.if_then_else(te.equal(i, c), 1, x),
+        lambda x, i: te.select(te.not_equal(x, c), te.minimum(c, x), x),
     ]
     if is_float(a.dtype):
         functions += [lambda x, i: te.abs(x), lambda x, i: x / 3.0, lambda x, i: te.floor(x)]
@@ -156,9 +159,12 @@ def _broadcast(p: Program, a: Tensor) -> Tensor:
 
 
 def _gather(p: Program, index: Tensor) -> Tensor:
+    """Rows of a tensor through an index of any integer type."""
     a = p.pick(lambda t: True)
     n = a.shape[0]
-    return p.compute((*index.shape, *a.shape[1:]), lambda *i: a[(index[i[0]].astype("int32") % n, *i[1:])])
+    dtype = index.dtype if isinstance(n, Var) or p.draw(st.booleans()) else p.draw(st.sampled_from(INDICES))
+    dtype = "int32" if isinstance(n, Var) else dtype  # the remainder is then computed in int32
+    return p.compute((*index.shape, *a.shape[1:]), lambda *i: a[(index[i[0]].astype(dtype) % n, *i[1:])])
 
 
 REDUCERS = (te.sum, te.sum, te.max, te.min, te.prod, te.argmax, te.argmin)

@@ -141,8 +141,8 @@ def test_cache_write_of_several_tensors() -> None:
             P_local_v0[0] = 2147483647
             P_local_v1[0] = float32("-inf")
             for k in range(4):
-                P_local_v0[0] = select(A[i, k] > P_local_v1[0] or A[i, k] == P_local_v1[0] and k < P_local_v0[0], k, P_local_v0[0])
-                P_local_v1[0] = max(A[i, k], P_local_v1[0])
+                P_local_v0[0] = select((A[i, k] >= P_local_v1[0] or isnan(A[i, k])) and (not (P_local_v1[0] >= A[i, k] or isnan(P_local_v1[0])) or k < P_local_v0[0]), k, P_local_v0[0])
+                P_local_v1[0] = max(P_local_v1[0], A[i, k])
             P_v0[i] = P_local_v0[0]
             P_v1[i] = P_local_v1[0]
         """,  # noqa: E501

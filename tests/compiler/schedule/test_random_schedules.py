@@ -225,7 +225,9 @@ def _arrays(args: list[Tensor], sizes: Mapping[Var, int], rng: np.random.Generat
         if not isinstance(tensor.op, Placeholder):
             arrays.append(np.full(shape, np.nan if dtype.kind == "f" else 77, dtype))
         elif dtype.kind == "f":
-            arrays.append((rng.integers(-16, 17, shape) / 8).astype(dtype))
+            numbers = rng.integers(-16, 17, shape) / 8
+            extreme = rng.choice([np.nan, np.inf, -np.inf], shape)
+            arrays.append(np.where(rng.random(shape) < 0.1, extreme, numbers).astype(dtype))
         else:
             info = np.iinfo(dtype)
             values = rng.integers(max(info.min, -9), 10, shape).astype(dtype)

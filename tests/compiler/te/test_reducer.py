@@ -42,13 +42,19 @@ def test_arg(reducer: Callable, numpy: Callable) -> None:
     np.testing.assert_array_equal(extreme, np.take_along_axis(a, numpy(a, axis=1)[:, None], 1)[:, 0])
 
 
-def test_argmax_never_chooses_nan_and_tells_that_there_is_nothing() -> None:
-    index, value = te.compute((2,), lambda i: te.argmax(A[i, k], axis=k), "C")
-    a = np.full((4, 6), np.nan, "float32")
-    a[0, 4] = -np.inf
+def test_argmax_of_nan_and_infinity_and_of_no_terms() -> None:
+    index, value = te.compute((3,), lambda i: te.argmax(A[i, k], axis=k, where=A[i, k] < 9), "C")
+    a = np.full((4, 6), 9, "float32")
+    a[0, 4:] = -np.inf
+    a[2] = np.nan
     found, extreme = run((index, value), a)
-    np.testing.assert_array_equal(found, [4, 2**31 - 1])
-    np.testing.assert_array_equal(extreme, [-np.inf, -np.inf])
+    np.testing.assert_array_equal(found, [4, 2**31 - 1, 2**31 - 1])  # NaN does not pass the condition either
+    np.testing.assert_array_equal(extreme, [-np.inf] * 3)
+    index, value = te.compute((2,), lambda i: te.argmax(A[i, k], axis=k), "C")
+    a[0, 2:4] = np.nan
+    found, extreme = run((index, value), a)
+    np.testing.assert_array_equal(found, [2, 0])
+    np.testing.assert_array_equal(extreme, [np.nan, 9])
 
 
 def test_argmax_over_two_axes_gives_the_row_major_position() -> None:

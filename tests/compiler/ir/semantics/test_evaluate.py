@@ -142,16 +142,16 @@ def test_floats(expr, dtype, value):
     ("a", "b", "least", "greatest"),
     [
         (1.0, 2.0, 1.0, 2.0),
-        (NAN, 2.0, 2.0, 2.0),
+        (NAN, 2.0, NAN, NAN),
         (1.0, NAN, NAN, NAN),
         (NAN, NAN, NAN, NAN),
-        (-0.0, 0.0, 0.0, 0.0),
-        (0.0, -0.0, -0.0, -0.0),
+        (-0.0, 0.0, -0.0, -0.0),
+        (0.0, -0.0, 0.0, 0.0),
         (-INF, INF, -INF, INF),
     ],
 )
 @pytest.mark.parametrize("lanes", [1, 2])
-def test_the_second_operand_wins_where_neither_is_less(a, b, least, greatest, lanes):
+def test_nan_wins_and_the_first_of_equal_operands(a, b, least, greatest, lanes):
     index = "0" if lanes == 1 else "ramp(0, 1, 2)"
     text = (
         f"def f(A: float32[2], B: float32[2], low: float32[2], high: float32[2]):\n"

@@ -202,7 +202,7 @@ RULES: list[tuple[Expr, str]] = [
     # but not where it would read what it must not
     (Select(i < 4, Load(table, (minimum(i, 5),)), Const(9)), "select(i < 4, table[min(i, 5)], 9)"),
     (Select(F < 1.0, F, F), "f[i]"),
-    (Select(F < 1.0, F, Const(1.0, "float32")), "min(f[i], 1.0)"),
+    (Select(F < 1.0, F, Const(1.0, "float32")), "select(f[i] < 1.0, f[i], 1.0)"),
     (Select(F <= 1.0, F, Const(1.0, "float32")), "select(f[i] <= 1.0, f[i], 1.0)"),
     # other types: only exact identities
     (Const(1.0, "float32") * Load(Buffer("f", (8,)), (i + i,)), "f[i * 2]"),
