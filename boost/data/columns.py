@@ -39,7 +39,7 @@ def align_columns(
         Whether columns are matched by name, if both the table and the model have names; otherwise they are
         matched by position.
     owner : str
-        What the columns belong to, for messages.
+        What to call the model in messages.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def align_columns(
 
 
 def order_columns(data: DMatrix, count: int, names: Sequence[str] | None, owner: str) -> DMatrix:
-    """Return the table with its columns in the order of these names; see `align_columns` for parameters."""
+    """Return the table with its columns in the order of `names`; parameters as of `align_columns`."""
     given = data.feature_names
     if names is not None and given is not None and given != list(names):
         place = {name: f for f, name in enumerate(given)}

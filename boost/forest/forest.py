@@ -107,9 +107,9 @@ class Forest:
         if not 0 <= output < outputs:
             raise ValueError(f"output must be in [0, {outputs}), got {output}")
         given = tree.vectors.shape[1] if tree.vectors.size else 0
-        wanted = self.n_outputs if self.vector else 0
-        if given != wanted:
-            ours, theirs = (f"vectors of {n}" if n else "single values" for n in (wanted, given))
+        expected = self.n_outputs if self.vector else 0
+        if given != expected:
+            ours, theirs = (f"vectors of {n}" if n else "single values" for n in (expected, given))
             raise ValueError(f"the leaves of this forest hold {ours}, those of the tree hold {theirs}")
         if copy:
             tree = replace(tree, **{f.name: getattr(tree, f.name).copy() for f in fields(tree)})
@@ -220,7 +220,7 @@ class Forest:
         Parameters
         ----------
         starts, features, values : arrays
-            Compressed sparse rows, see `boost.data.DMatrix.by_row`.
+            The present entries in CSR layout, as `boost.DMatrix.by_row` returns them.
         columns : int
             Number of features.
         margin, first, last
@@ -248,7 +248,7 @@ class Forest:
         return out
 
     def packed(self) -> PackedForest:
-        """Return the trees in the form that the prediction kernels take; made once, then extended."""
+        """Return the trees as arrays for the prediction kernels; made once, then extended."""
         from boost.forest.predict import PackedForest
 
         packed = self._packed or PackedForest(self.n_outputs)

@@ -75,7 +75,7 @@ class TableModel:
         watched : (DataFrame, Target), optional
             Rows that are evaluated after each round, also for early stopping.
         early_stopping : int, optional
-            Stop after so many rounds without an improvement of the metric on the watched rows, and keep the
+            Stop after this many rounds without an improvement of the metric on the watched rows, and keep the
             rounds up to the best one.
         weight : array of shape (rows,), optional
         callbacks : sequence of boost.callback.TrainingCallback

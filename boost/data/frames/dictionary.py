@@ -58,7 +58,7 @@ def encode_positions(
     occurring = [p for p in np.flatnonzero(counts).tolist() if declared[p] is not None]
     present = [declared[p] for p in occurring]
     check_types(present, name)
-    # Strings are compared as they are.
+    # Strings need no key: they are all of one type.
     ranks = present if present and isinstance(present[0], str) else [sort_key(v) for v in present]
     first = dict(zip(ranks, present, strict=True))
     order = sorted(first)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boost.errors import ModelError
-from boost.model.model_io.schema import CATEGORIES, MOST_CATEGORIES, listed
+from boost.model.model_io.schema import CATEGORIES, MOST_CATEGORIES, as_list
 
 if TYPE_CHECKING:
     from boost.data.frames.dictionary import Categories
@@ -86,7 +86,7 @@ def read_dictionaries(cats: Any, attribute: str | None, features: int) -> Catego
 
 
 def _read_known(entry: dict[str, Any]) -> list[Any]:
-    values = listed(entry["values"])
+    values = as_list(entry["values"])
     kinds = set(map(type, values))
     if "offsets" not in entry:
         if entry["type"] in WHOLE_TYPES and kinds <= {int}:
@@ -94,7 +94,7 @@ def _read_known(entry: dict[str, Any]) -> list[Any]:
         if entry["type"] in FRACTION_TYPES and kinds <= {int, float} and all(map(np.isfinite, values)):
             return [float(v) for v in values]
         raise ValueError
-    offsets = listed(entry["offsets"])
+    offsets = as_list(entry["offsets"])
     if not (kinds | set(map(type, offsets)) <= {int}) or offsets[:1] not in ([], [0]):
         raise ValueError
     raw = bytes(v % 256 for v in values if -128 <= v < 256)
