@@ -90,7 +90,7 @@ class DMatrix(MetaInfo):
         categories, and arrays whose length does not fit the table.
     """
 
-    # The number of bins that the table is restricted to, and the table whose cuts it uses; None for any.
+    # Of a `QuantileDMatrix`: the only number of bins it can be used with, and the table whose cuts it uses.
     max_bin: int | None = None
     ref: DMatrix | None = None
 

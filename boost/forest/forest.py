@@ -65,7 +65,7 @@ class Forest:
         return self.trees // self.round_trees
 
     def trees_of_rounds(self, first: int, last: int) -> tuple[int, int]:
-        """Return the range of the trees of the rounds ``first`` to ``last - 1``."""
+        """Return the range of the trees of the rounds ``first`` to ``last - 1``, which must exist."""
         if not 0 <= first <= last <= self.rounds:
             raise ValueError(f"rounds must lie within [0, {self.rounds}], got ({first}, {last})")
         return first * self.round_trees, last * self.round_trees
@@ -128,7 +128,13 @@ class Forest:
         self._packed = None
 
     def slice(self, begin: int, end: int, step: int = 1) -> Forest:
-        """Return a forest of every `step`-th round from `begin` to ``end - 1``; the trees are shared."""
+        """Return a forest of every `step`-th round from `begin` to ``end - 1``; the trees are shared.
+
+        Raises
+        ------
+        ValueError
+            For rounds that the forest does not have, and for a step below 1.
+        """
         self.trees_of_rounds(begin, end)
         if step < 1:
             raise ValueError(f"step must be at least 1, got {step}")
@@ -166,6 +172,11 @@ class Forest:
             their nodes.
         features : int
             Number of features.
+
+        Raises
+        ------
+        ValueError
+            For an unknown kind.
         """
         kinds = ("weight", "gain", "cover", "total_gain", "total_cover")
         if kind not in kinds:

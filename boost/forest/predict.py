@@ -43,9 +43,7 @@ LEVELS = 8
 ROOT, DEPTH, OUTPUT, KIND = range(4)
 CATEGORICAL, VECTOR = 1, 2
 PACKING = threading.Lock()
-
-
-# Columns of a node, see above.
+# Columns of a node, as in the table above.
 SPLIT, START, CHILD, LAST = range(4)
 CONDITION, VALUE = START, LAST  # as float32
 NO_SIGN = np.int32(0x7FFFFFFF)
@@ -380,15 +378,7 @@ def _find_leaves(packed, number, x, block, node, first, last, leaf):
 def find_leaves(
     packed: PackedForest, x: NDArray[np.float32], first: int, last: int, leaf: NDArray[np.int32]
 ) -> None:
-    """Write the number of the leaf of each row in the trees ``first`` to ``last - 1``.
-
-    Parameters
-    ----------
-    packed : PackedForest
-    x : float32 array of shape (rows, features)
-    first, last : the range of trees
-    leaf : int32 array of shape (rows, last - first), output
-    """
+    """Write the leaf of each row in the trees ``first`` to ``last - 1``; `leaf` is (rows, last - first)."""
     block, node = new_block(x.shape[0], x.shape[1])
     _find_leaves(packed.arrays, packed.number, x, block, node, first, last, leaf)
 

@@ -206,7 +206,7 @@ class ExactGrower:
     # Search
 
     def _splittable(self, nodes: _Nodes) -> Bytes:
-        """Return which nodes may be split, and write the score that a split has to beat."""
+        """Return which nodes may be split; write their scores, which a split has to exceed."""
         g, h = nodes.values[:, SUM_G], nodes.values[:, SUM_H]
         nodes.values[:, SCORE] = nodes.splits.children[:, SCORE] = self._weights(nodes.values)[1]
         heavy = h >= 2 * self._rules.limits[LEAST]
@@ -264,16 +264,16 @@ class ExactGrower:
         """Find the best split of each node of a level."""
         results = [_no_splits(nodes.size) for _ in tasks]
 
-        def work(begin: int, end: int) -> None:
+        def advance_tasks(begin: int, end: int) -> None:
             for task, splits in zip(tasks[begin:end], results[begin:end], strict=True):
                 self._advance(task, nodes, above, level, splits)
 
         if above is not None and not self._moved.size:
             self._moved = np.empty_like(self.columns.padded)
         if len(tasks) > 1:
-            self.team.run([(work, k, k + 1) for k in range(len(tasks))])
+            self.team.run([(advance_tasks, k, k + 1) for k in range(len(tasks))])
         else:
-            work(0, len(tasks))
+            advance_tasks(0, len(tasks))
         if self._indicators.features.size:
             results.append(self._search_indicators(nodes, level))
         best = nodes.splits

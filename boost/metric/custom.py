@@ -17,7 +17,7 @@ class CustomMetric(Metric):
     __slots__ = ()
 
     def check(self, data: DMatrix, n_outputs: int) -> None:
-        """Allow every table."""
+        """Accept every table."""
 
     def named(self, prediction: Floats, data: DMatrix) -> tuple[str, float]:
         """Return the name and the value that the callable returns."""

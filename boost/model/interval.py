@@ -43,8 +43,8 @@ def calibrate(model: Model, data: DMatrix, coverage: float = 0.9) -> float:
     intervals, negative inside of them. If these rows and a new one are exchangeable, for example drawn
     independently from one distribution, then the interval of the new row contains its label with a
     probability of at least `coverage`, and of at most ``coverage + 1 / (n + 1)`` if no two distances are
-    equal. This holds for any model and any n, on average over calibration tables and new rows; it does not hold conditionally on
-    the features of a row.
+    equal. This holds for any model and any n, on average over calibration tables and new rows; it does not
+    hold conditionally on the features of a row.
 
     Parameters
     ----------

@@ -143,8 +143,10 @@ class TreeDrawing:
         f = int(tree.feature[n])
         codes = right_categories(tree, n)
         if codes.size:
-            known = self._categories.get(f, ())
-            shown = [_short(str(known[c]) if c < len(known) else str(c)) for c in codes[:MOST_CATEGORIES]]
+            dictionary = self._categories.get(f, ())
+            shown = [
+                _short(str(dictionary[c]) if c < len(dictionary) else str(c)) for c in codes[:MOST_CATEGORIES]
+            ]
             if codes.size > MOST_CATEGORIES:
                 shown.append(f"{codes.size - MOST_CATEGORIES} more")
             split = [_short(names.names[f]), f"in {{{', '.join(shown)}}}"]

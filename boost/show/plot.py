@@ -222,12 +222,12 @@ def plot_metric(
             raise PlotError(
                 f"no table is called {name!r}{nearest(str(name), list(history))}; there are {list(history)}"
             )
-    known = list(dict.fromkeys(m for name in tables for m in history[name]))
-    if not known:
+    metrics = list(dict.fromkeys(m for name in tables for m in history[name]))
+    if not metrics:
         raise PlotError("no metric was recorded: the training had no round")
-    chosen = known[0] if metric is None else metric
-    if chosen not in known:
-        raise PlotError(f"no metric is called {chosen!r}{nearest(str(chosen), known)}; there are {known}")
+    chosen = metrics[0] if metric is None else metric
+    if chosen not in metrics:
+        raise PlotError(f"no metric is called {chosen!r}{nearest(str(chosen), metrics)}; there are {metrics}")
     ax = _axes(ax, figsize, dpi)
     for name in tables:
         if chosen in history[name]:
@@ -389,8 +389,8 @@ def _value(model: Model, f: int, value: float) -> str:
     """Return the text of a value of a feature: for a code, its category."""
     if np.isnan(value):
         return "missing"
-    known = model.categories.get(f)
-    return f"{value:.6g}" if known is None else str(known[int(value)])
+    dictionary = model.categories.get(f)
+    return f"{value:.6g}" if dictionary is None else str(dictionary[int(value)])
 
 
 def _waterfall(ax: Any, added: Floats, lines: list[str], rest: float, others: int, base: float) -> None:

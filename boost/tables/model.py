@@ -229,8 +229,8 @@ class TableModel:
         used = frame[names]
         numbered = [
             names[f]
-            for f, known in self.booster.categories.items()
-            if not isinstance((known or [""])[0], str)
+            for f, dictionary in self.booster.categories.items()
+            if not isinstance((dictionary or [""])[0], str)
         ]
         return used.astype({name: "category" for name in numbered if used[name].dtype.kind in "biuf"})
 

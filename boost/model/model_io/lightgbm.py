@@ -221,21 +221,21 @@ def _read_categories(rest: str, marked: list[bool]) -> Categories:
     key = "pandas_categorical:"
     lines = [line.removeprefix(key) for line in rest.split("\n") if line.startswith(key)]
     try:
-        known = json.loads(lines[-1]) if lines else None
+        dictionaries = json.loads(lines[-1]) if lines else None
     except (ValueError, RecursionError):
         raise ModelError("pandas_categorical is damaged") from None
     columns = [f for f, m in enumerate(marked) if m]
-    if not known:
+    if not dictionaries:
         return {}
-    if not isinstance(known, list) or len(known) != len(columns):
+    if not isinstance(dictionaries, list) or len(dictionaries) != len(columns):
         raise ModelError(
             "pandas_categorical does not identify its columns: some of them have one category only"
         )
-    for f, values in zip(columns, known, strict=True):
+    for f, values in zip(columns, dictionaries, strict=True):
         good = isinstance(values, list) and all(isinstance(v, (str, bool, int, float)) for v in values)
         if not good or len(set(map(repr, values))) != len(values):
             raise ModelError(f"pandas_categorical of feature {f} must be a list of different values")
-    return dict(zip(columns, known, strict=True))
+    return dict(zip(columns, dictionaries, strict=True))
 
 
 class _Node(NamedTuple):
@@ -367,10 +367,10 @@ class _TextTree:
     ) -> _Node | _Split:
         """Return the split by a feature whose zero is treated as missing."""
         at, condition = node.at, self.condition[node.at]
-        known = node.side.get(f)
-        if known == 0:
+        side = node.side.get(f)
+        if side == 0:
             return left if default_left else right
-        if known is not None or default_left == (condition > TINY):
+        if side is not None or default_left == (condition > TINY):
             return self._compare(at, condition, default_left, left, right)
         if -TINY <= condition <= ABOVE:  # the threshold is at zero: one comparison is enough
             return _Split(at, ABOVE if default_left else -TINY, default_left, left, right)

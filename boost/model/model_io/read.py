@@ -97,11 +97,11 @@ def _check_version(document: Any) -> None:
     if not isinstance(version, list) or len(version) != 3 or {type(v) for v in version} != {int}:
         raise ModelError("version must be three whole numbers")
     text = f"it was written in version {version[0]}.{version[1]} of XGBoost's format"
-    known = f"{NEWEST[0]}.{NEWEST[1]}"
+    newest = f"{NEWEST[0]}.{NEWEST[1]}"
     if version[0] > NEWEST[0]:
-        raise ModelError(f"{text}, and the newest supported version is {known}")
+        raise ModelError(f"{text}, and the newest supported version is {newest}")
     if version[:2] > NEWEST:
-        warnings.warn(f"{text}; it is read as version {known}", stacklevel=6)
+        warnings.warn(f"{text}; it is read as version {newest}", stacklevel=6)
 
 
 def check_sets(forest: Forest) -> None:
