@@ -271,7 +271,7 @@ class Kernel(CPUDispatcher):
         self._options = options
         self._as_inner: Kernel | None = None
         if not inner:
-            self._cache = None
+            self._cache: Any = None
             ENTRIES.append(self)
 
     # Calls from Python
@@ -332,7 +332,7 @@ class Kernel(CPUDispatcher):
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Type a call. While loops are typed, a number may still be a literal: no copy is made for that."""
-        args = tuple(types.unliteral(a) for a in args)
+        args = tuple(types.unliteral(a) for a in args)  # type: ignore[attr-defined]
         if self.inner:
             return super().get_call_template(args, kws)
         return self._callee().get_call_template(args, kws)

@@ -135,7 +135,7 @@ class Slots(NamedTuple):
     """
 
     free: Integers
-    count: Integers
+    count: Integers  # type: ignore[assignment]  # a column; tuple's method of the name is not used
 
 
 class Rows(NamedTuple):

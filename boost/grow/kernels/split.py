@@ -42,7 +42,7 @@ NARROW = 16
 def make_run(widest: int) -> Run:
     """Return room for a run of features of at most so many bins."""
     room = RUN_BINS + widest + STRIDE
-    return Run(
+    return Run(  # type: ignore[misc]  # the four rows come first
         *np.empty((4, room)),
         start=np.zeros(RUN_BINS + 2, dtype=np.int64),
         feature=np.empty(RUN_BINS + 1, dtype=np.int64),
