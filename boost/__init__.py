@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         XGBRFRegressor,
     )
 
-# Pickles of version 0.1 name modules at the places that they had then.
+# Pickles of version 0.1 name modules of that version: aliases of them are in this folder.
 __path__.append(f"{__path__[0]}/former")
 
 __all__ = [
@@ -68,7 +68,7 @@ __all__ = [
 ]
 
 
-# The modules of the names that are loaded when they are first used; the others are in `boost.sklearn`.
+# Names that are imported when they are first used, with their modules; other names are in `boost.sklearn`.
 _LATER = {
     "BoostIntervalRegressor": "boost.estimator.interval",
     "DataIter": "boost.data.batches.data_iter",

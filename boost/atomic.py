@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-# As in `open`: the kernel takes the bits of the umask away.
+# As in `open`: the operating system applies the umask.
 MODE = 0o666
 
 

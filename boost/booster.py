@@ -49,14 +49,15 @@ class Booster(Inspection):
     params : dict, optional
         As for `train`.
     cache : sequence of DMatrix
-        Accepted for compatibility with XGBoost: the margins of the last training table are always kept.
+        Accepted for compatibility with XGBoost; has no effect: the margins of the last training table are
+        always kept.
     model_file : path or bytes, optional
         A model to load, see `load_model`.
 
     Attributes
     ----------
     model : Model
-        What predicts and what is saved; the attributes below, up to `best_score`, are its attributes.
+        The trained model; the attributes below, up to `best_score`, are its attributes.
     params : Params
         Every parameter with its value; a read-only mapping. `set_param` replaces it.
     objective : Objective
@@ -216,7 +217,7 @@ class Booster(Inspection):
             yield self[i]
 
     def copy(self) -> Booster:
-        """Return a booster that can change without this one; `history` is not copied."""
+        """Return an independent booster; the trees are shared, and `history` is not copied."""
         return self._with_model(self.model.copy())
 
     def _with_model(self, model: Model) -> Booster:
@@ -257,7 +258,7 @@ class Booster(Inspection):
         iteration: int,
         fobj: Callable[[Any, DMatrix], tuple[ArrayLike, ArrayLike]] | None = None,
     ) -> None:
-        """Add one round.
+        """Train one more round.
 
         Parameters
         ----------
@@ -282,9 +283,9 @@ class Booster(Inspection):
         self._trainer.update(iteration, fobj)
 
     def boost(self, dtrain: DMatrix, iteration: int, grad: ArrayLike, hess: ArrayLike) -> None:
-        """Add one round from given gradients and hessians of shape (rows,) or (rows, outputs).
+        """Train one more round on given gradients and hessians of shape (rows,) or (rows, outputs).
 
-        They are used without the weights of the table.
+        The weights of the table are not applied to them.
         """
         self.update(dtrain, iteration, lambda margin, data: (grad, hess))
 
@@ -331,7 +332,7 @@ class Booster(Inspection):
         iteration_range: tuple[int, int] | None = (0, 0),
         strict_shape: bool = False,
     ) -> NDArray:
-        """Predict.
+        """Return predictions, margins, leaves or feature contributions.
 
         Parameters
         ----------
@@ -350,7 +351,7 @@ class Booster(Inspection):
         validate_features : bool
             Whether the names of the columns must be those of the training table.
         training : bool
-            With booster="dart": leave out trees at random, as a training round does.
+            With booster="dart": drop trees at random, as a training round does.
         iteration_range : (int, int)
             Use only the rounds from the first to the second, exclusive; zero as the second means all. A model
             that kept rounds after its best one predicts with all of them by default.
@@ -384,9 +385,11 @@ class Booster(Inspection):
             from boost.model.explain import contributions
 
             trees = model.trees_of(iteration_range)
-            out = contributions(model, table, trees, approximate=approx_contribs, pairs=pred_interactions)
+            out = contributions(
+                model, table, trees, approximate=approx_contribs, interactions=pred_interactions
+            )
             return _shaped(out, strict_shape)
-        if not training and model.takes_as_is(data):
+        if not training and model.is_plain_array(data):
             margin = model.array_margins(data, iteration_range)
         else:
             if training and model.params.booster == "dart":
@@ -427,7 +430,7 @@ class Booster(Inspection):
         if predict_type not in ("value", "margin"):
             raise ValueError(f"predict_type must be 'value' or 'margin', got {predict_type!r}")
         model = self.model
-        if base_margin is None and missing != missing and model.takes_as_is(data):
+        if base_margin is None and missing != missing and model.is_plain_array(data):
             margin = model.array_margins(data, iteration_range)
         else:
             table = model.make_table(data, missing)

@@ -18,8 +18,8 @@ class Cuts:
     """Cut points of every column, end to end.
 
     Column f has the cuts ``values[indptr[f]:indptr[f + 1]]``, strictly increasing; a value x falls into the
-    bin whose number is the count of cuts <= x, so that "bin <= b" and "x < cut b" are the same question. A
-    column of k cuts has k + 1 bins.
+    bin whose number is the count of cuts <= x, so that "bin <= b" is equivalent to "x < cut b". A column of k
+    cuts has k + 1 bins.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ def column_cuts(summary: Summary, max_bin: int) -> Float32s:
     """Choose at most ``max_bin - 1`` cuts, so that the bins between them have near equal weight.
 
     With an exact summary of at most `max_bin` distinct values there is a cut between any two neighbours. Cuts
-    of an exact summary lie half-way between neighbours; cuts of a pruned one lie on values, because the
-    neighbours are not known.
+    of an exact summary are half-way between two neighbouring values; cuts of a pruned one are values
+    themselves, because pruning has removed their neighbours.
 
     Parameters
     ----------
@@ -70,6 +70,11 @@ def column_cuts(summary: Summary, max_bin: int) -> Float32s:
     Returns
     -------
     float32 array, strictly increasing; empty for a column of at most one distinct value.
+
+    Raises
+    ------
+    ValueError
+        For `max_bin` below 2.
     """
     if max_bin < 2:
         raise ValueError(f"max_bin must be at least 2, got {max_bin}")

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sketch.jit import kernel
-from sketch.radix import SortRoom, sort_floats, sort_room
+from sketch.radix import SortBuffers, make_sort_buffers, sort_floats
 
 Floats = NDArray[np.float64]
 
 
 class Entries(NamedTuple):
-    """The entries of a summary; see `sketch.Summary`."""
+    """The entries of a summary: four float64 arrays of one shape, with the meaning of `sketch.Summary`."""
 
     value: Floats
     rmin: Floats
@@ -22,54 +22,54 @@ class Entries(NamedTuple):
     wmin: Floats
 
 
-class Room(NamedTuple):
-    """What summaries are made in: arrays for at least as many values as a column has.
+class SummaryBuffers(NamedTuple):
+    """Work arrays of `summarise`, for at least as many values as a column has.
 
     Attributes
     ----------
-    sort : SortRoom
+    sort : SortBuffers
     values : float32 array
-        The keys of `sort`, as floats.
+        The memory of ``sort.keys``, as floats: the sorted values.
     weights : float64 array, or (0,) without weights
-        Those of the sorted values.
+        The weights of the sorted values.
     """
 
-    sort: SortRoom
+    sort: SortBuffers
     values: NDArray[np.float32]
     weights: Floats
 
 
-def make_room(size: int, weighted: bool) -> Room:
-    """Return room for so many values."""
-    sort = sort_room(size, weighted)
-    return Room(sort, sort.keys.view(np.float32), np.empty(size if weighted else 0))
+def make_buffers(size: int, weighted: bool) -> SummaryBuffers:
+    """Allocate work arrays for `size` values, with or without weights."""
+    sort = make_sort_buffers(size, weighted)
+    return SummaryBuffers(sort, sort.keys.view(np.float32), np.empty(size if weighted else 0))
 
 
 def make_entries(size: int) -> Entries:
-    """Return room for so many entries."""
+    """Allocate arrays for `size` entries."""
     return Entries(*np.empty((4, size)))
 
 
 @kernel(allocates=False)
-def sort_and_fill(bits, weights, room, entries):
-    """Sort values, and write the entries of their exact summary; see `summarise`.
+def sort_and_fill(bits, weights, buffers, entries):
+    """Sort values, and write the entries of their exact summary; parameters and result as of `summarise`.
 
-    A value of no weight leaves no entry. Ranks are sums up to each value, not sums of sums: entries then fit
-    together to the bit.
+    A value of zero weight gets no entry. Ranks are running sums over the sorted values, not sums of the sums
+    of equal values, so that ``rmax[k] == rmin[k + 1]`` holds bit for bit.
     """
     weighted = weights.size > 0
-    sort_floats(bits, room.sort, weighted)
-    values, order, held = room.values, room.sort.order, room.weights
+    sort_floats(bits, buffers.sort, weighted)
+    values, order, sorted_weights = buffers.values, buffers.sort.order, buffers.weights
     count = bits.size
     if weighted:
         for i in range(count):
-            held[i] = weights[order[i]]
+            sorted_weights[i] = weights[order[i]]
     value, rmin, rmax, wmin = entries.value, entries.rmin, entries.rmax, entries.wmin
     size = -1
     below = 0.0
     last = np.float32(0.0)
     for i in range(count):
-        w = held[i] if weighted else 1.0
+        w = sorted_weights[i] if weighted else 1.0
         if w == 0.0:
             continue
         x = values[i]
@@ -86,19 +86,20 @@ def sort_and_fill(bits, weights, room, entries):
 
 
 @kernel(lazy=True, allocates=False)
-def summarise(bits, weights, room, entries):
+def summarise(bits, weights, buffers, entries):
     """Sort values, and write the entries of their exact summary; returns the number of entries.
 
     Parameters
     ----------
     bits : uint32 array of shape (n,)
-        Of finite float32 values.
-    weights : (n,), or (0,) for one each
-    room : Room
+        The bits of finite float32 values.
+    weights : float64 array of shape (n,), or (0,) for one each
+    buffers : SummaryBuffers
+        For at least n values.
     entries : Entries
-        Output, of at least n entries.
+        Output; arrays of at least n entries.
     """
-    return sort_and_fill(bits, weights, room, entries)
+    return sort_and_fill(bits, weights, buffers, entries)
 
 
 @kernel(lazy=True, allocates=False)
@@ -107,7 +108,9 @@ def merge(a, b, out):
 
     Parameters
     ----------
-    a, b, out : Entries
+    a, b : Entries
+    out : Entries
+        Output; arrays of at least as many entries as both have together.
     """
     i = 0
     j = 0
@@ -148,8 +151,8 @@ def merge(a, b, out):
 def find_ranks(entries, size, step, first, last, out):
     """Write the positions of the entries nearest to the ranks ``k * step`` for k from first to last - 1.
 
-    Positions that repeat are written once; returns how many there are. The query function of appendix A.4,
-    for ranks that rise: O(size + last - first).
+    Repeated positions are written once; returns the number of positions. The query function of appendix A.4
+    (see `sketch.summary`), for increasing ranks: O(size + last - first).
     """
     rmin, rmax, wmin = entries.rmin, entries.rmax, entries.wmin
     count = 0
@@ -178,9 +181,11 @@ def prune(entries, parts, kept, out):
 
     Parameters
     ----------
-    entries, out : Entries
+    entries : Entries
     parts : int
-    kept : (parts + 1,), overwritten
+    kept : int64 array of shape (parts + 1,), overwritten
+    out : Entries
+        Output; arrays of at least ``parts + 1`` entries.
     """
     size = entries.value.size
     count = find_ranks(entries, size, entries.rmax[size - 1] / parts, 0, parts + 1, kept)
@@ -194,16 +199,18 @@ def prune(entries, parts, kept, out):
 
 @kernel(lazy=True, allocates=False)
 def choose_cuts(entries, size, exact, max_bin, upper, cuts):
-    """Write the cuts of a column, see `sketch.cuts.column_cuts`; returns how many there are.
+    """Write the cuts of a column, see `sketch.cuts.column_cuts`; returns their number.
 
     Parameters
     ----------
     entries : Entries
-    size : how many of them
-    exact : whether the summary is exact
+    size : int
+        The number of entries in use.
+    exact : bool
+        Whether the summary is exact.
     max_bin : int
-    upper : (max_bin,), overwritten
-    cuts : (min(size, max_bin),), output
+    upper : int64 array of shape (max_bin,), overwritten
+    cuts : float32 array of shape (min(size, max_bin),), output
     """
     value = entries.value
     if size < 2:
@@ -218,7 +225,7 @@ def choose_cuts(entries, size, exact, max_bin, upper, cuts):
     for k in range(candidates):
         at = upper[k]
         if at == 0:
-            continue  # nothing lies below the smallest value
+            continue  # no value is below the smallest one
         cut = np.float32(value[at])
         if exact:
             low = value[at - 1]
@@ -233,15 +240,15 @@ def choose_cuts(entries, size, exact, max_bin, upper, cuts):
 
 
 class Columns(NamedTuple):
-    """Columns of values.
+    """Columns of values in one array.
 
     Attributes
     ----------
     bits : uint32 array of shape (entries,)
-        Of finite float32 values.
-    weights : (entries,), or (0,) for one each
-    begins, ends : (columns,)
-        Each column's range in `bits`.
+        The bits of finite float32 values.
+    weights : float64 array of shape (entries,), or (0,) for one each
+    begins, ends : int64 arrays of shape (columns,)
+        The range of each column in `bits`.
     """
 
     bits: NDArray[np.uint32]
@@ -251,12 +258,12 @@ class Columns(NamedTuple):
 
 
 @kernel(lazy=True, allocates=False)
-def _cut_columns(columns, room, entries, max_bin, upper, cuts, counts):
+def _cut_columns(columns, buffers, entries, max_bin, upper, cuts, counts):
     for f in range(columns.begins.size):
         begin = columns.begins[f]
         end = columns.ends[f]
         w = columns.weights[begin:end] if columns.weights.size else columns.weights
-        size = sort_and_fill(columns.bits[begin:end], w, room, entries)
+        size = sort_and_fill(columns.bits[begin:end], w, buffers, entries)
         counts[f] = choose_cuts(entries, size, True, max_bin, upper, cuts[begin:end])
 
 
@@ -267,9 +274,11 @@ def cut_columns(columns: Columns, max_bin: int, cuts: NDArray[np.float32], count
     ----------
     columns : Columns
     max_bin : int
-    cuts : (entries,), output; the cuts of a column start where its values do, and are fewer
-    counts : (columns,), output: how many cuts
+    cuts : float32 array of shape (entries,), output
+        The cuts of column f start at ``begins[f]``; a column has fewer cuts than values.
+    counts : int64 array of shape (columns,), output
+        The number of cuts of each column.
     """
     longest = int((columns.ends - columns.begins).max(initial=0))
-    room, upper = make_room(longest, columns.weights.size > 0), np.empty(max_bin, dtype=np.int64)
-    _cut_columns(columns, room, make_entries(longest), max_bin, upper, cuts, counts)
+    buffers, upper = make_buffers(longest, columns.weights.size > 0), np.empty(max_bin, dtype=np.int64)
+    _cut_columns(columns, buffers, make_entries(longest), max_bin, upper, cuts, counts)

@@ -1,4 +1,4 @@
-"""A streaming sketch made of levels of summaries; batch sizes do not change its result."""
+"""A streaming sketch made of levels of summaries; its result does not depend on the sizes of batches."""
 
 from __future__ import annotations
 
@@ -17,19 +17,25 @@ class WeightedQuantileSketch:
     """Summarise a stream of weighted values within a given epsilon.
 
     Values are gathered into blocks of a fixed number of rows. A full block becomes an exact summary, is
-    pruned, and is carried up the levels like a one in a binary counter: level k holds the summary of ``2**k``
-    blocks, and two summaries of one level merge, are pruned and move one level up. Only the stream decides
-    where blocks end, so any cutting of the same stream into batches gives the same summary, bit for bit.
+    pruned, and is carried up the levels as in a binary counter: level k holds the summary of ``2**k``
+    blocks, and two summaries of one level merge, are pruned and move one level up. Blocks
+    have a fixed number of rows, so any division of the same stream into batches gives the same summary, bit
+    for bit.
 
     Parameters
     ----------
     epsilon : float
-        Wanted bound on the rank error, as a fraction of the total weight; in (0, 1). Each level costs one
-        pruning, and the size of the summaries leaves room for 12 of them: the bound holds for ``block_rows *
-        2**11`` values (134 million with the default), and grows by a twelfth for each doubling beyond.
-        `Summary.epsilon` of the result says what was reached.
+        Target bound on the rank error, as a fraction of the total weight; in (0, 1). Each level prunes once,
+        and summaries are large enough for 12 prunings: the bound holds for ``block_rows * 2**11`` values (134
+        million with the default), and grows by a twelfth for each doubling beyond. `Summary.epsilon` of the
+        result is the bound that was reached.
     block_rows : int
         Rows in a block.
+
+    Raises
+    ------
+    ValueError
+        For `epsilon` outside of (0, 1) and `block_rows` below 1.
 
     Notes
     -----
@@ -51,7 +57,7 @@ class WeightedQuantileSketch:
         self._pending = 0
 
     def add(self, values: ArrayLike, weights: ArrayLike | None = None) -> None:
-        """Take in a batch of values. Missing values (NaN) are left out; they have no rank.
+        """Add a batch of values. Missing values (NaN) are ignored; they have no rank.
 
         Parameters
         ----------
@@ -70,12 +76,12 @@ class WeightedQuantileSketch:
         if x.ndim != 1:
             raise ValueError(f"values must be one-dimensional, got shape {x.shape}")
         w = None if weights is None else check_weights(weights, x.size)
-        known = ~np.isnan(x)
-        if not known.all():
-            x = x[known]
-            w = None if w is None else w[known]
+        present = ~np.isnan(x)
+        if not present.all():
+            x = x[present]
+            w = None if w is None else w[present]
         if np.isinf(x).any():
-            raise ValueError("values must not be infinite")
+            raise ValueError(f"values must not be infinite, got {x[np.isinf(x)][0]}")
         while x.size:
             take = min(self.block_rows - self._pending, x.size)
             block, block_weights = x[:take], None if w is None else w[:take]
@@ -92,12 +98,12 @@ class WeightedQuantileSketch:
                 self._values, self._weights, self._pending = [], [], 0
 
     def merge(self, other: WeightedQuantileSketch) -> None:
-        """Take in everything that another sketch has seen; the other one stays as it is.
+        """Add all values of another sketch, which is not changed.
 
         Raises
         ------
         ValueError
-            When the sketches were made with different settings.
+            When the sketches differ in `epsilon` or `block_rows`.
         """
         if (other.epsilon, other.block_rows) != (self.epsilon, self.block_rows):
             raise ValueError(
@@ -112,7 +118,7 @@ class WeightedQuantileSketch:
             self.add(values, weights)
 
     def summary(self) -> Summary:
-        """Return the summary of everything seen so far. The sketch stays usable.
+        """Return the summary of all values added so far; more values may be added afterwards.
 
         The summary is exact (`Summary.slack` is 0) as long as no level holds more distinct values than it may
         keep.

@@ -9,22 +9,25 @@ from numpy.typing import NDArray
 
 from sketch.jit import kernel
 
+# At most SMALL keys are sorted by insertion.
 SMALL, MIDDLE = 48, 1 << 12
 SIGN = np.uint32(1 << 31)
-# Digits of a few and of many keys.
+# Bits of a digit, for fewer keys and for more than MIDDLE.
 NARROW, WIDE = 8, 11
 
 
-class SortRoom(NamedTuple):
-    """What sorting works on: arrays for at least as many values as are sorted.
+class SortBuffers(NamedTuple):
+    """Work arrays of `sort_floats`, for at least as many values as are sorted.
 
     Attributes
     ----------
     keys, keys_to : uint32 arrays
-        The bits of the sorted values are in `keys` afterwards, with 0 in place of -0.
+        `keys` holds the bits of the sorted values afterwards, with 0 in place of -0.
     order, order_to : uint32 arrays
-        Where the values were is in `order` afterwards, if it is wanted. Equal values keep their order.
+        `order` holds the original positions of the sorted values afterwards, if they are requested. Equal
+        values keep their order.
     place : uint32 array of shape (4, 2**11)
+        For each pass and digit: the number of keys, then the position of the next one.
     """
 
     keys: NDArray[np.uint32]
@@ -34,16 +37,16 @@ class SortRoom(NamedTuple):
     place: NDArray[np.uint32]
 
 
-def sort_room(size: int, ordered: bool) -> SortRoom:
-    """Return room for so many values; `ordered` when their order is wanted too."""
+def make_sort_buffers(size: int, ordered: bool) -> SortBuffers:
+    """Allocate work arrays for `size` values; `ordered` when their original positions are requested too."""
     keys = np.empty((2, size), dtype=np.uint32)
     order = np.empty((2, size if ordered else 0), dtype=np.uint32)
-    return SortRoom(keys[0], keys[1], order[0], order[1], np.empty((4, 1 << WIDE), dtype=np.uint32))
+    return SortBuffers(keys[0], keys[1], order[0], order[1], np.empty((4, 1 << WIDE), dtype=np.uint32))
 
 
 @kernel(allocates=False)
 def insertion_sort(keys, order, size, ordered):
-    """Sort a few keys, and their order with them."""
+    """Sort the first `size` keys by insertion, and `order` with them when `ordered`."""
     for i in range(1, size):
         key = keys[i]
         held = order[i] if ordered else np.uint32(0)
@@ -59,17 +62,17 @@ def insertion_sort(keys, order, size, ordered):
 
 
 @kernel(allocates=False)
-def radix_sort(room, size, ordered, digit):
-    """Sort keys from their lowest `digit` bits to their highest, and their order with them."""
-    place = room.place
+def radix_sort(buffers, size, ordered, digit):
+    """Sort the first `size` keys by digits of `digit` bits, and `order` with them when `ordered`."""
+    place = buffers.place
     passes = (32 + digit - 1) // digit
     digits = 1 << digit
     mask = np.uint32(digits - 1)
     for p in range(passes):
         for d in range(digits):
             place[p, d] = 0
-    here, to = room.keys, room.keys_to
-    order, order_to = room.order, room.order_to
+    here, to = buffers.keys, buffers.keys_to
+    order, order_to = buffers.order, buffers.order_to
     for i in range(size):
         key = here[i]
         for p in range(passes):
@@ -100,24 +103,25 @@ def radix_sort(room, size, ordered, digit):
         here, to = to, here
         order, order_to = order_to, order
     for i in range(size):
-        room.keys[i] = here[i]
+        buffers.keys[i] = here[i]
         if ordered:
-            room.order[i] = order[i]
+            buffers.order[i] = order[i]
 
 
 @kernel(lazy=True, allocates=False)
-def sort_floats(bits, room, ordered):
+def sort_floats(bits, buffers, ordered):
     """Sort float32 values, given as their bits.
 
     Parameters
     ----------
     bits : uint32 array of shape (n,)
-        Of numbers that are not NaN. Left as it is.
-    room : SortRoom
+        The bits of numbers that are not NaN; not changed.
+    buffers : SortBuffers
         `keys`, and `order` when `ordered`, are output.
     ordered : bool
+        Whether the original positions of the sorted values are requested.
     """
-    keys, order = room.keys, room.order
+    keys, order = buffers.keys, buffers.order
     size = bits.size
     for i in range(size):
         b = bits[i]
@@ -128,7 +132,7 @@ def sort_floats(bits, room, ordered):
     if size <= SMALL:
         insertion_sort(keys, order, size, ordered)
     else:
-        radix_sort(room, size, ordered, NARROW if size <= MIDDLE else WIDE)
+        radix_sort(buffers, size, ordered, NARROW if size <= MIDDLE else WIDE)
     for i in range(size):
         key = keys[i]
         keys[i] = key ^ SIGN if key >= SIGN else ~key

@@ -1,4 +1,4 @@
-"""The weighted quantile summary: what is known about the ranks of a few chosen values of a weighted data set.
+"""The weighted quantile summary: bounds on the ranks of selected values of a weighted data set.
 
 Reference: T. Chen and C. Guestrin, "XGBoost: A Scalable Tree Boosting System" (arXiv 1603.02754), appendix A.
 """
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
-    """Entries ``(value, rmin, rmax, wmin)`` sorted by value, with a bound on what was forgotten.
+    """Entries ``(value, rmin, rmax, wmin)`` sorted by value, with a bound on the error of ranks.
 
     For a data set of pairs (x, w), let ``r-(y)`` be the weight of all x < y, ``r+(y)`` that of all x <= y,
     and ``w(y)`` their difference. The summary keeps ``rmin <= r-(value)``, ``rmax >= r+(value)`` and ``wmin
@@ -52,7 +52,7 @@ class Summary:
         values : array_like of shape (n,)
             Finite numbers in any order.
         weights : array_like of shape (n,), optional
-            Non-negative; one each when absent. A value of no weight leaves no entry.
+            Non-negative; one each when absent. A value of zero weight gets no entry.
 
         Raises
         ------
@@ -65,7 +65,9 @@ class Summary:
         if x.ndim != 1:
             raise ValueError(f"values must be one-dimensional, got shape {x.shape}")
         if not np.isfinite(x).all():
-            raise ValueError("values must be finite: leave missing values out before they reach a summary")
+            raise ValueError(
+                "values must be finite: remove missing and infinite values before making a summary"
+            )
         w = np.empty(0) if weights is None else check_weights(weights, x.size)
         if x.dtype == np.float32:
             return cls._of_float32(np.ascontiguousarray(x), np.ascontiguousarray(w))
@@ -77,7 +79,7 @@ class Summary:
         order = np.argsort(x, kind="stable")
         x, w = x[order], w[order]
         starts = np.flatnonzero(np.concatenate(([True], x[1:] != x[:-1])))
-        # Sums up to each value, not sums of sums: entries then fit together to the bit.
+        # Running sums, not sums of the sums of equal values: rmax[k] == rmin[k + 1] then holds bit for bit.
         rmax = np.cumsum(w)[np.append(starts[1:], x.size) - 1]
         rmin = np.concatenate(([0.0], rmax[:-1]))
         return cls(x[starts], rmin, rmax, rmax - rmin)
@@ -85,12 +87,14 @@ class Summary:
     @classmethod
     def _of_float32(cls, x: NDArray[np.float32], weights: Floats) -> Summary:
         """Summarise finite float32 values; weights of shape (n,), or (0,) for one each."""
-        from sketch.kernels import Entries, make_room, summarise
+        from sketch.kernels import Entries, make_buffers, summarise
 
         entries = np.empty((4, x.size))
-        size = summarise(x.view(np.uint32), weights, make_room(x.size, weights.size > 0), Entries(*entries))
+        size = summarise(
+            x.view(np.uint32), weights, make_buffers(x.size, weights.size > 0), Entries(*entries)
+        )
         kept = entries[:, :size]
-        # Few entries must not hold on to the memory of many.
+        # A copy, so that a small summary does not keep a large array alive.
         return cls(*(kept if 2 * size > x.size else kept.copy()))
 
     @property
@@ -105,7 +109,7 @@ class Summary:
 
     @property
     def epsilon(self) -> float:
-        """The summary is epsilon-approximate for this epsilon: `slack` as a fraction of `total`."""
+        """`slack` as a fraction of `total`: the summary is epsilon-approximate for this epsilon."""
         return self.slack / self.total if self.size else 0.0
 
     def bounds(self, y: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -126,7 +130,7 @@ class Summary:
         right = np.searchsorted(self.value, at, side="left")
         nearest = np.minimum(right, self.size - 1)
         present = self.value[nearest] == at
-        # A leading zero stands for "left of every entry", a trailing total for "right of every entry".
+        # Padded for points left of every entry (0) and right of every entry (the total).
         after_left = np.concatenate(([0.0], self.rmin + self.wmin))
         before_right = np.concatenate((self.rmax - self.wmin, [self.total]))
         rmin = np.where(present, self.rmin[nearest], after_left[right])
@@ -155,7 +159,7 @@ class Summary:
         return Summary(value, rmin, rmax, wmin, self.slack + other.slack)
 
     def query(self, rank: ArrayLike) -> NDArray[np.int64]:
-        """Return the positions of the entries whose ranks are nearest to the ranks asked for.
+        """Return the positions of the entries whose ranks are nearest to the given ranks.
 
         Parameters
         ----------
@@ -165,6 +169,11 @@ class Summary:
         Returns
         -------
         int64 array of shape (n,)
+
+        Raises
+        ------
+        ValueError
+            For an empty summary.
 
         Notes
         -----
@@ -183,8 +192,13 @@ class Summary:
     def prune(self, parts: int) -> Summary:
         """Keep at most ``parts + 1`` entries, at equal distances of rank.
 
-        Adds ``1 / parts`` to epsilon (appendix A.4). A summary that is small enough already comes back as it
-        is.
+        Adds ``1 / parts`` to epsilon (appendix A.4). A summary of at most ``parts + 1`` entries is returned
+        itself.
+
+        Raises
+        ------
+        ValueError
+            For `parts` below 1.
         """
         if parts < 1:
             raise ValueError(f"parts must be at least 1, got {parts}")
@@ -199,7 +213,7 @@ class Summary:
         return Summary(value, rmin, rmax, wmin, self.slack + self.total / parts)
 
     def largest_gap(self) -> float:
-        """Return the largest ``rmax(y) - rmin(y) - wmin(y)`` over every y: what `slack` bounds."""
+        """Return the largest ``rmax(y) - rmin(y) - wmin(y)`` over every y; at most `slack`."""
         if self.size == 0:
             return 0.0
         at = float(np.max(self.rmax - self.rmin - self.wmin))
@@ -213,5 +227,6 @@ def check_weights(weights: ArrayLike, rows: int) -> Floats:
     if w.shape != (rows,):
         raise ValueError(f"weights must have one entry for each of the {rows} values, got shape {w.shape}")
     if not np.isfinite(w).all() or (w < 0).any():
-        raise ValueError("weights must be finite and not negative")
+        at = int(np.argmin(np.isfinite(w) & (w >= 0)))
+        raise ValueError(f"weights must be finite and not negative, got {w[at]:g} at position {at}")
     return w

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    if name == "DMatrix":  # its place in pickles of version 0.1
+    if name == "DMatrix":  # pickles of version 0.1 name it here
         from boost.data.dmatrix import DMatrix
 
         return DMatrix

@@ -17,9 +17,9 @@ class BinnedMatrix:
     Attributes
     ----------
     codes : uint8 or uint16 array of shape (rows, features)
-        The bin of each value, numbered within its feature; ``cuts.bins[f]``, one more than the last bin,
-        stands for a missing value. One byte when no code that occurs is above 255: a feature of 256 bins fits
-        if none of its values is missing. Histograms are filled from this array.
+        The bin of each value, numbered within its feature; a missing value has the code ``cuts.bins[f]``, one
+        more than the last bin. uint8 when no code that occurs is above 255: a feature of 256 bins fits if
+        none of its values is missing. Histograms are filled from this array.
     columns : uint8 or uint16 array of shape (features, rows)
         The same codes column by column. Rows are partitioned by this array.
     cuts : Cuts

@@ -1,4 +1,4 @@
-"""The values of a table from batches: only their bins are stored."""
+"""The values of a table made from batches, of which only the bins are stored."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def align_columns(
         Whether columns are matched by name, if both the table and the model have names; otherwise they are
         matched by position.
     owner : str
-        What the columns belong to, for messages.
+        What to call the model in messages.
 
     Returns
     -------
@@ -65,18 +65,18 @@ def align_columns(
 
 
 def order_columns(data: DMatrix, count: int, names: Sequence[str] | None, owner: str) -> DMatrix:
-    """Return the table with its columns in the order of these names; see `align_columns` for parameters."""
+    """Return the table with its columns in the order of `names`; parameters as of `align_columns`."""
     given = data.feature_names
     if names is not None and given is not None and given != list(names):
-        place = {name: f for f, name in enumerate(given)}
-        known = set(names)
-        absent = [name for name in names if name not in place]
-        extra = [name for name in given if name not in known]
+        position = {name: f for f, name in enumerate(given)}
+        expected = set(names)
+        absent = [name for name in names if name not in position]
+        extra = [name for name in given if name not in expected]
         if absent or extra:
             parts = [f"the data lacks {_list(absent)}"] * bool(absent)
             parts += [f"{owner} does not have {_list(extra)}"] * bool(extra)
             raise DataError(f"the columns differ from those of {owner}: {'; '.join(parts)}")
-        data = data.reordered(np.array([place[name] for name in names]))
+        data = data.reordered(np.array([position[name] for name in names]))
     if data.num_col() != count:
         raise DataError(f"{owner} has {count} features, the data has {data.num_col()}")
     return data

@@ -68,7 +68,7 @@ class DMatrix(MetaInfo):
         In place of `group`: the identifier of the query group of each row. Rows of a group must be
         consecutive.
     label_lower_bound, label_upper_bound : array_like of shape (rows,), optional
-        For survival:aft: the label lies between them. With an upper bound of infinity it is right-censored.
+        For survival:aft, the interval of the label; an upper bound of infinity means right-censored.
     feature_weights : array_like of shape (features,), optional
         Relative probabilities with which colsample_bytree, bylevel and bynode draw the features.
     enable_categorical : bool
@@ -90,7 +90,7 @@ class DMatrix(MetaInfo):
         categories, and arrays whose length does not fit the table.
     """
 
-    # The number of bins that the table is restricted to, and the table whose cuts it uses; None for any.
+    # Of a `QuantileDMatrix`: the only number of bins it can be used with, and the table whose cuts it uses.
     max_bin: int | None = None
     ref: DMatrix | None = None
 
@@ -311,7 +311,7 @@ class DMatrix(MetaInfo):
         return other
 
     def recoded(self: Table, categories: Mapping[int, list[Any]]) -> Table:
-        """Return this table with the codes of other dictionaries; values that they do not hold are missing.
+        """Return this table with the codes of other dictionaries; values that they lack become missing.
 
         Parameters
         ----------
@@ -325,7 +325,7 @@ class DMatrix(MetaInfo):
         """
         if self.categories == dict(categories):
             return self
-        # A column of strings that are all missing cannot be told from a column of numbers.
+        # A column of strings that are all missing looks like a column of numbers.
         blank = []
         for f in sorted({*self.categories, *categories}):
             if f not in categories:

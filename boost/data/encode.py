@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from boost.jit import kernel
 
-# Rows that are encoded in step: a block of one feature and the tables of its cuts stay in the first cache.
+# Rows that are encoded together: a block of one feature and the tables of its cuts stay in the L1 cache.
 BLOCK = 256
-# Columns that are gathered in step: what one cache line of a row holds.
+# Columns that are gathered together: the values of a row in one cache line.
 LINE = 16
 LOWEST = np.int32(-(2**31))
 HIGHEST = np.int32(2**31 - 1)
@@ -25,17 +25,17 @@ LOW, KEY = range(2)
 
 
 class CutIndex(NamedTuple):
-    """The cuts of all features, with tables that make the search for a bin short.
+    """The cuts of all features, with tables that shorten the search for a bin.
 
     Attributes
     ----------
     indptr : (features + 1,)
-        See `sketch.Cuts`.
+        Where the cuts of each feature start, as in `sketch.Cuts`.
     keys : (2 * cuts,)
-        The keys of feature f's cuts from ``2 * indptr[f]``; after them, as many times the highest key, so
-        that a search need not look where they end.
+        The keys of feature f's cuts from ``2 * indptr[f]`` on, followed by as many copies of the highest key,
+        so that a search needs no check for the end.
     scale : (features, 4)
-        `LOWEST_KEY` and `HIGHEST_KEY`, the `SHIFT` from a key to its interval, the `STEPS` of a search.
+        Columns LOWEST_KEY, HIGHEST_KEY, SHIFT (from a key to its interval) and STEPS (of a search).
     starts : (features, intervals)
         The number of cuts below each interval.
     """
@@ -47,7 +47,7 @@ class CutIndex(NamedTuple):
 
 
 class EntryColumns(NamedTuple):
-    """The entries of a sparse table, column by column; see `boost.data.binning.SparseBinnedMatrix`."""
+    """`col_indptr`, `col_rows` and `col_codes` of a `boost.data.binned_matrix.SparseBinnedMatrix`."""
 
     starts: NDArray[np.int64]
     rows: NDArray[np.uint32]
@@ -62,16 +62,16 @@ def key_of(bits):
 
 @kernel(lazy=True, allocates=False)
 def index_cuts(cuts, index):
-    """Divide the range of each feature's cuts into intervals, so that a search has few cuts left to look at.
+    """Divide the range of each feature's cuts into intervals, so that a search visits few cuts.
 
-    Intervals are even in the order of the floats' bits: even within a power of two, and of equal ratio over
-    many of them, so that a feature far from zero and one of many magnitudes are both served well.
+    Intervals are of equal width in the floats' bits: of equal width within a power of two, and of equal ratio
+    over many powers of two. That suits features far from zero as well as those of many magnitudes.
 
     Parameters
     ----------
-    cuts : the bits of the cuts, end to end
+    cuts : (cuts,), int32, the bits of the cuts, feature after feature
     index : CutIndex
-        Output, but for `indptr`.
+        All fields but `indptr` are output.
     """
     indptr, keys, scale, starts = index.indptr, index.keys, index.scale, index.starts
     for f in range(indptr.size - 1):
@@ -101,7 +101,7 @@ def index_cuts(cuts, index):
 
 
 @kernel(lazy=True, allocates=False)
-def encode(x, index, first, room, codes, columns):
+def encode(x, index, first, scratch, codes, columns):
     """Write each value's bin: the number of cuts <= x. NaN gets the code after the last bin.
 
     Parameters
@@ -109,12 +109,12 @@ def encode(x, index, first, room, codes, columns):
     x : (rows, features), the bits of the values
     index : CutIndex
     first : the number of the first row
-    room : (2, BLOCK), int32, overwritten
+    scratch : (2, BLOCK), int32, overwritten
     codes : (all rows, features), output
     columns : (features, all rows), output: the same codes
     """
     indptr, keys, scale, starts = index.indptr, index.keys, index.scale, index.starts
-    low, key = room[LOW], room[KEY]
+    low, key = scratch[LOW], scratch[KEY]
     for top in range(0, x.shape[0], BLOCK):
         rows = np.uint32(BLOCK if x.shape[0] - top > BLOCK else x.shape[0] - top)
         block = x[top:]
@@ -132,8 +132,8 @@ def encode(x, index, first, room, codes, columns):
                 inside = key[i] if key[i] > lowest else lowest
                 inside = inside if inside < highest else highest
                 low[i] = start[np.uint32(np.uint32(np.uint32(inside) - np.uint32(lowest)) >> shift)]
-            # All rows take the same step at the same time: none waits for another, and no branch is
-            # mispredicted.
+            # All rows take each step of the binary search together: their loads are independent, and no
+            # branch is mispredicted.
             rest = np.uint32(scale[f, STEPS])
             while rest > 0:
                 half = np.uint32((rest + 1) >> 1)
@@ -151,16 +151,16 @@ def encode(x, index, first, room, codes, columns):
 
 @kernel(lazy=True, allocates=False)
 def gather_columns(x, weights, first, values, held, counts):
-    """Write the present values of some columns side by side.
+    """Write the present values of a range of columns, each column contiguous.
 
     Parameters
     ----------
     x : (rows, all features)
     weights : (rows,) or (0,)
-    first : the first feature to do
-    values : (features to do, at least rows), output
-    held : as `values`, or (features to do, 0), output: the weights of those values
-    counts : (features to do,), output: how many values are present
+    first : the first feature
+    values : (features to gather, at least rows), output
+    held : as `values`, or (features to gather, 0), output: the weights of those values
+    counts : (features to gather,), output: the number of present values
     """
     width = values.shape[0]
     for j in range(width):
@@ -189,8 +189,8 @@ def encode_entries(values, starts, cuts, indptr, first, last, codes):
     ----------
     values : (entries,), column after column, none missing
     starts : (features + 1,), where the entries of a column start
-    cuts, indptr : see `Cuts`
-    first, last : the columns to do
+    cuts, indptr : `values` and `indptr` of `sketch.Cuts`
+    first, last : the range of columns
     codes : (entries,), output
     """
     for f in range(first, last):
@@ -210,7 +210,7 @@ def encode_entries(values, starts, cuts, indptr, first, last, codes):
 
 @kernel(allocates=False)
 def lower_bound(rows, begin, end, row):
-    """Return the first index from `begin` to `end` of an entry of this row or a later one."""
+    """Return the first index in [begin, end] whose row is at least `row`; `rows` is increasing."""
     while begin < end:
         middle = (begin + end) // 2
         if rows[middle] < row:
@@ -247,7 +247,7 @@ def entries_by_row(
     columns : EntryColumns
     offsets : (features + 1,)
     indptr : (all rows + 1,), where the entries of a row start in `bins`
-    first, last : the rows to do
+    first, last : the range of rows
     bins : (entries,), output
     """
     _entries_by_row(columns, offsets, indptr[first:last].copy(), first, last, bins)

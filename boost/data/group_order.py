@@ -6,14 +6,14 @@ import numpy as np
 
 from boost.jit import kernel
 
-# Groups of at most so many rows are sorted by insertion.
+# Query groups of at most this many rows are sorted by insertion.
 SMALL_GROUP = 48
 SIGN = np.uint64(1 << 63)
 
 
 @kernel("void(float64[::1], int64[::1], int64, int64, int64[::1])")
 def sort_groups(values, bounds, first, last, order):
-    """Sort the rows of some query groups by decreasing value; equal values stay in their order.
+    """Sort the rows of each of a range of query groups by decreasing value; the sort is stable.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ def sort_groups(values, bounds, first, last, order):
 
     Notes
     -----
-    O(rows): larger groups are sorted by radix, byte by byte from the lowest on, which has no branch to
-    mispredict. Bytes that all values of a group share, as in values converted from float32, are skipped.
+    O(rows): larger groups are sorted by radix, byte by byte from the lowest on, without unpredictable
+    branches. Bytes that all values of a group share, as in values converted from float32, are skipped.
     """
     longest = 0
     for g in range(first, last):

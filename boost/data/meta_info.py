@@ -1,4 +1,4 @@
-"""What a table holds besides its feature values: labels, weights, margins, query groups, names and types."""
+"""The meta information of a table: labels, weights, margins, query groups, feature names and types."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class MetaInfo:
         self._bounds: NDArray[np.int64] | None = None
 
     def _weights_changed(self) -> None:
-        """React to new weights."""
+        """Called after the weights are set; a subclass discards what it derived from them."""
 
     def _types_changed(self) -> None:
-        """React to new feature types; raise `DataError` when they do not fit the values."""
+        """Called after the feature types are set; a subclass raises `DataError` if they do not fit."""
 
     @property
     def feature_names(self) -> list[str] | None:

@@ -77,16 +77,17 @@ class QuantileDMatrix(DMatrix):
 
         unfit = [name for name in INFO if name != "feature_weights" and options.get(name) is not None]
         if label is not None or unfit:
-            raise DataError(f"{', '.join(unfit) or 'label'} must come with the batches, not beside them")
+            raise DataError(
+                f"{', '.join(unfit) or 'label'} must be in the batches, not an argument beside them"
+            )
         ref, max_bin = self.ref, self.max_bin or int(BY_NAME["max_bin"].default)
         self.max_bin = max_bin
         with Team(options.get("nthread")) as team:
             fixed = {name: options[name] for name in OPTIONS if name in options}
             reader = BatchReader(source, fixed, max_bin, team)
             summary = reader.summarize(ref)
-            joined = (
-                summary.categories()
-            )  # raises for a column of strings in one batch and numbers in another
+            # Called with `ref` too: raises for a column of strings in one batch and numbers in another.
+            joined = summary.categories()
             categories = joined if ref is None else ref.categories
             categorical = summary.mark(categories)
             if ref is None:

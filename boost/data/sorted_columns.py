@@ -18,18 +18,24 @@ if TYPE_CHECKING:
 SIGN = np.uint32(1 << 31)
 # Nanoseconds to sort one entry.
 SORT_WORK = 20
-# Entries that may be read beyond the last one.
+# Entries that kernels may read beyond the last one.
 PADDING = 64
 
 
-# Shorter columns are sorted by comparison.
+# Columns of fewer entries are sorted by comparison; bits of a digit of the radix sort.
 SHORT = 1 << 13
 DIGIT = 11
 
 
 @kernel("void(uint64[::1], uint64[::1])")
 def sort_by_value(entries, spare):
-    """Sort entries by their upper halves, from the lowest digit to the highest; equals keep their order."""
+    """Sort entries by their upper 32 bits, by radix in three passes; the sort is stable.
+
+    Parameters
+    ----------
+    entries : (entries,), changed in place
+    spare : (entries,), overwritten
+    """
     low = np.uint64(32)
     counts = np.zeros((3, 1 << DIGIT), dtype=np.int64)
     mask = np.uint64((1 << DIGIT) - 1)
@@ -50,7 +56,7 @@ def sort_by_value(entries, spare):
             target[counts[d, b]] = entry
             counts[d, b] += 1
         source, target = target, source
-    # After three digits they are in `spare`.
+    # After three passes the sorted entries are in `spare`.
     for i in range(entries.size):
         entries[i] = spare[i]
 
@@ -95,13 +101,13 @@ class SortedColumns:
 
 
 def value_keys(values: ArrayLike) -> NDArray[np.uint32]:
-    """Return the numbers that compare as these float32 values do; both zeros get the same one."""
+    """Return keys that compare as the float32 values do; uint32, same shape. Both zeros have the same key."""
     bits = (np.asarray(values, dtype=np.float32) + np.float32(0)).view(np.uint32)
     return np.where(bits & SIGN, ~bits, bits | SIGN)
 
 
 def key_values(keys: ArrayLike) -> NDArray[np.float32]:
-    """Return the values of keys: the inverse of `value_keys`."""
+    """Return the float32 values of keys: the inverse of `value_keys`."""
     bits = np.asarray(keys).astype(np.uint32)
     values: NDArray[np.float32] = np.where(bits & SIGN, bits ^ SIGN, ~bits).view(np.float32)
     return values
@@ -145,7 +151,7 @@ def sort_columns(data: DMatrix, team: Team) -> SortedColumns:
 
 
 def feature_ranges(team: Team, counts: NDArray[np.int64], cost: float) -> list[tuple[int, int]]:
-    """Divide the features into ranges of nearly equal numbers of entries, one per thread that pays off.
+    """Divide the features into ranges of nearly equal numbers of entries, one for each thread worth starting.
 
     Parameters
     ----------

@@ -124,7 +124,7 @@ def row_weight(values: Any, rows: int, groups: NDArray[np.int64] | None) -> Floa
     values : array_like of shape (rows,) or (query groups,)
     rows : int
     groups : int64 array of shape (query groups + 1,), or None
-        See `check_groups`.
+        The result of `check_groups`.
 
     Returns
     -------
@@ -157,7 +157,10 @@ def check_feature_weights(values: Any, columns: int) -> Floats:
             f"feature_weights must have one entry for each of the {columns} columns, got shape {array.shape}"
         )
     if not np.isfinite(array).all() or (array < 0).any():
-        raise DataError("feature_weights must be finite and not negative")
+        at = int(np.argmin(np.isfinite(array) & (array >= 0)))
+        raise DataError(
+            f"feature_weights must be finite and not negative, got {array[at]:g} for feature {at}"
+        )
     if not (array > 0).any():
         raise DataError("feature_weights are all zero: at least one feature must have a positive weight")
     return array

@@ -13,7 +13,7 @@ from boost.errors import DataError
 Float32s = NDArray[np.float32]
 Entries = tuple[NDArray[np.int64], NDArray[np.int32], Float32s]
 ColumnEntries = tuple[NDArray[np.int64], NDArray[np.uint32], Float32s]
-# Values that are examined at a time: so many stay in the cache.
+# Values that are examined at a time, so that they stay in the cache.
 BLOCK = 1 << 18
 
 
@@ -43,7 +43,7 @@ class Values(Protocol):
         """Return the values of some rows."""
 
     def reordered(self, features: NDArray[np.intp]) -> Values:
-        """Return the values with the columns in another order, given by their present indices."""
+        """Return the values with the columns in another order, given by their current indices."""
 
     def check_forest(self, forest: Any) -> None:
         """Raise `DataError` for a split that these values cannot decide."""
@@ -98,11 +98,11 @@ class DenseValues:
         return DenseValues(self.array[rows])
 
     def reordered(self, features: NDArray[np.intp]) -> DenseValues:
-        """Return the values with the columns in another order, given by their present indices."""
+        """Return the values with the columns in another order, given by their current indices."""
         return DenseValues(np.ascontiguousarray(self.array[:, features]))
 
     def check_forest(self, forest: Any) -> None:
-        """Do nothing: values decide all splits."""
+        """Do nothing: stored values can decide every split."""
 
 
 class SparseValues:
@@ -165,14 +165,14 @@ class SparseValues:
         return SparseValues((ends, features[at], values[at]), (rows.size, self.shape[1]))
 
     def reordered(self, features: NDArray[np.intp]) -> SparseValues:
-        """Return the values with the columns in another order, given by their present indices."""
+        """Return the values with the columns in another order, given by their current indices."""
         starts, _, values = self.by_row
         new = np.argsort(features).astype(np.int32)[self.by_row[1]]
         order = np.lexsort((new, np.repeat(np.arange(self.shape[0]), np.diff(starts))))
         return SparseValues((starts, new[order], values[order]), self.shape)
 
     def check_forest(self, forest: Any) -> None:
-        """Do nothing: values decide all splits."""
+        """Do nothing: stored values can decide every split."""
 
 
 def array_values(data: Any, absent: float) -> DenseValues:

@@ -1,1 +1,1 @@
-"""What the scikit-learn estimators of `boost.sklearn` are made of."""
+"""The parts of the scikit-learn estimators: base classes, constructors, random forests, intervals."""

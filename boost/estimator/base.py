@@ -26,7 +26,7 @@ from boost.runs.train import train
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[Any, ArrayLike]] | None
-# Weights, base margins and query ids of the rows of a table, by their names in `DMatrix`.
+# Weights, base margins and query ids of the rows of a table, by the names of the arguments of `DMatrix`.
 Columns = Mapping[str, Any]
 # From the names of such columns of evaluation tables in `fit` to their names in `DMatrix`.
 FIELDS = {

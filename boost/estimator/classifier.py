@@ -94,9 +94,9 @@ class Classifier(ClassifierMixin, Estimator):
         """Return the objective parameters for a number of classes; 1 for multilabel classification."""
         given = self.objective
         if not callable(given) and given not in (*TWO, *MULTI):
-            known = ", ".join((*TWO, *MULTI))
+            allowed = ", ".join((*TWO, *MULTI))
             raise ParameterError(
-                f"objective of {type(self).__name__} must be a function or among {known}, got {given!r}"
+                f"objective of {type(self).__name__} must be a function or one of {allowed}, got {given!r}"
             )
         if classes > 2:
             return {"num_class": classes, "objective": given if given in MULTI else "multi:softprob"}
@@ -197,10 +197,10 @@ class Classifier(ClassifierMixin, Estimator):
         outputs = other.objective.n_outputs
         count = 2 if outputs == 1 else outputs
         try:
-            known = json.loads(other.attributes.get(CLASSES, "null"))
+            classes = json.loads(other.attributes.get(CLASSES, "null"))
         except (ValueError, RecursionError):
-            known = ()
-        if known is not None and not (isinstance(known, list) and len(known) == count):
+            classes = ()
+        if classes is not None and not (isinstance(classes, list) and len(classes) == count):
             raise ModelError(f"attribute {CLASSES} must be a list of {count} labels")
         super().load_model(source)
-        self.classes_ = np.arange(count) if known is None else np.array(known)
+        self.classes_ = np.arange(count) if classes is None else np.array(classes)

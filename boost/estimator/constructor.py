@@ -13,7 +13,7 @@ from boost.params import TABLE, Param, describe
 Kind = TypeVar("Kind", bound=type)
 # Parameters that may be functions here; in `train`, functions are arguments, not parameters.
 FUNCTIONS = ("objective", "eval_metric")
-# Number of choices from which a type gets a name.
+# A type with at least this many choices gets a name in the stub file.
 MANY = 8
 
 
@@ -95,7 +95,7 @@ EXTRA = (
         "feature_types",
         object,
         None,
-        'See `DMatrix`: "c" marks a column of an array as categorical.',
+        'Types of the features, as for `DMatrix`: "c" marks a column of an array as categorical.',
         optional=True,
         estimator="feature_types",
         parse=_as_given,
@@ -105,7 +105,7 @@ EXTRA = (
         "feature_weights",
         object,
         None,
-        "See `DMatrix`.",
+        "Relative probabilities with which features are drawn, as for `DMatrix`.",
         optional=True,
         estimator="feature_weights",
         parse=_as_given,

@@ -65,7 +65,7 @@ class Forest:
         return self.trees // self.round_trees
 
     def trees_of_rounds(self, first: int, last: int) -> tuple[int, int]:
-        """Return the range of the trees of the rounds ``first`` to ``last - 1``."""
+        """Return the range of the trees of the rounds ``first`` to ``last - 1``, which must exist."""
         if not 0 <= first <= last <= self.rounds:
             raise ValueError(f"rounds must lie within [0, {self.rounds}], got ({first}, {last})")
         return first * self.round_trees, last * self.round_trees
@@ -107,9 +107,9 @@ class Forest:
         if not 0 <= output < outputs:
             raise ValueError(f"output must be in [0, {outputs}), got {output}")
         given = tree.vectors.shape[1] if tree.vectors.size else 0
-        wanted = self.n_outputs if self.vector else 0
-        if given != wanted:
-            ours, theirs = (f"vectors of {n}" if n else "single values" for n in (wanted, given))
+        expected = self.n_outputs if self.vector else 0
+        if given != expected:
+            ours, theirs = (f"vectors of {n}" if n else "single values" for n in (expected, given))
             raise ValueError(f"the leaves of this forest hold {ours}, those of the tree hold {theirs}")
         if copy:
             tree = replace(tree, **{f.name: getattr(tree, f.name).copy() for f in fields(tree)})
@@ -128,7 +128,13 @@ class Forest:
         self._packed = None
 
     def slice(self, begin: int, end: int, step: int = 1) -> Forest:
-        """Return a forest of every `step`-th round from `begin` to ``end - 1``; the trees are shared."""
+        """Return a forest of every `step`-th round from `begin` to ``end - 1``; the trees are shared.
+
+        Raises
+        ------
+        ValueError
+            For rounds that the forest does not have, and for a step below 1.
+        """
         self.trees_of_rounds(begin, end)
         if step < 1:
             raise ValueError(f"step must be at least 1, got {step}")
@@ -166,6 +172,11 @@ class Forest:
             their nodes.
         features : int
             Number of features.
+
+        Raises
+        ------
+        ValueError
+            For an unknown kind.
         """
         kinds = ("weight", "gain", "cover", "total_gain", "total_cover")
         if kind not in kinds:
@@ -220,7 +231,7 @@ class Forest:
         Parameters
         ----------
         starts, features, values : arrays
-            Compressed sparse rows, see `boost.data.DMatrix.by_row`.
+            The present entries in CSR layout, as `boost.DMatrix.by_row` returns them.
         columns : int
             Number of features.
         margin, first, last
@@ -248,7 +259,7 @@ class Forest:
         return out
 
     def packed(self) -> PackedForest:
-        """Return the trees in the form that the prediction kernels take; made once, then extended."""
+        """Return the trees as arrays for the prediction kernels; made once, then extended."""
         from boost.forest.predict import PackedForest
 
         packed = self._packed or PackedForest(self.n_outputs)

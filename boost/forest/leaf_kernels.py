@@ -14,7 +14,7 @@ def add_leaves(rows, begins, ends, values, first, last, margin):
     rows : (rows,), row numbers, leaf after leaf
     begins, ends : (leaves,), the range of each leaf in `rows`
     values : (leaves,)
-    first, last : the range of leaves to do
+    first, last : the range of leaves
     margin : (all rows,), changed in place
     """
     for n in range(first, last):

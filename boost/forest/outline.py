@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.forest.predict import CHILD, DEPTH, KIND, LAST, NO_SIGN, QUESTION, ROOT, VALUE, VECTOR
+from boost.forest.predict import CHILD, DEPTH, KIND, LAST, NO_SIGN, ROOT, SPLIT, VALUE, VECTOR
 from boost.jit import kernel
 
 Floats = NDArray[np.float64]
@@ -130,7 +130,7 @@ def outline_tree(forest, cover, t, place, traversal, steps, shares):
         here[BEFORE] = 0
         here[IS_RIGHT] = is_right
         left = nodes[at, CHILD]
-        here[TESTED] = -1 if left == at else place[(nodes[at, QUESTION] & NO_SIGN) >> 1]
+        here[TESTED] = -1 if left == at else place[(nodes[at, SPLIT] & NO_SIGN) >> 1]
         step_of[level] = count
         shares[count, Z] = shares[count, Z_BEFORE] = 1.0
         share[at] = 1.0

@@ -1,13 +1,20 @@
 """Prediction: the trees of a forest packed for traversal, and the kernels that traverse them.
 
-A node is four words of 32 bits, so that a step reads one cache line, and children are neighbours. For a
-question about a number they are: twice the feature, plus one if a missing value goes right; the condition;
-the left child; nothing. For a question about a category: the same first word with its sign bit set; where the
-node's bits start; the left child; how many bits there are. A leaf is its own left child, its condition is
-NaN, so that no value leaves it, and its last word is its value, or the row of its vector.
+A node is four words of 32 bits, so that a step reads one cache line; the right child follows the left one.
 
-Rows go down in blocks, all rows of a block at the same level of the same tree: their loads do not wait for
-each other. A block is copied with each value twice: once with missing as minus infinity, which goes left,
+============= ======================== ======================== ===============================
+word          numerical split          categorical split        leaf
+============= ======================== ======================== ===============================
+SPLIT         2 * feature + missing    the same, sign bit set   0
+START         the condition (float32)  where its bits start     NaN, so that no value leaves it
+CHILD         the left child           the left child           the leaf itself
+LAST          unused                   the number of bits       its value, or its vector's row
+============= ======================== ======================== ===============================
+
+"missing" is 1 if a missing value goes right, else 0.
+
+Rows are traversed in blocks, all rows of a block at the same level of the same tree: their loads are
+independent. A block is copied with each value twice: once with missing as minus infinity, which goes left,
 once with missing as infinity. So a step is a load and a comparison, without a branch.
 """
 
@@ -25,27 +32,25 @@ from boost.jit import by_type, field_type, is_none, kernel
 if TYPE_CHECKING:
     from boost.forest.tree import Tree
 
-# Most rows that go down a tree in step, and the most bytes that their values may take: a part of an L2 cache.
+# Most rows of a block, and the most bytes that their values may take: a part of an L2 cache.
 BLOCK = 64
 BLOCK_BYTES = 1 << 18
-# Fewer rows than this go down many trees at a time, each alone.
-ABREAST = 8
-# Levels between two looks whether all rows of a block have reached their leaves.
+# A block of fewer rows is traversed row by row, many trees at the same time.
+INTERLEAVED_BELOW = 8
+# Levels between two checks whether all rows of a block have reached their leaves.
 LEVELS = 8
-# Columns of the table of trees: the root, the depth, the output, what its splits and leaves are.
-ROOT, DEPTH, GROUP, KIND = range(4)
+# Columns of the table of trees: the root, the depth, the output, and which of CATEGORICAL and VECTOR it has.
+ROOT, DEPTH, OUTPUT, KIND = range(4)
 CATEGORICAL, VECTOR = 1, 2
 PACKING = threading.Lock()
-
-
-# Columns of a node: the question, the condition (or where the bits start), the left child, and the rest.
-QUESTION, START, CHILD, LAST = range(4)
+# Columns of a node, as in the table above.
+SPLIT, START, CHILD, LAST = range(4)
 CONDITION, VALUE = START, LAST  # as float32
 NO_SIGN = np.int32(0x7FFFFFFF)
 
 
 class TreeNodes(NamedTuple):
-    """The nodes of a tree of numerical splits, see `boost.forest.tree.Tree`."""
+    """The fields of a `boost.forest.tree.Tree` that `pack` reads."""
 
     left: NDArray[np.int32]
     right: NDArray[np.int32]
@@ -55,7 +60,9 @@ class TreeNodes(NamedTuple):
 
 
 class PackedTrees(NamedTuple):
-    """The arrays of a `PackedForest`, for kernels. What no tree has is None, and is not compiled.
+    """The arrays of a `PackedForest`, for kernels.
+
+    A feature that no tree has (categories, vectors) is None, so that its code is not compiled.
 
     Attributes
     ----------
@@ -77,7 +84,7 @@ class PackedTrees(NamedTuple):
 
 
 class SparseEntries(NamedTuple):
-    """Rows of a sparse table, see `boost.forest.traverse.SparseRows`."""
+    """The present entries of rows of a sparse table in CSR layout, see `boost.forest.traverse.SparseRows`."""
 
     starts: NDArray[np.int64]
     features: NDArray[np.int32]
@@ -104,19 +111,19 @@ def pack(tree, root, nodes, values, number, level):
     filled = 1
     depth = np.int32(0)
     for done in range(size):
-        if done == filled:  # the rest is not reached from the root
+        if done == filled:  # the other nodes cannot be reached from the root
             break
         n = number[root + done]
         at = root + done
         depth = level[done]
         left = tree.left[n]
         if left < 0:
-            nodes[at, QUESTION] = 0
+            nodes[at, SPLIT] = 0
             values[at, CONDITION] = np.nan
             nodes[at, CHILD] = at
             values[at, VALUE] = tree.condition[n]
         else:
-            nodes[at, QUESTION] = 2 * tree.feature[n] + (tree.default_left[n] == 0)
+            nodes[at, SPLIT] = 2 * tree.feature[n] + (tree.default_left[n] == 0)
             values[at, CONDITION] = tree.condition[n]
             nodes[at, CHILD] = root + filled
             nodes[at, LAST] = 0
@@ -132,7 +139,7 @@ def pack(tree, root, nodes, values, number, level):
 def copy_block(x, begin, rows, block):
     """Copy rows with each value twice, missing as minus infinity and as infinity.
 
-    Returns whether there was an infinity among the values.
+    Returns whether the values hold an infinity.
     """
     infinite = False
     for i in range(rows):
@@ -146,7 +153,7 @@ def copy_block(x, begin, rows, block):
 
 @kernel(allocates=False)
 def write_entries(entries, begin, rows, block, absent):
-    """Write the present entries of rows of a sparse table into a block, or take them out again (`absent`)."""
+    """Write the entries of rows of a sparse table into a block; with `absent`, reset them to missing."""
     starts, features, values = entries.starts, entries.features, entries.values
     for i in range(rows):
         for e in range(starts[begin + i], starts[begin + i + 1]):
@@ -157,10 +164,10 @@ def write_entries(entries, begin, rows, block, absent):
 
 @kernel(allocates=False)
 def goes_right(word, start, count, value, bits):
-    """Answer a node's question about a category.
+    """Return 1 when a value goes right at a categorical split, else 0.
 
-    As in XGBoost, what is no category, or is beyond the node's bits, goes left; a fraction is cut off.
-    Missing values come as infinities, and go where the node sends them.
+    As in XGBoost, a value that is no category, or beyond the node's bits, goes left; a fraction is truncated.
+    Missing values are infinities here, and take the node's default direction.
     """
     if value == np.inf:
         return np.uint32(word & 1)
@@ -172,13 +179,13 @@ def goes_right(word, start, count, value, bits):
 
 @kernel(inline="always", allocates=False)
 def _by_number(packed, row, n):
-    return np.uint32(row[np.uint32(packed.nodes[n, QUESTION])] >= packed.values[n, CONDITION])
+    return np.uint32(row[np.uint32(packed.nodes[n, SPLIT])] >= packed.values[n, CONDITION])
 
 
 @kernel(inline="always", allocates=False)
 def _by_number_or_category(packed, row, n):
     nodes = packed.nodes
-    word = nodes[n, QUESTION]
+    word = nodes[n, SPLIT]
     value = row[np.uint32(word & NO_SIGN)]
     if word < 0:
         return goes_right(word, nodes[n, START], nodes[n, LAST], value, packed.bits)
@@ -186,7 +193,7 @@ def _by_number_or_category(packed, row, n):
 
 
 @by_type
-def answer(packed, row, n):
+def branch(packed, row, n):
     """Return 1 when a row goes right at node `n`, else 0."""
     return _by_number if is_none(field_type(packed, "bits")) else _by_number_or_category
 
@@ -197,7 +204,7 @@ def _step_numbers(packed, t, block, rows, steps, node):
     for _ in range(steps):
         for i in range(rows):
             n = node[i]
-            right = block[i, np.uint32(nodes[n, QUESTION])] >= values[n, CONDITION]
+            right = block[i, np.uint32(nodes[n, SPLIT])] >= values[n, CONDITION]
             node[i] = np.uint32(nodes[n, CHILD]) + np.uint32(right)
 
 
@@ -214,7 +221,7 @@ def _step_any(packed, t, block, rows, steps, node):
 
 @by_type
 def step(packed, t, block, rows, steps, node):
-    """Let all rows of a block go down some levels of tree `t`."""
+    """Move all rows of a block down `steps` levels of tree `t`."""
     return _step_numbers if is_none(field_type(packed, "bits")) else _step_any
 
 
@@ -237,8 +244,8 @@ def descend(packed, t, block, rows, node):
 
 
 @kernel(allocates=False)
-def descend_abreast(packed, first, last, row, node):
-    """Find the leaf of one row in each of some trees, all at the same level: no load waits for another."""
+def descend_trees(packed, first, last, row, node):
+    """Find the leaf of one row in each of a range of trees, level by level: the loads are independent."""
     nodes, trees = packed.nodes, packed.trees
     depth = np.int64(0)
     for t in range(first, last):
@@ -247,12 +254,12 @@ def descend_abreast(packed, first, last, row, node):
     for _ in range(depth):
         for t in range(last - first):
             n = node[t]
-            node[t] = np.uint32(nodes[n, CHILD]) + answer(packed, row, n)
+            node[t] = np.uint32(nodes[n, CHILD]) + branch(packed, row, n)
 
 
 @kernel(inline="always", allocates=False)
 def _add_number(packed, t, node, margin, i):
-    margin[i, packed.trees[t, GROUP]] += packed.weights[t] * packed.values[node, VALUE]
+    margin[i, packed.trees[t, OUTPUT]] += packed.weights[t] * packed.values[node, VALUE]
 
 
 @kernel(inline="always", allocates=False)
@@ -274,13 +281,13 @@ def add_leaf(packed, t, node, margin, i):
 @kernel(allocates=False)
 def add_block(packed, first, last, block, rows, node, margin, begin):
     """Add the values of trees to the margins of the rows of a block."""
-    if rows < ABREAST:
+    if rows < INTERLEAVED_BELOW:
         for i in range(rows):
-            for some in range(first, last, BLOCK):
-                end = some + BLOCK if some + BLOCK < last else last
-                descend_abreast(packed, some, end, block[i], node)
-                for t in range(some, end):
-                    add_leaf(packed, t, node[t - some], margin, begin + i)
+            for start in range(first, last, BLOCK):
+                end = start + BLOCK if start + BLOCK < last else last
+                descend_trees(packed, start, end, block[i], node)
+                for t in range(start, end):
+                    add_leaf(packed, t, node[t - start], margin, begin + i)
         return
     for t in range(first, last):
         descend(packed, t, block, rows, node)
@@ -303,7 +310,7 @@ def _add_trees(arrays, x, block, node, first, last, margin):
 def add_trees(
     packed: PackedForest, x: NDArray[np.float32], first: int, last: int, margin: NDArray[np.float64]
 ) -> bool:
-    """Add the values of trees to margins. O(rows * (features + trees * depth)); see `Forest.add_margins`.
+    """Add the values of a range of trees to the margins of dense rows. O(rows * (features + trees * depth)).
 
     Parameters
     ----------
@@ -340,15 +347,15 @@ def add_trees_sparse(
     last: int,
     margin: NDArray[np.float64],
 ) -> None:
-    """Do what `add_trees` does for rows of a sparse table. O(entries + rows * trees * depth).
+    """Add the values of trees to the margins of sparse rows. O(entries + rows * trees * depth).
 
     Parameters
     ----------
     packed : PackedForest
     entries : SparseEntries
-        Its `starts` are cut to the rows that are done.
+        Of the rows; `starts` has one element for each row, and the end.
     columns : number of features
-    first, last, margin : see `add_trees`
+    first, last, margin : as for `add_trees`
     """
     block, node = new_block(entries.starts.size - 1, columns)
     block[:, 0::2] = -np.inf
@@ -371,25 +378,25 @@ def _find_leaves(packed, number, x, block, node, first, last, leaf):
 def find_leaves(
     packed: PackedForest, x: NDArray[np.float32], first: int, last: int, leaf: NDArray[np.int32]
 ) -> None:
-    """Write the leaf of each row in each tree; see `Forest.leaf_nodes`."""
+    """Write the leaf of each row in the trees ``first`` to ``last - 1``; `leaf` is (rows, last - first)."""
     block, node = new_block(x.shape[0], x.shape[1])
     _find_leaves(packed.arrays, packed.number, x, block, node, first, last, leaf)
 
 
 def new_block(rows: int, features: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-    """Return room for a block of rows, and for the nodes that they are at."""
+    """Allocate a block for at most `rows` rows, and the array of the nodes that its rows have reached."""
     if rows > 1:
         rows = max(1, min(rows, BLOCK, BLOCK_BYTES // (8 * max(1, features))))
     return np.empty((rows or 1, 2 * features), np.float32), np.empty(BLOCK, np.uint32)
 
 
 class PackedForest:
-    """The arrays that the kernels traverse; they grow by doubling, and what is written never changes.
+    """The trees of a forest as arrays for the kernels; they grow by doubling, and written trees never change.
 
     Parameters
     ----------
     outputs : int
-        Numbers in a vector leaf.
+        Values in a vector leaf.
 
     Attributes
     ----------
@@ -433,36 +440,36 @@ class PackedForest:
         self.weights = weights
         self._gather()
 
-    def extend(self, trees: Sequence[Tree], groups: Sequence[int], weights: Sequence[float]) -> None:
-        """Append the trees that are not there yet; arguments are about all trees of the forest."""
+    def extend(self, trees: Sequence[Tree], outputs: Sequence[int], weights: Sequence[float]) -> None:
+        """Append the trees after the first `count`; the arguments are those of all trees of the forest."""
         with PACKING:
             size = sum(tree.size for tree in trees[self.count :])
-            self.nodes = _with_room(self.nodes, self._nodes, size)
-            self.number = _with_room(self.number, self._nodes, size)
-            self.trees = _with_room(self.trees, self.count, len(trees) - self.count)
-            self.weights = _with_room(self.weights, self.count, len(trees) - self.count)
+            self.nodes = _reserve(self.nodes, self._nodes, size)
+            self.number = _reserve(self.number, self._nodes, size)
+            self.trees = _reserve(self.trees, self.count, len(trees) - self.count)
+            self.weights = _reserve(self.weights, self.count, len(trees) - self.count)
             for t in range(self.count, len(trees)):
-                self._append(trees[t], groups[t])
+                self._append(trees[t], outputs[t])
                 self.weights[t] = weights[t]
                 self._gather()
                 self.count = t + 1  # last: other threads may read the trees below it
 
-    def _append(self, tree: Tree, group: int) -> None:
+    def _append(self, tree: Tree, output: int) -> None:
         root, end = self._nodes, self._nodes + tree.size
-        # Arrays that come back from a memory map may be read-only: kernels are compiled for one type.
+        # Arrays of a memory map may be read-only: another type for Numba, but kernels are compiled for one.
         given = (getattr(tree, name) for name in TreeNodes._fields)
         arrays = TreeNodes(*(np.require(array, requirements=["C", "W"]) for array in given))
         level = np.empty(tree.size + 1, dtype=np.int32)
         depth = pack(arrays, root, self.nodes, self.nodes.view(np.float32), self.number, level)
         kind = (CATEGORICAL if tree.categories.size else 0) | (VECTOR if tree.vectors.size else 0)
-        self.trees[self.count] = root, depth, group, kind
+        self.trees[self.count] = root, depth, output, kind
         nodes, number = self.nodes[root:end], self.number[root:end]
         if kind & CATEGORICAL:
             self._append_categories(tree, nodes, number)
         if kind & VECTOR:
             leaves = np.flatnonzero(tree.left[number] < 0)
-            self.vectors = _with_room(self.vectors, self._vectors, leaves.size)
-            nodes[leaves, 3] = np.arange(self._vectors, self._vectors + leaves.size)
+            self.vectors = _reserve(self.vectors, self._vectors, leaves.size)
+            nodes[leaves, LAST] = np.arange(self._vectors, self._vectors + leaves.size)
             self.vectors[self._vectors : self._vectors + leaves.size] = tree.vectors[number[leaves]]
             self._vectors += leaves.size
         self._nodes = end
@@ -472,17 +479,17 @@ class PackedForest:
         for at in np.flatnonzero(np.diff(starts)[number]):
             codes = tree.categories[starts[number[at]] : starts[number[at] + 1]]
             words = int(codes[-1]) // 32 + 1
-            self.bits = _with_room(self.bits, self._bits, words)
-            own = self.bits[self._bits : self._bits + words]
-            own[:] = 0
-            np.bitwise_or.at(own, codes >> 5, np.uint32(1) << (codes & 31).astype(np.uint32))
-            nodes[at, 0] |= np.int32(-(2**31))
-            nodes[at, 1], nodes[at, 3] = self._bits, int(codes[-1]) + 1
+            self.bits = _reserve(self.bits, self._bits, words)
+            bits = self.bits[self._bits : self._bits + words]
+            bits[:] = 0
+            np.bitwise_or.at(bits, codes >> 5, np.uint32(1) << (codes & 31).astype(np.uint32))
+            nodes[at, SPLIT] |= np.int32(-(2**31))
+            nodes[at, START], nodes[at, LAST] = self._bits, int(codes[-1]) + 1
             self._bits += words
 
 
-def _with_room(array: NDArray, used: int, more: int) -> NDArray:
-    """Return the array, or a larger copy if there is no room for so many more rows."""
+def _reserve(array: NDArray, used: int, more: int) -> NDArray:
+    """Return the array if it has at least `used + more` rows, else a copy of at least twice the size."""
     if used + more <= array.shape[0]:
         return array
     grown = np.zeros((max(used + more, 2 * array.shape[0]), *array.shape[1:]), dtype=array.dtype)

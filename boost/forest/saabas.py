@@ -7,12 +7,12 @@ import numpy as np
 from boost.forest.predict import (
     CHILD,
     CONDITION,
-    GROUP,
     KIND,
     LAST,
     NO_SIGN,
-    QUESTION,
+    OUTPUT,
     ROOT,
+    SPLIT,
     START,
     VECTOR,
     goes_right,
@@ -32,9 +32,9 @@ def credit_path(x, forest, means, first, last, credits):
     ----------
     x : (rows, features)
     forest : boost.forest.outline.ForestArrays
-    means : see `boost.forest.outline.outline_trees`
+    means : (nodes, outputs of a tree), the mean of the leaves below each node
     first, last : the range of trees
-    credits : (rows, outputs, features + 1), changed in place, but for the last column
+    credits : (rows, outputs, features + 1), changed in place; the last column is not
     """
     nodes, trees, weights = forest.nodes, forest.trees, forest.weights
     for r in range(x.shape[0]):
@@ -42,7 +42,7 @@ def credit_path(x, forest, means, first, last, credits):
             vector = (trees[t, KIND] & VECTOR) != 0
             at = np.int64(trees[t, ROOT])
             while nodes[at, CHILD] != at:
-                word = nodes[at, QUESTION]
+                word = nodes[at, SPLIT]
                 f = (word & NO_SIGN) >> 1
                 value = x[r, f]
                 if value != value:
@@ -56,7 +56,7 @@ def credit_path(x, forest, means, first, last, credits):
                     for o in range(credits.shape[1]):
                         credits[r, o, f] += weights[t] * (means[to, o] - means[at, o])
                 else:
-                    credits[r, trees[t, GROUP], f] += weights[t] * (
+                    credits[r, trees[t, OUTPUT], f] += weights[t] * (
                         means[to, ONLY_OUTPUT] - means[at, ONLY_OUTPUT]
                     )
                 at = to

@@ -44,10 +44,10 @@ from boost.forest.outline import (
 )
 from boost.forest.predict import (
     CONDITION,
-    GROUP,
     KIND,
     LAST,
-    QUESTION,
+    OUTPUT,
+    SPLIT,
     START,
     VALUE,
     VECTOR,
@@ -174,7 +174,7 @@ def test_rows(forest, at, feature, b, level, scratch):
     b, level : the block, and the depth of the node
     """
     nodes, block, right = forest.nodes, scratch.block, scratch.right
-    word = nodes[at, QUESTION]
+    word = nodes[at, SPLIT]
     column = 2 * feature + (word & 1)
     if word < 0:
         start, size = nodes[at, START], nodes[at, LAST]
@@ -457,7 +457,7 @@ def credit_features(x, used, forest, first, outline, rules, scratch, credits):
             make_factors(outline, t, rules[points], scratch.factors)
             vector = (forest.trees[first + t, KIND] & VECTOR) != 0
             for o in range(outputs):
-                if not vector and o != forest.trees[first + t, GROUP]:
+                if not vector and o != forest.trees[first + t, OUTPUT]:
                     continue
                 for b in range(filled):
                     credit_tree(forest, outline, first, t, rules[points], scratch, b, o)

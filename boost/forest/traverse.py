@@ -1,4 +1,4 @@
-"""Tables traverse a forest: in blocks of rows, and on several threads for larger work."""
+"""Traversal of a forest by the rows of a table: in blocks, and on several threads for larger work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from boost.data.dmatrix import DMatrix
 from boost.forest.forest import Forest
 from boost.threads import SERIAL_WORK, Team
 
-# Most rows of a block: of a sparse table, so many are made dense at once.
+# Most rows of a block, which limits the memory for the dense rows of a sparse table.
 BLOCK_ROWS = 1 << 14
 # Estimated nanoseconds for one row in one tree.
 TREE_WORK = 10.0
@@ -28,7 +28,7 @@ class SparseRows(NamedTuple):
     ----------
     starts : int64 array of shape (rows + 1,)
     features, values : int32 and float32 arrays of shape (entries of the table,)
-        See `DMatrix.by_row`; `starts` holds positions in them.
+        As `DMatrix.by_row` returns them; `starts` holds positions in them.
     columns : int
         Number of features.
     """
@@ -43,7 +43,7 @@ Rows = NDArray[np.float32] | SparseRows
 
 
 def rows_of(table: DMatrix) -> Callable[[int, int], Rows]:
-    """Return the function from a range of rows of a table to these rows, dense or sparse as the table is."""
+    """Return a function from a range of rows of a table to these rows, dense or sparse like the table."""
     if not table.is_sparse:
         return table.dense_rows
     starts, features, values = table.by_row()
@@ -75,7 +75,7 @@ def add_trees(
     Returns
     -------
     bool
-        Whether there is an infinity among dense rows.
+        Whether dense rows hold an infinity.
     """
     count = len(margin)
     work = count * (last - first) * TREE_WORK
@@ -121,14 +121,14 @@ def leaf_nodes(
 
 
 def share_rows(task: Callable[[int, int], None], rows: int, work: float, team: Team | int | None) -> None:
-    """Call ``task(begin, end)`` for blocks that cover ``range(rows)``, on several threads if that pays.
+    """Call ``task(begin, end)`` for blocks that cover ``range(rows)``, on several threads for larger work.
 
     Parameters
     ----------
     task : callable
     rows : int
     work : float
-        Estimated nanoseconds of all of it on one thread.
+        Estimated nanoseconds of all blocks on one thread.
     team : Team, or number of threads as for `Team`
         A new team starts for twice the work that an existing one does, because its threads must be started.
     """

@@ -34,8 +34,8 @@ class Tree:
     hessian : float32
         Sum of the hessians of the node's rows.
     categories : int32 array of shape (total,)
-        The categories that go right, node after node, increasing within a node; all others go left. Missing
-        values go as `default_left` gives.
+        The categories that go right, node after node, increasing within a node; all others go left, and
+        missing values as `default_left` defines.
     category_starts : int64 array of shape (nodes + 1,), or (0,) for a tree without categorical splits
         The range of a node in `categories`; a node whose range is empty compares with `condition`.
     vectors : float32 array of shape (nodes, outputs), or (0, 0) for a tree of one output

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.forest.grown import Grown
+from boost.forest.grown_tree import GrownTree
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.params import Params
     from boost.threads import Team
 
-__all__ = ["Grower", "Grown", "make_grower"]
+__all__ = ["Grower", "GrownTree", "make_grower"]
 
 Floats = NDArray[np.float64]
 
@@ -25,12 +25,12 @@ class Grower(Protocol):
     Attributes
     ----------
     params : Params
-        The training assigns a record with another `eta` when the learning rate changes.
+        The trainer replaces it when the learning rate changes.
     """
 
     params: Params
 
-    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
+    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> GrownTree:
         """Grow one tree.
 
         Parameters

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from boost.data.binning import bin_by_cuts, category_cuts
 from boost.data.dmatrix import DMatrix
 from boost.data.sorted_columns import share_features, sort_columns
-from boost.forest.grown import Grown
+from boost.forest.grown_tree import GrownTree
 from boost.grow.exact import ExactGrower, thresholds
 from boost.grow.hist import HistGrower
 from boost.grow.kernels.candidates import GAP_HIGH, GAP_LOW, propose
@@ -25,8 +25,8 @@ Floats = NDArray[np.float64]
 class ApproxGrower:
     """Grow trees from candidates at equal fractions of the hessian (XGBoost paper, 1603.02754, section 3.2).
 
-    With sorted columns, a single pass proposes candidates at fractions as equal as the values allow, without
-    a sketch. "global" proposes once for a tree, which is then grown from histograms. "local" proposes in each
+    A single pass over sorted columns proposes candidates at fractions as equal as the values allow, without a
+    sketch. "global" proposes once for a tree, which is then grown from histograms. "local" proposes in each
     node, which needs fewer candidates, and grows by the scan of `ExactGrower`.
 
     Parameters
@@ -53,7 +53,7 @@ class ApproxGrower:
         self.columns = sort_columns(data, team)
         self._gpairs = np.empty((data.num_row(), 2))
 
-    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
+    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> GrownTree:
         """Grow one tree; the interface of `boost.grow.Grower`."""
         if self.local is not None:
             self.local.params = self.params
@@ -69,14 +69,14 @@ class ApproxGrower:
         columns, most = self.columns, self.params["max_bin"]
         cuts: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * columns.features
 
-        def work(first: int, last: int) -> None:
+        def propose_cuts(first: int, last: int) -> None:
             gaps = np.empty((most, 2), dtype=np.int64)
             for f in range(first, last):
                 begin, end = int(columns.indptr[f]), int(columns.indptr[f + 1])
                 count = propose(columns.padded, self._gpairs, begin, end, most, gaps)
                 cuts[f] = thresholds(gaps[:count, GAP_LOW], gaps[:count, GAP_HIGH])
 
-        share_features(self.team, work, np.diff(columns.indptr), ENTRY_WORK)
+        share_features(self.team, propose_cuts, np.diff(columns.indptr), ENTRY_WORK)
         for f, codes in self.categories.items():
             cuts[f] = codes
         return Cuts.from_columns(cuts)

@@ -1,4 +1,4 @@
-"""Trees from sorted columns: every value is a candidate, or every given fraction of a node's hessian."""
+"""Trees from sorted columns: split candidates between any two values, or at fractions of a node's hessian."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from boost.data.dmatrix import DMatrix
 from boost.data.sorted_columns import SortedColumns, feature_ranges, key_values, sort_columns, value_keys
 from boost.errors import ParameterError
-from boost.forest.grown import Grown
+from boost.forest.grown_tree import GrownTree
 from boost.forest.tree import NO_NODE, Tree
 from boost.grow.constraint import InteractionConstraints, monotone_directions
 from boost.grow.kernels.exact_records import (
@@ -43,21 +43,21 @@ from boost.grow.sample import ColumnSampler
 from boost.params import Params, largest_step
 from boost.threads import Team
 
-# Distance of a threshold from the last value, relative and absolute, where a split separates present from
-# missing values; XGBoost's number.
+# Relative and absolute distance of a threshold from the last value, in splits that separate present from
+# missing values; as in XGBoost.
 MARGIN = np.float32(1e-6)
 LARGEST = np.finfo(np.float32).max
 # Nanoseconds per entry and level.
 ENTRY_WORK = 5
 SUMS = slice(SUM_G, SUM_H + 1)
 Floats = NDArray[np.float64]
-Longs = NDArray[np.int64]
+Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 
 @dataclass(slots=True, eq=False)
 class _Nodes:
-    """The nodes of one depth, side by side.
+    """The nodes of one depth, in arrays.
 
     Attributes
     ----------
@@ -79,8 +79,8 @@ class _Nodes:
 
     first: int
     parent: NDArray[np.int32]
-    begins: Longs
-    ends: Longs
+    begins: Ints
+    ends: Ints
     values: Floats
     paths: list[tuple[int, ...]] = field(default_factory=list)
     left: NDArray[np.int32] = field(init=False)
@@ -98,7 +98,7 @@ class _Nodes:
         return int(self.begins.size)
 
     @property
-    def counts(self) -> Longs:
+    def counts(self) -> Ints:
         """The number of rows of each node."""
         return self.ends - self.begins
 
@@ -119,9 +119,9 @@ class _Task:
 class ExactGrower:
     """Grow trees level by level from sorted columns (XGBoost paper, arXiv 1603.02754, algorithms 1 and 3).
 
-    The entries of a node lie side by side, column by column and in order of value, and are partitioned
-    between the children of a split. So the cost of a level is proportional to the number of present entries
-    in the nodes that can still be split. Because sums are exact, the tree does not depend on the number of
+    The entries of a node are contiguous within each column, in order of value, and are partitioned between
+    the children of a split. So the cost of a level is proportional to the number of present entries in the
+    nodes that can still be split. Because sums are exact, the tree does not depend on the number of
     threads.
 
     Parameters
@@ -168,7 +168,7 @@ class ExactGrower:
         self._moved = np.empty(0, dtype=np.uint64)
         self._spares: list[NDArray[np.uint64]] = []
 
-    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
+    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> GrownTree:
         """Grow one tree; the interface of `boost.grow.Grower`."""
         p, rows = self.params, self.columns.rows
         if grad.ndim != 1:
@@ -201,12 +201,12 @@ class ExactGrower:
         leaves = np.flatnonzero(tree.left == NO_NODE)
         begins = np.concatenate([level.begins for level in levels])
         ends = np.concatenate([level.ends for level in levels])
-        return Grown(tree, self._rows, leaves, begins[leaves], ends[leaves])
+        return GrownTree(tree, self._rows, leaves, begins[leaves], ends[leaves])
 
     # Search
 
     def _splittable(self, nodes: _Nodes) -> Bytes:
-        """Return which nodes may be split, and write the score that a split has to beat."""
+        """Return which nodes may be split; write their scores, which a split has to exceed."""
         g, h = nodes.values[:, SUM_G], nodes.values[:, SUM_H]
         nodes.values[:, SCORE] = nodes.splits.children[:, SCORE] = self._weights(nodes.values)[1]
         heavy = h >= 2 * self._rules.limits[LEAST]
@@ -247,7 +247,7 @@ class ExactGrower:
         tasks = []
         for k, (begin, end) in enumerate(feature_ranges(self.team, counts[features], ENTRY_WORK)):
             chosen = features[begin:end].astype(np.int64)
-            # A single value that all rows have cannot be split.
+            # A column with the same value in all rows cannot be split.
             same = (counts[chosen] == self.columns.rows) & (self._constant[chosen] > 0)
             chosen = chosen[(counts[chosen] > 0) & ~same]
             longest = int(counts[chosen].max(initial=0))
@@ -264,21 +264,21 @@ class ExactGrower:
         """Find the best split of each node of a level."""
         results = [_no_splits(nodes.size) for _ in tasks]
 
-        def work(begin: int, end: int) -> None:
+        def advance_tasks(begin: int, end: int) -> None:
             for task, splits in zip(tasks[begin:end], results[begin:end], strict=True):
                 self._advance(task, nodes, above, level, splits)
 
         if above is not None and not self._moved.size:
             self._moved = np.empty_like(self.columns.padded)
         if len(tasks) > 1:
-            self.team.run([(work, k, k + 1) for k in range(len(tasks))])
+            self.team.run([(advance_tasks, k, k + 1) for k in range(len(tasks))])
         else:
-            work(0, len(tasks))
+            advance_tasks(0, len(tasks))
         if self._indicators.features.size:
             results.append(self._search_indicators(nodes, level))
         best = nodes.splits
         for splits in results:
-            # Of equal gains, that of the lower feature is kept.
+            # Of equal gains, the split of the lower feature is kept.
             score, feature = splits.children[:, SCORE], splits.location[:, FEATURE]
             lower = (score == best.children[:, SCORE]) & (feature < best.location[:, FEATURE])
             better = ((score > best.children[:, SCORE]) | lower) & (feature >= 0)
@@ -298,7 +298,7 @@ class ExactGrower:
             children = np.where(above.left == NO_NODE, -1, above.left - nodes.first).astype(np.int64)
             move = Move(source, task.spare, self._side, old, children)
             most = 2 * int((old.stops - old.starts)[children >= 0].sum())
-            # One row more: `advance` writes a piece that it does not keep, too.
+            # One row more than needed: `advance` writes a piece before it decides whether to keep it.
             table = np.empty((most + 1, PIECE_COLUMNS), dtype=np.int64)
             task.pieces = Pieces(table, np.zeros(nodes.size, np.int64), np.zeros(nodes.size, np.int64))
         data = Entries(entries, self._gpairs)
@@ -333,7 +333,7 @@ class ExactGrower:
         children, location = nodes.splits
         score = children[:, SCORE]
         gain = score - nodes.values[:, SCORE]
-        # A gain below the rounding errors of the scores is none.
+        # A gain below the rounding error of the scores counts as zero.
         enough = (gain > NOISE * np.abs(score)) & (gain >= self._rules.limits[GAIN])
         chosen = (location[:, FEATURE] >= 0) & enough
         split = np.flatnonzero(chosen)
@@ -356,7 +356,7 @@ class ExactGrower:
         parent = np.repeat(nodes.first + split, 2).astype(np.int32)
         return _Nodes(first, parent, begins, ends, values, paths)
 
-    def _divide(self, nodes: _Nodes, chosen: NDArray[np.bool_]) -> Longs:
+    def _divide(self, nodes: _Nodes, chosen: NDArray[np.bool_]) -> Ints:
         """Partition the rows of the chosen nodes; return where the rows of their right children start."""
         cuts = np.where(chosen, value_keys(nodes.condition).astype(np.int64), -1)
         middles = np.zeros(nodes.size, dtype=np.int64)
@@ -370,7 +370,7 @@ class ExactGrower:
         return middles
 
     def _bound_children(self, values: Floats, direction: NDArray[np.int8]) -> None:
-        """Bound the weights of siblings by the middle of both, so that no descendant breaks a direction."""
+        """Bound the weights of siblings by their mean, so that no descendant violates a direction."""
         w = self._weights(values)[0]
         middle = (w[0::2] + w[1::2]) / 2
         left, right = values[0::2], values[1::2]
@@ -446,7 +446,7 @@ def constant_columns(columns: SortedColumns) -> Bytes:
     return out
 
 
-def thresholds(low: Longs, high: Longs) -> NDArray[np.float32]:
+def thresholds(low: Ints, high: Ints) -> NDArray[np.float32]:
     """Return the thresholds of splits: half-way, or past the last value if a side has only missing values.
 
     Parameters

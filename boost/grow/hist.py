@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from boost.data.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
 from boost.data.dmatrix import DMatrix
 from boost.errors import ParameterError
-from boost.forest.grown import Grown
+from boost.forest.grown_tree import GrownTree
 from boost.forest.tree import NO_NODE
 from boost.grow.constraint import InteractionConstraints, monotone_directions
 from boost.grow.kernels.histogram import (
@@ -139,7 +139,7 @@ class HistGrower:
             self._table = DenseBins(self.binned.codes, self.binned.columns, self._missing)
         self._columns_of_threads: dict[int, NDArray[np.int32]] = {}
 
-    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> Grown:
+    def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> GrownTree:
         """Grow one tree; see `Grower.grow`."""
         self._begin(1 if grad.ndim == 1 else grad.shape[1])
         scales, total = round_gradients(grad, hess, weight, self._gpairs, self.team)
@@ -160,7 +160,7 @@ class HistGrower:
             rows, begins, ends = self._carry(out, size, rows, leaves, begins, ends)
         rate = self.params["eta"] / self.params["num_parallel_tree"]
         tree = self.nodes.to_tree(size, self._limits, Units(rate, *scales), self.binned.cuts)
-        return Grown(tree, rows, leaves, begins, ends)
+        return GrownTree(tree, rows, leaves, begins, ends)
 
     def _divide(self, weight: Floats) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """Return the numbers of the rows with a weight, and of those with zero weight."""

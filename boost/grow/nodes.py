@@ -34,22 +34,22 @@ from boost.grow.kernels.records import (
 from sketch import Cuts
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+Ints = NDArray[np.int64]
 
 
 class Nodes:
-    """Arrays of nodes, which grow by doubling; a row for each node, in the order in which nodes are made.
+    """The nodes of a tree as arrays that grow by doubling: a row for each node, in order of creation.
 
     Parameters
     ----------
     outputs : int
-        Of a leaf.
+        Values of a leaf.
     bounded : bool
         Whether weights have bounds.
     words : int
-        Of 64 bits, for a set of categories; 0 when no feature is categorical.
+        Words of 64 bits in a set of categories; 0 when no feature is categorical.
     threads : int
-        Most shares that the rows of nodes are cut into.
+        Upper bound on the number of tasks that the rows of the nodes of a level are divided into.
 
     Attributes
     ----------
@@ -62,18 +62,18 @@ class Nodes:
     work : Work
         All of these, for kernels.
     parts : int64 array of shape (nodes + threads, 4)
-        Row ranges, cut into shares for threads.
+        Row ranges, divided into tasks for threads.
     """
 
-    tree: Integers
-    plan: Integers
+    tree: Ints
+    plan: Ints
     sums: Floats
     left_sums: Floats
     bounds: Floats | None
     gains: Floats
-    splits: Integers
+    splits: Ints
     sets: NDArray[np.uint64] | None
-    middles: Integers
+    middles: Ints
     arrays: NodeArrays
     work: Work
 
@@ -84,28 +84,28 @@ class Nodes:
         self.reserve(64)
 
     def reserve(self, size: int) -> None:
-        """Make room for this many nodes."""
+        """Enlarge the arrays to at least `size` nodes."""
         if size <= self.capacity:
             return
         size = max(size, 2 * self.capacity)
 
-        def grown(name: str, shape: tuple[int, ...], kind: type[np.generic]) -> None:
+        def enlarge(name: str, shape: tuple[int, ...], kind: type[np.generic]) -> None:
             array = np.zeros(shape, dtype=kind)
             if self.capacity:
                 array[: self.capacity] = getattr(self, name)[: self.capacity]
             setattr(self, name, array)
 
-        grown("tree", (size, TREE_COLUMNS), np.int64)
-        grown("plan", (size, PLAN_COLUMNS), np.int64)
-        grown("sums", (size, 2 * self.outputs), np.float64)
-        grown("left_sums", (size, 2 * self.outputs), np.float64)
+        enlarge("tree", (size, TREE_COLUMNS), np.int64)
+        enlarge("plan", (size, PLAN_COLUMNS), np.int64)
+        enlarge("sums", (size, 2 * self.outputs), np.float64)
+        enlarge("left_sums", (size, 2 * self.outputs), np.float64)
         if self.bounded:
-            grown("bounds", (size, 2), np.float64)
-        grown("gains", (size,), np.float64)
-        grown("splits", (size, SPLIT_COLUMNS), np.int64)
+            enlarge("bounds", (size, 2), np.float64)
+        enlarge("gains", (size,), np.float64)
+        enlarge("splits", (size, SPLIT_COLUMNS), np.int64)
         if self.words:
-            grown("sets", (size, self.words), np.uint64)
-        grown("middles", (size,), np.int64)
+            enlarge("sets", (size, self.words), np.uint64)
+        enlarge("middles", (size,), np.int64)
         self.ranges = np.empty((size, RANGE_COLUMNS), dtype=np.int64)
         self.parts = np.empty((size + self.threads, RANGE_COLUMNS), dtype=np.int64)
         self.lefts = np.empty(size + self.threads, dtype=np.int64)
@@ -114,19 +114,19 @@ class Nodes:
         self.work = Work(*(getattr(self, name) for name in Work._fields))
 
     def begin(self, rows: int, sums: Floats) -> None:
-        """Start again with a root of all rows."""
+        """Start a new tree: a root that holds all rows, with the given sums of gradients and hessians."""
         self.tree[0] = (NO_NODE, NO_NODE, 0, 0, rows)
         self.sums[0] = sums
         self.gains[0] = 0.0
         if self.bounds is not None:
             self.bounds[0] = (-np.inf, np.inf)
 
-    def rows(self, first: int, last: int) -> Integers:
+    def rows(self, first: int, last: int) -> Ints:
         """Return the numbers of rows of some nodes."""
-        out: Integers = self.tree[first:last, END] - self.tree[first:last, BEGIN]
+        out: Ints = self.tree[first:last, END] - self.tree[first:last, BEGIN]
         return out
 
-    def leaves(self, size: int) -> Integers:
+    def leaves(self, size: int) -> Ints:
         """Return which of the first nodes are leaves."""
         return np.flatnonzero(self.tree[:size, LEFT] == NO_NODE)
 
@@ -137,7 +137,7 @@ class Nodes:
         ----------
         size : int
         limits : float64 array
-            See `boost.grow.kernels.score.make_limits`.
+            The split parameters, as `boost.grow.kernels.score.make_limits` returns them.
         units : Units
         cuts : Cuts
         """
@@ -167,7 +167,7 @@ class Nodes:
             **extra,
         )
 
-    def _category_lists(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Integers]:
+    def _category_lists(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Ints]:
         assert self.sets is not None
         starts = np.zeros(chosen.size + 1, dtype=np.int64)
         words = self.sets[: chosen.size][chosen].astype("<u8")

@@ -59,13 +59,13 @@ def make_metric(name: str, params: Mapping[str, Any] | None = None) -> Metric:
         empty = 0.0 if ranked[3] else 1.0
         return ranking.BY_TOP[ranked[1]](name, top, empty, bool(params.get("ndcg_exp_gain", True)))
     if at and base in ranking.BY_TOP:
-        raise ValueError(f"eval_metric {name!r}: after '@' stands a number of rows of at least 1")
+        raise ValueError(f"eval_metric {name!r}: '@' must be followed by a number of rows of at least 1")
     if at and base == "error":
         return classification.error(_number(name, given, -np.inf, np.inf, "a threshold"))
     if at and base == "tweedie-nloglik":
         return regression.tweedie(_number(name, given, 1.0, 2.0, "a variance power between 1 and 2"))
     if at and base in NAMES:
-        raise ValueError(f"eval_metric {name!r}: {base} takes nothing after '@'")
+        raise ValueError(f"eval_metric {name!r}: {base} has no parameter after '@'")
     raise ValueError(f"unknown eval_metric {name!r}{nearest(base, NAMES)}")
 
 
@@ -75,7 +75,7 @@ def _number(name: str, given: str, low: float, high: float, words: str) -> float
     except ValueError:
         value = np.nan
     if not low < value < high:
-        raise ValueError(f"eval_metric {name!r}: after '@' stands {words}")
+        raise ValueError(f"eval_metric {name!r}: '@' must be followed by {words}")
     return value
 
 

@@ -36,14 +36,14 @@ class Metric:
     maximize : bool
         Whether larger values are better.
     function : callable
-        Of predictions of shape (rows, outputs) and the table; returns a float.
+        ``function(prediction, data)`` returns a float; predictions have shape (rows, outputs).
     labels : str
         A key of `LABELS`; "numbers" (any), "classes" (0 to outputs - 1) or "bounds" (of a survival time).
         "auc" and "aucpr" are classes for models of several classes, else probabilities; in query groups, any
         numbers for "auc" and 0 and 1 for "aucpr".
     outputs : {"each", "classes", "levels", "one"}
-        How outputs belong to labels: each to a column of the label, to the classes of one label, to the
-        levels of one label, or a single output to a single column.
+        How outputs correspond to label columns: one for one, the classes of one column, the levels of each
+        column, or a single output for a single column.
     levels : int
         Outputs per label column, for "levels".
     """
@@ -56,7 +56,7 @@ class Metric:
     levels: int = 1
 
     def check(self, data: DMatrix, n_outputs: int) -> None:
-        """Raise ValueError unless the metric is defined for a table and a model of so many outputs."""
+        """Raise ValueError unless the metric is defined for a table and a model of `n_outputs` outputs."""
         if self.labels == "bounds":
             if getattr(data, "label_lower_bound", None) is None:
                 raise ValueError(

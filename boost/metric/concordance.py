@@ -9,6 +9,7 @@ from boost.jit import kernel
 
 @kernel(allocates=False)
 def _up_to(tree, level):
+    """Return the sum of a Fenwick tree over its first `level` elements."""
     total = 0
     while level > 0:
         total += tree[level]

@@ -17,7 +17,7 @@ class CustomMetric(Metric):
     __slots__ = ()
 
     def check(self, data: DMatrix, n_outputs: int) -> None:
-        """Allow every table."""
+        """Accept every table."""
 
     def named(self, prediction: Floats, data: DMatrix) -> tuple[str, float]:
         """Return the name and the value that the callable returns."""
@@ -42,15 +42,15 @@ def custom_metric(function: Callable[[Any, DMatrix], Any], maximize: bool = Fals
     Parameters
     ----------
     function : callable
-        Of predictions, shape (rows,) or (rows, outputs) for several outputs, and the table; returns a pair
-        of a name and a number. The name is known only when it is called, by `Metric.named`.
+        ``function(prediction, data)`` returns a pair of a name and a number; predictions have shape (rows,),
+        or (rows, outputs) for several outputs. `Metric.named` returns the name with the value of a call.
     maximize : bool
         Whether larger values are better.
 
     Raises
     ------
     ValueError
-        If it is not callable, and, when called, if it does not return such a pair.
+        For an object that is not callable; when evaluated, for a result that is not such a pair.
     """
     if not callable(function):
         raise ValueError(f"custom_metric must be a function of predictions and a DMatrix, got {function!r}")

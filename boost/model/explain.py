@@ -18,7 +18,7 @@ from boost.forest.outline import (
     make_traversal,
     outline_trees,
 )
-from boost.forest.predict import CHILD, NO_SIGN, QUESTION, ROOT
+from boost.forest.predict import CHILD, NO_SIGN, ROOT, SPLIT
 from boost.forest.saabas import credit_path
 from boost.forest.shapley import RULE_ROWS, Credits, credit_features, make_scratch
 from boost.forest.traverse import share_rows
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from boost.model.model import Model
 
 Floats = NDArray[np.float64]
-# Estimated nanoseconds per row, node and quadrature point; per row and path. Threads start by them.
+# Estimated nanoseconds per row, node and quadrature point, and per row and path; they decide about threads.
 POINT_WORK, PATH_WORK = 1.5, 50.0
 
 
 @cache
-def _rule(count: int) -> Floats:
-    """Return an integration rule, see `boost.forest.shapley.POINT`; float64, shape (RULE_ROWS, count)."""
+def _quadrature_rule(count: int) -> Floats:
+    """Return the Gauss-Legendre rule on [0, 1], with the rows of `Outlines.rules`; (RULE_ROWS, count)."""
     points, weights = np.polynomial.legendre.leggauss(count)
     return np.stack(((1.0 + points) / 2.0, weights / 2.0, weights / (1.0 - points)))
 
 
 class Outlines:
-    """What the contributions of some trees need, whatever the rows.
+    """The quantities of a range of trees that their contributions need, computed once for all rows.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ class Outlines:
     ----------
     arrays : ForestArrays
     depth : int
-        Of the deepest tree.
+        Depth of the deepest tree.
     used : int64 array of shape (used features,)
-        The features that the trees test, increasing.
+        The features that the trees split by, increasing.
     outline : Outline
     rules : float64 array of shape (most points + 1, RULE_ROWS, most points)
         For each number of points that is needed, its integration rule.
@@ -83,7 +83,7 @@ class Outlines:
         end, size = sum(sizes), sum(sizes[first:])
         tested = np.zeros(features, dtype=bool)
         inner = packed.nodes[end - size : end, CHILD] != np.arange(end - size, end)
-        tested[(packed.nodes[end - size : end, QUESTION][inner] & NO_SIGN) >> 1] = True
+        tested[(packed.nodes[end - size : end, SPLIT][inner] & NO_SIGN) >> 1] = True
         self.used = np.flatnonzero(tested)
         hessian = np.concatenate([np.empty(0, np.float32), *(forest[t].hessian for t in range(last))])
         self.outline = Outline(
@@ -108,7 +108,7 @@ class Outlines:
         most = int(points.max(initial=1))
         self.rules = np.zeros((most + 1, RULE_ROWS, most))
         for n in np.unique(points[points > 0]):
-            self.rules[n, :, :n] = _rule(int(n))
+            self.rules[n, :, :n] = _quadrature_rule(int(n))
 
     def work(self, approximate: bool) -> float:
         """Estimate the nanoseconds that one row takes."""
@@ -123,9 +123,9 @@ def contributions(
     trees: tuple[int, int],
     *,
     approximate: bool = False,
-    pairs: bool = False,
+    interactions: bool = False,
 ) -> Floats:
-    """Return what each feature contributes to the margins of a table.
+    """Return the contribution of each feature to the margins of a table.
 
     Parameters
     ----------
@@ -137,14 +137,14 @@ def contributions(
     approximate : bool
         Credit the features of the splits on the path of a row with the change of the mean (Saabas), in place
         of Shapley values.
-    pairs : bool
+    interactions : bool
         Return the interactions of pairs of features.
 
     Returns
     -------
     float64 array of shape (rows, outputs, features + 1), or (rows, outputs, features + 1, features + 1)
-        The last column is the expected margin; the columns sum up to the margin. With `pairs`, rows (and
-        columns) sum up to the contributions; the main effect of a feature is on the diagonal.
+        The last column is the expected margin; the columns sum up to the margin. With `interactions`, rows
+        (and columns) sum up to the contributions; the main effect of a feature is on the diagonal.
     """
     (first, last), features = trees, model.n_features
     outlines = Outlines(model.forest, first, last, features)
@@ -152,7 +152,7 @@ def contributions(
     count, outputs = start.shape
     out = np.zeros((count, outputs, features + 1))
     out[:, :, features] = start + outlines.expected
-    matrix = np.zeros((count if pairs else 0, outputs, features + 1, features + 1))
+    matrix = np.zeros((count if interactions else 0, outputs, features + 1, features + 1))
     forest, outline = outlines.arrays, outlines.outline
 
     def credit(begin: int, end: int) -> None:
@@ -160,13 +160,15 @@ def contributions(
         if approximate:
             credit_path(x, forest, outlines.means, first, last, out[begin:end])
             return
-        credits = Credits(out[begin:end], matrix[begin:end] if pairs else None)
-        scratch = make_scratch(end - begin, outlines.depth, outline, outlines.used.size, outputs, pairs)
+        credits = Credits(out[begin:end], matrix[begin:end] if interactions else None)
+        scratch = make_scratch(
+            end - begin, outlines.depth, outline, outlines.used.size, outputs, interactions
+        )
         credit_features(x, outlines.used, forest, first, outline, outlines.rules, scratch, credits)
 
     if first < last:
         share_rows(credit, count, count * outlines.work(approximate), model.params.nthread)
-    if not pairs:
+    if not interactions:
         return out
     diagonal = np.arange(features + 1)
     matrix[:, :, diagonal, diagonal] = out - matrix.sum(axis=3)

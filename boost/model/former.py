@@ -1,4 +1,4 @@
-"""The pickled state of a `Booster` of version 0.1, which had the attributes of its model itself."""
+"""Pickled boosters of version 0.1, which held the attributes of a `Model` themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from boost.params import resolve
 
 
 def model_of(state: dict[str, Any]) -> Model:
-    """Return the model that the attributes of a booster describe."""
+    """Return the model of the pickled attributes of a booster of version 0.1."""
     objective = state["objective"]
     objective.params = resolve(objective.params)
     model = Model(resolve(state["params"]), objective)

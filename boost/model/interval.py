@@ -28,7 +28,7 @@ def interval_levels(coverage: float) -> list[float]:
     Raises
     ------
     ParameterError
-        Unless the coverage lies between 0 and 1.
+        For a coverage outside of (0, 1).
     """
     if not 0 < coverage < 1:
         raise ParameterError(f"coverage must lie between 0 and 1, got {coverage}")
@@ -39,12 +39,12 @@ def calibrate(model: Model, data: DMatrix, coverage: float = 0.9) -> float:
     """Calibrate the quantiles of a model as intervals that contain a given share of new labels.
 
     The lowest and the highest output are moved apart by a margin: the distance of rank
-    ``ceil((n + 1) * coverage)`` among the distances by which the labels of the n calibration rows lie outside
-    of them. If these rows and a new one are exchangeable, for example drawn independently from one
-    distribution, then the interval of the new row contains its label with a probability of at least
-    `coverage`, and of at most ``coverage + 1 / (n + 1)`` if no two distances are equal. This holds for any
-    model and any n, on average over calibration tables and new rows; it does not hold conditionally on the
-    features of a row.
+    ``ceil((n + 1) * coverage)`` among the distances of the labels of the n calibration rows from their
+    intervals, negative inside of them. If these rows and a new one are exchangeable, for example drawn
+    independently from one distribution, then the interval of the new row contains its label with a
+    probability of at least `coverage`, and of at most ``coverage + 1 / (n + 1)`` if no two distances are
+    equal. This holds for any model and any n, on average over calibration tables and new rows; it does not
+    hold conditionally on the features of a row.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def conformal_margin(distances: ArrayLike, coverage: float) -> float:
     if rank > ordered.size:
         least = math.ceil(coverage / (1 - coverage) - ROUNDING)
         raise DataError(
-            f"{ordered.size} rows are too few to calibrate a coverage of {coverage:g}: it takes {least}"
+            f"{ordered.size} rows are too few to calibrate a coverage of {coverage:g}: give at least {least}"
         )
     return float(ordered[max(rank, 1) - 1])
 

@@ -1,4 +1,4 @@
-"""`Model`: objective, base score, forest and columns; it predicts, and knows nothing of training."""
+"""`Model`: objective, base score, forest and columns; it predicts, and holds no state of training."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Attributes(dict[str, str]):
 
 
 class Model:
-    """What predicts and what is saved: everything that training leaves behind, and nothing of training.
+    """A trained model: all that predictions and model files need, and no state of training.
 
     Parameters
     ----------
     params : Params
     objective : Objective, optional
-        The one that `params` name, made anew when absent.
+        By default, a new one of the kind that `params` name.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Model:
     categories : dict of int to list
         Dictionaries of the categorical columns, see `boost.DMatrix`.
     attributes : Attributes
-        Strings of the user's that are saved with the model.
+        Strings that are saved with the model.
     best_iteration, best_score : int and float, or None
         Set by early stopping.
     """
@@ -92,7 +92,7 @@ class Model:
         return other
 
     def copy(self) -> Model:
-        """Return a model that can change without this one; the trees, which never change, are shared."""
+        """Return an independent copy; the trees, which never change, are shared."""
         other = self.slice(0, self.forest.rounds)
         other.objective = copy.copy(self.objective)
         other.best_iteration, other.best_score = self.best_iteration, self.best_score
@@ -113,7 +113,7 @@ class Model:
                     raise ParameterError(
                         f"{name} cannot change from {before[name]!r} to {params[name]!r}: the model has trees"
                     )
-        if not same_but_rate(before, params):
+        if not differ_in_eta_only(before, params):
             outputs = self.objective.n_outputs
             self.objective = make_objective(params)
             if self.objective.output_per_label:
@@ -144,7 +144,7 @@ class Model:
         Raises
         ------
         DataError
-            A ValueError, for columns that the model does not have or that the table lacks.
+            A ValueError, for columns that the model does not have, and for missing columns.
         """
         aligned = align_columns(
             data if isinstance(data, DMatrix) else self.make_table(data),
@@ -217,10 +217,10 @@ class Model:
             add_trees(self.forest, rows, margin, first, last, self.params.nthread)
             yield margin
 
-    def takes_as_is(self, data: Any) -> bool:
-        """Return whether the kernels can read `data` without a `DMatrix`: a float32 matrix, row-major.
+    def is_plain_array(self, data: Any) -> bool:
+        """Return whether `data` is a row-major float32 array of the model's columns: it needs no `DMatrix`.
 
-        This test takes a large part of the time of a prediction for one row.
+        This check takes a large part of the time of a prediction for one row.
         """
         return (
             type(data) is np.ndarray
@@ -232,7 +232,7 @@ class Model:
         )
 
     def array_margins(self, x: NDArray[np.float32], iteration_range: Range | None = (0, 0)) -> Floats:
-        """Return the margins of an array for which `takes_as_is` is true; float64, shape (rows, n_outputs).
+        """Return the margins of an array that `is_plain_array` accepts; float64, shape (rows, n_outputs).
 
         Raises
         ------
@@ -252,6 +252,6 @@ class Model:
         return leaf_nodes(self.forest, table.dense_rows, table.num_row(), first, last, self.params.nthread)
 
 
-def same_but_rate(a: Params, b: Params) -> bool:
-    """Return whether two records differ in the learning rate at most."""
+def differ_in_eta_only(a: Params, b: Params) -> bool:
+    """Return whether two records are equal except perhaps for the learning rate."""
     return {**vars(a), "eta": 0.0} == {**vars(b), "eta": 0.0}

@@ -42,7 +42,7 @@ class Uncertainty:
 
     @property
     def total(self) -> Floats:
-        """The sum of knowledge and data; knowledge alone where the loss does not model the other one."""
+        """The sum of `knowledge` and `data`; `knowledge` alone when `data` is None."""
         return self.knowledge if self.data is None else self.knowledge + self.data
 
 
@@ -55,7 +55,7 @@ def predict_uncertainty(
     measure: str = "variance",
     iteration_range: tuple[int, int] | None = (0, 0),
 ) -> Uncertainty:
-    """Predict with a virtual ensemble: its members are the model after half of its rounds up to all.
+    """Predict with a virtual ensemble: its members are the model's first rounds, from half of them to all.
 
     Each tree is traversed once, as for a plain prediction. The members share trees, so that their variance is
     smaller than that of independently trained models: it ranks rows by uncertainty, but it is no interval

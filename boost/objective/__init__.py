@@ -53,7 +53,7 @@ def make_objective(params: Params, outputs: int = 1) -> Objective:
     params : Params
         The checked parameters.
     outputs : int
-        Number of label columns, where there is no table to ask (see `Objective.fit_outputs`).
+        Number of label columns; from a table, `Objective.fit_outputs` determines it instead.
     """
     name = params["objective"]
     if name not in OBJECTIVES:
@@ -66,20 +66,20 @@ def make_objective(params: Params, outputs: int = 1) -> Objective:
 def read_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that a model file's entry "objective" holds; the inverse of `file_entry`.
 
-    What is absent is left out, and so is a number outside its range, XGBoost's marker for "not set".
+    Absent parameters are left out, and so are numbers out of range, by which XGBoost marks unset parameters.
 
     Raises
     ------
     ValueError
-        For an unknown objective, and text that is not of the parameter's kind.
+        For an unknown objective, and for text that is not a value of the parameter.
     """
     name = entry["name"]
     if name not in OBJECTIVES:
         raise ValueError(f"objective {name!r} is not supported{nearest(name, OBJECTIVES)}")
     params: dict[str, Any] = {}
-    for group, key, param in OBJECTIVES[name].file_params:
-        held, row = entry.get(group), BY_NAME[param]
-        text = held.get(key) if isinstance(held, dict) else None
+    for section, key, param in OBJECTIVES[name].file_params:
+        values, row = entry.get(section), BY_NAME[param]
+        text = values.get(key) if isinstance(values, dict) else None
         if not isinstance(text, str) or (row.only and name not in row.only):
             continue
         try:

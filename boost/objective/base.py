@@ -13,7 +13,7 @@ from boost.errors import LabelError
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.forest.grown import Grown
+    from boost.forest.grown_tree import GrownTree
     from boost.params import Params
     from boost.threads import Team
 
@@ -54,7 +54,7 @@ class Objective(ABC):
     allowed_labels, label_hint : str
         The allowed labels in words, and a hint that error messages about other labels end with.
     file_params : tuple of (str, str, str)
-        For each parameter that model files hold: its group and key in the entry "objective", and its name.
+        For each parameter in model files: its section and key in the entry "objective", and its name.
     """
 
     name: str
@@ -65,11 +65,11 @@ class Objective(ABC):
     label_hint: str = ""
     file_params: tuple[tuple[str, str, str], ...] = ()
 
-    # What is derived from a training table and kept between rounds; a copy of a model does not need it.
+    # Derived from a training table and kept between rounds; not pickled.
     _row_weight: tuple[NDArray[np.float32] | None, Floats] | None = None
     _gpairs: tuple[Floats, Floats] | None = None
-    _layout: Any = None
-    CACHES = ("_row_weight", "_gpairs", "_layout")
+    _prepared: Any = None
+    CACHES = ("_row_weight", "_gpairs", "_prepared")
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -78,7 +78,7 @@ class Objective(ABC):
         return {name: value for name, value in self.__dict__.items() if name not in self.CACHES}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Pickles of earlier versions hold caches, and some attributes under other names.
+        # Pickles of earlier versions hold caches, and some attributes under earlier names.
         state = {name: value for name, value in state.items() if name not in _OLD_CACHES}
         self.__dict__.update({_OLD_NAMES.get(name, name): value for name, value in state.items()})
 
@@ -97,7 +97,7 @@ class Objective(ABC):
         self.set_outputs(1 if label is None or label.ndim == 1 else label.shape[1])
 
     def set_outputs(self, columns: int) -> None:
-        """Set the number of label columns; raises as `fit_outputs` does."""
+        """Set the number of label columns; raises LabelError when the loss supports only one."""
         if self.output_per_label:
             self.n_outputs = columns
         elif columns != 1:
@@ -147,7 +147,7 @@ class Objective(ABC):
         Raises
         ------
         ValueError
-            When it is outside of the range of predictions.
+            When the score is outside of the range of predictions.
         """
         return score
 
@@ -194,18 +194,18 @@ class Objective(ABC):
 
     def refit(
         self,
-        grown: Grown,
+        grown: GrownTree,
         margin_before: Floats,
         data: DMatrix,
         output: int,
         weight: Floats,
         team: Team,
     ) -> Floats | None:
-        """Return better values for the leaves of a new tree than those of the second-order step.
+        """Return values for the leaves of a new tree that replace those of the second-order step.
 
         Parameters
         ----------
-        grown : Grown
+        grown : GrownTree
         margin_before : float64 array of shape (rows,)
             Margins of the output without this tree.
         data : DMatrix
@@ -247,19 +247,26 @@ class Objective(ABC):
         return self.transform(margin)
 
     def restore(self, entry: dict[str, Any]) -> None:
-        """Take over what an earlier training has estimated, from its entry in the model file."""
-        return None  # most losses estimate nothing
+        """Restore the estimates of an earlier training from the entry "objective" of its model file."""
+        return None  # most losses have no estimates besides the trees
 
     def file_entry(self) -> dict[str, Any]:
         """Return the entry "objective" of the model file."""
         entry: dict[str, Any] = {"name": self.name}
-        for group, key, param in self.file_params:
-            entry.setdefault(group, {})[key] = _text(self.params[param])
+        for section, key, param in self.file_params:
+            entry.setdefault(section, {})[key] = _text(self.params[param])
         return entry
 
 
-_OLD_NAMES = {"groups": "n_outputs", "needs": "allowed_labels", "advice": "label_hint"}
-_OLD_CACHES = {"_weight", "_pair", "_team", "_logs", *Objective.CACHES}
+# Attributes in pickles of earlier versions: those that were renamed, and those that are no longer stored.
+_OLD_NAMES = {
+    "groups": "n_outputs",
+    "needs": "allowed_labels",
+    "advice": "label_hint",
+    "ahead": "relevant_bias",
+    "behind": "irrelevant_bias",
+}
+_OLD_CACHES = {"_weight", "_pair", "_team", "_logs", "_layout", *Objective.CACHES}
 
 
 def _text(value: Any) -> str:
@@ -271,7 +278,7 @@ def _text(value: Any) -> str:
 
 
 def weighted_mean(values: Floats, weight: Floats) -> float:
-    """Return the mean of values; `weight` may be empty."""
+    """Return the weighted mean of values; an empty `weight` means one each."""
     if weight.size == 0:
         return float(values.sum() / values.size)
     return float((values * weight).sum() / weight.sum())

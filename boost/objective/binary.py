@@ -19,11 +19,11 @@ CLOSEST = 1e-6  # smallest distance of a base score from 0 and 1
 
 def sigmoid(margin: Floats) -> Floats:
     """Return 1 / (1 + exp(-margin)), without overflow; same shape."""
-    from boost.objective.compiled import pointwise as kernels
+    from boost.objective.gradients import rowwise
 
     flat = np.ascontiguousarray(margin).reshape(-1)
     out = np.empty_like(flat)
-    kernels.sigmoid(flat, out)
+    rowwise.sigmoid(flat, out)
     return out.reshape(margin.shape)
 
 
@@ -51,7 +51,7 @@ class LogisticRegression(Scaled):
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
         """Gradient p - label, hessian p (1 - p)."""
-        from boost.objective.compiled.pointwise import logistic
+        from boost.objective.gradients.rowwise import logistic
 
         logistic(margin, label, self.factor, grad, hess)
 
@@ -70,7 +70,7 @@ class Logistic(LogisticRegression):
     name = "binary:logistic"
     metric = "logloss"
     allowed_labels = "0 and 1"
-    label_hint = " (and what is between them is a probability of 1)"
+    label_hint = " (numbers between 0 and 1 are allowed, as probabilities of label 1)"
 
     def start(self, data: DMatrix) -> Floats:
         """Return the proportions of ones, or raise `LabelError` for labels of one class."""
@@ -80,7 +80,7 @@ class Logistic(LogisticRegression):
 
 
 class LogitRaw(Logistic):
-    """Logistic loss whose predictions and base score are log-odds; metrics still see probabilities."""
+    """Logistic loss whose predictions and base score are log-odds; metrics get probabilities."""
 
     name = "binary:logitraw"
 

@@ -16,7 +16,7 @@ Loss = Callable[[Floats, "DMatrix"], tuple[Any, Any]]
 
 
 class Custom(Objective):
-    """A callable from margins to derivatives, in place of the gradients of a built-in loss.
+    """A loss whose derivatives a callable computes from the margins.
 
     As in XGBoost, the built-in loss that the parameters name (reg:squarederror by default) still defines
     everything else: the number of outputs, the scale of `base_score` and of predictions, the default metric
@@ -29,6 +29,7 @@ class Custom(Objective):
         holds margins, float64, of shape (rows,), or (rows, n_outputs) with several outputs; the
         arrays it returns have the same shape. `dtrain` is the training table.
     builtin : Objective
+        The built-in loss.
 
     Notes
     -----

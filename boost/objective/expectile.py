@@ -1,4 +1,4 @@
-"""Expectile regression: several levels at once, whose predictions cannot cross."""
+"""Expectile regression for several levels, whose predictions cannot cross."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ExpectileError(Objective):
     def __init__(self, params: Params) -> None:
         self.levels = list(params["expectile_alpha"] or [0.5])
         if self.levels != sorted(self.levels):
-            raise ValueError(f"expectile_alpha must rise, got {self.levels}: give {sorted(self.levels)}")
+            raise ValueError(f"expectile_alpha must increase, got {self.levels}: give {sorted(self.levels)}")
         super().__init__(params.replace(expectile_alpha=self.levels))
         self.n_outputs = len(self.levels)
 
@@ -52,7 +52,7 @@ class ExpectileError(Objective):
         """Return the lowest expectile, and the gaps by the inverse of softplus."""
         gap = np.maximum(np.diff(score) - NARROWEST, NARROWEST)
         if (np.diff(score) < 0).any():
-            raise ValueError(f"base_score of {self.name} must rise with the levels, got {score.tolist()}")
+            raise ValueError(f"base_score of {self.name} must increase with the levels, got {score.tolist()}")
         return np.append(score[:1], gap + np.log(-np.expm1(-gap)))
 
     def transform(self, margin: Floats) -> Floats:
@@ -65,7 +65,7 @@ class ExpectileError(Objective):
         return out
 
     def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
-        """Sums of the losses' derivatives from the last level down, times those of the gaps."""
+        """Sums of the derivatives of the losses of this and all higher levels, times the slope of the gap."""
         assert data.label is not None
         grad, hess = self.gradient_buffers(margin.shape)
         label, levels = data.label, np.array(self.levels)
@@ -95,10 +95,10 @@ def softplus(margin: Floats) -> Floats:
 
 
 def expectile(values: Floats, weight: Floats, level: float) -> float:
-    """Return an expectile of values; `weight` may be empty.
+    """Return an expectile of values; an empty `weight` means one each.
 
-    Each step is a weighted mean, with weights for the labels below and above the last value. It is a Newton
-    step on a piecewise quadratic loss, so that a few steps reach the piece of the minimum.
+    Each step is a weighted mean, with other weights for the labels below the last value than above it. It is
+    a Newton step on a piecewise quadratic loss, which converges in few steps.
     """
     at = weighted_mean(values, weight)
     for _ in range(MOST_STEPS):

@@ -20,7 +20,7 @@ import numpy as np
 from boost.objective.base import Floats
 
 if TYPE_CHECKING:
-    from boost.forest.grown import Grown
+    from boost.forest.grown_tree import GrownTree
     from boost.threads import Team
 
 
@@ -30,8 +30,8 @@ def _all_equal(weight: Floats) -> bool:
 
 
 def quantile(values: Floats, weight: Floats, level: float) -> float:
-    """Return a quantile of values; `weight` may be empty, but not all zero. O(rows)."""
-    from boost.objective.compiled.selection import RowRanges, range_quantiles
+    """Return a quantile of values; an empty `weight` means one each, and not all may be zero. O(rows)."""
+    from boost.objective.selection import RowRanges, range_quantiles
 
     rows = np.arange(values.size, dtype=np.uint32)
     ranges = RowRanges(rows, np.zeros(1, np.int64), np.full(1, values.size))
@@ -40,12 +40,12 @@ def quantile(values: Floats, weight: Floats, level: float) -> float:
     return float(out[0])
 
 
-def leaf_quantiles(grown: Grown, residual: Floats, weight: Floats, level: float, team: Team) -> Floats:
+def leaf_quantiles(grown: GrownTree, residual: Floats, weight: Floats, level: float, team: Team) -> Floats:
     """Return a quantile of the residuals in each leaf; zero for a leaf of zero weight. O(rows).
 
     Parameters
     ----------
-    grown : Grown
+    grown : GrownTree
     residual : float64 array of shape (rows,)
     weight : float64 array of shape (rows,) or (0,)
         Rows of zero weight are ignored.
@@ -58,7 +58,7 @@ def leaf_quantiles(grown: Grown, residual: Floats, weight: Floats, level: float,
     -------
     float64 array of shape (leaves,)
     """
-    from boost.objective.compiled.selection import RowRanges, range_quantiles
+    from boost.objective.selection import RowRanges, range_quantiles
 
     equal = _all_equal(weight)
     ranges = RowRanges(grown.rows, grown.begins, grown.ends)

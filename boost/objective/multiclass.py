@@ -64,7 +64,7 @@ class Softprob(Objective):
 
     def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Gradient p - [class is the label], hessian 2 p (1 - p)."""
-        from boost.objective.compiled.pointwise import multinomial
+        from boost.objective.gradients.rowwise import multinomial
 
         assert data.label is not None
         margin, label = np.ascontiguousarray(margin), np.ascontiguousarray(data.label).reshape(-1)
@@ -81,7 +81,7 @@ class Softprob(Objective):
 
     def transform(self, margin: Floats) -> Floats:
         """Return the probabilities of the classes."""
-        from boost.objective.compiled.pointwise import softmax
+        from boost.objective.gradients.rowwise import softmax
 
         out = np.empty(margin.shape)
         softmax(np.ascontiguousarray(margin), out)
@@ -97,7 +97,7 @@ class Softprob(Objective):
 
 
 class Softmax(Softprob):
-    """Multinomial loss whose predictions are the likeliest classes; metrics still see probabilities."""
+    """Multinomial loss whose predictions are the likeliest classes; metrics get probabilities."""
 
     name = "multi:softmax"
 

@@ -1,4 +1,4 @@
-"""A mean and a spread for each row, learned at the same time."""
+"""The normal distribution: a mean and a standard deviation for each row, learned at the same time."""
 
 from __future__ import annotations
 

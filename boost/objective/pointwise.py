@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.params import Params
 
-# Derivatives that are computed at once: few enough that temporaries stay in the cache, and enough that the
-# calls to NumPy run in parallel.
+# Derivatives in a block: temporaries stay in the cache, and computing outweighs the calls to NumPy.
 BLOCK = 1 << 16
 
 

@@ -1,4 +1,4 @@
-"""Quantile regression: several levels at once, whose predictions never cross."""
+"""Quantile regression for several levels, whose predictions never cross."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from boost.objective.leaf import leaf_quantiles, quantile
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.forest.grown import Grown
+    from boost.forest.grown_tree import GrownTree
     from boost.params import Params
     from boost.threads import Team
 
@@ -59,7 +59,7 @@ class QuantileError(Objective):
 
     def refit(
         self,
-        grown: Grown,
+        grown: GrownTree,
         margin_before: Floats,
         data: DMatrix,
         output: int,

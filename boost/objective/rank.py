@@ -13,7 +13,7 @@ from boost.objective.base import TINY, Floats, Objective, Round
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.objective.compiled.row_pairs import Queries
+    from boost.objective.gradients.row_pairs import Queries
     from boost.params import Params
 
 Ints = NDArray[np.int64]
@@ -26,13 +26,13 @@ PAIR_WORK, DRAW_WORK, ROW_WORK = 1.0, 16.0, 30.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
-    """What is computed from a table once, for all rounds.
+class PreparedTable:
+    """The quantities that are computed from a table once, for all rounds.
 
     Attributes
     ----------
     source : float32 array of shape (rows,)
-        The labels of the table, to recognise it by: the table itself is not kept alive.
+        The labels of the table, by which it is recognised; the table itself is not kept alive.
     queries : Queries
     pairs : int
         How many of the first rows of a group are paired with all rows after them, or how many partners a row
@@ -69,7 +69,7 @@ class Ranking(Objective):
     ----------
     pairs : int
         lambdarank_num_pair_per_sample, or its default for the pair method.
-    ahead, behind : float64 arrays of shape (positions,)
+    relevant_bias, irrelevant_bias : float64 arrays of shape (positions,)
         The estimates ti+ and tj- of the position bias; empty before the first round, and without
         lambdarank_unbiased.
 
@@ -99,8 +99,8 @@ class Ranking(Objective):
         given = params["lambdarank_num_pair_per_sample"]
         self.pairs = int(given) if given not in (None, NOT_SET) else 32 if self.topk else 1
         self.metric = f"{self.metric_base}@{self.pairs}" if self.topk else self.metric_base
-        self.ahead: Floats = np.empty(0)
-        self.behind: Floats = np.empty(0)
+        self.relevant_bias: Floats = np.empty(0)
+        self.irrelevant_bias: Floats = np.empty(0)
 
     def check(self, data: DMatrix) -> Floats:
         """Return the labels as float64, or raise `LabelError`."""
@@ -133,23 +133,23 @@ class Ranking(Objective):
     def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Return sums over pairs of gradients and doubled hessians."""
         from boost.data.group_order import sort_groups
-        from boost.objective.compiled import row_pairs
+        from boost.objective.gradients import row_pairs
 
-        layout: Layout | None = self._layout
-        if layout is None or not _is_layout_of(layout, data):
-            layout = self._layout = self._lay_out(data)
-        queries = layout.queries
+        prepared: PreparedTable | None = self._prepared
+        if prepared is None or not _is_of(prepared, data):
+            prepared = self._prepared = self._prepare(data)
+        queries = prepared.queries
         rows, groups = queries.label.size, queries.bounds.size - 1
         unbiased = self.params["lambdarank_unbiased"]
-        if unbiased and not self.ahead.size:
+        if unbiased and not self.relevant_bias.size:
             longest = int(np.diff(queries.bounds).max())
             positions = self.pairs if self.topk else min(longest, POSITIONS)
-            self.ahead, self.behind = np.ones(positions), np.ones(positions)
+            self.relevant_bias, self.irrelevant_bias = np.ones(positions), np.ones(positions)
         losses = np.zeros((2, rows if unbiased else 0))
-        bias = row_pairs.Bias(self.ahead, self.behind, *losses)
+        bias = row_pairs.Bias(self.relevant_bias, self.irrelevant_bias, *losses)
         options = row_pairs.PairOptions(
             kind=self.kind,
-            pairs=layout.pairs,
+            pairs=prepared.pairs,
             seed=_seed(this_round),
             by_distance=self.params["lambdarank_score_normalization"],
             logarithmic=self.topk and self.params["lambdarank_normalization"],
@@ -166,7 +166,7 @@ class Ranking(Objective):
             else:
                 row_pairs.sum_pairs(ranked, queries, options, first, last, grad, hess)
 
-        this_round.team.share(sum_groups, groups, layout.work)
+        this_round.team.share(sum_groups, groups, prepared.work)
         if unbiased:
             self._estimate_bias(losses, queries.bounds)
         return grad[:, np.newaxis], hess[:, np.newaxis]
@@ -181,18 +181,19 @@ class Ranking(Objective):
         if self.params["lambdarank_num_pair_per_sample"] is None:
             entry["lambdarank_param"]["lambdarank_num_pair_per_sample"] = str(NOT_SET)
         if self.params["lambdarank_unbiased"]:
-            entry["ti+"], entry["tj-"] = self.ahead.tolist(), self.behind.tolist()
+            entry["ti+"], entry["tj-"] = self.relevant_bias.tolist(), self.irrelevant_bias.tolist()
         return entry
 
     def restore(self, entry: dict[str, Any]) -> None:
-        """Take over the estimates of the position bias from the entry of a model file."""
+        """Restore the estimates of the position bias from the entry "objective" of a model file."""
         if self.params["lambdarank_unbiased"]:
-            self.ahead = np.array(entry.get("ti+", []), np.float64)
-            self.behind = np.array(entry.get("tj-", []), np.float64)
+            self.relevant_bias = np.array(entry.get("ti+", []), np.float64)
+            self.irrelevant_bias = np.array(entry.get("tj-", []), np.float64)
 
-    def _lay_out(self, data: DMatrix) -> Layout:
+    def _prepare(self, data: DMatrix) -> PreparedTable:
+        """Check the labels, and compute what the gradients of all rounds share."""
         from boost.data.group_order import sort_groups
-        from boost.objective.compiled.row_pairs import Queries
+        from boost.objective.gradients.row_pairs import Queries
 
         assert data.label is not None
         label = self.check(data)
@@ -226,7 +227,7 @@ class Ranking(Objective):
             first = np.minimum(sizes, self.pairs) if self.topk else sizes
             work += PAIR_WORK * float((first * (sizes - (first + 1) / 2)).sum())
         queries = Queries(bounds, label, share, gain, discount, by_label)
-        return Layout(data.label, queries, longest if all_pairs else self.pairs, work)
+        return PreparedTable(data.label, queries, longest if all_pairs else self.pairs, work)
 
     def _estimate_bias(self, losses: Floats, bounds: Ints) -> None:
         """Set the ratios of the next round: powers of the losses of positions over that of the first one.
@@ -234,18 +235,18 @@ class Ranking(Objective):
         They are rounded to the precision of a model file, so that training continues from a file as from
         memory. (Hu et al., "Unbiased LambdaMART", WWW 2019, equations 30 and 31.)
         """
-        positions = self.ahead.size
+        positions = self.relevant_bias.size
         place = np.arange(bounds[-1]) - np.repeat(bounds[:-1], np.diff(bounds))
         estimated = place < positions
         power = 1.0 / (1.0 + self.params["lambdarank_bias_norm"])
-        for ratio, loss in zip((self.ahead, self.behind), losses, strict=True):
+        for ratio, loss in zip((self.relevant_bias, self.irrelevant_bias), losses, strict=True):
             sums = np.bincount(place[estimated], weights=loss[estimated], minlength=positions)
             if sums[0] >= TINY:
                 ratio[:] = ((sums / sums[0]) ** power).astype(np.float32)
 
 
-def _is_layout_of(layout: Layout, data: DMatrix) -> bool:
-    return layout.source is data.label and np.array_equal(layout.queries.bounds, data.group_bounds())
+def _is_of(prepared: PreparedTable, data: DMatrix) -> bool:
+    return prepared.source is data.label and np.array_equal(prepared.queries.bounds, data.group_bounds())
 
 
 def _seed(this_round: Round) -> np.uint64:
@@ -254,7 +255,7 @@ def _seed(this_round: Round) -> np.uint64:
 
 
 def _others(label: Floats, by_label: Ints, bounds: Ints) -> Floats:
-    """Return for each row how many rows of its group have another label; shape (rows,)."""
+    """Return the number of rows with another label in the group of each row; float64, shape (rows,)."""
     sizes = np.diff(bounds)
     ranked = label[by_label]
     new = np.concatenate(([True], ranked[1:] != ranked[:-1]))
@@ -266,7 +267,7 @@ def _others(label: Floats, by_label: Ints, bounds: Ints) -> Floats:
 
 
 def _best(gain: Floats, bounds: Ints, top: int) -> Floats:
-    """Return, for each row, the largest discounted sum of gains that its group's first rows could have."""
+    """Return the ideal DCG of the first `top` rows of each row's group, 1 where it is zero; shape (rows,)."""
     from boost.data.group_order import sort_groups
 
     sizes = np.diff(bounds)

@@ -13,7 +13,7 @@ from boost.objective.pointwise import Pointwise, Scaled
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.forest.grown import Grown
+    from boost.forest.grown_tree import GrownTree
     from boost.params import Params
     from boost.threads import Team
 
@@ -31,7 +31,7 @@ class SquaredError(Scaled):
 
     def derive(self, margin: Floats, label: NDArray[np.float32], grad: Floats, hess: Floats) -> None:
         """Gradient margin - label, hessian 1."""
-        from boost.objective.compiled.pointwise import squared
+        from boost.objective.gradients.rowwise import squared
 
         squared(margin, label, self.factor, grad, hess)
 
@@ -116,7 +116,7 @@ class AbsoluteError(Pointwise):
 
     def refit(
         self,
-        grown: Grown,
+        grown: GrownTree,
         margin_before: Floats,
         data: DMatrix,
         output: int,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from boost.params import Params
 
 LOWEST = -300.0  # smallest difference to the largest margin: the square of its exponential is a normal number
-STEEPEST = 15.0  # AFT: clip of gradient and hessian
+STEEPEST = 15.0  # AFT: bound of the gradient's absolute value, and of the hessian
 NARROW = 1e-4  # AFT: a narrower interval, in units of the scale, is treated as a point
 START_STEPS = 20
 
@@ -30,7 +30,7 @@ class _Times:
     Attributes
     ----------
     label, weight : arrays, or None
-        The arrays of the table, to recognise it by.
+        The arrays of the table, by which it is recognised.
     order : int64 array of shape (rows,)
         Row numbers by increasing time.
     event : bool array of shape (rows,)
@@ -97,7 +97,7 @@ class Cox(Objective):
         return exp_margin(margin)
 
     def _times(self, data: DMatrix) -> _Times:
-        times: _Times | None = self._layout
+        times: _Times | None = self._prepared
         if times is None or times.label is not data.label or times.weight is not data.weight:
             assert data.label is not None
             label = data.label.astype(np.float64)
@@ -110,7 +110,7 @@ class Cox(Objective):
             event = label[order] > 0
             events = np.add.reduceat(weight * event, starts)
             times = _Times(data.label, data.weight, order, event, weight, starts, np.cumsum(new) - 1, events)
-            self._layout = times
+            self._prepared = times
         return times
 
     def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
@@ -126,7 +126,7 @@ class Cox(Objective):
         rate = np.divide(times.events, risk, out=np.zeros_like(risk), where=times.events > 0)
         square = np.divide(rate, risk, out=np.zeros_like(risk), where=times.events > 0)
         first = hazard * np.cumsum(rate)[times.time_of]
-        # A row of weight w > 1 stands for w rows, each of which is only one of those at risk.
+        # A row of weight w > 1 counts as w rows at risk, each of weight one.
         second = hazard * hazard * np.minimum(times.row_weight, 1.0) * np.cumsum(square)[times.time_of]
         grad, hess = np.empty_like(margin), np.empty_like(margin)
         grad[times.order, 0] = first - times.event
@@ -182,12 +182,12 @@ class Aft(Objective):
     def _log_bounds(self, data: DMatrix) -> tuple[Floats, Floats]:
         """Return the logarithms of the bounds, computed in the first round of a table."""
         lower, upper = data.label_lower_bound, data.label_upper_bound
-        if self._layout is None or self._layout[0] is not lower or self._layout[1] is not upper:
+        if self._prepared is None or self._prepared[0] is not lower or self._prepared[1] is not upper:
             assert lower is not None and upper is not None
             with np.errstate(divide="ignore"):
                 logs = np.log(lower.astype(np.float64)), np.log(upper.astype(np.float64))
-            self._layout = lower, upper, *logs
-        return self._layout[2], self._layout[3]
+            self._prepared = lower, upper, *logs
+        return self._prepared[2], self._prepared[3]
 
     def start(self, data: DMatrix) -> Floats:
         """Return the constant time of maximum likelihood, by Newton steps of at most one scale."""
@@ -195,11 +195,11 @@ class Aft(Objective):
         low, high = self._log_bounds(data)
         weight = self.row_weight(data)
         weight = weight if weight.size else np.ones(low.size)
-        known = np.isfinite(low) | np.isfinite(high)
+        bounded = np.isfinite(low) | np.isfinite(high)
         left = np.where(np.isfinite(low), low, high)
-        middle = np.where(known, (left + np.where(np.isfinite(high), high, left)) / 2, 0.0)
-        total = float((weight * known).sum())
-        at = float((middle * weight * known).sum()) / total if total > 0 else 0.0
+        middle = np.where(bounded, (left + np.where(np.isfinite(high), high, left)) / 2, 0.0)
+        total = float((weight * bounded).sum())
+        at = float((middle * weight * bounded).sum()) / total if total > 0 else 0.0
         for _ in range(START_STEPS):
             grad, hess = aft_derivatives(self.distribution, self.scale, np.full(low.size, at), low, high)
             step = float((grad * weight).sum()) / float((hess * weight).sum())
@@ -233,7 +233,7 @@ class Aft(Objective):
 def aft_derivatives(
     distribution: str, scale: float, margin: Floats, low: Floats, high: Floats
 ) -> tuple[Floats, Floats]:
-    """Return the derivatives of -log of the likelihood that a time lies in its interval.
+    """Return the derivatives of the negative log-likelihood of times in intervals.
 
     Parameters
     ----------

@@ -20,7 +20,8 @@ class Param:
     name : str
         XGBoost's name.
     kind : type
-        int, float, bool or str; ``list`` for a name or a list of names; ``object`` for what `parse` takes.
+        int, float, bool or str; ``list`` for a name or a list of names; ``object`` for a value that `parse`
+        checks.
     default : object
     doc : str
     aliases : tuple of str
@@ -34,7 +35,7 @@ class Param:
     optional : bool
         Whether None is allowed.
     only : tuple of str
-        The objectives that the parameter applies to; empty for all.
+        The objectives to which the parameter applies; empty for all.
     estimator : str or None
         The name in the scikit-learn estimators; None where an estimator has no such parameter.
     parse : callable, optional

@@ -13,7 +13,7 @@ from typing import Any
 
 
 def parse_scores(value: Any) -> float | tuple[float, ...]:
-    """Return a number, or one number for each output."""
+    """Return a finite number, or a tuple of one for each output; raise ValueError or TypeError for others."""
     if isinstance(value, numbers.Real):
         return _number(value)
     if isinstance(value, str) or len(value) == 0:
@@ -22,10 +22,10 @@ def parse_scores(value: Any) -> float | tuple[float, ...]:
 
 
 def parse_levels(value: Any) -> tuple[float, ...]:
-    """Return different levels in (0, 1), in the order given."""
+    """Return distinct levels in (0, 1), in the given order; raise ValueError for others."""
     levels = [value] if isinstance(value, numbers.Real) else list(_literal(value))
     if not levels:
-        raise ValueError("no level")
+        raise ValueError("the list has no level")
     for level in levels:
         if not 0 < _number(level) < 1:
             raise ValueError(f"{level!r} is not between 0 and 1")
@@ -35,7 +35,13 @@ def parse_levels(value: Any) -> tuple[float, ...]:
 
 
 def parse_monotone(value: Any) -> dict[str | int, int] | tuple[int, ...]:
-    """Return a direction for each feature, or for the features that are named."""
+    """Return a direction (-1, 0 or 1) for each feature in order, or by name or index of the feature.
+
+    Raises
+    ------
+    ValueError
+        For a value that is not a direction.
+    """
     given = _literal(value)
     directions = list(given.values()) if isinstance(given, Mapping) else list(given)
     for d in directions:
@@ -47,13 +53,13 @@ def parse_monotone(value: Any) -> dict[str | int, int] | tuple[int, ...]:
 
 
 def parse_interaction(value: Any) -> tuple[tuple[str | int, ...], ...]:
-    """Return groups of features, by name or index."""
-    groups = [list(group) for group in _literal(value)]
-    for group in groups:
-        for f in group:
+    """Return sets of features, each feature by its name or index; raise ValueError for other items."""
+    sets = [list(features) for features in _literal(value)]
+    for features in sets:
+        for f in features:
             if isinstance(f, bool) or not isinstance(f, (str, numbers.Integral)):
                 raise ValueError(f"{f!r} is neither the name nor the index of a feature")
-    return tuple(tuple(f if isinstance(f, str) else int(f) for f in group) for group in groups)
+    return tuple(tuple(f if isinstance(f, str) else int(f) for f in features) for features in sets)
 
 
 def _literal(value: Any) -> Any:

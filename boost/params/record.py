@@ -10,10 +10,10 @@ from typing import Any
 
 from boost.errors import ParameterError, nearest
 from boost.params.param import Param
-from boost.params.reference import listed
+from boost.params.reference import join_names
 from boost.params.table import BY_NAME, TABLE
 
-# The parameters of some objectives only.
+# The parameters that apply to some objectives only.
 RESTRICTED = tuple(row for row in TABLE if row.only)
 
 
@@ -41,7 +41,7 @@ class Params(Mapping[str, Any]):
         self.__dict__.update(_check(params))
 
     def replace(self, **changes: Any) -> Params:
-        """Return a record with some values changed, checked like a new one; names or aliases."""
+        """Return a record with some values changed, by names or aliases; checked as a new one is."""
         names = [BY_NAME[name].name if name in BY_NAME else name for name in changes]
         if len(set(names)) < len(names):
             _check(changes)  # raises, with both names
@@ -144,4 +144,4 @@ def _check_objective(values: Mapping[str, Any]) -> None:
     objective = values["objective"]
     for row in RESTRICTED:
         if objective not in row.only and values[row.name] != row.default:
-            raise ParameterError(f"{row.name} is for {listed(row.only)} only, not for {objective}")
+            raise ParameterError(f"{row.name} is for {join_names(row.only)} only, not for {objective}")

@@ -31,12 +31,12 @@ def describe(
             continue
         default = (changed or {}).get(name, p.default)
         lines.append(f"{name} : {p.allowed}, default {default!r}")
-        text = p.doc + (f" For {listed(p.only)} only." if p.only else "")
+        text = p.doc + (f" For {join_names(p.only)} only." if p.only else "")
         text += f" Also {', '.join(p.aliases)}." if names == "train" and p.aliases else ""
         lines.extend(textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    "))
     return "\n".join(lines)
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """Return ``"a, b and c"``."""
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

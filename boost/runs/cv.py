@@ -1,4 +1,4 @@
-"""`cv`: cross-validation, with all folds trained in step, round by round."""
+"""`cv`: cross-validation; each round is trained on all folds before the next one begins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rows = NDArray[np.int64]
 
 
 class Folds:
-    """The models of a cross-validation, which callbacks get in place of one model.
+    """The models of a cross-validation, which callbacks receive in place of one model.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def cv(
     shuffle: bool = True,
     custom_metric: Callable[[Any, DMatrix], tuple[str, float]] | None = None,
 ) -> Any:
-    """Cross-validate.
+    """Cross-validate: for each fold, train on the rows outside of it, and evaluate on the rows in it.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def cv(
     seed : int
         Seed of the shuffling; that of the trees is in `params`.
     callbacks : sequence of boost.callback.TrainingCallback, optional
-        They get `Folds` in place of a model, and pairs (mean, standard deviation) as values.
+        Their hooks receive `Folds` in place of a model, and pairs (mean, standard deviation) as values.
     shuffle : bool
         Whether rows, or query groups, are shuffled before they are assigned to folds.
 
@@ -189,7 +189,7 @@ def _result(history: History, best: int | None, as_pandas: bool) -> Any:
 def _folds(
     data: DMatrix, nfold: int, stratified: bool, folds: Any, seed: int, shuffle: bool
 ) -> Iterator[tuple[Rows, Rows]]:
-    """Return the training rows and the test rows of each fold."""
+    """Return an iterator over the training rows and the test rows of each fold."""
     rows, bounds = data.num_row(), data.group_bounds()
     grouped = bounds.size > 2
     if folds is not None:

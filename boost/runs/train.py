@@ -107,7 +107,7 @@ def train(
             if hooks.after_iteration(trained, iteration, history):
                 break
     trained = hooks.after_training(trained)
-    # A copy, because the caller's dictionary is cleared when it is passed to another training.
+    # A copy, because the caller may pass the same dictionary to another training, which clears it.
     trained.history = {name: {m: list(v) for m, v in by.items()} for name, by in history.items()}
     return trained
 

@@ -1,1 +1,1 @@
-"""What a model shows: dumps, importance, summaries, plots and drawings of trees."""
+"""Views of a model: dumps, importance, summaries, plots and drawings of trees."""

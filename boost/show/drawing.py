@@ -62,8 +62,8 @@ class TreeDrawing:
     """A drawing of one tree, which a notebook displays and `save` writes.
 
     Blue lines lead to the child "yes" of a split, red lines to the child "no"; the thickness of a line shows
-    the share of the rows (by their hessians) that it leads. The colour of a leaf shows its value: orange for
-    positive values, blue for negative ones.
+    the share of the parent's rows that take it, by their hessians. The colour of a leaf shows its value:
+    orange for positive values, blue for negative ones.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class TreeDrawing:
         along = np.array(depth) * step + (height if upright else max(widths)) / 2.0
         x, y = (across, along) if upright else (along, across)
         x, y = x + MARGIN, y + MARGIN
-        strongest = max((abs(_mean(tree, n)) for n in nodes if tree.left[n] == NO_NODE), default=0.0)
+        largest = max((abs(_mean(tree, n)) for n in nodes if tree.left[n] == NO_NODE), default=0.0)
         self.boxes = [
             Box(
                 float(x[k]),
@@ -120,7 +120,7 @@ class TreeDrawing:
                 widths[k],
                 LINE * len(texts[k]) + 2 * PADDING,
                 tuple(texts[k]),
-                _tint(_mean(tree, n), strongest) if tree.left[n] == NO_NODE else "#ffffff",
+                _tint(_mean(tree, n), largest) if tree.left[n] == NO_NODE else "#ffffff",
                 left[k] < 0,
             )
             for k, n in enumerate(nodes)
@@ -143,8 +143,10 @@ class TreeDrawing:
         f = int(tree.feature[n])
         codes = right_categories(tree, n)
         if codes.size:
-            known = self._categories.get(f, ())
-            shown = [_short(str(known[c]) if c < len(known) else str(c)) for c in codes[:MOST_CATEGORIES]]
+            dictionary = self._categories.get(f, ())
+            shown = [
+                _short(str(dictionary[c]) if c < len(dictionary) else str(c)) for c in codes[:MOST_CATEGORIES]
+            ]
             if codes.size > MOST_CATEGORIES:
                 shown.append(f"{codes.size - MOST_CATEGORIES} more")
             split = [_short(names.names[f]), f"in {{{', '.join(shown)}}}"]
@@ -288,8 +290,8 @@ def _mean(tree: Tree, n: int) -> float:
     return float(tree.vectors[n].mean()) if tree.vectors.size else float(tree.condition[n])
 
 
-def _tint(value: float, strongest: float) -> str:
-    """Return a colour between white for zero and the full colour for the strongest value."""
-    share = min(abs(value) / strongest, 1.0) if strongest > 0 else 0.0
+def _tint(value: float, largest: float) -> str:
+    """Return a colour between white for zero and the full colour for the largest absolute value."""
+    share = min(abs(value) / largest, 1.0) if largest > 0 else 0.0
     colour = (253, 174, 97) if value > 0 else (116, 173, 209)
     return "#" + "".join(f"{round(255 + share * (c - 255)):02x}" for c in colour)

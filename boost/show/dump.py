@@ -240,8 +240,10 @@ def tree_columns(
                 ends = (f"{t}-{child}" for child in branches(tree, n, kind))
                 row |= dict(zip(("Yes", "No", "Missing"), ends, strict=True))
                 codes = right_categories(tree, n)
-                known = categories.get(f, ())
-                row["Category"] = [str(known[c]) if c < len(known) else str(c) for c in codes] or None
+                dictionary = categories.get(f, ())
+                row["Category"] = [
+                    str(dictionary[c]) if c < len(dictionary) else str(c) for c in codes
+                ] or None
                 if not codes.size:
                     row["Split"] = (
                         float(threshold(tree, n, kind)) if kind == "int" else float(tree.condition[n])

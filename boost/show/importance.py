@@ -22,7 +22,7 @@ def importance(model: Model, kind: str = "weight", fmap: Any = "") -> dict[str, 
     ----------
     model : Model
     kind : {"weight", "gain", "cover", "total_gain", "total_cover"}
-        See `Forest.importance`.
+        As for `boost.forest.forest.Forest.importance`.
     fmap : path
         A feature map, see `Names.of_file`.
     """

@@ -1,8 +1,8 @@
 """Positions of the nodes of a drawn binary tree: a tidy layout, as narrow as possible without overlaps.
 
 E. M. Reingold and J. S. Tilford, "Tidier Drawings of Trees", IEEE Transactions on Software Engineering 7(2),
-1981. Nodes of one level stand on one line, a parent stands above the middle of its children, equal subtrees
-are drawn alike wherever they stand, and the mirror image of a tree is drawn as the mirror image.
+1981. Nodes of one level are on one line, a parent is above the middle of its children, equal subtrees are
+drawn alike at any position, and the mirror image of a tree is drawn as the mirror image of its drawing.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from boost.show.dump import names_of
 from boost.show.importance import importance
 
 Floats = NDArray[np.float64]
-MORE, LESS, NEUTRAL = "#d95f02", "#1f78b4", "#8c8c8c"
+POSITIVE, NEGATIVE, NEUTRAL = "#d95f02", "#1f78b4", "#8c8c8c"
 KINDS = ("waterfall", "beeswarm", "bar")
 # Bins along the axis of a swarm; the points of one bin are drawn beside each other.
 SWARM_BINS = 80
@@ -222,12 +222,12 @@ def plot_metric(
             raise PlotError(
                 f"no table is called {name!r}{nearest(str(name), list(history))}; there are {list(history)}"
             )
-    known = list(dict.fromkeys(m for name in tables for m in history[name]))
-    if not known:
+    metrics = list(dict.fromkeys(m for name in tables for m in history[name]))
+    if not metrics:
         raise PlotError("no metric was recorded: the training had no round")
-    chosen = known[0] if metric is None else metric
-    if chosen not in known:
-        raise PlotError(f"no metric is called {chosen!r}{nearest(str(chosen), known)}; there are {known}")
+    chosen = metrics[0] if metric is None else metric
+    if chosen not in metrics:
+        raise PlotError(f"no metric is called {chosen!r}{nearest(str(chosen), metrics)}; there are {metrics}")
     ax = _axes(ax, figsize, dpi)
     for name in tables:
         if chosen in history[name]:
@@ -370,7 +370,7 @@ def plot_contributions(
     ax.axvline(0.0, color=NEUTRAL, linewidth=0.8)
     ax.set_yticks(np.arange(len(shown)), [names[f] for f in shown])
     if kind == "bar":
-        ax.barh(np.arange(len(shown)), np.abs(features[:, shown]).mean(axis=0), color=LESS)
+        ax.barh(np.arange(len(shown)), np.abs(features[:, shown]).mean(axis=0), color=NEGATIVE)
         return _finish(
             ax, title=title, xlabel=xlabel or "mean absolute contribution to the margin", grid=grid
         )
@@ -389,8 +389,8 @@ def _value(model: Model, f: int, value: float) -> str:
     """Return the text of a value of a feature: for a code, its category."""
     if np.isnan(value):
         return "missing"
-    known = model.categories.get(f)
-    return f"{value:.6g}" if known is None else str(known[int(value)])
+    dictionary = model.categories.get(f)
+    return f"{value:.6g}" if dictionary is None else str(dictionary[int(value)])
 
 
 def _waterfall(ax: Any, added: Floats, lines: list[str], rest: float, others: int, base: float) -> None:
@@ -401,7 +401,7 @@ def _waterfall(ax: Any, added: Floats, lines: list[str], rest: float, others: in
         labels.insert(0, f"{others} others")
     at = base
     for place, step in enumerate(steps):
-        ax.barh(place, step, left=at, color=MORE if step > 0 else LESS, height=0.7)
+        ax.barh(place, step, left=at, color=POSITIVE if step > 0 else NEGATIVE, height=0.7)
         ax.annotate(
             f"{step:+.3g}",
             (max(at, at + step), place),

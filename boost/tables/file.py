@@ -100,7 +100,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
-    """Write a CSV, Parquet or Arrow file, as its extension says; it appears complete or not at all.
+    """Write a CSV, Parquet or Arrow file, by its extension, atomically.
 
     Raises
     ------

@@ -75,7 +75,7 @@ class TableModel:
         watched : (DataFrame, Target), optional
             Rows that are evaluated after each round, also for early stopping.
         early_stopping : int, optional
-            Stop after so many rounds without an improvement of the metric on the watched rows, and keep the
+            Stop after this many rounds without an improvement of the metric on the watched rows, and keep the
             rounds up to the best one.
         weight : array of shape (rows,), optional
         callbacks : sequence of boost.callback.TrainingCallback
@@ -229,8 +229,8 @@ class TableModel:
         used = frame[names]
         numbered = [
             names[f]
-            for f, known in self.booster.categories.items()
-            if not isinstance((known or [""])[0], str)
+            for f, dictionary in self.booster.categories.items()
+            if not isinstance((dictionary or [""])[0], str)
         ]
         return used.astype({name: "category" for name in numbered if used[name].dtype.kind in "biuf"})
 

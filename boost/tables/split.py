@@ -9,7 +9,7 @@ import numpy as np
 from boost.errors import TableError
 from boost.tables.target import Target
 
-# The share of the training rows that stops or calibrates a training when none is given.
+# Default share of the training rows that early stopping or calibration uses.
 DEFAULT_SHARE = 0.2
 
 

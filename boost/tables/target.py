@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TASKS = ("regression", "classification")
-# An integer target of at most so many different values is taken for classes.
+# An integer target of at most this many distinct values is treated as classes.
 MOST_CLASSES = 20
 
 
@@ -91,8 +91,8 @@ def take_target(frame: pd.DataFrame, name: str, task: str = "auto") -> tuple[pd.
     column = _require_present(frame[name], name)
     numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     if task == "auto":
-        few_values = pd.api.types.is_integer_dtype(column) and column.nunique() <= MOST_CLASSES
-        task = "regression" if numeric and not few_values else "classification"
+        is_discrete = pd.api.types.is_integer_dtype(column) and column.nunique() <= MOST_CLASSES
+        task = "regression" if numeric and not is_discrete else "classification"
     features = frame.drop(columns=[name])
     if task == "regression":
         return features, Target(name, task, None, _numbers(column, name))

@@ -69,24 +69,24 @@ class Callbacks:
         self.callbacks = list(callbacks)
 
     def before_training(self, model: Any) -> Any:
-        """Call the hook of all; returns the model."""
+        """Call the hook of each callback; returns the model."""
         for callback in self.callbacks:
             model = _checked(callback, "before_training", callback.before_training(model))
         return model
 
     def after_training(self, model: Any) -> Any:
-        """Call the hook of all; returns the model."""
+        """Call the hook of each callback; returns the model."""
         for callback in self.callbacks:
             model = _checked(callback, "after_training", callback.after_training(model))
         return model
 
     def before_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
-        """Call the hook of all; returns whether one of them ends the training."""
+        """Call the hook of each callback; returns whether one of them ends the training."""
         # A list, so that all callbacks are called even after one has returned True.
         return any([c.before_iteration(model, epoch, evals_log) for c in self.callbacks])
 
     def after_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
-        """Call the hook of all; returns whether one of them ends the training."""
+        """Call the hook of each callback; returns whether one of them ends the training."""
         return any([c.after_iteration(model, epoch, evals_log) for c in self.callbacks])
 
 
@@ -118,7 +118,7 @@ class LearningRateScheduler(TrainingCallback):
             self._rate = learning_rates
 
     def before_iteration(self, model: Any, epoch: int, evals_log: History) -> bool:
-        """Set the rate of this round."""
+        """Set the learning rate of this round."""
         model.set_param("learning_rate", self._rate(epoch))
         return False
 
@@ -286,7 +286,7 @@ class EvaluationMonitor(TrainingCallback):
     period : int
         Rounds between two lines.
     show_stdv : bool
-        Whether to print standard deviations too, in `boost.training.cv`.
+        Whether to print standard deviations too, in `boost.cv`.
     logger : callable, optional
         Called with each line; by default, it is printed.
 
@@ -389,7 +389,7 @@ class ProgressMonitor(TrainingCallback):
             return model
         clock = TimeElapsedColumn() if self._total is None else TimeRemainingColumn()
         columns = (BarColumn(), MofNCompleteColumn(), clock, TextColumn("{task.description}"))
-        # Without a thread that refreshes, because the process may fork.
+        # No refreshing thread, because the process may fork.
         self._bar = Progress(*columns, console=console, auto_refresh=False)
         self._bar.start()
         self._task = self._bar.add_task("", total=self._total)
@@ -404,7 +404,7 @@ class ProgressMonitor(TrainingCallback):
         return False
 
     def after_training(self, model: Any) -> Any:
-        """Draw the end."""
+        """Draw the final state, and close the bar."""
         if self._bar is not None:
             if self._done:
                 self._draw(self._log)

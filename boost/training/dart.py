@@ -1,4 +1,4 @@
-"""DART: boosting rounds that leave out some of the earlier trees.
+"""DART: boosting rounds that drop some of the earlier trees.
 
 K. V. Rashmi and R. Gilad-Bachrach, "DART: Dropouts meet Multiple Additive Regression Trees", AISTATS 2015.
 """
@@ -16,7 +16,7 @@ from boost.forest.traverse import leaf_nodes
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.forest.forest import Forest
-    from boost.forest.grown import Grown
+    from boost.forest.grown_tree import GrownTree
     from boost.forest.tree import Tree
     from boost.model.model import Model
     from boost.params import Params
@@ -29,7 +29,7 @@ UNIT_BITS = 36
 
 
 def drop_trees(weights: Floats, params: Params, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw the trees that a round leaves out.
+    """Draw the trees that a round drops.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def normalize(dropped: int, rate: float, kind: str) -> tuple[float, float]:
 
 
 def without_dropped(model: Model) -> Model:
-    """Return the model with weight 0 for the trees that its next training round would leave out."""
+    """Return the model with weight 0 for the trees that its next training round would drop."""
     rng = np.random.default_rng((model.params.seed or 0, model.forest.rounds))
     weights = model.forest.weights
     weights[drop_trees(weights, model.params, rng)] = 0.0
@@ -125,7 +125,7 @@ class ExactMargins:
         amount = self._amounts(tree, after) - self._amounts(tree, before)
         self._columns(tree, output)[...] += amount[leaves]
 
-    def add(self, grown: Grown, output: int, weight: float) -> None:
+    def add(self, grown: GrownTree, output: int, weight: float) -> None:
         """Add a new tree to the margins of the table that it was grown on."""
         tree = grown.tree
         order = np.argsort(grown.begins, kind="stable")
@@ -155,7 +155,7 @@ class ExactMargins:
 
 
 class Dropout:
-    """The trees that one round leaves out, and the weights of all trees after it.
+    """The trees that one round drops, and the weights of all trees after it.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ class Dropout:
 
     Notes
     -----
-    The weights are normalised for each output separately: its new trees make up for its dropped trees.
+    The weights are normalised for each output separately: its new trees replace its dropped trees.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class Dropout:
         for t, k in zip(self._dropped, outputs, strict=True):
             self._after[t] = np.float32(self._before[t] * rules[k][1])
 
-    def add(self, grown: Grown, output: int) -> None:
+    def add(self, grown: GrownTree, output: int) -> None:
         """Add a new tree, with its weight, to the margins of the training table."""
         self._margins.add(grown, output, self.new_weights[output])
 

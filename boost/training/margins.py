@@ -1,4 +1,4 @@
-"""The margins of a table during training, to which trees are only added."""
+"""The margins of a table during training without dropout: trees are only added."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from boost.forest.traverse import add_trees, rows_of
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.forest.forest import Forest
-    from boost.forest.grown import Grown
+    from boost.forest.grown_tree import GrownTree
     from boost.model.model import Model
     from boost.threads import Team
 
@@ -34,7 +34,7 @@ class Margins:
         self.values = model.start_margins(table)
         self.add_last(model.forest.trees)
 
-    def add(self, grown: Grown, output: int) -> None:
+    def add(self, grown: GrownTree, output: int) -> None:
         """Add a new tree to the margins of the table that it was grown on; no tree is traversed."""
         grown.add_to(self.values if grown.tree.vectors.size else self.values[:, output], self._team)
 
@@ -48,7 +48,7 @@ class Margins:
 
 
 class Additions:
-    """A round without dropout: new trees are added to all margins.
+    """A round without dropout: adds its new trees to all margins.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Additions:
     def __init__(self, forest: Forest, margins: Margins) -> None:
         self._forest, self._margins = forest, margins
 
-    def add(self, grown: Grown, output: int) -> None:
+    def add(self, grown: GrownTree, output: int) -> None:
         """Add a new tree to the margins of the training table."""
         self._margins.add(grown, output)
 

@@ -27,7 +27,7 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
     LabelError
         For labels that the objective does not allow.
     ParameterError
-        For a base score that does not fit.
+        For a base score of another number of outputs.
     """
     objective, params = model.objective, model.params
     _fit_objective(objective, data, custom)
@@ -77,13 +77,13 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
     before, outputs = earlier.objective, objective.n_outputs
     if before.name != objective.name or before.n_outputs != outputs:
         raise ValueError(
-            f"xgb_model was trained with {before.name} of {before.n_outputs} outputs, params ask for "
+            f"xgb_model was trained with {before.name} of {before.n_outputs} outputs, but params give "
             f"{objective.name} of {outputs}"
         )
     if (forest.parallel, forest.vector) != (params.num_parallel_tree, has_vector_leaves(params, outputs)):
         raise ValueError(
             f"xgb_model was trained with num_parallel_tree={forest.parallel} and multi_strategy="
-            f"{earlier.params.multi_strategy!r}, params ask for {params.num_parallel_tree} and "
+            f"{earlier.params.multi_strategy!r}, but params give {params.num_parallel_tree} and "
             f"{params.multi_strategy!r}"
         )
     objective.restore(before.file_entry())
@@ -94,7 +94,7 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
 
 
 def has_vector_leaves(params: Params, outputs: int) -> bool:
-    """Return whether the trees of a model of so many outputs have leaves of a value for each."""
+    """Return whether the trees of a model of `outputs` outputs have leaves with a value for each."""
     return params.multi_strategy == "multi_output_tree" and outputs > 1
 
 

@@ -1,4 +1,4 @@
-"""`Trainer`: one round of boosting after the other, from gradients to trees, margins and metrics."""
+"""`Trainer`: boosting round by round, from gradients to trees, margins and metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from boost.training.evaluation import evaluate
 from boost.training.margins import Additions, Margins
 
 if TYPE_CHECKING:
-    from boost.forest.grown import Grown
+    from boost.forest.grown_tree import GrownTree
     from boost.forest.tree import Tree
     from boost.params import Params
 
@@ -47,7 +47,7 @@ class Trainer:
     Attributes
     ----------
     team : Team
-        A context manager: inside it, the threads live on between rounds.
+        A context manager: inside it, the threads are kept between rounds.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Trainer:
         self._trees = model.forest.trees
 
     def can_continue(self, data: DMatrix) -> bool:
-        """Return whether the next round of the model may use this state: on the same table and trees."""
+        """Return whether the next round may use this state: the same table, and no trees changed since."""
         return data is self._data and self._trees == self._model.forest.trees
 
     def _make_margins(self, table: DMatrix) -> Any:
@@ -86,21 +86,24 @@ class Trainer:
         return ExactMargins(self._model, table, self.team)
 
     def _configure(self, params: Params) -> None:
-        """Make everything that depends on the parameters."""
+        """Make the grower, weights and generator, which depend on the parameters."""
         self._params = params
         self._grower = make_grower(self._table, params, self.team)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._table)
         self._seed = params.seed or 0
         draws = params.booster == "dart" or any(params[name] < 1.0 for name in SAMPLING)
-        # A round that draws gets a generator of its own, so that it does not depend on earlier rounds.
+        # A round with random draws gets a new generator, so that it does not depend on earlier rounds.
         self._constant_rng = None if draws else np.random.default_rng(0)
 
     def _change_params(self, params: Params) -> None:
-        """Use the parameters that the model got after the last round."""
+        """Use the parameters that were set after the last round."""
         before = self._params
         if params.booster != before.booster:
-            raise ValueError("booster cannot change between rounds: train on, with the model as xgb_model")
+            raise ValueError(
+                f"booster cannot change from {before.booster!r} to {params.booster!r} between rounds: call "
+                "train with the model as xgb_model"
+            )
         if self._model.objective is self._objective:  # only the learning rate changed: the buffers stay
             self._params = self._grower.params = params
         else:
@@ -146,7 +149,7 @@ class Trainer:
         self._trees = forest.trees
 
     def _start_round(self, rng: np.random.Generator) -> Any:
-        """Return what adds the trees of the round to the margins."""
+        """Return the object that adds the trees of the round to the margins: `Additions` or `Dropout`."""
         if self._params.booster != "dart":
             return Additions(self._model.forest, self._margins)
         from boost.training.dart import Dropout
@@ -162,7 +165,7 @@ class Trainer:
         output: int,
         rng: np.random.Generator,
         objective: Objective,
-    ) -> Grown:
+    ) -> GrownTree:
         """Return a new tree for one output, or for all of them if leaves are vectors."""
         params = self._params
         if params.subsample < 1.0:

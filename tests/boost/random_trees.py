@@ -15,7 +15,7 @@ CATEGORICAL = 3
 def random_tree(
     rng: np.random.Generator, splits: int, categorical: bool = False, outputs: int = 0, chain: bool = False
 ) -> Tree:
-    """Split random leaves, or with `chain` always a new one."""
+    """Return a tree made by splitting random leaves, or with `chain` always the newest leaf."""
     size = 2 * splits + 1
     left = np.full(size, NO_NODE, dtype=np.int32)
     right, parent = left.copy(), left.copy()
@@ -54,7 +54,7 @@ def random_tree(
 def random_forest(
     rng: np.random.Generator, n_outputs: int = 1, parallel: int = 1, vector: bool = False, rounds: int = 3
 ) -> Forest:
-    """Some trees have categorical splits, some only a root."""
+    """Return a forest of random trees: some have categorical splits, some only a root."""
     forest = Forest(n_outputs, parallel, vector)
     for _ in range(rounds):
         for t in range(forest.round_trees):

@@ -1,4 +1,4 @@
-"""Small trained models of every kind, and their tables: what the tests of explanations and dumps look at."""
+"""Small trained models of every kind, and their tables, for the tests of explanations, dumps and plots."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ def load(name: str) -> Any:
     return pickle.loads((HERE / f"{name}.pickle").read_bytes())
 
 
-def test_all_are_listed() -> None:
+def test_all_pickles_are_listed() -> None:
     assert {path.stem for path in HERE.glob("*.pickle")} == set(KEPT) == set(MAKERS)
 
 
 @pytest.mark.parametrize("name", [name for name, values in KEPT.items() if values is not None])
-def test_predicts_what_it_predicted(name: str) -> None:
+def test_recorded_predictions(name: str) -> None:
     loaded = load(name)
     rows = MAKERS[name][1][:SHOWN]
     values = loaded.predict(rows)

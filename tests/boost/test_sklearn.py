@@ -97,8 +97,8 @@ def test_all_checks_at_the_defaults() -> None:
         assert not any(c["expected_to_fail"] for c in done)
 
 
-def test_forests_draw_rows_so_that_a_weight_is_no_repetition() -> None:
-    # Whoever repeats a row throws other dice: the premise of these two checks does not hold for samples.
+def test_weights_of_forests_are_not_repetitions() -> None:
+    # Forests sample rows at random: repeated rows change the sample, which these two checks do not expect.
     done = check_estimator(BoostForestRegressor(n_estimators=10), on_skip=None, on_fail=None)
     failed = {c["check_name"] for c in done if c["status"] == "failed"}
     assert failed == {f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")}
@@ -121,7 +121,7 @@ def test_metadata_routing() -> None:
             cross_validate(BoostRegressor(), x, y, cv=3, params={"sample_weight": weight})
 
 
-def test_pipelines_that_hand_frames_on() -> None:
+def test_pipelines_that_pass_frames_on() -> None:
     x, y = load_iris(return_X_y=True, as_frame=True)
     chain = make_pipeline(StandardScaler(), BoostClassifier(n_estimators=3)).set_output(transform="pandas")
     chain.fit(x, y)
@@ -199,7 +199,7 @@ def test_targets_of_several_columns() -> None:
         BoostClassifier().fit(x, np.digitize(y, [-1, 1]))
 
 
-def test_functions_in_the_place_of_names() -> None:
+def test_functions_in_place_of_names() -> None:
     x, y = make_regression(200, 4, random_state=0)
 
     def squared(label: np.ndarray, margin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""A table whose labels need interactions, and labels of several kinds, which tests of training share."""
+"""A table whose labels need interactions, and labels of several kinds, shared by the tests of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cut points: exact ones, even ones, and the promise that "bin <= b" is "x < cut b"."""
+"""Cut points: of exact and of pruned summaries, and the weights of the bins between them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sketch import Cuts, Summary, WeightedQuantileSketch, column_cuts
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-def test_few_values_are_cut_half_way() -> None:
+def test_cuts_of_an_exact_summary_are_half_way() -> None:
     np.testing.assert_array_equal(column_cuts(Summary.from_values([4.0, 1.0, 2.0, 2.0]), 8), [1.5, 3.0])
 
 
 @pytest.mark.parametrize("values", [[], [5.0], [5.0, 5.0]])
-def test_nothing_to_cut(values: list[float]) -> None:
+def test_one_distinct_value_has_no_cut(values: list[float]) -> None:
     assert column_cuts(Summary.from_values(values), 16).size == 0
 
 

@@ -1,4 +1,4 @@
-"""The streaming sketch: its error, and that batches do not matter."""
+"""The streaming sketch: the bound of its error, and results that do not depend on batches."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_merge_of_sketches() -> None:
     assert same(before, parts[1].summary())
 
 
-def test_exact_while_small_and_summary_does_not_end_it() -> None:
+def test_exact_while_small_and_usable_after_a_summary() -> None:
     sketch = WeightedQuantileSketch(0.5, block_rows=8)
     sketch.add([1.0, np.nan, 2.0] * 100, np.arange(300.0))
     assert sketch.summary().slack == 0

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sketch.radix import sort_floats, sort_room
+from sketch.radix import make_sort_buffers, sort_floats
 
 
 def check(x: np.ndarray) -> None:
     before = x.copy()
-    alone, both = sort_room(x.size, False), sort_room(x.size, True)
+    alone, both = make_sort_buffers(x.size, False), make_sort_buffers(x.size, True)
     sort_floats(x.view(np.uint32), alone, False)
     sort_floats(x.view(np.uint32), both, True)
     want = np.sort(x, kind="stable") + np.float32(0)

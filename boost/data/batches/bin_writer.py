@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.data.batches.summary import Summary
+from boost.data.batches.summary import TableSummary
 from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
 from boost.data.binning import SPARSE_BELOW, Encoder, bin_offsets, code_type
 from boost.data.dmatrix import DMatrix
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BinWriter(Protocol):
-    """A binned table in the making."""
+    """Builds a binned table from batches."""
 
     def write(self, table: DMatrix, begin: int) -> None:
         """Write the bins of a batch whose first row is row `begin` of the whole table."""
@@ -28,26 +28,28 @@ class BinWriter(Protocol):
         """Return the whole table, once all batches are written."""
 
 
-def make_bin_writer(summary: Summary, cuts: Cuts, categorical: NDArray[np.bool_], team: Team) -> BinWriter:
-    """Return a writer for the layout that the density of the whole table calls for.
+def make_bin_writer(
+    summary: TableSummary, cuts: Cuts, categorical: NDArray[np.bool_], team: Team
+) -> BinWriter:
+    """Return a writer of the dense or the sparse layout, by the density of the whole table.
 
     Parameters
     ----------
-    summary : Summary
+    summary : TableSummary
         Of all batches.
     cuts : Cuts
     categorical : bool array of shape (features,)
     team : Team
     """
-    thin = summary.present.sum() < SPARSE_BELOW * sum(summary.rows) * summary.columns
-    kind = SparseBinWriter if summary.sparse and thin else DenseBinWriter
+    is_thin = summary.present.sum() < SPARSE_BELOW * sum(summary.rows) * summary.columns
+    kind = SparseBinWriter if summary.sparse and is_thin else DenseBinWriter
     return kind(summary, cuts, categorical, team)
 
 
 class DenseBinWriter:
-    """A `BinnedMatrix` in the making; parameters as for `make_bin_writer`."""
+    """Builds a `BinnedMatrix`; parameters as for `make_bin_writer`."""
 
-    def __init__(self, summary: Summary, cuts: Cuts, categorical: NDArray[np.bool_], team: Team) -> None:
+    def __init__(self, summary: TableSummary, cuts: Cuts, categorical: NDArray[np.bool_], team: Team) -> None:
         rows = sum(summary.rows)
         self._cuts, self._categorical, self._team = cuts, categorical, team
         self._codes = np.empty((rows, cuts.columns), dtype=code_type(cuts, summary.present < rows))
@@ -70,12 +72,12 @@ class DenseBinWriter:
 
 
 class SparseBinWriter:
-    """A `SparseBinnedMatrix` in the making; parameters as for `make_bin_writer`."""
+    """Builds a `SparseBinnedMatrix`; parameters as for `make_bin_writer`."""
 
-    def __init__(self, summary: Summary, cuts: Cuts, categorical: NDArray[np.bool_], team: Team) -> None:
+    def __init__(self, summary: TableSummary, cuts: Cuts, categorical: NDArray[np.bool_], team: Team) -> None:
         self._cuts, self._categorical, self._team = cuts, categorical, team
         self._col_indptr = np.concatenate(([0], np.cumsum(summary.present)))
-        # The place of the next entry of each column.
+        # Where the next entry of each column goes.
         self._next = self._col_indptr[:-1].copy()
         entries = int(self._col_indptr[-1])
         self._rows = np.empty(entries, dtype=np.uint32)

@@ -7,7 +7,7 @@ from typing import Any
 
 from boost.errors import DataError
 
-# The arguments that the items of a tuple stand for.
+# The arguments of `DMatrix` that the items of a tuple are, in order.
 TUPLE_FIELDS = "data", "label", "weight"
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from boost.data import validation
 from boost.data.batches.bin_writer import make_bin_writer
 from boost.data.batches.data_iter import read_batches
-from boost.data.batches.summary import Summary
+from boost.data.batches.summary import TableSummary
 from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
 from boost.data.binning import feed_sketches, largest_code, new_sketches
 from boost.data.columns import order_columns
@@ -23,7 +23,7 @@ from sketch import Cuts
 if TYPE_CHECKING:
     from boost.threads import Team
 
-# Arguments of `DMatrix` that say how a batch is read, and arguments that come with its values.
+# Arguments of `DMatrix` that define how a batch is read, and those that hold its meta information.
 OPTIONS = "missing", "feature_names", "feature_types", "enable_categorical"
 INFO = (*BY_ROW, "group", "qid", "feature_weights")
 # Nanoseconds to add one value to a sketch.
@@ -36,7 +36,7 @@ class BatchReader:
     Parameters
     ----------
     source : DataIter or callable
-        See `boost.data.batches.data_iter.read_batches`.
+        The batches, in a form that `boost.data.batches.data_iter.read_batches` accepts.
     options : dict
         Arguments of `DMatrix` for every batch.
     max_bin : int
@@ -46,7 +46,7 @@ class BatchReader:
     def __init__(self, source: Any, options: dict[str, Any], max_bin: int, team: Team) -> None:
         self._source, self._options, self._max_bin, self._team = source, options, max_bin, team
 
-    def summarize(self, ref: DMatrix | None) -> Summary:
+    def summarize(self, ref: DMatrix | None) -> TableSummary:
         """Read all batches once.
 
         Parameters
@@ -59,7 +59,7 @@ class BatchReader:
         DataError
             For batches that do not belong to one table; the message names the batch.
         """
-        summary = Summary()
+        summary = TableSummary()
         for i, arguments in enumerate(read_batches(self._source)):
             try:
                 self._add_batch(i, arguments, summary, ref)
@@ -70,13 +70,13 @@ class BatchReader:
         return summary
 
     def bin(
-        self, summary: Summary, cuts: Cuts, categories: Categories, categorical: NDArray[np.bool_]
+        self, summary: TableSummary, cuts: Cuts, categories: Categories, categorical: NDArray[np.bool_]
     ) -> BinnedMatrix | SparseBinnedMatrix:
         """Read all batches again, and bin them.
 
         Parameters
         ----------
-        summary : Summary
+        summary : TableSummary
             From `summarize`.
         cuts : Cuts
         categories : dict of int to list
@@ -101,13 +101,15 @@ class BatchReader:
             raise _changed(i + 1)
         return writer.matrix()
 
-    def _add_batch(self, i: int, arguments: dict[str, Any], summary: Summary, ref: DMatrix | None) -> None:
+    def _add_batch(
+        self, i: int, arguments: dict[str, Any], summary: TableSummary, ref: DMatrix | None
+    ) -> None:
         table = self._table(arguments)
         if i == 0:
-            like = ref or table
-            summary.names, summary.types = like.feature_names, table.feature_types
-            summary.top = np.full(like.num_col(), -1)
-            summary.present = np.zeros(like.num_col(), dtype=np.int64)
+            first = ref or table
+            summary.names, summary.types = first.feature_names, table.feature_types
+            summary.largest_codes = np.full(first.num_col(), -1)
+            summary.present = np.zeros(first.num_col(), dtype=np.int64)
             summary.sketches = [] if ref else new_sketches(table.num_col(), self._max_bin)
         table = order_columns(table, summary.columns, summary.names, "ref" if ref else "the first batch")
         summary.rows.append(table.num_row())
@@ -123,11 +125,11 @@ class BatchReader:
             present = int(np.count_nonzero(~np.isnan(table.column(f)[1])))
             summary.present[f] += present
             if f in table.categories:
-                summary.known.setdefault(f, []).append(table.categories[f])
+                summary.dictionaries.setdefault(f, []).append(table.categories[f])
             elif marked[f]:
-                summary.top[f] = max(summary.top[f], largest_code(table, f))
+                summary.largest_codes[f] = max(summary.largest_codes[f], largest_code(table, f))
             elif present:
-                summary.numeric.setdefault(f, i)
+                summary.first_numeric.setdefault(f, i)
         if ref is None:
             weights = np.empty(0) if weight is None else weight.astype(np.float64)
 
@@ -149,7 +151,7 @@ class BatchReader:
 def _add_info(
     i: int, arguments: dict[str, Any], rows: int, info: dict[str, list[Any]]
 ) -> NDArray[np.float32] | None:
-    """Keep the labels and other meta information of batch `i`; return the weights of its rows."""
+    """Check the meta information of batch `i`, append it to `info`, and return the weights of its rows."""
     here: dict[str, Any] = {name: arguments[name] for name in INFO if arguments.get(name) is not None}
     bounds = validation.check_groups(here.get("group"), here.get("qid"), rows)
     if "label" in here:
@@ -163,8 +165,8 @@ def _add_info(
             here[name] = validation.check_bound(name, here[name], rows)
     if i and set(here) - {"feature_weights"} != set(info) - {"feature_weights"}:
         raise DataError(
-            f"it comes with {sorted(here) or 'nothing'}, the batches before it with "
-            f"{sorted(info) or 'nothing'}: all must have the same"
+            f"it has {sorted(here) or 'no meta information'}, the batches before it have "
+            f"{sorted(info) or 'none'}: all batches must have the same fields"
         )
     for name, values in here.items():
         info.setdefault(name, []).append(np.asarray(values))

@@ -15,7 +15,7 @@ from sketch import Cuts, WeightedQuantileSketch, column_cuts
 
 
 @dataclass
-class Summary:
+class TableSummary:
     """Sizes, columns, dictionaries, quantile sketches and meta information of all batches.
 
     Attributes
@@ -23,12 +23,12 @@ class Summary:
     rows : list of int
         Number of rows of each batch.
     names, types : list of str, or None
-        Of the columns; a column is "float" if it is so in any batch.
-    known : dict of int to list of lists
-        The dictionaries of a column, one of each batch that has one.
-    numeric : dict of int to int
-        Columns without a dictionary that hold values, and the first batch where they do.
-    top : int array of shape (features,)
+        The names and types of the columns; a column is "float" if it is "float" in any batch.
+    dictionaries : dict of int to list of lists
+        For each column of categories, the dictionary of each batch that has one.
+    first_numeric : dict of int to int
+        For each column that holds numbers without a dictionary in some batch, the first such batch.
+    largest_codes : int array of shape (features,)
         The largest code of each column that is marked as categorical, -1 where there is none.
     present : int array of shape (features,)
         Number of values that are not missing.
@@ -43,9 +43,9 @@ class Summary:
     rows: list[int] = field(default_factory=list)
     names: list[str] | None = None
     types: list[str] | None = None
-    known: dict[int, list[list[Any]]] = field(default_factory=dict)
-    numeric: dict[int, int] = field(default_factory=dict)
-    top: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    dictionaries: dict[int, list[list[Any]]] = field(default_factory=dict)
+    first_numeric: dict[int, int] = field(default_factory=dict)
+    largest_codes: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     present: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     sparse: bool = True
     info: dict[str, list[Any]] = field(default_factory=dict)
@@ -65,10 +65,10 @@ class Summary:
             For a column that holds numbers in one batch and categories in another.
         """
         joined = {}
-        for f, parts in sorted(self.known.items()):
-            if f in self.numeric:
+        for f, parts in sorted(self.dictionaries.items()):
+            if f in self.first_numeric:
                 raise DataError(
-                    f"column {self.name(f)} holds numbers in batch {self.numeric[f]}, but strings or "
+                    f"column {self.name(f)} holds numbers in batch {self.first_numeric[f]}, but strings or "
                     "categories in another one"
                 )
             joined[f] = join(parts, self.name(f).strip("'"))
@@ -92,15 +92,15 @@ class Summary:
         self.sketches.clear()
         for f in range(self.columns):
             if f in categories or (self.types and self.types[f] == "c"):
-                count = max(len(categories.get(f, ())), int(self.top[f]) + 1)
+                count = max(len(categories.get(f, ())), int(self.largest_codes[f]) + 1)
                 cuts[f] = code_cuts(count, self.name(f))
         return Cuts.from_columns(cuts)
 
     def check_codes(self, cuts: Cuts, categorical: NDArray[np.bool_]) -> None:
-        """Raise `DataError` for a code without a bin: it would be binned as another category."""
-        for f in np.flatnonzero(categorical & (self.top >= cuts.bins)).tolist():
+        """Raise `DataError` for a code without a bin, which would get the bin of another category."""
+        for f in np.flatnonzero(categorical & (self.largest_codes >= cuts.bins)).tolist():
             raise DataError(
-                f"column {self.name(f)} holds the code {self.top[f]}, but ref has the codes 0 to "
+                f"column {self.name(f)} holds the code {self.largest_codes[f]}, but ref has the codes 0 to "
                 f"{cuts.bins[f] - 1} there: give the table as a DMatrix, which keeps unknown codes"
             )
 

@@ -46,8 +46,8 @@ def encode_positions(
     Returns
     -------
     codes : float32 array of shape (rows,), NaN where the value is missing
-    known : list
-        The dictionary.
+    dictionary : list
+        The sorted values that occur.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def encode_positions(
     occurring = [p for p in np.flatnonzero(counts).tolist() if declared[p] is not None]
     present = [declared[p] for p in occurring]
     check_types(present, name)
-    # Strings are compared as they are.
+    # Strings need no key: they are all of one type.
     ranks = present if present and isinstance(present[0], str) else [sort_key(v) for v in present]
     first = dict(zip(ranks, present, strict=True))
     order = sorted(first)
@@ -97,7 +97,7 @@ def join(dictionaries: Iterable[Sequence[Any]], name: str) -> list[Any]:
     DataError
         When one part holds strings and another one numbers.
     """
-    first = {sort_key(v): v for known in dictionaries for v in known}
+    first = {sort_key(v): v for dictionary in dictionaries for v in dictionary}
     check_types(first.values(), name)
     return [first[r] for r in sorted(first)]
 
@@ -119,9 +119,9 @@ def recode(
         NaN for a value that the new dictionary does not hold.
     """
     out = values.copy()
-    for f, known in old.items():
+    for f, dictionary in old.items():
         code = {sort_key(v): float(c) for c, v in enumerate(new[f])}
-        table = np.array([code.get(sort_key(v), np.nan) for v in known] + [np.nan], dtype=np.float32)
+        table = np.array([code.get(sort_key(v), np.nan) for v in dictionary] + [np.nan], dtype=np.float32)
         column = values[:, f]
-        out[:, f] = table[np.where(np.isnan(column), len(known), column).astype(np.int64)]
+        out[:, f] = table[np.where(np.isnan(column), len(dictionary), column).astype(np.int64)]
     return out

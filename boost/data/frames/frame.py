@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from boost.data.frames.dictionary import Categories, encode_positions
 from boost.errors import DataError
 
-# Rows that are copied at a time: so many stay in the cache from column to column.
+# Rows that are copied at a time, so that they stay in the cache from column to column.
 BLOCK_ROWS = 1 << 12
 
 

@@ -29,11 +29,11 @@ def _column(column: Any, name: str) -> Column:
         raise dates_error(name, dtype)
     if dtype not in (pl.String, pl.Categorical, pl.Enum):
         raise type_error(name, dtype)
-    known = column.unique().drop_nulls().cast(pl.String).sort()
+    unique = column.unique().drop_nulls().cast(pl.String).sort()
     if dtype == pl.String:
-        positions = known.search_sorted(column.fill_null("")).to_numpy().astype(np.int64)
+        positions = unique.search_sorted(column.fill_null("")).to_numpy().astype(np.int64)
         positions[column.is_null().to_numpy()] = -1
-        return Column(positions, "c", known.to_list())
+        return Column(positions, "c", unique.to_list())
     codes = column.to_physical()
     declared = column.unique().drop_nulls()
     at = dict(zip(declared.to_physical().to_list(), declared.cast(pl.String).to_list(), strict=True))

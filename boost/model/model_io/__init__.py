@@ -1,4 +1,4 @@
-"""Model files: XGBoost's JSON and UBJSON, read and written, and LightGBM's text, read; all of it checked."""
+"""Model files: XGBoost's JSON and UBJSON, read and written; LightGBM's text, read; entries are checked."""
 
 from __future__ import annotations
 

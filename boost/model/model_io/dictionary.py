@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boost.errors import ModelError
-from boost.model.model_io.schema import CATEGORIES, MOST_CATEGORIES, listed
+from boost.model.model_io.schema import CATEGORIES, MOST_CATEGORIES, as_list
 
 if TYPE_CHECKING:
     from boost.data.frames.dictionary import Categories
@@ -33,19 +33,19 @@ def write_dictionaries(categories: Categories, features: int) -> tuple[dict[str,
     ends, order = [0], []
     others = {}
     for f in range(features):
-        known = categories.get(f, [])
-        kinds = {type(value) for value in known}
-        if (raw := _as_bytes(known)) is not None:
+        dictionary = categories.get(f, [])
+        kinds = {type(value) for value in dictionary}
+        if (raw := _as_bytes(dictionary)) is not None:
             offsets = np.cumsum([0, *map(len, raw)]).astype(np.int32)
             encoded.append({"offsets": offsets, "values": np.frombuffer(b"".join(raw), np.int8)})
-        elif kinds == {int} and all(-(2**63) <= value < 2**63 for value in known):
-            encoded.append({"type": INT64, "values": np.array(known, dtype=np.int64)})
+        elif kinds == {int} and all(-(2**63) <= value < 2**63 for value in dictionary):
+            encoded.append({"type": INT64, "values": np.array(dictionary, dtype=np.int64)})
         else:
             encoded.append({"offsets": np.empty(0, np.int32), "values": np.empty(0, np.int8)})
             if f in categories:
-                others[str(f)] = known
-            known = []
-        order += sorted(range(len(known)), key=known.__getitem__)
+                others[str(f)] = dictionary
+            dictionary = []
+        order += sorted(range(len(dictionary)), key=dictionary.__getitem__)
         ends.append(len(order))
     attribute = json.dumps(others) if others else None
     if not order:
@@ -54,13 +54,13 @@ def write_dictionaries(categories: Categories, features: int) -> tuple[dict[str,
     return {"enc": encoded, "feature_segments": segments, "sorted_idx": sorted_idx}, attribute
 
 
-def _as_bytes(known: list[Any]) -> list[bytes] | None:
+def _as_bytes(dictionary: list[Any]) -> list[bytes] | None:
     """Return strings as UTF-8; None for values of other types, and for strings that cannot be encoded."""
-    if not known or not all(type(value) is str for value in known):
+    if not dictionary or not all(type(value) is str for value in dictionary):
         return None
     try:
         # XGBoost's files may hold bytes that are no valid UTF-8; they are kept.
-        return [value.encode("utf-8", "surrogateescape") for value in known]
+        return [value.encode("utf-8", "surrogateescape") for value in dictionary]
     except UnicodeEncodeError:
         return None
 
@@ -75,18 +75,18 @@ def read_dictionaries(cats: Any, attribute: str | None, features: int) -> Catego
         raise ModelError(f"cats must have a list enc of {features} entries")
     for f, entry in enumerate(encoded):
         try:
-            known = _read_known(entry)
+            dictionary = _read_dictionary(entry)
         except (ValueError, TypeError, KeyError):
             raise ModelError(f"cats of feature {f} is damaged") from None
-        if len(set(known)) != len(known) or len(known) >= MOST_CATEGORIES:
+        if len(set(dictionary)) != len(dictionary) or len(dictionary) >= MOST_CATEGORIES:
             raise ModelError(f"cats of feature {f} names a category twice, or too many of them")
-        if known:
-            out[f] = known
+        if dictionary:
+            out[f] = dictionary
     return dict(sorted(out.items()))
 
 
-def _read_known(entry: dict[str, Any]) -> list[Any]:
-    values = listed(entry["values"])
+def _read_dictionary(entry: dict[str, Any]) -> list[Any]:
+    values = as_list(entry["values"])
     kinds = set(map(type, values))
     if "offsets" not in entry:
         if entry["type"] in WHOLE_TYPES and kinds <= {int}:
@@ -94,7 +94,7 @@ def _read_known(entry: dict[str, Any]) -> list[Any]:
         if entry["type"] in FRACTION_TYPES and kinds <= {int, float} and all(map(np.isfinite, values)):
             return [float(v) for v in values]
         raise ValueError
-    offsets = listed(entry["offsets"])
+    offsets = as_list(entry["offsets"])
     if not (kinds | set(map(type, offsets)) <= {int}) or offsets[:1] not in ([], [0]):
         raise ValueError
     raw = bytes(v % 256 for v in values if -128 <= v < 256)
@@ -116,9 +116,11 @@ def _read_attribute(text: str | None, features: int) -> Categories:
     if not isinstance(document, dict):
         raise ModelError(f"attribute {CATEGORIES} must be a JSON object")
     out: Categories = {}
-    for key, known in document.items():
-        good = isinstance(known, list) and all(isinstance(v, (str, bool, int, float)) for v in known)
+    for key, dictionary in document.items():
+        good = isinstance(dictionary, list) and all(
+            isinstance(v, (str, bool, int, float)) for v in dictionary
+        )
         if not (good and key.isascii() and key.isdigit() and len(key) < 12 and int(key) < features):
             raise ModelError(f"attribute {CATEGORIES} must map feature numbers to lists of values")
-        out[int(key)] = known
+        out[int(key)] = dictionary
     return out

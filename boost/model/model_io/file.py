@@ -21,7 +21,7 @@ FORMATS = {
     "json": lambda model: to_json(model).encode("utf-8"),
     "ubj": lambda model: encode(document(model)),
 }
-# First bytes of files in other formats, and what the error about them says.
+# First bytes of files in other formats, and the reason and remedy for the error message.
 FOREIGN = (
     (b"\x80", "it is a pickle, which can run any code when it is opened: save the model with save_model"),
     (b"binf", "it is in XGBoost's old binary format: save it as JSON with XGBoost before 3.1"),
@@ -40,7 +40,7 @@ def read_model(source: Any, params: Params) -> Model:
     source : path, or bytes
         In XGBoost's JSON or UBJSON, or LightGBM's text; the format is detected from the bytes.
     params : Params
-        The parameters that a file does not hold, such as the number of threads.
+        Values for the parameters that a file does not hold, such as the number of threads.
 
     Raises
     ------

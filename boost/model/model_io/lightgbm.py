@@ -4,8 +4,8 @@ The splits of both libraries are equivalent, with other conventions. LightGBM co
 ``x <= threshold``; here float32 numbers are compared by ``x < condition``, and for each threshold there is a
 condition with the same result for every float32. LightGBM sends listed categories left, here they go right:
 the children are exchanged. Where LightGBM treats a missing value as zero, missing values go where zero goes.
-Where it treats zero as missing, zero may have to go another way than the numbers on both sides of it: such a
-split becomes three, and the subtrees below it are copied.
+Where it treats zero as missing, zero may go to the other child than the numbers on both sides of it: such a
+split becomes three splits, and the subtrees below it are copied.
 """
 
 from __future__ import annotations
@@ -91,16 +91,18 @@ def read_lightgbm(raw: bytes, params: Params) -> Model:
     head, *blocks = body.split("\nTree=")
     header = _Entries(head, "the header")
     if (version := header.text("version")) not in VERSIONS:
-        raise ModelError(f"version {version[:40]!r} of LightGBM's text is not known, only {VERSIONS}")
+        raise ModelError(f"version {version[:40]!r} of LightGBM's text is not supported, only {VERSIONS}")
     features = header.whole("max_feature_idx", 0, 2**31 - 2) + 1
     outputs = header.whole("num_tree_per_iteration", 1, 2**20)
     names, infos = header.text("feature_names").split(), header.text("feature_infos").split()
     if not len(names) == len(infos) == features:
         raise ModelError(f"{len(names)} feature_names and {len(infos)} feature_infos for {features} features")
     if "tree_sizes" in header and len(header.text("tree_sizes").split()) != len(blocks):
-        raise ModelError(f"tree_sizes and {len(blocks)} trees differ")
+        raise ModelError(
+            f"tree_sizes has {len(header.text('tree_sizes').split())} entries for {len(blocks)} trees"
+        )
     if len(blocks) % outputs:
-        raise ModelError(f"{len(blocks)} trees cannot be shared by {outputs} outputs")
+        raise ModelError(f"the number of trees, {len(blocks)}, is not a multiple of the {outputs} outputs")
     entry, name, factor = _read_objective(header, outputs)
     options: dict[str, Any] = {}
     if name == "reg:quantileerror":
@@ -195,7 +197,7 @@ def _read_objective(header: _Entries, outputs: int) -> tuple[str, str, float]:
     if name not in OBJECTIVES or "sqrt" in options:
         raise ModelError(f"LightGBM's objective {entry[:40]!r} is not supported{nearest(name, OBJECTIVES)}")
     if (outputs > 1) != name.startswith("multiclass") and name != "custom":
-        raise ModelError(f"objective {name} does not go with {outputs} trees in an iteration")
+        raise ModelError(f"objective {name} does not fit num_tree_per_iteration={outputs}")
     try:
         factor = float(options["sigmoid"]) if name in ("binary", "multiclassova") else 1.0
     except (KeyError, ValueError):
@@ -219,21 +221,21 @@ def _read_categories(rest: str, marked: list[bool]) -> Categories:
     key = "pandas_categorical:"
     lines = [line.removeprefix(key) for line in rest.split("\n") if line.startswith(key)]
     try:
-        known = json.loads(lines[-1]) if lines else None
+        dictionaries = json.loads(lines[-1]) if lines else None
     except (ValueError, RecursionError):
         raise ModelError("pandas_categorical is damaged") from None
     columns = [f for f, m in enumerate(marked) if m]
-    if not known:
+    if not dictionaries:
         return {}
-    if not isinstance(known, list) or len(known) != len(columns):
+    if not isinstance(dictionaries, list) or len(dictionaries) != len(columns):
         raise ModelError(
             "pandas_categorical does not identify its columns: some of them have one category only"
         )
-    for f, values in zip(columns, known, strict=True):
+    for f, values in zip(columns, dictionaries, strict=True):
         good = isinstance(values, list) and all(isinstance(v, (str, bool, int, float)) for v in values)
         if not good or len(set(map(repr, values))) != len(values):
             raise ModelError(f"pandas_categorical of feature {f} must be a list of different values")
-    return dict(zip(columns, known, strict=True))
+    return dict(zip(columns, dictionaries, strict=True))
 
 
 class _Node(NamedTuple):
@@ -303,9 +305,9 @@ class _TextTree:
         inner = np.tile(np.arange(splits), 2)
         # LightGBM numbers a split after its parent: so there are no cycles.
         if ((children >= splits) | (children < -splits - 1) | ((children >= 0) & (children <= inner))).any():
-            raise ModelError("a child is no node below its parent")
+            raise ModelError("a child is not a node numbered after its parent")
         if np.unique(children).size != children.size:
-            raise ModelError("a node is the child of two")
+            raise ModelError("a node has two parents")
         if ((self.feature < 0) | (self.feature >= features)).any():
             raise ModelError(f"a split uses a feature outside [0, {features})")
         if ((self.decision < 0) | (self.decision >= MISSING)).any():
@@ -318,7 +320,7 @@ class _TextTree:
         if ((words < 0) | (words >= 2**32)).any():
             raise ModelError("cat_threshold must hold words of 32 bits")
         if self.bounds[0] != 0 or (np.diff(self.bounds) < 1).any() or self.bounds[-1] != count:
-            raise ModelError("cat_boundaries must rise from 0 to the number of entries of cat_threshold")
+            raise ModelError("cat_boundaries must increase from 0 to the number of entries of cat_threshold")
         if np.diff(self.bounds).max() > MOST_CATEGORIES // 32:
             raise ModelError(f"categories must lie in [0, {MOST_CATEGORIES})")
         self.words = words.astype("<u4")
@@ -327,7 +329,7 @@ class _TextTree:
         """Return the categories that a split lists, increasing."""
         number = self.threshold[at]
         if not 0 <= number < self.bounds.size - 1 or number != int(number):
-            raise ModelError(f"there is no set of categories {number:g}")
+            raise ModelError(f"a split names the set of categories {number:g}, which the tree does not have")
         words = self.words[self.bounds[int(number)] : self.bounds[int(number) + 1]]
         return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).astype(np.int32)
 
@@ -365,10 +367,10 @@ class _TextTree:
     ) -> _Node | _Split:
         """Return the split by a feature whose zero is treated as missing."""
         at, condition = node.at, self.condition[node.at]
-        known = node.side.get(f)
-        if known == 0:
+        side = node.side.get(f)
+        if side == 0:
             return left if default_left else right
-        if known is not None or default_left == (condition > TINY):
+        if side is not None or default_left == (condition > TINY):
             return self._compare(at, condition, default_left, left, right)
         if -TINY <= condition <= ABOVE:  # the threshold is at zero: one comparison is enough
             return _Split(at, ABOVE if default_left else -TINY, default_left, left, right)

@@ -26,7 +26,7 @@ from boost.model.model_io.schema import (
     ROOT_PARENT,
     TREE_ARRAYS,
     VERSION,
-    listed,
+    as_list,
 )
 from boost.objective import OBJECTIVES, Objective, make_objective, read_entry
 from boost.params import MULTI, TABLE, Params, resolve
@@ -93,15 +93,15 @@ def read_document(document: Any, params: Params) -> Model:
 def _check_version(document: Any) -> None:
     """Raise for files of a newer major version, whose entries may have another meaning."""
     version = document.get("version", VERSION) if isinstance(document, dict) else VERSION
-    version = listed(version)
+    version = as_list(version)
     if not isinstance(version, list) or len(version) != 3 or {type(v) for v in version} != {int}:
         raise ModelError("version must be three whole numbers")
     text = f"it was written in version {version[0]}.{version[1]} of XGBoost's format"
-    known = f"{NEWEST[0]}.{NEWEST[1]}"
+    newest = f"{NEWEST[0]}.{NEWEST[1]}"
     if version[0] > NEWEST[0]:
-        raise ModelError(f"{text}, and the newest supported version is {known}")
+        raise ModelError(f"{text}, and the newest supported version is {newest}")
     if version[:2] > NEWEST:
-        warnings.warn(f"{text}; it is read as version {known}", stacklevel=6)
+        warnings.warn(f"{text}; it is read as version {newest}", stacklevel=6)
 
 
 def check_sets(forest: Forest) -> None:
@@ -120,8 +120,8 @@ def _get(mapping: Any, key: str, kind: type | tuple[type, ...], where: str) -> A
         raise ModelError(f"{where} has no entry {key!r}")
     value = mapping[key]
     if not isinstance(value, kind):
-        wanted = "list" if isinstance(kind, tuple) else kind.__name__
-        raise ModelError(f"{key!r} of {where} must be of type {wanted}, got {type(value).__name__}")
+        expected = "list" if isinstance(kind, tuple) else kind.__name__
+        raise ModelError(f"{key!r} of {where} must be of type {expected}, got {type(value).__name__}")
     return value
 
 
@@ -139,14 +139,14 @@ def _read_booster(entry: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     kind = _get(entry, "name", str, "gradient_booster")
     if kind == "dart":
         weights = _get(entry, "weight_drop", ARRAY, "gradient_booster")
-        return _get(entry, "gbtree", dict, "gradient_booster"), listed(weights)
+        return _get(entry, "gbtree", dict, "gradient_booster"), as_list(weights)
     if kind == "gblinear":
         raise ModelError("linear models (gblinear) are not supported: only gbtree and dart, which have trees")
     if kind != "gbtree":
         raise ModelError(f"only gbtree and dart models are supported, got {kind!r}")
     # XGBoost 3.4 writes the weights here, and none for a model without dropout.
     model = entry.get("model")
-    drop = listed(model.get("weight_drop")) if isinstance(model, dict) else None
+    drop = as_list(model.get("weight_drop")) if isinstance(model, dict) else None
     return entry, drop or None
 
 
@@ -176,7 +176,7 @@ def _read_objective(
     targets = _whole(size, "num_target", 0, 2**20, absent=1)
     name = _get(entry, "name", str, "objective")
     if name in OBJECTIVES and (name in MULTI) != (classes > 1):
-        raise ModelError(f"objective {name} does not go with num_class {classes}")
+        raise ModelError(f"objective {name} does not fit num_class={classes}")
     outputs = 1 if classes > 1 else max(1, targets)
     try:
         options = read_entry(entry)
@@ -232,9 +232,12 @@ def _read_best(iteration: str | None, score: str | None) -> tuple[int | None, fl
 
 def _read_trees(forest: Forest, model: dict[str, Any], features: int) -> None:
     numbers = _get(model, "gbtree_model_param", dict, "model")
-    trees, info = _get(model, "trees", list, "model"), listed(_get(model, "tree_info", ARRAY, "model"))
+    trees, info = _get(model, "trees", list, "model"), as_list(_get(model, "tree_info", ARRAY, "model"))
     if _whole(numbers, "num_trees", 0, 2**31 - 1) != len(trees) or len(info) != len(trees):
-        raise ModelError(f"num_trees, trees and tree_info differ: {len(trees)} trees, {len(info)} entries")
+        raise ModelError(
+            f"num_trees, trees and tree_info must agree, got {numbers['num_trees']}, {len(trees)} trees and "
+            f"{len(info)} entries"
+        )
     order = [t // forest.parallel % (forest.round_trees // forest.parallel) for t in range(len(trees))]
     if len(trees) % forest.round_trees or any(type(g) is not int for g in info) or info != order:
         raise ModelError(
@@ -242,7 +245,7 @@ def _read_trees(forest: Forest, model: dict[str, Any], features: int) -> None:
             "trees of each"
         )
     rounds = list(range(0, len(trees) + 1, forest.round_trees))
-    if listed(model.get("iteration_indptr", rounds)) != rounds:
+    if as_list(model.get("iteration_indptr", rounds)) != rounds:
         raise ModelError(f"iteration_indptr must give each round {forest.round_trees} trees")
     for t, document in enumerate(trees):
         try:
@@ -300,16 +303,19 @@ def _read_vectors(
 def _check_nodes(arrays: dict[str, NDArray], inner: NDArray[np.bool_], features: int) -> None:
     left, right, size = arrays["left"], arrays["right"], inner.size
     if not np.array_equal(inner, right != NO_NODE):
-        raise ModelError("a node has one child only")
+        raise ModelError(f"node {np.argmax(inner != (right != NO_NODE))} has only one child")
     children = np.concatenate((left[inner], right[inner]))
     if ((children < 1) | (children >= size)).any():
-        raise ModelError("a child is no node of the tree")
+        raise ModelError(
+            f"a child must be a node in [1, {size}), got {children[(children < 1) | (children >= size)][0]}"
+        )
     # The root is no child, and no node has two parents: so the nodes below the root form a tree.
-    if np.bincount(children, minlength=size).max(initial=0) > 1:
-        raise ModelError("a node is the child of two")
+    parents = np.bincount(children, minlength=size)
+    if parents.max(initial=0) > 1:
+        raise ModelError(f"node {np.argmax(parents > 1)} has two parents")
     nodes = np.flatnonzero(inner)
     if not np.array_equal(arrays["parent"][children], np.concatenate((nodes, nodes))):
-        raise ModelError("a node's parent has other children")
+        raise ModelError("parents does not agree with left_children and right_children")
     if ((arrays["feature"] < 0) | (arrays["feature"] >= features))[inner].any():
         raise ModelError(f"a split uses a feature outside [0, {features})")
     if not np.isin(arrays["default_left"], (0, 1)).all():

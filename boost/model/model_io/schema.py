@@ -10,7 +10,7 @@ VERSION = [3, 2, 0]  # of the format
 NEWEST = [3, 4]  # version that is supported
 # The parent of the root; -1 in trees with vector leaves.
 ROOT_PARENT = 2**31 - 1
-# Prefix of the attributes that hold what XGBoost's format has no entry for.
+# Prefix of the attributes for which XGBoost's format has no entry.
 PREFIX = "espalier_"
 CATEGORIES = PREFIX + "categories"  # dictionaries of booleans, fractions or a mixture
 CLASSES = PREFIX + "classes"  # labels of a classifier
@@ -29,6 +29,6 @@ TREE_ARRAYS = (
 )
 
 
-def listed(values: Any) -> Any:
+def as_list(values: Any) -> Any:
     """Return a list for an array: UBJSON is decoded to arrays, JSON to lists."""
     return values.tolist() if isinstance(values, np.ndarray) else values

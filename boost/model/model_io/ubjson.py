@@ -23,7 +23,7 @@ NUMBERS: dict[bytes, np.dtype[Any]] = {
 MARKERS: dict[np.dtype[Any], bytes] = {kind.newbyteorder("="): marker for marker, kind in NUMBERS.items()}
 CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 LENGTH = struct.Struct(">q")
-# Nested deeper than any model.
+# Deeper than any model is nested.
 MOST_DEPTH = 64
 
 

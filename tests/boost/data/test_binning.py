@@ -1,4 +1,4 @@
-"""Cuts and codes: what a bin is, and that dense and sparse tables of the same values have the same."""
+"""Cuts and codes: the bin of each value, and equal bins of dense and sparse tables of the same values."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ VALUES = st.floats(width=32, allow_infinity=False)
 
 
 @given(st.lists(VALUES, min_size=1, max_size=30), st.lists(VALUES, max_size=30))
-def test_any_float_finds_its_bin(values: list[float], at: list[float]) -> None:
+def test_any_float_gets_its_bin(values: list[float], at: list[float]) -> None:
     x = np.array(values, dtype=np.float32).reshape(-1, 1)
     cuts = np.array(at, dtype=np.float32)
     table = Cuts.from_columns([np.unique(cuts[~np.isnan(cuts)] + np.float32(0))])
@@ -74,9 +74,9 @@ def test_bytes_hold_256_bins_of_a_full_column() -> None:
         np.testing.assert_array_equal(full.codes, x)
         np.testing.assert_array_equal(full.offsets, [0, 257])
         x[0] = NAN
-        holed = bin_table(DMatrix(x), 256, team)
-        assert isinstance(holed, BinnedMatrix) and holed.codes.dtype == np.uint16
-        assert holed.codes[0, 0] == 256
+        with_missing = bin_table(DMatrix(x), 256, team)
+        assert isinstance(with_missing, BinnedMatrix) and with_missing.codes.dtype == np.uint16
+        assert with_missing.codes[0, 0] == 256
 
 
 def sparse_table(rows: int, columns: int, share: float, seed: int) -> tuple[sp.csr_matrix, np.ndarray]:
@@ -145,7 +145,7 @@ def test_cuts_are_those_of_one_sketch_of_the_column(weighted: bool) -> None:
         assert abs(counts / counts.sum() - 1 / 32).max() <= 1 / 64
 
 
-def test_wide_tables_are_done_in_groups_of_columns() -> None:
+def test_wide_tables_are_cut_in_blocks_of_columns() -> None:
     x = np.random.default_rng(8).normal(size=(40, 77)).astype(np.float32)
     with Team(1) as team:
         cuts = make_cuts(DMatrix(x), 64, team)
@@ -157,14 +157,14 @@ def test_wide_tables_are_done_in_groups_of_columns() -> None:
 def test_weights_may_be_replaced() -> None:
     x, weight = np.random.default_rng(4).normal(size=(500, 2)), np.random.default_rng(5).random(500)
     with Team(1) as team:
-        own = make_cuts(DMatrix(x, weight=weight), 8, team)
+        weighted = make_cuts(DMatrix(x, weight=weight), 8, team)
         given = make_cuts(DMatrix(x), 8, team, weight.astype(np.float32).astype(float))
         plain = make_cuts(DMatrix(x), 8, team)
-    np.testing.assert_array_equal(own.values, given.values)
-    assert (own.values != plain.values).any()
+    np.testing.assert_array_equal(weighted.values, given.values)
+    assert (weighted.values != plain.values).any()
 
 
-def test_a_category_is_its_bin() -> None:
+def test_the_bin_of_a_category_is_its_code() -> None:
     frame = pd.DataFrame({"n": [0.5, 1.5, 2.5, 3.5], "w": ["b", None, "a", "c"]})
     x = np.array([[0, 5], [3, NAN], [NAN, 1], [1, 0]])
     with Team(1) as team:

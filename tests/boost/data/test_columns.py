@@ -33,8 +33,8 @@ def test_columns_and_categories_in_another_order_predict_the_same() -> None:
     assert np.array_equal(trained.predict(moved), want)
     assert np.array_equal(trained.predict(DMatrix(moved)), want)
     assert np.array_equal(trained.inplace_predict(moved), want)
-    few = data[data.c == "y"]  # with another dictionary
-    assert np.array_equal(trained.predict(few), want[data.c == "y"])
+    subset = data[data.c == "y"]  # with another dictionary
+    assert np.array_equal(trained.predict(subset), want[data.c == "y"])
 
 
 def test_unseen_categories_go_where_missing_values_go() -> None:

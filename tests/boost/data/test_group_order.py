@@ -1,4 +1,4 @@
-"""Sorting within groups."""
+"""Sorting within query groups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from boost.data.group_order import sort_groups
     st.integers(0, 2**31),
     st.sampled_from([2, 50, 10**6]),
 )
-def test_falling_and_stable(sizes: list[int], seed: int, levels: int) -> None:
+def test_decreasing_and_stable(sizes: list[int], seed: int, levels: int) -> None:
     bounds = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
     values = np.random.default_rng(seed).integers(0, levels, bounds[-1]).astype(np.float64)
     order = np.full(bounds[-1], -1)

@@ -1,4 +1,4 @@
-"""The table for one number of bins."""
+"""`QuantileDMatrix`: a table for one number of bins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sorted columns: what is in them, and in which order."""
+"""Sorted columns: their entries, and the order of the entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all estimators do: rounds that go on, rows that are held out, stages, files, importance."""
+"""All estimators: continued training, held-out rows, staged predictions, files, importance."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_read_only_and_mapped_tables(tmp_path: Path) -> None:
     assert other.predict(mapped).tobytes() == same.predict(X).tobytes()
 
 
-def test_a_weight_is_a_repetition() -> None:
+def test_integer_weights_equal_repeated_rows() -> None:
     rng = np.random.default_rng(0)
     weight = rng.integers(0, 4, 300)
     weighed = BoostClassifier(n_estimators=10, max_depth=3).fit(X, CLASS, sample_weight=weight)
@@ -71,15 +71,15 @@ def test_warm_start(kind: type) -> None:
         model.fit(X[:, :4], y)
 
 
-def test_rows_held_out() -> None:
+def test_held_out_rows() -> None:
     seen: list[np.ndarray] = []
 
-    def watch(label: np.ndarray, prediction: np.ndarray) -> float:
+    def record_labels(label: np.ndarray, prediction: np.ndarray) -> float:
         seen.append(label)
         return float(np.abs(label - prediction).mean())
 
     options: dict[str, Any] = {"n_estimators": 200, "early_stopping_rounds": 3, "validation_fraction": 0.2}
-    model = BoostRegressor(**options, eval_metric=watch, random_state=3).fit(X, Y)
+    model = BoostRegressor(**options, eval_metric=record_labels, random_state=3).fit(X, Y)
     assert list(model.evals_result_) == ["validation_0"] and model.best_iteration_ < 199
     held = np.isin(Y.astype(np.float32), seen[0])
     assert held.sum() == 60
@@ -88,32 +88,34 @@ def test_rows_held_out() -> None:
     assert same.predict(X).tobytes() == model.predict(X).tobytes()
     before = seen[0]
     seen.clear()
-    again = BoostRegressor(**options, eval_metric=watch, random_state=3).fit(X, Y)
+    again = BoostRegressor(**options, eval_metric=record_labels, random_state=3).fit(X, Y)
     assert np.array_equal(seen[0], before) and again.best_iteration_ == model.best_iteration_
     seen.clear()
-    BoostRegressor(**options, eval_metric=watch, random_state=4).fit(X, Y)
+    BoostRegressor(**options, eval_metric=record_labels, random_state=4).fit(X, Y)
     assert not np.array_equal(seen[0], before)
 
 
-def test_rows_held_out_of_each_class_and_of_whole_groups() -> None:
+def test_held_out_rows_of_each_class_and_of_whole_groups() -> None:
     seen: list[np.ndarray] = []
 
-    def watch(label: np.ndarray, prediction: np.ndarray) -> float:
+    def record_labels(label: np.ndarray, prediction: np.ndarray) -> float:
         seen.append(label)
         return 0.0
 
     y = np.repeat(["a", "b"], [280, 20])
-    BoostClassifier(n_estimators=1, validation_fraction=0.1, eval_metric=watch).fit(pd.DataFrame(X), y)
+    BoostClassifier(n_estimators=1, validation_fraction=0.1, eval_metric=record_labels).fit(
+        pd.DataFrame(X), y
+    )
     assert np.unique(seen[0], return_counts=True)[1].tolist() == [28, 2]
     seen.clear()
     qid = np.repeat(np.arange(30), 10)
-    model = BoostRanker(n_estimators=1, validation_fraction=0.1, eval_metric=watch)
+    model = BoostRanker(n_estimators=1, validation_fraction=0.1, eval_metric=record_labels)
     model.fit(X, qid.astype(float), qid=qid, group_weight=np.arange(1.0, 31.0))
     groups, counts = np.unique(seen[0], return_counts=True)
     assert groups.size == 3 and set(counts) == {10}
 
 
-def test_nothing_is_watched_unasked() -> None:
+def test_evaluation_rows_must_be_requested() -> None:
     with pytest.raises(ValueError, match="give eval_set to fit, or set validation_fraction"):
         BoostRegressor(early_stopping_rounds=2).fit(X, Y)
     with pytest.raises(ValueError, match="validation_fraction replaces eval_set"):
@@ -128,7 +130,7 @@ def test_nothing_is_watched_unasked() -> None:
         BoostRegressor(validation_fraction=0.1).fit(X[:3], Y[:3])
 
 
-def test_tables_to_watch_have_weights_and_margins() -> None:
+def test_evaluation_tables_have_weights_and_margins() -> None:
     weight, margin = np.random.default_rng(0).random((2, 100))
     model = BoostRegressor(n_estimators=2, eval_metric="mae").fit(
         X[100:],
@@ -146,7 +148,7 @@ def test_tables_to_watch_have_weights_and_margins() -> None:
         model.fit(X, Y, eval_set=[(X, Y), (X, Y)], sample_weight_eval_set=[weight])
 
 
-def test_what_an_earlier_fit_left_is_gone() -> None:
+def test_a_fit_removes_the_results_of_the_last_one() -> None:
     model = BoostRegressor(n_estimators=50, early_stopping_rounds=2, validation_fraction=0.3).fit(X, Y)
     assert model.best_iteration == model.best_iteration_ and model.best_score == model.best_score_
     model.set_params(early_stopping_rounds=None, validation_fraction=None).fit(X, Y)
@@ -155,7 +157,7 @@ def test_what_an_earlier_fit_left_is_gone() -> None:
         model.evals_result()
 
 
-def test_stages() -> None:
+def test_staged_predictions() -> None:
     model = BoostRegressor(n_estimators=4, max_depth=3).fit(X, Y)
     stages = list(model.staged_predict(X))
     assert len(stages) == 4 and stages[-1].tobytes() == model.predict(X).tobytes()
@@ -233,7 +235,7 @@ def test_margins() -> None:
     np.testing.assert_array_equal(classifier.predict(X, output_margin=True), classifier.decision_function(X))
 
 
-def test_own_parameters_are_checked_before_any_work() -> None:
+def test_extra_parameters_are_checked_before_training() -> None:
     for params, match in (
         ({"n_estimators": -1}, "n_estimators must be an integer of at least 0, got -1"),
         ({"early_stopping_rounds": 0}, "early_stopping_rounds must be an integer of at least 1, or None"),

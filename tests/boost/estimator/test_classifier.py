@@ -1,4 +1,4 @@
-"""Labels of any type, their weights, and how they survive in a file."""
+"""Labels of any type, their weights, and their entry in model files."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_boolean_labels() -> None:
 
 
 def test_class_weight_is_a_weight_of_rows() -> None:
-    few = np.flatnonzero(np.arange(150) % 5 < CODES + 1)
-    x, y = X[few], WORDS[few]
+    subset = np.flatnonzero(np.arange(150) % 5 < CODES + 1)
+    x, y = X[subset], WORDS[subset]
     weight = np.linspace(0.5, 2, len(y))
     given = {"setosa": 0.5, "virginica": 3.0}
     by_hand = np.array([given.get(label, 1.0) for label in y])
@@ -88,13 +88,13 @@ def test_class_weight_is_a_weight_of_rows() -> None:
 
 @pytest.mark.parametrize("ending", ["json", "ubj"])
 @pytest.mark.parametrize("names", [["a", "b", "c"], [-5, 7, 1000], [0.0, 2.0, 7.0]])
-def test_labels_survive_in_a_file(names: list, ending: str, tmp_path: Path) -> None:
+def test_labels_are_saved_in_a_file(names: list, ending: str, tmp_path: Path) -> None:
     y, path = np.array(names)[CODES], tmp_path / f"model.{ending}"
     for rows in (slice(150), slice(100)):
         model = BoostClassifier(n_estimators=3).fit(X[rows], y[rows])
         raw = model.get_booster().save_raw()
         model.save_model(path)
-        assert model.get_booster().save_raw() == raw  # the model itself is left alone
+        assert model.get_booster().save_raw() == raw  # saving does not change the model
         other = BoostClassifier()
         other.load_model(path)
         np.testing.assert_array_equal(other.classes_, model.classes_)
@@ -102,7 +102,7 @@ def test_labels_survive_in_a_file(names: list, ending: str, tmp_path: Path) -> N
         assert Booster(model_file=path).predict(X).tobytes() == model.get_booster().predict(X).tobytes()
 
 
-def test_files_of_others(tmp_path: Path) -> None:
+def test_files_without_labels_or_with_damaged_ones(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     BoostClassifier(n_estimators=2).fit(X, WORDS).get_booster().save_model(path)
     model = BoostClassifier()
@@ -132,7 +132,7 @@ def test_estimators_of_xgboost_open_our_files(tmp_path: Path) -> None:
         np.testing.assert_array_equal(theirs.predict(X), model.predict(X))
 
 
-def test_a_loss_of_ones_own_still_gives_probabilities() -> None:
+def test_a_custom_loss_still_gives_probabilities() -> None:
     y = CODES == 2
 
     def logistic(label: np.ndarray, margin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Signatures, documentation, and what editors read."""
+"""Signatures, documentation, and the stub file for editors."""
 
 from __future__ import annotations
 

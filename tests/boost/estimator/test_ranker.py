@@ -1,4 +1,4 @@
-"""Groups by size or by mark, their weights, and the score."""
+"""Query groups by size or by id, their weights, and the score."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_weights_of_groups() -> None:
     assert weighted.predict(X).tobytes() == renamed.predict(X).tobytes() != plain.predict(X).tobytes()
 
 
-def test_tables_to_watch() -> None:
+def test_evaluation_tables() -> None:
     pairs = [(X[:100], Y[:100]), (X[100:], Y[100:])]
     model = BoostRanker(n_estimators=20)
     model.fit(
@@ -50,7 +50,7 @@ def test_tables_to_watch() -> None:
 def test_score_is_the_ndcg_of_groups() -> None:
     model = BoostRanker(n_estimators=3, max_depth=2).fit(X, Y, qid=QID)
     gain, seen = (2.0**Y - 1).reshape(40, 10), model.predict(X).reshape(40, 10)
-    # Rows of one score are in the order of the table, as the metric has it.
+    # Rows of equal scores are in the order of the table, as in the metric.
     want = np.mean([ndcg_score([g], [s - 1e-9 * np.arange(10)]) for g, s in zip(gain, seen, strict=True)])
     assert model.score(X, Y, qid=QID) == pytest.approx(want)
     assert model.score(X, Y, group=[10] * 40) == model.score(X, Y, qid=QID) > 0.8

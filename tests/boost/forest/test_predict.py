@@ -104,7 +104,7 @@ def test_chains(splits: int) -> None:
     np.testing.assert_array_equal(margins(forest, x), margins_by_traversal(forest, x, 0, 2))
 
 
-def test_any_cutting_gives_the_same_bits() -> None:
+def test_any_division_into_calls_gives_the_same_bits() -> None:
     rng = np.random.default_rng(0)
     forest, x = random_forest(rng, 2, rounds=20), random_rows(rng, 500)
     whole = margins(forest, x)
@@ -120,7 +120,7 @@ def test_any_cutting_gives_the_same_bits() -> None:
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 @pytest.mark.parametrize("rows", [1, 70])
-def test_infinities_are_noticed(rows: int, value: float) -> None:
+def test_infinities_are_reported(rows: int, value: float) -> None:
     forest = random_forest(np.random.default_rng(0))
     x = np.full((rows, FEATURES), np.nan, dtype=np.float32)
     assert not forest.add_margins(x, np.zeros((rows, 1)), 0, forest.trees)

@@ -1,4 +1,4 @@
-"""Forests: what they store, and rounds of trees."""
+"""Forests: stored trees, their weights, and rounds."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_trained_trees(depth: int) -> None:
         {"tree_method": "approx", "approx_proposal": "local"},
     ],
 )
-def test_siblings_are_neighbours(params: dict[str, str]) -> None:
-    # XGBoost finds the right child beside the left one, whatever the file says.
+def test_siblings_are_adjacent(params: dict[str, str]) -> None:
+    # XGBoost takes the node after the left child as the right one, and ignores the file's entry.
     rng = np.random.default_rng(0)
     data = DMatrix(rng.normal(size=(200, 3)), rng.normal(size=200))
     tree = boost.train(params, data, 1).forest[0]
@@ -66,20 +66,20 @@ def test_storage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "parallel", "vector", "trees"),
+    ("n_outputs", "parallel", "vector", "trees"),
     [(1, 1, False, 1), (3, 1, False, 3), (3, 2, False, 6), (3, 2, True, 2), (1, 4, False, 4)],
 )
-def test_rounds(groups: int, parallel: int, vector: bool, trees: int) -> None:
-    forest = random_forest(np.random.default_rng(0), groups, parallel, vector, rounds=5)
+def test_rounds(n_outputs: int, parallel: int, vector: bool, trees: int) -> None:
+    forest = random_forest(np.random.default_rng(0), n_outputs, parallel, vector, rounds=5)
     assert (forest.round_trees, forest.rounds, forest.trees) == (trees, 5, 5 * trees)
     assert forest.trees_of_rounds(1, 3) == (trees, 3 * trees)
     assert forest.trees_of_rounds(5, 5) == (5 * trees, 5 * trees)
     part = forest.slice(1, 5, 2)
-    assert (part.n_outputs, part.parallel, part.vector, part.rounds) == (groups, parallel, vector, 2)
+    assert (part.n_outputs, part.parallel, part.vector, part.rounds) == (n_outputs, parallel, vector, 2)
     kept = [*range(trees, 2 * trees), *range(3 * trees, 4 * trees)]
     assert [part[t] for t in range(part.trees)] == [forest[t] for t in kept]
     assert [part.output(t) for t in range(part.trees)] == [forest.output(t) for t in kept]
-    forest.add(random_tree(np.random.default_rng(0), 2, outputs=groups if vector else 0), 0)
+    forest.add(random_tree(np.random.default_rng(0), 2, outputs=n_outputs if vector else 0), 0)
     assert forest.rounds == 5 + (trees == 1)
 
 
@@ -92,12 +92,12 @@ def test_weights_go_with_their_trees() -> None:
     assert forest.slice(1, 5, 2).weights.tolist() == [0.25, 0.0]
     twin = forest.copy()
     forest.truncate(2)
-    forest.weights[0] = 9  # what is read is a copy
+    forest.weights[0] = 9  # the property returns a copy
     assert forest.weights.tolist() == [0.5, 0.25]
     assert twin.weights.tolist() == [0.5, 0.25, 2.0, 0.0, 1.0]
 
 
-def test_trees_do_not_share_memory_with_a_growers_buffers() -> None:
+def test_added_trees_do_not_share_memory_with_a_grower() -> None:
     tree = random_tree(np.random.default_rng(0), 5)
     forest = Forest()
     forest.add(tree, 0)

@@ -1,4 +1,4 @@
-"""Proposals for each tree and for each node."""
+"""Split candidates that are proposed for each tree, or for each node."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def test_hand_worked_proposals() -> None:
     # Of a hessian of 16, the parts of 4 end within 0, within 0, at 2, and with the last.
     assert proposals(x, [9, 1, 1, 1, 1, 1, 1, 1], 4) == [[0.5, 3.5]]
     assert proposals(x, [1, 1, 1, 1, 1, 1, 1, 9], 4) == [[3.5]]
-    # Few values: a cut between any two, whatever they weigh.
+    # Few distinct values: a cut between any two, whatever their hessians.
     assert proposals([[1.0], [2.0], [2.0], [5.0], [np.nan]], [1, 1000, 1000, 1, 7], 3) == [[1.5, 3.5]]
     assert proposals([[1.0], [1.0], [np.nan]], np.ones(3), 3) == [[]]
-    # Rows of no weight are not there.
+    # Rows with zero weight are ignored.
     assert proposals(x, np.ones(8), 3, [1, 0, 0, 0, 0, 0, 1, 1]) == [[3.0, 6.5]]
 
 
@@ -76,11 +76,11 @@ def test_candidates_at_each_row_grow_the_exact_tree(proposal: str) -> None:
     tree = grow(x, g, max_bin=1000, approx_proposal=proposal)
     with Team(1) as team:
         exact = ExactGrower(DMatrix(x), resolve({}), team)
-        wanted = exact.grow(g, np.ones(200), np.empty(0), np.random.default_rng(0)).tree
+        expected = exact.grow(g, np.ones(200), np.empty(0), np.random.default_rng(0)).tree
     for name in ("left", "feature", "base_weight", "gain"):
-        np.testing.assert_array_equal(getattr(tree, name), getattr(wanted, name))
+        np.testing.assert_array_equal(getattr(tree, name), getattr(expected, name))
     if proposal == "local":
-        np.testing.assert_array_equal(tree.condition, wanted.condition)
+        np.testing.assert_array_equal(tree.condition, expected.condition)
 
 
 def test_local_proposals_follow_the_node() -> None:
@@ -124,16 +124,18 @@ def test_few_local_proposals_are_as_good_as_global_ones() -> None:
     x = rng.normal(size=(6000, 5)).astype(np.float32)
     score = np.sin(3 * x[:, 0]) + x[:, 1] * x[:, 2] + rng.normal(size=6000) * 0.3
     train = DMatrix(x[:3000], (score[:3000] > 0).astype(float))
-    held = DMatrix(x[3000:], (score[3000:] > 0).astype(float))
+    evaluation = DMatrix(x[3000:], (score[3000:] > 0).astype(float))
 
     def loss(**params: Any) -> float:
         result: Any = {}
         settings = {"objective": "binary:logistic", "max_depth": 5, "eta": 0.2} | params
-        boost.train(settings, train, 20, evals=[(held, "held")], evals_result=result, verbose_eval=False)
-        return float(next(iter(result["held"].values()))[-1])
+        boost.train(
+            settings, train, 20, evals=[(evaluation, "evaluation")], evals_result=result, verbose_eval=False
+        )
+        return float(next(iter(result["evaluation"].values()))[-1])
 
-    few: Any = {"tree_method": "approx", "max_bin": 4}
-    local, coarse = loss(**few, **LOCAL), loss(**few)
+    params: Any = {"tree_method": "approx", "max_bin": 4}
+    local, coarse = loss(**params, **LOCAL), loss(**params)
     fine, exact = loss(tree_method="approx", max_bin=32), loss(tree_method="exact")
     assert local < coarse
     assert abs(local - exact) < 0.5 * (coarse - exact) and abs(fine - exact) < 0.5 * (coarse - exact)

@@ -1,4 +1,4 @@
-"""Exact trees: worked by hand, searched by force, and grown by XGBoost."""
+"""Exact trees against trees worked by hand, exhaustive search, and XGBoost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy import sparse
 import boost
 from boost import DMatrix
 from boost.forest.tree import Tree
-from boost.grow import Grown
+from boost.grow import GrownTree
 from boost.grow.exact import ExactGrower
 from boost.grow.hist import HistGrower
 from boost.params import ParameterError, resolve
@@ -32,7 +32,7 @@ def grow(
     threads: int = 1,
     kind: Any = ExactGrower,
     **params: Any,
-) -> Grown:
+) -> GrownTree:
     """One tree of a table; squared error at zero when `grad` is minus the labels."""
     g = np.asarray(grad, dtype=np.float64)
     h = np.ones(g.size) if hess is None else np.asarray(hess, dtype=np.float64)
@@ -44,7 +44,7 @@ def grow(
     return grown
 
 
-def check_rows(grown: Grown, rows: int) -> None:
+def check_rows(grown: GrownTree, rows: int) -> None:
     np.testing.assert_array_equal(np.sort(grown.rows), np.arange(rows))
     at = np.argsort(grown.begins, kind="stable")
     for begin, end in zip(grown.begins[at], grown.ends[at], strict=True):
@@ -100,7 +100,7 @@ def test_hand_worked_penalties() -> None:
     np.testing.assert_allclose(tree.gain[0], 1 / 4 + 81 / 4 - 121 / 6, rtol=1e-6)
 
 
-def test_gamma_and_child_weight_forbid() -> None:
+def test_gamma_and_min_child_weight_reject_splits() -> None:
     x, g = [[1.0], [2.0], [3.0], [4.0]], [-1, -1, -5, -5]
     assert grow(x, g, max_depth=1, gamma=16.0, **PLAIN).tree.size == 3
     assert grow(x, g, max_depth=1, gamma=16.01, **PLAIN).tree.size == 1
@@ -142,7 +142,7 @@ def test_split_between_present_and_missing() -> None:
 def test_equal_gains() -> None:
     x = np.array([[1.0, 1.0, -1.0], [2.0, 2.0, -2.0]])
     assert grow(x, [0, -1], **PLAIN).tree.feature[0] == 0
-    # Cutting off the first row or the last gains the same: the lower value stands.
+    # Cutting off the first row or the last gains the same: the split at the lower value is kept.
     assert grow([[1.0], [2.0], [3.0]], [-1, 0, -1], max_depth=1, **PLAIN).tree.condition[0] == 1.5
 
 
@@ -179,7 +179,7 @@ def test_nothing_to_split() -> None:
     assert grow(x, np.zeros(6), np.zeros(6)).tree.size == 1
 
 
-def test_rows_end_in_the_leaves_that_prediction_finds() -> None:
+def test_rows_of_leaves_agree_with_prediction() -> None:
     rng = np.random.default_rng(3)
     x = table(rng, 400, 6, 0.3)
     weight = rng.integers(0, 2, size=400)
@@ -340,7 +340,7 @@ def test_monotone_on_a_grid(absent: float) -> None:
             steps = direction * np.diff([tree.condition[leaf_of(tree, r)] for r in rows])
             assert (steps >= 0).all()
             broken += (direction * np.diff([free.condition[leaf_of(free, r)] for r in rows]) < 0).any()
-    assert broken  # without the constraints it is not so
+    assert broken  # without the constraints, predictions are not monotone
 
 
 def test_interaction_constraints() -> None:
@@ -349,15 +349,15 @@ def test_interaction_constraints() -> None:
     g = -(x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3] + x[:, 0] * x[:, 3])
     groups = [[0, 1], [2, 3], [3, 4]]
     tree = grow(x, g, max_depth=5, interaction_constraints=groups).tree
-    meets = set()
+    sizes = set()
     for leaf in np.flatnonzero(tree.left < 0):
         path, n = set(), int(tree.parent[leaf])
         while n >= 0:
             path.add(int(tree.feature[n]))
             n = int(tree.parent[n])
         assert any(path <= set(group) for group in groups)
-        meets.add(len(path))
-    assert max(meets) == 2
+        sizes.add(len(path))
+    assert max(sizes) == 2
 
 
 def test_colsample_uses_the_drawn_features_only() -> None:
@@ -379,7 +379,7 @@ def test_colsample_uses_the_drawn_features_only() -> None:
     assert all(1 <= len(u) <= 4 for u in used) and len(set.union(*used)) > 5
 
 
-def test_left_out_rows_do_not_count() -> None:
+def test_rows_with_zero_weight_are_ignored() -> None:
     rng = np.random.default_rng(6)
     x, g = table(rng, 200, 3, 0.2, digits=5), rng.normal(size=200)
     keep = rng.random(200) < 0.5

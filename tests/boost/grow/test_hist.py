@@ -1,4 +1,4 @@
-"""Trees worked by hand, and what exact sums promise."""
+"""Trees worked by hand, and properties that follow from exact sums."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_hand_worked_penalties() -> None:
     np.testing.assert_allclose(tree.gain[0], 1 / 4 + 81 / 4 - 121 / 6, rtol=1e-6)
 
 
-def test_gamma_and_child_weight_forbid() -> None:
+def test_gamma_and_min_child_weight_reject_splits() -> None:
     x, y = [[1.0], [2.0], [3.0], [4.0]], [1.0, 1.0, 5.0, 5.0]
     assert one_tree(x, y, max_depth=1, gamma=16.0).size == 3
     assert one_tree(x, y, max_depth=1, gamma=16.01).size == 1
@@ -60,15 +60,15 @@ def test_gamma_and_child_weight_forbid() -> None:
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("extra", [{}, {"max_delta_step": 1e9}, {"grow_policy": "lossguide"}])
-def test_a_split_is_the_lowest_of_those_that_part_rows_alike(sparse: bool, extra: dict[str, object]) -> None:
-    # The second column is 2 or 10 where the first is 1, and what lies between where that is 2. So the bins of
-    # 3 to 9 are empty in the left child, and any of eight cuts, 2.5 to 9.5, parts its rows: the lowest
-    # one stands, as in XGBoost. Nodes with bounds of their weights have histograms, others are so small that
-    # their bins are marked.
+def test_of_equivalent_splits_the_lowest_is_chosen(sparse: bool, extra: dict[str, object]) -> None:
+    # The second column is 2 or 10 where the first is 1, and 3 to 9 where the first is 2. So the bins of
+    # 3 to 9 are empty in the left child, and eight cuts, 2.5 to 9.5, divide its rows in the same way: the
+    # lowest one is chosen, as in XGBoost. Nodes with bounded weights have histograms; other nodes are
+    # so small here that only the bins that hold rows are searched.
     b = [2, 2, 10, 10, *range(3, 10)]
     x = np.array([[2.0 if 2 < value < 10 else 1.0, value] for value in b])
     y = [0.0, 0.0, 10.0, 10.0, *[100.0] * 7]
-    # Filled with columns that are absent everywhere, the table is so empty that it stays sparse.
+    # Columns without any entry make the table so thin that it stays sparse.
     table = csr_matrix(np.hstack((x, np.zeros((11, 8))))) if sparse else x
     tree = one_tree(table, y, max_depth=2, **extra)
     left = tree.left[0]
@@ -119,7 +119,7 @@ def test_constant_column_and_all_missing_column() -> None:
 
 
 def grow(x: np.ndarray, grad: np.ndarray, memory: int = 1 << 28, **params: object) -> Tree:
-    """Grow one tree whose nodes all have histograms, in so many bytes of them."""
+    """Grow one tree whose nodes all have histograms, with `memory` bytes for them."""
     with Team(1) as team, mock.patch("boost.grow.hist.HISTOGRAM_BYTES", memory):
         grower = HistGrower(DMatrix(x), resolve(params), team)
         grower._small = 0
@@ -132,11 +132,12 @@ def same(a: Tree, b: Tree) -> bool:
 
 @settings(max_examples=15)
 @given(st.integers(0, 2**31))
-def test_subtraction_changes_nothing(seed: int) -> None:
+def test_subtracted_histograms_give_the_same_tree(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x = np.where(rng.random((400, 6)) < 0.2, np.nan, rng.normal(size=(400, 6)).round(1))
     grad = rng.normal(size=400) * 10.0 ** rng.integers(-8, 8)
-    # Without memory for the histograms of a level, it is done in pieces, and each is summed from its rows.
+    # Without memory for the histograms of a level, it is processed in pieces, and each histogram is summed
+    # from its rows.
     tree = grow(x, grad, max_depth=6)
     assert tree.leaves > 8
     assert same(tree, grow(x, grad, memory=1, max_depth=6))

@@ -1,4 +1,4 @@
-"""What grows beside plain trees: policies, constraints, samples, categories and vectors."""
+"""Growing policies, constraints, samples, categories and vector leaves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from boost import DMatrix
 from boost.data.binning import bin_matrix, bin_sparse, make_cuts
-from boost.forest.grown import Grown
+from boost.forest.grown_tree import GrownTree
 from boost.forest.tree import NO_NODE, Tree
 from boost.grow.hist import HistGrower
 from boost.grow.kernels.records import Slots
@@ -33,7 +33,7 @@ def grow(
     slots: int | None = None,
     sparse: bool | None = None,
     **params: object,
-) -> Grown:
+) -> GrownTree:
     with Team(threads) as team:
         data = DMatrix(x, feature_types=feature_types, feature_weights=feature_weights)
         values = resolve(params)
@@ -55,7 +55,7 @@ def grow(
 
 
 def leaf_of(tree: Tree, row: np.ndarray) -> int:
-    """Walk one row down by the definition of a tree."""
+    """Traverse the tree with one row, by its definition."""
     n = 0
     while tree.left[n] != NO_NODE:
         value = row[tree.feature[n]]
@@ -72,8 +72,8 @@ def leaf_of(tree: Tree, row: np.ndarray) -> int:
     return n
 
 
-def check_rows(grown: Grown, x: np.ndarray) -> None:
-    """Every row is in the leaf that a walk leads to, exactly once."""
+def check_rows(grown: GrownTree, x: np.ndarray) -> None:
+    """Assert that every row is once in the rows of a leaf, and in the leaf of a traversal."""
     assert np.array_equal(np.sort(grown.rows), np.arange(x.shape[0]))
     for leaf, begin, end in zip(grown.leaves, grown.begins, grown.ends, strict=True):
         for i in grown.rows[begin:end]:
@@ -118,7 +118,7 @@ def test_rows_reach_their_leaves_and_threads_change_nothing(params: dict, monkey
 
 @settings(max_examples=10)
 @given(st.integers(0, 2**31), st.integers(4, 9), st.sampled_from(["depthwise", "lossguide"]))
-def test_little_memory_changes_nothing(seed: int, slots: int, policy: str) -> None:
+def test_few_histogram_slots_give_the_same_tree(seed: int, slots: int, policy: str) -> None:
     x, rng = table(300, 4, seed), np.random.default_rng(seed)
     grad = rng.normal(size=300)
     params = {"max_depth": 6, "grow_policy": policy}
@@ -184,7 +184,7 @@ def test_monotone_on_a_grid_with_missing_values(policy: str, direction: int) -> 
     assert (without > 0).any() and (without < 0).any()
 
 
-def test_groups_of_features_do_not_meet() -> None:
+def test_paths_satisfy_interaction_constraints() -> None:
     x = table(1000, 5, 5)
     grad = np.nan_to_num(x).prod(axis=1) + np.nan_to_num(x) @ np.ones(5)
     tree = grow(x, grad, interaction_constraints=[[0, 1], [2, 3]], max_depth=6).tree
@@ -199,7 +199,7 @@ def test_groups_of_features_do_not_meet() -> None:
     assert any(len(p) == 2 for p in paths)
 
 
-def test_a_step_bounds_the_leaves() -> None:
+def test_max_delta_step_bounds_the_leaves() -> None:
     x, grad = np.arange(20.0)[:, np.newaxis], np.linspace(-5, 5, 20)
     tree = grow(x, grad, max_delta_step=0.7, max_depth=3, **PLAIN).tree
     leaves = tree.condition[tree.left == NO_NODE]
@@ -209,11 +209,11 @@ def test_a_step_bounds_the_leaves() -> None:
 def test_rows_with_zero_weight_reach_their_leaf_and_change_no_sum() -> None:
     x, rng = table(600, 4, 7), np.random.default_rng(8)
     grad, weight = rng.normal(size=600), (rng.random(600) < 0.4).astype(float)
-    few = grow(x, grad, weight=weight, max_depth=5)
-    check_rows(few, x)
+    sampled = grow(x, grad, weight=weight, max_depth=5)
+    check_rows(sampled, x)
     other = grad.copy()
     other[weight == 0] = 1e3 * rng.normal(size=int((weight == 0).sum()))
-    assert same(few.tree, grow(x, other, weight=weight, max_depth=5).tree)
+    assert same(sampled.tree, grow(x, other, weight=weight, max_depth=5).tree)
 
 
 def test_feature_weights_draw_features() -> None:
@@ -287,8 +287,8 @@ def test_vector_leaves_hold_each_outputs_weight() -> None:
     check_rows(grown, x)
     for leaf, begin, end in zip(grown.leaves, grown.begins, grown.ends, strict=True):
         rows = grown.rows[begin:end]
-        wanted = -0.5 * grad[rows].sum(axis=0) / (hess[rows].sum(axis=0) + 1.0)
-        np.testing.assert_allclose(grown.tree.vectors[leaf], wanted, rtol=1e-5, atol=1e-7)
+        expected = -0.5 * grad[rows].sum(axis=0) / (hess[rows].sum(axis=0) + 1.0)
+        np.testing.assert_allclose(grown.tree.vectors[leaf], expected, rtol=1e-5, atol=1e-7)
     margin = np.zeros((400, 3))
     with Team(1) as team:
         grown.add_to(margin, team)

@@ -69,22 +69,22 @@ def test_expectile_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "law"),
+    ("name", "distribution"),
     [("normal", stats.norm), ("logistic", stats.logistic), ("extreme", stats.gumbel_l)],
 )
-def test_aft_by_the_definition(name: str, law: Any) -> None:
+def test_aft_by_the_definition(name: str, distribution: Any) -> None:
     margin, scale = np.array([0.3, -0.2, 1.0, 0.5]), 1.7
     data = table([0.0] * 4)
     data.label = None
     data.label_lower_bound = np.array([2.0, 1.5, 0.0, 1.0], np.float32)
     data.label_upper_bound = np.array([2.0, np.inf, 3.0, 4.0], np.float32)
-    law_of = [law(loc=m, scale=scale) for m in margin]
+    noise = [distribution(loc=m, scale=scale) for m in margin]
     want = -np.mean(
         [
-            np.log(law_of[0].pdf(np.log(2)) / 2),
-            law_of[1].logsf(np.log(1.5)),
-            law_of[2].logcdf(np.log(3)),
-            np.log(law_of[3].cdf(np.log(4)) - law_of[3].cdf(0)),
+            np.log(noise[0].pdf(np.log(2)) / 2),
+            noise[1].logsf(np.log(1.5)),
+            noise[2].logcdf(np.log(3)),
+            np.log(noise[3].cdf(np.log(4)) - noise[3].cdf(0)),
         ]
     )
     params = {"aft_loss_distribution": name, "aft_loss_distribution_scale": scale}
@@ -122,15 +122,15 @@ def test_ndcg() -> None:
     # Group 1: the order 0, 3, 1 of labels; gains 0, 7, 1. Group 2 has no gain at all.
     data = table([0, 3, 1, 0, 0], group=[3, 2])
     score = np.array([[3.0], [2.0], [1.0], [0.0], [1.0]])
-    found = 7 / np.log2(3) + 1 / 2
+    gained = 7 / np.log2(3) + 1 / 2
     ideal = 7 + 1 / np.log2(3)
-    assert make_metric("ndcg")(score, data) == pytest.approx((found / ideal + 1) / 2)
-    assert make_metric("ndcg-")(score, data) == pytest.approx(found / ideal / 2)
+    assert make_metric("ndcg")(score, data) == pytest.approx((gained / ideal + 1) / 2)
+    assert make_metric("ndcg-")(score, data) == pytest.approx(gained / ideal / 2)
     assert make_metric("ndcg@1")(score, data) == pytest.approx((0 + 1) / 2)
     linear = (3 / np.log2(3) + 1 / 2) / (3 + 1 / np.log2(3))
     assert make_metric("ndcg-", {"ndcg_exp_gain": False})(score, data) == pytest.approx(linear / 2)
     heavy = table([0, 3, 1, 0, 0], group=[3, 2], weight=[3, 1])
-    assert make_metric("ndcg")(score, heavy) == pytest.approx((3 * found / ideal + 1) / 4)
+    assert make_metric("ndcg")(score, heavy) == pytest.approx((3 * gained / ideal + 1) / 4)
 
 
 def test_ndcg_against_scikit_learn() -> None:
@@ -178,11 +178,11 @@ def test_auc_in_groups_is_the_share_of_pairs_in_order(groups: list[list[tuple[in
     rows = np.array([row for g in groups for row in g], np.float64)
     data = table(rows[:, 0], group=[len(g) for g in groups])
     by_group = [pairs_in_order(*np.array(g, np.float64).T[::-1]) for g in groups]
-    found = make_metric("auc")(rows[:, 1:], data)
+    value = make_metric("auc")(rows[:, 1:], data)
     if np.isnan(by_group).all():
-        assert np.isnan(found)
+        assert np.isnan(value)
     else:
-        assert found == pytest.approx(np.nanmean(by_group))
+        assert value == pytest.approx(np.nanmean(by_group))
 
 
 @settings(max_examples=50, deadline=None)
@@ -204,7 +204,7 @@ def test_auc_of_one_class_is_nan() -> None:
     assert np.isnan(make_metric("cox-nloglik")(np.ones((2, 1)), table([-1, -2])))
 
 
-def test_which_are_better_when_larger() -> None:
+def test_direction_of_each_metric() -> None:
     up = {"auc", "aucpr", "pre", "pre@3", "ndcg", "ndcg@3-", "map", "map@2", "interval-regression-accuracy"}
     down = {"rmse", "rmsle", "mae", "mape", "mphe", "quantile", "expectile", "logloss", "error", "error@0.2"}
     down |= {"merror", "mlogloss", "poisson-nloglik", "gamma-nloglik", "gamma-deviance"}
@@ -219,15 +219,15 @@ def test_which_are_better_when_larger() -> None:
     [
         ("lograss", "unknown eval_metric 'lograss'; did you mean 'logloss'?"),
         ("ndgc@3", "unknown eval_metric 'ndgc@3'; did you mean 'ndcg'?"),
-        ("ndcg@0", "'ndcg@0': after '@' stands a number of rows of at least 1"),
-        ("map@x", "'map@x': after '@' stands a number of rows of at least 1"),
-        ("error@", "'error@': after '@' stands a threshold"),
-        ("tweedie-nloglik@2", "after '@' stands a variance power between 1 and 2"),
-        ("rmse@3", "'rmse@3': rmse takes nothing after '@'"),
+        ("ndcg@0", "'ndcg@0': '@' must be followed by a number of rows of at least 1"),
+        ("map@x", "'map@x': '@' must be followed by a number of rows of at least 1"),
+        ("error@", "'error@': '@' must be followed by a threshold"),
+        ("tweedie-nloglik@2", "'@' must be followed by a variance power between 1 and 2"),
+        ("rmse@3", "'rmse@3': rmse has no parameter after '@'"),
         ("rmse-", "unknown eval_metric 'rmse-'; did you mean 'rmse'?"),
     ],
 )
-def test_names_that_are_none(name: str, match: str) -> None:
+def test_unknown_and_malformed_names(name: str, match: str) -> None:
     with pytest.raises(ValueError, match=match.replace("?", r"\?")):
         make_metric(name)
 
@@ -237,7 +237,7 @@ LOW = DMatrix([[1.0], [2.0]], [0.0, -1.0])
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "groups", "match"),
+    ("name", "data", "n_outputs", "match"),
     [
         ("rmse", DMatrix([[1.0]]), 1, "metric 'rmse' needs labels: give"),
         ("rmse", NUMBERS, 3, "is for models of one output, not of 3"),
@@ -261,9 +261,9 @@ LOW = DMatrix([[1.0], [2.0]], [0.0, -1.0])
         ("aft-nloglik", NUMBERS, 1, "needs label_lower_bound and label_upper_bound"),
     ],
 )
-def test_tables_that_do_not_fit(name: str, data: DMatrix, groups: int, match: str) -> None:
+def test_tables_that_do_not_fit(name: str, data: DMatrix, n_outputs: int, match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        make_metric(name).check(data, groups)
+        make_metric(name).check(data, n_outputs)
 
 
 def test_custom() -> None:

@@ -31,7 +31,7 @@ def booster_of(forest: Forest, features: int = FEATURES) -> Booster:
 
 
 def with_covers(tree: Tree, rng: np.random.Generator) -> Tree:
-    """A tree whose hessians add up; some leaves, and with luck whole subtrees, have none."""
+    """A tree whose hessians add up; those of some leaves, and perhaps of whole subtrees, are zero."""
     hessian = np.where(rng.random(tree.size) < 0.2, 0, rng.integers(1, 9, tree.size)).astype(np.float32)
     for n in range(tree.size - 1, -1, -1):
         if tree.left[n] != NO_NODE:
@@ -47,7 +47,7 @@ def covered(forest: Forest, rng: np.random.Generator) -> Forest:
 
 
 def share(tree: Tree, n: int, child: int) -> float:
-    """The part of a node's rows that go to a child; nobody knows it where there are none."""
+    """The share of a node's rows that go to a child; one half for a node without rows."""
     return float(tree.hessian[child]) / float(tree.hessian[n]) if tree.hessian[n] > 0 else 0.5
 
 
@@ -116,7 +116,7 @@ def test_all_subsets_of_any_forest(seed: int, shape: tuple[int, int, bool]) -> N
 
 
 def conjunction(features: int, value: float = 1.0) -> Tree:
-    """A tree whose value counts only where every feature is 1; half of the rows of each node are."""
+    """A tree that is `value` where every feature is 1, else 0; each split divides its rows in halves."""
     size = 2 * features + 1
     left = np.full(size, NO_NODE, dtype=np.int32)
     feature, parent = np.zeros(size, np.int32), left.copy()
@@ -143,7 +143,7 @@ def conjunction(features: int, value: float = 1.0) -> Tree:
 
 
 def test_the_model_of_fever_and_cough() -> None:
-    # Lundberg, Erion and Lee, figure 1, model A: 80 for fever and cough together, from which all is equal.
+    # Lundberg, Erion and Lee, figure 1, model A: 80 for fever and cough together, else 0.
     forest = Forest()
     forest.add(conjunction(2, 80.0), 0)
     rows = np.array([[1, 1], [1, 0], [0, 1], [0, 0]], dtype=np.float32)
@@ -151,7 +151,7 @@ def test_the_model_of_fever_and_cough() -> None:
     assert phi[:, 2].tolist() == [20.25] * 4
     np.testing.assert_allclose(phi[:, :2], [[30, 30], [10, -30], [-30, 10], [-10, -10]], rtol=1e-14)
     pairs = booster_of(forest, 2).predict(DMatrix(rows[:1]), pred_interactions=True)
-    # The game is 20, 40, 40, 80: together the two are worth 20 more, and each side of the diagonal has half.
+    # The game is 20, 40, 40, 80: together the two add 20 more, half on each side of the diagonal.
     np.testing.assert_allclose(pairs[0], [[20, 10, 0], [10, 20, 0], [0, 0, 20.25]], rtol=1e-14, atol=1e-14)
 
 
@@ -164,7 +164,7 @@ def test_many_features_on_one_path_share_equally(features: int) -> None:
     np.testing.assert_allclose(phi[:-1], (1 - 0.5**features) / features, rtol=1e-12)
 
 
-def test_a_feature_that_no_split_asks_for_gets_nothing() -> None:
+def test_an_unused_feature_contributes_nothing() -> None:
     forest = Forest()
     forest.add(conjunction(3), 0)
     rows = np.random.default_rng(0).normal(size=(40, 7)).astype(np.float32)
@@ -174,7 +174,7 @@ def test_a_feature_that_no_split_asks_for_gets_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_they_sum_up_to_the_margin(kind: str) -> None:
+def test_contributions_sum_up_to_the_margin(kind: str) -> None:
     model, table = model_of(kind), table_of(kind)
     margin = model.predict(table, output_margin=True, strict_shape=True)
     phi = model.predict(table, pred_contribs=True, strict_shape=True)
@@ -195,20 +195,20 @@ def test_they_sum_up_to_the_margin(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "vectors"])
-def test_as_xgboost_has_them(kind: str, tmp_path: Path) -> None:
+def test_equal_to_those_of_xgboost(kind: str, tmp_path: Path) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")
     model, table = model_of(kind), table_of(kind)
     model.save_model(tmp_path / "model.json")
     theirs = xgb.Booster(model_file=str(tmp_path / "model.json"))
     data = xgb.DMatrix(table, enable_categorical=True)
-    asked: list[dict[str, Any]] = [
+    calls: list[dict[str, Any]] = [
         {"pred_contribs": True},
         {"pred_contribs": True, "approx_contribs": True},
         {"pred_interactions": True},
         {"pred_contribs": True, "iteration_range": (0, 3)},
         {"pred_contribs": True, "strict_shape": True},
     ]
-    for options in asked:
+    for options in calls:
         want, got = theirs.predict(data, **options), model.predict(table, **options)
         assert got.shape == want.shape
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
@@ -249,7 +249,7 @@ def test_rounds_and_margins_to_start_from() -> None:
     np.testing.assert_allclose(empty[:, -1], model.base_score[0])
 
 
-def test_any_threads_and_any_cutting_give_the_same_bits() -> None:
+def test_threads_and_divisions_of_rows_give_the_same_bits() -> None:
     rng = np.random.default_rng(0)
     forest = Forest()
     for _ in range(20):
@@ -270,7 +270,7 @@ def test_any_threads_and_any_cutting_give_the_same_bits() -> None:
 
 
 def test_wide_tables() -> None:
-    # Only the features that trees ask for take room in the kernels.
+    # The kernels allocate memory only for features that the trees split by.
     wide = np.zeros((50, 3000), dtype=np.float32)
     wide[:, [7, 2999]] = np.random.default_rng(1).normal(size=(50, 2))
     model = boost.train({"max_depth": 3}, DMatrix(wide, wide[:, 7] * wide[:, 2999]), 3)

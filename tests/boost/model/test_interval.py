@@ -1,4 +1,4 @@
-"""Intervals hold the share of labels that they say."""
+"""Intervals contain the stated share of labels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def model() -> boost.Booster:
     st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.1]),
 )
 def test_the_guarantee_for_rows_in_any_order(distances: list[float], coverage: float) -> None:
-    # Each of n + 1 rows in turn is the new one: exactly so many must lie within the margin of the others.
+    # Each of n + 1 rows in turn is the new one: exactly `rank` rows must be within the margin of the others.
     n = len(distances) - 1
     rank = int(np.ceil((n + 1) * coverage - 1e-9))
     if rank > n:
@@ -51,25 +51,25 @@ def test_the_guarantee_for_rows_in_any_order(distances: list[float], coverage: f
 def test_fewest_rows() -> None:
     for coverage, least in ((0.9, 9), (0.95, 19), (0.5, 1), (0.99, 99)):
         assert conformal_margin(np.arange(least), coverage) == least - 1
-        with pytest.raises(DataError, match=f"it takes {least}$"):
+        with pytest.raises(DataError, match=f"give at least {least}$"):
             conformal_margin(np.arange(least - 1), coverage)
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9])
 def test_coverage_of_held_out_rows(model: boost.Booster, coverage: float) -> None:
     # On average over calibrations of 199 rows: from the coverage to 1 / 200 above it.
-    held, truth = draw(4000, 1)
+    new_rows, truth = draw(4000, 1)
     rows, labels = draw(60 * 199, 2)
     shares = []
     for part in range(60):
         at = slice(part * 199, (part + 1) * 199)
         model.calibrate(DMatrix(rows[at], labels[at]), coverage)
-        low, high = model.predict_interval(held).T
+        low, high = model.predict_interval(new_rows).T
         shares.append(np.mean((low <= truth) & (truth <= high)))
     assert coverage - 0.01 < np.mean(shares) < coverage + 0.015
-    # They are as wide as the noise is, where it is.
+    # Their width follows the noise.
     width = high - low
-    assert width[held[:, 0] > 1.5].mean() > 2 * width[held[:, 0] < 0.5].mean()
+    assert width[new_rows[:, 0] > 1.5].mean() > 2 * width[new_rows[:, 0] < 0.5].mean()
 
 
 def test_files_keep_the_intervals(model: boost.Booster, tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_intervals_that_would_be_empty_are_points(model: boost.Booster) -> None:
     ends = model.predict(x)[:, [0, 2]]
     middle = ends.mean(axis=1)
     model.calibrate(DMatrix(x, middle), 0.5)  # all labels are in the middle: the ends come together
-    found = model.predict_interval(x)
-    assert (found[:, 0] <= found[:, 1]).all()
-    assert (found[:, 0] == found[:, 1]).any()
+    intervals = model.predict_interval(x)
+    assert (intervals[:, 0] <= intervals[:, 1]).all()
+    assert (intervals[:, 0] == intervals[:, 1]).any()
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_the_estimator() -> None:
     regressor = BoostIntervalRegressor(base, coverage=0.8, random_state=0)
     fitted = clone(regressor).fit(frame, y)
     assert list(fitted.feature_names_in_) == ["a", "b", "c"] and fitted.n_features_in_ == 3
-    held, truth = draw(2000, 7)
-    held = pd.DataFrame(held, columns=["a", "b", "c"])
-    low, high = fitted.predict_interval(held).T
+    new_rows, truth = draw(2000, 7)
+    new_rows = pd.DataFrame(new_rows, columns=["a", "b", "c"])
+    low, high = fitted.predict_interval(new_rows).T
     assert 0.75 < np.mean((low <= truth) & (truth <= high)) < 0.86
-    median = fitted.predict(held)
+    median = fitted.predict(new_rows)
     assert 0.45 < np.mean(truth < median) < 0.55
     again = clone(regressor).fit(x, y)
-    assert np.array_equal(again.predict_interval(held.to_numpy()), np.column_stack((low, high)))
+    assert np.array_equal(again.predict_interval(new_rows.to_numpy()), np.column_stack((low, high)))
     with pytest.raises(DataError, match="calibration_size=1.0 of 1600 rows is 1600: both parts need rows"):
         clone(regressor).set_params(calibration_size=1.0).fit(x, y)
     with pytest.raises(DataError, match=r"one number for each of the 1600 rows, got shape \(1600, 2\)"):

@@ -12,7 +12,7 @@ import pytest
 
 import boost
 from boost import DataError, ParameterError
-from boost.model.model import Model, same_but_rate
+from boost.model.model import Model, differ_in_eta_only
 from boost.params import Params
 from boost.training.start import start
 from boost.training.trainer import Trainer
@@ -41,7 +41,7 @@ def test_trains_and_predicts_without_a_booster() -> None:
 
 
 @pytest.mark.parametrize("name", ["data", "forest", "model", "show"])
-def test_lower_packages_do_not_know_training_or_boosters(name: str) -> None:
+def test_lower_packages_do_not_import_training_or_boosters(name: str) -> None:
     for path in (Path(boost.__file__).parent / name).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             modules = [node.module] if isinstance(node, ast.ImportFrom) else []
@@ -72,9 +72,9 @@ def test_parameters_are_replaced_never_changed() -> None:
     before, objective = model.params, model.objective
     model.change_params(before.replace(eta=0.1))
     assert model.objective is objective and (before.eta, model.params.eta) == (0.3, 0.1)
-    assert same_but_rate(before, model.params)
+    assert differ_in_eta_only(before, model.params)
     model.change_params(before.replace(max_depth=5))
-    assert model.objective is not objective and not same_but_rate(before, model.params)
+    assert model.objective is not objective and not differ_in_eta_only(before, model.params)
     with pytest.raises(AttributeError, match="immutable"):
         model.params.eta = 0.5  # type: ignore[misc]
     with pytest.raises(ParameterError, match="objective cannot change from 'reg:squarederror' to 'count:po"):
@@ -112,4 +112,4 @@ def test_mistakes() -> None:
         model.align(X[:, :4])
     with pytest.raises(ValueError, match=r"base_margin must have the shape \(300, 1\), got \(300, 2\)"):
         model.margins(boost.DMatrix(X, base_margin=np.zeros((300, 2))))
-    assert not model.takes_as_is(X.astype(np.float64)) and not model.takes_as_is(np.asfortranarray(X))
+    assert not model.is_plain_array(X.astype(np.float64)) and not model.is_plain_array(np.asfortranarray(X))

@@ -1,4 +1,4 @@
-"""Virtual ensembles: their arithmetic by hand, the identities of the paper, and doubt where it belongs."""
+"""Virtual ensembles: arithmetic by hand, the identities of the paper, and uncertainty where rows are rare."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def prefixes(model: boost.Booster, x: np.ndarray, members: int) -> np.ndarray:
 def test_members_are_the_model_at_earlier_rounds(members: int) -> None:
     x, y = gap(300)
     model = boost.train({"eta": 0.1, "max_depth": 3}, DMatrix(x, y), 25)
-    members_say = prefixes(model, x, members)
-    found = model.predict_uncertainty(x, members=members)
-    np.testing.assert_allclose(found.mean, members_say.mean(axis=0), atol=1e-12)
-    np.testing.assert_allclose(found.knowledge, members_say.var(axis=0), atol=1e-12)
-    assert found.data is None and found.total is found.knowledge
+    predictions = prefixes(model, x, members)
+    result = model.predict_uncertainty(x, members=members)
+    np.testing.assert_allclose(result.mean, predictions.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(result.knowledge, predictions.var(axis=0), atol=1e-12)
+    assert result.data is None and result.total is result.knowledge
 
 
 def test_two_rounds_by_hand() -> None:
-    # One leaf a round: base 0, then half of what is left of the mean 4: 2, 3, 3.5, 3.75.
+    # One leaf a round: from 0, each round halves the distance to the mean 4: 2, 3, 3.5, 3.75.
     params = {"eta": 0.5, "lambda": 0.0, "base_score": 0.0, "max_depth": 1, "min_child_weight": 9}
     model = boost.train(params, DMatrix([[0.0], [1.0]], [4.0, 4.0]), 4)
-    found = model.predict_uncertainty([[0.0]], members=2)
-    np.testing.assert_allclose(found.mean, [(3 + 3.75) / 2])
-    np.testing.assert_allclose(found.knowledge, [(0.75 / 2) ** 2])
+    result = model.predict_uncertainty([[0.0]], members=2)
+    np.testing.assert_allclose(result.mean, [(3 + 3.75) / 2])
+    np.testing.assert_allclose(result.knowledge, [(0.75 / 2) ** 2])
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_variances_add_up(objective: str, params: dict) -> None:
     x = np.random.default_rng(3).normal(size=(400, 3))
     y = (x[:, 0] > 0).astype(int) + (params.get("num_class") == 3) * (x[:, 1] > 0)
     model = boost.train({"objective": objective, "eta": 0.1, "max_depth": 2, **params}, DMatrix(x, y), 20)
-    found = model.predict_uncertainty(x)
+    result = model.predict_uncertainty(x)
     members = prefixes(model, x, 10)
     noise = members if objective == "count:poisson" else members * (1 - members)
-    assert found.data is not None
-    np.testing.assert_allclose(found.data, noise.mean(axis=0), atol=1e-12)
-    np.testing.assert_allclose(found.knowledge, members.var(axis=0), atol=1e-12)
+    assert result.data is not None
+    np.testing.assert_allclose(result.data, noise.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(result.knowledge, members.var(axis=0), atol=1e-12)
     if objective != "count:poisson":  # the law of total variance
-        np.testing.assert_allclose(found.total, found.mean * (1 - found.mean), atol=1e-12)
+        np.testing.assert_allclose(result.total, result.mean * (1 - result.mean), atol=1e-12)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -70,38 +70,38 @@ def test_entropy_splits_into_data_and_knowledge(classes: int) -> None:
         {"objective": "multi:softprob", "num_class": 3} if classes == 3 else {"objective": "binary:logistic"}
     )
     model = boost.train({"eta": 0.1, "max_depth": 2, **params}, DMatrix(x, y), 20)
-    found = model.predict_uncertainty(x, measure="entropy")
+    result = model.predict_uncertainty(x, measure="entropy")
     members = prefixes(model, x, 10)
     p = members if classes == 3 else np.stack((members, 1 - members), axis=2)
     entropy = -(p * np.log(p)).sum(axis=2)
     mean = p.mean(axis=0)
-    assert found.data is not None and found.data.shape == (300,)
-    np.testing.assert_allclose(found.data, entropy.mean(axis=0), atol=1e-12)
-    np.testing.assert_allclose(found.total, -(mean * np.log(mean)).sum(axis=1), atol=1e-12)
-    assert (found.knowledge >= 0).all()
+    assert result.data is not None and result.data.shape == (300,)
+    np.testing.assert_allclose(result.data, entropy.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(result.total, -(mean * np.log(mean)).sum(axis=1), atol=1e-12)
+    assert (result.knowledge >= 0).all()
 
 
-def test_doubt_is_large_where_rows_are_few_and_noise_is_where_it_was() -> None:
+def test_knowledge_uncertainty_is_large_where_rows_are_rare() -> None:
     x, y = gap()
     x = np.concatenate((x, [[0.0]] * 4))  # a handful in the gap
     y = np.concatenate((y, [-3.0, 3.0, 2.0, -2.0]))
     params = {"objective": "reg:normal", "eta": 0.05, "max_depth": 4, "subsample": 0.5, "seed": 1}
     model = boost.train(params, DMatrix(x, y), 200)
     at = np.array([[0.0], [2.0], [-2.0]])
-    found = model.predict_uncertainty(at)
-    assert found.data is not None
-    assert found.knowledge[0] > 4 * found.knowledge[1:].max()
-    assert 0.35**2 < found.data[1] < 0.65**2 and found.data[2] < 0.15**2
+    result = model.predict_uncertainty(at)
+    assert result.data is not None
+    assert result.knowledge[0] > 4 * result.knowledge[1:].max()
+    assert 0.35**2 < result.data[1] < 0.65**2 and result.data[2] < 0.15**2
 
 
 def test_margins_have_no_data_uncertainty() -> None:
     x, y = gap(200)
     model = boost.train({"objective": "binary:logistic", "eta": 0.1}, DMatrix(x, y > 0), 20)
-    found = model.predict_uncertainty(x, output_margin=True)
-    assert found.data is None
+    result = model.predict_uncertainty(x, output_margin=True)
+    assert result.data is None
     ends = np.linspace(10, 20, 10).round().astype(int).tolist()
     members = np.array([model.predict(x, output_margin=True, iteration_range=(0, e)) for e in ends])
-    np.testing.assert_allclose(found.knowledge, members.var(axis=0), atol=1e-12)
+    np.testing.assert_allclose(result.knowledge, members.var(axis=0), atol=1e-12)
 
 
 def test_a_part_of_the_rounds() -> None:

@@ -25,7 +25,7 @@ def test_logistic_survives_large_margins() -> None:
 
 
 def test_soft_labels() -> None:
-    """A row of label 1/4 is three rows of 0 and one of 1, of a quarter's weight."""
+    """A row of label 1/4 equals three rows of 0 and one of 1, each of weight 1/4."""
     soft = make_objective(resolve({"objective": "binary:logistic"}))
     assert soft.start(table([0.25, 0.75, 1])) == pytest.approx([2 / 3])
     grad, hess = (a.copy() for a in soft.gradient(np.array([[0.3]]), table([0.25]), SERIAL))
@@ -33,7 +33,7 @@ def test_soft_labels() -> None:
     assert grad[0, 0] == pytest.approx(g.mean()) and hess[0, 0] == pytest.approx(h.mean())
 
 
-def test_rows_of_no_weight_make_no_class() -> None:
+def test_rows_with_zero_weight_are_no_class() -> None:
     objective = make_objective(resolve({"objective": "binary:logistic"}))
     with pytest.raises(LabelError, match="needs both classes, but every label .of positive weight. is 0"):
         objective.start(table([0, 0, 1], [1, 1, 0]))
@@ -60,7 +60,7 @@ def test_base_score_must_be_a_probability() -> None:
         objective.to_margin(np.array([2.0]))
 
 
-def test_logitraw_gives_margins_and_tells_metrics_probabilities() -> None:
+def test_logitraw_predicts_margins_and_gives_metrics_probabilities() -> None:
     raw = make_objective(resolve({"objective": "binary:logitraw"}))
     margin = np.array([[0.0], [2.0]])
     np.testing.assert_array_equal(raw.output(margin), margin)

@@ -1,4 +1,4 @@
-"""Counts and positive amounts."""
+"""Losses of counts and positive amounts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_labels_that_are_all_zero(name: str) -> None:
     assert (grad > 0).all() and (hess > 0).all() and np.isfinite(grad / hess).all()
 
 
-def test_poissons_hessian_looks_ahead() -> None:
+def test_the_poisson_hessian_includes_max_delta_step() -> None:
     data = DMatrix(np.zeros((1, 1)), [3.0])
     for given, step in ((None, 0.7), (0.0, 0.0), (0.5, 0.5)):
         objective = make_objective(resolve({"objective": "count:poisson", "max_delta_step": given}))
@@ -42,6 +42,6 @@ def test_poissons_hessian_looks_ahead() -> None:
         np.testing.assert_allclose([grad[0, 0], hess[0, 0]], [np.exp(0.5) - 3, np.exp(0.5 + step)])
 
 
-def test_tweedies_metric_knows_the_power() -> None:
+def test_the_tweedie_metric_has_the_power() -> None:
     objective = make_objective(resolve({"objective": "reg:tweedie", "tweedie_variance_power": 1.3}))
     assert objective.metric == "tweedie-nloglik@1.3"

@@ -1,4 +1,4 @@
-"""A user's own loss."""
+"""Custom losses."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ def saved(model: boost.Booster, folder: Path) -> bytes:
 def test_same_bytes_as_squared_error(outputs: int, tmp_path: Path) -> None:
     data = DMatrix(X, REAL if outputs == 1 else np.column_stack((REAL, BINARY)))
     params = {"base_score": 0.25}
-    own = boost.train(params, data, 5, obj=squared)
-    assert saved(own, tmp_path) == saved(boost.train(params, data, 5), tmp_path)
+    trained = boost.train(params, data, 5, obj=squared)
+    assert saved(trained, tmp_path) == saved(boost.train(params, data, 5), tmp_path)
 
 
 def test_same_predictions_as_logistic() -> None:
     data = DMatrix(X, BINARY)
     params = {"objective": "binary:logistic", "base_score": 0.4}
-    own, built_in = boost.train(params, data, 5, obj=logistic), boost.train(params, data, 5)
-    np.testing.assert_allclose(own.predict(data), built_in.predict(data), rtol=1e-6)
+    trained, built_in = boost.train(params, data, 5, obj=logistic), boost.train(params, data, 5)
+    np.testing.assert_allclose(trained.predict(data), built_in.predict(data), rtol=1e-6)
 
 
 def test_same_predictions_as_softprob() -> None:
     data = DMatrix(X, np.digitize(REAL, [-0.5, 0.5]))
     params = {"objective": "multi:softprob", "num_class": 3, "base_score": 0.0}
-    own, built_in = boost.train(params, data, 5, obj=softprob), boost.train(params, data, 5)
-    np.testing.assert_allclose(own.predict(data), built_in.predict(data), rtol=1e-6)
+    trained, built_in = boost.train(params, data, 5, obj=softprob), boost.train(params, data, 5)
+    np.testing.assert_allclose(trained.predict(data), built_in.predict(data), rtol=1e-6)
 
 
 @pytest.mark.parametrize("params", [{}, {"objective": "binary:logistic"}, {"base_score": 0.25}])
@@ -81,14 +81,14 @@ def test_training_gives_xgboosts_margins(params: dict[str, Any]) -> None:
     )
 
 
-def custom(result: Any, groups: int = 1) -> tuple[Custom, np.ndarray, DMatrix]:
-    params = {"objective": "multi:softprob", "num_class": groups} if groups > 1 else {}
+def custom(result: Any, n_outputs: int = 1) -> tuple[Custom, np.ndarray, DMatrix]:
+    params = {"objective": "multi:softprob", "num_class": n_outputs} if n_outputs > 1 else {}
     objective = Custom(lambda predt, dtrain: result, make_objective(resolve(params)))
-    return objective, np.zeros((4, groups)), DMatrix(np.zeros((4, 1)))
+    return objective, np.zeros((4, n_outputs)), DMatrix(np.zeros((4, 1)))
 
 
 @pytest.mark.parametrize(
-    ("result", "groups", "match"),
+    ("result", "n_outputs", "match"),
     [
         (None, 1, r"must return a pair \(grad, hess\), got NoneType"),
         ((np.ones(4),) * 3, 1, r"must return a pair \(grad, hess\), got tuple of 3"),
@@ -112,8 +112,8 @@ def custom(result: Any, groups: int = 1) -> tuple[Custom, np.ndarray, DMatrix]:
         ((["a"] * 4, np.ones(4)), 1, "grad of the objective must be real numbers"),
     ],
 )
-def test_wrong_results(result: Any, groups: int, match: str) -> None:
-    objective, margin, data = custom(result, groups)
+def test_wrong_results(result: Any, n_outputs: int, match: str) -> None:
+    objective, margin, data = custom(result, n_outputs)
     with pytest.raises(ValueError, match=match):
         objective.gradient(margin, data, SERIAL)
 
@@ -141,13 +141,13 @@ def test_a_callable_may_write_to_its_margins() -> None:
     np.testing.assert_array_equal(margin, 0)
 
 
-def test_the_built_in_loss_says_what_margins_mean() -> None:
+def test_the_built_in_loss_defines_the_scale_of_margins() -> None:
     like = make_objective(resolve({"objective": "binary:logistic"}))
     objective = Custom(logistic, like)
     data = DMatrix(X, BINARY, weight=np.ones(300))
     assert (objective.metric, objective.file_entry()) == (like.metric, like.file_entry())
     np.testing.assert_array_equal(objective.start(data), [0.5])
     np.testing.assert_array_equal(objective.to_margin(objective.start(data)), [0.0])
-    assert objective.row_weight(data).size == 0  # the callable's affair
+    assert objective.row_weight(data).size == 0  # the callable applies weights itself
     with pytest.raises(ZeroDivisionError):
         boost.train({}, data, 1, obj=lambda predt, dtrain: 1 / 0)

@@ -1,4 +1,4 @@
-"""Several expectiles at once."""
+"""Expectile regression for several levels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_margins_are_a_level_and_gaps() -> None:
     np.testing.assert_allclose(objective.transform(objective.to_margin(score)[np.newaxis]), [score])
     margin = np.random.default_rng(0).normal(size=(100, 3)) * 50
     assert (np.diff(objective.transform(margin), axis=1) > 0).all()
-    with pytest.raises(ValueError, match="base_score of reg:expectileerror must rise with the levels"):
+    with pytest.raises(ValueError, match="base_score of reg:expectileerror must increase with the levels"):
         objective.to_margin(np.array([1.0, 0.0, 2.0]))
 
 
@@ -61,8 +61,10 @@ def test_gradient_of_the_joint_loss() -> None:
     assert (hess > 0).all()
 
 
-def test_levels_must_rise() -> None:
-    with pytest.raises(ValueError, match=r"expectile_alpha must rise, got \[0.9, 0.1\]: give \[0.1, 0.9\]"):
+def test_levels_must_increase() -> None:
+    with pytest.raises(
+        ValueError, match=r"expectile_alpha must increase, got \[0.9, 0.1\]: give \[0.1, 0.9\]"
+    ):
         make_objective(resolve({"objective": "reg:expectileerror", "expectile_alpha": [0.9, 0.1]}))
 
 

@@ -1,4 +1,4 @@
-"""Quantiles against NumPy's, by definition, and in leaves."""
+"""Quantiles of labels and of leaves, against NumPy and the definition."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boost.forest.grown import Grown
+from boost.forest.grown_tree import GrownTree
 from boost.objective.leaf import leaf_quantiles, quantile
 from boost.threads import Team
 
@@ -31,15 +31,15 @@ def test_quantile_is_numpys_weibull_rule(values: list[float], level: float) -> N
     st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 5)), min_size=1, max_size=30),
     st.floats(0.01, 0.99),
 )
-def test_weighted_quantile_by_definition(pairs: list[tuple[int, int]], level: float) -> None:
-    values, weight = (np.array(a, dtype=float) for a in zip(*pairs, strict=True))
+def test_weighted_quantile_by_definition(weighted: list[tuple[int, int]], level: float) -> None:
+    values, weight = (np.array(a, dtype=float) for a in zip(*weighted, strict=True))
     if np.unique(weight[weight > 0]).size < 2:
         return
-    found = quantile(values, weight, level)
-    assert found in values[weight > 0]
+    got = quantile(values, weight, level)
+    assert got in values[weight > 0]
     total = weight.sum()
-    assert weight[values <= found].sum() >= level * total * (1 - 1e-12)
-    assert weight[values < found].sum() < level * total * (1 + 1e-12)
+    assert weight[values <= got].sum() >= level * total * (1 - 1e-12)
+    assert weight[values < got].sum() < level * total * (1 + 1e-12)
 
 
 def test_quantiles_by_hand() -> None:
@@ -56,31 +56,31 @@ def test_leaves(kind: str) -> None:
     rng = np.random.default_rng(0)
     rows, edges = 100_000, np.array([0, 10, 11, 60_000, 99_997, 100_000])
     order = np.concatenate([np.sort(p) for p in np.split(rng.permutation(rows), edges[1:-1])])
-    grown = Grown(None, order.astype(np.uint32), np.arange(5), edges[:-1], edges[1:])  # type: ignore[arg-type]
+    grown = GrownTree(None, order.astype(np.uint32), np.arange(5), edges[:-1], edges[1:])  # type: ignore[arg-type]
     residual = rng.normal(size=rows)
     weight = {"none": NONE, "zeros": (rng.random(rows) < 0.5) * 1.0, "real": rng.uniform(0, 2, size=rows)}[
         kind
     ]
     weight[order[-3:] if weight.size else []] = 0.0
-    found = []
+    got = []
     for threads in (1, 3):
         with Team(threads) as team:
-            found.append(leaf_quantiles(grown, residual, weight, 0.3, team))
-    np.testing.assert_array_equal(found[0], found[1])
-    for leaf, value in enumerate(found[0][: 4 if weight.size else 5]):
+            got.append(leaf_quantiles(grown, residual, weight, 0.3, team))
+    np.testing.assert_array_equal(got[0], got[1])
+    for leaf, value in enumerate(got[0][: 4 if weight.size else 5]):
         rows_here = order[edges[leaf] : edges[leaf + 1]]
         if weight.size and not weight[rows_here].any():
             assert value == 0.0
             continue
         assert value == quantile(residual[rows_here], weight[rows_here] if weight.size else NONE, 0.3)
     if weight.size:
-        assert found[0][4] == 0.0
+        assert got[0][4] == 0.0
 
 
 @pytest.mark.parametrize("order", ["rising", "falling", "pipe", "constant", "two"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_orders_that_are_hard_to_select_from(order: str, weighted: bool) -> None:
-    """Each of them takes quadratic time, hours here, from one or another choice of pivots."""
+    """Each order takes quadratic time, hours here, for some deterministic choice of pivots."""
     size = 200_001
     half = np.arange(size // 2 + 1.0)
     values = {
@@ -92,10 +92,10 @@ def test_orders_that_are_hard_to_select_from(order: str, weighted: bool) -> None
     }[order]
     weight = np.where(np.arange(size) % 3 == 0, 2.0, 1.0) if weighted else NONE
     for level in (0.01, 0.5, 0.9):
-        found = quantile(values, weight, level)
+        got = quantile(values, weight, level)
         if not weighted:
-            assert found == pytest.approx(np.quantile(values, level, method="weibull"), rel=1e-12)
+            assert got == pytest.approx(np.quantile(values, level, method="weibull"), rel=1e-12)
             continue
         by_value = np.argsort(values, kind="stable")
         reached = np.cumsum(weight[by_value])
-        assert found == values[by_value[np.searchsorted(reached, level * reached[-1])]]
+        assert got == values[by_value[np.searchsorted(reached, level * reached[-1])]]

@@ -11,7 +11,7 @@ from boost.objective import make_objective
 from boost.params import resolve
 
 
-def test_start_is_the_shares() -> None:
+def test_start_is_the_frequencies() -> None:
     objective = make_objective(resolve({"objective": "multi:softprob", "num_class": 3}))
     data = DMatrix(np.zeros((4, 1)), [0, 1, 2, 2], weight=[1, 2, 2, 3])
     start = objective.start(data)
@@ -25,10 +25,10 @@ def test_softmax_gives_the_likeliest_class() -> None:
     X = np.random.default_rng(0).normal(size=(100, 2))
     data = DMatrix(X, np.digitize(X[:, 0], [-0.5, 0.5]))
     params = {"objective": "multi:softmax", "num_class": 3}
-    found = boost.train(params, data, 5).predict(data)
+    classes = boost.train(params, data, 5).predict(data)
     chances = boost.train(params | {"objective": "multi:softprob"}, data, 5).predict(data)
-    assert found.shape == (100,) and chances.shape == (100, 3)
-    np.testing.assert_array_equal(found, chances.argmax(axis=1))
+    assert classes.shape == (100,) and chances.shape == (100, 3)
+    np.testing.assert_array_equal(classes, chances.argmax(axis=1))
     assert make_objective(resolve(params)).metric == "mlogloss"
 
 

@@ -1,4 +1,4 @@
-"""The loss with a spread of its own."""
+"""The loss that predicts a mean and a standard deviation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_steps_by_hand() -> None:
     np.testing.assert_allclose(loss.transform(margin), [[1, 2], [1, 1]])
 
 
-def test_the_derivative_by_the_spread_is_that_of_the_loss() -> None:
+def test_the_derivative_by_the_deviation_is_that_of_the_loss() -> None:
     loss = make_objective(resolve({"objective": "reg:normal"}))
     y = np.array([0.3, -2.0, 5.0])
     data = DMatrix(np.zeros((3, 1)), y)
@@ -50,14 +50,14 @@ def test_the_derivative_by_the_spread_is_that_of_the_loss() -> None:
 def test_starts_at_mean_and_deviation() -> None:
     y, w = np.array([1.0, 2.0, 6.0]), np.array([1.0, 1.0, 2.0])
     loss = make_objective(resolve({"objective": "reg:normal"}))
-    found = loss.start(DMatrix(np.zeros((3, 1)), y, weight=w))
-    np.testing.assert_allclose(found, [np.average(y, weights=w), np.sqrt(np.cov(y, aweights=w, ddof=0))])
+    start = loss.start(DMatrix(np.zeros((3, 1)), y, weight=w))
+    np.testing.assert_allclose(start, [np.average(y, weights=w), np.sqrt(np.cov(y, aweights=w, ddof=0))])
     assert loss.start(DMatrix(np.zeros((2, 1)), [3.0, 3.0]))[1] == 1e-6
     with pytest.raises(ValueError, match="base_score of reg:normal .* above 0, got -1"):
         boost.train({"objective": "reg:normal", "base_score": [0, -1]}, DMatrix([[0.0]], [1.0]), 1)
 
 
-def test_means_are_those_of_the_squared_error_and_spreads_are_found(tmp_path: Path) -> None:
+def test_means_are_those_of_squared_error_and_deviations_are_learned(tmp_path: Path) -> None:
     x, y = table()
     params = {"eta": 0.1, "max_depth": 3, "base_score": [0.0, 1.0]}
     model = boost.train({**params, "objective": "reg:normal"}, DMatrix(x, y), 60)

@@ -148,5 +148,5 @@ def test_training_gives_xgboosts_margins(case: int, weighted: bool) -> None:
     theirs = xgboost.DMatrix(X, label, weight=weight)
     want = xgboost.train(params, theirs, 4).predict(theirs, output_margin=True)
     ours = DMatrix(X, label, weight=weight)
-    found = boost.train(params, ours, 4).predict(ours, output_margin=True)
-    np.testing.assert_allclose(found, want, atol=5e-6, rtol=1e-5)
+    got = boost.train(params, ours, 4).predict(ours, output_margin=True)
+    np.testing.assert_allclose(got, want, atol=5e-6, rtol=1e-5)

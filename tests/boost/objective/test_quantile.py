@@ -1,4 +1,4 @@
-"""Several quantiles at once."""
+"""Quantile regression for several levels."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def test_predictions_never_cross() -> None:
     data = DMatrix(X, X[:, 0] + rng.normal(size=300))
     levels = [0.45, 0.5, 0.55]
     model = boost.train({"objective": "reg:quantileerror", "quantile_alpha": levels}, data, 20)
-    margins, found = model.predict(data, output_margin=True), model.predict(data)
+    margins, predicted = model.predict(data, output_margin=True), model.predict(data)
     assert (np.diff(margins, axis=1) < 0).any()  # there was something to sort
-    assert (np.diff(found, axis=1) >= 0).all()
+    assert (np.diff(predicted, axis=1) >= 0).all()
 
 
 def test_share_below_is_the_level() -> None:
@@ -44,5 +44,7 @@ def test_share_below_is_the_level() -> None:
     label = X[:, 0] + rng.normal(size=2000) * np.exp(X[:, 1] / 2)
     data = DMatrix(X, label)
     levels = [0.1, 0.5, 0.9]
-    found = boost.train({"objective": "reg:quantileerror", "quantile_alpha": levels}, data, 20).predict(data)
-    np.testing.assert_allclose((label[:, np.newaxis] <= found).mean(axis=0), levels, atol=0.03)
+    predicted = boost.train({"objective": "reg:quantileerror", "quantile_alpha": levels}, data, 20).predict(
+        data
+    )
+    np.testing.assert_allclose((label[:, np.newaxis] <= predicted).mean(axis=0), levels, atol=0.03)

@@ -1,4 +1,4 @@
-"""Ranking losses: sums over pairs from their definitions, against XGBoost, and what they learn."""
+"""Ranking losses: sums over pairs against their definition and XGBoost, and the quality of models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOUNDS = np.concatenate(([0], np.cumsum(SIZES)))
 RNG = np.random.default_rng(0)
 MARGIN = RNG.normal(size=ROWS).round(1)
 GRADES = RNG.integers(0, 4, ROWS).astype(np.float64)
-GRADES[-4:] = 2  # a group with nothing to say
+GRADES[-4:] = 2  # a group of equal labels
 GROUP_WEIGHT = [1, 2, 3, 1, 0.5]
 
 
@@ -45,7 +45,7 @@ def derivatives(
 
 
 def metric_of(name: str, y: np.ndarray, top: int, exponential: bool) -> float:
-    """The metric of labels in their places; the ideal of ndcg looks at the first ones only."""
+    """The metric of labels in ranked order; the ideal DCG is that of the first `top` places."""
     if name == "rank:pairwise":
         return 0.0
     place = np.arange(y.size) + 1.0
@@ -58,7 +58,7 @@ def metric_of(name: str, y: np.ndarray, top: int, exponential: bool) -> float:
 
 
 def oracle(name: str, margin: np.ndarray, label: np.ndarray, **given: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Sums over pairs, the change of the metric found by changing places."""
+    """Sums over pairs; the change of the metric is computed by swapping the two rows."""
     params = resolve({"objective": name, **given})
     topk = params["lambdarank_pair_method"] == "topk"
     top = (params["lambdarank_num_pair_per_sample"] or 32) if topk else ROWS
@@ -130,7 +130,7 @@ def test_by_the_definition(name: str, params: dict[str, Any]) -> None:
 @pytest.mark.parametrize("params", CHOICES[:4], ids=str)
 @pytest.mark.parametrize("name", RANKERS)
 def test_leaves_of_xgboost(name: str, params: dict[str, Any], weight: list[float] | None) -> None:
-    """One tree that keeps nearly every row apart shows the peer's gradients and hessians."""
+    """The leaves of a tree that isolates nearly every row reveal XGBoost's gradients and hessians."""
     xgb = pytest.importorskip("xgboost")
     label = label_of(name)
     data = DMatrix(np.zeros((ROWS, 1)), label, group=SIZES, weight=weight)
@@ -176,14 +176,14 @@ def test_bias_of_positions_as_xgboost(name: str, params: dict[str, Any]) -> None
         booster.update(theirs, iteration)
         margin = booster.predict(theirs, output_margin=True)
         entry = json.loads(booster.save_raw("json"))["learner"]["objective"]
-        np.testing.assert_allclose(objective.ahead, entry["ti+"], rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(objective.behind, entry["tj-"], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(objective.relevant_bias, entry["ti+"], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(objective.irrelevant_bias, entry["tj-"], rtol=1e-4, atol=1e-6)
     ours = objective.file_entry()
-    assert ours["ti+"] == objective.ahead.tolist()
+    assert ours["ti+"] == objective.relevant_bias.tolist()
     assert len(ours["ti+"]) == params.get("lambdarank_num_pair_per_sample", 32)
 
 
-def test_bias_is_taken_over() -> None:
+def test_bias_is_restored() -> None:
     data = DMatrix(np.zeros((ROWS, 1)), GRADES, group=SIZES)
     one = make("rank:ndcg", lambdarank_unbiased=True)
     derivatives(one, MARGIN, data)
@@ -240,12 +240,14 @@ def test_same_bytes_for_any_threads(name: str, method: str) -> None:
     rows = int(sizes.sum())
     data = DMatrix(np.zeros((rows, 1)), rng.integers(0, 2, rows), group=sizes)
     margin = rng.normal(size=rows)
-    found = []
+    results = []
     for threads in (1, 2, 4):
         objective = make(name, lambdarank_pair_method=method, lambdarank_unbiased=True)
         grad = derivatives(objective, margin, data, 0, threads)
-        found.append((np.array(grad).tobytes(), objective.ahead.tobytes(), objective.behind.tobytes()))
-    assert found[0] == found[1] == found[2]
+        results.append(
+            (np.array(grad).tobytes(), objective.relevant_bias.tobytes(), objective.irrelevant_bias.tobytes())
+        )
+    assert results[0] == results[1] == results[2]
 
 
 @pytest.mark.parametrize("near", [True, False])
@@ -259,7 +261,7 @@ def test_far_margins(near: bool) -> None:
     assert np.isfinite(hess).all() and (hess > 0).all()
 
 
-def test_another_table_has_pairs_of_its_own() -> None:
+def test_pairs_are_prepared_again_for_another_table() -> None:
     objective = make("rank:ndcg")
     x, y = np.zeros((6, 1)), np.array([0, 1, 2, 2, 1, 0])
     margin = np.arange(6.0)
@@ -274,7 +276,7 @@ def test_another_table_has_pairs_of_its_own() -> None:
         np.testing.assert_array_equal(derivatives(objective, shown, data), want)
 
 
-def test_weights_count_by_their_ratios() -> None:
+def test_only_the_ratios_of_weights_matter() -> None:
     objective = make("rank:ndcg")
     data = DMatrix(np.zeros((6, 1)), [0, 1, 2, 0, 1, 2], group=[4, 2], weight=[30, 10])
     np.testing.assert_allclose(objective.row_weight(data), [1.5] * 4 + [0.5] * 2)
@@ -323,12 +325,12 @@ def test_file_entry_and_default_metrics() -> None:
     assert make("rank:pairwise").metric == "ndcg@32"
     assert make("rank:map", lambdarank_num_pair_per_sample=5).metric == "map@5"
     assert make("rank:ndcg", lambdarank_pair_method="mean").metric == "ndcg"
-    few = make("rank:ndcg", lambdarank_num_pair_per_sample=5).file_entry()
-    assert few["lambdarank_param"]["lambdarank_num_pair_per_sample"] == "5"
+    five = make("rank:ndcg", lambdarank_num_pair_per_sample=5).file_entry()
+    assert five["lambdarank_param"]["lambdarank_num_pair_per_sample"] == "5"
 
 
 def searches(queries: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Documents of queries: what makes one relevant is the same in all, how much of it there is is not."""
+    """Documents of queries: relevance depends on the same features in all queries, its level does not."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(5, 40, queries)
     x = rng.normal(size=(int(sizes.sum()), 8))

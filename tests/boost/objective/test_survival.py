@@ -166,5 +166,5 @@ def test_training_gives_xgboosts_margins(extra: dict[str, Any]) -> None:
         label = time * rng.choice([-1, 1], size=200)
         theirs, ours = xgboost.DMatrix(X, label), DMatrix(X, label)
     want = xgboost.train(params, theirs, 5).predict(theirs, output_margin=True)
-    found = boost.train(params, ours, 5).predict(ours, output_margin=True)
-    np.testing.assert_allclose(found, want, atol=5e-6, rtol=1e-5)
+    predicted = boost.train(params, ours, 5).predict(ours, output_margin=True)
+    np.testing.assert_allclose(predicted, want, atol=5e-6, rtol=1e-5)

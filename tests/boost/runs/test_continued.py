@@ -49,7 +49,7 @@ def test_continued_training_of_many_trees(extra: dict, tmp_path: Path) -> None:
     assert paths[0].read_bytes() == paths[2].read_bytes()
 
 
-def test_continued_training_keeps_what_the_loss_has_learned() -> None:
+def test_continued_training_keeps_the_estimates_of_the_loss() -> None:
     x, y = rough_table(9, 400)
     data = DMatrix(x, np.digitize(y, [-1, 1]), group=[20] * 20)
     params = {"objective": "rank:ndcg", "lambdarank_unbiased": True, "max_depth": 3}
@@ -61,5 +61,5 @@ def test_continued_training_keeps_what_the_loss_has_learned() -> None:
 def test_continued_training_refuses_another_shape() -> None:
     data = DMatrix([[1.0], [2.0], [3.0]], [0, 1, 0])
     model = boost.train({}, data, 1)
-    with pytest.raises(ValueError, match="trained with num_parallel_tree=1 .* params ask for 2"):
+    with pytest.raises(ValueError, match="trained with num_parallel_tree=1 .* but params give 2"):
         boost.train({"num_parallel_tree": 2}, data, 1, xgb_model=model)

@@ -1,4 +1,4 @@
-"""Cross-validation: the same as training each fold, and folds that keep groups and shares."""
+"""Cross-validation: equal to training on each fold; folds that keep query groups and shares of labels."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_against_xgboost() -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
-def test_folds_share_out_rows_and_groups() -> None:
+def test_folds_partition_rows_and_groups() -> None:
     x, y = table()
     data = DMatrix(x, y)
     for shuffle in (True, False):
@@ -103,7 +103,7 @@ def test_early_stopping_ends_with_the_best_round() -> None:
     assert len(boost.cv(params, DMatrix(x, y), 30, metrics="rmse", seed=3, callbacks=[kept])) == 30
 
 
-def test_own_functions_and_printing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_custom_functions_and_printing(capsys: pytest.CaptureFixture[str]) -> None:
     x, y = table()
     data = DMatrix(x, y)
 

@@ -1,4 +1,4 @@
-"""Pictures of trees: what they say, and that they are well-formed SVG whatever the names are."""
+"""Drawings of trees: their texts and positions, and well-formed SVG for any names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def texts(drawing: TreeDrawing) -> list[str]:
     return [node.text or "" for node in ElementTree.fromstring(drawing.svg).iter(f"{SVG}text")]
 
 
-def test_what_the_hand_made_tree_says() -> None:
+def test_texts_of_the_hand_made_tree() -> None:
     booster = hand_made()
     booster.categories = {1: [f"town {i}" for i in range(40)]}
     drawing = boost.plot_tree(booster)
@@ -45,7 +45,7 @@ def test_what_the_hand_made_tree_says() -> None:
     st.sampled_from(["TB", "LR"]),
     st.sampled_from([None, 0, 2]),
 )
-def test_boxes_do_not_touch(
+def test_boxes_do_not_overlap(
     seed: int, splits: int, categorical: bool, rankdir: str, most: int | None
 ) -> None:
     booster = Booster()
@@ -62,7 +62,7 @@ def test_boxes_do_not_touch(
     ElementTree.fromstring(drawing.svg)
 
 
-def test_what_is_left_out_is_counted() -> None:
+def test_omitted_nodes_are_counted() -> None:
     booster = hand_made()
     assert "… 4 more nodes" in texts(boost.plot_tree(booster, max_depth=0))
     assert "… 2 more nodes" in texts(boost.plot_tree(booster, max_depth=1))

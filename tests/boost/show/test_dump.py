@@ -58,7 +58,7 @@ def test_text() -> None:
     ]
 
 
-def test_json_says_the_same() -> None:
+def test_json_has_the_same_content() -> None:
     tree = json.loads(hand_made().get_dump(dump_format="json", with_stats=True)[0])
     assert tree["split"] == "a" and tree["split_condition"] == 1.5 and tree["missing"] == tree["yes"] == 1
     below = tree["children"][1]
@@ -67,7 +67,7 @@ def test_json_says_the_same() -> None:
 
 
 def with_types(types: list[str], seed: int = 0) -> Booster:
-    """Trees by chance, which ask for numbers and, where a feature is of type "c", for categories."""
+    """Random trees with numerical splits and, where a feature has the type "c", categorical ones."""
     rng = np.random.default_rng(seed)
     booster = Booster()
     booster.forest, booster.model.n_features, booster.feature_types = (
@@ -90,11 +90,11 @@ TYPES = [["q"] * FEATURES, ["int", "i", "float", "int", "q"]]
 
 @pytest.mark.parametrize("form", ["text", "json", "dot"])
 @pytest.mark.parametrize("with_stats", [False, True])
-def test_as_xgboost_prints_them(form: str, with_stats: bool, tmp_path: Path) -> None:
+def test_equal_to_the_dumps_of_xgboost(form: str, with_stats: bool, tmp_path: Path) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")
     for kind in PLAIN:
         if form == "dot" and not with_stats and "categories" in kind:
-            continue  # XGBoost's says the statistics of categorical splits whether it is asked or not
+            continue  # XGBoost prints the statistics of categorical splits even without with_stats
         model_of(kind).save_model(tmp_path / "model.json")
         theirs = xgb.Booster(model_file=str(tmp_path / "model.json"))
         got = model_of(kind).get_dump(dump_format=form, with_stats=with_stats)
@@ -137,7 +137,7 @@ def test_the_table_of_the_hand_made_tree() -> None:
 
 
 @pytest.mark.parametrize("kind", [k for k in PLAIN if "categories" not in k])
-def test_the_table_as_xgboost_has_it(kind: str, tmp_path: Path) -> None:
+def test_the_table_of_xgboost(kind: str, tmp_path: Path) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")
     model_of(kind).save_model(tmp_path / "model.json")
     want = xgb.Booster(model_file=str(tmp_path / "model.json")).trees_to_dataframe()
@@ -159,7 +159,7 @@ def test_histogram_of_split_values(tmp_path: Path) -> None:
         np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
-def test_what_has_no_histogram() -> None:
+def test_features_without_a_histogram() -> None:
     with pytest.raises(ValueError, match="no feature 'f7'"):
         model_of("squared error").get_split_value_histogram("f7")
     with pytest.raises(ValueError, match="bins must be an integer of at least 1, got 0"):
@@ -175,9 +175,9 @@ def test_files_of_dumps(tmp_path: Path) -> None:
     assert text.startswith("booster[0]:\n0:[f") and text.count("booster[") == model.forest.trees
     model.dump_model(tmp_path / "trees.json", dump_format="json")
     assert len(json.loads((tmp_path / "trees.json").read_text(encoding="utf-8"))) == model.forest.trees
-    held = io.StringIO()
-    model.dump_model(held, with_stats=True)
-    assert held.getvalue() == text
+    buffer = io.StringIO()
+    model.dump_model(buffer, with_stats=True)
+    assert buffer.getvalue() == text
     assert sorted(os.listdir(tmp_path)) == ["trees.json", "trees.txt"]
 
 
@@ -196,7 +196,7 @@ def test_feature_maps(tmp_path: Path) -> None:
         model.get_dump(path)
 
 
-def test_formats_that_there_are_not() -> None:
+def test_unknown_formats() -> None:
     with pytest.raises(ValueError, match="dump_format must be one of .* got 'jason'; did you mean 'json'"):
         model_of("squared error").get_dump(dump_format="jason")
 
@@ -220,7 +220,7 @@ def test_importance_by_hand() -> None:
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_importance_as_xgboost_has_it(kind: str, tmp_path: Path) -> None:
+def test_importance_of_xgboost(kind: str, tmp_path: Path) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")
     model_of(kind).save_model(tmp_path / "model.json")
     theirs = xgb.Booster(model_file=str(tmp_path / "model.json"))

@@ -1,4 +1,4 @@
-"""The layout of trees: what Reingold and Tilford ask of a tidy drawing."""
+"""The layout of trees: the properties that Reingold and Tilford require of a tidy drawing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GAP = 3.0
 
 
 def drawn(seed: int, splits: int, chain: bool = False) -> tuple[list[int], list[int], list[int], list[float]]:
-    """Children, depths and widths of a tree by chance."""
+    """Children, depths and widths of a random tree."""
     rng = np.random.default_rng(seed)
     tree = random_tree(rng, splits, chain=chain)
     depth = [0] * tree.size
@@ -24,7 +24,7 @@ def drawn(seed: int, splits: int, chain: bool = False) -> tuple[list[int], list[
 
 
 def test_by_hand() -> None:
-    # Three leaves, of which two hang one level lower: 10 wide each, 2 apart.
+    # Three leaves, two of them one level lower: boxes are 10 wide and 2 apart.
     place = tidy([1, -1, 3, -1, -1], [2, -1, 4, -1, -1], [10.0] * 5, 2.0)
     assert place.tolist() == [11, 5, 17, 11, 23]
     assert tidy([-1], [-1], [8.0], 2.0).tolist() == [4]

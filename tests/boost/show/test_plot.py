@@ -1,4 +1,4 @@
-"""Plots: what is drawn where, on axes of the caller, without a display."""
+"""Plots: the artists on given and on new axes, without a display."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_importance() -> None:
 
 
 @pytest.fixture(scope="module")
-def watched() -> boost.Booster:
+def evaluated() -> boost.Booster:
     table, held = boost.DMatrix(X[:200], Y[:200]), boost.DMatrix(X[200:], Y[200:])
     return boost.train(
         {"eval_metric": ["mae", "rmse"], "max_depth": 3},
@@ -71,27 +71,27 @@ def watched() -> boost.Booster:
     )
 
 
-def test_metric(watched: boost.Booster) -> None:
-    ax = plot_metric(watched, metric="rmse")
+def test_metric(evaluated: boost.Booster) -> None:
+    ax = plot_metric(evaluated, metric="rmse")
     lines = {line.get_label(): line.get_ydata() for line in ax.lines}
-    assert list(lines["train"]) == watched.history["train"]["rmse"]
-    assert list(lines["held"]) == watched.history["held"]["rmse"]
+    assert list(lines["train"]) == evaluated.history["train"]["rmse"]
+    assert list(lines["held"]) == evaluated.history["held"]["rmse"]
     assert lines.keys() == {"train", "held", "best round"}
     assert ax.get_ylabel() == "rmse"
-    only = plot_metric(watched.history, dataset_names=["held"], ax=axes())
+    only = plot_metric(evaluated.history, dataset_names=["held"], ax=axes())
     assert [line.get_label() for line in only.lines] == ["held"] and only.get_ylabel() == "mae"
     estimator = boost.BoostRegressor(n_estimators=3).fit(X, Y, eval_set=[(X, Y)], verbose=False)
     assert [line.get_label() for line in plot_metric(estimator).lines] == ["validation_0"]
 
 
-def test_metrics_that_are_not_there(watched: boost.Booster) -> None:
+def test_unknown_metrics_and_tables(evaluated: boost.Booster) -> None:
     with pytest.raises(ValueError, match="no metric was recorded: train with evals"):
         plot_metric(model_of("squared error"))
     with pytest.raises(ValueError, match="no metric is called 'rsme'; did you mean 'rmse'"):
-        plot_metric(watched, metric="rsme")
+        plot_metric(evaluated, metric="rsme")
     with pytest.raises(ValueError, match="no table is called 'test'"):
-        plot_metric(watched, dataset_names=["test"])
-    assert watched[:2].history == {}  # what was measured is not about a part of the model
+        plot_metric(evaluated, dataset_names=["test"])
+    assert evaluated[:2].history == {}  # the history does not describe a part of the model
 
 
 def test_a_model_keeps_its_history() -> None:
@@ -102,7 +102,7 @@ def test_a_model_keeps_its_history() -> None:
     assert list(first.history) == ["a"] and len(first.history["a"]["rmse"]) == 3
 
 
-def test_nothing_to_say() -> None:
+def test_contributions_of_a_model_without_splits() -> None:
     for rows, kind in ((1, "waterfall"), (20, "beeswarm"), (20, "bar")):
         ax = plot_contributions(model_of("no split"), X[:rows], kind=kind)
         assert not ax.patches and labels(ax) == []
@@ -135,7 +135,7 @@ def test_waterfall() -> None:
         plot_contributions(model, FRAME, kind="waterfall")
 
 
-def test_missing_values_are_said() -> None:
+def test_missing_values_are_labelled() -> None:
     x = np.full((1, 5), np.nan, dtype=np.float32)
     assert any(
         label.endswith("= missing") for label in labels(plot_contributions(model_of("squared error"), x))
@@ -184,7 +184,7 @@ def test_the_number_that_means_missing_to_an_estimator() -> None:
     assert [bar.get_width() for bar in a.patches] == [bar.get_width() for bar in b.patches]
 
 
-def test_asking_for_a_plot_function_loads_no_matplotlib() -> None:
+def test_access_to_a_plot_function_loads_no_matplotlib() -> None:
     code = "import sys, boost; boost.plot_importance; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

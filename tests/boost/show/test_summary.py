@@ -1,4 +1,4 @@
-"""How a model shows itself."""
+"""Summaries of a model: one line of text, and HTML."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_page(kind: str) -> None:
         assert set(model.get_score()) <= set(tags.text)
 
 
-def test_names_are_escaped_and_cut() -> None:
+def test_names_are_escaped_and_shortened() -> None:
     booster = hand_made()
     booster.feature_names = ["<script>x</script>", "long " * 20]
     page = booster._repr_html_()

@@ -28,11 +28,11 @@ def test_auto_distinguishes_numbers_and_classes(frame, column, task):
 
 
 def test_few_integers_are_classes_and_many_are_numbers():
-    few = pd.DataFrame({"x": range(100), "y": [i % 5 for i in range(100)]})
+    classes = pd.DataFrame({"x": range(100), "y": [i % 5 for i in range(100)]})
     many = pd.DataFrame({"x": range(100), "y": range(100)})
-    assert take_target(few, "y")[1].classes == [0, 1, 2, 3, 4]
+    assert take_target(classes, "y")[1].classes == [0, 1, 2, 3, 4]
     assert take_target(many, "y")[1].task == "regression"
-    assert take_target(few, "y", "regression")[1].classes is None
+    assert take_target(classes, "y", "regression")[1].classes is None
 
 
 @pytest.mark.parametrize(

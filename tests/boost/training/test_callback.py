@@ -1,4 +1,4 @@
-"""Callbacks: when they are called, what they may change, and what they refuse."""
+"""Callbacks: the order of their calls, their effects, and their errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def table(rows: int = 300, seed: int = 0) -> DMatrix:
 
 
 class Recorder(TrainingCallback):
-    """Writes down every call; says stop after a round."""
+    """Record every call; end the training after round `last`."""
 
     def __init__(self, last: int | None = None) -> None:
         self.calls: list[tuple[str, Any]] = []
@@ -110,7 +110,7 @@ def test_early_stopping_by_callback() -> None:
     curve = log["b"]["mae"]
     best = int(np.argmin(curve))
     assert model.best_iteration == best and model.best_score == curve[best]
-    # All rounds are kept, and predict, unless the call says otherwise.
+    # All rounds are kept, and predict unless iteration_range selects some.
     assert model.num_boosted_rounds() == len(curve) == best + 4
     whole = boost.train(params, a, best + 1)
     short = model.predict(b, iteration_range=(0, best + 1))
@@ -132,7 +132,7 @@ def test_early_stopping_rules() -> None:
         stop, model = EarlyStopping(rounds=2, **options), Log()
         stop.before_training(model)
         for epoch in range(len(values)):
-            if stop.after_iteration(model, epoch, {"t": {"own": values[: epoch + 1]}}):
+            if stop.after_iteration(model, epoch, {"t": {"metric": values[: epoch + 1]}}):
                 return epoch, model.best_iteration
         return None, model.best_iteration
 
@@ -157,7 +157,7 @@ def test_early_stopping_rules() -> None:
         boost.train(params, data, 2, evals=[(data, "t")], callbacks=[EarlyStopping(rounds=1)])
 
 
-def test_check_points_go_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_training_continues_from_a_check_point(tmp_path: Path) -> None:
     data = table()
     params = {"subsample": 0.7, "max_depth": 3}
     save = TrainingCheckPoint(tmp_path, "m", interval=2)

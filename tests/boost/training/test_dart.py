@@ -1,4 +1,4 @@
-"""Dropout: which trees are left out, how the weights are normalised, and margins that stay exact."""
+"""Dropout: the dropped trees, the normalised weights, and margins that stay exact."""
 
 from __future__ import annotations
 
@@ -165,7 +165,9 @@ def test_against_xgboost(kind: str, parallel: int) -> None:
     st.booleans(),
     st.integers(0, 5),
 )
-def test_any_cut_gives_the_same_model(kind: str, rule: str, rate: float, one: bool, cut: int) -> None:
+def test_training_interrupted_at_any_round_gives_the_same_model(
+    kind: str, rule: str, rate: float, one: bool, cut: int
+) -> None:
     x, y = table(60)
     data = DMatrix(x, y * 1e4)
     params = {

@@ -1,4 +1,4 @@
-"""Tables in batches train the model of the whole table, byte for byte, and never hold it."""
+"""Tables given in batches train the same model as whole tables, byte for byte, and never hold all values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def frame(rows: int = ROWS) -> pd.DataFrame:
     data = pd.DataFrame(rng.normal(size=(rows, 3)), columns=["a", "b", "c"])
     data.loc[rng.random(rows) < 0.2, "b"] = NAN
     data["i"] = rng.integers(0, 300, rows)
-    data["word"] = np.sort(rng.choice(list("uvwxyz"), rows))  # a batch holds few of them
+    data["word"] = np.sort(rng.choice(list("uvwxyz"), rows))  # a batch holds a subset of the words
     data.loc[: rows // 10, "word"] = None
     data["size"] = pd.Categorical(rng.choice([30, 10, 20], rows), categories=[30, 20, 10])
     return data
@@ -43,14 +43,14 @@ def same_bytes(one: boost.Booster, two: boost.Booster, folder: Path) -> bool:
 
 
 def cut(size: int, *columns: Any) -> Callable[[], Iterator[tuple]]:
-    """Return a maker of batches of so many rows."""
+    """Return a function that returns an iterator over batches of `size` rows."""
     rows = columns[0].shape[0]
     take = [c.iloc if hasattr(c, "iloc") else c for c in columns]
     return lambda: (tuple(c[b : b + size] for c in take) for b in range(0, rows, size))
 
 
 class Parts(DataIter):
-    """XGBoost's protocol."""
+    """An iterator over batches with the interface of XGBoost."""
 
     def __init__(self, parts: list[dict[str, Any]]) -> None:
         super().__init__(cache_prefix="unused")
@@ -195,11 +195,11 @@ def test_an_evaluation_table_uses_the_bins_of_its_reference() -> None:
     data = frame()
     train = QuantileDMatrix(cut(100, data, label(data)), max_bin=32)
     other = frame(300).sample(frac=1, random_state=0)
-    held = QuantileDMatrix(cut(70, other, label(other)), ref=train)
-    assert held.max_bin == 32 and held.categories == train.categories
+    evaluation = QuantileDMatrix(cut(70, other, label(other)), ref=train)
+    assert evaluation.max_bin == 32 and evaluation.categories == train.categories
     results: list[dict] = [{}, {}]
-    for table, result in zip((held, DMatrix(other, label(other))), results, strict=True):
-        boost.train(PARAMS, train, 5, evals=[(table, "held")], evals_result=result, verbose_eval=False)
+    for table, result in zip((evaluation, DMatrix(other, label(other))), results, strict=True):
+        boost.train(PARAMS, train, 5, evals=[(table, "evaluation")], evals_result=result, verbose_eval=False)
     assert results[0] == results[1]
 
 
@@ -207,8 +207,8 @@ def test_a_code_that_the_reference_does_not_have() -> None:
     x = np.array([[0.0, 1], [1, 2], [2, 3], [0, 4]])
     types = {"feature_types": ["c", "q"]}
     train = QuantileDMatrix(lambda: [(x, x[:, 1])], max_bin=8, **types)
-    held = QuantileDMatrix(lambda: [x[1:3], x[:1]], ref=train, **types)
-    assert held.num_row() == 3
+    evaluation = QuantileDMatrix(lambda: [x[1:3], x[:1]], ref=train, **types)
+    assert evaluation.num_row() == 3
     x[0, 0] = 3
     with pytest.raises(DataError, match="column 0 holds the code 3, but ref has the codes 0 to 2 there"):
         QuantileDMatrix(lambda: [x], ref=train, **types)
@@ -226,8 +226,8 @@ def test_training_continues_with_batches(tmp_path: Path) -> None:
 def test_columns_may_change_their_order_between_batches(tmp_path: Path) -> None:
     data = frame()
     y = label(data)
-    turned = data[data.columns[::-1]]
-    mixed = QuantileDMatrix(lambda: [(data[:300], y[:300]), (turned[300:], y[300:])], max_bin=32)
+    reordered = data[data.columns[::-1]]
+    mixed = QuantileDMatrix(lambda: [(data[:300], y[:300]), (reordered[300:], y[300:])], max_bin=32)
     assert same_bytes(boost.train(PARAMS, mixed, 2), boost.train(PARAMS, DMatrix(data, y), 2), tmp_path)
 
 
@@ -239,7 +239,7 @@ def test_memory_holds_one_batch_of_values() -> None:
             x = np.random.default_rng(b).normal(size=(size, columns)).astype(np.float32)
             yield x, x[:, 0]
 
-    QuantileDMatrix(lambda: [next(parts())])  # what is loaded once
+    QuantileDMatrix(lambda: [next(parts())])  # loads modules and kernels
     tracemalloc.start()
     try:
         QuantileDMatrix(parts, max_bin=64)
@@ -260,7 +260,7 @@ X = np.arange(12.0).reshape(4, 3)
         (lambda: [], "the iterator has no batches"),
         (lambda: [X, X[:, :2]], "batch 1: the first batch has 3 features, the data has 2"),
         (lambda: [(X, [1, 2, 3])], "batch 0: label must have one entry for each of the 4 rows"),
-        (lambda: [(X, [1, 2, 3, 4]), X], "batch 1: it comes with nothing, the batches before it with"),
+        (lambda: [(X, [1, 2, 3, 4]), X], "batch 1: it has no meta information, the batches before it have"),
         (lambda: [(X, 1, 2, 3)], "at most the items data, label, weight, got 4 items"),
         (lambda: [{"data": X, "labels": 1}], "batch 0: .*got labels"),
         (lambda: [{"label": [1.0]}], "batch 0: the batch has no data"),
@@ -274,7 +274,7 @@ X = np.arange(12.0).reshape(4, 3)
         (Parts([{"data": X}, {}]), "batch 1: the batch has no data"),
     ],
 )
-def test_batches_that_are_not_one_table(source: Any, match: str) -> None:
+def test_batches_that_do_not_make_one_table(source: Any, match: str) -> None:
     with pytest.raises(DataError, match=match):
         QuantileDMatrix(source)
 
@@ -314,7 +314,7 @@ def test_operations_that_need_values_are_refused() -> None:
     other = boost.train({"max_bin": 200}, DMatrix(data, y), 2)
     with pytest.raises(DataError, match="thresholds of the model are not among its cuts"):
         other.predict(batches)
-    with pytest.raises(DataError, match="label must come with the batches"):
+    with pytest.raises(DataError, match="label must be in the batches"):
         QuantileDMatrix(cut(100, data), y)
     with pytest.raises(
         DataError, match="a DMatrix cannot be made from batches: give them to QuantileDMatrix"

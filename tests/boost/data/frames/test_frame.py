@@ -58,7 +58,7 @@ class Capsule:
 
 
 class Interchange:
-    """A frame that speaks the older protocol."""
+    """A frame that implements the older interchange protocol."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -136,7 +136,7 @@ DATES: list[Any] = [datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), da
 
 @pytest.mark.parametrize("value", [*DATES, datetime.time(1)])
 @pytest.mark.parametrize("form", ["polars", "arrow", "pandas", "pandas of arrow"])
-def test_dates_are_refused_with_advice(value: Any, form: str) -> None:
+def test_dates_are_refused_with_a_remedy(value: Any, form: str) -> None:
     data = pl.DataFrame({"n": [1], "when": [value]})
     given = {
         "polars": data,
@@ -183,5 +183,5 @@ def test_libraries_are_not_imported_for_others() -> None:
         "import sys, numpy, boost; boost.DMatrix(numpy.ones((2, 2))); "
         "print({'pandas', 'polars', 'pyarrow'} & set(sys.modules))"
     )
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert found.stdout == "set()\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

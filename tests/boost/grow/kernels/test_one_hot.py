@@ -1,4 +1,4 @@
-"""Indicators: columns of a single value, looked at row by row."""
+"""Indicators: columns of a single value, which are scanned row by row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from boost.params import resolve
 from boost.threads import Team
 
 
-def found_in(x: Any) -> Indicators:
+def indicators_of(x: Any) -> Indicators:
     with Team(1) as team:
         columns = sort_columns(DMatrix(x), team)
     return find_indicators(columns, exact.constant_columns(columns))
@@ -36,32 +36,34 @@ def test_which_columns_are_indicators() -> None:
         ],
         dtype=np.float32,
     )
-    own = found_in(x)
-    assert own.features.tolist() == [0, 4]
-    assert key_values(own.keys).tolist() == [1.0, -3.0]
-    rows = [own.codes[a:b].tolist() for a, b in zip(own.indptr, own.indptr[1:], strict=False)]
+    indicators = indicators_of(x)
+    assert indicators.features.tolist() == [0, 4]
+    assert key_values(indicators.keys).tolist() == [1.0, -3.0]
+    rows = [
+        indicators.codes[a:b].tolist() for a, b in zip(indicators.indptr, indicators.indptr[1:], strict=False)
+    ]
     assert rows == [[0], [1], [0, 1]]
 
 
 def test_a_few_indicators_stay_sorted_columns() -> None:
-    """Rows without any would be visited for nothing."""
+    """A scan of the rows is not worth its time for few indicators."""
     x = np.full((4, 2), np.nan, dtype=np.float32)
     x[:2, 0] = 1.0
     x[1:, 1] = np.arange(3)
-    assert found_in(x).features.size == 0
+    assert indicators_of(x).features.size == 0
     x[2, 0] = x[3, 0] = np.nan
     x = np.hstack((x, x[::-1, :1]))
-    assert found_in(x).features.size == 2
+    assert indicators_of(x).features.size == 2
 
 
-def claims(rng: np.random.Generator, rows: int) -> sparse.csr_matrix:
+def one_hot_table(rng: np.random.Generator, rows: int) -> sparse.csr_matrix:
     """Three one-hot codes, some of them absent, among columns of numbers with missing values."""
     parts = []
     for levels in (2, 9, 40):
         code = rng.integers(0, levels, rows)
         hot = np.full((rows, levels), np.nan)
-        there = rng.random(rows) < 0.9
-        hot[np.flatnonzero(there), code[there]] = rng.choice([1.0, -2.5])
+        present = rng.random(rows) < 0.9
+        hot[np.flatnonzero(present), code[present]] = rng.choice([1.0, -2.5])
         numbers = rng.normal(size=(rows, 1)).round(1)
         numbers[rng.random(rows) < 0.2] = np.nan
         parts += [hot, numbers]
@@ -85,10 +87,10 @@ def claims(rng: np.random.Generator, rows: int) -> sparse.csr_matrix:
     st.sampled_from([0, 8]),
 )
 def test_the_tree_is_that_of_sorted_columns(seed: int, extra: dict[str, Any], candidates: int) -> None:
-    """To the byte, on any number of threads, with rows that are left out."""
+    """Byte for byte, for any number of threads, with rows of zero weight."""
     rng = np.random.default_rng(seed)
     rows = 400
-    x = claims(rng, rows)
+    x = one_hot_table(rng, rows)
     g = rng.normal(size=rows) + x[:, :2].toarray().sum(axis=1)
     weight = rng.integers(0, 3, rows).astype(np.float64)
     params = resolve({"tree_method": "exact", "max_depth": 6, "min_child_weight": 0.0} | extra)

@@ -1,4 +1,4 @@
-"""Small models of every kind, which the tests of model files share."""
+"""Small models of every kind, shared by the tests of model files."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ KINDS = {"None": 0, "Zero": 1, "NaN": 2}
 
 @dataclass(frozen=True)
 class TextTree:
-    """A tree in LightGBM's arrays; `sets` holds the categories of a question, or None."""
+    """A tree in LightGBM's arrays; `sets` holds the categories that a split lists, or None."""
 
     left: list[int]
     right: list[int]
@@ -81,7 +81,7 @@ class TextTree:
 
 
 def random_text_tree(rng: np.random.Generator, splits: int, missing: str | None = None) -> TextTree:
-    """Split leaves by chance, as LightGBM numbers them."""
+    """Return a tree of random splits, numbered as LightGBM does."""
     left, right, feature, sets = [], [], [], []
     parents: list[tuple[list[int], int] | None] = [None]
     for n in range(splits):

@@ -1,4 +1,4 @@
-"""Files that are cut, flipped, edited and mixed up, in each format: a clear error, or a model that works."""
+"""Truncated and edited files of each format: they raise a `ModelError`, or give a model that predicts."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ FORMATS = st.sampled_from(sorted(WHOLE))
 
 
 def works(raw: bytes) -> bool:
-    """Whether a model is read, which then predicts numbers; anything but a `ModelError` is a failure."""
+    """Return whether a model is read, which must predict finite numbers; else `ModelError` must be raised."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of a version of the format that is not known
+            warnings.simplefilter("ignore", UserWarning)  # a newer minor version of the format
             model = Booster(model_file=raw)
     except ModelError:
         return False
-    if model.num_features() < 10_000:  # the file may name any number of features, none of them asked for
+    if model.num_features() < 10_000:  # the file may declare any number of features that no split uses
         margin = model.predict(np.zeros((3, model.num_features())), output_margin=True)
         assert np.isfinite(margin).all()
     return True
@@ -99,8 +99,8 @@ ODD = [
 @given(st.sampled_from(["json", "json, categories", "lightgbm"]), st.sampled_from(ODD), st.data())
 def test_edited_numbers(name: str, odd: str, data: st.DataObject) -> None:
     raw = WHOLE[name].decode()
-    found = list(re.finditer(r"-?\d[\d.e+-]*", raw))
-    number = found[data.draw(st.integers(0, len(found) - 1))]
+    numbers = list(re.finditer(r"-?\d[\d.e+-]*", raw))
+    number = numbers[data.draw(st.integers(0, len(numbers) - 1))]
     works((raw[: number.start()] + odd + raw[number.end() :]).encode())
 
 

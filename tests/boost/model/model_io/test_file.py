@@ -1,4 +1,4 @@
-"""Model files as files: names, bytes in memory, foreign formats, and files that are whole or not there."""
+"""Model files: names, bytes in memory, foreign formats, and atomic writes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_bytes_in_memory(raw_format: str, wrap: type) -> None:
     assert model.save_raw() == model.save_raw("ubj")
 
 
-def test_the_bytes_say_which_format_they_are_in(tmp_path: Path) -> None:
+def test_the_format_is_detected_from_the_bytes(tmp_path: Path) -> None:
     model, path = model_of("logistic"), tmp_path / "model"
     for raw_format in ("json", "ubj"):
         path.write_bytes(model.save_raw(raw_format))
@@ -88,7 +88,7 @@ def test_foreign_files(raw: bytes, match: str, tmp_path: Path) -> None:
     before = model.save_raw()
     with pytest.raises(ModelError, match=f"model.json: .*{match}"):
         model.load_model(path)
-    assert model.save_raw() == before  # a failed read leaves a model as it was
+    assert model.save_raw() == before  # a failed read does not change the model
 
 
 @pytest.mark.parametrize("ending", ["json", "ubj"])

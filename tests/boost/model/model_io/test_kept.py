@@ -1,4 +1,4 @@
-"""Files of earlier days: every model that was ever kept is read, and predicts what it predicted then."""
+"""Model files of earlier versions and of other libraries are read, and give the recorded predictions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ KEPT: dict[str, dict[str, Any]] = json.loads(EXPECTED.read_text(encoding="utf-8"
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_predicts_what_it_predicted(name: str) -> None:
+def test_recorded_predictions(name: str) -> None:
     rows: Any = KEPT[name]["rows"]
     frame = pd.DataFrame(rows, columns=COLUMNS[: len(rows[0])])
     words = frame.columns[3:]
     data = frame.astype(dict.fromkeys(words, "category")) if len(words) else frame.to_numpy(dtype=np.float32)
     model = Booster(model_file=HERE / name)
-    # Peers add up in float32, and print what they have.
+    # Other libraries add up in float32.
     tolerance = 1e-12 if name.startswith("espalier") else 1e-6
     want = np.array(KEPT[name]["predictions"])
     np.testing.assert_allclose(model.predict(data), want, rtol=tolerance, atol=tolerance)
@@ -31,7 +31,7 @@ def test_predicts_what_it_predicted(name: str) -> None:
         assert again.predict(data).tobytes() == model.predict(data).tobytes()
 
 
-def test_all_kinds_are_kept() -> None:
+def test_all_files_have_recorded_predictions() -> None:
     files = {path.name for path in HERE.iterdir() if path.suffix in (".json", ".ubj", ".txt")}
     assert files - {EXPECTED.name} == set(KEPT)
     endings = {(name.partition("-")[0], name.partition(".")[2]) for name in KEPT}

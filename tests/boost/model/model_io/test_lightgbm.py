@@ -29,7 +29,7 @@ ROWS = 400
 @given(
     st.floats(width=32, allow_nan=False, allow_infinity=False), st.floats(allow_nan=False), st.integers(-2, 2)
 )
-def test_conditions_answer_as_thresholds(x: float, threshold: float, steps: int) -> None:
+def test_conditions_are_equivalent_to_thresholds(x: float, threshold: float, steps: int) -> None:
     single = np.float32(x)
     near = np.nextafter(float(single), np.inf * (steps or 1)) if steps else float(single)
     for t in (threshold, near):
@@ -56,7 +56,7 @@ def test_three_kinds_of_missing_values() -> None:
         x = np.hstack((rows, np.zeros((5, FEATURES - 1), dtype=np.float32)))
         assert model.predict(x).tolist() == values
         assert model.forest[0].size == (7 if missing == "Zero" else 3)
-        assert model.forest[0].hessian[0] == 4.0  # of two leaves, whatever is held twice
+        assert model.forest[0].hessian[0] == 4.0  # the sum of two leaves, also when subtrees are copied
 
 
 def test_listed_categories_go_left() -> None:
@@ -159,39 +159,43 @@ STUMP = TextTree(
 @pytest.mark.parametrize(
     ("old", "new", "match"),
     [
-        ("version=v4", "version=v9", "version 'v9' of LightGBM's text is not known"),
+        ("version=v4", "version=v9", "version 'v9' of LightGBM's text is not supported"),
         ("version=v4\n", "", "the header has no line 'version'"),
         ("objective=regression", "objective=regression sqrt", "'regression sqrt' is not supported"),
         ("objective=regression", "objective=regresion", "is not supported; did you mean 'regression'"),
         ("objective=regression", "objective=binary", "options of LightGBM's objective 'binary' are damaged"),
         ("objective=regression", "objective=binary sigmoid:-1", "sigmoid must be a number above 0"),
-        ("objective=regression", "objective=multiclass num_class:3", "does not go with 1 trees"),
+        ("objective=regression", "objective=multiclass num_class:3", "does not fit num_tree_per_iteration=1"),
         ("max_feature_idx=3", "max_feature_idx=5", "4 feature_names and 4 feature_infos for 6 features"),
         ("max_feature_idx=3", "max_feature_idx=-1", "max_feature_idx must be a whole number"),
-        ("num_tree_per_iteration=1", "num_tree_per_iteration=2", "1 trees cannot be shared by 2 outputs"),
-        ("label_index=0", "tree_sizes=1 2", "tree_sizes and 1 trees differ"),
+        (
+            "num_tree_per_iteration=1",
+            "num_tree_per_iteration=2",
+            "the number of trees, 1, is not a multiple of the 2 outputs",
+        ),
+        ("label_index=0", "tree_sizes=1 2", "tree_sizes has 2 entries for 1 trees"),
         ("label_index=0", "version=v4", "the header has two lines 'version'"),
         ("end of trees", "", "ends before the line 'end of trees'"),
         ("Tree=0", "Tree=7", "tree 0: its number is '7'"),
         ("is_linear=0", "is_linear=1", "tree 0: linear models in the leaves are not supported"),
         ("num_leaves=3", "num_leaves=4", "leaf_value has 3 entries, not 4"),
         ("num_leaves=3", "num_leaves=2147483646", "leaf_value has 3 entries"),
-        ("left_child=1 -1", "left_child=0 -1", "a child is no node below its parent"),
-        ("left_child=1 -1", "left_child=1 1", "a child is no node below its parent"),
-        ("left_child=1 -1", "left_child=1 -2", "a node is the child of two"),
-        ("left_child=1 -1", "left_child=1 -9", "a child is no node below its parent"),
+        ("left_child=1 -1", "left_child=0 -1", "a child is not a node numbered after its parent"),
+        ("left_child=1 -1", "left_child=1 1", "a child is not a node numbered after its parent"),
+        ("left_child=1 -1", "left_child=1 -2", "a node has two parents"),
+        ("left_child=1 -1", "left_child=1 -9", "a child is not a node numbered after its parent"),
         ("split_feature=0 3", "split_feature=0 4", "feature outside"),
         ("split_feature=0 3", "split_feature=0 x", "split_feature must hold whole numbers"),
         ("split_feature=0 3", "split_feature=0 99999999999999999999", "must hold whole numbers"),
         ("leaf_value=1.0", "leaf_value=nan", "leaf_value holds a number that is not finite"),
         ("leaf_value=1.0", "leaf_value=1e300", "a number that is too large for float32"),
         ("threshold=0.5", "threshold=nan", "threshold holds a number that is not finite"),
-        ("threshold=0.5 0", "threshold=0.5 3", "there is no set of categories 3"),
-        ("threshold=0.5 0", "threshold=0.5 inf", "there is no set of categories inf"),
-        ("threshold=0.5 0", "threshold=0.5 0.5", "there is no set of categories 0.5"),
+        ("threshold=0.5 0", "threshold=0.5 3", "names the set of categories 3"),
+        ("threshold=0.5 0", "threshold=0.5 inf", "names the set of categories inf"),
+        ("threshold=0.5 0", "threshold=0.5 0.5", "names the set of categories 0.5"),
         ("objective=regression", "objective=binary sigmoid:1e300", "a number that is too large for float32"),
         ("decision_type=10 9", "decision_type=14 9", "decision_type must be in"),
-        ("cat_boundaries=0 1", "cat_boundaries=0 2", "cat_boundaries must rise from 0"),
+        ("cat_boundaries=0 1", "cat_boundaries=0 2", "cat_boundaries must increase from 0"),
         ("cat_threshold=2", "cat_threshold=-2", "cat_threshold must hold words of 32 bits"),
         ("pandas_categorical:null", 'pandas_categorical:[["a"], ["b"]]', "does not identify its columns"),
         ("pandas_categorical:null", 'pandas_categorical:[["a", "a"]]', "list of different values"),
@@ -210,7 +214,7 @@ def test_wrong_texts(old: str, new: str, match: str) -> None:
 
 def test_too_many_copies_are_refused() -> None:
     splits = features = 40
-    # Each split asks for another feature whose zero leaves its neighbours on both sides.
+    # Each split is by another feature, and sends zero to another child than the numbers on both sides of it.
     left = [n + 1 for n in range(splits - 1)] + [-1]
     right = [~(n + 1) for n in range(splits)]
     tree = TextTree(

@@ -60,7 +60,7 @@ def test_xgboost_reads_our_file(kind: str, ending: str, tmp_path: Path) -> None:
         rtol=2e-6,
         atol=1e-6,
     )
-    if kind != "quantiles":  # ours never cross
+    if kind != "quantiles":  # our quantiles never cross
         np.testing.assert_allclose(theirs.predict(data), model.predict(table), rtol=2e-6, atol=1e-6)
     np.testing.assert_array_equal(theirs.predict(data, pred_leaf=True), model.predict(table, pred_leaf=True))
 
@@ -100,7 +100,7 @@ def test_categories_in_another_order(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([(1, 1, False), (2, 2, False), (2, 1, True)]))
-def test_any_forest_survives(
+def test_any_forest_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, seed: int, shape: tuple[int, int, bool]
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -122,7 +122,7 @@ def test_any_forest_survives(
     np.testing.assert_array_equal(loaded.leaf_nodes(x, 0, last), model.forest.leaf_nodes(x, 0, last))
 
 
-def test_xgboost_walks_odd_codes_as_we_do(tmp_path: Path) -> None:
+def test_xgboost_assigns_odd_codes_to_the_same_leaves(tmp_path: Path) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")
     rng = np.random.default_rng(5)
     model = model_of("squared error").copy()
@@ -173,7 +173,7 @@ def test_damaged_dictionaries(entry: Any) -> None:
         read_dictionaries({"enc": [entry]}, None, 1)
 
 
-def test_names_categories_and_best_round_survive(tmp_path: Path) -> None:
+def test_names_categories_and_best_round_are_read_back(tmp_path: Path) -> None:
     words = np.array(["red", "green", "blue"])[RNG.integers(0, 3, size=300)]
     frame = pd.DataFrame({"word": words, "n": X[:, 0], "flag": pd.Categorical(RNG.random(300) < 0.5)})
     data = DMatrix(frame, Y + (words == "red"))
@@ -256,7 +256,7 @@ TREE = MODEL + "trees/1/"
         ("learner/learner_model_param/num_feature", 4, "must be of type str, got int"),
         ("learner/learner_model_param/num_feature", "9" * 30, "whole number"),
         ("learner/learner_model_param/num_feature", "1", "feature outside"),
-        ("learner/learner_model_param/num_class", "3", "does not go with num_class 3"),
+        ("learner/learner_model_param/num_class", "3", "does not fit num_class=3"),
         ("learner/learner_model_param/num_target", "2", "must cycle through the 2 outputs"),
         ("learner/objective/name", "reg:squarederor", "not supported; did you mean 'reg:squarederror'"),
         ("learner/objective/name", "__import__('os')", "is not supported"),
@@ -272,7 +272,7 @@ TREE = MODEL + "trees/1/"
         ("version", "3.2", "version must be three whole numbers"),
         ("learner/attributes", {"espalier_bees": "1"}, "newer version: it has the attribute 'espalier_bees'"),
         (MODEL + "weight_drop", [1.0], "weight_drop has 1 entries for 5 trees"),
-        (MODEL + "gbtree_model_param/num_trees", "7", "num_trees, trees and tree_info differ"),
+        (MODEL + "gbtree_model_param/num_trees", "7", "num_trees, trees and tree_info must agree, got 7"),
         (MODEL + "gbtree_model_param/num_parallel_tree", "2", "parallel trees"),
         (MODEL + "tree_info", [0, 1, 0, 0, 0], "cycle through the 1 outputs"),
         (MODEL + "iteration_indptr", [0, 2, 3, 4, 5], "give each round 1 trees"),
@@ -280,13 +280,13 @@ TREE = MODEL + "trees/1/"
         (TREE + "id", 5, "tree 1: its id is 5"),
         (TREE + "tree_param/num_nodes", "2", "entries for 2 nodes"),
         (TREE + "tree_param/size_leaf_vector", "3", "leaves hold 3 values, those of this model 1"),
-        (TREE + "left_children/0", 0, "a child is no node"),
+        (TREE + "left_children/0", 0, "a child must be a node in"),
         (TREE + "left_children/0", 10**30, "too large"),
         (TREE + "left_children/0", 1e3, "must hold whole numbers"),
-        (TREE + "left_children/0", -1, "one child only"),
-        (TREE + "left_children/0", 2, "child of two"),
-        (TREE + "right_children/0", 10_000, "a child is no node"),
-        (TREE + "parents/1", 1, "a node's parent has other children"),
+        (TREE + "left_children/0", -1, "node 0 has only one child"),
+        (TREE + "left_children/0", 2, "node 2 has two parents"),
+        (TREE + "right_children/0", 10_000, "a child must be a node in"),
+        (TREE + "parents/1", 1, "parents does not agree with left_children"),
         (TREE + "split_indices/0", 4, "feature outside"),
         (TREE + "default_left/0", 2, "must be 0 or 1"),
         (TREE + "split_conditions/0", float("nan"), "not finite"),

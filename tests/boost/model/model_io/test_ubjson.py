@@ -1,4 +1,4 @@
-"""UBJSON: texts written by hand, round trips, and texts that are wrong."""
+"""UBJSON: documents written by hand, round trips, and damaged documents."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def length(count: int) -> bytes:
         (np.array([], dtype=np.uint8), b"[$U#" + length(0)),
     ],
 )
-def test_texts_written_by_hand(value: Any, raw: bytes) -> None:
+def test_documents_written_by_hand(value: Any, raw: bytes) -> None:
     assert encode(value) == raw
     back = decode(raw)
     if isinstance(value, np.ndarray):
@@ -87,7 +87,7 @@ def _by_key(value: Any) -> Any:
         (b"D\0\0", "8 bytes are expected, 2 are left"),
     ],
 )
-def test_wrong_texts(raw: bytes, match: str) -> None:
+def test_damaged_documents(raw: bytes, match: str) -> None:
     with pytest.raises(ModelError, match=f"not a UBJSON model: .*{match}"):
         decode(raw)
 

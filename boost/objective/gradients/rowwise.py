@@ -1,7 +1,8 @@
-"""Derivatives of the losses that are used most.
+"""Derivatives of losses of single rows, and the links from margins to probabilities.
 
-The exponential is our own, so that loops over it are vectorised. Additions and multiplications are not
-contracted: a number must not depend on whether it came in the vectorised part of a loop or in its rest.
+The exponential is a polynomial here, because a call of the C library would keep loops from being vectorised.
+Additions and multiplications are not contracted: a result must not depend on whether the row was processed in
+the vectorised part of a loop or in its remainder.
 """
 
 from __future__ import annotations
@@ -62,9 +63,9 @@ def squared(margin, label, factor, grad, hess):
 
     Parameters
     ----------
-    margin, label : (some,)
-    factor : weight of label 1
-    grad, hess : (some,), output
+    margin, label : (rows,)
+    factor : the weight of label 1
+    grad, hess : (rows,), output
     """
     if factor == 1.0:
         for i in range(margin.size):
@@ -78,7 +79,7 @@ def squared(margin, label, factor, grad, hess):
 
 @kernel(lazy=True, allocates=False)
 def logistic(margin, label, factor, grad, hess):
-    """Write the derivatives of the logistic loss; see `squared`."""
+    """Write the derivatives of the logistic loss; parameters as of `squared`, `hess` always output."""
     for i in range(margin.size):
         rest = exp(-margin[i])
         p = 1.0 / (1.0 + rest)
@@ -89,7 +90,7 @@ def logistic(margin, label, factor, grad, hess):
 
 @kernel(lazy=True, allocates=False)
 def sigmoid(margin, out):
-    """Write 1 / (1 + exp(-margin)); both of shape (some,)."""
+    """Write 1 / (1 + exp(-margin)); both arrays have shape (rows,)."""
     for i in range(margin.size):
         out[i] = 1.0 / (1.0 + exp(-margin[i]))
 

@@ -41,7 +41,7 @@ FAST_SUMS = {"reassoc", "contract"}
 
 
 class Queries(NamedTuple):
-    """The query groups of a table, and what pairs take from their labels.
+    """The query groups of a table, and the quantities of its labels that pairs need.
 
     Attributes
     ----------
@@ -49,11 +49,11 @@ class Queries(NamedTuple):
         Where the groups start.
     label : (rows,)
     share : (rows,)
-        The u of the weight.
+        The factor u of a pair's weight, see the formula above.
     gain : (rows,) for rank:ndcg, or empty
         Gains over the best sum of the group.
     discount : (longest group,) for rank:ndcg, or empty
-        By place.
+        The discount of each place.
     by_label : (rows,), or empty when no pairs are drawn
         Row numbers, group after group, in each by decreasing label.
     """
@@ -105,15 +105,15 @@ class PairOptions(NamedTuple):
 
 
 class Bias(NamedTuple):
-    """Position bias: its estimates, and the losses from which the next ones are made; empty without bias.
+    """Position bias: its estimates, and the losses for the next estimates; empty without bias.
 
-    A position is the place of a row in the table, within its group.
+    A position is the index of a row in its group, in the order of the table.
 
     Attributes
     ----------
     relevant, irrelevant : (positions,)
-        How much likelier than in the first position a row is to be seen and found relevant (ti+), or not
-        (tj-).
+        The probability that a row in this position is observed as relevant (ti+) or as not relevant (tj-),
+        relative to the first position.
     relevant_loss, irrelevant_loss : (rows,), output
     """
 
@@ -144,6 +144,7 @@ class _Group(NamedTuple):
 
 @kernel(inline="always")
 def _make_group(queries, first, last):
+    # Numba's tuples take no generator: one argument for each field.
     longest = 0
     for n in range(first, last):
         longest = max(longest, queries.bounds[n + 1] - queries.bounds[n])
@@ -280,7 +281,7 @@ def sum_pairs(ranked, queries, options, first, last, grad, hess):
     ranked : Ranked
     queries : Queries
     options : PairOptions
-    first, last : the range of groups to do
+    first, last : the range of groups
     grad, hess : (rows,), output
 
     Notes
@@ -316,7 +317,7 @@ def sum_pairs(ranked, queries, options, first, last, grad, hess):
 
 @kernel(lazy=True, fastmath=FAST_SUMS)
 def sum_pairs_unbiased(ranked, queries, options, bias, first, last, grad, hess):
-    """Write what `sum_pairs` writes, corrected for position bias; `bias.*_loss` is output, too."""
+    """Write the derivatives of `sum_pairs`, corrected for position bias; `bias.*_loss` are output, too."""
     group = _make_group(queries, first, last)
     bounds = queries.bounds
     for n in range(first, last):
@@ -353,7 +354,7 @@ def _draw(seed, number, size):
 def sum_drawn_pairs(ranked, queries, options, bias, first, last, grad, hess):
     """Write the derivatives of query groups: sums over pairs of each row with rows drawn from other labels.
 
-    `queries.by_label` is not empty; `bias` may be. For the other parameters, see `sum_pairs`.
+    `queries.by_label` must not be empty; `bias` may be. Other parameters as of `sum_pairs`.
     """
     group = _make_group(queries, first, last)
     place = np.empty(group.power.size, np.int64)

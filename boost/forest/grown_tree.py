@@ -1,4 +1,4 @@
-"""A newly grown tree together with the training rows of its leaves."""
+"""`GrownTree`: a newly grown tree with the training rows of its leaves."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grown:
-    """A tree and the training rows of its leaves, as a grower returns them.
+class GrownTree:
+    """A tree and the training rows of its leaves: the result of a grower.
 
     The arrays may be views of a grower's buffers: they are valid until its next tree.
 
@@ -39,7 +39,7 @@ class Grown:
     begins: NDArray[np.int64]
     ends: NDArray[np.int64]
 
-    def with_leaf_values(self, values: Floats) -> Grown:
+    def with_leaf_values(self, values: Floats) -> GrownTree:
         """Return the same tree with other leaf values.
 
         Parameters

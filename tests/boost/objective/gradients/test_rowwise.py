@@ -7,20 +7,20 @@ import pytest
 from scipy.special import expit, logsumexp
 from scipy.special import softmax as scipy_softmax
 
-from boost.objective.compiled import pointwise as kernels
+from boost.objective.gradients import rowwise
 
 
 def test_sigmoid_to_the_last_bits() -> None:
     x = np.concatenate((np.linspace(-700, 700, 100_001), np.random.default_rng(0).normal(size=10_000)))
     out = np.empty_like(x)
-    kernels.sigmoid(x, out)
+    rowwise.sigmoid(x, out)
     np.testing.assert_allclose(out, expit(x), rtol=1e-15)
 
 
 def test_sigmoid_far_out() -> None:
     x = np.array([-1e300, -800.0, 800.0, 1e300, 0.0])
     out = np.empty_like(x)
-    kernels.sigmoid(x, out)
+    rowwise.sigmoid(x, out)
     np.testing.assert_allclose(out, [0, 0, 1, 1, 0.5], atol=1e-300)
 
 
@@ -29,9 +29,9 @@ def test_a_number_does_not_depend_on_its_place(size: int) -> None:
     rng = np.random.default_rng(size)
     x = rng.normal(size=size) * 5
     out, alone = np.empty(size), np.empty(1)
-    kernels.sigmoid(x, out)
+    rowwise.sigmoid(x, out)
     for i in range(size):
-        kernels.sigmoid(x[i : i + 1], alone)
+        rowwise.sigmoid(x[i : i + 1], alone)
         assert alone[0] == out[i]
 
 
@@ -41,7 +41,7 @@ def test_softmax(n_outputs: int) -> None:
     margin[0] = 0
     margin[1, 0] = 1e4
     out = np.empty_like(margin)
-    kernels.softmax(margin, out)
+    rowwise.softmax(margin, out)
     np.testing.assert_allclose(out, scipy_softmax(margin, axis=1), rtol=1e-14, atol=1e-300)
 
 
@@ -51,7 +51,7 @@ def test_multinomial_derivatives(n_outputs: int) -> None:
     margin = rng.normal(size=(20, n_outputs))
     label = rng.integers(0, n_outputs, size=20)
     grad, hess = np.empty_like(margin), np.empty_like(margin)
-    kernels.multinomial(margin, label.astype(np.float32), grad, hess)
+    rowwise.multinomial(margin, label.astype(np.float32), grad, hess)
 
     def loss(m: np.ndarray) -> np.ndarray:
         return logsumexp(m, axis=1) - m[np.arange(20), label]

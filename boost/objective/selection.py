@@ -1,4 +1,4 @@
-"""Kernels of quantiles in ranges of rows, by selection, without sorting."""
+"""The kernel of quantiles in ranges of rows: by selection (quickselect), without sorting."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from boost.jit import kernel
 
-# Of a linear congruential generator modulo 2**64.
+# A linear congruential generator modulo 2**64: its factor and increment, and the shift to its better bits.
 STEP, OFFSET = np.uint64(6364136223846793005), np.uint64(1442695040888963407)
 HIGH = np.uint64(33)
 
 
 class RowRanges(NamedTuple):
-    """Ranges of row numbers, as of the leaves of a tree.
+    """Ranges of row numbers, such as those of the leaves of a tree.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class RowRanges(NamedTuple):
 def _pivot(values, count, seed):
     """Return the median of three of the first `count` values, and the next seed.
 
-    The three are drawn: at fixed positions, some orders of the values would take quadratic time.
+    The three are drawn at random: with fixed positions, some orders of the values take quadratic time.
     """
     seed = seed * STEP + OFFSET
     a = values[np.int64((seed >> HIGH) % np.uint64(count))]
@@ -121,7 +121,7 @@ def range_quantiles(values, weight, equal, level, ranges, first, last, out):
     equal : whether all weights other than zero are equal
     level : in (0, 1)
     ranges : RowRanges
-    first, last : the ranges to do
+    first, last : the ranges to process
     out : (ranges,), output
     """
     rows, begins, ends = ranges.rows, ranges.begins, ranges.ends

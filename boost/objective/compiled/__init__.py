@@ -1,1 +1,0 @@
-"""Kernels of the losses: derivatives, row pairs and selection."""
