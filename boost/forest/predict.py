@@ -451,7 +451,7 @@ class PackedForest:
         root, end = self._nodes, self._nodes + tree.size
         # Arrays that come back from a memory map may be read-only: kernels are compiled for one type.
         given = (getattr(tree, name) for name in TreeNodes._fields)
-        arrays = TreeNodes(*(np.require(array, requirements="CW") for array in given))
+        arrays = TreeNodes(*(np.require(array, requirements=["C", "W"]) for array in given))
         level = np.empty(tree.size + 1, dtype=np.int32)
         depth = pack(arrays, root, self.nodes, self.nodes.view(np.float32), self.number, level)
         kind = (CATEGORICAL if tree.categories.size else 0) | (VECTOR if tree.vectors.size else 0)
