@@ -4,7 +4,8 @@ Run with ``python -m boost.kernel_library [FOLDER]`` before the wheel is built. 
 binary and multiclass classification and ranking, and one of a large table, show which kernels are needed, for
 which types; these are then compiled for each level of x86-64 (v2, v3, v4), on any x86-64 CPU. A machine that
 installs the wheel loads the code of its own level, see `sketch.kernel_cache.use_library`, as long as the
-sources, Numba and llvmlite are those of the build. Else, and for kernels that are not there, it compiles.
+sources, Python, Numba and llvmlite are those of the build. Else, and for kernels that are not there, it
+compiles.
 """
 
 from __future__ import annotations
