@@ -1,10 +1,11 @@
 """Compile the kernels of common fits ahead of time, so that a wheel can carry their machine code.
 
-Run with ``python -m boost.kernel_library [FOLDER]`` before the wheel is built. Small fits of every kind show
-which kernels are needed, for which types; these are then compiled for each level of x86-64 (v2, v3, v4), on
-any x86-64 CPU. A machine that installs the wheel loads the code of its own level, see
-`sketch.kernel_cache.use_library`, as long as the sources, Numba and llvmlite are those of the build. Else,
-and for kernels that are not there, it compiles.
+Run with ``python -m boost.kernel_library [FOLDER]`` before the wheel is built. Small fits of regression,
+binary and multiclass classification and ranking, and one of a large table, show which kernels are needed, for
+which types; these are then compiled for each level of x86-64 (v2, v3, v4), on any x86-64 CPU. A machine that
+installs the wheel loads the code of its own level, see `sketch.kernel_cache.use_library`, as long as the
+sources, Python, Numba and llvmlite are those of the build. Else, and for kernels that are not there, it
+compiles.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import importlib
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,20 +37,11 @@ def fits() -> Iterator[tuple[dict[str, Any], boost.DMatrix]]:
     x = rng.standard_normal((3000, 12)).astype(np.float32)
     y = x[:, 0] * x[:, 1] + x[:, 2]
     classes = np.clip(np.round(y), -1, 1) + 1
-    kinds = ["q"] * 10 + ["c"] * 2
-    coded = np.hstack((x[:, :10], rng.integers(0, 30, (3000, 2))))
-    plain = boost.DMatrix(x, label=y)
-    yield {}, plain
-    yield {"grow_policy": "lossguide", "max_leaves": 20}, plain
-    yield {"subsample": 0.5, "colsample_bynode": 0.5}, plain
-    yield {"monotone_constraints": [1, -1]}, plain
-    yield {"max_bin": 600}, plain
-    yield {"tree_method": "exact"}, plain
-    yield {"objective": "binary:logistic"}, boost.DMatrix(x, label=y > 0, weight=rng.random(3000))
+    missing = np.where(rng.random(x.shape) < 0.2, np.float32(np.nan), x)
+    yield {}, boost.DMatrix(x, label=y)
+    yield {"objective": "binary:logistic"}, boost.DMatrix(missing, label=y > 0, weight=rng.random(3000))
     yield {"objective": "multi:softprob", "num_class": 3}, boost.DMatrix(x, label=classes)
     yield {"objective": "rank:ndcg"}, boost.DMatrix(x, label=classes, group=[30] * 100)
-    yield {"multi_strategy": "multi_output_tree"}, boost.DMatrix(x, label=np.stack((y, -y), axis=1))
-    yield {}, boost.DMatrix(coded, label=y, feature_types=kinds, enable_categorical=True)
     large = rng.standard_normal((70_000, 12)).astype(np.float32)
     yield {"nthread": 2}, boost.DMatrix(large, label=large[:, 0])
 
@@ -68,12 +61,13 @@ def export(folder: Path, level: str, kernels: list[tuple[str, str, tuple[Any, ..
         getattr(importlib.import_module(module), name).export(types, folder, level)
 
 
-def build(folder: Path) -> None:
-    """Write the machine code of all levels."""
+def build(folder: Path, levels: list[str]) -> None:
+    """Write the machine code of some levels, in place of all that the folder held."""
+    shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "kernels"
         file.write_bytes(pickle.dumps(needed()))
-        for level in LEVELS:
+        for level in levels:
             environment = {
                 **os.environ,
                 "NUMBA_CPU_NAME": level,
@@ -89,13 +83,14 @@ def build(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
+    parser.add_argument("--levels", nargs="+", choices=list(LEVELS), default=list(LEVELS))
     parser.add_argument("--level", choices=list(LEVELS), help=argparse.SUPPRESS)
     parser.add_argument("--kernels", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.level:
         export(options.folder, options.level, pickle.loads(options.kernels.read_bytes()))
     else:
-        build(options.folder)
+        build(options.folder, options.levels)
 
 
 if __name__ == "__main__":

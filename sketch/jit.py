@@ -4,46 +4,26 @@ Numba compiles a function for every caller and optimises it each time. Here a ke
 
 - an *entry* is called from Python. It is compiled at its first call, for the types of that call, and kept in
   Numba's cache;
-- an *inner* function is called by other kernels. It is typed once for each signature, and handed to its
-  callers as it stands: LLVM inlines it into the entry, and optimises the whole only once.
+- an *inner* function is called by other kernels. It is typed once for each signature, kept in the cache
+  before it is optimised, and linked into its callers: LLVM inlines it into the entry, and optimises the
+  whole only once.
 
-The passes that kernels have no use for (objects, parfors, rewrites of array expressions, literal arguments)
-are left out. Kernels that allocate nothing count no references: their types and code are smaller. None of
-this touches what Numba does for other packages.
+Kernels that allocate nothing count no references: their types and code are smaller. The passes are those of
+`sketch.passes`. None of this touches what Numba does for other packages.
 """
 
 from __future__ import annotations
 
 import atexit
-import functools
 import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as ll
-from numba import _dynfunc
 from numba.core import config, sigutils, types
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, Flags
-from numba.core.compiler_machinery import register_pass
+from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
-from numba.core.targetconfig import ConfigStack
-from numba.core.typed_passes import (
-    IRLegalization,
-    NativeLowering,
-    NoPythonBackend,
-    NopythonTypeInference,
-    PreLowerStripPhis,
-)
-from numba.core.untyped_passes import (
-    FixupArgs,
-    GenericRewrites,
-    IRProcessing,
-    ReconstructSSA,
-    TranslateByteCode,
-)
 
 from sketch.kernel_cache import KernelCache
 
@@ -90,158 +70,20 @@ class CompileNotice:
 NOTICE = CompileNotice()
 
 
-class _Library(JITCodeLibrary):
-    """The code of one kernel. That of an inner function is neither optimised nor turned into machine code."""
+def _pipelines() -> tuple[Any, Any, Callable[[Callable[..., Any]], Any]]:
+    """Return what compiles entries and inner functions, and what makes the cache of an inner function.
 
-    def __init__(self, codegen: Any, name: str, inner: bool) -> None:
-        super().__init__(codegen, name)
-        self._inner = inner
-
-    def add_llvm_module(self, ll_module: Any) -> None:
-        self._final_module.link_in(ll_module)
-
-    def add_ir_module(self, ir_module: Any) -> None:
-        self._raise_if_finalized()
-        self.add_llvm_module(ll.parse_assembly(str(ir_module)))
-
-    def _optimize_final_module(self) -> None:
-        if self._inner:
-            return
-        self._final_module.data_layout = self._codegen._data_layout
-        # Neighbouring float64 additions become one of 128 bits: twice the speed of a histogram update.
-        manager, builder = self._codegen._module_pass_manager(slp_vectorize=True)
-        manager.run(self._final_module, builder)
-
-    def _finalize_final_module(self) -> None:
-        if self._inner:
-            self._finalize_dynamic_globals()
-            self._finalized = True
-        else:
-            super()._finalize_final_module()
-
-
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _InnerLowering(NativeLowering):
-    """Lower an inner function, and register it with the library that its callers link."""
-
-    _name = "kernel_inner_lowering"
-
-    def run_pass(self, state: Any) -> bool:
-        super().run_pass(state)
-        lowered, name = state["cr"], state.func_id.func_qualname
-        # Callers find the code by this object; its address is null, because nobody can call it.
-        handle = _dynfunc.make_function(
-            lowered.fndesc.lookup_module(), name, "an inner function", 0, lowered.env, (state.library,)
-        )
-        state.targetctx.insert_user_function(handle, lowered.fndesc, [state.library])
-        state["cr"] = lowered._replace(cfunc=handle)
-        return True
-
-
-class _Flags(Flags):
-    """Options that do not change any more, one object for each set: Numba compares them at every call."""
-
-    _known: list[_Flags] = []
-
-    @classmethod
-    def of(cls, flags: Flags) -> _Flags:
-        """Return the object that stands for these options."""
-        mine = cls(flags)
-        for known in cls._known:
-            if Flags.__eq__(known, mine):
-                return known
-        cls._known.append(mine)
-        return mine
-
-    def copy(self) -> _Flags:
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or bool(super().__eq__(other))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    @functools.cached_property
-    def _hash(self) -> int:
-        return super().__hash__()
-
-
-class _Typing:
-    """Numba's typing context, which remembers how calls of built-in functions are typed.
-
-    The type of ``a + b`` for two types is the same in every kernel, and takes Numba a search over all
-    implementations of addition.
+    With a version of Numba that `sketch.passes` was not tested with, this is Numba's own pipeline: the code
+    computes the same, and takes several times as long to compile.
     """
-
-    _known: dict[Any, Any] = {}
-
-    def __init__(self, context: Any, flags: Any) -> None:
-        self._context, self._options = context, (bool(flags.nrt), str(flags.fastmath))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
-    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
-        if isinstance(func, types.Dispatcher) or kws:
-            return self._context.resolve_function_type(func, args, kws)
-        key = (func, tuple(args), self._options)
-        signature = self._known.get(key)
-        if signature is None:
-            signature = self._context.resolve_function_type(func, args, kws)
-            if signature is not None:
-                self._known[key] = signature
-        return signature
+    try:
+        from sketch.passes import EntryPasses, InnerPasses, inner_cache
+    except (ImportError, AttributeError):
+        return Compiler, Compiler, lambda function: None
+    return EntryPasses, InnerPasses, inner_cache
 
 
-class _Passes(CompilerBase):
-    """The passes of a kernel."""
-
-    inner = False
-
-    def __init__(
-        self,
-        typingctx: Any,
-        targetctx: Any,
-        library: Any,
-        args: Any,
-        return_type: Any,
-        flags: Any,
-        locals: Any,
-    ) -> None:
-        flags.no_compile = self.inner
-        super().__init__(typingctx, targetctx, library, args, return_type, _Flags.of(flags), locals)
-        self.state.typingctx = _Typing(typingctx, flags)
-
-    def _compile_core(self) -> Any:
-        """Run the passes, without the checks and the timing between them that Numba's manager makes."""
-        if not self.inner:
-            NOTICE.begin()
-        state = self.state
-        state.library = _Library(state.targetctx.codegen(), state.func_id.func_qualname, self.inner)
-        state.library.enable_object_caching()
-        steps = [
-            TranslateByteCode,
-            FixupArgs,
-            IRProcessing,
-            GenericRewrites,
-            ReconstructSSA,
-            NopythonTypeInference,
-            PreLowerStripPhis,
-            # It marks where variables end: only for the sake of their references.
-            *([IRLegalization] if state.flags.nrt else []),
-            _InnerLowering if self.inner else NativeLowering,
-            NoPythonBackend,
-        ]
-        with ConfigStack().enter(state.flags):
-            for step in steps:
-                step().run_pass(state)
-        state.pipeline = None
-        return state.cr
-
-
-class _InnerPasses(_Passes):
-    inner = True
+_ENTRY, _INNER, _inner_cache = _pipelines()
 
 
 # All entries that were made in this process.
@@ -265,23 +107,27 @@ class Kernel(CPUDispatcher):
     def __init__(
         self, py_func: Callable[..., Any], signatures: Iterable[str], inner: bool, options: dict[str, Any]
     ) -> None:
-        super().__init__(py_func, targetoptions=options, pipeline_class=_InnerPasses if inner else _Passes)
+        super().__init__(py_func, targetoptions=options, pipeline_class=_INNER if inner else _ENTRY)
         self.inner = inner
         self._given = tuple(signatures)
         self._options = options
         self._as_inner: Kernel | None = None
+        self._has_cache = False
         if not inner:
-            self._cache: Any = None
             ENTRIES.append(self)
 
     # Calls from Python
 
     def compile(self, sig: Any) -> Any:
         """Compile for a signature, or load what was compiled before."""
+        if not self._has_cache:
+            self._has_cache = True
+            if not self.inner:
+                self._cache = KernelCache(self.py_func, NOTICE.begin)
+            elif (cache := _inner_cache(self.py_func)) is not None:
+                self._cache = cache
         if self.inner:
             return super().compile(sig)
-        if self._cache is None:
-            self._cache = KernelCache(self.py_func)
         misses = sum(self._cache_misses.values())
         begin = time.perf_counter()
         entry = super().compile(sig)
@@ -318,7 +164,6 @@ class Kernel(CPUDispatcher):
     def export(self, sig: Any, folder: Path, level: str) -> None:
         """Compile for a signature, without running it, and write the machine code into a library."""
         self.compile(sig)
-        assert self._cache is not None
         self._cache.save_in_library(sig, self.overloads[tuple(sig)], folder, level)
 
     # Calls from other kernels

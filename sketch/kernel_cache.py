@@ -77,10 +77,18 @@ def cache_file(folder: Path | str, name: str) -> IndexDataCacheFile:
 
 
 class KernelCache(FunctionCache):
-    """Numba's cache, whose entries hold as long as no source changes, and what a package came with."""
+    """Numba's cache, whose entries hold as long as no source changes, and what a package came with.
 
-    def __init__(self, py_func: Callable[..., Any]) -> None:
+    Parameters
+    ----------
+    py_func : callable
+    on_miss : callable, optional
+        Called before a kernel is compiled.
+    """
+
+    def __init__(self, py_func: Callable[..., Any], on_miss: Callable[[], None] | None = None) -> None:
         super().__init__(py_func)
+        self._on_miss = on_miss
         self._cache_file = cache_file(self._cache_path, self._impl.filename_base)
 
     def _library_file(self, folder: Path, level: str) -> IndexDataCacheFile:
@@ -92,15 +100,20 @@ class KernelCache(FunctionCache):
 
     def _load_overload(self, sig: Any, target_context: Any) -> Any:
         data = super()._load_overload(sig, target_context)
-        level = host_level() if data is None and _LIBRARIES else ""
-        if level:
-            for folder in _LIBRARIES:
-                payload = self._library_file(folder, level).load(
-                    self._library_key(sig, target_context.codegen(), level)
-                )
-                if payload is not None:
-                    return self._impl.rebuild(target_context, payload)
+        if data is None:
+            data = self._load_from_library(sig, target_context)
+        if data is None and self._on_miss is not None:
+            self._on_miss()
         return data
+
+    def _load_from_library(self, sig: Any, target_context: Any) -> Any:
+        level = host_level() if _LIBRARIES else ""
+        for folder in _LIBRARIES if level else []:
+            key = self._library_key(sig, target_context.codegen(), level)
+            payload = self._library_file(folder, level).load(key)
+            if payload is not None:
+                return self._impl.rebuild(target_context, payload)
+        return None
 
     def save_in_library(self, sig: Any, result: Any, folder: Path, level: str) -> None:
         """Write a compiled kernel where `use_library` looks for it."""

@@ -272,7 +272,7 @@ class HistGrower:
     def _forget(self) -> None:
         self.nodes.plan[:, SLOT] = self.nodes.plan[:, SUBTRAHEND] = -1
         self._slots.free[:] = np.arange(self._slot_count - 1, -1, -1)
-        self._slots.count[0] = self._slot_count
+        self._slots.n_free[0] = self._slot_count
 
     def _search(self, first: int, last: int, count: int) -> None:
         """Make the histograms that were planned, and find splits in them."""

@@ -117,3 +117,65 @@ def test_given_signatures_are_compiled_at_the_first_call() -> None:
     assert double(np.ones(2)) == 2.0 and double(3) == 2.0
     with pytest.raises(TypeError, match=r"has no kernel for \(unicode_type\)|No matching definition"):
         double("text")
+
+
+MODULE = """
+from sketch.jit import by_type, is_none, kernel
+
+@kernel(allocates=False)
+def half(x):
+    return x / 2
+
+@kernel(allocates=False)
+def zero(x):
+    return 0.0
+
+@by_type
+def half_or_zero(x):
+    return zero if is_none(x) else half
+
+@kernel(lazy=True, allocates=False)
+def once(x):
+    return half_or_zero(x)
+
+@kernel("float64(float64)", allocates=False)
+def twice(x):
+    return half_or_zero(x) + once(x)
+"""
+
+
+def run_module(folder: Path, program: str) -> list[str]:
+    """Run a program next to `MODULE`, in a fresh process; return the words that it prints."""
+    (folder / "halves.py").write_text(MODULE)
+    (folder / "cache").mkdir(exist_ok=True)
+    root = Path(sketch.__file__).parent.parent
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{folder}{os.pathsep}{root}",
+        "NUMBA_CACHE_DIR": str(folder / "cache"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, check=True, text=True, capture_output=True
+    )
+    return done.stdout.split()
+
+
+def test_another_entry_links_what_an_earlier_process_kept(tmp_path: Path) -> None:
+    counts = "sum(half._cache_hits.values()), sum(half._cache_misses.values())"
+    assert run_module(tmp_path, f"from halves import *; print(once(3.0), {counts})") == ["1.5", "0", "1"]
+    assert run_module(tmp_path, f"from halves import *; print(twice(3), {counts})") == ["3.0", "1", "0"]
+
+
+def test_kernels_of_an_untested_numba_are_compiled_by_its_own_pipeline(tmp_path: Path) -> None:
+    program = (
+        "import numba; numba.__version__ = '9.9.0'\n"
+        "import sketch.jit\n"
+        "from halves import *\n"
+        "from sketch import Summary\n"
+        "import numpy as np\n"
+        "values = Summary.from_values(np.float32([3, 1, 2])).value.astype(int).tolist()\n"
+        "print(sketch.jit._ENTRY.__name__, once(3.0), once(None), twice(3), *values)\n"
+        "print(sketch.jit.NOTICE.count)\n"
+    )
+    assert run_module(tmp_path, program) == ["Compiler", "1.5", "0.0", "3.0", "1", "2", "3", "4"]
+    assert run_module(tmp_path, program)[-1] == "0"  # from the cache

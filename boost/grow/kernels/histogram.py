@@ -391,9 +391,9 @@ def plan_histograms(nodes, slots, ranges, first, last, stop):
     stop : Stop
     """
     tree, plan, sums = nodes.tree, nodes.plan, nodes.sums
-    free, used = slots.free, slots.count
+    free, n_free = slots.free, slots.n_free
     outputs = sums.shape[1] // 2
-    room = used[0]
+    room = n_free[0]
     for n in range(first, last):
         h = 0.0
         for k in range(outputs):
@@ -445,8 +445,8 @@ def plan_histograms(nodes, slots, ranges, first, last, stop):
                 if slot >= 0:
                     plan[parent, SLOT] = -1
                 if subtract:
-                    used[0] -= 1
-                    plan[small, SLOT] = free[used[0]]
+                    n_free[0] -= 1
+                    plan[small, SLOT] = free[n_free[0]]
                     plan[large, SLOT] = slot
                     plan[large, SUBTRAHEND] = plan[small, SLOT]
                     count = add_range(ranges, count, small, nodes)
@@ -457,12 +457,12 @@ def plan_histograms(nodes, slots, ranges, first, last, stop):
                                 plan[k, SLOT] = slot
                                 slot = np.int64(-1)
                             else:
-                                used[0] -= 1
-                                plan[k, SLOT] = free[used[0]]
+                                n_free[0] -= 1
+                                plan[k, SLOT] = free[n_free[0]]
                             count = add_range(ranges, count, k, nodes)
                     if slot >= 0:
-                        free[used[0]] = slot
-                        used[0] += 1
+                        free[n_free[0]] = slot
+                        n_free[0] += 1
             n += siblings
     return count
 
@@ -470,12 +470,12 @@ def plan_histograms(nodes, slots, ranges, first, last, stop):
 @kernel(lazy=True, allocates=False)
 def release(nodes, slots, first, last):
     """Give up the histogram slots of nodes that are not to be split."""
-    plan, free, used = nodes.plan, slots.free, slots.count
+    plan, free, n_free = nodes.plan, slots.free, slots.n_free
     for n in range(first, last):
         plan[n, SUBTRAHEND] = -1
         if plan[n, SLOT] >= 0 and not nodes.gains[n] > 0.0:
-            free[used[0]] = plan[n, SLOT]
-            used[0] += 1
+            free[n_free[0]] = plan[n, SLOT]
+            n_free[0] += 1
             plan[n, SLOT] = -1
 
 

@@ -130,12 +130,12 @@ class Slots(NamedTuple):
     Attributes
     ----------
     free : (slots,)
-        Their numbers, the first `count[0]` of these.
-    count : (1,)
+        Their numbers, the first `n_free[0]` of these.
+    n_free : (1,)
     """
 
     free: Integers
-    count: Integers  # type: ignore[assignment]  # a column; tuple's method of the name is not used
+    n_free: Integers
 
 
 class Rows(NamedTuple):

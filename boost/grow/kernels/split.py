@@ -42,8 +42,12 @@ NARROW = 16
 def make_run(widest: int) -> Run:
     """Return room for a run of features of at most so many bins."""
     room = RUN_BINS + widest + STRIDE
-    return Run(  # type: ignore[misc]  # the four rows come first
-        *np.empty((4, room)),
+    below_g, below_h, above_g, above_h = np.empty((4, room))
+    return Run(
+        below_g,
+        below_h,
+        above_g,
+        above_h,
         start=np.zeros(RUN_BINS + 2, dtype=np.int64),
         feature=np.empty(RUN_BINS + 1, dtype=np.int64),
         number=np.empty(room, dtype=np.int64),
