@@ -47,6 +47,9 @@ class PreparedTable:
     work: float
 
 
+Layout = PreparedTable  # its name in pickles of version 0.1
+
+
 class Ranking(Objective):
     """Logistic loss of the margin differences of pairs; larger labels rank higher. Start: zero.
 
