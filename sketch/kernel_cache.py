@@ -65,6 +65,17 @@ def host_level() -> str:
     return next((name for name, needed in LEVELS.items() if all(features.get(f) for f in needed)), "")
 
 
+def cache_file(folder: Path | str, name: str) -> IndexDataCacheFile:
+    """Return the files of one kernel in a folder.
+
+    Numba compares the version of an index before it reads the rest, and the stamp afterwards. The rest
+    names types of its time, such as records that a later version has moved: the stamp is part of the version.
+    """
+    file = IndexDataCacheFile(cache_path=str(folder), filename_base=name, source_stamp=source_stamp())
+    file._version = f"{file._version} {source_stamp()}"
+    return file
+
+
 class KernelCache(FunctionCache):
     """Numba's cache, whose entries hold as long as no source changes, and what a package came with.
 
@@ -78,15 +89,10 @@ class KernelCache(FunctionCache):
     def __init__(self, py_func: Callable[..., Any], on_miss: Callable[[], None] | None = None) -> None:
         super().__init__(py_func)
         self._on_miss = on_miss
-        self._cache_file = IndexDataCacheFile(
-            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=source_stamp()
-        )
+        self._cache_file = cache_file(self._cache_path, self._impl.filename_base)
 
     def _library_file(self, folder: Path, level: str) -> IndexDataCacheFile:
-        path = folder / level / self._py_func.__module__
-        return IndexDataCacheFile(
-            cache_path=str(path), filename_base=self._impl.filename_base, source_stamp=source_stamp()
-        )
+        return cache_file(folder / level / self._py_func.__module__, self._impl.filename_base)
 
     def _library_key(self, sig: Any, codegen: Any, level: str) -> Any:
         _, (triple, *_), code = self._index_key(sig, codegen)

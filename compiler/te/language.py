@@ -127,7 +127,7 @@ __all__ = [
 
 
 def reduce_axis(dom: tuple[ExprLike, ExprLike], name: str = "k") -> IterVar:
-    """An axis to reduce over, with the values ``dom[0] .. dom[1] - 1``.
+    """An axis to reduce over, with the values from ``dom[0]`` to ``dom[1] - 1``.
 
     Parameters
     ----------

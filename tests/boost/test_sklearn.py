@@ -89,6 +89,7 @@ def test_scikit_learn_tools() -> None:
     assert clone(first).get_params() == first.get_params()
 
 
+@pytest.mark.slow
 def test_all_checks_at_the_defaults() -> None:
     for kind in (BoostRegressor, BoostClassifier):
         done = check_estimator(kind(), on_skip=None)
@@ -130,6 +131,7 @@ def test_pipelines_that_hand_frames_on() -> None:
     assert list(chosen.set_output(transform="pandas").transform(x).columns) == list(x.columns[2:])
 
 
+@pytest.mark.slow
 def test_processes_and_files_of_joblib(tmp_path: Path) -> None:
     x, y = make_regression(100, 4, random_state=0)
     search = GridSearchCV(BoostRegressor(n_estimators=5, n_jobs=1), {"max_depth": [1, 3]}, cv=2, n_jobs=2)

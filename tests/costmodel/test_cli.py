@@ -143,6 +143,7 @@ def test_wrong_input_is_one_line(run, table, tmp_path, arguments, message):
     assert not list(tmp_path.glob("*.jsonl")) and not list(tmp_path.glob("model.json"))
 
 
+@pytest.mark.slow
 def test_tune_resume_and_show(run, tmp_path):
     arguments = ("tune", "matmul", "--shape", "32x32x32", "--records", "r.jsonl", "--explorer", "random")
     output = run(*arguments, "--trials", 3)
@@ -176,6 +177,7 @@ def test_show_of_an_unregistered_operator(run, tmp_path):
     assert "no program can be built for it here: unknown operator 'mine'" in output
 
 
+@pytest.mark.slow
 def test_demo_small_and_again(run, tmp_path, monkeypatch):
     from costmodel import demo
 

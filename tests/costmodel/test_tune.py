@@ -239,6 +239,7 @@ def test_target_that_cannot_run_here():
         tune(Task("tiled", (4,), elsewhere), 4, measurer=FakeMeasurer())
 
 
+@pytest.mark.slow
 def test_end_to_end_on_this_cpu(tmp_path):
     task = Task("matmul", (64, 64, 64))
     path = tmp_path / "r.jsonl"

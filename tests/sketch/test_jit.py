@@ -46,6 +46,7 @@ def package(tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_an_edited_callee_in_another_file_is_compiled_anew(package: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     assert run(package, cache)[0] == "[1, 2, 3] 1"
@@ -55,6 +56,7 @@ def test_an_edited_callee_in_another_file_is_compiled_anew(package: Path, tmp_pa
     assert run(package, cache)[0] == "[3, 2, 1] 1"
 
 
+@pytest.mark.slow
 def test_the_notice_counts_once_and_only_what_is_compiled(package: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first, last = run(package, cache)[1].splitlines()

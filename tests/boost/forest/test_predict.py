@@ -38,6 +38,7 @@ def sparse_margins(forest: Forest, x: np.ndarray, first: int, last: int) -> np.n
     return out
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 2**32),
     st.sampled_from([(1, 1, False), (1, 3, False), (3, 1, False), (2, 2, False), (3, 1, True), (2, 2, True)]),

@@ -293,6 +293,7 @@ def _case(data: st.DataObject, outputs: list[Tensor], threads: bool = False) -> 
     return Case(nest, scheduled, arrays, not _rounded(s))
 
 
+@pytest.mark.slow
 @settings(max_examples=4 * settings().max_examples)
 @given(st.data())
 def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
@@ -316,6 +317,7 @@ def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
     _check(compiled, expected, False, "compiled")
 
 
+@pytest.mark.slow
 @settings(max_examples=2 * settings().max_examples)
 @given(st.data())
 def test_threads_do_not_change_the_result(data: st.DataObject) -> None:

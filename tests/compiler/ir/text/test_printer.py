@@ -244,6 +244,7 @@ def test_nodes_of_another_language_print_as_they_represent_themselves():
     assert print_expr(Binary("+", i, Leaf(1), "int32")) == "i + <leaf>"
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_parse_undoes_print(data):

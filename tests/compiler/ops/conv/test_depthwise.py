@@ -37,6 +37,7 @@ def test_other_types(name: str, dtype: str, check_operator: Callable) -> None:
     check_operator(DEPTHWISE_CONV2D, Defaults(), *values, how=("definition", "compiled"))
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:

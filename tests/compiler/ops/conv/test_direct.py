@@ -50,6 +50,7 @@ def test_other_types(name: str, dtype: str, check_operator: Callable) -> None:
     check_operator(CONV2D, Defaults(), *values, how=("compiled", "bound"))
 
 
+@pytest.mark.slow
 @settings(max_examples=24)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:

@@ -88,6 +88,7 @@ def test_defaults(name: str, check_operator: Callable) -> None:
     check_operator(CONV2D_WINOGRAD, Defaults(), *SHAPES[name], how=("nest", "compiled", "bound"))
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:

@@ -79,6 +79,7 @@ def test_float16_is_summed_in_float32() -> None:
     assert out == 5000
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
