@@ -177,7 +177,7 @@ class Kernel(CPUDispatcher):
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Type a call. While loops are typed, a number may still be a literal: no copy is made for that."""
-        args = tuple(types.unliteral(a) for a in args)  # type: ignore[attr-defined]
+        args = tuple(types.unliteral(a) for a in args)
         if self.inner:
             return super().get_call_template(args, kws)
         return self._callee().get_call_template(args, kws)
