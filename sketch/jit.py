@@ -17,7 +17,8 @@ from __future__ import annotations
 import atexit
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,16 @@ class CompileNotice:
         self.count = 0
         self.seconds = 0.0
         self._begun = False
+
+    @contextmanager
+    def muted(self, muted: bool) -> Iterator[None]:
+        """Print nothing inside the block, if `muted`; what was set before holds again after it."""
+        before = self.quiet
+        self.quiet = before or muted
+        try:
+            yield
+        finally:
+            self.quiet = before
 
     def begin(self) -> None:
         """Announce the first kernel."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,13 +59,10 @@ class Trainer:
         metrics: Sequence[Metric] = (),
         custom_margin: bool = False,
     ) -> None:
-        from boost import jit
-
-        jit.NOTICE.quiet = model.params.verbosity == 0
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
         self.team = Team(model.params.nthread)
         self._table = model.align(data)
-        with self.team:
+        with _notice(model.params), self.team:
             self._configure(model.params)
             self._margins = self._make_margins(self._table)
             self._evals = [
@@ -132,7 +130,7 @@ class Trainer:
         if loss is not None:
             objective = Custom(loss, objective)
             weight = objective.row_weight(data)
-        with self.team:
+        with _notice(model.params), self.team:
             additions = self._start_round(rng)
             margin = self._margins.values
             grad, hess = objective.gradient(margin, data, Round(self._seed, iteration, self.team))
@@ -183,14 +181,20 @@ class Trainer:
 
     def evaluate(self) -> list[tuple[str, str, float]]:
         """Return (table, metric, value) for all evaluation tables, in their order."""
-        objective = self._model.objective
-        return [
-            (name, metric, value)
-            for table, name, margins in self._evals
-            for metric, value in evaluate(
-                objective, self._metrics, margins.values, table, self._custom_margin
-            )
-        ]
+        objective, metrics = self._model.objective, self._metrics
+        with _notice(self._params):
+            return [
+                (name, metric, value)
+                for table, name, margins in self._evals
+                for metric, value in evaluate(objective, metrics, margins.values, table, self._custom_margin)
+            ]
+
+
+def _notice(params: Params) -> AbstractContextManager[None]:
+    """Return a block in which ``verbosity=0`` silences the notice that kernels are compiled."""
+    from boost.jit import NOTICE  # Numba is loaded by the first training, not by the import of `boost`
+
+    return NOTICE.muted(params.verbosity == 0)
 
 
 def _sample(grad: Floats, hess: Floats, weight: Floats, params: Params, rng: np.random.Generator) -> Floats:
