@@ -1,4 +1,4 @@
-"""Cut points to codes: the binned tables that tree growing reads in place of the values."""
+"""Quantization of tables: cuts of each column by quantile sketches, and the bin of each value."""
 
 from __future__ import annotations
 
@@ -15,33 +15,50 @@ from sketch import Cuts, WeightedQuantileSketch, column_cuts
 if TYPE_CHECKING:
     from boost.threads import Team
 
-# Rows that are read at once to be encoded, and values that a block of a sketch holds.
+# Rows of a dense table that are converted and encoded at a time.
 BLOCK_ROWS = 1 << 12
+# Values in a block of a sketch, its default `block_rows`: a column of fewer values is summarised exactly.
 SKETCH_ROWS = 1 << 16
-# Columns that are sketched at the same time: their blocks are held in memory.
+# Columns that a thread sketches at a time: the values of one block of each are held in memory.
 SKETCH_COLUMNS = 32
-# A sketch with this many times the resolution of the bins: the error of a bin's weight is below half of it,
-# and far below as long as there are few blocks to prune.
+# Resolution of a sketch relative to that of the bins. With 2, the error of the weight of a bin is below half
+# that weight, and far below it while there are few blocks to prune.
 OVERSAMPLING = 2
-# Codes are two bytes at most, and one code means "missing".
-MOST_BINS = (1 << 16) - 1
-# A sparse table that is filled less than this stays sparse: an entry takes nine bytes, a full cell two, but
-# trees grow 2.6 times faster from the entries at this density (60,000 x 100, depth 6).
+# Most bins of a column: codes have at most two bytes, and one code means "missing".
+MAX_BINS = (1 << 16) - 1
+# A sparse table is binned in sparse form below this density (present entries / cells). An entry takes nine
+# bytes and a cell of a dense table two, but at this density trees grow 2.6 times faster from the sparse form
+# (60,000 x 100, depth 6).
 SPARSE_BELOW = 0.3
-# Memory for the tables that make the search for a bin short.
-INDEX_PLACES = 1 << 20
+# Most entries, over all features, of the table of intervals that shortens the search for a bin.
+INDEX_ENTRIES = 1 << 20
 
 
 def bin_table(data: DMatrix, max_bin: int, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
-    """Return a table's bins, in the form that suits its density. They are made once for each `max_bin`.
+    """Return the binned form of a table, computed once per `max_bin` and kept with the table.
+
+    Parameters
+    ----------
+    data : DMatrix
+        Uses the cuts of ``data.ref`` when it has one.
+    max_bin : int
+        Most bins of a numerical feature, not counting the bin of missing values.
+    team : Team
+        The result does not depend on its number of threads.
+
+    Returns
+    -------
+    BinnedMatrix or SparseBinnedMatrix
+        As `bin_by_cuts` chooses.
 
     Raises
     ------
     DataError
-        For a categorical column of too many categories, and for a `QuantileDMatrix` of another `max_bin`.
+        For a categorical column of more than `MAX_BINS` categories, and for a `QuantileDMatrix` made with
+        another `max_bin`.
     """
-    found = data._binned.get(max_bin)
-    if found is None:
+    binned = data._binned.get(max_bin)
+    if binned is None:
         if data.max_bin not in (None, max_bin):
             raise DataError(
                 f"the QuantileDMatrix has max_bin={data.max_bin}, the parameters have max_bin={max_bin}: "
@@ -49,66 +66,82 @@ def bin_table(data: DMatrix, max_bin: int, team: Team) -> BinnedMatrix | SparseB
             )
         ref = data.ref
         cuts = make_cuts(data, max_bin, team) if ref is None else bin_table(ref, max_bin, team).cuts
-        found = data._binned[max_bin] = bin_by_cuts(data, cuts, team)
-    return found
+        binned = data._binned[max_bin] = bin_by_cuts(data, cuts, team)
+    return binned
 
 
 def bin_by_cuts(data: DMatrix, cuts: Cuts, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
-    """Return a table's bins by these cuts, in the form that suits its density."""
+    """Bin a table by the given cuts; a sparse table of a density below `SPARSE_BELOW` in sparse form.
+
+    Parameters
+    ----------
+    data : DMatrix
+        The table that the cuts were made from, or one without further categories.
+    cuts : Cuts
+    team : Team
+    """
     sparse = data.is_sparse and data.density < SPARSE_BELOW
     return (bin_sparse if sparse else bin_matrix)(data, cuts, team)
 
 
 def make_cuts(data: DMatrix, max_bin: int, team: Team, weight: NDArray[np.float64] | None = None) -> Cuts:
-    """Sketch each column of a table, and choose its cuts.
+    """Choose the cuts of each column: weighted quantiles of a numerical one, 1, 2, ... of a categorical one.
 
     Parameters
     ----------
     data : DMatrix
     max_bin : int
-        Most bins of a numerical feature, without the bin of missing values.
+        Most bins of a numerical feature, not counting the bin of missing values.
     team : Team
-        Columns are shared out among its threads; the cuts do not depend on how.
+        Its threads process ranges of columns; the cuts do not depend on the number of threads.
     weight : float64 array of shape (rows,), optional
-        Of rows, in place of those of the table.
+        Row weights; by default those of the table.
 
     Returns
     -------
     Cuts
-        Of a categorical column, 1, 2, ... n - 1 for n categories.
+        The cuts of a categorical column of n categories are 1, 2, ... n - 1.
 
     Raises
     ------
     DataError
-        For a column of more categories than codes.
+        For a categorical column of more than `MAX_BINS` categories.
+
+    Notes
+    -----
+    A column of fewer than `SKETCH_ROWS` values gets exact quantiles, a longer one those of a
+    `WeightedQuantileSketch`.
     """
     if weight is None and data.weight is not None:
         weight = data.weight.astype(np.float64)
     weights = np.empty(0) if weight is None else weight
     columns = data.num_col()
-    found = [np.empty(0, dtype=np.float32)] * columns
+    cuts_by_column = [np.empty(0, dtype=np.float32)] * columns
     categories = category_cuts(data)
 
     def sketch_columns(first: int, last: int) -> None:
         if data.is_sparse:
-            _sketch_sparse(data, weights, max_bin, first, last, found)
+            _sketch_sparse(data, weights, max_bin, first, last, cuts_by_column)
         else:
             for begin in range(first, last, SKETCH_COLUMNS):
-                _sketch_dense(data, weights, max_bin, begin, min(begin + SKETCH_COLUMNS, last), found)
+                end = min(begin + SKETCH_COLUMNS, last)
+                _sketch_dense(data, weights, max_bin, begin, end, cuts_by_column)
 
     team.share(sketch_columns, columns, work=data.num_nonmissing() * 12)
     for f, cuts in categories.items():
-        found[f] = cuts
-    return Cuts.from_columns(found)
+        cuts_by_column[f] = cuts
+    return Cuts.from_columns(cuts_by_column)
 
 
 def category_cuts(data: DMatrix) -> dict[int, NDArray[np.float32]]:
-    """Return the cuts of each categorical column, 1, 2, ... n - 1: the bin is the category.
+    """Return the cuts of each categorical column by its index: 1, 2, ... n - 1, so that bin k is category k.
+
+    The number n of categories is that of the known categories or the largest code + 1, whichever is larger.
 
     Raises
     ------
     DataError
-        For a column of more categories than codes.
+        For a column of more than `MAX_BINS` categories.
     """
     cuts = {}
     for f in np.flatnonzero(data.categorical).tolist():
@@ -118,17 +151,30 @@ def category_cuts(data: DMatrix) -> dict[int, NDArray[np.float32]]:
 
 
 def largest_code(data: DMatrix, f: int) -> int:
-    """Return the largest code that occurs in a categorical column, -1 when none does."""
+    """Return the largest code in categorical column `f`, -1 when all of its values are missing."""
     values = data.column(f)[1]
     return int(np.nanmax(values)) if values.size and not np.isnan(values).all() else -1
 
 
 def code_cuts(count: int, name: str) -> NDArray[np.float32]:
-    """Return the cuts of a column of so many categories; raise `DataError` for too many."""
-    if count > MOST_BINS:
+    """Return the cuts of a categorical column: float32, shape (count - 1,), or (0,) without categories.
+
+    Parameters
+    ----------
+    count : int
+        Number of categories.
+    name : str
+        The column, for the message of an error.
+
+    Raises
+    ------
+    DataError
+        For more than `MAX_BINS` categories.
+    """
+    if count > MAX_BINS:
         raise DataError(
-            f"column {name} has {count} categories, at most {MOST_BINS} are possible: join the rare "
-            "ones, or give the column as numbers"
+            f"column {name} has {count} categories, at most {MAX_BINS} are possible: merge rare categories, "
+            "or pass the column as a numerical feature"
         )
     return np.arange(1, count, dtype=np.float32)
 
@@ -139,9 +185,12 @@ def _sketch_dense(
     max_bin: int,
     first: int,
     last: int,
-    found: list[NDArray[np.float32]],
+    cuts_by_column: list[NDArray[np.float32]],
 ) -> None:
-    """Find the cuts of a range of columns of a dense table."""
+    """Choose the cuts of columns `first` to `last` (exclusive) of a dense table.
+
+    They are written to `cuts_by_column`.
+    """
     from boost.data.encode import gather_columns
     from sketch.kernels import Columns, cut_columns
 
@@ -150,41 +199,44 @@ def _sketch_dense(
         sketches = new_sketches(width, max_bin)
         feed_sketches(data, weights, first, sketches)
         for j, sketch in enumerate(sketches):
-            found[first + j] = column_cuts(sketch.summary(), max_bin)
+            cuts_by_column[first + j] = column_cuts(sketch.summary(), max_bin)
         return
-    # One block, that is not full: its summary is exact.
+    # All values of a column are less than one block of a sketch: compute the exact quantiles.
     values = np.empty((width, rows), dtype=np.float32)
-    held = np.empty((width, rows) if weights.size else (width, 0))
+    value_weights = np.empty((width, rows) if weights.size else (width, 0))
     counts = np.empty(width, dtype=np.int64)
-    gather_columns(data.dense_rows(0, rows), weights, first, values, held, counts)
+    gather_columns(data.dense_rows(0, rows), weights, first, values, value_weights, counts)
     begins = np.arange(width) * rows
     cuts = np.empty(values.size, dtype=np.float32)
     ends = begins + counts
-    columns = Columns(values.ravel().view(np.uint32), held.ravel(), begins, ends)
+    columns = Columns(values.ravel().view(np.uint32), value_weights.ravel(), begins, ends)
     cut_columns(columns, max_bin, cuts, counts)
     for j in range(width):
-        found[first + j] = cuts[begins[j] : begins[j] + counts[j]].copy()
+        cuts_by_column[first + j] = cuts[begins[j] : begins[j] + counts[j]].copy()
 
 
 def new_sketches(columns: int, max_bin: int) -> list[WeightedQuantileSketch]:
-    """Return an empty sketch for each of some columns."""
+    """Return one empty sketch per column, of a resolution that suits `max_bin` bins."""
     return [WeightedQuantileSketch(1 / (OVERSAMPLING * max_bin)) for _ in range(columns)]
 
 
 def feed_sketches(
     data: DMatrix, weights: NDArray[np.float64], first: int, sketches: list[WeightedQuantileSketch]
 ) -> None:
-    """Add the rows of a table to the sketches of its columns from `first` on.
+    """Add the values of consecutive columns of a table to their sketches.
 
-    A table may come in parts: blocks of a sketch end where the stream of present values says, so that the
-    parts make no difference.
+    A table may be added in batches of rows. The blocks of a sketch depend on the sequence of present values
+    only, so that the batches do not change the result.
 
     Parameters
     ----------
     data : DMatrix
-    weights : float64 array of shape (rows,), or (0,) without weights
+    weights : float64 array of shape (rows,) or (0,)
+        Row weights; empty for equal weights.
     first : int
+        The column of the first sketch.
     sketches : list of WeightedQuantileSketch
+        Sketches of the columns ``first``, ``first + 1``, ...; updated in place.
     """
     from boost.data.encode import gather_columns
 
@@ -192,21 +244,22 @@ def feed_sketches(
     if data.is_sparse:
         indptr, entry_rows, entries = data.by_column()
         for j, sketch in enumerate(sketches):
-            inside = slice(indptr[first + j], indptr[first + j + 1])
-            sketch.add(entries[inside], weights[entry_rows[inside]] if weights.size else None)
+            column = slice(indptr[first + j], indptr[first + j + 1])
+            sketch.add(entries[column], weights[entry_rows[column]] if weights.size else None)
         return
     size = min(rows, SKETCH_ROWS)
     for left in range(0, len(sketches), SKETCH_COLUMNS):
-        some = sketches[left : left + SKETCH_COLUMNS]
-        values = np.empty((len(some), size), dtype=np.float32)
-        held = np.empty((len(some), size) if weights.size else (len(some), 0))
-        counts = np.empty(len(some), dtype=np.int64)
+        batch = sketches[left : left + SKETCH_COLUMNS]
+        values = np.empty((len(batch), size), dtype=np.float32)
+        value_weights = np.empty((len(batch), size) if weights.size else (len(batch), 0))
+        counts = np.empty(len(batch), dtype=np.int64)
         for begin in range(0, rows, SKETCH_ROWS):
             end = min(begin + SKETCH_ROWS, rows)
             block = data.dense_rows(begin, end)
-            gather_columns(block, weights[begin:end], first + left, values, held, counts)
-            for j, sketch in enumerate(some):
-                sketch.add(values[j, : counts[j]], held[j, : counts[j]] if weights.size else None)
+            gather_columns(block, weights[begin:end], first + left, values, value_weights, counts)
+            for j, sketch in enumerate(batch):
+                present = slice(0, counts[j])
+                sketch.add(values[j, present], value_weights[j, present] if weights.size else None)
 
 
 def _sketch_sparse(
@@ -215,38 +268,42 @@ def _sketch_sparse(
     max_bin: int,
     first: int,
     last: int,
-    found: list[NDArray[np.float32]],
+    cuts_by_column: list[NDArray[np.float32]],
 ) -> None:
-    """Find the cuts of a range of columns of a sparse table, from the entries that are present."""
+    """Choose the cuts of columns `first` to `last` (exclusive) of a sparse table from its present entries.
+
+    They are written to `cuts_by_column`.
+    """
     from sketch.kernels import Columns, cut_columns
 
     indptr, rows, values = data.by_column()
     counts = np.zeros(last - first, dtype=np.int64)
     begins, ends = indptr[first:last], indptr[first + 1 : last + 1]
-    small = np.where(ends - begins < SKETCH_ROWS, ends, begins)
+    # `cut_columns` computes exact quantiles; to it, the columns that need a sketch are empty.
+    exact_ends = np.where(ends - begins < SKETCH_ROWS, ends, begins)
     start, stop = indptr[first], indptr[last]
     cuts = np.empty(stop - start, dtype=np.float32)
-    inside = values[start:stop]
-    held = weights[rows[start:stop]] if weights.size else weights
-    columns = Columns(inside.view(np.uint32), held, begins - start, small - start)
+    entries = values[start:stop]
+    entry_weights = weights[rows[start:stop]] if weights.size else weights
+    columns = Columns(entries.view(np.uint32), entry_weights, begins - start, exact_ends - start)
     cut_columns(columns, max_bin, cuts, counts)
     for j in range(last - first):
         begin, end = begins[j] - start, ends[j] - start
-        if small[j] == ends[j]:
-            found[first + j] = cuts[begin : begin + counts[j]].copy()
+        if exact_ends[j] == ends[j]:
+            cuts_by_column[first + j] = cuts[begin : begin + counts[j]].copy()
         else:
             sketch = WeightedQuantileSketch(1 / (OVERSAMPLING * max_bin))
-            sketch.add(inside[begin:end], held[begin:end] if weights.size else None)
-            found[first + j] = column_cuts(sketch.summary(), max_bin)
+            sketch.add(entries[begin:end], entry_weights[begin:end] if weights.size else None)
+            cuts_by_column[first + j] = column_cuts(sketch.summary(), max_bin)
 
 
 def bin_matrix(data: DMatrix, cuts: Cuts, team: Team) -> BinnedMatrix:
-    """Replace every value by the number of its bin. O(rows * features * log bins).
+    """Bin a table in dense form, in O(rows * features * log(bins)) time.
 
     Parameters
     ----------
     data : DMatrix
-        The table that the cuts were made from, or one with no other categories.
+        The table that the cuts were made from, or one without further categories.
     cuts : Cuts
     team : Team
     """
@@ -263,13 +320,19 @@ def bin_matrix(data: DMatrix, cuts: Cuts, team: Team) -> BinnedMatrix:
 
 
 class Encoder:
-    """Cuts, with the tables that make the search for a bin short."""
+    """Encoder of dense blocks of rows by fixed cuts.
+
+    Parameters
+    ----------
+    cuts : Cuts
+        Indexed by a `boost.data.encode.CutIndex`, which shortens the search for a bin.
+    """
 
     def __init__(self, cuts: Cuts) -> None:
         from boost.data.encode import CutIndex, index_cuts
 
         width = cuts.columns
-        buckets = max(1, min(1 << 11, 1 << (INDEX_PLACES // width).bit_length() >> 1))
+        buckets = max(1, min(1 << 11, 1 << (INDEX_ENTRIES // width).bit_length() >> 1))
         self._index = CutIndex(
             indptr=cuts.indptr,
             keys=np.empty(2 * cuts.values.size, dtype=np.int32),
@@ -279,7 +342,16 @@ class Encoder:
         index_cuts(cuts.values.view(np.int32), self._index)
 
     def write(self, values: NDArray[np.float32], begin: int, codes: NDArray, columns: NDArray) -> None:
-        """Write the codes of some rows, the first of which has the number `begin`; see `BinnedMatrix`."""
+        """Write the bin codes of a block of rows, in both layouts of a `BinnedMatrix`.
+
+        Parameters
+        ----------
+        values : float32 array of shape (rows of the block, features)
+        begin : int
+            The row of the table that the block starts at.
+        codes : uint8 or uint16 array of shape (rows, features), output
+        columns : array of the dtype of `codes`, shape (features, rows), output
+        """
         from boost.data.encode import BLOCK, encode
 
         block = np.empty((2, BLOCK), dtype=np.int32)
@@ -287,12 +359,12 @@ class Encoder:
 
 
 def bin_sparse(data: DMatrix, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
-    """Replace every present entry of a sparse table by the number of its bin. O(entries * log bins).
+    """Bin the present entries of a sparse table, in O(entries * log(bins)) time.
 
     Parameters
     ----------
     data : DMatrix
-        From a sparse matrix; the table that the cuts were made from, or one with no other categories.
+        Made from a sparse matrix: the table that the cuts were made from, or one without further categories.
     cuts : Cuts
     team : Team
     """
@@ -327,25 +399,31 @@ def bin_sparse(data: DMatrix, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
 
 
 def bin_offsets(cuts: Cuts) -> NDArray[np.int64]:
-    """Return where the bins of each feature start in a histogram; int64, shape (features + 1,)."""
+    """Return the first histogram slot of each feature, and the number of slots: int64, shape (features + 1,).
+
+    A feature has one slot per bin and one for missing values.
+    """
     return np.concatenate(([0], np.cumsum(cuts.bins + 1)))
 
 
-def code_type(cuts: Cuts, holed: NDArray[np.bool_]) -> type[np.unsignedinteger]:
-    """Return the type that holds every code that occurs.
+def code_type(cuts: Cuts, has_missing: NDArray[np.bool_]) -> type[np.unsignedinteger]:
+    """Return the smaller of uint8 and uint16 that holds every code that occurs in a table.
 
     Parameters
     ----------
     cuts : Cuts
-    holed : bool array of shape (features,)
-        Whether any value is missing; looked at where a feature has 256 bins.
+    has_missing : bool array of shape (features,)
+        Whether any value of the feature is missing, which then has the code ``cuts.bins[f]``. Read only for
+        features of 256 bins.
     """
-    most = int(cuts.bins.max()) if cuts.columns else 0
-    return np.uint8 if most < 256 or (most == 256 and not holed[cuts.bins == 256].any()) else np.uint16
+    widest = int(cuts.bins.max()) if cuts.columns else 0
+    fits_byte = widest < 256 or (widest == 256 and not has_missing[cuts.bins == 256].any())
+    return np.uint8 if fits_byte else np.uint16
 
 
 def _code_type(data: DMatrix, cuts: Cuts, *, entries_only: bool = False) -> type[np.unsignedinteger]:
-    full = np.flatnonzero(cuts.bins == 256)
-    holed = np.zeros(cuts.columns, dtype=bool)
-    holed[full] = not entries_only and full.size > 0 and data.has_missing(full)
-    return code_type(cuts, holed)
+    """Return `code_type` for a table; with `entries_only`, codes of missing values are not stored."""
+    features = np.flatnonzero(cuts.bins == 256)
+    has_missing = np.zeros(cuts.columns, dtype=bool)
+    has_missing[features] = not entries_only and features.size > 0 and data.has_missing(features)
+    return code_type(cuts, has_missing)

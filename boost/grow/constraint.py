@@ -1,4 +1,4 @@
-"""Constraints on what a tree may learn: directions of features, and which features may meet."""
+"""Monotone constraints and interaction constraints of tree growing."""
 
 from __future__ import annotations
 
@@ -12,48 +12,62 @@ from boost.errors import ParameterError, nearest
 
 
 def monotone_directions(
-    given: dict[str | int, int] | list[int] | None, names: Sequence[str] | None, features: int
+    constraints: dict[str | int, int] | Sequence[int] | None, names: Sequence[str] | None, features: int
 ) -> NDArray[np.int8]:
-    """Return the direction of each feature, 1, -1 or 0.
+    """Return the direction in which the prediction may change with each feature.
 
     Parameters
     ----------
-    given : dict or list or None
-        "monotone_constraints".
+    constraints : dict or sequence or None
+        The parameter "monotone_constraints": directions by feature name or index, or of the first features
+        in order. A feature without a direction is not constrained.
     names : sequence of str or None
-        Of the features.
+        Feature names, None when the table has none.
     features : int
+        Number of features of the table.
 
     Returns
     -------
-    int8 array of shape (features,), or (0,) when no feature has a direction
+    int8 array of shape (features,) or (0,)
+        1 where the prediction may not decrease as the feature increases, -1 where it may not increase, 0
+        without a constraint. Empty when no feature is constrained.
 
     Raises
     ------
     ParameterError
         For an unknown feature, and for more directions than features.
     """
-    out = np.zeros(features, dtype=np.int8)
-    if isinstance(given, dict):
-        for feature, direction in given.items():
-            out[_number("monotone_constraints", feature, names, features)] = direction
-    elif given is not None:
-        if len(given) > features:
-            raise ParameterError(f"monotone_constraints has {len(given)} directions for {features} features")
-        out[: len(given)] = given
-    return out if out.any() else out[:0]
+    directions = np.zeros(features, dtype=np.int8)
+    if isinstance(constraints, dict):
+        for feature, direction in constraints.items():
+            directions[_feature_index("monotone_constraints", feature, names, features)] = direction
+    elif constraints is not None:
+        if len(constraints) > features:
+            raise ParameterError(
+                f"monotone_constraints has {len(constraints)} directions for {features} features: give at "
+                "most one direction for each feature"
+            )
+        directions[: len(constraints)] = constraints
+    return directions if directions.any() else directions[:0]
 
 
 class InteractionConstraints:
-    """Which features a node may use, given those that its ancestors were split by.
+    """Features that a node may be split by, given the features that its ancestors are split by.
 
     Parameters
     ----------
-    given : list of lists or None
-        "interaction_constraints"; None allows everything.
+    constraints : sequence of sequences or None
+        The parameter "interaction_constraints": sets of features, by name or index, that may occur together
+        on a path from the root to a leaf. None for no constraint.
     names : sequence of str or None
-        Of the features.
+        Feature names, None when the table has none.
     features : int
+        Number of features of the table.
+
+    Attributes
+    ----------
+    active : bool
+        Whether there are constraints.
 
     Raises
     ------
@@ -62,37 +76,57 @@ class InteractionConstraints:
     """
 
     def __init__(
-        self, given: list[list[str | int]] | None, names: Sequence[str] | None, features: int
+        self,
+        constraints: Sequence[Sequence[str | int]] | None,
+        names: Sequence[str] | None,
+        features: int,
     ) -> None:
-        self.active = given is not None
-        self._groups = np.zeros((len(given or ()), features), dtype=np.bool_)
-        for k, group in enumerate(given or ()):
-            for feature in group:
-                self._groups[k, _number("interaction_constraints", feature, names, features)] = True
+        self.active = constraints is not None
+        # Row k marks the features of the k-th set.
+        self._members = np.zeros((len(constraints or ()), features), dtype=np.bool_)
+        for k, feature_set in enumerate(constraints or ()):
+            for feature in feature_set:
+                index = _feature_index("interaction_constraints", feature, names, features)
+                self._members[k, index] = True
 
     def allowed(self, path: Sequence[int]) -> NDArray[np.bool_]:
-        """Return which features may follow on a path; bool, shape (features,).
+        """Return which features may split the node at the end of a path.
 
-        The features of the groups that hold the whole path, and those of the path itself. All of them when
-        the path is empty.
+        Parameters
+        ----------
+        path : sequence of int
+            Indices of the features that the ancestors of the node are split by; empty for the root.
+
+        Returns
+        -------
+        bool array of shape (features,)
+            True for the features of the path and for those of each set that contains the whole path; True
+            for all features when the path is empty.
         """
         if not path:
-            return np.ones(self._groups.shape[1], dtype=np.bool_)
-        whole = np.all(self._groups[:, list(path)], axis=1)
-        out: NDArray[np.bool_] = np.any(self._groups[whole], axis=0)
-        out[list(path)] = True
-        return out
+            return np.ones(self._members.shape[1], dtype=np.bool_)
+        contains_path = np.all(self._members[:, list(path)], axis=1)
+        is_allowed: NDArray[np.bool_] = np.any(self._members[contains_path], axis=0)
+        is_allowed[list(path)] = True
+        return is_allowed
 
 
-def _number(parameter: str, feature: Any, names: Sequence[str] | None, features: int) -> int:
+def _feature_index(parameter: str, feature: Any, names: Sequence[str] | None, features: int) -> int:
+    """Return the index of a feature given by name or index; raise `ParameterError` for an unknown one."""
     if isinstance(feature, str):
-        if names is None or feature not in names:
-            known = names if names is not None else ()
+        if names is None:
+            raise ParameterError(
+                f"{parameter} names the feature {feature!r}, which the table does not have: its features "
+                f"have no names, give an index from 0 to {features - 1}"
+            )
+        if feature not in names:
             raise ParameterError(
                 f"{parameter} names the feature {feature!r}, which the table does not have"
-                f"{nearest(feature, known)}"
+                f"{nearest(feature, names)}"
             )
         return list(names).index(feature)
     if not 0 <= feature < features:
-        raise ParameterError(f"{parameter} holds feature {feature}, the table has 0 to {features - 1}")
+        raise ParameterError(
+            f"{parameter} holds the feature index {feature}: give an index from 0 to {features - 1}"
+        )
     return int(feature)

@@ -314,7 +314,7 @@ def test_vector_of_equal_outputs_is_the_tree_of_one() -> None:
     [
         ({"monotone_constraints": [1] * 9}, "has 9 directions for 3 features"),
         ({"monotone_constraints": {"a": 1}}, "names the feature 'a', which the table does not have"),
-        ({"interaction_constraints": [[0, 7]]}, "holds feature 7, the table has 0 to 2"),
+        ({"interaction_constraints": [[0, 7]]}, "holds the feature index 7: give an index from 0 to 2"),
     ],
 )
 def test_constraints_on_features_that_are_not_there(params: dict, match: str) -> None:

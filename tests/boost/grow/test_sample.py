@@ -1,4 +1,4 @@
-"""Samples of rows and of features."""
+"""Sampling of rows and of features."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from boost.grow.sample import ColumnSampler, sample_rows
 from boost.params import resolve
 
 
-def test_all_rows_need_no_sample() -> None:
+def test_subsample_of_one_uses_every_row() -> None:
     rng = np.random.default_rng(0)
     assert sample_rows(np.ones(5), np.ones(5), resolve({}), rng).size == 0
 
 
-def test_uniform_rows_have_one_chance() -> None:
+def test_uniform_sampling_has_equal_probabilities_and_factors_of_one() -> None:
     rng = np.random.default_rng(1)
     factor = sample_rows(np.ones(20_000), np.ones(20_000), resolve({"subsample": 0.3}), rng)
     assert set(np.unique(factor)) == {0.0, 1.0}
@@ -24,36 +24,38 @@ def test_uniform_rows_have_one_chance() -> None:
 
 
 @given(st.integers(0, 2**31), st.floats(0.05, 0.95), st.integers(1, 2))
-def test_gradient_based_rows_keep_the_expected_sum(seed: int, fraction: float, outputs: int) -> None:
+def test_gradient_based_factors_are_inverse_probabilities(seed: int, fraction: float, n_outputs: int) -> None:
     rng = np.random.default_rng(seed)
-    grad = rng.normal(size=(400, outputs)) ** 3
-    hess = rng.random((400, outputs))
-    if outputs == 1:
+    grad = rng.normal(size=(400, n_outputs)) ** 3
+    hess = rng.random((400, n_outputs))
+    if n_outputs == 1:
         grad, hess = grad[:, 0], hess[:, 0]
     params = resolve({"subsample": fraction, "sampling_method": "gradient_based"})
     draws = np.array([sample_rows(grad, hess, params, rng) for _ in range(60)])
     taken = draws > 0
-    # As many rows as asked for, and each weighed by one over its chance.
+    # The expected number of rows, and factors that are inverse probabilities.
     assert abs(taken.mean() - fraction) < 0.05
     assert (draws[taken] >= 1.0).all()
-    size = np.sqrt((grad**2 + hess**2).reshape(400, -1).sum(axis=1))
+    scores = np.sqrt((grad**2 + hess**2).reshape(400, -1).sum(axis=1))
     for row in np.flatnonzero(taken.any(axis=0)):
         assert np.unique(draws[taken[:, row], row]).size == 1
-    chance = np.where(taken.any(axis=0), 1 / np.maximum(draws.max(axis=0), 1e-9), 0.0)
-    ordered = np.argsort(size[taken.any(axis=0)])
-    assert (np.diff(chance[taken.any(axis=0)][ordered]) >= -1e-12).all()
+    # A row of a larger gradient pair has no smaller probability.
+    ever_taken = taken.any(axis=0)
+    probability = 1 / draws.max(axis=0)[ever_taken]
+    order = np.argsort(scores[ever_taken])
+    assert (np.diff(probability[order]) >= -1e-12).all()
 
 
-def test_gradients_of_zero_draw_nothing_and_do_not_fail() -> None:
+def test_gradient_based_sampling_of_zero_gradients_samples_no_row() -> None:
     params = resolve({"subsample": 0.5, "sampling_method": "gradient_based"})
     factor = sample_rows(np.zeros(10), np.zeros(10), params, np.random.default_rng(0))
     np.testing.assert_array_equal(factor, np.zeros(10))
 
 
 @pytest.mark.parametrize("weights", [np.empty(0), np.arange(1.0, 41.0)])
-def test_levels_are_drawn_from_the_tree_and_nodes_from_the_level(weights: np.ndarray) -> None:
-    shares = {"colsample_bytree": 0.5, "colsample_bylevel": 0.5, "colsample_bynode": 0.5}
-    columns = ColumnSampler(40, resolve(shares), weights, np.random.default_rng(3))
+def test_features_of_levels_are_drawn_from_the_tree_and_of_nodes_from_the_level(weights: np.ndarray) -> None:
+    fractions = {"colsample_bytree": 0.5, "colsample_bylevel": 0.5, "colsample_bynode": 0.5}
+    columns = ColumnSampler(40, resolve(fractions), weights, np.random.default_rng(3))
     assert columns.by_node and columns.tree.size == 20
     for depth in range(3):
         level = columns.level(depth)
@@ -66,7 +68,7 @@ def test_levels_are_drawn_from_the_tree_and_nodes_from_the_level(weights: np.nda
     assert not np.array_equal(columns.level(0), columns.level(1))
 
 
-def test_one_feature_is_always_kept() -> None:
+def test_at_least_one_feature_is_drawn() -> None:
     columns = ColumnSampler(3, resolve({"colsample_bytree": 0.01}), np.empty(0), np.random.default_rng(0))
     assert columns.tree.size == 1 and not columns.by_node
 

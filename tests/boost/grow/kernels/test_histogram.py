@@ -1,4 +1,4 @@
-"""Histograms: row by row and column by column, of all rows and of a few."""
+"""Histograms filled row by row and column by column, and the gathered rows of small nodes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def binned() -> BinnedMatrix:
     x = np.random.default_rng(0).normal(size=(300, 7)).astype(np.float32)
     x[::5, 2] = np.nan
     with Team(1) as team:
-        found = bin_table(DMatrix(x), 32, team)
-    assert isinstance(found, BinnedMatrix)
-    return found
+        table = bin_table(DMatrix(x), 32, team)
+    assert isinstance(table, BinnedMatrix)
+    return table
 
 
-def test_columns_make_the_sums_of_rows(binned: BinnedMatrix) -> None:
-    """Of two nodes, by some of the features."""
+def test_fill_columns_gives_the_same_sums_as_fill(binned: BinnedMatrix) -> None:
+    """Fill the histograms of two nodes in a subset of the features."""
     rng = np.random.default_rng(1)
     gpairs = rng.integers(-1000, 1000, (300, 2)).astype(np.float64)
     order = rng.permutation(300).astype(np.uint32)
@@ -38,19 +38,20 @@ def test_columns_make_the_sums_of_rows(binned: BinnedMatrix) -> None:
     fill(binned.codes, gpairs, order, ranges, 0, 2, features, by_rows)
     fill_columns(binned.columns, gpairs, order, ranges, 0, 2, features, by_columns)
     np.testing.assert_array_equal(by_columns, by_rows)
-    third = slice(binned.offsets[3], binned.offsets[4])
-    np.testing.assert_array_equal(by_rows[0, third].sum(axis=0), gpairs[order[120:251]].sum(axis=0))
+    feature_3 = slice(binned.offsets[3], binned.offsets[4])
+    np.testing.assert_array_equal(by_rows[0, feature_3].sum(axis=0), gpairs[order[120:251]].sum(axis=0))
 
 
-def test_rows_of_a_small_node_are_taken_from_columns_or_from_rows(binned: BinnedMatrix) -> None:
+def test_take_rows_reads_columns_or_rows_depending_on_the_table_size(binned: BinnedMatrix) -> None:
     take = kernel(lazy=True)(take_rows.py_func)
     gpairs = np.random.default_rng(2).normal(size=(300, 2))
     order = np.arange(300, dtype=np.uint32)[::-1].copy()
     chosen = np.array([1, 2, 5], dtype=np.int32)
     features = Features(chosen, NO_MASK, binned.offsets, None, None)
+    # Columns above SMALL_TABLE codes: the kernel must read the codes of rows instead, as these are all zero.
     large = np.zeros((1, SMALL_TABLE + 1), dtype=binned.columns.dtype)
-    nothing = np.empty((0, 0)), np.empty((0, 0), dtype=np.int64)
-    nodes = NodeArrays(nothing[1], nothing[1], nothing[0], nothing[0], None, np.empty(0), nothing[1], None)
+    floats, integers = np.empty((0, 0)), np.empty((0, 0), dtype=np.int64)
+    nodes = NodeArrays(integers, integers, floats, floats, None, np.empty(0), integers, None)
     for columns in (binned.columns, large):
         scratch = make_scratch(binned, 40)
         bins = DenseBins(binned.codes, columns, np.diff(binned.offsets) - 1)
@@ -61,6 +62,6 @@ def test_rows_of_a_small_node_are_taken_from_columns_or_from_rows(binned: Binned
         np.testing.assert_array_equal(scratch.gpairs[:30], gpairs[order[10:40]])
 
 
-def test_an_inner_function_is_not_called_from_python() -> None:
+def test_calling_an_inner_kernel_from_python_raises() -> None:
     with pytest.raises(TypeError, match="take_rows can be called by other kernels only"):
         take_rows(None, 0, 1, None)
