@@ -45,7 +45,7 @@ def grow(
         if slots:
             grower._begin(1 if grad.ndim == 1 else grad.shape[1])
             grower._slot_count = slots
-            grower._slots = Slots(grower._slots.free[:slots].copy(), grower._slots.count)
+            grower._slots = Slots(grower._slots.free[:slots].copy(), grower._slots.n_free)
         return grower.grow(
             grad,
             np.ones_like(grad) if hess is None else hess,
