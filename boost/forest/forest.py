@@ -12,7 +12,7 @@ from boost.errors import nearest
 from boost.forest.tree import NO_NODE, Tree
 
 if TYPE_CHECKING:
-    from boost.forest.predict import PackedForest
+    from boost.forest.packed import PackedForest
 
 Floats = NDArray[np.float64]
 
@@ -260,7 +260,7 @@ class Forest:
 
     def packed(self) -> PackedForest:
         """Return the trees as arrays for the prediction kernels; made once, then extended."""
-        from boost.forest.predict import PackedForest
+        from boost.forest.packed import PackedForest
 
         packed = self._packed or PackedForest(self.n_outputs)
         if packed.count < self.trees:

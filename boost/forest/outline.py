@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.forest.predict import CHILD, DEPTH, KIND, LAST, NO_SIGN, ROOT, SPLIT, VALUE, VECTOR
+from boost.forest.packed import CHILD, DEPTH, KIND, LAST, NO_SIGN, ROOT, SPLIT, VALUE, VECTOR
 from boost.jit import kernel
 
 Floats = NDArray[np.float64]
@@ -25,7 +25,7 @@ PENDING_COLUMNS = 3
 
 
 class ForestArrays(NamedTuple):
-    """The arrays of a `boost.forest.predict.PackedForest`.
+    """The arrays of a `boost.forest.packed.PackedForest`.
 
     Attributes
     ----------

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from boost.forest.predict import (
-    CHILD,
-    CONDITION,
-    KIND,
-    LAST,
-    NO_SIGN,
-    OUTPUT,
-    ROOT,
-    SPLIT,
-    START,
-    VECTOR,
-    goes_right,
-)
+from boost.forest.packed import CHILD, CONDITION, KIND, LAST, NO_SIGN, OUTPUT, ROOT, SPLIT, START, VECTOR
+from boost.forest.predict import goes_right
 from boost.jit import kernel
 
 ONLY_OUTPUT = 0  # of a tree whose leaves are numbers

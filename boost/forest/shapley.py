@@ -42,17 +42,8 @@ from boost.forest.outline import (
     Outline,
     Z,
 )
-from boost.forest.predict import (
-    CONDITION,
-    KIND,
-    LAST,
-    OUTPUT,
-    SPLIT,
-    START,
-    VALUE,
-    VECTOR,
-    goes_right,
-)
+from boost.forest.packed import CONDITION, KIND, LAST, OUTPUT, SPLIT, START, VALUE, VECTOR
+from boost.forest.predict import goes_right
 from boost.jit import by_type, field_type, is_none, kernel
 
 Floats = NDArray[np.float64]

@@ -18,14 +18,14 @@ from boost.forest.outline import (
     make_traversal,
     outline_trees,
 )
-from boost.forest.predict import CHILD, NO_SIGN, ROOT, SPLIT
+from boost.forest.packed import CHILD, NO_SIGN, ROOT, SPLIT
 from boost.forest.saabas import credit_path
 from boost.forest.shapley import RULE_ROWS, Credits, credit_features, make_scratch
 from boost.forest.traverse import share_rows
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
-    from boost.forest.predict import PackedForest
+    from boost.forest.packed import PackedForest
     from boost.model.model import Model
 
 Floats = NDArray[np.float64]
