@@ -397,7 +397,7 @@ def test_rows_with_zero_weight_are_ignored() -> None:
         ({"max_leaves": 7}, "max_leaves=7 is for tree_method='hist', tree_method='exact' is limited"),
         ({"multi_strategy": "multi_output_tree"}, "tree_method='exact' grows a tree for each output"),
         ({"monotone_constraints": [1, 1, 1]}, "3 directions for 2 features"),
-        ({"interaction_constraints": [[0, 5]]}, "feature 5"),
+        ({"interaction_constraints": [[0, 5]]}, "feature index 5: give an index from 0 to 1"),
     ],
 )
 def test_refused_parameters(params: dict[str, Any], message: str) -> None:
