@@ -1,4 +1,4 @@
-"""How kernels are compiled: cached on disk, without the interpreter lock, for the signatures they name."""
+"""The kernel compiler of `sketch.jit` for boost, and the machine instructions that Numba has no names for."""
 
 from __future__ import annotations
 
