@@ -10,11 +10,16 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from sketch.jit import NOTICE, by_type, field_type, is_none, kernel
-from sketch.kernel_cache import stamp_package, use_library
+from sketch.kernel_cache import stamp_sources, use_library
 
 __all__ = ["NOTICE", "by_type", "field_type", "is_none", "kernel", "lowest_bit", "prefetch"]
 
-stamp_package("boost", Path(__file__).parent)
+# Kernels, and what they are made of, are in the lower folders alone: an edit above them compiles nothing again.
+KERNEL_SOURCES = (
+    *("errors.py", "atomic.py", "jit.py", "threads.py"),
+    *("params", "data", "forest", "objective", "metric", "grow"),
+)
+stamp_sources("boost", Path(__file__).parent, KERNEL_SOURCES)
 # Machine code that a wheel came with, see `boost.kernel_library`.
 use_library(Path(__file__).parent / "machine_code")
 

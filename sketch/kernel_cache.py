@@ -14,28 +14,37 @@ import numba
 from numba.core import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
-# The packages whose sources any kernel may be made of; more are added by `stamp_package`.
-_PACKAGES: dict[str, Path] = {"sketch": Path(__file__).parent}
+# The folders and modules whose sources any kernel may be made of; more are added by `stamp_sources`.
+_SOURCES: dict[str, Path] = {"sketch": Path(__file__).parent}
 
 
-def stamp_package(name: str, folder: Path) -> None:
-    """Make the sources of one more package part of the key of every kernel's cache."""
-    if name not in _PACKAGES:
-        _PACKAGES[name] = folder
-        source_stamp.cache_clear()
+def stamp_sources(package: str, folder: Path, parts: tuple[str, ...]) -> None:
+    """Make sources of one more package part of the key of every kernel's cache.
+
+    Parameters
+    ----------
+    package : str
+        The name of the package.
+    folder : Path
+        Its folder.
+    parts : tuple of str
+        The folders and modules of the package that hold kernels, or are imported by those that do.
+    """
+    _SOURCES.update({f"{package}/{part}": folder / part for part in parts})
+    source_stamp.cache_clear()
 
 
 @cache
 def source_stamp() -> str:
-    """Return a digest of the sources of all packages with kernels, and of the versions of the compiler.
+    """Return a digest of all sources that kernels may be made of, and of the versions of the compiler.
 
     A kernel is compiled from the functions that it calls and the constants that they name, in any file: an
     edit of any of them must not leave old machine code in use.
     """
     digest = hashlib.blake2b(f"{numba.__version__} {llvmlite.__version__}".encode(), digest_size=16)
-    for name, folder in sorted(_PACKAGES.items()):
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(f"{name}/{path.relative_to(folder).as_posix()}\0".encode())
+    for name, source in sorted(_SOURCES.items()):
+        for path in sorted(source.rglob("*.py")) if source.is_dir() else [source]:
+            digest.update(f"{name}/{path.relative_to(source).as_posix()}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from boost.jit import KERNEL_SOURCES
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("sketch", "boost", "compiler", "costmodel")
 
@@ -365,6 +367,19 @@ def test_functions_take_few_parameters() -> None:
 
 def test_columns_of_kernels_have_names() -> None:
     none(bare_columns(of_packages(sources())))
+
+
+def test_kernels_are_in_the_sources_that_their_cache_is_stamped_with() -> None:
+    # the order of the folders, which import-linter checks, keeps what kernels import in these sources too
+    none(
+        [
+            name
+            for path, text in of_packages(sources()).items()
+            if path.startswith("boost/") and PurePosixPath(path).parts[1] not in KERNEL_SOURCES
+            for name, function in functions(path, text)
+            if decorators(function) & KERNEL_DECORATORS
+        ]
+    )
 
 
 def test_the_rules_about_functions_can_fail() -> None:
