@@ -14,7 +14,7 @@ from sketch.kernel_cache import stamp_sources, use_library
 
 __all__ = ["NOTICE", "by_type", "field_type", "is_none", "kernel", "lowest_bit", "prefetch"]
 
-# Kernels, and what they are made of, are in the lower folders alone: an edit above them compiles nothing again.
+# Kernels, and what they are made of, are in the lower folders: an edit above them recompiles nothing.
 KERNEL_SOURCES = (
     *("errors.py", "atomic.py", "jit.py", "threads.py"),
     *("params", "data", "forest", "objective", "metric", "grow"),
