@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data import validation
-from boost.data.frames.dictionary import Categories, recode
+from boost.data.frames.dictionary import Categories, check_same_types, recode
 from boost.data.frames.frame import encode_frame, is_frame
 from boost.data.meta_info import MetaInfo
 from boost.data.values import (
@@ -313,6 +313,9 @@ class DMatrix(MetaInfo):
     def recoded(self: Table, categories: Mapping[int, list[Any]]) -> Table:
         """Return this table with the codes of other dictionaries; values that they lack become missing.
 
+        A value is a category of the model, a new one of the same type, or an error: values of another type
+        are not recoded.
+
         Parameters
         ----------
         categories : mapping of int to list
@@ -321,7 +324,8 @@ class DMatrix(MetaInfo):
         Raises
         ------
         DataError
-            For a column that has a dictionary in only one of the table and the model.
+            For a column that has a dictionary in only one of the table and the model, and for a dictionary of
+            another type than the model's.
         """
         if self.categories == dict(categories):
             return self
@@ -337,6 +341,8 @@ class DMatrix(MetaInfo):
                         f"{categories[f][:3]}"
                     )
                 blank.append(f)
+            else:
+                check_same_types(self.categories[f], categories[f], self._name(f))
         if not isinstance(self._values, DenseValues):
             raise DataError(
                 "the categories of a sparse or binned table cannot be changed: give a dense table"

@@ -77,6 +77,9 @@ class BoostIntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         model = BoostRegressor() if self.estimator is None else clone(self.estimator)
         model.set_params(objective="reg:quantileerror", quantile_alpha=interval_levels(self.coverage))
         self.estimator_ = model.fit(_safe_indexing(X, kept), label[kept])
+        best = model.get_booster().model.best_iteration
+        if best is not None:  # the intervals, and their file, are those of the rounds that it predicts with
+            model.booster_ = model.booster_[: best + 1]
         table = DMatrix(_safe_indexing(X, aside), label[aside], missing=model.missing)
         self.margin_ = model.get_booster().calibrate(table, self.coverage)
         self.n_features_in_ = model.n_features_in_

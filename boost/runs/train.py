@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.training.callback import Callbacks, EarlyStopping, EvaluationMonitor, History, TrainingCallback
-from boost.training.evaluation import make_metrics
+from boost.training.evaluation import MetricFunction, make_metrics
 from boost.training.start import resume, start
 from boost.training.trainer import Trainer
 
@@ -29,7 +29,7 @@ def train(
     verbose_eval: bool | int | None = True,
     xgb_model: Booster | str | None = None,
     callbacks: Sequence[TrainingCallback] | None = None,
-    custom_metric: Callable[[Any, DMatrix], tuple[str, float]] | None = None,
+    custom_metric: MetricFunction | Sequence[MetricFunction] | None = None,
 ) -> Booster:
     """Train a model.
 
@@ -59,7 +59,7 @@ def train(
     xgb_model : Booster or path, optional
         A model to continue from; it is not changed.
     callbacks : sequence of boost.callback.TrainingCallback, optional
-    custom_metric : callable, optional
+    custom_metric : callable or list of callables, optional
         A metric in addition to the others: returns a pair (name, value) from predictions and the table; with
         `obj`, from margins.
 

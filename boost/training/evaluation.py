@@ -21,7 +21,7 @@ MetricFunction = Callable[[Any, DMatrix], tuple[str, float]]
 def make_metrics(
     model: Model,
     tables: Sequence[DMatrix],
-    function: MetricFunction | None = None,
+    function: MetricFunction | Sequence[MetricFunction] | None = None,
     maximize: bool | None = None,
 ) -> list[Metric]:
     """Return the metrics of a training, checked against its evaluation tables.
@@ -31,8 +31,8 @@ def make_metrics(
     model : Model
         Its parameters name the metrics; by default, the one of its objective.
     tables : sequence of DMatrix
-    function : callable, optional
-        A custom metric, see ``custom_metric`` of `boost.train`.
+    function : callable or list of callables, optional
+        Custom metrics, see ``custom_metric`` of `boost.train`.
     maximize : bool, optional
         Whether more is better, for the custom metric.
 
@@ -45,8 +45,8 @@ def make_metrics(
     default = () if params.disable_default_eval_metric else (model.objective.metric,)
     names = default if params.eval_metric is None else params.eval_metric
     metrics = [make_metric(name, params) for name in names]
-    if function is not None:
-        metrics.append(custom_metric(function, bool(maximize)))
+    functions = function if isinstance(function, (list, tuple)) else [] if function is None else [function]
+    metrics += [custom_metric(f, bool(maximize)) for f in functions]
     for table in tables:
         for metric in metrics:
             metric.check(table, model.objective.n_outputs)
