@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data import validation
-from boost.data.frames.dictionary import Categories, check_same_types, recode
+from boost.data.frames.dictionary import Categories, are_equal, check_same_types, recode
 from boost.data.frames.frame import encode_frame, is_frame
 from boost.data.meta_info import MetaInfo
 from boost.data.values import (
@@ -327,7 +327,7 @@ class DMatrix(MetaInfo):
             For a column that has a dictionary in only one of the table and the model, and for a dictionary of
             another type than the model's.
         """
-        if self.categories == dict(categories):
+        if are_equal(self.categories, categories):
             return self
         # A column of strings that are all missing looks like a column of numbers.
         blank = []

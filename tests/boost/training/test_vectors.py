@@ -14,7 +14,11 @@ from boost.params.table import OBJECTIVES
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 30, size=(600, 4)).astype(np.float32)
-Y = np.abs(np.stack((X[:, 0] + X[:, 1], X[:, 1] - X[:, 2], X[:, 0] * X[:, 3] / 9), axis=1)) + RNG.random((600, 3)) + 0.1
+Y = (
+    np.abs(np.stack((X[:, 0] + X[:, 1], X[:, 1] - X[:, 2], X[:, 0] * X[:, 3] / 9), axis=1))
+    + RNG.random((600, 3))
+    + 0.1
+)
 CODE = RNG.integers(0, 3, 600)
 LEVELS = [0.2, 0.5, 0.9]
 # Objectives that XGBoost 3.2 does not have.
