@@ -72,12 +72,13 @@ class _Table:
         """
         if changed & OF_COLUMNS:
             table = self._model.align(self.given)
-            if self.state is not None and (table.categorical != self.table.categorical).any():
+            categorical = table.categorical.tolist()
+            if self.state is not None and categorical != self._categorical:
                 raise DataError(
                     "feature_types changed between rounds: a feature cannot become categorical, or "
                     "numerical, during a training"
                 )
-            self.table = table
+            self.table, self._categorical = table, categorical
         if "base_margin" in changed:
             self.restart()
         self.state = self.given.state()
