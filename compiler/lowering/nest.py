@@ -14,11 +14,13 @@ from compiler.ir.stmt import THREAD_TAGS, Allocate, For, If, Let, Seq, Stmt, Sto
 from compiler.ir.visit import substitute, walk
 from compiler.lowering.bounds import Domain, enclosing, extent_upper_bound, infer_bounds, shared_by, sizes_in
 from compiler.lowering.inline import inlined
+from compiler.lowering.steps import check_order, placed_in_steps
 from compiler.lowering.tensorize import Tensorized
 from compiler.schedule.marks import aligned
 from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage, names
 from compiler.te.axis import Extent, IterVar
+from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, Extern, ReadRewriter, Tensor, TensorRead
 
 LOCAL_LIMIT = 1 << 20
@@ -93,7 +95,7 @@ class _Nest:
     """Builds the statement of each stage, with the stages that are computed in its loops."""
 
     def __init__(self, schedule: Schedule) -> None:
-        stages = inlined(schedule)
+        stages = placed_in_steps(inlined(schedule))
         self.stages = [s for s in stages if s.computed]
         self.of_tensor = {tensor: s for s in stages for tensor in s.tensors}
         self.sizes = sizes_in(stages)
@@ -102,6 +104,14 @@ class _Nest:
         self.hoisted: dict[tuple[Stage, IterVar], list[Stage]] = {}
         for stage in stages:
             self._allocate(stage)
+        for stage in self.stages:
+            if isinstance(stage.op, Recurrence):
+                check_order(stage, self.stages, self.domains, self.sizes)
+                self.of_tensor |= dict.fromkeys(stage.op.states, stage)
+                self.buffers |= {
+                    state: self.buffers[tensor]
+                    for state, tensor in zip(stage.op.states, stage.tensors, strict=True)
+                }
 
     def _allocate(self, stage: Stage) -> None:
         """Make the buffers of a stage; find the thread loop outside of which shared memory is allocated."""
@@ -129,7 +139,10 @@ class _Nest:
         if not stage.output and stage.computed:
             extents: tuple[Extent, ...] = shape
             if stage.attach is not None and isinstance(stage.op, Compute):
-                extents = tuple(self.domains[stage].extents[axis] for axis in stage.op.axes)
+                loops = self.domains[stage].extents
+                extents = tuple(
+                    n if axis is None else loops[axis] for axis, n in zip(stage.op.dims, shape, strict=True)
+                )
             # an allocation has the upper bound of each dynamic extent
             shape = numbers = tuple(extent_upper_bound(extent, self.sizes) for extent in extents)
             if stage.layout is not None:
@@ -156,7 +169,7 @@ class _Nest:
             raise ScheduleError(
                 f"{stage.name}: storage_align pads rows that transform_layout splits; use one of them"
             )
-        return aligned(stage.name, shape, stage.compute.axes, stage.alignments)
+        return aligned(stage.name, shape, stage.compute.dims, stage.alignments)
 
     def function(self, args: Sequence[Tensor], name: str) -> PrimFunc:
         body: Stmt = Seq(())
@@ -190,8 +203,10 @@ class _Nest:
         first, update = self.pieces(stage)
         if first is None:
             return self._loops(stage, stage.leaf, update)
-        start = min(stage.leaf.index(a) for a in stage.leaf if a.kind == "reduce")
+        start = min(stage.leaf.index(a) for a in stage.leaf if a.kind != "data")
         begin = self._initial(stage, stage.leaf[start:], first)
+        for axis in reversed(op.first_axes if isinstance(op, Recurrence) else ()):
+            begin = For(axis.var, as_expr(axis.extent), "serial", begin)
         inner = self._loops(stage, stage.leaf[start:], update)
         return self._loops(stage, stage.leaf[:start], sequence((begin, inner)))
 
@@ -199,6 +214,8 @@ class _Nest:
         """The body of the innermost loop: for a reduction the initialization, else None; and the update."""
         op, domain = stage.compute, self.domains[stage]
         values = domain.values(stage)
+        if isinstance(op, Recurrence):
+            return self._step(stage, op, values)
         element = tuple(domain.offsets[axis] for axis in op.axes)
         if stage.layout is not None:
             element = stage.layout.at(element)
@@ -216,6 +233,29 @@ class _Nest:
         return (
             self._guarded(stage, domain, ("data",), first),
             self._guarded(stage, domain, ("data", "reduce"), update),
+        )
+
+    def _step(self, stage: Stage, op: Recurrence, values: dict[Var, Expr]) -> tuple[Stmt, Stmt]:
+        """The first values of a recurrence, and the update of one step."""
+        domain, buffers = self.domains[stage], [self.buffers[tensor] for tensor in stage.tensors]
+
+        def at(indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
+            return tuple(
+                self._read(index, values) if axis is None else domain.offsets[axis]
+                for axis, index in zip(op.dims, indices, strict=True)
+            )
+
+        rows = iter(axis.var for axis in op.first_axes)
+        leading = at(tuple(next(rows) if axis is None else axis.var for axis in op.dims))
+        first = [Store(b, leading, self._read(e, values)) for b, e in zip(buffers, op.first, strict=True)]
+        # an output in the memory of its first values has them already
+        begin = sequence(s for s in first if s.value != Load(s.buffer, leading))
+        update = _assign(buffers, at(op.element), tuple(self._read(e, values) for e in op.body))
+        if op.condition != Const(True, "bool"):
+            update = If(self._read(op.condition, values), update)
+        return (
+            self._guarded(stage, domain, ("data",), begin),
+            self._guarded(stage, domain, ("data", "sequential"), update),
         )
 
     def _tensorized(self, stage: Stage) -> Stmt:
@@ -314,7 +354,9 @@ class _Nest:
         for relation in stage.relations:
             if relation.kind in kinds:
                 conditions += relation.conditions(domain.offsets, domain.extents)
-        for axis, low in zip(stage.compute.axes, domain.mins, strict=True):
+        for axis, low in zip(stage.compute.dims, domain.mins, strict=True):
+            if axis is None:
+                continue
             extent = domain.extents[axis]
             if low != Const(0):
                 value = binary("+", low, domain.offsets[axis])

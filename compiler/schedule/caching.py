@@ -10,6 +10,7 @@ from compiler.ir.visit import substitute
 from compiler.schedule.stage import Stage, check_scope, names
 from compiler.schedule.stages import Stages
 from compiler.te.axis import IterVar
+from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, Operation, Tensor
 
 
@@ -22,6 +23,11 @@ def cache_write(schedule: Stages, tensors: Sequence[Tensor], scope: str) -> tupl
     if not isinstance(old, Compute):
         raise ScheduleError(
             f"{stage.name}: cache_write of an extern; its statement determines where it stores"
+        )
+    if isinstance(old, Recurrence):
+        raise ScheduleError(
+            f"{stage.name}: cache_write of a recurrence, whose steps read its memory; compute it in another "
+            "tensor, and copy that"
         )
     if len(tensors) != len(stage.tensors) or set(tensors) != set(stage.tensors):
         raise ScheduleError(

@@ -170,6 +170,12 @@ class Loops:
         if len(set(axes)) != len(axes):
             raise ScheduleError(f"{self.name}: reorder names an axis twice: {[a.name for a in axes]}")
         places = sorted(self.leaf.index(axis) for axis in axes)
+        steps = [axis for axis in axes if axis.kind == "sequential"]
+        if steps != sorted(steps, key=self.leaf.index):
+            raise ScheduleError(
+                f"{self.name}: reorder would change the order of the steps of {', '.join(a.name for a in steps)}, "
+                "which are sequential axes; leave them in their order, and move data axes among them"
+            )
         for place, axis in zip(places, axes, strict=True):
             self.leaf[place] = axis
 
@@ -208,9 +214,10 @@ class Loops:
 
     def _mark(self, kind: str, axis: IterVar) -> None:
         self.check_leaf(kind, axis)
-        if axis.kind == "reduce" and kind != "unroll":
+        if axis.kind != "data" and kind != "unroll":
+            why = ", whose iterations run in order" if axis.kind == "sequential" else ""
             raise ScheduleError(
-                f"{self.name}: {axis.name!r} is a reduce axis; {kind} needs a data axis "
+                f"{self.name}: {axis.name!r} is a {axis.kind} axis{why}; {kind} needs a data axis "
                 f"({', '.join(a.name for a in self.leaf if a.kind == 'data')})"
             )
         if axis in self.kinds:

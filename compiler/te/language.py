@@ -68,6 +68,7 @@ from compiler.te.mathematics import (
     tanh,
     trunc,
 )
+from compiler.te.recurrence import scan, scatter
 from compiler.te.reducer import ARGMAX, ARGMIN, MAX, MIN, PROD, SUM, Reduce, Reducer
 from compiler.te.size import checked_extent, checked_shape, filled_bytes, size_var, var
 from compiler.te.tensor import Compute, Placeholder, Tensor
@@ -112,6 +113,8 @@ __all__ = [
     "reduce_axis",
     "round",
     "rsqrt",
+    "scan",
+    "scatter",
     "select",
     "sigmoid",
     "sin",
