@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import Binary, Const, Expr, Var, as_expr, binary
+from compiler.ir.address import in_type
+from compiler.ir.dtype import bits_of, is_integer
+from compiler.ir.expr import Binary, Cast, Const, Expr, Var, as_expr, binary
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.visit import substitute, walk
 from compiler.schedule.relation import Extents, Values
@@ -48,7 +50,9 @@ class Domain:
         """The value of each axis variable of the operation in terms of the loops."""
         op = stage.compute
         bound = {
-            axis.var: binary("+", low, self.offsets[axis]) if low != Const(0) else self.offsets[axis]
+            axis.var: in_type(binary("+", low, self.offsets[axis]), axis.dtype)
+            if low != Const(0)
+            else self.offsets[axis]
             for axis, low in zip(op.dims, self.mins, strict=True)
             if axis is not None
         }
@@ -112,10 +116,11 @@ def _domain(stage: Stage, mins: tuple[Expr, ...], shape: tuple[Extent, ...]) -> 
         extents |= {axis: axis.extent for axis in (*op.sequence, *op.reduce_axis)}
     for relation in stage.relations:
         relation.down(extents)
-    loops = {axis: Var(axis.name) for axis in stage.leaf}
+    loops = {axis: Var(axis.name, axis.dtype) for axis in stage.leaf}
     values: Values = {axis: Const(0) if extents[axis] == 1 else var for axis, var in loops.items()}
     for relation in reversed(stage.relations):
         relation.up(values, extents)
+    values |= {axis: in_type(values[axis], axis.dtype) for axis in (*op.axis, *op.reduce_axis)}
     return Domain(mins, extents, values, loops)
 
 
@@ -298,6 +303,9 @@ def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None
         return index, index
     if type(index) is Var:
         return Const(0), as_expr(relaxed[index] - 1)
+    if type(index) is Cast and is_integer(index.dtype) and bits_of(index.dtype) >= bits_of(index.value.dtype):
+        ends = span(index.value, relaxed)  # an index, which is not negative, has the same value
+        return None if ends is None else (in_type(ends[0], index.dtype), in_type(ends[1], index.dtype))
     if type(index) is not Binary:
         return None
     spans = [span(operand, relaxed) for operand in (index.a, index.b)]

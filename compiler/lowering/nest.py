@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from compiler.errors import ScheduleError
-from compiler.ir.dtype import INDEX, PACKED_TYPES, bits_of
+from compiler.ir.address import in_type
+from compiler.ir.dtype import PACKED_TYPES, bits_of
 from compiler.ir.expr import Buffer, Const, Expr, Load, Var, as_expr, binary, conjunction
 from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import with_buffers
-from compiler.ir.simplify.simplify import HIGHEST, simplify
+from compiler.ir.simplify.simplify import simplify
 from compiler.ir.stmt import THREAD_TAGS, Allocate, For, If, Let, Seq, Stmt, Store, sequence
 from compiler.ir.visit import substitute, walk
+from compiler.lowering.arguments import Strided, by_position, check_inplace, strides_of
 from compiler.lowering.bounds import Domain, enclosing, extent_upper_bound, infer_bounds, shared_by, sizes_in
 from compiler.lowering.inline import inlined
 from compiler.lowering.steps import check_order, placed_in_steps
@@ -23,11 +25,24 @@ from compiler.te.axis import Extent, IterVar
 from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, Extern, ReadRewriter, Tensor, TensorRead
 
+MEMORY_LIMIT = 1 << 62
+"""Bytes of the largest buffer: positions and sizes are int64."""
+
+DYNAMIC_LIMIT = 1 << 36
+"""Bytes of the largest buffer that is allocated for the upper bounds of dynamic extents."""
+
 LOCAL_LIMIT = 1 << 20
 """Bytes of the largest local buffer, since local buffers are on the stack of a thread."""
 
 
-def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") -> PrimFunc:
+def loop_nest(
+    schedule: Schedule,
+    args: Sequence[Tensor],
+    name: str = "main",
+    *,
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
+) -> PrimFunc:
     """The loop nest that a schedule describes, simplified.
 
     Parameters
@@ -37,6 +52,11 @@ def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") ->
         All inputs and outputs of the schedule, in the order of the call.
     name : str
         Symbol of the function.
+    inplace : mapping of Tensor to Tensor, optional
+        Output -> the input in whose memory it is computed; the output is then no argument.
+    strided : mapping of Tensor to sequence of int or None, or sequence of Tensor, optional
+        Arguments that may be views, with their strides in elements. None is a stride that each call
+        determines; so are all strides of a tensor in a sequence.
 
     Returns
     -------
@@ -47,15 +67,21 @@ def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") ->
     ------
     ScheduleError
         If an argument is missing or is not an input or output, a stage is computed in a loop that does not
-        enclose all its consumers, the loops of an inlined stage were scheduled, or a buffer is too large for
-        an index or for its scope.
+        enclose all its consumers, the loops of an inlined stage were scheduled, a buffer is too large for its
+        scope, or an output in place would overwrite what is still to be read.
     """
-    _check_args(schedule, args, name)
-    nest = _Nest(schedule)
+    inplace = inplace or {}
+    _check_args(schedule, args, name, inplace)
+    for tensor in strided:
+        if tensor not in args:
+            raise ScheduleError(f"{tensor} cannot have strides: it is no argument of {name!r}")
+    nest = _Nest(schedule, inplace, strided)
     return simplify(nest.function(args, name), nest.sizes)
 
 
-def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
+def _check_args(
+    schedule: Schedule, args: Sequence[Tensor], name: str, inplace: Mapping[Tensor, Tensor]
+) -> None:
     for position, arg in enumerate(args):
         if not isinstance(arg, Tensor):
             raise ScheduleError(
@@ -64,6 +90,12 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
     if len(set(args)) != len(args):
         raise ScheduleError(f"{name!r} takes an argument twice: {names(args)}")
     needed = [tensor for s in schedule.stages if s.output or not s.computed for tensor in s.tensors]
+    for out in inplace:
+        if out in args:
+            raise ScheduleError(
+                f"{out.name} is computed in the memory of {inplace[out].name}, so it is no argument of {name!r}"
+            )
+    needed = [tensor for tensor in needed if tensor not in inplace]
     missing = [t for t in needed if t not in args]
     surplus = [t for t in args if t not in needed]
     if missing:
@@ -94,7 +126,10 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
 class _Nest:
     """Builds the statement of each stage, with the stages that are computed in its loops."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(
+        self, schedule: Schedule, inplace: Mapping[Tensor, Tensor] | None = None, strided: Strided = ()
+    ) -> None:
+        self.strided = strided
         stages = placed_in_steps(inlined(schedule))
         self.stages = [s for s in stages if s.computed]
         self.of_tensor = {tensor: s for s in stages for tensor in s.tensors}
@@ -104,6 +139,9 @@ class _Nest:
         self.hoisted: dict[tuple[Stage, IterVar], list[Stage]] = {}
         for stage in stages:
             self._allocate(stage)
+        if inplace:
+            check_inplace(inplace, self.stages, self.domains, self.sizes)
+            self.buffers |= {out: self.buffers[given] for out, given in inplace.items()}
         for stage in self.stages:
             if isinstance(stage.op, Recurrence):
                 check_order(stage, self.stages, self.domains, self.sizes)
@@ -150,12 +188,14 @@ class _Nest:
             if stage.alignments:
                 shape = self._aligned(stage, shape)
         name = stage.name if len(stage.tensors) == 1 else f"{stage.name}_v{tensor.index}"
-        buffer = Buffer(name, shape, tensor.dtype, stage.scope)
-        if buffer.size > HIGHEST:
-            hint = "; give its sizes narrower bounds" if any(isinstance(n, Var) for n in tensor.shape) else ""
+        buffer = Buffer(name, shape, tensor.dtype, stage.scope, strides_of(tensor, self.strided))
+        dynamic = any(isinstance(n, Var) for n in tensor.shape)
+        if buffer.nbytes > (
+            DYNAMIC_LIMIT if dynamic and stage.computed and not stage.output else MEMORY_LIMIT
+        ):
+            hint = "; give its sizes narrower bounds" if dynamic else ""
             raise ScheduleError(
-                f"{name}: {list(shape)} has {buffer.size} elements; an index is {INDEX}, "
-                f"so a buffer has at most {HIGHEST}{hint}"
+                f"{name}: {list(shape)} has {buffer.size} elements, more than memory can hold{hint}"
             )
         if stage.scope == "local" and buffer.nbytes > LOCAL_LIMIT:
             raise ScheduleError(
@@ -175,6 +215,7 @@ class _Nest:
         body: Stmt = Seq(())
         for stage in reversed([s for s in self.stages if s.attach is None]):
             body = self._around(stage, body)
+        body = by_position(body) if self.strided else body
         return PrimFunc(name, tuple(self.buffers[tensor] for tensor in args), body)
 
     def _around(self, stage: Stage, rest: Stmt) -> Stmt:
@@ -206,7 +247,7 @@ class _Nest:
         start = min(stage.leaf.index(a) for a in stage.leaf if a.kind != "data")
         begin = self._initial(stage, stage.leaf[start:], first)
         for axis in reversed(op.first_axes if isinstance(op, Recurrence) else ()):
-            begin = For(axis.var, as_expr(axis.extent), "serial", begin)
+            begin = For(axis.var, in_type(as_expr(axis.extent), axis.dtype), "serial", begin)
         inner = self._loops(stage, stage.leaf[start:], update)
         return self._loops(stage, stage.leaf[:start], sequence((begin, inner)))
 
@@ -222,7 +263,7 @@ class _Nest:
         buffers = [self.buffers[tensor] for tensor in stage.tensors]
         terms = tuple(self._read(expr, values) for expr in op.body)
         if op.reduction is None:
-            stores = sequence(Store(b, element, e) for b, e in zip(buffers, terms, strict=True))
+            stores = _assign(buffers, element, terms)
             return None, self._guarded(stage, domain, ("data",), stores)
         so_far = tuple(Load(buffer, element) for buffer in buffers)
         update = _assign(buffers, element, op.reduction.reducer.combine(so_far, terms))
@@ -296,7 +337,7 @@ class _Nest:
     def _initial(self, stage: Stage, loops: Sequence[IterVar], first: Stmt) -> Stmt:
         """`first` in copies of the data loops among `loops`."""
         data = [axis for axis in loops if axis.kind == "data"]
-        fresh = {axis: Var(f"{axis.name}_init") for axis in data}
+        fresh = {axis: Var(f"{axis.name}_init", axis.dtype) for axis in data}
         body = substitute(first, {self.domains[stage].loops[axis]: fresh[axis] for axis in data})
         for axis in reversed(data):
             body = self._loop(stage, axis, fresh[axis], body)
@@ -324,7 +365,7 @@ class _Nest:
                 if parent.kinds.get(around) == kind:
                     return self._same_threads(stage, axis, var, body, parent, around)
         pragmas = tuple(stage.pragmas.get(axis, ()))
-        return For(var, as_expr(extent), kind, body, pragmas)
+        return For(var, in_type(as_expr(extent), var.dtype), kind, body, pragmas)
 
     def _same_threads(
         self, stage: Stage, axis: IterVar, var: Var, body: Stmt, parent: Stage, around: IterVar

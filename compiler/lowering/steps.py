@@ -73,7 +73,9 @@ def innermost(recurrence: Stage) -> IterVar:
     return [axis for axis in recurrence.leaf if axis.kind == "sequential"][-1]
 
 
-def check_order(recurrence: Stage, stages: Sequence[Stage], domains: Domains, sizes: Mapping[Var, Interval]) -> None:
+def check_order(
+    recurrence: Stage, stages: Sequence[Stage], domains: Domains, sizes: Mapping[Var, Interval]
+) -> None:
     """Check that data loops around the steps of a recurrence separate its elements.
 
     Raises

@@ -7,11 +7,10 @@ from itertools import pairwise
 import numpy as np
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import Var
 from compiler.ir.stmt import Pragma
-from compiler.schedule.relation import Fuse, Relation, Split, ceil_div, min_extent
+from compiler.schedule.relation import Fuse, Relation, Split, ceil_div, min_extent, product
 from compiler.schedule.trace import Trace, primitive
-from compiler.te.axis import IterVar
+from compiler.te.axis import IterVar, new_axis
 
 
 class Loops:
@@ -79,8 +78,8 @@ class Loops:
         count = min_extent(size, axis.extent)
         rest = ceil_div(axis.extent, count)
         by_factor = factor is not None
-        outer = IterVar(Var(f"{axis.name}_outer"), rest if by_factor else count, axis.kind)
-        inner = IterVar(Var(f"{axis.name}_inner"), count if by_factor else rest, axis.kind)
+        outer = new_axis(f"{axis.name}_outer", rest if by_factor else count, axis.kind, 0, axis.dtype)
+        inner = new_axis(f"{axis.name}_inner", count if by_factor else rest, axis.kind, 0, axis.dtype)
         self.relations.append(Split(axis, outer, inner, *((size, None) if by_factor else (None, size))))
         at = self.leaf.index(axis)
         self.leaf[at : at + 1] = [outer, inner]
@@ -121,7 +120,9 @@ class Loops:
         at, fused = self.leaf.index(axes[0]), axes[0]
         for axis in axes[1:]:
             outer = fused
-            fused = IterVar(Var(f"{outer.name}_{axis.name}_fused"), outer.extent * axis.extent, outer.kind)
+            fused = new_axis(
+                f"{outer.name}_{axis.name}_fused", product(outer.extent, axis.extent), outer.kind
+            )
             self.relations.append(Fuse(outer, axis, fused))
             self._name(fused)
         self.leaf[at : at + len(axes)] = [fused]

@@ -13,9 +13,9 @@ from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.text import print_expr
 from compiler.ir.visit import substitute
 from compiler.suggest import unknown
-from compiler.te.axis import IterVar, Shape
+from compiler.te.axis import IterVar, Shape, new_axis
 from compiler.te.reducer import MAX, MIN, PROD, SUM, Reducer
-from compiler.te.tensor import Compute, Operation, Placeholder, Tensor, TensorRead, reads_of
+from compiler.te.tensor import Compute, Placeholder, Tensor, reads_of
 
 SEQUENTIAL = "sequential"
 """The kind of the axes whose iterations run one after another."""
@@ -164,15 +164,21 @@ def scan(
             )
     least = rows if isinstance(rows, int) else (rows.bounds or (0, 0))[0]
     if not isinstance(first, int) or first > least:
-        raise ValueError(f"{name!r}: init has {first} rows, but there are only {least} at least ({updates[0]!r})")
+        raise ValueError(
+            f"{name!r}: init has {first} rows, but there are only {least} at least ({updates[0]!r})"
+        )
     reached = _check_steps(name, updates, states, first)
     for given in inputs:
         if given not in reached:
-            raise ValueError(f"{name!r}: {given!r} is among the inputs, but {updates[0].name} does not depend on it")
+            raise ValueError(
+                f"{name!r}: {given!r} is among the inputs, but {updates[0].name} does not depend on it"
+            )
     named = [axis.name for axis in updates[0].op.axis[1:]] or [f"i{d}" for d in range(1, updates[0].ndim)]
-    step = IterVar(Var(updates[0].op.axis[0].name if updates[0].op.axis else "t"), rows - first, SEQUENTIAL, first)
-    data = tuple(IterVar(Var(n), extent) for n, extent in zip(named, updates[0].shape[1:], strict=True))
-    row = IterVar(Var(f"{step.name}_first"), first)
+    step = new_axis(
+        updates[0].op.axis[0].name if updates[0].op.axis else "t", rows - first, SEQUENTIAL, first
+    )
+    data = tuple(new_axis(n, extent) for n, extent in zip(named, updates[0].shape[1:], strict=True))
+    row = new_axis(f"{step.name}_first", first)
     inner = tuple(axis.var for axis in data)
     op = Recurrence.made(
         None,
@@ -343,7 +349,7 @@ def scatter(
     shared, rows = init.shape[:batch], init.shape[batch : batch + len(where)]
     inner, places = init.shape[batch + len(where) :], where[0].shape[batch:]
     fits = len(rows) == len(where) and all(index.shape == (*shared, *places) for index in where)
-    if not (0 <= batch and places and fits and updates.shape == (*shared, *places, *inner)):
+    if not (batch >= 0 and places and fits and updates.shape == (*shared, *places, *inner)):
         raise ValueError(
             f"{name!r}: init {init!r}, indices {', '.join(map(repr, where))} and updates {updates!r} do not fit: "
             f"with batch={batch} they are (batch..., rows..., inner...), (batch..., positions...) and "
@@ -351,13 +357,15 @@ def scatter(
         )
     if init.dtype != updates.dtype:
         raise ValueError(f"{name!r}: init is {init.dtype}, but the updates are {updates.dtype}; cast them")
-    steps = tuple(IterVar(Var(f"u{d}" if d else "u"), n, SEQUENTIAL) for d, n in enumerate(places))
-    outer = tuple(IterVar(Var(f"b{d}" if d else "b"), n) for d, n in enumerate(shared))
-    data = tuple(IterVar(Var(f"j{d}" if d else "j"), n) for d, n in enumerate(inner))
-    row = tuple(IterVar(Var(f"n{d}" if d else "n"), n) for d, n in enumerate(rows))
+    steps = tuple(new_axis(f"u{d}" if d else "u", n, SEQUENTIAL) for d, n in enumerate(places))
+    outer = tuple(new_axis(f"b{d}" if d else "b", n) for d, n in enumerate(shared))
+    data = tuple(new_axis(f"j{d}" if d else "j", n) for d, n in enumerate(inner))
+    row = tuple(new_axis(f"n{d}" if d else "n", n) for d, n in enumerate(rows))
     b, u, j = (tuple(axis.var for axis in axes) for axes in (outer, steps, data))
     at = [widened(index[(*b, *u)]) for index in where]
-    inside = conjunction(c for i, n in zip(at, rows, strict=True) for c in (binary(">=", i, 0), binary("<", i, n)))
+    inside = conjunction(
+        c for i, n in zip(at, rows, strict=True) for c in (binary(">=", i, 0), binary("<", i, n))
+    )
     state = Placeholder(f"{name}_state", (init.shape,), (init.dtype,)).output()
     element = (*b, *at, *j)
     value: Expr = updates[(*b, *u, *j)]
@@ -376,5 +384,3 @@ def scatter(
         condition=inside,
         states=(state,),
     ).output()
-
-
