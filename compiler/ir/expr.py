@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import copysign, prod
+from math import copysign, inf, prod
 from typing import Any, Union
 
 import numpy as np
@@ -31,6 +31,7 @@ from compiler.ir.dtype import (
     INDEX,
     PACKED_TYPES,
     bits_of,
+    index_type,
     integer_range,
     is_float,
     lanes_of,
@@ -203,7 +204,7 @@ class Cast(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """A dense row-major array; a buffer is equal only to itself.
+    """An array, row-major and dense unless it has strides; a buffer is equal only to itself.
 
     Parameters
     ----------
@@ -219,17 +220,23 @@ class Buffer:
         The memory: ``"global"`` is main memory, ``"local"`` the registers and the stack of one thread,
         ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
         memory of an accelerator (`is_scope`).
+    strides : tuple of int or Var, optional
+        For a parameter that may be a view: the distance of neighbours along each axis, in elements. It may be
+        zero or negative, or dynamic: a variable with bounds. Such a buffer is accessed by one index: the
+        position relative to the first element, the sum of the products of indices and strides.
     """
 
     name: str
     shape: tuple[int | Var, ...]
     dtype: str = "float32"
     scope: str = "global"
+    strides: tuple[int | Var, ...] | None = None
 
     @property
     def sizes(self) -> tuple[Var, ...]:
-        """The dynamic extents, in order, each once."""
-        return tuple(dict.fromkeys(extent for extent in self.shape if isinstance(extent, Var)))
+        """The dynamic extents, then the dynamic strides, in order, each once."""
+        numbers = self.shape if self.strides is None else (*self.shape, *self.strides)
+        return tuple(dict.fromkeys(number for number in numbers if isinstance(number, Var)))
 
     @property
     def size(self) -> int:
@@ -243,6 +250,17 @@ class Buffer:
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def reach(buffer: Buffer) -> tuple[float, float]:
+    """The first and the end of the positions in a buffer with strides; infinite where they are dynamic."""
+    low, high = 0.0, 1.0
+    for extent, stride in zip(buffer.shape, buffer.strides or (), strict=True):
+        if isinstance(stride, Var):
+            return -inf, inf
+        last = stride * (upper_bound(extent) - 1)
+        low, high = low + min(0, last), high + max(0, last)
+    return low, high
 
 
 def upper_bound(extent: int | Var) -> int:
@@ -306,7 +324,9 @@ for _node in (Binary, Not, Select, Cast, Load, Call, Ramp, Broadcast):
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
-    """The literal of a Python or NumPy number, whose type is int32, float32 or bool by default.
+    """The literal of a Python or NumPy number.
+
+    Its type is float32, bool, or int32 by default; int64 for an integer that int32 does not hold.
 
     Raises
     ------
@@ -319,7 +339,7 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
     if isinstance(value, bool):
         dtype = dtype or "bool"
     elif isinstance(value, int):
-        dtype = dtype or INDEX
+        dtype = dtype or index_type(max(value, -1 - value))
     elif isinstance(value, float):
         dtype = dtype or "float32"
     else:

@@ -37,7 +37,7 @@ from compiler.ir.expr import (
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
 from compiler.suggest import unknown
-from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.axis import IterVar, ThreadAxis, new_axis
 from compiler.te.extern import extern
 from compiler.te.mathematics import (
     abs,
@@ -68,6 +68,7 @@ from compiler.te.mathematics import (
     tanh,
     trunc,
 )
+from compiler.te.recurrence import scan, scatter
 from compiler.te.reducer import ARGMAX, ARGMIN, MAX, MIN, PROD, SUM, Reduce, Reducer
 from compiler.te.size import checked_extent, checked_shape, filled_bytes, size_var, var
 from compiler.te.tensor import Compute, Placeholder, Tensor
@@ -112,6 +113,8 @@ __all__ = [
     "reduce_axis",
     "round",
     "rsqrt",
+    "scan",
+    "scatter",
     "select",
     "sigmoid",
     "sin",
@@ -145,7 +148,7 @@ def reduce_axis(dom: tuple[ExprLike, ExprLike], name: str = "k") -> IterVar:
     if isinstance(low, int) and isinstance(high, int) and high <= low:
         raise ValueError(f"reduce axis {name!r} has the empty domain {(low, high)}")
     extent = high if low == 0 else high - low
-    return IterVar(Var(name), extent, "reduce", low)
+    return new_axis(name, extent, "reduce", low)
 
 
 def thread_axis(dom: tuple[int, int] | str | None = None, tag: str = "", name: str = "") -> ThreadAxis:
@@ -227,7 +230,7 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     """
     shape = checked_shape(shape, name)
     names = _axis_names(fcompute, len(shape), name)
-    axes = tuple(IterVar(Var(n), extent) for n, extent in zip(names, shape, strict=True))
+    axes = tuple(new_axis(n, extent) for n, extent in zip(names, shape, strict=True))
     element = fcompute(*(a.var for a in axes))
     if isinstance(element, Reduce):
         op = Compute.of(name, axes, element.sources, element.reduction)

@@ -398,7 +398,9 @@ def _itemsize(buffer: Buffer) -> int:
 
 
 def _min_bytes(buffer: Buffer) -> int:
-    """The number of bytes of an argument at the lower bounds of its dynamic extents."""
+    """The number of bytes of an argument at the lower bounds of its dynamic extents; unknown with strides."""
+    if buffer.strides is not None:
+        return 0
     extents = (e if isinstance(e, int) else e.bounds[0] if e.bounds else 0 for e in buffer.shape)
     return prod(extents) * bits_of(buffer.dtype) // 8
 

@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 from compiler.backend.llvm.writer import Frame, Index, Wide
 from compiler.ir.dtype import SCALAR_TYPES, integer_range, is_integer
-from compiler.ir.expr import Binary, Const, Expr, Var
+from compiler.ir.expr import Binary, Cast, Const, Expr, Var
 
 # the values of an integer type that signed 64 bits hold
 _BOUNDS = {t: integer_range(t) for t in SCALAR_TYPES if is_integer(t)} | {"uint64": (0, 2**63 - 1)}
@@ -37,6 +37,8 @@ class IndexArithmetic:
                     and self.is_plain(node.a)  # type: ignore[attr-defined]
                     and self.is_plain(node.b)  # type: ignore[attr-defined]
                 )
+            elif kind is Cast:  # of the same value; `_written` proves that the type holds it
+                plain = node.dtype in _BOUNDS and self.is_plain(node.value)  # type: ignore[attr-defined]
             else:
                 plain = (kind is Var or kind is Const) and node.dtype in _BOUNDS
             known = self._plain[id(node)] = (node, plain)
@@ -101,6 +103,10 @@ class IndexArithmetic:
         if kind is Const:
             value = int(node.value)  # type: ignore[attr-defined]
             return wide_literal(value) if value < 2**63 else None
+        if kind is Cast:
+            wide = self._wide(frame, node.value)  # type: ignore[attr-defined]
+            low, high = _BOUNDS[node.dtype]
+            return wide if wide is not None and low <= wide.low and wide.high <= high else None
         if _is_sum(node):
             total = self._sum(frame, node)
             return None if total is None else _whole(frame, total)
