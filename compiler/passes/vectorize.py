@@ -18,6 +18,7 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     binary,
@@ -150,9 +151,9 @@ class _Widen(Rewriter):
     def _not(self, node: Not) -> Expr:
         return Not(self(node.a))
 
-    def _cast(self, node: Cast) -> Expr:
+    def _cast(self, node: Cast | Reinterpret) -> Expr:
         value = self(node.value)
-        return Cast(value, vector_of(node.dtype, lanes_of(value.dtype)))
+        return type(node)(value, vector_of(node.dtype, lanes_of(value.dtype)))
 
     def _call(self, node: Call) -> Expr:
         args = tuple(self(arg) for arg in node.args)
@@ -277,6 +278,7 @@ class _Widen(Rewriter):
         Select: _select,
         Not: _not,
         Cast: _cast,
+        Reinterpret: _cast,
         Call: _call,
         Ramp: _no_vector_of_vectors,
         Broadcast: _no_vector_of_vectors,
