@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.ir.address import shifted, widened
-from compiler.ir.dtype import INDEX, lanes_of, scalar_of, vector_of
+from compiler.ir.address import in_type, shifted, widened
+from compiler.ir.dtype import INDEX, is_integer, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -152,6 +152,11 @@ class _Widen(Rewriter):
 
     def _cast(self, node: Cast) -> Expr:
         value = self(node.value)
+        if type(value) is Ramp and is_integer(node.dtype):
+            # no lane wraps around in either type, so the cast of the ramp is a ramp
+            values = Simplifier(self.ranges).bounds(value)
+            if fits(values, scalar_of(value.dtype)) and fits(values, node.dtype):
+                return Ramp(in_type(value.base, node.dtype), in_type(value.stride, node.dtype), value.lanes)
         return Cast(value, vector_of(node.dtype, lanes_of(value.dtype)))
 
     def _call(self, node: Call) -> Expr:
