@@ -18,6 +18,7 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     binary,
@@ -151,14 +152,14 @@ class _Widen(Rewriter):
     def _not(self, node: Not) -> Expr:
         return Not(self(node.a))
 
-    def _cast(self, node: Cast) -> Expr:
+    def _cast(self, node: Cast | Reinterpret) -> Expr:
         value = self(node.value)
-        if type(value) is Ramp and is_integer(node.dtype):
+        if type(node) is Cast and type(value) is Ramp and is_integer(node.dtype):
             # no lane wraps around in either type, so the cast of the ramp is a ramp
             values = Simplifier(self.ranges).bounds(value)
             if fits(values, scalar_of(value.dtype)) and fits(values, node.dtype):
                 return Ramp(in_type(value.base, node.dtype), in_type(value.stride, node.dtype), value.lanes)
-        return Cast(value, vector_of(node.dtype, lanes_of(value.dtype)))
+        return type(node)(value, vector_of(node.dtype, lanes_of(value.dtype)))
 
     def _call(self, node: Call) -> Expr:
         args = tuple(self(arg) for arg in node.args)
@@ -284,6 +285,7 @@ class _Widen(Rewriter):
         Select: _select,
         Not: _not,
         Cast: _cast,
+        Reinterpret: _cast,
         Call: _call,
         Ramp: _no_vector_of_vectors,
         Broadcast: _no_vector_of_vectors,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import Const, Expr, Var, as_expr, binary, call, conjunction
+from compiler.ir.calls import call
+from compiler.ir.expr import Const, Expr, Var, as_expr, binary, conjunction
 from compiler.ir.visit import substitute
 from compiler.schedule.relation import Extents, Values
 from compiler.schedule.stage import Stage

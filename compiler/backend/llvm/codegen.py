@@ -26,6 +26,7 @@ from compiler.backend.llvm.writer import ALIGNMENT, NO_LEVEL, Frame, Pointer, Wi
 from compiler.ir.dtype import bits_of, is_integer
 from compiler.ir.expr import Buffer, Var
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.operators import INTRINSICS
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -49,20 +50,7 @@ STACK_BYTES = 512 * 1024
 
 # functions that LLVM may insert calls of, so an entry must not have such a name
 _C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
-_MATHEMATICS = (
-    "exp",
-    "log",
-    "sqrt",
-    "tanh",
-    "pow",
-    "floor",
-    "ceil",
-    "sin",
-    "cos",
-    "erf",
-    "trunc",
-    "roundeven",
-)
+_MATHEMATICS = (*INTRINSICS, "roundeven")
 _C_LIBRARY |= {name + suffix for name in _MATHEMATICS for suffix in ("", "f")}
 # reasons for which a loop or statement cannot be compiled for a CPU, and remedies
 _THREADS = "a CPU has no blocks of threads: use parallel and vectorize instead of bind, or build for a GPU"

@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compiler.backend.llvm import mathematics
 from compiler.backend.llvm.conversion import convert
 from compiler.backend.llvm.index import IndexArithmetic, always, combine
+from compiler.backend.llvm.mathematics.extreme import extreme
+from compiler.backend.llvm.mathematics.functions import apply
 from compiler.backend.llvm.memory import Memory
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
 from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
-from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
+from compiler.ir.expr import (
+    Binary,
+    Broadcast,
+    Call,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Not,
+    Ramp,
+    Reinterpret,
+    Select,
+    Var,
+)
 from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
@@ -272,7 +286,7 @@ class Expressions:
         scalar = scalar_of(dtype)
         if is_float(scalar):
             if op in ("min", "max"):
-                return mathematics.extreme(self.frame, node, a, b)
+                return extreme(self.frame, node, a, b)
             return self.frame.emit(f"{_FLOAT_OPERATORS[op]} contract {kind} {a}, {b}")
         if op in ("min", "max"):
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
@@ -377,11 +391,15 @@ class Expressions:
     def _cast(self, node: Cast) -> str:
         return convert(self.frame, self.value(node.value), node.value.dtype, node.dtype)
 
+    def _reinterpret(self, node: Reinterpret) -> str:
+        text, source, target = self.value(node.value), llvm_type(node.value.dtype), llvm_type(node.dtype)
+        return text if source == target else self.frame.emit(f"bitcast {source} {text} to {target}")
+
     def _call(self, node: Call) -> str:
         if node.name == "if_then_else":
             return self._if_then_else(node)
         args = [self.value(arg) for arg in node.args]
-        return mathematics.apply(self.frame, node.name, args, node.args[0].dtype)
+        return apply(self.frame, node.name, args, node.args[0].dtype)
 
     def _if_then_else(self, node: Call) -> str:
         condition, a, b = node.args
@@ -404,6 +422,7 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
     Not: Expressions._not,
     Select: Expressions._choose,
     Cast: Expressions._cast,
+    Reinterpret: Expressions._reinterpret,
     Load: Expressions._load,
     Call: Expressions._call,
     Ramp: Expressions._ramp_value,

@@ -22,6 +22,7 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     const,
@@ -447,9 +448,10 @@ class _Parser:
         if name in SCALAR_TYPES:
             return self.literal(self.args(node, 1)[0], name)
         if name in INTRINSICS:
-            args = tuple(map(self.expr, self.args(node, INTRINSICS[name])))
+            function = INTRINSICS[name]
+            args = tuple(map(self.expr, self.args(node, function.arity)))
             dtype = args[-1].dtype
-            return Call(name, args, vector_of("bool", lanes_of(dtype)) if name == "isnan" else dtype)
+            return Call(name, args, vector_of("bool", lanes_of(dtype)) if function.is_condition else dtype)
         rule = self.call_rules.get(name)
         if rule is None:
             _fail(node, f"a known function{_hint(name, (*INTRINSICS, *self.call_rules, *SCALAR_TYPES))}")
@@ -461,6 +463,7 @@ class _Parser:
         "max": (2, lambda self, a, b: self.binary("max", self.expr(a), self.expr(b))),
         "select": (3, lambda self, *args: Select(*map(self.expr, args))),
         "cast": (2, lambda self, value, dtype: Cast(self.expr(value), self.dtype(dtype))),
+        "reinterpret": (2, lambda self, value, dtype: Reinterpret(self.expr(value), self.dtype(dtype))),
         "ramp": (3, lambda self, a, b, lanes: Ramp(self.expr(a), self.expr(b), self.count(lanes))),
         "broadcast": (2, lambda self, value, lanes: Broadcast(self.expr(value), self.count(lanes))),
     }

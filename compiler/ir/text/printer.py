@@ -36,7 +36,7 @@ LOOPS = {"serial": "range"} | {kind: kind for kind in ("parallel", "vectorize", 
 RESERVED = frozenset(
     (*keyword.kwlist, *SCALAR_TYPES, *PACKED_TYPES, *INTRINSICS, *LOOPS, *LOOPS.values())
     + ("allocate", "barrier", "bind", "broadcast", "cast", "copy", "intrinsic", "let", "max", "min", "pop")
-    + ("prefetch", "push", "ramp", "region", "select", "size", "strided")
+    + ("prefetch", "push", "ramp", "region", "reinterpret", "select", "size", "strided")
 )
 
 # precedences of operators; an operand of lower precedence is put in parentheses
