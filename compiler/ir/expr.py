@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import copysign, inf, prod
+from math import copysign, prod
 from typing import Any, Union
 
 import numpy as np
@@ -239,9 +239,8 @@ class Buffer:
         ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
         memory of an accelerator (`is_scope`).
     strides : tuple of int or Var, optional
-        For a parameter that may be a view: the distance of neighbours along each axis, in elements. It may be
-        zero or negative, or dynamic: a variable with bounds. Such a buffer is accessed by one index: the
-        position relative to the first element, the sum of the products of indices and strides.
+        Of a parameter that may be a view, in elements; dynamic ones are variables with bounds. It is accessed
+        by one index, the position relative to its first element: the sum of indices times strides.
     """
 
     name: str
@@ -268,17 +267,6 @@ class Buffer:
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
-
-
-def reach(buffer: Buffer) -> tuple[float, float]:
-    """The first and the end of the positions in a buffer with strides; infinite where they are dynamic."""
-    low, high = 0.0, 1.0
-    for extent, stride in zip(buffer.shape, buffer.strides or (), strict=True):
-        if isinstance(stride, Var):
-            return -inf, inf
-        last = stride * (upper_bound(extent) - 1)
-        low, high = low + min(0, last), high + max(0, last)
-    return low, high
 
 
 def upper_bound(extent: int | Var) -> int:
