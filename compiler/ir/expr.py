@@ -222,7 +222,7 @@ class Reinterpret(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """An array, row-major and dense unless it has strides; a buffer is equal only to itself.
+    """An array, row-major unless it has strides; a buffer is equal only to itself.
 
     Parameters
     ----------
@@ -239,8 +239,8 @@ class Buffer:
         ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
         memory of an accelerator (`is_scope`).
     strides : tuple of int or Var, optional
-        Of a parameter that may be a view, in elements; dynamic ones are variables with bounds. It is accessed
-        by one index, the position relative to its first element: the sum of indices times strides.
+        Of a parameter that may be a view, in elements. It is accessed by the position relative to its first
+        element: the sum of indices times strides.
     """
 
     name: str
@@ -252,8 +252,7 @@ class Buffer:
     @property
     def sizes(self) -> tuple[Var, ...]:
         """The dynamic extents, then the dynamic strides, in order, each once."""
-        numbers = self.shape if self.strides is None else (*self.shape, *self.strides)
-        return tuple(dict.fromkeys(number for number in numbers if isinstance(number, Var)))
+        return tuple(dict.fromkeys(n for n in (*self.shape, *(self.strides or ())) if isinstance(n, Var)))
 
     @property
     def size(self) -> int:
@@ -330,9 +329,7 @@ for _node in (Binary, Not, Select, Cast, Reinterpret, Load, Call, Ramp, Broadcas
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
-    """The literal of a Python or NumPy number.
-
-    Its type is float32, bool, or int32 by default; int64 for an integer that int32 does not hold.
+    """The literal of a number: by default float32, bool, int32, or int64 for what int32 does not hold.
 
     Raises
     ------
