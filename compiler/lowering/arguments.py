@@ -66,7 +66,7 @@ class _ByPosition(Rewriter):
             return inner
         if len(inner.indices) != len(inner.buffer.shape):
             raise ScheduleError(
-                f"{inner.buffer.name}: it has strides, but a statement uses a row-major position; give it one "
+                f"{inner.buffer.name}: it has strides, but a statement uses a row-major position; give one "
                 "index for each dimension, or a copy"
             )
         where = (strided_position(inner.buffer, inner.indices),)
