@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import copysign, inf, prod
+from math import copysign, prod
 from typing import Any, Union
 
 import numpy as np
@@ -222,7 +222,7 @@ class Reinterpret(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """An array, row-major and dense unless it has strides; a buffer is equal only to itself.
+    """An array, row-major unless it has strides; a buffer is equal only to itself.
 
     Parameters
     ----------
@@ -239,9 +239,8 @@ class Buffer:
         ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
         memory of an accelerator (`is_scope`).
     strides : tuple of int or Var, optional
-        For a parameter that may be a view: the distance of neighbours along each axis, in elements. It may be
-        zero or negative, or dynamic: a variable with bounds. Such a buffer is accessed by one index: the
-        position relative to the first element, the sum of the products of indices and strides.
+        Of a parameter that may be a view, in elements. It is accessed by the position relative to its first
+        element: the sum of indices times strides.
     """
 
     name: str
@@ -253,8 +252,7 @@ class Buffer:
     @property
     def sizes(self) -> tuple[Var, ...]:
         """The dynamic extents, then the dynamic strides, in order, each once."""
-        numbers = self.shape if self.strides is None else (*self.shape, *self.strides)
-        return tuple(dict.fromkeys(number for number in numbers if isinstance(number, Var)))
+        return tuple(dict.fromkeys(n for n in (*self.shape, *(self.strides or ())) if isinstance(n, Var)))
 
     @property
     def size(self) -> int:
@@ -268,17 +266,6 @@ class Buffer:
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
-
-
-def reach(buffer: Buffer) -> tuple[float, float]:
-    """The first and the end of the positions in a buffer with strides; infinite where they are dynamic."""
-    low, high = 0.0, 1.0
-    for extent, stride in zip(buffer.shape, buffer.strides or (), strict=True):
-        if isinstance(stride, Var):
-            return -inf, inf
-        last = stride * (upper_bound(extent) - 1)
-        low, high = low + min(0, last), high + max(0, last)
-    return low, high
 
 
 def upper_bound(extent: int | Var) -> int:
@@ -342,9 +329,7 @@ for _node in (Binary, Not, Select, Cast, Reinterpret, Load, Call, Ramp, Broadcas
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
-    """The literal of a Python or NumPy number.
-
-    Its type is float32, bool, or int32 by default; int64 for an integer that int32 does not hold.
+    """The literal of a number: by default float32, bool, int32, or int64 for what int32 does not hold.
 
     Raises
     ------

@@ -192,8 +192,8 @@ def _first_rows(stage: Stage, consumer: Stage) -> dict[Var, Extent]:
         start = min(consumer.leaf.index(a) for a in consumer.leaf if a.kind != "data")
         if parent is consumer and consumer.leaf.index(axis) >= start:
             raise ScheduleError(
-                f"{stage.name}: computed in the loop {axis.name!r} of {consumer.name}, but its first rows, which "
-                "are set before the steps, read it too; use compute_root, or a loop outside of the steps"
+                f"{stage.name}: computed in the loop {axis.name!r} of {consumer.name}, but its first rows, "
+                "which are set before the steps, read it too; use compute_root, or a loop around the steps"
             )
     return {a.var: a.extent for a in op.first_axes}
 

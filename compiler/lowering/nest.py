@@ -93,7 +93,8 @@ def _check_args(
     for out in inplace:
         if out in args:
             raise ScheduleError(
-                f"{out.name} is computed in the memory of {inplace[out].name}, so it is no argument of {name!r}"
+                f"{out.name} is computed in the memory of {inplace[out].name}, so it is no argument of "
+                f"{name!r}"
             )
     needed = [tensor for tensor in needed if tensor not in inplace]
     missing = [t for t in needed if t not in args]

@@ -33,8 +33,8 @@ def product(a: Extent, b: Extent) -> Extent:
 
 
 def min_extent(size: int, whole: Extent) -> int:
-    """The extent of a loop that is split by `size`: at most `whole`, if that is an integer."""
-    return min(size, whole) if isinstance(whole, int) else size
+    """The extent of a loop that is split by `size`: at most `whole`, if that is an integer; at least 1."""
+    return max(1, min(size, whole)) if isinstance(whole, int) else size
 
 
 @dataclass(frozen=True, slots=True)

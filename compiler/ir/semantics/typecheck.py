@@ -32,11 +32,11 @@ from compiler.ir.expr import (
     Reinterpret,
     Select,
     Var,
-    reach,
     upper_bound,
 )
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTRINSICS, LOGIC
+from compiler.ir.semantics.view import reach
 from compiler.ir.stmt import Region, Stmt
 from compiler.ir.text.printer import Names, print_expr, print_stmt
 

@@ -129,8 +129,8 @@ class _Verifier(TypeChecker):
             and all(type(stride) is int or isinstance(stride, Var) for stride in item.strides)
         ):
             self.fail(
-                f"`{self.names[item]}` has the strides {item.strides}; a parameter may have an integer or a dynamic "
-                "stride for each axis"
+                f"`{self.names[item]}` has the strides {item.strides}; a parameter may have an integer, or a "
+                "variable with bounds, for each axis"
             )
         for extent in item.shape:
             if not (type(extent) is int and extent >= 0) and not (sizes and isinstance(extent, Var)):
