@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.dtype import SCALAR_TYPES
+from compiler.ir.dtype import SCALAR_TYPES, bits_of
 from compiler.ir.expr import Buffer, upper_bound
 from compiler.runtime.array import memory_layout
 from compiler.runtime.device import Device, DeviceArray
 from compiler.runtime.dlpack import View, view
 
 # NumPy takes longer to make the text of a dtype than all the checks of an array take
-_NAMES = {np.dtype(name): name for name in SCALAR_TYPES}
-_ITEMSIZES = {name: dtype.itemsize for dtype, name in _NAMES.items()}
+_NAMES = {np.dtype(name): name for name in SCALAR_TYPES if name != "bfloat16"}
+_ITEMSIZES = {name: bits_of(name) // 8 for name in SCALAR_TYPES}
 
 
 class Signature:
@@ -161,7 +161,7 @@ class Signature:
             given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array)
         else:
             given = self._view_of_other(buffer, array)
-        if given.dtype != dtype:
+        if given.dtype != dtype and not (dtype == "bfloat16" and given.dtype == "uint16"):
             packed = f" (the bytes of {buffer.dtype})" if dtype != buffer.dtype else ""
             raise ValueError(f"has dtype {given.dtype}; {dtype} is needed{packed} (array.astype({dtype!r}))")
         if len(given.shape) != len(layout) or any(
