@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 from hypothesis import strategies as st
 
+from compiler.ir.bfloat16 import narrowed
 from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of, integer_range, is_float, vector_of
 from compiler.ir.expr import (
     Binary,
@@ -418,7 +419,8 @@ def random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
         shape = tuple(int(sizes[n]) if isinstance(n, Var) else n for n in buffer.shape)
         if buffer.dtype in PACKED_TYPES:
             shape = (*shape[:-1], shape[-1] * bits_of(buffer.dtype) // 8)
-        dtype = np.dtype("uint8" if buffer.dtype in PACKED_TYPES else buffer.dtype)
+        held = {**dict.fromkeys(PACKED_TYPES, "uint8"), "bfloat16": "float32"}
+        dtype = np.dtype(held.get(buffer.dtype, buffer.dtype))
         if dtype.kind == "f":
             array = rng.normal(scale=10, size=shape).astype(dtype)
             special = rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], size=shape).astype(dtype)
@@ -428,5 +430,6 @@ def random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
         else:
             info = np.iinfo(dtype)
             array = rng.integers(info.min, info.max, shape, dtype, endpoint=True)
-        arrays.append(np.asarray(array, dtype).reshape(shape))
+        array = np.asarray(array, dtype).reshape(shape)
+        arrays.append(np.asarray(narrowed(array)) if buffer.dtype == "bfloat16" else array)
     return arrays

@@ -291,6 +291,8 @@ class Expressions:
 
     def _binary(self, node: Binary) -> str:
         op = node.op
+        if scalar_of(node.a.dtype) == "bfloat16":
+            return self.value(in_float32(node))
         if op in LOGIC:
             return self._logic(node)
         if op in COMPARISON:
@@ -406,7 +408,7 @@ class Expressions:
         condition = self._scalar(node.condition) if lanes == 1 else self.value(node.condition)
         if condition in ("true", "false"):
             return self.value(node.a if condition == "true" else node.b)
-        flags = "contract " if is_float(node.dtype) else ""
+        flags = "contract " if is_float(node.dtype) and scalar_of(node.dtype) != "bfloat16" else ""
         return self._select(condition, lanes, kind, self.value(node.a), self.value(node.b), flags)
 
     def _cast(self, node: Cast) -> str:
@@ -419,6 +421,8 @@ class Expressions:
     def _call(self, node: Call) -> str:
         if node.name == "if_then_else":
             return self._if_then_else(node)
+        if scalar_of(node.args[0].dtype) == "bfloat16":
+            return self.value(in_float32(node))
         args = [self.value(arg) for arg in node.args]
         return apply(self.frame, node.name, args, node.args[0].dtype)
 
@@ -449,6 +453,18 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
     Ramp: Expressions._ramp_value,
     Broadcast: Expressions._broadcast,
 }
+
+
+def in_float32(node: Binary | Call) -> Expr:
+    """An operation on bfloat16 as one on float32, whose result is rounded."""
+    lanes = lanes_of((node.a if type(node) is Binary else node.args[0]).dtype)  # type: ignore[union-attr]
+    single = vector_of("float32", lanes)
+    dtype = node.dtype if scalar_of(node.dtype) == "bool" else single
+    if type(node) is Binary:
+        wide: Expr = Binary(node.op, Cast(node.a, single), Cast(node.b, single), dtype)
+    else:
+        wide = Call(node.name, tuple(Cast(arg, single) for arg in node.args), dtype)  # type: ignore[union-attr]
+    return wide if dtype == node.dtype else Cast(wide, node.dtype)
 
 
 def _keeps_inactive_lanes(node: Store) -> bool:
