@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.ir.address import shifted, widened
-from compiler.ir.dtype import INDEX, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import INDEX, integer_range, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -330,6 +330,14 @@ def times(index: Expr, factor: int) -> Expr:
     return binary("*", index, number) if scaled is None else scaled
 
 
+def _negated(value: Expr) -> Expr:
+    """The negative of an integer, which wraps around in an unsigned type."""
+    if type(value) is not Const:
+        return binary("-", Const(0, value.dtype), value)
+    low, high = integer_range(value.dtype)
+    return Const((-int(value.value) - low) % (high - low + 1) + low, value.dtype)
+
+
 def _ramp(op: str, a: Expr, b: Expr) -> Expr | None:
     """``a op b`` as a ramp, if one operand is a ramp and the other a scalar or, but for ``*``, a ramp."""
     if type(a) is Ramp and lanes_of(b.dtype) == 1:
@@ -339,7 +347,7 @@ def _ramp(op: str, a: Expr, b: Expr) -> Expr | None:
     if type(b) is Ramp and lanes_of(a.dtype) == 1:
         if op == "*":
             return Ramp(binary("*", b.base, a), binary("*", b.stride, a), b.lanes)
-        stride = b.stride if op == "+" else binary("*", b.stride, -1)
+        stride = b.stride if op == "+" else _negated(b.stride)
         return Ramp(binary(op, a, b.base), stride, b.lanes)
     if type(a) is Ramp and type(b) is Ramp and op != "*" and a.lanes == b.lanes:
         return Ramp(binary(op, a.base, b.base), binary(op, a.stride, b.stride), a.lanes)

@@ -30,7 +30,7 @@ from compiler.ir.expr import (
     Var,
     binary,
 )
-from compiler.ir.operators import COMPARISON, INTEGER_INTRINSICS
+from compiler.ir.operators import COMPARISON, INTEGER_INTRINSICS, whole
 from compiler.ir.text.printer import print_expr
 
 # A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.
@@ -154,6 +154,8 @@ class Evaluator:
         scalar, vector = scalar_of(node.a.dtype), lanes_of(node.a.dtype) > 1
         number = "float" if is_float(scalar) else "bool" if scalar == "bool" else "integer"
         operation = _OPERATIONS.get((node.op, number))
+        if number == "integer" and not vector and node.op not in COMPARISON:
+            operation = whole(node.op, scalar)
         if operation is None:
             raise ValueError(f"`{print_expr(node)}`: no operator {node.op!r} on {node.a.dtype}")
         if node.op in ("min", "max") and vector:
@@ -164,10 +166,6 @@ class Evaluator:
                 return np.where(choose(y, x) | (y != y), y, x)
 
             return extremum
-        if number == "integer" and node.op in ("//", "%"):
-            return _division(node, operation, a, b)
-        if number == "integer" and node.op in ("<<", ">>"):
-            return _shift(node, operation, a, b)
         if number != "integer" or vector or node.op in COMPARISON:
             return lambda: operation(a(), b())
         low, high, wrap = _range(scalar)
@@ -297,37 +295,6 @@ def _range(dtype: str) -> tuple[int, int, Callable[[int], int]]:
     return low, high, lambda value: (value - low) % (high - low + 1) + low
 
 
-def _division(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate, b: Evaluate) -> Evaluate:
-    vector = lanes_of(node.dtype) > 1
-    low, high, wrap = _range(scalar_of(node.dtype))
-
-    def divide() -> Value:
-        x, y = a(), b()
-        if not (y.all() if vector else y):
-            raise ZeroDivisionError(f"`{print_expr(node)}` divides by zero")
-        value = operation(x, y)
-        # the smallest integer divided by -1 is out of range; NumPy wraps vectors
-        return value if vector or low <= value <= high else wrap(value)
-
-    return divide
-
-
-def _shift(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate, b: Evaluate) -> Evaluate:
-    vector, scalar = lanes_of(node.dtype) > 1, scalar_of(node.dtype)
-    bits, wrap = bits_of(scalar), _range(scalar)[2]
-
-    def shift() -> Value:
-        x, y = a(), b()
-        if not (((y >= 0) & (y < bits)).all() if vector else 0 <= y < bits):
-            raise ValueError(
-                f"`{print_expr(node)}` shifts {scalar} by {y}; the count must be 0 to {bits - 1}"
-            )
-        value = operation(x, y)
-        return value if vector else wrap(value)
-
-    return shift
-
-
 def _conversion(source: str, target: str) -> Callable[[Value], Value]:
     """A function that converts a value of type `source` to type `target`, lane by lane."""
     to, vector = scalar_of(target), lanes_of(target) > 1
@@ -380,7 +347,7 @@ _NUMBER |= {
     "max": lambda a, b: b if b > a or b != b else a,
 }
 
-# (operator, kind of number) -> the operation
+# (operator, kind of number) -> the operation; on scalar integers it is `whole`, with which NumPy agrees
 _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
     **{(op, number): f for op, f in _COMPARE.items() for number in ("integer", "float", "bool")},
     **{(op, number): f for op, f in _NUMBER.items() for number in ("integer", "float")},
@@ -395,6 +362,12 @@ _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
     ("and", "bool"): operator.and_,
     ("or", "bool"): operator.or_,
 }
+
+
+def _power(x: Value, y: Value) -> Value:
+    # of arrays: for a scalar exponent of 0.5 NumPy takes the square root, which differs at -inf and -0.0
+    result = np.power(np.atleast_1d(x), np.atleast_1d(y))
+    return result if np.ndim(x) or np.ndim(y) else result[0]
 
 
 def _erf(x: Value) -> Value:
@@ -429,7 +402,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "abs": np.abs,
     "floor": np.floor,
     "ceil": np.ceil,
-    "pow": np.power,
+    "pow": _power,
     "sin": np.sin,
     "cos": np.cos,
     "erf": _erf,
