@@ -11,7 +11,7 @@ from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply
 from compiler.backend.llvm.memory import STRIDES, Memory, Place
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
-from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import bits_of, integer_range, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -315,14 +315,7 @@ class Expressions:
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
             return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
         if op in ("<<", ">>"):
-            if (
-                known_number(node.b) is None
-            ):  # a shift out of range is an error of the program, but must not be undefined behaviour
-                width = str(int(llvm_type(scalar)[1:]) - 1)
-                limit = width if lanes_of(dtype) == 1 else splat_literal(dtype, width)
-                b = self.frame.emit(f"and {kind} {b}, {limit}")
-            name = "shl" if op == "<<" else "lshr" if scalar.startswith("u") else "ashr"
-            return self.frame.emit(f"{name} {kind} {a}, {b}")
+            return self._shift(node, a, b)
         if op not in _INTEGER_OPERATORS:
             raise ValueError(f"`{op}` takes floats, not {dtype}")
         return self.frame.emit(f"{_INTEGER_OPERATORS[op]} {kind} {a}, {b}")
@@ -359,6 +352,23 @@ class Expressions:
         true = "true" if lanes_of(node.dtype) == 1 else splat_literal(node.dtype, "true")
         return self.frame.emit(f"xor {kind} {text}, {true}")
 
+    def _shift(self, node: Binary, a: str, b: str) -> str:
+        """A shift. LLVM leaves one by a count that is not less than the width undefined; here it is not."""
+        emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
+        lanes, bits = lanes_of(dtype), bits_of(scalar_of(dtype))
+        arithmetic = node.op == ">>" and not dtype.startswith("u")
+        name = "shl" if node.op == "<<" else "ashr" if arithmetic else "lshr"
+        known = known_number(node.b)
+        if known is not None and not 0 <= known < bits:
+            return emit(f"ashr {kind} {a}, {_number(dtype, bits - 1)}") if arithmetic else _number(dtype, 0)
+        if known is not None:
+            return emit(f"{name} {kind} {a}, {b}")
+        if arithmetic:  # a shift by the last bit leaves copies of the sign, as one by more would
+            limit = f"{kind} {b}, {kind} {_number(dtype, bits - 1)}"
+            return emit(f"ashr {kind} {a}, {emit(f'call {kind} @llvm.umin.{mangled(dtype)}({limit})')}")
+        inside = emit(f"icmp ult {kind} {b}, {_number(dtype, bits)}")
+        return self._select(inside, lanes, kind, emit(f"{name} {kind} {a}, {b}"), _number(dtype, 0))
+
     def _divide(self, node: Binary) -> str:
         """Floor division and its remainder; by zero gives zero, and nothing traps."""
         emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
@@ -366,11 +376,11 @@ class Expressions:
         divides = node.op == "//"
 
         def number(value: int) -> str:
-            return str(value) if lanes == 1 else splat_literal(dtype, str(value))
+            return _number(dtype, value)
 
         known = known_number(node.b)
         if known == 0:
-            raise ValueError(f"division by zero: {node.op} by the literal 0")
+            return number(0)
         a = self.value(node.a)
         if known is not None and known > 0 and (not signed or known & (known - 1) == 0):
             if not signed:
@@ -485,6 +495,11 @@ def _only_index(node: Load | Store | Prefetch) -> Expr:
             "before code is generated"
         )
     return node.indices[0]
+
+
+def _number(dtype: str, value: int) -> str:
+    """An integer literal of `dtype`, in every lane."""
+    return str(value) if lanes_of(dtype) == 1 else splat_literal(dtype, str(value))
 
 
 def _integer_test(op: str, dtype: str) -> str:

@@ -2,9 +2,10 @@
 
 The meaning of a node, where NumPy, Python and hardware differ:
 
-- Integers wrap around in their type. ``//`` and ``%`` round to minus infinity, and raise
-  `ZeroDivisionError` for a zero divisor in any lane. ``>>`` of a signed type is arithmetic. A shift by a
-  negative count, or by at least the number of bits of the type, is an error.
+- Integers wrap around in their type. ``//`` and ``%`` round to minus infinity; both are 0 for a divisor of
+  0. ``>>`` of a signed type is arithmetic. A shift by a negative count, or by at least the number of bits of
+  the type, shifts all bits out: it gives 0, or -1 for ``>>`` of a negative number
+  (`compiler.ir.operators`). No operation on numbers is undefined, and none raises.
 - Floats follow IEEE 754, are rounded to their type after each operation, and never raise. ``round`` rounds
   halves to even. An operation on bfloat16 is one on float32, then rounded (`compiler.ir.bfloat16`).
 - ``min(a, b)`` is ``b if b < a or b is NaN else a`` and ``max(a, b)`` is ``b if b > a or b is NaN else a``:
@@ -66,13 +67,11 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
     Raises
     ------
     ValueError
-        If the arrays do not fit the parameters, or the function has an unknown operation, a shift count out
-        of range, a pop without a push, padding that is negative or does not add up to the extents, or threads
-        that do not all reach the same barrier.
+        If the arrays do not fit the parameters, or the function has an unknown operation, a pop without a
+        push, padding that is negative or does not add up to the extents, or threads that do not all reach the
+        same barrier.
     IndexError
         If an index is out of bounds; the message names the buffer, the index and the shape.
-    ZeroDivisionError
-        If an integer is divided by zero; the message names the expression.
     """
     if len(arrays) != len(func.params):
         raise ValueError(f"{func.name} takes {len(func.params)} array(s), not {len(arrays)}")
