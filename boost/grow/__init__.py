@@ -27,9 +27,13 @@ class Grower(Protocol):
     ----------
     params : Params
         The trainer replaces it when the learning rate changes.
+    made_from : frozenset of str
+        The fields of the table, of `boost.data.meta_info.FIELDS`: when one of them is set, the trainer makes
+        another grower.
     """
 
     params: Params
+    made_from: frozenset[str]
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> GrownTree:
         """Grow one tree.
@@ -48,7 +52,7 @@ class Grower(Protocol):
 
 
 def make_grower(data: DMatrix, params: Params, team: Team, vector: bool = False) -> Grower:
-    """Return the grower for `tree_method`; raises `ParameterError` as `boost.grow.constraint.check_constraints`.
+    """Return the grower for `tree_method`, after `boost.grow.constraint.check_constraints`.
 
     Parameters
     ----------

@@ -105,7 +105,7 @@ def check_same_types(given: Sequence[Any], expected: Sequence[Any], name: str) -
             theirs = " or ".join(f"{type(v).__name__} (such as {v!r})" for v in types.values())
             raise DataError(
                 f"column {name} holds categories of the type {type(value).__name__} (such as {value!r}), but "
-                f"of the type {theirs} in the model, so that they would all become missing: convert the column"
+                f"of the type {theirs} in the model: convert the column, or they would become missing"
             )
 
 

@@ -1,4 +1,4 @@
-"""Categories of another type than the model's: refused in every library of frames, in every use of a model."""
+"""Categories of another type than the model's: refused in every library of frames and every use."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_training_and_evaluation_tables() -> None:
         QuantileDMatrix(batches, ref=train)
     for kind, label in ((BoostRegressor, Y), (BoostClassifier, Y > 0)):
         model = kind(n_estimators=1).fit(KINDS["str"]["pandas"](), label)
-        for use in (model.predict, model.apply, lambda x, m=model: m.fit(x, label, xgb_model=m)):
+        for use in (model.predict, model.apply, lambda x, m=model, y=label: m.fit(x, y, xgb_model=m)):
             with pytest.raises(DataError, match="of the type int .* but of the type str"):
                 use(KINDS["int"]["pandas"]())
         with pytest.raises(DataError, match="of the type int .* but of the type str"):

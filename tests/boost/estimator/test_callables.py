@@ -1,4 +1,4 @@
-"""Objectives and metrics that are functions of labels and predictions: weights, query groups, lists, names."""
+"""Objectives and metrics that are functions of labels and predictions: weights, groups, lists, names."""
 
 from __future__ import annotations
 
