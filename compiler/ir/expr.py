@@ -36,6 +36,7 @@ from compiler.ir.dtype import (
     integer_range,
     is_float,
     lanes_of,
+    promoted,
     scalar_of,
     vector_of,
 )
@@ -338,7 +339,7 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
     """
     if isinstance(value, np.generic):
         dtype = dtype or str(value.dtype)
-        value = value.item()
+        value = float(value) if dtype == "bfloat16" else value.item()
     if isinstance(value, bool):
         dtype = dtype or "bool"
     elif isinstance(value, int):
@@ -389,10 +390,8 @@ def matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
         else:
             raise ValueError(f"operands have {a.dtype} and {b.dtype}: the numbers of lanes differ")
     if a.dtype != b.dtype:
-        wide = str(np.promote_types(scalar_of(a.dtype), scalar_of(b.dtype)))
-        if is_float(scalar_of(a.dtype)) != is_float(scalar_of(b.dtype)):
-            wide = scalar_of(a.dtype if is_float(a.dtype) else b.dtype)
-        elif is_float(wide) and not is_float(a.dtype):
+        wide = promoted(scalar_of(a.dtype), scalar_of(b.dtype))
+        if is_float(wide) and not is_float(a.dtype) and not is_float(b.dtype):
             raise ValueError(f"operands have {a.dtype} and {b.dtype}: no integer type holds both, cast one")
         wide = vector_of(wide, lanes_of(a.dtype))
         a, b = a.astype(wide), b.astype(wide)

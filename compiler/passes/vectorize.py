@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.ir.address import in_type, shifted, widened
-from compiler.ir.dtype import is_integer, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import integer_range, is_integer, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -343,6 +343,14 @@ def times(index: Expr, factor: int, buffer: Buffer) -> Expr:
     return binary("*", index, number) if scaled is None else scaled
 
 
+def _negated(value: Expr) -> Expr:
+    """The negative of an integer, which wraps around in an unsigned type."""
+    if type(value) is not Const:
+        return binary("-", Const(0, value.dtype), value)
+    low, high = integer_range(value.dtype)
+    return Const((-int(value.value) - low) % (high - low + 1) + low, value.dtype)
+
+
 def _ramp(op: str, a: Expr, b: Expr) -> Expr | None:
     """``a op b`` as a ramp, if one operand is a ramp and the other a scalar or, but for ``*``, a ramp."""
     if type(a) is Ramp and lanes_of(b.dtype) == 1:
@@ -352,7 +360,7 @@ def _ramp(op: str, a: Expr, b: Expr) -> Expr | None:
     if type(b) is Ramp and lanes_of(a.dtype) == 1:
         if op == "*":
             return Ramp(binary("*", b.base, a), binary("*", b.stride, a), b.lanes)
-        stride = b.stride if op == "+" else binary("*", b.stride, -1)
+        stride = b.stride if op == "+" else _negated(b.stride)
         return Ramp(binary(op, a, b.base), stride, b.lanes)
     if type(a) is Ramp and type(b) is Ramp and op != "*" and a.lanes == b.lanes:
         return Ramp(binary(op, a.base, b.base), binary(op, a.stride, b.stride), a.lanes)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.dtype import SCALAR_TYPES
+from compiler.ir.dtype import SCALAR_TYPES, bits_of
 from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.runtime.array import memory_layout
 from compiler.runtime.device import Device, DeviceArray
@@ -15,8 +15,8 @@ from compiler.runtime.dlpack import View, view
 from compiler.runtime.overlap import are_disjoint, extent_of_memory, is_injective
 
 # NumPy takes longer to make the text of a dtype than all the checks of an array take
-_NAMES = {np.dtype(name): name for name in SCALAR_TYPES}
-_ITEMSIZES = {name: dtype.itemsize for dtype, name in _NAMES.items()}
+_NAMES = {np.dtype(name): name for name in SCALAR_TYPES if name != "bfloat16"}
+_ITEMSIZES = {name: bits_of(name) // 8 for name in SCALAR_TYPES}
 
 
 class Signature:
@@ -167,7 +167,7 @@ class Signature:
             given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array, array.strides)
         else:
             given = self._view_of_other(buffer, array)
-        if given.dtype != dtype:
+        if given.dtype != dtype and not (dtype == "bfloat16" and given.dtype == "uint16"):
             packed = f" (the bytes of {buffer.dtype})" if dtype != buffer.dtype else ""
             raise ValueError(f"has dtype {given.dtype}; {dtype} is needed{packed} (array.astype({dtype!r}))")
         if len(given.shape) != len(layout) or any(

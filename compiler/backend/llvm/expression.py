@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from compiler.backend.llvm.conversion import convert
-from compiler.backend.llvm.index import IndexArithmetic, always, combine
+from compiler.backend.llvm.index import IndexArithmetic, always, combine, known_number, lane_zero, stride_of
 from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply
-from compiler.backend.llvm.memory import Memory
+from compiler.backend.llvm.memory import STRIDES, Memory, Place
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
-from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import bits_of, integer_range, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -61,8 +61,10 @@ class Expressions:
         wide = self._index.wide(self.frame, node)
         if wide is not None:
             return wide
-        dtype = node.dtype
-        text = self.value(node)
+        return self._extended(self.value(node), node.dtype)
+
+    def _extended(self, text: str, dtype: str) -> Wide:
+        """A scalar integer in 64 bits."""
         bits = int(llvm_type(dtype)[1:])
         low, high = integer_range(dtype)
         if bits < 64:
@@ -88,6 +90,23 @@ class Expressions:
 
     # Memory
 
+    def place(self, node: Store) -> Place | None:
+        """The elements that a vector store sets; None for a scalar or masked store, and without a stride."""
+        index = _only_index(node)
+        lanes = lanes_of(index.dtype)
+        if lanes == 1 or _keeps_inactive_lanes(node):
+            return None
+        base, stride = self._ramp(index)
+        return None if base is None else Place(node.buffer, base, lanes, stride)
+
+    def store_interleaved(self, places: Sequence[Place], values: Sequence[tuple[str, str]]) -> None:
+        """Write values, given by text and type, to the places of a group."""
+        buffer, first, lanes, _ = places[0]
+        texts = [
+            self.splat(buffer.dtype, text, lanes) if lanes_of(dtype) == 1 else text for text, dtype in values
+        ]
+        Memory(self.frame, buffer).store_interleaved(first, texts, lanes)
+
     def store(self, node: Store) -> None:
         """Write a `Store`.
 
@@ -112,7 +131,9 @@ class Expressions:
             text = self.splat(buffer.dtype, text, lanes)
         memory = Memory(self.frame, buffer)
         base, stride = (self.access(index), 1) if lanes == 1 else self._ramp(index)
-        if base is None or stride != 1:
+        if base is not None and stride == -1 and mask is None:
+            memory.store_reversed(base, text, lanes)
+        elif base is None or stride != 1:
             memory.scatter(self.value(index), index.dtype, text, mask)
         elif mask is None:
             memory.store(base, text, lanes)
@@ -130,27 +151,27 @@ class Expressions:
         if lanes == 1:
             return memory.load(self.access(index))
         base, stride = self._ramp(index)
-        if base is None or stride not in (0, 1, 2):
-            return memory.gather(self.value(index), index.dtype, mask)
-        if stride == 0:
+        if base is not None and stride == 0:
             first = base
             return self._guarded(node.dtype, lambda: self.splat(memory.dtype, memory.load(first), lanes))
-        if mask is None:
-            return memory.load(base, lanes) if stride == 1 else memory.load_every_other(base, lanes)
-        if stride == 1:
-            return memory.load_masked(base, lanes, mask)
+        if base is not None and stride == 1:
+            return memory.load(base, lanes) if mask is None else memory.load_masked(base, lanes, mask)
+        if base is not None and mask is None and stride in STRIDES:
+            remainder = self._index.remainder(self.frame, lane_zero(index), abs(stride))
+            return memory.load_strided(base, lanes, stride, remainder)
         return memory.gather(self.value(index), index.dtype, mask)
 
     def _ramp(self, index: Expr) -> tuple[Index | None, int]:
         """A vector index as its first lane and a constant stride; None for an index without one."""
-        stride = None if self._mask is not None and self.reads_memory(index) else _stride(index)
+        stride = stride_of(index)
         return (None, 0) if stride is None else (self._first_lane(index), stride)
 
     def _first_lane(self, index: Expr) -> Index:
-        if type(index) is Ramp:
-            return self.access(index.base)
-        if type(index) is Broadcast:
-            return self.access(index.value)
+        if type(index) is Ramp or type(index) is Broadcast:
+            first = index.base if type(index) is Ramp else index.value
+            if self._mask is None or not self.reads_memory(first):
+                return self.access(first)
+            return Index(self._extended(self._scalar(first), first.dtype))
         assert type(index) is Binary
         return combine(index.op, self.frame, self._first_lane(index.a), self._first_lane(index.b))
 
@@ -270,6 +291,8 @@ class Expressions:
 
     def _binary(self, node: Binary) -> str:
         op = node.op
+        if scalar_of(node.a.dtype) == "bfloat16":
+            return self.value(in_float32(node))
         if op in LOGIC:
             return self._logic(node)
         if op in COMPARISON:
@@ -292,14 +315,7 @@ class Expressions:
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
             return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
         if op in ("<<", ">>"):
-            if (
-                _known_number(node.b) is None
-            ):  # a shift out of range is an error of the program, but must not be undefined behaviour
-                width = str(int(llvm_type(scalar)[1:]) - 1)
-                limit = width if lanes_of(dtype) == 1 else splat_literal(dtype, width)
-                b = self.frame.emit(f"and {kind} {b}, {limit}")
-            name = "shl" if op == "<<" else "lshr" if scalar.startswith("u") else "ashr"
-            return self.frame.emit(f"{name} {kind} {a}, {b}")
+            return self._shift(node, a, b)
         if op not in _INTEGER_OPERATORS:
             raise ValueError(f"`{op}` takes floats, not {dtype}")
         return self.frame.emit(f"{_INTEGER_OPERATORS[op]} {kind} {a}, {b}")
@@ -336,6 +352,23 @@ class Expressions:
         true = "true" if lanes_of(node.dtype) == 1 else splat_literal(node.dtype, "true")
         return self.frame.emit(f"xor {kind} {text}, {true}")
 
+    def _shift(self, node: Binary, a: str, b: str) -> str:
+        """A shift. LLVM leaves one by a count that is not less than the width undefined; here it is not."""
+        emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
+        lanes, bits = lanes_of(dtype), bits_of(scalar_of(dtype))
+        arithmetic = node.op == ">>" and not dtype.startswith("u")
+        name = "shl" if node.op == "<<" else "ashr" if arithmetic else "lshr"
+        known = known_number(node.b)
+        if known is not None and not 0 <= known < bits:
+            return emit(f"ashr {kind} {a}, {_number(dtype, bits - 1)}") if arithmetic else _number(dtype, 0)
+        if known is not None:
+            return emit(f"{name} {kind} {a}, {b}")
+        if arithmetic:  # a shift by the last bit leaves copies of the sign, as one by more would
+            limit = f"{kind} {b}, {kind} {_number(dtype, bits - 1)}"
+            return emit(f"ashr {kind} {a}, {emit(f'call {kind} @llvm.umin.{mangled(dtype)}({limit})')}")
+        inside = emit(f"icmp ult {kind} {b}, {_number(dtype, bits)}")
+        return self._select(inside, lanes, kind, emit(f"{name} {kind} {a}, {b}"), _number(dtype, 0))
+
     def _divide(self, node: Binary) -> str:
         """Floor division and its remainder; by zero gives zero, and nothing traps."""
         emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
@@ -343,11 +376,11 @@ class Expressions:
         divides = node.op == "//"
 
         def number(value: int) -> str:
-            return str(value) if lanes == 1 else splat_literal(dtype, str(value))
+            return _number(dtype, value)
 
-        known = _known_number(node.b)
+        known = known_number(node.b)
         if known == 0:
-            raise ValueError(f"division by zero: {node.op} by the literal 0")
+            return number(0)
         a = self.value(node.a)
         if known is not None and known > 0 and (not signed or known & (known - 1) == 0):
             if not signed:
@@ -385,7 +418,7 @@ class Expressions:
         condition = self._scalar(node.condition) if lanes == 1 else self.value(node.condition)
         if condition in ("true", "false"):
             return self.value(node.a if condition == "true" else node.b)
-        flags = "contract " if is_float(node.dtype) else ""
+        flags = "contract " if is_float(node.dtype) and scalar_of(node.dtype) != "bfloat16" else ""
         return self._select(condition, lanes, kind, self.value(node.a), self.value(node.b), flags)
 
     def _cast(self, node: Cast) -> str:
@@ -398,6 +431,8 @@ class Expressions:
     def _call(self, node: Call) -> str:
         if node.name == "if_then_else":
             return self._if_then_else(node)
+        if scalar_of(node.args[0].dtype) == "bfloat16":
+            return self.value(in_float32(node))
         args = [self.value(arg) for arg in node.args]
         return apply(self.frame, node.name, args, node.args[0].dtype)
 
@@ -430,6 +465,18 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
 }
 
 
+def in_float32(node: Binary | Call) -> Expr:
+    """An operation on bfloat16 as one on float32, whose result is rounded."""
+    lanes = lanes_of((node.a if type(node) is Binary else node.args[0]).dtype)  # type: ignore[union-attr]
+    single = vector_of("float32", lanes)
+    dtype = node.dtype if scalar_of(node.dtype) == "bool" else single
+    if type(node) is Binary:
+        wide: Expr = Binary(node.op, Cast(node.a, single), Cast(node.b, single), dtype)
+    else:
+        wide = Call(node.name, tuple(Cast(arg, single) for arg in node.args), dtype)  # type: ignore[union-attr]
+    return wide if dtype == node.dtype else Cast(wide, node.dtype)
+
+
 def _keeps_inactive_lanes(node: Store) -> bool:
     """Whether a store leaves the lanes unchanged for which a vector condition is false."""
     value = node.value
@@ -450,32 +497,9 @@ def _only_index(node: Load | Store | Prefetch) -> Expr:
     return node.indices[0]
 
 
-def _stride(index: Expr) -> int | None:
-    """The constant difference between the lanes of a vector index, or None."""
-    kind = type(index)
-    if kind is Broadcast:
-        return 0
-    if kind is Ramp:
-        return _known_number(index.stride)  # type: ignore[attr-defined]
-    if kind is not Binary or index.op not in ("+", "-", "*"):  # type: ignore[attr-defined]
-        return None
-    a, b = _stride(index.a), _stride(index.b)  # type: ignore[attr-defined]
-    if a is None or b is None:
-        return None
-    if index.op != "*":  # type: ignore[attr-defined]
-        return a + b if index.op == "+" else a - b  # type: ignore[attr-defined]
-    for stride, factor in ((a, index.b), (b, index.a)):  # type: ignore[attr-defined]
-        number = _known_number(factor)
-        if number is not None:
-            return stride * number
-    return 0 if a == 0 and b == 0 else None
-
-
-def _known_number(node: Expr) -> int | None:
-    """The value of an integer literal, or of one in every lane."""
-    if type(node) is Broadcast:
-        return _known_number(node.value)
-    return int(node.value) if type(node) is Const and not is_float(node.dtype) else None
+def _number(dtype: str, value: int) -> str:
+    """An integer literal of `dtype`, in every lane."""
+    return str(value) if lanes_of(dtype) == 1 else splat_literal(dtype, str(value))
 
 
 def _integer_test(op: str, dtype: str) -> str:

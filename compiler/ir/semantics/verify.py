@@ -10,6 +10,7 @@ from compiler.ir.dtype import SCALAR_TYPES, bits_of, integer_range, is_integer, 
 from compiler.ir.expr import Buffer, Const, Var
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.scope import SCOPES, is_scope
+from compiler.ir.semantics.bounds import Refusing
 from compiler.ir.semantics.typecheck import TYPES, TypeChecker, VerifyError
 from compiler.ir.stmt import (
     LOOP_KINDS,
@@ -58,7 +59,8 @@ def verify(func: PrimFunc) -> None:
       and the padding makes the extents agree. Intrinsics have distinct names and valid descriptions of fixed
       shape; each operand is a region of the type and shape of its parameter.
     - A literal index or region is within the shape, unless the access is under a condition or in a loop that
-      may have no iterations.
+      may have no iterations. No index is proved to be outside, by its interval where the access is executed
+      or for some values of the variables (`compiler.ir.semantics.bounds`).
 
     Raises
     ------
@@ -90,6 +92,7 @@ class _Verifier(TypeChecker):
                     f"a multiple of {8 // bits} known at build, for {buffer.dtype}"
                 )
         self.stmt(func.body)
+        Refusing(self.fail)(func.body)
 
     # definitions
 
