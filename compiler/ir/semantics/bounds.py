@@ -151,6 +151,8 @@ class Accesses(Rewriter):
 
     def access(self, item: Any, indices: tuple[Expr, ...], writes: bool, node: Any) -> None:
         """Check the indices of an access, which are expressions that have been traversed."""
+        if getattr(item, "strides", None) is not None:
+            return  # the memory of a view is not that of its shape
         shape = item.shape
         by_axis = len(indices) == len(shape)
         extents = shape if by_axis else (prod(map(upper_bound, shape)),)
