@@ -8,6 +8,7 @@ from typing import overload
 from compiler.backend import Target, pipeline
 from compiler.backend import build as build_for
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.foreign import Externs
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
@@ -56,6 +57,8 @@ def build(
     args: Sequence[Tensor] | None = None,
     target: str | Target = "llvm",
     name: str = "main",
+    *,
+    externs: Externs | None = None,
 ) -> Module: ...
 
 
@@ -67,6 +70,7 @@ def build(
     name: str = "main",
     *,
     constants: Sequence[Tensor],
+    externs: Externs | None = None,
 ) -> Bindable: ...
 
 
@@ -77,6 +81,7 @@ def build(
     name: str = "main",
     *,
     constants: Sequence[Tensor] = (),
+    externs: Externs | None = None,
 ) -> Module | Bindable:
     """Compile a schedule, or a program that is lowered already.
 
@@ -91,6 +96,9 @@ def build(
         Symbol of the function made from a schedule.
     constants : sequence of Tensor, optional
         Inputs of a schedule that are the same in every call, for example weights.
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the program calls (`te.call_extern`), by name: functions of `ctypes`, addresses
+        or functions in Python; or a library that has them.
 
     Returns
     -------
@@ -102,7 +110,8 @@ def build(
     Raises
     ------
     ValueError
-        For an unknown target, an illegal schedule, or a schedule without arguments.
+        For an unknown target, an illegal schedule, a schedule without arguments, or a C function that is
+        called and not given.
     """
     if isinstance(target, str):
         target = Target.parse(target)
@@ -110,18 +119,22 @@ def build(
         if args is None:
             raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
         if constants:
-            return _bindable(loop_nest(program, args, name), args, constants, target)
+            return _bindable(loop_nest(program, args, name), args, constants, target, externs)
         program = lower(program, args, name, target=target)
-    return build_for(program, target)
+    return build_for(program, target, externs)
 
 
 def _bindable(
-    nest: PrimFunc, args: Sequence[Tensor], constants: Sequence[Tensor], target: Target
+    nest: PrimFunc,
+    args: Sequence[Tensor],
+    constants: Sequence[Tensor],
+    target: Target,
+    externs: Externs | None,
 ) -> Bindable:
     for tensor in constants:
         if tensor not in args or not isinstance(tensor.op, Placeholder):
             raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
     known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
     passes = pipeline(target.kind)
-    prepare, main = (build_for(run(part, passes), target) for part in split_constants(nest, known))
+    prepare, main = (build_for(run(part, passes), target, externs) for part in split_constants(nest, known))
     return Bindable(nest.params, known, prepare, main)

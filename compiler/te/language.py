@@ -35,6 +35,7 @@ from compiler.ir.expr import (
     minimum,
     not_equal,
 )
+from compiler.ir.foreign import call_extern, call_intrin
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
 from compiler.suggest import unknown
@@ -117,6 +118,8 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "call_extern",
+    "call_intrin",
     "cast",
     "cbrt",
     "ceil",
