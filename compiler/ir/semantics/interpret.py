@@ -80,6 +80,7 @@ def interpret(func: PrimFunc, *arrays: np.ndarray, externs: Externs | None = Non
         raise ValueError(f"{func.name} takes {len(func.params)} array(s), not {len(arrays)}")
     program = _Program({}, {}, externs)
     sizes: dict[Var, tuple[int, Buffer]] = {}
+    arrays = tuple(map(_pairs, arrays))
     for buffer, array in zip(func.params, arrays, strict=True):
         shape = _checked_shape(func, buffer, array, sizes)
         bits = array.view(np.uint16) if buffer.dtype == "bfloat16" else array
@@ -438,6 +439,13 @@ class _Program(Evaluator):
         Let: _let_steps,
         Barrier: lambda self, barrier: lambda: iter((barrier,)),
     }
+
+
+def _pairs(array: np.ndarray) -> np.ndarray:
+    """Complex numbers as pairs of floats along another axis; any other array itself."""
+    if not isinstance(array, np.ndarray) or array.dtype not in (np.complex64, np.complex128):
+        return array
+    return array[..., np.newaxis].view(array.real.dtype)
 
 
 def _packed(buffer: Buffer) -> bool:
