@@ -86,6 +86,12 @@ class Expr(Node):
     __lt__, __le__ = _operator("<"), _operator("<=")
     __gt__, __ge__ = _operator(">"), _operator(">=")
 
+    # set by `compiler.ir.calls`
+    __abs__: Callable[[], Expr]
+    __round__: Callable[..., Expr]
+    __pow__: Callable[[ExprLike], Expr]
+    __rpow__: Callable[[ExprLike], Expr]
+
     def __pos__(self) -> Expr:
         return self
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Union
 
 from compiler.ir.calls import call
 from compiler.ir.dtype import is_float
@@ -25,7 +26,7 @@ from compiler.ir.expr import Expr, ExprLike, Select, binary, equal, matched
 from compiler.te.reducer import Reduce
 from compiler.te.tensor import Tensor
 
-Number = "Complex | ExprLike | builtins.complex"
+Number = Union["Complex", ExprLike, builtins.complex]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -299,8 +299,8 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     if isinstance(element, Complex) != is_complex:
         returned = "a complex number" if not is_complex else f"no complex number but {type(element).__name__}"
         raise ValueError(
-            f"{name!r} has {len(shape)} dimension(s), but its function takes {len(names)} index(es) and returned "
-            f"{returned}: complex numbers are pairs along a last extent of 2, which has no index"
+            f"{name!r} has {len(shape)} dimension(s), but its function takes {len(names)} index(es) and "
+            f"returned {returned}: complex numbers are pairs along a last extent of 2, which has no index"
         )
     element = element.part(axes[-1].var) if is_complex else element
     if isinstance(element, Reduce):
