@@ -108,6 +108,8 @@ def _whole(name: str) -> Callable[[Expr], Expr]:
 # Python's operators and functions that are calls: ``abs(x)``, ``x ** y``, ``round(x)``, ``math.floor(x)``
 for _name, _function in {
     "abs": lambda x: call("abs", x),
+    "pos": lambda x: x,
+    "divmod": lambda x, y: (x // y, x % y),
     "pow": power,
     "rpow": lambda y, x: power(x, y),
     "round": _round,

@@ -32,6 +32,7 @@ from compiler.ir.dtype import (
     INDEX,
     PACKED_TYPES,
     bits_of,
+    index_type,
     integer_range,
     is_float,
     lanes_of,
@@ -88,12 +89,8 @@ class Expr(Node):
 
     # set by `compiler.ir.calls`
     __abs__: Callable[[], Expr]
-    __round__: Callable[..., Expr]
     __pow__: Callable[[ExprLike], Expr]
     __rpow__: Callable[[ExprLike], Expr]
-
-    def __pos__(self) -> Expr:
-        return self
 
     def __neg__(self) -> Expr:
         if self.dtype.startswith("u"):  # -1 is no literal of the type, and the negation wraps around
@@ -105,9 +102,6 @@ class Expr(Node):
         if scalar == "bool":
             return Not(self)
         return binary("^", self, integer_range(scalar)[1] if scalar.startswith("u") else -1)
-
-    def __divmod__(self, other: ExprLike) -> tuple[Expr, Expr]:
-        return self // other, self % other
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -228,7 +222,7 @@ class Reinterpret(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """A dense row-major array; a buffer is equal only to itself.
+    """An array, row-major unless it has strides; a buffer is equal only to itself.
 
     Parameters
     ----------
@@ -244,17 +238,21 @@ class Buffer:
         The memory: ``"global"`` is main memory, ``"local"`` the registers and the stack of one thread,
         ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
         memory of an accelerator (`is_scope`).
+    strides : tuple of int or Var, optional
+        Of a parameter that may be a view, in elements. It is accessed by the position relative to its first
+        element: the sum of indices times strides.
     """
 
     name: str
     shape: tuple[int | Var, ...]
     dtype: str = "float32"
     scope: str = "global"
+    strides: tuple[int | Var, ...] | None = None
 
     @property
     def sizes(self) -> tuple[Var, ...]:
-        """The dynamic extents, in order, each once."""
-        return tuple(dict.fromkeys(extent for extent in self.shape if isinstance(extent, Var)))
+        """The dynamic extents, then the dynamic strides, in order, each once."""
+        return tuple(dict.fromkeys(n for n in (*self.shape, *(self.strides or ())) if isinstance(n, Var)))
 
     @property
     def size(self) -> int:
@@ -331,7 +329,7 @@ for _node in (Binary, Not, Select, Cast, Reinterpret, Load, Call, Ramp, Broadcas
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
-    """The literal of a Python or NumPy number, whose type is int32, float32 or bool by default.
+    """The literal of a number: by default float32, bool, int32, or int64 for what int32 does not hold.
 
     Raises
     ------
@@ -344,7 +342,7 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
     if isinstance(value, bool):
         dtype = dtype or "bool"
     elif isinstance(value, int):
-        dtype = dtype or INDEX
+        dtype = dtype or index_type(max(value, -1 - value))
     elif isinstance(value, float):
         dtype = dtype or "float32"
     else:

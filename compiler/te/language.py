@@ -39,7 +39,7 @@ from compiler.ir.foreign import call_extern, call_intrin
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
 from compiler.suggest import unknown
-from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.axis import IterVar, ThreadAxis, new_axis
 from compiler.te.complex import Complex, complex, conj, of_parts, pair
 from compiler.te.extern import extern
 from compiler.te.mathematics import (
@@ -98,6 +98,7 @@ from compiler.te.mathematics import (
     truncdiv,
     truncmod,
 )
+from compiler.te.recurrence import scan, scatter
 from compiler.te.reducer import ARGMAX, ARGMIN, MAX, MIN, PROD, SUM, Reduce, Reducer
 from compiler.te.size import checked_extent, checked_shape, filled_bytes, size_var, var
 from compiler.te.tensor import Compute, Placeholder, Tensor
@@ -172,6 +173,8 @@ __all__ = [
     "reinterpret",
     "round",
     "rsqrt",
+    "scan",
+    "scatter",
     "select",
     "sigmoid",
     "sign",
@@ -210,7 +213,7 @@ def reduce_axis(dom: tuple[ExprLike, ExprLike], name: str = "k") -> IterVar:
     if isinstance(low, int) and isinstance(high, int) and high <= low:
         raise ValueError(f"reduce axis {name!r} has the empty domain {(low, high)}")
     extent = high if low == 0 else high - low
-    return IterVar(Var(name), extent, "reduce", low)
+    return new_axis(name, extent, "reduce", low)
 
 
 def thread_axis(dom: tuple[int, int] | str | None = None, tag: str = "", name: str = "") -> ThreadAxis:
@@ -294,7 +297,7 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     shape = checked_shape(shape, name)
     names = _axis_names(fcompute, shape, name)
     is_complex = len(names) < len(shape)
-    axes = tuple(IterVar(Var(n), extent) for n, extent in zip([*names, "part"], shape, strict=False))
+    axes = tuple(new_axis(n, extent) for n, extent in zip([*names, "part"], shape, strict=False))
     element = fcompute(*(a.var for a in axes[: len(names)]))
     if isinstance(element, Complex) != is_complex:
         returned = "a complex number" if not is_complex else f"no complex number but {type(element).__name__}"

@@ -57,13 +57,14 @@ class Evaluator:
     def __init__(self, arrays: dict[Buffer, np.ndarray], externs: Externs | None = None) -> None:
         self.arrays = arrays
         self.externs: Externs = {} if externs is None else externs
+        self.starts: dict[Buffer, int] = {}  # with strides -> the position of its first element in the array
         self.cells: dict[Var, list[Value]] = {}  # a list of one: the current value of a variable
 
     # elements of buffers
 
     def array(self, buffer: Buffer, indices: tuple[Expr, ...]) -> np.ndarray:
         """The array of a buffer, flat where the single index is a row-major position."""
-        if buffer in self.arrays and len(indices) == self.arrays[buffer].ndim:
+        if buffer in self.arrays and len(indices) == self.arrays[buffer].ndim:  # with strides: its memory
             return self.arrays[buffer]
         return self.flat(buffer)
 
@@ -84,6 +85,8 @@ class Evaluator:
             )
         refuse = partial(out_of_bounds, buffer, self.arrays[buffer].shape)
         evaluate = tuple(map(self.expr, indices))
+        if buffer in self.starts:
+            return self.strided(buffer, evaluate[0], shape[0])
         if any(lanes_of(index.dtype) > 1 for index in indices):
 
             def vector() -> tuple[Value, ...]:
@@ -109,6 +112,18 @@ class Evaluator:
             return where if _inside(where, shape) else refuse(where)
 
         return elements
+
+    def strided(self, buffer: Buffer, evaluate: Evaluate, extent: int) -> Address:
+        """A closure for a buffer with strides: indices in its memory, from positions."""
+        start = self.starts[buffer]
+
+        def place() -> tuple[Value, ...]:
+            at = evaluate()
+            if np.min(at) + start < 0 or np.max(at) + start >= extent:
+                out_of_bounds(buffer, buffer.shape, (np.ravel(at)[0],))
+            return (at + start,)
+
+        return place
 
     def slices(self, indices: tuple[Expr, ...], shape: tuple[int, ...], general: Address) -> Address:
         """`general`, or a faster closure of slices where the only vector index is an ascending ramp."""

@@ -42,6 +42,7 @@ from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
 from compiler.ir.semantics.foreign import Externs
+from compiler.ir.semantics.view import memory_of
 from compiler.ir.stmt import Allocate, Barrier, Copy, For, If, Let, Prefetch, Region, Seq, Stmt, Store, Token
 from compiler.ir.visit import contains_barrier
 
@@ -85,6 +86,8 @@ def interpret(func: PrimFunc, *arrays: np.ndarray, externs: Externs | None = Non
         shape = _checked_shape(func, buffer, array, sizes)
         bits = array.view(np.uint16) if buffer.dtype == "bfloat16" else array
         program.arrays[buffer] = _unpacked(array, buffer.dtype, shape) if _packed(buffer) else bits
+        if buffer.strides is not None:
+            program.arrays[buffer], program.starts[buffer] = memory_of(func.name, buffer, bits, sizes)
     program.cells |= {size: [value] for size, (value, _) in sizes.items()}
     run = program.stmt(func.body)
     for buffer, array in zip(func.params, arrays, strict=True):

@@ -37,6 +37,7 @@ from compiler.ir.expr import (
 from compiler.ir.foreign import is_foreign, mistake
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTRINSICS, LOGIC
+from compiler.ir.semantics.view import reach
 from compiler.ir.stmt import Region, Stmt
 from compiler.ir.text.printer import Names, print_expr, print_stmt
 
@@ -118,6 +119,8 @@ class TypeChecker:
         if type(region) is not Region:
             self.fail(f"a region was expected, not a {type(region).__name__}: {region!r}")
         self.usable(region.buffer)
+        if region.buffer.strides is not None:
+            self.fail(f"{self.text(region)} is a region of a buffer with strides")
         self.index(region.offset, "offset")
         for stride in region.strides:
             self.index(stride, "stride")
@@ -142,9 +145,12 @@ class TypeChecker:
         def wrong(message: str) -> NoReturn:
             self.fail(f"in {self.text(Load(buffer, indices))}, {message}")
 
-        if len(indices) not in (1, len(buffer.shape)):
+        if buffer.strides is not None:
+            if len(indices) != 1:
+                wrong(f"{len(indices)} indices are given; a buffer with strides is accessed by the position")
+        elif len(indices) not in (1, len(buffer.shape)):
             wrong(f"{len(indices)} indices are given; give one per axis of {buffer.shape}, or the position")
-        by_axis = len(indices) == len(buffer.shape)
+        by_axis = buffer.strides is None and len(indices) == len(buffer.shape)
         extents = tuple(map(upper_bound, buffer.shape)) if by_axis else (buffer.size,)
         lanes = 1
         for index, extent in zip(indices, extents, strict=True):
@@ -154,7 +160,8 @@ class TypeChecker:
             if lanes_of(index.dtype) not in (1, lanes) and lanes > 1:
                 wrong(f"the indices have {lanes} and {lanes_of(index.dtype)} lanes")
             lanes = max(lanes, lanes_of(index.dtype))
-            outside = [i for i in _literals(index) if not 0 <= i < extent]
+            least, most = (0, extent) if buffer.strides is None else reach(buffer)
+            outside = [i for i in _literals(index) if not least <= i < most]
             if self.runs and outside:
                 wrong(f"the index {outside[0]} is out of bounds; there are {extent} elements")
         return lanes

@@ -152,7 +152,7 @@ class _Parser:
         bounds, keywords = self.call(
             node, 2, ("dtype",), '`size(low, high)` or `size(low, high, dtype="int64")`'
         )
-        low, high = map(self.count, bounds)
+        low, high = map(self.bound, bounds)
         return Var(name, self.dtype(keywords["dtype"]) if keywords else INDEX, (low, high))
 
     def define(self, node: Any, name: str, item: Any) -> Any:
@@ -213,6 +213,13 @@ class _Parser:
     def extent(self, node: ast.expr) -> int | Var:
         return self.look_up(node, Var) if isinstance(node, ast.Name) else self.count(node)
 
+    def bound(self, node: ast.expr) -> int:
+        negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+        return -self.count(node.operand) if negative else self.count(node)  # type: ignore[attr-defined]
+
+    def stride(self, node: ast.expr) -> int | Var:
+        return self.look_up(node, Var) if isinstance(node, ast.Name) else self.bound(node)
+
     def group(self, node: ast.expr) -> list[ast.expr]:
         if not isinstance(node, ast.Tuple):
             _fail(node, "a tuple with a value for each axis, `(4, 16)` or `(4,)`")
@@ -239,6 +246,11 @@ class _Parser:
         return value
 
     def buffer(self, array: ast.expr, scope: ast.expr | None, name: str) -> Buffer:
+        if isinstance(array, ast.Call) and _callee(array) == "strided" and array.args:
+            dense, *steps = self.args(array, len(array.args))
+            found = self.buffer(dense, scope, name)
+            strides = tuple(map(self.stride, steps))
+            return Buffer(name, found.shape, found.dtype, found.scope, strides)
         if not isinstance(array, ast.Subscript) or not isinstance(array.value, ast.Name):
             _fail(array, "the type of a buffer, `float32[64, 64]`")
         if array.value.id not in _TYPES:
@@ -402,7 +414,7 @@ class _Parser:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or dtype == "bool":
             _fail(node, f"a number for a literal of type {dtype or INDEX}")
         try:
-            return const(-value if negative else value, dtype)
+            return const(-value if negative else value, dtype or (INDEX if isinstance(value, int) else None))
         except ValueError as error:
             _fail(node, f"a literal of type {dtype or INDEX}: {error}")
 
