@@ -24,6 +24,7 @@ from compiler.ir.expr import (
     binary,
     conjunction,
 )
+from compiler.ir.foreign import is_of_target
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.access import is_pure, mentions
 from compiler.ir.simplify.canonical import CANONICAL_TYPES
@@ -163,6 +164,10 @@ class _Widen(Rewriter):
 
     def _call(self, node: Call) -> Expr:
         args = tuple(self(arg) for arg in node.args)
+        if args == node.args:
+            return node
+        if is_of_target(node.name):  # an instruction of other vectors, or of none
+            raise _NoVectorError
         if node.name == "if_then_else":
             if lanes_of(args[0].dtype) > 1:
                 args = tuple(self._broadcast(arg) for arg in args)

@@ -42,6 +42,7 @@ from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
 from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
+from compiler.ir.semantics.foreign import Externs
 from compiler.ir.semantics.view import memory_of
 from compiler.ir.stmt import Allocate, Barrier, Copy, For, If, Let, Prefetch, Region, Seq, Stmt, Store, Token
 from compiler.ir.visit import contains_barrier
@@ -51,7 +52,7 @@ Steps = Callable[[], Iterator[Barrier]]
 """Runs a statement and yields each barrier on the way."""
 
 
-def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
+def interpret(func: PrimFunc, *arrays: np.ndarray, externs: Externs | None = None) -> None:
     """Run `func` in place on one array per parameter.
 
     Parameters
@@ -63,6 +64,8 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
         a packed type has dtype uint8, and its last axis counts bytes; that of bfloat16 has the dtype of this
         name, of the package ml_dtypes, or uint16. Arrays that the function accesses by
         row-major position must be C-contiguous; others may have any strides.
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the program calls, and meanings of intrinsics, by name.
 
     Raises
     ------
@@ -75,8 +78,9 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
     """
     if len(arrays) != len(func.params):
         raise ValueError(f"{func.name} takes {len(func.params)} array(s), not {len(arrays)}")
-    program = _Program({}, {})
+    program = _Program({}, {}, externs)
     sizes: dict[Var, tuple[int, Buffer]] = {}
+    arrays = tuple(map(_pairs, arrays))
     for buffer, array in zip(func.params, arrays, strict=True):
         shape = _checked_shape(func, buffer, array, sizes)
         bits = array.view(np.uint16) if buffer.dtype == "bfloat16" else array
@@ -130,8 +134,13 @@ def _checked_shape(
 class _Program(Evaluator):
     """Turns each statement, once, into a closure that runs it."""
 
-    def __init__(self, arrays: dict[Buffer, np.ndarray], tokens: dict[tuple[str, str], int]) -> None:
-        super().__init__(arrays)
+    def __init__(
+        self,
+        arrays: dict[Buffer, np.ndarray],
+        tokens: dict[tuple[str, str], int],
+        externs: Externs | None = None,
+    ) -> None:
+        super().__init__(arrays, externs)
         self.tokens = tokens  # pair of stages -> tokens pushed and not popped
         self.stored: set[Buffer] = set()
 
@@ -274,7 +283,7 @@ class _Program(Evaluator):
     def _invoke(self, invoke: Invoke) -> Run:
         func = invoke.intrinsic.description
         inputs = {buffer: _memory(buffer)[0] for buffer in func.params}
-        inside = _Program(dict(inputs), self.tokens)
+        inside = _Program(dict(inputs), self.tokens, self.externs)
         body = inside.stmt(func.body)
         operands = [
             (self.flat(region.buffer), self.region(region), inputs[buffer], buffer in inside.stored)
@@ -432,6 +441,13 @@ class _Program(Evaluator):
         Let: _let_steps,
         Barrier: lambda self, barrier: lambda: iter((barrier,)),
     }
+
+
+def _pairs(array: np.ndarray) -> np.ndarray:
+    """Complex numbers as pairs of floats along another axis; any other array itself."""
+    if not isinstance(array, np.ndarray) or array.dtype not in (np.complex64, np.complex128):
+        return array
+    return array[..., np.newaxis].view(array.real.dtype)
 
 
 def _packed(buffer: Buffer) -> bool:

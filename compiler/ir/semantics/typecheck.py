@@ -34,6 +34,7 @@ from compiler.ir.expr import (
     Var,
     upper_bound,
 )
+from compiler.ir.foreign import is_foreign, mistake
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTRINSICS, LOGIC
 from compiler.ir.semantics.view import reach
@@ -258,6 +259,14 @@ class TypeChecker:
         self.access(node.buffer, node.indices)
 
     def _call(self, node: Call) -> None:
+        if is_foreign(node.name):
+            for arg in node.args:
+                self.expr(arg)
+                self.whole(node, arg.dtype)
+            self.dtype(node.dtype)
+            if wrong := mistake(node):
+                self.fail(f"{self.text(node)}: {wrong}")
+            return
         self.known("intrinsic", node.name, tuple(INTRINSICS))
         function = INTRINSICS[node.name]
         if len(node.args) != function.arity:
