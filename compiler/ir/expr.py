@@ -466,13 +466,6 @@ def conjunction(conditions: Iterable[Expr]) -> Expr:
     return result
 
 
-def conjuncts(condition: Expr) -> list[Expr]:
-    """The operands of the conjunction that `condition` is; of any other condition, itself."""
-    if type(condition) is Binary and condition.op == "and":
-        return conjuncts(condition.a) + conjuncts(condition.b)
-    return [condition]
-
-
 def call(name: str, *args: ExprLike) -> Call:
     """An intrinsic applied to arguments.
 

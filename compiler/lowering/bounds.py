@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from compiler.errors import ScheduleError
 from compiler.ir.expr import Binary, Const, Expr, Var, as_expr, binary
+from compiler.ir.recursion import recursive
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.visit import substitute, walk
 from compiler.schedule.relation import Extents, Values
@@ -240,6 +241,7 @@ def _lengths(loops: list[IterVar], domain: Domain) -> dict[Var, Extent]:
     return {domain.loops[axis]: domain.extents[axis] for axis in loops}
 
 
+@recursive
 def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None:
     """The smallest and the largest `index` over all iterations of the relaxed loops; None if unknown.
 

@@ -24,6 +24,7 @@ from compiler.ir.expr import (
     conjunction,
 )
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.recursion import recursive
 from compiler.ir.semantics.access import is_pure, mentions
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import FALSE, Interval, Simplifier, fits, simplify
@@ -228,6 +229,7 @@ class _Widen(Rewriter):
             raise _NoVectorError
         return If(everywhere, self(node.then), For(self.var, self.extent, "serial", _Lane(self)(node)))
 
+    @recursive
     def is_convex(self, condition: Expr) -> bool:
         """Whether `condition` is known to hold in all lanes if it holds in the first and the last."""
         if not mentions(condition, (self.var,)):

@@ -25,17 +25,16 @@ class Stages:
         self.stages: list[Stage] = []
         self.trace = Trace()
         self._of: dict[Operation, Stage] = {}
-        for op in outputs:
-            self._add(op, set(outputs))
-
-    def _add(self, op: Operation, outputs: set[Operation]) -> None:
-        if op in self._of:
-            return
-        for tensor in op.inputs:
-            self._add(tensor.op, outputs)
-        stage = Stage(op, op in outputs, self.trace)
-        self._of[op] = stage
-        self.stages.append(stage)
+        pending = [(op, False) for op in reversed(outputs)]
+        while pending:
+            op, producers_added = pending.pop()
+            if op in self._of:
+                continue
+            if producers_added:
+                self._of[op] = stage = Stage(op, op in outputs, self.trace)
+                self.stages.append(stage)
+            else:
+                pending += [(op, True), *((tensor.op, False) for tensor in reversed(op.inputs))]
 
     def __getitem__(self, tensor: Tensor | Operation) -> Stage:
         op = tensor.op if isinstance(tensor, Tensor) else tensor

@@ -13,6 +13,7 @@ from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type,
 from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
 from compiler.ir.operators import COMPARISON, LOGIC
+from compiler.ir.recursion import LEVELS, Recursive, recursive
 from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
 
@@ -21,7 +22,7 @@ _FLOAT_OPERATORS = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
 _INTEGER_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 
 
-class Expressions:
+class Expressions(Recursive):
     """Writes expressions into the frame that is set.
 
     Attributes
@@ -40,7 +41,13 @@ class Expressions:
 
     def value(self, node: Expr) -> str:
         """The value of `node` in its type: a register or a literal."""
-        return _RULES[type(node)](self, node)
+        level = self.level
+        if level == LEVELS:
+            return self.deeper(self.value, node)
+        self.level = level + 1
+        text = _RULES[type(node)](self, node)
+        self.level = level
+        return text
 
     def index(self, node: Expr) -> Wide:
         """The value of a scalar integer expression in 64 bits."""
@@ -173,6 +180,7 @@ class Expressions:
             f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer"
         )
 
+    @recursive
     def reads_memory(self, node: Expr) -> bool:
         """Whether an evaluation of `node` loads anything."""
         known = self._reads.get(id(node))

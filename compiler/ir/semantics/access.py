@@ -12,6 +12,7 @@ from compiler.ir.dtype import lanes_of
 from compiler.ir.expr import Binary, Broadcast, Buffer, Const, Expr, Load, Ramp, Var
 from compiler.ir.function import Intrinsic, Invoke
 from compiler.ir.node import Node
+from compiler.ir.recursion import recursive
 from compiler.ir.simplify.simplify import UNKNOWN, Interval, Simplifier
 from compiler.ir.stmt import Copy, For, Region, Stmt, Store
 from compiler.ir.visit import children, walk
@@ -74,6 +75,7 @@ def mentions(node: Node, variables: Container[Any]) -> bool:
     return any(type(below) is Var and below in variables for below in walk(node))
 
 
+@recursive
 def expanded_stores(node: Node) -> int:
     """The number of stores in `node` with its unrolled loops expanded: the code size of a copy of it."""
     if type(node) is Store:

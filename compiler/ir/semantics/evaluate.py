@@ -31,6 +31,7 @@ from compiler.ir.expr import (
     binary,
 )
 from compiler.ir.operators import COMPARISON, INTEGER_INTRINSICS
+from compiler.ir.recursion import LEVELS, Recursive, on_new_stack
 from compiler.ir.text.printer import print_expr
 
 # A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.
@@ -39,7 +40,7 @@ Evaluate = Callable[[], Value]
 Address = Callable[[], tuple[Value, ...]]
 
 
-class Evaluator:
+class Evaluator(Recursive):
     """Turns each expression, once, into a closure that evaluates it.
 
     Parameters
@@ -129,6 +130,15 @@ class Evaluator:
 
     def expr(self, expr: Expr) -> Evaluate:
         """A closure that evaluates an expression."""
+        level = self.level
+        if level == LEVELS:
+            return partial(on_new_stack, self.deeper(self.expr, expr))
+        self.level = level + 1
+        evaluate = self._expr(expr)
+        self.level = level
+        return evaluate
+
+    def _expr(self, expr: Expr) -> Evaluate:
         rule = self.expr_rules.get(type(expr))
         if rule is None:
             raise ValueError(f"an expression cannot be a {type(expr).__name__}")

@@ -34,6 +34,7 @@ from compiler.ir.expr import (
 )
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTEGER_INTRINSICS, INTRINSICS, LOGIC
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.stmt import Region, Stmt
 from compiler.ir.text.printer import Names, print_expr, print_stmt
 
@@ -44,7 +45,7 @@ class VerifyError(ValueError):
     """A function violates a rule of the language."""
 
 
-class TypeChecker:
+class TypeChecker(Recursive):
     """Checks the expressions of one function by the rules of `compiler.ir.semantics.verify.verify`."""
 
     def __init__(self, func: PrimFunc) -> None:
@@ -91,6 +92,7 @@ class TypeChecker:
 
     # expressions: operands first, so that the message names the innermost wrong expression
 
+    @counted
     def expr(self, expr: Expr) -> None:
         """Check an expression and all expressions in it."""
         rule = self.expr_rules.get(type(expr))
