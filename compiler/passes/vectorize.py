@@ -26,6 +26,7 @@ from compiler.ir.expr import (
 )
 from compiler.ir.foreign import is_of_target
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.recursion import recursive
 from compiler.ir.semantics.access import is_pure, mentions
 from compiler.ir.simplify.canonical import CANONICAL_TYPES
 from compiler.ir.simplify.ranges import RangeRewriter
@@ -236,6 +237,7 @@ class _Widen(Rewriter):
             raise _NoVectorError
         return If(everywhere, self(node.then), For(self.var, self.extent, "serial", _Lane(self)(node)))
 
+    @recursive
     def is_convex(self, condition: Expr) -> bool:
         """Whether `condition` is known to hold in all lanes if it holds in the first and the last."""
         if not mentions(condition, (self.var,)):

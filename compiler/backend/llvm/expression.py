@@ -29,6 +29,7 @@ from compiler.ir.expr import (
 )
 from compiler.ir.foreign import C, is_foreign
 from compiler.ir.operators import COMPARISON, LOGIC
+from compiler.ir.recursion import LEVELS, Recursive, recursive
 from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
 
@@ -37,7 +38,7 @@ _FLOAT_OPERATORS = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
 _INTEGER_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 
 
-class Expressions:
+class Expressions(Recursive):
     """Writes expressions into the frame that is set.
 
     Attributes
@@ -56,7 +57,13 @@ class Expressions:
 
     def value(self, node: Expr) -> str:
         """The value of `node` in its type: a register or a literal."""
-        return _RULES[type(node)](self, node)
+        level = self.level
+        if level == LEVELS:
+            return self.deeper(self.value, node)
+        self.level = level + 1
+        text = _RULES[type(node)](self, node)
+        self.level = level
+        return text
 
     def index(self, node: Expr) -> Wide:
         """The value of a scalar integer expression in 64 bits."""
@@ -189,6 +196,7 @@ class Expressions:
             f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer"
         )
 
+    @recursive
     def reads_memory(self, node: Expr) -> bool:
         """Whether an evaluation of `node` loads anything, or calls a C function."""
         known = self._reads.get(id(node))

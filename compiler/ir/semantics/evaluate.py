@@ -33,6 +33,7 @@ from compiler.ir.expr import (
 )
 from compiler.ir.foreign import is_foreign
 from compiler.ir.operators import COMPARISON, whole
+from compiler.ir.recursion import LEVELS, Recursive, on_new_stack
 from compiler.ir.semantics.foreign import Externs, foreign_function
 from compiler.ir.semantics.functions import Apply, function_of
 from compiler.ir.text.printer import print_expr
@@ -43,7 +44,7 @@ Evaluate = Callable[[], Value]
 Address = Callable[[], tuple[Value, ...]]
 
 
-class Evaluator:
+class Evaluator(Recursive):
     """Turns each expression, once, into a closure that evaluates it.
 
     Parameters
@@ -151,6 +152,15 @@ class Evaluator:
 
     def expr(self, expr: Expr) -> Evaluate:
         """A closure that evaluates an expression."""
+        level = self.level
+        if level == LEVELS:
+            return partial(on_new_stack, self.deeper(self.expr, expr))
+        self.level = level + 1
+        evaluate = self._expr(expr)
+        self.level = level
+        return evaluate
+
+    def _expr(self, expr: Expr) -> Evaluate:
         rule = self.expr_rules.get(type(expr))
         if rule is None:
             raise ValueError(f"an expression cannot be a {type(expr).__name__}")

@@ -33,6 +33,7 @@ The meaning of a node, where NumPy, Python and hardware differ:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from compiler.ir.bfloat16 import truncated
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
 from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.recursion import LEVELS, on_new_stack
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
 from compiler.ir.semantics.foreign import Externs
 from compiler.ir.semantics.view import memory_of
@@ -145,10 +147,16 @@ class _Program(Evaluator):
         self.stored: set[Buffer] = set()
 
     def stmt(self, stmt: Stmt) -> Run:
+        level = self.level
+        if level == LEVELS:
+            return partial(on_new_stack, self.deeper(self.stmt, stmt))
         rule = self.stmt_rules.get(type(stmt))
         if rule is None:
             raise ValueError(f"a statement cannot be a {type(stmt).__name__}")
-        return rule(self, stmt)
+        self.level = level + 1
+        run = rule(self, stmt)
+        self.level = level
+        return run
 
     def _for(self, loop: For) -> Run:
         if loop.kind.startswith("threadIdx") and contains_barrier(loop.body):
