@@ -152,9 +152,9 @@ class DMatrix(MetaInfo):
         types: Sequence[str] | None,
         categories: Categories,
     ) -> None:
-        """Set the values and the columns; raise `DataError` for an empty table."""
-        if 0 in values.shape:
-            raise DataError(f"data has no rows or no columns: its shape is {values.shape}")
+        """Set the values and the columns; raise `DataError` for a table without columns."""
+        if values.shape[1] == 0:
+            raise DataError(f"data has no columns: its shape is {values.shape}")
         super().__init__(values.shape)
         self._values = values
         self._names = validation.check_names(names, self._shape[1])

@@ -127,6 +127,13 @@ class Objective(ABC):
             )
         return label
 
+    def why_constant(self, data: DMatrix) -> str | None:
+        """Return why the best model of these labels, which passed `check`, is a constant; None if it need not be.
+
+        The trees of a training on such labels do not split.
+        """
+        return None
+
     @abstractmethod
     def start(self, data: DMatrix) -> Floats:
         """Estimate the base score: the best constant prediction, on the scale that `to_margin` takes.

@@ -48,13 +48,20 @@ class Softprob(Objective):
             )
         return label
 
+    def why_constant(self, data: DMatrix) -> str | None:
+        """Return that all labels of positive weight are of one class, if they are."""
+        assert data.label is not None
+        label, weight = data.label.reshape(-1), self.row_weight(data)
+        label = label[weight > 0] if weight.size else label
+        if label.size and (label == label[0]).all():
+            return f"{self.name} needs at least two classes, but every label is {label[0]:g}"
+        return None
+
     def start(self, data: DMatrix) -> Floats:
         """Return the centred logarithms of the weighted counts; a class without rows counts as one row."""
         label = self.check(data).astype(np.int64)
         weight = self.row_weight(data)
         count = np.bincount(label, weights=weight if weight.size else None, minlength=self.n_outputs)
-        if np.count_nonzero(count) < 2:
-            raise LabelError(f"{self.name} needs at least two classes, but every label is {label[0]}")
         logs = np.log(np.where(count > 0, count, weight.mean() if weight.size else 1.0))
         return logs - logs.mean()
 

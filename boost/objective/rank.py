@@ -108,10 +108,6 @@ class Ranking(Objective):
     def check(self, data: DMatrix) -> Floats:
         """Return the labels as float64, or raise `LabelError`."""
         label = super().check(data)
-        if (label == label[0]).all():
-            raise LabelError(
-                f"{self.name} has nothing to rank: every label is {label[0]:g} (n_samples={label.size})"
-            )
         bounds = data.group_bounds()
         if data.weight is not None:
             equal = data.weight == np.repeat(data.weight[bounds[:-1]], np.diff(bounds))
@@ -121,6 +117,13 @@ class Ranking(Objective):
                     f"{int(np.argmin(equal))}: give one weight for each of the {bounds.size - 1} groups"
                 )
         return label
+
+    def why_constant(self, data: DMatrix) -> str | None:
+        """Return that all labels are equal, if they are."""
+        assert data.label is not None
+        if (data.label == data.label.flat[0]).all():
+            return f"{self.name} has nothing to rank: every label is {data.label.flat[0]:g}"
+        return None
 
     def start(self, data: DMatrix) -> Floats:
         """Return zero."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from boost.errors import warn
+from boost.config import warn
 
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 # XGBoost's names of devices that are not the CPU.

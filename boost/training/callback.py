@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class EarlyStopping(TrainingCallback):
         save_best: bool = False,
         min_delta: float = 0.0,
     ) -> None:
-        if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
+        if isinstance(rounds, bool) or not isinstance(rounds, Integral) or rounds < 1:
             raise ValueError(f"early_stopping_rounds must be an integer of at least 1, got {rounds!r}")
         if not min_delta >= 0:
             raise ValueError(f"min_delta must not be negative, got {min_delta!r}")
@@ -257,7 +258,7 @@ class TrainingCheckPoint(TrainingCallback):
             raise ValueError("models are saved as JSON, never as a pickle: leave as_pickle out")
         if not os.path.isdir(directory):
             raise ValueError(f"directory must be a folder that exists, got {os.fspath(directory)!r}")
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+        if isinstance(interval, bool) or not isinstance(interval, Integral) or interval < 1:
             raise ValueError(f"interval must be an integer of at least 1, got {interval!r}")
         self._path = os.path.join(os.fspath(directory), name)
         self._interval = interval

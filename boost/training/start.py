@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from boost.config import warn
 from boost.data.dmatrix import DMatrix
-from boost.errors import ParameterError
+from boost.errors import DataError, ParameterError
 from boost.forest.forest import Forest
 from boost.model.model import Attributes, Model
 from boost.objective import Objective
@@ -30,6 +31,7 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
         For a base score of another number of outputs.
     """
     objective, params = model.objective, model.params
+    check_rows(data)
     _fit_objective(objective, data, custom)
     outputs = objective.n_outputs
     model.n_features = data.num_col()
@@ -42,8 +44,6 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
             raise ParameterError(f"base_score has {np.size(given)} numbers for {outputs} outputs")
         score = np.resize(np.asarray(given, dtype=np.float64), outputs)
         objective.to_margin(score)  # raises when it is out of range
-        if not custom:
-            objective.start(data)  # raises for labels of one class
     elif custom:
         score = np.full(outputs, 0.5)
     else:
@@ -72,6 +72,7 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
     ValueError
         When the parameters of the two models do not agree in the objective or in the trees of a round.
     """
+    check_rows(data)
     objective, params, forest = model.objective, model.params, earlier.forest
     _fit_objective(objective, data, custom)
     before, outputs = earlier.objective, objective.n_outputs
@@ -93,6 +94,12 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
     model.attributes = Attributes(earlier.attributes)
 
 
+def check_rows(data: DMatrix) -> None:
+    """Raise `DataError` for a training table without rows."""
+    if data.num_row() == 0:
+        raise DataError(f"the training table has no rows: its shape is {(0, data.num_col())}")
+
+
 def has_vector_leaves(params: Params, outputs: int) -> bool:
     """Return whether the trees of a model of `outputs` outputs have leaves with a value for each."""
     return params.multi_strategy == "multi_output_tree" and outputs > 1
@@ -102,3 +109,5 @@ def _fit_objective(objective: Objective, data: DMatrix, custom: bool) -> None:
     objective.fit_outputs(data)
     if not custom:
         objective.check(data)
+        if reason := objective.why_constant(data):
+            warn(f"{reason}: the trees predict a constant")
