@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import platform
-from enum import IntEnum
 from typing import Any
 
 from boost.booster import Booster
 from boost.data.batches.data_iter import DataIter
-from boost.data.dmatrix import DMatrix
+from boost.data.dmatrix import DataSplitMode, DMatrix
 from boost.data.quantile_dmatrix import ExtMemQuantileDMatrix, QuantileDMatrix
 
 __all__ = [
@@ -24,13 +23,6 @@ __all__ = [
 
 # XGBoost's error is a ValueError, and so are all errors here about what was given.
 XGBoostError = ValueError
-
-
-class DataSplitMode(IntEnum):
-    """How a table is divided among workers; only by rows here."""
-
-    ROW = 0
-    COL = 1
 
 
 def build_info() -> dict[str, Any]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data import validation
-from boost.data.frames.dictionary import Categories, recode
-from boost.data.frames.frame import encode_frame, is_frame
-from boost.data.meta_info import MetaInfo
+from boost.data.frames.dictionary import Categories, CategoryIndex, recode
+from boost.data.frames.frame import as_frame, encode_frame, is_frame
+from boost.data.meta_info import FLOAT_FIELDS, MetaInfo
 from boost.data.values import (
     ColumnEntries,
     DenseValues,
@@ -33,19 +35,28 @@ MOST_CODES = 1 << 24
 Table = TypeVar("Table", bound="DMatrix")
 
 
+class DataSplitMode(IntEnum):
+    """How a table is divided among workers: only by rows here."""
+
+    ROW = 0
+    COL = 1
+
+
 class DMatrix(MetaInfo):
     """A table of float32 values in which NaN means "missing".
 
     Parameters
     ----------
-    data : array_like, frame, or SciPy sparse matrix or array, of shape (rows, features)
-        A frame is a pandas or polars DataFrame, a PyArrow Table or RecordBatch, or an object with one of the
-        protocols ``__arrow_c_stream__`` and ``__dataframe__``. A row-major, writeable float32 array, and a
+    data : array_like, frame, SciPy sparse matrix or array, of shape (rows, features), or name of a file
+        A frame is a pandas or polars DataFrame or Series, a PyArrow Table or RecordBatch, or an object with one
+        of the protocols ``__arrow_c_stream__`` and ``__dataframe__``. A row-major, writeable float32 array, and a
         CSR matrix of float32 values, are used in place: do not change them while the table is in use. Any
         other data is copied once. Entries that are absent from a sparse matrix are missing, as in XGBoost;
         stored zeros are zeros. Columns of strings and categories become numbers by a dictionary of their
         sorted values, see `categories`. Values that do not fit in memory are given in batches, see
-        `QuantileDMatrix`.
+        `QuantileDMatrix`; the batches of a `DataIter` that is given here are joined in memory. The name of a
+        file is that of `save_binary`, or of a text file, such as ``"train.txt?format=libsvm"`` or
+        ``"train.csv?format=csv&label_column=0"``, see `boost.data.files.text.read_text`.
     label : array_like of shape (rows,) or (rows, outputs), optional
     weight : array_like of shape (rows,), optional
         Not negative, not all zero. With query groups, one weight for each group is accepted, too.
@@ -57,9 +68,10 @@ class DMatrix(MetaInfo):
         Has no effect: nothing is printed.
     feature_names : sequence of str, optional
         Taken from a frame when absent.
-    feature_types : sequence of str, optional
+    feature_types : sequence of str, or the result of `get_categories`, optional
         "float", "int", "i" or "q" for each numerical feature, "c" for a categorical one. A column of numbers
-        that is marked as categorical must hold codes: 0, 1, 2, ...
+        that is marked as categorical must hold codes: 0, 1, 2, ... In place of types, the dictionaries of
+        another table or a model, which this table is given, too.
     nthread : int, optional
         Has no effect: a table is binned by the threads of the training run.
     group : array_like of int, optional
@@ -73,6 +85,8 @@ class DMatrix(MetaInfo):
         Relative probabilities with which colsample_bytree, bylevel and bynode draw the features.
     enable_categorical : bool
         Whether categorical columns are allowed.
+    data_split_mode : DataSplitMode
+        Must be that of rows.
 
     Attributes
     ----------
@@ -86,7 +100,7 @@ class DMatrix(MetaInfo):
     Raises
     ------
     DataError
-        For an empty table, infinite values, duplicate or missing names, columns that are neither numbers nor
+        For a table without columns, infinite values, duplicate or missing names, columns that are neither numbers nor
         categories, and arrays whose length does not fit the table.
     """
 
@@ -98,13 +112,12 @@ class DMatrix(MetaInfo):
         self,
         data: Any,
         label: ArrayLike | None = None,
-        *,
         weight: ArrayLike | None = None,
         base_margin: ArrayLike | None = None,
         missing: float | None = None,
         silent: bool = False,
         feature_names: Sequence[str] | None = None,
-        feature_types: Sequence[str] | None = None,
+        feature_types: Sequence[str] | CategoryIndex | None = None,
         nthread: int | None = None,
         group: ArrayLike | None = None,
         qid: ArrayLike | None = None,
@@ -112,38 +125,32 @@ class DMatrix(MetaInfo):
         label_upper_bound: ArrayLike | None = None,
         feature_weights: ArrayLike | None = None,
         enable_categorical: bool = True,
+        data_split_mode: int = DataSplitMode.ROW,
     ) -> None:
-        names: Sequence[str] | None = None
-        types: Sequence[str] | None = None
-        categories: Categories = {}
-        absent = np.nan if missing is None else float(missing)
-        values: Values
-        if is_frame(data):
-            array, names, types, categories = encode_frame(data, absent)
-            values = DenseValues(array, names)
-        elif hasattr(data, "tocsr"):
-            values = sparse_values(data, absent)
-        elif callable(data) or hasattr(data, "reset"):
-            raise DataError("a DMatrix cannot be made from batches: give them to QuantileDMatrix")
-        else:
-            values = array_values(data, absent)
+        if data_split_mode != DataSplitMode.ROW:
+            raise DataError("a table is divided among workers by rows only: leave data_split_mode out")
+        index = feature_types if isinstance(feature_types, CategoryIndex) else None
+        given: dict[str, Any] = {
+            "label": label,
+            "weight": weight,
+            "base_margin": base_margin,
+            "group": group,
+            "qid": qid,
+            "label_lower_bound": label_lower_bound,
+            "label_upper_bound": label_upper_bound,
+            "feature_weights": feature_weights,
+        }
+        values, columns, info = _read(data, np.nan if missing is None else float(missing))
         self._fill(
             values,
-            feature_names if feature_names is not None else names,
-            feature_types if feature_types is not None else types,
-            categories,
+            feature_names if feature_names is not None else columns.get("names"),
+            feature_types if feature_types is not None and index is None else columns.get("types"),
+            columns.get("categories", {}),
         )
         self._check_categorical(enable_categorical)
-        self.set_info(
-            label=label,
-            weight=weight,
-            base_margin=base_margin,
-            group=group,
-            qid=qid,
-            label_lower_bound=label_lower_bound,
-            label_upper_bound=label_upper_bound,
-            feature_weights=feature_weights,
-        )
+        self.set_info(**{name: info.get(name) if value is None else value for name, value in given.items()})
+        if index is not None:
+            self.__dict__.update(self.recoded(index.categories).__dict__)
 
     def _fill(
         self,
@@ -173,6 +180,77 @@ class DMatrix(MetaInfo):
     def categorical(self) -> NDArray[np.bool_]:
         """Which features are categorical; bool, shape (features,)."""
         return np.array([t == "c" for t in self._types or [""] * self._shape[1]], dtype=bool)
+
+    def data_split_mode(self) -> DataSplitMode:
+        """How the table is divided among workers: by rows."""
+        return DataSplitMode.ROW
+
+    def get_data(self) -> Any:
+        """Return the present values as a SciPy CSR matrix of float32, shape (rows, features)."""
+        from scipy.sparse import csr_matrix
+
+        if self.is_sparse:
+            starts, features, values = self.by_row()
+        else:
+            array = self.dense_rows(0, self._shape[0])
+            present = ~np.isnan(array)
+            starts = np.concatenate(([0], np.cumsum(present.sum(axis=1))))
+            features, values = np.nonzero(present)[1].astype(np.int32), array[present]
+        return csr_matrix((values, features, starts), shape=self._shape)
+
+    def get_quantile_cut(self) -> tuple[NDArray[np.uint64], Float32s]:
+        """Return the cuts of the features by which the table is, or would be, binned.
+
+        Returns
+        -------
+        indptr : uint64 array of shape (features + 1,)
+            The first cut of each feature, and the number of cuts.
+        values : float32 array of shape (cuts,)
+            Increasing within a feature. A value belongs to the bin of its number of cuts that are not above it.
+            The number of bins is that of the last training; without one, `max_bin`, or the default of the
+            parameters.
+        """
+        from boost.data.binning import bin_table
+        from boost.params import BY_NAME
+        from boost.threads import Team
+
+        bins = next(reversed(self._binned), self.max_bin or int(BY_NAME["max_bin"].default))
+        with Team() as team:
+            cuts = bin_table(self, bins, team).cuts
+        return cuts.indptr.astype(np.uint64), cuts.values.copy()
+
+    def get_categories(self, export_to_arrow: bool = False) -> CategoryIndex:
+        """Return the dictionaries of the categorical features, for the ``feature_types`` of another table.
+
+        Parameters
+        ----------
+        export_to_arrow : bool
+            Accepted for compatibility with XGBoost: ``to_arrow`` is always available.
+        """
+        return CategoryIndex(self.categories, self._shape[1], self._names)
+
+    def save_binary(self, fname: Any, silent: bool = True) -> None:
+        """Write the table with its meta information to a file, which ``DMatrix(fname)`` reads.
+
+        Parameters
+        ----------
+        fname : path
+        silent : bool
+            Has no effect: nothing is printed.
+
+        Raises
+        ------
+        DataError
+            For a table from batches, which holds no values.
+        """
+        from boost.data.files.binary import write_table
+
+        info = {name: getattr(self, name) for name in FLOAT_FIELDS if getattr(self, name) is not None}
+        if self._bounds is not None:
+            info["group"] = np.diff(self._bounds)
+        categories = sorted(self.categories.items())
+        columns = {"names": self._names, "types": self._types, "categories": categories}
+        write_table(os.path.expanduser(fname), self._values, info, columns)
 
     def num_row(self) -> int:
         """Number of rows."""
@@ -278,9 +356,8 @@ class DMatrix(MetaInfo):
             raise DataError(
                 f"rindex must be a list of row numbers, got an array of {index.dtype}, shape {index.shape}"
             )
-        if index.size == 0:
-            raise DataError("rindex is empty: a table needs at least one row, got no rows")
-        if index.min() < 0 or index.max() >= rows:
+        index = index.astype(np.int64)
+        if index.size and (index.min() < 0 or index.max() >= rows):
             raise DataError(f"rindex must lie within 0 and {rows - 1}, got {index.min()} to {index.max()}")
         part = object.__new__(DMatrix)
         part.__dict__.update(self.__dict__)
@@ -377,3 +454,42 @@ class DMatrix(MetaInfo):
 
     def _name(self, f: int) -> str:
         return repr(self._names[f]) if self._names else str(f)
+
+
+def _read(data: Any, absent: float) -> tuple[Values, dict[str, Any], dict[str, Any]]:
+    """Return the values of any kind of data, what is known of its columns, and the meta information it holds.
+
+    Parameters
+    ----------
+    data : as for `DMatrix`
+    absent : float
+        The number that means "missing" besides NaN.
+    """
+    from boost.data.batches.data_iter import is_batches
+    from boost.data.files.text import is_name
+
+    if is_name(data):
+        return _read_file(os.path.expanduser(data))
+    data = as_frame(data)
+    if is_frame(data):
+        array, names, types, categories = encode_frame(data, absent)
+        return DenseValues(array, names), {"names": names, "types": types, "categories": categories}, {}
+    if hasattr(data, "tocsr"):
+        return sparse_values(data, absent), {}, {}
+    if is_batches(data):
+        raise DataError("a DMatrix cannot be made from batches: give them to QuantileDMatrix")
+    return array_values(data, absent), {}, {}
+
+
+def _read_file(name: str) -> tuple[Values, dict[str, Any], dict[str, Any]]:
+    """Return what a file holds, as `_read` does."""
+    if os.path.isfile(name):
+        from boost.data.files.binary import is_binary, read_table
+
+        if is_binary(name):
+            values, info, columns = read_table(name)
+            return values, {**columns, "categories": {f: list(v) for f, v in columns["categories"]}}, info
+    from boost.data.files.text import read_text
+
+    text, info = read_text(name)
+    return text, {}, info
