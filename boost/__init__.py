@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from boost import callback
 from boost.booster import Booster
-from boost.data.dmatrix import DMatrix
 from boost.config import config_context, get_config, set_config
 from boost.core import build_info
+from boost.data.dmatrix import DMatrix
 from boost.data.quantile_dmatrix import ExtMemQuantileDMatrix, QuantileDMatrix
 from boost.errors import DataError, LabelError, ModelError, ParameterError
 from boost.runs.cv import cv

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data.dmatrix import DMatrix
-from boost.forest.forest import Forest
 from boost.data.frames.dictionary import Categories, CategoryIndex
+from boost.forest.forest import Forest
 from boost.model.model import Attributes, Model
 from boost.objective import Objective
 from boost.params import Params, as_dict, resolve
@@ -49,7 +49,9 @@ class _OfEarlyStopping(_OfModel[Value]):
     def __get__(self, booster: Booster | None, owner: type) -> Any:
         value = super().__get__(booster, owner)
         if value is None:
-            raise AttributeError(f"{self._name} is set by early stopping, which this model was trained without")
+            raise AttributeError(
+                f"{self._name} is set by early stopping, which this model was trained without"
+            )
         return value
 
 
@@ -258,7 +260,9 @@ class Booster(Inspection, Predictions):
                 begin = index(part)
                 end, step = begin + 1 or None, 1
         except TypeError:
-            raise TypeError(f"a round is an integer, and rounds are a slice of integers: got {rounds!r}") from None
+            raise TypeError(
+                f"a round is an integer, and rounds are a slice of integers: got {rounds!r}"
+            ) from None
         if step is not None and step < 1:
             raise ValueError(f"the step of a slice of rounds must be at least 1, got {step}")
         for at, last in ((begin, count if isinstance(part, slice) else count - 1), (end, count)):

@@ -119,7 +119,9 @@ class ExtMemQuantileDMatrix(QuantileDMatrix):
         effect.
     """
 
-    def __init__(self, data: Any, *, max_bin: int | None = None, ref: DMatrix | None = None, **options: Any) -> None:
+    def __init__(
+        self, data: Any, *, max_bin: int | None = None, ref: DMatrix | None = None, **options: Any
+    ) -> None:
         for unused in ("max_quantile_batches", "cache_host_ratio"):
             options.pop(unused, None)
         super().__init__(data, max_bin=max_bin, ref=ref, **options)

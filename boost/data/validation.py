@@ -230,8 +230,15 @@ def check_groups(group: ArrayLike | None, qid: ArrayLike | None, rows: int) -> N
 
 
 def _numbers(name: str, values: Any) -> Floats:
+    if type(values).__module__.startswith("polars") and type(values).__name__ == "Series":
+        from boost.data.frames.polars import read_column
+
+        values = read_column(values, name).values
+    array = np.asarray(values)
+    if array.dtype.kind in "cmM":
+        raise DataError(f"{name} must be real numbers, got an array of {array.dtype}")
     try:
-        return np.asarray(values).astype(np.float64)
+        return array.astype(np.float64)
     except (TypeError, ValueError) as problem:
         raise DataError(f"{name} must be numbers ({problem})") from None
 

@@ -25,11 +25,13 @@ class CustomMetric(Metric):
         result: Any = self.function(given, data)
         try:
             return [
-                (str(name), float(value)) for name, value in (result if isinstance(result, list) else [result])
+                (str(name), float(value))
+                for name, value in (result if isinstance(result, list) else [result])
             ]
         except (TypeError, ValueError):
             raise ValueError(
-                f"custom metric {self.name!r} must return a pair (name, value) or a list of pairs, got {result!r}"
+                f"custom metric {self.name!r} must return a pair (name, value), or a list of pairs, "
+                f"got {result!r}"
             ) from None
 
     def __call__(self, prediction: Floats, data: DMatrix) -> float:
@@ -44,7 +46,7 @@ def custom_metric(function: Callable[[Any, DMatrix], Any], maximize: bool = Fals
     ----------
     function : callable
         ``function(prediction, data)`` returns a pair of a name and a number, or a list of pairs; predictions
-        have shape (rows,), or (rows, outputs) for several outputs. `Metric.named` returns the pairs of a call.
+        have shape (rows,), or (rows, outputs) for several outputs. `Metric.named` returns the pairs.
     maximize : bool
         Whether larger values are better.
 

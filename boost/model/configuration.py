@@ -82,7 +82,9 @@ def from_text(text: str) -> dict[str, Any]:
         classes = int(learner.get("learner_model_param", {}).get("num_class", 0))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
         raise ParameterError(f"config must be the text that save_config returns ({problem!r})") from None
-    pairs = {BY_NAME[name].name: value for name, value in _strings(learner) if name in BY_NAME and value != ""}
+    pairs = {
+        BY_NAME[name].name: value for name, value in _strings(learner) if name in BY_NAME and value != ""
+    }
     if metrics:
         pairs["eval_metric"] = metrics
     if classes:

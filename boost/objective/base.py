@@ -128,7 +128,7 @@ class Objective(ABC):
         return label
 
     def why_constant(self, data: DMatrix) -> str | None:
-        """Return why the best model of these labels, which passed `check`, is a constant; None if it need not be.
+        """Return why labels that passed `check` leave only a constant to learn; None if they do not.
 
         The trees of a training on such labels do not split.
         """

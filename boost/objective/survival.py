@@ -173,7 +173,8 @@ class Aft(Objective):
         if not good.all():
             at = int(np.argmin(good))
             raise LabelError(
-                f"{self.name} needs 0 <= label_lower_bound <= label_upper_bound, and a positive upper one, got {lower[at]:g} and {upper[at]:g} in row {at}"
+                f"{self.name} needs 0 <= label_lower_bound <= label_upper_bound, and a positive upper one, "
+                f"got {lower[at]:g} and {upper[at]:g} in row {at}"
             )
         return lower.astype(np.float64)
 

@@ -1,6 +1,6 @@
 """Values of parameters that are given as text, and checks of those that are neither one number nor one name.
 
-XGBoost takes every value as text: ``"3"``, ``"true"``, ``"(1,-1)"``. The last kind is read as a Python literal.
+XGBoost takes every value as text: ``"3"``, ``"true"``, ``"(1,-1)"``. The last is read as a Python literal.
 """
 
 from __future__ import annotations

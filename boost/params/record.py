@@ -11,7 +11,6 @@ from warnings import catch_warnings, simplefilter
 
 from boost.config import warn
 from boost.errors import ParameterError, nearest
-from boost.params.param import Param
 from boost.params.reference import join_names
 from boost.params.table import BY_NAME, MULTI, TABLE
 

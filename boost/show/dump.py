@@ -218,10 +218,11 @@ def _escaped(text: Any) -> str:
     return str(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
-def dot(tree: Tree, names: Names, with_stats: bool, style: DotStyle = DotStyle()) -> str:  # noqa: B008
+def dot(tree: Tree, names: Names, with_stats: bool, style: DotStyle = DotStyle()) -> str:
     """Return a tree in the language of Graphviz."""
     of_split, of_leaf = (
-        "".join(f' {key}="{_escaped(value)}"' for key, value in given.items()) for given in (style.split, style.leaf)
+        "".join(f' {key}="{_escaped(value)}"' for key, value in given.items())
+        for given in (style.split, style.leaf)
     )
     parts = ["digraph {\n    graph [ rankdir=TB ]\n"]
     parts += [f'    graph [ {key}="{_escaped(value)}" ]\n' for key, value in style.graph.items()]

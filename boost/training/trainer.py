@@ -62,6 +62,8 @@ class Trainer:
     ) -> None:
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
         self.team = Team(model.params.nthread)
+        for table in (data, *(table for table, _ in evals)):
+            table.check_complete()
         self._table = model.align(data)
         with _notice(model.params), self.team:
             self._configure(model.params)

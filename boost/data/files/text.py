@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -33,8 +32,8 @@ def read_text(name: str) -> Read:
         ``column:value``; ``indexing_mode=1`` says that columns are counted from one, -1 that they are if
         there is no column 0. Absent entries are missing; a "#" begins a comment.
 
-        csv: each line holds numbers, and none is missing. ``label_column`` and ``weight_column`` are numbers of
-        columns, ``delimiter`` is a character. There is no line of names.
+        csv: each line holds numbers, where nothing is a missing one. ``label_column`` and ``weight_column``
+        are numbers of columns, ``delimiter`` is a character. There is no line of names.
 
     Returns
     -------
@@ -50,11 +49,15 @@ def read_text(name: str) -> Read:
     """
     path, _, query = name.removeprefix("file://").partition("?")
     if "#" in query:
-        raise DataError(f"{name!r} names a cache, which text files do not have: give a DataIter to QuantileDMatrix")
+        raise DataError(
+            f"{name!r} names a cache, which text files do not have: give a DataIter to QuantileDMatrix"
+        )
     given = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20))
     kind = given.pop("format", None)
     if kind is None:
-        raise DataError(f"the format of the text file {path!r} is not given: write {path + '?format=libsvm'!r} or csv")
+        raise DataError(
+            f"the format of the text file {path!r} is not given: write {path + '?format=libsvm'!r} or csv"
+        )
     if kind not in FORMATS:
         raise DataError(unknown("format of a text file", kind, FORMATS))
     options = dict(FORMATS[kind])
@@ -109,11 +112,15 @@ def _read_libsvm(path: str, indexing_mode: int) -> Read:
                 groups += [int(value) for key, value in entries if key == "qid"]
                 rows.append({int(key): float(value) for key, value in entries if key != "qid"})
             except ValueError:
-                raise DataError(f"{path}: line {number} is no line of libsvm: {line.strip()[:60]!r}") from None
+                raise DataError(
+                    f"{path}: line {number} is no line of libsvm: {line.strip()[:60]!r}"
+                ) from None
     info: dict[str, Any] = {"label": np.array(labels)}
     for field, values in (("weight", weights), ("qid", groups)):
         if values and len(values) != len(rows):
-            raise DataError(f"{path}: {len(values)} of {len(rows)} lines have a {field}: give it in all or none")
+            raise DataError(
+                f"{path}: {len(values)} of {len(rows)} lines have a {field}: give it in all or none"
+            )
         if values:
             info[field] = np.array(values)
     least = min((min(row) for row in rows if row), default=0)
@@ -124,7 +131,7 @@ def _read_libsvm(path: str, indexing_mode: int) -> Read:
 
 
 def _entries(rows: list[dict[int, float]], first: int) -> tuple[Entries, tuple[int, int]]:
-    """Return the entries of rows in CSR layout without NaN, and the shape; columns are counted from `first`."""
+    """Return the entries of rows in CSR layout without NaN, and the shape; `first` is the first column."""
     kept = [sorted((f - first, value) for f, value in row.items() if value == value) for row in rows]
     starts = np.cumsum([0, *map(len, kept)]).astype(np.int64)
     features = np.array([f for row in kept for f, _ in row], dtype=np.int64)
@@ -136,8 +143,3 @@ def _entries(rows: list[dict[int, float]], first: int) -> tuple[Entries, tuple[i
     if not np.isfinite(values).all():
         raise DataError("the file holds infinity, or a number too large for float32")
     return (starts, features.astype(np.int32), values), (len(rows), columns)
-
-
-def is_name(data: Any) -> bool:
-    """Whether an object is the name of a file."""
-    return isinstance(data, (str, os.PathLike))

@@ -128,7 +128,7 @@ def recode(
 
 
 class CategoryIndex:
-    """The dictionaries of the categorical features of a table or model, as XGBoost's ``get_categories`` gives them.
+    """The dictionaries of the categorical features of a table or model: what ``get_categories`` returns.
 
     Given as the ``feature_types`` of a `boost.DMatrix`, they are the dictionaries of that table.
 
@@ -150,7 +150,7 @@ class CategoryIndex:
         return not self.categories
 
     def to_arrow(self) -> list[tuple[str, Any]]:
-        """Return the name of each feature with its dictionary as a PyArrow array, None for a numerical one."""
+        """Return the name of each feature with its dictionary as a PyArrow array; None without one."""
         import pyarrow
 
         values = [self.categories.get(f) for f in range(len(self.names))]
