@@ -489,4 +489,7 @@ def _leaves(model: Model, table: DMatrix, rounds: tuple[int, int] | None, strict
     leaves, forest = model.leaves(table, rounds), model.forest
     if not strict:
         return leaves
-    return leaves.reshape(len(leaves), -1, forest.round_trees // forest.parallel, forest.parallel)
+    rounds_used = leaves.shape[1] // forest.round_trees
+    return leaves.reshape(
+        len(leaves), rounds_used, forest.round_trees // forest.parallel, forest.parallel
+    )

@@ -152,9 +152,9 @@ class DMatrix(MetaInfo):
         types: Sequence[str] | None,
         categories: Categories,
     ) -> None:
-        """Set the values and the columns; raise `DataError` for an empty table."""
-        if 0 in values.shape:
-            raise DataError(f"data has no rows or no columns: its shape is {values.shape}")
+        """Set the values and the columns; raise `DataError` for a table without columns."""
+        if values.shape[1] == 0:
+            raise DataError(f"data has no columns: its shape is {values.shape}")
         super().__init__(values.shape)
         self._values = values
         self._names = validation.check_names(names, self._shape[1])
@@ -194,7 +194,7 @@ class DMatrix(MetaInfo):
     @property
     def density(self) -> float:
         """Fraction of the values that is stored: 1 for a dense table."""
-        return self._values.present / (self._shape[0] * self._shape[1]) if self.is_sparse else 1.0
+        return self._values.present / max(1, self._shape[0] * self._shape[1]) if self.is_sparse else 1.0
 
     def by_row(self) -> Entries:
         """Return the present entries of a sparse table in CSR layout.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from boost.data.dmatrix import DMatrix
-from boost.errors import ParameterError
+from boost.errors import DataError, ParameterError
 from boost.forest.forest import Forest
 from boost.model.model import Attributes, Model
 from boost.objective import Objective
@@ -24,6 +24,8 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
 
     Raises
     ------
+    DataError
+        For a table without rows.
     LabelError
         For labels that the objective does not allow.
     ParameterError
@@ -67,6 +69,8 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
 
     Raises
     ------
+    DataError
+        For a table without rows.
     LabelError
         For labels that the objective does not allow.
     ValueError
@@ -99,6 +103,8 @@ def has_vector_leaves(params: Params, outputs: int) -> bool:
 
 
 def _fit_objective(objective: Objective, data: DMatrix, custom: bool) -> None:
+    if data.num_row() == 0:
+        raise DataError("the training table has no rows: training needs at least one")
     objective.fit_outputs(data)
     if not custom:
         objective.check(data)

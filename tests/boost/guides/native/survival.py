@@ -7,7 +7,7 @@ rng = np.random.default_rng(0)
 X = rng.integers(0, 20, (300, 4)) / 4.0
 time = np.exp(0.4 * X[:, 0] - 0.3 * X[:, 1] + 0.2 * rng.normal(size=300)) + 0.1
 censored = rng.random(300) < 0.3
-lower, upper = time, np.where(censored, np.inf, time)
+lower, upper = time.copy(), np.where(censored, np.inf, time)
 upper[:20] = time[:20] * 1.5
 lower[20:30] = 0.0
 dtrain = xgb.DMatrix(X[:200])

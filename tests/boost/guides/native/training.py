@@ -45,7 +45,7 @@ answers = {
     "scores": bst.get_score(importance_type="weight"),
     "gain": bst.get_score(importance_type="gain"),
     "fscore": bst.get_fscore(),
-    "histogram": bst.get_split_value_histogram("f7", as_pandas=False),
+    "histogram": bst.get_split_value_histogram("f7", as_pandas=False)[:, 1],
 }
 scratch = xgb.Booster(param, [dtrain, dtest])
 for i in range(num_round):
