@@ -16,6 +16,7 @@ from boost.metric import Metric
 from boost.model.model import Model
 from boost.objective import Objective, Round
 from boost.objective.custom import Custom, Loss
+from boost.params import seed_of
 from boost.threads import Team
 from boost.training.evaluation import evaluate
 from boost.training.margins import Additions, Margins
@@ -89,7 +90,7 @@ class Trainer:
         self._grower = make_grower(self._table, params, self.team)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._table)
-        self._seed = params.seed or 0
+        self._seed = seed_of(params)
         draws = params.booster == "dart" or any(params[name] < 1.0 for name in SAMPLING)
         # A round with random draws gets a new generator, so that it does not depend on earlier rounds.
         self._constant_rng = None if draws else np.random.default_rng(0)
