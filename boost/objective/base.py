@@ -127,6 +127,10 @@ class Objective(ABC):
             )
         return label
 
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return why every model of these labels, which `check` allows, is a constant; "" when none must be."""
+        return ""
+
     @abstractmethod
     def start(self, data: DMatrix) -> Floats:
         """Estimate the base score: the best constant prediction, on the scale that `to_margin` takes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from boost.data.dmatrix import DMatrix
-from boost.errors import DataError, ParameterError
+from boost.errors import DataError, ParameterError, warn
 from boost.forest.forest import Forest
 from boost.model.model import Attributes, Model
 from boost.objective import Objective
@@ -44,8 +44,6 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
             raise ParameterError(f"base_score has {np.size(given)} numbers for {outputs} outputs")
         score = np.resize(np.asarray(given, dtype=np.float64), outputs)
         objective.to_margin(score)  # raises when it is out of range
-        if not custom:
-            objective.start(data)  # raises for labels of one class
     elif custom:
         score = np.full(outputs, 0.5)
     else:
@@ -108,3 +106,6 @@ def _fit_objective(objective: Objective, data: DMatrix, custom: bool) -> None:
     objective.fit_outputs(data)
     if not custom:
         objective.check(data)
+        reason = objective.nothing_to_learn(data)
+        if reason:
+            warn(f"{objective.name} has nothing to learn, the predictions are constant: {reason}")
