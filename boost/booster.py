@@ -490,6 +490,4 @@ def _leaves(model: Model, table: DMatrix, rounds: tuple[int, int] | None, strict
     if not strict:
         return leaves
     rounds_used = leaves.shape[1] // forest.round_trees
-    return leaves.reshape(
-        len(leaves), rounds_used, forest.round_trees // forest.parallel, forest.parallel
-    )
+    return leaves.reshape(len(leaves), rounds_used, forest.round_trees // forest.parallel, forest.parallel)

@@ -128,7 +128,7 @@ class Objective(ABC):
         return label
 
     def nothing_to_learn(self, data: DMatrix) -> str:
-        """Return why every model of these labels, which `check` allows, is a constant; "" when none must be."""
+        """Return why the best model of these labels is a constant; "" when it may be another one."""
         return ""
 
     @abstractmethod

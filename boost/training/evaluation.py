@@ -40,7 +40,8 @@ def make_metrics(
     Raises
     ------
     ValueError
-        For an unknown metric, for tables without rows, and for those whose labels or groups a metric does not allow.
+        For an unknown metric, for tables without rows, and for those whose labels or groups a metric does
+        not allow.
     """
     params = model.params
     default = () if params.disable_default_eval_metric else (model.objective.metric,)

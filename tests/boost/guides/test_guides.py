@@ -22,7 +22,7 @@ def run(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     folder.mkdir()
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(source, folder.name, "exec"), names)  # noqa: S102
+    exec(compile(source, folder.name, "exec"), names)
     return names
 
 
@@ -42,7 +42,9 @@ def compare(ours: Any, theirs: Any, error: float, where: str) -> list[str]:
         if a.shape != b.shape:
             return [f"{where}: shape {a.shape} for {b.shape}"]
         far = ~np.isclose(a, b, rtol=error, atol=ABSOLUTE, equal_nan=True)
-        return [f"{where}: {far.sum()} of {far.size} differ, {a[far][:3]} for {b[far][:3]}"] if far.any() else []
+        return (
+            [f"{where}: {far.sum()} of {far.size} differ, {a[far][:3]} for {b[far][:3]}"] if far.any() else []
+        )
     return [] if np.all(ours == theirs) else [f"{where}: {ours!r} for {theirs!r}"]
 
 

@@ -29,7 +29,9 @@ shuffled = X.assign(tree=X["tree"].cat.reorder_categories(words[::-1]))
 answers["other order"] = model.predict(shuffled)
 one_hot = xgb.XGBRegressor(enable_categorical=True, max_cat_to_onehot=20, max_depth=4, n_estimators=6)
 answers["one hot"] = one_hot.fit(X, y).predict(X)
-few = xgb.XGBRegressor(enable_categorical=True, max_cat_to_onehot=1, max_cat_threshold=3, max_depth=4, n_estimators=6)
+few = xgb.XGBRegressor(
+    enable_categorical=True, max_cat_to_onehot=1, max_cat_threshold=3, max_depth=4, n_estimators=6
+)
 answers["threshold"] = few.fit(X, y).predict(X)
 approx = xgb.XGBRegressor(tree_method="approx", enable_categorical=True, max_depth=4, n_estimators=6)
 answers["approx"] = approx.fit(X, y).predict(X)

@@ -30,9 +30,13 @@ answers["forest"] = forest.score(X, y)
 only = xgb.XGBRegressor(feature_weights=[0, 0, 1, 1], colsample_bynode=0.5, n_estimators=10, max_depth=3)
 answers["weights of features"] = only.fit(X, y).feature_importances_[:2]
 skewed = (y > 2.5).astype(int)
-balanced = xgb.XGBClassifier(scale_pos_weight=float((skewed == 0).sum() / skewed.sum()), n_estimators=5, max_depth=3)
+balanced = xgb.XGBClassifier(
+    scale_pos_weight=float((skewed == 0).sum() / skewed.sum()), n_estimators=5, max_depth=3
+)
 answers["balanced"] = balanced.fit(X, skewed).predict_proba(X)
-leaf = xgb.XGBRegressor(grow_policy="lossguide", max_leaves=8, max_depth=0, reg_lambda=2.0, reg_alpha=0.5, gamma=0.1)
+leaf = xgb.XGBRegressor(
+    grow_policy="lossguide", max_leaves=8, max_depth=0, reg_lambda=2.0, reg_alpha=0.5, gamma=0.1
+)
 answers["penalties"] = leaf.set_params(n_estimators=5, min_child_weight=3.0).fit(X, y).predict(X)
 deep = xgb.XGBClassifier(max_delta_step=0.5, n_estimators=5, max_depth=3).fit(X, skewed)
 answers["step"] = deep.predict_proba(X)

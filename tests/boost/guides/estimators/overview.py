@@ -18,7 +18,10 @@ X, y = np.round(cancer.data / cancer.data.std(axis=0) * 8), cancer.target
 answers["two classes"] = []
 for train, test in folds.split(X):
     model = xgb.XGBClassifier(n_jobs=1, max_depth=3, n_estimators=10).fit(X[train], y[train])
-    answers["two classes"] += [confusion_matrix(y[test], model.predict(X[test])), model.predict_proba(X[test])]
+    answers["two classes"] += [
+        confusion_matrix(y[test], model.predict(X[test])),
+        model.predict_proba(X[test]),
+    ]
 iris = load_iris()
 model = xgb.XGBClassifier(n_jobs=1, max_depth=3, n_estimators=10).fit(iris.data, iris.target)
 answers["classes"] = (
@@ -39,7 +42,9 @@ answers["regression"] = (model.predict(X), mean_squared_error(y, model.predict(X
 answers["intercept"] = np.ravel(model.intercept_)
 answers["importance"] = model.feature_importances_
 for kind in ("weight", "total_gain", "cover"):
-    answers[kind] = xgb.XGBRegressor(n_estimators=4, max_depth=3, importance_type=kind).fit(X, y).feature_importances_
+    answers[kind] = (
+        xgb.XGBRegressor(n_estimators=4, max_depth=3, importance_type=kind).fit(X, y).feature_importances_
+    )
 search = GridSearchCV(xgb.XGBRegressor(n_jobs=1), {"max_depth": [2, 4], "n_estimators": [5, 10]}, cv=KFold(3))
 search.fit(X, y)
 answers["search"] = (search.best_params_, search.best_score_)
@@ -55,7 +60,9 @@ copied = clone(model).set_params(max_depth=2, learning_rate=0.5)
 answers["set"] = copied.fit(X, y).predict(X)
 again = xgb.XGBRegressor(**params).fit(X, y)
 answers["again"] = again.predict(X)
-answers["aliases"] = xgb.XGBRegressor(eta=0.5, nthread=1, seed=3, n_estimators=3, max_depth=3).fit(X, y).predict(X)
+answers["aliases"] = (
+    xgb.XGBRegressor(eta=0.5, nthread=1, seed=3, n_estimators=3, max_depth=3).fit(X, y).predict(X)
+)
 answers["booster"] = model.get_booster().predict(xgb.DMatrix(X))
 answers["rounds of it"] = (model.get_num_boosting_rounds(), model.get_booster().num_boosted_rounds())
 model.save_model("model.json")

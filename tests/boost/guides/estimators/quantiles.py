@@ -35,7 +35,9 @@ answers = {
     "coverage": float(np.mean((y_test > scores[:, 0]) & (y_test < scores[:, 2]))),
 }
 for level in (0.1, 0.5):
-    model = xgb.XGBRegressor(objective="reg:quantileerror", quantile_alpha=level, n_estimators=10, max_depth=3)
+    model = xgb.XGBRegressor(
+        objective="reg:quantileerror", quantile_alpha=level, n_estimators=10, max_depth=3
+    )
     answers[f"level {level}"] = model.fit(X_train, y_train).predict(X_test)
 model = xgb.XGBRegressor(objective="reg:absoluteerror", n_estimators=10, max_depth=3)
 answers["absolute"] = model.fit(X_train, y_train).predict(X_test)

@@ -25,7 +25,9 @@ relevant = (y > 1).astype(int)
 mean = xgb.XGBRanker(objective="rank:map", lambdarank_pair_method="topk", n_estimators=8, max_depth=3)
 answers["rank:map"] = mean.fit(X, relevant, qid=qid).predict(X)
 sizes = np.bincount(qid)
-by_size = xgb.XGBRanker(objective="rank:ndcg", n_estimators=5, max_depth=3, eval_metric=["ndcg@3", "ndcg", "map@5", "pre@2"])
+by_size = xgb.XGBRanker(
+    objective="rank:ndcg", n_estimators=5, max_depth=3, eval_metric=["ndcg@3", "ndcg", "map@5", "pre@2"]
+)
 by_size.fit(X, relevant, group=sizes, eval_set=[(X, relevant)], eval_group=[sizes], verbose=False)
 answers["group sizes"] = by_size.evals_result()
 weights = rng.random(sizes.size) + 0.5
@@ -46,6 +48,8 @@ frame["qid"] = qid
 with_column = xgb.XGBRanker(objective="rank:ndcg", n_estimators=5, max_depth=3).fit(frame, y)
 answers["column of ids"] = (with_column.predict(frame), with_column.score(frame, y))
 table = xgb.DMatrix(X, y, qid=qid)
-bst = xgb.train({"objective": "rank:ndcg", "eval_metric": "ndcg@4-", "max_depth": 3}, table, 5, verbose_eval=False)
+bst = xgb.train(
+    {"objective": "rank:ndcg", "eval_metric": "ndcg@4-", "max_depth": 3}, table, 5, verbose_eval=False
+)
 answers["native"] = bst.predict(table)
 close = {"weights": 1e-3}

@@ -6,7 +6,14 @@ import xgboost as xgb
 
 rng = np.random.default_rng(0)
 X = rng.integers(0, 40, (600, 4)) / 8.0
-y = 2 * X[:, 0] + np.sin(3 * X[:, 0]) - X[:, 1] - np.cos(3 * X[:, 1]) + X[:, 2] * X[:, 3] + rng.normal(size=600)
+y = (
+    2 * X[:, 0]
+    + np.sin(3 * X[:, 0])
+    - X[:, 1]
+    - np.cos(3 * X[:, 1])
+    + X[:, 2] * X[:, 3]
+    + rng.normal(size=600)
+)
 table = xgb.DMatrix(pd.DataFrame(X, columns=list("abcd")), y)
 param = {"max_depth": 4, "eta": 0.3}
 

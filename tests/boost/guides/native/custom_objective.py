@@ -33,7 +33,13 @@ def rmsle(predt: np.ndarray, dtrain: xgb.DMatrix) -> tuple[str, float]:
 
 results = {}
 bst = xgb.train(
-    {"tree_method": "hist", "seed": 1994, "disable_default_eval_metric": 1, "base_score": 0.5, "max_depth": 4},
+    {
+        "tree_method": "hist",
+        "seed": 1994,
+        "disable_default_eval_metric": 1,
+        "base_score": 0.5,
+        "max_depth": 4,
+    },
     dtrain=dtrain,
     num_boost_round=8,
     obj=squared_log,

@@ -1,4 +1,4 @@
-"""DART, random forests, boosted forests, sampling: numbers that depend on the random draws are compared loosely."""
+"""DART, random forests, boosted forests, sampling: what depends on random draws is compared loosely."""
 
 import numpy as np
 import xgboost as xgb

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-
 import xgboost as xgb
 
 rng = np.random.default_rng(0)
@@ -48,7 +47,7 @@ answers["get_data"] = later.get_data().toarray()
 
 lines = [
     f"{label:.6f} " + " ".join(f"{j}:{value}" for j, value in enumerate(row) if value)
-    for label, row in zip(y, X)
+    for label, row in zip(y, X, strict=True)
 ]
 Path("train.svm.txt").write_text("\n".join(lines) + "\n")
 text = xgb.DMatrix("train.svm.txt?format=libsvm")

@@ -30,7 +30,9 @@ def mean_error(predt, dtrain):
     return "bias", float(np.abs(np.mean(predt - dtrain.get_label())))
 
 
-stop = xgb.callback.EarlyStopping(rounds=3, metric_name="bias", data_name="valid", save_best=True, maximize=False)
+stop = xgb.callback.EarlyStopping(
+    rounds=3, metric_name="bias", data_name="valid", save_best=True, maximize=False
+)
 bst = xgb.train(
     {"max_depth": 3},
     train,

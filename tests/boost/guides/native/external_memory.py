@@ -36,7 +36,9 @@ answers = {}
 table = xgb.QuantileDMatrix(Iterator(paths[:3]))
 valid = xgb.QuantileDMatrix(Iterator(paths[3:]), ref=table)
 history = {}
-bst = xgb.train(param, table, 6, [(table, "Train"), (valid, "Valid")], evals_result=history, verbose_eval=False)
+bst = xgb.train(
+    param, table, 6, [(table, "Train"), (valid, "Valid")], evals_result=history, verbose_eval=False
+)
 answers["quantile"] = (table.num_row(), table.num_col(), history, bst.predict(table), bst.predict(valid))
 
 cached = xgb.DMatrix(Iterator(paths[:3], cache_prefix="cache"))

@@ -9,9 +9,15 @@ from sklearn.datasets import load_iris
 rng = np.random.default_rng(1)
 X, y = load_iris(return_X_y=True)
 dtrain = xgb.DMatrix(X, y)
-several = xgb.train({"objective": "multi:softprob", "num_class": 3, "max_depth": 3}, dtrain, 6, verbose_eval=False)
-one = xgb.train({"objective": "binary:logistic", "max_depth": 3}, xgb.DMatrix(X, y == 2), 6, verbose_eval=False)
-label = xgb.train({"objective": "multi:softmax", "num_class": 3, "max_depth": 3}, dtrain, 6, verbose_eval=False)
+several = xgb.train(
+    {"objective": "multi:softprob", "num_class": 3, "max_depth": 3}, dtrain, 6, verbose_eval=False
+)
+one = xgb.train(
+    {"objective": "binary:logistic", "max_depth": 3}, xgb.DMatrix(X, y == 2), 6, verbose_eval=False
+)
+label = xgb.train(
+    {"objective": "multi:softmax", "num_class": 3, "max_depth": 3}, dtrain, 6, verbose_eval=False
+)
 answers = {"labels": label.predict(dtrain)}
 for name, bst in (("several", several), ("one", one)):
     answers[name] = {

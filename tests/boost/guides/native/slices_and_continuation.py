@@ -13,7 +13,9 @@ answers = {
     "rounds": (bst.num_boosted_rounds(), part.num_boosted_rounds(), len(part.get_dump())),
     "slice": bst[:4].predict(table),
     "later rounds": bst[3:7].predict(table, output_margin=True),
-    "same as a range": float(np.abs(bst[:4].predict(table) - bst.predict(table, iteration_range=(0, 4))).max()),
+    "same as a range": float(
+        np.abs(bst[:4].predict(table) - bst.predict(table, iteration_range=(0, 4))).max()
+    ),
     "step": bst[0:8:2].predict(table),
     "one": bst[1].predict(table),
     "each": [tree.predict(table, output_margin=True) for tree in bst][:3],

@@ -51,7 +51,13 @@ signed = np.where(censored, -time, time)
 dtrain, dvalid = xgb.DMatrix(X[:200], signed[:200]), xgb.DMatrix(X[200:], signed[200:])
 history = {}
 bst = xgb.train(
-    {"objective": "survival:cox", "eval_metric": "cox-nloglik", "max_depth": 2, "eta": 0.1, "base_score": 1.0},
+    {
+        "objective": "survival:cox",
+        "eval_metric": "cox-nloglik",
+        "max_depth": 2,
+        "eta": 0.1,
+        "base_score": 1.0,
+    },
     dtrain,
     10,
     [(dtrain, "train"), (dvalid, "valid")],

@@ -20,7 +20,12 @@ evallist = [(dtrain, "train"), (dtest, "eval")]
 num_round = 6
 history = {}
 bst = xgb.train(plst, dtrain, num_round, evallist, evals_result=history, verbose_eval=False)
-several = {"max_depth": 2, "eta": 1, "objective": "binary:logistic", "eval_metric": ["auc", "error", "ams@0"][:2]}
+several = {
+    "max_depth": 2,
+    "eta": 1,
+    "objective": "binary:logistic",
+    "eval_metric": ["auc", "error", "ams@0"][:2],
+}
 second = {}
 xgb.train(several, dtrain, num_round, evals=evallist, evals_result=second, verbose_eval=2)
 
