@@ -172,8 +172,8 @@ def check_feature_weights(values: Any, columns: int) -> Floats:
 def check_margin(base_margin: ArrayLike, rows: int) -> Floats:
     """Return base margins as a float64 array of shape (rows, outputs); raises `DataError`."""
     margin = np.array(_numbers("base_margin", base_margin))
-    if margin.ndim == 1 and rows and margin.size % rows == 0:
-        margin = margin.reshape(rows, -1)
+    if margin.ndim == 1 and margin.size % max(1, rows) == 0:
+        margin = margin.reshape(rows, max(1, margin.size // max(1, rows)))
     if margin.ndim != 2 or margin.shape[0] != rows:
         raise DataError(f"base_margin must have a row for each of the {rows} rows, got shape {margin.shape}")
     if not (np.abs(margin) <= np.finfo(np.float32).max).all():
@@ -221,9 +221,7 @@ def check_groups(group: ArrayLike | None, qid: ArrayLike | None, rows: int) -> N
         identifiers = identifiers[:, 0]
     if identifiers.shape != (rows,):
         raise DataError(f"qid must have one entry for each of the {rows} rows, got shape {identifiers.shape}")
-    if rows == 0:
-        return np.zeros(1, dtype=np.int64)
-    starts = np.flatnonzero(np.concatenate(([True], identifiers[1:] != identifiers[:-1])))
+    starts = np.flatnonzero(np.concatenate(([True], identifiers[1:] != identifiers[:-1]))[:rows])
     if np.unique(identifiers[starts]).size != starts.size:
         raise DataError("rows of one query group must be consecutive: sort the table by qid")
     return np.concatenate((starts, [rows])).astype(np.int64)

@@ -127,12 +127,9 @@ class Objective(ABC):
             )
         return label
 
-    def why_constant(self, data: DMatrix) -> str | None:
-        """Return why labels that passed `check` leave only a constant to learn; None if they do not.
-
-        The trees of a training on such labels do not split.
-        """
-        return None
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return why the best model of these labels is a constant; "" when it may be another one."""
+        return ""
 
     @abstractmethod
     def start(self, data: DMatrix) -> Floats:

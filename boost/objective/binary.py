@@ -71,9 +71,9 @@ class Logistic(LogisticRegression):
     allowed_labels = "0 and 1"
     label_hint = " (numbers between 0 and 1 are allowed, as probabilities of label 1)"
 
-    def why_constant(self, data: DMatrix) -> str | None:
-        """Return that all labels are of one class, if they are."""
-        return one_class(self.name, data, self.row_weight(data))
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return the only label, if there is only one."""
+        return only_class(data, self.row_weight(data))
 
 
 class LogitRaw(Logistic):
@@ -109,9 +109,9 @@ class Hinge(Pointwise):
         """Return which labels are 0 or 1."""
         return (label == 0) | (label == 1)
 
-    def why_constant(self, data: DMatrix) -> str | None:
-        """Return that all labels are of one class, if they are."""
-        return one_class(self.name, data, self.row_weight(data))
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return the only label, if there is only one."""
+        return only_class(data, self.row_weight(data))
 
     def constant(self, label: Floats, weight: Floats) -> float:
         """Return the label of the larger total weight."""
@@ -129,13 +129,13 @@ class Hinge(Pointwise):
         return (margin > 0).astype(np.float64)
 
 
-def one_class(name: str, data: DMatrix, weight: Floats) -> str | None:
-    """Return that, in every output, all labels of positive weight are 0, or all are 1; None otherwise."""
+def only_class(data: DMatrix, weight: Floats) -> str:
+    """Return in words that all labels of positive weight are equal, 0 or 1 in each output; "" otherwise."""
     assert data.label is not None
     label = data.label.reshape(data.num_row(), -1)
     if weight.size:
         label = label[weight > 0]
     first = label[:1]
     if np.isin(first, (0, 1)).all() and (label == first).all():
-        return f"{name} needs both classes, but every label (of positive weight) is {label.ravel()[0]:g}"
-    return None
+        return f"every label (of positive weight) is {', '.join(f'{value:g}' for value in first)}"
+    return ""

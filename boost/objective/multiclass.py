@@ -48,14 +48,12 @@ class Softprob(Objective):
             )
         return label
 
-    def why_constant(self, data: DMatrix) -> str | None:
-        """Return that all labels of positive weight are of one class, if they are."""
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return the only label, if there is only one."""
+        weight = self.row_weight(data)
         assert data.label is not None
-        label, weight = data.label.reshape(-1), self.row_weight(data)
-        label = label[weight > 0] if weight.size else label
-        if label.size and (label == label[0]).all():
-            return f"{self.name} needs at least two classes, but every label is {label[0]:g}"
-        return None
+        label = data.label[weight > 0] if weight.size else data.label
+        return f"every label (of positive weight) is {label[0]:g}" if (label == label[0]).all() else ""
 
     def start(self, data: DMatrix) -> Floats:
         """Return the centred logarithms of the weighted counts; a class without rows counts as one row."""

@@ -118,12 +118,12 @@ class Ranking(Objective):
                 )
         return label
 
-    def why_constant(self, data: DMatrix) -> str | None:
-        """Return that all labels are equal, if they are."""
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return that the labels of each query group are equal, if they are."""
+        bounds = data.group_bounds()
         assert data.label is not None
-        if (data.label == data.label.flat[0]).all():
-            return f"{self.name} has nothing to rank: every label is {data.label.flat[0]:g}"
-        return None
+        first = np.repeat(data.label[bounds[:-1]], np.diff(bounds))
+        return "all labels of a query group are equal, in every group" if (data.label == first).all() else ""
 
     def start(self, data: DMatrix) -> Floats:
         """Return zero."""

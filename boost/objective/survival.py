@@ -76,13 +76,12 @@ class Cox(Objective):
         """Return which labels are events or censored times: all but zero."""
         return label != 0
 
-    def why_constant(self, data: DMatrix) -> str | None:
-        """Return that no event was seen, if none was."""
-        assert data.label is not None
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return that there are no events, if there are none."""
         label, weight = data.label, self.row_weight(data)
-        if not ((label > 0) if weight.size == 0 else (label > 0) & (weight > 0)).any():
-            return f"{self.name} needs events, but every label is negative: censored"
-        return None
+        assert label is not None
+        events = (label > 0) & (weight > 0) if weight.size else label > 0
+        return "" if events.any() else "every label (of positive weight) is negative: censored"
 
     def start(self, data: DMatrix) -> Floats:
         """Return one: only differences of margins count."""
@@ -178,13 +177,12 @@ class Aft(Objective):
             )
         return lower.astype(np.float64)
 
-    def why_constant(self, data: DMatrix) -> str | None:
-        """Return that every label may be any time, if so."""
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return that all intervals are unbounded, if they are."""
         lower, upper = data.label_lower_bound, data.label_upper_bound
         assert lower is not None and upper is not None
-        if not ((lower > 0) | np.isfinite(upper)).any():
-            return f"{self.name} has nothing to learn: every interval is 0 to infinity"
-        return None
+        bounded = (lower > 0) | np.isfinite(upper)
+        return "" if bounded.any() else "every interval is 0 to infinity"
 
     def _log_bounds(self, data: DMatrix) -> tuple[Floats, Floats]:
         """Return the logarithms of the bounds, computed in the first round of a table."""

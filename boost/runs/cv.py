@@ -12,8 +12,8 @@ from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.params import Params, as_dict
 from boost.params.record import Given
-from boost.runs.train import check_count, check_table, make_callbacks
-from boost.training.callback import History, TrainingCallback
+from boost.runs.train import check_table, make_callbacks
+from boost.training.callback import History, TrainingCallback, check_count
 from boost.training.evaluation import MetricFunction, make_metrics
 from boost.training.start import start
 from boost.training.trainer import Trainer

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.params.record import Given
-from boost.training.callback import Callbacks, EarlyStopping, EvaluationMonitor, History, TrainingCallback
+from boost.training.callback import (
+    Callbacks,
+    EarlyStopping,
+    EvaluationMonitor,
+    History,
+    TrainingCallback,
+    check_count,
+)
 from boost.training.evaluation import MetricFunction, make_metrics
 from boost.training.start import resume, start
 from boost.training.trainer import Trainer
@@ -149,10 +155,3 @@ def make_callbacks(
         rounds = check_count("early_stopping_rounds", early_stopping_rounds, 1)
         hooks.append(EarlyStopping(rounds=rounds, maximize=maximize, save_best=save_best))
     return Callbacks(hooks)
-
-
-def check_count(name: str, value: Any, least: int) -> int:
-    """Return an integer argument, or raise ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-    return int(value)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.dmatrix import DMatrix
+from boost.errors import DataError
 from boost.metric import Metric, custom_metric, make_metric
 from boost.metric.custom import CustomMetric
 from boost.model.model import Model
@@ -40,7 +41,8 @@ def make_metrics(
     Raises
     ------
     ValueError
-        For an unknown metric, and for tables whose labels or groups a metric does not allow.
+        For an unknown metric, for tables without rows, and for those whose labels or groups a metric does
+        not allow.
     """
     params = model.params
     default = () if params.disable_default_eval_metric else (model.objective.metric,)
@@ -49,8 +51,8 @@ def make_metrics(
     functions = function if isinstance(function, (list, tuple)) else [] if function is None else [function]
     metrics += [custom_metric(f, bool(maximize)) for f in functions]
     for table in tables:
-        if table.num_row() == 0:
-            raise ValueError("an evaluation table has no rows: its metrics are not defined")
+        if metrics and table.num_row() == 0:
+            raise DataError("a table without rows has no metrics: leave it out of evals")
         for metric in metrics:
             metric.check(table, model.objective.n_outputs)
     return metrics

@@ -25,13 +25,14 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
 
     Raises
     ------
+    DataError
+        For a table without rows.
     LabelError
         For labels that the objective does not allow.
     ParameterError
         For a base score of another number of outputs.
     """
     objective, params = model.objective, model.params
-    check_rows(data)
     _fit_objective(objective, data, custom)
     outputs = objective.n_outputs
     model.n_features = data.num_col()
@@ -67,12 +68,13 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
 
     Raises
     ------
+    DataError
+        For a table without rows.
     LabelError
         For labels that the objective does not allow.
     ValueError
         When the parameters of the two models do not agree in the objective or in the trees of a round.
     """
-    check_rows(data)
     objective, params, forest = model.objective, model.params, earlier.forest
     _fit_objective(objective, data, custom)
     before, outputs = earlier.objective, objective.n_outputs
@@ -94,20 +96,17 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
     model.attributes = Attributes(earlier.attributes)
 
 
-def check_rows(data: DMatrix) -> None:
-    """Raise `DataError` for a training table without rows."""
-    if data.num_row() == 0:
-        raise DataError(f"the training table has no rows: its shape is {(0, data.num_col())}")
-
-
 def has_vector_leaves(params: Params, outputs: int) -> bool:
     """Return whether the trees of a model of `outputs` outputs have leaves with a value for each."""
     return params.multi_strategy == "multi_output_tree" and outputs > 1
 
 
 def _fit_objective(objective: Objective, data: DMatrix, custom: bool) -> None:
+    if data.num_row() == 0:
+        raise DataError("the training table has no rows: training needs at least one")
     objective.fit_outputs(data)
     if not custom:
         objective.check(data)
-        if reason := objective.why_constant(data):
-            warn(f"{reason}: the trees predict a constant")
+        reason = objective.nothing_to_learn(data)
+        if reason:
+            warn(f"{objective.name} has nothing to learn, the predictions are constant: {reason}")
