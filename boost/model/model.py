@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -175,9 +176,9 @@ class Model:
             For rounds that the model does not have.
         """
         forest = self.forest
-        if iteration_range is None or iteration_range == (0, 0):
+        first, last = (0, 0) if iteration_range is None else map(index, iteration_range)
+        if first == last == 0:
             return 0, forest.trees
-        first, last = iteration_range
         last = last or forest.rounds
         if not 0 <= first <= last <= forest.rounds:
             raise ValueError(f"iteration_range must lie within (0, {forest.rounds}), got {iteration_range}")

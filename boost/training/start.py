@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from boost.config import warn
 from boost.data.dmatrix import DMatrix
-from boost.errors import ParameterError
+from boost.errors import DataError, ParameterError
 from boost.forest.forest import Forest
 from boost.model.model import Attributes, Model
 from boost.objective import Objective
@@ -24,6 +25,8 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
 
     Raises
     ------
+    DataError
+        For a table without rows.
     LabelError
         For labels that the objective does not allow.
     ParameterError
@@ -42,8 +45,6 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
             raise ParameterError(f"base_score has {np.size(given)} numbers for {outputs} outputs")
         score = np.resize(np.asarray(given, dtype=np.float64), outputs)
         objective.to_margin(score)  # raises when it is out of range
-        if not custom:
-            objective.start(data)  # raises for labels of one class
     elif custom:
         score = np.full(outputs, 0.5)
     else:
@@ -67,6 +68,8 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
 
     Raises
     ------
+    DataError
+        For a table without rows.
     LabelError
         For labels that the objective does not allow.
     ValueError
@@ -99,6 +102,11 @@ def has_vector_leaves(params: Params, outputs: int) -> bool:
 
 
 def _fit_objective(objective: Objective, data: DMatrix, custom: bool) -> None:
+    if data.num_row() == 0:
+        raise DataError("the training table has no rows: training needs at least one")
     objective.fit_outputs(data)
     if not custom:
         objective.check(data)
+        reason = objective.nothing_to_learn(data)
+        if reason:
+            warn(f"{objective.name} has nothing to learn, the predictions are constant: {reason}")

@@ -18,6 +18,7 @@ from boost.metric import Metric
 from boost.model.model import Model
 from boost.objective import Objective, Round
 from boost.objective.custom import Custom, Loss
+from boost.params import seed_of
 from boost.threads import Team
 from boost.training.evaluation import evaluate
 from boost.training.margins import Additions, Margins
@@ -119,6 +120,8 @@ class Trainer:
     ) -> None:
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
         self.team = Team(model.params.nthread)
+        for table, _ in [(data, ""), *evals]:
+            table.check_complete()
         self._params = model.params
         with _notice(model.params), self.team:
             self._train = _Table(data, model, self._make_margins)
@@ -153,7 +156,7 @@ class Trainer:
         self._grower = make_grower(self._train.table, params, self.team)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._data)
-        self._seed = params.seed or 0
+        self._seed = seed_of(params)
         draws = params.booster == "dart" or any(params[name] < 1.0 for name in SAMPLING)
         # A round with random draws gets a new generator, so that it does not depend on earlier rounds.
         self._constant_rng = None if draws else np.random.default_rng(0)

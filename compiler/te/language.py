@@ -20,6 +20,7 @@ from __future__ import annotations
 import builtins
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from compiler.ir.calls import power, reinterpret
@@ -42,6 +43,7 @@ from compiler.suggest import unknown
 from compiler.te.axis import IterVar, ThreadAxis, new_axis
 from compiler.te.complex import Complex, complex, conj, of_parts, pair
 from compiler.te.extern import extern
+from compiler.te.guard import guarded
 from compiler.te.mathematics import (
     abs,
     acos,
@@ -291,8 +293,9 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     Raises
     ------
     ValueError
-        If `fcompute` does not take ``len(shape)`` indices, a reduction is not the whole element, or an axis
-        is used that belongs to another tensor or to no reduction.
+        If `fcompute` does not take ``len(shape)`` indices, a reduction is not the whole element, an axis is
+        used that belongs to another tensor or to no reduction, or a tensor is read outside of its shape. What
+        depends on data is checked by ``compiler.build(..., check_bounds=True)``.
     """
     shape = checked_shape(shape, name)
     names = _axis_names(fcompute, shape, name)
@@ -306,14 +309,20 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
             f"returned {returned}: complex numbers are pairs along a last extent of 2, which has no index"
         )
     element = element.part(axes[-1].var) if is_complex else element
+    reduction = element.reduction if isinstance(element, Reduce) else None
     if isinstance(element, Reduce):
-        op = Compute.of(name, axes, element.sources, element.reduction)
+        body: Sequence[Any] = element.sources
     else:
         body = element if isinstance(element, (tuple, list)) else (element,)
-        if not body:
-            raise ValueError(f"{name!r}: its function returned no element")
-        op = Compute.of(name, axes, tuple(map(as_expr, body)))
+    if not body:
+        raise ValueError(f"{name!r}: its function returned no element")
+    op = Compute.of(name, axes, tuple(map(as_expr, body)), reduction)
     _check_body(op)
+    where = None if reduction is None else reduction.condition
+    exprs, condition = guarded(name, (*axes, *op.reduce_axis), op.body, where)
+    if exprs != op.body or condition is not where:
+        reduction = None if reduction is None else replace(reduction, condition=condition)
+        op = Compute.of(name, axes, exprs, reduction)
     return op.output() if len(op.body) == 1 else op.outputs
 
 

@@ -51,7 +51,10 @@ def if_then_else(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:
 
 
 def select(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:
-    """`a` where the condition holds, else `b`; both arms may be evaluated, so both must be valid everywhere.
+    """`a` where the condition holds, else `b`; both arms may be evaluated.
+
+    If an arm reads a tensor at an index that may be outside of it where the condition does not hold, as in
+    padding, only the chosen arm is evaluated, as by `if_then_else`.
 
     Raises
     ------

@@ -349,9 +349,9 @@ class _Writer:
     def arithmetic(self, dtype: str, lanes: int, depth: int) -> Expr:
         op = self.pick("+", "-", "*", "min", "max", *(("/",) if is_float(dtype) else ("//", "%")))
         b = self.expr(dtype, lanes, depth)
-        if op in ("//", "%"):
+        if op in ("//", "%") and self.pick(True, True, False):
             negative = [] if dtype.startswith("u") else [-1, -2, -3]
-            b = self.repeat(Const(self.pick(1, 2, 3, 7, *negative), dtype), lanes)
+            b = self.repeat(Const(self.pick(0, 1, 2, 3, 7, *negative), dtype), lanes)
         return Binary(op, self.expr(dtype, lanes, depth), b, vector_of(dtype, lanes))
 
     def isnan(self, dtype: str, lanes: int, depth: int) -> Expr:
@@ -369,8 +369,9 @@ class _Writer:
 
     def bitwise(self, dtype: str, lanes: int, depth: int) -> Expr:
         op, b = self.pick(*BITWISE), self.expr(dtype, lanes, depth)
-        if op in ("<<", ">>"):
-            b = self.repeat(Const(self.pick(0, 1, 3, bits_of(dtype) - 1), dtype), lanes)
+        if op in ("<<", ">>") and self.pick(True, False):
+            bits = bits_of(dtype)
+            b = self.repeat(Const(self.pick(0, 1, 3, bits - 1, bits, bits + 1), dtype), lanes)
         return Binary(op, self.expr(dtype, lanes, depth), b, vector_of(dtype, lanes))
 
     def compare(self, dtype: str, lanes: int, depth: int) -> Expr:

@@ -12,7 +12,7 @@ from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply, in_float32
 from compiler.backend.llvm.memory import STRIDES, Memory, Place, keeps_inactive_lanes, only_index
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
-from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import bits_of, integer_range, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -29,6 +29,7 @@ from compiler.ir.expr import (
 )
 from compiler.ir.foreign import C, is_foreign
 from compiler.ir.operators import COMPARISON, LOGIC
+from compiler.ir.recursion import LEVELS, Recursive, recursive
 from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
 
@@ -37,7 +38,7 @@ _FLOAT_OPERATORS = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
 _INTEGER_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 
 
-class Expressions:
+class Expressions(Recursive):
     """Writes expressions into the frame that is set.
 
     Attributes
@@ -56,7 +57,13 @@ class Expressions:
 
     def value(self, node: Expr) -> str:
         """The value of `node` in its type: a register or a literal."""
-        return _RULES[type(node)](self, node)
+        level = self.level
+        if level == LEVELS:
+            return self.deeper(self.value, node)
+        self.level = level + 1
+        text = _RULES[type(node)](self, node)
+        self.level = level
+        return text
 
     def index(self, node: Expr) -> Wide:
         """The value of a scalar integer expression in 64 bits."""
@@ -189,6 +196,7 @@ class Expressions:
             f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer"
         )
 
+    @recursive
     def reads_memory(self, node: Expr) -> bool:
         """Whether an evaluation of `node` loads anything, or calls a C function."""
         known = self._reads.get(id(node))
@@ -318,14 +326,7 @@ class Expressions:
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
             return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
         if op in ("<<", ">>"):
-            if (
-                known_number(node.b) is None
-            ):  # a shift out of range is an error of the program, but must not be undefined behaviour
-                width = str(int(llvm_type(scalar)[1:]) - 1)
-                limit = width if lanes_of(dtype) == 1 else splat_literal(dtype, width)
-                b = self.frame.emit(f"and {kind} {b}, {limit}")
-            name = "shl" if op == "<<" else "lshr" if scalar.startswith("u") else "ashr"
-            return self.frame.emit(f"{name} {kind} {a}, {b}")
+            return self._shift(node, a, b)
         if op not in _INTEGER_OPERATORS:
             raise ValueError(f"`{op}` takes floats, not {dtype}")
         return self.frame.emit(f"{_INTEGER_OPERATORS[op]} {kind} {a}, {b}")
@@ -362,6 +363,23 @@ class Expressions:
         true = "true" if lanes_of(node.dtype) == 1 else splat_literal(node.dtype, "true")
         return self.frame.emit(f"xor {kind} {text}, {true}")
 
+    def _shift(self, node: Binary, a: str, b: str) -> str:
+        """A shift. LLVM leaves one by a count that is not less than the width undefined; here it is not."""
+        emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
+        lanes, bits = lanes_of(dtype), bits_of(scalar_of(dtype))
+        arithmetic = node.op == ">>" and not dtype.startswith("u")
+        name = "shl" if node.op == "<<" else "ashr" if arithmetic else "lshr"
+        known = known_number(node.b)
+        if known is not None and not 0 <= known < bits:
+            return emit(f"ashr {kind} {a}, {_number(dtype, bits - 1)}") if arithmetic else _number(dtype, 0)
+        if known is not None:
+            return emit(f"{name} {kind} {a}, {b}")
+        if arithmetic:  # a shift by the last bit leaves copies of the sign, as one by more would
+            limit = f"{kind} {b}, {kind} {_number(dtype, bits - 1)}"
+            return emit(f"ashr {kind} {a}, {emit(f'call {kind} @llvm.umin.{mangled(dtype)}({limit})')}")
+        inside = emit(f"icmp ult {kind} {b}, {_number(dtype, bits)}")
+        return self._select(inside, lanes, kind, emit(f"{name} {kind} {a}, {b}"), _number(dtype, 0))
+
     def _divide(self, node: Binary) -> str:
         """Floor division and its remainder; by zero gives zero, and nothing traps."""
         emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
@@ -369,11 +387,11 @@ class Expressions:
         divides = node.op == "//"
 
         def number(value: int) -> str:
-            return str(value) if lanes == 1 else splat_literal(dtype, str(value))
+            return _number(dtype, value)
 
         known = known_number(node.b)
         if known == 0:
-            raise ValueError(f"division by zero: {node.op} by the literal 0")
+            return number(0)
         a = self.value(node.a)
         if known is not None and known > 0 and (not signed or known & (known - 1) == 0):
             if not signed:
@@ -472,6 +490,11 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
     Ramp: Expressions._ramp_value,
     Broadcast: Expressions._broadcast,
 }
+
+
+def _number(dtype: str, value: int) -> str:
+    """An integer literal of `dtype`, in every lane."""
+    return str(value) if lanes_of(dtype) == 1 else splat_literal(dtype, str(value))
 
 
 def _integer_test(op: str, dtype: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from compiler.ir.bfloat16 import rounded, truncated, widened
-from compiler.ir.dtype import PACKED_TYPES, bits_of, integer_range, is_float, lanes_of, scalar_of
+from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float, lanes_of, scalar_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -32,7 +32,8 @@ from compiler.ir.expr import (
     binary,
 )
 from compiler.ir.foreign import is_foreign
-from compiler.ir.operators import COMPARISON
+from compiler.ir.operators import COMPARISON, whole
+from compiler.ir.recursion import LEVELS, Recursive, on_new_stack
 from compiler.ir.semantics.foreign import Externs, foreign_function
 from compiler.ir.semantics.functions import Apply, function_of
 from compiler.ir.text.printer import print_expr
@@ -43,7 +44,7 @@ Evaluate = Callable[[], Value]
 Address = Callable[[], tuple[Value, ...]]
 
 
-class Evaluator:
+class Evaluator(Recursive):
     """Turns each expression, once, into a closure that evaluates it.
 
     Parameters
@@ -151,6 +152,15 @@ class Evaluator:
 
     def expr(self, expr: Expr) -> Evaluate:
         """A closure that evaluates an expression."""
+        level = self.level
+        if level == LEVELS:
+            return partial(on_new_stack, self.deeper(self.expr, expr))
+        self.level = level + 1
+        evaluate = self._expr(expr)
+        self.level = level
+        return evaluate
+
+    def _expr(self, expr: Expr) -> Evaluate:
         rule = self.expr_rules.get(type(expr))
         if rule is None:
             raise ValueError(f"an expression cannot be a {type(expr).__name__}")
@@ -177,6 +187,8 @@ class Evaluator:
         scalar, vector = scalar_of(node.a.dtype), lanes_of(node.a.dtype) > 1
         number = "float" if is_float(scalar) else "bool" if scalar == "bool" else "integer"
         operation = _OPERATIONS.get((node.op, number))
+        if number == "integer" and not vector and node.op not in COMPARISON:
+            operation = whole(node.op, scalar)
         if operation is None:
             raise ValueError(f"`{print_expr(node)}`: no operator {node.op!r} on {node.a.dtype}")
         if scalar == "bfloat16" and node.op not in COMPARISON:
@@ -190,10 +202,6 @@ class Evaluator:
                 return np.where(choose(y, x) | (y != y), y, x)
 
             return extremum
-        if number == "integer" and node.op in ("//", "%"):
-            return _division(node, operation, a, b)
-        if number == "integer" and node.op in ("<<", ">>"):
-            return _shift(node, operation, a, b)
         if number != "integer" or vector or node.op in COMPARISON:
             return lambda: operation(a(), b())
         low, high, wrap = _range(scalar)
@@ -346,37 +354,6 @@ def _range(dtype: str) -> tuple[int, int, Callable[[int], int]]:
     return low, high, lambda value: (value - low) % (high - low + 1) + low
 
 
-def _division(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate, b: Evaluate) -> Evaluate:
-    vector = lanes_of(node.dtype) > 1
-    low, high, wrap = _range(scalar_of(node.dtype))
-
-    def divide() -> Value:
-        x, y = a(), b()
-        if not (y.all() if vector else y):
-            raise ZeroDivisionError(f"`{print_expr(node)}` divides by zero")
-        value = operation(x, y)
-        # the smallest integer divided by -1 is out of range; NumPy wraps vectors
-        return value if vector or low <= value <= high else wrap(value)
-
-    return divide
-
-
-def _shift(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate, b: Evaluate) -> Evaluate:
-    vector, scalar = lanes_of(node.dtype) > 1, scalar_of(node.dtype)
-    bits, wrap = bits_of(scalar), _range(scalar)[2]
-
-    def shift() -> Value:
-        x, y = a(), b()
-        if not (((y >= 0) & (y < bits)).all() if vector else 0 <= y < bits):
-            raise ValueError(
-                f"`{print_expr(node)}` shifts {scalar} by {y}; the count must be 0 to {bits - 1}"
-            )
-        value = operation(x, y)
-        return value if vector else wrap(value)
-
-    return shift
-
-
 def _conversion(source: str, target: str) -> Callable[[Value], Value]:
     """A function that converts a value of type `source` to type `target`, lane by lane."""
     to, vector = scalar_of(target), lanes_of(target) > 1
@@ -433,7 +410,7 @@ _NUMBER |= {
     "max": lambda a, b: b if b > a or b != b else a,
 }
 
-# (operator, kind of number) -> the operation
+# (operator, kind of number) -> the operation; on scalar integers it is `whole`, with which NumPy agrees
 _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
     **{(op, number): f for op, f in _COMPARE.items() for number in ("integer", "float", "bool")},
     **{(op, number): f for op, f in _NUMBER.items() for number in ("integer", "float")},

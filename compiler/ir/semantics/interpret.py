@@ -2,9 +2,10 @@
 
 The meaning of a node, where NumPy, Python and hardware differ:
 
-- Integers wrap around in their type. ``//`` and ``%`` round to minus infinity, and raise
-  `ZeroDivisionError` for a zero divisor in any lane. ``>>`` of a signed type is arithmetic. A shift by a
-  negative count, or by at least the number of bits of the type, is an error.
+- Integers wrap around in their type. ``//`` and ``%`` round to minus infinity; both are 0 for a divisor of
+  0. ``>>`` of a signed type is arithmetic. A shift by a negative count, or by at least the number of bits of
+  the type, shifts all bits out: it gives 0, or -1 for ``>>`` of a negative number
+  (`compiler.ir.operators`). No operation on numbers is undefined, and none raises.
 - Floats follow IEEE 754, are rounded to their type after each operation, and never raise. ``round`` rounds
   halves to even. An operation on bfloat16 is one on float32, then rounded (`compiler.ir.bfloat16`).
 - ``min(a, b)`` is ``b if b < a or b is NaN else a`` and ``max(a, b)`` is ``b if b > a or b is NaN else a``:
@@ -32,6 +33,7 @@ The meaning of a node, where NumPy, Python and hardware differ:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,7 @@ from compiler.ir.bfloat16 import truncated
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
 from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.recursion import LEVELS, on_new_stack
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
 from compiler.ir.semantics.foreign import Externs
 from compiler.ir.semantics.view import memory_of
@@ -69,13 +72,11 @@ def interpret(func: PrimFunc, *arrays: np.ndarray, externs: Externs | None = Non
     Raises
     ------
     ValueError
-        If the arrays do not fit the parameters, or the function has an unknown operation, a shift count out
-        of range, a pop without a push, padding that is negative or does not add up to the extents, or threads
-        that do not all reach the same barrier.
+        If the arrays do not fit the parameters, or the function has an unknown operation, a pop without a
+        push, padding that is negative or does not add up to the extents, or threads that do not all reach the
+        same barrier.
     IndexError
         If an index is out of bounds; the message names the buffer, the index and the shape.
-    ZeroDivisionError
-        If an integer is divided by zero; the message names the expression.
     """
     if len(arrays) != len(func.params):
         raise ValueError(f"{func.name} takes {len(func.params)} array(s), not {len(arrays)}")
@@ -146,10 +147,16 @@ class _Program(Evaluator):
         self.stored: set[Buffer] = set()
 
     def stmt(self, stmt: Stmt) -> Run:
+        level = self.level
+        if level == LEVELS:
+            return partial(on_new_stack, self.deeper(self.stmt, stmt))
         rule = self.stmt_rules.get(type(stmt))
         if rule is None:
             raise ValueError(f"a statement cannot be a {type(stmt).__name__}")
-        return rule(self, stmt)
+        self.level = level + 1
+        run = rule(self, stmt)
+        self.level = level
+        return run
 
     def _for(self, loop: For) -> Run:
         if loop.kind.startswith("threadIdx") and contains_barrier(loop.body):

@@ -30,6 +30,7 @@ from compiler.ir.expr import (
 from compiler.ir.foreign import LLVM, C
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, INTRINSICS
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.scope import SCOPES, is_scope
 from compiler.ir.stmt import (
     THREAD_TAGS,
@@ -96,7 +97,7 @@ def _hint(name: str, known: Sequence[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-class _Parser:
+class _Parser(Recursive):
     def __init__(self) -> None:
         self.scope: dict[str, Var | Buffer | Intrinsic] = {}
 
@@ -274,6 +275,7 @@ class _Parser:
 
     # statements
 
+    @counted
     def block(self, nodes: Sequence[ast.stmt]) -> Stmt:
         stmts: list[Stmt] = []
         for position, node in enumerate(nodes):
@@ -387,6 +389,7 @@ class _Parser:
 
     # expressions
 
+    @counted
     def expr(self, node: ast.expr) -> Expr:
         rule = self.expr_rules.get(type(node))
         if rule is None:

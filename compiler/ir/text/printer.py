@@ -14,6 +14,7 @@ from compiler.ir.foreign import C, is_foreign
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.node import Node, is_node_class, schema_of
 from compiler.ir.operators import COMPARISON, INTRINSICS
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.stmt import (
     Allocate,
     Copy,
@@ -130,19 +131,22 @@ def _definition(name: str, func: PrimFunc, intrinsics: Iterable[Intrinsic]) -> s
 
 def flatten(stmt: Stmt) -> Iterator[Stmt]:
     """The statements of a block in order, with nested sequences joined."""
-    if isinstance(stmt, Seq):
-        for child in stmt.stmts:
-            yield from flatten(child)
-    else:
-        yield stmt
+    pending = [stmt]
+    while pending:
+        top = pending.pop()
+        if isinstance(top, Seq):
+            pending += top.stmts[::-1]
+        else:
+            yield top
 
 
-class _Printer:
+class _Printer(Recursive):
     def __init__(self, names: Names) -> None:
         self.names = names
 
     # statements: lists of lines
 
+    @counted
     def block(self, stmt: Stmt, depth: int) -> list[str]:
         indent = "    " * depth
         stmts = list(flatten(stmt))
@@ -190,6 +194,7 @@ class _Printer:
         self.names.forget(loop.var)
         return ["    " * depth + header, *body]
 
+    @counted
     def _if(self, branch: If, depth: int) -> list[str]:
         indent = "    " * depth
         lines = [f"{indent}if {self.expr(branch.condition)}:", *self.block(branch.then, depth + 1)]
@@ -247,6 +252,7 @@ class _Printer:
 
     # expressions: text and precedence
 
+    @counted
     def expr(self, expr: Node, at_least: int = 0) -> str:
         """The text of `expr`, in parentheses if its precedence is below `at_least`."""
         text, precedence = self.expr_rules.get(type(expr), _Printer.fields)(self, expr)
