@@ -64,8 +64,9 @@ def _reflected(op: str) -> _Operator:
 class Expr(Node):
     """Base of all expressions; defines Python's operators on them.
 
-    ``==`` compares structure and returns a bool; with a number it raises. `equal` makes the comparison that a
-    program evaluates.
+    ``==`` is no operator of programs. It is True for the same structure, so that expressions are keys of
+    dictionaries; otherwise it raises, except inside of the compiler and between extents. `equal` makes the
+    comparison that a program evaluates.
     """
 
     __slots__ = ()
@@ -143,6 +144,8 @@ class Const(Expr):
         return a != a and b != b
 
     def __hash__(self) -> int:
+        if self.value == -1:  # Python gives -1 and -2 one hash
+            return hash((self.dtype, self.value))
         return hash((self.value, self.dtype)) if self.value == self.value else hash(self.dtype)
 
 

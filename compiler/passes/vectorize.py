@@ -24,7 +24,7 @@ from compiler.ir.expr import (
     conjunction,
 )
 from compiler.ir.function import Invoke, PrimFunc
-from compiler.ir.semantics.access import is_pure, mentions
+from compiler.ir.semantics.access import is_pure, mentions, reads
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import FALSE, Interval, Simplifier, fits, simplify
 from compiler.ir.stmt import (
@@ -188,6 +188,8 @@ class _Widen(Rewriter):
             raise _NoVectorError
         if node.buffer in self.expanded:
             return Store(self.expanded[node.buffer], (self.each_lane(indices),), self._broadcast(value))
+        if indices == node.indices and lanes_of(value.dtype) == 1 and node.buffer not in reads(value):
+            return Store(node.buffer, indices, value)  # every iteration stores the same
         if indices == node.indices:
             raise _OneElementError
         if len(indices) != 1 or lanes_of(indices[0].dtype) != self.lanes:

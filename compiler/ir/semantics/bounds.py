@@ -21,7 +21,7 @@ import numpy as np
 from compiler.ir.dtype import is_integer, lanes_of
 from compiler.ir.expr import Binary, Call, Const, Expr, Load, Not, Select, Var, as_expr, upper_bound
 from compiler.ir.semantics.evaluate import Evaluator
-from compiler.ir.simplify.simplify import FALSE, TRUE, Interval, Simplifier, fits
+from compiler.ir.simplify.simplify import FALSE, TRUE, Interval, Simplifier, fits, simplify
 from compiler.ir.stmt import For, If, Let, Prefetch, Stmt, Store
 from compiler.ir.text.printer import print_expr
 from compiler.ir.visit import Rewriter, rebuild, substitute, walk
@@ -100,9 +100,6 @@ class Accesses(Rewriter):
             node = self(node)
             self.path = before
             return node
-        decided = self.known(condition)
-        if decided in (TRUE, FALSE) and (decided == TRUE) != holds:
-            return node  # never executed
         self.path, before = (*self.path, condition if holds else Not(condition)), self.path
         run: Callable[[Any], Any] = self
         if self.bare is not self.known and not evaluated:
@@ -210,6 +207,8 @@ class Accesses(Rewriter):
         return self.choices.pop(), made
 
     def _select(self, node: Select) -> Expr:
+        if not reads(node):
+            return node
         condition = self(node.condition)
         unsafe, arms = self._choice(node, condition, ((True, node.a), (False, node.b)))
         if unsafe:
@@ -219,6 +218,8 @@ class Accesses(Rewriter):
     def _logic(self, node: Binary) -> Expr:
         if node.op not in ("and", "or"):
             return self.descend(node)
+        if not reads(node):
+            return node
         a = self(node.a)
         unsafe, (b,) = self._choice(node, a, ((node.op == "and", node.b),))
         if not unsafe:
@@ -229,6 +230,8 @@ class Accesses(Rewriter):
     def _call(self, node: Call) -> Expr:
         if node.name != "if_then_else":
             return self.descend(node)
+        if not reads(node):
+            return node
         condition = self(node.args[0])
         arms = (self.assume(condition, holds, node.args[1 + (not holds)]) for holds in (True, False))
         return rebuild(node, (condition, *arms))
@@ -316,12 +319,14 @@ class Refusing(Accesses):
 
 def proof(site: Site) -> str | None:
     """An example in words of an execution of a site outside of its buffer; None if that is not proved."""
-    if _reads(*site.path):
+    if reads(*site.path):
         return None  # it depends on data whether it is executed
+    if any(simplify(condition, site.ranges) == FALSE for condition in site.path):
+        return None
     low, high = site.interval
     if high < 0 or low >= upper_bound_of(site.extent):
         return ""
-    if _reads(site.index):
+    if reads(site.index):
         return None
     sizes = [var for var in _variables([site.index, as_expr(site.extent), *site.path]) if var.bounds]
     example = None
@@ -376,7 +381,7 @@ def _points(ranges: list[Interval]) -> Iterator[tuple[int, ...]]:
     return islice(chain(product(*ends), every), POINTS)
 
 
-def _reads(*parts: Expr) -> bool:
+def reads(*parts: Any) -> bool:
     """Whether expressions read buffers or tensors."""
     return any(hasattr(node, "indices") for part in parts for node in walk(part))
 
