@@ -94,7 +94,7 @@ BETWEEN: dict[str, Callable[[], object]] = {
     "variables": lambda: i == j,
     "differ": lambda: i != j,
     "if": lambda: 1 if i == j else 2,
-    "while": lambda: [0 for _ in iter(lambda: i != j, False)],
+    "while": lambda: next(iter(lambda: i != j, False)),
     "elements": lambda: A[i] == A[j],
     "in a list": lambda: A[i] in [A[j], A[i]],
     "index of a list": lambda: [i, j].index(j),
