@@ -263,7 +263,8 @@ class Booster(Inspection):
         Parameters
         ----------
         dtrain : DMatrix
-            Margins and buffers are kept as long as it is the same table.
+            Margins and buffers are kept as long as it is the same table. What was set in it since the last
+            round holds from this round on.
         iteration : int
             Number of the round; together with the seed it determines all random draws.
         fobj : callable, optional
@@ -278,7 +279,7 @@ class Booster(Inspection):
             )
         if self.model.n_features == 0:  # a new model
             start(self.model, dtrain, custom=fobj is not None)
-        if self._trainer is None or not self._trainer.can_continue(dtrain):
+        if self._trainer is None or not self._trainer.can_continue(self.model, dtrain):
             self._trainer = Trainer(self.model, dtrain)
         self._trainer.update(iteration, fobj)
 
@@ -446,7 +447,7 @@ class Booster(Inspection):
 
         Each tree is traversed once. The same array is yielded, and changed, every time: copy it to keep it.
         """
-        return self.model.staged_margins(self.model.align(data, validate_features))
+        return self.model.staged_margins(self.model.align(data, validate_features, own=True))
 
     def staged_predict(
         self,

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import numpy as np
-
-from compiler.ir.dtype import is_float
+from compiler.ir.dtype import bits_of, is_float
 from compiler.ir.expr import (
     Binary,
     Buffer,
@@ -99,7 +97,7 @@ class Access:
     @property
     def itemsize(self) -> int:
         """Bytes of an element."""
-        return np.dtype(self.buffer.dtype).itemsize
+        return -(-bits_of(self.buffer.dtype) // 8)
 
 
 @dataclass
@@ -247,7 +245,7 @@ class _Traversal:
         loops: tuple[Loop, ...],
     ) -> Access:
         depth = len(loops)
-        itemsize = np.dtype(buffer.dtype).itemsize
+        itemsize = -(-bits_of(buffer.dtype) // 8)
         touched = [1] * (depth + 1)
         lines = [1] * (depth + 1)
         strides = (0,) * depth

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from boost.data import validation
 from boost.data.frames.dictionary import Categories, recode
 from boost.data.frames.frame import encode_frame, is_frame
-from boost.data.meta_info import MetaInfo
+from boost.data.meta_info import MetaInfo, State
 from boost.data.values import (
     ColumnEntries,
     DenseValues,
@@ -40,12 +40,13 @@ class DMatrix(MetaInfo):
     ----------
     data : array_like, frame, or SciPy sparse matrix or array, of shape (rows, features)
         A frame is a pandas or polars DataFrame, a PyArrow Table or RecordBatch, or an object with one of the
-        protocols ``__arrow_c_stream__`` and ``__dataframe__``. A row-major, writeable float32 array, and a
-        CSR matrix of float32 values, are used in place: do not change them while the table is in use. Any
-        other data is copied once. Entries that are absent from a sparse matrix are missing, as in XGBoost;
-        stored zeros are zeros. Columns of strings and categories become numbers by a dictionary of their
-        sorted values, see `categories`. Values that do not fit in memory are given in batches, see
-        `QuantileDMatrix`.
+        protocols ``__arrow_c_stream__`` and ``__dataframe__``. It is copied, so that its memory may be used
+        for other values afterwards, with one exception, for the sake of memory: a row-major, writeable
+        float32 array of more than 32 MB, and a CSR matrix of that size, are used in place. They must not
+        change while the table is in use; a training and a prediction that find them changed raise. Entries
+        that are absent from a sparse matrix are missing, as in XGBoost; stored zeros are zeros. Columns of
+        strings and categories become numbers by a dictionary of their sorted values, see `categories`. Values
+        that do not fit in memory are given in batches, see `QuantileDMatrix`.
     label : array_like of shape (rows,) or (rows, outputs), optional
     weight : array_like of shape (rows,), optional
         Not negative, not all zero. With query groups, one weight for each group is accepted, too.
@@ -80,6 +81,7 @@ class DMatrix(MetaInfo):
     weight, label_lower_bound, label_upper_bound : float32 arrays of shape (rows,), or None
     base_margin : float64 array of shape (rows, outputs), or None
     feature_weights : float64 array of shape (features,), or None
+        These are read-only arrays; assign another one, or None, to change a field. It is checked and copied.
     categories : dict of int to list
         For the index of each column of strings or categories: the values, in the order of their codes.
 
@@ -88,11 +90,19 @@ class DMatrix(MetaInfo):
     DataError
         For an empty table, infinite values, duplicate or missing names, columns that are neither numbers nor
         categories, and arrays whose length does not fit the table.
+
+    Notes
+    -----
+    Labels, weights and all other fields may be set between two rounds of a training, and in its callbacks:
+    each round uses what its tables hold then. New weights, or feature types, also make new bins; a table from
+    batches, whose values are not kept, keeps its bins.
     """
 
     # Of a `QuantileDMatrix`: the only number of bins it can be used with, and the table whose cuts it uses.
     max_bin: int | None = None
     ref: DMatrix | None = None
+    # Whether the values stay as they are when the caller changes the data.
+    owns_values = True
 
     def __init__(
         self,
@@ -122,11 +132,11 @@ class DMatrix(MetaInfo):
             array, names, types, categories = encode_frame(data, absent)
             values = DenseValues(array, names)
         elif hasattr(data, "tocsr"):
-            values = sparse_values(data, absent)
+            values = sparse_values(data, absent, self.owns_values)
         elif callable(data) or hasattr(data, "reset"):
             raise DataError("a DMatrix cannot be made from batches: give them to QuantileDMatrix")
         else:
-            values = array_values(data, absent)
+            values = array_values(data, absent, self.owns_values)
         self._fill(
             values,
             feature_names if feature_names is not None else names,
@@ -160,14 +170,17 @@ class DMatrix(MetaInfo):
         self._names = validation.check_names(names, self._shape[1])
         self._types = validation.check_types(types, self._shape[1])
         self.categories = categories
-        self._binned: dict[int, BinnedMatrix | SparseBinnedMatrix] = {}
+        # For each number of bins: the bins, and the state of what they were made from.
+        self._binned: dict[int, tuple[State, BinnedMatrix | SparseBinnedMatrix]] = {}
 
-    def _weights_changed(self) -> None:
-        self._binned = {}  # cuts depend on weights
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_binned": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "_binned": {}})
 
     def _types_changed(self) -> None:
         self._check_categorical(True)
-        self._binned = {}
 
     @property
     def categorical(self) -> NDArray[np.bool_]:
@@ -245,6 +258,10 @@ class DMatrix(MetaInfo):
         """Whether any value of these columns is missing."""
         return self._values.has_missing(features)
 
+    def check_values(self) -> None:
+        """Raise `DataError` when an array that the table uses in place has been changed."""
+        self._values.check()
+
     def check_forest(self, forest: Any) -> None:
         """Raise `DataError` when the table cannot decide the splits of a forest.
 
@@ -282,6 +299,7 @@ class DMatrix(MetaInfo):
             raise DataError("rindex is empty: a table needs at least one row, got no rows")
         if index.min() < 0 or index.max() >= rows:
             raise DataError(f"rindex must lie within 0 and {rows - 1}, got {index.min()} to {index.max()}")
+        self.check_values()
         part = object.__new__(DMatrix)
         part.__dict__.update(self.__dict__)
         part._binned = {}
@@ -377,3 +395,9 @@ class DMatrix(MetaInfo):
 
     def _name(self, f: int) -> str:
         return repr(self._names[f]) if self._names else str(f)
+
+
+class TableView(DMatrix):
+    """A table that uses the caller's data in place where it can: for use within one call."""
+
+    owns_values = False

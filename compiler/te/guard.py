@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from compiler.ir.expr import Binary, Expr, Select, Var
 from compiler.ir.node import Node
-from compiler.ir.semantics.bounds import Refusing
+from compiler.ir.semantics.bounds import Accesses, Refusing, Site, is_always_outside, message, proof
 from compiler.ir.simplify.bounds import Interval
 from compiler.ir.simplify.facts import Facts
 from compiler.ir.stmt import Stmt
 from compiler.ir.visit import walk
 from compiler.te.axis import IterVar
-from compiler.te.tensor import TensorRead, reads_of
+from compiler.te.tensor import Compute, Operation, TensorRead, reads_of
 
 
-class _Reads(Refusing):
+class _Reads(Accesses):
+    def __init__(self, name: str, ranges: Mapping[Var, Interval], guarding: bool) -> None:
+        super().__init__(ranges, guarding)
+        self.name = name
+        self.sites: list[Site] = []
+
+    def found(self, site: Site, node: Any) -> None:
+        if is_always_outside(site):
+            _refuse(self.name, message(site))
+        self.sites.append(site)
+
     def _read(self, node: TensorRead) -> Expr:
         node = self.descend(node)
         self.access(node.tensor, node.indices, False, node)
         return node
 
-    rules = Refusing.rules | {TensorRead: _read}
+    rules = Accesses.rules | {TensorRead: _read}
 
 
-def guarded(
-    name: str, axes: Sequence[IterVar], exprs: Sequence[Expr], where: Expr | None
-) -> tuple[tuple[Expr, ...], Expr | None]:
-    """Expressions over axes, and the condition under which they are evaluated, with safe reads.
+def guarded(op: Compute) -> Compute:
+    """An operation with safe reads, and its `doubtful` ones recorded.
 
     A `select` one arm of which is inside of a tensor only under its condition becomes an ``if_then_else``,
     and so do ``and`` and ``or`` whose second operand is.
@@ -38,14 +47,16 @@ def guarded(
     Raises
     ------
     ValueError
-        If a read is outside of its tensor; names the tensor, the axis, the index and the extent.
+        If a read is outside of its tensor for all values of the axes; names the tensor, the axis, the index
+        and the extent.
     """
+    name, axes, exprs = op.name, (*op.axis, *op.reduce_axis), op.body
+    where = None if op.reduction is None else op.reduction.condition
     fixed = {a.var: (a.start, a.start + a.extent - 1) for a in axes if _is_fixed(a)}
     parts = exprs if where is None else (*exprs, where)
     if _plainly_inside(parts, fixed):
-        return tuple(exprs), where
-    refuse = partial(_refuse, name)
-    reads = _Reads(refuse, fixed, guarding=any(map(_evaluates_all, chain(*map(walk, parts)))))
+        return op
+    reads = _Reads(name, fixed, guarding=any(map(_evaluates_all, chain(*map(walk, parts)))))
     dynamic = [axis for axis in axes if not _is_fixed(axis)]
 
     def inner(position: int) -> tuple[tuple[Expr, ...], Expr | None]:
@@ -57,7 +68,38 @@ def guarded(
         condition = reads(where)
         return tuple(reads.assume(condition, True, expr) for expr in exprs), condition
 
-    return inner(0)
+    made, condition = inner(0)
+    reduction = op.reduction
+    if reduction is not None and condition is not where:
+        reduction = replace(reduction, condition=condition)
+    return replace(Compute.of(name, op.axes, made, reduction), doubtful=tuple(reads.sites))
+
+
+def refuse_outside(ops: Iterable[Operation]) -> None:
+    """Raise the error for a read that is proved to be outside of its tensor.
+
+    Parameters
+    ----------
+    ops : iterable of Operation
+        All operations of a program, producers first. Those that depend on the state of a recurrence are not
+        checked: their first rows are not evaluated.
+
+    Raises
+    ------
+    ValueError
+        Names the tensor, the axis, the index, its interval and the extent.
+    """
+    program = list(ops)
+    states = {state for op in program for state in getattr(op, "states", ())}
+    steps: set[Operation] = set()
+    for op in program:
+        if any(tensor in states or tensor.op in steps for tensor in op.inputs) and not hasattr(op, "states"):
+            steps.add(op)
+            continue
+        for site in getattr(op, "doubtful", ()):
+            example = proof(site)
+            if example is not None:
+                _refuse(op.name, message(site, example))
 
 
 def _is_fixed(axis: IterVar) -> bool:

@@ -14,7 +14,7 @@ from boost.data.batches.summary import TableSummary
 from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
 from boost.data.binning import feed_sketches, largest_code, new_sketches
 from boost.data.columns import order_columns
-from boost.data.dmatrix import DMatrix
+from boost.data.dmatrix import DMatrix, TableView
 from boost.data.frames.dictionary import Categories
 from boost.data.meta_info import BY_ROW
 from boost.errors import DataError
@@ -145,7 +145,7 @@ class BatchReader:
         if arguments.get("data") is None:
             raise DataError("the batch has no data")
         options = {name: arguments[name] for name in OPTIONS if arguments.get(name) is not None}
-        return DMatrix(arguments["data"], **{**self._options, **options})
+        return TableView(arguments["data"], **{**self._options, **options})
 
 
 def _add_info(

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from compiler.backend.llvm import mathematics
 from compiler.backend.llvm.conversion import convert
-from compiler.backend.llvm.index import IndexArithmetic, always, combine
-from compiler.backend.llvm.memory import Memory
+from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_zero, stride_of
+from compiler.backend.llvm.integer import divide, shift
+from compiler.backend.llvm.mathematics.extreme import extreme
+from compiler.backend.llvm.mathematics.functions import apply
+from compiler.backend.llvm.memory import STRIDES, Memory, Place
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
-from compiler.ir.dtype import bits_of, integer_range, is_float, lanes_of, scalar_of, vector_of
-from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
+from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import (
+    Binary,
+    Broadcast,
+    Call,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Not,
+    Ramp,
+    Reinterpret,
+    Select,
+    Var,
+)
 from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
@@ -47,8 +62,10 @@ class Expressions:
         wide = self._index.wide(self.frame, node)
         if wide is not None:
             return wide
-        dtype = node.dtype
-        text = self.value(node)
+        return self._extended(self.value(node), node.dtype)
+
+    def _extended(self, text: str, dtype: str) -> Wide:
+        """A scalar integer in 64 bits."""
         bits = int(llvm_type(dtype)[1:])
         low, high = integer_range(dtype)
         if bits < 64:
@@ -74,6 +91,23 @@ class Expressions:
 
     # Memory
 
+    def place(self, node: Store) -> Place | None:
+        """The elements that a vector store sets; None for a scalar or masked store, and without a stride."""
+        index = _only_index(node)
+        lanes = lanes_of(index.dtype)
+        if lanes == 1 or _keeps_inactive_lanes(node):
+            return None
+        base, stride = self._ramp(index)
+        return None if base is None else Place(node.buffer, base, lanes, stride)
+
+    def store_interleaved(self, places: Sequence[Place], values: Sequence[tuple[str, str]]) -> None:
+        """Write values, given by text and type, to the places of a group."""
+        buffer, first, lanes, _ = places[0]
+        texts = [
+            self.splat(buffer.dtype, text, lanes) if lanes_of(dtype) == 1 else text for text, dtype in values
+        ]
+        Memory(self.frame, buffer).store_interleaved(first, texts, lanes)
+
     def store(self, node: Store) -> None:
         """Write a `Store`.
 
@@ -98,7 +132,9 @@ class Expressions:
             text = self.splat(buffer.dtype, text, lanes)
         memory = Memory(self.frame, buffer)
         base, stride = (self.access(index), 1) if lanes == 1 else self._ramp(index)
-        if base is None or stride != 1:
+        if base is not None and stride == -1 and mask is None:
+            memory.store_reversed(base, text, lanes)
+        elif base is None or stride != 1:
             memory.scatter(self.value(index), index.dtype, text, mask)
         elif mask is None:
             memory.store(base, text, lanes)
@@ -116,27 +152,27 @@ class Expressions:
         if lanes == 1:
             return memory.load(self.access(index))
         base, stride = self._ramp(index)
-        if base is None or stride not in (0, 1, 2):
-            return memory.gather(self.value(index), index.dtype, mask)
-        if stride == 0:
+        if base is not None and stride == 0:
             first = base
             return self._guarded(node.dtype, lambda: self.splat(memory.dtype, memory.load(first), lanes))
-        if mask is None:
-            return memory.load(base, lanes) if stride == 1 else memory.load_every_other(base, lanes)
-        if stride == 1:
-            return memory.load_masked(base, lanes, mask)
+        if base is not None and stride == 1:
+            return memory.load(base, lanes) if mask is None else memory.load_masked(base, lanes, mask)
+        if base is not None and mask is None and stride in STRIDES:
+            remainder = self._index.remainder(self.frame, lane_zero(index), abs(stride))
+            return memory.load_strided(base, lanes, stride, remainder)
         return memory.gather(self.value(index), index.dtype, mask)
 
     def _ramp(self, index: Expr) -> tuple[Index | None, int]:
         """A vector index as its first lane and a constant stride; None for an index without one."""
-        stride = None if self._mask is not None and self.reads_memory(index) else _stride(index)
+        stride = stride_of(index)
         return (None, 0) if stride is None else (self._first_lane(index), stride)
 
     def _first_lane(self, index: Expr) -> Index:
-        if type(index) is Ramp:
-            return self.access(index.base)
-        if type(index) is Broadcast:
-            return self.access(index.value)
+        if type(index) is Ramp or type(index) is Broadcast:
+            first = index.base if type(index) is Ramp else index.value
+            if self._mask is None or not self.reads_memory(first):
+                return self.access(first)
+            return Index(self._extended(self._scalar(first), first.dtype))
         assert type(index) is Binary
         return combine(index.op, self.frame, self._first_lane(index.a), self._first_lane(index.b))
 
@@ -256,6 +292,8 @@ class Expressions:
 
     def _binary(self, node: Binary) -> str:
         op = node.op
+        if scalar_of(node.a.dtype) == "bfloat16":
+            return self.value(in_float32(node))
         if op in LOGIC:
             return self._logic(node)
         if op in COMPARISON:
@@ -267,18 +305,18 @@ class Expressions:
         if scalar_of(dtype) == "bool":
             raise ValueError(f"`{op}` takes numbers, not {dtype}")
         if op in ("//", "%"):
-            return self._divide(node)
+            return divide(self.frame, node, self.value(node.a), self.value(node.b))
         a, b = self.value(node.a), self.value(node.b)
         scalar = scalar_of(dtype)
         if is_float(scalar):
             if op in ("min", "max"):
-                return mathematics.extreme(self.frame, node, a, b)
+                return extreme(self.frame, node, a, b)
             return self.frame.emit(f"{_FLOAT_OPERATORS[op]} contract {kind} {a}, {b}")
         if op in ("min", "max"):
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
             return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
         if op in ("<<", ">>"):
-            return self._shift(node, a, b)
+            return shift(self.frame, node, a, b)
         if op not in _INTEGER_OPERATORS:
             raise ValueError(f"`{op}` takes floats, not {dtype}")
         return self.frame.emit(f"{_INTEGER_OPERATORS[op]} {kind} {a}, {b}")
@@ -315,83 +353,28 @@ class Expressions:
         true = "true" if lanes_of(node.dtype) == 1 else splat_literal(node.dtype, "true")
         return self.frame.emit(f"xor {kind} {text}, {true}")
 
-    def _shift(self, node: Binary, a: str, b: str) -> str:
-        """A shift. LLVM leaves one by a count that is not less than the width undefined; here it is not."""
-        emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
-        lanes, bits = lanes_of(dtype), bits_of(scalar_of(dtype))
-        arithmetic = node.op == ">>" and not dtype.startswith("u")
-        name = "shl" if node.op == "<<" else "ashr" if arithmetic else "lshr"
-        known = _known_number(node.b)
-        if known is not None and not 0 <= known < bits:
-            return emit(f"ashr {kind} {a}, {_number(dtype, bits - 1)}") if arithmetic else _number(dtype, 0)
-        if known is not None:
-            return emit(f"{name} {kind} {a}, {b}")
-        if arithmetic:  # a shift by the last bit leaves copies of the sign, as one by more would
-            limit = f"{kind} {b}, {kind} {_number(dtype, bits - 1)}"
-            return emit(f"ashr {kind} {a}, {emit(f'call {kind} @llvm.umin.{mangled(dtype)}({limit})')}")
-        inside = emit(f"icmp ult {kind} {b}, {_number(dtype, bits)}")
-        return self._select(inside, lanes, kind, emit(f"{name} {kind} {a}, {b}"), _number(dtype, 0))
-
-    def _divide(self, node: Binary) -> str:
-        """Floor division and its remainder; by zero gives zero, and nothing traps."""
-        emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
-        lanes, signed = lanes_of(dtype), not dtype.startswith("u")
-        divides = node.op == "//"
-
-        def number(value: int) -> str:
-            return _number(dtype, value)
-
-        known = _known_number(node.b)
-        if known == 0:
-            return number(0)
-        a = self.value(node.a)
-        if known is not None and known > 0 and (not signed or known & (known - 1) == 0):
-            if not signed:
-                return emit(f"{'udiv' if divides else 'urem'} {kind} {a}, {number(known)}")
-            if divides:
-                return emit(f"ashr {kind} {a}, {number(known.bit_length() - 1)}")
-            return emit(f"and {kind} {a}, {number(known - 1)}")
-        b = self.value(node.b)
-        if known is not None and known != -1:
-            safe, zero, minus = b, None, None
-        else:
-            zero = emit(f"icmp eq {kind} {b}, {number(0)}")
-            minus = emit(f"icmp eq {kind} {b}, {number(-1)}") if signed else None
-            unsafe = zero if minus is None else emit(f"or {_test_type(lanes)} {zero}, {minus}")
-            # the smallest number divided by -1 traps as zero does, so neither reaches the instruction
-            safe = self._select(unsafe, lanes, kind, number(1), b)
-        if not signed:
-            result = emit(f"{'udiv' if divides else 'urem'} {kind} {a}, {safe}")
-            return self._select(str(zero), lanes, kind, number(0), result)
-        rest = emit(f"srem {kind} {a}, {safe}")
-        inexact = emit(f"icmp ne {kind} {rest}, {number(0)}")
-        against = emit(f"icmp slt {kind} {emit(f'xor {kind} {rest}, {safe}')}, {number(0)}")
-        adjust = emit(f"and {_test_type(lanes)} {inexact}, {against}")
-        if divides:
-            quotient = emit(f"sdiv {kind} {a}, {safe}")
-            result = emit(f"add {kind} {quotient}, {emit(f'sext {_test_type(lanes)} {adjust} to {kind}')}")
-        else:
-            result = emit(f"add {kind} {rest}, {self._select(adjust, lanes, kind, safe, number(0))}")
-        if minus is not None and divides:
-            result = self._select(minus, lanes, kind, emit(f"sub {kind} {number(0)}, {a}"), result)
-        return result if zero is None or not divides else self._select(zero, lanes, kind, number(0), result)
-
     def _choose(self, node: Select) -> str:
         lanes, kind = lanes_of(node.condition.dtype), llvm_type(node.dtype)
         condition = self._scalar(node.condition) if lanes == 1 else self.value(node.condition)
         if condition in ("true", "false"):
             return self.value(node.a if condition == "true" else node.b)
-        flags = "contract " if is_float(node.dtype) else ""
+        flags = "contract " if is_float(node.dtype) and scalar_of(node.dtype) != "bfloat16" else ""
         return self._select(condition, lanes, kind, self.value(node.a), self.value(node.b), flags)
 
     def _cast(self, node: Cast) -> str:
         return convert(self.frame, self.value(node.value), node.value.dtype, node.dtype)
 
+    def _reinterpret(self, node: Reinterpret) -> str:
+        text, source, target = self.value(node.value), llvm_type(node.value.dtype), llvm_type(node.dtype)
+        return text if source == target else self.frame.emit(f"bitcast {source} {text} to {target}")
+
     def _call(self, node: Call) -> str:
         if node.name == "if_then_else":
             return self._if_then_else(node)
+        if scalar_of(node.args[0].dtype) == "bfloat16":
+            return self.value(in_float32(node))
         args = [self.value(arg) for arg in node.args]
-        return mathematics.apply(self.frame, node.name, args, node.args[0].dtype)
+        return apply(self.frame, node.name, args, node.args[0].dtype)
 
     def _if_then_else(self, node: Call) -> str:
         condition, a, b = node.args
@@ -414,11 +397,24 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
     Not: Expressions._not,
     Select: Expressions._choose,
     Cast: Expressions._cast,
+    Reinterpret: Expressions._reinterpret,
     Load: Expressions._load,
     Call: Expressions._call,
     Ramp: Expressions._ramp_value,
     Broadcast: Expressions._broadcast,
 }
+
+
+def in_float32(node: Binary | Call) -> Expr:
+    """An operation on bfloat16 as one on float32, whose result is rounded."""
+    lanes = lanes_of((node.a if type(node) is Binary else node.args[0]).dtype)  # type: ignore[union-attr]
+    single = vector_of("float32", lanes)
+    dtype = node.dtype if scalar_of(node.dtype) == "bool" else single
+    if type(node) is Binary:
+        wide: Expr = Binary(node.op, Cast(node.a, single), Cast(node.b, single), dtype)
+    else:
+        wide = Call(node.name, tuple(Cast(arg, single) for arg in node.args), dtype)  # type: ignore[union-attr]
+    return wide if dtype == node.dtype else Cast(wide, node.dtype)
 
 
 def _keeps_inactive_lanes(node: Store) -> bool:
@@ -441,48 +437,11 @@ def _only_index(node: Load | Store | Prefetch) -> Expr:
     return node.indices[0]
 
 
-def _stride(index: Expr) -> int | None:
-    """The constant difference between the lanes of a vector index, or None."""
-    kind = type(index)
-    if kind is Broadcast:
-        return 0
-    if kind is Ramp:
-        return _known_number(index.stride)  # type: ignore[attr-defined]
-    if kind is not Binary or index.op not in ("+", "-", "*"):  # type: ignore[attr-defined]
-        return None
-    a, b = _stride(index.a), _stride(index.b)  # type: ignore[attr-defined]
-    if a is None or b is None:
-        return None
-    if index.op != "*":  # type: ignore[attr-defined]
-        return a + b if index.op == "+" else a - b  # type: ignore[attr-defined]
-    for stride, factor in ((a, index.b), (b, index.a)):  # type: ignore[attr-defined]
-        number = _known_number(factor)
-        if number is not None:
-            return stride * number
-    return 0 if a == 0 and b == 0 else None
-
-
-def _known_number(node: Expr) -> int | None:
-    """The value of an integer literal, or of one in every lane."""
-    if type(node) is Broadcast:
-        return _known_number(node.value)
-    return int(node.value) if type(node) is Const and not is_float(node.dtype) else None
-
-
-def _number(dtype: str, value: int) -> str:
-    """An integer literal of `dtype`, in every lane."""
-    return str(value) if lanes_of(dtype) == 1 else splat_literal(dtype, str(value))
-
-
 def _integer_test(op: str, dtype: str) -> str:
     if op in ("==", "!="):
         return "eq" if op == "==" else "ne"
     sign = "u" if dtype.startswith("u") or scalar_of(dtype) == "bool" else "s"
     return sign + {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}[op]
-
-
-def _test_type(lanes: int) -> str:
-    return "i1" if lanes == 1 else f"<{lanes} x i1>"
 
 
 def _signed(value: int, bits: int) -> int:

@@ -148,6 +148,8 @@ class Accesses(Rewriter):
 
     def access(self, item: Any, indices: tuple[Expr, ...], writes: bool, node: Any) -> None:
         """Check the indices of an access, which are expressions that have been traversed."""
+        if getattr(item, "strides", None) is not None:
+            return  # a position in memory of unknown strides, whose index is checked where it is written
         shape = item.shape
         by_axis = len(indices) == len(shape)
         extents = shape if by_axis else (prod(map(upper_bound, shape)),)
@@ -307,26 +309,35 @@ class Refusing(Accesses):
         """Raise the error, if there is a proof."""
         example = proof(site)
         if example is not None:
-            low, high = (int(end) for end in site.interval)
-            values = str(low) if low == high else f"{low} .. {high}"
-            most = as_expr(site.extent)
-            valid = f"0 .. {most.value - 1}" if type(most) is Const else f"0 .. {print_expr(most)} - 1"
-            self.refuse(
-                f"{'writes' if site.writes else 'reads'} outside of {site.item.name}: the "
-                f"{site.what} is `{print_expr(site.index)}`, which is {values}{example}; valid are {valid}"
-            )
+            self.refuse(message(site, example))
+
+
+def message(site: Site, example: str = "") -> str:
+    """An access outside of its buffer in words; `example` is the result of `proof`."""
+    low, high = (int(end) for end in site.interval)
+    values = str(low) if low == high else f"{low} .. {high}"
+    most = as_expr(site.extent)
+    valid = f"0 .. {most.value - 1}" if type(most) is Const else f"0 .. {print_expr(most)} - 1"
+    return (
+        f"{'writes' if site.writes else 'reads'} outside of {site.item.name}: the "
+        f"{site.what} is `{print_expr(site.index)}`, which is {values}{example}; valid are {valid}"
+    )
+
+
+def is_always_outside(site: Site) -> bool:
+    """Whether a site is outside of its buffer whenever it is executed."""
+    if reads(*site.path):
+        return False  # it depends on data whether it is executed
+    if any(simplify(condition, site.ranges) == FALSE for condition in site.path):
+        return False
+    return site.interval[1] < 0 or site.interval[0] >= upper_bound_of(site.extent)
 
 
 def proof(site: Site) -> str | None:
     """An example in words of an execution of a site outside of its buffer; None if that is not proved."""
-    if reads(*site.path):
-        return None  # it depends on data whether it is executed
-    if any(simplify(condition, site.ranges) == FALSE for condition in site.path):
-        return None
-    low, high = site.interval
-    if high < 0 or low >= upper_bound_of(site.extent):
+    if is_always_outside(site):
         return ""
-    if reads(site.index):
+    if reads(site.index, *site.path):
         return None
     sizes = [var for var in _variables([site.index, as_expr(site.extent), *site.path]) if var.bounds]
     example = None

@@ -9,12 +9,12 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import erf
 from typing import Any, NoReturn
 
 import numpy as np
 
-from compiler.ir.dtype import PACKED_TYPES, bits_of, integer_range, is_float, lanes_of, scalar_of
+from compiler.ir.bfloat16 import rounded, truncated, widened
+from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float, lanes_of, scalar_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -26,11 +26,13 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     binary,
 )
-from compiler.ir.operators import COMPARISON, INTEGER_INTRINSICS, whole
+from compiler.ir.operators import COMPARISON, whole
+from compiler.ir.semantics.functions import function_of
 from compiler.ir.text.printer import print_expr
 
 # A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.
@@ -50,13 +52,14 @@ class Evaluator:
 
     def __init__(self, arrays: dict[Buffer, np.ndarray]) -> None:
         self.arrays = arrays
+        self.starts: dict[Buffer, int] = {}  # with strides -> the position of its first element in the array
         self.cells: dict[Var, list[Value]] = {}  # a list of one: the current value of a variable
 
     # elements of buffers
 
     def array(self, buffer: Buffer, indices: tuple[Expr, ...]) -> np.ndarray:
         """The array of a buffer, flat where the single index is a row-major position."""
-        if buffer in self.arrays and len(indices) == self.arrays[buffer].ndim:
+        if buffer in self.arrays and len(indices) == self.arrays[buffer].ndim:  # with strides: its memory
             return self.arrays[buffer]
         return self.flat(buffer)
 
@@ -77,6 +80,8 @@ class Evaluator:
             )
         refuse = partial(out_of_bounds, buffer, self.arrays[buffer].shape)
         evaluate = tuple(map(self.expr, indices))
+        if buffer in self.starts:
+            return self.strided(buffer, evaluate[0], shape[0])
         if any(lanes_of(index.dtype) > 1 for index in indices):
 
             def vector() -> tuple[Value, ...]:
@@ -102,6 +107,18 @@ class Evaluator:
             return where if _inside(where, shape) else refuse(where)
 
         return elements
+
+    def strided(self, buffer: Buffer, evaluate: Evaluate, extent: int) -> Address:
+        """A closure for a buffer with strides: indices in its memory, from positions."""
+        start = self.starts[buffer]
+
+        def place() -> tuple[Value, ...]:
+            at = evaluate()
+            if np.min(at) + start < 0 or np.max(at) + start >= extent:
+                out_of_bounds(buffer, buffer.shape, (np.ravel(at)[0],))
+            return (at + start,)
+
+        return place
 
     def slices(self, indices: tuple[Expr, ...], shape: tuple[int, ...], general: Address) -> Address:
         """`general`, or a faster closure of slices where the only vector index is an ascending ramp."""
@@ -144,7 +161,8 @@ class Evaluator:
         value: Value
         if is_float(node.dtype):
             with np.errstate(over="ignore"):  # a literal may round to infinity
-                value = np.dtype(node.dtype).type(node.value)
+                number = np.float64 if node.dtype == "bfloat16" else np.dtype(node.dtype).type
+                value = _in_type(node.dtype)(number(node.value))
         else:
             value = bool(node.value) if node.dtype == "bool" else _range(node.dtype)[2](int(node.value))
         return lambda: value
@@ -158,6 +176,9 @@ class Evaluator:
             operation = whole(node.op, scalar)
         if operation is None:
             raise ValueError(f"`{print_expr(node)}`: no operator {node.op!r} on {node.a.dtype}")
+        if scalar == "bfloat16" and node.op not in COMPARISON:
+            exact = operation
+            operation = lambda x, y: rounded(exact(x, y))  # noqa: E731
         if node.op in ("min", "max") and vector:
             choose = operator.lt if node.op == "min" else operator.gt
 
@@ -195,8 +216,19 @@ class Evaluator:
         value, convert = self.expr(node.value), _conversion(node.value.dtype, node.dtype)
         return lambda: convert(value())
 
+    def _reinterpret(self, node: Reinterpret) -> Evaluate:
+        value, source, target = self.expr(node.value), number_of(node.value.dtype), number_of(node.dtype)
+        bits = truncated if scalar_of(node.value.dtype) == "bfloat16" else lambda x: np.asarray(x, source)
+        if scalar_of(node.dtype) == "bfloat16":
+            return lambda: widened(np.asarray(bits(value())).view(np.uint16))
+        if lanes_of(node.dtype) > 1 or is_float(node.dtype):
+            return lambda: np.asarray(bits(value())).view(target)[()]
+        return lambda: np.asarray(bits(value())).view(target).item()
+
     def _load(self, node: Load) -> Evaluate:
         array, address = self.array(node.buffer, node.indices), self.address(node.buffer, node.indices)
+        if node.buffer.dtype == "bfloat16":
+            return lambda: widened(array[address()])
         if is_float(node.buffer.dtype) or lanes_of(node.dtype) > 1:
             return lambda: array[address()]
         return lambda: array[address()].item()
@@ -204,12 +236,12 @@ class Evaluator:
     def _call(self, node: Call) -> Evaluate:
         if node.name == "if_then_else":
             return self._if_then_else(node)
-        function = _FUNCTIONS.get(node.name)
-        if node.name in INTEGER_INTRINSICS and not is_float(node.dtype):
-            function = _INTEGER_FUNCTIONS[node.name](node.dtype)
+        function = function_of(node.name, node.args[0].dtype)
         if function is None:
             raise ValueError(f"`{print_expr(node)}`: unknown intrinsic {node.name!r}")
         args = tuple(map(self.expr, node.args))
+        if scalar_of(node.dtype) == "bfloat16":
+            return lambda: rounded(function(*[arg() for arg in args]))
         if node.dtype == "bool":
             return lambda: bool(function(*[arg() for arg in args]))
         return lambda: function(*[arg() for arg in args])
@@ -218,8 +250,8 @@ class Evaluator:
         if lanes_of(node.args[0].dtype) > 1:
             # a lane evaluates only its chosen arm, so each lane is evaluated as a scalar expression
             lanes = [self.expr(_lane(node, k)) for k in range(lanes_of(node.dtype))]
-            dtype = scalar_of(node.dtype)
-            return lambda: np.array([lane() for lane in lanes], dtype)
+            number = number_of(node.dtype)
+            return lambda: np.array([lane() for lane in lanes], number)
         condition, a, b = map(self.expr, node.args)
         return lambda: a() if condition() else b()
 
@@ -246,6 +278,7 @@ class Evaluator:
         Not: _not,
         Select: _select,
         Cast: _cast,
+        Reinterpret: _reinterpret,
         Load: _load,
         Call: _call,
         Ramp: _ramp,
@@ -269,11 +302,18 @@ Evaluator.expr_rules[_Lane] = Evaluator._one
 
 
 def number_of(dtype: str) -> type[np.generic]:
-    """The NumPy type of a lane; a packed value is held in a byte."""
+    """The NumPy type of a lane; a packed value is held in a byte, and a bfloat16 in a float32."""
     scalar = scalar_of(dtype)
+    if scalar == "bfloat16":
+        return np.float32
     if scalar in PACKED_TYPES:
         return np.uint8 if scalar.startswith("u") else np.int8
     return np.dtype(scalar).type
+
+
+def _in_type(dtype: str) -> Callable[[Value], Value]:
+    """A function that rounds a float to a type that NumPy does not have."""
+    return rounded if scalar_of(dtype) == "bfloat16" else lambda value: value
 
 
 def _inside(where: Sequence[Value], shape: tuple[int, ...]) -> bool:
@@ -301,6 +341,9 @@ def _conversion(source: str, target: str) -> Callable[[Value], Value]:
     if to == "bool":
         return (lambda value: value != 0) if vector else (lambda value: bool(value != 0))
     number: Any = number_of(to)
+    if to == "bfloat16":
+        given: Any = number_of(source)
+        return lambda value: rounded(np.asarray(value, given))
     if is_float(to):
         if vector:
             return lambda value: value.astype(number)
@@ -333,6 +376,7 @@ _LANES: dict[type, Callable[[Any, int], Expr]] = {
     Not: lambda n, k: Not(_lane(n.a, k)),
     Select: lambda n, k: Select(_lane(n.condition, k), _lane(n.a, k), _lane(n.b, k)),
     Cast: lambda n, k: Cast(_lane(n.value, k), scalar_of(n.dtype)),
+    Reinterpret: lambda n, k: Reinterpret(_lane(n.value, k), scalar_of(n.dtype)),
     Load: lambda n, k: Load(n.buffer, tuple(_lane(i, k) for i in n.indices)),
     Call: lambda n, k: Call(n.name, tuple(_lane(a, k) for a in n.args), scalar_of(n.dtype)),
     Ramp: lambda n, k: binary("+", n.base, binary("*", n.stride, Const(k, n.base.dtype))),
@@ -361,52 +405,4 @@ _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
     ("/", "float"): operator.truediv,
     ("and", "bool"): operator.and_,
     ("or", "bool"): operator.or_,
-}
-
-
-def _power(x: Value, y: Value) -> Value:
-    # of arrays: for a scalar exponent of 0.5 NumPy takes the square root, which differs at -inf and -0.0
-    result = np.power(np.atleast_1d(x), np.atleast_1d(y))
-    return result if np.ndim(x) or np.ndim(y) else result[0]
-
-
-def _erf(x: Value) -> Value:
-    return np.array([erf(v) for v in x], x.dtype) if np.ndim(x) else x.dtype.type(erf(x))
-
-
-def _popcount(dtype: str) -> Callable[[Value], Value]:
-    number, mask = number_of(dtype), (1 << bits_of(scalar_of(dtype))) - 1
-    if lanes_of(dtype) == 1:
-        return lambda x: (x & mask).bit_count()
-    return lambda x: np.array([(int(v) & mask).bit_count() for v in x], number)
-
-
-def _absolute(dtype: str) -> Callable[[Value], Value]:
-    if lanes_of(dtype) > 1:
-        return np.abs
-    wrap = _range(dtype)[2]
-    return lambda x: wrap(abs(x))
-
-
-# intrinsic -> type -> its function on integers of that type
-_INTEGER_FUNCTIONS: dict[str, Callable[[str], Callable[[Value], Value]]] = {
-    "abs": _absolute,
-    "popcount": _popcount,
-}
-
-_FUNCTIONS: dict[str, Callable[..., Value]] = {
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "tanh": np.tanh,
-    "abs": np.abs,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "pow": _power,
-    "sin": np.sin,
-    "cos": np.cos,
-    "erf": _erf,
-    "round": np.rint,
-    "trunc": np.trunc,
-    "isnan": np.isnan,
 }

@@ -61,7 +61,33 @@ OUTSIDE: dict[str, tuple[tuple, Callable, str]] = {
 def test_what_is_proved_outside_is_refused(name: str) -> None:
     shape, element, message = OUTSIDE[name]
     with pytest.raises(ValueError, match=message):
-        te.compute(shape, element, "C")
+        _scheduled(shape, element)
+
+
+def _scheduled(shape: tuple, element: Callable) -> None:
+    c = te.compute(shape, element, "C")
+    te.create_schedule((c[0] if isinstance(c, tuple) else c).op)
+
+
+def test_what_is_always_outside_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"'C' reads outside of B: .*`i \+ 100`, which is 100 .. 163"):
+        te.compute((64,), lambda i: B[i + 100], "C")
+
+
+def test_the_first_rows_of_a_step_are_not_evaluated() -> None:
+    state = te.placeholder((8, 4), "state")
+    x = te.placeholder((8, 4), "X")
+    init = te.compute((1, 4), lambda _, i: x[0, i], "init")
+    update = te.compute((8, 4), lambda t, i: state[t - 1, i] + x[t - 1, i], "update")
+    sums = te.scan(init, update, state, inputs=[x])
+    s = te.create_schedule(sums.op)
+    assert loop_nest(s, [x, sums]) is not None
+    with pytest.raises(ValueError, match=r"'update' reads outside of (state|X)"):
+        te.create_schedule(update.op)
+    beyond = te.compute((8, 4), lambda t, i: state[t - 1, i] + x[t + 1, i], "update")
+    ahead = te.scan(init, beyond, state)
+    with pytest.raises(ValueError, match=r"'main' reads outside of X: .*\(8 at "):
+        loop_nest(te.create_schedule(ahead.op), [x, ahead])
 
 
 INSIDE: dict[str, tuple[tuple, Callable]] = {
@@ -86,8 +112,7 @@ INSIDE: dict[str, tuple[tuple, Callable]] = {
 
 @pytest.mark.parametrize("name", INSIDE)
 def test_what_is_not_proved_outside_is_accepted(name: str) -> None:
-    shape, element = INSIDE[name]
-    te.compute(shape, element, "C")
+    _scheduled(*INSIDE[name])
 
 
 def _body(c: Tensor) -> object:

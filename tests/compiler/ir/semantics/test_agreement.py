@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from compiler.backend import build, pipeline
+from compiler.ir.calls import call
 from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of, integer_range, is_float
-from compiler.ir.expr import Binary, Buffer, Call, Cast, Const, Expr, Load, Var, call
+from compiler.ir.expr import Binary, Buffer, Call, Cast, Const, Expr, Load, Var
 from compiler.ir.function import PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, LOGIC
 from compiler.ir.semantics.interpret import interpret
