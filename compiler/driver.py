@@ -8,6 +8,7 @@ from typing import overload
 from compiler.backend import Target, pipeline
 from compiler.backend import build as build_for
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.foreign import Externs
 from compiler.lowering.arguments import Strided
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
@@ -66,6 +67,7 @@ def build(
     *,
     inplace: Mapping[Tensor, Tensor] | None = None,
     strided: Strided = (),
+    externs: Externs | None = None,
     check_bounds: bool = False,
 ) -> Module: ...
 
@@ -80,6 +82,7 @@ def build(
     constants: Sequence[Tensor],
     inplace: Mapping[Tensor, Tensor] | None = None,
     strided: Strided = (),
+    externs: Externs | None = None,
 ) -> Bindable: ...
 
 
@@ -92,6 +95,7 @@ def build(
     constants: Sequence[Tensor] = (),
     inplace: Mapping[Tensor, Tensor] | None = None,
     strided: Strided = (),
+    externs: Externs | None = None,
     check_bounds: bool = False,
 ) -> Module | Bindable:
     """Compile a schedule, or a program that is lowered already.
@@ -114,6 +118,9 @@ def build(
         Arguments of a schedule that may be views: slices, transposes, arrays in Fortran order. The strides
         are in elements, None for one that each call determines: ``strided={A: (None, 1)}``; in a sequence,
         ``strided=[A]``, all strides are dynamic. A last stride of 1 keeps vector loads.
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the program calls (`te.call_extern`), by name: functions of `ctypes`, addresses
+        or functions in Python; or a library that has them.
     check_bounds : bool
         Check at run time each index that is not proved to be inside of its tensor, as one that is read from a
         tensor; a call then raises `IndexError`, which names the tensor, the index, its value and the extent.
@@ -130,8 +137,8 @@ def build(
     Raises
     ------
     ValueError
-        For an unknown target, an illegal schedule, or a schedule without arguments; for `check_bounds` with
-        constants, or of a program that is vectorized already.
+        For an unknown target, an illegal schedule, a schedule without arguments, or a C function that is
+        called and not given; for `check_bounds` with constants, or of a program that is vectorized already.
     """
     if isinstance(target, str):
         target = Target.parse(target)
@@ -144,7 +151,7 @@ def build(
             raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
         program = loop_nest(program, args, name, inplace=inplace, strided=strided)
         if constants:
-            return _bindable(program, args, constants, target, inplace or {})
+            return _bindable(program, args, constants, target, inplace or {}, externs)
         if check_bounds:
             program, checks = with_checks(program)
         program = run(program, pipeline(target.kind))
@@ -154,7 +161,7 @@ def build(
         )
     elif check_bounds:
         program, checks = with_checks(program)
-    module = build_for(program, target)
+    module = build_for(program, target, externs)
     return CheckedModule(module, checks) if checks else module
 
 
@@ -164,6 +171,7 @@ def _bindable(
     constants: Sequence[Tensor],
     target: Target,
     inplace: Mapping[Tensor, Tensor],
+    externs: Externs | None,
 ) -> Bindable:
     for tensor in constants:
         if tensor in inplace.values():
@@ -172,5 +180,5 @@ def _bindable(
             raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
     known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
     passes = pipeline(target.kind)
-    prepare, main = (build_for(run(part, passes), target) for part in split_constants(nest, known))
+    prepare, main = (build_for(run(part, passes), target, externs) for part in split_constants(nest, known))
     return Bindable(nest.params, known, prepare, main)

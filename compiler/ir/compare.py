@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields
+from operator import eq
 from typing import Any, TypeVar
 
 import numpy as np
 
 from compiler.ir.node import CHILDREN, DESCEND, Node
+from compiler.ir.recursion import on_new_stack
 
 _NUMBERS = (int, float, np.generic)
 
@@ -18,12 +20,19 @@ Class = TypeVar("Class", bound=type)
 def by_structure(cls: Class) -> Class:
     """Class decorator: nodes are equal if they have the same class and equal fields.
 
-    Like the comparison that a dataclass generates, and as fast. A comparison that a program should evaluate
-    is refused instead of answered by structure (`_differ`).
+    Like the comparison and the hash that a dataclass generates, and as fast, but of nodes of any depth. A
+    comparison that a program should evaluate is refused instead of answered by structure (`_differ`).
     """
     names = [f.name for f in fields(cls) if f.compare]
     a, b = (f"({' '.join(f'{node}.{name},' for name in names)})" for node in ("self", "other"))
-    return _compared(cls, f"self.__class__ is other.__class__ and {a} == {b}")
+    hashed = f"""
+def __hash__(self):
+    try:
+        return hash({a})
+    except RecursionError:
+        return on_new_stack(hash, self)
+"""
+    return _compared(cls, f"self.__class__ is other.__class__ and {a} == {b}", hashed)
 
 
 def by_identity(cls: Class) -> Class:
@@ -31,24 +40,32 @@ def by_identity(cls: Class) -> Class:
     return _compared(cls, "self is other")
 
 
-def _compared(cls: Class, same: str) -> Class:
+def _compared(cls: Class, same: str, hashed: str = "") -> Class:
     names: dict[str, Any] = {
-        "_differ": _differ,
-        "_caller": sys._getframe,
+        "Node": Node,
         "_OURS": _OURS,
         "__name__": __name__,
+        "_caller": sys._getframe,
+        "_differ": _differ,
+        "eq": eq,
+        "on_new_stack": on_new_stack,
     }
-    text = f"""def __eq__(self, other):
-    if {same}:
+    text = f"""
+def __eq__(self, other):
+    try:
+        same = {same}
+    except RecursionError:
+        same = on_new_stack(eq, self, other)
+    if same:
         return True
     if _OURS.get(_caller(1).f_globals.get("__name__")) and isinstance(other, Node):
         return False
-    return _differ(self, other, _caller(1).f_globals.get("__name__"))"""
-    names["Node"] = Node
-    exec(text, names)  # text made of the names of the fields alone
+    return _differ(self, other, _caller(1).f_globals.get("__name__"))
+"""
+    exec(text + hashed, names)  # text made of the names of the fields alone
     given = cls.__hash__
     cls.__eq__ = names["__eq__"]  # type: ignore[assignment]
-    cls.__hash__ = given  # type: ignore[assignment]
+    cls.__hash__ = names.get("__hash__", given)  # type: ignore[assignment]
     return cls
 
 
@@ -90,11 +107,17 @@ def _varies(node: Any) -> bool:
 
     Extents of tensors do not: code compares them with numbers.
     """
-    if hasattr(node, "bounds"):
-        return node.bounds is None
-    if hasattr(node, "indices") or hasattr(node, "var"):
-        return True
-    return any(map(_varies, CHILDREN[type(node)](node)))
+    pending = [node]
+    while pending:
+        part = pending.pop()
+        if hasattr(part, "bounds"):
+            if part.bounds is None:
+                return True
+        elif hasattr(part, "indices") or hasattr(part, "var"):
+            return True
+        else:
+            pending += CHILDREN[type(part)](part)
+    return False
 
 
 def checked_number(value: Any) -> Any:

@@ -87,8 +87,10 @@ class Expr(Node):
     __lt__, __le__ = _operator("<"), _operator("<=")
     __gt__, __ge__ = _operator(">"), _operator(">=")
 
-    def __pos__(self) -> Expr:
-        return self
+    # set by `compiler.ir.calls`
+    __abs__: Callable[[], Expr]
+    __pow__: Callable[[ExprLike], Expr]
+    __rpow__: Callable[[ExprLike], Expr]
 
     def __neg__(self) -> Expr:
         if self.dtype.startswith("u"):  # -1 is no literal of the type, and the negation wraps around
@@ -100,9 +102,6 @@ class Expr(Node):
         if scalar == "bool":
             return Not(self)
         return binary("^", self, integer_range(scalar)[1] if scalar.startswith("u") else -1)
-
-    def __divmod__(self, other: ExprLike) -> tuple[Expr, Expr]:
-        return self // other, self % other
 
     def __bool__(self) -> bool:
         raise TypeError(

@@ -10,6 +10,7 @@ from compiler.ir.address import in_type
 from compiler.ir.dtype import PACKED_TYPES, bits_of
 from compiler.ir.expr import Buffer, Const, Expr, Load, Var, as_expr, binary, conjunction
 from compiler.ir.function import PrimFunc
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.relocate import with_buffers
 from compiler.ir.semantics.bounds import Refusing
 from compiler.ir.simplify.simplify import simplify
@@ -133,7 +134,7 @@ def _check_args(
             )
 
 
-class _Nest:
+class _Nest(Recursive):
     """Builds the statement of each stage, with the stages that are computed in its loops."""
 
     def __init__(
@@ -239,6 +240,7 @@ class _Nest:
             body = Allocate(self.buffers[tensor], body, tuple(stage.buffer_pragmas))
         return body
 
+    @counted
     def _produce(self, stage: Stage) -> Stmt:
         """The loops of a stage.
 

@@ -24,7 +24,9 @@ from compiler.ir.expr import (
     binary,
     conjunction,
 )
+from compiler.ir.foreign import is_of_target
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.recursion import recursive
 from compiler.ir.semantics.access import is_pure, mentions, reads
 from compiler.ir.simplify.canonical import CANONICAL_TYPES
 from compiler.ir.simplify.ranges import RangeRewriter
@@ -163,6 +165,10 @@ class _Widen(Rewriter):
 
     def _call(self, node: Call) -> Expr:
         args = tuple(self(arg) for arg in node.args)
+        if args == node.args:
+            return node
+        if is_of_target(node.name):  # an instruction of other vectors, or of none
+            raise _NoVectorError
         if node.name == "if_then_else":
             if lanes_of(args[0].dtype) > 1:
                 args = tuple(self._broadcast(arg) for arg in args)
@@ -233,6 +239,7 @@ class _Widen(Rewriter):
             raise _NoVectorError
         return If(everywhere, self(node.then), For(self.var, self.extent, "serial", _Lane(self)(node)))
 
+    @recursive
     def is_convex(self, condition: Expr) -> bool:
         """Whether `condition` is known to hold in all lanes if it holds in the first and the last."""
         if not mentions(condition, (self.var,)):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from compiler.backend.llvm import foreign
 from compiler.backend.llvm.conversion import convert
 from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_zero, stride_of
 from compiler.backend.llvm.integer import divide, shift
 from compiler.backend.llvm.mathematics.extreme import extreme
-from compiler.backend.llvm.mathematics.functions import apply
-from compiler.backend.llvm.memory import STRIDES, Memory, Place
+from compiler.backend.llvm.mathematics.functions import apply, in_float32
+from compiler.backend.llvm.memory import STRIDES, Memory, Place, keeps_inactive_lanes, only_index
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
 from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
@@ -27,7 +28,9 @@ from compiler.ir.expr import (
     Select,
     Var,
 )
+from compiler.ir.foreign import C, is_foreign
 from compiler.ir.operators import COMPARISON, LOGIC
+from compiler.ir.recursion import LEVELS, Recursive, recursive
 from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
 
@@ -36,7 +39,7 @@ _FLOAT_OPERATORS = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
 _INTEGER_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 
 
-class Expressions:
+class Expressions(Recursive):
     """Writes expressions into the frame that is set.
 
     Attributes
@@ -55,7 +58,13 @@ class Expressions:
 
     def value(self, node: Expr) -> str:
         """The value of `node` in its type: a register or a literal."""
-        return _RULES[type(node)](self, node)
+        level = self.level
+        if level == LEVELS:
+            return self.deeper(self.value, node)
+        self.level = level + 1
+        text = _RULES[type(node)](self, node)
+        self.level = level
+        return text
 
     def index(self, node: Expr) -> Wide:
         """The value of a scalar integer expression in 64 bits."""
@@ -93,9 +102,9 @@ class Expressions:
 
     def place(self, node: Store) -> Place | None:
         """The elements that a vector store sets; None for a scalar or masked store, and without a stride."""
-        index = _only_index(node)
+        index = only_index(node)
         lanes = lanes_of(index.dtype)
-        if lanes == 1 or _keeps_inactive_lanes(node):
+        if lanes == 1 or keeps_inactive_lanes(node):
             return None
         base, stride = self._ramp(index)
         return None if base is None else Place(node.buffer, base, lanes, stride)
@@ -116,12 +125,12 @@ class Expressions:
         ValueError
             If it has more than one index, or a value of another type than its buffer.
         """
-        buffer, index = node.buffer, _only_index(node)
+        buffer, index = node.buffer, only_index(node)
         lanes = lanes_of(index.dtype)
         if scalar_of(node.value.dtype) != buffer.dtype or lanes_of(node.value.dtype) not in (1, lanes):
             raise ValueError(f"a value of {node.value.dtype} is stored to {lanes} element(s) of {buffer}")
         value, mask = node.value, None
-        if lanes > 1 and _keeps_inactive_lanes(node):
+        if lanes > 1 and keeps_inactive_lanes(node):
             # a masked store, which leaves the lanes unchanged for which the condition is false
             condition, value = value.args[:2]  # type: ignore[attr-defined]
             mask = self.value(condition)
@@ -143,10 +152,10 @@ class Expressions:
 
     def prefetch(self, node: Prefetch) -> None:
         """Write a `Prefetch`."""
-        Memory(self.frame, node.buffer).prefetch(self.access(_only_index(node)))
+        Memory(self.frame, node.buffer).prefetch(self.access(only_index(node)))
 
     def _load(self, node: Load) -> str:
-        index, mask = _only_index(node), self._mask
+        index, mask = only_index(node), self._mask
         lanes = lanes_of(index.dtype)
         memory = Memory(self.frame, node.buffer)
         if lanes == 1:
@@ -188,11 +197,13 @@ class Expressions:
             f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer"
         )
 
+    @recursive
     def reads_memory(self, node: Expr) -> bool:
-        """Whether an evaluation of `node` loads anything."""
+        """Whether an evaluation of `node` loads anything, or calls a C function."""
         known = self._reads.get(id(node))
         if known is None:
-            reads = type(node) is Load or any(self.reads_memory(child) for child in children(node))  # type: ignore[arg-type]
+            reads = type(node) is Load or (type(node) is Call and node.name.startswith(C))
+            reads = reads or any(self.reads_memory(child) for child in children(node))  # type: ignore[arg-type]
             known = self._reads[id(node)] = (node, reads)
         return known[1]
 
@@ -371,10 +382,26 @@ class Expressions:
     def _call(self, node: Call) -> str:
         if node.name == "if_then_else":
             return self._if_then_else(node)
+        if is_foreign(node.name):
+            return self._foreign(node)
         if scalar_of(node.args[0].dtype) == "bfloat16":
             return self.value(in_float32(node))
         args = [self.value(arg) for arg in node.args]
         return apply(self.frame, node.name, args, node.args[0].dtype)
+
+    def _foreign(self, node: Call) -> str:
+        """A C function is called once for each lane that needs its value; an intrinsic once for all."""
+        args = [self.value(arg) for arg in node.args]
+        if not node.name.startswith(C):
+            return foreign.intrinsic(self.frame, node, args)
+        return foreign.each_lane(self.frame, node, args, self._in_lane)
+
+    def _in_lane(self, dtype: str, lane: int, lanes: int, write: Callable[[], str]) -> str:
+        """The result of `write`, a scalar of one lane, evaluated only if the lane is active."""
+        if self._mask is None or lanes == 1:
+            return self._guarded(dtype, write)
+        active = self.frame.emit(f"extractelement <{lanes} x i1> {self._mask}, i64 {lane}")
+        return self._branch(dtype, active, write, lambda: "zeroinitializer")
 
     def _if_then_else(self, node: Call) -> str:
         condition, a, b = node.args
@@ -403,38 +430,6 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
     Ramp: Expressions._ramp_value,
     Broadcast: Expressions._broadcast,
 }
-
-
-def in_float32(node: Binary | Call) -> Expr:
-    """An operation on bfloat16 as one on float32, whose result is rounded."""
-    lanes = lanes_of((node.a if type(node) is Binary else node.args[0]).dtype)  # type: ignore[union-attr]
-    single = vector_of("float32", lanes)
-    dtype = node.dtype if scalar_of(node.dtype) == "bool" else single
-    if type(node) is Binary:
-        wide: Expr = Binary(node.op, Cast(node.a, single), Cast(node.b, single), dtype)
-    else:
-        wide = Call(node.name, tuple(Cast(arg, single) for arg in node.args), dtype)  # type: ignore[union-attr]
-    return wide if dtype == node.dtype else Cast(wide, node.dtype)
-
-
-def _keeps_inactive_lanes(node: Store) -> bool:
-    """Whether a store leaves the lanes unchanged for which a vector condition is false."""
-    value = node.value
-    return (
-        type(value) is Call
-        and value.name == "if_then_else"
-        and lanes_of(value.args[0].dtype) == lanes_of(node.indices[0].dtype)
-        and value.args[2] == Load(node.buffer, node.indices)
-    )
-
-
-def _only_index(node: Load | Store | Prefetch) -> Expr:
-    if len(node.indices) != 1:
-        raise ValueError(
-            f"an access to {node.buffer} has {len(node.indices)} indices; flatten it to one index "
-            "before code is generated"
-        )
-    return node.indices[0]
 
 
 def _integer_test(op: str, dtype: str) -> str:

@@ -75,8 +75,7 @@ class Simplifier(Arithmetic, Rewriter):
     # --- every expression ---------------------------------------------------------------------
 
     def __call__(self, node: Any) -> Any:
-        rule = self.rules.get(type(node))
-        result = self.descend(node) if rule is None else rule(self, node)
+        result = Rewriter.__call__(self, node)
         if self.truths and isinstance(result, Expr) and result in self.truths:
             return TRUE if self.truths[result] else FALSE
         return result
