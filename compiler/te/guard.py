@@ -26,7 +26,8 @@ class _Reads(Accesses):
         self.sites: list[Site] = []
 
     def found(self, site: Site, node: Any) -> None:
-        if is_always_outside(site):
+        # a row before the first may be that of a step that no scan evaluates
+        if is_always_outside(site) and site.interval[0] >= 0:
             _refuse(self.name, message(site))
         self.sites.append(site)
 
