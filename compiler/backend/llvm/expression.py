@@ -7,13 +7,13 @@ from typing import Any
 
 from compiler.backend.llvm import foreign
 from compiler.backend.llvm.conversion import convert
-from compiler.backend.llvm.index import IndexArithmetic, always, combine, known_number, lane_zero, stride_of
-from compiler.backend.llvm.mathematics.division import divide
+from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_zero, stride_of
 from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply, in_float32
+from compiler.backend.llvm.mathematics.integer import divide, shift
 from compiler.backend.llvm.memory import STRIDES, Memory, Place, keeps_inactive_lanes, only_index
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
-from compiler.ir.dtype import bits_of, integer_range, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -327,7 +327,7 @@ class Expressions(Recursive):
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
             return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
         if op in ("<<", ">>"):
-            return self._shift(node, a, b)
+            return shift(self.frame, node, a, b)
         if op not in _INTEGER_OPERATORS:
             raise ValueError(f"`{op}` takes floats, not {dtype}")
         return self.frame.emit(f"{_INTEGER_OPERATORS[op]} {kind} {a}, {b}")
@@ -363,23 +363,6 @@ class Expressions(Recursive):
             return "false" if text == "true" else "true"
         true = "true" if lanes_of(node.dtype) == 1 else splat_literal(node.dtype, "true")
         return self.frame.emit(f"xor {kind} {text}, {true}")
-
-    def _shift(self, node: Binary, a: str, b: str) -> str:
-        """A shift. LLVM leaves one by a count that is not less than the width undefined; here it is not."""
-        emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
-        lanes, bits = lanes_of(dtype), bits_of(scalar_of(dtype))
-        arithmetic = node.op == ">>" and not dtype.startswith("u")
-        name = "shl" if node.op == "<<" else "ashr" if arithmetic else "lshr"
-        known = known_number(node.b)
-        if known is not None and not 0 <= known < bits:
-            return emit(f"ashr {kind} {a}, {_number(dtype, bits - 1)}") if arithmetic else _number(dtype, 0)
-        if known is not None:
-            return emit(f"{name} {kind} {a}, {b}")
-        if arithmetic:  # a shift by the last bit leaves copies of the sign, as one by more would
-            limit = f"{kind} {b}, {kind} {_number(dtype, bits - 1)}"
-            return emit(f"ashr {kind} {a}, {emit(f'call {kind} @llvm.umin.{mangled(dtype)}({limit})')}")
-        inside = emit(f"icmp ult {kind} {b}, {_number(dtype, bits)}")
-        return self._select(inside, lanes, kind, emit(f"{name} {kind} {a}, {b}"), _number(dtype, 0))
 
     def _choose(self, node: Select) -> str:
         lanes, kind = lanes_of(node.condition.dtype), llvm_type(node.dtype)
@@ -447,11 +430,6 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
     Ramp: Expressions._ramp_value,
     Broadcast: Expressions._broadcast,
 }
-
-
-def _number(dtype: str, value: int) -> str:
-    """An integer literal of `dtype`, in every lane."""
-    return str(value) if lanes_of(dtype) == 1 else splat_literal(dtype, str(value))
 
 
 def _integer_test(op: str, dtype: str) -> str:

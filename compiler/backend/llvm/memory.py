@@ -294,6 +294,8 @@ def only_index(node: Load | Store | Prefetch) -> Expr:
 
 def _has_periods(buffer: Buffer, stride: int) -> bool:
     """Whether the buffer consists of whole periods of `stride` elements, whatever its dynamic extents are."""
+    if buffer.strides is not None:
+        return False
     return any(not isinstance(extent, Var) and extent % stride == 0 for extent in buffer.shape)
 
 

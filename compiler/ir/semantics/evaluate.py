@@ -121,7 +121,7 @@ class Evaluator(Recursive):
         def place() -> tuple[Value, ...]:
             at = evaluate()
             if np.min(at) + start < 0 or np.max(at) + start >= extent:
-                out_of_bounds(buffer, buffer.shape, (np.ravel(at)[0],))
+                out_of_bounds(buffer, self.arrays[buffer].shape, (np.ravel(at)[0],))
             return (at + start,)
 
         return place
