@@ -8,9 +8,9 @@ from typing import Any
 from compiler.backend.llvm import foreign
 from compiler.backend.llvm.conversion import convert
 from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_zero, stride_of
-from compiler.backend.llvm.integer import divide, shift
 from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply, in_float32
+from compiler.backend.llvm.mathematics.integer import divide, shift
 from compiler.backend.llvm.memory import STRIDES, Memory, Place, keeps_inactive_lanes, only_index
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
 from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
