@@ -22,6 +22,7 @@ from boost.params import seed_of
 from boost.threads import Team
 from boost.training.evaluation import evaluate
 from boost.training.margins import Additions, Margins
+from boost.training.update import TreeUpdater
 
 if TYPE_CHECKING:
     from boost.forest.grown_tree import GrownTree
@@ -119,9 +120,14 @@ class Trainer:
         custom_margin: bool = False,
     ) -> None:
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
+        self._grower: Any = None
         self.team = Team(model.params.nthread)
         for table, _ in [(data, ""), *evals]:
             table.check_complete()
+        # The rounds of process_type="update" begin without the trees that they change, and add them again.
+        self._earlier = model.forest.copy() if model.params.process_type == "update" else None
+        if self._earlier is not None:
+            model.forest.truncate(0)
         self._params = model.params
         with _notice(model.params), self.team:
             self._train = _Table(data, model, self._make_margins)
@@ -135,8 +141,9 @@ class Trainer:
         self._trees = self._state_of_trees()
 
     def can_continue(self, model: Model, data: DMatrix) -> bool:
-        """Return whether this is the state of the training of a model on a table."""
-        return model is self._model and data is self._data
+        """Return whether this is the state of such a training of a model on a table."""
+        update = model.params.process_type == "update"
+        return model is self._model and data is self._data and update == (self._earlier is not None)
 
     def _state_of_trees(self) -> tuple[State, int, int]:
         """Return what margins depend on besides the tables: all trees, and the base score."""
@@ -150,10 +157,21 @@ class Trainer:
 
         return ExactMargins(self._model, table, self.team)
 
+    def _make_grower(self) -> None:
+        table, params = self._train.table, self._params
+        if self._earlier is None:
+            self._grower = make_grower(table, params, self.team)
+        elif self._grower is None:
+            self._grower = TreeUpdater(self._earlier, table, params, self.team)
+        else:  # it has a place among the earlier trees
+            self._grower.params = params
+
     def _configure(self, params: Params) -> None:
         """Make the grower, weights and generator, which depend on the parameters."""
         self._params = params
-        self._grower = make_grower(self._train.table, params, self.team)
+        self._make_grower()
+        # Updaters that keep the leaves keep those that an objective has refitted, too.
+        self._refits = self._earlier is None or ("refresh" in params.updater and params.refresh_leaf)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._data)
         self._seed = seed_of(params)
@@ -181,7 +199,7 @@ class Trainer:
                 self._objective.check(self._data)
             self._train.follow(changed)
             if changed & self._grower.made_from:
-                self._grower = make_grower(self._train.table, self._params, self.team)
+                self._make_grower()
             self._weight = self._objective.row_weight(self._data)
         if self._trees != self._state_of_trees():
             for table in (self._train, *self._others):
@@ -251,6 +269,8 @@ class Trainer:
             factor = _sample(grad, hess, weight, params, rng)
             weight = weight * factor if weight.size else factor
         grown = self._grower.grow(grad, hess, weight, rng)
+        if not self._refits:
+            return grown
         vector = self._model.forest.vector
         outputs = range(margin.shape[1]) if vector else (output,)
         refits = [objective.refit(grown, margin[:, j], self._data, j, weight, self.team) for j in outputs]

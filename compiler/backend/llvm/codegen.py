@@ -115,6 +115,7 @@ class _Generator(Recursive):
         self.entry = f"{func.name}.entry" if func.name in _C_LIBRARY else func.name
         self.functions: list[str] = []
         self.frame = Frame()
+        self.frame.preamble.features = frozenset(machine.needs or ())
         self.expressions = Expressions(self.frame)
         self.hints = LoopHints(func.body)
         self.stored: set[Buffer] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -104,9 +105,16 @@ def splat_literal(dtype: str, text: str) -> str:
 
 
 class Preamble:
-    """Declarations and metadata that the functions of a module share, each written once."""
+    """Declarations and metadata that the functions of a module share, each written once.
+
+    Attributes
+    ----------
+    features : frozenset of str
+        Features of the CPU on which code may depend.
+    """
 
     def __init__(self) -> None:
+        self.features: frozenset[str] = frozenset()
         self.declarations: dict[str, None] = {}
         self._numbers: dict[str, str] = {}
         self._lines: list[str] = []
@@ -270,6 +278,25 @@ class Frame:
         self.block = label
         self._computed.clear()
         self._read.clear()
+
+    def rarely(self, condition: str, lanes: int, kind: str, value: str, write: Callable[[], str]) -> str:
+        """`value`, or the result of `write` in the lanes where the condition holds, which is rare.
+
+        Both are of the type `kind`, with as many lanes as the condition.
+        """
+        any_lane, test = condition, "i1"
+        if lanes > 1:
+            test = f"<{lanes} x i1>"
+            any_lane = self.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({test} {condition})")
+        there, joined, before = self.label("rare"), self.label("join"), self.block
+        weights = self.preamble.metadata('!{!"branch_weights", i32 1, i32 1000}')
+        self.effect(f"br i1 {any_lane}, label %{there}, label %{joined}, !prof {weights}")
+        self.begin(there)
+        chosen = self.emit(f"select {test} {condition}, {kind} {write()}, {kind} {value}")
+        arms = f"[ {value}, %{before} ], [ {chosen}, %{self.block} ]"
+        self.effect(f"br label %{joined}")
+        self.begin(joined)
+        return self.emit(f"phi {kind} {arms}")
 
     def reserve(self) -> list[str]:
         """A list of lines at this position, to be filled in later."""
