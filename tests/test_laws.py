@@ -46,6 +46,7 @@ WIDE_FACES = {
     "boost/runs/cv.py:cv": "XGBoost's signature",
     "boost/runs/train.py:train": "XGBoost's signature",
     "boost/show/plot.py:plot_contributions": "options of a plot",
+    "compiler/driver.py:build": "options of a compilation",
     "boost/show/plot.py:plot_importance": "XGBoost's signature",
     "boost/show/plot.py:plot_metric": "XGBoost's signature",
     "costmodel/measure/measurer.py:Measurer.__init__": "keyword-only options of a constructor",
