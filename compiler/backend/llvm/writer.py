@@ -351,5 +351,5 @@ class Frame:
 
 
 def clean(name: str) -> str:
-    """A readable name with only the characters that an LLVM name may have."""
-    return re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", name)
+    """A readable name of at most 40 of the characters that an LLVM name may have."""
+    return re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", name[:40])
