@@ -161,7 +161,7 @@ class Expressions(Recursive):
 
     def _first_lane(self, index: Expr) -> Index:
         if type(index) is Ramp or type(index) is Broadcast:
-            first = index.base if type(index) is Ramp else index.value
+            first = index.base if type(index) is Ramp else index.value  # type: ignore[union-attr]
             if self._mask is None or not self.reads_memory(first):
                 return self.access(first)
             return Index(self._extended(self._scalar(first), first.dtype))
