@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import overload
 
 from compiler.backend import Target, pipeline
 from compiler.backend import build as build_for
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.foreign import Externs
+from compiler.lowering.arguments import Strided
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
+from compiler.passes.check_bounds import check_bounds as with_checks
 from compiler.runtime import Bindable, Module
+from compiler.runtime.checked import CheckedModule
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Placeholder, Tensor
 
@@ -23,6 +27,8 @@ def lower(
     *,
     target: str | Target = "llvm",
     dump: Callable[[str, PrimFunc], None] | None = None,
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
 ) -> PrimFunc:
     """Lower a schedule to a program, by all passes of the target's back end.
 
@@ -38,13 +44,15 @@ def lower(
     dump : callable, optional
         Called with ``(name of the stage, program)`` for the loop nest and after each pass;
         ``dump=lambda stage, program: print(stage, program)`` shows them all.
+    inplace, strided : optional
+        As for `build`.
 
     Raises
     ------
     ScheduleError
         If the schedule is illegal, or an argument is missing.
     """
-    nest = loop_nest(schedule, args, name)
+    nest = loop_nest(schedule, args, name, inplace=inplace, strided=strided)
     if dump is not None:
         dump("loop_nest", nest)
     return run(nest, pipeline(Target.parse(target).kind), dump)
@@ -56,6 +64,11 @@ def build(
     args: Sequence[Tensor] | None = None,
     target: str | Target = "llvm",
     name: str = "main",
+    *,
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
+    externs: Externs | None = None,
+    check_bounds: bool = False,
 ) -> Module: ...
 
 
@@ -67,6 +80,9 @@ def build(
     name: str = "main",
     *,
     constants: Sequence[Tensor],
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
+    externs: Externs | None = None,
 ) -> Bindable: ...
 
 
@@ -77,6 +93,10 @@ def build(
     name: str = "main",
     *,
     constants: Sequence[Tensor] = (),
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
+    externs: Externs | None = None,
+    check_bounds: bool = False,
 ) -> Module | Bindable:
     """Compile a schedule, or a program that is lowered already.
 
@@ -91,6 +111,21 @@ def build(
         Symbol of the function made from a schedule.
     constants : sequence of Tensor, optional
         Inputs of a schedule that are the same in every call, for example weights.
+    inplace : mapping of Tensor to Tensor, optional
+        Output of a schedule -> the input in whose memory it is computed: ``inplace={C: A}``. The output is
+        then no argument. Refused unless each element is known to be read before it is overwritten.
+    strided : mapping of Tensor to sequence of int or None, or sequence of Tensor, optional
+        Arguments of a schedule that may be views: slices, transposes, arrays in Fortran order. The strides
+        are in elements, None for one that each call determines: ``strided={A: (None, 1)}``; in a sequence,
+        ``strided=[A]``, all strides are dynamic. A last stride of 1 keeps vector loads.
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the program calls (`te.call_extern`), by name: functions of `ctypes`, addresses
+        or functions in Python; or a library that has them.
+    check_bounds : bool
+        Check at run time each index that is not proved to be inside of its tensor, as one that is read from a
+        tensor; a call then raises `IndexError`, which names the tensor, the index, its value and the extent.
+        Where all indices are proved, as in most programs without gathers, this costs nothing; otherwise a
+        gather takes two to five times as long. Not with `constants` or `strided`.
 
     Returns
     -------
@@ -102,26 +137,48 @@ def build(
     Raises
     ------
     ValueError
-        For an unknown target, an illegal schedule, or a schedule without arguments.
+        For an unknown target, an illegal schedule, a schedule without arguments, or a C function that is
+        called and not given; for `check_bounds` with constants, or of a program that is vectorized already.
     """
     if isinstance(target, str):
         target = Target.parse(target)
+    if check_bounds and (constants or strided):
+        which = "constants: pass all arrays at each call" if constants else "strided: pass whole arrays"
+        raise ValueError(f"check_bounds cannot be combined with {which}")
+    checks: tuple[str, ...] = ()
     if isinstance(program, Schedule):
         if args is None:
             raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
+        program = loop_nest(program, args, name, inplace=inplace, strided=strided)
         if constants:
-            return _bindable(loop_nest(program, args, name), args, constants, target)
-        program = lower(program, args, name, target=target)
-    return build_for(program, target)
+            return _bindable(program, args, constants, target, inplace or {}, externs)
+        if check_bounds:
+            program, checks = with_checks(program)
+        program = run(program, pipeline(target.kind))
+    elif inplace or strided:
+        raise ValueError(
+            "inplace and strided are for schedules; a lowered program has its parameters already"
+        )
+    elif check_bounds:
+        program, checks = with_checks(program)
+    module = build_for(program, target, externs)
+    return CheckedModule(module, checks) if checks else module
 
 
 def _bindable(
-    nest: PrimFunc, args: Sequence[Tensor], constants: Sequence[Tensor], target: Target
+    nest: PrimFunc,
+    args: Sequence[Tensor],
+    constants: Sequence[Tensor],
+    target: Target,
+    inplace: Mapping[Tensor, Tensor],
+    externs: Externs | None,
 ) -> Bindable:
     for tensor in constants:
+        if tensor in inplace.values():
+            raise ValueError(f"{tensor} cannot be a constant: an output is computed in its memory")
         if tensor not in args or not isinstance(tensor.op, Placeholder):
             raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
     known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
     passes = pipeline(target.kind)
-    prepare, main = (build_for(run(part, passes), target) for part in split_constants(nest, known))
+    prepare, main = (build_for(run(part, passes), target, externs) for part in split_constants(nest, known))
     return Bindable(nest.params, known, prepare, main)

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import numpy as np
-
-from compiler.ir.dtype import is_float
+from compiler.ir.dtype import bits_of, is_float
 from compiler.ir.expr import (
     Binary,
     Buffer,
@@ -100,7 +98,7 @@ class Access:
     @property
     def itemsize(self) -> int:
         """Bytes of an element."""
-        return np.dtype(self.buffer.dtype).itemsize
+        return -(-bits_of(self.buffer.dtype) // 8)
 
 
 @dataclass
@@ -249,7 +247,7 @@ class _Traversal(Recursive):
         loops: tuple[Loop, ...],
     ) -> Access:
         depth = len(loops)
-        itemsize = np.dtype(buffer.dtype).itemsize
+        itemsize = -(-bits_of(buffer.dtype) // 8)
         touched = [1] * (depth + 1)
         lines = [1] * (depth + 1)
         strides = (0,) * depth
@@ -260,9 +258,7 @@ class _Traversal(Recursive):
                 strides = self._strides(buffer, indices.indices, loops)
             for level in range(depth + 1):
                 elements, contiguous, whole = 1, 1, True
-                for width, extent in zip(
-                    reversed(widths), map(upper_bound, reversed(buffer.shape)), strict=True
-                ):
+                for width, extent in zip(reversed(widths), _extents(buffer, len(widths)), strict=True):
                     span = min(width[level] + 1, extent)
                     elements *= span
                     if whole:
@@ -281,7 +277,7 @@ class _Traversal(Recursive):
         position = {loop.var: d for d, loop in enumerate(loops)}
         strides = [0] * len(loops)
         pitch = 1
-        for index, extent in zip(reversed(indices), map(upper_bound, reversed(buffer.shape)), strict=True):
+        for index, extent in zip(reversed(indices), _extents(buffer, len(indices)), strict=True):
             for atom, coefficient in self._linear(index):
                 if isinstance(atom, Var):
                     if atom in position:
@@ -338,6 +334,13 @@ class _Traversal(Recursive):
             return [int(w + reach) for w in self._widths(atom.base, loops)]
         parts = [self._widths(c, loops) for c in children(atom) if isinstance(c, Expr)]
         return [sum(column) for column in zip(*parts, strict=True)] if parts else [0] * (len(loops) + 1)
+
+
+def _extents(buffer: Buffer, indices: int) -> list[int]:
+    """The upper bounds of the extents, innermost first; that of the position for a single index."""
+    if indices != len(buffer.shape):
+        return [buffer.size]
+    return [upper_bound(extent) for extent in reversed(buffer.shape)]
 
 
 class _Identical:

@@ -23,8 +23,9 @@ class QuantileDMatrix(DMatrix):
         weights, or a dict of arguments of `DMatrix`. The batches are read twice, once to find the cuts and
         once to bin. Memory holds the bins, one or two bytes for a value and as much again for a copy by
         column, and the values of one batch at a time. The model does not depend on how a table is divided
-        into batches, byte for byte. Categories are joined across the batches. A table from batches trains
-        with tree_method="hist" only.
+        into batches, byte for byte. Categories are joined across the batches. A batch is read before the
+        next one is requested: an iterator may use its memory again. A table from batches trains with
+        tree_method="hist" only, and keeps its bins when other weights are set.
     label, **options
         As for `DMatrix`; with batches, each batch has its labels and weights.
     max_bin : int, optional
@@ -103,4 +104,24 @@ class QuantileDMatrix(DMatrix):
         info = {name: np.concatenate(parts) for name, parts in info.items()}
         info["feature_weights"] = next((w for w in weights if w is not None), None)
         self.set_info(**info)
-        self._binned = {max_bin: matrix}
+
+
+class ExtMemQuantileDMatrix(QuantileDMatrix):
+    """A `QuantileDMatrix` from a `DataIter`, under XGBoost's name for external memory.
+
+    Bins are held in memory: one or two bytes for a value, and as much again for a copy by column.
+
+    Parameters
+    ----------
+    data : DataIter
+    max_bin, ref, **options
+        As for `QuantileDMatrix`. ``max_quantile_batches`` and ``cache_host_ratio`` are accepted, without an
+        effect.
+    """
+
+    def __init__(
+        self, data: Any, *, max_bin: int | None = None, ref: DMatrix | None = None, **options: Any
+    ) -> None:
+        for unused in ("max_quantile_batches", "cache_host_ratio"):
+            options.pop(unused, None)
+        super().__init__(data, max_bin=max_bin, ref=ref, **options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,9 +20,12 @@ from sklearn.utils.validation import (
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.frame import is_frame
-from boost.estimator.constructor import EXTRA
-from boost.params import TABLE, Param
+from boost.estimator.constructor import EXTRA, constructor
+from boost.estimator.parameters import Parameters, draw_seed
 from boost.runs.train import train
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[Any, ArrayLike]] | None
@@ -46,19 +49,11 @@ def _named_metric(function: Callable[[Any, Any], float]) -> Callable[[Any, DMatr
     return lambda prediction, data: (function.__name__, float(function(data.label, prediction)))
 
 
-class Estimator(BaseEstimator):
-    """The base class of the estimators.
+@constructor()
+class XGBModel(Parameters):
+    """The base class of the estimators, and an estimator for any objective."""
 
-    Attributes
-    ----------
-    extra : tuple of Param
-        Parameters besides those of `train`.
-    omitted : tuple of str
-        Names of parameters that the class does not have.
-    """
-
-    extra: tuple[Param, ...] = EXTRA
-    omitted: tuple[str, ...] = ()
+    extra = EXTRA
     booster_: Booster
 
     def __sklearn_tags__(self) -> Any:
@@ -69,47 +64,71 @@ class Estimator(BaseEstimator):
 
     # Training
 
-    def get_xgb_params(self) -> dict[str, Any]:
-        """Return the parameters of `train`; functions are left out."""
-        values = {p.name: getattr(self, p.estimator, p.default) for p in TABLE if p.estimator is not None}
-        return {name: value for name, value in values.items() if not callable(value)}
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        base_margin: ArrayLike | None = None,
+        eval_set: Evals = None,
+        sample_weight_eval_set: Sequence[ArrayLike | None] | None = None,
+        base_margin_eval_set: Sequence[ArrayLike | None] | None = None,
+        verbose: bool | int | None = False,
+        xgb_model: Any = None,
+        feature_weights: ArrayLike | None = None,
+    ) -> Self:
+        """Train.
+
+        Parameters
+        ----------
+        X : array, frame or sparse matrix of shape (rows, features)
+        y : array_like of shape (rows,) or (rows, outputs)
+        sample_weight : array_like of shape (rows,), optional
+        base_margin : array_like of shape (rows,) or (rows, outputs), optional
+            Margins to start boosting from.
+        eval_set : sequence of (X, y), optional
+            Evaluation tables.
+        sample_weight_eval_set, base_margin_eval_set : sequence of array_like, optional
+            An entry for each pair of `eval_set`.
+        verbose : bool or int
+            Print the metrics of every round, or of every n-th.
+        xgb_model : Booster, path or fitted estimator, optional
+            A model to continue from.
+        feature_weights : array_like of shape (features,), optional
+            In place of the parameter of this name.
+        """
+        self._check_extra()
+        X = check_table(self, X, reset=True)
+        label = check_y(y, X)
+        evals = self._eval_tables(
+            eval_set,
+            check_y,
+            sample_weight_eval_set=sample_weight_eval_set,
+            base_margin_eval_set=base_margin_eval_set,
+        )
+        columns = {"weight": sample_weight, "base_margin": base_margin}
+        held_out = self._held_out(np.zeros(len(label), dtype=np.int64))
+        table, drawn = self._split(X, label, columns, held_out)
+        table.set_info(feature_weights=feature_weights)
+        return self._fit(table, evals + drawn, {}, verbose, xgb_model)
 
     def get_num_boosting_rounds(self) -> int:
         """Return the number of rounds that `fit` trains."""
-        rounds: int = self.n_estimators
-        return rounds
-
-    def _check_extra(self) -> None:
-        for p in self.extra:
-            if p.estimator not in self.omitted:
-                p.check(getattr(self, p.name))
+        return int(self._value("n_estimators"))
 
     def _option(self, name: str) -> Any:
-        return None if name in self.omitted else getattr(self, name)
-
-    def _check_table(self, X: Any, reset: bool) -> Any:
-        """Return X after scikit-learn's checks; frames are left as they are, for `DMatrix` to encode."""
-        if is_frame(X):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            return X
-        return validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=np.float32,
-            ensure_all_finite="allow-nan",
-        )
+        return None if name in self.omitted else self._value(name)
 
     def _table(self, X: Any, label: ArrayLike | None = None, **columns: Any) -> DMatrix:
         """Return a `DMatrix` of checked data, labels and other columns."""
         return DMatrix(
             X,
             label,
-            missing=self.missing,
+            missing=self._value("missing"),
             feature_types=self.feature_types,
             feature_weights=self.feature_weights,
-            enable_categorical=self.enable_categorical,
+            enable_categorical=self._value("enable_categorical"),
             **columns,
         )
 
@@ -118,7 +137,7 @@ class Estimator(BaseEstimator):
         table: DMatrix,
         evals: list[DMatrix],
         params: Mapping[str, Any],
-        verbose: bool | int,
+        verbose: bool | int | None,
         xgb_model: Any,
     ) -> Any:
         """Train, and set the attributes of a fitted estimator.
@@ -158,7 +177,7 @@ class Estimator(BaseEstimator):
             self.__dict__.pop(name, None)  # of an earlier fit
         if evals:
             self.evals_result_ = result
-        if self.booster_.best_iteration is not None:
+        if self.booster_.model.best_iteration is not None:
             self.best_iteration_ = self.booster_.best_iteration
             self.best_score_ = self.booster_.best_score
         return self
@@ -182,7 +201,7 @@ class Estimator(BaseEstimator):
     def _rounds_from(self, xgb_model: Any) -> tuple[int, Any]:
         """Return the number of rounds to train, and the model to continue from."""
         rounds = self.get_num_boosting_rounds()
-        if isinstance(xgb_model, Estimator):
+        if isinstance(xgb_model, XGBModel):
             xgb_model = xgb_model.get_booster()
         if not self._warm():
             return rounds, xgb_model
@@ -222,7 +241,7 @@ class Estimator(BaseEstimator):
                 raise ValueError(f"{name} has {len(lists[name])} entries for {len(pairs)} pairs in eval_set")
         out = []
         for i, (X, y) in enumerate(pairs):
-            X = self._check_table(X, reset=False)
+            X = check_table(self, X, reset=False)
             named = {FIELDS[name]: given[i] for name, given in lists.items()}
             out.append(self._table(X, label(y, X), **named))
         return out
@@ -232,7 +251,7 @@ class Estimator(BaseEstimator):
         share = self._option("validation_fraction")
         if share is None:
             return None
-        rng = np.random.default_rng(self.random_state or 0)
+        rng = np.random.default_rng(draw_seed(self.random_state) or 0)
         drawn = np.zeros(strata.size, dtype=bool)
         for stratum in np.unique(strata):
             rows = np.flatnonzero(strata == stratum)
@@ -271,9 +290,22 @@ class Estimator(BaseEstimator):
     def feature_importances_(self) -> Floats:
         """Importances of the features, divided by their sum; float64, shape (features,)."""
         booster = self.get_booster()
-        amount = booster.forest.importance(self.importance_type, booster.num_features())
+        amount = booster.forest.importance(self._value("importance_type"), booster.num_features())
         total = amount.sum()
         return amount / total if total > 0 else amount
+
+    @property
+    def intercept_(self) -> Floats:
+        """The prediction before the first tree; float64, shape (outputs,). For several classes, margins."""
+        return self.get_booster().base_score.copy()
+
+    @property
+    def coef_(self) -> Floats:
+        """Raise AttributeError: only linear models have coefficients."""
+        raise AttributeError(
+            f"{type(self).__name__} has no coef_: a model of trees has no coefficients; feature_importances_ "
+            "measures how much each feature is used"
+        )
 
     def save_model(self, path: Any) -> None:
         """Write the model to a JSON or UBJSON file, with the labels of a classifier."""
@@ -290,34 +322,92 @@ class Estimator(BaseEstimator):
             self.__dict__.pop(name, None)
         if booster.feature_names is not None:
             self.feature_names_in_ = np.array(booster.feature_names, dtype=object)
-        if booster.best_iteration is not None:
+        if booster.model.best_iteration is not None:
             self.best_iteration_, self.best_score_ = booster.best_iteration, booster.best_score
 
     # Predictions
 
-    def _predict(self, X: Any, base_margin: ArrayLike | None, **options: Any) -> Floats:
-        booster = self.get_booster()
-        X = self._check_table(X, reset=False)
-        return booster.inplace_predict(X, missing=self.missing, base_margin=base_margin, **options)
+    def predict(
+        self,
+        X: Any,
+        *,
+        output_margin: bool = False,
+        validate_features: bool = True,
+        base_margin: ArrayLike | None = None,
+        iteration_range: tuple[int, int] | None = None,
+    ) -> Floats:
+        """Return the predictions; float64, shape (rows,) or (rows, outputs).
+
+        Parameters
+        ----------
+        X : array, frame or sparse matrix of shape (rows, features)
+        output_margin, validate_features, iteration_range
+            As for `Booster.predict`.
+        base_margin : array_like of shape (rows,) or (rows, outputs), optional
+        """
+        kind = "margin" if output_margin else "value"
+        return self._predict(
+            X,
+            base_margin,
+            predict_type=kind,
+            validate_features=validate_features,
+            iteration_range=iteration_range,
+        )
+
+    def staged_predict(self, X: Any) -> Iterator[Floats]:
+        """Yield the predictions after each round."""
+        for margin in self._staged_margins(X):
+            value = self.booster_.objective.transform(margin)
+            yield value if value.shape[1] > 1 else value[:, 0]
+
+    def _predict(
+        self, X: Any, base_margin: ArrayLike | None, validate_features: bool = True, **options: Any
+    ) -> Floats:
+        booster, missing = self.get_booster(), self._value("missing")
+        X = check_table(self, X, reset=False, names=validate_features)
+        return booster.inplace_predict(
+            X, missing=missing, base_margin=base_margin, validate_features=validate_features, **options
+        )
 
     def apply(self, X: Any, iteration_range: tuple[int, int] | None = None) -> NDArray[np.int32]:
         """Return the leaf of each row in each tree; int32, shape (rows, trees)."""
         booster = self.get_booster()
-        table = self._table(self._check_table(X, reset=False))
+        table = self._table(check_table(self, X, reset=False))
         return booster.predict(table, pred_leaf=True, iteration_range=iteration_range)
 
     def _staged_margins(self, X: Any) -> Iterator[Floats]:
         """Yield the margins after each round, shape (rows, outputs); each tree is traversed once."""
         booster = self.get_booster()
-        for margin in booster.staged_margins(self._table(self._check_table(X, reset=False))):
+        for margin in booster.staged_margins(self._table(check_table(self, X, reset=False))):
             yield margin.copy()
 
 
-def _part(estimator: Estimator, X: Any, label: NDArray, columns: Columns, rows: NDArray[np.bool_]) -> DMatrix:
+def _part(estimator: XGBModel, X: Any, label: NDArray, columns: Columns, rows: NDArray[np.bool_]) -> DMatrix:
     """Return a table of some rows."""
     at = np.flatnonzero(rows)
     given = {name: None if c is None else _safe_indexing(c, at) for name, c in columns.items()}
     return estimator._table(_safe_indexing(X, at), label[at], **given)
+
+
+def check_table(estimator: BaseEstimator, X: Any, reset: bool, names: bool = True) -> Any:
+    """Return X after scikit-learn's checks; frames are left as they are, for `DMatrix` to encode.
+
+    A table to fit on (`reset`) needs rows, one to predict does not. The names of the columns of a frame are
+    checked if `names`.
+    """
+    if is_frame(X):
+        if names:
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return X
+    return validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=np.float32,
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=int(reset),
+    )
 
 
 def check_y(y: Any, X: Any, numeric: bool = True) -> NDArray:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from boost.data.validation import check_groups
-from boost.estimator.base import Estimator, Evals, Floats, check_y
+from boost.estimator.base import Evals, XGBModel, check_table, check_y
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Ranker(Estimator):
+class Ranker(XGBModel):
     """Ranking by boosted trees."""
 
-    def fit(
+    def fit(  # type: ignore[override]
         self,
         X: Any,
         y: ArrayLike,
@@ -30,8 +30,11 @@ class Ranker(Estimator):
         eval_set: Evals = None,
         eval_group: Sequence[ArrayLike | None] | None = None,
         eval_qid: Sequence[ArrayLike | None] | None = None,
-        verbose: bool | int = False,
+        sample_weight_eval_set: Sequence[ArrayLike | None] | None = None,
+        base_margin_eval_set: Sequence[ArrayLike | None] | None = None,
+        verbose: bool | int | None = False,
         xgb_model: Any = None,
+        feature_weights: ArrayLike | None = None,
     ) -> Self:
         """Train; other parameters as for `BoostRegressor.fit`.
 
@@ -42,39 +45,32 @@ class Ranker(Estimator):
             one group.
         group_weight : array_like, optional
             A weight for each query group.
-        eval_group, eval_qid : sequence of array_like, optional
-            An entry for each pair of `eval_set`.
+        eval_group, eval_qid, sample_weight_eval_set, base_margin_eval_set : sequence of array_like, optional
+            An entry for each pair of `eval_set`; weights are those of query groups.
         """
         self._check_extra()
-        X = self._check_table(X, reset=True)
+        X = check_table(self, X, reset=True)
         label = check_y(y, X)
-        evals = self._eval_tables(eval_set, check_y, eval_group=eval_group, eval_qid=eval_qid)
+        evals = self._eval_tables(
+            eval_set,
+            check_y,
+            eval_group=eval_group,
+            eval_qid=eval_qid,
+            sample_weight_eval_set=sample_weight_eval_set,
+            base_margin_eval_set=base_margin_eval_set,
+        )
         bounds = check_groups(group, qid, len(label))
         sizes = np.array([len(label)]) if bounds is None else np.diff(bounds)
         number = np.repeat(np.arange(sizes.size), sizes)
         drawn = self._held_out(np.zeros(sizes.size, dtype=np.int64))
-        weight = group_weight
-        if weight is not None and np.shape(weight) == sizes.shape:
-            weight = np.asarray(weight)[number]
+        weight = None if group_weight is None else np.asarray(group_weight)
+        if weight is not None and weight.shape == sizes.shape:
+            weight = weight[number]
         columns = {"weight": weight, "base_margin": base_margin, "qid": number}
         held_out = None if drawn is None else drawn[number]
         table, part = self._split(X, label, columns, held_out)
+        table.set_info(feature_weights=feature_weights)
         return self._fit(table, evals + part, {}, verbose, xgb_model)
-
-    def predict(
-        self,
-        X: Any,
-        *,
-        base_margin: ArrayLike | None = None,
-        iteration_range: tuple[int, int] | None = None,
-    ) -> Floats:
-        """Return the scores; float64, shape (rows,); they are comparable within a query group only."""
-        return self._predict(X, base_margin, iteration_range=iteration_range)
-
-    def staged_predict(self, X: Any) -> Iterator[Floats]:
-        """Yield the scores after each round."""
-        for margin in self._staged_margins(X):
-            yield margin[:, 0]
 
     def score(
         self, X: Any, y: ArrayLike, *, group: ArrayLike | None = None, qid: ArrayLike | None = None
@@ -83,7 +79,7 @@ class Ranker(Estimator):
         from boost.metric import make_metric
 
         booster = self.get_booster()
-        table = self._table(self._check_table(X, reset=False), y, group=group, qid=qid)
+        table = self._table(check_table(self, X, reset=False), y, group=group, qid=qid)
         metric = make_metric("ndcg", booster.params)
         metric.check(table, 1)
         return float(metric.function(booster.model.margins(booster.model.align(table)), table))
@@ -104,8 +100,11 @@ class NamedRanker(Ranker):
         eval_set: Evals = None,
         eval_group: Sequence[ArrayLike | None] | None = None,
         eval_qid: Sequence[ArrayLike | None] | None = None,
-        verbose: bool | int = False,
+        sample_weight_eval_set: Sequence[ArrayLike | None] | None = None,
+        base_margin_eval_set: Sequence[ArrayLike | None] | None = None,
+        verbose: bool | int | None = False,
         xgb_model: Any = None,
+        feature_weights: ArrayLike | None = None,
     ) -> Self:
         """Train, as `BoostRanker.fit`; `sample_weight` has a weight for each query group."""
         return super().fit(
@@ -118,6 +117,9 @@ class NamedRanker(Ranker):
             eval_set=eval_set,
             eval_group=eval_group,
             eval_qid=eval_qid,
+            sample_weight_eval_set=sample_weight_eval_set,
+            base_margin_eval_set=base_margin_eval_set,
             verbose=verbose,
             xgb_model=xgb_model,
+            feature_weights=feature_weights,
         )

@@ -12,7 +12,7 @@ from boost.forest.grown_tree import GrownTree
 from boost.grow.exact import ExactGrower, thresholds
 from boost.grow.hist import HistGrower
 from boost.grow.kernels.candidates import GAP_HIGH, GAP_LOW, propose
-from boost.grow.kernels.histogram import round_gradients
+from boost.grow.kernels.rounding import round_gradients
 from boost.params import Params
 from boost.threads import Team
 from sketch import Cuts
@@ -42,6 +42,8 @@ class ApproxGrower:
     ParameterError
         With local proposals, for settings that `ExactGrower` does not support.
     """
+
+    made_from = frozenset(("feature_weights", "_names", "_types"))
 
     def __init__(self, data: DMatrix, params: Params, team: Team) -> None:
         self.data, self.params, self.team = data, params, team

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from operator import index
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.columns import align_columns
-from boost.data.dmatrix import DMatrix
+from boost.data.dmatrix import DMatrix, TableView
 from boost.data.frames.dictionary import Categories
 from boost.data.frames.frame import is_frame
 from boost.errors import ParameterError
@@ -28,6 +29,13 @@ class Attributes(dict[str, str]):
 
     def __call__(self) -> dict[str, str]:
         return dict(self)
+
+    def set(self, name: str, value: Any) -> None:
+        """Set an attribute to the text of a value; None removes it."""
+        if value is None:
+            self.pop(name, None)
+        else:
+            self[name] = str(value)
 
 
 class Model:
@@ -68,8 +76,6 @@ class Model:
         self.feature_types: list[str] | None = None
         self.categories: Categories = {}
         self.attributes = Attributes()
-        self.best_iteration: int | None = None
-        self.best_score: float | None = None
 
     @property
     def base_score(self) -> Floats:
@@ -78,8 +84,36 @@ class Model:
 
     @base_score.setter
     def base_score(self, score: Floats) -> None:
-        self._base_score = score
+        self._base_score = np.array(score, dtype=np.float64)
+        self._base_score.setflags(write=False)
         self._start_margin: Floats | None = None
+
+    @property
+    def best_iteration(self) -> int | None:
+        """The best round, which early stopping sets; kept among the attributes, as in XGBoost."""
+        text = self.attributes.get("best_iteration")
+        return None if text is None else int(text)
+
+    @best_iteration.setter
+    def best_iteration(self, iteration: int | None) -> None:
+        self.attributes.set("best_iteration", iteration)
+
+    @property
+    def best_score(self) -> float | None:
+        """The metric after the best round, which early stopping sets; kept among the attributes."""
+        text = self.attributes.get("best_score")
+        return None if text is None else float(text)
+
+    @best_score.setter
+    def best_score(self, score: float | None) -> None:
+        self.attributes.set("best_score", score)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        best = {name: state.pop(name, None) for name in ("best_iteration", "best_score")}
+        self.__dict__.update(state)
+        for name, value in best.items():  # of earlier versions
+            if value is not None:
+                self.attributes.set(name, value)
 
     # Parts and copies
 
@@ -122,17 +156,18 @@ class Model:
 
     # Tables
 
-    def make_table(self, data: Any, missing: float | None = None) -> DMatrix:
+    def make_table(self, data: Any, missing: float | None = None, own: bool = False) -> DMatrix:
         """Return a `DMatrix` of an array, frame or sparse matrix.
 
-        The categorical columns of an array hold the codes of the model's dictionaries.
+        The categorical columns of an array hold the codes of the model's dictionaries. The data may be used
+        in place: unless `own` is true, the table is for use within one call.
         """
-        made = DMatrix(data, missing=missing)
+        made = (DMatrix if own else TableView)(data, missing=missing)
         if self.categories and not is_frame(data):
             made.categories = dict(self.categories)
         return made
 
-    def align(self, data: Any, validate_features: bool = True) -> DMatrix:
+    def align(self, data: Any, validate_features: bool = True, own: bool = False) -> DMatrix:
         """Return a table in the model's order of columns and in its category codes.
 
         Parameters
@@ -140,14 +175,19 @@ class Model:
         data : DMatrix, array, frame or sparse matrix
         validate_features : bool
             Whether columns are matched by name, where both sides have names; by position otherwise.
+        own : bool
+            Whether the table must not change with the data, see `make_table`.
 
         Raises
         ------
         DataError
-            A ValueError, for columns that the model does not have, and for missing columns.
+            A ValueError, for columns that the model does not have, for missing columns, and for data of a
+            `DMatrix` that has changed.
         """
+        if isinstance(data, DMatrix):
+            data.check_values()
         aligned = align_columns(
-            data if isinstance(data, DMatrix) else self.make_table(data),
+            data if isinstance(data, DMatrix) else self.make_table(data, own=own),
             self.n_features,
             self.feature_names,
             self.feature_types,
@@ -168,9 +208,9 @@ class Model:
             For rounds that the model does not have.
         """
         forest = self.forest
-        if iteration_range is None or iteration_range == (0, 0):
+        first, last = (0, 0) if iteration_range is None else map(index, iteration_range)
+        if first == last == 0:
             return 0, forest.trees
-        first, last = iteration_range
         last = last or forest.rounds
         if not 0 <= first <= last <= forest.rounds:
             raise ValueError(f"iteration_range must lie within (0, {forest.rounds}), got {iteration_range}")

@@ -29,8 +29,6 @@ class _Times:
 
     Attributes
     ----------
-    label, weight : arrays, or None
-        The arrays of the table, by which it is recognised.
     order : int64 array of shape (rows,)
         Row numbers by increasing time.
     event : bool array of shape (rows,)
@@ -45,8 +43,6 @@ class _Times:
         The total weight of the events at each time.
     """
 
-    label: NDArray[np.float32] | None
-    weight: NDArray[np.float32] | None
     order: NDArray[np.int64]
     event: NDArray[np.bool_]
     row_weight: Floats
@@ -76,12 +72,12 @@ class Cox(Objective):
         """Return which labels are events or censored times: all but zero."""
         return label != 0
 
-    def check(self, data: DMatrix) -> Floats:
-        """Return the labels as float64, or raise `LabelError`."""
-        label, weight = super().check(data), self.row_weight(data)
-        if not ((label > 0) if weight.size == 0 else (label > 0) & (weight > 0)).any():
-            raise LabelError(f"{self.name} needs events, but every label is negative: censored")
-        return label
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return that there are no events, if there are none."""
+        label, weight = data.label, self.row_weight(data)
+        assert label is not None
+        events = (label > 0) & (weight > 0) if weight.size else label > 0
+        return "" if events.any() else "every label (of positive weight) is negative: censored"
 
     def start(self, data: DMatrix) -> Floats:
         """Return one: only differences of margins count."""
@@ -97,21 +93,18 @@ class Cox(Objective):
         return exp_margin(margin)
 
     def _times(self, data: DMatrix) -> _Times:
-        times: _Times | None = self._prepared
-        if times is None or times.label is not data.label or times.weight is not data.weight:
-            assert data.label is not None
-            label = data.label.astype(np.float64)
-            time = np.abs(label)
-            order = np.argsort(time, kind="stable")
-            new = np.diff(time[order], prepend=-1.0) > 0
-            starts = np.flatnonzero(new)
-            weight = self.row_weight(data)
-            weight = weight[order] if weight.size else np.ones(label.size)
-            event = label[order] > 0
-            events = np.add.reduceat(weight * event, starts)
-            times = _Times(data.label, data.weight, order, event, weight, starts, np.cumsum(new) - 1, events)
-            self._prepared = times
-        return times
+        """Return the rows of a table in order of time."""
+        assert data.label is not None
+        label = data.label.astype(np.float64)
+        time = np.abs(label)
+        order = np.argsort(time, kind="stable")
+        new = np.diff(time[order], prepend=-1.0) > 0
+        starts = np.flatnonzero(new)
+        weight = self.row_weight(data)
+        weight = weight[order] if weight.size else np.ones(label.size)
+        event = label[order] > 0
+        events = np.add.reduceat(weight * event, starts)
+        return _Times(order, event, weight, starts, np.cumsum(new) - 1, events)
 
     def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Gradient h r - [event], hessian h r - h**2 s; O(rows) after a sort in the first round.
@@ -119,7 +112,7 @@ class Cox(Objective):
         h is the hazard of the row. r and s are sums over the times up to that of the row: r of the events
         divided by the total hazard at risk, s of the events divided by its square.
         """
-        times = self._times(data)
+        times: _Times = self.kept("times", data, ["label", "weight"], self._times)
         at = margin[times.order, 0]
         hazard = np.exp(np.maximum(at - at.max(), LOWEST))
         risk = np.cumsum((hazard * times.row_weight)[::-1])[::-1][times.starts]
@@ -168,26 +161,27 @@ class Aft(Objective):
                 f"{self.name} needs label_lower_bound and label_upper_bound in place of a label: "
                 "give DMatrix both (the same value twice for an event)"
             )
-        good = (lower >= 0) & (lower <= upper) & (upper > 0) & np.isfinite(lower)
+        good = ((lower >= 0) | np.isneginf(lower)) & (lower <= upper) & (upper > 0)
         if not good.all():
             at = int(np.argmin(good))
             raise LabelError(
-                f"{self.name} needs 0 <= label_lower_bound <= label_upper_bound, a finite lower and a "
-                f"positive upper one, got {lower[at]:g} and {upper[at]:g} in row {at}"
+                f"{self.name} needs 0 <= label_lower_bound <= label_upper_bound, and a positive upper one, "
+                f"got {lower[at]:g} and {upper[at]:g} in row {at}"
             )
-        if not ((lower > 0) | np.isfinite(upper)).any():
-            raise LabelError(f"{self.name} has nothing to learn: every interval is 0 to infinity")
         return lower.astype(np.float64)
 
-    def _log_bounds(self, data: DMatrix) -> tuple[Floats, Floats]:
-        """Return the logarithms of the bounds, computed in the first round of a table."""
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return that all intervals are unbounded, if they are."""
         lower, upper = data.label_lower_bound, data.label_upper_bound
-        if self._prepared is None or self._prepared[0] is not lower or self._prepared[1] is not upper:
-            assert lower is not None and upper is not None
-            with np.errstate(divide="ignore"):
-                logs = np.log(lower.astype(np.float64)), np.log(upper.astype(np.float64))
-            self._prepared = lower, upper, *logs
-        return self._prepared[2], self._prepared[3]
+        assert lower is not None and upper is not None
+        bounded = (lower > 0) | np.isfinite(upper)
+        return "" if bounded.any() else "every interval is 0 to infinity"
+
+    def _log_bounds(self, data: DMatrix) -> tuple[Floats, Floats]:
+        """Return the logarithms of the bounds."""
+        bounds = ["label_lower_bound", "label_upper_bound"]
+        logs: tuple[Floats, Floats] = self.kept("logs", data, bounds, _logs)
+        return logs
 
     def start(self, data: DMatrix) -> Floats:
         """Return the constant time of maximum likelihood, by Newton steps of at most one scale."""
@@ -228,6 +222,13 @@ class Aft(Objective):
 
         this_round.team.share(derive, -(-low.size // BLOCK), work=low.size * 200.0)
         return grad, hess
+
+
+def _logs(data: DMatrix) -> tuple[Floats, Floats]:
+    lower, upper = data.label_lower_bound, data.label_upper_bound
+    assert lower is not None and upper is not None
+    with np.errstate(divide="ignore"):
+        return np.log(lower.astype(np.float64)), np.log(upper.astype(np.float64))
 
 
 def aft_derivatives(

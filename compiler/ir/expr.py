@@ -8,6 +8,7 @@ The grammar of expressions::
           | Not(a)
           | Select(condition, a, b)               both arms may be evaluated
           | Cast(value, dtype)
+          | Reinterpret(value, dtype)             the same bits as another type of as many bits
           | Load(buffer, indices)                 a buffer element; a vector index loads a vector
           | Call(name, args, dtype)               an intrinsic of INTRINSICS; `if_then_else` evaluates one arm
           | Ramp(base, stride, lanes)             the vector base, base + stride, ...
@@ -31,9 +32,11 @@ from compiler.ir.dtype import (
     INDEX,
     PACKED_TYPES,
     bits_of,
+    index_type,
     integer_range,
     is_float,
     lanes_of,
+    promoted,
     scalar_of,
     vector_of,
 )
@@ -42,9 +45,8 @@ from compiler.ir.operators import (
     ARITHMETIC,
     BITWISE,
     COMPARISON,
-    INTEGER_INTRINSICS,
-    INTRINSICS,
     LOGIC,
+    LOGICAL,
     evaluated,
 )
 
@@ -64,8 +66,8 @@ def _reflected(op: str) -> _Operator:
 class Expr(Node):
     """Base of all expressions; defines Python's operators on them.
 
-    ``==`` compares structure and returns a bool; with a number it raises. `equal` makes the comparison that a
-    program evaluates.
+    ``==`` is True for the same structure, so that expressions are keys of dictionaries; otherwise it raises,
+    but for extents and inside of the compiler. `equal` makes the comparison that a program evaluates.
     """
 
     __slots__ = ()
@@ -85,11 +87,20 @@ class Expr(Node):
     __lt__, __le__ = _operator("<"), _operator("<=")
     __gt__, __ge__ = _operator(">"), _operator(">=")
 
+    # set by `compiler.ir.calls`
+    __abs__: Callable[[], Expr]
+    __pow__: Callable[[ExprLike], Expr]
+    __rpow__: Callable[[ExprLike], Expr]
+
     def __neg__(self) -> Expr:
+        if self.dtype.startswith("u"):  # -1 is no literal of the type, and the negation wraps around
+            return binary("-", 0, self)
         return binary("*", self, -1)
 
     def __invert__(self) -> Expr:
         scalar = scalar_of(self.dtype)
+        if scalar == "bool":
+            return Not(self)
         return binary("^", self, integer_range(scalar)[1] if scalar.startswith("u") else -1)
 
     def __bool__(self) -> bool:
@@ -143,7 +154,10 @@ class Const(Expr):
         return a != a and b != b
 
     def __hash__(self) -> int:
-        return hash((self.value, self.dtype)) if self.value == self.value else hash(self.dtype)
+        # apart from -2, whose hash Python gives -1 too
+        return (
+            hash((self.value, self.dtype, self.value == -1)) if self.value == self.value else hash(self.dtype)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +215,17 @@ class Cast(Expr):
     dtype: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reinterpret(Expr):
+    """The bits of a value, read as another type of as many bits."""
+
+    value: Expr
+    dtype: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """A dense row-major array; a buffer is equal only to itself.
+    """An array, row-major unless it has strides; a buffer is equal only to itself.
 
     Parameters
     ----------
@@ -219,17 +241,21 @@ class Buffer:
         The memory: ``"global"`` is main memory, ``"local"`` the registers and the stack of one thread,
         ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
         memory of an accelerator (`is_scope`).
+    strides : tuple of int or Var, optional
+        Of a parameter that may be a view, in elements. It is accessed by the position relative to its first
+        element: the sum of indices times strides.
     """
 
     name: str
     shape: tuple[int | Var, ...]
     dtype: str = "float32"
     scope: str = "global"
+    strides: tuple[int | Var, ...] | None = None
 
     @property
     def sizes(self) -> tuple[Var, ...]:
-        """The dynamic extents, in order, each once."""
-        return tuple(dict.fromkeys(extent for extent in self.shape if isinstance(extent, Var)))
+        """The dynamic extents, then the dynamic strides, in order, each once."""
+        return tuple(dict.fromkeys(n for n in (*self.shape, *(self.strides or ())) if isinstance(n, Var)))
 
     @property
     def size(self) -> int:
@@ -301,12 +327,12 @@ class Broadcast(Expr):
 
 
 by_identity(Var)
-for _node in (Binary, Not, Select, Cast, Load, Call, Ramp, Broadcast):
+for _node in (Binary, Not, Select, Cast, Reinterpret, Load, Call, Ramp, Broadcast):
     by_structure(_node)
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
-    """The literal of a Python or NumPy number, whose type is int32, float32 or bool by default.
+    """The literal of a number: by default float32, bool, int32, or int64 for what int32 does not hold.
 
     Raises
     ------
@@ -315,11 +341,11 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
     """
     if isinstance(value, np.generic):
         dtype = dtype or str(value.dtype)
-        value = value.item()
+        value = float(value) if dtype == "bfloat16" else value.item()
     if isinstance(value, bool):
         dtype = dtype or "bool"
     elif isinstance(value, int):
-        dtype = dtype or INDEX
+        dtype = dtype or index_type(max(value, -1 - value))
     elif isinstance(value, float):
         dtype = dtype or "float32"
     else:
@@ -345,7 +371,7 @@ def as_expr(value: ExprLike, dtype: str | None = None) -> Expr:
     return value if isinstance(value, Expr) else const(checked_number(value), dtype)
 
 
-def _matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
+def matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
     """Both operands as expressions of one type.
 
     A Python number takes the type of the other operand, the narrower of two integers or floats is widened,
@@ -366,10 +392,8 @@ def _matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
         else:
             raise ValueError(f"operands have {a.dtype} and {b.dtype}: the numbers of lanes differ")
     if a.dtype != b.dtype:
-        wide = str(np.promote_types(scalar_of(a.dtype), scalar_of(b.dtype)))
-        if is_float(scalar_of(a.dtype)) != is_float(scalar_of(b.dtype)):
-            wide = scalar_of(a.dtype if is_float(a.dtype) else b.dtype)
-        elif is_float(wide) and not is_float(a.dtype):
+        wide = promoted(scalar_of(a.dtype), scalar_of(b.dtype))
+        if is_float(wide) and not is_float(a.dtype) and not is_float(b.dtype):
             raise ValueError(f"operands have {a.dtype} and {b.dtype}: no integer type holds both, cast one")
         wide = vector_of(wide, lanes_of(a.dtype))
         a, b = a.astype(wide), b.astype(wide)
@@ -397,8 +421,10 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
         For an unknown operator, types that the operator does not accept or that cannot be converted to one
         type, or a division by the literal zero.
     """
-    a, b = _matched(a, b)
+    a, b = matched(a, b)
     dtype = a.dtype
+    if scalar_of(dtype) == "bool":
+        op = LOGICAL.get(op, op)
     if scalar_of(dtype) in PACKED_TYPES:
         raise ValueError(f"`{op}` takes numbers of whole bytes, not {dtype}: cast it first, as to int32")
     if op in COMPARISON or op in LOGIC:
@@ -411,7 +437,9 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
     elif scalar_of(dtype) == "bool":
         raise ValueError(f"`{op}` takes numbers, not {dtype}: cast the condition, or use te.all and te.any")
     elif op in ("//", "%", *BITWISE) and is_float(dtype):
-        raise ValueError(f"`{op}` takes integers, not {dtype}")
+        instead = ": te.fmod(x, y) is the remainder of floats" if op == "%" else ""
+        instead = ": write te.floor(x / y)" if op == "//" else instead
+        raise ValueError(f"`{op}` takes integers, not {dtype}{instead}")
     elif op == "/" and not is_float(dtype):
         raise ValueError(f"`/` takes floats, not {dtype}: write `//` for the floor division, or cast")
     if isinstance(b, Const):
@@ -466,28 +494,8 @@ def conjunction(conditions: Iterable[Expr]) -> Expr:
     return result
 
 
-def call(name: str, *args: ExprLike) -> Call:
-    """An intrinsic applied to arguments.
-
-    Raises
-    ------
-    ValueError
-        For an unknown intrinsic, a wrong number of arguments, or a type that it does not accept.
-    """
-    if name not in INTRINSICS:
-        raise ValueError(f"unknown intrinsic {name!r}; known: {', '.join(INTRINSICS)}")
-    if len(args) != INTRINSICS[name]:
-        raise ValueError(f"{name} takes {INTRINSICS[name]} argument(s), not {len(args)}")
-    if name == "if_then_else":
-        condition = as_expr(args[0])
-        if scalar_of(condition.dtype) != "bool":
-            raise ValueError(f"if_then_else takes a condition, not {condition.dtype}: compare it with zero")
-        a, b = _matched(args[1], args[2])
-        return Call(name, (condition, a, b), a.dtype)
-    operands: tuple[Expr, ...] = _matched(*args) if len(args) == 2 else (as_expr(args[0]),)
-    dtype = operands[0].dtype
-    if name != "abs" and is_float(dtype) == (name in INTEGER_INTRINSICS):
-        raise ValueError(
-            f"{name} takes {'an integer' if is_float(dtype) else 'a float'}, not {dtype}: cast it first"
-        )
-    return Call(name, operands, vector_of("bool", lanes_of(dtype)) if name == "isnan" else dtype)
+def conjuncts(condition: Expr) -> list[Expr]:
+    """The operands of the conjunction that `condition` is; of any other condition, itself."""
+    if type(condition) is Binary and condition.op == "and":
+        return conjuncts(condition.a) + conjuncts(condition.b)
+    return [condition]

@@ -1,16 +1,31 @@
-"""The operators and intrinsics of expressions by name, and the arithmetic of integer and bool literals."""
+"""The operators and intrinsics of expressions by name, and the meaning of those on integers.
+
+Every operator on integers has a value for all operands: nothing is undefined, and nothing raises. The meaning
+is NumPy's, and that of the vector instructions of most machines:
+
+- a result that its type does not hold wraps around, also that of the smallest integer divided by -1;
+- ``x // 0`` and ``x % 0`` are 0;
+- a shift by a negative count, or by at least the number of bits of the type, shifts all bits out: ``<<``
+  gives 0, and ``>>`` gives 0, or -1 where x is negative.
+
+`whole` defines it for the interpreter and for the folding of literals; each back end generates code for it.
+"""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from typing import NamedTuple
 
-from compiler.ir.dtype import bits_of, integer_range, is_float
+from compiler.ir.dtype import bits_of, integer_range, is_float, is_integer
 
 ARITHMETIC = ("+", "-", "*", "/", "//", "%", "min", "max")
 BITWISE = ("&", "|", "^", "<<", ">>")
 COMPARISON = ("<", "<=", ">", ">=", "==", "!=")
 LOGIC = ("and", "or")
+
+LOGICAL = {"&": "and", "|": "or", "^": "!="}
+"""Bitwise operator -> the operator of its meaning for bools, as in NumPy."""
 
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 """Comparison -> the equivalent one with exchanged operands."""
@@ -18,11 +33,32 @@ MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 """Comparison of integers -> its negation. For floats, NaN makes all but those of ``==`` and ``!=`` wrong."""
 
-# name -> number of arguments; `if_then_else(condition, a, b)` evaluates only the arm that is chosen
-INTRINSICS = {"if_then_else": 3, "exp": 1, "log": 1, "sqrt": 1, "tanh": 1, "abs": 1, "floor": 1, "ceil": 1}
-INTRINSICS |= {"pow": 2, "sin": 1, "cos": 1, "erf": 1, "round": 1, "trunc": 1, "isnan": 1, "popcount": 1}
-# those that accept integers; `abs` accepts floats too, and every other intrinsic only floats
-INTEGER_INTRINSICS = ("popcount", "abs")
+
+class Function(NamedTuple):
+    """What an intrinsic takes and returns: a row of `INTRINSICS`."""
+
+    arity: int
+    takes: str = "a float"  # or "an integer", or "a number"; all arguments are of one type
+    is_condition: bool = False  # it returns a bool; the others the type of their arguments
+
+    def refuses(self, dtype: str) -> bool:
+        """Whether the function is not defined for arguments of `dtype`."""
+        return not (
+            is_float(dtype) and self.takes != "an integer" or is_integer(dtype) and self.takes != "a float"
+        )
+
+
+_OF_ONE_FLOAT = (
+    "acos acosh asin asinh atan atanh cbrt ceil cos cosh erf exp exp2 expm1 floor log log10 log1p log2"
+)
+_OF_ONE_FLOAT += " round sin sinh sqrt tan tanh trunc"
+
+# `if_then_else(condition, a, b)` evaluates only the arm that is chosen, and takes any type
+INTRINSICS: dict[str, Function] = {"if_then_else": Function(3, "a number")}
+INTRINSICS |= dict.fromkeys(_OF_ONE_FLOAT.split(), Function(1))
+INTRINSICS |= dict.fromkeys(["atan2", "copysign", "fmod", "hypot", "pow"], Function(2))
+INTRINSICS |= dict.fromkeys(["clz", "ctz", "popcount"], Function(1, "an integer"))
+INTRINSICS |= {"abs": Function(1, "a number"), "isnan": Function(1, is_condition=True)}
 
 _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -37,23 +73,33 @@ _INTEGER: dict[str, Callable[[int, int], int]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "//": operator.floordiv,
-    "%": operator.mod,
+    "//": lambda x, y: x // y if y else 0,
+    "%": lambda x, y: x % y if y else 0,
     "min": min,
     "max": max,
     "&": operator.and_,
     "|": operator.or_,
     "^": operator.xor,
-    "<<": operator.lshift,
-    ">>": operator.rshift,
 }
+
+
+def whole(op: str, dtype: str) -> Callable[[int, int], int] | None:
+    """The operation ``x op y`` on two integers of `dtype`, before its result wraps around.
+
+    None for an operator that integers do not have.
+    """
+    bits = bits_of(dtype)
+    if op == "<<":
+        return lambda x, y: x << y if 0 <= y < bits else 0
+    if op == ">>":
+        return lambda x, y: x >> y if 0 <= y < bits else -(x < 0)
+    return _INTEGER.get(op)
 
 
 def evaluated(op: str, dtype: str, x: float, y: float) -> int | bool | None:
     """The value of ``x op y`` for two scalars of `dtype`.
 
-    None where the value is computed at run time instead: floats, a result that `dtype` does not hold, a
-    division by zero, and a shift by a count outside of the type.
+    None where the value is computed at run time instead: floats, and a result that `dtype` does not hold.
     """
     if op in LOGIC:
         return bool(x and y) if op == "and" else bool(x or y)
@@ -61,10 +107,9 @@ def evaluated(op: str, dtype: str, x: float, y: float) -> int | bool | None:
         return None
     if op in _COMPARED:
         return _COMPARED[op](x, y)
-    if dtype == "bool" or op not in _INTEGER or (op in ("//", "%") and y == 0):
+    operation = None if dtype == "bool" else whole(op, dtype)
+    if operation is None:
         return None
-    if op in ("<<", ">>") and not 0 <= y < bits_of(dtype):
-        return None
-    value = int(_INTEGER[op](int(x), int(y)))
+    value = int(operation(int(x), int(y)))
     low, high = integer_range(dtype)
     return value if low <= value <= high else None

@@ -41,11 +41,7 @@ def inlined(schedule: Schedule) -> list[Stage]:
                 f"{stage.name}: inlined, so it has no buffer, but its buffer was marked; "
                 "compute_root or compute_at keeps it"
             )
-    stages = [_copy(stage) for stage in stages]
-    copies = dict(zip(schedule.stages, stages, strict=True))
-    for stage in stages:
-        if stage.attach is not None:
-            stage.attach = (copies[stage.attach[0]], stage.attach[1])
+    stages = copied(stages)
     for stage in stages:
         if not isinstance(stage.op, Compute):
             _check_memory(stage, stages)
@@ -135,6 +131,16 @@ class _Element(Rewriter):
         return element
 
     rules = {Var: _variable, TensorRead: _tensor}
+
+
+def copied(stages: Sequence[Stage]) -> list[Stage]:
+    """Copies of stages, placed in loops of the copies."""
+    copies = {stage: _copy(stage) for stage in stages}
+    for stage in copies.values():
+        if stage.attach is not None:
+            parent, axis = stage.attach
+            stage.attach = (copies.get(parent, parent), axis)
+    return list(copies.values())
 
 
 def _copy(stage: Stage) -> Stage:

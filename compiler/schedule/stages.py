@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from compiler.errors import ScheduleError
 from compiler.schedule.stage import Stage, names
 from compiler.schedule.trace import Trace
+from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Operation, Tensor
 
 
@@ -28,13 +29,25 @@ class Stages:
         pending = [(op, False) for op in reversed(outputs)]
         while pending:
             op, producers_added = pending.pop()
-            if op in self._of:
-                continue
             if producers_added:
-                self._of[op] = stage = Stage(op, op in outputs, self.trace)
+                stage = self._of.get(op) or Stage(op, op in outputs, self.trace)
+                self._of[op] = stage
                 self.stages.append(stage)
-            else:
+            elif op not in self._of:
+                if isinstance(op, Recurrence):
+                    self._add_states(op, op in outputs)
                 pending += [(op, True), *((tensor.op, False) for tensor in reversed(op.inputs))]
+
+    def _add_states(self, op: Recurrence, output: bool) -> None:
+        """Name a stage of a recurrence before its producers: a step reads the states, its memory."""
+        stage = self._of[op] = Stage(op, output, self.trace)
+        for index, state in enumerate(op.states):
+            if state.op in self._of:
+                raise ScheduleError(
+                    f"{state.name!r} is the state of {self._of[state.op].name!r}, and of {op.name!r}"
+                )
+            self._of[state.op] = stage
+            self.trace.name(state, "tensor", f"{stage.key}.state", index)
 
     def __getitem__(self, tensor: Tensor | Operation) -> Stage:
         op = tensor.op if isinstance(tensor, Tensor) else tensor

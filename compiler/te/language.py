@@ -22,6 +22,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from compiler.ir.calls import power, reinterpret
 from compiler.ir.expr import (
     Expr,
     ExprLike,
@@ -34,40 +35,71 @@ from compiler.ir.expr import (
     minimum,
     not_equal,
 )
+from compiler.ir.foreign import call_extern, call_intrin
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
 from compiler.suggest import unknown
-from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.axis import IterVar, ThreadAxis, new_axis
+from compiler.te.complex import Complex, complex, conj, of_parts, pair
 from compiler.te.extern import extern
+from compiler.te.guard import guarded
 from compiler.te.mathematics import (
     abs,
+    acos,
+    acosh,
     all,
     any,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
     cast,
+    cbrt,
     ceil,
+    clz,
+    copysign,
     cos,
+    cosh,
+    ctz,
     erf,
     exp,
+    exp2,
+    exp10,
+    expm1,
     floor,
     floordiv,
     floormod,
+    fmod,
+    hypot,
     if_then_else,
+    isfinite,
+    isinf,
     isnan,
     known_dtype,
     log,
+    log1p,
+    log2,
+    log10,
     max_value,
     min_value,
+    nextafter,
     popcount,
-    power,
     round,
     rsqrt,
     select,
     sigmoid,
+    sign,
     sin,
+    sinh,
     sqrt,
+    tan,
     tanh,
     trunc,
+    truncdiv,
+    truncmod,
 )
+from compiler.te.recurrence import scan, scatter
 from compiler.te.reducer import ARGMAX, ARGMIN, MAX, MIN, PROD, SUM, Reduce, Reducer
 from compiler.te.size import checked_extent, checked_shape, filled_bytes, size_var, var
 from compiler.te.tensor import Compute, Placeholder, Tensor
@@ -75,52 +107,89 @@ from compiler.te.tensor import Compute, Placeholder, Tensor
 Axes = IterVar | Sequence[IterVar]
 
 __all__ = [
+    "Complex",
     "IterVar",
     "Tensor",
     "abs",
+    "acos",
+    "acosh",
     "all",
     "any",
     "argmax",
     "argmin",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "call_extern",
+    "call_intrin",
     "cast",
+    "cbrt",
     "ceil",
+    "clz",
     "comm_reducer",
+    "complex",
     "compute",
+    "conj",
     "const",
+    "copysign",
     "cos",
+    "cosh",
+    "ctz",
     "equal",
     "erf",
     "exp",
+    "exp10",
+    "exp2",
+    "expm1",
     "extern",
     "floor",
     "floordiv",
     "floormod",
+    "fmod",
+    "hypot",
     "if_then_else",
+    "isfinite",
+    "isinf",
     "isnan",
     "log",
+    "log10",
+    "log1p",
+    "log2",
     "max",
     "max_value",
     "maximum",
     "min",
     "min_value",
     "minimum",
+    "nextafter",
     "not_equal",
+    "pair",
     "placeholder",
     "popcount",
     "power",
     "prod",
     "reduce_axis",
+    "reinterpret",
     "round",
     "rsqrt",
+    "scan",
+    "scatter",
     "select",
     "sigmoid",
+    "sign",
     "sin",
+    "sinh",
     "size_var",
     "sqrt",
     "sum",
+    "tan",
     "tanh",
     "thread_axis",
     "trunc",
+    "truncdiv",
+    "truncmod",
     "var",
 ]
 
@@ -145,7 +214,7 @@ def reduce_axis(dom: tuple[ExprLike, ExprLike], name: str = "k") -> IterVar:
     if isinstance(low, int) and isinstance(high, int) and high <= low:
         raise ValueError(f"reduce axis {name!r} has the empty domain {(low, high)}")
     extent = high if low == 0 else high - low
-    return IterVar(Var(name), extent, "reduce", low)
+    return new_axis(name, extent, "reduce", low)
 
 
 def thread_axis(dom: tuple[int, int] | str | None = None, tag: str = "", name: str = "") -> ThreadAxis:
@@ -210,9 +279,10 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     ----------
     shape : sequence of int or Var
     fcompute : callable
-        Called with one index per dimension; the names of its parameters become the names of the axes. It
+        Called with one index per dimension; the names of its parameters become the names of the axes, those
+        with a default excepted, which keep it. It
         returns an expression; or, for several tensors, a tuple of expressions or a reduction of several
-        values.
+        values. For a last extent of 2 it may take one index less and return a complex number (`complex`).
     name : str
 
     Returns
@@ -222,33 +292,67 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     Raises
     ------
     ValueError
-        If `fcompute` does not take ``len(shape)`` indices, a reduction is not the whole element, or an axis
-        is used that belongs to another tensor or to no reduction.
+        If `fcompute` does not take ``len(shape)`` indices, a reduction is not the whole element, an axis is
+        used that belongs to another tensor or to no reduction, or a tensor is read outside of its shape for
+        all values of the axes. `create_schedule` refuses a read that is outside for some of them; what
+        depends on data is checked by ``compiler.build(..., check_bounds=True)``.
     """
     shape = checked_shape(shape, name)
-    names = _axis_names(fcompute, len(shape), name)
-    axes = tuple(IterVar(Var(n), extent) for n, extent in zip(names, shape, strict=True))
-    element = fcompute(*(a.var for a in axes))
+    names = _axis_names(fcompute, shape, name)
+    is_complex = len(names) < len(shape)
+    axes = tuple(new_axis(n, extent) for n, extent in zip([*names, "part"], shape, strict=False))
+    element = fcompute(*(a.var for a in axes[: len(names)]))
+    if isinstance(element, Complex) != is_complex:
+        returned = "a complex number" if not is_complex else f"no complex number but {type(element).__name__}"
+        raise ValueError(
+            f"{name!r} has {len(shape)} dimension(s), but its function takes {len(names)} index(es) and "
+            f"returned {returned}: complex numbers are pairs along a last extent of 2, which has no index"
+        )
+    element = element.part(axes[-1].var) if is_complex else element
+    reduction = element.reduction if isinstance(element, Reduce) else None
     if isinstance(element, Reduce):
-        op = Compute.of(name, axes, element.sources, element.reduction)
+        body: Sequence[Any] = element.sources
     else:
         body = element if isinstance(element, (tuple, list)) else (element,)
-        if not body:
-            raise ValueError(f"{name!r}: its function returned no element")
-        op = Compute.of(name, axes, tuple(map(as_expr, body)))
+    if not body:
+        raise ValueError(f"{name!r}: its function returned no element")
+    op = Compute.of(name, axes, tuple(map(as_expr, body)), reduction)
     _check_body(op)
+    op = guarded(op)
     return op.output() if len(op.body) == 1 else op.outputs
 
 
-def _axis_names(fcompute: Callable, ndim: int, name: str) -> list[str]:
-    parameters = list(inspect.signature(fcompute).parameters.values())
-    if builtins.any(p.kind is p.VAR_POSITIONAL for p in parameters):
+def _axis_names(fcompute: Callable, shape: Sequence[Any], name: str) -> list[str]:
+    """The names of the indices that a function takes: of its positional parameters without a default.
+
+    A parameter with a default is no axis, so that a function can hold a value: ``lambda i, a=A: a[i]``.
+    One name is missing for complex numbers, which are pairs along the last axis.
+    """
+    ndim = len(shape)
+    try:
+        parameters = list(inspect.signature(fcompute).parameters.values())
+    except ValueError:  # a function in C without a signature
         return [f"i{d}" for d in range(ndim)]
-    if len(parameters) != ndim:
+    needed = [
+        p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    keyword = [p.name for p in needed if p.kind is p.KEYWORD_ONLY]
+    if keyword:
         raise ValueError(
-            f"{name!r} has {ndim} dimension(s), but its function takes {len(parameters)} index(es)"
+            f"{name!r}: indices are positional, but its function has the keyword-only parameter "
+            f"{keyword[0]!r} without a default"
         )
-    return [p.name for p in parameters]
+    names = [p.name for p in needed]
+    kinds = [p.kind for p in parameters if p in needed or p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+    # an index behind a parameter with a default would take its place
+    if inspect.Parameter.VAR_POSITIONAL in kinds and len(kinds) == len(needed) + 1:
+        names += [f"i{d}" for d in range(len(names), ndim)]
+    if len(names) != ndim and not (len(names) == ndim - 1 and isinstance(shape[-1], int) and shape[-1] == 2):
+        defaults = " (a parameter with a default is no index)" if len(needed) < len(parameters) else ""
+        raise ValueError(
+            f"{name!r} has {ndim} dimension(s), but its function takes {len(names)} index(es){defaults}"
+        )
+    return names
 
 
 def _check_body(op: Compute) -> None:
@@ -301,8 +405,10 @@ def comm_reducer(
     return reduction
 
 
-def sum(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
-    """The sum of `expr` over `axis`, restricted to the terms for which `where` holds."""
+def sum(expr: Any, axis: Axes, where: Expr | None = None) -> Any:
+    """The sum of `expr`, which may be complex, over `axis`, of the terms for which `where` holds."""
+    if isinstance(expr, Complex):
+        return of_parts(expr, lambda part: SUM.over(part, axis, where))
     return SUM.over(expr, axis, where)
 
 

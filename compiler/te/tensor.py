@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from compiler.ir.address import widened
 from compiler.ir.compare import by_structure
@@ -88,11 +88,14 @@ class Compute(Operation):
     body : tuple of Expr
         For each tensor the element at ``axes``; with a `reduction`, the term that is reduced.
     reduction : Reduction, optional
+    doubtful : tuple of Site
+        The indices of reads that are not proved to be inside (`compiler.te.guard`).
     """
 
     axes: tuple[IterVar, ...] = ()
     body: tuple[Expr, ...] = ()
     reduction: Reduction | None = None
+    doubtful: tuple[Any, ...] = ()
 
     @classmethod
     def of(
@@ -116,6 +119,16 @@ class Compute(Operation):
     @property
     def reduce_axis(self) -> tuple[IterVar, ...]:
         return () if self.reduction is None else self.reduction.axes
+
+    @property
+    def dims(self) -> tuple[IterVar | None, ...]:
+        """For each dimension of the tensors the data axis along it; None where there is no such axis."""
+        return self.axes
+
+    @property
+    def sequence(self) -> tuple[IterVar, ...]:
+        """The axes whose iterations run in order, each after all earlier ones."""
+        return ()
 
     @property
     def exprs(self) -> tuple[Expr, ...]:

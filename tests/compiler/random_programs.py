@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 from hypothesis import strategies as st
 
+from compiler.ir.bfloat16 import narrowed
 from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of, integer_range, is_float, vector_of
 from compiler.ir.expr import (
     Binary,
@@ -23,6 +24,7 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     upper_bound,
@@ -51,7 +53,10 @@ from compiler.ir.stmt import (
 NAMES = ("A", "A_1", "i", "i", "i.outer", "x", "min", "for", "range", "float32", "2d", "", "\u00e9", "A")
 INTEGERS = tuple(t for t in SCALAR_TYPES if t != "bool" and not is_float(t))
 FLOATS = tuple(t for t in SCALAR_TYPES if is_float(t))
-FUNCTIONS = tuple(n for n, count in INTRINSICS.items() if count == 1 and n not in ("isnan", "popcount"))
+FUNCTIONS = tuple(
+    n for n, f in INTRINSICS.items() if f.arity == 1 and f.takes != "an integer" and not f.is_condition
+)
+FUNCTIONS_OF_TWO = tuple(n for n, f in INTRINSICS.items() if f.arity == 2)
 FEATURES = frozenset(
     ("let", "prefetch", "barrier", "copy", "invoke", "token")  # statements
     + ("bitwise", "functions", "packed", "pragmas", "scopes", "sizes", "threads", "vthread")
@@ -289,7 +294,8 @@ class _Writer:
             kinds += ["unpack"] * bool(packed)
             kinds += ["bitwise"] * (self.has("bitwise") and dtype in INTEGERS)
             kinds += ["isnan"] * (self.has("functions") and dtype == "bool")
-            kinds += ["popcount"] * (self.has("functions") and dtype in INTEGERS)
+            kinds += ["count_bits"] * (self.has("functions") and dtype in INTEGERS)
+            kinds += ["reinterpret"] * (self.has("functions") and dtype != "bool")
             kinds += ["select", "cast", "if_then_else"]
             kinds += ["compare", "logic", "not_"] if dtype == "bool" else ["arithmetic", "arithmetic"]
             kinds += ["function"] * is_float(dtype) + ["ramp"] * (dtype in INTEGERS and lanes > 1)
@@ -333,7 +339,7 @@ class _Writer:
     def function(self, dtype: str, lanes: int, depth: int) -> Expr:
         if self.pick(False, False, True):
             args: tuple[Expr, ...] = (self.expr(dtype, lanes, depth), self.expr(dtype, lanes, depth))
-            return Call("pow", args, vector_of(dtype, lanes))
+            return Call(self.pick("pow", *FUNCTIONS_OF_TWO), args, vector_of(dtype, lanes))
         names = FUNCTIONS if self.has("functions") else OLD_FUNCTIONS
         return Call(self.pick(*names), (self.expr(dtype, lanes, depth),), vector_of(dtype, lanes))
 
@@ -343,21 +349,29 @@ class _Writer:
     def arithmetic(self, dtype: str, lanes: int, depth: int) -> Expr:
         op = self.pick("+", "-", "*", "min", "max", *(("/",) if is_float(dtype) else ("//", "%")))
         b = self.expr(dtype, lanes, depth)
-        if op in ("//", "%"):
+        if op in ("//", "%") and self.pick(True, True, False):
             negative = [] if dtype.startswith("u") else [-1, -2, -3]
-            b = self.repeat(Const(self.pick(1, 2, 3, 7, *negative), dtype), lanes)
+            b = self.repeat(Const(self.pick(0, 1, 2, 3, 7, *negative), dtype), lanes)
         return Binary(op, self.expr(dtype, lanes, depth), b, vector_of(dtype, lanes))
 
     def isnan(self, dtype: str, lanes: int, depth: int) -> Expr:
         return Call("isnan", (self.expr(self.pick(*FLOATS), lanes, depth),), vector_of("bool", lanes))
 
-    def popcount(self, dtype: str, lanes: int, depth: int) -> Expr:
-        return Call("popcount", (self.expr(dtype, lanes, depth),), vector_of(dtype, lanes))
+    def reinterpret(self, dtype: str, lanes: int, depth: int) -> Expr:
+        # of integers, as NaN has many values of its bits
+        sources = [t for t in INTEGERS if bits_of(t) == bits_of(dtype)]
+        return Reinterpret(self.expr(self.pick(*sources), lanes, depth), vector_of(dtype, lanes))
+
+    def count_bits(self, dtype: str, lanes: int, depth: int) -> Expr:
+        return Call(
+            self.pick("popcount", "clz", "ctz"), (self.expr(dtype, lanes, depth),), vector_of(dtype, lanes)
+        )
 
     def bitwise(self, dtype: str, lanes: int, depth: int) -> Expr:
         op, b = self.pick(*BITWISE), self.expr(dtype, lanes, depth)
-        if op in ("<<", ">>"):
-            b = self.repeat(Const(self.pick(0, 1, 3, bits_of(dtype) - 1), dtype), lanes)
+        if op in ("<<", ">>") and self.pick(True, False):
+            bits = bits_of(dtype)
+            b = self.repeat(Const(self.pick(0, 1, 3, bits - 1, bits, bits + 1), dtype), lanes)
         return Binary(op, self.expr(dtype, lanes, depth), b, vector_of(dtype, lanes))
 
     def compare(self, dtype: str, lanes: int, depth: int) -> Expr:
@@ -406,7 +420,8 @@ def random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
         shape = tuple(int(sizes[n]) if isinstance(n, Var) else n for n in buffer.shape)
         if buffer.dtype in PACKED_TYPES:
             shape = (*shape[:-1], shape[-1] * bits_of(buffer.dtype) // 8)
-        dtype = np.dtype("uint8" if buffer.dtype in PACKED_TYPES else buffer.dtype)
+        held = {**dict.fromkeys(PACKED_TYPES, "uint8"), "bfloat16": "float32"}
+        dtype = np.dtype(held.get(buffer.dtype, buffer.dtype))
         if dtype.kind == "f":
             array = rng.normal(scale=10, size=shape).astype(dtype)
             special = rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], size=shape).astype(dtype)
@@ -416,5 +431,6 @@ def random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
         else:
             info = np.iinfo(dtype)
             array = rng.integers(info.min, info.max, shape, dtype, endpoint=True)
-        arrays.append(np.asarray(array, dtype).reshape(shape))
+        array = np.asarray(array, dtype).reshape(shape)
+        arrays.append(np.asarray(narrowed(array)) if buffer.dtype == "bfloat16" else array)
     return arrays

@@ -27,6 +27,7 @@ from compiler.backend.llvm.writer import ALIGNMENT, NO_LEVEL, Frame, Pointer, Wi
 from compiler.ir.dtype import bits_of, is_integer
 from compiler.ir.expr import Buffer, Var
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.operators import INTRINSICS
 from compiler.ir.recursion import Recursive, counted
 from compiler.ir.stmt import (
     THREAD_TAGS,
@@ -54,20 +55,7 @@ PART = 64
 
 # functions that LLVM may insert calls of, so an entry must not have such a name
 _C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
-_MATHEMATICS = (
-    "exp",
-    "log",
-    "sqrt",
-    "tanh",
-    "pow",
-    "floor",
-    "ceil",
-    "sin",
-    "cos",
-    "erf",
-    "trunc",
-    "roundeven",
-)
+_MATHEMATICS = (*INTRINSICS, "roundeven")
 _C_LIBRARY |= {name + suffix for name in _MATHEMATICS for suffix in ("", "f")}
 # reasons for which a loop or statement cannot be compiled for a CPU, and remedies
 _THREADS = "a CPU has no blocks of threads: use parallel and vectorize instead of bind, or build for a GPU"
@@ -127,6 +115,7 @@ class _Generator(Recursive):
         self.entry = f"{func.name}.entry" if func.name in _C_LIBRARY else func.name
         self.functions: list[str] = []
         self.frame = Frame()
+        self.frame.preamble.features = frozenset(machine.needs or ())
         self.expressions = Expressions(self.frame)
         self.hints = LoopHints(func.body)
         self.stored: set[Buffer] = set()
@@ -446,7 +435,9 @@ def _itemsize(buffer: Buffer) -> int:
 
 
 def _min_bytes(buffer: Buffer) -> int:
-    """The number of bytes of an argument at the lower bounds of its dynamic extents."""
+    """The number of bytes of an argument at the lower bounds of its dynamic extents; unknown with strides."""
+    if buffer.strides is not None:
+        return 0
     extents = (e if isinstance(e, int) else e.bounds[0] if e.bounds else 0 for e in buffer.shape)
     return prod(extents) * bits_of(buffer.dtype) // 8
 

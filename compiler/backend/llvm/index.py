@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 from compiler.backend.llvm.writer import Frame, Index, Wide
 from compiler.ir.dtype import SCALAR_TYPES, integer_range, is_float, is_integer, scalar_of
-from compiler.ir.expr import Binary, Broadcast, Const, Expr, Ramp, Var
+from compiler.ir.expr import Binary, Broadcast, Cast, Const, Expr, Ramp, Var
 from compiler.ir.recursion import Recursive, counted, recursive
 from compiler.ir.simplify.modular import Modular, modular_set
 
@@ -42,6 +42,8 @@ class IndexArithmetic(Recursive):
                 and self.is_plain(node.a)  # type: ignore[attr-defined]
                 and self.is_plain(node.b)  # type: ignore[attr-defined]
             )
+        elif kind is Cast:  # of the same value; `_written` proves that the type holds it
+            plain = node.dtype in _BOUNDS and self.is_plain(node.value)  # type: ignore[attr-defined]
         else:
             plain = (kind is Var or kind is Const) and node.dtype in _BOUNDS
         self._plain[id(node)] = (node, plain)
@@ -112,6 +114,10 @@ class IndexArithmetic(Recursive):
         if kind is Const:
             value = int(node.value)  # type: ignore[attr-defined]
             return wide_literal(value) if value < 2**63 else None
+        if kind is Cast:
+            wide = self._wide(frame, node.value)  # type: ignore[attr-defined]
+            low, high = _BOUNDS[node.dtype]
+            return wide if wide is not None and low <= wide.low and wide.high <= high else None
         if _is_sum(node):
             total = self._sum(frame, node)
             return None if total is None else _whole(frame, total)

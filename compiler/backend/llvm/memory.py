@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from compiler.backend.llvm.index import stride_of
 from compiler.backend.llvm.writer import Frame, Index, llvm_type, mangled, memory_type, splat_literal
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float, lanes_of, scalar_of, vector_of
-from compiler.ir.expr import Buffer, Load, Var
-from compiler.ir.stmt import Let, Stmt, Store
+from compiler.ir.expr import Buffer, Call, Expr, Load, Var
+from compiler.ir.stmt import Let, Prefetch, Stmt, Store
 from compiler.ir.visit import walk
 
 STRIDES = (-1, 2, 3, 4)
@@ -271,8 +271,31 @@ class Memory:
         return mangled(vector_of("uint8" if self.dtype == "bool" else self.dtype, lanes))
 
 
+def keeps_inactive_lanes(node: Store) -> bool:
+    """Whether a store leaves the lanes unchanged for which a vector condition is false."""
+    value = node.value
+    return (
+        type(value) is Call
+        and value.name == "if_then_else"
+        and lanes_of(value.args[0].dtype) == lanes_of(node.indices[0].dtype)
+        and value.args[2] == Load(node.buffer, node.indices)
+    )
+
+
+def only_index(node: Load | Store | Prefetch) -> Expr:
+    """The index of an access after all passes."""
+    if len(node.indices) != 1:
+        raise ValueError(
+            f"an access to {node.buffer} has {len(node.indices)} indices; flatten it to one index "
+            "before code is generated"
+        )
+    return node.indices[0]
+
+
 def _has_periods(buffer: Buffer, stride: int) -> bool:
     """Whether the buffer consists of whole periods of `stride` elements, whatever its dynamic extents are."""
+    if buffer.strides is not None:
+        return False
     return any(not isinstance(extent, Var) and extent % stride == 0 for extent in buffer.shape)
 
 

@@ -9,12 +9,12 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import erf
 from typing import Any, NoReturn
 
 import numpy as np
 
-from compiler.ir.dtype import PACKED_TYPES, bits_of, integer_range, is_float, lanes_of, scalar_of
+from compiler.ir.bfloat16 import rounded, truncated, widened
+from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float, lanes_of, scalar_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -26,12 +26,16 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     binary,
 )
-from compiler.ir.operators import COMPARISON, INTEGER_INTRINSICS
+from compiler.ir.foreign import is_foreign
+from compiler.ir.operators import COMPARISON, whole
 from compiler.ir.recursion import LEVELS, Recursive, on_new_stack
+from compiler.ir.semantics.foreign import Externs, foreign_function
+from compiler.ir.semantics.functions import Apply, function_of
 from compiler.ir.text.printer import print_expr
 
 # A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.
@@ -47,17 +51,21 @@ class Evaluator(Recursive):
     ----------
     arrays : dict of Buffer to ndarray
         The elements of each buffer; those of packed types unpacked, one per array element.
+    externs : mapping or ctypes.CDLL, optional
+        C functions, and meanings of intrinsics, by name.
     """
 
-    def __init__(self, arrays: dict[Buffer, np.ndarray]) -> None:
+    def __init__(self, arrays: dict[Buffer, np.ndarray], externs: Externs | None = None) -> None:
         self.arrays = arrays
+        self.externs: Externs = {} if externs is None else externs
+        self.starts: dict[Buffer, int] = {}  # with strides -> the position of its first element in the array
         self.cells: dict[Var, list[Value]] = {}  # a list of one: the current value of a variable
 
     # elements of buffers
 
     def array(self, buffer: Buffer, indices: tuple[Expr, ...]) -> np.ndarray:
         """The array of a buffer, flat where the single index is a row-major position."""
-        if buffer in self.arrays and len(indices) == self.arrays[buffer].ndim:
+        if buffer in self.arrays and len(indices) == self.arrays[buffer].ndim:  # with strides: its memory
             return self.arrays[buffer]
         return self.flat(buffer)
 
@@ -78,6 +86,8 @@ class Evaluator(Recursive):
             )
         refuse = partial(out_of_bounds, buffer, self.arrays[buffer].shape)
         evaluate = tuple(map(self.expr, indices))
+        if buffer in self.starts:
+            return self.strided(buffer, evaluate[0], shape[0])
         if any(lanes_of(index.dtype) > 1 for index in indices):
 
             def vector() -> tuple[Value, ...]:
@@ -103,6 +113,18 @@ class Evaluator(Recursive):
             return where if _inside(where, shape) else refuse(where)
 
         return elements
+
+    def strided(self, buffer: Buffer, evaluate: Evaluate, extent: int) -> Address:
+        """A closure for a buffer with strides: indices in its memory, from positions."""
+        start = self.starts[buffer]
+
+        def place() -> tuple[Value, ...]:
+            at = evaluate()
+            if np.min(at) + start < 0 or np.max(at) + start >= extent:
+                out_of_bounds(buffer, self.arrays[buffer].shape, (np.ravel(at)[0],))
+            return (at + start,)
+
+        return place
 
     def slices(self, indices: tuple[Expr, ...], shape: tuple[int, ...], general: Address) -> Address:
         """`general`, or a faster closure of slices where the only vector index is an ascending ramp."""
@@ -154,7 +176,8 @@ class Evaluator(Recursive):
         value: Value
         if is_float(node.dtype):
             with np.errstate(over="ignore"):  # a literal may round to infinity
-                value = np.dtype(node.dtype).type(node.value)
+                number = np.float64 if node.dtype == "bfloat16" else np.dtype(node.dtype).type
+                value = _in_type(node.dtype)(number(node.value))
         else:
             value = bool(node.value) if node.dtype == "bool" else _range(node.dtype)[2](int(node.value))
         return lambda: value
@@ -164,8 +187,13 @@ class Evaluator(Recursive):
         scalar, vector = scalar_of(node.a.dtype), lanes_of(node.a.dtype) > 1
         number = "float" if is_float(scalar) else "bool" if scalar == "bool" else "integer"
         operation = _OPERATIONS.get((node.op, number))
+        if number == "integer" and not vector and node.op not in COMPARISON:
+            operation = whole(node.op, scalar)
         if operation is None:
             raise ValueError(f"`{print_expr(node)}`: no operator {node.op!r} on {node.a.dtype}")
+        if scalar == "bfloat16" and node.op not in COMPARISON:
+            exact = operation
+            operation = lambda x, y: rounded(exact(x, y))  # noqa: E731
         if node.op in ("min", "max") and vector:
             choose = operator.lt if node.op == "min" else operator.gt
 
@@ -174,10 +202,6 @@ class Evaluator(Recursive):
                 return np.where(choose(y, x) | (y != y), y, x)
 
             return extremum
-        if number == "integer" and node.op in ("//", "%"):
-            return _division(node, operation, a, b)
-        if number == "integer" and node.op in ("<<", ">>"):
-            return _shift(node, operation, a, b)
         if number != "integer" or vector or node.op in COMPARISON:
             return lambda: operation(a(), b())
         low, high, wrap = _range(scalar)
@@ -207,8 +231,19 @@ class Evaluator(Recursive):
         value, convert = self.expr(node.value), _conversion(node.value.dtype, node.dtype)
         return lambda: convert(value())
 
+    def _reinterpret(self, node: Reinterpret) -> Evaluate:
+        value, source, target = self.expr(node.value), number_of(node.value.dtype), number_of(node.dtype)
+        bits = truncated if scalar_of(node.value.dtype) == "bfloat16" else lambda x: np.asarray(x, source)
+        if scalar_of(node.dtype) == "bfloat16":
+            return lambda: widened(np.asarray(bits(value())).view(np.uint16))
+        if lanes_of(node.dtype) > 1 or is_float(node.dtype):
+            return lambda: np.asarray(bits(value())).view(target)[()]
+        return lambda: np.asarray(bits(value())).view(target).item()
+
     def _load(self, node: Load) -> Evaluate:
         array, address = self.array(node.buffer, node.indices), self.address(node.buffer, node.indices)
+        if node.buffer.dtype == "bfloat16":
+            return lambda: widened(array[address()])
         if is_float(node.buffer.dtype) or lanes_of(node.dtype) > 1:
             return lambda: array[address()]
         return lambda: array[address()].item()
@@ -216,12 +251,16 @@ class Evaluator(Recursive):
     def _call(self, node: Call) -> Evaluate:
         if node.name == "if_then_else":
             return self._if_then_else(node)
-        function = _FUNCTIONS.get(node.name)
-        if node.name in INTEGER_INTRINSICS and not is_float(node.dtype):
-            function = _INTEGER_FUNCTIONS[node.name](node.dtype)
+        function: Apply | None
+        if is_foreign(node.name):
+            function = foreign_function(node, self.externs)
+        else:
+            function = function_of(node.name, node.args[0].dtype)
         if function is None:
             raise ValueError(f"`{print_expr(node)}`: unknown intrinsic {node.name!r}")
         args = tuple(map(self.expr, node.args))
+        if scalar_of(node.dtype) == "bfloat16":
+            return lambda: rounded(function(*[arg() for arg in args]))
         if node.dtype == "bool":
             return lambda: bool(function(*[arg() for arg in args]))
         return lambda: function(*[arg() for arg in args])
@@ -230,8 +269,8 @@ class Evaluator(Recursive):
         if lanes_of(node.args[0].dtype) > 1:
             # a lane evaluates only its chosen arm, so each lane is evaluated as a scalar expression
             lanes = [self.expr(_lane(node, k)) for k in range(lanes_of(node.dtype))]
-            dtype = scalar_of(node.dtype)
-            return lambda: np.array([lane() for lane in lanes], dtype)
+            number = number_of(node.dtype)
+            return lambda: np.array([lane() for lane in lanes], number)
         condition, a, b = map(self.expr, node.args)
         return lambda: a() if condition() else b()
 
@@ -258,6 +297,7 @@ class Evaluator(Recursive):
         Not: _not,
         Select: _select,
         Cast: _cast,
+        Reinterpret: _reinterpret,
         Load: _load,
         Call: _call,
         Ramp: _ramp,
@@ -281,11 +321,18 @@ Evaluator.expr_rules[_Lane] = Evaluator._one
 
 
 def number_of(dtype: str) -> type[np.generic]:
-    """The NumPy type of a lane; a packed value is held in a byte."""
+    """The NumPy type of a lane; a packed value is held in a byte, and a bfloat16 in a float32."""
     scalar = scalar_of(dtype)
+    if scalar == "bfloat16":
+        return np.float32
     if scalar in PACKED_TYPES:
         return np.uint8 if scalar.startswith("u") else np.int8
     return np.dtype(scalar).type
+
+
+def _in_type(dtype: str) -> Callable[[Value], Value]:
+    """A function that rounds a float to a type that NumPy does not have."""
+    return rounded if scalar_of(dtype) == "bfloat16" else lambda value: value
 
 
 def _inside(where: Sequence[Value], shape: tuple[int, ...]) -> bool:
@@ -307,43 +354,15 @@ def _range(dtype: str) -> tuple[int, int, Callable[[int], int]]:
     return low, high, lambda value: (value - low) % (high - low + 1) + low
 
 
-def _division(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate, b: Evaluate) -> Evaluate:
-    vector = lanes_of(node.dtype) > 1
-    low, high, wrap = _range(scalar_of(node.dtype))
-
-    def divide() -> Value:
-        x, y = a(), b()
-        if not (y.all() if vector else y):
-            raise ZeroDivisionError(f"`{print_expr(node)}` divides by zero")
-        value = operation(x, y)
-        # the smallest integer divided by -1 is out of range; NumPy wraps vectors
-        return value if vector or low <= value <= high else wrap(value)
-
-    return divide
-
-
-def _shift(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate, b: Evaluate) -> Evaluate:
-    vector, scalar = lanes_of(node.dtype) > 1, scalar_of(node.dtype)
-    bits, wrap = bits_of(scalar), _range(scalar)[2]
-
-    def shift() -> Value:
-        x, y = a(), b()
-        if not (((y >= 0) & (y < bits)).all() if vector else 0 <= y < bits):
-            raise ValueError(
-                f"`{print_expr(node)}` shifts {scalar} by {y}; the count must be 0 to {bits - 1}"
-            )
-        value = operation(x, y)
-        return value if vector else wrap(value)
-
-    return shift
-
-
 def _conversion(source: str, target: str) -> Callable[[Value], Value]:
     """A function that converts a value of type `source` to type `target`, lane by lane."""
     to, vector = scalar_of(target), lanes_of(target) > 1
     if to == "bool":
         return (lambda value: value != 0) if vector else (lambda value: bool(value != 0))
     number: Any = number_of(to)
+    if to == "bfloat16":
+        given: Any = number_of(source)
+        return lambda value: rounded(np.asarray(value, given))
     if is_float(to):
         if vector:
             return lambda value: value.astype(number)
@@ -376,6 +395,7 @@ _LANES: dict[type, Callable[[Any, int], Expr]] = {
     Not: lambda n, k: Not(_lane(n.a, k)),
     Select: lambda n, k: Select(_lane(n.condition, k), _lane(n.a, k), _lane(n.b, k)),
     Cast: lambda n, k: Cast(_lane(n.value, k), scalar_of(n.dtype)),
+    Reinterpret: lambda n, k: Reinterpret(_lane(n.value, k), scalar_of(n.dtype)),
     Load: lambda n, k: Load(n.buffer, tuple(_lane(i, k) for i in n.indices)),
     Call: lambda n, k: Call(n.name, tuple(_lane(a, k) for a in n.args), scalar_of(n.dtype)),
     Ramp: lambda n, k: binary("+", n.base, binary("*", n.stride, Const(k, n.base.dtype))),
@@ -390,7 +410,7 @@ _NUMBER |= {
     "max": lambda a, b: b if b > a or b != b else a,
 }
 
-# (operator, kind of number) -> the operation
+# (operator, kind of number) -> the operation; on scalar integers it is `whole`, with which NumPy agrees
 _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
     **{(op, number): f for op, f in _COMPARE.items() for number in ("integer", "float", "bool")},
     **{(op, number): f for op, f in _NUMBER.items() for number in ("integer", "float")},
@@ -404,46 +424,4 @@ _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
     ("/", "float"): operator.truediv,
     ("and", "bool"): operator.and_,
     ("or", "bool"): operator.or_,
-}
-
-
-def _erf(x: Value) -> Value:
-    return np.array([erf(v) for v in x], x.dtype) if np.ndim(x) else x.dtype.type(erf(x))
-
-
-def _popcount(dtype: str) -> Callable[[Value], Value]:
-    number, mask = number_of(dtype), (1 << bits_of(scalar_of(dtype))) - 1
-    if lanes_of(dtype) == 1:
-        return lambda x: (x & mask).bit_count()
-    return lambda x: np.array([(int(v) & mask).bit_count() for v in x], number)
-
-
-def _absolute(dtype: str) -> Callable[[Value], Value]:
-    if lanes_of(dtype) > 1:
-        return np.abs
-    wrap = _range(dtype)[2]
-    return lambda x: wrap(abs(x))
-
-
-# intrinsic -> type -> its function on integers of that type
-_INTEGER_FUNCTIONS: dict[str, Callable[[str], Callable[[Value], Value]]] = {
-    "abs": _absolute,
-    "popcount": _popcount,
-}
-
-_FUNCTIONS: dict[str, Callable[..., Value]] = {
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "tanh": np.tanh,
-    "abs": np.abs,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "pow": np.power,
-    "sin": np.sin,
-    "cos": np.cos,
-    "erf": _erf,
-    "round": np.rint,
-    "trunc": np.trunc,
-    "isnan": np.isnan,
 }

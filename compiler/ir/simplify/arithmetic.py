@@ -81,6 +81,8 @@ class Arithmetic(Facts):
 
     def _divided(self, op: str, a: Sum, b: Sum) -> Sum:
         divisor = b.constant
+        if not b.terms and divisor == 0:
+            return Sum({}, 0, a.dtype)
         if b.terms or divisor <= 0:
             return Sum({Binary(op, a.expr(), b.expr(), a.dtype): 1}, 0, a.dtype)
         if divisor == 1:

@@ -10,6 +10,7 @@ from typing import Any
 
 from compiler.ir.dtype import INDEX, PACKED_TYPES, SCALAR_TYPES, is_float
 from compiler.ir.expr import Binary, Buffer, Call, Const, Expr, Load, Not, Var
+from compiler.ir.foreign import C, is_foreign
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.node import Node, is_node_class, schema_of
 from compiler.ir.operators import COMPARISON, INTRINSICS
@@ -36,8 +37,9 @@ LOOPS = {"serial": "range"} | {kind: kind for kind in ("parallel", "vectorize", 
 # names with a meaning in the syntax, which no variable, buffer or intrinsic may have
 RESERVED = frozenset(
     (*keyword.kwlist, *SCALAR_TYPES, *PACKED_TYPES, *INTRINSICS, *LOOPS, *LOOPS.values())
-    + ("allocate", "barrier", "bind", "broadcast", "cast", "copy", "intrinsic", "let", "max", "min", "pop")
-    + ("prefetch", "push", "ramp", "region", "select", "size")
+    + ("allocate", "barrier", "bind", "broadcast", "call_extern", "call_intrin", "cast", "copy", "intrinsic")
+    + ("let", "max", "min", "pop", "prefetch", "push", "ramp", "region", "reinterpret", "select", "size")
+    + ("strided",)
 )
 
 # precedences of operators; an operand of lower precedence is put in parentheses
@@ -239,7 +241,11 @@ class _Printer(Recursive):
 
     def array(self, buffer: Buffer) -> str:
         extents = (self.names[n] if isinstance(n, Var) else str(n) for n in buffer.shape)
-        return f"{buffer.dtype}[{', '.join(extents) or '()'}]"
+        dense = f"{buffer.dtype}[{', '.join(extents) or '()'}]"
+        if buffer.strides is None:
+            return dense
+        strides = [self.names[n] if isinstance(n, Var) else str(n) for n in buffer.strides]
+        return f"strided({', '.join([dense, *strides])})"
 
     def element(self, buffer: Buffer, indices: tuple[Expr, ...]) -> str:
         return f"{self.names[buffer]}[{', '.join(map(self.expr, indices)) or '()'}]"
@@ -283,13 +289,19 @@ class _Printer(Recursive):
         left = self.expr(node.a, precedence + (precedence == _COMPARE))
         return f"{left} {node.op} {self.expr(node.b, precedence + 1)}", precedence
 
+    def _call(self, node: Call) -> tuple[str, int]:
+        if not is_foreign(node.name):
+            return self.call(node.name, *node.args)
+        kind = "call_extern" if node.name.startswith(C) else "call_intrin"
+        return self.call(kind, _quoted(node.dtype), _quoted(node.name.removeprefix(C)), *node.args)
+
     expr_rules: dict[type, Callable[[Any, Any], tuple[str, int]]] = {
         Var: lambda self, n: (self.names[n], _ATOM),
         Const: lambda self, n: (_literal(n), _ATOM),
         Binary: _binary,
         Not: lambda self, n: (f"not {self.expr(n.a, _NOT)}", _NOT),
         Load: lambda self, n: (self.element(n.buffer, n.indices), _ATOM),
-        Call: lambda self, n: self.call(n.name, *n.args),
+        Call: _call,
     }
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from compiler.backend.llvm.host.loader import Library, load_text
-from compiler.runtime.array import empty
+from compiler.runtime.array import empty, numpy_dtype
 from compiler.runtime.signature import Signature
 
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -310,10 +310,11 @@ class Direct:
 
     def __init__(self, checked: Checked) -> None:
         self.call: Any = checked
-        library = _library() if _layout_is_known() else None
+        signature = checked.signature
+        dense = all(buffer.strides is None for buffer in signature.params)
+        library = _library() if dense and _layout_is_known() else None
         if library is None:
             return
-        signature = checked.signature
         # the first of several concurrent calls uses this workspace, the others allocate one
         self._workspace = empty(checked.workspace_bytes, "uint8")
         idle = self._workspace.ctypes.data if checked.workspace_bytes else 0
@@ -326,7 +327,7 @@ class Direct:
         base = ctypes.addressof(self._table)
         words = header
         for i, (layout, dtype) in enumerate(signature.layouts):
-            kind = np.dtype(dtype)
+            kind = numpy_dtype(dtype)
             flags = _C_CONTIGUOUS | _ALIGNED | (_WRITEABLE if i in signature.stored else 0)
             words += [
                 id(kind),

@@ -45,7 +45,7 @@ def test_pragmas_are_hints_for_llvm(pragma: Pragma, hint: str) -> None:
 
 
 def test_a_loop_with_too_many_stores_is_not_unrolled_by_llvm() -> None:
-    """Neither alone nor with the unrolled loops inside of it, whose compile time grows faster than the copies."""
+    """Nor with the unrolled loops inside of it: the compile time grows faster than the copies."""
     x = Buffer("x", (40 * 40 * 40,), "int32")
     body: Stmt = Store(x, (i * 1600 + j * 40 + k,), i)
     nest = loop(i, 40, loop(j, 40, loop(k, 40, body, "unroll"), "unroll"), "unroll")
