@@ -162,6 +162,12 @@ class Memory:
         )
         return self._value(lanes, text)
 
+    def load_words(self, index: Index, lanes: int) -> str:
+        """The bytes from `index` on as lanes of int32, four bytes in each."""
+        kind = "i32" if lanes == 1 else f"<{lanes} x i32>"
+        pointer = self._address(index)
+        return self.frame.read(f"load {kind}, ptr {pointer}, align {self.alignment}", self.buffer)
+
     def store(self, index: Index, text: str, lanes: int = 1) -> None:
         """Set the element at `index`, or the `lanes` elements from there on."""
         kind = memory_type(vector_of(self.dtype, lanes))
