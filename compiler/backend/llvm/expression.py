@@ -152,7 +152,7 @@ class Expressions(Recursive):
             memory.store_masked(base, text, lanes, mask)
 
     def dot(self, products: Sequence[ByteProduct], most: int) -> bool:
-        """Write four sums of products of bytes, of `most` lanes at most, as one instruction, if one exists."""
+        """Write four sums of products of bytes, of `most` lanes at most, as one instruction if it exists."""
         (sums, scalar, vector), lanes = products[0], lanes_of(products[0].sums.dtype)
         types = scalar.buffer.dtype, vector.buffer.dtype
         if (
