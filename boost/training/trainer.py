@@ -50,6 +50,7 @@ class _Table:
     """
 
     table: DMatrix
+    _categorical: list[bool]
 
     def __init__(self, given: DMatrix, model: Model, make_margins: Callable[[DMatrix], Any]) -> None:
         self.given, self._model, self._make_margins = given, model, make_margins
