@@ -107,7 +107,7 @@ class Trainer:
         else:
             self._grower.params = params
         # Updaters that keep the leaves keep those that an objective has refitted, too.
-        self._refits = self._earlier is None or ("refresh" in params.updater and params.refresh_leaf)
+        self._refits = self._earlier is None or ("refresh" in (params.updater or ()) and params.refresh_leaf)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._table)
         self._seed = seed_of(params)

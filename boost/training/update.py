@@ -65,7 +65,7 @@ class TreeUpdater:
         tree, rows = forest[t], self._data.num_row()
         leaf_of = leaf_nodes(forest, self._data.dense_rows, rows, t, t + 1, self._team)[:, 0].astype(np.int64)
         rate = self.params.eta / self.params.num_parallel_tree
-        for updater in self.params.updater:
+        for updater in self.params.updater or ():
             if updater == "refresh":
                 weighted = (grad * weight, hess * weight) if weight.size else (grad, hess)
                 tree = refresh(tree, *node_sums(tree, leaf_of, weighted), self.params, rate)
@@ -99,12 +99,11 @@ def node_sums(tree: Tree, leaf_of: NDArray[np.int64], gpairs: tuple[Floats, Floa
     gpairs : float64 arrays of shape (rows,)
         Gradients and hessians, weights included.
     """
-    g, h = (np.bincount(leaf_of, weights=values, minlength=tree.size) for values in gpairs)
+    both = np.stack([np.bincount(leaf_of, weights=values, minlength=tree.size) for values in gpairs])
     for level in reversed(by_level(tree)):
         inner = level[tree.left[level] != NO_NODE]
-        for sums in (g, h):
-            sums[inner] = sums[tree.left[inner]] + sums[tree.right[inner]]
-    return g, h
+        both[:, inner] = both[:, tree.left[inner]] + both[:, tree.right[inner]]
+    return both[0], both[1]
 
 
 def refresh(tree: Tree, g: Floats, h: Floats, params: Params, rate: float) -> Tree:
