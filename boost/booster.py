@@ -319,7 +319,8 @@ class Booster(Inspection, Predictions):
         Parameters
         ----------
         dtrain : DMatrix
-            Margins and buffers are kept as long as it is the same table.
+            Margins and buffers are kept as long as it is the same table. What was set in it since the last
+            round holds from this round on.
         iteration : int
             Number of the round; together with the seed it determines all random draws.
         fobj : callable, optional
@@ -334,7 +335,7 @@ class Booster(Inspection, Predictions):
             )
         if self.model.n_features == 0:  # a new model
             start(self.model, dtrain, custom=fobj is not None)
-        if self._trainer is None or not self._trainer.can_continue(dtrain):
+        if self._trainer is None or not self._trainer.can_continue(self.model, dtrain):
             self._trainer = Trainer(self.model, dtrain)
         self._trainer.update(iteration, fobj)
 

@@ -8,6 +8,7 @@ from typing import overload
 from compiler.backend import Target, pipeline
 from compiler.backend import build as build_for
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.foreign import Externs
 from compiler.lowering.arguments import Strided
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
@@ -64,6 +65,7 @@ def build(
     *,
     inplace: Mapping[Tensor, Tensor] | None = None,
     strided: Strided = (),
+    externs: Externs | None = None,
 ) -> Module: ...
 
 
@@ -77,6 +79,7 @@ def build(
     constants: Sequence[Tensor],
     inplace: Mapping[Tensor, Tensor] | None = None,
     strided: Strided = (),
+    externs: Externs | None = None,
 ) -> Bindable: ...
 
 
@@ -89,6 +92,7 @@ def build(
     constants: Sequence[Tensor] = (),
     inplace: Mapping[Tensor, Tensor] | None = None,
     strided: Strided = (),
+    externs: Externs | None = None,
 ) -> Module | Bindable:
     """Compile a schedule, or a program that is lowered already.
 
@@ -110,6 +114,9 @@ def build(
         Arguments of a schedule that may be views: slices, transposes, arrays in Fortran order. The strides
         are in elements, None for one that each call determines: ``strided={A: (None, 1)}``; in a sequence,
         ``strided=[A]``, all strides are dynamic. A last stride of 1 keeps vector loads.
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the program calls (`te.call_extern`), by name: functions of `ctypes`, addresses
+        or functions in Python; or a library that has them.
 
     Returns
     -------
@@ -121,7 +128,8 @@ def build(
     Raises
     ------
     ValueError
-        For an unknown target, an illegal schedule, or a schedule without arguments.
+        For an unknown target, an illegal schedule, a schedule without arguments, or a C function that is
+        called and not given.
     """
     if isinstance(target, str):
         target = Target.parse(target)
@@ -130,13 +138,13 @@ def build(
             raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
         if constants:
             nest = loop_nest(program, args, name, inplace=inplace, strided=strided)
-            return _bindable(nest, args, constants, target, inplace or {})
+            return _bindable(nest, args, constants, target, inplace or {}, externs)
         program = lower(program, args, name, target=target, inplace=inplace, strided=strided)
     elif inplace or strided:
         raise ValueError(
             "inplace and strided are for schedules; a lowered program has its parameters already"
         )
-    return build_for(program, target)
+    return build_for(program, target, externs)
 
 
 def _bindable(
@@ -145,6 +153,7 @@ def _bindable(
     constants: Sequence[Tensor],
     target: Target,
     inplace: Mapping[Tensor, Tensor],
+    externs: Externs | None,
 ) -> Bindable:
     for tensor in constants:
         if tensor in inplace.values():
@@ -153,5 +162,5 @@ def _bindable(
             raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
     known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
     passes = pipeline(target.kind)
-    prepare, main = (build_for(run(part, passes), target) for part in split_constants(nest, known))
+    prepare, main = (build_for(run(part, passes), target, externs) for part in split_constants(nest, known))
     return Bindable(nest.params, known, prepare, main)

@@ -35,7 +35,11 @@ class Forest:
     ----------
     n_outputs, parallel, vector
         As given.
+    revision : int
+        How often trees were removed or weights were set; adding trees does not count.
     """
+
+    revision = 0
 
     def __init__(self, n_outputs: int = 1, parallel: int = 1, vector: bool = False) -> None:
         self.n_outputs, self.parallel, self.vector = n_outputs, parallel, vector
@@ -84,6 +88,7 @@ class Forest:
         if given.shape != (self.trees,) or not np.isfinite(given).all():
             raise ValueError(f"weights must be {self.trees} finite numbers, got {values!r}")
         self._weights = given.tolist()
+        self.revision += 1
         if self._packed is not None:
             self._packed.set_weights(given)
 
@@ -125,6 +130,7 @@ class Forest:
         if not 0 <= trees <= self.trees:
             raise ValueError(f"trees must be in [0, {self.trees}], got {trees}")
         del self._trees[trees:], self._outputs[trees:], self._weights[trees:]
+        self.revision += 1
         self._packed = None
 
     def slice(self, begin: int, end: int, step: int = 1) -> Forest:

@@ -29,6 +29,8 @@ class TreeUpdater:
     ----------
     forest : Forest
         The trees in the order in which they were grown; it is not changed.
+    first : int
+        The number of the first tree to return.
     data : DMatrix
         The training table, in the model's columns and codes.
     params : Params
@@ -41,13 +43,16 @@ class TreeUpdater:
         For a forest without trees, with vector leaves, or of trees that dropout weighted.
     """
 
-    def __init__(self, forest: Forest, data: DMatrix, params: Params, team: Team) -> None:
+    # What is set in the table changes no tree by itself; rows may lie in other leaves when columns change.
+    made_from = frozenset({"_names", "_types"})
+
+    def __init__(self, forest: Forest, first: int, data: DMatrix, params: Params, team: Team) -> None:
         if not forest.trees:
             raise ParameterError("process_type='update' changes the trees of a model, but it has none")
         if forest.vector or params.booster == "dart":
             raise ParameterError("process_type='update' is for gbtree without vector leaves")
         self._forest, self._data, self._team = forest, data, team
-        self._next = 0
+        self._next = first
         self.params = params
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> GrownTree:

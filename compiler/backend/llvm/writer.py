@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from compiler.ir.bfloat16 import bits_of_number
 from compiler.ir.dtype import is_float, lanes_of, scalar_of
 from compiler.ir.expr import Buffer, Const, Expr, Var
 
 _SCALARS = {"bool": "i1", "int8": "i8", "uint8": "i8", "int16": "i16", "uint16": "i16", "int32": "i32"}
 _SCALARS |= {"uint32": "i32", "int64": "i64", "uint64": "i64"}
-_SCALARS |= {"float16": "half", "float32": "float", "float64": "double"}
+_SCALARS |= {"float16": "half", "bfloat16": "i16", "float32": "float", "float64": "double"}
 
 # alignment of buffers that this package allocates: a cache line, and the widest vector
 ALIGNMENT = 64
@@ -87,6 +88,8 @@ def literal(node: Const) -> str:
     """A scalar literal in LLVM's spelling."""
     if node.dtype == "bool":
         return "true" if node.value else "false"
+    if node.dtype == "bfloat16":
+        return str(int(bits_of_number(float(node.value))))
     if not is_float(node.dtype):
         return str(int(node.value))
     with np.errstate(over="ignore"):  # a literal beyond the type's range is infinite there

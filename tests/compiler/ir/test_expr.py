@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from compiler.ir.dtype import SCALAR_TYPES, is_float
 from compiler.ir.calls import call
+from compiler.ir.dtype import SCALAR_TYPES, is_float
 from compiler.ir.expr import (
     Binary,
     Broadcast,

@@ -20,7 +20,7 @@ Draw = Callable[[st.SearchStrategy], Any]
 INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
 INDICES = (*INTEGERS, "uint16", "uint32", "uint64")
 FLOATS = ("float32", "float64")
-FEATURES = ("sizes", "half", "packed", "extern", "named")
+FEATURES = ("sizes", "half", "packed", "extern", "named", "recurrences")
 """What a program may use beside placeholders, elementwise computations and reductions."""
 
 
@@ -255,6 +255,59 @@ def _packed(p: Program, a: Tensor) -> Tensor:
     return p.compute(b.shape, lambda *i: b[i].astype("int32") * 3 - 1)
 
 
+def _scan(p: Program, a: Tensor) -> Tensor:
+    """A scan over the rows of a tensor, of one or two states, whose step may have several stages."""
+    n, count = len(p.tensors), p.draw(st.integers(1, 2))
+    rows = a.shape[0]
+    first = 1 if isinstance(rows, Var) else p.draw(st.integers(1, min(2, rows)))
+    states = [te.placeholder(a.shape, f"state{d}", a.dtype) for d in range(count)]
+    back = p.draw(st.integers(1, first))
+    mixed = a.ndim > 1 and not isinstance(a.shape[-1], Var) and p.draw(st.booleans())
+
+    def earlier(t, *i):
+        read = [s[(t - back, *i[:-1], a.shape[-1] - 1 - i[-1]) if mixed else (t - back, *i)] for s in states]
+        return read[0] if count == 1 else read[0] * 2 - read[1]
+
+    cell = te.compute(a.shape, earlier, f"cell{n}") if p.draw(st.booleans()) else None
+    if a.ndim > 1 and p.draw(st.integers(0, 3)) == 0:
+        k = te.reduce_axis((0, a.shape[-1]), "k")
+        cell = te.compute(
+            a.shape,
+            lambda t, *i: te.max(states[0][(t - back, *i[:-1], k)] - i[-1].astype(a.dtype), axis=k),
+            f"cell{n}",
+        )
+    op = p.draw(st.sampled_from(["+", "-", "max"]))
+    updates = [
+        te.compute(
+            a.shape,
+            lambda *i, d=d: binary(op, a[i], (earlier(*i) if cell is None else cell[i]) + d),
+            f"update{n}{d}",
+        )
+        for d in range(count)
+    ]
+    inits = [te.compute((first, *a.shape[1:]), lambda *i, d=d: a[i] + d, f"init{n}{d}") for d in range(count)]
+    made = te.scan(inits, updates, states, name=f"t{n}")
+    for tensor in made if isinstance(made, tuple) else (made,):
+        p.add(tensor)
+    return p.tensors[-1]
+
+
+def _scatter(p: Program, index: Tensor) -> Tensor:
+    """Updates at computed indices, some of them outside."""
+    values = p.pick(lambda t: t.ndim > 0 and t.shape[0] == index.shape[0])
+    rows, n = p.draw(st.integers(1, 5)), len(p.tensors)
+    start = te.compute((rows, *values.shape[1:]), lambda *i: i[0].astype(values.dtype) - 1, f"start{n}")
+    dtype = p.draw(st.sampled_from(INDICES))
+    inside = p.draw(st.booleans())
+    place = te.compute(
+        index.shape,
+        lambda i: (index[i].astype("int32") % rows if inside else index[i]).astype(dtype),
+        f"at{n}",
+    )
+    combine = p.draw(st.sampled_from(["add", "mul", "max", "min", "set"]))
+    return p.add(te.scatter(start, place, values, combine, name=f"t{n}"))
+
+
 def _numbers(a: Tensor) -> list[int]:
     return [d for d, n in enumerate(a.shape) if not isinstance(n, Var)]
 
@@ -283,6 +336,7 @@ MAKERS += [(_gather, lambda t: t.ndim == 1 and not is_float(t.dtype))]
 EXTRA: dict[str, list[tuple[Maker, Fits]]] = {
     "packed": [(_packed, _wide)],
     "extern": [(_extern, _wide)] * 2,
+    "recurrences": [(_scan, _wide)] * 2 + [(_scatter, lambda t: t.ndim == 1 and not is_float(t.dtype))] * 2,
     "named": [(_named, lambda t: t.ndim > 0 and not is_float(t.dtype))] * 2,
 }
 SIZE_LIMIT = 120
