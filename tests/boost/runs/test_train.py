@@ -310,3 +310,35 @@ def test_several_metrics_of_callables() -> None:
 def test_evals_that_are_no_pairs(evals: object) -> None:
     with pytest.raises(ValueError, match=r"evals must be a list of pairs \(DMatrix, name\), got"):
         boost.train({}, DMatrix([[1.0]], [1]), 1, evals=evals)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["hist", "approx", "exact"])
+@pytest.mark.parametrize(
+    ("objective", "label", "constant"),
+    [
+        ("binary:logistic", 0, 0),
+        ("binary:logistic", 1, 1),
+        ("binary:logitraw", 1, np.log(1e6)),
+        ("binary:hinge", 1, 1),
+        ("multi:softmax", 2, 2),
+        ("survival:cox", -3, 1),
+        ("rank:ndcg", 1, 0),
+        ("rank:pairwise", 1, 0),
+        ("rank:map", 1, 0),
+    ],
+)
+def test_labels_without_anything_to_learn(objective: str, label: float, constant: float, method: str) -> None:
+    x = np.arange(40.0).reshape(20, 2)
+    params = {
+        "objective": objective,
+        "tree_method": method,
+        **({"num_class": 3} if "multi" in objective else {}),
+    }
+    with pytest.warns(
+        UserWarning, match=f"{objective} has nothing to learn, the predictions are const"
+    ) as seen:
+        model = boost.train(params, DMatrix(x, np.full(20, label)), 3)
+    assert len(seen) == 1 and seen[0].filename == __file__
+    predicted = model.predict(x)
+    assert (predicted == predicted[0]).all() and predicted[0] == pytest.approx(constant, abs=2e-6)
+    assert model.get_score() == {}
