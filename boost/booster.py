@@ -353,7 +353,8 @@ class Booster(Inspection, Predictions):
         """
         if (fobj is None) != (grad is not None and hess is not None):
             raise ValueError("give grad and hess, or fobj in place of them")
-        self.update(dtrain, iteration, fobj or (lambda margin, data: (grad, hess)))  # type: ignore[return-value]
+        given: Any = (grad, hess)
+        self.update(dtrain, iteration, fobj or (lambda margin, data: given))
 
     def eval(self, data: DMatrix, name: str = "eval", iteration: int = 0) -> str:
         """Return the metrics of a table as one line of text."""

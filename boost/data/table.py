@@ -92,11 +92,13 @@ class Table(MetaInfo):
         **info: Any,
     ) -> None:
         values, columns, held = read(data, np.nan if missing is None else float(missing), self.owns_values)
-        index = feature_types if isinstance(feature_types, CategoryIndex) else None
+        index = None
+        if isinstance(feature_types, CategoryIndex):
+            index, feature_types = feature_types, None
         self._fill(
             values,
             feature_names if feature_names is not None else columns.get("names"),
-            feature_types if feature_types is not None and index is None else columns.get("types"),
+            feature_types if feature_types is not None else columns.get("types"),
             columns.get("categories", {}),
         )
         self._check_categorical(enable_categorical)

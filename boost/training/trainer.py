@@ -121,7 +121,6 @@ class Trainer:
         custom_margin: bool = False,
     ) -> None:
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
-        self._grower: Any = None
         self.team = Team(model.params.nthread)
         for table, _ in [(data, ""), *evals]:
             table.check_complete()
@@ -142,7 +141,7 @@ class Trainer:
         self._trees = self._state_of_trees()
 
     def can_continue(self, model: Model, data: DMatrix) -> bool:
-        """Return whether this is the state of such a training of a model on a table."""
+        """Return whether this is the state of the training of a model on a table."""
         update = model.params.process_type == "update"
         return model is self._model and data is self._data and update == (self._earlier is not None)
 
@@ -151,6 +150,13 @@ class Trainer:
         forest = self._model.forest
         return State((forest, self._model.base_score)), forest.trees, forest.revision
 
+    def _make_grower(self) -> Any:
+        """Return the grower, or in its place the updater of the trees that are not updated yet."""
+        if self._earlier is None:
+            return make_grower(self._train.table, self._params, self.team)
+        first = self._model.forest.trees
+        return TreeUpdater(self._earlier, first, self._train.table, self._params, self.team)
+
     def _make_margins(self, table: DMatrix) -> Any:
         if self._params.booster != "dart":
             return Margins(self._model, table, self.team)
@@ -158,21 +164,12 @@ class Trainer:
 
         return ExactMargins(self._model, table, self.team)
 
-    def _make_grower(self) -> None:
-        table, params = self._train.table, self._params
-        if self._earlier is None:
-            self._grower = make_grower(table, params, self.team)
-        elif self._grower is None:
-            self._grower = TreeUpdater(self._earlier, table, params, self.team)
-        else:  # it has a place among the earlier trees
-            self._grower.params = params
-
     def _configure(self, params: Params) -> None:
         """Make the grower, weights and generator, which depend on the parameters."""
         self._params = params
-        self._make_grower()
+        self._grower = self._make_grower()
         # Updaters that keep the leaves keep those that an objective has refitted, too.
-        self._refits = self._earlier is None or ("refresh" in params.updater and params.refresh_leaf)
+        self._refits = self._earlier is None or ("refresh" in (params.updater or ()) and params.refresh_leaf)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._data)
         self._seed = seed_of(params)
@@ -200,7 +197,7 @@ class Trainer:
                 self._objective.check(self._data)
             self._train.follow(changed)
             if changed & self._grower.made_from:
-                self._make_grower()
+                self._grower = self._make_grower()
             self._weight = self._objective.row_weight(self._data)
         if self._trees != self._state_of_trees():
             for table in (self._train, *self._others):
