@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -26,14 +24,6 @@ class ParameterError(ValueError):
 
 class TableError(ValueError):
     """A file or column of a table that cannot be used."""
-
-
-def warn(message: str) -> None:
-    """Issue a `UserWarning` at the line outside of this package that led to it."""
-    level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "boost":
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

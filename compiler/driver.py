@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import overload
 
 from compiler.backend import Target, pipeline
 from compiler.backend import build as build_for
 from compiler.ir.function import PrimFunc
+from compiler.lowering.arguments import Strided
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
@@ -23,6 +24,8 @@ def lower(
     *,
     target: str | Target = "llvm",
     dump: Callable[[str, PrimFunc], None] | None = None,
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
 ) -> PrimFunc:
     """Lower a schedule to a program, by all passes of the target's back end.
 
@@ -38,13 +41,15 @@ def lower(
     dump : callable, optional
         Called with ``(name of the stage, program)`` for the loop nest and after each pass;
         ``dump=lambda stage, program: print(stage, program)`` shows them all.
+    inplace, strided : optional
+        As for `build`.
 
     Raises
     ------
     ScheduleError
         If the schedule is illegal, or an argument is missing.
     """
-    nest = loop_nest(schedule, args, name)
+    nest = loop_nest(schedule, args, name, inplace=inplace, strided=strided)
     if dump is not None:
         dump("loop_nest", nest)
     return run(nest, pipeline(Target.parse(target).kind), dump)
@@ -56,6 +61,9 @@ def build(
     args: Sequence[Tensor] | None = None,
     target: str | Target = "llvm",
     name: str = "main",
+    *,
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
 ) -> Module: ...
 
 
@@ -67,6 +75,8 @@ def build(
     name: str = "main",
     *,
     constants: Sequence[Tensor],
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
 ) -> Bindable: ...
 
 
@@ -77,6 +87,8 @@ def build(
     name: str = "main",
     *,
     constants: Sequence[Tensor] = (),
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
 ) -> Module | Bindable:
     """Compile a schedule, or a program that is lowered already.
 
@@ -91,6 +103,13 @@ def build(
         Symbol of the function made from a schedule.
     constants : sequence of Tensor, optional
         Inputs of a schedule that are the same in every call, for example weights.
+    inplace : mapping of Tensor to Tensor, optional
+        Output of a schedule -> the input in whose memory it is computed: ``inplace={C: A}``. The output is
+        then no argument. Refused unless each element is known to be read before it is overwritten.
+    strided : mapping of Tensor to sequence of int or None, or sequence of Tensor, optional
+        Arguments of a schedule that may be views: slices, transposes, arrays in Fortran order. The strides
+        are in elements, None for one that each call determines: ``strided={A: (None, 1)}``; in a sequence,
+        ``strided=[A]``, all strides are dynamic. A last stride of 1 keeps vector loads.
 
     Returns
     -------
@@ -110,15 +129,26 @@ def build(
         if args is None:
             raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
         if constants:
-            return _bindable(loop_nest(program, args, name), args, constants, target)
-        program = lower(program, args, name, target=target)
+            nest = loop_nest(program, args, name, inplace=inplace, strided=strided)
+            return _bindable(nest, args, constants, target, inplace or {})
+        program = lower(program, args, name, target=target, inplace=inplace, strided=strided)
+    elif inplace or strided:
+        raise ValueError(
+            "inplace and strided are for schedules; a lowered program has its parameters already"
+        )
     return build_for(program, target)
 
 
 def _bindable(
-    nest: PrimFunc, args: Sequence[Tensor], constants: Sequence[Tensor], target: Target
+    nest: PrimFunc,
+    args: Sequence[Tensor],
+    constants: Sequence[Tensor],
+    target: Target,
+    inplace: Mapping[Tensor, Tensor],
 ) -> Bindable:
     for tensor in constants:
+        if tensor in inplace.values():
+            raise ValueError(f"{tensor} cannot be a constant: an output is computed in its memory")
         if tensor not in args or not isinstance(tensor.op, Placeholder):
             raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
     known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]

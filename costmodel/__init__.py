@@ -7,7 +7,14 @@ selected, measured in a worker process, and recorded; the model is fitted again;
 from __future__ import annotations
 
 from compiler.ops.operator import Operator
-from costmodel.explore import AnnealingExplorer, Explorer, RandomExplorer
+from costmodel.explore import (
+    AnnealingExplorer,
+    Explorer,
+    GeneticExplorer,
+    GridExplorer,
+    IrreversibleExplorer,
+    RandomExplorer,
+)
 from costmodel.features import extract, feature_names
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
@@ -32,6 +39,9 @@ __all__ = [
     "CostModel",
     "Explorer",
     "Finals",
+    "GeneticExplorer",
+    "GridExplorer",
+    "IrreversibleExplorer",
     "MeasureError",
     "MeasureResult",
     "Measurer",

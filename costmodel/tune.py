@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,14 @@ import numpy as np
 from compiler import Target
 from compiler.suggest import unknown
 from costmodel import records as record_file
-from costmodel.explore import AnnealingExplorer, Explorer, RandomExplorer
+from costmodel.explore import (
+    AnnealingExplorer,
+    Explorer,
+    GeneticExplorer,
+    GridExplorer,
+    IrreversibleExplorer,
+    RandomExplorer,
+)
 from costmodel.measure.measurer import Measurer
 from costmodel.model import BoostedTreeCostModel, CostModel
 from costmodel.select import choose_batch
@@ -23,7 +30,10 @@ from costmodel.tuning.result import TuneResult
 from costmodel.tuning.run import Run
 from costmodel.tuning.scorer import Scorer
 
-EXPLORERS = ("model", "random")
+# Those that propose by the scores of the model, and those that need none.
+SCORED = {"model": AnnealingExplorer, "genetic": GeneticExplorer, "irreversible": IrreversibleExplorer}
+UNSCORED = {"random": RandomExplorer, "grid": GridExplorer}
+EXPLORERS = (*SCORED, *UNSCORED)
 
 
 def tune(
@@ -52,9 +62,10 @@ def tune(
     trials : int
         Number of configurations to measure, those of the records included.
     explorer : str or Explorer
-        ``"model"`` for annealing by the model's scores, ``"random"``, or a custom explorer.
+        ``"model"`` for annealing by the model's scores, ``"genetic"`` or ``"irreversible"`` by the same
+        scores, ``"random"`` or ``"grid"`` without a model, or a custom explorer, which gets the scores.
     model : CostModel, optional
-        By default boosted trees. Random search uses none.
+        By default boosted trees. Random and grid search use none.
     records : path, optional
         Each trial is appended to this file. Trials of the same task, source and CPU that it already holds
         count, and none of them is measured again.
@@ -91,7 +102,7 @@ def tune(
             f"programs for {task.target!r} cannot run on this machine, so they cannot be tuned on it"
         )
     chosen, source = _explorer(explorer, task)
-    scorer = None if source == "random" else Scorer(task, model or BoostedTreeCostModel(seed=seed), optimism)
+    scorer = None if source in UNSCORED else Scorer(task, model or BoostedTreeCostModel(seed=seed), optimism)
     used = Measurer() if measurer is None else measurer
     path = Path(records) if records is not None else None
     run = Run(task, source, trials, path, used, callback)
@@ -110,6 +121,8 @@ def tune(
                     proposals = chosen.propose(3 * size, scorer, run.visited, rng=rng, elites=elites)
                     batch = choose_batch(task.space, proposals, size, run.visited, rng=rng, epsilon=epsilon)
                     expected = scorer.expected(batch)
+                elif scorer is None:
+                    batch = [index for index, _ in chosen.propose(size, _no_scores, run.visited, rng=rng)]
                 else:
                     batch = task.space.random(rng, size, run.visited)
                 for index in batch:
@@ -129,8 +142,10 @@ def tune(
 def _explorer(explorer: str | Explorer, task: Task) -> tuple[Explorer, str]:
     if not isinstance(explorer, str):
         return explorer, explorer.name
-    if explorer == "model":
-        return AnnealingExplorer(task.space), "model"
-    if explorer == "random":
-        return RandomExplorer(task.space), "random"
-    raise ValueError(unknown("explorer", explorer, EXPLORERS))
+    if explorer not in EXPLORERS:
+        raise ValueError(unknown("explorer", explorer, EXPLORERS))
+    return {**SCORED, **UNSCORED}[explorer](task.space), explorer
+
+
+def _no_scores(indices: Sequence[int]) -> np.ndarray:
+    return np.zeros(len(indices))

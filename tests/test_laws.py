@@ -35,7 +35,8 @@ TABLES = {
 MAX_PARAMETERS = 8
 # Functions whose signature is given from outside, or whose options are keyword-only.
 WIDE_FACES = {
-    "boost/booster.py:Booster.predict": "XGBoost's signature",
+    "boost/predictions.py:Predictions.predict": "XGBoost's signature",
+    "boost/show/plot_tree.py:to_graphviz": "XGBoost's signature",
     "boost/data/dmatrix.py:DMatrix.__init__": "XGBoost's signature",
     "boost/data/meta_info.py:MetaInfo.set_info": "XGBoost's signature",
     "boost/estimator/classifier.py:Classifier.fit": "XGBoost's signature",

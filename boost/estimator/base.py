@@ -177,7 +177,7 @@ class XGBModel(Parameters):
             self.__dict__.pop(name, None)  # of an earlier fit
         if evals:
             self.evals_result_ = result
-        if self.booster_.best_iteration is not None:
+        if self.booster_.model.best_iteration is not None:
             self.best_iteration_ = self.booster_.best_iteration
             self.best_score_ = self.booster_.best_score
         return self
@@ -322,7 +322,7 @@ class XGBModel(Parameters):
             self.__dict__.pop(name, None)
         if booster.feature_names is not None:
             self.feature_names_in_ = np.array(booster.feature_names, dtype=object)
-        if booster.best_iteration is not None:
+        if booster.model.best_iteration is not None:
             self.best_iteration_, self.best_score_ = booster.best_iteration, booster.best_score
 
     # Predictions

@@ -12,7 +12,7 @@ from boost.forest.grown_tree import GrownTree
 from boost.grow.exact import ExactGrower, thresholds
 from boost.grow.hist import HistGrower
 from boost.grow.kernels.candidates import GAP_HIGH, GAP_LOW, propose
-from boost.grow.kernels.histogram import round_gradients
+from boost.grow.kernels.rounding import round_gradients
 from boost.params import Params
 from boost.threads import Team
 from sketch import Cuts

@@ -36,8 +36,8 @@ from boost.grow.kernels.exact_records import (
     Splits,
 )
 from boost.grow.kernels.exact_scan import advance, divide
-from boost.grow.kernels.histogram import round_gradients
 from boost.grow.kernels.one_hot import find_indicators, scan_indicators
+from boost.grow.kernels.rounding import round_gradients
 from boost.grow.kernels.score import ALPHA, GAIN, LAMBDA, LEAST, NOISE, STEP, make_limits
 from boost.grow.sample import ColumnSampler
 from boost.params import Params, largest_step
@@ -392,7 +392,7 @@ class ExactGrower:
             weight = self._weights(values)[0] * (hess_scale / grad_scale)
             rate = self.params["eta"] / self.params["num_parallel_tree"]
             value = np.where(leaf, rate * weight, weight).astype(np.float32)
-            unit = hess_scale / (grad_scale * grad_scale)
+            unit = hess_scale / grad_scale / grad_scale
             gain = np.minimum((score - values[:, SCORE]) * unit, LARGEST)
         return Tree(
             left=left,

@@ -21,7 +21,6 @@ from boost.grow.kernels.histogram import (
     merge_parts,
     plan_histograms,
     release,
-    round_gradients,
 )
 from boost.grow.kernels.partition import make_children, partition, partition_sparse, settle
 from boost.grow.kernels.records import (
@@ -49,6 +48,7 @@ from boost.grow.kernels.records import (
     TreeState,
     Units,
 )
+from boost.grow.kernels.rounding import round_gradients
 from boost.grow.kernels.score import LEAST, make_limits
 from boost.grow.kernels.search import SMALL_OF_LAST, grow_tree, search
 from boost.grow.kernels.small_node import make_scratch

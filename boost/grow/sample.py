@@ -66,7 +66,8 @@ def _threshold(scores: Floats, count: float) -> float:
     Returns
     -------
     float
-        Positive; 1 when no t solves the equation, because fewer than `count` scores are above zero.
+        Positive. When no t solves the equation, because no more than `count` scores are above zero, the
+        smallest of these: every row with such a score is drawn.
     """
     ordered = np.sort(scores)
     sums = np.cumsum(ordered)
@@ -78,8 +79,9 @@ def _threshold(scores: Floats, count: float) -> float:
     is_solution = t >= ordered
     is_solution[:-1] &= t[:-1] <= ordered[1:]
     solutions = t[is_solution & np.isfinite(t)]
-    # Without a solution, t = 1 keeps the sample unbiased: every score above zero has a chance to be drawn.
-    return float(solutions[0]) if solutions.size and solutions[0] > 0 else 1.0
+    if solutions.size and solutions[0] > 0:
+        return float(solutions[0])
+    return float(np.min(scores, where=scores > 0, initial=np.inf))
 
 
 class ColumnSampler:

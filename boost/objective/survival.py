@@ -168,12 +168,12 @@ class Aft(Objective):
                 f"{self.name} needs label_lower_bound and label_upper_bound in place of a label: "
                 "give DMatrix both (the same value twice for an event)"
             )
-        good = (lower >= 0) & (lower <= upper) & (upper > 0) & np.isfinite(lower)
+        good = ((lower >= 0) | np.isneginf(lower)) & (lower <= upper) & (upper > 0)
         if not good.all():
             at = int(np.argmin(good))
             raise LabelError(
-                f"{self.name} needs 0 <= label_lower_bound <= label_upper_bound, a finite lower and a "
-                f"positive upper one, got {lower[at]:g} and {upper[at]:g} in row {at}"
+                f"{self.name} needs 0 <= label_lower_bound <= label_upper_bound, and a positive upper one, "
+                f"got {lower[at]:g} and {upper[at]:g} in row {at}"
             )
         return lower.astype(np.float64)
 
@@ -190,7 +190,7 @@ class Aft(Objective):
         if self._prepared is None or self._prepared[0] is not lower or self._prepared[1] is not upper:
             assert lower is not None and upper is not None
             with np.errstate(divide="ignore"):
-                logs = np.log(lower.astype(np.float64)), np.log(upper.astype(np.float64))
+                logs = np.log(np.maximum(lower, 0.0, dtype=np.float64)), np.log(upper.astype(np.float64))
             self._prepared = lower, upper, *logs
         return self._prepared[2], self._prepared[3]
 

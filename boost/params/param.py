@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from boost.errors import ParameterError, nearest, warn
+from boost.config import warn
+from boost.errors import ParameterError, nearest
 from boost.params.parse import read_flag, read_number, scalar
 
 

@@ -1,6 +1,6 @@
 """Values of parameters that are given as text, and checks of those that are neither one number nor one name.
 
-XGBoost takes every value as text: ``"3"``, ``"true"``, ``"(1,-1)"``. The last kind is read as a Python literal.
+XGBoost takes every value as text: ``"3"``, ``"true"``, ``"(1,-1)"``. The last is read as a Python literal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from boost.errors import warn
+from boost.config import warn
 
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 # XGBoost's names of devices that are not the CPU.

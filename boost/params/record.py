@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from boost.errors import ParameterError, nearest, warn
-from boost.params.param import Param
+from boost.config import warn
+from boost.errors import ParameterError, nearest
 from boost.params.reference import join_names
 from boost.params.table import BY_NAME, MULTI, TABLE
 

@@ -521,17 +521,18 @@ TABLE: tuple[Param, ...] = (
         "process_type",
         str,
         "default",
-        "default: rounds grow new trees; update: they change the trees of `xgb_model`, round by round, by the "
-        "updaters.",
+        "default: rounds grow new trees; update: they change the trees of `xgb_model`, round by round, by "
+        "the updaters.",
         choices=("default", "update"),
     ),
     Param(
         "updater",
         object,
         None,
-        "For process_type=update, in order. refresh: new sums, and with refresh_leaf new leaves, from the table; "
-        "prune: splits of a gain below gamma, or deeper than max_depth, become leaves. Otherwise in place of "
-        "tree_method: grow_quantile_histmaker, grow_histmaker or grow_colmaker; prune after it has no effect.",
+        "For process_type=update, in order. refresh: new sums, and with refresh_leaf new leaves, from the "
+        "table; prune: splits of a gain below gamma, or deeper than max_depth, become leaves. Otherwise in "
+        "place of tree_method: grow_quantile_histmaker, grow_histmaker or grow_colmaker; prune after it has "
+        "no effect.",
         optional=True,
         parse=parse_updaters,
         words="the names of updaters in a list, or in a text with commas",

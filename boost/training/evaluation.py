@@ -16,13 +16,14 @@ from boost.model.model import Model
 from boost.objective import Objective
 
 Floats = NDArray[np.float64]
-MetricFunction = Callable[[Any, DMatrix], tuple[str, float]]
+Scores = tuple[str, float] | list[tuple[str, float]]
+MetricFunction = Callable[[Any, DMatrix], Scores]
 
 
 def make_metrics(
     model: Model,
     tables: Sequence[DMatrix],
-    function: MetricFunction | None = None,
+    function: MetricFunction | Sequence[MetricFunction] | None = None,
     maximize: bool | None = None,
 ) -> list[Metric]:
     """Return the metrics of a training, checked against its evaluation tables.
@@ -32,8 +33,8 @@ def make_metrics(
     model : Model
         Its parameters name the metrics; by default, the one of its objective.
     tables : sequence of DMatrix
-    function : callable, optional
-        A custom metric, see ``custom_metric`` of `boost.train`.
+    function : callable or list of callables, optional
+        Custom metrics, see ``custom_metric`` of `boost.train`.
     maximize : bool, optional
         Whether more is better, for the custom metric.
 
@@ -47,8 +48,8 @@ def make_metrics(
     default = () if params.disable_default_eval_metric else (model.objective.metric,)
     names = default if params.eval_metric is None else params.eval_metric
     metrics = [make_metric(name, params) for name in names]
-    if function is not None:
-        metrics.append(custom_metric(function, bool(maximize)))
+    functions = function if isinstance(function, (list, tuple)) else [] if function is None else [function]
+    metrics += [custom_metric(f, bool(maximize)) for f in functions]
     for table in tables:
         if metrics and table.num_row() == 0:
             raise DataError("a table without rows has no metrics: leave it out of evals")
@@ -73,15 +74,16 @@ def evaluate(
     """
     prediction = objective.transform(margin) if metrics else margin
     return [
-        m.named(margin if custom_margin and isinstance(m, CustomMetric) else prediction, table)
+        pair
         for m in metrics
+        for pair in m.named(margin if custom_margin and isinstance(m, CustomMetric) else prediction, table)
     ]
 
 
 def evaluation_text(
     model: Model,
     evals: Sequence[tuple[DMatrix, str]],
-    function: MetricFunction | None,
+    function: MetricFunction | Sequence[MetricFunction] | None,
     custom_margin: bool,
 ) -> str:
     """Return the metrics of tables as text, each after a tab; parameters as for the functions above."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from boost.config import warn
 from boost.data.dmatrix import DMatrix
-from boost.errors import DataError, ParameterError, warn
+from boost.errors import DataError, ParameterError
 from boost.forest.forest import Forest
 from boost.model.model import Attributes, Model
 from boost.objective import Objective

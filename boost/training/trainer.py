@@ -62,6 +62,8 @@ class Trainer:
     ) -> None:
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
         self.team = Team(model.params.nthread)
+        for table in (data, *(table for table, _ in evals)):
+            table.check_complete()
         self._table = model.align(data)
         with _notice(model.params), self.team:
             self._configure(model.params)
@@ -206,8 +208,12 @@ def _sample(grad: Floats, hess: Floats, weight: Floats, params: Params, rng: np.
 
 
 def _check_tree(tree: Tree, iteration: int) -> None:
-    if not (np.isfinite(tree.condition).all() and np.isfinite(tree.vectors).all()):
+    values = tree.vectors if tree.vectors.size else tree.condition[:, np.newaxis]
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        node = int(np.argmin(finite))
         raise ValueError(
-            f"round {iteration} made a leaf that is not finite: the labels are too large for float32, or "
-            "eta, lambda and min_child_weight let the margins diverge"
+            f"round {iteration} made a leaf that is not finite in float32: {values[node][~np.isfinite(values[node])][0]}"
+            f", from a sum of hessians of {tree.hessian[node]:g}. Its gradients are too large for its hessians: "
+            "raise lambda or min_child_weight, lower eta, set max_delta_step, or divide the labels by a constant"
         )

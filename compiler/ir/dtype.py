@@ -20,6 +20,12 @@ INDEX = "int32"
 
 
 @cache
+def index_type(size: int) -> str:
+    """The type of an index of `size` elements, and of the number itself: `INDEX`, or int64 beyond it."""
+    return INDEX if size <= integer_range(INDEX)[1] else "int64"
+
+
+@cache
 def lanes_of(dtype: str) -> int:
     """Number of lanes of a dtype: 1 for a scalar."""
     return int(dtype.split("x")[1]) if "x" in dtype else 1

@@ -8,6 +8,7 @@ The grammar of expressions::
           | Not(a)
           | Select(condition, a, b)               both arms may be evaluated
           | Cast(value, dtype)
+          | Reinterpret(value, dtype)             the same bits as another type of as many bits
           | Load(buffer, indices)                 a buffer element; a vector index loads a vector
           | Call(name, args, dtype)               an intrinsic of INTRINSICS; `if_then_else` evaluates one arm
           | Ramp(base, stride, lanes)             the vector base, base + stride, ...
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import copysign, prod
+from math import copysign, inf, prod
 from typing import Any, Union
 
 import numpy as np
@@ -31,6 +32,7 @@ from compiler.ir.dtype import (
     INDEX,
     PACKED_TYPES,
     bits_of,
+    index_type,
     integer_range,
     is_float,
     lanes_of,
@@ -42,9 +44,8 @@ from compiler.ir.operators import (
     ARITHMETIC,
     BITWISE,
     COMPARISON,
-    INTEGER_INTRINSICS,
-    INTRINSICS,
     LOGIC,
+    LOGICAL,
     evaluated,
 )
 
@@ -85,12 +86,22 @@ class Expr(Node):
     __lt__, __le__ = _operator("<"), _operator("<=")
     __gt__, __ge__ = _operator(">"), _operator(">=")
 
+    def __pos__(self) -> Expr:
+        return self
+
     def __neg__(self) -> Expr:
+        if self.dtype.startswith("u"):  # -1 is no literal of the type, and the negation wraps around
+            return binary("-", 0, self)
         return binary("*", self, -1)
 
     def __invert__(self) -> Expr:
         scalar = scalar_of(self.dtype)
+        if scalar == "bool":
+            return Not(self)
         return binary("^", self, integer_range(scalar)[1] if scalar.startswith("u") else -1)
+
+    def __divmod__(self, other: ExprLike) -> tuple[Expr, Expr]:
+        return self // other, self % other
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -201,9 +212,17 @@ class Cast(Expr):
     dtype: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reinterpret(Expr):
+    """The bits of a value, read as another type of as many bits."""
+
+    value: Expr
+    dtype: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """A dense row-major array; a buffer is equal only to itself.
+    """An array, row-major and dense unless it has strides; a buffer is equal only to itself.
 
     Parameters
     ----------
@@ -219,17 +238,23 @@ class Buffer:
         The memory: ``"global"`` is main memory, ``"local"`` the registers and the stack of one thread,
         ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
         memory of an accelerator (`is_scope`).
+    strides : tuple of int or Var, optional
+        For a parameter that may be a view: the distance of neighbours along each axis, in elements. It may be
+        zero or negative, or dynamic: a variable with bounds. Such a buffer is accessed by one index: the
+        position relative to the first element, the sum of the products of indices and strides.
     """
 
     name: str
     shape: tuple[int | Var, ...]
     dtype: str = "float32"
     scope: str = "global"
+    strides: tuple[int | Var, ...] | None = None
 
     @property
     def sizes(self) -> tuple[Var, ...]:
-        """The dynamic extents, in order, each once."""
-        return tuple(dict.fromkeys(extent for extent in self.shape if isinstance(extent, Var)))
+        """The dynamic extents, then the dynamic strides, in order, each once."""
+        numbers = self.shape if self.strides is None else (*self.shape, *self.strides)
+        return tuple(dict.fromkeys(number for number in numbers if isinstance(number, Var)))
 
     @property
     def size(self) -> int:
@@ -243,6 +268,17 @@ class Buffer:
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def reach(buffer: Buffer) -> tuple[float, float]:
+    """The first and the end of the positions in a buffer with strides; infinite where they are dynamic."""
+    low, high = 0.0, 1.0
+    for extent, stride in zip(buffer.shape, buffer.strides or (), strict=True):
+        if isinstance(stride, Var):
+            return -inf, inf
+        last = stride * (upper_bound(extent) - 1)
+        low, high = low + min(0, last), high + max(0, last)
+    return low, high
 
 
 def upper_bound(extent: int | Var) -> int:
@@ -301,12 +337,14 @@ class Broadcast(Expr):
 
 
 by_identity(Var)
-for _node in (Binary, Not, Select, Cast, Load, Call, Ramp, Broadcast):
+for _node in (Binary, Not, Select, Cast, Reinterpret, Load, Call, Ramp, Broadcast):
     by_structure(_node)
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
-    """The literal of a Python or NumPy number, whose type is int32, float32 or bool by default.
+    """The literal of a Python or NumPy number.
+
+    Its type is float32, bool, or int32 by default; int64 for an integer that int32 does not hold.
 
     Raises
     ------
@@ -319,7 +357,7 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
     if isinstance(value, bool):
         dtype = dtype or "bool"
     elif isinstance(value, int):
-        dtype = dtype or INDEX
+        dtype = dtype or index_type(max(value, -1 - value))
     elif isinstance(value, float):
         dtype = dtype or "float32"
     else:
@@ -345,7 +383,7 @@ def as_expr(value: ExprLike, dtype: str | None = None) -> Expr:
     return value if isinstance(value, Expr) else const(checked_number(value), dtype)
 
 
-def _matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
+def matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
     """Both operands as expressions of one type.
 
     A Python number takes the type of the other operand, the narrower of two integers or floats is widened,
@@ -397,8 +435,10 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
         For an unknown operator, types that the operator does not accept or that cannot be converted to one
         type, or a division by the literal zero.
     """
-    a, b = _matched(a, b)
+    a, b = matched(a, b)
     dtype = a.dtype
+    if scalar_of(dtype) == "bool":
+        op = LOGICAL.get(op, op)
     if scalar_of(dtype) in PACKED_TYPES:
         raise ValueError(f"`{op}` takes numbers of whole bytes, not {dtype}: cast it first, as to int32")
     if op in COMPARISON or op in LOGIC:
@@ -411,7 +451,9 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
     elif scalar_of(dtype) == "bool":
         raise ValueError(f"`{op}` takes numbers, not {dtype}: cast the condition, or use te.all and te.any")
     elif op in ("//", "%", *BITWISE) and is_float(dtype):
-        raise ValueError(f"`{op}` takes integers, not {dtype}")
+        instead = ": te.fmod(x, y) is the remainder of floats" if op == "%" else ""
+        instead = ": write te.floor(x / y)" if op == "//" else instead
+        raise ValueError(f"`{op}` takes integers, not {dtype}{instead}")
     elif op == "/" and not is_float(dtype):
         raise ValueError(f"`/` takes floats, not {dtype}: write `//` for the floor division, or cast")
     if isinstance(b, Const):
@@ -471,30 +513,3 @@ def conjuncts(condition: Expr) -> list[Expr]:
     if type(condition) is Binary and condition.op == "and":
         return conjuncts(condition.a) + conjuncts(condition.b)
     return [condition]
-
-
-def call(name: str, *args: ExprLike) -> Call:
-    """An intrinsic applied to arguments.
-
-    Raises
-    ------
-    ValueError
-        For an unknown intrinsic, a wrong number of arguments, or a type that it does not accept.
-    """
-    if name not in INTRINSICS:
-        raise ValueError(f"unknown intrinsic {name!r}; known: {', '.join(INTRINSICS)}")
-    if len(args) != INTRINSICS[name]:
-        raise ValueError(f"{name} takes {INTRINSICS[name]} argument(s), not {len(args)}")
-    if name == "if_then_else":
-        condition = as_expr(args[0])
-        if scalar_of(condition.dtype) != "bool":
-            raise ValueError(f"if_then_else takes a condition, not {condition.dtype}: compare it with zero")
-        a, b = _matched(args[1], args[2])
-        return Call(name, (condition, a, b), a.dtype)
-    operands: tuple[Expr, ...] = _matched(*args) if len(args) == 2 else (as_expr(args[0]),)
-    dtype = operands[0].dtype
-    if name != "abs" and is_float(dtype) == (name in INTEGER_INTRINSICS):
-        raise ValueError(
-            f"{name} takes {'an integer' if is_float(dtype) else 'a float'}, not {dtype}: cast it first"
-        )
-    return Call(name, operands, vector_of("bool", lanes_of(dtype)) if name == "isnan" else dtype)

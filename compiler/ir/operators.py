@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from typing import NamedTuple
 
-from compiler.ir.dtype import bits_of, integer_range, is_float
+from compiler.ir.dtype import bits_of, integer_range, is_float, is_integer
 
 ARITHMETIC = ("+", "-", "*", "/", "//", "%", "min", "max")
 BITWISE = ("&", "|", "^", "<<", ">>")
 COMPARISON = ("<", "<=", ">", ">=", "==", "!=")
 LOGIC = ("and", "or")
+
+LOGICAL = {"&": "and", "|": "or", "^": "!="}
+"""Bitwise operator -> the operator of its meaning for bools, as in NumPy."""
 
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 """Comparison -> the equivalent one with exchanged operands."""
@@ -18,11 +22,32 @@ MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 """Comparison of integers -> its negation. For floats, NaN makes all but those of ``==`` and ``!=`` wrong."""
 
-# name -> number of arguments; `if_then_else(condition, a, b)` evaluates only the arm that is chosen
-INTRINSICS = {"if_then_else": 3, "exp": 1, "log": 1, "sqrt": 1, "tanh": 1, "abs": 1, "floor": 1, "ceil": 1}
-INTRINSICS |= {"pow": 2, "sin": 1, "cos": 1, "erf": 1, "round": 1, "trunc": 1, "isnan": 1, "popcount": 1}
-# those that accept integers; `abs` accepts floats too, and every other intrinsic only floats
-INTEGER_INTRINSICS = ("popcount", "abs")
+
+class Function(NamedTuple):
+    """What an intrinsic takes and returns: a row of `INTRINSICS`."""
+
+    arity: int
+    takes: str = "a float"  # or "an integer", or "a number"; all arguments are of one type
+    is_condition: bool = False  # it returns a bool; the others the type of their arguments
+
+    def refuses(self, dtype: str) -> bool:
+        """Whether the function is not defined for arguments of `dtype`."""
+        return not (
+            is_float(dtype) and self.takes != "an integer" or is_integer(dtype) and self.takes != "a float"
+        )
+
+
+_OF_ONE_FLOAT = (
+    "acos acosh asin asinh atan atanh cbrt ceil cos cosh erf exp exp2 expm1 floor log log10 log1p log2"
+)
+_OF_ONE_FLOAT += " round sin sinh sqrt tan tanh trunc"
+
+# `if_then_else(condition, a, b)` evaluates only the arm that is chosen, and takes any type
+INTRINSICS: dict[str, Function] = {"if_then_else": Function(3, "a number")}
+INTRINSICS |= dict.fromkeys(_OF_ONE_FLOAT.split(), Function(1))
+INTRINSICS |= dict.fromkeys(["atan2", "copysign", "fmod", "hypot", "pow"], Function(2))
+INTRINSICS |= dict.fromkeys(["clz", "ctz", "popcount"], Function(1, "an integer"))
+INTRINSICS |= {"abs": Function(1, "a number"), "isnan": Function(1, is_condition=True)}
 
 _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from compiler.ir.address import position, shifted
+from compiler.ir.address import position, shifted, widened
 from compiler.ir.expr import Buffer, Expr, Load
 from compiler.ir.stmt import Prefetch, Region, Stmt, Store
 from compiler.ir.visit import Rewriter
@@ -45,7 +45,7 @@ class _Relocate(Rewriter):
 
     def moved(self, buffer: Buffer, indices: tuple[Expr, ...]) -> tuple[Buffer, tuple[Expr, ...]]:
         new, by = self.moves[buffer]
-        return new, (shifted(position(buffer, indices), by),)
+        return new, (shifted(widened(position(buffer, indices), new.size), by),)
 
     def _load(self, node: Load) -> Expr:
         inner = self.descend(node)
@@ -66,6 +66,6 @@ class _Relocate(Rewriter):
         if node.buffer not in self.moves:
             return inner
         new, by = self.moves[node.buffer]
-        return Region(new, shifted(inner.offset, by), inner.extents, inner.strides)
+        return Region(new, shifted(widened(inner.offset, new.size), by), inner.extents, inner.strides)
 
     rules = {Load: _load, Store: _store, Prefetch: _prefetch, Region: _region}

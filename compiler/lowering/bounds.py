@@ -13,12 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import Binary, Const, Expr, Var, as_expr, binary
+from compiler.ir.address import in_type
+from compiler.ir.dtype import bits_of, is_integer
+from compiler.ir.expr import Binary, Cast, Const, Expr, Var, as_expr, binary
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.visit import substitute, walk
 from compiler.schedule.relation import Extents, Values
 from compiler.schedule.stage import Stage
 from compiler.te.axis import Extent, IterVar
+from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, TensorRead, reads_of
 
 
@@ -47,10 +50,13 @@ class Domain:
         """The value of each axis variable of the operation in terms of the loops."""
         op = stage.compute
         bound = {
-            axis.var: binary("+", low, self.offsets[axis]) if low != Const(0) else self.offsets[axis]
-            for axis, low in zip(op.axes, self.mins, strict=True)
+            axis.var: in_type(binary("+", low, self.offsets[axis]), axis.dtype)
+            if low != Const(0)
+            else self.offsets[axis]
+            for axis, low in zip(op.dims, self.mins, strict=True)
+            if axis is not None
         }
-        for axis in op.reduce_axis:
+        for axis in (*op.sequence, *op.reduce_axis):
             bound[axis.var] = self.offsets[axis] + axis.start if axis.start != 0 else self.offsets[axis]
         return bound
 
@@ -60,7 +66,7 @@ def sizes_in(stages: Iterable[Stage]) -> dict[Var, Interval]:
     found: dict[Var, Interval] = {}
     for stage in stages:
         extents: list[Extent] = [extent for shape in stage.op.shapes for extent in shape]
-        for axis in stage.op.reduce_axis:
+        for axis in (*stage.op.axis, *stage.op.reduce_axis):
             extents += [axis.start, axis.extent]
         for extent in extents:
             if not isinstance(extent, int):
@@ -95,7 +101,7 @@ def infer_bounds(stages: list[Stage]) -> dict[Stage, Domain]:
         box = None
         if stage.attach is not None:
             consumers = [s for s in stages if not set(stage.tensors).isdisjoint(s.op.inputs)]
-            box = _required(stage, consumers, domains, sizes)
+            box = _required(stage, consumers, domains, sizes, _boxed(stage, stages))
         if box is None or not isinstance(stage.op, Compute):  # an extern computes its whole tensors
             box = (Const(0),) * len(stage.op.shape), stage.op.shape
         domains[stage] = _domain(stage, *box)
@@ -104,14 +110,17 @@ def infer_bounds(stages: list[Stage]) -> dict[Stage, Domain]:
 
 def _domain(stage: Stage, mins: tuple[Expr, ...], shape: tuple[Extent, ...]) -> Domain:
     op = stage.op
-    extents: Extents = dict(zip(op.axis, shape, strict=True)) if op.axis else {}
-    extents |= {axis: axis.extent for axis in op.reduce_axis}
+    extents: Extents = {}
+    if isinstance(op, Compute):
+        extents |= {axis: n for axis, n in zip(op.dims, shape, strict=True) if axis is not None}
+        extents |= {axis: axis.extent for axis in (*op.sequence, *op.reduce_axis)}
     for relation in stage.relations:
         relation.down(extents)
-    loops = {axis: Var(axis.name) for axis in stage.leaf}
+    loops = {axis: Var(axis.name, axis.dtype) for axis in stage.leaf}
     values: Values = {axis: Const(0) if extents[axis] == 1 else var for axis, var in loops.items()}
     for relation in reversed(stage.relations):
         relation.up(values, extents)
+    values |= {axis: in_type(values[axis], axis.dtype) for axis in (*op.axis, *op.reduce_axis)}
     return Domain(mins, extents, values, loops)
 
 
@@ -120,8 +129,12 @@ def _required(
     consumers: list[Stage],
     domains: Mapping[Stage, Domain],
     sizes: Mapping[Var, Interval],
+    boxed: set[int],
 ) -> tuple[tuple[Expr, ...], tuple[Extent, ...]] | None:
-    """The box of `stage` that is read in one iteration of the loop around it; None for the whole tensor."""
+    """The box of `stage` that is read in one iteration of the loop around it; None for the whole tensor.
+
+    Dimensions that are not among `boxed` are computed as a whole.
+    """
     full = stage.op.shape
     lows: list[Expr | None] = [None] * len(full)
     highs: list[Expr | None] = [None] * len(full)
@@ -131,6 +144,7 @@ def _required(
         if not isinstance(consumer.op, Compute):
             entire = True  # the elements that a statement reads are unknown
             continue
+        relaxed |= _first_rows(stage, consumer)
         ranges: dict[Var, Interval] = dict(sizes)
         ranges |= {v: (0, extent_upper_bound(n, sizes) - 1) for v, n in (*relaxed.items(), *fixed.items())}
         simplifier = Simplifier(ranges)
@@ -149,7 +163,7 @@ def _required(
         return None
     mins: list[Expr] = []
     shape: list[Extent] = []
-    for low, high, whole in zip(lows, highs, full, strict=True):
+    for d, (low, high, whole) in enumerate(zip(lows, highs, full, strict=True)):
         assert low is not None and high is not None
         length = simplifier(binary("+", binary("-", high, low), 1))
         extent: Extent
@@ -159,13 +173,44 @@ def _required(
             extent = length
         else:
             extent = int(min(simplifier.bounds(length)[1], extent_upper_bound(whole, sizes)))
-        if covers(extent, whole, simplifier):
+        if d not in boxed or covers(extent, whole, simplifier):
             mins.append(Const(0))
             shape.append(whole)
         else:
             mins.append(simplifier(low))
             shape.append(extent)
     return tuple(mins), tuple(shape)
+
+
+def _first_rows(stage: Stage, consumer: Stage) -> dict[Var, Extent]:
+    """The loops of a recurrence over its first rows, which read `stage` before the first step."""
+    op = consumer.op
+    if not isinstance(op, Recurrence) or stage.attach is None:
+        return {}
+    parent, axis = stage.attach
+    if any(read.tensor in stage.tensors for read in reads_of(op.first)):
+        start = min(consumer.leaf.index(a) for a in consumer.leaf if a.kind != "data")
+        if parent is consumer and consumer.leaf.index(axis) >= start:
+            raise ScheduleError(
+                f"{stage.name}: computed in the loop {axis.name!r} of {consumer.name}, but its first rows, which "
+                "are set before the steps, read it too; use compute_root, or a loop outside of the steps"
+            )
+    return {a.var: a.extent for a in op.first_axes}
+
+
+def _boxed(stage: Stage, stages: list[Stage]) -> set[int]:
+    """The dimensions of which a part can be computed: for a recurrence those that its steps do not mix."""
+    op = stage.op
+    if not isinstance(op, Recurrence):
+        return set(range(len(op.shape)))
+    if any(not set(op.states).isdisjoint(s.op.inputs) for s in stages if s is not stage):
+        return set()
+    states = [read for read in reads_of(op.steps) if read.tensor in op.states]
+    return {
+        d
+        for d, axis in enumerate(op.dims)
+        if axis is not None and all(read.indices[d] == axis.var for read in states)
+    }
 
 
 def covers(extent: Extent, whole: Extent, simplifier: Simplifier) -> bool:
@@ -192,7 +237,7 @@ def _loops_around(
     """
     assert stage.attach is not None
     parent, axis = stage.attach
-    position = _loop_position(stage, parent, axis)
+    position = loop_position(stage, parent, axis)
     relaxed: dict[Var, Extent] = {}
     at = consumer
     while at is not parent:
@@ -227,7 +272,14 @@ def enclosing(stage: Stage) -> list[tuple[Stage, IterVar]]:
     return found
 
 
-def _loop_position(stage: Stage, parent: Stage, axis: IterVar) -> int:
+def loop_position(stage: Stage, parent: Stage, axis: IterVar) -> int:
+    """The position of the loop that a stage is placed in among those of `parent`.
+
+    Raises
+    ------
+    ScheduleError
+        If it is no loop of `parent` any more.
+    """
     if axis not in parent.leaf:
         raise ScheduleError(
             f"{stage.name}: placed inside the loop {axis.name!r} of {parent.name}, which was split or "
@@ -251,6 +303,9 @@ def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None
         return index, index
     if type(index) is Var:
         return Const(0), as_expr(relaxed[index] - 1)
+    if type(index) is Cast and is_integer(index.dtype) and bits_of(index.dtype) >= bits_of(index.value.dtype):
+        ends = span(index.value, relaxed)  # an index, which is not negative, has the same value
+        return None if ends is None else (in_type(ends[0], index.dtype), in_type(ends[1], index.dtype))
     if type(index) is not Binary:
         return None
     spans = [span(operand, relaxed) for operand in (index.a, index.b)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from compiler.errors import ScheduleError
 from compiler.ir.address import in_type
@@ -37,11 +37,7 @@ def inlined(schedule: Schedule) -> list[Stage]:
                 f"{stage.name}: inlined, so it has no buffer, but its buffer was marked; "
                 "compute_root or compute_at keeps it"
             )
-    stages = [_copy(stage) for stage in stages]
-    copies = dict(zip(schedule.stages, stages, strict=True))
-    for stage in stages:
-        if stage.attach is not None:
-            stage.attach = (copies[stage.attach[0]], stage.attach[1])
+    stages = copied(stages)
     for stage in [s for s in stages if s.inlined]:
         for consumer in stages:
             if set(stage.tensors).isdisjoint(consumer.op.inputs):
@@ -80,6 +76,16 @@ def _element(stage: Stage) -> Callable[[TensorRead], Expr]:
         )
 
     return element
+
+
+def copied(stages: Sequence[Stage]) -> list[Stage]:
+    """Copies of stages, placed in loops of the copies."""
+    copies = {stage: _copy(stage) for stage in stages}
+    for stage in copies.values():
+        if stage.attach is not None:
+            parent, axis = stage.attach
+            stage.attach = (copies.get(parent, parent), axis)
+    return list(copies.values())
 
 
 def _copy(stage: Stage) -> Stage:

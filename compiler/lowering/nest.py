@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from compiler.errors import ScheduleError
-from compiler.ir.dtype import INDEX, PACKED_TYPES, bits_of
+from compiler.ir.address import in_type
+from compiler.ir.dtype import PACKED_TYPES, bits_of
 from compiler.ir.expr import Buffer, Const, Expr, Load, Var, as_expr, binary, conjunction
 from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import with_buffers
-from compiler.ir.simplify.simplify import HIGHEST, simplify
+from compiler.ir.simplify.simplify import simplify
 from compiler.ir.stmt import THREAD_TAGS, Allocate, For, If, Let, Seq, Stmt, Store, sequence
 from compiler.ir.visit import substitute, walk
+from compiler.lowering.arguments import Strided, by_position, check_inplace, strides_of
 from compiler.lowering.bounds import Domain, enclosing, extent_upper_bound, infer_bounds, shared_by, sizes_in
 from compiler.lowering.inline import inlined
+from compiler.lowering.steps import check_order, placed_in_steps
 from compiler.lowering.tensorize import Tensorized
 from compiler.schedule.marks import aligned
 from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage, names
 from compiler.te.axis import Extent, IterVar
+from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, Extern, ReadRewriter, Tensor, TensorRead
+
+MEMORY_LIMIT = 1 << 62
+"""Bytes of the largest buffer: positions and sizes are int64."""
+
+DYNAMIC_LIMIT = 1 << 36
+"""Bytes of the largest buffer that is allocated for the upper bounds of dynamic extents."""
 
 LOCAL_LIMIT = 1 << 20
 """Bytes of the largest local buffer, since local buffers are on the stack of a thread."""
 
 
-def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") -> PrimFunc:
+def loop_nest(
+    schedule: Schedule,
+    args: Sequence[Tensor],
+    name: str = "main",
+    *,
+    inplace: Mapping[Tensor, Tensor] | None = None,
+    strided: Strided = (),
+) -> PrimFunc:
     """The loop nest that a schedule describes, simplified.
 
     Parameters
@@ -35,6 +52,11 @@ def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") ->
         All inputs and outputs of the schedule, in the order of the call.
     name : str
         Symbol of the function.
+    inplace : mapping of Tensor to Tensor, optional
+        Output -> the input in whose memory it is computed; the output is then no argument.
+    strided : mapping of Tensor to sequence of int or None, or sequence of Tensor, optional
+        Arguments that may be views, with their strides in elements. None is a stride that each call
+        determines; so are all strides of a tensor in a sequence.
 
     Returns
     -------
@@ -45,15 +67,21 @@ def loop_nest(schedule: Schedule, args: Sequence[Tensor], name: str = "main") ->
     ------
     ScheduleError
         If an argument is missing or is not an input or output, a stage is computed in a loop that does not
-        enclose all its consumers, the loops of an inlined stage were scheduled, or a buffer is too large for
-        an index or for its scope.
+        enclose all its consumers, the loops of an inlined stage were scheduled, a buffer is too large for its
+        scope, or an output in place would overwrite what is still to be read.
     """
-    _check_args(schedule, args, name)
-    nest = _Nest(schedule)
+    inplace = inplace or {}
+    _check_args(schedule, args, name, inplace)
+    for tensor in strided:
+        if tensor not in args:
+            raise ScheduleError(f"{tensor} cannot have strides: it is no argument of {name!r}")
+    nest = _Nest(schedule, inplace, strided)
     return simplify(nest.function(args, name), nest.sizes)
 
 
-def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
+def _check_args(
+    schedule: Schedule, args: Sequence[Tensor], name: str, inplace: Mapping[Tensor, Tensor]
+) -> None:
     for position, arg in enumerate(args):
         if not isinstance(arg, Tensor):
             raise ScheduleError(
@@ -62,6 +90,12 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
     if len(set(args)) != len(args):
         raise ScheduleError(f"{name!r} takes an argument twice: {names(args)}")
     needed = [tensor for s in schedule.stages if s.output or not s.computed for tensor in s.tensors]
+    for out in inplace:
+        if out in args:
+            raise ScheduleError(
+                f"{out.name} is computed in the memory of {inplace[out].name}, so it is no argument of {name!r}"
+            )
+    needed = [tensor for tensor in needed if tensor not in inplace]
     missing = [t for t in needed if t not in args]
     surplus = [t for t in args if t not in needed]
     if missing:
@@ -92,8 +126,11 @@ def _check_args(schedule: Schedule, args: Sequence[Tensor], name: str) -> None:
 class _Nest:
     """Builds the statement of each stage, with the stages that are computed in its loops."""
 
-    def __init__(self, schedule: Schedule) -> None:
-        stages = inlined(schedule)
+    def __init__(
+        self, schedule: Schedule, inplace: Mapping[Tensor, Tensor] | None = None, strided: Strided = ()
+    ) -> None:
+        self.strided = strided
+        stages = placed_in_steps(inlined(schedule))
         self.stages = [s for s in stages if s.computed]
         self.of_tensor = {tensor: s for s in stages for tensor in s.tensors}
         self.sizes = sizes_in(stages)
@@ -102,6 +139,17 @@ class _Nest:
         self.hoisted: dict[tuple[Stage, IterVar], list[Stage]] = {}
         for stage in stages:
             self._allocate(stage)
+        if inplace:
+            check_inplace(inplace, self.stages, self.domains, self.sizes)
+            self.buffers |= {out: self.buffers[given] for out, given in inplace.items()}
+        for stage in self.stages:
+            if isinstance(stage.op, Recurrence):
+                check_order(stage, self.stages, self.domains, self.sizes)
+                self.of_tensor |= dict.fromkeys(stage.op.states, stage)
+                self.buffers |= {
+                    state: self.buffers[tensor]
+                    for state, tensor in zip(stage.op.states, stage.tensors, strict=True)
+                }
 
     def _allocate(self, stage: Stage) -> None:
         """Make the buffers of a stage; find the thread loop outside of which shared memory is allocated."""
@@ -129,7 +177,10 @@ class _Nest:
         if not stage.output and stage.computed:
             extents: tuple[Extent, ...] = shape
             if stage.attach is not None and isinstance(stage.op, Compute):
-                extents = tuple(self.domains[stage].extents[axis] for axis in stage.op.axes)
+                loops = self.domains[stage].extents
+                extents = tuple(
+                    n if axis is None else loops[axis] for axis, n in zip(stage.op.dims, shape, strict=True)
+                )
             # an allocation has the upper bound of each dynamic extent
             shape = numbers = tuple(extent_upper_bound(extent, self.sizes) for extent in extents)
             if stage.layout is not None:
@@ -137,12 +188,14 @@ class _Nest:
             if stage.alignments:
                 shape = self._aligned(stage, shape)
         name = stage.name if len(stage.tensors) == 1 else f"{stage.name}_v{tensor.index}"
-        buffer = Buffer(name, shape, tensor.dtype, stage.scope)
-        if buffer.size > HIGHEST:
-            hint = "; give its sizes narrower bounds" if any(isinstance(n, Var) for n in tensor.shape) else ""
+        buffer = Buffer(name, shape, tensor.dtype, stage.scope, strides_of(tensor, self.strided))
+        dynamic = any(isinstance(n, Var) for n in tensor.shape)
+        if buffer.nbytes > (
+            DYNAMIC_LIMIT if dynamic and stage.computed and not stage.output else MEMORY_LIMIT
+        ):
+            hint = "; give its sizes narrower bounds" if dynamic else ""
             raise ScheduleError(
-                f"{name}: {list(shape)} has {buffer.size} elements; an index is {INDEX}, "
-                f"so a buffer has at most {HIGHEST}{hint}"
+                f"{name}: {list(shape)} has {buffer.size} elements, more than memory can hold{hint}"
             )
         if stage.scope == "local" and buffer.nbytes > LOCAL_LIMIT:
             raise ScheduleError(
@@ -156,12 +209,13 @@ class _Nest:
             raise ScheduleError(
                 f"{stage.name}: storage_align pads rows that transform_layout splits; use one of them"
             )
-        return aligned(stage.name, shape, stage.compute.axes, stage.alignments)
+        return aligned(stage.name, shape, stage.compute.dims, stage.alignments)
 
     def function(self, args: Sequence[Tensor], name: str) -> PrimFunc:
         body: Stmt = Seq(())
         for stage in reversed([s for s in self.stages if s.attach is None]):
             body = self._around(stage, body)
+        body = by_position(body) if self.strided else body
         return PrimFunc(name, tuple(self.buffers[tensor] for tensor in args), body)
 
     def _around(self, stage: Stage, rest: Stmt) -> Stmt:
@@ -190,8 +244,10 @@ class _Nest:
         first, update = self.pieces(stage)
         if first is None:
             return self._loops(stage, stage.leaf, update)
-        start = min(stage.leaf.index(a) for a in stage.leaf if a.kind == "reduce")
+        start = min(stage.leaf.index(a) for a in stage.leaf if a.kind != "data")
         begin = self._initial(stage, stage.leaf[start:], first)
+        for axis in reversed(op.first_axes if isinstance(op, Recurrence) else ()):
+            begin = For(axis.var, in_type(as_expr(axis.extent), axis.dtype), "serial", begin)
         inner = self._loops(stage, stage.leaf[start:], update)
         return self._loops(stage, stage.leaf[:start], sequence((begin, inner)))
 
@@ -199,13 +255,15 @@ class _Nest:
         """The body of the innermost loop: for a reduction the initialization, else None; and the update."""
         op, domain = stage.compute, self.domains[stage]
         values = domain.values(stage)
+        if isinstance(op, Recurrence):
+            return self._step(stage, op, values)
         element = tuple(domain.offsets[axis] for axis in op.axes)
         if stage.layout is not None:
             element = stage.layout.at(element)
         buffers = [self.buffers[tensor] for tensor in stage.tensors]
         terms = tuple(self._read(expr, values) for expr in op.body)
         if op.reduction is None:
-            stores = sequence(Store(b, element, e) for b, e in zip(buffers, terms, strict=True))
+            stores = _assign(buffers, element, terms)
             return None, self._guarded(stage, domain, ("data",), stores)
         so_far = tuple(Load(buffer, element) for buffer in buffers)
         update = _assign(buffers, element, op.reduction.reducer.combine(so_far, terms))
@@ -216,6 +274,29 @@ class _Nest:
         return (
             self._guarded(stage, domain, ("data",), first),
             self._guarded(stage, domain, ("data", "reduce"), update),
+        )
+
+    def _step(self, stage: Stage, op: Recurrence, values: dict[Var, Expr]) -> tuple[Stmt, Stmt]:
+        """The first values of a recurrence, and the update of one step."""
+        domain, buffers = self.domains[stage], [self.buffers[tensor] for tensor in stage.tensors]
+
+        def at(indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
+            return tuple(
+                self._read(index, values) if axis is None else domain.offsets[axis]
+                for axis, index in zip(op.dims, indices, strict=True)
+            )
+
+        rows = iter(axis.var for axis in op.first_axes)
+        leading = at(tuple(next(rows) if axis is None else axis.var for axis in op.dims))
+        first = [Store(b, leading, self._read(e, values)) for b, e in zip(buffers, op.first, strict=True)]
+        # an output in the memory of its first values has them already
+        begin = sequence(s for s in first if s.value != Load(s.buffer, leading))
+        update = _assign(buffers, at(op.element), tuple(self._read(e, values) for e in op.body))
+        if op.condition != Const(True, "bool"):
+            update = If(self._read(op.condition, values), update)
+        return (
+            self._guarded(stage, domain, ("data",), begin),
+            self._guarded(stage, domain, ("data", "sequential"), update),
         )
 
     def _tensorized(self, stage: Stage) -> Stmt:
@@ -256,7 +337,7 @@ class _Nest:
     def _initial(self, stage: Stage, loops: Sequence[IterVar], first: Stmt) -> Stmt:
         """`first` in copies of the data loops among `loops`."""
         data = [axis for axis in loops if axis.kind == "data"]
-        fresh = {axis: Var(f"{axis.name}_init") for axis in data}
+        fresh = {axis: Var(f"{axis.name}_init", axis.dtype) for axis in data}
         body = substitute(first, {self.domains[stage].loops[axis]: fresh[axis] for axis in data})
         for axis in reversed(data):
             body = self._loop(stage, axis, fresh[axis], body)
@@ -284,7 +365,7 @@ class _Nest:
                 if parent.kinds.get(around) == kind:
                     return self._same_threads(stage, axis, var, body, parent, around)
         pragmas = tuple(stage.pragmas.get(axis, ()))
-        return For(var, as_expr(extent), kind, body, pragmas)
+        return For(var, in_type(as_expr(extent), var.dtype), kind, body, pragmas)
 
     def _same_threads(
         self, stage: Stage, axis: IterVar, var: Var, body: Stmt, parent: Stage, around: IterVar
@@ -314,7 +395,9 @@ class _Nest:
         for relation in stage.relations:
             if relation.kind in kinds:
                 conditions += relation.conditions(domain.offsets, domain.extents)
-        for axis, low in zip(stage.compute.axes, domain.mins, strict=True):
+        for axis, low in zip(stage.compute.dims, domain.mins, strict=True):
+            if axis is None:
+                continue
             extent = domain.extents[axis]
             if low != Const(0):
                 value = binary("+", low, domain.offsets[axis])

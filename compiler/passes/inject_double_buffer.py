@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.errors import ScheduleError
-from compiler.ir.address import widened
+from compiler.ir.address import part
 from compiler.ir.expr import Buffer, Const, Expr, binary
 from compiler.ir.function import PrimFunc
 from compiler.ir.relocate import relocate
@@ -97,7 +97,7 @@ class _Double(Rewriter):
         def half(stmt: Stmt, k: Expr) -> Stmt:
             """`stmt` of iteration `k`."""
             turn = binary("%", k, 2)
-            moves = {old: (self.halves[old], binary("*", widened(turn), old.size)) for old in double}
+            moves = {old: (self.halves[old], part(turn, old, self.halves[old])) for old in double}
             return relocate(substitute(stmt, {inner.var: k}), moves)
 
         following = binary("+", inner.var, 1)

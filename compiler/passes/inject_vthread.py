@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.ir.address import widened
-from compiler.ir.expr import Buffer, Const, Expr, Var, binary
+from compiler.ir.address import part
+from compiler.ir.expr import Buffer, Const, Expr, Var
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import accesses, mentions, reads, writes
@@ -84,10 +84,7 @@ class _Interleave(Rewriter):
 
     def each(self, node: Stmt) -> Stmt:
         """`node` for each virtual thread in order."""
-        moves = {
-            old: (new, self.var if old.size == 1 else binary("*", widened(self.var), old.size))
-            for old, new in self.parts.items()
-        }
+        moves = {old: (new, part(self.var, old, new)) for old, new in self.parts.items()}
         one = relocate(node, moves)
         if self.count > UNROLL_LIMIT:
             return For(self.var, Const(self.count, self.var.dtype), "serial", one)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from compiler.errors import ScheduleError
-from compiler.ir.address import position
+from compiler.ir.address import position, widened
 from compiler.ir.dtype import (
-    INDEX,
     PACKED_TYPES,
     bits_of,
     integer_range,
@@ -104,7 +103,7 @@ class _Lower(RangeRewriter):
                 f"{node.buffer!r}: lanes of a vector may share bytes of {each} elements of a packed type; "
                 "store them in a serial loop"
             )
-        index = index.astype(INDEX)
+        index = widened(index)
         for loop in self.loops:
             if loop.kind in ("serial", "unroll", "vectorize", "vthread"):
                 continue

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.ir.address import shifted, widened
-from compiler.ir.dtype import INDEX, lanes_of, scalar_of, vector_of
+from compiler.ir.address import in_type, shifted, widened
+from compiler.ir.dtype import is_integer, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -18,6 +18,7 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     binary,
@@ -25,6 +26,7 @@ from compiler.ir.expr import (
 )
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.access import is_pure, mentions
+from compiler.ir.simplify.canonical import CANONICAL_TYPES
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import FALSE, Interval, Simplifier, fits, simplify
 from compiler.ir.stmt import (
@@ -150,9 +152,14 @@ class _Widen(Rewriter):
     def _not(self, node: Not) -> Expr:
         return Not(self(node.a))
 
-    def _cast(self, node: Cast) -> Expr:
+    def _cast(self, node: Cast | Reinterpret) -> Expr:
         value = self(node.value)
-        return Cast(value, vector_of(node.dtype, lanes_of(value.dtype)))
+        if type(node) is Cast and type(value) is Ramp and is_integer(node.dtype):
+            # no lane wraps around in either type, so the cast of the ramp is a ramp
+            values = Simplifier(self.ranges).bounds(value)
+            if fits(values, scalar_of(value.dtype)) and fits(values, node.dtype):
+                return Ramp(in_type(value.base, node.dtype), in_type(value.stride, node.dtype), value.lanes)
+        return type(node)(value, vector_of(node.dtype, lanes_of(value.dtype)))
 
     def _call(self, node: Call) -> Expr:
         args = tuple(self(arg) for arg in node.args)
@@ -178,7 +185,7 @@ class _Widen(Rewriter):
         if any(lanes_of(i.dtype) not in (1, self.lanes) for i in indices) and indices != node.indices:
             raise _NoVectorError
         if node.buffer in self.expanded:
-            return Load(self.expanded[node.buffer], (self.each_lane(indices),))
+            return Load(self.expanded[node.buffer], (self.each_lane(indices, self.expanded[node.buffer]),))
         return Load(node.buffer, indices)
 
     def _store(self, node: Store) -> Stmt:
@@ -187,19 +194,20 @@ class _Widen(Rewriter):
         if node.buffer in self.expanded and any(lanes_of(i.dtype) > 1 for i in node.indices):
             raise _NoVectorError
         if node.buffer in self.expanded:
-            return Store(self.expanded[node.buffer], (self.each_lane(indices),), self._broadcast(value))
+            new = self.expanded[node.buffer]
+            return Store(new, (self.each_lane(indices, new),), self._broadcast(value))
         if indices == node.indices:
             raise _OneElementError
         if len(indices) != 1 or lanes_of(indices[0].dtype) != self.lanes:
             raise _NoVectorError
         return Store(node.buffer, indices, self._broadcast(value))
 
-    def each_lane(self, indices: tuple[Expr, ...]) -> Expr:
-        """The index, for all lanes, of an element of a buffer allocated in the loop."""
+    def each_lane(self, indices: tuple[Expr, ...], buffer: Buffer) -> Expr:
+        """The index in `buffer`, for all lanes, of an element of a buffer allocated in the loop."""
         if len(indices) != 1 or lanes_of(indices[0].dtype) not in (1, self.lanes):
             raise _NoVectorError
         index = indices[0]
-        scaled = times(index, self.lanes)
+        scaled = times(index, self.lanes, buffer)
         dtype = scalar_of(scaled.dtype)
         lane = Ramp(Const(0, dtype), Const(1, dtype), self.lanes)
         together = _ramp("+", scaled, lane)
@@ -231,7 +239,7 @@ class _Widen(Rewriter):
             return False
         if condition.op == "and":
             return self.is_convex(condition.a) and self.is_convex(condition.b)
-        if condition.op not in ("<", "<=", ">", ">=", "==") or condition.a.dtype != INDEX:
+        if condition.op not in ("<", "<=", ">", ">=", "==") or condition.a.dtype not in CANONICAL_TYPES:
             return False
         simplifier = Simplifier(self.ranges)
         sums = [simplifier.sum_of(side) for side in (condition.a, condition.b)]
@@ -277,6 +285,7 @@ class _Widen(Rewriter):
         Select: _select,
         Not: _not,
         Cast: _cast,
+        Reinterpret: _cast,
         Call: _call,
         Ramp: _no_vector_of_vectors,
         Broadcast: _no_vector_of_vectors,
@@ -300,19 +309,23 @@ class _Lane(Rewriter):
     def __init__(self, wide: _Widen) -> None:
         self.wide = wide
 
-    def element(self, index: Expr) -> Expr:
-        scaled = times(index, self.wide.lanes)
+    def element(self, index: Expr, buffer: Buffer) -> Expr:
+        scaled = times(index, self.wide.lanes, buffer)
         return shifted(scaled, self.wide.var)
 
     def _load(self, node: Load) -> Expr:
         inner = self.descend(node)
         expanded = self.wide.expanded.get(node.buffer)
-        return inner if expanded is None else Load(expanded, (self.element(inner.indices[0]),))
+        return inner if expanded is None else Load(expanded, (self.element(inner.indices[0], expanded),))
 
     def _store(self, node: Store) -> Stmt:
         inner = self.descend(node)
         expanded = self.wide.expanded.get(node.buffer)
-        return inner if expanded is None else Store(expanded, (self.element(inner.indices[0]),), inner.value)
+        return (
+            inner
+            if expanded is None
+            else Store(expanded, (self.element(inner.indices[0], expanded),), inner.value)
+        )
 
     def _region(self, node: Region) -> Region:
         if node.buffer in self.wide.expanded:
@@ -322,9 +335,9 @@ class _Lane(Rewriter):
     rules = {Load: _load, Store: _store, Region: _region}
 
 
-def times(index: Expr, factor: int) -> Expr:
-    """An index, or a vector of indices, times an integer, in a type that holds the product."""
-    index = widened(index)
+def times(index: Expr, factor: int, buffer: Buffer) -> Expr:
+    """An index, or a vector of indices, times an integer, in a type that holds a position in `buffer`."""
+    index = widened(index, buffer.size)
     number = Const(factor, scalar_of(index.dtype))
     scaled = _ramp("*", index, number) if type(index) is Ramp else None
     return binary("*", index, number) if scaled is None else scaled

@@ -97,7 +97,11 @@ class Artifact:
                     "name": b.name,
                     "dtype": b.dtype,
                     "scope": b.scope,
-                    "shape": [e if isinstance(e, int) else {"size": sizes.index(e)} for e in b.shape],
+                    **{
+                        key: [e if isinstance(e, int) else {"size": sizes.index(e)} for e in numbers]
+                        for key, numbers in (("shape", b.shape), ("strides", b.strides))
+                        if numbers is not None
+                    },
                 }
                 for b in self.params
             ],
@@ -185,20 +189,27 @@ def _checked(header: dict[str, Any]) -> dict[str, Any]:
     sizes = []
     for size in header["sizes"]:
         low, high = (_of(int, bound, "a bound") for bound in size["bounds"])
-        if not 0 <= low <= high or not is_integer(size["dtype"]):
+        if low > high or not is_integer(size["dtype"]):
             raise ValueError(f"the size {size}")
         sizes.append(Var(field(size, "name", str), size["dtype"], (low, high)))
     params = []
     for param in header["params"]:
         if param["dtype"] not in SCALAR_TYPES + PACKED_TYPES or not is_scope(param["scope"]):
             raise ValueError(f"the parameter {param}")
-        shape = tuple(
-            sizes[field(e, "size", int)] if isinstance(e, dict) else _of(int, e, "an extent")
-            for e in param["shape"]
+        shape, strides = (
+            None
+            if key not in param
+            else tuple(
+                sizes[field(e, "size", int)] if isinstance(e, dict) else _of(int, e, "an extent")
+                for e in param[key]
+            )
+            for key in ("shape", "strides")
         )
-        if any(isinstance(extent, int) and extent < 0 for extent in shape):
+        if shape is None or any((e if isinstance(e, int) else e.bounds[0]) < 0 for e in shape):  # type: ignore[index]
             raise ValueError(f"the shape of {param}")
-        params.append(Buffer(field(param, "name", str), shape, param["dtype"], param["scope"]))
+        if strides is not None and len(strides) != len(shape):
+            raise ValueError(f"the strides of {param}")
+        params.append(Buffer(field(param, "name", str), shape, param["dtype"], param["scope"], strides))
     stored = frozenset(_of(int, i, "a position") for i in header["stored"])
     if not stored <= set(range(len(params))):
         raise ValueError(f"the stored parameters {sorted(stored)}")

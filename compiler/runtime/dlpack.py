@@ -58,6 +58,8 @@ class View(NamedTuple):
         Whether it is row-major without gaps, begins at a multiple of its element's size, may be written to.
     owner : object
         The object that keeps the memory alive.
+    strides : tuple of int
+        In bytes.
     """
 
     pointer: int
@@ -67,6 +69,7 @@ class View(NamedTuple):
     aligned: bool
     writable: bool
     owner: Any
+    strides: tuple[int, ...] = ()
 
 
 def view(array: Any) -> View:
@@ -113,7 +116,14 @@ def _read(capsule: Any) -> View:
     pointer = (tensor.data or 0) + tensor.byte_offset
     contiguous = not tensor.strides or _is_row_major(shape, tensor.strides[: tensor.ndim])
     itemsize = max(1, tensor.bits * tensor.lanes // 8)
-    return View(pointer, dtype, shape, contiguous, pointer % itemsize == 0, writable, capsule)
+    steps = tensor.strides[: tensor.ndim] if tensor.strides else row_major(shape)
+    strides = tuple(step * itemsize for step in steps)
+    return View(pointer, dtype, shape, contiguous, pointer % itemsize == 0, writable, capsule, strides)
+
+
+def row_major(shape: tuple[int, ...]) -> list[int]:
+    """The strides of a dense array, in elements."""
+    return [prod(shape[axis + 1 :]) for axis in range(len(shape))]
 
 
 def _is_row_major(shape: tuple[int, ...], strides: list[int]) -> bool:

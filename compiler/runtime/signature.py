@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from compiler.ir.dtype import SCALAR_TYPES
-from compiler.ir.expr import Buffer, upper_bound
+from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.runtime.array import memory_layout
 from compiler.runtime.device import Device, DeviceArray
 from compiler.runtime.dlpack import View, view
+from compiler.runtime.overlap import are_disjoint, extent_of_memory, is_injective
 
 # NumPy takes longer to make the text of a dtype than all the checks of an array take
 _NAMES = {np.dtype(name): name for name in SCALAR_TYPES}
@@ -53,6 +53,8 @@ class Signature:
         self.sizes = tuple(dict.fromkeys(size for buffer in params for size in buffer.sizes))
         self.layouts: list[tuple[tuple[int, ...], str]] = []
         for buffer in params:
+            if device is not None and buffer.strides is not None:
+                raise ValueError(f"{name}: {buffer} has strides, but arrays on {device} are row-major")
             largest = tuple(upper_bound(extent) for extent in buffer.shape)
             memory, dtype = memory_layout(largest, buffer.dtype)
             shape = list(memory)
@@ -121,12 +123,16 @@ class Signature:
             except ValueError as error:
                 where = f"{self.name}: argument {i + 1}, {self.params[i].name!r},"
                 raise ValueError(f"{where} {error}") from error.__cause__
-        ends = [v.pointer + prod(v.shape) * _ITEMSIZES[v.dtype] for v in views]
+        ranges = [extent_of_memory(v) for v in views]
         for i in sorted(self.stored):
             for j, other in enumerate(views):
-                if i != j and views[i].pointer < ends[j] and other.pointer < ends[i]:
+                if i != j and ranges[i][0] < ranges[j][1] and ranges[j][0] < ranges[i][1]:
                     if isinstance(views[i].owner, DeviceArray) != isinstance(other.owner, DeviceArray):
                         continue  # addresses of different memories
+                    if self.params[i].strides is None and self.params[j].strides is None:
+                        pass  # dense, so the ranges are the elements
+                    elif are_disjoint(views[i], other):
+                        continue
                     raise ValueError(
                         f"{self.name}: the output {self.params[i].name!r} shares memory with the argument "
                         f"{self.params[j].name!r}; pass separate arrays"
@@ -158,7 +164,7 @@ class Signature:
             flags = array.flags
             name = _NAMES.get(array.dtype) or str(array.dtype)
             memory = (array.ctypes.data, name, array.shape)
-            given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array)
+            given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array, array.strides)
         else:
             given = self._view_of_other(buffer, array)
         if given.dtype != dtype:
@@ -171,7 +177,9 @@ class Signature:
         for extent, have in zip(layout, given.shape, strict=True):
             if extent < 0:
                 self._bind_size(-1 - extent, have, position, sizes)
-        if not given.contiguous:
+        if buffer.strides is not None:
+            self._check_strides(position, given, sizes)
+        elif not given.contiguous:
             raise ValueError("is not C-contiguous; numpy.ascontiguousarray makes it so")
         if not given.aligned:
             raise ValueError("is not aligned to its elements; a copy of it is")
@@ -179,11 +187,27 @@ class Signature:
             raise ValueError("is written to, but the array is read-only")
         return given
 
+    def _check_strides(self, position: int, given: View, sizes: list[tuple[int, int] | None]) -> None:
+        buffer, itemsize = self.params[position], _ITEMSIZES[given.dtype]
+        assert buffer.strides is not None
+        if any(step % itemsize for step in given.strides):
+            raise ValueError(f"has strides of {given.strides} bytes, which are no multiples of its elements")
+        have = tuple(step // itemsize for step in given.strides)
+        for axis, (stride, wanted) in enumerate(zip(have, buffer.strides, strict=True)):
+            if isinstance(wanted, Var):
+                self._bind_size(self.sizes.index(wanted), stride, position, sizes)
+            elif stride != wanted and given.shape[axis] > 1:
+                shown = ", ".join(str(s) if isinstance(s, int) else "any" for s in buffer.strides)
+                raise ValueError(f"has strides {have} in elements; ({shown}) is needed")
+        if position in self.stored and not is_injective(given):
+            raise ValueError("is written to, but several of its elements may be the same memory")
+
     def _bind_size(self, number: int, have: int, position: int, sizes: list[tuple[int, int] | None]) -> None:
         size, before = self.sizes[number], sizes[number]
         low, high = size.bounds or (0, 0)
         if not low <= have <= high:
-            raise ValueError(f"has the dynamic extent {size.name!r} = {have}; it must be {low} to {high}")
+            what = "extent" if low >= 0 else "stride"
+            raise ValueError(f"has the dynamic {what} {size.name!r} = {have}; it must be {low} to {high}")
         if before is not None and before[0] != have:
             raise ValueError(
                 f"has the dynamic extent {size.name!r} = {have}, but it is {before[0]} by argument "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import Var
 from compiler.ir.visit import substitute
 from compiler.schedule.stage import Stage, check_scope, names
 from compiler.schedule.stages import Stages
-from compiler.te.axis import IterVar
+from compiler.te.axis import new_axis
+from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, Operation, Tensor
 
 
@@ -23,6 +23,11 @@ def cache_write(schedule: Stages, tensors: Sequence[Tensor], scope: str) -> tupl
         raise ScheduleError(
             f"{stage.name}: cache_write of an extern; its statement determines where it stores"
         )
+    if isinstance(old, Recurrence):
+        raise ScheduleError(
+            f"{stage.name}: cache_write of a recurrence, whose steps read its memory; compute it in another "
+            "tensor, and copy that"
+        )
     if len(tensors) != len(stage.tensors) or set(tensors) != set(stage.tensors):
         raise ScheduleError(
             f"{stage.name}: cache_write takes all tensors of one operation, ({names(stage.tensors)}), "
@@ -31,7 +36,7 @@ def cache_write(schedule: Stages, tensors: Sequence[Tensor], scope: str) -> tupl
     if not stage.untouched:
         raise ScheduleError(f"{stage.name}: cache_write must come before the other primitives on the stage")
     name = cached_name(stage.name, scope)
-    axes = tuple(IterVar(Var(a.name), a.extent) for a in old.axes)
+    axes = tuple(new_axis(a.name, a.extent) for a in old.axes)
     fresh = {a.var: b.var for a, b in zip(old.axes, axes, strict=True)}
     cache = schedule.insert(old.rewritten(lambda e: substitute(e, fresh), name, axes), scope, before=stage)
     reads = tuple(tensor[tuple(a.var for a in old.axes)] for tensor in cache.tensors)
@@ -52,7 +57,7 @@ def cache_read(schedule: Stages, tensor: Tensor, scope: str, readers: Sequence[T
                 f"{tensor.name}: {stage.name!r} does not read it (readers: {names(known_readers)})"
             )
     name = cached_name(tensor.name, scope)
-    axes = tuple(IterVar(Var(f"ax{d}"), extent) for d, extent in enumerate(tensor.shape))
+    axes = tuple(new_axis(f"ax{d}", extent) for d, extent in enumerate(tensor.shape))
     copied = Compute.of(name, axes, (tensor[tuple(a.var for a in axes)],))
     copy = schedule.insert(copied, scope, before=min(stages, key=schedule.stages.index))
     for stage in stages:

@@ -75,7 +75,7 @@ def _decoded(item: Any, axes: tuple[Var, ...]) -> Expr:
 
 def layout_of(stage: Marks, index_map: IndexMap) -> Layout:
     """The layout that a function of the indices, or its JSON form, describes."""
-    axes = tuple(Var(a.name) for a in stage.op.axis)
+    axes = tuple(Var(a.name, a.dtype) for a in stage.op.axis)
     if callable(index_map):
         parameters = inspect.signature(index_map).parameters.values()
         takes = len(parameters)

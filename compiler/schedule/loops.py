@@ -7,11 +7,10 @@ from itertools import pairwise
 import numpy as np
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import Var
 from compiler.ir.stmt import Pragma
-from compiler.schedule.relation import Fuse, Relation, Split, ceil_div, min_extent
+from compiler.schedule.relation import Fuse, Relation, Split, ceil_div, min_extent, product
 from compiler.schedule.trace import Trace, primitive
-from compiler.te.axis import IterVar
+from compiler.te.axis import IterVar, new_axis
 
 
 class Loops:
@@ -79,8 +78,8 @@ class Loops:
         count = min_extent(size, axis.extent)
         rest = ceil_div(axis.extent, count)
         by_factor = factor is not None
-        outer = IterVar(Var(f"{axis.name}_outer"), rest if by_factor else count, axis.kind)
-        inner = IterVar(Var(f"{axis.name}_inner"), count if by_factor else rest, axis.kind)
+        outer = new_axis(f"{axis.name}_outer", rest if by_factor else count, axis.kind, 0, axis.dtype)
+        inner = new_axis(f"{axis.name}_inner", count if by_factor else rest, axis.kind, 0, axis.dtype)
         self.relations.append(Split(axis, outer, inner, *((size, None) if by_factor else (None, size))))
         at = self.leaf.index(axis)
         self.leaf[at : at + 1] = [outer, inner]
@@ -121,7 +120,9 @@ class Loops:
         at, fused = self.leaf.index(axes[0]), axes[0]
         for axis in axes[1:]:
             outer = fused
-            fused = IterVar(Var(f"{outer.name}_{axis.name}_fused"), outer.extent * axis.extent, outer.kind)
+            fused = new_axis(
+                f"{outer.name}_{axis.name}_fused", product(outer.extent, axis.extent), outer.kind
+            )
             self.relations.append(Fuse(outer, axis, fused))
             self._name(fused)
         self.leaf[at : at + len(axes)] = [fused]
@@ -170,6 +171,12 @@ class Loops:
         if len(set(axes)) != len(axes):
             raise ScheduleError(f"{self.name}: reorder names an axis twice: {[a.name for a in axes]}")
         places = sorted(self.leaf.index(axis) for axis in axes)
+        steps = [axis for axis in axes if axis.kind == "sequential"]
+        if steps != sorted(steps, key=self.leaf.index):
+            raise ScheduleError(
+                f"{self.name}: reorder would change the order of the steps of {', '.join(a.name for a in steps)}, "
+                "which are sequential axes; leave them in their order, and move data axes among them"
+            )
         for place, axis in zip(places, axes, strict=True):
             self.leaf[place] = axis
 
@@ -208,9 +215,10 @@ class Loops:
 
     def _mark(self, kind: str, axis: IterVar) -> None:
         self.check_leaf(kind, axis)
-        if axis.kind == "reduce" and kind != "unroll":
+        if axis.kind != "data" and kind != "unroll":
+            why = ", whose iterations run in order" if axis.kind == "sequential" else ""
             raise ScheduleError(
-                f"{self.name}: {axis.name!r} is a reduce axis; {kind} needs a data axis "
+                f"{self.name}: {axis.name!r} is a {axis.kind} axis{why}; {kind} needs a data axis "
                 f"({', '.join(a.name for a in self.leaf if a.kind == 'data')})"
             )
         if axis in self.kinds:

@@ -10,6 +10,7 @@ from compiler.ir.stmt import Pragma
 from compiler.schedule.loops import Loops
 from compiler.schedule.trace import Trace, primitive
 from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, Operation, Tensor
 
 Alignment = tuple[int, int]
@@ -144,6 +145,8 @@ class Marks(Loops):
         See `compiler.passes.inject_double_buffer`.
         """
         self._check_allocated("double_buffer")
+        if isinstance(self.op, Recurrence):
+            raise ScheduleError(f"{self.name}: double_buffer of a recurrence, whose steps read its memory")
         if ("double_buffer", True) in self.buffer_pragmas:
             raise ScheduleError(f"{self.name}: it has a double buffer already")
         self.buffer_pragmas.append(("double_buffer", True))
@@ -166,12 +169,12 @@ class Marks(Loops):
             In elements.
         """
         self._check_allocated("storage_align")
-        axes = self.op.axes if isinstance(self.op, Compute) else ()
-        if axis not in axes[:-1]:
+        axes = self.op.dims if isinstance(self.op, Compute) else ()
+        if axis is None or axis not in axes[:-1]:
             given = axis.name if isinstance(axis, IterVar) else repr(axis)
             raise ScheduleError(
                 f"{self.name}: storage_align of {given!r}; it takes an axis of the operation with another "
-                f"one behind it ({', '.join(a.name for a in axes[:-1]) or 'there is none'})"
+                f"one behind it ({', '.join(a.name for a in axes[:-1] if a) or 'there is none'})"
             )
         if not all(isinstance(n, int) and not isinstance(n, bool) for n in (factor, offset)):
             raise ScheduleError(f"{self.name}: storage_align by {factor!r}, {offset!r}; integers are needed")
@@ -193,7 +196,7 @@ class Marks(Loops):
 
 
 def aligned(
-    name: str, shape: Sequence[int], axes: Sequence[IterVar], wanted: dict[IterVar, Alignment]
+    name: str, shape: Sequence[int], axes: Sequence[IterVar | None], wanted: dict[IterVar, Alignment]
 ) -> tuple[int, ...]:
     """`shape` padded until the stride of each axis of `wanted` is as required.
 
@@ -204,14 +207,15 @@ def aligned(
     """
     grown = list(shape)
     for d in reversed(range(len(grown) - 1)):
-        if axes[d] not in wanted:
+        axis = axes[d]
+        if axis is None or axis not in wanted:
             continue
-        factor, offset = wanted[axes[d]]
+        factor, offset = wanted[axis]
         inner = prod(grown[d + 2 :])
         more = next((n for n in range(factor) if ((grown[d + 1] + n) * inner - offset) % factor == 0), None)
         if more is None:
             raise ScheduleError(
-                f"{name}: no stride of {axes[d].name!r} is a multiple of {factor} plus {offset}, since its "
+                f"{name}: no stride of {axis.name!r} is a multiple of {factor} plus {offset}, since its "
                 f"inner axes have {inner} elements; align the next inner axis first"
             )
         grown[d + 1] += more

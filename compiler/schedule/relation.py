@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.ir.expr import Expr, binary
+from compiler.ir.address import in_type, widened
+from compiler.ir.expr import Expr, as_expr, binary
+from compiler.ir.simplify.simplify import Simplifier
 from compiler.te.axis import Extent, IterVar
 
 Extents = dict[IterVar, Extent]
@@ -18,6 +20,16 @@ Values = dict[IterVar, Expr]
 def ceil_div(whole: Extent, size: int) -> Extent:
     """``ceil(whole / size)``."""
     return -(-whole // size) if isinstance(whole, int) else (whole + (size - 1)) // size
+
+
+def product(a: Extent, b: Extent) -> Extent:
+    """``a * b``, in a type that holds it."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a * b
+    most = 1.0
+    for extent in (a, b):
+        most *= extent if isinstance(extent, int) else Simplifier({}).bounds(extent)[1]
+    return binary("*", widened(as_expr(a), int(min(most, 2.0**62))), b)
 
 
 def min_extent(size: int, whole: Extent) -> int:
@@ -49,7 +61,9 @@ class Split:
     def up(self, values: Values, extents: Extents) -> None:
         """Set the value of the old axis."""
         values[self.parent] = binary(
-            "+", binary("*", values[self.outer], extents[self.inner]), values[self.inner]
+            "+",
+            binary("*", in_type(values[self.outer], self.parent.dtype), extents[self.inner]),
+            in_type(values[self.inner], self.parent.dtype),
         )
 
     def conditions(self, values: Values, extents: Extents) -> list[Expr]:
@@ -79,13 +93,13 @@ class Fuse:
 
     def down(self, extents: Extents) -> None:
         """Set the extent of the new axis."""
-        extents[self.fused] = extents[self.outer] * extents[self.inner]
+        extents[self.fused] = product(extents[self.outer], extents[self.inner])
 
     def up(self, values: Values, extents: Extents) -> None:
         """Set the values of the old axes."""
         width = extents[self.inner]
-        values[self.outer] = binary("//", values[self.fused], width)
-        values[self.inner] = binary("%", values[self.fused], width)
+        values[self.outer] = in_type(binary("//", values[self.fused], width), self.outer.dtype)
+        values[self.inner] = in_type(binary("%", values[self.fused], width), self.inner.dtype)
 
     def conditions(self, values: Values, extents: Extents) -> list[Expr]:
         """No conditions: the values of a fused axis are exactly those of the old axes."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from compiler.errors import ScheduleError
-from compiler.ir.expr import Const, Expr, Var, as_expr, binary, call, conjunction
+from compiler.ir.calls import call
+from compiler.ir.expr import Const, Expr, Var, as_expr, binary, conjunction
 from compiler.ir.visit import substitute
 from compiler.schedule.relation import Extents, Values
 from compiler.schedule.stage import Stage
 from compiler.schedule.stages import Stages
-from compiler.te.axis import IterVar
+from compiler.te.axis import IterVar, new_axis
 from compiler.te.reducer import Reduction
 from compiler.te.tensor import Compute, Tensor
 
@@ -23,9 +24,9 @@ def rfactor(schedule: Stages, tensor: Tensor, axis: IterVar, factor_axis: int) -
     reduction = op.reduction
     assert reduction is not None
     rest = [leaf for leaf in stage.leaf if leaf.kind == "reduce" and leaf is not axis]
-    fresh = [IterVar(Var(leaf.name), leaf.extent, "reduce") for leaf in rest]
-    factored = IterVar(Var(axis.name), axis.extent)
-    data = [IterVar(Var(a.name), a.extent) for a in op.axes]
+    fresh = [new_axis(leaf.name, leaf.extent, "reduce") for leaf in rest]
+    factored = new_axis(axis.name, axis.extent)
+    data = [new_axis(a.name, a.extent) for a in op.axes]
 
     # the old axes in terms of the new ones
     relations = [relation for relation in stage.relations if relation.kind == "reduce"]
@@ -58,7 +59,7 @@ def rfactor(schedule: Stages, tensor: Tensor, axis: IterVar, factor_axis: int) -
         Reduction(reduction.reducer, tuple(fresh), condition) if fresh else None,
     )
     made = schedule.insert(partial, "global", before=stage)
-    last = IterVar(Var(axis.name), axis.extent, "reduce")
+    last = new_axis(axis.name, axis.extent, "reduce")
     index: list[Expr] = [as_expr(a) for a in op.axes]
     index.insert(factor_axis, last.var)
     reads = tuple(t[tuple(index)] for t in made.tensors)

@@ -12,6 +12,7 @@ from compiler.schedule.marks import Marks
 from compiler.schedule.trace import Trace, primitive
 from compiler.suggest import unknown
 from compiler.te.axis import IterVar
+from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, Extern, Operation, Placeholder, Tensor
 
 
@@ -118,7 +119,7 @@ class Stage(Marks):
         """
         if self.output:
             raise ScheduleError(f"{self.name}: an output must be stored, so it cannot be inlined")
-        if not isinstance(self.op, Compute) or self.op.reduction is not None:
+        if type(self.op) is not Compute or self.op.reduction is not None:
             what = _KINDS[type(self.op)]
             raise ScheduleError(f"{self.name}: {what} cannot be inlined; use compute_at")
         self.attach, self.inlined = None, True
@@ -204,6 +205,11 @@ class Stage(Marks):
             )
         if not isinstance(self.op, Compute):
             raise ScheduleError(f"{self.name}: the statement of an extern determines where it stores")
+        if isinstance(self.op, Recurrence):
+            raise ScheduleError(
+                f"{self.name}: transform_layout of a recurrence, whose steps have an order; change the layout of "
+                "what it reads, or of a copy"
+            )
         if not self.untouched or self.layout is not None:
             raise ScheduleError(
                 f"{self.name}: transform_layout must come before the other primitives on the stage"
@@ -233,6 +239,8 @@ class Stage(Marks):
                 f"not {type(intrinsic).__name__}"
             )
         self._check_unmarked("tensorize", axis)
+        if isinstance(self.op, Recurrence):
+            raise ScheduleError(f"{self.name}: tensorize of a recurrence; tensorize what its steps read")
         if self.tensorized is not None:
             where, which = self.tensorized
             raise ScheduleError(f"{self.name}: tensorized at {where.name!r} already, with {which.name}")
@@ -243,7 +251,12 @@ class Stage(Marks):
         return f"Stage({self.name}: {self._loops()})"
 
 
-_KINDS = {Compute: "a reduction", Placeholder: "an input", Extern: "an extern"}
+_KINDS = {
+    Compute: "a reduction",
+    Recurrence: "a recurrence",
+    Placeholder: "an input",
+    Extern: "an extern",
+}
 
 
 def _axes(op: Operation) -> list[IterVar]:

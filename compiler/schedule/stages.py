@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from compiler.errors import ScheduleError
 from compiler.schedule.stage import Stage, names
 from compiler.schedule.trace import Trace
+from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Operation, Tensor
 
 
@@ -31,9 +32,19 @@ class Stages:
     def _add(self, op: Operation, outputs: set[Operation]) -> None:
         if op in self._of:
             return
+        if isinstance(op, Recurrence):
+            # the operations of a step read the states, which are the memory of this stage
+            stage = self._of[op] = Stage(op, op in outputs, self.trace)
+            for index, state in enumerate(op.states):
+                if state.op in self._of:
+                    raise ScheduleError(
+                        f"{state.name!r} is the state of {self._of[state.op].name!r}, and of {op.name!r}"
+                    )
+                self._of[state.op] = stage
+                self.trace.name(state, "tensor", f"{stage.key}.state", index)
         for tensor in op.inputs:
             self._add(tensor.op, outputs)
-        stage = Stage(op, op in outputs, self.trace)
+        stage = self._of.get(op) or Stage(op, op in outputs, self.trace)
         self._of[op] = stage
         self.stages.append(stage)
 

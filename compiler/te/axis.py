@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.ir.compare import by_identity
-from compiler.ir.dtype import INDEX
+from compiler.ir.dtype import index_type
 from compiler.ir.expr import Expr, Var
 from compiler.ir.text import print_expr
 
@@ -40,11 +40,11 @@ class IterVar(Expr):
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
-        return INDEX
+        """Type of the variable."""
+        return self.var.dtype
 
     @property
     def name(self) -> str:
-        """The type of the variable."""
         """Name of the variable."""
         return self.var.name
 
@@ -55,6 +55,13 @@ class IterVar(Expr):
     def __repr__(self) -> str:
         extent = print_expr(self.extent) if isinstance(self.extent, Expr) else self.extent
         return f"{self.kind} axis {self.name}({extent})"
+
+
+def new_axis(name: str, extent: Extent, kind: str = "data", start: Extent = 0, dtype: str = "") -> IterVar:
+    """An axis with a new variable, of a type that holds its values, or of the given one."""
+    end = extent if isinstance(start, int) and start == 0 else start + extent
+    dtype = dtype or (index_type(end) if isinstance(end, int) else end.dtype)
+    return IterVar(Var(name, dtype), extent, kind, start)
 
 
 @dataclass(frozen=True, slots=True)

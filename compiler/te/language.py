@@ -22,6 +22,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from compiler.ir.calls import power, reinterpret
 from compiler.ir.expr import (
     Expr,
     ExprLike,
@@ -37,37 +38,65 @@ from compiler.ir.expr import (
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
 from compiler.suggest import unknown
-from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.axis import IterVar, ThreadAxis, new_axis
 from compiler.te.extern import extern
 from compiler.te.mathematics import (
     abs,
+    acos,
+    acosh,
     all,
     any,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
     cast,
+    cbrt,
     ceil,
+    clz,
+    copysign,
     cos,
+    cosh,
+    ctz,
     erf,
     exp,
+    exp2,
+    exp10,
+    expm1,
     floor,
     floordiv,
     floormod,
+    fmod,
+    hypot,
     if_then_else,
+    isfinite,
+    isinf,
     isnan,
     known_dtype,
     log,
+    log1p,
+    log2,
+    log10,
     max_value,
     min_value,
+    nextafter,
     popcount,
-    power,
     round,
     rsqrt,
     select,
     sigmoid,
+    sign,
     sin,
+    sinh,
     sqrt,
+    tan,
     tanh,
     trunc,
+    truncdiv,
+    truncmod,
 )
+from compiler.te.recurrence import scan, scatter
 from compiler.te.reducer import ARGMAX, ARGMIN, MAX, MIN, PROD, SUM, Reduce, Reducer
 from compiler.te.size import checked_extent, checked_shape, filled_bytes, size_var, var
 from compiler.te.tensor import Compute, Placeholder, Tensor
@@ -78,49 +107,80 @@ __all__ = [
     "IterVar",
     "Tensor",
     "abs",
+    "acos",
+    "acosh",
     "all",
     "any",
     "argmax",
     "argmin",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
     "cast",
+    "cbrt",
     "ceil",
+    "clz",
     "comm_reducer",
     "compute",
     "const",
+    "copysign",
     "cos",
+    "cosh",
+    "ctz",
     "equal",
     "erf",
     "exp",
+    "exp10",
+    "exp2",
+    "expm1",
     "extern",
     "floor",
     "floordiv",
     "floormod",
+    "fmod",
+    "hypot",
     "if_then_else",
+    "isfinite",
+    "isinf",
     "isnan",
     "log",
+    "log10",
+    "log1p",
+    "log2",
     "max",
     "max_value",
     "maximum",
     "min",
     "min_value",
     "minimum",
+    "nextafter",
     "not_equal",
     "placeholder",
     "popcount",
     "power",
     "prod",
     "reduce_axis",
+    "reinterpret",
     "round",
     "rsqrt",
+    "scan",
+    "scatter",
     "select",
     "sigmoid",
+    "sign",
     "sin",
+    "sinh",
     "size_var",
     "sqrt",
     "sum",
+    "tan",
     "tanh",
     "thread_axis",
     "trunc",
+    "truncdiv",
+    "truncmod",
     "var",
 ]
 
@@ -145,7 +205,7 @@ def reduce_axis(dom: tuple[ExprLike, ExprLike], name: str = "k") -> IterVar:
     if isinstance(low, int) and isinstance(high, int) and high <= low:
         raise ValueError(f"reduce axis {name!r} has the empty domain {(low, high)}")
     extent = high if low == 0 else high - low
-    return IterVar(Var(name), extent, "reduce", low)
+    return new_axis(name, extent, "reduce", low)
 
 
 def thread_axis(dom: tuple[int, int] | str | None = None, tag: str = "", name: str = "") -> ThreadAxis:
@@ -210,7 +270,8 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     ----------
     shape : sequence of int or Var
     fcompute : callable
-        Called with one index per dimension; the names of its parameters become the names of the axes. It
+        Called with one index per dimension; the names of its parameters become the names of the axes, those
+        with a default excepted, which keep it. It
         returns an expression; or, for several tensors, a tuple of expressions or a reduction of several
         values.
     name : str
@@ -227,7 +288,7 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     """
     shape = checked_shape(shape, name)
     names = _axis_names(fcompute, len(shape), name)
-    axes = tuple(IterVar(Var(n), extent) for n, extent in zip(names, shape, strict=True))
+    axes = tuple(new_axis(n, extent) for n, extent in zip(names, shape, strict=True))
     element = fcompute(*(a.var for a in axes))
     if isinstance(element, Reduce):
         op = Compute.of(name, axes, element.sources, element.reduction)
@@ -241,14 +302,34 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
 
 
 def _axis_names(fcompute: Callable, ndim: int, name: str) -> list[str]:
-    parameters = list(inspect.signature(fcompute).parameters.values())
-    if builtins.any(p.kind is p.VAR_POSITIONAL for p in parameters):
+    """The names of the indices that a function takes: of its positional parameters without a default.
+
+    A parameter with a default is no axis, so that a function can hold a value: ``lambda i, a=A: a[i]``.
+    """
+    try:
+        parameters = list(inspect.signature(fcompute).parameters.values())
+    except ValueError:  # a function in C without a signature
         return [f"i{d}" for d in range(ndim)]
-    if len(parameters) != ndim:
+    needed = [
+        p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    keyword = [p.name for p in needed if p.kind is p.KEYWORD_ONLY]
+    if keyword:
         raise ValueError(
-            f"{name!r} has {ndim} dimension(s), but its function takes {len(parameters)} index(es)"
+            f"{name!r}: indices are positional, but its function has the keyword-only parameter "
+            f"{keyword[0]!r} without a default"
         )
-    return [p.name for p in parameters]
+    names = [p.name for p in needed]
+    kinds = [p.kind for p in parameters if p in needed or p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+    # an index behind a parameter with a default would take its place
+    if inspect.Parameter.VAR_POSITIONAL in kinds and len(kinds) == len(needed) + 1:
+        names += [f"i{d}" for d in range(len(names), ndim)]
+    if len(names) != ndim:
+        defaults = " (a parameter with a default is no index)" if len(needed) < len(parameters) else ""
+        raise ValueError(
+            f"{name!r} has {ndim} dimension(s), but its function takes {len(names)} index(es){defaults}"
+        )
+    return names
 
 
 def _check_body(op: Compute) -> None:

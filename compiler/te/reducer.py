@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from compiler.ir.calls import call
 from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float
-from compiler.ir.expr import Const, Expr, Not, Select, Var, as_expr, binary, call, const, equal
+from compiler.ir.expr import Const, Expr, Not, Select, Var, as_expr, binary, const, equal
 from compiler.ir.node import ATTRIBUTE, Node
 from compiler.te.axis import IterVar
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from compiler.ir.dtype import INDEX, PACKED_TYPES, bits_of
+from compiler.ir.dtype import PACKED_TYPES, bits_of, index_type
 from compiler.ir.expr import Expr, Var
 from compiler.ir.visit import walk
 from compiler.te.axis import Extent, Shape
 
 SIZE_BOUNDS = (1, 1 << 24)
-"""The default bounds. Indices are int32, so a tensor with several dynamic extents needs narrower bounds."""
+"""The default bounds. A tensor inside of the program that has several dynamic extents needs narrower ones."""
 
 
 def size_var(name: str = "n", bounds: tuple[int, int] = SIZE_BOUNDS) -> Var:
@@ -34,7 +34,7 @@ def size_var(name: str = "n", bounds: tuple[int, int] = SIZE_BOUNDS) -> Var:
             f"dynamic extent {name!r} has the bounds {bounds!r}; "
             "give two integers with 1 <= smallest <= largest"
         )
-    return Var(name, INDEX, (int(low), int(high)))
+    return Var(name, index_type(int(high)), (int(low), int(high)))
 
 
 def var(name: str = "n", bounds: tuple[int, int] = SIZE_BOUNDS) -> Var:

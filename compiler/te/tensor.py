@@ -118,6 +118,16 @@ class Compute(Operation):
         return () if self.reduction is None else self.reduction.axes
 
     @property
+    def dims(self) -> tuple[IterVar | None, ...]:
+        """For each dimension of the tensors the data axis along it; None where there is no such axis."""
+        return self.axes
+
+    @property
+    def sequence(self) -> tuple[IterVar, ...]:
+        """The axes whose iterations run in order, each after all earlier ones."""
+        return ()
+
+    @property
     def exprs(self) -> tuple[Expr, ...]:
         """All expressions: the body, and the condition of the reduction if there is one."""
         if self.reduction is None or self.reduction.condition is None:

@@ -71,7 +71,12 @@ def _shape(operator: str, text: str) -> tuple[Any, ...]:
 @click.option("--shape", required=True, help="Values in order or by name, as in 1,64,56,56,64,3,pad=1.")
 @click.option("--target", default="llvm", show_default=True, help="What to compile for.")
 @click.option("--trials", type=click.IntRange(min=1), default=128, show_default=True)
-@click.option("--explorer", default="model", show_default=True, help="model or random")
+@click.option(
+    "--explorer",
+    default="model",
+    show_default=True,
+    help="model, genetic or irreversible (by a learned model), random or grid.",
+)
 @click.option(
     "--records",
     type=click.Path(dir_okay=False, path_type=Path),

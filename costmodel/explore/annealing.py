@@ -8,13 +8,14 @@ section 4; Kirkpatrick et al., Optimization by Simulated Annealing, 1983).
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
 
 from costmodel.explore.explorer import Score
+from costmodel.explore.scored import BestScored, BudgetedScores
+from costmodel.explore.start import check_counts, starting_points
 from costmodel.space import ConfigSpace
 
 
@@ -57,9 +58,7 @@ class AnnealingExplorer:
         early_stop: int = 50,
         elite_share: float = 0.25,
     ) -> None:
-        for name, value in {"chains": chains, "evaluations": evaluations, "iterations": iterations}.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
+        check_counts(chains=chains, evaluations=evaluations, iterations=iterations)
         self.space = space
         self.chains = chains
         self.evaluations = evaluations
@@ -83,11 +82,19 @@ class AnnealingExplorer:
         first.
         """
         self._scored.update(visited)
-        scores = _Scores(score, self._scored, self.evaluations)
-        points = self._start(rng, elites, scores)
+        scores = BudgetedScores(score, self._scored, self.evaluations)
+        points = starting_points(
+            self.space,
+            self.chains,
+            elites,
+            self.points,
+            rng=rng,
+            elite_share=self.elite_share,
+            budget=scores.limit,
+        )
         values = scores(points)
         spread = float(np.std(values[np.isfinite(values)])) if np.isfinite(values).any() else 0.0
-        best = _Best(n, visited)
+        best = BestScored(n, visited)
         best.offer(points, values)
         unchanged = 0
         for step in range(self.iterations):
@@ -109,73 +116,3 @@ class AnnealingExplorer:
                 break
         self.points = points
         return best.ranked()
-
-    def _start(self, rng: np.random.Generator, elites: Sequence[int], scores: _Scores) -> list[int]:
-        """Return the start of each chain: elites, then the last points, then random ones, within the
-        budget.
-        """
-        count = min(self.chains, self.space.size)
-        points = list(dict.fromkeys(elites))[: max(1, int(count * self.elite_share))]
-        points += [p for p in self.points if p not in set(points)][: count - len(points)]
-        # at least half of the budget remains for the moves
-        fresh = min(count - len(points), max(1, scores.limit // 2))
-        return points + self.space.random(rng, fresh, set(points))
-
-
-class _Scores:
-    """Scores by index, each computed once; at most `limit` of them are new to the explorer."""
-
-    def __init__(self, score: Score, scored: set[int], limit: int) -> None:
-        self.score = score
-        self.scored = scored
-        self.limit = limit
-        self.used = 0
-        self.cache: dict[int, float] = {}
-
-    def __call__(self, indices: Sequence[int]) -> np.ndarray:
-        missing: dict[int, None] = {}
-        for index in indices:
-            if index in self.cache or index in missing:
-                continue
-            if index not in self.scored:
-                if self.used >= self.limit:
-                    continue
-                self.used += 1
-                self.scored.add(index)
-            missing[index] = None
-        if missing:
-            scored = list(missing)
-            self.cache.update(zip(scored, map(float, self.score(scored)), strict=True))
-        # a configuration beyond the budget has the score of one without a program, so that no chain moves to
-        # it
-        return np.array([self.cache.get(i, -np.inf) for i in indices])
-
-
-class _Best:
-    """The best `n` configurations outside `visited`."""
-
-    def __init__(self, n: int, visited: AbstractSet[int]) -> None:
-        self.n = n
-        self.visited = visited
-        self.heap: list[tuple[float, int]] = []
-        self.inside: set[int] = set()
-
-    def offer(self, indices: Sequence[int], values: np.ndarray) -> bool:
-        """Keep those that are among the best; return whether there were any."""
-        changed = False
-        for index, value in zip(indices, values, strict=True):
-            if index in self.inside or index in self.visited or not np.isfinite(value):
-                continue
-            entry = (float(value), -index)  # of equal scores the lower index, in any order of offers
-            if len(self.heap) < self.n:
-                heapq.heappush(self.heap, entry)
-            elif self.heap and entry > self.heap[0]:
-                self.inside.discard(-heapq.heapreplace(self.heap, entry)[1])
-            else:
-                continue
-            self.inside.add(index)
-            changed = True
-        return changed
-
-    def ranked(self) -> list[tuple[int, float]]:
-        return [(-negative, value) for value, negative in sorted(self.heap, reverse=True)]

@@ -23,6 +23,7 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     upper_bound,
@@ -51,7 +52,10 @@ from compiler.ir.stmt import (
 NAMES = ("A", "A_1", "i", "i", "i.outer", "x", "min", "for", "range", "float32", "2d", "", "\u00e9", "A")
 INTEGERS = tuple(t for t in SCALAR_TYPES if t != "bool" and not is_float(t))
 FLOATS = tuple(t for t in SCALAR_TYPES if is_float(t))
-FUNCTIONS = tuple(n for n, count in INTRINSICS.items() if count == 1 and n not in ("isnan", "popcount"))
+FUNCTIONS = tuple(
+    n for n, f in INTRINSICS.items() if f.arity == 1 and f.takes != "an integer" and not f.is_condition
+)
+FUNCTIONS_OF_TWO = tuple(n for n, f in INTRINSICS.items() if f.arity == 2)
 FEATURES = frozenset(
     ("let", "prefetch", "barrier", "copy", "invoke", "token")  # statements
     + ("bitwise", "functions", "packed", "pragmas", "scopes", "sizes", "threads", "vthread")
@@ -289,7 +293,8 @@ class _Writer:
             kinds += ["unpack"] * bool(packed)
             kinds += ["bitwise"] * (self.has("bitwise") and dtype in INTEGERS)
             kinds += ["isnan"] * (self.has("functions") and dtype == "bool")
-            kinds += ["popcount"] * (self.has("functions") and dtype in INTEGERS)
+            kinds += ["count_bits"] * (self.has("functions") and dtype in INTEGERS)
+            kinds += ["reinterpret"] * (self.has("functions") and dtype != "bool")
             kinds += ["select", "cast", "if_then_else"]
             kinds += ["compare", "logic", "not_"] if dtype == "bool" else ["arithmetic", "arithmetic"]
             kinds += ["function"] * is_float(dtype) + ["ramp"] * (dtype in INTEGERS and lanes > 1)
@@ -333,7 +338,7 @@ class _Writer:
     def function(self, dtype: str, lanes: int, depth: int) -> Expr:
         if self.pick(False, False, True):
             args: tuple[Expr, ...] = (self.expr(dtype, lanes, depth), self.expr(dtype, lanes, depth))
-            return Call("pow", args, vector_of(dtype, lanes))
+            return Call(self.pick("pow", *FUNCTIONS_OF_TWO), args, vector_of(dtype, lanes))
         names = FUNCTIONS if self.has("functions") else OLD_FUNCTIONS
         return Call(self.pick(*names), (self.expr(dtype, lanes, depth),), vector_of(dtype, lanes))
 
@@ -351,8 +356,15 @@ class _Writer:
     def isnan(self, dtype: str, lanes: int, depth: int) -> Expr:
         return Call("isnan", (self.expr(self.pick(*FLOATS), lanes, depth),), vector_of("bool", lanes))
 
-    def popcount(self, dtype: str, lanes: int, depth: int) -> Expr:
-        return Call("popcount", (self.expr(dtype, lanes, depth),), vector_of(dtype, lanes))
+    def reinterpret(self, dtype: str, lanes: int, depth: int) -> Expr:
+        # of integers, as NaN has many values of its bits
+        sources = [t for t in INTEGERS if bits_of(t) == bits_of(dtype)]
+        return Reinterpret(self.expr(self.pick(*sources), lanes, depth), vector_of(dtype, lanes))
+
+    def count_bits(self, dtype: str, lanes: int, depth: int) -> Expr:
+        return Call(
+            self.pick("popcount", "clz", "ctz"), (self.expr(dtype, lanes, depth),), vector_of(dtype, lanes)
+        )
 
     def bitwise(self, dtype: str, lanes: int, depth: int) -> Expr:
         op, b = self.pick(*BITWISE), self.expr(dtype, lanes, depth)

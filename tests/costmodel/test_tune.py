@@ -249,3 +249,11 @@ def test_end_to_end_on_this_cpu(tmp_path):
     assert len(result.records) == 12 and result.failures == {}
     assert result.best_gflops > 0 and len(result.correlations) == 2
     assert again.resumed == 12 and again.best == record_file.best(load(path))[0]
+
+
+@pytest.mark.parametrize("explorer", ["model", "genetic", "irreversible", "random", "grid"])
+def test_every_explorer_measures_each_configuration_once(task, explorer):
+    result = tune(task, 24, batch_size=8, measurer=FakeMeasurer(), explorer=explorer)
+    assert len({r.index for r in result.records}) == 24
+    assert result.source == explorer
+    assert (len(result.correlations) == 2) == (explorer in ("model", "genetic", "irreversible"))

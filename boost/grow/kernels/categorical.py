@@ -15,7 +15,7 @@ from boost.grow.kernels.records import (
     HESS,
     MISSING_LEFT,
 )
-from boost.grow.kernels.score import LAMBDA, LEAST, MOST_CATEGORIES, ONE_HOT, bounded_scores
+from boost.grow.kernels.score import LEAST, MOST_CATEGORIES, ONE_HOT, bounded_scores, weigh
 from boost.jit import by_type, field_type, is_none, kernel
 
 BITS = 64  # of a word of a set
@@ -29,8 +29,11 @@ class Sums(NamedTuple):
 
 
 @kernel(allocates=False)
-def order_categories(run, table, begin, bins, reg_lambda):
-    """Write the categories that occur in a node, by rising g / (h + lambda), then by number.
+def order_categories(run, table, begin, bins, limits):
+    """Write the categories that occur in a node, by the rising weight of a leaf of their own, then by number.
+
+    A category too light for a leaf of its own (`min_child_weight`) has weight 0, as in XGBoost. Ordered by
+    the weight of their few rows, such categories would fill the ends of the order, where the sets begin.
 
     Parameters
     ----------
@@ -38,13 +41,14 @@ def order_categories(run, table, begin, bins, reg_lambda):
         Its `number` is output; `above_g` and `spare` are overwritten.
     table : (bins, 2), a histogram
     begin, bins : the range of the feature
+    limits : (LIMITS,), the split parameters
 
     Returns
     -------
     int
         How many categories occur.
     """
-    ratio, order, merged = run.above_g, run.number, run.spare
+    weight, order, merged = run.above_g, run.number, run.spare
     used = 0
     for c in range(bins):
         g = table[begin + c, GRAD]
@@ -52,10 +56,9 @@ def order_categories(run, table, begin, bins, reg_lambda):
         if g != 0.0 or h != 0.0:
             order[used] = c
             used += 1
-            bottom = h + reg_lambda
-            ratio[c] = g / bottom if bottom > 0.0 else 0.0
+            weight[c] = weigh(g, h, limits, -np.inf, np.inf) if h >= limits[LEAST] else 0.0
     width = 1
-    while width < used:  # merge neighbouring runs of this width; equal ratios keep their order
+    while width < used:  # merge neighbouring runs of this width; equal weights keep their order
         for left in range(0, used, 2 * width):
             middle = left + width
             end = middle + width
@@ -66,7 +69,7 @@ def order_categories(run, table, begin, bins, reg_lambda):
             i = left
             j = middle
             for k in range(left, end):
-                if i < middle and (j >= end or not ratio[order[j]] < ratio[order[i]]):
+                if i < middle and (j >= end or not weight[order[j]] < weight[order[i]]):
                     merged[k] = order[i]
                     i += 1
                 else:
@@ -116,8 +119,8 @@ def scan_categories(run, table, begin, bins, n, nodes, limits, best):
     """Try the splits of node `n` by a categorical feature.
 
     Few categories (`ONE_HOT`): each against the rest. More: the best partition of all is one of those that
-    cut the order by g / (h + lambda) in two (Fisher, "On grouping for maximum homogeneity", 1958); the
-    smaller side, of at most `MOST_CATEGORIES`, is the set that goes right.
+    cut the order by weight in two (Fisher, "On grouping for maximum homogeneity", 1958); the smaller side, of
+    at most `MOST_CATEGORIES`, is the set that goes right.
 
     Returns
     -------
@@ -140,7 +143,7 @@ def scan_categories(run, table, begin, bins, n, nodes, limits, best):
             if side >= 0:
                 best, chosen, missing_left, at_g, at_h = value, c, side, left_g, left_h
         return best, chosen, missing_left, at_g, at_h
-    used = order_categories(run, table, begin, bins, limits[LAMBDA])
+    used = order_categories(run, table, begin, bins, limits)
     most = np.int64(limits[MOST_CATEGORIES])
     if most > used:
         most = used
@@ -165,7 +168,7 @@ def mark_categories(run, table, begin, bins, chosen, limits, words):
     if bins < limits[ONE_HOT]:
         words[chosen >> 6] |= np.uint64(1) << np.uint64(chosen & (BITS - 1))
         return
-    used = order_categories(run, table, begin, bins, limits[LAMBDA])
+    used = order_categories(run, table, begin, bins, limits)
     for i in range(abs(chosen)):
         c = run.number[i] if chosen > 0 else run.number[used - 1 - i]
         words[c >> 6] |= np.uint64(1) << np.uint64(c & (BITS - 1))

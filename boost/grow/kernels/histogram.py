@@ -1,4 +1,4 @@
-"""Kernels from gradients to histograms: round gradient pairs, cut row ranges, sum gradient pairs by bin.
+"""Kernels of histograms: cut row ranges, sum gradient pairs by bin, plan which histograms are made.
 
 All sums are sums of integers below 2**53 that are held in float64, where they are exact: the order of
 addition, and with it the number of threads, cannot change a bit of them.
@@ -6,12 +6,7 @@ addition, and with it the number of threads, cannot change a bit of them.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from boost.grow.kernels.records import (
     BEGIN,
@@ -30,154 +25,12 @@ from boost.grow.kernels.records import (
     SEARCH,
     SLOT,
     SUBTRAHEND,
-    Units,
 )
 from boost.jit import kernel, prefetch
 
-if TYPE_CHECKING:
-    from boost.threads import Team
-
-Floats = NDArray[np.float64]
-# Sums of rounded gradients stay below 2**53; one bit is left for the rounding of many small rows.
-SUM_BITS = 52
-# Rows whose sizes are added up together, in blocks that no number of threads changes.
-BLOCK_ROWS = 1 << 14
 AHEAD = 8  # rows between a prefetch and its use
 # A table of at most so many codes fits the second cache: it is quicker summed column by column.
 SMALL_TABLE = 1 << 20
-
-
-class Weighted(NamedTuple):
-    """What gradient pairs are rounded from.
-
-    Attributes
-    ----------
-    grad, hess : (rows, outputs)
-    weight : (rows,) or (0,)
-        Of rows; empty for one each.
-    """
-
-    grad: Floats
-    hess: Floats
-    weight: Floats
-
-
-@kernel(lazy=True, allocates=False)
-def sum_sizes(source, first, last, sizes):
-    """Sum up |grad| and |hess|, weighted, over blocks of rows.
-
-    Parameters
-    ----------
-    source : Weighted
-    first, last : the blocks to do
-    sizes : (blocks, 2), output
-    """
-    grad, hess, weight = source.grad, source.hess, source.weight
-    rows, outputs = grad.shape
-    for block in range(first, last):
-        g = 0.0
-        h = 0.0
-        end = (block + 1) * BLOCK_ROWS
-        for i in range(block * BLOCK_ROWS, end if end < rows else rows):
-            w = weight[i] if weight.size else 1.0
-            for k in range(outputs):
-                g += w * abs(grad[i, k])
-                h += w * abs(hess[i, k])
-        sizes[block, GRAD] = g
-        sizes[block, HESS] = h
-
-
-@kernel(lazy=True, allocates=False)
-def round_gpairs(source, units, first, last, gpairs, sums):
-    """Write round(weight * round(value * scale)) for gradients and hessians, side by side.
-
-    Rounding before weighting makes a row of weight k the same as k rows, to the bit.
-
-    Parameters
-    ----------
-    source : Weighted
-    units : Units
-    first, last : the blocks to do
-    gpairs : (rows, 2 * outputs), output
-    sums : (blocks, 2 * outputs), output: the sums over each block
-    """
-    grad, hess, weight = source.grad, source.hess, source.weight
-    grad_scale, hess_scale = units.grad_scale, units.hess_scale
-    rows, outputs = grad.shape
-    for block in range(first, last):
-        end = (block + 1) * BLOCK_ROWS
-        for k in range(outputs):
-            g = 0.0
-            h = 0.0
-            for i in range(block * BLOCK_ROWS, end if end < rows else rows):
-                row_g = np.rint(grad[i, k] * grad_scale)
-                row_h = np.rint(hess[i, k] * hess_scale)
-                if weight.size:
-                    row_g = np.rint(weight[i] * row_g)
-                    row_h = np.rint(weight[i] * row_h)
-                gpairs[i, 2 * k + GRAD] = row_g
-                gpairs[i, 2 * k + HESS] = row_h
-                g += row_g
-                h += row_h
-            sums[block, 2 * k + GRAD] = g
-            sums[block, 2 * k + HESS] = h
-
-
-def power_of_two(total: float) -> float:
-    """Return the largest power of two that keeps a sum of absolute values within `SUM_BITS` bits."""
-    if not total > 0:
-        return 1.0
-    return math.ldexp(1.0, min(1000, SUM_BITS - math.frexp(total)[1]))
-
-
-def round_gradients(
-    grad: Floats, hess: Floats, weight: Floats, gpairs: Floats, team: Team | None = None
-) -> tuple[tuple[float, float], Floats]:
-    """Scale gradients and hessians by powers of two, and round them to integers.
-
-    Parameters
-    ----------
-    grad, hess : float64 arrays of shape (rows,) or (rows, outputs)
-    weight : float64 array of shape (rows,) or (0,)
-        Of rows; an empty array means one each.
-    gpairs : float64 array of shape (rows, 2 * outputs)
-        Output: gradient and hessian of each output.
-    team : Team, optional
-
-    Returns
-    -------
-    scales : (float, float)
-        The factors on gradients and on hessians.
-    sums : float64 array of shape (2 * outputs,)
-        The sums over all rows.
-    """
-    rows = gpairs.shape[0]
-    # Kernels are compiled for one layout.
-    source = Weighted(
-        np.ascontiguousarray(grad.reshape(rows, -1)), np.ascontiguousarray(hess.reshape(rows, -1)), weight
-    )
-    blocks = -(-rows // BLOCK_ROWS)
-    sizes, sums = np.empty((blocks, 2)), np.empty((blocks, gpairs.shape[1]))
-
-    def measure(first: int, last: int) -> None:
-        sum_sizes(source, first, last, sizes)
-
-    def write(first: int, last: int) -> None:
-        round_gpairs(source, Units(1.0, *scales), first, last, gpairs, sums)
-
-    work = float(gpairs.size)
-    _share(team, measure, blocks, work)
-    total = sizes.sum(axis=0)
-    scales = power_of_two(float(total[GRAD])), power_of_two(float(total[HESS]))
-    _share(team, write, blocks, 2 * work)
-    return scales, sums.sum(axis=0)
-
-
-def _share(team: Team | None, task: Callable[[int, int], None], count: int, work: float) -> None:
-    if team is None:
-        task(0, count)
-    else:
-        team.share(task, count, work)
 
 
 @kernel(lazy=True, allocates=False)

@@ -295,7 +295,7 @@ def write_nodes(nodes, size, units, limits, cuts, out):
     tree, sums, splits = nodes.tree, nodes.sums, nodes.splits
     links, numbers, weights = out.links, out.numbers, out.weights
     outputs = sums.shape[1] // 2
-    unit = units.hess_scale / (units.grad_scale * units.grad_scale)
+    unit = units.hess_scale / units.grad_scale / units.grad_scale
     weight_unit = units.hess_scale / units.grad_scale
     for n in range(size):
         leaf = tree[n, LEFT] < 0

@@ -212,7 +212,7 @@ class TreeState(NamedTuple):
     ----------
     bins : DenseBins or SparseBins
     gpairs : (rows, 2 * outputs)
-        The rounded gradient pairs, see `boost.grow.kernels.histogram.round_gradients`.
+        The rounded gradient pairs, see `boost.grow.kernels.rounding.round_gradients`.
     order : (rows,)
         See `Rows`.
     hist : (slots, bins, 2 * outputs)
@@ -278,7 +278,7 @@ class Units(NamedTuple):
     rate : float
         Factor on the weights of leaves.
     grad_scale, hess_scale : float
-        See `boost.grow.kernels.histogram.round_gradients`.
+        See `boost.grow.kernels.rounding.round_gradients`.
     """
 
     rate: float

@@ -1,7 +1,7 @@
 """Kernels of structure scores, and the split parameters that every search for splits obeys.
 
 The score of a node is that of the XGBoost paper, equation 6, without the factor 1/2, in the units of the
-rounded sums, see `boost.grow.kernels.histogram.round_gradients`.
+rounded sums, see `boost.grow.kernels.rounding.round_gradients`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def make_limits(params: Params, scales: tuple[float, float], step: float) -> NDA
     params : Params
         The checked parameters.
     scales : (float, float)
-        See `boost.grow.kernels.histogram.round_gradients`.
+        See `boost.grow.kernels.rounding.round_gradients`.
     step : float
         Largest weight of a leaf before the learning rate, 0 for no limit.
 

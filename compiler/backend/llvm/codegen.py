@@ -11,21 +11,24 @@ pool.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from math import prod
 from typing import Any
 
 from compiler.backend.llvm.conversion import HALF_FUNCTIONS
 from compiler.backend.llvm.expression import Expressions
 from compiler.backend.llvm.hints import LoopHints
-from compiler.backend.llvm.index import wide_literal
+from compiler.backend.llvm.index import stride_of, wide_literal
 from compiler.backend.llvm.machine import KIND, Machine
+from compiler.backend.llvm.memory import interleaved
 from compiler.backend.llvm.transfer import loops
 from compiler.backend.llvm.writer import ALIGNMENT, NO_LEVEL, Frame, Pointer, Wide, clean, llvm_type
-from compiler.ir.dtype import bits_of, is_integer
-from compiler.ir.expr import Buffer, Var
+from compiler.ir.dtype import bits_of, is_float, is_integer, lanes_of
+from compiler.ir.expr import Buffer, Load, Var
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.operators import INTRINSICS
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -40,6 +43,7 @@ from compiler.ir.stmt import (
     Store,
     Token,
 )
+from compiler.ir.visit import walk
 
 # symbol of the thread pool in compiled code
 LAUNCH = "espalier_parallel_launch"
@@ -49,20 +53,7 @@ STACK_BYTES = 512 * 1024
 
 # functions that LLVM may insert calls of, so an entry must not have such a name
 _C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
-_MATHEMATICS = (
-    "exp",
-    "log",
-    "sqrt",
-    "tanh",
-    "pow",
-    "floor",
-    "ceil",
-    "sin",
-    "cos",
-    "erf",
-    "trunc",
-    "roundeven",
-)
+_MATHEMATICS = (*INTRINSICS, "roundeven")
 _C_LIBRARY |= {name + suffix for name in _MATHEMATICS for suffix in ("", "f")}
 # reasons for which a loop or statement cannot be compiled for a CPU, and remedies
 _THREADS = "a CPU has no blocks of threads: use parallel and vectorize instead of bind, or build for a GPU"
@@ -128,6 +119,8 @@ class _Generator:
         self.workspace: list[tuple[Buffer, int]] = []
         self.workspace_bytes = 0
         self.parallel_loops = 0
+        # the values of a group of stores that are written together
+        self.values: list[tuple[str, str]] | None = None
 
     def program(self) -> Program:
         func, frame = self.func, self.frame
@@ -206,12 +199,37 @@ class _Generator:
         _RULES[type(node)](self, node)
 
     def _sequence(self, node: Seq) -> None:
-        for stmt in node.stmts:
-            self.statement(stmt)
+        position = 0
+        while position < len(node.stmts):
+            run = _strided_stores(node.stmts[position:]) if _is_strided(node.stmts[position]) else []
+            if len(run) < 2:
+                self.statement(node.stmts[position])
+                position += 1
+            else:
+                self._stores(run)
+                position += len(run)
+
+    def _stores(self, run: Sequence[Stmt]) -> None:
+        """Adjacent stores that can be executed in any order; those that fill a range together are one."""
+        places = [self.expressions.place(_store_in(stmt)) for stmt in run]
+        known = [place for place in places if place is not None]
+        groups = interleaved(known) if len(known) == len(run) else [(at,) for at in range(len(run))]
+        for group in groups:
+            if len(group) == 1:
+                self.statement(run[group[0]])
+                continue
+            self.values = []
+            for position in group:
+                self.statement(run[position])
+            self.expressions.store_interleaved([known[position] for position in group], self.values)
+            self.values = None
 
     def _store(self, node: Store) -> None:
         self.stored.add(node.buffer)
-        self.expressions.store(node)
+        if self.values is None:
+            self.expressions.store(node)
+        else:
+            self.values.append((self.expressions.value(node.value), node.value.dtype))
 
     def _if(self, node: If) -> None:
         frame = self.frame
@@ -398,13 +416,40 @@ def _itemsize(buffer: Buffer) -> int:
 
 
 def _min_bytes(buffer: Buffer) -> int:
-    """The number of bytes of an argument at the lower bounds of its dynamic extents."""
+    """The number of bytes of an argument at the lower bounds of its dynamic extents; unknown with strides."""
+    if buffer.strides is not None:
+        return 0
     extents = (e if isinstance(e, int) else e.bounds[0] if e.bounds else 0 for e in buffer.shape)
     return prod(extents) * bits_of(buffer.dtype) // 8
 
 
 def _rounded(nbytes: int) -> int:
     return max(1, -(-nbytes // ALIGNMENT)) * ALIGNMENT
+
+
+def _store_in(stmt: Stmt) -> Any:
+    """The store inside of the `Let` of its common subexpressions, if `stmt` is one."""
+    while type(stmt) is Let and (is_float(stmt.var.dtype) or lanes_of(stmt.var.dtype) > 1):
+        stmt = stmt.body
+    return stmt
+
+
+def _is_strided(stmt: Stmt) -> bool:
+    store = _store_in(stmt)
+    return type(store) is Store and (stride_of(store.indices[0]) or 0) > 1
+
+
+def _strided_stores(stmts: Sequence[Stmt]) -> list[Stmt]:
+    """The leading stores with a stride of which none reads what another one sets."""
+    run = list(takewhile(_is_strided, stmts))
+    stored = {_store_in(stmt).buffer for stmt in run}
+    for count, stmt in enumerate(run):
+        own = _store_in(stmt)
+        for node in walk(stmt):
+            reads = type(node) is Load and node.buffer in stored
+            if reads and (node.buffer is not own.buffer or node.indices != own.indices):  # type: ignore[attr-defined]
+                return run[:count] if count else run[:1]
+    return run
 
 
 def _ranged(value: Wide) -> str:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from compiler.backend.llvm import mathematics
 from compiler.backend.llvm.conversion import convert
-from compiler.backend.llvm.index import IndexArithmetic, always, combine
-from compiler.backend.llvm.memory import Memory
+from compiler.backend.llvm.index import IndexArithmetic, always, combine, known_number, lane_zero, stride_of
+from compiler.backend.llvm.mathematics.extreme import extreme
+from compiler.backend.llvm.mathematics.functions import apply
+from compiler.backend.llvm.memory import STRIDES, Memory, Place
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
 from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
-from compiler.ir.expr import Binary, Broadcast, Call, Cast, Const, Expr, Load, Not, Ramp, Select, Var
+from compiler.ir.expr import (
+    Binary,
+    Broadcast,
+    Call,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Not,
+    Ramp,
+    Reinterpret,
+    Select,
+    Var,
+)
 from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.stmt import Prefetch, Store
 from compiler.ir.visit import children
@@ -47,8 +61,10 @@ class Expressions:
         wide = self._index.wide(self.frame, node)
         if wide is not None:
             return wide
-        dtype = node.dtype
-        text = self.value(node)
+        return self._extended(self.value(node), node.dtype)
+
+    def _extended(self, text: str, dtype: str) -> Wide:
+        """A scalar integer in 64 bits."""
         bits = int(llvm_type(dtype)[1:])
         low, high = integer_range(dtype)
         if bits < 64:
@@ -74,6 +90,23 @@ class Expressions:
 
     # Memory
 
+    def place(self, node: Store) -> Place | None:
+        """The elements that a vector store sets; None for a scalar or masked store, and without a stride."""
+        index = _only_index(node)
+        lanes = lanes_of(index.dtype)
+        if lanes == 1 or _keeps_inactive_lanes(node):
+            return None
+        base, stride = self._ramp(index)
+        return None if base is None else Place(node.buffer, base, lanes, stride)
+
+    def store_interleaved(self, places: Sequence[Place], values: Sequence[tuple[str, str]]) -> None:
+        """Write values, given by text and type, to the places of a group."""
+        buffer, first, lanes, _ = places[0]
+        texts = [
+            self.splat(buffer.dtype, text, lanes) if lanes_of(dtype) == 1 else text for text, dtype in values
+        ]
+        Memory(self.frame, buffer).store_interleaved(first, texts, lanes)
+
     def store(self, node: Store) -> None:
         """Write a `Store`.
 
@@ -98,7 +131,9 @@ class Expressions:
             text = self.splat(buffer.dtype, text, lanes)
         memory = Memory(self.frame, buffer)
         base, stride = (self.access(index), 1) if lanes == 1 else self._ramp(index)
-        if base is None or stride != 1:
+        if base is not None and stride == -1 and mask is None:
+            memory.store_reversed(base, text, lanes)
+        elif base is None or stride != 1:
             memory.scatter(self.value(index), index.dtype, text, mask)
         elif mask is None:
             memory.store(base, text, lanes)
@@ -116,27 +151,27 @@ class Expressions:
         if lanes == 1:
             return memory.load(self.access(index))
         base, stride = self._ramp(index)
-        if base is None or stride not in (0, 1, 2):
-            return memory.gather(self.value(index), index.dtype, mask)
-        if stride == 0:
+        if base is not None and stride == 0:
             first = base
             return self._guarded(node.dtype, lambda: self.splat(memory.dtype, memory.load(first), lanes))
-        if mask is None:
-            return memory.load(base, lanes) if stride == 1 else memory.load_every_other(base, lanes)
-        if stride == 1:
-            return memory.load_masked(base, lanes, mask)
+        if base is not None and stride == 1:
+            return memory.load(base, lanes) if mask is None else memory.load_masked(base, lanes, mask)
+        if base is not None and mask is None and stride in STRIDES:
+            remainder = self._index.remainder(self.frame, lane_zero(index), abs(stride))
+            return memory.load_strided(base, lanes, stride, remainder)
         return memory.gather(self.value(index), index.dtype, mask)
 
     def _ramp(self, index: Expr) -> tuple[Index | None, int]:
         """A vector index as its first lane and a constant stride; None for an index without one."""
-        stride = None if self._mask is not None and self.reads_memory(index) else _stride(index)
+        stride = stride_of(index)
         return (None, 0) if stride is None else (self._first_lane(index), stride)
 
     def _first_lane(self, index: Expr) -> Index:
-        if type(index) is Ramp:
-            return self.access(index.base)
-        if type(index) is Broadcast:
-            return self.access(index.value)
+        if type(index) is Ramp or type(index) is Broadcast:
+            first = index.base if type(index) is Ramp else index.value
+            if self._mask is None or not self.reads_memory(first):
+                return self.access(first)
+            return Index(self._extended(self._scalar(first), first.dtype))
         assert type(index) is Binary
         return combine(index.op, self.frame, self._first_lane(index.a), self._first_lane(index.b))
 
@@ -272,14 +307,14 @@ class Expressions:
         scalar = scalar_of(dtype)
         if is_float(scalar):
             if op in ("min", "max"):
-                return mathematics.extreme(self.frame, node, a, b)
+                return extreme(self.frame, node, a, b)
             return self.frame.emit(f"{_FLOAT_OPERATORS[op]} contract {kind} {a}, {b}")
         if op in ("min", "max"):
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
             return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
         if op in ("<<", ">>"):
             if (
-                _known_number(node.b) is None
+                known_number(node.b) is None
             ):  # a shift out of range is an error of the program, but must not be undefined behaviour
                 width = str(int(llvm_type(scalar)[1:]) - 1)
                 limit = width if lanes_of(dtype) == 1 else splat_literal(dtype, width)
@@ -331,7 +366,7 @@ class Expressions:
         def number(value: int) -> str:
             return str(value) if lanes == 1 else splat_literal(dtype, str(value))
 
-        known = _known_number(node.b)
+        known = known_number(node.b)
         if known == 0:
             raise ValueError(f"division by zero: {node.op} by the literal 0")
         a = self.value(node.a)
@@ -377,11 +412,15 @@ class Expressions:
     def _cast(self, node: Cast) -> str:
         return convert(self.frame, self.value(node.value), node.value.dtype, node.dtype)
 
+    def _reinterpret(self, node: Reinterpret) -> str:
+        text, source, target = self.value(node.value), llvm_type(node.value.dtype), llvm_type(node.dtype)
+        return text if source == target else self.frame.emit(f"bitcast {source} {text} to {target}")
+
     def _call(self, node: Call) -> str:
         if node.name == "if_then_else":
             return self._if_then_else(node)
         args = [self.value(arg) for arg in node.args]
-        return mathematics.apply(self.frame, node.name, args, node.args[0].dtype)
+        return apply(self.frame, node.name, args, node.args[0].dtype)
 
     def _if_then_else(self, node: Call) -> str:
         condition, a, b = node.args
@@ -404,6 +443,7 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
     Not: Expressions._not,
     Select: Expressions._choose,
     Cast: Expressions._cast,
+    Reinterpret: Expressions._reinterpret,
     Load: Expressions._load,
     Call: Expressions._call,
     Ramp: Expressions._ramp_value,
@@ -429,34 +469,6 @@ def _only_index(node: Load | Store | Prefetch) -> Expr:
             "before code is generated"
         )
     return node.indices[0]
-
-
-def _stride(index: Expr) -> int | None:
-    """The constant difference between the lanes of a vector index, or None."""
-    kind = type(index)
-    if kind is Broadcast:
-        return 0
-    if kind is Ramp:
-        return _known_number(index.stride)  # type: ignore[attr-defined]
-    if kind is not Binary or index.op not in ("+", "-", "*"):  # type: ignore[attr-defined]
-        return None
-    a, b = _stride(index.a), _stride(index.b)  # type: ignore[attr-defined]
-    if a is None or b is None:
-        return None
-    if index.op != "*":  # type: ignore[attr-defined]
-        return a + b if index.op == "+" else a - b  # type: ignore[attr-defined]
-    for stride, factor in ((a, index.b), (b, index.a)):  # type: ignore[attr-defined]
-        number = _known_number(factor)
-        if number is not None:
-            return stride * number
-    return 0 if a == 0 and b == 0 else None
-
-
-def _known_number(node: Expr) -> int | None:
-    """The value of an integer literal, or of one in every lane."""
-    if type(node) is Broadcast:
-        return _known_number(node.value)
-    return int(node.value) if type(node) is Const and not is_float(node.dtype) else None
 
 
 def _integer_test(op: str, dtype: str) -> str:

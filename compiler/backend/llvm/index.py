@@ -11,8 +11,9 @@ from functools import partial, reduce
 from typing import TypeGuard
 
 from compiler.backend.llvm.writer import Frame, Index, Wide
-from compiler.ir.dtype import SCALAR_TYPES, integer_range, is_integer
-from compiler.ir.expr import Binary, Const, Expr, Var
+from compiler.ir.dtype import SCALAR_TYPES, integer_range, is_float, is_integer, scalar_of
+from compiler.ir.expr import Binary, Broadcast, Cast, Const, Expr, Ramp, Var
+from compiler.ir.simplify.modular import Modular, modular_set
 
 # the values of an integer type that signed 64 bits hold
 _BOUNDS = {t: integer_range(t) for t in SCALAR_TYPES if is_integer(t)} | {"uint64": (0, 2**63 - 1)}
@@ -37,6 +38,8 @@ class IndexArithmetic:
                     and self.is_plain(node.a)  # type: ignore[attr-defined]
                     and self.is_plain(node.b)  # type: ignore[attr-defined]
                 )
+            elif kind is Cast:  # of the same value; `_written` proves that the type holds it
+                plain = node.dtype in _BOUNDS and self.is_plain(node.value)  # type: ignore[attr-defined]
             else:
                 plain = (kind is Var or kind is Const) and node.dtype in _BOUNDS
             known = self._plain[id(node)] = (node, plain)
@@ -56,6 +59,11 @@ class IndexArithmetic:
         if not self.is_plain(node):
             return None
         return self._wide(frame, node)
+
+    def remainder(self, frame: Frame, node: Expr, divisor: int) -> int | None:
+        """The remainder of `node` by a positive literal, if all values of the variables give the same."""
+        exact = self.access(frame, node) is not None  # nothing wraps around, so it is that of the integers
+        return _modular(node).remainder(divisor) if exact else None
 
     def _sum(self, frame: Frame, node: Expr) -> Index | None:
         """A sum, added up in the order of the loops, outermost first, so that partial sums can be hoisted."""
@@ -101,6 +109,10 @@ class IndexArithmetic:
         if kind is Const:
             value = int(node.value)  # type: ignore[attr-defined]
             return wide_literal(value) if value < 2**63 else None
+        if kind is Cast:
+            wide = self._wide(frame, node.value)  # type: ignore[attr-defined]
+            low, high = _BOUNDS[node.dtype]
+            return wide if wide is not None and low <= wide.low and wide.high <= high else None
         if _is_sum(node):
             total = self._sum(frame, node)
             return None if total is None else _whole(frame, total)
@@ -118,6 +130,11 @@ class IndexArithmetic:
 def _is_sum(node: Expr) -> TypeGuard[Binary]:
     """Whether `node` is a sum, or the difference of an expression and a literal."""
     return type(node) is Binary and (node.op == "+" or (node.op == "-" and type(node.b) is Const))
+
+
+def _modular(node: Expr) -> Modular:
+    """The set of an index of which no part wraps around."""
+    return modular_set(node, _modular, lambda _: (0, 0))
 
 
 def wide_literal(value: int) -> Wide:
@@ -280,3 +297,38 @@ def always(op: str, a: Wide, b: Wide) -> bool | None:
     if op == "!=":
         return None if same is None else not same
     return same
+
+
+def stride_of(index: Expr) -> int | None:
+    """The constant difference between the lanes of a vector index, or None."""
+    kind = type(index)
+    if kind is Broadcast:
+        return 0
+    if kind is Ramp:
+        return known_number(index.stride)  # type: ignore[attr-defined]
+    if kind is not Binary or index.op not in ("+", "-", "*"):  # type: ignore[attr-defined]
+        return None
+    a, b = stride_of(index.a), stride_of(index.b)  # type: ignore[attr-defined]
+    if a is None or b is None:
+        return None
+    if index.op != "*":  # type: ignore[attr-defined]
+        return a + b if index.op == "+" else a - b  # type: ignore[attr-defined]
+    for stride, factor in ((a, index.b), (b, index.a)):  # type: ignore[attr-defined]
+        number = known_number(factor)
+        if number is not None:
+            return stride * number
+    return 0 if a == 0 and b == 0 else None
+
+
+def lane_zero(index: Expr) -> Expr:
+    """The first lane of a vector index that has a constant stride."""
+    if type(index) is Binary:
+        return Binary(index.op, lane_zero(index.a), lane_zero(index.b), scalar_of(index.dtype))
+    return index.base if type(index) is Ramp else index.value  # type: ignore[attr-defined]
+
+
+def known_number(node: Expr) -> int | None:
+    """The value of an integer literal, or of one in every lane."""
+    if type(node) is Broadcast:
+        return known_number(node.value)
+    return int(node.value) if type(node) is Const and not is_float(node.dtype) else None

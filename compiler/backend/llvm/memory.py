@@ -2,9 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from compiler.backend.llvm.writer import Frame, Index, llvm_type, mangled, memory_type, splat_literal
 from compiler.ir.dtype import PACKED_TYPES, bits_of, lanes_of, scalar_of, vector_of
-from compiler.ir.expr import Buffer
+from compiler.ir.expr import Buffer, Var
+
+STRIDES = (-1, 2, 3, 4)
+"""The strides of loads that are made of adjacent vectors and shuffles; others are gathers."""
+
+
+class Place(NamedTuple):
+    """The elements of a buffer that a vector store sets: `lanes` of them, `stride` apart."""
+
+    buffer: Buffer
+    index: Index
+    lanes: int
+    stride: int
+
+
+def interleaved(places: Sequence[Place]) -> list[tuple[int, ...]]:
+    """Stores that set all elements of a range together, for strides of two and more.
+
+    Parameters
+    ----------
+    places : sequence of Place
+        Of adjacent stores, whose values do not depend on each other.
+
+    Returns
+    -------
+    list of tuple of int
+        The positions in `places` of the stores of a group, in the order of their first elements; a single
+        one where the stores beside it leave gaps. Groups are in the order of their first stores.
+    """
+    at: dict[tuple[Buffer, int, int, str], dict[int, int]] = {}
+    bases: dict[Buffer, set[str]] = {}
+    for position, (buffer, index, lanes, stride) in enumerate(places):
+        at.setdefault((buffer, lanes, stride, index.varying.ref), {})[index.offset] = position
+        bases.setdefault(buffer, set()).add(index.varying.ref)
+    alone = [(position,) for position in range(len(places))]
+    if sum(map(len, at.values())) < len(places) or len(at) > len(bases):
+        return alone  # two stores may set the same element, so their order matters
+    groups = []
+    for (_, lanes, stride, _), positions in at.items():
+        offsets = sorted(positions)
+        while offsets:
+            first = offsets[0]
+            taken = [o for o in offsets if o < first + stride]
+            offsets = offsets[len(taken) :]
+            if offsets and offsets[0] < first + stride * lanes:
+                return alone
+            whole = 2 <= stride <= max(STRIDES) and len(taken) == stride
+            groups += [tuple(positions[o] for o in taken)] if whole else [(positions[o],) for o in taken]
+    return sorted(groups, key=min)
 
 
 class Memory:
@@ -49,19 +100,51 @@ class Memory:
         )
         return self._value(lanes, text)
 
-    def load_every_other(self, index: Index, lanes: int) -> str:
-        """The elements at `index`, `index` + 2, and so on.
+    def load_strided(self, index: Index, lanes: int, stride: int, remainder: int | None = None) -> str:
+        """The elements at `index`, `index` + `stride`, and so on, for a stride of `STRIDES`.
 
-        Two overlapping vectors, one from the first and one up to the last of them, and a shuffle of both.
+        Adjacent vectors from the first element on, the last one up to the last element, and shuffles of them.
+        Where the `remainder` of the index by the stride is known, and whole periods fill the buffer, the
+        vectors begin at the period of the first element, so that loads of the other remainders share them.
         """
+        if stride < 0:
+            first = Index(index.varying, index.offset + (lanes - 1) * stride)
+            return self._value(lanes, self._reversed(self._strided(first, lanes, -stride, None), lanes))
+        return self._value(lanes, self._strided(index, lanes, stride, remainder))
+
+    def _strided(self, index: Index, lanes: int, stride: int, remainder: int | None) -> str:
         kind = memory_type(vector_of(self.dtype, lanes))
-        first = self._address(index)
-        last = self.frame.once(f"getelementptr inbounds {self.element}, ptr {first}, i64 {lanes - 1}")
-        low, high = self._raw(first, lanes), self._raw(last, lanes)
-        picks = [2 * lane if 2 * lane < lanes else 2 * lane + 1 for lane in range(lanes)]
+        if stride == 1:
+            return self._raw(self._address(index), lanes)
+        whole = remainder is not None and _has_periods(self.buffer, stride)
+        begin = remainder if whole and remainder is not None else 0
+        pointer = self._address(Index(index.varying, index.offset - begin))
+        end = stride * lanes if whole else stride * (lanes - 1) + 1
+        starts = [min(part * lanes, end - lanes) for part in range(stride)]
+        parts = []
+        for start in starts:
+            step = f"getelementptr inbounds {self.element}, ptr {pointer}, i64 {start}"
+            parts.append(self._raw(self.frame.once(step) if start else pointer, lanes))
+        result, source = parts[0], [(begin + stride * lane) // lanes for lane in range(lanes)]
+        for part in range(1, stride):
+            picks = [
+                str(lanes + begin + stride * lane - starts[part])
+                if source[lane] == part
+                else "poison"
+                if source[lane] > part
+                else str(begin + stride * lane if part == 1 else lane)
+                for lane in range(lanes)
+            ]
+            result = self._shuffle(kind, result, parts[part], picks)
+        return result
+
+    def _reversed(self, text: str, lanes: int) -> str:
+        kind = memory_type(vector_of(self.dtype, lanes))
+        return self._shuffle(kind, text, "poison", [str(lane) for lane in reversed(range(lanes))])
+
+    def _shuffle(self, kind: str, a: str, b: str, picks: Sequence[str]) -> str:
         mask = ", ".join(f"i32 {pick}" for pick in picks)
-        text = self.frame.emit(f"shufflevector {kind} {low}, {kind} {high}, <{lanes} x i32> <{mask}>")
-        return self._value(lanes, text)
+        return self.frame.emit(f"shufflevector {kind} {a}, {kind} {b}, <{len(picks)} x i32> <{mask}>")
 
     def gather(self, index: str, index_dtype: str, mask: str | None) -> str:
         """The elements at a vector of indices."""
@@ -81,6 +164,36 @@ class Memory:
         text = self._stored(text, lanes)
         pointer = self._address(index)
         self.frame.write(f"store {kind} {text}, ptr {pointer}, align {self.alignment}", self.buffer)
+
+    def store_reversed(self, index: Index, text: str, lanes: int) -> None:
+        """Set the `lanes` elements from `index` on downwards."""
+        first = Index(index.varying, index.offset - (lanes - 1))
+        kind = memory_type(vector_of(self.dtype, lanes))
+        text = self._reversed(self._stored(text, lanes), lanes)
+        pointer = self._address(first)
+        self.frame.write(f"store {kind} {text}, ptr {pointer}, align {self.alignment}", self.buffer)
+
+    def store_interleaved(self, index: Index, texts: Sequence[str], lanes: int) -> None:
+        """Set the elements from `index` on to the first lane of each value, then to the second of each..."""
+        kind = memory_type(vector_of(self.dtype, lanes))
+        values = [self._stored(text, lanes) for text in texts]
+        count, pointer = len(values), self._address(index)
+        for part in range(count):
+            place = range(part * lanes, (part + 1) * lanes)
+            result = values[0]
+            for other in range(1, count):
+                picks = [
+                    str(lanes + at // count)
+                    if at % count == other
+                    else "poison"
+                    if at % count > other
+                    else str(at // count if other == 1 else lane)
+                    for lane, at in enumerate(place)
+                ]
+                result = self._shuffle(kind, result, values[other], picks)
+            step = f"getelementptr inbounds {self.element}, ptr {pointer}, i64 {part * lanes}"
+            at = self.frame.once(step) if part else pointer
+            self.frame.write(f"store {kind} {result}, ptr {at}, align {self.alignment}", self.buffer)
 
     def store_masked(self, index: Index, text: str, lanes: int, mask: str) -> None:
         """Set those of the `lanes` elements from `index` on for which `mask` holds."""
@@ -152,3 +265,8 @@ class Memory:
 
     def _name(self, lanes: int) -> str:
         return mangled(vector_of("uint8" if self.dtype == "bool" else self.dtype, lanes))
+
+
+def _has_periods(buffer: Buffer, stride: int) -> bool:
+    """Whether the buffer consists of whole periods of `stride` elements, whatever its dynamic extents are."""
+    return any(not isinstance(extent, Var) and extent % stride == 0 for extent in buffer.shape)

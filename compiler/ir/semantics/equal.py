@@ -36,7 +36,11 @@ def _define(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
     if isinstance(a, Buffer):
         if (len(a.shape), a.dtype, a.scope) != (len(b.shape), b.dtype, b.scope):
             return False
-        return all(_extents(x, y, pairs) for x, y in zip(a.shape, b.shape, strict=True))
+        if not all(_extents(x, y, pairs) for x, y in zip(a.shape, b.shape, strict=True)):
+            return False
+        if a.strides is None or b.strides is None:
+            return a.strides is b.strides
+        return all(_extents(x, y, pairs) for x, y in zip(a.strides, b.strides, strict=True))
     return a.dtype == b.dtype
 
 

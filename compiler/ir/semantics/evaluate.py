@@ -9,7 +9,6 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import erf
 from typing import Any, NoReturn
 
 import numpy as np
@@ -26,11 +25,13 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     binary,
 )
-from compiler.ir.operators import COMPARISON, INTEGER_INTRINSICS
+from compiler.ir.operators import COMPARISON
+from compiler.ir.semantics.functions import function_of
 from compiler.ir.text.printer import print_expr
 
 # A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.
@@ -50,13 +51,14 @@ class Evaluator:
 
     def __init__(self, arrays: dict[Buffer, np.ndarray]) -> None:
         self.arrays = arrays
+        self.starts: dict[Buffer, int] = {}  # with strides -> the position of its first element in the array
         self.cells: dict[Var, list[Value]] = {}  # a list of one: the current value of a variable
 
     # elements of buffers
 
     def array(self, buffer: Buffer, indices: tuple[Expr, ...]) -> np.ndarray:
         """The array of a buffer, flat where the single index is a row-major position."""
-        if buffer in self.arrays and len(indices) == self.arrays[buffer].ndim:
+        if buffer in self.arrays and len(indices) == self.arrays[buffer].ndim:  # with strides: its memory
             return self.arrays[buffer]
         return self.flat(buffer)
 
@@ -77,6 +79,8 @@ class Evaluator:
             )
         refuse = partial(out_of_bounds, buffer, self.arrays[buffer].shape)
         evaluate = tuple(map(self.expr, indices))
+        if buffer in self.starts:
+            return self.strided(buffer, evaluate[0], shape[0])
         if any(lanes_of(index.dtype) > 1 for index in indices):
 
             def vector() -> tuple[Value, ...]:
@@ -102,6 +106,18 @@ class Evaluator:
             return where if _inside(where, shape) else refuse(where)
 
         return elements
+
+    def strided(self, buffer: Buffer, evaluate: Evaluate, extent: int) -> Address:
+        """A closure for a buffer with strides: indices in its memory, from positions."""
+        start = self.starts[buffer]
+
+        def place() -> tuple[Value, ...]:
+            at = evaluate()
+            if np.min(at) + start < 0 or np.max(at) + start >= extent:
+                out_of_bounds(buffer, buffer.shape, (np.ravel(at)[0],))
+            return (at + start,)
+
+        return place
 
     def slices(self, indices: tuple[Expr, ...], shape: tuple[int, ...], general: Address) -> Address:
         """`general`, or a faster closure of slices where the only vector index is an ascending ramp."""
@@ -197,6 +213,12 @@ class Evaluator:
         value, convert = self.expr(node.value), _conversion(node.value.dtype, node.dtype)
         return lambda: convert(value())
 
+    def _reinterpret(self, node: Reinterpret) -> Evaluate:
+        value, source, target = self.expr(node.value), number_of(node.value.dtype), number_of(node.dtype)
+        if lanes_of(node.dtype) > 1 or is_float(node.dtype):
+            return lambda: np.asarray(value(), source).view(target)[()]
+        return lambda: np.asarray(value(), source).view(target).item()
+
     def _load(self, node: Load) -> Evaluate:
         array, address = self.array(node.buffer, node.indices), self.address(node.buffer, node.indices)
         if is_float(node.buffer.dtype) or lanes_of(node.dtype) > 1:
@@ -206,9 +228,7 @@ class Evaluator:
     def _call(self, node: Call) -> Evaluate:
         if node.name == "if_then_else":
             return self._if_then_else(node)
-        function = _FUNCTIONS.get(node.name)
-        if node.name in INTEGER_INTRINSICS and not is_float(node.dtype):
-            function = _INTEGER_FUNCTIONS[node.name](node.dtype)
+        function = function_of(node.name, node.args[0].dtype)
         if function is None:
             raise ValueError(f"`{print_expr(node)}`: unknown intrinsic {node.name!r}")
         args = tuple(map(self.expr, node.args))
@@ -248,6 +268,7 @@ class Evaluator:
         Not: _not,
         Select: _select,
         Cast: _cast,
+        Reinterpret: _reinterpret,
         Load: _load,
         Call: _call,
         Ramp: _ramp,
@@ -366,6 +387,7 @@ _LANES: dict[type, Callable[[Any, int], Expr]] = {
     Not: lambda n, k: Not(_lane(n.a, k)),
     Select: lambda n, k: Select(_lane(n.condition, k), _lane(n.a, k), _lane(n.b, k)),
     Cast: lambda n, k: Cast(_lane(n.value, k), scalar_of(n.dtype)),
+    Reinterpret: lambda n, k: Reinterpret(_lane(n.value, k), scalar_of(n.dtype)),
     Load: lambda n, k: Load(n.buffer, tuple(_lane(i, k) for i in n.indices)),
     Call: lambda n, k: Call(n.name, tuple(_lane(a, k) for a in n.args), scalar_of(n.dtype)),
     Ramp: lambda n, k: binary("+", n.base, binary("*", n.stride, Const(k, n.base.dtype))),
@@ -394,46 +416,4 @@ _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
     ("/", "float"): operator.truediv,
     ("and", "bool"): operator.and_,
     ("or", "bool"): operator.or_,
-}
-
-
-def _erf(x: Value) -> Value:
-    return np.array([erf(v) for v in x], x.dtype) if np.ndim(x) else x.dtype.type(erf(x))
-
-
-def _popcount(dtype: str) -> Callable[[Value], Value]:
-    number, mask = number_of(dtype), (1 << bits_of(scalar_of(dtype))) - 1
-    if lanes_of(dtype) == 1:
-        return lambda x: (x & mask).bit_count()
-    return lambda x: np.array([(int(v) & mask).bit_count() for v in x], number)
-
-
-def _absolute(dtype: str) -> Callable[[Value], Value]:
-    if lanes_of(dtype) > 1:
-        return np.abs
-    wrap = _range(dtype)[2]
-    return lambda x: wrap(abs(x))
-
-
-# intrinsic -> type -> its function on integers of that type
-_INTEGER_FUNCTIONS: dict[str, Callable[[str], Callable[[Value], Value]]] = {
-    "abs": _absolute,
-    "popcount": _popcount,
-}
-
-_FUNCTIONS: dict[str, Callable[..., Value]] = {
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "tanh": np.tanh,
-    "abs": np.abs,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "pow": np.power,
-    "sin": np.sin,
-    "cos": np.cos,
-    "erf": _erf,
-    "round": np.rint,
-    "trunc": np.trunc,
-    "isnan": np.isnan,
 }

@@ -78,6 +78,8 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
     for buffer, array in zip(func.params, arrays, strict=True):
         shape = _checked_shape(func, buffer, array, sizes)
         program.arrays[buffer] = _unpacked(array, buffer.dtype, shape) if _packed(buffer) else array
+        if buffer.strides is not None:
+            program.arrays[buffer], program.starts[buffer] = _memory_of(func, buffer, array, sizes)
     program.cells |= {size: [value] for size, (value, _) in sizes.items()}
     run = program.stmt(func.body)
     for buffer, array in zip(func.params, arrays, strict=True):
@@ -120,6 +122,26 @@ def _checked_shape(
             if known != extent:
                 raise ValueError(f"{where}: {size.name} is {extent}, but {known} in {first!r}")
     return shape
+
+
+def _memory_of(
+    func: PrimFunc, buffer: Buffer, array: np.ndarray, sizes: dict[Var, tuple[int, Buffer]]
+) -> tuple[np.ndarray, int]:
+    """The memory that a view spans, and the position of its first element; adds the strides to `sizes`."""
+    where = f"{func.name}, argument {buffer!r}"
+    given = tuple(step // array.itemsize for step in array.strides)
+    for axis, (stride, known) in enumerate(zip(given, buffer.strides or (), strict=True)):
+        if array.shape[axis] <= 1 and isinstance(known, int):
+            continue
+        if isinstance(known, Var):
+            known = sizes.setdefault(known, (stride, buffer))[0]
+        if stride != known or array.strides[axis] % array.itemsize:
+            raise ValueError(f"{where}: expected strides {buffer.strides}, not {given}")
+    ends = [stride * (extent - 1) for stride, extent in zip(given, array.shape, strict=True)]
+    low, high = sum(min(0, end) for end in ends), sum(max(0, end) for end in ends)
+    first = array[tuple(slice(-1, None) if end < 0 else slice(1) for end in ends)]
+    memory = np.lib.stride_tricks.as_strided(first, (high - low + 1,), (array.itemsize,))
+    return memory, -low
 
 
 class _Program(Evaluator):

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from compiler.ir.dtype import (
     PACKED_TYPES,
     SCALAR_TYPES,
+    bits_of,
     integer_range,
     is_float,
     is_integer,
@@ -28,12 +29,14 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
+    reach,
     upper_bound,
 )
 from compiler.ir.function import Intrinsic, PrimFunc
-from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTEGER_INTRINSICS, INTRINSICS, LOGIC
+from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTRINSICS, LOGIC
 from compiler.ir.stmt import Region, Stmt
 from compiler.ir.text.printer import Names, print_expr, print_stmt
 
@@ -115,6 +118,8 @@ class TypeChecker:
         if type(region) is not Region:
             self.fail(f"a region was expected, not a {type(region).__name__}: {region!r}")
         self.usable(region.buffer)
+        if region.buffer.strides is not None:
+            self.fail(f"{self.text(region)} is a region of a buffer with strides")
         self.index(region.offset, "offset")
         for stride in region.strides:
             self.index(stride, "stride")
@@ -139,9 +144,12 @@ class TypeChecker:
         def wrong(message: str) -> NoReturn:
             self.fail(f"in {self.text(Load(buffer, indices))}, {message}")
 
-        if len(indices) not in (1, len(buffer.shape)):
+        if buffer.strides is not None:
+            if len(indices) != 1:
+                wrong(f"{len(indices)} indices are given; a buffer with strides is accessed by the position")
+        elif len(indices) not in (1, len(buffer.shape)):
             wrong(f"{len(indices)} indices are given; give one per axis of {buffer.shape}, or the position")
-        by_axis = len(indices) == len(buffer.shape)
+        by_axis = buffer.strides is None and len(indices) == len(buffer.shape)
         extents = tuple(map(upper_bound, buffer.shape)) if by_axis else (buffer.size,)
         lanes = 1
         for index, extent in zip(indices, extents, strict=True):
@@ -151,7 +159,8 @@ class TypeChecker:
             if lanes_of(index.dtype) not in (1, lanes) and lanes > 1:
                 wrong(f"the indices have {lanes} and {lanes_of(index.dtype)} lanes")
             lanes = max(lanes, lanes_of(index.dtype))
-            outside = [i for i in _literals(index) if not 0 <= i < extent]
+            least, most = (0, extent) if buffer.strides is None else reach(buffer)
+            outside = [i for i in _literals(index) if not least <= i < most]
             if self.runs and outside:
                 wrong(f"the index {outside[0]} is out of bounds; there are {extent} elements")
         return lanes
@@ -234,13 +243,25 @@ class TypeChecker:
         if lanes_of(node.dtype) != lanes_of(node.value.dtype):
             self.fail(f"{self.text(node)} changes the number of lanes of {node.value.dtype}")
 
+    def _reinterpret(self, node: Reinterpret) -> None:
+        self.expr(node.value)
+        self.dtype(node.dtype)
+        types = scalar_of(node.value.dtype), scalar_of(node.dtype)
+        if any(not is_float(t) and not is_integer(t) for t in types) or bits_of(types[0]) != bits_of(
+            types[1]
+        ):
+            self.fail(f"{self.text(node)} reads {types[0]} as {types[1]}: numbers of as many bits are needed")
+        if lanes_of(node.dtype) != lanes_of(node.value.dtype):
+            self.fail(f"{self.text(node)} changes the number of lanes of {node.value.dtype}")
+
     def _load(self, node: Load) -> None:
         self.access(node.buffer, node.indices)
 
     def _call(self, node: Call) -> None:
         self.known("intrinsic", node.name, tuple(INTRINSICS))
-        if len(node.args) != INTRINSICS[node.name]:
-            self.fail(f"{self.text(node)} has {len(node.args)} argument(s); it takes {INTRINSICS[node.name]}")
+        function = INTRINSICS[node.name]
+        if len(node.args) != function.arity:
+            self.fail(f"{self.text(node)} has {len(node.args)} argument(s); it takes {function.arity}")
         self.expr(node.args[0])
         if node.name == "if_then_else":
             self.guarded(self.expr, *node.args[1:])
@@ -249,14 +270,12 @@ class TypeChecker:
         for arg in node.args[1:]:
             self.expr(arg)
         dtype = node.args[0].dtype
-        integer = node.name in INTEGER_INTRINSICS
-        if not (is_float(dtype) and (not integer or node.name == "abs") or integer and is_integer(dtype)):
-            wanted = "an integer" if node.name == "popcount" else "a float"
-            self.fail(f"{node.name} takes {wanted}, but the argument of {self.text(node)} is {dtype}")
+        if function.refuses(dtype):
+            self.fail(f"{node.name} takes {function.takes}, but the argument of {self.text(node)} is {dtype}")
         if any(arg.dtype != dtype for arg in node.args):
             types = " and ".join(arg.dtype for arg in node.args)
             self.fail(f"the arguments of {self.text(node)} are {types}")
-        self.result(node, vector_of("bool", lanes_of(dtype)) if node.name == "isnan" else dtype)
+        self.result(node, vector_of("bool", lanes_of(dtype)) if function.is_condition else dtype)
 
     def _ramp(self, node: Ramp) -> None:
         self.expr(node.base)
@@ -287,6 +306,7 @@ class TypeChecker:
         Not: _not,
         Select: _select,
         Cast: _cast,
+        Reinterpret: _reinterpret,
         Load: _load,
         Call: _call,
         Ramp: _ramp,

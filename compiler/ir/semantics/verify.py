@@ -45,7 +45,9 @@ def verify(func: PrimFunc) -> None:
     - The extent of a loop is a scalar integer of the type of its variable; that of ``vectorize`` is a
       literal. Loops with the same thread tag are not nested. A barrier is inside of a ``threadIdx`` loop. The
       keys of pragmas are distinct. The variable of a let has the type of its value.
-    - An access has one integer index per axis, or a single one: the row-major position. All vector indices
+    - A parameter may have strides, an integer or a variable with bounds for each axis.
+    - An access has one integer index per axis, or a single one: the row-major position. In a buffer with
+      strides it has a single one, the position relative to the first element. All vector indices
       have the same number of lanes. A stored value has the type of the buffer, and the lanes of the index.
       The index of a prefetch is a scalar.
     - Operands have one type, lanes included. Arithmetic accepts numbers: ``/`` floats; ``//``, ``%`` and the
@@ -74,8 +76,9 @@ class _Verifier(TypeChecker):
     def function(self, func: PrimFunc) -> None:
         if not (func.name.isascii() and func.name.isidentifier()) or keyword.iskeyword(func.name):
             self.fail(f"the name of a function is an identifier, not {func.name!r}")
+        extents = {extent for buffer in func.params for extent in buffer.shape}
         for size in func.sizes:
-            self.size(size)
+            self.size(size, size in extents)
         for buffer in func.params:
             if buffer in self.defined:
                 self.fail(f"parameter `{self.names[buffer]}` is given twice")
@@ -90,17 +93,19 @@ class _Verifier(TypeChecker):
 
     # definitions
 
-    def size(self, size: Var) -> None:
+    def size(self, size: Var, extent: bool) -> None:
         name, bounds = self.names.define(size), size.bounds
         self.known("type", size.dtype, SCALAR_TYPES)
         if not is_integer(size.dtype):
             self.fail(f"the dynamic extent `{name}` is {size.dtype}; it must be an integer")
         if bounds is None:
             self.fail(f"the dynamic extent `{name}` has no bounds; give it (smallest, largest)")
-        if not 0 <= bounds[0] <= bounds[1] <= integer_range(size.dtype)[1]:
+        least, most = integer_range(size.dtype)
+        least = 0 if extent else least
+        if not least <= bounds[0] <= bounds[1] <= most:
             self.fail(
                 f"the bounds of the dynamic extent `{name}` are {bounds}; they must be ordered and within "
-                f"0 .. {integer_range(size.dtype)[1]}, the values of {size.dtype}"
+                f"{least} .. {most}, the values of {size.dtype}"
             )
         self.defined.add(size)
         self.in_scope.add(size)
@@ -118,6 +123,15 @@ class _Verifier(TypeChecker):
             return
         self.known("type", item.dtype, TYPES)
         self.scope(item.scope)
+        if item.strides is not None and not (
+            sizes
+            and len(item.strides) == len(item.shape)
+            and all(type(stride) is int or isinstance(stride, Var) for stride in item.strides)
+        ):
+            self.fail(
+                f"`{self.names[item]}` has the strides {item.strides}; a parameter may have an integer or a dynamic "
+                "stride for each axis"
+            )
         for extent in item.shape:
             if not (type(extent) is int and extent >= 0) and not (sizes and isinstance(extent, Var)):
                 hint = ", as the upper bound of a dynamic extent" if isinstance(extent, Var) else ""

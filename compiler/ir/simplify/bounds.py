@@ -140,9 +140,11 @@ def _call(node: Call, known: Known) -> Interval:
         return _either(known(node.args[1]), known(node.args[2]))
     if whole is UNKNOWN:
         return whole
-    if node.name == "popcount":
+    if node.name in ("clz", "ctz", "popcount"):
         return 0, int(whole[1] - whole[0] + 1).bit_length() - 1
-    low, high = known(node.args[0])  # of `abs`, which wraps the smallest integer to itself
+    if node.name != "abs":
+        return whole
+    low, high = known(node.args[0])  # the smallest integer wraps to itself
     if low == whole[0] < 0:
         return whole
     return (low, high) if low >= 0 else (0 if high >= 0 else -high, max(-low, high))

@@ -22,6 +22,7 @@ from compiler.ir.expr import (
     Load,
     Not,
     Ramp,
+    Reinterpret,
     Select,
     Var,
     const,
@@ -150,7 +151,7 @@ class _Parser:
         bounds, keywords = self.call(
             node, 2, ("dtype",), '`size(low, high)` or `size(low, high, dtype="int64")`'
         )
-        low, high = map(self.count, bounds)
+        low, high = map(self.bound, bounds)
         return Var(name, self.dtype(keywords["dtype"]) if keywords else INDEX, (low, high))
 
     def define(self, node: Any, name: str, item: Any) -> Any:
@@ -211,6 +212,13 @@ class _Parser:
     def extent(self, node: ast.expr) -> int | Var:
         return self.look_up(node, Var) if isinstance(node, ast.Name) else self.count(node)
 
+    def bound(self, node: ast.expr) -> int:
+        negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+        return -self.count(node.operand) if negative else self.count(node)  # type: ignore[attr-defined]
+
+    def stride(self, node: ast.expr) -> int | Var:
+        return self.look_up(node, Var) if isinstance(node, ast.Name) else self.bound(node)
+
     def group(self, node: ast.expr) -> list[ast.expr]:
         if not isinstance(node, ast.Tuple):
             _fail(node, "a tuple with a value for each axis, `(4, 16)` or `(4,)`")
@@ -237,6 +245,11 @@ class _Parser:
         return value
 
     def buffer(self, array: ast.expr, scope: ast.expr | None, name: str) -> Buffer:
+        if isinstance(array, ast.Call) and _callee(array) == "strided" and array.args:
+            dense, *steps = self.args(array, len(array.args))
+            found = self.buffer(dense, scope, name)
+            strides = tuple(map(self.stride, steps))
+            return Buffer(name, found.shape, found.dtype, found.scope, strides)
         if not isinstance(array, ast.Subscript) or not isinstance(array.value, ast.Name):
             _fail(array, "the type of a buffer, `float32[64, 64]`")
         if array.value.id not in _TYPES:
@@ -400,7 +413,7 @@ class _Parser:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or dtype == "bool":
             _fail(node, f"a number for a literal of type {dtype or INDEX}")
         try:
-            return const(-value if negative else value, dtype)
+            return const(-value if negative else value, dtype or (INDEX if isinstance(value, int) else None))
         except ValueError as error:
             _fail(node, f"a literal of type {dtype or INDEX}: {error}")
 
@@ -435,9 +448,10 @@ class _Parser:
         if name in SCALAR_TYPES:
             return self.literal(self.args(node, 1)[0], name)
         if name in INTRINSICS:
-            args = tuple(map(self.expr, self.args(node, INTRINSICS[name])))
+            function = INTRINSICS[name]
+            args = tuple(map(self.expr, self.args(node, function.arity)))
             dtype = args[-1].dtype
-            return Call(name, args, vector_of("bool", lanes_of(dtype)) if name == "isnan" else dtype)
+            return Call(name, args, vector_of("bool", lanes_of(dtype)) if function.is_condition else dtype)
         rule = self.call_rules.get(name)
         if rule is None:
             _fail(node, f"a known function{_hint(name, (*INTRINSICS, *self.call_rules, *SCALAR_TYPES))}")
@@ -449,6 +463,7 @@ class _Parser:
         "max": (2, lambda self, a, b: self.binary("max", self.expr(a), self.expr(b))),
         "select": (3, lambda self, *args: Select(*map(self.expr, args))),
         "cast": (2, lambda self, value, dtype: Cast(self.expr(value), self.dtype(dtype))),
+        "reinterpret": (2, lambda self, value, dtype: Reinterpret(self.expr(value), self.dtype(dtype))),
         "ramp": (3, lambda self, a, b, lanes: Ramp(self.expr(a), self.expr(b), self.count(lanes))),
         "broadcast": (2, lambda self, value, lanes: Broadcast(self.expr(value), self.count(lanes))),
     }

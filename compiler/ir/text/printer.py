@@ -36,7 +36,7 @@ LOOPS = {"serial": "range"} | {kind: kind for kind in ("parallel", "vectorize", 
 RESERVED = frozenset(
     (*keyword.kwlist, *SCALAR_TYPES, *PACKED_TYPES, *INTRINSICS, *LOOPS, *LOOPS.values())
     + ("allocate", "barrier", "bind", "broadcast", "cast", "copy", "intrinsic", "let", "max", "min", "pop")
-    + ("prefetch", "push", "ramp", "region", "select", "size")
+    + ("prefetch", "push", "ramp", "region", "reinterpret", "select", "size", "strided")
 )
 
 # precedences of operators; an operand of lower precedence is put in parentheses
@@ -234,7 +234,11 @@ class _Printer:
 
     def array(self, buffer: Buffer) -> str:
         extents = (self.names[n] if isinstance(n, Var) else str(n) for n in buffer.shape)
-        return f"{buffer.dtype}[{', '.join(extents) or '()'}]"
+        dense = f"{buffer.dtype}[{', '.join(extents) or '()'}]"
+        if buffer.strides is None:
+            return dense
+        strides = [self.names[n] if isinstance(n, Var) else str(n) for n in buffer.strides]
+        return f"strided({', '.join([dense, *strides])})"
 
     def element(self, buffer: Buffer, indices: tuple[Expr, ...]) -> str:
         return f"{self.names[buffer]}[{', '.join(map(self.expr, indices)) or '()'}]"

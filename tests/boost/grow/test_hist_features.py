@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import boost
 from boost import DMatrix
 from boost.data.binning import bin_matrix, bin_sparse, make_cuts
 from boost.forest.grown_tree import GrownTree
@@ -274,6 +278,52 @@ def test_categories_with_missing_values_and_a_limit() -> None:
     sizes = np.diff(tree.category_starts)
     assert sizes.max() == 8 and (sizes[tree.left == NO_NODE] == 0).all()
     assert (tree.feature[sizes > 0] == 0).all()
+
+
+def test_categories_too_light_for_a_leaf_do_not_choose_their_side() -> None:
+    # forty categories of one row: by their own weights, the split would separate the signs of the gradients
+    codes = np.arange(40, dtype=np.float32)
+    grad = np.where(np.random.default_rng(5).random(40) < 0.5, -1.0, 1.0)
+    grown = grow(
+        codes[:, np.newaxis],
+        grad,
+        feature_types=["c"],
+        max_depth=1,
+        max_cat_to_onehot=1,
+        min_child_weight=2.0,
+    )
+    right = np.sort(grown.tree.categories)
+    low_end, high_end = np.arange(right.size), np.arange(40 - right.size, 40)
+    assert 2 <= right.size <= 38
+    assert (right == low_end).all() or (right == high_end).all()
+
+
+LEAVES = [{}, {"alpha": 1.5}, {"min_child_weight": 6.0}, {"max_delta_step": 0.3}]
+
+
+@pytest.mark.parametrize("extra", LEAVES, ids=lambda extra: next(iter(extra), "plain"))
+@pytest.mark.parametrize("depth", [1, 4])
+def test_one_round_on_categories_equals_xgboost(depth: int, extra: dict[str, float]) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        count = int(rng.integers(8, 60))
+        codes = rng.choice(count, 800, p=rng.dirichlet(np.full(count, 0.5)))
+        y = 0.5 * rng.normal(size=count)[codes] + rng.normal(size=800)
+        x = pd.DataFrame({"code": pd.Categorical(codes, categories=range(count))})
+        params = {
+            "max_depth": depth,
+            "max_cat_threshold": 1000,
+            "tree_method": "hist",
+            "base_score": 0.0,
+            **extra,
+        }
+
+        def prediction(library: Any, data: pd.DataFrame = x, y: Any = y, params: Any = params) -> Any:
+            table = library.DMatrix(data, y, enable_categorical=True)
+            return library.train({**params, "verbosity": 0}, table, 1).predict(table)
+
+        np.testing.assert_allclose(prediction(boost), prediction(xgboost), atol=1e-5)
 
 
 # Vectors

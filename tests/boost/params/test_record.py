@@ -61,7 +61,10 @@ def test_mistakes(params: dict, match: str) -> None:
     [
         ({"max_dept": 3}, "unknown parameter 'max_dept' is not used; did you mean 'max_depth'"),
         ({"zzz": 3}, "unknown parameter 'zzz' is not used$"),
-        ({"num_class": 3}, "'num_class' is not used with reg:squarederror: it is for multi:softmax and multi:s"),
+        (
+            {"num_class": 3},
+            "'num_class' is not used with reg:squarederror: it is for multi:softmax and multi:s",
+        ),
         ({"objective": "rank:pairwise", "scale_pos_weight": 2}, "it is for reg:logistic, binary:logistic"),
         ({"objective": "reg:linear"}, "objective='reg:linear' is now called 'reg:squarederror'"),
         ({"device": "cuda:0"}, "device='cuda:0' is not supported: the model is trained on the CPU"),

@@ -6,7 +6,7 @@ import operator
 
 import pytest
 
-from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTEGER_INTRINSICS, INTRINSICS, evaluated
+from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTRINSICS, evaluated
 
 PYTHON = {
     "+": operator.add,
@@ -64,5 +64,9 @@ def test_operations_that_are_folded_and_that_run_later(op, dtype, x, y, expected
     assert type(value) is type(expected)
 
 
-def test_integer_intrinsics_are_intrinsics() -> None:
-    assert set(INTEGER_INTRINSICS) <= set(INTRINSICS)
+def test_the_types_that_functions_take() -> None:
+    takes = {"a float": "float32", "an integer": "uint8"}
+    for function in INTRINSICS.values():
+        assert not function.refuses(takes.get(function.takes, "int64"))
+        assert function.takes == "a number" or function.refuses(takes[({*takes} - {function.takes}).pop()])
+        assert function.refuses("bool")

@@ -233,3 +233,42 @@ def test_types(dtype: str) -> None:
     np.testing.assert_array_equal(results[0][0], results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
     assert results[0][1].tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint32"])
+def test_the_cast_of_a_ramp_that_does_not_wrap_is_a_ramp(dtype: str) -> None:
+    """So the rows that a gathered index of a wide type names are read as vectors."""
+    func = parse_function(
+        f"""
+        def main(T: float32[40, 16], I: {dtype}[8], C: float32[8, 16]):
+            for i in range(8):
+                for j in vectorize(16):
+                    C[i * 16 + j] = T[cast(I[i], "int64") * int64(16) + cast(j, "int64")]
+        """
+    )
+    assert "T[ramp(" in str(vectorize(func))
+    picked = np.array([3, 0, 39, 7, 7, 21, 1, 38], dtype)
+    table, out = np.random.default_rng(0).random((40, 16), dtype="float32"), np.zeros((8, 16), "float32")
+    interpret(vectorize(func), table, picked, out)
+    np.testing.assert_array_equal(out, table[picked])
+
+
+@pytest.mark.parametrize(
+    ("value", "narrow"),
+    [("j * 20", "uint8"), ("j * 200", "int8"), ("i * 1000000000 + j", "int32"), ("0 - j", "uint64")],
+)
+def test_the_cast_of_a_ramp_that_may_wrap_is_lane_by_lane(value: str, narrow: str) -> None:
+    func = parse_function(
+        f"""
+        def main(C: int64[32]):
+            for i in range(2):
+                for j in vectorize(16):
+                    C[i * 16 + j] = cast(cast({value} + i * 1500000000, "{narrow}"), "int64")
+        """
+    )
+    after = vectorize(func)
+    verify(after)
+    results = np.zeros((2, 32), "int64")
+    interpret(func, results[0])
+    interpret(after, results[1])
+    np.testing.assert_array_equal(*results)

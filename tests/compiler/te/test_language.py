@@ -390,3 +390,32 @@ def test_a_tensor_is_not_a_sequence() -> None:
         list(V)
     with pytest.raises(TypeError, match="V is not a sequence"):
         loop_nest(te.create_schedule(te.compute((6,), lambda i: V[i], "C").op), V)
+
+
+def test_a_parameter_with_a_default_is_no_axis() -> None:
+    A, B = te.placeholder((4,), "A"), te.placeholder((4,), "B")
+    C = te.compute((4,), lambda i, a=A: a[i] + 1, "C")
+    assert [a.name for a in C.op.axis] == ["i"]
+    D = [te.compute((4,), lambda i, *, t=t: t[i], "D") for t in (A, B)]
+    assert [d.op.inputs for d in D] == [(A,), (B,)]
+
+
+def test_the_names_of_positional_parameters() -> None:
+    A = te.placeholder((2, 3, 4), "A")
+    names = [a.name for a in te.compute((2, 3, 4), lambda n, *rest: A[(n, *rest)], "C").op.axis]
+    assert names == ["n", "i1", "i2"]
+    assert len(te.compute((2, 3, 4), lambda *i, **options: A[i], "C").op.axis) == 3
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda i, j=0: i, r"'C' has 2 .* takes 1 index\(es\) \(a parameter with a default is no index\)"),
+        (lambda i, *, j: i, "the keyword-only parameter 'j' without a default"),
+        (lambda i, j=0, *rest: i, r"takes 1 index\(es\)"),
+        (lambda i, j, k, *rest: i, r"takes 3 index\(es\)"),
+    ],
+)
+def test_parameters_that_cannot_be_axes(function, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        te.compute((2, 2), function, "C")

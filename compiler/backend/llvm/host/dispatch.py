@@ -310,10 +310,11 @@ class Direct:
 
     def __init__(self, checked: Checked) -> None:
         self.call: Any = checked
-        library = _library() if _layout_is_known() else None
+        signature = checked.signature
+        dense = all(buffer.strides is None for buffer in signature.params)
+        library = _library() if dense and _layout_is_known() else None
         if library is None:
             return
-        signature = checked.signature
         # the first of several concurrent calls uses this workspace, the others allocate one
         self._workspace = empty(checked.workspace_bytes, "uint8")
         idle = self._workspace.ctypes.data if checked.workspace_bytes else 0

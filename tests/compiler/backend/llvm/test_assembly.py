@@ -7,9 +7,11 @@ import re
 import numpy as np
 import pytest
 
+from compiler import te
 from compiler.backend import build
 from compiler.backend.llvm.codegen import generate
 from compiler.backend.llvm.machine import Machine
+from compiler.driver import lower
 from compiler.ir.expr import Broadcast, Buffer, Expr, Load, Ramp, Var, binary, const
 from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import (
@@ -166,3 +168,67 @@ def inner_loops(asm: str) -> list[list[str]]:
         if labels.get(target, n) < n:
             found.append(lines[labels[target] : n + 1])
     return found
+
+
+@pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4"])
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "uint32", "int64", "uint64"])
+def test_rows_named_by_an_index_of_any_type_are_read_as_vectors(dtype: str, target: str) -> None:
+    table, index = te.placeholder((1000, 64), "table"), te.placeholder((32, 8), "index", dtype)
+    k = te.reduce_axis((0, 8), "k")
+    out = te.compute((32, 64), lambda i, j: te.sum(table[index[i, k], j], axis=k), "out")
+    s = te.create_schedule(out.op)
+    i, j = out.op.axis
+    j, lane = s[out].split(j, 16)
+    s[out].reorder(i, j, k, lane)
+    s[out].vectorize(lane)
+    func = lower(s, [table, index, out])
+    text = build(func, X86 + target).source("llvm")
+    assert "gather" not in text
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 128, (32, 8)).astype(dtype)
+    same_as_interpreted(func, rng.integers(0, 9, (1000, 64)).astype("f"), rows, np.zeros((32, 64), "f"))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_rows_named_by_an_index_are_read_as_vectors_under_a_mask(dtype: str) -> None:
+    table, index = te.placeholder((40, 20), "table"), te.placeholder((8,), "index", dtype)
+    out = te.compute(
+        (8, 32), lambda i, j: te.if_then_else(j < 20, table[index[i], te.minimum(j, 19)], -1.0), "out"
+    )
+    ragged = te.compute((8, 32), lambda i, j: te.if_then_else(j < 20, table[index[i], j], -1.0), "ragged")
+    for result in (out, ragged):
+        s = te.create_schedule(result.op)
+        s[result].vectorize(result.op.axis[1])
+        func = lower(s, [table, index, result])
+        if result is ragged:
+            assert "gather" not in build(func, X86 + "x86-64-v4").source("llvm")
+        rows = np.array([3, 0, 39, 7, 7, 21, 1, 38], dtype)
+        arrays = np.arange(800, dtype="f").reshape(40, 20), rows, np.zeros((8, 32), "f")
+        same_as_interpreted(func, *arrays)
+
+
+@pytest.mark.parametrize(
+    ("target", "instructions"),
+    [("x86-64-v3", r"vunpck[lh]ps"), ("x86-64-v4", r"vpermt2ps|vpermi2ps|vunpck[lh]ps")],
+)
+def test_the_parts_of_a_complex_product_are_interleaved(target: str, instructions: str) -> None:
+    a, b = te.placeholder((256, 2), "a"), te.placeholder((256, 2), "b")
+
+    def part(i: Expr, c: Expr) -> Expr:
+        real = a[i, 0] * b[i, 0] - a[i, 1] * b[i, 1]
+        return te.select(te.equal(c, 0), real, a[i, 0] * b[i, 1] + a[i, 1] * b[i, 0])
+
+    out = te.compute((256, 2), part, "out")
+    s = te.create_schedule(out.op)
+    i, c = out.op.axis
+    i, lane = s[out].split(i, 16)
+    s[out].reorder(i, c, lane)
+    s[out].unroll(c)
+    s[out].vectorize(lane)
+    func = lower(s, [a, b, out])
+    module = build(func, X86 + target)
+    assert not re.search("gather|scatter", module.source("llvm"))
+    assert re.search(instructions, module.source("asm"))
+    assert not re.search(r"vextract\w*ps|vmovss\t", module.source("asm"))
+    values = np.random.default_rng(0).integers(-9, 9, (2, 256, 2)).astype("f")
+    same_as_interpreted(func, *values, np.zeros((256, 2), "f"))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
+from compiler.ir.calls import call
 from compiler.ir.expr import (
     Broadcast,
     Buffer,
@@ -17,7 +18,6 @@ from compiler.ir.expr import (
     Select,
     Var,
     binary,
-    call,
     const,
 )
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc

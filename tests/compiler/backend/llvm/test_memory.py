@@ -15,8 +15,8 @@ from compiler.ir.dtype import INDEX, lanes_of, vector_of
 from compiler.ir.expr import Binary, Broadcast, Buffer, Call, Cast, Const, Expr, Load, Not, Ramp, Var
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
-from compiler.ir.stmt import For, Store
-from tests.compiler.backend.llvm.compiled import compare
+from compiler.ir.stmt import For, Seq, Store
+from tests.compiler.backend.llvm.compiled import X86, compare
 
 i = Var("i")
 
@@ -38,6 +38,89 @@ def test_a_load_of_every_other_element_stays_inside() -> None:
     run_at_the_end_of_memory(
         PrimFunc("f", (source, target), Store(target, (Ramp(Const(0), Const(1), 16),), load))
     )
+
+
+@pytest.mark.parametrize("extents", [(96,), (32, 3), (24, 4), (97,), (Var("n", bounds=(8, 24)), 4)])
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+@pytest.mark.parametrize("stride", [2, 3, 4])
+def test_a_strided_load_stays_inside(stride: int, first: int, extents: tuple[int | Var, ...]) -> None:
+    """Of whole periods too, where the last vector ends behind the last element that is loaded."""
+    n, lanes = np.prod([8 if isinstance(e, Var) else e for e in extents]).item(), 8
+    last = (n - 1 - first) // stride - (lanes - 1)
+    source, target = Buffer("source", extents), Buffer("target", (lanes,))
+    load = Load(source, (Ramp(i * stride + (last * stride + first), Const(stride), lanes),))
+    store = Store(target, (Ramp(Const(0), Const(1), lanes),), load)
+    run_at_the_end_of_memory(PrimFunc("f", (source, target), For(i, Const(1), "serial", store)))
+
+
+def _store(buffer: Buffer, at: Expr, value: Expr, lanes: int, stride: int) -> Store:
+    return Store(buffer, (Ramp(at, Const(stride), lanes),), value)
+
+
+@pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "bool", "int16"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (2, 0, 1), (3, 1, 0, 2)])
+def test_strided_stores_of_a_whole_period_are_interleaved(
+    order: tuple[int, ...], dtype: str, target: str
+) -> None:
+    stride, lanes = len(order), 16
+    source, out = Buffer("source", (stride * 64,), dtype), Buffer("out", (64 * stride,), dtype)
+
+    def value(c: int) -> Expr:
+        return Load(source, (Ramp(i * 16 + c * 64, Const(1), lanes),))
+
+    stores = [
+        _store(
+            out,
+            i * (lanes * stride) + c,
+            Load(source, (Ramp(i * 16 + c * 64, Const(1), lanes),)),
+            lanes,
+            stride,
+        )
+        for c in order
+    ]
+    func = PrimFunc("f", (source, out), For(i, Const(4), "serial", Seq(tuple(stores))))
+    compare(func, 5)
+    text = build(func, X86 + target).source("llvm")
+    assert "scatter" not in text
+    assert "shufflevector" in text
+
+
+def test_strided_stores_that_leave_gaps_or_overlap_keep_their_order() -> None:
+    lanes, here = 8, Const(0)
+    source, out = Buffer("source", (64,)), Buffer("out", (64,))
+
+    def store(at: int, stride: int, first: int) -> Store:
+        return _store(out, Const(at), Load(source, (Ramp(Const(first), Const(1), lanes),)), lanes, stride)
+
+    programs = [
+        [store(0, 2, 0), store(0, 2, 8)],  # twice the same elements
+        [store(0, 2, 0), store(2, 2, 8)],  # the second overlaps the first
+        [store(0, 3, 0), store(2, 3, 8)],  # no store of the middle remainder
+        [store(0, 2, 0), store(1, 3, 8)],  # different strides
+        [store(0, 2, 0), store(1, 2, 8), store(32, 2, 16), store(33, 2, 24)],  # two groups
+        [store(1, 2, 0), store(2, 2, 8), store(18, 2, 16), store(17, 2, 24)],  # two groups that meet
+    ]
+    for stmts in programs:
+        compare(PrimFunc("f", (source, out), Seq(tuple(stmts))), 3)
+    # a value that reads what another store of the period sets, and one that reads its own elements
+    even, odd = (Load(out, (Ramp(Const(first), Const(2), lanes),)) for first in (0, 1))
+    ramp = Ramp(here, Const(1), lanes)
+    for values in ((odd + even, even + odd), (even + Load(source, (ramp,)), odd * odd)):
+        stmts = [_store(out, Const(c), value, lanes, 2) for c, value in enumerate(values)]
+        compare(PrimFunc("f", (source, out), Seq(tuple(stmts))), 3)
+
+
+@pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4"])
+@pytest.mark.parametrize("stride", [-1, 2, 3, 4])
+def test_a_load_with_a_small_stride_is_no_gather(stride: int, target: str) -> None:
+    lanes = 8
+    source, out = Buffer("source", (480,)), Buffer("out", (16 * lanes,))
+    at = Ramp(i * (lanes * abs(stride)) + (lanes if stride < 0 else 0), Const(stride), lanes)
+    load = Store(out, (Ramp(i * lanes, Const(1), lanes),), Load(source, (at,)))
+    func = PrimFunc("f", (source, out), For(i, Const(10), "serial", load))
+    compare(func, 1)
+    assert "gather" not in build(func, X86 + target).source("llvm")
 
 
 def test_gather_and_scatter_by_a_loaded_index() -> None:
@@ -136,8 +219,9 @@ def test_a_guarded_access_does_not_touch_memory(name: str, target: str) -> None:
 
 def run_at_the_end_of_memory(func: PrimFunc, target: str = "llvm") -> None:
     """Run in a child process, with an inaccessible page behind the first argument; return its exit status."""
-    source, *others = (np.zeros(buffer.shape, buffer.dtype) for buffer in func.params)
-    source[:] = np.arange(1, source.size + 1)
+    shapes = [tuple(e.bounds[0] if isinstance(e, Var) else e for e in buffer.shape) for buffer in func.params]
+    source, *others = (np.zeros(shape, b.dtype) for shape, b in zip(shapes, func.params, strict=True))
+    source.ravel()[:] = np.arange(1, source.size + 1)
     for buffer, array in zip(func.params[1:], others, strict=True):
         array[:] = source.size if buffer is LIMIT else 0
     out = others[-1]
@@ -147,7 +231,9 @@ def run_at_the_end_of_memory(func: PrimFunc, target: str = "llvm") -> None:
     page = mmap.PAGESIZE
     memory = mmap.mmap(-1, 3 * page)
     address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    last = np.frombuffer(memory, source.dtype, source.size, offset=2 * page - source.nbytes)
+    last = np.frombuffer(memory, source.dtype, source.size, offset=2 * page - source.nbytes).reshape(
+        source.shape
+    )
     last[:] = source
     child = os.fork()
     if child == 0:

@@ -16,7 +16,8 @@ from compiler.backend.llvm.backend import LLVM
 from compiler.backend.llvm.compile import emit_object, optimise
 from compiler.backend.llvm.machine import this_machine
 from compiler.ir.dtype import is_float, lanes_of
-from compiler.ir.expr import Buffer, Call, Const, Expr, Load, Var, call, const
+from compiler.ir.calls import call
+from compiler.ir.expr import Buffer, Call, Const, Expr, Load, Var, const
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import Allocate, For, Prefetch, Seq, Stmt, Store

@@ -8,7 +8,8 @@ from textwrap import dedent
 import pytest
 
 from compiler.ir.address import position
-from compiler.ir.expr import Broadcast, Buffer, Const, Load, Ramp, Var, binary, call
+from compiler.ir.calls import call
+from compiler.ir.expr import Broadcast, Buffer, Const, Load, Ramp, Var, binary
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.semantics.access import accesses, is_pure, mentions, reads, roles, writes
 from compiler.ir.simplify.simplify import Simplifier

@@ -154,7 +154,7 @@ WIDE = Broadcast(ONE, 4)
         (Call("sqr", (ONE,), "float32"), r"unknown intrinsic 'sqr'; did you mean 'sqrt'\?"),
         (Call("exp", (ONE, ONE), "float32"), r"`exp\(1.0, 1.0\)` has 2 argument\(s\); it takes 1"),
         (Call("exp", (Const(1),), "int32"), r"exp takes a float, but the argument of `exp\(1\)` is int32"),
-        (Call("abs", (TRUE,), "bool"), r"abs takes a float, but the argument of `abs\(True\)` is bool"),
+        (Call("abs", (TRUE,), "bool"), r"abs takes a number, but the argument of `abs\(True\)` is bool"),
         (Call("pow", (ONE, Const(1)), "float32"), r"the arguments of `pow\(1.0, 1\)` are float32 and int32"),
         (Call("exp", (ONE,), "float64"), r"`exp\(1.0\)` is labelled float64, but its value is float32"),
         (Call("exp", (Call("sine", (), ""),), "float32"), r"unknown intrinsic 'sine'"),

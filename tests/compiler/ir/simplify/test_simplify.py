@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from compiler.ir.calls import call
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -20,7 +21,6 @@ from compiler.ir.expr import (
     Select,
     Var,
     binary,
-    call,
     equal,
     maximum,
     minimum,

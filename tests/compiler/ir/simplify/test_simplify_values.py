@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from compiler.ir.calls import call
 from compiler.ir.expr import (
     Binary,
     Buffer,
@@ -19,7 +20,6 @@ from compiler.ir.expr import (
     Ramp,
     Select,
     Var,
-    call,
     maximum,
 )
 from compiler.ir.function import PrimFunc

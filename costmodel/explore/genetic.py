@@ -1,0 +1,111 @@
+"""`GeneticExplorer`: a population whose members are crossed knob by knob, and mutated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+
+from costmodel.explore.explorer import Score
+from costmodel.explore.scored import BestScored, BudgetedScores
+from costmodel.explore.start import check_counts, starting_points
+from costmodel.space import ConfigSpace
+
+
+class GeneticExplorer:
+    """A genetic algorithm over the options of the knobs.
+
+    Parents are drawn with probabilities that fall linearly with their rank. A child has each knob from one of
+    two parents, and a mutation draws an option of a knob anew. The best members stay.
+
+    Parameters
+    ----------
+    space : ConfigSpace
+    population : int
+        Number of members.
+    mutation : float
+        Probability that a knob of a child is drawn anew.
+    elite_share : float
+        Share of the members that stay, and of the best measured configurations in the first population.
+    evaluations : int
+        Maximum number of configurations that one proposal scores for the first time.
+    generations : int
+        Maximum number of generations.
+    early_stop : int
+        Number of generations without a change among the best, after which a proposal ends.
+    """
+
+    name = "genetic"
+
+    def __init__(
+        self,
+        space: ConfigSpace,
+        *,
+        population: int = 32,
+        mutation: float = 0.1,
+        elite_share: float = 0.25,
+        evaluations: int = 256,
+        generations: int = 100,
+        early_stop: int = 10,
+    ) -> None:
+        check_counts(population=population, evaluations=evaluations, generations=generations)
+        self.space = space
+        self.population = population
+        self.mutation = mutation
+        self.elite_share = elite_share
+        self.evaluations = evaluations
+        self.generations = generations
+        self.early_stop = early_stop
+        self.points: list[int] = []
+        self._scored: set[int] = set()
+
+    def propose(
+        self,
+        n: int,
+        score: Score,
+        visited: AbstractSet[int],
+        *,
+        rng: np.random.Generator,
+        elites: Sequence[int] = (),
+    ) -> list[tuple[int, float]]:
+        """Return the `n` best of the scored configurations outside `visited`, with their scores, best
+        first.
+        """
+        self._scored.update(visited)
+        scores = BudgetedScores(score, self._scored, self.evaluations)
+        members = starting_points(
+            self.space,
+            self.population,
+            elites,
+            self.points,
+            rng=rng,
+            elite_share=self.elite_share,
+            budget=scores.limit,
+        )
+        best = BestScored(n, visited)
+        values = scores(members)
+        best.offer(members, values)
+        unchanged = 0
+        for _ in range(self.generations):
+            order = np.argsort(-values, kind="stable")
+            members = [members[i] for i in order]
+            stay = max(1, int(len(members) * self.elite_share))
+            children = self._children(members, len(members) - stay, rng)
+            members = members[:stay] + children
+            values = np.concatenate((values[order][:stay], scores(children)))
+            unchanged = 0 if best.offer(members, values) else unchanged + 1
+            if unchanged >= self.early_stop or scores.used >= scores.limit:
+                break
+        self.points = members
+        return best.ranked()
+
+    def _children(self, ranked: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
+        knobs = len(self.space.knobs)
+        digits = np.array([self.space.digits(m) for m in ranked], dtype=np.int64).reshape(-1, knobs)
+        weights = np.arange(len(ranked), 0, -1, dtype=np.float64)
+        parents = rng.choice(len(ranked), (2, count), p=weights / weights.sum())
+        crossed = np.where(rng.random((count, knobs)) < 0.5, digits[parents[0]], digits[parents[1]])
+        drawn = rng.integers(0, np.array(self.space.radices, dtype=np.int64), (count, knobs))
+        mutated = np.where(rng.random((count, knobs)) < self.mutation, drawn, crossed)
+        return [self.space.index(child) for child in mutated.tolist()]
