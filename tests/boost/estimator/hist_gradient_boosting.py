@@ -233,8 +233,16 @@ class HistGradientBoostingRegressor(RegressorMixin, HistGradientBoosting):
 class HistGradientBoostingClassifier(ClassifierMixin, HistGradientBoosting):
     kind, default_loss = boost.BoostClassifier, "log_loss"
 
+    def fit(self, X: Any, y: Any, *args: Any, **columns: Any) -> Any:
+        self._several = len(np.unique(y)) > 2
+        return super().fit(X, y, *args, **columns)
+
     def _options(self) -> dict[str, Any]:
-        return {**super()._options(), "class_weight": self.class_weight}
+        options = {**super()._options(), "class_weight": self.class_weight}
+        if self._several:  # the hessian here, as in XGBoost, is twice that of scikit-learn: steps are half as long
+            options["learning_rate"] *= 2
+            options["min_child_weight"] *= 2
+        return options
 
     @property
     def classes_(self) -> np.ndarray:
