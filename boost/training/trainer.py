@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[DMatrix, str]]
+# In place of the number of trees of the last complete round: the margins may be those of half a round.
+INCOMPLETE = -1
 SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
 
 
@@ -73,10 +75,13 @@ class Trainer:
                 for table, name in evals
             ]
         self._others = [margins for _, _, margins in self._evals if margins is not self._margins]
-        self._trees = model.forest.trees
+        self._trees = model.forest.trees  # after the last complete round
 
     def can_continue(self, data: DMatrix) -> bool:
-        """Return whether the next round may use this state: the same table, and no trees changed since."""
+        """Return whether the next round may use this state.
+
+        It needs the same table, and a forest that is that of the last complete round.
+        """
         return data is self._data and self._trees == self._model.forest.trees
 
     def _make_margins(self, table: DMatrix) -> Any:
@@ -89,7 +94,7 @@ class Trainer:
     def _configure(self, params: Params) -> None:
         """Make the grower, weights and generator, which depend on the parameters."""
         self._params = params
-        self._grower = make_grower(self._table, params, self.team)
+        self._grower = make_grower(self._table, params, self.team, self._model.forest.vector)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._table)
         self._seed = seed_of(params)
@@ -124,7 +129,24 @@ class Trainer:
         ------
         ValueError
             When a leaf is not finite, and for gradients of a wrong shape.
+
+        Notes
+        -----
+        The trees are added to the model all at once, at the end. After an error or an interrupt the model has
+        whole rounds only, and this state, whose margins may be those of half a round, is of no more use.
         """
+        objective, forest = self._model.objective, self._model.forest
+        self._trees, before, estimates = INCOMPLETE, forest.trees, objective.estimates()
+        try:
+            self._add_round(iteration, loss)
+        except BaseException:
+            if forest.trees == before:
+                objective.set_estimates(estimates)
+            raise
+        self._trees = forest.trees
+
+    def _add_round(self, iteration: int, loss: Loss | None) -> None:
+        """Grow the trees of a round, add them to the margins, and at the end to the model."""
         model, forest, data = self._model, self._model.forest, self._data
         if model.params is not self._params:
             self._change_params(model.params)
@@ -133,6 +155,7 @@ class Trainer:
         if loss is not None:
             objective = Custom(loss, objective)
             weight = objective.row_weight(data)
+        trees, outputs = [], []
         with _notice(model.params), self.team:
             additions = self._start_round(rng)
             margin = self._margins.values
@@ -144,10 +167,10 @@ class Trainer:
                 for _ in range(forest.parallel):
                     grown = self._grow(g, h, weight, before, k, rng, objective)
                     _check_tree(grown.tree, iteration)
-                    forest.add(grown.tree, k, copy=False)
+                    trees.append(grown.tree)
+                    outputs.append(k)
                     additions.add(grown, k)
-            additions.finish(self._others)
-        self._trees = forest.trees
+            additions.finish(trees, outputs, self._others)
 
     def _start_round(self, rng: np.random.Generator) -> Any:
         """Return the object that adds the trees of the round to the margins: `Additions` or `Dropout`."""

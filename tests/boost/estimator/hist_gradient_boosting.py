@@ -22,8 +22,8 @@ LOSSES = {
     "quantile": "reg:quantileerror",
     "log_loss": "binary:logistic",
 }
-# There is no smallest number of rows of a leaf here: a smallest sum of hessians takes its place. The hessian of
-# a row is about 1 in a regression, and p (1 - p) in a classification.
+# There is no smallest number of rows of a leaf here: a smallest sum of hessians takes its place. The hessian
+# of a row is about 1 in a regression, and p (1 - p) in a classification.
 HESSIAN = {"log_loss": 0.02}
 # `early_stopping="auto"` stops early above this number of rows.
 MANY_ROWS = 10_000
@@ -239,7 +239,9 @@ class HistGradientBoostingClassifier(ClassifierMixin, HistGradientBoosting):
 
     def _options(self) -> dict[str, Any]:
         options = {**super()._options(), "class_weight": self.class_weight}
-        if self._several:  # the hessian here, as in XGBoost, is twice that of scikit-learn: steps are half as long
+        if (
+            self._several
+        ):  # the hessian here, as in XGBoost, is twice that of scikit-learn: steps are half as long
             options["learning_rate"] *= 2
             options["min_child_weight"] *= 2
         return options

@@ -22,7 +22,9 @@ MODULES = ("test_gradient_boosting", "test_monotonic_constraints", "test_warm_st
 WORDS = "matches the words of scikit-learn's messages"
 PRIVATE = "calls private parts of scikit-learn's estimators"
 INFINITE = "infinite values of features are refused, as in XGBoost"
-UNSEEN = "a code that training did not have is in no set of a split, as in XGBoost: it need not go where NaN goes"
+UNSEEN = (
+    "a code that training did not have is in no set of a split, as in XGBoost: it need not go where NaN goes"
+)
 COUNT = "there is no smallest number of rows of a leaf, and the sum of hessians is another limit"
 # Parts of the names of tests, with why they are left out.
 LEFT_OUT = {
