@@ -102,18 +102,31 @@ class Ranker(XGBModel):
         """Return the mean NDCG of the query groups: 1 for the best order."""
         from boost.metric import make_metric
 
-        booster = self.get_booster()
+        booster, name = self.get_booster(), self._score_metric()
         columns = {"group": group, "qid": qid}
         columns |= self._own_columns(X, columns)
         table = self._table(self._check_table(X, reset=False), y, **columns)
-        metric = make_metric("ndcg", booster.params)
+        metric = make_metric(name, booster.params)
         metric.check(table, 1)
         margin = booster.model.margins(booster.model.align(table), self._rounds())
         return float(metric.function(margin, table))
 
+    def _score_metric(self) -> str:
+        """Return the name of the metric of `score`."""
+        return "ndcg"
+
 
 class NamedRanker(Ranker):
-    """A ranker whose `fit` takes the weights of the query groups as `sample_weight`, as in XGBoost."""
+    """A ranker as in XGBoost.
+
+    Its `fit` takes the weights of the query groups as `sample_weight`, and `score` returns the last metric that
+    `eval_metric` names, or that of the objective.
+    """
+
+    def _score_metric(self) -> str:
+        booster = self.get_booster()
+        names: Sequence[str] = booster.params.eval_metric or (booster.objective.metric,)
+        return names[-1]
 
     def fit(  # type: ignore[override]
         self,
