@@ -212,10 +212,7 @@ class Booster(Inspection, Predictions):
     def set_attr(self, **attributes: Any) -> None:
         """Set attributes, which are saved with the model as strings; None removes one."""
         for key, value in attributes.items():
-            if value is None:
-                self.attributes.pop(key, None)
-            else:
-                self.attributes[key] = str(value)
+            self.attributes.set(key, value)
 
     def set_param(self, params: Given | str, value: Any = None) -> None:
         """Change parameters for the following rounds.

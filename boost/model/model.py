@@ -30,6 +30,13 @@ class Attributes(dict[str, str]):
     def __call__(self) -> dict[str, str]:
         return dict(self)
 
+    def set(self, name: str, value: Any) -> None:
+        """Set an attribute to the text of a value; None removes it."""
+        if value is None:
+            self.pop(name, None)
+        else:
+            self[name] = str(value)
+
 
 class Model:
     """A trained model: all that predictions and model files need, and no state of training.
@@ -69,8 +76,6 @@ class Model:
         self.feature_types: list[str] | None = None
         self.categories: Categories = {}
         self.attributes = Attributes()
-        self.best_iteration: int | None = None
-        self.best_score: float | None = None
 
     @property
     def base_score(self) -> Floats:
@@ -81,6 +86,33 @@ class Model:
     def base_score(self, score: Floats) -> None:
         self._base_score = score
         self._start_margin: Floats | None = None
+
+    @property
+    def best_iteration(self) -> int | None:
+        """The best round, which early stopping sets; kept among the attributes, as in XGBoost."""
+        text = self.attributes.get("best_iteration")
+        return None if text is None else int(text)
+
+    @best_iteration.setter
+    def best_iteration(self, iteration: int | None) -> None:
+        self.attributes.set("best_iteration", iteration)
+
+    @property
+    def best_score(self) -> float | None:
+        """The metric after the best round, which early stopping sets; kept among the attributes."""
+        text = self.attributes.get("best_score")
+        return None if text is None else float(text)
+
+    @best_score.setter
+    def best_score(self, score: float | None) -> None:
+        self.attributes.set("best_score", score)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        best = {name: state.pop(name, None) for name in ("best_iteration", "best_score")}
+        self.__dict__.update(state)
+        for name, value in best.items():  # of earlier versions
+            if value is not None:
+                self.attributes.set(name, value)
 
     # Parts and copies
 

@@ -12,7 +12,7 @@ from warnings import catch_warnings, simplefilter
 from boost.config import warn
 from boost.errors import ParameterError, nearest
 from boost.params.reference import join_names
-from boost.params.table import BY_NAME, MULTI, TABLE
+from boost.params.table import BY_NAME, TABLE
 
 # What is given for the parameters of a training.
 Given = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -200,11 +200,13 @@ def _check(params: Given | None, before: Mapping[str, Any] | None = None) -> dic
         values[row.name] = row.check(value)
     objective = values["objective"]
     for row in RESTRICTED:
+        if row.name == "num_class":  # the number of outputs of a custom loss, too, see `start`
+            continue
         if row.name in source and objective not in row.only and values[row.name] != row.default:
             only = f"it is for {join_names(row.only)} only"
             unused.append(f"parameter {row.name!r} is not used with {objective}: {only}")
-    if objective not in MULTI:
-        values["num_class"] = 0
+    if "process_type" in source and "updater" not in source:
+        values["updater"] = None  # those of before are for the other process type
     if source.keys() & {"updater", "process_type"}:
         _check_updaters(values)
     for message in unused if values["validate_parameters"] else ():

@@ -49,7 +49,14 @@ TABLE: tuple[Param, ...] = (
         renamed=(("reg:linear", "reg:squarederror"),),
         estimator="objective",
     ),
-    Param("num_class", int, 0, "Number of classes.", low=0, only=MULTI),
+    Param(
+        "num_class",
+        int,
+        0,
+        "Number of classes; with a custom loss and reg:squarederror, the number of outputs.",
+        low=0,
+        only=MULTI,
+    ),
     Param(
         "base_score",
         object,
@@ -551,6 +558,8 @@ TABLE: tuple[Param, ...] = (
             ("fail_on_invalid_gpu_id", bool, False),
             ("extmem_single_page", bool, False),
             ("debug_synchronize", bool, False),
+            ("num_feature", int, 0),
+            ("num_target", int, 1),
         )
     ),
 )

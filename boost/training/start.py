@@ -10,7 +10,7 @@ from boost.errors import DataError, ParameterError
 from boost.forest.forest import Forest
 from boost.model.model import Attributes, Model
 from boost.objective import Objective
-from boost.params import Params
+from boost.params import MULTI, Params
 
 
 def start(model: Model, data: DMatrix, custom: bool = False) -> None:
@@ -95,6 +95,7 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
     model.n_features, model.categories = earlier.n_features, dict(earlier.categories)
     model.feature_names, model.feature_types = earlier.feature_names, earlier.feature_types
     model.attributes = Attributes(earlier.attributes)
+    model.best_iteration = model.best_score = None
 
 
 def has_vector_leaves(params: Params, outputs: int) -> bool:
@@ -106,6 +107,13 @@ def _fit_objective(objective: Objective, data: DMatrix, custom: bool) -> None:
     if data.num_row() == 0:
         raise DataError("the training table has no rows: training needs at least one")
     objective.fit_outputs(data)
+    classes = objective.params.num_class
+    if classes and objective.name not in MULTI:
+        if not (custom and objective.output_per_label):
+            only = " and ".join(MULTI)
+            warn(f"parameter 'num_class' is not used with {objective.name}: it is for {only} only")
+        else:
+            objective.set_outputs(classes)
     if not custom:
         objective.check(data)
         reason = objective.nothing_to_learn(data)

@@ -20,6 +20,7 @@ from boost.params import seed_of
 from boost.threads import Team
 from boost.training.evaluation import evaluate
 from boost.training.margins import Additions, Margins
+from boost.training.update import TreeUpdater
 
 if TYPE_CHECKING:
     from boost.forest.grown_tree import GrownTree
@@ -63,10 +64,15 @@ class Trainer:
         custom_margin: bool = False,
     ) -> None:
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
+        self._grower: Any = None
         self.team = Team(model.params.nthread)
         for table in (data, *(table for table, _ in evals)):
             table.check_complete()
         self._table = model.align(data)
+        # The rounds of process_type="update" begin without the trees that they change, and add them again.
+        self._earlier = model.forest.copy() if model.params.process_type == "update" else None
+        if self._earlier is not None:
+            model.forest.truncate(0)
         with _notice(model.params), self.team:
             self._configure(model.params)
             self._margins = self._make_margins(self._table)
@@ -78,11 +84,13 @@ class Trainer:
         self._trees = model.forest.trees  # after the last complete round
 
     def can_continue(self, data: DMatrix) -> bool:
-        """Return whether the next round may use this state.
-
-        It needs the same table, and a forest that is that of the last complete round.
-        """
-        return data is self._data and self._trees == self._model.forest.trees
+        """Return whether the next round may use this state: the same table, and no trees changed since."""
+        update = self._model.params.process_type == "update"
+        return (
+            data is self._data
+            and self._trees == self._model.forest.trees
+            and update == (self._earlier is not None)
+        )
 
     def _make_margins(self, table: DMatrix) -> Any:
         if self._params.booster != "dart":
@@ -94,7 +102,14 @@ class Trainer:
     def _configure(self, params: Params) -> None:
         """Make the grower, weights and generator, which depend on the parameters."""
         self._params = params
-        self._grower = make_grower(self._table, params, self.team, self._model.forest.vector)
+        if self._earlier is None:
+            self._grower = make_grower(self._table, params, self.team, self._model.forest.vector)
+        elif self._grower is None:
+            self._grower = TreeUpdater(self._earlier, self._table, params, self.team)
+        else:
+            self._grower.params = params
+        # Updaters that keep the leaves keep those that an objective has refitted, too.
+        self._refits = self._earlier is None or ("refresh" in params.updater and params.refresh_leaf)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._table)
         self._seed = seed_of(params)
@@ -196,6 +211,8 @@ class Trainer:
             factor = _sample(grad, hess, weight, params, rng)
             weight = weight * factor if weight.size else factor
         grown = self._grower.grow(grad, hess, weight, rng)
+        if not self._refits:
+            return grown
         vector = self._model.forest.vector
         outputs = range(margin.shape[1]) if vector else (output,)
         refits = [objective.refit(grown, margin[:, j], self._data, j, weight, self.team) for j in outputs]

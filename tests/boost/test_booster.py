@@ -41,7 +41,7 @@ def test_rounds_one_by_one() -> None:
     assert model.forest[5].leaves == 2 and model.forest[4].leaves > 2
     with pytest.raises(ParameterError, match="num_parallel_tree cannot change from 1 to 2"):
         model.set_param("num_parallel_tree", 2)
-    with pytest.raises(ParameterError, match="did you mean 'max_depth'"):
+    with pytest.warns(UserWarning, match="did you mean 'max_depth'"):
         model.set_param("max_dept", 2)
 
 
@@ -171,8 +171,9 @@ def test_multiclass_and_importance() -> None:
     assert max(gain, key=lambda f: gain[f]) in ("f2", "f3")
     weight = model.get_score()
     assert sum(weight.values()) == sum(model.forest[t].leaves - 1 for t in range(60))
+    assert gain == model.get_score("", "gain") == model.get_score(importance_type="gain")
     with pytest.raises(ValueError, match="did you mean 'gain'"):
-        model.get_score("gains")
+        model.get_score(importance_type="gains")
 
 
 def test_no_rounds_predict_the_base_score() -> None:

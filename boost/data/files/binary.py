@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,5 +77,5 @@ def read_table(path: str) -> tuple[DenseValues | SparseValues, dict[str, NDArray
             return DenseValues(held["value_values"]), info, header
         starts, features, entries = (held[f"value_{name}"] for name in ENTRIES)
         return SparseValues((starts, features, entries), (shape[0], shape[1])), info, header
-    except (ValueError, KeyError, TypeError, EOFError) as problem:
+    except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as problem:
         raise DataError(f"{path} is no table that save_binary wrote ({problem!r})") from None
