@@ -14,7 +14,11 @@ from boost.params.table import OBJECTIVES
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 30, size=(600, 4)).astype(np.float32)
-Y = np.abs(np.stack((X[:, 0] + X[:, 1], X[:, 1] - X[:, 2], X[:, 0] * X[:, 3] / 9), axis=1)) + RNG.random((600, 3)) + 0.1
+Y = (
+    np.abs(np.stack((X[:, 0] + X[:, 1], X[:, 1] - X[:, 2], X[:, 0] * X[:, 3] / 9), axis=1))
+    + RNG.random((600, 3))
+    + 0.1
+)
 CODE = RNG.integers(0, 3, 600)
 LEVELS = [0.2, 0.5, 0.9]
 # Objectives that XGBoost 3.2 does not have.
@@ -39,7 +43,7 @@ def table(objective: str, kind: Any = DMatrix) -> tuple[dict[str, Any], Any]:
     elif objective in ("survival:cox", "reg:normal"):
         data.set_info(label=Y[:, 0])
     else:
-        data.set_info(label=Y > np.median(Y, axis=0) if "logi" in name or "hinge" in name else Y)
+        data.set_info(label=np.median(Y, axis=0) < Y if "logi" in name or "hinge" in name else Y)
     return params, data
 
 
