@@ -119,8 +119,8 @@ class Ranker(XGBModel):
 class NamedRanker(Ranker):
     """A ranker as in XGBoost.
 
-    Its `fit` takes the weights of the query groups as `sample_weight`, and `score` returns the last metric that
-    `eval_metric` names, or that of the objective.
+    Its `fit` takes the weights of the query groups as `sample_weight`, and `score` returns the last metric
+    that `eval_metric` names, or that of the objective.
     """
 
     def _score_metric(self) -> str:
