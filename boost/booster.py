@@ -303,8 +303,7 @@ class Booster(Inspection, Predictions):
 
     def keep_rounds(self, rounds: int, weights: Floats) -> None:
         """Remove all rounds but the first `rounds`; `weights` as from `tree_weights` after these rounds."""
-        self.forest.truncate(self.forest.trees_of_rounds(0, rounds)[1])
-        self.forest.weights = weights
+        self.forest.truncate(self.forest.trees_of_rounds(0, rounds)[1], weights)
 
     # Training
 
