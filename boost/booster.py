@@ -303,8 +303,7 @@ class Booster(Inspection, Predictions):
 
     def keep_rounds(self, rounds: int, weights: Floats) -> None:
         """Remove all rounds but the first `rounds`; `weights` as from `tree_weights` after these rounds."""
-        self.forest.truncate(self.forest.trees_of_rounds(0, rounds)[1])
-        self.forest.weights = weights
+        self.forest.truncate(self.forest.trees_of_rounds(0, rounds)[1], weights)
 
     # Training
 
@@ -353,7 +352,8 @@ class Booster(Inspection, Predictions):
         """
         if (fobj is None) != (grad is not None and hess is not None):
             raise ValueError("give grad and hess, or fobj in place of them")
-        self.update(dtrain, iteration, fobj or (lambda margin, data: (grad, hess)))  # type: ignore[return-value]
+        given: Any = (grad, hess)
+        self.update(dtrain, iteration, fobj or (lambda margin, data: given))
 
     def eval(self, data: DMatrix, name: str = "eval", iteration: int = 0) -> str:
         """Return the metrics of a table as one line of text."""

@@ -60,4 +60,8 @@ with contextlib.redirect_stdout(out):
     monitor = xgb.callback.EvaluationMonitor(period=2, show_stdv=False)
     xgb.train(param, train, 5, watch, callbacks=[monitor], verbose_eval=False)
     xgb.train({**param, "eval_metric": "error"}, train, 5, watch, verbose_eval=2)
+differs = {
+    "rates": "XGBoost sets the rate after a round, for the next one; here it is the rate of its round",
+    "decay": "the same",
+}
 answers["printed"] = [line.split(":")[0] for line in out.getvalue().splitlines()]
