@@ -330,7 +330,8 @@ class Booster(Inspection, Predictions):
         Parameters
         ----------
         dtrain : DMatrix
-            Margins and buffers are kept as long as it is the same table.
+            Margins and buffers are kept as long as it is the same table. What was set in it since the last
+            round holds from this round on.
         iteration : int
             Number of the round; together with the seed it determines all random draws.
         fobj : callable, optional
@@ -345,7 +346,7 @@ class Booster(Inspection, Predictions):
             )
         if self.model.n_features == 0:  # a new model
             start(self.model, dtrain, custom=fobj is not None)
-        if self._trainer is None or not self._trainer.can_continue(dtrain):
+        if self._trainer is None or not self._trainer.can_continue(self.model, dtrain):
             self._trainer = Trainer(self.model, dtrain)
         self._trainer.update(iteration, fobj)
 
@@ -363,7 +364,8 @@ class Booster(Inspection, Predictions):
         """
         if (fobj is None) != (grad is not None and hess is not None):
             raise ValueError("give grad and hess, or fobj in place of them")
-        self.update(dtrain, iteration, fobj or (lambda margin, data: (grad, hess)))  # type: ignore[return-value]
+        given: Any = (grad, hess)
+        self.update(dtrain, iteration, fobj or (lambda margin, data: given))
 
     def eval(self, data: DMatrix, name: str = "eval", iteration: int = 0) -> str:
         """Return the metrics of a table as one line of text."""

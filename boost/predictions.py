@@ -157,7 +157,7 @@ class Predictions:
 
         Each tree is traversed once. The same array is yielded, and changed, every time: copy it to keep it.
         """
-        return self.model.staged_margins(self.model.align(data, validate_features))
+        return self.model.staged_margins(self.model.align(data, validate_features, own=True))
 
     def staged_predict(
         self,

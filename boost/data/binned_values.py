@@ -72,11 +72,14 @@ class BinnedValues:
                             "use a model trained on these bins",
                         )
 
+    def check(self) -> None:
+        """Do nothing: the bins are the table's own."""
+
     def column(self, f: int) -> NoReturn:
         """Raise `DataError`: the values are not stored."""
         raise _no_values(
             "this operation needs values",
-            "use tree_method='hist' with the same max_bin, and set weights and feature types in the batches",
+            "use tree_method='hist' with the same max_bin, and set feature types in the batches",
         )
 
     def has_missing(self, features: NDArray[np.intp]) -> NoReturn:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
+from boost.data.binned_values import BinnedValues
+from boost.data.meta_info import State
 from boost.data.table import Table
 from boost.errors import DataError
 from sketch import Cuts, WeightedQuantileSketch, column_cuts
@@ -36,7 +38,7 @@ INDEX_ENTRIES = 1 << 20
 
 
 def bin_table(data: Table, max_bin: int, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
-    """Return the binned form of a table, computed once per `max_bin` and kept with the table.
+    """Return the binned form of a table, kept with the table until its weights or feature types are set.
 
     Parameters
     ----------
@@ -58,17 +60,19 @@ def bin_table(data: Table, max_bin: int, team: Team) -> BinnedMatrix | SparseBin
         For a categorical column of more than `MAX_BINS` categories, and for a `QuantileDMatrix` made with
         another `max_bin`.
     """
-    binned = data._binned.get(max_bin)
-    if binned is None:
-        if data.max_bin not in (None, max_bin):
-            raise DataError(
-                f"the QuantileDMatrix has max_bin={data.max_bin}, the parameters have max_bin={max_bin}: "
-                "give both the same"
-            )
-        ref = data.ref
-        cuts = make_cuts(data, max_bin, team) if ref is None else bin_table(ref, max_bin, team).cuts
-        binned = data._binned[max_bin] = bin_by_cuts(data, cuts, team)
-    return binned
+    if data.max_bin not in (None, max_bin):
+        raise DataError(
+            f"the QuantileDMatrix has max_bin={data.max_bin}, the parameters have max_bin={max_bin}: "
+            "give both the same"
+        )
+    if isinstance(data._values, BinnedValues):
+        return data._values.matrix
+    given = None if data.ref is None else bin_table(data.ref, max_bin, team).cuts
+    state = State((*data.state("weight", "_types"), given))
+    if max_bin not in data._binned or data._binned[max_bin][0] != state:
+        cuts = make_cuts(data, max_bin, team) if given is None else given
+        data._binned[max_bin] = state, bin_by_cuts(data, cuts, team)
+    return data._binned[max_bin][1]
 
 
 def bin_by_cuts(data: Table, cuts: Cuts, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
@@ -81,6 +85,7 @@ def bin_by_cuts(data: Table, cuts: Cuts, team: Team) -> BinnedMatrix | SparseBin
     cuts : Cuts
     team : Team
     """
+    data.check_values()
     sparse = data.is_sparse and data.density < SPARSE_BELOW
     return (bin_sparse if sparse else bin_matrix)(data, cuts, team)
 

@@ -31,11 +31,13 @@ class DMatrix(Table):
     ----------
     data : array_like, frame, SciPy sparse matrix or array, of shape (rows, features), or name of a file
         A frame is a pandas or polars DataFrame or Series, a PyArrow Table or RecordBatch, or an object with
-        one of the protocols ``__arrow_c_stream__`` and ``__dataframe__``. A row-major, writeable float32
-        array, and a CSR matrix of float32 values, are used in place: do not change them while the table is
-        in use. Any other data is copied once. Entries that are absent from a sparse matrix are missing, as in
-        XGBoost; stored zeros are zeros. Columns of strings and categories become numbers by a dictionary of
-        their sorted values, see `categories`. Values that do not fit in memory are given in batches, see
+        one of the protocols ``__arrow_c_stream__`` and ``__dataframe__``. It is copied, so that its memory
+        may be used for other values afterwards, with one exception, for the sake of memory: a row-major,
+        writeable float32 array of more than 32 MB, and a CSR matrix of that size, are used in place. They
+        must not change while the table is in use; a training and a prediction that find them changed raise.
+        Entries that are absent from a sparse matrix are missing, as in XGBoost; stored zeros are zeros.
+        Columns of strings and categories become numbers by a dictionary of their sorted values, see
+        `categories`. Values that do not fit in memory are given in batches, see
         `QuantileDMatrix`; the batches of a `DataIter` that is given here are joined in memory. The name of a
         file is that of `save_binary`, or of a text file, such as ``"train.txt?format=libsvm"`` or
         ``"train.csv?format=csv&label_column=0"``, see `boost.data.files.text.read_text`.
@@ -76,6 +78,7 @@ class DMatrix(Table):
     weight, label_lower_bound, label_upper_bound : float32 arrays of shape (rows,), or None
     base_margin : float64 array of shape (rows, outputs), or None
     feature_weights : float64 array of shape (features,), or None
+        These are read-only arrays; assign another one, or None, to change a field. It is checked and copied.
     categories : dict of int to list
         For the index of each column of strings or categories: the values, in the order of their codes.
 
@@ -84,6 +87,12 @@ class DMatrix(Table):
     DataError
         For a table without columns, infinite values, duplicate or missing names, columns that are neither
         numbers nor categories, and arrays whose length does not fit the table.
+
+    Notes
+    -----
+    Labels, weights and all other fields may be set between two rounds of a training, and in its callbacks:
+    each round uses what its tables hold then. New weights, or feature types, also make new bins; a table from
+    batches, whose values are not kept, keeps its bins.
     """
 
     def __init__(
@@ -107,7 +116,7 @@ class DMatrix(Table):
     ) -> None:
         if data_split_mode != DataSplitMode.ROW:
             raise DataError("a table is divided among workers by rows only: leave data_split_mode out")
-        info = {
+        info: dict[str, Any] = {
             "weight": weight,
             "base_margin": base_margin,
             "group": group,
@@ -149,3 +158,9 @@ class DMatrix(Table):
         with Team() as team:
             cuts = bin_table(self, bins, team).cuts
         return cuts.indptr.astype(np.uint64), cuts.values.copy()
+
+
+class TableView(DMatrix):
+    """A table that uses the caller's data in place where it can: for use within one call."""
+
+    owns_values = False

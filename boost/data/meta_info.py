@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,14 +12,57 @@ from boost.data import validation
 from boost.errors import DataError
 
 Float32s = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Field = TypeVar("Field")
 # The fields that have an entry for each row.
 BY_ROW = "label", "weight", "base_margin", "label_lower_bound", "label_upper_bound"
 FLOAT_FIELDS = (*BY_ROW, "feature_weights")
 UINT_FIELDS = "group", "group_ptr", "qid"
+# All fields, by the attributes that hold them.
+FIELDS = (*FLOAT_FIELDS, "_bounds", "_names", "_types")
+
+
+class State(tuple[Any, ...]):
+    """The values of some fields at one time: what is derived from them is kept together with their state.
+
+    A field is never changed in place, only replaced. So two states are equal when they hold the same objects.
+    """
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and all(a is b for a, b in zip(self, other, strict=True))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+class _Array(Generic[Field]):
+    """A field that is a read-only array, or None; an array that is assigned is checked and copied."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, table: None, owner: type) -> _Array[Field]: ...
+    @overload
+    def __get__(self, table: MetaInfo, owner: type) -> Field: ...
+    def __get__(self, table: MetaInfo | None, owner: type) -> Any:
+        return self if table is None else table.__dict__[self._name]
+
+    def __set__(self, table: MetaInfo, values: Any) -> None:
+        if values is None:
+            table.__dict__[self._name] = None
+        else:
+            table.set_info(**{self._name: values})
 
 
 class MetaInfo:
     """Labels, weights, margins, label bounds and query groups of rows; names, types and weights of features.
+
+    Each of them may be set at any time, also between the rounds of a training, and holds from then on. Arrays
+    are copied when they are set, and those of the attributes are read-only.
 
     Parameters
     ----------
@@ -33,29 +76,43 @@ class MetaInfo:
     feature_weights : float64 array of shape (features,), or None
     """
 
+    label = _Array["Float32s | None"]()
+    weight = _Array["Float32s | None"]()
+    base_margin = _Array["Floats | None"]()
+    label_lower_bound = _Array["Float32s | None"]()
+    label_upper_bound = _Array["Float32s | None"]()
+    feature_weights = _Array["Floats | None"]()
+
     def __init__(self, shape: tuple[int, int]) -> None:
         self._shape = shape
         self._names: list[str] | None = None
         self._types: list[str] | None = None
-        self.label: Float32s | None = None
-        self.weight: Float32s | None = None
-        self.base_margin: NDArray[np.float64] | None = None
-        self.label_lower_bound: Float32s | None = None
-        self.label_upper_bound: Float32s | None = None
-        self.feature_weights: NDArray[np.float64] | None = None
         self._bounds: NDArray[np.int64] | None = None
+        self.__dict__.update(dict.fromkeys(FLOAT_FIELDS))
         self._group_weight: NDArray | None = None  # waits for the query groups
 
-    def _weights_changed(self) -> None:
-        """Called after the weights are set; a subclass discards what it derived from them."""
+    def state(self, *fields: str) -> State:
+        """Return the state of some fields, of `FIELDS`, or of all."""
+        return State(self.__dict__[name] for name in fields or FIELDS)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({"_group_weight": None, **state})
+        for name in FIELDS:
+            self._hold(name, self.__dict__[name])
+
+    def _hold(self, name: str, values: Any) -> None:
+        """Set a field to an array that nobody else writes to, or to a list."""
+        if isinstance(values, np.ndarray):
+            values.setflags(write=False)
+        self.__dict__[name] = values
 
     def _types_changed(self) -> None:
         """Called after the feature types are set; a subclass raises `DataError` if they do not fit."""
 
     @property
     def feature_names(self) -> list[str] | None:
-        """Names of the features, or None. May be set."""
-        return self._names
+        """Names of the features, or None; a copy. May be set."""
+        return None if self._names is None else list(self._names)
 
     @feature_names.setter
     def feature_names(self, names: Sequence[str] | None) -> None:
@@ -63,8 +120,8 @@ class MetaInfo:
 
     @property
     def feature_types(self) -> list[str] | None:
-        """Types of the features, or None. May be set."""
-        return self._types
+        """Types of the features, or None; a copy. May be set."""
+        return None if self._types is None else list(self._types)
 
     @feature_types.setter
     def feature_types(self, types: Sequence[str] | None) -> None:
@@ -96,30 +153,30 @@ class MetaInfo:
         if feature_types is not None:
             self.feature_types = list(feature_types)
         if group is not None or qid is not None:
-            self._bounds = validation.check_groups(group, qid, rows)
+            self._hold("_bounds", validation.check_groups(group, qid, rows))
             weight = self._group_weight if weight is None else weight
         if label is not None:
-            self.label = validation.check_label(label, rows)
+            self._hold("label", validation.check_label(label, rows))
         if weight is not None:
             self._group_weight = self._before_groups(weight)
             if self._group_weight is None:
-                self.weight = validation.check_weight(weight, rows, self._bounds)
-                self._weights_changed()
+                self._hold("weight", validation.check_weight(weight, rows, self._bounds))
         if base_margin is not None:
-            self.base_margin = validation.check_margin(base_margin, rows)
+            self._hold("base_margin", validation.check_margin(base_margin, rows))
         lower, upper = self.label_lower_bound, self.label_upper_bound
         if label_lower_bound is not None:
             lower = validation.check_bound("label_lower_bound", label_lower_bound, rows)
         if label_upper_bound is not None:
             upper = validation.check_bound("label_upper_bound", label_upper_bound, rows)
         validation.check_bounds(lower, upper)
-        self.label_lower_bound, self.label_upper_bound = lower, upper
+        self._hold("label_lower_bound", lower)
+        self._hold("label_upper_bound", upper)
         if feature_weights is not None:
-            self.feature_weights = validation.check_feature_weights(feature_weights, columns)
+            self._hold("feature_weights", validation.check_feature_weights(feature_weights, columns))
 
     def _before_groups(self, weight: ArrayLike) -> NDArray | None:
         """Return weights of query groups that are not given yet; None for all others."""
-        given = np.asarray(weight)
+        given = np.array(weight)
         early = self._bounds is None and given.ndim == 1 and 1 < given.size < self._shape[0]
         return given if early else None
 
@@ -145,25 +202,26 @@ class MetaInfo:
         self.set_info(group=group)
 
     def get_label(self) -> Float32s:
-        """Return the labels; an empty array when they are not set."""
-        return _or_empty(self.label)
+        """Return a copy of the labels; an empty array when they are not set."""
+        return _copy(self.label)
 
     def get_weight(self) -> Float32s:
-        """Return the weights of the rows; an empty array when they are not set."""
-        return _or_empty(self.weight)
+        """Return a copy of the weights of the rows; an empty array when they are not set."""
+        return _copy(self.weight)
 
     def get_base_margin(self) -> NDArray[np.float64]:
-        """Return the base margins, shape (rows,) or (rows, outputs); an empty array when they are not set."""
+        """Return a copy of the base margins, of shape (rows,) or (rows, outputs); empty without them."""
         if self.base_margin is None:
             return np.empty(0)
-        return self.base_margin[:, 0] if self.base_margin.shape[1] == 1 else self.base_margin
+        margin = self.base_margin.copy()
+        return margin[:, 0] if margin.shape[1] == 1 else margin
 
     def get_group(self) -> NDArray[np.int64]:
         """Return the sizes of the query groups; an empty array without groups."""
         return np.empty(0, dtype=np.int64) if self._bounds is None else np.diff(self._bounds)
 
     def get_float_info(self, field: str) -> NDArray:
-        """Return one field, by its name; an empty array when it is not set.
+        """Return a copy of one field, by its name; an empty array when it is not set.
 
         Parameters
         ----------
@@ -172,7 +230,7 @@ class MetaInfo:
         """
         if field not in FLOAT_FIELDS:
             raise DataError(f"field must be one of {', '.join(map(repr, FLOAT_FIELDS))}, got {field!r}")
-        return self.get_base_margin() if field == "base_margin" else _or_empty(getattr(self, field))
+        return self.get_base_margin() if field == "base_margin" else _copy(getattr(self, field))
 
     def set_float_info(self, field: str, data: ArrayLike) -> None:
         """Set one of the fields of `get_float_info`."""
@@ -193,7 +251,7 @@ class MetaInfo:
         """
         if field != "group_ptr":
             raise DataError(f"field must be 'group_ptr', got {field!r}")
-        return np.empty(0, dtype=np.int64) if self._bounds is None else self._bounds
+        return np.empty(0, dtype=np.int64) if self._bounds is None else self._bounds.copy()
 
     def set_uint_info(self, field: str, data: ArrayLike) -> None:
         """Set the query groups.
@@ -219,21 +277,20 @@ class MetaInfo:
         bounds = self._bounds
         if bounds is None:
             return np.array([0, self._shape[0]])
-        filled = np.diff(bounds, prepend=-1) > 0
-        return bounds if filled.all() else bounds[filled]
+        return bounds[np.diff(bounds, prepend=-1) > 0]
 
     def _take_info(self, whole: MetaInfo, index: NDArray, allow_groups: bool) -> None:
         """Set the fields to those of some rows of another table."""
-        self._bounds = None
+        self._hold("_bounds", None)
         if whole._bounds is not None:
             if not allow_groups:
                 raise DataError("the table has query groups: pass allow_groups=True to slice it")
             of_row = np.searchsorted(whole._bounds, index, side="right")
-            self._bounds = validation.check_groups(None, of_row, index.size)
+            self._hold("_bounds", validation.check_groups(None, of_row, index.size))
         for name in BY_ROW:
             values = getattr(whole, name)
-            setattr(self, name, None if values is None else values[index])
+            self._hold(name, None if values is None else values[index])
 
 
-def _or_empty(values: NDArray | None) -> NDArray:
-    return np.empty(0, dtype=np.float32) if values is None else values
+def _copy(values: NDArray | None) -> NDArray:
+    return np.empty(0, dtype=np.float32) if values is None else values.copy()

@@ -23,8 +23,9 @@ class QuantileDMatrix(DMatrix):
         weights, or a dict of arguments of `DMatrix`. The batches are read twice, once to find the cuts and
         once to bin. Memory holds the bins, one or two bytes for a value and as much again for a copy by
         column, and the values of one batch at a time. The model does not depend on how a table is divided
-        into batches, byte for byte. Categories are joined across the batches. A table from batches trains
-        with tree_method="hist" only.
+        into batches, byte for byte. Categories are joined across the batches. A batch is read before the
+        next one is requested: an iterator may use its memory again. A table from batches trains with
+        tree_method="hist" only, and keeps its bins when other weights are set.
     label, **options
         As for `DMatrix`; with batches, each batch has its labels and weights.
     max_bin : int, optional
@@ -103,7 +104,6 @@ class QuantileDMatrix(DMatrix):
         info = {name: np.concatenate(parts) for name, parts in info.items()}
         info["feature_weights"] = next((w for w in weights if w is not None), None)
         self.set_info(**info)
-        self._binned = {max_bin: matrix}
 
 
 class ExtMemQuantileDMatrix(QuantileDMatrix):

@@ -115,6 +115,7 @@ def key_values(keys: ArrayLike) -> NDArray[np.float32]:
 
 def sort_columns(data: DMatrix, team: Team) -> SortedColumns:
     """Sort every column of a table, once in a training run. O(entries) for long columns."""
+    data.check_values()
     features = data.num_col()
     counts = np.zeros(features, dtype=np.int64)
 

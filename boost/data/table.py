@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from boost.data import validation
 from boost.data.frames.dictionary import Categories, CategoryIndex, check_same_types, recode
 from boost.data.frames.frame import as_frame, encode_frame, is_frame
-from boost.data.meta_info import FLOAT_FIELDS, MetaInfo
+from boost.data.meta_info import FLOAT_FIELDS, MetaInfo, State
 from boost.data.values import (
     ColumnEntries,
     DenseValues,
@@ -77,6 +77,8 @@ class Table(MetaInfo):
     # Of a `QuantileDMatrix`: the only number of bins it can be used with, and the table whose cuts it uses.
     max_bin: int | None = None
     ref: Table | None = None
+    # Whether the values stay as they are when the caller changes the data.
+    owns_values = True
 
     def __init__(
         self,
@@ -89,12 +91,14 @@ class Table(MetaInfo):
         enable_categorical: bool = True,
         **info: Any,
     ) -> None:
-        values, columns, held = read(data, np.nan if missing is None else float(missing))
-        index = feature_types if isinstance(feature_types, CategoryIndex) else None
+        values, columns, held = read(data, np.nan if missing is None else float(missing), self.owns_values)
+        index = None
+        if isinstance(feature_types, CategoryIndex):
+            index, feature_types = feature_types, None
         self._fill(
             values,
             feature_names if feature_names is not None else columns.get("names"),
-            feature_types if feature_types is not None and index is None else columns.get("types"),
+            feature_types if feature_types is not None else columns.get("types"),
             columns.get("categories", {}),
         )
         self._check_categorical(enable_categorical)
@@ -118,14 +122,17 @@ class Table(MetaInfo):
         self._names = validation.check_names(names, self._shape[1])
         self._types = validation.check_types(types, self._shape[1])
         self.categories = categories
-        self._binned: dict[int, BinnedMatrix | SparseBinnedMatrix] = {}
+        # For each number of bins: the bins, and the state of what they were made from.
+        self._binned: dict[int, tuple[State, BinnedMatrix | SparseBinnedMatrix]] = {}
 
-    def _weights_changed(self) -> None:
-        self._binned = {}  # cuts depend on weights
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_binned": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "_binned": {}})
 
     def _types_changed(self) -> None:
         self._check_categorical(True)
-        self._binned = {}
 
     @property
     def categorical(self) -> NDArray[np.bool_]:
@@ -143,7 +150,7 @@ class Table(MetaInfo):
             present = ~np.isnan(array)
             starts = np.concatenate(([0], np.cumsum(present.sum(axis=1))))
             features, values = np.nonzero(present)[1].astype(np.int32), array[present]
-        return csr_matrix((values, features, starts), shape=self._shape)
+        return csr_matrix((values, features, starts), shape=self._shape, copy=self.is_sparse)
 
     def get_categories(self, export_to_arrow: bool = False) -> CategoryIndex:
         """Return the dictionaries of the categorical features, for the ``feature_types`` of another table.
@@ -249,6 +256,10 @@ class Table(MetaInfo):
         """Whether any value of these columns is missing."""
         return self._values.has_missing(features)
 
+    def check_values(self) -> None:
+        """Raise `DataError` when an array that the table uses in place has been changed."""
+        self._values.check()
+
     def check_forest(self, forest: Any) -> None:
         """Raise `DataError` when the table cannot decide the splits of a forest.
 
@@ -285,6 +296,7 @@ class Table(MetaInfo):
         index = index.astype(np.int64)
         if index.size and (index.min() < 0 or index.max() >= rows):
             raise DataError(f"rindex must lie within 0 and {rows - 1}, got {index.min()} to {index.max()}")
+        self.check_values()
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
         part._binned = {}
@@ -384,7 +396,7 @@ class Table(MetaInfo):
         return repr(self._names[f]) if self._names else str(f)
 
 
-def read(data: Any, absent: float) -> Source:
+def read(data: Any, absent: float, own: bool) -> Source:
     """Return what data of any kind holds.
 
     Parameters
@@ -392,6 +404,8 @@ def read(data: Any, absent: float) -> Source:
     data : as for `boost.DMatrix`, or a Source
     absent : float
         The number that means "missing" besides NaN.
+    own : bool
+        See `boost.data.values.array_values`.
     """
     if isinstance(data, Source):
         return data
@@ -403,8 +417,8 @@ def read(data: Any, absent: float) -> Source:
         columns = {"names": names, "types": types, "categories": categories}
         return Source(DenseValues(array, names), columns, {})
     if hasattr(data, "tocsr"):
-        return Source(sparse_values(data, absent), {}, {})
-    return Source(array_values(data, absent), {}, {})
+        return Source(sparse_values(data, absent, own), {}, {})
+    return Source(array_values(data, absent, own), {}, {})
 
 
 def _read_file(name: str) -> Source:

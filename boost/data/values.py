@@ -15,6 +15,8 @@ Entries = tuple[NDArray[np.int64], NDArray[np.int32], Float32s]
 ColumnEntries = tuple[NDArray[np.int64], NDArray[np.uint32], Float32s]
 # Values that are examined at a time, so that they stay in the cache.
 BLOCK = 1 << 18
+# The largest data that is copied for the sake of a caller who may use its memory again.
+COPIED_BYTES = 1 << 25
 
 
 class Values(Protocol):
@@ -48,6 +50,37 @@ class Values(Protocol):
     def check_forest(self, forest: Any) -> None:
         """Raise `DataError` for a split that these values cannot decide."""
 
+    def check(self) -> None:
+        """Raise `DataError` when the caller has changed an array that is used in place."""
+
+
+class Borrowed:
+    """Arrays of the caller that are used in place, with a fingerprint by which a change is found.
+
+    Parameters
+    ----------
+    arrays : sequence of contiguous arrays
+    """
+
+    def __init__(self, arrays: Sequence[NDArray]) -> None:
+        self._arrays = [a for a in arrays if a.size]
+        self._fingerprints = self._compute()
+
+    def _compute(self) -> list[int]:
+        from boost.data.fingerprint import fingerprint
+
+        return [fingerprint(a) for a in self._arrays]
+
+    def check(self) -> None:
+        """Raise `DataError` when an array has changed."""
+        if self._compute() != self._fingerprints:
+            size = sum(a.nbytes for a in self._arrays) / 2**20
+            raise DataError(
+                "the data of a DMatrix has been changed since the table was made: arrays as large as this "
+                f"({size:.0f} MB, more than {COPIED_BYTES >> 20} MB) are used in place; give DMatrix a copy, "
+                "or make a new DMatrix after the change"
+            )
+
 
 class DenseValues:
     """A row-major float32 array in which NaN means "missing".
@@ -57,6 +90,8 @@ class DenseValues:
     array : float32 array of shape (rows, features), C-contiguous
     names : sequence of str, optional
         Of the columns, for messages.
+    borrowed : bool
+        Whether the caller may change the array.
 
     Raises
     ------
@@ -64,8 +99,12 @@ class DenseValues:
         For an infinite value.
     """
 
-    def __init__(self, array: Float32s, names: Sequence[str] | None = None) -> None:
+    _borrowed: Borrowed | None = None
+
+    def __init__(self, array: Float32s, names: Sequence[str] | None = None, borrowed: bool = False) -> None:
         self.array = array
+        if borrowed:
+            self._borrowed = Borrowed([array])
         self.shape = int(array.shape[0]), int(array.shape[1])
         self.present = 0
         step = max(1, BLOCK // max(1, self.shape[1]))
@@ -104,6 +143,11 @@ class DenseValues:
     def check_forest(self, forest: Any) -> None:
         """Do nothing: stored values can decide every split."""
 
+    def check(self) -> None:
+        """Raise `DataError` when the caller has changed an array that is used in place."""
+        if self._borrowed is not None:
+            self._borrowed.check()
+
 
 class SparseValues:
     """The present entries of a table in CSR layout; all other values are missing.
@@ -114,10 +158,16 @@ class SparseValues:
         int64 array of shape (rows + 1,), the first entry of each row; int32 array of shape (entries,),
         increasing within a row; float32 array of shape (entries,), without NaN.
     shape : (rows, features)
+    borrowed : bool
+        Whether the caller may change the arrays.
     """
 
-    def __init__(self, by_row: Entries, shape: tuple[int, int]) -> None:
+    _borrowed: Borrowed | None = None
+
+    def __init__(self, by_row: Entries, shape: tuple[int, int], borrowed: bool = False) -> None:
         self.by_row = by_row
+        if borrowed:
+            self._borrowed = Borrowed(by_row)
         self.shape = shape
         self.present = int(by_row[2].size)
         self._by_column: ColumnEntries | None = None
@@ -174,9 +224,14 @@ class SparseValues:
     def check_forest(self, forest: Any) -> None:
         """Do nothing: stored values can decide every split."""
 
+    def check(self) -> None:
+        """Raise `DataError` when the caller has changed an array that is used in place."""
+        if self._borrowed is not None:
+            self._borrowed.check()
 
-def array_values(data: Any, absent: float) -> DenseValues:
-    """Return the values of an array_like; a row-major float32 array is used in place.
+
+def array_values(data: Any, absent: float, own: bool) -> DenseValues:
+    """Return the values of an array_like; a row-major float32 array may be used in place.
 
     Parameters
     ----------
@@ -185,6 +240,8 @@ def array_values(data: Any, absent: float) -> DenseValues:
         The masked elements of a masked array are missing.
     absent : float
         The number that means "missing" besides NaN.
+    own : bool
+        Whether the caller may change the data afterwards: it is copied, or a change of it is found.
 
     Raises
     ------
@@ -219,13 +276,15 @@ def array_values(data: Any, absent: float) -> DenseValues:
     with np.errstate(over="ignore"):  # overflow becomes infinity, which is refused
         values = np.require(np.asarray(array), dtype=np.float32, requirements=["C", "W"])
     with_marker = not np.isnan(absent)
-    if (with_marker or masked is not None) and np.may_share_memory(values, array):
-        values = values.copy()
+    # A list has no memory to share with its array.
+    shared = not isinstance(data, (list, tuple)) and np.may_share_memory(values, array)
+    if shared and (with_marker or masked is not None or (own and values.nbytes <= COPIED_BYTES)):
+        values, shared = values.copy(), False
     if masked is not None:
         values[masked] = np.nan
     if with_marker:
         values[values == np.float32(absent)] = np.nan
-    return DenseValues(values)
+    return DenseValues(values, borrowed=own and shared)
 
 
 def _from_objects(array: NDArray) -> NDArray[np.float64]:
@@ -247,8 +306,8 @@ def _from_objects(array: NDArray) -> NDArray[np.float64]:
     )
 
 
-def sparse_values(data: Any, absent: float) -> SparseValues:
-    """Return the values of a SciPy sparse matrix or array of any format; CSR of float32 is used in place.
+def sparse_values(data: Any, absent: float, own: bool) -> SparseValues:
+    """Return the values of a SciPy sparse matrix or array of any format; CSR may be used in place.
 
     Duplicate entries are summed, as in SciPy.
 
@@ -257,6 +316,8 @@ def sparse_values(data: Any, absent: float) -> SparseValues:
     data : sparse matrix or array of shape (rows, features)
     absent : float
         The number that means "missing" besides NaN and absent entries.
+    own : bool
+        As for `array_values`.
 
     Raises
     ------
@@ -281,10 +342,17 @@ def sparse_values(data: Any, absent: float) -> SparseValues:
     if missing.any():
         before = np.concatenate(([0], np.cumsum(~missing)))
         starts, features, values = before[starts], features[~missing], values[~missing]
+    given = (matrix.indptr, matrix.indices, matrix.data) if matrix is data else ()
+    entries: Entries = starts, features, values
+    shared = any(np.may_share_memory(a, b) for a, b in zip(entries, given, strict=False))
+    if own and shared and sum(a.nbytes for a in entries) <= COPIED_BYTES:
+        starts, features, values = (a.copy() for a in entries)
+        shared = False
     if np.isinf(values).any():
         at = int(np.argmax(np.isinf(values)))
         raise _infinite(int(np.searchsorted(starts, at, side="right")) - 1, str(features[at]))
-    return SparseValues((starts, features, values), (int(matrix.shape[0]), int(matrix.shape[1])))
+    shape = int(matrix.shape[0]), int(matrix.shape[1])
+    return SparseValues((starts, features, values), shape, borrowed=own and shared)
 
 
 def _infinite(row: int, column: str) -> DataError:

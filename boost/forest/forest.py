@@ -36,7 +36,11 @@ class Forest:
     ----------
     n_outputs, parallel, vector
         As given.
+    revision : int
+        How often trees were removed or weights were set; adding trees does not count.
     """
+
+    revision = 0
 
     def __init__(self, n_outputs: int = 1, parallel: int = 1, vector: bool = False) -> None:
         self.n_outputs, self.parallel, self.vector = n_outputs, parallel, vector
@@ -86,6 +90,7 @@ class Forest:
         if given.shape != (self.trees,) or not np.isfinite(given).all():
             raise ValueError(f"weights must be {self.trees} finite numbers, got {values!r}")
         self._weights = given.tolist()
+        self.revision += 1
 
     def add(self, tree: Tree, output: int, copy: bool = True) -> None:
         """Append a tree, of weight 1.
@@ -143,6 +148,7 @@ class Forest:
         """Remove all trees but the first `trees`, and give these other weights, if there are any given."""
         if not 0 <= trees <= self.trees:
             raise ValueError(f"trees must be in [0, {self.trees}], got {trees}")
+        self.revision += 1
         self._packed = None
         self._weights = self._weights[:trees] if weights is None else np.asarray(weights).tolist()
         del self._trees[trees:], self._outputs[trees:]

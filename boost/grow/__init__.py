@@ -27,9 +27,13 @@ class Grower(Protocol):
     ----------
     params : Params
         The trainer replaces it when the learning rate changes.
+    made_from : frozenset of str
+        The fields of the table, of `boost.data.meta_info.FIELDS`: when one of them is set, the trainer makes
+        another grower.
     """
 
     params: Params
+    made_from: frozenset[str]
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> GrownTree:
         """Grow one tree.

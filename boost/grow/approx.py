@@ -43,6 +43,8 @@ class ApproxGrower:
         With local proposals, for settings that `ExactGrower` does not support.
     """
 
+    made_from = frozenset(("feature_weights", "_names", "_types"))
+
     def __init__(self, data: DMatrix, params: Params, team: Team) -> None:
         self.data, self.params, self.team = data, params, team
         self.local: ExactGrower | None = None

@@ -143,6 +143,8 @@ class ExactGrower:
         features.
     """
 
+    made_from = frozenset(("feature_weights", "_names", "_types"))
+
     def __init__(self, data: DMatrix, params: Params, team: Team, candidates: int = 0) -> None:
         method = "'approx' with approx_proposal='local'" if candidates else "'exact'"
         check_supported(data, params, f"tree_method={method}")

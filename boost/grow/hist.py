@@ -93,6 +93,8 @@ class HistGrower:
         For constraints on features that the table does not have, and combinations that are not supported.
     """
 
+    made_from = frozenset(("weight", "feature_weights", "_names", "_types"))  # cuts depend on the weights
+
     def __init__(
         self,
         data: DMatrix,

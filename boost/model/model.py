@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.columns import align_columns
-from boost.data.dmatrix import DMatrix
+from boost.data.dmatrix import DMatrix, TableView
 from boost.data.frames.dictionary import Categories
 from boost.data.frames.frame import is_frame
 from boost.errors import ParameterError
@@ -84,7 +84,8 @@ class Model:
 
     @base_score.setter
     def base_score(self, score: Floats) -> None:
-        self._base_score = score
+        self._base_score = np.array(score, dtype=np.float64)
+        self._base_score.setflags(write=False)
         self._start_margin: Floats | None = None
 
     @property
@@ -155,17 +156,18 @@ class Model:
 
     # Tables
 
-    def make_table(self, data: Any, missing: float | None = None) -> DMatrix:
+    def make_table(self, data: Any, missing: float | None = None, own: bool = False) -> DMatrix:
         """Return a `DMatrix` of an array, frame or sparse matrix.
 
-        The categorical columns of an array hold the codes of the model's dictionaries.
+        The categorical columns of an array hold the codes of the model's dictionaries. The data may be used
+        in place: unless `own` is true, the table is for use within one call.
         """
-        made = DMatrix(data, missing=missing)
+        made = (DMatrix if own else TableView)(data, missing=missing)
         if self.categories and not is_frame(data):
             made.categories = dict(self.categories)
         return made
 
-    def align(self, data: Any, validate_features: bool = True) -> DMatrix:
+    def align(self, data: Any, validate_features: bool = True, own: bool = False) -> DMatrix:
         """Return a table in the model's order of columns and in its category codes.
 
         Parameters
@@ -173,14 +175,19 @@ class Model:
         data : DMatrix, array, frame or sparse matrix
         validate_features : bool
             Whether columns are matched by name, where both sides have names; by position otherwise.
+        own : bool
+            Whether the table must not change with the data, see `make_table`.
 
         Raises
         ------
         DataError
-            A ValueError, for columns that the model does not have, and for missing columns.
+            A ValueError, for columns that the model does not have, for missing columns, and for data of a
+            `DMatrix` that has changed.
         """
+        if isinstance(data, DMatrix):
+            data.check_values()
         aligned = align_columns(
-            data if isinstance(data, DMatrix) else self.make_table(data),
+            data if isinstance(data, DMatrix) else self.make_table(data, own=own),
             self.n_features,
             self.feature_names,
             self.feature_types,

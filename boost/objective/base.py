@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from boost.errors import LabelError
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
+    from boost.data.meta_info import State
     from boost.forest.grown_tree import GrownTree
     from boost.params import Params
     from boost.threads import Team
@@ -65,11 +68,10 @@ class Objective(ABC):
     label_hint: str = ""
     file_params: tuple[tuple[str, str, str], ...] = ()
 
-    # Derived from a training table and kept between rounds; not pickled.
-    _row_weight: tuple[NDArray[np.float32] | None, Floats] | None = None
+    # Buffers, and what was derived from fields of a training table, see `kept`; not pickled.
     _gpairs: tuple[Floats, Floats] | None = None
-    _prepared: Any = None
-    CACHES = ("_row_weight", "_gpairs", "_prepared")
+    _kept: Mapping[str, tuple[State, Any]] = MappingProxyType({})
+    CACHES = ("_gpairs", "_kept")
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -176,6 +178,23 @@ class Objective(ABC):
             Buffers of the loss: valid until the next call, and not to be changed.
         """
 
+    def kept(self, name: str, data: DMatrix, fields: Sequence[str], derive: Callable[[DMatrix], Any]) -> Any:
+        """Return what is derived from some fields of a table; derived again when one of them was set.
+
+        Parameters
+        ----------
+        name : str
+            Of the derived thing.
+        data : DMatrix
+        fields : sequence of str
+            See `boost.data.meta_info.FIELDS`.
+        derive : callable
+        """
+        state = data.state(*fields)
+        if name not in self._kept or self._kept[name][0] != state:
+            self._kept = {**self._kept, name: (state, derive(data))}
+        return self._kept[name][1]
+
     def gradient_buffers(self, shape: tuple[int, ...], hess: ArrayLike = 1.0) -> tuple[Floats, Floats]:
         """Return the buffers for gradients and hessians; the same ones while the shape stays the same.
 
@@ -191,10 +210,8 @@ class Objective(ABC):
 
     def row_weight(self, data: DMatrix) -> Floats:
         """Return the weights of the rows, not to be changed; an empty array means one each."""
-        if self._row_weight is None or self._row_weight[0] is not data.weight:
-            given = data.weight
-            self._row_weight = given, np.empty(0) if given is None else given.astype(np.float64)
-        return self._row_weight[1]
+        weight: Floats = self.kept("row_weight", data, ["weight"], _weights)
+        return weight
 
     def refit(
         self,
@@ -277,7 +294,11 @@ _OLD_NAMES = {
     "ahead": "relevant_bias",
     "behind": "irrelevant_bias",
 }
-_OLD_CACHES = {"_weight", "_pair", "_team", "_logs", "_layout", *Objective.CACHES}
+_OLD_CACHES = {"_weight", "_pair", "_team", "_logs", "_layout", "_row_weight", "_prepared", *Objective.CACHES}
+
+
+def _weights(data: DMatrix) -> Floats:
+    return np.empty(0) if data.weight is None else data.weight.astype(np.float64)
 
 
 def _text(value: Any) -> str:

@@ -31,8 +31,6 @@ class PreparedTable:
 
     Attributes
     ----------
-    source : float32 array of shape (rows,)
-        The labels of the table, by which it is recognised; the table itself is not kept alive.
     queries : Queries
     pairs : int
         How many of the first rows of a group are paired with all rows after them, or how many partners a row
@@ -41,7 +39,6 @@ class PreparedTable:
         Estimated nanoseconds of a gradient.
     """
 
-    source: NDArray[np.float32]
     queries: Queries
     pairs: int
     work: float
@@ -141,9 +138,7 @@ class Ranking(Objective):
         from boost.data.group_order import sort_groups
         from boost.objective.gradients import row_pairs
 
-        prepared: PreparedTable | None = self._prepared
-        if prepared is None or not _is_of(prepared, data):
-            prepared = self._prepared = self._prepare(data)
+        prepared: PreparedTable = self.kept("prepared", data, ["label", "_bounds"], self._prepare)
         queries = prepared.queries
         rows, groups = queries.label.size, queries.bounds.size - 1
         unbiased = self.params["lambdarank_unbiased"]
@@ -241,7 +236,7 @@ class Ranking(Objective):
             first = np.minimum(sizes, self.pairs) if self.topk else sizes
             work += PAIR_WORK * float((first * (sizes - (first + 1) / 2)).sum())
         queries = Queries(bounds, label, share, gain, discount, by_label)
-        return PreparedTable(data.label, queries, longest if all_pairs else self.pairs, work)
+        return PreparedTable(queries, longest if all_pairs else self.pairs, work)
 
     def _estimate_bias(self, losses: Floats, bounds: Ints) -> None:
         """Set the ratios of the next round: powers of the losses of positions over that of the first one.
@@ -257,10 +252,6 @@ class Ranking(Objective):
             sums = np.bincount(place[estimated], weights=loss[estimated], minlength=positions)
             if sums[0] >= TINY:
                 ratio[:] = ((sums / sums[0]) ** power).astype(np.float32)
-
-
-def _is_of(prepared: PreparedTable, data: DMatrix) -> bool:
-    return prepared.source is data.label and np.array_equal(prepared.queries.bounds, data.group_bounds())
 
 
 def _seed(this_round: Round) -> np.uint64:

@@ -29,8 +29,6 @@ class _Times:
 
     Attributes
     ----------
-    label, weight : arrays, or None
-        The arrays of the table, by which it is recognised.
     order : int64 array of shape (rows,)
         Row numbers by increasing time.
     event : bool array of shape (rows,)
@@ -45,8 +43,6 @@ class _Times:
         The total weight of the events at each time.
     """
 
-    label: NDArray[np.float32] | None
-    weight: NDArray[np.float32] | None
     order: NDArray[np.int64]
     event: NDArray[np.bool_]
     row_weight: Floats
@@ -97,21 +93,18 @@ class Cox(Objective):
         return exp_margin(margin)
 
     def _times(self, data: DMatrix) -> _Times:
-        times: _Times | None = self._prepared
-        if times is None or times.label is not data.label or times.weight is not data.weight:
-            assert data.label is not None
-            label = data.label.astype(np.float64)
-            time = np.abs(label)
-            order = np.argsort(time, kind="stable")
-            new = np.diff(time[order], prepend=-1.0) > 0
-            starts = np.flatnonzero(new)
-            weight = self.row_weight(data)
-            weight = weight[order] if weight.size else np.ones(label.size)
-            event = label[order] > 0
-            events = np.add.reduceat(weight * event, starts)
-            times = _Times(data.label, data.weight, order, event, weight, starts, np.cumsum(new) - 1, events)
-            self._prepared = times
-        return times
+        """Return the rows of a table in order of time."""
+        assert data.label is not None
+        label = data.label.astype(np.float64)
+        time = np.abs(label)
+        order = np.argsort(time, kind="stable")
+        new = np.diff(time[order], prepend=-1.0) > 0
+        starts = np.flatnonzero(new)
+        weight = self.row_weight(data)
+        weight = weight[order] if weight.size else np.ones(label.size)
+        event = label[order] > 0
+        events = np.add.reduceat(weight * event, starts)
+        return _Times(order, event, weight, starts, np.cumsum(new) - 1, events)
 
     def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
         """Gradient h r - [event], hessian h r - h**2 s; O(rows) after a sort in the first round.
@@ -119,7 +112,7 @@ class Cox(Objective):
         h is the hazard of the row. r and s are sums over the times up to that of the row: r of the events
         divided by the total hazard at risk, s of the events divided by its square.
         """
-        times = self._times(data)
+        times: _Times = self.kept("times", data, ["label", "weight"], self._times)
         at = margin[times.order, 0]
         hazard = np.exp(np.maximum(at - at.max(), LOWEST))
         risk = np.cumsum((hazard * times.row_weight)[::-1])[::-1][times.starts]
@@ -185,14 +178,10 @@ class Aft(Objective):
         return "" if bounded.any() else "every interval is 0 to infinity"
 
     def _log_bounds(self, data: DMatrix) -> tuple[Floats, Floats]:
-        """Return the logarithms of the bounds, computed in the first round of a table."""
-        lower, upper = data.label_lower_bound, data.label_upper_bound
-        if self._prepared is None or self._prepared[0] is not lower or self._prepared[1] is not upper:
-            assert lower is not None and upper is not None
-            with np.errstate(divide="ignore"):
-                logs = np.log(np.maximum(lower, 0.0, dtype=np.float64)), np.log(upper.astype(np.float64))
-            self._prepared = lower, upper, *logs
-        return self._prepared[2], self._prepared[3]
+        """Return the logarithms of the bounds."""
+        bounds = ["label_lower_bound", "label_upper_bound"]
+        logs: tuple[Floats, Floats] = self.kept("logs", data, bounds, _logs)
+        return logs
 
     def start(self, data: DMatrix) -> Floats:
         """Return the constant time of maximum likelihood, by Newton steps of at most one scale."""
@@ -233,6 +222,13 @@ class Aft(Objective):
 
         this_round.team.share(derive, -(-low.size // BLOCK), work=low.size * 200.0)
         return grad, hess
+
+
+def _logs(data: DMatrix) -> tuple[Floats, Floats]:
+    lower, upper = data.label_lower_bound, data.label_upper_bound
+    assert lower is not None and upper is not None
+    with np.errstate(divide="ignore"):
+        return np.log(lower.astype(np.float64)), np.log(upper.astype(np.float64))
 
 
 def aft_derivatives(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.dmatrix import DMatrix
+from boost.data.meta_info import FIELDS, State
+from boost.errors import DataError
 from boost.grow import make_grower
 from boost.grow.sample import sample_rows
 from boost.metric import Metric
@@ -29,9 +31,64 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[DMatrix, str]]
-# In place of the number of trees of the last complete round: the margins may be those of half a round.
-INCOMPLETE = -1
 SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
+# The fields that the form of a table in the model's columns depends on: what growers and margins read.
+OF_COLUMNS = {"weight", "base_margin", "feature_weights", "_names", "_types"}
+
+
+class _Table:
+    """A table of a training, which follows what is set in the table that was given.
+
+    Attributes
+    ----------
+    given : DMatrix
+    table : DMatrix
+        In the model's columns and codes.
+    margins : Margins or ExactMargins
+    state : State, or None
+        Of the fields of `given` that were last followed.
+    """
+
+    table: DMatrix
+    _categorical: list[bool]
+
+    def __init__(self, given: DMatrix, model: Model, make_margins: Callable[[DMatrix], Any]) -> None:
+        self.given, self._model, self._make_margins = given, model, make_margins
+        self.margins: Any = None
+        self.state: State | None = None
+        self.follow(self.changed())
+
+    def changed(self) -> set[str]:
+        """Return the fields that were set since the last call of `follow`."""
+        now = self.given.state()
+        if self.state is None:
+            return set(FIELDS)
+        return {name for name, a, b in zip(FIELDS, self.state, now, strict=True) if a is not b}
+
+    def follow(self, changed: set[str]) -> None:
+        """Use the fields that were set.
+
+        Raises
+        ------
+        DataError
+            For columns that are no longer those of the model.
+        """
+        if changed & OF_COLUMNS:
+            table = self._model.align(self.given)
+            categorical = table.categorical.tolist()
+            if self.state is not None and categorical != self._categorical:
+                raise DataError(
+                    "feature_types changed between rounds: a feature cannot become categorical, or "
+                    "numerical, during a training"
+                )
+            self.table, self._categorical = table, categorical
+        if "base_margin" in changed:
+            self.restart()
+        self.state = self.given.state()
+
+    def restart(self) -> None:
+        """Compute the margins from all trees."""
+        self.margins = self._make_margins(self.table)
 
 
 class Trainer:
@@ -64,33 +121,43 @@ class Trainer:
         custom_margin: bool = False,
     ) -> None:
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
-        self._grower: Any = None
         self.team = Team(model.params.nthread)
-        for table in (data, *(table for table, _ in evals)):
+        for table, _ in [(data, ""), *evals]:
             table.check_complete()
-        self._table = model.align(data)
         # The rounds of process_type="update" begin without the trees that they change, and add them again.
         self._earlier = model.forest.copy() if model.params.process_type == "update" else None
         if self._earlier is not None:
             model.forest.truncate(0)
+        self._params = model.params
         with _notice(model.params), self.team:
-            self._configure(model.params)
-            self._margins = self._make_margins(self._table)
+            self._train = _Table(data, model, self._make_margins)
             self._evals = [
-                (table, name, self._margins if table is data else self._make_margins(model.align(table)))
-                for table, name in evals
+                (self._train if given is data else _Table(given, model, self._make_margins), name)
+                for given, name in evals
             ]
-        self._others = [margins for _, _, margins in self._evals if margins is not self._margins]
-        self._trees = model.forest.trees  # after the last complete round
+            self._configure(model.params)
+        self._checked = [table.state for table, _ in self._evals]
+        self._others = [table for table, _ in self._evals if table is not self._train]
+        # After the last round; None after one that was interrupted.
+        self._trees: tuple[State, int, int] | None = self._state_of_trees()
 
-    def can_continue(self, data: DMatrix) -> bool:
-        """Return whether the next round may use this state: the same table, and no trees changed since."""
-        update = self._model.params.process_type == "update"
-        return (
-            data is self._data
-            and self._trees == self._model.forest.trees
-            and update == (self._earlier is not None)
-        )
+    def can_continue(self, model: Model, data: DMatrix) -> bool:
+        """Return whether this is the state of the training of a model on a table, after a whole round."""
+        update = model.params.process_type == "update"
+        same = model is self._model and data is self._data and update == (self._earlier is not None)
+        return same and self._trees is not None
+
+    def _state_of_trees(self) -> tuple[State, int, int]:
+        """Return what margins depend on besides the tables: all trees, and the base score."""
+        forest = self._model.forest
+        return State((forest, self._model.base_score)), forest.trees, forest.revision
+
+    def _make_grower(self) -> Any:
+        """Return the grower, or in its place the updater of the trees that are not updated yet."""
+        if self._earlier is None:
+            return make_grower(self._train.table, self._params, self.team, self._model.forest.vector)
+        first = self._model.forest.trees
+        return TreeUpdater(self._earlier, first, self._train.table, self._params, self.team)
 
     def _make_margins(self, table: DMatrix) -> Any:
         if self._params.booster != "dart":
@@ -102,16 +169,11 @@ class Trainer:
     def _configure(self, params: Params) -> None:
         """Make the grower, weights and generator, which depend on the parameters."""
         self._params = params
-        if self._earlier is None:
-            self._grower = make_grower(self._table, params, self.team, self._model.forest.vector)
-        elif self._grower is None:
-            self._grower = TreeUpdater(self._earlier, self._table, params, self.team)
-        else:
-            self._grower.params = params
+        self._grower = self._make_grower()
         # Updaters that keep the leaves keep those that an objective has refitted, too.
-        self._refits = self._earlier is None or ("refresh" in params.updater and params.refresh_leaf)
+        self._refits = self._earlier is None or ("refresh" in (params.updater or ()) and params.refresh_leaf)
         self._objective = self._model.objective
-        self._weight = self._objective.row_weight(self._table)
+        self._weight = self._objective.row_weight(self._data)
         self._seed = seed_of(params)
         draws = params.booster == "dart" or any(params[name] < 1.0 for name in SAMPLING)
         # A round with random draws gets a new generator, so that it does not depend on earlier rounds.
@@ -129,6 +191,19 @@ class Trainer:
             self._params = self._grower.params = params
         else:
             self._configure(params)
+
+    def _follow(self, custom: bool) -> None:
+        """Use what was set in the training table, and in the model, after the last round."""
+        if changed := self._train.changed():
+            if not custom:
+                self._objective.check(self._data)
+            self._train.follow(changed)
+            if changed & self._grower.made_from:
+                self._grower = self._make_grower()
+            self._weight = self._objective.row_weight(self._data)
+        if self._trees != self._state_of_trees():
+            for table in (self._train, *self._others):
+                table.restart()
 
     def update(self, iteration: int, loss: Loss | None = None) -> None:
         """Add one round to the model.
@@ -151,14 +226,13 @@ class Trainer:
         whole rounds only, and this state, whose margins may be those of half a round, is of no more use.
         """
         objective, forest = self._model.objective, self._model.forest
-        self._trees, before, estimates = INCOMPLETE, forest.trees, objective.estimates()
+        before, estimates = forest.trees, objective.estimates()
         try:
             self._add_round(iteration, loss)
         except BaseException:
             if forest.trees == before:
                 objective.set_estimates(estimates)
             raise
-        self._trees = forest.trees
 
     def _add_round(self, iteration: int, loss: Loss | None) -> None:
         """Grow the trees of a round, add them to the margins, and at the end to the model."""
@@ -166,14 +240,16 @@ class Trainer:
         if model.params is not self._params:
             self._change_params(model.params)
         rng = self._constant_rng or np.random.default_rng((self._seed, iteration))
-        objective, weight = model.objective, self._weight
-        if loss is not None:
-            objective = Custom(loss, objective)
-            weight = objective.row_weight(data)
         trees, outputs = [], []
         with _notice(model.params), self.team:
+            self._follow(custom=loss is not None)
+            objective, weight = model.objective, self._weight
+            if loss is not None:
+                objective = Custom(loss, objective)
+                weight = objective.row_weight(data)
+            self._trees = None  # from here on, the margins may be those of half a round
             additions = self._start_round(rng)
-            margin = self._margins.values
+            margin = self._train.margins.values
             grad, hess = objective.gradient(margin, data, Round(self._seed, iteration, self.team))
             # All trees of a round start from the same margins, which change with each tree.
             before = margin.copy() if forest.parallel > 1 else margin
@@ -185,15 +261,16 @@ class Trainer:
                     trees.append(grown.tree)
                     outputs.append(k)
                     additions.add(grown, k)
-            additions.finish(trees, outputs, self._others)
+            additions.finish(trees, outputs, [table.margins for table in self._others])
+        self._trees = self._state_of_trees()
 
     def _start_round(self, rng: np.random.Generator) -> Any:
         """Return the object that adds the trees of the round to the margins: `Additions` or `Dropout`."""
         if self._params.booster != "dart":
-            return Additions(self._model.forest, self._margins)
+            return Additions(self._model.forest, self._train.margins)
         from boost.training.dart import Dropout
 
-        return Dropout(self._model.forest, self._params, self._margins, rng)
+        return Dropout(self._model.forest, self._params, self._train.margins, rng)
 
     def _grow(
         self,
@@ -225,12 +302,19 @@ class Trainer:
     def evaluate(self) -> list[tuple[str, str, float]]:
         """Return (table, metric, value) for all evaluation tables, in their order."""
         objective, metrics = self._model.objective, self._metrics
+        out = []
         with _notice(self._params):
-            return [
-                (name, metric, value)
-                for table, name, margins in self._evals
-                for metric, value in evaluate(objective, metrics, margins.values, table, self._custom_margin)
-            ]
+            for i, (table, name) in enumerate(self._evals):
+                given = table.given
+                if self._checked[i] != given.state():
+                    for metric in metrics:
+                        metric.check(given, objective.n_outputs)
+                    if table is not self._train:
+                        table.follow(table.changed())
+                    self._checked[i] = given.state()
+                values = evaluate(objective, metrics, table.margins.values, given, self._custom_margin)
+                out += [(name, metric_name, value) for metric_name, value in values]
+        return out
 
 
 def _notice(params: Params) -> AbstractContextManager[None]:
@@ -252,8 +336,9 @@ def _check_tree(tree: Tree, iteration: int) -> None:
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         node = int(np.argmin(finite))
+        value = values[node][~np.isfinite(values[node])][0]
         raise ValueError(
-            f"round {iteration} made a leaf that is not finite in float32: {values[node][~np.isfinite(values[node])][0]}"
-            f", from a sum of hessians of {tree.hessian[node]:g}. Its gradients are too large for its hessians: "
-            "raise lambda or min_child_weight, lower eta, set max_delta_step, or divide the labels by a constant"
+            f"round {iteration} made a leaf that is not finite in float32: {value}, of rows whose hessians "
+            f"sum up to {tree.hessian[node]:g}. Their gradients are too large: raise lambda or "
+            "min_child_weight, lower eta, set max_delta_step, or scale the labels"
         )

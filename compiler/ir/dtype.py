@@ -2,7 +2,7 @@
 
 A dtype is a string: a type of `SCALAR_TYPES`, followed by ``x<lanes>`` for a vector. Several elements of a
 type of `PACKED_TYPES` share a byte in memory; the only operations on such values are loads, stores, casts and
-broadcasts.
+broadcasts. A ``bfloat16`` is the first half of a float32; an operation on it is one on float32, rounded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 SCALAR_TYPES: tuple[str, ...] = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
-SCALAR_TYPES += ("uint64", "float16", "float32", "float64")
+SCALAR_TYPES += ("uint64", "float16", "bfloat16", "float32", "float64")
 PACKED_TYPES: tuple[str, ...] = ("uint1", "int2", "uint2", "int4", "uint4")
 
 INDEX = "int32"
@@ -47,7 +47,7 @@ def vector_of(dtype: str, lanes: int) -> str:
 @cache
 def is_float(dtype: str) -> bool:
     """Whether a lane of `dtype` is a floating-point number."""
-    return dtype.startswith("float")
+    return dtype.startswith(("float", "bfloat"))
 
 
 @cache
@@ -60,7 +60,23 @@ def is_integer(dtype: str) -> bool:
 @cache
 def bits_of(dtype: str) -> int:
     """Bits that one element of a scalar type occupies in memory."""
+    if dtype == "bfloat16":
+        return 16
     return int(dtype.lstrip("uint")) if dtype in PACKED_TYPES else np.dtype(dtype).itemsize * 8
+
+
+@cache
+def promoted(a: str, b: str) -> str:
+    """The scalar type that two operands of the scalar types `a` and `b` are converted to.
+
+    It is the narrowest type that holds the values of both; of an integer and a float, the float type.
+    """
+    if is_float(a) != is_float(b):
+        return a if is_float(a) else b
+    if "bfloat16" in (a, b):
+        other = b if a == "bfloat16" else a
+        return "float32" if other == "float16" else other
+    return str(np.promote_types(a, b))
 
 
 @cache

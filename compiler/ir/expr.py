@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import copysign, inf, prod
+from math import copysign, prod
 from typing import Any, Union
 
 import numpy as np
@@ -36,6 +36,7 @@ from compiler.ir.dtype import (
     integer_range,
     is_float,
     lanes_of,
+    promoted,
     scalar_of,
     vector_of,
 )
@@ -65,8 +66,8 @@ def _reflected(op: str) -> _Operator:
 class Expr(Node):
     """Base of all expressions; defines Python's operators on them.
 
-    ``==`` compares structure and returns a bool; with a number it raises. `equal` makes the comparison that a
-    program evaluates.
+    ``==`` is True for the same structure, so that expressions are keys of dictionaries; otherwise it raises,
+    but for extents and inside of the compiler. `equal` makes the comparison that a program evaluates.
     """
 
     __slots__ = ()
@@ -86,8 +87,10 @@ class Expr(Node):
     __lt__, __le__ = _operator("<"), _operator("<=")
     __gt__, __ge__ = _operator(">"), _operator(">=")
 
-    def __pos__(self) -> Expr:
-        return self
+    # set by `compiler.ir.calls`
+    __abs__: Callable[[], Expr]
+    __pow__: Callable[[ExprLike], Expr]
+    __rpow__: Callable[[ExprLike], Expr]
 
     def __neg__(self) -> Expr:
         if self.dtype.startswith("u"):  # -1 is no literal of the type, and the negation wraps around
@@ -99,9 +102,6 @@ class Expr(Node):
         if scalar == "bool":
             return Not(self)
         return binary("^", self, integer_range(scalar)[1] if scalar.startswith("u") else -1)
-
-    def __divmod__(self, other: ExprLike) -> tuple[Expr, Expr]:
-        return self // other, self % other
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -154,7 +154,10 @@ class Const(Expr):
         return a != a and b != b
 
     def __hash__(self) -> int:
-        return hash((self.value, self.dtype)) if self.value == self.value else hash(self.dtype)
+        # apart from -2, whose hash Python gives -1 too
+        return (
+            hash((self.value, self.dtype, self.value == -1)) if self.value == self.value else hash(self.dtype)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,7 @@ class Reinterpret(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """An array, row-major and dense unless it has strides; a buffer is equal only to itself.
+    """An array, row-major unless it has strides; a buffer is equal only to itself.
 
     Parameters
     ----------
@@ -239,9 +242,8 @@ class Buffer:
         ``"shared"`` memory of all threads of a block, ``"warp"`` memory of the threads of a warp; or the
         memory of an accelerator (`is_scope`).
     strides : tuple of int or Var, optional
-        For a parameter that may be a view: the distance of neighbours along each axis, in elements. It may be
-        zero or negative, or dynamic: a variable with bounds. Such a buffer is accessed by one index: the
-        position relative to the first element, the sum of the products of indices and strides.
+        Of a parameter that may be a view, in elements. It is accessed by the position relative to its first
+        element: the sum of indices times strides.
     """
 
     name: str
@@ -253,8 +255,7 @@ class Buffer:
     @property
     def sizes(self) -> tuple[Var, ...]:
         """The dynamic extents, then the dynamic strides, in order, each once."""
-        numbers = self.shape if self.strides is None else (*self.shape, *self.strides)
-        return tuple(dict.fromkeys(number for number in numbers if isinstance(number, Var)))
+        return tuple(dict.fromkeys(n for n in (*self.shape, *(self.strides or ())) if isinstance(n, Var)))
 
     @property
     def size(self) -> int:
@@ -268,17 +269,6 @@ class Buffer:
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
-
-
-def reach(buffer: Buffer) -> tuple[float, float]:
-    """The first and the end of the positions in a buffer with strides; infinite where they are dynamic."""
-    low, high = 0.0, 1.0
-    for extent, stride in zip(buffer.shape, buffer.strides or (), strict=True):
-        if isinstance(stride, Var):
-            return -inf, inf
-        last = stride * (upper_bound(extent) - 1)
-        low, high = low + min(0, last), high + max(0, last)
-    return low, high
 
 
 def upper_bound(extent: int | Var) -> int:
@@ -342,9 +332,7 @@ for _node in (Binary, Not, Select, Cast, Reinterpret, Load, Call, Ramp, Broadcas
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
-    """The literal of a Python or NumPy number.
-
-    Its type is float32, bool, or int32 by default; int64 for an integer that int32 does not hold.
+    """The literal of a number: by default float32, bool, int32, or int64 for what int32 does not hold.
 
     Raises
     ------
@@ -353,7 +341,7 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
     """
     if isinstance(value, np.generic):
         dtype = dtype or str(value.dtype)
-        value = value.item()
+        value = float(value) if dtype == "bfloat16" else value.item()
     if isinstance(value, bool):
         dtype = dtype or "bool"
     elif isinstance(value, int):
@@ -404,10 +392,8 @@ def matched(a: ExprLike, b: ExprLike) -> tuple[Expr, Expr]:
         else:
             raise ValueError(f"operands have {a.dtype} and {b.dtype}: the numbers of lanes differ")
     if a.dtype != b.dtype:
-        wide = str(np.promote_types(scalar_of(a.dtype), scalar_of(b.dtype)))
-        if is_float(scalar_of(a.dtype)) != is_float(scalar_of(b.dtype)):
-            wide = scalar_of(a.dtype if is_float(a.dtype) else b.dtype)
-        elif is_float(wide) and not is_float(a.dtype):
+        wide = promoted(scalar_of(a.dtype), scalar_of(b.dtype))
+        if is_float(wide) and not is_float(a.dtype) and not is_float(b.dtype):
             raise ValueError(f"operands have {a.dtype} and {b.dtype}: no integer type holds both, cast one")
         wide = vector_of(wide, lanes_of(a.dtype))
         a, b = a.astype(wide), b.astype(wide)

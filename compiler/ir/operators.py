@@ -1,4 +1,15 @@
-"""The operators and intrinsics of expressions by name, and the arithmetic of integer and bool literals."""
+"""The operators and intrinsics of expressions by name, and the meaning of those on integers.
+
+Every operator on integers has a value for all operands: nothing is undefined, and nothing raises. The meaning
+is NumPy's, and that of the vector instructions of most machines:
+
+- a result that its type does not hold wraps around, also that of the smallest integer divided by -1;
+- ``x // 0`` and ``x % 0`` are 0;
+- a shift by a negative count, or by at least the number of bits of the type, shifts all bits out: ``<<``
+  gives 0, and ``>>`` gives 0, or -1 where x is negative.
+
+`whole` defines it for the interpreter and for the folding of literals; each back end generates code for it.
+"""
 
 from __future__ import annotations
 
@@ -62,23 +73,33 @@ _INTEGER: dict[str, Callable[[int, int], int]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "//": operator.floordiv,
-    "%": operator.mod,
+    "//": lambda x, y: x // y if y else 0,
+    "%": lambda x, y: x % y if y else 0,
     "min": min,
     "max": max,
     "&": operator.and_,
     "|": operator.or_,
     "^": operator.xor,
-    "<<": operator.lshift,
-    ">>": operator.rshift,
 }
+
+
+def whole(op: str, dtype: str) -> Callable[[int, int], int] | None:
+    """The operation ``x op y`` on two integers of `dtype`, before its result wraps around.
+
+    None for an operator that integers do not have.
+    """
+    bits = bits_of(dtype)
+    if op == "<<":
+        return lambda x, y: x << y if 0 <= y < bits else 0
+    if op == ">>":
+        return lambda x, y: x >> y if 0 <= y < bits else -(x < 0)
+    return _INTEGER.get(op)
 
 
 def evaluated(op: str, dtype: str, x: float, y: float) -> int | bool | None:
     """The value of ``x op y`` for two scalars of `dtype`.
 
-    None where the value is computed at run time instead: floats, a result that `dtype` does not hold, a
-    division by zero, and a shift by a count outside of the type.
+    None where the value is computed at run time instead: floats, and a result that `dtype` does not hold.
     """
     if op in LOGIC:
         return bool(x and y) if op == "and" else bool(x or y)
@@ -86,10 +107,9 @@ def evaluated(op: str, dtype: str, x: float, y: float) -> int | bool | None:
         return None
     if op in _COMPARED:
         return _COMPARED[op](x, y)
-    if dtype == "bool" or op not in _INTEGER or (op in ("//", "%") and y == 0):
+    operation = None if dtype == "bool" else whole(op, dtype)
+    if operation is None:
         return None
-    if op in ("<<", ">>") and not 0 <= y < bits_of(dtype):
-        return None
-    value = int(_INTEGER[op](int(x), int(y)))
+    value = int(operation(int(x), int(y)))
     low, high = integer_range(dtype)
     return value if low <= value <= high else None

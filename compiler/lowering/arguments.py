@@ -20,10 +20,10 @@ from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, Placeholder, Tensor, reads_of
 
 Strided = Mapping[Tensor, Sequence[int | None]] | Sequence[Tensor]
-"""Arguments with their strides in elements, where None is one that each call determines; or with all dynamic."""
+"""Arguments with their strides in elements, None for one that each call determines; or with all dynamic."""
 
 MAX_STRIDE, STRIDE_RANGE = 1 << 40, 1 << 61
-"""Bounds of a stride, and of the sum of all products of an index and a stride, so that positions are int64."""
+"""Bounds of a stride, and of the sum of all products of indices and strides, so that positions are int64."""
 
 
 # --- strides --------------------------------------------------------------------------------------
@@ -66,8 +66,8 @@ class _ByPosition(Rewriter):
             return inner
         if len(inner.indices) != len(inner.buffer.shape):
             raise ScheduleError(
-                f"{inner.buffer.name}: it has strides, but a statement reads it by a row-major position; give it "
-                "one index for each dimension, or a copy"
+                f"{inner.buffer.name}: it has strides, but a statement uses a row-major position; give one "
+                "index for each dimension, or a copy"
             )
         where = (strided_position(inner.buffer, inner.indices),)
         return (
@@ -79,8 +79,8 @@ class _ByPosition(Rewriter):
     def region(self, node: Region) -> Region:
         if node.buffer.strides is not None:
             raise ScheduleError(
-                f"{node.buffer.name}: it has strides, but a tensor intrinsic takes regions of row-major arrays; "
-                "use cache_read or cache_write"
+                f"{node.buffer.name}: it has strides, but a tensor intrinsic takes regions of row-major "
+                "arrays; use cache_read or cache_write"
             )
         return self.descend(node)
 
@@ -163,8 +163,8 @@ def _check_reader(
             _refuse(
                 out,
                 given,
-                f"it is a reduction, which sets {out.name} before it reads {given.name}; use cache_write, and "
-                "compute the cache where it reads no more than is stored",
+                f"it is a reduction, which sets {out.name} before it reads {given.name}; use cache_write, "
+                "and compute the cache where it reads no more than is stored",
             )
     else:
         at = reader

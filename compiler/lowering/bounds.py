@@ -16,6 +16,7 @@ from compiler.errors import ScheduleError
 from compiler.ir.address import in_type
 from compiler.ir.dtype import bits_of, is_integer
 from compiler.ir.expr import Binary, Cast, Const, Expr, Var, as_expr, binary
+from compiler.ir.recursion import recursive
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.visit import substitute, walk
 from compiler.schedule.relation import Extents, Values
@@ -192,8 +193,8 @@ def _first_rows(stage: Stage, consumer: Stage) -> dict[Var, Extent]:
         start = min(consumer.leaf.index(a) for a in consumer.leaf if a.kind != "data")
         if parent is consumer and consumer.leaf.index(axis) >= start:
             raise ScheduleError(
-                f"{stage.name}: computed in the loop {axis.name!r} of {consumer.name}, but its first rows, which "
-                "are set before the steps, read it too; use compute_root, or a loop outside of the steps"
+                f"{stage.name}: computed in the loop {axis.name!r} of {consumer.name}, but its first rows, "
+                "which are set before the steps, read it too; use compute_root, or a loop around the steps"
             )
     return {a.var: a.extent for a in op.first_axes}
 
@@ -292,6 +293,7 @@ def _lengths(loops: list[IterVar], domain: Domain) -> dict[Var, Extent]:
     return {domain.loops[axis]: domain.extents[axis] for axis in loops}
 
 
+@recursive
 def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None:
     """The smallest and the largest `index` over all iterations of the relaxed loops; None if unknown.
 

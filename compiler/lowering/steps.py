@@ -36,8 +36,8 @@ def placed_in_steps(stages: list[Stage]) -> list[Stage]:
         for recurrence in recurrences:
             if stage.output:
                 raise ScheduleError(
-                    f"{stage.name}: reads earlier steps of {recurrence.name}, so it is computed step by step and "
-                    "cannot be an output; copy what is needed of it in another operation"
+                    f"{stage.name}: reads earlier steps of {recurrence.name}, so it is computed step by step "
+                    "and cannot be an output; copy what is needed of it in another operation"
                 )
             loop = innermost(recurrence)
             if stage.attach is None:
@@ -50,8 +50,9 @@ def placed_in_steps(stages: list[Stage]) -> list[Stage]:
         for recurrence in recurrences:
             if (recurrence, innermost(recurrence)) not in enclosing(stage):
                 raise ScheduleError(
-                    f"{stage.name}: reads earlier steps of {recurrence.name}, so it is computed in each step; "
-                    f"compute it at {innermost(recurrence).name!r} of {recurrence.name}, or in a loop inside of that"
+                    f"{stage.name}: reads earlier steps of {recurrence.name}, so it is computed in each "
+                    f"step; compute it at {innermost(recurrence).name!r} of {recurrence.name}, or in a loop "
+                    "inside of that"
                 )
     return stages
 

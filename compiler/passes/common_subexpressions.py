@@ -60,12 +60,14 @@ def _is_costly(node: object) -> bool:
 
 def _evaluated(expr: Expr, always: bool) -> Iterator[tuple[Expr, bool]]:
     """The subexpressions of `expr` outside of indices, each with whether it is evaluated unconditionally."""
-    yield expr, always
-    if type(expr) is Load:
-        return
-    guarded = type(expr) is Call and expr.name == "if_then_else"
-    for position, child in enumerate(children(expr)):
-        yield from _evaluated(child, always and not (guarded and position > 0))  # type: ignore[arg-type]
+    pending: list[tuple[Any, bool]] = [(expr, always)]
+    while pending:
+        expr, always = pending.pop()
+        yield expr, always
+        if type(expr) is not Load:
+            guarded = type(expr) is Call and expr.name == "if_then_else"
+            below = [(c, always and not (guarded and at > 0)) for at, c in enumerate(children(expr))]
+            pending += below[::-1]
 
 
 class _Replace(Rewriter):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.ir.address import in_type, shifted, widened
-from compiler.ir.dtype import is_integer, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import integer_range, is_integer, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -24,8 +24,10 @@ from compiler.ir.expr import (
     binary,
     conjunction,
 )
+from compiler.ir.foreign import is_of_target
 from compiler.ir.function import Invoke, PrimFunc
-from compiler.ir.semantics.access import is_pure, mentions
+from compiler.ir.recursion import recursive
+from compiler.ir.semantics.access import is_pure, mentions, reads
 from compiler.ir.simplify.canonical import CANONICAL_TYPES
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import FALSE, Interval, Simplifier, fits, simplify
@@ -163,6 +165,10 @@ class _Widen(Rewriter):
 
     def _call(self, node: Call) -> Expr:
         args = tuple(self(arg) for arg in node.args)
+        if args == node.args:
+            return node
+        if is_of_target(node.name):  # an instruction of other vectors, or of none
+            raise _NoVectorError
         if node.name == "if_then_else":
             if lanes_of(args[0].dtype) > 1:
                 args = tuple(self._broadcast(arg) for arg in args)
@@ -196,6 +202,8 @@ class _Widen(Rewriter):
         if node.buffer in self.expanded:
             new = self.expanded[node.buffer]
             return Store(new, (self.each_lane(indices, new),), self._broadcast(value))
+        if indices == node.indices and lanes_of(value.dtype) == 1 and node.buffer not in reads(value):
+            return Store(node.buffer, indices, value)  # every iteration stores the same
         if indices == node.indices:
             raise _OneElementError
         if len(indices) != 1 or lanes_of(indices[0].dtype) != self.lanes:
@@ -231,6 +239,7 @@ class _Widen(Rewriter):
             raise _NoVectorError
         return If(everywhere, self(node.then), For(self.var, self.extent, "serial", _Lane(self)(node)))
 
+    @recursive
     def is_convex(self, condition: Expr) -> bool:
         """Whether `condition` is known to hold in all lanes if it holds in the first and the last."""
         if not mentions(condition, (self.var,)):
@@ -343,6 +352,14 @@ def times(index: Expr, factor: int, buffer: Buffer) -> Expr:
     return binary("*", index, number) if scaled is None else scaled
 
 
+def _negated(value: Expr) -> Expr:
+    """The negative of an integer, which wraps around in an unsigned type."""
+    if type(value) is not Const:
+        return binary("-", Const(0, value.dtype), value)
+    low, high = integer_range(value.dtype)
+    return Const((-int(value.value) - low) % (high - low + 1) + low, value.dtype)
+
+
 def _ramp(op: str, a: Expr, b: Expr) -> Expr | None:
     """``a op b`` as a ramp, if one operand is a ramp and the other a scalar or, but for ``*``, a ramp."""
     if type(a) is Ramp and lanes_of(b.dtype) == 1:
@@ -352,7 +369,7 @@ def _ramp(op: str, a: Expr, b: Expr) -> Expr | None:
     if type(b) is Ramp and lanes_of(a.dtype) == 1:
         if op == "*":
             return Ramp(binary("*", b.base, a), binary("*", b.stride, a), b.lanes)
-        stride = b.stride if op == "+" else binary("*", b.stride, -1)
+        stride = b.stride if op == "+" else _negated(b.stride)
         return Ramp(binary(op, a, b.base), stride, b.lanes)
     if type(a) is Ramp and type(b) is Ramp and op != "*" and a.lanes == b.lanes:
         return Ramp(binary(op, a.base, b.base), binary(op, a.stride, b.stride), a.lanes)

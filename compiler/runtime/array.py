@@ -34,6 +34,17 @@ def memory_layout(shape: tuple[int, ...], dtype: str) -> tuple[tuple[int, ...], 
     return (*shape[:-1], row // 8), "uint8"
 
 
+def numpy_dtype(dtype: str) -> np.dtype:
+    """The dtype of a NumPy array: for bfloat16 that of the package ml_dtypes if installed, else uint16."""
+    if dtype != "bfloat16":
+        return np.dtype(dtype)
+    try:
+        import ml_dtypes
+    except ImportError:
+        return np.dtype(np.uint16)
+    return np.dtype(ml_dtypes.bfloat16)
+
+
 def empty(shape: int | tuple[int, ...], dtype: str = "float32") -> np.ndarray:
     """An array that begins at a multiple of 64 bytes, its elements not set.
 
@@ -50,7 +61,8 @@ def empty(shape: int | tuple[int, ...], dtype: str = "float32") -> np.ndarray:
     Returns
     -------
     ndarray
-        C-contiguous and writable.
+        C-contiguous and writable. One of bfloat16 has the dtype of the package ml_dtypes, if it is installed,
+        else uint16.
 
     Raises
     ------
@@ -61,7 +73,7 @@ def empty(shape: int | tuple[int, ...], dtype: str = "float32") -> np.ndarray:
     if any(extent < 0 for extent in extents):
         raise ValueError(f"an extent of an array is at least 0, but the shape is {extents}")
     extents, dtype = memory_layout(extents, dtype)
-    nbytes = prod(extents) * np.dtype(dtype).itemsize
+    nbytes = prod(extents) * bits_of(dtype) // 8
     memory = np.empty(nbytes + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + nbytes].view(dtype).reshape(extents)
+    return memory[start : start + nbytes].view(numpy_dtype(dtype)).reshape(extents)

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from compiler.runtime.array import memory_layout
+from compiler.ir.dtype import bits_of
+from compiler.runtime.array import memory_layout, numpy_dtype
 
 
 class DeviceError(ValueError):
@@ -144,7 +145,7 @@ class DeviceArray:
 
     def __init__(self, device: Device, shape: tuple[int, ...], dtype: str) -> None:
         self.device, self.shape, self.dtype = device, shape, dtype
-        self.nbytes = prod(shape) * np.dtype(dtype).itemsize
+        self.nbytes = prod(shape) * bits_of(dtype) // 8
         self.address = device.allocate(self.nbytes)
         weakref.finalize(self, device.free, self.address, self.nbytes).atexit = False
 
@@ -179,10 +180,10 @@ class DeviceArray:
 
     def numpy(self) -> np.ndarray:
         """A copy of the elements as a NumPy array."""
-        result = np.empty(self.shape, self.dtype)
+        result = np.empty(self.shape, numpy_dtype(self.dtype))
         self.copy_to(result)
         return result
 
     def _check(self, array: np.ndarray) -> None:
-        if array.shape != self.shape or array.dtype != self.dtype:
+        if array.shape != self.shape or array.dtype != numpy_dtype(self.dtype):
             raise DeviceError(f"{self} is not copied from or to {array.dtype}{list(array.shape)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.dtype import SCALAR_TYPES
+from compiler.ir.dtype import SCALAR_TYPES, bits_of
 from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.runtime.array import memory_layout
 from compiler.runtime.device import Device, DeviceArray
@@ -15,8 +15,10 @@ from compiler.runtime.dlpack import View, view
 from compiler.runtime.overlap import are_disjoint, extent_of_memory, is_injective
 
 # NumPy takes longer to make the text of a dtype than all the checks of an array take
-_NAMES = {np.dtype(name): name for name in SCALAR_TYPES}
-_ITEMSIZES = {name: dtype.itemsize for dtype, name in _NAMES.items()}
+_NAMES = {np.dtype(name): name for name in SCALAR_TYPES if name != "bfloat16"}
+_ITEMSIZES = {name: bits_of(name) // 8 for name in SCALAR_TYPES}
+# complex numbers are pairs of floats
+_PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
 class Signature:
@@ -98,7 +100,8 @@ class Signature:
         ----------
         arrays : tuple
             NumPy arrays, or arrays of other libraries that DLPack takes without a copy; for a function that
-            runs on a device, NumPy arrays or arrays of that device.
+            runs on a device, NumPy arrays or arrays of that device. Complex numbers are pairs of floats along
+            a last axis.
 
         Returns
         -------
@@ -167,7 +170,11 @@ class Signature:
             given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array, array.strides)
         else:
             given = self._view_of_other(buffer, array)
-        if given.dtype != dtype:
+        if given.dtype in _PARTS and layout[-1:] == (2,) and len(layout) == len(given.shape) + 1:
+            part = _PARTS[given.dtype]
+            steps = (*given.strides, _ITEMSIZES[part])
+            given = given._replace(dtype=part, shape=(*given.shape, 2), strides=steps)
+        if given.dtype != dtype and not (dtype == "bfloat16" and given.dtype == "uint16"):
             packed = f" (the bytes of {buffer.dtype})" if dtype != buffer.dtype else ""
             raise ValueError(f"has dtype {given.dtype}; {dtype} is needed{packed} (array.astype({dtype!r}))")
         if len(given.shape) != len(layout) or any(

@@ -174,8 +174,8 @@ class Loops:
         steps = [axis for axis in axes if axis.kind == "sequential"]
         if steps != sorted(steps, key=self.leaf.index):
             raise ScheduleError(
-                f"{self.name}: reorder would change the order of the steps of {', '.join(a.name for a in steps)}, "
-                "which are sequential axes; leave them in their order, and move data axes among them"
+                f"{self.name}: reorder would change the order of {', '.join(a.name for a in steps)}, "
+                "sequential axes; leave them in their order, and move data axes among them"
             )
         for place, axis in zip(places, axes, strict=True):
             self.leaf[place] = axis

@@ -33,8 +33,8 @@ def product(a: Extent, b: Extent) -> Extent:
 
 
 def min_extent(size: int, whole: Extent) -> int:
-    """The extent of a loop that is split by `size`: at most `whole`, if that is an integer."""
-    return min(size, whole) if isinstance(whole, int) else size
+    """The extent of a loop that is split by `size`: at most `whole`, if that is an integer; at least 1."""
+    return max(1, min(size, whole)) if isinstance(whole, int) else size
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ class Fuse:
     def up(self, values: Values, extents: Extents) -> None:
         """Set the values of the old axes."""
         width = extents[self.inner]
+        if isinstance(width, int):
+            width = max(1, width)  # a loop without iterations has no values
         values[self.outer] = in_type(binary("//", values[self.fused], width), self.outer.dtype)
         values[self.inner] = in_type(binary("%", values[self.fused], width), self.inner.dtype)
 

@@ -207,8 +207,8 @@ class Stage(Marks):
             raise ScheduleError(f"{self.name}: the statement of an extern determines where it stores")
         if isinstance(self.op, Recurrence):
             raise ScheduleError(
-                f"{self.name}: transform_layout of a recurrence, whose steps have an order; change the layout of "
-                "what it reads, or of a copy"
+                f"{self.name}: transform_layout of a recurrence, whose steps have an order; change the "
+                "layout of what it reads, or of a copy"
             )
         if not self.untouched or self.layout is not None:
             raise ScheduleError(

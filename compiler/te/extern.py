@@ -9,6 +9,7 @@ from compiler.ir.expr import Buffer
 from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, Stmt
 from compiler.ir.visit import walk
+from compiler.te.guard import guarded_statement
 from compiler.te.mathematics import known_dtype
 from compiler.te.size import checked_shape
 from compiler.te.tensor import Extern, Tensor
@@ -43,7 +44,8 @@ def extern(
     Raises
     ------
     ValueError
-        If the type is not given and the inputs have several, or the program does not fit the tensors.
+        If the type is not given and the inputs have several, the program does not fit the tensors, or it
+        accesses one outside of its shape.
     """
     several = any(isinstance(item, (tuple, list)) for item in shape)
     shapes = tuple(checked_shape(item, name) for item in (shape if several else [shape]))
@@ -80,6 +82,7 @@ def extern(
             raise ValueError(
                 f"{name!r} uses {buffer!r}, which is neither an input nor an output, and not allocated in it"
             )
+    statement = guarded_statement(name, statement)
     ins, outs = tuple(buffers[: len(inputs)]), tuple(buffers[len(inputs) :])
     op = Extern(name, shapes, dtypes, tuple(inputs), ins, outs, statement)
     return op.output() if len(shapes) == 1 else op.outputs

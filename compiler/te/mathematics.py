@@ -51,7 +51,10 @@ def if_then_else(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:
 
 
 def select(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:
-    """`a` where the condition holds, else `b`; both arms may be evaluated, so both must be valid everywhere.
+    """`a` where the condition holds, else `b`; both arms may be evaluated.
+
+    If an arm reads a tensor at an index that may be outside of it where the condition does not hold, as in
+    padding, only the chosen arm is evaluated, as by `if_then_else`.
 
     Raises
     ------
@@ -87,6 +90,12 @@ def known_dtype(dtype: str) -> str:
         If it is unknown.
     """
     known = SCALAR_TYPES + PACKED_TYPES
+    if dtype in ("complex64", "complex128"):
+        part = "float32" if dtype == "complex64" else "float64"
+        raise ValueError(
+            f"an element cannot be {dtype}: complex numbers are pairs of {part} along a last axis of extent "
+            "2 (te.pair, te.complex); an array of them is an argument for such a tensor"
+        )
     if dtype not in known:
         raise ValueError(unknown("dtype", dtype, known))
     return dtype

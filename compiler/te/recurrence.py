@@ -130,8 +130,8 @@ def scan(
     Returns
     -------
     Tensor or tuple of Tensor
-        ``s[scan].op.scan_axis`` is its sequential axis. Operations that depend on `state` are computed in each
-        of its steps; others, such as a product with all inputs, before all steps.
+        ``op.scan_axis`` is its sequential axis. Operations that depend on `state` are computed in each of its
+        steps; others, such as a product with all inputs, before all steps.
 
     Raises
     ------
@@ -150,8 +150,8 @@ def scan(
     inits, updates, states = (_several(given) for given in (init, update, state))
     if not updates or not len(inits) == len(updates) == len(states):
         raise ValueError(
-            f"{name!r}: {len(inits)} init, {len(updates)} update and {len(states)} state tensor(s) are given; "
-            "each state needs one of each"
+            f"{name!r}: {len(inits)} init, {len(updates)} update and {len(states)} state tensor(s) are "
+            "given; each state needs one of each"
         )
     for one in zip(inits, updates, states, strict=True):
         _check_state(name, *one)
@@ -206,8 +206,8 @@ def _check_state(name: str, init: Tensor, update: Tensor, state: Tensor) -> None
         raise ValueError(f"{name!r}: the state {state!r} is computed; it must be a placeholder")
     if state.ndim == 0 or state.shape != update.shape or init.shape[1:] != state.shape[1:] or init.ndim == 0:
         raise ValueError(
-            f"{name!r}: init {init!r}, update {update!r} and state {state!r} do not fit: update and state have "
-            "one shape, and init has it but for the number of rows"
+            f"{name!r}: init {init!r}, update {update!r} and state {state!r} do not fit: update and state "
+            "have one shape, and init has it but for the number of rows"
         )
     if not init.dtype == update.dtype == state.dtype:
         raise ValueError(f"{name!r}: {init!r}, {update!r} and {state!r} must have one type")
@@ -240,8 +240,8 @@ def _check_steps(name: str, updates: Sequence[Tensor], states: Sequence[Tensor],
         op = tensor.op
         if not isinstance(op, Compute) or isinstance(op, Recurrence):
             raise ValueError(
-                f"{name!r}: {op.name} reads the state, but it is no te.compute, so the rows that it reads in a "
-                "step are unknown"
+                f"{name!r}: {op.name} reads the state, but it is no te.compute, so the rows that it reads in "
+                "a step are unknown"
             )
         for axis in op.reduce_axis:
             if isinstance(axis.start, int):
@@ -256,8 +256,8 @@ def _check_steps(name: str, updates: Sequence[Tensor], states: Sequence[Tensor],
             earlier = binary("<", where[0], step)
             if not (simplifier.proves(earlier) and simplifier.proves(binary(">=", where[0], 0))):
                 raise ValueError(
-                    f"{name!r}: step t reads the row {print_expr(where[0])} of {read.tensor.name}; with {first} "
-                    f"first row(s), the rows t - 1 to t - {first} are known to be earlier ones"
+                    f"{name!r}: step t reads the row {print_expr(where[0])} of {read.tensor.name}; with "
+                    f"{first} first row(s), the rows t - 1 to t - {first} are known to be earlier ones"
                 )
     return set(_reached(updates))
 
@@ -351,8 +351,8 @@ def scatter(
     fits = len(rows) == len(where) and all(index.shape == (*shared, *places) for index in where)
     if not (batch >= 0 and places and fits and updates.shape == (*shared, *places, *inner)):
         raise ValueError(
-            f"{name!r}: init {init!r}, indices {', '.join(map(repr, where))} and updates {updates!r} do not fit: "
-            f"with batch={batch} they are (batch..., rows..., inner...), (batch..., positions...) and "
+            f"{name!r}: init {init!r}, indices {', '.join(map(repr, where))} and updates {updates!r} do not "
+            f"fit: with batch={batch} they are (batch..., rows..., inner...), (batch..., positions...) and "
             "(batch..., positions..., inner...)"
         )
     if init.dtype != updates.dtype:

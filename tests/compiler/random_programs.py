@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 from hypothesis import strategies as st
 
+from compiler.ir.bfloat16 import narrowed
 from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of, integer_range, is_float, vector_of
 from compiler.ir.expr import (
     Binary,
@@ -348,9 +349,9 @@ class _Writer:
     def arithmetic(self, dtype: str, lanes: int, depth: int) -> Expr:
         op = self.pick("+", "-", "*", "min", "max", *(("/",) if is_float(dtype) else ("//", "%")))
         b = self.expr(dtype, lanes, depth)
-        if op in ("//", "%"):
+        if op in ("//", "%") and self.pick(True, True, False):
             negative = [] if dtype.startswith("u") else [-1, -2, -3]
-            b = self.repeat(Const(self.pick(1, 2, 3, 7, *negative), dtype), lanes)
+            b = self.repeat(Const(self.pick(0, 1, 2, 3, 7, *negative), dtype), lanes)
         return Binary(op, self.expr(dtype, lanes, depth), b, vector_of(dtype, lanes))
 
     def isnan(self, dtype: str, lanes: int, depth: int) -> Expr:
@@ -368,8 +369,9 @@ class _Writer:
 
     def bitwise(self, dtype: str, lanes: int, depth: int) -> Expr:
         op, b = self.pick(*BITWISE), self.expr(dtype, lanes, depth)
-        if op in ("<<", ">>"):
-            b = self.repeat(Const(self.pick(0, 1, 3, bits_of(dtype) - 1), dtype), lanes)
+        if op in ("<<", ">>") and self.pick(True, False):
+            bits = bits_of(dtype)
+            b = self.repeat(Const(self.pick(0, 1, 3, bits - 1, bits, bits + 1), dtype), lanes)
         return Binary(op, self.expr(dtype, lanes, depth), b, vector_of(dtype, lanes))
 
     def compare(self, dtype: str, lanes: int, depth: int) -> Expr:
@@ -418,7 +420,8 @@ def random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
         shape = tuple(int(sizes[n]) if isinstance(n, Var) else n for n in buffer.shape)
         if buffer.dtype in PACKED_TYPES:
             shape = (*shape[:-1], shape[-1] * bits_of(buffer.dtype) // 8)
-        dtype = np.dtype("uint8" if buffer.dtype in PACKED_TYPES else buffer.dtype)
+        held = {**dict.fromkeys(PACKED_TYPES, "uint8"), "bfloat16": "float32"}
+        dtype = np.dtype(held.get(buffer.dtype, buffer.dtype))
         if dtype.kind == "f":
             array = rng.normal(scale=10, size=shape).astype(dtype)
             special = rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], size=shape).astype(dtype)
@@ -428,5 +431,6 @@ def random_arrays(params: tuple[Buffer, ...], seed: int) -> list[np.ndarray]:
         else:
             info = np.iinfo(dtype)
             array = rng.integers(info.min, info.max, shape, dtype, endpoint=True)
-        arrays.append(np.asarray(array, dtype).reshape(shape))
+        array = np.asarray(array, dtype).reshape(shape)
+        arrays.append(np.asarray(narrowed(array)) if buffer.dtype == "bfloat16" else array)
     return arrays

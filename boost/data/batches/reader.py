@@ -31,6 +31,12 @@ INFO = (*BY_ROW, "group", "qid", "feature_weights")
 SKETCH_WORK = 12
 
 
+class _Batch(Table):
+    """The values of one batch, which are read before the next batch is requested."""
+
+    owns_values = False
+
+
 class BatchReader:
     """Two passes over the batches of a table.
 
@@ -70,7 +76,7 @@ class BatchReader:
             except DataError as problem:
                 raise DataError(f"batch {i}: {problem}") from None
             if kept is not None:
-                kept.append(table)
+                kept.append(table.slice(np.arange(table.num_row())))  # the iterator may refill the batch
         if not summary.rows:
             raise DataError("the iterator has no batches")
         return summary
@@ -116,8 +122,8 @@ class BatchReader:
             summary.names, summary.types = first.feature_names, table.feature_types
             summary.largest_codes = np.full(first.num_col(), -1)
             summary.present = np.zeros(first.num_col(), dtype=np.int64)
-            sketched = ref is None and self._max_bin is not None
-            summary.sketches = new_sketches(table.num_col(), self._max_bin) if sketched else []
+            if ref is None and self._max_bin is not None:
+                summary.sketches = new_sketches(table.num_col(), self._max_bin)
         table = order_columns(table, summary.columns, summary.names, "ref" if ref else "the first batch")
         summary.rows.append(table.num_row())
         weight = _add_info(i, arguments, table.num_row(), summary.info)
@@ -153,7 +159,7 @@ class BatchReader:
         if arguments.get("data") is None:
             raise DataError("the batch has no data")
         options = {name: arguments[name] for name in OPTIONS if arguments.get(name) is not None}
-        return Table(arguments["data"], **{**self._options, **options})
+        return _Batch(arguments["data"], **{**self._options, **options})
 
 
 def join_batches(source: Any, options: dict[str, Any]) -> Source:
@@ -180,7 +186,9 @@ def join_batches(source: Any, options: dict[str, Any]) -> Source:
     if summary.sparse:
         from scipy.sparse import vstack
 
-        values = sparse_values(vstack([table.get_data() for table in tables], format="csr"), np.nan)
+        values = sparse_values(
+            vstack([table.get_data() for table in tables], format="csr"), np.nan, own=False
+        )
     else:
         coded = (table.recoded(categories) for table in tables)
         values = DenseValues(np.concatenate([table.dense_rows(0, table.num_row()) for table in coded]))

@@ -93,7 +93,7 @@ def _read_csv(path: str, label_column: int, weight_column: int, delimiter: str) 
         if number >= 0:
             info[field] = table[:, number]
     rest = [f for f in range(table.shape[1]) if f not in (label_column, weight_column)]
-    return array_values(np.ascontiguousarray(table[:, rest]), np.nan), info
+    return array_values(np.ascontiguousarray(table[:, rest]), np.nan, own=False), info
 
 
 def _read_libsvm(path: str, indexing_mode: int) -> Read:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from compiler.backend.llvm.writer import Frame, llvm_type, mangled, splat_literal
-from compiler.ir.dtype import PACKED_TYPES, is_float, lanes_of, scalar_of, vector_of
+from compiler.backend.llvm.writer import Frame, literal, llvm_type, mangled, splat_literal
+from compiler.ir.bfloat16 import EXACT_INTEGER, LOST_BITS, ROUNDER, SUBNORMAL
+from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Const
+
+_SUBNORMAL_CLASSES = 0x90  # of `llvm.is.fpclass`: negative and positive subnormal numbers
 
 
 def convert(frame: Frame, text: str, source: str, target: str) -> str:
@@ -26,12 +30,17 @@ def convert(frame: Frame, text: str, source: str, target: str) -> str:
         )
     if a == b:
         return text
+    if a == "bfloat16":
+        wide = vector_of("float32", lanes_of(source))
+        return convert(frame, _from_bfloat16(frame, text, lanes_of(source)), wide, target)
+    if b == "bfloat16":
+        return _to_bfloat16(frame, text, source)
     emit = frame.emit
     from_kind, to_kind = llvm_type(source), llvm_type(target)
     if b == "bool":
         return emit(f"{'fcmp une' if is_float(a) else 'icmp ne'} {from_kind} {text}, zeroinitializer")
     if is_float(a) and is_float(b):
-        if int(b[5:]) > int(a[5:]):
+        if bits_of(b) > bits_of(a):
             return emit(f"fpext {from_kind} {text} to {to_kind}")
         if (a, b) == ("float64", "float16"):
             return _double_to_half(frame, text, lanes_of(source))
@@ -80,6 +89,109 @@ def _double_to_half(frame: Frame, text: str, lanes: int) -> str:
     kept = emit(f"or {whole} {emit(f'and {whole} {bits}, {number(-(2**29))}')}, {odd}")
     rounded = emit(f"fptrunc {double} {emit(f'bitcast {whole} {kept} to {double}')} to {single}")
     return emit(f"fptrunc {single} {rounded} to {half}")
+
+
+def _from_bfloat16(frame: Frame, text: str, lanes: int) -> str:
+    """The float of which a bfloat16 is the first half."""
+    v = _Bits(frame, lanes)
+    wide = v.op("shl", frame.emit(f"zext {v.kind(16)} {text} to {v.kind(32)}"), 16, 32)
+    return frame.emit(f"bitcast {v.kind(32)} {wide} to {llvm_type(vector_of('float32', lanes))}")
+
+
+def _to_bfloat16(frame: Frame, text: str, source: str) -> str:
+    """A value rounded once to a bfloat16: see `compiler.ir.bfloat16`."""
+    scalar, lanes = scalar_of(source), lanes_of(source)
+    v = _Bits(frame, lanes)
+    single, double = vector_of("float32", lanes), vector_of("float64", lanes)
+    if scalar in ("int32", "uint32", "int64", "uint64"):
+        if scalar.endswith("64"):
+            text = _odd_integer(v, text, signed=scalar == "int64")
+        text, scalar = convert(frame, text, source, double), "float64"
+    if scalar == "float64":
+        text = _odd_single(v, text)
+    elif scalar != "float32":  # a float has their values
+        text = convert(frame, text, source, single)
+    if "avx512bf16" in frame.preamble.features and lanes in (8, 16, 32, 64):
+        return _by_instruction(v, text)
+    return _by_bits(v, text)
+
+
+def _by_bits(v: _Bits, text: str) -> str:
+    """A float rounded to a bfloat16, by integer arithmetic."""
+    kind, frame = llvm_type(vector_of("float32", v.lanes)), v.frame
+    bits = frame.emit(f"bitcast {kind} {text} to {v.kind(32)}")
+    high = v.op("lshr", bits, 16, 32)
+    rounded = v.op("add", v.op("add", bits, 0x7FFF, 32), v.op("and", high, 1, 32), 32)
+    is_nan = frame.emit(f"fcmp uno {kind} {text}, {text}")
+    chosen = v.select(is_nan, v.op("or", bits, 0x400000, 32), rounded, 32)
+    return frame.emit(f"trunc {v.kind(32)} {v.op('lshr', chosen, 16, 32)} to {v.kind(16)}")
+
+
+def _by_instruction(v: _Bits, text: str) -> str:
+    """The same by an instruction of AVX512_BF16, which takes subnormal numbers for zero: those are rare."""
+    kind, frame, lanes = llvm_type(vector_of("float32", v.lanes)), v.frame, v.lanes
+    halves = frame.emit(f"fptrunc {kind} {text} to <{lanes} x bfloat>")
+    near = frame.emit(f"bitcast <{lanes} x bfloat> {halves} to {v.kind(16)}")
+    name = f"llvm.is.fpclass.{mangled(vector_of('float32', lanes))}"
+    subnormal = frame.emit(f"call {v.kind(1)} @{name}({kind} {text}, i32 {_SUBNORMAL_CLASSES})")
+    return frame.rarely(subnormal, lanes, v.kind(16), near, lambda: _by_bits(v, text))
+
+
+def _odd_integer(v: _Bits, text: str, signed: bool) -> str:
+    """A 64-bit integer of at most 53 significant bits, that is rounded to a bfloat16 as `text` is."""
+    lost = v.flag("ne", v.op("and", text, 0x7FF, 64), 0, 64)
+    odd = v.op("or", v.op("and", text, -0x800, 64), v.op("shl", lost, 11, 64), 64)
+    size = v.op("add", text, EXACT_INTEGER, 64) if signed else text
+    exact = v.test("ule", size, 2 * EXACT_INTEGER if signed else EXACT_INTEGER, 64)
+    return v.select(exact, text, odd, 64)
+
+
+def _odd_single(v: _Bits, text: str) -> str:
+    """A float that is rounded to a bfloat16 as the double `text` is ("rounding to odd")."""
+    emit, double = v.frame.emit, llvm_type(vector_of("float64", v.lanes))
+    bits = emit(f"bitcast {double} {text} to {v.kind(64)}")
+    lost = v.flag("ne", v.op("and", bits, (1 << LOST_BITS) - 1, 64), 0, 64)
+    odd = v.op("or", v.op("and", bits, -(1 << LOST_BITS), 64), v.op("shl", lost, LOST_BITS, 64), 64)
+    odd = emit(f"bitcast {v.kind(64)} {odd} to {double}")
+    rounder = v.double(ROUNDER)
+    small = emit(f"fsub {double} {emit(f'fadd {double} {text}, {rounder}')}, {rounder}")
+    size = emit(f"call {double} @llvm.fabs.{mangled(vector_of('float64', v.lanes))}({double} {text})")
+    is_small = emit(f"fcmp olt {double} {size}, {v.double(SUBNORMAL)}")
+    chosen = emit(f"select {v.kind(1)} {is_small}, {double} {small}, {double} {odd}")
+    name = f"llvm.copysign.{mangled(vector_of('float64', v.lanes))}"
+    chosen = emit(f"call {double} @{name}({double} {chosen}, {double} {text})")
+    return emit(f"fptrunc {double} {chosen} to {llvm_type(vector_of('float32', v.lanes))}")
+
+
+class _Bits:
+    """Operations on integers of several widths, for scalars and vectors alike."""
+
+    def __init__(self, frame: Frame, lanes: int) -> None:
+        self.frame, self.lanes = frame, lanes
+
+    def kind(self, bits: int) -> str:
+        return f"i{bits}" if self.lanes == 1 else f"<{self.lanes} x i{bits}>"
+
+    def number(self, value: int, bits: int) -> str:
+        return str(value) if self.lanes == 1 else f"splat (i{bits} {value})"
+
+    def double(self, value: float) -> str:
+        text = literal(Const(value, "float64"))
+        return text if self.lanes == 1 else splat_literal("float64", text)
+
+    def op(self, name: str, a: str, b: str | int, bits: int) -> str:
+        second = b if isinstance(b, str) else self.number(b, bits)
+        return self.frame.emit(f"{name} {self.kind(bits)} {a}, {second}")
+
+    def test(self, name: str, a: str, b: int, bits: int) -> str:
+        return self.frame.emit(f"icmp {name} {self.kind(bits)} {a}, {self.number(b, bits)}")
+
+    def flag(self, name: str, a: str, b: int, bits: int) -> str:
+        """1 where a comparison holds, else 0."""
+        return self.frame.emit(f"zext {self.kind(1)} {self.test(name, a, b, bits)} to {self.kind(bits)}")
+
+    def select(self, test: str, a: str, b: str, bits: int) -> str:
+        return self.frame.emit(f"select {self.kind(1)} {test}, {self.kind(bits)} {a}, {self.kind(bits)} {b}")
 
 
 # The functions that LLVM calls to convert halves on an x86 CPU without F16C. The run-time libraries of C

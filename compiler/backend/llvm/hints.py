@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from compiler.backend.llvm.writer import Wide
 from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Ramp, Select, Var
 from compiler.ir.function import Invoke
+from compiler.ir.recursion import recursive
 from compiler.ir.stmt import Allocate, For, Let, Stmt, Store
 from compiler.ir.visit import children, walk
 from compiler.passes.split_registers import PRAGMA
@@ -122,6 +123,7 @@ class LoopHints:
             known = self._known[id(node)] = (node, self._analyzed(node))
         return known[1]
 
+    @recursive
     def _analyzed(self, node: Stmt) -> _Body:
         parts = [self._body(child) for child in children(node) if isinstance(child, Stmt)]
         vectors, indices = False, set()
@@ -145,13 +147,15 @@ class LoopHints:
 
 
 def _allocations(node: Stmt) -> Iterator[Allocate]:
-    if isinstance(node, Allocate):
-        yield node
-    for child in children(node):
-        if isinstance(child, Stmt):
-            yield from _allocations(child)
+    pending = [node]
+    while pending:
+        stmt = pending.pop()
+        if isinstance(stmt, Allocate):
+            yield stmt
+        pending += (child for child in children(stmt) if isinstance(child, Stmt))
 
 
+@recursive
 def _is_moved(value: Expr) -> bool:
     kind = type(value)
     if kind is Select or kind is Call:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import takewhile
+from typing import Any, NamedTuple
 
+from compiler.backend.llvm.index import stride_of
 from compiler.backend.llvm.writer import Frame, Index, llvm_type, mangled, memory_type, splat_literal
-from compiler.ir.dtype import PACKED_TYPES, bits_of, lanes_of, scalar_of, vector_of
-from compiler.ir.expr import Buffer, Var
+from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Buffer, Call, Expr, Load, Var
+from compiler.ir.stmt import Let, Prefetch, Stmt, Store
+from compiler.ir.visit import walk
 
 STRIDES = (-1, 2, 3, 4)
 """The strides of loads that are made of adjacent vectors and shuffles; others are gathers."""
@@ -267,6 +271,55 @@ class Memory:
         return mangled(vector_of("uint8" if self.dtype == "bool" else self.dtype, lanes))
 
 
+def keeps_inactive_lanes(node: Store) -> bool:
+    """Whether a store leaves the lanes unchanged for which a vector condition is false."""
+    value = node.value
+    return (
+        type(value) is Call
+        and value.name == "if_then_else"
+        and lanes_of(value.args[0].dtype) == lanes_of(node.indices[0].dtype)
+        and value.args[2] == Load(node.buffer, node.indices)
+    )
+
+
+def only_index(node: Load | Store | Prefetch) -> Expr:
+    """The index of an access after all passes."""
+    if len(node.indices) != 1:
+        raise ValueError(
+            f"an access to {node.buffer} has {len(node.indices)} indices; flatten it to one index "
+            "before code is generated"
+        )
+    return node.indices[0]
+
+
 def _has_periods(buffer: Buffer, stride: int) -> bool:
     """Whether the buffer consists of whole periods of `stride` elements, whatever its dynamic extents are."""
+    if buffer.strides is not None:
+        return False
     return any(not isinstance(extent, Var) and extent % stride == 0 for extent in buffer.shape)
+
+
+def store_in(stmt: Stmt) -> Any:
+    """The store inside of the `Let` of its common subexpressions, if `stmt` is one."""
+    while type(stmt) is Let and (is_float(stmt.var.dtype) or lanes_of(stmt.var.dtype) > 1):
+        stmt = stmt.body
+    return stmt
+
+
+def is_strided(stmt: Stmt) -> bool:
+    """Whether `stmt` is a store of lanes that are more than one element apart."""
+    store = store_in(stmt)
+    return type(store) is Store and (stride_of(store.indices[0]) or 0) > 1
+
+
+def strided_stores(stmts: Sequence[Stmt]) -> list[Stmt]:
+    """The leading stores with a stride of which none reads what another one sets."""
+    run = list(takewhile(is_strided, stmts))
+    stored = {store_in(stmt).buffer for stmt in run}
+    for count, stmt in enumerate(run):
+        own = store_in(stmt)
+        for node in walk(stmt):
+            reads = type(node) is Load and node.buffer in stored
+            if reads and (node.buffer is not own.buffer or node.indices != own.indices):  # type: ignore[attr-defined]
+                return run[:count] if count else run[:1]
+    return run

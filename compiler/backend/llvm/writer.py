@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
+from compiler.ir.bfloat16 import bits_of_number
 from compiler.ir.dtype import is_float, lanes_of, scalar_of
 from compiler.ir.expr import Buffer, Const, Expr, Var
 
 _SCALARS = {"bool": "i1", "int8": "i8", "uint8": "i8", "int16": "i16", "uint16": "i16", "int32": "i32"}
 _SCALARS |= {"uint32": "i32", "int64": "i64", "uint64": "i64"}
-_SCALARS |= {"float16": "half", "float32": "float", "float64": "double"}
+_SCALARS |= {"float16": "half", "bfloat16": "i16", "float32": "float", "float64": "double"}
 
 # alignment of buffers that this package allocates: a cache line, and the widest vector
 ALIGNMENT = 64
@@ -87,6 +89,8 @@ def literal(node: Const) -> str:
     """A scalar literal in LLVM's spelling."""
     if node.dtype == "bool":
         return "true" if node.value else "false"
+    if node.dtype == "bfloat16":
+        return str(int(bits_of_number(float(node.value))))
     if not is_float(node.dtype):
         return str(int(node.value))
     with np.errstate(over="ignore"):  # a literal beyond the type's range is infinite there
@@ -101,9 +105,16 @@ def splat_literal(dtype: str, text: str) -> str:
 
 
 class Preamble:
-    """Declarations and metadata that the functions of a module share, each written once."""
+    """Declarations and metadata that the functions of a module share, each written once.
+
+    Attributes
+    ----------
+    features : frozenset of str
+        Features of the CPU on which code may depend.
+    """
 
     def __init__(self) -> None:
+        self.features: frozenset[str] = frozenset()
         self.declarations: dict[str, None] = {}
         self._numbers: dict[str, str] = {}
         self._lines: list[str] = []
@@ -267,6 +278,25 @@ class Frame:
         self.block = label
         self._computed.clear()
         self._read.clear()
+
+    def rarely(self, condition: str, lanes: int, kind: str, value: str, write: Callable[[], str]) -> str:
+        """`value`, or the result of `write` in the lanes where the condition holds, which is rare.
+
+        Both are of the type `kind`, with as many lanes as the condition.
+        """
+        any_lane, test = condition, "i1"
+        if lanes > 1:
+            test = f"<{lanes} x i1>"
+            any_lane = self.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({test} {condition})")
+        there, joined, before = self.label("rare"), self.label("join"), self.block
+        weights = self.preamble.metadata('!{!"branch_weights", i32 1, i32 1000}')
+        self.effect(f"br i1 {any_lane}, label %{there}, label %{joined}, !prof {weights}")
+        self.begin(there)
+        chosen = self.emit(f"select {test} {condition}, {kind} {write()}, {kind} {value}")
+        arms = f"[ {value}, %{before} ], [ {chosen}, %{self.block} ]"
+        self.effect(f"br label %{joined}")
+        self.begin(joined)
+        return self.emit(f"phi {kind} {arms}")
 
     def reserve(self) -> list[str]:
         """A list of lines at this position, to be filled in later."""

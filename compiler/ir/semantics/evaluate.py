@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from compiler.ir.dtype import PACKED_TYPES, bits_of, integer_range, is_float, lanes_of, scalar_of
+from compiler.ir.bfloat16 import rounded, truncated, widened
+from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float, lanes_of, scalar_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -30,8 +31,11 @@ from compiler.ir.expr import (
     Var,
     binary,
 )
-from compiler.ir.operators import COMPARISON
-from compiler.ir.semantics.functions import function_of
+from compiler.ir.foreign import is_foreign
+from compiler.ir.operators import COMPARISON, whole
+from compiler.ir.recursion import LEVELS, Recursive, on_new_stack
+from compiler.ir.semantics.foreign import Externs, foreign_function
+from compiler.ir.semantics.functions import Apply, function_of
 from compiler.ir.text.printer import print_expr
 
 # A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.
@@ -40,17 +44,20 @@ Evaluate = Callable[[], Value]
 Address = Callable[[], tuple[Value, ...]]
 
 
-class Evaluator:
+class Evaluator(Recursive):
     """Turns each expression, once, into a closure that evaluates it.
 
     Parameters
     ----------
     arrays : dict of Buffer to ndarray
         The elements of each buffer; those of packed types unpacked, one per array element.
+    externs : mapping or ctypes.CDLL, optional
+        C functions, and meanings of intrinsics, by name.
     """
 
-    def __init__(self, arrays: dict[Buffer, np.ndarray]) -> None:
+    def __init__(self, arrays: dict[Buffer, np.ndarray], externs: Externs | None = None) -> None:
         self.arrays = arrays
+        self.externs: Externs = {} if externs is None else externs
         self.starts: dict[Buffer, int] = {}  # with strides -> the position of its first element in the array
         self.cells: dict[Var, list[Value]] = {}  # a list of one: the current value of a variable
 
@@ -114,7 +121,7 @@ class Evaluator:
         def place() -> tuple[Value, ...]:
             at = evaluate()
             if np.min(at) + start < 0 or np.max(at) + start >= extent:
-                out_of_bounds(buffer, buffer.shape, (np.ravel(at)[0],))
+                out_of_bounds(buffer, self.arrays[buffer].shape, (np.ravel(at)[0],))
             return (at + start,)
 
         return place
@@ -145,6 +152,15 @@ class Evaluator:
 
     def expr(self, expr: Expr) -> Evaluate:
         """A closure that evaluates an expression."""
+        level = self.level
+        if level == LEVELS:
+            return partial(on_new_stack, self.deeper(self.expr, expr))
+        self.level = level + 1
+        evaluate = self._expr(expr)
+        self.level = level
+        return evaluate
+
+    def _expr(self, expr: Expr) -> Evaluate:
         rule = self.expr_rules.get(type(expr))
         if rule is None:
             raise ValueError(f"an expression cannot be a {type(expr).__name__}")
@@ -160,7 +176,8 @@ class Evaluator:
         value: Value
         if is_float(node.dtype):
             with np.errstate(over="ignore"):  # a literal may round to infinity
-                value = np.dtype(node.dtype).type(node.value)
+                number = np.float64 if node.dtype == "bfloat16" else np.dtype(node.dtype).type
+                value = _in_type(node.dtype)(number(node.value))
         else:
             value = bool(node.value) if node.dtype == "bool" else _range(node.dtype)[2](int(node.value))
         return lambda: value
@@ -170,8 +187,13 @@ class Evaluator:
         scalar, vector = scalar_of(node.a.dtype), lanes_of(node.a.dtype) > 1
         number = "float" if is_float(scalar) else "bool" if scalar == "bool" else "integer"
         operation = _OPERATIONS.get((node.op, number))
+        if number == "integer" and not vector and node.op not in COMPARISON:
+            operation = whole(node.op, scalar)
         if operation is None:
             raise ValueError(f"`{print_expr(node)}`: no operator {node.op!r} on {node.a.dtype}")
+        if scalar == "bfloat16" and node.op not in COMPARISON:
+            exact = operation
+            operation = lambda x, y: rounded(exact(x, y))  # noqa: E731
         if node.op in ("min", "max") and vector:
             choose = operator.lt if node.op == "min" else operator.gt
 
@@ -180,10 +202,6 @@ class Evaluator:
                 return np.where(choose(y, x) | (y != y), y, x)
 
             return extremum
-        if number == "integer" and node.op in ("//", "%"):
-            return _division(node, operation, a, b)
-        if number == "integer" and node.op in ("<<", ">>"):
-            return _shift(node, operation, a, b)
         if number != "integer" or vector or node.op in COMPARISON:
             return lambda: operation(a(), b())
         low, high, wrap = _range(scalar)
@@ -215,12 +233,17 @@ class Evaluator:
 
     def _reinterpret(self, node: Reinterpret) -> Evaluate:
         value, source, target = self.expr(node.value), number_of(node.value.dtype), number_of(node.dtype)
+        bits = truncated if scalar_of(node.value.dtype) == "bfloat16" else lambda x: np.asarray(x, source)
+        if scalar_of(node.dtype) == "bfloat16":
+            return lambda: widened(np.asarray(bits(value())).view(np.uint16))
         if lanes_of(node.dtype) > 1 or is_float(node.dtype):
-            return lambda: np.asarray(value(), source).view(target)[()]
-        return lambda: np.asarray(value(), source).view(target).item()
+            return lambda: np.asarray(bits(value())).view(target)[()]
+        return lambda: np.asarray(bits(value())).view(target).item()
 
     def _load(self, node: Load) -> Evaluate:
         array, address = self.array(node.buffer, node.indices), self.address(node.buffer, node.indices)
+        if node.buffer.dtype == "bfloat16":
+            return lambda: widened(array[address()])
         if is_float(node.buffer.dtype) or lanes_of(node.dtype) > 1:
             return lambda: array[address()]
         return lambda: array[address()].item()
@@ -228,10 +251,16 @@ class Evaluator:
     def _call(self, node: Call) -> Evaluate:
         if node.name == "if_then_else":
             return self._if_then_else(node)
-        function = function_of(node.name, node.args[0].dtype)
+        function: Apply | None
+        if is_foreign(node.name):
+            function = foreign_function(node, self.externs)
+        else:
+            function = function_of(node.name, node.args[0].dtype)
         if function is None:
             raise ValueError(f"`{print_expr(node)}`: unknown intrinsic {node.name!r}")
         args = tuple(map(self.expr, node.args))
+        if scalar_of(node.dtype) == "bfloat16":
+            return lambda: rounded(function(*[arg() for arg in args]))
         if node.dtype == "bool":
             return lambda: bool(function(*[arg() for arg in args]))
         return lambda: function(*[arg() for arg in args])
@@ -240,8 +269,8 @@ class Evaluator:
         if lanes_of(node.args[0].dtype) > 1:
             # a lane evaluates only its chosen arm, so each lane is evaluated as a scalar expression
             lanes = [self.expr(_lane(node, k)) for k in range(lanes_of(node.dtype))]
-            dtype = scalar_of(node.dtype)
-            return lambda: np.array([lane() for lane in lanes], dtype)
+            number = number_of(node.dtype)
+            return lambda: np.array([lane() for lane in lanes], number)
         condition, a, b = map(self.expr, node.args)
         return lambda: a() if condition() else b()
 
@@ -292,11 +321,18 @@ Evaluator.expr_rules[_Lane] = Evaluator._one
 
 
 def number_of(dtype: str) -> type[np.generic]:
-    """The NumPy type of a lane; a packed value is held in a byte."""
+    """The NumPy type of a lane; a packed value is held in a byte, and a bfloat16 in a float32."""
     scalar = scalar_of(dtype)
+    if scalar == "bfloat16":
+        return np.float32
     if scalar in PACKED_TYPES:
         return np.uint8 if scalar.startswith("u") else np.int8
     return np.dtype(scalar).type
+
+
+def _in_type(dtype: str) -> Callable[[Value], Value]:
+    """A function that rounds a float to a type that NumPy does not have."""
+    return rounded if scalar_of(dtype) == "bfloat16" else lambda value: value
 
 
 def _inside(where: Sequence[Value], shape: tuple[int, ...]) -> bool:
@@ -318,43 +354,15 @@ def _range(dtype: str) -> tuple[int, int, Callable[[int], int]]:
     return low, high, lambda value: (value - low) % (high - low + 1) + low
 
 
-def _division(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate, b: Evaluate) -> Evaluate:
-    vector = lanes_of(node.dtype) > 1
-    low, high, wrap = _range(scalar_of(node.dtype))
-
-    def divide() -> Value:
-        x, y = a(), b()
-        if not (y.all() if vector else y):
-            raise ZeroDivisionError(f"`{print_expr(node)}` divides by zero")
-        value = operation(x, y)
-        # the smallest integer divided by -1 is out of range; NumPy wraps vectors
-        return value if vector or low <= value <= high else wrap(value)
-
-    return divide
-
-
-def _shift(node: Binary, operation: Callable[[Value, Value], Value], a: Evaluate, b: Evaluate) -> Evaluate:
-    vector, scalar = lanes_of(node.dtype) > 1, scalar_of(node.dtype)
-    bits, wrap = bits_of(scalar), _range(scalar)[2]
-
-    def shift() -> Value:
-        x, y = a(), b()
-        if not (((y >= 0) & (y < bits)).all() if vector else 0 <= y < bits):
-            raise ValueError(
-                f"`{print_expr(node)}` shifts {scalar} by {y}; the count must be 0 to {bits - 1}"
-            )
-        value = operation(x, y)
-        return value if vector else wrap(value)
-
-    return shift
-
-
 def _conversion(source: str, target: str) -> Callable[[Value], Value]:
     """A function that converts a value of type `source` to type `target`, lane by lane."""
     to, vector = scalar_of(target), lanes_of(target) > 1
     if to == "bool":
         return (lambda value: value != 0) if vector else (lambda value: bool(value != 0))
     number: Any = number_of(to)
+    if to == "bfloat16":
+        given: Any = number_of(source)
+        return lambda value: rounded(np.asarray(value, given))
     if is_float(to):
         if vector:
             return lambda value: value.astype(number)
@@ -402,7 +410,7 @@ _NUMBER |= {
     "max": lambda a, b: b if b > a or b != b else a,
 }
 
-# (operator, kind of number) -> the operation
+# (operator, kind of number) -> the operation; on scalar integers it is `whole`, with which NumPy agrees
 _OPERATIONS: dict[tuple[str, str], Callable[[Value, Value], Value]] = {
     **{(op, number): f for op, f in _COMPARE.items() for number in ("integer", "float", "bool")},
     **{(op, number): f for op, f in _NUMBER.items() for number in ("integer", "float")},

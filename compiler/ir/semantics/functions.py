@@ -42,6 +42,12 @@ def _absolute(dtype: str) -> Apply:
     return lambda x: (abs(x) - low) % (high - low + 1) + low
 
 
+def _power(x: Value, y: Value) -> Value:
+    # of arrays: for a scalar exponent of 0.5 NumPy takes the square root, which differs at -inf and -0.0
+    result = np.power(np.atleast_1d(x), np.atleast_1d(y))
+    return result if np.ndim(x) or np.ndim(y) else result[0]
+
+
 def _erf(x: Value) -> Value:
     return np.array([erf(v) for v in x], x.dtype) if np.ndim(x) else x.dtype.type(erf(x))
 
@@ -55,9 +61,9 @@ _OF_INTEGERS: dict[str, Callable[[str], Apply]] = {
 
 # intrinsic -> NumPy's name, where it is another one
 _RENAMED = {"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan"}
-_RENAMED |= {"atan2": "arctan2", "atanh": "arctanh", "pow": "power", "round": "rint"}
+_RENAMED |= {"atan2": "arctan2", "atanh": "arctanh", "round": "rint"}
 _SAME = "abs cbrt ceil copysign cos cosh exp exp2 expm1 floor fmod hypot isnan log log10 log1p log2 sin"
 _SAME += " sinh sqrt tan tanh trunc"
 
 _OF_FLOATS: dict[str, Apply] = {name: getattr(np, name) for name in _SAME.split()}
-_OF_FLOATS |= {name: getattr(np, other) for name, other in _RENAMED.items()} | {"erf": _erf}
+_OF_FLOATS |= {name: getattr(np, other) for name, other in _RENAMED.items()} | {"erf": _erf, "pow": _power}

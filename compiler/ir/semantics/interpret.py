@@ -2,11 +2,12 @@
 
 The meaning of a node, where NumPy, Python and hardware differ:
 
-- Integers wrap around in their type. ``//`` and ``%`` round to minus infinity, and raise
-  `ZeroDivisionError` for a zero divisor in any lane. ``>>`` of a signed type is arithmetic. A shift by a
-  negative count, or by at least the number of bits of the type, is an error.
+- Integers wrap around in their type. ``//`` and ``%`` round to minus infinity; both are 0 for a divisor of
+  0. ``>>`` of a signed type is arithmetic. A shift by a negative count, or by at least the number of bits of
+  the type, shifts all bits out: it gives 0, or -1 for ``>>`` of a negative number
+  (`compiler.ir.operators`). No operation on numbers is undefined, and none raises.
 - Floats follow IEEE 754, are rounded to their type after each operation, and never raise. ``round`` rounds
-  halves to even.
+  halves to even. An operation on bfloat16 is one on float32, then rounded (`compiler.ir.bfloat16`).
 - ``min(a, b)`` is ``b if b < a or b is NaN else a`` and ``max(a, b)`` is ``b if b > a or b is NaN else a``:
   the result is NaN where either is NaN, as NumPy's, and `a` where the two are equal, as Python's.
 - A cast of a float to an integer rounds to zero; a value out of range becomes the nearest value of the
@@ -32,14 +33,19 @@ The meaning of a node, where NumPy, Python and hardware differ:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from compiler.ir.bfloat16 import truncated
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
 from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.recursion import LEVELS, on_new_stack
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
+from compiler.ir.semantics.foreign import Externs
+from compiler.ir.semantics.view import memory_of
 from compiler.ir.stmt import Allocate, Barrier, Copy, For, If, Let, Prefetch, Region, Seq, Stmt, Store, Token
 from compiler.ir.visit import contains_barrier
 
@@ -48,7 +54,7 @@ Steps = Callable[[], Iterator[Barrier]]
 """Runs a statement and yields each barrier on the way."""
 
 
-def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
+def interpret(func: PrimFunc, *arrays: np.ndarray, externs: Externs | None = None) -> None:
     """Run `func` in place on one array per parameter.
 
     Parameters
@@ -57,29 +63,32 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
         Any function, before or after any pass.
     *arrays : ndarray
         Of the dtypes and shapes of the parameters; their shapes determine the dynamic extents. The array of
-        a packed type has dtype uint8, and its last axis counts bytes. Arrays that the function accesses by
+        a packed type has dtype uint8, and its last axis counts bytes; that of bfloat16 has the dtype of this
+        name, of the package ml_dtypes, or uint16. Arrays that the function accesses by
         row-major position must be C-contiguous; others may have any strides.
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the program calls, and meanings of intrinsics, by name.
 
     Raises
     ------
     ValueError
-        If the arrays do not fit the parameters, or the function has an unknown operation, a shift count out
-        of range, a pop without a push, padding that is negative or does not add up to the extents, or threads
-        that do not all reach the same barrier.
+        If the arrays do not fit the parameters, or the function has an unknown operation, a pop without a
+        push, padding that is negative or does not add up to the extents, or threads that do not all reach the
+        same barrier.
     IndexError
         If an index is out of bounds; the message names the buffer, the index and the shape.
-    ZeroDivisionError
-        If an integer is divided by zero; the message names the expression.
     """
     if len(arrays) != len(func.params):
         raise ValueError(f"{func.name} takes {len(func.params)} array(s), not {len(arrays)}")
-    program = _Program({}, {})
+    program = _Program({}, {}, externs)
     sizes: dict[Var, tuple[int, Buffer]] = {}
+    arrays = tuple(map(_pairs, arrays))
     for buffer, array in zip(func.params, arrays, strict=True):
         shape = _checked_shape(func, buffer, array, sizes)
-        program.arrays[buffer] = _unpacked(array, buffer.dtype, shape) if _packed(buffer) else array
+        bits = array.view(np.uint16) if buffer.dtype == "bfloat16" else array
+        program.arrays[buffer] = _unpacked(array, buffer.dtype, shape) if _packed(buffer) else bits
         if buffer.strides is not None:
-            program.arrays[buffer], program.starts[buffer] = _memory_of(func, buffer, array, sizes)
+            program.arrays[buffer], program.starts[buffer] = memory_of(func.name, buffer, bits, sizes)
     program.cells |= {size: [value] for size, (value, _) in sizes.items()}
     run = program.stmt(func.body)
     for buffer, array in zip(func.params, arrays, strict=True):
@@ -104,7 +113,7 @@ def _checked_shape(
     dtype = "uint8" if _packed(buffer) else buffer.dtype
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{where}: expected a NumPy array, not {type(array).__name__}")
-    if array.dtype != np.dtype(dtype):
+    if str(array.dtype) != dtype and not (dtype == "bfloat16" and array.dtype == np.uint16):
         raise ValueError(f"{where}: expected dtype {dtype}, not {array.dtype}")
     shape = array.shape
     if _packed(buffer) and shape:
@@ -124,39 +133,30 @@ def _checked_shape(
     return shape
 
 
-def _memory_of(
-    func: PrimFunc, buffer: Buffer, array: np.ndarray, sizes: dict[Var, tuple[int, Buffer]]
-) -> tuple[np.ndarray, int]:
-    """The memory that a view spans, and the position of its first element; adds the strides to `sizes`."""
-    where = f"{func.name}, argument {buffer!r}"
-    given = tuple(step // array.itemsize for step in array.strides)
-    for axis, (stride, known) in enumerate(zip(given, buffer.strides or (), strict=True)):
-        if array.shape[axis] <= 1 and isinstance(known, int):
-            continue
-        if isinstance(known, Var):
-            known = sizes.setdefault(known, (stride, buffer))[0]
-        if stride != known or array.strides[axis] % array.itemsize:
-            raise ValueError(f"{where}: expected strides {buffer.strides}, not {given}")
-    ends = [stride * (extent - 1) for stride, extent in zip(given, array.shape, strict=True)]
-    low, high = sum(min(0, end) for end in ends), sum(max(0, end) for end in ends)
-    first = array[tuple(slice(-1, None) if end < 0 else slice(1) for end in ends)]
-    memory = np.lib.stride_tricks.as_strided(first, (high - low + 1,), (array.itemsize,))
-    return memory, -low
-
-
 class _Program(Evaluator):
     """Turns each statement, once, into a closure that runs it."""
 
-    def __init__(self, arrays: dict[Buffer, np.ndarray], tokens: dict[tuple[str, str], int]) -> None:
-        super().__init__(arrays)
+    def __init__(
+        self,
+        arrays: dict[Buffer, np.ndarray],
+        tokens: dict[tuple[str, str], int],
+        externs: Externs | None = None,
+    ) -> None:
+        super().__init__(arrays, externs)
         self.tokens = tokens  # pair of stages -> tokens pushed and not popped
         self.stored: set[Buffer] = set()
 
     def stmt(self, stmt: Stmt) -> Run:
+        level = self.level
+        if level == LEVELS:
+            return partial(on_new_stack, self.deeper(self.stmt, stmt))
         rule = self.stmt_rules.get(type(stmt))
         if rule is None:
             raise ValueError(f"a statement cannot be a {type(stmt).__name__}")
-        return rule(self, stmt)
+        self.level = level + 1
+        run = rule(self, stmt)
+        self.level = level
+        return run
 
     def _for(self, loop: For) -> Run:
         if loop.kind.startswith("threadIdx") and contains_barrier(loop.body):
@@ -182,6 +182,8 @@ class _Program(Evaluator):
         self.stored.add(store.buffer)
         array = self.array(store.buffer, store.indices)
         address, value = self.address(store.buffer, store.indices), self.expr(store.value)
+        if store.buffer.dtype == "bfloat16":
+            number, value = value, lambda: truncated(number())
 
         def run() -> None:
             where = address()
@@ -253,6 +255,7 @@ class _Program(Evaluator):
         into, out_of = self.flat(copy.target.buffer), self.flat(copy.source.buffer)
         before, after = (tuple(map(self.expr, margin)) for margin in (copy.before, copy.after))
         fill, wanted = self.expr(copy.fill), copy.target.extents
+        margin = (lambda: truncated(fill())) if copy.target.buffer.dtype == "bfloat16" else fill
 
         def run() -> None:
             margins = [(f(), g()) for f, g in zip(before, after, strict=True)]
@@ -262,7 +265,7 @@ class _Program(Evaluator):
                     f"a copy to {copy.target.buffer.name} of {wanted} elements from {copy.source.extents} "
                     f"has margins {margins} (before and after)"
                 )
-            values = np.full(wanted, fill(), into.dtype)
+            values = np.full(wanted, margin(), into.dtype)
             inner = tuple(slice(b, b + n) for (b, _), n in zip(margins, copy.source.extents, strict=True))
             values[inner] = out_of[source()]
             into[target()] = values
@@ -288,7 +291,7 @@ class _Program(Evaluator):
     def _invoke(self, invoke: Invoke) -> Run:
         func = invoke.intrinsic.description
         inputs = {buffer: _memory(buffer)[0] for buffer in func.params}
-        inside = _Program(dict(inputs), self.tokens)
+        inside = _Program(dict(inputs), self.tokens, self.externs)
         body = inside.stmt(func.body)
         operands = [
             (self.flat(region.buffer), self.region(region), inputs[buffer], buffer in inside.stored)
@@ -448,6 +451,13 @@ class _Program(Evaluator):
     }
 
 
+def _pairs(array: np.ndarray) -> np.ndarray:
+    """Complex numbers as pairs of floats along another axis; any other array itself."""
+    if not isinstance(array, np.ndarray) or array.dtype not in (np.complex64, np.complex128):
+        return array
+    return array[..., np.newaxis].view(array.real.dtype)
+
+
 def _packed(buffer: Buffer) -> bool:
     return buffer.dtype in PACKED_TYPES
 
@@ -455,6 +465,8 @@ def _packed(buffer: Buffer) -> bool:
 def _memory(buffer: Buffer) -> tuple[np.ndarray, Any]:
     """An array for an allocated buffer, and its elements before anything is stored."""
     shape = tuple(map(upper_bound, buffer.shape))
+    if buffer.dtype == "bfloat16":
+        return np.empty(shape, np.uint16), truncated(np.nan)
     if is_float(buffer.dtype) or buffer.dtype == "bool":
         array = np.empty(shape, buffer.dtype)
         return array, np.nan if is_float(buffer.dtype) else True

@@ -9,7 +9,9 @@ from typing import Any
 from compiler.ir.dtype import SCALAR_TYPES, bits_of, integer_range, is_integer, lanes_of, vector_of
 from compiler.ir.expr import Buffer, Const, Var
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
+from compiler.ir.recursion import counted
 from compiler.ir.scope import SCOPES, is_scope
+from compiler.ir.semantics.bounds import Refusing
 from compiler.ir.semantics.typecheck import TYPES, TypeChecker, VerifyError
 from compiler.ir.stmt import (
     LOOP_KINDS,
@@ -58,7 +60,8 @@ def verify(func: PrimFunc) -> None:
       and the padding makes the extents agree. Intrinsics have distinct names and valid descriptions of fixed
       shape; each operand is a region of the type and shape of its parameter.
     - A literal index or region is within the shape, unless the access is under a condition or in a loop that
-      may have no iterations.
+      may have no iterations. No index is proved to be outside, by its interval where the access is executed
+      or for some values of the variables (`compiler.ir.semantics.bounds`).
 
     Raises
     ------
@@ -90,6 +93,7 @@ class _Verifier(TypeChecker):
                     f"a multiple of {8 // bits} known at build, for {buffer.dtype}"
                 )
         self.stmt(func.body)
+        Refusing(self.fail)(func.body)
 
     # definitions
 
@@ -129,8 +133,8 @@ class _Verifier(TypeChecker):
             and all(type(stride) is int or isinstance(stride, Var) for stride in item.strides)
         ):
             self.fail(
-                f"`{self.names[item]}` has the strides {item.strides}; a parameter may have an integer or a dynamic "
-                "stride for each axis"
+                f"`{self.names[item]}` has the strides {item.strides}; a parameter may have an integer, or a "
+                "variable with bounds, for each axis"
             )
         for extent in item.shape:
             if not (type(extent) is int and extent >= 0) and not (sizes and isinstance(extent, Var)):
@@ -146,6 +150,7 @@ class _Verifier(TypeChecker):
 
     # statements
 
+    @counted
     def stmt(self, stmt: Stmt) -> None:
         rule = self.stmt_rules.get(type(stmt))
         if rule is None:

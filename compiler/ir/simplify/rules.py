@@ -9,9 +9,9 @@ A rule consists of three texts: the pattern, the result, and the conditions that
 - ``exact(value)`` holds if the outermost operation of `value` does not wrap around.
 
 A rule applies to the types of ``x`` that it names, scalars and vectors, and must keep the value for all of
-them: integers that wrap around, NaN, infinity and the sign of zero included. Arithmetic on literals is done
-when a rule is applied; a rule whose literals would wrap around is not applied. A rule may remove an
-expression whose evaluation raises an error, but must never add one.
+them: integers that wrap around, division by zero, NaN, infinity and the sign of zero included. Arithmetic on
+literals is done when a rule is applied; a rule whose literals would wrap around is not applied. A rule may
+remove a read outside of a buffer, but must never add one.
 
 Sums of indices have no rules: `compiler.ir.simplify.canonical` defines their form.
 """
@@ -48,6 +48,8 @@ _ARITHMETIC = [
     Rule("0 * x", "0", kinds=OTHER),
     Rule("x // 1", "x", kinds=OTHER),
     Rule("x % 1", "0", kinds=OTHER),
+    Rule("x // 0", "0", kinds=OTHER),
+    Rule("x % 0", "0", kinds=OTHER),
     Rule("x // c", "0", "0 <= x and x < c", kinds=OTHER),
     Rule("x % c", "x", "0 <= x and x < c", kinds=OTHER),
     # only identities that keep roundings, NaN and the sign of zero

@@ -6,7 +6,7 @@ the conditions that hold (`facts`). Everything else is in the table of rewrite r
 
 On the way down the simplifier adds facts: the range of a loop's variable, the value of a let, and inside of a
 branch its condition. A condition holds only where its branch runs. Both arms of a `select` run, so an arm is
-simplified under the condition only if no simplification of it can raise an error.
+simplified under the condition only if it reads no buffer, since a read may be outside of it.
 """
 
 from __future__ import annotations
@@ -69,14 +69,13 @@ class Simplifier(Arithmetic, Rewriter):
 
     def _logic(self, node: Binary) -> Expr:
         a = self(node.a)
-        b = self.under(a, node.op == "and", node.b) if _is_harmless(node.b) else self(node.b)
+        b = self(node.b) if _loads(node.b) else self.under(a, node.op == "and", node.b)
         return self._by_rule(rebuild(node, (a, b)))
 
     # --- every expression ---------------------------------------------------------------------
 
     def __call__(self, node: Any) -> Any:
-        rule = self.rules.get(type(node))
-        result = self.descend(node) if rule is None else rule(self, node)
+        result = Rewriter.__call__(self, node)
         if self.truths and isinstance(result, Expr) and result in self.truths:
             return TRUE if self.truths[result] else FALSE
         return result
@@ -114,7 +113,7 @@ class Simplifier(Arithmetic, Rewriter):
     def _select(self, node: Select) -> Expr:
         condition = self(node.condition)
         a, b = (
-            self.under(condition, holds, arm) if _is_harmless(arm) else self(arm)
+            self(arm) if _loads(arm) else self.under(condition, holds, arm)
             for holds, arm in ((True, node.a), (False, node.b))
         )
         return self._by_rule(rebuild(node, (condition, a, b)))
@@ -247,18 +246,6 @@ class Simplifier(Arithmetic, Rewriter):
 def _loads(expr: Expr) -> bool:
     """Whether an expression reads a buffer."""
     return any(type(node) is Load for node in walk(expr))
-
-
-def _is_harmless(expr: Expr) -> bool:
-    """Whether an expression can be evaluated without an error for any values of its variables."""
-    for node in walk(expr):
-        if type(node) is Load:
-            return False
-        if type(node) is Binary and node.op in ("//", "%", "<<", ">>"):
-            divisor = node.b.value if type(node.b) is Broadcast else node.b
-            if type(divisor) is not Const or (node.op in ("//", "%") and divisor.value == 0):
-                return False
-    return True
 
 
 def _synchronizes(loop: For) -> bool:

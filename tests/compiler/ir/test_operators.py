@@ -34,8 +34,10 @@ PYTHON = {
 def test_small_integers(op: str) -> None:
     for x in range(-4, 5):
         for y in range(-4, 5):
-            if (op in ("//", "%") and y == 0) or (op in ("<<", ">>") and y < 0):
-                assert evaluated(op, "int32", x, y) is None
+            if op in ("//", "%") and y == 0:
+                assert evaluated(op, "int32", x, y) == 0
+            elif op in ("<<", ">>") and y < 0:
+                assert evaluated(op, "int32", x, y) == (-1 if op == ">>" and x < 0 else 0)
             else:
                 assert evaluated(op, "int32", x, y) == PYTHON[op](x, y)
 
@@ -51,7 +53,10 @@ def test_small_integers(op: str) -> None:
         ("//", "int8", -128, -1, None),
         ("-", "uint8", 0, 1, None),
         ("<<", "uint8", 1, 7, 128),
-        ("<<", "uint8", 1, 8, None),
+        ("<<", "uint8", 1, 8, 0),
+        (">>", "uint8", 255, 8, 0),
+        (">>", "int8", -128, 8, -1),
+        ("//", "uint8", 1, 0, 0),
         (">>", "int32", -1, 31, -1),
         ("/", "int32", 4, 2, None),
         ("+", "float32", 1.0, 1.0, None),  # floats are rounded where the program runs

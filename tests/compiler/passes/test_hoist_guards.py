@@ -82,9 +82,6 @@ GOLDEN = {
 KEPT = {
     "a condition that varies": "for i in range(8):\n    if i < 4:\n        C[i] = 1.0",
     "a condition that loads": "for i in range(8):\n    if C[0] < 4.0:\n        C[i] = 5.0",
-    "a divisor that may be zero": (
-        "for i in range(8):\n    for j in range(8):\n        if 4 // i < 2:\n            C[i] = 1.0"
-    ),
     "an else of a condition that varies in part": (
         "for i in range(8):\n    for j in range(8):\n        if i < 4 and j < 3:\n            C[i] = 1.0\n"
         "        else:\n            C[i] = 2.0"

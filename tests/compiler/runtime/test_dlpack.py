@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
+from compiler.ir.bfloat16 import narrowed, widened
 from compiler.ir.expr import Buffer, Load, Var, const
 from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Store
-from compiler.runtime import Module
+from compiler.runtime import Module, dlpack
 from compiler.runtime.dlpack import view
 
 i = Var("i")
@@ -131,3 +132,36 @@ def test_tensors_of_torch(add_one: Module) -> None:
         add_one(a.clone().requires_grad_(), b)
     with pytest.raises(ValueError, match="'A', has dtype bfloat16; float32 is needed"):
         add_one(a.bfloat16(), b)
+
+
+class Bfloat:
+    """Another library's array of bfloat16: the memory of a uint16 array, exported as such."""
+
+    def __init__(self, bits: np.ndarray) -> None:
+        self.bits = bits
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __dlpack__(self, **_: object) -> object:
+        capsule = self.bits.__dlpack__()
+        api = ctypes.pythonapi
+        api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+        api.PyCapsule_GetPointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
+        dlpack._Tensor.from_address(api.PyCapsule_GetPointer(capsule, b"dltensor")).code = 4
+        return capsule
+
+
+def test_bfloat16_in_and_out() -> None:
+    a, b = Buffer("A", (8,), "bfloat16"), Buffer("B", (8,), "bfloat16")
+    module = build(PrimFunc("f", (a, b), For(i, const(8), "serial", Store(b, (i,), Load(a, (i,)) * 2))))
+    given, taken = narrowed(np.arange(8, dtype=np.float32)), np.zeros(8, np.uint16)
+    module(Bfloat(given), Bfloat(taken))
+    np.testing.assert_array_equal(widened(taken), 2 * np.arange(8))
+
+
+def test_bfloat16_is_no_half() -> None:
+    a = Buffer("A", (8,), "float16")
+    module = build(PrimFunc("f", (a,), Store(a, (const(0),), const(1.0, "float16"))))
+    with pytest.raises(ValueError, match="'A', has dtype bfloat16; float16 is needed"):
+        module(Bfloat(np.zeros(8, np.uint16)))

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from compiler.backend.llvm.host.loader import Library, load_text
-from compiler.runtime.array import empty
+from compiler.runtime.array import empty, numpy_dtype
 from compiler.runtime.signature import Signature
 
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -327,7 +327,7 @@ class Direct:
         base = ctypes.addressof(self._table)
         words = header
         for i, (layout, dtype) in enumerate(signature.layouts):
-            kind = np.dtype(dtype)
+            kind = numpy_dtype(dtype)
             flags = _C_CONTIGUOUS | _ALIGNED | (_WRITEABLE if i in signature.stored else 0)
             words += [
                 id(kind),

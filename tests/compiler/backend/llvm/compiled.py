@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.backend import build
+from compiler.ir.bfloat16 import narrowed, widened
 from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr, Var, const
 from compiler.ir.function import PrimFunc
@@ -33,6 +34,8 @@ def loop(var: Var, extent: int | Expr, body: Stmt, kind: str = "serial") -> For:
 
 def interesting(dtype: str, count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
+    if dtype == "bfloat16":
+        return narrowed(rng.choice(np.array(FLOAT_VALUES, "float32"), count))
     if is_float(dtype):
         return rng.choice(np.array(FLOAT_VALUES, dtype), count)
     if dtype == "bool":
@@ -52,6 +55,8 @@ def compare(func: PrimFunc, seed: int) -> None:
     interpret(func, *expected)
     build(func)(*got)
     for buffer, a, b in zip(func.params, expected, got, strict=True):
+        if buffer.dtype == "bfloat16":
+            a, b = widened(a), widened(b)
         np.testing.assert_array_equal(b, a, err_msg=str(buffer))
         if is_float(buffer.dtype):
             alive = ~np.isnan(a)

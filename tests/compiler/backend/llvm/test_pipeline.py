@@ -31,7 +31,7 @@ def test_each_pass_preserves_the_result(features, data: st.DataObject) -> None:
     expected = [array.copy() for array in arrays]
     try:
         interpret(func, *expected)
-    except (IndexError, ZeroDivisionError):
+    except IndexError:
         reject()  # a program that fails has no result to preserve
     for step in KEEPING:
         try:
