@@ -42,7 +42,7 @@ WIDE_FACES = {
     "boost/estimator/classifier.py:Classifier.fit": "XGBoost's signature",
     "boost/estimator/ranker.py:NamedRanker.fit": "XGBoost's signature",
     "boost/estimator/ranker.py:Ranker.fit": "XGBoost's signature",
-    "boost/estimator/regressor.py:Regressor.fit": "XGBoost's signature",
+    "boost/estimator/base.py:XGBModel.fit": "XGBoost's signature",
     "boost/runs/cv.py:cv": "XGBoost's signature",
     "boost/runs/train.py:train": "XGBoost's signature",
     "boost/show/plot.py:plot_contributions": "options of a plot",
