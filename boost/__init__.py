@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from boost import callback
 from boost.booster import Booster
+from boost.config import config_context, get_config, set_config
+from boost.core import build_info
 from boost.data.dmatrix import DMatrix
-from boost.data.quantile_dmatrix import QuantileDMatrix
+from boost.data.quantile_dmatrix import ExtMemQuantileDMatrix, QuantileDMatrix
 from boost.errors import DataError, LabelError, ModelError, ParameterError
 from boost.runs.cv import cv
 from boost.runs.train import train
@@ -21,7 +23,8 @@ from boost.runs.train import train
 if TYPE_CHECKING:
     from boost.data.batches.data_iter import DataIter
     from boost.estimator.interval import BoostIntervalRegressor
-    from boost.show.plot import plot_contributions, plot_importance, plot_metric, plot_tree
+    from boost.show.plot import plot_contributions, plot_importance, plot_metric
+    from boost.show.plot_tree import plot_tree, to_graphviz
     from boost.sklearn import (
         BoostClassifier,
         BoostForestClassifier,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
         BoostRanker,
         BoostRegressor,
         XGBClassifier,
+        XGBModel,
         XGBRanker,
         XGBRegressor,
         XGBRFClassifier,
@@ -49,23 +53,32 @@ __all__ = [
     "DMatrix",
     "DataError",
     "DataIter",
+    "ExtMemQuantileDMatrix",
     "LabelError",
     "ModelError",
     "ParameterError",
     "QuantileDMatrix",
     "XGBClassifier",
+    "XGBModel",
     "XGBRFClassifier",
     "XGBRFRegressor",
     "XGBRanker",
     "XGBRegressor",
+    "build_info",
     "callback",
+    "config_context",
     "cv",
+    "get_config",
     "plot_contributions",
     "plot_importance",
     "plot_metric",
     "plot_tree",
+    "set_config",
+    "to_graphviz",
     "train",
 ]
+
+__version__ = "0.1.0"
 
 
 # Names that are imported when they are first used, with their modules; other names are in `boost.sklearn`.
@@ -75,15 +88,20 @@ _LATER = {
     "plot_contributions": "boost.show.plot",
     "plot_importance": "boost.show.plot",
     "plot_metric": "boost.show.plot",
-    "plot_tree": "boost.show.plot",
+    "plot_tree": "boost.show.plot_tree",
+    "to_graphviz": "boost.show.plot_tree",
 }
+# Modules that XGBoost's scripts use as attributes.
+_MODULES = ("config", "core", "plotting", "sklearn")
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(import_module(_LATER.get(name, "boost.sklearn")), name)
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

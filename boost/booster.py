@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data.dmatrix import DMatrix
-from boost.data.frames.dictionary import Categories
+from boost.data.frames.dictionary import Categories, CategoryIndex
 from boost.forest.forest import Forest
 from boost.model.model import Attributes, Model
 from boost.objective import Objective
-from boost.params import Params, resolve
+from boost.params import Params, as_dict, resolve
+from boost.params.record import Given
+from boost.predictions import Predictions
 from boost.show.inspection import Inspection
 
 if TYPE_CHECKING:
-    from boost.model.uncertainty import Uncertainty
     from boost.training.trainer import Trainer
 
 Floats = NDArray[np.float64]
@@ -41,18 +43,30 @@ class _OfModel(Generic[Value]):
         setattr(booster.model, self._name, value)
 
 
-class Booster(Inspection):
+class _OfEarlyStopping(_OfModel[Value]):
+    """An attribute of a model that early stopping sets: absent before, as in XGBoost."""
+
+    def __get__(self, booster: Booster | None, owner: type) -> Any:
+        value = super().__get__(booster, owner)
+        if value is None:
+            raise AttributeError(
+                f"{self._name} is set by early stopping, which this model was trained without"
+            )
+        return value
+
+
+class Booster(Inspection, Predictions):
     """A model that can be trained, with the methods of XGBoost's `Booster`.
 
     Parameters
     ----------
-    params : dict, optional
+    params : dict or list of pairs, optional
         As for `train`.
     cache : sequence of DMatrix
-        Accepted for compatibility with XGBoost; has no effect: the margins of the last training table are
-        always kept.
-    model_file : path or bytes, optional
-        A model to load, see `load_model`.
+        Before the first round, the model predicts the base score for tables of the columns of the first of
+        these. Otherwise they have no effect: the margins of the last training table are always kept.
+    model_file : path, bytes or Booster, optional
+        A model to load, see `load_model`, or to copy.
 
     Attributes
     ----------
@@ -69,8 +83,8 @@ class Booster(Inspection):
         Dictionaries of the categorical columns, see `DMatrix`.
     attributes : dict of str to str
         Strings that are saved with the model.
-    best_iteration, best_score : int and float, or None
-        Set by early stopping.
+    best_iteration, best_score : int and float
+        Set by early stopping; without it, they are absent: reading them raises AttributeError.
     history : dict
         The metrics of each round of the last `train`, ``{name: {metric: [values]}}``. Not saved.
     """
@@ -82,16 +96,19 @@ class Booster(Inspection):
     feature_names = _OfModel["list[str] | None"]()
     feature_types = _OfModel["list[str] | None"]()
     categories = _OfModel[Categories]()
-    best_iteration = _OfModel["int | None"]()
-    best_score = _OfModel["float | None"]()
+    best_iteration = _OfEarlyStopping[int]()
+    best_score = _OfEarlyStopping[float]()
+    # The first table in `cache`.
+    _first: DMatrix | None = None
 
     def __init__(
-        self, params: Mapping[str, Any] | None = None, cache: Sequence[DMatrix] = (), model_file: Any = None
+        self, params: Given | None = None, cache: Sequence[DMatrix] | None = None, model_file: Any = None
     ) -> None:
         self._wrap(Model(resolve(params)))
-        for table in cache:
+        for table in cache or ():
             if not isinstance(table, DMatrix):
                 raise ValueError(f"cache must hold DMatrix, got {type(table).__name__}")
+            self._first = table if self._first is None else self._first
         if model_file is not None:
             self.load_model(model_file)
 
@@ -99,6 +116,15 @@ class Booster(Inspection):
         self.model = model
         self.history: dict[str, dict[str, list[float]]] = {}
         self._trainer: Trainer | None = None
+
+    def _predicting(self) -> Model:
+        if self.model.n_features or self._first is None:
+            return self.model
+        from boost.training.start import start
+
+        model = self.model.copy()
+        start(model, self._first, custom=True)
+        return model
 
     @property
     def attributes(self) -> Attributes:
@@ -120,9 +146,9 @@ class Booster(Inspection):
     # Files, attributes and parameters
 
     def save_model(self, path: Any) -> None:
-        """Write a model file: XGBoost's JSON (".json") or UBJSON (".ubj"), by the ending of the name.
+        """Write a model file in XGBoost's JSON (a name that ends in ".json") or UBJSON (".ubj"), atomically.
 
-        The write is atomic. Raises ValueError for another ending.
+        For another ending it is UBJSON, with a warning.
         """
         from boost.model.model_io import write_model
 
@@ -139,8 +165,8 @@ class Booster(Inspection):
 
         Parameters
         ----------
-        source : path, or bytes as from `save_raw`
-            The format is detected from the bytes, not from the name.
+        source : path, bytes or bytearray as from `save_raw`, or Booster
+            The format is detected from the bytes, not from the name. A booster is copied.
 
         Raises
         ------
@@ -155,7 +181,41 @@ class Booster(Inspection):
         """
         from boost.model.model_io import read_model
 
-        self.model, self._trainer = read_model(source, self.params), None
+        model = source.model.copy() if isinstance(source, Booster) else read_model(source, self.params)
+        self.model, self._trainer = model, None
+
+    def save_config(self) -> str:
+        """Return the parameters as JSON, in the sections of XGBoost's ``save_config``; values are strings."""
+        from boost.model.configuration import to_text
+
+        return to_text(self.model)
+
+    def load_config(self, config: str) -> None:
+        """Change parameters to those of `save_config`, of either library.
+
+        Raises
+        ------
+        ParameterError
+            For text that is no such JSON, and as `set_param`.
+        """
+        from boost.model.configuration import from_text
+
+        self.set_param(from_text(config))
+
+    def reset(self) -> Booster:
+        """Discard the margins and buffers of the last training table, and return the booster."""
+        self._trainer = None
+        return self
+
+    def get_categories(self, export_to_arrow: bool = False) -> CategoryIndex:
+        """Return the dictionaries of the categorical features, for the ``feature_types`` of a `DMatrix`.
+
+        Parameters
+        ----------
+        export_to_arrow : bool
+            Accepted for compatibility with XGBoost: ``to_arrow`` is always available.
+        """
+        return CategoryIndex(self.model.categories, self.model.n_features, self.feature_names)
 
     def attr(self, key: str) -> str | None:
         """Return an attribute, or None when the model does not have it."""
@@ -164,14 +224,9 @@ class Booster(Inspection):
     def set_attr(self, **attributes: Any) -> None:
         """Set attributes, which are saved with the model as strings; None removes one."""
         for key, value in attributes.items():
-            if value is None:
-                self.attributes.pop(key, None)
-            else:
-                self.attributes[key] = str(value)
+            self.attributes.set(key, value)
 
-    def set_param(
-        self, params: Mapping[str, Any] | Sequence[tuple[str, Any]] | str, value: Any = None
-    ) -> None:
+    def set_param(self, params: Given | str, value: Any = None) -> None:
         """Change parameters for the following rounds.
 
         Parameters
@@ -185,7 +240,7 @@ class Booster(Inspection):
         ParameterError
             As `train`; also for a change of the objective or of the trees of a round when there are trees.
         """
-        given = {params: value} if isinstance(params, str) else dict(params)
+        given = {params: value} if isinstance(params, str) else as_dict(params)
         self.model.change_params(self.params.replace(**given))
 
     # Parts and copies
@@ -193,23 +248,36 @@ class Booster(Inspection):
     def __getitem__(self, rounds: int | slice) -> Booster:
         """Return a model of some rounds, such as ``booster[2:8:2]``; the trees are shared.
 
+        An ellipsis means all rounds, or the end of a slice that is open there.
+
         Raises
         ------
         IndexError
             For a round that the model does not have.
         ValueError
             For a step below 1.
+        TypeError
+            For anything but an integer or a slice.
         """
         count = self.forest.rounds
-        if isinstance(rounds, slice):
-            if rounds.step is not None and rounds.step < 1:
-                raise ValueError(f"the step of a slice of rounds must be at least 1, got {rounds.step}")
-            begin, end, step = rounds.indices(count)
-        else:
-            if not -count <= rounds < count:
+        part = slice(None) if rounds is ... else rounds
+        try:
+            if isinstance(part, slice):
+                bounds = (None if at is ... else at for at in (part.start, part.stop, part.step))
+                begin, end, step = (None if at is None else index(at) for at in bounds)
+            else:
+                begin = index(part)
+                end, step = begin + 1 or None, 1
+        except TypeError:
+            raise TypeError(
+                f"a round is an integer, and rounds are a slice of integers: got {rounds!r}"
+            ) from None
+        if step is not None and step < 1:
+            raise ValueError(f"the step of a slice of rounds must be at least 1, got {step}")
+        for at, last in ((begin, count if isinstance(part, slice) else count - 1), (end, count)):
+            if at is not None and not -count <= at <= last:
                 raise IndexError(f"round {rounds} of a model of {count} rounds")
-            begin = rounds % count
-            end, step = begin + 1, 1
+        begin, end, step = slice(begin, end, step).indices(count)
         return self._with_model(self.model.slice(begin, max(begin, end), step))
 
     def __iter__(self) -> Iterator[Booster]:
@@ -232,7 +300,7 @@ class Booster(Inspection):
 
     def __getstate__(self) -> dict[str, Any]:
         # Without the state of the training, which holds tables and threads.
-        return {**self.__dict__, "_trainer": None}
+        return {**self.__dict__, "_trainer": None, "_first": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "model" not in state:  # a pickle of version 0.1
@@ -282,12 +350,22 @@ class Booster(Inspection):
             self._trainer = Trainer(self.model, dtrain)
         self._trainer.update(iteration, fobj)
 
-    def boost(self, dtrain: DMatrix, iteration: int, grad: ArrayLike, hess: ArrayLike) -> None:
+    def boost(
+        self,
+        dtrain: DMatrix,
+        iteration: int,
+        grad: ArrayLike | None = None,
+        hess: ArrayLike | None = None,
+        fobj: Callable[[Any, DMatrix], tuple[ArrayLike, ArrayLike]] | None = None,
+    ) -> None:
         """Train one more round on given gradients and hessians of shape (rows,) or (rows, outputs).
 
-        The weights of the table are not applied to them.
+        The weights of the table are not applied to them. `fobj` in place of them is that of `update`.
         """
-        self.update(dtrain, iteration, lambda margin, data: (grad, hess))
+        if (fobj is None) != (grad is not None and hess is not None):
+            raise ValueError("give grad and hess, or fobj in place of them")
+        given: Any = (grad, hess)
+        self.update(dtrain, iteration, fobj or (lambda margin, data: given))
 
     def eval(self, data: DMatrix, name: str = "eval", iteration: int = 0) -> str:
         """Return the metrics of a table as one line of text."""
@@ -315,178 +393,3 @@ class Booster(Inspection):
         from boost.training.evaluation import evaluation_text
 
         return f"[{iteration}]" + evaluation_text(self.model, evals, feval, output_margin)
-
-    # Predictions
-
-    def predict(
-        self,
-        data: Any,
-        *,
-        output_margin: bool = False,
-        pred_leaf: bool = False,
-        pred_contribs: bool = False,
-        approx_contribs: bool = False,
-        pred_interactions: bool = False,
-        validate_features: bool = True,
-        training: bool = False,
-        iteration_range: tuple[int, int] | None = (0, 0),
-        strict_shape: bool = False,
-    ) -> NDArray:
-        """Return predictions, margins, leaves or feature contributions.
-
-        Parameters
-        ----------
-        data : DMatrix, array, frame or sparse matrix of shape (rows, features)
-        output_margin : bool
-            Return margins in place of values or probabilities.
-        pred_leaf : bool
-            Return the number of the leaf of each row in each tree.
-        pred_contribs : bool
-            Return the contribution of each feature to the margin (exact Shapley values), and the expected
-            margin in the last column; they sum up to the margin.
-        approx_contribs : bool
-            With `pred_contribs`: use the faster approximation by the splits on the path of a row (Saabas).
-        pred_interactions : bool
-            Return the contribution of each pair of features; rows, and columns, sum up to the contributions.
-        validate_features : bool
-            Whether the names of the columns must be those of the training table.
-        training : bool
-            With booster="dart": drop trees at random, as a training round does.
-        iteration_range : (int, int)
-            Use only the rounds from the first to the second, exclusive; zero as the second means all. A model
-            that kept rounds after its best one predicts with all of them by default.
-        strict_shape : bool
-            Keep the axis of the outputs for one output, too; with `pred_leaf`, return the shape (rows,
-            rounds, outputs, trees of an output in a round).
-
-        Returns
-        -------
-        float64 array of shape (rows,), or (rows, outputs) for several outputs
-            With `pred_leaf`, int32 of shape (rows, trees). With `pred_contribs`, (rows, features + 1) or
-            (rows, outputs, features + 1); with `pred_interactions`, the last axis twice.
-
-        Raises
-        ------
-        ValueError
-            For tables that do not fit the model: other columns, or values that `DMatrix` refuses; and for two
-            kinds of prediction at once.
-        """
-        model = self.model
-        if pred_leaf or pred_contribs or pred_interactions or approx_contribs:
-            kinds = [output_margin, pred_leaf, pred_contribs, pred_interactions]
-            if sum(map(bool, kinds)) != 1 or (approx_contribs and not pred_contribs) or training:
-                raise ValueError(
-                    "give one of output_margin, pred_leaf, pred_contribs and pred_interactions, without "
-                    "training; approx_contribs goes with pred_contribs only"
-                )
-            table = model.align(data, validate_features)
-            if pred_leaf:
-                return _leaves(model, table, iteration_range, strict_shape)
-            from boost.model.explain import contributions
-
-            trees = model.trees_of(iteration_range)
-            out = contributions(
-                model, table, trees, approximate=approx_contribs, interactions=pred_interactions
-            )
-            return _shaped(out, strict_shape)
-        if not training and model.is_plain_array(data):
-            margin = model.array_margins(data, iteration_range)
-        else:
-            if training and model.params.booster == "dart":
-                from boost.training.dart import without_dropped
-
-                model = without_dropped(model)
-            margin = model.margins(model.align(data, validate_features), iteration_range)
-        return _shaped(margin if output_margin else model.objective.output(margin), strict_shape)
-
-    def inplace_predict(
-        self,
-        data: Any,
-        *,
-        iteration_range: tuple[int, int] | None = (0, 0),
-        predict_type: str = "value",
-        missing: float = np.nan,
-        validate_features: bool = True,
-        base_margin: Any = None,
-        strict_shape: bool = False,
-    ) -> NDArray:
-        """Predict without a `DMatrix`; a row-major float32 array is the fastest.
-
-        Parameters
-        ----------
-        data : array, frame or sparse matrix of shape (rows, features)
-        iteration_range, validate_features, strict_shape
-            As for `predict`.
-        predict_type : {"value", "margin"}
-        missing : float
-            A number that means "missing" besides NaN.
-        base_margin : array of shape (rows,) or (rows, outputs), optional
-
-        Raises
-        ------
-        ValueError
-            As `predict`.
-        """
-        if predict_type not in ("value", "margin"):
-            raise ValueError(f"predict_type must be 'value' or 'margin', got {predict_type!r}")
-        model = self.model
-        if base_margin is None and missing != missing and model.is_plain_array(data):
-            margin = model.array_margins(data, iteration_range)
-        else:
-            table = model.make_table(data, missing)
-            if base_margin is not None:
-                table.set_base_margin(base_margin)
-            margin = model.margins(model.align(table, validate_features), iteration_range)
-        return _shaped(
-            margin if predict_type == "margin" else model.objective.transform(margin), strict_shape
-        )
-
-    def staged_margins(self, data: Any, validate_features: bool = True) -> Iterator[Floats]:
-        """Yield the margins after each round; float64, shape (rows, outputs).
-
-        Each tree is traversed once. The same array is yielded, and changed, every time: copy it to keep it.
-        """
-        return self.model.staged_margins(self.model.align(data, validate_features, own=True))
-
-    def staged_predict(
-        self,
-        data: Any,
-        *,
-        output_margin: bool = False,
-        validate_features: bool = True,
-        strict_shape: bool = False,
-    ) -> Iterator[NDArray]:
-        """Yield the predictions after each round; parameters as for `predict`."""
-        for margin in self.staged_margins(data, validate_features):
-            out = margin.copy() if output_margin else self.objective.output(margin.copy())
-            yield _shaped(out, strict_shape)
-
-    def predict_uncertainty(self, data: Any, **options: Any) -> Uncertainty:
-        """Predict with uncertainty; options as for `boost.model.uncertainty.predict_uncertainty`."""
-        from boost.model.uncertainty import predict_uncertainty
-
-        return predict_uncertainty(self.model, self.model.align(data), **options)
-
-    def calibrate(self, data: DMatrix, coverage: float = 0.9) -> float:
-        """Calibrate intervals on held-out rows, by `boost.model.interval.calibrate`; return their margin."""
-        from boost.model.interval import calibrate
-
-        return calibrate(self.model, data, coverage)
-
-    def predict_interval(self, data: Any) -> NDArray:
-        """Return the lower and upper ends of calibrated intervals; float64, shape (rows, 2)."""
-        from boost.model.interval import predict_interval
-
-        return predict_interval(self.model, self.model.align(data))
-
-
-def _shaped(values: NDArray, strict: bool) -> NDArray:
-    """Return an array of shape (rows, outputs, ...) without the axis of a single output, unless `strict`."""
-    return values if strict or values.shape[1] > 1 else values[:, 0]
-
-
-def _leaves(model: Model, table: DMatrix, rounds: tuple[int, int] | None, strict: bool) -> NDArray[np.int32]:
-    leaves, forest = model.leaves(table, rounds), model.forest
-    if not strict:
-        return leaves
-    return leaves.reshape(len(leaves), -1, forest.round_trees // forest.parallel, forest.parallel)

@@ -1,5 +1,6 @@
 """The scikit-learn estimators, under the module name that XGBoost's users import."""
 
+from boost.estimator.base import XGBModel
 from boost.estimator.named import (
     BoostClassifier,
     BoostForestClassifier,
@@ -20,6 +21,7 @@ __all__ = [
     "BoostRanker",
     "BoostRegressor",
     "XGBClassifier",
+    "XGBModel",
     "XGBRFClassifier",
     "XGBRFRegressor",
     "XGBRanker",

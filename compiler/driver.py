@@ -8,11 +8,14 @@ from typing import overload
 from compiler.backend import Target, pipeline
 from compiler.backend import build as build_for
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.foreign import Externs
 from compiler.lowering.arguments import Strided
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
+from compiler.passes.check_bounds import check_bounds as with_checks
 from compiler.runtime import Bindable, Module
+from compiler.runtime.checked import CheckedModule
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Placeholder, Tensor
 
@@ -64,6 +67,8 @@ def build(
     *,
     inplace: Mapping[Tensor, Tensor] | None = None,
     strided: Strided = (),
+    externs: Externs | None = None,
+    check_bounds: bool = False,
 ) -> Module: ...
 
 
@@ -77,6 +82,7 @@ def build(
     constants: Sequence[Tensor],
     inplace: Mapping[Tensor, Tensor] | None = None,
     strided: Strided = (),
+    externs: Externs | None = None,
 ) -> Bindable: ...
 
 
@@ -89,6 +95,8 @@ def build(
     constants: Sequence[Tensor] = (),
     inplace: Mapping[Tensor, Tensor] | None = None,
     strided: Strided = (),
+    externs: Externs | None = None,
+    check_bounds: bool = False,
 ) -> Module | Bindable:
     """Compile a schedule, or a program that is lowered already.
 
@@ -110,6 +118,14 @@ def build(
         Arguments of a schedule that may be views: slices, transposes, arrays in Fortran order. The strides
         are in elements, None for one that each call determines: ``strided={A: (None, 1)}``; in a sequence,
         ``strided=[A]``, all strides are dynamic. A last stride of 1 keeps vector loads.
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the program calls (`te.call_extern`), by name: functions of `ctypes`, addresses
+        or functions in Python; or a library that has them.
+    check_bounds : bool
+        Check at run time each index that is not proved to be inside of its tensor, as one that is read from a
+        tensor; a call then raises `IndexError`, which names the tensor, the index, its value and the extent.
+        Where all indices are proved, as in most programs without gathers, this costs nothing; otherwise a
+        gather takes two to five times as long. Not with `constants` or `strided`.
 
     Returns
     -------
@@ -121,22 +137,32 @@ def build(
     Raises
     ------
     ValueError
-        For an unknown target, an illegal schedule, or a schedule without arguments.
+        For an unknown target, an illegal schedule, a schedule without arguments, or a C function that is
+        called and not given; for `check_bounds` with constants, or of a program that is vectorized already.
     """
     if isinstance(target, str):
         target = Target.parse(target)
+    if check_bounds and (constants or strided):
+        which = "constants: pass all arrays at each call" if constants else "strided: pass whole arrays"
+        raise ValueError(f"check_bounds cannot be combined with {which}")
+    checks: tuple[str, ...] = ()
     if isinstance(program, Schedule):
         if args is None:
             raise ValueError("building a schedule needs its arguments: build(s, [A, B, C])")
+        program = loop_nest(program, args, name, inplace=inplace, strided=strided)
         if constants:
-            nest = loop_nest(program, args, name, inplace=inplace, strided=strided)
-            return _bindable(nest, args, constants, target, inplace or {})
-        program = lower(program, args, name, target=target, inplace=inplace, strided=strided)
+            return _bindable(program, args, constants, target, inplace or {}, externs)
+        if check_bounds:
+            program, checks = with_checks(program)
+        program = run(program, pipeline(target.kind))
     elif inplace or strided:
         raise ValueError(
             "inplace and strided are for schedules; a lowered program has its parameters already"
         )
-    return build_for(program, target)
+    elif check_bounds:
+        program, checks = with_checks(program)
+    module = build_for(program, target, externs)
+    return CheckedModule(module, checks) if checks else module
 
 
 def _bindable(
@@ -145,6 +171,7 @@ def _bindable(
     constants: Sequence[Tensor],
     target: Target,
     inplace: Mapping[Tensor, Tensor],
+    externs: Externs | None,
 ) -> Bindable:
     for tensor in constants:
         if tensor in inplace.values():
@@ -153,5 +180,5 @@ def _bindable(
             raise ValueError(f"{tensor} cannot be a constant: it is no input among the arguments")
     known = [buffer for tensor, buffer in zip(args, nest.params, strict=True) if tensor in constants]
     passes = pipeline(target.kind)
-    prepare, main = (build_for(run(part, passes), target) for part in split_constants(nest, known))
+    prepare, main = (build_for(run(part, passes), target, externs) for part in split_constants(nest, known))
     return Bindable(nest.params, known, prepare, main)

@@ -28,6 +28,7 @@ from compiler.ir.expr import (
     upper_bound,
 )
 from compiler.ir.function import PrimFunc
+from compiler.ir.recursion import Recursive, counted, recursive
 from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
 from compiler.ir.visit import children
 
@@ -186,13 +187,14 @@ def measure_footprint(function: PrimFunc) -> Footprint:
     return traversal.footprint
 
 
-class _Traversal:
+class _Traversal(Recursive):
     def __init__(self) -> None:
         self.footprint = Footprint()
         # keyed by identity; the function that is traversed keeps the expressions alive
         self._terms: dict[int, list[tuple[Expr, int]]] = {}
         self._allocation_depths: dict[Buffer, int] = {}
 
+    @counted
     def statement(self, stmt: Stmt, loops: tuple[Loop, ...], guards: int) -> None:
         if isinstance(stmt, Store):
             self.footprint.stores.append(self._store(stmt, loops, guards))
@@ -256,9 +258,7 @@ class _Traversal:
                 strides = self._strides(buffer, indices.indices, loops)
             for level in range(depth + 1):
                 elements, contiguous, whole = 1, 1, True
-                for width, extent in zip(
-                    reversed(widths), map(upper_bound, reversed(buffer.shape)), strict=True
-                ):
+                for width, extent in zip(reversed(widths), _extents(buffer, len(widths)), strict=True):
                     span = min(width[level] + 1, extent)
                     elements *= span
                     if whole:
@@ -277,7 +277,7 @@ class _Traversal:
         position = {loop.var: d for d, loop in enumerate(loops)}
         strides = [0] * len(loops)
         pitch = 1
-        for index, extent in zip(reversed(indices), map(upper_bound, reversed(buffer.shape)), strict=True):
+        for index, extent in zip(reversed(indices), _extents(buffer, len(indices)), strict=True):
             for atom, coefficient in self._linear(index):
                 if isinstance(atom, Var):
                     if atom in position:
@@ -319,6 +319,7 @@ class _Traversal:
             widths = [a + b for a, b in zip(widths, other, strict=True)]
         return widths
 
+    @recursive
     def _nonlinear(self, atom: Expr, loops: tuple[Loop, ...]) -> list[int]:
         """Return the widths of an atom that is not a variable."""
         if isinstance(atom, Binary) and isinstance(atom.b, Const) and atom.op in ("//", "%"):
@@ -333,6 +334,13 @@ class _Traversal:
             return [int(w + reach) for w in self._widths(atom.base, loops)]
         parts = [self._widths(c, loops) for c in children(atom) if isinstance(c, Expr)]
         return [sum(column) for column in zip(*parts, strict=True)] if parts else [0] * (len(loops) + 1)
+
+
+def _extents(buffer: Buffer, indices: int) -> list[int]:
+    """The upper bounds of the extents, innermost first; that of the position for a single index."""
+    if indices != len(buffer.shape):
+        return [buffer.size]
+    return [upper_bound(extent) for extent in reversed(buffer.shape)]
 
 
 class _Identical:
@@ -352,25 +360,24 @@ class _Identical:
 
 
 def _gather(node: Expr, scale: int, into: dict[int, tuple[Expr, int]]) -> None:
-    if isinstance(node, Const):
-        return
-    if isinstance(node, Binary):
-        if node.op in "+-":
-            _gather(node.a, scale, into)
-            _gather(node.b, scale if node.op == "+" else -scale, into)
-            return
-        if node.op == "*" and isinstance(node.b, Const):
-            _gather(node.a, scale * int(node.b.value), into)
-            return
-        if node.op == "*" and isinstance(node.a, Const):
-            _gather(node.b, scale * int(node.a.value), into)
-            return
-    elif isinstance(node, Cast):
-        _gather(node.value, scale, into)
-        return
-    into[id(node)] = (node, into.get(id(node), (node, 0))[1] + scale)
+    pending = [(node, scale)]
+    while pending:
+        node, scale = pending.pop()
+        if isinstance(node, Const):
+            continue
+        if isinstance(node, Binary) and node.op in "+-":
+            pending += [(node.b, scale if node.op == "+" else -scale), (node.a, scale)]
+        elif isinstance(node, Binary) and node.op == "*" and isinstance(node.b, Const):
+            pending.append((node.a, scale * int(node.b.value)))
+        elif isinstance(node, Binary) and node.op == "*" and isinstance(node.a, Const):
+            pending.append((node.b, scale * int(node.a.value)))
+        elif isinstance(node, Cast):
+            pending.append((node.value, scale))
+        else:
+            into[id(node)] = (node, into.get(id(node), (node, 0))[1] + scale)
 
 
+@recursive
 def _value(node: Expr, one: Var | None) -> int:
     """Evaluate an index expression with the variable `one` set to 1 and every other to 0."""
     if isinstance(node, Const):
@@ -396,28 +403,30 @@ _COMPARISONS = frozenset(("<", "<=", ">", ">=", "==", "!=", "and", "or"))
 
 def _count(node: Expr, operations: Operations, loads: list[Load]) -> None:
     """Count operations and collect loads of a value, but for those in indices."""
-    if isinstance(node, Load):
-        loads.append(node)
-        return
-    if isinstance(node, Binary):
-        if node.op in _COMPARISONS:
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Load):
+            loads.append(node)
+            continue
+        if isinstance(node, Binary):
+            if node.op in _COMPARISONS:
+                operations.compare += 1
+            elif not is_float(node.dtype):
+                operations.integer += 1
+            elif node.op == "*":
+                operations.mul += 1
+            elif node.op == "/":
+                operations.div += 1
+            else:
+                operations.add += 1
+        elif isinstance(node, Select) or (isinstance(node, Call) and node.name == "if_then_else"):
+            operations.select += 1
+        elif isinstance(node, Call):
+            operations.math += 1
+        elif isinstance(node, Not):
             operations.compare += 1
-        elif not is_float(node.dtype):
-            operations.integer += 1
-        elif node.op == "*":
-            operations.mul += 1
-        elif node.op == "/":
-            operations.div += 1
-        else:
-            operations.add += 1
-    elif isinstance(node, Select) or (isinstance(node, Call) and node.name == "if_then_else"):
-        operations.select += 1
-    elif isinstance(node, Call):
-        operations.math += 1
-    elif isinstance(node, Not):
-        operations.compare += 1
-    for child in _operands(node):
-        _count(child, operations, loads)
+        pending += list(_operands(node))[::-1]
 
 
 def _operands(node: Any) -> Iterator[Expr]:

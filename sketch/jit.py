@@ -20,6 +20,7 @@ from sketch.uninterrupted import uninterrupted
 
 import atexit
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -104,6 +105,8 @@ _ENTRY, _INNER, _inner_cache = _pipelines()
 
 # All entries that were made in this process.
 ENTRIES: list[Kernel] = []
+# Held while a kernel is compiled for its given types: two threads may make its first call at once.
+_FIRST_CALL = threading.RLock()
 
 
 class Kernel(CPUDispatcher):
@@ -172,10 +175,11 @@ class Kernel(CPUDispatcher):
         for signature in self._given:
             wanted, _ = sigutils.normalize_signature(signature)
             if len(wanted) == len(found) and all(map(self._accepts, wanted, found)):
-                existing = self.overloads.get(tuple(wanted))
-                entry = existing.entry_point if existing else self.compile(tuple(wanted))
-                if len(self.overloads) == len(self._given):
-                    self.disable_compile()  # the dispatcher converts from now on
+                with _FIRST_CALL:
+                    existing = self.overloads.get(tuple(wanted))
+                    entry = existing.entry_point if existing else self.compile(tuple(wanted))
+                    if len(self.overloads) == len(self._given):
+                        self.disable_compile()  # the dispatcher converts from now on
                 return entry
         raise TypeError(f"{self.__name__} has no kernel for ({', '.join(map(str, found))})")
 

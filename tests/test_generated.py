@@ -53,11 +53,7 @@ PUBLIC = (
 @pytest.mark.parametrize("package", PUBLIC)
 def test_the_reference_has_every_public_name(package: str) -> None:
     text = (ROOT / "docs" / f"{package.split('.')[-1]}.rst").read_text(encoding="utf-8")
-    listed = {
-        name
-        for pair in re.findall(r"^   ([A-Za-z_]+)$|``([A-Za-z_]+)``", text, flags=re.MULTILINE)
-        for name in pair
-    }
+    listed = {name for pair in re.findall(r"^   (\w+)$|``(\w+)``", text, flags=re.MULTILINE) for name in pair}
     module = importlib.import_module(package)
     names = {name for name in module.__all__ if not isinstance(getattr(module, name), ModuleType)}
     assert names - listed == set()

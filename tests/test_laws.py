@@ -35,16 +35,18 @@ TABLES = {
 MAX_PARAMETERS = 8
 # Functions whose signature is given from outside, or whose options are keyword-only.
 WIDE_FACES = {
-    "boost/booster.py:Booster.predict": "XGBoost's signature",
+    "boost/predictions.py:Predictions.predict": "XGBoost's signature",
+    "boost/show/plot_tree.py:to_graphviz": "XGBoost's signature",
     "boost/data/dmatrix.py:DMatrix.__init__": "XGBoost's signature",
     "boost/data/meta_info.py:MetaInfo.set_info": "XGBoost's signature",
     "boost/estimator/classifier.py:Classifier.fit": "XGBoost's signature",
     "boost/estimator/ranker.py:NamedRanker.fit": "XGBoost's signature",
     "boost/estimator/ranker.py:Ranker.fit": "XGBoost's signature",
-    "boost/estimator/regressor.py:Regressor.fit": "XGBoost's signature",
+    "boost/estimator/base.py:XGBModel.fit": "XGBoost's signature",
     "boost/runs/cv.py:cv": "XGBoost's signature",
     "boost/runs/train.py:train": "XGBoost's signature",
     "boost/show/plot.py:plot_contributions": "options of a plot",
+    "compiler/driver.py:build": "options of a compilation",
     "boost/show/plot.py:plot_importance": "XGBoost's signature",
     "boost/show/plot.py:plot_metric": "XGBoost's signature",
     "costmodel/measure/measurer.py:Measurer.__init__": "keyword-only options of a constructor",

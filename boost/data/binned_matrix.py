@@ -16,11 +16,11 @@ class BinnedMatrix:
 
     Attributes
     ----------
-    codes : uint8 or uint16 array of shape (rows, features)
+    codes : uint8, uint16 or uint32 array of shape (rows, features)
         The bin of each value, numbered within its feature; a missing value has the code ``cuts.bins[f]``, one
         more than the last bin. uint8 when no code that occurs is above 255: a feature of 256 bins fits if
         none of its values is missing. Histograms are filled from this array.
-    columns : uint8 or uint16 array of shape (features, rows)
+    columns : uint8, uint16 or uint32 array of shape (features, rows)
         The same codes column by column. Rows are partitioned by this array.
     cuts : Cuts
         The cuts of a categorical column of n categories are 1, 2, ... n - 1: the bin is the category.
@@ -67,7 +67,7 @@ class SparseBinnedMatrix:
         The entries of feature f, by increasing row, are ``col_rows[begin:end]`` and ``col_codes[begin:end]``
         with ``begin, end = col_indptr[f], col_indptr[f + 1]``.
     col_rows : uint32 array of shape (entries,)
-    col_codes : uint8 or uint16 array of shape (entries,)
+    col_codes : uint8, uint16 or uint32 array of shape (entries,)
         The bin of each entry, numbered within its feature.
     """
 

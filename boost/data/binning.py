@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
 from boost.data.binned_values import BinnedValues
-from boost.data.dmatrix import DMatrix
 from boost.data.meta_info import State
+from boost.data.table import Table
 from boost.errors import DataError
 from sketch import Cuts, WeightedQuantileSketch, column_cuts
 
@@ -26,8 +26,9 @@ SKETCH_COLUMNS = 32
 # Resolution of a sketch relative to that of the bins. With 2, the error of the weight of a bin is below half
 # that weight, and far below it while there are few blocks to prune.
 OVERSAMPLING = 2
-# Most bins of a column: codes have at most two bytes, and one code means "missing".
-MAX_BINS = (1 << 16) - 1
+# Most bins of a column, which only categories reach: their codes must be exact in float32, and one more code
+# means "missing".
+MAX_BINS = (1 << 24) - 1
 # A sparse table is binned in sparse form below this density (present entries / cells). An entry takes nine
 # bytes and a cell of a dense table two, but at this density trees grow 2.6 times faster from the sparse form
 # (60,000 x 100, depth 6).
@@ -36,12 +37,12 @@ SPARSE_BELOW = 0.3
 INDEX_ENTRIES = 1 << 20
 
 
-def bin_table(data: DMatrix, max_bin: int, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
+def bin_table(data: Table, max_bin: int, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
     """Return the binned form of a table, kept with the table until its weights or feature types are set.
 
     Parameters
     ----------
-    data : DMatrix
+    data : Table
         Uses the cuts of ``data.ref`` when it has one.
     max_bin : int
         Most bins of a numerical feature, not counting the bin of missing values.
@@ -74,12 +75,12 @@ def bin_table(data: DMatrix, max_bin: int, team: Team) -> BinnedMatrix | SparseB
     return data._binned[max_bin][1]
 
 
-def bin_by_cuts(data: DMatrix, cuts: Cuts, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
+def bin_by_cuts(data: Table, cuts: Cuts, team: Team) -> BinnedMatrix | SparseBinnedMatrix:
     """Bin a table by the given cuts; a sparse table of a density below `SPARSE_BELOW` in sparse form.
 
     Parameters
     ----------
-    data : DMatrix
+    data : Table
         The table that the cuts were made from, or one without further categories.
     cuts : Cuts
     team : Team
@@ -89,12 +90,12 @@ def bin_by_cuts(data: DMatrix, cuts: Cuts, team: Team) -> BinnedMatrix | SparseB
     return (bin_sparse if sparse else bin_matrix)(data, cuts, team)
 
 
-def make_cuts(data: DMatrix, max_bin: int, team: Team, weight: NDArray[np.float64] | None = None) -> Cuts:
+def make_cuts(data: Table, max_bin: int, team: Team, weight: NDArray[np.float64] | None = None) -> Cuts:
     """Choose the cuts of each column: weighted quantiles of a numerical one, 1, 2, ... of a categorical one.
 
     Parameters
     ----------
-    data : DMatrix
+    data : Table
     max_bin : int
         Most bins of a numerical feature, not counting the bin of missing values.
     team : Team
@@ -138,7 +139,7 @@ def make_cuts(data: DMatrix, max_bin: int, team: Team, weight: NDArray[np.float6
     return Cuts.from_columns(cuts_by_column)
 
 
-def category_cuts(data: DMatrix) -> dict[int, NDArray[np.float32]]:
+def category_cuts(data: Table) -> dict[int, NDArray[np.float32]]:
     """Return the cuts of each categorical column by its index: 1, 2, ... n - 1, so that bin k is category k.
 
     The number n of categories is that of the known categories or the largest code + 1, whichever is larger.
@@ -155,7 +156,7 @@ def category_cuts(data: DMatrix) -> dict[int, NDArray[np.float32]]:
     return cuts
 
 
-def largest_code(data: DMatrix, f: int) -> int:
+def largest_code(data: Table, f: int) -> int:
     """Return the largest code in categorical column `f`, -1 when all of its values are missing."""
     values = data.column(f)[1]
     return int(np.nanmax(values)) if values.size and not np.isnan(values).all() else -1
@@ -185,7 +186,7 @@ def code_cuts(count: int, name: str) -> NDArray[np.float32]:
 
 
 def _sketch_dense(
-    data: DMatrix,
+    data: Table,
     weights: NDArray[np.float64],
     max_bin: int,
     first: int,
@@ -226,7 +227,7 @@ def new_sketches(columns: int, max_bin: int) -> list[WeightedQuantileSketch]:
 
 
 def feed_sketches(
-    data: DMatrix, weights: NDArray[np.float64], first: int, sketches: list[WeightedQuantileSketch]
+    data: Table, weights: NDArray[np.float64], first: int, sketches: list[WeightedQuantileSketch]
 ) -> None:
     """Add the values of consecutive columns of a table to their sketches.
 
@@ -235,7 +236,7 @@ def feed_sketches(
 
     Parameters
     ----------
-    data : DMatrix
+    data : Table
     weights : float64 array of shape (rows,) or (0,)
         Row weights; empty for equal weights.
     first : int
@@ -268,7 +269,7 @@ def feed_sketches(
 
 
 def _sketch_sparse(
-    data: DMatrix,
+    data: Table,
     weights: NDArray[np.float64],
     max_bin: int,
     first: int,
@@ -302,12 +303,12 @@ def _sketch_sparse(
             cuts_by_column[first + j] = column_cuts(sketch.summary(), max_bin)
 
 
-def bin_matrix(data: DMatrix, cuts: Cuts, team: Team) -> BinnedMatrix:
+def bin_matrix(data: Table, cuts: Cuts, team: Team) -> BinnedMatrix:
     """Bin a table in dense form, in O(rows * features * log(bins)) time.
 
     Parameters
     ----------
-    data : DMatrix
+    data : Table
         The table that the cuts were made from, or one without further categories.
     cuts : Cuts
     team : Team
@@ -354,7 +355,7 @@ class Encoder:
         values : float32 array of shape (rows of the block, features)
         begin : int
             The row of the table that the block starts at.
-        codes : uint8 or uint16 array of shape (rows, features), output
+        codes : uint8, uint16 or uint32 array of shape (rows, features), output
         columns : array of the dtype of `codes`, shape (features, rows), output
         """
         from boost.data.encode import BLOCK, encode
@@ -363,12 +364,12 @@ class Encoder:
         encode(values.view(np.int32), self._index, begin, block, codes, columns)
 
 
-def bin_sparse(data: DMatrix, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
+def bin_sparse(data: Table, cuts: Cuts, team: Team) -> SparseBinnedMatrix:
     """Bin the present entries of a sparse table, in O(entries * log(bins)) time.
 
     Parameters
     ----------
-    data : DMatrix
+    data : Table
         Made from a sparse matrix: the table that the cuts were made from, or one without further categories.
     cuts : Cuts
     team : Team
@@ -412,7 +413,7 @@ def bin_offsets(cuts: Cuts) -> NDArray[np.int64]:
 
 
 def code_type(cuts: Cuts, has_missing: NDArray[np.bool_]) -> type[np.unsignedinteger]:
-    """Return the smaller of uint8 and uint16 that holds every code that occurs in a table.
+    """Return the smallest of uint8, uint16 and uint32 that holds every code that occurs in a table.
 
     Parameters
     ----------
@@ -423,10 +424,12 @@ def code_type(cuts: Cuts, has_missing: NDArray[np.bool_]) -> type[np.unsignedint
     """
     widest = int(cuts.bins.max()) if cuts.columns else 0
     fits_byte = widest < 256 or (widest == 256 and not has_missing[cuts.bins == 256].any())
-    return np.uint8 if fits_byte else np.uint16
+    if fits_byte:
+        return np.uint8
+    return np.uint16 if widest < 1 << 16 else np.uint32
 
 
-def _code_type(data: DMatrix, cuts: Cuts, *, entries_only: bool = False) -> type[np.unsignedinteger]:
+def _code_type(data: Table, cuts: Cuts, *, entries_only: bool = False) -> type[np.unsignedinteger]:
     """Return `code_type` for a table; with `entries_only`, codes of missing values are not stored."""
     features = np.flatnonzero(cuts.bins == 256)
     has_missing = np.zeros(cuts.columns, dtype=bool)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from boost.data.dmatrix import DMatrix
 from boost.data.frames.dictionary import Categories
+from boost.data.table import Kind
 from boost.errors import DataError
 
 # The most names that an error lists.
@@ -15,7 +15,7 @@ LISTED = 5
 
 
 def align_columns(
-    data: DMatrix,
+    data: Kind,
     count: int,
     names: Sequence[str] | None,
     types: Sequence[str] | None,
@@ -23,12 +23,12 @@ def align_columns(
     *,
     by_name: bool = True,
     owner: str = "the model",
-) -> DMatrix:
+) -> Kind:
     """Return a table with its columns in the order of a model, and with the category codes of the model.
 
     Parameters
     ----------
-    data : DMatrix
+    data : Table
     count : int
         Number of columns of the model.
     names, types : sequence of str, or None
@@ -43,7 +43,7 @@ def align_columns(
 
     Returns
     -------
-    DMatrix
+    Table
         The table itself when nothing differs. A category that the model does not have becomes a missing
         value.
 
@@ -64,7 +64,7 @@ def align_columns(
     return data.recoded(categories)
 
 
-def order_columns(data: DMatrix, count: int, names: Sequence[str] | None, owner: str) -> DMatrix:
+def order_columns(data: Kind, count: int, names: Sequence[str] | None, owner: str) -> Kind:
     """Return the table with its columns in the order of `names`; parameters as of `align_columns`."""
     given = data.feature_names
     if names is not None and given is not None and given != list(names):

@@ -1,52 +1,46 @@
-"""The `DMatrix`: the feature values of a table with its labels, weights, margins and query groups."""
+"""The `DMatrix`: a table of values, in memory, under XGBoost's names."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boost.data import validation
-from boost.data.frames.dictionary import Categories, are_equal, check_same_types, recode
-from boost.data.frames.frame import encode_frame, is_frame
-from boost.data.meta_info import MetaInfo, State
-from boost.data.values import (
-    ColumnEntries,
-    DenseValues,
-    Entries,
-    Float32s,
-    SparseValues,
-    Values,
-    array_values,
-    sparse_values,
-)
+from boost.data.batches.data_iter import is_batches
+from boost.data.frames.dictionary import CategoryIndex
+from boost.data.table import Table
 from boost.errors import DataError
 
-if TYPE_CHECKING:
-    from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
-
-# Integers below this one are exact in float32.
-MOST_CODES = 1 << 24
-Table = TypeVar("Table", bound="DMatrix")
+Float32s = NDArray[np.float32]
 
 
-class DMatrix(MetaInfo):
+class DataSplitMode(IntEnum):
+    """How a table is divided among workers: only by rows here."""
+
+    ROW = 0
+    COL = 1
+
+
+class DMatrix(Table):
     """A table of float32 values in which NaN means "missing".
 
     Parameters
     ----------
-    data : array_like, frame, or SciPy sparse matrix or array, of shape (rows, features)
-        A frame is a pandas or polars DataFrame, a PyArrow Table or RecordBatch, or an object with one of the
-        protocols ``__arrow_c_stream__`` and ``__dataframe__``. It is copied, so that its memory may be used
-        for other values afterwards, with one exception, for the sake of memory: a row-major, writeable
-        float32 array of more than 32 MB, and a CSR matrix of that size, are used in place. They must not
-        change while the table is in use; a training and a prediction that find them changed raise. Entries
-        that are absent from a sparse matrix are missing, as in XGBoost; stored zeros are zeros. Columns of
-        strings and categories become numbers by a dictionary of their sorted values, see `categories`. Values
-        that do not fit in memory are given in batches, see `QuantileDMatrix`.
+    data : array_like, frame, SciPy sparse matrix or array, of shape (rows, features), or name of a file
+        A frame is a pandas or polars DataFrame or Series, a PyArrow Table or RecordBatch, or an object with
+        one of the protocols ``__arrow_c_stream__`` and ``__dataframe__``. It is copied, so that its memory
+        may be used for other values afterwards, with one exception, for the sake of memory: a row-major,
+        writeable float32 array of more than 32 MB, and a CSR matrix of that size, are used in place. They
+        must not change while the table is in use; a training and a prediction that find them changed raise.
+        Entries that are absent from a sparse matrix are missing, as in XGBoost; stored zeros are zeros.
+        Columns of strings and categories become numbers by a dictionary of their sorted values, see
+        `categories`. Values that do not fit in memory are given in batches, see
+        `QuantileDMatrix`; the batches of a `DataIter` that is given here are joined in memory. The name of a
+        file is that of `save_binary`, or of a text file, such as ``"train.txt?format=libsvm"`` or
+        ``"train.csv?format=csv&label_column=0"``, see `boost.data.files.text.read_text`.
     label : array_like of shape (rows,) or (rows, outputs), optional
     weight : array_like of shape (rows,), optional
         Not negative, not all zero. With query groups, one weight for each group is accepted, too.
@@ -58,9 +52,10 @@ class DMatrix(MetaInfo):
         Has no effect: nothing is printed.
     feature_names : sequence of str, optional
         Taken from a frame when absent.
-    feature_types : sequence of str, optional
+    feature_types : sequence of str, or the result of `get_categories`, optional
         "float", "int", "i" or "q" for each numerical feature, "c" for a categorical one. A column of numbers
-        that is marked as categorical must hold codes: 0, 1, 2, ...
+        that is marked as categorical must hold codes: 0, 1, 2, ... In place of types, the dictionaries of
+        another table or a model, which this table is given, too.
     nthread : int, optional
         Has no effect: a table is binned by the threads of the training run.
     group : array_like of int, optional
@@ -74,6 +69,8 @@ class DMatrix(MetaInfo):
         Relative probabilities with which colsample_bytree, bylevel and bynode draw the features.
     enable_categorical : bool
         Whether categorical columns are allowed.
+    data_split_mode : DataSplitMode
+        Must be that of rows.
 
     Attributes
     ----------
@@ -88,8 +85,8 @@ class DMatrix(MetaInfo):
     Raises
     ------
     DataError
-        For an empty table, infinite values, duplicate or missing names, columns that are neither numbers nor
-        categories, and arrays whose length does not fit the table.
+        For a table without columns, infinite values, duplicate or missing names, columns that are neither
+        numbers nor categories, and arrays whose length does not fit the table.
 
     Notes
     -----
@@ -98,23 +95,16 @@ class DMatrix(MetaInfo):
     batches, whose values are not kept, keeps its bins.
     """
 
-    # Of a `QuantileDMatrix`: the only number of bins it can be used with, and the table whose cuts it uses.
-    max_bin: int | None = None
-    ref: DMatrix | None = None
-    # Whether the values stay as they are when the caller changes the data.
-    owns_values = True
-
     def __init__(
         self,
         data: Any,
         label: ArrayLike | None = None,
-        *,
         weight: ArrayLike | None = None,
         base_margin: ArrayLike | None = None,
         missing: float | None = None,
         silent: bool = False,
         feature_names: Sequence[str] | None = None,
-        feature_types: Sequence[str] | None = None,
+        feature_types: Sequence[str] | CategoryIndex | None = None,
         nthread: int | None = None,
         group: ArrayLike | None = None,
         qid: ArrayLike | None = None,
@@ -122,285 +112,52 @@ class DMatrix(MetaInfo):
         label_upper_bound: ArrayLike | None = None,
         feature_weights: ArrayLike | None = None,
         enable_categorical: bool = True,
+        data_split_mode: int = DataSplitMode.ROW,
     ) -> None:
-        names: Sequence[str] | None = None
-        types: Sequence[str] | None = None
-        categories: Categories = {}
-        absent = np.nan if missing is None else float(missing)
-        values: Values
-        if is_frame(data):
-            array, names, types, categories = encode_frame(data, absent)
-            values = DenseValues(array, names)
-        elif hasattr(data, "tocsr"):
-            values = sparse_values(data, absent, self.owns_values)
-        elif callable(data) or hasattr(data, "reset"):
-            raise DataError("a DMatrix cannot be made from batches: give them to QuantileDMatrix")
-        else:
-            values = array_values(data, absent, self.owns_values)
-        self._fill(
-            values,
-            feature_names if feature_names is not None else names,
-            feature_types if feature_types is not None else types,
-            categories,
-        )
-        self._check_categorical(enable_categorical)
-        self.set_info(
-            label=label,
-            weight=weight,
-            base_margin=base_margin,
-            group=group,
-            qid=qid,
-            label_lower_bound=label_lower_bound,
-            label_upper_bound=label_upper_bound,
-            feature_weights=feature_weights,
-        )
-
-    def _fill(
-        self,
-        values: Values,
-        names: Sequence[str] | None,
-        types: Sequence[str] | None,
-        categories: Categories,
-    ) -> None:
-        """Set the values and the columns; raise `DataError` for an empty table."""
-        if 0 in values.shape:
-            raise DataError(f"data has no rows or no columns: its shape is {values.shape}")
-        super().__init__(values.shape)
-        self._values = values
-        self._names = validation.check_names(names, self._shape[1])
-        self._types = validation.check_types(types, self._shape[1])
-        self.categories = categories
-        # For each number of bins: the bins, and the state of what they were made from.
-        self._binned: dict[int, tuple[State, BinnedMatrix | SparseBinnedMatrix]] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_binned": {}}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({**state, "_binned": {}})
-
-    def _types_changed(self) -> None:
-        self._check_categorical(True)
-
-    @property
-    def categorical(self) -> NDArray[np.bool_]:
-        """Which features are categorical; bool, shape (features,)."""
-        return np.array([t == "c" for t in self._types or [""] * self._shape[1]], dtype=bool)
-
-    def num_row(self) -> int:
-        """Number of rows."""
-        return self._shape[0]
-
-    def num_col(self) -> int:
-        """Number of features."""
-        return self._shape[1]
-
-    def num_nonmissing(self) -> int:
-        """Number of values that are present."""
-        return self._values.present
-
-    @property
-    def is_sparse(self) -> bool:
-        """Whether only the present entries are stored, see `by_row`."""
-        return isinstance(self._values, SparseValues)
-
-    @property
-    def density(self) -> float:
-        """Fraction of the values that is stored: 1 for a dense table."""
-        return self._values.present / (self._shape[0] * self._shape[1]) if self.is_sparse else 1.0
-
-    def by_row(self) -> Entries:
-        """Return the present entries of a sparse table in CSR layout.
-
-        Returns
-        -------
-        starts : int64 array of shape (rows + 1,)
-        features : int32 array of shape (entries,), increasing within a row
-        values : float32 array of shape (entries,)
-
-        Raises
-        ------
-        TypeError
-            For a dense table.
-        """
-        return self._sparse().by_row
-
-    def by_column(self) -> ColumnEntries:
-        """Return the present entries of a sparse table in CSC layout.
-
-        Returns
-        -------
-        starts : int64 array of shape (features + 1,)
-        rows : uint32 array of shape (entries,), increasing within a column
-        values : float32 array of shape (entries,)
-
-        Raises
-        ------
-        TypeError
-            For a dense table.
-        """
-        return self._sparse().by_column()
-
-    def _sparse(self) -> SparseValues:
-        if not isinstance(self._values, SparseValues):
-            raise TypeError("the table is dense: it has rows and columns, but no sparse entries")
-        return self._values
-
-    def column(self, f: int) -> tuple[slice | NDArray[np.uint32], Float32s]:
-        """Return the rows and the values of one column; of a sparse table, those of the present entries."""
-        return self._values.column(f)
-
-    def dense_rows(self, begin: int, end: int) -> Float32s:
-        """Return rows ``begin`` to ``end - 1`` as a row-major array, NaN where values are missing."""
-        return self._values.dense_rows(begin, end)
-
-    def has_missing(self, features: NDArray[np.intp]) -> bool:
-        """Whether any value of these columns is missing."""
-        return self._values.has_missing(features)
-
-    def check_values(self) -> None:
-        """Raise `DataError` when an array that the table uses in place has been changed."""
-        self._values.check()
-
-    def check_forest(self, forest: Any) -> None:
-        """Raise `DataError` when the table cannot decide the splits of a forest.
-
-        A table of values can decide all splits, a table from batches only those at its cuts.
-
-        Parameters
-        ----------
-        forest : Forest
-        """
-        self._values.check_forest(forest)
-
-    def slice(self, rindex: ArrayLike, allow_groups: bool = False) -> DMatrix:
-        """Return a table of some rows, with their labels and other meta information.
-
-        Parameters
-        ----------
-        rindex : array_like of int, shape (n,)
-            The rows, in their order in the new table.
-        allow_groups : bool
-            Whether a table with query groups may be sliced. The chosen rows of a group form a group of the
-            new table, and must be consecutive there.
-
-        Raises
-        ------
-        DataError
-            For rows that do not exist, and for query groups when they are not allowed or not consecutive.
-        """
-        index = np.asarray(rindex)
-        rows = self._shape[0]
-        if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
-            raise DataError(
-                f"rindex must be a list of row numbers, got an array of {index.dtype}, shape {index.shape}"
-            )
-        if index.size == 0:
-            raise DataError("rindex is empty: a table needs at least one row, got no rows")
-        if index.min() < 0 or index.max() >= rows:
-            raise DataError(f"rindex must lie within 0 and {rows - 1}, got {index.min()} to {index.max()}")
-        self.check_values()
-        part = object.__new__(DMatrix)
-        part.__dict__.update(self.__dict__)
-        part._binned = {}
-        part._shape = index.size, self._shape[1]
-        part._take_info(self, index, allow_groups)
-        part._values = self._values.take(index)
-        return part
-
-    def reordered(self: Table, features: NDArray[np.intp]) -> Table:
-        """Return this table with its columns in another order.
-
-        Parameters
-        ----------
-        features : int array of shape (features,)
-            The index of each new column in this table.
-        """
-        other = copy.copy(self)
-        other._values = self._values.reordered(features)
-        other._names = None if self._names is None else [self._names[f] for f in features]
-        other._types = None if self._types is None else [self._types[f] for f in features]
-        other.categories = {
-            new: self.categories[old] for new, old in enumerate(features.tolist()) if old in self.categories
+        if data_split_mode != DataSplitMode.ROW:
+            raise DataError("a table is divided among workers by rows only: leave data_split_mode out")
+        info: dict[str, Any] = {
+            "weight": weight,
+            "base_margin": base_margin,
+            "group": group,
+            "qid": qid,
+            "label_lower_bound": label_lower_bound,
+            "label_upper_bound": label_upper_bound,
+            "feature_weights": feature_weights,
         }
-        if self.feature_weights is not None:
-            other.feature_weights = self.feature_weights[features]
-        other._binned = {}
-        return other
+        columns: dict[str, Any] = {"missing": missing, "enable_categorical": enable_categorical}
+        if is_batches(data):
+            from boost.data.batches.reader import join_batches
 
-    def recoded(self: Table, categories: Mapping[int, list[Any]]) -> Table:
-        """Return this table with the codes of other dictionaries; values that they lack become missing.
+            data = join_batches(data, columns)
+        super().__init__(
+            data, label, feature_names=feature_names, feature_types=feature_types, **columns, **info
+        )
 
-        A value is a category of the model, a new one of the same type, or an error: values of another type
-        are not recoded.
+    def data_split_mode(self) -> DataSplitMode:
+        """How the table is divided among workers: by rows."""
+        return DataSplitMode.ROW
 
-        Parameters
-        ----------
-        categories : mapping of int to list
-            The new dictionaries, those of a model.
+    def get_quantile_cut(self) -> tuple[NDArray[np.uint64], Float32s]:
+        """Return the cuts of the features by which the table is, or would be, binned.
 
-        Raises
-        ------
-        DataError
-            For a column that has a dictionary in only one of the table and the model, and for a dictionary of
-            another type than the model's.
+        Returns
+        -------
+        indptr : uint64 array of shape (features + 1,)
+            The first cut of each feature, and the number of cuts.
+        values : float32 array of shape (cuts,)
+            Increasing within a feature; a value belongs to the bin of the number of cuts that are not above
+            it. The number of bins is that of the last training; without one, `max_bin`, or the default of
+            the parameters.
         """
-        if are_equal(self.categories, categories):
-            return self
-        # A column of strings that are all missing looks like a column of numbers.
-        blank = []
-        for f in sorted({*self.categories, *categories}):
-            if f not in categories:
-                raise DataError(f"column {self._name(f)} holds categories, but holds numbers in the model")
-            if f not in self.categories:
-                if not np.isnan(self.column(f)[1]).all():
-                    raise DataError(
-                        f"column {self._name(f)} holds numbers, but holds categories in the model: "
-                        f"{categories[f][:3]}"
-                    )
-                blank.append(f)
-            else:
-                check_same_types(self.categories[f], categories[f], self._name(f))
-        if not isinstance(self._values, DenseValues):
-            raise DataError(
-                "the categories of a sparse or binned table cannot be changed: give a dense table"
-            )
-        other = copy.copy(self)
-        other._values = DenseValues(recode(self._values.array, self.categories, categories))
-        other.categories = dict(categories)
-        if other._types is not None:
-            other._types = ["c" if f in blank else t for f, t in enumerate(other._types)]
-        other._binned = {}
-        return other
+        from boost.data.binning import bin_table
+        from boost.params import BY_NAME
+        from boost.threads import Team
 
-    def _check_categorical(self, allowed: bool) -> None:
-        """Raise `DataError` unless exactly the columns marked as categorical hold categories or codes."""
-        marked = set(np.flatnonzero(self.categorical).tolist())
-        for f in sorted(set(self.categories) - marked):
-            raise DataError(
-                f"column {self._name(f)} holds categories, but its feature type is "
-                f"{(self._types or [''])[f]!r}: it must be 'c'"
-            )
-        for f in sorted(marked):
-            if not allowed:
-                raise DataError(
-                    f"column {self._name(f)} is categorical: give enable_categorical=True, or numbers"
-                )
-            if f in self.categories:
-                continue
-            rows, values = self.column(f)
-            bad = (values < 0) | (values >= MOST_CODES) | (values != np.floor(values))
-            bad &= ~np.isnan(values)
-            if bad.any():
-                at = int(np.argmax(bad))
-                row = at if isinstance(rows, slice) else int(rows[at])
-                raise DataError(
-                    f"column {self._name(f)} is marked as categorical: its values must be integers "
-                    f"from 0 to {MOST_CODES - 1}, got {values[at]:g} in row {row}"
-                )
-
-    def _name(self, f: int) -> str:
-        return repr(self._names[f]) if self._names else str(f)
+        bins = next(reversed(self._binned), self.max_bin or int(BY_NAME["max_bin"].default))
+        with Team() as team:
+            cuts = bin_table(self, bins, team).cuts
+        return cuts.indptr.astype(np.uint64), cuts.values.copy()
 
 
 class TableView(DMatrix):

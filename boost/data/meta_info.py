@@ -17,6 +17,7 @@ Field = TypeVar("Field")
 # The fields that have an entry for each row.
 BY_ROW = "label", "weight", "base_margin", "label_lower_bound", "label_upper_bound"
 FLOAT_FIELDS = (*BY_ROW, "feature_weights")
+UINT_FIELDS = "group", "group_ptr", "qid"
 # All fields, by the attributes that hold them.
 FIELDS = (*FLOAT_FIELDS, "_bounds", "_names", "_types")
 
@@ -88,13 +89,14 @@ class MetaInfo:
         self._types: list[str] | None = None
         self._bounds: NDArray[np.int64] | None = None
         self.__dict__.update(dict.fromkeys(FLOAT_FIELDS))
+        self._group_weight: NDArray | None = None  # waits for the query groups
 
     def state(self, *fields: str) -> State:
         """Return the state of some fields, of `FIELDS`, or of all."""
         return State(self.__dict__[name] for name in fields or FIELDS)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update({"_group_weight": None, **state})
         for name in FIELDS:
             self._hold(name, self.__dict__[name])
 
@@ -152,10 +154,13 @@ class MetaInfo:
             self.feature_types = list(feature_types)
         if group is not None or qid is not None:
             self._hold("_bounds", validation.check_groups(group, qid, rows))
+            weight = self._group_weight if weight is None else weight
         if label is not None:
             self._hold("label", validation.check_label(label, rows))
         if weight is not None:
-            self._hold("weight", validation.check_weight(weight, rows, self._bounds))
+            self._group_weight = self._before_groups(weight)
+            if self._group_weight is None:
+                self._hold("weight", validation.check_weight(weight, rows, self._bounds))
         if base_margin is not None:
             self._hold("base_margin", validation.check_margin(base_margin, rows))
         lower, upper = self.label_lower_bound, self.label_upper_bound
@@ -168,6 +173,17 @@ class MetaInfo:
         self._hold("label_upper_bound", upper)
         if feature_weights is not None:
             self._hold("feature_weights", validation.check_feature_weights(feature_weights, columns))
+
+    def _before_groups(self, weight: ArrayLike) -> NDArray | None:
+        """Return weights of query groups that are not given yet; None for all others."""
+        given = np.array(weight)
+        early = self._bounds is None and given.ndim == 1 and 1 < given.size < self._shape[0]
+        return given if early else None
+
+    def check_complete(self) -> None:
+        """Raise `DataError` for weights of query groups in a table without such groups."""
+        if getattr(self, "_group_weight", None) is not None:  # pickles of earlier versions lack it
+            validation.check_weight(self._group_weight, self._shape[0], self._bounds)
 
     def set_label(self, label: ArrayLike) -> None:
         """Set the labels."""
@@ -222,6 +238,10 @@ class MetaInfo:
         values: dict[str, Any] = {field: data}
         self.set_info(**values)
 
+    def set_float_info_npy2d(self, field: str, data: ArrayLike) -> None:
+        """Set one of the fields of `get_float_info`, under the name that XGBoost has for two dimensions."""
+        self.set_float_info(field, data)
+
     def get_uint_info(self, field: str) -> NDArray[np.int64]:
         """Return the first rows of the query groups and the number of rows; an empty array without groups.
 
@@ -233,12 +253,31 @@ class MetaInfo:
             raise DataError(f"field must be 'group_ptr', got {field!r}")
         return np.empty(0, dtype=np.int64) if self._bounds is None else self._bounds.copy()
 
+    def set_uint_info(self, field: str, data: ArrayLike) -> None:
+        """Set the query groups.
+
+        Parameters
+        ----------
+        field : {"group", "group_ptr", "qid"}
+            The sizes of the groups, what `get_uint_info` returns, or the identifier of the group of each row.
+        data : array_like of int
+        """
+        if field not in UINT_FIELDS:
+            raise DataError(f"field must be one of {', '.join(map(repr, UINT_FIELDS))}, got {field!r}")
+        if field == "qid":
+            self.set_info(qid=data)
+        else:
+            self.set_info(group=np.diff(np.asarray(data)) if field == "group_ptr" else data)
+
     def group_bounds(self) -> NDArray[np.int64]:
         """Return the first row of each query group, and the number of rows; int64, shape (query groups + 1,).
 
-        A table without groups is one group.
+        A table without groups is one group. Groups without rows are left out.
         """
-        return np.array([0, self._shape[0]]) if self._bounds is None else self._bounds.copy()
+        bounds = self._bounds
+        if bounds is None:
+            return np.array([0, self._shape[0]])
+        return bounds[np.diff(bounds, prepend=-1) > 0]
 
     def _take_info(self, whole: MetaInfo, index: NDArray, allow_groups: bool) -> None:
         """Set the fields to those of some rows of another table."""

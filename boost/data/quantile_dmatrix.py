@@ -104,3 +104,24 @@ class QuantileDMatrix(DMatrix):
         info = {name: np.concatenate(parts) for name, parts in info.items()}
         info["feature_weights"] = next((w for w in weights if w is not None), None)
         self.set_info(**info)
+
+
+class ExtMemQuantileDMatrix(QuantileDMatrix):
+    """A `QuantileDMatrix` from a `DataIter`, under XGBoost's name for external memory.
+
+    Bins are held in memory: one or two bytes for a value, and as much again for a copy by column.
+
+    Parameters
+    ----------
+    data : DataIter
+    max_bin, ref, **options
+        As for `QuantileDMatrix`. ``max_quantile_batches`` and ``cache_host_ratio`` are accepted, without an
+        effect.
+    """
+
+    def __init__(
+        self, data: Any, *, max_bin: int | None = None, ref: DMatrix | None = None, **options: Any
+    ) -> None:
+        for unused in ("max_quantile_batches", "cache_host_ratio"):
+            options.pop(unused, None)
+        super().__init__(data, max_bin=max_bin, ref=ref, **options)

@@ -95,13 +95,16 @@ def check_label(values: Any, rows: int) -> Float32s:
 def check_bound(name: str, values: Any, rows: int) -> Float32s:
     """Return bounds of labels for survival analysis; float32, shape (rows,). Raises `DataError`.
 
-    An upper bound may be infinite: the label is right-censored.
+    An upper bound may be infinite: the label is right-censored. A lower bound may be minus infinity, which
+    means no bound, as 0 does for a time.
     """
     array = _numbers(name, values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
     if array.shape != (rows,):
         raise DataError(f"{name} must have one entry for each of the {rows} rows, got shape {array.shape}")
-    censored = np.isposinf(array) if name == "label_upper_bound" else np.zeros(rows, dtype=bool)
-    _finite(name, np.where(censored, 0.0, array))
+    open_end = np.isposinf(array) if name == "label_upper_bound" else np.isneginf(array)
+    _finite(name, np.where(open_end, 0.0, array))
     return array.astype(np.float32)
 
 
@@ -144,7 +147,7 @@ def row_weight(values: Any, rows: int, groups: NDArray[np.int64] | None) -> Floa
 def check_weight(values: Any, rows: int, groups: NDArray[np.int64] | None) -> Float32s:
     """Return a weight for each row, as `row_weight`; raises `DataError` also when all weights are zero."""
     weight = row_weight(values, rows, groups)
-    if not (weight > 0).any():
+    if rows and not (weight > 0).any():
         raise DataError("weight is zero in every row: at least one row must have a positive weight")
     return weight
 
@@ -169,8 +172,8 @@ def check_feature_weights(values: Any, columns: int) -> Floats:
 def check_margin(base_margin: ArrayLike, rows: int) -> Floats:
     """Return base margins as a float64 array of shape (rows, outputs); raises `DataError`."""
     margin = np.array(_numbers("base_margin", base_margin))
-    if margin.ndim == 1 and rows and margin.size % rows == 0:
-        margin = margin.reshape(rows, -1)
+    if margin.ndim == 1 and margin.size % max(1, rows) == 0:
+        margin = margin.reshape(rows, max(1, margin.size // max(1, rows)))
     if margin.ndim != 2 or margin.shape[0] != rows:
         raise DataError(f"base_margin must have a row for each of the {rows} rows, got shape {margin.shape}")
     if not (np.abs(margin) <= np.finfo(np.float32).max).all():
@@ -184,8 +187,8 @@ def check_groups(group: ArrayLike | None, qid: ArrayLike | None, rows: int) -> N
     Parameters
     ----------
     group : array_like of int, shape (query groups,), or None
-        Sizes of the groups; empty groups are dropped.
-    qid : array_like of shape (rows,), or None
+        Sizes of the groups; they may be zero.
+    qid : array_like of shape (rows,) or (rows, 1), or None
         In place of `group`: the identifier of the group of each row.
     rows : int
 
@@ -203,26 +206,37 @@ def check_groups(group: ArrayLike | None, qid: ArrayLike | None, rows: int) -> N
         raise DataError("give group (sizes of query groups) or qid (an identifier for each row), not both")
     if group is not None:
         sizes = np.asarray(group)
+        if sizes.ndim == 2 and sizes.shape[1] == 1:
+            sizes = sizes[:, 0]
         given = sizes.tolist()[:10] if sizes.ndim == 1 else f"shape {sizes.shape}"
         if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 0).any() or int(sizes.sum()) != rows:
             raise DataError(
                 f"group must be sizes that add up to the {rows} rows, got {given} of sum {sizes.sum()}"
             )
-        return np.concatenate(([0], np.cumsum(sizes[sizes > 0]))).astype(np.int64)
+        return np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
     if qid is None:
         return None
     identifiers = np.asarray(qid)
+    if identifiers.ndim == 2 and identifiers.shape[1] == 1:
+        identifiers = identifiers[:, 0]
     if identifiers.shape != (rows,):
         raise DataError(f"qid must have one entry for each of the {rows} rows, got shape {identifiers.shape}")
-    starts = np.flatnonzero(np.concatenate(([True], identifiers[1:] != identifiers[:-1])))
+    starts = np.flatnonzero(np.concatenate(([True], identifiers[1:] != identifiers[:-1]))[:rows])
     if np.unique(identifiers[starts]).size != starts.size:
         raise DataError("rows of one query group must be consecutive: sort the table by qid")
     return np.concatenate((starts, [rows])).astype(np.int64)
 
 
 def _numbers(name: str, values: Any) -> Floats:
+    if type(values).__module__.startswith("polars") and type(values).__name__ == "Series":
+        from boost.data.frames.polars import read_column
+
+        values = read_column(values, name).values
+    array = np.asarray(values)
+    if array.dtype.kind in "cmM":
+        raise DataError(f"{name} must be real numbers, got an array of {array.dtype}")
     try:
-        return np.asarray(values).astype(np.float64)
+        return array.astype(np.float64)
     except (TypeError, ValueError) as problem:
         raise DataError(f"{name} must be numbers ({problem})") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,9 +23,12 @@ from boost.data.dmatrix import DMatrix
 from boost.data.frames.frame import is_frame
 from boost.errors import ParameterError
 from boost.estimator.callables import metric_of, name_of, objective_of
-from boost.estimator.constructor import EXTRA
-from boost.params import TABLE, Param
+from boost.estimator.constructor import EXTRA, constructor
+from boost.estimator.parameters import Parameters, draw_seed
 from boost.runs.train import train
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[Any, ArrayLike]] | None
@@ -41,19 +44,11 @@ FIELDS = {
 }
 
 
-class Estimator(BaseEstimator):
-    """The base class of the estimators.
+@constructor()
+class XGBModel(Parameters):
+    """The base class of the estimators, and an estimator for any objective."""
 
-    Attributes
-    ----------
-    extra : tuple of Param
-        Parameters besides those of `train`.
-    omitted : tuple of str
-        Names of parameters that the class does not have.
-    """
-
-    extra: tuple[Param, ...] = EXTRA
-    omitted: tuple[str, ...] = ()
+    extra = EXTRA
     # What makes a metric for `train` of a function of labels and predictions.
     _metric_of = staticmethod(metric_of)
     booster_: Booster
@@ -66,13 +61,61 @@ class Estimator(BaseEstimator):
 
     # Training
 
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        base_margin: ArrayLike | None = None,
+        eval_set: Evals = None,
+        sample_weight_eval_set: Sequence[ArrayLike | None] | None = None,
+        base_margin_eval_set: Sequence[ArrayLike | None] | None = None,
+        verbose: bool | int | None = False,
+        xgb_model: Any = None,
+        feature_weights: ArrayLike | None = None,
+    ) -> Self:
+        """Train.
+
+        Parameters
+        ----------
+        X : array, frame or sparse matrix of shape (rows, features)
+        y : array_like of shape (rows,) or (rows, outputs)
+        sample_weight : array_like of shape (rows,), optional
+        base_margin : array_like of shape (rows,) or (rows, outputs), optional
+            Margins to start boosting from.
+        eval_set : sequence of (X, y), optional
+            Evaluation tables.
+        sample_weight_eval_set, base_margin_eval_set : sequence of array_like, optional
+            An entry for each pair of `eval_set`.
+        verbose : bool or int
+            Print the metrics of every round, or of every n-th.
+        xgb_model : Booster, path or fitted estimator, optional
+            A model to continue from.
+        feature_weights : array_like of shape (features,), optional
+            In place of the parameter of this name.
+        """
+        self._check_extra()
+        X = self._check_table(X, reset=True)
+        label = check_y(y, X)
+        evals = self._eval_tables(
+            eval_set,
+            check_y,
+            sample_weight_eval_set=sample_weight_eval_set,
+            base_margin_eval_set=base_margin_eval_set,
+        )
+        columns = {"weight": sample_weight, "base_margin": base_margin}
+        held_out = self._held_out(np.zeros(len(label), dtype=np.int64))
+        table, drawn = self._split(X, label, columns, held_out)
+        table.set_info(feature_weights=feature_weights)
+        return self._fit(table, evals + drawn, {}, verbose, xgb_model)
+
     def get_xgb_params(self) -> dict[str, Any]:
         """Return the parameters of `train`; functions are left out."""
-        values = {p.name: getattr(self, p.estimator, p.default) for p in TABLE if p.estimator is not None}
-        metrics, functions = self._metrics(), self._metric_functions()
-        if functions:
-            values["eval_metric"] = [m for m in metrics if not callable(m)] or None
-        return {name: value for name, value in values.items() if not callable(value)}
+        params = super().get_xgb_params()
+        if self._metric_functions():
+            params["eval_metric"] = [m for m in self._metrics() if not callable(m)] or None
+        return params
 
     def _metrics(self) -> list[Any]:
         """Return the names and functions of `eval_metric`."""
@@ -90,30 +133,14 @@ class Estimator(BaseEstimator):
 
     def get_num_boosting_rounds(self) -> int:
         """Return the number of rounds that `fit` trains."""
-        rounds: int = self.n_estimators
-        return rounds
-
-    def _check_extra(self) -> None:
-        for p in self.extra:
-            if p.estimator not in self.omitted:
-                p.check(getattr(self, p.name))
+        return int(self._value("n_estimators"))
 
     def _option(self, name: str) -> Any:
-        return None if name in self.omitted else getattr(self, name)
+        return None if name in self.omitted else self._value(name)
 
-    def _check_table(self, X: Any, reset: bool) -> Any:
-        """Return X after scikit-learn's checks; frames are left as they are, for `DMatrix` to encode."""
-        if is_frame(X):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            return X
-        return validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=np.float32,
-            ensure_all_finite="allow-nan",
-        )
+    def _check_table(self, X: Any, reset: bool, names: bool = True) -> Any:
+        """Return X after scikit-learn's checks; parameters as of `check_table`."""
+        return check_table(self, X, reset, names)
 
     def _own_columns(self, X: Any, named: Columns) -> Columns:
         """Return the columns of X that are no features, by the names of the arguments of `DMatrix`.
@@ -127,10 +154,10 @@ class Estimator(BaseEstimator):
         return DMatrix(
             X,
             label,
-            missing=self.missing,
+            missing=self._value("missing"),
             feature_types=self.feature_types,
             feature_weights=self.feature_weights,
-            enable_categorical=self.enable_categorical,
+            enable_categorical=self._value("enable_categorical"),
             **columns,
         )
 
@@ -139,7 +166,7 @@ class Estimator(BaseEstimator):
         table: DMatrix,
         evals: list[DMatrix],
         params: Mapping[str, Any],
-        verbose: bool | int,
+        verbose: bool | int | None,
         xgb_model: Any,
     ) -> Any:
         """Train, and set the attributes of a fitted estimator.
@@ -179,7 +206,7 @@ class Estimator(BaseEstimator):
             self.__dict__.pop(name, None)  # of an earlier fit
         if evals:
             self.evals_result_ = result
-        if self.booster_.best_iteration is not None:
+        if self.booster_.model.best_iteration is not None:
             self.best_iteration_ = self.booster_.best_iteration
             self.best_score_ = self.booster_.best_score
         return self
@@ -203,7 +230,7 @@ class Estimator(BaseEstimator):
     def _rounds_from(self, xgb_model: Any) -> tuple[int, Any]:
         """Return the number of rounds to train, and the model to continue from."""
         rounds = self.get_num_boosting_rounds()
-        if isinstance(xgb_model, Estimator):
+        if isinstance(xgb_model, XGBModel):
             xgb_model = xgb_model.get_booster()
         if not self._warm():
             return rounds, xgb_model
@@ -254,7 +281,7 @@ class Estimator(BaseEstimator):
         share = self._option("validation_fraction")
         if share is None:
             return None
-        rng = np.random.default_rng(self.random_state or 0)
+        rng = np.random.default_rng(draw_seed(self.random_state) or 0)
         drawn = np.zeros(strata.size, dtype=bool)
         for stratum in np.unique(strata):
             rows = np.flatnonzero(strata == stratum)
@@ -293,9 +320,22 @@ class Estimator(BaseEstimator):
     def feature_importances_(self) -> Floats:
         """Importances of the features, divided by their sum; float64, shape (features,)."""
         booster = self.get_booster()
-        amount = booster.forest.importance(self.importance_type, booster.num_features())
+        amount = booster.forest.importance(self._value("importance_type"), booster.num_features())
         total = amount.sum()
         return amount / total if total > 0 else amount
+
+    @property
+    def intercept_(self) -> Floats:
+        """The prediction before the first tree; float64, shape (outputs,). For several classes, margins."""
+        return self.get_booster().base_score.copy()
+
+    @property
+    def coef_(self) -> Floats:
+        """Raise AttributeError: only linear models have coefficients."""
+        raise AttributeError(
+            f"{type(self).__name__} has no coef_: a model of trees has no coefficients; feature_importances_ "
+            "measures how much each feature is used"
+        )
 
     def save_model(self, path: Any) -> None:
         """Write the model to a JSON or UBJSON file, with the labels of a classifier."""
@@ -312,10 +352,43 @@ class Estimator(BaseEstimator):
             self.__dict__.pop(name, None)
         if booster.feature_names is not None:
             self.feature_names_in_ = np.array(booster.feature_names, dtype=object)
-        if booster.best_iteration is not None:
+        if booster.model.best_iteration is not None:
             self.best_iteration_, self.best_score_ = booster.best_iteration, booster.best_score
 
     # Predictions
+
+    def predict(
+        self,
+        X: Any,
+        *,
+        output_margin: bool = False,
+        validate_features: bool = True,
+        base_margin: ArrayLike | None = None,
+        iteration_range: tuple[int, int] | None = None,
+    ) -> Floats:
+        """Return the predictions; float64, shape (rows,) or (rows, outputs).
+
+        Parameters
+        ----------
+        X : array, frame or sparse matrix of shape (rows, features)
+        output_margin, validate_features, iteration_range
+            As for `Booster.predict`.
+        base_margin : array_like of shape (rows,) or (rows, outputs), optional
+        """
+        kind = "margin" if output_margin else "value"
+        return self._predict(
+            X,
+            base_margin,
+            predict_type=kind,
+            validate_features=validate_features,
+            iteration_range=iteration_range,
+        )
+
+    def staged_predict(self, X: Any) -> Iterator[Floats]:
+        """Yield the predictions after each round."""
+        for margin in self._staged_margins(X):
+            value = self.booster_.objective.transform(margin)
+            yield value if value.shape[1] > 1 else value[:, 0]
 
     def _rounds(self, iteration_range: Rounds | None = None) -> Rounds:
         """Return the rounds to predict with: by default all, or those up to the best of early stopping.
@@ -329,12 +402,17 @@ class Estimator(BaseEstimator):
         return first, last
 
     def _predict(
-        self, X: Any, base_margin: ArrayLike | None, iteration_range: Rounds | None = None, **options: Any
+        self,
+        X: Any,
+        base_margin: ArrayLike | None,
+        iteration_range: Rounds | None = None,
+        validate_features: bool = True,
+        **options: Any,
     ) -> Floats:
         booster, rounds = self.get_booster(), self._rounds(iteration_range)
-        X = self._check_table(X, reset=False)
-        options |= {"missing": self.missing, "base_margin": base_margin, "iteration_range": rounds}
-        return booster.inplace_predict(X, **options)
+        X = self._check_table(X, reset=False, names=validate_features)
+        options |= {"missing": self._value("missing"), "base_margin": base_margin, "iteration_range": rounds}
+        return booster.inplace_predict(X, validate_features=validate_features, **options)
 
     def apply(self, X: Any, iteration_range: Rounds | None = None) -> NDArray[np.int32]:
         """Return the leaf of each row in each tree; int32, shape (rows, trees)."""
@@ -350,11 +428,32 @@ class Estimator(BaseEstimator):
             yield margin.copy()
 
 
-def _part(estimator: Estimator, X: Any, label: NDArray, columns: Columns, rows: NDArray[np.bool_]) -> DMatrix:
+def _part(estimator: XGBModel, X: Any, label: NDArray, columns: Columns, rows: NDArray[np.bool_]) -> DMatrix:
     """Return a table of some rows."""
     at = np.flatnonzero(rows)
     given = {name: None if c is None else _safe_indexing(c, at) for name, c in columns.items()}
     return estimator._table(_safe_indexing(X, at), label[at], **given)
+
+
+def check_table(estimator: BaseEstimator, X: Any, reset: bool, names: bool = True) -> Any:
+    """Return X after scikit-learn's checks; frames are left as they are, for `DMatrix` to encode.
+
+    A table to fit on (`reset`) needs rows, one to predict does not. The names of the columns of a frame are
+    checked if `names`.
+    """
+    if is_frame(X):
+        if names:
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return X
+    return validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=np.float32,
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=int(reset),
+    )
 
 
 def check_y(y: Any, X: Any, numeric: bool = True) -> NDArray:

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from boost.booster import Booster
 from boost.errors import LabelError, ModelError, ParameterError
-from boost.estimator.base import Estimator, Evals, Floats, check_y
+from boost.estimator.base import Evals, Floats, XGBModel, check_y
 from boost.estimator.constructor import CLASS_WEIGHT, EXTRA
 from boost.model.model_io.schema import CLASSES
 from boost.params import MULTI
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TWO = ("binary:logistic", "binary:logitraw", "binary:hinge", "reg:logistic")
 
 
-class Classifier(ClassifierMixin, Estimator):
+class Classifier(ClassifierMixin, XGBModel):
     """Classification by boosted trees."""
 
     extra = (*EXTRA, CLASS_WEIGHT)
@@ -47,8 +47,9 @@ class Classifier(ClassifierMixin, Estimator):
         eval_set: Evals = None,
         sample_weight_eval_set: Sequence[ArrayLike | None] | None = None,
         base_margin_eval_set: Sequence[ArrayLike | None] | None = None,
-        verbose: bool | int = False,
+        verbose: bool | int | None = False,
         xgb_model: Any = None,
+        feature_weights: ArrayLike | None = None,
     ) -> Self:
         """Train, as `BoostRegressor.fit`; the labels may be of any type."""
         self._check_extra()
@@ -74,6 +75,7 @@ class Classifier(ClassifierMixin, Estimator):
         held_out = self._held_out(np.zeros(len(codes), dtype=np.int64) if several else codes)
         params = self._objective(1 if several else self.classes_.size)
         table, drawn = self._split(X, codes, columns, held_out)
+        table.set_info(feature_weights=feature_weights)
         return self._fit(table, evals + drawn, params, verbose, xgb_model)
 
     def _set_classes(self, labels: NDArray, several: bool) -> NDArray:
@@ -85,14 +87,11 @@ class Classifier(ClassifierMixin, Estimator):
         if labels.ndim == 2:
             raise LabelError("labels of several columns must be 0 and 1")
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        if self.classes_.size < 2:
-            only = self.classes_.tolist()[0]
-            raise LabelError(f"{type(self).__name__} needs at least two classes, got one class: {only!r}")
         return codes
 
     def _objective(self, classes: int) -> dict[str, Any]:
         """Return the objective parameters for a number of classes; 1 for multilabel classification."""
-        given = self.objective
+        given = self._value("objective")
         if not callable(given) and given not in (*TWO, *MULTI):
             allowed = ", ".join((*TWO, *MULTI))
             raise ParameterError(
@@ -123,6 +122,7 @@ class Classifier(ClassifierMixin, Estimator):
         self,
         X: Any,
         *,
+        validate_features: bool = True,
         base_margin: ArrayLike | None = None,
         iteration_range: tuple[int, int] | None = None,
     ) -> Floats:
@@ -132,11 +132,18 @@ class Classifier(ClassifierMixin, Estimator):
         `predict`.
         """
         margin = self._predict(
-            X, base_margin, predict_type="margin", iteration_range=iteration_range, strict_shape=True
+            X,
+            base_margin,
+            predict_type="margin",
+            validate_features=validate_features,
+            iteration_range=iteration_range,
+            strict_shape=True,
         )
         return self._probabilities(margin)
 
     def _probabilities(self, margin: Floats) -> Floats:
+        if self.classes_.size == 1:
+            return np.ones((len(margin), 1))
         p = self.booster_.objective.transform(margin)
         return np.column_stack((1.0 - p, p)) if p.shape[1] == 1 else p
 
@@ -152,6 +159,7 @@ class Classifier(ClassifierMixin, Estimator):
         X: Any,
         *,
         output_margin: bool = False,
+        validate_features: bool = True,
         base_margin: ArrayLike | None = None,
         iteration_range: tuple[int, int] | None = None,
     ) -> NDArray:
@@ -163,12 +171,17 @@ class Classifier(ClassifierMixin, Estimator):
         output_margin : bool
             Return margins in place of classes.
         base_margin : array_like of shape (rows,) or (rows, outputs), optional
-        iteration_range : (int, int), optional
-            See `Booster.predict`.
+        validate_features, iteration_range
+            As for `Booster.predict`.
         """
+        options: dict[str, Any] = {
+            "base_margin": base_margin,
+            "validate_features": validate_features,
+            "iteration_range": iteration_range,
+        }
         if output_margin:
-            return self._predict(X, base_margin, predict_type="margin", iteration_range=iteration_range)
-        p = self.predict_proba(X, base_margin=base_margin, iteration_range=iteration_range)
+            return self._predict(X, predict_type="margin", **options)
+        p = self.predict_proba(X, **options)
         return self._most_probable(p)
 
     def staged_predict_proba(self, X: Any) -> Iterator[Floats]:
@@ -195,12 +208,12 @@ class Classifier(ClassifierMixin, Estimator):
         if other.objective.name not in (*TWO, *MULTI):
             raise ModelError(f"{type(self).__name__} needs a model of classes, got {other.objective.name}")
         outputs = other.objective.n_outputs
-        count = 2 if outputs == 1 else outputs
+        counts = (2, 1) if outputs == 1 else (outputs,)
         try:
             classes = json.loads(other.attributes.get(CLASSES, "null"))
         except (ValueError, RecursionError):
             classes = ()
-        if classes is not None and not (isinstance(classes, list) and len(classes) == count):
-            raise ModelError(f"attribute {CLASSES} must be a list of {count} labels")
+        if classes is not None and not (isinstance(classes, list) and len(classes) in counts):
+            raise ModelError(f"attribute {CLASSES} must be a list of {counts[0]} labels")
         super().load_model(source)
-        self.classes_ = np.arange(count) if classes is None else np.array(classes)
+        self.classes_ = np.arange(counts[0]) if classes is None else np.array(classes)

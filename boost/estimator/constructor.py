@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from boost.errors import nearest
 from boost.params import TABLE, Param, describe
 
 Kind = TypeVar("Kind", bound=type)
@@ -174,16 +173,16 @@ def constructor(**changed: Any) -> Callable[[Kind], Kind]:
 
     def finish(kind: Kind) -> Kind:
         rows = parameters(kind)
-        defaults = {p.estimator: changed.get(p.estimator, p.default) for p in rows if p.estimator}
+        defaults = {str(p.estimator): changed.get(p.estimator, p.default) for p in rows}
 
         def __init__(self: Any, **params: Any) -> None:
-            for name in params:
-                if name not in defaults:
-                    close = nearest(name, signature.parameters)
-                    raise TypeError(f"{kind.__name__} got an unexpected parameter {name!r}{close}")
+            named = self._assign(params)
             for name, default in defaults.items():
-                setattr(self, name, params.get(name, default))
+                setattr(self, name, named.get(name, default))
 
+        kind.defaults = defaults  # type: ignore[attr-defined]
+        names = ((alias, str(p.estimator)) for p in rows for alias in (p.name, *p.aliases))
+        kind.aliases = dict(names)  # type: ignore[attr-defined]
         signature = _signature(rows, changed)
         __init__.__signature__ = signature  # type: ignore[attr-defined]
         __init__.__qualname__ = f"{kind.__name__}.__init__"

@@ -19,7 +19,7 @@ class RandomForest:
     def get_xgb_params(self) -> dict[str, Any]:
         """Return the parameters of `train`; functions are left out."""
         params: dict[str, Any] = super().get_xgb_params()  # type: ignore[misc]
-        return {**params, "num_parallel_tree": self.n_estimators}  # type: ignore[attr-defined]
+        return {**params, "num_parallel_tree": self._value("n_estimators")}  # type: ignore[attr-defined]
 
     def get_num_boosting_rounds(self) -> int:
         """Return the number of rounds that `fit` trains: one."""

@@ -143,15 +143,14 @@ class Forest:
             self._weights.extend([1.0] * len(trees))
         else:
             self._weights = list(weights)
-            self.revision += 1
 
     def truncate(self, trees: int, weights: Floats | None = None) -> None:
         """Remove all trees but the first `trees`, and give these other weights, if there are any given."""
         if not 0 <= trees <= self.trees:
             raise ValueError(f"trees must be in [0, {self.trees}], got {trees}")
+        self.revision += 1
         self._packed = None
         self._weights = self._weights[:trees] if weights is None else np.asarray(weights).tolist()
-        self.revision += 1
         del self._trees[trees:], self._outputs[trees:]
 
     def slice(self, begin: int, end: int, step: int = 1) -> Forest:

@@ -108,9 +108,9 @@ class Metric:
         """Return the value of the metric for a table that passed `check`."""
         return float(self.function(prediction, data))
 
-    def named(self, prediction: Floats, data: DMatrix) -> tuple[str, float]:
-        """Return the name of the metric and its value; a custom metric returns its name itself."""
-        return self.name, self(prediction, data)
+    def named(self, prediction: Floats, data: DMatrix) -> list[tuple[str, float]]:
+        """Return the name of the metric and its value; a custom metric may return several of them."""
+        return [(self.name, self(prediction, data))]
 
 
 def _columns(data: DMatrix) -> int:

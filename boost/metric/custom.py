@@ -19,21 +19,24 @@ class CustomMetric(Metric):
     def check(self, data: DMatrix, n_outputs: int) -> None:
         """Accept every table."""
 
-    def named(self, prediction: Floats, data: DMatrix) -> tuple[str, float]:
-        """Return the name and the value that the callable returns."""
+    def named(self, prediction: Floats, data: DMatrix) -> list[tuple[str, float]]:
+        """Return the names and the values that the callable returns."""
         given = prediction[:, 0] if prediction.ndim == 2 and prediction.shape[1] == 1 else prediction
         result: Any = self.function(given, data)
         try:
-            name, value = result
-            return str(name), float(value)
+            return [
+                (str(name), float(value))
+                for name, value in (result if isinstance(result, list) else [result])
+            ]
         except (TypeError, ValueError):
             raise ValueError(
-                f"custom metric {self.name!r} must return a pair (name, value), got {result!r}"
+                f"custom metric {self.name!r} must return a pair (name, value), or a list of pairs, "
+                f"got {result!r}"
             ) from None
 
     def __call__(self, prediction: Floats, data: DMatrix) -> float:
-        """Return the value alone."""
-        return self.named(prediction, data)[1]
+        """Return the first value alone."""
+        return self.named(prediction, data)[0][1]
 
 
 def custom_metric(function: Callable[[Any, DMatrix], Any], maximize: bool = False) -> Metric:
@@ -42,8 +45,8 @@ def custom_metric(function: Callable[[Any, DMatrix], Any], maximize: bool = Fals
     Parameters
     ----------
     function : callable
-        ``function(prediction, data)`` returns a pair of a name and a number; predictions have shape (rows,),
-        or (rows, outputs) for several outputs. `Metric.named` returns the name with the value of a call.
+        ``function(prediction, data)`` returns a pair of a name and a number, or a list of pairs; predictions
+        have shape (rows,), or (rows, outputs) for several outputs. `Metric.named` returns the pairs.
     maximize : bool
         Whether larger values are better.
 

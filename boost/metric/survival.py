@@ -95,7 +95,10 @@ def interval_accuracy(prediction: Floats, data: DMatrix) -> float:
 
 def _bounds(data: DMatrix) -> tuple[Floats, Floats]:
     assert data.label_lower_bound is not None and data.label_upper_bound is not None
-    return data.label_lower_bound.astype(np.float64), data.label_upper_bound.astype(np.float64)
+    # A time has the lower bound 0, also where minus infinity says that none is known.
+    return np.maximum(data.label_lower_bound, 0.0, dtype=np.float64), data.label_upper_bound.astype(
+        np.float64
+    )
 
 
 METRICS = (

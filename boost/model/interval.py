@@ -38,7 +38,9 @@ def interval_levels(coverage: float) -> list[float]:
 def calibrate(model: Model, data: DMatrix, coverage: float = 0.9) -> float:
     """Calibrate the quantiles of a model as intervals that contain a given share of new labels.
 
-    The lowest and the highest output are moved apart by a margin: the distance of rank
+    With row weights, a row counts by its weight, and the new row by the mean of the weights: the share is one
+    of weight, and the guarantee is that of a distribution to which the weights carry the calibration rows
+    over. The lowest and the highest output are moved apart by a margin: the distance of rank
     ``ceil((n + 1) * coverage)`` among the distances of the labels of the n calibration rows from their
     intervals, negative inside of them. If these rows and a new one are exchangeable, for example drawn
     independently from one distribution, then the interval of the new row contains its label with a
@@ -65,33 +67,48 @@ def calibrate(model: Model, data: DMatrix, coverage: float = 0.9) -> float:
     ParameterError
         For another objective or a single level, and a coverage that is not between 0 and 1.
     DataError
-        For tables without labels, with weights (weighted rows are not exchangeable), or with too few rows.
+        For tables without labels, or with too few rows.
 
     References
     ----------
     Y. Romano, E. Patterson and E. Candès, "Conformalized Quantile Regression", NeurIPS 2019, theorem 1.
+    R. Tibshirani, R. Barber, E. Candès and A. Ramdas, "Conformal Prediction Under Covariate Shift", NeurIPS
+    2019, corollary 1: weights.
     """
     interval_levels(coverage)
     if data.label is None or data.label.ndim > 1:
         raise DataError("calibration needs one label per row")
-    if data.weight is not None:
-        raise DataError("calibration does not support weights: its guarantee holds for exchangeable rows")
     ends = _ends(model, data)
     label = data.label.astype(np.float64)
-    margin = conformal_margin(np.maximum(ends[:, 0] - label, label - ends[:, 1]), coverage)
+    distances = np.maximum(ends[:, 0] - label, label - ends[:, 1])
+    margin = conformal_margin(distances, coverage, data.weight)
     model.attributes[ATTRIBUTE] = json.dumps({"coverage": float(coverage), "margin": margin})
     return margin
 
 
-def conformal_margin(distances: ArrayLike, coverage: float) -> float:
+def conformal_margin(distances: ArrayLike, coverage: float, weight: ArrayLike | None = None) -> float:
     """Return the distance of rank ``ceil((n + 1) * coverage)`` among n distances.
+
+    With weights: the smallest distance up to which the weights sum to `coverage` times the sum of all of them
+    and of their mean.
 
     Raises
     ------
     DataError
         When there are fewer distances than the rank.
     """
-    ordered = np.sort(np.asarray(distances, dtype=np.float64))
+    given = np.asarray(distances, dtype=np.float64)
+    order = np.argsort(given, kind="stable")
+    ordered = given[order]
+    if weight is not None:
+        total = np.cumsum(np.asarray(weight, dtype=np.float64)[order])
+        needed = (1 + 1 / ordered.size) * coverage * (1 - ROUNDING)
+        at = int(np.searchsorted(total / total[-1], needed))
+        if at == ordered.size:
+            raise DataError(
+                f"{ordered.size} rows of these weights are too few to calibrate a coverage of {coverage:g}"
+            )
+        return float(ordered[at])
     rank = math.ceil((ordered.size + 1) * coverage - ROUNDING)
     if rank > ordered.size:
         least = math.ceil(coverage / (1 - coverage) - ROUNDING)

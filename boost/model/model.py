@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,13 @@ class Attributes(dict[str, str]):
 
     def __call__(self) -> dict[str, str]:
         return dict(self)
+
+    def set(self, name: str, value: Any) -> None:
+        """Set an attribute to the text of a value; None removes it."""
+        if value is None:
+            self.pop(name, None)
+        else:
+            self[name] = str(value)
 
 
 class Model:
@@ -68,8 +76,6 @@ class Model:
         self.feature_types: list[str] | None = None
         self.categories: Categories = {}
         self.attributes = Attributes()
-        self.best_iteration: int | None = None
-        self.best_score: float | None = None
 
     @property
     def base_score(self) -> Floats:
@@ -81,6 +87,33 @@ class Model:
         self._base_score = np.array(score, dtype=np.float64)
         self._base_score.setflags(write=False)
         self._start_margin: Floats | None = None
+
+    @property
+    def best_iteration(self) -> int | None:
+        """The best round, which early stopping sets; kept among the attributes, as in XGBoost."""
+        text = self.attributes.get("best_iteration")
+        return None if text is None else int(text)
+
+    @best_iteration.setter
+    def best_iteration(self, iteration: int | None) -> None:
+        self.attributes.set("best_iteration", iteration)
+
+    @property
+    def best_score(self) -> float | None:
+        """The metric after the best round, which early stopping sets; kept among the attributes."""
+        text = self.attributes.get("best_score")
+        return None if text is None else float(text)
+
+    @best_score.setter
+    def best_score(self, score: float | None) -> None:
+        self.attributes.set("best_score", score)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        best = {name: state.pop(name, None) for name in ("best_iteration", "best_score")}
+        self.__dict__.update(state)
+        for name, value in best.items():  # of earlier versions
+            if value is not None:
+                self.attributes.set(name, value)
 
     # Parts and copies
 
@@ -175,9 +208,9 @@ class Model:
             For rounds that the model does not have.
         """
         forest = self.forest
-        if iteration_range is None or iteration_range == (0, 0):
+        first, last = (0, 0) if iteration_range is None else map(index, iteration_range)
+        if first == last == 0:
             return 0, forest.trees
-        first, last = iteration_range
         last = last or forest.rounds
         if not 0 <= first <= last <= forest.rounds:
             raise ValueError(f"iteration_range must lie within (0, {forest.rounds}), got {iteration_range}")

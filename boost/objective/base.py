@@ -129,6 +129,10 @@ class Objective(ABC):
             )
         return label
 
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return why the best model of these labels is a constant; "" when it may be another one."""
+        return ""
+
     @abstractmethod
     def start(self, data: DMatrix) -> Floats:
         """Estimate the base score: the best constant prediction, on the scale that `to_margin` takes.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.errors import LabelError
 from boost.objective.base import TINY, Floats, weighted_mean
 from boost.objective.pointwise import Pointwise, Scaled
 
@@ -72,11 +71,9 @@ class Logistic(LogisticRegression):
     allowed_labels = "0 and 1"
     label_hint = " (numbers between 0 and 1 are allowed, as probabilities of label 1)"
 
-    def start(self, data: DMatrix) -> Floats:
-        """Return the proportions of ones, or raise `LabelError` for labels of one class."""
-        score = super().start(data)
-        require_both(self.name, data, self.row_weight(data))
-        return score
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return the only label, if there is only one."""
+        return only_class(data, self.row_weight(data))
 
 
 class LogitRaw(Logistic):
@@ -85,7 +82,7 @@ class LogitRaw(Logistic):
     name = "binary:logitraw"
 
     def start(self, data: DMatrix) -> Floats:
-        """Return the log-odds of the proportions of ones, or raise `LabelError`."""
+        """Return the log-odds of the proportions of ones."""
         return super().to_margin(super().start(data))
 
     def to_margin(self, score: Floats) -> Floats:
@@ -112,11 +109,9 @@ class Hinge(Pointwise):
         """Return which labels are 0 or 1."""
         return (label == 0) | (label == 1)
 
-    def start(self, data: DMatrix) -> Floats:
-        """Return the more frequent label, 0 or 1, of each output."""
-        score = super().start(data)
-        require_both(self.name, data, self.row_weight(data))
-        return score
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return the only label, if there is only one."""
+        return only_class(data, self.row_weight(data))
 
     def constant(self, label: Floats, weight: Floats) -> float:
         """Return the label of the larger total weight."""
@@ -134,12 +129,13 @@ class Hinge(Pointwise):
         return (margin > 0).astype(np.float64)
 
 
-def require_both(name: str, data: DMatrix, weight: Floats) -> None:
-    """Raise `LabelError` when, in every output, all labels of positive weight are 0, or all are 1."""
+def only_class(data: DMatrix, weight: Floats) -> str:
+    """Return in words that all labels of positive weight are equal, 0 or 1 in each output; "" otherwise."""
     assert data.label is not None
     label = data.label.reshape(data.num_row(), -1)
     if weight.size:
         label = label[weight > 0]
     first = label[0]
     if np.isin(first, (0, 1)).all() and (label == first).all():
-        raise LabelError(f"{name} needs both classes, but every label (of positive weight) is {first[0]:g}")
+        return f"every label (of positive weight) is {', '.join(f'{value:g}' for value in first.ravel())}"
+    return ""

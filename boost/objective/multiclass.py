@@ -48,13 +48,18 @@ class Softprob(Objective):
             )
         return label
 
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return the only label, if there is only one."""
+        weight = self.row_weight(data)
+        assert data.label is not None
+        label = data.label[weight > 0] if weight.size else data.label
+        return f"every label (of positive weight) is {label[0]:g}" if (label == label[0]).all() else ""
+
     def start(self, data: DMatrix) -> Floats:
         """Return the centred logarithms of the weighted counts; a class without rows counts as one row."""
         label = self.check(data).astype(np.int64)
         weight = self.row_weight(data)
         count = np.bincount(label, weights=weight if weight.size else None, minlength=self.n_outputs)
-        if np.count_nonzero(count) < 2:
-            raise LabelError(f"{self.name} needs at least two classes, but every label is {label[0]}")
         logs = np.log(np.where(count > 0, count, weight.mean() if weight.size else 1.0))
         return logs - logs.mean()
 

@@ -105,10 +105,6 @@ class Ranking(Objective):
     def check(self, data: DMatrix) -> Floats:
         """Return the labels as float64, or raise `LabelError`."""
         label = super().check(data)
-        if (label == label[0]).all():
-            raise LabelError(
-                f"{self.name} has nothing to rank: every label is {label[0]:g} (n_samples={label.size})"
-            )
         bounds = data.group_bounds()
         if data.weight is not None:
             equal = data.weight == np.repeat(data.weight[bounds[:-1]], np.diff(bounds))
@@ -118,6 +114,13 @@ class Ranking(Objective):
                     f"{int(np.argmin(equal))}: give one weight for each of the {bounds.size - 1} groups"
                 )
         return label
+
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return that the labels of each query group are equal, if they are."""
+        bounds = data.group_bounds()
+        assert data.label is not None
+        first = np.repeat(data.label[bounds[:-1]], np.diff(bounds))
+        return "all labels of a query group are equal, in every group" if (data.label == first).all() else ""
 
     def start(self, data: DMatrix) -> Floats:
         """Return zero."""

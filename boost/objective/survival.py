@@ -72,12 +72,12 @@ class Cox(Objective):
         """Return which labels are events or censored times: all but zero."""
         return label != 0
 
-    def check(self, data: DMatrix) -> Floats:
-        """Return the labels as float64, or raise `LabelError`."""
-        label, weight = super().check(data), self.row_weight(data)
-        if not ((label > 0) if weight.size == 0 else (label > 0) & (weight > 0)).any():
-            raise LabelError(f"{self.name} needs events, but every label is negative: censored")
-        return label
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return that there are no events, if there are none."""
+        label, weight = data.label, self.row_weight(data)
+        assert label is not None
+        events = (label > 0) & (weight > 0) if weight.size else label > 0
+        return "" if events.any() else "every label (of positive weight) is negative: censored"
 
     def start(self, data: DMatrix) -> Floats:
         """Return one: only differences of margins count."""
@@ -161,16 +161,21 @@ class Aft(Objective):
                 f"{self.name} needs label_lower_bound and label_upper_bound in place of a label: "
                 "give DMatrix both (the same value twice for an event)"
             )
-        good = (lower >= 0) & (lower <= upper) & (upper > 0) & np.isfinite(lower)
+        good = ((lower >= 0) | np.isneginf(lower)) & (lower <= upper) & (upper > 0)
         if not good.all():
             at = int(np.argmin(good))
             raise LabelError(
-                f"{self.name} needs 0 <= label_lower_bound <= label_upper_bound, a finite lower and a "
-                f"positive upper one, got {lower[at]:g} and {upper[at]:g} in row {at}"
+                f"{self.name} needs 0 <= label_lower_bound <= label_upper_bound, and a positive upper one, "
+                f"got {lower[at]:g} and {upper[at]:g} in row {at}"
             )
-        if not ((lower > 0) | np.isfinite(upper)).any():
-            raise LabelError(f"{self.name} has nothing to learn: every interval is 0 to infinity")
         return lower.astype(np.float64)
+
+    def nothing_to_learn(self, data: DMatrix) -> str:
+        """Return that all intervals are unbounded, if they are."""
+        lower, upper = data.label_lower_bound, data.label_upper_bound
+        assert lower is not None and upper is not None
+        bounded = (lower > 0) | np.isfinite(upper)
+        return "" if bounded.any() else "every interval is 0 to infinity"
 
     def _log_bounds(self, data: DMatrix) -> tuple[Floats, Floats]:
         """Return the logarithms of the bounds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from boost.errors import ParameterError
 from boost.params.param import Param
-from boost.params.record import Params, largest_step, resolve
+from boost.params.record import Params, as_dict, largest_step, resolve, seed_of
 from boost.params.reference import describe
 from boost.params.table import BY_NAME, LOGISTIC, MULTI, OBJECTIVES, RANK, TABLE
 
@@ -18,7 +18,9 @@ __all__ = [
     "Param",
     "ParameterError",
     "Params",
+    "as_dict",
     "describe",
     "largest_step",
     "resolve",
+    "seed_of",
 ]

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from boost.config import warn
 from boost.errors import ParameterError, nearest
+from boost.params.parse import read_flag, read_number, scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,10 @@ class Param:
         For values that are neither one number nor one name: returns the checked value, or raises ValueError.
     words : str
         The description of the allowed values, required with `parse`.
+    renamed : tuple of (str, str)
+        Earlier names of values, which are accepted with a warning, and their names now.
+    hints : tuple of (str, str)
+        Values that XGBoost allows, or allowed, and what to do in place of them.
     """
 
     name: str
@@ -59,6 +65,8 @@ class Param:
     estimator: str | None = None
     parse: Callable[[Any], Any] | None = None
     words: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
+    hints: tuple[tuple[str, str], ...] = ()
 
     @property
     def allowed(self) -> str:
@@ -87,13 +95,16 @@ class Param:
     def check(self, value: Any) -> Any:
         """Return the value converted to the type of the parameter.
 
+        Numbers and booleans may be NumPy's, or text, as in XGBoost. None means the default.
+
         Raises
         ------
         ParameterError
             For a value of another type or outside the range.
         """
-        if value is None and self.optional:
-            return None
+        value = scalar(value)
+        if value is None:
+            return None if self.optional else self.default
         wrong = ParameterError(f"{self.name} must be {self.allowed}, got {value!r}")
         if self.parse is not None:
             try:
@@ -104,21 +115,26 @@ class Param:
                 why = f" ({problem})" if isinstance(problem, ValueError) and str(problem) else ""
                 raise ParameterError(f"{wrong}{why}") from None
         if self.kind is list:
-            names = [value] if isinstance(value, str) else value
+            names = [value] if isinstance(value, str) else getattr(value, "tolist", lambda: value)()
             if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
                 raise wrong
             return tuple(names)
         if self.kind is bool:
-            if type(value).__name__ in ("bool", "bool_") or (isinstance(value, int) and value in (0, 1)):
+            value = read_flag(value) if isinstance(value, str) else value
+            if isinstance(value, int) and value in (0, 1):
                 return bool(value)
             raise wrong
         if self.kind is str:
             if not isinstance(value, str):
                 raise wrong
+            if value in (names := dict(self.renamed)):
+                warn(f"{self.name}={value!r} is now called {names[value]!r}")
+                value = names[value]
             if self.choices and value not in self.choices:
-                raise ParameterError(f"{wrong}{nearest(value, self.choices)}")
+                hint = dict(self.hints).get(value)
+                raise ParameterError(f"{wrong}{f': {hint}' if hint else nearest(value, self.choices)}")
             return value
-        return self._check_number(value, wrong)
+        return self._check_number(read_number(value) if isinstance(value, str) else value, wrong)
 
     def _check_number(self, value: Any, wrong: ParameterError) -> int | float:
         if isinstance(value, bool) or not isinstance(value, numbers.Real):

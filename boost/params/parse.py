@@ -1,6 +1,6 @@
-"""Checks of the parameters whose values are neither one number nor one name.
+"""Values of parameters that are given as text, and checks of those that are neither one number nor one name.
 
-XGBoost takes some of them as text, ``"(1,-1)"``: a string is read as a Python literal.
+XGBoost takes every value as text: ``"3"``, ``"true"``, ``"(1,-1)"``. The last is read as a Python literal.
 """
 
 from __future__ import annotations
@@ -8,22 +8,69 @@ from __future__ import annotations
 import ast
 import math
 import numbers
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from boost.config import warn
+
+FLAGS = {"true": True, "1": True, "false": False, "0": False}
+# XGBoost's names of devices that are not the CPU.
+ACCELERATOR = re.compile(r"(cuda|gpu|sycl)(:[a-z0-9:]+)?")
+
+
+def scalar(value: Any) -> Any:
+    """Return the Python value of a NumPy scalar, or of an array without dimensions; others as they are."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+
+
+def read_flag(text: str) -> Any:
+    """Return the boolean that a text names; the text itself when it names none."""
+    return FLAGS.get(text.strip().lower(), text)
+
+
+def read_number(text: str) -> Any:
+    """Return the number that a text holds; the text itself when it holds none."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def parse_device(value: Any) -> str:
+    """Return "cpu", with a warning for the name of another device; raise ValueError for other values."""
+    if value == "cpu":
+        return "cpu"
+    if not (isinstance(value, str) and ACCELERATOR.fullmatch(value)):
+        raise ValueError("devices are 'cpu', 'cuda' and 'gpu', the last two also with a number: 'cuda:0'")
+    warn(f"device={value!r} is not supported: the model is trained on the CPU")
+    return "cpu"
+
+
+def parse_updaters(value: Any) -> tuple[str, ...]:
+    """Return the names of updaters in order, from a list or a text with commas."""
+    names = value.split(",") if isinstance(value, str) else list(value)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def parse_scores(value: Any) -> float | tuple[float, ...]:
     """Return a finite number, or a tuple of one for each output; raise ValueError or TypeError for others."""
+    value = _literal(value)
     if isinstance(value, numbers.Real):
         return _number(value)
-    if isinstance(value, str) or len(value) == 0:
+    if len(value) == 0:
         raise TypeError
     return tuple(_number(v) for v in value)
 
 
 def parse_levels(value: Any) -> tuple[float, ...]:
     """Return distinct levels in (0, 1), in the given order; raise ValueError for others."""
-    levels = [value] if isinstance(value, numbers.Real) else list(_literal(value))
+    given = _literal(value)
+    levels = [given] if isinstance(given, numbers.Real) else list(given)
     if not levels:
         raise ValueError("the list has no level")
     for level in levels:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from boost.params.param import Param
-from boost.params.parse import parse_interaction, parse_levels, parse_monotone, parse_scores
+from boost.params.parse import (
+    parse_device,
+    parse_interaction,
+    parse_levels,
+    parse_monotone,
+    parse_scores,
+    parse_updaters,
+)
 
 OBJECTIVES = (
     "reg:squarederror",
@@ -39,9 +46,17 @@ TABLE: tuple[Param, ...] = (
         "reg:squarederror",
         "The loss to minimise.",
         choices=OBJECTIVES,
+        renamed=(("reg:linear", "reg:squarederror"),),
         estimator="objective",
     ),
-    Param("num_class", int, 0, "Number of classes.", low=0, only=MULTI),
+    Param(
+        "num_class",
+        int,
+        0,
+        "Number of classes; with a custom loss and reg:squarederror, the number of outputs.",
+        low=0,
+        only=MULTI,
+    ),
     Param(
         "base_score",
         object,
@@ -58,9 +73,19 @@ TABLE: tuple[Param, ...] = (
         "gbtree",
         "gbtree: boosted trees; dart: boosted trees with dropout.",
         choices=("gbtree", "dart"),
+        hints=(("gblinear", "linear models are not supported, only trees; see sklearn.linear_model"),),
         estimator="booster",
     ),
-    Param("device", str, "cpu", "The device to train on.", choices=("cpu",), estimator="device"),
+    Param(
+        "device",
+        str,
+        "cpu",
+        "The device to train on. For the name of another one, such as cuda, the CPU is used, with a warning.",
+        choices=("cpu",),
+        estimator="device",
+        parse=parse_device,
+        words="'cpu'",
+    ),
     Param(
         "tree_method",
         str,
@@ -68,6 +93,7 @@ TABLE: tuple[Param, ...] = (
         "Candidate thresholds of the splits. exact: between any two values; approx: hessian-weighted "
         "quantiles, computed for each tree; hist and auto: quantiles, computed once.",
         choices=("auto", "hist", "approx", "exact"),
+        hints=(("gpu_hist", "give 'hist', there is no GPU version"),),
         estimator="tree_method",
     ),
     Param(
@@ -93,8 +119,6 @@ TABLE: tuple[Param, ...] = (
         "Learning rate: the factor on the values of the leaves of each new tree.",
         aliases=("learning_rate",),
         low=0,
-        high=1,
-        open_low=True,
         estimator="learning_rate",
     ),
     Param(
@@ -323,7 +347,6 @@ TABLE: tuple[Param, ...] = (
         "Factor on the weight of the rows of label 1.",
         only=LOGISTIC,
         low=0,
-        open_low=True,
         estimator="scale_pos_weight",
     ),
     Param(
@@ -470,9 +493,8 @@ TABLE: tuple[Param, ...] = (
         "nthread",
         int,
         0,
-        "Number of threads; 0 or None means all cores. The model does not depend on it.",
+        "Number of threads; 0, None and negative numbers mean all cores. The model does not depend on it.",
         aliases=("n_jobs",),
-        low=-1,
         optional=True,
         estimator="n_jobs",
     ),
@@ -482,7 +504,8 @@ TABLE: tuple[Param, ...] = (
         0,
         "Seed of all random choices; None means 0.",
         aliases=("random_state",),
-        low=0,
+        low=-(2**63),
+        high=2**64,
         optional=True,
         estimator="random_state",
     ),
@@ -499,7 +522,45 @@ TABLE: tuple[Param, ...] = (
         "validate_parameters",
         bool,
         True,
-        "Accepted for compatibility with XGBoost: parameters are always checked.",
+        "Whether parameters that are not used give a warning.",
+    ),
+    Param(
+        "process_type",
+        str,
+        "default",
+        "default: rounds grow new trees; update: they change the trees of `xgb_model`, round by round, by "
+        "the updaters.",
+        choices=("default", "update"),
+    ),
+    Param(
+        "updater",
+        object,
+        None,
+        "For process_type=update, in order. refresh: new sums, and with refresh_leaf new leaves, from the "
+        "table; prune: splits of a gain below gamma, or deeper than max_depth, become leaves. Otherwise in "
+        "place of tree_method: grow_quantile_histmaker, grow_histmaker or grow_colmaker; prune after it has "
+        "no effect.",
+        optional=True,
+        parse=parse_updaters,
+        words="the names of updaters in a list, or in a text with commas",
+    ),
+    Param(
+        "refresh_leaf",
+        bool,
+        True,
+        "Whether the updater refresh also changes the values of the leaves.",
+    ),
+    *(
+        Param(name, kind, default, "Accepted for compatibility with XGBoost; has no effect.")
+        for name, kind, default in (
+            ("max_cached_hist_node", int, 65536),
+            ("seed_per_iteration", bool, False),
+            ("fail_on_invalid_gpu_id", bool, False),
+            ("extmem_single_page", bool, False),
+            ("debug_synchronize", bool, False),
+            ("num_feature", int, 0),
+            ("num_target", int, 1),
+        )
     ),
 )
 

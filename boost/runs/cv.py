@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
-from boost.params import Params
-from boost.runs.train import check_count, check_table, make_callbacks
-from boost.training.callback import History, TrainingCallback
-from boost.training.evaluation import make_metrics
+from boost.params import Params, as_dict
+from boost.params.record import Given
+from boost.runs.train import check_table, make_callbacks
+from boost.training.callback import History, TrainingCallback, check_count
+from boost.training.evaluation import MetricFunction, make_metrics
 from boost.training.start import start
 from boost.training.trainer import Trainer
 
@@ -75,10 +76,9 @@ class Folds:
 
 
 def cv(
-    params: dict[str, Any],
+    params: Given | None,
     dtrain: DMatrix,
     num_boost_round: int = 10,
-    *,
     nfold: int = 3,
     stratified: bool = False,
     folds: Any = None,
@@ -86,13 +86,14 @@ def cv(
     obj: Callable[[Any, DMatrix], tuple[ArrayLike, ArrayLike]] | None = None,
     maximize: bool | None = None,
     early_stopping_rounds: int | None = None,
+    fpreproc: Callable[[DMatrix, DMatrix, Any], tuple[DMatrix, DMatrix, Any]] | None = None,
     as_pandas: bool = True,
     verbose_eval: bool | int | None = None,
     show_stdv: bool = True,
     seed: int = 0,
     callbacks: Sequence[TrainingCallback] | None = None,
     shuffle: bool = True,
-    custom_metric: Callable[[Any, DMatrix], tuple[str, float]] | None = None,
+    custom_metric: MetricFunction | Sequence[MetricFunction] | None = None,
 ) -> Any:
     """Cross-validate: for each fold, train on the rows outside of it, and evaluate on the rows in it.
 
@@ -108,10 +109,13 @@ def cv(
         In place of `nfold` and `stratified`: training rows and test rows. A splitter gets the labels and the
         numbers of the query groups.
     metrics : str or sequence of str
-        In place of the parameter ``eval_metric``.
+        In place of the parameter ``eval_metric``. Functions are given as `custom_metric`.
     early_stopping_rounds : int, optional
         Stop when the mean of the last metric of the test rows has not improved for so many rounds; the
         result ends with the best round.
+    fpreproc : callable, optional
+        Called for each fold with the training table, the test table and a copy of the parameters; returns
+        those that the fold uses.
     as_pandas : bool
         Whether to return a DataFrame in place of a dict of lists.
     verbose_eval : bool or int
@@ -137,9 +141,11 @@ def cv(
         As `train`; also for fewer rows or groups than folds.
     """
     check_table("dtrain", dtrain)
-    rounds = check_count("num_boost_round", num_boost_round, 0)
+    rounds, seed = check_count("num_boost_round", num_boost_round, 0), check_count("seed", seed, 0)
     named = [metrics] if isinstance(metrics, str) else list(metrics)
-    given = {**(params or {}), **({"eval_metric": named} if named else {})}
+    if functions := [metric for metric in named if not isinstance(metric, str)]:
+        raise ValueError(f"metrics must be names, got {functions[0]!r}: give functions as custom_metric")
+    given = {**as_dict(params), **({"eval_metric": named} if named else {})}
     hooks = make_callbacks(
         callbacks, early_stopping_rounds, maximize, verbose_eval, save_best=False, show_stdv=show_stdv
     )
@@ -147,7 +153,10 @@ def cv(
     for train_rows, test_rows in _folds(dtrain, nfold, stratified, folds, seed, shuffle):
         train = dtrain.slice(train_rows, allow_groups=True)
         test = dtrain.slice(test_rows, allow_groups=True)
-        booster = Booster(given)
+        of_fold: Given = given
+        if fpreproc is not None:
+            train, test, of_fold = _preprocessed(fpreproc, train, test, dict(given))
+        booster = Booster(of_fold)
         start(booster.model, train, obj is not None)
         checked = make_metrics(booster.model, [train, test], custom_metric, maximize)
         evals = [(train, "train"), (test, "test")]
@@ -170,6 +179,17 @@ def cv(
             break
     model = hooks.after_training(model)
     return _result(history, model.best_iteration, as_pandas)
+
+
+def _preprocessed(function: Callable[..., Any], *given: Any) -> tuple[DMatrix, DMatrix, Given]:
+    """Return what `fpreproc` makes of the tables and the parameters of a fold."""
+    result = function(*given)
+    if not (isinstance(result, (tuple, list)) and len(result) == 3):
+        raise ValueError(f"fpreproc must return (dtrain, dtest, params), got {result!r:.60}")
+    train, test, params = result
+    check_table("dtrain of fpreproc", train)
+    check_table("dtest of fpreproc", test)
+    return train, test, params
 
 
 def _result(history: History, best: int | None, as_pandas: bool) -> Any:

@@ -5,29 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
-from boost.training.callback import Callbacks, EarlyStopping, EvaluationMonitor, History, TrainingCallback
+from boost.params.record import Given
+from boost.training.callback import (
+    Callbacks,
+    EarlyStopping,
+    EvaluationMonitor,
+    History,
+    TrainingCallback,
+    check_count,
+)
 from boost.training.evaluation import MetricFunction, make_metrics
 from boost.training.start import resume, start
 from boost.training.trainer import Trainer
 
 
 def train(
-    params: dict[str, Any] | None,
+    params: Given | None,
     dtrain: DMatrix,
     num_boost_round: int = 10,
-    *,
     evals: Sequence[tuple[DMatrix, str]] | None = None,
     obj: Callable[[Any, DMatrix], tuple[ArrayLike, ArrayLike]] | None = None,
     maximize: bool | None = None,
     early_stopping_rounds: int | None = None,
     evals_result: dict[str, dict[str, list[float]]] | None = None,
     verbose_eval: bool | int | None = True,
-    xgb_model: Booster | str | None = None,
+    xgb_model: Any = None,
     callbacks: Sequence[TrainingCallback] | None = None,
     custom_metric: MetricFunction | Sequence[MetricFunction] | None = None,
 ) -> Booster:
@@ -35,8 +41,9 @@ def train(
 
     Parameters
     ----------
-    params : dict
-        Names and defaults are XGBoost's; `boost.params.describe` returns their documentation.
+    params : dict, or list of pairs
+        Names and defaults are XGBoost's; `boost.params.describe` returns their documentation. Values may be
+        text. A name that does not exist, or does not apply to the objective, gives a warning.
     dtrain : DMatrix
         With labels.
     num_boost_round : int
@@ -56,12 +63,13 @@ def train(
         Filled with ``{name: {metric: [value of each round]}}``.
     verbose_eval : bool or int
         Print the metrics of every round, or of every n-th.
-    xgb_model : Booster or path, optional
-        A model to continue from; it is not changed.
+    xgb_model : Booster, path or bytes, optional
+        A model to continue from; it is not changed. With process_type=update its trees are changed, in a
+        copy, in place of growing new ones: one round of them for each round.
     callbacks : sequence of boost.callback.TrainingCallback, optional
-    custom_metric : callable or list of callables, optional
-        A metric in addition to the others: returns a pair (name, value) from predictions and the table; with
-        `obj`, from margins.
+    custom_metric : callable, or list of callables, optional
+        Metrics in addition to the others: return a pair (name, value), or a list of pairs, from predictions
+        and the table; with `obj`, from margins.
 
     Returns
     -------
@@ -70,8 +78,7 @@ def train(
     Raises
     ------
     ValueError
-        For unknown parameters, bad values, labels that the objective does not allow, and tables that do not
-        fit.
+        For bad values, labels that the objective does not allow, and tables that do not fit.
 
     Notes
     -----
@@ -88,8 +95,7 @@ def train(
     if xgb_model is None:
         start(booster.model, dtrain, obj is not None)
     else:
-        earlier = xgb_model if isinstance(xgb_model, Booster) else Booster(model_file=xgb_model)
-        resume(booster.model, earlier.model, dtrain, obj is not None)
+        resume(booster.model, Booster(model_file=xgb_model).model, dtrain, obj is not None)
     metrics = make_metrics(booster.model, [table for table, _ in tables], custom_metric, maximize)
     history: History = {} if evals_result is None else evals_result
     history.clear()
@@ -120,7 +126,10 @@ def check_table(name: str, table: Any) -> None:
 
 def _check_evals(evals: Sequence[tuple[DMatrix, str]] | None) -> list[tuple[DMatrix, str]]:
     """Return the evaluation tables and their names; raise ValueError for other types and repeated names."""
-    tables = [(table, str(name)) for table, name in evals or ()]
+    try:
+        tables = [(table, str(name)) for table, name in evals or ()]
+    except (TypeError, ValueError):
+        raise ValueError(f"evals must be a list of pairs (DMatrix, name), got {evals!r:.60}") from None
     for table, _ in tables:
         if not isinstance(table, DMatrix):
             raise ValueError(f"evals must hold pairs (DMatrix, name), got {type(table).__name__}")
@@ -146,10 +155,3 @@ def make_callbacks(
         rounds = check_count("early_stopping_rounds", early_stopping_rounds, 1)
         hooks.append(EarlyStopping(rounds=rounds, maximize=maximize, save_best=save_best))
     return Callbacks(hooks)
-
-
-def check_count(name: str, value: Any, least: int) -> int:
-    """Return an integer argument, or raise ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-    return int(value)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def dump(forest: Forest, names: Names, with_stats: bool, form: str) -> list[str]
     ValueError
         For an unknown format.
     """
-    writers = dict(zip(FORMATS, (_text, _json, _dot), strict=True))
+    writers = dict(zip(FORMATS, (_text, _json, dot), strict=True))
     if form not in writers:
         raise ValueError(f"dump_format must be one of {FORMATS}, got {form!r}{nearest(form, FORMATS)}")
     return [writers[form](forest[t], names, with_stats) for t in range(forest.trees)]
@@ -194,26 +195,56 @@ def _json(tree: Tree, names: Names, with_stats: bool) -> str:
     return "".join(parts)
 
 
-def _dot(tree: Tree, names: Names, with_stats: bool) -> str:
+@dataclass(frozen=True)
+class DotStyle:
+    """How a graph is drawn: attributes of Graphviz by name, and colours of the edges.
+
+    Attributes
+    ----------
+    graph, split, leaf : mapping
+        Attributes of the graph, of the nodes of splits, and of leaves.
+    missing, other : str
+        The colour of an edge that missing values take, and of the other one.
+    """
+
+    graph: Mapping[str, Any] = field(default_factory=dict)
+    split: Mapping[str, Any] = field(default_factory=dict)
+    leaf: Mapping[str, Any] = field(default_factory=dict)
+    missing: str = MISSING
+    other: str = OTHER
+
+
+def _escaped(text: Any) -> str:
+    return str(text).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def dot(tree: Tree, names: Names, with_stats: bool, style: DotStyle = DotStyle()) -> str:
+    """Return a tree in the language of Graphviz."""
+    of_split, of_leaf = (
+        "".join(f' {key}="{_escaped(value)}"' for key, value in given.items())
+        for given in (style.split, style.leaf)
+    )
     parts = ["digraph {\n    graph [ rankdir=TB ]\n"]
+    parts += [f'    graph [ {key}="{_escaped(value)}" ]\n' for key, value in style.graph.items()]
     for n, _ in traverse(tree):
         stats = f"\ncover={number(tree.hessian[n])}" if with_stats else ""
         if tree.left[n] == NO_NODE:
-            parts.append(f'\n    {n} [ label="leaf={leaf_text(tree, n)}{stats}" ]\n')
+            parts.append(f'\n    {n} [ label="leaf={leaf_text(tree, n)}{stats}"{of_leaf} ]\n')
             continue
         stats = f"\ngain={number(tree.gain[n])}{stats}" if with_stats else ""
-        name = names.names[tree.feature[n]].replace("\\", "\\\\").replace('"', '\\"')
+        name = _escaped(names.names[tree.feature[n]])
         codes = right_categories(tree, n)
         split = f"{name}<{number(tree.condition[n])}"
         if codes.size:
             split = f"{name}:{{{','.join(map(str, codes))}}}"
         elif names.types[tree.feature[n]] == "i":
             split = name
-        parts.append(f'\n    {n} [ label="{split}{stats}" ]\n')
+        parts.append(f'\n    {n} [ label="{split}{stats}"{of_split} ]\n')
         for child, answer in ((tree.left[n], not codes.size), (tree.right[n], bool(codes.size))):
             missing = (child == tree.left[n]) == bool(tree.default_left[n])
             label = ("yes" if answer else "no") + (", missing" if missing else "")
-            parts.append(f'    {n} -> {child} [label="{label}" color="{MISSING if missing else OTHER}"]\n')
+            colour = style.missing if missing else style.other
+            parts.append(f'    {n} -> {child} [label="{label}" color="{colour}"]\n')
     return "".join(parts) + "}"
 
 

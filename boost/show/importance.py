@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from boost.model.model import Model
 
 
+KINDS = ("weight", "gain", "cover", "total_gain", "total_cover")
+
+
 def importance(model: Model, kind: str = "weight", fmap: Any = "") -> dict[str, float]:
     """Return the importance of the features that are used in splits, by name.
 

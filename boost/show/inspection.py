@@ -19,23 +19,25 @@ class Inspection:
 
     model: Model
 
-    def get_score(self, importance_type: str = "weight", fmap: Any = "") -> dict[str, float]:
+    def get_score(self, fmap: Any = "", importance_type: str = "weight") -> dict[str, float]:
         """Return the importance of the features that are used in splits, by name (f0, f1, ... without names).
 
         Parameters
         ----------
+        fmap : path
+            As for `get_dump`. One of the names of `importance_type` is taken for that.
         importance_type : {"weight", "gain", "cover", "total_gain", "total_cover"}
             The number of splits; the mean, or the sum, of their gains, or of the hessians of their rows.
-        fmap : path
-            As for `get_dump`.
         """
-        from boost.show.importance import importance
+        from boost.show.importance import KINDS, importance
 
+        if fmap in KINDS:
+            fmap, importance_type = "", fmap
         return importance(self.model, importance_type, fmap)
 
     def get_fscore(self, fmap: Any = "") -> dict[str, float]:
         """Return the number of splits of each feature, by name."""
-        return self.get_score("weight", fmap)
+        return self.get_score(fmap, "weight")
 
     def get_dump(self, fmap: Any = "", with_stats: bool = False, dump_format: str = "text") -> list[str]:
         """Return each tree as a string, in XGBoost's format.

@@ -1,4 +1,4 @@
-"""Plots of a model: importance, learning curves, trees, and feature contributions.
+"""Plots of a model: importance, learning curves, and feature contributions.
 
 Matplotlib is imported by the first plot. Each function draws on the given axes, or new ones, and returns
 them.
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from boost.data.dmatrix import DMatrix
 from boost.errors import nearest
 from boost.model.model import Model
-from boost.show.drawing import TreeDrawing
 from boost.show.dump import names_of
 from boost.show.importance import importance
 
@@ -49,7 +48,8 @@ def _booster(source: Any) -> Any:
     return booster
 
 
-def _model(source: Any) -> Model:
+def model_of(source: Any) -> Model:
+    """Return the model of a booster or a fitted estimator; raise `PlotError` for anything else."""
     booster = _booster(source)
     model: Model = getattr(booster, "model", booster)
     return model
@@ -147,7 +147,7 @@ def plot_importance(
         A `ValueError`: when no feature has an importance, or Matplotlib is not installed.
     """
     _check_count("max_num_features", max_num_features)
-    score = booster if isinstance(booster, Mapping) else importance(_model(booster), importance_type, fmap)
+    score = booster if isinstance(booster, Mapping) else importance(model_of(booster), importance_type, fmap)
     if not score:
         raise PlotError("there is no importance to plot: no tree of the model has a split")
     names = sorted(score, key=lambda name: score[name])[-(max_num_features or len(score)) :]
@@ -232,64 +232,11 @@ def plot_metric(
     for name in tables:
         if chosen in history[name]:
             ax.plot(np.asarray(history[name][chosen], dtype=float), label=_plain(name))
-    best = None if isinstance(booster, Mapping) else _model(booster).best_iteration
+    best = None if isinstance(booster, Mapping) else model_of(booster).best_iteration
     if best is not None:
         ax.axvline(best, color=NEUTRAL, linestyle=":", label="best round")
     ax.legend()
     return _finish(ax, xlim, ylim, title, xlabel, chosen if ylabel is None else ylabel, grid)
-
-
-def plot_tree(
-    booster: Any,
-    *,
-    tree_idx: int = 0,
-    rankdir: str = "TB",
-    with_stats: bool = False,
-    max_depth: int | None = None,
-    fmap: Any = "",
-    ax: Any = None,
-) -> Any:
-    """Draw a tree.
-
-    Parameters
-    ----------
-    booster : Booster or fitted estimator
-    tree_idx : int
-        The number of the tree; with several outputs, each round has a tree for each of them.
-    rankdir : {"TB", "LR"}
-        Whether the root is at the top or on the left.
-    with_stats : bool
-        Whether to show the gain of the splits and the sum of the hessians of each node.
-    max_depth : int, optional
-        Draw no node below this depth.
-    fmap : path
-        A feature map, as for `Booster.get_dump`.
-    ax : Axes, optional
-
-    Returns
-    -------
-    TreeDrawing
-        An SVG, which a notebook shows and ``save("tree.svg")`` writes; it needs neither Graphviz nor
-        Matplotlib. With `ax`, the tree is drawn there, and the axes are returned.
-
-    Raises
-    ------
-    PlotError
-        A `ValueError`, for a tree that does not exist.
-    """
-    model = _model(booster)
-    trees = model.forest.trees
-    if isinstance(tree_idx, bool) or not isinstance(tree_idx, (int, np.integer)) or not 0 <= tree_idx < trees:
-        raise PlotError(f"tree_idx must lie within 0 and {trees - 1}, got {tree_idx!r}")
-    drawing = TreeDrawing(
-        model.forest[int(tree_idx)],
-        names_of(model, fmap),
-        model.categories,
-        with_stats=with_stats,
-        rankdir=rankdir,
-        max_depth=max_depth,
-    )
-    return drawing if ax is None else drawing.draw(ax)
 
 
 def plot_contributions(
@@ -330,7 +277,7 @@ def plot_contributions(
     PlotError
         A `ValueError`: for a waterfall of several rows, an output that does not exist, or an unknown kind.
     """
-    model = _model(booster)
+    model = model_of(booster)
     from boost.model.explain import contributions
 
     _check_count("max_num_features", max_num_features)

@@ -156,7 +156,7 @@ class TableModel:
             chosen["num_class"] = len(target.classes)
         elif target.classes is not None and len(target.classes) > 2:
             raise TableError(f"{objective} is for two classes, the target has {len(target.classes)}")
-        resolve(chosen)
+        resolve(chosen, strict=True)
         return chosen
 
     def calibrate(self, features: pd.DataFrame, target: Target, coverage: float) -> None:

@@ -78,8 +78,8 @@ def summary(model: TableModel) -> dict[str, str]:
         more = f" and {len(model.classes) - LISTED} more" if len(model.classes) > LISTED else ""
         lines["classes"] = ", ".join(map(str, model.classes[:LISTED])) + more
     lines["base score"] = ", ".join(f"{v:.6g}" for v in booster.base_score[:LISTED])
-    if booster.best_iteration is not None:
-        lines["best round"] = str(booster.best_iteration)
+    if booster.model.best_iteration is not None:
+        lines["best round"] = str(booster.model.best_iteration)
     if model.has_intervals:
         from boost.model.interval import interval_of
 

@@ -6,6 +6,7 @@ callbacks: there is no other mechanism.
 
 from __future__ import annotations
 
+import numbers
 import os
 import sys
 import time
@@ -92,6 +93,13 @@ class Callbacks:
         return any([c.after_iteration(model, epoch, evals_log) for c in self.callbacks])
 
 
+def check_count(name: str, value: Any, least: int) -> int:
+    """Return an integer argument, Python's or NumPy's; raise ValueError for others and below `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    return int(value)
+
+
 def _checked(callback: TrainingCallback, hook: str, model: Any) -> Any:
     if model is None:
         raise ValueError(f"{type(callback).__name__}.{hook} must return the model, got None")
@@ -168,11 +176,9 @@ class EarlyStopping(TrainingCallback):
         save_best: bool = False,
         min_delta: float = 0.0,
     ) -> None:
-        if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
-            raise ValueError(f"early_stopping_rounds must be an integer of at least 1, got {rounds!r}")
         if not min_delta >= 0:
             raise ValueError(f"min_delta must not be negative, got {min_delta!r}")
-        self.rounds = rounds
+        self.rounds = check_count("early_stopping_rounds", rounds, 1)
         self.metric_name = metric_name
         self.data_name = data_name
         self.maximize = maximize
@@ -261,10 +267,8 @@ class TrainingCheckPoint(TrainingCallback):
             raise ValueError("models are saved as JSON, never as a pickle: leave as_pickle out")
         if not os.path.isdir(directory):
             raise ValueError(f"directory must be a folder that exists, got {os.fspath(directory)!r}")
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
-            raise ValueError(f"interval must be an integer of at least 1, got {interval!r}")
         self._path = os.path.join(os.fspath(directory), name)
-        self._interval = interval
+        self._interval = check_count("interval", interval, 1)
         self._rounds = 0
 
     def before_training(self, model: Any) -> Any:

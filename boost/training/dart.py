@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.forest.traverse import leaf_nodes
+from boost.params import seed_of
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
@@ -77,7 +78,7 @@ def normalize(dropped: int, rate: float, kind: str) -> tuple[float, float]:
 
 def without_dropped(model: Model) -> Model:
     """Return the model with weight 0 for the trees that its next training round would drop."""
-    rng = np.random.default_rng((model.params.seed or 0, model.forest.rounds))
+    rng = np.random.default_rng((seed_of(model.params), model.forest.rounds))
     weights = model.forest.weights
     weights[drop_trees(weights, model.params, rng)] = 0.0
     other = model.copy()

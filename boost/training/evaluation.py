@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.data.dmatrix import DMatrix
+from boost.errors import DataError
 from boost.metric import Metric, custom_metric, make_metric
 from boost.metric.custom import CustomMetric
 from boost.model.model import Model
 from boost.objective import Objective
 
 Floats = NDArray[np.float64]
-MetricFunction = Callable[[Any, DMatrix], tuple[str, float]]
+Scores = tuple[str, float] | list[tuple[str, float]]
+MetricFunction = Callable[[Any, DMatrix], Scores]
 
 
 def make_metrics(
@@ -39,15 +41,20 @@ def make_metrics(
     Raises
     ------
     ValueError
-        For an unknown metric, and for tables whose labels or groups a metric does not allow.
+        For an unknown metric, for tables without rows, and for those whose labels or groups a metric does
+        not allow.
     """
     params = model.params
     default = () if params.disable_default_eval_metric else (model.objective.metric,)
     names = default if params.eval_metric is None else params.eval_metric
     metrics = [make_metric(name, params) for name in names]
-    functions = function if isinstance(function, (list, tuple)) else [] if function is None else [function]
+    functions: Any = (
+        () if function is None else function if isinstance(function, (list, tuple)) else [function]
+    )
     metrics += [custom_metric(f, bool(maximize)) for f in functions]
     for table in tables:
+        if metrics and table.num_row() == 0:
+            raise DataError("a table without rows has no metrics: leave it out of evals")
         for metric in metrics:
             metric.check(table, model.objective.n_outputs)
     return metrics
@@ -69,15 +76,16 @@ def evaluate(
     """
     prediction = objective.transform(margin) if metrics else margin
     return [
-        m.named(margin if custom_margin and isinstance(m, CustomMetric) else prediction, table)
+        pair
         for m in metrics
+        for pair in m.named(margin if custom_margin and isinstance(m, CustomMetric) else prediction, table)
     ]
 
 
 def evaluation_text(
     model: Model,
     evals: Sequence[tuple[DMatrix, str]],
-    function: MetricFunction | None,
+    function: MetricFunction | Sequence[MetricFunction] | None,
     custom_margin: bool,
 ) -> str:
     """Return the metrics of tables as text, each after a tab; parameters as for the functions above."""

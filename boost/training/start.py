@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from boost.config import warn
 from boost.data.dmatrix import DMatrix
-from boost.errors import ParameterError
+from boost.errors import DataError, ParameterError
 from boost.forest.forest import Forest
 from boost.model.model import Attributes, Model
 from boost.objective import Objective
-from boost.params import Params
+from boost.params import MULTI, Params
 
 
 def start(model: Model, data: DMatrix, custom: bool = False) -> None:
@@ -24,6 +25,8 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
 
     Raises
     ------
+    DataError
+        For a table without rows.
     LabelError
         For labels that the objective does not allow.
     ParameterError
@@ -41,8 +44,6 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
             raise ParameterError(f"base_score has {np.size(given)} numbers for {outputs} outputs")
         score = np.resize(np.asarray(given, dtype=np.float64), outputs)
         objective.to_margin(score)  # raises when it is out of range
-        if not custom:
-            objective.start(data)  # raises for labels of one class
     elif custom:
         score = np.full(outputs, 0.5)
     else:
@@ -68,6 +69,8 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
 
     Raises
     ------
+    DataError
+        For a table without rows.
     LabelError
         For labels that the objective does not allow.
     ValueError
@@ -92,6 +95,7 @@ def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) ->
     model.n_features, model.categories = earlier.n_features, dict(earlier.categories)
     model.feature_names, model.feature_types = earlier.feature_names, earlier.feature_types
     model.attributes = Attributes(earlier.attributes)
+    model.best_iteration = model.best_score = None
 
 
 def has_vector_leaves(params: Params, outputs: int) -> bool:
@@ -100,6 +104,18 @@ def has_vector_leaves(params: Params, outputs: int) -> bool:
 
 
 def _fit_objective(objective: Objective, data: DMatrix, custom: bool) -> None:
+    if data.num_row() == 0:
+        raise DataError("the training table has no rows: training needs at least one")
     objective.fit_outputs(data)
+    classes = objective.params.num_class
+    if classes and objective.name not in MULTI:
+        if not (custom and objective.output_per_label):
+            only = " and ".join(MULTI)
+            warn(f"parameter 'num_class' is not used with {objective.name}: it is for {only} only")
+        else:
+            objective.set_outputs(classes)
     if not custom:
         objective.check(data)
+        reason = objective.nothing_to_learn(data)
+        if reason:
+            warn(f"{objective.name} has nothing to learn, the predictions are constant: {reason}")

@@ -18,9 +18,11 @@ from boost.metric import Metric
 from boost.model.model import Model
 from boost.objective import Objective, Round
 from boost.objective.custom import Custom, Loss
+from boost.params import seed_of
 from boost.threads import Team
 from boost.training.evaluation import evaluate
 from boost.training.margins import Additions, Margins
+from boost.training.update import TreeUpdater
 
 if TYPE_CHECKING:
     from boost.forest.grown_tree import GrownTree
@@ -48,6 +50,7 @@ class _Table:
     """
 
     table: DMatrix
+    _categorical: list[bool]
 
     def __init__(self, given: DMatrix, model: Model, make_margins: Callable[[DMatrix], Any]) -> None:
         self.given, self._model, self._make_margins = given, model, make_margins
@@ -119,6 +122,12 @@ class Trainer:
     ) -> None:
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
         self.team = Team(model.params.nthread)
+        for table, _ in [(data, ""), *evals]:
+            table.check_complete()
+        # The rounds of process_type="update" begin without the trees that they change, and add them again.
+        self._earlier = model.forest.copy() if model.params.process_type == "update" else None
+        if self._earlier is not None:
+            model.forest.truncate(0)
         self._params = model.params
         with _notice(model.params), self.team:
             self._train = _Table(data, model, self._make_margins)
@@ -129,17 +138,26 @@ class Trainer:
             self._configure(model.params)
         self._checked = [table.state for table, _ in self._evals]
         self._others = [table for table, _ in self._evals if table is not self._train]
-        # After the last complete round; None during a round, when the margins may be those of half of it.
+        # After the last round; None after one that was interrupted.
         self._trees: tuple[State, int, int] | None = self._state_of_trees()
 
     def can_continue(self, model: Model, data: DMatrix) -> bool:
-        """Return whether this is the state of the training of a model on a table, after a complete round."""
-        return model is self._model and data is self._data and self._trees is not None
+        """Return whether this is the state of the training of a model on a table, after a whole round."""
+        update = model.params.process_type == "update"
+        same = model is self._model and data is self._data and update == (self._earlier is not None)
+        return same and self._trees is not None
 
     def _state_of_trees(self) -> tuple[State, int, int]:
         """Return what margins depend on besides the tables: all trees, and the base score."""
         forest = self._model.forest
         return State((forest, self._model.base_score)), forest.trees, forest.revision
+
+    def _make_grower(self) -> Any:
+        """Return the grower, or in its place the updater of the trees that are not updated yet."""
+        if self._earlier is None:
+            return make_grower(self._train.table, self._params, self.team, self._model.forest.vector)
+        first = self._model.forest.trees
+        return TreeUpdater(self._earlier, first, self._train.table, self._params, self.team)
 
     def _make_margins(self, table: DMatrix) -> Any:
         if self._params.booster != "dart":
@@ -151,17 +169,15 @@ class Trainer:
     def _configure(self, params: Params) -> None:
         """Make the grower, weights and generator, which depend on the parameters."""
         self._params = params
-        self._make_grower()
+        self._grower = self._make_grower()
+        # Updaters that keep the leaves keep those that an objective has refitted, too.
+        self._refits = self._earlier is None or ("refresh" in (params.updater or ()) and params.refresh_leaf)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._data)
-        self._seed = params.seed or 0
+        self._seed = seed_of(params)
         draws = params.booster == "dart" or any(params[name] < 1.0 for name in SAMPLING)
         # A round with random draws gets a new generator, so that it does not depend on earlier rounds.
         self._constant_rng = None if draws else np.random.default_rng(0)
-
-    def _make_grower(self) -> None:
-        vector = self._model.forest.vector
-        self._grower = make_grower(self._train.table, self._params, self.team, vector)
 
     def _change_params(self, params: Params) -> None:
         """Use the parameters that were set after the last round."""
@@ -176,16 +192,16 @@ class Trainer:
         else:
             self._configure(params)
 
-    def _follow(self, known: tuple[State, int, int] | None, custom: bool) -> None:
+    def _follow(self, custom: bool) -> None:
         """Use what was set in the training table, and in the model, after the last round."""
         if changed := self._train.changed():
             if not custom:
                 self._objective.check(self._data)
             self._train.follow(changed)
             if changed & self._grower.made_from:
-                self._make_grower()
+                self._grower = self._make_grower()
             self._weight = self._objective.row_weight(self._data)
-        if known != self._state_of_trees():
+        if self._trees != self._state_of_trees():
             for table in (self._train, *self._others):
                 table.restart()
 
@@ -210,32 +226,30 @@ class Trainer:
         whole rounds only, and this state, whose margins may be those of half a round, is of no more use.
         """
         objective, forest = self._model.objective, self._model.forest
-        known, before, estimates = self._trees, forest.trees, objective.estimates()
-        self._trees = None
+        before, estimates = forest.trees, objective.estimates()
         try:
-            self._add_round(iteration, loss, known)
+            self._add_round(iteration, loss)
         except BaseException:
             if forest.trees == before:
                 objective.set_estimates(estimates)
             raise
-        self._trees = self._state_of_trees()
 
-    def _add_round(self, iteration: int, loss: Loss | None, known: tuple[State, int, int] | None) -> None:
-        """Grow the trees of a round, add them to the margins, and at the end to the model.
-
-        `known` are the trees that the margins hold.
-        """
+    def _add_round(self, iteration: int, loss: Loss | None) -> None:
+        """Grow the trees of a round, add them to the margins, and at the end to the model."""
         model, forest, data = self._model, self._model.forest, self._data
         if model.params is not self._params:
+            known, self._trees = self._trees, None  # half of a change is of no use either
             self._change_params(model.params)
+            self._trees = known
         rng = self._constant_rng or np.random.default_rng((self._seed, iteration))
         trees, outputs = [], []
         with _notice(model.params), self.team:
-            self._follow(known, custom=loss is not None)
+            self._follow(custom=loss is not None)
             objective, weight = model.objective, self._weight
             if loss is not None:
                 objective = Custom(loss, objective)
                 weight = objective.row_weight(data)
+            self._trees = None  # from here on, the margins may be those of half a round
             additions = self._start_round(rng)
             margin = self._train.margins.values
             grad, hess = objective.gradient(margin, data, Round(self._seed, iteration, self.team))
@@ -250,6 +264,7 @@ class Trainer:
                     outputs.append(k)
                     additions.add(grown, k)
             additions.finish(trees, outputs, [table.margins for table in self._others])
+        self._trees = self._state_of_trees()
 
     def _start_round(self, rng: np.random.Generator) -> Any:
         """Return the object that adds the trees of the round to the margins: `Additions` or `Dropout`."""
@@ -275,6 +290,8 @@ class Trainer:
             factor = _sample(grad, hess, weight, params, rng)
             weight = weight * factor if weight.size else factor
         grown = self._grower.grow(grad, hess, weight, rng)
+        if not self._refits:
+            return grown
         vector = self._model.forest.vector
         outputs = range(margin.shape[1]) if vector else (output,)
         refits = [objective.refit(grown, margin[:, j], self._data, j, weight, self.team) for j in outputs]

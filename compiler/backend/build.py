@@ -8,11 +8,12 @@ from compiler.backend.protocol import TargetError
 from compiler.backend.registry import backend
 from compiler.backend.target import Target
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.foreign import Externs, MissingExternError
 from compiler.runtime.artifact import Artifact, HeaderError, ModuleFileError, invalid_header
 from compiler.runtime.module import Module
 
 
-def build(func: PrimFunc, target: str | Target = "llvm") -> Module:
+def build(func: PrimFunc, target: str | Target = "llvm", externs: Externs | None = None) -> Module:
     """Compile a function.
 
     Parameters
@@ -21,6 +22,9 @@ def build(func: PrimFunc, target: str | Target = "llvm") -> Module:
         A function after all passes.
     target : str or Target
         What to compile for. A module for another machine shows its source, but cannot be called.
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the program calls (`te.call_extern`), by name: functions of `ctypes`, addresses
+        or functions in Python; or a library that has them.
 
     Returns
     -------
@@ -29,14 +33,14 @@ def build(func: PrimFunc, target: str | Target = "llvm") -> Module:
     Raises
     ------
     ValueError
-        For an unknown target, or a function that is not fully lowered.
+        For an unknown target, a function that is not fully lowered, or a C function that is not given.
     """
     target = Target.parse(target)
     generator = backend(target.kind)
-    return generator.load(generator.compile(func, target.options))
+    return generator.load(generator.compile(func, target.options), externs)
 
 
-def load_module(path: str | os.PathLike[str]) -> Module:
+def load_module(path: str | os.PathLike[str], externs: Externs | None = None) -> Module:
     """A module that `Module.save` wrote, ready to be called; nothing is compiled.
 
     A module is machine code: load one only from sources whose shared libraries you would load.
@@ -44,12 +48,15 @@ def load_module(path: str | os.PathLike[str]) -> Module:
     Parameters
     ----------
     path : str or path
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the module calls, as for `compiler.build`: the file has only their names.
 
     Raises
     ------
     ModuleFileError
         If the file is no module, is cut off or damaged, was saved by a newer version, is of a kind without
-        a back end, or is for another machine or a CPU with features that this one lacks.
+        a back end, is for another machine or a CPU with features that this one lacks, or calls a C function
+        that is not given.
     OSError
         If the file cannot be read.
     """
@@ -59,7 +66,9 @@ def load_module(path: str | os.PathLike[str]) -> Module:
     except TargetError as error:
         raise ModuleFileError(f"{os.fspath(path)} was built for {artifact.target}: {error}") from error
     try:
-        module = generator.load(artifact)
+        module = generator.load(artifact, externs)
+    except MissingExternError as error:
+        raise ModuleFileError(f"{os.fspath(path)}: {error}") from error
     except HeaderError as error:
         raise invalid_header(path, error) from error
     if module.missing:

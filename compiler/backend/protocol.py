@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.foreign import Externs
 from compiler.passes import Pass
 from compiler.runtime.artifact import Artifact
 from compiler.runtime.device import Device
@@ -106,13 +107,17 @@ class Backend(Protocol):
         """
         ...
 
-    def load(self, artifact: Artifact) -> Module:
-        """The module of an artifact. Its `missing` is the reason where it cannot run here.
+    def load(self, artifact: Artifact, externs: Externs | None = None) -> Module:
+        """The module of an artifact, which calls the C functions `externs`.
+
+        Its `missing` is the reason where it cannot run here.
 
         Raises
         ------
         HeaderError
             If the artifact's details are not what `compile` writes.
+        MissingExternError
+            If it calls a C function that is not given.
         ValueError
             If its code cannot be loaded.
         """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from compiler.ir.dtype import bits_of, is_float, is_integer, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import Call, Const, Expr, ExprLike, Reinterpret, as_expr, binary, matched
 from compiler.ir.operators import INTRINSICS
 
 
-def call(name: str, *args: ExprLike) -> Expr:
+def call(name: str, *args: ExprLike) -> Call:
     """An intrinsic applied to arguments.
 
     Raises
@@ -99,14 +101,20 @@ def _round(x: Expr, digits: int | None = None) -> Expr:
     return x if is_integer(x.dtype) else call("round", x)
 
 
-def _whole(name: str):  # type: ignore[no-untyped-def]
+def _whole(name: str) -> Callable[[Expr], Expr]:
     return lambda x: x if is_integer(x.dtype) else call(name, x)
 
 
 # Python's operators and functions that are calls: ``abs(x)``, ``x ** y``, ``round(x)``, ``math.floor(x)``
-Expr.__abs__ = lambda x: call("abs", x)  # type: ignore[attr-defined]
-Expr.__pow__ = power  # type: ignore[attr-defined]
-Expr.__rpow__ = lambda y, x: power(x, y)  # type: ignore[attr-defined]
-Expr.__round__ = _round  # type: ignore[attr-defined]
-# and not ``__trunc__``, which ``int(x)`` would call
-Expr.__floor__, Expr.__ceil__ = map(_whole, ("floor", "ceil"))  # type: ignore[attr-defined]
+for _name, _function in {
+    "abs": lambda x: call("abs", x),
+    "pos": lambda x: x,
+    "divmod": lambda x, y: (x // y, x % y),
+    "pow": power,
+    "rpow": lambda y, x: power(x, y),
+    "round": _round,
+    # and no ``trunc``, which ``int(x)`` would call
+    "floor": _whole("floor"),
+    "ceil": _whole("ceil"),
+}.items():
+    setattr(Expr, f"__{_name}__", _function)

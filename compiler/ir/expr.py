@@ -66,8 +66,8 @@ def _reflected(op: str) -> _Operator:
 class Expr(Node):
     """Base of all expressions; defines Python's operators on them.
 
-    ``==`` compares structure and returns a bool; with a number it raises. `equal` makes the comparison that a
-    program evaluates.
+    ``==`` is True for the same structure, so that expressions are keys of dictionaries; otherwise it raises,
+    but for extents and inside of the compiler. `equal` makes the comparison that a program evaluates.
     """
 
     __slots__ = ()
@@ -87,8 +87,10 @@ class Expr(Node):
     __lt__, __le__ = _operator("<"), _operator("<=")
     __gt__, __ge__ = _operator(">"), _operator(">=")
 
-    def __pos__(self) -> Expr:
-        return self
+    # set by `compiler.ir.calls`
+    __abs__: Callable[[], Expr]
+    __pow__: Callable[[ExprLike], Expr]
+    __rpow__: Callable[[ExprLike], Expr]
 
     def __neg__(self) -> Expr:
         if self.dtype.startswith("u"):  # -1 is no literal of the type, and the negation wraps around
@@ -100,9 +102,6 @@ class Expr(Node):
         if scalar == "bool":
             return Not(self)
         return binary("^", self, integer_range(scalar)[1] if scalar.startswith("u") else -1)
-
-    def __divmod__(self, other: ExprLike) -> tuple[Expr, Expr]:
-        return self // other, self % other
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -155,7 +154,8 @@ class Const(Expr):
         return a != a and b != b
 
     def __hash__(self) -> int:
-        return hash((self.value, self.dtype)) if self.value == self.value else hash(self.dtype)
+        value = self.value if self.value == self.value else None
+        return hash((value, self.dtype, value == -1))  # apart from -2, whose hash Python gives -1 too
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,11 @@ class Node:
         REBUILD[cls] = lambda node, new: schema_of(cls).rebuild(node, new)
         DESCEND[cls] = lambda rewrite, node: schema_of(cls).descend(rewrite, node)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For pickles and copies: a list of all nodes below, since these would recur into each other."""
+        below = CHILDREN[type(self)](self)
+        return (_restored, (_listed(self),)) if below else super().__reduce_ex__(protocol)
+
 
 # The generated functions, by class. They are looked up for every node visited: plain dicts are fastest.
 
@@ -48,6 +53,57 @@ REBUILD: dict[type, Callable[[Any, tuple[Any, ...]], Any]] = {}
 
 DESCEND: dict[type, Callable[[Callable[[Any], Any], Any], Any]] = {}
 """Class -> a node with rewritten children, or the same object where no child changes."""
+
+
+def _listed(root: Node) -> list[Any]:
+    """The nodes in and below `root`, children first.
+
+    A node with children is its class and its fields, where a child is its position in the list; a node
+    without children is itself.
+    """
+    found: list[Any] = []
+    position: dict[int, int] = {}
+    pending: list[tuple[Node, bool]] = [(root, False)]
+    while pending:
+        node, complete = pending.pop()
+        if id(node) in position:
+            continue
+        below = CHILDREN[type(node)](node)
+        if below and not complete:
+            pending.append((node, True))
+            pending += [(child, False) for child in below]
+            continue
+        position[id(node)] = len(found)
+        found.append(_fields(node, position) if below else node)
+    return found
+
+
+def _fields(node: Node, position: Mapping[int, int]) -> tuple[Any, ...]:
+    values: list[Any] = [type(node)]
+    for part in schema_of(type(node)).fields:
+        value = getattr(node, part.name)
+        if part.role == "children":
+            value = tuple(position[id(child)] for child in value)
+        elif part.role in _CHILD and value is not None:
+            value = position[id(value)]
+        values.append(value)
+    return tuple(values)
+
+
+def _restored(nodes: list[Any]) -> Node:
+    """The last of the nodes that `_listed` lists."""
+    made: list[Any] = []
+    for node in nodes:
+        if isinstance(node, tuple):
+            kind, *values = node
+            for at, part in enumerate(schema_of(kind).fields):
+                if part.role == "children":
+                    values[at] = tuple(made[child] for child in values[at])
+                elif part.role in _CHILD and values[at] is not None:
+                    values[at] = made[values[at]]
+            node = kind(*values)
+        made.append(node)
+    return made[-1]
 
 
 @dataclass(frozen=True, slots=True)

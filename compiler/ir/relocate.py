@@ -22,7 +22,7 @@ class _Replace(Rewriter):
         self.buffers = buffers
 
     def __call__(self, node: Any) -> Any:
-        inner = self.descend(node)
+        inner = super().__call__(node)
         new = self.buffers.get(inner.buffer) if hasattr(inner, "buffer") else None
         return inner if new is None else replace(inner, buffer=new)
 

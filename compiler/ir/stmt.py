@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from compiler.ir.compare import by_structure
 from compiler.ir.expr import Buffer, Expr, Var
 from compiler.ir.node import BINDS, Node
 
@@ -154,6 +155,10 @@ class Token(Stmt):
     target: str
 
 
+for _node in (For, Store, If, Seq, Allocate, Let, Prefetch, Region, Copy):
+    by_structure(_node)
+
+
 def sequence(stmts: Iterable[Stmt]) -> Stmt:
     """`stmts` as one statement: a flat sequence, or the statement itself if there is only one."""
     flat: list[Stmt] = []
@@ -169,10 +174,16 @@ def unnested(stmt: Stmt) -> tuple[list[Allocate], list[Stmt]]:
 
         Seq(a, Allocate(B, Seq(b, Allocate(C, c))), d)   ->   [B, C], [a, b, c, d]
     """
-    if isinstance(stmt, Allocate):
-        allocations, stmts = unnested(stmt.body)
-        return [stmt, *allocations], stmts
-    if not isinstance(stmt, Seq):
-        return [], [stmt]
-    parts = [unnested(part) for part in stmt.stmts]
-    return [a for part, _ in parts for a in part], [s for _, part in parts for s in part]
+    allocations: list[Allocate] = []
+    stmts: list[Stmt] = []
+    pending = [stmt]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Allocate):
+            allocations.append(part)
+            pending.append(part.body)
+        elif isinstance(part, Seq):
+            pending += part.stmts[::-1]
+        else:
+            stmts.append(part)
+    return allocations, stmts

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from compiler.ir.expr import Expr, Var
+from compiler.ir.expr import Binary, Expr, Var
 from compiler.ir.node import CHILDREN, DESCEND, REBUILD, Node
+from compiler.ir.recursion import LEVELS, Recursive
 from compiler.ir.stmt import Barrier, Stmt
 
 
@@ -40,13 +41,25 @@ def walk(node: Node) -> Iterator[Node]:
             stack.extend(below[::-1])
 
 
+def conjuncts(condition: Expr) -> list[Expr]:
+    """The operands of the conjunction that `condition` is; of any other condition, itself."""
+    found, pending = [], [condition]
+    while pending:
+        part = pending.pop()
+        if type(part) is Binary and part.op == "and":
+            pending += (part.b, part.a)
+        else:
+            found.append(part)
+    return found
+
+
 def contains_barrier(stmt: Stmt) -> bool:
     """Whether `stmt` contains a barrier."""
     return any(type(node) is Barrier for node in walk(stmt))
 
 
-class Rewriter:
-    """A rewrite from the leaves up.
+class Rewriter(Recursive):
+    """A rewrite from the leaves up, of nodes of any depth.
 
     A subclass sets `rules`, a table from node type to a method ``(self, node) -> node``. A node whose type
     has no rule is rebuilt with its rewritten children. A rule calls `self.descend(node)` to rewrite the
@@ -56,9 +69,15 @@ class Rewriter:
     rules: Mapping[type, Callable[[Any, Any], Any]] = {}
 
     def __call__(self, node: Any) -> Any:
-        kind = type(node)
+        kind, level = type(node), self.level
+        if level == LEVELS:
+            return self.deeper(self, node)
         rule = self.rules.get(kind)
-        return DESCEND[kind](self, node) if rule is None else rule(self, node)
+        self.level = level + 1
+        try:
+            return DESCEND[kind](self, node) if rule is None else rule(self, node)
+        finally:
+            self.level = level
 
     def descend(self, node: Any) -> Any:
         """`node` with its rewritten children."""

@@ -16,6 +16,7 @@ from compiler.errors import ScheduleError
 from compiler.ir.address import in_type
 from compiler.ir.dtype import bits_of, is_integer
 from compiler.ir.expr import Binary, Cast, Const, Expr, Var, as_expr, binary
+from compiler.ir.recursion import recursive
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.visit import substitute, walk
 from compiler.schedule.relation import Extents, Values
@@ -292,6 +293,7 @@ def _lengths(loops: list[IterVar], domain: Domain) -> dict[Var, Extent]:
     return {domain.loops[axis]: domain.extents[axis] for axis in loops}
 
 
+@recursive
 def span(index: Expr, relaxed: Mapping[Var, Extent]) -> tuple[Expr, Expr] | None:
     """The smallest and the largest `index` over all iterations of the relaxed loops; None if unknown.
 

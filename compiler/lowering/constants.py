@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from compiler.ir.expr import Buffer, Load
 from compiler.ir.function import PrimFunc
 from compiler.ir.node import Node
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.stmt import Allocate, Seq, Stmt, Store, sequence
 from compiler.ir.visit import walk
 
@@ -51,7 +52,7 @@ def split_constants(func: PrimFunc, constants: Collection[Buffer]) -> tuple[Prim
     return prepare, PrimFunc(func.name, params + tuple(split.filled), rest)
 
 
-class _Split:
+class _Split(Recursive):
     """Traverses the chain of allocations of a nest, and removes the stages that read constants alone."""
 
     def __init__(self, constants: Collection[Buffer]) -> None:
@@ -59,6 +60,7 @@ class _Split:
         self.filled: list[Buffer] = []
         self.prepared: list[Stmt] = []
 
+    @counted
     def statement(self, node: Stmt) -> Stmt:
         if isinstance(node, Seq):
             return sequence(self.statement(stmt) for stmt in node.stmts)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from compiler.errors import ScheduleError
 from compiler.ir.expr import Binary, Buffer, Const, Expr, Load, Var, as_expr, binary
 from compiler.ir.function import Invoke
+from compiler.ir.recursion import recursive
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.stmt import Region, Stmt
 from compiler.ir.text import print_expr
@@ -315,6 +316,7 @@ class _Matcher:
     pairs: Mapping[Var, Expr]
     operands: dict[Tensor, _Operand] = field(default_factory=dict)
 
+    @recursive
     def difference(self, actual: Expr, declared: Expr) -> str | None:
         """A description of the first difference; None if the expressions are equal."""
         if type(declared) is TensorRead:

@@ -1,5 +1,6 @@
 """Operators: what they compute, their NumPy references, and their schedules for each kind of target."""
 
+from compiler.ops.array.cumsum import CUMSUM
 from compiler.ops.array.elementwise import BINARY_OPERATOR as BINARY
 from compiler.ops.array.elementwise import UNARY_OPERATOR as UNARY
 from compiler.ops.array.reduction import REDUCTION
@@ -27,6 +28,7 @@ OPERATORS: tuple[Operator, ...] = (
     UNARY,
     BINARY,
     REDUCTION,
+    CUMSUM,
     TRANSPOSE,
 )
 """The built-in operators."""
@@ -50,6 +52,7 @@ __all__ = [
     "BINARY",
     "CONV2D",
     "CONV2D_WINOGRAD",
+    "CUMSUM",
     "DENSE",
     "DEPTHWISE_CONV2D",
     "MATMUL",

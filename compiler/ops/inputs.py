@@ -7,7 +7,8 @@ from math import isqrt
 import numpy as np
 
 from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float
-from compiler.runtime.array import memory_layout
+from compiler.ir.semantics.bfloat16 import narrowed
+from compiler.runtime.array import memory_layout, numpy_dtype
 
 Array = np.ndarray
 
@@ -38,6 +39,8 @@ def draw(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, integers:
         return rng.integers(0, 2, shape).astype(bool)
     if is_float(dtype):
         drawn = rng.standard_normal(shape, np.float64 if dtype == "float64" else np.float32)
+        if dtype == "bfloat16":
+            return np.asarray(narrowed(drawn)).view(numpy_dtype(dtype))
         return np.asarray(drawn).astype(dtype)
     lowest, highest = integer_range(dtype)
     low, high = max(integers[0], lowest), min(integers[1], highest)

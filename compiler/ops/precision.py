@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
+from compiler.ir.semantics.bfloat16 import widened
 from compiler.ops.parameter import Parameter
 
 
@@ -18,11 +21,21 @@ class Precision(NamedTuple):
         Type in which the products are formed and summed.
     result : str
         Type of the output, and of bias and residual.
+    packed : str, optional
+        Type of the operands in the order of a kernel, where it is another one: converted once, not in the
+        innermost loop.
     """
 
     operand: str
     accumulator: str
     result: str
+    packed: str | None = None
+
+    def values(self, operand: np.ndarray) -> np.ndarray:
+        """An operand in the type of the accumulator."""
+        if self.operand == "bfloat16":
+            operand = np.asarray(widened(operand.view(np.uint16)))
+        return operand.astype(self.accumulator, copy=False)
 
 
 PRECISIONS: dict[str, Precision] = {
@@ -34,6 +47,7 @@ PRECISIONS: dict[str, Precision] = {
         Precision("float16", "float32", "float16"),
         # a product of two int8 takes 15 bits: int32 holds 2**16 of them
         Precision("int8", "int32", "int32"),
+        Precision("bfloat16", "float32", "float32", "float32"),
     )
 }
 """Operand type -> the types of a sum of products of it."""
@@ -44,5 +58,8 @@ def dtype_parameter(*dtypes: str) -> Parameter:
     return Parameter("dtype", "dtype", dtypes[0], dtypes)
 
 
-DTYPE = dtype_parameter(*PRECISIONS)
+DTYPE = dtype_parameter("float32", "float64", "float16", "int8")
 """The parameter ``dtype`` of operators that sum products: the type of their operands."""
+
+MATRIX_DTYPE = dtype_parameter(*PRECISIONS)
+"""That of matrix products."""

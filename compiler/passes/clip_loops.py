@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from compiler.ir.dtype import INDEX
-from compiler.ir.expr import Expr, Var, binary, conjuncts
+from compiler.ir.expr import Expr, Var, binary
 from compiler.ir.function import PrimFunc
+from compiler.ir.recursion import recursive
 from compiler.ir.semantics.access import expanded_stores
 from compiler.ir.simplify.condition import Bound, assuming, below_zero, is_bound
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import Simplifier, Sum, fits, simplify
 from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt
-from compiler.ir.visit import walk
+from compiler.ir.visit import conjuncts, walk
 
 HEAVY = 16
 """The minimum number of stores, with unrolled loops expanded, of a body whose loop is clipped."""
@@ -66,6 +67,7 @@ class _Clip(RangeRewriter):
         return Bound(rest, below.constant).first_false(step)
 
 
+@recursive
 def _guards(node: Stmt) -> list[Expr]:
     """The conditions under which every statement in `node` is."""
     if isinstance(node, If) and node.otherwise is None:

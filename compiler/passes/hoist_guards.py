@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from compiler.ir.expr import conjunction, conjuncts
+from compiler.ir.expr import conjunction
 from compiler.ir.function import PrimFunc
+from compiler.ir.recursion import recursive
 from compiler.ir.semantics.access import is_pure, mentions
 from compiler.ir.stmt import For, If, Stmt, Store
-from compiler.ir.visit import Rewriter, walk
+from compiler.ir.visit import Rewriter, conjuncts, walk
 
 
 def hoist_guards(func: PrimFunc) -> PrimFunc:
@@ -33,6 +34,7 @@ class _Hoist(Rewriter):
     rules = {For: _for, Store: lambda self, node: node}
 
 
+@recursive
 def _hoisted(loop: For) -> Stmt:
     guard = loop.body
     if not isinstance(guard, If):

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from compiler.errors import ScheduleError
 from compiler.ir.address import position
-from compiler.ir.expr import Binary, Call, Const, Expr, Load, Var, conjuncts
+from compiler.ir.expr import Binary, Call, Const, Expr, Load, Var
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.access import mentions
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import Interval, Simplifier, Sum
 from compiler.ir.stmt import Copy, For, If, Region, Stmt, Store
 from compiler.ir.text import print_stmt
-from compiler.ir.visit import walk
+from compiler.ir.visit import conjuncts, walk
 
 PRAGMA = "dma_copy"
 

@@ -93,11 +93,13 @@ def _touched(body: Stmt, name: str) -> list[Prefetch]:
 
 def _loads(node: Node, name: str, loops: dict[Var, int]) -> Iterator[tuple[Buffer, Expr, dict[Var, int]]]:
     """The loads from buffers of this name, each with the enclosing loops of constant extent."""
-    if type(node) is For and type(node.extent) is Const:
-        loops = loops | {node.var: int(node.extent.value)}
-    if type(node) is Load and node.buffer.name == name:
-        index = position(node.buffer, node.indices)
-        if lanes_of(index.dtype) == 1:
-            yield node.buffer, index, loops
-    for child in children(node):
-        yield from _loads(child, name, loops)
+    pending = [(node, loops)]
+    while pending:
+        node, loops = pending.pop()
+        if type(node) is For and type(node.extent) is Const:
+            loops = loops | {node.var: int(node.extent.value)}
+        if type(node) is Load and node.buffer.name == name:
+            index = position(node.buffer, node.indices)
+            if lanes_of(index.dtype) == 1:
+                yield node.buffer, index, loops
+        pending += [(child, loops) for child in reversed(children(node))]

@@ -9,6 +9,7 @@ from compiler.ir.dtype import INDEX
 from compiler.ir.expr import Binary, Call, Const, Expr, Var, binary
 from compiler.ir.function import PrimFunc
 from compiler.ir.node import Node
+from compiler.ir.recursion import recursive
 from compiler.ir.semantics.access import expanded_stores, mentions
 from compiler.ir.simplify.condition import Bound, assuming, below_zero, is_bound
 from compiler.ir.simplify.ranges import RangeRewriter, iterations
@@ -211,42 +212,46 @@ def _unrolls_vectors(loop: For) -> bool:
 
 def _arms(body: Stmt | None) -> list[Stmt]:
     """The branches of an ``if`` around a whole body: such a loop is partitioned already."""
-    if isinstance(body, If):
-        return _arms(body.then) + _arms(body.otherwise)
-    return [] if body is None else [body]
+    arms, pending = [], [body]
+    while pending:
+        arm = pending.pop()
+        if isinstance(arm, If):
+            pending += (arm.otherwise, arm.then)
+        elif arm is not None:
+            arms.append(arm)
+    return arms
 
 
 def _conditions(
     node: Node, ranges: dict[Var, Interval], times: int = 1
 ) -> Iterator[tuple[Binary, dict[Var, Interval], int]]:
     """The comparisons of int32 in `node`, each with the ranges around it, and how often it is evaluated."""
-    if type(node) is For:
-        values = iterations(node, ranges)
-        yield from _conditions(node.body, ranges | {node.var: values}, times * (int(values[1]) + 1))
-    elif type(node) is If:
-        for condition in _comparisons(node.condition):
-            yield condition, ranges, times
-        for arm in (node.then, node.otherwise):
-            if arm is not None:
-                yield from _conditions(arm, ranges, times)
-    else:
-        if type(node) is Call and node.name == "if_then_else":
-            for condition in _comparisons(node.args[0]):
+    pending = [(node, ranges, times)]
+    while pending:
+        node, ranges, times = pending.pop()
+        if type(node) is For:
+            values = iterations(node, ranges)
+            pending.append((node.body, ranges | {node.var: values}, times * (int(values[1]) + 1)))
+            continue
+        below: tuple[Node, ...] = children(node)
+        if type(node) is If or (type(node) is Call and node.name == "if_then_else"):
+            for condition in _comparisons(below[0]):  # type: ignore[arg-type]
                 yield condition, ranges, times
-        for child in children(node):
-            yield from _conditions(child, ranges, times)
+            below = below[1:] if type(node) is If else below
+        pending += [(child, ranges, times) for child in reversed(below)]
 
 
 def _comparisons(condition: Expr) -> Iterator[Binary]:
-    if type(condition) is not Binary:
-        return
-    if condition.op in ("and", "or"):
-        yield from _comparisons(condition.a)
-        yield from _comparisons(condition.b)
-    elif is_bound(condition):
-        yield condition
+    pending = [condition]
+    while pending:
+        part = pending.pop()
+        if type(part) is Binary and part.op in ("and", "or"):
+            pending += (part.b, part.a)
+        elif is_bound(part):
+            yield part
 
 
+@recursive
 def _stores(node: Node, ranges: dict[Var, Interval]) -> int:
     """The maximum number of stores that `node` executes."""
     if type(node) is Store:

@@ -9,6 +9,7 @@ from compiler.ir.address import position
 from compiler.ir.dtype import lanes_of
 from compiler.ir.expr import Buffer, Const, Expr, Ramp, Var
 from compiler.ir.function import PrimFunc
+from compiler.ir.recursion import counted
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import Access, accesses, mentions
 from compiler.ir.simplify.simplify import Simplifier
@@ -96,6 +97,7 @@ class _Share(Rewriter):
                 return _rewritten(slots, stmts)
         return inner
 
+    @counted
     def inside(self, node: Stmt) -> Stmt:
         """The block with its inner blocks rewritten."""
         if isinstance(node, (Allocate, Seq)):

@@ -24,8 +24,10 @@ from compiler.ir.expr import (
     binary,
     conjunction,
 )
+from compiler.ir.foreign import is_of_target
 from compiler.ir.function import Invoke, PrimFunc
-from compiler.ir.semantics.access import is_pure, mentions
+from compiler.ir.recursion import recursive
+from compiler.ir.semantics.access import is_pure, mentions, reads
 from compiler.ir.simplify.canonical import CANONICAL_TYPES
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import FALSE, Interval, Simplifier, fits, simplify
@@ -163,6 +165,10 @@ class _Widen(Rewriter):
 
     def _call(self, node: Call) -> Expr:
         args = tuple(self(arg) for arg in node.args)
+        if args == node.args:
+            return node
+        if is_of_target(node.name):  # an instruction of other vectors, or of none
+            raise _NoVectorError
         if node.name == "if_then_else":
             if lanes_of(args[0].dtype) > 1:
                 args = tuple(self._broadcast(arg) for arg in args)
@@ -196,6 +202,8 @@ class _Widen(Rewriter):
         if node.buffer in self.expanded:
             new = self.expanded[node.buffer]
             return Store(new, (self.each_lane(indices, new),), self._broadcast(value))
+        if indices == node.indices and lanes_of(value.dtype) == 1 and node.buffer not in reads(value):
+            return Store(node.buffer, indices, value)  # every iteration stores the same
         if indices == node.indices:
             raise _OneElementError
         if len(indices) != 1 or lanes_of(indices[0].dtype) != self.lanes:
@@ -231,6 +239,7 @@ class _Widen(Rewriter):
             raise _NoVectorError
         return If(everywhere, self(node.then), For(self.var, self.extent, "serial", _Lane(self)(node)))
 
+    @recursive
     def is_convex(self, condition: Expr) -> bool:
         """Whether `condition` is known to hold in all lanes if it holds in the first and the last."""
         if not mentions(condition, (self.var,)):

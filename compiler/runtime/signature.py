@@ -17,6 +17,8 @@ from compiler.runtime.overlap import are_disjoint, extent_of_memory, is_injectiv
 # NumPy takes longer to make the text of a dtype than all the checks of an array take
 _NAMES = {np.dtype(name): name for name in SCALAR_TYPES if name != "bfloat16"}
 _ITEMSIZES = {name: bits_of(name) // 8 for name in SCALAR_TYPES}
+# complex numbers are pairs of floats
+_PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
 class Signature:
@@ -98,7 +100,8 @@ class Signature:
         ----------
         arrays : tuple
             NumPy arrays, or arrays of other libraries that DLPack takes without a copy; for a function that
-            runs on a device, NumPy arrays or arrays of that device.
+            runs on a device, NumPy arrays or arrays of that device. Complex numbers are pairs of floats along
+            a last axis.
 
         Returns
         -------
@@ -167,6 +170,10 @@ class Signature:
             given = View(*memory, flags.c_contiguous, flags.aligned, flags.writeable, array, array.strides)
         else:
             given = self._view_of_other(buffer, array)
+        if given.dtype in _PARTS and layout[-1:] == (2,) and len(layout) == len(given.shape) + 1:
+            part = _PARTS[given.dtype]
+            steps = (*given.strides, _ITEMSIZES[part])
+            given = given._replace(dtype=part, shape=(*given.shape, 2), strides=steps)
         if given.dtype != dtype and not (dtype == "bfloat16" and given.dtype == "uint16"):
             packed = f" (the bytes of {buffer.dtype})" if dtype != buffer.dtype else ""
             raise ValueError(f"has dtype {given.dtype}; {dtype} is needed{packed} (array.astype({dtype!r}))")

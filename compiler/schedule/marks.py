@@ -174,7 +174,7 @@ class Marks(Loops):
             given = axis.name if isinstance(axis, IterVar) else repr(axis)
             raise ScheduleError(
                 f"{self.name}: storage_align of {given!r}; it takes an axis of the operation with another "
-                f"one behind it ({', '.join(a.name for a in axes[:-1] if a) or 'there is none'})"
+                f"one behind it ({', '.join(a.name for a in axes[:-1] if a is not None) or 'there is none'})"
             )
         if not all(isinstance(n, int) and not isinstance(n, bool) for n in (factor, offset)):
             raise ScheduleError(f"{self.name}: storage_align by {factor!r}, {offset!r}; integers are needed")

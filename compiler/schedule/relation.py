@@ -98,6 +98,8 @@ class Fuse:
     def up(self, values: Values, extents: Extents) -> None:
         """Set the values of the old axes."""
         width = extents[self.inner]
+        if isinstance(width, int):
+            width = max(1, width)  # a loop without iterations has no values
         values[self.outer] = in_type(binary("//", values[self.fused], width), self.outer.dtype)
         values[self.inner] = in_type(binary("%", values[self.fused], width), self.inner.dtype)
 

@@ -26,27 +26,28 @@ class Stages:
         self.stages: list[Stage] = []
         self.trace = Trace()
         self._of: dict[Operation, Stage] = {}
-        for op in outputs:
-            self._add(op, set(outputs))
+        pending = [(op, False) for op in reversed(outputs)]
+        while pending:
+            op, producers_added = pending.pop()
+            if producers_added:
+                stage = self._of.get(op) or Stage(op, op in outputs, self.trace)
+                self._of[op] = stage
+                self.stages.append(stage)
+            elif op not in self._of:
+                if isinstance(op, Recurrence):
+                    self._add_states(op, op in outputs)
+                pending += [(op, True), *((tensor.op, False) for tensor in reversed(op.inputs))]
 
-    def _add(self, op: Operation, outputs: set[Operation]) -> None:
-        if op in self._of:
-            return
-        if isinstance(op, Recurrence):
-            # the operations of a step read the states, which are the memory of this stage
-            stage = self._of[op] = Stage(op, op in outputs, self.trace)
-            for index, state in enumerate(op.states):
-                if state.op in self._of:
-                    raise ScheduleError(
-                        f"{state.name!r} is the state of {self._of[state.op].name!r}, and of {op.name!r}"
-                    )
-                self._of[state.op] = stage
-                self.trace.name(state, "tensor", f"{stage.key}.state", index)
-        for tensor in op.inputs:
-            self._add(tensor.op, outputs)
-        stage = self._of.get(op) or Stage(op, op in outputs, self.trace)
-        self._of[op] = stage
-        self.stages.append(stage)
+    def _add_states(self, op: Recurrence, output: bool) -> None:
+        """Name a stage of a recurrence before its producers: a step reads the states, its memory."""
+        stage = self._of[op] = Stage(op, output, self.trace)
+        for index, state in enumerate(op.states):
+            if state.op in self._of:
+                raise ScheduleError(
+                    f"{state.name!r} is the state of {self._of[state.op].name!r}, and of {op.name!r}"
+                )
+            self._of[state.op] = stage
+            self.trace.name(state, "tensor", f"{stage.key}.state", index)
 
     def __getitem__(self, tensor: Tensor | Operation) -> Stage:
         op = tensor.op if isinstance(tensor, Tensor) else tensor

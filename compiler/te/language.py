@@ -20,7 +20,6 @@ from __future__ import annotations
 import builtins
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from compiler.ir.calls import power, reinterpret
@@ -36,10 +35,12 @@ from compiler.ir.expr import (
     minimum,
     not_equal,
 )
+from compiler.ir.foreign import call_extern, call_intrin
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
 from compiler.suggest import unknown
 from compiler.te.axis import IterVar, ThreadAxis, new_axis
+from compiler.te.complex import Complex, complex, conj, of_parts, pair
 from compiler.te.extern import extern
 from compiler.te.guard import guarded
 from compiler.te.mathematics import (
@@ -106,6 +107,7 @@ from compiler.te.tensor import Compute, Placeholder, Tensor
 Axes = IterVar | Sequence[IterVar]
 
 __all__ = [
+    "Complex",
     "IterVar",
     "Tensor",
     "abs",
@@ -120,12 +122,16 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "call_extern",
+    "call_intrin",
     "cast",
     "cbrt",
     "ceil",
     "clz",
     "comm_reducer",
+    "complex",
     "compute",
+    "conj",
     "const",
     "copysign",
     "cos",
@@ -159,6 +165,7 @@ __all__ = [
     "minimum",
     "nextafter",
     "not_equal",
+    "pair",
     "placeholder",
     "popcount",
     "power",
@@ -275,7 +282,7 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
         Called with one index per dimension; the names of its parameters become the names of the axes, those
         with a default excepted, which keep it. It
         returns an expression; or, for several tensors, a tuple of expressions or a reduction of several
-        values.
+        values. For a last extent of 2 it may take one index less and return a complex number (`complex`).
     name : str
 
     Returns
@@ -286,13 +293,22 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     ------
     ValueError
         If `fcompute` does not take ``len(shape)`` indices, a reduction is not the whole element, an axis is
-        used that belongs to another tensor or to no reduction, or a tensor is read outside of its shape. What
+        used that belongs to another tensor or to no reduction, or a tensor is read outside of its shape for
+        all values of the axes. `create_schedule` refuses a read that is outside for some of them; what
         depends on data is checked by ``compiler.build(..., check_bounds=True)``.
     """
     shape = checked_shape(shape, name)
-    names = _axis_names(fcompute, len(shape), name)
-    axes = tuple(new_axis(n, extent) for n, extent in zip(names, shape, strict=True))
-    element = fcompute(*(a.var for a in axes))
+    names = _axis_names(fcompute, shape, name)
+    is_complex = len(names) < len(shape)
+    axes = tuple(new_axis(n, extent) for n, extent in zip([*names, "part"], shape, strict=False))
+    element = fcompute(*(a.var for a in axes[: len(names)]))
+    if isinstance(element, Complex) != is_complex:
+        returned = "a complex number" if not is_complex else f"no complex number but {type(element).__name__}"
+        raise ValueError(
+            f"{name!r} has {len(shape)} dimension(s), but its function takes {len(names)} index(es) and "
+            f"returned {returned}: complex numbers are pairs along a last extent of 2, which has no index"
+        )
+    element = element.part(axes[-1].var) if is_complex else element
     reduction = element.reduction if isinstance(element, Reduce) else None
     if isinstance(element, Reduce):
         body: Sequence[Any] = element.sources
@@ -302,19 +318,17 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
         raise ValueError(f"{name!r}: its function returned no element")
     op = Compute.of(name, axes, tuple(map(as_expr, body)), reduction)
     _check_body(op)
-    where = None if reduction is None else reduction.condition
-    exprs, condition = guarded(name, (*axes, *op.reduce_axis), op.body, where)
-    if exprs != op.body or condition is not where:
-        reduction = None if reduction is None else replace(reduction, condition=condition)
-        op = Compute.of(name, axes, exprs, reduction)
+    op = guarded(op)
     return op.output() if len(op.body) == 1 else op.outputs
 
 
-def _axis_names(fcompute: Callable, ndim: int, name: str) -> list[str]:
+def _axis_names(fcompute: Callable, shape: Sequence[Any], name: str) -> list[str]:
     """The names of the indices that a function takes: of its positional parameters without a default.
 
     A parameter with a default is no axis, so that a function can hold a value: ``lambda i, a=A: a[i]``.
+    One name is missing for complex numbers, which are pairs along the last axis.
     """
+    ndim = len(shape)
     try:
         parameters = list(inspect.signature(fcompute).parameters.values())
     except ValueError:  # a function in C without a signature
@@ -333,7 +347,7 @@ def _axis_names(fcompute: Callable, ndim: int, name: str) -> list[str]:
     # an index behind a parameter with a default would take its place
     if inspect.Parameter.VAR_POSITIONAL in kinds and len(kinds) == len(needed) + 1:
         names += [f"i{d}" for d in range(len(names), ndim)]
-    if len(names) != ndim:
+    if len(names) != ndim and not (len(names) == ndim - 1 and isinstance(shape[-1], int) and shape[-1] == 2):
         defaults = " (a parameter with a default is no index)" if len(needed) < len(parameters) else ""
         raise ValueError(
             f"{name!r} has {ndim} dimension(s), but its function takes {len(names)} index(es){defaults}"
@@ -391,8 +405,10 @@ def comm_reducer(
     return reduction
 
 
-def sum(expr: ExprLike, axis: Axes, where: Expr | None = None) -> Expr:
-    """The sum of `expr` over `axis`, restricted to the terms for which `where` holds."""
+def sum(expr: Any, axis: Axes, where: Expr | None = None) -> Any:
+    """The sum of `expr`, which may be complex, over `axis`, of the terms for which `where` holds."""
+    if isinstance(expr, Complex):
+        return of_parts(expr, lambda part: SUM.over(part, axis, where))
     return SUM.over(expr, axis, where)
 
 

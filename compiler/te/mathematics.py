@@ -90,6 +90,12 @@ def known_dtype(dtype: str) -> str:
         If it is unknown.
     """
     known = SCALAR_TYPES + PACKED_TYPES
+    if dtype in ("complex64", "complex128"):
+        part = "float32" if dtype == "complex64" else "float64"
+        raise ValueError(
+            f"an element cannot be {dtype}: complex numbers are pairs of {part} along a last axis of extent "
+            "2 (te.pair, te.complex); an array of them is an argument for such a tensor"
+        )
     if dtype not in known:
         raise ValueError(unknown("dtype", dtype, known))
     return dtype

@@ -237,7 +237,7 @@ def _report(
     rounds = trained.booster.num_boosted_rounds()
     if progress.interrupted:
         click.echo(f"interrupted: the {rounds} rounds so far are kept")
-    elif options.early_stopping and trained.booster.best_iteration is not None:
+    elif options.early_stopping and trained.booster.model.best_iteration is not None:
         click.echo(f"{rounds} rounds, of which the last is the best")
     if len(split.test):
         metrics = trained.evaluate(table.features.iloc[split.test], target.labels[split.test])

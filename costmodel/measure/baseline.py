@@ -66,6 +66,11 @@ def binary(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
     BINARY[shape[2]][1](*inputs, out=outputs[0])  # type: ignore[call-arg]  # they are universal functions
 
 
+def cumsum(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
+    """Add up along the axis, without a temporary array."""
+    np.cumsum(inputs[0], axis=shape[1], out=outputs[0])
+
+
 def transpose(inputs: Arrays, outputs: Arrays, shape: Shape) -> None:
     """Copy a transposed view."""
     np.copyto(outputs[0], inputs[0].transpose(shape[1]))
@@ -90,6 +95,7 @@ BASELINES: dict[str, Baseline] = {
     "dense": Baseline("NumPy", dense),
     "unary": Baseline("NumPy", unary),
     "binary": Baseline("NumPy", binary),
+    "cumsum": Baseline("NumPy", cumsum),
     "transpose": Baseline("NumPy", transpose),
     **{
         operator.name: Baseline("NumPy", from_reference(operator))

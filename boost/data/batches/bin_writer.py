@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from boost.data.batches.summary import TableSummary
 from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
 from boost.data.binning import SPARSE_BELOW, Encoder, bin_offsets, code_type
-from boost.data.dmatrix import DMatrix
+from boost.data.table import Table
 from boost.errors import DataError
 from sketch import Cuts
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class BinWriter(Protocol):
     """Builds a binned table from batches."""
 
-    def write(self, table: DMatrix, begin: int) -> None:
+    def write(self, table: Table, begin: int) -> None:
         """Write the bins of a batch whose first row is row `begin` of the whole table."""
 
     def matrix(self) -> BinnedMatrix | SparseBinnedMatrix:
@@ -56,7 +56,7 @@ class DenseBinWriter:
         self._columns = np.empty(self._codes.shape[::-1], dtype=self._codes.dtype)
         self._encoder = Encoder(cuts)
 
-    def write(self, table: DMatrix, begin: int) -> None:
+    def write(self, table: Table, begin: int) -> None:
         """Write the bins of a batch whose first row is row `begin` of the whole table."""
 
         def write(first: int, last: int) -> None:
@@ -84,7 +84,7 @@ class SparseBinWriter:
         self._codes = np.empty(entries, dtype=code_type(cuts, np.zeros(cuts.columns, dtype=bool)))
         self._counts = np.zeros(sum(summary.rows) + 1, dtype=np.int64)
 
-    def write(self, table: DMatrix, begin: int) -> None:
+    def write(self, table: Table, begin: int) -> None:
         """Write the bins of a batch whose first row is row `begin` of the whole table."""
         from boost.data.encode import encode_entries
 

@@ -14,9 +14,10 @@ from boost.data.batches.summary import TableSummary
 from boost.data.binned_matrix import BinnedMatrix, SparseBinnedMatrix
 from boost.data.binning import feed_sketches, largest_code, new_sketches
 from boost.data.columns import order_columns
-from boost.data.dmatrix import DMatrix, TableView
 from boost.data.frames.dictionary import Categories
 from boost.data.meta_info import BY_ROW
+from boost.data.table import Source, Table
+from boost.data.values import DenseValues, Values, sparse_values
 from boost.errors import DataError
 from sketch import Cuts
 
@@ -30,6 +31,12 @@ INFO = (*BY_ROW, "group", "qid", "feature_weights")
 SKETCH_WORK = 12
 
 
+class _Batch(Table):
+    """The values of one batch, which are read before the next batch is requested."""
+
+    owns_values = False
+
+
 class BatchReader:
     """Two passes over the batches of a table.
 
@@ -39,20 +46,23 @@ class BatchReader:
         The batches, in a form that `boost.data.batches.data_iter.read_batches` accepts.
     options : dict
         Arguments of `DMatrix` for every batch.
-    max_bin : int
+    max_bin : int or None
+        None when no cuts are needed: nothing is sketched then.
     team : Team
     """
 
-    def __init__(self, source: Any, options: dict[str, Any], max_bin: int, team: Team) -> None:
+    def __init__(self, source: Any, options: dict[str, Any], max_bin: int | None, team: Team) -> None:
         self._source, self._options, self._max_bin, self._team = source, options, max_bin, team
 
-    def summarize(self, ref: DMatrix | None) -> TableSummary:
+    def summarize(self, ref: Table | None, kept: list[Table] | None = None) -> TableSummary:
         """Read all batches once.
 
         Parameters
         ----------
-        ref : DMatrix, optional
+        ref : Table, optional
             A table whose columns and cuts are used; nothing is sketched then.
+        kept : list, optional
+            Filled with the values of each batch, in the columns of the first one.
 
         Raises
         ------
@@ -62,9 +72,11 @@ class BatchReader:
         summary = TableSummary()
         for i, arguments in enumerate(read_batches(self._source)):
             try:
-                self._add_batch(i, arguments, summary, ref)
+                table = self._add_batch(i, arguments, summary, ref)
             except DataError as problem:
                 raise DataError(f"batch {i}: {problem}") from None
+            if kept is not None:
+                kept.append(table.slice(np.arange(table.num_row())))  # the iterator may refill the batch
         if not summary.rows:
             raise DataError("the iterator has no batches")
         return summary
@@ -102,15 +114,16 @@ class BatchReader:
         return writer.matrix()
 
     def _add_batch(
-        self, i: int, arguments: dict[str, Any], summary: TableSummary, ref: DMatrix | None
-    ) -> None:
+        self, i: int, arguments: dict[str, Any], summary: TableSummary, ref: Table | None
+    ) -> Table:
         table = self._table(arguments)
         if i == 0:
             first = ref or table
             summary.names, summary.types = first.feature_names, table.feature_types
             summary.largest_codes = np.full(first.num_col(), -1)
             summary.present = np.zeros(first.num_col(), dtype=np.int64)
-            summary.sketches = [] if ref else new_sketches(table.num_col(), self._max_bin)
+            if ref is None and self._max_bin is not None:
+                summary.sketches = new_sketches(table.num_col(), self._max_bin)
         table = order_columns(table, summary.columns, summary.names, "ref" if ref else "the first batch")
         summary.rows.append(table.num_row())
         weight = _add_info(i, arguments, table.num_row(), summary.info)
@@ -130,22 +143,60 @@ class BatchReader:
                 summary.largest_codes[f] = max(summary.largest_codes[f], largest_code(table, f))
             elif present:
                 summary.first_numeric.setdefault(f, i)
-        if ref is None:
+        if summary.sketches:
             weights = np.empty(0) if weight is None else weight.astype(np.float64)
 
             def feed(first: int, last: int) -> None:
                 feed_sketches(table, weights, first, summary.sketches[first:last])
 
             self._team.share(feed, table.num_col(), work=table.num_nonmissing() * SKETCH_WORK)
+        return table
 
-    def _table(self, arguments: dict[str, Any]) -> DMatrix:
+    def _table(self, arguments: dict[str, Any]) -> Table:
         """Return the values of a batch as a table."""
         if unknown := sorted(set(arguments) - {"data", *OPTIONS, *INFO}):
             raise DataError(f"a batch has data and {', '.join((*INFO, *OPTIONS))}, got {', '.join(unknown)}")
         if arguments.get("data") is None:
             raise DataError("the batch has no data")
         options = {name: arguments[name] for name in OPTIONS if arguments.get(name) is not None}
-        return TableView(arguments["data"], **{**self._options, **options})
+        return _Batch(arguments["data"], **{**self._options, **options})
+
+
+def join_batches(source: Any, options: dict[str, Any]) -> Source:
+    """Return the values of all batches, joined in memory.
+
+    Parameters
+    ----------
+    source, options
+        As for `BatchReader`.
+
+    Raises
+    ------
+    DataError
+        As `BatchReader.summarize`.
+    """
+    from boost.threads import Team
+
+    tables: list[Table] = []
+    given = {name: value for name, value in options.items() if value is not None}
+    summary = BatchReader(source, given, None, Team(1)).summarize(None, tables)
+    categories = summary.categories()
+    summary.mark(categories)
+    values: Values
+    if summary.sparse:
+        from scipy.sparse import vstack
+
+        values = sparse_values(
+            vstack([table.get_data() for table in tables], format="csr"), np.nan, own=False
+        )
+    else:
+        coded = (table.recoded(categories) for table in tables)
+        values = DenseValues(np.concatenate([table.dense_rows(0, table.num_row()) for table in coded]))
+    weights = summary.info.pop("feature_weights", [])
+    info = {name: np.concatenate(arrays) for name, arrays in summary.info.items()}
+    info |= {"feature_weights": weights[0]} if weights else {}
+    columns = {"names": summary.names, "types": summary.types, "categories": categories}
+    return Source(values, columns, info)
 
 
 def _add_info(

@@ -153,3 +153,40 @@ def recode(
         column = values[:, f]
         out[:, f] = table[np.where(np.isnan(column), len(dictionary), column).astype(np.int64)]
     return out
+
+
+class CategoryIndex:
+    """The dictionaries of the categorical features of a table or model: what ``get_categories`` returns.
+
+    Given as the ``feature_types`` of a `boost.DMatrix`, they are the dictionaries of that table.
+
+    Parameters
+    ----------
+    categories : dict of int to list
+    features : int
+        Number of features.
+    names : sequence of str, optional
+        Of the features.
+    """
+
+    def __init__(self, categories: Categories, features: int, names: Sequence[str] | None) -> None:
+        self.categories = {f: list(values) for f, values in categories.items()}
+        self.names = list(names) if names is not None else [f"f{f}" for f in range(features)]
+
+    def empty(self) -> bool:
+        """Whether no feature has a dictionary."""
+        return not self.categories
+
+    def to_arrow(self) -> list[tuple[str, Any]]:
+        """Return the name of each feature with its dictionary as a PyArrow array; None without one."""
+        import pyarrow
+
+        values = [self.categories.get(f) for f in range(len(self.names))]
+        return [
+            (name, None if value is None else pyarrow.array(value))
+            for name, value in zip(self.names, values, strict=True)
+        ]
+
+    def get_dict(self) -> dict[str, list[Any]]:
+        """Return the dictionaries by the names of the features."""
+        return {self.names[f]: list(values) for f, values in self.categories.items()}

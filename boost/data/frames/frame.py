@@ -39,6 +39,13 @@ def is_frame(data: Any) -> bool:
     return _reader(data) is not None
 
 
+def as_frame(data: Any) -> Any:
+    """Return a pandas or polars Series as a frame of one column, any other object as it is."""
+    if type(data).__module__.partition(".")[0] in ("pandas", "polars") and type(data).__name__ == "Series":
+        return data.to_frame()
+    return data
+
+
 def _reader(data: Any) -> str | None:
     """Return the name of the module that reads such a frame; None for anything else."""
     module = type(data).__module__.partition(".")[0]

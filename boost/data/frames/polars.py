@@ -14,16 +14,18 @@ def read_columns(frame: Any) -> tuple[list[str], list[Column]]:
     """Return the names and the columns, as `boost.data.frames.frame.encode_frame` reads them."""
     if hasattr(frame, "collect"):
         raise DataError("a polars LazyFrame holds no values: give frame.collect()")
-    return list(frame.columns), [_column(column, column.name) for column in frame.get_columns()]
+    return list(frame.columns), [read_column(column, column.name) for column in frame.get_columns()]
 
 
-def _column(column: Any, name: str) -> Column:
+def read_column(column: Any, name: str) -> Column:
+    """Return a Series as a column; `name` is for messages."""
     import polars as pl
 
     dtype = column.dtype
     if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
         kind = "float" if dtype.is_float() or dtype.is_decimal() or dtype == pl.Null else "int"
-        plain = dtype.is_float() or (dtype.is_integer() and not column.null_count())
+        wide = str(dtype) in ("Int128", "UInt128")  # NumPy has no such type
+        plain = dtype.is_float() or (dtype.is_integer() and not wide and not column.null_count())
         return Column((column if plain else column.cast(pl.Float64)).to_numpy(), kind)
     if dtype.is_temporal():
         raise dates_error(name, dtype)

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from boost.atomic import write_bytes
+from boost.config import warn
 from boost.errors import ModelError
 from boost.model.model_io.lightgbm import read_lightgbm
 from boost.model.model_io.read import read_document
@@ -84,12 +85,10 @@ def save_raw(model: Model, raw_format: str) -> bytearray:
 
 
 def write_model(model: Model, path: Any) -> None:
-    """Write a model file in the format of the name's ending, ".json" or ".ubj", atomically."""
+    """Write a model file in the format of the name's ending, ".json" or ".ubj" (the default), atomically."""
     name = os.fspath(path)
-    ending = os.path.splitext(os.fsdecode(name))[1]
-    if ending[1:] not in FORMATS:
-        raise ValueError(
-            "models are saved as JSON or UBJSON: give a name that ends in '.json' or '.ubj', got "
-            f"{os.fsdecode(name)!r}"
-        )
-    write_bytes(name, FORMATS[ending[1:]](model), durable=True)
+    ending = os.path.splitext(os.fsdecode(name))[1][1:]
+    if ending not in FORMATS:
+        warn(f"{os.fsdecode(name)!r} ends neither in '.json' nor in '.ubj': the model is saved as UBJSON")
+        ending = "ubj"
+    write_bytes(name, FORMATS[ending](model), durable=True)

@@ -30,7 +30,7 @@ from boost.model.model_io.schema import (
     VERSION,
     as_list,
 )
-from boost.objective import OBJECTIVES, Objective, make_objective, read_entry
+from boost.objective import Objective, make_objective, read_entry
 from boost.params import MULTI, TABLE, Params, resolve
 
 ARRAY = (list, np.ndarray)
@@ -79,7 +79,7 @@ def read_document(document: Any, params: Params) -> Model:
     dropout = attributes.pop(DROPOUT, None)
     if newer := [name for name in attributes if name.startswith(PREFIX) and name != CLASSES]:
         raise ModelError(f"it was written by a newer version: it has the attribute {newer[0]!r}")
-    best = _read_best(attributes.pop("best_iteration", None), attributes.pop("best_score", None))
+    _check_best(attributes)
     forest = Forest(objective.n_outputs, parallel, vector)
     _read_trees(forest, trees, features)
     if weight_drop is not None:
@@ -91,7 +91,6 @@ def read_document(document: Any, params: Params) -> Model:
     model.base_score, model.forest, model.n_features = score, forest, features
     model.feature_names, model.feature_types, model.categories = names, types, categories
     model.attributes = Attributes(attributes)
-    model.best_iteration, model.best_score = best
     return model
 
 
@@ -180,9 +179,10 @@ def _read_objective(
     classes = _whole(size, "num_class", 0, 2**20)
     targets = _whole(size, "num_target", 0, 2**20, absent=1)
     name = _get(entry, "name", str, "objective")
-    if name in OBJECTIVES and (name in MULTI) != (classes > 1):
+    if name in MULTI and classes < 2:
         raise ModelError(f"objective {name} does not fit num_class={classes}")
-    outputs = 1 if classes > 1 else max(1, targets)
+    # A model of a custom loss has the number of its outputs as num_class, too.
+    outputs = max(1, targets, 1 if name in MULTI else classes)
     try:
         options = read_entry(entry)
         params = resolve({**kept, "objective": name, "num_class": classes if classes > 1 else 0, **options})
@@ -191,8 +191,8 @@ def _read_objective(
         objective.restore(entry)
     except (ValueError, TypeError) as problem:
         raise ModelError(str(problem)) from None
-    if classes <= 1 and objective.n_outputs != outputs:
-        raise ModelError(f"objective {name} has {objective.n_outputs} outputs here, num_target is {targets}")
+    if name not in MULTI and objective.n_outputs != outputs:
+        raise ModelError(f"objective {name} has {objective.n_outputs} outputs here, the file has {outputs}")
     return params, objective
 
 
@@ -225,12 +225,9 @@ def _read_strings(learner: dict[str, Any], key: str, features: int) -> list[str]
     return values or None
 
 
-def _read_best(iteration: str | None, score: str | None) -> tuple[int | None, float | None]:
+def _check_best(attributes: dict[str, str]) -> None:
     try:
-        return (
-            None if iteration is None else int(iteration),
-            None if score is None else float(score),
-        )
+        int(attributes.get("best_iteration", "0")), float(attributes.get("best_score", "0"))
     except ValueError:
         raise ModelError("attributes best_iteration and best_score must be numbers") from None
 

@@ -38,11 +38,8 @@ def _listed(array: NDArray) -> list[Any]:
 def document(model: Model) -> dict[str, Any]:
     """Return the document of a model: parameters are strings, arrays have the dtypes that XGBoost expects."""
     outputs = model.objective.n_outputs
-    classes = outputs if model.params.num_class else 0
+    classes = outputs if model.params.num_class > 1 and outputs > 1 else 0
     attributes = dict(model.attributes)
-    if model.best_iteration is not None:
-        attributes["best_iteration"] = str(model.best_iteration)
-        attributes["best_score"] = repr(model.best_score)
     cats, others = write_dictionaries(model.categories, model.n_features)
     if others is not None:
         attributes[CATEGORIES] = others

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from compiler.backend.llvm.codegen import Program, generate
+from compiler.backend.llvm.foreign import SYMBOL, check, externs_of
 from compiler.backend.llvm.host.executable import HostExecutable
 from compiler.backend.llvm.machine import KIND, OPTIONS, Machine, hardware_of, machine_of, missing_here
 from compiler.backend.llvm.pipeline import passes
 from compiler.backend.protocol import Backend, Hardware, Options
+from compiler.ir.foreign import C_TYPES
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.foreign import Externs, c_function
 from compiler.passes import Pass
 from compiler.runtime.artifact import Artifact, HeaderError, field
 from compiler.runtime.device import Device
@@ -21,7 +25,8 @@ class LLVM:
     """Loop IR to LLVM's IR to machine code; the code is linked into this process.
 
     The details of an artifact are ``entry``, the symbol of ``void entry(ptr slots, ptr workspace)``;
-    ``is_parallel``, whether it calls the thread pool; ``triple`` and ``cpu``; and ``needs``, the features
+    ``is_parallel``, whether it calls the thread pool; ``externs``, the C functions that it calls (see
+    `externs_of`), absent where there are none; ``triple`` and ``cpu``; and ``needs``, the features
     that a CPU must have to run it, null where it must be that CPU.
     """
 
@@ -63,11 +68,13 @@ class LLVM:
         from compiler.backend.llvm.compile import emit_object, optimise  # loads LLVM
 
         machine = machine_of(options)
+        check(func, machine)
+        externs_of(func)  # refuses what LLVM would, less clearly
         program = generate(func, machine)
         code = emit_object(optimise(program.text, machine), machine)
         return package(func, program, code, machine)
 
-    def load(self, artifact: Artifact) -> Module:
+    def load(self, artifact: Artifact, externs: Externs | None = None) -> Module:
         """The module of an artifact, with its object file linked into this process if it can run here."""
         details = artifact.details
         entry, is_parallel = field(details, "entry", str), field(details, "is_parallel", bool)
@@ -78,7 +85,8 @@ class LLVM:
             if any(type(feature) is not str for feature in needs):
                 raise HeaderError(f"needs is {details['needs']!r}")
         missing = missing_here(triple, cpu, needs)
-        executable = None if missing else HostExecutable(artifact, entry, is_parallel)
+        imports = {} if missing else _imports(details, externs or {})
+        executable = None if missing else HostExecutable(artifact, entry, is_parallel, imports)
         sources: dict[str, Callable[[], str]] = {
             "llvm": lambda: artifact.text,
             "asm": partial(_assembly, artifact),
@@ -99,7 +107,7 @@ def package(func: PrimFunc, program: Program, code: bytes, machine: Machine) -> 
     machine : Machine
         What it was compiled for.
     """
-    needs = machine.needs
+    needs, externs = machine.needs, externs_of(func)
     return Artifact(
         kind=KIND,
         name=func.name,
@@ -115,8 +123,20 @@ def package(func: PrimFunc, program: Program, code: bytes, machine: Machine) -> 
             "triple": machine.triple,
             "cpu": machine.cpu,
             "needs": None if needs is None else list(needs),
+            **({"externs": externs} if externs else {}),
         },
     )
+
+
+def _imports(details: Mapping[str, Any], externs: Externs) -> dict[str, Any]:
+    """The C functions of an artifact by their symbols."""
+    found = {}
+    for entry in details.get("externs", []):
+        if type(entry) is not list or len(entry) < 2 or not set(entry[1:]) <= set(C_TYPES):
+            raise HeaderError(f"externs has {entry!r}")
+        name, *types = entry
+        found[SYMBOL + name] = c_function(name, types, externs)
+    return found
 
 
 def _assembly(artifact: Artifact) -> str:

@@ -13,22 +13,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from math import prod
 from typing import Any
 
 from compiler.backend.llvm.conversion import HALF_FUNCTIONS
 from compiler.backend.llvm.expression import Expressions
 from compiler.backend.llvm.hints import LoopHints
-from compiler.backend.llvm.index import stride_of, wide_literal
+from compiler.backend.llvm.index import wide_literal
 from compiler.backend.llvm.machine import KIND, Machine
-from compiler.backend.llvm.memory import interleaved
+from compiler.backend.llvm.mathematics.products import FEATURES, byte_products
+from compiler.backend.llvm.memory import interleaved, is_strided, store_in, strided_stores
 from compiler.backend.llvm.transfer import loops
-from compiler.backend.llvm.writer import ALIGNMENT, NO_LEVEL, Frame, Pointer, Wide, clean, llvm_type
-from compiler.ir.dtype import bits_of, is_float, is_integer, lanes_of
-from compiler.ir.expr import Buffer, Load, Var
+from compiler.backend.llvm.writer import (
+    ALIGNMENT,
+    NO_LEVEL,
+    Frame,
+    Pointer,
+    Wide,
+    captured,
+    clean,
+    parameter,
+    ranged,
+)
+from compiler.ir.dtype import bits_of, is_integer
+from compiler.ir.expr import Buffer, Var
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.operators import INTRINSICS
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -42,14 +53,16 @@ from compiler.ir.stmt import (
     Stmt,
     Store,
     Token,
+    unnested,
 )
-from compiler.ir.visit import walk
 
 # symbol of the thread pool in compiled code
 LAUNCH = "espalier_parallel_launch"
 # limits of the stack memory of one buffer, and of all buffers of a function
 STACK_BUFFER_BYTES = 64 * 1024
 STACK_BYTES = 512 * 1024
+# statements of one function of a long program
+PART = 64
 
 # functions that LLVM may insert calls of, so an entry must not have such a name
 _C_LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "free", LAUNCH}
@@ -104,7 +117,7 @@ def generate(func: PrimFunc, machine: Machine) -> Program:
     return _Generator(func, machine).program()
 
 
-class _Generator:
+class _Generator(Recursive):
     def __init__(self, func: PrimFunc, machine: Machine) -> None:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", func.name):
             raise ValueError(f"a function is named by an identifier, not {func.name!r}")
@@ -113,12 +126,15 @@ class _Generator:
         self.entry = f"{func.name}.entry" if func.name in _C_LIBRARY else func.name
         self.functions: list[str] = []
         self.frame = Frame()
+        self.frame.preamble.features = frozenset(machine.needs or ())
         self.expressions = Expressions(self.frame)
         self.hints = LoopHints(func.body)
         self.stored: set[Buffer] = set()
         self.workspace: list[tuple[Buffer, int]] = []
         self.workspace_bytes = 0
         self.parallel_loops = 0
+        self.runs_in_parallel = False
+        self.byte_lanes = 0 if FEATURES.isdisjoint(machine.needs or ()) else machine.vector_bits // 32
         # the values of a group of stores that are written together
         self.values: list[tuple[str, str]] | None = None
 
@@ -135,13 +151,13 @@ class _Generator:
             value = wide_literal(low) if low == high else Wide(frame.argument(clean(size.name)), low, high)
             frame.bind(size, value)
         sizes = {size: value for size, value in frame.variables.items() if not value.is_literal}
-        self.statement(func.body)
+        self._whole(func.body)
         pointers = [frame.pointers[buffer] for buffer in func.params]
         pointers += [
             Pointer(self.workspace_ref(i), ALIGNMENT, b.nbytes) for i, (b, _) in enumerate(self.workspace)
         ]
         signature = [f"{pointer.attributes} {pointer.ref}" for pointer in pointers]
-        signature += [f"{_ranged(value)} {value.ref}" for value in sizes.values()]
+        signature += [f"{ranged(value)} {value.ref}" for value in sizes.values()]
         inner = f"@{func.name}.compute"
         self.functions.append(frame.text(f"define internal void {inner}({', '.join(signature)}) #0"))
         self.functions.append(self._entry(inner, sizes))
@@ -194,6 +210,29 @@ class _Generator:
 
     # Statements
 
+    def _whole(self, body: Stmt) -> None:
+        """Write the body of the function: a long program as calls of functions of `PART` statements each.
+
+        LLVM takes more than linear time for a function.
+        """
+        allocations, stmts = unnested(body)
+        if len(stmts) <= 2 * PART or len({a.buffer for a in allocations}) < len(allocations):
+            return self.statement(body)
+        for allocation in allocations:
+            self.frame.pointers[allocation.buffer] = self._pointer(allocation.buffer)
+        for begin in range(0, len(stmts), PART):
+            outer = self.frame
+            name = f"@{self.func.name}.part.{begin // PART}"
+            inner = self.frame = self.expressions.frame = Frame(outer)
+            self.statement(Seq(tuple(stmts[begin : begin + PART])))
+            self.frame = self.expressions.frame = outer
+            shared = captured(outer, inner)
+            parameters = ", ".join(parameter(kind, there) for kind, _, there in shared)
+            arguments = ", ".join(f"{kind} {here}" for kind, here, _ in shared)
+            self.functions.append(inner.text(f"define internal void {name}({parameters}) #0"))
+            outer.effect(f"call void {name}({arguments})")
+
+    @counted
     def statement(self, node: Stmt) -> None:
         """Write a statement into the frame."""
         _RULES[type(node)](self, node)
@@ -201,7 +240,12 @@ class _Generator:
     def _sequence(self, node: Seq) -> None:
         position = 0
         while position < len(node.stmts):
-            run = _strided_stores(node.stmts[position:]) if _is_strided(node.stmts[position]) else []
+            products = byte_products(node.stmts[position : position + 4]) if self.byte_lanes else None
+            if products is not None and self.expressions.dot(products, self.byte_lanes):
+                self.stored.add(products[0].sums.buffer)
+                position += 4
+                continue
+            run = strided_stores(node.stmts[position:]) if is_strided(node.stmts[position]) else []
             if len(run) < 2:
                 self.statement(node.stmts[position])
                 position += 1
@@ -211,7 +255,7 @@ class _Generator:
 
     def _stores(self, run: Sequence[Stmt]) -> None:
         """Adjacent stores that can be executed in any order; those that fill a range together are one."""
-        places = [self.expressions.place(_store_in(stmt)) for stmt in run]
+        places = [self.expressions.place(store_in(stmt)) for stmt in run]
         known = [place for place in places if place is not None]
         groups = interleaved(known) if len(known) == len(run) else [(at,) for at in range(len(run))]
         for group in groups:
@@ -258,7 +302,7 @@ class _Generator:
             return
         if extent.low == extent.high == 1:
             self._body(node, wide_literal(0))
-        elif node.kind == "parallel" and self.frame.parent is None:
+        elif node.kind == "parallel" and not self.runs_in_parallel:
             self._parallel(node, extent)
         else:
             self._loop(node, wide_literal(0), extent, extent.low > 0, self.hints.of(node, extent))
@@ -300,6 +344,7 @@ class _Generator:
         name = f"@{self.func.name}.parallel.{self.parallel_loops}"
         self.parallel_loops += 1
         inner = self.frame = self.expressions.frame = Frame(outer)
+        self.runs_in_parallel = True
         self._loop(
             node,
             Wide("%begin", 0, extent.high - 1),
@@ -308,24 +353,15 @@ class _Generator:
             self.hints.of(node, extent),
         )
         self.frame = self.expressions.frame = outer
-        captured: list[tuple[str, str | None, Pointer | Wide | str]] = []
-        captured += [("ptr", outer.pointer(b).ref, inner.pointers[b]) for b in inner.captured_buffers]
-        captured += [("i64", outer.variable(v).ref, inner.variables[v]) for v in inner.captured_variables]
-        captured += [(llvm_type(v.dtype), outer.value(v), inner.values[v]) for v in inner.captured_values]
-        parameters = ["i64 %begin", "i64 %end"]
-        for kind, _, there in captured:
-            if isinstance(there, Pointer):
-                parameters.append(f"{there.attributes} {there.ref}")
-            else:
-                parameters.append(
-                    f"{_ranged(there)} {there.ref}" if isinstance(there, Wide) else f"{kind} {there}"
-                )
+        self.runs_in_parallel = False
+        shared = captured(outer, inner)
+        parameters = ["i64 %begin", "i64 %end", *(parameter(kind, there) for kind, _, there in shared)]
         self.functions.append(inner.text(f"define internal void {name}.body({', '.join(parameters)}) #0"))
-        struct = f"{{ {', '.join(kind for kind, _, _ in captured) or 'i8'} }}"
+        struct = f"{{ {', '.join(kind for kind, _, _ in shared) or 'i8'} }}"
         closure = outer.fresh("closure")
         outer.prologue.append(f"  {closure} = alloca {struct}")
         lines, arguments = [], ["i64 %begin", "i64 %end"]
-        for i, (kind, here, _) in enumerate(captured):
+        for i, (kind, here, _) in enumerate(shared):
             slot = outer.emit(f"getelementptr inbounds {struct}, ptr {closure}, i32 0, i32 {i}")
             outer.effect(f"store {kind} {here}, ptr {slot}")
             lines.append(f"  %slot.{i} = getelementptr inbounds {struct}, ptr %closure, i32 0, i32 {i}")
@@ -425,38 +461,6 @@ def _min_bytes(buffer: Buffer) -> int:
 
 def _rounded(nbytes: int) -> int:
     return max(1, -(-nbytes // ALIGNMENT)) * ALIGNMENT
-
-
-def _store_in(stmt: Stmt) -> Any:
-    """The store inside of the `Let` of its common subexpressions, if `stmt` is one."""
-    while type(stmt) is Let and (is_float(stmt.var.dtype) or lanes_of(stmt.var.dtype) > 1):
-        stmt = stmt.body
-    return stmt
-
-
-def _is_strided(stmt: Stmt) -> bool:
-    store = _store_in(stmt)
-    return type(store) is Store and (stride_of(store.indices[0]) or 0) > 1
-
-
-def _strided_stores(stmts: Sequence[Stmt]) -> list[Stmt]:
-    """The leading stores with a stride of which none reads what another one sets."""
-    run = list(takewhile(_is_strided, stmts))
-    stored = {_store_in(stmt).buffer for stmt in run}
-    for count, stmt in enumerate(run):
-        own = _store_in(stmt)
-        for node in walk(stmt):
-            reads = type(node) is Load and node.buffer in stored
-            if reads and (node.buffer is not own.buffer or node.indices != own.indices):  # type: ignore[attr-defined]
-                return run[:count] if count else run[:1]
-    return run
-
-
-def _ranged(value: Wide) -> str:
-    """The type of a 64-bit parameter, with the range of its values."""
-    return (
-        f"i64 noundef range(i64 {value.low}, {value.high + 1})" if value.high < 2**63 - 1 else "i64 noundef"
-    )
 
 
 _RULES: dict[type, Callable[[_Generator, Any], None]] = {

@@ -13,6 +13,7 @@ from typing import TypeGuard
 from compiler.backend.llvm.writer import Frame, Index, Wide
 from compiler.ir.dtype import SCALAR_TYPES, integer_range, is_float, is_integer, scalar_of
 from compiler.ir.expr import Binary, Broadcast, Cast, Const, Expr, Ramp, Var
+from compiler.ir.recursion import Recursive, counted, recursive
 from compiler.ir.simplify.modular import Modular, modular_set
 
 # the values of an integer type that signed 64 bits hold
@@ -20,7 +21,7 @@ _BOUNDS = {t: integer_range(t) for t in SCALAR_TYPES if is_integer(t)} | {"uint6
 _OPERATORS = ("+", "-", "*", "//", "%", "min", "max", "<<", ">>", "&")
 
 
-class IndexArithmetic:
+class IndexArithmetic(Recursive):
     """Writes integer expressions of loop variables as 64-bit arithmetic with known bounds."""
 
     def __init__(self) -> None:
@@ -30,20 +31,23 @@ class IndexArithmetic:
     def is_plain(self, node: Expr) -> bool:
         """Whether `node` is arithmetic on scalar variables and literals only."""
         known = self._plain.get(id(node))
-        if known is None:
-            kind = type(node)
-            if kind is Binary:
-                plain = (
-                    node.op in _OPERATORS  # type: ignore[attr-defined]
-                    and self.is_plain(node.a)  # type: ignore[attr-defined]
-                    and self.is_plain(node.b)  # type: ignore[attr-defined]
-                )
-            elif kind is Cast:  # of the same value; `_written` proves that the type holds it
-                plain = node.dtype in _BOUNDS and self.is_plain(node.value)  # type: ignore[attr-defined]
-            else:
-                plain = (kind is Var or kind is Const) and node.dtype in _BOUNDS
-            known = self._plain[id(node)] = (node, plain)
-        return known[1]
+        return self._is_plain(node) if known is None else known[1]
+
+    @counted
+    def _is_plain(self, node: Expr) -> bool:
+        kind = type(node)
+        if kind is Binary:
+            plain = (
+                node.op in _OPERATORS  # type: ignore[attr-defined]
+                and self.is_plain(node.a)  # type: ignore[attr-defined]
+                and self.is_plain(node.b)  # type: ignore[attr-defined]
+            )
+        elif kind is Cast:  # of the same value; `_written` proves that the type holds it
+            plain = node.dtype in _BOUNDS and self.is_plain(node.value)  # type: ignore[attr-defined]
+        else:
+            plain = (kind is Var or kind is Const) and node.dtype in _BOUNDS
+        self._plain[id(node)] = (node, plain)
+        return plain
 
     def access(self, frame: Frame, node: Expr) -> Index | None:
         """`node` in 64 bits, split into a varying part and a constant offset; None as for `wide`."""
@@ -102,6 +106,7 @@ class IndexArithmetic:
             frame.numbers[id(node)] = (node, wide)
         return wide
 
+    @counted
     def _written(self, frame: Frame, node: Expr) -> Wide | None:
         kind = type(node)
         if kind is Var:  # a `Let` of a type that signed 64 bits do not hold is no index
@@ -132,6 +137,7 @@ def _is_sum(node: Expr) -> TypeGuard[Binary]:
     return type(node) is Binary and (node.op == "+" or (node.op == "-" and type(node.b) is Const))
 
 
+@recursive
 def _modular(node: Expr) -> Modular:
     """The set of an index of which no part wraps around."""
     return modular_set(node, _modular, lambda _: (0, 0))
@@ -299,6 +305,7 @@ def always(op: str, a: Wide, b: Wide) -> bool | None:
     return same
 
 
+@recursive
 def stride_of(index: Expr) -> int | None:
     """The constant difference between the lanes of a vector index, or None."""
     kind = type(index)
@@ -320,6 +327,7 @@ def stride_of(index: Expr) -> int | None:
     return 0 if a == 0 and b == 0 else None
 
 
+@recursive
 def lane_zero(index: Expr) -> Expr:
     """The first lane of a vector index that has a constant stride."""
     if type(index) is Binary:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import takewhile
+from typing import Any, NamedTuple
 
+from compiler.backend.llvm.index import stride_of
 from compiler.backend.llvm.writer import Frame, Index, llvm_type, mangled, memory_type, splat_literal
-from compiler.ir.dtype import PACKED_TYPES, bits_of, lanes_of, scalar_of, vector_of
-from compiler.ir.expr import Buffer, Var
+from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Buffer, Call, Expr, Load, Var
+from compiler.ir.stmt import Let, Prefetch, Stmt, Store
+from compiler.ir.visit import walk
 
 STRIDES = (-1, 2, 3, 4)
 """The strides of loads that are made of adjacent vectors and shuffles; others are gathers."""
@@ -17,7 +21,7 @@ class Place(NamedTuple):
     """The elements of a buffer that a vector store sets: `lanes` of them, `stride` apart."""
 
     buffer: Buffer
-    index: Index
+    first: Index
     lanes: int
     stride: int
 
@@ -38,20 +42,20 @@ def interleaved(places: Sequence[Place]) -> list[tuple[int, ...]]:
     """
     at: dict[tuple[Buffer, int, int, str], dict[int, int]] = {}
     bases: dict[Buffer, set[str]] = {}
-    for position, (buffer, index, lanes, stride) in enumerate(places):
-        at.setdefault((buffer, lanes, stride, index.varying.ref), {})[index.offset] = position
-        bases.setdefault(buffer, set()).add(index.varying.ref)
-    alone = [(position,) for position in range(len(places))]
+    for position, (buffer, first, lanes, stride) in enumerate(places):
+        at.setdefault((buffer, lanes, stride, first.varying.ref), {})[first.offset] = position
+        bases.setdefault(buffer, set()).add(first.varying.ref)
+    alone: list[tuple[int, ...]] = [(position,) for position in range(len(places))]
     if sum(map(len, at.values())) < len(places) or len(at) > len(bases):
         return alone  # two stores may set the same element, so their order matters
-    groups = []
+    groups: list[tuple[int, ...]] = []
     for (_, lanes, stride, _), positions in at.items():
         offsets = sorted(positions)
         while offsets:
-            first = offsets[0]
-            taken = [o for o in offsets if o < first + stride]
+            start = offsets[0]
+            taken = [o for o in offsets if o < start + stride]
             offsets = offsets[len(taken) :]
-            if offsets and offsets[0] < first + stride * lanes:
+            if offsets and offsets[0] < start + stride * lanes:
                 return alone
             whole = 2 <= stride <= max(STRIDES) and len(taken) == stride
             groups += [tuple(positions[o] for o in taken)] if whole else [(positions[o],) for o in taken]
@@ -157,6 +161,12 @@ class Memory:
             f"<{lanes} x i1> {mask}, {kind} zeroinitializer)"
         )
         return self._value(lanes, text)
+
+    def load_words(self, index: Index, lanes: int) -> str:
+        """The bytes from `index` on as lanes of int32, four bytes in each."""
+        kind = "i32" if lanes == 1 else f"<{lanes} x i32>"
+        pointer = self._address(index)
+        return self.frame.read(f"load {kind}, ptr {pointer}, align {self.alignment}", self.buffer)
 
     def store(self, index: Index, text: str, lanes: int = 1) -> None:
         """Set the element at `index`, or the `lanes` elements from there on."""
@@ -267,6 +277,55 @@ class Memory:
         return mangled(vector_of("uint8" if self.dtype == "bool" else self.dtype, lanes))
 
 
+def keeps_inactive_lanes(node: Store) -> bool:
+    """Whether a store leaves the lanes unchanged for which a vector condition is false."""
+    value = node.value
+    return (
+        type(value) is Call
+        and value.name == "if_then_else"
+        and lanes_of(value.args[0].dtype) == lanes_of(node.indices[0].dtype)
+        and value.args[2] == Load(node.buffer, node.indices)
+    )
+
+
+def only_index(node: Load | Store | Prefetch) -> Expr:
+    """The index of an access after all passes."""
+    if len(node.indices) != 1:
+        raise ValueError(
+            f"an access to {node.buffer} has {len(node.indices)} indices; flatten it to one index "
+            "before code is generated"
+        )
+    return node.indices[0]
+
+
 def _has_periods(buffer: Buffer, stride: int) -> bool:
     """Whether the buffer consists of whole periods of `stride` elements, whatever its dynamic extents are."""
+    if buffer.strides is not None:
+        return False
     return any(not isinstance(extent, Var) and extent % stride == 0 for extent in buffer.shape)
+
+
+def store_in(stmt: Stmt) -> Any:
+    """The store inside of the `Let` of its common subexpressions, if `stmt` is one."""
+    while type(stmt) is Let and (is_float(stmt.var.dtype) or lanes_of(stmt.var.dtype) > 1):
+        stmt = stmt.body
+    return stmt
+
+
+def is_strided(stmt: Stmt) -> bool:
+    """Whether `stmt` is a store of lanes that are more than one element apart."""
+    store = store_in(stmt)
+    return type(store) is Store and (stride_of(store.indices[0]) or 0) > 1
+
+
+def strided_stores(stmts: Sequence[Stmt]) -> list[Stmt]:
+    """The leading stores with a stride of which none reads what another one sets."""
+    run = list(takewhile(is_strided, stmts))
+    stored = {store_in(stmt).buffer for stmt in run}
+    for count, stmt in enumerate(run):
+        own = store_in(stmt)
+        for node in walk(stmt):
+            reads = type(node) is Load and node.buffer in stored
+            if reads and (node.buffer is not own.buffer or node.indices != own.indices):  # type: ignore[attr-defined]
+                return run[:count] if count else run[:1]
+    return run

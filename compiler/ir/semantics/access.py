@@ -9,9 +9,11 @@ from typing import Any
 
 from compiler.ir.address import position
 from compiler.ir.dtype import lanes_of
-from compiler.ir.expr import Buffer, Const, Expr, Load, Ramp, Var
+from compiler.ir.expr import Buffer, Call, Const, Expr, Load, Ramp, Var
+from compiler.ir.foreign import is_foreign
 from compiler.ir.function import Intrinsic, Invoke
 from compiler.ir.node import Node
+from compiler.ir.recursion import recursive
 from compiler.ir.simplify.simplify import UNKNOWN, Interval, Simplifier
 from compiler.ir.stmt import Copy, For, Region, Stmt, Store
 from compiler.ir.visit import children, walk
@@ -74,6 +76,7 @@ def mentions(node: Node, variables: Container[Any]) -> bool:
     return any(type(below) is Var and below in variables for below in walk(node))
 
 
+@recursive
 def expanded_stores(node: Node) -> int:
     """The number of stores in `node` with its unrolled loops expanded: the code size of a copy of it."""
     if type(node) is Store:
@@ -85,8 +88,8 @@ def expanded_stores(node: Node) -> int:
 
 
 def is_pure(expr: Expr) -> bool:
-    """Whether `expr` may be evaluated anywhere: it reads no memory, since no arithmetic raises an error."""
-    return not any(type(n) is Load for n in walk(expr))
+    """Whether `expr` may be evaluated anywhere: it reads no memory, and calls nothing."""
+    return not any(type(n) is Load or (type(n) is Call and is_foreign(n.name)) for n in walk(expr))
 
 
 def _invoked(node: Invoke) -> Iterator[Access]:

@@ -7,6 +7,7 @@ from typing import Any
 from compiler.ir.expr import Buffer, Const, Var
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.node import schema_of
+from compiler.ir.recursion import recursive
 from compiler.ir.stmt import Seq
 from compiler.ir.visit import children
 
@@ -54,6 +55,7 @@ def _extents(a: int | Var, b: int | Var, pairs: dict[Any, Any]) -> bool:
     return pairs.get(a) is b
 
 
+@recursive
 def _equal(a: Any, b: Any, pairs: dict[Any, Any]) -> bool:
     a, b = _single(a), _single(b)
     if type(a) is not type(b):

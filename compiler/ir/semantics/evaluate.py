@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from compiler.ir.bfloat16 import rounded, truncated, widened
 from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float, lanes_of, scalar_of
 from compiler.ir.expr import (
     Binary,
@@ -31,8 +30,12 @@ from compiler.ir.expr import (
     Var,
     binary,
 )
+from compiler.ir.foreign import is_foreign
 from compiler.ir.operators import COMPARISON, whole
-from compiler.ir.semantics.functions import function_of
+from compiler.ir.recursion import LEVELS, Recursive, on_new_stack
+from compiler.ir.semantics.bfloat16 import rounded, truncated, widened
+from compiler.ir.semantics.foreign import Externs, foreign_function
+from compiler.ir.semantics.functions import Apply, function_of
 from compiler.ir.text.printer import print_expr
 
 # A scalar integer or bool is a Python number, a scalar float a NumPy scalar, a vector a NumPy array.
@@ -41,17 +44,20 @@ Evaluate = Callable[[], Value]
 Address = Callable[[], tuple[Value, ...]]
 
 
-class Evaluator:
+class Evaluator(Recursive):
     """Turns each expression, once, into a closure that evaluates it.
 
     Parameters
     ----------
     arrays : dict of Buffer to ndarray
         The elements of each buffer; those of packed types unpacked, one per array element.
+    externs : mapping or ctypes.CDLL, optional
+        C functions, and meanings of intrinsics, by name.
     """
 
-    def __init__(self, arrays: dict[Buffer, np.ndarray]) -> None:
+    def __init__(self, arrays: dict[Buffer, np.ndarray], externs: Externs | None = None) -> None:
         self.arrays = arrays
+        self.externs: Externs = {} if externs is None else externs
         self.starts: dict[Buffer, int] = {}  # with strides -> the position of its first element in the array
         self.cells: dict[Var, list[Value]] = {}  # a list of one: the current value of a variable
 
@@ -115,7 +121,7 @@ class Evaluator:
         def place() -> tuple[Value, ...]:
             at = evaluate()
             if np.min(at) + start < 0 or np.max(at) + start >= extent:
-                out_of_bounds(buffer, buffer.shape, (np.ravel(at)[0],))
+                out_of_bounds(buffer, self.arrays[buffer].shape, (np.ravel(at)[0],))
             return (at + start,)
 
         return place
@@ -146,6 +152,15 @@ class Evaluator:
 
     def expr(self, expr: Expr) -> Evaluate:
         """A closure that evaluates an expression."""
+        level = self.level
+        if level == LEVELS:
+            return partial(on_new_stack, self.deeper(self.expr, expr))
+        self.level = level + 1
+        evaluate = self._expr(expr)
+        self.level = level
+        return evaluate
+
+    def _expr(self, expr: Expr) -> Evaluate:
         rule = self.expr_rules.get(type(expr))
         if rule is None:
             raise ValueError(f"an expression cannot be a {type(expr).__name__}")
@@ -236,7 +251,11 @@ class Evaluator:
     def _call(self, node: Call) -> Evaluate:
         if node.name == "if_then_else":
             return self._if_then_else(node)
-        function = function_of(node.name, node.args[0].dtype)
+        function: Apply | None
+        if is_foreign(node.name):
+            function = foreign_function(node, self.externs)
+        else:
+            function = function_of(node.name, node.args[0].dtype)
         if function is None:
             raise ValueError(f"`{print_expr(node)}`: unknown intrinsic {node.name!r}")
         args = tuple(map(self.expr, node.args))

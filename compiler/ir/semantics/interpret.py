@@ -7,7 +7,7 @@ The meaning of a node, where NumPy, Python and hardware differ:
   the type, shifts all bits out: it gives 0, or -1 for ``>>`` of a negative number
   (`compiler.ir.operators`). No operation on numbers is undefined, and none raises.
 - Floats follow IEEE 754, are rounded to their type after each operation, and never raise. ``round`` rounds
-  halves to even. An operation on bfloat16 is one on float32, then rounded (`compiler.ir.bfloat16`).
+  halves to even. An operation on bfloat16 is one on float32, then rounded (`compiler.ir.semantics.bfloat16`).
 - ``min(a, b)`` is ``b if b < a or b is NaN else a`` and ``max(a, b)`` is ``b if b > a or b is NaN else a``:
   the result is NaN where either is NaN, as NumPy's, and `a` where the two are equal, as Python's.
 - A cast of a float to an integer rounds to zero; a value out of range becomes the nearest value of the
@@ -33,15 +33,18 @@ The meaning of a node, where NumPy, Python and hardware differ:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from compiler.ir.bfloat16 import truncated
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
 from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.recursion import LEVELS, on_new_stack
+from compiler.ir.semantics.bfloat16 import truncated
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
+from compiler.ir.semantics.foreign import Externs
 from compiler.ir.semantics.view import memory_of
 from compiler.ir.stmt import Allocate, Barrier, Copy, For, If, Let, Prefetch, Region, Seq, Stmt, Store, Token
 from compiler.ir.visit import contains_barrier
@@ -51,7 +54,7 @@ Steps = Callable[[], Iterator[Barrier]]
 """Runs a statement and yields each barrier on the way."""
 
 
-def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
+def interpret(func: PrimFunc, *arrays: np.ndarray, externs: Externs | None = None) -> None:
     """Run `func` in place on one array per parameter.
 
     Parameters
@@ -63,6 +66,8 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
         a packed type has dtype uint8, and its last axis counts bytes; that of bfloat16 has the dtype of this
         name, of the package ml_dtypes, or uint16. Arrays that the function accesses by
         row-major position must be C-contiguous; others may have any strides.
+    externs : mapping or ctypes.CDLL, optional
+        The C functions that the program calls, and meanings of intrinsics, by name.
 
     Raises
     ------
@@ -75,8 +80,9 @@ def interpret(func: PrimFunc, *arrays: np.ndarray) -> None:
     """
     if len(arrays) != len(func.params):
         raise ValueError(f"{func.name} takes {len(func.params)} array(s), not {len(arrays)}")
-    program = _Program({}, {})
+    program = _Program({}, {}, externs)
     sizes: dict[Var, tuple[int, Buffer]] = {}
+    arrays = tuple(map(_pairs, arrays))
     for buffer, array in zip(func.params, arrays, strict=True):
         shape = _checked_shape(func, buffer, array, sizes)
         bits = array.view(np.uint16) if buffer.dtype == "bfloat16" else array
@@ -130,16 +136,27 @@ def _checked_shape(
 class _Program(Evaluator):
     """Turns each statement, once, into a closure that runs it."""
 
-    def __init__(self, arrays: dict[Buffer, np.ndarray], tokens: dict[tuple[str, str], int]) -> None:
-        super().__init__(arrays)
+    def __init__(
+        self,
+        arrays: dict[Buffer, np.ndarray],
+        tokens: dict[tuple[str, str], int],
+        externs: Externs | None = None,
+    ) -> None:
+        super().__init__(arrays, externs)
         self.tokens = tokens  # pair of stages -> tokens pushed and not popped
         self.stored: set[Buffer] = set()
 
     def stmt(self, stmt: Stmt) -> Run:
+        level = self.level
+        if level == LEVELS:
+            return partial(on_new_stack, self.deeper(self.stmt, stmt))
         rule = self.stmt_rules.get(type(stmt))
         if rule is None:
             raise ValueError(f"a statement cannot be a {type(stmt).__name__}")
-        return rule(self, stmt)
+        self.level = level + 1
+        run = rule(self, stmt)
+        self.level = level
+        return run
 
     def _for(self, loop: For) -> Run:
         if loop.kind.startswith("threadIdx") and contains_barrier(loop.body):
@@ -274,7 +291,7 @@ class _Program(Evaluator):
     def _invoke(self, invoke: Invoke) -> Run:
         func = invoke.intrinsic.description
         inputs = {buffer: _memory(buffer)[0] for buffer in func.params}
-        inside = _Program(dict(inputs), self.tokens)
+        inside = _Program(dict(inputs), self.tokens, self.externs)
         body = inside.stmt(func.body)
         operands = [
             (self.flat(region.buffer), self.region(region), inputs[buffer], buffer in inside.stored)
@@ -432,6 +449,13 @@ class _Program(Evaluator):
         Let: _let_steps,
         Barrier: lambda self, barrier: lambda: iter((barrier,)),
     }
+
+
+def _pairs(array: np.ndarray) -> np.ndarray:
+    """Complex numbers as pairs of floats along another axis; any other array itself."""
+    if not isinstance(array, np.ndarray) or array.dtype not in (np.complex64, np.complex128):
+        return array
+    return array[..., np.newaxis].view(array.real.dtype)
 
 
 def _packed(buffer: Buffer) -> bool:

@@ -34,8 +34,10 @@ from compiler.ir.expr import (
     Var,
     upper_bound,
 )
+from compiler.ir.foreign import is_foreign, mistake
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, INTRINSICS, LOGIC
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.semantics.view import reach
 from compiler.ir.stmt import Region, Stmt
 from compiler.ir.text.printer import Names, print_expr, print_stmt
@@ -47,7 +49,7 @@ class VerifyError(ValueError):
     """A function violates a rule of the language."""
 
 
-class TypeChecker:
+class TypeChecker(Recursive):
     """Checks the expressions of one function by the rules of `compiler.ir.semantics.verify.verify`."""
 
     def __init__(self, func: PrimFunc) -> None:
@@ -94,6 +96,7 @@ class TypeChecker:
 
     # expressions: operands first, so that the message names the innermost wrong expression
 
+    @counted
     def expr(self, expr: Expr) -> None:
         """Check an expression and all expressions in it."""
         rule = self.expr_rules.get(type(expr))
@@ -258,6 +261,14 @@ class TypeChecker:
         self.access(node.buffer, node.indices)
 
     def _call(self, node: Call) -> None:
+        if is_foreign(node.name):
+            for arg in node.args:
+                self.expr(arg)
+                self.whole(node, arg.dtype)
+            self.dtype(node.dtype)
+            if wrong := mistake(node):
+                self.fail(f"{self.text(node)}: {wrong}")
+            return
         self.known("intrinsic", node.name, tuple(INTRINSICS))
         function = INTRINSICS[node.name]
         if len(node.args) != function.arity:

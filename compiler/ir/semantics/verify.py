@@ -9,6 +9,7 @@ from typing import Any
 from compiler.ir.dtype import SCALAR_TYPES, bits_of, integer_range, is_integer, lanes_of, vector_of
 from compiler.ir.expr import Buffer, Const, Var
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
+from compiler.ir.recursion import counted
 from compiler.ir.scope import SCOPES, is_scope
 from compiler.ir.semantics.bounds import Refusing
 from compiler.ir.semantics.typecheck import TYPES, TypeChecker, VerifyError
@@ -149,6 +150,7 @@ class _Verifier(TypeChecker):
 
     # statements
 
+    @counted
     def stmt(self, stmt: Stmt) -> None:
         rule = self.stmt_rules.get(type(stmt))
         if rule is None:

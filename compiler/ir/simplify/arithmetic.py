@@ -14,6 +14,7 @@ from typing import Any
 from compiler.ir.dtype import integer_range
 from compiler.ir.expr import Binary, Broadcast, Const, Expr, Var
 from compiler.ir.operators import MIRRORED
+from compiler.ir.recursion import counted
 from compiler.ir.simplify.bounds import UNKNOWN, Interval, fits
 from compiler.ir.simplify.canonical import CANONICAL_TYPES, Sum
 from compiler.ir.simplify.facts import Facts
@@ -49,11 +50,14 @@ class Arithmetic(Facts):
         if kind is Const:
             return Sum({}, int(expr.value), expr.dtype)  # type: ignore[attr-defined]
         cached = self._sums.get(id(expr))
-        if cached is None:
-            summed = isinstance(expr, Binary) and expr.op in SUMMED
-            total = self._sum(expr).wrapped() if summed else self._atom(self(expr))  # type: ignore[arg-type]
-            cached = self._sums[id(expr)] = (expr, total)
-        return cached[1]
+        return self._summed(expr) if cached is None else cached[1]
+
+    @counted
+    def _summed(self, expr: Expr) -> Sum:
+        summed = isinstance(expr, Binary) and expr.op in SUMMED
+        total = self._sum(expr).wrapped() if summed else self._atom(self(expr))  # type: ignore[arg-type]
+        self._sums[id(expr)] = (expr, total)
+        return total
 
     def _atom(self, value: Expr) -> Sum:
         """A simplified value as a sum; simplification may result in a sum, such as the arm of a select."""

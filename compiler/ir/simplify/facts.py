@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from compiler.ir.expr import Binary, Const, Expr, Ramp, Var
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.simplify.bounds import UNKNOWN, Interval, exact, fits, interval, interval_of_type, meet
 from compiler.ir.simplify.canonical import Sum
 from compiler.ir.simplify.modular import Modular, modular_set
@@ -14,7 +15,7 @@ from compiler.ir.simplify.modular import Modular, modular_set
 _FACTS = 4  # facts that are combined; the number of combinations grows with the factorial
 
 
-class Facts:
+class Facts(Recursive):
     """Intervals and modular sets of expressions, and facts about sums.
 
     Parameters
@@ -79,7 +80,8 @@ class Facts:
         if type(atom) is Var:
             self.ranges[atom] = meet(self.bounds(atom), where)
         else:
-            self.narrowed = {**self.narrowed, atom: meet(self.bounds(atom), where)}
+            known = self.narrowed.get(atom)  # `bounds` may return a result from before it was narrowed
+            self.narrowed = {**self.narrowed, atom: meet(known or self.bounds(atom), where)}
         if where[0] == where[1] and type(atom) is Binary and atom.op == "%" and type(atom.b) is Const:
             divisor = int(atom.b.value)
             if divisor > 0:
@@ -94,22 +96,28 @@ class Facts:
         if kind is Const:
             return interval(expr, self.bounds)
         cached = self._bounds.get(id(expr))
-        if cached is None:
-            value = interval(expr, self.bounds)
-            if self.narrowed and expr in self.narrowed:
-                value = meet(value, self.narrowed[expr])
-            cached = self._bounds[id(expr)] = (expr, value)
-        return cached[1]
+        return self._bounded(expr) if cached is None else cached[1]
+
+    @counted
+    def _bounded(self, expr: Expr) -> Interval:
+        value = interval(expr, self.bounds)
+        if self.narrowed and expr in self.narrowed:
+            value = meet(value, self.narrowed[expr])
+        self._bounds[id(expr)] = (expr, value)
+        return value
 
     def modular(self, expr: Expr) -> Modular:
         """A modular set that contains the integer `expr`."""
         cached = self._sets.get(id(expr))
-        if cached is None:
-            value = self.remainders.get(expr) if self.remainders else None
-            if value is None:
-                value = modular_set(expr, self.modular, self.bounds)
-            cached = self._sets[id(expr)] = (expr, value)
-        return cached[1]
+        return self._congruent(expr) if cached is None else cached[1]
+
+    @counted
+    def _congruent(self, expr: Expr) -> Modular:
+        value = self.remainders.get(expr) if self.remainders else None
+        if value is None:
+            value = modular_set(expr, self.modular, self.bounds)
+        self._sets[id(expr)] = (expr, value)
+        return value
 
     def sum_bounds(self, total: Sum) -> Interval:
         """The interval of the exact value of a canonical sum, before it wraps around."""

@@ -27,8 +27,10 @@ from compiler.ir.expr import (
     Var,
     const,
 )
+from compiler.ir.foreign import LLVM, C
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.operators import ARITHMETIC, BITWISE, INTRINSICS
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.scope import SCOPES, is_scope
 from compiler.ir.stmt import (
     THREAD_TAGS,
@@ -95,7 +97,7 @@ def _hint(name: str, known: Sequence[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-class _Parser:
+class _Parser(Recursive):
     def __init__(self) -> None:
         self.scope: dict[str, Var | Buffer | Intrinsic] = {}
 
@@ -273,6 +275,7 @@ class _Parser:
 
     # statements
 
+    @counted
     def block(self, nodes: Sequence[ast.stmt]) -> Stmt:
         stmts: list[Stmt] = []
         for position, node in enumerate(nodes):
@@ -386,6 +389,7 @@ class _Parser:
 
     # expressions
 
+    @counted
     def expr(self, node: ast.expr) -> Expr:
         rule = self.expr_rules.get(type(node))
         if rule is None:
@@ -452,11 +456,22 @@ class _Parser:
             args = tuple(map(self.expr, self.args(node, function.arity)))
             dtype = args[-1].dtype
             return Call(name, args, vector_of("bool", lanes_of(dtype)) if function.is_condition else dtype)
+        if name in ("call_extern", "call_intrin"):
+            return self.foreign(node, C if name == "call_extern" else "")
         rule = self.call_rules.get(name)
         if rule is None:
             _fail(node, f"a known function{_hint(name, (*INTRINSICS, *self.call_rules, *SCALAR_TYPES))}")
         arity, make = rule
         return make(self, *self.args(node, arity))
+
+    def foreign(self, node: ast.Call, prefix: str) -> Call:
+        if len(node.args) < 2 or node.keywords:
+            _fail(node, f'`{_callee(node)}("float32", "name", arguments)`')
+        dtype, name, *args = node.args
+        called = self.string(name, "the name of a function")
+        if not (prefix or called.startswith(LLVM)):
+            _fail(name, "the name of an intrinsic of LLVM")
+        return Call(prefix + called, tuple(map(self.expr, args)), self.dtype(dtype))
 
     call_rules: dict[str, tuple[int, Callable[..., Expr]]] = {
         "min": (2, lambda self, a, b: self.binary("min", self.expr(a), self.expr(b))),

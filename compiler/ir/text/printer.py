@@ -10,9 +10,11 @@ from typing import Any
 
 from compiler.ir.dtype import INDEX, PACKED_TYPES, SCALAR_TYPES, is_float
 from compiler.ir.expr import Binary, Buffer, Call, Const, Expr, Load, Not, Var
+from compiler.ir.foreign import C, is_foreign
 from compiler.ir.function import Intrinsic, Invoke, PrimFunc
 from compiler.ir.node import Node, is_node_class, schema_of
 from compiler.ir.operators import COMPARISON, INTRINSICS
+from compiler.ir.recursion import Recursive, counted
 from compiler.ir.stmt import (
     Allocate,
     Copy,
@@ -35,8 +37,9 @@ LOOPS = {"serial": "range"} | {kind: kind for kind in ("parallel", "vectorize", 
 # names with a meaning in the syntax, which no variable, buffer or intrinsic may have
 RESERVED = frozenset(
     (*keyword.kwlist, *SCALAR_TYPES, *PACKED_TYPES, *INTRINSICS, *LOOPS, *LOOPS.values())
-    + ("allocate", "barrier", "bind", "broadcast", "cast", "copy", "intrinsic", "let", "max", "min", "pop")
-    + ("prefetch", "push", "ramp", "region", "reinterpret", "select", "size", "strided")
+    + ("allocate", "barrier", "bind", "broadcast", "call_extern", "call_intrin", "cast", "copy", "intrinsic")
+    + ("let", "max", "min", "pop", "prefetch", "push", "ramp", "region", "reinterpret", "select", "size")
+    + ("strided",)
 )
 
 # precedences of operators; an operand of lower precedence is put in parentheses
@@ -128,19 +131,22 @@ def _definition(name: str, func: PrimFunc, intrinsics: Iterable[Intrinsic]) -> s
 
 def flatten(stmt: Stmt) -> Iterator[Stmt]:
     """The statements of a block in order, with nested sequences joined."""
-    if isinstance(stmt, Seq):
-        for child in stmt.stmts:
-            yield from flatten(child)
-    else:
-        yield stmt
+    pending = [stmt]
+    while pending:
+        top = pending.pop()
+        if isinstance(top, Seq):
+            pending += top.stmts[::-1]
+        else:
+            yield top
 
 
-class _Printer:
+class _Printer(Recursive):
     def __init__(self, names: Names) -> None:
         self.names = names
 
     # statements: lists of lines
 
+    @counted
     def block(self, stmt: Stmt, depth: int) -> list[str]:
         indent = "    " * depth
         stmts = list(flatten(stmt))
@@ -188,6 +194,7 @@ class _Printer:
         self.names.forget(loop.var)
         return ["    " * depth + header, *body]
 
+    @counted
     def _if(self, branch: If, depth: int) -> list[str]:
         indent = "    " * depth
         lines = [f"{indent}if {self.expr(branch.condition)}:", *self.block(branch.then, depth + 1)]
@@ -245,6 +252,7 @@ class _Printer:
 
     # expressions: text and precedence
 
+    @counted
     def expr(self, expr: Node, at_least: int = 0) -> str:
         """The text of `expr`, in parentheses if its precedence is below `at_least`."""
         text, precedence = self.expr_rules.get(type(expr), _Printer.fields)(self, expr)
@@ -281,13 +289,19 @@ class _Printer:
         left = self.expr(node.a, precedence + (precedence == _COMPARE))
         return f"{left} {node.op} {self.expr(node.b, precedence + 1)}", precedence
 
+    def _call(self, node: Call) -> tuple[str, int]:
+        if not is_foreign(node.name):
+            return self.call(node.name, *node.args)
+        kind = "call_extern" if node.name.startswith(C) else "call_intrin"
+        return self.call(kind, _quoted(node.dtype), _quoted(node.name.removeprefix(C)), *node.args)
+
     expr_rules: dict[type, Callable[[Any, Any], tuple[str, int]]] = {
         Var: lambda self, n: (self.names[n], _ATOM),
         Const: lambda self, n: (_literal(n), _ATOM),
         Binary: _binary,
         Not: lambda self, n: (f"not {self.expr(n.a, _NOT)}", _NOT),
         Load: lambda self, n: (self.element(n.buffer, n.indices), _ATOM),
-        Call: lambda self, n: self.call(n.name, *n.args),
+        Call: _call,
     }
 
 

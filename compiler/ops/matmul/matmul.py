@@ -95,7 +95,7 @@ class Product:
         """Return the result by NumPy."""
         types = self.precision
         a, b = (
-            (x if t == "N" else np.swapaxes(x, -1, -2)).astype(types.accumulator, copy=False)
+            types.values(x if t == "N" else np.swapaxes(x, -1, -2))
             for x, t in zip(inputs, self.transpose, strict=False)
         )
         return self.epilogue.reference(a @ b, inputs[2:], (self.N,)).astype(types.result, copy=False)

@@ -13,7 +13,7 @@ from compiler.ops.loops import split_vectors
 from compiler.ops.matmul.matmul import Product
 from compiler.ops.operator import Operator
 from compiler.ops.parameter import Parameter
-from compiler.ops.precision import DTYPE, PRECISIONS
+from compiler.ops.precision import MATRIX_DTYPE, PRECISIONS
 from compiler.ops.rounding import Rounding
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
@@ -128,6 +128,7 @@ def _panels(product: Product, tensor: Tensor, tiles: int, width: int) -> Tensor:
         *batch, tile, k, inner = at
         place = tile * width + inner
         value = product.left(tensor, *batch, place, k) if is_left else product.right(tensor, *batch, k, place)
+        value = value.astype(product.precision.packed or tensor.dtype)
         return value if tiles * width == extent else te.if_then_else(place < extent, value, 0)
 
     return te.compute(
@@ -198,14 +199,14 @@ MATMUL = _operator(
         Parameter("batch", "count", 0),
         Parameter("transpose", "word", "NN", ("NN", "NT", "TN", "TT")),
         EPILOGUE,
-        DTYPE,
+        MATRIX_DTYPE,
     ),
     _matmul,
 )
 
 DENSE = _operator(
     "dense",
-    (Parameter("M"), Parameter("N"), Parameter("K"), EPILOGUE, DTYPE),
+    (Parameter("M"), Parameter("N"), Parameter("K"), EPILOGUE, MATRIX_DTYPE),
     _dense,
     constants=("weight", "bias"),
 )

@@ -15,6 +15,7 @@ from boost.data.binning import (
     SparseBinnedMatrix,
     bin_matrix,
     bin_table,
+    code_cuts,
     make_cuts,
 )
 from boost.data.quantile_dmatrix import QuantileDMatrix
@@ -184,9 +185,13 @@ def test_too_many_categories() -> None:
         wide = bin_table(DMatrix(x, feature_types=["c"]), 4, team)
         assert isinstance(wide, BinnedMatrix)
         np.testing.assert_array_equal(wide.codes, x)
+        assert wide.codes.dtype == np.uint16
         x[0] = 65535
-        with pytest.raises(DataError, match="column 'city' has 65536 categories, at most 65535 are possible"):
-            make_cuts(DMatrix(x, feature_types=["c"], feature_names=["city"]), 4, team)
+        wider = bin_table(DMatrix(x, feature_types=["c"]), 4, team)
+        assert isinstance(wider, BinnedMatrix) and wider.codes.dtype == np.uint32
+        np.testing.assert_array_equal(wider.codes, x)
+    with pytest.raises(DataError, match="column 'city' has 16777216 categories, at most 16777215 are"):
+        code_cuts(1 << 24, "'city'")
 
 
 def test_columns_without_values() -> None:

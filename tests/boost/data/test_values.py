@@ -67,7 +67,7 @@ def test_masked_values_are_missing() -> None:
         (np.array([[1]], dtype="m8[s]"), "holds dates or durations"),
         ([[1], [1, 2]], "not a table .*rows of one length"),
         ({"a": [1]}, "data is a dict, not a table: give an array"),
-        ("file.csv", "data is a str, not a table"),
+        ("file.csv", "format of the text file 'file.csv' is not given: write 'file.csv.format=libsvm'"),
         (None, "data is a NoneType, not a table"),
         (sp.csr_matrix(np.array([[1j]])), "real numbers, got dtype complex128"),
         (sp.coo_array(np.ones(3)), r"two dimensions, got shape \(3,\)"),

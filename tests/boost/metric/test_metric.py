@@ -275,9 +275,9 @@ def test_custom() -> None:
     metric.check(NUMBERS, 1)
     prediction = np.array([[1.0], [1.0]])
     assert metric.maximize and metric.name == "share_above"
-    assert metric.named(prediction, NUMBERS) == ("above", 0.5)
+    assert metric.named(prediction, NUMBERS) == [("above", 0.5)]
     assert metric(prediction, NUMBERS) == 0.5
-    assert make_metric("mae").named(prediction, NUMBERS) == ("mae", 0.75)
+    assert make_metric("mae").named(prediction, NUMBERS) == [("mae", 0.75)]
     several = custom_metric(lambda p, d: ("columns", p.shape[1]))
     assert several(np.zeros((2, 3)), NUMBERS) == 3.0
     with pytest.raises(ValueError, match=r"'<lambda>' must return a pair \(name, value\), got 3"):

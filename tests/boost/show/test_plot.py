@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import boost
-from boost.show.plot import plot_contributions, plot_importance, plot_metric, plot_tree
+from boost.show.plot import plot_contributions, plot_importance, plot_metric
+from boost.show.plot_tree import plot_tree
 from tests.boost.small_models import CLASS, FRAME, KINDS, X, Y, model_of, table_of
 
 matplotlib = pytest.importorskip("matplotlib")

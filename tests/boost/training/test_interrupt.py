@@ -157,6 +157,27 @@ def test_parameters_change_or_not() -> None:
         assert model.save_raw() == want
 
 
+def test_changed_parameters_are_used_or_not() -> None:
+    def new() -> tuple[Booster, DMatrix]:
+        model, data = start("outputs")
+        model.set_param({"max_depth": 3, "subsample": 0.6})
+        return model, data
+
+    model, data = new()
+    model.update(data, 2)
+    want = model.save_raw()
+    model, data = new()
+    with Interruption() as count:
+        model.update(data, 2)
+    for point in points(count.lines)[::2]:
+        model, data = new()
+        with pytest.raises(KeyboardInterrupt), Interruption(point):
+            model.update(data, 2)
+        if model.num_boosted_rounds() == 2:
+            model.update(data, 2)
+        assert model.save_raw() == want, (point, count.lines[point])
+
+
 def _fail(*_: Any) -> Any:
     raise RuntimeError("an error of the caller")
 

@@ -154,7 +154,7 @@ class Toy:
             details={"device": 0},
         )
 
-    def load(self, artifact: Artifact) -> Module:
+    def load(self, artifact: Artifact, externs: object = None) -> Module:
         program = split_device(parse_function(artifact.code.decode()))
         on = self.device(field(artifact.details, "device", int))
         executable = DeviceExecutable(artifact.name, program, on, ToyLauncher(on))

@@ -433,19 +433,6 @@ def test_primitives_on_a_stage_that_is_inlined_are_not_dropped() -> None:
         loop_nest(s, [A, C])
 
 
-def test_a_buffer_has_no_more_elements_than_an_index_has_values() -> None:
-    def copy(rows: int) -> tuple[Schedule, list[Tensor]]:
-        A = te.placeholder((rows, 2**16), "A", "int8")
-        B = te.compute((1,), lambda i: A[i, 0], "B")
-        return te.create_schedule(B.op), [A, B]
-
-    loop_nest(*copy(2**15 - 1))
-    with pytest.raises(
-        ScheduleError, match=r"^A: \[32768, 65536\] has 2147483648 elements; an index is int32"
-    ):
-        loop_nest(*copy(2**15))
-
-
 def test_threads_cannot_share_the_filling_of_private_memory() -> None:
     message = (
         r"X_local: 'ax0_ax1_fused_inner' is bound to threadIdx\.x inside of the loop 'i_inner' of Z, "

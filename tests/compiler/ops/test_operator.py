@@ -36,6 +36,7 @@ SHAPES = {
     "unary": ((3, 5), "exp"),
     "binary": ((3, 5), (5,)),
     "reduction": ((3, 4, 5), (0, 2)),
+    "cumsum": ((3, 4, 5), 1),
     "transpose": ((3, 4, 5), (2, 0, 1)),
 }
 every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)

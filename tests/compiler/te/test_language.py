@@ -418,4 +418,4 @@ def test_the_names_of_positional_parameters() -> None:
 )
 def test_parameters_that_cannot_be_axes(function, message) -> None:
     with pytest.raises(ValueError, match=message):
-        te.compute((2, 2), function, "C")
+        te.compute((2, 3), function, "C")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ctypes
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from compiler.backend.llvm.host.dispatch import Checked, Direct
@@ -24,6 +25,8 @@ class HostExecutable:
         Symbol of ``void entry(ptr slots, ptr workspace)``.
     is_parallel : bool
         Whether the code calls the thread pool.
+    externs : mapping of str to ctypes function, optional
+        The C functions that it calls, by their symbols.
 
     Attributes
     ----------
@@ -38,8 +41,13 @@ class HostExecutable:
         If the code cannot be linked.
     """
 
-    def __init__(self, artifact: Artifact, entry: str, is_parallel: bool) -> None:
+    def __init__(
+        self, artifact: Artifact, entry: str, is_parallel: bool, externs: Mapping[str, Any] | None = None
+    ) -> None:
         imports = {LAUNCH: launch_address()} if is_parallel else {}
+        self._externs = dict(externs or {})  # kept alive, as functions in Python may be
+        for symbol, function in self._externs.items():
+            imports[symbol] = ctypes.cast(function, ctypes.c_void_p).value or 0
         self._library = load_object(artifact.code, (entry,), imports)
         signature = Signature(artifact.name, artifact.params, artifact.stored)
         self.checked = Checked(signature, self._library.addresses[entry], artifact.workspace_bytes)

@@ -32,6 +32,7 @@ from compiler.backend.llvm.mathematics.lanes import Lanes
 from compiler.backend.llvm.mathematics.polynomials import POLYNOMIALS
 from compiler.backend.llvm.writer import Frame, llvm_type, mangled
 from compiler.ir.dtype import is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.expr import Binary, Call, Cast, Expr
 from compiler.ir.operators import INTRINSICS
 
 # name -> LLVM's intrinsic: one instruction, or a few, or a call of the C library
@@ -85,3 +86,15 @@ def apply(frame: Frame, name: str, args: Sequence[str], dtype: str) -> str:
     if name in _OF_LLVM:
         return lanes.llvm(_OF_LLVM[name], *args)
     return lanes.each(name, *args)
+
+
+def in_float32(node: Binary | Call) -> Expr:
+    """An operation on bfloat16 as one on float32, whose result is rounded."""
+    lanes = lanes_of((node.a if type(node) is Binary else node.args[0]).dtype)  # type: ignore[union-attr]
+    single = vector_of("float32", lanes)
+    dtype = node.dtype if scalar_of(node.dtype) == "bool" else single
+    if type(node) is Binary:
+        wide: Expr = Binary(node.op, Cast(node.a, single), Cast(node.b, single), dtype)
+    else:
+        wide = Call(node.name, tuple(Cast(arg, single) for arg in node.args), dtype)  # type: ignore[union-attr]
+    return wide if dtype == node.dtype else Cast(wide, node.dtype)

@@ -316,7 +316,3 @@ def test_operations_that_need_values_are_refused() -> None:
         other.predict(batches)
     with pytest.raises(DataError, match="label must be in the batches"):
         QuantileDMatrix(cut(100, data), y)
-    with pytest.raises(
-        DataError, match="a DMatrix cannot be made from batches: give them to QuantileDMatrix"
-    ):
-        DMatrix(cut(100, data))

@@ -9,8 +9,8 @@ import pytest
 
 import compiler
 from compiler import te
-from compiler.ir.bfloat16 import narrowed, widened
 from compiler.ir.dtype import SCALAR_TYPES, is_float
+from compiler.ir.semantics.bfloat16 import narrowed, widened
 from compiler.ir.semantics.interpret import interpret
 from compiler.runtime import empty
 from tests.compiler.backend.llvm.compiled import X86, interesting
@@ -130,18 +130,16 @@ def test_a_copy_keeps_every_bit() -> None:
     np.testing.assert_array_equal(run(lambda v: v, EDGES[-12:].repeat(4), "bfloat16"), EDGES.repeat(4))
 
 
-def test_functions_are_those_of_float_rounded() -> None:
-    x = numbers()
-    for function in (te.exp, te.log, te.tanh, te.log2, te.cbrt):
-        A = te.placeholder(x.shape, "A", "bfloat16")
-        C = te.compute(x.shape, lambda i, f=function: f(A[i]), "C")
-        B = te.placeholder(x.shape, "B", "float32")
-        D = te.compute(x.shape, lambda i, f=function: f(B[i]), "D")
-        single = np.empty(x.shape, np.float32)
-        half = empty(x.shape, "bfloat16")
-        compiler.build(te.create_schedule(C.op), [A, C])(x, half)
-        compiler.build(te.create_schedule(D.op), [B, D])(widened(x), single)
-        np.testing.assert_array_equal(widened(half.view(np.uint16)), widened(narrowed(single)))
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "log2", "cbrt", "tan"])
+def test_functions_are_those_of_float_rounded(name: str) -> None:
+    x, function = numbers(), getattr(te, name)
+    A, B = te.placeholder(x.shape, "A", "bfloat16"), te.placeholder(x.shape, "B", "float32")
+    C = te.compute(x.shape, lambda i: function(A[i]), "C")
+    D = te.compute(x.shape, lambda i: function(B[i]), "D")
+    half, single = empty(x.shape, "bfloat16"), np.empty(x.shape, np.float32)
+    compiler.build(te.create_schedule(C.op), [A, C])(x, half)
+    compiler.build(te.create_schedule(D.op), [B, D])(widened(x), single)
+    np.testing.assert_array_equal(widened(half.view(np.uint16)), widened(narrowed(single)))
 
 
 def test_a_reduction_in_float() -> None:
@@ -191,3 +189,12 @@ def test_no_lane_is_converted_by_a_call() -> None:
     for cpu in ("skylake-avx512", "haswell", "x86-64"):
         assembly = compiler.build(s, [A, C], X86 + cpu).source("asm")
         assert set(re.findall(r"call[ql]?\s+(\S+)", assembly)) <= {"main.compute"}
+
+
+def test_the_instruction_of_a_cpu_that_has_one() -> None:
+    A = te.placeholder((64,), "A")
+    C = te.compute((64,), lambda i: te.cast(A[i], "bfloat16"), "C")
+    s = te.create_schedule(C.op)
+    s[C].vectorize(s[C].split(C.op.axis[0], 16)[1])
+    for cpu, has in (("sapphirerapids", True), ("znver4", True), ("icelake-server", False)):
+        assert ("vcvtneps2bf16" in compiler.build(s, [A, C], X86 + cpu).source("asm")) == has

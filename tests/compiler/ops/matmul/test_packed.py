@@ -51,7 +51,7 @@ def test_dense(shape: tuple[int, int, int], epilogue: str, check_operator: Calla
     check_operator(DENSE, Defaults(), *shape, epilogue, how=("nest", "compiled", "bound"))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16", "int8"])
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int8", "bfloat16"])
 @pytest.mark.parametrize(
     ("transpose", "epilogue"), [("NN", "none"), ("TT", "bias+residual+relu6"), ("NT", "residual+relu")]
 )
@@ -75,6 +75,16 @@ def test_float16_is_summed_in_float32() -> None:
     ones = np.ones((1, 5000), "float16")
     shape = MATMUL.shape(1, 1, 5000, dtype="float16")
     out = MATMUL.output(*shape)
+    build(*MATMUL.schedule(Defaults(), *shape))(ones, ones.T.copy(), out)
+    assert out == 5000
+
+
+def test_bfloat16_is_summed_in_float32() -> None:
+    ones = np.full((1, 5000), 0x3F80, "uint16")
+    shape = MATMUL.shape(1, 1, 5000, dtype="bfloat16")
+    assert MATMUL.reference(ones, ones.T, *shape) == 5000
+    out = MATMUL.output(*shape)
+    assert out.dtype == "float32"
     build(*MATMUL.schedule(Defaults(), *shape))(ones, ones.T.copy(), out)
     assert out == 5000
 

@@ -1,0 +1,1 @@
+"""Tables from files, under XGBoost's names: libsvm and CSV text, and tables that were saved in binary."""
