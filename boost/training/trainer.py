@@ -229,7 +229,9 @@ class Trainer:
         before, estimates = forest.trees, objective.estimates()
         try:
             self._add_round(iteration, loss)
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, ValueError):  # which refuses what was set, and leaves this as it is
+                self._trees = None
             if forest.trees == before:
                 objective.set_estimates(estimates)
             raise

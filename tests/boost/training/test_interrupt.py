@@ -157,10 +157,12 @@ def test_parameters_change_or_not() -> None:
         assert model.save_raw() == want
 
 
-def test_changed_parameters_are_used_or_not() -> None:
+@pytest.mark.slow
+def test_what_was_set_is_used_or_not() -> None:
     def new() -> tuple[Booster, DMatrix]:
         model, data = start("outputs")
         model.set_param({"max_depth": 3, "subsample": 0.6})
+        data.set_weight(np.linspace(0.5, 2.0, 60))
         return model, data
 
     model, data = new()
