@@ -258,9 +258,7 @@ class _Traversal(Recursive):
                 strides = self._strides(buffer, indices.indices, loops)
             for level in range(depth + 1):
                 elements, contiguous, whole = 1, 1, True
-                for width, extent in zip(
-                    reversed(widths), map(upper_bound, reversed(buffer.shape)), strict=True
-                ):
+                for width, extent in zip(reversed(widths), _extents(buffer, len(widths)), strict=True):
                     span = min(width[level] + 1, extent)
                     elements *= span
                     if whole:
@@ -279,7 +277,7 @@ class _Traversal(Recursive):
         position = {loop.var: d for d, loop in enumerate(loops)}
         strides = [0] * len(loops)
         pitch = 1
-        for index, extent in zip(reversed(indices), map(upper_bound, reversed(buffer.shape)), strict=True):
+        for index, extent in zip(reversed(indices), _extents(buffer, len(indices)), strict=True):
             for atom, coefficient in self._linear(index):
                 if isinstance(atom, Var):
                     if atom in position:
@@ -336,6 +334,13 @@ class _Traversal(Recursive):
             return [int(w + reach) for w in self._widths(atom.base, loops)]
         parts = [self._widths(c, loops) for c in children(atom) if isinstance(c, Expr)]
         return [sum(column) for column in zip(*parts, strict=True)] if parts else [0] * (len(loops) + 1)
+
+
+def _extents(buffer: Buffer, indices: int) -> list[int]:
+    """The upper bounds of the extents, innermost first; that of the position for a single index."""
+    if indices != len(buffer.shape):
+        return [buffer.size]
+    return [upper_bound(extent) for extent in reversed(buffer.shape)]
 
 
 class _Identical:

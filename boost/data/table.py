@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data import validation
-from boost.data.frames.dictionary import Categories, CategoryIndex, recode
+from boost.data.frames.dictionary import Categories, CategoryIndex, check_same_types, recode
 from boost.data.frames.frame import as_frame, encode_frame, is_frame
 from boost.data.meta_info import FLOAT_FIELDS, MetaInfo, State
 from boost.data.values import (
@@ -352,6 +352,8 @@ class Table(MetaInfo):
                         f"{categories[f][:3]}"
                     )
                 blank.append(f)
+            else:
+                check_same_types(self.categories[f], categories[f], self._name(f))
         if not isinstance(self._values, DenseValues):
             raise DataError(
                 "the categories of a sparse or binned table cannot be changed: give a dense table"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
 from operator import eq
 from typing import Any, TypeVar
 
 import numpy as np
 
-from compiler.ir.node import CHILDREN, DESCEND
+from compiler.ir.node import CHILDREN, DESCEND, Node
 from compiler.ir.recursion import on_new_stack
 
 _NUMBERS = (int, float, np.generic)
@@ -19,33 +20,48 @@ Class = TypeVar("Class", bound=type)
 def by_structure(cls: Class) -> Class:
     """Class decorator: nodes are equal if they have the same class and equal fields.
 
-    Like the comparison and the hash that a dataclass generates, and as fast; but of nodes of any depth, and a
-    comparison with a number, which could only be False, raises where the node varies while the program runs.
+    Like the comparison and the hash that a dataclass generates, and as fast, but of nodes of any depth. A
+    comparison that a program should evaluate is refused instead of answered by structure (`_differ`).
     """
     names = [f.name for f in fields(cls) if f.compare]
     a, b = (f"({' '.join(f'{node}.{name},' for name in names)})" for node in ("self", "other"))
-    text = (
-        "def __hash__(self):\n"
-        f"    try:\n        return hash({a})\n"
-        "    except RecursionError:\n        return on_new_stack(hash, self)\n"
-    )
-    return _compared(cls, f"{a} == {b}", "self.__class__ is other.__class__", text)
+    hashed = f"""
+def __hash__(self):
+    try:
+        return hash({a})
+    except RecursionError:
+        return on_new_stack(hash, self)
+"""
+    return _compared(cls, f"self.__class__ is other.__class__ and {a} == {b}", hashed)
 
 
 def by_identity(cls: Class) -> Class:
-    """Class decorator: a node is equal only to itself; comparisons with numbers raise as there."""
-    return _compared(cls, "True", "self is other")
+    """Class decorator: a node is equal only to itself; other comparisons are refused as there."""
+    return _compared(cls, "self is other")
 
 
-def _compared(cls: Class, result: str, same: str, hashed: str = "") -> Class:
-    names: dict[str, Any] = {"_of_others": _of_others, "on_new_stack": on_new_stack, "eq": eq}
-    text = (
-        "def __eq__(self, other):\n"
-        f"    if {same}:\n"
-        f"        try:\n            return {result}\n"
-        "        except RecursionError:\n            return on_new_stack(eq, self, other)\n"
-        "    return _of_others(self, other)\n"
-    )
+def _compared(cls: Class, same: str, hashed: str = "") -> Class:
+    names: dict[str, Any] = {
+        "Node": Node,
+        "_OURS": _OURS,
+        "__name__": __name__,
+        "_caller": sys._getframe,
+        "_differ": _differ,
+        "eq": eq,
+        "on_new_stack": on_new_stack,
+    }
+    text = f"""
+def __eq__(self, other):
+    try:
+        same = {same}
+    except RecursionError:
+        same = on_new_stack(eq, self, other)
+    if same:
+        return True
+    if _OURS.get(_caller(1).f_globals.get("__name__")) and isinstance(other, Node):
+        return False
+    return _differ(self, other, _caller(1).f_globals.get("__name__"))
+"""
     exec(text + hashed, names)  # text made of the names of the fields alone
     given = cls.__hash__
     cls.__eq__ = names["__eq__"]  # type: ignore[assignment]
@@ -53,15 +69,37 @@ def _compared(cls: Class, result: str, same: str, hashed: str = "") -> Class:
     return cls
 
 
-def _of_others(node: Any, other: object) -> Any:
-    """The comparison of a node with an object of another class."""
-    if isinstance(other, _NUMBERS) and hasattr(node, "dtype") and _varies(node):
-        raise ValueError(
-            f"`==` and `!=` between an expression and {other!r} is answered at once, by structure, with "
-            "the same answer for every element; te.equal(a, b) and te.not_equal(a, b) make a condition that "
-            "the program evaluates"
-        )
-    return NotImplemented
+_OURS: dict[str | None, bool] = {}
+"""Name of a module -> whether it belongs to the packages that compare expressions by structure."""
+
+
+def _differ(node: Any, other: object, module: str | None) -> Any:
+    """The comparison of a node with an object that does not have its structure.
+
+    The compiler compares structures. Whoever writes a program means the values, for which the answer would be
+    False at every element, so a comparison from another module is refused. Dictionaries and sets compare too,
+    but only keys of equal hashes.
+    """
+    if isinstance(other, _NUMBERS):
+        if _varies(node):
+            raise ValueError(_REFUSED.format("an expression and ", repr(other)))
+        return NotImplemented
+    if not isinstance(other, Node):
+        return NotImplemented
+    ours = _OURS[module] = (module or "").partition(".")[0] in ("compiler", "costmodel")
+    are_axes = hasattr(node, "as_expr") and hasattr(other, "as_expr")
+    expressions = hasattr(node, "dtype") and hasattr(other, "dtype")
+    if ours or are_axes or not expressions or not (_varies(node) or _varies(other)):
+        return False
+    if hash(node) == hash(other):
+        return False
+    raise ValueError(_REFUSED.format("expressions", ""))
+
+
+_REFUSED = (
+    "`==` and `!=` between {}{} is answered at once, by structure, with the same answer for every element; "
+    "te.equal(a, b) and te.not_equal(a, b) make a condition that the program evaluates"
+)
 
 
 def _varies(node: Any) -> bool:

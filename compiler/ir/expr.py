@@ -66,8 +66,8 @@ def _reflected(op: str) -> _Operator:
 class Expr(Node):
     """Base of all expressions; defines Python's operators on them.
 
-    ``==`` compares structure and returns a bool; with a number it raises. `equal` makes the comparison that a
-    program evaluates.
+    ``==`` is True for the same structure, so that expressions are keys of dictionaries; otherwise it raises,
+    but for extents and inside of the compiler. `equal` makes the comparison that a program evaluates.
     """
 
     __slots__ = ()
@@ -154,7 +154,8 @@ class Const(Expr):
         return a != a and b != b
 
     def __hash__(self) -> int:
-        return hash((self.value, self.dtype)) if self.value == self.value else hash(self.dtype)
+        value = self.value if self.value == self.value else None
+        return hash((value, self.dtype, value == -1))  # apart from -2, whose hash Python gives -1 too
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from compiler.ir.expr import (
 from compiler.ir.foreign import is_of_target
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.recursion import recursive
-from compiler.ir.semantics.access import is_pure, mentions
+from compiler.ir.semantics.access import is_pure, mentions, reads
 from compiler.ir.simplify.canonical import CANONICAL_TYPES
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.simplify.simplify import FALSE, Interval, Simplifier, fits, simplify
@@ -202,6 +202,8 @@ class _Widen(Rewriter):
         if node.buffer in self.expanded:
             new = self.expanded[node.buffer]
             return Store(new, (self.each_lane(indices, new),), self._broadcast(value))
+        if indices == node.indices and lanes_of(value.dtype) == 1 and node.buffer not in reads(value):
+            return Store(node.buffer, indices, value)  # every iteration stores the same
         if indices == node.indices:
             raise _OneElementError
         if len(indices) != 1 or lanes_of(indices[0].dtype) != self.lanes:

@@ -39,7 +39,7 @@ def is_injective(given: View) -> bool:
 def are_disjoint(a: View, b: View) -> bool:
     """Whether two views are known to have no byte in common: the columns of one array, for example."""
     try:
-        return not np.shares_memory(_Memory(a).array(), _Memory(b).array(), max_work=WORK)
+        return not np.shares_memory(_Memory(a).array(), _Memory(b).array(), max_work=WORK)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return False
 

@@ -14,6 +14,7 @@ from compiler.schedule.stages import Stages
 from compiler.schedule.trace import Step, primitive
 from compiler.suggest import unknown
 from compiler.te.axis import IterVar, ThreadAxis
+from compiler.te.guard import refuse_outside
 from compiler.te.tensor import Compute, Extern, Operation, Tensor
 
 
@@ -192,6 +193,9 @@ def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:
     ------
     ScheduleError
         If no output is given, or one is not computed.
+    ValueError
+        If an operation reads a tensor outside of its shape, for some values of its axes; names the tensor,
+        the axis, the index, its interval and the extent.
     """
     outputs = [ops] if isinstance(ops, (Operation, Tensor)) else list(dict.fromkeys(ops))
     if not outputs:
@@ -200,4 +204,6 @@ def create_schedule(ops: Operation | Sequence[Operation]) -> Schedule:
         if not isinstance(op, (Compute, Extern)):
             given = op.name if isinstance(op, Operation) else f"{op!r} (pass its .op)"
             raise ScheduleError(f"an output must be computed: {given}")
-    return Schedule(outputs)
+    schedule = Schedule(outputs)
+    refuse_outside(stage.op for stage in schedule.stages)
+    return schedule

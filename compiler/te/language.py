@@ -20,7 +20,6 @@ from __future__ import annotations
 import builtins
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from compiler.ir.calls import power, reinterpret
@@ -294,7 +293,8 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     ------
     ValueError
         If `fcompute` does not take ``len(shape)`` indices, a reduction is not the whole element, an axis is
-        used that belongs to another tensor or to no reduction, or a tensor is read outside of its shape. What
+        used that belongs to another tensor or to no reduction, or a tensor is read outside of its shape for
+        all values of the axes. `create_schedule` refuses a read that is outside for some of them; what
         depends on data is checked by ``compiler.build(..., check_bounds=True)``.
     """
     shape = checked_shape(shape, name)
@@ -318,11 +318,7 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
         raise ValueError(f"{name!r}: its function returned no element")
     op = Compute.of(name, axes, tuple(map(as_expr, body)), reduction)
     _check_body(op)
-    where = None if reduction is None else reduction.condition
-    exprs, condition = guarded(name, (*axes, *op.reduce_axis), op.body, where)
-    if exprs != op.body or condition is not where:
-        reduction = None if reduction is None else replace(reduction, condition=condition)
-        op = Compute.of(name, axes, exprs, reduction)
+    op = guarded(op)
     return op.output() if len(op.body) == 1 else op.outputs
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from compiler.ir.address import widened
 from compiler.ir.compare import by_structure
@@ -88,11 +88,14 @@ class Compute(Operation):
     body : tuple of Expr
         For each tensor the element at ``axes``; with a `reduction`, the term that is reduced.
     reduction : Reduction, optional
+    doubtful : tuple of Site
+        The indices of reads that are not proved to be inside (`compiler.te.guard`).
     """
 
     axes: tuple[IterVar, ...] = ()
     body: tuple[Expr, ...] = ()
     reduction: Reduction | None = None
+    doubtful: tuple[Any, ...] = ()
 
     @classmethod
     def of(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from compiler.backend.llvm.writer import Frame, literal, llvm_type, mangled, splat_literal
-from compiler.ir.bfloat16 import EXACT_INTEGER, LOST_BITS, ROUNDER, SUBNORMAL
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import Const
+from compiler.ir.semantics.bfloat16 import EXACT_INTEGER, LOST_BITS, ROUNDER, SUBNORMAL
+
+_SUBNORMAL_CLASSES = 0x90  # of `llvm.is.fpclass`: negative and positive subnormal numbers
 
 
 def convert(frame: Frame, text: str, source: str, target: str) -> str:
@@ -97,7 +99,7 @@ def _from_bfloat16(frame: Frame, text: str, lanes: int) -> str:
 
 
 def _to_bfloat16(frame: Frame, text: str, source: str) -> str:
-    """A value rounded once to a bfloat16: see `compiler.ir.bfloat16`."""
+    """A value rounded once to a bfloat16: see `compiler.ir.semantics.bfloat16`."""
     scalar, lanes = scalar_of(source), lanes_of(source)
     v = _Bits(frame, lanes)
     single, double = vector_of("float32", lanes), vector_of("float64", lanes)
@@ -109,13 +111,30 @@ def _to_bfloat16(frame: Frame, text: str, source: str) -> str:
         text = _odd_single(v, text)
     elif scalar != "float32":  # a float has their values
         text = convert(frame, text, source, single)
-    kind = llvm_type(single)
+    if "avx512bf16" in frame.preamble.features and lanes in (8, 16, 32, 64):
+        return _by_instruction(v, text)
+    return _by_bits(v, text)
+
+
+def _by_bits(v: _Bits, text: str) -> str:
+    """A float rounded to a bfloat16, by integer arithmetic."""
+    kind, frame = llvm_type(vector_of("float32", v.lanes)), v.frame
     bits = frame.emit(f"bitcast {kind} {text} to {v.kind(32)}")
     high = v.op("lshr", bits, 16, 32)
     rounded = v.op("add", v.op("add", bits, 0x7FFF, 32), v.op("and", high, 1, 32), 32)
     is_nan = frame.emit(f"fcmp uno {kind} {text}, {text}")
     chosen = v.select(is_nan, v.op("or", bits, 0x400000, 32), rounded, 32)
     return frame.emit(f"trunc {v.kind(32)} {v.op('lshr', chosen, 16, 32)} to {v.kind(16)}")
+
+
+def _by_instruction(v: _Bits, text: str) -> str:
+    """The same by an instruction of AVX512_BF16, which takes subnormal numbers for zero: those are rare."""
+    kind, frame, lanes = llvm_type(vector_of("float32", v.lanes)), v.frame, v.lanes
+    halves = frame.emit(f"fptrunc {kind} {text} to <{lanes} x bfloat>")
+    near = frame.emit(f"bitcast <{lanes} x bfloat> {halves} to {v.kind(16)}")
+    name = f"llvm.is.fpclass.{mangled(vector_of('float32', lanes))}"
+    subnormal = frame.emit(f"call {v.kind(1)} @{name}({kind} {text}, i32 {_SUBNORMAL_CLASSES})")
+    return frame.rarely(subnormal, lanes, v.kind(16), near, lambda: _by_bits(v, text))
 
 
 def _odd_integer(v: _Bits, text: str, signed: bool) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 from compiler.backend.llvm import foreign
 from compiler.backend.llvm.conversion import convert
-from compiler.backend.llvm.index import IndexArithmetic, always, combine, known_number, lane_zero, stride_of
+from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_zero, stride_of
 from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply, in_float32
+from compiler.backend.llvm.mathematics.integer import divide, shift
+from compiler.backend.llvm.mathematics.products import ByteProduct, dot
 from compiler.backend.llvm.memory import STRIDES, Memory, Place, keeps_inactive_lanes, only_index
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
-from compiler.ir.dtype import bits_of, integer_range, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
@@ -149,6 +151,32 @@ class Expressions(Recursive):
         else:
             memory.store_masked(base, text, lanes, mask)
 
+    def dot(self, products: Sequence[ByteProduct], most: int) -> bool:
+        """Write four sums of products of bytes, of `most` lanes at most, as one instruction if it exists."""
+        (sums, scalar, vector), lanes = products[0], lanes_of(products[0].sums.dtype)
+        types = scalar.buffer.dtype, vector.buffer.dtype
+        if (
+            lanes not in (4, 8, 16)
+            or lanes > most
+            or types == ("uint8", "uint8")
+            or stride_of(sums.indices[0]) != 1
+        ):
+            return False
+        firsts = self.access(scalar.indices[0]), self.access(lane_zero(vector.indices[0]))
+        for offset, (_, one, other) in enumerate(products):
+            index, lane = self.access(one.indices[0]), self.access(lane_zero(other.indices[0]))
+            beside = index == firsts[0]._replace(offset=firsts[0].offset + offset)
+            if not (beside and lane == firsts[1]._replace(offset=firsts[1].offset + offset)):
+                return False
+            if one.buffer is not scalar.buffer or other.buffer is not vector.buffer:
+                return False
+        words = Memory(self.frame, scalar.buffer).load_words(firsts[0], 1)
+        bytes_ = Memory(self.frame, vector.buffer).load_words(firsts[1], lanes)
+        left = self.splat("int32", words, lanes)
+        total = dot(self.frame, lanes, self.value(sums), left, bytes_, types)
+        Memory(self.frame, sums.buffer).store(self.access(lane_zero(sums.indices[0])), total, lanes)
+        return True
+
     def prefetch(self, node: Prefetch) -> None:
         """Write a `Prefetch`."""
         Memory(self.frame, node.buffer).prefetch(self.access(only_index(node)))
@@ -177,7 +205,7 @@ class Expressions(Recursive):
 
     def _first_lane(self, index: Expr) -> Index:
         if type(index) is Ramp or type(index) is Broadcast:
-            first = index.base if type(index) is Ramp else index.value
+            first = index.base if type(index) is Ramp else index.value  # type: ignore[union-attr]
             if self._mask is None or not self.reads_memory(first):
                 return self.access(first)
             return Index(self._extended(self._scalar(first), first.dtype))
@@ -315,7 +343,7 @@ class Expressions(Recursive):
         if scalar_of(dtype) == "bool":
             raise ValueError(f"`{op}` takes numbers, not {dtype}")
         if op in ("//", "%"):
-            return self._divide(node)
+            return divide(self.frame, node, self.value(node.a), self.value(node.b))
         a, b = self.value(node.a), self.value(node.b)
         scalar = scalar_of(dtype)
         if is_float(scalar):
@@ -326,7 +354,7 @@ class Expressions(Recursive):
             name = f"llvm.{'u' if scalar.startswith('u') else 's'}{op}.{mangled(dtype)}"
             return self.frame.emit(f"call {kind} @{name}({kind} {a}, {kind} {b})")
         if op in ("<<", ">>"):
-            return self._shift(node, a, b)
+            return shift(self.frame, node, a, b)
         if op not in _INTEGER_OPERATORS:
             raise ValueError(f"`{op}` takes floats, not {dtype}")
         return self.frame.emit(f"{_INTEGER_OPERATORS[op]} {kind} {a}, {b}")
@@ -362,67 +390,6 @@ class Expressions(Recursive):
             return "false" if text == "true" else "true"
         true = "true" if lanes_of(node.dtype) == 1 else splat_literal(node.dtype, "true")
         return self.frame.emit(f"xor {kind} {text}, {true}")
-
-    def _shift(self, node: Binary, a: str, b: str) -> str:
-        """A shift. LLVM leaves one by a count that is not less than the width undefined; here it is not."""
-        emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
-        lanes, bits = lanes_of(dtype), bits_of(scalar_of(dtype))
-        arithmetic = node.op == ">>" and not dtype.startswith("u")
-        name = "shl" if node.op == "<<" else "ashr" if arithmetic else "lshr"
-        known = known_number(node.b)
-        if known is not None and not 0 <= known < bits:
-            return emit(f"ashr {kind} {a}, {_number(dtype, bits - 1)}") if arithmetic else _number(dtype, 0)
-        if known is not None:
-            return emit(f"{name} {kind} {a}, {b}")
-        if arithmetic:  # a shift by the last bit leaves copies of the sign, as one by more would
-            limit = f"{kind} {b}, {kind} {_number(dtype, bits - 1)}"
-            return emit(f"ashr {kind} {a}, {emit(f'call {kind} @llvm.umin.{mangled(dtype)}({limit})')}")
-        inside = emit(f"icmp ult {kind} {b}, {_number(dtype, bits)}")
-        return self._select(inside, lanes, kind, emit(f"{name} {kind} {a}, {b}"), _number(dtype, 0))
-
-    def _divide(self, node: Binary) -> str:
-        """Floor division and its remainder; by zero gives zero, and nothing traps."""
-        emit, dtype, kind = self.frame.emit, node.dtype, llvm_type(node.dtype)
-        lanes, signed = lanes_of(dtype), not dtype.startswith("u")
-        divides = node.op == "//"
-
-        def number(value: int) -> str:
-            return _number(dtype, value)
-
-        known = known_number(node.b)
-        if known == 0:
-            return number(0)
-        a = self.value(node.a)
-        if known is not None and known > 0 and (not signed or known & (known - 1) == 0):
-            if not signed:
-                return emit(f"{'udiv' if divides else 'urem'} {kind} {a}, {number(known)}")
-            if divides:
-                return emit(f"ashr {kind} {a}, {number(known.bit_length() - 1)}")
-            return emit(f"and {kind} {a}, {number(known - 1)}")
-        b = self.value(node.b)
-        if known is not None and known != -1:
-            safe, zero, minus = b, None, None
-        else:
-            zero = emit(f"icmp eq {kind} {b}, {number(0)}")
-            minus = emit(f"icmp eq {kind} {b}, {number(-1)}") if signed else None
-            unsafe = zero if minus is None else emit(f"or {_test_type(lanes)} {zero}, {minus}")
-            # the smallest number divided by -1 traps as zero does, so neither reaches the instruction
-            safe = self._select(unsafe, lanes, kind, number(1), b)
-        if not signed:
-            result = emit(f"{'udiv' if divides else 'urem'} {kind} {a}, {safe}")
-            return self._select(str(zero), lanes, kind, number(0), result)
-        rest = emit(f"srem {kind} {a}, {safe}")
-        inexact = emit(f"icmp ne {kind} {rest}, {number(0)}")
-        against = emit(f"icmp slt {kind} {emit(f'xor {kind} {rest}, {safe}')}, {number(0)}")
-        adjust = emit(f"and {_test_type(lanes)} {inexact}, {against}")
-        if divides:
-            quotient = emit(f"sdiv {kind} {a}, {safe}")
-            result = emit(f"add {kind} {quotient}, {emit(f'sext {_test_type(lanes)} {adjust} to {kind}')}")
-        else:
-            result = emit(f"add {kind} {rest}, {self._select(adjust, lanes, kind, safe, number(0))}")
-        if minus is not None and divides:
-            result = self._select(minus, lanes, kind, emit(f"sub {kind} {number(0)}, {a}"), result)
-        return result if zero is None or not divides else self._select(zero, lanes, kind, number(0), result)
 
     def _choose(self, node: Select) -> str:
         lanes, kind = lanes_of(node.condition.dtype), llvm_type(node.dtype)
@@ -492,20 +459,11 @@ _RULES: dict[type, Callable[[Expressions, Any], str]] = {
 }
 
 
-def _number(dtype: str, value: int) -> str:
-    """An integer literal of `dtype`, in every lane."""
-    return str(value) if lanes_of(dtype) == 1 else splat_literal(dtype, str(value))
-
-
 def _integer_test(op: str, dtype: str) -> str:
     if op in ("==", "!="):
         return "eq" if op == "==" else "ne"
     sign = "u" if dtype.startswith("u") or scalar_of(dtype) == "bool" else "s"
     return sign + {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}[op]
-
-
-def _test_type(lanes: int) -> str:
-    return "i1" if lanes == 1 else f"<{lanes} x i1>"
 
 
 def _signed(value: int, bits: int) -> int:

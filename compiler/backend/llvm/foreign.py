@@ -88,12 +88,24 @@ def externs_of(func: PrimFunc) -> list[list[str]]:
 
 def intrinsic(frame: Frame, node: Call, args: list[str]) -> str:
     """A call of an intrinsic."""
-    kind = llvm_type(node.dtype)
+    kind = _own_type(node.dtype)
     name = f"{node.name}.{mangled(node.dtype)}" if node.name in PORTABLE else node.name
-    given = [f"{llvm_type(arg.dtype)} {text}" for arg, text in zip(node.args, args, strict=True)]
-    types = ", ".join(llvm_type(arg.dtype) for arg in node.args)
+    given = []
+    for arg, text in zip(node.args, args, strict=True):
+        here, there = llvm_type(arg.dtype), _own_type(arg.dtype)
+        text = text if here == there else frame.emit(f"bitcast {here} {text} to {there}")
+        given.append(f"{there} {text}")
+    types = ", ".join(_own_type(arg.dtype) for arg in node.args)
     frame.declare(f"declare {kind} @{name}({types})")
-    return frame.emit(f"call {kind} @{name}({', '.join(given)})")
+    result = frame.emit(f"call {kind} @{name}({', '.join(given)})")
+    here = llvm_type(node.dtype)
+    return result if here == kind else frame.emit(f"bitcast {kind} {result} to {here}")
+
+
+def _own_type(dtype: str) -> str:
+    """LLVM's own type of `dtype`: a bfloat16 is held as an integer elsewhere."""
+    kind = llvm_type(dtype)
+    return kind.replace("i16", "bfloat") if scalar_of(dtype) == "bfloat16" else kind
 
 
 def each_lane(frame: Frame, node: Call, args: list[str], in_lane: InLane) -> str:

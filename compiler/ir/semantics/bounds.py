@@ -21,7 +21,7 @@ import numpy as np
 from compiler.ir.dtype import is_integer, lanes_of
 from compiler.ir.expr import Binary, Call, Const, Expr, Load, Not, Select, Var, as_expr, upper_bound
 from compiler.ir.semantics.evaluate import Evaluator
-from compiler.ir.simplify.simplify import FALSE, TRUE, Interval, Simplifier, fits
+from compiler.ir.simplify.simplify import FALSE, TRUE, Interval, Simplifier, fits, simplify
 from compiler.ir.stmt import For, If, Let, Prefetch, Stmt, Store
 from compiler.ir.text.printer import print_expr
 from compiler.ir.visit import Rewriter, rebuild, substitute, walk
@@ -100,9 +100,6 @@ class Accesses(Rewriter):
             node = self(node)
             self.path = before
             return node
-        decided = self.known(condition)
-        if decided in (TRUE, FALSE) and (decided == TRUE) != holds:
-            return node  # never executed
         self.path, before = (*self.path, condition if holds else Not(condition)), self.path
         run: Callable[[Any], Any] = self
         if self.bare is not self.known and not evaluated:
@@ -151,6 +148,8 @@ class Accesses(Rewriter):
 
     def access(self, item: Any, indices: tuple[Expr, ...], writes: bool, node: Any) -> None:
         """Check the indices of an access, which are expressions that have been traversed."""
+        if getattr(item, "strides", None) is not None:
+            return  # a position in memory of unknown strides, whose index is checked where it is written
         shape = item.shape
         by_axis = len(indices) == len(shape)
         extents = shape if by_axis else (prod(map(upper_bound, shape)),)
@@ -210,6 +209,8 @@ class Accesses(Rewriter):
         return self.choices.pop(), made
 
     def _select(self, node: Select) -> Expr:
+        if not reads(node):
+            return node
         condition = self(node.condition)
         unsafe, arms = self._choice(node, condition, ((True, node.a), (False, node.b)))
         if unsafe:
@@ -219,6 +220,8 @@ class Accesses(Rewriter):
     def _logic(self, node: Binary) -> Expr:
         if node.op not in ("and", "or"):
             return self.descend(node)
+        if not reads(node):
+            return node
         a = self(node.a)
         unsafe, (b,) = self._choice(node, a, ((node.op == "and", node.b),))
         if not unsafe:
@@ -229,6 +232,8 @@ class Accesses(Rewriter):
     def _call(self, node: Call) -> Expr:
         if node.name != "if_then_else":
             return self.descend(node)
+        if not reads(node):
+            return node
         condition = self(node.args[0])
         arms = (self.assume(condition, holds, node.args[1 + (not holds)]) for holds in (True, False))
         return rebuild(node, (condition, *arms))
@@ -304,24 +309,35 @@ class Refusing(Accesses):
         """Raise the error, if there is a proof."""
         example = proof(site)
         if example is not None:
-            low, high = (int(end) for end in site.interval)
-            values = str(low) if low == high else f"{low} .. {high}"
-            most = as_expr(site.extent)
-            valid = f"0 .. {most.value - 1}" if type(most) is Const else f"0 .. {print_expr(most)} - 1"
-            self.refuse(
-                f"{'writes' if site.writes else 'reads'} outside of {site.item.name}: the "
-                f"{site.what} is `{print_expr(site.index)}`, which is {values}{example}; valid are {valid}"
-            )
+            self.refuse(message(site, example))
+
+
+def message(site: Site, example: str = "") -> str:
+    """An access outside of its buffer in words; `example` is the result of `proof`."""
+    low, high = (int(end) for end in site.interval)
+    values = str(low) if low == high else f"{low} .. {high}"
+    most = as_expr(site.extent)
+    valid = f"0 .. {most.value - 1}" if type(most) is Const else f"0 .. {print_expr(most)} - 1"
+    return (
+        f"{'writes' if site.writes else 'reads'} outside of {site.item.name}: the "
+        f"{site.what} is `{print_expr(site.index)}`, which is {values}{example}; valid are {valid}"
+    )
+
+
+def is_always_outside(site: Site) -> bool:
+    """Whether a site is outside of its buffer whenever it is executed."""
+    if reads(*site.path):
+        return False  # it depends on data whether it is executed
+    if any(simplify(condition, site.ranges) == FALSE for condition in site.path):
+        return False
+    return site.interval[1] < 0 or site.interval[0] >= upper_bound_of(site.extent)
 
 
 def proof(site: Site) -> str | None:
     """An example in words of an execution of a site outside of its buffer; None if that is not proved."""
-    if _reads(*site.path):
-        return None  # it depends on data whether it is executed
-    low, high = site.interval
-    if high < 0 or low >= upper_bound_of(site.extent):
+    if is_always_outside(site):
         return ""
-    if _reads(site.index):
+    if reads(site.index, *site.path):
         return None
     sizes = [var for var in _variables([site.index, as_expr(site.extent), *site.path]) if var.bounds]
     example = None
@@ -372,11 +388,21 @@ def _points(ranges: list[Interval]) -> Iterator[tuple[int, ...]]:
     """Values of the variables within their ranges: the corners first."""
     ends = [tuple(dict.fromkeys((int(high), int(low)))) for low, high in ranges]
     inner = [range(int(low), int(high) + 1) for low, high in ranges]
-    every: Iterable[tuple[int, ...]] = product(*inner) if len(ranges) <= 2 else ()
+    every = _lattice(inner) if len(ranges) <= 2 else ()
     return islice(chain(product(*ends), every), POINTS)
 
 
-def _reads(*parts: Expr) -> bool:
+def _lattice(ranges: list[range]) -> Iterator[tuple[int, ...]]:
+    """Every point, one after another: `itertools.product` would hold the ranges as lists."""
+    if not ranges:
+        yield ()
+        return
+    for first in ranges[0]:
+        for rest in _lattice(ranges[1:]):
+            yield first, *rest
+
+
+def reads(*parts: Any) -> bool:
     """Whether expressions read buffers or tensors."""
     return any(hasattr(node, "indices") for part in parts for node in walk(part))
 

@@ -80,7 +80,8 @@ class Facts(Recursive):
         if type(atom) is Var:
             self.ranges[atom] = meet(self.bounds(atom), where)
         else:
-            self.narrowed = {**self.narrowed, atom: meet(self.bounds(atom), where)}
+            known = self.narrowed.get(atom)  # `bounds` may return a result from before it was narrowed
+            self.narrowed = {**self.narrowed, atom: meet(known or self.bounds(atom), where)}
         if where[0] == where[1] and type(atom) is Binary and atom.op == "%" and type(atom.b) is Const:
             divisor = int(atom.b.value)
             if divisor > 0:

@@ -59,7 +59,7 @@ def template(knobs: Knobs, shape: Shape, axis: int, dtype: str) -> tuple[Schedul
     tiles = knobs.choice("tiles", (128, 32, 512))
     x = te.placeholder(shape, "x", dtype)
     if axis == len(shape) - 1:
-        return _along_rows(x, lanes, tiles)
+        return _along_rows(x, shape, lanes, tiles)
     first, update, sums = _sums(x, axis)
     out = _moved(sums, axis)
     s = te.create_schedule(out.op)
@@ -83,8 +83,8 @@ def template(knobs: Knobs, shape: Shape, axis: int, dtype: str) -> tuple[Schedul
     return s, [x, out]
 
 
-def _along_rows(x: Tensor, lanes: int, tiles: int) -> tuple[Schedule, list[Tensor]]:
-    *rows, columns = x.shape
+def _along_rows(x: Tensor, extents: Shape, lanes: int, tiles: int) -> tuple[Schedule, list[Tensor]]:
+    *rows, columns = extents
     tiles = min(tiles, -(-columns // lanes))
     width = lanes * tiles
     parts = -(-columns // width)
@@ -100,7 +100,9 @@ def _along_rows(x: Tensor, lanes: int, tiles: int) -> tuple[Schedule, list[Tenso
     state = te.placeholder((parts, *rows), "state", x.dtype)
     zero = te.compute((1, *rows), lambda *_: te.const(0, x.dtype), "zero")
     added = te.compute(
-        (parts, *rows), lambda p, *row: state[(p - 1, *row)] + totals[1][(*row, p - 1)], "added"
+        (parts, *rows),
+        lambda p, *row: state[(p - 1, *row)] + totals[1][(*row, te.maximum(p - 1, 0))],
+        "added",
     )
     before = te.scan(zero, added, state, name="before")
 

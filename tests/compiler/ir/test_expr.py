@@ -63,10 +63,18 @@ def test_the_type_of_a_node(expr, dtype):
 def test_expressions_are_equal_by_structure_and_variables_by_identity():
     assert i + j * 2 == i + j * 2
     assert hash(i + j) == hash(i + j)
-    assert i + j != j + i
-    assert Var("i") != i
-    assert Load(Buffer("A", (4, 8)), (i, j)) != x
     assert Const(1) != Const(1, "int64")
+    different = [
+        (i + j, j + i),
+        (Var("i"), i),
+        (Load(Buffer("A", (4, 8)), (i, j)), x),
+        (i - 1, i - 2),
+        (i, i + 0 * j),
+    ]
+    for a, b in different:
+        assert {a: 1}.get(b) is None and {a, b} == {b, a} and len({a, b}) == 2
+        with pytest.raises(ValueError, match="between expressions is answered at once, by structure"):
+            assert a != b
 
 
 def test_an_expression_has_no_truth_value():

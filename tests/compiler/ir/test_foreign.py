@@ -15,6 +15,7 @@ import compiler
 from compiler import te
 from compiler.backend.llvm.machine import Machine
 from compiler.ir.foreign import LIBRARY, PORTABLE
+from compiler.ir.semantics.bfloat16 import narrowed
 from compiler.ir.semantics.equal import structural_equal
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import VerifyError, verify
@@ -166,6 +167,25 @@ def test_an_intrinsic_of_a_cpu() -> None:
     np.testing.assert_array_equal(out, [bits_under(int(v), 0x0F3A5) for v in x])
     if not Machine.parse("llvm").missing() and "bmi2" in (Machine.parse("llvm").needs or ()):
         run(lambda v: te.call_intrin("int32", PEXT, v, 0x0F3A5), x, {PEXT: bits_under})
+
+
+def test_products_of_pairs_of_bfloat16() -> None:
+    name = "llvm.x86.avx512bf16.dpbf16ps.512"
+    text = f"""
+    def main(A: bfloat16[32], B: bfloat16[32], C: float32[16]):
+        a = A[ramp(0, 1, 32)]
+        C[ramp(0, 1, 16)] = call_intrin("float32x16", "{name}", C[ramp(0, 1, 16)], a, B[ramp(0, 1, 32)])
+    """
+    func = parse_function(text)
+    verify(func)
+    assert "vdpbf16ps" in compiler.build(func, target=X86 + "sapphirerapids").source("asm")
+    with pytest.raises(ValueError, match="needs the CPU feature avx512bf16"):
+        compiler.build(func, target=X86 + "icelake-server")
+    if "avx512bf16" in (Machine.parse("llvm").needs or ()):
+        a, b = (np.random.default_rng(n).integers(-9, 9, 32).astype(np.float32) for n in range(2))
+        c = np.arange(16, dtype=np.float32)
+        compiler.build(func)(narrowed(a), narrowed(b), c)
+        np.testing.assert_array_equal(c, np.arange(16) + (a * b).reshape(16, 2).sum(1))
 
 
 def test_an_intrinsic_of_another_kind_of_cpu() -> None:

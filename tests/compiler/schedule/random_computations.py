@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from compiler import te
-from compiler.ir.dtype import PACKED_TYPES, is_float
-from compiler.ir.expr import Const, Load, Select, Var, binary, upper_bound
+from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float
+from compiler.ir.expr import Binary, Const, Expr, Load, Not, Select, Var, binary, upper_bound
 from compiler.ir.stmt import For, Stmt, Store
 from compiler.te.tensor import Placeholder, Tensor
 
@@ -20,7 +20,7 @@ Draw = Callable[[st.SearchStrategy], Any]
 INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
 INDICES = (*INTEGERS, "uint16", "uint32", "uint64")
 FLOATS = ("float32", "float64")
-FEATURES = ("sizes", "half", "packed", "extern", "named", "recurrences")
+FEATURES = ("sizes", "half", "packed", "extern", "named", "recurrences", "corners")
 """What a program may use beside placeholders, elementwise computations and reductions."""
 
 
@@ -250,6 +250,103 @@ def _matmul(p: Program, a: Tensor) -> Tensor:
     return p.compute((a.shape[0], b.shape[1]), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k))
 
 
+TYPES = (*INDICES, *FLOATS, "float16")
+
+
+class _Corners:
+    """Draws expressions whose operations are undefined on most machines, or differ between them.
+
+    Shifts by any count, divisions by any number, conversions of any value between all types, comparisons with
+    NaN, reads that are inside of a tensor only under a condition, and gathers through any integer.
+    """
+
+    def __init__(self, p: Program, a: Tensor, axes: tuple) -> None:
+        self.p, self.a, self.axes = p, a, axes
+
+    def pick(self, *options: Any) -> Any:
+        return self.p.draw(st.sampled_from(options))
+
+    def expr(self, x: Expr, depth: int) -> Expr:
+        """An expression of `x`, of any type."""
+        if depth == 0:
+            return x
+        x = self.expr(x, depth - 1)
+        rule = self.pick("cast", "cast", "integer", "integer", "choice", "extreme", "function", "read")
+        return getattr(self, rule)(x, depth - 1)
+
+    def number(self, dtype: str) -> Expr:
+        if is_float(dtype):
+            return te.const(self.pick(0.0, -0.0, 1.0, -2.5, float("inf"), float("nan")), dtype)
+        low, high = integer_range(dtype)
+        bits = high.bit_length()
+        options = [0, 1, 2, 3, 7, bits - 1, bits, bits + 1, 40, 100, -1, -3, low, high]
+        return te.const(self.pick(*(n for n in options if low <= n <= high)), dtype)
+
+    def condition(self, x: Expr) -> Expr:
+        axis = self.pick(*self.axes)
+        by_value = binary(self.pick("<", "<=", ">", ">=", "==", "!="), x, self.number(x.dtype))
+        by_place = binary(self.pick("<", ">=", "==", "!="), axis, self.p.draw(st.integers(-1, 5)))
+        kind = self.pick("value", "place", "all", "any", "not")
+        if kind in ("all", "any"):
+            return getattr(te, kind)(by_place, by_value)
+        return Not(by_value) if kind == "not" else by_value if kind == "value" else by_place
+
+    def cast(self, x: Expr, depth: int) -> Expr:
+        return te.cast(x, self.pick(*TYPES))
+
+    def integer(self, x: Expr, depth: int) -> Expr:
+        x = x if not is_float(x.dtype) else te.cast(x, self.pick(*INDICES))
+        other = self.pick(self.number(x.dtype), te.cast(self.pick(*self.axes), x.dtype))
+        op = self.pick("<<", ">>", "//", "%", "&", "|", "^", "<<", ">>", "//", "%")
+        if isinstance(other, Const) and other.value == 0 and op in ("//", "%"):
+            return Binary(op, x, other, x.dtype)
+        return binary(op, *((x, other) if self.pick(True, True, False) else (other, x)))
+
+    def choice(self, x: Expr, depth: int) -> Expr:
+        choose = self.pick(te.select, te.if_then_else)
+        return choose(self.condition(x), x, self.pick(self.number(x.dtype), x))
+
+    def extreme(self, x: Expr, depth: int) -> Expr:
+        return self.pick(te.minimum, te.maximum)(x, self.pick(self.number(x.dtype), x))
+
+    def function(self, x: Expr, depth: int) -> Expr:
+        if not is_float(x.dtype):
+            return self.pick(te.abs, te.popcount)(x)
+        name = self.pick("abs", "floor", "ceil", "round", "trunc", "isnan", "sqrt")
+        value = getattr(te, name)(x)
+        return te.cast(value, "int8") if name == "isnan" else value
+
+    def read(self, x: Expr, depth: int) -> Expr:
+        """An element of a tensor: at a place beside the own one under a condition, or through a value."""
+        fixed = [t for t in self.p.tensors if t.ndim and _fixed(t) and t.dtype not in PACKED_TYPES]
+        if not fixed or not _fixed(self.a):  # dynamic extents are determined by what is read
+            return x
+        b = self.pick(*fixed[-2:])
+        index = te.cast(x, self.pick(*INDICES)) if is_float(x.dtype) else x
+        at: list = [te.const(0)] * b.ndim
+        d = self.p.draw(st.integers(0, b.ndim - 1))
+        extent = b.shape[d]
+        if self.pick("beside", "through") == "beside":
+            at[d] = self.pick(*self.axes) + self.p.draw(st.integers(-2, 2))
+            inside = te.all(at[d] >= 0, at[d] < extent)
+        elif self.pick(True, False):
+            at[d] = te.cast(index, "int64") % extent
+            return b[tuple(at)]
+        else:
+            at[d] = index
+            wide = index.dtype == "uint64"
+            inside = te.all(binary("<", index, extent) if wide else te.cast(index, "int64") < extent)
+            inside = inside if index.dtype.startswith("u") else te.all(index >= 0, inside)
+        choose = self.pick(te.select, te.if_then_else)
+        return choose(inside, b[tuple(at)], self.number(b.dtype))
+
+
+def _corner(p: Program, a: Tensor) -> Tensor:
+    """An elementwise computation with corner values."""
+    depth = p.draw(st.integers(1, 4))
+    return p.compute(a.shape, lambda *i: _Corners(p, a, i).expr(a[i], depth))
+
+
 def _packed(p: Program, a: Tensor) -> Tensor:
     b = p.placeholder((*a.shape[:-1], 8), p.draw(st.sampled_from(["int4", "uint4", "int2", "uint1"])))
     return p.compute(b.shape, lambda *i: b[i].astype("int32") * 3 - 1)
@@ -335,6 +432,7 @@ MAKERS += [(_pool, lambda t: t.ndim > 0 and not isinstance(t.shape[-1], Var))]
 MAKERS += [(_gather, lambda t: t.ndim == 1 and not is_float(t.dtype))]
 EXTRA: dict[str, list[tuple[Maker, Fits]]] = {
     "packed": [(_packed, _wide)],
+    "corners": [(_corner, _wide)] * 8,
     "extern": [(_extern, _wide)] * 2,
     "recurrences": [(_scan, _wide)] * 2 + [(_scatter, lambda t: t.ndim == 1 and not is_float(t.dtype))] * 2,
     "named": [(_named, lambda t: t.ndim > 0 and not is_float(t.dtype))] * 2,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,15 +31,17 @@ from compiler.ir.visit import children, substitute
 from compiler.lowering.nest import loop_nest
 from compiler.lowering.steps import dependences, innermost
 from compiler.passes import run
+from compiler.runtime import Module
 from compiler.schedule import Schedule, ScheduleError, Stage
 from compiler.te.axis import IterVar
 from compiler.te.tensor import Compute, Extern, Placeholder, Tensor
+from tests.compiler.backend.llvm.test_programs import compiled
 from tests.compiler.schedule.random_computations import computations
 
 Draw = Callable[[st.SearchStrategy], Any]
 Place = tuple[Stage, IterVar]
 
-FEATURES = ("sizes", "half", "packed", "extern", "named", "recurrences")
+FEATURES = ("sizes", "half", "packed", "extern", "named", "recurrences", "corners")
 WORK_LIMIT = 4000
 """Maximum number of innermost iterations of a program that is run."""
 
@@ -281,6 +284,7 @@ class Case:
     scheduled: PrimFunc
     arrays: list[np.ndarray]
     exact: bool
+    checked: Callable[[], Module] | None = None  # with checks of bounds, for some of the cases
 
 
 def _case(data: st.DataObject, outputs: list[Tensor], threads: bool = False) -> Case:
@@ -304,7 +308,10 @@ def _case(data: st.DataObject, outputs: list[Tensor], threads: bool = False) -> 
     assert again.steps == s.steps
     assert str(loop_nest(again, args)) == str(scheduled)
     arrays = _arrays(args, sizes, np.random.default_rng(data.draw(st.integers(0, 99), label="seed")))
-    return Case(nest, scheduled, arrays, not _rounded(s))
+    checked = None
+    if not threads and data.draw(st.integers(0, 7), label="checked") == 7:
+        checked = partial(build, s, args, check_bounds=True)
+    return Case(nest, scheduled, arrays, not _rounded(s), checked)
 
 
 @pytest.mark.slow
@@ -313,8 +320,12 @@ def _case(data: st.DataObject, outputs: list[Tensor], threads: bool = False) -> 
 def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
     case = _case(data, data.draw(computations(FEATURES), label="outputs"))
     expected = _interpreted(case.nest, case.arrays)
+    seen: list[PrimFunc] = [case.nest]
 
     def watch(name: str, func: PrimFunc) -> None:
+        if func is seen[-1]:
+            return
+        seen.append(func)
         note(f"after {name}:\n{func}")
         verify(func)
         _check(_interpreted(func, case.arrays), expected, case.exact, f"after {name}")
@@ -322,13 +333,14 @@ def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
     watch("loop_nest", case.scheduled)
     try:
         lowered = run(case.scheduled, pipeline(), watch)
+        checked = [] if case.checked is None else [case.checked()]
     except ScheduleError as error:  # where threads would store to one byte
         assume("share bytes" not in str(error))
         raise
-    # a compiled product and sum may be one operation with one rounding
-    compiled = [a.copy() for a in case.arrays]
-    build(lowered)(*compiled)
-    _check(compiled, expected, False, "compiled")
+    for module in (compiled(lowered), *checked):
+        results = [a.copy() for a in case.arrays]
+        module(*results)
+        _check(results, expected, case.exact, f"compiled, {type(module).__name__}")
 
 
 @pytest.mark.slow

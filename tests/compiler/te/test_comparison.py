@@ -85,8 +85,51 @@ A_BOOL: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("name", A_BOOL)
 def test_a_python_bool_is_no_condition(name: str) -> None:
-    with pytest.raises(ValueError, match=r"not the Python value (True|False): `==`.*te\.equal"):
+    refused = r"(not the Python value (True|False): `==`|between expressions is answered at once).*te\.equal"
+    with pytest.raises(ValueError, match=refused):
         A_BOOL[name]()
+
+
+BETWEEN: dict[str, Callable[[], object]] = {
+    "variables": lambda: i == j,
+    "differ": lambda: i != j,
+    "if": lambda: 1 if i == j else 2,
+    "while": lambda: next(iter(lambda: i != j, False)),
+    "elements": lambda: A[i] == A[j],
+    "in a list": lambda: A[i] in [A[j], A[i]],
+    "index of a list": lambda: [i, j].index(j),
+    "of a tuple": lambda: (i, 1) == (j, 1),
+    "conditions": lambda: (i < 2) == (j < 2),
+    "with a literal": lambda: i == Const(2),
+    "with a size": lambda: i == te.size_var("n"),
+    "axis and variable": lambda: k == i,
+    "of equal structure but for the last": lambda: A[i + j * 2] == A[i + j * 3],
+    "-1 and -2": lambda: i + -1 == i + -2,
+    "cast": lambda: te.cast(i, "int64") == te.cast(j, "int64"),
+    "sorted": lambda: max([i, j]),
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_two_expressions_are_not_compared_by_a_program(name: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"between expressions is answered|no truth value"):
+        BETWEEN[name]()
+
+
+def test_expressions_are_keys_of_dictionaries_and_sets() -> None:
+    keys = [i, j, i + j, j + i, A[i], A[j], i + -1, i + -2, te.cast(i, "int64"), Const(-1), Const(-2)]
+    numbers = {key: number for number, key in enumerate(keys)}
+    assert len(numbers) == len(set(keys)) == len(keys)
+    assert [numbers[key] for key in keys] == list(range(len(keys)))
+    assert numbers[i + j] == 2 and A[i] in numbers and i * j not in numbers
+    assert len({(key, 1) for key in keys}) == len(keys)
+
+
+def test_axes_and_extents_are_compared() -> None:
+    n, m = te.size_var("n"), te.size_var("m")
+    assert n != m and (n, 3) != (m, 3) and n + 1 != m + 1
+    k2 = te.reduce_axis((0, 8), "k")
+    assert k != k2 and [k, k2].index(k2) == 1
 
 
 def test_chained_comparisons_and_truth_values_are_refused() -> None:
@@ -97,9 +140,9 @@ def test_chained_comparisons_and_truth_values_are_refused() -> None:
 
 def test_structure_is_still_compared() -> None:
     n = te.size_var("n")
-    assert i == i and i != j
-    assert i + 1 == i + 1 and i + 1 != j + 1 and {i + 1: "one"}[i + 1] == "one"
-    assert A[i] == A[i] and hash(A[i]) == hash(A[i]) and A[i] != A[j]
+    assert i == i
+    assert i + 1 == i + 1 and {i + 1: "one"}[i + 1] == "one"
+    assert A[i] == A[i] and hash(A[i]) == hash(A[i])
     assert n != 4 and n + 1 != 4 and (n, 3) != (4, 3)  # extents: which are numbers is asked of shapes
     assert i != None and i != "i"  # noqa: E711
 

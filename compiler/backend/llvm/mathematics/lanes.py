@@ -137,19 +137,7 @@ class Lanes:
 
     def rarely(self, condition: str, value: str, write: Callable[[], str]) -> str:
         """`value`, or the result of `write` in the lanes where the condition holds, which is rare."""
-        frame, lanes = self.frame, self.lanes
-        any_lane = condition
-        if lanes > 1:
-            any_lane = frame.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1(<{lanes} x i1> {condition})")
-        there, joined, before = frame.label("rare"), frame.label("join"), frame.block
-        weights = frame.preamble.metadata('!{!"branch_weights", i32 1, i32 1000}')
-        frame.effect(f"br i1 {any_lane}, label %{there}, label %{joined}, !prof {weights}")
-        frame.begin(there)
-        chosen = self.select(condition, write(), value)
-        arms = f"[ {value}, %{before} ], [ {chosen}, %{frame.block} ]"
-        frame.effect(f"br label %{joined}")
-        frame.begin(joined)
-        return frame.emit(f"phi {self.kind} {arms}")
+        return self.frame.rarely(condition, self.lanes, self.kind, value, write)
 
 
 def each_lane(frame: Frame, function: str, dtype: str, lanes: int, args: Sequence[tuple[str, str]]) -> str:

@@ -9,8 +9,8 @@ import pytest
 
 import compiler
 from compiler import te
-from compiler.ir.bfloat16 import narrowed, widened
 from compiler.ir.dtype import SCALAR_TYPES, is_float
+from compiler.ir.semantics.bfloat16 import narrowed, widened
 from compiler.ir.semantics.interpret import interpret
 from compiler.runtime import empty
 from tests.compiler.backend.llvm.compiled import X86, interesting
@@ -189,3 +189,12 @@ def test_no_lane_is_converted_by_a_call() -> None:
     for cpu in ("skylake-avx512", "haswell", "x86-64"):
         assembly = compiler.build(s, [A, C], X86 + cpu).source("asm")
         assert set(re.findall(r"call[ql]?\s+(\S+)", assembly)) <= {"main.compute"}
+
+
+def test_the_instruction_of_a_cpu_that_has_one() -> None:
+    A = te.placeholder((64,), "A")
+    C = te.compute((64,), lambda i: te.cast(A[i], "bfloat16"), "C")
+    s = te.create_schedule(C.op)
+    s[C].vectorize(s[C].split(C.op.axis[0], 16)[1])
+    for cpu, has in (("sapphirerapids", True), ("znver4", True), ("icelake-server", False)):
+        assert ("vcvtneps2bf16" in compiler.build(s, [A, C], X86 + cpu).source("asm")) == has
