@@ -116,7 +116,7 @@ class DMatrix(Table):
     ) -> None:
         if data_split_mode != DataSplitMode.ROW:
             raise DataError("a table is divided among workers by rows only: leave data_split_mode out")
-        info = {
+        info: dict[str, Any] = {
             "weight": weight,
             "base_margin": base_margin,
             "group": group,

@@ -11,6 +11,7 @@ from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_z
 from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply, in_float32
 from compiler.backend.llvm.mathematics.integer import divide, shift
+from compiler.backend.llvm.mathematics.products import ByteProduct, dot
 from compiler.backend.llvm.memory import STRIDES, Memory, Place, keeps_inactive_lanes, only_index
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
 from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
@@ -164,6 +165,32 @@ class Expressions(Recursive):
         else:
             memory.store_masked(base, text, lanes, mask)
 
+    def dot(self, products: Sequence[ByteProduct], most: int) -> bool:
+        """Write four sums of products of bytes, of `most` lanes at most, as one instruction if it exists."""
+        (sums, scalar, vector), lanes = products[0], lanes_of(products[0].sums.dtype)
+        types = scalar.buffer.dtype, vector.buffer.dtype
+        if (
+            lanes not in (4, 8, 16)
+            or lanes > most
+            or types == ("uint8", "uint8")
+            or stride_of(sums.indices[0]) != 1
+        ):
+            return False
+        firsts = self.access(scalar.indices[0]), self.access(lane_zero(vector.indices[0]))
+        for offset, (_, one, other) in enumerate(products):
+            index, lane = self.access(one.indices[0]), self.access(lane_zero(other.indices[0]))
+            beside = index == firsts[0]._replace(offset=firsts[0].offset + offset)
+            if not (beside and lane == firsts[1]._replace(offset=firsts[1].offset + offset)):
+                return False
+            if one.buffer is not scalar.buffer or other.buffer is not vector.buffer:
+                return False
+        words = Memory(self.frame, scalar.buffer).load_words(firsts[0], 1)
+        bytes_ = Memory(self.frame, vector.buffer).load_words(firsts[1], lanes)
+        left = self.splat("int32", words, lanes)
+        total = dot(self.frame, lanes, self.value(sums), left, bytes_, types)
+        Memory(self.frame, sums.buffer).store(self.access(lane_zero(sums.indices[0])), total, lanes)
+        return True
+
     def prefetch(self, node: Prefetch) -> None:
         """Write a `Prefetch`."""
         Memory(self.frame, node.buffer).prefetch(self.access(only_index(node)))
@@ -192,7 +219,7 @@ class Expressions(Recursive):
 
     def _first_lane(self, index: Expr) -> Index:
         if type(index) is Ramp or type(index) is Broadcast:
-            first = index.base if type(index) is Ramp else index.value
+            first = index.base if type(index) is Ramp else index.value  # type: ignore[union-attr]
             if self._mask is None or not self.reads_memory(first):
                 return self.access(first)
             return Index(self._extended(self._scalar(first), first.dtype))

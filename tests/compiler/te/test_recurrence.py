@@ -389,3 +389,37 @@ def test_what_a_scatter_refuses() -> None:
         te.scatter(start, where, te.placeholder((40, 6), "values", "float64"))
     with pytest.raises(ValueError, match="init, indices and updates are tensors"):
         te.scatter(start, [], values)
+
+
+def test_a_scan_without_steps() -> None:
+    """All rows are first rows; the update would read a row before them, and is not evaluated."""
+    X, state = te.placeholder((1, 4), "X"), te.placeholder((1, 4), "state")
+    init = te.compute((1, 4), lambda t, i: X[t, i], "init")
+    update = te.compute((1, 4), lambda t, i: state[t - 1, i] + X[t - 1, i], "update")
+    S = te.scan(init, update, state)
+    s = te.create_schedule(S.op)
+    outer, inner = s[S].split(S.op.scan_axis, nparts=2)
+    s[S].fuse(outer, inner)
+    x = np.random.default_rng(0).random((1, 4), np.float32)
+    (found,) = results(s, [X, S], x)
+    np.testing.assert_array_equal(found, x)
+
+
+@pytest.mark.parametrize("shift", [1, 3, -3])
+def test_a_step_reads_inside_of_other_tensors(shift: int) -> None:
+    """Rows before the first step are not evaluated, so ``X[t - 1]`` and ``X[t - 2]`` are inside."""
+    X, state = te.placeholder((9, 4), "X"), te.placeholder((9, 4), "state")
+    init = te.compute((2, 4), lambda t, i: X[t, i], "init")
+
+    def scanned(shift: int) -> Tensor:
+        moved = te.compute((9, 4), lambda t, i: state[t - 1, i] + X[t + shift, i], "moved")
+        return te.scan(init, te.compute((9, 4), lambda t, i: moved[t, i] * 2, "update"), state)
+
+    with pytest.raises(
+        ValueError,
+        match=rf"'scan': in a step, 'moved' reads outside of X: .* `t \+ {shift}`",
+    ):
+        scanned(shift)
+    for legal in (0, -1, -2):
+        S = scanned(legal)
+        loop_nest(te.create_schedule(S.op), [X, S])
