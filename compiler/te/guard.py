@@ -53,7 +53,7 @@ def guarded(op: Compute) -> Compute:
     """
     name, axes, exprs = op.name, (*op.axis, *op.reduce_axis), op.body
     where = None if op.reduction is None else op.reduction.condition
-    fixed = {a.var: (a.start, a.start + a.extent - 1) for a in axes if _is_fixed(a)}
+    fixed: dict[Var, Any] = {a.var: (a.start, a.start + a.extent - 1) for a in axes if _is_fixed(a)}
     parts = exprs if where is None else (*exprs, where)
     if _plainly_inside(parts, fixed):
         return op
