@@ -228,7 +228,7 @@ def _logs(data: DMatrix) -> tuple[Floats, Floats]:
     lower, upper = data.label_lower_bound, data.label_upper_bound
     assert lower is not None and upper is not None
     with np.errstate(divide="ignore"):
-        return np.log(lower.astype(np.float64)), np.log(upper.astype(np.float64))
+        return np.log(np.maximum(lower, 0.0, dtype=np.float64)), np.log(upper.astype(np.float64))
 
 
 def aft_derivatives(

@@ -23,7 +23,7 @@ def test_names_and_aliases_are_unique() -> None:
 def test_text_comes_from_the_table() -> None:
     text = describe("train")
     assert "eta : a number of at least 0, default 0.3" in text and "Also learning_rate." in text
-    assert "the number of outputs. For multi:softmax and multi:softprob only." in text
+    assert "the number of outputs. For multi:softmax and multi:softprob only." in " ".join(text.split())
     assert "learning_rate :" in describe("estimator") and "validate_parameters :" not in describe("estimator")
 
 
