@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler.ir.address import widened
 from compiler.ir.dtype import is_integer
 from compiler.ir.expr import Const, Expr, Var, as_expr, binary, conjunction
+from compiler.ir.semantics.bounds import message, proof
 from compiler.ir.simplify.simplify import Interval, Simplifier
 from compiler.ir.text import print_expr
 from compiler.ir.visit import substitute
@@ -246,6 +247,8 @@ def _check_steps(name: str, updates: Sequence[Tensor], states: Sequence[Tensor],
         for axis in op.reduce_axis:
             if isinstance(axis.start, int):
                 ranges[axis.var] = (axis.start, axis.start + _high(axis.extent) - 1)
+        if indices[0] is step:
+            _check_inside(name, op, states, first)
         values = dict(zip((axis.var for axis in op.axes), indices, strict=True))
         for read in reads_of(op.exprs):
             where = tuple(substitute(index, values) for index in read.indices)
@@ -260,6 +263,23 @@ def _check_steps(name: str, updates: Sequence[Tensor], states: Sequence[Tensor],
                     f"{first} first row(s), the rows t - 1 to t - {first} are known to be earlier ones"
                 )
     return set(_reached(updates))
+
+
+def _check_inside(name: str, op: Compute, states: Sequence[Tensor], first: int) -> None:
+    """Raise the error if a step, whose row is the first axis of `op`, is proved to read outside of a tensor.
+
+    What `te.compute` found is doubtful where earlier rows are evaluated, which no step does.
+    """
+    row = op.axes[0].var
+    for site in op.doubtful:
+        low, high = site.ranges.get(row, (0, -1))
+        if site.item in states or max(low, first) > high:
+            continue
+        facts = Simplifier({**site.ranges, row: (max(low, first), high)})
+        narrowed = replace(site, ranges=dict(facts.ranges), interval=facts.bounds(facts(site.index)))
+        example = proof(narrowed)
+        if example is not None:
+            raise ValueError(f"{name!r}: in a step, {op.name!r} {message(narrowed, example)}")
 
 
 def _high(extent: Any) -> int:

@@ -403,3 +403,23 @@ def test_a_scan_without_steps() -> None:
     x = np.random.default_rng(0).random((1, 4), np.float32)
     (found,) = results(s, [X, S], x)
     np.testing.assert_array_equal(found, x)
+
+
+@pytest.mark.parametrize("shift", [1, 3, -3])
+def test_a_step_reads_inside_of_other_tensors(shift: int) -> None:
+    """Rows before the first step are not evaluated, so ``X[t - 1]`` and ``X[t - 2]`` are inside."""
+    X, state = te.placeholder((9, 4), "X"), te.placeholder((9, 4), "state")
+    init = te.compute((2, 4), lambda t, i: X[t, i], "init")
+
+    def scanned(shift: int) -> Tensor:
+        moved = te.compute((9, 4), lambda t, i: state[t - 1, i] + X[t + shift, i], "moved")
+        return te.scan(init, te.compute((9, 4), lambda t, i: moved[t, i] * 2, "update"), state)
+
+    with pytest.raises(
+        ValueError,
+        match=rf"'scan': in a step, 'moved' reads outside of X: .* `t \+ {shift}`",
+    ):
+        scanned(shift)
+    for legal in (0, -1, -2):
+        S = scanned(legal)
+        loop_nest(te.create_schedule(S.op), [X, S])
