@@ -63,8 +63,8 @@ class Booster(Inspection, Predictions):
     params : dict or list of pairs, optional
         As for `train`.
     cache : sequence of DMatrix
-        Accepted for compatibility with XGBoost; has no effect: the margins of the last training table are
-        always kept.
+        Before the first round, the model predicts the base score for tables of the columns of the first of
+        these. Otherwise they have no effect: the margins of the last training table are always kept.
     model_file : path, bytes or Booster, optional
         A model to load, see `load_model`, or to copy.
 
@@ -98,6 +98,8 @@ class Booster(Inspection, Predictions):
     categories = _OfModel[Categories]()
     best_iteration = _OfEarlyStopping[int]()
     best_score = _OfEarlyStopping[float]()
+    # The first table in `cache`.
+    _first: DMatrix | None = None
 
     def __init__(
         self, params: Given | None = None, cache: Sequence[DMatrix] | None = None, model_file: Any = None
@@ -106,6 +108,7 @@ class Booster(Inspection, Predictions):
         for table in cache or ():
             if not isinstance(table, DMatrix):
                 raise ValueError(f"cache must hold DMatrix, got {type(table).__name__}")
+            self._first = table if self._first is None else self._first
         if model_file is not None:
             self.load_model(model_file)
 
@@ -113,6 +116,15 @@ class Booster(Inspection, Predictions):
         self.model = model
         self.history: dict[str, dict[str, list[float]]] = {}
         self._trainer: Trainer | None = None
+
+    def _predicting(self) -> Model:
+        if self.model.n_features or self._first is None:
+            return self.model
+        from boost.training.start import start
+
+        model = self.model.copy()
+        start(model, self._first, custom=True)
+        return model
 
     @property
     def attributes(self) -> Attributes:
@@ -288,7 +300,7 @@ class Booster(Inspection, Predictions):
 
     def __getstate__(self) -> dict[str, Any]:
         # Without the state of the training, which holds tables and threads.
-        return {**self.__dict__, "_trainer": None}
+        return {**self.__dict__, "_trainer": None, "_first": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "model" not in state:  # a pickle of version 0.1
@@ -303,8 +315,7 @@ class Booster(Inspection, Predictions):
 
     def keep_rounds(self, rounds: int, weights: Floats) -> None:
         """Remove all rounds but the first `rounds`; `weights` as from `tree_weights` after these rounds."""
-        self.forest.truncate(self.forest.trees_of_rounds(0, rounds)[1])
-        self.forest.weights = weights
+        self.forest.truncate(self.forest.trees_of_rounds(0, rounds)[1], weights)
 
     # Training
 
@@ -353,7 +364,8 @@ class Booster(Inspection, Predictions):
         """
         if (fobj is None) != (grad is not None and hess is not None):
             raise ValueError("give grad and hess, or fobj in place of them")
-        self.update(dtrain, iteration, fobj or (lambda margin, data: (grad, hess)))  # type: ignore[return-value]
+        given: Any = (grad, hess)
+        self.update(dtrain, iteration, fobj or (lambda margin, data: given))
 
     def eval(self, data: DMatrix, name: str = "eval", iteration: int = 0) -> str:
         """Return the metrics of a table as one line of text."""

@@ -27,6 +27,10 @@ class Predictions:
 
     model: Model
 
+    def _predicting(self) -> Model:
+        """Return the model that predicts."""
+        return self.model
+
     def predict(
         self,
         data: Any,
@@ -79,7 +83,7 @@ class Predictions:
             For tables that do not fit the model: other columns, or values that `DMatrix` refuses; and for two
             kinds of prediction at once.
         """
-        model = self.model
+        model = self._predicting()
         if pred_leaf or pred_contribs or pred_interactions or approx_contribs:
             kinds = [output_margin, pred_leaf, pred_contribs, pred_interactions]
             if sum(map(bool, kinds)) != 1 or (approx_contribs and not pred_contribs) or training:
@@ -136,7 +140,7 @@ class Predictions:
         """
         if predict_type not in ("value", "margin"):
             raise ValueError(f"predict_type must be 'value' or 'margin', got {predict_type!r}")
-        model = self.model
+        model = self._predicting()
         if base_margin is None and missing != missing and model.is_plain_array(data):
             margin = model.array_margins(data, iteration_range)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from boost.data.frames.dictionary import Categories
-from boost.data.table import Table
+from boost.data.table import Kind
 from boost.errors import DataError
 
 # The most names that an error lists.
@@ -15,7 +15,7 @@ LISTED = 5
 
 
 def align_columns(
-    data: Table,
+    data: Kind,
     count: int,
     names: Sequence[str] | None,
     types: Sequence[str] | None,
@@ -23,7 +23,7 @@ def align_columns(
     *,
     by_name: bool = True,
     owner: str = "the model",
-) -> Table:
+) -> Kind:
     """Return a table with its columns in the order of a model, and with the category codes of the model.
 
     Parameters
@@ -64,7 +64,7 @@ def align_columns(
     return data.recoded(categories)
 
 
-def order_columns(data: Table, count: int, names: Sequence[str] | None, owner: str) -> Table:
+def order_columns(data: Kind, count: int, names: Sequence[str] | None, owner: str) -> Kind:
     """Return the table with its columns in the order of `names`; parameters as of `align_columns`."""
     given = data.feature_names
     if names is not None and given is not None and given != list(names):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data import validation
-from boost.data.frames.dictionary import Categories, CategoryIndex, recode
+from boost.data.frames.dictionary import Categories, CategoryIndex, are_equal, check_same_types, recode
 from boost.data.frames.frame import as_frame, encode_frame, is_frame
 from boost.data.meta_info import FLOAT_FIELDS, MetaInfo, State
 from boost.data.values import (
@@ -92,11 +92,13 @@ class Table(MetaInfo):
         **info: Any,
     ) -> None:
         values, columns, held = read(data, np.nan if missing is None else float(missing), self.owns_values)
-        index = feature_types if isinstance(feature_types, CategoryIndex) else None
+        index = None
+        if isinstance(feature_types, CategoryIndex):
+            index, feature_types = feature_types, None
         self._fill(
             values,
             feature_names if feature_names is not None else columns.get("names"),
-            feature_types if feature_types is not None and index is None else columns.get("types"),
+            feature_types if feature_types is not None else columns.get("types"),
             columns.get("categories", {}),
         )
         self._check_categorical(enable_categorical)
@@ -336,7 +338,7 @@ class Table(MetaInfo):
         DataError
             For a column that has a dictionary in only one of the table and the model.
         """
-        if self.categories == dict(categories):
+        if are_equal(self.categories, categories):
             return self
         # A column of strings that are all missing looks like a column of numbers.
         blank = []
@@ -350,6 +352,8 @@ class Table(MetaInfo):
                         f"{categories[f][:3]}"
                     )
                 blank.append(f)
+            else:
+                check_same_types(self.categories[f], categories[f], self._name(f))
         if not isinstance(self._values, DenseValues):
             raise DataError(
                 "the categories of a sparse or binned table cannot be changed: give a dense table"

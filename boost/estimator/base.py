@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from sklearn.utils.validation import (
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.frame import is_frame
+from boost.errors import ParameterError
+from boost.estimator.callables import metric_of, name_of, objective_of
 from boost.estimator.constructor import EXTRA, constructor
 from boost.estimator.parameters import Parameters, draw_seed
 from boost.runs.train import train
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Evals = Sequence[tuple[Any, ArrayLike]] | None
+Rounds = tuple[int, int]
 # Weights, base margins and query ids of the rows of a table, by the names of the arguments of `DMatrix`.
 Columns = Mapping[str, Any]
 # From the names of such columns of evaluation tables in `fit` to their names in `DMatrix`.
@@ -40,20 +44,13 @@ FIELDS = {
 }
 
 
-def _by_label(function: Callable[[Any, Any], Any]) -> Callable[[Any, DMatrix], Any]:
-    """Return an objective for `train` from one that takes labels and predictions, as in scikit-learn."""
-    return lambda prediction, data: function(data.label, prediction)
-
-
-def _named_metric(function: Callable[[Any, Any], float]) -> Callable[[Any, DMatrix], tuple[str, float]]:
-    return lambda prediction, data: (function.__name__, float(function(data.label, prediction)))
-
-
 @constructor()
 class XGBModel(Parameters):
     """The base class of the estimators, and an estimator for any objective."""
 
     extra = EXTRA
+    # What makes a metric for `train` of a function of labels and predictions.
+    _metric_of = staticmethod(metric_of)
     booster_: Booster
 
     def __sklearn_tags__(self) -> Any:
@@ -99,7 +96,7 @@ class XGBModel(Parameters):
             In place of the parameter of this name.
         """
         self._check_extra()
-        X = check_table(self, X, reset=True)
+        X = self._check_table(X, reset=True)
         label = check_y(y, X)
         evals = self._eval_tables(
             eval_set,
@@ -113,12 +110,44 @@ class XGBModel(Parameters):
         table.set_info(feature_weights=feature_weights)
         return self._fit(table, evals + drawn, {}, verbose, xgb_model)
 
+    def get_xgb_params(self) -> dict[str, Any]:
+        """Return the parameters of `train`; functions are left out."""
+        params = super().get_xgb_params()
+        if self._metric_functions():
+            params["eval_metric"] = [m for m in self._metrics() if not callable(m)] or None
+        return params
+
+    def _metrics(self) -> list[Any]:
+        """Return the names and functions of `eval_metric`."""
+        given = self.eval_metric
+        return list(given) if isinstance(given, (list, tuple)) else [] if given is None else [given]
+
+    def _metric_functions(self) -> list[Callable[..., Any]]:
+        """Return the functions of `eval_metric`; raise `ParameterError` for two of one name."""
+        functions = [m for m in self._metrics() if callable(m)]
+        names = [name_of(m) for m in functions]
+        for name in names:
+            if names.count(name) > 1:
+                raise ParameterError(f"eval_metric holds two functions named {name!r}: rename one of them")
+        return functions
+
     def get_num_boosting_rounds(self) -> int:
         """Return the number of rounds that `fit` trains."""
         return int(self._value("n_estimators"))
 
     def _option(self, name: str) -> Any:
         return None if name in self.omitted else self._value(name)
+
+    def _check_table(self, X: Any, reset: bool, names: bool = True) -> Any:
+        """Return X after scikit-learn's checks; parameters as of `check_table`."""
+        return check_table(self, X, reset, names)
+
+    def _own_columns(self, X: Any, named: Columns) -> Columns:
+        """Return the columns of X that are no features, by the names of the arguments of `DMatrix`.
+
+        `named` are those that were given beside X.
+        """
+        return {}
 
     def _table(self, X: Any, label: ArrayLike | None = None, **columns: Any) -> DMatrix:
         """Return a `DMatrix` of checked data, labels and other columns."""
@@ -165,8 +194,8 @@ class XGBModel(Parameters):
             table,
             rounds,
             evals=[(e, f"validation_{i}") for i, e in enumerate(evals)],
-            obj=_by_label(self.objective) if callable(self.objective) else None,
-            custom_metric=_named_metric(self.eval_metric) if callable(self.eval_metric) else None,
+            obj=objective_of(self.objective) if callable(self.objective) else None,
+            custom_metric=[self._metric_of(m) for m in self._metric_functions()],
             evals_result=result,
             verbose_eval=verbose,
             early_stopping_rounds=stop,
@@ -241,8 +270,9 @@ class XGBModel(Parameters):
                 raise ValueError(f"{name} has {len(lists[name])} entries for {len(pairs)} pairs in eval_set")
         out = []
         for i, (X, y) in enumerate(pairs):
-            X = check_table(self, X, reset=False)
             named = {FIELDS[name]: given[i] for name, given in lists.items()}
+            named |= self._own_columns(X, named)
+            X = self._check_table(X, reset=False)
             out.append(self._table(X, label(y, X), **named))
         return out
 
@@ -360,25 +390,41 @@ class XGBModel(Parameters):
             value = self.booster_.objective.transform(margin)
             yield value if value.shape[1] > 1 else value[:, 0]
 
-    def _predict(
-        self, X: Any, base_margin: ArrayLike | None, validate_features: bool = True, **options: Any
-    ) -> Floats:
-        booster, missing = self.get_booster(), self._value("missing")
-        X = check_table(self, X, reset=False, names=validate_features)
-        return booster.inplace_predict(
-            X, missing=missing, base_margin=base_margin, validate_features=validate_features, **options
-        )
+    def _rounds(self, iteration_range: Rounds | None = None) -> Rounds:
+        """Return the rounds to predict with: by default all, or those up to the best of early stopping.
 
-    def apply(self, X: Any, iteration_range: tuple[int, int] | None = None) -> NDArray[np.int32]:
+        A callback of early stopping keeps the rounds after the best one in the model.
+        """
+        model = self.get_booster().model
+        first, last = iteration_range or (0, 0)
+        if not last and model.best_iteration is not None:
+            last = min(model.best_iteration + 1, model.forest.rounds)
+        return first, last
+
+    def _predict(
+        self,
+        X: Any,
+        base_margin: ArrayLike | None,
+        iteration_range: Rounds | None = None,
+        validate_features: bool = True,
+        **options: Any,
+    ) -> Floats:
+        booster, rounds = self.get_booster(), self._rounds(iteration_range)
+        X = self._check_table(X, reset=False, names=validate_features)
+        options |= {"missing": self._value("missing"), "base_margin": base_margin, "iteration_range": rounds}
+        return booster.inplace_predict(X, validate_features=validate_features, **options)
+
+    def apply(self, X: Any, iteration_range: Rounds | None = None) -> NDArray[np.int32]:
         """Return the leaf of each row in each tree; int32, shape (rows, trees)."""
-        booster = self.get_booster()
-        table = self._table(check_table(self, X, reset=False))
-        return booster.predict(table, pred_leaf=True, iteration_range=iteration_range)
+        booster, rounds = self.get_booster(), self._rounds(iteration_range)
+        table = self._table(self._check_table(X, reset=False))
+        return booster.predict(table, pred_leaf=True, iteration_range=rounds)
 
     def _staged_margins(self, X: Any) -> Iterator[Floats]:
         """Yield the margins after each round, shape (rows, outputs); each tree is traversed once."""
-        booster = self.get_booster()
-        for margin in booster.staged_margins(self._table(check_table(self, X, reset=False))):
+        booster, (_, last) = self.get_booster(), self._rounds()
+        staged = booster.staged_margins(self._table(self._check_table(X, reset=False)))
+        for margin in islice(staged, last or None):
             yield margin.copy()
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from boost.booster import Booster
 from boost.errors import LabelError, ModelError, ParameterError
-from boost.estimator.base import Evals, Floats, XGBModel, check_table, check_y
+from boost.estimator.base import Evals, Floats, XGBModel, check_y
 from boost.estimator.constructor import CLASS_WEIGHT, EXTRA
 from boost.model.model_io.schema import CLASSES
 from boost.params import MULTI
@@ -53,7 +53,7 @@ class Classifier(ClassifierMixin, XGBModel):
     ) -> Self:
         """Train, as `BoostRegressor.fit`; the labels may be of any type."""
         self._check_extra()
-        X = check_table(self, X, reset=True)
+        X = self._check_table(X, reset=True)
         labels = check_y(y, X, numeric=False)
         check_classification_targets(labels)
         before = self.classes_ if self._warm() else None

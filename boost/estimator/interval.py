@@ -83,8 +83,8 @@ class BoostIntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         count = round(rows * self.calibration_size)
         if not 0 < count < rows:
             raise DataError(
-                f"calibration_size={self.calibration_size} of the rows (n_samples={rows}) is {count}: both parts "
-                "need rows"
+                f"calibration_size={self.calibration_size} of the rows (n_samples={rows}) is {count}: both "
+                "parts need rows"
             )
         state = self.random_state
         rng = state if isinstance(state, np.random.Generator) else check_random_state(state)
@@ -95,6 +95,9 @@ class BoostIntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         part = None if weight is None else weight[kept]
         self.estimator_ = model.fit(_safe_indexing(X, kept), label[kept], sample_weight=part)
+        best = model.get_booster().model.best_iteration
+        if best is not None:  # the intervals, and their file, are those of the rounds that it predicts with
+            model.booster_ = model.booster_[: best + 1]
         part = None if weight is None else weight[aside]
         table = model._table(_safe_indexing(X, aside), label[aside], weight=part)
         self.margin_ = model.get_booster().calibrate(table, self.coverage)

@@ -8,15 +8,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from boost.data.frames.frame import take_column
 from boost.data.validation import check_groups
-from boost.estimator.base import Evals, XGBModel, check_table, check_y
+from boost.errors import DataError
+from boost.estimator.base import Columns, Evals, XGBModel, check_y
+from boost.estimator.callables import group_metric_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+# The column of a frame that identifies the query group of each row, as in XGBoost.
+QID = "qid"
+
+
 class Ranker(XGBModel):
     """Ranking by boosted trees."""
+
+    _metric_of = staticmethod(group_metric_of)
+
+    def _check_table(self, X: Any, reset: bool, names: bool = True) -> Any:
+        """Return X after scikit-learn's checks, without the column of query ids."""
+        return super()._check_table(take_column(X, QID)[0], reset, names)
+
+    def _own_columns(self, X: Any, named: Columns) -> Columns:
+        """Return the column "qid" of a frame; raise `DataError` when groups are also given beside it."""
+        ids = take_column(X, QID)[1]
+        if ids is None:
+            return {}
+        for name in ("qid", "group"):
+            if named.get(name) is not None:
+                raise DataError(f"X has a column {QID!r}, which identifies the query groups: give no {name}")
+        return {"qid": ids}
 
     def fit(  # type: ignore[override]
         self,
@@ -41,15 +64,16 @@ class Ranker(XGBModel):
         Parameters
         ----------
         group, qid : array_like, optional
-            Sizes of the query groups, or the query id of each row, as for `DMatrix`. By default, all rows are
-            one group.
+            Sizes of the query groups, or the query id of each row, as for `DMatrix`. A column "qid" of a
+            frame is the query id, and no feature. By default, all rows are one group.
         group_weight : array_like, optional
             A weight for each query group.
         eval_group, eval_qid, sample_weight_eval_set, base_margin_eval_set : sequence of array_like, optional
             An entry for each pair of `eval_set`; weights are those of query groups.
         """
         self._check_extra()
-        X = check_table(self, X, reset=True)
+        qid = self._own_columns(X, {"group": group, "qid": qid}).get("qid", qid)
+        X = self._check_table(X, reset=True)
         label = check_y(y, X)
         evals = self._eval_tables(
             eval_set,
@@ -78,15 +102,31 @@ class Ranker(XGBModel):
         """Return the mean NDCG of the query groups: 1 for the best order."""
         from boost.metric import make_metric
 
-        booster = self.get_booster()
-        table = self._table(check_table(self, X, reset=False), y, group=group, qid=qid)
-        metric = make_metric("ndcg", booster.params)
+        booster, name = self.get_booster(), self._score_metric()
+        columns = {"group": group, "qid": qid}
+        columns |= self._own_columns(X, columns)
+        table = self._table(self._check_table(X, reset=False), y, **columns)
+        metric = make_metric(name, booster.params)
         metric.check(table, 1)
-        return float(metric.function(booster.model.margins(booster.model.align(table)), table))
+        margin = booster.model.margins(booster.model.align(table), self._rounds())
+        return float(metric.function(margin, table))
+
+    def _score_metric(self) -> str:
+        """Return the name of the metric of `score`."""
+        return "ndcg"
 
 
 class NamedRanker(Ranker):
-    """A ranker whose `fit` takes the weights of the query groups as `sample_weight`, as in XGBoost."""
+    """A ranker as in XGBoost.
+
+    Its `fit` takes the weights of the query groups as `sample_weight`, and `score` returns the last metric
+    that `eval_metric` names, or that of the objective.
+    """
+
+    def _score_metric(self) -> str:
+        booster = self.get_booster()
+        names: Sequence[str] = booster.params.eval_metric or (booster.objective.metric,)
+        return names[-1]
 
     def fit(  # type: ignore[override]
         self,

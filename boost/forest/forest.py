@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,18 +46,19 @@ class Forest:
         self.n_outputs, self.parallel, self.vector = n_outputs, parallel, vector
         self._trees: list[Tree] = []
         self._outputs: list[int] = []
+        # A tree is in the forest once it has a weight: an interrupt may leave the other lists longer.
         self._weights: list[float] = []
         self._packed: PackedForest | None = None  # made by the first prediction
 
     @property
     def trees(self) -> int:
         """Number of trees."""
-        return len(self._trees)
+        return len(self._weights)
 
     @property
     def nodes(self) -> int:
         """Number of nodes of all trees."""
-        return sum(tree.size for tree in self._trees)
+        return sum(tree.size for tree in self._trees[: self.trees])
 
     @property
     def round_trees(self) -> int:
@@ -89,8 +91,6 @@ class Forest:
             raise ValueError(f"weights must be {self.trees} finite numbers, got {values!r}")
         self._weights = given.tolist()
         self.revision += 1
-        if self._packed is not None:
-            self._packed.set_weights(given)
 
     def add(self, tree: Tree, output: int, copy: bool = True) -> None:
         """Append a tree, of weight 1.
@@ -118,20 +118,40 @@ class Forest:
             raise ValueError(f"the leaves of this forest hold {ours}, those of the tree hold {theirs}")
         if copy:
             tree = replace(tree, **{f.name: getattr(tree, f.name).copy() for f in fields(tree)})
-        self._append(tree, output, 1.0)
+        self.extend([tree], [output])
 
-    def _append(self, tree: Tree, output: int, weight: float) -> None:
-        self._trees.append(tree)
-        self._outputs.append(output)
-        self._weights.append(weight)
+    def extend(
+        self, trees: Sequence[Tree], outputs: Sequence[int], weights: Sequence[float] | None = None
+    ) -> None:
+        """Append several trees at once: an interrupt at any point leaves either all of them or none.
 
-    def truncate(self, trees: int) -> None:
-        """Remove all trees but the first `trees`."""
+        Parameters
+        ----------
+        trees : sequence of Tree
+            Not copied: the caller must not change their arrays afterwards.
+        outputs : sequence of int
+            The output that each adds to.
+        weights : sequence of float, optional
+            The weights of all trees of the forest, those before included; by default those stay, and the new
+            ones are 1.
+        """
+        count = self.trees
+        del self._trees[count:], self._outputs[count:]  # what an interrupt has left
+        self._trees.extend(trees)
+        self._outputs.extend(outputs)
+        if weights is None:
+            self._weights.extend([1.0] * len(trees))
+        else:
+            self._weights = list(weights)
+
+    def truncate(self, trees: int, weights: Floats | None = None) -> None:
+        """Remove all trees but the first `trees`, and give these other weights, if there are any given."""
         if not 0 <= trees <= self.trees:
             raise ValueError(f"trees must be in [0, {self.trees}], got {trees}")
-        del self._trees[trees:], self._outputs[trees:], self._weights[trees:]
         self.revision += 1
         self._packed = None
+        self._weights = self._weights[:trees] if weights is None else np.asarray(weights).tolist()
+        del self._trees[trees:], self._outputs[trees:]
 
     def slice(self, begin: int, end: int, step: int = 1) -> Forest:
         """Return a forest of every `step`-th round from `begin` to ``end - 1``; the trees are shared.
@@ -146,14 +166,15 @@ class Forest:
             raise ValueError(f"step must be at least 1, got {step}")
         other = Forest(self.n_outputs, self.parallel, self.vector)
         for first in range(begin * self.round_trees, end * self.round_trees, step * self.round_trees):
-            for t in range(first, first + self.round_trees):
-                other._append(self._trees[t], self._outputs[t], self._weights[t])
+            chosen = slice(first, first + self.round_trees)
+            weights = other._weights + self._weights[chosen]
+            other.extend(self._trees[chosen], self._outputs[chosen], weights)
         return other
 
     def copy(self) -> Forest:
         """Return another forest of the same trees; their arrays are shared, because they never change."""
         other = Forest(self.n_outputs, self.parallel, self.vector)
-        other._trees, other._outputs, other._weights = self._trees[:], self._outputs[:], self._weights[:]
+        other.extend(self._trees[: self.trees], self._outputs[: self.trees], self._weights)
         return other
 
     def __len__(self) -> int:
@@ -187,15 +208,16 @@ class Forest:
         kinds = ("weight", "gain", "cover", "total_gain", "total_cover")
         if kind not in kinds:
             raise ValueError(f"importance must be one of {kinds}, got {kind!r}{nearest(kind, kinds)}")
-        if not self._trees:
+        trees = self._trees[: self.trees]
+        if not trees:
             return np.zeros(features)
-        inner = np.concatenate([tree.left for tree in self._trees]) != NO_NODE
-        feature = np.concatenate([tree.feature for tree in self._trees])[inner]
+        inner = np.concatenate([tree.left for tree in trees]) != NO_NODE
+        feature = np.concatenate([tree.feature for tree in trees])[inner]
         count = np.bincount(feature, minlength=features).astype(np.float64)
         if kind == "weight":
             return count
         column = "gain" if kind.endswith("gain") else "hessian"
-        amounts = np.concatenate([getattr(tree, column) for tree in self._trees])[inner].astype(np.float64)
+        amounts = np.concatenate([getattr(tree, column) for tree in trees])[inner].astype(np.float64)
         total = np.bincount(feature, weights=amounts, minlength=features).astype(np.float64)
         return total if kind.startswith("total") else total / np.maximum(count, 1)
 
@@ -218,7 +240,7 @@ class Forest:
         from boost.forest.predict import add_trees
 
         p = self._packed
-        if p is None or p.count < last:
+        if p is None or p.count < last or p.source is not self._weights:
             p = self.packed()
         return add_trees(p, x, first, last, margin)
 
@@ -268,9 +290,9 @@ class Forest:
         """Return the trees as arrays for the prediction kernels; made once, then extended."""
         from boost.forest.packed import PackedForest
 
-        packed = self._packed or PackedForest(self.n_outputs)
-        if packed.count < self.trees:
-            packed.extend(self._trees, self._outputs, self._weights)
+        packed, weights = self._packed or PackedForest(self.n_outputs), self._weights
+        if packed.count < len(weights) or packed.source is not weights:
+            packed.extend(self._trees, self._outputs, weights)
         self._packed = packed
         return packed
 

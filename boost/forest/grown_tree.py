@@ -44,9 +44,13 @@ class GrownTree:
 
         Parameters
         ----------
-        values : float64 array of shape (leaves,)
+        values : float64 array of shape (leaves,), or (leaves, outputs) for leaf vectors
             Including the learning rate.
         """
+        if values.ndim == 2:
+            vectors = self.tree.vectors.copy()
+            vectors[self.leaves] = values
+            return replace(self, tree=replace(self.tree, vectors=vectors))
         condition, weight = self.tree.condition.copy(), self.tree.base_weight.copy()
         condition[self.leaves] = weight[self.leaves] = values
         return replace(self, tree=replace(self.tree, condition=condition, base_weight=weight))

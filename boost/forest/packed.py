@@ -128,6 +128,8 @@ class PackedForest:
     ----------
     count : int
         Number of trees.
+    source : list of float
+        What the weights were read from; when the forest has another list, they have changed.
     nodes : int32 array of shape (at least nodes, 4)
     number : int32 array of shape (at least nodes,)
         The number of a node within its tree.
@@ -150,7 +152,7 @@ class PackedForest:
         self.weights = np.empty(0)
         self.bits = np.empty(0, dtype=np.uint32)
         self.vectors = np.empty((0, outputs), dtype=np.float32)
-
+        self.source: Sequence[float] = ()
         self._gather()
 
     def _gather(self) -> None:
@@ -161,20 +163,23 @@ class PackedForest:
         self.arrays = PackedTrees(self.nodes, values, self.trees, self.weights, bits, vectors)
         self.plain = tuple(self.arrays)
 
-    def set_weights(self, weights: NDArray[np.float64]) -> None:
-        """Replace the weights of all trees."""
-        self.weights = weights
-        self._gather()
-
     def extend(self, trees: Sequence[Tree], outputs: Sequence[int], weights: Sequence[float]) -> None:
-        """Append the trees after the first `count`; the arguments are those of all trees of the forest."""
+        """Append the trees after the first `count`, and replace the weights if their list is another one.
+
+        The arguments are those of all trees of the forest; there are as many trees as weights.
+        """
         with PACKING:
-            size = sum(tree.size for tree in trees[self.count :])
+            if weights is not self.source:
+                self.weights = np.array(weights, dtype=np.float64)
+                self._gather()
+                self.source = weights
+            added = len(weights) - self.count
+            size = sum(trees[t].size for t in range(self.count, len(weights)))
             self.nodes = _reserve(self.nodes, self._nodes, size)
             self.number = _reserve(self.number, self._nodes, size)
-            self.trees = _reserve(self.trees, self.count, len(trees) - self.count)
-            self.weights = _reserve(self.weights, self.count, len(trees) - self.count)
-            for t in range(self.count, len(trees)):
+            self.trees = _reserve(self.trees, self.count, added)
+            self.weights = _reserve(self.weights, self.count, added)
+            for t in range(self.count, len(weights)):
                 self._append(trees[t], outputs[t])
                 self.weights[t] = weights[t]
                 self._gather()

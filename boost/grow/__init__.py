@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.forest.grown_tree import GrownTree
+from boost.grow.constraint import check_constraints
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
@@ -50,8 +51,8 @@ class Grower(Protocol):
         ...
 
 
-def make_grower(data: DMatrix, params: Params, team: Team) -> Grower:
-    """Return the grower for `tree_method`.
+def make_grower(data: DMatrix, params: Params, team: Team, vector: bool = False) -> Grower:
+    """Return the grower for `tree_method`, after `boost.grow.constraint.check_constraints`.
 
     Parameters
     ----------
@@ -60,7 +61,10 @@ def make_grower(data: DMatrix, params: Params, team: Team) -> Grower:
     params : Params
         The checked parameters.
     team : Team
+    vector : bool
+        Whether the leaves of the trees are vectors.
     """
+    check_constraints(data, params, vector)
     method = params["tree_method"]
     if method == "exact":
         from boost.grow.exact import ExactGrower

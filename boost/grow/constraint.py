@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boost.errors import ParameterError, nearest
+
+if TYPE_CHECKING:
+    from boost.data.dmatrix import DMatrix
+    from boost.params import Params
+
+
+def check_constraints(data: DMatrix, params: Params, vector: bool) -> None:
+    """Raise `ParameterError` for constraints that trees of this table cannot obey, before any work.
+
+    Parameters
+    ----------
+    data : DMatrix
+        The training table.
+    params : Params
+    vector : bool
+        Whether leaves are vectors.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown feature, more directions than features, a direction of a categorical feature, whose
+        values have no order, and for directions and categorical features with leaves that are vectors.
+    """
+    names, features = data.feature_names, data.num_col()
+    directions = monotone_directions(params["monotone_constraints"], names, features)
+    InteractionConstraints(params["interaction_constraints"], names, features)
+    categorical = data.categorical
+    if vector and (directions.size or categorical.any()):
+        what = "monotone_constraints" if directions.size else "categorical features"
+        raise ParameterError(
+            f"multi_strategy='multi_output_tree' does not go with {what}: use 'one_output_per_tree'"
+        )
+    if directions.size and (directions[categorical] != 0).any():
+        f = int(np.flatnonzero(categorical & (directions != 0))[0])
+        raise ParameterError(
+            f"monotone_constraints gives the direction {directions[f]} to the feature "
+            f"{repr(names[f]) if names else f}, which is categorical: its values have no order, give it 0"
+        )
 
 
 def monotone_directions(

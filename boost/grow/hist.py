@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from boost.data.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
 from boost.data.dmatrix import DMatrix
-from boost.errors import ParameterError
 from boost.forest.grown_tree import GrownTree
 from boost.forest.tree import NO_NODE
 from boost.grow.constraint import InteractionConstraints, monotone_directions
@@ -468,11 +467,6 @@ class HistGrower:
     def _begin(self, outputs: int) -> None:
         """Make the buffers whose size depends on the number of outputs, and forget the last tree."""
         if outputs != self._outputs:
-            if outputs > 1 and (self.bounded or self.binned.categorical.any()):
-                raise ParameterError(
-                    "multi_strategy='multi_output_tree' does not go with monotone_constraints, "
-                    "max_delta_step or categorical features: use 'one_output_per_tree'"
-                )
             self._outputs = outputs
             self._gpairs = np.empty((self.binned.rows, 2 * outputs))
             slot_bytes = 16 * outputs * max(1, self._bins)

@@ -148,10 +148,10 @@ class Model:
                         f"{name} cannot change from {before[name]!r} to {params[name]!r}: the model has trees"
                     )
         if not differ_in_eta_only(before, params):
-            outputs = self.objective.n_outputs
-            self.objective = make_objective(params)
-            if self.objective.output_per_label:
-                self.objective.set_outputs(outputs)
+            objective = make_objective(params)
+            if objective.output_per_label:
+                objective.set_outputs(self.objective.n_outputs)
+            self.__dict__.update(objective=objective, params=params)  # both, or an interrupt leaves neither
         self.params = params
 
     # Tables

@@ -135,7 +135,7 @@ def only_class(data: DMatrix, weight: Floats) -> str:
     label = data.label.reshape(data.num_row(), -1)
     if weight.size:
         label = label[weight > 0]
-    first = label[:1]
+    first = label[0]
     if np.isin(first, (0, 1)).all() and (label == first).all():
-        return f"every label (of positive weight) is {', '.join(f'{value:g}' for value in first)}"
+        return f"every label (of positive weight) is {', '.join(f'{value:g}' for value in first.ravel())}"
     return ""

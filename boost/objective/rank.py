@@ -185,6 +185,14 @@ class Ranking(Objective):
             entry["ti+"], entry["tj-"] = self.relevant_bias.tolist(), self.irrelevant_bias.tolist()
         return entry
 
+    def estimates(self) -> tuple[Floats, Floats]:
+        """Return copies of the estimates of the position bias."""
+        return self.relevant_bias.copy(), self.irrelevant_bias.copy()
+
+    def set_estimates(self, estimates: tuple[Floats, Floats]) -> None:
+        """Set the estimates of the position bias."""
+        self.relevant_bias, self.irrelevant_bias = estimates
+
     def restore(self, entry: dict[str, Any]) -> None:
         """Restore the estimates of the position bias from the entry "objective" of a model file."""
         if self.params["lambdarank_unbiased"]:

@@ -25,6 +25,8 @@ __all__ = [
     "TrainingCheckPoint",
 ]
 
+# With these, the names of custom metrics begin that are maximised by default, as in XGBoost.
+MAXIMIZED = ("auc", "ndcg", "map", "pre")
 # {table: {metric: [value of each round]}}; in `cv`, a value is a pair (mean, standard deviation).
 History = dict[str, dict[str, list[Any]]]
 
@@ -149,7 +151,9 @@ class EarlyStopping(TrainingCallback):
     data_name : str, optional
         By default, the last table of ``evals``.
     maximize : bool, optional
-        Whether more is better; by default, the metric defines it, and custom metrics are minimised.
+        Whether more is better; by default, the metric defines it, and custom metrics are minimised, unless
+        their names begin with that of a metric of ranking or of an area ("ndcg", "map", "pre", "auc"), as in
+        XGBoost.
     save_best : bool
         Whether the model keeps only the rounds up to the best one. Otherwise it keeps all of them, and
         predicts with all of them by default; ``iteration_range=(0, best_iteration + 1)`` selects the best.
@@ -231,7 +235,7 @@ def _is_maximized(metric: str, params: Params) -> bool:
     try:
         return make_metric(metric, params).maximize
     except ValueError:  # a custom metric
-        return False
+        return metric.startswith(MAXIMIZED)
 
 
 class TrainingCheckPoint(TrainingCallback):

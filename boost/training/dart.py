@@ -6,6 +6,7 @@ K. V. Rashmi and R. Gilad-Bachrach, "DART: Dropouts meet Multiple Additive Regre
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -204,17 +205,20 @@ class Dropout:
         """Add a new tree, with its weight, to the margins of the training table."""
         self._margins.add(grown, output, self.new_weights[output])
 
-    def finish(self, others: list[ExactMargins]) -> None:
-        """Add the dropped trees again, set the weights of all trees, and update all margins.
+    def finish(self, trees: Sequence[Tree], outputs: Sequence[int], others: list[ExactMargins]) -> None:
+        """Add the new trees to the forest, the dropped ones to the margins again, and set all weights.
 
         Parameters
         ----------
+        trees : sequence of Tree
+        outputs : sequence of int
+            The output that each adds to.
         others : list of ExactMargins
             Of the evaluation tables.
         """
         forest = self._forest
+        forest.extend(trees, outputs, [*self._after.tolist(), *(self.new_weights[k] for k in outputs)])
         new = range(self._first_new, forest.trees)
-        forest.weights = np.concatenate((self._after, [self.new_weights[forest.output(t)] for t in new]))
         for t, leaves in self._leaves.items():
             self._margins.change(t, leaves, 0.0, self._after[t])
         self._margins.refresh()

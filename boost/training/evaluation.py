@@ -48,7 +48,9 @@ def make_metrics(
     default = () if params.disable_default_eval_metric else (model.objective.metric,)
     names = default if params.eval_metric is None else params.eval_metric
     metrics = [make_metric(name, params) for name in names]
-    functions = function if isinstance(function, (list, tuple)) else [] if function is None else [function]
+    functions: Any = (
+        () if function is None else function if isinstance(function, (list, tuple)) else [function]
+    )
     metrics += [custom_metric(f, bool(maximize)) for f in functions]
     for table in tables:
         if metrics and table.num_row() == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from boost.forest.traverse import add_trees, rows_of
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
     from boost.forest.forest import Forest
     from boost.forest.grown_tree import GrownTree
+    from boost.forest.tree import Tree
     from boost.model.model import Model
     from boost.threads import Team
 
@@ -64,7 +66,8 @@ class Additions:
         """Add a new tree to the margins of the training table."""
         self._margins.add(grown, output)
 
-    def finish(self, others: list[Margins]) -> None:
-        """Add the trees of the round to the margins of the evaluation tables."""
+    def finish(self, trees: Sequence[Tree], outputs: Sequence[int], others: list[Margins]) -> None:
+        """Add the trees of the round, and the output of each, to the forest and to the evaluation tables."""
+        self._forest.extend(trees, outputs)
         for margins in others:
             margins.add_last(self._forest.round_trees)

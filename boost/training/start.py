@@ -35,7 +35,6 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
     objective, params = model.objective, model.params
     _fit_objective(objective, data, custom)
     outputs = objective.n_outputs
-    model.n_features = data.num_col()
     model.feature_names, model.feature_types = data.feature_names, data.feature_types
     model.categories = dict(data.categories)
     model.forest = Forest(outputs, params.num_parallel_tree, has_vector_leaves(params, outputs))
@@ -53,6 +52,8 @@ def start(model: Model, data: DMatrix, custom: bool = False) -> None:
             score = objective.neutral()
     # In the precision of a model file: a saved model must predict the same.
     model.base_score = score.astype(np.float32).astype(np.float64)
+    # Last, because a model without features is a new one: an interrupted start is made again.
+    model.n_features = data.num_col()
 
 
 def resume(model: Model, earlier: Model, data: DMatrix, custom: bool = False) -> None:

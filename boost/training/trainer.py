@@ -50,6 +50,7 @@ class _Table:
     """
 
     table: DMatrix
+    _categorical: list[bool]
 
     def __init__(self, given: DMatrix, model: Model, make_margins: Callable[[DMatrix], Any]) -> None:
         self.given, self._model, self._make_margins = given, model, make_margins
@@ -120,7 +121,6 @@ class Trainer:
         custom_margin: bool = False,
     ) -> None:
         self._model, self._data, self._metrics, self._custom_margin = model, data, metrics, custom_margin
-        self._grower: Any = None
         self.team = Team(model.params.nthread)
         for table, _ in [(data, ""), *evals]:
             table.check_complete()
@@ -138,17 +138,26 @@ class Trainer:
             self._configure(model.params)
         self._checked = [table.state for table, _ in self._evals]
         self._others = [table for table, _ in self._evals if table is not self._train]
-        self._trees = self._state_of_trees()
+        # After the last round; None after one that was interrupted.
+        self._trees: tuple[State, int, int] | None = self._state_of_trees()
 
     def can_continue(self, model: Model, data: DMatrix) -> bool:
-        """Return whether this is the state of such a training of a model on a table."""
+        """Return whether this is the state of the training of a model on a table, after a whole round."""
         update = model.params.process_type == "update"
-        return model is self._model and data is self._data and update == (self._earlier is not None)
+        same = model is self._model and data is self._data and update == (self._earlier is not None)
+        return same and self._trees is not None
 
     def _state_of_trees(self) -> tuple[State, int, int]:
         """Return what margins depend on besides the tables: all trees, and the base score."""
         forest = self._model.forest
         return State((forest, self._model.base_score)), forest.trees, forest.revision
+
+    def _make_grower(self) -> Any:
+        """Return the grower, or in its place the updater of the trees that are not updated yet."""
+        if self._earlier is None:
+            return make_grower(self._train.table, self._params, self.team, self._model.forest.vector)
+        first = self._model.forest.trees
+        return TreeUpdater(self._earlier, first, self._train.table, self._params, self.team)
 
     def _make_margins(self, table: DMatrix) -> Any:
         if self._params.booster != "dart":
@@ -157,21 +166,12 @@ class Trainer:
 
         return ExactMargins(self._model, table, self.team)
 
-    def _make_grower(self) -> None:
-        table, params = self._train.table, self._params
-        if self._earlier is None:
-            self._grower = make_grower(table, params, self.team)
-        elif self._grower is None:
-            self._grower = TreeUpdater(self._earlier, table, params, self.team)
-        else:  # it has a place among the earlier trees
-            self._grower.params = params
-
     def _configure(self, params: Params) -> None:
         """Make the grower, weights and generator, which depend on the parameters."""
         self._params = params
-        self._make_grower()
+        self._grower = self._make_grower()
         # Updaters that keep the leaves keep those that an objective has refitted, too.
-        self._refits = self._earlier is None or ("refresh" in params.updater and params.refresh_leaf)
+        self._refits = self._earlier is None or ("refresh" in (params.updater or ()) and params.refresh_leaf)
         self._objective = self._model.objective
         self._weight = self._objective.row_weight(self._data)
         self._seed = seed_of(params)
@@ -199,7 +199,7 @@ class Trainer:
                 self._objective.check(self._data)
             self._train.follow(changed)
             if changed & self._grower.made_from:
-                self._make_grower()
+                self._grower = self._make_grower()
             self._weight = self._objective.row_weight(self._data)
         if self._trees != self._state_of_trees():
             for table in (self._train, *self._others):
@@ -219,17 +219,39 @@ class Trainer:
         ------
         ValueError
             When a leaf is not finite, and for gradients of a wrong shape.
+
+        Notes
+        -----
+        The trees are added to the model all at once, at the end. After an error or an interrupt the model has
+        whole rounds only, and this state, whose margins may be those of half a round, is of no more use.
         """
+        objective, forest = self._model.objective, self._model.forest
+        before, estimates = forest.trees, objective.estimates()
+        try:
+            self._add_round(iteration, loss)
+        except BaseException as error:
+            if not isinstance(error, ValueError):  # which refuses what was set, and leaves this as it is
+                self._trees = None
+            if forest.trees == before:
+                objective.set_estimates(estimates)
+            raise
+
+    def _add_round(self, iteration: int, loss: Loss | None) -> None:
+        """Grow the trees of a round, add them to the margins, and at the end to the model."""
         model, forest, data = self._model, self._model.forest, self._data
         if model.params is not self._params:
+            known, self._trees = self._trees, None  # half of a change is of no use either
             self._change_params(model.params)
+            self._trees = known
         rng = self._constant_rng or np.random.default_rng((self._seed, iteration))
+        trees, outputs = [], []
         with _notice(model.params), self.team:
             self._follow(custom=loss is not None)
             objective, weight = model.objective, self._weight
             if loss is not None:
                 objective = Custom(loss, objective)
                 weight = objective.row_weight(data)
+            self._trees = None  # from here on, the margins may be those of half a round
             additions = self._start_round(rng)
             margin = self._train.margins.values
             grad, hess = objective.gradient(margin, data, Round(self._seed, iteration, self.team))
@@ -240,9 +262,10 @@ class Trainer:
                 for _ in range(forest.parallel):
                     grown = self._grow(g, h, weight, before, k, rng, objective)
                     _check_tree(grown.tree, iteration)
-                    forest.add(grown.tree, k, copy=False)
+                    trees.append(grown.tree)
+                    outputs.append(k)
                     additions.add(grown, k)
-            additions.finish([table.margins for table in self._others])
+            additions.finish(trees, outputs, [table.margins for table in self._others])
         self._trees = self._state_of_trees()
 
     def _start_round(self, rng: np.random.Generator) -> Any:

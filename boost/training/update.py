@@ -29,6 +29,8 @@ class TreeUpdater:
     ----------
     forest : Forest
         The trees in the order in which they were grown; it is not changed.
+    first : int
+        The number of the first tree to return.
     data : DMatrix
         The training table, in the model's columns and codes.
     params : Params
@@ -41,15 +43,16 @@ class TreeUpdater:
         For a forest without trees, with vector leaves, or of trees that dropout weighted.
     """
 
-    made_from: frozenset[str] = frozenset()  # of the values alone
+    # What is set in the table changes no tree by itself; rows may lie in other leaves when columns change.
+    made_from = frozenset({"_names", "_types"})
 
-    def __init__(self, forest: Forest, data: DMatrix, params: Params, team: Team) -> None:
+    def __init__(self, forest: Forest, first: int, data: DMatrix, params: Params, team: Team) -> None:
         if not forest.trees:
             raise ParameterError("process_type='update' changes the trees of a model, but it has none")
         if forest.vector or params.booster == "dart":
             raise ParameterError("process_type='update' is for gbtree without vector leaves")
         self._forest, self._data, self._team = forest, data, team
-        self._next = 0
+        self._next = first
         self.params = params
 
     def grow(self, grad: Floats, hess: Floats, weight: Floats, rng: np.random.Generator) -> GrownTree:
@@ -67,7 +70,7 @@ class TreeUpdater:
         tree, rows = forest[t], self._data.num_row()
         leaf_of = leaf_nodes(forest, self._data.dense_rows, rows, t, t + 1, self._team)[:, 0].astype(np.int64)
         rate = self.params.eta / self.params.num_parallel_tree
-        for updater in self.params.updater:
+        for updater in self.params.updater or ():
             if updater == "refresh":
                 weighted = (grad * weight, hess * weight) if weight.size else (grad, hess)
                 tree = refresh(tree, *node_sums(tree, leaf_of, weighted), self.params, rate)
@@ -101,12 +104,11 @@ def node_sums(tree: Tree, leaf_of: NDArray[np.int64], gpairs: tuple[Floats, Floa
     gpairs : float64 arrays of shape (rows,)
         Gradients and hessians, weights included.
     """
-    g, h = (np.bincount(leaf_of, weights=values, minlength=tree.size) for values in gpairs)
+    both = np.stack([np.bincount(leaf_of, weights=values, minlength=tree.size) for values in gpairs])
     for level in reversed(by_level(tree)):
         inner = level[tree.left[level] != NO_NODE]
-        for sums in (g, h):
-            sums[inner] = sums[tree.left[inner]] + sums[tree.right[inner]]
-    return g, h
+        both[:, inner] = both[:, tree.left[inner]] + both[:, tree.right[inner]]
+    return both[0], both[1]
 
 
 def refresh(tree: Tree, g: Floats, h: Floats, params: Params, rate: float) -> Tree:

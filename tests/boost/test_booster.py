@@ -185,3 +185,107 @@ def test_no_rounds_predict_the_base_score() -> None:
     np.testing.assert_allclose(logistic.predict(x, output_margin=True), np.log(3))
     softprob = boost.train({"objective": "multi:softprob", "num_class": 2}, DMatrix(x, y), 0)
     np.testing.assert_allclose(softprob.predict(x), np.tile([0.25, 0.75], (4, 1)), rtol=1e-6)
+
+
+def test_slices_and_what_is_none() -> None:
+    x, y = rough_table(7, 200)
+    model = boost.train({"max_depth": 2}, DMatrix(x, y), 5)
+    assert model[np.int64(1)].num_boosted_rounds() == model[-1].num_boosted_rounds() == 1
+    assert [
+        model[part].num_boosted_rounds() for part in (..., slice(..., 3), slice(2, ...), slice(-2, None))
+    ] == [
+        5,
+        3,
+        3,
+        2,
+    ]
+    for rounds in (slice(0, 6), slice(6, None), 5, -6):
+        with pytest.raises(IndexError, match="of a model of 5 rounds"):
+            model[rounds]
+    for odd in ("1", 1.5, (0, 1), slice(0.5, 2), None):
+        with pytest.raises(TypeError, match="a round is an integer, and rounds are a slice of integers"):
+            model[odd]  # type: ignore[index]
+
+
+def test_best_iteration_is_an_attribute_that_early_stopping_sets() -> None:
+    x, y = rough_table(7, 400)
+    train, test = DMatrix(x[:200], y[:200]), DMatrix(x[200:], y[200:])
+    plain = boost.train({"max_depth": 2}, train, 5)
+    for name in ("best_iteration", "best_score"):
+        assert not hasattr(plain, name) and plain.attr(name) is None
+        with pytest.raises(AttributeError, match=f"{name} is set by early stopping"):
+            getattr(plain, name)
+    stopped = boost.train(
+        {"max_depth": 6, "eta": 1}, train, 99, [(test, "t")], early_stopping_rounds=3, verbose_eval=False
+    )
+    again = Booster(model_file=stopped.save_raw())
+    for model in (stopped, again, stopped.copy()):
+        assert model.attr("best_iteration") == str(stopped.best_iteration) == str(model.best_iteration)
+        assert float(str(model.attr("best_score"))) == stopped.best_score == model.best_score
+    assert set(stopped.attributes()) == {"best_iteration", "best_score"}
+    assert not hasattr(boost.train({}, train, 1, xgb_model=stopped), "best_iteration")
+
+
+def test_any_ending_and_any_source_of_a_model(tmp_path: Path) -> None:
+    x, y = rough_table(7, 200)
+    model = boost.train({"max_depth": 2}, DMatrix(x, y), 3)
+    raw = model.save_raw()
+    for name in ("model.bin", "model", "model.JSON"):
+        with pytest.warns(UserWarning, match=f"{name}' ends neither in '.json' nor in '.ubj': .*UBJSON"):
+            model.save_model(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == raw
+    for source in (raw, bytes(raw), memoryview(raw), tmp_path / "model", str(tmp_path / "model.bin"), model):
+        loaded = Booster(model_file=source)
+        assert loaded.save_raw() == raw
+        assert boost.train({"max_depth": 2}, DMatrix(x, y), 1, xgb_model=source).num_boosted_rounds() == 4
+    loaded.set_attr(a=1)
+    assert model.attr("a") is None  # a copy
+
+
+def test_reset_categories_and_given_gradients() -> None:
+    frame = pd.DataFrame({"c": ["a", "b", "a", "c"] * 9, "x": np.arange(36)})
+    data = DMatrix(frame, np.arange(36) % 4)
+    model = boost.train({"max_depth": 2}, data, 2)
+    index = model.get_categories()
+    assert (
+        index.get_dict() == data.get_categories().get_dict() == {"c": ["a", "b", "c"]} and not index.empty()
+    )
+    assert [None if v is None else v.to_pylist() for _, v in index.to_arrow()] == [["a", "b", "c"], None]
+    part = DMatrix(frame.iloc[1:2], feature_types=index)
+    assert part.categories == {0: ["a", "b", "c"]} and part.get_data().toarray().tolist() == [[1, 1]]
+    whole = boost.train({"max_depth": 2}, data, 3).save_raw()
+    model.update(data, 2)
+    assert model.reset() is model and model.save_raw() == whole
+    given = boost.train({"max_depth": 2, "base_score": 0}, data, 0)
+    for i, call in enumerate(
+        (
+            lambda g, h: given.boost(data, 0, g, h),
+            lambda g, h: given.boost(data, 1, grad=g, hess=h),
+            lambda g, h: given.boost(data, 2, fobj=lambda margin, table: (g, h)),
+        )
+    ):
+        margin = given.predict(data, True)
+        call(margin - data.get_label(), np.ones(36))
+        assert given.num_boosted_rounds() == i + 1
+    assert given.save_raw() == boost.train({"max_depth": 2, "base_score": 0}, data, 3).save_raw()
+    with pytest.raises(ValueError, match="give grad and hess, or fobj in place of them"):
+        given.boost(data, 3, np.ones(36))
+
+
+def test_a_custom_loss_of_several_outputs() -> None:
+    x, y = load_iris(return_X_y=True)
+    data = DMatrix(x, y)
+
+    def softmax(margin: np.ndarray, table: DMatrix) -> tuple[np.ndarray, np.ndarray]:
+        assert margin.shape == (150, 3)
+        p = np.exp(margin - margin.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        return p - np.eye(3)[table.get_label().astype(int)], np.maximum(2 * p * (1 - p), 1e-6)
+
+    params = {"num_class": 3, "disable_default_eval_metric": True, "max_depth": 2}
+    model = boost.train(params, data, 5, obj=softmax)
+    assert np.mean(model.predict(data).argmax(axis=1) == y) > 0.9
+    again = Booster(model_file=model.save_raw())
+    assert again.predict(data).tobytes() == model.predict(data).tobytes()
+    with pytest.warns(UserWarning, match="parameter 'num_class' is not used with reg:squarederror"):
+        assert boost.train(params, data, 1).predict(data).shape == (150,)

@@ -65,11 +65,8 @@ def test_boosters_save_the_same_model_and_train_on(name: str) -> None:
 
 def test_state_of_a_booster() -> None:
     watched = load("booster-watched")
-    assert watched.attr("purpose") == "test" and set(watched.attributes()) == {
-        "purpose",
-        "best_iteration",
-        "best_score",
-    }
+    assert watched.attr("purpose") == "test"
+    assert set(watched.attributes()) == {"purpose", "best_iteration", "best_score"}
     assert watched.best_iteration == len(watched.history["b"]["rmse"]) - 1
     assert watched.params["max_depth"] == watched.params.max_depth == 2
     empty = load("booster-empty")

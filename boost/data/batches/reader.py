@@ -122,8 +122,8 @@ class BatchReader:
             summary.names, summary.types = first.feature_names, table.feature_types
             summary.largest_codes = np.full(first.num_col(), -1)
             summary.present = np.zeros(first.num_col(), dtype=np.int64)
-            sketched = ref is None and self._max_bin is not None
-            summary.sketches = new_sketches(table.num_col(), self._max_bin) if sketched else []
+            if ref is None and self._max_bin is not None:
+                summary.sketches = new_sketches(table.num_col(), self._max_bin)
         table = order_columns(table, summary.columns, summary.names, "ref" if ref else "the first batch")
         summary.rows.append(table.num_row())
         weight = _add_info(i, arguments, table.num_row(), summary.info)

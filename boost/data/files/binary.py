@@ -41,20 +41,17 @@ def write_table(path: Any, values: Any, info: dict[str, NDArray], columns: dict[
     DataError
         For values of which only the bins are stored.
     """
+    arrays: dict[str, Any] = {f"info_{name}": array for name, array in info.items()}
     if isinstance(values, DenseValues):
-        arrays = {"values": values.array}
+        arrays["value_values"] = values.array
     elif isinstance(values, SparseValues):
-        arrays = dict(zip(ENTRIES, values.by_row, strict=True))
+        arrays |= {f"value_{name}": array for name, array in zip(ENTRIES, values.by_row, strict=True)}
     else:
         raise DataError("a table from batches holds bins, no values: it cannot be saved")
     header = json.dumps({"kind": KIND, "shape": values.shape, **columns})
+    arrays["header"] = np.frombuffer(header.encode("utf-8"), np.uint8)
     with new_file(path) as file:
-        np.savez(
-            file,
-            header=np.frombuffer(header.encode("utf-8"), np.uint8),
-            **{f"value_{name}": array for name, array in arrays.items()},
-            **{f"info_{name}": array for name, array in info.items()},
-        )
+        np.savez(file, **arrays)
 
 
 def read_table(path: str) -> tuple[DenseValues | SparseValues, dict[str, NDArray], dict[str, Any]]:

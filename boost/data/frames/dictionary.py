@@ -81,6 +81,34 @@ def check_types(values: Iterable[Any], name: str) -> None:
         raise DataError(f"column {name!r} mixes strings and numbers: give only one of the two types")
 
 
+def are_equal(a: Mapping[int, list[Any]], b: Mapping[int, list[Any]]) -> bool:
+    """Whether two tables have the same dictionaries, in which True and 1 are different values.
+
+    Sorted dictionaries begin with their booleans.
+    """
+    return dict(a) == dict(b) and all(
+        [type(v) is bool for v in a[f][:2]] == [type(v) is bool for v in b[f][:2]] for f in a
+    )
+
+
+def check_same_types(given: Sequence[Any], expected: Sequence[Any], name: str) -> None:
+    """Raise `DataError` for a dictionary with values of a type that the dictionary of the model has none of.
+
+    All of them would become missing. Numbers are one type: 1 and 1.0 are the same category. An empty
+    dictionary, of a column without present values, fits any other.
+    """
+    if not (given and expected):
+        return
+    types = {sort_key(v)[0]: v for v in reversed(expected)}
+    for value in given:
+        if sort_key(value)[0] not in types:
+            theirs = " or ".join(f"{type(v).__name__} (such as {v!r})" for v in types.values())
+            raise DataError(
+                f"column {name} holds categories of the type {type(value).__name__} (such as {value!r}), but "
+                f"of the type {theirs} in the model: convert the column, or they would become missing"
+            )
+
+
 def sort_key(value: Any) -> tuple[str, Any]:
     """Return a key that sorts values by type and then by value, and differs for 1, True and "1"."""
     kind = (

@@ -112,6 +112,27 @@ def encode_frame(
     return values, names, [c.type for c in columns], categories
 
 
+def take_column(data: Any, name: str) -> tuple[Any, Any]:
+    """Return a frame without a column, and this column as an array; the data and None if it has none.
+
+    Parameters
+    ----------
+    data : object
+        A pandas or polars DataFrame, or a PyArrow Table; anything else is returned as it is.
+    name : str
+    """
+    library = type(data).__module__.partition(".")[0]
+    if library not in ("pandas", "polars", "pyarrow") or not is_frame(data):
+        return data, None
+    names = data.column_names if library == "pyarrow" else data.columns
+    if name not in list(names):
+        return data, None
+    if library == "pandas":
+        return data.drop(columns=[name]), np.asarray(data[name])
+    rest = data.drop([name]) if library == "polars" else data.drop_columns([name])
+    return rest, np.asarray(data[name])
+
+
 def dates_error(name: str, kind: Any) -> DataError:
     """Return the error for a column of dates or durations."""
     return DataError(

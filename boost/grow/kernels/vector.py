@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from boost.grow.kernels.records import (
     BIN,
     FEATURE,
@@ -15,9 +17,9 @@ from boost.grow.kernels.records import (
     SLOT,
     SUBTRAHEND,
 )
-from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, score
+from boost.grow.kernels.score import ALPHA, LAMBDA, LEAST, score, score_of_weight, weigh
 from boost.grow.kernels.split import decide
-from boost.jit import kernel
+from boost.jit import by_type, field_type, is_none, kernel
 
 
 @kernel(lazy=True, allocates=False)
@@ -40,12 +42,28 @@ def fill_vectors(codes, gpairs, order, ranges, first, last, features, hist):
                     entry[k] += gpair[k]
 
 
+@kernel(allocates=False)
+def _free_score(nodes, g, h, alpha, reg_lambda, limits):
+    return score(g, h, alpha, reg_lambda)
+
+
+@kernel(allocates=False)
+def _limited_score(nodes, g, h, alpha, reg_lambda, limits):
+    return score_of_weight(g, h, weigh(g, h, limits, -np.inf, np.inf), limits)
+
+
+@by_type
+def output_score(nodes, g, h, alpha, reg_lambda, limits):
+    """Return the score of one output of a leaf, whose weight `max_delta_step` may limit."""
+    return _free_score if is_none(field_type(nodes, "bounds")) else _limited_score
+
+
 @kernel(lazy=True, allocates=False)
 def find_vector_splits(state, left, present, level, first, last):
     """Do what `boost.grow.kernels.split.find_splits` does for leaves that hold a value for each output.
 
     Scores add up over outputs. A child's hessian is the mean over the outputs. Features are numerical and
-    nothing is bounded.
+    have no direction.
 
     Parameters
     ----------
@@ -71,7 +89,7 @@ def find_vector_splits(state, left, present, level, first, last):
         other = hist[plan[n, SLOT] if whole else plan[n, SUBTRAHEND]]
         parent = 0.0
         for k in range(0, width, 2):
-            parent += score(sums[n, k], sums[n, k + HESS], alpha, reg_lambda)
+            parent += output_score(nodes, sums[n, k], sums[n, k + HESS], alpha, reg_lambda, limits)
         best = parent
         mask = n - level
         if mask >= allowed.shape[0]:
@@ -107,10 +125,9 @@ def find_vector_splits(state, left, present, level, first, last):
                     if left_h < least or right_h < least:
                         continue
                     for k in range(0, width, 2):
-                        value += score(left[k], left[k + HESS], alpha, reg_lambda)
-                        value += score(
-                            sums[n, k] - left[k], sums[n, k + HESS] - left[k + HESS], alpha, reg_lambda
-                        )
+                        right_g, right_k = sums[n, k] - left[k], sums[n, k + HESS] - left[k + HESS]
+                        value += output_score(nodes, left[k], left[k + HESS], alpha, reg_lambda, limits)
+                        value += output_score(nodes, right_g, right_k, alpha, reg_lambda, limits)
                     if value > best:
                         best = value
                         for k in range(width):

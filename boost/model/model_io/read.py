@@ -17,9 +17,11 @@ from boost.forest.forest import Forest
 from boost.forest.tree import NO_NODE, Tree
 from boost.model.model import Attributes, Model
 from boost.model.model_io.dictionary import read_dictionaries
+from boost.model.model_io.folded import unfold
 from boost.model.model_io.schema import (
     CATEGORIES,
     CLASSES,
+    DROPOUT,
     MOST_CATEGORIES,
     NEWEST,
     PREFIX,
@@ -74,6 +76,7 @@ def read_document(document: Any, params: Params) -> Model:
         raise ModelError("attributes must be strings")
     attributes = dict(attributes)
     categories = read_dictionaries(trees.get("cats"), attributes.pop(CATEGORIES, None), features)
+    dropout = attributes.pop(DROPOUT, None)
     if newer := [name for name in attributes if name.startswith(PREFIX) and name != CLASSES]:
         raise ModelError(f"it was written by a newer version: it has the attribute {newer[0]!r}")
     _check_best(attributes)
@@ -82,6 +85,8 @@ def read_document(document: Any, params: Params) -> Model:
     if weight_drop is not None:
         forest.weights = _read_weights(weight_drop, forest.trees)
     check_sets(forest)
+    if dropout is not None and (unfolded := unfold(forest, dropout)) is not None:
+        forest, params = unfolded, params.replace(booster="dart")
     model = Model(params, objective)
     model.base_score, model.forest, model.n_features = score, forest, features
     model.feature_names, model.feature_types, model.categories = names, types, categories

@@ -13,6 +13,7 @@ ROOT_PARENT = 2**31 - 1
 # Prefix of the attributes for which XGBoost's format has no entry.
 PREFIX = "espalier_"
 CATEGORIES = PREFIX + "categories"  # dictionaries of booleans, fractions or a mixture
+DROPOUT = PREFIX + "dropout"  # weights of trees with vector leaves
 CLASSES = PREFIX + "classes"  # labels of a classifier
 # Bound on the categories of a feature: codes must be exact in float32.
 MOST_CATEGORIES = 1 << 24

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from boost.forest.tree import Tree
 from boost.model.model_io.dictionary import write_dictionaries
-from boost.model.model_io.schema import CATEGORIES, ROOT_PARENT, TREE_ARRAYS, VERSION
+from boost.model.model_io.folded import fold
+from boost.model.model_io.schema import CATEGORIES, DROPOUT, ROOT_PARENT, TREE_ARRAYS, VERSION
 
 if TYPE_CHECKING:
+    from boost.forest.forest import Forest
     from boost.model.model import Model
 
 
@@ -41,6 +43,10 @@ def document(model: Model) -> dict[str, Any]:
     cats, others = write_dictionaries(model.categories, model.n_features)
     if others is not None:
         attributes[CATEGORIES] = others
+    forest, weighted = model.forest, _has_weights(model)
+    if weighted and forest.vector:
+        forest, attributes[DROPOUT] = fold(forest)
+        weighted = False
     return {
         "version": VERSION,
         "learner": {
@@ -55,7 +61,7 @@ def document(model: Model) -> dict[str, Any]:
                 "num_target": str(1 if classes else outputs),
             },
             "objective": model.objective.file_entry(),
-            "gradient_booster": _forest_dict(model, cats),
+            "gradient_booster": _forest_dict(forest, model.n_features, weighted, cats),
         },
     }
 
@@ -74,8 +80,14 @@ def _floats(array: NDArray[np.float32]) -> list[float]:
     )
 
 
-def _forest_dict(model: Model, cats: dict[str, Any] | None) -> dict[str, Any]:
-    forest = model.forest
+def _has_weights(model: Model) -> bool:
+    """Return whether the trees of a model have weights, which dropout makes."""
+    return model.params.booster == "dart" or bool((model.forest.weights != 1.0).any())
+
+
+def _forest_dict(
+    forest: Forest, features: int, weighted: bool, cats: dict[str, Any] | None
+) -> dict[str, Any]:
     trees: dict[str, Any] = {
         "gbtree_model_param": {
             "num_trees": str(forest.trees),
@@ -83,14 +95,13 @@ def _forest_dict(model: Model, cats: dict[str, Any] | None) -> dict[str, Any]:
         },
         "iteration_indptr": list(range(0, forest.trees + 1, forest.round_trees)),
         "tree_info": [forest.output(t) for t in range(forest.trees)],
-        "trees": [_tree_dict(t, forest[t], model.n_features) for t in range(forest.trees)],
+        "trees": [_tree_dict(t, forest[t], features) for t in range(forest.trees)],
     }
     if cats is not None:
         trees["cats"] = cats
     gbtree = {"name": "gbtree", "model": trees}
-    weights = forest.weights
-    if model.params.booster == "dart" or (weights != 1.0).any():
-        return {"name": "dart", "gbtree": gbtree, "weight_drop": weights.tolist()}
+    if weighted:
+        return {"name": "dart", "gbtree": gbtree, "weight_drop": forest.weights.tolist()}
     return gbtree
 
 

@@ -418,6 +418,7 @@ class _Generator(Recursive):
     def _allocate(self, node: Allocate) -> None:
         pointers = self.frame.pointers
         pointers[node.buffer] = self._pointer(node.buffer)
+        self.expressions.allocated.add(node.buffer)
         self.statement(node.body)
         del pointers[node.buffer]
 

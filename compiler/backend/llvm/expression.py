@@ -8,9 +8,9 @@ from typing import Any
 from compiler.backend.llvm import foreign
 from compiler.backend.llvm.conversion import convert
 from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_zero, stride_of
-from compiler.backend.llvm.integer import divide, shift
 from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply, in_float32
+from compiler.backend.llvm.mathematics.integer import divide, shift
 from compiler.backend.llvm.mathematics.products import ByteProduct, dot
 from compiler.backend.llvm.memory import STRIDES, Memory, Place, keeps_inactive_lanes, only_index
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
@@ -18,6 +18,7 @@ from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vect
 from compiler.ir.expr import (
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -33,7 +34,7 @@ from compiler.ir.foreign import C, is_foreign
 from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.recursion import LEVELS, Recursive, recursive
 from compiler.ir.stmt import Prefetch, Store
-from compiler.ir.visit import children
+from compiler.ir.visit import children, walk
 
 _FLOAT_COMPARISON = {"<": "olt", "<=": "ole", ">": "ogt", ">=": "oge", "==": "oeq", "!=": "une"}
 _FLOAT_OPERATORS = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
@@ -47,12 +48,15 @@ class Expressions(Recursive):
     ----------
     frame : Frame
         The function that is being written.
+    allocated : set of Buffer
+        Those that the function allocates: an element that was never stored has no value for LLVM.
     """
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self._index = IndexArithmetic()
         self._reads: dict[int, tuple[Expr, bool]] = {}
+        self.allocated: set[Buffer] = set()
         # the lanes that may access memory; None for all
         self._mask: str | None = None
         self._mask_lanes = 1
@@ -72,7 +76,7 @@ class Expressions(Recursive):
         wide = self._index.wide(self.frame, node)
         if wide is not None:
             return wide
-        return self._extended(self.value(node), node.dtype)
+        return self._extended(self._settled(self.value(node), node), node.dtype)
 
     def _extended(self, text: str, dtype: str) -> Wide:
         """A scalar integer in 64 bits."""
@@ -97,7 +101,17 @@ class Expressions(Recursive):
         """
         if node.dtype != "bool":
             raise ValueError(f"a branch takes one condition, not {node.dtype}")
-        return self.value(node)
+        return self._settled(self.value(node), node)
+
+    def _settled(self, text: str, node: Expr) -> str:
+        """The value `text` of `node`; any value where it depends on elements that were never stored.
+
+        LLVM may otherwise remove all code around a branch, a loop or a division by such an element.
+        """
+        loads = (below.buffer for below in walk(node) if type(below) is Load)
+        if text[0] != "%" or self.allocated.isdisjoint(loads):
+            return text
+        return self.frame.emit(f"freeze {llvm_type(node.dtype)} {text}")
 
     # Memory
 
@@ -240,6 +254,7 @@ class Expressions(Recursive):
             return write()
         lanes, mask = self._mask_lanes, self._mask
         any_lane = self.frame.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1(<{lanes} x i1> {mask})")
+        any_lane = self.frame.emit(f"freeze i1 {any_lane}")
         self._mask = None
         try:
             return self._branch(dtype, any_lane, write, lambda: "zeroinitializer")
@@ -343,7 +358,8 @@ class Expressions(Recursive):
         if scalar_of(dtype) == "bool":
             raise ValueError(f"`{op}` takes numbers, not {dtype}")
         if op in ("//", "%"):
-            return divide(self.frame, node, self.value(node.a), self.value(node.b))
+            a, b = self.value(node.a), self.value(node.b)
+            return divide(self.frame, node, a, self._settled(b, node.b))
         a, b = self.value(node.a), self.value(node.b)
         scalar = scalar_of(dtype)
         if is_float(scalar):
@@ -434,7 +450,7 @@ class Expressions(Recursive):
         condition, a, b = node.args
         lanes = lanes_of(condition.dtype)
         if lanes == 1:
-            test = self._scalar(condition)
+            test = self._settled(self._scalar(condition), condition)
             return self._branch(node.dtype, test, lambda: self.value(a), lambda: self.value(b))
         test, kind = self.value(condition), llvm_type(node.dtype)
         others = test

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compiler.ir.bfloat16 import bits_of_number
 from compiler.ir.dtype import is_float, lanes_of, scalar_of
 from compiler.ir.expr import Buffer, Const, Expr, Var
+from compiler.ir.semantics.bfloat16 import bits_of_number
 
 _SCALARS = {"bool": "i1", "int8": "i8", "uint8": "i8", "int16": "i16", "uint16": "i16", "int32": "i32"}
 _SCALARS |= {"uint32": "i32", "int64": "i64", "uint64": "i64"}

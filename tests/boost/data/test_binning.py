@@ -15,6 +15,7 @@ from boost.data.binning import (
     SparseBinnedMatrix,
     bin_matrix,
     bin_table,
+    code_cuts,
     make_cuts,
 )
 from boost.data.quantile_dmatrix import QuantileDMatrix

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from boost import DataError, DMatrix
+import boost
+from boost import DataError, DMatrix, QuantileDMatrix
 
 NAN = np.nan
 
@@ -197,3 +201,111 @@ def test_marked_columns_are_categorical() -> None:
         DataError, match="column 'w' holds categories, but its feature type is 'q': it must be 'c'"
     ):
         DMatrix(pd.DataFrame({"w": ["a"]}), feature_types=["q"])
+
+
+def test_a_series_is_a_table_of_one_column() -> None:
+    for series in (pd.Series([1.0, 2.0], name="q"), pl.Series("q", [1.0, 2.0])):
+        table = DMatrix(series)
+        assert table.feature_names == ["q"] and table.get_data().toarray().tolist() == [[1], [2]]
+    assert DMatrix([[1, 2], [3, 4]], [0, 1]).get_data().toarray().tolist() == [[1, 2], [3, 4]]
+    wide = pl.DataFrame({"a": pl.Series([1, None], dtype=pl.Int128), "b": pl.Series([3, 4], dtype=pl.Int128)})
+    assert (
+        DMatrix(wide).get_data().toarray().tolist() == [[1, 3], [0, 4]]
+        and DMatrix(wide).num_nonmissing() == 3
+    )
+
+
+def test_present_values_and_cuts() -> None:
+    x = np.array([[1, 5, NAN], [2, 6, 0], [2, NAN, 3]], dtype=np.float32)
+    filled = np.where(np.isnan(x), 9, x)
+    table = DMatrix(x, [1, 2, 3])
+    for kind in (table, DMatrix(sp.csr_matrix(filled), missing=9)):
+        data = kind.get_data()
+        assert data.nnz == kind.num_nonmissing() and data.dtype == np.float32
+    np.testing.assert_array_equal(table.get_data().toarray(), np.nan_to_num(x))
+    indptr, values = table.get_quantile_cut()
+    inf = float("inf")
+    assert indptr.tolist() == [0, 3, 6, 9]
+    assert values.tolist() == [-inf, 1.5, inf, -inf, 5.5, inf, -inf, 1.5, inf]
+    many = QuantileDMatrix(np.arange(100.0)[:, np.newaxis], max_bin=4)
+    assert many.get_quantile_cut()[0].tolist() == [0, 5]
+    codes = DMatrix([[2.0], [0.0]], [0, 1], feature_types=["c"])
+    assert codes.get_quantile_cut()[1].tolist() == [0, 1, 2]
+    thousand = DMatrix(np.arange(1000.0)[:, np.newaxis], np.arange(1000.0))
+    boost.train({"max_bin": 2}, thousand, 1)
+    assert thousand.get_quantile_cut()[0].tolist() == [0, 3]
+
+
+def test_no_rows() -> None:
+    data = DMatrix(np.arange(12.0).reshape(6, 2), np.arange(6) % 3)
+    empty = DMatrix(np.empty((0, 2)), [])
+    for table in (data.slice([]), empty, DMatrix(sp.csr_matrix((0, 2)))):
+        assert (table.num_row(), table.num_col(), table.num_nonmissing()) == (0, 2, 0)
+    with pytest.raises(DataError, match="has no rows"):
+        boost.train({}, empty, 1)
+    for params, outputs in (({}, 1), ({"objective": "multi:softprob", "num_class": 3}, 3)):
+        model = boost.train(params, data, 2)
+        one, several = (() if outputs == 1 else (3,)), (outputs,)
+        for options, shape in (
+            ({}, one),
+            ({"output_margin": True}, one),
+            ({"strict_shape": True}, several),
+            ({"pred_leaf": True}, (2 * outputs,)),
+            ({"pred_leaf": True, "strict_shape": True}, (2, outputs, 1)),
+            ({"pred_contribs": True}, (*one, 3)),
+            ({"pred_contribs": True, "approx_contribs": True}, (*one, 3)),
+            ({"pred_interactions": True}, (*one, 3, 3)),
+        ):
+            for table in (empty, np.empty((0, 2), dtype=np.float32), sp.csr_matrix((0, 2))):
+                assert model.predict(table, **options).shape == (0, *shape)
+        assert model.inplace_predict(np.empty((0, 2))).shape == (0, *one)
+        with pytest.raises(ValueError, match="without rows has no metrics"):
+            model.eval(empty)
+
+
+def test_batches_are_joined() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"c": np.array(list("dbac"))[rng.integers(0, 4, 60)], "v": rng.normal(size=60)})
+    y = rng.normal(size=60)
+    whole = DMatrix(frame, y)
+
+    class Parts(boost.DataIter):
+        def reset(self) -> None:
+            self.at = 0
+
+        def next(self, input_data: Any) -> bool:
+            rows = slice(self.at, self.at + 25)
+            if self.at >= 60:
+                return False
+            self.at += 25
+            input_data(data=frame.iloc[rows], label=y[rows])
+            return True
+
+    joined = DMatrix(Parts())
+    assert joined.categories == whole.categories and joined.feature_names == ["c", "v"]
+    for params in ({}, {"tree_method": "approx"}):
+        assert boost.train(params, joined, 2).save_raw() == boost.train(params, whole, 2).save_raw()
+    matrix = sp.random(40, 3, 0.3, format="csr", random_state=0)
+    sparse = DMatrix(lambda: [matrix[:30], matrix[30:]])
+    assert sparse.is_sparse and (sparse.get_data() != matrix.astype(np.float32)).nnz == 0
+    quantiles = boost.ExtMemQuantileDMatrix(Parts(), max_bin=16, max_quantile_batches=2)
+    assert (
+        boost.train({"max_bin": 16}, quantiles, 2).save_raw()
+        == boost.train({"max_bin": 16}, whole, 2).save_raw()
+    )
+    with pytest.raises(DataError, match="divided among workers by rows only"):
+        DMatrix(frame, y, data_split_mode=boost.core.DataSplitMode.COL)
+
+
+def test_more_categories_than_two_bytes_hold() -> None:
+    rng = np.random.default_rng(0)
+    used = np.sort(rng.choice(100_000, 50, replace=False))
+    few = rng.integers(0, 50, 2000)
+    y = rng.normal(size=50)[few] + 0.1 * rng.normal(size=2000)
+    params = {"max_depth": 3}
+    narrow, wide = (
+        DMatrix(codes[:, np.newaxis].astype(np.float32), y, feature_types=["c"]) for codes in (few, used[few])
+    )
+    for method in ("hist", "approx"):
+        a, b = (boost.train({**params, "tree_method": method}, t, 3).predict(t) for t in (narrow, wide))
+        assert a.tobytes() == b.tobytes() and np.corrcoef(a, y)[0, 1] > 0.5

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
+import boost
 from boost import DataError, DMatrix
 
 NAN = np.nan
@@ -94,3 +96,80 @@ def test_setters_and_getters() -> None:
         d.feature_names = ["a"]
     with pytest.raises(DataError, match="field must be .* got 'labels'"):
         d.set_float_info("labels", [1])
+
+
+def test_group_weights_may_come_before_the_groups() -> None:
+    x, y = np.arange(12.0).reshape(6, 2), [0, 1, 2, 0, 1, 0]
+    expected = DMatrix(x, y, weight=[1, 2], group=[4, 2])
+    later = DMatrix(x, y, weight=[1, 2])
+    with pytest.raises(
+        DataError, match=r"weight must have one entry for each of the 6 rows, got shape \(2,\)"
+    ):
+        boost.train({}, later, 1)
+    with pytest.raises(DataError, match="weight must have one entry"):
+        boost.train({}, expected, 1, evals=[(later, "later")])
+    later.set_group([4, 2])
+    assert later.get_weight().tolist() == expected.get_weight().tolist() == [1, 1, 1, 1, 2, 2]
+    params = {"objective": "rank:pairwise"}
+    assert boost.train(params, later, 2).save_raw() == boost.train(params, expected, 2).save_raw()
+    with pytest.raises(DataError, match=r"got shape \(3,\)"):
+        DMatrix(x, y, weight=[1, 2, 3]).set_group([4, 2])
+
+
+def test_groups_without_rows() -> None:
+    x, y = np.arange(12.0).reshape(6, 2), [0, 1, 2, 0, 1, 0]
+    table = DMatrix(x, y, group=[0, 4, 0, 2, 0], weight=[9, 1, 9, 2, 9])
+    assert table.get_group().tolist() == [0, 4, 0, 2, 0]
+    assert table.get_uint_info("group_ptr").tolist() == [0, 0, 4, 4, 6, 6]
+    assert table.group_bounds().tolist() == [0, 4, 6] and table.get_weight().tolist() == [1, 1, 1, 1, 2, 2]
+    plain = DMatrix(x, y, group=[4, 2], weight=[1, 2])
+    params = {"objective": "rank:ndcg", "eval_metric": "ndcg"}
+    models = [boost.train(params, t, 2) for t in (table, plain)]
+    assert models[0].save_raw() == models[1].save_raw() and models[0].eval(table) == models[0].eval(plain)
+    assert table.slice([0, 1, 4], allow_groups=True).get_group().tolist() == [2, 1]
+
+
+def test_fields_by_name() -> None:
+    table = DMatrix(np.arange(12.0).reshape(6, 2))
+    for field, data in (("group", [4, 2]), ("group_ptr", [0, 4, 6]), ("qid", [3, 3, 3, 3, 5, 5])):
+        table.set_uint_info(field, data)
+        assert table.get_uint_info("group_ptr").tolist() == [0, 4, 6]
+    table.set_info(qid=np.array([3, 3, 3, 5, 5, 5])[:, np.newaxis])
+    assert table.get_group().tolist() == [3, 3]
+    table.set_info(group=np.array([[2], [4]]))
+    assert table.get_group().tolist() == [2, 4]
+    table.set_float_info_npy2d("base_margin", np.ones((6, 2)))
+    assert table.get_base_margin().shape == (6, 2)
+    with pytest.raises(DataError, match="field must be one of 'group', 'group_ptr', 'qid', got 'label'"):
+        table.set_uint_info("label", [1])
+
+
+def test_open_bounds_of_labels() -> None:
+    x = np.arange(8.0)[:, np.newaxis]
+    lower, upper = np.array([2, 3, -np.inf, 4, 0, 1, 5, 2.0]), np.array([2, np.inf, 4, 5, 3, np.inf, 5, 9.0])
+    table = DMatrix(x, label_lower_bound=lower, label_upper_bound=upper[:, np.newaxis])
+    assert table.get_float_info("label_lower_bound")[2] == -np.inf
+    zero = DMatrix(x, label_lower_bound=np.maximum(lower, 0), label_upper_bound=upper)
+    params = {"objective": "survival:aft", "eval_metric": ["aft-nloglik", "interval-regression-accuracy"]}
+    models = [boost.train(params, t, 3) for t in (table, zero)]
+    assert models[0].save_raw() == models[1].save_raw() and models[0].eval(table) == models[0].eval(zero)
+    for bad in ({"label_lower_bound": np.full(8, np.inf)}, {"label_upper_bound": np.full(8, -np.inf)}):
+        with pytest.raises(DataError, match="must be finite"):
+            DMatrix(x, **bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("label", "match"),
+    [
+        (np.array(["2020-01-01"], dtype="M8[D]"), "label must be real numbers, got an array of datetime64"),
+        (np.array([1j]), "label must be real numbers, got an array of complex128"),
+    ],
+)
+def test_labels_that_are_no_numbers(label: np.ndarray, match: str) -> None:
+    with pytest.raises(DataError, match=match):
+        DMatrix([[1.0]], label)
+
+
+def test_polars_labels() -> None:
+    for kind in (pl.Int128, pl.Int8, pl.Float32):
+        assert DMatrix([[1.0], [2.0]], pl.Series([3, 4], dtype=kind)).get_label().tolist() == [3, 4]

@@ -111,7 +111,7 @@ def test_held_out_rows_of_each_class_and_of_whole_groups() -> None:
     qid = np.repeat(np.arange(30), 10)
     model = BoostRanker(n_estimators=1, validation_fraction=0.1, eval_metric=record_labels)
     model.fit(X, qid.astype(float), qid=qid, group_weight=np.arange(1.0, 31.0))
-    groups, counts = np.unique(seen[0], return_counts=True)
+    groups, counts = np.unique(np.concatenate(seen), return_counts=True)
     assert groups.size == 3 and set(counts) == {10}
 
 

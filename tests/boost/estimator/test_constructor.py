@@ -46,17 +46,6 @@ def test_defaults() -> None:
     assert not {"warm_start", "early_stopping_rounds", "num_parallel_tree"} & set(forest)
 
 
-def test_unknown_parameters() -> None:
-    with pytest.raises(
-        TypeError, match="BoostRegressor got an unexpected parameter 'max_dept'; did you mean 'max_depth'"
-    ):
-        BoostRegressor(max_dept=3)
-    with pytest.raises(ValueError, match="Invalid parameter 'max_dept' for estimator BoostRegressor"):
-        BoostRegressor().set_params(max_dept=3)
-    with pytest.raises(TypeError, match="positional"):
-        BoostRegressor(3)
-
-
 def test_the_stub_is_up_to_date() -> None:
     assert PATH.read_text(encoding="utf-8") == stub(), "python -m boost.estimator.stub writes it"
 

@@ -372,6 +372,18 @@ def test_constraints_on_features_that_are_not_there(params: dict, match: str) ->
         grow(table(20, 3, 0), np.ones(20), **params)
 
 
-def test_vectors_cannot_be_bounded() -> None:
-    with pytest.raises(ParameterError, match="multi_output_tree.*one_output_per_tree"):
-        grow(table(20, 3, 0), np.ones((20, 2)), max_delta_step=1.0)
+@pytest.mark.parametrize("step", [0.05, 0.3, 1.0])
+def test_limited_vector_of_equal_outputs_is_the_limited_tree_of_one(step: float) -> None:
+    x, rng = table(300, 4, 13), np.random.default_rng(14)
+    grad = rng.normal(size=300) + 2.0 * np.nan_to_num(x[:, 0])
+    params = {"max_depth": 4, "max_delta_step": step}
+    one = grow(x, grad, **params).tree
+    two = grow(x, np.column_stack((grad, grad)), **params).tree
+    for name in ("left", "feature", "default_left"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    leaf = one.left == NO_NODE
+    both = np.repeat(one.condition[leaf, np.newaxis], 2, axis=1)
+    np.testing.assert_allclose(two.vectors[leaf], both, rtol=1e-6)
+    assert np.abs(two.vectors[leaf]).max() == pytest.approx(0.3 * step)  # the limit is reached, and obeyed
+    opposite = grow(x, np.column_stack((grad, -grad)), **params).tree
+    np.testing.assert_allclose(opposite.vectors[leaf], both * [1, -1], rtol=1e-6)

@@ -226,6 +226,32 @@ def test_shap_takes_our_estimator_through_the_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(explainer.expected_value, phi[0, -1], rtol=1e-4)
 
 
+def test_shap_plots_our_values() -> None:
+    shap = pytest.importorskip("shap")
+    label = np.digitize(np.nan_to_num(X[:, 0]), [-0.5, 0.5])
+    model = boost.BoostClassifier(n_estimators=4, max_depth=3).fit(X, label)
+    phi = model.get_booster().predict(X, pred_contribs=True)
+    for k in range(3):
+        found = shap.Explanation(phi[:, k, :-1], base_values=phi[:, k, -1], data=X)
+        total = found.values.sum(axis=1) + found.base_values
+        np.testing.assert_allclose(total, model.decision_function(X)[:, k], rtol=1e-9, atol=1e-9)
+        assert found.abs.mean(0).values.argmax() == 0
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_shap_takes_our_classifier_through_the_file(tmp_path: Path, classes: int) -> None:
+    shap = pytest.importorskip("shap")
+    xgb = pytest.importorskip("xgboost", minversion="3.2")
+    label = np.digitize(np.nan_to_num(X[:, 0]), [-0.5, 0.5][: classes - 1])
+    model = boost.BoostClassifier(n_estimators=4, max_depth=3).fit(X, label)
+    model.save_model(tmp_path / "model.json")
+    theirs = xgb.XGBClassifier()
+    theirs.load_model(tmp_path / "model.json")
+    phi = model.get_booster().predict(X, pred_contribs=True, strict_shape=True)
+    values = np.reshape(shap.TreeExplainer(theirs).shap_values(X), (len(X), X.shape[1], -1))
+    np.testing.assert_allclose(values, phi[:, :, :-1].transpose(0, 2, 1), rtol=1e-4, atol=1e-5)
+
+
 def test_the_approximation_by_hand() -> None:
     # The mean is 20; a fever makes it 40, a cough then 80.
     forest = Forest()

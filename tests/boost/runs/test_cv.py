@@ -143,3 +143,43 @@ def test_mistakes(tmp_path: object) -> None:
     for options, match in cases:
         with pytest.raises(ValueError, match=match):
             boost.cv(**{"params": {}, "dtrain": data, **options})
+
+
+def test_positions_pairs_and_preprocessing() -> None:
+    rng = np.random.default_rng(0)
+    data = DMatrix(rng.normal(size=(60, 3)), np.arange(60) % 2)
+    params = {"objective": "binary:logistic", "max_depth": 2}
+    expected = boost.cv(params, data, 2, nfold=4, metrics=["auc", "error"], seed=3)
+    given = boost.cv(
+        list(params.items()), data, np.int64(2), np.int32(4), metrics=("auc", "error"), seed=np.int8(3)
+    )
+    pd.testing.assert_frame_equal(given, expected)
+    by_position = boost.cv(params, data, 2, 4, False, None, ["auc", "error"], seed=3)
+    pd.testing.assert_frame_equal(by_position, expected)
+    seen = []
+
+    def halve(train: DMatrix, test: DMatrix, given: dict) -> tuple[DMatrix, DMatrix, dict]:
+        seen.append((train.num_row(), test.num_row(), given["max_depth"]))
+        given["scale_pos_weight"] = float(np.mean(train.get_label() == 0))
+        return train, test, {**given, "eval_metric": "error"}
+
+    result = boost.cv(params, data, 2, 4, fpreproc=halve)
+    assert list(result) == ["train-error-mean", "train-error-std", "test-error-mean", "test-error-std"]
+    assert seen == [(45, 15, 2)] * 4 and "scale_pos_weight" not in params
+    for bad, match in (
+        ({"fpreproc": lambda *a: a[:2]}, r"fpreproc must return \(dtrain, dtest, params\)"),
+        ({"fpreproc": lambda *a: (1, 2, {})}, "dtrain of fpreproc must be a DMatrix, got int"),
+        ({"metrics": [len]}, "metrics must be names, got <built-in function len>: give functions as custom"),
+        ({"seed": -1}, "seed must be an integer of at least 0"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            boost.cv(params, data, 1, **bad)  # type: ignore[arg-type]
+
+
+def test_rare_positives_run() -> None:
+    label = np.zeros(30)
+    label[7] = 1
+    data = DMatrix(np.arange(30.0)[:, np.newaxis], label)
+    with pytest.warns(UserWarning, match="binary:logistic has nothing to learn"):
+        result = boost.cv({"objective": "binary:logistic"}, data, 2, 3, metrics=["logloss", "auc"])
+    assert len(result) == 2 and np.isfinite(result["test-logloss-mean"]).all()

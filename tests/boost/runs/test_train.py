@@ -263,3 +263,82 @@ def test_parallel_trees_share_the_learning_rate() -> None:
     one = boost.train(lad, DMatrix(x, y), 2)
     four = boost.train({**lad, "num_parallel_tree": 4}, DMatrix(x, y), 2)
     np.testing.assert_allclose(four.predict(x), one.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def test_everything_by_position_and_parameters_as_text_or_pairs() -> None:
+    x, y = np.arange(60.0).reshape(30, 2) % 7, np.arange(30.0) % 5
+    data = DMatrix(x, y)
+    history: dict = {}
+    options = {"evals": [(data, "t")], "evals_result": history, "verbose_eval": False}
+    expected = boost.train({"eta": 0.5, "max_depth": 3, "eval_metric": ["mae", "rmse"]}, data, 4, **options)
+    seen = dict(history)
+    for params in (
+        [("eta", "0.1"), ("eta", "0.5"), ("max_depth", "3"), ("eval_metric", "mae"), ("eval_metric", "rmse")],
+        {"eta": np.float64(0.5), "max_depth": np.int8(3), "eval_metric": np.array(["mae", "rmse"])},
+        {"eta": "5e-1", "max_depth": "3", "eval_metric": ("mae", "rmse"), "gamma": None, "nthread": None},
+    ):
+        rounds, result = np.int64(4), {}
+        model = boost.train(params, data, rounds, [(data, "t")], None, None, None, result, False)  # type: ignore[arg-type]
+        assert model.save_raw() == expected.save_raw() and result == seen
+    for rate in (0, 1.5):
+        predicted = boost.train({"eta": rate, "base_score": 1}, data, 1).predict(data)
+        assert (predicted == 1).all() if rate == 0 else predicted.std() > 0.1
+    assert boost.train({"seed": -1, "subsample": 0.5}, data, 2).predict(data).shape == (30,)
+
+
+def test_several_metrics_of_callables() -> None:
+    data = DMatrix(np.arange(20.0)[:, np.newaxis], np.arange(20.0))
+
+    def two(prediction: np.ndarray, table: DMatrix) -> list[tuple[str, float]]:
+        return [("first", float(prediction[0])), ("last", float(prediction[-1]))]
+
+    def one(prediction: np.ndarray, table: DMatrix) -> tuple[str, float]:
+        return "one", 1.0
+
+    history: dict = {}
+    options: dict = {"evals": [(data, "t")], "evals_result": history, "verbose_eval": False}
+    model = boost.train({"eval_metric": "mae"}, data, 2, custom_metric=[two, one], **options)
+    assert list(history["t"]) == ["mae", "first", "last", "one"]
+    assert history["t"]["last"][-1] == model.predict(data)[-1]
+    assert model.eval_set([(data, "t")], feval=two).count("t-") == 3
+    assert "test-last-std" in boost.cv({}, data, 2, custom_metric=two)
+    with pytest.raises(ValueError, match="must return a pair .name, value., or a list of pairs, got 3"):
+        boost.train({}, data, 1, custom_metric=lambda p, d: 3, **options)  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("evals", [[1], [(1, 2, 3)], 5])
+def test_evals_that_are_no_pairs(evals: object) -> None:
+    with pytest.raises(ValueError, match=r"evals must be a list of pairs \(DMatrix, name\), got"):
+        boost.train({}, DMatrix([[1.0]], [1]), 1, evals=evals)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["hist", "approx", "exact"])
+@pytest.mark.parametrize(
+    ("objective", "label", "constant"),
+    [
+        ("binary:logistic", 0, 0),
+        ("binary:logistic", 1, 1),
+        ("binary:logitraw", 1, np.log(1e6)),
+        ("binary:hinge", 1, 1),
+        ("multi:softmax", 2, 2),
+        ("survival:cox", -3, 1),
+        ("rank:ndcg", 1, 0),
+        ("rank:pairwise", 1, 0),
+        ("rank:map", 1, 0),
+    ],
+)
+def test_labels_without_anything_to_learn(objective: str, label: float, constant: float, method: str) -> None:
+    x = np.arange(40.0).reshape(20, 2)
+    params = {
+        "objective": objective,
+        "tree_method": method,
+        **({"num_class": 3} if "multi" in objective else {}),
+    }
+    with pytest.warns(
+        UserWarning, match=f"{objective} has nothing to learn, the predictions are const"
+    ) as seen:
+        model = boost.train(params, DMatrix(x, np.full(20, label)), 3)
+    assert len(seen) == 1 and seen[0].filename == __file__
+    predicted = model.predict(x)
+    assert (predicted == predicted[0]).all() and predicted[0] == pytest.approx(constant, abs=2e-6)
+    assert model.get_score() == {}

@@ -14,7 +14,9 @@ for objective, y in (
     ("reg:squaredlogerror", mean),
     ("reg:logistic", mean / (1.0 + mean)),
 ):
-    model = xgb.XGBRegressor(objective=objective, n_estimators=6, max_depth=3)
+    # The best constant is the default here; of this loss, it is 0.5 in XGBoost.
+    start = 0.5 if objective == "reg:squaredlogerror" else None
+    model = xgb.XGBRegressor(objective=objective, n_estimators=6, max_depth=3, base_score=start)
     model.fit(X, y, eval_set=[(X, y)], verbose=False)
     answers[objective] = (model.predict(X), model.evals_result())
 tweedie = xgb.XGBRegressor(objective="reg:tweedie", tweedie_variance_power=1.3, n_estimators=5, max_depth=3)

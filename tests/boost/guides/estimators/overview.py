@@ -76,4 +76,3 @@ answers["weights"] = weighted.predict(X)
 answers["margin"] = model.predict(X, base_margin=np.full(442, 3.0))
 named = xgb.XGBClassifier(n_estimators=3, max_depth=2).fit(load_iris(as_frame=True).data, iris.target)
 answers["names"] = named.feature_names_in_
-close = {"scores": 1e-3}

@@ -6,7 +6,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
 data = load_diabetes()
-X, y = np.round(data.data * 200), data.target
+X, y = np.round(data.data * 40), data.target
 weight = np.arange(442) / 442 + 0.1
 
 

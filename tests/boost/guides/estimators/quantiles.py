@@ -41,5 +41,7 @@ for level in (0.1, 0.5):
     answers[f"level {level}"] = model.fit(X_train, y_train).predict(X_test)
 model = xgb.XGBRegressor(objective="reg:absoluteerror", n_estimators=10, max_depth=3)
 answers["absolute"] = model.fit(X_train, y_train).predict(X_test)
-expectile = xgb.XGBRegressor(objective="reg:pseudohubererror", huber_slope=2.0, n_estimators=10, max_depth=3)
-answers["huber"] = expectile.fit(X_train, y_train).predict(X_test)
+huber = xgb.XGBRegressor(
+    objective="reg:pseudohubererror", huber_slope=2.0, base_score=0.5, n_estimators=10, max_depth=3
+)
+answers["huber"] = huber.fit(X_train, y_train).predict(X_test)

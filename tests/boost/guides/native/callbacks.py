@@ -52,7 +52,9 @@ check = xgb.callback.TrainingCheckPoint(directory="checkpoints", interval=2, nam
 whole = xgb.train(param, train, 6, callbacks=[check])
 files = sorted(Path("checkpoints").iterdir())
 answers["files"] = [path.name for path in files]
-answers["from a file"] = xgb.Booster(model_file=files[0]).predict(valid)
+last = xgb.Booster(model_file=files[-1])
+rest = xgb.train(param, train, 6 - last.num_boosted_rounds(), xgb_model=last)
+answers["from a file"] = rest.predict(valid)
 answers["whole"] = whole.predict(valid)
 
 out = io.StringIO()
@@ -60,4 +62,9 @@ with contextlib.redirect_stdout(out):
     monitor = xgb.callback.EvaluationMonitor(period=2, show_stdv=False)
     xgb.train(param, train, 5, watch, callbacks=[monitor], verbose_eval=False)
     xgb.train({**param, "eval_metric": "error"}, train, 5, watch, verbose_eval=2)
+differs = {
+    "rates": "XGBoost sets the rate after a round, for the next one; here it is the rate of its round",
+    "decay": "the same",
+    "files": "XGBoost writes UBJSON, first after interval + 1 rounds; here JSON after every interval",
+}
 answers["printed"] = [line.split(":")[0] for line in out.getvalue().splitlines()]

@@ -22,7 +22,10 @@ stopped = xgb.cv(
     num_boost_round=40,
     folds=KFold(5),
     metrics={"logloss"},
-    callbacks=[xgb.callback.EvaluationMonitor(show_stdv=True, period=100), xgb.callback.EarlyStopping(3)],
+    callbacks=[
+        xgb.callback.EvaluationMonitor(show_stdv=True, period=100),
+        xgb.callback.EarlyStopping(rounds=3),
+    ],
 )
 answers["stopped"] = (len(stopped), stopped["test-logloss-mean"].to_numpy())
 

@@ -5,7 +5,7 @@ import xgboost as xgb
 from sklearn.datasets import load_diabetes
 
 data = load_diabetes()
-X = np.round(data.data * 200)
+X = np.round(data.data * 40)
 train, valid = xgb.DMatrix(X[:300], data.target[:300]), xgb.DMatrix(X[300:], data.target[300:])
 param = {"max_depth": 3, "eta": 0.3, "eval_metric": ["mae", "rmse"]}
 history = {}

@@ -36,9 +36,10 @@ for name, bst in (("several", several), ("one", one)):
         "sparse": bst.inplace_predict(sp.csr_matrix(X)),
         "frame": bst.inplace_predict(pd.DataFrame(X), validate_features=False),
         "missing": bst.inplace_predict(np.where(X == 1.4, -1.0, X), missing=-1.0),
-        "empty": bst.inplace_predict(X[:0]),
-        "no rows": bst.predict(xgb.DMatrix(X[:0])),
     }
+answers["no rows"] = (one.inplace_predict(X[:0]), one.predict(xgb.DMatrix(X[:0])))
+answers["no rows of classes"] = several.inplace_predict(X[:0])
+differs = {"no rows of classes": "XGBoost loses the axis of the classes, the shape is (0, 3) here"}
 start = rng.normal(size=150)
 answers["base margin"] = one.inplace_predict(X, base_margin=start)
 try:

@@ -24,7 +24,7 @@ several = {
     "max_depth": 2,
     "eta": 1,
     "objective": "binary:logistic",
-    "eval_metric": ["auc", "error", "ams@0"][:2],
+    "eval_metric": ["auc", "error"],
 }
 second = {}
 xgb.train(several, dtrain, num_round, evals=evallist, evals_result=second, verbose_eval=2)
