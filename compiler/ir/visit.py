@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from compiler.ir.expr import Binary, Expr, Var
+from compiler.ir.expr import Binary, Const, Expr, Var
 from compiler.ir.node import CHILDREN, DESCEND, REBUILD, Node
 from compiler.ir.recursion import LEVELS, Recursive
 from compiler.ir.stmt import Barrier, Stmt
@@ -69,10 +69,13 @@ class Rewriter(Recursive):
     rules: Mapping[type, Callable[[Any, Any], Any]] = {}
 
     def __call__(self, node: Any) -> Any:
-        kind, level = type(node), self.level
+        kind = type(node)
+        rule = self.rules.get(kind)
+        if rule is None and (kind is Const or kind is Var):
+            return node
+        level = self.level
         if level == LEVELS:
             return self.deeper(self, node)
-        rule = self.rules.get(kind)
         self.level = level + 1
         try:
             return DESCEND[kind](self, node) if rule is None else rule(self, node)

@@ -240,7 +240,7 @@ class _Generator(Recursive):
     def _sequence(self, node: Seq) -> None:
         position = 0
         while position < len(node.stmts):
-            products = byte_products(node.stmts[position : position + 4]) if self.byte_lanes else None
+            products = byte_products(node.stmts, position) if self.byte_lanes else None
             if products is not None and self.expressions.dot(products, self.byte_lanes):
                 self.stored.add(products[0].sums.buffer)
                 position += 4

@@ -305,7 +305,6 @@ def always(op: str, a: Wide, b: Wide) -> bool | None:
     return same
 
 
-@recursive
 def stride_of(index: Expr) -> int | None:
     """The constant difference between the lanes of a vector index, or None."""
     kind = type(index)
@@ -313,14 +312,19 @@ def stride_of(index: Expr) -> int | None:
         return 0
     if kind is Ramp:
         return known_number(index.stride)  # type: ignore[attr-defined]
-    if kind is not Binary or index.op not in ("+", "-", "*"):  # type: ignore[attr-defined]
+    return _stride_of_binary(index) if kind is Binary else None  # type: ignore[arg-type]
+
+
+@recursive
+def _stride_of_binary(index: Binary) -> int | None:
+    if index.op not in ("+", "-", "*"):
         return None
-    a, b = stride_of(index.a), stride_of(index.b)  # type: ignore[attr-defined]
+    a, b = stride_of(index.a), stride_of(index.b)
     if a is None or b is None:
         return None
-    if index.op != "*":  # type: ignore[attr-defined]
-        return a + b if index.op == "+" else a - b  # type: ignore[attr-defined]
-    for stride, factor in ((a, index.b), (b, index.a)):  # type: ignore[attr-defined]
+    if index.op != "*":
+        return a + b if index.op == "+" else a - b
+    for stride, factor in ((a, index.b), (b, index.a)):
         number = known_number(factor)
         if number is not None:
             return stride * number

@@ -23,10 +23,15 @@ class ByteProduct(NamedTuple):
     vector: Load
 
 
-def byte_products(stmts: Sequence[Stmt]) -> list[ByteProduct] | None:
-    """The parts of four statements that add products of bytes to the same lanes; None for any others."""
-    found = [product for stmt in stmts if (product := _byte_product(stmt)) is not None]
-    return found if len(found) == 4 and all(product.sums == found[0].sums for product in found) else None
+def byte_products(stmts: Sequence[Stmt], first: int) -> list[ByteProduct] | None:
+    """The parts of the four statements from `first` on that add products of bytes to the same lanes."""
+    found: list[ByteProduct] = []
+    for stmt in stmts[first : first + 4]:
+        product = _byte_product(stmt)
+        if product is None or (found and product.sums != found[0].sums):
+            return None
+        found.append(product)
+    return found if len(found) == 4 else None
 
 
 def _byte_product(stmt: Stmt) -> ByteProduct | None:
