@@ -32,7 +32,7 @@ class Ranker(XGBModel):
         return super()._check_table(take_column(X, QID)[0], reset, names)
 
     def _own_columns(self, X: Any, named: Columns) -> Columns:
-        """Return the column "qid" of a frame; raise `DataError` when query groups are given beside it, too."""
+        """Return the column "qid" of a frame; raise `DataError` when query groups are given beside it."""
         ids = take_column(X, QID)[1]
         if ids is None:
             return {}
@@ -64,8 +64,8 @@ class Ranker(XGBModel):
         Parameters
         ----------
         group, qid : array_like, optional
-            Sizes of the query groups, or the query id of each row, as for `DMatrix`. A column "qid" of a frame
-            is the query id, and no feature. By default, all rows are one group.
+            Sizes of the query groups, or the query id of each row, as for `DMatrix`. A column "qid" of a
+            frame is the query id, and no feature. By default, all rows are one group.
         group_weight : array_like, optional
             A weight for each query group.
         eval_group, eval_qid, sample_weight_eval_set, base_margin_eval_set : sequence of array_like, optional

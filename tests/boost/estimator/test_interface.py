@@ -1,4 +1,4 @@
-"""What XGBoost's estimators offer besides: intercepts, no rows, one class, weights of rankers and intervals."""
+"""The interface of XGBoost's estimators: intercepts, no rows, one class, weights of rankers and intervals."""
 
 from __future__ import annotations
 
