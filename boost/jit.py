@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from sketch.jit import NOTICE, by_type, field_type, is_none, kernel
+
+# isort: split
+
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,6 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from sketch.jit import NOTICE, by_type, field_type, is_none, kernel
 from sketch.kernel_cache import stamp_sources, use_library
 
 __all__ = ["NOTICE", "by_type", "field_type", "is_none", "kernel", "lowest_bit", "prefetch"]

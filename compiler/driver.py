@@ -125,7 +125,7 @@ def build(
         Check at run time each index that is not proved to be inside of its tensor, as one that is read from a
         tensor; a call then raises `IndexError`, which names the tensor, the index, its value and the extent.
         Where all indices are proved, as in most programs without gathers, this costs nothing; otherwise a
-        gather takes two to five times as long. Not with `constants` or `strided`.
+        gather of single elements takes three times as long. Not with `constants` or `strided`.
 
     Returns
     -------

@@ -14,6 +14,10 @@ Kernels that allocate nothing count no references: their types and code are smal
 
 from __future__ import annotations
 
+from sketch.uninterrupted import uninterrupted
+
+# isort: split
+
 import atexit
 import sys
 import threading
@@ -25,6 +29,7 @@ from typing import Any
 
 from numba.core import config, sigutils, types
 from numba.core.compiler import Compiler
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 
 from sketch.kernel_cache import KernelCache
@@ -133,7 +138,12 @@ class Kernel(CPUDispatcher):
     # Calls from Python
 
     def compile(self, sig: Any) -> Any:
-        """Compile for a signature, or load what was compiled before."""
+        """Compile for a signature, or load what was compiled before; Ctrl-C does not break it off."""
+        if global_compiler_lock.is_locked():  # by this thread, in a compilation
+            return self._compile(sig)
+        return uninterrupted(self._compile, sig)
+
+    def _compile(self, sig: Any) -> Any:
         if not self._has_cache:
             self._has_cache = True
             if not self.inner:

@@ -139,16 +139,18 @@ class DMatrix(Table):
         return DataSplitMode.ROW
 
     def get_quantile_cut(self) -> tuple[NDArray[np.uint64], Float32s]:
-        """Return the cuts of the features by which the table is, or would be, binned.
+        """Return the bounds of the bins by which the table is, or would be, binned.
+
+        The number of bins is that of the last training; without one, `max_bin`, or the default of the
+        parameters.
 
         Returns
         -------
         indptr : uint64 array of shape (features + 1,)
-            The first cut of each feature, and the number of cuts.
-        values : float32 array of shape (cuts,)
-            Increasing within a feature; a value belongs to the bin of the number of cuts that are not above
-            it. The number of bins is that of the last training; without one, `max_bin`, or the default of
-            the parameters.
+            The first bound of each feature, and the number of bounds.
+        values : float32 array of shape (bounds,)
+            Increasing within a feature: bin i holds the values from bound i to below bound i + 1. The outer
+            bounds are infinite. For a categorical feature: its codes.
         """
         from boost.data.binning import bin_table
         from boost.params import BY_NAME
@@ -157,7 +159,12 @@ class DMatrix(Table):
         bins = next(reversed(self._binned), self.max_bin or int(BY_NAME["max_bin"].default))
         with Team() as team:
             cuts = bin_table(self, bins, team).cuts
-        return cuts.indptr.astype(np.uint64), cuts.values.copy()
+        bounds = [
+            np.concatenate(([0.0], cuts.column(f)) if marked else ([-np.inf], cuts.column(f), [np.inf]))
+            for f, marked in enumerate(self.categorical)
+        ]
+        ends = np.cumsum([0, *map(len, bounds)])
+        return ends.astype(np.uint64), np.concatenate(bounds).astype(np.float32)
 
 
 class TableView(DMatrix):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boost.data import validation
-from boost.data.frames.dictionary import Categories, CategoryIndex, check_same_types, recode
+from boost.data.frames.dictionary import Categories, CategoryIndex, are_equal, check_same_types, recode
 from boost.data.frames.frame import as_frame, encode_frame, is_frame
 from boost.data.meta_info import FLOAT_FIELDS, MetaInfo, State
 from boost.data.values import (
@@ -338,7 +338,7 @@ class Table(MetaInfo):
         DataError
             For a column that has a dictionary in only one of the table and the model.
         """
-        if self.categories == dict(categories):
+        if are_equal(self.categories, categories):
             return self
         # A column of strings that are all missing looks like a column of numbers.
         blank = []

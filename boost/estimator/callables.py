@@ -44,7 +44,7 @@ def _weighted(values: Any, weight: NDArray[np.float32]) -> Any:
 
 
 def metric_of(function: Callable[..., Any]) -> Callable[[Any, DMatrix], tuple[str, float]]:
-    """Return a metric for `boost.train` from a function of labels, predictions and perhaps ``sample_weight``."""
+    """Return a metric for `boost.train` from a function of labels, predictions and perhaps weights."""
     weighs, name = _takes_weights(function), name_of(function)
 
     def metric(prediction: Any, data: DMatrix) -> tuple[str, float]:
@@ -104,7 +104,7 @@ def _is_required(function: Callable[..., Any]) -> bool:
 
 
 def name_of(function: Any) -> str:
-    """Return the name of a function, also of one with fixed arguments (`functools.partial`) or of an object."""
+    """Return the name of a function, of one with fixed arguments (`functools.partial`), or of a class."""
     while not hasattr(function, "__name__") and hasattr(function, "func"):
         function = function.func
     return str(getattr(function, "__name__", type(function).__name__))

@@ -138,7 +138,9 @@ CLASS_WEIGHT = Param(
 )
 FUNCTIONS_TEXT = """
     The objective may be a function that returns gradients and hessians from labels and margins, and
-    eval_metric one that returns a number to minimize from labels and predictions.
+    eval_metric one that returns a number to minimize from labels and predictions, or a list of names and
+    functions. A function with a parameter sample_weight is given the weights of the rows; the derivatives of
+    an objective without it are multiplied by them. A metric of a ranker is called for each query group.
 
 Parameters
 ----------

@@ -32,7 +32,7 @@ class Ranker(XGBModel):
         return super()._check_table(take_column(X, QID)[0], reset, names)
 
     def _own_columns(self, X: Any, named: Columns) -> Columns:
-        """Return the column "qid" of a frame; raise `DataError` when query groups are given beside it."""
+        """Return the column "qid" of a frame; raise `DataError` when groups are also given beside it."""
         ids = take_column(X, QID)[1]
         if ids is None:
             return {}

@@ -52,7 +52,7 @@ class Grower(Protocol):
 
 
 def make_grower(data: DMatrix, params: Params, team: Team, vector: bool = False) -> Grower:
-    """Return the grower for `tree_method`; raises `ParameterError` as `boost.grow.constraint.check_constraints`.
+    """Return the grower for `tree_method`, after `boost.grow.constraint.check_constraints`.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_constraints(data: DMatrix, params: Params, vector: bool) -> None:
-    """Raise `ParameterError` for constraints that trees of this table cannot obey, before anything is computed.
+    """Raise `ParameterError` for constraints that trees of this table cannot obey, before any work.
 
     Parameters
     ----------

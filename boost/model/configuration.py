@@ -42,8 +42,11 @@ OF_MODEL = ("learner_model_param",)
 def to_text(model: Model) -> str:
     """Return the parameters of a model as JSON; those that are None are left out, all values are strings."""
     params = model.params
+    of_model = document(model)["learner"]["learner_model_param"]
+    if not of_model["base_score"].startswith("["):
+        of_model["base_score"] = f"[{of_model['base_score']}]"  # always a list here, since XGBoost 3.1
     learner: dict[str, Any] = {
-        "learner_model_param": document(model)["learner"]["learner_model_param"],
+        "learner_model_param": of_model,
         "objective": model.objective.file_entry(),
         "metrics": [{"name": name} for name in params.eval_metric or (model.objective.metric,)],
         "gradient_booster": {"name": params.booster},

@@ -268,11 +268,12 @@ class Objective(ABC):
         return self.transform(margin)
 
     def estimates(self) -> Any:
-        """Return a copy of what `gradient` estimates from round to round, for `set_estimates`; mostly None."""
+        """Return a copy of what `gradient` estimates from round to round, for `set_estimates`; or None."""
         return None
 
     def set_estimates(self, estimates: Any) -> None:
         """Set the estimates to what they were before a round that was not completed."""
+        return None  # most losses have none
 
     def restore(self, entry: dict[str, Any]) -> None:
         """Restore the estimates of an earlier training from the entry "objective" of its model file."""

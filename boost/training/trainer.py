@@ -229,7 +229,9 @@ class Trainer:
         before, estimates = forest.trees, objective.estimates()
         try:
             self._add_round(iteration, loss)
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, ValueError):  # which refuses what was set, and leaves this as it is
+                self._trees = None
             if forest.trees == before:
                 objective.set_estimates(estimates)
             raise
@@ -238,7 +240,9 @@ class Trainer:
         """Grow the trees of a round, add them to the margins, and at the end to the model."""
         model, forest, data = self._model, self._model.forest, self._data
         if model.params is not self._params:
+            known, self._trees = self._trees, None  # half of a change is of no use either
             self._change_params(model.params)
+            self._trees = known
         rng = self._constant_rng or np.random.default_rng((self._seed, iteration))
         trees, outputs = [], []
         with _notice(model.params), self.team:

@@ -14,9 +14,10 @@ def position(buffer: Buffer, indices: Sequence[Expr]) -> Expr:
         return widened(indices[0])
     if not indices:
         return Const(0)
-    total = widened(indices[0], buffer.size)
+    size = buffer.size
+    total = widened(indices[0], size)
     for index, extent in zip(indices[1:], buffer.shape[1:], strict=True):
-        inner = widened(index, buffer.size)
+        inner = widened(index, size)
         total = inner if total == Const(0) else binary("+", binary("*", total, extent), inner)
     return total
 

@@ -154,10 +154,8 @@ class Const(Expr):
         return a != a and b != b
 
     def __hash__(self) -> int:
-        # apart from -2, whose hash Python gives -1 too
-        return (
-            hash((self.value, self.dtype, self.value == -1)) if self.value == self.value else hash(self.dtype)
-        )
+        value = self.value if self.value == self.value else None
+        return hash((value, self.dtype, value == -1))  # apart from -2, whose hash Python gives -1 too
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def _check_sizes(stages: Sequence[Stage], made: Mapping[Tensor, Compute]) -> Non
         if isinstance(op, Compute) and (stage.inlined or not made.keys().isdisjoint(op.inputs)):
             nodes = [node for expr in op.exprs for node in walk(expr)]
             reads = [node.tensor for node in nodes if type(node) is TensorRead]
-            sizes[op] = len(nodes) + sum(sizes[t.op] for t in reads if t in made)
+            sizes[op] = len(nodes) + sum(sizes[made[t]] for t in reads if t in made)
             if sizes[op] > SIZE_LIMIT:
                 raise ScheduleError(
                     f"{stage.name}: with the stages that are inlined in it, its expression has {sizes[op]} "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 from compiler.errors import ScheduleError
 from compiler.ir.address import in_type
@@ -12,7 +11,6 @@ from compiler.ir.expr import Buffer, Const, Expr, Load, Var, as_expr, binary, co
 from compiler.ir.function import PrimFunc
 from compiler.ir.recursion import Recursive, counted
 from compiler.ir.relocate import with_buffers
-from compiler.ir.semantics.bounds import Refusing
 from compiler.ir.simplify.simplify import simplify
 from compiler.ir.stmt import THREAD_TAGS, Allocate, For, If, Let, Seq, Stmt, Store, sequence
 from compiler.ir.visit import substitute, walk
@@ -79,14 +77,7 @@ def loop_nest(
         if tensor not in args:
             raise ScheduleError(f"{tensor} cannot have strides: it is no argument of {name!r}")
     nest = _Nest(schedule, inplace, strided)
-    func = simplify(nest.function(args, name), nest.sizes)
-    if any(isinstance(stage.op, Recurrence) for stage in schedule.stages):
-
-        def refuse(message: str) -> NoReturn:
-            raise ScheduleError(f"{name!r} {message}")
-
-        Refusing(refuse)(func.body)  # `create_schedule` does not check the steps, whose ranges it lacks
-    return func
+    return simplify(nest.function(args, name), nest.sizes)
 
 
 def _check_args(

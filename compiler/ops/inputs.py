@@ -6,8 +6,8 @@ from math import isqrt
 
 import numpy as np
 
-from compiler.ir.bfloat16 import narrowed
 from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float
+from compiler.ir.semantics.bfloat16 import narrowed
 from compiler.runtime.array import memory_layout, numpy_dtype
 
 Array = np.ndarray

@@ -78,7 +78,7 @@ class LaneReduction:
 
         Floating-point sums may not be reordered implicitly, so the program itself states the order:
         ``partial[i, l]`` is the reduction over every `lanes`-th element, and the result reduces over the
-        lanes.
+        lanes as a balanced tree, whose operations need not wait for one another.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class LaneReduction:
         """
         lanes = min(self.lanes, self.extent)
         steps = -(-self.extent // lanes)
-        j, lane = te.reduce_axis((0, steps), "j"), te.reduce_axis((0, lanes), "lane")
+        j = te.reduce_axis((0, steps), "j")
 
         def part(*at: Expr) -> Expr:
             *outer, at_lane = at
@@ -104,7 +104,20 @@ class LaneReduction:
             return self.reduce(value, axis=(*self.others, j))
 
         partial = te.compute((*shape, lanes), part, f"{self.name}_lanes")
-        return partial, te.compute(shape, lambda *at: self.reduce(partial[(*at, lane)], axis=lane), self.name)
+        reducer = partial.op.reduction.reducer
+
+        def whole(*at: Expr) -> Expr:
+            terms = [partial[(*at, lane)] for lane in range(lanes)]
+            while len(terms) > 1:
+                half = -(-len(terms) // 2)
+                pairs = zip(terms, terms[half:], strict=False)
+                terms = [
+                    *(reducer.combine((a,), (b,))[0] for a, b in pairs),
+                    *terms[len(terms) - half : half],
+                ]
+            return terms[0]
+
+        return partial, te.compute(shape, whole, self.name)
 
 
 def in_lanes(s: Schedule, partial: Tensor) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compiler.ir.bfloat16 import widened
+from compiler.ir.semantics.bfloat16 import widened
 from compiler.ops.parameter import Parameter
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from compiler.ir.expr import Binary, Call, Expr, Load, Var
 from compiler.ir.function import PrimFunc
+from compiler.ir.node import schema_of
 from compiler.ir.semantics.access import is_pure
 from compiler.ir.stmt import Let, Stmt, Store
 from compiler.ir.visit import Rewriter, children, walk
@@ -32,14 +33,15 @@ class _Name(Rewriter):
     def _store(self, node: Store) -> Stmt:
         if not any(_is_costly(n) for n in walk(node.value)):
             return node
-        counts: Counter[Expr] = Counter()
-        safe: set[Expr] = set()
+        number = _numbered(node.value)
+        counts: Counter[int] = Counter()
+        safe: dict[int, Expr] = {}
         for expr, always in _evaluated(node.value, True):
             if _is_costly(expr):
-                counts[expr] += 1
+                counts[number[id(expr)]] += 1
                 if always or is_pure(expr):
-                    safe.add(expr)
-        shared = [expr for expr, count in counts.items() if count > 1 and expr in safe]
+                    safe.setdefault(number[id(expr)], expr)
+        shared = [safe[value] for value, count in counts.items() if count > 1 and value in safe]
         # the largest first, so that its subexpressions are not bound too
         for expr in sorted(shared, key=lambda e: -sum(1 for _ in walk(e))):
             var = Var("value", expr.dtype)
@@ -50,6 +52,26 @@ class _Name(Rewriter):
         return node
 
     rules = {Store: _store}
+
+
+def _numbered(root: Expr) -> dict[int, int]:
+    """The number of each expression in `root` by its identity; equal expressions have the same number."""
+    numbers: dict[int, int] = {}
+    known: dict[tuple[Any, ...], int] = {}
+    pending: list[tuple[Any, bool]] = [(root, False)]
+    while pending:
+        node, complete = pending.pop()
+        below = () if type(node) is Load else children(node)
+        if below and not complete:
+            pending += [(node, True), *((child, False) for child in below)]
+            continue
+        key: tuple[Any, ...] = (node,)
+        if below:
+            parts = schema_of(type(node)).fields
+            own = [getattr(node, part.name) for part in parts if part.role == "attribute"]
+            key = (type(node), *own, *(numbers[id(child)] for child in below))
+        numbers[id(node)] = known.setdefault(key, len(known))
+    return numbers
 
 
 def _is_costly(node: object) -> bool:

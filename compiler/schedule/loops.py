@@ -199,6 +199,8 @@ class Loops:
 
             for j in range(2):       ->   C[0] = A[0]
                 C[j] = A[j]               C[1] = A[1]
+
+        A loop that would have more than 1,024 stores stays a loop: the compile time would exceed the gain.
         """
         self._mark("unroll", axis)
 

@@ -26,7 +26,8 @@ class _Reads(Accesses):
         self.sites: list[Site] = []
 
     def found(self, site: Site, node: Any) -> None:
-        if is_always_outside(site):
+        # a row before the first may be that of a step that no scan evaluates
+        if is_always_outside(site) and site.interval[0] >= 0:
             _refuse(self.name, message(site))
         self.sites.append(site)
 
@@ -52,7 +53,7 @@ def guarded(op: Compute) -> Compute:
     """
     name, axes, exprs = op.name, (*op.axis, *op.reduce_axis), op.body
     where = None if op.reduction is None else op.reduction.condition
-    fixed = {a.var: (a.start, a.start + a.extent - 1) for a in axes if _is_fixed(a)}
+    fixed: dict[Var, Any] = {a.var: (a.start, a.start + a.extent - 1) for a in axes if _is_fixed(a)}
     parts = exprs if where is None else (*exprs, where)
     if _plainly_inside(parts, fixed):
         return op

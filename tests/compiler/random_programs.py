@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection
 import numpy as np
 from hypothesis import strategies as st
 
-from compiler.ir.bfloat16 import narrowed
 from compiler.ir.dtype import PACKED_TYPES, SCALAR_TYPES, bits_of, integer_range, is_float, vector_of
 from compiler.ir.expr import (
     Binary,
@@ -32,6 +31,7 @@ from compiler.ir.expr import (
 from compiler.ir.function import Intrinsic, PrimFunc
 from compiler.ir.operators import BITWISE, COMPARISON, INTRINSICS, LOGIC
 from compiler.ir.scope import SCOPES
+from compiler.ir.semantics.bfloat16 import narrowed
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,

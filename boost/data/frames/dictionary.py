@@ -81,6 +81,16 @@ def check_types(values: Iterable[Any], name: str) -> None:
         raise DataError(f"column {name!r} mixes strings and numbers: give only one of the two types")
 
 
+def are_equal(a: Mapping[int, list[Any]], b: Mapping[int, list[Any]]) -> bool:
+    """Whether two tables have the same dictionaries, in which True and 1 are different values.
+
+    Sorted dictionaries begin with their booleans.
+    """
+    return dict(a) == dict(b) and all(
+        [type(v) is bool for v in a[f][:2]] == [type(v) is bool for v in b[f][:2]] for f in a
+    )
+
+
 def check_same_types(given: Sequence[Any], expected: Sequence[Any], name: str) -> None:
     """Raise `DataError` for a dictionary with values of a type that the dictionary of the model has none of.
 
@@ -95,7 +105,7 @@ def check_same_types(given: Sequence[Any], expected: Sequence[Any], name: str) -
             theirs = " or ".join(f"{type(v).__name__} (such as {v!r})" for v in types.values())
             raise DataError(
                 f"column {name} holds categories of the type {type(value).__name__} (such as {value!r}), but "
-                f"of the type {theirs} in the model, so that they would all become missing: convert the column"
+                f"of the type {theirs} in the model: convert the column, or they would become missing"
             )
 
 

@@ -21,9 +21,20 @@ from compiler.backend.llvm.expression import Expressions
 from compiler.backend.llvm.hints import LoopHints
 from compiler.backend.llvm.index import wide_literal
 from compiler.backend.llvm.machine import KIND, Machine
+from compiler.backend.llvm.mathematics.products import FEATURES, byte_products
 from compiler.backend.llvm.memory import interleaved, is_strided, store_in, strided_stores
 from compiler.backend.llvm.transfer import loops
-from compiler.backend.llvm.writer import ALIGNMENT, NO_LEVEL, Frame, Pointer, Wide, clean, llvm_type
+from compiler.backend.llvm.writer import (
+    ALIGNMENT,
+    NO_LEVEL,
+    Frame,
+    Pointer,
+    Wide,
+    captured,
+    clean,
+    parameter,
+    ranged,
+)
 from compiler.ir.dtype import bits_of, is_integer
 from compiler.ir.expr import Buffer, Var
 from compiler.ir.function import Invoke, PrimFunc
@@ -123,6 +134,7 @@ class _Generator(Recursive):
         self.workspace_bytes = 0
         self.parallel_loops = 0
         self.runs_in_parallel = False
+        self.byte_lanes = 0 if FEATURES.isdisjoint(machine.needs or ()) else machine.vector_bits // 32
         # the values of a group of stores that are written together
         self.values: list[tuple[str, str]] | None = None
 
@@ -145,7 +157,7 @@ class _Generator(Recursive):
             Pointer(self.workspace_ref(i), ALIGNMENT, b.nbytes) for i, (b, _) in enumerate(self.workspace)
         ]
         signature = [f"{pointer.attributes} {pointer.ref}" for pointer in pointers]
-        signature += [f"{_ranged(value)} {value.ref}" for value in sizes.values()]
+        signature += [f"{ranged(value)} {value.ref}" for value in sizes.values()]
         inner = f"@{func.name}.compute"
         self.functions.append(frame.text(f"define internal void {inner}({', '.join(signature)}) #0"))
         self.functions.append(self._entry(inner, sizes))
@@ -214,9 +226,9 @@ class _Generator(Recursive):
             inner = self.frame = self.expressions.frame = Frame(outer)
             self.statement(Seq(tuple(stmts[begin : begin + PART])))
             self.frame = self.expressions.frame = outer
-            captured = _captured(outer, inner)
-            parameters = ", ".join(_parameter(kind, there) for kind, _, there in captured)
-            arguments = ", ".join(f"{kind} {here}" for kind, here, _ in captured)
+            shared = captured(outer, inner)
+            parameters = ", ".join(parameter(kind, there) for kind, _, there in shared)
+            arguments = ", ".join(f"{kind} {here}" for kind, here, _ in shared)
             self.functions.append(inner.text(f"define internal void {name}({parameters}) #0"))
             outer.effect(f"call void {name}({arguments})")
 
@@ -228,6 +240,11 @@ class _Generator(Recursive):
     def _sequence(self, node: Seq) -> None:
         position = 0
         while position < len(node.stmts):
+            products = byte_products(node.stmts[position : position + 4]) if self.byte_lanes else None
+            if products is not None and self.expressions.dot(products, self.byte_lanes):
+                self.stored.add(products[0].sums.buffer)
+                position += 4
+                continue
             run = strided_stores(node.stmts[position:]) if is_strided(node.stmts[position]) else []
             if len(run) < 2:
                 self.statement(node.stmts[position])
@@ -337,14 +354,14 @@ class _Generator(Recursive):
         )
         self.frame = self.expressions.frame = outer
         self.runs_in_parallel = False
-        captured = _captured(outer, inner)
-        parameters = ["i64 %begin", "i64 %end", *(_parameter(kind, there) for kind, _, there in captured)]
+        shared = captured(outer, inner)
+        parameters = ["i64 %begin", "i64 %end", *(parameter(kind, there) for kind, _, there in shared)]
         self.functions.append(inner.text(f"define internal void {name}.body({', '.join(parameters)}) #0"))
-        struct = f"{{ {', '.join(kind for kind, _, _ in captured) or 'i8'} }}"
+        struct = f"{{ {', '.join(kind for kind, _, _ in shared) or 'i8'} }}"
         closure = outer.fresh("closure")
         outer.prologue.append(f"  {closure} = alloca {struct}")
         lines, arguments = [], ["i64 %begin", "i64 %end"]
-        for i, (kind, here, _) in enumerate(captured):
+        for i, (kind, here, _) in enumerate(shared):
             slot = outer.emit(f"getelementptr inbounds {struct}, ptr {closure}, i32 0, i32 {i}")
             outer.effect(f"store {kind} {here}, ptr {slot}")
             lines.append(f"  %slot.{i} = getelementptr inbounds {struct}, ptr %closure, i32 0, i32 {i}")
@@ -401,6 +418,7 @@ class _Generator(Recursive):
     def _allocate(self, node: Allocate) -> None:
         pointers = self.frame.pointers
         pointers[node.buffer] = self._pointer(node.buffer)
+        self.expressions.allocated.add(node.buffer)
         self.statement(node.body)
         del pointers[node.buffer]
 
@@ -444,32 +462,6 @@ def _min_bytes(buffer: Buffer) -> int:
 
 def _rounded(nbytes: int) -> int:
     return max(1, -(-nbytes // ALIGNMENT)) * ALIGNMENT
-
-
-Captured = tuple[str, str | None, Pointer | Wide | str]
-
-
-def _captured(outer: Frame, inner: Frame) -> list[Captured]:
-    """What a function uses of the one around it: the type, the value there, and the parameter here."""
-    captured: list[Captured] = []
-    captured += [("ptr", outer.pointer(b).ref, inner.pointers[b]) for b in inner.captured_buffers]
-    captured += [("i64", outer.variable(v).ref, inner.variables[v]) for v in inner.captured_variables]
-    captured += [(llvm_type(v.dtype), outer.value(v), inner.values[v]) for v in inner.captured_values]
-    return captured
-
-
-def _parameter(kind: str, there: Pointer | Wide | str) -> str:
-    """The declaration of a parameter for a captured value."""
-    if isinstance(there, Pointer):
-        return f"{there.attributes} {there.ref}"
-    return f"{_ranged(there)} {there.ref}" if isinstance(there, Wide) else f"{kind} {there}"
-
-
-def _ranged(value: Wide) -> str:
-    """The type of a 64-bit parameter, with the range of its values."""
-    return (
-        f"i64 noundef range(i64 {value.low}, {value.high + 1})" if value.high < 2**63 - 1 else "i64 noundef"
-    )
 
 
 _RULES: dict[type, Callable[[_Generator, Any], None]] = {

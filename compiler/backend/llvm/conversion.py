@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from compiler.backend.llvm.writer import Frame, literal, llvm_type, mangled, splat_literal
-from compiler.ir.bfloat16 import EXACT_INTEGER, LOST_BITS, ROUNDER, SUBNORMAL
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import Const
+from compiler.ir.semantics.bfloat16 import EXACT_INTEGER, LOST_BITS, ROUNDER, SUBNORMAL
 
 _SUBNORMAL_CLASSES = 0x90  # of `llvm.is.fpclass`: negative and positive subnormal numbers
 
@@ -99,7 +99,7 @@ def _from_bfloat16(frame: Frame, text: str, lanes: int) -> str:
 
 
 def _to_bfloat16(frame: Frame, text: str, source: str) -> str:
-    """A value rounded once to a bfloat16: see `compiler.ir.bfloat16`."""
+    """A value rounded once to a bfloat16: see `compiler.ir.semantics.bfloat16`."""
     scalar, lanes = scalar_of(source), lanes_of(source)
     v = _Bits(frame, lanes)
     single, double = vector_of("float32", lanes), vector_of("float64", lanes)

@@ -8,15 +8,17 @@ from typing import Any
 from compiler.backend.llvm import foreign
 from compiler.backend.llvm.conversion import convert
 from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_zero, stride_of
-from compiler.backend.llvm.integer import divide, shift
 from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply, in_float32
+from compiler.backend.llvm.mathematics.integer import divide, shift
+from compiler.backend.llvm.mathematics.products import ByteProduct, dot
 from compiler.backend.llvm.memory import STRIDES, Memory, Place, keeps_inactive_lanes, only_index
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
 from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
     Binary,
     Broadcast,
+    Buffer,
     Call,
     Cast,
     Const,
@@ -32,7 +34,7 @@ from compiler.ir.foreign import C, is_foreign
 from compiler.ir.operators import COMPARISON, LOGIC
 from compiler.ir.recursion import LEVELS, Recursive, recursive
 from compiler.ir.stmt import Prefetch, Store
-from compiler.ir.visit import children
+from compiler.ir.visit import children, walk
 
 _FLOAT_COMPARISON = {"<": "olt", "<=": "ole", ">": "ogt", ">=": "oge", "==": "oeq", "!=": "une"}
 _FLOAT_OPERATORS = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
@@ -46,12 +48,15 @@ class Expressions(Recursive):
     ----------
     frame : Frame
         The function that is being written.
+    allocated : set of Buffer
+        Those that the function allocates: an element that was never stored has no value for LLVM.
     """
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self._index = IndexArithmetic()
         self._reads: dict[int, tuple[Expr, bool]] = {}
+        self.allocated: set[Buffer] = set()
         # the lanes that may access memory; None for all
         self._mask: str | None = None
         self._mask_lanes = 1
@@ -71,7 +76,7 @@ class Expressions(Recursive):
         wide = self._index.wide(self.frame, node)
         if wide is not None:
             return wide
-        return self._extended(self.value(node), node.dtype)
+        return self._extended(self._settled(self.value(node), node), node.dtype)
 
     def _extended(self, text: str, dtype: str) -> Wide:
         """A scalar integer in 64 bits."""
@@ -96,7 +101,17 @@ class Expressions(Recursive):
         """
         if node.dtype != "bool":
             raise ValueError(f"a branch takes one condition, not {node.dtype}")
-        return self.value(node)
+        return self._settled(self.value(node), node)
+
+    def _settled(self, text: str, node: Expr) -> str:
+        """The value `text` of `node`; any value where it depends on elements that were never stored.
+
+        LLVM may otherwise remove all code around a branch, a loop or a division by such an element.
+        """
+        loads = (below.buffer for below in walk(node) if type(below) is Load)
+        if text[0] != "%" or self.allocated.isdisjoint(loads):
+            return text
+        return self.frame.emit(f"freeze {llvm_type(node.dtype)} {text}")
 
     # Memory
 
@@ -150,6 +165,32 @@ class Expressions(Recursive):
         else:
             memory.store_masked(base, text, lanes, mask)
 
+    def dot(self, products: Sequence[ByteProduct], most: int) -> bool:
+        """Write four sums of products of bytes, of `most` lanes at most, as one instruction if it exists."""
+        (sums, scalar, vector), lanes = products[0], lanes_of(products[0].sums.dtype)
+        types = scalar.buffer.dtype, vector.buffer.dtype
+        if (
+            lanes not in (4, 8, 16)
+            or lanes > most
+            or types == ("uint8", "uint8")
+            or stride_of(sums.indices[0]) != 1
+        ):
+            return False
+        firsts = self.access(scalar.indices[0]), self.access(lane_zero(vector.indices[0]))
+        for offset, (_, one, other) in enumerate(products):
+            index, lane = self.access(one.indices[0]), self.access(lane_zero(other.indices[0]))
+            beside = index == firsts[0]._replace(offset=firsts[0].offset + offset)
+            if not (beside and lane == firsts[1]._replace(offset=firsts[1].offset + offset)):
+                return False
+            if one.buffer is not scalar.buffer or other.buffer is not vector.buffer:
+                return False
+        words = Memory(self.frame, scalar.buffer).load_words(firsts[0], 1)
+        bytes_ = Memory(self.frame, vector.buffer).load_words(firsts[1], lanes)
+        left = self.splat("int32", words, lanes)
+        total = dot(self.frame, lanes, self.value(sums), left, bytes_, types)
+        Memory(self.frame, sums.buffer).store(self.access(lane_zero(sums.indices[0])), total, lanes)
+        return True
+
     def prefetch(self, node: Prefetch) -> None:
         """Write a `Prefetch`."""
         Memory(self.frame, node.buffer).prefetch(self.access(only_index(node)))
@@ -178,7 +219,7 @@ class Expressions(Recursive):
 
     def _first_lane(self, index: Expr) -> Index:
         if type(index) is Ramp or type(index) is Broadcast:
-            first = index.base if type(index) is Ramp else index.value
+            first = index.base if type(index) is Ramp else index.value  # type: ignore[union-attr]
             if self._mask is None or not self.reads_memory(first):
                 return self.access(first)
             return Index(self._extended(self._scalar(first), first.dtype))
@@ -213,6 +254,7 @@ class Expressions(Recursive):
             return write()
         lanes, mask = self._mask_lanes, self._mask
         any_lane = self.frame.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1(<{lanes} x i1> {mask})")
+        any_lane = self.frame.emit(f"freeze i1 {any_lane}")
         self._mask = None
         try:
             return self._branch(dtype, any_lane, write, lambda: "zeroinitializer")
@@ -316,7 +358,8 @@ class Expressions(Recursive):
         if scalar_of(dtype) == "bool":
             raise ValueError(f"`{op}` takes numbers, not {dtype}")
         if op in ("//", "%"):
-            return divide(self.frame, node, self.value(node.a), self.value(node.b))
+            a, b = self.value(node.a), self.value(node.b)
+            return divide(self.frame, node, a, self._settled(b, node.b))
         a, b = self.value(node.a), self.value(node.b)
         scalar = scalar_of(dtype)
         if is_float(scalar):
@@ -407,7 +450,7 @@ class Expressions(Recursive):
         condition, a, b = node.args
         lanes = lanes_of(condition.dtype)
         if lanes == 1:
-            test = self._scalar(condition)
+            test = self._settled(self._scalar(condition), condition)
             return self._branch(node.dtype, test, lambda: self.value(a), lambda: self.value(b))
         test, kind = self.value(condition), llvm_type(node.dtype)
         others = test

@@ -12,6 +12,7 @@ from compiler.ir.recursion import recursive
 from compiler.ir.stmt import Allocate, For, Let, Stmt, Store
 from compiler.ir.visit import children, walk
 from compiler.passes.split_registers import PRAGMA
+from compiler.passes.unroll import STATEMENT_LIMIT
 
 UNROLLED_BODY = 8
 """A loop with at least this number of stores was unrolled by its schedule; LLVM must not transform it."""
@@ -80,17 +81,21 @@ class LoopHints:
 
         They follow from its kind and its pragmas ``unroll``, ``vectorize`` and ``interleave``: an integer is
         the number of copies, lanes or vectors; with True, LLVM chooses the number; False disables the
-        transformation. Without pragmas they follow from the body: a loop that its schedule has unrolled or
-        vectorized is not transformed further, since that would take most of the time of a compilation.
+        transformation. A loop marked ``unroll`` that would have too many stores stays a loop, since LLVM
+        takes more than linear time for them. Without pragmas they follow from the body: a loop that its
+        schedule has unrolled or vectorized is not transformed further, since that would take most of the
+        time of a compilation.
 
         Raises
         ------
         ValueError
             For a value of a pragma that is neither a positive number nor a bool.
         """
-        hints = []
+        hints, body = [], self._body(node.body)
         if node.kind == "unroll":
-            hints.append(f'!{{!"llvm.loop.unroll.{"full" if extent.is_literal else "enable"}"}}')
+            fits = extent.high * max(1, body.stores) <= STATEMENT_LIMIT
+            how = "disable" if not fits else "full" if extent.is_literal else "enable"
+            hints.append(f'!{{!"llvm.loop.unroll.{how}"}}')
         for key, value in node.pragmas:
             hint = _PRAGMAS.get(key)
             if hint is None:  # a pass has handled this pragma
@@ -101,7 +106,6 @@ class LoopHints:
                     f"False, not {value!r}"
                 )
             hints.append(f"!{{{hint[0 if value is True else 1 if value is False else 2].format(value)}}}")
-        body = self._body(node.body)
         if hints or node.var in body.indices:  # unrolled, the loop's buffers can be kept in registers
             return hints
         if body.vectors or body.stores >= UNROLLED_BODY:

@@ -21,7 +21,7 @@ class Place(NamedTuple):
     """The elements of a buffer that a vector store sets: `lanes` of them, `stride` apart."""
 
     buffer: Buffer
-    index: Index
+    first: Index
     lanes: int
     stride: int
 
@@ -42,20 +42,20 @@ def interleaved(places: Sequence[Place]) -> list[tuple[int, ...]]:
     """
     at: dict[tuple[Buffer, int, int, str], dict[int, int]] = {}
     bases: dict[Buffer, set[str]] = {}
-    for position, (buffer, index, lanes, stride) in enumerate(places):
-        at.setdefault((buffer, lanes, stride, index.varying.ref), {})[index.offset] = position
-        bases.setdefault(buffer, set()).add(index.varying.ref)
-    alone = [(position,) for position in range(len(places))]
+    for position, (buffer, first, lanes, stride) in enumerate(places):
+        at.setdefault((buffer, lanes, stride, first.varying.ref), {})[first.offset] = position
+        bases.setdefault(buffer, set()).add(first.varying.ref)
+    alone: list[tuple[int, ...]] = [(position,) for position in range(len(places))]
     if sum(map(len, at.values())) < len(places) or len(at) > len(bases):
         return alone  # two stores may set the same element, so their order matters
-    groups = []
+    groups: list[tuple[int, ...]] = []
     for (_, lanes, stride, _), positions in at.items():
         offsets = sorted(positions)
         while offsets:
-            first = offsets[0]
-            taken = [o for o in offsets if o < first + stride]
+            start = offsets[0]
+            taken = [o for o in offsets if o < start + stride]
             offsets = offsets[len(taken) :]
-            if offsets and offsets[0] < first + stride * lanes:
+            if offsets and offsets[0] < start + stride * lanes:
                 return alone
             whole = 2 <= stride <= max(STRIDES) and len(taken) == stride
             groups += [tuple(positions[o] for o in taken)] if whole else [(positions[o],) for o in taken]
@@ -161,6 +161,12 @@ class Memory:
             f"<{lanes} x i1> {mask}, {kind} zeroinitializer)"
         )
         return self._value(lanes, text)
+
+    def load_words(self, index: Index, lanes: int) -> str:
+        """The bytes from `index` on as lanes of int32, four bytes in each."""
+        kind = "i32" if lanes == 1 else f"<{lanes} x i32>"
+        pointer = self._address(index)
+        return self.frame.read(f"load {kind}, ptr {pointer}, align {self.alignment}", self.buffer)
 
     def store(self, index: Index, text: str, lanes: int = 1) -> None:
         """Set the element at `index`, or the `lanes` elements from there on."""

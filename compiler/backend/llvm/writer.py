@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compiler.ir.bfloat16 import bits_of_number
 from compiler.ir.dtype import is_float, lanes_of, scalar_of
 from compiler.ir.expr import Buffer, Const, Expr, Var
+from compiler.ir.semantics.bfloat16 import bits_of_number
 
 _SCALARS = {"bool": "i1", "int8": "i8", "uint8": "i8", "int16": "i16", "uint16": "i16", "int32": "i32"}
 _SCALARS |= {"uint32": "i32", "int64": "i64", "uint64": "i64"}
@@ -381,5 +381,31 @@ class Frame:
 
 
 def clean(name: str) -> str:
-    """A readable name with only the characters that an LLVM name may have."""
-    return re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", name)
+    """A readable name of at most 40 of the characters that an LLVM name may have."""
+    return re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", name[:40])
+
+
+Captured = tuple[str, str | None, Pointer | Wide | str]
+
+
+def captured(outer: Frame, inner: Frame) -> list[Captured]:
+    """What a function uses of the one around it: the type, the value there, and the parameter here."""
+    captured: list[Captured] = []
+    captured += [("ptr", outer.pointer(b).ref, inner.pointers[b]) for b in inner.captured_buffers]
+    captured += [("i64", outer.variable(v).ref, inner.variables[v]) for v in inner.captured_variables]
+    captured += [(llvm_type(v.dtype), outer.value(v), inner.values[v]) for v in inner.captured_values]
+    return captured
+
+
+def parameter(kind: str, there: Pointer | Wide | str) -> str:
+    """The declaration of a parameter for a captured value."""
+    if isinstance(there, Pointer):
+        return f"{there.attributes} {there.ref}"
+    return f"{ranged(there)} {there.ref}" if isinstance(there, Wide) else f"{kind} {there}"
+
+
+def ranged(value: Wide) -> str:
+    """The type of a 64-bit parameter, with the range of its values."""
+    return (
+        f"i64 noundef range(i64 {value.low}, {value.high + 1})" if value.high < 2**63 - 1 else "i64 noundef"
+    )

@@ -388,8 +388,18 @@ def _points(ranges: list[Interval]) -> Iterator[tuple[int, ...]]:
     """Values of the variables within their ranges: the corners first."""
     ends = [tuple(dict.fromkeys((int(high), int(low)))) for low, high in ranges]
     inner = [range(int(low), int(high) + 1) for low, high in ranges]
-    every: Iterable[tuple[int, ...]] = product(*inner) if len(ranges) <= 2 else ()
+    every = _lattice(inner) if len(ranges) <= 2 else ()
     return islice(chain(product(*ends), every), POINTS)
+
+
+def _lattice(ranges: list[range]) -> Iterator[tuple[int, ...]]:
+    """Every point, one after another: `itertools.product` would hold the ranges as lists."""
+    if not ranges:
+        yield ()
+        return
+    for first in ranges[0]:
+        for rest in _lattice(ranges[1:]):
+            yield first, *rest
 
 
 def reads(*parts: Any) -> bool:

@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from compiler.ir.bfloat16 import rounded, truncated, widened
 from compiler.ir.dtype import PACKED_TYPES, integer_range, is_float, lanes_of, scalar_of
 from compiler.ir.expr import (
     Binary,
@@ -34,6 +33,7 @@ from compiler.ir.expr import (
 from compiler.ir.foreign import is_foreign
 from compiler.ir.operators import COMPARISON, whole
 from compiler.ir.recursion import LEVELS, Recursive, on_new_stack
+from compiler.ir.semantics.bfloat16 import rounded, truncated, widened
 from compiler.ir.semantics.foreign import Externs, foreign_function
 from compiler.ir.semantics.functions import Apply, function_of
 from compiler.ir.text.printer import print_expr

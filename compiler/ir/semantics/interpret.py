@@ -7,7 +7,7 @@ The meaning of a node, where NumPy, Python and hardware differ:
   the type, shifts all bits out: it gives 0, or -1 for ``>>`` of a negative number
   (`compiler.ir.operators`). No operation on numbers is undefined, and none raises.
 - Floats follow IEEE 754, are rounded to their type after each operation, and never raise. ``round`` rounds
-  halves to even. An operation on bfloat16 is one on float32, then rounded (`compiler.ir.bfloat16`).
+  halves to even. An operation on bfloat16 is one on float32, then rounded (`compiler.ir.semantics.bfloat16`).
 - ``min(a, b)`` is ``b if b < a or b is NaN else a`` and ``max(a, b)`` is ``b if b > a or b is NaN else a``:
   the result is NaN where either is NaN, as NumPy's, and `a` where the two are equal, as Python's.
 - A cast of a float to an integer rounds to zero; a value out of range becomes the nearest value of the
@@ -38,11 +38,11 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.bfloat16 import truncated
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float
 from compiler.ir.expr import Buffer, Var, upper_bound
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.recursion import LEVELS, on_new_stack
+from compiler.ir.semantics.bfloat16 import truncated
 from compiler.ir.semantics.evaluate import Evaluator, Value, out_of_bounds
 from compiler.ir.semantics.foreign import Externs
 from compiler.ir.semantics.view import memory_of

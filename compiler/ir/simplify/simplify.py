@@ -29,7 +29,7 @@ from compiler.ir.simplify.bounds import (
 from compiler.ir.simplify.canonical import Sum
 from compiler.ir.simplify.rules import rewrite
 from compiler.ir.stmt import Allocate, For, If, Let, Seq, Stmt, sequence
-from compiler.ir.visit import Rewriter, contains_barrier, rebuild, walk
+from compiler.ir.visit import Rewriter, children, contains_barrier, rebuild, walk
 
 
 class Simplifier(Arithmetic, Rewriter):
@@ -76,14 +76,17 @@ class Simplifier(Arithmetic, Rewriter):
 
     def __call__(self, node: Any) -> Any:
         result = Rewriter.__call__(self, node)
-        if self.truths and isinstance(result, Expr) and result in self.truths:
+        if self.truths and isinstance(result, Expr) and result.dtype == "bool" and result in self.truths:
             return TRUE if self.truths[result] else FALSE
         return result
 
     def _by_rule(self, node: Expr) -> Expr:
         """A node with simplified operands, rewritten by the rules."""
         result = rewrite(node, self)
-        return node if result is None else self(result)
+        if result is None:
+            return node
+        # an operand is simplified already
+        return result if any(result is operand for operand in children(node)) else self(result)
 
     def _operands_first(self, node: Expr) -> Expr:
         return self._by_rule(self.descend(node))

@@ -224,11 +224,16 @@ def test_present_values_and_cuts() -> None:
         assert data.nnz == kind.num_nonmissing() and data.dtype == np.float32
     np.testing.assert_array_equal(table.get_data().toarray(), np.nan_to_num(x))
     indptr, values = table.get_quantile_cut()
-    assert indptr.tolist() == [0, 1, 2, 3] and values.tolist() == [1.5, 5.5, 1.5]
+    inf = float("inf")
+    assert indptr.tolist() == [0, 3, 6, 9]
+    assert values.tolist() == [-inf, 1.5, inf, -inf, 5.5, inf, -inf, 1.5, inf]
     many = QuantileDMatrix(np.arange(100.0)[:, np.newaxis], max_bin=4)
-    assert many.get_quantile_cut()[0].tolist() == [0, 3]
-    boost.train({"max_bin": 2}, table, 1)
-    assert table.get_quantile_cut()[0].tolist() == [0, 1, 2, 3]
+    assert many.get_quantile_cut()[0].tolist() == [0, 5]
+    codes = DMatrix([[2.0], [0.0]], [0, 1], feature_types=["c"])
+    assert codes.get_quantile_cut()[1].tolist() == [0, 1, 2]
+    thousand = DMatrix(np.arange(1000.0)[:, np.newaxis], np.arange(1000.0))
+    boost.train({"max_bin": 2}, thousand, 1)
+    assert thousand.get_quantile_cut()[0].tolist() == [0, 3]
 
 
 def test_no_rows() -> None:

@@ -44,6 +44,9 @@ def test_sections_and_texts() -> None:
     learner = json.loads(model.save_config())["learner"]
     assert learner["learner_train_param"]["objective"] == "multi:softprob"
     assert learner["learner_model_param"]["num_class"] == "3"
+    assert len(json.loads(learner["learner_model_param"]["base_score"])) == 3
+    plain = json.loads(boost.train({"base_score": 0.25}, DMatrix(X, Y), 1).save_config())
+    assert plain["learner"]["learner_model_param"]["base_score"] == "[0.25]"
     trees = learner["gradient_booster"]
     assert trees["tree_train_param"]["eta"] == trees["tree_train_param"]["learning_rate"] == "0.5"
     assert trees["gbtree_model_param"]["num_trees"] == "6"

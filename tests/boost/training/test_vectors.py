@@ -81,6 +81,7 @@ def test_limited_steps() -> None:
     assert np.abs(model.predict(X) - Y).mean() < 0.3 * np.abs(Y - Y.mean(axis=0)).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_xgboost_predicts_the_same_from_every_file(objective: str) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")

@@ -14,8 +14,8 @@ import pytest
 import compiler
 from compiler import te
 from compiler.backend.llvm.machine import Machine
-from compiler.ir.bfloat16 import narrowed
 from compiler.ir.foreign import LIBRARY, PORTABLE
+from compiler.ir.semantics.bfloat16 import narrowed
 from compiler.ir.semantics.equal import structural_equal
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import VerifyError, verify

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from compiler.backend import build
-from compiler.ir.bfloat16 import narrowed, widened
 from compiler.ir.expr import Buffer, Load, Var, const
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.bfloat16 import narrowed, widened
 from compiler.ir.stmt import For, Store
 from compiler.runtime import Module, dlpack
 from compiler.runtime.dlpack import view

@@ -260,8 +260,8 @@ class _Corners:
     NaN, reads that are inside of a tensor only under a condition, and gathers through any integer.
     """
 
-    def __init__(self, p: Program, axes: tuple) -> None:
-        self.p, self.axes = p, axes
+    def __init__(self, p: Program, a: Tensor, axes: tuple) -> None:
+        self.p, self.a, self.axes = p, a, axes
 
     def pick(self, *options: Any) -> Any:
         return self.p.draw(st.sampled_from(options))
@@ -319,7 +319,7 @@ class _Corners:
     def read(self, x: Expr, depth: int) -> Expr:
         """An element of a tensor: at a place beside the own one under a condition, or through a value."""
         fixed = [t for t in self.p.tensors if t.ndim and _fixed(t) and t.dtype not in PACKED_TYPES]
-        if not fixed:
+        if not fixed or not _fixed(self.a):  # dynamic extents are determined by what is read
             return x
         b = self.pick(*fixed[-2:])
         index = te.cast(x, self.pick(*INDICES)) if is_float(x.dtype) else x
@@ -344,7 +344,7 @@ class _Corners:
 def _corner(p: Program, a: Tensor) -> Tensor:
     """An elementwise computation with corner values."""
     depth = p.draw(st.integers(1, 4))
-    return p.compute(a.shape, lambda *i: _Corners(p, i).expr(a[i], depth))
+    return p.compute(a.shape, lambda *i: _Corners(p, a, i).expr(a[i], depth))
 
 
 def _packed(p: Program, a: Tensor) -> Tensor:

@@ -244,3 +244,11 @@ def test_a_refused_cache_does_not_change_the_schedule(name: str) -> None:
         with pytest.raises(ScheduleError, match="unknown scope"):
             make()
     assert show(s, A, C) == before
+
+
+def test_a_stage_with_a_cached_read_is_inlined() -> None:
+    last = te.compute((8, 4), lambda i, j: C[i, j] - 1.0, "D")
+    s = te.create_schedule(last.op)
+    s.cache_read(B, "local", [C])
+    s[C].compute_inline()
+    assert "D[i, j] = B_local[i, j] * 2.0 - 1.0" in show(s, A, last)

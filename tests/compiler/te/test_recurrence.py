@@ -389,3 +389,17 @@ def test_what_a_scatter_refuses() -> None:
         te.scatter(start, where, te.placeholder((40, 6), "values", "float64"))
     with pytest.raises(ValueError, match="init, indices and updates are tensors"):
         te.scatter(start, [], values)
+
+
+def test_a_scan_without_steps() -> None:
+    """All rows are first rows; the update would read a row before them, and is not evaluated."""
+    X, state = te.placeholder((1, 4), "X"), te.placeholder((1, 4), "state")
+    init = te.compute((1, 4), lambda t, i: X[t, i], "init")
+    update = te.compute((1, 4), lambda t, i: state[t - 1, i] + X[t - 1, i], "update")
+    S = te.scan(init, update, state)
+    s = te.create_schedule(S.op)
+    outer, inner = s[S].split(S.op.scan_axis, nparts=2)
+    s[S].fuse(outer, inner)
+    x = np.random.default_rng(0).random((1, 4), np.float32)
+    (found,) = results(s, [X, S], x)
+    np.testing.assert_array_equal(found, x)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.backend import build
-from compiler.ir.bfloat16 import narrowed, widened
 from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr, Var, const
 from compiler.ir.function import PrimFunc
+from compiler.ir.semantics.bfloat16 import narrowed, widened
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.stmt import For, Stmt
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compiler.backend import build
+from compiler.backend import build, pipeline
 from compiler.backend.llvm.codegen import STACK_BUFFER_BYTES, generate
 from compiler.backend.llvm.machine import Machine
 from compiler.ir.expr import Buffer, Load, Var, const
@@ -15,6 +15,8 @@ from compiler.ir.stmt import (
     Seq,
     Store,
 )
+from compiler.ir.text import parse_function
+from compiler.passes import run
 from tests.compiler.backend.llvm.compiled import loop, same_as_interpreted
 
 i, j, k = Var("i"), Var("j"), Var("k")
@@ -147,3 +149,43 @@ def test_stored_parameters_are_recorded() -> None:
     assert program.stored == {1}
     assert program.is_parallel
     assert program.entry == "f"
+
+
+@pytest.mark.parametrize("kind", ["serial", "vectorize"])
+@pytest.mark.parametrize(
+    ("dtype", "condition"), [("bool", "F[i]"), ("int32", "F[i] < 3"), ("float32", "F[i] < 3.0")]
+)
+@pytest.mark.parametrize(
+    "use",
+    [
+        "if {}:\n            C[i] = 1\n        else:\n            C[i] = 2",
+        "C[i] = if_then_else({}, 1, 2)",
+        "C[i] = select({}, 1, 2)",
+        "C[i] = 1 + cast({}, 'int32') % 2",
+    ],
+)
+def test_an_element_that_was_never_stored_has_some_value(use, dtype, condition, kind) -> None:
+    text = f"""
+    def main(C: int32[8]):
+        F = allocate({dtype}[8], "local")
+        for i in {"range" if kind == "serial" else kind}(8):
+            {use.format(condition).replace(chr(10), chr(10) + "    ")}
+    """
+    out = np.zeros(8, "int32")
+    build(run(parse_function(text), pipeline()))(out)
+    assert set(out.tolist()) <= {1, 2}
+
+
+def test_a_division_and_a_loop_by_an_element_that_was_never_stored() -> None:
+    text = """
+    def main(C: int32[8], D: int32[8]):
+        F = allocate(int32[8], "local")
+        for i in range(8):
+            D[i] = 7 // (F[i] % 4) + 7 % (F[i] % 4)
+            for j in range(F[i] % 4):
+                C[i] = C[i] + 1
+            C[i] = 9
+    """
+    out, other = np.zeros(8, "int32"), np.zeros(8, "int32")
+    build(run(parse_function(text), pipeline()))(out, other)
+    assert out.tolist() == [9] * 8

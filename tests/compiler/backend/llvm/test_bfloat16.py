@@ -9,8 +9,8 @@ import pytest
 
 import compiler
 from compiler import te
-from compiler.ir.bfloat16 import narrowed, widened
 from compiler.ir.dtype import SCALAR_TYPES, is_float
+from compiler.ir.semantics.bfloat16 import narrowed, widened
 from compiler.ir.semantics.interpret import interpret
 from compiler.runtime import empty
 from tests.compiler.backend.llvm.compiled import X86, interesting

@@ -44,6 +44,16 @@ def test_pragmas_are_hints_for_llvm(pragma: Pragma, hint: str) -> None:
     assert "of_a_pass" not in source
 
 
+def test_a_loop_with_too_many_stores_is_not_unrolled_by_llvm() -> None:
+    """Nor with the unrolled loops inside of it: the compile time grows faster than the copies."""
+    x = Buffer("x", (40 * 40 * 40,), "int32")
+    body: Stmt = Store(x, (i * 1600 + j * 40 + k,), i)
+    nest = loop(i, 40, loop(j, 40, loop(k, 40, body, "unroll"), "unroll"), "unroll")
+    source = build(PrimFunc("f", (x,), nest)).source("llvm")
+    assert source.count("llvm.loop.unroll.full") == 1
+    assert source.count("llvm.loop.unroll.disable") == 2
+
+
 def test_a_loop_that_only_moves_data_is_not_unrolled() -> None:
     a, b = Buffer("A", (72, 9)), Buffer("B", (9, 72))
     moves = loop(i, 72, loop(j, 9, Store(b, (j * 72 + i,), Load(a, (i * 9 + j,)))))

@@ -25,8 +25,9 @@ from compiler.ir.simplify.simplify import simplify
 from compiler.ir.stmt import For, Seq, Stmt, Store
 from compiler.passes import run
 
-INTEGERS = tuple(t for t in SCALAR_TYPES if t != "bool" and not is_float(t))
-FLOATS = tuple(t for t in SCALAR_TYPES if is_float(t))
+TYPES = tuple(t for t in SCALAR_TYPES if t != "bfloat16")  # which NumPy has not
+INTEGERS = tuple(t for t in TYPES if t != "bool" and not is_float(t))
+FLOATS = tuple(t for t in TYPES if is_float(t))
 LANES = 8
 
 
@@ -259,12 +260,12 @@ def converted(values: np.ndarray, target: str) -> np.ndarray:
     return np.array(result)
 
 
-@pytest.mark.parametrize("source", SCALAR_TYPES)
+@pytest.mark.parametrize("source", TYPES)
 def test_conversions_agree_on_extreme_values(source: str) -> None:
     numbers = values_of(source)
     a = np.resize(np.array(numbers, source), -(-len(numbers) // LANES) * LANES)
     param = Buffer("a", (a.size,), source)
-    for target in SCALAR_TYPES:
+    for target in TYPES:
         values = [lambda i: Cast(Load(param, (i,)), target)]  # noqa: B023  (computed at once)
         check(computed((param,), (a,), values, target), np.array([converted(a, target)]), [target])
         for number in numbers:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from compiler.ir.bfloat16 import bits_of_number, narrowed, widened
+from compiler.ir.semantics.bfloat16 import bits_of_number, narrowed, widened
 
 ALL = np.arange(2**16, dtype=np.uint16)
 FINITE = np.sort(widened(ALL)[np.isfinite(widened(ALL))].astype(np.float64))

@@ -1,0 +1,73 @@
+"""Products of bytes: the instruction of CPUs that have it, for the types for which it is right."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from compiler.backend import build
+from compiler.ir.expr import Broadcast, Buffer, Cast, Const, Expr, Load, Ramp, Var
+from compiler.ir.function import PrimFunc
+from compiler.ir.stmt import For, Seq, Stmt, Store
+from tests.compiler.backend.llvm.compiled import X86, compare
+
+i = Var("i")
+STEPS, ROWS = 6, 2
+IN_ORDER = (0, 1, 2, 3)
+
+
+def sums(scalar: str, vector: str, lanes: int, order: tuple[int, ...] = IN_ORDER) -> PrimFunc:
+    """``C[row, lane] += A[row, 4 i + q] * B[i, lane, q]``, with the statements of q in the given order."""
+    a, b = Buffer("A", (ROWS * STEPS * 4,), scalar), Buffer("B", (STEPS * lanes * 4,), vector)
+    c = Buffer("C", (ROWS * lanes,), "int32")
+    stmts: list[Stmt] = []
+    for row in range(ROWS):
+        at = (Ramp(Const(row * lanes), Const(1), lanes),)
+        for q in order:
+            left: Expr = Cast(Load(a, (i * 4 + (row * STEPS * 4 + q),)), "int32")
+            right = Load(b, (Ramp(i * (4 * lanes) + q, Const(4), lanes),))
+            product = Broadcast(left, lanes) * Cast(right, f"int32x{lanes}")
+            stmts.append(Store(c, at, Load(c, at) + product))
+    return PrimFunc("f", (a, b, c), For(i, Const(STEPS), "serial", Seq(tuple(stmts))))
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16, 32])
+@pytest.mark.parametrize(
+    "types", [("uint8", "int8"), ("int8", "uint8"), ("int8", "int8"), ("uint8", "uint8")]
+)
+def test_the_sums_are_exact(types: tuple[str, str], lanes: int) -> None:
+    """Of extreme bytes too: -128 times 255, and sums that wrap around."""
+    for seed in range(4):
+        compare(sums(*types, lanes), seed)
+
+
+@pytest.mark.parametrize(
+    ("target", "lanes"),
+    [("cascadelake", 16), ("cascadelake", 8), ("sapphirerapids", 16), ("x86-64-v3 -mattr=+avxvnni", 8)],
+)
+@pytest.mark.parametrize(
+    ("types", "count"), [(("uint8", "int8"), 2), (("int8", "uint8"), 2), (("int8", "int8"), 4)]
+)
+def test_cpus_with_the_instruction_use_it(
+    types: tuple[str, str], count: int, target: str, lanes: int
+) -> None:
+    text = build(sums(*types, lanes), X86 + target).source("asm")
+    assert len(re.findall(r"\bvpdpbusd\b", text)) == count
+    assert not re.search(r"\bvpmul|\bvpmadd", text)
+
+
+@pytest.mark.parametrize(
+    ("types", "target", "lanes", "order"),
+    [
+        (("uint8", "int8"), "x86-64-v4", 16, IN_ORDER),  # a CPU without it
+        (("uint8", "int8"), "x86-64-v3 -mattr=+avxvnni", 16, IN_ORDER),  # wider than its registers
+        (("uint8", "uint8"), "cascadelake", 16, IN_ORDER),
+        (("uint8", "int8"), "cascadelake", 16, (0, 2, 1, 3)),
+        (("uint8", "int8"), "cascadelake", 16, (0, 1, 2, 2)),
+    ],
+)
+def test_other_sums_are_left(types: tuple[str, str], target: str, lanes: int, order: tuple[int, ...]) -> None:
+    func = sums(*types, lanes, order)
+    assert "vpdpbusd" not in build(func, X86 + target).source("asm")
+    compare(func, 1)
