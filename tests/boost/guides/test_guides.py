@@ -1,7 +1,7 @@
 """Scripts as users of XGBoost write them: run with XGBoost and with `boost`, only the import changed.
 
-A script collects what it found in `answers`; answers of the two runs agree within a relative error of 1e-4, or
-within the error that the script's `close` states for those that depend on random draws. Its `differs` names
+A script collects what it found in `answers`. Those of the two runs agree within a relative error of 1e-4, or
+within that which the script's `close` states for an answer that depends on random draws. Its `differs` names
 the answers that are to differ, and says why.
 """
 

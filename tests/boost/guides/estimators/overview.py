@@ -36,7 +36,7 @@ answers["leaves"] = model.apply(iris.data)
 answers["rounds"] = model.predict(iris.data, iteration_range=(0, 1))
 
 diabetes = load_diabetes()
-X, y = np.round(diabetes.data * 200), diabetes.target
+X, y = np.round(diabetes.data * 40), diabetes.target
 model = xgb.XGBRegressor(n_jobs=1, n_estimators=10, max_depth=3).fit(X, y)
 answers["regression"] = (model.predict(X), mean_squared_error(y, model.predict(X)), model.n_features_in_)
 answers["intercept"] = np.ravel(model.intercept_)
