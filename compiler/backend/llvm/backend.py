@@ -68,9 +68,10 @@ class LLVM:
         from compiler.backend.llvm.compile import emit_object, optimise  # loads LLVM
 
         machine = machine_of(options)
-        check(func, machine)
-        externs_of(func)  # refuses what LLVM would, less clearly
         program = generate(func, machine)
+        # what LLVM would refuse less clearly, or by ending the process
+        check(func, program.calls, machine)
+        externs_of(func, program.calls)
         code = emit_object(optimise(program.text, machine), machine)
         return package(func, program, code, machine)
 
@@ -107,7 +108,7 @@ def package(func: PrimFunc, program: Program, code: bytes, machine: Machine) -> 
     machine : Machine
         What it was compiled for.
     """
-    needs, externs = machine.needs, externs_of(func)
+    needs, externs = machine.needs, externs_of(func, program.calls)
     return Artifact(
         kind=KIND,
         name=func.name,

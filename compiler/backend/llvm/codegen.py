@@ -36,7 +36,7 @@ from compiler.backend.llvm.writer import (
     ranged,
 )
 from compiler.ir.dtype import bits_of, is_integer
-from compiler.ir.expr import Buffer, Var
+from compiler.ir.expr import Buffer, Call, Var
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.operators import INTRINSICS
 from compiler.ir.recursion import Recursive, counted
@@ -89,6 +89,8 @@ class Program:
         Positions of the parameters that are written to.
     is_parallel : bool
         Whether it calls the thread pool.
+    calls : tuple of Call
+        The calls of C functions and of LLVM's intrinsics.
     """
 
     text: str
@@ -96,6 +98,7 @@ class Program:
     workspace_bytes: int
     stored: frozenset[int]
     is_parallel: bool
+    calls: tuple[Call, ...]
 
 
 def generate(func: PrimFunc, machine: Machine) -> Program:
@@ -180,7 +183,8 @@ class _Generator(Recursive):
             ]
         )
         stored = frozenset(i for i, buffer in enumerate(func.params) if buffer in self.stored)
-        return Program(text, self.entry, self.workspace_bytes, stored, self.parallel_loops > 0)
+        calls = tuple(self.expressions.calls)
+        return Program(text, self.entry, self.workspace_bytes, stored, self.parallel_loops > 0, calls)
 
     def _half_functions(self) -> str:
         needed = self.machine.is_x86 and "f16c" not in (self.machine.needs or ())

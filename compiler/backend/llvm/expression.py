@@ -57,6 +57,8 @@ class Expressions(Recursive):
         self._index = IndexArithmetic()
         self._reads: dict[int, tuple[Expr, bool]] = {}
         self.allocated: set[Buffer] = set()
+        # those of functions that are not the compiler's own
+        self.calls: list[Call] = []
         # the lanes that may access memory; None for all
         self._mask: str | None = None
         self._mask_lanes = 1
@@ -108,8 +110,9 @@ class Expressions(Recursive):
 
         LLVM may otherwise remove all code around a branch, a loop or a division by such an element.
         """
-        loads = (below.buffer for below in walk(node) if type(below) is Load)
-        if text[0] != "%" or self.allocated.isdisjoint(loads):
+        if text[0] != "%" or not self.allocated:
+            return text
+        if self.allocated.isdisjoint(below.buffer for below in walk(node) if type(below) is Load):
             return text
         return self.frame.emit(f"freeze {llvm_type(node.dtype)} {text}")
 
@@ -435,6 +438,7 @@ class Expressions(Recursive):
     def _foreign(self, node: Call) -> str:
         """A C function is called once for each lane that needs its value; an intrinsic once for all."""
         args = [self.value(arg) for arg in node.args]
+        self.calls.append(node)
         if not node.name.startswith(C):
             return foreign.intrinsic(self.frame, node, args)
         return foreign.each_lane(self.frame, node, args, self._in_lane)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from compiler.backend.llvm.machine import Machine
 from compiler.backend.llvm.writer import Frame, llvm_type, mangled
 from compiler.ir.dtype import lanes_of, scalar_of
 from compiler.ir.expr import Call
-from compiler.ir.foreign import PORTABLE, C, is_foreign, is_of_target
+from compiler.ir.foreign import PORTABLE, C, is_of_target
 from compiler.ir.function import PrimFunc
-from compiler.ir.visit import walk
 
 InLane = Callable[[str, int, int, Callable[[], str]], str]
 
@@ -44,7 +43,7 @@ _FEATURES: dict[str, tuple[str, ...]] = {
 }
 
 
-def check(func: PrimFunc, machine: Machine) -> None:
+def check(func: PrimFunc, calls: Sequence[Call], machine: Machine) -> None:
     """Refuse an intrinsic whose instruction the machine does not have: LLVM would end the process.
 
     Raises
@@ -52,8 +51,7 @@ def check(func: PrimFunc, machine: Machine) -> None:
     ValueError
         It names the intrinsic, the feature and the machine.
     """
-    names = {node.name for node in walk(func.body) if type(node) is Call and is_of_target(node.name)}
-    for name in sorted(name for name in names if is_foreign(name)):
+    for name in sorted({node.name for node in calls if is_of_target(node.name)}):
         known = max((start for start in _FEATURES if name.startswith(start)), key=len, default=None)
         if known is None:
             families = ", ".join(f"{start}*" for start in _FEATURES)
@@ -66,8 +64,8 @@ def check(func: PrimFunc, machine: Machine) -> None:
             raise ValueError(f"{func.name}: the intrinsic {name} needs {what}, which {machine} does not have")
 
 
-def externs_of(func: PrimFunc) -> list[list[str]]:
-    """The C functions that a function calls: name, type of the result, types of the arguments.
+def externs_of(func: PrimFunc, calls: Sequence[Call]) -> list[list[str]]:
+    """The C functions among foreign calls: name, type of the result, types of the arguments.
 
     Raises
     ------
@@ -75,8 +73,8 @@ def externs_of(func: PrimFunc) -> list[list[str]]:
         If a name is called with different types.
     """
     known: dict[str, list[str]] = {}
-    for node in walk(func.body):
-        if type(node) is Call and node.name.startswith(C):
+    for node in calls:
+        if node.name.startswith(C):
             types = [node.name[len(C) :], scalar_of(node.dtype), *(scalar_of(arg.dtype) for arg in node.args)]
             if known.setdefault(node.name, types) != types:
                 raise ValueError(
