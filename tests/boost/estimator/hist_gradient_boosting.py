@@ -36,7 +36,8 @@ class Tree:
         self._root = root
         listed = root.get("split_condition")
         if isinstance(listed, list):
-            self.raw_left_cat_bitsets = [_bits(listed)]
+            # The categories that are listed go to the right.
+            self.raw_left_cat_bitsets = [_bits(sorted(set(range(max(listed) + 1)) - set(listed)))]
         self.nodes = _table(root)
 
     def get_max_depth(self) -> int:
