@@ -25,6 +25,7 @@ from boost.errors import ParameterError
 from boost.estimator.callables import metric_of, name_of, objective_of
 from boost.estimator.constructor import EXTRA, constructor
 from boost.estimator.parameters import Parameters, draw_seed
+from boost.params import Param
 from boost.runs.train import train
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ FIELDS = {
 class XGBModel(Parameters):
     """The base class of the estimators, and an estimator for any objective."""
 
-    extra = EXTRA
+    extra: tuple[Param, ...] = EXTRA
     # What makes a metric for `train` of a function of labels and predictions.
     _metric_of = staticmethod(metric_of)
     booster_: Booster

@@ -173,7 +173,7 @@ def constructor(**changed: Any) -> Callable[[Kind], Kind]:
 
     def finish(kind: Kind) -> Kind:
         rows = parameters(kind)
-        defaults = {str(p.estimator): changed.get(p.estimator, p.default) for p in rows}
+        defaults = {str(p.estimator): changed.get(str(p.estimator), p.default) for p in rows}
 
         def __init__(self: Any, **params: Any) -> None:
             named = self._assign(params)
