@@ -32,6 +32,9 @@ SHORT = 10
 """Columns up to which rows are compared side by side: LLVM unrolls the loop over the columns, and vectorizes
 that over the rows."""
 
+LONG = 1 << 16
+"""Columns from which a row is larger than the first cache, so that it is worth to prefetch it."""
+
 MANY = 64
 """Rows from which there are enough of them to be divided among the threads, whole."""
 
@@ -88,7 +91,9 @@ def _along_rows(
     lanes = 8 if columns <= 128 else 16 if columns <= 512 else 256 // np.dtype(dtype).itemsize
     lanes = knobs.choice("lanes", (lanes, *(n for n in (8, 16, 32, 64) if n != lanes)))
     lanes = min(lanes, 1 << (columns.bit_length() - 1))
-    block = knobs.choice("block", (2048, 8192, 1024) if columns < 1 << 16 else (8192, 16384, 2048))
+    long = columns >= LONG
+    block = knobs.choice("block", (8192, 16384, 2048) if long else (2048, 8192, 1024))
+    ahead = knobs.choice("ahead", (32, 16, 0) if long else (0, 32))
     blocks = -(-columns // block)
     block = min(columns, -(-columns // (blocks * lanes)) * lanes)
 
@@ -99,8 +104,11 @@ def _along_rows(
     def at(row: Sequence[Expr], place: Expr) -> Expr:
         return x[(*row[:axis], place, *row[axis:])]
 
-    partial, extremes = LaneReduction(extreme, block, lanes, None, "extreme").tensors(
+    partial, _ = LaneReduction(extreme, block, lanes, None, "wide").tensors(
         (*rows, blocks), lambda *i: at(i[:-2], start(i[-2]) + i[-1])
+    )
+    narrow, extremes = LaneReduction(extreme, lanes, max(1, lanes // 4), None, "extreme").tensors(
+        (*rows, blocks), lambda *i: partial[i]
     )
     first = value = None
     if blocks > 1:
@@ -121,6 +129,10 @@ def _along_rows(
 
     s = te.create_schedule(out.op)
     in_lanes(s, partial)
+    if ahead:
+        s[partial].prefetch(x, partial.op.reduce_axis[0], ahead)
+    in_lanes(s, narrow)
+    s[narrow].unroll(narrow.op.reduce_axis[0])
     in_lanes(s, matches)
     if out is not match:
         s[match].compute_inline()
@@ -134,13 +146,12 @@ def _along_rows(
     if shared is not None and (first is None or prod(rows) >= MANY):
         # a row is searched while it is in the cache
         s[extremes].compute_at(s[out], shared)
-        s[partial].compute_at(s[out], shared)
-        if first is not None:
-            s[partial].compute_at(s[extremes], extremes.op.axis[-1])
+        each = extremes.op.axis[-1]
     else:
         each = s[extremes].fuse(*extremes.op.axis) if rows else extremes.op.axis[0]
         s[extremes].parallel(each)
-        s[partial].compute_at(s[extremes], each)
+    s[partial].compute_at(s[extremes], each)
+    s[narrow].compute_at(s[extremes], each)
     return s, [x, out]
 
 

@@ -53,6 +53,14 @@ def test_random_programs(data: st.DataObject) -> None:
     check(ARGMAX, RandomKnobs(data.draw), shape, axis, kind, how=("lowered", "compiled"))
 
 
+@settings(max_examples=10)
+@given(st.data())
+def test_random_programs_of_blocks(data: st.DataObject) -> None:
+    shape = (*data.draw(st.sampled_from([(), (2,), (65,)])), data.draw(st.integers(1000, 9000)))
+    dtype = data.draw(st.sampled_from(DTYPES))
+    check(ARGMAX, RandomKnobs(data.draw), shape, len(shape) - 1, "max", dtype, how=("compiled",))
+
+
 def extremes(columns: int, dtype: str) -> np.ndarray:
     """Rows with extremes at the ends and in the middle, ties, all equal, infinities, and NaN."""
     special: list[float] = (
@@ -99,9 +107,10 @@ def test_of_a_vector(kind: str, dtype: str, columns: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_blocks_interpreted(kind: str) -> None:
-    """Two blocks, the last of which overlaps; before and after the passes."""
-    x = extremes(2500, "float32")[::9].copy()
+@pytest.mark.parametrize(("columns", "blocks"), [(2500, 2), (66_001, 9)])
+def test_blocks_interpreted(columns: int, blocks: int, kind: str) -> None:
+    """The last block overlaps; before and after the passes."""
+    x = extremes(columns, "float32")[5 : 5 + 12 // blocks].copy()
     values = ARGMAX.shape(x.shape, 1, kind, "float32")
     s, args = ARGMAX.schedule(Defaults(), *values)
     for function in (loop_nest(s, args), lower(s, args, target="llvm")):
