@@ -92,8 +92,8 @@ def _along_rows(
     lanes = knobs.choice("lanes", (lanes, *(n for n in (8, 16, 32, 64) if n != lanes)))
     lanes = min(lanes, 1 << (columns.bit_length() - 1))
     long = columns >= LONG
-    block = knobs.choice("block", (8192, 16384, 2048) if long else (2048, 8192, 1024))
-    ahead = knobs.choice("ahead", (32, 16, 0) if long else (0, 32))
+    block = knobs.choice("block", (4096, 8192, 16384) if long else (2048, 8192, 1024))
+    ahead = knobs.choice("ahead", (16, 32, 0) if long else (0, 16))
     blocks = -(-columns // block)
     block = min(columns, -(-columns // (blocks * lanes)) * lanes)
 
