@@ -16,6 +16,7 @@ from benchmarks.interleave import interleave
 from benchmarks.report import heading, table
 from compiler import te
 from compiler.ir.expr import Expr
+from compiler.ops import ARGMAX, Defaults
 
 Ways = dict[str, Callable[[], object]]
 
@@ -82,20 +83,12 @@ def channels(count: int) -> Ways:
     return {"ours": partial(module, source, target), "NumPy": partial(np.copyto, target, source.T)}
 
 
-def argmax() -> Ways:
-    """The index of the largest of a million numbers, in the lanes of vectors."""
-    x, r = te.placeholder((LARGE,), "x"), te.reduce_axis((0, LARGE), "r")
-    index, value = te.compute((1,), lambda i: te.argmax((r, x[r]), axis=r), "out")
-    s = te.create_schedule(index.op)
-    _, lane = s[index].split(r, 2 * LANES)
-    first, _ = s.rfactor(index, lane)
-    lanes, row = first.op.axis
-    s[first].reorder(row, *first.op.reduce_axis, lanes)
-    s[first].vectorize(lanes)
-    module = compiler.build(s, [x, index, value])
-    data = np.random.default_rng(0).random(LARGE, dtype="float32")
-    at, best = np.empty(1, "int32"), np.empty(1, "float32")
-    return {"ours": partial(module, data, at, best), "NumPy": partial(np.argmax, data)}
+def extreme(kind: str, dtype: str) -> Ways:
+    """The index of the largest or the smallest of a million numbers, by the operator."""
+    values = ARGMAX.shape((LARGE,), 0, kind, dtype)
+    module, out = compiler.build(*ARGMAX.schedule(Defaults(), *values)), ARGMAX.output(*values)
+    data = (np.random.default_rng(0).random(LARGE) * 1e9).astype(dtype)
+    return {"ours": partial(module, data, out), "NumPy": partial(getattr(np, f"arg{kind}"), data)}
 
 
 def main() -> None:
@@ -104,7 +97,14 @@ def main() -> None:
     options = parser.parse_args()
     heading("Microseconds of gathers, strided accesses and reductions with an index", "numpy", "llvmlite")
     cases: dict[str, Ways] = {f"sum of rows, {dtype}": bag(dtype) for dtype in ("int32", "uint32", "int64")}
-    cases |= {"product of complex numbers": product(), "argmax": argmax()}
+    cases |= {
+        "product of complex numbers": product(),
+        **{
+            f"arg{kind}, {dtype}": extreme(kind, dtype)
+            for kind in ("max", "min")
+            for dtype in ("float32", "int32", "float64")
+        },
+    }
     cases |= {f"{count} planes interleaved": channels(count) for count in (2, 3, 4)}
     rows = []
     for name, ways in cases.items():

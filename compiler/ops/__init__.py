@@ -1,5 +1,6 @@
 """Operators: what they compute, their NumPy references, and their schedules for each kind of target."""
 
+from compiler.ops.array.argmax import ARGMAX
 from compiler.ops.array.cumsum import CUMSUM
 from compiler.ops.array.elementwise import BINARY_OPERATOR as BINARY
 from compiler.ops.array.elementwise import UNARY_OPERATOR as UNARY
@@ -28,6 +29,7 @@ OPERATORS: tuple[Operator, ...] = (
     UNARY,
     BINARY,
     REDUCTION,
+    ARGMAX,
     CUMSUM,
     TRANSPOSE,
 )
@@ -49,6 +51,7 @@ def operator(name: str) -> Operator:
 
 
 __all__ = [
+    "ARGMAX",
     "BINARY",
     "CONV2D",
     "CONV2D_WINOGRAD",

@@ -59,8 +59,10 @@ class LaneReduction:
     extent : int
         Of the axis.
     lanes : int
-    identity : float or Expr
-        The identity of the reduction; it replaces elements past the end.
+    identity : float or Expr, optional
+        The identity of the reduction; it replaces elements past the end. Without, the last vector ends at
+        the last element and may have some elements of the vector before it, which changes no minimum or
+        maximum.
     name : str
     others : tuple of IterVar
         Further reduce axes that the source may use.
@@ -69,7 +71,7 @@ class LaneReduction:
     reduce: Callable[..., Expr]
     extent: int
     lanes: int
-    identity: ExprLike
+    identity: ExprLike | None
     name: str
     others: tuple[te.IterVar, ...] = ()
 
@@ -97,9 +99,11 @@ class LaneReduction:
 
         def part(*at: Expr) -> Expr:
             *outer, at_lane = at
-            place = j * lanes + at_lane
+            whole = self.identity is not None or steps * lanes == self.extent
+            first = j * lanes if whole else te.minimum(j * lanes, self.extent - lanes)
+            place = first + at_lane
             value = source(*outer, place)
-            if steps * lanes != self.extent:
+            if self.identity is not None and steps * lanes != self.extent:
                 value = te.if_then_else(place < self.extent, value, self.identity)
             return self.reduce(value, axis=(*self.others, j))
 

@@ -99,7 +99,7 @@ BASELINES: dict[str, Baseline] = {
     "transpose": Baseline("NumPy", transpose),
     **{
         operator.name: Baseline("NumPy", from_reference(operator))
-        for operator in (ops.REDUCTION, ops.SOFTMAX)
+        for operator in (ops.REDUCTION, ops.SOFTMAX, ops.ARGMAX)
     },
     **{
         operator.name: Baseline("NumPy im2col", from_reference(operator))
