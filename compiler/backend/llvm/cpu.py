@@ -66,7 +66,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "znver4": (*_V4, *_SKYLAKE, *_ICELAKE, "avx512bf16", "sse4a"),
 }
 
-# the features of which a CPU needs one for the instruction that multiplies bytes in fours and adds the products
+# features that include an instruction which multiplies bytes in fours and adds the products
 BYTE_PRODUCTS = frozenset(("avx512vnni", "avxvnni"))
 
 # prefixes of the features of this machine that code may use without -mattr

@@ -7,7 +7,7 @@ from typing import Any
 
 from compiler import te
 from compiler.backend import Target
-from compiler.ir.expr import Expr
+from compiler.ir.expr import Const, Expr
 from compiler.ops.epilogue import EPILOGUE, Epilogue
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
@@ -48,10 +48,16 @@ def packed(knobs: Knobs, product: Product, target: Target) -> tuple[Schedule, li
     High-Performance Matrix Multiplication, section 4).
 
     On a target that multiplies bytes in fours, panels of bytes hold for each row or column four elements in
-    succession, padded with zeros, and a step of the loop over k adds the products of all four.
+    succession, padded with zeros, and a step of the loop over k adds the products of all four. The
+    instruction multiplies unsigned by signed bytes: of two signed operands, the panels of the left one hold
+    its elements plus 128, and 128 times the sums of the columns of the right one are subtracted from the
+    result.
     """
     M, N, K = product.M, product.N, product.K
-    depth = 4 if product.precision.of_bytes and target.hardware.byte_products else 1
+    # four rows of a right operand are interleaved, which costs more than the instruction saves for one row of
+    # the result
+    pays = M > 1 or product.transpose[1] == "T"
+    depth = 4 if pays and product.precision.of_bytes and target.hardware.byte_products else 1
     most = 16 if depth == 1 else target.lanes("int32")
     tiles = TILES if depth == 1 else _tiles(most, target.hardware.vector_registers)
     rows, columns = knobs.choice("tile", tiles, default=_default_tile(M, N, tiles, most))
@@ -74,6 +80,7 @@ def packed(knobs: Knobs, product: Product, target: Target) -> tuple[Schedule, li
     panels_a = _panels(product, A, m_tiles, rows, depth)
     plain = pack_left == "none" and M % rows == 0
     plain &= depth == 1 or (K % depth == 0 and product.transpose[0] == "N")
+    excess = None if depth == 1 or plain or A.dtype == "uint8" else _column_sums(product, panels_b)
 
     def left(batch: Sequence[Expr], mo: Expr, mi: Expr) -> Expr:
         if plain:
@@ -90,6 +97,8 @@ def packed(knobs: Knobs, product: Product, target: Target) -> tuple[Schedule, li
     def element(*at: Expr) -> Expr:
         *batch, i, j = at
         value = tile[(*batch, i // rows, j // columns, i % rows, j % columns)]
+        if excess is not None:
+            value = value - excess[(*batch, j // columns, j % columns)]
         return product.epilogue.apply(value, extra, (j,), at).astype(product.precision.result)
 
     C = te.compute(product.shape(M, N), element, product.names[2])
@@ -122,6 +131,8 @@ def packed(knobs: Knobs, product: Product, target: Target) -> tuple[Schedule, li
         s[tile].unroll(axis)
 
     _pack(s, panels_b, product.transpose[1] == "N", lanes, depth)
+    if excess is not None:
+        _sweep_columns(s, excess, lanes)
     if not plain:
         if pack_left == "block":
             s[panels_a].compute_at(s[C], block)
@@ -152,6 +163,8 @@ def _panels(product: Product, tensor: Tensor, tiles: int, width: int, depth: int
         place, k = tile * width + inner, _place(step, at[len(at) - len(axes) :], depth)
         value = product.left(tensor, *batch, place, k) if is_left else product.right(tensor, *batch, k, place)
         value = value.astype(product.precision.packed or tensor.dtype)
+        if depth > 1 and is_left and tensor.dtype == "int8":
+            value = value.astype("uint8") + 128  # wraps around: from -128 .. 127 to 0 .. 255
         inside = [place < extent] if tiles * width != extent else []
         inside += [k < product.K] if steps * depth != product.K else []
         return te.if_then_else(te.all(*inside), value, 0) if inside else value
@@ -159,6 +172,29 @@ def _panels(product: Product, tensor: Tensor, tiles: int, width: int, depth: int
     return te.compute(
         product.shape(tiles, steps, width, *axes), element, "packed_left" if is_left else "packed_right"
     )
+
+
+def _column_sums(product: Product, panels: Tensor) -> Tensor:
+    """128 times the sums of the columns of the right operand, by the same instruction."""
+    tiles, steps, width, depth = panels.shape[-4:]
+    k, within = te.reduce_axis((0, steps), "k"), te.reduce_axis((0, depth), "kq")
+    factors = te.compute((depth,), lambda q: Const(128, "uint8"), "factors")
+
+    def total(*at: Expr) -> Expr:
+        term = product.term(factors[within], panels[(*at[:-1], k, at[-1], within)])
+        return te.sum(term, axis=[k, within])
+
+    return te.compute(product.shape(tiles, width), total, "column_sums")
+
+
+def _sweep_columns(s: Schedule, sums: Tensor, lanes: int) -> None:
+    """Schedule the sums of columns, whose lanes stay in registers."""
+    *outer, column = sums.op.axis
+    s[sums].parallel(s[sums].fuse(*outer) if len(outer) > 1 else outer[0])
+    vectors, lane = s[sums].split(column, lanes)
+    s[sums].reorder(vectors, *sums.op.reduce_axis, lane)
+    s[sums].unroll(sums.op.reduce_axis[1])
+    s[sums].vectorize(lane)
 
 
 def _pack(
