@@ -176,7 +176,7 @@ def _panels(product: Product, tensor: Tensor, tiles: int, width: int, depth: int
 
 def _column_sums(product: Product, panels: Tensor) -> Tensor:
     """128 times the sums of the columns of the right operand, by the same instruction."""
-    tiles, steps, width, depth = panels.shape[-4:]
+    *tiles, steps, width, depth = panels.shape
     k, within = te.reduce_axis((0, steps), "k"), te.reduce_axis((0, depth), "kq")
     factors = te.compute((depth,), lambda q: Const(128, "uint8"), "factors")
 
@@ -184,7 +184,7 @@ def _column_sums(product: Product, panels: Tensor) -> Tensor:
         term = product.term(factors[within], panels[(*at[:-1], k, at[-1], within)])
         return te.sum(term, axis=[k, within])
 
-    return te.compute(product.shape(tiles, width), total, "column_sums")
+    return te.compute((*tiles, width), total, "column_sums")
 
 
 def _sweep_columns(s: Schedule, sums: Tensor, lanes: int) -> None:
