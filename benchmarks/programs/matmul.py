@@ -1,7 +1,7 @@
 """How fast are our float32 matrix products beside NumPy's BLAS?
 
-Run with ``python -m benchmarks matmul [size ...]``. Both operands are packed in every call, as in a BLAS. A second table
-compares products of 8-bit integers with those of float32.
+Run with ``python -m benchmarks matmul [size ...]``. Both operands are packed in every call, as in a BLAS.
+A second table compares products of 8-bit integers with those of float32.
 """
 
 from __future__ import annotations
