@@ -64,6 +64,6 @@ def depthwise(name: str, **options: str) -> dict[str, Task]:
     return {"direct": Task("depthwise_conv2d", {**shape, **options})}
 
 
-def matmul(size: int) -> dict[str, Task]:
+def matmul(size: int, dtype: str = "float32") -> dict[str, Task]:
     """Return a square matrix product."""
-    return {"packed": Task("matmul", (size, size, size))}
+    return {"packed": Task("matmul", {"M": size, "N": size, "K": size, "dtype": dtype})}

@@ -38,6 +38,8 @@ class Hardware:
     memories : mapping of str to (int or None)
         Scope of a buffer -> bytes of that memory, None where it has no fixed limit. A target has no
         memory for other scopes.
+    byte_products : bool
+        Whether one instruction multiplies the bytes of each lane of int32 in fours and adds the products.
     """
 
     vector_bits: int = 0
@@ -45,6 +47,7 @@ class Hardware:
     caches: tuple[int, ...] = ()
     threads: int = 1
     memories: Mapping[str, int | None] = field(default_factory=dict)
+    byte_products: bool = False
 
 
 class Backend(Protocol):

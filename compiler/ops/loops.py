@@ -11,11 +11,12 @@ from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
 
-def split_vectors(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> None:
-    """Split an axis into vectors of `lanes`, and unroll over them."""
+def split_vectors(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> tuple[te.IterVar, te.IterVar]:
+    """Split an axis into vectors of `lanes`, and unroll over them; the axes of vectors and of lanes."""
     outer, inner = s[tensor].split(axis, lanes)
     s[tensor].unroll(outer)
     s[tensor].vectorize(inner)
+    return outer, inner
 
 
 def sweep(s: Schedule, tensor: Tensor, lanes: int = 16, *, unroll: int = 1) -> None:

@@ -24,12 +24,20 @@ class Precision(NamedTuple):
     packed : str, optional
         Type of the operands in the order of a kernel, where it is another one: converted once, not in the
         innermost loop.
+    right : str, optional
+        Type of the second operand, where it is another one.
     """
 
     operand: str
     accumulator: str
     result: str
     packed: str | None = None
+    right: str | None = None
+
+    @property
+    def of_bytes(self) -> bool:
+        """Whether both operands are bytes, and their products are summed in int32."""
+        return self.operand in ("int8", "uint8") and self.accumulator == "int32"
 
     def values(self, operand: np.ndarray) -> np.ndarray:
         """An operand in the type of the accumulator."""
@@ -48,6 +56,8 @@ PRECISIONS: dict[str, Precision] = {
         # a product of two int8 takes 15 bits: int32 holds 2**16 of them
         Precision("int8", "int32", "int32"),
         Precision("bfloat16", "float32", "float32", "float32"),
+        # activations that are not negative, and weights
+        Precision("uint8", "int32", "int32", right="int8"),
     )
 }
 """Operand type -> the types of a sum of products of it."""

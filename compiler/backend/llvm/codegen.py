@@ -21,7 +21,7 @@ from compiler.backend.llvm.expression import Expressions
 from compiler.backend.llvm.hints import LoopHints
 from compiler.backend.llvm.index import wide_literal
 from compiler.backend.llvm.machine import KIND, Machine
-from compiler.backend.llvm.mathematics.products import FEATURES, byte_products
+from compiler.backend.llvm.mathematics.products import byte_products
 from compiler.backend.llvm.memory import interleaved, is_strided, store_in, strided_stores
 from compiler.backend.llvm.transfer import loops
 from compiler.backend.llvm.writer import (
@@ -137,7 +137,7 @@ class _Generator(Recursive):
         self.workspace_bytes = 0
         self.parallel_loops = 0
         self.runs_in_parallel = False
-        self.byte_lanes = 0 if FEATURES.isdisjoint(machine.needs or ()) else machine.vector_bits // 32
+        self.byte_lanes = machine.vector_bits // 32 if machine.hardware.byte_products else 0
         # the values of a group of stores that are written together
         self.values: list[tuple[str, str]] | None = None
 

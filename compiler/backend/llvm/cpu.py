@@ -66,6 +66,9 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "znver4": (*_V4, *_SKYLAKE, *_ICELAKE, "avx512bf16", "sse4a"),
 }
 
+# features that include an instruction which multiplies bytes in fours and adds the products
+BYTE_PRODUCTS = frozenset(("avx512vnni", "avxvnni"))
+
 # prefixes of the features of this machine that code may use without -mattr
 _USED_BY_CODE: tuple[str, ...] = (
     "avx",

@@ -7,7 +7,7 @@ from typing import Any
 
 from compiler.backend.llvm import foreign
 from compiler.backend.llvm.conversion import convert
-from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_zero, stride_of
+from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_zero, stride_of, wide_literal
 from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply, in_float32
 from compiler.backend.llvm.mathematics.integer import divide, shift
@@ -179,9 +179,9 @@ class Expressions(Recursive):
             or stride_of(sums.indices[0]) != 1
         ):
             return False
-        firsts = self.access(scalar.indices[0]), self.access(lane_zero(vector.indices[0]))
+        firsts = self._beginning(scalar), self._beginning(vector)
         for offset, (_, one, other) in enumerate(products):
-            index, lane = self.access(one.indices[0]), self.access(lane_zero(other.indices[0]))
+            index, lane = self._beginning(one), self._beginning(other)
             beside = index == firsts[0]._replace(offset=firsts[0].offset + offset)
             if not (beside and lane == firsts[1]._replace(offset=firsts[1].offset + offset)):
                 return False
@@ -193,6 +193,14 @@ class Expressions(Recursive):
         total = dot(self.frame, lanes, self.value(sums), left, bytes_, types)
         Memory(self.frame, sums.buffer).store(self.access(lane_zero(sums.indices[0])), total, lanes)
         return True
+
+    def _beginning(self, node: Load) -> Index:
+        """The index of the first lane; a literal is all offset, so that others can be compared with it."""
+        first = node.indices[0]
+        index = self.access(first if lanes_of(first.dtype) == 1 else lane_zero(first))
+        if not index.varying.is_literal:
+            return index
+        return Index(wide_literal(0), index.varying.low + index.offset)
 
     def prefetch(self, node: Prefetch) -> None:
         """Write a `Prefetch`."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from compiler.backend.llvm.cpu import FEATURES, X86_VECTOR_BITS, adjusted, code_features
+from compiler.backend.llvm.cpu import BYTE_PRODUCTS, FEATURES, X86_VECTOR_BITS, adjusted, code_features
 from compiler.backend.protocol import Hardware, Options, TargetError
 from compiler.runtime.threads import available_threads
 from compiler.suggest import unknown
@@ -124,6 +124,7 @@ class Machine:
             caches=_host_caches() if here else _UNKNOWN_CACHES,
             threads=available_threads() if here else 1,
             memories={"global": None, "local": None},
+            byte_products=not BYTE_PRODUCTS.isdisjoint(self.needs or ()),
         )
 
     @property

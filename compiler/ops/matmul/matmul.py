@@ -54,7 +54,7 @@ class Product:
         types = self.precision
         return (
             te.placeholder(self.shape(*left), self.names[0], types.operand),
-            te.placeholder(self.shape(*right), self.names[1], types.operand),
+            te.placeholder(self.shape(*right), self.names[1], types.right or types.operand),
             self.epilogue.placeholders((self.N,), self.shape(self.M, self.N), types.result),
         )
 

@@ -139,6 +139,22 @@ def test_hardware_of_cpus(text: str, bits: int, registers: int, floats: int) -> 
     assert target.hardware.memories == {"global": None, "local": None}
 
 
+@pytest.mark.parametrize(
+    ("options", "has"),
+    [
+        ("-mcpu=cascadelake", True),
+        ("-mcpu=sapphirerapids", True),
+        ("-mcpu=x86-64-v3 -mattr=+avxvnni", True),
+        ("-mcpu=x86-64-v4", False),
+        ("-mcpu=cascadelake -mattr=-avx512vnni", False),
+        ("-mcpu=cortex-a72 -mtriple=aarch64-linux-gnu", False),
+    ],
+)
+def test_hardware_that_multiplies_bytes_in_fours(options: str, has: bool) -> None:
+    triple = "" if "mtriple" in options else " -mtriple=x86_64-unknown-linux-gnu"
+    assert Target.parse(f"llvm {options}{triple}").hardware.byte_products is has
+
+
 def test_caches_and_threads() -> None:
     here, elsewhere = Target.host().hardware, Target.parse("llvm -mtriple=riscv64-linux-gnu").hardware
     assert list(here.caches) == sorted(here.caches)

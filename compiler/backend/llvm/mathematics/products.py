@@ -11,9 +11,6 @@ from compiler.ir.dtype import scalar_of
 from compiler.ir.expr import Binary, Broadcast, Cast, Expr, Load
 from compiler.ir.stmt import Stmt, Store
 
-FEATURES = frozenset(("avx512vnni", "avxvnni"))
-"""The features of which a CPU needs one for the instruction."""
-
 
 class ByteProduct(NamedTuple):
     """The statement ``sums = sums + scalar * vector`` on lanes of int32, of products of bytes."""

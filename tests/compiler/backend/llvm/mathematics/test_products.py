@@ -17,19 +17,31 @@ STEPS, ROWS = 6, 2
 IN_ORDER = (0, 1, 2, 3)
 
 
-def sums(scalar: str, vector: str, lanes: int, order: tuple[int, ...] = IN_ORDER) -> PrimFunc:
-    """``C[row, lane] += A[row, 4 i + q] * B[i, lane, q]``, with the statements of q in the given order."""
+def sums(scalar: str, vector: str, lanes: int, order: tuple[int, ...] = IN_ORDER, step: Expr = i) -> PrimFunc:
+    """``C[row, lane] += A[row, 4 i + q] * B[i, lane, q]``, with the statements of q in the given order.
+
+    For all i, or for one `step`.
+    """
     a, b = Buffer("A", (ROWS * STEPS * 4,), scalar), Buffer("B", (STEPS * lanes * 4,), vector)
     c = Buffer("C", (ROWS * lanes,), "int32")
     stmts: list[Stmt] = []
     for row in range(ROWS):
         at = (Ramp(Const(row * lanes), Const(1), lanes),)
         for q in order:
-            left: Expr = Cast(Load(a, (i * 4 + (row * STEPS * 4 + q),)), "int32")
-            right = Load(b, (Ramp(i * (4 * lanes) + q, Const(4), lanes),))
+            left: Expr = Cast(Load(a, (step * 4 + (row * STEPS * 4 + q),)), "int32")
+            right = Load(b, (Ramp(step * (4 * lanes) + q, Const(4), lanes),))
             product = Broadcast(left, lanes) * Cast(right, f"int32x{lanes}")
             stmts.append(Store(c, at, Load(c, at) + product))
-    return PrimFunc("f", (a, b, c), For(i, Const(STEPS), "serial", Seq(tuple(stmts))))
+    body = Seq(tuple(stmts))
+    return PrimFunc("f", (a, b, c), For(i, Const(STEPS), "serial", body) if step is i else body)
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_literal_indices(step: int) -> None:
+    func = sums("uint8", "int8", 16, step=Const(step))
+    for seed in range(2):
+        compare(func, seed)
+    assert len(re.findall("vpdpbusd", build(func, X86 + "cascadelake").source("asm"))) == ROWS
 
 
 @pytest.mark.parametrize("lanes", [4, 8, 16, 32])
