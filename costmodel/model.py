@@ -71,6 +71,11 @@ class BoostedTreeCostModel:
         Of the training.
     **params
         Training parameters of `boost.train` that replace those of `PARAMETERS`.
+
+    Raises
+    ------
+    ValueError
+        If a number of rounds is less than 1, or for a parameter that `boost` does not know or accept.
     """
 
     def __init__(self, *, rounds: int = 100, update_rounds: int = 20, seed: int = 0, **params: Any) -> None:
@@ -79,6 +84,9 @@ class BoostedTreeCostModel:
         self.rounds = rounds
         self.update_rounds = update_rounds
         self.params = {**PARAMETERS, "seed": seed, **params}
+        from boost.params import resolve  # the package is loaded by the first model
+
+        resolve(self.params, strict=True)
         self.booster: Any = None
 
     @property

@@ -256,7 +256,7 @@ TREE = MODEL + "trees/1/"
         ("learner/learner_model_param/num_feature", 4, "must be of type str, got int"),
         ("learner/learner_model_param/num_feature", "9" * 30, "whole number"),
         ("learner/learner_model_param/num_feature", "1", "feature outside"),
-        ("learner/learner_model_param/num_class", "3", "does not fit num_class=3"),
+        ("learner/learner_model_param/num_class", "3", "cycle through the 3 outputs"),
         ("learner/learner_model_param/num_target", "2", "must cycle through the 2 outputs"),
         ("learner/objective/name", "reg:squarederor", "not supported; did you mean 'reg:squarederror'"),
         ("learner/objective/name", "__import__('os')", "is not supported"),
