@@ -204,17 +204,23 @@ def round_gradients(
 
     work = float(gpairs.size)
     _share(team, measure, blocks, work)
-    totals = sizes.sum(axis=0)
+    # Python's numbers: a table has a column or two, and NumPy takes longer to begin than to compute.
+    totals = sizes.sum(axis=0).tolist()
     for column, what in ((GRAD, "gradients"), (HESS, "hessians")):
-        if np.isinf(totals[column::2]).any():
+        if math.inf in totals[column::2]:
             raise ValueError(f"the {what} are too large: the sum of their sizes is infinite in float64")
-    unit = weight_exponent(exponents[:, HIGHEST_BIT].max(), exponents[:, LOWEST_BIT].min())
-    common = np.array([scale_exponent(float(totals[column::2].sum())) for column in (GRAD, HESS)])
-    own = np.array([scale_exponent(float(total)) for total in totals])
-    together = np.tile(common, columns // 2)
-    grid = Grid(np.ldexp(1.0, own + unit), math.ldexp(1.0, -unit), np.ldexp(1.0, together - own))
+    unit = 0
+    if weight.size:
+        unit = weight_exponent(exponents[:, HIGHEST_BIT].max(), exponents[:, LOWEST_BIT].min())
+    common = [scale_exponent(sum(totals[column::2])) for column in (GRAD, HESS)]
+    own = [scale_exponent(total) for total in totals]
+    grid = Grid(
+        np.array([math.ldexp(1.0, exponent + unit) for exponent in own]),
+        math.ldexp(1.0, -unit),
+        np.array([math.ldexp(1.0, common[i % 2] - exponent) for i, exponent in enumerate(own)]),
+    )
     _share(team, write, blocks, 2 * work)
-    return (math.ldexp(1.0, int(common[GRAD])), math.ldexp(1.0, int(common[HESS]))), sums.sum(axis=0)
+    return (math.ldexp(1.0, common[GRAD]), math.ldexp(1.0, common[HESS])), sums.sum(axis=0)
 
 
 def _share(team: Team | None, task: Callable[[int, int], None], count: int, work: float) -> None:
