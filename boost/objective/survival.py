@@ -171,11 +171,14 @@ class Aft(Objective):
         return lower.astype(np.float64)
 
     def nothing_to_learn(self, data: DMatrix) -> str:
-        """Return that all intervals are unbounded, if they are."""
+        """Return that no row has a lower, or no row an upper bound, if so: the likelihood has no maximum."""
         lower, upper = data.label_lower_bound, data.label_upper_bound
         assert lower is not None and upper is not None
-        bounded = (lower > 0) | np.isfinite(upper)
-        return "" if bounded.any() else "every interval is 0 to infinity"
+        begins, ends = (lower > 0).any(), np.isfinite(upper).any()
+        if begins and ends:
+            return ""
+        every = "0 to a finite time" if ends else "from a time to infinity" if begins else "0 to infinity"
+        return f"every interval is {every}"
 
     def _log_bounds(self, data: DMatrix) -> tuple[Floats, Floats]:
         """Return the logarithms of the bounds."""
@@ -184,7 +187,10 @@ class Aft(Objective):
         return logs
 
     def start(self, data: DMatrix) -> Floats:
-        """Return the constant time of maximum likelihood, by Newton steps of at most one scale."""
+        """Return the constant time of maximum likelihood, by Newton steps of at most one scale.
+
+        Where there is no maximum (`nothing_to_learn`), it is the geometric mean of the finite bounds.
+        """
         self.check(data)
         low, high = self._log_bounds(data)
         weight = self.row_weight(data)
@@ -194,7 +200,7 @@ class Aft(Objective):
         middle = np.where(bounded, (left + np.where(np.isfinite(high), high, left)) / 2, 0.0)
         total = float((weight * bounded).sum())
         at = float((middle * weight * bounded).sum()) / total if total > 0 else 0.0
-        for _ in range(START_STEPS):
+        for _ in range(0 if self.nothing_to_learn(data) else START_STEPS):
             grad, hess = aft_derivatives(self.distribution, self.scale, np.full(low.size, at), low, high)
             step = float((grad * weight).sum()) / float((hess * weight).sum())
             at -= min(max(step, -self.scale), self.scale)
@@ -209,9 +215,15 @@ class Aft(Objective):
         return exp_margin(margin)
 
     def gradient(self, margin: Floats, data: DMatrix, this_round: Round) -> tuple[Floats, Floats]:
-        """Return the derivatives of the rows in blocks; see `aft_derivatives` for the formulas."""
+        """Return the derivatives of the rows in blocks; see `aft_derivatives` for the formulas.
+
+        Where the likelihood has no maximum, the gradients are zero, so that the predictions stay.
+        """
         low, high = self._log_bounds(data)
         grad, hess = self.gradient_buffers(margin.shape)
+        if self.nothing_to_learn(data):
+            grad[:], hess[:] = 0.0, 1.0
+            return grad, hess
 
         def derive(first: int, last: int) -> None:
             for begin in range(first * BLOCK, min(last * BLOCK, low.size), BLOCK):

@@ -42,6 +42,18 @@ CONSTANT: list[tuple[dict[str, Any], dict[str, Any], str, Any]] = [
         "every interval is 0 to infinity",
         1,
     ),
+    (
+        {"objective": "survival:aft"},
+        {"label_lower_bound": 4 * ONE, "label_upper_bound": FREE},
+        "every interval is from a time to infinity",
+        4,
+    ),
+    (
+        {"objective": "survival:aft", "aft_loss_distribution": "extreme"},
+        {"label_lower_bound": ZERO, "label_upper_bound": 3 * ONE},
+        "every interval is 0 to a finite time",
+        3,
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, note
+from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from compiler import te
@@ -40,6 +40,7 @@ def _view(draw: Any, array: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
+@settings(max_examples=settings().max_examples // 2)
 @given(st.data())
 def test_views_and_memory_of_inputs(data: st.DataObject) -> None:
     draw = data.draw

@@ -8,6 +8,7 @@ schedule can add up in another order, are equal to the bit.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -315,7 +316,7 @@ def _case(data: st.DataObject, outputs: list[Tensor], threads: bool = False) -> 
 
 
 @pytest.mark.slow
-@settings(max_examples=4 * settings().max_examples)
+@settings(max_examples=12_000 if os.environ.get("ESPALIER_NIGHTLY") else 200)
 @given(st.data())
 def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
     case = _case(data, data.draw(computations(FEATURES), label="outputs"))
