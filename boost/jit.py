@@ -19,7 +19,7 @@ __all__ = ["NOTICE", "by_type", "field_type", "is_none", "kernel", "lowest_bit",
 
 # Kernels, and what they are made of, are in the lower folders: an edit above them recompiles nothing.
 KERNEL_SOURCES = (
-    *("errors.py", "atomic.py", "jit.py", "threads.py"),
+    *("errors.py", "config.py", "atomic.py", "jit.py", "threads.py"),
     *("params", "data", "forest", "objective", "metric", "grow"),
 )
 stamp_sources("boost", Path(__file__).parent, KERNEL_SOURCES)

@@ -8,23 +8,17 @@ section 4; Kirkpatrick et al., Optimization by Simulated Annealing, 1983).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 
 import numpy as np
 
-from costmodel.explore.explorer import Score
-from costmodel.explore.scored import BestScored, BudgetedScores
-from costmodel.explore.start import check_counts, starting_points
+from costmodel.explore.population import PopulationExplorer, Step, check_counts
+from costmodel.explore.scored import BudgetedScores
 from costmodel.space import ConfigSpace
 
 
-class AnnealingExplorer:
-    """Simulated annealing that scores a bounded number of configurations for the first time.
-
-    A first score needs the program to be lowered and its features extracted; a repeated one needs the
-    model only. Counting the first scores bounds the time of a proposal independently of the machine, so that
-    every machine makes the same proposal.
+class AnnealingExplorer(PopulationExplorer):
+    """Simulated annealing within a budget of first scores, see `PopulationExplorer`.
 
     Parameters
     ----------
@@ -58,45 +52,17 @@ class AnnealingExplorer:
         early_stop: int = 50,
         elite_share: float = 0.25,
     ) -> None:
-        check_counts(chains=chains, evaluations=evaluations, iterations=iterations)
-        self.space = space
-        self.chains = chains
-        self.evaluations = evaluations
+        check_counts(chains=chains, iterations=iterations)
+        super().__init__(
+            space, chains, evaluations=evaluations, early_stop=early_stop, elite_share=elite_share
+        )
         self.temperature = temperature
         self.iterations = iterations
-        self.early_stop = early_stop
-        self.elite_share = elite_share
-        self.points: list[int] = []
-        self._scored: set[int] = set()
 
-    def propose(
-        self,
-        n: int,
-        score: Score,
-        visited: AbstractSet[int],
-        *,
-        rng: np.random.Generator,
-        elites: Sequence[int] = (),
-    ) -> list[tuple[int, float]]:
-        """Return the `n` best of the scored configurations outside `visited`, with their scores, best
-        first.
-        """
-        self._scored.update(visited)
-        scores = BudgetedScores(score, self._scored, self.evaluations)
-        points = starting_points(
-            self.space,
-            self.chains,
-            elites,
-            self.points,
-            rng=rng,
-            elite_share=self.elite_share,
-            budget=scores.limit,
-        )
-        values = scores(points)
+    def _search(
+        self, points: list[int], values: np.ndarray, scores: BudgetedScores, rng: np.random.Generator
+    ) -> Iterator[Step]:
         spread = float(np.std(values[np.isfinite(values)])) if np.isfinite(values).any() else 0.0
-        best = BestScored(n, visited)
-        best.offer(points, values)
-        unchanged = 0
         for step in range(self.iterations):
             moved = [self.space.neighbour(p, rng) for p in points]
             new = scores(moved)
@@ -111,8 +77,5 @@ class AnnealingExplorer:
             accept &= ~np.isneginf(new)
             points = [m if a else p for m, p, a in zip(moved, points, accept, strict=True)]
             values = np.where(accept, new, values)
-            unchanged = 0 if best.offer(moved, new) else unchanged + 1
-            if unchanged >= self.early_stop or scores.used >= scores.limit:
-                break
-        self.points = points
-        return best.ranked()
+            self.points = points
+            yield moved, new

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from costmodel.explore.explorer import Score
-from costmodel.explore.scored import BestScored, BudgetedScores
-from costmodel.explore.start import check_counts, starting_points
+from costmodel.explore.population import PopulationExplorer, Step, check_counts
+from costmodel.explore.scored import BudgetedScores
 from costmodel.space import ConfigSpace
 
 
-class GeneticExplorer:
+class GeneticExplorer(PopulationExplorer):
     """A genetic algorithm over the options of the knobs.
 
     Parents are drawn with probabilities that fall linearly with their rank. A child has each knob from one of
@@ -49,56 +47,25 @@ class GeneticExplorer:
         generations: int = 100,
         early_stop: int = 10,
     ) -> None:
-        check_counts(population=population, evaluations=evaluations, generations=generations)
-        self.space = space
-        self.population = population
-        self.mutation = mutation
-        self.elite_share = elite_share
-        self.evaluations = evaluations
-        self.generations = generations
-        self.early_stop = early_stop
-        self.points: list[int] = []
-        self._scored: set[int] = set()
-
-    def propose(
-        self,
-        n: int,
-        score: Score,
-        visited: AbstractSet[int],
-        *,
-        rng: np.random.Generator,
-        elites: Sequence[int] = (),
-    ) -> list[tuple[int, float]]:
-        """Return the `n` best of the scored configurations outside `visited`, with their scores, best
-        first.
-        """
-        self._scored.update(visited)
-        scores = BudgetedScores(score, self._scored, self.evaluations)
-        members = starting_points(
-            self.space,
-            self.population,
-            elites,
-            self.points,
-            rng=rng,
-            elite_share=self.elite_share,
-            budget=scores.limit,
+        check_counts(population=population, generations=generations)
+        super().__init__(
+            space, population, evaluations=evaluations, early_stop=early_stop, elite_share=elite_share
         )
-        best = BestScored(n, visited)
-        values = scores(members)
-        best.offer(members, values)
-        unchanged = 0
+        self.mutation = mutation
+        self.generations = generations
+
+    def _search(
+        self, points: list[int], values: np.ndarray, scores: BudgetedScores, rng: np.random.Generator
+    ) -> Iterator[Step]:
         for _ in range(self.generations):
             order = np.argsort(-values, kind="stable")
-            members = [members[i] for i in order]
-            stay = max(1, int(len(members) * self.elite_share))
-            children = self._children(members, len(members) - stay, rng)
-            members = members[:stay] + children
+            points = [points[i] for i in order]
+            stay = max(1, int(len(points) * self.elite_share))
+            children = self._children(points, len(points) - stay, rng)
+            points = points[:stay] + children
             values = np.concatenate((values[order][:stay], scores(children)))
-            unchanged = 0 if best.offer(members, values) else unchanged + 1
-            if unchanged >= self.early_stop or scores.used >= scores.limit:
-                break
-        self.points = members
-        return best.ranked()
+            self.points = points
+            yield points, values
 
     def _children(self, ranked: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
         knobs = len(self.space.knobs)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from costmodel.explore.explorer import Score
 from costmodel.explore.knob_move import knob_moves
-from costmodel.explore.scored import BestScored, BudgetedScores
-from costmodel.explore.start import check_counts, starting_points
+from costmodel.explore.population import PopulationExplorer, Step, check_counts
+from costmodel.explore.scored import BudgetedScores
 from costmodel.sampling import JumpSampler, Tempering
 from costmodel.space import ConfigSpace
 
 
-class IrreversibleExplorer:
+class IrreversibleExplorer(PopulationExplorer):
     """The irreversible jump sampler over ordered knobs, tempered by swaps in an irreversible order.
 
     The target is ``exp(score / temperature)``. A chain goes on in the direction of a knob as long as its
@@ -55,52 +53,33 @@ class IrreversibleExplorer:
         refresh: float = 0.02,
         elite_share: float = 0.25,
     ) -> None:
-        check_counts(chains=chains, evaluations=evaluations, iterations=iterations)
+        check_counts(chains=chains, iterations=iterations)
         if not (temperatures and min(temperatures) > 0):
             raise ValueError(f"temperatures must be positive numbers, not {temperatures!r}")
-        self.space = space
-        self.chains = chains
-        self.temperatures = tuple(temperatures)
-        self.evaluations = evaluations
-        self.iterations = iterations
-        self.early_stop = early_stop
-        self.refresh = refresh
-        self.elite_share = elite_share
-        self.points: list[int] = []
-        self._scored: set[int] = set()
-
-    def propose(
-        self,
-        n: int,
-        score: Score,
-        visited: AbstractSet[int],
-        *,
-        rng: np.random.Generator,
-        elites: Sequence[int] = (),
-    ) -> list[tuple[int, float]]:
-        """Return the `n` best of the scored configurations outside `visited`, with their scores, best
-        first.
-        """
-        self._scored.update(visited)
-        scores = BudgetedScores(score, self._scored, self.evaluations)
-        count = self.chains * len(self.temperatures)
-        points = starting_points(
-            self.space, count, elites, self.points, rng=rng, elite_share=self.elite_share, budget=scores.limit
+        super().__init__(
+            space,
+            chains * len(temperatures),
+            evaluations=evaluations,
+            early_stop=early_stop,
+            elite_share=elite_share,
         )
-        values = scores(points)
-        best = BestScored(n, visited)
-        best.offer(points, values)
+        self.temperatures = tuple(temperatures)
+        self.iterations = iterations
+        self.refresh = refresh
+
+    def _search(
+        self, points: list[int], values: np.ndarray, scores: BudgetedScores, rng: np.random.Generator
+    ) -> Iterator[Step]:
         moves = knob_moves(self.space)
         possible = [p for p, value in zip(points, values, strict=True) if value > -np.inf]
         if not possible or not moves:
-            return best.ranked()
-        changed = False
+            return
+        step: dict[int, float] = {}
 
         def log_density(digits: np.ndarray) -> np.ndarray:
-            nonlocal changed
             indices = [self.space.index(d) for d in digits.tolist()]
             new = scores(indices)
-            changed |= best.offer(indices, new)
+            step.update(zip(indices, new.tolist(), strict=True))
             return new
 
         spread = float(np.std(values[values > -np.inf])) or 1.0
@@ -108,14 +87,10 @@ class IrreversibleExplorer:
         tempering = Tempering(JumpSampler(log_density, moves, refresh=self.refresh), betas)
         # the best points begin at the lowest temperatures, the last ones
         ranked = sorted(possible, key=lambda p: scores.cache[p])
-        starts = np.resize(np.array([self.space.digits(p) for p in ranked]), (count, len(self.space.knobs)))
-        chains = tempering.sampler.start(starts, rng)
-        unchanged = 0
+        starts = np.array([self.space.digits(p) for p in ranked])
+        chains = tempering.sampler.start(np.resize(starts, (self.size, len(self.space.knobs))), rng)
         for _ in range(self.iterations):
-            changed = False
+            step.clear()
             tempering.advance(chains, rng)
-            unchanged = 0 if changed else unchanged + 1
-            if unchanged >= self.early_stop or scores.used >= scores.limit:
-                break
-        self.points = [self.space.index(d) for d in chains.points.tolist()]
-        return best.ranked()
+            self.points = [self.space.index(d) for d in chains.points.tolist()]
+            yield list(step), np.array(list(step.values()))
