@@ -23,7 +23,9 @@ OPTIONS = {
 
 
 class _Store(threading.local):
-    """The options of a thread."""
+    """The options of a thread, and whether its warnings are errors."""
+
+    refuses = False
 
     def __init__(self) -> None:
         self.options: dict[str, Any] = {name: default for name, (default, _) in OPTIONS.items()}
@@ -81,10 +83,28 @@ def config_context(**options: Any) -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """Issue a `UserWarning` at the line outside of this package that led to it, unless verbosity is 0."""
+    """Issue a `UserWarning` at the line outside of this package that led to it, unless verbosity is 0.
+
+    Raises
+    ------
+    ParameterError
+        In place of the warning, in a block of `warnings_as_errors`.
+    """
+    if _STORE.refuses:
+        raise ParameterError(message)
     if _STORE.options["verbosity"] == 0:
         return
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "boost":
         level, frame = level + 1, frame.f_back
     warnings.warn(message, UserWarning, stacklevel=level)
+
+
+@contextmanager
+def warnings_as_errors() -> Iterator[None]:
+    """Return a block in which `warn` raises in this thread, whatever is muted."""
+    before, _STORE.refuses = _STORE.refuses, True
+    try:
+        yield
+    finally:
+        _STORE.refuses = before

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from warnings import catch_warnings, simplefilter
 
-from boost.config import warn
+from boost.config import warn, warnings_as_errors
 from boost.errors import ParameterError, nearest
 from boost.params.reference import join_names
 from boost.params.table import BY_NAME, TABLE
@@ -111,12 +110,8 @@ def resolve(params: Given | None, *, strict: bool = False) -> Params:
         As `Params`.
     """
     if strict:
-        with catch_warnings():
-            simplefilter("error")
-            try:
-                return resolve(params)
-            except UserWarning as problem:
-                raise ParameterError(str(problem)) from None
+        with warnings_as_errors():
+            return resolve(params)
     return params if isinstance(params, Params) else Params(params)
 
 

@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
+from boost.config import config_context
 from boost.params import TABLE, ParameterError, Params, resolve, seed_of
 
 
@@ -173,3 +174,12 @@ def test_copies_pickles_and_repr() -> None:
         assert type(other) is Params and other == params
     assert repr(resolve({"learning_rate": 0.1, "lambda": 2})) == "Params({'eta': 0.1, 'lambda': 2.0})"
     assert eval(repr(params), {"Params": Params}) == params
+
+
+def test_strict_parameters_are_refused_whatever_is_muted() -> None:
+    with (
+        config_context(verbosity=0),
+        pytest.raises(ParameterError, match="unknown parameter 'max_dept'"),
+    ):
+        resolve({"max_dept": 3}, strict=True)
+    assert resolve({"max_depth": 3}, strict=True) == resolve({"max_depth": 3})
