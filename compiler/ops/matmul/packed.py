@@ -269,9 +269,11 @@ def _pack(
     """Schedule a packing stage; vectorized where it reads contiguous elements."""
     axes = panels.op.axis
     within = axes[-1] if depth > 1 else None
-    *outer, _, inner = axes[:-1] if depth > 1 else axes
+    *outer, step, inner = axes[:-1] if depth > 1 else axes
     if whole:
         s[panels].parallel(s[panels].fuse(*outer) if len(outer) > 1 else outer[0])
+    elif contiguous:
+        s[panels].reorder(step, outer[-1])
     if contiguous:
         vectors, lane = split_vectors(s, panels, inner, lanes)
         if within is not None:
