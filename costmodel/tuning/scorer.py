@@ -60,13 +60,31 @@ class Scorer:
             scores[[i for i, _ in rows]] = of(np.stack([row for _, row in rows]))
         return scores
 
-    def learn(self, trials: Iterable[Record]) -> bool:
-        """Fit the model to all trials; return False, without a fit, if no two of them differ in speed."""
+    def rows(self, trials: Iterable[Record]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return features and throughputs of trials; None if no two of them differ in speed."""
         # a template that crashed the worker process must not run in this process
         kept = [(self.features(r.index), r) for r in trials if r.ok or r.index in self._features]
         rows = [(row, 1.0 / r.cost if r.ok else 0.0) for row, r in kept if row is not None]
         throughputs = np.array([t for _, t in rows])
         if len(rows) < 2 or throughputs.min() == throughputs.max():
+            return None
+        return np.stack([row for row, _ in rows]), throughputs
+
+    def learn(self, trials: Iterable[Record], others: Sequence[tuple[np.ndarray, np.ndarray]] = ()) -> bool:
+        """Fit the model to all trials, and to the rows of other tasks.
+
+        Returns
+        -------
+        bool
+            False, without a fit, if there are no rows of other tasks and no two trials differ in speed.
+        """
+        own = self.rows(trials)
+        every = [*([] if own is None else [own]), *others]
+        if not every:
             return False
-        self.model.fit(np.stack([row for row, _ in rows]), throughputs)
+        if len(every) == 1:
+            self.model.fit(*every[0])
+        else:
+            groups = np.repeat(np.arange(len(every)), [len(t) for _, t in every])
+            self.model.fit(*(np.concatenate(part) for part in zip(*every, strict=True)), groups=groups)
         return True
