@@ -7,6 +7,7 @@ selected, measured in a worker process, and recorded; the model is fitted again;
 from __future__ import annotations
 
 from compiler.ops.operator import Operator
+from costmodel.budget import tune_all
 from costmodel.explore import (
     AnnealingExplorer,
     Explorer,
@@ -16,6 +17,7 @@ from costmodel.explore import (
     RandomExplorer,
 )
 from costmodel.features import extract, feature_names
+from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
@@ -27,8 +29,9 @@ from costmodel.result import MeasureResult, Reason
 from costmodel.space import Config, ConfigSpace
 from costmodel.task import Task
 from costmodel.tune import tune
-from costmodel.tuning.progress import Progress
-from costmodel.tuning.result import TuneResult
+from costmodel.tuning.progress import Progress, TaskShare, TotalProgress
+from costmodel.tuning.result import TotalResult, TuneResult
+from costmodel.tuning.stop import StopTuning, TuningError
 
 __all__ = [
     "AnnealingExplorer",
@@ -41,6 +44,8 @@ __all__ = [
     "Finals",
     "GeneticExplorer",
     "GridExplorer",
+    "HistoryBest",
+    "HistoryWarning",
     "IrreversibleExplorer",
     "MeasureError",
     "MeasureResult",
@@ -51,12 +56,19 @@ __all__ = [
     "Reason",
     "Record",
     "RecordWarning",
+    "StopTuning",
     "Task",
+    "TaskShare",
+    "TotalProgress",
+    "TotalResult",
     "TuneResult",
+    "TuningError",
+    "apply_history_best",
     "extract",
     "feature_names",
     "rank_correlation",
     "register",
     "run_finals",
     "tune",
+    "tune_all",
 ]

@@ -147,7 +147,7 @@ def model_of(settings: Settings) -> CostModel | None:
     """Return the model of a search, a new one if none is given; None for an explorer without scores."""
     if not settings.scored:
         return None
-    return settings.model or BoostedTreeCostModel(seed=settings.seed)
+    return BoostedTreeCostModel(seed=settings.seed) if settings.model is None else settings.model
 
 
 __all__ = ["EXPLORERS", "tune"]

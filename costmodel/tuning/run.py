@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,7 @@ class Run:
         )
 
 
-def _results(measurer: Any, task: Task, configs: Sequence[Any]) -> Iterator[MeasureResult]:
+def _results(measurer: Any, task: Task, configs: Sequence[Any]) -> Generator[MeasureResult, None, None]:
     """Measure one after another, or side by side where the measurer builds ahead."""
     if hasattr(measurer, "measure_many"):
         results = measurer.measure_many(task, configs)

@@ -72,7 +72,6 @@ class Search:
             run.compare_with(expected)
         return done
 
-
     def _learnt(self, scorer: Scorer, others: Sequence[Rows]) -> bool:
         """Fit the model where there are enough trials, and return whether it can propose."""
         run = self.run

@@ -336,9 +336,7 @@ def test_a_time_budget(task, monkeypatch):
     clock = iter(range(10_000))
     monkeypatch.setattr("costmodel.tuning.stop.time.perf_counter", lambda: float(next(clock)))
     seen = []
-    result = tune(
-        task, None, measurer=FakeMeasurer(), seconds=50.0, callback=seen.append, explorer="random"
-    )
+    result = tune(task, None, measurer=FakeMeasurer(), seconds=50.0, callback=seen.append, explorer="random")
     assert result.stopped == "seconds" and 5 < len(result.records) < 50
     assert all(p.seconds_left <= 50 for p in seen) and seen[-1].trials == task.space.size
 
