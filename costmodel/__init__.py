@@ -16,8 +16,20 @@ from costmodel.explore import (
     IrreversibleExplorer,
     RandomExplorer,
 )
+<<<<<<< HEAD
 from costmodel.features import extract, feature_names
 from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
+=======
+from costmodel.features import (
+    Features,
+    KnobFeatures,
+    LoopFeatures,
+    StoreFeatures,
+    extract,
+    feature_names,
+    feature_version,
+)
+>>>>>>> features
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
@@ -41,12 +53,15 @@ __all__ = [
     "ConfigSpace",
     "CostModel",
     "Explorer",
+    "Features",
     "Finals",
     "GeneticExplorer",
     "GridExplorer",
     "HistoryBest",
     "HistoryWarning",
     "IrreversibleExplorer",
+    "KnobFeatures",
+    "LoopFeatures",
     "MeasureError",
     "MeasureResult",
     "Measurer",
@@ -56,7 +71,11 @@ __all__ = [
     "Reason",
     "Record",
     "RecordWarning",
+<<<<<<< HEAD
     "StopTuning",
+=======
+    "StoreFeatures",
+>>>>>>> features
     "Task",
     "TaskShare",
     "TotalProgress",
@@ -66,6 +85,7 @@ __all__ = [
     "apply_history_best",
     "extract",
     "feature_names",
+    "feature_version",
     "rank_correlation",
     "register",
     "run_finals",

@@ -141,6 +141,45 @@ def check_target(task: Task) -> None:
         raise ValueError(
             f"programs for {task.target!r} cannot run on this machine, so they cannot be tuned on it"
         )
+<<<<<<< HEAD
+=======
+    chosen, source = _explorer(explorer, task)
+    scorer = None if source in UNSCORED else Scorer(task, model or BoostedTreeCostModel(seed=seed), optimism)
+    used = Measurer() if measurer is None else measurer
+    path = Path(records) if records is not None else None
+    run = Run(task, source, trials, path, used, callback)
+    try:
+        with CtrlC() as ctrl_c:
+            run.report()
+            if len(run.visited) < run.trials:
+                used.start()
+            while len(run.visited) < run.trials:
+                rng = np.random.default_rng([seed, len(run.visited)])
+                size = min(batch_size, run.trials - len(run.visited))
+                warm = len(run.visited) >= min(batch_size, run.trials)
+                use_model = scorer is not None and warm and scorer.learn(run.result.records)
+                if use_model and scorer is not None:
+                    elites = [r.index for r in record_file.best(run.result.records, n=4 * batch_size)]
+                    proposals = scorer.propose(chosen, 3 * size, run.visited, rng=rng, elites=elites)
+                    batch = choose_batch(task.space, proposals, size, run.visited, rng=rng, epsilon=epsilon)
+                    expected = scorer.expected(batch)
+                elif scorer is None:
+                    batch = [index for index, _ in chosen.propose(size, _no_scores, run.visited, rng=rng)]
+                else:
+                    batch = task.space.random(rng, size, run.visited)
+                for index in batch:
+                    ctrl_c.check()
+                    run.measure(index)
+                if use_model:
+                    run.compare_with(expected)
+    except KeyboardInterrupt:
+        run.result.interrupted = True
+    finally:
+        if measurer is None:
+            used.close()
+    run.result.seconds = time.perf_counter() - run.began
+    return run.result
+>>>>>>> features
 
 
 def model_of(settings: Settings) -> CostModel | None:

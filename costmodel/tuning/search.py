@@ -11,12 +11,8 @@ from costmodel.model import CostModel
 from costmodel.select import choose_batch
 from costmodel.task import Task
 from costmodel.tuning.run import Run
-from costmodel.tuning.scorer import Scorer
+from costmodel.tuning.scorer import Rows, Scorer, differ
 from costmodel.tuning.settings import Settings
-
-Rows = tuple[np.ndarray, np.ndarray]
-"""Features of programs, shape (n, features), and their throughputs, shape (n,)."""
-
 
 class Search:
     """The search for one task, a batch at a time.
@@ -38,8 +34,9 @@ class Search:
         self.scorer = None if model is None else Scorer(task, model, settings.optimism)
 
     def rows(self) -> Rows | None:
-        """Return what the trials so far teach a model of other tasks; None if no two of them differ."""
-        return None if self.scorer is None else self.scorer.rows(self.run.result.records)
+        """Return features and throughputs of the trials so far; None if a model cannot learn from them."""
+        rows = None if self.scorer is None else self.scorer.rows(self.run.result.records)
+        return rows if rows is not None and differ(rows) else None
 
     def step(self, size: int, check: Callable[[], None], others: Sequence[Rows] = ()) -> int:
         """Propose and measure up to `size` configurations, and return how many were measured.
@@ -60,7 +57,7 @@ class Search:
             batch = [i for i, _ in self.explorer.propose(size, _no_scores, run.visited, rng=rng)]
         elif self._learnt(scorer, others):
             elites = [r.index for r in record_file.best(run.result.records, n=4 * settings.batch_size)]
-            proposals = self.explorer.propose(3 * size, scorer, run.visited, rng=rng, elites=elites)
+            proposals = scorer.propose(self.explorer, 3 * size, run.visited, rng=rng, elites=elites)
             batch = choose_batch(
                 self.task.space, proposals, size, run.visited, rng=rng, epsilon=settings.epsilon
             )
