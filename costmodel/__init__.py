@@ -20,10 +20,11 @@ from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.process import MeasureError
+from costmodel.measure.protocol import Runner
 from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
-from costmodel.result import MeasureResult, Reason
+from costmodel.result import MeasureResult, Reason, common_failure
 from costmodel.space import Config, ConfigSpace
 from costmodel.task import Task
 from costmodel.tune import tune
@@ -51,8 +52,10 @@ __all__ = [
     "Reason",
     "Record",
     "RecordWarning",
+    "Runner",
     "Task",
     "TuneResult",
+    "common_failure",
     "extract",
     "feature_names",
     "rank_correlation",
