@@ -16,10 +16,6 @@ from costmodel.explore import (
     IrreversibleExplorer,
     RandomExplorer,
 )
-<<<<<<< HEAD
-from costmodel.features import extract, feature_names
-from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
-=======
 from costmodel.features import (
     Features,
     KnobFeatures,
@@ -29,15 +25,16 @@ from costmodel.features import (
     feature_names,
     feature_version,
 )
->>>>>>> features
+from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.process import MeasureError
+from costmodel.measure.protocol import Runner
 from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
-from costmodel.result import MeasureResult, Reason
+from costmodel.result import MeasureResult, Reason, common_failure
 from costmodel.space import Config, ConfigSpace
 from costmodel.task import Task
 from costmodel.tune import tune
@@ -71,11 +68,9 @@ __all__ = [
     "Reason",
     "Record",
     "RecordWarning",
-<<<<<<< HEAD
+    "Runner",
     "StopTuning",
-=======
     "StoreFeatures",
->>>>>>> features
     "Task",
     "TaskShare",
     "TotalProgress",
@@ -83,6 +78,7 @@ __all__ = [
     "TuneResult",
     "TuningError",
     "apply_history_best",
+    "common_failure",
     "extract",
     "feature_names",
     "feature_version",

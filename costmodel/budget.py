@@ -18,9 +18,10 @@ import numpy as np
 
 from costmodel import records as record_file
 from costmodel.measure.measurer import Measurer
+from costmodel.measure.protocol import Runner
 from costmodel.model import CostModel
 from costmodel.task import Task
-from costmodel.tune import check_target, check_trials, model_of
+from costmodel.tune import check_trials, model_of
 from costmodel.tuning.interrupt import CtrlC
 from costmodel.tuning.progress import Progress, TaskShare, TotalProgress
 from costmodel.tuning.result import TotalResult, TuneResult
@@ -131,7 +132,7 @@ def tune_all(
     explorer: str = "model",
     model: CostModel | None = None,
     records: str | os.PathLike[str] | None = None,
-    measurer: Measurer | None = None,
+    measurer: Runner | None = None,
     batch_size: int = 16,
     seed: int = 0,
     epsilon: float = 0.05,
@@ -199,13 +200,13 @@ def tune_all(
     check_trials(trials)
     if total_patience is not None and total_patience < 1:
         raise ValueError(f"total_patience must be at least 1 trial, not {total_patience}")
-    for task in given:
-        check_target(task)
     if trials is None and seconds is None:
         trials = TRIALS_EACH * len(given)
-    used = Measurer() if measurer is None else measurer
     path = Path(records) if records is not None else None
+    used: Runner = Measurer() if measurer is None else measurer
     try:
+        for task in given:
+            used.check(task.target)
         run = TotalRun(given, shares, settings, trials, path, used)
         run.callback = callback
         run.patience = Patience(total_patience)
@@ -228,7 +229,7 @@ class TotalRun:
         Of all tasks.
     path : Path or None
         The record file.
-    measurer : Measurer
+    measurer : Runner
     """
 
     def __init__(
@@ -238,7 +239,7 @@ class TotalRun:
         settings: Settings,
         trials: int | None,
         path: Path | None,
-        measurer: Any,
+        measurer: Runner,
     ) -> None:
         self.settings = settings
         self.measurer = measurer
@@ -275,6 +276,7 @@ class TotalRun:
             result.interrupted = True
             result.stopped = "interrupted"
         result.seconds = self.deadline.elapsed
+        result.context = self.measurer.context()
         for one in result.results:
             one.interrupted = result.interrupted
         if len(result.errors) == len(result.results):

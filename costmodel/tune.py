@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from compiler import Target
 from costmodel import records as record_file
 from costmodel.explore import Explorer
 from costmodel.measure.measurer import Measurer
+from costmodel.measure.protocol import Runner
 from costmodel.model import BoostedTreeCostModel, CostModel
 from costmodel.task import Task
 from costmodel.tuning.interrupt import CtrlC
@@ -29,7 +29,7 @@ def tune(
     explorer: str | Explorer = "model",
     model: CostModel | None = None,
     records: str | os.PathLike[str] | None = None,
-    measurer: Measurer | None = None,
+    measurer: Runner | None = None,
     batch_size: int = 16,
     seed: int = 0,
     epsilon: float = 0.05,
@@ -58,8 +58,8 @@ def tune(
     records : path, optional
         Each trial is appended to this file. Trials of the same task and CPU that it already holds
         count, whichever explorer proposed them, and none of them is measured again.
-    measurer : Measurer, optional
-        By default a new one, which is closed at the end.
+    measurer : Runner, optional
+        By default a new `Measurer`, which is closed at the end.
     batch_size : int
         Number of trials between two fits.
     seed : int
@@ -84,8 +84,8 @@ def tune(
     Raises
     ------
     ValueError
-        For an unknown explorer, trials or a batch size below 1, an optimism below 0, or a target that is not
-        this machine.
+        For an unknown explorer, trials or a batch size below 1, an optimism below 0, or a target whose
+        programs the measurer cannot run.
     TuningError
         If nothing has succeeded and a whole batch failed in the same way, as with a template that cannot
         work; the message has the first error whole.
@@ -101,14 +101,14 @@ def tune(
         seconds=seconds,
     )
     check_trials(trials)
-    check_target(task)
-    used = Measurer() if measurer is None else measurer
     path = Path(records) if records is not None else None
     known = record_file.load(path) if path is not None and path.exists() else []
-    run = Run(task, settings, trials, known, path, used)
-    run.callback = callback
-    search = Search(task, settings, run, model_of(settings))
+    used: Runner = Measurer() if measurer is None else measurer
     try:
+        used.check(task.target)
+        run = Run(task, settings, trials, known, path, used)
+        run.callback = callback
+        search = Search(task, settings, run, model_of(settings))
         with CtrlC() as ctrl_c:
             run.report()
             if not run.stopped:
@@ -120,9 +120,11 @@ def tune(
         run.result.interrupted = True
         run.result.stopped = "interrupted"
     finally:
+        context = used.context()
         if measurer is None:
             used.close()
     run.result.seconds = run.deadline.elapsed
+    run.result.context = context
     if run.stopped == "failures" and run.result.best is None:
         assert run.alike.first is not None
         raise TuningError(whole(run.alike.first, run.alike.results), run.result)
@@ -133,53 +135,6 @@ def check_trials(trials: int | None) -> None:
     """Raise ValueError for a number of trials below 1."""
     if trials is not None and trials < 1:
         raise ValueError(f"trials must be at least 1, not {trials}")
-
-
-def check_target(task: Task) -> None:
-    """Raise ValueError for a target whose programs do not run on this machine."""
-    if not Target.parse(task.target).runs_here:
-        raise ValueError(
-            f"programs for {task.target!r} cannot run on this machine, so they cannot be tuned on it"
-        )
-<<<<<<< HEAD
-=======
-    chosen, source = _explorer(explorer, task)
-    scorer = None if source in UNSCORED else Scorer(task, model or BoostedTreeCostModel(seed=seed), optimism)
-    used = Measurer() if measurer is None else measurer
-    path = Path(records) if records is not None else None
-    run = Run(task, source, trials, path, used, callback)
-    try:
-        with CtrlC() as ctrl_c:
-            run.report()
-            if len(run.visited) < run.trials:
-                used.start()
-            while len(run.visited) < run.trials:
-                rng = np.random.default_rng([seed, len(run.visited)])
-                size = min(batch_size, run.trials - len(run.visited))
-                warm = len(run.visited) >= min(batch_size, run.trials)
-                use_model = scorer is not None and warm and scorer.learn(run.result.records)
-                if use_model and scorer is not None:
-                    elites = [r.index for r in record_file.best(run.result.records, n=4 * batch_size)]
-                    proposals = scorer.propose(chosen, 3 * size, run.visited, rng=rng, elites=elites)
-                    batch = choose_batch(task.space, proposals, size, run.visited, rng=rng, epsilon=epsilon)
-                    expected = scorer.expected(batch)
-                elif scorer is None:
-                    batch = [index for index, _ in chosen.propose(size, _no_scores, run.visited, rng=rng)]
-                else:
-                    batch = task.space.random(rng, size, run.visited)
-                for index in batch:
-                    ctrl_c.check()
-                    run.measure(index)
-                if use_model:
-                    run.compare_with(expected)
-    except KeyboardInterrupt:
-        run.result.interrupted = True
-    finally:
-        if measurer is None:
-            used.close()
-    run.result.seconds = time.perf_counter() - run.began
-    return run.result
->>>>>>> features
 
 
 def model_of(settings: Settings) -> CostModel | None:

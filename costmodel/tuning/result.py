@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,7 @@ class TuneResult:
     interrupted: bool = False
     stopped: str = ""
     set_aside: dict[str, int] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
 
     @property
     def best(self) -> Record | None:
@@ -98,6 +100,8 @@ class TotalResult:
         Key of a task whose candidates all fail -> the first error.
     history : list of (int, float, float)
         After each trial of this run: trials of all tasks, seconds of the run, and the total.
+    context : dict
+        As that of `TuneResult`.
     """
 
     results: list[TuneResult]
@@ -107,6 +111,7 @@ class TotalResult:
     stopped: str = ""
     errors: dict[str, str] = field(default_factory=dict)
     history: list[tuple[int, float, float]] = field(default_factory=list)
+    context: dict[str, Any] = field(default_factory=dict)
 
     @property
     def trials(self) -> int:

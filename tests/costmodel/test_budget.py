@@ -48,6 +48,16 @@ class Formula:
     def close(self) -> None:
         pass
 
+    def check(self, target) -> None:
+        pass
+
+    def context(self) -> dict:
+        return {"noise": 0.0}
+
+    def measure_many(self, task, configs):
+        for config in configs:
+            yield self.measure(task, config)
+
     def measure(self, task, config):
         if len(self.measured) == self.stop_after:
             raise KeyboardInterrupt
