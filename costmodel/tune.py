@@ -40,7 +40,7 @@ def tune(
 ) -> TuneResult:
     """Search for a fast program.
 
-    The first batch is random. Before each further batch the model is fitted to all trials, the
+    The first trial is the default, and the others of the first batch are random. Before each further batch the model is fitted to all trials, the
     explorer proposes by its scores, and `costmodel.select` chooses from the proposals. The same seed
     and the same measured costs give the same proposals.
 

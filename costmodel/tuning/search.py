@@ -64,10 +64,17 @@ class Search:
             expected = scorer.expected(batch)
         else:
             batch = self.task.space.random(rng, size, run.visited)
+        if not run.visited:
+            batch = self._with_default(batch)
         done = run.measure(batch, check)
         if expected is not None and done == len(batch):
             run.compare_with(expected)
         return done
+
+    def _with_default(self, batch: list[int]) -> list[int]:
+        """Return the first batch of a task, with the default first, so that the best is never worse than it."""
+        default = self.task.space.default.index
+        return [default, *(index for index in batch if index != default)][: len(batch)]
 
     def _learnt(self, scorer: Scorer, others: Sequence[Rows]) -> bool:
         """Fit the model where there are enough trials, and return whether it can propose."""
