@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler import Target
+from compiler.ops.chosen import chosen
 from compiler.ops.operator import Operator, Shape
 from costmodel.registry import operator as find
 from costmodel.space import Config, ConfigSpace, Replay
@@ -90,7 +91,8 @@ class Task:
         Parameters
         ----------
         config : Config, mapping or int, optional
-            By default the default configuration.
+            By default what `compiler.ops.chosen_by` states for the surrounding block, such as the best record
+            inside of `costmodel.apply_history_best`, and otherwise the default configuration.
 
         Raises
         ------
@@ -98,6 +100,8 @@ class Task:
             If the configuration does not belong to the space, or the template requests other knobs
             than it did when the space was recorded.
         """
+        if config is None:
+            config = chosen(self.operator, self.shape, Target.parse(self.target))
         replay = Replay(self.config(config))
         schedule, args = self.operator.schedule(replay, *self.shape, target=self.target)
         replay.finish()

@@ -30,6 +30,13 @@ class TuneResult:
         One for each batch that the model chose.
     interrupted : bool
         Whether Ctrl-C ended the run.
+    stopped : str
+        Why the run ended: ``"trials"`` after all of them, ``"seconds"``, ``"patience"`` without an
+        improvement, ``"callback"``, ``"failures"`` that were all alike, ``"explorer"`` without more proposals,
+        or ``"interrupted"``.
+    set_aside : dict of str to int
+        Reason -> number of the task's records that do not count: of another machine, or of configurations that
+        its space no longer has.
     """
 
     task: Task
@@ -39,6 +46,8 @@ class TuneResult:
     seconds: float = 0.0
     correlations: list[float] = field(default_factory=list)
     interrupted: bool = False
+    stopped: str = ""
+    set_aside: dict[str, int] = field(default_factory=dict)
 
     @property
     def best(self) -> Record | None:

@@ -1,41 +1,10 @@
-"""`CostModel`: a model, trained on measurements, that ranks programs by their features."""
+"""`BoostedTreeCostModel`: boosted trees that rank programs by their features."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-
-
-class CostModel(Protocol):
-    """A model that scores programs by their features; a faster program should have a higher score."""
-
-    @property
-    def fitted(self) -> bool:
-        """Whether it can predict."""
-
-    def fit(self, features: np.ndarray, throughputs: np.ndarray) -> None:
-        """Fit a new model.
-
-        Parameters
-        ----------
-        features : ndarray of float32, shape (n, features)
-        throughputs : ndarray of float64, shape (n,)
-            Calls (or operations) per second; zero for a program that failed.
-        """
-
-    def update(self, features: np.ndarray, throughputs: np.ndarray) -> None:
-        """Refine the fitted model, given all measurements so far; the parameters are those of `fit`."""
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return scores, higher for faster programs, shape (n,)."""
-
-    def predict_uncertainty(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores of `predict` and a standard deviation of each, shapes (n,).
-
-        Only a search with ``optimism`` calls it.
-        """
-
 
 # Few rows and many correlated features: trees that sample both rank new programs
 # better than AutoTVM's (depth 3, eta 0.3, no sampling), by about 0.03 of rank correlation. Each program is
@@ -154,17 +123,3 @@ class BoostedTreeCostModel:
         labels = throughputs / (throughputs.max() or 1.0)
         data = boost.DMatrix(features, label=labels, group=[len(labels)])
         return boost.train(self.params, data, num_boost_round=rounds, xgb_model=base)
-
-
-def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Return Spearman's rank correlation of two sequences; NaN for fewer than two values or a constant
-    one.
-    """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if a.shape != b.shape or a.ndim != 1:
-        raise ValueError(f"two sequences of equal length are needed, not {a.shape} and {b.shape}")
-    if len(a) < 2 or np.all(a == a[0]) or np.all(b == b[0]):
-        return float("nan")
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(a, b).statistic)
