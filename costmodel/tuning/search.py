@@ -11,7 +11,7 @@ from costmodel.model import CostModel
 from costmodel.select import choose_batch
 from costmodel.task import Task
 from costmodel.tuning.run import Run
-from costmodel.tuning.scorer import Rows, Scorer, differ
+from costmodel.tuning.scorer import Rows, Scorer
 from costmodel.tuning.settings import Settings
 
 class Search:
@@ -35,8 +35,7 @@ class Search:
 
     def rows(self) -> Rows | None:
         """Return features and throughputs of the trials so far; None if a model cannot learn from them."""
-        rows = None if self.scorer is None else self.scorer.rows(self.run.result.records)
-        return rows if rows is not None and differ(rows) else None
+        return None if self.scorer is None else self.scorer.rows(self.run.result.records)
 
     def step(self, size: int, check: Callable[[], None], others: Sequence[Rows] = ()) -> int:
         """Propose and measure up to `size` configurations, and return how many were measured.
