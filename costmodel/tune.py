@@ -34,6 +34,8 @@ def tune(
     seed: int = 0,
     epsilon: float = 0.05,
     optimism: float = 0.0,
+    features: str = "store",
+    acquisition: str | None = None,
     patience: int | None = None,
     seconds: float | None = None,
     callback: Callable[[Progress], Any] | None = None,
@@ -68,6 +70,12 @@ def tune(
     optimism : float
         Number of standard deviations that are added to the model's scores, so that programs that differ from
         the measured ones are tried earlier; see `costmodel.select.upper_confidence_bound`.
+    features : str
+        What the model reads: ``"store"``, ``"loop"`` or ``"knob"``, see `costmodel.features`. The features of
+        loop nests apply to other tasks, the values of knobs do not.
+    acquisition : str, optional
+        How scores and their uncertainty become a preference: ``"mean"``, ``"ucb"`` (the default with an
+        optimism) or ``"ei"``, the expected improvement; see `costmodel.select.acquire`.
     patience : int, optional
         The search ends after so many trials without an improvement of more than a hundredth.
     seconds : float, optional
@@ -84,7 +92,7 @@ def tune(
     Raises
     ------
     ValueError
-        For an unknown explorer, trials or a batch size below 1, an optimism below 0, or a target whose
+        For an unknown explorer, acquisition or family of features, trials or a batch size below 1, an optimism below 0, or a target whose
         programs the measurer cannot run.
     TuningError
         If nothing has succeeded and a whole batch failed in the same way, as with a template that cannot
@@ -97,6 +105,8 @@ def tune(
         seed=seed,
         epsilon=epsilon,
         optimism=optimism,
+        features=features,
+        acquisition=acquisition,
         patience=patience,
         seconds=seconds,
     )
