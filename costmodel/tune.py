@@ -42,9 +42,9 @@ def tune(
 ) -> TuneResult:
     """Search for a fast program.
 
-    The first trial is the default, and the others of the first batch are random. Before each further batch the model is fitted to all trials, the
-    explorer proposes by its scores, and `costmodel.select` chooses from the proposals. The same seed
-    and the same measured costs give the same proposals.
+    The first trial is the default, and the others of the first batch are random. Before each further batch
+    the model is fitted to all trials, the explorer proposes by its scores, and `costmodel.select` chooses
+    from the proposals. The same seed and the same measured costs give the same proposals.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ def tune(
     Raises
     ------
     ValueError
-        For an unknown explorer, acquisition or family of features, trials or a batch size below 1, an optimism below 0, or a target whose
-        programs the measurer cannot run.
+        For an unknown explorer, acquisition or family of features, trials or a batch size below 1, an
+        optimism below 0, or a target whose programs the measurer cannot run.
     TuningError
         If nothing has succeeded and a whole batch failed in the same way, as with a template that cannot
         work; the message has the first error whole.

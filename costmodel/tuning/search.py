@@ -14,6 +14,7 @@ from costmodel.tuning.run import Run
 from costmodel.tuning.scorer import Rows, Scorer
 from costmodel.tuning.settings import Settings
 
+
 class Search:
     """The search for one task, a batch at a time.
 
@@ -80,7 +81,7 @@ class Search:
         return done
 
     def _with_default(self, batch: list[int]) -> list[int]:
-        """Return the first batch of a task, with the default first, so that the best is never worse than it."""
+        """Return the first batch with the default first, so that the best is never worse than it."""
         default = self.task.space.default.index
         return [default, *(index for index in batch if index != default)][: len(batch)]
 

@@ -32,8 +32,8 @@ class Settings:
     Raises
     ------
     ValueError
-        For an unknown explorer, acquisition or family of features, a batch size or a patience below 1, seconds that are not positive, or an
-        optimism below 0.
+        For an unknown explorer, acquisition or family of features, a batch size or a patience below 1,
+        seconds that are not positive, or an optimism below 0.
     """
 
     explorer: str | Explorer = "model"
