@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from compiler.ops.knob import Knob
 from costmodel.select import choose_batch, diverse, upper_confidence_bound
-from costmodel.space import ConfigSpace, Knob
+from costmodel.space import ConfigSpace
 
 
 @pytest.fixture
