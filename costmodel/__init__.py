@@ -7,6 +7,7 @@ selected, measured in a worker process, and recorded; the model is fitted again;
 from __future__ import annotations
 
 from compiler.ops.operator import Operator
+from costmodel.budget import tune_all
 from costmodel.explore import (
     AnnealingExplorer,
     Explorer,
@@ -24,19 +25,22 @@ from costmodel.features import (
     feature_names,
     feature_version,
 )
+from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.process import MeasureError
+from costmodel.measure.protocol import Runner
 from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
-from costmodel.result import MeasureResult, Reason
+from costmodel.result import MeasureResult, Reason, common_failure
 from costmodel.space import Config, ConfigSpace
 from costmodel.task import Task
 from costmodel.tune import tune
-from costmodel.tuning.progress import Progress
-from costmodel.tuning.result import TuneResult
+from costmodel.tuning.progress import Progress, TaskShare, TotalProgress
+from costmodel.tuning.result import TotalResult, TuneResult
+from costmodel.tuning.stop import StopTuning, TuningError
 
 __all__ = [
     "AnnealingExplorer",
@@ -50,6 +54,8 @@ __all__ = [
     "Finals",
     "GeneticExplorer",
     "GridExplorer",
+    "HistoryBest",
+    "HistoryWarning",
     "IrreversibleExplorer",
     "KnobFeatures",
     "LoopFeatures",
@@ -62,9 +68,17 @@ __all__ = [
     "Reason",
     "Record",
     "RecordWarning",
+    "Runner",
+    "StopTuning",
     "StoreFeatures",
     "Task",
+    "TaskShare",
+    "TotalProgress",
+    "TotalResult",
     "TuneResult",
+    "TuningError",
+    "apply_history_best",
+    "common_failure",
     "extract",
     "feature_names",
     "feature_version",
@@ -72,4 +86,5 @@ __all__ = [
     "register",
     "run_finals",
     "tune",
+    "tune_all",
 ]

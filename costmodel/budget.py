@@ -1,8 +1,8 @@
 """`tune_all`: a budget of trials over many tasks, given to the one that promises to save the most total time.
 
-The total is the weighted sum of the best times of all tasks, such as the time of a network by its layers. After
-a round in which every task is tried, each batch goes to the task with the steepest expected decrease of the
-total (Zheng et al., Ansor, OSDI 2020, section 6.2 and appendix A).
+The total is the weighted sum of the best times of all tasks, such as the time of a network by its layers.
+After a round in which every task is tried, each batch goes to the task with the steepest expected decrease of
+the total (Zheng et al., Ansor, OSDI 2020, section 6.2 and appendix A).
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from costmodel import records as record_file
-from costmodel.explore import Explorer
 from costmodel.measure.measurer import Measurer
+from costmodel.measure.protocol import Runner
 from costmodel.model import CostModel
 from costmodel.task import Task
-from costmodel.tune import check_target, check_trials, model_of
+from costmodel.tune import check_trials, model_of
 from costmodel.tuning.interrupt import CtrlC
 from costmodel.tuning.progress import Progress, TaskShare, TotalProgress
-from costmodel.tuning.result import TuneResult
+from costmodel.tuning.result import TotalResult, TuneResult
 from costmodel.tuning.run import Run
 from costmodel.tuning.search import Search
 from costmodel.tuning.settings import Settings
@@ -45,57 +44,14 @@ HOPELESS = 4
 AT_RANDOM = 0.05
 
 
-@dataclass
-class TotalResult:
-    """The outcome of a run over many tasks.
-
-    Parameters
-    ----------
-    results : list of TuneResult
-        One for each task, in the order in which they were given.
-    weights : list of float
-        How often each task occurs.
-    seconds : float
-        Duration of this run.
-    interrupted : bool
-        Whether Ctrl-C ended the run.
-    stopped : str
-        Why the run ended: ``"trials"``, ``"seconds"``, ``"patience"``, ``"callback"``, ``"tasks"`` when every
-        task has ended by itself, or ``"interrupted"``.
-    errors : dict of str to str
-        Key of a task whose candidates all fail -> the first error.
-    history : list of (int, float, float)
-        After each trial of this run: trials of all tasks, seconds of the run, and the total.
-    """
-
-    results: list[TuneResult]
-    weights: list[float]
-    seconds: float = 0.0
-    interrupted: bool = False
-    stopped: str = ""
-    errors: dict[str, str] = field(default_factory=dict)
-    history: list[tuple[int, float, float]] = field(default_factory=list)
-
-    @property
-    def trials(self) -> int:
-        """Number of trials of all tasks, those of the records included."""
-        return sum(len(result.records) for result in self.results)
-
-    @property
-    def total(self) -> float:
-        """Weighted sum of the best seconds of each task; infinite if one has no program."""
-        costs = (result.best.cost if result.best else math.inf for result in self.results)
-        return sum(weight * cost for weight, cost in zip(self.weights, costs, strict=True))
-
-
 def expected_gain(
     costs: Sequence[float], flops: int, best_similar: float, *, recent: float = RECENT, window: int = WINDOW
 ) -> float:
     """Return the decrease of a task's time that one more batch is expected to bring, in seconds.
 
     A mean of two estimates, weighted by `recent`: the slope of the last batches, and the least of two
-    optimistic bounds on what is left: that the time falls to zero in as many batches as were measured, and that
-    the task reaches twice the speed of the similar tasks.
+    optimistic bounds on what is left: that the time falls to zero in as many batches as were measured, and
+    that the task reaches twice the speed of the similar tasks.
 
     Parameters
     ----------
@@ -176,7 +132,7 @@ def tune_all(
     explorer: str = "model",
     model: CostModel | None = None,
     records: str | os.PathLike[str] | None = None,
-    measurer: Measurer | None = None,
+    measurer: Runner | None = None,
     batch_size: int = 16,
     seed: int = 0,
     epsilon: float = 0.05,
@@ -215,8 +171,8 @@ def tune_all(
     total_patience : int, optional
         The run ends after so many trials without such an improvement of the total.
     callback : callable, optional
-        Called with a `TotalProgress` after each trial. If it returns True or raises `StopTuning`, the run ends,
-        and its result is returned.
+        Called with a `TotalProgress` after each trial. If it returns True or raises `StopTuning`, the run
+        ends, and its result is returned.
 
     Returns
     -------
@@ -244,13 +200,13 @@ def tune_all(
     check_trials(trials)
     if total_patience is not None and total_patience < 1:
         raise ValueError(f"total_patience must be at least 1 trial, not {total_patience}")
-    for task in given:
-        check_target(task)
     if trials is None and seconds is None:
         trials = TRIALS_EACH * len(given)
-    used = Measurer() if measurer is None else measurer
     path = Path(records) if records is not None else None
+    used: Runner = Measurer() if measurer is None else measurer
     try:
+        for task in given:
+            used.check(task.target)
         run = TotalRun(given, shares, settings, trials, path, used)
         run.callback = callback
         run.patience = Patience(total_patience)
@@ -273,7 +229,7 @@ class TotalRun:
         Of all tasks.
     path : Path or None
         The record file.
-    measurer : Measurer
+    measurer : Runner
     """
 
     def __init__(
@@ -283,7 +239,7 @@ class TotalRun:
         settings: Settings,
         trials: int | None,
         path: Path | None,
-        measurer: Any,
+        measurer: Runner,
     ) -> None:
         self.settings = settings
         self.measurer = measurer
@@ -320,6 +276,7 @@ class TotalRun:
             result.interrupted = True
             result.stopped = "interrupted"
         result.seconds = self.deadline.elapsed
+        result.context = self.measurer.context()
         for one in result.results:
             one.interrupted = result.interrupted
         if len(result.errors) == len(result.results):
@@ -425,7 +382,7 @@ def _unique(
     if isinstance(tasks, Mapping):
         if weights is not None:
             raise ValueError("weights are given twice: by the mapping of tasks, and apart from it")
-        tasks, weights = list(tasks), list(tasks.values())
+        weights = list(tasks.values())
     given = list(tasks)
     if not given:
         raise ValueError("there are no tasks to tune")

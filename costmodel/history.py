@@ -19,7 +19,6 @@ from costmodel.records import Record
 from costmodel.space import Config
 from costmodel.task import Task
 
-
 # the blocks that this thread is in, of all `HistoryBest`
 _entered: ContextVar[tuple[AbstractContextManager[None], ...]] = ContextVar("entered", default=())
 

@@ -101,7 +101,9 @@ class Task:
             than it did when the space was recorded.
         """
         if config is None:
-            config = chosen(self.operator, self.shape, Target.parse(self.target))
+            better = chosen(self.operator, self.shape, Target.parse(self.target))
+            if better is not None:
+                return self.operator.schedule(better, *self.shape, target=self.target)
         replay = Replay(self.config(config))
         schedule, args = self.operator.schedule(replay, *self.shape, target=self.target)
         replay.finish()

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from compiler import Target
 from costmodel import records as record_file
 from costmodel.explore import Explorer
 from costmodel.measure.measurer import Measurer
+from costmodel.measure.protocol import Runner
 from costmodel.model import BoostedTreeCostModel, CostModel
 from costmodel.task import Task
 from costmodel.tuning.interrupt import CtrlC
@@ -29,18 +29,19 @@ def tune(
     explorer: str | Explorer = "model",
     model: CostModel | None = None,
     records: str | os.PathLike[str] | None = None,
-    measurer: Measurer | None = None,
+    measurer: Runner | None = None,
     batch_size: int = 16,
     seed: int = 0,
     epsilon: float = 0.05,
     optimism: float = 0.0,
+    features: str = "store",
     patience: int | None = None,
     seconds: float | None = None,
     callback: Callable[[Progress], Any] | None = None,
 ) -> TuneResult:
     """Search for a fast program.
 
-    The first batch is random. Before each further batch the model is fitted to all trials, the
+    The first trial is the default, and the others of the first batch are random. Before each further batch the model is fitted to all trials, the
     explorer proposes by its scores, and `costmodel.select` chooses from the proposals. The same seed
     and the same measured costs give the same proposals.
 
@@ -58,8 +59,8 @@ def tune(
     records : path, optional
         Each trial is appended to this file. Trials of the same task and CPU that it already holds
         count, whichever explorer proposed them, and none of them is measured again.
-    measurer : Measurer, optional
-        By default a new one, which is closed at the end.
+    measurer : Runner, optional
+        By default a new `Measurer`, which is closed at the end.
     batch_size : int
         Number of trials between two fits.
     seed : int
@@ -68,6 +69,9 @@ def tune(
     optimism : float
         Number of standard deviations that are added to the model's scores, so that programs that differ from
         the measured ones are tried earlier; see `costmodel.select.upper_confidence_bound`.
+    features : str
+        The family of features that the model learns from: ``"store"`` or ``"loop"``, of programs and the
+        target, or ``"knob"``, the values of the knobs; see `Features`.
     patience : int, optional
         The search ends after so many trials without an improvement of more than a hundredth.
     seconds : float, optional
@@ -84,8 +88,8 @@ def tune(
     Raises
     ------
     ValueError
-        For an unknown explorer, trials or a batch size below 1, an optimism below 0, or a target that is not
-        this machine.
+        For an unknown explorer or family, trials or a batch size below 1, an optimism below 0, or a target
+        whose programs the measurer cannot run.
     TuningError
         If nothing has succeeded and a whole batch failed in the same way, as with a template that cannot
         work; the message has the first error whole.
@@ -97,18 +101,19 @@ def tune(
         seed=seed,
         epsilon=epsilon,
         optimism=optimism,
+        features=features,
         patience=patience,
         seconds=seconds,
     )
     check_trials(trials)
-    check_target(task)
-    used = Measurer() if measurer is None else measurer
     path = Path(records) if records is not None else None
     known = record_file.load(path) if path is not None and path.exists() else []
-    run = Run(task, settings, trials, known, path, used)
-    run.callback = callback
-    search = Search(task, settings, run, model_of(settings))
+    used: Runner = Measurer() if measurer is None else measurer
     try:
+        used.check(task.target)
+        run = Run(task, settings, trials, known, path, used)
+        run.callback = callback
+        search = Search(task, settings, run, model_of(settings))
         with CtrlC() as ctrl_c:
             run.report()
             if not run.stopped:
@@ -120,9 +125,11 @@ def tune(
         run.result.interrupted = True
         run.result.stopped = "interrupted"
     finally:
+        context = used.context()
         if measurer is None:
             used.close()
     run.result.seconds = run.deadline.elapsed
+    run.result.context = context
     if run.stopped == "failures" and run.result.best is None:
         assert run.alike.first is not None
         raise TuningError(whole(run.alike.first, run.alike.results), run.result)
@@ -135,19 +142,11 @@ def check_trials(trials: int | None) -> None:
         raise ValueError(f"trials must be at least 1, not {trials}")
 
 
-def check_target(task: Task) -> None:
-    """Raise ValueError for a target whose programs do not run on this machine."""
-    if not Target.parse(task.target).runs_here:
-        raise ValueError(
-            f"programs for {task.target!r} cannot run on this machine, so they cannot be tuned on it"
-        )
-
-
 def model_of(settings: Settings) -> CostModel | None:
     """Return the model of a search, a new one if none is given; None for an explorer without scores."""
     if not settings.scored:
         return None
-    return settings.model or BoostedTreeCostModel(seed=settings.seed)
+    return BoostedTreeCostModel(seed=settings.seed) if settings.model is None else settings.model
 
 
 __all__ = ["EXPLORERS", "tune"]

@@ -162,8 +162,8 @@ class Operator:
         Parameters
         ----------
         knobs : Knobs
-            The choices of the template. `Defaults` leaves them to what `compiler.ops.chosen_by` states for the
-            surrounding block, and to the defaults of the template where it states nothing.
+            The choices of the template. `Defaults` leaves them to what `compiler.ops.chosen_by` states for
+            the surrounding block, and to the defaults of the template where it states nothing.
         *values
             Of the parameters.
         target : str or Target

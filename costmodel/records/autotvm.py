@@ -2,8 +2,8 @@
 
 A line of such a file is an object with ``input`` (target, name of the task, its arguments and keyword
 arguments), ``config`` (index, hash of the code, a list of knobs as ``[name, kind, value]`` with the kinds
-``"sp"``, ``"re"``, ``"an"`` and ``"ot"``), ``result`` (costs, number of the error, seconds of the measurement,
-time) and ``version``. It names neither the machine nor the explorer.
+``"sp"``, ``"re"``, ``"an"`` and ``"ot"``), ``result`` (costs, number of the error, seconds of the
+measurement, time) and ``version``. It names neither the machine nor the explorer.
 """
 
 from __future__ import annotations

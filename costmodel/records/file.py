@@ -1,8 +1,8 @@
 """Record files: lines of JSON that are only appended to, by any number of processes at a time.
 
 Every line is one object with the fields of `Record` and ``"version"``. A line is written with a single call
-under a lock, so a killed run leaves at most its last line incomplete; such a line is reported and skipped, and
-the next record begins on a new line.
+under a lock, so a killed run leaves at most its last line incomplete; such a line is reported and skipped,
+and the next record begins on a new line.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def append(path: str | os.PathLike[str], record: Record) -> None:
 def rewrite(path: str | os.PathLike[str], records: Iterable[Record]) -> None:
     """Write a file of these records, which appears complete or not at all.
 
-    An existing file is replaced under its lock, so that a process that appends to it continues in the new one.
+    An existing file is replaced under its lock, so that a process that appends to it continues in the new
+    one.
     """
     from boost.atomic import write_text
 

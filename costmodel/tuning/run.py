@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from costmodel import records as record_file
+from costmodel.measure.protocol import Runner
 from costmodel.model import rank_correlation
 from costmodel.records import Record
-from costmodel.result import MeasureResult
 from costmodel.task import Task
 from costmodel.tuning.progress import Progress
 from costmodel.tuning.result import TuneResult
@@ -37,8 +36,7 @@ class Run:
         What the record file holds.
     path : Path or None
         The record file.
-    measurer : Measurer
-        What builds and runs candidates, see `costmodel.Measurer`.
+    measurer : Runner
 
     Attributes
     ----------
@@ -53,7 +51,7 @@ class Run:
         trials: int | None,
         records: Sequence[Record],
         path: Path | None,
-        measurer: Any,
+        measurer: Runner,
     ) -> None:
         self.task = task
         self.path = path
@@ -114,7 +112,8 @@ class Run:
         """
         configs = [self.task.space.at(index) for index in indices]
         done = 0
-        with closing(_results(self.measurer, self.task, configs)) as results:
+        results = self.measurer.measure_many(self.task, configs)
+        try:
             for config in configs:
                 check()
                 if self.stopped:
@@ -131,6 +130,10 @@ class Run:
                 self.alike.note(outcome)
                 done += 1
                 self.report(record)
+        finally:  # candidates that are built ahead are given up
+            close = getattr(results, "close", None)
+            if close is not None:
+                close()
         return done
 
     def compare_with(self, expected: np.ndarray) -> None:
@@ -170,14 +173,3 @@ class Run:
             last=last,
             best=result.best,
         )
-
-
-def _results(measurer: Any, task: Task, configs: Sequence[Any]) -> Iterator[MeasureResult]:
-    """Measure one after another, or side by side where the measurer builds ahead."""
-    if hasattr(measurer, "measure_many"):
-        results = measurer.measure_many(task, configs)
-        with closing(results):
-            yield from results
-    else:
-        for config in configs:
-            yield measurer.measure(task, config)

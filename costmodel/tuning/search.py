@@ -14,7 +14,6 @@ from costmodel.tuning.run import Run
 from costmodel.tuning.scorer import Rows, Scorer
 from costmodel.tuning.settings import Settings
 
-
 class Search:
     """The search for one task, a batch at a time.
 
@@ -32,10 +31,10 @@ class Search:
         self.settings = settings
         self.run = run
         self.explorer = settings.explorer_of(task)
-        self.scorer = None if model is None else Scorer(task, model, settings.optimism)
+        self.scorer = None if model is None else Scorer(task, model, settings.optimism, features=settings.features)
 
     def rows(self) -> Rows | None:
-        """Return what the trials so far teach a model of other tasks; None if no two of them differ."""
+        """Return features and throughputs of the trials so far; None if a model cannot learn from them."""
         return None if self.scorer is None else self.scorer.rows(self.run.result.records)
 
     def step(self, size: int, check: Callable[[], None], others: Sequence[Rows] = ()) -> int:
@@ -63,11 +62,19 @@ class Search:
             )
             expected = scorer.expected(batch)
         else:
+            scorer.prepare()
             batch = self.task.space.random(rng, size, run.visited)
+        if not run.visited:
+            batch = self._with_default(batch)
         done = run.measure(batch, check)
         if expected is not None and done == len(batch):
             run.compare_with(expected)
         return done
+
+    def _with_default(self, batch: list[int]) -> list[int]:
+        """Return the first batch of a task, with the default first, so that the best is never worse than it."""
+        default = self.task.space.default.index
+        return [default, *(index for index in batch if index != default)][: len(batch)]
 
     def _learnt(self, scorer: Scorer, others: Sequence[Rows]) -> bool:
         """Fit the model where there are enough trials, and return whether it can propose."""

@@ -14,6 +14,7 @@ from costmodel.explore import (
     IrreversibleExplorer,
     RandomExplorer,
 )
+from costmodel.features import FAMILIES
 from costmodel.model import CostModel
 from costmodel.task import Task
 
@@ -30,8 +31,8 @@ class Settings:
     Raises
     ------
     ValueError
-        For an unknown explorer, a batch size or a patience below 1, seconds that are not positive, or an
-        optimism below 0.
+        For an unknown explorer or family of features, a batch size or a patience below 1, seconds that are
+        not positive, or an optimism below 0.
     """
 
     explorer: str | Explorer = "model"
@@ -40,6 +41,7 @@ class Settings:
     seed: int = 0
     epsilon: float = 0.05
     optimism: float = 0.0
+    features: str = "store"
     patience: int | None = None
     seconds: float | None = None
 
@@ -48,6 +50,8 @@ class Settings:
             raise ValueError(f"batch_size {self.batch_size} must be at least 1")
         if not self.optimism >= 0:
             raise ValueError(f"optimism must be at least 0, not {self.optimism}")
+        if self.features not in FAMILIES:
+            raise ValueError(unknown("family of features", self.features, FAMILIES))
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1 trial, not {self.patience}")
         if self.seconds is not None and not self.seconds > 0:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from costmodel.result import MeasureResult
+from costmodel.result import MeasureResult, common_failure
 
 if TYPE_CHECKING:
     from costmodel.tuning.result import TuneResult
@@ -110,7 +109,7 @@ class SameFailures:
         """Note the outcome of one more trial."""
         if result.ok:
             self.succeeded = True
-        if result.ok or (self.results and _kind(self.results[0]) != _kind(result)):
+        if result.ok or (self.results and common_failure((self.results[0], result)) is None):
             self.results = []
         if not result.ok:
             self.results.append(result)
@@ -122,12 +121,7 @@ class SameFailures:
         return self.results[0] if len(self.results) >= needed else None
 
 
-def _kind(result: MeasureResult) -> tuple[str, str]:
-    # numbers, such as sizes and addresses, differ from candidate to candidate
-    return result.reason.value, re.sub(r"0x[0-9a-f]+|\d+", "#", result.message)
-
-
 def whole(failure: MeasureResult, all_of: Sequence[MeasureResult]) -> str:
     """Return a failure as text, with all of its lines."""
-    text = getattr(failure, "detail", "") or failure.message
+    text = failure.detail or failure.message
     return f"{len(all_of)} candidates one after another failed in the same way: {failure.reason}: {text}"

@@ -48,6 +48,16 @@ class Formula:
     def close(self) -> None:
         pass
 
+    def check(self, target) -> None:
+        pass
+
+    def context(self) -> dict:
+        return {"noise": 0.0}
+
+    def measure_many(self, task, configs):
+        for config in configs:
+            yield self.measure(task, config)
+
     def measure(self, task, config):
         if len(self.measured) == self.stop_after:
             raise KeyboardInterrupt
@@ -69,7 +79,8 @@ A, B, C = (Task("many", (n,)) for n in (64, 128, 256))
 def test_expected_gain_by_hand():
     # the last batch saved 1 s; at twice the speed of this task, 2 operations a second, 1.5 s are left
     assert expected_gain([4.0, 3.0], 6, 2.0) == pytest.approx(0.2 * 1 + 0.8 * 1.5)
-    # a similar task reaches 6 operations a second: at twice that 0.5 s, but in two batches at most a half is saved
+    # a similar task reaches 6 operations a second: at twice that 0.5 s, but in two batches at most a half is
+    # saved
     assert expected_gain([4.0, 3.0], 6, 6.0) == pytest.approx(0.2 * 1 + 0.8 * 1.5)
     assert expected_gain([4.0, 3.0, 3.0], 6, 6.0) == pytest.approx(0.2 * 0.5 + 0.8 * 1.0)
     # the slope is that of the last three batches
@@ -107,7 +118,9 @@ def test_trials_go_where_the_total_decreases():
         return 1.0 / (1 + trial) if task is A else 0.5 if task is B else 0.1
 
     measurer = Formula(cost)
-    result = tune_all({A: 1.0, B: 1.0, C: 0.1}, trials=120, measurer=measurer, batch_size=4, explorer="random")
+    result = tune_all(
+        {A: 1.0, B: 1.0, C: 0.1}, trials=120, measurer=measurer, batch_size=4, explorer="random"
+    )
     counts = measurer.counts()
     assert sum(counts.values()) == result.trials == 120 and result.stopped == "trials"
     assert [call for call, _ in measurer.measured[:12]] == [A.call] * 4 + [B.call] * 4 + [C.call] * 4
@@ -187,7 +200,9 @@ def test_patience_of_a_task_and_of_all():
     result = tune_all([A, B], trials=100, measurer=measurer, batch_size=5, patience=10, explorer="random")
     assert result.stopped == "tasks" and measurer.counts() == {A.call: 11, B.call: 11}
     measurer = Formula(lambda task, trial, index: 1.0)
-    result = tune_all([A, B], trials=100, measurer=measurer, batch_size=5, total_patience=20, explorer="random")
+    result = tune_all(
+        [A, B], trials=100, measurer=measurer, batch_size=5, total_patience=20, explorer="random"
+    )
     # the total is finite from the sixth trial on; the run ends at the end of a batch
     assert result.stopped == "patience" and len(measurer.measured) == 30
 
@@ -215,7 +230,9 @@ def test_a_callback_ends_the_run(how):
         return None
 
     measurer = Formula(lambda task, trial, index: 2.0 / (1 + trial) if task is A else 1.0)
-    result = tune_all([A, B], [1, 2], trials=40, measurer=measurer, batch_size=8, callback=callback, explorer="random")
+    result = tune_all(
+        [A, B], [1, 2], trials=40, measurer=measurer, batch_size=8, callback=callback, explorer="random"
+    )
     assert result.stopped == "callback" and result.trials == 21
     last = seen[-1]
     assert [share.task for share in last.tasks] == [A, B] and [s.weight for s in last.tasks] == [1.0, 2.0]

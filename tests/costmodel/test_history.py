@@ -70,7 +70,9 @@ def test_a_miss_is_the_default_and_may_be_reported(others):
     assert history.missed == {"matmul(32, 32, 31) float32 " + str(compiler.Target.host()): 2}
     with (
         apply_history_best([record(others[0])], notice=True),
-        pytest.warns(HistoryWarning, match=r"no record of matmul\(32, 32, 31\).*its default is built") as said,
+        pytest.warns(
+            HistoryWarning, match=r"no record of matmul\(32, 32, 31\).*its default is built"
+        ) as said,
     ):
         program(other)
         program(other)

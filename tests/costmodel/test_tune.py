@@ -35,6 +35,16 @@ class FakeMeasurer:
     def close(self) -> None:
         pass
 
+    def check(self, target) -> None:
+        pass
+
+    def context(self) -> dict:
+        return {"noise": 0.0}
+
+    def measure_many(self, task, configs):
+        for config in configs:
+            yield self.measure(task, config)
+
     def measure(self, task, config):
         if len(self.measured) == self.interrupt_after:
             raise KeyboardInterrupt
@@ -336,9 +346,7 @@ def test_a_time_budget(task, monkeypatch):
     clock = iter(range(10_000))
     monkeypatch.setattr("costmodel.tuning.stop.time.perf_counter", lambda: float(next(clock)))
     seen = []
-    result = tune(
-        task, None, measurer=FakeMeasurer(), seconds=50.0, callback=seen.append, explorer="random"
-    )
+    result = tune(task, None, measurer=FakeMeasurer(), seconds=50.0, callback=seen.append, explorer="random")
     assert result.stopped == "seconds" and 5 < len(result.records) < 50
     assert all(p.seconds_left <= 50 for p in seen) and seen[-1].trials == task.space.size
 
@@ -396,7 +404,7 @@ def test_target_that_cannot_run_here():
     )
     elsewhere = x86 if platform.machine() in ("arm64", "aarch64") else arm
     with pytest.raises(ValueError, match="cannot run on this machine"):
-        tune(Task("tiled", (4,), elsewhere), 4, measurer=FakeMeasurer())
+        tune(Task("tiled", (4,), elsewhere), 4)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compiler.ops import OPERATORS
-from costmodel.records import Record, append, best, hardware_of, load
+from costmodel.records import Record, append, hardware_of, load
 from costmodel.result import MeasureResult, Reason
 from costmodel.task import Task
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from compiler import ops
-from costmodel.measure.baseline import BASELINES, blas_threads, limit_blas
-from costmodel.measure.check import check, fill_with_sentinel
+from costmodel.measure.worker.baseline import BASELINES, blas_threads, limit_blas
+from costmodel.measure.worker.check import check, fill_with_sentinel
 
 SHAPES = {
     "matmul": [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compiler.ops.rounding import Rounding
-from costmodel.measure.check import check, fill_with_sentinel
+from costmodel.measure.worker.check import check, fill_with_sentinel
 
 
 def product(n: int, seed: int = 0):
