@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -41,6 +42,9 @@ def clean_errors(command: F) -> F:
             except KeyboardInterrupt:  # a search and a training handle it themselves, and keep their results
                 click.echo("interrupted", err=True)
                 sys.exit(INTERRUPTED)
+            except BrokenPipeError:  # the reader of the output has ended, as `head` does
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(1)
             except (ValueError, OSError) as error:
                 if _has_traceback(error):
                     raise InputError(str(error).strip()) from error

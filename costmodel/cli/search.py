@@ -105,7 +105,8 @@ def tune(operator: str, shape: str, trials: int | None, **options: Any) -> None:
     task = make_task(operator, shape, given.target)
     console = new_console()
     with given.measurer() as measurer:
-        console.print(f"{task.key} on {measurer.machine}: {task.space.size} configurations", highlight=False)
+        head = f"{task.key} on {measurer.machine}: {task.space.size} configurations"
+        console.print(head, highlight=False, soft_wrap=True)
         with LiveLine(console) as line:
             result = search(
                 task,
@@ -163,7 +164,7 @@ def tune_all(tasks: Path, trials: int | None, total_patience: int | None, **opti
     found, weights = read_tasks(tasks, given.target)
     console = new_console()
     with given.measurer() as measurer:
-        console.print(f"{len(found)} tasks on {measurer.machine}", highlight=False)
+        console.print(f"{len(found)} tasks on {measurer.machine}", highlight=False, soft_wrap=True)
         with TotalLine(console) as line:
             result = search(
                 found,
