@@ -15,7 +15,15 @@ from costmodel.explore import (
     IrreversibleExplorer,
     RandomExplorer,
 )
-from costmodel.features import extract, feature_names
+from costmodel.features import (
+    Features,
+    KnobFeatures,
+    LoopFeatures,
+    StoreFeatures,
+    extract,
+    feature_names,
+    feature_version,
+)
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
@@ -38,10 +46,13 @@ __all__ = [
     "ConfigSpace",
     "CostModel",
     "Explorer",
+    "Features",
     "Finals",
     "GeneticExplorer",
     "GridExplorer",
     "IrreversibleExplorer",
+    "KnobFeatures",
+    "LoopFeatures",
     "MeasureError",
     "MeasureResult",
     "Measurer",
@@ -51,10 +62,12 @@ __all__ = [
     "Reason",
     "Record",
     "RecordWarning",
+    "StoreFeatures",
     "Task",
     "TuneResult",
     "extract",
     "feature_names",
+    "feature_version",
     "rank_correlation",
     "register",
     "run_finals",

@@ -118,7 +118,7 @@ def tune(
                 use_model = scorer is not None and warm and scorer.learn(run.result.records)
                 if use_model and scorer is not None:
                     elites = [r.index for r in record_file.best(run.result.records, n=4 * batch_size)]
-                    proposals = chosen.propose(3 * size, scorer, run.visited, rng=rng, elites=elites)
+                    proposals = scorer.propose(chosen, 3 * size, run.visited, rng=rng, elites=elites)
                     batch = choose_batch(task.space, proposals, size, run.visited, rng=rng, epsilon=epsilon)
                     expected = scorer.expected(batch)
                 elif scorer is None:

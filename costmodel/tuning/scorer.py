@@ -1,17 +1,29 @@
-"""`Scorer`: the model's scores of configurations, by their features."""
+"""`Scorer`: the model's scores of configurations, by their features, and the proposals made with them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 
 import compiler
-from costmodel.features import extract
+from compiler import Target
+from costmodel.explore.explorer import Explorer
+from costmodel.features import features_of
 from costmodel.model import CostModel
 from costmodel.records import Record
 from costmodel.select import upper_confidence_bound
 from costmodel.task import Task
+from costmodel.tuning.screen import Screen
+
+Rows = tuple[np.ndarray, np.ndarray]
+"""Features of shape (n, features), and throughputs of shape (n,)."""
+
+ROUNDS = 4
+"""Number of times that a proposal is explored by a screen, which then learns the model's scores of what was
+found.
+"""
 
 
 class Scorer:
@@ -24,23 +36,78 @@ class Scorer:
     optimism : float
         Number of standard deviations that are added to the scores, see
         `costmodel.select.upper_confidence_bound`.
+    features : str
+        The family of features, see `costmodel.features`.
     """
 
-    def __init__(self, task: Task, model: CostModel, optimism: float = 0.0) -> None:
+    def __init__(
+        self, task: Task, model: CostModel, optimism: float = 0.0, *, features: str = "store"
+    ) -> None:
         self.task = task
         self.model = model
         self.optimism = optimism
+        self.family = features_of(features, Target.parse(task.target).hardware, task.space)
         self._features: dict[int, np.ndarray | None] = {}
 
     def features(self, index: int) -> np.ndarray | None:
         """Return the features of a configuration; None if the template refuses it."""
         if index not in self._features:
-            try:
-                schedule, args = self.task.instantiate(index)
-                self._features[index] = extract(compiler.loop_nest(schedule, args))
-            except ValueError:  # the measurement of such a candidate reports the reason
-                self._features[index] = None
+            self._features[index] = self._extract(index)
         return self._features[index]
+
+    def _extract(self, index: int) -> np.ndarray | None:
+        if self.family.reads == "config":
+            return self.family.extract(self.task.space.at(index))
+        try:
+            schedule, args = self.task.instantiate(index)
+            return self.family.extract(compiler.loop_nest(schedule, args))
+        except Exception:  # a template may raise anything; the measurement of the candidate reports it
+            return None
+
+    def propose(
+        self,
+        explorer: Explorer,
+        n: int,
+        visited: AbstractSet[int],
+        *,
+        rng: np.random.Generator,
+        elites: Sequence[int] = (),
+    ) -> list[tuple[int, float]]:
+        """Return the `n` best configurations that an explorer finds, with their scores, best first.
+
+        If the features are those of programs, about ``4 n / 3`` programs are lowered: some of random
+        configurations, then in a few rounds the best that the explorer finds by a `Screen`, which is fitted
+        before each round to the scores of all lowered programs. Those are what the proposals are chosen from.
+
+        Parameters
+        ----------
+        explorer : Explorer
+        n : int
+            Number of configurations; fewer are returned only if fewer are found.
+        visited : set of int
+            The configurations that were measured; none of them is returned.
+        rng : numpy.random.Generator
+        elites : sequence of int
+            The best of the measured configurations, best first.
+        """
+        if self.family.reads == "config":
+            return explorer.propose(n, self, visited, rng=rng, elites=elites)
+        screen = Screen(self.task.space)
+        lowered = [*self._features]
+        lowered += self.task.space.random(rng, max(n // 3, 1), {*lowered, *visited})
+        scores = self(lowered)
+        for _ in range(ROUNDS):
+            screen.fit(lowered, scores)
+            order = np.argsort(-scores, kind="stable")
+            best = [*elites[:2], *(lowered[i] for i in order[:n])]
+            seen = {*lowered, *visited}
+            each = max(n // ROUNDS, 1)
+            found = [i for i, _ in explorer.propose(each, screen, seen, rng=rng, elites=best)]
+            lowered += found
+            scores = np.concatenate((scores, self(found)))
+        # of equal scores the lower index
+        ranked = sorted((-score, index) for index, score in zip(lowered, scores, strict=True))
+        return [(i, -negative) for negative, i in ranked if i not in visited and np.isfinite(negative)][:n]
 
     def __call__(self, indices: Sequence[int]) -> np.ndarray:
         """Return the scores of the search, higher for better, minus infinity where there is no program."""
@@ -60,13 +127,18 @@ class Scorer:
             scores[[i for i, _ in rows]] = of(np.stack([row for _, row in rows]))
         return scores
 
-    def learn(self, trials: Iterable[Record]) -> bool:
-        """Fit the model to all trials; return False, without a fit, if no two of them differ in speed."""
+    def rows(self, trials: Iterable[Record]) -> Rows:
+        """Return the features and the throughputs of trials, without those that have no program."""
         # a template that crashed the worker process must not run in this process
         kept = [(self.features(r.index), r) for r in trials if r.ok or r.index in self._features]
         rows = [(row, 1.0 / r.cost if r.ok else 0.0) for row, r in kept if row is not None]
-        throughputs = np.array([t for _, t in rows])
-        if len(rows) < 2 or throughputs.min() == throughputs.max():
+        features = np.array([row for row, _ in rows], np.float32).reshape(len(rows), len(self.family.names))
+        return features, np.array([throughput for _, throughput in rows])
+
+    def learn(self, trials: Iterable[Record]) -> bool:
+        """Fit the model to all trials; return False, without a fit, if no two of them differ in speed."""
+        features, throughputs = self.rows(trials)
+        if len(features) < 2 or throughputs.min() == throughputs.max():
             return False
-        self.model.fit(np.stack([row for row, _ in rows]), throughputs)
+        self.model.fit(features, throughputs)
         return True
