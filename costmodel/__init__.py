@@ -28,7 +28,14 @@ from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.process import MeasureError
-from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
+from costmodel.model import (
+    BoostedTreeCostModel,
+    CostModel,
+    SklearnCostModel,
+    pairwise_accuracy,
+    rank_correlation,
+    top_recall,
+)
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
 from costmodel.result import MeasureResult, Reason
@@ -62,14 +69,17 @@ __all__ = [
     "Reason",
     "Record",
     "RecordWarning",
+    "SklearnCostModel",
     "StoreFeatures",
     "Task",
     "TuneResult",
     "extract",
     "feature_names",
     "feature_version",
+    "pairwise_accuracy",
     "rank_correlation",
     "register",
     "run_finals",
+    "top_recall",
     "tune",
 ]
