@@ -5,15 +5,17 @@ A rule requests its knobs whatever their values are, so that the set of knobs is
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 from compiler import te
 from compiler.backend import Target
 from compiler.ops.knobs import Knobs
+from compiler.ops.operator import Operator
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Compute, Operation, Placeholder, Tensor, TensorRead, reads_of
 from costmodel.derive.access import depends, extents
@@ -24,6 +26,9 @@ from costmodel.derive.place import INLINE, INNER, OUTER, ROOT
 from costmodel.derive.tile import Choices, Space, tiled
 
 TILE, LANES = "tile", "lanes"
+
+KINDS = ("llvm",)
+"""Kinds of targets that the rules are for: CPUs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +91,7 @@ class Derivation:
         fused = 1
         if len(counts) > 1:
             default = default_fused(counts[:-1], self.target.hardware.threads)
-            fused = knobs.choice(f"{name}.parallel", range(1, len(counts)), default=default)
+            fused = knobs.choice(f"{name}.parallel", tuple(range(1, len(counts))), default=default)
         return Sweep(place, vectors, fused)
 
     def _swept(self, op: Compute) -> bool:
@@ -222,6 +227,12 @@ def derive(
     ScheduleError, ValueError
         As `compiler.te.create_schedule`, for a computation that reads outside of its tensors or has no output.
     """
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise ValueError(
+                f"a computation is a list of tensors, the inputs before the outputs, and not of "
+                f"{type(tensor).__name__}; the first parameter of a function that returns a schedule is 'knobs'"
+            )
     outputs = tuple(t for t in tensors if not isinstance(t.op, Placeholder))
     schedule, made = _derivation(outputs, Target.parse(target)).program(knobs)
     replaced = dict(zip(outputs, made, strict=True))
@@ -246,4 +257,16 @@ def derived(compute: Callable[..., Sequence[Tensor]]) -> Callable[..., tuple[Sch
     def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
         return derive(computed(*values), knobs, target)
 
+    signature = inspect.signature(template)
+    # errors name the function of the user, and a process that measures imports its module
+    wraps(compute)(template)
+    template.__signature__ = signature  # type: ignore[attr-defined]
     return template
+
+
+@lru_cache(maxsize=64)
+def with_schedule(operator: Operator, kind: str) -> Operator:
+    """An operator with a derived schedule where it states a computation and has none for a kind of CPU."""
+    if kind in operator.schedules or operator.compute is None or kind not in KINDS:
+        return operator
+    return operator.with_schedule(kind, derived(operator.compute))
