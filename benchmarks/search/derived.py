@@ -1,8 +1,8 @@
 """How fast are programs whose schedules are derived from the computation alone?
 
 Run with ``python -m benchmarks derived [case ...] [--trials 64 256]``. Each computation is compared with the
-template that is written for it, and with PyTorch: the default of its derived space, and the best program after
-so many trials of a search.
+template that is written for it, and with PyTorch: the default of its derived space, and the best program of
+a search of so many trials.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ def _box(reads: tuple[TensorRead, ...], widths: tuple[tuple[Var, int], ...]) -> 
 
 
 def _unbounded(index: Expr) -> bool:
-    """Whether bound inference does not divide an index: one that depends on data, or ends at the last element."""
+    """Whether bound inference does not divide an index: it depends on data, or ends at the last element."""
     return any(
         type(node) is TensorRead or (type(node) is Binary and node.op == "min") for node in walk(index)
     )
