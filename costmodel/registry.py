@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -163,3 +167,58 @@ def operator(name: str) -> Operator:
     if name in known:
         return ops.operator(name)
     raise ValueError(unknown("operator", name, [*known, *_registered]))
+
+
+def registered() -> list[str]:
+    """Return the names of the operators that `register` has made, in the order of their registration."""
+    return list(_registered)
+
+
+def load_file(path: str | os.PathLike[str]) -> list[str]:
+    """Run a Python file that registers operators, as a module of the name of the file, and return their
+    names.
+
+    The folder of the file is searched for the modules that it imports. A file that is loaded again runs
+    again.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it raises an error, which is named with its line, or registers no operator.
+    """
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file")
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    module = importlib.util.module_from_spec(spec)
+    # a module of that name that others have imported stays what it is
+    if file.stem not in sys.modules:
+        sys.modules[file.stem] = module
+    before = dict(_registered)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        if sys.modules.get(file.stem) is module:
+            del sys.modules[file.stem]
+        raise ValueError(f"{path}{_line(error, str(file))}: {type(error).__name__}: {error}") from error
+    names = [name for name, made in _registered.items() if before.get(name) is not made]
+    if not names:
+        raise ValueError(f"{path} registers no operator: decorate a template with costmodel.register")
+    return names
+
+
+def _line(error: BaseException, file: str) -> str:
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}"
+    trace, line = error.__traceback__, ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = f", line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler import Target
+from compiler.ops.chosen import chosen
 from compiler.ops.operator import Operator, Shape
 from costmodel.derive import with_schedule
 from costmodel.registry import operator as find
@@ -92,7 +93,8 @@ class Task:
         Parameters
         ----------
         config : Config, mapping or int, optional
-            By default the default configuration.
+            By default what `compiler.ops.chosen_by` states for the surrounding block, such as the best record
+            inside of `costmodel.apply_history_best`, and otherwise the default configuration.
 
         Raises
         ------
@@ -100,6 +102,10 @@ class Task:
             If the configuration does not belong to the space, or the template requests other knobs
             than it did when the space was recorded.
         """
+        if config is None:
+            better = chosen(self.operator, self.shape, Target.parse(self.target))
+            if better is not None:
+                return self.operator.schedule(better, *self.shape, target=self.target)
         replay = Replay(self.config(config))
         schedule, args = self.operator.schedule(replay, *self.shape, target=self.target)
         replay.finish()
