@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from costmodel.cli.model import model
 from costmodel.cli.predict import explain, predict
 from costmodel.cli.search import demo, tune
 from costmodel.cli.show import show
@@ -16,5 +17,5 @@ def main() -> None:
     """Boosted trees for tables, and a search for fast tensor programs."""
 
 
-for command in (train, predict, explain, tune, show, demo):
+for command in (train, predict, explain, tune, show, model, demo):
     main.add_command(command)

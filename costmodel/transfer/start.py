@@ -17,7 +17,7 @@ from costmodel.features import check_version, features_of
 from costmodel.model import BoostedTreeCostModel, CostModel
 from costmodel.records import Record, RecordWarning
 from costmodel.task import Task
-from costmodel.transfer.programs import Examples, MeasuredProgram, examples, hardware_of, read_programs
+from costmodel.transfer.programs import MeasuredProgram, examples, hardware_of, read_programs
 from costmodel.transfer.warm import WarmCostModel
 
 SHIPPED = Path(__file__).parent / "shipped.ubj"
@@ -76,35 +76,47 @@ def start_model(
     prior: CostModel | None = None
     if shipped and (Target.parse(task.target).kind, features) == _SHIPPED_FOR:
         prior = shipped_model()
-    records: list[Record] = []
-    programs: list[MeasuredProgram] = []
+    measured: list[str | os.PathLike[str] | Record] = []
     for one in given:
-        if isinstance(one, Record):
-            records.append(one)
-        elif not isinstance(one, (str, os.PathLike)):
-            prior = one
-        elif os.fspath(one).endswith((".ubj", ".json")):
+        if isinstance(one, (str, os.PathLike)) and os.fspath(one).endswith((".ubj", ".json")):
             prior = load_model(one, version)
-        elif os.fspath(one).endswith(".gz"):
-            programs += read_programs(one)
+        elif isinstance(one, (str, os.PathLike, Record)):
+            measured.append(one)
         else:
-            records += record_file.load(one)
-    # what the search itself measured, or resumes from, is not foreign
-    programs += programs_of([r for r in records if r.task != task.key], features)
+            prior = one
+    programs = programs_in(measured, features, but=task.key)
     if programs:
-        prior = learn(examples(programs, features), prior, seed=seed)
+        prior = _learned(programs, prior, features, seed)
     if prior is None:
         return BoostedTreeCostModel(seed=seed)
     return WarmCostModel(prior, seed=seed)
 
 
-def learn(rows: Examples, prior: CostModel | None = None, *, seed: int = 0) -> CostModel:
-    """Return a model of many tasks, fitted to the measured programs of them, on top of a prior if there is one."""
-    model: Any = (
-        BoostedTreeCostModel(rounds=ROUNDS, seed=seed)
-        if prior is None
-        else WarmCostModel(prior, rounds=ROUNDS, seed=seed)
-    )
+def make_model(
+    programs: Sequence[MeasuredProgram], features: str = "store", *, seed: int = 0
+) -> BoostedTreeCostModel:
+    """Return a model of many tasks, fitted to measured programs of them.
+
+    Raises
+    ------
+    ValueError
+        If there are no programs, or for an unknown family of features.
+    """
+    rows = examples(programs, features)
+    model = BoostedTreeCostModel(rounds=ROUNDS, seed=seed)
+    model.fit(rows.features, rows.throughputs, rows.groups)
+    model.version = rows.version
+    return model
+
+
+def _learned(
+    programs: Sequence[MeasuredProgram], prior: CostModel | None, features: str, seed: int
+) -> CostModel:
+    """A model of the programs, on top of a prior if there is one."""
+    if prior is None:
+        return make_model(programs, features, seed=seed)
+    rows = examples(programs, features)
+    model = WarmCostModel(prior, rounds=ROUNDS, seed=seed)
     model.fit(rows.features, rows.throughputs, rows.groups)
     return model
 
@@ -118,7 +130,8 @@ def load_model(path: str | os.PathLike[str], version: str) -> BoostedTreeCostMod
         If it was trained on other features.
     """
     model = BoostedTreeCostModel()
-    check_version(model.load(path), version)
+    model.load(path)
+    check_version(model.version or "unknown", version)
     return model
 
 
@@ -130,6 +143,38 @@ def shipped_model() -> BoostedTreeCostModel | None:
     except (OSError, ValueError) as error:
         warnings.warn(f"the shipped cost model is not used: {error}", RuntimeWarning, stacklevel=3)
         return None
+
+
+def programs_in(
+    given: Iterable[str | os.PathLike[str] | Record], features: str = "store", *, but: str = ""
+) -> list[MeasuredProgram]:
+    """Return the programs of files of measured programs (``.gz``), of files of records, and of records.
+
+    Parameters
+    ----------
+    given : iterable of paths and Record
+    features : str
+        Family of the features that will be extracted.
+    but : str
+        Key of a task whose records are left out: the search itself begins with them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file does not exist.
+    ValueError
+        If a file of programs cannot be read.
+    """
+    records: list[Record] = []
+    programs: list[MeasuredProgram] = []
+    for one in given:
+        if isinstance(one, Record):
+            records.append(one)
+        elif os.fspath(one).endswith(".gz"):
+            programs += read_programs(one)
+        else:
+            records += record_file.load(one)
+    return programs + programs_of([r for r in records if r.task != but], features)
 
 
 def programs_of(records: Sequence[Record], features: str = "store") -> list[MeasuredProgram]:
