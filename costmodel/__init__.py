@@ -7,6 +7,7 @@ selected, measured in a worker process, and recorded; the model is fitted again;
 from __future__ import annotations
 
 from compiler.ops.operator import Operator
+from costmodel.budget import tune_all
 from costmodel.explore import (
     AnnealingExplorer,
     Explorer,
@@ -24,11 +25,13 @@ from costmodel.features import (
     feature_names,
     feature_version,
 )
+from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.process import MeasureError
-from costmodel.model import (
+from costmodel.measure.protocol import Runner
+from costmodel.learned import (
     BoostedTreeCostModel,
     CostModel,
     SklearnCostModel,
@@ -38,12 +41,13 @@ from costmodel.model import (
 )
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
-from costmodel.result import MeasureResult, Reason
+from costmodel.result import MeasureResult, Reason, common_failure
 from costmodel.space import Config, ConfigSpace
 from costmodel.task import Task
 from costmodel.tune import tune
-from costmodel.tuning.progress import Progress
-from costmodel.tuning.result import TuneResult
+from costmodel.tuning.progress import Progress, TaskShare, TotalProgress
+from costmodel.tuning.result import TotalResult, TuneResult
+from costmodel.tuning.stop import StopTuning, TuningError
 
 __all__ = [
     "AnnealingExplorer",
@@ -57,6 +61,8 @@ __all__ = [
     "Finals",
     "GeneticExplorer",
     "GridExplorer",
+    "HistoryBest",
+    "HistoryWarning",
     "IrreversibleExplorer",
     "KnobFeatures",
     "LoopFeatures",
@@ -69,10 +75,18 @@ __all__ = [
     "Reason",
     "Record",
     "RecordWarning",
+    "Runner",
+    "StopTuning",
     "SklearnCostModel",
     "StoreFeatures",
     "Task",
+    "TaskShare",
+    "TotalProgress",
+    "TotalResult",
     "TuneResult",
+    "TuningError",
+    "apply_history_best",
+    "common_failure",
     "extract",
     "feature_names",
     "feature_version",
@@ -82,4 +96,5 @@ __all__ = [
     "run_finals",
     "top_recall",
     "tune",
+    "tune_all",
 ]

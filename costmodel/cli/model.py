@@ -53,7 +53,7 @@ def test(model_file: Path, data: tuple[Path, ...], features: str) -> None:
     from rich.table import Table
 
     from costmodel.features import feature_version
-    from costmodel.model import pairwise_accuracy, rank_correlation
+    from costmodel.learned import pairwise_accuracy, rank_correlation
     from costmodel.transfer import examples, load_model, programs_in
 
     trained = load_model(model_file, feature_version(features))

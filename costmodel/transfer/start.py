@@ -14,7 +14,7 @@ import compiler
 from compiler import Target
 from costmodel import records as record_file
 from costmodel.features import check_version, features_of
-from costmodel.model import BoostedTreeCostModel, CostModel
+from costmodel.learned import BoostedTreeCostModel, CostModel
 from costmodel.records import Record, RecordWarning
 from costmodel.task import Task
 from costmodel.transfer.programs import MeasuredProgram, examples, hardware_of, read_programs
@@ -37,6 +37,7 @@ def start_model(
     warm: Warm | Iterable[Warm] | None = None,
     shipped: bool = True,
     features: str = "store",
+    machine: str = "",
     seed: int = 0,
 ) -> CostModel:
     """Return the model that a search of a task begins with.
@@ -53,6 +54,9 @@ def start_model(
         Whether to begin with the model that comes with the package. It is for CPUs, and the features ``"store"``.
     features : str
         The family of features that the model will be given.
+    machine : str
+        The one that will measure, as `Record.cpu` names it: its records of this task are left out of `warm`, as the
+        search itself begins with them.
     seed : int
 
     Returns
@@ -84,7 +88,7 @@ def start_model(
             measured.append(one)
         else:
             prior = one
-    programs = programs_in(measured, features, but=task.key)
+    programs = programs_in(measured, features, but=(task.key, machine))
     if programs:
         prior = _learned(programs, prior, features, seed)
     if prior is None:
@@ -146,7 +150,7 @@ def shipped_model() -> BoostedTreeCostModel | None:
 
 
 def programs_in(
-    given: Iterable[str | os.PathLike[str] | Record], features: str = "store", *, but: str = ""
+    given: Iterable[str | os.PathLike[str] | Record], features: str = "store", *, but: tuple[str, str] = ("", "")
 ) -> list[MeasuredProgram]:
     """Return the programs of files of measured programs (``.gz``), of files of records, and of records.
 
@@ -155,8 +159,8 @@ def programs_in(
     given : iterable of paths and Record
     features : str
         Family of the features that will be extracted.
-    but : str
-        Key of a task whose records are left out: the search itself begins with them.
+    but : (str, str)
+        Task and machine whose records are left out, as `Record.task` and `Record.cpu` name them.
 
     Raises
     ------
@@ -174,7 +178,7 @@ def programs_in(
             programs += read_programs(one)
         else:
             records += record_file.load(one)
-    return programs + programs_of([r for r in records if r.task != but], features)
+    return programs + programs_of([r for r in records if (r.task, r.cpu) != but], features)
 
 
 def programs_of(records: Sequence[Record], features: str = "store") -> list[MeasuredProgram]:

@@ -100,9 +100,7 @@ def test_expected_improvement_is_the_mean_of_samples():
     scores, deviations = np.array([0.5, 1.0, 1.4, -0.5]), np.array([0.3, 0.5, 0.1, 1.0])
     samples = np.random.default_rng(0).normal(size=1_000_000)
     means = [np.maximum(m + d * samples - 1.0, 0).mean() for m, d in zip(scores, deviations, strict=True)]
-    np.testing.assert_allclose(
-        np.exp(log_expected_improvement(scores, deviations, 1.0)), means, rtol=0.02
-    )
+    np.testing.assert_allclose(np.exp(log_expected_improvement(scores, deviations, 1.0)), means, rtol=0.02)
 
 
 def test_expected_improvement_keeps_the_order_where_it_underflows():

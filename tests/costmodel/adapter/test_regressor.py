@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from costmodel.adapter.regressor import CostModelRegressor
-from costmodel.model import BoostedTreeCostModel
+from costmodel.learned import BoostedTreeCostModel
 
 
 def programs(n: int):
