@@ -31,7 +31,7 @@ from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.process import MeasureError
 from costmodel.measure.protocol import Runner
-from costmodel.model import (
+from costmodel.learned import (
     BoostedTreeCostModel,
     CostModel,
     SklearnCostModel,

@@ -16,7 +16,7 @@ import numpy as np
 
 from boost.atomic import write_bytes
 from compiler import Target
-from costmodel.model import BoostedTreeCostModel, CostModel
+from costmodel.learned import BoostedTreeCostModel, CostModel
 
 # Features of a store by which the one with the most work is found: TVM counts operations first, in the order
 # multiply-add, addition or subtraction, multiplication, division, comparison, mathematics, other, of floats and
