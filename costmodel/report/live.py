@@ -37,7 +37,9 @@ def total_line(progress: TotalProgress) -> str:
         parts.append(f"{len(tried)} of {len(progress.tasks)} tasks have a program")
     else:
         first = sum(share.weight * share.first_cost for share in tried)
-        gained = f", {first / progress.total:.2f}x as fast as after the first round" if first < math.inf else ""
+        gained = (
+            f", {first / progress.total:.2f}x as fast as after the first round" if first < math.inf else ""
+        )
         parts.append(f"total {progress.total * 1e3:.4g} ms{gained}")
     parts.append(f"{_duration(progress.seconds_left)} left")
     # the longest part is the last, where a terminal cuts it

@@ -14,6 +14,7 @@ from costmodel.tuning.run import Run
 from costmodel.tuning.scorer import Rows, Scorer
 from costmodel.tuning.settings import Settings
 
+
 class Search:
     """The search for one task, a batch at a time.
 
@@ -31,7 +32,9 @@ class Search:
         self.settings = settings
         self.run = run
         self.explorer = settings.explorer_of(task)
-        self.scorer = None if model is None else Scorer(task, model, settings.optimism, features=settings.features)
+        self.scorer = (
+            None if model is None else Scorer(task, model, settings.optimism, features=settings.features)
+        )
 
     def rows(self) -> Rows | None:
         """Return features and throughputs of the trials so far; None if a model cannot learn from them."""

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from costmodel.cli import main
 
-OPERATORS = '''
+OPERATORS = """
 from compiler import te
 from costmodel import register
 from costmodel.space import Replay
@@ -31,7 +31,7 @@ def broken(knobs, n):
     if isinstance(knobs, Replay):  # not while the space is recorded
         raise KeyError("step is odd")
     return shifted(knobs, n)
-'''
+"""
 
 
 @pytest.fixture

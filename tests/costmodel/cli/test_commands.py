@@ -126,7 +126,10 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         (["tune-all", "tasks.txt"], "tasks.txt, line 3: unknown operator 'matmull'; did you mean 'matmul'"),
         (["records", "show", "data.csv"], "data.csv: no line of it is a record"),
         (["records", "merge", "no.jsonl", "--output", "m.jsonl"], "no.jsonl: no such file"),
-        (["records", "convert", "data.csv", "x.jsonl"], "the columns task, config, costs of records are missing"),
+        (
+            ["records", "convert", "data.csv", "x.jsonl"],
+            "the columns task, config, costs of records are missing",
+        ),
         (["build", "data.csv"], "data.csv: no line of it is a record"),
     ],
 )
