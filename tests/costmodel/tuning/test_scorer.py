@@ -62,17 +62,21 @@ def counted(monkeypatch) -> list[int]:
 
 
 def test_a_proposal_lowers_few_programs_and_finds_good_ones(task, scorer, monkeypatch):
-    lowered = counted(monkeypatch)
     visited = set(task.space.random(np.random.default_rng(5), 8))
-    proposals = scorer.propose(AnnealingExplorer(task.space), 48, visited, rng=np.random.default_rng(0))
-    assert len(proposals) == 48 and len(lowered) <= 48
-    indices, scores = zip(*proposals, strict=True)
-    assert not visited.intersection(indices) and len(set(indices)) == 48
-    assert list(scores) == sorted(scores, reverse=True)
-    assert np.array_equal(scorer(indices), scores)
+    best = []
+    for seed in range(3):
+        lowered = counted(monkeypatch)
+        one = Scorer(task, Linear())
+        proposals = one.propose(AnnealingExplorer(task.space), 48, visited, rng=np.random.default_rng(seed))
+        assert len(proposals) == 48 and len(lowered) <= 48
+        indices, scores = zip(*proposals, strict=True)
+        assert not visited.intersection(indices) and len(set(indices)) == 48
+        assert list(scores) == sorted(scores, reverse=True)
+        assert np.allclose(scorer(indices), scores)
+        best.append(np.mean(scores[:16]))
     # better than the best of five times as many random programs
     others = scorer(task.space.random(np.random.default_rng(9), 256))
-    assert np.mean(scores[:16]) > np.sort(others)[-16:].mean()
+    assert np.mean(best) > np.sort(others)[-16:].mean()
 
 
 def test_the_same_seed_proposes_the_same(task):
