@@ -137,6 +137,8 @@ def tune_all(
     seed: int = 0,
     epsilon: float = 0.05,
     optimism: float = 0.0,
+    features: str = "store",
+    acquisition: str | None = None,
     patience: int | None = None,
     total_patience: int | None = None,
     callback: Callable[[TotalProgress], Any] | None = None,
@@ -145,7 +147,7 @@ def tune_all(
 
     Every task is tried once; then each batch goes to the task from which the largest decrease of the weighted
     sum of times is expected. All tasks share one model. The same seed and the same measured costs give the
-    same proposals.
+    same proposals. With the features ``"knob"`` each task has its own.
 
     Parameters
     ----------
@@ -164,7 +166,7 @@ def tune_all(
         By default boosted trees, trained on the trials of all tasks.
     records : path, optional
         One file for all tasks, as for `tune`.
-    measurer, batch_size, seed, epsilon, optimism
+    measurer, batch_size, seed, epsilon, optimism, features, acquisition
         As for `tune`.
     patience : int, optional
         A task gets no more trials after so many without an improvement of more than a hundredth.
@@ -194,10 +196,16 @@ def tune_all(
         seed=seed,
         epsilon=epsilon,
         optimism=optimism,
+        features=features,
+        acquisition=acquisition,
         patience=patience,
         seconds=seconds,
     )
     check_trials(trials)
+    if not isinstance(explorer, str):
+        raise ValueError("an explorer belongs to the space of one task: name a kind of explorer")
+    if features == "knob" and model is not None:
+        raise ValueError("the features 'knob' differ from task to task, so that no model serves all tasks")
     if total_patience is not None and total_patience < 1:
         raise ValueError(f"total_patience must be at least 1 trial, not {total_patience}")
     if trials is None and seconds is None:
@@ -247,12 +255,14 @@ class TotalRun:
         self.patience = Patience(None)
         self.deadline = Deadline(settings.seconds)
         known = record_file.load(path) if path is not None and path.exists() else []
-        model = model_of(settings)
+        # the values of knobs mean something else in each task, so each has a model of its own
+        self.shared = settings.features != "knob"
+        model = model_of(settings) if self.shared else None
         self.searches: list[Search] = []
         for number, task in enumerate(tasks):
             run = Run(task, settings, None, known, path, measurer)
             run.callback = lambda progress, number=number: self._report(number, progress)
-            self.searches.append(Search(task, settings, run, model))
+            self.searches.append(Search(task, settings, run, model or model_of(settings)))
         self.result = TotalResult([s.run.result for s in self.searches], list(weights))
         available = sum(s.run.trials for s in self.searches)
         self.trials = available if trials is None else min(trials, available)
@@ -315,8 +325,8 @@ class TotalRun:
             rng = np.random.default_rng([self.settings.seed, self.result.trials])
             number = self.budget.choose(going, rng)
         search = self.searches[number]
-        # the rows of the others are needed by a model alone, and only when this task has some of its own
-        others = [] if search.scorer is None else [o.rows() for o in self.searches if o is not search]
+        sharing = self.shared and search.scorer is not None
+        others = [o.rows() for o in self.searches if o is not search] if sharing else []
         began, run = time.perf_counter(), search.run
         try:
             done = search.step(size, check, [rows for rows in others if rows is not None])

@@ -35,15 +35,16 @@ def tune(
     epsilon: float = 0.05,
     optimism: float = 0.0,
     features: str = "store",
+    acquisition: str | None = None,
     patience: int | None = None,
     seconds: float | None = None,
     callback: Callable[[Progress], Any] | None = None,
 ) -> TuneResult:
     """Search for a fast program.
 
-    The first trial is the default, and the others of the first batch are random. Before each further batch the model is fitted to all trials, the
-    explorer proposes by its scores, and `costmodel.select` chooses from the proposals. The same seed
-    and the same measured costs give the same proposals.
+    The first trial is the default, and the others of the first batch are random. Before each further batch
+    the model is fitted to all trials, the explorer proposes by its scores, and `costmodel.select` chooses
+    from the proposals. The same seed and the same measured costs give the same proposals.
 
     Parameters
     ----------
@@ -70,8 +71,11 @@ def tune(
         Number of standard deviations that are added to the model's scores, so that programs that differ from
         the measured ones are tried earlier; see `costmodel.select.upper_confidence_bound`.
     features : str
-        The family of features that the model learns from: ``"store"`` or ``"loop"``, of programs and the
-        target, or ``"knob"``, the values of the knobs; see `Features`.
+        What the model reads: ``"store"``, ``"loop"`` or ``"knob"``, see `costmodel.features`. The features of
+        loop nests apply to other tasks, the values of knobs do not.
+    acquisition : str, optional
+        How scores and their uncertainty become a preference: ``"mean"``, ``"ucb"`` (the default with an
+        optimism) or ``"ei"``, the expected improvement; see `costmodel.select.acquire`.
     patience : int, optional
         The search ends after so many trials without an improvement of more than a hundredth.
     seconds : float, optional
@@ -88,8 +92,8 @@ def tune(
     Raises
     ------
     ValueError
-        For an unknown explorer or family, trials or a batch size below 1, an optimism below 0, or a target
-        whose programs the measurer cannot run.
+        For an unknown explorer, acquisition or family of features, trials or a batch size below 1, an
+        optimism below 0, or a target whose programs the measurer cannot run.
     TuningError
         If nothing has succeeded and a whole batch failed in the same way, as with a template that cannot
         work; the message has the first error whole.
@@ -102,6 +106,7 @@ def tune(
         epsilon=epsilon,
         optimism=optimism,
         features=features,
+        acquisition=acquisition,
         patience=patience,
         seconds=seconds,
     )

@@ -12,7 +12,6 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable
-from math import prod
 from typing import Any
 
 from costmodel.records.record import Record
@@ -157,9 +156,10 @@ def _kinds(record: Record) -> dict[str, str]:
 def _value(space: ConfigSpace, name: str, kind: str, value: Any) -> Any:
     if kind != "sp" or not value or value[0] != -1 or name not in space.by_name:
         return value
-    extent = prod(space.by_name[name].options[0])
-    inner = prod(value[1:])  # AutoTVM leaves the outermost factor to the extent of the axis
-    return [extent // inner if inner else 0, *value[1:]]
+    # AutoTVM leaves the outermost factor to the extent of the axis
+    inner = _tupled(value[1:])
+    fitting = (o for o in space.by_name[name].options if isinstance(o, tuple) and o[1:] == inner)
+    return next(fitting, value)
 
 
 def _listed(value: Any) -> Any:

@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from compiler import Target
@@ -15,12 +16,12 @@ from costmodel.result import MeasureResult, Reason
 from costmodel.space import Config
 from costmodel.task import Task
 
-# 2: what the target has, and the noise of the measurement
+# 2: what the target has, and the noise and drift of the measurement
 SCHEMA_VERSION = 2
 
 # version -> function that converts the fields of that version to those of the next
 CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: lambda fields: {**fields, "hardware": {}, "noise": None},
+    1: lambda fields: {**fields, "hardware": {}, "noise": None, "drift": None},
 }
 
 
@@ -64,7 +65,11 @@ class Record:
         What the target has: ``vector_bits``, ``vector_registers``, ``caches`` (bytes, the nearest first) and
         ``threads``. Empty where it is unknown, as in files of the first version of the schema.
     noise : float or None
-        Relative spread of the measurement, as the measurer states it; None where it is unknown.
+        Relative standard error of the cost, as the measurer states it; None where it is unknown.
+    drift : float or None
+        What the time of a reference program, which took turns with this one, was beside its usual time. The
+        costs are those at the usual speed of the machine; times the drift they are what the clock showed.
+        None where it is unknown.
     """
 
     task: str
@@ -84,6 +89,7 @@ class Record:
     timestamp: float
     hardware: dict[str, Any] = field(default_factory=dict)
     noise: float | None = None
+    drift: float | None = None
 
     @classmethod
     def of(
@@ -107,7 +113,8 @@ class Record:
             seconds=round(result.total_seconds, 6),
             timestamp=round(result.timestamp, 3),
             hardware=hardware_of(task.target),
-            noise=getattr(result, "noise", None),
+            noise=result.noise,
+            drift=getattr(result, "drift", None),
         )
 
     @property
@@ -115,7 +122,7 @@ class Record:
         """Whether the measurement succeeded."""
         return self.reason == Reason.OK.value
 
-    @property
+    @cached_property
     def cost(self) -> float:
         """Median seconds per call; infinite for a failure."""
         return statistics.median(self.costs) if self.costs else math.inf
@@ -234,6 +241,7 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "timestamp": _number,
     "hardware": lambda value: value if isinstance(value, dict) else None,
     "noise": lambda value: _UNKNOWN if value is None else _number(value),
+    "drift": lambda value: _UNKNOWN if value is None else _number(value),
 }
 
 

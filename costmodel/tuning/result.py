@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from costmodel import records as record_file
 from costmodel.records import Record
 from costmodel.task import Task
 
@@ -55,8 +54,9 @@ class TuneResult:
     @property
     def best(self) -> Record | None:
         """The fastest trial; None if every one failed."""
-        fastest = record_file.best(self.records)
-        return fastest[0] if fastest else None
+        # after each trial a search needs it, so it must not sort all records
+        fastest = min(self.records, key=lambda r: (r.cost, r.timestamp), default=None)
+        return fastest if fastest is not None and fastest.ok else None
 
     @property
     def best_gflops(self) -> float:

@@ -32,9 +32,15 @@ class Search:
         self.settings = settings
         self.run = run
         self.explorer = settings.explorer_of(task)
-        self.scorer = (
-            None if model is None else Scorer(task, model, settings.optimism, features=settings.features)
-        )
+        self.scorer: Scorer | None = None
+        if model is not None:
+            self.scorer = Scorer(
+                task,
+                model,
+                settings.optimism,
+                features=settings.features,
+                acquisition=settings.acquisition,
+            )
 
     def rows(self) -> Rows | None:
         """Return features and throughputs of the trials so far; None if a model cannot learn from them."""
@@ -54,7 +60,7 @@ class Search:
         run, settings, scorer = self.run, self.settings, self.scorer
         rng = np.random.default_rng([settings.seed, len(run.visited)])
         size = min(size, run.trials - len(run.visited))
-        expected: np.ndarray | None = None
+        scored = False
         if scorer is None:
             batch = [i for i, _ in self.explorer.propose(size, _no_scores, run.visited, rng=rng)]
         elif self._learnt(scorer, others):
@@ -63,19 +69,20 @@ class Search:
             batch = choose_batch(
                 self.task.space, proposals, size, run.visited, rng=rng, epsilon=settings.epsilon
             )
-            expected = scorer.expected(batch)
+            scored = True
         else:
             scorer.prepare()
             batch = self.task.space.random(rng, size, run.visited)
         if not run.visited:
             batch = self._with_default(batch)
+        expected = scorer.expected(batch) if scorer is not None and scored else None
         done = run.measure(batch, check)
         if expected is not None and done == len(batch):
             run.compare_with(expected)
         return done
 
     def _with_default(self, batch: list[int]) -> list[int]:
-        """Return the first batch of a task, with the default first, so that the best is never worse than it."""
+        """Return the first batch with the default first, so that the best is never worse than it."""
         default = self.task.space.default.index
         return [default, *(index for index in batch if index != default)][: len(batch)]
 

@@ -16,6 +16,7 @@ from costmodel.explore import (
 )
 from costmodel.features import FAMILIES
 from costmodel.model import CostModel
+from costmodel.select import ACQUISITIONS
 from costmodel.task import Task
 
 # Those that propose by the scores of the model, and those that need none.
@@ -31,8 +32,8 @@ class Settings:
     Raises
     ------
     ValueError
-        For an unknown explorer or family of features, a batch size or a patience below 1, seconds that are
-        not positive, or an optimism below 0.
+        For an unknown explorer, acquisition or family of features, a batch size or a patience below 1,
+        seconds that are not positive, or an optimism below 0.
     """
 
     explorer: str | Explorer = "model"
@@ -42,6 +43,7 @@ class Settings:
     epsilon: float = 0.05
     optimism: float = 0.0
     features: str = "store"
+    acquisition: str | None = None
     patience: int | None = None
     seconds: float | None = None
 
@@ -56,6 +58,10 @@ class Settings:
             raise ValueError(f"patience must be at least 1 trial, not {self.patience}")
         if self.seconds is not None and not self.seconds > 0:
             raise ValueError(f"seconds must be positive, not {self.seconds}")
+        if self.features not in FAMILIES:
+            raise ValueError(unknown("family of features", self.features, FAMILIES))
+        if self.acquisition is not None and self.acquisition not in ACQUISITIONS:
+            raise ValueError(unknown("acquisition", self.acquisition, ACQUISITIONS))
         if isinstance(self.explorer, str) and self.explorer not in EXPLORERS:
             raise ValueError(unknown("explorer", self.explorer, EXPLORERS))
 

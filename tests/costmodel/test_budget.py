@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from compiler import te
+from costmodel import RandomExplorer
 from costmodel.budget import Budget, expected_gain, tune_all
 from costmodel.records import load
 from costmodel.registry import register
@@ -29,6 +30,12 @@ def many(knobs, n):
 
 @register(reference=lambda a, n: a + 1, flops=lambda n: n, name="others")
 def others(knobs, n):
+    return many(knobs, n)
+
+
+@register(reference=lambda a, n: a + 1, flops=lambda n: n, name="other knobs")
+def other_knobs(knobs, n):
+    knobs.choice("d", list(range(3)))
     return many(knobs, n)
 
 
@@ -179,6 +186,13 @@ def test_tasks_share_one_model():
     assert len(result.results[1].correlations) >= 1
 
 
+def test_values_of_knobs_are_not_shared():
+    C = Task("other knobs", (8,))
+    measurer = Formula(lambda task, trial, index: 1.0 + index)
+    result = tune_all([A, C], trials=40, measurer=measurer, batch_size=8, features="knob")
+    assert result.trials == 40 and all(r.correlations for r in result.results)
+
+
 def test_resume(tmp_path):
     path = tmp_path / "r.jsonl"
     first, second = (Formula(lambda task, trial, index: 1.0 + index) for _ in range(2))
@@ -294,6 +308,8 @@ def test_small_spaces_are_exhausted():
         ([A], None, {"trials": 0}, "trials must be at least 1, not 0"),
         ([A], None, {"total_patience": 0}, "total_patience must be at least 1 trial, not 0"),
         ([A], None, {"explorer": "modle"}, "did you mean 'model'"),
+        ([A], None, {"explorer": RandomExplorer(A.space)}, "belongs to the space of one task"),
+        ([A], None, {"features": "knob", "model": object()}, "no model serves all tasks"),
     ],
 )
 def test_wrong_input(tasks, weights, settings, message):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from compiler.ops.knob import Knob
 from costmodel.select import (
     acquire,
     choose_batch,
@@ -10,7 +11,7 @@ from costmodel.select import (
     log_expected_improvement,
     upper_confidence_bound,
 )
-from costmodel.space import ConfigSpace, Knob
+from costmodel.space import ConfigSpace
 
 
 @pytest.fixture

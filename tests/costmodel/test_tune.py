@@ -118,6 +118,39 @@ def test_optimism_changes_what_is_tried_after_the_first_batch(task):
     assert tried[0.0][:16] == tried[2.0][:16] and tried[0.0] != tried[2.0]
 
 
+@pytest.mark.parametrize("settings", [{"acquisition": "ei"}, {"features": "knob"}])
+def test_acquisition_and_features_change_what_is_tried_after_the_first_batch(task, settings):
+    plain, other = FakeMeasurer(), FakeMeasurer()
+    tune(task, 32, measurer=plain)
+    result = tune(task, 32, measurer=other, **settings)
+    assert len(result.correlations) == 1
+    assert plain.measured[:16] == other.measured[:16] and plain.measured != other.measured
+
+
+def test_the_default_is_tried_first(task):
+    for explorer in ("model", "random", "grid"):
+        measurer = FakeMeasurer()
+        tune(task, 20, measurer=measurer, explorer=explorer)
+        assert measurer.measured[0] == task.space.default.index
+        assert len(set(measurer.measured)) == 20
+
+
+def test_a_model_that_has_learnt_proposes_the_first_batch(task):
+    class Sum:
+        fitted = True
+
+        def fit(self, features, throughputs, groups=None):
+            pass
+
+        def predict(self, features):
+            return features.sum(axis=1)
+
+    measurer, random = FakeMeasurer(), FakeMeasurer()
+    result = tune(task, 16, measurer=measurer, model=Sum())
+    tune(task, 16, measurer=random)
+    assert len(result.correlations) == 1 and measurer.measured != random.measured
+
+
 def test_both_sources_begin_with_the_same_batch(task):
     with_model, without = FakeMeasurer(), FakeMeasurer()
     tune(task, 20, measurer=with_model)
@@ -389,6 +422,8 @@ def test_an_explorer_without_more_proposals_ends_the_search(task, monkeypatch):
         ({"patience": 0}, "patience must be at least 1 trial, not 0"),
         ({"seconds": 0.0}, "seconds must be positive, not 0.0"),
         ({"optimism": -0.5}, "optimism must be at least 0, not -0.5"),
+        ({"features": "stores"}, "unknown family of features 'stores'; did you mean 'store'"),
+        ({"acquisition": "men"}, "unknown acquisition 'men'; did you mean 'mean'"),
         ({"batch_size": 0}, "batch_size 0 must be at least 1"),
     ],
 )

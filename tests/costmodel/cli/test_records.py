@@ -66,7 +66,8 @@ def test_convert_to_autotvm_and_back(run, files, tmp_path):
     assert json.loads((tmp_path / "log.json").read_text().splitlines()[0])["input"][1] == "matmul"
     with (tmp_path / "log.json").open("a") as log:
         log.write(
-            '{"input": ["llvm", "dense_nopack.x86", [], {}], "config": {"entity": []}, "result": [[1], 0, 1, 1]}\n'
+            '{"input": ["llvm", "dense_nopack.x86", [], {}], "config": {"entity": []}, '
+            '"result": [[1], 0, 1, 1]}\n'
         )
     output = run("records", "convert", "log.json", "back.jsonl", "--cpu", "that CPU")
     assert "4 records: back.jsonl" in output

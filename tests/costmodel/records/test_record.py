@@ -38,7 +38,7 @@ def test_a_line_is_plain_json_with_a_version(tmp_path):
     fields = json.loads(line)
     assert fields["version"] == 2
     assert fields["hardware"] == hardware_of("llvm") and fields["hardware"]["vector_registers"] > 0
-    assert fields["noise"] is None
+    assert fields["noise"] is None and fields["drift"] is None
     assert fields["task"] == "matmul(16, 16, 16) float32 llvm"
     assert (fields["operator"], fields["shape"], fields["target"]) == (
         "matmul",
@@ -83,7 +83,7 @@ def test_lines_that_are_not_records(line, message):
 
 
 def test_old_versions_are_converted():
-    old = {k: v for k, v in json.loads(record().line()).items() if k not in ("hardware", "noise")}
+    old = {k: v for k, v in json.loads(record().line()).items() if k not in ("hardware", "noise", "drift")}
     found = Record.parse(json.dumps({**old, "version": 1}))
     assert found == dataclasses.replace(record(), timestamp=found.timestamp, hardware={}, noise=None)
 
@@ -110,7 +110,7 @@ def test_records_of_a_version_without_dtypes_name_the_same_tasks():
 def test_records_of_the_first_version_are_written_in_the_newest():
     for record, line in zip(load(KEPT), KEPT.read_text().splitlines(), strict=True):
         written = json.loads(record.line())
-        assert written == {**json.loads(line), "version": 2, "hardware": {}, "noise": None}
+        assert written == {**json.loads(line), "version": 2, "hardware": {}, "noise": None, "drift": None}
         assert Record.parse(record.line()) == record
 
 
