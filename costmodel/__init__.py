@@ -16,6 +16,7 @@ from costmodel.explore import (
     RandomExplorer,
 )
 from costmodel.features import extract, feature_names
+from costmodel.measure.cluster import DaskMeasurer
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
@@ -38,6 +39,7 @@ __all__ = [
     "Config",
     "ConfigSpace",
     "CostModel",
+    "DaskMeasurer",
     "Explorer",
     "Finals",
     "GeneticExplorer",
