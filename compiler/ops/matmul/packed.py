@@ -3,49 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from compiler import te
 from compiler.backend import Target
+from compiler.ir.dtype import bits_of, is_float
 from compiler.ir.expr import Const, Expr
 from compiler.ops.epilogue import EPILOGUE, Epilogue
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
 from compiler.ops.matmul.matmul import Product
+from compiler.ops.matmul.vector import vector_product
 from compiler.ops.operator import Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.precision import MATRIX_DTYPE, PRECISIONS
 from compiler.ops.rounding import Rounding
+from compiler.ops.tiles import Registers, Tile, block_in_cache, covering, ranked_tiles
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
-# rows and columns of a tile whose sums stay in registers: with 32 registers of 16 floats, rows * columns / 16
-# accumulators, a row of the right operand and a broadcast element of the left one must fit
-TILES = (
-    (8, 32),
-    (4, 64),
-    (6, 64),
-    (14, 32),
-    (12, 32),
-    (4, 32),
-    (8, 16),
-    (16, 16),
-    (24, 16),
-    (2, 64),
-    (1, 64),
-    (1, 16),
-)
-BLOCKS = (1, 2, 4, 8, 16, 32, 64)
+BLOCKS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-def packed(knobs: Knobs, product: Product, target: Target) -> tuple[Schedule, list[Tensor]]:
+def schedule(
+    knobs: Knobs, product: Product, target: Target, constants: Sequence[str] = ()
+) -> tuple[Schedule, list[Tensor]]:
+    """The program of a product: of a vector and a matrix, or of two matrices.
+
+    Parameters
+    ----------
+    knobs : Knobs
+    product : Product
+    target : Target
+    constants : sequence of str
+        Names of the operands that are packed once and not in each call.
+    """
+    # to interleave four rows of a matrix costs more than the products of bytes in fours save for one row
+    in_fours = product.precision.of_bytes and target.hardware.byte_products
+    if 1 in (product.M, product.N) and not (in_fours and product.transpose[1] == "T"):
+        return vector_product(knobs, product, target)
+    return packed(knobs, product, target, constants)
+
+
+def packed(
+    knobs: Knobs, product: Product, target: Target, constants: Sequence[str] = ()
+) -> tuple[Schedule, list[Tensor]]:
     """Register tiles over packed operands.
 
-    Both operands are copied so that the elements that a tile reads for one k are contiguous, padded with
-    zeros to whole tiles: the hot loop then has neither conditions nor strides. The sums of a tile stay in
-    registers throughout the loop over k. Tiles are traversed in blocks, so that a panel of one operand stays
-    in the first-level cache and a block of the other in the second (Goto and van de Geijn, Anatomy of
-    High-Performance Matrix Multiplication, section 4).
+    A panel of the right operand has the elements that a tile reads, contiguous for each k and padded with zeros
+    to whole vectors: the hot loop then has neither conditions nor strides. By default it is packed when its
+    tiles are computed, and stays in the second-level cache while all rows of the left operand are multiplied
+    by it; those are read where they are, an element at a time, if each row is contiguous. The sums of a
+    tile stay in registers throughout the loop over k, unless a panel of all k would not stay in the cache (Goto and
+    van de Geijn, Anatomy of High-Performance Matrix Multiplication, section 4, with the operands exchanged).
 
     On a target that multiplies bytes in fours, panels of bytes hold for each row or column four elements in
     succession, padded with zeros, and a step of the loop over k adds the products of all four. The
@@ -54,23 +64,22 @@ def packed(knobs: Knobs, product: Product, target: Target) -> tuple[Schedule, li
     result.
     """
     M, N, K = product.M, product.N, product.K
-    # four rows of a right operand are interleaved, which costs more than the instruction saves for one row of
-    # the result
-    pays = M > 1 or product.transpose[1] == "T"
-    depth = 4 if pays and product.precision.of_bytes and target.hardware.byte_products else 1
-    most = 16 if depth == 1 else target.lanes("int32")
-    tiles = TILES if depth == 1 else _tiles(most, target.hardware.vector_registers)
-    rows, columns = knobs.choice("tile", tiles, default=_default_tile(M, N, tiles, most))
-    m_tiles, n_tiles = -(-M // rows), -(-N // columns)
-    m_block = knobs.choice("m_block", BLOCKS, default=16)
+    depth = 4 if product.precision.of_bytes and target.hardware.byte_products else 1
+    registers = Registers.of(target, product.precision.accumulator)
+    lanes = registers.lanes
+    tiles = ranked_tiles(registers, lambda tile: covering(M, tile.rows) * covering(N, tile.vectors * lanes))
+    rows, columns = knobs.choice("tile", [(tile.rows, tile.vectors * lanes) for tile in tiles])
+    m_tiles, n_tiles = covering(M, rows), covering(N, columns)
+    usual = _Defaults.of(product, target, Tile(rows, columns // lanes), depth, product.names[1] in constants)
+    columns_outside = knobs.choice("outside", ("columns", "rows"), default=usual.outside) == "columns"
+    m_block = knobs.choice("m_block", BLOCKS, default=usual.m_block)
     n_block = knobs.choice("n_block", BLOCKS, default=1)
-    # a longer panel would not stay in the second-level cache from one tile to the next
-    k_block = knobs.choice(
-        "k_block", (64, 128, 256, 384, 512, 1024, 4096), default=4096 if K <= 1024 else 512
-    )
+    k_blocks = (*(k for k in (64, 128, 256, 512, 1024, 2048, 4096) if k < K), K)
+    k_block = knobs.choice("k_block", k_blocks, default=max(k for k in k_blocks if k <= usual.k_block))
     unroll = knobs.choice("unroll_k", (1, 2, 4, 8), default=4)
     rows_inside = knobs.choice("walk", ("rows inside", "columns inside")) == "rows inside"
-    pack_left = knobs.choice("pack_left", ("block", "whole", "none"))
+    pack_left = knobs.choice("pack_left", ("none", "block", "whole"), default=usual.pack_left)
+    pack_right = knobs.choice("pack_right", ("panel", "whole", "none"), default=usual.pack_right)
 
     A, B, extra = product.placeholders()
     steps = -(-K // depth)
@@ -78,18 +87,28 @@ def packed(knobs: Knobs, product: Product, target: Target) -> tuple[Schedule, li
     within = [te.reduce_axis((0, depth), "kq")] if depth > 1 else []
     panels_b = _panels(product, B, n_tiles, columns, depth)
     panels_a = _panels(product, A, m_tiles, rows, depth)
-    plain = pack_left == "none" and M % rows == 0
+    plain = pack_left == "none"
     plain &= depth == 1 or (K % depth == 0 and product.transpose[0] == "N")
+    plain_right = pack_right == "none" and depth == 1
     excess = None if depth == 1 or plain or A.dtype == "uint8" else _column_sums(product, panels_b)
 
     def left(batch: Sequence[Expr], mo: Expr, mi: Expr) -> Expr:
         if plain:
-            return product.left(A, *batch, mo * rows + mi, _place(k, within, depth))
+            i = mo * rows + mi
+            value = product.left(A, *batch, i, _place(k, within, depth))
+            return value if M % rows == 0 else te.if_then_else(i < M, value, 0)
         return panels_a[(*batch, mo, k, mi, *within)]
+
+    def right(batch: Sequence[Expr], no: Expr, ni: Expr) -> Expr:
+        if plain_right:
+            j = no * columns + ni
+            value = product.right(B, *batch, k, j)
+            return value if N % columns == 0 else te.if_then_else(j < N, value, 0)
+        return panels_b[(*batch, no, k, ni, *within)]
 
     def sums(*at: Expr) -> Expr:
         *batch, mo, no, mi, ni = at
-        term = product.term(left(batch, mo, mi), panels_b[(*batch, no, k, ni, *within)])
+        term = product.term(left(batch, mo, mi), right(batch, no, ni))
         return te.sum(term, axis=[k, *within])
 
     tile = te.compute(product.shape(m_tiles, n_tiles, rows, columns), sums, "tile")
@@ -109,18 +128,18 @@ def packed(knobs: Knobs, product: Product, target: Target) -> tuple[Schedule, li
     jo, ji = s[C].split(j, columns)
     ib, io = s[C].split(io, min(m_block, m_tiles))
     jb, jo = s[C].split(jo, min(n_block, n_tiles))
-    s[C].reorder(*batch, ib, jb, *((jo, io) if rows_inside else (io, jo)), ii, ji)
-    lanes = min(columns, most)
+    outer, block = (jb, ib) if columns_outside else (ib, jb)
+    s[C].reorder(*batch, outer, block, *((jo, io) if rows_inside else (io, jo)), ii, ji)
     split_vectors(s, C, ji, lanes)
-    block = s[C].fuse(*batch, ib) if batch else ib
-    s[C].parallel(block)
+    outer = s[C].fuse(*batch, outer) if batch else outer
+    s[C].parallel(outer)
 
     # complete sums over k stay in registers; partial ones are stored for a block of tiles
     whole = k_block >= K
-    s[tile].compute_at(s[C], (io if rows_inside else jo) if whole else jb)
+    s[tile].compute_at(s[C], (io if rows_inside else jo) if whole else block)
     s[tile].set_scope("local" if whole else "global")
     *tb, mo, no, mi, ni = tile.op.axis
-    ko, ki = s[tile].split(k, min(k_block // depth, steps))
+    ko, ki = s[tile].split(k, min(covering(k_block, depth), steps))
     ki, kl = s[tile].split(ki, min(max(unroll // depth, 1), steps))
     s[tile].reorder(*tb, ko, *((no, mo) if rows_inside else (mo, no)), ki, kl, mi, ni)
     s[tile].unroll(kl)
@@ -130,21 +149,68 @@ def packed(knobs: Knobs, product: Product, target: Target) -> tuple[Schedule, li
         s[tile].reorder(vectors, axis, lane)
         s[tile].unroll(axis)
 
-    _pack(s, panels_b, product.transpose[1] == "N", lanes, depth)
+    if not plain_right:
+        here = pack_right == "panel" and depth == 1
+        if here:
+            s[panels_b].compute_at(s[C], outer if columns_outside else block)
+        _pack(s, panels_b, product.transpose[1] == "N", lanes, depth, whole=not here)
     if excess is not None:
         _sweep_columns(s, excess, lanes)
     if not plain:
-        if pack_left == "block":
-            s[panels_a].compute_at(s[C], block)
+        here = pack_left == "block" and not columns_outside
+        if here:
+            s[panels_a].compute_at(s[C], outer)
         _pack(
             s,
             panels_a,
             product.transpose[0] == "T" and rows % 4 == 0,
-            min(rows, 16),
+            min(rows, lanes),
             depth,
-            whole=pack_left != "block",
+            whole=not here,
         )
     return s, [A, B, *extra, C]
+
+
+class _Defaults(NamedTuple):
+    """What the caches and threads of a target determine, for tiles of a size."""
+
+    outside: str
+    m_block: int
+    k_block: int
+    pack_left: str
+    pack_right: str
+
+    @staticmethod
+    def of(product: Product, target: Target, tile: Tile, depth: int, constant: bool) -> _Defaults:
+        """The defaults of a product in tiles of `tile`, `depth` steps of the sum at a time.
+
+        `constant` says that the right operand is packed once and not in each call.
+        """
+        M, N, K = product.M, product.N, product.K
+        types, threads = product.precision, target.hardware.threads
+        columns = tile.vectors * target.lanes(types.accumulator)
+        m_tiles, n_tiles = covering(M, tile.rows), covering(N, columns)
+        # all rows by one panel after the other, unless some threads would have no panel
+        columns_outside = n_tiles >= threads or n_tiles >= m_tiles
+        m_most = m_tiles if columns_outside else covering(m_tiles, covering(threads, n_tiles))
+        size = bits_of(_packed_dtype(product, types.right or types.operand)) // 8
+        k_most = block_in_cache(target, 1, columns * size, K, multiple=64)
+        as_is = depth == 1 and _packed_dtype(product, types.operand) == types.operand
+        # a panel that one or two tiles of rows use is read where it is
+        used_once = as_is and product.transpose[1] == "N" and m_tiles <= 2
+        return _Defaults(
+            outside="columns" if columns_outside else "rows",
+            m_block=max(b for b in BLOCKS if b <= m_most),
+            k_block=k_most,
+            pack_left="none" if as_is and product.transpose[0] == "N" else "block",
+            pack_right="whole" if constant or depth > 1 else "none" if used_once else "panel",
+        )
+
+
+def _packed_dtype(product: Product, dtype: str) -> str:
+    """The type of an operand in panels: floats are converted once and not in the innermost loop."""
+    types = product.precision
+    return types.packed or (types.accumulator if is_float(types.accumulator) else dtype)
 
 
 def _place(k: Expr, within: Sequence[Expr], depth: int) -> Expr:
@@ -162,7 +228,7 @@ def _panels(product: Product, tensor: Tensor, tiles: int, width: int, depth: int
         *batch, tile, step, inner = at[: len(at) - len(axes)]
         place, k = tile * width + inner, _place(step, at[len(at) - len(axes) :], depth)
         value = product.left(tensor, *batch, place, k) if is_left else product.right(tensor, *batch, k, place)
-        value = value.astype(product.precision.packed or tensor.dtype)
+        value = value.astype(_packed_dtype(product, tensor.dtype))
         if depth > 1 and is_left and tensor.dtype == "int8":
             value = value.astype("uint8") + 128  # wraps around: from -128 .. 127 to 0 .. 255
         inside = [place < extent] if tiles * width != extent else []
@@ -203,9 +269,11 @@ def _pack(
     """Schedule a packing stage; vectorized where it reads contiguous elements."""
     axes = panels.op.axis
     within = axes[-1] if depth > 1 else None
-    *outer, _, inner = axes[:-1] if depth > 1 else axes
+    *outer, step, inner = axes[:-1] if depth > 1 else axes
     if whole:
         s[panels].parallel(s[panels].fuse(*outer) if len(outer) > 1 else outer[0])
+    elif contiguous:
+        s[panels].reorder(step, outer[-1])
     if contiguous:
         vectors, lane = split_vectors(s, panels, inner, lanes)
         if within is not None:
@@ -213,27 +281,6 @@ def _pack(
             s[panels].unroll(within)
     elif within is not None:
         s[panels].vectorize(within)
-
-
-def _tiles(lanes: int, registers: int) -> list[tuple[int, int]]:
-    """The tiles of `TILES` in vectors of `lanes` that fit in the registers."""
-    tiles = [(rows, columns // 16 * lanes) for rows, columns in (*TILES, (6, 32))]
-    return [(r, c) for r, c in tiles if (r + 1) * (c // lanes) + 1 <= registers]
-
-
-def _default_tile(M: int, N: int, tiles: Sequence[tuple[int, int]], lanes: int) -> tuple[int, int]:
-    """Return the tile with the least padding among those that keep both floating-point ports busy."""
-
-    def cost(tile: tuple[int, int]) -> tuple[float, int]:
-        rows, columns = tile
-        covered = -(-M // rows) * rows * (-(-N // columns) * columns)
-        sums = rows * columns / lanes
-        loads = (rows + columns / lanes) / sums
-        # fewer than ten accumulators do not hide the latency of an addition; more than one load for each
-        # stalls, and the others come from the second-level cache
-        return covered * max(1.0, 10 / sums, loads) * (1 + 0.15 * loads), tiles.index(tile)
-
-    return min(tiles, key=cost)
 
 
 def _matmul(M: int, N: int, K: int, batch: int, transpose: str, epilogue: str, dtype: str) -> Product:
@@ -256,7 +303,7 @@ def _operator(
     return Operator(
         name=name,
         parameters=parameters,
-        schedules={"llvm": lambda knobs, *values, target: packed(knobs, of(*values), target)},
+        schedules={"llvm": lambda knobs, *values, target: schedule(knobs, of(*values), target, constants)},
         compute_reference=lambda inputs, *values: of(*values).reference(inputs),
         count_flops=lambda *values: of(*values).flops,
         rounding=rounding,

@@ -5,10 +5,13 @@ from math import log2
 import numpy as np
 import pytest
 
+from compiler.backend import Hardware
 from compiler.ir.expr import Buffer, Load, Var, binary, const
 from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import For, Seq, Store
-from costmodel.features import CAPACITIES, extract, feature_names, traffic
+from compiler.ir.text import parse_function
+from costmodel.features import StoreFeatures, extract, feature_names
+from costmodel.features.store import CAPACITIES, traffic
 from costmodel.footprint import measure_footprint
 
 
@@ -21,8 +24,16 @@ def matmul(n: int = 128, kinds=("serial", "serial", "serial")) -> PrimFunc:
     return PrimFunc("main", (A, B, C), For(y, const(n), kinds[0], For(x, const(n), kinds[1], inner)))
 
 
-def by_name(function) -> dict[str, float]:
-    return dict(zip(feature_names(), extract(function).tolist(), strict=True))
+AVX2 = Hardware(vector_bits=256, vector_registers=16, caches=(2**15, 2**18, 2**23), threads=4)
+AVX512 = Hardware(vector_bits=512, vector_registers=32, caches=(3 * 2**14, 2**21, 2**25), threads=4)
+
+
+def by_name(function, hardware: Hardware | None = None) -> dict[str, float]:
+    return dict(zip(feature_names(), extract(function, hardware).tolist(), strict=True))
+
+
+def log(value: float):
+    return pytest.approx(log2(1 + value), rel=1e-5)
 
 
 def test_vector_has_a_fixed_length_whatever_the_loops():
@@ -51,7 +62,7 @@ def test_matmul_128_by_hand():
     work = 128**3
     assert f["main.add.total"] == pytest.approx(log2(1 + work))
     assert f["main.mul.total"] == pytest.approx(log2(1 + work))
-    assert f["main.loops"] == 3
+    assert f["main.loops"] == log(3)
     # buffer 0 is C; A and B are as large, so A, which is read first, is buffer 1
     assert f["main.buffer0.stride"] == 0
     assert f["main.buffer1.stride"] == pytest.approx(log2(1 + 1))
@@ -76,7 +87,7 @@ def test_annotations_are_features():
         plain["main.parallel.product"] == plain["main.vectorize.product"] == pytest.approx(1.0)
     )  # log2(1 + 1)
     assert annotated["main.parallel.product"] == pytest.approx(log2(129))
-    assert annotated["main.vectorize.position"] == 2
+    assert annotated["main.vectorize.position"] == log(2)
     assert annotated["main.unroll.reduction_product"] == pytest.approx(log2(129))
     # x and k are straight-line code: all but y
     assert annotated["main.body.iterations"] == pytest.approx(log2(1 + 128**2))
@@ -103,8 +114,78 @@ def test_arithmetic_intensity_ends_at_the_whole_program():
     assert f["main.intensity.9"] == pytest.approx(log2(1 + whole), rel=1e-5)
 
 
+def tile(rows: int, columns: int, k: int = 64) -> PrimFunc:
+    """A register tile of a matrix product: unrolled rows, a vectorized row of columns, inside of the sum."""
+    A, B, C = Buffer("A", (rows, k)), Buffer("B", (k, columns)), Buffer("C", (rows, columns), scope="local")
+    p, i, j = Var("p"), Var("i"), Var("j")
+    product = binary("*", Load(A, (i, p)), Load(B, (p, j)))
+    update = Store(C, (i, j), binary("+", Load(C, (i, j)), product))
+    vector = For(j, const(columns), "vectorize", update)
+    return PrimFunc("main", (A, B, C), For(p, const(k), "serial", For(i, const(rows), "unroll", vector)))
+
+
+@pytest.mark.parametrize(("hardware", "accumulators"), [(AVX2, 12), (AVX512, 6)])
+def test_registers_of_a_tile_by_hand(hardware, accumulators):
+    # 6 rows of 16 floats: 2 vectors of 8 each, or one of 16; a row of B, and 6 elements of A
+    f = by_name(tile(6, 16), hardware)
+    vectors = accumulators // 6
+    assert f["main.register.accumulators"] == log(accumulators)
+    assert f["main.register.accumulators_share"] == log(accumulators / hardware.vector_registers)
+    assert f["main.register.operands"] == log(vectors)
+    assert f["main.register.broadcasts"] == log(6)
+    assert f["main.register.pressure"] == log((accumulators + vectors + 1) / hardware.vector_registers)
+    assert f["main.register.loads_per_operation"] == log((vectors + 6) / accumulators)
+    assert f["main.vector.fill"] == log(vectors)
+    assert f["main.vector.idle"] == 0
+    assert f["main.work.instructions"] == log(64 * 6 * 16 * 2 / (hardware.vector_bits // 32))
+
+
+def test_a_vector_that_does_not_fill_its_registers():
+    # 12 floats are 1.5 vectors of 8: a quarter of two registers is idle, a third of what is used
+    assert by_name(tile(2, 12), AVX2)["main.vector.idle"] == log(1 / 3)
+
+
+def test_caches_of_the_target_by_hand():
+    f = by_name(matmul(), AVX2)
+    # all three matrices are 192 KiB; the innermost sum has a row of A, a column of B, an element of C
+    assert f["main.cache1.whole"] == log(6)
+    assert f["main.cache2.whole"] == log(0.75)
+    assert f["main.cache1.sum"] == log(1028 / 2**15)
+    # the second level fetches each matrix once
+    assert f["main.traffic.cache2"] == log(3 * 2**16)
+    assert f["main.cache2.flops_per_byte"] == log(2 * 128**3 / (3 * 2**16))
+    assert f["target.cache1"] == log(2**15) and f["target.threads"] == log(4)
+
+
+def test_only_the_target_differs():
+    here, there = StoreFeatures(AVX2), StoreFeatures(AVX512)
+    assert here.names == there.names and here.version == there.version
+    a, b = by_name(matmul(), AVX2), by_name(matmul(), AVX512)
+    different = {name for name in a if a[name] != b[name]}
+    assert "target.vector_bits" in different and "main.register.accumulators_share" in different
+    groups = (
+        "target.",
+        "main.register.",
+        "main.vector.",
+        "main.cache",
+        "main.body.in",
+        "main.work.",
+        "ratio.",
+    )
+    assert all(name.startswith(groups) or ".traffic.cache" in name for name in different)
+
+
+def test_idle_threads_of_a_parallel_loop():
+    # 6 chunks on 4 threads take two rounds: 2 of 8 places are idle
+    i, out = Var("i"), Buffer("out", (6,))
+    f = by_name(PrimFunc("main", (out,), For(i, const(6), "parallel", Store(out, (i,), const(1.0)))), AVX2)
+    assert f["program.idle_threads"] == log(8 / 6 - 1)
+    assert f["program.chunks_per_thread"] == log(6 / 4)
+
+
 def test_names_of_loops_and_buffers_do_not_matter():
-    assert np.array_equal(extract(matmul()), extract(matmul()))
+    renamed = parse_function(str(matmul()).replace("A", "Left").replace("y", "row"))
+    assert np.array_equal(extract(matmul()), extract(renamed))
 
 
 def test_larger_problem_differs():

@@ -14,27 +14,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 
 import boost
 import costmodel
 from boost.tables.file import read_table
-from costmodel.cli import main
 from costmodel.records import load
 
 HOME = str(Path(costmodel.__file__).parent.parent)
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def invoke(*arguments, status=0):
-        result = CliRunner().invoke(main, [str(a) for a in arguments])
-        assert result.exit_code == status, result.output
-        return result.output
-
-    return invoke
 
 
 @pytest.fixture
@@ -129,11 +115,30 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
             "reg:gamma does not fit a target of classification",
         ),
         (["explain", "nothing.json", "data.csv"], "nothing.json: no such file"),
+        (["tune", "no.py:matvec", "--shape", "4"], "no.py: no such file"),
+        (["tune", "data.py", "--shape", "4"], "data.py, line 2: NameError: name 'nothing' is not defined"),
+        (["tune", "empty.py:x", "--shape", "4"], "registers no operator: decorate a template"),
+        (["tune", "matmul", "--shape", "4,4,4", "--seconds", "0"], "seconds must be positive, not 0.0"),
+        (["show", "matmul"], "matmul: no such file: an operator needs --shape"),
+        (["show", "matmul", "--shape", "4,4"], "matmul needs M, N, K; K is missing"),
+        (["tune-all", "nothing.txt"], "nothing.txt: no such file"),
+        (["tune-all", "empty.csv"], "there is no task in it"),
+        (["tune-all", "tasks.txt"], "tasks.txt, line 3: unknown operator 'matmull'; did you mean 'matmul'"),
+        (["records", "show", "data.csv"], "data.csv: no line of it is a record"),
+        (["records", "merge", "no.jsonl", "--output", "m.jsonl"], "no.jsonl: no such file"),
+        (
+            ["records", "convert", "data.csv", "x.jsonl"],
+            "the columns task, config, costs of records are missing",
+        ),
+        (["build", "data.csv"], "data.csv: no line of it is a record"),
     ],
 )
 def test_wrong_input_is_one_line(run, table, tmp_path, arguments, message):
     (tmp_path / "empty.csv").touch()
     (tmp_path / "data.json").write_text("{}")
+    (tmp_path / "data.py").write_text("x = 1\nnothing()\n")
+    (tmp_path / "empty.py").touch()
+    (tmp_path / "tasks.txt").write_text("# layers\nmatmul 4,4,4 x2\nmatmull 4,4,4\n")
     (tmp_path / "broken.json").write_text('{"learner": {}}')
     (tmp_path / "one.csv").write_text("x,y\n1,same\n2,same\n")
     output = run(*arguments, status=2)
@@ -199,13 +204,15 @@ def test_demo_small_and_again(run, tmp_path, monkeypatch):
         assert word in output
     assert "0 trials from the records, 3 measured" in output
     folder = tmp_path / "out"
-    assert sorted(p.name for p in folder.iterdir()) == ["records.jsonl", "summary.json", "tuning-curves.png"]
-    assert len(load(folder / "records.jsonl")) == 12
+    files = ["records-model.jsonl", "records-random.jsonl", "summary.json", "tuning-curves.png"]
+    assert sorted(p.name for p in folder.iterdir()) == files
+    # each search has its own file, so that none profits from the trials of the other
+    assert [len(load(folder / name)) for name in files[:2]] == [6, 6]
     summary = json.loads((folder / "summary.json").read_text())
     assert {r["source"] for r in summary["runs"]} == {"model", "random"}
     output = run("demo", "--trials", 3, "--output", "out")
     assert "3 trials from the records, 0 measured" in output
-    assert len(load(folder / "records.jsonl")) == 12
+    assert [len(load(folder / name)) for name in files[:2]] == [6, 6]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

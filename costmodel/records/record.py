@@ -1,35 +1,32 @@
-"""Records of measurements: files of JSON lines that are only appended to.
-
-Every line is one object with the fields of `Record` and ``"version"``. A line is written
-with a single call, so a killed run leaves at most its last line incomplete; such a line is
-reported and skipped, and the next record begins on a new line.
-"""
+"""`Record`: one measured candidate as one line of JSON, in the newest version of the schema."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
-import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
+from compiler import Target
 from compiler.suggest import unknown
 from costmodel.result import MeasureResult, Reason
 from costmodel.space import Config
 from costmodel.task import Task
 
-SCHEMA_VERSION = 1
+# 2: what the target has, and the noise and drift of the measurement
+SCHEMA_VERSION = 2
 
 # version -> function that converts the fields of that version to those of the next
-CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda fields: {**fields, "hardware": {}, "noise": None, "drift": None},
+}
 
 
-class RecordWarning(UserWarning):
-    """A line of a record file is skipped."""
+class NewerSchemaError(ValueError):
+    """A line was written by a newer version of the library."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,15 @@ class Record:
         Time of the build, and of the whole measurement.
     timestamp : float
         Seconds since 1970.
+    hardware : dict
+        What the target has: ``vector_bits``, ``vector_registers``, ``caches`` (bytes, the nearest first) and
+        ``threads``. Empty where it is unknown, as in files of the first version of the schema.
+    noise : float or None
+        Relative standard error of the cost, as the measurer states it; None where it is unknown.
+    drift : float or None
+        What the time of a reference program, which took turns with this one, was beside its usual time. The
+        costs are those at the usual speed of the machine; times the drift they are what the clock showed.
+        None where it is unknown.
     """
 
     task: str
@@ -81,6 +87,9 @@ class Record:
     build_seconds: float
     seconds: float
     timestamp: float
+    hardware: dict[str, Any] = field(default_factory=dict)
+    noise: float | None = None
+    drift: float | None = None
 
     @classmethod
     def of(
@@ -103,6 +112,9 @@ class Record:
             build_seconds=round(result.build_seconds, 6),
             seconds=round(result.total_seconds, 6),
             timestamp=round(result.timestamp, 3),
+            hardware=hardware_of(task.target),
+            noise=result.noise,
+            drift=getattr(result, "drift", None),
         )
 
     @property
@@ -110,14 +122,14 @@ class Record:
         """Whether the measurement succeeded."""
         return self.reason == Reason.OK.value
 
-    @property
+    @cached_property
     def cost(self) -> float:
         """Median seconds per call; infinite for a failure."""
         return statistics.median(self.costs) if self.costs else math.inf
 
     def line(self) -> str:
         """Return the record as one line of JSON, with its line end."""
-        return json.dumps({"version": SCHEMA_VERSION, **asdict(self)}, allow_nan=False) + "\n"
+        return json.dumps(self.fields(), allow_nan=False) + "\n"
 
     @classmethod
     def parse(cls, line: str) -> Record:
@@ -125,6 +137,8 @@ class Record:
 
         Raises
         ------
+        NewerSchemaError
+            If its version of the schema is newer than this one.
         ValueError
             If it is not a complete record of a known version; states the field and its value.
         """
@@ -134,11 +148,17 @@ class Record:
             raise ValueError(f"not a JSON object, perhaps cut short ({error.msg})") from error
         if not isinstance(fields, dict):
             raise ValueError(f"a JSON object is needed, not {type(fields).__name__}")
+        return cls.of_fields(fields)
+
+    @classmethod
+    def of_fields(cls, fields: Mapping[str, Any]) -> Record:
+        """Check and convert the fields of a record of any version; errors as of `parse`."""
+        fields = dict(fields)
         version = fields.pop("version", None)
         if not isinstance(version, int) or isinstance(version, bool):
             raise ValueError("there is no schema version")
         if version > SCHEMA_VERSION:
-            raise ValueError(
+            raise NewerSchemaError(
                 f"schema version {version} is newer than {SCHEMA_VERSION}, the newest that is supported: "
                 "upgrade espalier to read it"
             )
@@ -151,6 +171,21 @@ class Record:
             if name not in _FIELDS:
                 raise ValueError(unknown("field", name, _FIELDS))
         return cls(**{name: _field(fields, name, check) for name, check in _FIELDS.items()})
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields as plain values for JSON, the version of the schema first."""
+        return {"version": SCHEMA_VERSION, **asdict(self)}
+
+
+def hardware_of(target: str) -> dict[str, Any]:
+    """Return what a target has, as records hold it."""
+    has = Target.parse(target).hardware
+    return {
+        "vector_bits": has.vector_bits,
+        "vector_registers": has.vector_registers,
+        "caches": list(has.caches),
+        "threads": has.threads,
+    }
 
 
 def _text(value: Any) -> Any:
@@ -168,7 +203,7 @@ def _number(value: Any) -> Any:
 
 def _all(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def each(value: Any) -> Any:
-        if not isinstance(value, list):
+        if not isinstance(value, (list, tuple)):
             return None
         checked = tuple(check(v) for v in value)
         return None if None in checked else checked
@@ -177,12 +212,15 @@ def _all(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _shape_value(value: Any) -> Any:
-    return _text(value) or _all(_count)(value) if isinstance(value, (str, list)) else _count(value)
+    return _text(value) or _all(_count)(value) if isinstance(value, (str, list, tuple)) else _count(value)
 
 
 def _reason(value: Any) -> Any:
     return value if value in {r.value for r in Reason} else None
 
+
+# stands for a null that is allowed
+_UNKNOWN = object()
 
 # field -> function from its JSON value to that of `Record`; None if the value is not allowed
 _FIELDS: dict[str, Callable[[Any], Any]] = {
@@ -201,6 +239,9 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "build_seconds": _number,
     "seconds": _number,
     "timestamp": _number,
+    "hardware": lambda value: value if isinstance(value, dict) else None,
+    "noise": lambda value: _UNKNOWN if value is None else _number(value),
+    "drift": lambda value: _UNKNOWN if value is None else _number(value),
 }
 
 
@@ -210,64 +251,4 @@ def _field(fields: dict[str, Any], name: str, check: Callable[[Any], Any]) -> An
     value = check(fields[name])
     if value is None:
         raise ValueError(f"the field {name!r} cannot be {fields[name]!r}")
-    return value
-
-
-def append(path: str | os.PathLike[str], record: Record) -> None:
-    """Append a record to a file, which is created if it does not exist.
-
-    The line is written by one call. If the last line of the file is incomplete, it is ended first.
-    """
-    line = record.line()
-    with open(path, "ab+", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        if size:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                line = "\n" + line
-        file.write(line.encode())
-
-
-def load(path: str | os.PathLike[str]) -> list[Record]:
-    """Read all records of a file, in the order in which they were written.
-
-    A line that is not a record is skipped with a `RecordWarning` that names the file, the line and the
-    reason.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the file does not exist.
-    """
-    records = []
-    with open(path, encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                records.append(Record.parse(line))
-            except ValueError as error:
-                warnings.warn(
-                    f"{Path(path).name}, line {number}: skipped: {error}", RecordWarning, stacklevel=2
-                )
-    return records
-
-
-def best(records: Iterable[Record], task: str | None = None, n: int = 1) -> list[Record]:
-    """Return the `n` fastest records, fastest first, each configuration once.
-
-    Parameters
-    ----------
-    records : iterable of Record
-    task : str, optional
-        Key of a task: only its records.
-    n : int
-        Number of records.
-    """
-    ordered = sorted(
-        (r for r in records if r.ok and (task is None or r.task == task)), key=lambda r: (r.cost, r.timestamp)
-    )
-    unique: dict[tuple[str, int], Record] = {}
-    for record in ordered:
-        unique.setdefault((record.task, record.index), record)
-    return list(unique.values())[:n]
+    return None if value is _UNKNOWN else value
