@@ -213,7 +213,7 @@ class DaskMeasurer:
     def _workers(self) -> list[str]:
         """Addresses of the workers that have the resource."""
         try:
-            workers = self._client.scheduler_info(n_workers=-1)["workers"]
+            workers = self._client.scheduler_info(n_workers=-1).get("workers", {})
         except OSError as error:
             raise self._unreachable(error) from error
         return [address for address, w in workers.items() if w["resources"].get(self.resource, 0) > 0]
@@ -222,6 +222,8 @@ class DaskMeasurer:
         end = time.monotonic() + self.timeout
         while not (workers := self._workers()):
             if time.monotonic() > end:
+                if self._client.status != "running":
+                    raise self._unreachable(self._client.status)
                 raise MeasureError(
                     f"no worker of the Dask cluster has the resource {self.resource!r} after "
                     f"{self.timeout:g} s: start one with `dask worker ADDRESS --resources "
@@ -256,7 +258,7 @@ class DaskMeasurer:
             except ModuleNotFoundError as error:
                 raise MeasureError(f"a worker of the Dask cluster lacks a package: {error}") from error
 
-    def _unreachable(self, error: BaseException) -> MeasureError:
+    def _unreachable(self, error: object) -> MeasureError:
         return MeasureError(f"the Dask scheduler cannot be reached any more: {error}")
 
 
