@@ -26,6 +26,7 @@ from costmodel.features import (
     feature_version,
 )
 from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
+from costmodel.measure.cluster import DaskMeasurer
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
@@ -56,6 +57,7 @@ __all__ = [
     "Config",
     "ConfigSpace",
     "CostModel",
+    "DaskMeasurer",
     "Explorer",
     "Features",
     "Finals",
