@@ -31,7 +31,14 @@ from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.process import MeasureError
 from costmodel.measure.protocol import Runner
-from costmodel.model import BoostedTreeCostModel, CostModel, rank_correlation
+from costmodel.model import (
+    BoostedTreeCostModel,
+    CostModel,
+    SklearnCostModel,
+    pairwise_accuracy,
+    rank_correlation,
+    top_recall,
+)
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
 from costmodel.result import MeasureResult, Reason, common_failure
@@ -70,6 +77,7 @@ __all__ = [
     "RecordWarning",
     "Runner",
     "StopTuning",
+    "SklearnCostModel",
     "StoreFeatures",
     "Task",
     "TaskShare",
@@ -82,9 +90,11 @@ __all__ = [
     "extract",
     "feature_names",
     "feature_version",
+    "pairwise_accuracy",
     "rank_correlation",
     "register",
     "run_finals",
+    "top_recall",
     "tune",
     "tune_all",
 ]

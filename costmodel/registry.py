@@ -1,4 +1,4 @@
-"""Operators by name: the built-in ones, and those made by `register` from the template of a user."""
+"""Operators by name: the built-in ones, and those made by `register` from a computation or a template."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from compiler.ops.operator import Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.rounding import Rounding
 from compiler.suggest import unknown
+from costmodel.derive import derived
 
 _registered: dict[str, Operator] = {}
 
@@ -33,11 +34,13 @@ def register(
     rounding: Callable[..., Rounding] | None = None,
     constants: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make an operator from a template, a plain function ``(knobs, *shape) -> (schedule, [tensors])``.
+    """Make an operator from a computation, ``(*shape) -> [tensors]``, or from a template of schedules, ``(knobs,
+    *shape) -> (schedule, [tensors])``.
 
-    The tensors are the inputs, then the outputs. The parameters of the function after `knobs` become those of
-    the operator: whole numbers of at least zero, and ``dtype`` if `dtypes` is given. A function with a
-    keyword-only parameter ``target`` is passed the `compiler.Target`.
+    The tensors are the inputs, then the outputs. A function whose first parameter is called `knobs` is a
+    template. Any other states what is computed, and its schedules are derived (`costmodel.derive`). The other
+    parameters become those of the operator: whole numbers of at least zero, and ``dtype`` if `dtypes` is given.
+    A template with a keyword-only parameter ``target`` is passed the `compiler.Target`.
 
     Parameters
     ----------
@@ -84,16 +87,24 @@ def register(
     ...     s = te.create_schedule(B.op)
     ...     outer, inner = s[B].split(B.op.axis[0], knobs.split("i", n, 2)[-1])
     ...     return s, [A, B]
+
+    >>> @register(reference=lambda a, n: a + 1, flops=lambda n: n)
+    ... def successor(n):
+    ...     A = te.placeholder((n,), "A")
+    ...     return [A, te.compute((n,), lambda i: A[i] + 1.0, "B")]
     """
 
     def decorate(template: Callable[..., Any]) -> Callable[..., Any]:
         called = name or template.__name__
         if called in {o.name for o in ops.OPERATORS}:
             raise ValueError(f"{called!r} is a built-in operator: register the template under another name")
+        computes = not _is_template(template)
+        schedule = derived(template) if computes else template
         made = Operator(
             name=called,
-            parameters=_parameters(called, template, dtypes),
-            schedules={kind: template},
+            parameters=_parameters(called, template, dtypes, skipped=0 if computes else 1),
+            schedules={kind: schedule},
+            compute=template if computes else None,
             compute_reference=lambda arrays, *shape: reference(*arrays, *shape),
             count_flops=flops,
             rounding=rounding,
@@ -107,19 +118,26 @@ def register(
             if other is not None and _qualified(other) != _qualified(template):
                 raise ValueError(f"{called!r} is already registered, by {_qualified(other)}")
             if other is None:
-                made = replace(known, schedules={**known.schedules, kind: template})
+                made = replace(known, schedules={**known.schedules, kind: schedule})
         _registered[called] = made
         return template
 
     return decorate
 
 
+def _is_template(function: Callable[..., Any]) -> bool:
+    """Whether a function chooses a schedule by knobs."""
+    return next(iter(inspect.signature(function).parameters), "") == "knobs"
+
+
 def _qualified(template: Callable[..., Any]) -> str:
     return str(getattr(template, "__qualname__", template))
 
 
-def _parameters(name: str, template: Callable[..., Any], dtypes: Sequence[str]) -> tuple[Parameter, ...]:
-    signature = list(inspect.signature(template).parameters.values())[1:]
+def _parameters(
+    name: str, function: Callable[..., Any], dtypes: Sequence[str], skipped: int
+) -> tuple[Parameter, ...]:
+    signature = list(inspect.signature(function).parameters.values())[skipped:]
     names = [p.name for p in signature if p.kind is not inspect.Parameter.KEYWORD_ONLY]
     if not dtypes:
         return tuple(Parameter(n, "count") for n in names)

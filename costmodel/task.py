@@ -11,6 +11,7 @@ import numpy as np
 from compiler import Target
 from compiler.ops.chosen import chosen
 from compiler.ops.operator import Operator, Shape
+from costmodel.derive import with_schedule
 from costmodel.registry import operator as find
 from costmodel.space import Config, ConfigSpace, Replay
 
@@ -32,13 +33,14 @@ class Task:
     ------
     ValueError
         For an unknown operator or target, a shape that the operator does not allow, or a kind of target that
-        it has no schedule for.
+        it has no schedule for and none is derived for (see `costmodel.derive`).
     """
 
     def __init__(
         self, operator: str | Operator, shape: Sequence[Any] | Mapping[str, Any], target: str = "llvm"
     ) -> None:
-        self.operator: Operator = find(operator) if isinstance(operator, str) else operator
+        found = find(operator) if isinstance(operator, str) else operator
+        self.operator: Operator = with_schedule(found, Target.parse(target).kind)
         self.shape: Shape = (
             self.operator.shape(**shape) if isinstance(shape, Mapping) else self.operator.shape(*shape)
         )

@@ -15,6 +15,7 @@ from costmodel.model import CostModel
 from costmodel.records import Record
 from costmodel.select import acquire
 from costmodel.task import Task
+from costmodel.tuning.preparation import Preparation
 from costmodel.tuning.screen import Screen
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -60,6 +61,12 @@ class Scorer:
         self._features: dict[int, np.ndarray | None] = {}
         # the model's score of the best measured configuration
         self._best = 0.0
+        self._preparation: Preparation | None = None
+
+    def prepare(self) -> None:
+        """Load and compile what the first fit needs, in the background."""
+        if self._preparation is None and not self.model.fitted:
+            self._preparation = Preparation(self.model, len(self.family.names), self.task.space)
 
     def features(self, index: int) -> np.ndarray | None:
         """Return the features of a configuration; None if the template refuses it."""
@@ -164,6 +171,8 @@ class Scorer:
         every = [*([] if own is None else [own]), *others]
         if not every:
             return False
+        if self._preparation is not None:
+            self._preparation.wait()
         if len(every) == 1:
             self.model.fit(*every[0])
         else:

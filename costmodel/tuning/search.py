@@ -71,6 +71,7 @@ class Search:
             )
             scored = True
         else:
+            scorer.prepare()
             batch = self.task.space.random(rng, size, run.visited)
         if not run.visited:
             batch = self._with_default(batch)

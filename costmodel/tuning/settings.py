@@ -52,6 +52,8 @@ class Settings:
             raise ValueError(f"batch_size {self.batch_size} must be at least 1")
         if not self.optimism >= 0:
             raise ValueError(f"optimism must be at least 0, not {self.optimism}")
+        if self.features not in FAMILIES:
+            raise ValueError(unknown("family of features", self.features, FAMILIES))
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1 trial, not {self.patience}")
         if self.seconds is not None and not self.seconds > 0:
