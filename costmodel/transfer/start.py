@@ -90,7 +90,8 @@ def start_model(
         else:
             records += record_file.load(one)
     # what the search itself measured, or resumes from, is not foreign
-    programs += programs_of([r for r in records if r.task != task.key], features)
+    foreign = [r for r in records if r.task != task.key]
+    programs += programs_of(foreign, features) if foreign else []
     if programs:
         prior = learn(examples(programs, features), prior, seed=seed)
     if prior is None:
