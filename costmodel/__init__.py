@@ -26,12 +26,6 @@ from costmodel.features import (
     feature_version,
 )
 from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
-from costmodel.measure.cluster import DaskMeasurer
-from costmodel.measure.comparison import Comparison
-from costmodel.measure.finals import Finals, run_finals
-from costmodel.measure.measurer import Measurer
-from costmodel.measure.process import MeasureError
-from costmodel.measure.protocol import Runner
 from costmodel.learned import (
     BoostedTreeCostModel,
     CostModel,
@@ -40,6 +34,12 @@ from costmodel.learned import (
     rank_correlation,
     top_recall,
 )
+from costmodel.measure.cluster import DaskMeasurer
+from costmodel.measure.comparison import Comparison
+from costmodel.measure.finals import Finals, run_finals
+from costmodel.measure.measurer import Measurer
+from costmodel.measure.process import MeasureError
+from costmodel.measure.protocol import Runner
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
 from costmodel.result import MeasureResult, Reason, common_failure

@@ -12,8 +12,8 @@ import compiler
 from compiler.suggest import unknown
 from costmodel import records as record_file
 from costmodel.explore import AnnealingExplorer
-from costmodel.measure.host import cpu_name
 from costmodel.learned import CostModel
+from costmodel.measure.host import cpu_name
 from costmodel.records import Record
 from costmodel.space import Config
 from costmodel.task import Task

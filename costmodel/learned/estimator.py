@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from costmodel.learned.labels import checked, log_speeds
 
 

@@ -150,7 +150,10 @@ def shipped_model() -> BoostedTreeCostModel | None:
 
 
 def programs_in(
-    given: Iterable[str | os.PathLike[str] | Record], features: str = "store", *, but: tuple[str, str] = ("", "")
+    given: Iterable[str | os.PathLike[str] | Record],
+    features: str = "store",
+    *,
+    but: tuple[str, str] = ("", ""),
 ) -> list[MeasuredProgram]:
     """Return the programs of files of measured programs (``.gz``), of files of records, and of records.
 
