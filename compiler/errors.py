@@ -1,5 +1,9 @@
-"""The errors that several packages of the compiler raise."""
+"""The errors and warnings that several packages of the compiler raise."""
 
 
 class ScheduleError(ValueError):
     """A schedule is illegal; the message names the stage and the axis, and what would be legal."""
+
+
+class ScheduleWarning(UserWarning):
+    """A schedule is legal, but a mark of it is not followed; the message names the loop and the limit."""

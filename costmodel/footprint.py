@@ -30,7 +30,7 @@ from compiler.ir.expr import (
 from compiler.ir.function import PrimFunc
 from compiler.ir.recursion import Recursive, counted, recursive
 from compiler.ir.stmt import Allocate, For, If, Seq, Stmt, Store
-from compiler.ir.visit import children
+from compiler.ir.visit import children, walk
 
 LINE_BYTES = 64
 
@@ -127,6 +127,11 @@ class StoreNest:
             outside.append(outside[-1] * loop.extent)
         # number of times that level d is entered
         self.outside = tuple(outside)
+        rows = [[a.itemsize * count for count in a.touched] for a in self.accesses]
+        # bytes of all buffers that are accessed at each level
+        self.footprints = tuple(map(sum, zip(*rows, strict=True))) if rows else (0,) * len(outside)
+        # positions of the loops of which every iteration writes the same elements
+        self.sums = tuple([d for d in range(self.depth) if self.accesses and self.is_reduction(d)])
 
     @property
     def depth(self) -> int:
@@ -145,7 +150,7 @@ class StoreNest:
 
     def footprint(self, level: int) -> int:
         """Return the bytes of all buffers that are accessed at a level."""
-        return sum(a.touched[level] * a.itemsize for a in self.accesses)
+        return self.footprints[level]
 
     def is_reduction(self, position: int) -> bool:
         """Whether every iteration of a loop writes the same elements."""
@@ -193,18 +198,18 @@ class _Traversal(Recursive):
         # keyed by identity; the function that is traversed keeps the expressions alive
         self._terms: dict[int, list[tuple[Expr, int]]] = {}
         self._allocation_depths: dict[Buffer, int] = {}
+        # the loops around the statement that is analysed: their depths, iterations less one, and what is
+        # computed of index expressions inside of them
+        self._depths: dict[Var, int] = {}
+        self._steps: list[int] = []
+        self._widths_here: dict[int, list[int]] = {}
 
     @counted
     def statement(self, stmt: Stmt, loops: tuple[Loop, ...], guards: int) -> None:
         if isinstance(stmt, Store):
             self.footprint.stores.append(self._store(stmt, loops, guards))
         elif isinstance(stmt, For):
-            extent = stmt.extent.value if isinstance(stmt.extent, Const) else self._bound(stmt.extent, loops)
-            loop = Loop(stmt.var, max(int(extent), 1), stmt.kind)
-            if loop.kind == "parallel" and all(outer.kind != "parallel" for outer in loops):
-                entries = prod(outer.extent for outer in loops)
-                self.footprint.regions.append(ParallelRegion(loop.extent, entries))
-            self.statement(stmt.body, (*loops, loop), guards)
+            self._loop(stmt, loops, guards)
         elif isinstance(stmt, Seq):
             for part in stmt.stmts:
                 self.statement(part, loops, guards)
@@ -221,9 +226,20 @@ class _Traversal(Recursive):
                 if isinstance(child, Stmt):
                     self.statement(child, loops, guards)
 
-    def _bound(self, extent: Expr, loops: tuple[Loop, ...]) -> int:
-        """Return an upper bound of an extent that is not a literal: the width of its values, plus one."""
-        return self._widths(extent, loops)[0] + 1
+    def _loop(self, stmt: For, loops: tuple[Loop, ...], guards: int) -> None:
+        # an extent that is not a literal has an upper bound: the width of its values, plus one
+        extent = stmt.extent.value if isinstance(stmt.extent, Const) else self._widths(stmt.extent)[0] + 1
+        loop = Loop(stmt.var, max(int(extent), 1), stmt.kind)
+        if loop.kind == "parallel" and all(outer.kind != "parallel" for outer in loops):
+            entries = prod(outer.extent for outer in loops)
+            self.footprint.regions.append(ParallelRegion(loop.extent, entries))
+        outside, self._widths_here = self._widths_here, {}
+        self._depths[stmt.var] = len(loops)
+        self._steps.append(loop.extent - 1)
+        self.statement(stmt.body, (*loops, loop), guards)
+        self._steps.pop()
+        del self._depths[stmt.var]
+        self._widths_here = outside
 
     def _store(self, store: Store, loops: tuple[Loop, ...], guards: int) -> StoreNest:
         operations = Operations()
@@ -235,58 +251,64 @@ class _Traversal(Recursive):
         accesses = []
         for buffer, indices in indices_of.items():
             written = buffer is store.buffer
-            accesses.append(self._access(buffer, indices, written, not written or len(indices) > 1, loops))
+            accesses.append(self._access(buffer, indices, written, not written or len(indices) > 1))
         return StoreNest(loops, tuple(accesses), operations, guards)
 
     def _access(
-        self,
-        buffer: Buffer,
-        all_indices: list[tuple[Expr, ...]],
-        writes: bool,
-        reads: bool,
-        loops: tuple[Loop, ...],
+        self, buffer: Buffer, all_indices: list[tuple[Expr, ...]], writes: bool, reads: bool
     ) -> Access:
-        depth = len(loops)
-        itemsize = -(-bits_of(buffer.dtype) // 8)
-        touched = [1] * (depth + 1)
-        lines = [1] * (depth + 1)
-        strides = (0,) * depth
         # of several accesses to one buffer (an accumulator, a stencil) the one that touches most is counted
-        for number, indices in enumerate(dict.fromkeys(map(_Identical, all_indices))):
-            widths = [self._widths(index, loops) for index in indices.indices]
-            if number == 0:
-                strides = self._strides(buffer, indices.indices, loops)
-            for level in range(depth + 1):
-                elements, contiguous, whole = 1, 1, True
-                for width, extent in zip(reversed(widths), _extents(buffer, len(widths)), strict=True):
-                    span = min(width[level] + 1, extent)
-                    elements *= span
-                    if whole:
-                        contiguous *= span
-                        whole = span == extent
-                rows = elements // contiguous
-                touched[level] = max(touched[level], elements)
-                lines[level] = max(lines[level], rows * -(-contiguous * itemsize // LINE_BYTES))
+        touched: list[int] = []
+        lines: list[int] = []
+        different = {tuple(map(id, indices)): indices for indices in all_indices}.values()
+        for indices in different:
+            elements, rows = self._touched(buffer, indices)
+            touched = [*map(max, touched, elements)] if touched else elements
+            lines = [*map(max, lines, rows)] if lines else rows
+        strides = self._strides(buffer, all_indices[0])
         allocation_depth = self._allocation_depths.get(buffer, 0)
         return Access(
             buffer, writes, reads, len(all_indices), strides, tuple(touched), tuple(lines), allocation_depth
         )
 
-    def _strides(self, buffer: Buffer, indices: tuple[Expr, ...], loops: tuple[Loop, ...]) -> tuple[int, ...]:
+    def _touched(self, buffer: Buffer, indices: tuple[Expr, ...]) -> tuple[list[int], list[int]]:
+        """The elements and the lines that one access touches at each level."""
+        if not indices:
+            return [1] * (len(self._steps) + 1), [1] * (len(self._steps) + 1)
+        extents = _extents(buffer, len(indices))
+        itemsize = -(-bits_of(buffer.dtype) // 8)
+        touched, lines, before = [], [], None
+        # a loop that does not occur in the indices changes nothing
+        for column in zip(*map(self._widths, reversed(indices)), strict=True):
+            if column != before:
+                before = column
+                elements, contiguous, whole = 1, 1, True
+                for width, extent in zip(column, extents, strict=True):
+                    span = width + 1 if width < extent else extent
+                    elements *= span
+                    if whole:
+                        contiguous *= span
+                        whole = span == extent
+                line_count = elements // contiguous * -(-contiguous * itemsize // LINE_BYTES)
+            touched.append(elements)
+            lines.append(max(line_count, 1))
+        return [max(n, 1) for n in touched], lines
+
+    def _strides(self, buffer: Buffer, indices: tuple[Expr, ...]) -> tuple[int, ...]:
         """Return the distance in elements between the first two iterations of each loop."""
-        position = {loop.var: d for d, loop in enumerate(loops)}
-        strides = [0] * len(loops)
+        strides = [0] * len(self._steps)
         pitch = 1
         for index, extent in zip(reversed(indices), _extents(buffer, len(indices)), strict=True):
             for atom, coefficient in self._linear(index):
                 if isinstance(atom, Var):
-                    if atom in position:
-                        strides[position[atom]] += coefficient * pitch
+                    if atom in self._depths:
+                        strides[self._depths[atom]] += coefficient * pitch
                 else:
-                    for d, loop in enumerate(loops):
-                        strides[d] += coefficient * pitch * (_value(atom, loop.var) - _value(atom, None))
+                    first = _value(atom, None)
+                    for var in {node for node in walk(atom) if type(node) is Var and node in self._depths}:
+                        strides[self._depths[var]] += coefficient * pitch * (_value(atom, var) - first)
             pitch *= extent
-        return tuple(s if loop.extent > 1 else 0 for s, loop in zip(strides, loops, strict=True))
+        return tuple([stride if step else 0 for stride, step in zip(strides, self._steps, strict=True)])
 
     def _linear(self, index: Expr) -> list[tuple[Expr, int]]:
         """Return the index as a sum of coefficients times atoms, without constants.
@@ -300,40 +322,42 @@ class _Traversal(Recursive):
             terms = self._terms[id(index)] = [term for term in gathered.values() if term[1]]
         return terms
 
-    def _widths(self, index: Expr, loops: tuple[Loop, ...]) -> list[int]:
+    def _widths(self, index: Expr) -> list[int]:
         """Return the largest minus the smallest value of an index at each level, 0 to depth."""
-        depth = len(loops)
-        steps = [0] * (depth + 1)
+        known = self._widths_here.get(id(index))
+        if known is not None:
+            return known
+        depth = len(self._steps)
+        widths = [0] * (depth + 1)
         others: list[list[int]] = []
         for atom, coefficient in self._linear(index):
             if isinstance(atom, Var):
-                for d, loop in enumerate(loops):
-                    if loop.var is atom:
-                        steps[d] += abs(coefficient) * (loop.extent - 1)
+                d = self._depths.get(atom)
+                if d is not None:
+                    widths[d] += abs(coefficient) * self._steps[d]
             else:
-                others.append([abs(coefficient) * w for w in self._nonlinear(atom, loops)])
-        widths = [0] * (depth + 1)
+                others.append([abs(coefficient) * w for w in self._nonlinear(atom)])
         for d in range(depth - 1, -1, -1):
-            widths[d] = widths[d + 1] + steps[d]
+            widths[d] += widths[d + 1]
         for other in others:
             widths = [a + b for a, b in zip(widths, other, strict=True)]
+        self._widths_here[id(index)] = widths
         return widths
 
     @recursive
-    def _nonlinear(self, atom: Expr, loops: tuple[Loop, ...]) -> list[int]:
+    def _nonlinear(self, atom: Expr) -> list[int]:
         """Return the widths of an atom that is not a variable."""
         if isinstance(atom, Binary) and isinstance(atom.b, Const) and atom.op in ("//", "%"):
             divisor = max(int(atom.b.value), 1)
-            inner = self._widths(atom.a, loops)
+            inner = self._widths(atom.a)
             return [w // divisor if atom.op == "//" else min(w, divisor - 1) for w in inner]
         if isinstance(atom, Binary) and atom.op in ("min", "max"):
-            pairs = zip(self._widths(atom.a, loops), self._widths(atom.b, loops), strict=True)
-            return [max(a, b) for a, b in pairs]
+            return [*map(max, self._widths(atom.a), self._widths(atom.b))]
         if isinstance(atom, Ramp):
             reach = abs(atom.stride.value) * (atom.lanes - 1) if isinstance(atom.stride, Const) else 0
-            return [int(w + reach) for w in self._widths(atom.base, loops)]
-        parts = [self._widths(c, loops) for c in children(atom) if isinstance(c, Expr)]
-        return [sum(column) for column in zip(*parts, strict=True)] if parts else [0] * (len(loops) + 1)
+            return [int(w + reach) for w in self._widths(atom.base)]
+        parts = [self._widths(c) for c in children(atom) if isinstance(c, Expr)]
+        return [sum(column) for column in zip(*parts, strict=True)] if parts else [0] * (len(self._steps) + 1)
 
 
 def _extents(buffer: Buffer, indices: int) -> list[int]:
@@ -341,22 +365,6 @@ def _extents(buffer: Buffer, indices: int) -> list[int]:
     if indices != len(buffer.shape):
         return [buffer.size]
     return [upper_bound(extent) for extent in reversed(buffer.shape)]
-
-
-class _Identical:
-    """Indices that are equal if they are the same objects: fast, and sufficient to detect a repeated
-    access.
-    """
-
-    def __init__(self, indices: tuple[Expr, ...]) -> None:
-        self.indices = indices
-        self.key = tuple(map(id, indices))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identical) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
 
 
 def _gather(node: Expr, scale: int, into: dict[int, tuple[Expr, int]]) -> None:

@@ -1,172 +1,119 @@
-"""`Knob`: one choice of a schedule template, and the interface by which a template requests it."""
+"""The order of a knob's options, along which chains move."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from math import prod
-from typing import Any
+from collections.abc import Iterator
+from itertools import combinations
+from math import lcm
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compiler.ops.knob import Knob
+
+NOWHERE = -1
 
 
-@lru_cache(maxsize=4096)
-def factorizations(extent: int, parts: int, max_inner: int | None = None) -> tuple[tuple[int, ...], ...]:
-    """Return all ways to write `extent` as an ordered product of `parts` factors.
+def ordered(knob: Knob) -> list[int] | None:
+    """Return the option numbers in ascending order of their values; None if the values are no numbers.
 
-    Parameters
-    ----------
-    extent : int
-        The number to split, at least 1.
-    parts : int
-        Number of factors, at least 1.
-    max_inner : int, optional
-        Upper bound of the last factor.
-
-    Returns
-    -------
-    tuple of tuples of int
-        In ascending order of the inner factors, compared from the left, so the first is
-        ``(extent, 1, ..., 1)`` (unless `parts` is 1).
+    A split into two has the order of its inner factor. Splits into more have no order: steps carry a factor
+    from one loop to another, see `steps`.
     """
-
-    def inner(rest: int, count: int) -> Iterator[tuple[int, ...]]:
-        if count == 0:
-            yield ()
-            return
-        for factor in _divisors(rest):
-            if count == 1 and max_inner is not None and factor > max_inner:
-                break
-            for tail in inner(rest // factor, count - 1):
-                yield (factor, *tail)
-
-    if parts == 1:
-        return ((extent,),) if max_inner is None or extent <= max_inner else ()
-    return tuple((extent // prod(factors), *factors) for factors in inner(extent, parts - 1))
+    values = [o[-1] for o in knob.options] if knob.kind == "split" else list(knob.options)
+    if knob.kind == "split" and len(knob.options[0]) != 2:
+        return None
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        return None
+    return np.argsort(values, kind="stable").tolist()
 
 
-@lru_cache(maxsize=4096)
-def _divisors(n: int) -> tuple[int, ...]:
-    small = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
-    return tuple(sorted({*small, *(n // d for d in small)}))
+def steps(knob: Knob) -> Iterator[NDArray[np.int64]]:
+    """Yield the steps upwards along each direction of a knob.
 
+    A split has a direction for each pair of its factors, whose steps carry a power of a prime from one to the
+    other. The options of other knobs are on a line if they are numbers, in their order, else on a circle.
 
-@dataclass(frozen=True)
-class Knob:
-    """One choice of a template.
-
-    Parameters
-    ----------
-    kind : str
-        ``"split"``, ``"choice"``, ``"reorder"`` or ``"annotate"``.
-    name : str
-        Unique in its template.
-    options : tuple
-        The values to choose from: factors of a split, positions of a reordering, or plain values.
-    default : int
-        Position of the default option.
+    Yields
+    ------
+    ndarray of int64, shape (lengths, options)
+        The option that a step of each length leads to from each option, `NOWHERE` where it leads out of the
+        knob. No two options lead to the same one, so a step down is the inverse.
     """
-
-    kind: str
-    name: str
-    options: tuple[Any, ...]
-    default: int = field(compare=False)
-
-
-def _knob(kind: str, name: str, options: Sequence[Any], default: Any) -> Knob:
-    options = tuple(options)
-    if not options:
-        raise ValueError(f"{kind} knob {name!r} has no options")
-    if default is not None and default not in options:
-        raise ValueError(
-            f"default {default!r} of {kind} knob {name!r} is not one of its options {shown(options)}"
-        )
-    return Knob(kind, name, options, 0 if default is None else options.index(default))
+    if len(knob.options) < 2:
+        return
+    if knob.kind == "split":
+        yield from _split_steps(knob)
+    else:
+        yield _line_or_circle(knob)
 
 
-def shown(options: Sequence[Any]) -> str:
-    """Return options as text, the first eight of many."""
-    first = ", ".join(map(repr, options[:8]))
-    return f"{first}, ... ({len(options)} in all)" if len(options) > 8 else first
+def _split_steps(knob: Knob) -> Iterator[NDArray[np.int64]]:
+    # the first factor follows from the others, whether or not their product divides the extent
+    number = {factors[1:]: i for i, factors in enumerate(knob.options)}
+    powers = list(_prime_powers(lcm(*(f for factors in knob.options for f in factors[1:]))))
+    found = []
+    for a, b in combinations(range(len(knob.options[0])), 2):
+        up = np.full((len(powers), len(knob.options)), NOWHERE)
+        for length, power in enumerate(powers):
+            for i, factors in enumerate(knob.options):
+                if a == 0 or factors[a] % power == 0:
+                    moved = list(factors)
+                    moved[a] //= power
+                    moved[b] *= power
+                    up[length, i] = number.get(tuple(moved[1:]), NOWHERE)
+        used = (up != NOWHERE).any(axis=1)
+        if used.any():
+            found.append(up[used])
+    yield from found
+    if not _connected(found, len(knob.options)):  # a filter or candidates leave gaps: pass over them
+        yield _line(np.arange(len(knob.options)))
 
 
-class KnobSource(ABC):
-    """Base of implementations of the protocol `compiler.ops.Knobs`: a subclass defines `resolve` alone."""
+def _prime_powers(number: int) -> Iterator[int]:
+    divisor = 2
+    while number > 1:
+        if divisor * divisor > number:
+            divisor = number
+        power = 1
+        while number % divisor == 0:
+            number //= divisor
+            power *= divisor
+            yield power
+        divisor += 1
 
-    @abstractmethod
-    def resolve(self, knob: Knob) -> Any:
-        """Return the option of ``knob.options`` that is chosen."""
 
-    def split(
-        self,
-        name: str,
-        extent: int,
-        parts: int,
-        *,
-        max_inner: int | None = None,
-        default: Sequence[int] | int | None = None,
-    ) -> tuple[int, ...]:
-        """Return factors of `extent`, outermost first.
+def _connected(found: list[NDArray[np.int64]], count: int) -> bool:
+    """Whether every option can be reached from every other one."""
+    links: list[set[int]] = [set() for _ in range(count)]
+    for up in found:
+        for i, j in zip(*np.nonzero(up != NOWHERE), strict=True):
+            links[j].add(int(up[i, j]))
+            links[up[i, j]].add(int(j))
+    reached, pending = {0}, [0]
+    while pending:
+        fresh = links[pending.pop()] - reached
+        reached |= fresh
+        pending += fresh
+    return len(reached) == count
 
-        Parameters
-        ----------
-        name : str
-            Of the knob.
-        extent : int
-            The product of the factors.
-        parts : int
-            Number of factors.
-        max_inner : int, optional
-            Upper bound of the last factor.
-        default : sequence of int, optional
-            The inner ``parts - 1`` factors of the default configuration.
 
-        Raises
-        ------
-        ValueError
-            If `extent` or `parts` is less than 1, or `default` is no factorization of `extent`.
-        """
-        if extent < 1 or parts < 1:
-            raise ValueError(f"split knob {name!r}: extent {extent} and parts {parts} must be at least 1")
-        chosen = None
-        if default is not None:
-            factors = (default,) if isinstance(default, int) else tuple(default)
-            if len(factors) != parts - 1:
-                raise ValueError(
-                    f"split knob {name!r}: default names the inner {parts - 1} factors, "
-                    f"not {len(factors)}: {factors}"
-                )
-            chosen = (extent // max(prod(factors), 1), *factors)
-        return self.resolve(_knob("split", name, factorizations(extent, parts, max_inner), chosen))
+def _line_or_circle(knob: Knob) -> NDArray[np.int64]:
+    order = ordered(knob)
+    if order is not None:
+        return _line(np.array(order))
+    count = len(knob.options)
+    return np.array([(np.arange(count) + length) % count for length in _lengths(count)])
 
-    def choice(self, name: str, options: Sequence[Any], *, default: Any = None) -> Any:
-        """Return one of `options`; by default the first."""
-        return self.resolve(_knob("choice", name, options, default))
 
-    def reorder(
-        self,
-        name: str,
-        axes: Sequence[Any],
-        candidates: Sequence[Sequence[int]],
-        *,
-        default: Sequence[int] | None = None,
-    ) -> tuple[Any, ...]:
-        """Return `axes` in one of the candidate orders, each a tuple of positions in `axes`.
+def _line(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    lengths = _lengths(len(order))
+    up = np.full((len(lengths), len(order)), NOWHERE)
+    for i, length in enumerate(lengths):
+        up[i, order[:-length]] = order[length:]
+    return up
 
-        Raises
-        ------
-        ValueError
-            If a candidate is not a permutation of the positions.
-        """
-        orders = tuple(tuple(c) for c in candidates)
-        for order in orders:
-            if sorted(order) != list(range(len(axes))):
-                raise ValueError(
-                    f"reorder knob {name!r}: candidate {order} is not a permutation of {len(axes)} positions"
-                )
-        chosen = None if default is None else tuple(default)
-        return tuple(axes[i] for i in self.resolve(_knob("reorder", name, orders, chosen)))
 
-    def annotate(self, name: str, options: Sequence[str], *, default: str | None = None) -> str:
-        """Return one of the annotations, for example ``("none", "unroll", "vectorize")``."""
-        return self.resolve(_knob("annotate", name, options, default))
+def _lengths(count: int) -> list[int]:
+    """The powers of two that are steps among so many options."""
+    return [1 << i for i in range(max(1, (count - 1).bit_length() - 1))]

@@ -1,10 +1,14 @@
-"""Operators by name: the built-in ones, and those made by `register` from the template of a user."""
+"""Operators by name: the built-in ones, and those made by `register` from a computation or a template."""
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +18,7 @@ from compiler.ops.operator import Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.rounding import Rounding
 from compiler.suggest import unknown
+from costmodel.derive import derived
 
 _registered: dict[str, Operator] = {}
 
@@ -29,11 +34,16 @@ def register(
     rounding: Callable[..., Rounding] | None = None,
     constants: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make an operator from a template, a plain function ``(knobs, *shape) -> (schedule, [tensors])``.
+    """Make an operator from a computation or from a template of schedules.
 
-    The tensors are the inputs, then the outputs. The parameters of the function after `knobs` become those of
-    the operator: whole numbers of at least zero, and ``dtype`` if `dtypes` is given. A function with a
-    keyword-only parameter ``target`` is passed the `compiler.Target`.
+    A computation is a function ``(*shape) -> [tensors]``, a template is a function ``(knobs, *shape) ->
+    (schedule, [tensors])``.
+
+    The tensors are the inputs, then the outputs. A function whose first parameter is called `knobs` is a
+    template. Any other states what is computed, and its schedules are derived (`costmodel.derive`). The other
+    parameters become those of the operator: whole numbers of at least zero, and ``dtype`` if `dtypes` is
+    given.
+    A template with a keyword-only parameter ``target`` is passed the `compiler.Target`.
 
     Parameters
     ----------
@@ -80,16 +90,24 @@ def register(
     ...     s = te.create_schedule(B.op)
     ...     outer, inner = s[B].split(B.op.axis[0], knobs.split("i", n, 2)[-1])
     ...     return s, [A, B]
+
+    >>> @register(reference=lambda a, n: a + 1, flops=lambda n: n)
+    ... def successor(n):
+    ...     A = te.placeholder((n,), "A")
+    ...     return [A, te.compute((n,), lambda i: A[i] + 1.0, "B")]
     """
 
     def decorate(template: Callable[..., Any]) -> Callable[..., Any]:
         called = name or template.__name__
         if called in {o.name for o in ops.OPERATORS}:
             raise ValueError(f"{called!r} is a built-in operator: register the template under another name")
+        computes = not _is_template(template)
+        schedule = derived(template) if computes else template
         made = Operator(
             name=called,
-            parameters=_parameters(called, template, dtypes),
-            schedules={kind: template},
+            parameters=_parameters(called, template, dtypes, skipped=0 if computes else 1),
+            schedules={kind: schedule},
+            compute=template if computes else None,
             compute_reference=lambda arrays, *shape: reference(*arrays, *shape),
             count_flops=flops,
             rounding=rounding,
@@ -103,19 +121,26 @@ def register(
             if other is not None and _qualified(other) != _qualified(template):
                 raise ValueError(f"{called!r} is already registered, by {_qualified(other)}")
             if other is None:
-                made = replace(known, schedules={**known.schedules, kind: template})
+                made = replace(known, schedules={**known.schedules, kind: schedule})
         _registered[called] = made
         return template
 
     return decorate
 
 
+def _is_template(function: Callable[..., Any]) -> bool:
+    """Whether a function chooses a schedule by knobs."""
+    return next(iter(inspect.signature(function).parameters), "") == "knobs"
+
+
 def _qualified(template: Callable[..., Any]) -> str:
     return str(getattr(template, "__qualname__", template))
 
 
-def _parameters(name: str, template: Callable[..., Any], dtypes: Sequence[str]) -> tuple[Parameter, ...]:
-    signature = list(inspect.signature(template).parameters.values())[1:]
+def _parameters(
+    name: str, function: Callable[..., Any], dtypes: Sequence[str], skipped: int
+) -> tuple[Parameter, ...]:
+    signature = list(inspect.signature(function).parameters.values())[skipped:]
     names = [p.name for p in signature if p.kind is not inspect.Parameter.KEYWORD_ONLY]
     if not dtypes:
         return tuple(Parameter(n, "count") for n in names)
@@ -142,3 +167,58 @@ def operator(name: str) -> Operator:
     if name in known:
         return ops.operator(name)
     raise ValueError(unknown("operator", name, [*known, *_registered]))
+
+
+def registered() -> list[str]:
+    """Return the names of the operators that `register` has made, in the order of their registration."""
+    return list(_registered)
+
+
+def load_file(path: str | os.PathLike[str]) -> list[str]:
+    """Run a Python file that registers operators, as a module of the name of the file, and return their
+    names.
+
+    The folder of the file is searched for the modules that it imports. A file that is loaded again runs
+    again.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it raises an error, which is named with its line, or registers no operator.
+    """
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file")
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    module = importlib.util.module_from_spec(spec)
+    # a module of that name that others have imported stays what it is
+    if file.stem not in sys.modules:
+        sys.modules[file.stem] = module
+    before = dict(_registered)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        if sys.modules.get(file.stem) is module:
+            del sys.modules[file.stem]
+        raise ValueError(f"{path}{_line(error, str(file))}: {type(error).__name__}: {error}") from error
+    names = [name for name, made in _registered.items() if before.get(name) is not made]
+    if not names:
+        raise ValueError(f"{path} registers no operator: decorate a template with costmodel.register")
+    return names
+
+
+def _line(error: BaseException, file: str) -> str:
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}"
+    trace, line = error.__traceback__, ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = f", line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line

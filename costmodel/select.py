@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 
+from compiler.suggest import unknown
 from costmodel.space import ConfigSpace
 
 
@@ -55,6 +56,42 @@ def diverse(
     return chosen
 
 
+ACQUISITIONS = ("mean", "ucb", "ei")
+
+
+def acquire(
+    name: str, scores: np.ndarray, deviations: np.ndarray | None, best: float = 0.0, optimism: float = 1.0
+) -> np.ndarray:
+    """Return the values by which a search prefers configurations, shape (n,), higher for better.
+
+    Parameters
+    ----------
+    name : str
+        ``"mean"`` for the scores themselves, ``"ucb"`` for `upper_confidence_bound`, ``"ei"`` for
+        `log_expected_improvement`.
+    scores, deviations : ndarray of float64, shape (n,)
+        See `CostModel.predict_uncertainty`; ``"mean"`` needs no deviations.
+    best : float
+        Score of the best measured configuration, for ``"ei"``.
+    optimism : float
+        Number of standard deviations, for ``"ucb"``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, missing deviations, or values that the acquisition refuses.
+    """
+    if name not in ACQUISITIONS:
+        raise ValueError(unknown("acquisition", name, ACQUISITIONS))
+    if name == "mean":
+        return np.asarray(scores, np.float64)
+    if deviations is None:
+        raise ValueError(f"the acquisition {name!r} needs a deviation of each score")
+    if name == "ucb":
+        return upper_confidence_bound(scores, deviations, optimism)
+    return log_expected_improvement(scores, deviations, best)
+
+
 def upper_confidence_bound(scores: np.ndarray, deviations: np.ndarray, optimism: float) -> np.ndarray:
     """Return upper confidence bounds of scores: ``score + optimism * deviation``, shape (n,).
 
@@ -75,9 +112,54 @@ def upper_confidence_bound(scores: np.ndarray, deviations: np.ndarray, optimism:
     """
     if not optimism >= 0:
         raise ValueError(f"optimism must be at least 0, not {optimism}")
+    scores, deviations = _same_shape(scores, deviations)
+    return scores + optimism * deviations
+
+
+def log_expected_improvement(scores: np.ndarray, deviations: np.ndarray, best: float) -> np.ndarray:
+    """Return the logarithm of the expected improvement on the score `best`, shape (n,).
+
+    For a normally distributed score, the improvement ``E[max(x - best, 0)]`` is ``deviation * h(z)`` with ``h(z) =
+    z * Phi(z) + phi(z)`` and ``z = (score - best) / deviation`` (Jones et al., Efficient Global Optimization of
+    Expensive Black-Box Functions, 1998, equation 15). Far below `best` it underflows to zero for every
+    configuration; the logarithm, computed from the scaled complementary error function, keeps their order (Ament
+    et al., Unexpected Improvements to Expected Improvement, 2023, equation 9).
+
+    Parameters
+    ----------
+    scores, deviations : ndarray of float64, shape (n,)
+        See `CostModel.predict_uncertainty`. A deviation of zero counts as the smallest one that keeps the result
+        finite.
+    best : float
+        In the units of the scores.
+
+    Raises
+    ------
+    ValueError
+        For a negative deviation, a `best` that is not finite, or shapes that differ.
+    """
+    scores, deviations = _same_shape(scores, deviations)
+    if not math.isfinite(best) or (deviations < 0).any():
+        raise ValueError(f"no deviation may be negative, and the best score must be finite, not {best}")
+    from scipy.special import erfcx, ndtr
+
+    gain = scores - best
+    deviations = np.maximum(deviations, 1e-9 * max(1.0, float(np.max(np.abs(gain), initial=0.0))))
+    z = gain / deviations
+    high = np.maximum(z, -1.0)
+    low = np.minimum(z, -1.0)
+    root = math.sqrt(math.pi / 2)
+    # h(z) = phi(z) * (1 - |z| * Mills' ratio); for large |z| the difference is 1 / z^2 to first order
+    tail = np.where(low < -1e3, low**-2.0, 1.0 - root * -low * erfcx(-low / math.sqrt(2.0)))
+    below = -0.5 * low * low - 0.5 * math.log(2 * math.pi) + np.log(tail)
+    above = np.log(high * ndtr(high) + np.exp(-0.5 * high * high) / math.sqrt(2 * math.pi))
+    return np.log(deviations) + np.where(z < -1.0, below, above)
+
+
+def _same_shape(scores: np.ndarray, deviations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.shape(scores) != np.shape(deviations):
         raise ValueError(f"each score needs a deviation, not {np.shape(scores)} and {np.shape(deviations)}")
-    return np.asarray(scores) + optimism * np.asarray(deviations)
+    return np.asarray(scores, np.float64), np.asarray(deviations, np.float64)
 
 
 def choose_batch(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from compiler import Target
+from compiler.ops.chosen import chosen
 from compiler.ops.operator import Operator, Shape
+from costmodel.derive import with_schedule
 from costmodel.registry import operator as find
 from costmodel.space import Config, ConfigSpace, Replay
 
@@ -31,13 +33,14 @@ class Task:
     ------
     ValueError
         For an unknown operator or target, a shape that the operator does not allow, or a kind of target that
-        it has no schedule for.
+        it has no schedule for and none is derived for (see `costmodel.derive`).
     """
 
     def __init__(
         self, operator: str | Operator, shape: Sequence[Any] | Mapping[str, Any], target: str = "llvm"
     ) -> None:
-        self.operator: Operator = find(operator) if isinstance(operator, str) else operator
+        found = find(operator) if isinstance(operator, str) else operator
+        self.operator: Operator = with_schedule(found, Target.parse(target).kind)
         self.shape: Shape = (
             self.operator.shape(**shape) if isinstance(shape, Mapping) else self.operator.shape(*shape)
         )
@@ -90,7 +93,8 @@ class Task:
         Parameters
         ----------
         config : Config, mapping or int, optional
-            By default the default configuration.
+            By default what `compiler.ops.chosen_by` states for the surrounding block, such as the best record
+            inside of `costmodel.apply_history_best`, and otherwise the default configuration.
 
         Raises
         ------
@@ -98,6 +102,10 @@ class Task:
             If the configuration does not belong to the space, or the template requests other knobs
             than it did when the space was recorded.
         """
+        if config is None:
+            better = chosen(self.operator, self.shape, Target.parse(self.target))
+            if better is not None:
+                return self.operator.schedule(better, *self.shape, target=self.target)
         replay = Replay(self.config(config))
         schedule, args = self.operator.schedule(replay, *self.shape, target=self.target)
         replay.finish()

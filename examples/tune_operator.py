@@ -26,8 +26,8 @@ def matvec(knobs, m, k):
 def main() -> None:
     task = Task("matvec", (512, 512))
     print(f"{task.space.size} programs; the default is {task.space.default}")
-    # candidates run in a process of their own, which imports this module for the template
-    with Measurer(modules=["tune_operator"]) as measurer:
+    # candidates run in a process of their own, which imports this file for the template
+    with Measurer() as measurer:
         result = tune(task, 16, measurer=measurer, batch_size=8, records="matvec.jsonl", seed=0)
         finals = run_finals(task, {"tuned": result.records}, measurer)
     for program in finals.comparisons:

@@ -50,6 +50,7 @@ WIDE_FACES = {
     "boost/show/plot.py:plot_importance": "XGBoost's signature",
     "boost/show/plot.py:plot_metric": "XGBoost's signature",
     "costmodel/measure/measurer.py:Measurer.__init__": "keyword-only options of a constructor",
+    "costmodel/budget.py:tune_all": "keyword-only options of the entry point",
     "costmodel/tune.py:tune": "keyword-only options of the entry point",
 }
 

@@ -18,7 +18,7 @@ from benchmarks.programs.known import best_known
 from benchmarks.programs.layers import MOBILENET, RESNET18, convolution, depthwise
 from benchmarks.report import cores, heading, table
 from costmodel import Task
-from costmodel.measure.program import Program
+from costmodel.measure.worker.program import Compiled, Program
 
 
 def programs(plain: Task, fused: Task, config: dict) -> dict[str, Callable[[], object]]:
@@ -26,15 +26,15 @@ def programs(plain: Task, fused: Task, config: dict) -> dict[str, Callable[[], o
     rng = np.random.default_rng(0)
     data, weight, bias = fused.operator.inputs(rng, *fused.shape)
     out = fused.operator.output(*fused.shape)
-    one = Program(fused, *fused.instantiate(config), [data, weight, bias], [out])
+    one = Program(Compiled.of(fused, *fused.instantiate(config)), [data, weight, bias], [out])
     sums, shifted, last = (np.empty_like(out) for _ in range(3))
     channels = bias.reshape(-1, 1, 1)
     add = Task("binary", {"a": out.shape, "b": channels.shape})
     relu = Task("unary", {"shape": out.shape})
     separate = (
-        Program(plain, *plain.instantiate(config), [data, weight], [sums]),
-        Program(add, *add.instantiate(), [sums, channels], [shifted]),
-        Program(relu, *relu.instantiate(), [shifted], [last]),
+        Program(Compiled.of(plain, *plain.instantiate(config)), [data, weight], [sums]),
+        Program(Compiled.of(add, *add.instantiate()), [sums, channels], [shifted]),
+        Program(Compiled.of(relu, *relu.instantiate()), [shifted], [last]),
     )
 
     def three() -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from costmodel import Config, Task
-from costmodel.measure.check import check, fill_with_sentinel
-from costmodel.measure.program import Program
+from costmodel.measure.worker.check import check, fill_with_sentinel
+from costmodel.measure.worker.program import Compiled, Program
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Job:
 
     def program(self, config: Config) -> Callable[[], object]:
         """Return a call of the compiled program of a configuration, which was checked once."""
-        return self.checked(Program(self.task, *self.task.instantiate(config), self.arrays, self.outputs))
+        compiled = Compiled.of(self.task, *self.task.instantiate(config))
+        return self.checked(Program(compiled, self.arrays, self.outputs))
 
     def checked(self, call: Callable[[], object]) -> Callable[[], object]:
         """Run `call` once, compare the outputs with the reference, and return it."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import copysign, prod
-from typing import Any, Union
+from typing import Any, Union, cast
 
 import numpy as np
 
@@ -41,14 +41,7 @@ from compiler.ir.dtype import (
     vector_of,
 )
 from compiler.ir.node import Node
-from compiler.ir.operators import (
-    ARITHMETIC,
-    BITWISE,
-    COMPARISON,
-    LOGIC,
-    LOGICAL,
-    evaluated,
-)
+from compiler.ir.operators import ARITHMETIC, BITWISE, COMPARISON, LOGIC, LOGICAL, RESULTS, evaluated
 
 Scalar = int | float | bool | np.generic
 ExprLike = Union["Expr", Scalar]
@@ -327,6 +320,8 @@ class Broadcast(Expr):
 by_identity(Var)
 for _node in (Binary, Not, Select, Cast, Reinterpret, Load, Call, Ramp, Broadcast):
     by_structure(_node)
+_NODES = frozenset((Var, Const, Binary, Select, Cast, Load, Call))
+"""Nodes that are themselves in an expression: an axis of the tensor language is not, nor is a number."""
 
 
 def const(value: Scalar, dtype: str | None = None) -> Const:
@@ -363,6 +358,8 @@ def const(value: Scalar, dtype: str | None = None) -> Const:
 
 def as_expr(value: ExprLike, dtype: str | None = None) -> Expr:
     """`value` as an expression; a number becomes a literal of `dtype`."""
+    if type(value) in _NODES:
+        return cast(Expr, value)
     as_scalar = getattr(value, "as_expr", None)  # an axis of the tensor language converts to its variable
     if as_scalar is not None:
         return as_scalar()
@@ -419,6 +416,11 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
         For an unknown operator, types that the operator does not accept or that cannot be converted to one
         type, or a division by the literal zero.
     """
+    if type(a) in _NODES and type(b) in _NODES:
+        left, right = cast(Expr, a), cast(Expr, b)
+        result = RESULTS.get((op, left.dtype)) if left.dtype == right.dtype else None
+        if result is not None:  # nothing to convert or to refuse, as for most operations
+            return _made(op, left, right, result)
     a, b = matched(a, b)
     dtype = a.dtype
     if scalar_of(dtype) == "bool":
@@ -440,6 +442,11 @@ def binary(op: str, a: ExprLike, b: ExprLike) -> Expr:
         raise ValueError(f"`{op}` takes integers, not {dtype}{instead}")
     elif op == "/" and not is_float(dtype):
         raise ValueError(f"`/` takes floats, not {dtype}: write `//` for the floor division, or cast")
+    return _made(op, a, b, dtype)
+
+
+def _made(op: str, a: Expr, b: Expr, dtype: str) -> Expr:
+    """``a op b`` of checked operands and the type `dtype`."""
     if isinstance(b, Const):
         if op == "+" and b.value == 0 and dtype == INDEX:
             return a
@@ -490,10 +497,3 @@ def conjunction(conditions: Iterable[Expr]) -> Expr:
             continue
         result = condition if result == Const(True, "bool") else binary("and", result, condition)
     return result
-
-
-def conjuncts(condition: Expr) -> list[Expr]:
-    """The operands of the conjunction that `condition` is; of any other condition, itself."""
-    if type(condition) is Binary and condition.op == "and":
-        return conjuncts(condition.a) + conjuncts(condition.b)
-    return [condition]

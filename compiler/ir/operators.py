@@ -17,7 +17,7 @@ import operator
 from collections.abc import Callable
 from typing import NamedTuple
 
-from compiler.ir.dtype import bits_of, integer_range, is_float, is_integer
+from compiler.ir.dtype import INDEX, bits_of, integer_range, is_float, is_integer
 
 ARITHMETIC = ("+", "-", "*", "/", "//", "%", "min", "max")
 BITWISE = ("&", "|", "^", "<<", ">>")
@@ -26,6 +26,14 @@ LOGIC = ("and", "or")
 
 LOGICAL = {"&": "and", "|": "or", "^": "!="}
 """Bitwise operator -> the operator of its meaning for bools, as in NumPy."""
+
+RESULTS = {
+    (op, dtype): "bool" if op in COMPARISON else dtype
+    for dtype in (INDEX, "int64", "float32", "float64")
+    for op in (*ARITHMETIC, *COMPARISON)
+    if op not in (("//", "%") if dtype.startswith("float") else ("/",))
+}
+"""Operator and type of both operands -> the type of the result, for the common types."""
 
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 """Comparison -> the equivalent one with exchanged operands."""

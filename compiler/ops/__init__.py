@@ -7,6 +7,7 @@ from compiler.ops.array.elementwise import UNARY_OPERATOR as UNARY
 from compiler.ops.array.reduction import REDUCTION
 from compiler.ops.array.softmax import SOFTMAX
 from compiler.ops.array.transpose import TRANSPOSE
+from compiler.ops.chosen import chosen_by
 from compiler.ops.conv.depthwise import DEPTHWISE_CONV2D
 from compiler.ops.conv.direct import CONV2D
 from compiler.ops.conv.pool2d import POOL2D
@@ -70,5 +71,6 @@ __all__ = [
     "Operator",
     "Parameter",
     "Rounding",
+    "chosen_by",
     "operator",
 ]

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from compiler.backend import Target
+from compiler.ops.chosen import chosen
 from compiler.ops.inputs import draw, safe_integers
 from compiler.ops.knobs import Defaults, Knobs
 from compiler.ops.parameter import Parameter
@@ -161,7 +162,8 @@ class Operator:
         Parameters
         ----------
         knobs : Knobs
-            The choices of the template.
+            The choices of the template. `Defaults` leaves them to what `compiler.ops.chosen_by` states for
+            the surrounding block, and to the defaults of the template where it states nothing.
         *values
             Of the parameters.
         target : str or Target
@@ -173,7 +175,11 @@ class Operator:
             If a value is not allowed, the operator has no schedule for this kind of target, or the template
             does not return a schedule and tensors.
         """
-        return _run_template(self, Target.parse(target), knobs, self.shape(*values))
+        shape, parsed = self.shape(*values), Target.parse(target)
+        if type(knobs) is Defaults:
+            better = chosen(self, shape, parsed)
+            knobs = knobs if better is None else better
+        return _run_template(self, parsed, knobs, shape)
 
     def tensors(self, *values: Any) -> list[Tensor]:
         """Return what is computed: the inputs, then the outputs."""

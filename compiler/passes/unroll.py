@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+
+from compiler.errors import ScheduleWarning
 from compiler.ir.expr import Call, Const
 from compiler.ir.function import PrimFunc
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.stmt import For, If, Stmt, Store, sequence
 from compiler.ir.visit import substitute, walk
-
-PRAGMA = "auto_unroll"
-"""Key of the pragma; its value is the maximum number of stores of an unrolled loop."""
+from compiler.passes.code_size import OPERATION_LIMIT, PRAGMA, code_size
 
 STATEMENT_LIMIT = 1024
 """The default maximum of stores, after unrolling, of a loop marked ``unroll``."""
 
 
-def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
+def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT, total: int = OPERATION_LIMIT) -> PrimFunc:
     """Unroll the loops marked ``unroll``.
 
     ::
@@ -26,14 +27,41 @@ def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
     A loop that would have more than `limit` stores stays a loop with its mark, which is a hint for the
     target. In a loop with the pragma ``auto_unroll``, serial loops are unrolled too, the innermost first, if
     each has no more stores than the value of the pragma.
+
+    A function whose loops marked ``unroll`` make more than `total` operations (`code_size`) is given a smaller
+    limit, with a `ScheduleWarning`: the time to compile it would have no reasonable bound.
     """
-    return func.with_body(_Unroll(func, limit)(func.body))
+    allowed = _limit_within(func, limit, total)
+    return func.with_body(_Unroll(func, limit, allowed)(func.body))
+
+
+def _limit_within(func: PrimFunc, limit: int, total: int) -> int:
+    """The largest power-of-two part of a limit of stores that keeps a function within the total."""
+    # without a limit first: most functions are far below the total, and one look at them is enough
+    if code_size(func.body).operations <= total:
+        return limit
+    whole = code_size(func.body, limit=limit)
+    allowed, size = limit, whole
+    while size.operations > total and allowed > 1:
+        allowed //= 2
+        size = code_size(func.body, limit=allowed)
+    if size.operations < whole.operations:
+        loops = ", ".join(map(str, whole.loops))
+        warnings.warn(
+            f"{func.name}: unrolled and vectorized loops make about {whole.operations} operations, more than "
+            f"{total}, which would take very long to compile: loops marked 'unroll' stay loops where they would "
+            f"have more than {allowed} stores; the largest part is in the loops {loops}",
+            ScheduleWarning,
+            stacklevel=2,
+        )
+    return allowed
 
 
 class _Unroll(RangeRewriter):
-    def __init__(self, func: PrimFunc, limit: int) -> None:
+    def __init__(self, func: PrimFunc, limit: int, allowed: int) -> None:
         super().__init__(func)
         self.limit = limit
+        self.allowed = allowed
         self.limits: list[int] = [0]
 
     def _for(self, node: For) -> Stmt:
@@ -45,7 +73,10 @@ class _Unroll(RangeRewriter):
             return inner
         limit = self.limit if inner.kind == "unroll" else self.limits[-1]
         count = int(inner.extent.value)
-        if limit == 0 or count * sum(type(n) is Store for n in walk(inner.body)) > limit:
+        stores = 0 if limit == 0 else count * sum(type(n) is Store for n in walk(inner.body))
+        if inner.kind == "unroll" and stores > self.allowed < self.limit:  # else the target would unroll it
+            return For(inner.var, inner.extent, "serial", inner.body, (*inner.pragmas, ("unroll", False)))
+        if limit == 0 or stores > limit:
             return inner
         whole = sequence(substitute(inner.body, {inner.var: Const(i, inner.var.dtype)}) for i in range(count))
         # with the loop variable replaced by literals, conditions are often decided

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from compiler.errors import ScheduleWarning
 from compiler.ir.address import in_type, shifted, widened
 from compiler.ir.dtype import integer_range, is_integer, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import (
@@ -47,6 +49,7 @@ from compiler.ir.stmt import (
     Token,
 )
 from compiler.ir.visit import Rewriter, substitute
+from compiler.passes.code_size import LANE_LIMIT
 
 
 def vectorize(func: PrimFunc) -> PrimFunc:
@@ -69,17 +72,29 @@ def vectorize(func: PrimFunc) -> PrimFunc:
 
     A buffer allocated inside has elements for every lane. A statement without a vector form, such as a loop
     whose extent differs between the lanes, is executed lane by lane; a loop whose iterations all store to the
-    same element becomes serial.
+    same element becomes serial. So does a loop of more than `LANE_LIMIT` iterations, with a `ScheduleWarning`.
     """
     return func.with_body(_Vectorize(func)(func.body))
 
 
 class _Vectorize(RangeRewriter):
+    def __init__(self, func: PrimFunc) -> None:
+        super().__init__(func)
+        self.name = func.name
+
     def _for(self, node: For) -> Stmt:
         inner = self.loop(node)
         if inner.kind != "vectorize":
             return inner
-        if type(inner.extent) is Const:
+        if type(inner.extent) is Const and int(inner.extent.value) > LANE_LIMIT:
+            warnings.warn(
+                f"{self.name}: the vectorized loop over {node.var.name!r} has {inner.extent.value} iterations, more "
+                f"than {LANE_LIMIT} lanes, which would take very long to compile: it stays a loop; split it, and "
+                "vectorize the inner loop",
+                ScheduleWarning,
+                stacklevel=2,
+            )
+        elif type(inner.extent) is Const:
             try:
                 with self.inside(inner):
                     return _Widen(inner.var, int(inner.extent.value), self.ranges)(inner.body)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from compiler.ir.expr import Buffer, upper_bound
+from compiler.runtime.array import empty
 from compiler.runtime.module import Module
 from compiler.runtime.timing import Timing
 
@@ -52,7 +53,7 @@ class Bindable:
             )
         given = dict(zip(self.constants, arrays, strict=True))
         filled = {
-            b: np.empty([upper_bound(extent) for extent in b.shape], b.dtype)
+            b: empty(tuple(upper_bound(extent) for extent in b.shape), b.dtype)
             for b in self.prepare.params
             if b not in given
         }

@@ -161,11 +161,18 @@ class Module:
         timing.check(number, repeat, min_repeat_ms)
 
         def evaluate(*arrays: Any) -> Timing:
-            if self._executable is None:
-                self._refuse()
-            return timing.measure(self._executable.timed(*arrays), number, repeat, min_repeat_ms)
+            return timing.measure(self.timed(*arrays), number, repeat, min_repeat_ms)
 
         return evaluate
+
+    def timed(self, *arrays: Any) -> Callable[[int], float]:
+        """A function from a number of calls on these arrays to the seconds that they take.
+
+        One call is made at once, which is not timed. Parameters and errors are those of `__call__`.
+        """
+        if self._executable is None:
+            self._refuse()
+        return self._executable.timed(*arrays)
 
     def _refuse(self, *arrays: Any) -> NoReturn:
         raise ValueError(

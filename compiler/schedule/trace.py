@@ -41,10 +41,12 @@ class Trace:
         if item in self._reference:  # an axis that two stages reduce over keeps its first name
             return self._path(self._reference[item])[-1]
         base, count = path[-1], 0
-        while self._key(kind, path) in self._named:
+        key = self._key(kind, path)
+        while key in self._named:
             count += 1
             path = (*path[:-1], f"{base}#{count}")
-        self._named[self._key(kind, path)] = item
+            key = self._key(kind, path)
+        self._named[key] = item
         self._reference[item] = {kind: path[0] if len(path) == 1 else list(path)}
         return path[-1]
 
@@ -54,7 +56,7 @@ class Trace:
 
     @staticmethod
     def _key(kind: str, path: Sequence[str | int]) -> str:
-        return "\0".join(map(str, (kind, *path)))
+        return "\0".join([kind, *map(str, path)])
 
     @staticmethod
     def _path(reference: Mapping[str, Any]) -> list[Any]:
@@ -76,7 +78,7 @@ class Trace:
             return value
         if isinstance(value, np.generic):
             return value.item()
-        if isinstance(value, Sequence):
+        if isinstance(value, (list, tuple, Sequence)):
             return [self.encode(item) for item in value]
         as_json = getattr(value, "as_json", None)  # thread axes and intrinsics are not part of a program
         return self._reference[value] if as_json is None else as_json()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import types
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from compiler.ir.compare import by_identity
 from compiler.ir.dtype import index_type
@@ -82,3 +86,51 @@ class ThreadAxis:
     def as_json(self) -> dict[str, list[Any]]:
         """The form of the axis in the trace of a schedule."""
         return {"thread_axis": [self.tag, self.extent]}
+
+
+def axis_names(fcompute: Callable, shape: Sequence[Any], name: str) -> list[str]:
+    """The names of the indices that a function takes: of its positional parameters without a default.
+
+    A parameter with a default is no axis, so that a function can hold a value: ``lambda i, a=A: a[i]``.
+    One name is missing for complex numbers, which are pairs along the last axis.
+    """
+    ndim = len(shape)
+    try:
+        parameters = _parameters(fcompute)
+    except ValueError:  # a function in C without a signature
+        return [f"i{d}" for d in range(ndim)]
+    needed = [
+        p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    keyword = [p.name for p in needed if p.kind is p.KEYWORD_ONLY]
+    if keyword:
+        raise ValueError(
+            f"{name!r}: indices are positional, but its function has the keyword-only parameter "
+            f"{keyword[0]!r} without a default"
+        )
+    names = [p.name for p in needed]
+    kinds = [p.kind for p in parameters if p in needed or p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+    # an index behind a parameter with a default would take its place
+    if inspect.Parameter.VAR_POSITIONAL in kinds and len(kinds) == len(needed) + 1:
+        names += [f"i{d}" for d in range(len(names), ndim)]
+    if len(names) != ndim and not (len(names) == ndim - 1 and isinstance(shape[-1], int) and shape[-1] == 2):
+        defaults = " (a parameter with a default is no index)" if len(needed) < len(parameters) else ""
+        raise ValueError(
+            f"{name!r} has {ndim} dimension(s), but its function takes {len(names)} index(es){defaults}"
+        )
+    return names
+
+
+# a template makes the same functions for each candidate of a search
+_PARAMETERS: WeakKeyDictionary[types.CodeType, tuple[int, list[inspect.Parameter]]] = WeakKeyDictionary()
+
+
+def _parameters(function: Callable) -> list[inspect.Parameter]:
+    """The parameters of a function; those of a plain one are found once for its code."""
+    if type(function) is not types.FunctionType or function.__dict__ or function.__kwdefaults__:
+        return list(inspect.signature(function).parameters.values())
+    code, defaults = function.__code__, len(function.__defaults__ or ())
+    known = _PARAMETERS.get(code)
+    if known is None or known[0] != defaults:
+        known = _PARAMETERS[code] = defaults, list(inspect.signature(function).parameters.values())
+    return known[1]

@@ -18,7 +18,6 @@ Learning" (arXiv 1802.04799), section 4.1.
 from __future__ import annotations
 
 import builtins
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,7 +38,7 @@ from compiler.ir.foreign import call_extern, call_intrin
 from compiler.ir.stmt import THREAD_TAGS
 from compiler.ir.visit import walk
 from compiler.suggest import unknown
-from compiler.te.axis import IterVar, ThreadAxis, new_axis
+from compiler.te.axis import IterVar, ThreadAxis, axis_names, new_axis
 from compiler.te.complex import Complex, complex, conj, of_parts, pair
 from compiler.te.extern import extern
 from compiler.te.guard import guarded
@@ -298,7 +297,7 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
         depends on data is checked by ``compiler.build(..., check_bounds=True)``.
     """
     shape = checked_shape(shape, name)
-    names = _axis_names(fcompute, shape, name)
+    names = axis_names(fcompute, shape, name)
     is_complex = len(names) < len(shape)
     axes = tuple(new_axis(n, extent) for n, extent in zip([*names, "part"], shape, strict=False))
     element = fcompute(*(a.var for a in axes[: len(names)]))
@@ -320,39 +319,6 @@ def compute(shape: Sequence[int | Var], fcompute: Callable[..., Any], name: str 
     _check_body(op)
     op = guarded(op)
     return op.output() if len(op.body) == 1 else op.outputs
-
-
-def _axis_names(fcompute: Callable, shape: Sequence[Any], name: str) -> list[str]:
-    """The names of the indices that a function takes: of its positional parameters without a default.
-
-    A parameter with a default is no axis, so that a function can hold a value: ``lambda i, a=A: a[i]``.
-    One name is missing for complex numbers, which are pairs along the last axis.
-    """
-    ndim = len(shape)
-    try:
-        parameters = list(inspect.signature(fcompute).parameters.values())
-    except ValueError:  # a function in C without a signature
-        return [f"i{d}" for d in range(ndim)]
-    needed = [
-        p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    keyword = [p.name for p in needed if p.kind is p.KEYWORD_ONLY]
-    if keyword:
-        raise ValueError(
-            f"{name!r}: indices are positional, but its function has the keyword-only parameter "
-            f"{keyword[0]!r} without a default"
-        )
-    names = [p.name for p in needed]
-    kinds = [p.kind for p in parameters if p in needed or p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
-    # an index behind a parameter with a default would take its place
-    if inspect.Parameter.VAR_POSITIONAL in kinds and len(kinds) == len(needed) + 1:
-        names += [f"i{d}" for d in range(len(names), ndim)]
-    if len(names) != ndim and not (len(names) == ndim - 1 and isinstance(shape[-1], int) and shape[-1] == 2):
-        defaults = " (a parameter with a default is no index)" if len(needed) < len(parameters) else ""
-        raise ValueError(
-            f"{name!r} has {ndim} dimension(s), but its function takes {len(names)} index(es){defaults}"
-        )
-    return names
 
 
 def _check_body(op: Compute) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -25,6 +26,8 @@ class InputError(click.ClickException):
 def clean_errors(command: F) -> F:
     """Print errors about the input, and warnings, as one line each instead of a traceback.
 
+    Errors of a user's template, which another process reports, keep all of their lines.
+
     The filters of warnings and the function that shows them are restored when the command ends.
     """
 
@@ -39,11 +42,24 @@ def clean_errors(command: F) -> F:
             except KeyboardInterrupt:  # a search and a training handle it themselves, and keep their results
                 click.echo("interrupted", err=True)
                 sys.exit(INTERRUPTED)
+            except BrokenPipeError:  # the reader of the output has ended, as `head` does
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(1)
             except (ValueError, OSError) as error:
+                if _has_traceback(error):
+                    raise InputError(str(error).strip()) from error
                 lines = str(error).strip().splitlines() or [type(error).__name__]
                 raise InputError(" ".join(line.strip() for line in lines)) from error
 
     return wrapped  # type: ignore[return-value]
+
+
+def _has_traceback(error: Exception) -> bool:
+    """Whether an error is of the user's own code, with a traceback in its message, which is printed whole."""
+    from costmodel.measure.process import MeasureError
+    from costmodel.tuning.stop import TuningError
+
+    return isinstance(error, (MeasureError, TuningError))
 
 
 def _show_warning(message: Warning | str, *rest: Any, **more: Any) -> None:

@@ -1,15 +1,22 @@
-"""The commands that search for fast programs: tune an operator; the demonstration."""
+"""The commands that search for fast programs: of one operator, of many, and the demonstration."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from costmodel.cli.errors import INTERRUPTED, clean_errors
 from costmodel.cli.terminal import new_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from costmodel.measure.measurer import Measurer
+    from costmodel.tuning.result import TuneResult
 
 
 @click.command()
@@ -37,104 +44,92 @@ def demo(trials: int, output: Path, seed: int) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _shape(operator: str, text: str) -> tuple[Any, ...]:
-    """Return the parameters of an operator from their text, such as ``1,64,56,56,64,3,pad=1x2``.
-
-    Raises
-    ------
-    ValueError
-        For a value without a name after one with a name; and for values that `Operator.shape` refuses.
-    """
-    from costmodel.registry import operator as find
-
-    if "," not in text and "=" not in text:
-        text = text.replace("x", ",")
-    values: list[Any] = []
-    named: dict[str, Any] = {}
-    for part in text.split(","):
-        name, equals, value = part.rpartition("=")
-        digits = value.split("x")
-        plain: Any = value.strip()
-        if all(d.strip().isdigit() for d in digits):
-            plain = int(value) if len(digits) == 1 else tuple(int(d) for d in digits)
-        if equals:
-            named[name.strip()] = plain
-        elif named:
-            raise ValueError(f"--shape: {part!r} follows a value with a name, so it needs a name, too")
-        else:
-            values.append(plain)
-    return find(operator).shape(*values, **named)
+def _search_options(command: Any) -> Any:
+    """Add the options that a search for one task and for many have in common."""
+    for option in reversed(
+        (
+            click.option("--target", default="llvm", show_default=True, help="What to compile for."),
+            click.option("--seconds", type=float, help="Time budget; the trial in flight is completed."),
+            click.option(
+                "--patience",
+                type=click.IntRange(min=1),
+                metavar="TRIALS",
+                help="Stop after so many trials of a task without an improvement of more than 1 %.",
+            ),
+            click.option(
+                "--explorer",
+                default="model",
+                show_default=True,
+                help="model, genetic or irreversible (by a learned model), random or grid.",
+            ),
+            click.option(
+                "--warm",
+                type=click.Path(path_type=Path),
+                multiple=True,
+                metavar="FILE",
+                help="Records of other tasks or machines, or a model, to begin with; may be repeated.",
+            ),
+            click.option(
+                "--shipped/--no-shipped",
+                default=True,
+                show_default=True,
+                help="Begin with the model that comes with the package.",
+            ),
+            click.option(
+                "--records",
+                type=click.Path(dir_okay=False, path_type=Path),
+                default=Path("espalier-records.jsonl"),
+                show_default=True,
+                help="The file of the measurements; a later run continues from it.",
+            ),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+            click.option(
+                "--timeout", type=float, default=10.0, show_default=True, help="Seconds to build or to run."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("operator")
 @click.option("--shape", required=True, help="Values in order or by name, as in 1,64,56,56,64,3,pad=1.")
-@click.option("--target", default="llvm", show_default=True, help="What to compile for.")
-@click.option("--trials", type=click.IntRange(min=1), default=128, show_default=True)
 @click.option(
-    "--explorer",
-    default="model",
-    show_default=True,
-    help="model, genetic or irreversible (by a learned model), random or grid.",
+    "--trials",
+    type=click.IntRange(min=1),
+    help="Trials, those of the records included.  [default: 128, or no limit with --seconds]",
 )
-@click.option(
-    "--records",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("espalier-records.jsonl"),
-    show_default=True,
-    help="The file of the measurements; a later run continues from it.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds to build or to run.")
+@_search_options
 @clean_errors
-def tune(
-    operator: str,
-    shape: str,
-    target: str,
-    trials: int,
-    explorer: str,
-    records: Path,
-    seed: int,
-    timeout: float,
-) -> None:
-    """Search for a fast program of an operator on this machine."""
-    from compiler.suggest import unknown
+def tune(operator: str, shape: str, trials: int | None, **options: Any) -> None:
+    """Search for a fast program of an operator on this machine.
+
+    OPERATOR is the name of a built-in operator, or FILE.py:NAME, a template of your own that the file
+    registers with costmodel.register.
+    """
+    from costmodel.cli.operator import make_task
     from costmodel.measure.finals import run_finals
-    from costmodel.measure.measurer import Measurer
-    from costmodel.report import LiveLine, failure_counts, finals_table
-    from costmodel.task import Task
-    from costmodel.tune import EXPLORERS
+    from costmodel.report import LiveLine, finals_table
     from costmodel.tune import tune as search
 
-    if explorer not in EXPLORERS:
-        raise ValueError(unknown("explorer", explorer, EXPLORERS))
-    task = Task(operator, _shape(operator, shape), target)
-    _ = task.space  # raises for a shape that the template refuses
-    if not records.parent.is_dir():
-        raise ValueError(f"{records}: there is no folder {records.parent}")
+    given = _SearchOptions(**options)
+    given.check()
+    task = make_task(operator, shape, given.target)
     console = new_console()
-    with Measurer(build_timeout=timeout, run_timeout=timeout) as measurer:
-        console.print(f"{task.key} on {measurer.machine}: {task.space.size} configurations", highlight=False)
+    with given.measurer() as measurer:
+        head = f"{task.key} on {measurer.machine}: {task.space.size} configurations"
+        console.print(head, highlight=False, soft_wrap=True)
         with LiveLine(console) as line:
             result = search(
                 task,
-                trials,
-                explorer=explorer,
-                records=records,
+                trials or (None if given.seconds else 128),
+                **given.arguments(),
                 measurer=measurer,
-                seed=seed,
                 callback=line,
             )
-        here = len(result.records) - result.resumed
-        trials_text = f"{result.resumed} trials from the records, {here} measured in {result.seconds:.1f} s"
-        if here:
-            trials_text += f" ({result.seconds_per_trial() * 1e3:.0f} ms a trial)"
-        console.print(
-            f"{trials_text}; failed {failure_counts(result.failures)}", highlight=False, soft_wrap=True
-        )
-        if result.interrupted:
-            console.print(f"interrupted: what was measured is in {records}", highlight=False, soft_wrap=True)
-            sys.exit(INTERRUPTED)
+        _print_outcome([result], result.seconds, result.stopped, console)
+        _end_if_interrupted(result.interrupted, given.records, console)
         if result.best is None:
             last = result.records[-1]
             raise ValueError(f"every trial failed; the last one: {last.reason}: {last.message}")
@@ -142,4 +137,152 @@ def tune(
         console.print(finals_table([finals]))
     best = task.space.config(result.best.config)
     console.print(str(best), highlight=False, soft_wrap=True)
-    console.print(f"records: {records}", highlight=False, soft_wrap=True)
+    console.print(f"records: {given.records}", highlight=False, soft_wrap=True)
+
+
+@click.command("tune-all")
+@click.argument("tasks", type=click.Path(path_type=Path))
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    help="Trials of all tasks, those of the records included.  "
+    "[default: 64 for each task, or no limit with --seconds]",
+)
+@click.option(
+    "--total-patience",
+    type=click.IntRange(min=1),
+    metavar="TRIALS",
+    help="Stop after so many trials without an improvement of the total by more than 1 %.",
+)
+@_search_options
+@clean_errors
+def tune_all(tasks: Path, trials: int | None, total_patience: int | None, **options: Any) -> None:
+    """Search for fast programs of many operators, such as the layers of a network, within one budget.
+
+    TASKS is a file with a task in each line: the operator, its shape as in `tune`, and how often it occurs,
+    as in "conv2d 1,64,56,56,64,3,pad=1 x4". The trials go where they are expected to save most of the total
+    time.
+    """
+    from statistics import median
+
+    from costmodel.budget import tune_all as search
+    from costmodel.cli.operator import read_tasks
+    from costmodel.measure.finals import DEFAULT, run_finals
+    from costmodel.report import TotalLine, totals_table
+
+    given = _SearchOptions(**options)
+    given.check()
+    if not tasks.is_file():
+        raise ValueError(f"{tasks}: no such file")
+    found, weights = read_tasks(tasks, given.target)
+    console = new_console()
+    with given.measurer() as measurer:
+        console.print(f"{len(found)} tasks on {measurer.machine}", highlight=False, soft_wrap=True)
+        with TotalLine(console) as line:
+            result = search(
+                found,
+                weights,
+                trials=trials,
+                total_patience=total_patience,
+                **given.arguments(),
+                measurer=measurer,
+                callback=line,
+            )
+        _print_outcome(result.results, result.seconds, result.stopped, console)
+        _end_if_interrupted(result.interrupted, given.records, console)
+        for key, message in result.errors.items():
+            click.echo(f"{key}: {message}", err=True)
+        finals = {
+            one.task.key: run_finals(one.task, {"tuned": one.records}, measurer)
+            for one in result.results
+            if one.best is not None
+        }
+    costs = {key: (median(f[DEFAULT].costs), median(f["tuned"].costs)) for key, f in finals.items()}
+    console.print(totals_table(result, costs))
+    console.print(f"records: {given.records}", highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SearchOptions:
+    """The options of `_search_options`, as the command line gives them."""
+
+    target: str
+    seconds: float | None
+    patience: int | None
+    explorer: str
+    warm: tuple[Path, ...]
+    shipped: bool
+    records: Path
+    seed: int
+    timeout: float
+
+    def check(self) -> None:
+        """Raise ValueError, before anything is loaded, for what a search would refuse."""
+        from compiler.suggest import unknown
+        from costmodel.tune import EXPLORERS
+
+        if self.explorer not in EXPLORERS:
+            raise ValueError(unknown("explorer", self.explorer, EXPLORERS))
+        if not self.records.parent.is_dir():
+            raise ValueError(f"{self.records}: there is no folder {self.records.parent}")
+        for file in self.warm:
+            if not file.is_file():
+                raise ValueError(f"{file}: no such file")
+
+    def measurer(self) -> Measurer:
+        """Return a measurer with the time limits."""
+        from costmodel.measure.measurer import Measurer
+
+        return Measurer(build_timeout=self.timeout, run_timeout=self.timeout)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of `costmodel.tune` and `costmodel.tune_all`."""
+        return {
+            "explorer": self.explorer,
+            "warm": self.warm or None,
+            "shipped": self.shipped,
+            "records": self.records,
+            "seed": self.seed,
+            "patience": self.patience,
+            "seconds": self.seconds,
+        }
+
+
+# what ended a search other than the number of its trials
+STOPPED = {
+    "patience": "stopped without an improvement",
+    "seconds": "stopped at the end of the time",
+    "failures": "stopped: the last candidates all failed in the same way",
+    "tasks": "stopped: no task is left",
+}
+
+
+def _print_outcome(results: list[TuneResult], seconds: float, stopped: str, console: Console) -> None:
+    """Print how many trials there were, what failed and what is set aside, in a line each."""
+    from collections import Counter
+
+    from costmodel.records import set_aside
+    from costmodel.report import failure_counts
+
+    resumed = sum(r.resumed for r in results)
+    here = sum(len(r.records) for r in results) - resumed
+    text = f"{resumed} trials from the records, {here} measured in {seconds:.1f} s"
+    if here:
+        text += f" ({seconds / here * 1e3:.0f} ms a trial)"
+    failures: Counter[str] = Counter()
+    aside: Counter[str] = Counter()
+    for result in results:
+        failures.update(result.failures)
+        aside.update(result.set_aside)
+    text += f"; failed {failure_counts(dict(failures.most_common()))}"
+    if stopped in STOPPED:
+        text += f"; {STOPPED[stopped]}"
+    console.print(text, highlight=False, soft_wrap=True)
+    if aside:
+        console.print(f"records set aside: {set_aside(aside)}", highlight=False, soft_wrap=True)
+
+
+def _end_if_interrupted(interrupted: bool, records: Path, console: Console) -> None:
+    if interrupted:
+        console.print(f"interrupted: what was measured is in {records}", highlight=False, soft_wrap=True)
+        sys.exit(INTERRUPTED)

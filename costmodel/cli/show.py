@@ -1,22 +1,29 @@
-"""The command that shows a file: a model or the records of a search."""
+"""The command that shows a model, the records of a search, or an operator."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from costmodel.cli.errors import clean_errors
+from costmodel.cli.operator import make_task, split_file
+from costmodel.cli.records import load_all, operators_option
 from costmodel.cli.terminal import new_console
+
+if TYPE_CHECKING:
+    from costmodel.space import Config
+    from costmodel.task import Task
 
 # Bytes at the beginning of a file by which a model is distinguished from records.
 HEAD = 1 << 16
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file")
 @click.option(
     "--top",
     type=click.IntRange(min=1),
@@ -29,36 +36,81 @@ HEAD = 1 << 16
 )
 @click.option("--drawing", type=click.Path(path_type=Path), help="Draw that tree into this SVG file.")
 @click.option(
-    "--program", is_flag=True, help="Print the loop nest and the assembly of the best record of each task."
+    "--program",
+    is_flag=True,
+    help="Print the loop nest and the assembly of the best record of each task, or of an operator's default.",
 )
+@click.option("--shape", help="Values of an operator, as in `tune`.")
+@click.option("--target", default="llvm", show_default=True, help="What an operator is compiled for.")
+@operators_option
 @clean_errors
-def show(file: Path, top: int, tree: int, drawing: Path | None, program: bool) -> None:
-    """Show a model file, or the records of a search.
+def show(file: str, operators: tuple[Path, ...], **options: Any) -> None:
+    """Show a model file, the records of a search, or an operator.
 
     Of a model: a summary, the importance of its features, and one of its trees. Of records: the best ones of
-    each task.
+    each task. Of an operator, by its name or as FILE.py:NAME, with --shape: its knobs and its default.
     """
-    if not file.is_file():
-        raise ValueError(f"{file}: no such file")
-    if file.stat().st_size == 0:
+    given = _ShowOptions(**options)
+    if given.shape is not None:
+        _show_operator(file, given)
+        return
+    path = Path(file)
+    if not path.is_file():
+        hint = ": an operator needs --shape" if split_file(file)[0] or file.isidentifier() else ""
+        raise ValueError(f"{file}: no such file{hint}")
+    if path.stat().st_size == 0:
         raise ValueError(f"{file}: the file is empty")
     console = new_console()
-    if is_model(file):
+    if is_model(path):
         from boost.tables.report import show_model
 
-        if program:
+        if given.program:
             raise ValueError(f"{file} is a model: --program is for records")
-        show_model(file, console, top=top, tree=tree, drawing=drawing)
+        show_model(path, console, top=given.top, tree=given.tree, drawing=given.drawing)
         return
-    if drawing is not None:
+    if given.drawing is not None:
         raise ValueError(f"{file} is not a model: --drawing is for the trees of a model")
     from costmodel import records as record_file
 
-    records = record_file.load(file)
+    load_all(operators)
+    records = record_file.load(path)
     if not records:
         raise ValueError(f"{file}: it is not a model, and no line of it is a record")
     for key in dict.fromkeys(r.task for r in records):
-        _show_task(key, [r for r in records if r.task == key], top, program, console)
+        _show_task(key, [r for r in records if r.task == key], given.top, given.program, console)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ShowOptions:
+    """The options of `show`, as the command line gives them; see its help."""
+
+    top: int
+    tree: int
+    drawing: Path | None
+    program: bool
+    shape: str | None
+    target: str
+
+
+def _show_operator(text: str, options: _ShowOptions) -> None:
+    """Print the space of an operator, its default, and the default program."""
+    from rich import box
+    from rich.table import Table
+
+    assert options.shape is not None
+    task = make_task(text, options.shape, options.target)
+    console = new_console()
+    console.print(f"{task.key}: {task.space.size} configurations", highlight=False, soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("knob", overflow="fold")
+    table.add_column("options", justify="right", no_wrap=True)
+    table.add_column("default", overflow="fold")
+    default = task.space.default.plain()
+    for knob in task.space.knobs:
+        table.add_row(knob.name, str(len(knob.options)), str(default[knob.name]))
+    console.print(table)
+    if options.program:
+        _print_program(task, task.space.default)
 
 
 def is_model(path: Path) -> bool:
@@ -80,10 +132,8 @@ def _show_task(key: str, records: list[Any], top: int, program: bool, console: A
 
     from rich.table import Table
 
-    import compiler
     from costmodel.records import best
     from costmodel.report import failure_counts
-    from costmodel.space import Config
     from costmodel.task import Task
 
     failures = dict(Counter(r.reason for r in records if not r.ok).most_common())
@@ -92,7 +142,7 @@ def _show_task(key: str, records: list[Any], top: int, program: bool, console: A
     try:
         task = Task(records[0].operator, records[0].shape, records[0].target)
     except ValueError as error:  # an operator that is registered in another program
-        click.echo(f"no program can be built for it here: {error}", err=True)
+        click.echo(f"no program can be built for it here: {error} (see --operators)", err=True)
     table = Table()
     columns = ("GFLOP/s", "ms", "trial", "source", "CPU", "configuration")
     for column in columns:
@@ -104,10 +154,16 @@ def _show_task(key: str, records: list[Any], top: int, program: bool, console: A
         table.add_row(speed, f"{record.cost * 1e3:.4f}", str(record.trial), record.source, record.cpu, shown)
     console.print(table)
     if program and task and winners:
-        config: Config = task.config(winners[0].config)
-        schedule, args = task.instantiate(config)
-        click.echo(f"# {key}\n# {config}\n")
-        click.echo(str(compiler.loop_nest(schedule, args)))
-        click.echo("\n# assembly\n")
-        constants = [t for t in args if t.name in task.operator.constants]
-        click.echo(compiler.build(schedule, args, target=task.target, constants=constants).source("asm"))
+        _print_program(task, task.config(winners[0].config))
+
+
+def _print_program(task: Task, config: Config) -> None:
+    """Print the loop nest and the assembly of a configuration."""
+    import compiler
+
+    schedule, args = task.instantiate(config)
+    click.echo(f"# {task.key}\n# {config}\n")
+    click.echo(str(compiler.loop_nest(schedule, args)))
+    click.echo("\n# assembly\n")
+    constants = [t for t in args if t.name in task.operator.constants]
+    click.echo(compiler.build(schedule, args, target=task.target, constants=constants).source("asm"))

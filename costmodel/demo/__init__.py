@@ -50,7 +50,7 @@ def run_demo(output: Path, *, trials: int, seed: int, console: Console) -> bool:
     check_plotting()
     output.mkdir(parents=True, exist_ok=True)
     console.print(f"espalier demo on {cpu_name()}, seed {seed}", highlight=False)
-    records = output / "records.jsonl"
+    records = {name: output / f"records-{name}.jsonl" for name in ("model", "random")}
     with Measurer() as measurer:  # it loads in parallel with our kernels
         seconds = load_kernels()
         console.print(
@@ -59,7 +59,7 @@ def run_demo(output: Path, *, trials: int, seed: int, console: Console) -> bool:
         )
         runs = search_programs(PROGRAMS, records, measurer, trials=trials, seed=seed, console=console)
         if runs is None:
-            console.print(f"interrupted: what was measured is in {records}", highlight=False)
+            console.print(f"interrupted: what was measured is in {output}", highlight=False)
             return False
         finals = [compare_programs(run, measurer, COMPARISON_ROUNDS) for run in runs]
     scores = compare_on_tables(seed, splits=SPLITS, rounds=ROUNDS)
@@ -77,8 +77,9 @@ def run_demo(output: Path, *, trials: int, seed: int, console: Console) -> bool:
         "finals": [finals_summary(f) for f in finals],
     }
     write_json(written, value)
-    for name, path in {"records": records, "curves": curves, "summary": written}.items():
-        console.print(f"{name + ':':<9} {path}", highlight=False, soft_wrap=True)
+    files = {**{f"records of {name}": path for name, path in records.items()}, "curves": curves}
+    for name, path in {**files, "summary": written}.items():
+        console.print(f"{name + ':':<19} {path}", highlight=False, soft_wrap=True)
     return True
 
 

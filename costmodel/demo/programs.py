@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ class Searches:
 
 def search_programs(
     programs: Iterable[tuple[str, tuple[int, ...], str]],
-    records: Path,
+    records: Mapping[str, Path],
     measurer: Measurer,
     *,
     trials: int,
@@ -55,8 +55,8 @@ def search_programs(
     Parameters
     ----------
     programs : iterable of (operator, shape, title)
-    records : Path
-        Record file of all searches.
+    records : mapping of str to Path
+        Explorer -> the record file of its searches: records of one explorer would count for the other.
     measurer : Measurer
     trials : int
         Of each search.
@@ -68,7 +68,7 @@ def search_programs(
         task = Task(operator, shape)
         results = []
         for explorer in ("model", "random"):
-            result = search(task, explorer, trials, records, measurer, seed, console)
+            result = search(task, explorer, trials, records[explorer], measurer, seed, console)
             if result.interrupted:
                 return None
             results.append(result)

@@ -75,4 +75,14 @@ class GeneticExplorer(PopulationExplorer):
         crossed = np.where(rng.random((count, knobs)) < 0.5, digits[parents[0]], digits[parents[1]])
         drawn = rng.integers(0, np.array(self.space.radices, dtype=np.int64), (count, knobs))
         mutated = np.where(rng.random((count, knobs)) < self.mutation, drawn, crossed)
-        return [self.space.index(child) for child in mutated.tolist()]
+        return [
+            self._allowed(child, digits[parents[:, i]].tolist()) for i, child in enumerate(mutated.tolist())
+        ]
+
+    def _allowed(self, child: list[int], parents: list[list[int]]) -> int:
+        """Return the index of a child; knobs that would break a requirement are those of its first parent."""
+        for group in self.space.groups:
+            if group.requirements and group.number([child[p] for p in group.positions]) is None:
+                for position in group.positions:
+                    child[position] = parents[0][position]
+        return self.space.index(child)

@@ -77,9 +77,12 @@ class IrreversibleExplorer(PopulationExplorer):
         step: dict[int, float] = {}
 
         def log_density(digits: np.ndarray) -> np.ndarray:
-            indices = [self.space.index(d) for d in digits.tolist()]
-            new = scores(indices)
-            step.update(zip(indices, new.tolist(), strict=True))
+            found = [self.space.find(d) for d in digits.tolist()]
+            indices = [index for index in found if index is not None]
+            scored = scores(indices)
+            step.update(zip(indices, scored.tolist(), strict=True))
+            new = np.full(len(found), -np.inf)  # where a step breaks a requirement
+            new[[index is not None for index in found]] = scored
             return new
 
         spread = float(np.std(values[values > -np.inf])) or 1.0

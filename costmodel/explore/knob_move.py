@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations
-
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.knob import Knob
+from costmodel.group import Group
+from costmodel.knob import NOWHERE, steps
 from costmodel.sampling.move import Floats, Points, Signs
 from costmodel.space import ConfigSpace
-
-NOWHERE = -1
 
 
 class KnobMove:
@@ -48,58 +44,43 @@ class KnobMove:
         return proposed, np.where(possible, 0.0, -np.inf)
 
 
-def knob_moves(space: ConfigSpace) -> list[KnobMove]:
-    """Return the moves of a space.
+class GroupMove:
+    """Steps along the allowed joint options of knobs that requirements connect, by their numbers.
 
-    A split has a move for each pair of its factors, which carries a power of a prime from one to the other.
-    The options of other knobs are on a line if they are numbers, in their order, else on a circle.
+    Steps of single knobs may not lead from every allowed joint option to every other one; these do.
+
+    Parameters
+    ----------
+    group : Group
     """
-    return [
-        KnobMove(position, up)
-        for position, knob in enumerate(space.knobs)
-        if len(knob.options) > 1
-        for up in (_split_steps(knob) if knob.kind == "split" else [_line_or_circle(knob)])
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        # lengths of about 1, 4, 16, ... options
+        self._lengths = [1 << i for i in range(0, max(1, (group.size - 1).bit_length()), 2)]
+
+    def propose(self, points: Points, signs: Signs, rng: np.random.Generator) -> tuple[Points, Floats]:
+        """Propose a step of all knobs of the group, as `KnobMove.propose` does of one knob."""
+        lengths = rng.integers(len(self._lengths), size=len(points))
+        proposed = points.copy()
+        possible = np.zeros(len(points), dtype=bool)
+        positions = list(self.group.positions)
+        for chain, (point, sign, length) in enumerate(zip(points, signs, lengths, strict=True)):
+            number = self.group.number(point[positions].tolist())
+            if number is not None:
+                number += self._lengths[length] if sign > 0 else -self._lengths[length]
+                if 0 <= number < self.group.size:
+                    proposed[chain, positions] = self.group.digits(number)
+                    possible[chain] = True
+        return proposed, np.where(possible, 0.0, -np.inf)
+
+
+def knob_moves(space: ConfigSpace) -> list[KnobMove | GroupMove]:
+    """Return the moves of a space: of each knob (`costmodel.knob.steps`), and of each group of knobs.
+
+    A step of one knob may break a requirement; it has then no index, see `ConfigSpace.find`.
+    """
+    moves: list[KnobMove | GroupMove] = [
+        KnobMove(position, up) for position, knob in enumerate(space.knobs) for up in steps(knob)
     ]
-
-
-def _split_steps(knob: Knob) -> Iterator[NDArray[np.int64]]:
-    number = {factors: i for i, factors in enumerate(knob.options)}
-    powers = list(_prime_powers(int(np.prod(knob.options[0]))))
-    for a, b in combinations(range(len(knob.options[0])), 2):
-        up = np.full((len(powers), len(knob.options)), NOWHERE)
-        for length, power in enumerate(powers):
-            for i, factors in enumerate(knob.options):
-                if factors[a] % power == 0:
-                    moved = list(factors)
-                    moved[a] //= power
-                    moved[b] *= power
-                    up[length, i] = number.get(tuple(moved), NOWHERE)
-        used = (up != NOWHERE).any(axis=1)
-        if used.any():
-            yield up[used]
-
-
-def _prime_powers(extent: int) -> Iterator[int]:
-    divisor = 2
-    while extent > 1:
-        if divisor * divisor > extent:
-            divisor = extent
-        power = 1
-        while extent % divisor == 0:
-            extent //= divisor
-            power *= divisor
-            yield power
-        divisor += 1
-
-
-def _line_or_circle(knob: Knob) -> NDArray[np.int64]:
-    count = len(knob.options)
-    lengths = [1 << i for i in range(max(1, (count - 1).bit_length() - 1))]
-    numbers = all(isinstance(o, int | float) and not isinstance(o, bool) for o in knob.options)
-    if not numbers:
-        return np.array([(np.arange(count) + length) % count for length in lengths])
-    order = np.argsort(knob.options, kind="stable")
-    up = np.full((len(lengths), count), NOWHERE)
-    for i, length in enumerate(lengths):
-        up[i, order[:-length]] = order[length:]
-    return up
+    return moves + [GroupMove(g) for g in space.groups if g.requirements and g.size > 1]

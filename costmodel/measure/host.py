@@ -1,4 +1,4 @@
-"""The machine that measures: its name, and the placement of its threads."""
+"""The machine that measures: its name, its memory, and whether its threads are idle."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from functools import lru_cache
 def cpu_name(threads: int | None = None) -> str:
     """Return the model name of the CPU, and the number of threads of a program.
 
+    Where ``ESPALIER_CPU`` holds the compiler to a lesser CPU, that is part of the name: its programs are
+    others.
+
     Parameters
     ----------
     threads : int, optional
@@ -20,7 +23,9 @@ def cpu_name(threads: int | None = None) -> str:
         from compiler.runtime import num_threads
 
         threads = num_threads()
-    return f"{_model_name()} ({threads} thread{'s' if threads > 1 else ''})"
+    held = os.environ.get("ESPALIER_CPU", "")
+    name = f"{_model_name()} held to {held}" if held else _model_name()
+    return f"{name} ({threads} thread{'s' if threads > 1 else ''})"
 
 
 @lru_cache(maxsize=1)
@@ -33,6 +38,14 @@ def _model_name() -> str:
     except OSError:  # not on Linux
         pass
     return platform.processor() or platform.machine() or "unknown CPU"
+
+
+def available_memory() -> int | None:
+    """Return three quarters of the machine's memory in bytes; None if that is unknown."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def wait_until_idle(pause: float = 0.005, timeout: float = 1.0) -> None:
@@ -51,30 +64,3 @@ def wait_until_idle(pause: float = 0.005, timeout: float = 1.0) -> None:
         time.sleep(pause)
         if time.process_time() - used < pause / 10:
             return
-
-
-def spread_threads() -> None:
-    """Start the thread pool, with one CPU for the calling thread and the others for the pool's.
-
-    Otherwise the system may schedule a worker on the CPU of the thread that woke it while another CPU is
-    idle: every program then takes twice as long for tens of milliseconds. The affinity of the calling thread
-    is changed permanently, so only the worker process calls this.
-    """
-    import numpy as np
-
-    import compiler
-    from compiler import te
-
-    x = te.placeholder((64,), "x")
-    y = te.compute((64,), lambda i: x[i], "y")
-    s = te.create_schedule(y.op)
-    s[y].parallel(y.op.axis[0])
-    copy = compiler.build(s, [x, y])
-    arrays = np.zeros(64, np.float32), np.empty(64, np.float32)
-    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-    if compiler.runtime.num_threads() == 1 or len(cpus) < 2:
-        copy(*arrays)
-        return
-    os.sched_setaffinity(0, cpus[1:])  # a thread inherits the affinity of the one that starts it
-    copy(*arrays)
-    os.sched_setaffinity(0, cpus[:1])

@@ -14,13 +14,27 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from costmodel.measure.patience import Patience
 from costmodel.result import Reason
 
 # Python code of the process; its argument is a JSON list of folders that modules are searched in
 BOOT = (
     "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); "
-    "from costmodel.measure.worker import main; main()"
+    "from costmodel.measure.worker.main import main; main()"
 )
+
+
+# the outcome of a request that fails for each candidate alike: a module that cannot be imported, for example
+SETUP = "setup"
+
+# in the environment of a worker: it must not start workers itself
+_INSIDE = "ESPALIER_MEASURES"
+
+# what LLVM, C++ and Python write before a process ends for lack of memory
+_OUT_OF_MEMORY = ("LLVM ERROR: out of memory", "std::bad_alloc", "MemoryError", "Cannot allocate memory")
+
+# the end of what a worker wrote to standard error that is kept
+_DETAIL = 8000
 
 
 class MeasureError(ValueError):
@@ -35,12 +49,22 @@ class WorkerProcess:
     paths : sequence of str
         Folders of modules, in front of those of Python.
     start_request : mapping
-        The first request, see `costmodel.measure.worker`.
+        The first request, see `costmodel.measure.worker.main`.
+
+    Raises
+    ------
+    MeasureError
+        In a process that is a worker itself.
     """
 
     def __init__(self, paths: Sequence[str], start_request: dict[str, Any]) -> None:
+        if os.environ.get(_INSIDE):
+            raise MeasureError(
+                "the process that measures imports the script that registers the template, and the script "
+                'measures again: move what starts the search under `if __name__ == "__main__":`'
+            )
         # standard error goes to a file: a full pipe would stop the worker
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        self._stderr = tempfile.TemporaryFile("a+b")  # noqa: SIM115
         self._popen = subprocess.Popen(
             [sys.executable, "-c", BOOT, json.dumps(list(paths))],
             stdin=subprocess.PIPE,
@@ -48,6 +72,7 @@ class WorkerProcess:
             stderr=self._stderr,
             text=True,
             encoding="utf-8",
+            env={**os.environ, _INSIDE: "1"},
             start_new_session=True,  # Ctrl-C reaches the tuner alone, which then ends the worker
         )
         self._replies: queue.Queue[str | None] = queue.Queue()
@@ -70,6 +95,11 @@ class WorkerProcess:
             self._popen.stdin.write(json.dumps(request) + "\n")
             self._popen.stdin.flush()
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._popen.pid
+
     def request(self, request: dict[str, Any], timeouts: Mapping[str, float]) -> dict[str, Any]:
         """Return the outcome of a request; the process has ended afterwards if it crashed or was too slow.
 
@@ -79,38 +109,55 @@ class WorkerProcess:
         timeouts : mapping of str to float
             Seconds for each phase.
 
+        Returns
+        -------
+        dict
+            ``done``, a value of `Reason`; of a failure ``message`` and ``detail``, and ``signal`` if one
+            ended the process.
+
         Raises
         ------
         MeasureError
-            If the worker could not start.
+            If the worker could not start, or cannot register the operator of the request.
         """
         if not self._started:
-            reply = self._outcome("start", timeouts)
-            if reply["done"] != "ok":
-                self.kill()
-                raise MeasureError(f"the worker process could not start: {reply.get('message')}")
+            self._require(self._outcome("start", timeouts), "could not start")
             self._started = True
+        with contextlib.suppress(OSError):
+            self._stderr.truncate(0)  # what remains at a crash is of this request
         self._send(request)
-        return self._outcome("reference", timeouts)
+        reply = self._outcome("import", timeouts)
+        if reply["done"] == SETUP or reply.get("phase") == "import":
+            self._require(reply, f"cannot make the task {request['task']['operator']!r}")
+        return reply
+
+    def _require(self, reply: dict[str, Any], what: str) -> None:
+        if reply["done"] != Reason.OK.value:
+            self.kill()
+            detail = reply.get("detail", "")
+            raise MeasureError(
+                f"the worker process {what}: {reply.get('message')}" + (f"\n\n{detail}" if detail else "")
+            )
 
     def _outcome(self, phase: str, timeouts: Mapping[str, float]) -> dict[str, Any]:
         while True:
             try:
-                line = self._replies.get(timeout=timeouts[phase])
+                line = Patience(timeouts[phase]).wait(lambda s: self._replies.get(timeout=s), queue.Empty)
             except queue.Empty:
                 self.kill()
                 return {
                     "done": Reason.TIMEOUT.value,
+                    "phase": phase,
                     "message": f"phase {phase!r} was not done within {timeouts[phase]:g} s",
                 }
             if line is None:
-                return {"done": Reason.CRASH.value, "message": self._describe_end(phase)}
+                return self._describe_end(phase)
             reply = json.loads(line)
             if "done" in reply:
                 return reply
             phase = reply["phase"]
 
-    def _describe_end(self, phase: str) -> str:
+    def _describe_end(self, phase: str) -> dict[str, Any]:
         code = self._popen.wait()
         if code < 0:
             try:
@@ -122,11 +169,20 @@ class WorkerProcess:
         else:
             cause = f"exited with status {code}"
         self._stderr.seek(0)
-        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        text = self._stderr.read().decode("utf-8", "replace").strip()
+        lines = text.splitlines()
         # a traceback names the error in its last line
         fatal = [line for line in lines if "Error" in line or "error" in line][-1:] or lines[-1:]
         self.kill()
-        return f"in phase {phase!r} the worker was {cause}" + (f": {fatal[0].strip()}" if fatal else "")
+        memory = any(sign in text for sign in _OUT_OF_MEMORY)
+        return {
+            "done": (Reason.MEMORY if memory else Reason.CRASH).value,
+            "phase": phase,
+            "signal": max(-code, 0),
+            "message": f"in phase {phase!r} the worker was {cause}"
+            + (f": {fatal[0].strip()}" if fatal else ""),
+            "detail": text[-_DETAIL:],
+        }
 
     def kill(self) -> None:
         """End the process immediately."""

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from costmodel.tuning.progress import Progress
+from costmodel.tuning.progress import Progress, TotalProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from typing_extensions import Self
 
 
 def progress_line(progress: Progress) -> str:
@@ -25,6 +26,24 @@ def progress_line(progress: Progress) -> str:
         parts.append(f"rank correlation {correlation:+.2f}" if defined else "rank correlation -")
     parts.append(f"failed {failure_counts(progress.failures)}")
     parts.append(f"{_duration(progress.seconds_left)} left")
+    return "  ".join(parts)
+
+
+def total_line(progress: TotalProgress) -> str:
+    """Return the state of a run over many tasks as one line of text."""
+    tried = [share for share in progress.tasks if math.isfinite(share.cost)]
+    parts = [f"trial {progress.trial}/{progress.trials}"]
+    if len(tried) < len(progress.tasks):
+        parts.append(f"{len(tried)} of {len(progress.tasks)} tasks have a program")
+    else:
+        first = sum(share.weight * share.first_cost for share in tried)
+        gained = (
+            f", {first / progress.total:.2f}x as fast as after the first round" if first < math.inf else ""
+        )
+        parts.append(f"total {progress.total * 1e3:.4g} ms{gained}")
+    parts.append(f"{_duration(progress.seconds_left)} left")
+    # the longest part is the last, where a terminal cuts it
+    parts.append(f"now {progress.current.task.call}")
     return "  ".join(parts)
 
 
@@ -51,9 +70,8 @@ class LiveLine:
         self.console = console
         self.every = every
         self._live: Any = None
-        self._text = ""
 
-    def __enter__(self) -> LiveLine:
+    def __enter__(self) -> Self:
         if self.console.is_terminal:
             from rich.live import Live
 
@@ -66,12 +84,22 @@ class LiveLine:
             self._live.stop()
 
     def __call__(self, progress: Progress) -> None:
+        due = progress.trial % self.every == 0 or progress.trial == progress.trials
+        self._show(progress_line(progress), due and progress.last is not None)
+
+    def _show(self, line: str, due: bool) -> None:
+        """Show a line in place, or print it if it is due."""
         from rich.text import Text
 
-        self._text = progress_line(progress)
         if self._live is not None:
-            self._live.update(Text(self._text, no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif progress.last is not None and (
-            progress.trial % self.every == 0 or progress.trial == progress.trials
-        ):
-            self.console.print(Text(self._text), soft_wrap=True)
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+        elif due:
+            self.console.print(Text(line), soft_wrap=True)
+
+
+class TotalLine(LiveLine):
+    """Shows the newest `TotalProgress` in the same way; a callback of `tune_all`."""
+
+    def __call__(self, progress: TotalProgress) -> None:  # type: ignore[override]
+        due = progress.trial % self.every == 0 or progress.trial == progress.trials
+        self._show(total_line(progress), due)

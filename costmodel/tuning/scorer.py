@@ -1,17 +1,33 @@
-"""`Scorer`: the model's scores of configurations, by their features."""
+"""`Scorer`: the model's scores of configurations, by their features, and the proposals made with them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 
 import compiler
-from costmodel.features import extract
-from costmodel.model import CostModel
+from compiler import Target
+from costmodel.explore.explorer import Explorer
+from costmodel.features import features_of
+from costmodel.learned import CostModel
 from costmodel.records import Record
-from costmodel.select import upper_confidence_bound
+from costmodel.select import acquire, diverse
 from costmodel.task import Task
+from costmodel.tuning.preparation import Preparation
+from costmodel.tuning.screen import Screen
+
+Rows = tuple[np.ndarray, np.ndarray]
+"""Features of shape (n, features), and throughputs of shape (n,)."""
+
+ROUNDS = 4
+"""Number of times that a proposal is explored by a screen, which then learns the model's scores of what was
+found.
+"""
+
+SPARE = 3
+"""Number of configurations that a screen proposes for each that is lowered."""
 
 
 class Scorer:
@@ -24,34 +40,113 @@ class Scorer:
     optimism : float
         Number of standard deviations that are added to the scores, see
         `costmodel.select.upper_confidence_bound`.
+    features : str
+        The family of features, see `costmodel.features`.
+    acquisition : str, optional
+        By what the search prefers configurations, see `costmodel.select.acquire`; by default ``"ucb"`` with
+        an optimism, ``"mean"`` without.
     """
 
-    def __init__(self, task: Task, model: CostModel, optimism: float = 0.0) -> None:
+    def __init__(
+        self,
+        task: Task,
+        model: CostModel,
+        optimism: float = 0.0,
+        *,
+        features: str = "store",
+        acquisition: str | None = None,
+    ) -> None:
         self.task = task
         self.model = model
         self.optimism = optimism
+        self.acquisition = acquisition or ("ucb" if optimism else "mean")
+        self.family = features_of(features, Target.parse(task.target).hardware, task.space)
         self._features: dict[int, np.ndarray | None] = {}
+        # the model's score of the best measured configuration
+        self._best = 0.0
+        self._preparation: Preparation | None = None
+
+    def prepare(self) -> None:
+        """Load and compile what the first fit needs, in the background."""
+        if self._preparation is None and not self.model.fitted:
+            self._preparation = Preparation(self.model, len(self.family.names), self.task.space)
 
     def features(self, index: int) -> np.ndarray | None:
         """Return the features of a configuration; None if the template refuses it."""
         if index not in self._features:
-            try:
-                schedule, args = self.task.instantiate(index)
-                self._features[index] = extract(compiler.loop_nest(schedule, args))
-            except ValueError:  # the measurement of such a candidate reports the reason
-                self._features[index] = None
+            self._features[index] = self._extract(index)
         return self._features[index]
+
+    def _extract(self, index: int) -> np.ndarray | None:
+        if self.family.reads == "config":
+            return self.family.extract(self.task.space.at(index))
+        try:
+            schedule, args = self.task.instantiate(index)
+            return self.family.extract(compiler.loop_nest(schedule, args))
+        except Exception:  # a template may raise anything; the measurement of the candidate reports it
+            return None
+
+    def propose(
+        self,
+        explorer: Explorer,
+        n: int,
+        visited: AbstractSet[int],
+        *,
+        rng: np.random.Generator,
+        elites: Sequence[int] = (),
+    ) -> list[tuple[int, float]]:
+        """Return the `n` best configurations that an explorer finds, with their scores, best first.
+
+        If the features are those of programs, about `n` programs are lowered: a quarter of them of random
+        configurations, then in a few rounds the best that the explorer finds by a `Screen`, which is fitted
+        before each round to the scores of all lowered programs. Those of this proposal and of earlier ones
+        are what is proposed from.
+
+        Parameters
+        ----------
+        explorer : Explorer
+        n : int
+            Number of configurations; fewer are returned only if fewer are found.
+        visited : set of int
+            The configurations that were measured; none of them is returned.
+        rng : numpy.random.Generator
+        elites : sequence of int
+            The best of the measured configurations, best first.
+        """
+        if self.family.reads == "config":
+            return explorer.propose(n, self, visited, rng=rng, elites=elites)
+        screen = Screen(self.task.space)
+        lowered = [*self._features]
+        lowered += self.task.space.random(rng, max(n // 4, 1), {*lowered, *visited})
+        scores = self(lowered)
+        each = max(3 * n // (4 * ROUNDS), 1)
+        for _ in range(ROUNDS):
+            screen.fit(lowered, scores)
+            order = np.argsort(-scores, kind="stable")
+            best = [*elites[:2], *(lowered[i] for i in order[:n])]
+            seen = {*lowered, *visited}
+            # many configurations have the same predicted score: those that differ teach the screen more
+            candidates = explorer.propose(SPARE * each, screen, seen, rng=rng, elites=best)
+            found = diverse(self.task.space, candidates, each)
+            lowered += found
+            scores = np.concatenate((scores, self(found)))
+        # of equal scores the lower index
+        ranked = sorted((-score, index) for index, score in zip(lowered, scores, strict=True))
+        return [(i, -negative) for negative, i in ranked if i not in visited and np.isfinite(negative)][:n]
 
     def __call__(self, indices: Sequence[int]) -> np.ndarray:
         """Return the scores of the search, higher for better, minus infinity where there is no program."""
-        return self._of_programs(indices, self._optimistic if self.optimism else self.model.predict)
+        return self._of_programs(indices, self._acquired)
 
     def expected(self, indices: Sequence[int]) -> np.ndarray:
         """Return the model's scores without the deviations, in the same form."""
         return self._of_programs(indices, self.model.predict)
 
-    def _optimistic(self, features: np.ndarray) -> np.ndarray:
-        return upper_confidence_bound(*self.model.predict_uncertainty(features), self.optimism)
+    def _acquired(self, features: np.ndarray) -> np.ndarray:
+        if self.acquisition == "mean":
+            return self.model.predict(features)
+        scores, deviations = self.model.predict_uncertainty(features)
+        return acquire(self.acquisition, scores, deviations, self._best, self.optimism)
 
     def _of_programs(self, indices: Sequence[int], of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         scores = np.full(len(indices), -np.inf)
@@ -60,13 +155,37 @@ class Scorer:
             scores[[i for i, _ in rows]] = of(np.stack([row for _, row in rows]))
         return scores
 
-    def learn(self, trials: Iterable[Record]) -> bool:
-        """Fit the model to all trials; return False, without a fit, if no two of them differ in speed."""
+    def rows(self, trials: Iterable[Record]) -> Rows | None:
+        """Return features and throughputs of trials; None if no two of them differ in speed."""
         # a template that crashed the worker process must not run in this process
         kept = [(self.features(r.index), r) for r in trials if r.ok or r.index in self._features]
         rows = [(row, 1.0 / r.cost if r.ok else 0.0) for row, r in kept if row is not None]
         throughputs = np.array([t for _, t in rows])
         if len(rows) < 2 or throughputs.min() == throughputs.max():
+            return None
+        return np.stack([row for row, _ in rows]), throughputs
+
+    def learn(self, trials: Iterable[Record], others: Sequence[Rows] = ()) -> bool:
+        """Fit the model to all trials, and to the rows of other tasks.
+
+        Returns
+        -------
+        bool
+            False, without a fit, if there are no rows of other tasks and no two trials differ in speed.
+        """
+        own = self.rows(trials)
+        every = [*([] if own is None else [own]), *others]
+        if not every:
             return False
-        self.model.fit(np.stack([row for row, _ in rows]), throughputs)
+        if self._preparation is not None:
+            self._preparation.wait()
+        if len(every) == 1:
+            self.model.fit(*every[0])
+        else:
+            groups = np.repeat(np.arange(len(every)), [len(t) for _, t in every])
+            features, throughputs = (np.concatenate(part) for part in zip(*every, strict=True))
+            self.model.fit(features, throughputs, groups=groups)
+        if own is not None and self.acquisition == "ei":
+            features, throughputs = own
+            self._best = float(self.model.predict(features[[np.argmax(throughputs)]])[0])
         return True

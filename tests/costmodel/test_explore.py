@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from compiler.ops.knob import Knob, factorizations
 from costmodel.explore import (
     AnnealingExplorer,
     GeneticExplorer,
@@ -10,8 +11,8 @@ from costmodel.explore import (
     IrreversibleExplorer,
     RandomExplorer,
 )
-from costmodel.explore.knob_move import NOWHERE, knob_moves
-from costmodel.knob import Knob, factorizations
+from costmodel.explore.knob_move import knob_moves
+from costmodel.knob import NOWHERE
 from costmodel.space import ConfigSpace
 
 SCORED = pytest.mark.parametrize("kind", [AnnealingExplorer, GeneticExplorer, IrreversibleExplorer])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from compiler.ir.expr import Binary, Buffer, Const, Load, Var, binary, const
@@ -142,3 +143,71 @@ def test_guards_are_counted():
     out = Buffer("out", (5,))
     body = For(i, const(5), "serial", If(Binary("<", i, Const(3), "bool"), Store(out, (i,), const(0.0))))
     assert measure_footprint(PrimFunc("main", (out,), body)).stores[0].guards == 1
+
+
+def by_enumeration(access, extents, indices, shape, itemsize=4):
+    """Elements, lines and strides of an access by the values that its indices take in all iterations.
+
+    At level d the loops outside of it have their first iteration. In each dimension the elements from the
+    smallest to the largest index count as touched.
+    """
+    touched, lines = [], []
+    for level in range(len(extents) + 1):
+        ranges = [range(1 if d < level else n) for d, n in enumerate(extents)]
+        points = np.array(np.meshgrid(*ranges, indexing="ij")).reshape(len(extents), -1)
+        values = [np.broadcast_to(index(points), points.shape[1]) for index in indices]
+        spans = [min(int(np.ptp(v)) + 1, n) for v, n in zip(values, shape, strict=True)]
+        whole, contiguous = True, 1
+        for span, n in zip(reversed(spans), reversed(shape), strict=True):
+            contiguous *= span if whole else 1
+            whole = whole and span == n
+        touched.append(int(np.prod(spans)))
+        lines.append(touched[-1] // contiguous * -(-contiguous * itemsize // 64))
+    pitches = [int(np.prod(shape[d + 1 :])) for d in range(len(shape))]
+    origin = np.zeros((len(extents), 1), dtype=int)
+    strides = []
+    for d, n in enumerate(extents):
+        step = origin.copy()
+        step[d] = 1
+        moved = [
+            int(index(step)[0] - index(origin)[0]) * p for index, p in zip(indices, pitches, strict=True)
+        ]
+        strides.append(sum(moved) if n > 1 else 0)
+    return tuple(touched), tuple(lines), tuple(strides)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_accesses_are_those_of_an_enumeration(seed):
+    """Sums of multiples of loops; divisions and remainders of a loop that is split by them."""
+    rng = np.random.default_rng(seed)
+    extents = [int(n) for n in rng.integers(1, 7, rng.integers(1, 5))]
+    names = [f"v{d}" for d in range(len(extents))]
+    coefficients = rng.integers(0, 4, (int(rng.integers(1, 4)), len(extents)))
+    # one loop of one dimension is split: v // f and v % f, whose widths are exact where f divides the extent
+    divisor = int(rng.integers(1, 4))
+    extents[0] *= divisor
+    terms = [[(int(c), d) for d, c in enumerate(row) if c and d] for row in coefficients]
+    operator = ("//", "%")[int(rng.integers(2))]
+
+    def expressions(v):
+        made = []
+        for number, row in enumerate(terms):
+            total = const(0)
+            for c, d in row:
+                total = binary("+", total, binary("*", v[names[d]], c))
+            if number == 0:
+                total = binary("+", total, binary(operator, v["v0"], divisor))
+            made.append(total)
+        return tuple(made)
+
+    def values(number, points):
+        total = sum((c * points[d] for c, d in terms[number]), start=np.zeros(points.shape[1], dtype=int))
+        if number == 0:
+            total = total + (points[0] // divisor if operator == "//" else points[0] % divisor)
+        return total
+
+    indices = [lambda points, number=number: values(number, points) for number in range(len(terms))]
+    shape = tuple(int(n) for n in rng.integers(1, 40, len(terms)))
+    access = one_store(list(zip(names, extents, strict=True)), expressions, shape)
+    touched, lines, strides = by_enumeration(access, extents, indices, shape)
+    assert (access.touched, access.lines, access.strides) == (touched, lines, strides)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.knob import factorizations
+from compiler.ops.knob import factorizations
 
 
 def test_factorizations_of_twelve_in_two():

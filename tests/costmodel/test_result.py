@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from costmodel.result import MeasureResult, Reason
+from costmodel.result import MeasureResult, Reason, common_failure
 
 # made by the version in which `costmodel.measure` was a file
 PICKLE = (
@@ -34,3 +34,13 @@ def test_an_unknown_name_of_the_package() -> None:
 
     with pytest.raises(AttributeError, match="has no attribute 'Measure'"):
         costmodel.measure.Measure  # noqa: B018
+
+
+def test_a_common_failure():
+    first = MeasureResult(Reason.TEMPLATE, message="ValueError: 16 is not 3", detail="the traceback")
+    second = MeasureResult(Reason.TEMPLATE, message="ValueError: 4 is not 5")
+    assert common_failure([first, second]) is first
+    assert common_failure([]) is None
+    assert common_failure([first, MeasureResult(Reason.OK, (1.0,))]) is None
+    assert common_failure([first, MeasureResult(Reason.CRASH, message=first.message)]) is None
+    assert common_failure([first, MeasureResult(Reason.TEMPLATE, message="TypeError: 16 is not 3")]) is None

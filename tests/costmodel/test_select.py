@@ -3,8 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from costmodel.select import choose_batch, diverse, upper_confidence_bound
-from costmodel.space import ConfigSpace, Knob
+from compiler.ops.knob import Knob
+from costmodel.select import (
+    acquire,
+    choose_batch,
+    diverse,
+    log_expected_improvement,
+    upper_confidence_bound,
+)
+from costmodel.space import ConfigSpace
 
 
 @pytest.fixture
@@ -87,3 +94,44 @@ def test_upper_confidence_bound_by_hand():
         upper_confidence_bound(np.zeros(2), np.zeros(2), -1)
     with pytest.raises(ValueError, match=r"each score needs a deviation, not \(2,\) and \(3,\)"):
         upper_confidence_bound(np.zeros(2), np.zeros(3), 1.0)
+
+
+def test_expected_improvement_is_the_mean_of_samples():
+    scores, deviations = np.array([0.5, 1.0, 1.4, -0.5]), np.array([0.3, 0.5, 0.1, 1.0])
+    samples = np.random.default_rng(0).normal(size=1_000_000)
+    means = [np.maximum(m + d * samples - 1.0, 0).mean() for m, d in zip(scores, deviations, strict=True)]
+    np.testing.assert_allclose(np.exp(log_expected_improvement(scores, deviations, 1.0)), means, rtol=0.02)
+
+
+def test_expected_improvement_keeps_the_order_where_it_underflows():
+    # 50 to 1e6 deviations below the best: the improvement itself is zero in floats
+    scores = np.array([-50.0, -60.0, -1e3, -1e4, -1e6])
+    logarithms = log_expected_improvement(scores, np.ones(5), 0.0)
+    assert np.isfinite(logarithms).all()
+    assert (np.diff(logarithms) < 0).all()
+    # h(z) is phi(z) / z^2 to first order
+    assert logarithms[3] == pytest.approx(-0.5e8 - 0.5 * np.log(2 * np.pi) - 2 * np.log(1e4), rel=1e-12)
+    assert logarithms[0] == pytest.approx(-1250 - 0.5 * np.log(2 * np.pi) - np.log(2500) - 3 / 2500, rel=1e-8)
+
+
+def test_expected_improvement_without_deviations_is_that_of_the_scores():
+    logarithms = log_expected_improvement(np.array([3.0, 2.0, 0.5]), np.zeros(3), 1.0)
+    np.testing.assert_allclose(np.exp(logarithms[:2]), [2.0, 1.0], rtol=1e-6)
+    assert logarithms[2] < -1e6 and np.isfinite(logarithms[2])
+
+
+@pytest.mark.parametrize("deviations, best", [([-1.0], 0.0), ([1.0], np.inf)])
+def test_expected_improvement_refuses(deviations, best):
+    with pytest.raises(ValueError, match="no deviation may be negative, and the best score must be finite"):
+        log_expected_improvement(np.zeros(1), np.array(deviations), best)
+
+
+def test_acquisitions_prefer_what_they_should():
+    scores, deviations = np.array([1.0, 0.9, 0.2]), np.array([0.0, 0.5, 0.6])
+    orders = {n: list(np.argsort(-acquire(n, scores, deviations, best=1.0))) for n in ("mean", "ucb", "ei")}
+    assert orders == {"mean": [0, 1, 2], "ucb": [1, 0, 2], "ei": [1, 2, 0]}
+    np.testing.assert_array_equal(acquire("mean", scores, None), scores)
+    with pytest.raises(ValueError, match="'ei' needs a deviation of each score"):
+        acquire("ei", scores, None)
+    with pytest.raises(ValueError, match="did you mean 'ucb'"):
+        acquire("ubc", scores, deviations)

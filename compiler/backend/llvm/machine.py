@@ -16,7 +16,7 @@ from typing import Any
 
 from compiler.backend.llvm.cpu import BYTE_PRODUCTS, FEATURES, X86_VECTOR_BITS, adjusted, code_features
 from compiler.backend.protocol import Hardware, Options, TargetError
-from compiler.runtime.threads import available_threads
+from compiler.runtime.threads import num_threads
 from compiler.suggest import unknown
 
 KIND = "llvm"
@@ -122,7 +122,7 @@ class Machine:
             vector_bits=self.vector_bits,
             vector_registers=self.vector_registers,
             caches=_host_caches() if here else _UNKNOWN_CACHES,
-            threads=available_threads() if here else 1,
+            threads=num_threads() if here else 1,
             memories={"global": None, "local": None},
             byte_products=not BYTE_PRODUCTS.isdisjoint(self.needs or ()),
             lane_operands=self.architecture in _AARCH64,

@@ -75,6 +75,8 @@ class Simplifier(Arithmetic, Rewriter):
     # --- every expression ---------------------------------------------------------------------
 
     def __call__(self, node: Any) -> Any:
+        if type(node) is Const:
+            return node
         result = Rewriter.__call__(self, node)
         if self.truths and isinstance(result, Expr) and result.dtype == "bool" and result in self.truths:
             return TRUE if self.truths[result] else FALSE

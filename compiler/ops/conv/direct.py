@@ -2,102 +2,83 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from compiler import te
+from compiler.backend import Target
 from compiler.ir.expr import Expr
 from compiler.ops.conv import conv2d
 from compiler.ops.conv import pointwise as conv2d_pointwise
-from compiler.ops.conv.conv2d import BLOCK, Conv2dShape, Convolution, image_axes, image_shape
+from compiler.ops.conv.conv2d import (
+    BLOCK,
+    Conv2dShape,
+    Convolution,
+    image_axes,
+    image_index,
+    image_shape,
+)
 from compiler.ops.conv.family import convolution_operator
+from compiler.ops.conv.tile import Blocks, PixelTile, block_options, pixel_tiles, registers_of
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
+from compiler.ops.tiles import covering
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
-# rows, columns and channels of a tile of the output whose sums stay in registers: with 32 registers of 16
-# floats, pixels * channels / 16 accumulators, a row of weights and a broadcast pixel must fit
-TILES = (
-    *((1, 7, 32), (1, 14, 32), (2, 7, 32), (1, 8, 32), (1, 12, 32), (1, 4, 64), (1, 6, 64), (1, 7, 48)),
-    *(
-        (1, 28, 16),
-        (2, 14, 16),
-        (1, 14, 16),
-        (4, 7, 16),
-        (2, 4, 48),
-        (2, 2, 64),
-        (1, 4, 32),
-        (1, 1, 64),
-        (1, 4, 16),
-    ),
-)
 
-
-def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
+def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
     """A tile of some pixels by a block of channels is accumulated in registers.
 
     Each pixel of the input is broadcast to the lanes and multiplied by the weights of all channels of the
     block, which are packed contiguously in the order in which they are read. The image is padded before,
     wide enough for whole tiles, so that the hot loop has no conditions (TVM, arXiv 1802.04799, section 4;
-    spatial packing).
+    spatial packing). Where the weights of a tile exceed the first-level cache, the sum over the input
+    channels is divided: the weights of a part of them stay there for all pixels of a block, whose partial
+    sums are kept in memory.
     """
     conv = convolution(*values)
     if conv2d_pointwise.is_pointwise(conv):
-        return conv2d_pointwise.template(knobs, conv)
-    options = tuple(t for t in TILES if conv.layout != "NCHW16c" or t[2] % BLOCK == 0)
-    th, tw, tc = knobs.choice("tile", options, default=default_tile(conv))
-    c_block = knobs.choice("c_block", (1, 2, 4, 8, 16), default=1)
-    h_block = knobs.choice("h_block", (1, 2, 4, 8, 16, 32), default=4)
-    ci_block = knobs.choice("ci_block", (8, 16, 32, 64, 128, 4096), default=4096)
-    taps = knobs.choice("taps", ("inside", "outside"))
-    # unrolling the whole kernel would take twice as long to compile, and is not faster
-    unroll = knobs.choice("unroll", ("none", "kw", "ci 4"), default="kw" if conv.KW > 1 else "ci 4")
-    order = knobs.choice("order", ("channels inside", "rows inside"))
+        return conv2d_pointwise.template(knobs, conv, target)
+    registers = registers_of(conv, target)
+    tiles = pixel_tiles(conv, registers, target)
+    tile = PixelTile(*knobs.choice("tile", [tuple(t) for t in tiles]))
+    options, chosen = block_options(conv, tiles[0], registers, target)
+    names = ("c_block", "h_block", "ci_block")
+    blocks = Blocks(*(knobs.choice(k, o, default=d) for k, o, d in zip(names, options, chosen, strict=True)))
+    unroll = knobs.choice("unroll", (1, 2, 4, 8), default=4)
+    order = knobs.choice("order", ("rows inside", "channels inside"))
 
     data, weight, extra = conv.placeholders()
-    groups, c_tiles = conv.groups, -(-conv.co // tc)
-    h_tiles, w_tiles = -(-conv.OH // th), -(-conv.OW // tw)
-    rows = (h_tiles * th - 1) * conv.SH + (conv.KH - 1) * conv.DH + 1
-    columns = (w_tiles * tw - 1) * conv.SW + (conv.KW - 1) * conv.DW + 1
-    c = te.reduce_axis((0, conv.ci), "c")
+    groups, c_tiles = conv.groups, covering(conv.co, tile.channels)
+    h_tiles, w_tiles = covering(conv.OH, tile.height), covering(conv.OW, tile.width)
+    padded = _padded(conv, data, h_tiles * tile.height, w_tiles * tile.width)
+    packed = _packed(conv, weight, tile.channels, blocks.summed)
+    c = te.reduce_axis((0, blocks.summed), "c")
     kh, kw = te.reduce_axis((0, conv.KH), "kh"), te.reduce_axis((0, conv.KW), "kw")
 
-    covered = not conv.top and not conv.left and rows <= conv.H and columns <= conv.W
-    padded = None if covered else _padded(conv, data, rows, columns)
+    def products(b: Expr, n: Expr, g: Expr, ct: Expr, oh: Expr, ow: Expr, lane: Expr) -> Expr:
+        pixel = padded(n, g * conv.ci + b * blocks.summed + c, (oh, kh), (ow, kw))
+        return te.sum(conv.term(pixel, packed[g, ct, b, kh, kw, c, lane]), axis=(kh, kw, c))
 
-    def pixel(n: Expr, channel: Expr, h: Expr, w: Expr) -> Expr:
-        if padded is None:
-            return conv.pixel(data, n, channel, h, w, rows, columns)
-        if conv.layout == "NCHW16c":
-            return padded[n, channel // BLOCK, h, w, channel % BLOCK]
-        return padded[(n, channel, h, w) if conv.layout == "NCHW" else (n, h, w, channel)]
-
-    packed = _packed(conv, weight, c_tiles, tc, taps)
-
-    def weights(g: Expr, ct: Expr, lane: Expr) -> Expr:
-        return packed[(g, ct, c, kh, kw, lane) if taps == "inside" else (g, ct, kh, kw, c, lane)]
-
-    tile = te.compute(
-        (conv.N, groups, c_tiles, h_tiles * th, w_tiles * tw, tc),
-        lambda n, g, ct, oh, ow, lane: te.sum(
-            conv.term(
-                pixel(n, g * conv.ci + c, oh * conv.SH + kh * conv.DH, ow * conv.SW + kw * conv.DW),
-                weights(g, ct, lane),
-            ),
-            axis=(c, kh, kw),
-        ),
-        "tile",
-    )
+    shape = (conv.N, groups, c_tiles, h_tiles * tile.height, w_tiles * tile.width, tile.channels)
+    parts = conv.ci // blocks.summed
+    if parts == 1:
+        sums = total = te.compute(shape, lambda *at: products(0, *at), "tile")
+    else:
+        sums = te.compute((parts, *shape), products, "tile")
+        b = te.reduce_axis((0, parts), "b")
+        total = te.compute(shape, lambda *at: te.sum(sums[(b, *at)], axis=b), "total")
 
     # where lanes are channels but the output's are pixels, bias and activation are applied before the
     # transposition
-    turned = conv.layout == "NCHW" and not conv.epilogue.residual and conv.co % tc == 0
+    turned = conv.layout == "NCHW" and not conv.epilogue.residual and conv.co % tile.channels == 0
     done = None
     if turned and (conv.epilogue.bias or conv.epilogue.activation):
         done = te.compute(
-            tile.shape,
+            shape,
             lambda n, g, ct, oh, ow, lane: conv.finish(
-                tile[n, g, ct, oh, ow, lane], extra, g * conv.co + ct * tc + lane, ()
+                total[n, g, ct, oh, ow, lane], extra, g * conv.co + ct * tile.channels + lane, ()
             ),
             "done",
         )
@@ -105,139 +86,178 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     def element(*at: Expr) -> Expr:
         n, co, oh, ow = image_axes(conv.layout, *at)
         group, inside = (co // conv.co, co % conv.co) if groups > 1 else (0, co)
-        index = n, group, inside // tc, oh, ow, inside % tc
-        return conv.finish(tile[index], extra, co, at) if done is None else done[index]
+        index = n, group, inside // tile.channels, oh, ow, inside % tile.channels
+        return conv.finish(total[index], extra, co, at) if done is None else done[index]
 
     out = te.compute(conv.output_shape, element, "out")
 
     s = te.create_schedule(out.op)
-    place = _schedule_tiles(s, out, conv, (th, tw, tc), (min(c_block, c_tiles), min(h_block, h_tiles)), order)
-
-    s[tile].set_scope("local")
-    s[tile].compute_at(s[out], place)
+    limits = Blocks(min(blocks.channels, c_tiles), min(blocks.rows, h_tiles), blocks.summed)
+    block, place = _schedule_tiles(s, out, conv, tile, limits, order, registers.lanes)
     if done is not None:
         s[done].compute_at(s[out], place)
         _, _, _, oh, ow, lane = done.op.axis
         s[done].unroll(oh)
         s[done].unroll(ow)
-        split_vectors(s, done, lane, 16)
-    _schedule_sums(s, tile, conv, (c, kh, kw), ci_block, taps, unroll)
-    if padded is not None:
-        s[padded].parallel(s[padded].fuse(*padded.op.axis[:2]))
+        split_vectors(s, done, lane, registers.lanes)
+    if parts == 1:
+        s[sums].compute_at(s[out], place)
+    else:
+        s[total].compute_at(s[out], block)
+        s[sums].compute_at(s[total], _schedule_total(s, total, tile, order, registers.lanes))
+    _schedule_sums(s, sums, unroll, registers.lanes)
+    if padded.tensor is not None:
+        s[padded.tensor].parallel(s[padded.tensor].fuse(*padded.tensor.op.axis[:2]))
     s[packed].parallel(s[packed].fuse(*packed.op.axis[:2]))
     return s, [data, weight, *extra, out]
 
 
-def _schedule_sums(
-    s: Schedule,
-    tile: Tensor,
-    conv: Convolution,
-    reduced: tuple[te.IterVar, te.IterVar, te.IterVar],
-    ci_block: int,
-    taps: str,
-    unroll: str,
-) -> None:
-    """Schedule the sums of a tile over `reduced`: the channels, and the rows and columns of the kernel."""
-    c, kh, kw = reduced
-    n, g, ct, oh, ow, lane = tile.op.axis
-    # a block of channels is traversed for each tap; with the taps inside of it, a block would have no effect
-    co, ci = s[tile].split(c, min(ci_block if taps == "outside" else conv.ci, conv.ci))
-    quads = []
-    if unroll == "ci 4" and conv.ci % 4 == 0:
-        ci, quad = s[tile].split(ci, 4)
-        s[tile].unroll(quad)
-        quads = [quad]
-    reduction = [ci, *quads, kh, kw] if taps == "inside" else [kh, kw, ci, *quads]
-    vectors, lanes = s[tile].split(lane, 16)
-    s[tile].reorder(n, g, ct, co, *reduction, oh, ow, vectors, lanes)
-    for axis in (oh, ow, vectors, *((kw,) if unroll == "kw" else ())):
-        s[tile].unroll(axis)
-    s[tile].vectorize(lanes)
+def _schedule_total(s: Schedule, total: Tensor, tile: PixelTile, order: str, lanes: int) -> te.IterVar:
+    """Schedule the sums of partial sums, which stay in memory; return the loop around a tile."""
+    stage = s[total]
+    n, g, ct, oh, ow, lane = total.op.axis
+    (b,) = total.op.reduce_axis
+    ho, hi = stage.split(oh, tile.height)
+    wo, wi = stage.split(ow, tile.width)
+    inside = [ct, ho, wo] if order == "rows inside" else [ho, wo, ct]
+    vectors, lane = split_vectors(s, total, lane, lanes)
+    stage.reorder(n, g, b, *inside, hi, wi, vectors, lane)
+    stage.unroll(hi)
+    stage.unroll(wi)
+    return inside[-1]
 
 
-def default_tile(conv: Convolution) -> tuple[int, int, int]:
-    """Return the tile with the least padding among those that keep both floating-point ports busy."""
+def _schedule_sums(s: Schedule, sums: Tensor, unroll: int, lanes: int) -> None:
+    """Schedule the products of a tile, whose sums stay in registers.
 
-    def cost(tile: tuple[int, int, int]) -> tuple[float, int]:
-        h, w, c = tile
-        covered = -(-conv.OH // h) * h * (-(-conv.OW // w) * w) * (-(-conv.co // c) * c)
-        sums = h * w * c // 16
-        # fewer than ten accumulators do not hide the latency of an addition; more than one load for each
-        # stalls
-        stall = max(1.0, 10 / sums, (h * w + c // 16) / sums)
-        return covered * stall, TILES.index(tile)
-
-    return min(TILES, key=cost)
-
-
-def _padded(conv: Convolution, data: Tensor, rows: int, columns: int) -> Tensor:
-    """The padded image, wide enough for whole tiles."""
-    shape = image_shape(conv.layout, conv.N, conv.CI, rows, columns)
-    return te.compute(
-        shape, lambda *at: conv.pixel(data, *image_axes(conv.layout, *at), rows, columns), "padded"
-    )
+    Several channels are unrolled, not the columns of the kernel: neighbouring taps share pixels, which LLVM
+    would keep in registers that the sums need.
+    """
+    stage = s[sums]
+    *outer, oh, ow, lane = sums.op.axis
+    kh, kw, c = sums.op.reduce_axis
+    ci, quad = stage.split(c, max(d for d in range(1, unroll + 1) if c.extent % d == 0))
+    vectors, lane = split_vectors(s, sums, lane, lanes)
+    stage.reorder(*outer, kh, kw, ci, quad, oh, ow, vectors, lane)
+    for axis in (quad, oh, ow):
+        stage.unroll(axis)
+    stage.set_scope("local")
 
 
-def _packed(conv: Convolution, weight: Tensor, c_tiles: int, tc: int, taps: str) -> Tensor:
-    """The weights of each block of channels, contiguous in the order of use; zero past the last channel."""
+@dataclass(frozen=True, slots=True)
+class _Padded:
+    """The image, padded and wide enough for whole tiles, if it is not already.
 
-    def value(g: Expr, ct: Expr, c: Expr, kh: Expr, kw: Expr, lane: Expr) -> Expr:
-        channel = ct * tc + lane
-        element = weight[g * conv.co + channel, c, kh, kw]
-        return element if conv.co % tc == 0 else te.if_then_else(channel < conv.co, element, 0)
+    Parameters
+    ----------
+    conv : Convolution
+    data : Tensor
+    tensor : Tensor, optional
+        Without, pixels are read from the image.
+    size : tuple of int
+        Rows and columns.
+    step : tuple of int
+        Rows and columns of `tensor` from one pixel of the output to the next.
+    """
 
-    if taps == "inside":
-        return te.compute((conv.groups, c_tiles, conv.ci, conv.KH, conv.KW, tc), value, "packed_weight")
-    return te.compute(
-        (conv.groups, c_tiles, conv.KH, conv.KW, conv.ci, tc),
-        lambda g, ct, kh, kw, c, lane: value(g, ct, c, kh, kw, lane),
-        "packed_weight",
-    )
+    conv: Convolution
+    data: Tensor
+    tensor: Tensor | None
+    size: tuple[int, int]
+    step: tuple[int, int]
+
+    def __call__(self, n: Expr, c: Expr, row: tuple[Expr, Expr], column: tuple[Expr, Expr]) -> Expr:
+        """The pixel of the image for a pixel of the output and an element of the kernel."""
+        conv = self.conv
+        h = row[0] * self.step[0] + row[1] * conv.DH
+        w = column[0] * self.step[1] + column[1] * conv.DW
+        if self.tensor is None:
+            return conv.pixel(self.data, n, c, h, w, *self.size)
+        if conv.layout == "NCHW":
+            return self.tensor[n, h, c, w]
+        return self.tensor[image_index(conv.layout, n, c, h, w)]
+
+
+def _padded(conv: Convolution, data: Tensor, height: int, width: int) -> _Padded:
+    """The padded image for an output of `height` rows and `width` columns.
+
+    In NCHW, the rows of all channels are beside each other. What a stride skips between kernels of one
+    pixel is left out.
+    """
+    # the steps in the image, and in the copy of it
+    strides = conv.SH, conv.SW
+    step = conv.SH if conv.KH > 1 else 1, conv.SW if conv.KW > 1 else 1
+    rows = (height - 1) * conv.SH + (conv.KH - 1) * conv.DH + 1
+    columns = (width - 1) * conv.SW + (conv.KW - 1) * conv.DW + 1
+    if not conv.top and not conv.left and rows <= conv.H and columns <= conv.W:
+        return _Padded(conv, data, None, (rows, columns), strides)
+    kept = (height - 1) * step[0] + (conv.KH - 1) * conv.DH + 1, (width - 1) * step[1] + (conv.KW - 1) * conv.DW + 1
+
+    def pixel(n: Expr, c: Expr, h: Expr, w: Expr) -> Expr:
+        return conv.pixel(data, n, c, h * (conv.SH // step[0]), w * (conv.SW // step[1]), rows, columns)
+
+    if conv.layout == "NCHW":
+        shape: tuple[int, ...] = (conv.N, kept[0], conv.CI, kept[1])
+        tensor = te.compute(shape, lambda n, h, c, w: pixel(n, c, h, w), "padded")
+    else:
+        shape = image_shape(conv.layout, conv.N, conv.CI, *kept)
+        tensor = te.compute(shape, lambda *at: pixel(*image_axes(conv.layout, *at)), "padded")
+    return _Padded(conv, data, tensor, kept, step)
+
+
+def _packed(conv: Convolution, weight: Tensor, width: int, summed: int) -> Tensor:
+    """The weights of `width` channels, contiguous in the order of use; zero past the last channel."""
+
+    def value(g: Expr, ct: Expr, b: Expr, kh: Expr, kw: Expr, c: Expr, lane: Expr) -> Expr:
+        channel = ct * width + lane
+        element = weight[g * conv.co + channel, b * summed + c, kh, kw]
+        return element if conv.co % width == 0 else te.if_then_else(channel < conv.co, element, 0)
+
+    shape = (conv.groups, covering(conv.co, width), conv.ci // summed, conv.KH, conv.KW, summed, width)
+    return te.compute(shape, value, "packed_weight")
 
 
 def _schedule_tiles(
     s: Schedule,
     out: Tensor,
     conv: Convolution,
-    tile: tuple[int, int, int],
-    blocks: tuple[int, int],
+    tile: PixelTile,
+    blocks: Blocks,
     order: str,
-) -> te.IterVar:
-    """Schedule the loops over tiles of the output; return the one around a tile."""
-    th, tw, tc = tile
-    c_block, h_block = blocks
+    lanes: int,
+) -> tuple[te.IterVar, te.IterVar]:
+    """Schedule the loops over tiles of the output; return the one around a block, and the one around a tile."""
     stage = s[out]
     axis = list(out.op.axis)
     n, h, w = axis[0], axis[1 if conv.layout == "NHWC" else 2], axis[2 if conv.layout == "NHWC" else 3]
     if conv.layout == "NCHW16c":
-        outer, lane = axis[1], [axis[4]]
+        outer, lane = axis[1], axis[4]
         group, outer = stage.split(outer, conv.co // BLOCK) if conv.groups > 1 else (None, outer)
-        outer, vectors = stage.split(outer, tc // BLOCK)
-        lane = [vectors, *lane]
+        # a tile has several blocks of channels, or a part of one
+        outer, inner = stage.split(outer, max(tile.channels // BLOCK, 1))
+        part, lane = stage.split(lane, min(tile.channels, BLOCK))
+        parts, lanes_of = [part], [inner, *stage.split(lane, lanes)]
     else:
         c = axis[3 if conv.layout == "NHWC" else 1]
         group, c = stage.split(c, conv.co) if conv.groups > 1 else (None, c)
-        outer, inner = stage.split(c, tc)
-        lane = [inner]
-    ho, hi = stage.split(h, th)
-    wo, wi = stage.split(w, tw)
-    hb, ho = stage.split(ho, h_block)
-    cb, outer = stage.split(outer, c_block)
-    head = [n, group] if group is not None else [n]
-    inside = [ho, wo, outer] if order == "channels inside" else [outer, ho, wo]
+        outer, inner = stage.split(c, tile.channels)
+        parts, lanes_of = [], [inner] if conv.layout == "NCHW" else list(stage.split(inner, lanes))
+    ho, hi = stage.split(h, tile.height)
+    wo, wi = stage.split(w, tile.width)
+    hb, ho = stage.split(ho, blocks.rows)
+    cb, outer = stage.split(outer, blocks.channels)
+    head = [n, group, hb, cb] if group is not None else [n, hb, cb]
+    inside = [ho, wo, outer, *parts] if order == "channels inside" else [outer, *parts, ho, wo]
     if conv.layout == "NCHW":
-        stage.reorder(*head, hb, cb, *inside, *lane, hi, wi)
+        stage.reorder(*head, *inside, *lanes_of, hi, wi)
     else:
-        stage.reorder(*head, hb, cb, *inside, hi, wi, *lane)
-        if conv.layout == "NHWC":
-            vectors, lanes = stage.split(lane[0], 16)
-            stage.unroll(vectors)
-            stage.vectorize(lanes)
-        else:
-            stage.unroll(lane[0])
-            stage.vectorize(lane[1])
-    stage.parallel(stage.fuse(*head, hb))
-    return inside[-1]
+        stage.reorder(*head, *inside, hi, wi, *lanes_of)
+        for unrolled in lanes_of[:-1]:
+            stage.unroll(unrolled)
+        stage.vectorize(lanes_of[-1])
+    block = stage.fuse(*head)
+    stage.parallel(block)
+    return block, inside[-1]
 
 
 def convolution(*values: Any) -> Convolution:

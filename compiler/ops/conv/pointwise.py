@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 from compiler import te
+from compiler.backend import Target
+from compiler.ir.dtype import bits_of
 from compiler.ir.expr import Expr
 from compiler.ops.conv.conv2d import Convolution
+from compiler.ops.conv.tile import broadcasts_fit, streaming
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
+from compiler.ops.tiles import Registers, Tile, cache_bytes, covering, ranked_tiles
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
-
-# channels and pixels of a tile of the output whose sums stay in registers
-TILES = ((8, 32), (14, 32), (4, 64), (6, 64), (12, 32), (4, 32), (16, 16), (8, 16), (24, 16))
 
 
 def is_pointwise(conv: Convolution) -> bool:
     """Whether each output pixel depends on one input pixel alone, and those of a channel are contiguous."""
-    plain = (conv.KH, conv.KW, conv.SH, conv.SW, conv.groups) == (1, 1, 1, 1, 1)
+    plain = (conv.KH, conv.KW, conv.groups) == (1, 1, 1)
     return plain and not conv.padded and conv.layout == "NCHW"
 
 
-def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
+def template(knobs: Knobs, conv: Convolution, target: Target) -> tuple[Schedule, list[Tensor]]:
     """A weight is broadcast to the lanes and multiplied by neighbouring pixels of its channel.
 
     Unlike in `compiler.ops.conv.direct` the result is stored without a transposition, which
-    matters where a sum has few terms.
+    matters where a sum has few terms. The pixels of a tile are copied, so that those of all channels are
+    contiguous; with a stride, those that are skipped are left out.
     """
-    channels, pixels = knobs.choice("tile", TILES, default=_default_tile(conv))
-    c_block = knobs.choice("c_block", (1, 2, 4, 8, 16), default=16)
-    p_block = knobs.choice("p_block", (1, 2, 4, 8, 16), default=2)
+    registers = Registers.of(target, conv.precision.accumulator)
+    pixels_of, lanes = conv.OH * conv.OW, registers.lanes
+    tiles = ranked_tiles(registers, lambda tile: _steps(conv, tile, registers, target))
+    channels, pixels = knobs.choice("tile", [(tile.rows, tile.vectors * lanes) for tile in tiles])
+    c_tiles, p_tiles = covering(conv.CO, channels), covering(pixels_of, pixels)
+    powers = [1 << i for i in range(16)]
+    c_block = knobs.choice("c_block", c_blocks := [p for p in powers if p < 2 * conv.CO], default=c_blocks[-1])
+    p_blocks, p_default = _pixel_blocks(conv, tiles[0], lanes, target)
+    p_block = knobs.choice("p_block", p_blocks, default=p_default)
     unroll = knobs.choice("unroll", (1, 2, 4, 8), default=4)
+    whole = (conv.SH, conv.SW) == (1, 1) and pixels_of % lanes == 0
+    pack = knobs.choice("pack_pixels", (True, False) if whole else (True,))
 
     data, weight, extra = conv.placeholders()
-    total = conv.H * conv.W
-    c_tiles, p_tiles = -(-conv.CO // channels), -(-total // pixels)
     c = te.reduce_axis((0, conv.CI), "c")
 
     def packing(ct: Expr, c: Expr, lane: Expr) -> Expr:
@@ -42,18 +50,22 @@ def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
 
     packed = te.compute((c_tiles, conv.CI, channels), packing, "packed_weight")
 
-    def pixel(n: Expr, p: Expr) -> Expr:
-        value = data[n, c, p // conv.W, p % conv.W]
-        return value if total % pixels == 0 else te.if_then_else(p < total, value, 0)
+    def pixel(n: Expr, c: Expr, p: Expr) -> Expr:
+        value = data[n, c, p // conv.OW * conv.SH, p % conv.OW * conv.SW]
+        return value if pixels_of % pixels == 0 else te.if_then_else(p < pixels_of, value, 0)
 
-    tile = te.compute(
-        (conv.N, c_tiles * channels, p_tiles * pixels),
-        lambda n, co, p: te.sum(conv.term(packed[co // channels, c, co % channels], pixel(n, p)), axis=c),
-        "tile",
+    panels = te.compute(
+        (conv.N, p_tiles, conv.CI, pixels), lambda n, pt, c, lane: pixel(n, c, pt * pixels + lane), "pixels"
     )
+
+    def term(n: Expr, co: Expr, p: Expr) -> Expr:
+        value = panels[n, p // pixels, c, p % pixels] if pack else pixel(n, c, p)
+        return te.sum(conv.term(packed[co // channels, c, co % channels], value), axis=c)
+
+    tile = te.compute((conv.N, c_tiles * channels, p_tiles * pixels), term, "tile")
     out = te.compute(
-        (conv.N, conv.CO, conv.H, conv.W),
-        lambda n, co, h, w: conv.finish(tile[n, co, h * conv.W + w], extra, co, (n, co, h, w)),
+        conv.output_shape,
+        lambda n, co, h, w: conv.finish(tile[n, co, h * conv.OW + w], extra, co, (n, co, h, w)),
         "out",
     )
 
@@ -64,29 +76,43 @@ def template(knobs: Knobs, conv: Convolution) -> tuple[Schedule, list[Tensor]]:
     pb, po = s[out].split(po, min(p_block, p_tiles))
     cb, co = s[out].split(co, min(c_block, c_tiles))
     s[out].reorder(n, pb, cb, po, co, ci, pi)
-    split_vectors(s, out, pi, 16)
+    split_vectors(s, out, pi, lanes)
     s[out].unroll(ci)  # the sums are stored from registers
-    s[out].parallel(s[out].fuse(n, pb))
+    block = s[out].fuse(n, pb)
+    s[out].parallel(block)
     s[tile].set_scope("local")
     s[tile].compute_at(s[out], co)
     tn, tc, tp = tile.op.axis
-    ko, ki = s[tile].split(c, min(unroll, conv.CI))
+    ko, ki = s[tile].split(c, max(d for d in range(1, unroll + 1) if conv.CI % d == 0))
     s[tile].reorder(tn, ko, ki, tc, tp)
     s[tile].unroll(ki)
     s[tile].unroll(tc)
-    split_vectors(s, tile, tp, 16)
+    split_vectors(s, tile, tp, lanes)
+    if pack:
+        s[panels].compute_at(s[out], block)
+        split_vectors(s, panels, panels.op.axis[-1], lanes)
     s[packed].parallel(packed.op.axis[0])
     return s, [data, weight, *extra, out]
 
 
-def _default_tile(conv: Convolution) -> tuple[int, int]:
-    """Return the tile with the least padding among those that keep both floating-point ports busy."""
+def _steps(conv: Convolution, tile: Tile, registers: Registers, target: Target) -> float:
+    """How many tiles cover the output, those whose pixels come from the second-level cache at its speed."""
+    pixels, width = conv.OH * conv.OW, tile.vectors * registers.lanes
+    too_large = tile.vectors > covering(pixels, registers.lanes) or tile.rows > conv.CO
+    if too_large or not broadcasts_fit(tile, registers):
+        return float("inf")
+    resident = 2 * conv.CI * width * (bits_of(conv.precision.operand) // 8) <= cache_bytes(target, 0)
+    count = covering(conv.CO, tile.rows) * covering(pixels, width)
+    return count * (1 if resident else streaming(tile, target))
 
-    def cost(tile: tuple[int, int]) -> tuple[float, int]:
-        channels, pixels = tile
-        covered = -(-conv.CO // channels) * channels * (-(-conv.H * conv.W // pixels) * pixels)
-        sums = channels * pixels / 16
-        loads = (channels + pixels / 16) / sums
-        return covered * max(1.0, 10 / sums, loads) * (1 + 0.15 * loads), TILES.index(tile)
 
-    return min(TILES, key=cost)
+def _pixel_blocks(conv: Convolution, tile: Tile, lanes: int, target: Target) -> tuple[list[int], int]:
+    """How many tiles of pixels a block may have, and by default: copied, they fill half of the second-level
+    cache, and there is a block for each thread.
+    """
+    size, width = bits_of(conv.precision.operand) // 8, tile.vectors * lanes
+    tiles = covering(conv.OH * conv.OW, width)
+    options = [1 << i for i in range(16) if 1 << i < 2 * tiles]
+    resident = [p for p in options if 2 * p * width * conv.CI * size <= cache_bytes(target, 1)]
+    busy = [p for p in resident if conv.N * covering(tiles, p) >= target.hardware.threads]
+    return options, (busy or options[:1])[-1]

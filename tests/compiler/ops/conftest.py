@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import note
+from hypothesis import assume, note
 from hypothesis import strategies as st
 
 from compiler.backend import pipeline
@@ -16,70 +16,41 @@ from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.lowering.nest import loop_nest
 from compiler.ops import Defaults, Knobs, Operator
+from compiler.ops.knob import Request
+from compiler.ops.requirement import Requirement
 from compiler.passes import run
 from compiler.schedule import create_schedule
 
 
-class RandomKnobs:
+class RandomKnobs(Knobs):
     """Draws every value; keeps the kinds and names of the requested knobs."""
 
     def __init__(self, draw: Callable[[st.SearchStrategy], Any]) -> None:
         self.draw = draw
         self.requested: list[tuple[str, str]] = []
+        self.values: dict[str, Any] = {}
 
-    def split(self, name: str, extent: int, parts: int, *, max_inner: int | None = None, default: Any = None):
-        self.requested.append(("split", name))
-        factors: list[int] = []
-        for part in range(parts - 1):
-            limit = max_inner if part == 0 and max_inner is not None else extent
-            fitting = [d for d in range(1, min(extent, limit) + 1) if extent % d == 0]
-            factors.append(self.draw(st.sampled_from(fitting)))
-            extent //= factors[-1]
-        return self.noted(name, (extent, *reversed(factors)))
-
-    def choice(self, name: str, options: Sequence[Any], *, default: Any = None) -> Any:
-        self.requested.append(("choice", name))
-        return self.noted(name, self.draw(st.sampled_from(options)))
-
-    def annotate(self, name: str, options: Sequence[str], *, default: Any = None) -> Any:
-        self.requested.append(("annotate", name))
-        return self.noted(name, self.draw(st.sampled_from(options)))
-
-    def reorder(
-        self, name: str, axes: Sequence[Any], candidates: Sequence[tuple[int, ...]], *, default: Any = None
-    ):
-        self.requested.append(("reorder", name))
-        order = self.noted(name, self.draw(st.sampled_from(candidates)))
-        return tuple(axes[position] for position in order)
-
-    def noted(self, name: str, value: Any) -> Any:
-        note(f"{name} = {value}")
+    def resolve(self, request: Request) -> Any:
+        self.requested.append((request.kind, request.name))
+        value = self.draw(st.sampled_from(request.knob().options))
+        note(f"{request.name} = {value}")
+        self.values[request.name] = value
         return value
+
+    def restrict(self, requirement: Requirement) -> None:
+        assume(requirement.holds(self.values))
 
 
 class RecordingDefaults(Defaults):
     """Returns the defaults; keeps the kinds and names of the requested knobs."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requested: list[tuple[str, str]] = []
 
-    def split(self, name, *args, **kwargs):
-        self.requested.append(("split", name))
-        return super().split(name, *args, **kwargs)
-
-    def choice(self, name, *args, **kwargs):
-        # `Defaults` implements reorder and annotate by a choice
-        if not self.requested or self.requested[-1][1] != name:
-            self.requested.append(("choice", name))
-        return super().choice(name, *args, **kwargs)
-
-    def annotate(self, name, *args, **kwargs):
-        self.requested.append(("annotate", name))
-        return super().annotate(name, *args, **kwargs)
-
-    def reorder(self, name, *args, **kwargs):
-        self.requested.append(("reorder", name))
-        return super().reorder(name, *args, **kwargs)
+    def resolve(self, request: Request) -> Any:
+        self.requested.append((request.kind, request.name))
+        return super().resolve(request)
 
 
 def check(

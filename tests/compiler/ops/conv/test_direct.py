@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.ops import CONV2D, Defaults
-from compiler.ops.conv.direct import TILES, convolution, default_tile
+from compiler.ops.conv.direct import convolution
 
 # N, CI, H, W, CO, kernel, stride, pad, dilation, groups, layout, epilogue
 SHAPES = {
@@ -73,11 +73,3 @@ def test_the_requested_knobs_do_not_depend_on_their_values(
     CONV2D.schedule(first, *shape)
     CONV2D.schedule(second, *shape)
     assert first.requested == second.requested
-
-
-def test_the_default_tile_fits_the_image() -> None:
-    for size in (7, 14, 28, 56):
-        conv = convolution(*CONV2D.shape(1, 64, size, size, 64, 3, pad=1))
-        height, width, channels = tile = default_tile(conv)
-        assert tile in TILES
-        assert size % height == size % width == 64 % channels == 0

@@ -1,0 +1,158 @@
+"""Tiles and blocks of a convolution with channels in the lanes of vectors, derived from the target."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from compiler.backend import Target
+from compiler.ir.dtype import bits_of
+from compiler.ops.conv.conv2d import BLOCK, Convolution
+from compiler.ops.tiles import PORTS, Registers, Tile, cache_bytes, covering, ranked_tiles
+
+SHORTEST = 64
+"""Products of a partial sum: a tile of fewer takes as long to load and store as to compute."""
+
+STREAMED = 32
+"""Bytes that the second-level caches of today deliver in a cycle."""
+
+
+class PixelTile(NamedTuple):
+    """A tile of the output whose sums stay in registers: pixels that are broadcast, by channels in the lanes.
+
+    Parameters
+    ----------
+    height, width, channels : int
+    """
+
+    height: int
+    width: int
+    channels: int
+
+
+class Blocks(NamedTuple):
+    """How a convolution is divided: channels and rows in units of tiles, and the channels of one sum.
+
+    Parameters
+    ----------
+    channels, rows : int
+        Tiles of a block of the output.
+    summed : int
+        Input channels of a partial sum; those of a group are a multiple of them.
+    """
+
+    channels: int
+    rows: int
+    summed: int
+
+
+def registers_of(conv: Convolution, target: Target) -> Registers:
+    """Return the registers for the sums of a convolution; a vector does not exceed a block of the layout."""
+    registers = Registers.of(target, conv.precision.accumulator)
+    if conv.layout == "NCHW16c" and registers.lanes > BLOCK:
+        return Registers(BLOCK, registers.count)
+    return registers
+
+
+def broadcasts_fit(tile: Tile, registers: Registers) -> bool:
+    """Whether a tile of one vector has registers for its sums of two steps.
+
+    Each element that is broadcast is used once there, so that the multiply-add may leave its result in the
+    register of that element and not in that of the sum; LLVM does so when steps are unrolled. Where there are
+    many registers, the element is an operand in memory.
+    """
+    return tile.vectors > 1 or registers.count >= 32 or 2 * (tile.rows - 1) <= registers.count
+
+
+def streaming(tile: Tile, target: Target) -> float:
+    """How much longer a step takes where its vectors come from the second-level cache, which delivers
+    `STREAMED` bytes a cycle.
+    """
+    return max(1.0, PORTS * target.vector_bits / 8 / (STREAMED * tile.rows))
+
+
+def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> list[PixelTile]:
+    """Return the tiles that a search may choose from, the best first.
+
+    They fit in the registers, and their pixels are arranged so that few of them are outside of the image.
+    """
+
+    def arranged(tile: Tile) -> PixelTile | None:
+        """The pixels of a tile as rows and columns; of two ways that are equal, the one with longer rows."""
+        channels = tile.vectors * registers.lanes
+        if tile.vectors > covering(conv.co, registers.lanes) or not broadcasts_fit(tile, registers):
+            return None
+        if conv.layout == "NCHW16c" and channels % BLOCK and BLOCK % channels:
+            return None
+        heights = [h for h in range(1, min(tile.rows, conv.OH) + 1) if tile.rows % h == 0]
+        tiles = [PixelTile(h, tile.rows // h, channels) for h in heights if tile.rows // h <= conv.OW]
+        return min(tiles, key=lambda t: (_count(conv, t), t.height)) if tiles else None
+
+    def steps(tile: Tile) -> float:
+        found = arranged(tile)
+        if found is None:
+            return float("inf")
+        summed = summed_channels(conv, found, target)
+        resident = 2 * _weights(conv, summed, found.channels) <= cache_bytes(target, 0)
+        # each partial sum is added to its total, which is loaded and stored
+        parts = 1 + 3 / (summed * conv.KH * conv.KW)
+        return _count(conv, found) * parts * (1 if resident else streaming(tile, target))
+
+    found = [arranged(tile) for tile in ranked_tiles(registers, steps)]
+    return [tile for tile in found if tile is not None]
+
+
+def _count(conv: Convolution, tile: PixelTile) -> int:
+    """How many tiles cover the output of a group."""
+    h, w, c = tile
+    return covering(conv.OH, h) * covering(conv.OW, w) * covering(conv.co, c)
+
+
+def summed_channels(conv: Convolution, tile: PixelTile, target: Target) -> int:
+    """Return the most input channels of which the first-level cache holds, in three quarters of it, the
+    weights of a tile and the rows of the image for a row of tiles. All where no divisor of them is so small.
+    """
+    size = bits_of(conv.precision.operand) // 8
+    rows = (tile.height - 1) * min(conv.SH, conv.KH) + conv.KH
+    each = _weights(conv, 1, tile.channels) + rows * (conv.W + conv.left + conv.right) * size
+    fitting = [d for d in _summed_options(conv) if d * each <= cache_bytes(target, 0) * 3 // 4]
+    return max(fitting, default=conv.ci)
+
+
+def _summed_options(conv: Convolution) -> list[int]:
+    taps = conv.KH * conv.KW
+    return [d for d in range(1, conv.ci + 1) if conv.ci % d == 0 and (d * taps >= SHORTEST or d == conv.ci)]
+
+
+def _weights(conv: Convolution, channels: int, width: int) -> int:
+    """Bytes of the weights of `channels` input and `width` output channels."""
+    return conv.KH * conv.KW * channels * width * (bits_of(conv.precision.operand) // 8)
+
+
+def block_options(
+    conv: Convolution, tile: PixelTile, registers: Registers, target: Target
+) -> tuple[tuple[tuple[int, ...], ...], Blocks]:
+    """Return the options for each field of `Blocks`, and the default for `tile`.
+
+    The image's rows of a block, with all of their channels, fill half of the second-level cache, and there
+    are as many blocks as the target has threads.
+    """
+    first, second = cache_bytes(target, 0), cache_bytes(target, 1)
+    divisors = _summed_options(conv)
+    # not in parts whose weights exceed the first cache even for the narrowest tile, but in one part
+    summed = [d for d in divisors if _weights(conv, d, registers.lanes) <= first or d == conv.ci]
+
+    size = bits_of(conv.precision.operand) // 8
+    h_tiles, c_tiles = covering(conv.OH, tile.height), covering(conv.co, tile.channels)
+    row = tile.height * min(conv.SH, conv.KH) * (conv.W + conv.left + conv.right) * conv.CI * size
+    rows = _powers(conv.OH)
+    resident = [p for p in rows if 2 * p * row <= second] or rows[:1]
+    images = conv.N * conv.groups
+    busy = [p for p in resident if images * c_tiles * covering(h_tiles, p) >= target.hardware.threads]
+    channels = [p for p in _powers(covering(conv.co, registers.lanes)) if p <= 16]
+    options = tuple(channels), tuple(rows), tuple(summed)
+    return options, Blocks(1, (busy or rows)[-1 if busy else 0], summed_channels(conv, tile, target))
+
+
+def _powers(extent: int) -> list[int]:
+    """The powers of two up to the first that is not less than `extent`."""
+    return [1 << i for i in range((extent - 1).bit_length() + 1)]

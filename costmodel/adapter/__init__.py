@@ -1,0 +1,1 @@
+"""The cost model in tuners that are not ours."""

@@ -1,0 +1,289 @@
+"""The rules: which choices each operation of a computation has, and the program that they make.
+
+A rule requests its knobs whatever their values are: the set of knobs is a property of the computation.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import Any
+
+from compiler import te
+from compiler.backend import Target
+from compiler.ops.knobs import Knobs
+from compiler.ops.operator import Operator
+from compiler.schedule.schedule import Schedule
+from compiler.te.tensor import Compute, Operation, Placeholder, Tensor, TensorRead, reads_of
+from costmodel.derive.access import depends, extents
+from costmodel.derive.blocking import Choices, Space
+from costmodel.derive.graph import Graph, Rewriting
+from costmodel.derive.lanes import Along, Lanes, factored
+from costmodel.derive.loops import Plan, Sweep, default_fused
+from costmodel.derive.packing import tiled
+from costmodel.derive.place import INLINE, INNER, OUTER, ROOT
+
+TILE, LANES = "tile", "lanes"
+
+KINDS = ("llvm",)
+"""Kinds of targets that the rules are for: CPUs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """What is known of a computation before any choice is made.
+
+    Attributes
+    ----------
+    graph : Graph
+    target : Target
+    names : dict of Operation to str
+        The prefix of the knobs of each operation.
+    hosts : dict of Operation to Operation
+        A reduction -> the operation that is computed in its tiles.
+    tiles : dict of Operation to Space
+        The tiles of each reduction.
+    along : dict of Operation to (Along or None)
+        The steps that the lanes of each reduction can take.
+    """
+
+    graph: Graph
+    target: Target
+    names: dict[Operation, str]
+    hosts: dict[Operation, Operation]
+    tiles: dict[Operation, Space]
+    along: dict[Operation, Along | None]
+
+    @staticmethod
+    def of(outputs: Sequence[Tensor], target: Target) -> Derivation:
+        """Analyse a computation."""
+        graph = Graph.of(outputs)
+        seen: Counter[str] = Counter()
+        names = {}
+        for op in graph.ops:
+            seen[op.name] += 1
+            names[op] = op.name if seen[op.name] == 1 else f"{op.name}_{seen[op.name]}"
+        hosts: dict[Operation, Operation] = {}
+        tiles: dict[Operation, Space] = {}
+        along: dict[Operation, Along | None] = {}
+        for op in graph.ops:
+            if graph.is_reduction(op):
+                assert isinstance(op, Compute)
+                tiles[op], along[op] = Space.of(op, target), Along.of(op, target)
+                host = _consumer_of_elements(graph, op)
+                if host is not None and host not in hosts.values():
+                    hosts[op] = host
+        return Derivation(graph, target, names, hosts, tiles, along)
+
+    # --- choices ------------------------------------------------------------------------------
+
+    def sweep(self, knobs: Knobs, op: Compute) -> Sweep:
+        """Where and how an operation stores its elements."""
+        name, counts = self.names[op], extents(op.axes)
+        place = ROOT
+        if not self.graph.is_output(op):
+            places = [INNER, OUTER, ROOT]
+            if self.graph.is_map(op) and op not in self.hosts.values() and not self._read_by_opaque(op):
+                places.append(INLINE)
+            place = knobs.choice(f"{name}.place", places)
+        vectors = knobs.choice(f"{name}.vectors", (1, 2, 4), default=2) if self._swept(op) else 1
+        fused = 1
+        if len(counts) > 1:
+            default = default_fused(counts[:-1], self.target.hardware.threads)
+            fused = knobs.choice(f"{name}.parallel", tuple(range(1, len(counts))), default=default)
+        return Sweep(place, vectors, fused)
+
+    def _swept(self, op: Compute) -> bool:
+        return self.graph.is_map(op)
+
+    def _read_by_opaque(self, op: Operation) -> bool:
+        return any(c in self.graph.opaque for c in self.graph.consumers[op])
+
+    def reduction(self, knobs: Knobs, op: Compute) -> tuple[str, Choices, Lanes | None]:
+        """The rule for a reduction, and the choices of each."""
+        name, along, space = self.names[op], self.along[op], self.tiles[op]
+        rule = TILE
+        if along is not None:
+            default = LANES if along.cost < space.cost else TILE
+            rule = knobs.choice(f"{name}.rule", (TILE, LANES), default=default)
+        lanes = along.choose(knobs, name, op, self.target) if along is not None else None
+        return rule, space.choose(knobs, name, self._held(op)), lanes
+
+    def _held(self, op: Compute) -> list[bool]:
+        """For each data axis, whether what is computed before does not depend on it."""
+        produced = [r for r in reads_of(op.exprs) if not isinstance(r.tensor.op, Placeholder)]
+        return [any(not depends(r, a.var) and len(r.indices) > 1 for r in produced) for a in op.axes]
+
+    # --- the program ----------------------------------------------------------------------------
+
+    def program(self, knobs: Knobs) -> tuple[Schedule, list[Tensor]]:
+        """The schedule that the choices describe, and its outputs."""
+        plan, rewriting = Plan(), Rewriting()
+        tiled_in: dict[Operation, tuple[Choices, Any]] = {}
+        sources: dict[Tensor, Tensor] = {}
+        for op in self.graph.ops:
+            made = rewriting(op)
+            if op in self.graph.opaque:
+                rewriting.move(op, made)
+                plan.opaque.add(made)
+                continue
+            assert isinstance(op, Compute)
+            assert isinstance(made, Compute)
+            if self.graph.is_map(op):
+                sweep = self.sweep(knobs, op)
+                if sweep.place == INLINE:
+                    rewriting.inline(op, made)
+                    continue
+                plan.sweeps[made] = sweep
+                if op in tiled_in:
+                    plan.hosts[made] = tiled_in[op]
+            else:
+                host = self.hosts.get(op)
+                sweep = Sweep() if host is not None and self.along[op] is None else self.sweep(knobs, op)
+                rule, choices, lanes = self.reduction(knobs, op)
+                if rule == LANES:
+                    along = self.along[op]
+                    assert along is not None
+                    assert lanes is not None
+                    parts = factored(made, along, lanes)
+                    made = parts.op
+                    plan.factored[made] = parts
+                else:
+                    packs = self._packs(op, choices, sources)
+                    result = tiled(made, choices, packs, self._only_read(op, sources))
+                    plan.packs |= {copy: where for copy, where in result.packed}
+                    if host is not None:
+                        for tensor in op.outputs:
+                            rewriting.elements[tensor] = result.element(tensor.index, choices.tile)
+                        tiled_in[host] = choices, result
+                        continue
+                    body = tuple(
+                        result.element(n, choices.tile)(tuple(a.var for a in made.axes))
+                        for n in range(len(made.body))
+                    )
+                    made = Compute.of(op.name, made.axes, body)
+                    plan.hosts[made] = choices, result
+                plan.sweeps[made] = sweep
+            rewriting.move(op, made)
+            sources |= dict(zip(op.outputs, made.outputs, strict=True))
+        outputs = [rewriting.tensors.get(t, t) for t in self.graph.outputs]
+        s = te.create_schedule([t.op for t in outputs])
+        plan.apply(s, self.target)
+        return s, outputs
+
+    def _only_read(self, op: Compute, sources: dict[Tensor, Tensor]) -> frozenset[Operation]:
+        """The operations that nothing but this reduction reads, and no reduction: copies replace them."""
+        return frozenset(
+            sources[t].op
+            for t in op.inputs
+            if t in sources
+            and self.graph.is_map(t.op)
+            and not self.graph.is_output(t.op)
+            and self.graph.consumers[t.op] == [op]
+            and t.op not in self.hosts.values()
+            and sum(r.tensor == t for r in reads_of(op.exprs)) == 1
+        )
+
+    def _packs(self, op: Compute, choices: Choices, sources: dict[Tensor, Tensor]) -> dict[TensorRead, str]:
+        """Where the copy of each operand is computed, by the reads of the rewritten reduction."""
+        reads = (operand.read for operand in self.tiles[op].operands)
+        return {
+            TensorRead(sources.get(read.tensor, read.tensor), read.indices): where
+            for read, where in zip(reads, choices.packs, strict=True)
+        }
+
+
+def _consumer_of_elements(graph: Graph, op: Operation) -> Operation | None:
+    """The operation that reads each element of a reduction at its own place, if it is the only reader."""
+    consumers = graph.consumers[op]
+    if graph.is_output(op) or len(consumers) != 1 or not graph.is_map(consumers[0]):
+        return None
+    (consumer,) = consumers
+    assert isinstance(consumer, Compute)
+    own = tuple(a.var for a in consumer.axes)
+    reads = [r for r in reads_of(consumer.exprs) if r.tensor.op is op]
+    same = consumer.shape == op.shape and all(r.indices == own for r in reads)
+    return consumer if same else None
+
+
+@lru_cache(maxsize=64)
+def _derivation(outputs: tuple[Tensor, ...], target: Target) -> Derivation:
+    return Derivation.of(outputs, target)
+
+
+def derive(
+    tensors: Sequence[Tensor], knobs: Knobs, target: str | Target = "llvm"
+) -> tuple[Schedule, list[Tensor]]:
+    """A schedule of a computation, by rules that need nothing but the computation and the target.
+
+    The rules are those of Ansor (arXiv 2006.06762, section 4.1) for CPUs: inlining, multi-level tiling with
+    sums in registers, fusion of the consumer into the tiles, packed operands, factored reductions, places in
+    the loops of consumers, parallel and vector loops, and unrolling. Every choice is a knob, whose default
+    follows from the lanes, registers and caches of the target.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor
+        The inputs of the computation, then its outputs.
+    knobs : Knobs
+        The source of the choices.
+    target : str or Target
+
+    Returns
+    -------
+    schedule : Schedule
+    tensors : list of Tensor
+        The same inputs, and the outputs of the schedule, which are new tensors.
+
+    Raises
+    ------
+    ScheduleError, ValueError
+        As `compiler.te.create_schedule`: for a computation without an output, or that reads outside of a
+        tensor.
+    """
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise ValueError(
+                f"a computation is a list of tensors, the inputs before the outputs, not of "
+                f"{type(tensor).__name__}; a function that returns a schedule takes 'knobs' first"
+            )
+    outputs = tuple(t for t in tensors if not isinstance(t.op, Placeholder))
+    schedule, made = _derivation(outputs, Target.parse(target)).program(knobs)
+    replaced = dict(zip(outputs, made, strict=True))
+    return schedule, [replaced.get(t, t) for t in tensors]
+
+
+def derived(compute: Callable[..., Sequence[Tensor]]) -> Callable[..., tuple[Schedule, list[Tensor]]]:
+    """A schedule template from a function that returns a computation.
+
+    Parameters
+    ----------
+    compute : callable
+        ``compute(*values) -> [Tensor, ...]``: the inputs, then the outputs.
+
+    Returns
+    -------
+    callable
+        ``template(knobs, *values, target)``, as `compiler.ops.Operator` takes it; see `derive`.
+    """
+    computed = lru_cache(maxsize=16)(lambda *values: tuple(compute(*values)))
+
+    def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
+        return derive(computed(*values), knobs, target)
+
+    signature = inspect.signature(template)
+    # errors name the function of the user, and a process that measures imports its module
+    wraps(compute)(template)
+    template.__signature__ = signature  # type: ignore[attr-defined]
+    return template
+
+
+@lru_cache(maxsize=64)
+def with_schedule(operator: Operator, kind: str) -> Operator:
+    """An operator with a derived schedule where it states a computation and has none for a kind of CPU."""
+    if kind in operator.schedules or operator.compute is None or kind not in KINDS:
+        return operator
+    return operator.with_schedule(kind, derived(operator.compute))
