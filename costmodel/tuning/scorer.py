@@ -11,7 +11,7 @@ import compiler
 from compiler import Target
 from costmodel.explore.explorer import Explorer
 from costmodel.features import features_of
-from costmodel.model import CostModel
+from costmodel.learned import CostModel
 from costmodel.records import Record
 from costmodel.select import acquire, diverse
 from costmodel.task import Task
