@@ -190,7 +190,7 @@ def programs_of(records: Sequence[Record], features: str = "store") -> list[Meas
     Records whose operator, values or configuration this version does not have are set aside, with a
     `RecordWarning` that counts them.
     """
-    if features == "knob":
+    if features == "knob" and records:
         raise ValueError("the features 'knob' mean nothing for other tasks: choose 'store' or 'loop'")
     programs: list[MeasuredProgram] = []
     aside: Counter[str] = Counter()
