@@ -26,12 +26,7 @@ from costmodel.features import (
     feature_version,
 )
 from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
-from costmodel.measure.comparison import Comparison
-from costmodel.measure.finals import Finals, run_finals
-from costmodel.measure.measurer import Measurer
-from costmodel.measure.process import MeasureError
-from costmodel.measure.protocol import Runner
-from costmodel.model import (
+from costmodel.learned import (
     BoostedTreeCostModel,
     CostModel,
     SklearnCostModel,
@@ -39,6 +34,12 @@ from costmodel.model import (
     rank_correlation,
     top_recall,
 )
+from costmodel.measure.cluster import DaskMeasurer
+from costmodel.measure.comparison import Comparison
+from costmodel.measure.finals import Finals, run_finals
+from costmodel.measure.measurer import Measurer
+from costmodel.measure.process import MeasureError
+from costmodel.measure.protocol import Runner
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
 from costmodel.result import MeasureResult, Reason, common_failure
@@ -56,6 +57,7 @@ __all__ = [
     "Config",
     "ConfigSpace",
     "CostModel",
+    "DaskMeasurer",
     "Explorer",
     "Features",
     "Finals",

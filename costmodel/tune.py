@@ -9,9 +9,9 @@ from typing import Any
 
 from costmodel import records as record_file
 from costmodel.explore import Explorer
+from costmodel.learned import CostModel
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.protocol import Runner
-from costmodel.model import CostModel
 from costmodel.task import Task
 from costmodel.transfer.start import Warm, start_model
 from costmodel.tuning.interrupt import CtrlC

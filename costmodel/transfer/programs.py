@@ -190,4 +190,4 @@ def hardware_of(values: Mapping[str, Any]) -> Hardware:
 def _check_version(line: Any) -> None:
     version = line.get("version") if isinstance(line, dict) else None
     if version != VERSION:
-        raise ValueError(f"the first line must be {{\"version\": {VERSION}}}, not {str(line)[:40]}")
+        raise ValueError(f'the first line must be {{"version": {VERSION}}}, not {str(line)[:40]}')

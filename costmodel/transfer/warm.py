@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.model import BoostedTreeCostModel, CostModel
-from costmodel.model.labels import checked, log_speeds
+from costmodel.learned import BoostedTreeCostModel, CostModel
+from costmodel.learned.labels import checked, log_speeds
 
 # Number of measurements whose weight the prior's own scale has against that of the measurements.
 SCALE_WEIGHT = 4.0

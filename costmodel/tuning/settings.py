@@ -15,7 +15,7 @@ from costmodel.explore import (
     RandomExplorer,
 )
 from costmodel.features import FAMILIES
-from costmodel.model import CostModel
+from costmodel.learned import CostModel
 from costmodel.select import ACQUISITIONS
 from costmodel.task import Task
 

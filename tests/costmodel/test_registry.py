@@ -11,6 +11,7 @@ import pytest
 import compiler
 from compiler import te
 from compiler.ops import Defaults, Operator, Parameter, Rounding
+from costmodel import Task
 from costmodel.registry import load_file, operator, register, registered
 
 
@@ -150,6 +151,25 @@ def test_the_default_error_model_is_that_of_the_operations():
         return te.create_schedule(c.op), [a, b, c]
 
     assert operator("square_product").error_model(9) == Rounding(9)
+
+
+def test_a_computation_is_an_operator_with_derived_schedules():
+    @register(reference=lambda a, n: (a.sum(0), a.max(0)), flops=lambda n: 2 * n * n)
+    def columns(n):
+        A = te.placeholder((n, n), "A")
+        i, k = te.reduce_axis((0, n), "i"), te.reduce_axis((0, n), "k")
+        total = te.compute((n,), lambda j: te.sum(A[i, j], axis=i), "total")
+        return [A, total, te.compute((n,), lambda j: te.max(A[k, j], axis=k), "top")]
+
+    task = Task("columns", (37,))
+    assert columns(3)[0].shape == (3, 3)
+    assert task.space.size > 100
+    (a,) = task.operator.inputs(np.random.default_rng(0), 37)
+    outputs = task.operator.outputs(37)
+    for index in (task.space.default.index, *task.space.random(np.random.default_rng(0), 3)):
+        compiler.build(*task.instantiate(index))(a, *outputs)
+        np.testing.assert_allclose(outputs[0], a.sum(0), rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(outputs[1], a.max(0))
 
 
 FILE = """

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from costmodel.model.labels import checked, log_speeds
+
+from costmodel.learned.labels import checked, log_speeds
 
 
 class SklearnCostModel:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.model.labels import checked, log_speeds, relative_speeds
+from costmodel.learned.labels import checked, log_speeds, relative_speeds
 
 # Shared by all objectives: few rows and many correlated features, so trees sample both.
 _SAMPLING = {"gamma": 1e-4, "min_child_weight": 1.0, "subsample": 0.7, "colsample_bytree": 0.3}
@@ -56,6 +56,9 @@ class BoostedTreeCostModel:
     ----------
     booster : boost.Booster or None
         After `fit`.
+    version : str
+        Of the features that it was trained on, as `costmodel.feature_version` returns it; it is part of a model file.
+        Empty where it was not set.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class BoostedTreeCostModel:
 
         resolve(self.params, strict=True)
         self.booster: Any = None
+        self.version = ""
         self._rows = 0
 
     @property
@@ -156,25 +160,19 @@ class BoostedTreeCostModel:
         uncertainty = self.booster.predict_uncertainty(rows, members=members, output_margin=True)
         return scores, np.sqrt(uncertainty.knowledge)
 
-    def save(self, path: str | os.PathLike[str], version: str) -> None:
-        """Write the model in XGBoost's format, as JSON or UBJSON by the name's extension.
-
-        Parameters
-        ----------
-        path : path
-        version : str
-            Of the features that it was trained on, see `costmodel.feature_version`.
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model in XGBoost's format, as JSON or UBJSON by the name's extension, with `version`.
 
         Raises
         ------
         ValueError
             Before the first fit.
         """
-        self._fitted().set_attr(**{_VERSION: version})
+        self._fitted().set_attr(**{_VERSION: self.version})
         self.booster.save_model(path)
 
-    def load(self, path: str | os.PathLike[str]) -> str:
-        """Read a model that `save` wrote, and return the version of the features that it was trained on.
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Read a model that `save` wrote, with its `version`.
 
         Raises
         ------
@@ -184,8 +182,8 @@ class BoostedTreeCostModel:
         import boost
 
         self.booster = boost.Booster(model_file=path)
+        self.version = self.booster.attr(_VERSION) or ""
         self._rows = 0
-        return self.booster.attr(_VERSION) or "unknown"
 
     def _fitted(self) -> Any:
         if self.booster is None:
