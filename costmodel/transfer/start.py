@@ -181,7 +181,8 @@ def programs_in(
             programs += read_programs(one)
         else:
             records += record_file.load(one)
-    return programs + programs_of([r for r in records if (r.task, r.cpu) != but], features)
+    foreign = [r for r in records if (r.task, r.cpu) != but]
+    return programs + (programs_of(foreign, features) if foreign else [])
 
 
 def programs_of(records: Sequence[Record], features: str = "store") -> list[MeasuredProgram]:
