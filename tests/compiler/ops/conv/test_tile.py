@@ -107,6 +107,8 @@ def test_summed_channels_by_hand() -> None:
     # a channel has 9 * 16 * 4 = 576 bytes of weights, and 4 rows of 58 pixels, 928 bytes: of 24 KiB, three
     # quarters of the cache, 16 channels take 24064 bytes, and 32 too many
     assert summed_channels(conv(56, 64, 64), PixelTile(2, 3, 16), target) == 16
+    # 6 rows have 1392 bytes beside the weights: 16 channels take 31488 bytes, which leave nothing for others
+    assert summed_channels(conv(56, 64, 64), PixelTile(4, 3, 16), target) == 8
     # all three channels of a picture fit: 7 * 7 taps
     picture = convolution(*CONV2D.shape(1, 3, 32, 32, 64, 7, 2, 3))
     assert summed_channels(picture, PixelTile(1, 4, 16), target) == 3
