@@ -120,6 +120,11 @@ def summed_channels(conv: Convolution, tile: PixelTile, target: Target) -> int:
     return max(fitting, default=conv.ci)
 
 
+def divides_well(conv: Convolution, tile: PixelTile, summed: int, target: Target) -> bool:
+    """Whether the weights of a tile fit the first-level cache, if the sum is divided for that purpose."""
+    return summed == conv.ci or _weights(conv, summed, tile.channels) <= cache_bytes(target, 0)
+
+
 def _summed_options(conv: Convolution) -> list[int]:
     taps = conv.KH * conv.KW
     return [d for d in range(1, conv.ci + 1) if conv.ci % d == 0 and (d * taps >= SHORTEST or d == conv.ci)]
