@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from compiler.ops.operator import Operator
 from costmodel.budget import tune_all
+from costmodel.build import build, ranked
 from costmodel.explore import (
     AnnealingExplorer,
     Explorer,
@@ -26,11 +27,6 @@ from costmodel.features import (
     feature_version,
 )
 from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
-from costmodel.measure.comparison import Comparison
-from costmodel.measure.finals import Finals, run_finals
-from costmodel.measure.measurer import Measurer
-from costmodel.measure.process import MeasureError
-from costmodel.measure.protocol import Runner
 from costmodel.learned import (
     BoostedTreeCostModel,
     CostModel,
@@ -39,6 +35,11 @@ from costmodel.learned import (
     rank_correlation,
     top_recall,
 )
+from costmodel.measure.comparison import Comparison
+from costmodel.measure.finals import Finals, run_finals
+from costmodel.measure.measurer import Measurer
+from costmodel.measure.process import MeasureError
+from costmodel.measure.protocol import Runner
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
 from costmodel.result import MeasureResult, Reason, common_failure
@@ -87,11 +88,13 @@ __all__ = [
     "TuningError",
     "apply_history_best",
     "common_failure",
+    "build",
     "extract",
     "feature_names",
     "feature_version",
     "pairwise_accuracy",
     "rank_correlation",
+    "ranked",
     "register",
     "run_finals",
     "top_recall",

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from costmodel import records as record_file
+from costmodel.learned import CostModel
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.protocol import Runner
-from costmodel.learned import CostModel
 from costmodel.task import Task
 from costmodel.tune import check_trials, model_of
 from costmodel.tuning.interrupt import CtrlC

@@ -9,9 +9,9 @@ from typing import Any
 
 from costmodel import records as record_file
 from costmodel.explore import Explorer
+from costmodel.learned import BoostedTreeCostModel, CostModel
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.protocol import Runner
-from costmodel.learned import BoostedTreeCostModel, CostModel
 from costmodel.task import Task
 from costmodel.tuning.interrupt import CtrlC
 from costmodel.tuning.progress import Progress

@@ -21,7 +21,11 @@ def model() -> None:
 @model.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The model file, .ubj or .json."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The model file, .ubj or .json.",
 )
 @click.option("--features", default="store", show_default=True, help="Family of features: store or loop.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
