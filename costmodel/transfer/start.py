@@ -48,15 +48,16 @@ def start_model(
     model : CostModel, optional
         It is returned as it is.
     warm : path, Record, CostModel, or an iterable of them, optional
-        Records and programs of other tasks, shapes and machines, and models of them. Files are those of records
-        (``.jsonl``), of measured programs (``.jsonl.gz``) and of models (``.ubj`` and ``.json``).
+        Records and programs of other tasks, shapes and machines, and models of them. Files are those of
+        records (``.jsonl``), of measured programs (``.jsonl.gz``) and of models (``.ubj`` and ``.json``).
     shipped : bool
-        Whether to begin with the model that comes with the package. It is for CPUs, and the features ``"store"``.
+        Whether to begin with the model that comes with the package. It is for CPUs, and the features
+        ``"store"``.
     features : str
         The family of features that the model will be given.
     machine : str
-        The one that will measure, as `Record.cpu` names it: its records of this task are left out of `warm`, as the
-        search itself begins with them.
+        The one that will measure, as `Record.cpu` names it: its records of this task are left out of `warm`,
+        as the search itself begins with them.
     seed : int
 
     Returns
