@@ -35,6 +35,7 @@ from costmodel.learned import (
     rank_correlation,
     top_recall,
 )
+from costmodel.measure.cluster import DaskMeasurer
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
@@ -57,6 +58,7 @@ __all__ = [
     "Config",
     "ConfigSpace",
     "CostModel",
+    "DaskMeasurer",
     "Explorer",
     "Features",
     "Finals",

@@ -182,7 +182,8 @@ def programs_in(
             programs += read_programs(one)
         else:
             records += record_file.load(one)
-    return programs + programs_of([r for r in records if (r.task, r.cpu) != but], features)
+    foreign = [r for r in records if (r.task, r.cpu) != but]
+    return programs + (programs_of(foreign, features) if foreign else [])
 
 
 def programs_of(records: Sequence[Record], features: str = "store") -> list[MeasuredProgram]:
@@ -191,7 +192,7 @@ def programs_of(records: Sequence[Record], features: str = "store") -> list[Meas
     Records whose operator, values or configuration this version does not have are set aside, with a
     `RecordWarning` that counts them.
     """
-    if features == "knob":
+    if features == "knob" and records:
         raise ValueError("the features 'knob' mean nothing for other tasks: choose 'store' or 'loop'")
     programs: list[MeasuredProgram] = []
     aside: Counter[str] = Counter()
