@@ -2,8 +2,8 @@
 
 A schedule that keeps more sums than the target has registers moves some of them through memory in the
 innermost loop, and a schedule whose unrolled loops make too much code is compiled for seconds or minutes.
-Both are seen in the loop nest, in a fraction of the time of a compilation. What a template means a block to fit
-into, such as a level of cache, only the template says: by `compiler.ops.Knobs.require`.
+Both are seen in the loop nest, in a fraction of the time of a compilation. What a template means a block to
+fit into, such as a level of cache, only the template says: by `compiler.ops.Knobs.require`.
 """
 
 from __future__ import annotations

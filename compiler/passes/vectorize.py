@@ -90,8 +90,8 @@ class _Vectorize(RangeRewriter):
         if type(inner.extent) is Const and int(inner.extent.value) > LANE_LIMIT:
             warnings.warn(
                 f"{self.name}: the vectorized loop over {node.var.name!r} has {inner.extent.value} "
-                f"iterations, more than {LANE_LIMIT} lanes, which would take very long to compile: it stays a "
-                "loop; split it, and vectorize the inner loop",
+                f"iterations, more than {LANE_LIMIT} lanes, which would take very long to compile: it stays "
+                "a loop; split it, and vectorize the inner loop",
                 ScheduleWarning,
                 stacklevel=2,
             )
