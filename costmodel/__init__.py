@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from compiler.ops.operator import Operator
 from costmodel.budget import tune_all
+from costmodel.build import build, ranked
 from costmodel.explore import (
     AnnealingExplorer,
     Explorer,
@@ -89,11 +90,13 @@ __all__ = [
     "TuningError",
     "apply_history_best",
     "common_failure",
+    "build",
     "extract",
     "feature_names",
     "feature_version",
     "pairwise_accuracy",
     "rank_correlation",
+    "ranked",
     "register",
     "run_finals",
     "top_recall",

@@ -23,8 +23,8 @@ from costmodel.tuning.scorer import Scorer
 SCHEDULES = ("default", "ranked", "best")
 # programs that a ranking lowers and scores
 CANDIDATES = 256
-# Standard deviations that are subtracted from the scores of a ranking: of many estimates the highest one is more
-# often too high than too low.
+# Standard deviations that are subtracted from the scores of a ranking: of many estimates the highest one is
+# more often too high than too low.
 CAUTION = 1.0
 
 
@@ -44,7 +44,8 @@ def build(
     task : Task
     schedule : str, Config or mapping
         ``"default"`` for the operator's default configuration; ``"ranked"`` for the best of a few hundred
-        by a model, without a measurement; ``"best"`` for the fastest record of this machine; or a configuration.
+        by a model, without a measurement; ``"best"`` for the fastest record of this machine; or a
+        configuration.
     records : path or iterable of Record, optional
         Of earlier searches: needed for ``"best"``; for ``"ranked"`` they warm the model.
     model : CostModel, optional
@@ -62,8 +63,8 @@ def build(
     Raises
     ------
     ValueError
-        For an unknown schedule, ``"best"`` without a record of this task on this machine, or a program that cannot be
-        compiled.
+        For an unknown schedule, ``"best"`` without a record of this task on this machine, or a program that
+        cannot be compiled.
     """
     if isinstance(schedule, str) and schedule not in SCHEDULES:
         raise ValueError(unknown("schedule", schedule, SCHEDULES))
@@ -89,8 +90,9 @@ def ranked(
 ) -> list[Config]:
     """Return the configurations that a model expects to be fastest, best first, without a measurement.
 
-    The candidates are the default configuration and those that annealing by the model finds. They are ordered by
-    their scores less a standard deviation: of many estimates, the highest is likely to be one that is too high.
+    The candidates are the default configuration and those that annealing by the model finds. They are ordered
+    by their scores less a standard deviation: of many estimates, the highest is likely to be one that is too
+    high.
 
     Parameters
     ----------

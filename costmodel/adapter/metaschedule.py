@@ -19,8 +19,8 @@ from compiler import Target
 from costmodel.learned import BoostedTreeCostModel, CostModel
 
 # Features of a store by which the one with the most work is found: TVM counts operations first, in the order
-# multiply-add, addition or subtraction, multiplication, division, comparison, mathematics, other, of floats and
-# then of integers.
+# multiply-add, addition or subtraction, multiplication, division, comparison, mathematics, other, of floats
+# and then of integers.
 _OPERATIONS = slice(0, 14)
 
 
@@ -200,7 +200,7 @@ def _model_class() -> Any:
     from tvm.ir.utils import derived_object
 
     @derived_object
-    class EspalierModel(meta_schedule.cost_model.PyCostModel):  # type: ignore[misc, name-defined, unused-ignore]
+    class EspalierModel(meta_schedule.cost_model.PyCostModel):
         """Boosted trees on the features of TVM's programs."""
 
         def __init__(self, model: CostModel, extractor: Any, warmup: int, seed: int) -> None:

@@ -48,15 +48,16 @@ def start_model(
     model : CostModel, optional
         It is returned as it is.
     warm : path, Record, CostModel, or an iterable of them, optional
-        Records and programs of other tasks, shapes and machines, and models of them. Files are those of records
-        (``.jsonl``), of measured programs (``.jsonl.gz``) and of models (``.ubj`` and ``.json``).
+        Records and programs of other tasks, shapes and machines, and models of them. Files are those of
+        records (``.jsonl``), of measured programs (``.jsonl.gz``) and of models (``.ubj`` and ``.json``).
     shipped : bool
-        Whether to begin with the model that comes with the package. It is for CPUs, and the features ``"store"``.
+        Whether to begin with the model that comes with the package. It is for CPUs, and the features
+        ``"store"``.
     features : str
         The family of features that the model will be given.
     machine : str
-        The one that will measure, as `Record.cpu` names it: its records of this task are left out of `warm`, as the
-        search itself begins with them.
+        The one that will measure, as `Record.cpu` names it: its records of this task are left out of `warm`,
+        as the search itself begins with them.
     seed : int
 
     Returns
@@ -181,7 +182,8 @@ def programs_in(
             programs += read_programs(one)
         else:
             records += record_file.load(one)
-    return programs + programs_of([r for r in records if (r.task, r.cpu) != but], features)
+    foreign = [r for r in records if (r.task, r.cpu) != but]
+    return programs + (programs_of(foreign, features) if foreign else [])
 
 
 def programs_of(records: Sequence[Record], features: str = "store") -> list[MeasuredProgram]:
@@ -190,7 +192,7 @@ def programs_of(records: Sequence[Record], features: str = "store") -> list[Meas
     Records whose operator, values or configuration this version does not have are set aside, with a
     `RecordWarning` that counts them.
     """
-    if features == "knob":
+    if features == "knob" and records:
         raise ValueError("the features 'knob' mean nothing for other tasks: choose 'store' or 'loop'")
     programs: list[MeasuredProgram] = []
     aside: Counter[str] = Counter()

@@ -95,9 +95,9 @@ def _along_rows(
     lanes = knobs.choice("lanes", (lanes, *(n for n in options if n != lanes)))
     lanes = min(lanes, 1 << (columns.bit_length() - 1))
     # a row that is much larger than the first cache is worth to prefetch, and its blocks fill half of that
-    size, first = np.dtype(dtype).itemsize, cache_bytes(target, 0)
-    long = columns * size >= 4 * first
-    half = 1 << ((first // 2 // size).bit_length() - 1)
+    size, cache = np.dtype(dtype).itemsize, cache_bytes(target, 0)
+    long = columns * size >= 4 * cache
+    half = 1 << ((cache // 2 // size).bit_length() - 1)
     block = knobs.choice("block", (half, 2 * half, 4 * half) if long else (half // 2, 2 * half, half // 4))
     ahead = knobs.choice("ahead", (16, 32, 0) if long else (0, 16))
     blocks = -(-columns // block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from compiler.backend import Target
@@ -70,7 +71,8 @@ def streaming(tile: Tile, target: Target) -> float:
     return max(1.0, PORTS * target.vector_bits / 8 / (STREAMED * tile.rows))
 
 
-def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> list[PixelTile]:
+@lru_cache(maxsize=64)  # the same for each candidate of a search
+def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> tuple[PixelTile, ...]:
     """Return the tiles that a search may choose from, the best first.
 
     They fit in the registers, and their pixels are arranged so that few of them are outside of the image.
@@ -98,7 +100,7 @@ def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> list
         return _count(conv, found) * parts * (1 if resident else streaming(tile, target))
 
     found = [arranged(tile) for tile in ranked_tiles(registers, steps)]
-    return [tile for tile in found if tile is not None]
+    return tuple(tile for tile in found if tile is not None)
 
 
 def _count(conv: Convolution, tile: PixelTile) -> int:
@@ -116,6 +118,11 @@ def summed_channels(conv: Convolution, tile: PixelTile, target: Target) -> int:
     each = _weights(conv, 1, tile.channels) + rows * (conv.W + conv.left + conv.right) * size
     fitting = [d for d in _summed_options(conv) if d * each <= cache_bytes(target, 0) * 3 // 4]
     return max(fitting, default=conv.ci)
+
+
+def divides_well(conv: Convolution, tile: PixelTile, summed: int, target: Target) -> bool:
+    """Whether the weights of a tile fit the first-level cache, if the sum is divided for that purpose."""
+    return summed == conv.ci or _weights(conv, summed, tile.channels) <= cache_bytes(target, 0)
 
 
 def _summed_options(conv: Convolution) -> list[int]:

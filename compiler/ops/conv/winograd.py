@@ -164,6 +164,11 @@ def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list
     rows, tc = knobs.choice("tile", [(tile.rows, tile.vectors * lanes) for tile in options])
     blocks, chosen = _blocks(conv, m, options[0].rows, target)
     block_rows = rows * knobs.choice("t_block", blocks, default=chosen)
+    knobs.require(
+        ("tile", "t_block"),
+        lambda tile, count: count == 1 or count * tile[0] * _tile_bytes(conv, m) <= cache_bytes(target, 1),
+        "the transformed image and the products of a block fit the second-level cache",
+    )
     unroll = knobs.choice("unroll", (1, 2, 4), default=4)
     tiles = covering(th * tw, block_rows) * block_rows
 
@@ -207,11 +212,18 @@ def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list
 def _steps(conv: Convolution, tile: Tile, tiles: int, lanes: int) -> float:
     """How many register tiles cover the products of `tiles` tiles of the output with all channels."""
     width = tile.vectors * lanes
-    if tile.vectors > covering(conv.CO, lanes) or tile.rows > tiles or (
-        conv.layout == "NCHW16c" and width % BLOCK
+    if (
+        tile.vectors > covering(conv.CO, lanes)
+        or tile.rows > tiles
+        or (conv.layout == "NCHW16c" and width % BLOCK)
     ):
         return float("inf")
     return covering(tiles, tile.rows) * covering(conv.CO, width)
+
+
+def _tile_bytes(conv: Convolution, m: int) -> int:
+    """Bytes of the transformed image and of the products of one tile of the output."""
+    return (m + 2) ** 2 * (conv.CI + conv.CO) * (bits_of(conv.precision.operand) // 8)
 
 
 def _blocks(conv: Convolution, m: int, rows: int, target: Target) -> tuple[list[int], int]:
@@ -220,7 +232,7 @@ def _blocks(conv: Convolution, m: int, rows: int, target: Target) -> tuple[list[
     """
     tiles = covering(covering(conv.OH, m) * covering(conv.OW, m), rows)
     options = [1 << i for i in range((tiles - 1).bit_length() + 1)]
-    each = (m + 2) ** 2 * rows * (conv.CI + conv.CO) * (bits_of(conv.precision.operand) // 8)
+    each = rows * _tile_bytes(conv, m)
     resident = [p for p in options if 2 * p * each <= cache_bytes(target, 1)] or options[:1]
     busy = [p for p in resident if conv.N * covering(tiles, p) >= target.hardware.threads]
     return options, (busy or options[:1])[-1]
@@ -229,7 +241,7 @@ def _blocks(conv: Convolution, m: int, rows: int, target: Target) -> tuple[list[
 def _transformed_image(
     conv: Convolution, data: Tensor, bt: Matrix, tiles: int, lanes: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The padded image, ``B^T d`` and ``B^T d B`` for each of `tiles` tiles, with `lanes` channels innermost."""
+    """The padded image, ``B^T d`` and ``B^T d B`` for each of `tiles` tiles, `lanes` channels innermost."""
     n, m = len(bt), len(bt) - 2
     tw = -(-conv.OW // m)
     ci_blocks = -(-conv.CI // lanes)
@@ -305,7 +317,7 @@ def _schedule_output(
 ) -> tuple[te.IterVar, te.IterVar]:
     """Schedule the loops over tiles; return the one over blocks of them, and the one over tiles.
 
-    `sizes` are the pixels of a tile along one side, the tiles of a block, and the channels of a register tile.
+    `sizes` are the pixels of a tile along one side, the tiles of a block, and the channels of its sums.
     """
     m, rows, tc = sizes
     stage = s[out]

@@ -7,6 +7,7 @@ import pytest
 
 import compiler
 from compiler import te
+from compiler.ir.semantics.interpret import interpret
 from compiler.te.tensor import Compute
 from costmodel.derive.blocking import WHOLE, Choices
 from costmodel.derive.packing import tiled
@@ -26,8 +27,11 @@ def test_tiles_past_the_end(tile, where):
     D = Compute.of("D", C.op.axes, (made.element(0, tile)(tuple(a.var for a in C.op.axes)),)).output()
     a, b = (np.random.default_rng(0).standard_normal(t.shape, dtype=np.float32) for t in (A, B))
     out = np.empty((13, 37), np.float32)
-    compiler.build(te.create_schedule(D.op), [A, B, D])(a, b, out)
+    schedule = te.create_schedule(D.op)
+    compiler.build(schedule, [A, B, D])(a, b, out)
     np.testing.assert_allclose(out, reference(a, b)[0], rtol=1e-4, atol=1e-4)
+    # the interpreter refuses a read outside of a buffer, even of an element that is not stored
+    interpret(compiler.loop_nest(schedule, [A, B, D]), a, b, np.empty_like(out))
 
 
 def test_packed_operands_have_the_elements_of_a_tile_last():

@@ -21,7 +21,7 @@ from costmodel.derive import derive, with_schedule
 from costmodel.space import ConfigSpace, Replay
 from tests.costmodel.derive.computations import SMALL, matmul
 
-RANDOM = 40 if os.environ.get("ESPALIER_NIGHTLY") else 4
+RANDOM = 40 if os.environ.get("ESPALIER_NIGHTLY") else 2
 TARGETS = ["llvm", "llvm -mcpu=x86-64-v3"]
 
 
