@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from compiler.ops.operator import Operator
 from costmodel.budget import tune_all
+from costmodel.build import build, ranked
 from costmodel.explore import (
     AnnealingExplorer,
     Explorer,
@@ -26,12 +27,7 @@ from costmodel.features import (
     feature_version,
 )
 from costmodel.history import HistoryBest, HistoryWarning, apply_history_best
-from costmodel.measure.comparison import Comparison
-from costmodel.measure.finals import Finals, run_finals
-from costmodel.measure.measurer import Measurer
-from costmodel.measure.process import MeasureError
-from costmodel.measure.protocol import Runner
-from costmodel.model import (
+from costmodel.learned import (
     BoostedTreeCostModel,
     CostModel,
     SklearnCostModel,
@@ -39,6 +35,12 @@ from costmodel.model import (
     rank_correlation,
     top_recall,
 )
+from costmodel.measure.cluster import DaskMeasurer
+from costmodel.measure.comparison import Comparison
+from costmodel.measure.finals import Finals, run_finals
+from costmodel.measure.measurer import Measurer
+from costmodel.measure.process import MeasureError
+from costmodel.measure.protocol import Runner
 from costmodel.records import Record, RecordWarning
 from costmodel.registry import register
 from costmodel.result import MeasureResult, Reason, common_failure
@@ -56,6 +58,7 @@ __all__ = [
     "Config",
     "ConfigSpace",
     "CostModel",
+    "DaskMeasurer",
     "Explorer",
     "Features",
     "Finals",
@@ -87,11 +90,13 @@ __all__ = [
     "TuningError",
     "apply_history_best",
     "common_failure",
+    "build",
     "extract",
     "feature_names",
     "feature_version",
     "pairwise_accuracy",
     "rank_correlation",
+    "ranked",
     "register",
     "run_finals",
     "top_recall",

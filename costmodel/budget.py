@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from costmodel import records as record_file
+from costmodel.learned import CostModel
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.protocol import Runner
-from costmodel.model import CostModel
 from costmodel.task import Task
+from costmodel.transfer.start import Warm
 from costmodel.tune import check_trials, model_of
 from costmodel.tuning.interrupt import CtrlC
 from costmodel.tuning.progress import Progress, TaskShare, TotalProgress
@@ -131,6 +132,8 @@ def tune_all(
     seconds: float | None = None,
     explorer: str = "model",
     model: CostModel | None = None,
+    warm: Warm | Iterable[Warm] | None = None,
+    shipped: bool = True,
     records: str | os.PathLike[str] | None = None,
     measurer: Runner | None = None,
     batch_size: int = 16,
@@ -164,6 +167,8 @@ def tune_all(
         As for `tune`.
     model : CostModel, optional
         By default boosted trees, trained on the trials of all tasks.
+    warm, shipped
+        As for `tune`.
     records : path, optional
         One file for all tasks, as for `tune`.
     measurer, batch_size, seed, epsilon, optimism, features, acquisition
@@ -192,6 +197,8 @@ def tune_all(
     settings = Settings(
         explorer=explorer,
         model=model,
+        warm=warm,
+        shipped=shipped,
         batch_size=batch_size,
         seed=seed,
         epsilon=epsilon,
@@ -257,12 +264,12 @@ class TotalRun:
         known = record_file.load(path) if path is not None and path.exists() else []
         # the values of knobs mean something else in each task, so each has a model of its own
         self.shared = settings.features != "knob"
-        model = model_of(settings) if self.shared else None
+        model = model_of(settings, tasks[0]) if self.shared else None
         self.searches: list[Search] = []
         for number, task in enumerate(tasks):
             run = Run(task, settings, None, known, path, measurer)
             run.callback = lambda progress, number=number: self._report(number, progress)
-            self.searches.append(Search(task, settings, run, model or model_of(settings)))
+            self.searches.append(Search(task, settings, run, model or model_of(settings, task)))
         self.result = TotalResult([s.run.result for s in self.searches], list(weights))
         available = sum(s.run.trials for s in self.searches)
         self.trials = available if trials is None else min(trials, available)

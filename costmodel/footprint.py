@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -96,7 +95,7 @@ class Access:
         """Whether every iteration of the loop at `position` accesses the same elements of the same buffer."""
         return position >= self.allocation_depth and self.touched[position] == self.touched[position + 1]
 
-    @cached_property
+    @property
     def itemsize(self) -> int:
         """Bytes of an element."""
         return -(-bits_of(self.buffer.dtype) // 8)
@@ -128,6 +127,11 @@ class StoreNest:
             outside.append(outside[-1] * loop.extent)
         # number of times that level d is entered
         self.outside = tuple(outside)
+        rows = [[a.itemsize * count for count in a.touched] for a in self.accesses]
+        # bytes of all buffers that are accessed at each level
+        self.footprints = tuple(map(sum, zip(*rows, strict=True))) if rows else (0,) * len(outside)
+        # positions of the loops of which every iteration writes the same elements
+        self.sums = tuple([d for d in range(self.depth) if self.accesses and self.is_reduction(d)])
 
     @property
     def depth(self) -> int:
@@ -144,20 +148,9 @@ class StoreNest:
         """Floating-point operations of the whole nest."""
         return self.iterations * self.operations.flops
 
-    @cached_property
-    def footprints(self) -> tuple[int, ...]:
-        """Bytes of all buffers that are accessed at each level."""
-        rows = [[a.itemsize * count for count in a.touched] for a in self.accesses]
-        return tuple(map(sum, zip(*rows, strict=True))) if rows else (0,) * (self.depth + 1)
-
     def footprint(self, level: int) -> int:
         """Return the bytes of all buffers that are accessed at a level."""
         return self.footprints[level]
-
-    @cached_property
-    def sums(self) -> tuple[int, ...]:
-        """Positions of the loops of which every iteration writes the same elements."""
-        return tuple([d for d in range(self.depth) if self.accesses and self.is_reduction(d)])
 
     def is_reduction(self, position: int) -> bool:
         """Whether every iteration of a loop writes the same elements."""

@@ -34,12 +34,15 @@ def register(
     rounding: Callable[..., Rounding] | None = None,
     constants: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make an operator from a computation, ``(*shape) -> [tensors]``, or from a template of schedules, ``(knobs,
-    *shape) -> (schedule, [tensors])``.
+    """Make an operator from a computation or from a template of schedules.
+
+    A computation is a function ``(*shape) -> [tensors]``, a template is a function ``(knobs, *shape) ->
+    (schedule, [tensors])``.
 
     The tensors are the inputs, then the outputs. A function whose first parameter is called `knobs` is a
     template. Any other states what is computed, and its schedules are derived (`costmodel.derive`). The other
-    parameters become those of the operator: whole numbers of at least zero, and ``dtype`` if `dtypes` is given.
+    parameters become those of the operator: whole numbers of at least zero, and ``dtype`` if `dtypes` is
+    given.
     A template with a keyword-only parameter ``target`` is passed the `compiler.Target`.
 
     Parameters

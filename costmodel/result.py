@@ -40,7 +40,7 @@ class MeasureResult:
     reason : Reason
         ``Reason.OK``, or why there are no costs.
     costs : tuple of float
-        Seconds per call, one for each repeat; empty for a failure.
+        Seconds per call, one for each repeat, at the machine's usual speed; empty for a failure.
     message : str
         Description of a failure.
     build_seconds : float
@@ -53,6 +53,9 @@ class MeasureResult:
     noise : float or None
         Relative standard error of `cost`: that of the median of `costs`, but at least the noise floor of the
         machine where that is known. None where it is unknown.
+    drift : float
+        Time that the reference program of the machine took meanwhile, relative to its usual time. The clock
+        said `cost` times this.
     measured : int
         How often the candidate was measured: more than once if the first measurement was a surprise.
     detail : str
@@ -66,6 +69,7 @@ class MeasureResult:
     total_seconds: float = 0.0
     timestamp: float = field(default_factory=time.time)
     noise: float | None = None
+    drift: float = 1.0
     measured: int = 1
     detail: str = ""
 

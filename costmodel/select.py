@@ -119,17 +119,17 @@ def upper_confidence_bound(scores: np.ndarray, deviations: np.ndarray, optimism:
 def log_expected_improvement(scores: np.ndarray, deviations: np.ndarray, best: float) -> np.ndarray:
     """Return the logarithm of the expected improvement on the score `best`, shape (n,).
 
-    For a normally distributed score, the improvement ``E[max(x - best, 0)]`` is ``deviation * h(z)`` with ``h(z) =
-    z * Phi(z) + phi(z)`` and ``z = (score - best) / deviation`` (Jones et al., Efficient Global Optimization of
-    Expensive Black-Box Functions, 1998, equation 15). Far below `best` it underflows to zero for every
-    configuration; the logarithm, computed from the scaled complementary error function, keeps their order (Ament
-    et al., Unexpected Improvements to Expected Improvement, 2023, equation 9).
+    For a normally distributed score, the improvement ``E[max(x - best, 0)]`` is ``deviation * h(z)`` with
+    ``h(z) = z * Phi(z) + phi(z)`` and ``z = (score - best) / deviation`` (Jones et al., Efficient Global
+    Optimization of Expensive Black-Box Functions, 1998, equation 15). Far below `best` it underflows to zero
+    for every configuration; the logarithm, computed from the scaled complementary error function, keeps their
+    order (Ament et al., Unexpected Improvements to Expected Improvement, 2023, equation 9).
 
     Parameters
     ----------
     scores, deviations : ndarray of float64, shape (n,)
-        See `CostModel.predict_uncertainty`. A deviation of zero counts as the smallest one that keeps the result
-        finite.
+        See `CostModel.predict_uncertainty`. A deviation of zero counts as the smallest one that keeps the
+        result finite.
     best : float
         In the units of the scores.
 

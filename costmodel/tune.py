@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from costmodel import records as record_file
 from costmodel.explore import Explorer
+from costmodel.learned import CostModel
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.protocol import Runner
-from costmodel.model import BoostedTreeCostModel, CostModel
 from costmodel.task import Task
+from costmodel.transfer.start import Warm, start_model
 from costmodel.tuning.interrupt import CtrlC
 from costmodel.tuning.progress import Progress
 from costmodel.tuning.result import TuneResult
@@ -28,6 +29,8 @@ def tune(
     *,
     explorer: str | Explorer = "model",
     model: CostModel | None = None,
+    warm: Warm | Iterable[Warm] | None = None,
+    shipped: bool = True,
     records: str | os.PathLike[str] | None = None,
     measurer: Runner | None = None,
     batch_size: int = 16,
@@ -42,7 +45,8 @@ def tune(
 ) -> TuneResult:
     """Search for a fast program.
 
-    The first trial is the default, and the others of the first batch are random. Before each further batch
+    The first trial is the default. The others of the first batch are random, unless the model is fitted
+    before. Before each further batch
     the model is fitted to all trials, the explorer proposes by its scores, and `costmodel.select` chooses
     from the proposals. The same seed and the same measured costs give the same proposals.
 
@@ -56,7 +60,13 @@ def tune(
         ``"model"`` for annealing by the model's scores, ``"genetic"`` or ``"irreversible"`` by the same
         scores, ``"random"`` or ``"grid"`` without a model, or a custom explorer, which gets the scores.
     model : CostModel, optional
-        By default boosted trees. Random and grid search use none.
+        By default boosted trees. Random and grid search use none. If it is fitted, it proposes the first
+        batch.
+    warm : path, Record, CostModel, or an iterable of them, optional
+        Records of other tasks, shapes and machines, and models, that the search begins with; see
+        `costmodel.transfer.start_model`.
+    shipped : bool
+        Whether it begins with the model that comes with the package, where no `model` is given.
     records : path, optional
         Each trial is appended to this file. Trials of the same task and CPU that it already holds
         count, whichever explorer proposed them, and none of them is measured again.
@@ -101,6 +111,8 @@ def tune(
     settings = Settings(
         explorer=explorer,
         model=model,
+        warm=warm,
+        shipped=shipped,
         batch_size=batch_size,
         seed=seed,
         epsilon=epsilon,
@@ -118,7 +130,7 @@ def tune(
         used.check(task.target)
         run = Run(task, settings, trials, known, path, used)
         run.callback = callback
-        search = Search(task, settings, run, model_of(settings))
+        search = Search(task, settings, run, model_of(settings, task))
         with CtrlC() as ctrl_c:
             run.report()
             if not run.stopped:
@@ -147,11 +159,18 @@ def check_trials(trials: int | None) -> None:
         raise ValueError(f"trials must be at least 1, not {trials}")
 
 
-def model_of(settings: Settings) -> CostModel | None:
-    """Return the model of a search, a new one if none is given; None for an explorer without scores."""
+def model_of(settings: Settings, task: Task) -> CostModel | None:
+    """Return the model that the search of a task begins with; None for an explorer without scores."""
     if not settings.scored:
         return None
-    return BoostedTreeCostModel(seed=settings.seed) if settings.model is None else settings.model
+    return start_model(
+        task,
+        model=settings.model,
+        warm=settings.warm,
+        shipped=settings.shipped,
+        features=settings.features,
+        seed=settings.seed,
+    )
 
 
 __all__ = ["EXPLORERS", "tune"]

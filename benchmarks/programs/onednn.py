@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from importlib.util import find_spec
@@ -16,6 +17,8 @@ from compiler.ops.conv.conv2d import Convolution
 from compiler.ops.conv.direct import convolution as direct
 from costmodel import Task
 
+# PyTorch computes some convolutions by oneDNN, and some by matrix products of MKL
+HOLD = ("ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
 INSTALL = "PyTorch is not installed, so there is no oneDNN to compare with: pip install '.[onednn]'"
 
 
@@ -47,6 +50,12 @@ def compare(
     if find_spec("torch") is None:
         print(INSTALL)
         return
+    missing = [name for name in HOLD if name not in os.environ]
+    if os.environ.get("ESPALIER_CPU") and missing:
+        raise SystemExit(
+            f"ESPALIER_CPU={os.environ['ESPALIER_CPU']} holds our side to that CPU, but not the peer: set "
+            f"{' and '.join(missing)} too, to AVX2 for x86-64-v3"
+        )
 
     def peers(name: str) -> dict[str, Callable[[], object]]:
         task = tasks(name)["direct"]

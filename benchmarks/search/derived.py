@@ -1,8 +1,8 @@
 """How fast are programs whose schedules are derived from the computation alone?
 
-Run with ``python -m benchmarks derived [case ...] [--trials 64 256]``. Each computation is compared with the template
-that is written for it, or with PyTorch: the default of its derived space, and the best program after so many
-trials of a search.
+Run with ``python -m benchmarks derived [case ...] [--trials 64 256]``. Each computation is compared with the
+template that is written for it, and with PyTorch: the default of its derived space, and the best program of
+a search of so many trials.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def searched(task: Task, trials: list[int], seed: int) -> dict[str, Call]:
         result = tune(task, max(trials), measurer=measurer, records=path, seed=seed)
     found = {}
     for count in trials:
-        best = min((r for r in result.records[:count] if r.cost is not None), key=lambda r: r.cost, default=None)
+        best = min(
+            (r for r in result.records[:count] if r.cost is not None), key=lambda r: r.cost, default=None
+        )
         if best is not None:
             found[f"{count} trials"] = Job.of(task).program(task.config(best.config))
     return found
@@ -106,16 +108,28 @@ def main() -> None:
     for name in given.cases:
         operator, shape = CASES[name]
         task = Task(operator, shape)
-        ways = {"default": Job.of(task).program(task.space.default), **searched(task, given.trials, given.seed)}
+        ways = {
+            "default": Job.of(task).program(task.space.default),
+            **searched(task, given.trials, given.seed),
+        }
         others = peers(name, task)
-        times = interleave_threads({k: (call, 1) for k, call in {**ways, **others}.items()}, rounds=given.rounds)
+        times = interleave_threads(
+            {k: (call, 1) for k, call in {**ways, **others}.items()}, rounds=given.rounds
+        )
         for peer in others:
             ratios = [times[way].speedup_over(times[peer]).format() for way in ways]
             ratios += [""] * (1 + len(given.trials) - len(ratios))
             rows.append((f"{name} / {peer}", times[peer].rate(task.flops / 1e9).format(1), *ratios))
             print(*rows[-1], flush=True)
-    columns = ("computation / peer", "peer, GFLOP/s", "default / peer", *(f"{n} trials / peer" for n in given.trials))
-    table(columns, rows, title="derived schedules beside templates and PyTorch: ratios [quartiles]", threads=1)
+    columns = (
+        "computation / peer",
+        "peer, GFLOP/s",
+        "default / peer",
+        *(f"{n} trials / peer" for n in given.trials),
+    )
+    table(
+        columns, rows, title="derived schedules beside templates and PyTorch: ratios [quartiles]", threads=1
+    )
 
 
 if __name__ == "__main__":

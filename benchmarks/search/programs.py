@@ -1,9 +1,10 @@
 """Measured programs of two kinds of CPU, from which the cost model that comes with the package is made.
 
-``python -m benchmarks programs --seconds 600`` measures on this machine, for its own CPU and for x86-64-v3, and adds to
-the file; ``espalier model make`` makes the model of it. The candidate takes turns with the operator's
-default program within each trial, since the speed of a shared machine changes by tens of percent from second to second: what is kept
-is the ratio, times the time of the default when the task was measured first.
+``python -m benchmarks programs --seconds 600`` measures on this machine, for its own CPU and for x86-64-v3,
+and adds to the file; ``espalier model make`` makes the model of it. The candidate takes turns with the
+operator's default program within each trial, since the speed of a shared machine changes by tens of percent
+from second to second: what is kept is the ratio, times the time of the default when the task was measured
+first.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ TRIAL = 60e-3
 
 def tasks() -> dict[str, Task]:
     """Return the tasks by short names, which end in the kind of CPU."""
-    found: dict[str, Task] = {}
-    for kind, target in (("host", str(Target.host())), ("v3", f"llvm -mcpu={OTHER}")):
-        for shape in MATMULS[:2]:
-            found[f"matmul {'x'.join(map(str, shape))} {kind}"] = Task("matmul", shape, target)
-        for name in LAYERS:
-            way = (depthwise if name[0] == "D" else convolution)(name)["direct"]
-            found[f"{name} {kind}"] = Task(way.operator, way.shape, target)
-        for shape in MATMULS[2:]:
-            found[f"matmul {'x'.join(map(str, shape))} {kind}"] = Task("matmul", shape, target)
-    return found
+    shapes: dict[str, Task] = {}
+    for shape in MATMULS:
+        shapes[f"matmul {'x'.join(map(str, shape))}"] = Task("matmul", shape)
+    for name in LAYERS:
+        shapes[name] = (depthwise if name[0] == "D" else convolution)(name)["direct"]
+    return {
+        f"{name} {kind}": Task(task.operator, task.shape, target)
+        for name, task in shapes.items()
+        for kind, target in (("v3", f"llvm -mcpu={OTHER}"), ("host", str(Target.host())))
+    }
 
 
 def seconds_of(call: Callable[[], object], calls: int) -> float:
@@ -92,7 +93,9 @@ def candidates(task: Task, known: Sequence[tuple[int, float]], count: int, seed:
     return [*chosen, *task.space.random(rng, count - len(chosen), {*seen, *chosen})]
 
 
-def measure(name: str, task: Task, count: int, until: float, done: list[MeasuredProgram]) -> list[MeasuredProgram]:
+def measure(
+    name: str, task: Task, count: int, until: float, done: list[MeasuredProgram]
+) -> list[MeasuredProgram]:
     """Measure up to so many programs of a task that are not among `done`."""
     key = f"{name}: {task.key}, {processor()}"
     hardware = Target.parse(task.target).hardware

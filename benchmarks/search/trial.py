@@ -40,7 +40,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "predict with the screen": ((Screen, "__call__"),),
     "make schedules": ((Task, "instantiate"),),
     "lower to loop nests": ((compiler, "loop_nest"),),
-    "extract features": ((StoreFeatures, "extract"),),
+    "extract features": ((StoreFeatures, "extract"), (StoreFeatures, "of_footprint")),
     "explore": ((Scorer, "propose"),),
 }
 

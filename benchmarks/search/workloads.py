@@ -28,7 +28,9 @@ def _padded(X: Tensor, pad: int, dims: int) -> Tensor:
     shape = [*X.shape[:first], *(n + 2 * pad for n in X.shape[first:])]
 
     def element(*at):
-        inside = [c for i, n in zip(at[first:], X.shape[first:], strict=True) for c in (i >= pad, i < n + pad)]
+        inside = [
+            c for i, n in zip(at[first:], X.shape[first:], strict=True) for c in (i >= pad, i < n + pad)
+        ]
         return te.if_then_else(te.all(*inside), X[(*at[:first], *(i - pad for i in at[first:]))], 0.0)
 
     return te.compute(shape, element, "padded")
@@ -122,7 +124,9 @@ def _attended(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
 def attention(heads: int, length: int, width: int) -> Tensors:
     """``softmax(Q K^T / sqrt(width)) V`` for each head."""
     Q, K, V = (te.placeholder((heads, length, width), name) for name in "QKV")
-    d, t, u, w = (te.reduce_axis((0, n), s) for n, s in ((width, "d"), (length, "t"), (length, "u"), (length, "w")))
+    d, t, u, w = (
+        te.reduce_axis((0, n), s) for n, s in ((width, "d"), (length, "t"), (length, "u"), (length, "w"))
+    )
     square = (heads, length, length)
     S = te.compute(square, lambda h, i, j: te.sum(Q[h, i, d] * K[h, j, d], axis=d), "S")
     scaled = te.compute(square, lambda h, i, j: S[h, i, j] * (1.0 / width**0.5), "scaled")
@@ -130,5 +134,7 @@ def attention(heads: int, length: int, width: int) -> Tensors:
     power = te.compute(square, lambda h, i, j: te.exp(scaled[h, i, j] - top[h, i]), "power")
     total = te.compute((heads, length), lambda h, i: te.sum(power[h, i, u], axis=u), "total")
     weight = te.compute(square, lambda h, i, j: power[h, i, j] / total[h, i], "weight")
-    out = te.compute((heads, length, width), lambda h, i, e: te.sum(weight[h, i, w] * V[h, w, e], axis=w), "out")
+    out = te.compute(
+        (heads, length, width), lambda h, i, e: te.sum(weight[h, i, w] * V[h, w, e], axis=w), "out"
+    )
     return [Q, K, V, out]

@@ -377,6 +377,8 @@ class _Nest(Recursive):
                 if parent.kinds.get(around) == kind:
                     return self._same_threads(stage, axis, var, body, parent, around)
         pragmas = tuple(stage.pragmas.get(axis, ()))
+        if extent == 1 and not pragmas and kind not in THREAD_TAGS and kind != "vthread":
+            return body  # which has a zero in the place of its variable (`bounds.infer_bounds`)
         return For(var, in_type(as_expr(extent), var.dtype), kind, body, pragmas)
 
     def _same_threads(

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compiler import te
+from compiler.backend import Target
 from compiler.ir.expr import Expr, ExprLike
+from compiler.ops.knobs import Knobs
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -19,7 +21,17 @@ def split_vectors(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> 
     return outer, inner
 
 
-def sweep(s: Schedule, tensor: Tensor, lanes: int = 16, *, unroll: int = 1) -> None:
+def vector_lanes(knobs: Knobs, target: Target, dtype: str, registers: int = 1) -> int:
+    """Return the knob ``lanes`` of operators on arrays: elements of a vector, by default of some registers.
+
+    Twice and half of them are the alternatives. A reduction takes two registers, whose operations need not
+    wait for one another.
+    """
+    lanes = registers * target.lanes(dtype)
+    return knobs.choice("lanes", (lanes, 2 * lanes, lanes // 2) if lanes > 1 else (1, 2))
+
+
+def sweep(s: Schedule, tensor: Tensor, lanes: int, *, unroll: int = 1) -> None:
     """Traverse every element once: the outer axes in parallel, the last one vectorized.
 
     Parameters

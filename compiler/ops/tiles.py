@@ -1,9 +1,9 @@
 """Register tiles and cache blocks, derived from what a `Target` has.
 
 A *register tile* is the outer product at the heart of matrix products and convolutions: in each step of a
-reduction, `rows` elements of one operand are broadcast to the lanes and multiplied by `vectors` vectors of the
-other, and the ``rows * vectors`` sums stay in registers. In a matrix product the rows are rows of the result; in
-a convolution they are pixels, and the vectors hold channels, or the other way round.
+reduction, `rows` elements of one operand are broadcast to the lanes and multiplied by `vectors` vectors of
+the other, and the ``rows * vectors`` sums stay in registers. In a matrix product the rows are rows of the
+result; in a convolution they are pixels, and the vectors hold channels, or the other way round.
 """
 
 from __future__ import annotations
@@ -44,24 +44,35 @@ class Registers:
         Accumulators in a register.
     count : int
         Number of registers.
+    by_lane : bool
+        Whether a multiply-add takes one lane of a register as an operand for all lanes.
     """
 
     lanes: int
     count: int
+    by_lane: bool = False
 
     @staticmethod
     def of(target: Target, dtype: str) -> Registers:
         """The registers of `target` for accumulators of `dtype`."""
         # without registers to count, as on a target of scalars, tiles stay small
-        return Registers(target.lanes(dtype), target.hardware.vector_registers or 16)
+        hardware = target.hardware
+        return Registers(target.lanes(dtype), hardware.vector_registers or 16, hardware.lane_operands)
 
     def needed(self, tile: Tile) -> int:
         """Registers that a step needs: all sums, and the operands that are used more than once.
 
-        The vectors of a step are loaded once, and each broadcast element when its row is computed. The
-        vectors of a tile of one row are used once, so that the multiply-add reads them from memory.
+        The vectors of a step are loaded once, and each broadcast element when its row is computed; where the
+        multiply-add takes a lane, elements are loaded by vectors, one of which is ahead. The vectors of a tile
+        of one row are used once, so that the multiply-add reads them from memory. In a tile of one vector each
+        product has a broadcast element of its own, which is loaded ahead.
         """
-        return tile.sums + (1 if tile.rows == 1 else tile.vectors + 1)
+        if tile.rows == 1:
+            return tile.sums + 1
+        if tile.vectors == 1:
+            return 2 * tile.sums
+        elements = covering(tile.rows, self.lanes) + 1 if self.by_lane else 1
+        return tile.sums + tile.vectors + elements
 
     def fits(self, tile: Tile) -> bool:
         """Whether a tile is computed without spills."""
@@ -106,15 +117,15 @@ def ranked_tiles(registers: Registers, steps: Callable[[Tile], float], *, each: 
     Returns
     -------
     list of Tile
-        By estimated cycles; never empty where `steps` admits any tile.
+        By estimated cycles, then by the registers needed; never empty where `steps` admits any tile.
     """
     costs = {tile: steps(tile) * step_cycles(tile) for tile in registers.tiles()}
     by_vectors: dict[int, list[Tile]] = {}
-    for tile in sorted(costs, key=lambda tile: (costs[tile], tile)):
+    for tile in sorted(costs, key=lambda tile: (costs[tile], registers.needed(tile), tile)):
         if costs[tile] != float("inf"):
             by_vectors.setdefault(tile.vectors, []).append(tile)
     kept = [tile for tiles in by_vectors.values() for tile in tiles[:each]]
-    return sorted(kept, key=lambda tile: (costs[tile], tile))
+    return sorted(kept, key=lambda tile: (costs[tile], registers.needed(tile), tile))
 
 
 def covering(extent: int, width: int) -> int:
@@ -142,12 +153,13 @@ def block_in_cache(
     level : int
         Of the cache; 0 is the first.
     bytes_each : int
-        Bytes that one element adds to what must stay: for the steps of a reduction, those of a panel of vectors.
+        Bytes that one element adds to what must stay: for the steps of a reduction, those of a panel of
+        vectors.
     extent : int
         Number of elements that are divided into blocks.
     share : float
-        The part of the cache that the block may fill. The rest is for operands that are streamed past it (Goto
-        and van de Geijn, Anatomy of High-Performance Matrix Multiplication, section 4; Low et al.,
+        The part of the cache that the block may fill. The rest is for operands that are streamed past it
+        (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, section 4; Low et al.,
         Analytical Modeling Is Enough for High-Performance BLIS, section 4).
     multiple : int
         The length is a multiple of this, unless it is the whole extent.

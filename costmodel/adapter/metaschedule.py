@@ -16,11 +16,11 @@ import numpy as np
 
 from boost.atomic import write_bytes
 from compiler import Target
-from costmodel.model import BoostedTreeCostModel, CostModel
+from costmodel.learned import BoostedTreeCostModel, CostModel
 
 # Features of a store by which the one with the most work is found: TVM counts operations first, in the order
-# multiply-add, addition or subtraction, multiplication, division, comparison, mathematics, other, of floats and
-# then of integers.
+# multiply-add, addition or subtraction, multiplication, division, comparison, mathematics, other, of floats
+# and then of integers.
 _OPERATIONS = slice(0, 14)
 
 
@@ -63,7 +63,9 @@ def metaschedule_model(
         raise ValueError(f"warmup must be at least 2, not {warmup}")
     if model is None:
         model = BoostedTreeCostModel(seed=seed)
-    return _model_class()(model, extractor or _meta_schedule().feature_extractor.PerStoreFeature(), warmup, seed)
+    return _model_class()(
+        model, extractor or _meta_schedule().feature_extractor.PerStoreFeature(), warmup, seed
+    )
 
 
 def tvm_target(target: str | Target = "llvm", *, cores: int | None = None) -> dict[str, Any]:
@@ -111,11 +113,15 @@ def pooled(stores: np.ndarray) -> np.ndarray:
     """
     stores = np.asarray(stores, np.float32)
     if stores.ndim != 2 or stores.shape[1] < _OPERATIONS.stop:
-        raise ValueError(f"features of each store, of shape (stores, features), are needed, not {stores.shape}")
+        raise ValueError(
+            f"features of each store, of shape (stores, features), are needed, not {stores.shape}"
+        )
     if not len(stores):
         return np.zeros(3 * stores.shape[1] + 1, np.float32)
     main = np.argmax(np.exp2(stores[:, _OPERATIONS].astype(np.float64)).sum(axis=1))
-    return np.concatenate([stores[main], stores.max(axis=0), stores.mean(axis=0), [len(stores)]]).astype(np.float32)
+    return np.concatenate([stores[main], stores.max(axis=0), stores.mean(axis=0), [len(stores)]]).astype(
+        np.float32
+    )
 
 
 def _meta_schedule() -> Any:
@@ -194,7 +200,7 @@ def _model_class() -> Any:
     from tvm.ir.utils import derived_object
 
     @derived_object
-    class EspalierModel(meta_schedule.cost_model.PyCostModel):  # type: ignore[misc, name-defined, unused-ignore]
+    class EspalierModel(meta_schedule.cost_model.PyCostModel):
         """Boosted trees on the features of TVM's programs."""
 
         def __init__(self, model: CostModel, extractor: Any, warmup: int, seed: int) -> None:
@@ -210,7 +216,9 @@ def _model_class() -> Any:
 
         def update(self, context: Any, candidates: Any, results: Any) -> None:
             costs = [[float(s) for s in result.run_secs or ()] for result in results]
-            self.measured.add(str(meta_schedule.utils.shash2hex(context.mod)), self._rows(context, candidates), costs)
+            self.measured.add(
+                str(meta_schedule.utils.shash2hex(context.mod)), self._rows(context, candidates), costs
+            )
 
         def predict(self, context: Any, candidates: Any) -> np.ndarray:
             return self.measured.scores(self._rows(context, candidates))

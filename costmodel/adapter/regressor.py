@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from costmodel.model import BoostedTreeCostModel, pairwise_accuracy
+from costmodel.learned import BoostedTreeCostModel, pairwise_accuracy
 
 
 class CostModelRegressor(RegressorMixin, BaseEstimator):

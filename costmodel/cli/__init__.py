@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from costmodel.cli.model import model
 from costmodel.cli.predict import explain, predict
 from costmodel.cli.records import build, records
 from costmodel.cli.search import demo, tune, tune_all
@@ -17,5 +18,5 @@ def main() -> None:
     """Boosted trees for tables, and a search for fast tensor programs."""
 
 
-for command in (train, predict, explain, tune, tune_all, show, build, records, demo):
+for command in (train, predict, explain, tune, tune_all, show, build, records, model, demo):
     main.add_command(command)

@@ -63,6 +63,19 @@ def _search_options(command: Any) -> Any:
                 help="model, genetic or irreversible (by a learned model), random or grid.",
             ),
             click.option(
+                "--warm",
+                type=click.Path(path_type=Path),
+                multiple=True,
+                metavar="FILE",
+                help="Records of other tasks or machines, or a model, to begin with; may be repeated.",
+            ),
+            click.option(
+                "--shipped/--no-shipped",
+                default=True,
+                show_default=True,
+                help="Begin with the model that comes with the package.",
+            ),
+            click.option(
                 "--records",
                 type=click.Path(dir_okay=False, path_type=Path),
                 default=Path("espalier-records.jsonl"),
@@ -197,6 +210,8 @@ class _SearchOptions:
     seconds: float | None
     patience: int | None
     explorer: str
+    warm: tuple[Path, ...]
+    shipped: bool
     records: Path
     seed: int
     timeout: float
@@ -210,6 +225,9 @@ class _SearchOptions:
             raise ValueError(unknown("explorer", self.explorer, EXPLORERS))
         if not self.records.parent.is_dir():
             raise ValueError(f"{self.records}: there is no folder {self.records.parent}")
+        for file in self.warm:
+            if not file.is_file():
+                raise ValueError(f"{file}: no such file")
 
     def measurer(self) -> Measurer:
         """Return a measurer with the time limits."""
@@ -221,6 +239,8 @@ class _SearchOptions:
         """Return the arguments of `costmodel.tune` and `costmodel.tune_all`."""
         return {
             "explorer": self.explorer,
+            "warm": self.warm or None,
+            "shipped": self.shipped,
             "records": self.records,
             "seed": self.seed,
             "patience": self.patience,

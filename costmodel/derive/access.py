@@ -1,4 +1,4 @@
-"""Reads and expressions of a computation: strides, what an index depends on, and how much work an element is."""
+"""Reads and expressions of a computation: strides, what an index depends on, and the work of an element."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from compiler.ir.expr import Binary, Call, Cast, Const, Expr, Select, Var
 from compiler.ir.simplify.simplify import Simplifier
 from compiler.ir.visit import children, walk
 from compiler.te.axis import IterVar
-from compiler.te.tensor import Compute, TensorRead, reads_of
+from compiler.te.tensor import Compute, Tensor, TensorRead, reads_of
 
 # multiply-adds that take about as long as a division and as a function
 DIVISION, FUNCTION = 4, 10
@@ -19,14 +19,13 @@ DIVISION, FUNCTION = 4, 10
 
 def coefficient(index: Expr, var: Var) -> int | None:
     """The factor of a variable in a linear index; None if the index is not linear in it."""
-    kind = type(index)
-    if kind is Var:
+    if isinstance(index, Var):
         return int(index == var)
-    if kind is Const:
+    if isinstance(index, Const):
         return 0
-    if kind is Cast:
+    if isinstance(index, Cast):
         return coefficient(index.value, var)
-    if kind is Binary and index.op in ("+", "-", "*"):
+    if isinstance(index, Binary) and index.op in ("+", "-", "*"):
         a, b = coefficient(index.a, var), coefficient(index.b, var)
         if a is None or b is None:
             return None
@@ -34,23 +33,23 @@ def coefficient(index: Expr, var: Var) -> int | None:
             return a + b
         if index.op == "-":
             return a - b
-        if type(index.b) is Const:
+        if isinstance(index.b, Const):
             return a * int(index.b.value)
-        if type(index.a) is Const:
+        if isinstance(index.a, Const):
             return b * int(index.a.value)
     return None if mentions(index, var) else 0
 
 
 def stride(read: TensorRead, var: Var) -> int | None:
-    """Elements between the places that a read accesses for successive values of a variable; None if they vary."""
+    """Elements between what a read accesses for successive values of a variable; None if that varies."""
     total = 0
     step = 1
-    for index, extent in zip(reversed(read.indices), reversed(read.tensor.shape), strict=True):
+    for index, extent in zip(reversed(read.indices), reversed(shape_of(read.tensor)), strict=True):
         factor = coefficient(index, var)
         if factor is None:
             return None
         total += factor * step
-        step *= int(extent)
+        step *= extent
     return total
 
 
@@ -106,24 +105,44 @@ def extents(axes: Iterable[IterVar]) -> tuple[int, ...]:
     return tuple(int(a.extent) for a in axes)
 
 
+def shape_of(tensor: Tensor) -> tuple[int, ...]:
+    """The extents of a tensor, all of which are integers."""
+    return tuple(int(n) for n in tensor.shape)  # type: ignore[arg-type]
+
+
 def iterations(op: Compute) -> int:
     """How often the innermost statement of an operation is executed."""
     return prod(extents((*op.axis, *op.reduce_axis)))
 
 
-def box(read: TensorRead, widths: Mapping[Var, int]) -> tuple[int, ...]:
-    """The extents of the part of a tensor that a read accesses, for so many values of each variable."""
-    return _box(read, tuple(widths.items()))
+def box(reads: Iterable[TensorRead], widths: Mapping[Var, int]) -> tuple[int, ...]:
+    """The extents of the part of a tensor that reads access, for so many values of each variable.
+
+    It is what bound inference finds: the whole extent where an index has no bounds, or where two reads move
+    differently.
+    """
+    return _box(tuple(dict.fromkeys(reads)), tuple(widths.items()))
 
 
 @lru_cache(maxsize=4096)
-def _box(read: TensorRead, widths: tuple[tuple[Var, int], ...]) -> tuple[int, ...]:
+def _box(reads: tuple[TensorRead, ...], widths: tuple[tuple[Var, int], ...]) -> tuple[int, ...]:
     known = Simplifier({var: (0, width - 1) for var, width in widths})
     found = []
-    for index, extent in zip(read.indices, read.tensor.shape, strict=True):
-        if any(type(node) is TensorRead for node in walk(index)):
-            found.append(int(extent))
+    for d, extent in enumerate(shape_of(reads[0].tensor)):
+        indices = list(dict.fromkeys(read.indices[d] for read in reads))
+        slopes = {tuple(coefficient(index, var) for var, _ in widths) for index in indices}
+        apart = len(indices) > 1 and (len(slopes) > 1 or any(None in slope for slope in slopes))
+        if apart or any(map(_unbounded, indices)):
+            found.append(extent)
             continue
-        low, high = known.bounds(index)
-        found.append(max(1, int(min(high - low + 1, extent))))
+        ends = [known.bounds(index) for index in indices]
+        length = max(high for _, high in ends) - min(low for low, _ in ends) + 1
+        found.append(max(1, int(min(length, extent))))
     return tuple(found)
+
+
+def _unbounded(index: Expr) -> bool:
+    """Whether bound inference does not divide an index: it depends on data, or ends at the last element."""
+    return any(
+        type(node) is TensorRead or (type(node) is Binary and node.op == "min") for node in walk(index)
+    )

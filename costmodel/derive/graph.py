@@ -1,16 +1,17 @@
-"""The computation that a schedule is derived for: its operations, of which those that always pay are inlined."""
+"""The computation that a schedule is derived for: its operations, without those that are always inlined."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from compiler import te
 from compiler.ir.address import in_type
 from compiler.ir.expr import Expr
 from compiler.ir.visit import substitute, walk
 from compiler.te.recurrence import Recurrence
-from compiler.te.tensor import Compute, Extern, Operation, ReadRewriter, Tensor, TensorRead, reads_of
+from compiler.te.tensor import Compute, Operation, ReadRewriter, Tensor, TensorRead, reads_of
 from costmodel.derive.access import is_conditional, is_linear, iterations, work
 
 CHEAP = 2
@@ -137,12 +138,14 @@ def _opaque(ops: Sequence[Operation]) -> set[Operation]:
     steps: set[Operation] = set()
     states = {state for op in ops if isinstance(op, Recurrence) for state in op.states}
     for op in ops:
-        sizes = [n for shape in op.shapes for n in shape]
+        sizes: list[Any] = [n for shape in op.shapes for n in shape]
         sizes += [n for a in op.reduce_axis for n in (a.extent, a.start)]
         # what a step of a recurrence evaluates has its place in the loop over the steps
         if type(op) is Compute and any(t in states or t.op in steps for t in op.inputs):
             steps.add(op)
-        fixed = all(isinstance(n, int) for n in sizes) and all(a.extent > 0 for a in (*op.axis, *op.reduce_axis))
+        fixed = all(isinstance(n, int) for n in sizes) and all(
+            a.extent > 0 for a in (*op.axis, *op.reduce_axis)
+        )
         if type(op) is not Compute or op in steps or not fixed:
             found.add(op)
     return found

@@ -1,8 +1,8 @@
 """Factored reductions: the steps are divided among the lanes of vectors, and among threads.
 
-Sums of floating-point numbers may not be reordered implicitly, so the program states the order: partial results
-of every lane, which are then reduced (Suriana et al., "Parallel associative reductions in Halide", CGO 2017; the
-rule "rfactor" of Ansor, arXiv 2006.06762, section 4.1).
+Sums of floating-point numbers may not be reordered implicitly, so the program states the order: partial
+results of every lane, which are then reduced (Suriana et al., "Parallel associative reductions in Halide",
+CGO 2017; the rule "rfactor" of Ansor, arXiv 2006.06762, section 4.1).
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class Along:
             strides = [stride(r, axis.var) for r in reads if depends(r, axis.var)]
             if 1 not in strides:
                 continue
-            axes, extent = (position,), int(axis.extent)
+            axes: tuple[int, ...] = (position,)
+            extent = int(axis.extent)
             while axes[0] > 0 and all(_adjacent(op, r, axes[0]) for r in reads):
                 axes = (axes[0] - 1, *axes)
                 extent *= int(op.reduce_axis[axes[0]].extent)

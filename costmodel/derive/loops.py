@@ -14,9 +14,10 @@ from compiler.schedule.stage import Stage
 from compiler.te.axis import IterVar
 from compiler.te.tensor import Compute, Operation, reads_of
 from costmodel.derive.access import stride
+from costmodel.derive.blocking import WHOLE, Choices
 from costmodel.derive.lanes import Factored
-from costmodel.derive.place import INNER, OUTER, ROOT, Places
-from costmodel.derive.tile import WHOLE, Choices, Tiled
+from costmodel.derive.packing import Tiled
+from costmodel.derive.place import INNER, ROOT, Places
 
 STACK = 1 << 16
 """Bytes of the largest buffer of a part of a stage that is on the stack of a thread."""
@@ -71,9 +72,9 @@ class Plan:
                 _sweep(places, stage, sweep, target)
 
 
-def _put(places: Places, stage: Stage, wanted: str) -> tuple[int, ...]:
+def _put(places: Places, stage: Stage, wanted: str, factors: Sequence[int] = ()) -> tuple[int, ...]:
     """Place a stage; a small part is on the stack."""
-    part = places.put(stage, wanted)
+    part = places.put(stage, wanted, factors)
     size = prod(part) * sum(bits_of(t.dtype) for t in stage.tensors) // 8
     if stage.attach is not None and size <= STACK:
         stage.set_scope("local")
@@ -112,44 +113,33 @@ def _sweep(places: Places, stage: Stage, sweep: Sweep, target: Target) -> None:
         return
     long = max((d for d, n in enumerate(part) if n > 1), default=len(axes) - 1)
     lanes = _lanes(stage, target)
-    while lanes > part[long] > 0:
+    while lanes > part[long]:
         lanes //= 2
     vectors = sweep.vectors if lanes * sweep.vectors <= part[long] else 1
-    if long == 0:
-        outer = _vectorize(stage, axes[0], lanes, vectors) if lanes > 1 else axes[0]
-        if stage.attach is None:
-            stage.parallel(outer)
-        stage.reorder(*axes[1:], *stage.leaf[: len(stage.leaf) - len(axes) + 1]) if len(axes) > 1 else None
-        return
-    order = [a for d, a in enumerate(axes) if d != long]
-    behind = axes[long + 1 :]  # loops of one iteration
-    fused = min(sweep.fused, long)
+    last, loops = axes[long], axes[:long]
+    if axes[long + 1 :]:  # loops of one iteration
+        stage.reorder(*loops, *axes[long + 1 :], last)
+    fused = max(1, min(sweep.fused, long))
+    if fused > 1:
+        loops = [stage.fuse(*axes[:fused]), *axes[fused:long]]
     widths = {a.var: n for a, n in zip(axes, part, strict=True)}
     trips = 1
-    head = stage.fuse(*axes[:fused]) if fused > 1 else axes[0]
-    for axis in axes[:fused]:
-        trips *= widths[axis.var]
-        widths[axis.var] = 1
-    if stage.attach is None:
-        stage.parallel(head)
-        places.add(stage, head, dict(widths), trips)
-        for axis in axes[fused:long]:
+    for level, loop in enumerate(loops):
+        for axis in axes[:fused] if level == 0 else [loop]:
             trips *= widths[axis.var]
             widths[axis.var] = 1
-            places.add(stage, axis, dict(widths), trips)
-    if behind:
-        inner = [a for a in (head, *axes[fused:long], *behind, axes[long])]
-        stage.reorder(*inner)
-    if lanes > 1:
-        _vectorize(stage, axes[long], lanes, vectors)
-    del order
+        if stage.attach is None:
+            places.add(stage, loop, dict(widths), trips)
+    outer = _vectorize(stage, last, lanes, vectors) if lanes > 1 else last
+    if stage.attach is None:
+        stage.parallel(loops[0] if loops else outer)
 
 
 def _pack(places: Places, stage: Stage, where: str, target: Target) -> None:
     """A packed operand: in vectors where it is copied from contiguous elements."""
     op = stage.compute
-    part = _put(places, stage, OUTER if where == "block" else ROOT)
-    axes, (read,) = list(op.axes), list(dict.fromkeys(reads_of(op.exprs)))[:1] or (None,)
+    part = _put(places, stage, INNER if where == "block" else ROOT)
+    axes, read = list(op.axes), next(iter(reads_of(op.exprs)), None)
     if stage.attach is None and len(axes) > 1:
         stage.parallel(stage.fuse(*axes[:-2]) if len(axes) > 3 else axes[0])
     if read is not None and stride(read, axes[-1].var) == 1:
@@ -165,7 +155,7 @@ def _pack(places: Places, stage: Stage, where: str, target: Target) -> None:
 
 
 def _rows(places: Places, s: Schedule, stage: Stage, made: Factored, sweep: Sweep, target: Target) -> None:
-    """The result of a factored reduction; its partial results are in registers in the loop over its elements."""
+    """The result of a factored reduction; in the loop over its elements, partial results are in registers."""
     op = stage.compute
     _put(places, stage, sweep.place)
     last = None
@@ -200,7 +190,7 @@ def _host(
 ) -> None:
     """The stage that stores the elements of tiles: blocks, then tiles, in which the sums are computed."""
     tile, op = choices.tile, stage.compute
-    part = _put(places, stage, sweep.place)
+    part = _put(places, stage, sweep.place, tile.factors)
     acc = s[made.op]
     rank = len(op.axes)
     blocks, middle, tiles, inside = [], [], [], []
@@ -292,6 +282,3 @@ def default_fused(counts: Sequence[int], threads: int) -> int:
         if total >= 4 * threads and (total > 1):
             return number
     return max(1, len(counts))
-
-
-__all__ = ["INNER", "OUTER", "ROOT", "Plan", "Sweep", "default_fused"]

@@ -11,7 +11,7 @@ from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage
 from compiler.te.axis import IterVar
 from compiler.te.tensor import Compute, reads_of
-from costmodel.derive.access import box
+from costmodel.derive.access import box, shape_of
 
 REPEATED = 2.0
 """How often an element may be computed, on average, at a place in loops."""
@@ -58,15 +58,22 @@ class Places:
         """Add a loop of a stage as a place, inside of those that were added before."""
         self.of.setdefault(stage, []).append(Place(stage, axis, widths, trips))
 
-    def put(self, stage: Stage, wanted: str) -> tuple[int, ...]:
-        """Compute a stage at the wanted place if that repeats little work, else at one around it, else at the root.
+    def put(self, stage: Stage, wanted: str, factors: Sequence[int] = ()) -> tuple[int, ...]:
+        """Compute a stage at the wanted place if that repeats little work, else around it, or at the root.
+
+        Parameters
+        ----------
+        stage : Stage
+        wanted : str
+        factors : sequence of int
+            Extents of its tiles, which its part is to be divided into.
 
         Returns
         -------
         tuple of int
             The extents of what is computed each time.
         """
-        full = tuple(int(n) for n in stage.op.shape)
+        full = shape_of(stage.tensor)
         if wanted == ROOT or stage.output:
             return full
         consumers = self.schedule.consumers(stage)
@@ -78,7 +85,8 @@ class Places:
         options = [p for p in self.of.get(host, ()) if p.trips > 1 and self._encloses(p, consumers)]
         for place in options[:1] if wanted == OUTER else reversed(options):
             part = self.part(stage, place)
-            if place.trips * prod(part) <= REPEATED * prod(full):
+            divided = all(p == n or p % f == 0 for p, n, f in zip(part, full, factors, strict=False))
+            if divided and place.trips * prod(part) <= REPEATED * prod(full):
                 stage.compute_at(host, place.axis)
                 self.chosen[stage] = place
                 return part
@@ -112,7 +120,6 @@ class Places:
             else:
                 widths = {a.var: n for a, n in zip(op.axes, self.part(consumer, place), strict=True)}
             widths |= {a.var: int(a.start + a.extent) for a in op.reduce_axis}
-            for read in reads_of(op.exprs):
-                if read.tensor in stage.tensors:
-                    widest = [max(a, b) for a, b in zip(widest, box(read, widths), strict=True)]
+            reads = [read for read in reads_of(op.exprs) if read.tensor in stage.tensors]
+            widest = [max(a, b) for a, b in zip(widest, box(reads, widths), strict=True)]
         return tuple(widest)

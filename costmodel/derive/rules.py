@@ -1,6 +1,6 @@
 """The rules: which choices each operation of a computation has, and the program that they make.
 
-A rule requests its knobs whatever their values are, so that the set of knobs is a property of the computation.
+A rule requests its knobs whatever their values are: the set of knobs is a property of the computation.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from compiler.ops.operator import Operator
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Compute, Operation, Placeholder, Tensor, TensorRead, reads_of
 from costmodel.derive.access import depends, extents
+from costmodel.derive.blocking import Choices, Space
 from costmodel.derive.graph import Graph, Rewriting
 from costmodel.derive.lanes import Along, Lanes, factored
 from costmodel.derive.loops import Plan, Sweep, default_fused
+from costmodel.derive.packing import tiled
 from costmodel.derive.place import INLINE, INNER, OUTER, ROOT
-from costmodel.derive.tile import Choices, Space, tiled
 
 TILE, LANES = "tile", "lanes"
 
@@ -66,7 +67,8 @@ class Derivation:
             seen[op.name] += 1
             names[op] = op.name if seen[op.name] == 1 else f"{op.name}_{seen[op.name]}"
         hosts: dict[Operation, Operation] = {}
-        tiles, along = {}, {}
+        tiles: dict[Operation, Space] = {}
+        along: dict[Operation, Along | None] = {}
         for op in graph.ops:
             if graph.is_reduction(op):
                 assert isinstance(op, Compute)
@@ -150,8 +152,9 @@ class Derivation:
                     made = parts.op
                     plan.factored[made] = parts
                 else:
-                    result = tiled(made, choices, self._packs(op, choices, sources))
-                    plan.packs |= {copy: where for copy, _, where in result.packed}
+                    packs = self._packs(op, choices, sources)
+                    result = tiled(made, choices, packs, self._only_read(op, sources))
+                    plan.packs |= {copy: where for copy, where in result.packed}
                     if host is not None:
                         for tensor in op.outputs:
                             rewriting.elements[tensor] = result.element(tensor.index, choices.tile)
@@ -170,6 +173,19 @@ class Derivation:
         s = te.create_schedule([t.op for t in outputs])
         plan.apply(s, self.target)
         return s, outputs
+
+    def _only_read(self, op: Compute, sources: dict[Tensor, Tensor]) -> frozenset[Operation]:
+        """The operations that nothing but this reduction reads, and no reduction: copies replace them."""
+        return frozenset(
+            sources[t].op
+            for t in op.inputs
+            if t in sources
+            and self.graph.is_map(t.op)
+            and not self.graph.is_output(t.op)
+            and self.graph.consumers[t.op] == [op]
+            and t.op not in self.hosts.values()
+            and sum(r.tensor == t for r in reads_of(op.exprs)) == 1
+        )
 
     def _packs(self, op: Compute, choices: Choices, sources: dict[Tensor, Tensor]) -> dict[TensorRead, str]:
         """Where the copy of each operand is computed, by the reads of the rewritten reduction."""
@@ -203,10 +219,10 @@ def derive(
 ) -> tuple[Schedule, list[Tensor]]:
     """A schedule of a computation, by rules that need nothing but the computation and the target.
 
-    The rules are those of Ansor (arXiv 2006.06762, section 4.1) for CPUs: inlining, multi-level tiling with sums in
-    registers, fusion of the consumer into the tiles, packed operands, factored reductions, places in the loops of
-    consumers, parallel and vector loops, and unrolling. Every choice is a knob, whose default follows from the
-    lanes, registers and caches of the target.
+    The rules are those of Ansor (arXiv 2006.06762, section 4.1) for CPUs: inlining, multi-level tiling with
+    sums in registers, fusion of the consumer into the tiles, packed operands, factored reductions, places in
+    the loops of consumers, parallel and vector loops, and unrolling. Every choice is a knob, whose default
+    follows from the lanes, registers and caches of the target.
 
     Parameters
     ----------
@@ -225,13 +241,14 @@ def derive(
     Raises
     ------
     ScheduleError, ValueError
-        As `compiler.te.create_schedule`, for a computation that reads outside of its tensors or has no output.
+        As `compiler.te.create_schedule`: for a computation without an output, or that reads outside of a
+        tensor.
     """
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise ValueError(
-                f"a computation is a list of tensors, the inputs before the outputs, and not of "
-                f"{type(tensor).__name__}; the first parameter of a function that returns a schedule is 'knobs'"
+                f"a computation is a list of tensors, the inputs before the outputs, not of "
+                f"{type(tensor).__name__}; a function that returns a schedule takes 'knobs' first"
             )
     outputs = tuple(t for t in tensors if not isinstance(t.op, Placeholder))
     schedule, made = _derivation(outputs, Target.parse(target)).program(knobs)

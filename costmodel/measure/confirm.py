@@ -31,9 +31,7 @@ def is_surprise(result: MeasureResult, best: float | None) -> bool:
     return unsure and min(result.costs) < best
 
 
-def confirm(
-    first: MeasureResult, again: Callable[[], MeasureResult], tolerance: Callable[[], float]
-) -> MeasureResult:
+def confirm(first: MeasureResult, again: Callable[[], MeasureResult], tolerance: float) -> MeasureResult:
     """Measure again until two measurements agree, and return these two as one result.
 
     The lowest of many noisy costs is too low, and it is the one that a search reports. So the first
@@ -45,7 +43,7 @@ def confirm(
         A success.
     again : callable
         Measures the same candidate.
-    tolerance : callable
+    tolerance : float
         Relative difference up to which two measurements agree.
 
     Returns
@@ -55,28 +53,29 @@ def confirm(
         `noise` is the relative distance of the middle ones.
     """
     seen = [first]
+    limit = 1.0 + tolerance
     while len(seen) < _MOST:
         other = again()
         if not other.ok:
             return replace(other, measured=len(seen) + 1)
-        limit = 1.0 + tolerance()
         agrees = [r for r in seen if max(r.cost, other.cost) <= limit * min(r.cost, other.cost)]
         seen.append(other)
         if agrees:
             # of several, the slowest: a program is not faster than it was found twice
             slower = max(agrees, key=lambda r: r.cost)
-            return _joined([slower, other], len(seen))
+            return _joined([slower, other], seen)
     low, middle, high = statistics.quantiles([r.cost for r in seen], n=4, method="inclusive")
-    return replace(_joined(seen, len(seen)), noise=(high - low) / middle)
+    return replace(_joined(seen, seen), noise=(high - low) / middle)
 
 
-def _joined(results: list[MeasureResult], measured: int) -> MeasureResult:
+def _joined(results: list[MeasureResult], seen: list[MeasureResult]) -> MeasureResult:
     known = [r.noise for r in results if r.noise is not None]
     return replace(
         results[-1],
         costs=tuple(cost for r in results for cost in r.costs),
-        build_seconds=results[0].build_seconds,
-        total_seconds=sum(r.total_seconds for r in results),
+        build_seconds=seen[0].build_seconds,
+        total_seconds=sum(r.total_seconds for r in seen),
         noise=max(known) if known else None,
-        measured=measured,
+        drift=statistics.median(r.drift for r in results),
+        measured=len(seen),
     )

@@ -1,4 +1,4 @@
-"""The machine that measures: its name, and whether its threads are idle."""
+"""The machine that measures: its name, its memory, and whether its threads are idle."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ def _model_name() -> str:
     except OSError:  # not on Linux
         pass
     return platform.processor() or platform.machine() or "unknown CPU"
+
+
+def available_memory() -> int | None:
+    """Return three quarters of the machine's memory in bytes; None if that is unknown."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def wait_until_idle(pause: float = 0.005, timeout: float = 1.0) -> None:

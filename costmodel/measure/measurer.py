@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from compiler.runtime import num_threads
 from costmodel.measure.builders import KILLED, BuildPool
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.confirm import confirm, is_surprise
-from costmodel.measure.host import cpu_name
-from costmodel.measure.noise import REFERENCE, Noise
-from costmodel.measure.origin import origins
+from costmodel.measure.host import available_memory, cpu_name
+from costmodel.measure.noise import PROBE, REFERENCE, Noise
+from costmodel.measure.origin import TaskRequest
 from costmodel.measure.placement import place_here
 from costmodel.measure.process import MeasureError, WorkerProcess
 from costmodel.measure.protocol import Choice
@@ -32,41 +31,11 @@ from costmodel.task import Task
 _COMPILED_FIRST = 32
 # and compiled ahead by each compiler, where they have cores of their own
 _AHEAD = 2
-
-
-def available_memory() -> int | None:
-    """Return three quarters of the machine's memory in bytes; None if that is unknown."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-@dataclass(frozen=True)
-class TaskRequest:
-    """A task as another process can make it.
-
-    Parameters
-    ----------
-    key : str
-        The task as text.
-    named : dict
-        Plain JSON: ``operator``, ``shape``, ``target``, and ``origins``, see `costmodel.measure.origin`.
-    """
-
-    key: str
-    named: dict[str, Any]
-
-    @classmethod
-    def of(cls, task: Task) -> TaskRequest:
-        """The request of a task."""
-        named = {
-            "operator": task.operator.name,
-            "shape": task.shape,
-            "target": task.target,
-            "origins": origins(task.operator),
-        }
-        return cls(task.key, named)
+# seconds before a surprise is measured again: what disturbed the first measurement may be over then
+_PAUSE = 0.15
+# samples of the reference program at the start, and the pauses between them in shortest measurements
+_CALIBRATION = 9
+_CALIBRATION_PAUSES = 15
 
 
 class Measurer:
@@ -77,10 +46,12 @@ class Measurer:
     otherwise before the first of them runs, on all cores. The processes are started at the first use and
     reused. After a candidate that crashes one or exceeds a time limit, a new one is started.
 
-    A candidate is timed until the relative standard error of the median is small or its time is spent.
-    Samples during which another program had the CPU, or the machine slept, are replaced. The candidate that
-    is the fastest so far is measured again, until two measurements agree. A reference program, measured every
-    few seconds, shows the noise floor and whether the speed of the machine drifts; see `context`.
+    A candidate takes turns with a reference program, until the relative standard error of the median is small
+    or its time is spent. Its cost is the median of the ratios, times the usual time of the reference program,
+    which is measured once at the start: so costs are comparable where the speed of a core changes within
+    seconds. Samples during which another program had the CPU, or the machine slept, are replaced. The
+    candidate that is the fastest so far is measured again, until two measurements agree. Another program,
+    measured every few seconds like a candidate, shows the noise floor; see `context`.
 
     An operator that `costmodel.register` made needs no preparation: the processes import the module or
     execute the script of its template, but for its part under ``if __name__ == "__main__":``; the template of
@@ -131,10 +102,10 @@ class Measurer:
     def __init__(
         self,
         *,
-        repeat: int = 3,
-        min_repeat_ms: float = 4.0,
-        budget_ms: float = 60.0,
-        precision: float = 0.01,
+        repeat: int = 4,
+        min_repeat_ms: float = 3.0,
+        budget_ms: float = 45.0,
+        precision: float = 0.03,
         build_timeout: float = 10.0,
         run_timeout: float = 10.0,
         reference_timeout: float = 60.0,
@@ -189,7 +160,8 @@ class Measurer:
         self.restarts = 0
         self._process: WorkerProcess | None = None
         self._pool: BuildPool | None = None
-        self._noise = Noise(self._measure_reference)
+        self._noise = Noise(self._probe)
+        self._usual: float | None = None
         self._best: dict[str, float] = {}
 
     def __enter__(self) -> Measurer:
@@ -233,14 +205,16 @@ class Measurer:
         -------
         dict
             Plain values: ``machine``; ``noise``, the relative distance between the quartiles of repeated
-            measurements of one program, None before a batch was measured; ``drift``, the time of this program
-            now relative to the start; ``run_cpus``; ``builders``; ``build_beside_runs``, whether candidates
-            are compiled while others run; ``restarts``.
+            measurements of one program, None before a batch was measured; ``drift``, the time of the
+            reference program lately, relative to its usual time, ``usual``, in seconds; ``run_cpus``;
+            ``builders``; ``build_beside_runs``, whether candidates are compiled while others run;
+            ``restarts``.
         """
         return {
             "machine": self.machine,
             "noise": self._noise.floor,
             "drift": self._noise.drift,
+            "usual": self._usual,
             "run_cpus": list(self.placement.runs),
             "builders": self.builders,
             "build_beside_runs": self.placement.beside,
@@ -331,31 +305,32 @@ class Measurer:
         self, task: TaskRequest, config: Mapping[str, Any], built: dict[str, Any] | None
     ) -> MeasureResult:
         """Time a candidate; again if the result is a surprise."""
-        if task.key in self._best:
-            self._best[task.key] *= self._noise.settle()
-        best = self._best.get(task.key)
         if built is not None and built["done"] != Reason.OK.value:
-            return _result(built, 0.0)
-        plan = {**self.plan, "best": best}
-        measure = {"do": "measure", "task": task.named, "config": dict(config), "plan": plan}
+            return _result(built, built.get("build_seconds", 0.0))
+        self._calibrate()
+        self._noise.update()
+        best = self._best.get(task.key)
+        plan = {**self.plan, "usual": self._usual}
+        first = {**plan, "best": best}
+        measure = {"do": "measure", "task": task.named, "config": dict(config), "plan": first}
         if built is None:
             result = self._timed(measure, measure, 0.0)
         else:
-            run = {"do": "run", "task": task.named, "saved": built["saved"], "plan": plan}
+            run = {"do": "run", "task": task.named, "saved": built["saved"], "plan": first}
             result = self._timed(run, measure, built["build_seconds"])
         if is_surprise(result, best):
+            repeat = {"do": "repeat", "task": task.named, "plan": plan}
 
             def again() -> MeasureResult:
-                self._noise.settle(now=True)
-                return self._timed({"do": "repeat", "task": task.named, "plan": self.plan}, measure, 0.0)
+                time.sleep(_PAUSE)
+                return self._timed(repeat, {**measure, "plan": plan}, 0.0)
 
-            result = confirm(result, again, lambda: self._noise.tolerance)
+            result = confirm(result, again, self._noise.tolerance)
         if not result.ok:
             return result
         self._best[task.key] = min(result.cost, self._best.get(task.key, result.cost))
-        floor = self._noise.floor
-        known = [n for n in (result.noise, floor) if n is not None]
-        return replace(result, noise=max(known)) if known else result
+        known = [n for n in (result.noise, self._noise.floor) if n is not None]
+        return replace(result, noise=max(known, default=None))
 
     def _timed(self, request: dict[str, Any], anew: dict[str, Any], build_seconds: float) -> MeasureResult:
         """Send a request to the process that runs candidates, and `anew` if someone killed it meanwhile."""
@@ -363,17 +338,36 @@ class Measurer:
         reply = self._request(request)
         if reply.get("signal") in KILLED:
             reply = self._request(anew)
+        if "drift" in reply:
+            self._noise.observe(reply["drift"])
+        build_seconds = reply.get("build_seconds", build_seconds)
         seconds = time.perf_counter() - start
-        return _result({"build_seconds": build_seconds, **reply}, seconds + build_seconds)
+        if request["do"] == "run":
+            seconds += build_seconds
+        return _result({**reply, "build_seconds": build_seconds}, seconds)
 
-    def _measure_reference(self) -> float:
-        request = {"do": "again", "task": TaskRequest.of(Task(*REFERENCE)).named, "plan": self.plan}
+    def _calibrate(self) -> None:
+        """Measure the usual time of the reference program, once."""
+        if self._usual is None:
+            pause = _CALIBRATION_PAUSES * self.plan["min_repeat_ms"]
+            plan = {"rounds": _CALIBRATION, "pause_ms": pause}
+            named = TaskRequest.of(Task(*REFERENCE)).named
+            self._usual = self._sound({"do": "calibrate", "task": named, "plan": plan})["usual"]
+
+    def _probe(self) -> float:
+        """Measure a program of ours like a candidate."""
+        plan = {**self.plan, "usual": self._usual}
+        named = TaskRequest.of(Task(*PROBE)).named
+        return statistics.median(self._sound({"do": "probe", "task": named, "plan": plan})["costs"])
+
+    def _sound(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request of a program of ours, which does not fail unless the machine is at fault."""
         reply = self._request(request)
         if reply.get("signal") in KILLED:
             reply = self._request(request)
         if reply["done"] != Reason.OK.value:
             raise MeasureError(f"the reference program failed: {reply['done']}: {reply['message']}")
-        return statistics.median(reply["costs"])
+        return reply
 
     def _builders(self) -> BuildPool:
         if self._pool is None:
@@ -417,17 +411,38 @@ class Measurer:
         MeasureError
             If a program fails, or its outputs are wrong.
         """
-        entries: list[dict[str, Any]] = [{"name": n, "config": c.plain()} for n, c in configs.items()]
-        if baseline:
-            entries.append({"baseline": task.operator.name})
-        plan = {"rounds": rounds, "min_repeat_ms": min_repeat_ms, "pause_ms": pause_ms}
-        reply = self._request(
-            {"do": "compare", "task": TaskRequest.of(task).named, "entries": entries, "plan": plan}
+        plain = {name: config.plain() for name, config in configs.items()}
+        named = self.compare_requests(
+            TaskRequest.of(task).named,
+            plain,
+            baseline=baseline,
+            rounds=rounds,
+            min_repeat_ms=min_repeat_ms,
+            pause_ms=pause_ms,
         )
-        if reply["done"] != "ok":
-            raise MeasureError(f"the comparison of {task.key} failed: {reply['done']}: {reply['message']}")
-        named = zip(reply["names"], reply["costs"], strict=True)
         return [Comparison(name, tuple(costs), task.flops) for name, costs in named]
+
+    def compare_requests(
+        self,
+        named: dict[str, Any],
+        configs: Mapping[str, dict[str, Any]],
+        *,
+        baseline: bool,
+        rounds: int,
+        min_repeat_ms: float = 20.0,
+        pause_ms: float = 5.0,
+    ) -> list[tuple[str, list[float]]]:
+        """Do what `compare` does, for a task that this process need not be able to make."""
+        entries: list[dict[str, Any]] = [{"name": n, "config": c} for n, c in configs.items()]
+        if baseline:
+            entries.append({"baseline": named["operator"]})
+        plan = {"rounds": rounds, "min_repeat_ms": min_repeat_ms, "pause_ms": pause_ms}
+        reply = self._request({"do": "compare", "task": named, "entries": entries, "plan": plan})
+        if reply["done"] != "ok":
+            raise MeasureError(
+                f"the comparison of {named['operator']} failed: {reply['done']}: {reply['message']}"
+            )
+        return list(zip(reply["names"], reply["costs"], strict=True))
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
         self.start()
@@ -451,5 +466,6 @@ def _result(reply: dict[str, Any], seconds: float) -> MeasureResult:
         reply.get("build_seconds", 0.0),
         seconds,
         noise=reply.get("noise"),
+        drift=reply.get("drift", 1.0),
         detail=reply.get("detail", ""),
     )

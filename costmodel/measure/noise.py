@@ -1,4 +1,4 @@
-"""`Noise`: how much the machine's speed varies, measured with one program that stays the same."""
+"""`Noise`: how much repeated measurements of one program differ, and how the machine's speed drifts."""
 
 from __future__ import annotations
 
@@ -7,101 +7,75 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-# the reference program: short, and bound by arithmetic like most programs of a search
+# The reference program, with which each candidate takes turns: short, and bound by arithmetic like most
+# programs of a search.
 REFERENCE = ("matmul", (128, 128, 128))
+# The program that is measured now and then as if it were a candidate.
+PROBE = ("matmul", (512, 512, 512))
 
 _FIRST = 5
-_WINDOW = 15
-# relative differences below this are not called a drift, however quiet the machine is
-_LEAST = 0.05
+_WINDOW = 25
+_LAST = 5
+# two measurements of one program may differ by the first of these, however quiet the machine is, and by no
+# more than the second, however noisy
+_LEAST, _MOST = 0.03, 0.15
 
 
 class Noise:
-    """Measures a reference program now and then.
+    """The noise floor: one program is measured now and then, in the way of a candidate.
 
     Parameters
     ----------
     measure : callable
-        Returns the median of a measurement of the reference program, in seconds, made as a candidate is
-        measured.
+        Returns the cost of the program.
     every : float
         Seconds between two measurements.
-    now, sleep : callable
-        The clock; a test has its own.
-
-    Attributes
-    ----------
-    drift : float
-        Time of the reference program now, relative to the start: 1.4 if everything takes 1.4 times as long.
+    now : callable
+        The clock.
     """
 
     def __init__(
         self,
         measure: Callable[[], float],
         *,
-        every: float = 5.0,
+        every: float = 3.0,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._measure = measure
         self._every = every
-        self._now, self._sleep = now, sleep
-        self._medians: deque[float] = deque(maxlen=_WINDOW)
-        self._start = self._level = 0.0
+        self._now = now
+        self._costs: deque[float] = deque(maxlen=_WINDOW)
+        self._drifts: deque[float] = deque(maxlen=_LAST)
         self._last = float("-inf")
-        self.drift = 1.0
+
+    def update(self) -> None:
+        """Measure the program if it is due."""
+        if self._now() - self._last >= self._every:
+            for _ in range(1 if self._costs else _FIRST):
+                self._costs.append(self._measure())
+            self._last = self._now()
+
+    def observe(self, drift: float) -> None:
+        """Take note of the drift during a measurement."""
+        self._drifts.append(drift)
 
     @property
     def floor(self) -> float | None:
-        """Relative distance of the quartiles of the reference's medians; None before the first."""
-        if len(self._medians) < 2:
+        """Relative distance of the quartiles of the costs; None before the first."""
+        if len(self._costs) < 2:
             return None
-        low, middle, high = statistics.quantiles(self._medians, n=4, method="inclusive")
+        low, middle, high = statistics.quantiles(self._costs, n=4, method="inclusive")
         return (high - low) / middle
 
     @property
     def tolerance(self) -> float:
-        """Relative difference above which two measurements of one program contradict each other."""
-        return max(_LEAST, 3.0 * (self.floor or 0.0))
+        """Relative difference up to which two measurements of one program agree, in 19 of 20 cases.
 
-    def settle(self, *, now: bool = False) -> float:
-        """Measure the reference if it is due, and wait while the machine is slower or faster than before.
-
-        A disturbance of less than a second or so is waited for. A machine whose speed has changed for good
-        is accepted as it is.
-
-        Parameters
-        ----------
-        now : bool
-            Whether it is due in any case.
-
-        Returns
-        -------
-        float
-            Factor by which programs take longer than at the last call; 1 if the speed did not change.
+        For a normal distribution that is 1.96 * sqrt(2) / 1.349 times the distance of the quartiles.
         """
-        if not self._medians:
-            for _ in range(_FIRST):
-                self._medians.append(self._measure())
-            self._start = self._level = statistics.median(self._medians)
-            self._last = self._now()
-            return 1.0
-        if not now and self._now() - self._last < self._every:
-            return 1.0
-        tolerance = self.tolerance
-        seen = []
-        for pause in (0.0, 0.05, 0.2, 0.8):
-            if pause:
-                self._sleep(pause)
-            seen.append(self._measure())
-            self._last = self._now()
-            if abs(seen[-1] / self._level - 1.0) <= tolerance:
-                self._medians.append(seen[-1])
-                self.drift = seen[-1] / self._start
-                return 1.0
-        # it stays: the medians of the former speed say nothing about the noise of this one
-        changed = statistics.median(seen) / self._level
-        self._medians = deque(seen, maxlen=_WINDOW)
-        self._level *= changed
-        self.drift = self._level / self._start
-        return changed
+        return min(max(_LEAST, 2.05 * (self.floor or 0.0)), _MOST)
+
+    @property
+    def drift(self) -> float:
+        """Time of the reference program lately, relative to the start: 1.4 if all takes 1.4 times as long."""
+        return statistics.median(self._drifts) if self._drifts else 1.0

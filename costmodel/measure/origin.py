@@ -1,4 +1,4 @@
-"""Where the operators of a user come from, so that another process can register them, too.
+"""`TaskRequest`: a task as another process can make it; and where the operators of a user come from.
 
 An operator that `costmodel.register` made is known to the process that ran the decorator. `origins` describes
 the modules of its templates as plain JSON, and `define` executes such a description: a module is imported by
@@ -15,6 +15,7 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 
 from compiler import ops
 from compiler.ops.operator import Operator
+from costmodel.task import Task
 
 # the name of a script's module in the worker: the part for `__main__` does not run
 _SCRIPT = "__espalier_main__"
@@ -32,6 +34,33 @@ _defined: set[str] = set()
 
 class OriginError(ValueError):
     """A template cannot be sent to another process; the message names what stands in the way."""
+
+
+@dataclass(frozen=True)
+class TaskRequest:
+    """A task as another process can make it.
+
+    Parameters
+    ----------
+    key : str
+        The task as text.
+    named : dict
+        Plain JSON: ``operator``, ``shape``, ``target``, and ``origins``, see `costmodel.measure.origin`.
+    """
+
+    key: str
+    named: dict[str, Any]
+
+    @classmethod
+    def of(cls, task: Task) -> TaskRequest:
+        """The request of a task."""
+        named = {
+            "operator": task.operator.name,
+            "shape": task.shape,
+            "target": task.target,
+            "origins": origins(task.operator),
+        }
+        return cls(task.key, named)
 
 
 def origins(operator: Operator) -> list[dict[str, str]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from costmodel.transfer.programs import Examples, MeasuredProgram, examples, read_programs, write_programs
 from costmodel.transfer.start import (
     SHIPPED,
-    learn,
     load_model,
+    make_model,
+    programs_in,
     programs_of,
     shipped_model,
     start_model,
@@ -19,8 +20,9 @@ __all__ = [
     "MeasuredProgram",
     "WarmCostModel",
     "examples",
-    "learn",
     "load_model",
+    "make_model",
+    "programs_in",
     "programs_of",
     "read_programs",
     "shipped_model",

@@ -1,8 +1,9 @@
-"""`MeasuredProgram`: a loop nest as text and its speed on a machine, from which models for any task are trained.
+"""`MeasuredProgram`: a loop nest as text and its speed on a machine, from which models for any task are
+trained.
 
 A record names a configuration of a template, and means nothing once the template has changed. The text of the
-loop nest stays valid, and so do the properties of the target that are stored with it: features are extracted from
-both, on any machine and by any later version of the features.
+loop nest stays valid, and so do the properties of the target that are stored with it: features are extracted
+from both, on any machine and by any later version of the features.
 """
 
 from __future__ import annotations
@@ -119,7 +120,8 @@ def examples(programs: Iterable[MeasuredProgram], family: str = "store") -> Exam
 
 
 def write_programs(path: str | os.PathLike[str], programs: Sequence[MeasuredProgram]) -> None:
-    """Write programs as JSON lines, compressed if the name ends in ``.gz``: one line for each task, followed by
+    """Write programs as JSON lines, compressed if the name ends in ``.gz``: one line for each task, followed
+    by
     those of its programs.
     """
     lines: list[dict[str, Any]] = [{"version": VERSION}]
@@ -190,4 +192,4 @@ def hardware_of(values: Mapping[str, Any]) -> Hardware:
 def _check_version(line: Any) -> None:
     version = line.get("version") if isinstance(line, dict) else None
     if version != VERSION:
-        raise ValueError(f"the first line must be {{\"version\": {VERSION}}}, not {str(line)[:40]}")
+        raise ValueError(f'the first line must be {{"version": {VERSION}}}, not {str(line)[:40]}')

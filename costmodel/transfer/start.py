@@ -14,10 +14,10 @@ import compiler
 from compiler import Target
 from costmodel import records as record_file
 from costmodel.features import check_version, features_of
-from costmodel.model import BoostedTreeCostModel, CostModel
+from costmodel.learned import BoostedTreeCostModel, CostModel
 from costmodel.records import Record, RecordWarning
 from costmodel.task import Task
-from costmodel.transfer.programs import Examples, MeasuredProgram, examples, hardware_of, read_programs
+from costmodel.transfer.programs import MeasuredProgram, examples, hardware_of, read_programs
 from costmodel.transfer.warm import WarmCostModel
 
 SHIPPED = Path(__file__).parent / "shipped.ubj"
@@ -37,6 +37,7 @@ def start_model(
     warm: Warm | Iterable[Warm] | None = None,
     shipped: bool = True,
     features: str = "store",
+    machine: str = "",
     seed: int = 0,
 ) -> CostModel:
     """Return the model that a search of a task begins with.
@@ -47,12 +48,16 @@ def start_model(
     model : CostModel, optional
         It is returned as it is.
     warm : path, Record, CostModel, or an iterable of them, optional
-        Records and programs of other tasks, shapes and machines, and models of them. Files are those of records
-        (``.jsonl``), of measured programs (``.jsonl.gz``) and of models (``.ubj`` and ``.json``).
+        Records and programs of other tasks, shapes and machines, and models of them. Files are those of
+        records (``.jsonl``), of measured programs (``.jsonl.gz``) and of models (``.ubj`` and ``.json``).
     shipped : bool
-        Whether to begin with the model that comes with the package. It is for CPUs, and the features ``"store"``.
+        Whether to begin with the model that comes with the package. It is for CPUs, and the features
+        ``"store"``.
     features : str
         The family of features that the model will be given.
+    machine : str
+        The one that will measure, as `Record.cpu` names it: its records of this task are left out of `warm`,
+        as the search itself begins with them.
     seed : int
 
     Returns
@@ -76,35 +81,47 @@ def start_model(
     prior: CostModel | None = None
     if shipped and (Target.parse(task.target).kind, features) == _SHIPPED_FOR:
         prior = shipped_model()
-    records: list[Record] = []
-    programs: list[MeasuredProgram] = []
+    measured: list[str | os.PathLike[str] | Record] = []
     for one in given:
-        if isinstance(one, Record):
-            records.append(one)
-        elif not isinstance(one, (str, os.PathLike)):
-            prior = one
-        elif os.fspath(one).endswith((".ubj", ".json")):
+        if isinstance(one, (str, os.PathLike)) and os.fspath(one).endswith((".ubj", ".json")):
             prior = load_model(one, version)
-        elif os.fspath(one).endswith(".gz"):
-            programs += read_programs(one)
+        elif isinstance(one, (str, os.PathLike, Record)):
+            measured.append(one)
         else:
-            records += record_file.load(one)
-    # what the search itself measured, or resumes from, is not foreign
-    programs += programs_of([r for r in records if r.task != task.key], features)
+            prior = one
+    programs = programs_in(measured, features, but=(task.key, machine))
     if programs:
-        prior = learn(examples(programs, features), prior, seed=seed)
+        prior = _learned(programs, prior, features, seed)
     if prior is None:
         return BoostedTreeCostModel(seed=seed)
     return WarmCostModel(prior, seed=seed)
 
 
-def learn(rows: Examples, prior: CostModel | None = None, *, seed: int = 0) -> CostModel:
-    """Return a model of many tasks, fitted to the measured programs of them, on top of a prior if there is one."""
-    model: Any = (
-        BoostedTreeCostModel(rounds=ROUNDS, seed=seed)
-        if prior is None
-        else WarmCostModel(prior, rounds=ROUNDS, seed=seed)
-    )
+def make_model(
+    programs: Sequence[MeasuredProgram], features: str = "store", *, seed: int = 0
+) -> BoostedTreeCostModel:
+    """Return a model of many tasks, fitted to measured programs of them.
+
+    Raises
+    ------
+    ValueError
+        If there are no programs, or for an unknown family of features.
+    """
+    rows = examples(programs, features)
+    model = BoostedTreeCostModel(rounds=ROUNDS, seed=seed)
+    model.fit(rows.features, rows.throughputs, rows.groups)
+    model.version = rows.version
+    return model
+
+
+def _learned(
+    programs: Sequence[MeasuredProgram], prior: CostModel | None, features: str, seed: int
+) -> CostModel:
+    """A model of the programs, on top of a prior if there is one."""
+    if prior is None:
+        return make_model(programs, features, seed=seed)
+    rows = examples(programs, features)
+    model = WarmCostModel(prior, rounds=ROUNDS, seed=seed)
     model.fit(rows.features, rows.throughputs, rows.groups)
     return model
 
@@ -118,7 +135,8 @@ def load_model(path: str | os.PathLike[str], version: str) -> BoostedTreeCostMod
         If it was trained on other features.
     """
     model = BoostedTreeCostModel()
-    check_version(model.load(path), version)
+    model.load(path)
+    check_version(model.version or "unknown", version)
     return model
 
 
@@ -132,13 +150,49 @@ def shipped_model() -> BoostedTreeCostModel | None:
         return None
 
 
+def programs_in(
+    given: Iterable[str | os.PathLike[str] | Record],
+    features: str = "store",
+    *,
+    but: tuple[str, str] = ("", ""),
+) -> list[MeasuredProgram]:
+    """Return the programs of files of measured programs (``.gz``), of files of records, and of records.
+
+    Parameters
+    ----------
+    given : iterable of paths and Record
+    features : str
+        Family of the features that will be extracted.
+    but : (str, str)
+        Task and machine whose records are left out, as `Record.task` and `Record.cpu` name them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file does not exist.
+    ValueError
+        If a file of programs cannot be read.
+    """
+    records: list[Record] = []
+    programs: list[MeasuredProgram] = []
+    for one in given:
+        if isinstance(one, Record):
+            records.append(one)
+        elif os.fspath(one).endswith(".gz"):
+            programs += read_programs(one)
+        else:
+            records += record_file.load(one)
+    foreign = [r for r in records if (r.task, r.cpu) != but]
+    return programs + (programs_of(foreign, features) if foreign else [])
+
+
 def programs_of(records: Sequence[Record], features: str = "store") -> list[MeasuredProgram]:
     """Return the programs that records describe, made by the templates of this version.
 
     Records whose operator, values or configuration this version does not have are set aside, with a
     `RecordWarning` that counts them.
     """
-    if features == "knob":
+    if features == "knob" and records:
         raise ValueError("the features 'knob' mean nothing for other tasks: choose 'store' or 'loop'")
     programs: list[MeasuredProgram] = []
     aside: Counter[str] = Counter()

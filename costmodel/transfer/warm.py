@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.model import BoostedTreeCostModel, CostModel
-from costmodel.model.labels import checked, log_speeds
+from costmodel.learned import BoostedTreeCostModel, CostModel
+from costmodel.learned.labels import checked, log_speeds
 
 # Number of measurements whose weight the prior's own scale has against that of the measurements.
 SCALE_WEIGHT = 4.0
@@ -17,9 +17,9 @@ class WarmCostModel:
     """A model of other tasks (the prior), corrected by the measurements of the task at hand.
 
     The score of a program is ``scale * prior + correction``. The scale is the slope of the regression of the
-    measured logarithms of throughputs on the prior's scores, a ridge regression towards 1: where the prior does
-    not agree with the measurements, it fades. The correction is made of boosted trees that learn the residuals. Without
-    measurements the score is the prior's.
+    measured logarithms of throughputs on the prior's scores, a ridge regression towards 1: where the prior
+    does not agree with the measurements, it fades. The correction is made of boosted trees that learn the
+    residuals. Without measurements the score is the prior's.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class WarmCostModel:
 
     References
     ----------
-    Chen et al., Learning to Optimize Tensor Programs, 2018, section 4: a global and a local model whose sum is
-    the score.
+    Chen et al., Learning to Optimize Tensor Programs, 2018, section 4: a global and a local model whose sum
+    is the score.
     """
 
     def __init__(
@@ -80,7 +80,9 @@ class WarmCostModel:
         return scores + self.correction.predict(features) if self.correction.fitted else scores
 
     def predict_uncertainty(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return scores, and their standard deviation: those of prior and correction, taken as independent."""
+        """Return scores, and their standard deviation: those of prior and correction, taken as
+        independent.
+        """
         scores, deviations = self.prior.predict_uncertainty(features)
         scores, variances = self.scale * scores, (self.scale * deviations) ** 2
         if self.correction.fitted:

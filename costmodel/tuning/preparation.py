@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 
-from costmodel.model import BoostedTreeCostModel
+from costmodel.learned import BoostedTreeCostModel
 from costmodel.space import ConfigSpace
 from costmodel.tuning.screen import Screen
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from costmodel import records as record_file
+from costmodel.learned import rank_correlation
 from costmodel.measure.protocol import Runner
-from costmodel.model import rank_correlation
 from costmodel.records import Record
 from costmodel.task import Task
 from costmodel.tuning.progress import Progress

@@ -14,10 +14,10 @@ from costmodel.features import features_of
 from costmodel.features.loop import LoopFeatures
 from costmodel.features.store import StoreFeatures
 from costmodel.footprint import measure_footprint
-from costmodel.model import CostModel
+from costmodel.learned import CostModel
 from costmodel.records import Record
 from costmodel.refuse import refusal
-from costmodel.select import acquire
+from costmodel.select import acquire, diverse
 from costmodel.task import Task
 from costmodel.tuning.preparation import Preparation
 from costmodel.tuning.screen import Screen
@@ -29,6 +29,9 @@ ROUNDS = 4
 """Number of times that a proposal is explored by a screen, which then learns the model's scores of what was
 found.
 """
+
+SPARE = 3
+"""Number of configurations that a screen proposes for each that is lowered."""
 
 
 class Scorer:
@@ -114,9 +117,10 @@ class Scorer:
     ) -> list[tuple[int, float]]:
         """Return the `n` best configurations that an explorer finds, with their scores, best first.
 
-        If the features are those of programs, about ``4 n / 3`` programs are lowered: some of random
+        If the features are those of programs, about `n` programs are lowered: a quarter of them of random
         configurations, then in a few rounds the best that the explorer finds by a `Screen`, which is fitted
-        before each round to the scores of all lowered programs. Those are what the proposals are chosen from.
+        before each round to the scores of all lowered programs. Those of this proposal and of earlier ones
+        are what is proposed from.
 
         Parameters
         ----------
@@ -133,15 +137,17 @@ class Scorer:
             return explorer.propose(n, self, visited, rng=rng, elites=elites)
         screen = Screen(self.task.space)
         lowered = [*self._features]
-        lowered += self.task.space.random(rng, max(n // 3, 1), {*lowered, *visited})
+        lowered += self.task.space.random(rng, max(n // 4, 1), {*lowered, *visited})
         scores = self(lowered)
+        each = max(3 * n // (4 * ROUNDS), 1)
         for _ in range(ROUNDS):
             screen.fit(lowered, scores)
             order = np.argsort(-scores, kind="stable")
             best = [*elites[:2], *(lowered[i] for i in order[:n])]
             seen = {*lowered, *visited}
-            each = max(n // ROUNDS, 1)
-            found = [i for i, _ in explorer.propose(each, screen, seen, rng=rng, elites=best)]
+            # many configurations have the same predicted score: those that differ teach the screen more
+            candidates = explorer.propose(SPARE * each, screen, seen, rng=rng, elites=best)
+            found = diverse(self.task.space, candidates, each)
             lowered += found
             scores = np.concatenate((scores, self(found)))
         # of equal scores the lower index

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from costmodel import records as record_file
-from costmodel.model import CostModel
+from costmodel.learned import CostModel
 from costmodel.select import choose_batch
 from costmodel.task import Task
 from costmodel.tuning.run import Run

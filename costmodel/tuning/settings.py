@@ -15,7 +15,7 @@ from costmodel.explore import (
     RandomExplorer,
 )
 from costmodel.features import FAMILIES
-from costmodel.model import CostModel
+from costmodel.learned import CostModel
 from costmodel.select import ACQUISITIONS
 from costmodel.task import Task
 
@@ -33,11 +33,13 @@ class Settings:
     ------
     ValueError
         For an unknown explorer, acquisition or family of features, a batch size or a patience below 1,
-        seconds that are not positive, or an optimism below 0.
+        seconds that are not positive, or an optimism below 0, or a warm start of an explorer without a model.
     """
 
     explorer: str | Explorer = "model"
     model: CostModel | None = None
+    warm: Any = None
+    shipped: bool = True
     batch_size: int = 16
     seed: int = 0
     epsilon: float = 0.05
@@ -62,6 +64,8 @@ class Settings:
             raise ValueError(unknown("family of features", self.features, FAMILIES))
         if self.acquisition is not None and self.acquisition not in ACQUISITIONS:
             raise ValueError(unknown("acquisition", self.acquisition, ACQUISITIONS))
+        if self.warm is not None and not self.scored:
+            raise ValueError(f"the explorer {self.source!r} has no model that records could warm")
         if isinstance(self.explorer, str) and self.explorer not in EXPLORERS:
             raise ValueError(unknown("explorer", self.explorer, EXPLORERS))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import numpy as np
 import pytest
 
 import compiler
 from compiler import te
 from compiler.ops import Defaults, Operator, Parameter, Rounding
-from costmodel.registry import operator, register
+from costmodel import Task
+from costmodel.registry import load_file, operator, register, registered
 
 
 @register(reference=lambda a, n: a * 3, flops=lambda n: n)
@@ -147,3 +151,80 @@ def test_the_default_error_model_is_that_of_the_operations():
         return te.create_schedule(c.op), [a, b, c]
 
     assert operator("square_product").error_model(9) == Rounding(9)
+
+
+def test_a_computation_is_an_operator_with_derived_schedules():
+    @register(reference=lambda a, n: (a.sum(0), a.max(0)), flops=lambda n: 2 * n * n)
+    def columns(n):
+        A = te.placeholder((n, n), "A")
+        i, k = te.reduce_axis((0, n), "i"), te.reduce_axis((0, n), "k")
+        total = te.compute((n,), lambda j: te.sum(A[i, j], axis=i), "total")
+        return [A, total, te.compute((n,), lambda j: te.max(A[k, j], axis=k), "top")]
+
+    task = Task("columns", (37,))
+    assert columns(3)[0].shape == (3, 3)
+    assert task.space.size > 100
+    (a,) = task.operator.inputs(np.random.default_rng(0), 37)
+    outputs = task.operator.outputs(37)
+    for index in (task.space.default.index, *task.space.random(np.random.default_rng(0), 3)):
+        compiler.build(*task.instantiate(index))(a, *outputs)
+        np.testing.assert_allclose(outputs[0], a.sum(0), rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(outputs[1], a.max(0))
+
+
+FILE = """
+import beside
+from compiler import te
+from costmodel.registry import register
+
+@register(reference=lambda a, n: a, flops=lambda n: n, name="{name}")
+def template(knobs, n):
+    A = te.placeholder((n,), "A")
+    B = te.compute((n,), lambda i: A[i] * beside.FACTOR, "B")
+    return te.create_schedule(B.op), [A, B]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a file that registers an operator of the folder's name, by a module beside it."""
+    monkeypatch.setattr("sys.path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "beside", raising=False)
+    (tmp_path / "beside.py").write_text("FACTOR = 3.0\n")
+    (tmp_path / "a_file_of_operators.py").write_text(FILE.format(name=tmp_path.name))
+    yield tmp_path
+    sys.modules.pop("a_file_of_operators", None)
+    sys.modules.pop("beside", None)
+
+
+def test_the_operators_of_a_file(folder):
+    path = folder / "a_file_of_operators.py"
+    assert load_file(path) == [folder.name] and folder.name in registered()
+    first = operator(folder.name)
+    assert [p.name for p in first.parameters] == ["n"]
+    # a file that is loaded again has changed, as that of a user who edits it
+    assert load_file(path) == [folder.name] and operator(folder.name) is not first
+
+
+def test_a_file_does_not_take_the_place_of_a_module(folder):
+    (folder / "a_file_of_operators.py").rename(folder / "json.py")
+    load_file(folder / "json.py")
+    assert sys.modules["json"] is json
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("x = 1\n", "registers no operator: decorate a template with costmodel.register"),
+        ("import nothing_of_this_name\n", "line 1: ModuleNotFoundError: No module named 'nothing_of"),
+        ("\n\ndef f(:\n", "line 3: SyntaxError"),
+        ("def f():\n    1 / 0\n\nf()\n", "line 2: ZeroDivisionError"),
+    ],
+)
+def test_files_that_are_refused(folder, text, message):
+    path = folder / "a_file_of_operators.py"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"a_file_of_operators.py.*{message}"):
+        load_file(path)
+    with pytest.raises(FileNotFoundError, match="nothing.py: no such file"):
+        load_file("nothing.py")

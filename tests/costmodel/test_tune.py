@@ -14,9 +14,14 @@ from costmodel.records import RecordWarning, load
 from costmodel.registry import register
 from costmodel.result import MeasureResult, Reason
 from costmodel.task import Task
-from costmodel.tune import tune
+from costmodel.tune import tune as tune_task
 from costmodel.tuning.progress import Progress
 from costmodel.tuning.stop import StopTuning, TuningError
+
+
+def tune(*given, **named):
+    """Tune without the shipped model, so that first batches are random."""
+    return tune_task(*given, **{"shipped": False, **named})
 
 
 class FakeMeasurer:
@@ -149,6 +154,16 @@ def test_a_model_that_has_learnt_proposes_the_first_batch(task):
     result = tune(task, 16, measurer=measurer, model=Sum())
     tune(task, 16, measurer=random)
     assert len(result.correlations) == 1 and measurer.measured != random.measured
+
+
+def test_records_of_another_task_warm_a_search(task, tmp_path):
+    path, other = tmp_path / "r.jsonl", Task("tiled", (32,))
+    tune(other, 32, records=path, measurer=FakeMeasurer(), explorer="random")
+    cold, warm = FakeMeasurer(), FakeMeasurer()
+    tune(task, 16, measurer=cold)
+    result = tune(task, 16, measurer=warm, warm=path)
+    assert len(result.correlations) == 1 and warm.measured != cold.measured
+    assert min(r.cost for r in result.records) <= 2e-4
 
 
 def test_both_sources_begin_with_the_same_batch(task):
@@ -424,11 +439,13 @@ def test_an_explorer_without_more_proposals_ends_the_search(task, monkeypatch):
         ({"optimism": -0.5}, "optimism must be at least 0, not -0.5"),
         ({"features": "stores"}, "unknown family of features 'stores'; did you mean 'store'"),
         ({"acquisition": "men"}, "unknown acquisition 'men'; did you mean 'mean'"),
+        ({"warm": "r.jsonl", "explorer": "random"}, "the explorer 'random' has no model that records"),
+        ({"warm": "nothing.jsonl"}, "nothing.jsonl"),
         ({"batch_size": 0}, "batch_size 0 must be at least 1"),
     ],
 )
 def test_invalid_settings_are_refused(task, settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
         tune(task, **{"trials": 4, "measurer": FakeMeasurer(), **settings})
 
 

@@ -125,6 +125,7 @@ class Machine:
             threads=num_threads() if here else 1,
             memories={"global": None, "local": None},
             byte_products=not BYTE_PRODUCTS.isdisjoint(self.needs or ()),
+            lane_operands=self.architecture in _AARCH64,
         )
 
     @property

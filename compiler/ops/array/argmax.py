@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 
 from compiler import te
+from compiler.backend import Target
 from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import LaneReduction, in_lanes
+from compiler.ops.loops import LaneReduction, in_lanes, vector_lanes
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.precision import dtype_parameter
 from compiler.ops.rounding import Rounding
+from compiler.ops.tiles import cache_bytes
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -28,15 +30,12 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Expr], Callable[..., An
     "min": (te.argmin, te.min, np.argmin),
 }
 
+STEPS = 16
+"""Vectors of a row at least, where the lanes would be more than half of a register."""
+
 SHORT = 10
 """Columns up to which rows are compared side by side: LLVM unrolls the loop over the columns, and vectorizes
 that over the rows."""
-
-LONG = 1 << 16
-"""Columns from which a row is larger than the first cache, so that it is worth to prefetch it."""
-
-MANY = 64
-"""Rows from which there are enough of them to be divided among the threads, whole."""
 
 
 def compute(shape: Shape, axis: int, kind: str, dtype: str) -> list[Tensor]:
@@ -51,7 +50,9 @@ def compute(shape: Shape, axis: int, kind: str, dtype: str) -> list[Tensor]:
     return [x, te.compute(index.shape, lambda *at: index[at], "out")]
 
 
-def template(knobs: Knobs, shape: Shape, axis: int, kind: str, dtype: str) -> tuple[Schedule, list[Tensor]]:
+def template(
+    knobs: Knobs, shape: Shape, axis: int, kind: str, dtype: str, *, target: Target
+) -> tuple[Schedule, list[Tensor]]:
     """Schedule the search for an extreme.
 
     Along the last axis, a row is cut into blocks. The extremes of the blocks need one instruction for each
@@ -60,8 +61,8 @@ def template(knobs: Knobs, shape: Shape, axis: int, kind: str, dtype: str) -> tu
     """
     columns = shape[axis]
     if prod(shape[axis + 1 :]) == 1 and (prod(shape) == columns or columns > SHORT):
-        return _along_rows(knobs, shape, axis, kind, dtype)
-    lanes = knobs.choice("lanes", (64,) if axis == len(shape) - 1 else (16, 32, 8))
+        return _along_rows(knobs, shape, axis, (kind, dtype), target)
+    lanes = vector_lanes(knobs, target, dtype, registers=4 if axis == len(shape) - 1 else 1)
     args = compute(shape, axis, kind, dtype)
     out = args[-1]
     (first,) = out.op.inputs
@@ -81,18 +82,23 @@ def template(knobs: Knobs, shape: Shape, axis: int, kind: str, dtype: str) -> tu
 
 
 def _along_rows(
-    knobs: Knobs, shape: Shape, axis: int, kind: str, dtype: str
+    knobs: Knobs, shape: Shape, axis: int, what: tuple[str, str], target: Target
 ) -> tuple[Schedule, list[Tensor]]:
+    kind, dtype = what
     columns, rows = shape[axis], (*shape[:axis], *shape[axis + 1 :])
     arg, extreme, _ = KINDS[kind]
     x = te.placeholder(shape, "x", dtype)
-    # as many lanes as fill four registers of AVX-512, or eight of AVX2; fewer for rows that these would not
-    # divide well
-    lanes = 8 if columns <= 128 else 16 if columns <= 512 else 256 // np.dtype(dtype).itemsize
-    lanes = knobs.choice("lanes", (lanes, *(n for n in (8, 16, 32, 64) if n != lanes)))
+    # as many lanes as fill four registers; fewer for rows that these would not divide well
+    width = target.lanes(dtype)
+    lanes = min(4 * width, max(width // 2, 1 << (max(columns // STEPS, 1).bit_length() - 1)))
+    options = [w for w in (width // 2, width, 2 * width, 4 * width, 8 * width) if w]
+    lanes = knobs.choice("lanes", (lanes, *(n for n in options if n != lanes)))
     lanes = min(lanes, 1 << (columns.bit_length() - 1))
-    long = columns >= LONG
-    block = knobs.choice("block", (4096, 8192, 16384) if long else (2048, 8192, 1024))
+    # a row that is much larger than the first cache is worth to prefetch, and its blocks fill half of that
+    size, cache = np.dtype(dtype).itemsize, cache_bytes(target, 0)
+    long = columns * size >= 4 * cache
+    half = 1 << ((cache // 2 // size).bit_length() - 1)
+    block = knobs.choice("block", (half, 2 * half, 4 * half) if long else (half // 2, 2 * half, half // 4))
     ahead = knobs.choice("ahead", (16, 32, 0) if long else (0, 16))
     blocks = -(-columns // block)
     block = min(columns, -(-columns // (blocks * lanes)) * lanes)
@@ -143,7 +149,7 @@ def _along_rows(
         for tensor in (matches, first):
             if tensor is not None:
                 s[tensor].compute_at(s[out], shared)
-    if shared is not None and (first is None or prod(rows) >= MANY):
+    if shared is not None and (first is None or prod(rows) >= 4 * target.hardware.threads):
         # a row is searched while it is in the cache
         s[extremes].compute_at(s[out], shared)
         each = extremes.op.axis[-1]

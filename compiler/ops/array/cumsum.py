@@ -7,9 +7,10 @@ from math import prod
 import numpy as np
 
 from compiler import te
+from compiler.backend import Target
 from compiler.ir.expr import Expr
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import LaneReduction, in_lanes
+from compiler.ops.loops import LaneReduction, in_lanes, vector_lanes
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.precision import dtype_parameter
@@ -47,7 +48,9 @@ def compute(shape: Shape, axis: int, dtype: str) -> list[Tensor]:
     return [x, _moved(_sums(x, axis)[-1], axis)]
 
 
-def template(knobs: Knobs, shape: Shape, axis: int, dtype: str) -> tuple[Schedule, list[Tensor]]:
+def template(
+    knobs: Knobs, shape: Shape, axis: int, dtype: str, *, target: Target
+) -> tuple[Schedule, list[Tensor]]:
     """Schedule a cumulative sum.
 
     Along the last axis, a row is cut into parts of tiles of vectors: the sums of the parts are computed in
@@ -55,7 +58,7 @@ def template(knobs: Knobs, shape: Shape, axis: int, dtype: str) -> tuple[Schedul
     a logarithmic number of shifted additions, so that only the last lane is carried from vector to vector.
     Otherwise the lanes of a vector hold different sums.
     """
-    lanes = knobs.choice("lanes", (16, 8, 32))
+    lanes = vector_lanes(knobs, target, dtype)
     tiles = knobs.choice("tiles", (128, 32, 512))
     x = te.placeholder(shape, "x", dtype)
     if axis == len(shape) - 1:

@@ -8,12 +8,13 @@ from math import prod
 import numpy as np
 
 from compiler import te
+from compiler.backend import Target
 from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr
 from compiler.ops.epilogue import ACTIVATIONS, EXACT_ACTIVATIONS
 from compiler.ops.inputs import draw, safe_integers
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import sweep
+from compiler.ops.loops import sweep, vector_lanes
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.precision import dtype_parameter
@@ -71,9 +72,9 @@ def _unary(shape: Shape, function: str, dtype: str) -> list[Tensor]:
     return [x, te.compute(shape, lambda *at: UNARY[function][0](x[at]), "out")]
 
 
-def _swept(knobs: Knobs, args: list[Tensor]) -> tuple[Schedule, list[Tensor]]:
+def _swept(knobs: Knobs, args: list[Tensor], target: Target) -> tuple[Schedule, list[Tensor]]:
     """Schedule every element once, vectorized and in parallel."""
-    lanes, unroll = knobs.choice("lanes", (16, 8, 32)), knobs.choice("unroll", (1, 2, 4))
+    lanes, unroll = vector_lanes(knobs, target, args[-1].dtype), knobs.choice("unroll", (1, 2, 4))
     s = te.create_schedule(args[-1].op)
     sweep(s, args[-1], lanes, unroll=unroll)
     return s, args
@@ -82,7 +83,7 @@ def _swept(knobs: Knobs, args: list[Tensor]) -> tuple[Schedule, list[Tensor]]:
 UNARY_OPERATOR = Operator(
     name="unary",
     parameters=(Parameter("shape", "shape"), Parameter("function", "word", "relu", tuple(UNARY)), DTYPE),
-    schedules={"llvm": lambda knobs, *values: _swept(knobs, _unary(*values))},
+    schedules={"llvm": lambda knobs, *values, target: _swept(knobs, _unary(*values), target)},
     compute_reference=lambda inputs, shape, function, dtype: UNARY[function][1](inputs[0]),
     count_flops=lambda shape, function, dtype: prod(shape),
     rounding=lambda shape, function, dtype: Rounding(),
@@ -129,7 +130,7 @@ BINARY_OPERATOR = Operator(
         Parameter("function", "word", "add", tuple(BINARY)),
         DTYPE,
     ),
-    schedules={"llvm": lambda knobs, *values: _swept(knobs, _binary(*values))},
+    schedules={"llvm": lambda knobs, *values, target: _swept(knobs, _binary(*values), target)},
     compute_reference=lambda inputs, a, b, function, dtype: BINARY[function][1](*inputs),
     count_flops=lambda a, b, function, dtype: prod(np.broadcast_shapes(a, b)),
     rounding=lambda a, b, function, dtype: Rounding(),

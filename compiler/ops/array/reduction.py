@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from compiler import te
+from compiler.backend import Target
 from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr, const
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import LaneReduction, in_lanes
+from compiler.ops.loops import LaneReduction, in_lanes, vector_lanes
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.precision import dtype_parameter
@@ -64,13 +65,15 @@ def compute(shape: Shape, axes: Shape, kind: str, dtype: str) -> list[Tensor]:
     return [x, (_scaled(total, count, kind) or [total])[0]]
 
 
-def template(knobs: Knobs, shape: Shape, axes: Shape, kind: str, dtype: str) -> tuple[Schedule, list[Tensor]]:
+def template(
+    knobs: Knobs, shape: Shape, axes: Shape, kind: str, dtype: str, *, target: Target
+) -> tuple[Schedule, list[Tensor]]:
     """Schedule a reduction.
 
     If the last axis is reduced, its elements are divided among the lanes of a vector; otherwise the lanes
     hold different results.
     """
-    lanes = knobs.choice("lanes", (16, 32, 8))
+    lanes = vector_lanes(knobs, target, dtype, registers=2)
     reduce, identity, _ = KINDS[kind]
     last = len(shape) - 1
     if last not in axes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from compiler import te
+from compiler.backend import Target
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import LaneReduction, in_lanes
+from compiler.ops.loops import LaneReduction, in_lanes, vector_lanes
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.precision import dtype_parameter
@@ -30,9 +31,11 @@ def _out(x: Tensor, top: Tensor, total: Tensor, kind: str) -> Tensor:
     return te.compute(x.shape, lambda i, j: x[i, j] - top[i] - te.log(total[i]), "out")
 
 
-def template(knobs: Knobs, rows: int, columns: int, kind: str, dtype: str) -> tuple[Schedule, list[Tensor]]:
+def template(
+    knobs: Knobs, rows: int, columns: int, kind: str, dtype: str, *, target: Target
+) -> tuple[Schedule, list[Tensor]]:
     """Compute all steps of a row, each vectorized, while the row is in the cache; rows run in parallel."""
-    lanes = knobs.choice("lanes", (16, 32, 8))
+    lanes = vector_lanes(knobs, target, dtype, registers=2)
     x = te.placeholder((rows, columns), "x", dtype)
     lowest = te.min_value(dtype)
     tops = LaneReduction(te.max, columns, lanes, lowest, "top").tensors((rows,), lambda i, j: x[i, j])

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from compiler import te
+from compiler.backend import Target
 from compiler.ir.expr import Expr
 from compiler.ops.knobs import Knobs
 from compiler.ops.operator import Array, Operator
@@ -17,6 +18,9 @@ from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
 Shape = tuple[int, ...]
+
+ROWS = 16
+"""Rows of a tile that are unrolled by default, at most: more take LLVM long to compile."""
 
 
 def compute(shape: Shape, axes: Shape, dtype: str) -> list[Tensor]:
@@ -32,12 +36,15 @@ def compute(shape: Shape, axes: Shape, dtype: str) -> list[Tensor]:
     return [x, te.compute(tuple(shape[a] for a in axes), element, "out")]
 
 
-def template(knobs: Knobs, shape: Shape, axes: Shape, dtype: str) -> tuple[Schedule, list[Tensor]]:
+def template(
+    knobs: Knobs, shape: Shape, axes: Shape, dtype: str, *, target: Target
+) -> tuple[Schedule, list[Tensor]]:
     """Tile the last axes of the tensor and of the result, so that reads and writes use whole cache lines.
 
     If they are the same axis, its elements are copied in vectors.
     """
-    tile = knobs.choice("tile", (16, 8, 32))
+    lanes = min(target.lanes(dtype), ROWS)
+    tile = knobs.choice("tile", (lanes, 2 * lanes, max(lanes // 2, 1)) if lanes > 1 else (1, 2))
     args = compute(shape, axes, dtype)
     out = args[-1]
     s = te.create_schedule(out.op)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from compiler import te
+from compiler.backend import Target
+from compiler.ir.dtype import bits_of
 from compiler.ir.expr import Expr
 from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Conv2dShape, Convolution, image_axes, image_shape
 from compiler.ops.conv.family import convolution_operator
+from compiler.ops.conv.tile import registers_of
 from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
 from compiler.ops.parameter import Parameter, Value
 from compiler.ops.precision import DTYPE
+from compiler.ops.tiles import LATENCY, PORTS, Registers, cache_bytes, covering
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -71,12 +75,47 @@ class DepthwiseShape(NamedTuple):
         )
 
 
+LARGEST = 144
+"""Products of a tile, which are all unrolled: more take LLVM long to compile."""
+
+
 def convolution(*values: Any) -> Convolution:
     """Return the convolution of the parameters' values."""
     return Convolution.of(DepthwiseShape(*values).grouped())
 
 
-def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
+def lanes_of(conv: Convolution, registers: Registers) -> int:
+    """Return the lanes of a vector: of pixels of a row in NCHW, else of channels."""
+    along = conv.OW if conv.layout == "NCHW" else conv.CO
+    return min(registers.lanes, 1 << (along - 1).bit_length())
+
+
+def tiles_of(conv: Convolution, registers: Registers) -> list[tuple[int, int]]:
+    """Return tiles of the output, as rows and vectors in NCHW, else as rows and columns, the best first.
+
+    All sums of a tile stay in registers; so do the weights, each broadcast to the lanes, in NCHW if there
+    are few. More rows share the rows of the input that they read.
+    """
+    taps, in_rows = conv.KH * conv.KW, conv.layout == "NCHW"
+    kept = taps if in_rows and 2 * taps <= 3 * registers.count // 2 - 4 else 1
+    unit = lanes_of(conv, registers) if in_rows else 1
+
+    def cycles(tile: tuple[int, int]) -> float:
+        rows, width = tile
+        read = (rows - 1) * min(conv.SH, conv.KH) + conv.KH
+        loads = read * (width * conv.KW if in_rows else (width - 1) * min(conv.SW, conv.KW) + conv.KW)
+        weights = 0 if kept > 1 else taps
+        each = max(rows * width * taps, loads + weights + rows * width) / PORTS
+        # what a tile costs apart from that: its addresses, and the end of its loops
+        return covering(conv.OH, rows) * covering(conv.OW, width * unit) * (each + 2 * LATENCY)
+
+    sizes = (1, 2, 3, 4, 6, 7, 8, 14)
+    pairs = [(r, w) for r in sizes for w in sizes if r <= conv.OH and w <= covering(conv.OW, unit)]
+    tiles = [(r, w) for r, w in pairs if r * w + kept + 1 <= registers.count and r * w * taps <= LARGEST]
+    return sorted(tiles or [(1, 1)], key=lambda tile: (cycles(tile), tile))
+
+
+def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
     """Pixels of a row in the lanes of vectors for NCHW, channels in the lanes for the other layouts.
 
     The image is padded in a buffer of some rows that stays in the cache. Where pixels are in the
@@ -84,15 +123,16 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     the lanes of a vector read contiguous elements.
     """
     conv = convolution(*values)
-    rows = knobs.choice("rows", (1, 2, 4, 7, 8, 14), default=4 if conv.layout == "NCHW" else 1)
-    columns = knobs.choice("columns", (1, 2, 4, 7, 8), default=1 if conv.layout == "NCHW" else 7)
-    h_block = knobs.choice("h_block", (1, 2, 4, 8, 32), default=32 if conv.layout == "NCHW" else 1)
+    registers = registers_of(conv, target)
+    lanes = lanes_of(conv, registers)
+    tiles = tiles_of(conv, registers)
+    rows, columns = knobs.choice("tile", tiles)
+    h_blocks, chosen = _rows_of_buffer(conv, tiles[0][0], target)
+    h_block = knobs.choice("h_block", h_blocks, default=chosen)
     data, weight, extra = conv.placeholders()
     kh, kw = te.reduce_axis((0, conv.KH), "kh"), te.reduce_axis((0, conv.KW), "kw")
     multiplier = conv.co
-    lanes = 16 if conv.layout != "NCHW" else min(16, 1 << (conv.OW - 1).bit_length())
     width = lanes * columns if conv.layout == "NCHW" else columns
-    rows = min(rows, conv.OH)
     tall, wide = -(-conv.OH // rows) * rows, -(-conv.OW // width) * width
     height = (tall - 1) * conv.SH + (conv.KH - 1) * conv.DH + 1
     phases = conv.SW if conv.layout == "NCHW" else 1
@@ -152,10 +192,31 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
         s[sums].unroll(axis)
     s[sums].vectorize(lane_axis)
     s[padded].compute_at(stage, shared)
+    if phases > 1:  # LLVM divides adjacent vectors among the phases, which takes it more than one element
+        s[padded].pragma(padded.op.axis[-1], "vectorize", lanes)
     if conv.layout != "NCHW":
         *_, last = padded.op.axis
         s[padded].vectorize(s[padded].split(last, lanes)[1])
     return s, [data, weight, *extra, out]
+
+
+def _rows_of_buffer(conv: Convolution, rows: int, target: Target) -> tuple[list[int], int]:
+    """The tiles of `rows` rows that may share a padded buffer, and how many do by default.
+
+    In NCHW the buffer has one channel, and half of the first-level cache; else it has all, and half of the
+    second. With a stride it is the whole plane of a channel if that fits there: copies of a part have
+    conditions, which cost more than the second cache. There are as many buffers as threads.
+    """
+    one = conv.layout == "NCHW"
+    level = 0 if one and conv.SW == 1 else 1
+    planes = conv.N * (conv.CI if one else 1)
+    width = (conv.W + conv.left + conv.right) * (1 if one else conv.CI)
+    row = rows * conv.SH * width * (bits_of(conv.precision.operand) // 8)
+    tiles = covering(conv.OH, rows)
+    options = [1 << i for i in range((tiles - 1).bit_length() + 1)]
+    resident = [p for p in options if 2 * p * row <= cache_bytes(target, level)] or options[:1]
+    busy = [p for p in resident if planes * covering(tiles, p) >= target.hardware.threads]
+    return options, (busy or options)[-1 if busy else 0]
 
 
 def _schedule_tiles(

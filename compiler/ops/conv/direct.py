@@ -7,7 +7,7 @@ from typing import Any
 
 from compiler import te
 from compiler.backend import Target
-from compiler.ir.expr import Expr
+from compiler.ir.expr import Expr, const
 from compiler.ops.conv import conv2d
 from compiler.ops.conv import pointwise as conv2d_pointwise
 from compiler.ops.conv.conv2d import (
@@ -19,7 +19,7 @@ from compiler.ops.conv.conv2d import (
     image_shape,
 )
 from compiler.ops.conv.family import convolution_operator
-from compiler.ops.conv.tile import Blocks, PixelTile, block_options, pixel_tiles, registers_of
+from compiler.ops.conv.tile import Blocks, PixelTile, block_options, divides_well, pixel_tiles, registers_of
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
 from compiler.ops.tiles import covering
@@ -46,6 +46,11 @@ def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list
     options, chosen = block_options(conv, tiles[0], registers, target)
     names = ("c_block", "h_block", "ci_block")
     blocks = Blocks(*(knobs.choice(k, o, default=d) for k, o, d in zip(names, options, chosen, strict=True)))
+    knobs.require(
+        ("tile", "ci_block"),
+        lambda tile, summed: divides_well(conv, PixelTile(*tile), summed, target),
+        "where the sum of a tile is divided, the weights of a part fit the first-level cache",
+    )
     unroll = knobs.choice("unroll", (1, 2, 4, 8), default=4)
     order = knobs.choice("order", ("rows inside", "channels inside"))
 
@@ -64,7 +69,7 @@ def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list
     shape = (conv.N, groups, c_tiles, h_tiles * tile.height, w_tiles * tile.width, tile.channels)
     parts = conv.ci // blocks.summed
     if parts == 1:
-        sums = total = te.compute(shape, lambda *at: products(0, *at), "tile")
+        sums = total = te.compute(shape, lambda *at: products(const(0), *at), "tile")
     else:
         sums = te.compute((parts, *shape), products, "tile")
         b = te.reduce_axis((0, parts), "b")
@@ -191,7 +196,10 @@ def _padded(conv: Convolution, data: Tensor, height: int, width: int) -> _Padded
     columns = (width - 1) * conv.SW + (conv.KW - 1) * conv.DW + 1
     if not conv.top and not conv.left and rows <= conv.H and columns <= conv.W:
         return _Padded(conv, data, None, (rows, columns), strides)
-    kept = (height - 1) * step[0] + (conv.KH - 1) * conv.DH + 1, (width - 1) * step[1] + (conv.KW - 1) * conv.DW + 1
+    kept = (
+        (height - 1) * step[0] + (conv.KH - 1) * conv.DH + 1,
+        (width - 1) * step[1] + (conv.KW - 1) * conv.DW + 1,
+    )
 
     def pixel(n: Expr, c: Expr, h: Expr, w: Expr) -> Expr:
         return conv.pixel(data, n, c, h * (conv.SH // step[0]), w * (conv.SW // step[1]), rows, columns)
@@ -226,7 +234,7 @@ def _schedule_tiles(
     order: str,
     lanes: int,
 ) -> tuple[te.IterVar, te.IterVar]:
-    """Schedule the loops over tiles of the output; return the one around a block, and the one around a tile."""
+    """Schedule the loops over tiles of the output; return those around a block and around a tile."""
     stage = s[out]
     axis = list(out.op.axis)
     n, h, w = axis[0], axis[1 if conv.layout == "NHWC" else 2], axis[2 if conv.layout == "NHWC" else 3]

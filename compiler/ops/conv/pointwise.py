@@ -34,9 +34,16 @@ def template(knobs: Knobs, conv: Convolution, target: Target) -> tuple[Schedule,
     channels, pixels = knobs.choice("tile", [(tile.rows, tile.vectors * lanes) for tile in tiles])
     c_tiles, p_tiles = covering(conv.CO, channels), covering(pixels_of, pixels)
     powers = [1 << i for i in range(16)]
-    c_block = knobs.choice("c_block", c_blocks := [p for p in powers if p < 2 * conv.CO], default=c_blocks[-1])
+    c_block = knobs.choice(
+        "c_block", c_blocks := [p for p in powers if p < 2 * conv.CO], default=c_blocks[-1]
+    )
     p_blocks, p_default = _pixel_blocks(conv, tiles[0], lanes, target)
     p_block = knobs.choice("p_block", p_blocks, default=p_default)
+    knobs.require(
+        ("tile", "p_block"),
+        lambda tile, count: count == 1 or count * tile[1] * _pixel_bytes(conv) <= cache_bytes(target, 1),
+        "the pixels of a block fit the second-level cache",
+    )
     unroll = knobs.choice("unroll", (1, 2, 4, 8), default=4)
     whole = (conv.SH, conv.SW) == (1, 1) and pixels_of % lanes == 0
     pack = knobs.choice("pack_pixels", (True, False) if whole else (True,))
@@ -101,18 +108,23 @@ def _steps(conv: Convolution, tile: Tile, registers: Registers, target: Target) 
     too_large = tile.vectors > covering(pixels, registers.lanes) or tile.rows > conv.CO
     if too_large or not broadcasts_fit(tile, registers):
         return float("inf")
-    resident = 2 * conv.CI * width * (bits_of(conv.precision.operand) // 8) <= cache_bytes(target, 0)
+    resident = 2 * width * _pixel_bytes(conv) <= cache_bytes(target, 0)
     count = covering(conv.CO, tile.rows) * covering(pixels, width)
     return count * (1 if resident else streaming(tile, target))
+
+
+def _pixel_bytes(conv: Convolution) -> int:
+    """Bytes of all channels of a pixel."""
+    return conv.CI * (bits_of(conv.precision.operand) // 8)
 
 
 def _pixel_blocks(conv: Convolution, tile: Tile, lanes: int, target: Target) -> tuple[list[int], int]:
     """How many tiles of pixels a block may have, and by default: copied, they fill half of the second-level
     cache, and there is a block for each thread.
     """
-    size, width = bits_of(conv.precision.operand) // 8, tile.vectors * lanes
+    width = tile.vectors * lanes
     tiles = covering(conv.OH * conv.OW, width)
     options = [1 << i for i in range(16) if 1 << i < 2 * tiles]
-    resident = [p for p in options if 2 * p * width * conv.CI * size <= cache_bytes(target, 1)]
+    resident = [p for p in options if 2 * p * width * _pixel_bytes(conv) <= cache_bytes(target, 1)]
     busy = [p for p in resident if conv.N * covering(tiles, p) >= target.hardware.threads]
     return options, (busy or options[:1])[-1]

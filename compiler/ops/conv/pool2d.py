@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compiler import te
+from compiler.backend import Target
 from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr
 from compiler.ops.conv import conv2d
@@ -22,6 +23,7 @@ from compiler.ops.conv.conv2d import (
     to_nchw,
 )
 from compiler.ops.knobs import Knobs
+from compiler.ops.loops import vector_lanes
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter, Value
 from compiler.ops.precision import DTYPE, PRECISIONS
@@ -121,12 +123,12 @@ def compute(*values: Any) -> list[Tensor]:
     return [data, te.compute(shape, mean, "mean")]
 
 
-def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
+def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
     """Vectorize over neighbouring windows, or over channels in layouts where channels are contiguous."""
     args = compute(*values)
     out = args[-1]
     extent = int(out.shape[-1])  # type: ignore[arg-type]  # no dynamic extents
-    lanes = min(knobs.choice("lanes", (16, 8, 32)), 1 << (extent - 1).bit_length())
+    lanes = min(vector_lanes(knobs, target, out.dtype), 1 << (extent - 1).bit_length())
     s = te.create_schedule(out.op)
     total = s.cache_write(out, "local") if Pool2dShape(*values).kind == "max" else s[out].op.inputs[0]
     stage = s[out]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from compiler.backend import Target
@@ -70,7 +71,8 @@ def streaming(tile: Tile, target: Target) -> float:
     return max(1.0, PORTS * target.vector_bits / 8 / (STREAMED * tile.rows))
 
 
-def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> list[PixelTile]:
+@lru_cache(maxsize=64)  # the same for each candidate of a search
+def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> tuple[PixelTile, ...]:
     """Return the tiles that a search may choose from, the best first.
 
     They fit in the registers, and their pixels are arranged so that few of them are outside of the image.
@@ -91,14 +93,14 @@ def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> list
         found = arranged(tile)
         if found is None:
             return float("inf")
-        summed = summed_channels(conv, found.channels, target)
+        summed = summed_channels(conv, found, target)
         resident = 2 * _weights(conv, summed, found.channels) <= cache_bytes(target, 0)
         # each partial sum is added to its total, which is loaded and stored
         parts = 1 + 3 / (summed * conv.KH * conv.KW)
         return _count(conv, found) * parts * (1 if resident else streaming(tile, target))
 
     found = [arranged(tile) for tile in ranked_tiles(registers, steps)]
-    return [tile for tile in found if tile is not None]
+    return tuple(tile for tile in found if tile is not None)
 
 
 def _count(conv: Convolution, tile: PixelTile) -> int:
@@ -107,12 +109,20 @@ def _count(conv: Convolution, tile: PixelTile) -> int:
     return covering(conv.OH, h) * covering(conv.OW, w) * covering(conv.co, c)
 
 
-def summed_channels(conv: Convolution, width: int, target: Target) -> int:
-    """Return the most input channels of which the weights of `width` channels fill half of the first cache;
-    the rest is for the pixels that pass by. All of them where there is no such divisor of their number.
+def summed_channels(conv: Convolution, tile: PixelTile, target: Target) -> int:
+    """Return the most input channels of which the first-level cache holds, in three quarters of it, the
+    weights of a tile and the rows of the image for a row of tiles. All where no divisor of them is so small.
     """
-    fitting = [d for d in _summed_options(conv) if _weights(conv, d, width) * 2 <= cache_bytes(target, 0)]
+    size = bits_of(conv.precision.operand) // 8
+    rows = (tile.height - 1) * min(conv.SH, conv.KH) + conv.KH
+    each = _weights(conv, 1, tile.channels) + rows * (conv.W + conv.left + conv.right) * size
+    fitting = [d for d in _summed_options(conv) if d * each <= cache_bytes(target, 0) * 3 // 4]
     return max(fitting, default=conv.ci)
+
+
+def divides_well(conv: Convolution, tile: PixelTile, summed: int, target: Target) -> bool:
+    """Whether the weights of a tile fit the first-level cache, if the sum is divided for that purpose."""
+    return summed == conv.ci or _weights(conv, summed, tile.channels) <= cache_bytes(target, 0)
 
 
 def _summed_options(conv: Convolution) -> list[int]:
@@ -147,7 +157,7 @@ def block_options(
     busy = [p for p in resident if images * c_tiles * covering(h_tiles, p) >= target.hardware.threads]
     channels = [p for p in _powers(covering(conv.co, registers.lanes)) if p <= 16]
     options = tuple(channels), tuple(rows), tuple(summed)
-    return options, Blocks(1, (busy or rows)[-1 if busy else 0], summed_channels(conv, tile.channels, target))
+    return options, Blocks(1, (busy or rows)[-1 if busy else 0], summed_channels(conv, tile, target))
 
 
 def _powers(extent: int) -> list[int]:

@@ -15,16 +15,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from compiler import te
+from compiler.backend import Target
+from compiler.ir.dtype import bits_of
 from compiler.ir.expr import Expr
 from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Conv2dShape, Convolution, image_axes
 from compiler.ops.conv.family import convolution_operator
+from compiler.ops.conv.tile import registers_of
 from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
+from compiler.ops.loops import split_vectors
 from compiler.ops.operator import Array
 from compiler.ops.parameter import Parameter, Value
 from compiler.ops.precision import dtype_parameter
+from compiler.ops.tiles import Tile, cache_bytes, covering, ranked_tiles
 from compiler.schedule.schedule import Schedule
-from compiler.schedule.stage import Stage
 from compiler.te.tensor import Tensor
 
 Matrix = Sequence[Sequence[float]]
@@ -145,24 +149,32 @@ def convolution(*values: Any) -> Convolution:
     return Convolution.of(WinogradShape(*values).direct())
 
 
-def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
+def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
     """Compute all steps of a block of tiles while it is in the cache, with channels in the lanes of vectors.
 
-    The transformed kernels depend on constants alone, so they are computed when the weights are bound.
+    The products are matrix products of some tiles by a block of channels, whose sums stay in registers. The
+    transformed kernels depend on constants alone, so they are computed when the weights are bound.
     """
     conv, m = convolution(*values), WinogradShape(*values).m
-    th, tw = -(-conv.OH // m), -(-conv.OW // m)
+    th, tw = covering(conv.OH, m), covering(conv.OW, m)
     bt, g, at = (x.tolist() for x in matrices(m))
-    rows = knobs.choice(
-        "rows", (1, 2, 4, 7, 8, 12, 14), default=min((7, 8, 4), key=lambda r: -(-th * tw // r) * r)
+    registers = registers_of(conv, target)
+    lanes = registers.lanes
+    options = ranked_tiles(registers, lambda tile: _steps(conv, tile, th * tw, lanes))
+    rows, tc = knobs.choice("tile", [(tile.rows, tile.vectors * lanes) for tile in options])
+    blocks, chosen = _blocks(conv, m, options[0].rows, target)
+    block_rows = rows * knobs.choice("t_block", blocks, default=chosen)
+    knobs.require(
+        ("tile", "t_block"),
+        lambda tile, count: count == 1 or count * tile[0] * _tile_bytes(conv, m) <= cache_bytes(target, 1),
+        "the transformed image and the products of a block fit the second-level cache",
     )
-    tc = knobs.choice("columns", (16, 32, 64), default=32 if conv.CO > 16 else 16)
     unroll = knobs.choice("unroll", (1, 2, 4), default=4)
-    tiles = -(-th * tw // rows) * rows
+    tiles = covering(th * tw, block_rows) * block_rows
 
     data, weight, extra = conv.placeholders()
-    padded, half_in, inside = _transformed_image(conv, data, bt, tiles)
-    kernels = _transformed_kernels(conv, weight, g, tc)
+    padded, half_in, inside = _transformed_image(conv, data, bt, tiles, lanes)
+    kernels = _transformed_kernels(conv, weight, g, tc, lanes)
     products, half_out, outside = _transformed_output(conv, inside, kernels, at)
 
     def element(*index: Expr) -> Expr:
@@ -174,18 +186,19 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
 
     s = te.create_schedule(out.op)
     stage = s[out]
-    block, tile = _schedule_output(s, out, conv, m, rows, tc)
+    block, tile = _schedule_output(s, out, conv, (m, block_rows, tc), lanes)
 
-    _in_lanes(s, half_in, unrolled=(3, 4))
-    _in_lanes(s, inside, order=(0, 3, 4, 1, 2, 5), unrolled=(1, 2))
+    _in_lanes(s, half_in, lanes, unrolled=(3, 4))
+    _in_lanes(s, inside, lanes, order=(0, 3, 4, 1, 2, 5), unrolled=(1, 2))
     s[half_in].compute_at(s[inside], inside.op.axis[4])
     s[half_in].set_scope("local")
     s[inside].compute_at(stage, block)
 
-    _schedule_products(s, products, stage, block, unroll)
+    s[products].compute_at(stage, block)
+    _schedule_products(s, products, rows, unroll, lanes)
 
-    _in_lanes(s, half_out, unrolled=(3, 4))
-    _in_lanes(s, outside, unrolled=(3, 4))
+    _in_lanes(s, half_out, lanes, unrolled=(3, 4))
+    _in_lanes(s, outside, lanes, unrolled=(3, 4))
     s[outside].compute_at(stage, tile)
     s[half_out].compute_at(stage, tile)
     for tensor in (outside, half_out):
@@ -196,36 +209,65 @@ def template(knobs: Knobs, *values: Any) -> tuple[Schedule, list[Tensor]]:
     return s, [data, weight, *extra, out]
 
 
+def _steps(conv: Convolution, tile: Tile, tiles: int, lanes: int) -> float:
+    """How many register tiles cover the products of `tiles` tiles of the output with all channels."""
+    width = tile.vectors * lanes
+    if (
+        tile.vectors > covering(conv.CO, lanes)
+        or tile.rows > tiles
+        or (conv.layout == "NCHW16c" and width % BLOCK)
+    ):
+        return float("inf")
+    return covering(tiles, tile.rows) * covering(conv.CO, width)
+
+
+def _tile_bytes(conv: Convolution, m: int) -> int:
+    """Bytes of the transformed image and of the products of one tile of the output."""
+    return (m + 2) ** 2 * (conv.CI + conv.CO) * (bits_of(conv.precision.operand) // 8)
+
+
+def _blocks(conv: Convolution, m: int, rows: int, target: Target) -> tuple[list[int], int]:
+    """How many register tiles of `rows` rows a block may have, and by default: its transformed image and its
+    products fill half of the second-level cache, and there is a block for each thread.
+    """
+    tiles = covering(covering(conv.OH, m) * covering(conv.OW, m), rows)
+    options = [1 << i for i in range((tiles - 1).bit_length() + 1)]
+    each = rows * _tile_bytes(conv, m)
+    resident = [p for p in options if 2 * p * each <= cache_bytes(target, 1)] or options[:1]
+    busy = [p for p in resident if conv.N * covering(tiles, p) >= target.hardware.threads]
+    return options, (busy or options[:1])[-1]
+
+
 def _transformed_image(
-    conv: Convolution, data: Tensor, bt: Matrix, tiles: int
+    conv: Convolution, data: Tensor, bt: Matrix, tiles: int, lanes: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The padded image, ``B^T d`` and ``B^T d B`` for each of `tiles` tiles, with channels innermost."""
+    """The padded image, ``B^T d`` and ``B^T d B`` for each of `tiles` tiles, `lanes` channels innermost."""
     n, m = len(bt), len(bt) - 2
     tw = -(-conv.OW // m)
-    ci_blocks = -(-conv.CI // BLOCK)
+    ci_blocks = -(-conv.CI // lanes)
     height, width = (-(-tiles // tw)) * m + 2, tw * m + 2
 
     def margin(b: Expr, cb: Expr, h: Expr, w: Expr, c: Expr) -> Expr:
-        value = conv.pixel(data, b, cb * BLOCK + c, h, w, height, width)
-        return value if conv.CI % BLOCK == 0 else te.if_then_else(cb * BLOCK + c < conv.CI, value, 0)
+        value = conv.pixel(data, b, cb * lanes + c, h, w, height, width)
+        return value if conv.CI % lanes == 0 else te.if_then_else(cb * lanes + c < conv.CI, value, 0)
 
-    padded = te.compute((conv.N, ci_blocks, height, width, BLOCK), margin, "padded")
+    padded = te.compute((conv.N, ci_blocks, height, width, lanes), margin, "padded")
     half_in = te.compute(
-        (conv.N, tiles, ci_blocks, n, n, BLOCK),
+        (conv.N, tiles, ci_blocks, n, n, lanes),
         lambda b, t, cb, e, x, c: _combine(
             bt, e, lambda a: padded[b, cb, t // tw * m + a, t % tw * m + x, c]
         ),
         "half_in",
     )
     inside = te.compute(
-        (conv.N, n, n, tiles, ci_blocks, BLOCK),
+        (conv.N, n, n, tiles, ci_blocks, lanes),
         lambda b, e, f, t, cb, c: _combine(bt, f, lambda x: half_in[b, t, cb, e, x, c]),
         "inside",
     )
     return padded, half_in, inside
 
 
-def _transformed_kernels(conv: Convolution, weight: Tensor, g: Matrix, tc: int) -> Tensor:
+def _transformed_kernels(conv: Convolution, weight: Tensor, g: Matrix, tc: int, lanes: int) -> Tensor:
     """The transformed kernels ``G w G^T``, with output channels in blocks of `tc`, zero past the last one."""
     n = len(g)
     half_kernel = te.compute(
@@ -235,21 +277,21 @@ def _transformed_kernels(conv: Convolution, weight: Tensor, g: Matrix, tc: int) 
     )
 
     def kernel(e: Expr, f: Expr, ct: Expr, cb: Expr, c: Expr, lane: Expr) -> Expr:
-        co, ci = ct * tc + lane, cb * BLOCK + c
+        co, ci = ct * tc + lane, cb * lanes + c
         value = _combine(g, f, lambda x: half_kernel[co, ci, e, x])
-        bounds = [co < conv.CO] * (conv.CO % tc > 0) + [ci < conv.CI] * (conv.CI % BLOCK > 0)
+        bounds = [co < conv.CO] * (conv.CO % tc > 0) + [ci < conv.CI] * (conv.CI % lanes > 0)
         return te.if_then_else(te.all(*bounds), value, 0) if bounds else value
 
-    return te.compute((n, n, -(-conv.CO // tc), -(-conv.CI // BLOCK), BLOCK, tc), kernel, "kernels")
+    return te.compute((n, n, -(-conv.CO // tc), -(-conv.CI // lanes), lanes, tc), kernel, "kernels")
 
 
 def _transformed_output(
     conv: Convolution, inside: Tensor, kernels: Tensor, at: Matrix
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The products M summed over the channels, ``A^T M`` and ``A^T M A`` for each tile."""
-    n, _, co_tiles, ci_blocks, _, tc = kernels.shape
+    n, _, co_tiles, ci_blocks, lanes, tc = kernels.shape
     m, tiles = len(at), inside.shape[3]
-    kb, kc = te.reduce_axis((0, ci_blocks), "kb"), te.reduce_axis((0, BLOCK), "kc")
+    kb, kc = te.reduce_axis((0, ci_blocks), "kb"), te.reduce_axis((0, lanes), "kc")
     products = te.compute(
         (conv.N, n, n, co_tiles, tiles, tc),
         lambda b, e, f, ct, t, lane: te.sum(
@@ -271,9 +313,13 @@ def _transformed_output(
 
 
 def _schedule_output(
-    s: Schedule, out: Tensor, conv: Convolution, m: int, rows: int, tc: int
+    s: Schedule, out: Tensor, conv: Convolution, sizes: tuple[int, int, int], lanes: int
 ) -> tuple[te.IterVar, te.IterVar]:
-    """Schedule the loops over tiles; return the one over blocks of `rows` tiles, and the one over tiles."""
+    """Schedule the loops over tiles; return the one over blocks of them, and the one over tiles.
+
+    `sizes` are the pixels of a tile along one side, the tiles of a block, and the channels of its sums.
+    """
+    m, rows, tc = sizes
     stage = s[out]
     axes = list(out.op.axis)
     first = 1 if conv.layout == "NHWC" else 2
@@ -283,44 +329,50 @@ def _schedule_output(
     wo, wi = stage.split(w, m)
     stage.reorder(axes[0], ho, wo, *channels, hi, wi)
     step, tile = stage.split(stage.fuse(ho, wo), rows)
-    if conv.layout == "NHWC" or conv.layout == "NCHW":
-        co, lane = stage.split(channels[0], tc)
+    inner = []
+    if conv.layout == "NCHW16c":
+        co, part = stage.split(channels[0], tc // BLOCK)
+        inner = [part, *stage.split(channels[1], lanes)]
     else:
-        co, lane = stage.split(channels[0], tc // BLOCK)
-    stage.reorder(axes[0], step, co, tile, *((lane, hi, wi) if conv.layout == "NCHW" else (hi, wi, lane)))
-    if conv.layout != "NCHW":
-        last = stage.split(lane, BLOCK) if conv.layout == "NHWC" else (lane, channels[1])
-        if conv.layout == "NCHW16c":
-            stage.reorder(*last)
-        stage.unroll(last[0])
-        stage.vectorize(last[1])
+        co, lane = stage.split(channels[0], tc)
+        inner = [lane] if conv.layout == "NCHW" else list(stage.split(lane, lanes))
+    if conv.layout == "NCHW":
+        stage.reorder(axes[0], step, co, tile, *inner, hi, wi)
+    else:
+        stage.reorder(axes[0], step, co, tile, hi, wi, *inner)
+        for axis in inner[:-1]:
+            stage.unroll(axis)
+        stage.vectorize(inner[-1])
     block = stage.fuse(axes[0], step)
     stage.parallel(block)
     return block, tile
 
 
-def _schedule_products(s: Schedule, products: Tensor, output: Stage, block: te.IterVar, unroll: int) -> None:
-    """Schedule the matrix products at `block`, with the sums of a block of tiles in registers."""
+def _schedule_products(s: Schedule, products: Tensor, rows: int, unroll: int, lanes: int) -> None:
+    """Schedule the matrix products of a block of tiles, with the sums of `rows` of them in registers."""
     sums = s.cache_write(products, "local")
-    s[products].compute_at(output, block)
-    *_, ct, _, lane = products.op.axis
-    vectors, lanes = s[products].split(lane, 16)
-    s[products].unroll(vectors)
-    s[products].vectorize(lanes)
-    s[sums].compute_at(s[products], ct)
+    *_, ct, t, lane = products.op.axis
+    to, ti = s[products].split(t, rows)
+    s[products].unroll(ti)
+    split_vectors(s, products, lane, lanes)
+    s[sums].compute_at(s[products], to)
     b, e, f, ct, t, lane = sums.op.axis
     # cache_write has made new reduce axes
     rb, rc = sums.op.reduce_axis
-    ro, ri = s[sums].split(rc, unroll)
-    vectors, lanes = s[sums].split(lane, 16)
-    s[sums].reorder(b, e, f, ct, rb, ro, ri, t, vectors, lanes)
-    for axis in (ri, t, vectors):
+    ro, ri = s[sums].split(rc, min(unroll, lanes))
+    vectors, lane = split_vectors(s, sums, lane, lanes)
+    s[sums].reorder(b, e, f, ct, rb, ro, ri, t, vectors, lane)
+    for axis in (ri, t):
         s[sums].unroll(axis)
-    s[sums].vectorize(lanes)
 
 
 def _in_lanes(
-    s: Schedule, tensor: Tensor, *, order: Sequence[int] | None = None, unrolled: Sequence[int] = ()
+    s: Schedule,
+    tensor: Tensor,
+    lanes: int,
+    *,
+    order: Sequence[int] | None = None,
+    unrolled: Sequence[int] = (),
 ) -> None:
     """Vectorize the last axis, unroll some of the others."""
     stage = s[tensor]
@@ -329,9 +381,7 @@ def _in_lanes(
         stage.reorder(*(axes[d] for d in order))
     for d in unrolled:
         stage.unroll(axes[d])
-    vectors, lanes = stage.split(axes[-1], 16)
-    stage.unroll(vectors)
-    stage.vectorize(lanes)
+    split_vectors(s, tensor, axes[-1], lanes)
 
 
 # the number of operations is that of the direct convolution, so that speeds can be compared

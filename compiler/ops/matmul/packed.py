@@ -50,12 +50,13 @@ def packed(
 ) -> tuple[Schedule, list[Tensor]]:
     """Register tiles over packed operands.
 
-    A panel of the right operand has the elements that a tile reads, contiguous for each k and padded with zeros
-    to whole vectors: the hot loop then has neither conditions nor strides. By default it is packed when its
-    tiles are computed, and stays in the second-level cache while all rows of the left operand are multiplied
-    by it; those are read where they are, an element at a time, if each row is contiguous. The sums of a
-    tile stay in registers throughout the loop over k, unless a panel of all k would not stay in the cache (Goto and
-    van de Geijn, Anatomy of High-Performance Matrix Multiplication, section 4, with the operands exchanged).
+    A panel of the right operand has the elements that a tile reads, contiguous for each k and padded with
+    zeros to whole vectors: the hot loop then has neither conditions nor strides. By default it is packed when
+    its tiles are computed, and stays in the second-level cache while all rows of the left operand are
+    multiplied by it; those are read where they are, an element at a time, if each row is contiguous. The sums
+    of a tile stay in registers throughout the loop over k, unless a panel of all k is larger than the cache
+    (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, section 4, with the operands
+    exchanged).
 
     On a target that multiplies bytes in fours, panels of bytes hold for each row or column four elements in
     succession, padded with zeros, and a step of the loop over k adds the products of all four. The
@@ -72,8 +73,8 @@ def packed(
     m_tiles, n_tiles = covering(M, rows), covering(N, columns)
     usual = _Defaults.of(product, target, Tile(rows, columns // lanes), depth, product.names[1] in constants)
     columns_outside = knobs.choice("outside", ("columns", "rows"), default=usual.outside) == "columns"
-    m_block = knobs.choice("m_block", BLOCKS, default=usual.m_block)
-    n_block = knobs.choice("n_block", BLOCKS, default=1)
+    m_block = knobs.choice("m_block", _blocks(M), default=usual.m_block)
+    n_block = knobs.choice("n_block", _blocks(covering(N, lanes)), default=1)
     k_blocks = (*(k for k in (64, 128, 256, 512, 1024, 2048, 4096) if k < K), K)
     k_block = knobs.choice("k_block", k_blocks, default=max(k for k in k_blocks if k <= usual.k_block))
     unroll = knobs.choice("unroll_k", (1, 2, 4, 8), default=4)
@@ -193,24 +194,38 @@ class _Defaults(NamedTuple):
         # all rows by one panel after the other, unless some threads would have no panel
         columns_outside = n_tiles >= threads or n_tiles >= m_tiles
         m_most = m_tiles if columns_outside else covering(m_tiles, covering(threads, n_tiles))
-        size = bits_of(_packed_dtype(product, types.right or types.operand)) // 8
+        size = bits_of(_packed_dtype(product, types.right or types.operand, depth)) // 8
         k_most = block_in_cache(target, 1, columns * size, K, multiple=64)
-        as_is = depth == 1 and _packed_dtype(product, types.operand) == types.operand
-        # a panel that one or two tiles of rows use is read where it is
+        as_is = depth == 1 and _packed_dtype(product, types.operand, depth) == types.operand
+        # a panel that one or two tiles of rows use is read where it is, and so is a left operand that is
+        # small or whose rows are contiguous
         used_once = as_is and product.transpose[1] == "N" and m_tiles <= 2
+        left_as_is = as_is and (
+            product.transpose[0] == "N" or block_in_cache(target, 0, K * size, M, share=0.5) == M
+        )
         return _Defaults(
             outside="columns" if columns_outside else "rows",
-            m_block=max(b for b in BLOCKS if b <= m_most),
+            m_block=max(b for b in _blocks(M) if b <= m_most),
             k_block=k_most,
-            pack_left="none" if as_is and product.transpose[0] == "N" else "block",
+            pack_left="none" if left_as_is else "block",
             pack_right="whole" if constant or depth > 1 else "none" if used_once else "panel",
         )
 
 
-def _packed_dtype(product: Product, dtype: str) -> str:
-    """The type of an operand in panels: floats are converted once and not in the innermost loop."""
+def _blocks(most: int) -> list[int]:
+    """The numbers of tiles that a block may have, where there are `most` at most."""
+    return [block for block in BLOCKS if block == 1 or block <= most]
+
+
+def _packed_dtype(product: Product, dtype: str, depth: int) -> str:
+    """The type of an operand in panels.
+
+    Floats are converted once and not in the innermost loop, and so are signed bytes, which are multiplied as
+    int32 where there is no instruction for them; of an unsigned one and a signed one, LLVM multiplies int16.
+    """
     types = product.precision
-    return types.packed or (types.accumulator if is_float(types.accumulator) else dtype)
+    widened = is_float(types.accumulator) or (types.operand == "int8" and depth == 1)
+    return types.packed or (types.accumulator if widened else dtype)
 
 
 def _place(k: Expr, within: Sequence[Expr], depth: int) -> Expr:
@@ -228,7 +243,7 @@ def _panels(product: Product, tensor: Tensor, tiles: int, width: int, depth: int
         *batch, tile, step, inner = at[: len(at) - len(axes)]
         place, k = tile * width + inner, _place(step, at[len(at) - len(axes) :], depth)
         value = product.left(tensor, *batch, place, k) if is_left else product.right(tensor, *batch, k, place)
-        value = value.astype(_packed_dtype(product, tensor.dtype))
+        value = value.astype(_packed_dtype(product, tensor.dtype, depth))
         if depth > 1 and is_left and tensor.dtype == "int8":
             value = value.astype("uint8") + 128  # wraps around: from -128 .. 127 to 0 .. 255
         inside = [place < extent] if tiles * width != extent else []

@@ -22,9 +22,9 @@ def vector_product(knobs: Knobs, product: Product, target: Target) -> tuple[Sche
     """The product where one operand is a vector: the matrix is read once, in the order of memory.
 
     Where the elements that one result sums over are neighbours in memory, the lanes of a vector hold
-    different steps of the sum, and several results are summed side by side. Otherwise the lanes hold different
-    results, and a few rows of the matrix at a time, each times an element of the vector, are added to all of
-    them.
+    different steps of the sum, and several results are summed side by side. Otherwise the lanes hold
+    different results, and a few rows of the matrix at a time, each times an element of the vector, are added
+    to all of them.
     """
     operands = _Operands(product)
     return (_dots if operands.contiguous else _scaled_rows)(knobs, operands, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -12,14 +13,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from compiler import Target, loop_nest
+from costmodel.footprint import measure_footprint
 from costmodel.measure.host import wait_until_idle
+from costmodel.measure.noise import REFERENCE
 from costmodel.measure.worker.baseline import BASELINES, blas_threads, limit_blas
 from costmodel.measure.worker.check import check, fill_with_sentinel
 from costmodel.measure.worker.program import Compiled, Program
 from costmodel.measure.worker.repeat import Plan, median_error, repeat
 from costmodel.measure.worker.watch import Interval, Watch
+from costmodel.refuse import refusal
 from costmodel.result import Reason
 from costmodel.task import Task
+
+# duration of a sample of the reference program
+_REFERENCE_SECONDS = 1.5e-3
 
 
 class Failure(Exception):
@@ -88,14 +96,27 @@ class Bench:
             raise Failure.of(error, Reason.REFERENCE, "the operator's reference failed: ") from error
         return Data(list(arrays), list(outputs), list(references))
 
-    def compile(self, config: Mapping[str, Any]) -> Compiled:
-        """Return the compiled program of a configuration."""
+    def compile(self, config: Mapping[str, Any], *, candidate: bool = False) -> Compiled:
+        """Return the compiled program of a configuration.
+
+        A candidate of a search is refused if it cannot be fast (`costmodel.refuse`), but for the default,
+        with which others are compared.
+        """
         self.enter("template")
         try:
-            template = self.task.instantiate(config)
+            chosen = self.task.config(config)
+            template = self.task.instantiate(chosen)
         except Exception as error:
             raise Failure.of(error, Reason.TEMPLATE) from error
         self.enter("build")
+        try:
+            nest = loop_nest(*template) if candidate and chosen != self.task.space.default else None
+        except Exception as error:
+            raise Failure.of(error, Reason.BUILD) from error
+        if nest is not None:
+            reason = refusal(nest, measure_footprint(nest), Target.parse(self.task.target).hardware)
+            if reason is not None:
+                raise Failure(Reason.REFUSED, reason)
         try:
             return Compiled.of(self.task, *template)
         except Exception as error:
@@ -126,48 +147,40 @@ class Bench:
             raise Failure(Reason.WRONG, str(outcome))
         return seconds
 
-    def time(self, compiled: Compiled, plan: Plan) -> dict[str, Any]:
+    def time(self, compiled: Compiled, plan: Plan, yardstick: Yardstick) -> dict[str, Any]:
         """Return the seconds per call of a program, and their relative standard error.
 
         Returns
         -------
         dict
-            ``costs``, and ``noise``, None for a single cost.
+            ``costs``; ``noise``, None for a single cost; and ``drift``.
         """
         self.last = self.program(compiled)
-        return self.repeat(plan)
+        return self.repeat(plan, yardstick)
 
-    def repeat(self, plan: Plan) -> dict[str, Any]:
+    def repeat(self, plan: Plan, yardstick: Yardstick) -> dict[str, Any]:
         """Do what `time` does, with the program that it was given last."""
         program = self.last
         if program is None:
             raise Failure(Reason.CRASH, "the worker was replaced, and has not the program any more")
         first = self.run(program)
-        if first * 1e3 > 2 * plan.budget_ms:
-            return {"costs": [first], "noise": None}  # one call is enough for a slow program
+        yardstick.prepare()
         self.enter("run")
-        calls = program.timed()  # it calls the program once: caches and threads are warm then
-        costs = repeat(partial(_sample, calls), min(first, calls(1)), plan)
-        return {"costs": costs, "noise": median_error(costs) if len(costs) > 1 else None}
+        if first * 1e3 > 2 * plan.budget_ms:
+            plan = replace(plan, repeat=1)  # one more call is enough for a slow program
+            found = repeat(partial(_sample, _once(program)), yardstick.sample, first, plan)
+        else:
+            calls = program.timed()  # it calls the program once: caches and threads are warm then
+            found = repeat(partial(_sample, calls), yardstick.sample, min(first, calls(1)), plan)
+        noise = median_error(found.costs) if len(found.costs) > 1 else None
+        return {"costs": found.costs, "noise": noise, "drift": found.drift}
 
-    def measure(self, config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    def measure(self, config: Mapping[str, Any], plan: Plan, yardstick: Yardstick) -> dict[str, Any]:
         """Build a configuration here, and time it."""
         start = time.perf_counter()
-        compiled = self.compile(config)
+        compiled = self.compile(config, candidate=True)
         build_seconds = time.perf_counter() - start
-        return {**self.time(compiled, plan), "build_seconds": build_seconds}
-
-    @cached_property
-    def default(self) -> Callable[[int], float]:
-        """The default program as a function from a number of calls to their seconds."""
-        return self.program(self.compile(self.task.space.default.plain())).timed()
-
-    def again(self, plan: Plan) -> dict[str, Any]:
-        """Return the seconds per call of the default program, which stays loaded between such calls."""
-        calls = self.default
-        self.enter("run")
-        costs = repeat(partial(_sample, calls), calls(1), replace(plan, best=None))
-        return {"costs": costs}
+        return {**self.time(compiled, plan, yardstick), "build_seconds": build_seconds}
 
     def compare(
         self, entries: list[dict[str, Any]], rounds: int, min_repeat_ms: float, pause_ms: float
@@ -212,6 +225,49 @@ class Bench:
                     calls[i]()
                     costs[i].append(_time_calls(calls[i], numbers[i]) / numbers[i])
         return {"names": names, "costs": costs}
+
+
+class Yardstick:
+    """The reference program, which shows how fast the machine is at the moment.
+
+    Parameters
+    ----------
+    enter : callable
+        Called with the name of each phase as it begins.
+    """
+
+    def __init__(self, enter: Callable[[str], None]) -> None:
+        self._bench = Bench(Task(*REFERENCE), enter)
+        self._calls: Callable[[int], float] | None = None
+        self._number = 1
+
+    def prepare(self) -> Callable[[int], float]:
+        """Compile the program, at the first call."""
+        if self._calls is None:
+            bench = self._bench
+            self._calls = bench.program(bench.compile(bench.task.space.default.plain())).timed()
+            seconds = min(self._calls(1) for _ in range(5))
+            self._number = max(1, round(_REFERENCE_SECONDS / seconds))
+        return self._calls
+
+    def sample(self) -> Interval:
+        """Return the seconds of one call."""
+        interval = _sample(self.prepare(), self._number)
+        return replace(interval, seconds=interval.seconds / self._number)
+
+    def calibrate(self, rounds: int, pause_ms: float) -> dict[str, Any]:
+        """Return the usual time of a call: the median of samples with pauses between them."""
+        self.prepare()
+        self._bench.enter("run")
+        seen = []
+        for _ in range(rounds):
+            seen.append(self.sample().seconds)
+            time.sleep(pause_ms * 1e-3)
+        return {"usual": statistics.median(seen)}
+
+
+def _once(program: Program) -> Callable[[int], float]:
+    return lambda number: _time_calls(program, number)
 
 
 def _sample(calls: Callable[[int], float], number: int) -> Interval:

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 from costmodel.measure.origin import define
 from costmodel.measure.process import SETUP
-from costmodel.measure.worker.bench import Bench, Failure, describe
+from costmodel.measure.worker.bench import Bench, Failure, Yardstick, describe
 from costmodel.measure.worker.pinning import spread_threads
 from costmodel.measure.worker.program import Compiled
 from costmodel.measure.worker.repeat import Plan
@@ -43,24 +43,29 @@ class Worker:
     def __init__(self, replies: TextIO) -> None:
         self.replies = replies
         self.benches: dict[str, Bench] = {}
+        self.yardstick = Yardstick(self.enter)
 
     def reply(self, **fields: Any) -> None:
         """Send one line."""
         self.replies.write(json.dumps(fields) + "\n")
         self.replies.flush()
 
+    def enter(self, phase: str) -> None:
+        """Send the name of a phase that begins."""
+        self.reply(phase=phase)
+
     def bench(self, named: dict[str, Any]) -> Bench:
         """Return the bench of a task, made at its first request."""
         key = json.dumps(named, sort_keys=True)
         if key not in self.benches:
-            self.reply(phase="import")
+            self.enter("import")
             for origin in named["origins"]:
                 define(origin)
             shape = tuple(tuple(v) if isinstance(v, list) else v for v in named["shape"])
             task = Task(named["operator"], shape, named["target"])
             while len(self.benches) >= _BENCHES:
                 del self.benches[next(iter(self.benches))]
-            self.benches[key] = Bench(task, enter=lambda phase: self.reply(phase=phase))
+            self.benches[key] = Bench(task, self.enter)
         self.benches[key] = self.benches.pop(key)  # the last one used is removed last
         return self.benches[key]
 
@@ -85,18 +90,22 @@ class Worker:
         """Return the result of a request that is not the first one."""
         start = time.perf_counter()
         if request["do"] == "build":
-            saved = bench.compile(request["config"]).save(request["path"])
+            saved = bench.compile(request["config"], candidate=True).save(request["path"])
             return {"saved": saved, "build_seconds": time.perf_counter() - start}
         if request["do"] == "compare":
             return bench.compare(request["entries"], **request["plan"])
+        if request["do"] == "calibrate":
+            return self.yardstick.calibrate(**request["plan"])
         plan = Plan(**request["plan"])
+        if request["do"] == "probe":
+            if bench.last is None:
+                bench.last = bench.program(bench.compile(bench.task.space.default.plain()))
+            return bench.repeat(plan, self.yardstick)
         if request["do"] == "run":
-            return bench.time(Compiled.load(request["saved"]), plan)
+            return bench.time(Compiled.load(request["saved"]), plan, self.yardstick)
         if request["do"] == "repeat":
-            return bench.repeat(plan)
-        if request["do"] == "again":
-            return bench.again(plan)
-        return bench.measure(request["config"], plan)
+            return bench.repeat(plan, self.yardstick)
+        return bench.measure(request["config"], plan, self.yardstick)
 
     def start(self, request: dict[str, Any]) -> None:
         """Import modules, start the thread pool and limit memory: before the time of any candidate begins."""

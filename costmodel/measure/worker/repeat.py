@@ -14,7 +14,7 @@ _DISTURBED = 0.03
 # and the time to spend on a program is extended by this factor to replace such samples
 _PATIENCE = 2.0
 # most samples, for each of the least number
-_MOST = 5
+_MOST = 3
 _MAX_ASLEEP = 5
 
 
@@ -34,16 +34,36 @@ class Plan:
         No more samples are taken once the relative standard error of their median is this small.
     best : float, optional
         Seconds of a call of the best program so far. One that is clearly slower gets a single sample.
+    usual : float, optional
+        Seconds of a call of the reference program when the search began. Without it, costs are what the clock
+        says.
     hopeless : float
-        A program is clearly slower if it takes this many times as long.
+        A program is clearly slower than the best if it takes this many times as long.
     """
 
-    repeat: int = 3
-    min_repeat_ms: float = 4.0
-    budget_ms: float = 60.0
-    precision: float = 0.01
+    repeat: int = 4
+    min_repeat_ms: float = 3.0
+    budget_ms: float = 45.0
+    precision: float = 0.03
     best: float | None = None
+    usual: float | None = None
     hopeless: float = 2.0
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What `repeat` found.
+
+    Parameters
+    ----------
+    costs : list of float
+        Seconds per call, each divided by the drift of its time.
+    drift : float
+        Median time of the reference program meanwhile, relative to its usual time.
+    """
+
+    costs: list[float]
+    drift: float
 
 
 def median_error(costs: Sequence[float]) -> float:
@@ -58,8 +78,14 @@ def median_error(costs: Sequence[float]) -> float:
     return 1.2533 / 1.349 * (high - low) / (middle * math.sqrt(len(costs)))
 
 
-def repeat(sample: Callable[[int], Interval], seconds: float, plan: Plan) -> list[float]:
-    """Return seconds per call of a program.
+def repeat(
+    sample: Callable[[int], Interval], reference: Callable[[], Interval], seconds: float, plan: Plan
+) -> Samples:
+    """Time a program in turns with a reference program.
+
+    The speed of a core changes by tens of per cent within a second where its neighbours share power and
+    caches, and of all programs alike. So a sample is divided by the time that the reference program takes
+    before and after it, relative to its usual time.
 
     Samples in which another program had the CPU are replaced; if the time does not suffice for that, the
     least disturbed ones count. Samples of a machine that fell asleep never count.
@@ -67,42 +93,49 @@ def repeat(sample: Callable[[int], Interval], seconds: float, plan: Plan) -> lis
     Parameters
     ----------
     sample : callable
-        Time that many calls.
+        Times that many calls of the program.
+    reference : callable
+        Times one call of the reference program, as the mean of several.
     seconds : float
-        Estimate of one call.
+        Estimate of one call of the program.
     plan : Plan
 
     Returns
     -------
-    list of float
-        At least one, in the order of measuring.
+    Samples
+        At least one cost, in the order of measuring.
     """
     number = max(1, math.ceil(plan.min_repeat_ms * 1e-3 / max(seconds, 1e-9)))
-    taken: list[tuple[float, float]] = []  # seconds per call, and the share of time that was lost
+    taken: list[tuple[float, float, float]] = []  # seconds per call, drift, share of time that was lost
     spent, asleep = 0.0, 0
+    before = reference()
     while True:
-        interval = sample(number)
-        if interval.asleep and asleep < _MAX_ASLEEP:
+        here = sample(number)
+        after = reference()
+        if asleep < _MAX_ASLEEP and (here.asleep or after.asleep):
             asleep += 1
+            before = after if not after.asleep else reference()
             continue
-        cost = interval.seconds / number
-        taken.append((cost, interval.lost))
-        spent += interval.seconds
-        good = [c for c, lost in taken if lost <= _DISTURBED]
+        drift = 1.0 if plan.usual is None else (before.seconds + after.seconds) / (2.0 * plan.usual)
+        lost = max(before.lost, here.lost, after.lost)
+        before = after
+        spent += here.seconds
+        if here.seconds < plan.min_repeat_ms * 0.5e-3:
+            # the estimate was too high: a first call has page faults, and wakes threads
+            number = math.ceil(number * plan.min_repeat_ms * 1e-3 / max(here.seconds, 1e-9))
+            continue
+        taken.append((here.seconds / number / drift, drift, lost))
+        good = [cost for cost, _, lost in taken if lost <= _DISTURBED]
         if good and plan.best is not None and min(good) > plan.hopeless * plan.best:
-            return good
+            break
         if len(good) >= plan.repeat and (
             median_error(good) <= plan.precision or len(good) >= _MOST * plan.repeat
         ):
-            return good
-        limit = plan.budget_ms * 1e-3 * (1.0 if len(good) == len(taken) else _PATIENCE)
-        if spent + interval.seconds > limit:
             break
-        if interval.seconds < plan.min_repeat_ms * 0.5e-3:
-            # the estimate was too high: a first call has page faults, and wakes threads
-            number = math.ceil(plan.min_repeat_ms * 1e-3 / max(cost, 1e-9))
-            taken.pop()
-    if len(good) < min(plan.repeat, len(taken)):
-        limit = sorted(lost for _, lost in taken)[min(plan.repeat, len(taken)) - 1]
-        good = [c for c, lost in taken if lost <= limit]
-    return good
+        limit = plan.budget_ms * 1e-3 * (1.0 if len(good) == len(taken) else _PATIENCE)
+        if spent + here.seconds > limit:
+            break
+    least = min(plan.repeat, len(taken))
+    bound = max(_DISTURBED, sorted(lost for _, _, lost in taken)[least - 1])
+    kept = [(cost, drift) for cost, drift, lost in taken if lost <= bound]
+    return Samples([cost for cost, _ in kept], statistics.median(drift for _, drift in kept))

@@ -54,15 +54,20 @@ class RecordingDefaults(Defaults):
 
 
 def check(
-    op: Operator, knobs: Knobs, *values: Any, how: Sequence[str] = ("nest", "lowered", "compiled")
+    op: Operator,
+    knobs: Knobs,
+    *values: Any,
+    how: Sequence[str] = ("nest", "lowered", "compiled"),
+    target: str = "llvm",
 ) -> None:
     """Compare the template's program with the reference, before and after the passes, and compiled.
 
     ``"definition"`` is the operator's `compute` without a schedule, ``"bound"`` the program that was given
-    its constants before the call.
+    its constants before the call. The program is that of `target`, whose lanes and registers it fits, and
+    runs here.
     """
     shape = op.shape(*values)
-    s, args = op.schedule(knobs, *shape)
+    s, args = op.schedule(knobs, *shape, target=target)
     nest = loop_nest(s, args)
     verify(nest)
     lowered = run(nest, pipeline(), lambda _, func: verify(func))

@@ -88,7 +88,13 @@ def test_metaschedule_tunes_with_our_model(matmul, tmp_path):
     noted = Noted()
     ours = metaschedule_model(noted, warmup=4)
     database = meta_schedule.tune_tir(
-        *matmul, str(tmp_path / "work"), 16, num_trials_per_iter=8, cost_model=ours, seed=1, num_tuning_cores=1
+        *matmul,
+        str(tmp_path / "work"),
+        16,
+        num_trials_per_iter=8,
+        cost_model=ours,
+        seed=1,
+        num_tuning_cores=1,
     )
     # the first 8 programs were chosen at random, the others by the model's scores
     features, throughputs, groups = noted.data

@@ -131,17 +131,15 @@ def max_pool(c: int, h: int, w: int) -> Computation:
     Y = te.compute(
         (c, h // 2, w // 2), lambda i, y, x: te.max(X[i, y * 2 + ry, x * 2 + rx], axis=[ry, rx]), "Y"
     )
-    return [X, Y], lambda x: [
-        x[:, : h // 2 * 2, : w // 2 * 2].reshape(c, h // 2, 2, w // 2, 2).max((2, 4))
-    ]
+    return [X, Y], lambda x: [x[:, : h // 2 * 2, : w // 2 * 2].reshape(c, h // 2, 2, w // 2, 2).max((2, 4))]
 
 
 def layer_norm(n: int, m: int) -> Computation:
     x, g, b = te.placeholder((n, m), "x"), te.placeholder((m,), "gain"), te.placeholder((m,), "bias")
-    k, l = te.reduce_axis((0, m), "k"), te.reduce_axis((0, m), "l")
+    k, q = te.reduce_axis((0, m), "k"), te.reduce_axis((0, m), "q")
     total = te.compute((n,), lambda i: te.sum(x[i, k], axis=k), "total")
     mean = te.compute((n,), lambda i: total[i] * (1.0 / m), "mean")
-    square = te.compute((n,), lambda i: te.sum((x[i, l] - mean[i]) * (x[i, l] - mean[i]), axis=l), "square")
+    square = te.compute((n,), lambda i: te.sum((x[i, q] - mean[i]) * (x[i, q] - mean[i]), axis=q), "square")
     scale = te.compute((n,), lambda i: 1.0 / te.sqrt(square[i] * (1.0 / m) + 1e-5), "scale")
     out = te.compute((n, m), lambda i, j: (x[i, j] - mean[i]) * scale[i] * g[j] + b[j], "out")
 
@@ -212,7 +210,9 @@ def whole_sum(n: int, m: int) -> Computation:
 
 def column_sums(n: int, m: int, dtype: str = "float32") -> Computation:
     x, i = te.placeholder((n, m), "x", dtype), te.reduce_axis((0, n), "i")
-    return [x, te.compute((m,), lambda j: te.sum(x[i, j], axis=i), "out")], lambda v: [v.sum(0, dtype=v.dtype)]
+    return [x, te.compute((m,), lambda j: te.sum(x[i, j], axis=i), "out")], lambda v: [
+        v.sum(0, dtype=v.dtype)
+    ]
 
 
 def argmax(n: int, m: int) -> Computation:

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 
 import compiler
-from compiler import Target
+from compiler import Target, te
 from compiler.backend import pipeline
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.lowering.nest import loop_nest
-from compiler.ops import Defaults
+from compiler.ops import Defaults, Operator
 from compiler.passes import run
 from compiler.te.tensor import Placeholder
-from costmodel.derive import derive
+from costmodel import Task
+from costmodel.derive import derive, with_schedule
 from costmodel.space import ConfigSpace, Replay
-from tests.costmodel.derive.computations import SMALL
+from tests.costmodel.derive.computations import SMALL, matmul
 
-RANDOM = 40 if os.environ.get("ESPALIER_NIGHTLY") else 4
+RANDOM = 40 if os.environ.get("ESPALIER_NIGHTLY") else 2
 TARGETS = ["llvm", "llvm -mcpu=x86-64-v3"]
 
 
@@ -80,3 +81,50 @@ def test_random_programs_are_right(name):
             replay.finish()
         except Exception as error:
             raise AssertionError(f"{name} on {target}: configuration {space.at(index)}") from error
+
+
+@pytest.mark.parametrize("name", ["matmul", "dense", "layer norm", "argmax", "stencil", "cumsum"])
+def test_the_interpreter_agrees_before_and_after_the_passes(name):
+    check(*SMALL[name], Defaults(), TARGETS[0], interpreted=True)
+
+
+def test_an_operator_without_a_schedule_gets_a_derived_one():
+    tensors, _ = SMALL["matmul"]
+    bare = Operator(
+        name="bare product",
+        parameters=(),
+        schedules={},
+        compute_reference=lambda arrays: arrays[0] @ arrays[1],
+        count_flops=lambda: 2 * 37 * 45 * 29,
+        compute=lambda: tensors,
+    )
+    task = Task(bare, ())
+    assert task.space.size > 1000
+    arrays, outputs = task.operator.inputs(np.random.default_rng(0)), task.operator.outputs()
+    compiler.build(*task.instantiate())(*arrays, *outputs)
+    np.testing.assert_allclose(outputs[0], arrays[0] @ arrays[1], rtol=1e-4, atol=1e-4)
+    assert with_schedule(bare, "toy") is bare
+    with pytest.raises(ValueError, match="no schedule for targets of kind 'toy'"):
+        with_schedule(bare, "toy").template("toy")
+
+
+def test_the_default_fits_the_target():
+    tensors, _ = matmul(512, 512, 512)
+    tiles = [
+        ConfigSpace.record(lambda knobs, t=t: derive(tensors, knobs, t)).default["C.tile"]
+        for t in ("llvm -mcpu=x86-64-v4", "llvm -mcpu=x86-64-v3")
+    ]
+    assert [tile[1] for tile in tiles] == [16, 8]
+
+
+def test_a_schedule_is_no_computation():
+    A = te.placeholder((4,), "A")
+    B = te.compute((4,), lambda i: A[i] + 1.0, "B")
+    with pytest.raises(ValueError, match="takes 'knobs' first"):
+        derive((te.create_schedule(B.op), [A, B]), Defaults())
+
+
+def test_the_inputs_are_kept_and_the_outputs_are_new():
+    (A, B, C), _ = SMALL["matmul"]
+    _, (a, b, c) = derive([A, B, C], Defaults())
+    assert (a, b) == (A, B) and c != C and c.shape == C.shape and c.name == "C"

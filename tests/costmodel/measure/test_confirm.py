@@ -10,6 +10,11 @@ def ok(*costs: float, noise: float | None = None) -> MeasureResult:
     return MeasureResult(Reason.OK, costs, build_seconds=0.5, total_seconds=1.0, noise=noise)
 
 
+def other(cost: float, noise: float | None = None) -> MeasureResult:
+    """A second measurement, for which nothing is built."""
+    return MeasureResult(Reason.OK, (cost,), total_seconds=1.0, noise=noise)
+
+
 def again(*results: MeasureResult):
     """A candidate whose next measurements are these."""
     left = list(results)
@@ -28,25 +33,27 @@ def test_what_is_a_surprise():
 
 
 def test_two_that_agree_are_joined():
-    found = confirm(ok(1.0, 1.1, noise=0.01), again(ok(1.02, noise=0.03)), lambda: 0.05)
+    found = confirm(ok(1.0, 1.1, noise=0.01), again(other(1.02, noise=0.03)), 0.05)
     assert found.costs == (1.0, 1.1, 1.02)
     assert (found.measured, found.noise) == (2, 0.03)
+    assert found.drift == pytest.approx(1.0)
     assert found.build_seconds == 0.5 and found.total_seconds == 2.0
 
 
 def test_a_best_that_measures_slower_the_second_time_does_not_count():
     # a candidate of cost 1.0 whose first measurement was 40 % too low
-    found = confirm(ok(0.6), again(ok(1.0), ok(1.01)), lambda: 0.05)
+    found = confirm(ok(0.6), again(other(1.0), other(1.01)), 0.05)
     assert found.cost == pytest.approx(1.005)
     assert 0.6 not in found.costs and found.measured == 3
+    assert found.build_seconds == 0.5 and found.total_seconds == 3.0
 
 
 def test_without_two_that_agree_all_count_and_the_noise_says_so():
-    found = confirm(ok(1.0), again(ok(1.5), ok(2.0), ok(2.5), ok(3.0)), lambda: 0.05)
+    found = confirm(ok(1.0), again(other(1.5), other(2.0), other(2.5), other(3.0)), 0.05)
     assert found.cost == 2.0 and found.measured == 5
     assert found.noise == pytest.approx(0.5)  # quartiles 1.5 and 2.5
 
 
 def test_a_candidate_that_fails_the_second_time_is_a_failure():
-    found = confirm(ok(1.0), again(MeasureResult(Reason.WRONG, message="now it differs")), lambda: 0.05)
+    found = confirm(ok(1.0), again(MeasureResult(Reason.WRONG, message="now it differs")), 0.05)
     assert found.reason is Reason.WRONG and found.measured == 2

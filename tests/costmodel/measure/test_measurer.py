@@ -126,7 +126,7 @@ def measured(measurer, mode, n=32):
 def test_a_valid_candidate_is_measured(measurer):
     result = measured(measurer, "fine")
     assert result.ok and result.reason is Reason.OK and result.message == ""
-    assert len(result.costs) >= 3 and all(c > 0 for c in result.costs)
+    assert len(result.costs) >= 2 and all(c > 0 for c in result.costs)
     assert result.noise >= 0
     assert min(result.costs) <= result.cost <= max(result.costs)
     assert 0 < result.build_seconds < result.total_seconds
@@ -224,6 +224,37 @@ def test_the_fastest_so_far_is_measured_again():
         assert first.ok and first.measured >= 2
         measurer._best[task.key] = 1e-12
         assert measurer.measure(task).measured == 1
+
+
+class Scripted(Measurer):
+    """A measurer whose process replies what the test says, at once."""
+
+    def __init__(self, *costs: float) -> None:
+        super().__init__(builders=0)
+        self.costs = list(costs)
+        self.asked: list[str] = []
+
+    def start(self) -> None:
+        pass
+
+    def _request(self, request):
+        self.asked.append(request["do"])
+        if request["do"] == "calibrate":
+            return {"done": "ok", "usual": 1.0}
+        if request["do"] == "probe":
+            return {"done": "ok", "costs": [1.0], "drift": 1.0, "noise": 0.0}
+        return {"done": "ok", "costs": [self.costs.pop(0)], "drift": 1.25, "noise": 0.02}
+
+
+def test_a_best_that_measures_slower_again_is_found_out_before_it_is_reported():
+    measurer = Scripted(1.0, 1.01, 1.2, 0.6, 1.01, 1.0, 1.1)
+    task = Task("matmul", (64, 64, 64))
+    found = list(measurer.measure_many(task, [0, 1, 2, 3]))
+    # the third one measured 40 % too fast at first; the others were no surprise
+    assert [r.cost for r in found] == pytest.approx([1.005, 1.2, 1.005, 1.1])
+    assert [r.measured for r in found] == [2, 1, 3, 1]
+    assert measurer.asked.count("repeat") == 3
+    assert measurer.context()["drift"] == 1.25 and found[0].drift == 1.25
 
 
 def test_the_noise_is_stated():

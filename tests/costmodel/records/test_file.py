@@ -4,12 +4,16 @@ import dataclasses
 import json
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import costmodel
+from boost.atomic import write_text
 from costmodel.records import Record, RecordWarning, append, load, rewrite, set_aside
+from costmodel.records import file as record_file
 from costmodel.result import MeasureResult, Reason
 from costmodel.task import Task
 
@@ -125,16 +129,29 @@ def test_processes_that_append_to_one_file(tmp_path):
         assert [r.trial for r in found if r.source == source] == list(range(150))
 
 
-def test_a_file_is_rewritten_while_another_process_appends(tmp_path):
+def test_an_append_that_waits_goes_to_the_file_that_replaces_the_old_one(tmp_path):
     path = tmp_path / "r.jsonl"
     append(path, record())
-    process = appending(path, "a")
-    while process.poll() is None:
-        rewrite(path, [])
-        append(path, record(1))
-    assert process.returncode == 0
-    # every line is whole, and what was appended after the last rewriting is there
-    assert path.read_text().count("\n") == len(load(path)) >= 1
+    waiting = threading.Thread(target=append, args=(path, record(1)))
+    with record_file._locked(path):
+        waiting.start()
+        time.sleep(0.3)  # it has opened the file, and waits for the lock
+        assert waiting.is_alive()
+        write_text(path, record(2).line())
+    waiting.join(30)
+    assert [r.index for r in load(path)] == [2, 1]
+
+
+def test_a_file_is_rewritten_under_the_lock_of_those_that_append(tmp_path):
+    path = tmp_path / "r.jsonl"
+    append(path, record())
+    waiting = threading.Thread(target=rewrite, args=(path, [record(3)]))
+    with record_file._locked(path):
+        waiting.start()
+        time.sleep(0.3)
+        assert waiting.is_alive() and [r.index for r in load(path)] == [0]
+    waiting.join(30)
+    assert [r.index for r in load(path)] == [3]
 
 
 def test_rewriting(tmp_path):

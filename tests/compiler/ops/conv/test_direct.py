@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.ops import CONV2D, Defaults
-from compiler.ops.conv.direct import convolution
 
 # N, CI, H, W, CO, kernel, stride, pad, dilation, groups, layout, epilogue
 SHAPES = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.backend import Target
-from compiler.driver import build
+from compiler.driver import build, lower
 from compiler.ops import DENSE, MATMUL, Defaults, Knobs, Operator
-from tests.compiler.backend.llvm.compiled import X86
+from tests.compiler.backend.llvm.compiled import NEON, X86
 
 SHAPES = [
     (1, 1, 1),
@@ -191,6 +192,111 @@ def test_the_requested_knobs_do_not_depend_on_their_values(
     MATMUL.schedule(first, 12, 16, 8)
     MATMUL.schedule(second, 12, 16, 8)
     assert first.requested == second.requested
+
+
+class Chosen(Defaults):
+    """The defaults, and a record of them."""
+
+    def __init__(self) -> None:
+        self.values: dict = {}
+
+    def choice(self, name: str, options: Sequence, *, default: Any = None) -> Any:
+        self.values[name] = super().choice(name, options, default=default)
+        return self.values[name]
+
+
+def chosen(target: str, *values: Any, **named: Any) -> dict:
+    """The default values of the knobs."""
+    knobs = Chosen()
+    MATMUL.schedule(knobs, *MATMUL.shape(*values, **named), target=target)
+    return knobs.values
+
+
+MACHINES = [X86 + "x86-64-v3", X86 + "x86-64-v4", NEON]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("target", MACHINES)
+def test_the_default_hot_loops_do_not_spill(target: str, dtype: str) -> None:
+    for shape in [(512, 512, 512), (100, 127, 64), (1000, 1000, 1000), (4, 1000, 100), (300, 8, 50)]:
+        knobs = Chosen()
+        values = MATMUL.shape(*shape, dtype=dtype)
+        text = build(*MATMUL.schedule(knobs, *values, target=target), target=target).source("asm")
+        blocks = re.split(r"(?m)^\.L\w+:.*$", text)
+        fused = r"\t(?:vfmadd\w+|fmla)\t"
+        hot = max(blocks, key=lambda block: len(re.findall(fused, block)))
+        rows, columns = knobs.values["tile"]
+        steps = rows * columns // Target.parse(target).lanes(dtype) * knobs.values["unroll_k"]
+        lines = [line for line in hot.splitlines() if re.search(fused, line)]
+        assert len(lines) >= steps
+        first, last = hot.index(lines[0]), hot.rindex(lines[-1])
+        assert not re.search(r"\(%rsp\)|\[sp", hot[first:last]), (shape, knobs.values["tile"])
+
+
+def test_default_tiles_follow_the_registers() -> None:
+    avx2, avx512, neon = (chosen(target, 512, 512, 512)["tile"] for target in MACHINES)
+    assert avx2 == (6, 16)
+    assert avx512 == (6, 64)
+    assert neon == (6, 16)
+    # the vectors of float64 have half as many lanes
+    assert chosen(MACHINES[1], 512, 256, 512, dtype="float64")["tile"] == (6, 32)
+
+
+@pytest.mark.parametrize("target", MACHINES)
+def test_operands_are_packed_where_it_pays(target: str) -> None:
+    square = chosen(target, 512, 512, 512)
+    assert (square["pack_left"], square["pack_right"]) == ("none", "panel")
+    # a matrix that a few rows are multiplied by is read once, so a copy would cost more than it saves
+    assert chosen(target, 4, 1000, 1000)["pack_right"] == "none"
+    # a transposed operand has no contiguous vectors
+    assert chosen(target, 4, 1000, 1000, transpose="NT")["pack_right"] == "panel"
+    assert chosen(target, 512, 512, 512, transpose="TN")["pack_left"] == "block"
+    # narrow floats are converted when they are packed
+    assert chosen(target, 512, 512, 512, dtype="float16")["pack_left"] == "block"
+
+
+def test_a_constant_weight_is_packed_before_the_calls() -> None:
+    schedule, tensors = DENSE.schedule(Defaults(), 64, 100, 80)
+    bound = build(schedule, tensors, constants=[tensors[1]])
+    rng = np.random.default_rng(0)
+    data, weight = rng.standard_normal((64, 80), "f"), rng.standard_normal((100, 80), "f")
+    module, out = bound.bind(weight), np.empty((64, 100), "f")
+    module(data, out)
+    np.testing.assert_allclose(out, data @ weight.T, rtol=1e-4, atol=1e-4)
+    assert "packed_right" not in str(lower(*MATMUL.schedule(Defaults(), 4, 100, 80)))
+
+
+def test_a_long_sum_is_divided_where_its_panel_would_not_stay_in_the_cache() -> None:
+    # of 1 MiB in the second-level cache, half holds 4096 steps of a panel of 16 or 24 floats or more
+    for target in MACHINES:
+        short, long = chosen(target, 64, 64, 1024)["k_block"], chosen(target, 64, 64, 10**6)["k_block"]
+        assert short == 1024
+        assert long <= 4096
+
+
+VECTORS = [(1, 37, 19), (37, 1, 19), (1, 1, 40), (1, 5, 1), (1, 130, 70), (130, 1, 70)]
+
+
+@pytest.mark.parametrize("transpose", ["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize("shape", VECTORS)
+def test_products_of_a_vector(shape: tuple, transpose: str, check_operator: Callable) -> None:
+    check_operator(MATMUL, Defaults(), *shape, 0, transpose, how=("nest", "compiled"))
+
+
+@pytest.mark.parametrize("transpose", ["NN", "NT", "TN"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8", "uint8"])
+def test_batches_of_products_of_a_vector(transpose: str, dtype: str, check_operator: Callable) -> None:
+    for shape in ((1, 20, 37), (20, 1, 37)):
+        values = MATMUL.shape(*shape, 3, transpose, "bias+relu" if dtype != "int8" else "none", dtype)
+        check_operator(MATMUL, Defaults(), *values, how=("definition", "compiled"))
+
+
+def test_a_product_of_a_vector_copies_no_matrix() -> None:
+    for shape, transpose in (((1, 64, 64), "NN"), ((1, 64, 64), "NT"), ((64, 1, 64), "NN")):
+        values = MATMUL.shape(*shape, transpose=transpose)
+        for target in MACHINES:
+            program = str(lower(*MATMUL.schedule(Defaults(), *values, target=target), target=target))
+            assert "packed" not in program
 
 
 def test_flops_and_shapes() -> None:

@@ -10,7 +10,7 @@ from costmodel.measure.worker.repeat import Plan, median_error, repeat
 from costmodel.measure.worker.watch import Interval
 
 
-class Samples:
+class Program:
     """A program whose samples a test gives: seconds per call, or (seconds per call, asleep, lost)."""
 
     def __init__(self, *given) -> None:
@@ -21,6 +21,12 @@ class Samples:
         self.numbers.append(number)
         cost, asleep, lost = one if isinstance(one := next(self.given), tuple) else (one, 0.0, 0.0)
         return Interval(cost * number, asleep, lost)
+
+
+def timed(program: Program, seconds: float, plan: Plan, reference: Program | None = None) -> list[float]:
+    """The costs of a program in turns with a reference program of a second."""
+    other = Program(1.0) if reference is None else reference
+    return repeat(program, lambda: other(1), seconds, plan).costs
 
 
 def test_the_error_of_a_median():
@@ -38,53 +44,74 @@ def test_the_error_of_a_median_of_normal_samples():
 
 
 def test_a_quiet_program_is_measured_as_often_as_it_must_be():
-    samples = Samples(1e-3)
-    assert repeat(samples, 1e-3, Plan(repeat=3, min_repeat_ms=4.0)) == [1e-3] * 3
+    samples = Program(1e-3)
+    assert timed(samples, 1e-3, Plan(repeat=3, min_repeat_ms=4.0)) == [1e-3] * 3
     assert samples.numbers == [4, 4, 4]
 
 
 def test_a_noisy_program_is_measured_until_the_spread_is_small():
-    noisy = Samples(1.0e-3, 1.3e-3, 0.7e-3, 1.0e-3, 1.0e-3, 1.0e-3, 1.0e-3, 1.0e-3)
-    costs = repeat(noisy, 1e-3, Plan(repeat=3, min_repeat_ms=4.0, precision=0.01))
+    noisy = Program(1.0e-3, 1.3e-3, 0.7e-3, 1.0e-3, 1.0e-3, 1.0e-3, 1.0e-3, 1.0e-3)
+    costs = timed(noisy, 1e-3, Plan(repeat=3, min_repeat_ms=4.0, precision=0.01))
     assert 3 < len(costs) <= 8 and median_error(costs) <= 0.01
     assert median_error(costs[:-1]) > 0.01
 
 
 def test_the_time_limit_holds():
-    noisy = Samples(*itertools.islice(itertools.cycle((1e-3, 2e-3)), 1000))
-    costs = repeat(noisy, 1e-3, Plan(repeat=3, min_repeat_ms=4.0, budget_ms=20.0, precision=0.0))
+    noisy = Program(*itertools.islice(itertools.cycle((1e-3, 2e-3)), 1000))
+    costs = timed(noisy, 1e-3, Plan(repeat=3, min_repeat_ms=4.0, budget_ms=20.0, precision=0.0))
     assert len(costs) == 4  # 4 + 8 + 4 ms leave room for one more like the last
 
 
 def test_a_sample_that_is_longer_than_the_time_limit():
-    assert repeat(Samples(1.0), 1.0, Plan(budget_ms=60.0)) == [1.0]
+    assert timed(Program(1.0), 1.0, Plan(budget_ms=60.0)) == [1.0]
 
 
 def test_a_hopeless_program_is_measured_once():
-    assert repeat(Samples(5e-3), 5e-3, Plan(best=1e-3)) == [5e-3]
-    assert len(repeat(Samples(1.5e-3), 1.5e-3, Plan(best=1e-3))) == 3
+    assert timed(Program(5e-3), 5e-3, Plan(best=1e-3)) == [5e-3]
+    assert len(timed(Program(1.5e-3), 1.5e-3, Plan(repeat=3, best=1e-3))) == 3
 
 
 def test_disturbed_samples_are_replaced():
-    samples = Samples((9e-3, 0.0, 0.8), 1e-3, (5e-3, 0.0, 0.5), 1e-3, 1e-3)
-    assert repeat(samples, 1e-3, Plan(repeat=3, min_repeat_ms=1.0)) == [1e-3] * 3
+    samples = Program((9e-3, 0.0, 0.8), 1e-3, (5e-3, 0.0, 0.5), 1e-3, 1e-3)
+    assert timed(samples, 1e-3, Plan(repeat=3, min_repeat_ms=1.0)) == [1e-3] * 3
 
 
 def test_if_all_are_disturbed_the_least_disturbed_count():
-    samples = Samples(
+    samples = Program(
         (2e-3, 0.0, 0.5), (9e-3, 0.0, 0.9), (2.1e-3, 0.0, 0.5), (9e-3, 0.0, 0.9), (2.2e-3, 0.0, 0.5)
     )
     plan = Plan(repeat=2, min_repeat_ms=1.0, budget_ms=15.0)
-    assert repeat(samples, 1e-3, plan) == [2e-3, 2.1e-3]
+    assert timed(samples, 1e-3, plan) == [2e-3, 2.1e-3]
 
 
 def test_samples_of_a_machine_that_slept_do_not_count():
-    samples = Samples(1e-3, (60.0, 60.0, 0.0), 1e-3, 1e-3)
-    assert repeat(samples, 1e-3, Plan(repeat=3, min_repeat_ms=1.0)) == [1e-3] * 3
+    samples = Program(1e-3, (60.0, 60.0, 0.0), 1e-3, 1e-3)
+    assert timed(samples, 1e-3, Plan(repeat=3, min_repeat_ms=1.0)) == [1e-3] * 3
 
 
 def test_the_number_of_calls_grows_if_the_estimate_was_too_high():
-    samples = Samples(1e-5)
-    costs = repeat(samples, 1e-3, Plan(repeat=3, min_repeat_ms=4.0))
+    samples = Program(1e-5)
+    costs = timed(samples, 1e-3, Plan(repeat=3, min_repeat_ms=4.0))
     assert costs == pytest.approx([1e-5] * 3)
     assert samples.numbers == [4, 400, 400, 400]
+
+
+def test_a_change_of_speed_is_taken_out():
+    # everything takes 1.4 times as long from the third sample on; the reference is seen before and after
+    program = Program(1e-3, 1e-3, 1.4e-3)
+    reference = Program(0.5, 0.5, 0.5, 0.7)
+    found = repeat(program, lambda: reference(1), 1e-3, Plan(repeat=5, min_repeat_ms=1.0, usual=0.5))
+    assert found.costs == pytest.approx([1e-3, 1e-3, 1.4e-3 / 1.2, 1e-3, 1e-3])
+    assert found.drift == pytest.approx(1.2)  # the median of 1, 1, 1.2, 1.4 and 1.4
+
+
+def test_a_disturbed_reference_counts_as_a_disturbed_sample():
+    reference = Program(1.0, (9.0, 0.0, 0.9), 1.0)
+    plan = Plan(repeat=3, min_repeat_ms=1.0, usual=1.0)
+    assert timed(Program(1e-3), 1e-3, plan, reference) == pytest.approx([1e-3] * 3)
+
+
+def test_a_reference_before_which_the_machine_slept_does_not_count():
+    reference = Program(1.0, (60.0, 60.0, 0.0), 1.0)
+    plan = Plan(repeat=3, min_repeat_ms=1.0, usual=1.0)
+    assert timed(Program(1e-3), 1e-3, plan, reference) == pytest.approx([1e-3] * 3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from costmodel.model.labels import checked, log_speeds
+
+from costmodel.learned.labels import checked, log_speeds
 
 
 class SklearnCostModel:
@@ -91,8 +92,8 @@ class SklearnCostModel:
         # the members of a boosted ensemble are trees of residuals, whose spread means nothing
         if members is None or not hasattr(regressor, "bootstrap"):
             raise ValueError(
-                f"{type(regressor).__name__} states no deviation of its predictions: choose a regressor whose "
-                "predict has return_std, a bagged ensemble, or the acquisition 'mean'"
+                f"{type(regressor).__name__} states no deviation of its predictions: choose a regressor "
+                "whose predict has return_std, a bagged ensemble, or the acquisition 'mean'"
             )
         predictions = np.stack([member.predict(rows) for member in members])
         return np.asarray(regressor.predict(rows), np.float64), predictions.std(axis=0)

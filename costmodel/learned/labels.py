@@ -29,8 +29,8 @@ def checked(features: Any, throughputs: Any, groups: Any = None) -> tuple[np.nda
     groups = np.zeros(len(features), np.int64) if groups is None else np.asarray(groups)
     if groups.shape != (len(features),) or groups.dtype.kind not in "iu":
         raise ValueError(
-            f"groups must be a whole number for each of the {len(features)} rows, not {groups.dtype} of shape "
-            f"{groups.shape}"
+            f"groups must be a whole number for each of the {len(features)} rows, not {groups.dtype} "
+            f"of shape {groups.shape}"
         )
     return features, throughputs, groups.astype(np.int64)
 

@@ -23,8 +23,8 @@ class CostModel(Protocol):
         throughputs : ndarray of float64, shape (n,)
             Calls (or operations) per second; zero for a program that failed.
         groups : ndarray of int, shape (n,), optional
-            The task of each program. Only throughputs of one task are compared. By default all programs are of
-            one task.
+            The task of each program. Only throughputs of one task are compared. By default all programs are
+            of one task.
         """
 
     def update(self, features: np.ndarray, throughputs: np.ndarray, groups: np.ndarray | None = None) -> None:

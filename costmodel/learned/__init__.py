@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from costmodel.model.estimator import SklearnCostModel
-from costmodel.model.protocol import CostModel
-from costmodel.model.quality import pairwise_accuracy, rank_correlation, top_recall
-from costmodel.model.trees import BoostedTreeCostModel
+from costmodel.learned.estimator import SklearnCostModel
+from costmodel.learned.protocol import CostModel
+from costmodel.learned.quality import pairwise_accuracy, rank_correlation, top_recall
+from costmodel.learned.trees import BoostedTreeCostModel
 
 __all__ = [
     "BoostedTreeCostModel",

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.model.labels import checked, log_speeds, relative_speeds
+from costmodel.learned.labels import checked, log_speeds, relative_speeds
 
 # Shared by all objectives: few rows and many correlated features, so trees sample both.
 _SAMPLING = {"gamma": 1e-4, "min_child_weight": 1.0, "subsample": 0.7, "colsample_bytree": 0.3}
 # objective of `boost` -> parameters that rank best with it
 PARAMETERS: dict[str, dict[str, Any]] = {
     "reg:squarederror": {**_SAMPLING, "max_depth": 6, "eta": 0.05},
-    # Each program is compared with all others of its group (above 16,000 pairs, with 512 of them): with synthetic
-    # costs of 3,000 programs, comparing only the 512 best with all others gave 0.13 less of rank correlation.
+    # Each program is compared with all others of its group (above 16,000 pairs, with 512 of them): with
+    # synthetic costs of 3,000 programs, comparing only the 512 best with all others gave 0.13 less of rank
+    # correlation.
     "rank:pairwise": {
         **_SAMPLING,
         "lambdarank_pair_method": "mean",
@@ -28,10 +29,11 @@ OBJECTIVE = "reg:squarederror"
 
 # Number of members of the virtual ensemble that estimates the uncertainty.
 MEMBERS = 10
-# An update fits anew when there are so many times the rows of the last fit: until then most trees would be the same.
+# An update fits anew when there are so many times the rows of the last fit: until then most trees would be
+# the same.
 GROWTH = 1.5
 # attribute of a model file
-_VERSION = "espalier_features"
+_VERSION = "features"
 
 
 class BoostedTreeCostModel:
@@ -40,9 +42,10 @@ class BoostedTreeCostModel:
     Parameters
     ----------
     objective : str
-        ``"reg:squarederror"`` for a regression of the logarithm of the throughput relative to the best program
-        of the same task; ``"rank:pairwise"`` for the order of the programs of each task; or another objective
-        of `boost.train`, whose labels are then the logarithms, or the relative throughputs if it ranks.
+        ``"reg:squarederror"`` for a regression of the logarithm of the throughput relative to the best
+        program of the same task; ``"rank:pairwise"`` for the order of the programs of each task; or another
+        objective of `boost.train`, whose labels are then the logarithms, or the relative throughputs if it
+        ranks.
     rounds : int
         Number of trees of a fit.
     update_rounds : int
@@ -56,6 +59,9 @@ class BoostedTreeCostModel:
     ----------
     booster : boost.Booster or None
         After `fit`.
+    version : str
+        Of the features that it was trained on, as `costmodel.feature_version` returns it; it is part of a
+        model file. Empty where it was not set.
 
     Raises
     ------
@@ -82,6 +88,7 @@ class BoostedTreeCostModel:
 
         resolve(self.params, strict=True)
         self.booster: Any = None
+        self.version = ""
         self._rows = 0
 
     @property
@@ -116,7 +123,8 @@ class BoostedTreeCostModel:
         self._rows = len(features)
 
     def update(self, features: np.ndarray, throughputs: np.ndarray, groups: np.ndarray | None = None) -> None:
-        """Add trees to the model, or fit anew if it has none or the rows have become half as many again since the
+        """Add trees to the model, or fit anew if it has none or the rows have become half as many again since
+        the
         last fit.
         """
         features, throughputs, groups = checked(features, throughputs, groups)
@@ -127,7 +135,8 @@ class BoostedTreeCostModel:
             self.booster = self._train(table, self.update_rounds, self.booster)
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return scores, higher for faster programs: with the default objective, estimates of the logarithm of
+        """Return scores, higher for faster programs: with the default objective, estimates of the logarithm
+        of
         the throughput relative to the best program.
 
         Raises
@@ -156,25 +165,19 @@ class BoostedTreeCostModel:
         uncertainty = self.booster.predict_uncertainty(rows, members=members, output_margin=True)
         return scores, np.sqrt(uncertainty.knowledge)
 
-    def save(self, path: str | os.PathLike[str], version: str) -> None:
-        """Write the model in XGBoost's format, as JSON or UBJSON by the name's extension.
-
-        Parameters
-        ----------
-        path : path
-        version : str
-            Of the features that it was trained on, see `costmodel.feature_version`.
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model in XGBoost's format, as JSON or UBJSON by the name's extension, with `version`.
 
         Raises
         ------
         ValueError
             Before the first fit.
         """
-        self._fitted().set_attr(**{_VERSION: version})
+        self._fitted().set_attr(**{_VERSION: self.version})
         self.booster.save_model(path)
 
-    def load(self, path: str | os.PathLike[str]) -> str:
-        """Read a model that `save` wrote, and return the version of the features that it was trained on.
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Read a model that `save` wrote, with its `version`.
 
         Raises
         ------
@@ -184,8 +187,8 @@ class BoostedTreeCostModel:
         import boost
 
         self.booster = boost.Booster(model_file=path)
+        self.version = self.booster.attr(_VERSION) or ""
         self._rows = 0
-        return self.booster.attr(_VERSION) or "unknown"
 
     def _fitted(self) -> Any:
         if self.booster is None:

@@ -1,0 +1,42 @@
+"""Blocks of tiles, and their defaults."""
+
+from __future__ import annotations
+
+from compiler import Target
+from compiler.ops import Defaults
+from costmodel.derive.blocking import WHOLE, Choices, Space
+from costmodel.derive.tile import Tile
+from costmodel.space import ConfigSpace
+from tests.costmodel.derive.computations import matmul
+
+
+def choices(inner, outer):
+    return Choices(Tile(0, 1, (1,)), (inner,), (outer,), 0, WHOLE, 0, ())
+
+
+def test_blocks_divide_the_tiles_where_a_divisor_is_near():
+    assert choices(4, 1).blocks(0, 12) == (3, 1, 4)
+    assert choices(WHOLE, 1).blocks(0, 12) == (1, 1, 12)
+    assert choices(4, WHOLE).blocks(0, 12) == (1, 3, 4)
+    # 7 has no divisor near 4: blocks of 4, the last of which is shorter
+    assert choices(4, 1).blocks(0, 7) == (2, 1, 4)
+    assert choices(16, 1).blocks(0, 3) == (1, 1, 3)
+
+
+def test_the_default_is_the_first_tile_and_packs_what_is_reused():
+    target = Target.parse("llvm -mcpu=x86-64-v3")
+    space = Space.of(matmul(512, 512, 512)[0][-1].op, target)
+    made = space.choose(Defaults(), "C", [False, False])
+    assert made.tile == space.tiles[0]
+    assert made.packs == ("block", "root")
+    small = Space.of(matmul(16, 32, 16)[0][-1].op, target).choose(Defaults(), "C", [False, False])
+    assert small.packs == ("none", "none")
+
+
+def test_the_knobs_of_a_product():
+    target = Target.parse("llvm -mcpu=x86-64-v3")
+    space = Space.of(matmul(512, 512, 512)[0][-1].op, target)
+    recorded = ConfigSpace.record(lambda knobs: space.choose(knobs, "C", [True, False]))
+    assert recorded.default["C.i0.blocks"] == WHOLE
+    assert recorded.default["C.j1.blocks"] == 1
+    assert set(recorded.by_name["C.unroll"].options) == {0, 16, 64, 512}
