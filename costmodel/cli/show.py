@@ -137,7 +137,8 @@ def _show_task(key: str, records: list[Any], top: int, program: bool, console: A
     from costmodel.task import Task
 
     failures = dict(Counter(r.reason for r in records if not r.ok).most_common())
-    console.print(f"{key}: {len(records)} records, failed {failure_counts(failures)}", highlight=False)
+    trials = [r for r in records if not r.final]  # the others are winners of comparisons, trials before
+    console.print(f"{key}: {len(trials)} records, failed {failure_counts(failures)}", highlight=False)
     task: Task | None = None
     try:
         task = Task(records[0].operator, records[0].shape, records[0].target)
