@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def _torch(name: str, arrays: list[np.ndarray]) -> Call | None:
     except ImportError:
         return None
     torch.set_num_threads(1)
-    given = [torch.from_numpy(a) for a in arrays]
+    given: list[Any] = [torch.from_numpy(a) for a in arrays]
 
     def run(function: Callable[..., object]) -> Call:
         def call() -> object:
@@ -88,9 +89,7 @@ def searched(task: Task, trials: list[int], seed: int) -> dict[str, Call]:
         path = Path(folder) / "records.jsonl"
         result = tune(task, max(trials), measurer=measurer, records=path, seed=seed)
         finals = run_finals(task, {f"{n} trials": result.records[:n] for n in trials}, measurer)
-    return {
-        name: Job.of(task).program(config) for name, config in finals.configs.items() if name != DEFAULT
-    }
+    return {name: Job.of(task).program(config) for name, config in finals.configs.items() if name != DEFAULT}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from operator import or_
 from typing import Any
 
@@ -66,15 +66,19 @@ class Branch(Knobs):
         self.knobs.restrict(requirement)
 
     def require_defaults(self, name: str, option: str) -> None:
-        """Under an option of the other knob these have their defaults: all of their options are one program."""
+        """Under an option of the other knob these have their defaults, as all of their options are one program."""
         quantities: dict[str, Callable[[Any], int]] = {name: lambda value: 1 if value == option else 0}
-        quantities |= {n: lambda value, usual=d: 0 if value == usual else 2 for n, d in self.defaults.items()}
+        quantities |= {n: partial(_differs, d) for n, d in self.defaults.items()}
         self.knobs.require(
             quantities,
             lambda found: found != 3,
             f"the knobs of another rule than {option!r} have their defaults",
             combine=or_,
         )
+
+
+def _differs(usual: Any, value: Any) -> int:
+    return 0 if value == usual else 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +148,9 @@ class Derivation:
     def _nested(self) -> bool:
         """Whether an operation has several loops with a place for what it reads: blocks of tiles, or rows."""
         return any(
-            len(op.axes) > 2 or self.rule(op) not in (None, LANES) for op in self.graph.ops if type(op) is Compute
+            len(op.axes) > 2 or self.rule(op) not in (None, LANES)
+            for op in self.graph.ops
+            if type(op) is Compute
         )
 
     def _may_inline(self, op: Operation) -> bool:

@@ -65,18 +65,20 @@ def run_finals(
     Returns
     -------
     Finals
-        The default first, then the winner of each run that has one, NumPy last.
+        The default first, unless it failed in one of the runs; then the winner of each run that has one,
+        NumPy last.
 
     Raises
     ------
     MeasureError
         If one of the programs fails, or its outputs are wrong.
     """
-    configs = {DEFAULT: task.space.default}
+    default = task.space.default
+    failed = any(not r.ok and r.config == default.plain() for run in trials.values() for r in run)
+    configs = {} if failed else {DEFAULT: default}
     for name, run in trials.items():
         candidates = [task.space.config(r.config) for r in best(run, task.key, finalists)]
         # one high cost must not make the winner slower than the program that is there without a search
-        default = configs[DEFAULT]
         if default not in candidates and any(r.ok and r.config == default.plain() for r in run):
             candidates.append(default)
         if len(candidates) > 1:

@@ -333,6 +333,24 @@ def test_a_batch_that_fails_in_the_same_way_ends_the_search(task, tmp_path):
     assert len(tune(task, 40, measurer=again, records=path, explorer="random").records) == 40
 
 
+def test_a_search_shorter_than_a_batch_shows_the_first_error_too(task):
+    with pytest.raises(TuningError, match="6 candidates one after another failed in the same way") as raised:
+        tune(task, 6, measurer=Failing(lambda trial: True), batch_size=16, explorer="random")
+    assert len(raised.value.result.records) == 6 and raised.value.result.stopped == "failures"
+
+
+def test_trials_of_a_search_that_never_succeeded_are_measured_anew(task, tmp_path):
+    path = tmp_path / "r.jsonl"
+    with pytest.raises(TuningError):
+        tune(task, 8, measurer=Failing(lambda trial: True), records=path, explorer="random")
+    repaired = Failing(lambda trial: False)
+    result = tune(task, 8, measurer=repaired, records=path, explorer="random")
+    assert result.resumed == 0 and len(repaired.measured) == 8 and result.best is not None
+    assert result.set_aside == {"of a search in which every trial failed": 8}
+    # with a success, failures are knowledge again
+    assert tune(task, 8, measurer=repaired, records=path, explorer="random").resumed == 8
+
+
 def test_failures_after_a_success_need_two_batches(task):
     measurer = Failing(lambda trial: trial >= 5)
     result = tune(task, 100, measurer=measurer, batch_size=8, explorer="random")
