@@ -21,7 +21,16 @@ from benchmarks.interleave import Spread
 from benchmarks.report import heading, table
 from compiler.backend import Target
 from compiler.backend.build import build as build_for
-from costmodel import BoostedTreeCostModel, Measurer, Progress, StoreFeatures, Task, extract, tune
+from costmodel import (
+    BoostedTreeCostModel,
+    Measurer,
+    MeasureResult,
+    Progress,
+    StoreFeatures,
+    Task,
+    extract,
+    tune,
+)
 from costmodel.tuning.scorer import Scorer
 from costmodel.tuning.screen import Screen
 
@@ -76,6 +85,24 @@ def clocks() -> Iterator[dict[str, float]]:
             setattr(owner, name, function)
 
 
+class Watched(Measurer):
+    """A measurer that notes how long the tuner waits for each of its results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def measure_many(self, *args: Any, **kwargs: Any) -> Iterator[MeasureResult]:
+        results = super().measure_many(*args, **kwargs)
+        while True:
+            start = time.perf_counter()
+            result = next(results, None)
+            if result is None:
+                return
+            self.waits.append(time.perf_counter() - start)
+            yield result
+
+
 def search(task: Task, trials: int) -> tuple[list[int], dict[str, list[float]], dict[str, float]]:
     """Search once; return the configurations that were built, phase to seconds of each trial, and the parts
     of the tuner's own time.
@@ -85,7 +112,8 @@ def search(task: Task, trials: int) -> tuple[list[int], dict[str, list[float]], 
     def note(progress: Progress) -> None:
         ends.append(time.perf_counter())
 
-    with tempfile.TemporaryDirectory() as folder, Measurer() as measurer:
+    measurer = Watched()
+    with tempfile.TemporaryDirectory() as folder, measurer:
         measurer.measure(task)  # starts the worker, and makes inputs and reference
         with clocks() as parts:
             result = tune(
@@ -96,11 +124,13 @@ def search(task: Task, trials: int) -> tuple[list[int], dict[str, list[float]], 
     whole = [after - before for before, after in zip(ends, ends[1:], strict=False)]
     build = [r.build_seconds for r in result.records]
     measure = [r.seconds - r.build_seconds for r in result.records]
-    # the time of fitting and proposing is part of the first trial of each batch
-    rest = [a - r.seconds for a, r in zip(whole, result.records, strict=True)]
+    # the time of fitting and proposing is part of the first trial of each batch; builds run ahead of the
+    # measurements, so that what the tuner waits for is less than their sum
+    rest = [a - wait for a, wait in zip(whole, measurer.waits[-len(whole) :], strict=True)]
     phases = {
         "lower and compile": build,
         "run, check and time": measure,
+        "wait for build and run": measurer.waits[-len(whole) :],
         "the tuner's own": rest,
         "a trial": whole,
     }
