@@ -15,9 +15,9 @@ from compiler.ir.visit import children
 PRAGMA = "auto_unroll"
 """Key of a pragma of loops; its value is the maximum number of stores of an unrolled loop."""
 
-OPERATION_LIMIT = 50_000
-"""The default maximum of operations of a function: the time of LLVM, about five seconds for so many, grows faster
-than their number."""
+OPERATION_LIMIT = 10_000
+"""The default maximum of operations of a function: the time of LLVM is several seconds for so many, and grows
+faster than their number. Register tiles of fast programs have some hundreds to some thousands."""
 
 LANE_LIMIT = 4096
 """Maximum number of lanes of a vector: the time of LLVM grows with the square of the width of its types."""
@@ -72,8 +72,8 @@ def code_size(stmt: Stmt, *, vector_bits: int = VECTOR_BITS, limit: int | None =
     vector_bits : int
         Width of a vector register.
     limit : int, optional
-        Maximum number of stores of an unrolled loop, see `compiler.passes.unroll`; a loop that would have more
-        stays a loop. By default there is none.
+        Maximum number of stores of an unrolled loop, see `compiler.passes.unroll`; a loop that would have
+        more stays a loop. By default there is none.
     """
     return _size(stmt, 1, 0, vector_bits, limit)
 

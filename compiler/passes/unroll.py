@@ -28,8 +28,8 @@ def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT, total: int = OPERATION_
     target. In a loop with the pragma ``auto_unroll``, serial loops are unrolled too, the innermost first, if
     each has no more stores than the value of the pragma.
 
-    A function whose loops marked ``unroll`` make more than `total` operations (`code_size`) is given a smaller
-    limit, with a `ScheduleWarning`: the time to compile it would have no reasonable bound.
+    A function whose loops marked ``unroll`` make more than `total` operations (`code_size`) is given a
+    smaller limit, with a `ScheduleWarning`: the time to compile it would have no reasonable bound.
     """
     allowed = _limit_within(func, limit, total)
     return func.with_body(_Unroll(func, limit, allowed)(func.body))
@@ -49,8 +49,8 @@ def _limit_within(func: PrimFunc, limit: int, total: int) -> int:
         loops = ", ".join(map(str, whole.loops))
         warnings.warn(
             f"{func.name}: unrolled and vectorized loops make about {whole.operations} operations, more than "
-            f"{total}, which would take very long to compile: loops marked 'unroll' stay loops where they would "
-            f"have more than {allowed} stores; the largest part is in the loops {loops}",
+            f"{total}, which would take very long to compile: loops marked 'unroll' stay loops where they "
+            f"would have more than {allowed} stores; the largest part is in the loops {loops}",
             ScheduleWarning,
             stacklevel=2,
         )
