@@ -25,7 +25,7 @@ from benchmarks.programs.layers import RESNET18, convolution, matmul
 from benchmarks.report import heading, table
 from compiler.runtime import num_threads
 from costmodel import Config, Measurer, Progress, Task, tune
-from costmodel.adapter import tvm_target
+from costmodel.adapter.metaschedule import tvm_target
 
 INSTALL = "apache-tvm is not installed, so there is nothing to compare with: pip install '.[metaschedule]'"
 # programs that were our best for a while and are measured again
@@ -80,6 +80,8 @@ class _Done(Exception):
 def metaschedule(function: Any, trials: int, seconds: float, cores: int) -> Peer:
     """Search with MetaSchedule for so many trials, and for so many seconds if they are more."""
     import tvm
+    import tvm.s_tir.tensor_intrin  # takes tens of seconds, which are not the search's
+    from tvm.ir.utils import derived_object
     from tvm.s_tir import meta_schedule as ms
 
     peer, start = Peer(), time.perf_counter()
@@ -87,7 +89,7 @@ def metaschedule(function: Any, trials: int, seconds: float, cores: int) -> Peer
     module = tvm.IRModule({"main": function})
     count = 0
 
-    @ms.derived_object
+    @derived_object
     class Watch(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
         def apply(
             self, scheduler: Any, task: int, candidates: Any, builds: Any, results: Any
@@ -126,8 +128,8 @@ def program(record: Any, job: Job, cores: int) -> Callable[[], object]:
     schedule = tvm.s_tir.Schedule(record.workload.mod)
     record.trace.apply_to_schedule(schedule, remove_postproc=False)
     built = tvm.compile(schedule.mod, target=tvm.target.Target(tvm_target(cores=cores)))
-    given = [tvm.runtime.tensor(a) for a in job.inputs]
-    (expected,) = job.task.operator.references(job.inputs, *job.task.shape)
+    given = [tvm.runtime.tensor(a) for a in job.arrays]
+    (expected,) = job.task.operator.references(job.arrays, *job.task.shape)
     out = tvm.runtime.tensor(np.zeros_like(expected))
     call = built["main"]
     call(*given, out)
