@@ -46,7 +46,8 @@ def run_finals(
     """Measure the best of each run again, beside the default schedule.
 
     The lowest of many noisy costs underestimates the cost of its program, so the best few of each run are
-    first compared with each other, and the winner is then measured again.
+    first compared with each other, and with the default if the run measured it, and the winner is then
+    measured again.
 
     Parameters
     ----------
@@ -74,6 +75,10 @@ def run_finals(
     configs = {DEFAULT: task.space.default}
     for name, run in trials.items():
         candidates = [task.space.config(r.config) for r in best(run, task.key, finalists)]
+        # one high cost must not make the winner slower than the program that is there without a search
+        default = configs[DEFAULT]
+        if default not in candidates and any(r.ok and r.config == default.plain() for r in run):
+            candidates.append(default)
         if len(candidates) > 1:
             named = {str(c.index): c for c in candidates}
             again = measurer.compare(task, named, rounds=7)
