@@ -6,6 +6,7 @@
 from compiler import runtime, te
 from compiler.backend import Target, device, load_module
 from compiler.driver import build, lower
+from compiler.errors import ScheduleWarning
 from compiler.ir.expr import Buffer
 from compiler.ir.function import PrimFunc
 from compiler.ir.semantics.verify import VerifyError, verify
@@ -17,6 +18,7 @@ __all__ = [
     "PrimFunc",
     "Schedule",
     "ScheduleError",
+    "ScheduleWarning",
     "Target",
     "VerifyError",
     "build",

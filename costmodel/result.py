@@ -23,6 +23,7 @@ class Reason(str, Enum):
     TIMEOUT = "timeout"
     CRASH = "crash"
     REFERENCE = "reference error"
+    REFUSED = "refused"
     MEMORY = "out of memory"
     LOST = "worker lost"
 

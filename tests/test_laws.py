@@ -47,6 +47,7 @@ WIDE_FACES = {
     "boost/runs/train.py:train": "XGBoost's signature",
     "boost/show/plot.py:plot_contributions": "options of a plot",
     "compiler/driver.py:build": "options of a compilation",
+    "compiler/ops/knobs.py:Knobs.split": "options of a split, by name",
     "boost/show/plot.py:plot_importance": "XGBoost's signature",
     "boost/show/plot.py:plot_metric": "XGBoost's signature",
     "costmodel/measure/measurer.py:Measurer.__init__": "keyword-only options of a constructor",

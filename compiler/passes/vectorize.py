@@ -72,7 +72,8 @@ def vectorize(func: PrimFunc) -> PrimFunc:
 
     A buffer allocated inside has elements for every lane. A statement without a vector form, such as a loop
     whose extent differs between the lanes, is executed lane by lane; a loop whose iterations all store to the
-    same element becomes serial. So does a loop of more than `LANE_LIMIT` iterations, with a `ScheduleWarning`.
+    same element becomes serial. So does a loop of more than `LANE_LIMIT` iterations, with a
+    `ScheduleWarning`.
     """
     return func.with_body(_Vectorize(func)(func.body))
 
@@ -88,9 +89,9 @@ class _Vectorize(RangeRewriter):
             return inner
         if type(inner.extent) is Const and int(inner.extent.value) > LANE_LIMIT:
             warnings.warn(
-                f"{self.name}: the vectorized loop over {node.var.name!r} has {inner.extent.value} iterations, more "
-                f"than {LANE_LIMIT} lanes, which would take very long to compile: it stays a loop; split it, and "
-                "vectorize the inner loop",
+                f"{self.name}: the vectorized loop over {node.var.name!r} has {inner.extent.value} "
+                f"iterations, more than {LANE_LIMIT} lanes, which would take very long to compile: it stays "
+                "a loop; split it, and vectorize the inner loop",
                 ScheduleWarning,
                 stacklevel=2,
             )

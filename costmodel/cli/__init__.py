@@ -7,6 +7,7 @@ import click
 from costmodel.cli.model import model
 from costmodel.cli.predict import explain, predict
 from costmodel.cli.records import build, records
+from costmodel.cli.report import report
 from costmodel.cli.search import demo, tune, tune_all
 from costmodel.cli.show import show
 from costmodel.cli.train import train
@@ -18,5 +19,5 @@ def main() -> None:
     """Boosted trees for tables, and a search for fast tensor programs."""
 
 
-for command in (train, predict, explain, tune, tune_all, show, build, records, model, demo):
+for command in (train, predict, explain, tune, tune_all, show, build, records, report, model, demo):
     main.add_command(command)

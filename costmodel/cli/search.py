@@ -110,7 +110,7 @@ def tune(operator: str, shape: str, trials: int | None, **options: Any) -> None:
     """
     from costmodel.cli.operator import make_task
     from costmodel.measure.finals import run_finals
-    from costmodel.report import LiveLine, finals_table
+    from costmodel.report import LiveView, finals_table
     from costmodel.tune import tune as search
 
     given = _SearchOptions(**options)
@@ -120,7 +120,7 @@ def tune(operator: str, shape: str, trials: int | None, **options: Any) -> None:
     with given.measurer() as measurer:
         head = f"{task.key} on {measurer.machine}: {task.space.size} configurations"
         console.print(head, highlight=False, soft_wrap=True)
-        with LiveLine(console) as line:
+        with LiveView(console, context=measurer.context) as line:
             result = search(
                 task,
                 trials or (None if given.seconds else 128),
@@ -168,7 +168,7 @@ def tune_all(tasks: Path, trials: int | None, total_patience: int | None, **opti
     from costmodel.budget import tune_all as search
     from costmodel.cli.operator import read_tasks
     from costmodel.measure.finals import DEFAULT, run_finals
-    from costmodel.report import TotalLine, totals_table
+    from costmodel.report import TotalView, totals_table
 
     given = _SearchOptions(**options)
     given.check()
@@ -178,7 +178,7 @@ def tune_all(tasks: Path, trials: int | None, total_patience: int | None, **opti
     console = new_console()
     with given.measurer() as measurer:
         console.print(f"{len(found)} tasks on {measurer.machine}", highlight=False, soft_wrap=True)
-        with TotalLine(console) as line:
+        with TotalView(console, context=measurer.context) as line:
             result = search(
                 found,
                 weights,

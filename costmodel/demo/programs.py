@@ -11,7 +11,7 @@ import numpy as np
 
 from costmodel.measure.finals import Finals, run_finals
 from costmodel.measure.measurer import Measurer
-from costmodel.report import LiveLine, failure_counts
+from costmodel.report import LiveView, failure_counts
 from costmodel.task import Task
 from costmodel.tune import tune
 from costmodel.tuning.result import TuneResult
@@ -98,7 +98,7 @@ def search(
     console: Console,
 ) -> TuneResult:
     """Tune a task, show the progress, and print the outcome."""
-    with LiveLine(console) as line:
+    with LiveView(console, context=measurer.context) as line:
         result = tune(
             task,
             trials,

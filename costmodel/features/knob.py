@@ -45,8 +45,13 @@ class KnobFeatures:
 
     def of_indices(self, indices: Sequence[int]) -> np.ndarray:
         """Return the features of configurations, float32 of shape (len(indices), len(names))."""
-        rows = np.empty((len(indices), len(self.names)), np.float32)
-        digits = np.array([self.space.digits(index) for index in indices], dtype=np.intp)
+        return self.of_digits(np.array([self.space.digits(index) for index in indices], dtype=np.intp))
+
+    def of_digits(self, digits: np.ndarray) -> np.ndarray:
+        """Return the features of the numbers of options, one of each knob, whether or not the space allows
+        them together: float32 of shape (len(digits), len(names)).
+        """
+        rows = np.empty((len(digits), len(self.names)), np.float32)
         start = 0
         for position, values in enumerate(self._values):
             rows[:, start : start + values.shape[1]] = values[digits[:, position]]

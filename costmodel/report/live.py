@@ -1,16 +1,31 @@
-"""`LiveLine`: the progress of a run on the terminal."""
+"""`LiveView` and `TotalView`: the progress of a run on the terminal, for one task and for many."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from costmodel.tuning.progress import Progress, TotalProgress
+from costmodel.tuning.progress import Progress, TaskShare, TotalProgress
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.table import Table
     from typing_extensions import Self
+
+LEVELS = "▁▂▃▄▅▆▇█"
+# characters of a trend, and batches of which the model's correlation is shown
+WIDTH = 24
+BATCHES = 8
+# lines around the rows of tasks, which the terminal must have room for
+AROUND = 9
+# Seconds between two drawings, for each second that one takes: a view of many tasks takes some hundredths of a
+# second, and a trial may take no more.
+PAUSE = 30.0
+
+Context = Callable[[], Mapping[str, Any]]
 
 
 def progress_line(progress: Progress) -> str:
@@ -20,27 +35,18 @@ def progress_line(progress: Progress) -> str:
         f"trial {progress.trial}/{progress.trials}",
         f"best {progress.best_gflops:.1f} GFLOP/s",
     ]
-    if progress.source != "random":
-        correlation = progress.correlation
-        defined = correlation is not None and math.isfinite(correlation)
-        parts.append(f"rank correlation {correlation:+.2f}" if defined else "rank correlation -")
+    if progress.source not in ("random", "grid"):
+        parts.append(f"rank correlation {_signed(progress.correlation)}")
     parts.append(f"failed {failure_counts(progress.failures)}")
+    if progress.refused:
+        parts.append(f"refused {progress.refused}")
     parts.append(f"{_duration(progress.seconds_left)} left")
     return "  ".join(parts)
 
 
 def total_line(progress: TotalProgress) -> str:
     """Return the state of a run over many tasks as one line of text."""
-    tried = [share for share in progress.tasks if math.isfinite(share.cost)]
-    parts = [f"trial {progress.trial}/{progress.trials}"]
-    if len(tried) < len(progress.tasks):
-        parts.append(f"{len(tried)} of {len(progress.tasks)} tasks have a program")
-    else:
-        first = sum(share.weight * share.first_cost for share in tried)
-        gained = (
-            f", {first / progress.total:.2f}x as fast as after the first round" if first < math.inf else ""
-        )
-        parts.append(f"total {progress.total * 1e3:.4g} ms{gained}")
+    parts = [f"trial {progress.trial}/{progress.trials}", _total(progress)]
     parts.append(f"{_duration(progress.seconds_left)} left")
     # the longest part is the last, where a terminal cuts it
     parts.append(f"now {progress.current.task.call}")
@@ -54,22 +60,85 @@ def failure_counts(failures: Mapping[str, int]) -> str:
     return f"{sum(failures.values())} ({', '.join(f'{n} {reason}' for reason, n in failures.items())})"
 
 
+def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
+    """Return values as a row of bars, from zero (or the least, if it is below) to the greatest.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One that is not finite is a blank.
+    width : int
+        Number of characters at most; of more values each character shows the last of its share.
+    """
+    if len(values) > width:
+        values = [values[(i + 1) * len(values) // width - 1] for i in range(width)]
+    finite = [v for v in values if math.isfinite(v)]
+    low = min([0.0, *finite])
+    span = max([0.0, *finite]) - low
+    return "".join(
+        LEVELS[round((v - low) / span * (len(LEVELS) - 1)) if span else 0] if math.isfinite(v) else " "
+        for v in values
+    )
+
+
 def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "-:--"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
 
 
-class LiveLine:
+def _signed(correlation: float | None) -> str:
+    return f"{correlation:+.2f}" if correlation is not None and math.isfinite(correlation) else "-"
+
+
+def _total(progress: TotalProgress) -> str:
+    tried = [share for share in progress.tasks if math.isfinite(share.cost)]
+    if len(tried) < len(progress.tasks):
+        return f"{len(tried)} of {len(progress.tasks)} tasks have a program"
+    first = sum(share.weight * share.first_cost for share in tried)
+    gained = f", {first / progress.total:.2f}x as fast as after the first round" if first < math.inf else ""
+    return f"total {progress.total * 1e3:.4g} ms{gained}"
+
+
+class LiveView:
     """Shows the newest `Progress` in place; a callback of `tune`.
 
-    It draws between trials only, so that it does not disturb a measurement.
+    It shows the best program and its trend over the trials, how well the model ranked the last batches,
+    failures by reason, how many candidates were refused before they were compiled, the noise of the
+    measurements, and the time left. It draws between trials only, so that it does not disturb a measurement,
+    and less often than after each trial where a trial takes hardly longer than a drawing.
     If the output is not a terminal it prints a line every `every` trials instead.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        By default one on standard output.
+    every : int
+        Trials between two lines where there is no terminal.
+    context : callable, optional
+        `Runner.context` of the measurer, which states the noise floor and the drift of the machine.
     """
 
-    def __init__(self, console: Console, every: int = 16) -> None:
+    def __init__(
+        self, console: Console | None = None, every: int = 16, *, context: Context | None = None
+    ) -> None:
+        if console is None:
+            from rich.console import Console
+
+            console = Console()
         self.console = console
         self.every = every
+        self.context = context
         self._live: Any = None
+        # what is to be drawn, and when at the earliest
+        self._pending: Callable[[], RenderableType] | None = None
+        self._earliest = 0.0
+        # key of a task -> its best speed after each trial, and the correlations of its batches
+        self._trends: dict[str, list[float]] = {}
+        self._correlations: dict[str, list[float]] = {}
+        self._failures: dict[str, dict[str, int]] = {}
+        self._refused: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -81,25 +150,163 @@ class LiveLine:
 
     def __exit__(self, *exc: object) -> None:
         if self._live is not None:
+            self._earliest = 0.0
+            self._draw()
             self._live.stop()
+            self._live = None
 
     def __call__(self, progress: Progress) -> None:
+        self._note(progress)
         due = progress.trial % self.every == 0 or progress.trial == progress.trials
-        self._show(progress_line(progress), due and progress.last is not None)
+        if self._live is not None:
+            self._pending = lambda: self.view(progress)
+            self._draw()
+        elif due and progress.last is not None:
+            self._print(progress_line(progress))
 
-    def _show(self, line: str, due: bool) -> None:
-        """Show a line in place, or print it if it is due."""
+    def _draw(self) -> None:
+        """Draw what is pending, unless the last drawing was too short a time ago."""
+        began = time.perf_counter()
+        if self._pending is not None and began >= self._earliest:
+            self._live.update(self._pending(), refresh=True)
+            self._pending = None
+            ended = time.perf_counter()
+            self._earliest = ended + PAUSE * (ended - began)
+
+    def _print(self, line: str) -> None:
         from rich.text import Text
 
-        if self._live is not None:
-            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif due:
-            self.console.print(Text(line), soft_wrap=True)
+        self.console.print(Text(line), soft_wrap=True)
+
+    def _note(self, progress: Progress) -> None:
+        key = progress.task.key
+        self._trends.setdefault(key, []).append(progress.best_gflops)
+        # Equal floats are one batch: the correlation stays what it is until the next batch is complete.
+        of_task = self._correlations.setdefault(key, [])
+        correlation = progress.correlation
+        if correlation is not None and math.isfinite(correlation) and of_task[-1:] != [correlation]:
+            of_task.append(correlation)
+        self._failures[key] = progress.failures
+        self._refused[key] = progress.refused
+
+    def view(self, progress: Progress) -> RenderableType:
+        """Return what is drawn for a state of the run."""
+        key = progress.task.key
+        table = _grid()
+        head = f"trial {progress.trial}/{progress.trials} · {_duration(progress.seconds_left)} left"
+        _row(table, progress.source, f"{head} · {progress.task.call}")
+        best = f"{progress.best_gflops:.1f} GFLOP/s"
+        if progress.best is not None:
+            best += f" · {progress.best.cost * 1e3:.4g} ms · trial {progress.best.trial}"
+        _row(table, "best", f"{sparkline(self._trends.get(key, []))} {best}")
+        if progress.source not in ("random", "grid"):
+            _row(table, "model", self._model(key, progress.correlation))
+        self._conditions(table, progress)
+        return table
+
+    def _model(self, key: str, correlation: float | None) -> str:
+        batches = self._correlations.get(key, [])[-BATCHES:]
+        if not batches:
+            return "no batch of it is complete"
+        text = f"rank correlation {_signed(correlation)} in the last batch"
+        if len(batches) > 1:
+            text += f", {sum(batches) / len(batches):+.2f} on average of {len(batches)}"
+        return text
+
+    def _conditions(self, table: Table, progress: Progress) -> None:
+        """Add what failed and was refused, and the state of the machine."""
+        failures: Counter[str] = Counter()
+        for of_task in self._failures.values():
+            failures.update(of_task)
+        text = failure_counts(dict(failures.most_common()))
+        if refused := sum(self._refused.values()):
+            text += f" · {refused} more refused before compilation"
+        _row(table, "failed", text)
+        context = {} if self.context is None else self.context()
+        noise, drift = context.get("noise"), context.get("drift")
+        if drift is None and progress.last is not None:
+            drift = progress.last.drift
+        stated = []
+        if noise is not None:
+            stated.append(f"noise floor {noise:.1%}")
+        if drift is not None:
+            stated.append(f"a reference program takes {drift:.2f}x its usual time")
+        if stated:
+            _row(table, "machine", " · ".join(stated))
 
 
-class TotalLine(LiveLine):
-    """Shows the newest `TotalProgress` in the same way; a callback of `tune_all`."""
+class TotalView(LiveView):
+    """Shows the newest `TotalProgress` in the same way; a callback of `tune_all`.
+
+    Below the total there is a row for each task, those that take most of the total first where the terminal
+    has no room for all; the one that was tried last is marked.
+    """
 
     def __call__(self, progress: TotalProgress) -> None:  # type: ignore[override]
+        self._note(progress.current)
         due = progress.trial % self.every == 0 or progress.trial == progress.trials
-        self._show(total_line(progress), due)
+        if self._live is not None:
+            self._pending = lambda: self.view(progress)
+            self._draw()
+        elif due:
+            self._print(total_line(progress))
+
+    def view(self, progress: TotalProgress) -> RenderableType:  # type: ignore[override]
+        from rich.console import Group
+
+        table = _grid()
+        head = f"trial {progress.trial}/{progress.trials} · {_duration(progress.seconds_left)} left"
+        _row(table, progress.current.source, head)
+        _row(table, "total", _total(progress))
+        current = progress.current
+        if current.source not in ("random", "grid"):
+            _row(table, "model", self._model(current.task.key, current.correlation))
+        self._conditions(table, current)
+        return Group(table, self._tasks(progress))
+
+    def _tasks(self, progress: TotalProgress) -> RenderableType:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+        table.add_column("task", no_wrap=True, overflow="ellipsis", ratio=1)
+        for name in ("times", "trials", "best ms", "speedup"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("trend", no_wrap=True, width=10)
+        room = max(self.console.size.height - AROUND, 1)
+        shares = list(progress.tasks)
+        if len(shares) > room:
+            shares = sorted(shares, key=lambda s: -s.weight * s.cost)[:room]
+        for share in shares:
+            current = share.task.key == progress.current.task.key
+            mark = "> " if current else "  "
+            row = [mark + share.task.call, f"{share.weight:g}", str(share.trials), *_speeds(share)]
+            row.append(sparkline(self._trends.get(share.task.key, []), 10))
+            table.add_row(*map(Text, row), style="bold" if current else "dim" if share.stopped else "")
+        if len(progress.tasks) > len(shares):
+            table.add_row(Text(f"  and {len(progress.tasks) - len(shares)} more"))
+        return table
+
+
+def _speeds(share: TaskShare) -> tuple[str, str]:
+    """The best milliseconds of a task, and the speedup since its first batch; dashes where there is none."""
+    if not math.isfinite(share.cost):
+        return "-", "-"
+    gained = f"{share.first_cost / share.cost:.2f}" if math.isfinite(share.first_cost) else "-"
+    return f"{share.cost * 1e3:.4g}", gained
+
+
+def _grid() -> Table:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, min_width=len("machine"))
+    table.add_column(overflow="fold")
+    return table
+
+
+def _row(table: Table, name: str, text: str) -> None:
+    from rich.text import Text
+
+    table.add_row(Text(name, style="bold"), Text(text))

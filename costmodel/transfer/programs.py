@@ -1,5 +1,4 @@
-"""`MeasuredProgram`: a loop nest as text and its speed on a machine, from which models for any task are
-trained.
+"""`MeasuredProgram`: a loop nest as text and its speed on a machine, to train models of any task from.
 
 A record names a configuration of a template, and means nothing once the template has changed. The text of the
 loop nest stays valid, and so do the properties of the target that are stored with it: features are extracted

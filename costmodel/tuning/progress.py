@@ -33,6 +33,8 @@ class Progress:
         The newest trial.
     best : Record or None
         The fastest trial.
+    refused : int
+        Number of candidates that were refused before they were compiled, see `costmodel.refuse`.
     """
 
     task: Task
@@ -46,6 +48,7 @@ class Progress:
     seconds_left: float
     last: Record | None
     best: Record | None = None
+    refused: int = 0
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ class TuneResult:
     set_aside : dict of str to int
         Reason -> number of the task's records that do not count: of another machine, or of configurations
         that its space no longer has.
+    refused : dict of int to str
+        Index of a configuration -> why it was not measured, see `costmodel.refuse`.
     """
 
     task: Task
@@ -49,6 +51,7 @@ class TuneResult:
     interrupted: bool = False
     stopped: str = ""
     set_aside: dict[str, int] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -172,4 +172,5 @@ class Run:
             seconds_left=min(pace * max(self.trials - done, 0), self.deadline.left),
             last=last,
             best=result.best,
+            refused=len(result.refused),
         )

@@ -11,8 +11,12 @@ import compiler
 from compiler import Target
 from costmodel.explore.explorer import Explorer
 from costmodel.features import features_of
+from costmodel.features.loop import LoopFeatures
+from costmodel.features.store import StoreFeatures
+from costmodel.footprint import measure_footprint
 from costmodel.learned import CostModel
 from costmodel.records import Record
+from costmodel.refuse import refusal
 from costmodel.select import acquire, diverse
 from costmodel.task import Task
 from costmodel.tuning.preparation import Preparation
@@ -61,6 +65,9 @@ class Scorer:
         self.optimism = optimism
         self.acquisition = acquisition or ("ucb" if optimism else "mean")
         self.family = features_of(features, Target.parse(task.target).hardware, task.space)
+        self.hardware = Target.parse(task.target).hardware
+        # configuration -> why it is not proposed, see `costmodel.refuse`
+        self.refused: dict[int, str] = {}
         self._features: dict[int, np.ndarray | None] = {}
         # the model's score of the best measured configuration
         self._best = 0.0
@@ -81,10 +88,23 @@ class Scorer:
         if self.family.reads == "config":
             return self.family.extract(self.task.space.at(index))
         try:
-            schedule, args = self.task.instantiate(index)
-            return self.family.extract(compiler.loop_nest(schedule, args))
+            nest = compiler.loop_nest(*self.task.instantiate(index))
+            footprint = measure_footprint(nest)
+            reason = refusal(nest, footprint, self.hardware)
+            if reason is not None:
+                self.refused[index] = reason
+            # a refused program that was measured all the same, as the default is, has features to learn from
+            assert isinstance(self.family, StoreFeatures | LoopFeatures)
+            return self.family.of_footprint(footprint)
         except Exception:  # a template may raise anything; the measurement of the candidate reports it
             return None
+
+    def sieve(self, indices: Sequence[int]) -> list[int]:
+        """Return the configurations that are not refused, in their order."""
+        if self.family.reads == "program":
+            for index in indices:
+                self.features(index)
+        return [index for index in indices if index not in self.refused]
 
     def propose(
         self,
@@ -135,7 +155,9 @@ class Scorer:
         return [(i, -negative) for negative, i in ranked if i not in visited and np.isfinite(negative)][:n]
 
     def __call__(self, indices: Sequence[int]) -> np.ndarray:
-        """Return the scores of the search, higher for better, minus infinity where there is no program."""
+        """Return the scores of the search, higher for better, minus infinity where there is no program, or a
+        refused one.
+        """
         return self._of_programs(indices, self._acquired)
 
     def expected(self, indices: Sequence[int]) -> np.ndarray:
@@ -150,7 +172,8 @@ class Scorer:
 
     def _of_programs(self, indices: Sequence[int], of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         scores = np.full(len(indices), -np.inf)
-        rows = [(i, row) for i, index in enumerate(indices) if (row := self.features(index)) is not None]
+        features = [(i, index, self.features(index)) for i, index in enumerate(indices)]
+        rows = [(i, row) for i, index, row in features if row is not None and index not in self.refused]
         if rows:
             scores[[i for i, _ in rows]] = of(np.stack([row for _, row in rows]))
         return scores

@@ -14,6 +14,11 @@ from costmodel.tuning.run import Run
 from costmodel.tuning.scorer import Rows, Scorer
 from costmodel.tuning.settings import Settings
 
+DRAWS = 4
+"""Number of times that random configurations are drawn in the place of refused ones, before a batch stays
+smaller.
+"""
+
 
 class Search:
     """The search for one task, a batch at a time.
@@ -75,6 +80,8 @@ class Search:
             scorer.prepare()
             batch = self._around_default(size // 2, rng) if not run.visited else []
             batch += self.task.space.random(rng, size - len(batch), {*run.visited, *batch})
+        if scorer is not None:
+            batch = self._without_refused(scorer, batch, rng)
         if not run.visited:
             batch = self._with_default(batch)
         expected = scorer.expected(batch) if scorer is not None and scored else None
@@ -82,6 +89,16 @@ class Search:
         if expected is not None and done == len(batch):
             run.compare_with(expected)
         return done
+
+    def _without_refused(self, scorer: Scorer, batch: list[int], rng: np.random.Generator) -> list[int]:
+        """Return a batch with random configurations in the place of those that are refused."""
+        kept = scorer.sieve(batch)
+        for _ in range(DRAWS):
+            missing = len(batch) - len(kept)
+            seen = {*self.run.visited, *scorer.refused, *kept}
+            kept += scorer.sieve(self.task.space.random(rng, missing, seen))
+        self.run.result.refused = scorer.refused
+        return kept
 
     def _with_default(self, batch: list[int]) -> list[int]:
         """Return the first batch with the default first, so that the best is never worse than it."""

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from compiler import Target, loop_nest
+from costmodel.footprint import measure_footprint
 from costmodel.measure.host import wait_until_idle
 from costmodel.measure.noise import REFERENCE
 from costmodel.measure.worker.baseline import BASELINES, blas_threads, limit_blas
@@ -20,6 +22,7 @@ from costmodel.measure.worker.check import check, fill_with_sentinel
 from costmodel.measure.worker.program import Compiled, Program
 from costmodel.measure.worker.repeat import Plan, median_error, repeat
 from costmodel.measure.worker.watch import Interval, Watch
+from costmodel.refuse import refusal
 from costmodel.result import Reason
 from costmodel.task import Task
 
@@ -93,14 +96,27 @@ class Bench:
             raise Failure.of(error, Reason.REFERENCE, "the operator's reference failed: ") from error
         return Data(list(arrays), list(outputs), list(references))
 
-    def compile(self, config: Mapping[str, Any]) -> Compiled:
-        """Return the compiled program of a configuration."""
+    def compile(self, config: Mapping[str, Any], *, candidate: bool = False) -> Compiled:
+        """Return the compiled program of a configuration.
+
+        A candidate of a search is refused if it cannot be fast (`costmodel.refuse`), but for the default,
+        with which others are compared.
+        """
         self.enter("template")
         try:
-            template = self.task.instantiate(config)
+            chosen = self.task.config(config)
+            template = self.task.instantiate(chosen)
         except Exception as error:
             raise Failure.of(error, Reason.TEMPLATE) from error
         self.enter("build")
+        try:
+            nest = loop_nest(*template) if candidate and chosen != self.task.space.default else None
+        except Exception as error:
+            raise Failure.of(error, Reason.BUILD) from error
+        if nest is not None:
+            reason = refusal(nest, measure_footprint(nest), Target.parse(self.task.target).hardware)
+            if reason is not None:
+                raise Failure(Reason.REFUSED, reason)
         try:
             return Compiled.of(self.task, *template)
         except Exception as error:
@@ -162,7 +178,7 @@ class Bench:
     def measure(self, config: Mapping[str, Any], plan: Plan, yardstick: Yardstick) -> dict[str, Any]:
         """Build a configuration here, and time it."""
         start = time.perf_counter()
-        compiled = self.compile(config)
+        compiled = self.compile(config, candidate=True)
         build_seconds = time.perf_counter() - start
         return {**self.time(compiled, plan, yardstick), "build_seconds": build_seconds}
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import mul
 
+import numpy as np
 import pytest
 
+from compiler import build, te
 from compiler.ops import Defaults
 
 
@@ -133,3 +135,21 @@ REFUSED: list[tuple[Callable[[Defaults], object], str]] = [
 def test_refused(choose: Callable[[Defaults], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         choose(Defaults())
+
+
+@pytest.mark.parametrize("extent, inner", [(100, (16,)), (97, (4, 8)), (7, (2, 2)), (5, (5,))])
+def test_loops_with_a_tail_compute_every_element_once(extent: int, inner: tuple[int, ...]) -> None:
+    factors = Defaults().split("tile", extent, len(inner) + 1, tail=True, candidates=[inner], default=inner)
+    A = te.placeholder((extent,), "A")
+    B = te.compute((extent,), lambda i: A[i] * 2.0 + 1.0, "B")
+    s = te.create_schedule(B.op)
+    axis = B.op.axis[0]
+    extents = []
+    for factor in reversed(factors[1:]):
+        axis, at = s[B].split(axis, factor)
+        extents.append(at.extent)
+    s[B].vectorize(at)
+    assert (axis.extent, *reversed(extents)) == factors
+    a, out = np.arange(extent, dtype="float32"), np.full(extent, np.nan, "float32")
+    build(s, [A, B])(a, out)
+    np.testing.assert_array_equal(out, 2 * a + 1)
