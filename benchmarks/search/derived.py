@@ -72,9 +72,9 @@ def _torch(name: str, arrays: list[np.ndarray]) -> Call | None:
     if kind == "matmul":
         return run(lambda: torch.matmul(*given))
     if kind == "C2":
-        return run(lambda: functional.conv2d(*given, padding=1))
+        return run(lambda: functional.conv2d(given[0], given[1], padding=1))
     if kind == "conv3d":
-        return run(lambda: functional.conv3d(*given, padding=1))
+        return run(lambda: functional.conv3d(given[0], given[1], padding=1))
     if kind == "layer":
         x, gain, bias = given
         return run(lambda: functional.layer_norm(x, (x.shape[1],), gain, bias, 1e-5))
@@ -89,7 +89,11 @@ def searched(task: Task, trials: list[int], seed: int) -> dict[str, Call]:
         path = Path(folder) / "records.jsonl"
         result = tune(task, max(trials), measurer=measurer, records=path, seed=seed)
         finals = run_finals(task, {f"{n} trials": result.records[:n] for n in trials}, measurer)
-    return {name: Job.of(task).program(config) for name, config in finals.configs.items() if name != DEFAULT}
+    found = {name: config for name, config in finals.configs.items() if name != DEFAULT}
+    for name, config in found.items():
+        changed = {k: v for k, v in config.items() if v != task.space.default[k]}
+        print(f"{name}:", ", ".join(f"{k}={v}" for k, v in changed.items()) or "the default", flush=True)
+    return {name: Job.of(task).program(config) for name, config in found.items()}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial, wraps
+from functools import lru_cache, wraps
 from operator import or_
 from typing import Any
 
@@ -66,19 +66,15 @@ class Branch(Knobs):
         self.knobs.restrict(requirement)
 
     def require_defaults(self, name: str, option: str) -> None:
-        """Under an option of the other knob these have their defaults, as all of their options are one program."""
+        """Under an option of the other knob, where they have no effect, these have their defaults."""
         quantities: dict[str, Callable[[Any], int]] = {name: lambda value: 1 if value == option else 0}
-        quantities |= {n: partial(_differs, d) for n, d in self.defaults.items()}
+        quantities |= {n: _differs(d) for n, d in self.defaults.items()}
         self.knobs.require(
             quantities,
             lambda found: found != 3,
             f"the knobs of another rule than {option!r} have their defaults",
             combine=or_,
         )
-
-
-def _differs(usual: Any, value: Any) -> int:
-    return 0 if value == usual else 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +277,10 @@ class Derivation:
             TensorRead(sources.get(read.tensor, read.tensor), read.indices): where
             for read, where in zip(reads, choices.packs, strict=True)
         }
+
+
+def _differs(usual: Any) -> Callable[[Any], int]:
+    return lambda value: 0 if value == usual else 2
 
 
 def _consumer_of_elements(graph: Graph, op: Operation) -> Operation | None:

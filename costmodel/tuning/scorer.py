@@ -136,7 +136,8 @@ class Scorer:
         if self.family.reads == "config":
             return explorer.propose(n, self, visited, rng=rng, elites=elites)
         screen = Screen(self.task.space)
-        lowered = [*self._features]
+        # in an order that a search which is resumed from its records has, too
+        lowered = sorted(self._features)
         lowered += self.task.space.random(rng, max(n // 4, 1), {*lowered, *visited})
         scores = self(lowered)
         each = max(3 * n // (4 * ROUNDS), 1)

