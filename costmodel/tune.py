@@ -45,10 +45,10 @@ def tune(
 ) -> TuneResult:
     """Search for a fast program.
 
-    The first trial is the default. Of the others of the first batch half differ from it by a few knobs and
-    the rest are random, unless the model is fitted before. Before each further batch the model is fitted to
-    all trials, the explorer proposes by its scores, and `costmodel.select` chooses from the proposals. The
-    same seed and the same measured costs give the same proposals.
+    The first trial is the default. The others of the first batch are random, unless the model is fitted
+    before. Before each further batch the model is fitted to all trials, the explorer proposes by its scores,
+    and `costmodel.select` chooses from the proposals. The same seed and the same measured costs give the same
+    proposals.
 
     Parameters
     ----------

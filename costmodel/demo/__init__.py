@@ -65,7 +65,7 @@ def run_demo(output: Path, *, trials: int, seed: int, console: Console) -> bool:
     scores = compare_on_tables(seed, splits=SPLITS, rounds=ROUNDS)
     console.print(scores_table(scores, splits=SPLITS, rounds=ROUNDS))
     console.print(finals_table(finals))
-    console.print(f"each search: {trials} trials, seed {seed}", highlight=False)
+    console.print(f"each search: {trials} trials, seed {seed}, the same first batch", highlight=False)
     curves, written = output / "tuning-curves.png", output / "summary.json"
     plot_curves(curves, {p.title: panel(p, f) for p, f in zip(runs, finals, strict=True)})
     value = {

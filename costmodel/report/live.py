@@ -306,7 +306,7 @@ class _Cell:
 
         text = io.StringIO()
         Console(file=text, width=WIDE, height=HIGH, color_system=None, force_jupyter=False).print(view)
-        data = {"text/plain": text.getvalue().rstrip()}
+        data = {"text/plain": "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())}
         if self._display is None:
             from IPython.display import display
 

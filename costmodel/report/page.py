@@ -254,7 +254,7 @@ def _best(one: TaskStudy) -> str:
     trial = f"trial {one.best.trial} by {escaped(one.best.source)}"
     return "\n".join(
         (
-            f"<h3>Best configuration</h3>\n<p>{trial}.</p>",
+            f'<h3>Best configuration</h3>\n<p class="note">{trial}. Bold: not as in the default.</p>',
             _table(("knob", "best", "default"), rows),
             _program(one, "Loop nest of the best program", one.best_config),
             _program(one, "Loop nest of the default", default),

@@ -70,6 +70,7 @@ class Search:
             batch = [i for i, _ in self.explorer.propose(size, _no_scores, run.visited, rng=rng)]
         elif self._learnt(scorer, others):
             elites = [r.index for r in record_file.best(run.result.records, n=4 * settings.batch_size)]
+            # before the first trial chains start at the default, which is better than most
             elites = elites or [self.task.space.default.index]
             proposals = scorer.propose(self.explorer, 3 * size, run.visited, rng=rng, elites=elites)
             batch = choose_batch(
@@ -78,47 +79,34 @@ class Search:
             scored = True
         else:
             scorer.prepare()
-            batch = self._around_default(size // 2, rng) if not run.visited else []
-            batch += self.task.space.random(rng, size - len(batch), {*run.visited, *batch})
-        first = [] if run.visited else [self.task.space.default.index]
-        batch = [index for index in batch if index not in first][: size - len(first)]
+            batch = self.task.space.random(rng, size, run.visited)
+        if not run.visited:
+            batch = self._with_default(batch)
         if scorer is not None:
-            batch = self._without_refused(scorer, batch, rng, first)
-        # the first batch begins with the default, so that the best is never worse than it
-        batch = [*first, *batch]
+            batch = self._without_refused(scorer, batch, rng)
         expected = scorer.expected(batch) if scorer is not None and scored else None
         done = run.measure(batch, check)
         if expected is not None and done == len(batch):
             run.compare_with(expected)
         return done
 
-    def _without_refused(
-        self, scorer: Scorer, batch: list[int], rng: np.random.Generator, first: list[int]
-    ) -> list[int]:
-        """Return a batch with random configurations in the place of those that are refused."""
-        kept = scorer.sieve(batch)
+    def _without_refused(self, scorer: Scorer, batch: list[int], rng: np.random.Generator) -> list[int]:
+        """Return a batch with random configurations in the place of those that are refused, the first one of
+        the search excepted, which is the default.
+        """
+        first = [] if self.run.visited else batch[:1]
+        kept = [*first, *scorer.sieve(batch[len(first) :])]
         for _ in range(DRAWS):
             missing = len(batch) - len(kept)
-            seen = {*self.run.visited, *scorer.refused, *kept, *first}
+            seen = {*self.run.visited, *scorer.refused, *kept}
             kept += scorer.sieve(self.task.space.random(rng, missing, seen))
         self.run.result.refused = scorer.refused
         return kept
 
-    def _around_default(self, count: int, rng: np.random.Generator) -> list[int]:
-        """Return configurations that differ from the default by one to three knobs.
-
-        The default is better than most; what a model must learn first is which steps from it are better
-        still, and programs that are all far from it show little of that.
-        """
-        space = self.task.space
-        found: dict[int, None] = {}
-        for _ in range(4 * count):
-            index = space.default.index
-            for _ in range(int(rng.integers(1, 4))):
-                index = space.neighbour(index, rng)
-            if index != space.default.index and len(found) < count:
-                found[index] = None
-        return list(found)
+    def _with_default(self, batch: list[int]) -> list[int]:
+        """Return the first batch with the default first, so that the best is never worse than it."""
+        default = self.task.space.default.index
+        return [default, *(index for index in batch if index != default)][: len(batch)]
 
     def _learnt(self, scorer: Scorer, others: Sequence[Rows]) -> bool:
         """Fit the model where there are enough trials, and return whether it can propose."""
