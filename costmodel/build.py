@@ -23,9 +23,10 @@ from costmodel.tuning.scorer import Scorer
 SCHEDULES = ("default", "ranked", "best")
 # programs that a ranking lowers and scores
 CANDIDATES = 256
-# Standard deviations that are subtracted from the scores of a ranking: of many estimates the highest one is
-# more often too high than too low.
-CAUTION = 1.0
+# What the default's score is raised by: of many estimates, the highest one is likely to be too high. A model
+# of other tasks that expects less than this (in the logarithm of the speed) of the best candidate is wrong in
+# most cases.
+MARGIN = 0.25
 
 
 def build(
@@ -90,9 +91,9 @@ def ranked(
 ) -> list[Config]:
     """Return the configurations that a model expects to be fastest, best first, without a measurement.
 
-    The candidates are the default configuration and those that annealing by the model finds. They are ordered
-    by their scores less a standard deviation: of many estimates, the highest is likely to be one that is too
-    high.
+    The candidates are the default configuration and those that annealing by the model finds. The default
+    comes first unless another is expected to be faster by more than a quarter: of many estimates, the highest
+    is likely to be one that is too high.
 
     Parameters
     ----------
@@ -125,8 +126,9 @@ def ranked(
     )
     indices = [default, *(index for index, _ in found if index != default)]
     rows = [(index, row) for index in indices if (row := scorer.features(index)) is not None]
-    scores, deviations = used.predict_uncertainty(np.stack([row for _, row in rows]))
-    order = np.argsort(-(scores - CAUTION * deviations), kind="stable")
+    scores = used.predict(np.stack([row for _, row in rows]))
+    scores += MARGIN * np.array([index == default for index, _ in rows])
+    order = np.argsort(-scores, kind="stable")
     return [task.space.at(rows[i][0]) for i in order[:n]]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from compiler.backend.protocol import Hardware
 from compiler.ir.dtype import bits_of
 from compiler.ir.function import PrimFunc
-from compiler.passes.code_size import LANE_LIMIT, OPERATION_LIMIT, VECTOR_BITS, code_size
+from compiler.passes.code_size import LANE_LIMIT, VECTOR_BITS, code_size, excess
 from costmodel.footprint import Footprint, StoreNest
 
 WRITTEN_OUT = ("unroll", "vectorize")
@@ -32,9 +32,9 @@ def refusal(function: PrimFunc, footprint: Footprint, hardware: Hardware) -> str
     Returns
     -------
     str or None
-        One of three reasons: a vectorized loop of more than `compiler.passes.code_size.LANE_LIMIT` lanes;
-        more than `compiler.passes.code_size.OPERATION_LIMIT` operations with all unrolled loops written out;
-        a tile of sums that leaves no vector register for an operand.
+        One of three reasons: a vectorized loop of more lanes, or unrolled loops of more stores or operations,
+        than the limits of `compiler.passes.code_size`; a tile of sums that leaves no vector register for an
+        operand.
     """
     return (
         _too_wide(footprint)
@@ -56,12 +56,12 @@ def _too_wide(footprint: Footprint) -> str | None:
 
 def _too_much_code(function: PrimFunc, hardware: Hardware) -> str | None:
     size = code_size(function.body, vector_bits=hardware.vector_bits or VECTOR_BITS)
-    if size.operations <= OPERATION_LIMIT:
+    found = excess(size)
+    if not found:
         return None
     return (
-        f"unrolled and vectorized loops make about {size.operations} operations, more than "
-        f"{OPERATION_LIMIT}, which would take very long to compile; the largest part is in the loops "
-        f"{', '.join(map(str, size.loops))}"
+        f"unrolled loops make {found}, which would take very long to compile; the largest part is in the "
+        f"loops {', '.join(map(str, size.loops))}"
     )
 
 

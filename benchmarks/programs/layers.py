@@ -64,6 +64,6 @@ def depthwise(name: str, **options: str) -> dict[str, Task]:
     return {"direct": Task("depthwise_conv2d", {**shape, **options})}
 
 
-def matmul(size: int, dtype: str = "float32") -> dict[str, Task]:
-    """Return a square matrix product."""
-    return {"packed": Task("matmul", {"M": size, "N": size, "K": size, "dtype": dtype})}
+def matmul(M: int, N: int = 0, K: int = 0, *, dtype: str = "float32") -> dict[str, Task]:
+    """Return a matrix product, a square one by default."""
+    return {"packed": Task("matmul", {"M": M, "N": N or M, "K": K or M, "dtype": dtype})}

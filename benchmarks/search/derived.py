@@ -2,7 +2,7 @@
 
 Run with ``python -m benchmarks derived [case ...] [--trials 64 256]``. Each computation is compared with the
 template that is written for it, and with PyTorch: the default of its derived space, and the best program of
-a search of so many trials.
+a search of so many trials, found by the final comparison.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from benchmarks.programs.job import Job
 from benchmarks.programs.layers import convolution, matmul
 from benchmarks.report import heading, table
 from benchmarks.search import workloads
-from costmodel import Measurer, Task, tune
+from costmodel import Measurer, Task, run_finals, tune
+from costmodel.measure.finals import DEFAULT
 
 Call = Callable[[], object]
 
@@ -86,14 +87,12 @@ def searched(task: Task, trials: list[int], seed: int) -> dict[str, Call]:
     with TemporaryDirectory() as folder, Measurer(modules=[workloads.__name__]) as measurer:
         path = Path(folder) / "records.jsonl"
         result = tune(task, max(trials), measurer=measurer, records=path, seed=seed)
-    found = {}
-    for count in trials:
-        best = min(
-            (r for r in result.records[:count] if r.cost is not None), key=lambda r: r.cost, default=None
-        )
-        if best is not None:
-            found[f"{count} trials"] = Job.of(task).program(task.config(best.config))
-    return found
+        finals = run_finals(task, {f"{n} trials": result.records[:n] for n in trials}, measurer)
+    found = {name: config for name, config in finals.configs.items() if name != DEFAULT}
+    for name, config in found.items():
+        changed = {k: v for k, v in config.items() if v != task.space.default[k]}
+        print(f"{name}:", ", ".join(f"{k}={v}" for k, v in changed.items()) or "the default", flush=True)
+    return {name: Job.of(task).program(config) for name, config in found.items()}
 
 
 def main() -> None:

@@ -78,19 +78,20 @@ def ratio_of(candidate: Callable[[], object], default: Callable[[], object], cal
     return median(ratios)
 
 
-def candidates(task: Task, known: Sequence[tuple[int, float]], count: int, seed: int) -> list[int]:
+def candidates(
+    task: Task, known: Sequence[tuple[int, float]], tried: set[int], count: int, seed: int
+) -> list[int]:
     """Return configurations to measure: two of three at random, the others neighbours of the fastest."""
-    rng = np.random.default_rng([seed, len(known)])
-    seen = {index for index, _ in known}
+    rng = np.random.default_rng([seed, len(tried)])
     best = [index for index, _ in sorted(known, key=lambda one: one[1])[:10]]
     chosen: dict[int, None] = {}
-    for _ in range(4 * count):
-        if not best or len(chosen) >= count // 3:
+    for _ in range(4 * count if best else 0):
+        if len(chosen) >= count // 3:
             break
         near = task.space.neighbour(int(rng.choice(best)), rng)
-        if near not in seen:
+        if near not in tried:
             chosen[near] = None
-    return [*chosen, *task.space.random(rng, count - len(chosen), {*seen, *chosen})]
+    return [*chosen, *task.space.random(rng, count - len(chosen), {*tried, *chosen})]
 
 
 def measure(
@@ -110,10 +111,12 @@ def measure(
         found.append(MeasuredProgram(key, hardware, known[nest], nest))
     usual = known[nest]
     indices: list[tuple[int, float]] = []
+    tried = {task.space.default.index}
     while len(found) < count and time.perf_counter() < until:
-        batch = candidates(task, indices, min(20, count - len(found)), len(known))
+        batch = candidates(task, indices, tried, min(20, count - len(found)), len(known))
         if not batch:
             break
+        tried.update(batch)
         for index in batch:
             try:
                 nest = str(compiler.loop_nest(*task.instantiate(index)))

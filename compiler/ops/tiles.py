@@ -63,9 +63,9 @@ class Registers:
         """Registers that a step needs: all sums, and the operands that are used more than once.
 
         The vectors of a step are loaded once, and each broadcast element when its row is computed; where the
-        multiply-add takes a lane, elements are loaded by vectors, one of which is ahead. The vectors of a tile
-        of one row are used once, so that the multiply-add reads them from memory. In a tile of one vector each
-        product has a broadcast element of its own, which is loaded ahead.
+        multiply-add takes a lane, elements are loaded by vectors, one of which is ahead. The vectors of a
+        tile of one row are used once, so that the multiply-add reads them from memory. In a tile of one
+        vector each product has a broadcast element of its own, which is loaded ahead.
         """
         if tile.rows == 1:
             return tile.sums + 1

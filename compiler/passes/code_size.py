@@ -15,9 +15,14 @@ from compiler.ir.visit import children
 PRAGMA = "auto_unroll"
 """Key of a pragma of loops; its value is the maximum number of stores of an unrolled loop."""
 
-OPERATION_LIMIT = 10_000
-"""The default maximum of operations of a function: the time of LLVM is several seconds for so many, and grows
-faster than their number. Register tiles of fast programs have some hundreds to some thousands."""
+STORE_LIMIT = 2048
+"""Maximum number of stores of a function, a vector counting as one. LLVM compares the accesses of a function
+with each other, so its time grows with the square of their number, to several seconds for so many. Programs
+with large register tiles have some hundreds.
+"""
+
+OPERATION_LIMIT = 50_000
+"""Maximum number of operations of a function, see `CodeSize`."""
 
 LANE_LIMIT = 4096
 """Maximum number of lanes of a vector: the time of LLVM grows with the square of the width of its types."""
@@ -59,6 +64,15 @@ class CodeSize:
     stores: int = 0
     operations: int = 0
     loops: tuple[Loop, ...] = ()
+
+
+def excess(size: CodeSize) -> str:
+    """Return how a size exceeds `STORE_LIMIT` or `OPERATION_LIMIT`, in words; empty if it does not."""
+    if size.stores > STORE_LIMIT:
+        return f"{size.stores} stores, more than {STORE_LIMIT}"
+    if size.operations > OPERATION_LIMIT:
+        return f"about {size.operations} operations, more than {OPERATION_LIMIT}"
+    return ""
 
 
 def code_size(stmt: Stmt, *, vector_bits: int = VECTOR_BITS, limit: int | None = None) -> CodeSize:

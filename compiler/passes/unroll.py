@@ -10,13 +10,13 @@ from compiler.ir.function import PrimFunc
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.stmt import For, If, Stmt, Store, sequence
 from compiler.ir.visit import substitute, walk
-from compiler.passes.code_size import OPERATION_LIMIT, PRAGMA, code_size
+from compiler.passes.code_size import PRAGMA, code_size, excess
 
 STATEMENT_LIMIT = 1024
 """The default maximum of stores, after unrolling, of a loop marked ``unroll``."""
 
 
-def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT, total: int = OPERATION_LIMIT) -> PrimFunc:
+def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
     """Unroll the loops marked ``unroll``.
 
     ::
@@ -28,31 +28,30 @@ def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT, total: int = OPERATION_
     target. In a loop with the pragma ``auto_unroll``, serial loops are unrolled too, the innermost first, if
     each has no more stores than the value of the pragma.
 
-    A function whose loops marked ``unroll`` make more than `total` operations (`code_size`) is given a
+    A function whose unrolled loops together make more code than `compiler.passes.code_size` allows is given a
     smaller limit, with a `ScheduleWarning`: the time to compile it would have no reasonable bound.
     """
-    allowed = _limit_within(func, limit, total)
+    allowed = _allowed(func, limit)
     return func.with_body(_Unroll(func, limit, allowed)(func.body))
 
 
-def _limit_within(func: PrimFunc, limit: int, total: int) -> int:
-    """The largest power-of-two part of a limit of stores that keeps a function within the total."""
-    # without a limit first: most functions are far below the total, and one look at them is enough
-    if code_size(func.body).operations <= total:
+def _allowed(func: PrimFunc, limit: int) -> int:
+    """The limit of stores of a loop, halved until the whole function is not too large."""
+    # without a limit first: most functions are far from too large, and one look at them is enough
+    if not excess(code_size(func.body)):
         return limit
     whole = code_size(func.body, limit=limit)
     allowed, size = limit, whole
-    while size.operations > total and allowed > 1:
+    while excess(size) and allowed > 1:
         allowed //= 2
         size = code_size(func.body, limit=allowed)
     if size.operations < whole.operations:
-        loops = ", ".join(map(str, whole.loops))
         warnings.warn(
-            f"{func.name}: unrolled and vectorized loops make about {whole.operations} operations, more than "
-            f"{total}, which would take very long to compile: loops marked 'unroll' stay loops where they "
-            f"would have more than {allowed} stores; the largest part is in the loops {loops}",
+            f"{func.name}: its unrolled loops make {excess(whole)}, which would take very long to compile: "
+            f"loops marked 'unroll' stay loops where they would have more than {allowed} stores; the largest "
+            f"part is in the loops {', '.join(map(str, whole.loops))}",
             ScheduleWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return allowed
 

@@ -8,7 +8,7 @@ import pytest
 import compiler
 from compiler import te
 from compiler.backend import Hardware
-from compiler.passes.code_size import LANE_LIMIT, OPERATION_LIMIT, code_size
+from compiler.passes.code_size import LANE_LIMIT, OPERATION_LIMIT, STORE_LIMIT, code_size
 from costmodel.footprint import measure_footprint
 from costmodel.refuse import refusal
 
@@ -83,7 +83,7 @@ def test_many_small_unrolled_loops_are_refused():
     assert why(stages(30, 16), AVX2) is None
     reason = why(stages(30, 128), AVX2)
     assert reason is not None
-    assert f"about {30 * 128 * 4} operations, more than {OPERATION_LIMIT}" in reason
+    assert f"unrolled loops make {30 * 128} stores, more than {STORE_LIMIT}" in reason
     assert "'i' (unroll, 128)" in reason
 
 
@@ -104,10 +104,11 @@ def test_a_vector_of_too_many_lanes_is_refused():
 def test_unrolled_loops_beyond_the_limit_stay_loops_with_a_warning():
     s, args = stages(30, 128)
     with pytest.warns(
-        compiler.ScheduleWarning, match=r"about 15360 operations, more than 10000.*'i' .unroll, 128"
+        compiler.ScheduleWarning,
+        match=rf"make 3840 stores, more than {STORE_LIMIT},.*than 64 stores; .*'i' .unroll, 128",
     ):
         program = compiler.lower(s, args)
-    assert code_size(program.body).operations <= OPERATION_LIMIT
+    assert code_size(program.body).stores <= STORE_LIMIT
     with pytest.warns(compiler.ScheduleWarning, match="stay loops where they would have more than 64 stores"):
         module = compiler.build(s, args)
     a, out = np.zeros(128, "float32"), np.zeros(128, "float32")
@@ -122,3 +123,20 @@ def test_sizes_are_those_of_the_code():
     size = code_size(nest.body, vector_bits=256)
     assert (size.stores, size.operations) == (4 + 4 + 1, 4 * 4 * 6 + 4 * 4 + 2)
     assert [str(loop) for loop in size.loops] == ["'i' (unroll, 4)", "'j' (vectorize, 32)"]
+
+
+def test_much_arithmetic_in_few_stores_is_refused():
+    A = te.placeholder((1000,), "A")
+
+    def polynomial(i):
+        value = A[i]
+        for _ in range(60):
+            value = value * A[i] + 0.5
+        return value
+
+    B = te.compute(A.shape, polynomial, "B")
+    s = te.create_schedule(B.op)
+    s[B].unroll(B.op.axis[0])
+    reason = why((s, [A, B]), AVX2)
+    assert reason is not None
+    assert f"make about {1000 * (2 + 60 * 3)} operations, more than {OPERATION_LIMIT}" in reason

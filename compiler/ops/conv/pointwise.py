@@ -7,7 +7,7 @@ from compiler.backend import Target
 from compiler.ir.dtype import bits_of
 from compiler.ir.expr import Expr
 from compiler.ops.conv.conv2d import Convolution
-from compiler.ops.conv.tile import broadcasts_fit, streaming
+from compiler.ops.conv.tile import streaming
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
 from compiler.ops.tiles import Registers, Tile, cache_bytes, covering, ranked_tiles
@@ -106,7 +106,7 @@ def _steps(conv: Convolution, tile: Tile, registers: Registers, target: Target) 
     """How many tiles cover the output, those whose pixels come from the second-level cache at its speed."""
     pixels, width = conv.OH * conv.OW, tile.vectors * registers.lanes
     too_large = tile.vectors > covering(pixels, registers.lanes) or tile.rows > conv.CO
-    if too_large or not broadcasts_fit(tile, registers):
+    if too_large:
         return float("inf")
     resident = 2 * width * _pixel_bytes(conv) <= cache_bytes(target, 0)
     count = covering(conv.CO, tile.rows) * covering(pixels, width)

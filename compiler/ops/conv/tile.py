@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -50,18 +51,8 @@ def registers_of(conv: Convolution, target: Target) -> Registers:
     """Return the registers for the sums of a convolution; a vector does not exceed a block of the layout."""
     registers = Registers.of(target, conv.precision.accumulator)
     if conv.layout == "NCHW16c" and registers.lanes > BLOCK:
-        return Registers(BLOCK, registers.count)
+        return replace(registers, lanes=BLOCK)
     return registers
-
-
-def broadcasts_fit(tile: Tile, registers: Registers) -> bool:
-    """Whether a tile of one vector has registers for its sums of two steps.
-
-    Each element that is broadcast is used once there, so that the multiply-add may leave its result in the
-    register of that element and not in that of the sum; LLVM does so when steps are unrolled. Where there are
-    many registers, the element is an operand in memory.
-    """
-    return tile.vectors > 1 or registers.count >= 32 or 2 * (tile.rows - 1) <= registers.count
 
 
 def streaming(tile: Tile, target: Target) -> float:
@@ -81,7 +72,7 @@ def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> tupl
     def arranged(tile: Tile) -> PixelTile | None:
         """The pixels of a tile as rows and columns; of two ways that are equal, the one with longer rows."""
         channels = tile.vectors * registers.lanes
-        if tile.vectors > covering(conv.co, registers.lanes) or not broadcasts_fit(tile, registers):
+        if tile.vectors > covering(conv.co, registers.lanes):
             return None
         if conv.layout == "NCHW16c" and channels % BLOCK and BLOCK % channels:
             return None

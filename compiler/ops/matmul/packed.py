@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from compiler import te
@@ -68,8 +69,7 @@ def packed(
     depth = 4 if product.precision.of_bytes and target.hardware.byte_products else 1
     registers = Registers.of(target, product.precision.accumulator)
     lanes = registers.lanes
-    tiles = ranked_tiles(registers, lambda tile: covering(M, tile.rows) * covering(N, tile.vectors * lanes))
-    rows, columns = knobs.choice("tile", [(tile.rows, tile.vectors * lanes) for tile in tiles])
+    rows, columns = knobs.choice("tile", _tiles(M, N, registers))
     m_tiles, n_tiles = covering(M, rows), covering(N, columns)
     usual = _Defaults.of(product, target, Tile(rows, columns // lanes), depth, product.names[1] in constants)
     columns_outside = knobs.choice("outside", ("columns", "rows"), default=usual.outside) == "columns"
@@ -210,6 +210,14 @@ class _Defaults(NamedTuple):
             pack_left="none" if left_as_is else "block",
             pack_right="whole" if constant or depth > 1 else "none" if used_once else "panel",
         )
+
+
+@lru_cache(maxsize=256)
+def _tiles(M: int, N: int, registers: Registers) -> tuple[tuple[int, int], ...]:
+    """Rows and columns of the tiles of a result, the best first."""
+    lanes = registers.lanes
+    tiles = ranked_tiles(registers, lambda tile: covering(M, tile.rows) * covering(N, tile.vectors * lanes))
+    return tuple((tile.rows, tile.vectors * lanes) for tile in tiles)
 
 
 def _blocks(most: int) -> list[int]:
