@@ -28,6 +28,8 @@ WIDE, HIGH = 80, 40
 # a second, and a trial may take no more.
 PAUSE = 30.0
 
+HEAD = ("task", "times", "trials", "best ms", "speedup", "trend")
+
 Context = Callable[[], Mapping[str, Any]]
 
 
@@ -270,29 +272,36 @@ class TotalView(LiveView):
         return Group(table, self._tasks(progress))
 
     def _tasks(self, progress: TotalProgress) -> RenderableType:
-        from rich import box
-        from rich.table import Table
+        """Return the rows of tasks as lines, in which the name alone is cut; rich's tables cut numbers, too,
+        and take ten times as long.
+        """
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-        table.add_column("task", no_wrap=True, overflow="ellipsis", ratio=1)
-        for name in ("times", "trials", "best ms", "speedup"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("trend", no_wrap=True, width=10)
-        height = HIGH if self.console.is_jupyter else self.console.size.height
-        room = max(height - AROUND, 1)
+        notebook = self.console.is_jupyter
+        room = max((HIGH if notebook else self.console.size.height) - AROUND, 1)
         shares = list(progress.tasks)
         if len(shares) > room:
             shares = sorted(shares, key=lambda s: -s.weight * s.cost)[:room]
+        left = (WIDE if notebook else self.console.width) - len(_line("", *HEAD[1:]))
+        names = {share.task.key: share.task.call for share in shares}
+        width = max(min(max(map(len, names.values())) + 2, left), 10)
+        lines = Text(_line(HEAD[0].ljust(width), *HEAD[1:]) + "\n", style="underline")
         for share in shares:
             current = share.task.key == progress.current.task.key
-            mark = "> " if current else "  "
-            row = [mark + share.task.call, f"{share.weight:g}", str(share.trials), *_speeds(share)]
-            row.append(sparkline(self._trends.get(share.task.key, []), 10))
-            table.add_row(*map(Text, row), style="bold" if current else "dim" if share.stopped else "")
+            name = ("> " if current else "  ") + names[share.task.key]
+            name = name if len(name) <= width else name[: width - 1] + "…"
+            trend = sparkline(self._trends.get(share.task.key, []), 10)
+            line = _line(name.ljust(width), f"{share.weight:g}", str(share.trials), *_speeds(share), trend)
+            lines.append(line + "\n", style="bold" if current else "dim" if share.stopped else "")
         if len(progress.tasks) > len(shares):
-            table.add_row(Text(f"  and {len(progress.tasks) - len(shares)} more"))
-        return table
+            lines.append(f"  and {len(progress.tasks) - len(shares)} more\n")
+        lines.right_crop(1)
+        lines.no_wrap = True
+        return lines
+
+
+def _line(name: str, times: str, trials: str, best: str, speedup: str, trend: str) -> str:
+    return f"{name}{times:>6}{trials:>8}{best:>10}{speedup:>9}  {trend:10}"
 
 
 class _Cell:
