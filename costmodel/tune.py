@@ -46,9 +46,9 @@ def tune(
     """Search for a fast program.
 
     The first trial is the default. The others of the first batch are random, unless the model is fitted
-    before. Before each further batch
-    the model is fitted to all trials, the explorer proposes by its scores, and `costmodel.select` chooses
-    from the proposals. The same seed and the same measured costs give the same proposals.
+    before. Before each further batch the model is fitted to all trials, the explorer proposes by its scores,
+    and `costmodel.select` chooses from the proposals. The same seed and the same measured costs give the same
+    proposals.
 
     Parameters
     ----------

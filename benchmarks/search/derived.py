@@ -88,9 +88,11 @@ def searched(task: Task, trials: list[int], seed: int) -> dict[str, Call]:
         path = Path(folder) / "records.jsonl"
         result = tune(task, max(trials), measurer=measurer, records=path, seed=seed)
         finals = run_finals(task, {f"{n} trials": result.records[:n] for n in trials}, measurer)
-    return {
-        name: Job.of(task).program(config) for name, config in finals.configs.items() if name != DEFAULT
-    }
+    found = {name: config for name, config in finals.configs.items() if name != DEFAULT}
+    for name, config in found.items():
+        changed = {k: v for k, v in config.items() if v != task.space.default[k]}
+        print(f"{name}:", ", ".join(f"{k}={v}" for k, v in changed.items()) or "the default", flush=True)
+    return {name: Job.of(task).program(config) for name, config in found.items()}
 
 
 def main() -> None:

@@ -113,7 +113,14 @@ class Space:
         unroll = knobs.choice(f"{name}.unroll", UNROLL, default=64)
         packs = tuple(self._choose_pack(knobs, name, n) for n in range(len(self.operands)))
         return Choices(
-            Tile(axis, lanes, tuple(factors)), tuple(inner), tuple(outer), innermost, steps, unroll, packs, order
+            Tile(axis, lanes, tuple(factors)),
+            tuple(inner),
+            tuple(outer),
+            innermost,
+            steps,
+            unroll,
+            packs,
+            order,
         )
 
     def _pairs(self, d: int, default: tuple[int, int]) -> list[tuple[int, int]]:
@@ -123,7 +130,7 @@ class Space:
         return list(dict.fromkeys([*pairs, (WHOLE, 1), default]))
 
     def _order(self, knobs: Knobs, name: str) -> tuple[int, ...]:
-        """The order of the outer blocks: an axis that all operands have stays outside, another one follows."""
+        """The order of the outer blocks: axes that all operands have stay outside, another one follows."""
         op, best = self.op, self.tiles[0]
         counts = extents(op.axes)
         shared = shared_axes(op, self.operands)
@@ -152,7 +159,7 @@ class Space:
         return given and fits and panels >= max(2, self.target.hardware.threads)
 
     def _choose_pack(self, knobs: Knobs, name: str, number: int) -> str:
-        """Request where an operand is copied; a tile that cannot read it otherwise has a copy, and the like."""
+        """Request where an operand is copied, if that is not determined by the tile."""
         operand = self.operands[number]
         if not any(operand.can_pack(tile) for tile in self.tiles):
             return "none"
@@ -203,9 +210,7 @@ class Space:
         fits = cache_bytes(self.target, 1) // 8
         if along <= fits:
             return WHOLE
-        return max(
-            (b for b in STEPS[1:] if b < total and along * b // total <= fits), default=WHOLE
-        )
+        return max((b for b in STEPS[1:] if b < total and along * b // total <= fits), default=WHOLE)
 
     def _pack(self, tile: Tile, operand: Operand) -> str:
         """Whether to copy an operand: where vectors need it, and where a copy is reused enough to pay."""
@@ -217,7 +222,9 @@ class Space:
         if needs_copy(op, operand, tile):
             return where
         if where == "root":
-            return ("block" if self._by_panels(tile) else "root") if reused >= 64 and tile.lanes > 1 else "none"
+            return (
+                ("block" if self._by_panels(tile) else "root") if reused >= 64 and tile.lanes > 1 else "none"
+            )
         # elements that a row has one after the other are read where they are
         contiguous = any(stride(read, a.var) == 1 for a in op.reduce_axis)
         return "block" if reused >= 128 and not contiguous else "none"

@@ -66,9 +66,9 @@ class Branch(Knobs):
         self.knobs.restrict(requirement)
 
     def require_defaults(self, name: str, option: str) -> None:
-        """Under an option of the other knob these have their defaults: all of their options are one program."""
+        """Under an option of the other knob, where they have no effect, these have their defaults."""
         quantities: dict[str, Callable[[Any], int]] = {name: lambda value: 1 if value == option else 0}
-        quantities |= {n: lambda value, usual=d: 0 if value == usual else 2 for n, d in self.defaults.items()}
+        quantities |= {n: _differs(d) for n, d in self.defaults.items()}
         self.knobs.require(
             quantities,
             lambda found: found != 3,
@@ -144,7 +144,9 @@ class Derivation:
     def _nested(self) -> bool:
         """Whether an operation has several loops with a place for what it reads: blocks of tiles, or rows."""
         return any(
-            len(op.axes) > 2 or self.rule(op) not in (None, LANES) for op in self.graph.ops if type(op) is Compute
+            len(op.axes) > 2 or self.rule(op) not in (None, LANES)
+            for op in self.graph.ops
+            if type(op) is Compute
         )
 
     def _may_inline(self, op: Operation) -> bool:
@@ -275,6 +277,10 @@ class Derivation:
             TensorRead(sources.get(read.tensor, read.tensor), read.indices): where
             for read, where in zip(reads, choices.packs, strict=True)
         }
+
+
+def _differs(usual: Any) -> Callable[[Any], int]:
+    return lambda value: 0 if value == usual else 2
 
 
 def _consumer_of_elements(graph: Graph, op: Operation) -> Operation | None:

@@ -12,6 +12,8 @@ from costmodel.space import Config
 from costmodel.task import Task
 
 DEFAULT = "default schedule"
+GAIN = 1.02
+"""How much faster than the default the best of several programs must be, to be more than a lucky one."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def run_finals(
 
     The lowest of many noisy costs underestimates the cost of its program, so the best few of each run are
     first compared with each other, and with the default if the run measured it, and the winner is then
-    measured again.
+    measured again. The default wins unless another one is clearly faster.
 
     Parameters
     ----------
@@ -77,12 +79,15 @@ def run_finals(
         candidates = [task.space.config(r.config) for r in best(run, task.key, finalists)]
         # one high cost must not make the winner slower than the program that is there without a search
         default = configs[DEFAULT]
-        if default not in candidates and any(r.ok and r.config == default.plain() for r in run):
+        tried = any(r.ok and r.config == default.plain() for r in run)
+        if tried and default not in candidates:
             candidates.append(default)
         if len(candidates) > 1:
             named = {str(c.index): c for c in candidates}
-            again = measurer.compare(task, named, rounds=7)
-            winner = max(again, key=lambda c: c.gflops).name
+            again = {c.name: c.gflops for c in measurer.compare(task, named, rounds=7)}
+            winner = max(again, key=lambda name: again[name])
+            if tried and again[winner] < GAIN * again[str(default.index)]:
+                winner = str(default.index)
             candidates = [named[winner]]
         if candidates:
             configs[name] = candidates[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections import Counter
@@ -21,8 +22,10 @@ WIDTH = 24
 BATCHES = 8
 # lines around the rows of tasks, which the terminal must have room for
 AROUND = 9
-# Seconds between two drawings, for each second that one takes: a view of many tasks takes some hundredths of a
-# second, and a trial may take no more.
+# columns and lines of a view in a notebook
+WIDE, HIGH = 80, 40
+# Seconds between two drawings, for each second that one takes: a view of many tasks takes some hundredths of
+# a second, and a trial may take no more.
 PAUSE = 30.0
 
 Context = Callable[[], Mapping[str, Any]]
@@ -108,7 +111,7 @@ class LiveView:
     failures by reason, how many candidates were refused before they were compiled, the noise of the
     measurements, and the time left. It draws between trials only, so that it does not disturb a measurement,
     and less often than after each trial where a trial takes hardly longer than a drawing.
-    If the output is not a terminal it prints a line every `every` trials instead.
+    If the output is neither a terminal nor a cell of a notebook, it prints a line every `every` trials.
 
     Parameters
     ----------
@@ -146,6 +149,8 @@ class LiveView:
 
             self._live = Live(console=self.console, auto_refresh=False)
             self._live.start()
+        elif self.console.is_jupyter:
+            self._live = _Cell()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -274,7 +279,8 @@ class TotalView(LiveView):
         for name in ("times", "trials", "best ms", "speedup"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("trend", no_wrap=True, width=10)
-        room = max(self.console.size.height - AROUND, 1)
+        height = HIGH if self.console.is_jupyter else self.console.size.height
+        room = max(height - AROUND, 1)
         shares = list(progress.tasks)
         if len(shares) > room:
             shares = sorted(shares, key=lambda s: -s.weight * s.cost)[:room]
@@ -287,6 +293,29 @@ class TotalView(LiveView):
         if len(progress.tasks) > len(shares):
             table.add_row(Text(f"  and {len(progress.tasks) - len(shares)} more"))
         return table
+
+
+class _Cell:
+    """The output of a notebook's cell, in which one display is replaced by the next."""
+
+    def __init__(self) -> None:
+        self._display: Any = None
+
+    def update(self, view: RenderableType, *, refresh: bool) -> None:
+        from rich.console import Console
+
+        text = io.StringIO()
+        Console(file=text, width=WIDE, height=HIGH, color_system=None, force_jupyter=False).print(view)
+        data = {"text/plain": "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())}
+        if self._display is None:
+            from IPython.display import display
+
+            self._display = display(data, raw=True, display_id=True)
+        else:
+            self._display.update(data, raw=True)
+
+    def stop(self) -> None:
+        """The last display stays."""
 
 
 def _speeds(share: TaskShare) -> tuple[str, str]:

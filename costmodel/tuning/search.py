@@ -74,6 +74,8 @@ class Search:
             batch = [i for i, _ in self.explorer.propose(size, _no_scores, run.visited, rng=rng)]
         elif self._learnt(scorer, others):
             elites = [r.index for r in record_file.best(run.result.records, n=4 * settings.batch_size)]
+            # before the first trial chains start at the default, which is better than most
+            elites = elites or [self.task.space.default.index]
             proposals = scorer.propose(self.explorer, 3 * size, run.visited, rng=rng, elites=elites)
             batch = choose_batch(
                 self.task.space, proposals, size, run.visited, rng=rng, epsilon=self._random_share()
@@ -81,8 +83,7 @@ class Search:
             scored = True
         else:
             scorer.prepare()
-            batch = self._around_default(size // 2, rng) if not run.visited else []
-            batch += self.task.space.random(rng, size - len(batch), {*run.visited, *batch})
+            batch = self.task.space.random(rng, size, run.visited)
         if scorer is not None:
             batch = self._without_refused(scorer, batch, rng)
         if not run.visited:
@@ -118,22 +119,6 @@ class Search:
         """Return the first batch with the default first, so that the best is never worse than it."""
         default = self.task.space.default.index
         return [default, *(index for index in batch if index != default)][: len(batch)]
-
-    def _around_default(self, count: int, rng: np.random.Generator) -> list[int]:
-        """Return configurations that differ from the default by one to three knobs.
-
-        The default is better than most; what a model must learn first is which steps from it are better
-        still, and programs that are all far from it show little of that.
-        """
-        space = self.task.space
-        found: dict[int, None] = {}
-        for _ in range(4 * count):
-            index = space.default.index
-            for _ in range(int(rng.integers(1, 4))):
-                index = space.neighbour(index, rng)
-            if index != space.default.index and len(found) < count:
-                found[index] = None
-        return list(found)
 
     def _learnt(self, scorer: Scorer, others: Sequence[Rows]) -> bool:
         """Fit the model where there are enough trials, and return whether it can propose."""

@@ -21,7 +21,7 @@ from costmodel.measure.worker.baseline import BASELINES, blas_threads, limit_bla
 from costmodel.measure.worker.check import check, fill_with_sentinel
 from costmodel.measure.worker.program import Compiled, Program
 from costmodel.measure.worker.repeat import Plan, median_error, repeat
-from costmodel.measure.worker.watch import Interval, Watch
+from costmodel.measure.worker.watch import DISTURBED, Interval, Watch
 from costmodel.refuse import refusal
 from costmodel.result import Reason
 from costmodel.task import Task
@@ -137,9 +137,9 @@ class Bench:
         fill_with_sentinel(outputs, references)
         self.enter("run")
         try:
-            start = time.perf_counter()
+            watch = Watch()
             call()
-            seconds = time.perf_counter() - start
+            seconds = watch.stop().net
         except Exception as error:
             raise Failure.of(error, Reason.RUN) from error
         outcome = check(outputs, references, self.task.operator.error_model(*self.task.shape))
@@ -171,8 +171,10 @@ class Bench:
             found = repeat(partial(_sample, _once(program)), yardstick.sample, first, plan)
         else:
             calls = program.timed()  # it calls the program once: caches and threads are warm then
-            found = repeat(partial(_sample, calls), yardstick.sample, min(first, calls(1)), plan)
+            found = repeat(partial(_sample, calls), yardstick.sample, min(first, _sample(calls, 1).net), plan)
         noise = median_error(found.costs) if len(found.costs) > 1 else None
+        if found.uncertain > DISTURBED:
+            noise = max(noise or 0.0, found.uncertain)
         return {"costs": found.costs, "noise": noise, "drift": found.drift}
 
     def measure(self, config: Mapping[str, Any], plan: Plan, yardstick: Yardstick) -> dict[str, Any]:
@@ -213,7 +215,8 @@ class Bench:
             with limited(blas):
                 self.run(call)
                 self.enter("run")
-                seconds = min(_time_calls(call, 1), _time_calls(call, 1))
+                once = partial(_time_calls, call)
+                seconds = min(_sample(once, 1).net, _sample(once, 1).net)
             numbers.append(max(1, round(min_repeat_ms / 1e3 / max(seconds, 1e-7))))
         costs: list[list[float]] = [[] for _ in calls]
         for round_number in range(rounds):
@@ -223,7 +226,8 @@ class Bench:
                 wait_until_idle(pause_ms / 1e3)
                 with limited(threads[i]):
                     calls[i]()
-                    costs[i].append(_time_calls(calls[i], numbers[i]) / numbers[i])
+                    taken = _sample(partial(_time_calls, calls[i]), numbers[i])
+                    costs[i].append(taken.net / numbers[i])
         return {"names": names, "costs": costs}
 
 
@@ -246,14 +250,15 @@ class Yardstick:
         if self._calls is None:
             bench = self._bench
             self._calls = bench.program(bench.compile(bench.task.space.default.plain())).timed()
-            seconds = min(self._calls(1) for _ in range(5))
+            seconds = min(_sample(self._calls, 1).net for _ in range(5))
             self._number = max(1, round(_REFERENCE_SECONDS / seconds))
         return self._calls
 
     def sample(self) -> Interval:
         """Return the seconds of one call."""
         interval = _sample(self.prepare(), self._number)
-        return replace(interval, seconds=interval.seconds / self._number)
+        busy = None if interval.busy is None else interval.busy / self._number
+        return replace(interval, seconds=interval.seconds / self._number, busy=busy)
 
     def calibrate(self, rounds: int, pause_ms: float) -> dict[str, Any]:
         """Return the usual time of a call: the median of samples with pauses between them."""
@@ -261,7 +266,7 @@ class Yardstick:
         self._bench.enter("run")
         seen = []
         for _ in range(rounds):
-            seen.append(self.sample().seconds)
+            seen.append(self.sample().net)
             time.sleep(pause_ms * 1e-3)
         return {"usual": statistics.median(seen)}
 
@@ -274,7 +279,7 @@ def _sample(calls: Callable[[int], float], number: int) -> Interval:
     watch = Watch()
     seconds = calls(number)
     interval = watch.stop()
-    return Interval(seconds, interval.asleep, interval.lost)
+    return replace(interval, seconds=seconds)
 
 
 def _time_calls(call: Callable[[], Any], number: int) -> float:

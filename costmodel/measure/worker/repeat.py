@@ -7,12 +7,13 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from costmodel.measure.worker.watch import Interval
+from costmodel.measure.worker.watch import DISTURBED, Interval
 
-# a sample is set aside if another program had the CPU for more of its time than this
-_DISTURBED = 0.03
-# and the time to spend on a program is extended by this factor to replace such samples
+# the time to spend on a program is extended by this factor to replace samples in which another program had
+# the CPU
 _PATIENCE = 2.0
+# so many times the least number of samples by CPU time do for those that are missing
+_INSTEAD = 2
 # most samples, for each of the least number
 _MOST = 3
 _MAX_ASLEEP = 5
@@ -60,10 +61,29 @@ class Samples:
         Seconds per call, each divided by the drift of its time.
     drift : float
         Median time of the reference program meanwhile, relative to its usual time.
+    uncertain : float
+        Share of the time of the least certain of them that may be that of other programs.
     """
 
     costs: list[float]
     drift: float
+    uncertain: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Seconds per call, the drift meanwhile, and how far both can be trusted."""
+
+    cost: float
+    drift: float
+    # share of the time that another program had, and what of that could not be taken out
+    lost: float
+    uncertain: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The least is the best; equal for all that are good."""
+        return max(self.uncertain, DISTURBED), max(self.lost, DISTURBED)
 
 
 def median_error(costs: Sequence[float]) -> float:
@@ -87,8 +107,11 @@ def repeat(
     caches, and of all programs alike. So a sample is divided by the time that the reference program takes
     before and after it, relative to its usual time.
 
-    Samples in which another program had the CPU are replaced; if the time does not suffice for that, the
-    least disturbed ones count. Samples of a machine that fell asleep never count.
+    Samples in which another program had the CPU are replaced. On a core that is shared they may be all there
+    is: a sample and the reference program beside it are longer than a turn of the scheduler. Then the CPU
+    time counts in the place of the time, for both alike, if the program is of one thread; if it is of
+    several, the least disturbed samples count, and are marked as uncertain. Samples of a machine that fell
+    asleep never count.
 
     Parameters
     ----------
@@ -106,7 +129,7 @@ def repeat(
         At least one cost, in the order of measuring.
     """
     number = max(1, math.ceil(plan.min_repeat_ms * 1e-3 / max(seconds, 1e-9)))
-    taken: list[tuple[float, float, float]] = []  # seconds per call, drift, share of time that was lost
+    taken: list[_Sample] = []
     spent, asleep = 0.0, 0
     before = reference()
     while True:
@@ -116,26 +139,34 @@ def repeat(
             asleep += 1
             before = after if not after.asleep else reference()
             continue
-        drift = 1.0 if plan.usual is None else (before.seconds + after.seconds) / (2.0 * plan.usual)
-        lost = max(before.lost, here.lost, after.lost)
+        drift = 1.0 if plan.usual is None else (before.net + after.net) / (2.0 * plan.usual)
+        uncertain = max(one.uncertain for one in (before, here, after))
+        lost = max(one.lost for one in (before, here, after))
         before = after
         spent += here.seconds
-        if here.seconds < plan.min_repeat_ms * 0.5e-3:
+        if here.net < plan.min_repeat_ms * 0.5e-3:
             # the estimate was too high: a first call has page faults, and wakes threads
-            number = math.ceil(number * plan.min_repeat_ms * 1e-3 / max(here.seconds, 1e-9))
+            number = math.ceil(number * plan.min_repeat_ms * 1e-3 / max(here.net, 1e-9))
             continue
-        taken.append((here.seconds / number / drift, drift, lost))
-        good = [cost for cost, _, lost in taken if lost <= _DISTURBED]
-        if good and plan.best is not None and min(good) > plan.hopeless * plan.best:
+        taken.append(_Sample(here.net / number / drift, drift, lost, uncertain))
+        good = [one.cost for one in taken if one.lost <= DISTURBED]
+        sure = [one.cost for one in taken if one.uncertain <= DISTURBED]
+        if sure and plan.best is not None and min(sure) > plan.hopeless * plan.best:
             break
-        if len(good) >= plan.repeat and (
-            median_error(good) <= plan.precision or len(good) >= _MOST * plan.repeat
-        ):
+        if _enough(good, plan.repeat, plan) or _enough(sure, _INSTEAD * plan.repeat, plan):
             break
         limit = plan.budget_ms * 1e-3 * (1.0 if len(good) == len(taken) else _PATIENCE)
         if spent + here.seconds > limit:
             break
-    least = min(plan.repeat, len(taken))
-    bound = max(_DISTURBED, sorted(lost for _, _, lost in taken)[least - 1])
-    kept = [(cost, drift) for cost, drift, lost in taken if lost <= bound]
-    return Samples([cost for cost, _ in kept], statistics.median(drift for _, drift in kept))
+    least = sorted(one.rank for one in taken)[min(plan.repeat, len(taken)) - 1]
+    kept = [one for one in taken if one.rank <= least]
+    return Samples(
+        [one.cost for one in kept],
+        statistics.median(one.drift for one in kept),
+        max(one.uncertain for one in kept),
+    )
+
+
+def _enough(costs: Sequence[float], least: int, plan: Plan) -> bool:
+    precise = len(costs) >= least and median_error(costs) <= plan.precision
+    return precise or len(costs) >= _MOST * plan.repeat

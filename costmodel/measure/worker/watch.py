@@ -7,6 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+# an interval counts as disturbed if another program had the CPU for more of its time than this
+DISTURBED = 0.03
+# a program is of one thread if the thread that calls it has all of the process' CPU time but for this share
+_OTHER_THREADS = 0.03
 # a step of the wall clock, or of the clock that runs while the machine sleeps, that is no rounding error
 _ASLEEP_SECONDS = 0.2
 
@@ -25,6 +29,8 @@ class Clocks:
         The time of day.
     cpu : callable
         CPU time of all threads of this process.
+    thread_cpu : callable
+        CPU time of the calling thread.
     delays : callable
         Thread to the time that it was ready to run while another one had the CPU; empty where the system does
         not tell.
@@ -34,6 +40,7 @@ class Clocks:
     since_boot: Callable[[], float] = field(default=lambda: _since_boot())
     wall: Callable[[], float] = time.time
     cpu: Callable[[], float] = time.process_time
+    thread_cpu: Callable[[], float] = time.thread_time
     delays: Callable[[], dict[str, float]] = field(default=lambda: _delays())
 
 
@@ -64,7 +71,7 @@ class Watch:
     def __init__(self, clocks: Clocks | None = None) -> None:
         self.clocks = clocks or Clocks()
         self._delays = self.clocks.delays()
-        self._cpu = self.clocks.cpu()
+        self._cpu, self._thread = self.clocks.cpu(), self.clocks.thread_cpu()
         self._wall, self._boot = self.clocks.wall(), self.clocks.since_boot()
         self._began = self.clocks.now()
 
@@ -73,12 +80,15 @@ class Watch:
         clocks = self.clocks
         seconds = clocks.now() - self._began
         boot, wall = clocks.since_boot() - self._boot, clocks.wall() - self._wall
-        cpu = clocks.cpu() - self._cpu
+        thread, cpu = clocks.thread_cpu() - self._thread, clocks.cpu() - self._cpu
         delays = clocks.delays()
         delay = max((later - self._delays.get(name, later) for name, later in delays.items()), default=0.0)
         asleep = max(boot - seconds, abs(wall - seconds))
         lost = 0.0 if seconds <= 0 else max(delay, seconds - cpu, 0.0) / seconds
-        return Interval(seconds, asleep if asleep > _ASLEEP_SECONDS else 0.0, min(lost, 1.0))
+        alone = thread > 0 and thread >= (1.0 - _OTHER_THREADS) * cpu
+        return Interval(
+            seconds, asleep if asleep > _ASLEEP_SECONDS else 0.0, min(lost, 1.0), thread if alone else None
+        )
 
 
 @dataclass(frozen=True)
@@ -93,8 +103,22 @@ class Interval:
     lost : float
         Share of the time, from 0 to 1, in which a thread was ready to run and another program had its CPU, or
         in which all threads of the process stood still.
+    busy : float or None
+        CPU time of the calling thread, if it did all of the work: then it is what the interval would have
+        taken without other programs. None if several threads worked, whose CPU times do not say that.
     """
 
     seconds: float
     asleep: float
     lost: float
+    busy: float | None = None
+
+    @property
+    def net(self) -> float:
+        """Seconds, without the time of other programs where that is known."""
+        return self.seconds if self.lost <= DISTURBED or self.busy is None else min(self.busy, self.seconds)
+
+    @property
+    def uncertain(self) -> float:
+        """Share of `net` that may be the time of other programs."""
+        return 0.0 if self.lost <= DISTURBED or self.busy is not None else self.lost

@@ -110,9 +110,7 @@ def test_the_view_of_many_tasks_fits_the_terminal(progress):
     output = io.StringIO()
     view = TotalView(Console(file=output, width=80, height=24))
     tasks = [Task("conv2d", (1, 64, 56, 56, 64 * n, 3, 1, 1)) for n in range(1, 31)]
-    shares = tuple(
-        TaskShare(task, 2.0, 3, 1e-3 * n, 2e-3 * n, 1.0, "") for n, task in enumerate(tasks, 1)
-    )
+    shares = tuple(TaskShare(task, 2.0, 3, 1e-3 * n, 2e-3 * n, 1.0, "") for n, task in enumerate(tasks, 1))
     current = dataclasses.replace(progress(), task=tasks[29])
     state = TotalProgress(current, shares, 5, 64, 0.93, 95.0)
     view(state)

@@ -23,6 +23,20 @@ class Program:
         return Interval(cost * number, asleep, lost)
 
 
+class Shared:
+    """A program of one thread on a core that others share: the time is anything, the CPU time is right."""
+
+    def __init__(self, cost: float, *waits: float) -> None:
+        self.cost = cost
+        self.waits = itertools.cycle(waits)
+        self.numbers: list[int] = []
+
+    def __call__(self, number: int) -> Interval:
+        self.numbers.append(number)
+        busy, wait = self.cost * number, next(self.waits)
+        return Interval(busy + wait, 0.0, wait / (busy + wait), busy)
+
+
 def timed(program: Program, seconds: float, plan: Plan, reference: Program | None = None) -> list[float]:
     """The costs of a program in turns with a reference program of a second."""
     other = Program(1.0) if reference is None else reference
@@ -115,3 +129,40 @@ def test_a_reference_before_which_the_machine_slept_does_not_count():
     reference = Program(1.0, (60.0, 60.0, 0.0), 1.0)
     plan = Plan(repeat=3, min_repeat_ms=1.0, usual=1.0)
     assert timed(Program(1e-3), 1e-3, plan, reference) == pytest.approx([1e-3] * 3)
+
+
+def test_on_a_shared_core_the_cpu_time_counts_for_the_program_and_its_reference():
+    # costs of 3, 6, 56 and 638 us in one trial, by the clock
+    program, reference = Shared(1e-5, 0.0, 12e-3, 24e-3, 3e-3), Shared(3e-5, 16e-3, 0.0, 8e-3)
+    plan = Plan(repeat=4, min_repeat_ms=3.0, budget_ms=45.0, usual=3e-5)
+    found = repeat(program, lambda: reference(1), 1e-5, plan)
+    assert found.costs == pytest.approx([1e-5] * len(found.costs)) and len(found.costs) >= 4
+    assert found.drift == pytest.approx(1.0) and found.uncertain == 0.0
+
+
+def test_samples_beside_no_other_program_come_before_those_by_cpu_time():
+    # what another program leaves in the caches makes the CPU time longer, too
+    costs = iter([1.2e-3, 1e-3, 1.2e-3, 1e-3, 1e-3])
+    waits = iter([9e-3, 0.0, 9e-3, 0.0, 0.0])
+
+    def sample(number: int) -> Interval:
+        busy, wait = next(costs) * number, next(waits)
+        return Interval(busy + wait, 0.0, wait / (busy + wait), busy)
+
+    plan = Plan(repeat=3, min_repeat_ms=1.0, usual=1.0)
+    assert repeat(sample, lambda: Interval(1.0, 0.0, 0.0), 1e-3, plan).costs == pytest.approx([1e-3] * 3)
+
+
+def test_of_several_threads_what_is_disturbed_is_marked():
+    program = Program((2e-3, 0.0, 0.5), (9e-3, 0.0, 0.9), (2e-3, 0.0, 0.4))
+    plan = Plan(repeat=2, min_repeat_ms=1.0, budget_ms=15.0)
+    found = repeat(program, lambda: Interval(1.0, 0.0, 0.0), 1e-3, plan)
+    assert found.uncertain == pytest.approx(0.4)
+
+
+def test_an_estimate_is_corrected_by_cpu_time():
+    # a sample of 12 ms by the clock, of which 11.9 ms were those of another program
+    program = Shared(1e-5, 12e-3, 0.0, 0.0)
+    found = repeat(program, lambda: Interval(1.0, 0.0, 0.0), 1e-3, Plan(repeat=2, min_repeat_ms=3.0))
+    assert found.costs == pytest.approx([1e-5] * len(found.costs))
+    assert program.numbers == [3, 300, 300]
