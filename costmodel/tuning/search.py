@@ -84,10 +84,10 @@ class Search:
         else:
             scorer.prepare()
             batch = self.task.space.random(rng, size, run.visited)
-        if scorer is not None:
-            batch = self._without_refused(scorer, batch, rng)
         if not run.visited:
             batch = self._with_default(batch)
+        if scorer is not None:
+            batch = self._without_refused(scorer, batch, rng)
         expected = scorer.expected(batch) if scorer is not None and scored else None
         done = run.measure(batch, check)
         if expected is not None and done == len(batch):
@@ -106,8 +106,12 @@ class Search:
         return min(settings.epsilon * max(early, 1.0), 1.0)
 
     def _without_refused(self, scorer: Scorer, batch: list[int], rng: np.random.Generator) -> list[int]:
-        """Return a batch with random configurations in the place of those that are refused."""
-        kept = scorer.sieve(batch)
+        """Return a batch with random configurations in the place of those that are refused; the default is
+        measured in any case.
+        """
+        default = self.task.space.default.index
+        kept = [index for index in batch if index == default]
+        kept += scorer.sieve([index for index in batch if index != default])
         for _ in range(DRAWS):
             missing = len(batch) - len(kept)
             seen = {*self.run.visited, *scorer.refused, *kept}
