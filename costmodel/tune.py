@@ -76,7 +76,8 @@ def tune(
         Number of trials between two fits.
     seed : int
     epsilon : float
-        Share of random configurations in each batch.
+        Share of random configurations in each batch. In the first batches of a model that knows no other
+        task it is larger, up to ten times.
     optimism : float
         Number of standard deviations that are added to the model's scores, so that programs that differ from
         the measured ones are tried earlier; see `costmodel.select.upper_confidence_bound`.
@@ -85,7 +86,8 @@ def tune(
         loop nests apply to other tasks, the values of knobs do not.
     acquisition : str, optional
         How scores and their uncertainty become a preference: ``"mean"``, ``"ucb"`` (the default with an
-        optimism) or ``"ei"``, the expected improvement; see `costmodel.select.acquire`.
+        optimism) or ``"ei"``, the expected improvement (the default of a model that states deviations); see
+        `costmodel.select.acquire`.
     patience : int, optional
         The search ends after so many trials without an improvement of more than a hundredth.
     seconds : float, optional

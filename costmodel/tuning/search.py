@@ -19,6 +19,9 @@ DRAWS = 4
 smaller.
 """
 
+EARLY = 10
+"""How many times the share of random configurations is larger in the first batch that a model proposes."""
+
 
 class Search:
     """The search for one task, a batch at a time.
@@ -38,6 +41,7 @@ class Search:
         self.run = run
         self.explorer = settings.explorer_of(task)
         self.scorer: Scorer | None = None
+        self._warm = model is not None and model.fitted
         if model is not None:
             self.scorer = Scorer(
                 task,
@@ -74,7 +78,7 @@ class Search:
             elites = elites or [self.task.space.default.index]
             proposals = scorer.propose(self.explorer, 3 * size, run.visited, rng=rng, elites=elites)
             batch = choose_batch(
-                self.task.space, proposals, size, run.visited, rng=rng, epsilon=settings.epsilon
+                self.task.space, proposals, size, run.visited, rng=rng, epsilon=self._random_share()
             )
             scored = True
         else:
@@ -90,12 +94,24 @@ class Search:
             run.compare_with(expected)
         return done
 
-    def _without_refused(self, scorer: Scorer, batch: list[int], rng: np.random.Generator) -> list[int]:
-        """Return a batch with random configurations in the place of those that are refused, the first one of
-        the search excepted, which is the default.
+    def _random_share(self) -> float:
+        """Return the share of random configurations in the next batch.
+
+        A model of few trials is wrong about most of the space, and a search that follows it stays near the
+        best of them. So the share begins with `EARLY` times `Settings.epsilon` and falls as one over the
+        number of trials, unless the model has learnt from other tasks.
         """
-        first = [] if self.run.visited else batch[:1]
-        kept = [*first, *scorer.sieve(batch[len(first) :])]
+        settings, trials = self.settings, len(self.run.visited)
+        early = 1.0 if self._warm else EARLY * settings.batch_size / max(trials, 1)
+        return min(settings.epsilon * max(early, 1.0), 1.0)
+
+    def _without_refused(self, scorer: Scorer, batch: list[int], rng: np.random.Generator) -> list[int]:
+        """Return a batch with random configurations in the place of those that are refused; the default is
+        measured in any case.
+        """
+        default = self.task.space.default.index
+        kept = [index for index in batch if index == default]
+        kept += scorer.sieve([index for index in batch if index != default])
         for _ in range(DRAWS):
             missing = len(batch) - len(kept)
             seen = {*self.run.visited, *scorer.refused, *kept}

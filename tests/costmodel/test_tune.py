@@ -123,7 +123,7 @@ def test_optimism_changes_what_is_tried_after_the_first_batch(task):
     assert tried[0.0][:16] == tried[2.0][:16] and tried[0.0] != tried[2.0]
 
 
-@pytest.mark.parametrize("settings", [{"acquisition": "ei"}, {"features": "knob"}])
+@pytest.mark.parametrize("settings", [{"acquisition": "mean"}, {"features": "knob"}])
 def test_acquisition_and_features_change_what_is_tried_after_the_first_batch(task, settings):
     plain, other = FakeMeasurer(), FakeMeasurer()
     tune(task, 32, measurer=plain)
