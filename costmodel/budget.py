@@ -24,6 +24,7 @@ from costmodel.measure.protocol import Runner
 from costmodel.task import Task
 from costmodel.transfer.start import Warm
 from costmodel.tune import check_trials, model_of
+from costmodel.tuning.conclude import conclude
 from costmodel.tuning.interrupt import CtrlC
 from costmodel.tuning.progress import Progress, TaskShare, TotalProgress
 from costmodel.tuning.result import TotalResult, TuneResult
@@ -148,6 +149,7 @@ def tune_all(
     patience: int | None = None,
     total_patience: int | None = None,
     callback: Callable[[TotalProgress], Any] | None = None,
+    finals: bool = True,
 ) -> TotalResult:
     """Search for fast programs of many tasks, such as the layers of a network, within one budget.
 
@@ -183,6 +185,9 @@ def tune_all(
     callback : callable, optional
         Called with a `TotalProgress` after each trial. If it returns True or raises `StopTuning`, the run
         ends, and its result is returned.
+    finals : bool
+        Whether the best programs of each task are measured again at the end, as by `tune`: about four seconds
+        for each task.
 
     Returns
     -------
@@ -228,7 +233,7 @@ def tune_all(
         run = TotalRun(given, shares, settings, trials, path, used)
         run.callback = callback
         run.patience = Patience(total_patience)
-        return run.until_end()
+        return run.until_end(finals)
     finally:
         if measurer is None:
             used.close()
@@ -283,8 +288,14 @@ class TotalRun:
             if result.records:
                 self._note(number, result)
 
-    def until_end(self) -> TotalResult:
-        """Run until the budget is spent or something else ends the run, and return the result."""
+    def until_end(self, finals: bool = True) -> TotalResult:
+        """Run until the budget is spent or something else ends the run, and return the result.
+
+        Parameters
+        ----------
+        finals : bool
+            Whether the best programs of each task are compared then.
+        """
         result = self.result
         try:
             with CtrlC() as ctrl_c:
@@ -292,10 +303,16 @@ class TotalRun:
                     self.measurer.start()
                 while not self._stopped():
                     self._batch(ctrl_c.check)
+                result.seconds = self.deadline.elapsed
+                for search in self.searches if finals else ():
+                    ctrl_c.check()
+                    conclude(search.run)
         except KeyboardInterrupt:
             result.interrupted = True
             result.stopped = "interrupted"
-        result.seconds = self.deadline.elapsed
+            result.seconds = self.deadline.elapsed
+        for search in self.searches:
+            search.run.close()
         result.context = self.measurer.context()
         for one in result.results:
             one.interrupted = result.interrupted

@@ -14,6 +14,7 @@ from costmodel.measure.measurer import Measurer
 from costmodel.measure.protocol import Runner
 from costmodel.task import Task
 from costmodel.transfer.start import Warm, start_model
+from costmodel.tuning.conclude import conclude
 from costmodel.tuning.interrupt import CtrlC
 from costmodel.tuning.progress import Progress
 from costmodel.tuning.result import TuneResult
@@ -42,6 +43,7 @@ def tune(
     patience: int | None = None,
     seconds: float | None = None,
     callback: Callable[[Progress], Any] | None = None,
+    finals: bool = True,
 ) -> TuneResult:
     """Search for a fast program.
 
@@ -95,11 +97,18 @@ def tune(
     callback : callable, optional
         Called with a `Progress` at the start and after each trial. If it returns True or raises `StopTuning`,
         the search ends, and its result is returned.
+    finals : bool
+        Whether the best few programs and the default are measured again in turns at the end, whatever but
+        Ctrl-C ended the search. The winner is the best of the result and of the record file; the default
+        wins unless another is clearly faster. That takes about four seconds beyond `seconds`, and longer only
+        where a call takes a tenth of a second and more. Without it, or if the measurer cannot compare
+        programs, the best is the trial of the lowest cost, which is an underestimate.
 
     Returns
     -------
     TuneResult
-        After Ctrl-C too: with ``interrupted`` set and all trials until then. ``stopped`` says why it ended.
+        Its ``best`` is the winner, ``finals`` the comparison, ``speedup`` that over the default with its
+        quartiles. After Ctrl-C too: with ``interrupted`` set and all trials until then. ``stopped`` says why it ended.
 
     Raises
     ------
@@ -140,14 +149,18 @@ def tune(
             while not run.stopped:
                 if not search.step(batch_size, ctrl_c.check):
                     run.result.stopped = run.stopped or "explorer"
+            run.result.seconds = run.deadline.elapsed
+            if finals:
+                conclude(run)
     except KeyboardInterrupt:
         run.result.interrupted = True
         run.result.stopped = "interrupted"
+        run.result.seconds = run.deadline.elapsed
     finally:
         context = used.context()
         if measurer is None:
             used.close()
-    run.result.seconds = run.deadline.elapsed
+    run.close()
     run.result.context = context
     if run.stopped == "failures" and run.result.best is None:
         assert run.alike.first is not None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.programs.layers import MOBILENET, RESNET18, convolution, depthwise, matmul
-from costmodel import Config, Measurer, Task, run_finals, tune
+from costmodel import Config, Measurer, Task, tune
 from costmodel import records as record_file
 from costmodel.measure.host import cpu_name
 
@@ -51,12 +51,11 @@ def search(name: str, ways: Mapping[str, Task], trials: int, keep: int, path: Pa
     with Measurer() as measurer:
         for way, task in ways.items():
             result = tune(task, trials, measurer=measurer)
-            if result.best is None:
+            winner = result.best
+            if winner is None:
                 print(f"{name}, {way}: every trial failed: {result.failures}")
                 continue
-            config = run_finals(task, {"winner": result.records}, measurer).configs["winner"]
-            winner = next(r for r in result.records if r.index == config.index)
-            others = [r for r in record_file.best(result.records, n=keep) if r.index != config.index]
+            others = [r for r in record_file.best(result.records, n=keep) if r.index != winner.index]
             for record in (winner, *others[: keep - 1]):
                 record_file.append(path, record)
             print(

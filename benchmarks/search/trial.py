@@ -116,9 +116,8 @@ def search(task: Task, trials: int) -> tuple[list[int], dict[str, list[float]], 
     with tempfile.TemporaryDirectory() as folder, measurer:
         measurer.measure(task)  # starts the worker, and makes inputs and reference
         with clocks() as parts:
-            result = tune(
-                task, trials, records=Path(folder) / "records.jsonl", measurer=measurer, callback=note
-            )
+            records = Path(folder) / "records.jsonl"
+            result = tune(task, trials, records=records, measurer=measurer, callback=note, finals=False)
     if result.interrupted:
         raise KeyboardInterrupt
     whole = [after - before for before, after in zip(ends, ends[1:], strict=False)]

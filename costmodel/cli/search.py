@@ -110,7 +110,6 @@ def tune(operator: str, shape: str, trials: int | None, **options: Any) -> None:
     registers with costmodel.register.
     """
     from costmodel.cli.operator import make_task
-    from costmodel.measure.finals import run_finals
     from costmodel.report import LiveView, finals_table
     from costmodel.tune import tune as search
 
@@ -131,14 +130,13 @@ def tune(operator: str, shape: str, trials: int | None, **options: Any) -> None:
             )
         _print_outcome([result], result.seconds, result.stopped, console)
         _end_if_interrupted(result.interrupted, given.records, console)
-        if result.best is None:
-            last = result.records[-1]
-            raise ValueError(f"every trial failed; the last one: {last.reason}: {last.message}")
-        finals = run_finals(task, {f"best of {len(result.records)} trials": result.records}, measurer)
-        console.print(finals_table([finals]))
-        _print_failed_default(task, result, console)
-    best = task.space.config(result.best.config)
-    console.print(str(best), highlight=False, soft_wrap=True)
+    if result.best is None:
+        last = result.records[-1]
+        raise ValueError(f"every trial failed; the last one: {last.reason}: {last.message}")
+    if result.finals is not None:
+        console.print(finals_table([result.finals]))
+    _print_failed_default(task, result, console)
+    console.print(str(result.best_config), highlight=False, soft_wrap=True)
     console.print(f"records: {given.records}", highlight=False, soft_wrap=True)
 
 
@@ -169,7 +167,7 @@ def tune_all(tasks: Path, trials: int | None, total_patience: int | None, **opti
 
     from costmodel.budget import tune_all as search
     from costmodel.cli.operator import read_tasks
-    from costmodel.measure.finals import DEFAULT, run_finals
+    from costmodel.measure.finals import DEFAULT
     from costmodel.report import TotalView, totals_table
 
     given = _SearchOptions(**options)
@@ -194,15 +192,10 @@ def tune_all(tasks: Path, trials: int | None, total_patience: int | None, **opti
         _end_if_interrupted(result.interrupted, given.records, console)
         for key, message in result.errors.items():
             click.echo(f"{key}: {message}", err=True)
-        finals = {
-            one.task.key: run_finals(one.task, {"tuned": one.records}, measurer)
-            for one in result.results
-            if one.best is not None
-        }
     costs = {
-        key: (median(f[DEFAULT].costs), median(f["tuned"].costs))
-        for key, f in finals.items()
-        if DEFAULT in f.configs
+        one.task.key: (median(one.finals[DEFAULT].costs), median(one.finals[one.finals.winner].costs))
+        for one in result.results
+        if one.finals is not None and DEFAULT in one.finals.configs
     }
     console.print(totals_table(result, costs))
     for one in result.results:

@@ -107,6 +107,7 @@ def search(
             measurer=measurer,
             seed=seed,
             callback=line,
+            finals=False,  # both searches are compared in one comparison
         )
     measured = len(result.records) - result.resumed
     outcome = f"{task.key}, {explorer}: best {result.best_gflops:.1f} GFLOP/s"

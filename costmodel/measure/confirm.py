@@ -49,8 +49,8 @@ def confirm(first: MeasureResult, again: Callable[[], MeasureResult], tolerance:
     Returns
     -------
     MeasureResult
-        A failure, if a repetition fails. If no two agree, the result of all measurements together, whose
-        `noise` is the relative distance of the middle ones.
+        A failure, if a repetition fails. If no two agree, the slowest, whose `noise` is the relative distance
+        of the quartiles of all: what is not confirmed must not become the best.
     """
     seen = [first]
     limit = 1.0 + tolerance
@@ -65,7 +65,8 @@ def confirm(first: MeasureResult, again: Callable[[], MeasureResult], tolerance:
             slower = max(agrees, key=lambda r: r.cost)
             return _joined([slower, other], seen)
     low, middle, high = statistics.quantiles([r.cost for r in seen], n=4, method="inclusive")
-    return replace(_joined(seen, seen), noise=(high - low) / middle)
+    slowest = max(seen, key=lambda r: r.cost)
+    return replace(_joined([slowest], seen), noise=(high - low) / middle)
 
 
 def _joined(results: list[MeasureResult], seen: list[MeasureResult]) -> MeasureResult:

@@ -10,6 +10,9 @@ from costmodel.records.record import Record
 def best(records: Iterable[Record], task: str | None = None, n: int = 1) -> list[Record]:
     """Return the `n` fastest records, fastest first, each configuration once.
 
+    The winner of the last final comparison of a task on a machine comes before its other records: one whose
+    cost is lower was beaten there, or was not confirmed, and counts as one of the winner's cost.
+
     Parameters
     ----------
     records : iterable of Record
@@ -18,9 +21,19 @@ def best(records: Iterable[Record], task: str | None = None, n: int = 1) -> list
     n : int
         Number of records.
     """
-    ordered = sorted(
-        (r for r in records if r.ok and (task is None or r.task == task)), key=lambda r: (r.cost, r.timestamp)
-    )
+    given = [r for r in records if r.ok and (task is None or r.task == task)]
+    winners: dict[tuple[str, str], Record] = {}
+    for record in given:
+        known = winners.get((record.task, record.cpu))
+        if record.final and (known is None or known.timestamp <= record.timestamp):
+            winners[record.task, record.cpu] = record
+
+    def order(record: Record) -> tuple[float, bool, float, float]:
+        winner = winners.get((record.task, record.cpu))
+        least = 0.0 if winner is None else winner.cost
+        return max(record.cost, least), record is not winner, record.cost, record.timestamp
+
+    ordered = sorted(given, key=order)
     unique: dict[tuple[str, str], Record] = {}
     for record in ordered:
         unique.setdefault((record.task, _spelled(record)), record)
@@ -40,7 +53,7 @@ def compact(records: Iterable[Record], keep: int | None = None) -> list[Record]:
     """Return the records without repeated measurements of a configuration, in the order of their time.
 
     Of those of one configuration of a task on one machine the fastest successful one stays, or the newest
-    failure.
+    failure; and of those that won a final comparison the newest.
 
     Parameters
     ----------
@@ -48,11 +61,15 @@ def compact(records: Iterable[Record], keep: int | None = None) -> list[Record]:
     keep : int, optional
         The number of the fastest records of each task and machine that stay; by default all, with failures.
     """
-    chosen: dict[tuple[str, str, str], Record] = {}
+    chosen: dict[tuple[str, str, str, bool], Record] = {}
+
+    def order(record: Record) -> tuple[float, float]:
+        return 0.0 if record.final else record.cost, -record.timestamp
+
     for record in records:
-        key = (record.task, record.cpu, _spelled(record))
+        key = (record.task, record.cpu, _spelled(record), record.final)
         known = chosen.get(key)
-        if known is None or (record.cost, -record.timestamp) < (known.cost, -known.timestamp):
+        if known is None or order(record) < order(known):
             chosen[key] = record
     kept = list(chosen.values())
     if keep is not None:

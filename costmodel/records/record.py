@@ -17,11 +17,13 @@ from costmodel.space import Config
 from costmodel.task import Task
 
 # 2: what the target has, and the noise and drift of the measurement
-SCHEMA_VERSION = 2
+# 3: whether it is the winner of a final comparison
+SCHEMA_VERSION = 3
 
 # version -> function that converts the fields of that version to those of the next
 CONVERTERS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda fields: {**fields, "hardware": {}, "noise": None, "drift": None},
+    2: lambda fields: {**fields, "final": False},
 }
 
 
@@ -70,6 +72,10 @@ class Record:
         What the time of a reference program, which took turns with this one, was beside its usual time. The
         costs are those at the usual speed of the machine; times the drift they are what the clock showed.
         None where it is unknown.
+    final : bool
+        Whether this is no trial, but the winner of a comparison at the end of a search, in which the best
+        programs took turns with the default. Its costs are those of the comparison, one for each round, as
+        the clock showed them.
     """
 
     task: str
@@ -90,10 +96,19 @@ class Record:
     hardware: dict[str, Any] = field(default_factory=dict)
     noise: float | None = None
     drift: float | None = None
+    final: bool = False
 
     @classmethod
     def of(
-        cls, task: Task, config: Config, result: MeasureResult, *, cpu: str, source: str, trial: int
+        cls,
+        task: Task,
+        config: Config,
+        result: MeasureResult,
+        *,
+        cpu: str,
+        source: str,
+        trial: int,
+        final: bool = False,
     ) -> Record:
         """Return the record of a measurement."""
         return cls(
@@ -114,7 +129,8 @@ class Record:
             timestamp=round(result.timestamp, 3),
             hardware=hardware_of(task.target),
             noise=result.noise,
-            drift=getattr(result, "drift", None),
+            drift=None if final else result.drift,
+            final=final,
         )
 
     @property
@@ -242,6 +258,7 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "hardware": lambda value: value if isinstance(value, dict) else None,
     "noise": lambda value: _UNKNOWN if value is None else _number(value),
     "drift": lambda value: _UNKNOWN if value is None else _number(value),
+    "final": lambda value: value if isinstance(value, bool) else None,
 }
 
 

@@ -35,11 +35,14 @@ class TaskStudy:
         The machine.
     runs : tuple of tuples of Record
         The trials of each search in their order.
+    final : Record, optional
+        The winner of the last final comparison.
     """
 
     task: Task
     cpu: str
     runs: tuple[tuple[Record, ...], ...]
+    final: Record | None = None
 
     @cached_property
     def records(self) -> list[Record]:
@@ -62,8 +65,14 @@ class TaskStudy:
 
     @cached_property
     def best(self) -> Record | None:
-        """The fastest trial; None if every one failed."""
-        return min(self.measured, key=lambda r: (r.cost, r.timestamp), default=None)
+        """The trial of the program that won the last final comparison; without one, the fastest trial.
+
+        None if every one failed.
+        """
+        of = self.measured
+        if self.final is not None:
+            of = [r for r in of if r.config == self.final.config]
+        return min(of, key=lambda r: (r.cost, r.timestamp), default=self.final)
 
     @cached_property
     def best_config(self) -> Config | None:
@@ -168,6 +177,7 @@ def study(files: Iterable[str | os.PathLike[str]], task: str | None = None) -> S
     seen: set[str] = set()
     known: dict[str, Task | None] = {}
     groups: dict[tuple[str, str], list[list[Record]]] = {}
+    finals: dict[tuple[str, str], Record] = {}
     names: list[str] = []
     for file in files:
         found.files += 1
@@ -189,6 +199,11 @@ def study(files: Iterable[str | os.PathLike[str]], task: str | None = None) -> S
                 found.aside[reason] += 1
                 continue
             key = record.task, record.cpu
+            if record.final:
+                last = finals.get(key, record)
+                finals[key] = max(last, record, key=lambda r: r.timestamp)
+                groups.setdefault(key, [])
+                continue
             runs = open_runs.setdefault(key, [])
             if not runs:
                 groups.setdefault(key, [])
@@ -196,7 +211,7 @@ def study(files: Iterable[str | os.PathLike[str]], task: str | None = None) -> S
     for (name, cpu), every in groups.items():
         of = known[name]
         assert of is not None
-        found.tasks.append(TaskStudy(of, cpu, tuple(map(tuple, every))))
+        found.tasks.append(TaskStudy(of, cpu, tuple(map(tuple, every)), finals.get((name, cpu))))
     if not found.tasks:
         raise ValueError(_nothing(found, ", ".join(names), task))
     return found

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from costmodel.measure.finals import DEFAULT, Finals, Speedup
 from costmodel.records import Record
+from costmodel.space import Config
 from costmodel.task import Task
 
 
@@ -40,6 +42,13 @@ class TuneResult:
         that its space no longer has.
     refused : dict of int to str
         Index of a configuration -> why it was not measured, see `costmodel.refuse`.
+    context : dict
+        The conditions of the measurements, see `costmodel.Measurer.context`.
+    finals : Finals or None
+        The comparison at the end of the search, in which the winner of the best few programs took turns with
+        the default; None without one.
+    final : Record or None
+        The winner of the last comparison, of this run or of an earlier one in the records.
     """
 
     task: Task
@@ -53,6 +62,8 @@ class TuneResult:
     set_aside: dict[str, int] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
+    finals: Finals | None = None
+    final: Record | None = None
 
     def __repr__(self) -> str:
         trials = f"{len(self.records)} trials, {sum(self.failures.values())} failed"
@@ -61,14 +72,31 @@ class TuneResult:
 
     @property
     def best(self) -> Record | None:
-        """The fastest trial; None if every one failed."""
+        """The winner of the final comparison; without one, the fastest trial; None if every one failed."""
+        if self.final is not None:
+            return self.final
         # after each trial a search needs it, so it must not sort all records
         fastest = min(self.records, key=lambda r: (r.cost, r.timestamp), default=None)
         return fastest if fastest is not None and fastest.ok else None
 
     @property
+    def best_config(self) -> Config | None:
+        """The configuration of `best`."""
+        return None if self.best is None else self.task.space.config(self.best.config)
+
+    @property
+    def speedup(self) -> Speedup | None:
+        """How many times the speed of the default the winner of `finals` has; 1 if that is the default.
+
+        None without a comparison, or where the default failed.
+        """
+        if self.finals is None or DEFAULT not in self.finals.configs:
+            return None
+        return self.finals.speedup(self.finals.winner)
+
+    @property
     def best_gflops(self) -> float:
-        """Speed of the best trial; zero if every one failed."""
+        """Speed of `best`; zero if every trial failed."""
         return self.task.gflops(self.best.cost) if self.best else 0.0
 
     @property

@@ -42,6 +42,8 @@ class Run:
     ----------
     visited : set of int
         Indices of the configurations that are measured.
+    final : list of Record
+        Winners of the final comparisons of earlier runs.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Run:
         self.deadline = Deadline(settings.seconds)
         self.result = TuneResult(task, settings.source)
         self.visited: set[int] = set()
+        self.final: list[Record] = []
         self.patience = Patience(settings.patience)
         self._resume(records)
         # a small space may have fewer configurations than `trials`
@@ -72,7 +75,8 @@ class Run:
     def _resume(self, records: Iterable[Record]) -> None:
         aside: Counter[str] = Counter()
         found: dict[int, Record] = {}
-        for record in records:
+        # the winner of a comparison was a trial before, if that is still in the file
+        for record in sorted(records, key=lambda r: r.final):
             if record.task != self.task.key:
                 continue
             if record.cpu != self.measurer.machine:
@@ -83,6 +87,8 @@ class Run:
             except ValueError:
                 aside["of configurations that the space does not have"] += 1
                 continue
+            if record.final:
+                self.final.append(dataclasses.replace(record, index=index))
             if index not in found or (record.ok and not found[index].ok):
                 found[index] = dataclasses.replace(record, index=index)
         if found and not any(record.ok for record in found.values()):
@@ -143,6 +149,11 @@ class Run:
             if close is not None:
                 close()
         return done
+
+    def close(self) -> None:
+        """Make the winner of an earlier comparison the best of the result, if this run had no comparison."""
+        if self.result.final is None:
+            self.result.final = max(self.final, key=lambda r: r.timestamp, default=None)
 
     def compare_with(self, expected: np.ndarray) -> None:
         """Add the rank correlation of scores with the speeds of the last trials."""

@@ -139,8 +139,13 @@ def repeat(
             asleep += 1
             before = after if not after.asleep else reference()
             continue
-        drift = 1.0 if plan.usual is None else (before.net + after.net) / (2.0 * plan.usual)
         uncertain = max(one.uncertain for one in (before, here, after))
+        drift = 1.0
+        if plan.usual is not None:
+            # a reference that another program held up must not make the candidate seem fast
+            mean = uncertain <= DISTURBED
+            drift = (before.net + after.net) / 2.0 if mean else min(before.net, after.net)
+            drift /= plan.usual
         lost = max(one.lost for one in (before, here, after))
         before = after
         spent += here.seconds

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from costmodel.measure.comparison import Comparison
-from costmodel.measure.finals import DEFAULT, run_finals
+from costmodel.measure.finals import DEFAULT, Finals, run_finals
 from costmodel.measure.measurer import Measurer
 from costmodel.records import Record
 from costmodel.result import MeasureResult, Reason
@@ -36,7 +36,7 @@ def records(task, *indices_and_costs) -> list[Record]:
 def test_a_winner_by_noise_loses_the_second_measurement(task):
     measurer = FakeMeasurer()
     # 9 has the lowest cost by noise; of the best few, 4 is the fastest in the second measurement
-    run = records(task, (9, 1.0), (4, 1.1), (7, 1.2), (2, 5.0))
+    run = records(task, (9, 1.0e-3), (4, 1.1e-3), (7, 1.2e-3), (2, 5.0e-3))
     finals = run_finals(task, {"tuned": run}, measurer, finalists=3)
     assert sorted(measurer.compared[0]) == [4, 7, 9]
     assert finals.configs["tuned"].index == 4
@@ -68,6 +68,37 @@ def test_a_default_that_was_not_tried_does_not_win(task):
     run = records(task, (9, 0.5), (4, 0.6))
     finals = run_finals(task, {"tuned": run}, TwoCosts(1.0, 1.1))
     assert finals.configs["tuned"].index in (4, 9)
+
+
+def test_of_slow_programs_few_are_compared_and_seldom(task):
+    measurer = FakeMeasurer()
+    run = records(task, (9, 1.0), (4, 1.1), (7, 1.2), (2, 5.0))
+    finals = run_finals(task, {"tuned": run}, measurer)
+    assert sorted(measurer.compared[0]) == [4, 7, 9]
+    assert finals["tuned"].costs == (5.0,) * 3
+
+
+def test_speedup_over_the_default_is_that_of_the_rounds(task):
+    named = {DEFAULT: task.space.default, "tuned": task.space.at(4)}
+    # the machine is slower by a half in the last round
+    costs = {DEFAULT: (2.0, 2.2, 2.0, 3.0), "tuned": (1.0, 1.0, 1.0, 1.5)}
+    finals = Finals(task, [Comparison(n, c, task.flops) for n, c in costs.items()], named)
+    assert finals.speedup("tuned") == pytest.approx((2.0, 2.0, 2.05))
+    assert finals.speedup(DEFAULT) == (1.0, 1.0, 1.0)
+    assert finals.winner == "tuned"
+
+
+def test_the_default_wins_unless_another_is_clearly_faster(task):
+    named = {DEFAULT: task.space.default, "tuned": task.space.at(4)}
+    near = [Comparison(DEFAULT, (1.01, 1.01), task.flops), Comparison("tuned", (1.0, 1.0), task.flops)]
+    assert Finals(task, near, named).winner == DEFAULT
+
+
+def test_a_default_that_failed_is_not_compared(task):
+    default = task.space.default
+    failed = Record.of(task, default, MeasureResult(Reason.WRONG), cpu="CPU", source="model", trial=1)
+    finals = run_finals(task, {"tuned": [failed, *records(task, (4, 1e-3))]}, FakeMeasurer())
+    assert [c.name for c in finals.comparisons] == ["tuned"] and finals.winner == "tuned"
 
 
 def test_run_without_a_success_has_no_row(task):

@@ -47,3 +47,26 @@ def test_compacting_to_the_best():
     records = [record(index, 1e-3 * (5 - index), time=float(index)) for index in range(4)]
     elsewhere = record(0, 1.0, time=9.0, cpu="another CPU")
     assert compact([*records, failure(7), elsewhere], keep=2) == [records[2], records[3], elsewhere]
+
+
+def test_the_winner_of_the_last_final_comparison_comes_first():
+    # 3 has the lowest cost by luck; 2 won the comparison in which 1 was the winner before
+    before, winner = record(1, 2.2e-3, time=5.0, final=True), record(2, 2e-3, time=6.0, final=True)
+    trials = [record(1, 1.5e-3), record(2, 1.8e-3), record(3, 1e-3), record(4, 3e-3)]
+    found = best([*trials, winner, before], n=9)
+    assert [r.index for r in found] == [2, 3, 1, 4] and found[0] is winner
+    # of another machine nothing follows
+    elsewhere = record(5, 1.9e-3, cpu="another CPU")
+    assert best([*trials, winner, elsewhere])[0] is elsewhere
+
+
+def test_a_later_trial_is_no_winner_until_the_next_comparison():
+    winner, later = record(2, 2e-3, time=6.0, final=True), record(7, 1e-3, time=8.0)
+    assert best([later, winner]) == [winner]
+
+
+def test_compacting_keeps_the_winner_of_the_last_comparison():
+    trial, winner = record(2, 1e-3), record(2, 2e-3, time=6.0, final=True)
+    again = record(2, 3e-3, time=7.0, final=True)
+    assert compact([trial, winner, again, record(3, 0.5e-3)], keep=1) == [again]
+    assert compact([trial, winner, again]) == [trial, again]

@@ -93,7 +93,7 @@ def test_records_of_a_newer_schema_are_counted(tmp_path):
         assert [r.index for r in load(path)] == [1]
     (message,) = (str(w.message) for w in warned)
     assert message == (
-        "r.jsonl: 2 records of a schema newer than version 2 are set aside: upgrade espalier to read them"
+        "r.jsonl: 2 records of a schema newer than version 3 are set aside: upgrade espalier to read them"
     )
 
 

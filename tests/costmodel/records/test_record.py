@@ -36,7 +36,7 @@ def test_a_line_is_plain_json_with_a_version(tmp_path):
     append(path, record(3))
     (line,) = path.read_text().splitlines()
     fields = json.loads(line)
-    assert fields["version"] == 2
+    assert fields["version"] == 3
     assert fields["hardware"] == hardware_of("llvm") and fields["hardware"]["vector_registers"] > 0
     assert fields["noise"] is None and fields["drift"] == 1.0
     assert fields["task"] == "matmul(16, 16, 16) float32 llvm"
@@ -58,7 +58,7 @@ def changed(**fields) -> str:
 @pytest.mark.parametrize(
     "line, message",
     [
-        (changed(version=3), "schema version 3 is newer than 2.*upgrade"),
+        (changed(version=4), "schema version 4 is newer than 3.*upgrade"),
         (changed(version=0), "schema version 0 is unknown"),
         (changed(version="1"), "no schema version"),
         (changed(version=...), "no schema version"),
@@ -72,6 +72,7 @@ def changed(**fields) -> str:
         (changed(config=[1]), "the field 'config' cannot be"),
         (changed(shape="512"), "the field 'shape' cannot be"),
         (changed(task=5), "the field 'task' cannot be 5"),
+        (changed(final=1), "the field 'final' cannot be 1"),
         (changed(noise="low"), "the field 'noise' cannot be 'low'"),
         (changed(hardware=[512]), "the field 'hardware' cannot be"),
         (record().line().replace("0.001", "NaN", 1), "the field 'costs' cannot be"),
@@ -113,8 +114,16 @@ def test_records_of_a_version_without_dtypes_name_the_same_tasks():
 def test_records_of_the_first_version_are_written_in_the_newest():
     for record, line in zip(load(KEPT), KEPT.read_text().splitlines(), strict=True):
         written = json.loads(record.line())
-        assert written == {**json.loads(line), "version": 2, "hardware": {}, "noise": None, "drift": None}
+        added = {"hardware": {}, "noise": None, "drift": None, "final": False}
+        assert written == {**json.loads(line), "version": 3, **added}
         assert Record.parse(record.line()) == record
+
+
+def test_records_of_the_second_version_are_trials():
+    newest = record()
+    fields = json.loads(newest.line())
+    del fields["final"]
+    assert Record.parse(json.dumps({**fields, "version": 2})) == newest
 
 
 def test_records_of_the_benchmarks_name_tasks_of_today():

@@ -129,3 +129,14 @@ def test_a_part_of_the_key_chooses_tasks(write):
     )
     assert len(study([path]).tasks) == 2
     assert [one.task.key for one in study([path], task="(20,").tasks] == [other.key]
+
+
+def test_the_winner_of_a_final_comparison_is_the_best_but_no_trial(write, result):
+    other = dataclasses.replace(result.records[0], config={**result.records[0].config})
+    path = write("a.jsonl", {"costs": (2e-6,)})
+    lucky = next(r for r in result.records if r.config != other.config and r.ok)
+    record_file.append(path, dataclasses.replace(lucky, trial=2, cpu=other.cpu, costs=(1e-6,)))
+    record_file.append(path, dataclasses.replace(other, trial=1, costs=(3e-6,), final=True))
+    (one,) = study([path]).tasks
+    assert [costs(run) for run in one.runs] == [[2e-6, 1e-6]]
+    assert one.best.config == other.config and one.best.cost == 2e-6
