@@ -108,7 +108,8 @@ def tune(
     -------
     TuneResult
         Its ``best`` is the winner, ``finals`` the comparison, ``speedup`` that over the default with its
-        quartiles. After Ctrl-C too: with ``interrupted`` set and all trials until then. ``stopped`` says why it ended.
+        quartiles. After Ctrl-C too: with ``interrupted`` set and all trials until then. ``stopped`` says why
+        it ended.
 
     Raises
     ------

@@ -106,13 +106,6 @@ def test_run_without_a_success_has_no_row(task):
     assert [c.name for c in finals.comparisons] == [DEFAULT]
 
 
-def test_a_default_that_failed_is_not_compared(task):
-    failed = MeasureResult(Reason.WRONG, message="largest difference 1")
-    default = Record.of(task, task.space.default, failed, cpu="CPU", source="model", trial=1)
-    finals = run_finals(task, {"tuned": [default, *records(task, (3, 1.0))]}, FakeMeasurer())
-    assert [c.name for c in finals.comparisons] == ["tuned"] and DEFAULT not in finals.configs
-
-
 def test_finals_on_this_cpu(task):
     with Measurer() as measurer:
         finals = run_finals(task, {"tuned": records(task, (3, 1.0))}, measurer, baseline=True, rounds=3)
