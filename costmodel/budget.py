@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ from costmodel.tuning.stop import Deadline, Patience, StopTuning, TuningError, w
 
 # Trials of each task where neither a number of trials nor a time is given.
 TRIALS_EACH = 64
+# first trials of a task, where the time is limited and that of a trial is not known
+_FIRST = 4
 # Share of the slope of the last batches in the expected decrease; the rest is what could still be gained.
 RECENT = 0.2
 # A task is expected to reach at most so many times the speed of the tasks that are similar to it.
@@ -344,7 +347,7 @@ class TotalRun:
         if untried:
             number = untried[0]
             # with a small budget every task still gets its share of the first round
-            size = min(size, max(1, left // len(untried)))
+            size = min(size, max(1, min(left, self._affordable()) // len(untried)))
         else:
             rng = np.random.default_rng([self.settings.seed, self.result.trials])
             number = self.budget.choose(going, rng)
@@ -362,6 +365,15 @@ class TotalRun:
         if run.stopped == "failures" and run.result.best is None:
             assert run.alike.first is not None
             self.result.errors[run.task.key] = whole(run.alike.first, run.alike.results)
+
+    def _affordable(self) -> int:
+        """Number of trials that the time that is left suffices for, by the time of a trial so far."""
+        if self.settings.seconds is None:
+            return self.trials
+        times = [r.seconds for one in self.result.results for r in one.records[one.resumed :]]
+        if not times:
+            return _FIRST * len(self.searches)
+        return int(self.deadline.left / max(statistics.fmean(times), 1e-9))
 
     def _note(self, number: int, result: TuneResult) -> None:
         self.budget.note(number, result.best.cost if result.best else math.inf)

@@ -170,7 +170,7 @@ def choose_batch(
     *,
     rng: np.random.Generator,
     epsilon: float = 0.05,
-    weight: float = 0.2,
+    weight: float = 1.0,
 ) -> list[int]:
     """Choose a batch to measure: most of it from the candidates, a share of `epsilon` at random.
 
@@ -189,7 +189,7 @@ def choose_batch(
     epsilon : float
         Share of random configurations, 0 to 1.
     weight : float
-        As in `diverse`.
+        As in `diverse`. A model orders its best candidates badly, so a batch of different ones finds more.
 
     Returns
     -------

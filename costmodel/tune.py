@@ -48,9 +48,9 @@ def tune(
     """Search for a fast program.
 
     The first trial is the default. The others of the first batch are random, unless the model is fitted
-    before. Before each further batch
-    the model is fitted to all trials, the explorer proposes by its scores, and `costmodel.select` chooses
-    from the proposals. The same seed and the same measured costs give the same proposals.
+    before. Before each further batch the model is fitted to all trials, the explorer proposes by its scores,
+    and `costmodel.select` chooses from the proposals. The same seed and the same measured costs give the same
+    proposals.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def tune(
         Number of trials between two fits.
     seed : int
     epsilon : float
-        Share of random configurations in each batch.
+        Share of random configurations in each batch. In the first batches of a model that knows no other
+        task it is larger, up to ten times.
     optimism : float
         Number of standard deviations that are added to the model's scores, so that programs that differ from
         the measured ones are tried earlier; see `costmodel.select.upper_confidence_bound`.
@@ -87,7 +88,8 @@ def tune(
         loop nests apply to other tasks, the values of knobs do not.
     acquisition : str, optional
         How scores and their uncertainty become a preference: ``"mean"``, ``"ucb"`` (the default with an
-        optimism) or ``"ei"``, the expected improvement; see `costmodel.select.acquire`.
+        optimism) or ``"ei"``, the expected improvement (the default of a model that states deviations); see
+        `costmodel.select.acquire`.
     patience : int, optional
         The search ends after so many trials without an improvement of more than a hundredth.
     seconds : float, optional
@@ -106,7 +108,8 @@ def tune(
     -------
     TuneResult
         Its ``best`` is the winner, ``finals`` the comparison, ``speedup`` that over the default with its
-        quartiles. After Ctrl-C too: with ``interrupted`` set and all trials until then. ``stopped`` says why it ended.
+        quartiles. After Ctrl-C too: with ``interrupted`` set and all trials until then. ``stopped`` says why
+        it ended.
 
     Raises
     ------

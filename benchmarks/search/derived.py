@@ -2,7 +2,7 @@
 
 Run with ``python -m benchmarks derived [case ...] [--trials 64 256]``. Each computation is compared with the
 template that is written for it, and with PyTorch: the default of its derived space, and the best program of
-a search of so many trials.
+a search of so many trials, found by the final comparison.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from benchmarks.programs.job import Job
 from benchmarks.programs.layers import convolution, matmul
 from benchmarks.report import heading, table
 from benchmarks.search import workloads
-from costmodel import Measurer, Task, tune
+from costmodel import Measurer, Task, run_finals, tune
+from costmodel.measure.finals import DEFAULT
 
 Call = Callable[[], object]
 
@@ -57,7 +59,7 @@ def _torch(name: str, arrays: list[np.ndarray]) -> Call | None:
     except ImportError:
         return None
     torch.set_num_threads(1)
-    given = [torch.from_numpy(a) for a in arrays]
+    given: list[Any] = [torch.from_numpy(a) for a in arrays]
 
     def run(function: Callable[..., object]) -> Call:
         def call() -> object:
@@ -70,9 +72,9 @@ def _torch(name: str, arrays: list[np.ndarray]) -> Call | None:
     if kind == "matmul":
         return run(lambda: torch.matmul(*given))
     if kind == "C2":
-        return run(lambda: functional.conv2d(*given, padding=1))
+        return run(lambda: functional.conv2d(given[0], given[1], padding=1))
     if kind == "conv3d":
-        return run(lambda: functional.conv3d(*given, padding=1))
+        return run(lambda: functional.conv3d(given[0], given[1], padding=1))
     if kind == "layer":
         x, gain, bias = given
         return run(lambda: functional.layer_norm(x, (x.shape[1],), gain, bias, 1e-5))
@@ -86,14 +88,12 @@ def searched(task: Task, trials: list[int], seed: int) -> dict[str, Call]:
     with TemporaryDirectory() as folder, Measurer(modules=[workloads.__name__]) as measurer:
         path = Path(folder) / "records.jsonl"
         result = tune(task, max(trials), measurer=measurer, records=path, seed=seed)
-    found = {}
-    for count in trials:
-        best = min(
-            (r for r in result.records[:count] if r.cost is not None), key=lambda r: r.cost, default=None
-        )
-        if best is not None:
-            found[f"{count} trials"] = Job.of(task).program(task.config(best.config))
-    return found
+        finals = run_finals(task, {f"{n} trials": result.records[:n] for n in trials}, measurer)
+    found = {name: config for name, config in finals.configs.items() if name != DEFAULT}
+    for name, config in found.items():
+        changed = {k: v for k, v in config.items() if v != task.space.default[k]}
+        print(f"{name}:", ", ".join(f"{k}={v}" for k, v in changed.items()) or "the default", flush=True)
+    return {name: Job.of(task).program(config) for name, config in found.items()}
 
 
 def main() -> None:

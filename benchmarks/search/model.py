@@ -174,7 +174,7 @@ def main() -> None:
             lines.append((short(rows.tasks[n]), str(sizes[n]), *(f"{v:.3f}" for v in values)))
             print(*lines[-1], flush=True)
         lines.append(("mean", "", *(f"{v:.3f}" for v in np.mean(sums, axis=0))))
-        columns = (
+        columns: tuple[str, ...] = (
             "task",
             "programs",
             "pairs, boost",

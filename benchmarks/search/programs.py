@@ -66,7 +66,8 @@ def calls_of(call: Callable[[], object]) -> int:
 def ratio_of(candidate: Callable[[], object], default: Callable[[], object], calls: int) -> float:
     """Return the candidate's time divided by that of the default, the median of several turns."""
     own = calls_of(candidate)
-    before, ratios = seconds_of(default, calls), []
+    before = seconds_of(default, calls)
+    ratios: list[float] = []
     start = time.perf_counter()
     while len(ratios) < 7:
         taken, after = seconds_of(candidate, own), seconds_of(default, calls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def matrices(n: int, m: int, k: int) -> Tensors:
 
 def _padded(X: Tensor, pad: int, dims: int) -> Tensor:
     first = X.ndim - dims
-    shape = [*X.shape[:first], *(n + 2 * pad for n in X.shape[first:])]
+    shape: list[Any] = [*X.shape[:first], *(n + 2 * pad for n in X.shape[first:])]
 
     def element(*at):
         inside = [
@@ -43,8 +44,9 @@ def _convolve(x: np.ndarray, w: np.ndarray, pad: int) -> np.ndarray:
     sizes = [n - k + 1 for n, k in zip(x.shape[2:], w.shape[2:], strict=True)]
     out = np.zeros((x.shape[0], w.shape[0], *sizes), np.float32)
     for tap in product(*(range(k) for k in w.shape[2:])):
-        part = x[(..., *(slice(t, t + n) for t, n in zip(tap, sizes, strict=True)))]
-        out += np.moveaxis(np.tensordot(part, w[(..., *tap)], (1, 1)), -1, 1)
+        window: Any = (..., *(slice(t, t + n) for t, n in zip(tap, sizes, strict=True)))
+        weights: Any = (..., *tap)
+        out += np.moveaxis(np.tensordot(x[window], w[weights], (1, 1)), -1, 1)
     return out
 
 

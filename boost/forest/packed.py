@@ -180,20 +180,20 @@ class PackedForest:
             self.trees = _reserve(self.trees, self.count, added)
             self.weights = _reserve(self.weights, self.count, added)
             for t in range(self.count, len(weights)):
-                self._append(trees[t], outputs[t])
+                self._append(t, trees[t], outputs[t])
                 self.weights[t] = weights[t]
-                self._gather()
-                self.count = t + 1  # last: other threads may read the trees below it
+            self._gather()
+            self.count = len(weights)  # last: other threads may read the trees below it
 
-    def _append(self, tree: Tree, output: int) -> None:
+    def _append(self, t: int, tree: Tree, output: int) -> None:
         root, end = self._nodes, self._nodes + tree.size
         # Arrays of a memory map may be read-only: another type for Numba, but kernels are compiled for one.
         given = (getattr(tree, name) for name in TreeNodes._fields)
-        arrays = TreeNodes(*(np.require(array, requirements=["C", "W"]) for array in given))
+        arrays = TreeNodes(*map(_ordinary, given))
         level = np.empty(tree.size + 1, dtype=np.int32)
         depth = pack(arrays, root, self.nodes, self.nodes.view(np.float32), self.number, level)
         kind = (CATEGORICAL if tree.categories.size else 0) | (VECTOR if tree.vectors.size else 0)
-        self.trees[self.count] = root, depth, output, kind
+        self.trees[t] = root, depth, output, kind
         nodes, number = self.nodes[root:end], self.number[root:end]
         if kind & CATEGORICAL:
             self._append_categories(tree, nodes, number)
@@ -217,6 +217,12 @@ class PackedForest:
             nodes[at, SPLIT] |= np.int32(-(2**31))
             nodes[at, START], nodes[at, LAST] = self._bits, int(codes[-1]) + 1
             self._bits += words
+
+
+def _ordinary(array: NDArray) -> NDArray:
+    """Return the array, or a copy if it is not contiguous or not writable."""
+    flags = array.flags
+    return array if flags.c_contiguous and flags.writeable else np.require(array, requirements=["C", "W"])
 
 
 def _reserve(array: NDArray, used: int, more: int) -> NDArray:

@@ -17,7 +17,7 @@ from compiler.ops.inputs import draw, safe_integers
 from compiler.ops.knobs import Defaults, Knobs
 from compiler.ops.parameter import Parameter
 from compiler.ops.rounding import Rounding
-from compiler.runtime.array import memory_layout
+from compiler.runtime.array import memory_layout, numpy_dtype
 from compiler.schedule.schedule import Schedule
 from compiler.suggest import unknown
 from compiler.te.tensor import Placeholder, Tensor
@@ -197,10 +197,17 @@ class Operator:
         rng : numpy.random.Generator
         *values
             Of the parameters.
+
+        Raises
+        ------
+        ValueError
+            If `generate_inputs` returns arrays of another number, shape or type than the operator has inputs.
         """
         shape = self.shape(*values)
         if self.generate_inputs is not None:
-            return list(self.generate_inputs(rng, *shape))
+            arrays = list(self.generate_inputs(rng, *shape))
+            _check_inputs(self, arrays, shape)
+            return arrays
         integers = self.integers
         if integers is None:
             model = self.error_model(*shape)
@@ -238,7 +245,8 @@ class Operator:
         Raises
         ------
         ValueError
-            If `compute_reference` returns another number of arrays than the operator has outputs.
+            If `compute_reference` returns another number of arrays than the operator has outputs, or an array
+            of another shape.
         """
         shape = self.shape(*values)
         result = self.compute_reference(list(inputs), *shape)
@@ -248,6 +256,13 @@ class Operator:
             raise ValueError(
                 f"the reference of {self.name} returns {len(arrays)} arrays for {expected} outputs"
             )
+        for array, tensor in zip(arrays, _outputs(self, shape), strict=True):
+            extents, _ = memory_layout(_extents(tensor), tensor.dtype)
+            if array.shape != extents:
+                raise ValueError(
+                    f"the reference of {self.name} returns an array of shape {array.shape} for the output "
+                    f"{tensor.name!r}; {extents} is needed"
+                )
         return arrays
 
     def flops(self, *values: Any) -> int:
@@ -273,6 +288,25 @@ class Operator:
 def _extents(tensor: Tensor) -> tuple[int, ...]:
     """Return the shape of a tensor; operators have no dynamic extents."""
     return cast("tuple[int, ...]", tensor.shape)
+
+
+def _check_inputs(operator: Operator, arrays: Sequence[Any], shape: Shape) -> None:
+    """Raise ValueError, if a user's `generate_inputs` returns other arrays than the operator takes."""
+    needed = [t for t in _tensors(operator, shape) if isinstance(t.op, Placeholder)]
+    what = f"the function that makes the inputs of {operator.name} returns"
+    if len(arrays) != len(needed):
+        names = ", ".join(t.name for t in needed)
+        raise ValueError(f"{what} {len(arrays)} arrays; one for each of {names} is needed")
+    for array, tensor in zip(arrays, needed, strict=True):
+        extents, _ = memory_layout(_extents(tensor), tensor.dtype)
+        dtype = numpy_dtype(tensor.dtype)
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{what} {type(array).__name__} for {tensor.name!r}; a NumPy array is needed")
+        if array.shape != extents or array.dtype != dtype:
+            raise ValueError(
+                f"{what} {array.dtype} of shape {array.shape} for {tensor.name!r}; {dtype} of shape "
+                f"{extents} is needed"
+            )
 
 
 def _outputs(operator: Operator, shape: Shape) -> list[Tensor]:

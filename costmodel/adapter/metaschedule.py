@@ -200,7 +200,7 @@ def _model_class() -> Any:
     from tvm.ir.utils import derived_object
 
     @derived_object
-    class EspalierModel(meta_schedule.cost_model.PyCostModel):
+    class EspalierModel(meta_schedule.cost_model.PyCostModel):  # type: ignore[name-defined]
         """Boosted trees on the features of TVM's programs."""
 
         def __init__(self, model: CostModel, extractor: Any, warmup: int, seed: int) -> None:

@@ -31,7 +31,7 @@ def report(files: tuple[Path, ...], output: Path, task: str | None, operators: t
     page needs no other file, no network and no script.
     """
     from costmodel.records import set_aside
-    from costmodel.report import write_report
+    from costmodel.report import plural, write_report
 
     for file in files:
         if not file.is_file():
@@ -41,6 +41,6 @@ def report(files: tuple[Path, ...], output: Path, task: str | None, operators: t
     load_all(operators)
     found = write_report(output, files, task=task)
     trials = sum(len(one.records) for one in found.tasks)
-    click.echo(f"{trials} trials of {len(found.tasks)} tasks: {output}")
+    click.echo(f"{plural(trials, 'trial')} of {plural(len(found.tasks), 'task')}: {output}")
     if found.aside:
         click.echo(f"records set aside: {set_aside(found.aside)}")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from costmodel.measure.measurer import Measurer
+    from costmodel.task import Task
     from costmodel.tuning.result import TuneResult
 
 
@@ -134,6 +135,7 @@ def tune(operator: str, shape: str, trials: int | None, **options: Any) -> None:
         raise ValueError(f"every trial failed; the last one: {last.reason}: {last.message}")
     if result.finals is not None:
         console.print(finals_table([result.finals]))
+    _print_failed_default(task, result, console)
     console.print(str(result.best_config), highlight=False, soft_wrap=True)
     console.print(f"records: {given.records}", highlight=False, soft_wrap=True)
 
@@ -196,6 +198,8 @@ def tune_all(tasks: Path, trials: int | None, total_patience: int | None, **opti
         if one.finals is not None and DEFAULT in one.finals.configs
     }
     console.print(totals_table(result, costs))
+    for one in result.results:
+        _print_failed_default(one.task, one, console)
     console.print(f"records: {given.records}", highlight=False, soft_wrap=True)
 
 
@@ -277,6 +281,17 @@ def _print_outcome(results: list[TuneResult], seconds: float, stopped: str, cons
     console.print(text, highlight=False, soft_wrap=True)
     if aside:
         console.print(f"records set aside: {set_aside(aside)}", highlight=False, soft_wrap=True)
+
+
+def _print_failed_default(task: Task, result: TuneResult, console: Console) -> None:
+    """Print why nothing is compared with the default, where that is so."""
+    default = task.space.default.plain()
+    failed = next((r for r in result.records if not r.ok and r.config == default), None)
+    if failed is not None and result.best is not None:
+        text = f"{task.call}: the default schedule has no time, since it failed: "
+        console.print(
+            f"{text}{failed.reason}: {failed.message}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def _end_if_interrupted(interrupted: bool, records: Path, console: Console) -> None:

@@ -160,15 +160,15 @@ def _pays(op: Operation, made: Operation, ops: Sequence[Operation], opaque: set[
         return False
     if sum(1 for expr in made.exprs for _ in walk(expr)) > SIZE_LIMIT:
         return False
-    repeats = max(_repeats(op, c) for c in readers)
-    total = sum(_repeats(op, c) for c in readers)
+    repeats = max(reads_of_each(op, c) for c in readers)
+    total = sum(reads_of_each(op, c) for c in readers)
     if total <= 1:
         return True
     cost, plain = work(made), is_linear(made) and not is_conditional(made)
     return plain and (cost == 0 or (cost <= CHEAP and repeats < REUSED))
 
 
-def _repeats(op: Operation, consumer: Operation) -> float:
+def reads_of_each(op: Operation, consumer: Operation) -> float:
     """How often a consumer reads each element, on average."""
     assert isinstance(op, Compute) and isinstance(consumer, Compute)
     count = sum(read.tensor in op.outputs for read in reads_of(consumer.exprs))

@@ -17,7 +17,7 @@ from costmodel.derive.access import stride
 from costmodel.derive.blocking import WHOLE, Choices
 from costmodel.derive.lanes import Factored
 from costmodel.derive.packing import Tiled
-from costmodel.derive.place import INNER, ROOT, Places
+from costmodel.derive.place import ONCE, ROOT, Places
 
 STACK = 1 << 16
 """Bytes of the largest buffer of a part of a stage that is on the stack of a thread."""
@@ -138,7 +138,7 @@ def _sweep(places: Places, stage: Stage, sweep: Sweep, target: Target) -> None:
 def _pack(places: Places, stage: Stage, where: str, target: Target) -> None:
     """A packed operand: in vectors where it is copied from contiguous elements."""
     op = stage.compute
-    part = _put(places, stage, INNER if where == "block" else ROOT)
+    part = _put(places, stage, ONCE if where == "block" else ROOT)
     axes, read = list(op.axes), next(iter(reads_of(op.exprs)), None)
     if stage.attach is None and len(axes) > 1:
         stage.parallel(stage.fuse(*axes[:-2]) if len(axes) > 3 else axes[0])
@@ -217,14 +217,17 @@ def _host(
     whole = choices.steps == WHOLE or choices.steps >= longest
     if rank:
         middle, tiles = [middle[d] for d in order], [tiles[d] for d in order]
+        outside = list(choices.order or range(rank))
+        blocks = [blocks[d] for d in outside]
         stage.reorder(*blocks, *middle, *tiles, *(axis for _, axis in inside))
         fused = max(1, min(sweep.fused, rank))
         head = stage.fuse(*blocks[:fused]) if fused > 1 else blocks[0]
         if stage.attach is None:
             stage.parallel(head)
             for level, axis in enumerate((head, *blocks[fused:]), fused):
-                inside_of = {a.var: widths[a.var] if d < level else part[d] for d, a in enumerate(op.axes)}
-                places.add(stage, axis, inside_of, prod(numbers[:level]))
+                done = outside[:level]
+                inside_of = {a.var: widths[a.var] if d in done else part[d] for d, a in enumerate(op.axes)}
+                places.add(stage, axis, inside_of, prod(numbers[d] for d in done))
             places.add(stage, middle[-1], between, prod(numbers) * counts)
         acc.compute_at(stage, tiles[-1] if whole else middle[-1])
         if whole:

@@ -14,10 +14,10 @@ from compiler.ops.tiles import covering
 from compiler.te.axis import IterVar, new_axis
 from compiler.te.reducer import Reduction
 from compiler.te.tensor import Compute, Operation, ReadRewriter, TensorRead
-from costmodel.derive.access import extents, shape_of, stride
+from costmodel.derive.access import extents, shape_of
 from costmodel.derive.blocking import Choices
 from costmodel.derive.graph import Element, Rewriting
-from costmodel.derive.tile import Operand, Tile, is_split_unevenly
+from costmodel.derive.tile import Operand, Tile, needs_copy
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def tiled(
     def read(node: TensorRead) -> Expr:
         where = wanted.get(node, "none")
         operand = Operand.of(op, node)
-        if not operand.can_pack(tile) or (where == "none" and not _needs_copy(op, operand, tile)):
+        if not operand.can_pack(tile) or (where == "none" and not needs_copy(op, operand, tile)):
             return node
         if node not in copies:
             made, copy = _packed(op, operand, tile, outer, inner, values)
@@ -119,19 +119,6 @@ def tiled(
         Reduction(reduction.reducer, reduction.axes, condition),
     )
     return Tiled(made, tuple(packed), counts)
-
-
-def _needs_copy(op: Compute, operand: Operand, tile: Tile) -> bool:
-    """Whether a vector of the operand is not contiguous in memory, or a tile extends past the end of it.
-
-    Of an operand that is computed before, a copy keeps the part that one block reads within bounds.
-    """
-    if is_split_unevenly(op, operand, tile):
-        return True
-    if tile.lanes == 1 or tile.axis not in operand.axes.values():
-        return False
-    axis = op.axes[tile.axis]
-    return stride(operand.read, axis.var) != 1 or axis.extent % tile.factors[tile.axis] != 0
 
 
 def _packed(

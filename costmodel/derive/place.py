@@ -16,7 +16,7 @@ from costmodel.derive.access import box, shape_of
 REPEATED = 2.0
 """How often an element may be computed, on average, at a place in loops."""
 
-ROOT, INLINE, OUTER, INNER = "root", "inline", "outer", "inner"
+ROOT, INLINE, OUTER, INNER, ONCE = "root", "inline", "outer", "inner", "once"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +83,15 @@ class Places:
         host = hosts.pop()
         assert host is not None
         options = [p for p in self.of.get(host, ()) if p.trips > 1 and self._encloses(p, consumers)]
-        for place in options[:1] if wanted == OUTER else reversed(options):
-            part = self.part(stage, place)
-            divided = all(p == n or p % f == 0 for p, n, f in zip(part, full, factors, strict=False))
-            if divided and place.trips * prod(part) <= REPEATED * prod(full):
-                stage.compute_at(host, place.axis)
-                self.chosen[stage] = place
-                return part
+        # without repeated work if there is such a place
+        for most in (1.0, REPEATED) if wanted == ONCE else (REPEATED,):
+            for place in options[:1] if wanted == OUTER else reversed(options):
+                part = self.part(stage, place)
+                divided = all(p == n or p % f == 0 for p, n, f in zip(part, full, factors, strict=False))
+                if divided and place.trips * prod(part) <= most * prod(full):
+                    stage.compute_at(host, place.axis)
+                    self.chosen[stage] = place
+                    return part
         return full
 
     def _host(self, stage: Stage) -> Stage | None:

@@ -10,26 +10,71 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, wraps
+from operator import or_
 from typing import Any
 
 from compiler import te
 from compiler.backend import Target
+from compiler.ops.knob import Request
 from compiler.ops.knobs import Knobs
 from compiler.ops.operator import Operator
+from compiler.ops.requirement import Requirement
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Compute, Operation, Placeholder, Tensor, TensorRead, reads_of
-from costmodel.derive.access import depends, extents
+from costmodel.derive.access import depends, extents, is_conditional, iterations, work
 from costmodel.derive.blocking import Choices, Space
-from costmodel.derive.graph import Graph, Rewriting
+from costmodel.derive.graph import CHEAP, Graph, Rewriting, reads_of_each
 from costmodel.derive.lanes import Along, Lanes, factored
 from costmodel.derive.loops import Plan, Sweep, default_fused
 from costmodel.derive.packing import tiled
 from costmodel.derive.place import INLINE, INNER, OUTER, ROOT
 
-TILE, LANES = "tile", "lanes"
+TILE, LANES, OPEN = "tile", "lanes", "open"
+
+CLEAR = 4.0
+"""How much faster a rule for a reduction is, by estimate, to be the only one."""
+
+OFTEN = 16
+"""Evaluations of each element that are too many, unless they cost less than a load."""
+
+SMALL = 16
+"""How many times smaller than the largest operation one is whose vectors do not matter."""
 
 KINDS = ("llvm",)
 """Kinds of targets that the rules are for: CPUs."""
+
+
+class Branch(Knobs):
+    """Knobs that have an effect under one option of another knob, and their defaults.
+
+    Parameters
+    ----------
+    knobs : Knobs
+        Their source.
+    """
+
+    def __init__(self, knobs: Knobs) -> None:
+        self.knobs = knobs
+        self.defaults: dict[str, Any] = {}
+
+    def resolve(self, request: Request) -> Any:
+        knob = request.knob()
+        self.defaults[knob.name] = knob.options[knob.default]
+        return self.knobs.resolve(request)
+
+    def restrict(self, requirement: Requirement) -> None:
+        self.knobs.restrict(requirement)
+
+    def require_defaults(self, name: str, option: str) -> None:
+        """Under an option of the other knob, where they have no effect, these have their defaults."""
+        quantities: dict[str, Callable[[Any], int]] = {name: lambda value: 1 if value == option else 0}
+        quantities |= {n: _differs(d) for n, d in self.defaults.items()}
+        self.knobs.require(
+            quantities,
+            lambda found: found != 3,
+            f"the knobs of another rule than {option!r} have their defaults",
+            combine=or_,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +130,8 @@ class Derivation:
         name, counts = self.names[op], extents(op.axes)
         place = ROOT
         if not self.graph.is_output(op):
-            places = [INNER, OUTER, ROOT]
-            if self.graph.is_map(op) and op not in self.hosts.values() and not self._read_by_opaque(op):
+            places = [INNER, OUTER, ROOT] if self._nested() else [INNER, ROOT]
+            if self._may_inline(op):
                 places.append(INLINE)
             place = knobs.choice(f"{name}.place", places)
         vectors = knobs.choice(f"{name}.vectors", (1, 2, 4), default=2) if self._swept(op) else 1
@@ -96,21 +141,58 @@ class Derivation:
             fused = knobs.choice(f"{name}.parallel", tuple(range(1, len(counts))), default=default)
         return Sweep(place, vectors, fused)
 
+    def _nested(self) -> bool:
+        """Whether an operation has several loops with a place for what it reads: blocks of tiles, or rows."""
+        return any(
+            len(op.axes) > 2 or self.rule(op) not in (None, LANES)
+            for op in self.graph.ops
+            if type(op) is Compute
+        )
+
+    def _may_inline(self, op: Operation) -> bool:
+        """Whether an operation can be evaluated at each read, and that is not clearly too often."""
+        if not self.graph.is_map(op) or op in self.hosts.values() or self._read_by_opaque(op):
+            return False
+        assert isinstance(op, Compute)
+        repeats = max((reads_of_each(op, c) for c in self.graph.consumers[op]), default=0.0)
+        return repeats < OFTEN or (work(op) <= CHEAP and not is_conditional(op))
+
     def _swept(self, op: Compute) -> bool:
-        return self.graph.is_map(op)
+        """Whether the vectors in the loop over an operation's elements matter."""
+        if not self.graph.is_map(op):
+            return False
+        tiled_here = any(host is op and self.rule(inner) == TILE for inner, host in self.hosts.items())
+        longest = max(iterations(o) for o in self.graph.ops if self.graph.is_map(o))  # type: ignore[arg-type]
+        return not tiled_here and iterations(op) * SMALL >= longest
+
+    def rule(self, op: Operation) -> str | None:
+        """The rule of a reduction, `OPEN` if a search chooses it; None of another operation."""
+        if op not in self.tiles:
+            return None
+        along, space = self.along[op], self.tiles[op]
+        if along is None or along.cost >= CLEAR * space.cost:
+            return TILE
+        return LANES if along.cost * CLEAR <= space.cost else OPEN
 
     def _read_by_opaque(self, op: Operation) -> bool:
         return any(c in self.graph.opaque for c in self.graph.consumers[op])
 
-    def reduction(self, knobs: Knobs, op: Compute) -> tuple[str, Choices, Lanes | None]:
+    def reduction(self, knobs: Knobs, op: Compute) -> tuple[str, Choices | None, Lanes | None]:
         """The rule for a reduction, and the choices of each."""
         name, along, space = self.names[op], self.along[op], self.tiles[op]
-        rule = TILE
-        if along is not None:
-            default = LANES if along.cost < space.cost else TILE
-            rule = knobs.choice(f"{name}.rule", (TILE, LANES), default=default)
-        lanes = along.choose(knobs, name, op, self.target) if along is not None else None
-        return rule, space.choose(knobs, name, self._held(op)), lanes
+        known = self.rule(op)
+        if known == TILE or along is None:
+            return TILE, space.choose(knobs, name, self._held(op)), None
+        if known == LANES:
+            return LANES, None, along.choose(knobs, name, op, self.target)
+        default = LANES if along.cost < space.cost else TILE
+        rule = knobs.choice(f"{name}.rule", (TILE, LANES), default=default)
+        tiled, laned = Branch(knobs), Branch(knobs)
+        lanes = along.choose(laned, name, op, self.target)
+        choices = space.choose(tiled, name, self._held(op))
+        for chosen, unused in ((LANES, tiled), (TILE, laned)):
+            unused.require_defaults(f"{name}.rule", chosen)
+        return rule, choices, lanes
 
     def _held(self, op: Compute) -> list[bool]:
         """For each data axis, whether what is computed before does not depend on it."""
@@ -152,6 +234,7 @@ class Derivation:
                     made = parts.op
                     plan.factored[made] = parts
                 else:
+                    assert choices is not None
                     packs = self._packs(op, choices, sources)
                     result = tiled(made, choices, packs, self._only_read(op, sources))
                     plan.packs |= {copy: where for copy, where in result.packed}
@@ -194,6 +277,10 @@ class Derivation:
             TensorRead(sources.get(read.tensor, read.tensor), read.indices): where
             for read, where in zip(reads, choices.packs, strict=True)
         }
+
+
+def _differs(usual: Any) -> Callable[[Any], int]:
+    return lambda value: 0 if value == usual else 2
 
 
 def _consumer_of_elements(graph: Graph, op: Operation) -> Operation | None:

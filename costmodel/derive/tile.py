@@ -16,8 +16,11 @@ from compiler.te.tensor import Compute, Placeholder, TensorRead, reads_of
 from costmodel.derive.access import depends, extents, mentions, shape_of, stride
 
 FACTORS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28)
-OPTIONS = 48
+OPTIONS = 32
 """Number of register tiles to choose from."""
+
+SLOWER = 2.0
+"""How much slower than the best tile one may be, by estimate, to be worth a measurement."""
 
 UNEVEN = 1.03
 """Relative cost of tiles that extend past the end, for the conditions around their stores."""
@@ -84,28 +87,52 @@ def operands(op: Compute) -> list[Operand]:
     return [Operand.of(op, read) for read in dict.fromkeys(reads_of(op.exprs))]
 
 
+def shared_axes(op: Compute, reads: Sequence[Operand]) -> list[int]:
+    """The data axes along which every operand has elements of its own, as the batch of a product has.
+
+    Of an operation of one operand there are none: all that it reads is read once.
+    """
+    if len(reads) < 2:
+        return []
+    return [d for d, a in enumerate(op.axes) if all(depends(o.read, a.var) for o in reads)]
+
+
 def is_split_unevenly(op: Compute, operand: Operand, tile: Tile) -> bool:
     """Whether an operand is computed before, and the last tile extends past the end of it."""
     uneven = any(op.axes[d].extent % tile.factors[d] for d in operand.axes.values())
     return uneven and not isinstance(operand.read.tensor.op, Placeholder)
 
 
+def needs_copy(op: Compute, operand: Operand, tile: Tile) -> bool:
+    """Whether a vector of the operand is not contiguous in memory, or a tile extends past the end of it.
+
+    Of an operand that is computed before, a copy keeps the part that one block reads within bounds.
+    """
+    if is_split_unevenly(op, operand, tile):
+        return True
+    if tile.lanes == 1 or tile.axis not in operand.axes.values():
+        return False
+    axis = op.axes[tile.axis]
+    return stride(operand.read, axis.var) != 1 or axis.extent % tile.factors[tile.axis] != 0
+
+
 def tiles(op: Compute, target: Target) -> list[tuple[float, Tile]]:
     """The register tiles to choose from, by estimated cycles, the best first."""
     registers = Registers.of(target, op.dtype)
     reads = operands(op)
-    found = {tile: cycles(op, reads, tile, registers) for tile in _candidates(op, registers)}
+    fitting = (t for t in _candidates(op, reads, registers) if needed(op, reads, t) <= registers.count)
+    found = {tile: cycles(op, reads, tile, registers) for tile in fitting}
     ranked = sorted((cost, tile) for tile, cost in found.items())
     kept: list[tuple[float, Tile]] = []
     along: dict[tuple[int, int], int] = {}
     for cost, tile in ranked:
         along[tile[:2]] = along.get(tile[:2], 0) + 1
-        if along[tile[:2]] <= OPTIONS // 2 and len(kept) < OPTIONS:
+        if cost <= SLOWER * ranked[0][0] and along[tile[:2]] <= OPTIONS // 2 and len(kept) < OPTIONS:
             kept.append((cost, tile))
     return kept
 
 
-def _candidates(op: Compute, registers: Registers) -> Iterator[Tile]:
+def _candidates(op: Compute, reads: Sequence[Operand], registers: Registers) -> Iterator[Tile]:
     counts = extents(op.axes)
     yield Tile(max(len(counts) - 1, 0), 1, (1,) * len(counts))
     for along, count in enumerate(counts):
@@ -117,16 +144,16 @@ def _candidates(op: Compute, registers: Registers) -> Iterator[Tile]:
                 or (lanes < registers.lanes and count % registers.lanes == 0)
             ):
                 continue
-            others = [d for d, n in enumerate(counts) if d != along and n > 1]
+            longer = [d for d, n in enumerate(counts) if d != along and n > 1]
+            # a tile reads less than its elements one by one only along what an operand does not depend on
+            others = [d for d in longer if d not in shared_axes(op, reads)] or longer
             for vectors in (1, 2, 3, 4, 6, 8):
                 if vectors > 1 and (vectors - 1) * lanes >= count:
                     break
                 for factors in _shapes(counts, others, registers.count // vectors):
-                    rows = prod(factors.values())
-                    if rows * vectors + (1 if rows == 1 else vectors + 1) <= registers.count:
-                        sizes = [factors.get(d, 1) for d in range(len(counts))]
-                        sizes[along] = vectors * lanes
-                        yield Tile(along, lanes, tuple(sizes))
+                    sizes = [factors.get(d, 1) for d in range(len(counts))]
+                    sizes[along] = vectors * lanes
+                    yield Tile(along, lanes, tuple(sizes))
 
 
 def _shapes(counts: Sequence[int], others: Sequence[int], most: int) -> Iterator[dict[int, int]]:
@@ -138,6 +165,29 @@ def _shapes(counts: Sequence[int], others: Sequence[int], most: int) -> Iterator
             for chosen in product(*choices):
                 if prod(chosen) <= most:
                     yield dict(zip(axes, chosen, strict=True))
+
+
+def needed(op: Compute, reads: Sequence[Operand], tile: Tile) -> int:
+    """Registers that a step needs: the sums, and what is loaded once for several of them.
+
+    The tile is unrolled in the order of its axes. What does not depend on the first one stays in registers
+    for all of the step; of the rest a value at a time is needed. Elements that are broadcast for one product
+    each are loaded ahead (as in `compiler.ops.tiles.Registers.needed`).
+    """
+    first = next((d for d in tile.inner() if d != tile.axis), None)
+    if tile.lanes == 1 or first is None:
+        return tile.sums + 1
+    kept = 0
+    for operand in reads:
+        along = [d for d, a in enumerate(op.axes) if depends(operand.read, a.var)]
+        values = prod(tile.factors[d] for d in along if d != tile.axis)
+        if tile.axis in along:
+            values *= tile.factors[tile.axis] // tile.lanes
+        elif values >= tile.sums:
+            return 2 * tile.sums
+        if first not in along:
+            kept += values
+    return tile.sums + kept + 1
 
 
 def cycles(op: Compute, reads: Sequence[Operand], tile: Tile, registers: Registers) -> float:

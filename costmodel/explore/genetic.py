@@ -61,13 +61,23 @@ class GeneticExplorer(PopulationExplorer):
             order = np.argsort(-values, kind="stable")
             points = [points[i] for i in order]
             stay = max(1, int(len(points) * self.elite_share))
-            children = self._children(points, len(points) - stay, rng)
+            children = self.children(points, len(points) - stay, rng)
             points = points[:stay] + children
             values = np.concatenate((values[order][:stay], scores(children)))
             self.points = points
             yield points, values
 
-    def _children(self, ranked: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
+    def children(self, ranked: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
+        """Return crossed and mutated configurations.
+
+        Parameters
+        ----------
+        ranked : sequence of int
+            The parents, best first.
+        count : int
+            Number of children; some may be equal.
+        rng : numpy.random.Generator
+        """
         knobs = len(self.space.knobs)
         digits = np.array([self.space.digits(m) for m in ranked], dtype=np.int64).reshape(-1, knobs)
         weights = np.arange(len(ranked), 0, -1, dtype=np.float64)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from symtable import SymbolTable, symtable
 from types import ModuleType
 from typing import Any
 
@@ -146,14 +147,14 @@ class _Sources:
         """Add the source of a function or class, after those of the names in it."""
         try:
             text = textwrap.dedent(inspect.getsource(value))
-            tree = ast.parse(text)
+            table = symtable(text, "<template>", "exec")
         except (OSError, TypeError, SyntaxError) as error:
             raise self._error(f"{value!r}, whose source cannot be found") from error
         closed = getattr(getattr(value, "__code__", None), "co_freevars", ())
         if closed:
             raise self._error(f"{', '.join(map(repr, closed))} of an enclosing function")
         names = getattr(inspect.unwrap(value), "__globals__", None) or vars(sys.modules[value.__module__])
-        for name in _names(tree):
+        for name in _names(table):
             if name in names and name not in self._done:
                 self._done.add(name)
                 if names[name] is not value:
@@ -183,11 +184,17 @@ class _Sources:
         )
 
 
-def _names(tree: ast.AST) -> Iterator[str]:
-    """The names that a source reads, without those of Python."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and not hasattr(builtins, node.id):
-            yield node.id
+def _names(table: SymbolTable) -> Iterator[str]:
+    """The names that a source reads from outside of its functions, without those of Python.
+
+    A variable of a function is none of them, whatever the notebook has under its name.
+    """
+    for symbol in table.get_symbols():
+        outside = symbol.is_global() or table.get_type() == "module"
+        if symbol.is_referenced() and outside and not hasattr(builtins, symbol.get_name()):
+            yield symbol.get_name()
+    for inner in table.get_children():
+        yield from _names(inner)
 
 
 def _exports(module: str, name: str, value: Any) -> bool:

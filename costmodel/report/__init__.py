@@ -1,7 +1,7 @@
 """Output of a run for people: the live view, the table at the end, curves, the summary, the page."""
 
 from costmodel.report.live import LiveView, TotalView, failure_counts, progress_line, sparkline, total_line
-from costmodel.report.page import page, write_report
+from costmodel.report.page import page, plural, write_report
 from costmodel.report.plot import check_plotting, plot_curves
 from costmodel.report.study import Studies, TaskStudy, study
 from costmodel.report.summary import finals_summary, summary, write_json
@@ -18,6 +18,7 @@ __all__ = [
     "finals_table",
     "page",
     "plot_curves",
+    "plural",
     "progress_line",
     "sparkline",
     "study",

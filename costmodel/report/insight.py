@@ -1,4 +1,4 @@
-"""What a model learns from the trials of a task: how well it predicts, and which features and knobs matter."""
+"""What a model learns from the trials of a task: how well it predicts, what features and knobs matter."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def insight(task: Task, records: Sequence[Record]) -> Insight | None:
     return Insight(
         len(rows),
         _importance(features, speeds),
-        _calibration(features, speeds, noise),
+        calibrate(features, speeds, noise),
         _knob_effects(task, np.array([index for index, _, _ in rows]), speeds),
     )
 
@@ -138,7 +138,9 @@ def hardware(record: Record) -> Hardware | None:
     names = ("vector_bits", "vector_registers", "threads")
     numbers = [stated.get(name) for name in names]
     caches = stated.get("caches")
-    if not isinstance(caches, (list, tuple)) or not all(type(n) is int and n >= 0 for n in (*numbers, *caches)):
+    if not isinstance(caches, (list, tuple)) or not all(
+        type(n) is int and n >= 0 for n in (*numbers, *caches)
+    ):
         return None
     return Hardware(**dict(zip(names, numbers, strict=True)), caches=tuple(caches))  # type: ignore[arg-type]
 
@@ -166,8 +168,17 @@ def _importance(features: np.ndarray, speeds: np.ndarray) -> dict[str, float]:
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _calibration(features: np.ndarray, speeds: np.ndarray, noise: float) -> Calibration:
-    """Cross-validate: each program is predicted by a model of the others."""
+def calibrate(features: np.ndarray, speeds: np.ndarray, noise: float) -> Calibration:
+    """Cross-validate: predict each program by a model of the others.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, features)
+    speeds : ndarray of float64, shape (n,)
+        Calls per second.
+    noise : float
+        Of the speeds, relative.
+    """
     order = np.random.default_rng(0).permutation(len(speeds))
     predicted = np.empty(len(speeds))
     for held in np.array_split(order, FOLDS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections import Counter
@@ -21,9 +22,13 @@ WIDTH = 24
 BATCHES = 8
 # lines around the rows of tasks, which the terminal must have room for
 AROUND = 9
-# Seconds between two drawings, for each second that one takes: a view of many tasks takes some hundredths of a
-# second, and a trial may take no more.
+# columns and lines of a view in a notebook
+WIDE, HIGH = 80, 40
+# Seconds between two drawings, for each second that one takes: a view of many tasks takes some hundredths of
+# a second, and a trial may take no more.
 PAUSE = 30.0
+
+HEAD = ("task", "times", "trials", "best ms", "speedup", "trend")
 
 Context = Callable[[], Mapping[str, Any]]
 
@@ -108,7 +113,7 @@ class LiveView:
     failures by reason, how many candidates were refused before they were compiled, the noise of the
     measurements, and the time left. It draws between trials only, so that it does not disturb a measurement,
     and less often than after each trial where a trial takes hardly longer than a drawing.
-    If the output is not a terminal it prints a line every `every` trials instead.
+    If the output is neither a terminal nor a cell of a notebook, it prints a line every `every` trials.
 
     Parameters
     ----------
@@ -146,6 +151,8 @@ class LiveView:
 
             self._live = Live(console=self.console, auto_refresh=False)
             self._live.start()
+        elif self.console.is_jupyter:
+            self._live = _Cell()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -265,28 +272,59 @@ class TotalView(LiveView):
         return Group(table, self._tasks(progress))
 
     def _tasks(self, progress: TotalProgress) -> RenderableType:
-        from rich import box
-        from rich.table import Table
+        """Return the rows of tasks as lines, in which the name alone is cut; rich's tables cut numbers, too,
+        and take ten times as long.
+        """
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-        table.add_column("task", no_wrap=True, overflow="ellipsis", ratio=1)
-        for name in ("times", "trials", "best ms", "speedup"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("trend", no_wrap=True, width=10)
-        room = max(self.console.size.height - AROUND, 1)
+        notebook = self.console.is_jupyter
+        room = max((HIGH if notebook else self.console.size.height) - AROUND, 1)
         shares = list(progress.tasks)
         if len(shares) > room:
             shares = sorted(shares, key=lambda s: -s.weight * s.cost)[:room]
+        left = (WIDE if notebook else self.console.width) - len(_line("", *HEAD[1:]))
+        names = {share.task.key: share.task.call for share in shares}
+        width = max(min(max(map(len, names.values())) + 2, left), 10)
+        lines = Text(_line(HEAD[0].ljust(width), *HEAD[1:]) + "\n", style="underline")
         for share in shares:
             current = share.task.key == progress.current.task.key
-            mark = "> " if current else "  "
-            row = [mark + share.task.call, f"{share.weight:g}", str(share.trials), *_speeds(share)]
-            row.append(sparkline(self._trends.get(share.task.key, []), 10))
-            table.add_row(*map(Text, row), style="bold" if current else "dim" if share.stopped else "")
+            name = ("> " if current else "  ") + names[share.task.key]
+            name = name if len(name) <= width else name[: width - 1] + "…"
+            trend = sparkline(self._trends.get(share.task.key, []), 10)
+            line = _line(name.ljust(width), f"{share.weight:g}", str(share.trials), *_speeds(share), trend)
+            lines.append(line + "\n", style="bold" if current else "dim" if share.stopped else "")
         if len(progress.tasks) > len(shares):
-            table.add_row(Text(f"  and {len(progress.tasks) - len(shares)} more"))
-        return table
+            lines.append(f"  and {len(progress.tasks) - len(shares)} more\n")
+        lines.right_crop(1)
+        lines.no_wrap = True
+        return lines
+
+
+def _line(name: str, times: str, trials: str, best: str, speedup: str, trend: str) -> str:
+    return f"{name}{times:>6}{trials:>8}{best:>10}{speedup:>9}  {trend:10}"
+
+
+class _Cell:
+    """The output of a notebook's cell, in which one display is replaced by the next."""
+
+    def __init__(self) -> None:
+        self._display: Any = None
+
+    def update(self, view: RenderableType, *, refresh: bool) -> None:
+        from rich.console import Console
+
+        text = io.StringIO()
+        Console(file=text, width=WIDE, height=HIGH, color_system=None, force_jupyter=False).print(view)
+        data = {"text/plain": "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())}
+        if self._display is None:
+            from IPython.display import display
+
+            self._display = display(data, raw=True, display_id=True)
+        else:
+            self._display.update(data, raw=True)
+
+    def stop(self) -> None:
+        """The last display stays."""
 
 
 def _speeds(share: TaskShare) -> tuple[str, str]:

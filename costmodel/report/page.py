@@ -23,6 +23,8 @@ KNOBS = 3
 # characters of a failure's message
 MESSAGE = 600
 RED = "#c00"
+# relative standard error of a time above which the page warns
+NOISY = 0.1
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60em; margin: 2em auto; padding: 0 1em; }
@@ -36,6 +38,7 @@ th { border-bottom: 1px solid #999; font-weight: 600; overflow-wrap: normal; }
 pre { background: #f6f6f6; padding: 0.8em; overflow-x: auto; font-size: 13px; line-height: 1.4; }
 td pre { margin: 0; padding: 0.3em 0.6em; white-space: pre-wrap; }
 svg { max-width: 100%; height: auto; font: 12px system-ui, sans-serif; } svg.bar { vertical-align: middle; }
+.warning { border-left: 4px solid #d55e00; padding-left: 0.7em; }
 summary { cursor: pointer; }
 dl { display: flex; flex-wrap: wrap; gap: 0.4em 2em; margin: 0.8em 0; } dt { color: #666; font-size: 13px; }
 dd { margin: 0; font-size: 19px; }
@@ -89,8 +92,8 @@ def page(found: Studies) -> str:
     records = sum(len(one.records) for one in found.tasks)
     body = [
         "<h1>Search for fast programs</h1>",
-        f"<p>{records} trials of {len(found.tasks)} tasks from {found.files} "
-        f"{'file' if found.files == 1 else 'files'}.</p>",
+        f"<p>{plural(records, 'trial')} of {plural(len(found.tasks), 'task')} from "
+        f"{plural(found.files, 'file')}.</p>",
         _summary(found.tasks),
         _aside(found),
         *(_task(number, one) for number, one in enumerate(found.tasks, 1)),
@@ -105,6 +108,11 @@ def page(found: Studies) -> str:
         + "\n".join(part for part in body if part)
         + "\n</body>\n</html>\n"
     )
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number of things as text, such as ``"1 trial"`` or ``"3 trials"``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[str] = ()) -> str:
@@ -179,10 +187,9 @@ def _hardware(one: TaskStudy) -> str:
     if has is None:
         return ""
     caches = ", ".join(f"{size // 1024:,} KiB" for size in has.caches)
-    threads = "1 thread" if has.threads == 1 else f"{has.threads} threads"
     return (
         f": {has.vector_registers} vector registers of {has.vector_bits} bits, caches of {caches or '?'}, "
-        f"{threads}"
+        f"{plural(has.threads, 'thread')}"
     )
 
 
@@ -195,7 +202,13 @@ def _figures(one: TaskStudy) -> str:
     if one.noise is not None:
         pairs.append(("noise of a time", f"{one.noise:.1%}"))
     items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in pairs)
-    return f"<dl>{items}</dl>"
+    text = f"<dl>{items}</dl>"
+    if one.noise is not None and one.noise > NOISY:
+        text += (
+            f'\n<p class="warning">The times are uncertain by {one.noise:.0%}: something else ran on the '
+            "processor. Measure the best programs again before you rely on them.</p>"
+        )
+    return text
 
 
 def _curves(one: TaskStudy) -> str:
@@ -232,12 +245,16 @@ def _best(one: TaskStudy) -> str:
     for name, value in one.best_config.items():
         text = escaped(_value(value))
         rows.append(
-            (escaped(name), text if value == default[name] else f"<b>{text}</b>", escaped(_value(default[name])))
+            (
+                escaped(name),
+                text if value == default[name] else f"<b>{text}</b>",
+                escaped(_value(default[name])),
+            )
         )
     trial = f"trial {one.best.trial} by {escaped(one.best.source)}"
     return "\n".join(
         (
-            f"<h3>Best configuration</h3>\n<p>{trial}.</p>",
+            f'<h3>Best configuration</h3>\n<p class="note">{trial}. Bold: not as in the default.</p>',
             _table(("knob", "best", "default"), rows),
             _program(one, "Loop nest of the best program", one.best_config),
             _program(one, "Loop nest of the default", default),
@@ -389,5 +406,3 @@ def _speed(one: TaskStudy) -> str:
 
 def _share(value: float, form: str) -> str:
     return format(value, form) if np.isfinite(value) else "-"
-
-

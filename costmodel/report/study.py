@@ -21,7 +21,7 @@ from costmodel.task import Task
 UNKNOWN = "of operators or shapes that are unknown here"
 NO_PLACE = "of configurations that the space does not have"
 TWICE = "given twice"
-IMPOSSIBLE = "with a cost of zero"
+IMPOSSIBLE = "that succeeded without a cost above zero"
 
 
 @dataclass(frozen=True)
@@ -246,13 +246,13 @@ def _unusable(task: Task, record: Record) -> str:
         return NO_PLACE
     if record.ok:
         flops = max(task.flops, 1)
-        if not record.cost > 0 or not math.isfinite(flops / record.cost):
+        if not 0 < record.cost < math.inf or not math.isfinite(flops / record.cost):
             return IMPOSSIBLE
     return ""
 
 
 def _append(runs: list[list[Record]], every: list[list[Record]], record: Record) -> None:
-    """Add a record to the run that it continues: its number is the next, its explorer the same if several fit.
+    """Add a record to the run that it continues: that of the nearest number before, and of its explorer.
 
     Searches that append to one file at the same time are told apart by that.
     """

@@ -62,12 +62,13 @@ def totals_table(result: TotalResult, costs: Mapping[str, tuple[float, float]]) 
     table.add_column("", overflow="fold")
     for name in ("times", "trials", "default ms", "best ms", "speedup"):
         table.add_column(name, justify="right", no_wrap=True)
-    totals = [0.0, 0.0]
+    totals, times = [0.0, 0.0], 0.0
     last = len(result.results) - 1
     for number, (one, weight) in enumerate(zip(result.results, result.weights, strict=True)):
         row = [one.task.call, f"{weight:g}", str(len(one.records))]
         if one.task.key in costs:
             default, best = costs[one.task.key]
+            times += weight
             totals = [totals[0] + weight * default, totals[1] + weight * best]
             row += [f"{default * 1e3:.4g}", f"{best * 1e3:.4g}", f"{default / best:.2f}"]
         else:
@@ -78,7 +79,7 @@ def totals_table(result: TotalResult, costs: Mapping[str, tuple[float, float]]) 
         default, best = totals
         table.add_row(
             f"[bold]{name}",
-            f"{sum(result.weights):g}",
+            f"{times:g}",
             str(result.trials),
             f"{default * 1e3:.4g}",
             f"{best * 1e3:.4g}",

@@ -185,7 +185,8 @@ def hardware_of(values: Mapping[str, Any]) -> Hardware:
     unknown = [name for name in values if name not in _HARDWARE]
     if unknown:
         raise ValueError(f"hardware has no {unknown[0]!r}, only {', '.join(_HARDWARE)}")
-    return Hardware(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
+    given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+    return Hardware(**given)
 
 
 def _check_version(line: Any) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import compiler
 from compiler import Target
@@ -88,7 +88,7 @@ def start_model(
         elif isinstance(one, (str, os.PathLike, Record)):
             measured.append(one)
         else:
-            prior = one
+            prior = cast(CostModel, one)  # whatever has `predict`
     programs = programs_in(measured, features, but=(task.key, machine))
     if programs:
         prior = _learned(programs, prior, features, seed)

@@ -15,7 +15,7 @@ from costmodel.space import Config
 from costmodel.task import Task
 
 
-@dataclass
+@dataclass(repr=False)
 class TuneResult:
     """The outcome of a run.
 
@@ -65,6 +65,11 @@ class TuneResult:
     finals: Finals | None = None
     final: Record | None = None
 
+    def __repr__(self) -> str:
+        trials = f"{len(self.records)} trials, {sum(self.failures.values())} failed"
+        best = f"best {self.best_gflops:.1f} GFLOP/s" if self.best else "no program"
+        return f"TuneResult({self.task.key}: {trials}, {best}, stopped by {self.stopped!r})"
+
     @property
     def best(self) -> Record | None:
         """The winner of the final comparison; without one, the fastest trial; None if every one failed."""
@@ -110,7 +115,7 @@ class TuneResult:
         return self.seconds / measured if measured else 0.0
 
 
-@dataclass
+@dataclass(repr=False)
 class TotalResult:
     """The outcome of a run over many tasks.
 
@@ -143,6 +148,14 @@ class TotalResult:
     errors: dict[str, str] = field(default_factory=dict)
     history: list[tuple[int, float, float]] = field(default_factory=list)
     context: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        total = f"total {self.total * 1e3:.4g} ms"
+        failed = f", {len(self.errors)} tasks failed" if self.errors else ""
+        return (
+            f"TotalResult({len(self.results)} tasks{failed}: {self.trials} trials, {total}, "
+            f"stopped by {self.stopped!r})"
+        )
 
     @property
     def trials(self) -> int:

@@ -67,12 +67,14 @@ class Run:
         # a small space may have fewer configurations than `trials`
         self.trials = task.space.size if trials is None else min(trials, task.space.size)
         self.result.resumed = len(self.result.records)
-        self.alike = SameFailures(settings.batch_size, self.result.best is not None)
+        left = max(self.trials - len(self.result.records), 1)
+        self.alike = SameFailures(min(settings.batch_size, left), self.result.best is not None)
         # called with the progress after each trial; True ends the search
         self.callback: Callback | None = None
 
     def _resume(self, records: Iterable[Record]) -> None:
         aside: Counter[str] = Counter()
+        found: dict[int, Record] = {}
         # the winner of a comparison was a trial before, if that is still in the file
         for record in sorted(records, key=lambda r: r.final):
             if record.task != self.task.key:
@@ -87,24 +89,30 @@ class Run:
                 continue
             if record.final:
                 self.final.append(dataclasses.replace(record, index=index))
-            if index not in self.visited:
-                self.visited.add(index)
-                self.result.records.append(dataclasses.replace(record, index=index))
-                self.patience.note(record.cost)
+            if index not in found or (record.ok and not found[index].ok):
+                found[index] = dataclasses.replace(record, index=index)
+        if found and not any(record.ok for record in found.values()):
+            # the template, the reference or the machine was broken, and may be repaired since
+            aside["of a search in which every trial failed"] += len(found)
+            found = {}
+        self.visited.update(found)
+        self.result.records += found.values()
+        for record in found.values():
+            self.patience.note(record.cost)
         self.result.set_aside = dict(aside)
 
     @property
     def stopped(self) -> str:
         """Why the search has ended; empty while it goes on."""
         if not self.result.stopped:
-            if len(self.visited) >= self.trials:
+            if self.alike.first is not None:
+                self.result.stopped = "failures"
+            elif len(self.visited) >= self.trials:
                 self.result.stopped = "trials"
             elif self.patience.over:
                 self.result.stopped = "patience"
             elif not self.deadline.left:
                 self.result.stopped = "seconds"
-            elif self.alike.first is not None:
-                self.result.stopped = "failures"
         return self.result.stopped
 
     def measure(self, indices: Sequence[int], check: Callable[[], None]) -> int:

@@ -48,7 +48,8 @@ class Scorer:
         The family of features, see `costmodel.features`.
     acquisition : str, optional
         By what the search prefers configurations, see `costmodel.select.acquire`; by default ``"ucb"`` with
-        an optimism, ``"mean"`` without.
+        an optimism, and without one ``"ei"``, or ``"mean"`` if the model states no deviations. Before the
+        first trial of the task there is nothing to improve on, and ``"ei"`` is ``"mean"``.
     """
 
     def __init__(
@@ -63,14 +64,15 @@ class Scorer:
         self.task = task
         self.model = model
         self.optimism = optimism
-        self.acquisition = acquisition or ("ucb" if optimism else "mean")
+        self.acquisition = acquisition or ("ucb" if optimism else "ei")
+        self._chosen = acquisition is not None or optimism > 0
         self.family = features_of(features, Target.parse(task.target).hardware, task.space)
         self.hardware = Target.parse(task.target).hardware
         # configuration -> why it is not proposed, see `costmodel.refuse`
         self.refused: dict[int, str] = {}
         self._features: dict[int, np.ndarray | None] = {}
-        # the model's score of the best measured configuration
-        self._best = 0.0
+        # the model's score of the best measured configuration, None before there is one
+        self._best: float | None = None
         self._preparation: Preparation | None = None
 
     def prepare(self) -> None:
@@ -136,7 +138,8 @@ class Scorer:
         if self.family.reads == "config":
             return explorer.propose(n, self, visited, rng=rng, elites=elites)
         screen = Screen(self.task.space)
-        lowered = [*self._features]
+        # in an order that does not depend on when they were lowered, so that a resumed search goes on alike
+        lowered = sorted(i for i in self._features if i not in self.refused)
         lowered += self.task.space.random(rng, max(n // 4, 1), {*lowered, *visited})
         scores = self(lowered)
         each = max(3 * n // (4 * ROUNDS), 1)
@@ -165,10 +168,17 @@ class Scorer:
         return self._of_programs(indices, self.model.predict)
 
     def _acquired(self, features: np.ndarray) -> np.ndarray:
-        if self.acquisition == "mean":
+        if self.acquisition == "mean" or (self.acquisition == "ei" and self._best is None):
             return self.model.predict(features)
         scores, deviations = self.model.predict_uncertainty(features)
-        return acquire(self.acquisition, scores, deviations, self._best, self.optimism)
+        return acquire(self.acquisition, scores, deviations, self._best or 0.0, self.optimism)
+
+    def _states_deviations(self, features: np.ndarray) -> bool:
+        try:
+            self.model.predict_uncertainty(features[:1])
+        except (AttributeError, NotImplementedError, ValueError):
+            return False
+        return True
 
     def _of_programs(self, indices: Sequence[int], of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         scores = np.full(len(indices), -np.inf)
@@ -210,5 +220,7 @@ class Scorer:
             self.model.fit(features, throughputs, groups=groups)
         if own is not None and self.acquisition == "ei":
             features, throughputs = own
+            if not self._chosen and not self._states_deviations(features):
+                self.acquisition = "mean"
             self._best = float(self.model.predict(features[[np.argmax(throughputs)]])[0])
         return True

@@ -19,6 +19,9 @@ DRAWS = 4
 smaller.
 """
 
+EARLY = 10
+"""How many times the share of random configurations is larger in the first batch that a model proposes."""
+
 
 class Search:
     """The search for one task, a batch at a time.
@@ -38,6 +41,7 @@ class Search:
         self.run = run
         self.explorer = settings.explorer_of(task)
         self.scorer: Scorer | None = None
+        self._warm = model is not None and model.fitted
         if model is not None:
             self.scorer = Scorer(
                 task,
@@ -70,27 +74,44 @@ class Search:
             batch = [i for i, _ in self.explorer.propose(size, _no_scores, run.visited, rng=rng)]
         elif self._learnt(scorer, others):
             elites = [r.index for r in record_file.best(run.result.records, n=4 * settings.batch_size)]
+            # before the first trial chains start at the default, which is better than most
+            elites = elites or [self.task.space.default.index]
             proposals = scorer.propose(self.explorer, 3 * size, run.visited, rng=rng, elites=elites)
             batch = choose_batch(
-                self.task.space, proposals, size, run.visited, rng=rng, epsilon=settings.epsilon
+                self.task.space, proposals, size, run.visited, rng=rng, epsilon=self._random_share()
             )
             scored = True
         else:
             scorer.prepare()
             batch = self.task.space.random(rng, size, run.visited)
-        if scorer is not None:
-            batch = self._without_refused(scorer, batch, rng)
         if not run.visited:
             batch = self._with_default(batch)
+        if scorer is not None:
+            batch = self._without_refused(scorer, batch, rng)
         expected = scorer.expected(batch) if scorer is not None and scored else None
         done = run.measure(batch, check)
         if expected is not None and done == len(batch):
             run.compare_with(expected)
         return done
 
+    def _random_share(self) -> float:
+        """Return the share of random configurations in the next batch.
+
+        A model of few trials is wrong about most of the space, and a search that follows it stays near the
+        best of them. So the share begins with `EARLY` times `Settings.epsilon` and falls as one over the
+        number of trials, unless the model has learnt from other tasks.
+        """
+        settings, trials = self.settings, len(self.run.visited)
+        early = 1.0 if self._warm else EARLY * settings.batch_size / max(trials, 1)
+        return min(settings.epsilon * max(early, 1.0), 1.0)
+
     def _without_refused(self, scorer: Scorer, batch: list[int], rng: np.random.Generator) -> list[int]:
-        """Return a batch with random configurations in the place of those that are refused."""
-        kept = scorer.sieve(batch)
+        """Return a batch with random configurations in the place of those that are refused; the default is
+        measured in any case.
+        """
+        default = self.task.space.default.index
+        kept = [index for index in batch if index == default]
+        kept += scorer.sieve([index for index in batch if index != default])
         for _ in range(DRAWS):
             missing = len(batch) - len(kept)
             seen = {*self.run.visited, *scorer.refused, *kept}

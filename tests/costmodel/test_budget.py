@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -235,6 +236,26 @@ def test_a_time_budget(monkeypatch):
     result = tune_all([A, B], seconds=300.0, measurer=measurer, callback=seen.append, explorer="random")
     assert result.stopped == "seconds" and 10 < result.trials < 300
     assert all(p.seconds_left <= 300 for p in seen)
+
+
+def test_in_a_short_time_every_task_is_tried(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("costmodel.tuning.stop.time.perf_counter", lambda: now[0])
+
+    class Slow(Formula):
+        def measure(self, task, config):
+            now[0] += 1.0
+            return replace(super().measure(task, config), total_seconds=1.0)
+
+    measurer = Slow(lambda task, trial, index: 1.0)
+    result = tune_all([A, B, C], seconds=12.0, measurer=measurer, explorer="random")
+    assert result.stopped == "seconds" and len(measurer.measured) == 12
+    # 4 of the first task, and half of the rest for each of the others
+    assert list(measurer.counts().values()) == [4, 4, 4]
+    # with enough time the first batches are whole
+    measurer = Slow(lambda task, trial, index: 1.0)
+    tune_all([A, B, C], seconds=60.0, measurer=measurer, explorer="random")
+    assert [len({i for t, i in measurer.measured[4:20]})] == [16]
 
 
 @pytest.mark.parametrize("how", ["returns", "raises"])

@@ -123,7 +123,7 @@ def test_optimism_changes_what_is_tried_after_the_first_batch(task):
     assert tried[0.0][:16] == tried[2.0][:16] and tried[0.0] != tried[2.0]
 
 
-@pytest.mark.parametrize("settings", [{"acquisition": "ei"}, {"features": "knob"}])
+@pytest.mark.parametrize("settings", [{"acquisition": "mean"}, {"features": "knob"}])
 def test_acquisition_and_features_change_what_is_tried_after_the_first_batch(task, settings):
     plain, other = FakeMeasurer(), FakeMeasurer()
     tune(task, 32, measurer=plain)
@@ -292,10 +292,11 @@ def test_progress_after_each_trial(task):
     assert seen[-1].failures == result.failures
 
 
-def test_candidate_that_broke_its_worker_is_not_instantiated_here(task):
+def test_candidate_that_broke_its_worker_is_not_instantiated_here_any_more(task):
     class Crashing(FakeMeasurer):
         def measure(self, task, config):
             self.measured.append(config.index)
+            instantiated.clear()
             return MeasureResult(Reason.CRASH, message="killed by SIGSEGV")
 
     instantiated = []
@@ -331,6 +332,24 @@ def test_a_batch_that_fails_in_the_same_way_ends_the_search(task, tmp_path):
     # a later run does not count them as a batch of its own
     again = Failing(lambda trial: trial < 8)
     assert len(tune(task, 40, measurer=again, records=path, explorer="random").records) == 40
+
+
+def test_a_search_shorter_than_a_batch_shows_the_first_error_too(task):
+    with pytest.raises(TuningError, match="6 candidates one after another failed in the same way") as raised:
+        tune(task, 6, measurer=Failing(lambda trial: True), batch_size=16, explorer="random")
+    assert len(raised.value.result.records) == 6 and raised.value.result.stopped == "failures"
+
+
+def test_trials_of_a_search_that_never_succeeded_are_measured_anew(task, tmp_path):
+    path = tmp_path / "r.jsonl"
+    with pytest.raises(TuningError):
+        tune(task, 8, measurer=Failing(lambda trial: True), records=path, explorer="random")
+    repaired = Failing(lambda trial: False)
+    result = tune(task, 8, measurer=repaired, records=path, explorer="random")
+    assert result.resumed == 0 and len(repaired.measured) == 8 and result.best is not None
+    assert result.set_aside == {"of a search in which every trial failed": 8}
+    # with a success, failures are knowledge again
+    assert tune(task, 8, measurer=repaired, records=path, explorer="random").resumed == 8
 
 
 def test_failures_after_a_success_need_two_batches(task):

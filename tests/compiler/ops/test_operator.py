@@ -4,8 +4,10 @@ guarantee.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,10 +222,34 @@ def test_a_template_that_returns_nothing() -> None:
 
 
 def test_custom_inputs_replace_the_drawn_ones() -> None:
-    op = replace(MINMAX, generate_inputs=lambda rng, n: [np.arange(n), np.zeros(n)])
+    op = replace(MINMAX, generate_inputs=lambda rng, n: [np.arange(n, dtype=np.float32), np.zeros(n)])
     first, second = op.inputs(np.random.default_rng(0), 3)
     np.testing.assert_array_equal(first, [0, 1, 2])
     np.testing.assert_array_equal(second, [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    "made, message",
+    [
+        ([np.zeros(3, np.float32)], "inputs of minmax returns 1 arrays; one for each of a, b is needed"),
+        ([np.zeros(3), np.zeros(3)], "float64 of shape (3,) for 'a'; float32 of shape (3,) is needed"),
+        (
+            [np.zeros(3, np.float32), np.zeros(4)],
+            "float64 of shape (4,) for 'b'; float64 of shape (3,) is needed",
+        ),
+        ([[0.0] * 3, np.zeros(3)], "list for 'a'; a NumPy array is needed"),
+    ],
+)
+def test_custom_inputs_that_the_program_cannot_take(made: list[Any], message: str) -> None:
+    op = replace(MINMAX, generate_inputs=lambda rng, n: made)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        op.inputs(np.random.default_rng(0), 3)
+
+
+def test_a_reference_of_another_shape() -> None:
+    op = replace(MINMAX, compute_reference=lambda inputs, n: (inputs[0], inputs[1][:-1]))
+    with pytest.raises(ValueError, match=r"an array of shape \(4,\) for the output 'high'; \(5,\) is needed"):
+        op.references(op.inputs(np.random.default_rng(0), 5), 5)
 
 
 def test_packed_inputs(check_operator: Callable) -> None:

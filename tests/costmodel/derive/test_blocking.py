@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from compiler import Target
 from compiler.ops import Defaults
 from costmodel.derive.blocking import WHOLE, Choices, Space
-from costmodel.derive.tile import Tile
+from costmodel.derive.tile import Tile, needs_copy
 from costmodel.space import ConfigSpace
 from tests.costmodel.derive.computations import matmul
 
@@ -28,7 +30,9 @@ def test_the_default_is_the_first_tile_and_packs_what_is_reused():
     space = Space.of(matmul(512, 512, 512)[0][-1].op, target)
     made = space.choose(Defaults(), "C", [False, False])
     assert made.tile == space.tiles[0]
-    assert made.packs == ("block", "root")
+    # rows are read where they are, and a panel is packed before all rows are multiplied by it
+    assert made.packs == ("none", "block")
+    assert made.order == (1, 0) and made.inner == (WHOLE, 1)
     small = Space.of(matmul(16, 32, 16)[0][-1].op, target).choose(Defaults(), "C", [False, False])
     assert small.packs == ("none", "none")
 
@@ -36,7 +40,24 @@ def test_the_default_is_the_first_tile_and_packs_what_is_reused():
 def test_the_knobs_of_a_product():
     target = Target.parse("llvm -mcpu=x86-64-v3")
     space = Space.of(matmul(512, 512, 512)[0][-1].op, target)
-    recorded = ConfigSpace.record(lambda knobs: space.choose(knobs, "C", [True, False]))
-    assert recorded.default["C.i0.blocks"] == WHOLE
-    assert recorded.default["C.j1.blocks"] == 1
-    assert set(recorded.by_name["C.unroll"].options) == {0, 16, 64, 512}
+    recorded = ConfigSpace.record(lambda knobs: space.choose(knobs, "C", [True, True]))
+    assert recorded.default["C.i0"] == (WHOLE, 1)
+    assert recorded.default["C.j1"] == (1, WHOLE)
+    assert set(recorded.by_name["C.outermost"].options) == {0, 1}
+
+
+def test_configurations_of_one_program_are_one():
+    target = Target.parse("llvm -mcpu=x86-64-v3")
+    space = Space.of(matmul(512, 96, 512)[0][-1].op, target)
+    recorded = ConfigSpace.record(lambda knobs: space.choose(knobs, "C", [False, False]))
+    tiles = {(t.axis, t.lanes, *t.factors): t for t in space.tiles}
+    for index in recorded.random(np.random.default_rng(0), 200):
+        config = recorded.at(index)
+        tile = tiles[config["C.tile"]]
+        for d, (name, count) in enumerate((("C.i0", 512), ("C.j1", 96))):
+            assert config[name][0] == WHOLE or config[name][0] * tile.factors[d] < count
+        for number, operand in enumerate(space.operands):
+            if needs_copy(space.op, operand, tile):
+                assert config[f"C.pack{number}"] != "none"
+            if not operand.can_pack(tile):
+                assert config[f"C.pack{number}"] == "none"

@@ -128,3 +128,37 @@ def test_the_inputs_are_kept_and_the_outputs_are_new():
     (A, B, C), _ = SMALL["matmul"]
     _, (a, b, c) = derive([A, B, C], Defaults())
     assert (a, b) == (A, B) and c != C and c.shape == C.shape and c.name == "C"
+
+
+def test_a_rule_that_cannot_be_fast_has_no_knobs():
+    product, norm = matmul(512, 512, 512)[0], SMALL["layer norm"][0]
+    of_product = ConfigSpace.record(lambda knobs: derive(product, knobs, TARGETS[1]))
+    assert "C.tile" in of_product.by_name and "C.rule" not in of_product.by_name
+    of_norm = ConfigSpace.record(lambda knobs: derive(norm, knobs, TARGETS[1]))
+    assert not any(name.endswith((".tile", ".rule")) for name in of_norm.by_name)
+
+
+def test_knobs_of_the_other_rule_have_their_defaults():
+    tensors = matmul(3, 5, 128)[0]
+    space = ConfigSpace.record(lambda knobs: derive(tensors, knobs, TARGETS[1]))
+    assert set(space.by_name["C.rule"].options) == {"tile", "lanes"}
+    default, rules = space.default, set()
+    for index in space.random(np.random.default_rng(1), min(space.size, 300)):
+        config = space.at(index)
+        rules.add(config["C.rule"])
+        unused = ("C.tile", "C.unroll", "C.steps") if config["C.rule"] == "lanes" else ("C.vectors",)
+        assert all(config[name] == default[name] for name in unused)
+    assert "tile" in rules
+    lanes = space.config({**default, "C.rule": "lanes"})
+    check(tensors, matmul(3, 5, 128)[1], lanes, TARGETS[1])
+
+
+def test_a_panel_is_packed_once():
+    tensors = matmul(64, 64, 64)[0]
+    space = ConfigSpace.record(lambda knobs: derive(tensors, knobs, TARGETS[1]))
+    chosen = {"C.outermost": 1, "C.i0": (2, 1), "C.j1": (1, 1), "C.pack1": "block", "C.pack0": "none"}
+    schedule, _ = derive(tensors, space.config({**space.default, **chosen}), TARGETS[1])
+    (copy,) = (stage for stage in schedule.stages if stage.op.name == "B_packed")
+    host, axis = copy.attach
+    # the loop over blocks of rows is inside of the loop over panels
+    assert axis is host.leaf[0]

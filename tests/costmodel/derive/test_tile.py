@@ -6,7 +6,16 @@ import pytest
 
 from compiler import Target
 from compiler.ops.tiles import Registers
-from costmodel.derive.tile import Operand, Tile, cycles, is_split_unevenly, operands, tiles
+from costmodel.derive.tile import (
+    Operand,
+    Tile,
+    cycles,
+    is_split_unevenly,
+    needed,
+    operands,
+    shared_axes,
+    tiles,
+)
 from tests.costmodel.derive.computations import attention, conv2d, matmul, whole_sum
 
 AVX512, AVX2, NEON = (
@@ -71,3 +80,24 @@ def test_computed_operands_are_split_unevenly_only_past_the_end():
     assert is_split_unevenly(op, weight, Tile(2, 8, (1, 4, 8)))
     assert not is_split_unevenly(op, weight, Tile(2, 8, (1, 7, 8)))
     assert not is_split_unevenly(product(21, 8, 8), operands(product(21, 8, 8))[0], Tile(1, 8, (4, 8)))
+
+
+def test_what_a_step_keeps_in_registers_depends_on_the_order_of_the_tile():
+    op = conv2d(1, 64, 56, 56, 64, 3, 1, 1)[0][-1].op
+    reads = operands(op)
+    # vectors of pixels, channels outside: the vectors of all rows stay for each channel, and an element ahead
+    assert needed(op, reads, Tile(3, 8, (1, 2, 7, 8))) == 14 + 7 + 1
+    assert needed(op, reads, Tile(3, 8, (1, 4, 3, 8))) == 12 + 3 + 1
+    # vectors of channels: those of the weights
+    assert needed(op, reads, Tile(1, 8, (1, 16, 2, 3))) == 12 + 2 + 1
+    # an element for each product: all of them are loaded ahead
+    product_of = product(64, 64, 64)
+    assert needed(product_of, operands(product_of), Tile(1, 8, (10, 8))) == 20
+    assert needed(product_of, operands(product_of), Tile(1, 8, (6, 16))) == 12 + 2 + 1
+
+
+def test_tiles_do_not_extend_along_the_batch():
+    op = attention(2, 32, 16)[0][-1].op
+    assert shared_axes(op, operands(op)) == [0]
+    assert all(tile.factors[0] == 1 for _, tile in tiles(op, AVX2))
+    assert shared_axes(product(8, 8, 8), operands(product(8, 8, 8))) == []

@@ -44,6 +44,32 @@ def test_a_winner_by_noise_loses_the_second_measurement(task):
     assert finals["tuned"].costs == (5.0,) * 15
 
 
+class TwoCosts(FakeMeasurer):
+    def __init__(self, default, other) -> None:
+        super().__init__()
+        self.costs = default, other
+
+    def compare(self, task, configs, *, baseline=False, rounds=15):
+        usual, other = self.costs
+        default = task.space.default.index
+        costs = {n: usual if c.index == default else other for n, c in configs.items()}
+        return [Comparison(n, (cost,) * rounds, task.flops) for n, cost in costs.items()]
+
+
+@pytest.mark.parametrize(("other", "wins"), [(1.1, False), (0.99, False), (0.9, True)])
+def test_the_default_of_a_run_wins_unless_another_is_clearly_faster(task, other, wins):
+    default = task.space.default.index
+    run = records(task, (9, 0.5), (4, 0.6), (default, 2.0))
+    finals = run_finals(task, {"tuned": run}, TwoCosts(1.0, other), finalists=2)
+    assert (finals.configs["tuned"].index != default) == wins
+
+
+def test_a_default_that_was_not_tried_does_not_win(task):
+    run = records(task, (9, 0.5), (4, 0.6))
+    finals = run_finals(task, {"tuned": run}, TwoCosts(1.0, 1.1))
+    assert finals.configs["tuned"].index in (4, 9)
+
+
 def test_of_slow_programs_few_are_compared_and_seldom(task):
     measurer = FakeMeasurer()
     run = records(task, (9, 1.0), (4, 1.1), (7, 1.2), (2, 5.0))

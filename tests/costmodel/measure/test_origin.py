@@ -152,6 +152,19 @@ def test_what_a_function_uses_is_found_in_order():
     assert text.index("import math as m") < text.index("def inner") < text.index("def template")
 
 
+def test_a_variable_of_a_function_is_not_that_of_the_notebook():
+    namespace = cell(
+        """
+        x = object()
+        y = object()
+        def template(x):
+            y = [x for z in range(2)]
+            return (lambda: len(y) + x)()
+        """
+    )
+    assert "object" not in sources(namespace)
+
+
 @pytest.mark.parametrize(
     "setup, message",
     [

@@ -110,9 +110,7 @@ def test_the_view_of_many_tasks_fits_the_terminal(progress):
     output = io.StringIO()
     view = TotalView(Console(file=output, width=80, height=24))
     tasks = [Task("conv2d", (1, 64, 56, 56, 64 * n, 3, 1, 1)) for n in range(1, 31)]
-    shares = tuple(
-        TaskShare(task, 2.0, 3, 1e-3 * n, 2e-3 * n, 1.0, "") for n, task in enumerate(tasks, 1)
-    )
+    shares = tuple(TaskShare(task, 2.0, 3, 1e-3 * n, 2e-3 * n, 1.0, "") for n, task in enumerate(tasks, 1))
     current = dataclasses.replace(progress(), task=tasks[29])
     state = TotalProgress(current, shares, 5, 64, 0.93, 95.0)
     view(state)
@@ -120,9 +118,11 @@ def test_the_view_of_many_tasks_fits_the_terminal(progress):
     assert max(map(len, lines)) <= 80 and len(lines) <= 24
     rows = [line for line in lines if "conv2d(" in line]
     # those that take most of the total
-    assert len(rows) < 30 and "30" in rows[0] and rows[0].startswith(" >") and rows[0].rstrip().endswith("█")
+    assert len(rows) < 30 and "30" in rows[0] and rows[0].startswith("> ") and rows[0].rstrip().endswith("█")
     assert "2.00" in rows[0] and [line for line in lines if line][-1].strip() == f"and {30 - len(rows)} more"
     assert "total 930 ms, 2.00x as fast" in lines[1]
+    (head,) = (line for line in lines if line.startswith("task"))
+    assert head.split() == ["task", "times", "trials", "best", "ms", "speedup", "trend"]
 
 
 def test_a_terminal_shows_the_last_state_at_the_end(progress):

@@ -93,19 +93,20 @@ def test_what_does_not_count_is_set_aside_with_its_number(write):
         {"task": "nothing(1)", "operator": "nothing"},
         {"config": {"tile": [7, 7]}},
         {"costs": (0.0,)},
+        {"costs": ()},
         {"task": "nothing(1)", "operator": "nothing"},
     )
     with open(path, "a") as file:
         file.write('{"version": 2, "task"')
-    with pytest.warns(RecordWarning, match="line 6"):
+    with pytest.warns(RecordWarning, match="line 7"):
         found = study([path])
     assert found.aside == {
         "of operators or shapes that are unknown here": 2,
         "of configurations that the space does not have": 1,
-        "with a cost of zero": 1,
+        "that succeeded without a cost above zero": 2,
     }
     assert [len(one.records) for one in found.tasks] == [1]
-    assert any("nothing" in note for note in found.notes) and any("line 6" in note for note in found.notes)
+    assert any("nothing" in note for note in found.notes) and any("line 7" in note for note in found.notes)
 
 
 def test_files_without_records_are_refused(write, tmp_path):

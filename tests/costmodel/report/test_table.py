@@ -58,5 +58,5 @@ def test_the_table_of_many_tasks(result, task):
     text = printed(totals_table(total, {task.key: (4e-3, 1e-3)}))
     rows = [line.split() for line in text.splitlines()]
     assert ["matmul(20,", "10,", "10)", "1.5", "0", "-", "-", "-"] in rows
-    assert ["total", "of", "1", "tasks", "4.5", "4", "12", "3", "4.00"] in rows
+    assert ["total", "of", "1", "tasks", "3", "4", "12", "3", "4.00"] in rows
     assert "total" not in printed(totals_table(total, {}))

@@ -8,7 +8,7 @@ import pytest
 from costmodel.records import Record
 from costmodel.result import MeasureResult, Reason
 from costmodel.task import Task
-from costmodel.tuning.result import TuneResult
+from costmodel.tuning.result import TotalResult, TuneResult
 
 
 def run(task: Task) -> TuneResult:
@@ -30,3 +30,15 @@ def test_result_by_hand():
     np.testing.assert_allclose(found.curve(), [1.0, 1.0, 2.0, 2.0])
     assert found.failures == {"crash": 1}
     assert found.seconds_per_trial() == pytest.approx(0.2)
+
+
+def test_a_result_in_a_notebook_is_one_line():
+    task = Task("matmul", (10, 10, 10))
+    found = run(task)
+    found.stopped = "trials"
+    outcome = "4 trials, 1 failed, best 2.0 GFLOP/s, stopped by 'trials'"
+    assert repr(found) == f"TuneResult({task.key}: {outcome})"
+    empty = TuneResult(task, "model")
+    assert "0 trials, 0 failed, no program" in repr(empty)
+    total = TotalResult([found, empty], [1.0, 2.0], stopped="seconds")
+    assert repr(total) == "TotalResult(2 tasks: 4 trials, total inf ms, stopped by 'seconds')"

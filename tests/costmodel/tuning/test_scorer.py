@@ -157,6 +157,43 @@ def test_expected_improvement_is_over_the_best_measured(task):
     assert np.array_equal(np.argsort(scorer(indices)), np.argsort(scorer.expected(indices)))
 
 
+class Uncertain(Linear):
+    """A model with a large deviation where the first feature is large."""
+
+    def predict_uncertainty(self, features):
+        return self.predict(features), 0.1 + 100.0 * (features[:, 0] > np.median(features[:, 0]))
+
+
+class Certain(Linear):
+    """A model that states no deviations."""
+
+    def predict_uncertainty(self, features):
+        raise ValueError("this model states no deviation")
+
+
+def test_without_a_choice_the_expected_improvement_is_preferred(task):
+    scorer = Scorer(task, Uncertain(), features="knob")
+    indices = task.space.random(np.random.default_rng(0), 30)
+    # before a trial there is nothing to improve on
+    assert np.array_equal(scorer(indices), scorer.expected(indices))
+    scorer.learn([record(task, index, 1.0 / (1 + index)) for index in range(4)])
+    assert not np.array_equal(np.argsort(scorer(indices)), np.argsort(scorer.expected(indices)))
+    chosen = Scorer(task, Uncertain(), features="knob", acquisition="ei")
+    chosen.learn([record(task, index, 1.0 / (1 + index)) for index in range(4)])
+    assert np.array_equal(scorer(indices), chosen(indices))
+
+
+def test_a_model_without_deviations_is_followed_by_its_scores(task):
+    trials = [record(task, index, 1.0 / (1 + index)) for index in range(4)]
+    scorer = Scorer(task, Certain(), features="knob")
+    scorer.learn(trials)
+    assert np.array_equal(scorer([5, 6, 7]), scorer.expected([5, 6, 7]))
+    chosen = Scorer(task, Certain(), features="knob", acquisition="ei")
+    chosen.learn(trials)
+    with pytest.raises(ValueError, match="states no deviation"):
+        chosen([5, 6, 7])
+
+
 def test_a_screen_learns_the_scores_of_knob_values(task):
     rng = np.random.default_rng(0)
     indices = task.space.random(rng, 300)
