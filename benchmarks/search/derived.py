@@ -87,7 +87,7 @@ def searched(task: Task, trials: list[int], seed: int) -> dict[str, Call]:
         return {}
     with TemporaryDirectory() as folder, Measurer(modules=[workloads.__name__]) as measurer:
         path = Path(folder) / "records.jsonl"
-        result = tune(task, max(trials), measurer=measurer, records=path, seed=seed)
+        result = tune(task, max(trials), measurer=measurer, records=path, seed=seed, finals=False)
         finals = run_finals(task, {f"{n} trials": result.records[:n] for n in trials}, measurer)
     found = {name: config for name, config in finals.configs.items() if name != DEFAULT}
     for name, config in found.items():

@@ -148,7 +148,7 @@ def ours(task: Task, seconds: float, seed: int) -> tuple[list[tuple[float, int, 
             bests.append((time.perf_counter() - start, progress.trial, task.config(progress.last.config)))
 
     with Measurer() as measurer:
-        tune(task, 100_000, measurer=measurer, seconds=seconds, seed=seed, callback=note)
+        tune(task, 100_000, measurer=measurer, seconds=seconds, seed=seed, callback=note, finals=False)
     return bests, trials
 
 
