@@ -113,7 +113,7 @@ class Counted:
         return found
 
 
-def evaluations(oracle: Oracle, most: int, seeds: int) -> list[tuple[str, str, str]]:
+def evaluations(oracle: Oracle, most: int, seeds: int) -> list[tuple[str, ...]]:
     """Count the evaluations of a score that explorers need, without trials."""
     kinds = (AnnealingExplorer, IrreversibleExplorer, GeneticExplorer)
     counted: dict[str, list[Counted]] = {}
