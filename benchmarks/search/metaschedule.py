@@ -111,6 +111,8 @@ def metaschedule(function: Any, trials: int, seconds: float, cores: int) -> Peer
                 max_trials_global=100_000,
                 num_trials_per_iter=min(64, trials),
                 database=database,
+                # a process parses all of TVM's intrinsics before its first program, for longer than 30 s
+                builder=ms.builder.LocalBuilder(max_workers=cores, timeout_sec=600),
                 measure_callbacks=[ms.measure_callback.AddToDatabase(), Watch()],
             )
         except Exception:  # what a callback raises arrives as another type

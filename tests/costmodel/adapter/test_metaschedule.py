@@ -81,6 +81,13 @@ def matmul():
     return tvm.IRModule({"main": program}), tvm.target.Target(tvm_target(cores=1))
 
 
+def _builder():
+    """A builder whose first program may take long: its process parses all of TVM's intrinsics before."""
+    from tvm.s_tir import meta_schedule
+
+    return meta_schedule.builder.LocalBuilder(max_workers=1, timeout_sec=600)
+
+
 @pytest.mark.slow
 def test_metaschedule_tunes_with_our_model(matmul, tmp_path):
     from tvm.s_tir import meta_schedule
@@ -95,6 +102,7 @@ def test_metaschedule_tunes_with_our_model(matmul, tmp_path):
         cost_model=ours,
         seed=1,
         num_tuning_cores=1,
+        builder=_builder(),
     )
     # the first 8 programs were chosen at random, the others by the model's scores
     features, throughputs, groups = noted.data
@@ -128,6 +136,7 @@ def test_metaschedule_tunes_with_a_regressor_of_scikit_learn(matmul, tmp_path):
         cost_model=metaschedule_model(forest, warmup=2),
         seed=1,
         num_tuning_cores=1,
+        builder=_builder(),
     )
     assert forest.fitted
 
