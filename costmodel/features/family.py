@@ -1,12 +1,17 @@
-"""`Features`: the protocol of the families of features, and the scale of their values."""
+"""`Features`: the protocol of the families of features, their versions, and the scale of their values."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
 import numpy as np
+
+from compiler.backend import Hardware
+from compiler.ir.function import PrimFunc
+from costmodel.footprint import Footprint, measure_footprint
 
 
 class Features(Protocol):
@@ -40,6 +45,43 @@ class Features(Protocol):
     def extract(self, given: Any) -> np.ndarray:
         """Return the values, float32 of shape (len(names),)."""
         ...
+
+
+class ProgramFeatures(ABC):
+    """Base of the families that describe a loop nest and the target, see `Features`.
+
+    Parameters
+    ----------
+    hardware : Hardware, optional
+        Of the target; by default one without vector registers.
+    """
+
+    family: str
+    number: int
+    """Raised when a value changes its meaning."""
+    reads = "program"
+
+    def __init__(self, hardware: Hardware | None = None) -> None:
+        self.hardware = hardware or Hardware()
+        self.names = self._names()
+        self.version = version_of(self.family, self.number, self.names)
+
+    @abstractmethod
+    def _names(self) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def _values(self, footprint: Footprint) -> Iterable[float]:
+        """Return the values in the order of the names, not in logarithms."""
+
+    def extract(self, given: PrimFunc) -> np.ndarray:
+        """Return the features of a loop nest, as `compiler.loop_nest` returns it: loops have their kinds,
+        buffers all their dimensions.
+        """
+        return self.of_footprint(measure_footprint(given))
+
+    def of_footprint(self, footprint: Footprint) -> np.ndarray:
+        """Return the features of an analysed loop nest."""
+        return scaled(self._values(footprint))
 
 
 def version_of(family: str, number: int, names: Sequence[str]) -> str:

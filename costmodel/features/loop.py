@@ -16,18 +16,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
-import numpy as np
-
 from compiler.backend import Hardware
 from compiler.ir.function import PrimFunc
-from costmodel.features.family import scaled, version_of
+from costmodel.features.family import ProgramFeatures
 from costmodel.features.store import caches_of
 from costmodel.footprint import Access, Footprint, Loop, Operations, StoreNest, measure_footprint
 
 POINTS = 20
 BUFFERS = 3
 KINDS = ("serial", "unroll", "vectorize", "parallel")
-_NUMBER = 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ def _touch(store: StoreNest, access: Access, depth: int) -> Touch:
     return Touch(access.buffer.name, access.strides[depth], count, reuse)
 
 
-class LoopFeatures:
+class LoopFeatures(ProgramFeatures):
     """The family ``"loop"``, see `Features`.
 
     Parameters
@@ -125,20 +122,13 @@ class LoopFeatures:
     """
 
     family = "loop"
-    reads = "program"
+    number = 1
 
-    def __init__(self, hardware: Hardware | None = None) -> None:
-        self.hardware = hardware or Hardware()
-        self.names = _names()
-        self.version = version_of(self.family, _NUMBER, self.names)
+    def _names(self) -> tuple[str, ...]:
+        return _names()
 
-    def extract(self, given: PrimFunc) -> np.ndarray:
-        """Return the features of a loop nest, as `compiler.loop_nest` returns it."""
-        return self.of_footprint(measure_footprint(given))
-
-    def of_footprint(self, footprint: Footprint) -> np.ndarray:
-        """Return the features of an analysed loop nest."""
-        return scaled(v for _, group in _groups(footprint, self.hardware) for v in group.values())
+    def _values(self, footprint: Footprint) -> Iterator[float]:
+        return (value for _, group in _groups(footprint, self.hardware) for value in group.values())
 
 
 @lru_cache(maxsize=1)

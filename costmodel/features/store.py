@@ -19,9 +19,8 @@ from math import log2, prod
 import numpy as np
 
 from compiler.backend import Hardware
-from compiler.ir.function import PrimFunc
-from costmodel.features.family import scaled, version_of
-from costmodel.footprint import LINE_BYTES, Access, Footprint, Operations, StoreNest, measure_footprint
+from costmodel.features.family import ProgramFeatures
+from costmodel.footprint import LINE_BYTES, Access, Footprint, Operations, StoreNest
 
 # bytes: a register file, the usual first and second level, a shared cache
 CAPACITIES = (2**11, 2**14, 2**15, 2**17, 2**19, 2**20, 2**22, 2**25)
@@ -30,11 +29,9 @@ INTENSITY_POINTS = 10
 CACHES = 3
 # of a target whose caches are unknown
 _UNKNOWN_CACHES = (2**15, 2**18)
-# raised when a value changes its meaning
-_NUMBER = 2
 
 
-class StoreFeatures:
+class StoreFeatures(ProgramFeatures):
     """The family ``"store"``, see `Features`.
 
     Parameters
@@ -44,23 +41,13 @@ class StoreFeatures:
     """
 
     family = "store"
-    reads = "program"
+    number = 2
 
-    def __init__(self, hardware: Hardware | None = None) -> None:
-        self.hardware = hardware or Hardware()
-        self.names = _names()
-        self.version = version_of(self.family, _NUMBER, self.names)
+    def _names(self) -> tuple[str, ...]:
+        return _names()
 
-    def extract(self, given: PrimFunc) -> np.ndarray:
-        """Return the features of a loop nest, as `compiler.loop_nest` returns it: loops have their kinds,
-        buffers all their dimensions.
-        """
-        return self.of_footprint(measure_footprint(given))
-
-    def of_footprint(self, footprint: Footprint) -> np.ndarray:
-        """Return the features of an analysed loop nest."""
-        groups = _groups(footprint, self.hardware)
-        return scaled(value for _, group in groups for value in group.values())
+    def _values(self, footprint: Footprint) -> Iterator[float]:
+        return (value for _, group in _groups(footprint, self.hardware) for value in group.values())
 
 
 @lru_cache(maxsize=1)

@@ -11,8 +11,7 @@ import compiler
 from compiler import Target
 from costmodel.explore.explorer import Explorer
 from costmodel.features import features_of
-from costmodel.features.loop import LoopFeatures
-from costmodel.features.store import StoreFeatures
+from costmodel.features.family import ProgramFeatures
 from costmodel.footprint import measure_footprint
 from costmodel.learned import CostModel
 from costmodel.records import Record
@@ -96,7 +95,7 @@ class Scorer:
             if reason is not None:
                 self.refused[index] = reason
             # a refused program that was measured all the same, as the default is, has features to learn from
-            assert isinstance(self.family, StoreFeatures | LoopFeatures)
+            assert isinstance(self.family, ProgramFeatures)
             return self.family.of_footprint(footprint)
         except Exception:  # a template may raise anything; the measurement of the candidate reports it
             return None

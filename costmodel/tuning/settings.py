@@ -60,8 +60,6 @@ class Settings:
             raise ValueError(f"patience must be at least 1 trial, not {self.patience}")
         if self.seconds is not None and not self.seconds > 0:
             raise ValueError(f"seconds must be positive, not {self.seconds}")
-        if self.features not in FAMILIES:
-            raise ValueError(unknown("family of features", self.features, FAMILIES))
         if self.acquisition is not None and self.acquisition not in ACQUISITIONS:
             raise ValueError(unknown("acquisition", self.acquisition, ACQUISITIONS))
         if self.warm is not None and not self.scored:
