@@ -17,6 +17,7 @@ from costmodel.registry import register
 from costmodel.result import MeasureResult, Reason
 from costmodel.task import Task
 from costmodel.tuning.stop import StopTuning, TuningError
+from tests.costmodel.fake_runner import FakeRunner
 
 
 @register(reference=lambda a, n: a + 1, flops=lambda n: n, name="many")
@@ -41,31 +42,13 @@ def other_knobs(knobs, n):
     return many(knobs, n)
 
 
-class Formula:
+class Formula(FakeRunner):
     """Costs by a function of the task, the number of its trial (from 0) and the index; None is a failure."""
-
-    machine = "a fake machine"
 
     def __init__(self, cost, stop_after: int | None = None) -> None:
         self.cost = cost
         self.stop_after = stop_after
         self.measured: list[tuple[str, int]] = []
-
-    def start(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def check(self, target) -> None:
-        pass
-
-    def context(self) -> dict:
-        return {"noise": 0.0}
-
-    def measure_many(self, task, configs):
-        for config in configs:
-            yield self.measure(task, config)
 
     def measure(self, task, config):
         if len(self.measured) == self.stop_after:

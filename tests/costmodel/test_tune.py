@@ -17,6 +17,7 @@ from costmodel.task import Task
 from costmodel.tune import tune as tune_task
 from costmodel.tuning.progress import Progress
 from costmodel.tuning.stop import StopTuning, TuningError
+from tests.costmodel.fake_runner import FakeRunner
 
 
 def tune(*given, **named):
@@ -24,31 +25,13 @@ def tune(*given, **named):
     return tune_task(*given, **{"shipped": False, **named})
 
 
-class FakeMeasurer:
+class FakeMeasurer(FakeRunner):
     """Costs by a formula; some configurations fail, and Ctrl-C can follow after a number of trials."""
-
-    machine = "a fake machine"
 
     def __init__(self, interrupt_after: int | None = None, fail=lambda index: False) -> None:
         self.measured: list[int] = []
         self.interrupt_after = interrupt_after
         self.fail = fail
-
-    def start(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def check(self, target) -> None:
-        pass
-
-    def context(self) -> dict:
-        return {"noise": 0.0}
-
-    def measure_many(self, task, configs):
-        for config in configs:
-            yield self.measure(task, config)
 
     def measure(self, task, config):
         if len(self.measured) == self.interrupt_after:

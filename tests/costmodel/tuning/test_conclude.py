@@ -12,33 +12,16 @@ from costmodel.records import load
 from costmodel.result import MeasureResult, Reason
 from costmodel.task import Task
 from costmodel.tune import tune
+from tests.costmodel.fake_runner import FakeRunner
 
 
-class Comparing:
+class Comparing(FakeRunner):
     """Costs of trials with noise; in a comparison each program has its true cost."""
-
-    machine = "a fake machine"
 
     def __init__(self, interrupt_compare: bool = False) -> None:
         self.measured: list[int] = []
         self.compared: list[list[int]] = []
         self.interrupt_compare = interrupt_compare
-
-    def start(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def check(self, target) -> None:
-        pass
-
-    def context(self) -> dict:
-        return {}
-
-    def measure_many(self, task, configs):
-        for config in configs:
-            yield self.measure(task, config)
 
     def true(self, config) -> float:
         return 1e-4 * (1 + (config.index + 50) % 97 / 97)

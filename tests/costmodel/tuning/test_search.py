@@ -8,24 +8,11 @@ from costmodel.features import KnobFeatures
 from costmodel.result import MeasureResult, Reason
 from costmodel.tune import tune
 from costmodel.tuning import search
+from tests.costmodel.fake_runner import FakeRunner
 
 
-class Runner:
+class Runner(FakeRunner):
     """Costs by the first digit of a configuration."""
-
-    machine = "a fake machine"
-
-    def start(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def check(self, target) -> None:
-        pass
-
-    def context(self) -> dict:
-        return {}
 
     def measure_many(self, task, configs):
         for config in configs:
