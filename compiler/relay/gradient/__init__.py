@@ -1,0 +1,1 @@
+"""Derivatives of programs: first order, and of programs with closures, references and control flow."""

@@ -1,0 +1,1 @@
+"""Type inference: unification, type relations and their solver."""

@@ -1,0 +1,1 @@
+"""The rows of the operators, a file for each family."""

@@ -1,0 +1,1 @@
+"""`InferenceSession`: a model as onnxruntime presents it."""
