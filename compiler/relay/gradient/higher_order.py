@@ -14,6 +14,7 @@ from typing import Any
 from compiler.relay.gradient.first_order import GradientError, gradient_of, is_float
 from compiler.relay.infer import infer_type
 from compiler.relay.language.attributes import Attrs
+from compiler.relay.language.block import Block
 from compiler.relay.language.expr import (
     Call,
     Clause,
@@ -53,27 +54,10 @@ from compiler.relay.language.types import (
     TypeCall,
     TypeVar,
 )
-from compiler.relay.language.visit import free_vars, map_functions, renamed, rewrite, substitute, wrap_lets
+from compiler.relay.language.visit import free_vars, map_functions, renamed, rewrite, substitute
 from compiler.relay.transform.to_anf import to_anf
 
 BACKPROPAGATOR = RefType(FuncType((), UNIT))
-
-
-class Block:
-    """Bindings of lets in the order in which they are made."""
-
-    def __init__(self) -> None:
-        self.bindings: list[tuple[Var, Expr]] = []
-
-    def let(self, value: Expr, name: str = "x") -> Var:
-        """Bind a value to a new variable."""
-        var = Var(name)
-        self.bindings.append((var, value))
-        return var
-
-    def ending(self, result: Expr) -> Expr:
-        """`result` within the lets."""
-        return wrap_lets(self.bindings, result)
 
 
 def higher_order(module: IRModule, name: GlobalVar, wanted: Sequence[int]) -> IRModule:

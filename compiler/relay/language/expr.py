@@ -2,7 +2,8 @@
 
 An expression is a frozen node that is equal only to itself: two places that hold the same object share its
 value, which is how a data-flow graph is written without names (the graph form).
-`compiler.relay.language.equal` compares structure. Children, rebuilding and traversal follow from the fields (`compiler.ir.node`).
+`compiler.relay.language.equal` compares structure. Children, rebuilding and traversal follow from the fields
+(`compiler.ir.node`).
 """
 
 from __future__ import annotations

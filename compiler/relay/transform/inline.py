@@ -59,7 +59,8 @@ def _recursive(module: IRModule) -> set[GlobalVar]:
     direct = {name: {g for g in global_vars(f) if g in module} for name, f in module.functions.items()}
     found = set()
     for name in direct:
-        reached, pending = set(), [name]
+        reached: set[GlobalVar] = set()
+        pending = [name]
         while pending:
             for called in direct[pending.pop()] - reached:
                 reached.add(called)

@@ -14,8 +14,8 @@ def lambda_lift(module: IRModule) -> IRModule:
     """Move every function that is written inside of another one to the module.
 
     One with free variables becomes a function of the module from these to a closure, which is called where
-    the function was: ``fn (x) { x + y }`` becomes ``@lifted(y)`` with ``def @lifted(y) { fn (x) { x + y } }``.
-    A recursive function makes its own closure again.
+    the function was: ``fn (x) { x + y }`` becomes ``@lifted(y)``, where ``def @lifted(y) { fn (x) { x + y }
+    }``. A recursive function makes its own closure again.
     """
     module = to_anf(module)  # every function that is made is bound by a let
     lifter = _Lifter(module)
