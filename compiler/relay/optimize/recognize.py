@@ -50,11 +50,12 @@ def _normalized(node: Call, old: Call, centred: Expr, radicand: Expr) -> Expr:
     if epsilon is None or not is_call_of(variance, "mean") or not is_call_of(centred, "subtract"):
         return node
     squared = variance.args[0]  # type: ignore[attr-defined]
-    if is_call_of(squared, "square"):
-        deviation = squared.args[0]
-    elif is_call_of(squared, "multiply") and squared.args[0] is squared.args[1]:
-        deviation = squared.args[0]
-    elif is_call_of(squared, "power") and _value_of(squared.args[1]) == 2:
+    if (
+        is_call_of(squared, "square")
+        or (is_call_of(squared, "power") and _value_of(squared.args[1]) == 2)
+        or is_call_of(squared, "multiply")
+        and squared.args[0] is squared.args[1]
+    ):
         deviation = squared.args[0]
     else:
         return node

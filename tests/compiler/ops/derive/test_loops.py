@@ -5,9 +5,9 @@ from __future__ import annotations
 import compiler
 from compiler import Target
 from compiler.ops import Defaults
-from costmodel.derive import derive
-from costmodel.derive.loops import default_fused
-from tests.costmodel.derive.computations import attention, dense, layer_norm, matmul
+from compiler.ops.derive import derive
+from compiler.ops.derive.loops import default_fused
+from tests.compiler.ops.derive.computations import attention, dense, layer_norm, matmul
 
 AVX2 = Target.parse("llvm -mcpu=x86-64-v3")
 

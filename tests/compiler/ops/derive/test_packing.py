@@ -9,10 +9,10 @@ import compiler
 from compiler import te
 from compiler.ir.semantics.interpret import interpret
 from compiler.te.tensor import Compute
-from costmodel.derive.blocking import WHOLE, Choices
-from costmodel.derive.packing import tiled
-from costmodel.derive.tile import Tile, operands
-from tests.costmodel.derive.computations import matmul
+from compiler.ops.derive.blocking import WHOLE, Choices
+from compiler.ops.derive.packing import tiled
+from compiler.ops.derive.tile import Tile, operands
+from tests.compiler.ops.derive.computations import matmul
 
 
 @pytest.mark.parametrize("where", ["none", "root"])

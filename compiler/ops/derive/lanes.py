@@ -20,7 +20,7 @@ from compiler.ops.tiles import LATENCY, PORTS, covering
 from compiler.te.axis import new_axis
 from compiler.te.reducer import Reduction
 from compiler.te.tensor import Compute, Tensor, reads_of
-from costmodel.derive.access import depends, extents, iterations, stride
+from compiler.ops.derive.access import depends, extents, iterations, stride
 
 FOLD = 30
 """Cycles to reduce the lanes of one element."""

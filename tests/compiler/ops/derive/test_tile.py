@@ -6,7 +6,7 @@ import pytest
 
 from compiler import Target
 from compiler.ops.tiles import Registers
-from costmodel.derive.tile import (
+from compiler.ops.derive.tile import (
     Operand,
     Tile,
     cycles,
@@ -16,7 +16,7 @@ from costmodel.derive.tile import (
     shared_axes,
     tiles,
 )
-from tests.costmodel.derive.computations import attention, conv2d, matmul, whole_sum
+from tests.compiler.ops.derive.computations import attention, conv2d, matmul, whole_sum
 
 AVX512, AVX2, NEON = (
     Target.parse(t)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler import te
 from compiler.te.tensor import reads_of
-from costmodel.derive.access import box, coefficient, is_conditional, is_linear, iterations, stride, work
+from compiler.ops.derive.access import box, coefficient, is_conditional, is_linear, iterations, stride, work
 
 
 def made(element, shape=(4, 6)):

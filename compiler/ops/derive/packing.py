@@ -14,10 +14,10 @@ from compiler.ops.tiles import covering
 from compiler.te.axis import IterVar, new_axis
 from compiler.te.reducer import Reduction
 from compiler.te.tensor import Compute, Operation, ReadRewriter, TensorRead
-from costmodel.derive.access import extents, shape_of
-from costmodel.derive.blocking import Choices
-from costmodel.derive.graph import Element, Rewriting
-from costmodel.derive.tile import Operand, Tile, needs_copy
+from compiler.ops.derive.access import extents, shape_of
+from compiler.ops.derive.blocking import Choices
+from compiler.ops.derive.graph import Element, Rewriting
+from compiler.ops.derive.tile import Operand, Tile, needs_copy
 
 
 @dataclass(frozen=True)

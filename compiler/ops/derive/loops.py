@@ -13,11 +13,11 @@ from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage
 from compiler.te.axis import IterVar
 from compiler.te.tensor import Compute, Operation, reads_of
-from costmodel.derive.access import stride
-from costmodel.derive.blocking import WHOLE, Choices
-from costmodel.derive.lanes import Factored
-from costmodel.derive.packing import Tiled
-from costmodel.derive.place import ONCE, ROOT, Places
+from compiler.ops.derive.access import stride
+from compiler.ops.derive.blocking import WHOLE, Choices
+from compiler.ops.derive.lanes import Factored
+from compiler.ops.derive.packing import Tiled
+from compiler.ops.derive.place import ONCE, ROOT, Places
 
 STACK = 1 << 16
 """Bytes of the largest buffer of a part of a stage that is on the stack of a thread."""

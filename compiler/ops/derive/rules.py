@@ -21,13 +21,13 @@ from compiler.ops.operator import Operator
 from compiler.ops.requirement import Requirement
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Compute, Operation, Placeholder, Tensor, TensorRead, reads_of
-from costmodel.derive.access import depends, extents, is_conditional, iterations, work
-from costmodel.derive.blocking import Choices, Space
-from costmodel.derive.graph import CHEAP, Graph, Rewriting, reads_of_each
-from costmodel.derive.lanes import Along, Lanes, factored
-from costmodel.derive.loops import Plan, Sweep, default_fused
-from costmodel.derive.packing import tiled
-from costmodel.derive.place import INLINE, INNER, OUTER, ROOT
+from compiler.ops.derive.access import depends, extents, is_conditional, iterations, work
+from compiler.ops.derive.blocking import Choices, Space
+from compiler.ops.derive.graph import CHEAP, Graph, Rewriting, reads_of_each
+from compiler.ops.derive.lanes import Along, Lanes, factored
+from compiler.ops.derive.loops import Plan, Sweep, default_fused
+from compiler.ops.derive.packing import tiled
+from compiler.ops.derive.place import INLINE, INNER, OUTER, ROOT
 
 TILE, LANES, OPEN = "tile", "lanes", "open"
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from compiler import Target
 from compiler.ops import Defaults
-from costmodel.derive.blocking import WHOLE, Choices, Space
-from costmodel.derive.tile import Tile, needs_copy
+from compiler.ops.derive.blocking import WHOLE, Choices, Space
+from compiler.ops.derive.tile import Tile, needs_copy
 from costmodel.space import ConfigSpace
-from tests.costmodel.derive.computations import matmul
+from tests.compiler.ops.derive.computations import matmul
 
 
 def choices(inner, outer):

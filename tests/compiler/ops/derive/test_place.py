@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler import te
-from costmodel.derive.place import INNER, OUTER, ROOT, Places
+from compiler.ops.derive.place import INNER, OUTER, ROOT, Places
 
 
 def chain(read):

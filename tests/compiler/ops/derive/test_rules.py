@@ -17,9 +17,9 @@ from compiler.ops import Defaults, Operator
 from compiler.passes import run
 from compiler.te.tensor import Placeholder
 from costmodel import Task
-from costmodel.derive import derive, with_schedule
+from compiler.ops.derive import derive, with_schedule
 from costmodel.space import ConfigSpace, Replay
-from tests.costmodel.derive.computations import SMALL, matmul
+from tests.compiler.ops.derive.computations import SMALL, matmul
 
 RANDOM = 40 if os.environ.get("ESPALIER_NIGHTLY") else 2
 TARGETS = ["llvm", "llvm -mcpu=x86-64-v3"]

@@ -7,8 +7,8 @@ import pytest
 
 import compiler
 from compiler import Target, te
-from costmodel.derive.lanes import Along, Lanes, factored
-from tests.costmodel.derive.computations import argmax, group_norm, matmul, matvecs, triangular, whole_sum
+from compiler.ops.derive.lanes import Along, Lanes, factored
+from tests.compiler.ops.derive.computations import argmax, group_norm, matmul, matvecs, triangular, whole_sum
 
 AVX2 = Target.parse("llvm -mcpu=x86-64-v3")
 

@@ -6,8 +6,8 @@ import pytest
 
 from compiler import te
 from compiler.te.tensor import Placeholder
-from costmodel.derive.graph import Graph
-from tests.costmodel.derive.computations import attention, conv2d, cumsum, layer_norm, stencil
+from compiler.ops.derive.graph import Graph
+from tests.compiler.ops.derive.computations import attention, conv2d, cumsum, layer_norm, stencil
 
 
 def kept(computation):
