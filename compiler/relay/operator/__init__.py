@@ -1,7 +1,27 @@
 """The rows of all operators."""
 
 from compiler.relay.language.op import register
-from compiler.relay.operator import arithmetic, elementwise, order, reduction, shape
+from compiler.relay.operator import (
+    arithmetic,
+    creation,
+    elementwise,
+    indexing,
+    order,
+    rearrange,
+    reduction,
+    shape,
+    slicing,
+)
 
-for _family in (elementwise, arithmetic, reduction, shape, order):
+for _family in (
+    elementwise,
+    arithmetic,
+    reduction,
+    shape,
+    slicing,
+    rearrange,
+    indexing,
+    creation,
+    order,
+):
     register(_family.ROWS)
