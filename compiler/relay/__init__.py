@@ -1,1 +1,1 @@
-"""A typed functional graph language for models: text, inference, gradients, passes, execution (arXiv 1810.00952)."""
+"""A typed functional graph language for models, and its compiler (Relay, arXiv 1810.00952)."""

@@ -124,7 +124,8 @@ def broadcast_shapes(a: Sequence[Dim], b: Sequence[Dim]) -> tuple[Dim, ...]:
 
 def shape_text(shape: Sequence[Dim]) -> str:
     """A shape as messages show it."""
-    return f"({', '.join(d.name if hasattr(d, 'name') else str(d) for d in shape)})"
+    dims = [d.name if hasattr(d, "name") else str(d) for d in shape]
+    return f"({', '.join(dims)}{',' if len(dims) == 1 else ''})"
 
 
 def same_dtype(*types: TensorType) -> Any:

@@ -1,8 +1,9 @@
 """Expressions: variables, constants, calls, functions, control flow, tuples, references and data.
 
 An expression is a frozen node that is equal only to itself: two places that hold the same object share its
-value, which is how a data-flow graph is written without names (the graph form). `compiler.relay.language.equal`
-compares structure. Children, rebuilding and traversal follow from the fields (`compiler.ir.node`).
+value, which is how a data-flow graph is written without names (the graph form).
+`compiler.relay.language.equal` compares structure. Children, rebuilding and traversal follow from the fields
+(`compiler.ir.node`).
 """
 
 from __future__ import annotations

@@ -50,9 +50,10 @@ class Template:
 
 
 Relation = Callable[[Sequence[Type], Attrs, Any], bool]
-"""``relation(types, attrs, solver)``: `types` are those of the arguments, then the result's, as far as they are
-known. It calls ``solver.unify(a, b)`` for what follows from what is known, and returns whether nothing is left
-to find. It raises ValueError, saying what does not fit and what would. See `compiler.relay.infer.relations`."""
+"""``relation(types, attrs, solver)``: `types` are those of the arguments, then the result's, as far as they
+are known. It calls ``solver.unify(a, b)`` for what follows from what is known, and returns whether nothing is
+left to find. It raises ValueError, saying what does not fit and what would. See
+`compiler.relay.infer.relations`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -77,7 +78,7 @@ class Op(Expr):
     attributes : tuple of Attribute
     gradient : callable, optional
         ``gradient(call, grad) -> sequence``: for each argument an expression, or None where it is zero or has
-        no gradient. `grad` has the type of the result. Types of the call and its arguments are inferred. None,
+        no gradient. `grad` has the type of the result. Types of the call and its arguments are inferred. None
         where the operator cannot be differentiated.
     template : callable, optional
         ``template(attrs, types) -> Template or None``: how a call on arguments of these types is scheduled

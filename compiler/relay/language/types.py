@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 from compiler.ir.node import ATTRIBUTE, Node
 
@@ -65,13 +65,13 @@ class IncompleteType(Type):
     id: int = field(default_factory=lambda: next(_ids))
 
 
-Dim = Union[int, AnyDim, TypeVar, IncompleteType]
+Dim = int | AnyDim | TypeVar | IncompleteType
 """A dimension."""
 
-Shape = Union[tuple[Dim, ...], TypeVar, IncompleteType]
+Shape = tuple[Dim, ...] | TypeVar | IncompleteType
 """A shape: dimensions, or one variable of the kind ``SHAPE``."""
 
-DType = Union[str, TypeVar, IncompleteType]
+DType = str | TypeVar | IncompleteType
 """An element type: a scalar type of `compiler.ir.dtype`, or a variable of the kind ``BASE_TYPE``."""
 
 

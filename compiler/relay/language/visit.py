@@ -62,8 +62,8 @@ def rewrite(
     ----------
     root : Expr
     change : callable
-        ``change(node, old) -> node``: `node` is `old` with rewritten children, `old` itself if none changed. It
-        returns `node` or what takes its place.
+        ``change(node, old) -> node``: `node` is `old` with rewritten children, `old` itself if none changed.
+        It returns `node` or what takes its place.
     enter : callable, optional
         ``enter(node) -> bool``: whether to rewrite below a node. What is not entered is kept as it is, and is
         not given to `change`.
