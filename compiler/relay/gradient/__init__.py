@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from compiler.relay.gradient.first_order import GradientError, first_order, is_dataflow
 from compiler.relay.gradient.higher_order import higher_order
-from compiler.relay.infer import infer_type
+from compiler.relay.infer.infer import infer_type
 from compiler.relay.language.expr import Function, GlobalVar
 from compiler.relay.language.module import IRModule
 from compiler.relay.transform.purity import Purity

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compiler.relay.gradient.first_order import GradientError, gradient_of, is_float
-from compiler.relay.infer import infer_type
+from compiler.relay.infer.infer import infer_type
 from compiler.relay.language.attributes import Attrs
 from compiler.relay.language.block import Block
 from compiler.relay.language.expr import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.relay.infer import infer_type
+from compiler.relay.infer.infer import infer_type
 from compiler.relay.infer.relations import normalized_axis, rank
 from compiler.relay.language.expr import Call, Constant, Expr, Tuple, TupleGetItem, constant
 from compiler.relay.language.module import IRModule

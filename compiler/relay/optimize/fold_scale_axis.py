@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.relay.infer import infer_type
+from compiler.relay.infer.infer import infer_type
 from compiler.relay.language.expr import Call, Constant, Expr, constant
 from compiler.relay.language.module import IRModule
 from compiler.relay.language.op import is_call_of, op

@@ -205,7 +205,9 @@ class DataFlow:
                 used.escapes = True
             else:
                 used.uses.append((node, _use(used, node)))
-        for child in CHILDREN[type(node.expr)](node.expr):  # roots of regions, and variables that are used there
+        for child in CHILDREN[type(node.expr)](
+            node.expr
+        ):  # roots of regions, and variables that are used there
             if child not in below and id(self.value(child)) in self.of:
                 self.of[id(self.value(child))].escapes = True
 
@@ -408,7 +410,9 @@ def _partition(graph: DataFlow, tree: Sequence[Dominator], limit: int) -> _Group
             elif kind <= Fuse.BROADCAST:
                 if dominator.kind <= Fuse.INJECTIVE or dominator.kind == Fuse.COMM_REDUCE:
                     groups.fuse(
-                        node, sink, lambda k, last: k <= (Fuse.OUT_ELEMWISE_FUSABLE if last else Fuse.INJECTIVE)
+                        node,
+                        sink,
+                        lambda k, last: k <= (Fuse.OUT_ELEMWISE_FUSABLE if last else Fuse.INJECTIVE),
                     )
             elif kind in (Fuse.INJECTIVE, Fuse.TUPLE) and phase == 1:
                 groups.fuse(node, sink, lambda k, last: k <= Fuse.INJECTIVE)
@@ -459,7 +463,9 @@ class _Rewriting:
             del members[id(last)]
             last = graph.value(last.args[0])
         for key, expr in list(members.items()):
-            source = expr.tuple_value if type(expr) is TupleGetItem else expr.args[0] if is_view(expr) else None
+            source = (
+                expr.tuple_value if type(expr) is TupleGetItem else expr.args[0] if is_view(expr) else None
+            )
             if source is not None and expr is not last and id(graph.value(source)) not in members:
                 del members[key]
                 self.new[key] = self.outside(expr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.relay.infer import infer_type
+from compiler.relay.infer.infer import infer_type
 from compiler.relay.infer.relations import normalized_axis, rank, tensor
 from compiler.relay.language.expr import Call, Expr, Tuple, TupleGetItem, constant
 from compiler.relay.language.module import IRModule
