@@ -245,7 +245,7 @@ def _fitted(value: Any, type_: Any, what: str) -> Any:
     if isinstance(type_, TupleType):
         if not isinstance(value, (tuple, list)) or len(value) != len(type_.fields):
             raise ValueError(f"{what} is {value!r}; a tuple of {len(type_.fields)} is needed")
-        return tuple(_fitted(v, t, f"{what}.{i}") for i, (v, t) in enumerate(zip(value, type_.fields)))
+        return tuple(_fitted(v, t, f"{what}.{i}") for i, (v, t) in enumerate(zip(value, type_.fields, strict=True)))
     if not isinstance(type_, TensorType):
         if isinstance(value, tuple):
             return tuple(_fitted(v, None, what) for v in value)
