@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compiler.backend import Target
 from compiler.relay.execute.compile import Progress, compile_program
+from compiler.relay.execute.control import ControlExecutable
 from compiler.relay.execute.executable import Executable
 from compiler.relay.execute.program import is_data_flow, linear
 from compiler.relay.infer.infer import infer_type
@@ -19,7 +20,7 @@ def build(
     *,
     without: tuple[str, ...] = (),
     progress: Progress | None = None,
-) -> Executable:
+) -> Executable | ControlExecutable:
     """Optimise and compile the function ``main`` of a module.
 
     Parameters
@@ -37,7 +38,8 @@ def build(
 
     Returns
     -------
-    Executable
+    Executable or ControlExecutable
+        The latter for a program that is more than data flow.
 
     Raises
     ------
@@ -50,5 +52,5 @@ def build(
     fused = fuse_ops(optimized, 1 if level == 0 or "fuse_ops" in without else 256)
     main = fused.main
     if not is_data_flow(main):
-        raise ValueError("control flow is not compiled yet")
+        return ControlExecutable(fused, parsed, progress)
     return Executable(compile_program(linear(main), parsed, progress))
