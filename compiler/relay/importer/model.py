@@ -147,14 +147,17 @@ def _check_order(
         ready.update(name for name in node.output if name)
 
 
-def declared_type(value: Any) -> tuple[int, list[int | str | None]] | None:
-    """The number of the element type and the dimensions that a ValueInfoProto declares; None if it has none.
+def declared_type(value: Any) -> tuple[int, list[int | str | None] | None] | None:
+    """The number of the element type and the dimensions that a ValueInfoProto declares; None if it is no tensor.
 
-    A dimension is an integer, the name of one, or None. Of a negative one nothing is known.
+    A dimension is an integer, the name of one, or None. Of a negative one nothing is known. The dimensions are
+    None where not even their number is known.
     """
     if not value.type.HasField("tensor_type"):
         return None
     tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        return tensor.elem_type, None
     dims: list[int | str | None] = []
     for dim in tensor.shape.dim:
         if dim.HasField("dim_value"):
