@@ -1,1 +1,7 @@
-"""The rows of the operators, a file for each family."""
+"""The rows of all operators."""
+
+from compiler.relay.language.op import register
+from compiler.relay.operator import arithmetic, elementwise, order, reduction, shape
+
+for _family in (elementwise, arithmetic, reduction, shape, order):
+    register(_family.ROWS)
