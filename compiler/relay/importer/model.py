@@ -10,8 +10,8 @@ from typing import Any
 from compiler.relay.importer.errors import OnnxError
 from compiler.relay.importer.tensors import type_text
 
-OLDEST = 7
-"""The oldest opset of the default domain: earlier ones broadcast by an attribute."""
+OLDEST = 1
+"""The oldest opset of the default domain; what differs in those before 7 is refused where it is not converted."""
 
 DEEPEST = 64
 """How deep graphs may be nested in nodes, and functions in functions."""
