@@ -6,6 +6,7 @@ from compiler.relay.operator import (
     creation,
     elementwise,
     indexing,
+    network,
     order,
     rearrange,
     reduction,
@@ -23,5 +24,6 @@ for _family in (
     indexing,
     creation,
     order,
+    network,
 ):
     register(_family.ROWS)
