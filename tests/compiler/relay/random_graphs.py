@@ -24,7 +24,9 @@ UNARY = ("tanh", "sigmoid", "negative", "abs", "sin")
 BINARY = ("add", "subtract", "multiply", "maximum")
 
 
-def random_module(rng: np.random.Generator, steps: int = 12, dtype: str = "float64", flat: bool = False) -> IRModule:
+def random_module(
+    rng: np.random.Generator, steps: int = 12, dtype: str = "float64", flat: bool = False
+) -> IRModule:
     """A module whose ``main`` takes two tensors of `SHAPE`; `flat`: without lets and branches."""
     params = tuple(Var(name, TensorType(SHAPE, dtype)) for name in "xy")
     values: list[Expr] = [*params, constant(rng.normal(size=SHAPE), dtype), constant(rng.normal(), dtype)]
@@ -52,7 +54,9 @@ def random_module(rng: np.random.Generator, steps: int = 12, dtype: str = "float
             lets.append((var, value))
             value = var
         values.append(value)
-    result: Expr = Tuple((op("add")(values[-1], params[0]), op("sum")(op("multiply")(values[-2], values[-3]))))
+    result: Expr = Tuple(
+        (op("add")(values[-1], params[0]), op("sum")(op("multiply")(values[-2], values[-3])))
+    )
     for var, value in reversed(lets):
         result = Let(var, value, result)
     return IRModule.from_expr(Function(params, result))

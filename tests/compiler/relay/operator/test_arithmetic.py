@@ -8,7 +8,16 @@ import pytest
 from compiler.relay.language.op import op
 from compiler.relay.language.types import ANY, IncompleteType, TensorType
 from compiler.relay.operator.arithmetic import sum_to
-from tests.compiler.relay.operator.cases import Case, Solver, array, checks, result_type, typed, value_of, variables
+from tests.compiler.relay.operator.cases import (
+    Case,
+    Solver,
+    array,
+    checks,
+    result_type,
+    typed,
+    value_of,
+    variables,
+)
 
 A, B = array(2, 3, 4), array(3, 1, seed=1)
 AWAY = array(3, 1, low=0.5, high=2)
@@ -32,7 +41,9 @@ def _each(function, dtype=None):
 
     def apply(a, b):
         pairs = np.broadcast(a, b)
-        return np.array([function(x.item(), y.item()) for x, y in pairs], dtype or a.dtype).reshape(pairs.shape)
+        return np.array([function(x.item(), y.item()) for x, y in pairs], dtype or a.dtype).reshape(
+            pairs.shape
+        )
 
     return apply
 
@@ -146,7 +157,9 @@ def test_operands_that_do_not_fit_are_refused():
         _type("add", TensorType((2,)), TensorType((2,), "int32"))
     with pytest.raises(ValueError, match="the element types float32 and int32 differ"):
         _type("less", TensorType((2,)), TensorType((2,), "int32"))
-    with pytest.raises(ValueError, match="the element type of the second argument is bool; a number is needed"):
+    with pytest.raises(
+        ValueError, match="the element type of the second argument is bool; a number is needed"
+    ):
         _type("add", TensorType((2,)), TensorType((2,), "bool"))
     with pytest.raises(ValueError, match="the element type of the first argument is float32; an integer"):
         _type("left_shift", TensorType((2,)), TensorType((2,)))

@@ -116,7 +116,9 @@ def test_dimensions_that_only_a_call_brings():
 def test_axes_that_do_not_exist_and_types_that_are_not_taken_are_refused():
     with pytest.raises(ValueError, match="axis is 2; a tensor of rank 2 has axes -2 to 1"):
         _type("sum", TensorType((2, 3)), axis=2)
-    with pytest.raises(ValueError, match=r"the axes \(1, -1\) of a tensor of rank 2 must be different axes of it"):
+    with pytest.raises(
+        ValueError, match=r"the axes \(1, -1\) of a tensor of rank 2 must be different axes of it"
+    ):
         _type("max", TensorType((2, 3)), axis=(1, -1))
     with pytest.raises(ValueError, match="int32; a float is needed"):
         _type("mean", TensorType((2, 3), "int32"))

