@@ -57,7 +57,7 @@ class Relation:
 
 @dataclass(eq=False, slots=True)
 class Group:
-    """What a definition leaves open, and what it requires of that. Functions that call each other share it."""
+    """What definitions that call each other leave open, and what they require of it."""
 
     holes: list[IncompleteType]
     relations: list[Relation]

@@ -231,7 +231,7 @@ class _Compiler:
         return self.captured(key, self.scope[key].code, code)
 
     def captured(self, key: Any, home: Code, code: Code) -> int:
-        """The slot of a value of the activation of `home` in that of `code`, which is within it or the same."""
+        """The slot, in the activation of `code`, of a value of that of `home`, the same or an outer one."""
         found = code.slots.get(key)
         if found is not None:
             return found
