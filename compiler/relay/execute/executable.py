@@ -104,14 +104,7 @@ class Executable:
         ValueError
             For a name that is unknown or missing; as for a call.
         """
-        names = [name for name, _ in self._data.parameters]
-        for name in inputs:
-            if name not in names:
-                raise ValueError(unknown("input", name, names))
-        missing = [name for name in names if name not in inputs]
-        if missing:
-            raise ValueError(f"the input {missing[0]!r} is missing; needed are {', '.join(map(repr, names))}")
-        return self(*(inputs[name] for name in names))
+        return self(*named_arguments([name for name, _ in self._data.parameters], inputs))
 
     def profile(self, *arrays: Any, repeat: int = 10) -> Profile:
         """Measure the time of each call of a kernel.
@@ -153,12 +146,29 @@ class Executable:
             raise ValueError(f"the program takes {len(parameters)} argument(s) ({names}), not {len(arrays)}")
         found: list[np.ndarray] = []
         for (name, type_), value in zip(parameters, arrays, strict=True):
-            _check(name, type_, value, found)
+            found += checked_leaves(name, type_, value)
         return found
 
 
-def _check(name: str, type_: Type, value: Any, found: list[np.ndarray]) -> None:
-    """Append the arrays of an argument, C-contiguous.
+def named_arguments(names: Sequence[str], inputs: Mapping[str, Any]) -> list[Any]:
+    """Arguments in the order of parameters.
+
+    Raises
+    ------
+    ValueError
+        For a name that is unknown or missing.
+    """
+    for name in inputs:
+        if name not in names:
+            raise ValueError(unknown("input", name, names))
+    missing = [name for name in names if name not in inputs]
+    if missing:
+        raise ValueError(f"the input {missing[0]!r} is missing; needed are {', '.join(map(repr, names))}")
+    return [inputs[name] for name in names]
+
+
+def checked_leaves(name: str, type_: Type, value: Any) -> list[np.ndarray]:
+    """The arrays of an argument, C-contiguous; those of tuples in order.
 
     Raises
     ------
@@ -169,9 +179,8 @@ def _check(name: str, type_: Type, value: Any, found: list[np.ndarray]) -> None:
         if not isinstance(value, (tuple, list)) or len(value) != len(type_.fields):
             given = f"{len(value)} values" if isinstance(value, (tuple, list)) else type(value).__name__
             raise ValueError(f"the input {name!r} is {given}; a tuple of {len(type_.fields)} is needed")
-        for i, (field, part) in enumerate(zip(type_.fields, value, strict=True)):
-            _check(f"{name}.{i}", field, part, found)
-        return
+        parts = enumerate(zip(type_.fields, value, strict=True))
+        return [a for i, (field, part) in parts for a in checked_leaves(f"{name}.{i}", field, part)]
     assert isinstance(type_, TensorType)
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     dtype = str(type_.dtype)
@@ -184,7 +193,7 @@ def _check(name: str, type_: Type, value: Any, found: list[np.ndarray]) -> None:
             f"the input {name!r} has the {what} {array.ndim if what == 'rank' else array.shape}; the shape "
             f"{type_.dims} is needed"
         )
-    found.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+    return [array if array.flags.c_contiguous else np.ascontiguousarray(array)]
 
 
 class _Runner:

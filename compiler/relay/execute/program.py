@@ -195,7 +195,7 @@ class _Linear:
         if is_view(expr) and not isinstance(arguments[0], tuple):
             base = self.values[arguments[0]]
             return self._new(expr.checked_type, base.kind, base.number, arguments[0])
-        called = expr.function if is_primitive(expr.function) else _alone(expr)
+        called = expr.function if is_primitive(expr.function) else alone(expr)
         outputs = tuple(self._new(t, "computed") for t in tensor_types(expr.checked_type))
         span = span_of(expr)
         step = Step(called, tuple(flat(arguments)), outputs, has_code(called), str(span) if span else "")
@@ -203,7 +203,7 @@ class _Linear:
         return nested(expr.checked_type, iter(outputs))
 
 
-def _alone(call: Call) -> Function:
+def alone(call: Call) -> Function:
     """The primitive function of one operator."""
     params = []
     for i, arg in enumerate(call.args):

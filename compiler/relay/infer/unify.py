@@ -229,7 +229,7 @@ class Unification:
         if len(a.params) != len(b.params):
             return None
         if a.type_params and [v.kind for v in a.type_params] == [v.kind for v in b.type_params]:
-            renamed = substitute_type(FuncType(b.params, b.result), dict(zip(b.type_params, a.type_params)))
+            renamed = substitute_type(FuncType(b.params, b.result), dict(zip(b.type_params, a.type_params, strict=True)))
             b = renamed
         else:
             a, b = self.instantiated(a), self.instantiated(b)

@@ -1,0 +1,18 @@
+"""Rows of neural networks: products, convolutions, pooling, normalization, activations, images, sequences."""
+
+from compiler.relay.operator.network import (
+    activation,
+    attention,
+    convolution,
+    normalization,
+    pooling,
+    product,
+    regions,
+    scaling,
+)
+
+ROWS = tuple(
+    row
+    for family in (activation, attention, convolution, normalization, pooling, product, regions, scaling)
+    for row in family.ROWS
+)
