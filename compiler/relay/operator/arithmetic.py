@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from compiler import te
-from compiler.ir.dtype import bits_of, is_float, is_integer
+from compiler.ir.dtype import bits_of, is_float
 from compiler.ir.expr import Expr as Element
 from compiler.ops.array.elementwise import broadcast_index
 from compiler.relay.infer.relations import broadcast, broadcast_shapes, forward, same_dtype, tensor
@@ -218,8 +218,6 @@ def _shift(left: bool) -> Callable[[Any, Any], Any]:
     return shift
 
 
-
-
 ROWS = (
     binary("add", np.add, lambda a, b: a + b, lambda a, b, y, g: (g, g), doc="``a + b``."),
     binary(
@@ -267,9 +265,7 @@ ROWS = (
     ),
     binary("logical_and", np.logical_and, lambda a, b: te.all(a, b), takes="bool", doc="Whether both hold."),
     binary("logical_or", np.logical_or, lambda a, b: te.any(a, b), takes="bool", doc="Whether one holds."),
-    binary(
-        "logical_xor", np.logical_xor, te.not_equal, takes="bool", doc="Whether exactly one holds."
-    ),  # fmt: skip
+    binary("logical_xor", np.logical_xor, te.not_equal, takes="bool", doc="Whether exactly one holds."),
     binary(
         "bitwise_and", np.bitwise_and, lambda a, b: a & b, takes="an integer or bool", doc="Bits of both."
     ),

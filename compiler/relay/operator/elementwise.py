@@ -12,7 +12,7 @@ from compiler import te
 from compiler.ir.dtype import bits_of, integer_range, is_float, is_integer
 from compiler.ir.expr import Expr as Element
 from compiler.ir.semantics.bfloat16 import rounded
-from compiler.relay.infer.relations import forward, tensor
+from compiler.relay.infer.relations import forward
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Constant, Expr, constant
 from compiler.relay.language.op import Fuse, Op, Relation, op
@@ -181,9 +181,7 @@ def unary(
         return [None if gradient is None else gradient(call.args[0], call, grad)]
 
     relation = forward(rule) if result else alike(takes)
-    return Op(
-        name, ("x",), relation, quiet(evaluate), tensors, fuse, attributes, gradients, doc=doc
-    )  # fmt: skip
+    return Op(name, ("x",), relation, quiet(evaluate), tensors, fuse, attributes, gradients, doc=doc)
 
 
 def _function(
@@ -242,9 +240,7 @@ _FUNCTIONS = (
         takes="a number",
         doc="The negation.",
     ),
-    _function(
-        "abs", np.abs, te.abs, _times("sign"), takes="a number", doc="The absolute value."
-    ),  # fmt: skip
+    _function("abs", np.abs, te.abs, _times("sign"), takes="a number", doc="The absolute value."),
     _function("exp", np.exp, te.exp, lambda x, y, g: multiply(g, y), doc="The exponential."),
     _function("log", np.log, te.log, lambda x, y, g: divide(g, x), doc="The natural logarithm."),
     _function(
@@ -262,9 +258,7 @@ _FUNCTIONS = (
         doc="The reciprocal of the square root.",
     ),
     _function("sin", np.sin, te.sin, _times("cos"), doc="The sine."),
-    _function(
-        "cos", np.cos, te.cos, lambda x, y, g: negative(multiply(g, op("sin")(x))), doc="The cosine."
-    ),
+    _function("cos", np.cos, te.cos, lambda x, y, g: negative(multiply(g, op("sin")(x))), doc="The cosine."),
     _function("tan", np.tan, te.tan, lambda x, y, g: multiply(g, _one_plus(1, y)), doc="The tangent."),
     _function(
         "asin",
@@ -355,9 +349,15 @@ _FUNCTIONS = (
         doc="``x * x``.",
     ),
     _function(
-        "floor", _np_of_float(np.floor), _of_float(te.floor), takes="a number", doc="Rounded to minus infinity."
+        "floor",
+        _np_of_float(np.floor),
+        _of_float(te.floor),
+        takes="a number",
+        doc="Rounded to minus infinity.",
     ),
-    _function("ceil", _np_of_float(np.ceil), _of_float(te.ceil), takes="a number", doc="Rounded to infinity."),
+    _function(
+        "ceil", _np_of_float(np.ceil), _of_float(te.ceil), takes="a number", doc="Rounded to infinity."
+    ),
     _function(
         "round",
         _np_of_float(np.rint),
@@ -375,7 +375,11 @@ _FUNCTIONS = (
     ),
     _function("copy", np.copy, lambda x: x, lambda x, y, g: g, takes="any", doc="The same elements."),
     _function(
-        "zeros_like", np.zeros_like, lambda x: te.const(0, x.dtype), takes="any", doc="Zeros of the same type."
+        "zeros_like",
+        np.zeros_like,
+        lambda x: te.const(0, x.dtype),
+        takes="any",
+        doc="Zeros of the same type.",
     ),
     _function(
         "ones_like", np.ones_like, lambda x: te.const(1, x.dtype), takes="any", doc="Ones of the same type."

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from compiler import te
-from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr as Element
 from compiler.relay.infer.relations import (
     forward,
@@ -28,7 +27,6 @@ from compiler.relay.operator.elementwise import (
     divide,
     multiply,
     number,
-    numpy_dtype,
     quiet,
     subtract,
     te_cast,
@@ -59,7 +57,9 @@ def reduced_axes(attrs: Attrs, count: int) -> tuple[int, ...]:
     else:
         named = {normalized_axis(axis, count) for axis in attrs.axis}
         if len(named) != len(attrs.axis) or count == 0 and named:
-            raise ValueError(f"the axes {attrs.axis} of a tensor of rank {count} must be different axes of it")
+            raise ValueError(
+                f"the axes {attrs.axis} of a tensor of rank {count} must be different axes of it"
+            )
     return tuple(d for d in range(count) if (d in named) != (attrs.exclude and attrs.axis is not None))
 
 
@@ -243,6 +243,15 @@ def _centered(x: Expr, call: Call) -> Expr:
     return subtract(x, op("mean")(x, **{**call.attrs, "keepdims": True}))
 
 
+def _np_mean(x: np.ndarray, axis: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    """NaN of no elements, without the warning of `numpy.mean`."""
+    return np.sum(x, axis=axis, keepdims=keepdims) / x.dtype.type(prod(x.shape[d] for d in axis))
+
+
+def _np_variance(x: np.ndarray, axis: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    return _np_mean(np.square(x - _np_mean(x, axis, True)), axis, keepdims)
+
+
 def _mean(total: Any, count: int) -> Any:
     return total / te.const(float(count), total.dtype)
 
@@ -258,7 +267,7 @@ _SIMPLE = (
     ),
     reduction(
         "mean",
-        np.mean,
+        _np_mean,
         lambda x: x,
         te.sum,
         _mean,
@@ -266,9 +275,7 @@ _SIMPLE = (
         takes="a float",
         doc="The arithmetic mean.",
     ),
-    reduction(
-        "prod", _typed(np.prod), lambda x: x, te.prod, gradient=_prod_gradient, doc="The product."
-    ),  # fmt: skip
+    reduction("prod", _typed(np.prod), lambda x: x, te.prod, gradient=_prod_gradient, doc="The product."),
     reduction(
         "max",
         _extreme(np.max, lowest),
@@ -292,7 +299,9 @@ _SIMPLE = (
     reduction(
         "all", np.all, lambda x: x, te.min, takes="bool", result="bool", doc="Whether all conditions hold."
     ),
-    reduction("any", np.any, lambda x: x, te.max, takes="bool", result="bool", doc="Whether a condition holds."),
+    reduction(
+        "any", np.any, lambda x: x, te.max, takes="bool", result="bool", doc="Whether a condition holds."
+    ),
     reduction(
         "l1",
         lambda x, **axes: np.sum(np.abs(x), dtype=x.dtype, **axes),
@@ -356,9 +365,7 @@ def _after(
         def place(i: Sequence[Element]) -> tuple[Any, ...]:
             return tuple(0 if d in axes else e for d, e in enumerate(i))
 
-        total = reduced(
-            kept, x.shape, axes, lambda i: term(te_cast(x[i], wide), start[place(i)]), te.sum
-        )
+        total = reduced(kept, x.shape, axes, lambda i: term(te_cast(x[i], wide), start[place(i)]), te.sum)
 
         def element(*at: Element) -> Element:
             rest = iter(at)
@@ -367,9 +374,7 @@ def _after(
 
         return te.compute(type_.dims, element, name)
 
-    return Op(
-        name, row.inputs, row.relation, row.evaluate, tensors, row.fuse, AXES, row.gradient, doc=doc
-    )  # fmt: skip
+    return Op(name, row.inputs, row.relation, row.evaluate, tensors, row.fuse, AXES, row.gradient, doc=doc)
 
 
 def _variance(root: bool) -> Callable[[int], Any]:
@@ -399,7 +404,7 @@ def _logsumexp(x: np.ndarray, **axes: Any) -> np.ndarray:
 _TWO_STEPS = (
     _after(
         "variance",
-        np.var,
+        _np_variance,
         te.sum,
         _variance(False),
         lambda x, y, g, call: multiply(g, multiply(number(2 / _count(call), x), _centered(x, call))),
@@ -407,7 +412,7 @@ _TWO_STEPS = (
     ),
     _after(
         "std",
-        np.std,
+        lambda x, **axes: np.sqrt(_np_variance(x, **axes)),
         te.sum,
         _variance(True),
         lambda x, y, g, call: multiply(

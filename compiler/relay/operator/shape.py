@@ -58,7 +58,7 @@ def row(
 
     return Op(
         name, inputs, forward(rule), evaluate, tensors, fuse, attributes, gradient or no_gradient, doc=doc
-    )  # fmt: skip
+    )
 
 
 def dims_of(expr: Expr) -> tuple[Any, ...]:
@@ -76,7 +76,9 @@ def shaped_as(grad: Expr, x: Expr) -> Expr:
     """
     shape = dims_of(x)
     if sum(isinstance(dim, AnyDim) for dim in shape) > 1:
-        raise ValueError(f"the gradient has the shape {shape_text(shape)}, of which one dimension may be unknown")
+        raise ValueError(
+            f"the gradient has the shape {shape_text(shape)}, of which one dimension may be unknown"
+        )
     return op("reshape")(grad, newshape=tuple(-1 if isinstance(d, AnyDim) else d for d in shape))
 
 
@@ -92,7 +94,9 @@ def resolved_shape(newshape: Sequence[int], shape: Sequence[Dim]) -> tuple[Dim, 
         If the numbers of elements do not fit.
     """
     if sum(n == -1 for n in newshape) > 1 or any(n < -1 for n in newshape):
-        raise ValueError(f"newshape is {tuple(newshape)}; one dimension may be -1, the others are not negative")
+        raise ValueError(
+            f"newshape is {tuple(newshape)}; one dimension may be -1, the others are not negative"
+        )
     rest = prod(n for n in newshape if n != -1)
     if any(type(dim) is not int for dim in shape):
         return tuple(ANY if n == -1 else n for n in newshape)
@@ -180,7 +184,9 @@ def _new_axis(attrs: Attrs, count: int) -> int:
     if attrs.num_newaxis < 0:
         raise ValueError(f"num_newaxis is {attrs.num_newaxis}; it must not be negative")
     if not -count - 1 <= attrs.axis <= count:
-        raise ValueError(f"axis is {attrs.axis}; a tensor of rank {count} takes new axes at {-count - 1} to {count}")
+        raise ValueError(
+            f"axis is {attrs.axis}; a tensor of rank {count} takes new axes at {-count - 1} to {count}"
+        )
     return attrs.axis + count + 1 if attrs.axis < 0 else attrs.axis
 
 
@@ -197,7 +203,9 @@ def _expand_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
 def _squeezed_axes(attrs: Attrs, shape: Sequence[Any]) -> tuple[int, ...]:
     if attrs.axis is None:
         if ANY in shape:
-            raise ValueError(f"axis is None, and the shape {shape_text(shape)} has unknown dimensions; name the axes")
+            raise ValueError(
+                f"axis is None, and the shape {shape_text(shape)} has unknown dimensions; name the axes"
+            )
         return tuple(d for d, n in enumerate(shape) if n == 1)
     axes = tuple(normalized_axis(axis, len(shape)) for axis in attrs.axis)
     for axis in axes:
@@ -306,7 +314,9 @@ def _joined_dims(fields: Sequence[TensorType], axis: int | None) -> list[Any]:
     for number, field in enumerate(fields):
         shape: Any = field.shape
         if len(shape) != len(dims):
-            raise ValueError(f"field {number} has the shape {shape_text(shape)}, not the rank {len(dims)} of the first")
+            raise ValueError(
+                f"field {number} has the shape {shape_text(shape)}, not the rank {len(dims)} of the first"
+            )
         for d, dim in enumerate(shape):
             if d == axis:
                 continue
@@ -360,7 +370,9 @@ def _concatenate_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
     axis = normalized_axis(call.attrs.axis, len(dims_of(call)))
     along = [field.shape[axis] for field in _fields(call.args[0])]
     if not all(type(n) is int for n in along):
-        raise ValueError(f"the gradient of concatenate needs the extents along axis {axis}; {along} are unknown")
+        raise ValueError(
+            f"the gradient of concatenate needs the extents along axis {axis}; {along} are unknown"
+        )
     return [op("split")(grad, indices_or_sections=tuple(int(n) for n in np.cumsum(along)[:-1]), axis=axis)]
 
 
@@ -400,7 +412,11 @@ def _cuts(attrs: Attrs, extent: Any) -> list[tuple[Any, Any]]:
             raise ValueError(f"an axis of extent {extent} cannot be divided into {given} equal sections")
         size = extent // given
         return [(k * size, (k + 1) * size) for k in range(given)]
-    if type(given) is not tuple or not all(type(n) is int and n >= 0 for n in given) or list(given) != sorted(given):
+    if (
+        type(given) is not tuple
+        or not all(type(n) is int and n >= 0 for n in given)
+        or list(given) != sorted(given)
+    ):
         raise ValueError(
             f"indices_or_sections is {given!r}; a number of sections, or the indices to split at in ascending "
             "order, is needed"

@@ -4,6 +4,7 @@ from compiler.relay.operator.network import (
     activation,
     attention,
     convolution,
+    image,
     normalization,
     pooling,
     product,
@@ -13,6 +14,6 @@ from compiler.relay.operator.network import (
 
 ROWS = tuple(
     row
-    for family in (activation, attention, convolution, normalization, pooling, product, regions, scaling)
+    for family in (activation, attention, convolution, image, normalization, pooling, product, regions, scaling)
     for row in family.ROWS
 )

@@ -15,11 +15,11 @@ import pytest
 
 import compiler
 from compiler import te
+from compiler.relay import operator as _rows  # noqa: F401  # fills the table
 from compiler.relay.language.expr import Call, Constant, Expr, Tuple, TupleGetItem, Var, set_type
 from compiler.relay.language.op import Op, evaluated, op
 from compiler.relay.language.types import IncompleteType, TensorType, TupleType, Type
 from compiler.relay.language.visit import post_order
-from compiler.relay import operator as _rows  # noqa: F401  # fills the table
 
 TOLERANCE = {"float16": 2e-3, "float32": 2e-5, "float64": 1e-12}
 
@@ -57,7 +57,9 @@ class Case:
         return "-".join(filter(None, (self.name, kinds, attrs)))
 
 
-def array(*shape: int, dtype: str = "float32", low: float = -2.0, high: float = 2.0, seed: int = 0) -> np.ndarray:
+def array(
+    *shape: int, dtype: str = "float32", low: float = -2.0, high: float = 2.0, seed: int = 0
+) -> np.ndarray:
     """Random numbers of a shape."""
     rng = np.random.default_rng([seed, *shape, len(dtype)])
     if dtype == "bool":
@@ -182,7 +184,10 @@ def check_relation(case: Case) -> None:
     for inferred, found in zip(fields(call.checked_type), fields(actual), strict=True):
         assert inferred.dtype == found.dtype
         assert len(inferred.shape) == len(found.shape)
-        assert all(d in (n, d) if type(d) is not int else d == n for d, n in zip(inferred.shape, found.shape, strict=True))
+        assert all(
+            d in (n, d) if type(d) is not int else d == n
+            for d, n in zip(inferred.shape, found.shape, strict=True)
+        )
 
 
 def fields(type_: Any) -> tuple[Any, ...]:
@@ -195,7 +200,9 @@ def compilable(case: Case) -> bool:
     call, _ = call_of(case, case.args)
     if call.function.compute is None:
         return False
-    return all(a.size for a in flat(list(case.args))) and all(0 not in f.dims for f in fields(call.checked_type))
+    return all(a.size for a in flat(list(case.args))) and all(
+        0 not in f.dims for f in fields(call.checked_type)
+    )
 
 
 def computed(cases: Sequence[Case]) -> list[list[np.ndarray]]:
@@ -230,9 +237,13 @@ def check_gradient(case: Case) -> None:
     call, params = call_of(case, wide)
     rng = np.random.default_rng(1)
     outputs = flat(evaluated(call.function, call.attrs, wide))
-    weights = [rng.uniform(0.5, 1.5, y.shape) if y.dtype.kind == "f" else np.zeros(y.shape, y.dtype) for y in outputs]
+    weights = [
+        rng.uniform(0.5, 1.5, y.shape) if y.dtype.kind == "f" else np.zeros(y.shape, y.dtype) for y in outputs
+    ]
     (seed,) = variables([tuple(weights) if isinstance(call.checked_type, TupleType) else weights[0]])
-    given = dict(zip(params, wide, strict=True)) | {seed: tuple(weights) if len(weights) > 1 or isinstance(call.checked_type, TupleType) else weights[0]}
+    given = dict(zip(params, wide, strict=True)) | {
+        seed: tuple(weights) if len(weights) > 1 or isinstance(call.checked_type, TupleType) else weights[0]
+    }
     gradients = call.function.gradient(call, seed)
     assert len(gradients) == len(params)
 
@@ -268,7 +279,9 @@ def _differences(loss: Callable[[Sequence[Any]], float], args: Sequence[Any], k:
             for sign in (1, -1):
                 moved = part.copy()
                 moved[at] += sign * step
-                value = tuple(moved if p == position else q for p, q in enumerate(args[k])) if several else moved
+                value = (
+                    tuple(moved if p == position else q for p, q in enumerate(args[k])) if several else moved
+                )
                 ends.append(loss([*args[:k], value, *args[k + 1 :]]))
             slope[at] = (ends[0] - ends[1]) / (2 * step)
         found.append(slope)

@@ -8,7 +8,16 @@ import pytest
 from compiler.relay.language.op import op
 from compiler.relay.language.types import ANY, IncompleteType, TensorType
 from compiler.relay.operator.arithmetic import sum_to
-from tests.compiler.relay.operator.cases import Case, Solver, array, checks, result_type, typed, value_of, variables
+from tests.compiler.relay.operator.cases import (
+    Case,
+    Solver,
+    array,
+    checks,
+    result_type,
+    typed,
+    value_of,
+    variables,
+)
 
 A, B = array(2, 3, 4), array(3, 1, seed=1)
 AWAY = array(3, 1, low=0.5, high=2)
@@ -32,7 +41,9 @@ def _each(function, dtype=None):
 
     def apply(a, b):
         pairs = np.broadcast(a, b)
-        return np.array([function(x.item(), y.item()) for x, y in pairs], dtype or a.dtype).reshape(pairs.shape)
+        return np.array([function(x.item(), y.item()) for x, y in pairs], dtype or a.dtype).reshape(
+            pairs.shape
+        )
 
     return apply
 
@@ -82,9 +93,16 @@ CASES = [
     Case("power", [np.array([0.0, -2.0, 0.0]), np.array([2.0, 3.0, 0.0])], np.array([0.0, -8.0, 1.0])),
     Case("power", [SCALAR, SCALAR], lambda a, b: np.exp(np.log(a) * b), gradient=True),
     Case("power", [I, J], _each(_integer_power)),
-    Case("power", [np.array([-1, 1, 0, 3, -3, 2], "int64"), np.array([101, 99, 70, 39, 3, 62], "int64")],
-         _each(lambda x, y: x**y)),
-    Case("power", [np.array([1, 2, 7], "uint8"), np.array([255, 7, 2], "uint8")], np.array([1, 128, 49], "uint8")),
+    Case(
+        "power",
+        [np.array([-1, 1, 0, 3, -3, 2], "int64"), np.array([101, 99, 70, 39, 3, 62], "int64")],
+        _each(lambda x, y: x**y),
+    ),
+    Case(
+        "power",
+        [np.array([1, 2, 7], "uint8"), np.array([255, 7, 2], "uint8")],
+        np.array([1, 128, 49], "uint8"),
+    ),
     Case("maximum", [A, B], lambda a, b: np.where(a > b, a, b), gradient=True),
     Case("maximum", [NAN, MORE], np.array([2, np.nan, np.nan, np.nan], "float32")),
     Case("minimum", [A, B], lambda a, b: np.where(a < b, a, b), gradient=True),
@@ -101,8 +119,11 @@ CASES = [
     Case("bitwise_xor", [P, Q], np.array([False, True, True, False])),
     Case("left_shift", [U, np.array([1, 9, 0], "uint8")], np.array([14, 0, 3], "uint8")),
     Case("right_shift", [U, np.array([1, 9, 0], "uint8")], np.array([3, 0, 3], "uint8")),
-    Case("right_shift", [SIGNED, np.array([1, 40, 1, 40, -1, 31, 0], "int32")],
-         np.array([-4, -1, 3, 0, 0, -1, 0], "int32")),
+    Case(
+        "right_shift",
+        [SIGNED, np.array([1, 40, 1, 40, -1, 31, 0], "int32")],
+        np.array([-4, -1, 3, 0, 0, -1, 0], "int32"),
+    ),
     Case("equal", [NAN, NAN], np.array([True, False, True, False])),
     Case("equal", [P, Q], np.array([True, False, False, True])),
     Case("not_equal", [NAN, NAN], np.array([False, True, False, True])),
@@ -115,7 +136,7 @@ CASES = [
     Case("where", [array(3, 1, dtype="bool"), A, B], lambda c, a, b: c * a + ~c * b, gradient=True),
     Case("where", [np.array(True), I, J], lambda c, a, b: a + 0 * b),
     Case("where", [P, P, Q], lambda c, a, b: (c & a) | (~c & b)),
-]  # fmt: skip
+]
 
 TestArithmetic = checks(CASES)
 
@@ -146,7 +167,9 @@ def test_operands_that_do_not_fit_are_refused():
         _type("add", TensorType((2,)), TensorType((2,), "int32"))
     with pytest.raises(ValueError, match="the element types float32 and int32 differ"):
         _type("less", TensorType((2,)), TensorType((2,), "int32"))
-    with pytest.raises(ValueError, match="the element type of the second argument is bool; a number is needed"):
+    with pytest.raises(
+        ValueError, match="the element type of the second argument is bool; a number is needed"
+    ):
         _type("add", TensorType((2,)), TensorType((2,), "bool"))
     with pytest.raises(ValueError, match="the element type of the first argument is float32; an integer"):
         _type("left_shift", TensorType((2,)), TensorType((2,)))

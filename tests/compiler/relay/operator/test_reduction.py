@@ -77,27 +77,46 @@ CASES = [
     Case("sum_square", [I], _sum((0,), of=lambda x: x * x), {"axis": 0}),
     Case("variance", [X], lambda x: np.mean(x * x, (0, 2)) - np.mean(x, (0, 2)) ** 2, {"axis": (0, 2)}, True),
     Case("variance", [X], lambda x: x * 0, {"axis": ()}),
-    Case("std", [X], lambda x: (np.mean(x * x, 1, keepdims=True) - np.mean(x, 1, keepdims=True) ** 2) ** 0.5,
-         {"axis": 1, "keepdims": True}, True, 1e-4),
+    Case(
+        "std",
+        [X],
+        lambda x: (np.mean(x * x, 1, keepdims=True) - np.mean(x, 1, keepdims=True) ** 2) ** 0.5,
+        {"axis": 1, "keepdims": True},
+        True,
+        1e-4,
+    ),
     Case("logsumexp", [X], lambda x: special.logsumexp(x, (1, 2)), {"axis": (1, 2)}, True),
     Case("logsumexp", [FAR], np.array([1000.974077, -np.inf, np.inf], "float32"), {"axis": 1}),
     Case("logsumexp", [EMPTY], np.full((2, 1), -np.inf, "float32"), {"axis": 1, "keepdims": True}),
     Case("logsumexp", [H[:5]], lambda x: special.logsumexp(x.astype("float64")).astype("float16")),
     Case("argmax", [X], lambda x: np.argsort(x, 1)[:, -1], {"axis": 1}),
     Case("argmax", [np.array([2, 7, 7, 1], "int32")], np.array(1, "int64")),
-    Case("argmax", [np.array([2, 7, 7, 1], "int32")], np.array([2], "int32"),
-         {"select_last_index": True, "keepdims": True, "dtype": "int32"}),
+    Case(
+        "argmax",
+        [np.array([2, 7, 7, 1], "int32")],
+        np.array([2], "int32"),
+        {"select_last_index": True, "keepdims": True, "dtype": "int32"},
+    ),
     Case("argmax", [NAN], np.array([1, 2], "int64"), {"axis": -1}),
-    Case("argmax", [B], lambda x: x.tolist().index(True) if x.ndim == 1 else np.array([r.index(max(r)) for r in x.tolist()]),
-         {"axis": 1}),
+    Case(
+        "argmax",
+        [B],
+        lambda x: x.tolist().index(True) if x.ndim == 1 else np.array([r.index(max(r)) for r in x.tolist()]),
+        {"axis": 1},
+    ),
     Case("argmin", [X], lambda x: np.argsort(x, 2)[..., :1], {"axis": 2, "keepdims": True}),
-    Case("argmin", [np.array([[3, 1, 1], [0, 5, 0]], "float16")], np.array([2, 2]), {"axis": 1, "select_last_index": True}),
+    Case(
+        "argmin",
+        [np.array([[3, 1, 1], [0, 5, 0]], "float16")],
+        np.array([2, 2]),
+        {"axis": 1, "select_last_index": True},
+    ),
     Case("collapse_sum", [X], lambda x: _folded(x, (0, 2), np.add, 0).reshape(3, 1), {"shape": (3, 1)}, True),
     Case("collapse_sum", [X], lambda x: x, {"shape": (2, 3, 4)}, True),
     Case("collapse_sum", [H], lambda x: np.sum(x.astype("float64")).astype("float16"), {"shape": ()}),
     Case("collapse_sum_like", [X, array(1, 4)], lambda x, _: _folded(x, (0, 1), np.add, 0, True)[0]),
     Case("broadcast_like", [array(3, 1), X], lambda x, _: np.stack([np.repeat(x, 4, 1)] * 2)),
-]  # fmt: skip
+]
 
 TestReduction = checks(CASES)
 
@@ -116,7 +135,9 @@ def test_dimensions_that_only_a_call_brings():
 def test_axes_that_do_not_exist_and_types_that_are_not_taken_are_refused():
     with pytest.raises(ValueError, match="axis is 2; a tensor of rank 2 has axes -2 to 1"):
         _type("sum", TensorType((2, 3)), axis=2)
-    with pytest.raises(ValueError, match=r"the axes \(1, -1\) of a tensor of rank 2 must be different axes of it"):
+    with pytest.raises(
+        ValueError, match=r"the axes \(1, -1\) of a tensor of rank 2 must be different axes of it"
+    ):
         _type("max", TensorType((2, 3)), axis=(1, -1))
     with pytest.raises(ValueError, match="int32; a float is needed"):
         _type("mean", TensorType((2, 3), "int32"))

@@ -47,7 +47,13 @@ CASES = [
     Case("squeeze", [ONES], lambda x: x[0], {"axis": 0}, True),
     Case("squeeze", [ONES], lambda x: x[0, :, 0], {"axis": (-2, 0)}, True),
     Case("squeeze", [X], lambda x: x),
-    Case("broadcast_to", [array(3, 1)], lambda x: np.array([[r * 4 for r in x.tolist()]] * 2, "float32"), {"shape": (2, 3, 4)}, True),
+    Case(
+        "broadcast_to",
+        [array(3, 1)],
+        lambda x: np.array([[r * 4 for r in x.tolist()]] * 2, "float32"),
+        {"shape": (2, 3, 4)},
+        True,
+    ),
     Case("broadcast_to", [SCALAR], lambda x: np.array([x, x]), {"shape": (2,)}, True),
     Case("broadcast_to", [SCALAR], np.zeros((0, 2), "float32"), {"shape": (0, 2)}),
     Case("concatenate", [PARTS], lambda p: np.hstack(p), {"axis": -1}, True),
@@ -61,9 +67,15 @@ CASES = [
     Case("stack", [(SCALAR, SCALAR)], lambda p: np.array(p)),
     Case("split", [I], lambda x: (x[:, :1], x[:, 1:3], x[:, 3:]), {"indices_or_sections": (1, 3), "axis": 1}),
     Case("split", [X], lambda x: (x[..., :2], x[..., 2:]), {"indices_or_sections": 2, "axis": -1}, True),
-    Case("split", [X], lambda x: (x[:, :2], x[:, 2:2], x[:, 2:], x[:, 3:]), {"indices_or_sections": (2, 2, 3), "axis": 1}, True),
+    Case(
+        "split",
+        [X],
+        lambda x: (x[:, :2], x[:, 2:2], x[:, 2:], x[:, 3:]),
+        {"indices_or_sections": (2, 2, 3), "axis": 1},
+        True,
+    ),
     Case("split", [X], lambda x: (x,), {"indices_or_sections": 1}, True),
-]  # fmt: skip
+]
 
 TestShape = checks(CASES)
 
@@ -123,7 +135,10 @@ def test_fields_that_do_not_fit_are_refused():
     def of(*shapes):
         return TupleType(tuple(TensorType(shape) for shape in shapes))
 
-    with pytest.raises(ValueError, match=r"field 1 has the shape \(2, 4\); the first has \(2, 3\), which differs along axis 1"):
+    with pytest.raises(
+        ValueError,
+        match=r"field 1 has the shape \(2, 4\); the first has \(2, 3\), which differs along axis 1",
+    ):
         _type("concatenate", of((2, 3), (2, 4)))
     with pytest.raises(ValueError, match=r"field 1 has the shape \(2,?\), not the rank 2 of the first"):
         _type("concatenate", of((2, 3), (2,)))
