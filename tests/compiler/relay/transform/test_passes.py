@@ -27,7 +27,7 @@ from compiler.relay.language.expr import (
     constant,
 )
 from compiler.relay.language.module import MAIN, IRModule
-from compiler.relay.language.op import is_call_of, op
+from compiler.relay.language.op import op
 from compiler.relay.language.types import FuncType, TensorType, scalar
 from compiler.relay.language.visit import free_vars, post_order
 from compiler.relay.optimize.mixed_precision import mixed_precision
