@@ -10,8 +10,8 @@ from typing import Any
 from compiler.relay.importer.errors import OnnxError
 from compiler.relay.importer.tensors import type_text
 
-OLDEST = 7
-"""The oldest opset of the default domain: earlier ones broadcast by an attribute."""
+OLDEST = 1
+"""The oldest opset of the default domain; what differs in those before 7 is refused where it is not converted."""
 
 DEEPEST = 64
 """How deep graphs may be nested in nodes, and functions in functions."""
@@ -147,14 +147,17 @@ def _check_order(
         ready.update(name for name in node.output if name)
 
 
-def declared_type(value: Any) -> tuple[int, list[int | str | None]] | None:
-    """The number of the element type and the dimensions that a ValueInfoProto declares; None if it has none.
+def declared_type(value: Any) -> tuple[int, list[int | str | None] | None] | None:
+    """The number of the element type and the dimensions that a ValueInfoProto declares; None if it is no tensor.
 
-    A dimension is an integer, the name of one, or None. Of a negative one nothing is known.
+    A dimension is an integer, the name of one, or None. Of a negative one nothing is known. The dimensions are
+    None where not even their number is known.
     """
     if not value.type.HasField("tensor_type"):
         return None
     tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        return tensor.elem_type, None
     dims: list[int | str | None] = []
     for dim in tensor.shape.dim:
         if dim.HasField("dim_value"):

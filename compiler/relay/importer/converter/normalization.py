@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from compiler.relay.importer.converter.table import NodeView, axis_of, converts, dtype_of, rank_of, shape_of
-from compiler.relay.importer.errors import OnnxError
+from compiler.relay.importer.errors import OnnxError, Unsupported
 from compiler.relay.language.expr import Expr
 
 
 @converts("BatchNormalization")
 def _batch_norm(node: NodeView, x: Expr, gamma: Expr, beta: Expr, mean: Expr, variance: Expr) -> Any:
     epsilon = node.attr("epsilon")
-    if not node.attr("training_mode", 0) and not (node.opset < 14 and node.has_output(1)):
+    if node.opset < 9 and not node.attr("spatial", 1):
+        raise Unsupported("BatchNormalization with spatial=0")
+    if not node.attr("training_mode", 0) and (node.opset >= 14 or not node.has_output(1)):
         wide = dtype_of(gamma)
         result = node.call("nn.batch_norm", node.cast(x, wide), gamma, beta, mean, variance, axis=1, epsilon=epsilon)
         return node.cast(node.field(result, 0), dtype_of(x))
