@@ -208,7 +208,8 @@ class _Graph:
             template = op.template(call.attrs, types)
             if template is not None:
                 operands = tuple(given[i] for i in template.arguments)
-                return Anchor(output, template.operator, template.values, operands)
+                values = template.operator.shape(**template.values)
+                return Anchor(output, template.operator, values, operands)
         return None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import compiler.relay.operator  # noqa: F401 - registers the rows
 from compiler.relay.importer.errors import Needed, OnnxError
 from compiler.relay.importer.tensors import check_size
 from compiler.relay.language.expr import (

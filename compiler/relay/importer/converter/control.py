@@ -28,7 +28,13 @@ def _if(node: NodeView, condition: Expr) -> list[Any]:
             raise OnnxError(f"the condition has {condition.data.size} elements; one is needed")
         chosen = branches[0] if condition.data.reshape(()) else branches[1]
         return list(node.scope.subgraph(chosen, [], node.name))
+    wrong = node.scope.problems.wrong
+    before = len(wrong)
     then, otherwise = (node.scope.subgraph(graph, [], node.name) for graph in branches)
+    if len(wrong) > before and node.scope.origins(condition):
+        # a branch for other shapes than these, which is not taken then
+        del wrong[before:]
+        raise Needed(condition, "the condition, without which one branch does not fit,")
     if len(then) != len(otherwise):
         raise OnnxError(f"one branch has {len(then)} outputs, the other {len(otherwise)}")
     if any(not isinstance(value, Expr) for value in (*then, *otherwise)):

@@ -15,7 +15,7 @@ from compiler.relay.importer.converter.table import (
     rank_of,
     shape_of,
 )
-from compiler.relay.importer.errors import OnnxError
+from compiler.relay.importer.errors import OnnxError, Unsupported
 from compiler.relay.importer.tensors import element_type
 from compiler.relay.language.expr import Constant, Expr
 from compiler.relay.language.types import AnyDim
@@ -279,7 +279,7 @@ def _dropout(node: NodeView, x: Expr, ratio: Expr | None = None, training: Expr 
     is_training = training is not None and bool(node.value(training, "training_mode").reshape(()))
     rate = node.attr("ratio", 0.5) if ratio is None else float(node.value(ratio, "ratio").reshape(()))
     if is_training and rate:
-        raise OnnxError("dropout in training mode draws random numbers, which inference does not")
+        raise Unsupported("Dropout in training mode, which draws random numbers")
     if not node.has_output(1):
         return x
     mask = node.call("ones_like", x)

@@ -60,12 +60,7 @@ def _one_hot(node: NodeView, index: Expr, depth: Expr, values: Expr) -> Expr:
     if count < 1:
         raise OnnxError(f"depth is {count}; it is at least 1")
     off, on = (node.call("take", values, node.constant(np.int64(i)), axis=0) for i in (0, 1))
-    index = node.cast(index, "int64")
-    # an index from the end counts from the end; another one outside makes no 1
-    index = node.call(
-        "where", node.call("less", index, node.like(0, index)), node.call("add", index, node.like(count, index)), index
-    )
-    return node.call("one_hot", index, on, off, depth=count, axis=axis)
+    return node.call("one_hot", node.cast(index, "int64"), on, off, depth=count, axis=axis)
 
 
 @converts("Compress")

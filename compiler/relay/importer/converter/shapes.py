@@ -27,6 +27,16 @@ LONGEST = 2**62
 """Ends of slices beyond it mean the end of the axis."""
 
 
+@converts("OptionalHasElement")
+def _has_element(node: NodeView, x: Expr | None = None) -> Expr:
+    return node.constant(np.bool_(x is not None))
+
+
+@converts("OptionalGetElement")
+def _get_element(node: NodeView, x: Expr) -> Expr:
+    return x
+
+
 @converts("Constant")
 def _constant(node: NodeView) -> Expr:
     for name in ("value", "value_float", "value_floats", "value_int", "value_ints"):
@@ -320,6 +330,14 @@ def _depth_to_space(node: NodeView, x: Expr) -> Expr:
 
 @converts("SpaceToDepth")
 def _space_to_depth(node: NodeView, x: Expr) -> Expr:
+    if node.attr("mode", "DCR") == "CRD":
+        batch, channels, height, width = node.static(x)
+        size = node.attr("blocksize")
+        if size < 1 or height % size or width % size:
+            raise OnnxError(f"blocksize is {size}; it divides {height} and {width}")
+        parts = node.call("reshape", x, newshape=(batch, channels, height // size, size, width // size, size))
+        parts = node.call("transpose", parts, axes=(0, 1, 3, 5, 2, 4))
+        return node.call("reshape", parts, newshape=(batch, channels * size**2, height // size, width // size))
     return node.call("space_to_depth", x, block_size=node.attr("blocksize"))
 
 

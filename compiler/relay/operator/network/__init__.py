@@ -8,12 +8,23 @@ from compiler.relay.operator.network import (
     normalization,
     pooling,
     product,
+    quantized,
+    recurrence,
     regions,
     scaling,
 )
 
-ROWS = tuple(
-    row
-    for family in (activation, attention, convolution, image, normalization, pooling, product, regions, scaling)
-    for row in family.ROWS
+_FAMILIES = (
+    activation,
+    attention,
+    convolution,
+    image,
+    normalization,
+    pooling,
+    product,
+    quantized,
+    recurrence,
+    regions,
+    scaling,
 )
+ROWS = tuple(row for family in _FAMILIES for row in family.ROWS)

@@ -126,7 +126,9 @@ def _sizes_of_transposed(attrs: Attrs, windows: Windows, sizes: Sequence[Any]) -
     return tuple(found)
 
 
-def _type_of(spatial: str, transposed: bool) -> Any:
+def type_rule(spatial: str, *, transposed: bool) -> Any:
+    """The rule of the type of a convolution's result."""
+
     def rule(attrs: Attrs, data: Type, weight: Type) -> Type:
         x, w = tensor(data, "the data"), tensor(weight, "the weight")
         form = _Form.of(attrs, spatial)
@@ -149,7 +151,7 @@ def _type_of(spatial: str, transposed: bool) -> Any:
         dims = {"N": image["N"], "C": made, **dict(zip(spatial, sizes, strict=True))}
         return TensorType(form.out.shape(dims), operands_dtype(attrs, x, w))
 
-    return forward(rule)
+    return rule
 
 
 def _computed(spatial: str) -> Any:
@@ -415,7 +417,7 @@ def _row(count: int, transposed: bool) -> Op:
     return Op(
         f"nn.conv{count}d_transpose" if transposed else f"nn.conv{count}d",
         ("data", "weight"),
-        _type_of(spatial, transposed),
+        forward(type_rule(spatial, transposed=transposed)),
         _evaluated(spatial, transposed),
         _computed_transposed(spatial) if transposed else _computed(spatial),
         Fuse.OUT_ELEMWISE_FUSABLE,
