@@ -168,7 +168,7 @@ def _one_field(node: Call, old: Call) -> Expr | None:
 
 
 def _product(node: Call, old: Call) -> Expr | None:
-    """A product with a constant matrix is a dense layer, whose weights are packed when the program is built."""
+    """A product with a constant matrix is a dense layer, whose weights are packed once."""
     weight = node.args[1]
     data = old.args[0].checked_type
     if type(weight) is not Constant or weight.data.ndim != 2 or weight.dtype == "bfloat16":

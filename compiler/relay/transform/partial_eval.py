@@ -81,7 +81,9 @@ class _Evaluator(Recursive):
         self.store: dict[Ref, Value | None] = {}  # None: written by code that is not known
         self.escaped: dict[Ref, Var] = {}
         self.unfolding: list[Function] = []
-        self.guards: list[int] = [0]  # unknown branches in each of these activations, around what is evaluated
+        self.guards: list[int] = [
+            0
+        ]  # unknown branches in each of these activations, around what is evaluated
         self.unfolded = 0
 
     def function(self, function: Function) -> Function:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import compiler.relay.operator  # noqa: F401  the rows
 from compiler.relay.infer.infer import infer_type
 from compiler.relay.interpret.evaluate import evaluate
 from compiler.relay.language.expr import Constant, Expr, Function, Tuple, TupleGetItem, Var, constant
