@@ -211,9 +211,7 @@ class _Compilation:
                     prepared[o.index] if o.kind == "prepared" else place(values[o.index])
                     for o in code.operands
                 )
-            used = [
-                v for v in step.inputs if kernel < 0 or program.values[self.roots[v]].kind != "constant"
-            ]
+            used = [v for v in step.inputs if kernel < 0 or program.values[self.roots[v]].kind != "constant"]
             calls.append(
                 Planned(
                     title(step.function),

@@ -275,7 +275,9 @@ class _Site:
                 if buffer is not None and tuple(buffer.shape) != shape:
                     text += f".reshape({shape!r})"
                 values.append(text + (".view('uint16')" if dtype == "bfloat16" else ""))
-            value = next(iter(values)) if isinstance(self.type, TensorType) else _form(self.type, iter(values))
+            value = (
+                next(iter(values)) if isinstance(self.type, TensorType) else _form(self.type, iter(values))
+            )
             return [*found, f"{result} = {value}"]
 
         self.inline = Inline(lines)

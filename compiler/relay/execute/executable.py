@@ -217,9 +217,13 @@ class _Runner:
         base = self.arena.ctypes.data
         self.arrays = [np.ascontiguousarray(array) for array in plan.arrays]
         addresses = [array.ctypes.data for array in self.arrays]
-        self.patches: list[tuple[str, int, int]] = []  # operands in arrays of a call: those are set by each call
+        self.patches: list[
+            tuple[str, int, int]
+        ] = []  # operands in arrays of a call: those are set by each call
         calls: list[tuple[int, list[int], int]] = []
-        self.segments: list[tuple[int, Any]] = []  # first and last of some calls, or a function that evaluates
+        self.segments: list[
+            tuple[int, Any]
+        ] = []  # first and last of some calls, or a function that evaluates
         at = begin = 0
         for call in plan.calls:
             if call.kernel < 0:

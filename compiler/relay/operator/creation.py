@@ -15,8 +15,8 @@ from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Expr, Tuple, TupleGetItem
 from compiler.relay.language.op import Fuse, Op, op
 from compiler.relay.language.types import TensorType, TupleType, Type
-from compiler.relay.operator.elementwise import converted, dtype_of, numpy_dtype, te_cast, wide_dtype
-from compiler.relay.operator.shape import fields_of, row, tuple_fields
+from compiler.relay.operator.elementwise import converted, dtype_of, numpy_dtype, row, te_cast, wide_dtype
+from compiler.relay.operator.shape import fields_of, tuple_fields
 from compiler.te.tensor import Tensor
 
 _SHAPE = Attribute("shape", "ints")

@@ -15,7 +15,7 @@ from compiler.ir.semantics.bfloat16 import rounded
 from compiler.relay.infer.relations import forward, tensor
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Constant, Expr, constant
-from compiler.relay.language.op import Fuse, Op, Relation, op
+from compiler.relay.language.op import Fuse, Op, Relation, Template, op
 from compiler.relay.language.types import IncompleteType, TensorType, Type
 from compiler.te.tensor import Tensor
 
@@ -414,6 +414,53 @@ _FUNCTIONS = (
         doc="The same elements; the gradient computes again what they depend on.",
     ),
 )
+
+
+# --- rows of other families -----------------------------------------------------------------------
+
+
+def row(
+    name: str,
+    rule: Callable[..., Type],
+    evaluate: Callable[..., Any],
+    element: Callable[..., Element],
+    gradient: Callable[[Call, Expr], Sequence[Expr | None]] | None = None,
+    *,
+    inputs: tuple[str, ...] = ("x",),
+    attributes: tuple[Attribute, ...] = (),
+    fuse: Fuse = Fuse.INJECTIVE,
+    template: Callable[..., Template | None] | None = None,
+    doc: str,
+) -> Op:
+    """A row of an operator, each element of whose result is a function of the index.
+
+    Parameters
+    ----------
+    element : callable
+        ``element(attrs, tensors, index, shape of the result)``.
+    gradient : callable, optional
+        By default there is none: no argument has a derivative.
+    """
+
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
+        shape = type_.dims
+        return te.compute(shape, lambda *at: element(attrs, args, at, shape), name.split(".")[-1])
+
+    def no_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
+        return [None] * len(inputs)
+
+    return Op(
+        name,
+        inputs,
+        forward(rule),
+        evaluate,
+        tensors,
+        fuse,
+        attributes,
+        gradient or no_gradient,
+        template,
+        doc=doc,
+    )
 
 
 # --- infinities ------------------------------------------------------------------------------------

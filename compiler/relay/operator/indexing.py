@@ -15,8 +15,16 @@ from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Constant, Expr, Tuple
 from compiler.relay.language.op import Fuse, Op, op
 from compiler.relay.language.types import ANY, TensorType, Type
-from compiler.relay.operator.elementwise import check_dtype, divide, dtype_of, multiply, where, zeros_like
-from compiler.relay.operator.shape import dims_of, reshaped_index, row
+from compiler.relay.operator.elementwise import (
+    check_dtype,
+    divide,
+    dtype_of,
+    multiply,
+    row,
+    where,
+    zeros_like,
+)
+from compiler.relay.operator.shape import dims_of, reshaped_index
 from compiler.te.tensor import Tensor
 
 AXIS = Attribute("axis", "int", 0)

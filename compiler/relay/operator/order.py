@@ -10,10 +10,11 @@ import numpy as np
 
 from compiler import te
 from compiler.ir.expr import Expr as Element
+from compiler.ops import CUMSUM
 from compiler.relay.infer.relations import forward, normalized_axis, rank, shape_text, tensor
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Expr, TupleGetItem
-from compiler.relay.language.op import Fuse, Op, op
+from compiler.relay.language.op import Fuse, Op, Template, op
 from compiler.relay.language.types import ANY, TensorType, TupleType, Type
 from compiler.relay.operator.elementwise import (
     check_dtype,
@@ -45,6 +46,7 @@ def _cumulative(
     start: int,
     gradient: Callable[[Call, Expr], Expr],
     doc: str,
+    template: Callable[[Attrs, Sequence[TensorType]], Template | None] | None = None,
 ) -> Op:
     def rule(attrs: Attrs, x: Any) -> Type:
         check_dtype(tensor(x), "a number")
@@ -100,8 +102,18 @@ def _cumulative(
         Fuse.OPAQUE,
         attributes,
         lambda call, grad: [gradient(call, grad)],
+        template,
         doc=doc,
     )
+
+
+def _cumsum_template(attrs: Attrs, types: Sequence[TensorType]) -> Template | None:
+    """The sums of parts of a row in parallel; along another axis the general rules do as well."""
+    (x,) = types
+    axis = _axis(attrs, len(x.dims))
+    if attrs.exclusive or attrs.reverse or axis != len(x.dims) - 1 or x.dims[axis] == 1:
+        return None
+    return Template(CUMSUM, {"shape": x.dims, "axis": axis, "dtype": x.dtype}, (0,))
 
 
 def _reversed(call: Call, x: Expr) -> Call:
@@ -271,6 +283,7 @@ ROWS = (
         0,
         lambda call, grad: _reversed(call, grad),
         "The sums of the elements up to each, along an axis; or from each, in reverse; or without it.",
+        _cumsum_template,
     ),
     _cumulative(
         "cumprod",

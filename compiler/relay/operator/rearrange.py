@@ -17,8 +17,8 @@ from compiler.relay.language.expr import Call, Expr, Tuple, TupleGetItem
 from compiler.relay.language.layout import Layout
 from compiler.relay.language.op import Fuse, Op, op
 from compiler.relay.language.types import AnyDim, TensorType, Type
-from compiler.relay.operator.elementwise import check_dtype, dims, dtype_of, te_cast, wide_dtype
-from compiler.relay.operator.shape import fields_of, row, tuple_fields
+from compiler.relay.operator.elementwise import check_dtype, dims, dtype_of, row, te_cast, wide_dtype
+from compiler.relay.operator.shape import fields_of, tuple_fields
 from compiler.te.tensor import Tensor
 
 # --- layouts --------------------------------------------------------------------------------------

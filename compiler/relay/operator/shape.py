@@ -10,6 +10,7 @@ import numpy as np
 
 from compiler import te
 from compiler.ir.expr import Expr as Element
+from compiler.ops import TRANSPOSE
 from compiler.relay.infer.relations import (
     broadcast_dim,
     forward,
@@ -21,45 +22,11 @@ from compiler.relay.infer.relations import (
 )
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Expr, Tuple, TupleGetItem
-from compiler.relay.language.op import Fuse, Op, op
+from compiler.relay.language.op import Fuse, Op, Template, op
 from compiler.relay.language.types import ANY, AnyDim, Dim, TensorType, TupleType, Type
 from compiler.relay.operator.arithmetic import read, sum_to
-from compiler.relay.operator.elementwise import dims
+from compiler.relay.operator.elementwise import dims, row
 from compiler.te.tensor import Tensor
-
-
-def row(
-    name: str,
-    rule: Callable[..., Type],
-    evaluate: Callable[..., Any],
-    element: Callable[..., Element],
-    gradient: Callable[[Call, Expr], Sequence[Expr | None]] | None = None,
-    *,
-    inputs: tuple[str, ...] = ("x",),
-    attributes: tuple[Attribute, ...] = (),
-    fuse: Fuse = Fuse.INJECTIVE,
-    doc: str,
-) -> Op:
-    """A row of an operator, each element of whose result is a function of the index.
-
-    Parameters
-    ----------
-    element : callable
-        ``element(attrs, tensors, index, shape of the result)``.
-    gradient : callable, optional
-        By default there is none: no argument has a derivative.
-    """
-
-    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
-        shape = type_.dims
-        return te.compute(shape, lambda *at: element(attrs, args, at, shape), name.split(".")[-1])
-
-    def no_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
-        return [None] * len(inputs)
-
-    return Op(
-        name, inputs, forward(rule), evaluate, tensors, fuse, attributes, gradient or no_gradient, doc=doc
-    )
 
 
 def dims_of(expr: Expr) -> tuple[Any, ...]:
@@ -181,6 +148,17 @@ def _transpose_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
     return [op("transpose")(grad, axes=tuple(order.index(d) for d in range(len(order))))]
 
 
+def _transpose_template(attrs: Attrs, types: Sequence[TensorType]) -> Template | None:
+    """Tiles are transposed where the last axis moves; else the general rules copy rows."""
+    (x,) = types
+    order = permutation(attrs.axes, len(x.dims))
+    # axes of one element have no order
+    moved = [axis for axis in order if x.dims[axis] != 1]
+    if not moved or moved[-1] == max(moved):
+        return None
+    return Template(TRANSPOSE, {"shape": x.dims, "axes": order, "dtype": x.dtype}, (0,))
+
+
 def _new_axis(attrs: Attrs, count: int) -> int:
     if attrs.num_newaxis < 0:
         raise ValueError(f"num_newaxis is {attrs.num_newaxis}; it must not be negative")
@@ -257,6 +235,7 @@ _SHAPES = (
         _transposed,
         _transpose_gradient,
         attributes=(Attribute("axes", "ints?", None),),
+        template=_transpose_template,
         doc="Axis d of the result is axis ``axes[d]``; by default they are reversed.",
     ),
     row(

@@ -15,8 +15,8 @@ from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Constant, Expr
 from compiler.relay.language.op import op
 from compiler.relay.language.types import ANY, TensorType, Type
-from compiler.relay.operator.elementwise import check_dtype, dims, dtype_of
-from compiler.relay.operator.shape import dims_of, reshaped_index, row, shaped_as
+from compiler.relay.operator.elementwise import check_dtype, dims, dtype_of, row
+from compiler.relay.operator.shape import dims_of, reshaped_index, shaped_as
 
 # --- slices ---------------------------------------------------------------------------------------
 
