@@ -1,4 +1,4 @@
-"""The solver of type relations: a work list; a relation is evaluated again when one of its types is better known.
+"""The solver of type relations: a work list of those whose types are better known than before.
 
 Relay (arXiv 1810.00952), section 3.3. A relation is a hyperedge between types; the solver ends when all hold,
 when one fails, or when nothing changes any more.
@@ -51,13 +51,13 @@ class Relation:
     origin: Any
     number: int = 0
     general: bool = False
-    """Whether it belongs to a generalised definition: it then holds for each instance, and is not evaluated."""
+    """Whether it belongs to a generalised definition, so that each instance requires it."""
     queued: bool = False
 
 
 @dataclass(eq=False, slots=True)
 class Group:
-    """What a definition leaves open, and what it requires of it; several functions that call each other share it."""
+    """What definitions that call each other leave open, and what they require of it."""
 
     holes: list[IncompleteType]
     relations: list[Relation]
@@ -201,8 +201,9 @@ class Solver(Unification):
     def settle(self) -> None:
         """Decide what each generalised definition is.
 
-        If all its uses agree on one type, it is of that type, so that what is in it has one too. Otherwise it is
-        quantified over what it leaves open. Definitions are used by later ones only, so the last one is first.
+        If all its uses agree on one type, it is of that type, so that what is in it has one too. Otherwise it
+        is quantified over what it leaves open. Definitions are used by later ones only, so the last one is
+        first.
         """
         for group in reversed(self.groups):
             agreed = self._agreed(group)

@@ -1,17 +1,21 @@
-"""Compiled functions called one after another, without the interpreter in between."""
+"""`Sequence`: compiled functions called one after another, without the interpreter in between."""
 
 from __future__ import annotations
 
 import ctypes
 import time
 from collections.abc import Callable
+from collections.abc import Sequence as Items
 from functools import lru_cache
 from typing import Any
 
-from compiler.backend.llvm.host.loader import Library, load_text
+import numpy as np
 
-WORDS = 3
-"""Words of an entry of the table: the address of ``void entry(ptr slots, ptr workspace)``, and its arguments."""
+from compiler.backend.llvm.host.loader import Library, load_object, load_text
+from compiler.backend.llvm.host.pool import LAUNCH, launch_address
+from compiler.runtime.artifact import Artifact, field
+
+_WORDS = 3  # of an entry: the address of ``void entry(ptr slots, ptr workspace)``, and its arguments
 
 _TEXT = """
 declare i32 @clock_gettime(i32, ptr) nounwind
@@ -75,18 +79,59 @@ _SYMBOLS = ("espalier_run_sequence", "espalier_time_sequence")
 
 @lru_cache(maxsize=1)
 def _library() -> Library:
-    return load_text(_TEXT.format(clock=time.CLOCK_MONOTONIC, words=WORDS), _SYMBOLS)
+    return load_text(_TEXT.format(clock=time.CLOCK_MONOTONIC, words=_WORDS), _SYMBOLS)
 
 
 @lru_cache(maxsize=1)
-def run_sequence() -> Callable[[int, int], Any]:
-    """``(address of the table, number of entries)``: calls them in order, without the interpreter's lock."""
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
-    return kind(_library().addresses[_SYMBOLS[0]])
+def _functions() -> tuple[Callable[..., None], Callable[..., None]]:
+    """Both functions; they run without the interpreter's lock."""
+    run, timed = (_library().addresses[symbol] for symbol in _SYMBOLS)
+    run_kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+    time_kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+    return run_kind(run), time_kind(timed)
 
 
-@lru_cache(maxsize=1)
-def time_sequence() -> Callable[[int, int, int], Any]:
-    """``(table, number, times)``: the same; ``times`` receives one more int64 than functions, in nanoseconds."""
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-    return kind(_library().addresses[_SYMBOLS[1]])
+class Sequence:
+    """Compiled functions, linked into this process, and a list of calls of them with fixed arguments.
+
+    Parameters
+    ----------
+    artifacts : sequence of Artifact
+        Functions of the LLVM back end that call no C functions of a user.
+    calls : sequence of (int, sequence of int, int)
+        For each call the position of its function, the addresses of its arrays, and that of its scratch
+        memory. The memory must outlive this object.
+
+    Raises
+    ------
+    ValueError
+        If the code cannot be linked.
+    """
+
+    def __init__(self, artifacts: Items[Artifact], calls: Items[tuple[int, Items[int], int]]) -> None:
+        self._libraries = [_linked(artifact) for artifact in artifacts]
+        entries = [next(iter(library.addresses.values())) for library in self._libraries]
+        self.slots = np.array([slot for _, slots, _ in calls for slot in slots] or [0], np.int64)
+        """The addresses of the arrays of all calls, one call's after another's; they may be changed."""
+        self._table = np.zeros((max(len(calls), 1), _WORDS), np.int64)
+        at = self.slots.ctypes.data
+        for number, (function, slots, workspace) in enumerate(calls):
+            self._table[number] = entries[function], at, workspace
+            at += 8 * len(slots)
+        self._address = self._table.ctypes.data
+        self._run, self._timed = _functions()
+
+    def run(self, begin: int, end: int) -> None:
+        """Make the calls from `begin` to before `end`."""
+        self._run(self._address + 8 * _WORDS * begin, end - begin)
+
+    def timed(self, begin: int, end: int) -> list[int]:
+        """The same; the time of the monotonic clock in ns before each call, and after the last one."""
+        times = np.empty(end - begin + 1, np.int64)
+        self._timed(self._address + 8 * _WORDS * begin, end - begin, times.ctypes.data)
+        return times.tolist()
+
+
+def _linked(artifact: Artifact) -> Library:
+    imports = {LAUNCH: launch_address()} if field(artifact.details, "is_parallel", bool) else {}
+    return load_object(artifact.code, (field(artifact.details, "entry", str),), imports)
