@@ -12,9 +12,8 @@ from compiler.ops.knobs import Knobs
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
-
 ACROSS = 8
-"""Channels that are stored together: as many rows of an image as the ways of a first-level cache, at least."""
+"""Channels that are stored together: rows of an image, of which a set of the first-level cache has so many."""
 
 
 def split_vectors(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> tuple[te.IterVar, te.IterVar]:

@@ -8,6 +8,7 @@ from typing import Any
 from compiler import te
 from compiler.backend import Target
 from compiler.ir.expr import Expr, const
+from compiler.ops.consumer import Consumer
 from compiler.ops.conv import conv2d
 from compiler.ops.conv import pointwise as conv2d_pointwise
 from compiler.ops.conv.conv2d import (
@@ -20,7 +21,6 @@ from compiler.ops.conv.conv2d import (
 )
 from compiler.ops.conv.family import convolution_operator
 from compiler.ops.conv.tile import Blocks, PixelTile, block_options, divides_well, pixel_tiles, registers_of
-from compiler.ops.consumer import Consumer
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors, store_across
 from compiler.ops.tiles import UNROLL, Tile, covering, unrolled
