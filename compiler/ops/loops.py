@@ -13,7 +13,7 @@ from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
 ACROSS = 8
-"""Channels that are stored together: rows of an image, of which a set of the first-level cache has so many."""
+"""Channels that are stored together: rows of an image, of which a cache set holds so many."""
 
 
 def split_vectors(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> tuple[te.IterVar, te.IterVar]:
