@@ -14,10 +14,10 @@ from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.lowering.nest import loop_nest
 from compiler.ops import Defaults, Operator
+from compiler.ops.derive import derive, with_schedule
 from compiler.passes import run
 from compiler.te.tensor import Placeholder
 from costmodel import Task
-from compiler.ops.derive import derive, with_schedule
 from costmodel.space import ConfigSpace, Replay
 from tests.compiler.ops.derive.computations import SMALL, matmul
 
