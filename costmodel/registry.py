@@ -18,7 +18,7 @@ from compiler.ops.operator import Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.rounding import Rounding
 from compiler.suggest import unknown
-from costmodel.derive import derived
+from compiler.ops.derive import derived
 
 _registered: dict[str, Operator] = {}
 
@@ -40,7 +40,7 @@ def register(
     (schedule, [tensors])``.
 
     The tensors are the inputs, then the outputs. A function whose first parameter is called `knobs` is a
-    template. Any other states what is computed, and its schedules are derived (`costmodel.derive`). The other
+    template. Any other states what is computed, and its schedules are derived (`compiler.ops.derive`). The other
     parameters become those of the operator: whole numbers of at least zero, and ``dtype`` if `dtypes` is
     given.
     A template with a keyword-only parameter ``target`` is passed the `compiler.Target`.

@@ -11,7 +11,7 @@ import numpy as np
 from compiler import Target
 from compiler.ops.chosen import chosen
 from compiler.ops.operator import Operator, Shape
-from costmodel.derive import with_schedule
+from compiler.ops.derive import with_schedule
 from costmodel.registry import operator as find
 from costmodel.space import Config, ConfigSpace, Replay
 
@@ -33,7 +33,7 @@ class Task:
     ------
     ValueError
         For an unknown operator or target, a shape that the operator does not allow, or a kind of target that
-        it has no schedule for and none is derived for (see `costmodel.derive`).
+        it has no schedule for and none is derived for (see `compiler.ops.derive`).
     """
 
     def __init__(

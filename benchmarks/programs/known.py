@@ -58,8 +58,10 @@ def search(name: str, ways: Mapping[str, Task], trials: int, keep: int, path: Pa
             others = [r for r in record_file.best(result.records, n=keep) if r.index != winner.index]
             for record in (winner, *others[: keep - 1]):
                 record_file.append(path, record)
+            gain = f", {result.speedup.median:.2f}x the default" if result.speedup else ""
             print(
-                f"{name}, {way}: {task.gflops(winner.cost):.1f} GFLOP/s of {len(result.records)} trials",
+                f"{name}, {way}: {task.gflops(winner.cost):.1f} GFLOP/s of {len(result.records)} trials{gain}"
+                f", {result.seconds:.0f} s",
                 flush=True,
             )
 

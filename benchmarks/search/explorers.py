@@ -20,9 +20,17 @@ import numpy as np
 from benchmarks.interleave import Spread
 from benchmarks.report import heading, table
 from benchmarks.search.model import XGBoost
-from benchmarks.search.oracle import Oracle, OracleRunner, evolve, measure, poor_default, read, write
+from benchmarks.search.oracle import (
+    Oracle,
+    OracleRunner,
+    evolve,
+    measure,
+    poor_default,
+    read,
+    tasks,
+    write,
+)
 from benchmarks.search.programs import DATA as PROGRAMS
-from benchmarks.search.programs import tasks
 from costmodel import BoostedTreeCostModel, Task, tune
 from costmodel.explore import AnnealingExplorer, GeneticExplorer, IrreversibleExplorer
 from costmodel.transfer import make_model, read_programs
@@ -80,7 +88,7 @@ def search(
         trials,
         measurer=OracleRunner(oracle),
         seed=seed,
-        **{"shipped": False, **WAYS[way](name)},
+        **{"shipped": False, "finals": False, **WAYS[way](name)},
     )
     spent = time.process_time() - start
     known = [c for c in result.correlations if np.isfinite(c)]

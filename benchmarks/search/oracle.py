@@ -8,16 +8,23 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
+import compiler
 from benchmarks.programs.job import Job
-from benchmarks.search.programs import calls_of, ratio_of, tasks
+from benchmarks.search.derived import CASES
+from benchmarks.search.programs import calls_of, ratio_of
+from benchmarks.search.programs import tasks as of_templates
 from boost.atomic import write_bytes
+from compiler import Target
 from costmodel import Task
 from costmodel.explore import GeneticExplorer
 from costmodel.features import KnobFeatures
+from costmodel.footprint import measure_footprint
+from costmodel.refuse import refusal
 from costmodel.result import MeasureResult, Reason
 from costmodel.space import ConfigSpace
 
@@ -26,9 +33,16 @@ DATA = Path(__file__).parent / "explorers.jsonl.gz"
 FITTED = 250
 # programs of the sample that are measured between two draws, half of them neighbours of the fastest
 DRAW = 20
+# occasions on which a program is measured: what disturbs one of them lasts longer than a turn
+VISITS = 3
 
 Sample = dict[str, list[tuple[dict[str, Any], float]]]
 """By the name of a task: configurations, and their times relative to that of the default program."""
+
+
+def tasks() -> dict[str, Task]:
+    """Return the tasks whose searches can be replayed: those of templates, and those of derived spaces."""
+    return of_templates() | {name: Task(operator, shape) for name, (operator, shape) in CASES.items()}
 
 
 def read(path: Path = DATA) -> Sample:
@@ -54,12 +68,12 @@ def write(sample: Sample, path: Path = DATA) -> None:
 def measure(name: str, sample: Sample, seconds: float) -> None:
     """Add programs of a task to a sample: half of them random, half neighbours of the fastest.
 
-    Each takes turns with the default program. One that seems faster than all others is measured twice, and
-    the slower time counts.
+    Each takes turns with the default program, on `VISITS` occasions; the median counts.
     """
     until = time.perf_counter() + seconds
     task = tasks()[name]
     rows = sample.setdefault(name, [])
+    hardware = Target.parse(task.target).hardware
     known = {task.space.config(config).index: ratio for config, ratio in rows}
     rng = np.random.default_rng(len(known))
     job = Job.of(task)
@@ -70,16 +84,18 @@ def measure(name: str, sample: Sample, seconds: float) -> None:
         near = {task.space.neighbour(int(rng.choice(best)), rng) for _ in range(DRAW // 2)} if best else set()
         batch = sorted(near - set(known))
         batch += task.space.random(rng, DRAW - len(batch), {*known, *batch})
+        programs = {}
         for index in batch:
             try:
-                program = job.program(task.space.at(index))
+                nest = compiler.loop_nest(*task.instantiate(index))
+                if refusal(nest, measure_footprint(nest), hardware) is None:
+                    programs[index] = job.program(task.space.at(index))
             except ValueError:  # the template refuses the configuration
                 continue
-            ratio = ratio_of(program, default, calls)
-            if ratio < min(known.values(), default=1.0):
-                ratio = max(ratio, ratio_of(program, default, calls))
-            known[index] = ratio
-            rows.append((task.space.at(index).plain(), ratio))
+        visits = [{i: ratio_of(call, default, calls) for i, call in programs.items()} for _ in range(VISITS)]
+        for index in programs:
+            known[index] = median(visit[index] for visit in visits)
+            rows.append((task.space.at(index).plain(), known[index]))
 
 
 class Oracle:

@@ -13,6 +13,7 @@ import numpy as np
 
 from compiler.backend import Target
 from compiler.ops.chosen import chosen
+from compiler.ops.consumer import Consumer
 from compiler.ops.inputs import draw, safe_integers
 from compiler.ops.knobs import Defaults, Knobs
 from compiler.ops.parameter import Parameter
@@ -26,7 +27,8 @@ Array = np.ndarray
 Shape = tuple[Any, ...]
 Template = Callable[..., tuple[Schedule, Sequence[Tensor]]]
 """``template(knobs, *values) -> (Schedule, [Tensor, ...])``: inputs first, then outputs. A template with a
-keyword parameter ``target`` is given the `Target`."""
+keyword parameter ``target`` is given the `Target`, one with ``consumer`` the `Consumer` of its result, whose
+inputs follow those of the operator."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +157,11 @@ class Operator:
         return self.schedules[kind]
 
     def schedule(
-        self, knobs: Knobs, *values: Any, target: str | Target = "llvm"
+        self,
+        knobs: Knobs,
+        *values: Any,
+        target: str | Target = "llvm",
+        consumer: Consumer | None = None,
     ) -> tuple[Schedule, list[Tensor]]:
         """Return the program that `knobs` describe: a schedule, and its inputs and outputs.
 
@@ -168,18 +174,25 @@ class Operator:
             Of the parameters.
         target : str or Target
             What the program is for; its kind selects the template.
+        consumer : Consumer, optional
+            What is computed from each element of the result and stored in its place; its inputs follow those
+            of the operator. The knobs are those of the operator alone.
 
         Raises
         ------
         ValueError
-            If a value is not allowed, the operator has no schedule for this kind of target, or the template
-            does not return a schedule and tensors.
+            If a value is not allowed, the operator has no schedule for this kind of target, the template
+            does not return a schedule and tensors, or has no place for a consumer (see `takes_consumer`).
         """
         shape, parsed = self.shape(*values), Target.parse(target)
         if type(knobs) is Defaults:
             better = chosen(self, shape, parsed)
             knobs = knobs if better is None else better
-        return _run_template(self, parsed, knobs, shape)
+        return _run_template(self, parsed, knobs, shape, consumer)
+
+    def takes_consumer(self, kind: str) -> bool:
+        """Whether the template for a kind of target applies a `Consumer` to the result."""
+        return "consumer" in _keywords(self.template(kind))
 
     def tensors(self, *values: Any) -> list[Tensor]:
         """Return what is computed: the inputs, then the outputs."""
@@ -330,10 +343,17 @@ def _tensors(operator: Operator, shape: Shape) -> tuple[Tensor, ...]:
 
 
 def _run_template(
-    operator: Operator, target: Target, knobs: Knobs, shape: Shape
+    operator: Operator, target: Target, knobs: Knobs, shape: Shape, consumer: Consumer | None = None
 ) -> tuple[Schedule, list[Tensor]]:
     template = operator.template(target.kind)
-    options = {"target": target} if _takes_target(template) else {}
+    keywords = _keywords(template)
+    options: dict[str, Any] = {"target": target} if "target" in keywords else {}
+    if consumer is not None:
+        if "consumer" not in keywords:
+            raise ValueError(
+                f"the template of {operator.name} has no place for a consumer: it takes no argument of that name"
+            )
+        options["consumer"] = consumer
     result = template(knobs, *shape, **options)
     if not isinstance(result, tuple) or len(result) != 2:
         raise ValueError(
@@ -344,5 +364,5 @@ def _run_template(
 
 
 @lru_cache(maxsize=1024)
-def _takes_target(template: Template) -> bool:
-    return "target" in inspect.signature(template).parameters
+def _keywords(template: Template) -> frozenset[str]:
+    return frozenset(inspect.signature(template).parameters)

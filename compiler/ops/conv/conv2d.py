@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from compiler import te
 from compiler.ir.expr import Expr
+from compiler.ops.consumer import Consumer
 from compiler.ops.epilogue import EPILOGUE, Epilogue
 from compiler.ops.parameter import Parameter, Value, pads, pair
 from compiler.ops.precision import DTYPE, PRECISIONS, Precision
@@ -80,6 +81,7 @@ class Convolution:
 
     Height and width are separate: ``KH, KW`` of the kernel, ``SH, SW`` of the stride, ``DH, DW`` of the
     dilation, ``OH, OW`` of the output. There are `groups` independent convolutions of `ci` to `co` channels.
+    The `consumer` is computed from each element after the epilogue.
     """
 
     N: int
@@ -101,6 +103,7 @@ class Convolution:
     layout: str
     epilogue: Epilogue
     precision: Precision
+    consumer: Consumer | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, shape: Conv2dShape) -> Convolution:
@@ -160,8 +163,24 @@ class Convolution:
         return pixel.astype(self.precision.accumulator) * weight.astype(self.precision.accumulator)
 
     def finish(self, value: Expr, extra: list[Tensor], channel: Expr, at: tuple[Expr, ...]) -> Expr:
-        """Return the output's element at index `at` of a sum: the epilogue, in the type of the result."""
-        return self.epilogue.apply(value, extra, (channel,), at).astype(self.precision.result)
+        """Return the output's element at index `at` of a sum: the epilogue, and the consumer."""
+        value = self.epilogue.apply(value, extra, (channel,), at).astype(self.precision.result)
+        return value if self.consumer is None else self.consumer.apply(value, at)
+
+    @property
+    def is_channelwise(self) -> bool:
+        """Whether what follows the sum depends on nothing but the sum and the channel, in NCHW."""
+        return not self.epilogue.residual and (self.consumer is None or self.consumer.along <= {1})
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing follows the sum."""
+        return self.epilogue == Epilogue.parse("none") and self.consumer is None
+
+    def arguments(self, data: Tensor, weight: Tensor, extra: list[Tensor], out: Tensor) -> list[Tensor]:
+        """Return the inputs of a program, then its output."""
+        consumed = [] if self.consumer is None else self.consumer.inputs
+        return [data, weight, *extra, *consumed, out]
 
     def pixel(self, data: Tensor, n: Expr, c: Expr, h: Expr, w: Expr, rows: int, columns: int) -> Expr:
         """Return a pixel of the padded image, zero outside of the image.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from compiler import te
@@ -11,6 +12,7 @@ from compiler.ir.expr import Expr
 from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Conv2dShape, Convolution, image_axes, image_shape
 from compiler.ops.conv.family import convolution_operator
 from compiler.ops.conv.tile import registers_of
+from compiler.ops.consumer import Consumer
 from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
 from compiler.ops.parameter import Parameter, Value
@@ -115,14 +117,16 @@ def tiles_of(conv: Convolution, registers: Registers) -> list[tuple[int, int]]:
     return sorted(tiles or [(1, 1)], key=lambda tile: (cycles(tile), tile))
 
 
-def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
+def template(
+    knobs: Knobs, *values: Any, target: Target, consumer: Consumer | None = None
+) -> tuple[Schedule, list[Tensor]]:
     """Pixels of a row in the lanes of vectors for NCHW, channels in the lanes for the other layouts.
 
     The image is padded in a buffer of some rows that stays in the cache. Where pixels are in the
     lanes and the stride is not one, the columns of this buffer are grouped by their remainder, so that
     the lanes of a vector read contiguous elements.
     """
-    conv = convolution(*values)
+    conv = replace(convolution(*values), consumer=consumer)
     registers = registers_of(conv, target)
     lanes = lanes_of(conv, registers)
     tiles = tiles_of(conv, registers)
@@ -197,7 +201,7 @@ def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list
     if conv.layout != "NCHW":
         *_, last = padded.op.axis
         s[padded].vectorize(s[padded].split(last, lanes)[1])
-    return s, [data, weight, *extra, out]
+    return s, conv.arguments(data, weight, extra, out)
 
 
 def _rows_of_buffer(conv: Convolution, rows: int, target: Target) -> tuple[list[int], int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler import te
@@ -20,6 +20,7 @@ from compiler.ops.conv.conv2d import (
 )
 from compiler.ops.conv.family import convolution_operator
 from compiler.ops.conv.tile import Blocks, PixelTile, block_options, divides_well, pixel_tiles, registers_of
+from compiler.ops.consumer import Consumer
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
 from compiler.ops.tiles import covering
@@ -27,7 +28,9 @@ from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
 
-def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
+def template(
+    knobs: Knobs, *values: Any, target: Target, consumer: Consumer | None = None
+) -> tuple[Schedule, list[Tensor]]:
     """A tile of some pixels by a block of channels is accumulated in registers.
 
     Each pixel of the input is broadcast to the lanes and multiplied by the weights of all channels of the
@@ -37,7 +40,7 @@ def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list
     channels is divided: the weights of a part of them stay there for all pixels of a block, whose partial
     sums are kept in memory.
     """
-    conv = convolution(*values)
+    conv = replace(convolution(*values), consumer=consumer)
     if conv2d_pointwise.is_pointwise(conv):
         return conv2d_pointwise.template(knobs, conv, target)
     registers = registers_of(conv, target)
@@ -77,16 +80,15 @@ def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list
 
     # where lanes are channels but the output's are pixels, bias and activation are applied before the
     # transposition
-    turned = conv.layout == "NCHW" and not conv.epilogue.residual and conv.co % tile.channels == 0
+    turned = conv.layout == "NCHW" and conv.is_channelwise and conv.co % tile.channels == 0
     done = None
-    if turned and (conv.epilogue.bias or conv.epilogue.activation):
-        done = te.compute(
-            shape,
-            lambda n, g, ct, oh, ow, lane: conv.finish(
-                total[n, g, ct, oh, ow, lane], extra, g * conv.co + ct * tile.channels + lane, ()
-            ),
-            "done",
-        )
+    if turned and not conv.is_finished:
+
+        def finished(n: Expr, g: Expr, ct: Expr, oh: Expr, ow: Expr, lane: Expr) -> Expr:
+            channel = g * conv.co + ct * tile.channels + lane
+            return conv.finish(total[n, g, ct, oh, ow, lane], extra, channel, (n, channel, oh, ow))
+
+        done = te.compute(shape, finished, "done")
 
     def element(*at: Expr) -> Expr:
         n, co, oh, ow = image_axes(conv.layout, *at)
@@ -114,7 +116,7 @@ def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list
     if padded.tensor is not None:
         s[padded.tensor].parallel(s[padded.tensor].fuse(*padded.tensor.op.axis[:2]))
     s[packed].parallel(s[packed].fuse(*packed.op.axis[:2]))
-    return s, [data, weight, *extra, out]
+    return s, conv.arguments(data, weight, extra, out)
 
 
 def _schedule_total(s: Schedule, total: Tensor, tile: PixelTile, order: str, lanes: int) -> te.IterVar:

@@ -99,7 +99,7 @@ def template(knobs: Knobs, conv: Convolution, target: Target) -> tuple[Schedule,
         s[panels].compute_at(s[out], block)
         split_vectors(s, panels, panels.op.axis[-1], lanes)
     s[packed].parallel(packed.op.axis[0])
-    return s, [data, weight, *extra, out]
+    return s, conv.arguments(data, weight, extra, out)
 
 
 def _steps(conv: Convolution, tile: Tile, registers: Registers, target: Target) -> float:

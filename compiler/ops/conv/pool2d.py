@@ -22,6 +22,7 @@ from compiler.ops.conv.conv2d import (
     image_shape,
     to_nchw,
 )
+from compiler.ops.consumer import Consumer
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import vector_lanes
 from compiler.ops.operator import Array, Operator
@@ -123,10 +124,16 @@ def compute(*values: Any) -> list[Tensor]:
     return [data, te.compute(shape, mean, "mean")]
 
 
-def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
+def template(
+    knobs: Knobs, *values: Any, target: Target, consumer: Consumer | None = None
+) -> tuple[Schedule, list[Tensor]]:
     """Vectorize over neighbouring windows, or over channels in layouts where channels are contiguous."""
     args = compute(*values)
     out = args[-1]
+    if consumer is not None:
+        pooled = out
+        out = te.compute(pooled.shape, lambda *at: consumer.apply(pooled[at], at), "out")
+        args = [*args[:-1], *consumer.inputs, out]
     extent = int(out.shape[-1])  # type: ignore[arg-type]  # no dynamic extents
     lanes = min(vector_lanes(knobs, target, out.dtype), 1 << (extent - 1).bit_length())
     s = te.create_schedule(out.op)

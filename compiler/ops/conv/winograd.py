@@ -9,6 +9,7 @@ section 4). Summed over the channels, the product in the middle is one matrix pr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from compiler.ir.expr import Expr
 from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Conv2dShape, Convolution, image_axes
 from compiler.ops.conv.family import convolution_operator
 from compiler.ops.conv.tile import registers_of
+from compiler.ops.consumer import Consumer
 from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
@@ -149,13 +151,15 @@ def convolution(*values: Any) -> Convolution:
     return Convolution.of(WinogradShape(*values).direct())
 
 
-def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list[Tensor]]:
+def template(
+    knobs: Knobs, *values: Any, target: Target, consumer: Consumer | None = None
+) -> tuple[Schedule, list[Tensor]]:
     """Compute all steps of a block of tiles while it is in the cache, with channels in the lanes of vectors.
 
     The products are matrix products of some tiles by a block of channels, whose sums stay in registers. The
     transformed kernels depend on constants alone, so they are computed when the weights are bound.
     """
-    conv, m = convolution(*values), WinogradShape(*values).m
+    conv, m = replace(convolution(*values), consumer=consumer), WinogradShape(*values).m
     th, tw = covering(conv.OH, m), covering(conv.OW, m)
     bt, g, at = (x.tolist() for x in matrices(m))
     registers = registers_of(conv, target)
@@ -206,7 +210,7 @@ def template(knobs: Knobs, *values: Any, target: Target) -> tuple[Schedule, list
 
     s[padded].parallel(s[padded].fuse(*padded.op.axis[:2]))
     s[kernels].parallel(s[kernels].fuse(*kernels.op.axis[:2]))
-    return s, [data, weight, *extra, out]
+    return s, conv.arguments(data, weight, extra, out)
 
 
 def _steps(conv: Convolution, tile: Tile, tiles: int, lanes: int) -> float:

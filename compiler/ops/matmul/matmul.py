@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from compiler import te
 from compiler.ir.expr import Expr
+from compiler.ops.consumer import Consumer
 from compiler.ops.epilogue import Epilogue
 from compiler.ops.precision import Precision
 from compiler.te.tensor import Tensor
@@ -32,6 +33,8 @@ class Product:
     precision : Precision
     names : tuple of str
         Names of the operands and of the result.
+    consumer : Consumer, optional
+        What is computed from each element after these steps.
     """
 
     M: int
@@ -42,6 +45,7 @@ class Product:
     epilogue: Epilogue
     precision: Precision
     names: tuple[str, str, str] = ("A", "B", "C")
+    consumer: Consumer | None = field(default=None, compare=False)
 
     def shape(self, *matrix: int) -> tuple[int, ...]:
         """Return the shape of a matrix for each element of the batch."""
@@ -70,6 +74,16 @@ class Product:
         """Return the product of two elements, in the type of the accumulator."""
         return left.astype(self.precision.accumulator) * right.astype(self.precision.accumulator)
 
+    def finish(self, value: Expr, extra: list[Tensor], at: tuple[Expr, ...]) -> Expr:
+        """Return the output's element at index `at` of a sum: the epilogue, and the consumer."""
+        value = self.epilogue.apply(value, extra, at[-1:], at).astype(self.precision.result)
+        return value if self.consumer is None else self.consumer.apply(value, at)
+
+    def arguments(self, left: Tensor, right: Tensor, extra: list[Tensor], out: Tensor) -> list[Tensor]:
+        """Return the inputs of a program, then its output."""
+        consumed = [] if self.consumer is None else self.consumer.inputs
+        return [left, right, *extra, *consumed, out]
+
     def compute(self) -> list[Tensor]:
         """Return the operands, the inputs of the epilogue and the output."""
         A, B, extra = self.placeholders()
@@ -86,7 +100,7 @@ class Product:
             return [A, B, product]
         out = te.compute(
             product.shape,
-            lambda *at: self.epilogue.apply(product[at], extra, at[-1:], at).astype(types.result),
+            lambda *at: self.finish(product[at], extra, at),
             self.names[2],
         )
         return [A, B, *extra, out]

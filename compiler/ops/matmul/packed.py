@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from compiler import te
 from compiler.backend import Target
 from compiler.ir.dtype import bits_of, is_float
 from compiler.ir.expr import Const, Expr
+from compiler.ops.consumer import Consumer
 from compiler.ops.epilogue import EPILOGUE, Epilogue
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
@@ -119,7 +121,7 @@ def packed(
         value = tile[(*batch, i // rows, j // columns, i % rows, j % columns)]
         if excess is not None:
             value = value - excess[(*batch, j // columns, j % columns)]
-        return product.epilogue.apply(value, extra, (j,), at).astype(product.precision.result)
+        return product.finish(value, extra, at)
 
     C = te.compute(product.shape(M, N), element, product.names[2])
 
@@ -169,7 +171,7 @@ def packed(
             depth,
             whole=not here,
         )
-    return s, [A, B, *extra, C]
+    return s, product.arguments(A, B, extra, C)
 
 
 class _Defaults(NamedTuple):
@@ -323,10 +325,15 @@ def _operator(
     def rounding(*values: Any) -> Rounding:
         return Rounding(of(*values).K, accumulator=of(*values).precision.accumulator)
 
+    def template(
+        knobs: Knobs, *values: Any, target: Target, consumer: Consumer | None = None
+    ) -> tuple[Schedule, list[Tensor]]:
+        return schedule(knobs, replace(of(*values), consumer=consumer), target, constants)
+
     return Operator(
         name=name,
         parameters=parameters,
-        schedules={"llvm": lambda knobs, *values, target: schedule(knobs, of(*values), target, constants)},
+        schedules={"llvm": template},
         compute_reference=lambda inputs, *values: of(*values).reference(inputs),
         count_flops=lambda *values: of(*values).flops,
         rounding=rounding,

@@ -62,7 +62,7 @@ class _Operands:
         def element(*at: Expr) -> Expr:
             *batch, row, column = at
             value = sums[(*batch, column if self.by_row else row)]
-            return product.epilogue.apply(value, self.extra, (column,), at).astype(product.precision.result)
+            return product.finish(value, self.extra, at)
 
         return te.compute(product.shape(product.M, product.N), element, product.names[2])
 
@@ -78,7 +78,7 @@ class _Operands:
 
     def arguments(self, out: Tensor) -> list[Tensor]:
         """Inputs and output."""
-        return [self.left, self.right, *self.extra, out]
+        return self.product.arguments(self.left, self.right, self.extra, out)
 
 
 def _dots(knobs: Knobs, operands: _Operands, target: Target) -> tuple[Schedule, list[Tensor]]:

@@ -1,0 +1,300 @@
+"""`Executable`: a compiled data-flow program, which is called with arrays."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from compiler.backend import Target
+from compiler.backend.llvm.host.sequence import Sequence as CallSequence
+from compiler.relay.execute.evaluate import evaluator
+from compiler.relay.execute.lower import Nested
+from compiler.relay.execute.memory import MemoryPlan
+from compiler.relay.execute.plan import Place, Plan, Planned
+from compiler.relay.execute.profile import Profile, Row
+from compiler.relay.language.types import TensorType, TupleType, Type
+from compiler.runtime.array import empty, numpy_dtype
+from compiler.suggest import unknown
+
+
+class Executable:
+    """A compiled program: kernels that are called in order on one planned arena.
+
+    ``exe(*arrays)`` returns an array, or nested tuples of them. Several threads may call; their calls run one
+    after another, each with the threads of `compiler.runtime.set_num_threads`.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Raises
+    ------
+    ValueError
+        If the target's code cannot run in this process.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._data = plan
+        self._lock = threading.Lock()
+        if missing := Target.parse(plan.target).missing():
+            raise ValueError(f"the program was built for {plan.target}, which cannot run here: {missing}")
+        self._run = _Runner(plan)
+
+    @property
+    def parameters(self) -> tuple[tuple[str, Type], ...]:
+        """Names and types of the parameters, in order."""
+        return self._data.parameters
+
+    @property
+    def result_type(self) -> Type:
+        """The type of the result."""
+        return self._data.result_type
+
+    @property
+    def target(self) -> str:
+        """What it was compiled for."""
+        return self._data.target
+
+    @property
+    def plan(self) -> MemoryPlan:
+        """The memory of a call: what its arena has, against what all tensors would take."""
+        return self._data.memory
+
+    @property
+    def calls(self) -> tuple[Planned, ...]:
+        """The calls of kernels in the order of execution."""
+        return self._data.calls
+
+    @property
+    def data(self) -> Plan:
+        """Everything that the program consists of, as `compiler.relay.execute.storage` saves it."""
+        return self._data
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Run the program.
+
+        Parameters
+        ----------
+        *arrays : ndarray, or nested tuples of them
+            One for each parameter, with its dtype and shape.
+
+        Returns
+        -------
+        ndarray, or nested tuples of them
+            New arrays.
+
+        Raises
+        ------
+        ValueError
+            If an argument is missing, or its dtype, rank or shape is wrong; names it.
+        """
+        given = self._checked(arrays)
+        with self._lock:
+            return self._run(given)
+
+    def run(self, inputs: Mapping[str, Any]) -> Any:
+        """Run the program with arguments by the names of its parameters; else as a call.
+
+        Raises
+        ------
+        ValueError
+            For a name that is unknown or missing; as for a call.
+        """
+        return self(*named_arguments([name for name, _ in self._data.parameters], inputs))
+
+    def profile(self, *arrays: Any, repeat: int = 10) -> Profile:
+        """Measure the time of each call of a kernel.
+
+        Parameters
+        ----------
+        *arrays
+            As for a call.
+        repeat : int
+            Runs; the median of each kernel's times is reported. One run before them is not timed.
+
+        Returns
+        -------
+        Profile
+            Prints as a table; `Profile.save_trace` writes a file that Perfetto opens.
+
+        Raises
+        ------
+        ValueError
+            As for a call; if `repeat` is not positive.
+        """
+        if repeat < 1:
+            raise ValueError(f"repeat is {repeat}; at least 1 is needed")
+        given = self._checked(arrays)
+        with self._lock:
+            self._run(given)
+            runs = [self._run.timed(given) for _ in range(repeat)]
+        rows = []
+        for number, call in enumerate(self._data.calls):
+            begins, ends = zip(*(run[number] for run in runs), strict=True)
+            seconds = sorted((e - b) * 1e-9 for b, e in zip(begins, ends, strict=True))
+            rows.append(Row(call.name, call.origin, seconds[len(seconds) // 2], call.flops, call.nbytes))
+        return Profile(tuple(rows), tuple(runs[-1]))
+
+    def _checked(self, arrays: Sequence[Any]) -> list[np.ndarray]:
+        parameters = self._data.parameters
+        if len(arrays) != len(parameters):
+            names = ", ".join(f"{name}: {type_}" for name, type_ in parameters)
+            raise ValueError(f"the program takes {len(parameters)} argument(s) ({names}), not {len(arrays)}")
+        found: list[np.ndarray] = []
+        for (name, type_), value in zip(parameters, arrays, strict=True):
+            found += checked_leaves(name, type_, value)
+        return found
+
+
+def named_arguments(names: Sequence[str], inputs: Mapping[str, Any]) -> list[Any]:
+    """Arguments in the order of parameters.
+
+    Raises
+    ------
+    ValueError
+        For a name that is unknown or missing.
+    """
+    for name in inputs:
+        if name not in names:
+            raise ValueError(unknown("input", name, names))
+    missing = [name for name in names if name not in inputs]
+    if missing:
+        raise ValueError(f"the input {missing[0]!r} is missing; needed are {', '.join(map(repr, names))}")
+    return [inputs[name] for name in names]
+
+
+def checked_leaves(name: str, type_: Type, value: Any) -> list[np.ndarray]:
+    """The arrays of an argument, C-contiguous; those of tuples in order.
+
+    Raises
+    ------
+    ValueError
+        If it is not of the type.
+    """
+    if isinstance(type_, TupleType):
+        if not isinstance(value, (tuple, list)) or len(value) != len(type_.fields):
+            given = f"{len(value)} values" if isinstance(value, (tuple, list)) else type(value).__name__
+            raise ValueError(f"the input {name!r} is {given}; a tuple of {len(type_.fields)} is needed")
+        parts = enumerate(zip(type_.fields, value, strict=True))
+        return [a for i, (field, part) in parts for a in checked_leaves(f"{name}.{i}", field, part)]
+    assert isinstance(type_, TensorType)
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    dtype = str(type_.dtype)
+    if array.dtype != dtype and not (dtype == "bfloat16" and array.dtype == np.uint16):
+        if dtype != "bfloat16" or array.dtype != numpy_dtype(dtype):
+            raise ValueError(f"the input {name!r} has the dtype {array.dtype}; {dtype} is needed")
+    if array.shape != type_.dims:
+        what = "rank" if array.ndim != len(type_.dims) else "shape"
+        raise ValueError(
+            f"the input {name!r} has the {what} {array.ndim if what == 'rank' else array.shape}; the shape "
+            f"{type_.dims} is needed"
+        )
+    return [array if array.flags.c_contiguous else np.ascontiguousarray(array)]
+
+
+class _Runner:
+    """The memory of a program, and its calls."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.arena = empty(max(plan.memory.peak, 1), "uint8")
+        base = self.arena.ctypes.data
+        self.arrays = [np.ascontiguousarray(array) for array in plan.arrays]
+        addresses = [array.ctypes.data for array in self.arrays]
+        self.patches: list[
+            tuple[str, int, int]
+        ] = []  # operands in arrays of a call: those are set by each call
+        calls: list[tuple[int, list[int], int]] = []
+        self.segments: list[
+            tuple[int, Any]
+        ] = []  # first and last of some calls, or a function that evaluates
+        at = begin = 0
+        for call in plan.calls:
+            if call.kernel < 0:
+                self.segments += [(begin, len(calls)), (-1, self._evaluation(call))]
+                begin = len(calls)
+                continue
+            slots = []
+            for place in call.operands:
+                if place.kind in ("input", "result"):
+                    self.patches.append((place.kind, place.number, at + len(slots)))
+                    slots.append(0)
+                else:
+                    slots.append(base + place.number if place.kind == "arena" else addresses[place.number])
+            at += len(slots)
+            calls.append((call.kernel, slots, base + call.workspace))
+        self.segments = [s for s in (*self.segments, (begin, len(calls))) if s[0] != s[1]]
+        self.sequence = CallSequence([kernel.main for kernel in plan.kernels], calls)
+
+    def __call__(self, given: Sequence[np.ndarray]) -> Any:
+        results = self._set(given)
+        for begin, end in self.segments:
+            if begin >= 0:
+                self.sequence.run(begin, end)
+            else:
+                end(given, results)
+        return self._value(self.plan.result, given, results, set())
+
+    def timed(self, given: Sequence[np.ndarray]) -> list[tuple[int, int]]:
+        """Run it; the times in nanoseconds at which each call begins and ends."""
+        results = self._set(given)
+        found: list[tuple[int, int]] = []
+        for begin, end in self.segments:
+            if begin >= 0:
+                times = self.sequence.timed(begin, end)
+                found += zip(times, times[1:], strict=False)
+            else:
+                start = time.monotonic_ns()
+                end(given, results)
+                found.append((start, time.monotonic_ns()))
+        return found
+
+    def _set(self, given: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Make the arrays of the results, and write the addresses of a call's arrays."""
+        results = [np.empty(nbytes, np.uint8) for nbytes in self.plan.results]
+        at = {
+            "input": [array.ctypes.data for array in given],
+            "result": [array.ctypes.data for array in results],
+        }
+        slots = self.sequence.slots
+        for kind, number, position in self.patches:
+            slots[position] = at[kind][number]
+        return results
+
+    def _array(self, place: Place, given: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> np.ndarray:
+        """A tensor as an array on its memory."""
+        if place.kind == "input":
+            return given[place.number].reshape(place.shape)
+        if place.kind == "array":
+            return self.arrays[place.number].reshape(place.shape)
+        if place.kind == "result":
+            memory = results[place.number][: place.nbytes]
+        else:
+            memory = self.arena[place.number : place.number + place.nbytes]
+        return memory.view(numpy_dtype(place.dtype)).reshape(place.shape)
+
+    def _evaluation(self, call: Planned) -> Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]:
+        evaluate = evaluator(call.recipe)
+
+        def run(given: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:
+            made = evaluate([self._array(place, given, results) for place in call.inputs])
+            for place, array in zip(call.outputs, made, strict=True):
+                self._array(place, given, results)[...] = array
+
+        return run
+
+    def _value(
+        self, result: Nested, given: Sequence[np.ndarray], results: Sequence[np.ndarray], taken: set[int]
+    ) -> Any:
+        """The result of a call; what is an input, a constant or the same array again is copied."""
+        if isinstance(result, tuple):
+            return tuple(self._value(part, given, results, taken) for part in result)
+        array = self._array(result, given, results)
+        if result.kind == "result" and result.number not in taken:
+            taken.add(result.number)
+            return array
+        return array.copy()

@@ -1,0 +1,194 @@
+"""`Kernel`: the machine code of a primitive function, and how its arguments are bound."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, cast
+
+import numpy as np
+
+from compiler.backend import Target, pipeline
+from compiler.backend.llvm.backend import LLVM
+from compiler.backend.registry import backend
+from compiler.errors import ScheduleError
+from compiler.ir.dtype import bits_of
+from compiler.ir.expr import Buffer
+from compiler.ir.function import PrimFunc
+from compiler.lowering.constants import split_constants
+from compiler.lowering.nest import loop_nest
+from compiler.passes import run
+from compiler.relay.execute.lower import Lowered
+from compiler.runtime.array import empty
+from compiler.runtime.artifact import Artifact
+
+ENTRY_NAME = "kernel"
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What a parameter of a kernel is: ``("value", n)``, or ``("prepared", n)``.
+
+    Values are the inputs of the primitive function, then its outputs; prepared are the buffers that are filled
+    once from constants.
+    """
+
+    kind: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A compiled primitive function.
+
+    Parameters
+    ----------
+    name : str
+        Its operators, for people.
+    main : Artifact
+    operands : tuple of Operand
+        Of `main`.
+    prepare : Artifact, optional
+        Fills the prepared buffers from constants; None where there are none.
+    prepare_operands : tuple of Operand
+    prepared : tuple of (shape, dtype)
+        Of each prepared buffer.
+    """
+
+    name: str
+    main: Artifact
+    operands: tuple[Operand, ...]
+    prepare: Artifact | None = None
+    prepare_operands: tuple[Operand, ...] = ()
+    prepared: tuple[tuple[tuple[int, ...], str], ...] = ()
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """The values that are arguments of `main`."""
+        return frozenset(o.index for o in self.operands if o.kind == "value")
+
+    def prepared_arrays(self, constants: Mapping[int, np.ndarray]) -> list[np.ndarray]:
+        """The prepared buffers for the values of the constant inputs."""
+        filled = [empty(shape, dtype) for shape, dtype in self.prepared]
+        if self.prepare is not None:
+            module = backend(self.prepare.kind).load(self.prepare)
+            parameters = []
+            for operand, buffer in zip(self.prepare_operands, self.prepare.params, strict=True):
+                if operand.kind == "prepared":
+                    parameters.append(filled[operand.index])
+                else:
+                    shape = cast("tuple[int, ...]", buffer.shape)
+                    parameters.append(constants[operand.index].reshape(shape))
+            module(*parameters)
+        return filled
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The programs of a kernel before code is generated: what can be made without LLVM.
+
+    Parameters
+    ----------
+    name : str
+    main : PrimFunc
+        After all passes.
+    operands : tuple of Operand
+    prepare : PrimFunc, optional
+    prepare_operands : tuple of Operand
+    prepared : tuple of (shape, dtype)
+    """
+
+    name: str
+    main: PrimFunc
+    operands: tuple[Operand, ...]
+    prepare: PrimFunc | None
+    prepare_operands: tuple[Operand, ...]
+    prepared: tuple[tuple[tuple[int, ...], str], ...]
+
+    def compiled(self, target: Target) -> Kernel:
+        """The kernel: machine code of both programs."""
+        prepare = None if self.prepare is None else LLVM().compile(self.prepare, target.options, once=True)
+        main = LLVM().compile(self.main, target.options)
+        return Kernel(self.name, main, self.operands, prepare, self.prepare_operands, self.prepared)
+
+
+def in_place(lowered: Lowered, candidates: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The first pair of an input and an output for which the output may be computed in the input's memory.
+
+    Parameters
+    ----------
+    lowered : Lowered
+    candidates : sequence of (int, int)
+        Numbers of values: inputs from 0, outputs behind them.
+    """
+    for pair in candidates:
+        pairs = _parameters_of(lowered, pair)
+        if pairs is None:
+            continue
+        try:
+            loop_nest(lowered.program.schedule, lowered.program.parameters, ENTRY_NAME, inplace=pairs)
+        except ScheduleError:
+            continue
+        return pair
+    return None
+
+
+def _parameters_of(lowered: Lowered, pair: tuple[int, int]) -> dict[Any, Any] | None:
+    parameters = lowered.program.parameters
+    given = [p for p, at in zip(parameters, lowered.operands, strict=True) if at == pair[0]]
+    stored = [p for p, at in zip(parameters, lowered.operands, strict=True) if at == pair[1]]
+    return {stored[0]: given[0]} if len(given) == len(stored) == 1 else None
+
+
+def source(
+    name: str,
+    lowered: Lowered,
+    target: Target,
+    constants: Collection[int] = (),
+    inplace: tuple[int, int] | None = None,
+) -> Source:
+    """The programs of a primitive function, after all passes.
+
+    Parameters
+    ----------
+    name : str
+    lowered : Lowered
+    target : Target
+    constants : collection of int
+        Inputs that are the same in every call: root stages that depend on them alone, as the packing of
+        weights, become a program that runs once.
+    inplace : (int, int), optional
+        An input, and the output that is computed in its memory.
+    """
+    pairs = {} if inplace is None else _parameters_of(lowered, inplace)
+    nest = loop_nest(lowered.program.schedule, lowered.program.parameters, ENTRY_NAME, inplace=pairs)
+    taken = set(pairs or ())
+    kept = [at for p, at in zip(lowered.program.parameters, lowered.operands, strict=True) if p not in taken]
+    value = dict(zip(nest.params, kept, strict=True))
+    known = [buffer for buffer, at in value.items() if at in constants]
+    passes = pipeline(target.kind)
+    if not known:
+        operands = tuple(Operand("value", value[b]) for b in nest.params)
+        return Source(name, run(nest, passes), operands, None, (), ())
+    prepare, main = split_constants(nest, known)
+    filled = [b for b in prepare.params if b not in value]
+    number = {b: i for i, b in enumerate(filled)}
+
+    def operand(buffer: Buffer) -> Operand:
+        return Operand("value", value[buffer]) if buffer in value else Operand("prepared", number[buffer])
+
+    shapes = tuple((cast("tuple[int, ...]", b.shape), b.dtype) for b in filled)
+    return Source(
+        name,
+        run(main, passes),
+        tuple(map(operand, main.params)),
+        run(prepare, passes) if filled else None,
+        tuple(map(operand, prepare.params)) if filled else (),
+        shapes,
+    )
+
+
+def nbytes(shape: Sequence[int], dtype: str) -> int:
+    """Bytes of a tensor."""
+    return prod(shape) * bits_of(dtype) // 8

@@ -1,0 +1,1 @@
+"""The conversions of the operators of model files, by family."""

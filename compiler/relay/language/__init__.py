@@ -1,0 +1,1 @@
+"""The language: types, expressions, modules, operators as rows, traversal and comparison."""

@@ -1,0 +1,1 @@
+"""Passes on the language itself, one in a file."""

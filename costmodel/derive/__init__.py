@@ -1,5 +1,0 @@
-"""Schedules and their search spaces derived from a computation alone, without a template."""
-
-from costmodel.derive.rules import derive, derived, with_schedule
-
-__all__ = ["derive", "derived", "with_schedule"]
