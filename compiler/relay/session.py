@@ -226,7 +226,9 @@ class InferenceSession:
         arrays, extents = {}, {}
         for name, declared in self._declared.items():
             if declared is None:
-                raise OnnxError(f"the input {name!r} is {kind_text(self._inputs[name])}, which is not supported")
+                raise OnnxError(
+                    f"the input {name!r} is {kind_text(self._inputs[name])}, which is not supported"
+                )
             array = np.asarray(feed[name])
             _check_input(name, array, declared, extents)
             arrays[name] = array
@@ -256,7 +258,9 @@ def _check_input(name: str, array: np.ndarray, declared: Any, extents: dict[str,
         return
     expected = f"({', '.join('?' if d is None else str(d) for d in dims)})"
     if array.ndim != len(dims):
-        raise ValueError(f"the input {name!r} has the shape {array.shape}; {len(dims)} dimensions are needed: {expected}")
+        raise ValueError(
+            f"the input {name!r} has the shape {array.shape}; {len(dims)} dimensions are needed: {expected}"
+        )
     for dim, extent in zip(dims, array.shape, strict=True):
         if type(dim) is int and dim != extent:
             raise ValueError(f"the input {name!r} has the shape {array.shape}; {expected} is needed")

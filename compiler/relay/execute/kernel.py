@@ -176,9 +176,7 @@ def source(
     number = {b: i for i, b in enumerate(filled)}
 
     def operand(buffer: Buffer) -> Operand:
-        return (
-            Operand("value", value[buffer]) if buffer in value else Operand("prepared", number[buffer])
-        )
+        return Operand("value", value[buffer]) if buffer in value else Operand("prepared", number[buffer])
 
     shapes = tuple((cast("tuple[int, ...]", b.shape), b.dtype) for b in filled)
     return Source(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from compiler.ir.node import CHILDREN
 from compiler.ir.semantics.bfloat16 import widened
 from compiler.ops.group import Anchor, GroupProgram, schedule_group
 from compiler.relay.language.expr import Call, Constant, Expr, Function, Tuple, TupleGetItem, Var
+from compiler.relay.language.module import IRModule
 from compiler.relay.language.op import Fuse, Op
 from compiler.relay.language.types import TensorType, TupleType, Type
 from compiler.relay.language.visit import post_order
@@ -138,14 +139,15 @@ def lower(function: Function, target: Target) -> Lowered:
     """
     graph = _Graph(function)
     anchor = graph.anchor()
+    read = graph.read()
     program = None
     if anchor is not None:
         try:
-            program = schedule_group(graph.inputs, graph.outputs, target, anchor)
+            program = schedule_group(read, graph.outputs, target, anchor)
         except (ScheduleError, ValueError):  # the template does not take these shapes
             program = None
     if program is None:
-        program = schedule_group(graph.inputs, graph.outputs, target)
+        program = schedule_group(read, graph.outputs, target)
     place = {tensor: i for i, tensor in enumerate((*graph.inputs, *graph.outputs))}
     return Lowered(program, tuple(place[source] for source in program.sources), len(graph.inputs))
 
@@ -196,6 +198,17 @@ class _Graph:
             return nested(expr.checked_type, iter(made))
         return made[0] if isinstance(made, (list, tuple)) else made
 
+    def read(self) -> tuple[Tensor, ...]:
+        """The inputs that the outputs depend on."""
+        seen: set[Any] = set()
+        pending = [tensor.op for tensor in self.outputs]
+        while pending:
+            op = pending.pop()
+            if op not in seen:
+                seen.add(op)
+                pending += [tensor.op for tensor in op.inputs]
+        return tuple(tensor for tensor in self.inputs if tensor.op in seen)
+
     def anchor(self) -> Anchor | None:
         """The operator of the function that has a template; of several, the one that fuses least."""
         for call in sorted(self.calls, key=lambda c: -_rank(c)):
@@ -228,6 +241,26 @@ def _scalar(constant: Constant) -> Tensor:
     return te.compute((), lambda: te.const(value, constant.dtype), "scalar")
 
 
-def operator_types(call: Call) -> Sequence[Type]:
-    """The types of the arguments of a call, then that of its result."""
-    return (*(arg.checked_type for arg in call.args), call.checked_type)
+def anchors(module: IRModule) -> dict[tuple[Any, tuple[Any, ...]], int]:
+    """The operators with templates that compute the groups of a module, which a search can tune.
+
+    Parameters
+    ----------
+    module : IRModule
+        Operators are grouped and types are inferred (`compiler.relay.optimize.fuse.fuse_ops`).
+
+    Returns
+    -------
+    dict
+        ``(operator, values of its parameters) -> number of calls``.
+    """
+    found: dict[tuple[Any, tuple[Any, ...]], int] = {}
+    for function in module.functions.values():
+        for call in post_order(function):
+            inner = call.function if type(call) is Call else None
+            if type(inner) is Function and inner.attrs.get("primitive") and has_code(inner):
+                anchor = _Graph(inner).anchor()
+                if anchor is not None:
+                    key = anchor.operator, tuple(anchor.values)
+                    found[key] = found.get(key, 0) + 1
+    return found

@@ -81,7 +81,9 @@ class _Evaluator(Recursive):
         self.store: dict[Ref, Value | None] = {}  # None: written by code that is not known
         self.escaped: dict[Ref, Var] = {}
         self.unfolding: list[Function] = []
-        self.guards: list[int] = [0]  # unknown branches between the activations of unfolded functions
+        self.guards: list[int] = [
+            0
+        ]  # unknown branches in each of these activations, around what is evaluated
         self.unfolded = 0
 
     def function(self, function: Function) -> Function:
@@ -250,8 +252,7 @@ class _Evaluator(Recursive):
         if function not in self.unfolding:
             return True
         last = len(self.unfolding) - 1 - self.unfolding[::-1].index(function)
-        unknown_branches = sum(self.guards[last + 1 :]) if last + 1 < len(self.guards) else 0
-        return unknown_branches == 0
+        return sum(self.guards[last:]) == 0
 
     def _forget(self) -> None:
         """The references that have escaped may have been written."""

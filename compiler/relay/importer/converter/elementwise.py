@@ -15,7 +15,7 @@ from compiler.relay.importer.converter.table import (
     rank_of,
     shape_of,
 )
-from compiler.relay.importer.errors import OnnxError, Unsupported
+from compiler.relay.importer.errors import Unsupported
 from compiler.relay.importer.tensors import element_type
 from compiler.relay.language.expr import Constant, Expr
 from compiler.relay.language.types import AnyDim
@@ -211,7 +211,9 @@ def _gelu(node: NodeView, x: Expr) -> Expr:
 
 @converts("Swish")
 def _swish(node: NodeView, x: Expr) -> Expr:
-    return node.call("multiply", x, node.call("sigmoid", node.call("multiply", x, node.like(node.attr("alpha"), x))))
+    return node.call(
+        "multiply", x, node.call("sigmoid", node.call("multiply", x, node.like(node.attr("alpha"), x)))
+    )
 
 
 @converts("PRelu")
@@ -227,8 +229,12 @@ def _thresholded_relu(node: NodeView, x: Expr) -> Expr:
 @converts("Shrink")
 def _shrink(node: NodeView, x: Expr) -> Expr:
     limit, bias = node.attr("lambd"), node.like(node.attr("bias"), x)
-    below = node.call("where", node.call("less", x, node.like(-limit, x)), node.call("add", x, bias), node.like(0, x))
-    return node.call("where", node.call("greater", x, node.like(limit, x)), node.call("subtract", x, bias), below)
+    below = node.call(
+        "where", node.call("less", x, node.like(-limit, x)), node.call("add", x, bias), node.like(0, x)
+    )
+    return node.call(
+        "where", node.call("greater", x, node.like(limit, x)), node.call("subtract", x, bias), below
+    )
 
 
 @converts("Softmax", "LogSoftmax", since=13)

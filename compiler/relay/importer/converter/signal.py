@@ -73,7 +73,9 @@ def _part(node: NodeView, x: Expr, index: int) -> Expr:
 @converts("DFT")
 def _dft(node: NodeView, x: Expr, length: Expr | None = None, axis: Expr | None = None) -> Expr:
     rank = rank_of(x)
-    place = node.ints(axis, "axis")[0] if axis is not None else node.attr("axis", -2 if node.opset >= 20 else 1)
+    place = (
+        node.ints(axis, "axis")[0] if axis is not None else node.attr("axis", -2 if node.opset >= 20 else 1)
+    )
     along, inverse, onesided = axis_of(place, rank), bool(node.attr("inverse")), bool(node.attr("onesided"))
     if along == rank - 1:
         raise OnnxError("axis is the one of the real and imaginary parts")
@@ -92,7 +94,9 @@ def _dft(node: NodeView, x: Expr, length: Expr | None = None, axis: Expr | None 
 
 
 @converts("STFT")
-def _stft(node: NodeView, x: Expr, step: Expr, window: Expr | None = None, length: Expr | None = None) -> Expr:
+def _stft(
+    node: NodeView, x: Expr, step: Expr, window: Expr | None = None, length: Expr | None = None
+) -> Expr:
     """Frames are gathered by constant places, and transformed together."""
     batch, extent, parts = node.static(x)
     hop = node.ints(step, "frame_step")[0]

@@ -27,7 +27,7 @@ from compiler.relay.language.expr import (
     constant,
 )
 from compiler.relay.language.module import MAIN, IRModule
-from compiler.relay.language.op import op
+from compiler.relay.language.op import is_call_of, op
 from compiler.relay.language.types import FuncType, TensorType, scalar
 from compiler.relay.language.visit import free_vars, post_order
 from compiler.relay.optimize.mixed_precision import mixed_precision
@@ -323,11 +323,8 @@ def test_mixed_precision_narrows_products_and_keeps_sums() -> None:
     module = module_of(x, body=body)
     after = mixed_precision(module)
     infer_type(after)
-    types = {
-        n.function.name: n.checked_type.dtype
-        for n in post_order(after.main)
-        if type(n) is Call and type(n.function) is Op
-    }
+    calls = [n for n in post_order(after.main) if is_call_of(n)]
+    types = {n.function.name: n.checked_type.dtype for n in calls}
     assert types["nn.dense"] == "float16" and types["tanh"] == "float16" and types["sum"] == "float32"
     a = np.random.default_rng(1).normal(size=(4, 8)).astype("float32")
     np.testing.assert_allclose(evaluate(after, a), evaluate(module, a), atol=2e-2)
