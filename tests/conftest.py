@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, settings
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# the processes that tests start import the packages again: from bytecode, where an environment does without it too
+# the processes that tests start import the packages again: from bytecode, also where the environment has none
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -37,13 +37,13 @@ settings.load_profile("nightly" if os.environ.get("ESPALIER_NIGHTLY") else "defa
 
 
 def pytest_collection(session: pytest.Session) -> None:
-    """Have two workers rewrite the asserts of half of the tests each: one of them begins with the last file."""
+    """Let each of two workers rewrite the asserts of half of the tests: one begins with the last file."""
     if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
         return
     root = session.config.rootpath
     for folder in filter(Path.is_dir, (root / arg for arg in session.config.args)):
         for path in sorted(folder.rglob("test_*.py"), reverse=True):
-            with contextlib.suppress(pytest.skip.Exception):
+            with contextlib.suppress(Exception, pytest.skip.Exception):  # reported when it is collected
                 importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts))
 
 

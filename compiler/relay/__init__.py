@@ -4,7 +4,7 @@
 """
 
 import compiler.relay.notation.printer  # defines what `str` of a type, an expression and a module is
-import compiler.relay.operator  # fills the table of operators
+import compiler.relay.operator  # noqa: F401  fills the table of operators
 from compiler.relay.execute.build import build
 from compiler.relay.execute.executable import Executable
 from compiler.relay.gradient import GradientError, gradient
@@ -53,6 +53,7 @@ from compiler.relay.notation.parser import parse, parse_expr
 from compiler.relay.notation.printer import as_text
 from compiler.relay.optimize.mixed_precision import mixed_precision
 from compiler.relay.optimize.pipeline import optimize
+from compiler.relay.optimize.quantize import quantize
 from compiler.relay.session import InferenceSession, SessionOptions
 from compiler.relay.transform.partial_eval import partial_eval
 
@@ -107,5 +108,6 @@ __all__ = [
     "parse",
     "parse_expr",
     "partial_eval",
+    "quantize",
     "scalar",
 ]

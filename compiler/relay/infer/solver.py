@@ -215,19 +215,25 @@ class Solver(Unification):
                 self.unsolved[relation] = None
                 self._wake(relation)
             for hole, found in agreed.items():
-                self.unify(hole, found)
+                for mapping in ({hole: hole}, *group.instances):
+                    self.unify(mapping[hole], found)
             self.solve()
         for scheme in self.schemes:
             scheme.final = scheme.final or self.resolve(scheme.type)
 
-    def _agreed(self, group: Group) -> Mapping[Any, Any] | None:
-        found = [{h: self.resolve(fresh) for h, fresh in m.items()} for m in group.instances]
-        if not found or any(other != found[0] for other in found[1:]):
-            return None
-        for part in variables(tuple(found[0].values())):
-            if type(part) is IncompleteType or self.level.get(part, 0) > group.level:
+    def _agreed(self, group: Group) -> dict[Any, Any] | None:
+        """What each hole is in all uses; None if they differ. A use that says nothing about a hole agrees."""
+        agreed: dict[Any, Any] = {}
+        for hole in group.holes:
+            found = [self.resolve(mapping[hole]) for mapping in group.instances]
+            said = [f for f in found if type(f) is not IncompleteType]
+            if not said or any(other != said[0] for other in said[1:]):
                 return None
-        return found[0]
+            for part in variables(said[0]):
+                if type(part) is IncompleteType or self.level.get(part, 0) > group.level:
+                    return None
+            agreed[hole] = said[0]
+        return agreed
 
     def _quantify(self, group: Group) -> None:
         if group.relations and not group.instances:

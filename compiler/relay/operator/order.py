@@ -111,7 +111,13 @@ def _cumsum_template(attrs: Attrs, types: Sequence[TensorType]) -> Template | No
     """The sums of parts of a row in parallel; along another axis the general rules do as well."""
     (x,) = types
     axis = _axis(attrs, len(x.dims))
-    if attrs.exclusive or attrs.reverse or axis != len(x.dims) - 1 or x.dims[axis] == 1:
+    if (
+        x.dtype not in CUMSUM.parameters[-1].options
+        or attrs.exclusive
+        or attrs.reverse
+        or axis != len(x.dims) - 1
+        or x.dims[axis] == 1
+    ):
         return None
     return Template(CUMSUM, {"shape": x.dims, "axis": axis, "dtype": x.dtype}, (0,))
 

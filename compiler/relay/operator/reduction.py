@@ -113,7 +113,10 @@ def spread(grad: Expr, call: Call) -> Expr:
 
 
 def _like(grad: Expr, x: Expr) -> Expr:
-    return op("broadcast_like")(grad, x)
+    """A gradient with axes of extent one, broadcast to the shape of `x`."""
+    type_ = tensor(x.checked_type)
+    # the shape alone does not keep x until then
+    return op("broadcast_to")(grad, shape=type_.dims) if type_.concrete else op("broadcast_like")(grad, x)
 
 
 def _count(call: Call) -> int:

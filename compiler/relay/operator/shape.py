@@ -154,7 +154,7 @@ def _transpose_template(attrs: Attrs, types: Sequence[TensorType]) -> Template |
     order = permutation(attrs.axes, len(x.dims))
     # axes of one element have no order
     moved = [axis for axis in order if x.dims[axis] != 1]
-    if not moved or moved[-1] == max(moved):
+    if not moved or moved[-1] == max(moved) or x.dtype not in TRANSPOSE.parameters[-1].options:
         return None
     return Template(TRANSPOSE, {"shape": x.dims, "axes": order, "dtype": x.dtype}, (0,))
 

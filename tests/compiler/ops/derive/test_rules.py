@@ -21,7 +21,7 @@ from costmodel import Task
 from costmodel.space import ConfigSpace, Replay
 from tests.compiler.ops.derive.computations import SMALL, matmul
 
-RANDOM = 40 if os.environ.get("ESPALIER_NIGHTLY") else 2
+RANDOM = 40 if os.environ.get("ESPALIER_NIGHTLY") else 1
 TARGETS = ["llvm", "llvm -mcpu=x86-64-v3"]
 
 
@@ -72,7 +72,9 @@ def test_the_default_program_is_right(name, target):
 def test_random_programs_are_right(name):
     tensors, reference = SMALL[name]
     rng = np.random.default_rng(len(name))
-    for number, target in zip(range(RANDOM), TARGETS * RANDOM, strict=False):
+    first = list(SMALL).index(name)  # both targets have programs where each computation has one
+    for number in range(RANDOM):
+        target = TARGETS[(first + number) % len(TARGETS)]
         space = ConfigSpace.record(lambda knobs, t=target: derive(tensors, knobs, t))
         (index,) = space.random(rng, 1)
         replay = Replay(space.at(index))

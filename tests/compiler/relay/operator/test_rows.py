@@ -138,3 +138,6 @@ def test_there_is_no_template_where_the_general_rules_do_as_well():
     ]:
         call, _ = call_of(Case(name, [array(*dims)], None, attrs), [array(*dims)])
         assert call.function.template(call.attrs, [TensorType(dims)]) is None
+    for name, attrs, dims in TEMPLATES:  # nor for other element types
+        call, _ = call_of(Case(name, [array(*dims)], None, attrs), [array(*dims)])
+        assert call.function.template(call.attrs, [TensorType(dims, "bfloat16")]) is None
