@@ -222,6 +222,7 @@ class _Compilation:
                     recipe(step.function) if kernel < 0 else None,
                     tuple(map(place, used)),
                     tuple(map(place, step.outputs)),
+                    self.kernels.lowered[structure(step.function)].flops if kernel >= 0 else 0,
                 )
             )
         leaves = iter([place(value) for value in flat(program.result)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,20 @@ import numpy as np
 from compiler import te
 from compiler.backend import Target
 from compiler.errors import ScheduleError
+from compiler.ir.dtype import is_float
+from compiler.ir.expr import Binary
+from compiler.ir.expr import Call as IntrinsicCall
 from compiler.ir.node import CHILDREN
+from compiler.ir.operators import INTRINSICS
 from compiler.ir.semantics.bfloat16 import widened
+from compiler.ir.visit import walk
 from compiler.ops.group import Anchor, GroupProgram, schedule_group
 from compiler.relay.language.expr import Call, Constant, Expr, Function, Tuple, TupleGetItem, Var
 from compiler.relay.language.module import IRModule
 from compiler.relay.language.op import Fuse, Op
 from compiler.relay.language.types import TensorType, TupleType, Type
 from compiler.relay.language.visit import post_order
-from compiler.te.tensor import Tensor
+from compiler.te.tensor import Compute, Tensor
 
 Nested = Any
 """A value for each tensor of a type: itself for a tensor, a tuple of them for a tuple."""
@@ -119,11 +125,14 @@ class Lowered:
         are, those of tuples in order; the outputs follow.
     inputs : int
         The number of inputs.
+    flops : int
+        Arithmetic operations, by the definitions of the operators: additions, multiplications, functions.
     """
 
     program: GroupProgram
     operands: tuple[int, ...]
     inputs: int
+    flops: int
 
 
 def lower(function: Function, target: Target) -> Lowered:
@@ -149,7 +158,7 @@ def lower(function: Function, target: Target) -> Lowered:
     if program is None:
         program = schedule_group(read, graph.outputs, target)
     place = {tensor: i for i, tensor in enumerate((*graph.inputs, *graph.outputs))}
-    return Lowered(program, tuple(place[source] for source in program.sources), len(graph.inputs))
+    return Lowered(program, tuple(place[source] for source in program.sources), len(graph.inputs), graph.flops())
 
 
 class _Graph:
@@ -200,6 +209,11 @@ class _Graph:
 
     def read(self) -> tuple[Tensor, ...]:
         """The inputs that the outputs depend on."""
+        found = self.operations()
+        return tuple(tensor for tensor in self.inputs if tensor.op in found)
+
+    def operations(self) -> set[Any]:
+        """The operations that the outputs depend on, their own ones included."""
         seen: set[Any] = set()
         pending = [tensor.op for tensor in self.outputs]
         while pending:
@@ -207,7 +221,18 @@ class _Graph:
             if op not in seen:
                 seen.add(op)
                 pending += [tensor.op for tensor in op.inputs]
-        return tuple(tensor for tensor in self.inputs if tensor.op in seen)
+        return seen
+
+    def flops(self) -> int:
+        """The arithmetic operations of floating-point numbers, by the definitions of the operators."""
+        total = 0
+        for op in self.operations():
+            if isinstance(op, Compute):
+                terms = prod(axis.extent for axis in op.reduce_axis)  # type: ignore[type-var]  # no dynamic extents
+                each = sum(_is_arithmetic(node) for expr in op.body for node in walk(expr))
+                each += len(op.body) if op.reduction is not None and is_float(op.dtype) else 0
+                total += prod(axis.extent for axis in op.axis) * terms * each  # type: ignore[type-var]
+        return int(total)
 
     def anchor(self) -> Anchor | None:
         """The operator of the function that has a template; of several, the one that fuses least."""
@@ -229,6 +254,12 @@ class _Graph:
 def _rank(call: Call) -> int:
     kind = call.function.fuse  # type: ignore[attr-defined]
     return int(kind) if kind != Fuse.OPAQUE else -1
+
+
+def _is_arithmetic(node: Any) -> bool:
+    if type(node) is Binary:
+        return node.op in "+-*/" and is_float(node.dtype)
+    return type(node) is IntrinsicCall and node.name in INTRINSICS and is_float(node.dtype)
 
 
 def _copied(tensor: Tensor) -> Tensor:
