@@ -277,5 +277,3 @@ def contiguous(value: Any) -> Any:
         return tuple(map(contiguous, value))
     array = np.asarray(value)
     return array if array.flags.c_contiguous else np.array(array, order="C")
-
-

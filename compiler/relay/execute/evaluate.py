@@ -42,7 +42,9 @@ def recipe(function: Function) -> Recipe:
             nodes.append(("item", number[id(expr.tuple_value)], expr.index))
         else:
             assert type(expr) is Constant
-            nodes.append(("constant", expr.dtype, expr.data.shape, str(expr.data.dtype), expr.data.tobytes().hex()))
+            nodes.append(
+                ("constant", expr.dtype, expr.data.shape, str(expr.data.dtype), expr.data.tobytes().hex())
+            )
     return parameters, tuple(nodes), number[id(function.body)]
 
 
@@ -111,6 +113,3 @@ def _narrowed(value: Nested, dtypes: Any) -> Nested:
     if isinstance(value, tuple):
         return tuple(_narrowed(part, dtypes) for part in value)
     return np.asarray(narrowed(value)) if next(dtypes) == "bfloat16" else value
-
-
-

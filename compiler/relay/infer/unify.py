@@ -30,7 +30,11 @@ from compiler.relay.language.types import (
 
 
 class UnificationError(ValueError):
-    """Two types cannot be equal."""
+    """Two types cannot be equal; ``detail`` says what the two types themselves do not show."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(f"{message}: {detail}" if message and detail else message or detail)
+        self.detail = detail
 
 
 def kind_of(part: Any) -> Kind:
@@ -195,7 +199,7 @@ class Unification:
             else:
                 below = self._equations(left, right)
                 if below is None:
-                    raise UnificationError(self._difference(a, b, left, right))
+                    raise self._difference(a, b, left, right)
                 pending += below
         return a
 
@@ -229,8 +233,8 @@ class Unification:
         if len(a.params) != len(b.params):
             return None
         if a.type_params and [v.kind for v in a.type_params] == [v.kind for v in b.type_params]:
-            renamed = substitute_type(FuncType(b.params, b.result), dict(zip(b.type_params, a.type_params, strict=True)))
-            b = renamed
+            renamed = dict(zip(b.type_params, a.type_params, strict=True))
+            b = substitute_type(FuncType(b.params, b.result), renamed)
         else:
             a, b = self.instantiated(a), self.instantiated(b)
         return *zip(a.params, b.params, strict=True), (a.result, b.result)
@@ -255,8 +259,9 @@ class Unification:
     def _bind(self, hole: IncompleteType, value: Any) -> None:
         if kind_of(value) is not hole.kind:
             raise UnificationError(
+                "",
                 f"{self.resolve(value)} is of the kind {kind_of(value).value}; "
-                f"the kind {hole.kind.value} is needed"
+                f"the kind {hole.kind.value} is needed",
             )
         value = self.instantiated(_as_call(value))
         if type(value) is not TensorType or not value.concrete:
@@ -264,23 +269,25 @@ class Unification:
             for part in variables(self.resolve(value)):
                 if part is hole:
                     raise UnificationError(
-                        f"a type would contain itself: {hole} would be {self.resolve(value)}"
+                        "", f"a type would contain itself: {hole} would be {self.resolve(value)}"
                     )
                 at = self.level.get(part, 0)
                 if at > level:
                     if type(part) is TypeVar:
                         raise UnificationError(
-                            f"the type parameter {part.name} would leave the function that it belongs to"
+                            "", f"the type parameter {part.name} would leave the function that it belongs to"
                         )
                     self.level[part] = level
         self.bound[hole] = value
         self.rebound(hole)
 
-    def _difference(self, a: Any, b: Any, left: Any, right: Any) -> str:
+    def _difference(self, a: Any, b: Any, left: Any, right: Any) -> UnificationError:
         whole = f"{self.resolve(a)} and {self.resolve(b)} differ"
         if left is self.find(a) or type(left) is TensorType:
-            return whole
-        return f"{whole}: {_part_text(self.resolve(left))} is not {_part_text(self.resolve(right))}"
+            return UnificationError(whole)
+        return UnificationError(
+            whole, f"{_part_text(self.resolve(left))} is not {_part_text(self.resolve(right))}"
+        )
 
 
 def _part_text(part: Any) -> str:

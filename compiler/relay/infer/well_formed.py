@@ -1,4 +1,4 @@
-"""Whether a program is well formed: variables bound once and used in scope, names that exist, annotations of the right kind."""
+"""Whether a program is well formed: variables bound once and used in scope, names that exist."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from compiler.suggest import unknown
 
 
 class WellFormednessError(ValueError):
-    """A program breaks a rule of the language that is no matter of types; the message names the expression."""
+    """A program breaks a rule of the language, apart from types; the message names the expression."""
 
 
 def check_well_formed(program: IRModule | Expr, module: IRModule | None = None) -> None:
@@ -46,10 +46,10 @@ def check_well_formed(program: IRModule | Expr, module: IRModule | None = None) 
     Raises
     ------
     WellFormednessError
-        If a variable is bound twice, or used where it is not bound (a shared expression counts everywhere it is
-        used); a value other than a function names the variable that it is bound to; a function, data type,
-        constructor or type parameter does not exist; an annotation is of the wrong kind; or a match leaves out a
-        case.
+        If a variable is bound twice, or used where it is not bound (a shared expression counts everywhere it
+        is used); a value other than a function names the variable that it is bound to; a function, data type,
+        constructor or type parameter does not exist; an annotation is of the wrong kind; or a match leaves
+        out a case.
     """
     if isinstance(program, IRModule):
         for data in program.types.values():

@@ -1,8 +1,8 @@
 """Equality of programs up to the names of variables, and a digest that equal programs share.
 
-Sharing counts: where one program uses one node twice, the other one does too, since a node with an effect, or an
-expensive one, is evaluated once. Of what has no identity (variables, constants, functions of the module, operators,
-constructors) only the value counts. Nothing here recurs.
+Sharing counts: where one program uses one node twice, the other one does too, since a node with an effect, or
+an expensive one, is evaluated once. Of what has no identity (variables, constants, functions of the module,
+operators, constructors) only the value counts. Nothing here recurs.
 """
 
 from __future__ import annotations
@@ -50,13 +50,14 @@ from compiler.relay.language.types import (
 
 
 def structural_equal(a: Any, b: Any, *, map_free_vars: bool = False) -> bool:
-    """Whether two programs, expressions or types are equal but for the names of variables and type parameters.
+    """Whether two programs, expressions or types are equal but for names of variables.
 
     Parameters
     ----------
     a, b : IRModule, Expr or Type
     map_free_vars : bool
-        Whether a free variable of one may stand for a free variable of the other; otherwise it must be the same.
+        Whether a free variable of one may stand for a free variable of the other; otherwise it must be the
+        same.
 
     Notes
     -----
@@ -181,9 +182,7 @@ def _binders(node: Any) -> Iterator[Any]:
     if type(node) is Function:
         yield from node.params
         yield from node.type_params
-    elif type(node) is Let:
-        yield node.var
-    elif type(node) is PatternVar:
+    elif type(node) is Let or type(node) is PatternVar:
         yield node.var
     elif type(node) is FuncType:
         yield from node.type_params

@@ -21,8 +21,8 @@ class Token:
     Parameters
     ----------
     kind : str
-        ``"name"``, ``"local"`` (``%x``), ``"graph"`` (``%0``), ``"global"`` (``@f``), ``"number"``, ``"string"``,
-        ``"version"``, ``"metadata"``, ``"symbol"`` or ``"end"``.
+        ``"name"``, ``"local"`` (``%x``), ``"graph"`` (``%0``), ``"global"`` (``@f``), ``"number"``,
+        ``"string"``, ``"version"``, ``"metadata"``, ``"symbol"`` or ``"end"``.
     text : str
         Without sigil and quotes; of a version and of metadata the content.
     line, column : int
@@ -44,7 +44,7 @@ _TOKEN = re.compile(
   | (?P<graph>%[0-9]+)
   | (?P<local>%(?:[A-Za-z_][A-Za-z0-9_]*|"(?:[^"\\\n]|\\.)*"))
   | (?P<global>@(?:[A-Za-z_][A-Za-z0-9_]*|"(?:[^"\\\n]|\\.)*"))
-  | (?P<number>(?:[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?:bf16|f16|f64|f32|f|[iu](?:8|16|32|64))?(?![A-Za-z0-9_]))
+  | (?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?:bf16|f16|f64|f|[iu](?:8|16|64)|u32)?(?![A-Za-z0-9_]))
   | (?P<name>match\?|[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)
   | (?P<string>"(?:[^"\\\n]|\\.)*")
   | (?P<symbol>->|=>|==|!=|<=|>=|;;|[()\[\]{},;:.=+\-*/<>?&])

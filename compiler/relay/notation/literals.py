@@ -58,7 +58,7 @@ def attribute_text(value: Any) -> str:
 
 
 def literal(value: Constant) -> str | None:
-    """A small constant as text; None for one that is large, empty, or has values that numbers cannot express."""
+    """A small constant as text; None for one that is large, empty, or not written by numbers alone."""
     data = value.data
     if data.size == 0 or data.size > INLINE:
         return None

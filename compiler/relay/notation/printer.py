@@ -1,7 +1,8 @@
 """`as_text`: programs as Relay's text, version 0.0.5; it parses back to an equal program.
 
-An expression that another one uses is named ``%0``, ``%1``, ... in the innermost block that contains all its uses:
-the graph form. Lets stay lets. So the text of a deep graph is flat, and nothing here recurs over expressions.
+An expression that another one uses is named ``%0``, ``%1``, ... in the innermost block that contains all its
+uses: the graph form. Lets stay lets. So the text of a deep graph is flat, and nothing here recurs over
+expressions.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def as_text(program: IRModule | Expr, *, metadata: bool = True, types: bool = Fa
     ----------
     program : IRModule or Expr
     metadata : bool
-        Whether to write large constants, in a section at the end. Without them the text of a model is short, and
-        cannot be parsed.
+        Whether to write large constants, in a section at the end. Without them the text of a model is short,
+        and cannot be parsed.
     types : bool
         Whether to write the inferred types, as comments.
 

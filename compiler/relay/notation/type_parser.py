@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar as Generic
+from typing import Any
+from typing import TypeVar as Generic
 
 from compiler.ir.dtype import SCALAR_TYPES
 from compiler.ir.recursion import Recursive, counted
@@ -147,7 +148,9 @@ class TypeParser(Recursive):
                 words |= {"None": None, "True": True, "False": False}
             if token.text in words:
                 return words[token.text]
-        return self.fail("expected the value of an attribute: None, True, a number, a string or a list", token)
+        return self.fail(
+            "expected the value of an attribute: None, True, a number, a string or a list", token
+        )
 
     def plain_number(self, token: Token, negative: bool = False) -> int | float:
         """A number without an element type; a float has a point or an exponent, or ``f`` after it."""

@@ -3,6 +3,7 @@
 from compiler.relay.language.op import register
 from compiler.relay.operator import (
     arithmetic,
+    conversion,
     creation,
     elementwise,
     indexing,
@@ -16,6 +17,7 @@ from compiler.relay.operator import (
 
 for _family in (
     elementwise,
+    conversion,
     arithmetic,
     reduction,
     shape,

@@ -1,4 +1,4 @@
-"""Operators that make tensors of attributes: constants, ranges, grids; and those that tell a tensor's shape."""
+"""Operators that make tensors of attributes: constants, ranges, grids; and those of a tensor's shape."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from compiler.relay.infer.relations import forward, rank, tensor
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Expr, Tuple, TupleGetItem
 from compiler.relay.language.op import Fuse, Op, op
-from compiler.relay.language.types import ANY, TensorType, TupleType, Type
-from compiler.relay.operator.elementwise import converted, dtype_of, numpy_dtype, te_cast, wide_dtype
-from compiler.relay.operator.shape import row, tuple_fields
+from compiler.relay.language.types import TensorType, TupleType, Type
+from compiler.relay.operator.elementwise import converted, dtype_of, numpy_dtype, row, te_cast, wide_dtype
+from compiler.relay.operator.shape import fields_of, tuple_fields
 from compiler.te.tensor import Tensor
 
 _SHAPE = Attribute("shape", "ints")
@@ -84,15 +84,22 @@ def _arange(attrs: Attrs) -> np.ndarray:
     return converted(np.arange(_count(attrs)).astype(wide) * step + start, attrs.dtype)
 
 
-def _te_arange(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_arange(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     wide = wide_dtype(attrs.dtype)
-    start, step = (te.const(converted(np.asarray(attrs[name]), wide)[()]) for name in ("start", "step"))
+    start, step = (
+        te.const(converted(np.asarray(attrs[name]), wide).item(), wide) for name in ("start", "step")
+    )
     return te_cast(te.cast(at[0], wide) * step + start, attrs.dtype)
 
 
-def _eye_shape(attrs: Attrs) -> tuple[int, int]:
+def _eye_shape(attrs: Attrs) -> tuple[int, ...]:
     columns = attrs.rows if attrs.columns is None else attrs.columns
-    return _checked_shape((attrs.rows, columns))  # type: ignore[return-value]
+    return _checked_shape((attrs.rows, columns))
+
+
+def _eye(attrs: Attrs) -> np.ndarray:
+    rows, columns = _eye_shape(attrs)
+    return np.eye(rows, columns, attrs.k, dtype=numpy_dtype(attrs.dtype))
 
 
 # --- grids ----------------------------------------------------------------------------------------
@@ -120,7 +127,7 @@ def _meshgrid(attrs: Attrs, fields: Sequence[np.ndarray]) -> tuple[np.ndarray, .
     return tuple(np.meshgrid(*fields, indexing=attrs.indexing))
 
 
-def _te_meshgrid(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> list[Tensor]:
+def _te_meshgrid(attrs: Attrs, args: Sequence[Any], type_: Any) -> list[Tensor]:
     def grid(x: Tensor, axis: int) -> Tensor:
         return te.compute(type_.fields[0].dims, lambda *at: x[(at[axis],) if x.ndim else ()], "grid")
 
@@ -128,7 +135,7 @@ def _te_meshgrid(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> list[Tenso
 
 
 def _meshgrid_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
-    fields = call.args[0].checked_type.fields  # type: ignore[attr-defined]
+    fields = fields_of(call.args[0])
     parts = []
     for k, (axis, field) in enumerate(zip(_grid_axes(call.attrs, len(fields)), fields, strict=True)):
         part = TupleGetItem(grad, k)
@@ -143,14 +150,19 @@ def _dims_type(attrs: Attrs, x: Any) -> Type:
     return TensorType((rank(tensor(x)),), attrs.dtype)
 
 
-def _te_dims(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_dims(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     value: Any = te.const(args[0].shape[-1], attrs.dtype)
     for d in reversed(range(args[0].ndim - 1)):
         value = te.select(te.equal(at[0], d), te.const(args[0].shape[d], attrs.dtype), value)
     return value
 
 
-def _fixed(compute: Callable[[Tensor], int]) -> Callable[..., Element]:
+def _size_type(attrs: Attrs, x: Any) -> Type:
+    tensor(x)
+    return TensorType((), attrs.dtype)
+
+
+def _fixed(compute: Callable[[Any], int]) -> Callable[..., Element]:
     return lambda attrs, args, at, shape: te.const(compute(args[0]), attrs.dtype)
 
 
@@ -187,7 +199,7 @@ ROWS = (
     row(
         "eye",
         lambda attrs: TensorType(_eye_shape(attrs), attrs.dtype),
-        lambda attrs: np.eye(*_eye_shape(attrs), attrs.k, dtype=numpy_dtype(attrs.dtype)),
+        _eye,
         lambda attrs, args, at, shape: te.select(
             te.equal(at[1] - at[0], attrs.k), te.const(1, attrs.dtype), te.const(0, attrs.dtype)
         ),
@@ -221,7 +233,7 @@ ROWS = (
     ),
     row(
         "ndarray_size",
-        lambda attrs, x: TensorType((), attrs.dtype) if tensor(x) else ANY,
+        _size_type,
         lambda attrs, x: np.array(x.size, attrs.dtype),
         _fixed(lambda x: prod(x.shape)),
         attributes=_COUNTED,

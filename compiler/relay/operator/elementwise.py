@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from compiler import te
-from compiler.ir.dtype import bits_of, integer_range, is_float, is_integer
+from compiler.ir.dtype import integer_range, is_float, is_integer
 from compiler.ir.expr import Expr as Element
 from compiler.ir.semantics.bfloat16 import rounded
-from compiler.relay.infer.relations import forward
+from compiler.relay.infer.relations import forward, tensor
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Constant, Expr, constant
-from compiler.relay.language.op import Fuse, Op, Relation, op
+from compiler.relay.language.op import Fuse, Op, Relation, Template, op
 from compiler.relay.language.types import IncompleteType, TensorType, Type
 from compiler.te.tensor import Tensor
 
@@ -66,6 +66,11 @@ def tensor_of(type_: Any) -> TensorType:
     return type_
 
 
+def dims(type_: Any, what: str = "the argument") -> tuple[Any, ...]:
+    """The dimensions of a type that must be a tensor's of known rank."""
+    return tensor(type_, what).shape  # type: ignore[return-value]
+
+
 def numpy_dtype(dtype: str) -> str:
     """The type that `evaluate` computes elements in: bfloat16 is float32 there (see `compiler.ir.dtype`)."""
     return "float32" if dtype == "bfloat16" else dtype
@@ -94,6 +99,13 @@ def converted(x: np.ndarray, dtype: str) -> np.ndarray:
         inside = (whole > low) & (whole < high)
         result = np.where(inside, whole, 0).astype(dtype)
         return np.where(inside, result, np.where(whole >= high, high, low).astype(dtype))
+
+
+def te_cast(x: Element, dtype: str) -> Element:
+    """An element converted as `converted` does."""
+    if x.dtype == dtype:
+        return x
+    return te.not_equal(x, te.const(0, x.dtype)) if dtype == "bool" else te.cast(x, dtype)
 
 
 def number(value: Any, like: Expr) -> Constant:
@@ -173,7 +185,7 @@ def unary(
         check_dtype(tensor_of(x), takes)
         return TensorType(x.shape, result)
 
-    def tensors(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
         (x,) = args
         return te.compute(x.shape, lambda *at: compute(attrs, x[at]), name.split(".")[-1])
 
@@ -404,72 +416,54 @@ _FUNCTIONS = (
 )
 
 
-# --- operators with attributes --------------------------------------------------------------------
+# --- rows of other families -----------------------------------------------------------------------
 
 
-def bound(value: Any, dtype: str, low: bool) -> float | int | None:
-    """A bound of `clip` as a number of the element type; None if it bounds nothing."""
-    if value is None or value != value:
-        return None
-    if is_float(dtype):
-        return float(value)
-    least, most = integer_range(dtype)
-    if value <= least and low or value >= most and not low:
-        return None
-    whole = math.ceil(value) if low else math.floor(value)
-    return min(max(whole, least), most)
+def row(
+    name: str,
+    rule: Callable[..., Type],
+    evaluate: Callable[..., Any],
+    element: Callable[..., Element],
+    gradient: Callable[[Call, Expr], Sequence[Expr | None]] | None = None,
+    *,
+    inputs: tuple[str, ...] = ("x",),
+    attributes: tuple[Attribute, ...] = (),
+    fuse: Fuse = Fuse.INJECTIVE,
+    template: Callable[..., Template | None] | None = None,
+    doc: str,
+) -> Op:
+    """A row of an operator, each element of whose result is a function of the index.
+
+    Parameters
+    ----------
+    element : callable
+        ``element(attrs, tensors, index, shape of the result)``.
+    gradient : callable, optional
+        By default there is none: no argument has a derivative.
+    """
+
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
+        shape = type_.dims
+        return te.compute(shape, lambda *at: element(attrs, args, at, shape), name.split(".")[-1])
+
+    def no_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
+        return [None] * len(inputs)
+
+    return Op(
+        name,
+        inputs,
+        forward(rule),
+        evaluate,
+        tensors,
+        fuse,
+        attributes,
+        gradient or no_gradient,
+        template,
+        doc=doc,
+    )
 
 
-def _clip(attrs: Attrs, x: np.ndarray) -> np.ndarray:
-    low, high = (bound(v, x.dtype.name, low) for v, low in ((attrs.a_min, True), (attrs.a_max, False)))
-    x = x if low is None else np.maximum(x, x.dtype.type(low))
-    return np.array(x if high is None else np.minimum(x, x.dtype.type(high)))
-
-
-def _te_clip(attrs: Attrs, x: Element) -> Element:
-    low, high = (bound(v, x.dtype, low) for v, low in ((attrs.a_min, True), (attrs.a_max, False)))
-    x = x if low is None else te.maximum(x, te.const(low, x.dtype))
-    return x if high is None else te.minimum(x, te.const(high, x.dtype))
-
-
-def _clip_gradient(x: Expr, y: Call, grad: Expr) -> Expr:
-    for name, value in (("greater_equal", y.attrs.a_min), ("less_equal", y.attrs.a_max)):
-        if value is not None:
-            grad = where(op(name)(x, number(value, x)), grad, zeros_like(grad))
-    return grad
-
-
-def te_cast(x: Element, dtype: str) -> Element:
-    """An element converted as `converted` does."""
-    if x.dtype == dtype:
-        return x
-    return te.not_equal(x, te.const(0, x.dtype)) if dtype == "bool" else te.cast(x, dtype)
-
-
-def _cast_rule(attrs: Attrs, x: Any) -> Type:
-    return TensorType(tensor_of(x).shape, attrs.dtype)
-
-
-def _cast_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
-    source = dtype_of(call.args[0])
-    if not is_float(source) or not is_float(call.attrs.dtype):
-        return [None]
-    return [op("cast")(grad, dtype=source)]
-
-
-def _reinterpret_rule(attrs: Attrs, x: Any) -> Type:
-    dtype = tensor_of(x).dtype
-    if isinstance(dtype, str) and ("bool" in (dtype, attrs.dtype) or bits_of(dtype) != bits_of(attrs.dtype)):
-        raise ValueError(f"{dtype} cannot be read as {attrs.dtype}: numbers of as many bits are needed")
-    return _cast_rule(attrs, x)
-
-
-def _map(convert: Callable[[Element, str], Element]) -> Callable[[Attrs, Sequence[Tensor], Type], Tensor]:
-    def compute(attrs: Attrs, args: Sequence[Tensor], type_: Type) -> Tensor:
-        (x,) = args
-        return te.compute(x.shape, lambda *at: convert(x[at], attrs.dtype), "converted")
-
-    return compute
+# --- infinities ------------------------------------------------------------------------------------
 
 
 def _isinf(attrs: Attrs, x: np.ndarray) -> np.ndarray:
@@ -485,19 +479,8 @@ def _te_isinf(attrs: Attrs, x: Element) -> Element:
     return te.equal(x, end(x.dtype))
 
 
-_DTYPE = (Attribute("dtype", "dtype"),)
-
 ROWS = (
     *_FUNCTIONS,
-    unary(
-        "clip",
-        _clip,
-        _te_clip,
-        _clip_gradient,
-        takes="a number",
-        attributes=(Attribute("a_min", "any", None), Attribute("a_max", "any", None)),
-        doc="The elements limited to ``a_min <= x <= a_max``; None is no limit.",
-    ),
     unary(
         "isinf",
         _isinf,
@@ -505,27 +488,5 @@ ROWS = (
         result="bool",
         attributes=(Attribute("detect_negative", "bool", True), Attribute("detect_positive", "bool", True)),
         doc="Whether it is infinite.",
-    ),
-    Op(
-        "cast",
-        ("x",),
-        forward(_cast_rule),
-        lambda attrs, x: converted(x, attrs.dtype),
-        _map(te_cast),
-        Fuse.ELEMWISE,
-        _DTYPE,
-        _cast_gradient,
-        doc="The elements converted to another type, see `compiler.te.cast`.",
-    ),
-    Op(
-        "reinterpret",
-        ("x",),
-        forward(_reinterpret_rule),
-        lambda attrs, x: np.ascontiguousarray(x).view(numpy_dtype(attrs.dtype)).reshape(x.shape),
-        _map(te.reinterpret),
-        Fuse.ELEMWISE,
-        _DTYPE,
-        lambda call, grad: [None],
-        doc="The bits of the elements, read as another type of as many bits.",
     ),
 )

@@ -15,8 +15,16 @@ from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Constant, Expr, Tuple
 from compiler.relay.language.op import Fuse, Op, op
 from compiler.relay.language.types import ANY, TensorType, Type
-from compiler.relay.operator.elementwise import check_dtype, divide, multiply, where, zeros_like
-from compiler.relay.operator.shape import dims_of, reshaped_index, row
+from compiler.relay.operator.elementwise import (
+    check_dtype,
+    divide,
+    dtype_of,
+    multiply,
+    row,
+    where,
+    zeros_like,
+)
+from compiler.relay.operator.shape import dims_of, reshaped_index
 from compiler.te.tensor import Tensor
 
 AXIS = Attribute("axis", "int", 0)
@@ -67,7 +75,7 @@ def _take(attrs: Attrs, data: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return np.take(data, inside(indices, extent), axis=attrs.axis)
 
 
-def _te_take(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_take(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     data, indices = args
     if attrs.axis is None:
         size = prod(data.shape)
@@ -110,8 +118,8 @@ def _check_elements(attrs: Attrs, data: Any, indices: Any) -> int:
     )
     if not fits:
         raise ValueError(
-            f"the index has the shape {shape_text(indices.shape)}, the data {shape_text(data.shape)}: they need "
-            f"one rank, and the index no larger extent but along axis {axis}"
+            f"the index has the shape {shape_text(indices.shape)}, the data {shape_text(data.shape)}: they "
+            f"need one rank, and the index no larger extent but along axis {axis}"
         )
     return axis
 
@@ -135,7 +143,7 @@ def _gather(attrs: Attrs, data: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return data[_element_places(attrs, data, indices, along)]
 
 
-def _te_gather(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_gather(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     data, indices = args
     axis = normalized_axis(attrs.axis, data.ndim)
     return data[(*at[:axis], te_inside(indices[at], data.shape[axis]), *at[axis + 1 :])]
@@ -173,7 +181,7 @@ def _gather_nd(attrs: Attrs, data: np.ndarray, indices: np.ndarray) -> np.ndarra
     return data[tuple(np.broadcast_arrays(*index))]
 
 
-def _te_gather_nd(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_gather_nd(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     data, indices = args
     batch, count = attrs.batch_dims, indices.ndim - 1
     named = [
@@ -187,9 +195,8 @@ def _gather_nd_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
     batch = call.attrs.batch_dims
     if batch:
         shape = tensor(indices.checked_type).dims
-        dtype = tensor(indices.checked_type).dtype
-        places = np.stack(np.indices(shape[:-1])[:batch], -1)
-        indices = op("concatenate")(Tuple((Constant(places.astype(dtype)), indices)), axis=-1)  # type: ignore[call-overload]
+        places = np.stack(list(np.indices(shape[:-1])[:batch]), -1)
+        indices = op("concatenate")(Tuple((Constant(places.astype(dtype_of(indices))), indices)), axis=-1)
     return [op("scatter_nd")(zeros_like(data), indices, grad, reduction="add"), None]
 
 
@@ -238,7 +245,7 @@ def _scatter(attrs: Attrs, data: np.ndarray, indices: np.ndarray, updates: np.nd
     return _updated(attrs, data, places, updates)
 
 
-def _te_scatter(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+def _te_scatter(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
     data, indices, updates = args
     axis, shape = normalized_axis(attrs.axis, data.ndim), indices.shape
     batch = 0
@@ -270,7 +277,7 @@ def _scatter_nd(attrs: Attrs, data: np.ndarray, indices: np.ndarray, updates: np
     )
 
 
-def _te_scatter_nd(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+def _te_scatter_nd(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
     data, indices, updates = args
     places = indices.shape[:-1]
     if not places:  # one update
@@ -341,7 +348,7 @@ def _one_hot(attrs: Attrs, indices: np.ndarray, on: np.ndarray, off: np.ndarray)
     return np.where(hit, on, off)
 
 
-def _te_one_hot(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_one_hot(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     indices, on, off = args
     axis = _hot_axis(attrs, indices.ndim)
     index = te.cast(indices[(*at[:axis], *at[axis + 1 :])], "int64")

@@ -17,8 +17,8 @@ from compiler.relay.language.expr import Call, Expr, Tuple, TupleGetItem
 from compiler.relay.language.layout import Layout
 from compiler.relay.language.op import Fuse, Op, op
 from compiler.relay.language.types import AnyDim, TensorType, Type
-from compiler.relay.operator.elementwise import check_dtype, dtype_of, te_cast, wide_dtype
-from compiler.relay.operator.shape import row, tuple_fields
+from compiler.relay.operator.elementwise import check_dtype, dims, dtype_of, row, te_cast, wide_dtype
+from compiler.relay.operator.shape import fields_of, tuple_fields
 from compiler.te.tensor import Tensor
 
 # --- layouts --------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ def _layouts(attrs: Attrs) -> tuple[Layout, Layout]:
 
 def _layout_rule(attrs: Attrs, x: Any) -> Type:
     source, target = _layouts(attrs)
-    return TensorType(target.shape(source.dims(tensor(x).shape)), x.dtype)  # type: ignore[arg-type]
+    return TensorType(target.shape(source.dims(dims(x))), x.dtype)
 
 
 def _layout_transform(attrs: Attrs, x: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def _layout_transform(attrs: Attrs, x: np.ndarray) -> np.ndarray:
     return target.packed(source.unpacked(x, source.names), source.names)
 
 
-def _te_layout(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_layout(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     source, target = _layouts(attrs)
     return args[0][source.index(target.at(at))]
 
@@ -56,7 +56,8 @@ def _blocked(attrs: Attrs, x: Any, more: bool) -> Type:
     size = attrs.block_size
     if rank(tensor(x)) != 4 or size < 1:
         raise ValueError(
-            f"the shape is {shape_text(x.shape)} and block_size {size}; (N, C, H, W) and a size >= 1 are needed"
+            f"the shape is {shape_text(x.shape)} and block_size {size}; "
+            "(N, C, H, W) and a size >= 1 are needed"
         )
     n, c, h, w = x.shape
     for extent, factor in ((c, size * size),) if more else ((h, size), (w, size)):
@@ -90,7 +91,7 @@ def _space_to_depth(attrs: Attrs, x: np.ndarray) -> np.ndarray:
     return parts.transpose(order).reshape(n, c * b * b, h // b, w // b)
 
 
-def _te_depth_to_space(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_depth_to_space(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     n, c, h, w = at
     b = attrs.block_size
     inner = (h % b) * b + w % b
@@ -98,7 +99,7 @@ def _te_depth_to_space(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any
     return args[0][n, channel, h // b, w // b]
 
 
-def _te_space_to_depth(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_space_to_depth(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     n, k, h, w = at
     b, channels = attrs.block_size, args[0].shape[1]
     inner, c = (k // channels, k % channels) if attrs.mode == "DCR" else (k % (b * b), k // (b * b))
@@ -165,7 +166,7 @@ def _named_extents(equation: str, shapes: Sequence[Sequence[Any]]) -> tuple[list
 def _einsum_rule(attrs: Attrs, fields: Any) -> Type:
     fields = tuple_fields(fields)
     check_dtype(fields[0], "a number")
-    _, result, extents = _named_extents(attrs.equation, [field.shape for field in fields])  # type: ignore[misc]
+    _, result, extents = _named_extents(attrs.equation, [field.shape for field in fields])
     return TensorType(tuple(extents[letter] for letter in result), fields[0].dtype)
 
 
@@ -175,7 +176,7 @@ def _einsum(attrs: Attrs, fields: Sequence[np.ndarray]) -> np.ndarray:
     return np.einsum(f"{','.join(operands)}->{result}", *wide).astype(fields[0].dtype)
 
 
-def _te_einsum(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+def _te_einsum(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
     operands, result, extents = _named_extents(attrs.equation, [x.shape for x in args])
     wide = wide_dtype(args[0].dtype)
     summed = [te.reduce_axis((0, n), letter) for letter, n in extents.items() if letter not in result]
@@ -196,7 +197,7 @@ def _te_einsum(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
 
 
 def _einsum_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
-    fields = call.args[0].checked_type.fields  # type: ignore[attr-defined]
+    fields = fields_of(call.args[0])
     operands, result, extents = _named_extents(call.attrs.equation, [field.dims for field in fields])
     parts: list[Expr] = []
     for k, (term, field) in enumerate(zip(operands, fields, strict=True)):

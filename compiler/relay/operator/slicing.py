@@ -15,9 +15,8 @@ from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Constant, Expr
 from compiler.relay.language.op import op
 from compiler.relay.language.types import ANY, TensorType, Type
-from compiler.relay.operator.elementwise import check_dtype, dtype_of
-from compiler.relay.operator.shape import dims_of, reshaped_index, row, shaped_as
-from compiler.te.tensor import Tensor
+from compiler.relay.operator.elementwise import check_dtype, dims, dtype_of, row
+from compiler.relay.operator.shape import dims_of, reshaped_index, shaped_as
 
 # --- slices ---------------------------------------------------------------------------------------
 
@@ -34,8 +33,8 @@ def _ranges(attrs: Attrs, shape: Sequence[Any]) -> list[tuple[int, int, Any]]:
     strides = (1,) * len(attrs.begin) if attrs.strides is None else attrs.strides
     if not len(attrs.begin) == len(attrs.end) == len(strides) == len(axes):
         raise ValueError(
-            f"begin={attrs.begin}, end={attrs.end}, strides={attrs.strides} and axes={attrs.axes} must have a "
-            "value for each axis that is sliced"
+            f"begin={attrs.begin}, end={attrs.end}, strides={attrs.strides} and axes={attrs.axes} must have "
+            "a value for each axis that is sliced"
         )
     found: list[tuple[int, int, Any]] = [(0, 1, n) for n in shape]
     named = [normalized_axis(axis, len(shape)) for axis in axes]
@@ -54,7 +53,7 @@ def _ranges(attrs: Attrs, shape: Sequence[Any]) -> list[tuple[int, int, Any]]:
 
 
 def _slice_rule(attrs: Attrs, x: Any) -> Type:
-    return TensorType(tuple(n for _, _, n in _ranges(attrs, tensor(x).shape)), x.dtype)  # type: ignore[arg-type]
+    return TensorType(tuple(n for _, _, n in _ranges(attrs, dims(x))), x.dtype)
 
 
 def _slice(attrs: Attrs, x: np.ndarray) -> np.ndarray:
@@ -64,7 +63,7 @@ def _slice(attrs: Attrs, x: np.ndarray) -> np.ndarray:
     return x.copy()
 
 
-def _te_slice(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_slice(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     ranges = _ranges(attrs, args[0].shape)
     return args[0][tuple(i * step + start for i, (start, step, _) in zip(at, ranges, strict=True))]
 
@@ -104,7 +103,7 @@ def _widths(attrs: Attrs, count: int) -> tuple[tuple[int, int], ...]:
 
 def _pad_rule(attrs: Attrs, x: Any) -> Type:
     shape: list[Any] = []
-    for extent, (before, after) in zip(tensor(x).shape, _widths(attrs, rank(x)), strict=True):  # type: ignore[arg-type]
+    for extent, (before, after) in zip(dims(x), _widths(attrs, rank(x)), strict=True):
         if type(extent) is not int:
             shape.append(extent if before == after == 0 else ANY)
             continue
@@ -158,7 +157,7 @@ def _pad_value(attrs: Attrs, dtype: str) -> Any:
     return int(min(max(attrs.pad_value, low), high))
 
 
-def _te_pad(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_pad(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     (x,) = args
     widths = _widths(attrs, x.ndim)
     index, conditions = [], []
@@ -208,12 +207,12 @@ def _tiled(attrs: Attrs, shape: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[i
 
 
 def _tile_rule(attrs: Attrs, x: Any) -> Type:
-    shape, reps = _tiled(attrs, tensor(x).shape)  # type: ignore[arg-type]
-    dims = tuple(n if r == 1 else ANY if n is ANY else n * r for n, r in zip(shape, reps, strict=True))
-    return TensorType(dims, x.dtype)
+    shape, reps = _tiled(attrs, dims(x))
+    extents = tuple(n if r == 1 else ANY if n is ANY else n * r for n, r in zip(shape, reps, strict=True))
+    return TensorType(extents, x.dtype)
 
 
-def _te_tile(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_tile(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     (x,) = args
     inner = at[len(at) - x.ndim :]
     reps = _tiled(attrs, x.shape)[1][len(at) - x.ndim :]
@@ -233,7 +232,7 @@ def _tile_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
 def _repeat_rule(attrs: Attrs, x: Any) -> Type:
     if attrs.repeats < 0:
         raise ValueError(f"repeats is {attrs.repeats}; it must not be negative")
-    shape: Any = tensor(x).shape
+    shape: Any = dims(x)
     if attrs.axis is None:
         size = int(np.prod(shape)) * attrs.repeats if x.concrete else ANY
         return TensorType((size,), x.dtype)
@@ -242,7 +241,7 @@ def _repeat_rule(attrs: Attrs, x: Any) -> Type:
     return TensorType((*shape[:axis], extent, *shape[axis + 1 :]), x.dtype)
 
 
-def _te_repeat(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_repeat(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     (x,) = args
     if attrs.axis is None:
         return x[reshaped_index((at[0] // attrs.repeats,), (int(np.prod(x.shape)),), x.shape)]
@@ -275,7 +274,7 @@ def _reverse_rule(attrs: Attrs, x: Any) -> Type:
     return x
 
 
-def _te_reverse(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_reverse(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     axes = _axes(attrs, len(shape))
     return args[0][
         tuple(n - 1 - i if d in axes else i for d, (i, n) in enumerate(zip(at, shape, strict=True)))
@@ -300,7 +299,8 @@ def _reverse_sequence_rule(attrs: Attrs, x: Any, lengths: Any) -> Type:
         and lengths.shape[0] != x.shape[batch]
     ):
         raise ValueError(
-            f"the lengths have the shape {shape_text(lengths.shape)}; one for each of {x.shape[batch]} sequences"
+            f"the lengths have the shape {shape_text(lengths.shape)}; one for each of "
+            f"{x.shape[batch]} sequences"
         )
     return x
 
@@ -315,7 +315,7 @@ def _reverse_sequence(attrs: Attrs, x: np.ndarray, lengths: np.ndarray) -> np.nd
     return np.take_along_axis(x, np.broadcast_to(index, x.shape), seq)
 
 
-def _te_reverse_sequence(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_reverse_sequence(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     x, lengths = args
     seq, batch = _sequence_axes(attrs, x.ndim)
     length = te.minimum(te.cast(lengths[at[batch]], "int64"), x.shape[seq])
@@ -333,7 +333,7 @@ def _trilu_rule(attrs: Attrs, x: Any) -> Type:
     return x
 
 
-def _te_trilu(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _te_trilu(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     (x,) = args
     column = at[-1] - at[-2]
     kept = column >= attrs.k if attrs.upper else column <= attrs.k

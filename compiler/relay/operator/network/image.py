@@ -85,7 +85,9 @@ class Axis:
         if kind == "tf_crop_and_resize":
             part, last = self.end - self.start, self.size - 1
             first = self.start * last
-            return o * 0.0 + (part * last / 2 + first) if wide == 1 else o * (part * last / (wide - 1)) + first
+            return (
+                o * 0.0 + (part * last / 2 + first) if wide == 1 else o * (part * last / (wide - 1)) + first
+            )
         if kind == "pytorch_half_pixel" and wide == 1:
             return o * 0.0 - 0.5
         shift = 0.0
@@ -168,7 +170,9 @@ class Axis:
 
 def _axes(attrs: Attrs, shape: Sequence[Any]) -> list[Axis]:
     count = len(shape)
-    axes = [normalized_axis(a, count) for a in attrs.axes] if attrs.axes is not None else list(range(2, count))
+    axes = (
+        [normalized_axis(a, count) for a in attrs.axes] if attrs.axes is not None else list(range(2, count))
+    )
     if len(axes) != len(attrs.size) or (attrs.scales is not None and len(attrs.scales) != len(axes)):
         raise ValueError(f"resize: {len(axes)} axes {axes} need as many sizes and scales, not {attrs.size}")
     if attrs.roi is not None and len(attrs.roi) != 2 * len(axes):
@@ -215,7 +219,10 @@ def _resize(attrs: Attrs, x: Array) -> Array:
             exact = exact.take(indices[0], axis.axis)
             continue
         shape = [-1 if d == axis.axis else 1 for d in range(x.ndim)]
-        parts = [exact.take(i, axis.axis) * w.astype(exact.dtype).reshape(shape) for i, w in zip(indices, weights, strict=True)]
+        parts = [
+            exact.take(i, axis.axis) * w.astype(exact.dtype).reshape(shape)
+            for i, w in zip(indices, weights, strict=True)
+        ]
         exact = sum(parts[1:], parts[0])
     beyond = _beyond(axes, x.ndim)
     if beyond is not None:
@@ -336,7 +343,9 @@ def _resize_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
 def _as_resize(attrs: Attrs, shape: Sequence[Any]) -> Attrs:
     first = 2 if attrs.layout == "NCHW" else 1
     scales = (float(attrs.scale_h), float(attrs.scale_w))
-    size = tuple(int(n * s) if type(n) is int else 1 for n, s in zip(shape[first : first + 2], scales, strict=True))
+    size = tuple(
+        int(n * s) if type(n) is int else 1 for n, s in zip(shape[first : first + 2], scales, strict=True)
+    )
     coordinate = "asymmetric" if attrs.method == "nearest" else "half_pixel"
     call = op("image.resize")(
         Constant(np.zeros(())),

@@ -39,7 +39,10 @@ def _parameter(attrs: Attrs, x: TensorType, *found: TensorType) -> None:
         if block and len(shape) == rank(x):
             given = x.shape[axis]  # type: ignore[index]
             blocks = -(-given // block) if type(given) is int else given
-            if all(fits(a, blocks if d == axis else b) for d, (a, b) in enumerate(zip(shape, x.shape, strict=True))):  # type: ignore[arg-type]
+            if all(
+                fits(a, blocks if d == axis else b)
+                for d, (a, b) in enumerate(zip(shape, x.shape, strict=True))
+            ):  # type: ignore[arg-type]
                 continue
         raise ValueError(
             f"a scale or zero point is {p}; a scalar, one for each element of axis {attrs.axis} of {x}, "

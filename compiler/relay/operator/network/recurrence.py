@@ -96,7 +96,9 @@ def _more(kind: str, attrs: Attrs, more: Sequence[Any]) -> tuple[Any, Any]:
     """The lengths and the peepholes among the last arguments, None for those that are not given."""
     expected = int(attrs.lens) + int(kind == "lstm" and attrs.peepholes)
     if len(more) != expected:
-        raise ValueError(f"{kind}: {expected} more arguments are needed as lens and peepholes say, not {len(more)}")
+        raise ValueError(
+            f"{kind}: {expected} more arguments are needed as lens and peepholes say, not {len(more)}"
+        )
     rest = list(more)
     lens = rest.pop(0) if attrs.lens else None
     return lens, rest[0] if rest else None
@@ -277,7 +279,9 @@ class _Scan:
         # with the gates contiguous, those of a step are computed in the lanes of vectors
         self.turned = te.compute((hidden, wide), lambda k, g: self.r[d, g, k], f"{tag}_weights")
         shape = (self.steps + 1, batch, hidden)
-        self.states = [te.placeholder(shape, f"{tag}_{n}", self.dtype) for n in ("h", "c")[: len(self.initial)]]
+        self.states = [
+            te.placeholder(shape, f"{tag}_{n}", self.dtype) for n in ("h", "c")[: len(self.initial)]
+        ]
         first = [
             te.compute(
                 (1, batch, hidden),
@@ -336,9 +340,7 @@ class _Scan:
 
         gates = te.compute((*shape[:2], 2 * n), gate, f"{tag}_gates")
         if not linear:
-            reset = te.compute(
-                shape, lambda t, b, j: gates[t, b, j + n] * h[t - 1, b, j], f"{tag}_reset"
-            )
+            reset = te.compute(shape, lambda t, b, j: gates[t, b, j + n] * h[t - 1, b, j], f"{tag}_reset")
             inner = self.products(shape, 1, 2, f"{tag}_new", reset)
 
         def update(t: Any, b: Any, j: Any) -> Any:
@@ -450,5 +452,10 @@ ROWS = (
         (Attribute("linear_before_reset", "bool", False),),
         "Gated recurrent units (arXiv 1406.1078): all states, and the last one.",
     ),
-    _row("rnn", ("x", "w", "r", "b", "h", "*more"), (), "A simple recurrent layer: all states, and the last one."),
+    _row(
+        "rnn",
+        ("x", "w", "r", "b", "h", "*more"),
+        (),
+        "A simple recurrent layer: all states, and the last one.",
+    ),
 )

@@ -1,4 +1,4 @@
-"""Tensors made of attributes, and the shapes of tensors: definition, type, computation, gradient, refusals."""
+"""Tensors made of attributes, and shapes of tensors: definition, type, computation, gradient, refusals."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Reads and updates at indices of a tensor: definition, type, computation, gradient, indices outside, refusals."""
+"""Reads and updates at indices of a tensor: definition, type, computation, gradient, refusals."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from compiler.relay.language.types import ANY, TensorType
 from tests.compiler.relay.operator.cases import Case, array, checks, result_type
 
 X = array(4, 3, 2)
-I = np.array([[0, -1, 2], [3, 1, 1]], "int64")
+INTS = np.array([[0, -1, 2], [3, 1, 1]], "int64")
 NARROW = np.array([0, 2, 1, 2], "uint8")
 OUTSIDE = np.array([-9, 9, -2, 3], "int32")
 ELEMENTS = np.array([[[0], [2]], [[-1], [1]], [[3], [0]]], "int64")
@@ -67,9 +67,9 @@ KINDS = {
 DISTINCT = np.array([[0, -1], [2, 3], [1, 0]], "int64")
 
 CASES = [
-    Case("take", [X, I], lambda x, i: np.stack([[x[v] for v in row] for row in i.tolist()]), {}, True),
+    Case("take", [X, INTS], lambda x, i: np.stack([[x[v] for v in row] for row in i.tolist()]), {}, True),
     Case("take", [X, NARROW], lambda x, i: np.stack([x[:, v] for v in i.tolist()], 1), {"axis": 1}, True),
-    Case("take", [X, I % 2], lambda x, i: x[..., i], {"axis": -1}, True),
+    Case("take", [X, INTS % 2], lambda x, i: x[..., i], {"axis": -1}, True),
     Case("take", [X, np.array(-1, "int32")], lambda x, i: x[3], {"axis": 0}, True),
     Case(
         "take",
@@ -143,7 +143,7 @@ CASES = [
     ),
     Case(
         "one_hot",
-        [I, ON, OFF],
+        [INTS, ON, OFF],
         lambda i, on, off: np.where(np.eye(5)[i % 5] > 0, on, off),
         {"depth": 5},
         True,
@@ -204,6 +204,6 @@ def test_arguments_that_do_not_fit_are_refused():
 
 def test_reading_from_nothing_is_refused():
     row = op("take")
-    attrs = row(X, I).attrs
+    attrs = row(X, INTS).attrs
     with pytest.raises(ValueError, match="take reads 2 elements along an axis of extent 0"):
         row.evaluate(attrs, np.zeros((0, 3)), np.array([0, 1]))

@@ -1,4 +1,4 @@
-"""Cumulative sums and products, sorting, the largest elements, `unique`: definition, type, gradient, refusals."""
+"""Extremes, cumulative sums, sorting, `unique`: definition, type, computation, gradient, refusals."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from tests.compiler.relay.operator.cases import Case, array, checks, result_type
 
 X = array(2, 4, 3)
 AWAY = array(2, 4, 3, low=0.5, high=2)
-I = array(3, 4, dtype="int32", low=-5, high=5)
+INTS = array(3, 4, dtype="int32", low=-5, high=5)
 TIES = np.array([[3, 1, 3, 2], [0, 0, -1, 0]], "int32")
 NAN = np.array([2, np.nan, -1, np.inf], "float32")
 B = array(5, dtype="bool")
@@ -48,7 +48,7 @@ for exclusive, reverse in itertools.product((False, True), repeat=2):
         Case("cumprod", [AWAY], _running(1, lambda a, b: a * b, 1, **options), _options(**options), True),
     ]
 CASES += [
-    Case("cumsum", [I], lambda x: np.tril(np.ones((3, 3), "int32")) @ x, {"axis": 0}),
+    Case("cumsum", [INTS], lambda x: np.tril(np.ones((3, 3), "int32")) @ x, {"axis": 0}),
     Case("cumsum", [np.full(4, 100, "int8")], np.array([100, -56, 44, -112], "int8")),
     Case("cumsum", [np.full(400, 7, "float16")], (7.0 * np.arange(1, 401)).astype("float16")),
     Case("cumsum", [array(1)], lambda x: x),

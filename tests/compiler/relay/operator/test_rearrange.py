@@ -12,7 +12,7 @@ X = array(2, 8, 3, 2)
 BLOCKED = array(2, 2, 3, 2, 4)
 DEEP, WIDE = array(2, 8, 1, 3), array(2, 2, 2, 6)
 M, N, V = array(3, 4), array(4, 5, seed=1), array(4, seed=2)
-I = array(3, 4, dtype="int32", low=-5, high=5)
+INTS = array(3, 4, dtype="int32", low=-5, high=5)
 HALF = array(3, 400, dtype="float16", low=0, high=2)
 
 
@@ -101,7 +101,7 @@ CASES = [
     Case("einsum", [(array(3, 3),)], lambda p: np.diag(p[0]), {"equation": "ii->i"}),
     Case("einsum", [(array(3, 3),)], lambda p: np.array(np.trace(p[0])), {"equation": "ii"}),
     Case("einsum", [(M, V, N)], lambda p: p[0] @ (p[1][:, None] * p[2]), {"equation": "ij,j,jk->ik"}, True),
-    Case("einsum", [(I, I)], lambda p: (p[0] * p[1]).sum(0, dtype="int32"), {"equation": "ij,ij->j"}),
+    Case("einsum", [(INTS, INTS)], lambda p: (p[0] * p[1]).sum(0, dtype="int32"), {"equation": "ij,ij->j"}),
     Case(
         "einsum", [(HALF,)], lambda p: p[0].astype("float64").sum(1).astype("float16"), {"equation": "ij->i"}
     ),

@@ -9,7 +9,7 @@ from tests.compiler.relay.operator.cases import Case, array, checks, result_type
 
 X = array(3, 5, 2)
 ROW = array(6)
-I = array(2, 3, dtype="int32", low=-9, high=9)
+INTS = array(2, 3, dtype="int32", low=-9, high=9)
 B = array(2, 3, dtype="bool")
 EMPTY = np.zeros((2, 0), "float32")
 LAST = 2**31 - 1
@@ -40,7 +40,9 @@ CASES = [
     Case("strided_slice", [ROW], lambda x: x[::4], _slice((-100,), (100,), (4,)), True),
     Case("strided_slice", [np.array(1.5)], lambda x: x, _slice((), ())),
     Case("strided_slice", [B], lambda x: x[:, 1:], _slice((1,), (3,), None, (1,))),
-    Case("pad", [I], lambda x: np.pad(x, ((1, 2), (0, 1)), constant_values=7), _pad((1, 2), (0, 1), value=7)),
+    Case(
+        "pad", [INTS], lambda x: np.pad(x, ((1, 2), (0, 1)), constant_values=7), _pad((1, 2), (0, 1), value=7)
+    ),
     Case("pad", [X], lambda x: np.pad(x, ((0, 0), (2, 0), (0, 1))), _pad((0, 0), (2, 0), (0, 1)), True),
     Case(
         "pad",
@@ -64,11 +66,11 @@ CASES = [
     ),
     Case("pad", [np.array([1], "uint8")], np.array([0, 1], "uint8"), _pad((1, 0), value=-3.0)),
     Case("pad", [ROW], lambda x: np.array([-np.inf, *x], "float32"), _pad((1, 0), value=-np.inf)),
-    Case("tile", [I], lambda x: np.block([[x, x], [x, x], [x, x]]), {"reps": (3, 2)}),
+    Case("tile", [INTS], lambda x: np.block([[x, x], [x, x], [x, x]]), {"reps": (3, 2)}),
     Case("tile", [array(2, 3)], lambda x: np.array([np.hstack([x, x])] * 2), {"reps": (2, 1, 2)}, True),
     Case("tile", [X], lambda x: np.concatenate([x, x], 2), {"reps": (2,)}, True),
     Case("tile", [array(1, 2)], lambda x: np.concatenate([x] * 3), {"reps": (3, 1)}, True),
-    Case("tile", [I], np.zeros((2, 0), "int32"), {"reps": (0,)}),
+    Case("tile", [INTS], np.zeros((2, 0), "int32"), {"reps": (0,)}),
     Case("repeat", [X], lambda x: x[:, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]], {"repeats": 2, "axis": 1}, True),
     Case(
         "repeat",
