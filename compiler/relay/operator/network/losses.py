@@ -109,7 +109,9 @@ def _nll_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
 
     scale = te.compute(t.shape, scale_of, "scale")
     none = te.compute(
-        t.shape, lambda *at: te.const(0, wide) - p[(at[0], index(at), *at[1:])].astype(wide) * scale[at], "losses"
+        t.shape,
+        lambda *at: te.const(0, wide) - p[(at[0], index(at), *at[1:])].astype(wide) * scale[at],
+        "losses",
     )
     if attrs.reduction == "none":
         return te.compute(t.shape, lambda *at: none[at].astype(p.dtype), "loss")

@@ -28,7 +28,9 @@ def _grid_type(attrs: Attrs, data: Type, grid: Type) -> Type:
     x, g = tensor(data), tensor(grid, "the grid")
     count = rank(x) - 2
     if count < 1 or rank(g) != rank(x) or not fits(g.shape[-1], count) or not fits(g.shape[0], x.shape[0]):  # type: ignore[index]
-        raise ValueError(f"grid_sample: a grid (N, ..., {count}) of {count + 2} axes is needed for {x}, not {g}")
+        raise ValueError(
+            f"grid_sample: a grid (N, ..., {count}) of {count + 2} axes is needed for {x}, not {g}"
+        )
     check_dtype(x, "a float")
     check_dtype(g, "a float", "the grid")
     return TensorType((*x.shape[:2], *g.shape[1:-1]), x.dtype)  # type: ignore[index]
@@ -141,7 +143,9 @@ def _grid_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
 def _affine_type(attrs: Attrs, theta: Type) -> Type:
     t, count = tensor(theta, "theta"), len(attrs.size) - 2
     if count not in (2, 3) or rank(t) != 3 or not fits(t.shape[1], count) or not fits(t.shape[2], count + 1):  # type: ignore[index]
-        raise ValueError(f"affine_grid: theta (N, {count}, {count + 1}) is needed for size {attrs.size}, not {t}")
+        raise ValueError(
+            f"affine_grid: theta (N, {count}, {count + 1}) is needed for size {attrs.size}, not {t}"
+        )
     return TensorType((t.shape[0], *attrs.size[2:], count), t.dtype)  # type: ignore[index]
 
 
@@ -206,13 +210,19 @@ def _roi_type(attrs: Attrs, data: Type, rois: Type, *batch: Type) -> Type:
     return TensorType((r.shape[0], x.shape[1], *attrs.pooled_size), same_dtype(x, r))  # type: ignore[index]
 
 
-def _bins(begin: float, extent: float, count: int, size: int, ratio: int) -> tuple[Array, Array, Array, Array]:
+def _bins(
+    begin: float, extent: float, count: int, size: int, ratio: int
+) -> tuple[Array, Array, Array, Array]:
     """The samples along an axis: for each of ``count * samples`` the pixels below and above, the weight of the
     one above, and whether it is inside of the image.
     """
     samples = ratio if ratio > 0 else int(np.ceil(extent / count))
     width = extent / count
-    at = begin + np.arange(count)[:, None] * width + (np.arange(samples) + 0.5)[None, :] * width / max(samples, 1)
+    at = (
+        begin
+        + np.arange(count)[:, None] * width
+        + (np.arange(samples) + 0.5)[None, :] * width / max(samples, 1)
+    )
     inside = (at >= -1) & (at <= size)
     at = np.maximum(at, 0)
     below = np.minimum(at.astype(np.int64), size - 1)
