@@ -111,7 +111,6 @@ class ControlExecutable:
         """
         return self(*named_arguments([name for name, _ in self.parameters], inputs))
 
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program to one file that `compiler.relay.execute.load.load` reads without compiling.
 

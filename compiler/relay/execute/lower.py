@@ -158,7 +158,9 @@ def lower(function: Function, target: Target) -> Lowered:
     if program is None:
         program = schedule_group(read, graph.outputs, target)
     place = {tensor: i for i, tensor in enumerate((*graph.inputs, *graph.outputs))}
-    return Lowered(program, tuple(place[source] for source in program.sources), len(graph.inputs), graph.flops())
+    return Lowered(
+        program, tuple(place[source] for source in program.sources), len(graph.inputs), graph.flops()
+    )
 
 
 class _Graph:

@@ -306,4 +306,3 @@ def plan_from(record: Record, parts: Parts) -> Plan:
         form(record["result"]),
         MemoryPlan(tuple(offsets), peak, tensors, bound),
     )
-
