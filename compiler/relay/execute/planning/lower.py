@@ -72,7 +72,7 @@ def nested(type_: Type, leaves: Iterator[Any]) -> Nested:
 
 
 def has_code(function: Function) -> bool:
-    """Whether a primitive function can be compiled: every operator has tensor expressions, nothing is empty."""
+    """Whether a primitive function can be compiled: operators have expressions, nothing is empty."""
     types = [p.checked_type for p in function.params]
     for expr in post_order(function.body):
         if type(expr) is Call:
