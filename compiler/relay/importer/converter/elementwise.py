@@ -218,6 +218,8 @@ def _swish(node: NodeView, x: Expr) -> Expr:
 
 @converts("PRelu")
 def _prelu(node: NodeView, x: Expr, slope: Expr) -> Expr:
+    if node.opset < 7 and rank_of(slope) == 1 and rank_of(x) > 2:  # a slope for each channel
+        slope = node.call("expand_dims", slope, axis=1, num_newaxis=rank_of(x) - 2)
     return node.call("where", node.call("less", x, node.like(0, x)), node.call("multiply", x, slope), x)
 
 
