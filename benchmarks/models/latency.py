@@ -32,11 +32,15 @@ def difference(ours: list[np.ndarray], theirs: list[np.ndarray]) -> float:
     return worst
 
 
-def onnxruntime_way(path: Path, feed: dict[str, Any], threads: int) -> Callable[[], Any]:
+def onnxruntime_way(
+    path: Path, feed: dict[str, Any], threads: int, *, optimized: bool = True
+) -> Callable[[], Any]:
     """A call of onnxruntime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda: session.run(None, feed)
@@ -82,6 +86,7 @@ def measure(model: Real, folder: Path, options: argparse.Namespace) -> list[str]
     threads = options.threads
     theirs = onnxruntime_way(path, feed, threads)
     expected = theirs()
+    plain = onnxruntime_way(path, feed, threads, optimized=False)()
     compile_ours, (session, ours) = seconds(lambda: our_way(path, feed, threads, options.level))
     error = difference(ours(), expected)
     ways = {"ours": ours, "onnxruntime": theirs}
@@ -102,6 +107,7 @@ def measure(model: Real, folder: Path, options: argparse.Namespace) -> list[str]
         ratio.format(2),
         f"{times['ours'].spread.median / peer.spread.median:.2f}" if peer else "-",
         f"{error:.0e}",
+        f"{difference(plain, expected):.0e}",
         f"{compile_ours:.1f}",
         f"{compile_peer:.1f}",
         f"{arena / total:.2f}" if total else "-",
@@ -123,6 +129,7 @@ COLUMNS = (
     "ours / onnxruntime",
     "ours / OpenVINO",
     "difference",
+    "of onnxruntime unoptimized",
     "compile, s",
     "OpenVINO",
     "arena / tensors",
