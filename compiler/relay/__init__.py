@@ -7,6 +7,7 @@ import compiler.relay.notation.printer  # defines what `str` of a type, an expre
 import compiler.relay.operator  # noqa: F401  fills the table of operators
 from compiler.relay.execute.build import build
 from compiler.relay.execute.executable import Executable
+from compiler.relay.execute.load import load
 from compiler.relay.gradient import GradientError, gradient
 from compiler.relay.importer import OnnxError, from_onnx
 from compiler.relay.infer.infer import infer_type
@@ -102,6 +103,7 @@ __all__ = [
     "from_onnx",
     "gradient",
     "infer_type",
+    "load",
     "mixed_precision",
     "op",
     "optimize",

@@ -113,7 +113,7 @@ def template(
     else:
         s[total].compute_at(s[out], block)
         s[sums].compute_at(s[total], _schedule_total(s, total, tile, order, registers.lanes))
-    _schedule_sums(s, sums, unroll, registers.lanes)
+    schedule_sums(s, sums, unroll, registers.lanes)
     if padded.tensor is not None:
         s[padded.tensor].parallel(s[padded.tensor].fuse(*padded.tensor.op.axis[:2]))
     s[packed].parallel(s[packed].fuse(*packed.op.axis[:2]))
@@ -135,7 +135,7 @@ def _schedule_total(s: Schedule, total: Tensor, tile: PixelTile, order: str, lan
     return inside[-1]
 
 
-def _schedule_sums(s: Schedule, sums: Tensor, unroll: int, lanes: int) -> None:
+def schedule_sums(s: Schedule, sums: Tensor, unroll: int, lanes: int) -> None:
     """Schedule the products of a tile, whose sums stay in registers.
 
     Several channels are unrolled, not the columns of the kernel: neighbouring taps share pixels, which LLVM
