@@ -6,10 +6,10 @@ import time
 
 from compiler.backend import Target
 from compiler.relay.execute.cache import LEAST_SECONDS, found, keep, key_of
-from compiler.relay.execute.compile import Progress
 from compiler.relay.execute.control import ControlExecutable
 from compiler.relay.execute.dynamic import DynamicExecutable, is_dynamic
 from compiler.relay.execute.executable import Executable
+from compiler.relay.execute.planning.compile import Progress
 from compiler.relay.execute.settings import Settings, compiled
 from compiler.relay.infer.infer import infer_type
 from compiler.relay.language.module import IRModule

@@ -1,4 +1,4 @@
-"""`ControlExecutable`: a compiled program with control flow, functions as values, references and data types."""
+"""`ControlExecutable`: a compiled program with control flow, closures, references and data types."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ import numpy as np
 from compiler.backend import Target
 from compiler.backend.registry import backend
 from compiler.relay.execute.closures import Inline, TooDeep, compile_functions, contiguous
-from compiler.relay.execute.compile import Kernels, Progress
-from compiler.relay.execute.evaluate import evaluator, recipe
 from compiler.relay.execute.executable import checked_leaves, named_arguments
-from compiler.relay.execute.kernel import Kernel
-from compiler.relay.execute.lower import flat, has_code, is_static, nested, structure, tensor_types, title
-from compiler.relay.execute.program import Step, alone
+from compiler.relay.execute.planning.compile import Kernels, Progress
+from compiler.relay.execute.planning.evaluate import evaluator, recipe
+from compiler.relay.execute.planning.kernel import Kernel
+from compiler.relay.execute.planning.lower import (
+    flat,
+    has_code,
+    is_static,
+    nested,
+    structure,
+    tensor_types,
+    title,
+)
+from compiler.relay.execute.planning.program import Step, alone
 from compiler.relay.execute.storage import Parts, Record, kernel_record, write
 from compiler.relay.interpret.evaluate import Machine
 from compiler.relay.language.expr import Call, Constant, Expr, Function
@@ -25,7 +33,8 @@ from compiler.relay.language.op import Op
 from compiler.relay.language.types import TensorType, Type
 from compiler.relay.language.visit import rewrite
 from compiler.relay.notation.printer import as_text
-from compiler.relay.optimize.fuse import is_primitive, is_view
+from compiler.relay.optimize.dominators import is_primitive
+from compiler.relay.optimize.fuse import is_view
 from compiler.runtime.array import numpy_dtype
 
 
@@ -110,7 +119,6 @@ class ControlExecutable:
             For a name that is unknown or missing; as for a call.
         """
         return self(*named_arguments([name for name, _ in self.parameters], inputs))
-
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program to one file that `compiler.relay.execute.load.load` reads without compiling.

@@ -12,10 +12,10 @@ import numpy as np
 
 from compiler.backend import Target
 from compiler.backend.llvm.host.sequence import Sequence as CallSequence
-from compiler.relay.execute.evaluate import evaluator
-from compiler.relay.execute.lower import Nested
-from compiler.relay.execute.memory import MemoryPlan
-from compiler.relay.execute.plan import Place, Plan, Planned
+from compiler.relay.execute.planning.evaluate import evaluator
+from compiler.relay.execute.planning.lower import Nested
+from compiler.relay.execute.planning.memory import MemoryPlan
+from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.execute.profile import Profile, Row
 from compiler.relay.execute.storage import Parts, Record, plan_record, write
 from compiler.relay.language.types import TensorType, TupleType, Type
@@ -196,9 +196,8 @@ def checked_leaves(name: str, type_: Type, value: Any) -> list[np.ndarray]:
     assert isinstance(type_, TensorType)
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     dtype = str(type_.dtype)
-    if array.dtype != dtype and not (dtype == "bfloat16" and array.dtype == np.uint16):
-        if dtype != "bfloat16" or array.dtype != numpy_dtype(dtype):
-            raise ValueError(f"the input {name!r} has the dtype {array.dtype}; {dtype} is needed")
+    if array.dtype not in ((np.uint16, numpy_dtype(dtype)) if dtype == "bfloat16" else (dtype,)):
+        raise ValueError(f"the input {name!r} has the dtype {array.dtype}; {dtype} is needed")
     if array.shape != type_.dims:
         what = "rank" if array.ndim != len(type_.dims) else "shape"
         raise ValueError(
@@ -230,7 +229,7 @@ class _Runner:
                 self.segments += [(begin, len(calls)), (-1, self._evaluation(call))]
                 begin = len(calls)
                 continue
-            slots = []
+            slots: list[int] = []
             for place in call.operands:
                 if place.kind in ("input", "result"):
                     self.patches.append((place.kind, place.number, at + len(slots)))

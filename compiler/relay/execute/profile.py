@@ -76,8 +76,8 @@ class Profile:
         return "\n".join(
             "  ".join(
                 cell.ljust(w) if i in (0, 5) else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(line, widths))
-            ).rstrip()  # noqa: B905
+                for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
             for line in lines
         )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.backend import Target
-from compiler.relay.execute.compile import Progress, compile_program
 from compiler.relay.execute.control import ControlExecutable
 from compiler.relay.execute.executable import Executable
-from compiler.relay.execute.program import is_data_flow, linear
+from compiler.relay.execute.planning.compile import Progress, compile_program
+from compiler.relay.execute.planning.program import is_data_flow, linear
 from compiler.relay.infer.infer import infer_type
 from compiler.relay.language.module import IRModule
 from compiler.relay.optimize.fuse import MAX_OPERATORS, fuse_ops

@@ -144,7 +144,9 @@ def test_the_value_is_the_same(name: str) -> None:
     values = []
     for param in module.main.params:
         drawn = rng.standard_normal(param.checked_type.dims)
-        values.append(np.asarray(drawn > 0 if param.checked_type.dtype == "bool" else drawn.astype("float32")))
+        values.append(
+            np.asarray(drawn > 0 if param.checked_type.dtype == "bool" else drawn.astype("float32"))
+        )
     before, after = evaluate(module, *values), evaluate(fuse_ops(module), *values)
     for a, b in zip(
         before if isinstance(before, tuple) else (before,),
@@ -175,7 +177,13 @@ def test_fused_twice_is_fused_once() -> None:
 
 def test_a_limit_of_one_compiles_each_operator_for_itself() -> None:
     text, _ = CASES["a diamond behind a convolution"]
-    assert sorted(groups(text, limit=1)) == ["add(p0, 1)", "add(p0, p1)", "conv2d(p0, p1)", "exp(p0)", "relu(p0)"]
+    assert sorted(groups(text, limit=1)) == [
+        "add(p0, 1)",
+        "add(p0, p1)",
+        "conv2d(p0, p1)",
+        "exp(p0)",
+        "relu(p0)",
+    ]
 
 
 def test_the_limit_counts_repeated_expressions() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from compiler.backend import Target
-from compiler.relay.execute.evaluate import recipe
-from compiler.relay.execute.kernel import Kernel, in_place, nbytes, source
-from compiler.relay.execute.lower import Lowered, flat, lower, nested, structure, title
-from compiler.relay.execute.memory import Block, plan_memory
-from compiler.relay.execute.plan import Place, Plan, Planned
-from compiler.relay.execute.program import Program, Step
+from compiler.relay.execute.planning.evaluate import recipe
+from compiler.relay.execute.planning.kernel import Kernel, in_place, nbytes, source
+from compiler.relay.execute.planning.lower import Lowered, flat, lower, nested, structure, title
+from compiler.relay.execute.planning.memory import Block, plan_memory
+from compiler.relay.execute.planning.plan import Place, Plan, Planned
+from compiler.relay.execute.planning.program import Program, Step
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, name)`` after each kernel."""

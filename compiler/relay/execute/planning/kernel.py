@@ -19,7 +19,7 @@ from compiler.ir.function import PrimFunc
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
-from compiler.relay.execute.lower import Lowered
+from compiler.relay.execute.planning.lower import Lowered
 from compiler.runtime.array import empty
 from compiler.runtime.artifact import Artifact
 
@@ -30,8 +30,8 @@ ENTRY_NAME = "kernel"
 class Operand:
     """What a parameter of a kernel is: ``("value", n)``, or ``("prepared", n)``.
 
-    Values are the inputs of the primitive function, then its outputs; prepared are the buffers that are filled
-    once from constants.
+    Values are the inputs of the primitive function, then its outputs; prepared are the buffers that are
+    filled once from constants.
     """
 
     kind: str
