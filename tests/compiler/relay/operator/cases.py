@@ -15,11 +15,11 @@ import pytest
 
 import compiler
 from compiler import te
+from compiler.relay import operator as _rows  # noqa: F401  # fills the table
 from compiler.relay.language.expr import Call, Constant, Expr, Tuple, TupleGetItem, Var, set_type
 from compiler.relay.language.op import Op, evaluated, op
 from compiler.relay.language.types import IncompleteType, TensorType, TupleType, Type
 from compiler.relay.language.visit import post_order
-from compiler.relay import operator as _rows  # noqa: F401  # fills the table
 
 TOLERANCE = {"float16": 2e-3, "float32": 2e-5, "float64": 1e-12}
 

@@ -8,7 +8,16 @@ import pytest
 from compiler.relay.language.op import op
 from compiler.relay.language.types import ANY, IncompleteType, TensorType
 from compiler.relay.operator.arithmetic import sum_to
-from tests.compiler.relay.operator.cases import Case, Solver, array, checks, result_type, typed, value_of, variables
+from tests.compiler.relay.operator.cases import (
+    Case,
+    Solver,
+    array,
+    checks,
+    result_type,
+    typed,
+    value_of,
+    variables,
+)
 
 A, B = array(2, 3, 4), array(3, 1, seed=1)
 AWAY = array(3, 1, low=0.5, high=2)
