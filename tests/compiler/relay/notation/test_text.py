@@ -52,10 +52,10 @@ extern type Handle;
 def @main(%x: Tensor[(?, 3), float32], %"x:0": List[int32]) -> float32 {
   %0 = negative(%x);
   let %y: Tensor[(_, 3), _] = add(%0, [1f, 2f, 3f]);
-  %1 = sum(%y, axis=[0, 1]);
   let %f = fn [A, n: ShapeVar](%z: A, name="f") -> A {
     %z
   };
+  %1 = sum(%y, axis=[0, 1]);
   let %r = ref(%1);
   %2 = less(%1, -0.5f);
   let %x_1 = if (%2) {
