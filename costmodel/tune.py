@@ -34,7 +34,7 @@ def tune(
     shipped: bool = True,
     records: str | os.PathLike[str] | None = None,
     measurer: Runner | None = None,
-    batch_size: int = 16,
+    batch_size: int = 8,
     seed: int = 0,
     epsilon: float = 0.05,
     optimism: float = 0.0,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from compiler.relay.importer.errors import NeedsValues, OnnxError
 from compiler.relay.importer.model import declared_type, kind_text, read_model
 from compiler.relay.importer.onnx import from_onnx, model_inputs
 from compiler.relay.importer.tensors import ELEMENT_TYPES, TYPE_NAMES, type_text
+from compiler.runtime.threads import num_threads, set_num_threads
 from compiler.suggest import unknown
 
 PROGRAMS = 32
@@ -112,7 +114,8 @@ class InferenceSession:
         """Compile at once, if the shapes of all inputs are known and decide everything."""
         shapes = {name: tuple(declared[1]) for name, declared in self._declared.items() if declared}
         try:
-            self._program(shapes, {})
+            with self._threads():
+                self._program(shapes, {})
         except NeedsValues as needs:
             self._deciding.update(dict.fromkeys(needs.names))
 
@@ -169,8 +172,9 @@ class InferenceSession:
             if name not in known:
                 raise ValueError(unknown("output of the model", name, known))
         arrays = self._checked(input_feed)
-        program = self.program(arrays)
-        results = program(*(array for name, array in arrays.items() if name not in self._deciding))
+        with self._threads():
+            program = self.program(arrays)
+            results = program(*(array for name, array in arrays.items() if name not in self._deciding))
         outputs = dict(zip(known, results if isinstance(results, tuple) else (results,), strict=True))
         return [outputs[name] for name in (known if output_names is None else output_names)]
 
@@ -192,6 +196,19 @@ class InferenceSession:
                 if not new:
                     raise
                 self._deciding.update(dict.fromkeys(new))
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """The threads of the options, for a block."""
+        count = self._options.intra_op_num_threads
+        before = num_threads()
+        if count:
+            set_num_threads(count)
+        try:
+            yield
+        finally:
+            if count:
+                set_num_threads(before)
 
     def _program(self, shapes: Mapping[str, tuple[Any, ...]], values: Mapping[str, np.ndarray]) -> Any:
         key = (
@@ -226,7 +243,9 @@ class InferenceSession:
         arrays, extents = {}, {}
         for name, declared in self._declared.items():
             if declared is None:
-                raise OnnxError(f"the input {name!r} is {kind_text(self._inputs[name])}, which is not supported")
+                raise OnnxError(
+                    f"the input {name!r} is {kind_text(self._inputs[name])}, which is not supported"
+                )
             array = np.asarray(feed[name])
             _check_input(name, array, declared, extents)
             arrays[name] = array
@@ -256,7 +275,9 @@ def _check_input(name: str, array: np.ndarray, declared: Any, extents: dict[str,
         return
     expected = f"({', '.join('?' if d is None else str(d) for d in dims)})"
     if array.ndim != len(dims):
-        raise ValueError(f"the input {name!r} has the shape {array.shape}; {len(dims)} dimensions are needed: {expected}")
+        raise ValueError(
+            f"the input {name!r} has the shape {array.shape}; {len(dims)} dimensions are needed: {expected}"
+        )
     for dim, extent in zip(dims, array.shape, strict=True):
         if type(dim) is int and dim != extent:
             raise ValueError(f"the input {name!r} has the shape {array.shape}; {expected} is needed")

@@ -13,7 +13,7 @@ from costmodel.learned.labels import checked, log_speeds, relative_speeds
 _SAMPLING = {"gamma": 1e-4, "min_child_weight": 1.0, "subsample": 0.7, "colsample_bytree": 0.3}
 # objective of `boost` -> parameters that rank best with it
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "reg:squarederror": {**_SAMPLING, "max_depth": 4, "eta": 0.05},
+    "reg:squarederror": {**_SAMPLING, "max_depth": 4, "eta": 0.1},
     # Each program is compared with all others of its group (above 16,000 pairs, with 512 of them): with
     # synthetic costs of 3,000 programs, comparing only the 512 best with all others gave 0.13 less of rank
     # correlation.
@@ -22,7 +22,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "lambdarank_pair_method": "mean",
         "lambdarank_num_pair_per_sample": 512,
         "max_depth": 4,
-        "eta": 0.05,
+        "eta": 0.1,
     },
 }
 OBJECTIVE = "reg:squarederror"
@@ -73,8 +73,8 @@ class BoostedTreeCostModel:
         self,
         *,
         objective: str = OBJECTIVE,
-        rounds: int = 200,
-        update_rounds: int = 30,
+        rounds: int = 100,
+        update_rounds: int = 15,
         seed: int = 0,
         **params: Any,
     ) -> None:

@@ -23,8 +23,8 @@ from costmodel.transfer.warm import WarmCostModel
 SHIPPED = Path(__file__).parent / "shipped.ubj"
 # the kind of target and the family of features of the shipped model
 _SHIPPED_FOR = ("llvm", "store")
-# trees of a model of many tasks
-ROUNDS = 300
+# A model of many tasks is fitted once, to many more programs than a search measures: more and smaller steps.
+ROUNDS, ETA = 300, 0.05
 
 Warm = str | os.PathLike[str] | Record | CostModel
 """What a search can begin with: a file of records, measured programs or a model; a record; a fitted model."""
@@ -108,7 +108,7 @@ def make_model(
         If there are no programs, or for an unknown family of features.
     """
     rows = examples(programs, features)
-    model = BoostedTreeCostModel(rounds=ROUNDS, seed=seed)
+    model = BoostedTreeCostModel(rounds=ROUNDS, seed=seed, eta=ETA)
     model.fit(rows.features, rows.throughputs, rows.groups)
     model.version = rows.version
     return model
@@ -121,7 +121,7 @@ def _learned(
     if prior is None:
         return make_model(programs, features, seed=seed)
     rows = examples(programs, features)
-    model = WarmCostModel(prior, rounds=ROUNDS, seed=seed)
+    model = WarmCostModel(prior, rounds=ROUNDS, seed=seed, eta=ETA)
     model.fit(rows.features, rows.throughputs, rows.groups)
     return model
 

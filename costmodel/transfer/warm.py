@@ -45,7 +45,7 @@ class WarmCostModel:
     """
 
     def __init__(
-        self, prior: CostModel, *, rounds: int = 200, update_rounds: int = 30, seed: int = 0, **params: Any
+        self, prior: CostModel, *, rounds: int = 100, update_rounds: int = 15, seed: int = 0, **params: Any
     ) -> None:
         if not prior.fitted:
             raise ValueError("the prior of a warm start must be fitted")

@@ -24,7 +24,7 @@ from costmodel.tuning.screen import Screen
 Rows = tuple[np.ndarray, np.ndarray]
 """Features of shape (n, features), and throughputs of shape (n,)."""
 
-ROUNDS = 4
+ROUNDS = 2
 """Number of times that a proposal is explored by a screen, which then learns the model's scores of what was
 found.
 """

@@ -19,6 +19,9 @@ DRAWS = 4
 smaller.
 """
 
+PROPOSED = 2
+"""Number of programs that are lowered, and proposed, for each that is measured."""
+
 EARLY = 10
 """How many times the share of random configurations is larger in the first batch that a model proposes."""
 
@@ -76,7 +79,7 @@ class Search:
             elites = [r.index for r in record_file.best(run.result.records, n=4 * settings.batch_size)]
             # before the first trial chains start at the default, which is better than most
             elites = elites or [self.task.space.default.index]
-            proposals = scorer.propose(self.explorer, 3 * size, run.visited, rng=rng, elites=elites)
+            proposals = scorer.propose(self.explorer, PROPOSED * size, run.visited, rng=rng, elites=elites)
             batch = choose_batch(
                 self.task.space, proposals, size, run.visited, rng=rng, epsilon=self._random_share()
             )

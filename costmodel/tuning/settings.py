@@ -40,7 +40,7 @@ class Settings:
     model: CostModel | None = None
     warm: Any = None
     shipped: bool = True
-    batch_size: int = 16
+    batch_size: int = 8
     seed: int = 0
     epsilon: float = 0.05
     optimism: float = 0.0

@@ -21,8 +21,8 @@ from tests.costmodel.fake_runner import FakeRunner
 
 
 def tune(*given, **named):
-    """Tune without the shipped model, so that first batches are random."""
-    return tune_task(*given, **{"shipped": False, **named})
+    """Tune in batches of 16, and without the shipped model, so that first batches are random."""
+    return tune_task(*given, **{"shipped": False, "batch_size": 16, **named})
 
 
 class FakeMeasurer(FakeRunner):

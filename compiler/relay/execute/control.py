@@ -1,7 +1,8 @@
-"""`ControlExecutable`: a compiled program with control flow, functions as values, references and data types."""
+"""`ControlExecutable`: a compiled program with control flow, closures, references and data types."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,19 +11,30 @@ import numpy as np
 from compiler.backend import Target
 from compiler.backend.registry import backend
 from compiler.relay.execute.closures import Inline, TooDeep, compile_functions, contiguous
-from compiler.relay.execute.compile import Kernels, Progress
-from compiler.relay.execute.evaluate import evaluator, recipe
 from compiler.relay.execute.executable import checked_leaves, named_arguments
-from compiler.relay.execute.kernel import Kernel
-from compiler.relay.execute.lower import flat, has_code, is_static, nested, tensor_types, title
-from compiler.relay.execute.program import Step, alone
+from compiler.relay.execute.planning.compile import Kernels, Progress
+from compiler.relay.execute.planning.evaluate import evaluator, recipe
+from compiler.relay.execute.planning.kernel import Kernel
+from compiler.relay.execute.planning.lower import (
+    flat,
+    has_code,
+    is_static,
+    nested,
+    structure,
+    tensor_types,
+    title,
+)
+from compiler.relay.execute.planning.program import Step, alone
+from compiler.relay.execute.storage import Parts, Record, kernel_record, write
 from compiler.relay.interpret.evaluate import Machine
 from compiler.relay.language.expr import Call, Constant, Expr, Function
 from compiler.relay.language.module import IRModule
 from compiler.relay.language.op import Op
 from compiler.relay.language.types import TensorType, Type
 from compiler.relay.language.visit import rewrite
-from compiler.relay.optimize.fuse import is_primitive, is_view
+from compiler.relay.notation.printer import as_text
+from compiler.relay.optimize.dominators import is_primitive
+from compiler.relay.optimize.fuse import is_view
 from compiler.runtime.array import numpy_dtype
 
 
@@ -35,14 +47,23 @@ class ControlExecutable:
         Operators are grouped, and types are inferred.
     target : Target
     progress : callable, optional
+    kernels : sequence of Kernel, optional
+        The kernels, if they are compiled already.
     """
 
-    def __init__(self, module: IRModule, target: Target, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        module: IRModule,
+        target: Target,
+        progress: Progress | None = None,
+        kernels: Sequence[Kernel] | None = None,
+    ) -> None:
         self.target = str(target)
+        self._source = module
         self._main = module.main
         self.parameters = tuple((p.name, p.checked_type) for p in module.main.params)
         self.result_type: Type = module.main.body.checked_type
-        sites = _Sites(target, progress)
+        sites = _Sites(Kernels(target, progress, kernels))
         changed = {name: sites.rewritten(f) for name, f in module.functions.items()}
         sites.finish()
         self._module = IRModule(changed, module.types)
@@ -99,6 +120,26 @@ class ControlExecutable:
         """
         return self(*named_arguments([name for name, _ in self.parameters], inputs))
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program to one file that `compiler.relay.execute.load.load` reads without compiling.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        parts = Parts()
+        write(path, self.record(parts), parts)
+
+    def record(self, parts: Parts) -> Record:
+        """The program as plain data, see `compiler.relay.execute.storage`."""
+        return {
+            "form": "control",
+            "text": parts.add(as_text(self._source).encode()),
+            "target": self.target,
+            "kernels": [kernel_record(kernel, parts) for kernel in self._sites.compiled],
+        }
+
 
 def _argument(name: str, type_: Type, value: Any) -> Any:
     if not is_static(type_):
@@ -110,8 +151,9 @@ def _argument(name: str, type_: Type, value: Any) -> Any:
 class _Sites:
     """The calls of operators of a program, each an operator of its own while functions are compiled."""
 
-    def __init__(self, target: Target, progress: Progress | None) -> None:
-        self.kernels = Kernels(target, progress)
+    def __init__(self, kernels: Kernels) -> None:
+        self.kernels = kernels
+        self.compiled: tuple[Kernel, ...] = ()
         self.found: dict[int, _Site] = {}
         self.kept: list[Op] = []
 
@@ -131,7 +173,7 @@ class _Sites:
 
     def finish(self) -> None:
         """Wait for the kernels, and bind them."""
-        kernels = self.kernels.finish()
+        kernels = self.compiled = self.kernels.finish()
         modules = [backend(kernel.main.kind).load(kernel.main) for kernel in kernels]
         for site in self.found.values():
             if site.kernel >= 0:
@@ -198,8 +240,7 @@ class _Site:
                 self.constants[position] = arg.data
             position += len(list(tensor_types(type_)))
         step = Step(self.function, tuple(range(position)), (), True)
-        key, _ = kernels.lower(step)
-        self.kernel = kernels.number(step, key, frozenset(self.constants), None)
+        self.kernel = kernels.number(step, structure(self.function), frozenset(self.constants), None)
 
     def bind(self, kernel: Kernel, module: Any) -> None:
         """Make the call from the compiled kernel."""
@@ -242,7 +283,9 @@ class _Site:
                 if buffer is not None and tuple(buffer.shape) != shape:
                     text += f".reshape({shape!r})"
                 values.append(text + (".view('uint16')" if dtype == "bfloat16" else ""))
-            value = next(iter(values)) if isinstance(self.type, TensorType) else _form(self.type, iter(values))
+            value = (
+                next(iter(values)) if isinstance(self.type, TensorType) else _form(self.type, iter(values))
+            )
             return [*found, f"{result} = {value}"]
 
         self.inline = Inline(lines)

@@ -1,7 +1,8 @@
-"""`DynamicExecutable`: a program with dimensions that each call brings, compiled for each shape that occurs."""
+"""`DynamicExecutable`: a program with dimensions that each call brings, compiled for each shape."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -10,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from compiler.relay.execute.executable import named_arguments
+from compiler.relay.execute.settings import Settings
+from compiler.relay.execute.storage import Parts, Record, type_record, write
 from compiler.relay.language.expr import Function, Var, set_type
 from compiler.relay.language.module import MAIN, IRModule
 from compiler.relay.language.types import TensorType, TupleType, Type
 from compiler.relay.language.visit import substitute
+from compiler.relay.notation.printer import as_text
 
 SHAPES = 16
-"""Programs that are kept, one for each combination of shapes; the one that was used last longest ago is dropped."""
+"""Programs that are kept, one for each combination of shapes; the least recently used one is dropped."""
 
 
 def is_dynamic(type_: Type) -> bool:
@@ -45,25 +49,36 @@ class DynamicExecutable:
     Parameters
     ----------
     module : IRModule
+        Types are inferred.
+    settings : Settings
     compile_ : callable
-        ``compile_(module)`` makes the executable of a module whose ``main`` has parameters of known shape.
-    target : str
+        ``compile_(module, settings)`` makes the executable of a module whose ``main`` has parameters of known
+        shape.
+    programs : mapping, optional
+        Programs that are compiled already, by the types of the parameters.
     """
 
-    def __init__(self, module: IRModule, compile_: Callable[[IRModule], Any], target: str) -> None:
-        self.target = target
+    def __init__(
+        self,
+        module: IRModule,
+        settings: Settings,
+        compile_: Callable[[IRModule, Settings], Any],
+        programs: Mapping[Any, Any] | None = None,
+    ) -> None:
+        self.target = str(settings.target)
+        self.settings = settings
         self.module = module
         self.parameters = tuple((p.name, p.checked_type) for p in module.main.params)
         self.result_type: Type = module.main.body.checked_type
         self._compile = compile_
         self._lock = threading.Lock()
-        self._programs: OrderedDict[Any, Any] = OrderedDict()
+        self._programs: OrderedDict[Any, Any] = OrderedDict(programs or {})
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the program; compile it first, if the shapes of the arguments are new.
 
-        Parameters and errors are those of `Executable.__call__`. Dimensions that are not known before may have
-        any extent.
+        Parameters and errors are those of `Executable.__call__`. Dimensions that are not known before may
+        have any extent.
         """
         return self.specialized(*arguments)(*arguments)
 
@@ -81,6 +96,30 @@ class DynamicExecutable:
         """Measure the time of each call of a kernel, see `Executable.profile`."""
         return self.specialized(*arguments).profile(*arguments, repeat=repeat)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program, with those that are compiled for shapes so far, to one file.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        parts = Parts()
+        write(path, self.record(parts), parts)
+
+    def record(self, parts: Parts) -> Record:
+        """The program as plain data, see `compiler.relay.execute.storage`."""
+        with self._lock:
+            programs = list(self._programs.items())
+        return {
+            "form": "dynamic",
+            "text": parts.add(as_text(self.module).encode()),
+            "target": self.target,
+            "level": self.settings.level,
+            "without": list(self.settings.without),
+            "programs": [[[type_record(t) for t in types], p.record(parts)] for types, p in programs],
+        }
+
     def specialized(self, *arguments: Any) -> Any:
         """The executable for arguments of these shapes."""
         if len(arguments) != len(self.parameters):
@@ -97,7 +136,7 @@ class DynamicExecutable:
         with self._lock:
             program = self._programs.get(key)
             if program is None:
-                program = self._programs[key] = self._compile(specialized(self.module, types))
+                program = self._programs[key] = self._compile(specialized(self.module, types), self.settings)
                 if len(self._programs) > SHAPES:
                     self._programs.popitem(last=False)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +12,12 @@ import numpy as np
 
 from compiler.backend import Target
 from compiler.backend.llvm.host.sequence import Sequence as CallSequence
-from compiler.relay.execute.evaluate import evaluator
-from compiler.relay.execute.lower import Nested
-from compiler.relay.execute.memory import MemoryPlan
-from compiler.relay.execute.plan import Place, Plan, Planned
+from compiler.relay.execute.planning.evaluate import evaluator
+from compiler.relay.execute.planning.lower import Nested
+from compiler.relay.execute.planning.memory import MemoryPlan
+from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.execute.profile import Profile, Row
+from compiler.relay.execute.storage import Parts, Record, plan_record, write
 from compiler.relay.language.types import TensorType, TupleType, Type
 from compiler.runtime.array import empty, numpy_dtype
 from compiler.suggest import unknown
@@ -69,10 +71,20 @@ class Executable:
         """The calls of kernels in the order of execution."""
         return self._data.calls
 
-    @property
-    def data(self) -> Plan:
-        """Everything that the program consists of, as `compiler.relay.execute.storage` saves it."""
-        return self._data
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program to one file that `compiler.relay.execute.load.load` reads without compiling.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        parts = Parts()
+        write(path, self.record(parts), parts)
+
+    def record(self, parts: Parts) -> Record:
+        """The program as plain data, see `compiler.relay.execute.storage`."""
+        return plan_record(self._data, parts)
 
     def __call__(self, *arrays: Any) -> Any:
         """Run the program.
@@ -184,9 +196,8 @@ def checked_leaves(name: str, type_: Type, value: Any) -> list[np.ndarray]:
     assert isinstance(type_, TensorType)
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     dtype = str(type_.dtype)
-    if array.dtype != dtype and not (dtype == "bfloat16" and array.dtype == np.uint16):
-        if dtype != "bfloat16" or array.dtype != numpy_dtype(dtype):
-            raise ValueError(f"the input {name!r} has the dtype {array.dtype}; {dtype} is needed")
+    if array.dtype not in ((np.uint16, numpy_dtype(dtype)) if dtype == "bfloat16" else (dtype,)):
+        raise ValueError(f"the input {name!r} has the dtype {array.dtype}; {dtype} is needed")
     if array.shape != type_.dims:
         what = "rank" if array.ndim != len(type_.dims) else "shape"
         raise ValueError(
@@ -205,16 +216,20 @@ class _Runner:
         base = self.arena.ctypes.data
         self.arrays = [np.ascontiguousarray(array) for array in plan.arrays]
         addresses = [array.ctypes.data for array in self.arrays]
-        self.patches: list[tuple[str, int, int]] = []  # operands in arrays of a call: those are set by each call
+        self.patches: list[
+            tuple[str, int, int]
+        ] = []  # operands in arrays of a call: those are set by each call
         calls: list[tuple[int, list[int], int]] = []
-        self.segments: list[tuple[int, Any]] = []  # first and last of some calls, or a function that evaluates
+        self.segments: list[
+            tuple[int, Any]
+        ] = []  # first and last of some calls, or a function that evaluates
         at = begin = 0
         for call in plan.calls:
             if call.kernel < 0:
                 self.segments += [(begin, len(calls)), (-1, self._evaluation(call))]
                 begin = len(calls)
                 continue
-            slots = []
+            slots: list[int] = []
             for place in call.operands:
                 if place.kind in ("input", "result"):
                     self.patches.append((place.kind, place.number, at + len(slots)))

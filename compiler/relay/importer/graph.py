@@ -23,8 +23,8 @@ from compiler.relay.importer.converter import (  # noqa: F401 - they declare the
 from compiler.relay.importer.converter.table import Captures, NodeView, converter_of
 from compiler.relay.importer.errors import Needed, NeedsValues, OnnxError, Unsupported
 from compiler.relay.importer.model import DEEPEST, node_name, opsets
-from compiler.relay.importer.tensors import TYPE_NAMES, array_of, ELEMENT_TYPES
-from compiler.relay.language.expr import Expr, Span, Var
+from compiler.relay.importer.tensors import ELEMENT_TYPES, TYPE_NAMES, array_of
+from compiler.relay.language.expr import Span, Var
 from compiler.relay.language.visit import free_vars
 
 FAILED: Any = Unsupported("a value that a problem keeps from being made")
@@ -109,7 +109,9 @@ class GraphImport:
             Where the graph becomes the body of a function.
         """
         if len(inputs) != len(graph.input):
-            raise OnnxError(f"the graph {graph.name!r} has {len(graph.input)} inputs; {len(inputs)} are needed")
+            raise OnnxError(
+                f"the graph {graph.name!r} has {len(graph.input)} inputs; {len(inputs)} are needed"
+            )
         inner = self._nested(self.versions, prefix)
         inner.outer, inner.captures, inner.attributes = self, captures, self.attributes
         inner.initializers(graph)
@@ -139,7 +141,9 @@ class GraphImport:
                 self._fail(tensor.name, self.problems.wrong, f"initializer {tensor.name}: {error}")
         for sparse in graph.sparse_initializer:
             name = sparse.values.name
-            self._fail(name, self.problems.unsupported, f"initializer {name}: sparse tensors are not supported")
+            self._fail(
+                name, self.problems.unsupported, f"initializer {name}: sparse tensors are not supported"
+            )
 
     def _fail(self, name: str, into: list[str], text: str) -> None:
         into.append(text)
@@ -166,7 +170,7 @@ class GraphImport:
             self._need(need, name)
         except Unsupported as error:
             problems.unsupported.append(f"{name}: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever a damaged model leads to is reported by its node
+        except Exception as error:
             text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             problems.wrong.append(f"{name}: {text}")
         finally:
@@ -182,7 +186,9 @@ class GraphImport:
         if names:
             self.problems.needing.append(f"{about} depends on the value of {', '.join(map(repr, names))}")
         else:
-            self.problems.unsupported.append(f"{about} depends on a value that is computed in a loop, or is large")
+            self.problems.unsupported.append(
+                f"{about} depends on a value that is computed in a loop, or is large"
+            )
 
     def origins(self, expr: Any) -> list[Var]:
         """The inputs of the model that an expression depends on."""
@@ -236,7 +242,9 @@ class GraphImport:
         made = converter(NodeView(proto, name, opset, self.builder, schema, self), *inputs)
         outputs = list(made) if isinstance(made, (list, tuple)) else [made]
         if any(proto.output[len(outputs) :]):
-            raise Unsupported(f"{_words(proto)} with {len(proto.output)} outputs; {len(outputs)} are supported")
+            raise Unsupported(
+                f"{_words(proto)} with {len(proto.output)} outputs; {len(outputs)} are supported"
+            )
         return outputs
 
     def _body(self, schema: Any, proto: Any, inputs: Sequence[Any]) -> Any:
@@ -328,7 +336,9 @@ def _check_node(proto: Any, schema: Any, inputs: Sequence[Any]) -> None:
             raise OnnxError(f"the input {name} is {kind}; {', '.join(sorted(allowed))} are allowed")
         variadic_types = option == "Variadic" and parameter.startswith("V")  # of Loop, Scan: each has its own
         if allowed is not None and not variadic_types and seen.setdefault(parameter, kind) != kind:
-            raise OnnxError(f"the input {name} is {kind}; another one is {seen[parameter]}, and they have one type")
+            raise OnnxError(
+                f"the input {name} is {kind}; another one is {seen[parameter]}, and they have one type"
+            )
 
 
 def _with_references(proto: Any, attributes: Mapping[str, Any]) -> Any:

@@ -104,7 +104,9 @@ def node_name(node: Any, number: int, prefix: str = "") -> str:
 
 def graphs_of(node: Any) -> list[Any]:
     """The graphs that a node has as attributes."""
-    return [a.g for a in node.attribute if a.type == 5] + [g for a in node.attribute if a.type == 10 for g in a.graphs]
+    return [a.g for a in node.attribute if a.type == 5] + [
+        g for a in node.attribute if a.type == 10 for g in a.graphs
+    ]
 
 
 def _check_graph(graph: Any, outer: set[str], problems: list[str], prefix: str, depth: int) -> None:
@@ -140,7 +142,11 @@ def _check_order(
                 later = name in made
                 problems.append(
                     f"{own}: the input {name!r} is "
-                    + ("made by a node that comes later, or depends on itself" if later else "made by no node")
+                    + (
+                        "made by a node that comes later, or depends on itself"
+                        if later
+                        else "made by no node"
+                    )
                 )
         for inner in graphs_of(node):
             _check_graph(inner, ready, problems, f"{own} / ", depth + 1)
@@ -172,5 +178,9 @@ def kind_text(value: Any) -> str:
     kind = value.type.WhichOneof("value") or "nothing"
     if kind == "tensor_type":
         return f"a tensor of {type_text(value.type.tensor_type.elem_type)}"
-    return {"sequence_type": "a sequence", "map_type": "a map", "optional_type": "an optional value",
-            "sparse_tensor_type": "a sparse tensor"}.get(kind, kind)
+    return {
+        "sequence_type": "a sequence",
+        "map_type": "a map",
+        "optional_type": "an optional value",
+        "sparse_tensor_type": "a sparse tensor",
+    }.get(kind, kind)

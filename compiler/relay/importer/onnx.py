@@ -123,7 +123,9 @@ def _bound(
     return params
 
 
-def _named_dims(inputs: Mapping[str, Any], shapes: Mapping[str, Any], values: Mapping[str, Any]) -> dict[Any, int]:
+def _named_dims(
+    inputs: Mapping[str, Any], shapes: Mapping[str, Any], values: Mapping[str, Any]
+) -> dict[Any, int]:
     """The extents of named dimensions, from the shapes that are given."""
     found: dict[Any, int] = {}
     for name, value in inputs.items():
@@ -144,7 +146,9 @@ def _fixed(name: str, declared: list[Any] | None, given: Sequence[Any]) -> list[
     if declared is None:
         declared = [None] * len(shape)
     fits = len(shape) == len(declared)
-    if not fits or any(type(d) is int and s is not None and d != s for d, s in zip(declared, shape, strict=False)):
+    if not fits or any(
+        type(d) is int and s is not None and d != s for d, s in zip(declared, shape, strict=False)
+    ):
         text = ", ".join("?" if d is None else str(d) for d in declared)
         raise OnnxError(f"the input {name!r} has the shape ({text}) in the file; {tuple(shape)} does not fit")
     for extent in shape:

@@ -76,7 +76,9 @@ class Machine:
         self.compute = operator
         self.globals: dict[GlobalVar, Closure] = {}
         roots = [program] if isinstance(program, Expr) else []
-        self.bfloat16 = operator is None and any(map(_mentions_bfloat16, [*roots, *module.functions.values()]))
+        self.bfloat16 = operator is None and any(
+            map(_mentions_bfloat16, [*roots, *module.functions.values()])
+        )
         if self.bfloat16:  # the arrays do not say that they are: types do
             infer_type(program, module) if roots else infer_type(module)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -67,10 +69,19 @@ def test_warmup_is_checked():
         metaschedule_model(warmup=1)
 
 
+# Spares a process the tensor intrinsics of TVM, whose text it parses for half a minute otherwise; a target
+# without instructions for tensors needs none. Text, since another process cannot import this file.
+WITHOUT_INTRINSICS = """
+import sys, types
+sys.modules["tvm.s_tir.tensor_intrin"] = types.ModuleType("tvm.s_tir.tensor_intrin")
+"""
+
+
 @pytest.fixture
-def matmul():
+def matmul(monkeypatch):
     """A matrix product of TVM, and its target."""
     tvm = pytest.importorskip("tvm")
+    monkeypatch.setitem(sys.modules, "tvm.s_tir.tensor_intrin", ModuleType("tvm.s_tir.tensor_intrin"))
     pytest.importorskip("tvm.s_tir.meta_schedule")
     from tvm import te
 
@@ -78,14 +89,15 @@ def matmul():
     k = te.reduce_axis((0, 64), name="k")
     c = te.compute((64, 64), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), name="C")
     program = te.create_prim_func([a, b, c]).with_attr("global_symbol", "main")
-    return tvm.IRModule({"main": program}), tvm.target.Target(tvm_target(cores=1))
+    return tvm.IRModule({"main": program}), tvm.target.Target(tvm_target("llvm -mcpu=x86-64-v3", cores=1))
 
 
 def _builder():
-    """A builder whose first program may take long: its process parses all of TVM's intrinsics before."""
     from tvm.s_tir import meta_schedule
 
-    return meta_schedule.builder.LocalBuilder(max_workers=1, timeout_sec=600)
+    return meta_schedule.builder.LocalBuilder(
+        max_workers=1, timeout_sec=300, initializer=partial(exec, WITHOUT_INTRINSICS)
+    )
 
 
 @pytest.mark.slow

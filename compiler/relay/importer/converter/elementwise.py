@@ -15,7 +15,7 @@ from compiler.relay.importer.converter.table import (
     rank_of,
     shape_of,
 )
-from compiler.relay.importer.errors import OnnxError
+from compiler.relay.importer.errors import Unsupported
 from compiler.relay.importer.tensors import element_type
 from compiler.relay.language.expr import Constant, Expr
 from compiler.relay.language.types import AnyDim
@@ -211,11 +211,15 @@ def _gelu(node: NodeView, x: Expr) -> Expr:
 
 @converts("Swish")
 def _swish(node: NodeView, x: Expr) -> Expr:
-    return node.call("multiply", x, node.call("sigmoid", node.call("multiply", x, node.like(node.attr("alpha"), x))))
+    return node.call(
+        "multiply", x, node.call("sigmoid", node.call("multiply", x, node.like(node.attr("alpha"), x)))
+    )
 
 
 @converts("PRelu")
 def _prelu(node: NodeView, x: Expr, slope: Expr) -> Expr:
+    if node.opset < 7 and rank_of(slope) == 1 and rank_of(x) > 2:  # a slope for each channel
+        slope = node.call("expand_dims", slope, axis=1, num_newaxis=rank_of(x) - 2)
     return node.call("where", node.call("less", x, node.like(0, x)), node.call("multiply", x, slope), x)
 
 
@@ -227,8 +231,12 @@ def _thresholded_relu(node: NodeView, x: Expr) -> Expr:
 @converts("Shrink")
 def _shrink(node: NodeView, x: Expr) -> Expr:
     limit, bias = node.attr("lambd"), node.like(node.attr("bias"), x)
-    below = node.call("where", node.call("less", x, node.like(-limit, x)), node.call("add", x, bias), node.like(0, x))
-    return node.call("where", node.call("greater", x, node.like(limit, x)), node.call("subtract", x, bias), below)
+    below = node.call(
+        "where", node.call("less", x, node.like(-limit, x)), node.call("add", x, bias), node.like(0, x)
+    )
+    return node.call(
+        "where", node.call("greater", x, node.like(limit, x)), node.call("subtract", x, bias), below
+    )
 
 
 @converts("Softmax", "LogSoftmax", since=13)
@@ -279,7 +287,7 @@ def _dropout(node: NodeView, x: Expr, ratio: Expr | None = None, training: Expr 
     is_training = training is not None and bool(node.value(training, "training_mode").reshape(()))
     rate = node.attr("ratio", 0.5) if ratio is None else float(node.value(ratio, "ratio").reshape(()))
     if is_training and rate:
-        raise OnnxError("dropout in training mode draws random numbers, which inference does not")
+        raise Unsupported("Dropout in training mode, which draws random numbers")
     if not node.has_output(1):
         return x
     mask = node.call("ones_like", x)

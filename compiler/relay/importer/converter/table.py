@@ -159,8 +159,10 @@ class NodeView:
         """
         type_ = tensor_type(expr)
         if not type_.concrete:
-            raise OnnxError(f"{what} needs a known shape, not ({shape_words(type_)}): fix the dimensions of the "
-                            "model's inputs with shapes=")
+            raise OnnxError(
+                f"{what} needs a known shape, not ({shape_words(type_)}): fix the dimensions of the "
+                "model's inputs with shapes="
+            )
         return type_.dims
 
     def field(self, value: Expr, index: int) -> Expr:

@@ -4,15 +4,31 @@ from compiler.relay.operator.network import (
     activation,
     attention,
     convolution,
+    image,
+    losses,
     normalization,
     pooling,
     product,
+    quantized,
+    recurrence,
     regions,
     scaling,
+    vision,
 )
 
-ROWS = tuple(
-    row
-    for family in (activation, attention, convolution, normalization, pooling, product, regions, scaling)
-    for row in family.ROWS
+_FAMILIES = (
+    activation,
+    attention,
+    convolution,
+    image,
+    losses,
+    normalization,
+    pooling,
+    product,
+    quantized,
+    recurrence,
+    regions,
+    scaling,
+    vision,
 )
+ROWS = tuple(row for family in _FAMILIES for row in family.ROWS)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from compiler import te
-from compiler.ops import CONV2D, CONV2D_WINOGRAD, DEPTHWISE_CONV2D
+from compiler.ops import CONV2D, CONV2D_TRANSPOSE, CONV2D_WINOGRAD, DEPTHWISE_CONV2D
 from compiler.relay.infer.relations import forward, tensor
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Expr
@@ -126,7 +126,9 @@ def _sizes_of_transposed(attrs: Attrs, windows: Windows, sizes: Sequence[Any]) -
     return tuple(found)
 
 
-def _type_of(spatial: str, transposed: bool) -> Any:
+def type_rule(spatial: str, *, transposed: bool) -> Any:
+    """The rule of the type of a convolution's result."""
+
     def rule(attrs: Attrs, data: Type, weight: Type) -> Type:
         x, w = tensor(data, "the data"), tensor(weight, "the weight")
         form = _Form.of(attrs, spatial)
@@ -149,7 +151,7 @@ def _type_of(spatial: str, transposed: bool) -> Any:
         dims = {"N": image["N"], "C": made, **dict(zip(spatial, sizes, strict=True))}
         return TensorType(form.out.shape(dims), operands_dtype(attrs, x, w))
 
-    return forward(rule)
+    return rule
 
 
 def _computed(spatial: str) -> Any:
@@ -387,7 +389,40 @@ def _winograd_pays(channels: int, made: int, groups: int, windows: Windows, size
     of the tiles unused.
     """
     plain = windows.kernel == (3, 3) and set(windows.strides) == set(windows.dilation) == {1}
-    return plain and groups == 1 and min(channels, made) >= 32 and min(sizes) >= 8
+    return plain and groups == 1 and channels >= 32 and made >= 16 and min(sizes) >= 8
+
+
+def _transposed_template(spatial: str) -> Any:
+    def template(attrs: Attrs, types: Sequence[TensorType]) -> Template | None:
+        x, w = types
+        form = _Form.of(attrs, spatial)
+        plain = form.data.text == "NC" + spatial == form.out.text and form.kernel.text == "IO" + spatial
+        dtype = product_dtype(CONV2D_TRANSPOSE, attrs, x, w)
+        if len(spatial) > 2 or not plain or dtype is None or attrs.groups > 1:
+            return None
+        windows = Windows.of(attrs, form.sizes(form.kernel.dims(w.dims)))
+        if set(windows.dilation) != {1}:
+            return None
+        one = (1,) * (2 - len(spatial))
+        none = (0,) * len(one)
+        more = spread(attrs.output_padding, len(spatial), "output_padding")
+        sizes = {"H": 1} if one else {"H": x.dims[2]}
+        return scheduled(
+            CONV2D_TRANSPOSE,
+            (0, 1),
+            N=x.dims[0],
+            CI=x.dims[1],
+            **sizes,
+            W=x.dims[-1],
+            CO=w.dims[1],
+            kernel=(*one, *windows.kernel),
+            stride=(*one, *windows.strides),
+            pad=(*none, *windows.before, *none, *windows.after),
+            output_padding=(*none, *more),
+            dtype=dtype,
+        )
+
+    return template
 
 
 _COMMON = (
@@ -415,13 +450,13 @@ def _row(count: int, transposed: bool) -> Op:
     return Op(
         f"nn.conv{count}d_transpose" if transposed else f"nn.conv{count}d",
         ("data", "weight"),
-        _type_of(spatial, transposed),
+        forward(type_rule(spatial, transposed=transposed)),
         _evaluated(spatial, transposed),
         _computed_transposed(spatial) if transposed else _computed(spatial),
         Fuse.OUT_ELEMWISE_FUSABLE,
         attributes(spatial, transposed=transposed),
         _gradient(spatial, transposed),
-        None if transposed else _template(spatial),
+        _transposed_template(spatial) if transposed else _template(spatial),
         doc="the gradient of a convolution by its data" if transposed else "sums of products over windows",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -110,7 +110,8 @@ def stored(total: Any, dtype: str, name: str) -> Any:
 # dense ---------------------------------------------------------------------------------------------------
 
 
-def _dense_type(attrs: Attrs, data: Type, weight: Type) -> Type:
+def dense_type(attrs: Attrs, data: Type, weight: Type) -> Type:
+    """The type of a dense layer's result."""
     x, w = tensor(data, "the data"), tensor(weight, "the weight")
     if rank(x) < 1 or rank(w) != 2:
         raise ValueError(f"data (..., K) and weight (N, K) are needed, not {x} and {w}")
@@ -155,7 +156,8 @@ def _dense_template(attrs: Attrs, types: Sequence[TensorType]) -> Template | Non
 # matmul --------------------------------------------------------------------------------------------------
 
 
-def _matmul_type(attrs: Attrs, left: Type, right: Type) -> Type:
+def matmul_type(attrs: Attrs, left: Type, right: Type) -> Type:
+    """The type of a matrix product."""
     x, y = tensor(left), tensor(right)
     if not rank(x) or not rank(y):
         raise ValueError(f"matmul needs operands of at least one axis, not {x} and {y}")
@@ -177,8 +179,17 @@ def _batch_at(x: Any, batch: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(0 if n == 1 else i for n, i in zip(own, at, strict=True))
 
 
-def _matmul_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
-    x, y = tensors
+def matmul_sums(x: Any, y: Any, shape: Sequence[int], term: Callable[..., Any]) -> Any:
+    """The sums of a matrix product as a tensor expression.
+
+    Parameters
+    ----------
+    x, y : Tensor
+    shape : sequence of int
+        Of the result.
+    term : callable
+        ``term(of_x, index, element)``: what is multiplied, in the type of the accumulator.
+    """
     k = te.reduce_axis((0, x.shape[-1]), "k")
     left, right = x.ndim > 1, y.ndim > 1
 
@@ -187,9 +198,16 @@ def _matmul_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
         inner = at[len(batch) :]
         row = (*_batch_at(x, batch), inner[0], k) if left else (k,)
         column = (*_batch_at(y, batch), k, inner[-1]) if right else (k,)
-        return _sums(x[row], y[column], k, x.dtype)
+        return te.sum(term(True, row, x[row]) * term(False, column, y[column]), axis=k)
 
-    return stored(te.compute(result.shape, element, "matmul"), result.dtype, "out")
+    return te.compute(tuple(shape), element, "matmul")
+
+
+def _matmul_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
+    x, y = tensors
+    kind = accumulator(x.dtype)
+    total = matmul_sums(x, y, result.shape, lambda of_x, at, value: value.astype(kind))
+    return stored(total, result.dtype, "out")
 
 
 def _matmul_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
@@ -322,7 +340,7 @@ ROWS = (
     Op(
         "nn.dense",
         ("data", "weight"),
-        forward(_dense_type),
+        forward(dense_type),
         _dense,
         _dense_compute,
         _PRODUCT,
@@ -334,7 +352,7 @@ ROWS = (
     Op(
         "nn.matmul",
         ("x", "y"),
-        forward(_matmul_type),
+        forward(matmul_type),
         _matmul,
         _matmul_compute,
         _PRODUCT,
