@@ -9,7 +9,7 @@ import compiler.relay as relay
 from compiler.relay import op
 from compiler.relay.language.op import is_call_of
 from compiler.relay.language.visit import post_order
-from compiler.relay.optimize.integer_layers import integer_layers
+from compiler.relay.optimize.integer_layers import Quantized, Weights, integer_layers, on_integers
 from compiler.relay.optimize.quantize import Scale, quantize
 
 RNG = np.random.default_rng(0)
@@ -106,20 +106,32 @@ def quantized_weights(*shape: int, axis: int = 0) -> relay.Expr:
 
 @pytest.mark.parametrize(("dtype", "zero"), [("uint8", 0), ("uint8", 131), ("int8", -7), ("int8", 0)])
 def test_layers_of_dequantized_operands_are_computed_on_integers(dtype: str, zero: int) -> None:
-    image = relay.Var("image", relay.TensorType((1, 3, 5, 5)))
     rows = relay.Var("rows", relay.TensorType((2, 4, 6)))
-    data = quantized_form(image, dtype, zero)
-    convolved = op("nn.conv2d")(data, quantized_weights(4, 3, 3, 3), padding=(1, 0, 2, 1), strides=(2, 1))
     product = op("nn.matmul")(quantized_form(rows, dtype, zero), quantized_weights(6, 5, axis=1))
     dense = op("nn.dense")(quantized_form(rows, dtype, zero), quantized_weights(5, 6))
-    body = relay.Tuple((convolved, product, dense))
-    module = relay.IRModule.from_expr(relay.Function((image, rows), body))
+    module = relay.IRModule.from_expr(relay.Function((rows,), relay.Tuple((product, dense))))
     after = relay.infer_type(integer_layers(module))
     layers = [n for n in post_order(after.main) if is_call_of(n, "nn.conv2d", "nn.dense", "nn.matmul")]
-    assert {n.checked_type.dtype for n in layers} == {"int32"} and len(layers) == 3
-    arrays = [RNG.normal(size=s).astype("float32") for s in ((1, 3, 5, 5), (2, 4, 6))]
-    for a, b in zip(relay.evaluate(module, *arrays), relay.evaluate(after, *arrays), strict=True):
+    assert {n.checked_type.dtype for n in layers} == {"int32"} and len(layers) == 2
+    array = RNG.normal(size=(2, 4, 6)).astype("float32")
+    for a, b in zip(relay.evaluate(module, array), relay.evaluate(after, array), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("zero", [0, 128, 131])
+def test_convolutions_of_bytes_have_the_zero_point_in_their_margin(zero: int) -> None:
+    image = relay.Var("image", relay.TensorType((1, 3, 5, 5)))
+    values, scales = RNG.integers(-127, 128, (4, 3, 3, 3)).astype("int8"), RNG.uniform(0.01, 0.02, 4)
+    data = quantized_form(image, "uint8", zero)
+    floats = relay.constant(values * scales.reshape(-1, 1, 1, 1), "float32")
+    layer = op("nn.conv2d")(data, floats, padding=(1, 0, 2, 1), strides=(2, 1))
+    found = on_integers(
+        "nn.conv2d", Quantized(data.args[0], "uint8", 0.02, zero), Weights(values, scales), layer.attrs
+    )
+    array = RNG.normal(size=(1, 3, 5, 5)).astype("float32")
+    both = relay.IRModule.from_expr(relay.Function((image,), relay.Tuple((layer, found))))
+    expected, given = relay.evaluate(both, array)
+    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-4)
 
 
 def test_weights_with_a_zero_point_or_scales_of_inputs_stay() -> None:
