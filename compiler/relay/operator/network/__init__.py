@@ -5,6 +5,7 @@ from compiler.relay.operator.network import (
     attention,
     convolution,
     image,
+    losses,
     normalization,
     pooling,
     product,
@@ -12,6 +13,7 @@ from compiler.relay.operator.network import (
     recurrence,
     regions,
     scaling,
+    vision,
 )
 
 _FAMILIES = (
@@ -19,6 +21,7 @@ _FAMILIES = (
     attention,
     convolution,
     image,
+    losses,
     normalization,
     pooling,
     product,
@@ -26,5 +29,6 @@ _FAMILIES = (
     recurrence,
     regions,
     scaling,
+    vision,
 )
 ROWS = tuple(row for family in _FAMILIES for row in family.ROWS)
