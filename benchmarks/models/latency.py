@@ -7,6 +7,7 @@ onnxruntime's before anything is timed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -52,14 +53,16 @@ def openvino_way(path: Path, feed: dict[str, Any], threads: int) -> Callable[[],
         import openvino
     except ImportError:
         return None
-    core = openvino.Core()
-    model = core.read_model(str(path))
-    try:
-        model.reshape({name: list(np.shape(array)) for name, array in feed.items()})
-    except RuntimeError:  # an input that the model ignores, or a shape that it does not take
-        pass
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    request = core.compile_model(model, "CPU", settings).create_infer_request()
+    core = openvino.Core()
+    try:
+        model = core.read_model(str(path))
+        with contextlib.suppress(RuntimeError):  # an input that the model ignores
+            model.reshape({name: list(np.shape(array)) for name, array in feed.items()})
+        request = core.compile_model(model, "CPU", settings).create_infer_request()
+    except RuntimeError as error:
+        print(f"OpenVINO refuses {path.name}: {str(error).strip().splitlines()[-1]}", flush=True)
+        return None
     return lambda: request.infer(feed)
 
 

@@ -41,7 +41,8 @@ def check_kinds(type_: Any, data_types: Mapping[GlobalTypeVar, Any], scope: Any 
         type parameter is not in scope.
     """
     if type(type_) is TensorType and type_.concrete and type_.dtype in SCALAR_TYPES:
-        return
+        if min(type_.dims, default=0) >= 0:
+            return
     pending: list[tuple[Any, Kind, Any]] = [(type_, Kind.TYPE, scope)]
     while pending:
         part, needed, scope = pending.pop()

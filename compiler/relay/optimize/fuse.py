@@ -25,8 +25,8 @@ from compiler.relay.language.expr import (
     set_type,
 )
 from compiler.relay.language.module import IRModule
-from compiler.relay.language.op import Fuse, Op, is_call_of
-from compiler.relay.language.visit import post_order
+from compiler.relay.language.op import Fuse, Op, is_call_of, op
+from compiler.relay.language.visit import post_order, rewrite
 from compiler.relay.optimize.dominators import (
     DataFlow,
     Dominator,
@@ -77,6 +77,7 @@ def fused_function(function: Function, limit: int = MAX_OPERATORS) -> Function:
     """A function whose operators are in groups; see `fuse_ops`."""
     if is_primitive(function):
         return function
+    function = rewrite(function, _sliced, lambda node: not is_primitive(node))
     graph = DataFlow(function)
     groups = _partition(graph, post_dominators(graph), limit)
     return _rewritten(function, graph, groups)
@@ -94,6 +95,24 @@ def is_view(call: Any) -> bool:
     axes = call.attrs.get("axes") or tuple(range(len(shape)))[::-1]
     moved = [axis % len(shape) for axis in axes if shape[axis] != 1]
     return moved == sorted(moved)
+
+
+def _sliced(node: Any, old: Any) -> Any:
+    """A field of a tuple that `split` makes, as a slice of what is split: what reads it needs no copy of it."""
+    if type(node) is not TupleGetItem:
+        return _noted(node, old)
+    split = node.tuple_value
+    if not is_call_of(split, "split") or not old.has_type or not split.args[0].has_type:
+        return _noted(node, old)
+    whole, part = split.args[0].checked_type.shape, old.checked_type.shape
+    if not isinstance(whole, tuple) or not all(type(d) is int for d in (*whole, *part)):
+        return _noted(node, old)
+    axis = split.attrs.axis % len(whole)
+    given = split.attrs.indices_or_sections
+    cuts = given if isinstance(given, tuple) else [i * part[axis] for i in range(1, given)]
+    begin = min(cuts[node.index - 1], whole[axis]) if node.index else 0
+    made = op("strided_slice")(split.args[0], begin=(begin,), end=(begin + part[axis],), axes=(axis,))
+    return _noted(made, old)
 
 
 # --- groups ---------------------------------------------------------------------------------------

@@ -86,7 +86,15 @@ CASES = {
     ),
     "a field of a tuple": (
         f"def @main({X}) {{ %0 = split(%x, indices_or_sections=[8], axis=1); exp(%0.1) }}",
-        ["exp(split(p0).1)"],
+        ["exp(strided_slice(p0))"],
+    ),
+    "fields of a tuple that is split are slices": (
+        f"def @main({X}) {{ %0 = split(%x, indices_or_sections=4, axis=1); "
+        "add(multiply(%0.0, %0.1), multiply(%0.2, %0.3)) }",
+        [
+            "add(multiply(strided_slice(p0), strided_slice(p0)), "
+            "multiply(strided_slice(p0), strided_slice(p0)))"
+        ],
     ),
     "branches of an inception": (
         f"def @main({X}, {W}) {{ %0 = nn.relu({CONV}); concatenate((%0, nn.relu(nn.conv2d(%0, %w, "
