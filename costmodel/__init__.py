@@ -17,6 +17,7 @@ from costmodel.explore import (
     IrreversibleExplorer,
     RandomExplorer,
 )
+from costmodel.extract import extract_tasks
 from costmodel.features import (
     Features,
     KnobFeatures,
@@ -92,6 +93,7 @@ __all__ = [
     "common_failure",
     "build",
     "extract",
+    "extract_tasks",
     "feature_names",
     "feature_version",
     "pairwise_accuracy",

@@ -45,6 +45,7 @@ PUBLIC = (
     "compiler",
     "compiler.backend",
     "compiler.runtime",
+    "compiler.relay",
     "compiler.te",
     "costmodel",
 )

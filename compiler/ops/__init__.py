@@ -11,6 +11,7 @@ from compiler.ops.chosen import chosen_by
 from compiler.ops.conv.depthwise import DEPTHWISE_CONV2D
 from compiler.ops.conv.direct import CONV2D
 from compiler.ops.conv.pool2d import POOL2D
+from compiler.ops.conv.transposed import CONV2D_TRANSPOSE
 from compiler.ops.conv.winograd import CONV2D_WINOGRAD
 from compiler.ops.knobs import Defaults, Knobs
 from compiler.ops.matmul.packed import DENSE, MATMUL
@@ -24,6 +25,7 @@ OPERATORS: tuple[Operator, ...] = (
     DENSE,
     CONV2D,
     CONV2D_WINOGRAD,
+    CONV2D_TRANSPOSE,
     DEPTHWISE_CONV2D,
     POOL2D,
     SOFTMAX,
@@ -55,6 +57,7 @@ __all__ = [
     "ARGMAX",
     "BINARY",
     "CONV2D",
+    "CONV2D_TRANSPOSE",
     "CONV2D_WINOGRAD",
     "CUMSUM",
     "DENSE",

@@ -46,3 +46,8 @@ def chosen(operator: Any, shape: tuple[Any, ...], target: Target) -> Knobs | Non
         if knobs is not None:
             return knobs
     return None
+
+
+def has_choosers() -> bool:
+    """Return whether anything chooses knobs in place of the defaults."""
+    return bool(_choosers.get())

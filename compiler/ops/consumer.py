@@ -75,13 +75,20 @@ class Consumer:
         shape = extents if shape is None else tuple(shape)
         own = tuple(a.var for a in output.op.axes)
         reads = list(reads_of([body]))
-        if any(read.tensor == result and read.indices != own for read in reads):
+        # where the extent is one, an index may be 0 in place of the axis
+        several = [d for d, extent in enumerate(extents) if extent != 1]
+
+        def beside_result(read: TensorRead) -> bool:
+            same = len(read.indices) == len(own)
+            return same and all(read.indices[d] == own[d] for d in several)
+
+        if any(read.tensor == result and not beside_result(read) for read in reads):
             return None
         axes = tuple(Var(f"i{d}", "int32") for d in range(len(shape)))
         value = Var("value", result.dtype)
         inputs: dict[Tensor, Tensor] = {}
         for source in dict.fromkeys(read.tensor for read in reads if read.tensor != result):
-            beside = all(read.indices == own for read in reads if read.tensor == source)
+            beside = all(beside_result(read) for read in reads if read.tensor == source)
             moved = beside and source.shape == result.shape and shape != extents
             given = Placeholder(source.name, (shape,), (source.dtype,)) if moved else source.op
             inputs[source] = Tensor(given)

@@ -12,6 +12,9 @@ from compiler.ops.knobs import Knobs
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
+ACROSS = 8
+"""Channels that are stored together: rows of an image, of which a cache set holds so many."""
+
 
 def split_vectors(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> tuple[te.IterVar, te.IterVar]:
     """Split an axis into vectors of `lanes`, and unroll over them; the axes of vectors and of lanes."""
@@ -19,6 +22,34 @@ def split_vectors(s: Schedule, tensor: Tensor, axis: te.IterVar, lanes: int) -> 
     s[tensor].unroll(outer)
     s[tensor].vectorize(inner)
     return outer, inner
+
+
+def store_across(
+    s: Schedule, tensor: Tensor, channels: te.IterVar, pixels: te.IterVar, lanes: int
+) -> tuple[list[te.IterVar], list[te.IterVar]]:
+    """Schedule the store of elements that lie in the lanes of vectors along `channels`, to rows of `pixels`.
+
+    Some channels are unrolled, and vectors lie along the pixels: their elements are transposed in registers.
+    Without a power of two of pixels, of at least four, they are stored one by one.
+
+    Returns
+    -------
+    outer, inner : list of IterVar
+        The loops in their order; others go between the outer and the inner ones.
+    """
+    stage = s[tensor]
+    extent = int(pixels.extent)
+    width = min(extent & -extent, lanes)
+    if width < 4:
+        stage.pragma(channels, "vectorize", False)
+        return [channels], [pixels]
+    several, row = stage.split(pixels, width)
+    outer, inner = stage.split(channels, max(width, min(lanes, ACROSS)))
+    stage.vectorize(row)
+    stage.unroll(inner)
+    for axis in (outer, several):
+        stage.pragma(axis, "unroll", False)
+    return [outer], [several, inner, row]
 
 
 def vector_lanes(knobs: Knobs, target: Target, dtype: str, registers: int = 1) -> int:

@@ -351,7 +351,7 @@ def _run_template(
     if consumer is not None:
         if "consumer" not in keywords:
             raise ValueError(
-                f"the template of {operator.name} has no place for a consumer: it takes no argument of that name"
+                f"the template of {operator.name} has no place for a consumer: it takes no such argument"
             )
         options["consumer"] = consumer
     result = template(knobs, *shape, **options)

@@ -8,7 +8,7 @@ result; in a convolution they are pixels, and the vectors hold channels, or the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -32,6 +32,18 @@ class Tile(NamedTuple):
     def sums(self) -> int:
         """Number of accumulators, each a vector register."""
         return self.rows * self.vectors
+
+
+UNROLL = (1, 2, 4, 8)
+"""Steps of a reduction in the body of its loop."""
+
+BODY = 64
+"""Multiply-adds of such a body: a longer one takes LLVM long to compile, and is not faster."""
+
+
+def unrolled(tile: Tile, options: Sequence[int]) -> int:
+    """The number of steps by default: of a small tile more, so that the loop itself takes no time."""
+    return max((n for n in options if n * tile.sums <= BODY), default=min(options))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 from compiler.errors import ScheduleWarning
-from compiler.ir.expr import Call, Const
+from compiler.ir.expr import Call, Const, Expr, Var
 from compiler.ir.function import PrimFunc
+from compiler.ir.simplify.bounds import Interval
 from compiler.ir.simplify.ranges import RangeRewriter
-from compiler.ir.stmt import For, If, Stmt, Store, sequence
-from compiler.ir.visit import substitute, walk
+from compiler.ir.stmt import For, If, Seq, Stmt, Store, sequence
+from compiler.ir.visit import rebuild, substitute, walk
 from compiler.passes.code_size import PRAGMA, code_size, excess
 
 STATEMENT_LIMIT = 1024
@@ -79,9 +81,37 @@ class _Unroll(RangeRewriter):
             return inner
         whole = sequence(substitute(inner.body, {inner.var: Const(i, inner.var.dtype)}) for i in range(count))
         # with the loop variable replaced by literals, conditions are often decided
-        return self.simplify(whole) if _has_conditions(inner.body) else whole
+        return _Decide(self.sizes, self.ranges)(whole) if _has_conditions(inner.body) else whole
 
     rules = RangeRewriter.rules | {For: _for}
+
+
+class _Decide(RangeRewriter):
+    """Takes the branches of conditions that are decided. Nothing else is simplified: copies are many."""
+
+    def __init__(self, sizes: Mapping[Var, Interval], ranges: Mapping[Var, Interval]) -> None:
+        self.sizes, self.ranges = dict(sizes), dict(ranges)
+
+    def _call(self, node: Call) -> Expr:
+        if node.name != "if_then_else":
+            return self.descend(node)
+        condition = self.simplify(node.args[0])
+        if type(condition) is Const:
+            return self(node.args[1 if condition.value else 2])
+        return rebuild(node, (condition, self(node.args[1]), self(node.args[2])))
+
+    def _if(self, node: If) -> Stmt:
+        condition = self.simplify(node.condition)
+        if type(condition) is Const:
+            arm = node.then if condition.value else node.otherwise
+            return Seq(()) if arm is None else self(arm)
+        arms = (node.then,) if node.otherwise is None else (node.then, node.otherwise)
+        return rebuild(node, (condition, *map(self, arms)))
+
+    def _seq(self, node: Seq) -> Stmt:
+        return sequence(map(self, node.stmts))
+
+    rules = {For: RangeRewriter.loop, Call: _call, If: _if, Seq: _seq}
 
 
 def _has_conditions(body: Stmt) -> bool:

@@ -1,3 +1,115 @@
-"""A typed functional graph language for models, and its compiler (Relay, arXiv 1810.00952)."""
+"""A typed functional graph language for models, and its compiler (Relay, arXiv 1810.00952).
+
+``module = from_onnx("model.onnx")``, ``program = build(module)``, ``program(x)``; or ``InferenceSession``.
+"""
 
 import compiler.relay.notation.printer  # defines what `str` of a type, an expression and a module is
+import compiler.relay.operator  # noqa: F401  fills the table of operators
+from compiler.relay.execute.build import build
+from compiler.relay.execute.executable import Executable
+from compiler.relay.execute.load import load
+from compiler.relay.gradient import GradientError, gradient
+from compiler.relay.importer import OnnxError, from_onnx
+from compiler.relay.infer.infer import infer_type
+from compiler.relay.infer.solver import TypeInferenceError
+from compiler.relay.interpret.evaluate import evaluate
+from compiler.relay.language.expr import (
+    Call,
+    Clause,
+    Constant,
+    Constructor,
+    Expr,
+    Function,
+    GlobalVar,
+    If,
+    Let,
+    Match,
+    RefCreate,
+    RefRead,
+    RefWrite,
+    Tuple,
+    TupleGetItem,
+    TypeData,
+    Var,
+    constant,
+)
+from compiler.relay.language.module import IRModule
+from compiler.relay.language.op import Op, op
+from compiler.relay.language.types import (
+    ANY,
+    FuncType,
+    GlobalTypeVar,
+    IncompleteType,
+    Kind,
+    RefType,
+    TensorType,
+    TupleType,
+    Type,
+    TypeCall,
+    TypeVar,
+    scalar,
+)
+from compiler.relay.notation.lexer import ParseError
+from compiler.relay.notation.parser import parse, parse_expr
+from compiler.relay.notation.printer import as_text
+from compiler.relay.optimize.mixed_precision import mixed_precision
+from compiler.relay.optimize.pipeline import optimize
+from compiler.relay.optimize.quantize import quantize
+from compiler.relay.session import InferenceSession, SessionOptions
+from compiler.relay.transform.partial_eval import partial_eval
+
+__all__ = [
+    "ANY",
+    "Call",
+    "Clause",
+    "Constant",
+    "Constructor",
+    "Executable",
+    "Expr",
+    "FuncType",
+    "Function",
+    "GlobalTypeVar",
+    "GlobalVar",
+    "GradientError",
+    "IRModule",
+    "If",
+    "IncompleteType",
+    "InferenceSession",
+    "Kind",
+    "Let",
+    "Match",
+    "OnnxError",
+    "Op",
+    "ParseError",
+    "RefCreate",
+    "RefRead",
+    "RefType",
+    "RefWrite",
+    "SessionOptions",
+    "TensorType",
+    "Tuple",
+    "TupleGetItem",
+    "TupleType",
+    "Type",
+    "TypeCall",
+    "TypeData",
+    "TypeInferenceError",
+    "TypeVar",
+    "Var",
+    "as_text",
+    "build",
+    "constant",
+    "evaluate",
+    "from_onnx",
+    "gradient",
+    "infer_type",
+    "load",
+    "mixed_precision",
+    "op",
+    "optimize",
+    "parse",
+    "parse_expr",
+    "partial_eval",
+    "quantize",
+    "scalar",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from costmodel.cli.model import model
+from costmodel.cli.network import compile_model, profile_model, run_model
 from costmodel.cli.predict import explain, predict
 from costmodel.cli.records import build, records
 from costmodel.cli.report import report
@@ -19,5 +20,9 @@ def main() -> None:
     """Boosted trees for tables, and a search for fast tensor programs."""
 
 
-for command in (train, predict, explain, tune, tune_all, show, build, records, report, model, demo):
+for command in (
+    *(train, predict, explain),
+    *(compile_model, run_model, profile_model),
+    *(tune, tune_all, show, build, records, report, model, demo),
+):
     main.add_command(command)

@@ -95,19 +95,26 @@ def _search_options(command: Any) -> Any:
 
 @click.command()
 @click.argument("operator")
-@click.option("--shape", required=True, help="Values in order or by name, as in 1,64,56,56,64,3,pad=1.")
+@click.option(
+    "--shape",
+    multiple=True,
+    help="Values in order or by name, as in 1,64,56,56,64,3,pad=1; of a model NAME=1x3x224x224 for each input "
+    "with open dimensions.",
+)
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
-    help="Trials, those of the records included.  [default: 128, or no limit with --seconds]",
+    help="Trials, those of the records included.  [default: 128, of a model 64 for each task, or no limit with "
+    "--seconds]",
 )
 @_search_options
 @clean_errors
-def tune(operator: str, shape: str, trials: int | None, **options: Any) -> None:
-    """Search for a fast program of an operator on this machine.
+def tune(operator: str, shape: tuple[str, ...], trials: int | None, **options: Any) -> None:
+    """Search for a fast program of an operator, or of all operators of a model, on this machine.
 
     OPERATOR is the name of a built-in operator, or FILE.py:NAME, a template of your own that the file
-    registers with costmodel.register.
+    registers with costmodel.register; or MODEL.onnx, whose operators share one budget: `espalier compile
+    --records` then uses what was found.
     """
     from costmodel.cli.operator import make_task
     from costmodel.report import LiveView, finals_table
@@ -115,7 +122,15 @@ def tune(operator: str, shape: str, trials: int | None, **options: Any) -> None:
 
     given = _SearchOptions(**options)
     given.check()
-    task = make_task(operator, shape, given.target)
+    if operator.endswith(".onnx"):
+        from costmodel.cli.network import model_tasks
+
+        tasks = model_tasks(Path(operator), shape, given.target)
+        _tune_tasks(list(tasks), list(tasks.values()), trials, None, given)
+        return
+    if len(shape) != 1:
+        raise ValueError(f"--shape is given {len(shape)} times; an operator has one, as in --shape 1,64,56,56")
+    task = make_task(operator, shape[0], given.target)
     console = new_console()
     with given.measurer() as measurer:
         head = f"{task.key} on {measurer.machine}: {task.space.size} configurations"
@@ -163,27 +178,34 @@ def tune_all(tasks: Path, trials: int | None, total_patience: int | None, **opti
     as in "conv2d 1,64,56,56,64,3,pad=1 x4". The trials go where they are expected to save most of the total
     time.
     """
-    from statistics import median
-
-    from costmodel.budget import tune_all as search
     from costmodel.cli.operator import read_tasks
-    from costmodel.measure.finals import DEFAULT
-    from costmodel.report import TotalView, totals_table
 
     given = _SearchOptions(**options)
     given.check()
     if not tasks.is_file():
         raise ValueError(f"{tasks}: no such file")
-    found, weights = read_tasks(tasks, given.target)
+    _tune_tasks(*read_tasks(tasks, given.target), trials, total_patience, given)
+
+
+def _tune_tasks(
+    tasks: list[Task], weights: list[float], trials: int | None, patience: int | None, given: _SearchOptions
+) -> None:
+    """Search for fast programs of tasks within one budget, and print what was found."""
+    from statistics import median
+
+    from costmodel.budget import tune_all as search
+    from costmodel.measure.finals import DEFAULT
+    from costmodel.report import TotalView, totals_table
+
     console = new_console()
     with given.measurer() as measurer:
-        console.print(f"{len(found)} tasks on {measurer.machine}", highlight=False, soft_wrap=True)
+        console.print(f"{len(tasks)} tasks on {measurer.machine}", highlight=False, soft_wrap=True)
         with TotalView(console, context=measurer.context) as line:
             result = search(
-                found,
+                tasks,
                 weights,
                 trials=trials,
-                total_patience=total_patience,
+                total_patience=patience,
                 **given.arguments(),
                 measurer=measurer,
                 callback=line,

@@ -57,8 +57,8 @@ class LLVM:
             "a CPU has no memory apart from this process's: modules for 'llvm' take NumPy arrays"
         )
 
-    def compile(self, func: PrimFunc, options: Options) -> Artifact:
-        """The object file of a function.
+    def compile(self, func: PrimFunc, options: Options, *, once: bool = False) -> Artifact:
+        """The object file of a function; if it runs only `once`, less time is spent on its code.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class LLVM:
         # what LLVM would refuse less clearly, or by ending the process
         check(func, program.calls, machine)
         externs_of(func, program.calls)
-        code = emit_object(optimise(program.text, machine), machine)
+        code = emit_object(optimise(program.text, machine, once), machine, once)
         return package(func, program, code, machine)
 
     def load(self, artifact: Artifact, externs: Externs | None = None) -> Module:

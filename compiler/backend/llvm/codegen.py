@@ -22,7 +22,14 @@ from compiler.backend.llvm.hints import LoopHints
 from compiler.backend.llvm.index import wide_literal
 from compiler.backend.llvm.machine import KIND, Machine
 from compiler.backend.llvm.mathematics.products import byte_products
-from compiler.backend.llvm.memory import interleaved, is_strided, store_in, strided_stores
+from compiler.backend.llvm.memory import (
+    interleaved,
+    is_strided,
+    load_together,
+    store_in,
+    strided_loads,
+    strided_stores,
+)
 from compiler.backend.llvm.transfer import loops
 from compiler.backend.llvm.writer import (
     ALIGNMENT,
@@ -242,8 +249,13 @@ class _Generator(Recursive):
         _RULES[type(node)](self, node)
 
     def _sequence(self, node: Seq) -> None:
-        position = 0
+        position = end = 0
         while position < len(node.stmts):
+            if position >= end:
+                count, loads = strided_loads(node.stmts[position:])
+                end = position + max(1, count)
+                places = filter(None, map(self.expressions.place, loads))
+                self.expressions.transposed = load_together(self.frame, places, self.machine.vector_bits)
             products = byte_products(node.stmts, position) if self.byte_lanes else None
             if products is not None and self.expressions.dot(products, self.byte_lanes):
                 self.stored.add(products[0].sums.buffer)
@@ -256,6 +268,8 @@ class _Generator(Recursive):
             else:
                 self._stores(run)
                 position += len(run)
+
+        self.expressions.transposed = {}
 
     def _stores(self, run: Sequence[Stmt]) -> None:
         """Adjacent stores that can be executed in any order; those that fill a range together are one."""

@@ -16,8 +16,10 @@ from compiler.backend.llvm.machine import Machine, this_machine
 _OPTIONS = Lock()  # LLVM's options are global to the process
 
 
-def optimise(text: str, machine: Machine) -> Any:
+def optimise(text: str, machine: Machine, once: bool = False) -> Any:
     """The LLVM module of `text` (without a data layout), checked and optimised.
+
+    What runs only `once`, as the packing of weights, is not vectorized or unrolled by LLVM.
 
     Raises
     ------
@@ -33,19 +35,19 @@ def optimise(text: str, machine: Machine) -> Any:
         raise ValueError(f"LLVM rejects the generated program for {machine}: {error}") from error
     # a program with vectors was scheduled: it has no redundant instructions, and no scalar code to vectorize
     scheduled = re.search(r"<\d+ x ", text) is not None
-    tuning = llvm.create_pipeline_tuning_options(speed_level=1 if scheduled else 2)
-    tuning.loop_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = True
-    tuning.slp_vectorization = not scheduled
+    tuning = llvm.create_pipeline_tuning_options(speed_level=1 if scheduled or once else 2)
+    tuning.loop_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = not once
+    tuning.slp_vectorization = not scheduled and not once
     # a builder must not be reused: after a run it has callbacks into freed memory
     builder = llvm.create_pass_builder(target, tuning)
     builder.getModulePassManager().run(module, builder)
     return module
 
 
-def emit_object(module: Any, machine: Machine) -> bytes:
+def emit_object(module: Any, machine: Machine, once: bool = False) -> bytes:
     """An optimised module as an object file."""
     with _without_strength_reduction(machine):
-        return target_machine(machine)[0].emit_object(module)
+        return target_machine(machine, 1 if once else 3)[0].emit_object(module)
 
 
 def emit_assembly(module: Any, machine: Machine) -> str:
@@ -77,8 +79,8 @@ def _without_strength_reduction(machine: Machine) -> Iterator[None]:
 
 
 @lru_cache(maxsize=16)
-def target_machine(machine: Machine) -> tuple[Any, str]:
-    """LLVM's target machine, and the header that a module for it begins with.
+def target_machine(machine: Machine, level: int = 3) -> tuple[Any, str]:
+    """LLVM's target machine at a level of optimisation, and the header that a module for it begins with.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def target_machine(machine: Machine) -> tuple[Any, str]:
         features = [*llvm.get_host_cpu_features().flatten().split(","), *features]
     try:
         target = llvm.Target.from_triple(machine.triple).create_target_machine(
-            cpu=machine.cpu, features=",".join(features), opt=3, reloc="pic", codemodel="default"
+            cpu=machine.cpu, features=",".join(features), opt=level, reloc="pic", codemodel="default"
         )
     except RuntimeError as error:
         raise ValueError(

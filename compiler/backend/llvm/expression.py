@@ -59,6 +59,7 @@ class Expressions(Recursive):
         self.allocated: set[Buffer] = set()
         # those of functions that are not the compiler's own
         self.calls: list[Call] = []
+        self.transposed: dict[Place, str] = {}  # vectors of strided elements that were loaded together
         # the lanes that may access memory; None for all
         self._mask: str | None = None
         self._mask_lanes = 1
@@ -118,11 +119,11 @@ class Expressions(Recursive):
 
     # Memory
 
-    def place(self, node: Store) -> Place | None:
-        """The elements that a vector store sets; None for a scalar or masked store, and without a stride."""
+    def place(self, node: Load | Store) -> Place | None:
+        """The elements of a vector access; None for a scalar or masked one, and without a stride."""
         index = only_index(node)
         lanes = lanes_of(index.dtype)
-        if lanes == 1 or keeps_inactive_lanes(node):
+        if lanes == 1 or (type(node) is Store and keeps_inactive_lanes(node)):
             return None
         base, stride = self._ramp(index)
         return None if base is None else Place(node.buffer, base, lanes, stride)
@@ -221,7 +222,8 @@ class Expressions(Recursive):
         if base is not None and mask is None and stride in STRIDES:
             remainder = self._index.remainder(self.frame, lane_zero(index), abs(stride))
             return memory.load_strided(base, lanes, stride, remainder)
-        return memory.gather(self.value(index), index.dtype, mask)
+        known = self.transposed.get(Place(node.buffer, base, lanes, stride)) if base and not mask else None
+        return known or memory.gather(self.value(index), index.dtype, mask)
 
     def _ramp(self, index: Expr) -> tuple[Index | None, int]:
         """A vector index as its first lane and a constant stride; None for an index without one."""

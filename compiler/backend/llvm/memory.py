@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -10,15 +10,16 @@ from compiler.backend.llvm.index import stride_of
 from compiler.backend.llvm.writer import Frame, Index, llvm_type, mangled, memory_type, splat_literal
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import Buffer, Call, Expr, Load, Var
+from compiler.ir.node import Node
 from compiler.ir.stmt import Let, Prefetch, Stmt, Store
-from compiler.ir.visit import walk
+from compiler.ir.visit import children, walk
 
 STRIDES = (-1, 2, 3, 4)
 """The strides of loads that are made of adjacent vectors and shuffles; others are gathers."""
 
 
 class Place(NamedTuple):
-    """The elements of a buffer that a vector store sets: `lanes` of them, `stride` apart."""
+    """The elements of a buffer that a vector access reads or sets: `lanes` of them, `stride` apart."""
 
     buffer: Buffer
     first: Index
@@ -150,6 +151,26 @@ class Memory:
         mask = ", ".join(f"i32 {pick}" for pick in picks)
         return self.frame.emit(f"shufflevector {kind} {a}, {kind} {b}, <{len(picks)} x i32> <{mask}>")
 
+    def load_transposed(self, index: Index, lanes: int, stride: int, count: int) -> list[str]:
+        """The `count` vectors of strided elements that begin at `index`, `index` + 1, and so on.
+
+        The rows of the matrix that they are the columns of, each a vector of `count` elements, are
+        interleaved in halves as often as there are powers of two in the lanes.
+        """
+        kind, half = memory_type(vector_of(self.dtype, count)), lanes // 2
+        starts = (Index(index.varying, index.offset + lane * stride) for lane in range(lanes))
+        rows = [self._raw(self._address(start), count) for start in starts]
+        picks = [str(n // 2 + n % 2 * count) for n in range(2 * count)]
+        for _ in range(lanes.bit_length() - 1):
+            pairs = list(zip(rows[:half], rows[half:], strict=True))
+            rows = [
+                self._shuffle(kind, a, b, part) for a, b in pairs for part in (picks[:count], picks[count:])
+            ]
+        if lanes == count:
+            return rows
+        parts = [[str(at + n) for n in range(lanes)] for at in range(0, count, lanes)]
+        return [self._shuffle(kind, row, "poison", part) for row in rows for part in parts]
+
     def gather(self, index: str, index_dtype: str, mask: str | None) -> str:
         """The elements at a vector of indices."""
         lanes = lanes_of(index_dtype)
@@ -277,6 +298,41 @@ class Memory:
         return mangled(vector_of("uint8" if self.dtype == "bool" else self.dtype, lanes))
 
 
+def load_together(frame: Frame, places: Iterable[Place], most: int) -> dict[Place, str]:
+    """Load vectors of strided elements that are beside each other, as the columns of a matrix.
+
+    Gathers of 16 elements of four bytes are as fast on the CPUs that have such vectors.
+
+    Parameters
+    ----------
+    frame : Frame
+    places : iterable of Place
+    most : int
+        Bits of a vector.
+
+    Returns
+    -------
+    dict of Place to str
+        The values of the vectors of groups: as many as a power of two, at least the lanes of each.
+    """
+    at: dict[tuple[Buffer, str, int, int], dict[int, Place]] = {}
+    for place in places:
+        key = (place.buffer, place.first.varying.ref, place.lanes, place.stride)
+        at.setdefault(key, {})[place.first.offset] = place
+    values: dict[Place, str] = {}
+    for (buffer, _, lanes, stride), found in at.items():
+        widest, bits = most // bits_of(buffer.dtype), bits_of(buffer.dtype)
+        if lanes < 4 or lanes & (lanes - 1) or lanes > widest or lanes * min(bits, 32) >= 512:
+            continue
+        for offset in sorted(found):
+            beside = next(n for n in range(widest + 1) if n == widest or offset + n not in found)
+            count = 1 << beside.bit_length() >> 1
+            if count >= lanes:
+                loaded = Memory(frame, buffer).load_transposed(found[offset].first, lanes, stride, count)
+                values |= {found.pop(offset + n): value for n, value in enumerate(loaded)}
+    return values
+
+
 def keeps_inactive_lanes(node: Store) -> bool:
     """Whether a store leaves the lanes unchanged for which a vector condition is false."""
     value = node.value
@@ -329,3 +385,26 @@ def strided_stores(stmts: Sequence[Stmt]) -> list[Stmt]:
             if reads and (node.buffer is not own.buffer or node.indices != own.indices):  # type: ignore[attr-defined]
                 return run[:count] if count else run[:1]
     return run
+
+
+def strided_loads(stmts: Sequence[Stmt]) -> tuple[int, list[Load]]:
+    """The number of leading stores, and the vector loads that all of them execute whatever they store."""
+    run = list(takewhile(lambda stmt: type(store_in(stmt)) is Store, stmts))
+    loads = [load for stmt in run for load in _unconditional(stmt)]
+    stored = {store_in(stmt).buffer for stmt in run} if loads else set()
+    return len(run), [load for load in loads if load.buffer not in stored]
+
+
+def _unconditional(node: Node) -> Iterator[Load]:
+    pending: list[Node] = [node]
+    while pending:
+        part = pending.pop()
+        if type(part) is Load:
+            index = only_index(part)
+            plain = part.buffer.dtype != "bool" and not any(type(below) is Load for below in walk(index))
+            if plain and (stride_of(index) or 0) > max(STRIDES):
+                yield part
+        elif type(part) is Store:
+            pending.append(part.value)
+        elif not (type(part) is Call and part.name == "if_then_else"):
+            pending += children(part)

@@ -9,10 +9,10 @@ from compiler import te
 from compiler.backend import Target
 from compiler.ir.dtype import bits_of
 from compiler.ir.expr import Expr
+from compiler.ops.consumer import Consumer
 from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Conv2dShape, Convolution, image_axes, image_shape
 from compiler.ops.conv.family import convolution_operator
 from compiler.ops.conv.tile import registers_of
-from compiler.ops.consumer import Consumer
 from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
 from compiler.ops.parameter import Parameter, Value

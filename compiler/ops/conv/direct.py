@@ -8,6 +8,7 @@ from typing import Any
 from compiler import te
 from compiler.backend import Target
 from compiler.ir.expr import Expr, const
+from compiler.ops.consumer import Consumer
 from compiler.ops.conv import conv2d
 from compiler.ops.conv import pointwise as conv2d_pointwise
 from compiler.ops.conv.conv2d import (
@@ -20,10 +21,9 @@ from compiler.ops.conv.conv2d import (
 )
 from compiler.ops.conv.family import convolution_operator
 from compiler.ops.conv.tile import Blocks, PixelTile, block_options, divides_well, pixel_tiles, registers_of
-from compiler.ops.consumer import Consumer
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import split_vectors
-from compiler.ops.tiles import covering
+from compiler.ops.loops import split_vectors, store_across
+from compiler.ops.tiles import UNROLL, Tile, covering, unrolled
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -54,7 +54,8 @@ def template(
         lambda tile, summed: divides_well(conv, PixelTile(*tile), summed, target),
         "where the sum of a tile is divided, the weights of a part fit the first-level cache",
     )
-    unroll = knobs.choice("unroll", (1, 2, 4, 8), default=4)
+    usual = unrolled(Tile(tiles[0].height * tiles[0].width, tiles[0].channels // registers.lanes), UNROLL)
+    unroll = knobs.choice("unroll", UNROLL, default=usual if conv.ci % 2 == 0 else 4)
     order = knobs.choice("order", ("rows inside", "channels inside"))
 
     data, weight, extra = conv.placeholders()
@@ -112,7 +113,7 @@ def template(
     else:
         s[total].compute_at(s[out], block)
         s[sums].compute_at(s[total], _schedule_total(s, total, tile, order, registers.lanes))
-    _schedule_sums(s, sums, unroll, registers.lanes)
+    schedule_sums(s, sums, unroll, registers.lanes)
     if padded.tensor is not None:
         s[padded.tensor].parallel(s[padded.tensor].fuse(*padded.tensor.op.axis[:2]))
     s[packed].parallel(s[packed].fuse(*packed.op.axis[:2]))
@@ -134,7 +135,7 @@ def _schedule_total(s: Schedule, total: Tensor, tile: PixelTile, order: str, lan
     return inside[-1]
 
 
-def _schedule_sums(s: Schedule, sums: Tensor, unroll: int, lanes: int) -> None:
+def schedule_sums(s: Schedule, sums: Tensor, unroll: int, lanes: int) -> None:
     """Schedule the products of a tile, whose sums stay in registers.
 
     Several channels are unrolled, not the columns of the kernel: neighbouring taps share pixels, which LLVM
@@ -251,7 +252,7 @@ def _schedule_tiles(
         c = axis[3 if conv.layout == "NHWC" else 1]
         group, c = stage.split(c, conv.co) if conv.groups > 1 else (None, c)
         outer, inner = stage.split(c, tile.channels)
-        parts, lanes_of = [], [inner] if conv.layout == "NCHW" else list(stage.split(inner, lanes))
+        parts, lanes_of = [], [] if conv.layout == "NCHW" else list(stage.split(inner, lanes))
     ho, hi = stage.split(h, tile.height)
     wo, wi = stage.split(w, tile.width)
     hb, ho = stage.split(ho, blocks.rows)
@@ -259,7 +260,8 @@ def _schedule_tiles(
     head = [n, group, hb, cb] if group is not None else [n, hb, cb]
     inside = [ho, wo, outer, *parts] if order == "channels inside" else [outer, *parts, ho, wo]
     if conv.layout == "NCHW":
-        stage.reorder(*head, *inside, *lanes_of, hi, wi)
+        around, across = store_across(s, out, inner, wi, lanes)
+        stage.reorder(*head, *inside, *around, hi, *across)
     else:
         stage.reorder(*head, *inside, hi, wi, *lanes_of)
         for unrolled in lanes_of[:-1]:

@@ -11,6 +11,7 @@ from compiler import te
 from compiler.backend import Target
 from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr
+from compiler.ops.consumer import Consumer
 from compiler.ops.conv import conv2d
 from compiler.ops.conv.conv2d import (
     LAYOUTS,
@@ -22,7 +23,6 @@ from compiler.ops.conv.conv2d import (
     image_shape,
     to_nchw,
 )
-from compiler.ops.consumer import Consumer
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import vector_lanes
 from compiler.ops.operator import Array, Operator

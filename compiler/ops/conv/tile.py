@@ -9,10 +9,13 @@ from typing import NamedTuple
 from compiler.backend import Target
 from compiler.ir.dtype import bits_of
 from compiler.ops.conv.conv2d import BLOCK, Convolution
-from compiler.ops.tiles import PORTS, Registers, Tile, cache_bytes, covering, ranked_tiles
+from compiler.ops.tiles import PORTS, Registers, Tile, cache_bytes, covering, ranked_tiles, step_cycles
 
 SHORTEST = 64
 """Products of a partial sum: a tile of fewer takes as long to load and store as to compute."""
+
+TRANSPOSED = 0.4
+"""Cycles to store an element of a vector of channels to a row of pixels."""
 
 STREAMED = 32
 """Bytes that the second-level caches of today deliver in a cycle."""
@@ -78,7 +81,8 @@ def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> tupl
             return None
         heights = [h for h in range(1, min(tile.rows, conv.OH) + 1) if tile.rows % h == 0]
         tiles = [PixelTile(h, tile.rows // h, channels) for h in heights if tile.rows // h <= conv.OW]
-        return min(tiles, key=lambda t: (_count(conv, t), t.height)) if tiles else None
+        cost = {t: _count(conv, t) * _stored(conv, t, tile) for t in tiles}
+        return min(tiles, key=lambda t: (cost[t], t.height)) if tiles else None
 
     def steps(tile: Tile) -> float:
         found = arranged(tile)
@@ -88,10 +92,22 @@ def pixel_tiles(conv: Convolution, registers: Registers, target: Target) -> tupl
         resident = 2 * _weights(conv, summed, found.channels) <= cache_bytes(target, 0)
         # each partial sum is added to its total, which is loaded and stored
         parts = 1 + 3 / (summed * conv.KH * conv.KW)
-        return _count(conv, found) * parts * (1 if resident else streaming(tile, target))
+        stored = _stored(conv, found, tile)
+        return _count(conv, found) * stored * parts * (1 if resident else streaming(tile, target))
 
     found = [arranged(tile) for tile in ranked_tiles(registers, steps)]
     return tuple(tile for tile in found if tile is not None)
+
+
+def _stored(conv: Convolution, pixels: PixelTile, tile: Tile) -> float:
+    """How much longer a tile takes because it is stored to NCHW: in vectors of at least four pixels, which
+    are transposed in registers, or an element at a time.
+    """
+    if conv.layout != "NCHW":
+        return 1.0
+    each = TRANSPOSED if pixels.width % 4 == 0 else 1.0
+    steps = conv.ci * conv.KH * conv.KW
+    return 1 + each * pixels.height * pixels.width * pixels.channels / (steps * step_cycles(tile))
 
 
 def _count(conv: Convolution, tile: PixelTile) -> int:

@@ -19,21 +19,24 @@ from compiler import te
 from compiler.backend import Target
 from compiler.ir.dtype import bits_of
 from compiler.ir.expr import Expr
+from compiler.ops.consumer import Consumer
 from compiler.ops.conv.conv2d import BLOCK, LAYOUTS, Conv2dShape, Convolution, image_axes
 from compiler.ops.conv.family import convolution_operator
 from compiler.ops.conv.tile import registers_of
-from compiler.ops.consumer import Consumer
 from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import split_vectors
+from compiler.ops.loops import split_vectors, store_across
 from compiler.ops.operator import Array
 from compiler.ops.parameter import Parameter, Value
 from compiler.ops.precision import dtype_parameter
-from compiler.ops.tiles import Tile, cache_bytes, covering, ranked_tiles
+from compiler.ops.tiles import Tile, cache_bytes, covering, ranked_tiles, unrolled
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
 Matrix = Sequence[Sequence[float]]
+
+LINE = 64
+"""Bytes of a cache line."""
 
 
 def matrices(m: int) -> tuple[Array, Array, Array]:
@@ -109,6 +112,21 @@ def _combine(matrix: Matrix, row: Expr, operands: Callable[[int], Expr]) -> Expr
     return result
 
 
+def _entry(matrix: Matrix, row: Expr, column: Expr) -> Expr:
+    """An element of a matrix of numbers."""
+    width = len(matrix[0])
+    numbers = [te.const(number, "float64") for line in matrix for number in line]
+    result: Expr = numbers[-1]
+    for place in reversed(range(len(numbers) - 1)):
+        result = te.if_then_else(te.equal(row * width + column, place), numbers[place], result)
+    return result
+
+
+def _product(table: Tensor, row: Expr, operands: Callable[[int], Expr]) -> Expr:
+    """A row of a table times a vector of three."""
+    return table[row, 0] * operands(0) + table[row, 1] * operands(1) + table[row, 2] * operands(2)
+
+
 class WinogradShape(NamedTuple):
     """The values of the operator's parameters, in their order; see `Conv2dShape`.
 
@@ -173,7 +191,7 @@ def template(
         lambda tile, count: count == 1 or count * tile[0] * _tile_bytes(conv, m) <= cache_bytes(target, 1),
         "the transformed image and the products of a block fit the second-level cache",
     )
-    unroll = knobs.choice("unroll", (1, 2, 4), default=4)
+    unroll = knobs.choice("unroll", (1, 2, 4), default=unrolled(options[0], (1, 2, 4)))
     tiles = covering(th * tw, block_rows) * block_rows
 
     data, weight, extra = conv.placeholders()
@@ -192,8 +210,8 @@ def template(
     stage = s[out]
     block, tile = _schedule_output(s, out, conv, (m, block_rows, tc), lanes)
 
-    _in_lanes(s, half_in, lanes, unrolled=(3, 4))
-    _in_lanes(s, inside, lanes, order=(0, 3, 4, 1, 2, 5), unrolled=(1, 2))
+    _in_lanes(s, half_in, lanes, order=(0, 1, 2, 4, 3, 5), unrolled=3)
+    _in_lanes(s, inside, lanes, order=(0, 3, 4, 1, 2, 5), unrolled=2)
     s[half_in].compute_at(s[inside], inside.op.axis[4])
     s[half_in].set_scope("local")
     s[inside].compute_at(stage, block)
@@ -201,10 +219,10 @@ def template(
     s[products].compute_at(stage, block)
     _schedule_products(s, products, rows, unroll, lanes)
 
-    _in_lanes(s, half_out, lanes, unrolled=(3, 4))
-    _in_lanes(s, outside, lanes, unrolled=(3, 4))
+    _in_lanes(s, half_out, lanes, order=(0, 1, 2, 4, 3, 5), unrolled=3)
+    _in_lanes(s, outside, lanes, order=(0, 1, 2, 3, 4, 5), unrolled=4)
     s[outside].compute_at(stage, tile)
-    s[half_out].compute_at(stage, tile)
+    s[half_out].compute_at(s[outside], outside.op.axis[2])
     for tensor in (outside, half_out):
         s[tensor].set_scope("local")
 
@@ -273,16 +291,17 @@ def _transformed_image(
 
 def _transformed_kernels(conv: Convolution, weight: Tensor, g: Matrix, tc: int, lanes: int) -> Tensor:
     """The transformed kernels ``G w G^T``, with output channels in blocks of `tc`, zero past the last one."""
-    n = len(g)
+    n, dtype = len(g), weight.dtype
+    table = te.compute((n, 3), lambda e, a: _entry(g, e, a).astype(dtype), "kernel_transform")
     half_kernel = te.compute(
         (conv.CO, conv.CI, n, 3),
-        lambda co, ci, e, x: _combine(g, e, lambda a: weight[co, ci, a, x]),
+        lambda co, ci, e, x: _product(table, e, lambda a: weight[co, ci, a, x]),
         "half_kernel",
     )
 
     def kernel(e: Expr, f: Expr, ct: Expr, cb: Expr, c: Expr, lane: Expr) -> Expr:
         co, ci = ct * tc + lane, cb * lanes + c
-        value = _combine(g, f, lambda x: half_kernel[co, ci, e, x])
+        value = _product(table, f, lambda x: half_kernel[co, ci, e, x])
         bounds = [co < conv.CO] * (conv.CO % tc > 0) + [ci < conv.CI] * (conv.CI % lanes > 0)
         return te.if_then_else(te.all(*bounds), value, 0) if bounds else value
 
@@ -321,7 +340,9 @@ def _schedule_output(
 ) -> tuple[te.IterVar, te.IterVar]:
     """Schedule the loops over tiles; return the one over blocks of them, and the one over tiles.
 
-    `sizes` are the pixels of a tile along one side, the tiles of a block, and the channels of its sums.
+    `sizes` are the pixels of a tile along one side, the tiles of a block, and the channels of its sums. In
+    NCHW, so many tiles are stored together that a row of a channel fills a cache line: the rows of all
+    channels may be in one set of a cache, which then holds no line until the next tile.
     """
     m, rows, tc = sizes
     stage = s[out]
@@ -341,7 +362,9 @@ def _schedule_output(
         co, lane = stage.split(channels[0], tc)
         inner = [lane] if conv.layout == "NCHW" else list(stage.split(lane, lanes))
     if conv.layout == "NCHW":
-        stage.reorder(axes[0], step, co, tile, *inner, hi, wi)
+        tile, beside = stage.split(tile, covering(LINE, m * bits_of(out.dtype) // 8))
+        around, across = store_across(s, out, inner[0], wi, lanes)
+        stage.reorder(axes[0], step, co, tile, *around, hi, beside, *across)
     else:
         stage.reorder(axes[0], step, co, tile, hi, wi, *inner)
         for axis in inner[:-1]:
@@ -370,22 +393,21 @@ def _schedule_products(s: Schedule, products: Tensor, rows: int, unroll: int, la
         s[sums].unroll(axis)
 
 
-def _in_lanes(
-    s: Schedule,
-    tensor: Tensor,
-    lanes: int,
-    *,
-    order: Sequence[int] | None = None,
-    unrolled: Sequence[int] = (),
-) -> None:
-    """Vectorize the last axis, unroll some of the others."""
+def _in_lanes(s: Schedule, tensor: Tensor, lanes: int, *, order: Sequence[int], unrolled: int) -> None:
+    """Schedule a transform: all rows of its matrix for a vector at a time.
+
+    Only the axis of the rows is unrolled, each with its own expression. LLVM would unroll the others too, to
+    keep the tile in registers, of which there are too few.
+    """
     stage = s[tensor]
     axes = tensor.op.axis
-    if order is not None:
-        stage.reorder(*(axes[d] for d in order))
-    for d in unrolled:
-        stage.unroll(axes[d])
-    split_vectors(s, tensor, axes[-1], lanes)
+    vectors, lane = stage.split(axes[-1], lanes)
+    *outer, row = [axes[d] for d in order if d != len(axes) - 1]
+    stage.reorder(*outer, vectors, row, lane)
+    stage.unroll(row)
+    stage.vectorize(lane)
+    for axis in (*outer, vectors):
+        stage.pragma(axis, "unroll", False)
 
 
 # the number of operations is that of the direct convolution, so that speeds can be compared

@@ -13,11 +13,11 @@ from math import prod
 
 from compiler.backend import Target
 from compiler.ir.dtype import bits_of
+from compiler.ops.derive.access import box, depends, extents, iterations, shape_of, stride
+from compiler.ops.derive.tile import Operand, Tile, needs_copy, operands, shared_axes, tiles
 from compiler.ops.knobs import Knobs
 from compiler.ops.tiles import cache_bytes, covering
 from compiler.te.tensor import Compute, Placeholder
-from compiler.ops.derive.access import box, depends, extents, iterations, shape_of, stride
-from compiler.ops.derive.tile import Operand, Tile, needs_copy, operands, shared_axes, tiles
 
 BLOCKS = (1, 2, 4, 8, 16, 32, 64)
 STEPS = (64, 128, 256, 512, 1024)

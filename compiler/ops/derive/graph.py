@@ -10,9 +10,9 @@ from compiler import te
 from compiler.ir.address import in_type
 from compiler.ir.expr import Expr
 from compiler.ir.visit import substitute, walk
+from compiler.ops.derive.access import is_conditional, is_linear, iterations, work
 from compiler.te.recurrence import Recurrence
 from compiler.te.tensor import Compute, Operation, ReadRewriter, Tensor, TensorRead, reads_of
-from compiler.ops.derive.access import is_conditional, is_linear, iterations, work
 
 CHEAP = 2
 """Additions that may be repeated at each read rather than stored."""

@@ -15,12 +15,12 @@ from compiler.ir.address import in_type
 from compiler.ir.calls import call
 from compiler.ir.expr import Const, Expr, Var, binary
 from compiler.ir.visit import substitute
+from compiler.ops.derive.access import depends, extents, iterations, stride
 from compiler.ops.knobs import Knobs
 from compiler.ops.tiles import LATENCY, PORTS, covering
 from compiler.te.axis import new_axis
 from compiler.te.reducer import Reduction
 from compiler.te.tensor import Compute, Tensor, reads_of
-from compiler.ops.derive.access import depends, extents, iterations, stride
 
 FOLD = 30
 """Cycles to reduce the lanes of one element."""

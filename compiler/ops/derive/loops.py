@@ -8,16 +8,16 @@ from math import prod
 
 from compiler.backend import Target
 from compiler.ir.dtype import bits_of
-from compiler.ops.tiles import covering
-from compiler.schedule.schedule import Schedule
-from compiler.schedule.stage import Stage
-from compiler.te.axis import IterVar
-from compiler.te.tensor import Compute, Operation, reads_of
 from compiler.ops.derive.access import stride
 from compiler.ops.derive.blocking import WHOLE, Choices
 from compiler.ops.derive.lanes import Factored
 from compiler.ops.derive.packing import Tiled
 from compiler.ops.derive.place import ONCE, ROOT, Places
+from compiler.ops.tiles import covering
+from compiler.schedule.schedule import Schedule
+from compiler.schedule.stage import Stage
+from compiler.te.axis import IterVar
+from compiler.te.tensor import Compute, Operation, reads_of
 
 STACK = 1 << 16
 """Bytes of the largest buffer of a part of a stage that is on the stack of a thread."""

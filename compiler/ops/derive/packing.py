@@ -10,14 +10,14 @@ from compiler.ir.address import in_type
 from compiler.ir.calls import call
 from compiler.ir.expr import Expr, Var, binary, const, minimum
 from compiler.ir.visit import substitute
-from compiler.ops.tiles import covering
-from compiler.te.axis import IterVar, new_axis
-from compiler.te.reducer import Reduction
-from compiler.te.tensor import Compute, Operation, ReadRewriter, TensorRead
 from compiler.ops.derive.access import extents, shape_of
 from compiler.ops.derive.blocking import Choices
 from compiler.ops.derive.graph import Element, Rewriting
 from compiler.ops.derive.tile import Operand, Tile, needs_copy
+from compiler.ops.tiles import covering
+from compiler.te.axis import IterVar, new_axis
+from compiler.te.reducer import Reduction
+from compiler.te.tensor import Compute, Operation, ReadRewriter, TensorRead
 
 
 @dataclass(frozen=True)

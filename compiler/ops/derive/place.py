@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import prod
 
 from compiler.ir.expr import Var
+from compiler.ops.derive.access import box, shape_of
 from compiler.schedule.schedule import Schedule
 from compiler.schedule.stage import Stage
 from compiler.te.axis import IterVar
 from compiler.te.tensor import Compute, reads_of
-from compiler.ops.derive.access import box, shape_of
 
 REPEATED = 2.0
 """How often an element may be computed, on average, at a place in loops."""

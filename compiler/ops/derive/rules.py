@@ -15,12 +15,6 @@ from typing import Any
 
 from compiler import te
 from compiler.backend import Target
-from compiler.ops.knob import Request
-from compiler.ops.knobs import Knobs
-from compiler.ops.operator import Operator
-from compiler.ops.requirement import Requirement
-from compiler.schedule.schedule import Schedule
-from compiler.te.tensor import Compute, Operation, Placeholder, Tensor, TensorRead, reads_of
 from compiler.ops.derive.access import depends, extents, is_conditional, iterations, work
 from compiler.ops.derive.blocking import Choices, Space
 from compiler.ops.derive.graph import CHEAP, Graph, Rewriting, reads_of_each
@@ -28,6 +22,12 @@ from compiler.ops.derive.lanes import Along, Lanes, factored
 from compiler.ops.derive.loops import Plan, Sweep, default_fused
 from compiler.ops.derive.packing import tiled
 from compiler.ops.derive.place import INLINE, INNER, OUTER, ROOT
+from compiler.ops.knob import Request
+from compiler.ops.knobs import Knobs
+from compiler.ops.operator import Operator
+from compiler.ops.requirement import Requirement
+from compiler.schedule.schedule import Schedule
+from compiler.te.tensor import Compute, Operation, Placeholder, Tensor, TensorRead, reads_of
 
 TILE, LANES, OPEN = "tile", "lanes", "open"
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from compiler.backend import Target
 from compiler.ir.dtype import PACKED_TYPES, scalar_of
 from compiler.ir.expr import Var
+from compiler.ops.derive.access import depends, extents, mentions, shape_of, stride
 from compiler.ops.tiles import ISSUE, LATENCY, PORTS, Registers, covering
 from compiler.te.tensor import Compute, Placeholder, TensorRead, reads_of
-from compiler.ops.derive.access import depends, extents, mentions, shape_of, stride
 
 FACTORS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28)
 OPTIONS = 32

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from compiler.backend import Target
-from compiler.relay.execute.compile import Progress, compile_program
+from compiler.relay.execute.cache import LEAST_SECONDS, found, keep, key_of
+from compiler.relay.execute.control import ControlExecutable
+from compiler.relay.execute.dynamic import DynamicExecutable, is_dynamic
 from compiler.relay.execute.executable import Executable
-from compiler.relay.execute.program import is_data_flow, linear
+from compiler.relay.execute.planning.compile import Progress
+from compiler.relay.execute.settings import Settings, compiled
 from compiler.relay.infer.infer import infer_type
 from compiler.relay.language.module import IRModule
-from compiler.relay.optimize.fuse import fuse_ops
-from compiler.relay.optimize.pipeline import optimize
 
 
 def build(
@@ -19,7 +22,8 @@ def build(
     *,
     without: tuple[str, ...] = (),
     progress: Progress | None = None,
-) -> Executable:
+    cache: bool = True,
+) -> Executable | ControlExecutable | DynamicExecutable:
     """Optimise and compile the function ``main`` of a module.
 
     Parameters
@@ -35,20 +39,35 @@ def build(
     progress : callable, optional
         ``progress(done, total, name)`` after each compiled kernel.
 
+    cache : bool
+        Whether to load what an earlier run compiled from the same module, and to keep what takes long: see
+        `compiler.relay.execute.cache`.
+
     Returns
     -------
-    Executable
+    Executable, ControlExecutable or DynamicExecutable
+        The second for a program that is more than data flow; the third where a parameter has a dimension
+        that only a call brings: it compiles for each shape that occurs.
 
     Raises
     ------
     ValueError
         If the module is ill-typed, the level is unknown, or an operator cannot be executed.
     """
-    parsed = Target.parse(target)
-    optimized = optimize(module, level, without=tuple(p for p in without if p != "fuse_ops"))
-    infer_type(optimized)
-    fused = fuse_ops(optimized, 1 if level == 0 or "fuse_ops" in without else 256)
-    main = fused.main
-    if not is_data_flow(main):
-        raise ValueError("control flow is not compiled yet")
-    return Executable(compile_program(linear(main), parsed, progress))
+    settings = Settings(Target.parse(target), level, without, progress)
+    infer_type(module)
+    if any(is_dynamic(param.checked_type) for param in module.main.params):
+        return DynamicExecutable(module, settings, _cached if cache else compiled)
+    return _cached(module, settings) if cache else compiled(module, settings)
+
+
+def _cached(module: IRModule, settings: Settings) -> Executable | ControlExecutable:
+    """`compiled`, or what it made of the same module in an earlier run."""
+    key = key_of(module, settings)
+    program = None if key is None else found(key)
+    if program is None:
+        start = time.perf_counter()
+        program = compiled(module, settings)
+        if key is not None and time.perf_counter() - start >= LEAST_SECONDS:
+            keep(key, program)
+    return program

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +12,12 @@ import numpy as np
 
 from compiler.backend import Target
 from compiler.backend.llvm.host.sequence import Sequence as CallSequence
-from compiler.relay.execute.evaluate import evaluator
-from compiler.relay.execute.lower import Nested
-from compiler.relay.execute.memory import MemoryPlan
-from compiler.relay.execute.plan import Place, Plan, Planned
+from compiler.relay.execute.planning.evaluate import evaluator
+from compiler.relay.execute.planning.lower import Nested
+from compiler.relay.execute.planning.memory import MemoryPlan
+from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.execute.profile import Profile, Row
+from compiler.relay.execute.storage import Parts, Record, plan_record, write
 from compiler.relay.language.types import TensorType, TupleType, Type
 from compiler.runtime.array import empty, numpy_dtype
 from compiler.suggest import unknown
@@ -69,10 +71,20 @@ class Executable:
         """The calls of kernels in the order of execution."""
         return self._data.calls
 
-    @property
-    def data(self) -> Plan:
-        """Everything that the program consists of, as `compiler.relay.execute.storage` saves it."""
-        return self._data
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program to one file that `compiler.relay.execute.load.load` reads without compiling.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        parts = Parts()
+        write(path, self.record(parts), parts)
+
+    def record(self, parts: Parts) -> Record:
+        """The program as plain data, see `compiler.relay.execute.storage`."""
+        return plan_record(self._data, parts)
 
     def __call__(self, *arrays: Any) -> Any:
         """Run the program.
@@ -104,14 +116,7 @@ class Executable:
         ValueError
             For a name that is unknown or missing; as for a call.
         """
-        names = [name for name, _ in self._data.parameters]
-        for name in inputs:
-            if name not in names:
-                raise ValueError(unknown("input", name, names))
-        missing = [name for name in names if name not in inputs]
-        if missing:
-            raise ValueError(f"the input {missing[0]!r} is missing; needed are {', '.join(map(repr, names))}")
-        return self(*(inputs[name] for name in names))
+        return self(*named_arguments([name for name, _ in self._data.parameters], inputs))
 
     def profile(self, *arrays: Any, repeat: int = 10) -> Profile:
         """Measure the time of each call of a kernel.
@@ -153,12 +158,29 @@ class Executable:
             raise ValueError(f"the program takes {len(parameters)} argument(s) ({names}), not {len(arrays)}")
         found: list[np.ndarray] = []
         for (name, type_), value in zip(parameters, arrays, strict=True):
-            _check(name, type_, value, found)
+            found += checked_leaves(name, type_, value)
         return found
 
 
-def _check(name: str, type_: Type, value: Any, found: list[np.ndarray]) -> None:
-    """Append the arrays of an argument, C-contiguous.
+def named_arguments(names: Sequence[str], inputs: Mapping[str, Any]) -> list[Any]:
+    """Arguments in the order of parameters.
+
+    Raises
+    ------
+    ValueError
+        For a name that is unknown or missing.
+    """
+    for name in inputs:
+        if name not in names:
+            raise ValueError(unknown("input", name, names))
+    missing = [name for name in names if name not in inputs]
+    if missing:
+        raise ValueError(f"the input {missing[0]!r} is missing; needed are {', '.join(map(repr, names))}")
+    return [inputs[name] for name in names]
+
+
+def checked_leaves(name: str, type_: Type, value: Any) -> list[np.ndarray]:
+    """The arrays of an argument, C-contiguous; those of tuples in order.
 
     Raises
     ------
@@ -169,22 +191,20 @@ def _check(name: str, type_: Type, value: Any, found: list[np.ndarray]) -> None:
         if not isinstance(value, (tuple, list)) or len(value) != len(type_.fields):
             given = f"{len(value)} values" if isinstance(value, (tuple, list)) else type(value).__name__
             raise ValueError(f"the input {name!r} is {given}; a tuple of {len(type_.fields)} is needed")
-        for i, (field, part) in enumerate(zip(type_.fields, value, strict=True)):
-            _check(f"{name}.{i}", field, part, found)
-        return
+        parts = enumerate(zip(type_.fields, value, strict=True))
+        return [a for i, (field, part) in parts for a in checked_leaves(f"{name}.{i}", field, part)]
     assert isinstance(type_, TensorType)
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     dtype = str(type_.dtype)
-    if array.dtype != dtype and not (dtype == "bfloat16" and array.dtype == np.uint16):
-        if dtype != "bfloat16" or array.dtype != numpy_dtype(dtype):
-            raise ValueError(f"the input {name!r} has the dtype {array.dtype}; {dtype} is needed")
+    if array.dtype not in ((np.uint16, numpy_dtype(dtype)) if dtype == "bfloat16" else (dtype,)):
+        raise ValueError(f"the input {name!r} has the dtype {array.dtype}; {dtype} is needed")
     if array.shape != type_.dims:
         what = "rank" if array.ndim != len(type_.dims) else "shape"
         raise ValueError(
             f"the input {name!r} has the {what} {array.ndim if what == 'rank' else array.shape}; the shape "
             f"{type_.dims} is needed"
         )
-    found.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+    return [array if array.flags.c_contiguous else np.ascontiguousarray(array)]
 
 
 class _Runner:
@@ -196,16 +216,20 @@ class _Runner:
         base = self.arena.ctypes.data
         self.arrays = [np.ascontiguousarray(array) for array in plan.arrays]
         addresses = [array.ctypes.data for array in self.arrays]
-        self.patches: list[tuple[str, int, int]] = []  # operands in arrays of a call: those are set by each call
+        self.patches: list[
+            tuple[str, int, int]
+        ] = []  # operands in arrays of a call: those are set by each call
         calls: list[tuple[int, list[int], int]] = []
-        self.segments: list[tuple[int, Any]] = []  # first and last of some calls, or a function that evaluates
+        self.segments: list[
+            tuple[int, Any]
+        ] = []  # first and last of some calls, or a function that evaluates
         at = begin = 0
         for call in plan.calls:
             if call.kernel < 0:
                 self.segments += [(begin, len(calls)), (-1, self._evaluation(call))]
                 begin = len(calls)
                 continue
-            slots = []
+            slots: list[int] = []
             for place in call.operands:
                 if place.kind in ("input", "result"):
                     self.patches.append((place.kind, place.number, at + len(slots)))

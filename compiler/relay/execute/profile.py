@@ -74,8 +74,10 @@ class Profile:
         lines.append(("all", f"{self.seconds * 1e6:.1f}", "100.0%", "", "", ""))
         widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
         return "\n".join(
-            "  ".join(cell.ljust(w) if i in (0, 5) else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths)))  # noqa: B905
-            .rstrip()
+            "  ".join(
+                cell.ljust(w) if i in (0, 5) else cell.rjust(w)
+                for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
             for line in lines
         )
 

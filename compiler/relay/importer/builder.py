@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import compiler.relay.operator  # noqa: F401 - registers the rows
 from compiler.relay.importer.errors import Needed, OnnxError
 from compiler.relay.importer.tensors import check_size
 from compiler.relay.language.expr import (
@@ -134,7 +135,9 @@ class Builder:
         rule = _FOLLOWED.get(call.function.name)  # type: ignore[attr-defined]
         if rule is None or any(p is None for p in parts):
             return call
-        if not any(id(e) in self._partial for a in call.args for e in (a.fields if isinstance(a, Tuple) else (a,))):
+        if not any(
+            id(e) in self._partial for a in call.args for e in (a.fields if isinstance(a, Tuple) else (a,))
+        ):
             return call
         try:
             result = rule(call.attrs, *parts)
@@ -208,6 +211,7 @@ def _check_sizes(name: str, type_: Type) -> None:
 
 def _worthwhile(type_: Type, args: Sequence[Expr]) -> bool:
     """Whether the result of a call on constants is not much larger than they are."""
+
     def size(t: TensorType) -> float:
         return math.prod(t.dims) * np.dtype(t.dtype).itemsize if t.concrete else 0.0  # type: ignore[arg-type]
 
@@ -276,7 +280,11 @@ def type_words(type_: Any) -> str:
     """A type as messages of the importer show it."""
     if isinstance(type_, TensorType):
         shape = type_.shape
-        dims = ", ".join("?" if isinstance(d, AnyDim) else str(d) for d in shape) if isinstance(shape, tuple) else "..."
+        dims = (
+            ", ".join("?" if isinstance(d, AnyDim) else str(d) for d in shape)
+            if isinstance(shape, tuple)
+            else "..."
+        )
         return f"{type_.dtype}[{dims}]"
     if isinstance(type_, TupleType):
         return f"({', '.join(map(type_words, type_.fields))})"
@@ -321,4 +329,13 @@ _FOLLOWED: dict[str, Any] = {
     "strided_slice": _slice,
 }
 
-__all__ = ["ANY", "Builder", "array_value", "check_rank", "is_constant", "result_type", "tensors_of", "type_words"]
+__all__ = [
+    "ANY",
+    "Builder",
+    "array_value",
+    "check_rank",
+    "is_constant",
+    "result_type",
+    "tensors_of",
+    "type_words",
+]

@@ -38,7 +38,7 @@ class NeedsValues(OnnxError):
         super().__init__(f"shapes depend on values that are not given; pass values={{{given}}}", problems)
 
 
-class Needed(Exception):  # noqa: N818 - a signal inside of the importer, which no user sees
+class Needed(Exception):
     """A converter needs the value of an expression that is no constant, to decide a shape.
 
     Parameters
@@ -54,5 +54,5 @@ class Needed(Exception):  # noqa: N818 - a signal inside of the importer, which 
         super().__init__(what)
 
 
-class Unsupported(Exception):  # noqa: N818 - a signal inside of the importer, which no user sees
+class Unsupported(Exception):
     """A node uses what the importer has no conversion for: an operator, an attribute, a type."""

@@ -20,11 +20,11 @@ from compiler.relay.importer.converter import (  # noqa: F401 - they declare the
     shapes,
     signal,
 )
-from compiler.relay.importer.converter.table import NodeView, converter_of
+from compiler.relay.importer.converter.table import Captures, NodeView, converter_of
 from compiler.relay.importer.errors import Needed, NeedsValues, OnnxError, Unsupported
 from compiler.relay.importer.model import DEEPEST, node_name, opsets
-from compiler.relay.importer.tensors import TYPE_NAMES, array_of, ELEMENT_TYPES
-from compiler.relay.language.expr import Expr, Span, Var
+from compiler.relay.importer.tensors import ELEMENT_TYPES, TYPE_NAMES, array_of
+from compiler.relay.language.expr import Span, Var
 from compiler.relay.language.visit import free_vars
 
 FAILED: Any = Unsupported("a value that a problem keeps from being made")
@@ -84,7 +84,7 @@ class GraphImport:
         self.depth = 0
         self.prefix = ""
         self.values: dict[str, Any] = {}
-        self.captured: dict[str, tuple[Var, Expr]] | None = None
+        self.captures: Captures | None = None
         self.attributes: Mapping[str, Any] | None = None
 
     def _nested(self, versions: Mapping[str, int], prefix: str) -> GraphImport:
@@ -95,7 +95,7 @@ class GraphImport:
         return found
 
     def subgraph(
-        self, graph: Any, inputs: Sequence[Any], prefix: str, captures: dict[str, tuple[Var, Expr]] | None = None
+        self, graph: Any, inputs: Sequence[Any], prefix: str, captures: Captures | None = None
     ) -> list[Any]:
         """The outputs of a graph that is an attribute of a node; `FAILED` for one that was not made.
 
@@ -105,14 +105,15 @@ class GraphImport:
         inputs : sequence of Expr
         prefix : str
             What the names of its nodes begin with in messages.
-        captures : dict, optional
-            Where the graph becomes the body of a function: gets the values of the graph around it that it
-            uses, each with the variable that stands for it in the body.
+        captures : Captures, optional
+            Where the graph becomes the body of a function.
         """
         if len(inputs) != len(graph.input):
-            raise OnnxError(f"the graph {graph.name!r} has {len(graph.input)} inputs; {len(inputs)} are needed")
+            raise OnnxError(
+                f"the graph {graph.name!r} has {len(graph.input)} inputs; {len(inputs)} are needed"
+            )
         inner = self._nested(self.versions, prefix)
-        inner.outer, inner.captured, inner.attributes = self, captures, self.attributes
+        inner.outer, inner.captures, inner.attributes = self, captures, self.attributes
         inner.initializers(graph)
         inner.values.update(zip((v.name for v in graph.input), inputs, strict=True))
         inner.nodes(graph.node)
@@ -125,11 +126,9 @@ class GraphImport:
         if self.outer is None:
             raise OnnxError(f"the value {name!r} is made by no node")
         found = self.outer.lookup(name)
-        if self.captured is None or found is FAILED or is_constant(found):
+        if self.captures is None or found is FAILED or found is None or is_constant(found):
             return found
-        if name not in self.captured:
-            self.captured[name] = self.builder.variable(identifier(name), found.checked_type), found
-        return self.captured[name][0]
+        return self.captures.of(name, found)
 
     def initializers(self, graph: Any) -> None:
         """Bind the constants of a graph."""
@@ -142,7 +141,9 @@ class GraphImport:
                 self._fail(tensor.name, self.problems.wrong, f"initializer {tensor.name}: {error}")
         for sparse in graph.sparse_initializer:
             name = sparse.values.name
-            self._fail(name, self.problems.unsupported, f"initializer {name}: sparse tensors are not supported")
+            self._fail(
+                name, self.problems.unsupported, f"initializer {name}: sparse tensors are not supported"
+            )
 
     def _fail(self, name: str, into: list[str], text: str) -> None:
         into.append(text)
@@ -169,7 +170,7 @@ class GraphImport:
             self._need(need, name)
         except Unsupported as error:
             problems.unsupported.append(f"{name}: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever a damaged model leads to is reported by its node
+        except Exception as error:
             text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             problems.wrong.append(f"{name}: {text}")
         finally:
@@ -185,22 +186,26 @@ class GraphImport:
         if names:
             self.problems.needing.append(f"{about} depends on the value of {', '.join(map(repr, names))}")
         else:
-            self.problems.unsupported.append(f"{about} depends on a value that is computed in a loop, or is large")
+            self.problems.unsupported.append(
+                f"{about} depends on a value that is computed in a loop, or is large"
+            )
 
     def origins(self, expr: Any) -> list[Var]:
         """The inputs of the model that an expression depends on."""
         found: dict[Var, None] = {}
         for var in free_vars(expr):
+            if var in self.problems.inputs:
+                found[var] = None
+                continue
             scope: GraphImport | None = self
             while scope is not None:
-                source = next((e for v, e in (scope.captured or {}).values() if v is var), None)
-                if source is not None and scope.outer is not None:
-                    found.update(dict.fromkeys(scope.outer.origins(source)))
-                    break
+                if scope.captures is not None and scope.outer is not None:
+                    source = scope.captures.source(var)
+                    for cause in scope.captures.causes if source is None else [source]:
+                        found.update(dict.fromkeys(scope.outer.origins(cause)))
+                    if source is not None:
+                        break
                 scope = scope.outer
-            else:
-                if var in self.problems.inputs:
-                    found[var] = None
         return list(found)
 
     def _check_known(self, proto: Any) -> None:
@@ -237,7 +242,9 @@ class GraphImport:
         made = converter(NodeView(proto, name, opset, self.builder, schema, self), *inputs)
         outputs = list(made) if isinstance(made, (list, tuple)) else [made]
         if any(proto.output[len(outputs) :]):
-            raise Unsupported(f"{_words(proto)} with {len(proto.output)} outputs; {len(outputs)} are supported")
+            raise Unsupported(
+                f"{_words(proto)} with {len(proto.output)} outputs; {len(outputs)} are supported"
+            )
         return outputs
 
     def _body(self, schema: Any, proto: Any, inputs: Sequence[Any]) -> Any:
@@ -269,18 +276,13 @@ class GraphImport:
         """The outputs of a function's body on these inputs."""
         if len(inputs) > len(function.input):
             raise OnnxError(f"{len(inputs)} inputs are given; the function has {len(function.input)}")
-        inner = self._nested(opsets(function), name)
+        inner = self._nested({**self.versions, **opsets(function)}, name)
         inner.values = dict.fromkeys(function.input)
         inner.values.update(zip(function.input, inputs, strict=False))
         inner.attributes = {a.name: a for a in [*function.attribute_proto, *proto.attribute]}
         inner.nodes(function.node)
-        return [inner.lookup(o) for o in function.output]
-
-
-def identifier(name: str) -> str:
-    """A name of a model as the name of a variable."""
-    text = "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
-    return text if text[:1].isalpha() else f"v{text}"
+        used = [*map(bool, proto.output), *[False] * len(function.output)]
+        return [inner.lookup(o) if u else FAILED for o, u in zip(function.output, used, strict=False)]
 
 
 def domain_of(proto: Any) -> str:
@@ -334,7 +336,9 @@ def _check_node(proto: Any, schema: Any, inputs: Sequence[Any]) -> None:
             raise OnnxError(f"the input {name} is {kind}; {', '.join(sorted(allowed))} are allowed")
         variadic_types = option == "Variadic" and parameter.startswith("V")  # of Loop, Scan: each has its own
         if allowed is not None and not variadic_types and seen.setdefault(parameter, kind) != kind:
-            raise OnnxError(f"the input {name} is {kind}; another one is {seen[parameter]}, and they have one type")
+            raise OnnxError(
+                f"the input {name} is {kind}; another one is {seen[parameter]}, and they have one type"
+            )
 
 
 def _with_references(proto: Any, attributes: Mapping[str, Any]) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 from compiler.relay.importer.errors import OnnxError
 from compiler.relay.importer.tensors import type_text
 
-OLDEST = 7
-"""The oldest opset of the default domain: earlier ones broadcast by an attribute."""
+OLDEST = 1
+"""The oldest opset of the default domain; what differs in those before 7 is refused where it is not converted."""
 
 DEEPEST = 64
 """How deep graphs may be nested in nodes, and functions in functions."""
@@ -104,7 +104,9 @@ def node_name(node: Any, number: int, prefix: str = "") -> str:
 
 def graphs_of(node: Any) -> list[Any]:
     """The graphs that a node has as attributes."""
-    return [a.g for a in node.attribute if a.type == 5] + [g for a in node.attribute if a.type == 10 for g in a.graphs]
+    return [a.g for a in node.attribute if a.type == 5] + [
+        g for a in node.attribute if a.type == 10 for g in a.graphs
+    ]
 
 
 def _check_graph(graph: Any, outer: set[str], problems: list[str], prefix: str, depth: int) -> None:
@@ -140,21 +142,28 @@ def _check_order(
                 later = name in made
                 problems.append(
                     f"{own}: the input {name!r} is "
-                    + ("made by a node that comes later, or depends on itself" if later else "made by no node")
+                    + (
+                        "made by a node that comes later, or depends on itself"
+                        if later
+                        else "made by no node"
+                    )
                 )
         for inner in graphs_of(node):
             _check_graph(inner, ready, problems, f"{own} / ", depth + 1)
         ready.update(name for name in node.output if name)
 
 
-def declared_type(value: Any) -> tuple[int, list[int | str | None]] | None:
-    """The number of the element type and the dimensions that a ValueInfoProto declares; None if it has none.
+def declared_type(value: Any) -> tuple[int, list[int | str | None] | None] | None:
+    """The number of the element type and the dimensions that a ValueInfoProto declares; None if it is no tensor.
 
-    A dimension is an integer, the name of one, or None. Of a negative one nothing is known.
+    A dimension is an integer, the name of one, or None. Of a negative one nothing is known. The dimensions are
+    None where not even their number is known.
     """
     if not value.type.HasField("tensor_type"):
         return None
     tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        return tensor.elem_type, None
     dims: list[int | str | None] = []
     for dim in tensor.shape.dim:
         if dim.HasField("dim_value"):
@@ -169,5 +178,9 @@ def kind_text(value: Any) -> str:
     kind = value.type.WhichOneof("value") or "nothing"
     if kind == "tensor_type":
         return f"a tensor of {type_text(value.type.tensor_type.elem_type)}"
-    return {"sequence_type": "a sequence", "map_type": "a map", "optional_type": "an optional value",
-            "sparse_tensor_type": "a sparse tensor"}.get(kind, kind)
+    return {
+        "sequence_type": "a sequence",
+        "map_type": "a map",
+        "optional_type": "an optional value",
+        "sparse_tensor_type": "a sparse tensor",
+    }.get(kind, kind)

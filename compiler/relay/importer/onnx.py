@@ -109,7 +109,12 @@ def _bound(
             _fixed(name, declared[1], array.shape)
             scope.values[name] = scope.builder.constant(array)
             continue
-        shape = _fixed(name, declared[1], shapes[name]) if name in shapes else list(declared[1])
+        if declared[1] is None and name not in shapes:
+            text = f"the file does not say how many dimensions the input {name!r} has: give its shape"
+            scope.problems.wrong.append(text)
+            scope.values[name] = FAILED
+            continue
+        shape = _fixed(name, declared[1], shapes[name]) if name in shapes else list(declared[1] or ())
         dims = tuple(d if type(d) is int else named.get(d, ANY) for d in shape)
         check_size(dims, dtype, f"the input {name!r}")
         var = scope.builder.variable(name, TensorType(dims, dtype))
@@ -118,29 +123,35 @@ def _bound(
     return params
 
 
-def _named_dims(inputs: Mapping[str, Any], shapes: Mapping[str, Any], values: Mapping[str, Any]) -> dict[Any, int]:
+def _named_dims(
+    inputs: Mapping[str, Any], shapes: Mapping[str, Any], values: Mapping[str, Any]
+) -> dict[Any, int]:
     """The extents of named dimensions, from the shapes that are given."""
     found: dict[Any, int] = {}
     for name, value in inputs.items():
         declared = declared_type(value)
         given = np.shape(values[name]) if name in values else shapes.get(name)
-        if declared is None or given is None or len(given) != len(declared[1]):
+        if declared is None or given is None or len(given) != len(declared[1] or ()):
             continue
-        for dim, extent in zip(declared[1], given, strict=True):
+        for dim, extent in zip(declared[1] or (), given, strict=True):
             # exporters write "?" for dimensions that have nothing to do with each other
             if isinstance(dim, str) and dim.isidentifier() and extent is not None:
                 found.setdefault(dim, int(extent))
     return found
 
 
-def _fixed(name: str, declared: list[Any], given: Sequence[Any]) -> list[Any]:
+def _fixed(name: str, declared: list[Any] | None, given: Sequence[Any]) -> list[Any]:
     """The shape of an input: what is given, where it agrees with the file."""
     shape = list(given)
-    fits = not declared or len(shape) == len(declared)
-    if not fits or any(type(d) is int and s is not None and d != s for d, s in zip(declared, shape, strict=False)):
+    if declared is None:
+        declared = [None] * len(shape)
+    fits = len(shape) == len(declared)
+    if not fits or any(
+        type(d) is int and s is not None and d != s for d, s in zip(declared, shape, strict=False)
+    ):
         text = ", ".join("?" if d is None else str(d) for d in declared)
         raise OnnxError(f"the input {name!r} has the shape ({text}) in the file; {tuple(shape)} does not fit")
     for extent in shape:
         if extent is not None and (not isinstance(extent, (int, np.integer)) or extent < 0):
             raise OnnxError(f"the input {name!r}: a dimension is {extent!r}; integers from 0 on are extents")
-    return [d if s is None else int(s) for d, s in zip(declared or shape, shape, strict=True)]
+    return [d if s is None else int(s) for d, s in zip(declared, shape, strict=True)]

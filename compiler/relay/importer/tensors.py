@@ -72,8 +72,10 @@ def check_size(shape: Any, dtype: str, what: str) -> None:
     size = math.prod(dims) * (2 if dtype == "bfloat16" else np.dtype(dtype).itemsize)
     if size > memory_limit():
         text = ", ".join(map(str, shape))
-        raise OnnxError(f"{what} has the shape ({text}) and would take {size / 2**30:.3g} GiB: more memory "
-                        "than this machine has")
+        raise OnnxError(
+            f"{what} has the shape ({text}) and would take {size / 2**30:.3g} GiB: more memory "
+            "than this machine has"
+        )
 
 
 def array_of(tensor: Any, folder: str = "") -> np.ndarray:
@@ -101,8 +103,9 @@ def array_of(tensor: Any, folder: str = "") -> np.ndarray:
         raw = tensor.raw_data if tensor.HasField("raw_data") else None
     if raw is not None:
         if len(raw) != count * dtype.itemsize:
-            raise OnnxError(f"{what} has {len(raw)} bytes; {dtype.name} of the shape {shape} has "
-                            f"{count * dtype.itemsize}")
+            raise OnnxError(
+                f"{what} has {len(raw)} bytes; {dtype.name} of the shape {shape} has {count * dtype.itemsize}"
+            )
         return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
     values = getattr(tensor, _FIELDS.get(tensor.data_type, "int32_data"))
     if len(values) != count:

@@ -1,8 +1,8 @@
 """Whether the clauses of a match cover every value; the patterns that are left out otherwise.
 
 L. Maranget, "Warnings for pattern matching", Journal of Functional Programming 17 (2007), sections 3 and 5: a
-matrix of patterns is specialised by each constructor of the first column, until a row of values is found that no
-row of patterns matches.
+matrix of patterns is specialised by each constructor of the first column, until a row of values is found that
+no row of patterns matches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kinds of types: whether an annotation is well formed, with data types that exist and as many arguments as they have."""
+"""Kinds of types: whether an annotation is well formed, and names data types that exist."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ def check_kinds(type_: Any, data_types: Mapping[GlobalTypeVar, Any], scope: Any 
     Raises
     ------
     ValueError
-        If a part is of the wrong kind, a data type does not exist or has another number of arguments, or a type
-        parameter is not in scope.
+        If a part is of the wrong kind, a data type does not exist or has another number of arguments, or a
+        type parameter is not in scope.
     """
     if type(type_) is TensorType and type_.concrete and type_.dtype in SCALAR_TYPES:
-        return
+        if min(type_.dims, default=0) >= 0:
+            return
     pending: list[tuple[Any, Kind, Any]] = [(type_, Kind.TYPE, scope)]
     while pending:
         part, needed, scope = pending.pop()

@@ -1,4 +1,4 @@
-"""The solver of type relations: a work list; a relation is evaluated again when one of its types is better known.
+"""The solver of type relations: a work list of those whose types are better known than before.
 
 Relay (arXiv 1810.00952), section 3.3. A relation is a hyperedge between types; the solver ends when all hold,
 when one fails, or when nothing changes any more.
@@ -51,13 +51,13 @@ class Relation:
     origin: Any
     number: int = 0
     general: bool = False
-    """Whether it belongs to a generalised definition: it then holds for each instance, and is not evaluated."""
+    """Whether it belongs to a generalised definition, so that each instance requires it."""
     queued: bool = False
 
 
 @dataclass(eq=False, slots=True)
 class Group:
-    """What a definition leaves open, and what it requires of it; several functions that call each other share it."""
+    """What definitions that call each other leave open, and what they require of it."""
 
     holes: list[IncompleteType]
     relations: list[Relation]
@@ -165,7 +165,7 @@ class Solver(Unification):
         """
         types = [self.resolve(t) for t in types]
         relations = [r for r in self.unsolved if r.number > since]
-        if not relations and all(map(is_closed, types)):
+        if not relations and all(self.is_ground(t) or is_closed(t) for t in types):
             return types
         for relation in relations:
             relation.types = tuple(map(self.resolve, relation.types))
@@ -201,8 +201,9 @@ class Solver(Unification):
     def settle(self) -> None:
         """Decide what each generalised definition is.
 
-        If all its uses agree on one type, it is of that type, so that what is in it has one too. Otherwise it is
-        quantified over what it leaves open. Definitions are used by later ones only, so the last one is first.
+        If all its uses agree on one type, it is of that type, so that what is in it has one too. Otherwise it
+        is quantified over what it leaves open. Definitions are used by later ones only, so the last one is
+        first.
         """
         for group in reversed(self.groups):
             agreed = self._agreed(group)
@@ -214,19 +215,25 @@ class Solver(Unification):
                 self.unsolved[relation] = None
                 self._wake(relation)
             for hole, found in agreed.items():
-                self.unify(hole, found)
+                for mapping in ({hole: hole}, *group.instances):
+                    self.unify(mapping[hole], found)
             self.solve()
         for scheme in self.schemes:
             scheme.final = scheme.final or self.resolve(scheme.type)
 
-    def _agreed(self, group: Group) -> Mapping[Any, Any] | None:
-        found = [{h: self.resolve(fresh) for h, fresh in m.items()} for m in group.instances]
-        if not found or any(other != found[0] for other in found[1:]):
-            return None
-        for part in variables(tuple(found[0].values())):
-            if type(part) is IncompleteType or self.level.get(part, 0) > group.level:
+    def _agreed(self, group: Group) -> dict[Any, Any] | None:
+        """What each hole is in all uses; None if they differ. A use that says nothing about a hole agrees."""
+        agreed: dict[Any, Any] = {}
+        for hole in group.holes:
+            found = [self.resolve(mapping[hole]) for mapping in group.instances]
+            said = [f for f in found if type(f) is not IncompleteType]
+            if not said or any(other != said[0] for other in said[1:]):
                 return None
-        return found[0]
+            for part in variables(said[0]):
+                if type(part) is IncompleteType or self.level.get(part, 0) > group.level:
+                    return None
+            agreed[hole] = said[0]
+        return agreed
 
     def _quantify(self, group: Group) -> None:
         if group.relations and not group.instances:

@@ -30,7 +30,11 @@ from compiler.relay.language.types import (
 
 
 class UnificationError(ValueError):
-    """Two types cannot be equal."""
+    """Two types cannot be equal; ``detail`` says what the two types themselves do not show."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(f"{message}: {detail}" if message and detail else message or detail)
+        self.detail = detail
 
 
 def kind_of(part: Any) -> Kind:
@@ -55,7 +59,7 @@ def variables(part: Any) -> Iterator[Any]:
             continue
         if isinstance(part, FuncType) and part.type_params:
             bound = bound | set(part.type_params)
-        pending += [(below, bound) for below in parts(part)]
+        pending += [(below, bound) for below in reversed(parts(part))]
 
 
 def parts(type_: Any) -> Sequence[Any]:
@@ -90,6 +94,8 @@ class Unification:
     def __init__(self) -> None:
         self.bound: dict[IncompleteType, Any] = {}
         self.level: dict[Any, int] = {}
+        self.ground: dict[int, Any] = {}
+        """``id`` of a type of several parts -> it, if it has neither holes nor type variables."""
         self.depth = 0
         """The level of what is made now."""
 
@@ -137,9 +143,22 @@ class Unification:
                     break
             else:
                 return type_
-        elif kind is str or kind is int:
+        elif kind is str or kind is int or id(type_) in self.ground:
             return type_
-        return self._resolved(type_)
+        found = self._resolved(type_)
+        if isinstance(found, (TupleType, TypeCall, RefType, FuncType)) and all(
+            map(self.is_ground, parts(found))
+        ):
+            self.ground[id(found)] = found
+        return found
+
+    def is_ground(self, type_: Any) -> bool:
+        """Whether a resolved type is known to have neither holes nor type variables."""
+        kind = type(type_)
+        if kind is TensorType:
+            shape = type_.shape
+            return type(type_.dtype) is str and type(shape) is tuple and all(map(self.is_ground, shape))
+        return kind is int or kind is AnyDim or id(type_) in self.ground
 
     @recursive
     def _resolved(self, type_: Any) -> Any:
@@ -195,7 +214,7 @@ class Unification:
             else:
                 below = self._equations(left, right)
                 if below is None:
-                    raise UnificationError(self._difference(a, b, left, right))
+                    raise self._difference(a, b, left, right)
                 pending += below
         return a
 
@@ -229,8 +248,8 @@ class Unification:
         if len(a.params) != len(b.params):
             return None
         if a.type_params and [v.kind for v in a.type_params] == [v.kind for v in b.type_params]:
-            renamed = substitute_type(FuncType(b.params, b.result), dict(zip(b.type_params, a.type_params)))
-            b = renamed
+            renamed = dict(zip(b.type_params, a.type_params, strict=True))
+            b = substitute_type(FuncType(b.params, b.result), renamed)
         else:
             a, b = self.instantiated(a), self.instantiated(b)
         return *zip(a.params, b.params, strict=True), (a.result, b.result)
@@ -255,32 +274,35 @@ class Unification:
     def _bind(self, hole: IncompleteType, value: Any) -> None:
         if kind_of(value) is not hole.kind:
             raise UnificationError(
+                "",
                 f"{self.resolve(value)} is of the kind {kind_of(value).value}; "
-                f"the kind {hole.kind.value} is needed"
+                f"the kind {hole.kind.value} is needed",
             )
-        value = self.instantiated(_as_call(value))
-        if type(value) is not TensorType or not value.concrete:
+        value = self.resolve(self.instantiated(_as_call(value)))
+        if not self.is_ground(value):
             level = self.level.setdefault(hole, self.depth)
-            for part in variables(self.resolve(value)):
+            for part in variables(value):
                 if part is hole:
                     raise UnificationError(
-                        f"a type would contain itself: {hole} would be {self.resolve(value)}"
+                        "", f"a type would contain itself: {hole} would be {value}"
                     )
                 at = self.level.get(part, 0)
                 if at > level:
                     if type(part) is TypeVar:
                         raise UnificationError(
-                            f"the type parameter {part.name} would leave the function that it belongs to"
+                            "", f"the type parameter {part.name} would leave the function that it belongs to"
                         )
                     self.level[part] = level
         self.bound[hole] = value
         self.rebound(hole)
 
-    def _difference(self, a: Any, b: Any, left: Any, right: Any) -> str:
+    def _difference(self, a: Any, b: Any, left: Any, right: Any) -> UnificationError:
         whole = f"{self.resolve(a)} and {self.resolve(b)} differ"
-        if left is self.find(a) or type(left) is TensorType:
-            return whole
-        return f"{whole}: {_part_text(self.resolve(left))} is not {_part_text(self.resolve(right))}"
+        if left is self.find(a) or TensorType in (type(left), type(self.find(a))):
+            return UnificationError(whole)
+        return UnificationError(
+            whole, f"{_part_text(self.resolve(left))} is not {_part_text(self.resolve(right))}"
+        )
 
 
 def _part_text(part: Any) -> str:

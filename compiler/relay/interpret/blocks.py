@@ -1,8 +1,8 @@
-"""A function as blocks of steps in the order of evaluation: which activation evaluates a shared node, and when.
+"""A function as blocks of steps: which activation evaluates a shared node, and when.
 
-A node belongs to the innermost block (the body of a function, a branch, a case) that contains all its uses, and
-is evaluated there once, in the order in which a traversal first completes it. That is the order in which A-normal
-form writes it down, so both forms of a program mean the same, effects included.
+A node belongs to the innermost block (the body of a function, a branch, a case) that contains all its uses,
+and is evaluated there once, in the order in which a traversal first completes it. That is the order in which
+A-normal form writes it down, so both forms of a program mean the same, effects included.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def compiled(
     global_value : callable
         The value of a function of the module.
     operator : callable
-        ``operator(call)``: what computes the result of a call of an operator from the values of its arguments.
+        ``operator(call)``: what computes the result of a call of an operator from the values of its
+        arguments.
 
     Raises
     ------
@@ -230,7 +231,7 @@ class _Compiler:
         return self.captured(key, self.scope[key].code, code)
 
     def captured(self, key: Any, home: Code, code: Code) -> int:
-        """The slot of a value of the activation of `home` in that of `code`, which is inside of it or the same."""
+        """The slot, in the activation of `code`, of a value of that of `home`, the same or an outer one."""
         found = code.slots.get(key)
         if found is not None:
             return found

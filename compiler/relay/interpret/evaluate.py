@@ -1,8 +1,8 @@
 """`evaluate`: the interpreter, which defines what programs mean.
 
 One loop executes the steps of blocks (`compiler.relay.interpret.blocks`). Calls, branches and cases push what
-continues after them on a list, and those in tail position push nothing: neither the depth of a graph nor that of a
-recursion is limited by Python's stack, and a loop by tail recursion needs constant space.
+continues after them on a list, and those in tail position push nothing: neither the depth of a graph nor that
+of a recursion is limited by Python's stack, and a loop by tail recursion needs constant space.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def evaluate(program: IRModule | Expr, *args: Any, module: IRModule | None = Non
     Parameters
     ----------
     program : IRModule or Expr
-        Of a module ``main`` is called, a function is called, and of any other expression the value is found, and
-        called if there are arguments.
+        Of a module ``main`` is called, a function is called, and of any other expression the value is found,
+        and called if there are arguments.
     *args : array_like, tuple, Closure, RefValue or ConstructorValue
         Numbers and arrays become arrays of the type that the parameter is annotated with; an array of another
         type or shape is refused.
@@ -46,9 +46,10 @@ def evaluate(program: IRModule | Expr, *args: Any, module: IRModule | None = Non
     Raises
     ------
     ValueError
-        If an argument does not fit, a variable or function does not exist, or no case of a match covers a value.
+        If an argument does not fit, a variable or function does not exist, or no case of a match covers a
+        value.
     """
-    machine = _Machine(program if isinstance(program, IRModule) else module or IRModule(), program)
+    machine = Machine(program if isinstance(program, IRModule) else module or IRModule(), program)
     if isinstance(program, IRModule):
         return machine.start(machine.closure(program.main), args)
     if isinstance(program, Function):
@@ -57,12 +58,27 @@ def evaluate(program: IRModule | Expr, *args: Any, module: IRModule | None = Non
     return machine.apply(value, args) if args else value
 
 
-class _Machine:
-    def __init__(self, module: IRModule, program: Any) -> None:
+class Machine:
+    """Executes blocks; a stack of its own takes the place of Python's.
+
+    Parameters
+    ----------
+    module : IRModule
+    program : IRModule or Expr
+    operator : callable, optional
+        ``operator(call)``: what computes a call of an operator; by default its definition.
+    """
+
+    def __init__(
+        self, module: IRModule, program: Any, operator: Callable[[Call], Callable[..., Any]] | None = None
+    ) -> None:
         self.module = module
+        self.compute = operator
         self.globals: dict[GlobalVar, Closure] = {}
         roots = [program] if isinstance(program, Expr) else []
-        self.bfloat16 = any(map(_mentions_bfloat16, [*roots, *module.functions.values()]))
+        self.bfloat16 = operator is None and any(
+            map(_mentions_bfloat16, [*roots, *module.functions.values()])
+        )
         if self.bfloat16:  # the arrays do not say that they are: types do
             infer_type(program, module) if roots else infer_type(module)
 
@@ -86,6 +102,8 @@ class _Machine:
 
     def operator(self, call: Call) -> Callable[..., Any]:
         """What computes a call of an operator."""
+        if self.compute is not None:
+            return self.compute(call)
         row: Any = call.function
         attrs = call.attrs
 
@@ -245,7 +263,8 @@ def _fitted(value: Any, type_: Any, what: str) -> Any:
     if isinstance(type_, TupleType):
         if not isinstance(value, (tuple, list)) or len(value) != len(type_.fields):
             raise ValueError(f"{what} is {value!r}; a tuple of {len(type_.fields)} is needed")
-        return tuple(_fitted(v, t, f"{what}.{i}") for i, (v, t) in enumerate(zip(value, type_.fields)))
+        parts = zip(value, type_.fields, strict=True)
+        return tuple(_fitted(v, t, f"{what}.{i}") for i, (v, t) in enumerate(parts))
     if not isinstance(type_, TensorType):
         if isinstance(value, tuple):
             return tuple(_fitted(v, None, what) for v in value)

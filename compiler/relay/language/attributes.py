@@ -77,7 +77,7 @@ def _typed(values: Any) -> Any:
 def _frozen(name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(name, part) for part in value)
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or type(value) in (bool, int, float, str):
         return value
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # a NumPy scalar
         return value.item()

@@ -107,7 +107,9 @@ class Layout:
         blocks = self.blocks
         for name, block in blocks.items():
             if type(dims[name]) is int and dims[name] % block:
-                raise ValueError(f"the axis {name} has {dims[name]} elements, no multiple of {self.text}'s block")
+                raise ValueError(
+                    f"the axis {name} has {dims[name]} elements, no multiple of {self.text}'s block"
+                )
         return tuple(
             block or (dims[name] // blocks.get(name, 1) if type(dims[name]) is int else dims[name])
             for name, block in self.axes

@@ -58,7 +58,7 @@ def attribute_text(value: Any) -> str:
 
 
 def literal(value: Constant) -> str | None:
-    """A small constant as text; None for one that is large, empty, or has values that numbers cannot express."""
+    """A small constant as text; None for one that is large, empty, or not written by numbers alone."""
     data = value.data
     if data.size == 0 or data.size > INLINE:
         return None
@@ -104,7 +104,8 @@ def number(text: str, dtype: str) -> Constant:
     """
     if dtype.startswith(("float", "bfloat")):
         value = float(text)
-        made = constant(value, dtype)
+        with np.errstate(over="ignore"):
+            made = constant(value, dtype)
         if not math.isfinite(value) or (dtype != "bfloat16" and not np.isfinite(made.data)):
             raise ValueError(f"{text} is beyond the range of {dtype}")
         return made

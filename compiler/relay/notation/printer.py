@@ -1,7 +1,8 @@
 """`as_text`: programs as Relay's text, version 0.0.5; it parses back to an equal program.
 
-An expression that another one uses is named ``%0``, ``%1``, ... in the innermost block that contains all its uses:
-the graph form. Lets stay lets. So the text of a deep graph is flat, and nothing here recurs over expressions.
+An expression that another one uses is named ``%0``, ``%1``, ... in the innermost block that contains all its
+uses: the graph form. Lets stay lets. So the text of a deep graph is flat, and nothing here recurs over
+expressions.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def as_text(program: IRModule | Expr, *, metadata: bool = True, types: bool = Fa
     ----------
     program : IRModule or Expr
     metadata : bool
-        Whether to write large constants, in a section at the end. Without them the text of a model is short, and
-        cannot be parsed.
+        Whether to write large constants, in a section at the end. Without them the text of a model is short,
+        and cannot be parsed.
     types : bool
         Whether to write the inferred types, as comments.
 
@@ -103,19 +104,19 @@ class _Printer:
         names = [t.name for t in module.types]
         names += [c.name for data in module.types.values() for c in data.constructors]
         lines: list[str] = []
-        annotations = [a for f in module.functions.values() for a in _annotations(f)]
+        annotations = [a for f in module.functions.values() for a in _annotations(f).values()]
         for data in module.types.values():
             self.type_names = TypeNames(names)
-            lines += self.data_type(data)
+            lines += ["", *self.data_type(data)]
         for name, function in module.functions.items():
             self.type_names = _type_names(annotations, names)
             body = _Body(self, function)
-            lines += ["", *body.definition(name)] if lines else body.definition(name)
-        return lines
+            lines += ["", *body.definition(name)]
+        return lines[1:]
 
     def program(self, expr: Expr) -> list[str]:
         """The lines of an expression."""
-        self.type_names = _type_names(_annotations(expr), ())
+        self.type_names = _type_names(_annotations(expr).values(), ())
         return _Body(self, expr).program()
 
     def data_type(self, data: TypeData) -> list[str]:
@@ -410,26 +411,27 @@ def _attributes(attrs: Attrs, defaults: Any = None) -> list[str]:
     return texts
 
 
-def _annotations(root: Any) -> Iterable[Any]:
-    """All types that a program writes."""
+def _annotations(root: Any) -> dict[Any, Any]:
+    """All types that a program writes: a variable, or the place in a node -> its type."""
+    found: dict[Any, Any] = {}
     for node in post_order(root):
         kind = type(node)
         if kind is Var:
-            yield node.annotation
+            found[node] = node.annotation
         elif kind is Call:
-            yield from node.type_args
+            found.update(((id(node), at), type_) for at, type_ in enumerate(node.type_args))
         else:
-            for var in bound_vars(node):
-                yield var.annotation
+            found.update((var, var.annotation) for var in bound_vars(node))
             if kind is Function:
-                yield node.result
+                found[id(node)] = node.result
+    return found
 
 
 def _type_names(annotations: Iterable[Any], taken: Iterable[str]) -> TypeNames:
     """Names for types; a hole that occurs twice has one, ``_0``."""
     names = TypeNames(taken)
     seen: set[Any] = set()
-    for root in {id(a): a for a in annotations if a is not None}.values():
+    for root in annotations:
         for hole in _holes(root):
             if hole in seen:
                 names.names.setdefault(hole, f"_{len(names.names)}")

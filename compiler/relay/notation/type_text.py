@@ -1,4 +1,4 @@
-"""Types as text: ``Tensor[(3, ?), float32]``, ``List[(float32, ())]``, ``fn [A](A) -> A``, ``Ref[_]``."""
+"""Types as text: ``Tensor[(3, ?), float32]``, ``List[(float32, ())]``, ``Ref[_]``, functions."""
 
 from __future__ import annotations
 

@@ -8,23 +8,34 @@ from typing import Any
 import numpy as np
 
 from compiler import te
-from compiler.ir.dtype import bits_of, is_float, is_integer
+from compiler.ir.dtype import bits_of, is_float
 from compiler.ir.expr import Expr as Element
 from compiler.ops.array.elementwise import broadcast_index
-from compiler.relay.infer.relations import broadcast, broadcast_shapes, forward, same_dtype, tensor
-from compiler.relay.language.attributes import Attrs
+from compiler.relay.infer.relations import (
+    broadcast,
+    broadcast_shapes,
+    forward,
+    rank,
+    same_dtype,
+    shape_text,
+    tensor,
+)
+from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Expr
 from compiler.relay.language.op import Fuse, Op, Relation, op
-from compiler.relay.language.types import AnyDim, TensorType, Type
+from compiler.relay.language.types import ANY, AnyDim, TensorType, Type
 from compiler.relay.operator.elementwise import (
     add,
     check_dtype,
+    dims,
     divide,
     multiply,
     negative,
     number,
     quiet,
+    te_cast,
     where,
+    wide_dtype,
     zeros_like,
 )
 from compiler.te.tensor import Tensor
@@ -51,7 +62,7 @@ def sum_to(grad: Expr, result: Any, argument: Expr) -> Expr:
     return grad if same else op("collapse_sum")(grad, shape=type_.shape)
 
 
-def read(x: Tensor, at: tuple[Element, ...]) -> Element:
+def read(x: Any, at: tuple[Element, ...]) -> Element:
     """The element of a tensor that belongs to an index of a broadcast result."""
     return x[broadcast_index(x.shape, at)]
 
@@ -98,14 +109,15 @@ def binary(
         Element type of the result, where it is not that of the arguments.
     """
 
-    def tensors(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
         a, b = args
         return te.compute(type_.dims, lambda *at: compute(read(a, at), read(b, at)), name)
 
     def gradients(call: Call, grad: Expr) -> Sequence[Expr | None]:
         if gradient is None:
             return [None, None]
-        parts = gradient(*call.args, call, grad)  # type: ignore[call-arg]
+        a, b = call.args
+        parts = gradient(a, b, call, grad)
         return [sum_to(part, call.checked_type, a) for part, a in zip(parts, call.args, strict=True)]
 
     return Op(
@@ -218,9 +230,7 @@ def _shift(left: bool) -> Callable[[Any, Any], Any]:
     return shift
 
 
-
-
-ROWS = (
+_BINARY = (
     binary("add", np.add, lambda a, b: a + b, lambda a, b, y, g: (g, g), doc="``a + b``."),
     binary(
         "subtract", np.subtract, lambda a, b: a - b, lambda a, b, y, g: (g, negative(g)), doc="``a - b``."
@@ -267,9 +277,7 @@ ROWS = (
     ),
     binary("logical_and", np.logical_and, lambda a, b: te.all(a, b), takes="bool", doc="Whether both hold."),
     binary("logical_or", np.logical_or, lambda a, b: te.any(a, b), takes="bool", doc="Whether one holds."),
-    binary(
-        "logical_xor", np.logical_xor, te.not_equal, takes="bool", doc="Whether exactly one holds."
-    ),  # fmt: skip
+    binary("logical_xor", np.logical_xor, te.not_equal, takes="bool", doc="Whether exactly one holds."),
     binary(
         "bitwise_and", np.bitwise_and, lambda a, b: a & b, takes="an integer or bool", doc="Bits of both."
     ),
@@ -297,11 +305,11 @@ ROWS = (
 
 def _where_rule(attrs: Attrs, condition: Any, a: Any, b: Any) -> Type:
     check_dtype(tensor(condition), "bool", "the condition")
-    shape = broadcast_shapes(tensor(a).shape, tensor(b).shape)  # type: ignore[arg-type]
+    shape = broadcast_shapes(dims(a), dims(b))
     return TensorType(broadcast_shapes(condition.shape, shape), same_dtype(a, b))
 
 
-def _te_where(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+def _te_where(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
     c, a, b = args
     return te.compute(type_.dims, lambda *at: te.select(read(c, at), read(a, at), read(b, at)), "where")
 
@@ -313,16 +321,110 @@ def _where_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
     return [None, sum_to(where(c, grad, zeros), type_, a), sum_to(where(c, zeros, grad), type_, b)]
 
 
-ROWS += (
+_WHERE = Op(
+    "where",
+    ("condition", "x", "y"),
+    forward(_where_rule),
+    lambda attrs, c, a, b: np.where(c, a, b),
+    _te_where,
+    Fuse.BROADCAST,
+    (),
+    _where_gradient,
+    doc="x where the condition holds, else y; all three are broadcast.",
+)
+
+
+# --- the reverse of a broadcast -------------------------------------------------------------------
+
+
+def _check_collapse(source: Any, target: Sequence[Any]) -> None:
+    pairs = zip(reversed(dims(source)), reversed(target), strict=False)
+    if len(target) > rank(source) or any(b not in (1, a, ANY) and a is not ANY for a, b in pairs):
+        raise ValueError(f"{shape_text(target)} is not broadcast to {shape_text(source.shape)}")
+
+
+def _collapse_rule(attrs: Attrs, x: Any) -> Type:
+    _check_collapse(x, attrs.shape)
+    return TensorType(attrs.shape, x.dtype)
+
+
+def _collapse_like_rule(attrs: Attrs, x: Any, like: Any) -> Type:
+    _check_collapse(x, dims(like))
+    return TensorType(like.shape, x.dtype)
+
+
+def _broadcast_like_rule(attrs: Attrs, x: Any, like: Any) -> Type:
+    _check_collapse(tensor(like), dims(x))
+    return TensorType(like.shape, x.dtype)
+
+
+def _collapsed_axes(source: Sequence[int], target: Sequence[int]) -> tuple[int, ...]:
+    more = len(source) - len(target)
+    return tuple(d for d, n in enumerate(source) if d < more or n != target[d - more])
+
+
+def collapse(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """An array summed over the axes along which `shape` is broadcast to its shape."""
+    wide = wide_dtype(x.dtype.name)
+    axes = _collapsed_axes(x.shape, shape)
+    return np.sum(x, axis=axes, dtype=wide, keepdims=True).reshape(shape).astype(x.dtype)
+
+
+def _te_broadcast(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
+    return te.compute(type_.dims, lambda *at: read(args[0], at), "broadcast")
+
+
+def _te_collapse(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
+    x, shape = args[0], type_.dims
+    axes, more, wide = _collapsed_axes(x.shape, shape), x.ndim - len(shape), wide_dtype(x.dtype)
+    inner = [te.reduce_axis((0, x.shape[d]), f"r{d}") for d in axes]
+
+    def element(*at: Element) -> Any:
+        over = iter(inner)
+        index = tuple(next(over).var if d in axes else at[d - more] for d in range(x.ndim))
+        value = te_cast(x[index], wide)
+        return te.sum(value, axis=inner) if inner else value
+
+    total = te.compute(shape, element, "collapsed")
+    if wide == x.dtype:
+        return total
+    return te.compute(shape, lambda *at: te_cast(total[at], x.dtype), "narrowed")
+
+
+ROWS = (
+    *_BINARY,
+    _WHERE,
     Op(
-        "where",
-        ("condition", "x", "y"),
-        forward(_where_rule),
-        lambda attrs, c, a, b: np.where(c, a, b),
-        _te_where,
+        "collapse_sum",
+        ("x",),
+        forward(_collapse_rule),
+        lambda attrs, x: collapse(x, attrs.shape),
+        _te_collapse,
+        Fuse.COMM_REDUCE,
+        (Attribute("shape", "ints"),),
+        lambda call, grad: [op("broadcast_like")(grad, call.args[0])],
+        doc="The sum over the axes along which a shape is broadcast to that of x.",
+    ),
+    Op(
+        "collapse_sum_like",
+        ("x", "like"),
+        forward(_collapse_like_rule),
+        lambda attrs, x, like: collapse(x, like.shape),
+        _te_collapse,
+        Fuse.COMM_REDUCE,
+        (),
+        lambda call, grad: [op("broadcast_like")(grad, call.args[0]), None],
+        doc="The sum over the axes along which the shape of `like` is broadcast to that of x.",
+    ),
+    Op(
+        "broadcast_like",
+        ("x", "like"),
+        forward(_broadcast_like_rule),
+        lambda attrs, x, like: np.broadcast_to(x, like.shape).copy(),
+        _te_broadcast,
         Fuse.BROADCAST,
         (),
-        _where_gradient,
-        doc="x where the condition holds, else y; all three are broadcast.",
+        lambda call, grad: [op("collapse_sum_like")(grad, call.args[0]), None],
+        doc="x broadcast to the shape of `like`.",
     ),
 )

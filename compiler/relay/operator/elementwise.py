@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler import te
-from compiler.ir.dtype import bits_of, integer_range, is_float, is_integer
+from compiler.ir.dtype import integer_range, is_float, is_integer
 from compiler.ir.expr import Expr as Element
 from compiler.ir.semantics.bfloat16 import rounded
 from compiler.relay.infer.relations import forward, tensor
@@ -66,6 +66,11 @@ def tensor_of(type_: Any) -> TensorType:
     return type_
 
 
+def dims(type_: Any, what: str = "the argument") -> tuple[Any, ...]:
+    """The dimensions of a type that must be a tensor's of known rank."""
+    return tensor(type_, what).shape  # type: ignore[return-value]
+
+
 def numpy_dtype(dtype: str) -> str:
     """The type that `evaluate` computes elements in: bfloat16 is float32 there (see `compiler.ir.dtype`)."""
     return "float32" if dtype == "bfloat16" else dtype
@@ -94,6 +99,13 @@ def converted(x: np.ndarray, dtype: str) -> np.ndarray:
         inside = (whole > low) & (whole < high)
         result = np.where(inside, whole, 0).astype(dtype)
         return np.where(inside, result, np.where(whole >= high, high, low).astype(dtype))
+
+
+def te_cast(x: Element, dtype: str) -> Element:
+    """An element converted as `converted` does."""
+    if x.dtype == dtype:
+        return x
+    return te.not_equal(x, te.const(0, x.dtype)) if dtype == "bool" else te.cast(x, dtype)
 
 
 def number(value: Any, like: Expr) -> Constant:
@@ -147,9 +159,7 @@ def unary(
     *,
     takes: str = "a float",
     result: str = "",
-    attributes: tuple[Attribute, ...] = (),
-    fuse: Fuse = Fuse.ELEMWISE,
-    doc: str,
+    **options: Any,
 ) -> Op:
     """A row of an operator of one operand.
 
@@ -167,13 +177,15 @@ def unary(
         The element types that it takes, a key of the table above.
     result : str
         Element type of the result, where it is not that of the argument.
+    **options
+        Other fields of the row: attributes, doc, and where it is not elementwise how it fuses.
     """
 
     def rule(attrs: Attrs, x: Any) -> Type:
         check_dtype(tensor_of(x), takes)
         return TensorType(x.shape, result)
 
-    def tensors(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
         (x,) = args
         return te.compute(x.shape, lambda *at: compute(attrs, x[at]), name.split(".")[-1])
 
@@ -181,9 +193,8 @@ def unary(
         return [None if gradient is None else gradient(call.args[0], call, grad)]
 
     relation = forward(rule) if result else alike(takes)
-    return Op(
-        name, ("x",), relation, quiet(evaluate), tensors, fuse, attributes, gradients, doc=doc
-    )  # fmt: skip
+    options = {"fuse": Fuse.ELEMWISE, "gradient": gradients, **options}
+    return Op(name, ("x",), relation, quiet(evaluate), tensors, **options)
 
 
 def _function(
@@ -191,14 +202,10 @@ def _function(
     evaluate: Callable[[Any], Any],
     compute: Callable[[Any], Any],
     gradient: Any = None,
-    *,
-    doc: str,
     **options: Any,
 ) -> Op:
     """A row of a function without attributes."""
-    return unary(
-        name, lambda attrs, x: evaluate(x), lambda attrs, x: compute(x), gradient, doc=doc, **options
-    )
+    return unary(name, lambda attrs, x: evaluate(x), lambda attrs, x: compute(x), gradient, **options)
 
 
 def _of_float(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -242,9 +249,7 @@ _FUNCTIONS = (
         takes="a number",
         doc="The negation.",
     ),
-    _function(
-        "abs", np.abs, te.abs, _times("sign"), takes="a number", doc="The absolute value."
-    ),  # fmt: skip
+    _function("abs", np.abs, te.abs, _times("sign"), takes="a number", doc="The absolute value."),
     _function("exp", np.exp, te.exp, lambda x, y, g: multiply(g, y), doc="The exponential."),
     _function("log", np.log, te.log, lambda x, y, g: divide(g, x), doc="The natural logarithm."),
     _function(
@@ -262,9 +267,7 @@ _FUNCTIONS = (
         doc="The reciprocal of the square root.",
     ),
     _function("sin", np.sin, te.sin, _times("cos"), doc="The sine."),
-    _function(
-        "cos", np.cos, te.cos, lambda x, y, g: negative(multiply(g, op("sin")(x))), doc="The cosine."
-    ),
+    _function("cos", np.cos, te.cos, lambda x, y, g: negative(multiply(g, op("sin")(x))), doc="The cosine."),
     _function("tan", np.tan, te.tan, lambda x, y, g: multiply(g, _one_plus(1, y)), doc="The tangent."),
     _function(
         "asin",
@@ -355,9 +358,15 @@ _FUNCTIONS = (
         doc="``x * x``.",
     ),
     _function(
-        "floor", _np_of_float(np.floor), _of_float(te.floor), takes="a number", doc="Rounded to minus infinity."
+        "floor",
+        _np_of_float(np.floor),
+        _of_float(te.floor),
+        takes="a number",
+        doc="Rounded to minus infinity.",
     ),
-    _function("ceil", _np_of_float(np.ceil), _of_float(te.ceil), takes="a number", doc="Rounded to infinity."),
+    _function(
+        "ceil", _np_of_float(np.ceil), _of_float(te.ceil), takes="a number", doc="Rounded to infinity."
+    ),
     _function(
         "round",
         _np_of_float(np.rint),
@@ -375,7 +384,11 @@ _FUNCTIONS = (
     ),
     _function("copy", np.copy, lambda x: x, lambda x, y, g: g, takes="any", doc="The same elements."),
     _function(
-        "zeros_like", np.zeros_like, lambda x: te.const(0, x.dtype), takes="any", doc="Zeros of the same type."
+        "zeros_like",
+        np.zeros_like,
+        lambda x: te.const(0, x.dtype),
+        takes="any",
+        doc="Zeros of the same type.",
     ),
     _function(
         "ones_like", np.ones_like, lambda x: te.const(1, x.dtype), takes="any", doc="Ones of the same type."
@@ -400,72 +413,41 @@ _FUNCTIONS = (
 )
 
 
-# --- operators with attributes --------------------------------------------------------------------
+# --- rows of other families -----------------------------------------------------------------------
 
 
-def bound(value: Any, dtype: str, low: bool) -> float | int | None:
-    """A bound of `clip` as a number of the element type; None if it bounds nothing."""
-    if value is None or value != value:
-        return None
-    if is_float(dtype):
-        return float(value)
-    least, most = integer_range(dtype)
-    if value <= least and low or value >= most and not low:
-        return None
-    whole = math.ceil(value) if low else math.floor(value)
-    return min(max(whole, least), most)
+def row(
+    name: str,
+    rule: Callable[..., Type],
+    evaluate: Callable[..., Any],
+    element: Callable[..., Element],
+    gradient: Callable[[Call, Expr], Sequence[Expr | None]] | None = None,
+    **options: Any,
+) -> Op:
+    """A row of an operator, each element of whose result is a function of the index.
+
+    Parameters
+    ----------
+    element : callable
+        ``element(attrs, tensors, index, shape of the result)``.
+    gradient : callable, optional
+        By default there is none: no argument has a derivative.
+    **options
+        Other fields of the row: inputs where it is not one, attributes, template, doc, how it fuses.
+    """
+
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
+        shape = type_.dims
+        return te.compute(shape, lambda *at: element(attrs, args, at, shape), name.split(".")[-1])
+
+    def no_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
+        return [None] * len(call.args)
+
+    options = {"inputs": ("x",), "fuse": Fuse.INJECTIVE, "gradient": gradient or no_gradient, **options}
+    return Op(name=name, relation=forward(rule), evaluate=evaluate, compute=tensors, **options)
 
 
-def _clip(attrs: Attrs, x: np.ndarray) -> np.ndarray:
-    low, high = (bound(v, x.dtype.name, low) for v, low in ((attrs.a_min, True), (attrs.a_max, False)))
-    x = x if low is None else np.maximum(x, x.dtype.type(low))
-    return np.array(x if high is None else np.minimum(x, x.dtype.type(high)))
-
-
-def _te_clip(attrs: Attrs, x: Element) -> Element:
-    low, high = (bound(v, x.dtype, low) for v, low in ((attrs.a_min, True), (attrs.a_max, False)))
-    x = x if low is None else te.maximum(x, te.const(low, x.dtype))
-    return x if high is None else te.minimum(x, te.const(high, x.dtype))
-
-
-def _clip_gradient(x: Expr, y: Call, grad: Expr) -> Expr:
-    for name, value in (("greater_equal", y.attrs.a_min), ("less_equal", y.attrs.a_max)):
-        if value is not None:
-            grad = where(op(name)(x, number(value, x)), grad, zeros_like(grad))
-    return grad
-
-
-def te_cast(x: Element, dtype: str) -> Element:
-    """An element converted as `converted` does."""
-    if x.dtype == dtype:
-        return x
-    return te.not_equal(x, te.const(0, x.dtype)) if dtype == "bool" else te.cast(x, dtype)
-
-
-def _cast_rule(attrs: Attrs, x: Any) -> Type:
-    return TensorType(tensor_of(x).shape, attrs.dtype)
-
-
-def _cast_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
-    source = dtype_of(call.args[0])
-    if not is_float(source) or not is_float(call.attrs.dtype):
-        return [None]
-    return [op("cast")(grad, dtype=source)]
-
-
-def _reinterpret_rule(attrs: Attrs, x: Any) -> Type:
-    dtype = tensor_of(x).dtype
-    if isinstance(dtype, str) and ("bool" in (dtype, attrs.dtype) or bits_of(dtype) != bits_of(attrs.dtype)):
-        raise ValueError(f"{dtype} cannot be read as {attrs.dtype}: numbers of as many bits are needed")
-    return _cast_rule(attrs, x)
-
-
-def _map(convert: Callable[[Element, str], Element]) -> Callable[[Attrs, Sequence[Tensor], Type], Tensor]:
-    def compute(attrs: Attrs, args: Sequence[Tensor], type_: Type) -> Tensor:
-        (x,) = args
-        return te.compute(x.shape, lambda *at: convert(x[at], attrs.dtype), "converted")
-
-    return compute
+# --- infinities ------------------------------------------------------------------------------------
 
 
 def _isinf(attrs: Attrs, x: np.ndarray) -> np.ndarray:
@@ -481,19 +463,8 @@ def _te_isinf(attrs: Attrs, x: Element) -> Element:
     return te.equal(x, end(x.dtype))
 
 
-_DTYPE = (Attribute("dtype", "dtype"),)
-
 ROWS = (
     *_FUNCTIONS,
-    unary(
-        "clip",
-        _clip,
-        _te_clip,
-        _clip_gradient,
-        takes="a number",
-        attributes=(Attribute("a_min", "any", None), Attribute("a_max", "any", None)),
-        doc="The elements limited to ``a_min <= x <= a_max``; None is no limit.",
-    ),
     unary(
         "isinf",
         _isinf,
@@ -501,27 +472,5 @@ ROWS = (
         result="bool",
         attributes=(Attribute("detect_negative", "bool", True), Attribute("detect_positive", "bool", True)),
         doc="Whether it is infinite.",
-    ),
-    Op(
-        "cast",
-        ("x",),
-        forward(_cast_rule),
-        lambda attrs, x: converted(x, attrs.dtype),
-        _map(te_cast),
-        Fuse.ELEMWISE,
-        _DTYPE,
-        _cast_gradient,
-        doc="The elements converted to another type, see `compiler.te.cast`.",
-    ),
-    Op(
-        "reinterpret",
-        ("x",),
-        forward(_reinterpret_rule),
-        lambda attrs, x: np.ascontiguousarray(x).view(numpy_dtype(attrs.dtype)).reshape(x.shape),
-        _map(te.reinterpret),
-        Fuse.ELEMWISE,
-        _DTYPE,
-        lambda call, grad: [None],
-        doc="The bits of the elements, read as another type of as many bits.",
     ),
 )

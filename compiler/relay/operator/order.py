@@ -1,4 +1,4 @@
-"""Operators along the order of an axis: cumulative sums and products, sorting, the largest elements, `unique`."""
+"""Operators along the order of an axis: extremes, cumulative sums and products, sorting, `unique`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from compiler import te
 from compiler.ir.expr import Expr as Element
+from compiler.ops import CUMSUM
 from compiler.relay.infer.relations import forward, normalized_axis, rank, shape_text, tensor
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Expr, TupleGetItem
-from compiler.relay.language.op import Fuse, Op, op
+from compiler.relay.language.op import Fuse, Op, Template, op
 from compiler.relay.language.types import ANY, TensorType, TupleType, Type
 from compiler.relay.operator.elementwise import (
     check_dtype,
@@ -45,6 +46,7 @@ def _cumulative(
     start: int,
     gradient: Callable[[Call, Expr], Expr],
     doc: str,
+    template: Callable[[Attrs, Sequence[TensorType]], Template | None] | None = None,
 ) -> Op:
     def rule(attrs: Attrs, x: Any) -> Type:
         check_dtype(tensor(x), "a number")
@@ -60,7 +62,7 @@ def _cumulative(
             result = np.concatenate([first, np.delete(result, -1, axis)], axis)
         return np.flip(result, axis).copy() if attrs.reverse else result
 
-    def tensors(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
         (x,) = args
         axis, wide = _axis(attrs, x.ndim), wide_dtype(x.dtype)
         extent = x.shape[axis]
@@ -100,8 +102,24 @@ def _cumulative(
         Fuse.OPAQUE,
         attributes,
         lambda call, grad: [gradient(call, grad)],
+        template,
         doc=doc,
     )
+
+
+def _cumsum_template(attrs: Attrs, types: Sequence[TensorType]) -> Template | None:
+    """The sums of parts of a row in parallel; along another axis the general rules do as well."""
+    (x,) = types
+    axis = _axis(attrs, len(x.dims))
+    if (
+        x.dtype not in CUMSUM.parameters[-1].options
+        or attrs.exclusive
+        or attrs.reverse
+        or axis != len(x.dims) - 1
+        or x.dims[axis] == 1
+    ):
+        return None
+    return Template(CUMSUM, {"shape": x.dims, "axis": axis, "dtype": x.dtype}, (0,))
 
 
 def _reversed(call: Call, x: Expr) -> Call:
@@ -112,6 +130,63 @@ def _reversed(call: Call, x: Expr) -> Call:
 def _cumprod_gradient(call: Call, grad: Expr) -> Expr:
     """The sum over later products, divided by the element, which must not be zero."""
     return divide(_reversed(call, multiply(grad, call)), call.args[0])
+
+
+# --- index of an extreme --------------------------------------------------------------------------
+
+
+def _extreme_index(name: str, function: Callable[..., Any], reducer: Callable[..., Any], what: str) -> Op:
+    def rule(attrs: Attrs, x: Any) -> Type:
+        axis = _axis(attrs, rank(tensor(x)))
+        if x.shape[axis] == 0:
+            raise ValueError(f"axis {axis} of {shape_text(x.shape)} has no element")
+        shape = [*x.shape[:axis], *([1] if attrs.keepdims else []), *x.shape[axis + 1 :]]
+        return TensorType(tuple(shape), attrs.dtype)
+
+    def evaluate(attrs: Attrs, x: np.ndarray) -> np.ndarray:
+        axis = _axis(attrs, x.ndim)
+        last = attrs.select_last_index
+        index = function(np.flip(x, axis) if last else x, axis=axis, keepdims=attrs.keepdims)
+        return (x.shape[axis] - 1 - index if last else index).astype(attrs.dtype)
+
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
+        (x,) = args
+        axis = _axis(attrs, x.ndim)
+        extent = x.shape[axis]
+        dtype = "uint8" if x.dtype == "bool" else x.dtype
+        r = te.reduce_axis((0, extent), "r")
+
+        def element(*at: Element) -> Any:
+            place = extent - 1 - r.var if attrs.select_last_index else r.var
+            index = (*at[:axis], place, *at[axis + attrs.keepdims :])
+            return reducer(te_cast(x[index], dtype), axis=r)
+
+        index, _ = te.compute(type_.dims, element, "extreme")
+
+        def found(*at: Element) -> Element:
+            value = extent - 1 - index[at] if attrs.select_last_index else index[at]
+            return te_cast(value, type_.dtype)
+
+        return te.compute(type_.dims, found, name)
+
+    attributes = (
+        Attribute("axis", "int", 0),
+        Attribute("keepdims", "bool", False),
+        Attribute("select_last_index", "bool", False),
+        Attribute("dtype", "dtype", "int64"),
+    )
+    doc = f"The index of the {what} element along an axis: of the first of equal ones, or of the last."
+    return Op(
+        name,
+        ("x",),
+        forward(rule),
+        evaluate,
+        tensors,
+        Fuse.COMM_REDUCE,
+        attributes,
+        lambda call, grad: [None],
+        doc=doc,
+    )
 
 
 # --- order ----------------------------------------------------------------------------------------
@@ -205,6 +280,8 @@ def _nonzero(attrs: Attrs, x: np.ndarray) -> np.ndarray:
 _DESCENDING = Attribute("descending", "bool", False)
 
 ROWS = (
+    _extreme_index("argmax", np.argmax, te.argmax, "largest"),
+    _extreme_index("argmin", np.argmin, te.argmin, "smallest"),
     _cumulative(
         "cumsum",
         np.cumsum,
@@ -212,6 +289,7 @@ ROWS = (
         0,
         lambda call, grad: _reversed(call, grad),
         "The sums of the elements up to each, along an axis; or from each, in reverse; or without it.",
+        _cumsum_template,
     ),
     _cumulative(
         "cumprod",

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from compiler import te
-from compiler.ir.dtype import is_float
 from compiler.ir.expr import Expr as Element
 from compiler.relay.infer.relations import (
     forward,
@@ -21,14 +20,13 @@ from compiler.relay.infer.relations import (
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Expr
 from compiler.relay.language.op import Fuse, Op, op
-from compiler.relay.language.types import ANY, TensorType, Type
-from compiler.relay.operator.arithmetic import read
+from compiler.relay.language.types import TensorType, Type
 from compiler.relay.operator.elementwise import (
     check_dtype,
+    dims,
     divide,
     multiply,
     number,
-    numpy_dtype,
     quiet,
     subtract,
     te_cast,
@@ -59,7 +57,9 @@ def reduced_axes(attrs: Attrs, count: int) -> tuple[int, ...]:
     else:
         named = {normalized_axis(axis, count) for axis in attrs.axis}
         if len(named) != len(attrs.axis) or count == 0 and named:
-            raise ValueError(f"the axes {attrs.axis} of a tensor of rank {count} must be different axes of it")
+            raise ValueError(
+                f"the axes {attrs.axis} of a tensor of rank {count} must be different axes of it"
+            )
     return tuple(d for d in range(count) if (d in named) != (attrs.exclude and attrs.axis is not None))
 
 
@@ -107,13 +107,16 @@ def spread(grad: Expr, call: Call) -> Expr:
     """A gradient of the result of a reduction, with the reduced axes as axes of extent one."""
     if call.attrs.keepdims:
         return grad
-    for axis in reduced_axes(call.attrs, rank(call.args[0].checked_type)):  # type: ignore[arg-type]
+    for axis in reduced_axes(call.attrs, len(dims(call.args[0].checked_type))):
         grad = op("expand_dims")(grad, axis=axis)
     return grad
 
 
 def _like(grad: Expr, x: Expr) -> Expr:
-    return op("broadcast_like")(grad, x)
+    """A gradient with axes of extent one, broadcast to the shape of `x`."""
+    type_ = tensor(x.checked_type)
+    # the shape alone does not keep x until then
+    return op("broadcast_to")(grad, shape=type_.dims) if type_.concrete else op("broadcast_like")(grad, x)
 
 
 def _count(call: Call) -> int:
@@ -121,7 +124,7 @@ def _count(call: Call) -> int:
     dims = [type_.shape[d] for d in reduced_axes(call.attrs, rank(type_))]
     if not all(type(dim) is int for dim in dims):
         raise ValueError(
-            f"the gradient of {call.function.name} over axes of {shape_text(type_.shape)} needs their extents"  # type: ignore[attr-defined]
+            f"the gradient of a reduction over axes of {shape_text(type_.shape)} needs their extents"
         )
     return prod(dims)
 
@@ -136,10 +139,8 @@ def reduction(
     reducer: Callable[..., Any],
     finish: Callable[[Any, int], Any] | None = None,
     *,
-    gradient: Callable[[Expr, Expr, Expr, int], Expr] | None = None,
+    gradient: Callable[[Expr, Expr, Expr, Call], Expr] | None = None,
     takes: str = "a number",
-    result: str = "",
-    wide: bool = True,
     doc: str,
 ) -> Op:
     """A row of a reduction.
@@ -152,23 +153,23 @@ def reduction(
     term, reducer, finish : callable
         ``finish(reducer(term(element)), number of elements)``.
     gradient : callable, optional
-        ``gradient(x, y, grad, number of elements)``; y and grad have the reduced axes, of extent one.
-    takes, result : str
-        Element types that it takes, and that of the result where it is another one.
-    wide : bool
-        Whether elements of half a word are reduced in float32.
+        ``gradient(x, y, grad, call)``; y and grad have the reduced axes, of extent one.
+    takes : str
+        The element types that it takes.
     """
+    # elements of half a word are added in float32; an extreme is one of them
+    wide = reducer not in (te.max, te.min)
 
     def rule(attrs: Attrs, x: Any) -> Type:
         check_dtype(tensor(x), takes)
-        return TensorType(_result_shape(attrs, x.shape), result or x.dtype)
+        return TensorType(_result_shape(attrs, x.shape), x.dtype)
 
     def definition(attrs: Attrs, x: np.ndarray) -> np.ndarray:
         widened = x.astype(wide_dtype(x.dtype.name)) if wide else x
         axes = reduced_axes(attrs, x.ndim)
-        return np.asarray(evaluate(widened, axis=axes, keepdims=attrs.keepdims)).astype(result or x.dtype)
+        return np.asarray(evaluate(widened, axis=axes, keepdims=attrs.keepdims)).astype(x.dtype)
 
-    def tensors(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
         (x,) = args
         axes = reduced_axes(attrs, x.ndim)
         inner = "uint8" if x.dtype == "bool" else wide_dtype(x.dtype) if wide else x.dtype
@@ -183,7 +184,7 @@ def reduction(
         if gradient is None:
             return [None]
         x = call.args[0]
-        return [gradient(x, spread(call, call), spread(grad, call), call)]  # type: ignore[arg-type]
+        return [gradient(x, spread(call, call), spread(grad, call), call)]
 
     return Op(
         name,
@@ -243,6 +244,15 @@ def _centered(x: Expr, call: Call) -> Expr:
     return subtract(x, op("mean")(x, **{**call.attrs, "keepdims": True}))
 
 
+def _np_mean(x: np.ndarray, axis: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    """NaN of no elements, without the warning of `numpy.mean`."""
+    return np.sum(x, axis=axis, keepdims=keepdims) / x.dtype.type(prod(x.shape[d] for d in axis))
+
+
+def _np_variance(x: np.ndarray, axis: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    return _np_mean(np.square(x - _np_mean(x, axis, True)), axis, keepdims)
+
+
 def _mean(total: Any, count: int) -> Any:
     return total / te.const(float(count), total.dtype)
 
@@ -258,7 +268,7 @@ _SIMPLE = (
     ),
     reduction(
         "mean",
-        np.mean,
+        _np_mean,
         lambda x: x,
         te.sum,
         _mean,
@@ -266,9 +276,7 @@ _SIMPLE = (
         takes="a float",
         doc="The arithmetic mean.",
     ),
-    reduction(
-        "prod", _typed(np.prod), lambda x: x, te.prod, gradient=_prod_gradient, doc="The product."
-    ),  # fmt: skip
+    reduction("prod", _typed(np.prod), lambda x: x, te.prod, gradient=_prod_gradient, doc="The product."),
     reduction(
         "max",
         _extreme(np.max, lowest),
@@ -276,7 +284,6 @@ _SIMPLE = (
         te.max,
         gradient=_selected,
         takes="any",
-        wide=False,
         doc="The largest element, NaN if one is.",
     ),
     reduction(
@@ -286,13 +293,10 @@ _SIMPLE = (
         te.min,
         gradient=_selected,
         takes="any",
-        wide=False,
         doc="The smallest element, NaN if one is.",
     ),
-    reduction(
-        "all", np.all, lambda x: x, te.min, takes="bool", result="bool", doc="Whether all conditions hold."
-    ),
-    reduction("any", np.any, lambda x: x, te.max, takes="bool", result="bool", doc="Whether a condition holds."),
+    reduction("all", np.all, lambda x: x, te.min, takes="bool", doc="Whether all conditions hold."),
+    reduction("any", np.any, lambda x: x, te.max, takes="bool", doc="Whether a condition holds."),
     reduction(
         "l1",
         lambda x, **axes: np.sum(np.abs(x), dtype=x.dtype, **axes),
@@ -343,9 +347,9 @@ def _after(
         ``compute(first, count) -> (term, reducer, finish)``: the term of an element, given the value of the
         first reduction, which is given with the number of elements too; ``finish(total, first)``.
     """
-    row = reduction(name, evaluate, lambda x: x, first, gradient=gradient, takes="a float", doc=doc)
+    row = reduction(name, evaluate, lambda x: x, te.sum, gradient=gradient, takes="a float", doc=doc)
 
-    def tensors(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
+    def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
         (x,) = args
         axes, wide = reduced_axes(attrs, x.ndim), wide_dtype(x.dtype)
         count = prod(x.shape[d] for d in axes)
@@ -356,9 +360,7 @@ def _after(
         def place(i: Sequence[Element]) -> tuple[Any, ...]:
             return tuple(0 if d in axes else e for d, e in enumerate(i))
 
-        total = reduced(
-            kept, x.shape, axes, lambda i: term(te_cast(x[i], wide), start[place(i)]), te.sum
-        )
+        total = reduced(kept, x.shape, axes, lambda i: term(te_cast(x[i], wide), start[place(i)]), te.sum)
 
         def element(*at: Element) -> Element:
             rest = iter(at)
@@ -367,9 +369,7 @@ def _after(
 
         return te.compute(type_.dims, element, name)
 
-    return Op(
-        name, row.inputs, row.relation, row.evaluate, tensors, row.fuse, AXES, row.gradient, doc=doc
-    )  # fmt: skip
+    return Op(name, row.inputs, row.relation, row.evaluate, tensors, row.fuse, AXES, row.gradient, doc=doc)
 
 
 def _variance(root: bool) -> Callable[[int], Any]:
@@ -399,7 +399,7 @@ def _logsumexp(x: np.ndarray, **axes: Any) -> np.ndarray:
 _TWO_STEPS = (
     _after(
         "variance",
-        np.var,
+        _np_variance,
         te.sum,
         _variance(False),
         lambda x, y, g, call: multiply(g, multiply(number(2 / _count(call), x), _centered(x, call))),
@@ -407,7 +407,7 @@ _TWO_STEPS = (
     ),
     _after(
         "std",
-        np.std,
+        lambda x, **axes: np.sqrt(_np_variance(x, **axes)),
         te.sum,
         _variance(True),
         lambda x, y, g, call: multiply(
@@ -429,158 +429,4 @@ _TWO_STEPS = (
 )
 
 
-# --- index of an extreme --------------------------------------------------------------------------
-
-
-def _arg_axis(attrs: Attrs, count: int) -> int:
-    if count == 0:
-        raise ValueError("the argument is a scalar; a tensor with an axis is needed")
-    return normalized_axis(attrs.axis, count)
-
-
-def _extreme_index(name: str, function: Callable[..., Any], reducer: Callable[..., Any], what: str) -> Op:
-    def rule(attrs: Attrs, x: Any) -> Type:
-        axis = _arg_axis(attrs, rank(tensor(x)))
-        if x.shape[axis] == 0:
-            raise ValueError(f"axis {axis} of {shape_text(x.shape)} has no element")
-        shape = [*x.shape[:axis], *([1] if attrs.keepdims else []), *x.shape[axis + 1 :]]
-        return TensorType(tuple(shape), attrs.dtype)
-
-    def evaluate(attrs: Attrs, x: np.ndarray) -> np.ndarray:
-        axis = _arg_axis(attrs, x.ndim)
-        last = attrs.select_last_index
-        index = function(np.flip(x, axis) if last else x, axis=axis, keepdims=attrs.keepdims)
-        return (x.shape[axis] - 1 - index if last else index).astype(attrs.dtype)
-
-    def tensors(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
-        (x,) = args
-        axis = _arg_axis(attrs, x.ndim)
-        extent = x.shape[axis]
-        dtype = "uint8" if x.dtype == "bool" else x.dtype
-        r = te.reduce_axis((0, extent), "r")
-
-        def element(*at: Element) -> Any:
-            place = extent - 1 - r.var if attrs.select_last_index else r.var
-            index = (*at[:axis], place, *at[axis + attrs.keepdims :])
-            return reducer(te_cast(x[index], dtype), axis=r)
-
-        index, _ = te.compute(type_.dims, element, "extreme")
-
-        def found(*at: Element) -> Element:
-            value = extent - 1 - index[at] if attrs.select_last_index else index[at]
-            return te_cast(value, type_.dtype)
-
-        return te.compute(type_.dims, found, name)
-
-    attributes = (
-        Attribute("axis", "int", 0),
-        Attribute("keepdims", "bool", False),
-        Attribute("select_last_index", "bool", False),
-        Attribute("dtype", "dtype", "int64"),
-    )
-    doc = f"The index of the {what} element along an axis: of the first of equal ones, or of the last."
-    return Op(
-        name,
-        ("x",),
-        forward(rule),
-        evaluate,
-        tensors,
-        Fuse.COMM_REDUCE,
-        attributes,
-        lambda call, grad: [None],
-        doc=doc,
-    )
-
-
-# --- the reverse of a broadcast -------------------------------------------------------------------
-
-
-def _check_collapse(source: Any, target: Sequence[Any]) -> None:
-    dims = zip(reversed(tensor(source).shape), reversed(target), strict=False)  # type: ignore[arg-type]
-    if len(target) > rank(source) or any(b not in (1, a, ANY) and a is not ANY for a, b in dims):
-        raise ValueError(f"{shape_text(target)} is not broadcast to {shape_text(source.shape)}")
-
-
-def _collapse_rule(attrs: Attrs, x: Any) -> Type:
-    _check_collapse(x, attrs.shape)
-    return TensorType(attrs.shape, x.dtype)
-
-
-def _collapse_like_rule(attrs: Attrs, x: Any, like: Any) -> Type:
-    _check_collapse(x, tensor(like).shape)  # type: ignore[arg-type]
-    return TensorType(like.shape, x.dtype)
-
-
-def _broadcast_like_rule(attrs: Attrs, x: Any, like: Any) -> Type:
-    _check_collapse(tensor(like), tensor(x).shape)  # type: ignore[arg-type]
-    return TensorType(like.shape, x.dtype)
-
-
-def _collapsed_axes(source: Sequence[int], target: Sequence[int]) -> tuple[int, ...]:
-    more = len(source) - len(target)
-    return tuple(d for d, n in enumerate(source) if d < more or n != target[d - more])
-
-
-def collapse(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """An array summed over the axes along which `shape` is broadcast to its shape."""
-    wide = wide_dtype(x.dtype.name)
-    axes = _collapsed_axes(x.shape, shape)
-    return np.sum(x, axis=axes, dtype=wide, keepdims=True).reshape(shape).astype(x.dtype)
-
-
-def _te_collapse(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
-    x, shape = args[0], type_.dims
-    axes, more, wide = _collapsed_axes(x.shape, shape), x.ndim - len(shape), wide_dtype(x.dtype)
-    inner = [te.reduce_axis((0, x.shape[d]), f"r{d}") for d in axes]
-
-    def element(*at: Element) -> Any:
-        over = iter(inner)
-        index = tuple(next(over).var if d in axes else at[d - more] for d in range(x.ndim))
-        value = te_cast(x[index], wide)
-        return te.sum(value, axis=inner) if inner else value
-
-    total = te.compute(shape, element, "collapsed")
-    if wide == x.dtype:
-        return total
-    return te.compute(shape, lambda *at: te_cast(total[at], x.dtype), "narrowed")
-
-
-ROWS = (
-    *_SIMPLE,
-    *_TWO_STEPS,
-    _extreme_index("argmax", np.argmax, te.argmax, "largest"),
-    _extreme_index("argmin", np.argmin, te.argmin, "smallest"),
-    Op(
-        "collapse_sum",
-        ("x",),
-        forward(_collapse_rule),
-        lambda attrs, x: collapse(x, attrs.shape),
-        _te_collapse,
-        Fuse.COMM_REDUCE,
-        (Attribute("shape", "ints"),),
-        lambda call, grad: [_like(grad, call.args[0])],
-        doc="The sum over the axes along which a shape is broadcast to that of x.",
-    ),
-    Op(
-        "collapse_sum_like",
-        ("x", "like"),
-        forward(_collapse_like_rule),
-        lambda attrs, x, like: collapse(x, like.shape),
-        _te_collapse,
-        Fuse.COMM_REDUCE,
-        (),
-        lambda call, grad: [_like(grad, call.args[0]), None],
-        doc="The sum over the axes along which the shape of `like` is broadcast to that of x.",
-    ),
-    Op(
-        "broadcast_like",
-        ("x", "like"),
-        forward(_broadcast_like_rule),
-        lambda attrs, x, like: np.broadcast_to(x, like.shape).copy(),
-        lambda attrs, args, type_: te.compute(type_.dims, lambda *at: read(args[0], at), "broadcast"),
-        Fuse.BROADCAST,
-        (),
-        lambda call, grad: [op("collapse_sum_like")(grad, call.args[0]), None],
-        doc="x broadcast to the shape of `like`.",
-    ),
-)
+ROWS = (*_SIMPLE, *_TWO_STEPS)

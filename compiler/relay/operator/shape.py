@@ -10,6 +10,7 @@ import numpy as np
 
 from compiler import te
 from compiler.ir.expr import Expr as Element
+from compiler.ops import TRANSPOSE
 from compiler.relay.infer.relations import (
     broadcast_dim,
     forward,
@@ -21,49 +22,16 @@ from compiler.relay.infer.relations import (
 )
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Expr, Tuple, TupleGetItem
-from compiler.relay.language.op import Fuse, Op, op
+from compiler.relay.language.op import Fuse, Op, Template, op
 from compiler.relay.language.types import ANY, AnyDim, Dim, TensorType, TupleType, Type
 from compiler.relay.operator.arithmetic import read, sum_to
+from compiler.relay.operator.elementwise import dims, row
 from compiler.te.tensor import Tensor
-
-
-def row(
-    name: str,
-    rule: Callable[..., Type],
-    evaluate: Callable[..., Any],
-    element: Callable[..., Element],
-    gradient: Callable[[Call, Expr], Sequence[Expr | None]] | None = None,
-    *,
-    inputs: tuple[str, ...] = ("x",),
-    attributes: tuple[Attribute, ...] = (),
-    fuse: Fuse = Fuse.INJECTIVE,
-    doc: str,
-) -> Op:
-    """A row of an operator, each element of whose result is a function of the index.
-
-    Parameters
-    ----------
-    element : callable
-        ``element(attrs, tensors, index, shape of the result)``.
-    gradient : callable, optional
-        By default there is none: no argument has a derivative.
-    """
-
-    def tensors(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> Tensor:
-        shape = type_.dims
-        return te.compute(shape, lambda *at: element(attrs, args, at, shape), name.split(".")[-1])
-
-    def no_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
-        return [None] * len(inputs)
-
-    return Op(
-        name, inputs, forward(rule), evaluate, tensors, fuse, attributes, gradient or no_gradient, doc=doc
-    )  # fmt: skip
 
 
 def dims_of(expr: Expr) -> tuple[Any, ...]:
     """The dimensions of an expression whose type is inferred."""
-    return tensor(expr.checked_type).shape  # type: ignore[return-value]
+    return dims(expr.checked_type)
 
 
 def shaped_as(grad: Expr, x: Expr) -> Expr:
@@ -76,7 +44,9 @@ def shaped_as(grad: Expr, x: Expr) -> Expr:
     """
     shape = dims_of(x)
     if sum(isinstance(dim, AnyDim) for dim in shape) > 1:
-        raise ValueError(f"the gradient has the shape {shape_text(shape)}, of which one dimension may be unknown")
+        raise ValueError(
+            f"the gradient has the shape {shape_text(shape)}, of which one dimension may be unknown"
+        )
     return op("reshape")(grad, newshape=tuple(-1 if isinstance(d, AnyDim) else d for d in shape))
 
 
@@ -92,11 +62,13 @@ def resolved_shape(newshape: Sequence[int], shape: Sequence[Dim]) -> tuple[Dim, 
         If the numbers of elements do not fit.
     """
     if sum(n == -1 for n in newshape) > 1 or any(n < -1 for n in newshape):
-        raise ValueError(f"newshape is {tuple(newshape)}; one dimension may be -1, the others are not negative")
+        raise ValueError(
+            f"newshape is {tuple(newshape)}; one dimension may be -1, the others are not negative"
+        )
     rest = prod(n for n in newshape if n != -1)
     if any(type(dim) is not int for dim in shape):
         return tuple(ANY if n == -1 else n for n in newshape)
-    size = prod(shape)  # type: ignore[type-var]
+    size = prod(n for n in shape if type(n) is int)
     if -1 in newshape:
         # of no elements, any extent would do where another dimension is 0
         if rest == 0 or size % rest:
@@ -137,7 +109,7 @@ def reshaped_index(at: Sequence[Any], shape: Sequence[int], source: Sequence[int
     return tuple(index)
 
 
-def _flattened(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _flattened(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     return args[0][reshaped_index(at, shape, args[0].shape)]
 
 
@@ -166,7 +138,7 @@ def _transpose_rule(attrs: Attrs, x: Any) -> Type:
     return TensorType(tuple(x.shape[axis] for axis in order), x.dtype)
 
 
-def _transposed(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _transposed(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     order = permutation(attrs.axes, len(shape))
     return args[0][tuple(at[order.index(d)] for d in range(len(shape)))]
 
@@ -176,11 +148,24 @@ def _transpose_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
     return [op("transpose")(grad, axes=tuple(order.index(d) for d in range(len(order))))]
 
 
+def _transpose_template(attrs: Attrs, types: Sequence[TensorType]) -> Template | None:
+    """Tiles are transposed where the last axis moves; else the general rules copy rows."""
+    (x,) = types
+    order = permutation(attrs.axes, len(x.dims))
+    # axes of one element have no order
+    moved = [axis for axis in order if x.dims[axis] != 1]
+    if not moved or moved[-1] == max(moved) or x.dtype not in TRANSPOSE.parameters[-1].options:
+        return None
+    return Template(TRANSPOSE, {"shape": x.dims, "axes": order, "dtype": x.dtype}, (0,))
+
+
 def _new_axis(attrs: Attrs, count: int) -> int:
     if attrs.num_newaxis < 0:
         raise ValueError(f"num_newaxis is {attrs.num_newaxis}; it must not be negative")
     if not -count - 1 <= attrs.axis <= count:
-        raise ValueError(f"axis is {attrs.axis}; a tensor of rank {count} takes new axes at {-count - 1} to {count}")
+        raise ValueError(
+            f"axis is {attrs.axis}; a tensor of rank {count} takes new axes at {-count - 1} to {count}"
+        )
     return attrs.axis + count + 1 if attrs.axis < 0 else attrs.axis
 
 
@@ -197,7 +182,9 @@ def _expand_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
 def _squeezed_axes(attrs: Attrs, shape: Sequence[Any]) -> tuple[int, ...]:
     if attrs.axis is None:
         if ANY in shape:
-            raise ValueError(f"axis is None, and the shape {shape_text(shape)} has unknown dimensions; name the axes")
+            raise ValueError(
+                f"axis is None, and the shape {shape_text(shape)} has unknown dimensions; name the axes"
+            )
         return tuple(d for d, n in enumerate(shape) if n == 1)
     axes = tuple(normalized_axis(axis, len(shape)) for axis in attrs.axis)
     for axis in axes:
@@ -218,7 +205,7 @@ def _squeeze_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
 
 
 def _with_shape(shape_of: Callable[[Attrs, Sequence[Any]], tuple[Any, ...]]) -> Callable[..., Type]:
-    return lambda attrs, x: TensorType(shape_of(attrs, tensor(x).shape), x.dtype)  # type: ignore[arg-type]
+    return lambda attrs, x: TensorType(shape_of(attrs, dims(x)), x.dtype)
 
 
 def _broadcast_shape(attrs: Attrs, shape: Sequence[Any]) -> tuple[Any, ...]:
@@ -248,6 +235,7 @@ _SHAPES = (
         _transposed,
         _transpose_gradient,
         attributes=(Attribute("axes", "ints?", None),),
+        template=_transpose_template,
         doc="Axis d of the result is axis ``axes[d]``; by default they are reversed.",
     ),
     row(
@@ -285,7 +273,7 @@ _SHAPES = (
 # --- tensors joined and split ---------------------------------------------------------------------
 
 
-def tuple_fields(type_: Any) -> tuple[TensorType, ...]:
+def tuple_fields(type_: Any) -> tuple[Any, ...]:
     """The types of a tuple of tensors of one element type.
 
     Raises
@@ -300,20 +288,22 @@ def tuple_fields(type_: Any) -> tuple[TensorType, ...]:
     return fields
 
 
-def _joined_dims(fields: Sequence[TensorType], axis: int | None) -> list[Any]:
+def _joined_dims(fields: Sequence[Any], axis: int | None) -> list[Any]:
     """The dimensions that fields of one rank share; those of the first along `axis`."""
-    dims: list[Any] = list(fields[0].shape)  # type: ignore[arg-type]
+    dims: list[Any] = list(fields[0].shape)
     for number, field in enumerate(fields):
         shape: Any = field.shape
         if len(shape) != len(dims):
-            raise ValueError(f"field {number} has the shape {shape_text(shape)}, not the rank {len(dims)} of the first")
+            raise ValueError(
+                f"field {number} has the shape {shape_text(shape)}, not the rank {len(dims)} of the first"
+            )
         for d, dim in enumerate(shape):
             if d == axis:
                 continue
             if dim != dims[d] and ANY not in (dim, dims[d]):
                 raise ValueError(
-                    f"field {number} has the shape {shape_text(shape)}; the first has {shape_text(fields[0].shape)}, "  # type: ignore[arg-type]
-                    f"which differs along axis {d}"
+                    f"field {number} has the shape {shape_text(shape)}; the first has "
+                    f"{shape_text(fields[0].shape)}, which differs along axis {d}"
                 )
             dims[d] = broadcast_dim(dim, dims[d]) if ANY in (dim, dims[d]) else dim
     return dims
@@ -342,7 +332,7 @@ def chosen_by(place: Any, starts: Sequence[int], value: Callable[[int], Element]
     return among(0, len(starts))
 
 
-def _concatenated(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _concatenated(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     axis = normalized_axis(attrs.axis, len(shape))
     starts = [sum(x.shape[axis] for x in args[:k]) for k in range(len(args))]
 
@@ -352,15 +342,18 @@ def _concatenated(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> 
     return chosen_by(at[axis], starts, value)
 
 
-def _fields(expr: Expr) -> tuple[Any, ...]:
+def fields_of(expr: Expr) -> tuple[Any, ...]:
+    """The types of the fields of an expression whose type is inferred."""
     return expr.checked_type.fields  # type: ignore[attr-defined]
 
 
 def _concatenate_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
     axis = normalized_axis(call.attrs.axis, len(dims_of(call)))
-    along = [field.shape[axis] for field in _fields(call.args[0])]
+    along = [field.shape[axis] for field in fields_of(call.args[0])]
     if not all(type(n) is int for n in along):
-        raise ValueError(f"the gradient of concatenate needs the extents along axis {axis}; {along} are unknown")
+        raise ValueError(
+            f"the gradient of concatenate needs the extents along axis {axis}; {along} are unknown"
+        )
     return [op("split")(grad, indices_or_sections=tuple(int(n) for n in np.cumsum(along)[:-1]), axis=axis)]
 
 
@@ -375,14 +368,14 @@ def _stack_rule(attrs: Attrs, fields: Any) -> Type:
     return TensorType((*dims[:axis], len(fields), *dims[axis:]), fields[0].dtype)
 
 
-def _stacked(attrs: Attrs, args: Sequence[Tensor], at: Any, shape: Any) -> Element:
+def _stacked(attrs: Attrs, args: Sequence[Any], at: Any, shape: Any) -> Element:
     axis = _stack_axis(attrs, len(shape) - 1)
     rest = (*at[:axis], *at[axis + 1 :])
     return chosen_by(at[axis], range(len(args)), lambda k: args[k][rest])
 
 
 def _stack_gradient(call: Call, grad: Expr) -> Sequence[Expr]:
-    fields = _fields(call.args[0])
+    fields = fields_of(call.args[0])
     axis = _stack_axis(call.attrs, rank(fields[0]))
     parts = op("split")(grad, indices_or_sections=len(fields), axis=axis)
     return [Tuple(tuple(op("squeeze")(TupleGetItem(parts, k), axis=axis) for k in range(len(fields))))]
@@ -400,15 +393,16 @@ def _cuts(attrs: Attrs, extent: Any) -> list[tuple[Any, Any]]:
             raise ValueError(f"an axis of extent {extent} cannot be divided into {given} equal sections")
         size = extent // given
         return [(k * size, (k + 1) * size) for k in range(given)]
-    if type(given) is not tuple or not all(type(n) is int and n >= 0 for n in given) or list(given) != sorted(given):
+    if (
+        type(given) is not tuple
+        or not all(type(n) is int and n >= 0 for n in given)
+        or list(given) != sorted(given)
+    ):
         raise ValueError(
-            f"indices_or_sections is {given!r}; a number of sections, or the indices to split at in ascending "
-            "order, is needed"
+            f"indices_or_sections is {given!r}; a number of sections, or the indices to split at in "
+            "ascending order, is needed"
         )
-    if type(extent) is int:
-        ends = [min(n, extent) for n in (*given, extent)]
-    else:
-        ends = [*given, ANY]
+    ends = [min(n, extent) for n in (*given, extent)] if type(extent) is int else [*given, ANY]
     return list(zip([0, *ends], ends, strict=False))
 
 
@@ -429,7 +423,7 @@ def _split(attrs: Attrs, x: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(x[(*before, slice(*cut))].copy() for cut in _cuts(attrs, x.shape[axis]))
 
 
-def _te_split(attrs: Attrs, args: Sequence[Tensor], type_: Any) -> list[Tensor]:
+def _te_split(attrs: Attrs, args: Sequence[Any], type_: Any) -> list[Tensor]:
     (x,) = args
     axis = normalized_axis(attrs.axis, x.ndim)
 

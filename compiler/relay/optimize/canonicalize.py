@@ -167,6 +167,17 @@ def _one_field(node: Call, old: Call) -> Expr | None:
     return fields.fields[0] if type(fields) is Tuple and len(fields.fields) == 1 else None
 
 
+def _product(node: Call, old: Call) -> Expr | None:
+    """A product with a constant matrix is a dense layer, whose weights are packed once."""
+    weight = node.args[1]
+    data = old.args[0].checked_type
+    if type(weight) is not Constant or weight.data.ndim != 2 or weight.dtype == "bfloat16":
+        return None
+    if not isinstance(data, TensorType) or not isinstance(data.shape, tuple) or len(data.shape) < 2:
+        return None
+    return op("nn.dense")(node.args[0], constant(np.ascontiguousarray(weight.data.T)))
+
+
 def _drop(node: Call, old: Call) -> Expr | None:
     return node.args[0]
 
@@ -182,10 +193,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "expand_dims": (_reshape,),
     "squeeze": (_same_shape, _reshape),
     "broadcast_to": (_same_shape,),
-    "strided_slice": (),
     "transpose": (_transpose,),
     "cast": (_cast,),
     "concatenate": (_one_field,),
     "copy": (_drop,),
+    "nn.matmul": (_product,),
 }
 """Operator -> the rules for its calls; the first that applies is taken."""

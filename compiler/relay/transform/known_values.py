@@ -90,13 +90,6 @@ def is_opaque(function: Function) -> bool:
     return bool(function.attrs.get("primitive") or function.attrs.get("checkpoint"))
 
 
-def is_data(value: Value) -> bool:
-    """Whether something is known that a condition may depend on."""
-    if isinstance(value.known, (Constant, Data)):
-        return True
-    return isinstance(value.known, KnownTuple) and any(map(is_data, value.known.fields))
-
-
 def known_tensors(value: Value) -> Any:
     """The array, or the tuple of arrays, that a value is known to be; None if it is not."""
     if isinstance(value.known, Constant):

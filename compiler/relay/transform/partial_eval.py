@@ -48,7 +48,6 @@ from compiler.relay.transform.known_values import (
     bytes_of,
     closed,
     constant_value,
-    is_data,
     is_opaque,
     known_tensors,
     matched,
@@ -66,8 +65,7 @@ MOST_UNFOLDED = 20_000
 def partial_eval(module: IRModule) -> IRModule:
     """Evaluate what is known in each function of the module, then remove what has become dead.
 
-    A recursive function is unfolded where an argument is known and nothing but known conditions lies between
-    a call and the next one. The result is in A-normal form.
+    A recursive function is unfolded where nothing but known conditions lies between a call and the next one. The result is in A-normal form.
     """
     module = to_anf(module)
     functions = {name: _Evaluator(module).function(f) for name, f in module.functions.items()}
@@ -83,7 +81,9 @@ class _Evaluator(Recursive):
         self.store: dict[Ref, Value | None] = {}  # None: written by code that is not known
         self.escaped: dict[Ref, Var] = {}
         self.unfolding: list[Function] = []
-        self.guards: list[int] = [0]  # unknown branches between the activations of unfolded functions
+        self.guards: list[int] = [
+            0
+        ]  # unknown branches in each of these activations, around what is evaluated
         self.unfolded = 0
 
     def function(self, function: Function) -> Function:
@@ -206,7 +206,7 @@ class _Evaluator(Recursive):
             return Value(Data(expr.function, tuple(args)))
         function = self.operation(expr.function, environment)
         closure = self._closure(function)
-        if closure is not None and self._unfolds(closure.function, args):
+        if closure is not None and self._unfolds(closure.function):
             inner = {**closure.environment, **dict(zip(closure.function.params, args, strict=True))}
             self.unfolding.append(closure.function)
             self.guards.append(0)
@@ -241,15 +241,18 @@ class _Evaluator(Recursive):
             return None if called.attrs.get("primitive") else Closure(called, {})
         return function.known if isinstance(function.known, Closure) else None
 
-    def _unfolds(self, function: Function, args: Sequence[Value]) -> bool:
-        """Whether a call is replaced by the body of the function."""
+    def _unfolds(self, function: Function) -> bool:
+        """Whether a call is replaced by the body of the function.
+
+        A recursive one is, unless a branch that is not known lies between the last call and this one: then
+        this evaluation ends if the program does.
+        """
         if self.unfolded >= MOST_UNFOLDED:
             return False
         if function not in self.unfolding:
             return True
         last = len(self.unfolding) - 1 - self.unfolding[::-1].index(function)
-        unknown_branches = sum(self.guards[last + 1 :]) if last + 1 < len(self.guards) else 0
-        return unknown_branches == 0 and any(is_data(a) for a in args)
+        return sum(self.guards[last:]) == 0
 
     def _forget(self) -> None:
         """The references that have escaped may have been written."""

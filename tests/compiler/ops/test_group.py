@@ -48,7 +48,9 @@ def test_what_follows_an_anchor_is_computed_where_it_is_stored(rng, operator, va
     first = te.compute(result.shape, lambda *at: te.maximum(result[at] + bias[at[1]], 0), "first")
     index = (lambda at: at) if beside else (lambda at: (0,))
     output = te.compute(
-        result.shape, lambda *at: te.round(first[at] * te.tanh(first[at]) + other[index(at)]).astype("int16"), "y"
+        result.shape,
+        lambda *at: te.round(first[at] * te.tanh(first[at]) + other[index(at)]).astype("int16"),
+        "y",
     )
     program = schedule_group(
         [*operands, bias, other], [output], anchor=Anchor(result, operator, values, operands)
@@ -64,7 +66,9 @@ def test_what_follows_an_anchor_is_computed_where_it_is_stored(rng, operator, va
 
 
 def test_an_operator_may_have_another_shape_than_the_computation(rng):
-    data, weight, beside = (te.placeholder(s, n) for s, n in (((2, 3, 5), "x"), ((4, 5), "w"), ((2, 3, 4), "r")))
+    data, weight, beside = (
+        te.placeholder(s, n) for s, n in (((2, 3, 5), "x"), ((4, 5), "w"), ((2, 3, 4), "r"))
+    )
     k = te.reduce_axis((0, 5), "k")
     dense = te.compute((2, 3, 4), lambda b, t, n: te.sum(data[b, t, k] * weight[n, k], axis=k), "dense")
     output = te.compute(dense.shape, lambda *at: dense[at] + beside[at], "output")
@@ -74,7 +78,9 @@ def test_an_operator_may_have_another_shape_than_the_computation(rng):
     arrays = drawn(rng, [data, weight, beside])
     arrays[output] = np.zeros((2, 3, 4), "float32")
     run(program, arrays)
-    np.testing.assert_allclose(arrays[output], arrays[data] @ arrays[weight].T + arrays[beside], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        arrays[output], arrays[data] @ arrays[weight].T + arrays[beside], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_without_a_place_for_the_consumer_the_rules_schedule_the_group(rng):

@@ -47,8 +47,8 @@ GOLDEN = {
     ),
     "conditions decided by unrolling": (
         "for i in unroll(3):\n    for j in range(2):\n        if i * 2 + j < 5:\n            C[i * 2 + j] = A[j]",
-        "for j in range(2):\n    C[j] = A[j]\nfor j in range(2):\n    C[j + 2] = A[j]\n"
-        "for j in range(2):\n    if j + 4 < 5:\n        C[j + 4] = A[j]",
+        "for j in range(2):\n    C[j] = A[j]\nfor j in range(2):\n    C[2 + j] = A[j]\n"
+        "for j in range(2):\n    if j + 4 < 5:\n        C[4 + j] = A[j]",
     ),
     "short loops inside of a pragma": (
         'for i in range(2, pragmas={"auto_unroll": 4}):\n    for j in range(2):\n        for k in range(2):\n'

@@ -40,7 +40,7 @@ def _view(draw: Any, array: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 4)
 @given(st.data())
 def test_views_and_memory_of_inputs(data: st.DataObject) -> None:
     draw = data.draw

@@ -316,7 +316,7 @@ def _case(data: st.DataObject, outputs: list[Tensor], threads: bool = False) -> 
 
 
 @pytest.mark.slow
-@settings(max_examples=12_000 if os.environ.get("ESPALIER_NIGHTLY") else 200)
+@settings(max_examples=4 * settings().max_examples if os.environ.get("ESPALIER_NIGHTLY") else 100)
 @given(st.data())
 def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
     case = _case(data, data.draw(computations(FEATURES), label="outputs"))
@@ -345,7 +345,7 @@ def test_a_schedule_does_not_change_the_result(data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=2 * settings().max_examples)
+@settings(max_examples=settings().max_examples)
 @given(st.data())
 def test_threads_do_not_change_the_result(data: st.DataObject) -> None:
     """Blocks, threads that fill shared memory, virtual threads: after each pass from `thread_sync` on."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence as Items
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 

@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 
 from compiler.relay.importer.builder import type_words
-from compiler.relay.importer.converter.table import NodeView, axis_of, converts, dtype_of, rank_of, shape_of
+from compiler.relay.importer.converter.table import (
+    Captures,
+    NodeView,
+    axis_of,
+    converts,
+    dtype_of,
+    rank_of,
+    shape_of,
+)
 from compiler.relay.importer.errors import Needed, OnnxError, Unsupported
-from compiler.relay.language.expr import Call, Constant, Expr, Function, If, Let, Var
+from compiler.relay.language.expr import Call, Constant, Expr, Function, If, Let
 from compiler.relay.language.types import ANY, FuncType, TensorType, TupleType, Type
 
 UNROLLED = 4096
@@ -28,20 +36,30 @@ def _if(node: NodeView, condition: Expr) -> list[Any]:
             raise OnnxError(f"the condition has {condition.data.size} elements; one is needed")
         chosen = branches[0] if condition.data.reshape(()) else branches[1]
         return list(node.scope.subgraph(chosen, [], node.name))
+    wrong = node.scope.problems.wrong
+    before = len(wrong)
     then, otherwise = (node.scope.subgraph(graph, [], node.name) for graph in branches)
+    if len(wrong) > before and node.scope.origins(condition):
+        # a branch for other shapes than these, which is not taken then
+        del wrong[before:]
+        raise Needed(condition, "the condition, without which one branch does not fit,")
     if len(then) != len(otherwise):
         raise OnnxError(f"one branch has {len(then)} outputs, the other {len(otherwise)}")
     if any(not isinstance(value, Expr) for value in (*then, *otherwise)):
         return [v if isinstance(v, Expr) else w for v, w in zip(otherwise, then, strict=True)]
     for a, b in zip(then, otherwise, strict=True):
         if dtype_of(a) != dtype_of(b):
-            raise OnnxError(f"the branches give {type_words(a.checked_type)} and {type_words(b.checked_type)}")
+            raise OnnxError(
+                f"the branches give {type_words(a.checked_type)} and {type_words(b.checked_type)}"
+            )
         if shape_of(a) != shape_of(b):
             raise Needed(condition, "the condition, on which a shape depends,")
     return _alternative(node, scalar(node, condition), then, otherwise)
 
 
-def _alternative(node: NodeView, condition: Expr, then: Sequence[Expr], otherwise: Sequence[Expr]) -> list[Expr]:
+def _alternative(
+    node: NodeView, condition: Expr, then: Sequence[Expr], otherwise: Sequence[Expr]
+) -> list[Expr]:
     if len(then) == 1:
         return [node.builder.typed(If(condition, then[0], otherwise[0]), then[0].checked_type)]
     both = [node.builder.tuple(branch) for branch in (then, otherwise)]
@@ -54,16 +72,20 @@ def scalar(node: NodeView, value: Expr) -> Expr:
     return value if not rank_of(value) else node.call("reshape", value, newshape=())
 
 
-Step = Callable[[Expr, Expr, list[Any], Any], tuple[Any, list[Any], list[Any]]]
+Step = Callable[[Expr, Expr, list[Any], "Captures | None"], tuple[Any, list[Any], list[Any]]]
 """``step(number, condition, state, captures)``: the condition of the next iteration, the next state, the outputs of this
 one."""
 
 
 @converts("Loop")
-def _loop(node: NodeView, trips: Expr | None = None, condition: Expr | None = None, *state: Expr) -> list[Any]:
+def _loop(
+    node: NodeView, trips: Expr | None = None, condition: Expr | None = None, *state: Expr
+) -> list[Any]:
     graph, count = node.attr("body"), len(state)
 
-    def step(number: Expr, going: Expr, values: list[Any], captures: Any) -> tuple[Any, list[Any], list[Any]]:
+    def step(
+        number: Expr, going: Expr, values: list[Any], captures: Captures | None
+    ) -> tuple[Any, list[Any], list[Any]]:
         made = node.scope.subgraph(graph, [number, going, *values], node.name, captures)
         if len(made) < count + 1:
             raise OnnxError(f"the body has {len(made)} outputs; {count + 1} at least are needed")
@@ -82,27 +104,28 @@ def _scan(node: NodeView, *values: Expr) -> list[Any]:
     if scanned < 1 or count < 0:
         raise OnnxError(f"num_scan_inputs is {scanned}; there are {len(values)} inputs")
     state, sources = list(values[:count]), list(values[count:])
-    axes = [axis_of(a, rank_of(x)) for a, x in zip(node.attr("scan_input_axes") or [0] * scanned, sources, strict=True)]
+    axes = [
+        axis_of(a, rank_of(x))
+        for a, x in zip(node.attr("scan_input_axes") or [0] * scanned, sources, strict=True)
+    ]
     extents = {node.static(x)[a] for a, x in zip(axes, sources, strict=True)}
     if len(extents) != 1:
         raise OnnxError(f"the scanned inputs have {sorted(extents)} elements; they have one number")
     (length,) = extents
     backward = node.attr("scan_input_directions") or [0] * scanned
 
-    def step(number: Expr, going: Expr, current: list[Any], captures: Any) -> tuple[Any, list[Any], list[Any]]:
+    def step(
+        number: Expr, going: Expr, current: list[Any], captures: Captures | None
+    ) -> tuple[Any, list[Any], list[Any]]:
         parts = []
         for x, axis, reverse in zip(sources, axes, backward, strict=True):
             if captures is not None and not isinstance(x, Constant):
-                if id(x) not in held:
-                    held[id(x)] = node.builder.variable("scanned", x.checked_type)
-                    captures[f"scanned {len(captures)}"] = held[id(x)], x
-                x = held[id(x)]
+                x = captures.of(f"scanned {id(x)}", x)
             place = node.call("subtract", node.constant(np.int64(length - 1)), number) if reverse else number
             parts.append(node.call("take", x, place, axis=axis))
         made = node.scope.subgraph(graph, [*current, *parts], node.name, captures)
         return node.constant(np.bool_(True)), made[:count], made[count:]
 
-    held: dict[int, Var] = {}
     trips, going = node.constant(np.int64(length)), node.constant(np.bool_(True))
     final, outputs = iterated(node, trips, going, state, step, len(graph.node))
     kinds = node.attr("scan_output_axes") or [0] * len(outputs)
@@ -170,8 +193,12 @@ def _unrolled(
                 break
             return None
     if not kept:
-        index, condition = (node.builder.variable(n, TensorType((), t)) for n, t in (("i", "int64"), ("c", "bool")))
-        _, _, outputs = step(index, condition, _variables(node, [v.checked_type for v in state]), {})
+        index, condition = (
+            node.builder.variable(n, TensorType((), t)) for n, t in (("i", "int64"), ("c", "bool"))
+        )
+        _, _, outputs = step(
+            index, condition, _variables(node, [v.checked_type for v in state]), Captures(node.builder, ())
+        )
         empty = [node.constant(np.zeros((0, *_dims(o)), dtype_of(o))) for o in outputs]
         return list(state), list(empty)
     return list(state), [
@@ -193,10 +220,13 @@ def _recursive(
 ) -> tuple[list[Any], list[Any]]:
     """``let loop = fn (i, condition, state, outputs) { if .. { loop(i + 1, ..) } else { (state, outputs) } }``."""
     builder = node.builder
-    index, condition = builder.variable("i", TensorType((), "int64")), builder.variable("c", TensorType((), "bool"))
+    index, condition = (
+        builder.variable("i", TensorType((), "int64")),
+        builder.variable("c", TensorType((), "bool")),
+    )
     types: list[Type] = [v.checked_type for v in state]
     for _ in range(WIDENINGS):
-        captures: dict[str, tuple[Var, Expr]] = {}
+        captures = Captures(builder, [v for v in (trips, going, *state) if v is not None])
         variables = _variables(node, types)
         next_going, next_state, outputs = step(index, condition, variables, captures)
         if any(not isinstance(value, Expr) for value in (next_going, *next_state, *outputs)):
@@ -222,8 +252,7 @@ def _recursive(
     if trips is not None:
         limit = trips
         if not isinstance(trips, Constant):
-            limit = builder.variable("trips", trips.checked_type)
-            captures["the number of iterations"] = limit, trips
+            limit = captures.of("the number of iterations", trips)
         goes_on = node.call("logical_and", condition, node.call("less", index, limit))
     body = If(goes_on, builder.typed(again, result), builder.tuple([*variables, *gathered]))
     function = Function((index, condition, *variables, *gathered), builder.typed(body, result), result)
@@ -231,7 +260,7 @@ def _recursive(
     start = Call(loop, (node.constant(np.int64(0)), going, *state, *empty))
     made: Expr = Let(loop, builder.typed(function, signature), builder.typed(start, result))
     builder.typed(made, result)
-    for var, value in reversed(list(captures.values())):
+    for var, value in reversed(captures.bindings()):
         made = builder.typed(Let(var, value, made), result)
     fields = [node.field(made, i) for i in range(len(result.fields))]
     return fields[: len(types)], fields[len(types) :]
@@ -240,5 +269,7 @@ def _recursive(
 def _common(node: NodeView, a: Any, b: Any) -> Type:
     """The type of a value that has one type or another."""
     if a.dtype != b.dtype or len(a.shape) != len(b.shape):
-        raise OnnxError(f"a value of the loop is {type_words(a)} before an iteration and {type_words(b)} after it")
+        raise OnnxError(
+            f"a value of the loop is {type_words(a)} before an iteration and {type_words(b)} after it"
+        )
     return TensorType(tuple(x if x == y else ANY for x, y in zip(a.shape, b.shape, strict=True)), a.dtype)

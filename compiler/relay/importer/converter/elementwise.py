@@ -15,7 +15,7 @@ from compiler.relay.importer.converter.table import (
     rank_of,
     shape_of,
 )
-from compiler.relay.importer.errors import OnnxError
+from compiler.relay.importer.errors import Unsupported
 from compiler.relay.importer.tensors import element_type
 from compiler.relay.language.expr import Constant, Expr
 from compiler.relay.language.types import AnyDim
@@ -82,7 +82,16 @@ def _unary(node: NodeView, x: Expr) -> Expr:
 
 @converts(*(set(_BINARY) - {"PRelu"}))
 def _binary(node: NodeView, a: Expr, b: Expr) -> Expr:
+    if node.opset < 7 and node.attr("broadcast", 0):
+        b = _aligned(node, a, b)
     return node.call(_BINARY[node.proto.op_type], a, b)
+
+
+def _aligned(node: NodeView, a: Expr, b: Expr) -> Expr:
+    """Until opset 6 the axes of the second operand are those of the first from `axis` on."""
+    axis = node.attr("axis")
+    missing = 0 if axis is None else rank_of(a) - axis_of(axis, rank_of(a)) - rank_of(b)
+    return node.call("expand_dims", b, axis=rank_of(b), num_newaxis=missing) if missing > 0 else b
 
 
 @converts("Identity")
@@ -92,6 +101,8 @@ def _identity(node: NodeView, x: Expr) -> Expr:
 
 @converts("Pow")
 def _pow(node: NodeView, x: Expr, exponent: Expr) -> Expr:
+    if node.opset < 7 and node.attr("broadcast", 0):
+        exponent = _aligned(node, x, exponent)
     kind, other = dtype_of(x), dtype_of(exponent)
     if kind == other:
         return node.call("power", x, exponent)
@@ -101,8 +112,6 @@ def _pow(node: NodeView, x: Expr, exponent: Expr) -> Expr:
 
 @converts("Mod")
 def _mod(node: NodeView, a: Expr, b: Expr) -> Expr:
-    if not node.attr("fmod") and dtype_of(a).startswith("float"):
-        raise OnnxError("fmod=0 is not allowed for floating-point numbers")
     return node.call("fmod" if node.attr("fmod") else "mod", a, b)
 
 
@@ -138,6 +147,8 @@ def _cast_like(node: NodeView, x: Expr, like: Expr) -> Expr:
 @converts("BitCast")
 def _bit_cast(node: NodeView, x: Expr) -> Expr:
     to = element_type(node.attr("to"), "the result")
+    if dtype_of(x) == "bool" and to in ("uint8", "int8"):
+        return node.cast(x, to)  # a byte of 0 or 1
     return x if to == dtype_of(x) else node.call("reinterpret", x, dtype=to)
 
 
@@ -195,16 +206,20 @@ def _hard_sigmoid(node: NodeView, x: Expr) -> Expr:
 
 @converts("Gelu")
 def _gelu(node: NodeView, x: Expr) -> Expr:
-    return node.call("nn.gelu", x, approximate=node.attr("approximate") == "tanh")
+    return node.call("nn.gelu", x, approximate=node.attr("approximate"))
 
 
 @converts("Swish")
 def _swish(node: NodeView, x: Expr) -> Expr:
-    return node.call("multiply", x, node.call("sigmoid", node.call("multiply", x, node.like(node.attr("alpha"), x))))
+    return node.call(
+        "multiply", x, node.call("sigmoid", node.call("multiply", x, node.like(node.attr("alpha"), x)))
+    )
 
 
 @converts("PRelu")
 def _prelu(node: NodeView, x: Expr, slope: Expr) -> Expr:
+    if node.opset < 7 and rank_of(slope) == 1 and rank_of(x) > 2:  # a slope for each channel
+        slope = node.call("expand_dims", slope, axis=1, num_newaxis=rank_of(x) - 2)
     return node.call("where", node.call("less", x, node.like(0, x)), node.call("multiply", x, slope), x)
 
 
@@ -216,8 +231,12 @@ def _thresholded_relu(node: NodeView, x: Expr) -> Expr:
 @converts("Shrink")
 def _shrink(node: NodeView, x: Expr) -> Expr:
     limit, bias = node.attr("lambd"), node.like(node.attr("bias"), x)
-    below = node.call("where", node.call("less", x, node.like(-limit, x)), node.call("add", x, bias), node.like(0, x))
-    return node.call("where", node.call("greater", x, node.like(limit, x)), node.call("subtract", x, bias), below)
+    below = node.call(
+        "where", node.call("less", x, node.like(-limit, x)), node.call("add", x, bias), node.like(0, x)
+    )
+    return node.call(
+        "where", node.call("greater", x, node.like(limit, x)), node.call("subtract", x, bias), below
+    )
 
 
 @converts("Softmax", "LogSoftmax", since=13)
@@ -268,7 +287,7 @@ def _dropout(node: NodeView, x: Expr, ratio: Expr | None = None, training: Expr 
     is_training = training is not None and bool(node.value(training, "training_mode").reshape(()))
     rate = node.attr("ratio", 0.5) if ratio is None else float(node.value(ratio, "ratio").reshape(()))
     if is_training and rate:
-        raise OnnxError("dropout in training mode draws random numbers, which inference does not")
+        raise Unsupported("Dropout in training mode, which draws random numbers")
     if not node.has_output(1):
         return x
     mask = node.call("ones_like", x)

@@ -101,7 +101,13 @@ def _upsample(node: NodeView, x: Expr, scales: Expr | None = None) -> Expr:
     return resized(node, x, tuple(range(len(shape))), target, factors, None, options)
 
 
-_METHODS = {"bilinear": "linear", "linear": "linear", "nearest": "nearest", "bicubic": "cubic", "cubic": "cubic"}
+_METHODS = {
+    "bilinear": "linear",
+    "linear": "linear",
+    "nearest": "nearest",
+    "bicubic": "cubic",
+    "cubic": "cubic",
+}
 
 
 @converts("GridSample")
@@ -174,5 +180,3 @@ def _non_max_suppression(
         score_threshold=number(least, "score_threshold"),
         center_point_box=bool(node.attr("center_point_box")),
     )
-
-

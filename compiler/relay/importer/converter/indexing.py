@@ -60,12 +60,7 @@ def _one_hot(node: NodeView, index: Expr, depth: Expr, values: Expr) -> Expr:
     if count < 1:
         raise OnnxError(f"depth is {count}; it is at least 1")
     off, on = (node.call("take", values, node.constant(np.int64(i)), axis=0) for i in (0, 1))
-    index = node.cast(index, "int64")
-    # an index from the end counts from the end; another one outside makes no 1
-    index = node.call(
-        "where", node.call("less", index, node.like(0, index)), node.call("add", index, node.like(count, index)), index
-    )
-    return node.call("one_hot", index, on, off, depth=count, axis=axis)
+    return node.call("one_hot", node.cast(index, "int64"), on, off, depth=count, axis=axis)
 
 
 @converts("Compress")
@@ -82,7 +77,9 @@ def _tensor_scatter(node: NodeView, cache: Expr, update: Expr, start: Expr | Non
     """Rows of a cache are replaced from a place on that differs from batch to batch."""
     shape, rows = node.static(cache), node.static(update)
     axis = axis_of(node.attr("axis"), len(shape))
-    begins = np.zeros(shape[0], "int64") if start is None else node.value(start, "write_indices").astype("int64")
+    begins = (
+        np.zeros(shape[0], "int64") if start is None else node.value(start, "write_indices").astype("int64")
+    )
     places = begins.reshape(-1, 1) + np.arange(rows[axis])
     if node.attr("mode") == "circular":
         places %= shape[axis]
@@ -91,7 +88,12 @@ def _tensor_scatter(node: NodeView, cache: Expr, update: Expr, start: Expr | Non
     aligned = places.reshape(shape[0], *(rows[axis] if i == axis else 1 for i in range(1, len(shape))))
     index = np.broadcast_to(aligned, rows)
     return node.call(
-        "scatter_elements", cache, node.constant(np.ascontiguousarray(index)), update, axis=axis, reduction="update"
+        "scatter_elements",
+        cache,
+        node.constant(np.ascontiguousarray(index)),
+        update,
+        axis=axis,
+        reduction="update",
     )
 
 
@@ -103,7 +105,11 @@ def _tf_idf(node: NodeView, x: Expr) -> Expr:
     if pool is None:
         raise OnnxError("the pool has strings, which are not supported")
     shape = node.static(x)
-    shortest, longest, skips = node.attr("min_gram_length"), node.attr("max_gram_length"), node.attr("max_skip_count")
+    shortest, longest, skips = (
+        node.attr("min_gram_length"),
+        node.attr("max_gram_length"),
+        node.attr("max_skip_count"),
+    )
     rows = node.call("reshape", node.cast(x, "int64"), newshape=(-1, shape[-1]))
     width, count = max(places) + 1, int(np.prod(shape[:-1], dtype="int64"))
     columns: list[Expr] = [full(node, [count], node.constant(np.float32(0)))] * width
@@ -151,5 +157,3 @@ def _occurrences(node: NodeView, rows: Expr, gram: list[int], skips: int) -> Exp
         here = node.call("sum", node.cast(match, "float32"), axis=(1,), keepdims=False)
         total = here if total is None else node.call("add", total, here)
     return total
-
-

@@ -109,7 +109,9 @@ def _conv_transpose(node: NodeView, x: Expr, weight: Expr, bias: Expr | None = N
         extents = node.static(x)[2:]
         total = [
             s * (e - 1) + p + (k - 1) * d + 1 - w
-            for s, e, p, k, d, w in zip(strides, extents, extra, kernel, dilations, wanted[-count:], strict=True)
+            for s, e, p, k, d, w in zip(
+                strides, extents, extra, kernel, dilations, wanted[-count:], strict=True
+            )
         ]
         extra = [p - min(t, 0) for p, t in zip(extra, total, strict=True)]
         pads = _halves([max(t, 0) for t in total], auto == "SAME_UPPER")

@@ -7,19 +7,31 @@ from typing import Any
 import numpy as np
 
 from compiler.relay.importer.converter.table import NodeView, axis_of, converts, dtype_of, rank_of, shape_of
-from compiler.relay.importer.errors import OnnxError
+from compiler.relay.importer.errors import OnnxError, Unsupported
 from compiler.relay.language.expr import Expr
 
 
 @converts("BatchNormalization")
 def _batch_norm(node: NodeView, x: Expr, gamma: Expr, beta: Expr, mean: Expr, variance: Expr) -> Any:
     epsilon = node.attr("epsilon")
-    if not node.attr("training_mode", 0) and not (node.opset < 14 and node.has_output(1)):
+    if node.opset < 9 and not node.attr("spatial", 1):
+        raise Unsupported("BatchNormalization with spatial=0")
+    if not node.attr("training_mode", 0) and (node.opset >= 14 or not node.has_output(1)):
         wide = dtype_of(gamma)
-        result = node.call("nn.batch_norm", node.cast(x, wide), gamma, beta, mean, variance, axis=1, epsilon=epsilon)
+        result = node.call(
+            "nn.batch_norm", node.cast(x, wide), gamma, beta, mean, variance, axis=1, epsilon=epsilon
+        )
         return node.cast(node.field(result, 0), dtype_of(x))
     result = node.call(
-        "nn.batch_norm", x, gamma, beta, mean, variance, axis=1, epsilon=epsilon, training=True,
+        "nn.batch_norm",
+        x,
+        gamma,
+        beta,
+        mean,
+        variance,
+        axis=1,
+        epsilon=epsilon,
+        training=True,
         momentum=node.attr("momentum"),
     )
     return [node.field(result, i) for i in range(3)]
@@ -37,9 +49,7 @@ def _group_norm(node: NodeView, x: Expr, gamma: Expr, beta: Expr) -> Expr:
         raise OnnxError(f"num_groups is {groups}; the input has {channels} channels")
     if node.opset < 21:  # a scale for each group, not for each channel
         gamma, beta = (node.call("repeat", p, repeats=channels // groups, axis=0) for p in (gamma, beta))
-    return node.call(
-        "nn.group_norm", x, gamma, beta, num_groups=groups, axis=1, epsilon=node.attr("epsilon")
-    )
+    return node.call("nn.group_norm", x, gamma, beta, num_groups=groups, axis=1, epsilon=node.attr("epsilon"))
 
 
 @converts("LayerNormalization")

@@ -23,7 +23,9 @@ def _axis(node: NodeView, x: Expr, scale: Expr) -> int:
 @converts("QuantizeLinear")
 def _quantize(node: NodeView, x: Expr, scale: Expr, zero: Expr | None = None) -> Expr:
     declared = node.attr("output_dtype", 0)
-    kind = dtype_of(zero) if zero is not None else element_type(declared, "the result") if declared else "uint8"
+    kind = (
+        dtype_of(zero) if zero is not None else element_type(declared, "the result") if declared else "uint8"
+    )
     if zero is None:
         zero = node.constant(np.zeros((), kind))
     return node.call(
@@ -55,7 +57,9 @@ def _dynamic_quantize(node: NodeView, x: Expr) -> Any:
 
 
 @converts("MatMulInteger")
-def _matmul_integer(node: NodeView, a: Expr, b: Expr, zero_a: Expr | None = None, zero_b: Expr | None = None) -> Expr:
+def _matmul_integer(
+    node: NodeView, a: Expr, b: Expr, zero_a: Expr | None = None, zero_b: Expr | None = None
+) -> Expr:
     return node.call("qnn.matmul_integer", a, b, _zero(node, zero_a, a), _zero(node, zero_b, b))
 
 
@@ -64,9 +68,16 @@ def _zero(node: NodeView, zero: Expr | None, operand: Expr) -> Expr:
 
 
 @converts("ConvInteger")
-def _conv_integer(node: NodeView, x: Expr, w: Expr, zero_x: Expr | None = None, zero_w: Expr | None = None) -> Expr:
+def _conv_integer(
+    node: NodeView, x: Expr, w: Expr, zero_x: Expr | None = None, zero_w: Expr | None = None
+) -> Expr:
     return node.call(
-        f"qnn.conv{spatial(node, x)}d", x, w, _zero(node, zero_x, x), _zero(node, zero_w, w), **conv_options(node, x, w)
+        f"qnn.conv{spatial(node, x)}d",
+        x,
+        w,
+        _zero(node, zero_x, x),
+        _zero(node, zero_w, w),
+        **conv_options(node, x, w),
     )
 
 

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from compiler.relay.importer.converter.table import NodeView, axes_of, axis_of, converts, dtype_of, rank_of, shape_of
+from compiler.relay.importer.converter.table import (
+    NodeView,
+    axes_of,
+    axis_of,
+    converts,
+    dtype_of,
+    rank_of,
+    shape_of,
+)
 from compiler.relay.importer.errors import OnnxError
 from compiler.relay.language.expr import Expr
 
@@ -107,7 +115,9 @@ def _det(node: NodeView, x: Expr) -> Expr:
     """The determinant by elimination without pivoting is unstable, so small matrices are expanded."""
     size = node.static(x)[-1]
     if size > 3:
-        raise OnnxError(f"the determinant of matrices larger than 3 x 3 is not supported, and these are {size} x {size}")
+        raise OnnxError(
+            f"the determinant of matrices larger than 3 x 3 is not supported, and these are {size} x {size}"
+        )
 
     def at(row: int, column: int) -> Expr:
         part = node.call("take", x, node.constant(np.int64(row)), axis=rank_of(x) - 2)

@@ -27,6 +27,16 @@ LONGEST = 2**62
 """Ends of slices beyond it mean the end of the axis."""
 
 
+@converts("OptionalHasElement")
+def _has_element(node: NodeView, x: Expr | None = None) -> Expr:
+    return node.constant(np.bool_(x is not None))
+
+
+@converts("OptionalGetElement")
+def _get_element(node: NodeView, x: Expr) -> Expr:
+    return x
+
+
 @converts("Constant")
 def _constant(node: NodeView) -> Expr:
     for name in ("value", "value_float", "value_floats", "value_int", "value_ints"):
@@ -71,7 +81,9 @@ def _reshape(node: NodeView, x: Expr, shape: Expr | None = None) -> Expr:
         for number, dim in enumerate(dims):
             if type(dim) is int and dim == 0:
                 if number >= len(old):
-                    raise OnnxError(f"the shape {dims} copies a dimension {number} that the input does not have")
+                    raise OnnxError(
+                        f"the shape {dims} copies a dimension {number} that the input does not have"
+                    )
                 dims[number] = old[number]
     elif 0 in dims and -1 in dims:
         raise OnnxError(f"the shape {dims} has 0 and -1, which allowzero=1 forbids")
@@ -91,7 +103,9 @@ def reshaped(node: NodeView, x: Expr, dims: list[Any], shape: Expr | None = None
                 raise OnnxError(f"{_text(old)} cannot be reshaped to {_text(dims)}")
             dims = [count // given if d == -1 else d for d in dims]
         elif given != count:
-            raise OnnxError(f"{_text(old)} with {count} elements cannot be reshaped to {_text(dims)} with {given}")
+            raise OnnxError(
+                f"{_text(old)} with {count} elements cannot be reshaped to {_text(dims)} with {given}"
+            )
     unknown = sum(isinstance(d, AnyDim) for d in dims)
     if unknown > 1 or (unknown and -1 in dims):
         if tuple(d if d != -1 else ANY for d in dims) == tuple(old):
@@ -112,14 +126,19 @@ def _flatten(node: NodeView, x: Expr) -> Expr:
     if not -len(shape) <= axis <= len(shape):
         raise OnnxError(f"axis is {axis}; the input has {len(shape)} dimensions")
     axis = axis + len(shape) if axis < 0 else axis
-    sides = [ANY if any(isinstance(d, AnyDim) for d in part) else math.prod(part) for part in (shape[:axis], shape[axis:])]
+    sides = [
+        ANY if any(isinstance(d, AnyDim) for d in part) else math.prod(part)
+        for part in (shape[:axis], shape[axis:])
+    ]
     return reshaped(node, x, sides)
 
 
 @converts("Squeeze")
 def _squeeze(node: NodeView, x: Expr, axes: Expr | None = None) -> Expr:
     chosen, shape = node.ints_or_attr(axes, "axes"), shape_of(x)
-    along = axes_of(chosen, len(shape)) if chosen is not None else tuple(i for i, d in enumerate(shape) if d == 1)
+    along = (
+        axes_of(chosen, len(shape)) if chosen is not None else tuple(i for i, d in enumerate(shape) if d == 1)
+    )
     if chosen is None and any(isinstance(d, AnyDim) for d in shape):
         node.static(x)
     for axis in along:
@@ -320,6 +339,16 @@ def _depth_to_space(node: NodeView, x: Expr) -> Expr:
 
 @converts("SpaceToDepth")
 def _space_to_depth(node: NodeView, x: Expr) -> Expr:
+    if node.attr("mode", "DCR") == "CRD":
+        batch, channels, height, width = node.static(x)
+        size = node.attr("blocksize")
+        if size < 1 or height % size or width % size:
+            raise OnnxError(f"blocksize is {size}; it divides {height} and {width}")
+        parts = node.call("reshape", x, newshape=(batch, channels, height // size, size, width // size, size))
+        parts = node.call("transpose", parts, axes=(0, 1, 3, 5, 2, 4))
+        return node.call(
+            "reshape", parts, newshape=(batch, channels * size**2, height // size, width // size)
+        )
     return node.call("space_to_depth", x, block_size=node.attr("blocksize"))
 
 
@@ -353,7 +382,9 @@ def _col2im(node: NodeView, x: Expr, image: Expr, block: Expr) -> Expr:
             inside.shape[0] * blocks[axis], inside.shape[1] * outputs
         )
     if inside.size != math.prod(blocks) * places:
-        raise OnnxError(f"the input has {places} blocks; image, block, strides and pads make {inside.shape[1]}")
+        raise OnnxError(
+            f"the input has {places} blocks; image, block, strides and pads make {inside.shape[1]}"
+        )
     flat = node.call("reshape", x, newshape=(batch * channels, inside.size))
     index = np.broadcast_to(inside.reshape(1, -1), (batch * channels, inside.size))
     area = full(node, [batch * channels, math.prod(padded)], node.like(0, x))

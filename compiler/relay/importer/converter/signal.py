@@ -33,29 +33,30 @@ def transformed(node: NodeView, x: Expr, length: int, *, inverse: bool, onesided
     elif given < length:
         width = ((0, 0),) * (rank_of(x) - 2) + ((0, length - given), (0, 0))
         x = node.call("pad", x, pad_width=width)
-    cosines, sines = _waves(length, length // 2 + 1 if onesided else length, inverse, dtype_of(x))
+    kind, x = dtype_of(x), node.cast(x, "float64")  # sums of many terms that cancel
+    cosines, sines = _waves(length, length // 2 + 1 if onesided else length, inverse, "float64")
     real = _part(node, x, 0)
     out_real, out_imaginary = node.call("nn.matmul", real, cosines), node.call("nn.matmul", real, sines)
     if parts == 2:
         imaginary = _part(node, x, 1)
         out_real = node.call("subtract", out_real, node.call("nn.matmul", imaginary, sines))
         out_imaginary = node.call("add", out_imaginary, node.call("nn.matmul", imaginary, cosines))
-    return node.call("stack", [out_real, out_imaginary], axis=rank_of(out_real))
+    return node.cast(node.call("stack", [out_real, out_imaginary], axis=rank_of(out_real)), kind)
 
 
 def _real_signal(node: NodeView, x: Expr, length: int) -> Expr:
     """The inverse of a one-sided spectrum: each frequency but the first and, of an even length, the last counts twice."""
     kept = length // 2 + 1
-    x = _cut(node, x, kept)
-    cosines, sines = _waves(length, kept, True, dtype_of(x))
+    kind, x = dtype_of(x), node.cast(_cut(node, x, kept), "float64")
+    cosines, sines = _waves(length, kept, True, "float64")
     twice = np.full(kept, 2.0)
     twice[0] = 1
     if length % 2 == 0:
         twice[-1] = 1
-    tables = [(table.astype("float64") * twice).T.astype(dtype_of(x)) for table in (cosines, sines)]
-    real = node.call("nn.matmul", _part(node, x, 0), np.ascontiguousarray(tables[0]))
-    real = node.call("subtract", real, node.call("nn.matmul", _part(node, x, 1), np.ascontiguousarray(tables[1])))
-    return node.call("expand_dims", real, axis=rank_of(real))
+    tables = [np.ascontiguousarray((table * twice).T) for table in (cosines, sines)]
+    real = node.call("nn.matmul", _part(node, x, 0), tables[0])
+    real = node.call("subtract", real, node.call("nn.matmul", _part(node, x, 1), tables[1]))
+    return node.cast(node.call("expand_dims", real, axis=rank_of(real)), kind)
 
 
 def _cut(node: NodeView, x: Expr, length: int) -> Expr:
@@ -72,7 +73,9 @@ def _part(node: NodeView, x: Expr, index: int) -> Expr:
 @converts("DFT")
 def _dft(node: NodeView, x: Expr, length: Expr | None = None, axis: Expr | None = None) -> Expr:
     rank = rank_of(x)
-    place = node.ints(axis, "axis")[0] if axis is not None else node.attr("axis", -2 if node.opset >= 20 else 1)
+    place = (
+        node.ints(axis, "axis")[0] if axis is not None else node.attr("axis", -2 if node.opset >= 20 else 1)
+    )
     along, inverse, onesided = axis_of(place, rank), bool(node.attr("inverse")), bool(node.attr("onesided"))
     if along == rank - 1:
         raise OnnxError("axis is the one of the real and imaginary parts")
@@ -91,7 +94,9 @@ def _dft(node: NodeView, x: Expr, length: Expr | None = None, axis: Expr | None 
 
 
 @converts("STFT")
-def _stft(node: NodeView, x: Expr, step: Expr, window: Expr | None = None, length: Expr | None = None) -> Expr:
+def _stft(
+    node: NodeView, x: Expr, step: Expr, window: Expr | None = None, length: Expr | None = None
+) -> Expr:
     """Frames are gathered by constant places, and transformed together."""
     batch, extent, parts = node.static(x)
     hop = node.ints(step, "frame_step")[0]

@@ -10,7 +10,7 @@ import numpy as np
 from compiler.relay.importer.builder import Builder
 from compiler.relay.importer.errors import OnnxError, Unsupported
 from compiler.relay.importer.tensors import array_of
-from compiler.relay.language.expr import Expr
+from compiler.relay.language.expr import Expr, Var
 from compiler.relay.language.types import AnyDim, TensorType
 
 Converter = Callable[..., Any]
@@ -40,6 +40,42 @@ def converter_of(domain: str, name: str, opset: int) -> Converter | None:
         if since <= opset <= until:
             return converter
     return None
+
+
+class Captures:
+    """The values around a graph that it uses, where it becomes the body of a function, and their variables.
+
+    Parameters
+    ----------
+    builder : Builder
+    causes : sequence of Expr
+        On which it depends that the graph becomes a function: if they were constants, it would not.
+    """
+
+    def __init__(self, builder: Builder, causes: Sequence[Expr]) -> None:
+        self.builder = builder
+        self.causes = tuple(causes)
+        self._pairs: dict[str, tuple[Var, Expr]] = {}
+
+    def of(self, name: str, value: Expr) -> Var:
+        """The variable that stands for a value, whose name in the graph around is given."""
+        if name not in self._pairs:
+            self._pairs[name] = self.builder.variable(identifier(name), value.checked_type), value
+        return self._pairs[name][0]
+
+    def source(self, var: Var) -> Expr | None:
+        """The value that a variable stands for, if it is one of these."""
+        return next((value for known, value in self._pairs.values() if known is var), None)
+
+    def bindings(self) -> list[tuple[Var, Expr]]:
+        """Variables and values, in the order in which they were used."""
+        return list(self._pairs.values())
+
+
+def identifier(name: str) -> str:
+    """A name of a model as the name of a variable."""
+    text = "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
+    return text if text[:1].isalpha() else f"v{text}"
 
 
 class NodeView:
@@ -123,8 +159,10 @@ class NodeView:
         """
         type_ = tensor_type(expr)
         if not type_.concrete:
-            raise OnnxError(f"{what} needs a known shape, not ({shape_words(type_)}): fix the dimensions of the "
-                            "model's inputs with shapes=")
+            raise OnnxError(
+                f"{what} needs a known shape, not ({shape_words(type_)}): fix the dimensions of the "
+                "model's inputs with shapes="
+            )
         return type_.dims
 
     def field(self, value: Expr, index: int) -> Expr:

@@ -108,7 +108,7 @@ def one_thread():
 
 
 @settings(
-    max_examples=2000 if os.environ.get("ESPALIER_NIGHTLY") else 120,
+    max_examples=settings().max_examples // (1 if os.environ.get("ESPALIER_NIGHTLY") else 2),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -8,6 +8,7 @@ vector code, with both operands in memory and with either of them a literal.
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -29,6 +30,8 @@ TYPES = tuple(t for t in SCALAR_TYPES if t != "bfloat16")  # which NumPy has not
 INTEGERS = tuple(t for t in TYPES if t != "bool" and not is_float(t))
 FLOATS = tuple(t for t in TYPES if is_float(t))
 LANES = 8
+# the share of the pairs of literals, which are folded one by one
+FOLDED = 1.0 if os.environ.get("ESPALIER_NIGHTLY") else 0.4
 
 
 def values_of(dtype: str) -> list:
@@ -187,6 +190,8 @@ def test_operators_agree_where_one_operand_is_a_literal(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["bool", *INTEGERS, *FLOATS])
 def test_literals_are_folded_to_the_same_values(dtype: str) -> None:
     a, b = pairs(dtype)
+    some = np.random.default_rng(0).permutation(a.size)[: max(8, int(FOLDED * a.size))]
+    a, b = a[some], b[some]
     for op in operators_of(dtype):
         condition = op in COMPARISON + LOGIC
         want = expected(op, dtype, a, b)

@@ -375,7 +375,7 @@ def test_descending_and_repeated_lanes():
     same(run(text, np.arange(6, dtype="int32"), np.zeros(6, "int32")), [5, 1, 0, 5, 4, 3])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings().max_examples, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
 def test_a_vector_equals_its_lanes(data, seed):
     params, value = data.draw(vector_values())

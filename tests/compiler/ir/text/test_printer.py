@@ -245,7 +245,7 @@ def test_nodes_without_a_schema_print_as_their_repr():
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings().max_examples, deadline=None)
 @given(data=st.data())
 def test_parse_undoes_print(data):
     func = data.draw(functions())

@@ -38,7 +38,7 @@ def test_other_types(name: str, dtype: str, check_operator: Callable) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 5)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
     def size(*options: int) -> int:

@@ -50,7 +50,7 @@ def test_other_types(name: str, dtype: str, check_operator: Callable) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=24)
+@settings(max_examples=settings().max_examples // 8)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
     def size(*options: int) -> int:

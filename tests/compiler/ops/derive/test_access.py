@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from compiler import te
-from compiler.te.tensor import reads_of
 from compiler.ops.derive.access import box, coefficient, is_conditional, is_linear, iterations, stride, work
+from compiler.te.tensor import reads_of
 
 
 def made(element, shape=(4, 6)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from compiler import te
-from compiler.te.tensor import Placeholder
 from compiler.ops.derive.graph import Graph
+from compiler.te.tensor import Placeholder
 from tests.compiler.ops.derive.computations import attention, conv2d, cumsum, layer_norm, stencil
 
 

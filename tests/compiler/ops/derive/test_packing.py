@@ -8,10 +8,10 @@ import pytest
 import compiler
 from compiler import te
 from compiler.ir.semantics.interpret import interpret
-from compiler.te.tensor import Compute
 from compiler.ops.derive.blocking import WHOLE, Choices
 from compiler.ops.derive.packing import tiled
 from compiler.ops.derive.tile import Tile, operands
+from compiler.te.tensor import Compute
 from tests.compiler.ops.derive.computations import matmul
 
 

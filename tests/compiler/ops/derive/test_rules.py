@@ -14,14 +14,14 @@ from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.lowering.nest import loop_nest
 from compiler.ops import Defaults, Operator
+from compiler.ops.derive import derive, with_schedule
 from compiler.passes import run
 from compiler.te.tensor import Placeholder
 from costmodel import Task
-from compiler.ops.derive import derive, with_schedule
 from costmodel.space import ConfigSpace, Replay
 from tests.compiler.ops.derive.computations import SMALL, matmul
 
-RANDOM = 40 if os.environ.get("ESPALIER_NIGHTLY") else 2
+RANDOM = 40 if os.environ.get("ESPALIER_NIGHTLY") else 1
 TARGETS = ["llvm", "llvm -mcpu=x86-64-v3"]
 
 
@@ -72,7 +72,9 @@ def test_the_default_program_is_right(name, target):
 def test_random_programs_are_right(name):
     tensors, reference = SMALL[name]
     rng = np.random.default_rng(len(name))
-    for number, target in zip(range(RANDOM), TARGETS * RANDOM, strict=False):
+    first = list(SMALL).index(name)  # both targets have programs where each computation has one
+    for number in range(RANDOM):
+        target = TARGETS[(first + number) % len(TARGETS)]
         space = ConfigSpace.record(lambda knobs, t=target: derive(tensors, knobs, t))
         (index,) = space.random(rng, 1)
         replay = Replay(space.at(index))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from compiler import Target
-from compiler.ops.tiles import Registers
 from compiler.ops.derive.tile import (
     Operand,
     Tile,
@@ -16,6 +15,7 @@ from compiler.ops.derive.tile import (
     shared_axes,
     tiles,
 )
+from compiler.ops.tiles import Registers
 from tests.compiler.ops.derive.computations import attention, conv2d, matmul, whole_sum
 
 AVX512, AVX2, NEON = (

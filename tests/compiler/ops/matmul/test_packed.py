@@ -144,7 +144,7 @@ def test_other_cpus_multiply_bytes_without_it(dtype: str) -> None:
         ).source("asm")
 
 
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 10)
 @given(st.data())
 def test_products_of_bytes_with_random_knobs(random_knobs: Callable, data: st.DataObject) -> None:
     size = st.sampled_from([1, 2, 3, 4, 7, 8, 16, 33])
@@ -175,7 +175,7 @@ def test_bfloat16_is_summed_in_float32() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 5)
 @given(st.data())
 def test_random_knobs(check_operator: Callable, random_knobs: Callable, data: st.DataObject) -> None:
     size = st.sampled_from([1, 2, 3, 7, 8, 16, 33])

@@ -91,7 +91,13 @@ CASES += [
     Case("zeros_like", [WHOLE], lambda x: x * 0),
     Case("ones_like", [X], lambda x: x * 0 + 1),
     Case("zeros_like", [MASK], lambda x: x & False),
-    Case("clip", [X], lambda x: np.sort(np.stack([x, 0 * x - 1, 0 * x + 0.5]), 0)[1], {"a_min": -1, "a_max": 0.5}, True),
+    Case(
+        "clip",
+        [X],
+        lambda x: np.sort(np.stack([x, 0 * x - 1, 0 * x + 0.5]), 0)[1],
+        {"a_min": -1, "a_max": 0.5},
+        True,
+    ),
     Case("clip", [X], lambda x: np.where(x > 0.5, np.float32(0.5), x), {"a_max": 0.5}, True),
     Case("clip", [ODD], lambda x: np.where(x < 0, np.float32(0), x), {"a_min": 0.0}),
     Case("clip", [SMALL], np.array([-5, -1, 0, 1, 100], "int8"), {"a_min": -5.5, "a_max": 100}),
@@ -129,7 +135,9 @@ def test_a_type_that_an_operator_does_not_take_is_refused():
         attrs = {"dtype": to} if to else {}
         return result_type(row, row(np.float32(0), **attrs).attrs, [TensorType((3,), dtype)])
 
-    with pytest.raises(ValueError, match="the element type of the argument is int32; a float is needed: cast it"):
+    with pytest.raises(
+        ValueError, match="the element type of the argument is int32; a float is needed: cast it"
+    ):
         of("exp", "int32")
     with pytest.raises(ValueError, match="the element type of the argument is float32; bool is needed"):
         of("logical_not", "float32")

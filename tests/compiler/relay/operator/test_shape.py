@@ -13,7 +13,7 @@ from tests.compiler.relay.operator.cases import Case, array, checks, result_type
 
 X = array(2, 3, 4)
 ONES = array(1, 3, 1, 2)
-I = array(2, 5, dtype="int64", low=-9, high=9)
+INTS = array(2, 5, dtype="int64", low=-9, high=9)
 B = array(2, 2, dtype="bool")
 EMPTY = np.zeros((2, 0, 3), "float32")
 SCALAR = np.array(1.5, "float32")
@@ -47,23 +47,37 @@ CASES = [
     Case("squeeze", [ONES], lambda x: x[0], {"axis": 0}, True),
     Case("squeeze", [ONES], lambda x: x[0, :, 0], {"axis": (-2, 0)}, True),
     Case("squeeze", [X], lambda x: x),
-    Case("broadcast_to", [array(3, 1)], lambda x: np.array([[r * 4 for r in x.tolist()]] * 2, "float32"), {"shape": (2, 3, 4)}, True),
+    Case(
+        "broadcast_to",
+        [array(3, 1)],
+        lambda x: np.array([[r * 4 for r in x.tolist()]] * 2, "float32"),
+        {"shape": (2, 3, 4)},
+        True,
+    ),
     Case("broadcast_to", [SCALAR], lambda x: np.array([x, x]), {"shape": (2,)}, True),
     Case("broadcast_to", [SCALAR], np.zeros((0, 2), "float32"), {"shape": (0, 2)}),
     Case("concatenate", [PARTS], lambda p: np.hstack(p), {"axis": -1}, True),
     Case("concatenate", [(X, X)], lambda p: np.array([*p[0], *p[1]])),
     Case("concatenate", [MANY], lambda p: np.array([v for part in p for v in part]), {}, True),
-    Case("concatenate", [(I,)], lambda p: p[0]),
+    Case("concatenate", [(INTS,)], lambda p: p[0]),
     Case("concatenate", [(EMPTY, EMPTY)], np.zeros((2, 0, 6), "float32"), {"axis": 2}),
     Case("concatenate", [(B, B)], lambda p: np.array([*p[0], *p[1]])),
     Case("stack", [(X, X + 1)], lambda p: np.array(p), {}, True),
     Case("stack", [(X, X + 1, X)], lambda p: np.moveaxis(np.array(p), 0, 3), {"axis": -1}, True),
     Case("stack", [(SCALAR, SCALAR)], lambda p: np.array(p)),
-    Case("split", [I], lambda x: (x[:, :1], x[:, 1:3], x[:, 3:]), {"indices_or_sections": (1, 3), "axis": 1}),
+    Case(
+        "split", [INTS], lambda x: (x[:, :1], x[:, 1:3], x[:, 3:]), {"indices_or_sections": (1, 3), "axis": 1}
+    ),
     Case("split", [X], lambda x: (x[..., :2], x[..., 2:]), {"indices_or_sections": 2, "axis": -1}, True),
-    Case("split", [X], lambda x: (x[:, :2], x[:, 2:2], x[:, 2:], x[:, 3:]), {"indices_or_sections": (2, 2, 3), "axis": 1}, True),
+    Case(
+        "split",
+        [X],
+        lambda x: (x[:, :2], x[:, 2:2], x[:, 2:], x[:, 3:]),
+        {"indices_or_sections": (2, 2, 3), "axis": 1},
+        True,
+    ),
     Case("split", [X], lambda x: (x,), {"indices_or_sections": 1}, True),
-]  # fmt: skip
+]
 
 TestShape = checks(CASES)
 
@@ -123,7 +137,10 @@ def test_fields_that_do_not_fit_are_refused():
     def of(*shapes):
         return TupleType(tuple(TensorType(shape) for shape in shapes))
 
-    with pytest.raises(ValueError, match=r"field 1 has the shape \(2, 4\); the first has \(2, 3\), which differs along axis 1"):
+    with pytest.raises(
+        ValueError,
+        match=r"field 1 has the shape \(2, 4\); the first has \(2, 3\), which differs along axis 1",
+    ):
         _type("concatenate", of((2, 3), (2, 4)))
     with pytest.raises(ValueError, match=r"field 1 has the shape \(2,?\), not the rank 2 of the first"):
         _type("concatenate", of((2, 3), (2,)))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.node import CHILDREN
-from compiler.relay.execute.lower import Nested, flat, has_code, is_static, nested, tensor_types
+from compiler.relay.execute.planning.lower import Nested, flat, has_code, is_static, nested, tensor_types
 from compiler.relay.language.expr import (
     Call,
     Constant,
@@ -25,7 +25,8 @@ from compiler.relay.language.expr import (
 from compiler.relay.language.op import Op
 from compiler.relay.language.types import TensorType, Type
 from compiler.relay.language.visit import post_order
-from compiler.relay.optimize.fuse import PRIMITIVE, is_primitive, is_view
+from compiler.relay.optimize.dominators import is_primitive
+from compiler.relay.optimize.fuse import PRIMITIVE, is_view
 
 
 @dataclass(slots=True)
@@ -195,7 +196,7 @@ class _Linear:
         if is_view(expr) and not isinstance(arguments[0], tuple):
             base = self.values[arguments[0]]
             return self._new(expr.checked_type, base.kind, base.number, arguments[0])
-        called = expr.function if is_primitive(expr.function) else _alone(expr)
+        called = expr.function if is_primitive(expr.function) else alone(expr)
         outputs = tuple(self._new(t, "computed") for t in tensor_types(expr.checked_type))
         span = span_of(expr)
         step = Step(called, tuple(flat(arguments)), outputs, has_code(called), str(span) if span else "")
@@ -203,7 +204,7 @@ class _Linear:
         return nested(expr.checked_type, iter(outputs))
 
 
-def _alone(call: Call) -> Function:
+def alone(call: Call) -> Function:
     """The primitive function of one operator."""
     params = []
     for i, arg in enumerate(call.args):

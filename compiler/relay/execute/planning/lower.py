@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,20 @@ import numpy as np
 from compiler import te
 from compiler.backend import Target
 from compiler.errors import ScheduleError
+from compiler.ir.dtype import is_float
+from compiler.ir.expr import Binary
+from compiler.ir.expr import Call as IntrinsicCall
 from compiler.ir.node import CHILDREN
+from compiler.ir.operators import INTRINSICS
 from compiler.ir.semantics.bfloat16 import widened
+from compiler.ir.visit import walk
 from compiler.ops.group import Anchor, GroupProgram, schedule_group
 from compiler.relay.language.expr import Call, Constant, Expr, Function, Tuple, TupleGetItem, Var
+from compiler.relay.language.module import IRModule
 from compiler.relay.language.op import Fuse, Op
 from compiler.relay.language.types import TensorType, TupleType, Type
 from compiler.relay.language.visit import post_order
-from compiler.te.tensor import Tensor
+from compiler.te.tensor import Compute, Tensor
 
 Nested = Any
 """A value for each tensor of a type: itself for a tensor, a tuple of them for a tuple."""
@@ -65,7 +72,7 @@ def nested(type_: Type, leaves: Iterator[Any]) -> Nested:
 
 
 def has_code(function: Function) -> bool:
-    """Whether a primitive function can be compiled: every operator has tensor expressions, nothing is empty."""
+    """Whether a primitive function can be compiled: operators have expressions, nothing is empty."""
     types = [p.checked_type for p in function.params]
     for expr in post_order(function.body):
         if type(expr) is Call:
@@ -118,11 +125,14 @@ class Lowered:
         are, those of tuples in order; the outputs follow.
     inputs : int
         The number of inputs.
+    flops : int
+        Arithmetic operations, by the definitions of the operators: additions, multiplications, functions.
     """
 
     program: GroupProgram
     operands: tuple[int, ...]
     inputs: int
+    flops: int
 
 
 def lower(function: Function, target: Target) -> Lowered:
@@ -138,16 +148,19 @@ def lower(function: Function, target: Target) -> Lowered:
     """
     graph = _Graph(function)
     anchor = graph.anchor()
+    read = graph.read()
     program = None
     if anchor is not None:
         try:
-            program = schedule_group(graph.inputs, graph.outputs, target, anchor)
+            program = schedule_group(read, graph.outputs, target, anchor)
         except (ScheduleError, ValueError):  # the template does not take these shapes
             program = None
     if program is None:
-        program = schedule_group(graph.inputs, graph.outputs, target)
+        program = schedule_group(read, graph.outputs, target)
     place = {tensor: i for i, tensor in enumerate((*graph.inputs, *graph.outputs))}
-    return Lowered(program, tuple(place[source] for source in program.sources), len(graph.inputs))
+    return Lowered(
+        program, tuple(place[source] for source in program.sources), len(graph.inputs), graph.flops()
+    )
 
 
 class _Graph:
@@ -196,6 +209,33 @@ class _Graph:
             return nested(expr.checked_type, iter(made))
         return made[0] if isinstance(made, (list, tuple)) else made
 
+    def read(self) -> tuple[Tensor, ...]:
+        """The inputs that the outputs depend on."""
+        found = self.operations()
+        return tuple(tensor for tensor in self.inputs if tensor.op in found)
+
+    def operations(self) -> set[Any]:
+        """The operations that the outputs depend on, their own ones included."""
+        seen: set[Any] = set()
+        pending = [tensor.op for tensor in self.outputs]
+        while pending:
+            op = pending.pop()
+            if op not in seen:
+                seen.add(op)
+                pending += [tensor.op for tensor in op.inputs]
+        return seen
+
+    def flops(self) -> int:
+        """The arithmetic operations of floating-point numbers, by the definitions of the operators."""
+        total = 0
+        for op in self.operations():
+            if isinstance(op, Compute):
+                terms = prod(axis.extent for axis in op.reduce_axis)  # type: ignore[type-var]  # no dynamic extents
+                each = sum(_is_arithmetic(node) for expr in op.body for node in walk(expr))
+                each += len(op.body) if op.reduction is not None and is_float(op.dtype) else 0
+                total += prod(axis.extent for axis in op.axis) * terms * each  # type: ignore[type-var]
+        return int(total)
+
     def anchor(self) -> Anchor | None:
         """The operator of the function that has a template; of several, the one that fuses least."""
         for call in sorted(self.calls, key=lambda c: -_rank(c)):
@@ -208,13 +248,20 @@ class _Graph:
             template = op.template(call.attrs, types)
             if template is not None:
                 operands = tuple(given[i] for i in template.arguments)
-                return Anchor(output, template.operator, template.values, operands)
+                values = template.operator.shape(**template.values)
+                return Anchor(output, template.operator, values, operands)
         return None
 
 
 def _rank(call: Call) -> int:
     kind = call.function.fuse  # type: ignore[attr-defined]
     return int(kind) if kind != Fuse.OPAQUE else -1
+
+
+def _is_arithmetic(node: Any) -> bool:
+    if type(node) is Binary:
+        return node.op in "+-*/" and is_float(node.dtype)
+    return type(node) is IntrinsicCall and node.name in INTRINSICS and is_float(node.dtype)
 
 
 def _copied(tensor: Tensor) -> Tensor:
@@ -227,6 +274,26 @@ def _scalar(constant: Constant) -> Tensor:
     return te.compute((), lambda: te.const(value, constant.dtype), "scalar")
 
 
-def operator_types(call: Call) -> Sequence[Type]:
-    """The types of the arguments of a call, then that of its result."""
-    return (*(arg.checked_type for arg in call.args), call.checked_type)
+def anchors(module: IRModule) -> dict[tuple[Any, tuple[Any, ...]], int]:
+    """The operators with templates that compute the groups of a module, which a search can tune.
+
+    Parameters
+    ----------
+    module : IRModule
+        Operators are grouped and types are inferred (`compiler.relay.optimize.fuse.fuse_ops`).
+
+    Returns
+    -------
+    dict
+        ``(operator, values of its parameters) -> number of calls``.
+    """
+    found: dict[tuple[Any, tuple[Any, ...]], int] = {}
+    for function in module.functions.values():
+        for call in post_order(function):
+            inner = call.function if type(call) is Call else None
+            if type(inner) is Function and inner.attrs.get("primitive") and has_code(inner):
+                anchor = _Graph(inner).anchor()
+                if anchor is not None:
+                    key = anchor.operator, tuple(anchor.values)
+                    found[key] = found.get(key, 0) + 1
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.semantics.bfloat16 import narrowed, widened
-from compiler.relay.execute.lower import Nested, flat, tensor_types
+from compiler.relay.execute.planning.lower import Nested, flat, tensor_types
 from compiler.relay.language.attributes import Attrs
 from compiler.relay.language.expr import Call, Constant, Function, Tuple, TupleGetItem
 from compiler.relay.language.op import Op, evaluated, op
@@ -17,8 +17,8 @@ from compiler.relay.language.visit import post_order
 Recipe = tuple[Any, ...]
 """``(parameters, nodes, root)``. A parameter is the number of its fields, None for a tensor; a node is
 ``("call", operator, attributes, arguments, dtypes in, dtypes out)``, ``("tuple", fields)``,
-``("item", tuple, index)`` or ``("constant", dtype, shape, bytes as text)``; arguments and fields are positions
-among the parameters and the nodes before."""
+``("item", tuple, index)`` or ``("constant", dtype, shape, NumPy's dtype, bytes as text)``; arguments and
+fields are positions among the parameters and the nodes before."""
 
 
 def recipe(function: Function) -> Recipe:
@@ -42,7 +42,9 @@ def recipe(function: Function) -> Recipe:
             nodes.append(("item", number[id(expr.tuple_value)], expr.index))
         else:
             assert type(expr) is Constant
-            nodes.append(("constant", expr.dtype, expr.data.shape, str(expr.data.dtype), expr.data.tobytes().hex()))
+            nodes.append(
+                ("constant", expr.dtype, expr.data.shape, str(expr.data.dtype), expr.data.tobytes().hex())
+            )
     return parameters, tuple(nodes), number[id(function.body)]
 
 
@@ -111,6 +113,3 @@ def _narrowed(value: Nested, dtypes: Any) -> Nested:
     if isinstance(value, tuple):
         return tuple(_narrowed(part, dtypes) for part in value)
     return np.asarray(narrowed(value)) if next(dtypes) == "bfloat16" else value
-
-
-

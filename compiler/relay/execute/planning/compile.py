@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from compiler.backend import Target
-from compiler.relay.execute.evaluate import recipe
-from compiler.relay.execute.kernel import Kernel, in_place, nbytes, source
-from compiler.relay.execute.lower import Lowered, flat, lower, nested, structure, title
-from compiler.relay.execute.memory import Block, plan_memory
-from compiler.relay.execute.plan import Place, Plan, Planned
-from compiler.relay.execute.program import Program, Step
+from compiler.relay.execute.planning.evaluate import recipe
+from compiler.relay.execute.planning.kernel import Kernel, in_place, nbytes, source
+from compiler.relay.execute.planning.lower import Lowered, flat, lower, nested, structure, title
+from compiler.relay.execute.planning.memory import Block, plan_memory
+from compiler.relay.execute.planning.plan import Place, Plan, Planned
+from compiler.relay.execute.planning.program import Program, Step
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, name)`` after each kernel."""
@@ -31,40 +31,53 @@ class Kernels:
     ----------
     target : Target
     progress : callable, optional
+    ready : sequence of Kernel, optional
+        The kernels in the order in which they are needed, if they are compiled already.
     """
 
-    def __init__(self, target: Target, progress: Progress | None = None) -> None:
-        self.target, self.progress = target, progress
+    def __init__(
+        self, target: Target, progress: Progress | None = None, ready: Sequence[Kernel] | None = None
+    ) -> None:
+        self.target, self.progress, self.ready = target, progress, ready
         self.lowered: dict[Any, Lowered] = {}
         self.places: dict[Any, tuple[int, int] | None] = {}
         self.numbers: dict[Any, int] = {}
         self.pending: list[Future[Kernel]] = []
         self.pool = ThreadPoolExecutor(COMPILING, "espalier-compile")
 
-    def lower(self, step: Step) -> tuple[Any, Lowered]:
-        """The structure of a step, and its program."""
-        key = structure(step.function)
+    def lower(self, step: Step, key: Any) -> Lowered:
+        """The program of a step, whose structure is `key`."""
         if key not in self.lowered:
             self.lowered[key] = lower(step.function, self.target)
-        return key, self.lowered[key]
+        return self.lowered[key]
 
-    def in_place(self, key: Any, candidates: tuple[tuple[int, int], ...]) -> tuple[int, int] | None:
+    def in_place(
+        self, step: Step, key: Any, candidates: tuple[tuple[int, int], ...]
+    ) -> tuple[int, int] | None:
         """The pair of an input and an output that may share memory, if there is one."""
+        if not candidates:
+            return None
         if (key, candidates) not in self.places:
-            self.places[key, candidates] = in_place(self.lowered[key], candidates) if candidates else None
+            self.places[key, candidates] = in_place(self.lower(step, key), candidates)
         return self.places[key, candidates]
 
     def number(self, step: Step, key: Any, constants: frozenset[int], inplace: tuple[int, int] | None) -> int:
         """The number of a kernel; it is compiled, unless it is already."""
         which = (key, constants, inplace)
         if which not in self.numbers:
-            self.numbers[which] = len(self.pending)
-            made = source(title(step.function), self.lowered[key], self.target, constants, inplace)
-            self.pending.append(self.pool.submit(made.compiled, self.target))
+            self.numbers[which] = len(self.numbers)
+            if self.ready is None:
+                lowered = self.lower(step, key)
+                made = source(title(step.function), lowered, self.target, constants, inplace)
+                self.pending.append(self.pool.submit(made.compiled, self.target))
         return self.numbers[which]
 
     def finish(self) -> tuple[Kernel, ...]:
         """All kernels, when they are compiled."""
+        if self.ready is not None:
+            if len(self.ready) != len(self.numbers):
+                raise ValueError(f"{len(self.numbers)} kernels are needed, not {len(self.ready)}")
+            return tuple(self.ready)
         kernels = []
         try:
             for number, future in enumerate(self.pending):
@@ -116,11 +129,11 @@ class _Compilation:
         return self._planned(kernels, chosen)
 
     def _chosen(self, number: int, step: Step) -> tuple[int, frozenset[int]]:
-        key, _ = self.kernels.lower(step)
+        key = structure(step.function)
         constant = frozenset(
             at for at, value in enumerate(step.inputs) if self.program.values[value].kind == "constant"
         )
-        inplace = self.kernels.in_place(key, tuple(self._dying(number, step)))
+        inplace = self.kernels.in_place(step, key, tuple(self._dying(number, step)))
         if inplace is not None:
             given, made = inplace[0], step.outputs[inplace[1] - len(step.inputs)]
             self.storage[made] = self.storage[self.roots[step.inputs[given]]]
@@ -198,9 +211,7 @@ class _Compilation:
                     prepared[o.index] if o.kind == "prepared" else place(values[o.index])
                     for o in code.operands
                 )
-            used = [
-                v for v in step.inputs if kernel < 0 or program.values[self.roots[v]].kind != "constant"
-            ]
+            used = [v for v in step.inputs if kernel < 0 or program.values[self.roots[v]].kind != "constant"]
             calls.append(
                 Planned(
                     title(step.function),
@@ -211,6 +222,7 @@ class _Compilation:
                     recipe(step.function) if kernel < 0 else None,
                     tuple(map(place, used)),
                     tuple(map(place, step.outputs)),
+                    self.kernels.lowered[structure(step.function)].flops if kernel >= 0 else 0,
                 )
             )
         leaves = iter([place(value) for value in flat(program.result)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, cast
@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from compiler.backend import Target, pipeline
+from compiler.backend.llvm.backend import LLVM
 from compiler.backend.registry import backend
 from compiler.errors import ScheduleError
 from compiler.ir.dtype import bits_of
@@ -18,7 +19,7 @@ from compiler.ir.function import PrimFunc
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
-from compiler.relay.execute.lower import Lowered
+from compiler.relay.execute.planning.lower import Lowered
 from compiler.runtime.array import empty
 from compiler.runtime.artifact import Artifact
 
@@ -29,8 +30,8 @@ ENTRY_NAME = "kernel"
 class Operand:
     """What a parameter of a kernel is: ``("value", n)``, or ``("prepared", n)``.
 
-    Values are the inputs of the primitive function, then its outputs; prepared are the buffers that are filled
-    once from constants.
+    Values are the inputs of the primitive function, then its outputs; prepared are the buffers that are
+    filled once from constants.
     """
 
     kind: str
@@ -107,9 +108,8 @@ class Source:
 
     def compiled(self, target: Target) -> Kernel:
         """The kernel: machine code of both programs."""
-        compile_: Callable[..., Artifact] = backend(target.kind).compile
-        prepare = None if self.prepare is None else compile_(self.prepare, target.options)
-        main = compile_(self.main, target.options)
+        prepare = None if self.prepare is None else LLVM().compile(self.prepare, target.options, once=True)
+        main = LLVM().compile(self.main, target.options)
         return Kernel(self.name, main, self.operands, prepare, self.prepare_operands, self.prepared)
 
 
@@ -176,9 +176,7 @@ def source(
     number = {b: i for i, b in enumerate(filled)}
 
     def operand(buffer: Buffer) -> Operand:
-        return (
-            Operand("value", value[buffer]) if buffer in value else Operand("prepared", number[buffer])
-        )
+        return Operand("value", value[buffer]) if buffer in value else Operand("prepared", number[buffer])
 
     shapes = tuple((cast("tuple[int, ...]", b.shape), b.dtype) for b in filled)
     return Source(

@@ -1,0 +1,105 @@
+"""Compiled programs on disk, by what they were compiled from: a second build of a model loads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import compiler
+from compiler.ops.chosen import has_choosers
+from compiler.relay.execute.load import load
+from compiler.relay.execute.settings import Settings
+from compiler.relay.language.equal import structural_hash
+from compiler.relay.language.module import IRModule
+from compiler.runtime.artifact import ModuleFileError
+from compiler.runtime.threads import num_threads
+
+ENVIRONMENT = "ESPALIER_CACHE"
+"""The folder of the cache; ``off`` for none. By default ``espalier`` in the user's folder for caches."""
+
+LEAST_SECONDS = 0.5
+"""A build that takes less is not kept."""
+
+MOST_BYTES = 4 * 1024**3
+"""Of all programs; those that were used last longest ago are removed."""
+
+
+def folder() -> Path | None:
+    """The folder of the cache, or None if it is off."""
+    given = os.environ.get(ENVIRONMENT)
+    if given == "off":
+        return None
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "espalier"
+
+
+def key_of(module: IRModule, settings: Settings) -> str | None:
+    """What a program is found by; None where something has a part in its compilation that has no key."""
+    if has_choosers():
+        return None
+    parts = (
+        structural_hash(module),
+        *(param.name for param in module.main.params),
+        str(settings.target),
+        str(settings.level),
+        *settings.without,
+        str(num_threads()),
+        _versions(),
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _versions() -> str:
+    """A digest of the compiler itself and of LLVM's version."""
+    import llvmlite
+
+    digest = hashlib.sha256(llvmlite.__version__.encode())
+    root = Path(compiler.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def found(key: str) -> Any:
+    """The program of a key, or None. A file that is damaged is as if it were not there."""
+    where = folder()
+    if where is None:
+        return None
+    path = where / f"{key}.program"
+    try:
+        program = load(path)
+    except (OSError, ModuleFileError):
+        return None
+    with suppress(OSError):
+        os.utime(path)  # it was used now
+    return program
+
+
+def keep(key: str, program: Any) -> None:
+    """Keep a program; what cannot be written is not kept."""
+    where = folder()
+    if where is None:
+        return
+    with suppress(OSError):
+        where.mkdir(parents=True, exist_ok=True)
+        program.save(where / f"{key}.program")
+        _prune(where)
+
+
+def _prune(where: Path) -> None:
+    """Remove the programs that were used last longest ago, until the others are no more than `MOST_BYTES`."""
+    files = [(path.stat(), path) for path in where.glob("*.program")]
+    total = sum(stat.st_size for stat, _ in files)
+    for stat, path in sorted(files, key=lambda item: item[0].st_mtime):
+        if total <= MOST_BYTES:
+            break
+        path.unlink(missing_ok=True)
+        total -= stat.st_size
