@@ -6,6 +6,7 @@ from compiler.relay.language.module import IRModule
 from compiler.relay.optimize.canonicalize import canonicalize
 from compiler.relay.optimize.combine_parallel import combine_parallel
 from compiler.relay.optimize.fold_scale_axis import fold_scale_axis
+from compiler.relay.optimize.integer_layers import integer_layers
 from compiler.relay.optimize.recognize import recognize
 from compiler.relay.optimize.simplify_inference import simplify_inference
 from compiler.relay.transform.eliminate_common_subexpressions import eliminate_common_subexpressions
@@ -19,6 +20,7 @@ PASSES: tuple[ModulePass, ...] = (
     ModulePass(
         "eliminate_dead_code", eliminate_dead_code, 1, "a use that is none hinders folding and fusion"
     ),
+    ModulePass("integer_layers", integer_layers, 2, "folding would turn the weights into floats"),
     ModulePass("fold_constant", fold_constant, 2, "what is constant is seen by the passes behind"),
     ModulePass("canonicalize", canonicalize, 1, "the passes behind have one form to look for"),
     ModulePass(
