@@ -30,6 +30,6 @@ The grammar, where ``X*,`` is a list of X separated by commas, and a comma may f
                | 'fn' [tparams] '(' type*, ')' '->' type ['where' '[' relation*, ']']
 
 A constructor without inputs is called where it is named; with ``&`` before it, it is the function. A list in
-brackets of constants is a constant, of other expressions it is their stack. ``%1 = f(%x);`` is no binding of the
-language: all uses of ``%1`` are the same node.
+brackets of constants is a constant, of other expressions it is their stack. ``%1 = f(%x);`` is no binding of
+the language: all uses of ``%1`` are the same node.
 """

@@ -1,4 +1,4 @@
-"""A child-sum TreeLSTM and a character RNN in Relay's text, recursive and on data types; the same in NumPy."""
+"""A child-sum TreeLSTM and a character RNN in Relay's text, recursive, on data types; the same in NumPy."""
 
 from __future__ import annotations
 
