@@ -33,7 +33,7 @@ def extract_tasks(module: IRModule, target: str = "llvm", level: int = 3) -> dic
     >>> tasks = costmodel.extract_tasks(relay.from_onnx("model.onnx", {"x": (1, 3, 224, 224)}))
     >>> costmodel.tune_all(tasks, seconds=600, records="model.jsonl")
     """
-    from compiler.relay.execute.lower import anchors
+    from compiler.relay.execute.planning.lower import anchors
     from compiler.relay.infer.infer import infer_type
     from compiler.relay.optimize.fuse import fuse_ops
     from compiler.relay.optimize.pipeline import optimize

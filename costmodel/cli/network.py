@@ -156,8 +156,13 @@ def _check_open(model: Path, given: dict[str, Any]) -> None:
     """Raise ValueError where a dimension of an input is not known."""
     from compiler.relay.importer.model import declared_type, read_model
     from compiler.relay.importer.onnx import model_inputs
+    from compiler.suggest import unknown
 
-    for name, declaration in model_inputs(read_model(model)[0].graph).items():
+    inputs = model_inputs(read_model(model)[0].graph)
+    for name in given:
+        if name not in inputs:
+            raise ValueError(unknown("input of the model", name, inputs))
+    for name, declaration in inputs.items():
         _, dims = declared_type(declaration) or (0, [])
         if name not in given and (dims is None or not all(type(d) is int for d in dims)):
             text = "unknown" if dims is None else ", ".join("?" if d is None else str(d) for d in dims)
