@@ -1,4 +1,4 @@
-"""`GraphImport`: the nodes of a graph, in order, by the conversions of their operators; all problems are kept."""
+"""`GraphImport`: the nodes of a graph, in order, by the conversions of their operators; keeps all problems."""
 
 from __future__ import annotations
 

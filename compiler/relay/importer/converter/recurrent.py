@@ -11,6 +11,7 @@ from compiler.relay.importer.errors import OnnxError
 from compiler.relay.language.expr import Expr
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+_ACTIVATIONS = {"LSTM": 3, "GRU": 2, "RNN": 1}
 
 
 @converts("LSTM", "GRU", "RNN")
@@ -40,7 +41,9 @@ def _recurrent(
     state = (batch, directions, width) if layout else (directions, batch, width)
     zeros = node.constant(np.zeros(state, dtype_of(x)))
     more = [v for v in (lengths, peepholes if kind == "LSTM" else None) if v is not None]
-    names = node.attr("activations")
+    names = (node.attr("activations") or [])[
+        : directions * _ACTIVATIONS[kind]
+    ]  # RNN's default is for two directions
     options: dict[str, Any] = {
         "direction": direction,
         "activations": tuple(n.lower() for n in names) if names else None,
