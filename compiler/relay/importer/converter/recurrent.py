@@ -15,17 +15,8 @@ _ACTIVATIONS = {"LSTM": 3, "GRU": 2, "RNN": 1}
 
 
 @converts("LSTM", "GRU", "RNN")
-def _recurrent(
-    node: NodeView,
-    x: Expr,
-    w: Expr,
-    r: Expr,
-    bias: Expr | None = None,
-    lengths: Expr | None = None,
-    hidden: Expr | None = None,
-    cell: Expr | None = None,
-    peepholes: Expr | None = None,
-) -> Any:
+def _recurrent(node: NodeView, x: Expr, w: Expr, r: Expr, *optional: Expr | None) -> Any:
+    bias, lengths, hidden, cell, peepholes = [*optional, *[None] * 5][:5]
     kind, direction = node.proto.op_type, node.attr("direction")
     directions = 2 if direction == "bidirectional" else 1
     layout = node.attr("layout", 0)
