@@ -156,9 +156,10 @@ def _drawn(name: str, type_: Any, rng: np.random.Generator) -> np.ndarray:
         raise ValueError(
             f"the input {name!r} is {type_}, of which nothing can be drawn: give --input {name}=FILE.npy"
         )
-    if type_.dtype.startswith("float"):
-        return rng.standard_normal(type_.dims).astype(type_.dtype)
-    return np.zeros(type_.dims, numpy_dtype(type_.dtype))
+    shape, dtype = tuple(map(int, type_.dims)), str(type_.dtype)
+    if dtype.startswith("float"):
+        return rng.standard_normal(shape).astype(dtype)
+    return np.zeros(shape, numpy_dtype(dtype))
 
 
 def check_output(path: Path | None, count: int | None = None) -> None:

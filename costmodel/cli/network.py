@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compiler.suggest import unknown
 from costmodel.cli.arrays import (
     arguments,
     check_output,
@@ -171,7 +172,8 @@ def run_model(
     check_output(output)
     made, given = _ready(model, inputs, seed if random else None, _ModelOptions(**options))
     check_output(output, len(made.outputs))
-    times, results = [], None
+    times: list[float] = []
+    results: Any = ()
     for _ in range(repeat):
         began = time.perf_counter()
         results = made.program(*given)
@@ -377,6 +379,9 @@ def _imported(
 
 def _check_open(declared: Mapping[str, Any], given: Mapping[str, Sequence[int]]) -> None:
     """Raise ValueError where a dimension of an input is neither in the file nor given, for all at once."""
+    for name in given:
+        if name not in declared:
+            raise ValueError(unknown("input of the model", name, declared))
     named: dict[Any, int] = {}
     for name, shape in given.items():
         dims = (declared.get(name) or (0, None))[1] or ()
@@ -453,7 +458,7 @@ def _profile_table(found: Any, top: int) -> Table:
         per = 1e-9 / row.seconds if row.seconds else 0.0
         speeds = [f"{row.flops * per:.1f}" if row.flops else "-", f"{row.nbytes * per:.1f}"]
         # the names come from a file: no markup
-        names = [text.replace("[", r"\[") for text in (row.name, row.origin)]
+        names = [text.replace("[", r"\[") for text in (row.name, _end(row.origin))]
         table.add_row(*names, f"{row.seconds * 1e6:.1f}", f"{row.seconds / total:.1%}", *speeds)
     if rest := sum(row.seconds for row in rows[top:]):
         table.add_row(f"{len(rows) - top} more", "", f"{rest * 1e6:.1f}", f"{rest / total:.1%}", "", "")
@@ -461,6 +466,11 @@ def _profile_table(found: Any, top: int) -> Table:
     flops = sum(row.flops for row in rows)
     table.add_row("total", "", f"{total * 1e6:.1f}", "", f"{flops * 1e-9 / total:.1f}", "")
     return table
+
+
+def _end(name: str, width: int = 36) -> str:
+    """The end of a name that is too long: what is before are the graphs that a node is in."""
+    return name if len(name) <= width else f"...{name[3 - width :]}"
 
 
 def _print_facts(facts: Sequence[tuple[str, str]], console: Console) -> None:
