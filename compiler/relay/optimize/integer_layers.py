@@ -22,9 +22,9 @@ def integer_layers(module: IRModule) -> IRModule:
     """Compute layers between quantized tensors on the integers themselves.
 
     A model in the form of quantize and dequantize operators computes
-    ``dense(dequantize(x), dequantize(w))``. With one scale and zero point for ``x``, and a scale for each output channel of constant weights without zero
-    point, that is a product of the integers, less the zero point's share, times the scales (Jacob et al.,
-    arXiv 1712.05877, section 2.3).
+    ``dense(dequantize(x), dequantize(w))``. With one scale and zero point for ``x``, and a scale for each
+    output channel of constant weights without zero point, that is a product of the integers, less the zero
+    point's share, times the scales (Jacob et al., arXiv 1712.05877, section 2.3).
     """
     infer_type(module)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compiler.backend import Target
 from compiler.relay.language.module import IRModule
 from compiler.relay.optimize.canonicalize import canonicalize
 from compiler.relay.optimize.combine_parallel import combine_parallel
@@ -42,6 +43,7 @@ def optimize(
     module: IRModule,
     level: int = 3,
     *,
+    target: str | Target = "llvm",
     without: tuple[str, ...] = (),
     observe: Observer | None = None,
 ) -> IRModule:
@@ -52,6 +54,8 @@ def optimize(
     module : IRModule
     level : int
         0: what execution needs. 1: no dead code, canonical forms. 2: constants. 3: weights are rewritten.
+    target : str or Target
+        What the module is compiled for.
     without : tuple of str
         Names of passes to leave out, see `PASSES`.
     observe : callable, optional
@@ -66,4 +70,6 @@ def optimize(
     """
     if level not in (0, 1, 2, 3):
         raise ValueError(f"level is {level!r}; 0, 1, 2 or 3 is needed")
+    if not Target.parse(target).hardware.byte_products:
+        without = (*without, "integer_layers")  # products of floats are faster there
     return run_passes(module, PASSES, level, without=without, observe=observe)

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from compiler.relay.execute.build import build
 from compiler.relay.importer import NeedsValues, OnnxError, from_onnx
 from compiler.relay.importer.converter import control
 from compiler.relay.infer.infer import infer_type
@@ -211,3 +212,15 @@ def test_scan(unrolled: bool, attributes: dict[str, list[int]], monkeypatch: pyt
         everything, np.moveaxis(products, 0, attributes.get("scan_output_axes", [0])[0]), rtol=1e-5
     )
     assert any(type(e) is Let for e in post_order(module.main.body)) is not unrolled
+
+
+def test_compiled_programs_branch_and_loop() -> None:
+    x = np.float32([1, -3, 2])
+    branches = build(from_onnx(branching()))
+    np.testing.assert_array_equal(branches(x, np.bool_(True)), x + 1)
+    np.testing.assert_array_equal(branches(x, np.bool_(False)), x * -x)
+    loop = build(from_onnx(looping(True)))
+    for trips in (0, 1, 5, 20):
+        given = loop(x[:2], np.int64(trips))
+        for want, have in zip(looped(x[:2], trips, True), given, strict=True):
+            np.testing.assert_array_equal(have, want)
