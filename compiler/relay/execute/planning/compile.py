@@ -69,7 +69,7 @@ class Kernels:
             if self.ready is None:
                 lowered = self.lower(step, key)
                 made = source(title(step.function), lowered, self.target, constants, inplace)
-                self.pending.append(self.pool.submit(made.compiled, self.target))
+                self.pending.append(self.pool.submit(made.generated(self.target)))
         return self.numbers[which]
 
     def finish(self) -> tuple[Kernel, ...]:
