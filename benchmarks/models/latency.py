@@ -58,7 +58,11 @@ def openvino_way(path: Path, feed: dict[str, Any], threads: int) -> Callable[[],
         import openvino
     except ImportError:
         return None
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
     core = openvino.Core()
     try:
         model = core.read_model(str(path))
@@ -108,7 +112,9 @@ def measure(model: Real, folder: Path, options: argparse.Namespace) -> list[str]
         if third is not None:
             ways["OpenVINO"] = third
     times = interleave(ways, rounds=options.rounds, min_seconds=0.02)
-    ratio = Spread.of([a / b for a, b in zip(times["ours"].seconds, times["onnxruntime"].seconds, strict=True)])
+    ratio = Spread.of(
+        [a / b for a, b in zip(times["ours"].seconds, times["onnxruntime"].seconds, strict=True)]
+    )
     peer = times.get("OpenVINO")
     arena, total = _memory(session)
     return [

@@ -16,6 +16,8 @@ from compiler.errors import ScheduleError
 from compiler.ir.dtype import bits_of
 from compiler.ir.expr import Buffer
 from compiler.ir.function import PrimFunc
+from compiler.ir.stmt import For
+from compiler.ir.visit import Rewriter
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
@@ -24,6 +26,9 @@ from compiler.runtime.array import empty
 from compiler.runtime.artifact import Artifact
 
 ENTRY_NAME = "kernel"
+
+SERIAL = 1 << 18
+"""Operations and bytes up to which a kernel uses one thread: to begin a parallel loop takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,8 @@ def source(
     """
     pairs = {} if inplace is None else _parameters_of(lowered, inplace)
     nest = loop_nest(lowered.program.schedule, lowered.program.parameters, ENTRY_NAME, inplace=pairs)
+    if lowered.flops + sum(buffer.nbytes for buffer in nest.params) <= SERIAL:
+        nest = nest.with_body(_Serial()(nest.body))
     taken = set(pairs or ())
     kept = [at for p, at in zip(lowered.program.parameters, lowered.operands, strict=True) if p not in taken]
     value = dict(zip(nest.params, kept, strict=True))
@@ -187,6 +194,18 @@ def source(
         tuple(map(operand, prepare.params)) if filled else (),
         shapes,
     )
+
+
+class _Serial(Rewriter):
+    """Makes parallel loops serial."""
+
+    def _for(self, node: For) -> For:
+        inner = self.descend(node)
+        if inner.kind != "parallel":
+            return inner
+        return For(inner.var, inner.extent, "serial", inner.body, inner.pragmas)
+
+    rules = {For: _for}
 
 
 def nbytes(shape: Sequence[int], dtype: str) -> int:

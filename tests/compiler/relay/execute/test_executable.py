@@ -216,3 +216,12 @@ def test_progress() -> None:
     build(network(), progress=lambda *step: seen.append(step), cache=False)
     assert [done for done, _, _ in seen] == list(range(1, len(seen) + 1))
     assert {total for _, total, _ in seen} == {len(seen)}
+
+
+def test_small_kernels_use_one_thread() -> None:
+    """To begin a parallel loop takes longer than all of their work."""
+    for size, parallel in ((64, False), (1024, True)):
+        x = Var("x", TensorType((size, size)))
+        program = build(IRModule.from_expr(Function((x,), op("exp")(x))), cache=False)
+        (kernel,) = program._data.kernels
+        assert kernel.main.details["is_parallel"] is parallel

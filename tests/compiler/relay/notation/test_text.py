@@ -1,4 +1,4 @@
-"""Printing and parsing: golden text, the identity on many modules, errors with line and column, damaged text."""
+"""Printing and parsing: golden text, the identity on many modules, errors by place, damaged text."""
 
 import numpy as np
 import pytest
@@ -130,7 +130,10 @@ ODD = [
     Var(
         "f",
         FuncType(
-            (KINDS[0],), RefType(KINDS[0]), KINDS, (TypeConstraint("sum", (KINDS[0], KINDS[0]), Attrs(axis=(1,))),)
+            (KINDS[0],),
+            RefType(KINDS[0]),
+            KINDS,
+            (TypeConstraint("sum", (KINDS[0], KINDS[0]), Attrs(axis=(1,))),),
         ),
     ),
     Var("f", FuncType((), TensorType(IncompleteType(Kind.SHAPE), IncompleteType(Kind.BASE_TYPE)))),
