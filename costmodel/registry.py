@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from compiler import ops
+from compiler.ops.derive import derived
 from compiler.ops.operator import Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.rounding import Rounding
 from compiler.suggest import unknown
-from compiler.ops.derive import derived
 
 _registered: dict[str, Operator] = {}
 

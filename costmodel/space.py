@@ -27,6 +27,8 @@ from costmodel.knob import ordered
 
 # random options of a knob that are tried before all knobs of its group are drawn anew
 TRIES = 8
+# configurations whose digits a space keeps
+KNOWN = 1 << 14
 
 
 class Recorder(Knobs):
@@ -181,6 +183,8 @@ class ConfigSpace:
         self._movable = [
             i for i, radix in enumerate(self.radices) if radix > 1 and self._group_of[i].size > 1
         ]
+        # explorers, screens and batches need the digits of the same configurations again and again
+        self._digits: dict[int, tuple[int, ...]] = {}
         self._check_default()
 
     def _check_default(self) -> None:
@@ -215,16 +219,25 @@ class ConfigSpace:
         ValueError
             If `index` is not in ``0 .. size - 1``.
         """
+        known = self._digits.get(index)
+        if known is not None:
+            return known
         if not 0 <= index < self.size:
             raise ValueError(
                 f"configuration {index} is outside the space of {self.size} (0 to {self.size - 1})"
             )
-        digits = [0] * len(self.knobs)
+        digits, rest = [0] * len(self.knobs), index
         for group in self.groups:
-            index, number = divmod(index, group.size)
+            rest, number = divmod(rest, group.size)
             for position, digit in zip(group.positions, group.digits(number), strict=True):
                 digits[position] = digit
-        return tuple(digits)
+        return self._note(index, tuple(digits))
+
+    def _note(self, index: int, digits: tuple[int, ...]) -> tuple[int, ...]:
+        if len(self._digits) >= KNOWN:
+            self._digits.clear()
+        self._digits[index] = digits
+        return digits
 
     def find(self, digits: Sequence[int]) -> int | None:
         """Return the index of the configuration with these option numbers; None if it breaks a requirement.
@@ -345,6 +358,7 @@ class ConfigSpace:
             digits[knob] = (old + step) % self.radices[knob]
             moved = self.find(digits)
             if moved is not None:
+                self._note(moved, tuple(digits))
                 return moved
         digits[knob] = old
         number = group.number([digits[p] for p in group.positions])

@@ -10,8 +10,8 @@ import numpy as np
 
 from compiler import Target
 from compiler.ops.chosen import chosen
-from compiler.ops.operator import Operator, Shape
 from compiler.ops.derive import with_schedule
+from compiler.ops.operator import Operator, Shape
 from costmodel.registry import operator as find
 from costmodel.space import Config, ConfigSpace, Replay
 

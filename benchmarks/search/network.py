@@ -28,10 +28,8 @@ PYTORCH, DEFAULT = "PyTorch", "default"
 
 
 def layers(names: list[str]) -> dict[str, dict[str, Task]]:
-    """Return the ways to compute each layer: directly, and by Winograd's transform of the smaller tile."""
-    return {
-        name: {way: task for way, task in convolution(name).items() if way != "Winograd F4"} for name in names
-    }
+    """Return the ways to compute each layer."""
+    return {name: convolution(name) for name in names}
 
 
 def search(kind: str, tasks: list[Task], seconds: float, path: Path) -> None:

@@ -87,7 +87,7 @@ class _Unroll(RangeRewriter):
 
 
 class _Decide(RangeRewriter):
-    """Takes the branches of conditions that are decided. Nothing else is simplified: there are many copies."""
+    """Takes the branches of conditions that are decided. Nothing else is simplified: copies are many."""
 
     def __init__(self, sizes: Mapping[Var, Interval], ranges: Mapping[Var, Interval]) -> None:
         self.sizes, self.ranges = dict(sizes), dict(ranges)

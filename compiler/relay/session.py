@@ -112,7 +112,7 @@ class InferenceSession:
 
     def _first(self) -> None:
         """Compile at once, if the shapes of all inputs are known and decide everything."""
-        shapes = {name: tuple(declared[1]) for name, declared in self._declared.items() if declared}
+        shapes = {name: tuple(declared[1] or ()) for name, declared in self._declared.items() if declared}
         try:
             with self._threads():
                 self._program(shapes, {})
@@ -240,7 +240,8 @@ class InferenceSession:
         missing = [name for name in self._inputs if name not in feed]
         if missing:
             raise ValueError(f"the inputs {', '.join(map(repr, missing))} are missing")
-        arrays, extents = {}, {}
+        arrays: dict[str, np.ndarray] = {}
+        extents: dict[str, tuple[str, int]] = {}
         for name, declared in self._declared.items():
             if declared is None:
                 raise OnnxError(

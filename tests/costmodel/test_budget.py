@@ -237,7 +237,7 @@ def test_in_a_short_time_every_task_is_tried(monkeypatch):
     assert list(measurer.counts().values()) == [4, 4, 4]
     # with enough time the first batches are whole
     measurer = Slow(lambda task, trial, index: 1.0)
-    tune_all([A, B, C], seconds=60.0, measurer=measurer, explorer="random")
+    tune_all([A, B, C], seconds=60.0, measurer=measurer, explorer="random", batch_size=16)
     assert [len({i for t, i in measurer.measured[4:20]})] == [16]
 
 

@@ -199,3 +199,15 @@ def test_digits_outside_the_space(space):
         space.index([0])
     with pytest.raises(ValueError, match="knob 'pack' has options 0 to 1, not 2"):
         space.index([0, 2, 0, 0])
+
+
+def test_digits_that_were_forgotten_are_computed_again(monkeypatch):
+    space = ConfigSpace.record(lambda k: (k.choice("a", list(range(5))), k.choice("b", list(range(7)))))
+    expected = [space.digits(i) for i in range(space.size)]
+    monkeypatch.setattr("costmodel.space.KNOWN", 3)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        for i in rng.permutation(space.size).tolist():
+            assert space.digits(i) == expected[i]
+            moved = space.neighbour(i, rng)
+            assert space.digits(moved) == expected[moved] and space.index(expected[moved]) == moved

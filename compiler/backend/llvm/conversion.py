@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.backend.llvm.writer import Frame, literal, llvm_type, mangled, splat_literal
-from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float, lanes_of, scalar_of, vector_of
+from compiler.ir.dtype import PACKED_TYPES, bits_of, integer_range, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import Const
 from compiler.ir.semantics.bfloat16 import EXACT_INTEGER, LOST_BITS, ROUNDER, SUBNORMAL
 
@@ -49,6 +49,8 @@ def convert(frame: Frame, text: str, source: str, target: str) -> str:
         if a == "float16":  # every integer type has a conversion from float, and a half is one exactly
             wide = vector_of("float32", lanes_of(source))
             return convert(frame, emit(f"fpext {from_kind} {text} to {llvm_type(wide)}"), wide, target)
+        if lanes_of(source) > 1:
+            return _saturated(frame, text, source, target)
         name = f"llvm.fpto{'u' if b.startswith('u') else 's'}i.sat.{mangled(target)}.{mangled(source)}"
         return emit(f"call {to_kind} @{name}({from_kind} {text})")
     unsigned = a.startswith("u") or a == "bool"
@@ -89,6 +91,34 @@ def _double_to_half(frame: Frame, text: str, lanes: int) -> str:
     kept = emit(f"or {whole} {emit(f'and {whole} {bits}, {number(-(2**29))}')}, {odd}")
     rounded = emit(f"fptrunc {double} {emit(f'bitcast {whole} {kept} to {double}')} to {single}")
     return emit(f"fptrunc {single} {rounded} to {half}")
+
+
+def _saturated(frame: Frame, text: str, source: str, target: str) -> str:
+    """A vector of floats as integers: zero for NaN, the nearest number of the type outside of its range.
+
+    LLVM has an intrinsic for it, which it computes lane by lane.
+    """
+    a, b, lanes = scalar_of(source), scalar_of(target), lanes_of(source)
+    low, high = integer_range(b)
+    kind, test = llvm_type(source), f"<{lanes} x i1>"
+
+    def compared(word: str, value: int) -> str:
+        number = splat_literal(a, literal(Const(float(value), a)))
+        return frame.emit(f"fcmp {word} {kind} {text}, {number}")
+
+    def chosen(condition: str, x: str, y: str, of: str) -> str:
+        return frame.emit(f"select {test} {condition}, {of} {x}, {of} {y}")
+
+    # both ends are powers of two or zero, and exact; no comparison holds for NaN
+    above, under = compared("oge", high + 1), compared("olt", low)
+    inside = frame.emit(f"and {test} {compared('olt', high + 1)}, {compared('oge', low)}")
+    safe = chosen(inside, text, splat_literal(a, literal(Const(0.0, a))), kind)
+    wide, to = vector_of(b if bits_of(b) >= 32 else "int32", lanes), llvm_type(target)
+    whole = frame.emit(f"fpto{'u' if wide.startswith('u') else 's'}i {kind} {safe} to {llvm_type(wide)}")
+    if wide != target:
+        whole = frame.emit(f"trunc {llvm_type(wide)} {whole} to {to}")
+    whole = chosen(above, splat_literal(b, str(high)), whole, to)
+    return chosen(under, splat_literal(b, str(low)), whole, to)
 
 
 def _from_bfloat16(frame: Frame, text: str, lanes: int) -> str:

@@ -18,9 +18,9 @@ from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter, Value, pads, pair
-from compiler.ops.precision import DTYPE, PRECISIONS
+from compiler.ops.precision import DTYPE
 from compiler.ops.rounding import Rounding
-from compiler.ops.tiles import UNROLL, Tile, covering, unrolled
+from compiler.ops.tiles import UNROLL, UNROLLED, covering
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -116,7 +116,12 @@ class Transposed:
         def term(n: Expr, co: Expr, oh: Expr, ow: Expr) -> Expr:
             h, w = oh + top - u, ow + left - v
             inside = te.all(
-                h >= 0, h < self.shape.H * sh, te.equal(h % sh, 0), w >= 0, w < self.shape.W * sw, te.equal(w % sw, 0)
+                h >= 0,
+                h < self.shape.H * sh,
+                te.equal(h % sh, 0),
+                w >= 0,
+                w < self.shape.W * sw,
+                te.equal(w % sw, 0),
             )
             pixel = te.if_then_else(inside, data[n, c, h // sh, w // sw], 0)
             return te.sum(self.phase.term(pixel, weight[c, co, u, v]), axis=(c, u, v))
@@ -134,7 +139,9 @@ class Transposed:
         data, weight = types.values(data), types.values(weight)
         (kh, kw), (sh, sw) = self.kernel, self.stride
         top, left, *_ = pads(shape.pad)
-        whole = np.zeros((shape.N, shape.CO, top + self.output[0] + kh, left + self.output[1] + kw), data.dtype)
+        whole = np.zeros(
+            (shape.N, shape.CO, top + self.output[0] + kh, left + self.output[1] + kw), data.dtype
+        )
         for u in range(kh):
             for v in range(kw):
                 part = np.einsum("nchw,co->nohw", data, weight[:, :, u, v])
@@ -153,9 +160,10 @@ class Transposed:
             if size < 1:
                 raise ValueError(f"conv2d_transpose: pad leaves no pixel of the output along {name}")
         for name, more, step in zip("HW", pads(self.shape.output_padding)[:2], self.stride, strict=True):
-            if more >= max(step, 2):
+            if more >= step:
                 raise ValueError(
-                    f"conv2d_transpose: output_padding along {name} is {more}; it must be less than the stride, {step}"
+                    f"conv2d_transpose: output_padding along {name} is {more}; "
+                    f"it must be less than the stride, {step}"
                 )
         self.phase.epilogue.check("conv2d_transpose", self.phase.precision.result)
 
@@ -184,12 +192,12 @@ def template(
     tile = PixelTile(*knobs.choice("tile", [tuple(t) for t in tiles]))
     (_, rows, _), chosen = block_options(conv, tiles[0], registers, target)
     block = knobs.choice("h_block", rows, default=chosen.rows)
-    usual = unrolled(Tile(tiles[0].height * tiles[0].width, tiles[0].channels // registers.lanes), UNROLL)
-    unroll = knobs.choice("unroll", UNROLL, default=usual if conv.CI % 2 == 0 else 4)
+    unroll = knobs.choice("unroll", UNROLL, default=UNROLLED)
 
     data, weight, extra = made.placeholders()
     c_tiles, h_tiles, w_tiles = (
-        covering(n, size) for n, size in ((conv.CO, tile.channels), (conv.OH, tile.height), (conv.OW, tile.width))
+        covering(n, size)
+        for n, size in ((conv.CO, tile.channels), (conv.OH, tile.height), (conv.OW, tile.width))
     )
     tall, wide = h_tiles * tile.height, w_tiles * tile.width
     height = tall + (sh - 1 + top) // sh + conv.KH - 1
@@ -205,7 +213,9 @@ def template(
     def part(ph: Expr, pw: Expr, ct: Expr, u: Expr, v: Expr, c: Expr, lane: Expr) -> Expr:
         kh, kw, co = (ph + top) % sh + u * sh, (pw + left) % sw + v * sw, ct * tile.channels + lane
         bounds = [kh < made.kernel[0]] * (made.kernel[0] % sh > 0)
-        bounds += [kw < made.kernel[1]] * (made.kernel[1] % sw > 0) + [co < conv.CO] * (conv.CO % tile.channels > 0)
+        bounds += [kw < made.kernel[1]] * (made.kernel[1] % sw > 0) + [co < conv.CO] * (
+            conv.CO % tile.channels > 0
+        )
         value = weight[c, co, kh, kw]
         return te.if_then_else(te.all(*bounds), value, 0) if bounds else value
 

@@ -1,7 +1,7 @@
 """Programs with control flow, recursion, closures, references and data, compiled ahead of time.
 
-Each function becomes a function of Python in which variables are its local variables, a branch is an ``if``, a
-match tests tags, and a call of itself in tail position is a loop; what it computes are calls of compiled
+Each function becomes a function of Python in which variables are its local variables, a branch is an ``if``,
+a match tests tags, and a call of itself in tail position is a loop; what it computes are calls of compiled
 primitive functions. The order of evaluation is that of the interpreter, whose blocks
 (`compiler.relay.interpret.blocks`) this is written from.
 """
@@ -56,8 +56,8 @@ class Inline:
     Parameters
     ----------
     lines : callable
-        ``lines(result, arguments, name) -> list of str``: statements that set the variable `result`, given the
-        names of the arguments; ``name(value)`` is the name of a value that they refer to.
+        ``lines(result, arguments, name) -> list of str``: statements that set the variable `result`, given
+        the names of the arguments; ``name(value)`` is the name of a value that they refer to.
     """
 
     def __init__(self, lines: Callable[[str, Sequence[str], Callable[[Any], str]], list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""`DynamicExecutable`: a program with dimensions that each call brings, compiled for each shape that occurs."""
+"""`DynamicExecutable`: a program with dimensions that each call brings, compiled for each shape."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from compiler.relay.language.visit import substitute
 from compiler.relay.notation.printer import as_text
 
 SHAPES = 16
-"""Programs that are kept, one for each combination of shapes; the one that was used last longest ago is dropped."""
+"""Programs that are kept, one for each combination of shapes; the least recently used one is dropped."""
 
 
 def is_dynamic(type_: Type) -> bool:
@@ -77,8 +77,8 @@ class DynamicExecutable:
     def __call__(self, *arguments: Any) -> Any:
         """Run the program; compile it first, if the shapes of the arguments are new.
 
-        Parameters and errors are those of `Executable.__call__`. Dimensions that are not known before may have
-        any extent.
+        Parameters and errors are those of `Executable.__call__`. Dimensions that are not known before may
+        have any extent.
         """
         return self.specialized(*arguments)(*arguments)
 

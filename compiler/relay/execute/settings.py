@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.backend import Target
-from compiler.relay.execute.compile import Progress, compile_program
 from compiler.relay.execute.control import ControlExecutable
 from compiler.relay.execute.executable import Executable
-from compiler.relay.execute.program import is_data_flow, linear
+from compiler.relay.execute.planning.compile import Progress, compile_program
+from compiler.relay.execute.planning.program import is_data_flow, linear
 from compiler.relay.infer.infer import infer_type
 from compiler.relay.language.module import IRModule
 from compiler.relay.optimize.fuse import MAX_OPERATORS, fuse_ops
@@ -41,7 +41,7 @@ class Settings:
 def grouped(module: IRModule, settings: Settings) -> IRModule:
     """The module optimised, its operators in groups, with types."""
     without = tuple(name for name in settings.without if name != FUSE)
-    optimized = infer_type(optimize(module, settings.level, without=without))
+    optimized = infer_type(optimize(module, settings.level, target=settings.target, without=without))
     fused = settings.level > 0 and FUSE not in settings.without
     return fuse_ops(optimized, MAX_OPERATORS if fused else 1)
 

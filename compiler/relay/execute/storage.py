@@ -9,8 +9,8 @@ The file, all numbers little-endian::
                zeros up to a multiple of 64 bytes, then the parts, each of which begins at such a multiple
     32 bytes   SHA-256 of everything before
 
-The checksum detects damage, not manipulation: a program is machine code. Load one only from sources whose shared
-libraries you would load.
+The checksum detects damage, not manipulation: a program is machine code. Load one only from sources whose
+shared libraries you would load.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ import numpy as np
 
 from compiler.ir.dtype import SCALAR_TYPES
 from compiler.ir.expr import Buffer
-from compiler.relay.execute.kernel import Kernel, Operand
-from compiler.relay.execute.lower import Nested
-from compiler.relay.execute.memory import MemoryPlan, aligned
-from compiler.relay.execute.plan import Place, Plan, Planned
+from compiler.relay.execute.planning.kernel import Kernel, Operand
+from compiler.relay.execute.planning.lower import Nested
+from compiler.relay.execute.planning.memory import MemoryPlan, aligned
+from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.language.types import TensorType, TupleType, Type
 from compiler.runtime.array import empty
 from compiler.runtime.artifact import Artifact, ModuleFileError
@@ -108,8 +108,8 @@ def read(path: str | os.PathLike[str], restore: Callable[[Record, Parts], Any]) 
     _, version, length = _PREFIX.unpack(memory[: _PREFIX.size].tobytes())
     if version > VERSION:
         raise ModuleFileError(
-            f"{where} has version {version} of the format, and this is of version {VERSION}: it was saved by a "
-            "newer Espalier, update this one"
+            f"{where} has version {version} of the format, and this is of version {VERSION}: it was saved by "
+            "a newer Espalier, update this one"
         )
     if hashlib.sha256(memory[:-_CHECKSUM_BYTES].data).digest() != memory[-_CHECKSUM_BYTES:].tobytes():
         raise ModuleFileError(f"{where} is cut off or damaged: its checksum does not match")
@@ -306,4 +306,3 @@ def plan_from(record: Record, parts: Parts) -> Plan:
         form(record["result"]),
         MemoryPlan(tuple(offsets), peak, tensors, bound),
     )
-

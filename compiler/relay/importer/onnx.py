@@ -33,8 +33,8 @@ def from_onnx(
     model : path, bytes or ModelProto
         External data are read from the model's folder, where a path is given.
     shapes : mapping of str to sequence of int or None, optional
-        Input -> its shape. Dimensions that the file leaves open, and that are not given, are `ANY`; those with
-        the same name in the file have one extent.
+        Input -> its shape. Dimensions that the file leaves open, and that are not given, are `ANY`; those
+        with the same name in the file have one extent.
     values : mapping of str to array, optional
         Input -> its value, for inputs on which shapes depend (`NeedsValues` says which): the module is for
         these values, and the inputs are no parameters of it.

@@ -165,7 +165,7 @@ class Solver(Unification):
         """
         types = [self.resolve(t) for t in types]
         relations = [r for r in self.unsolved if r.number > since]
-        if not relations and all(map(is_closed, types)):
+        if not relations and all(self.is_ground(t) or is_closed(t) for t in types):
             return types
         for relation in relations:
             relation.types = tuple(map(self.resolve, relation.types))

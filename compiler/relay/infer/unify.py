@@ -59,7 +59,7 @@ def variables(part: Any) -> Iterator[Any]:
             continue
         if isinstance(part, FuncType) and part.type_params:
             bound = bound | set(part.type_params)
-        pending += [(below, bound) for below in parts(part)]
+        pending += [(below, bound) for below in reversed(parts(part))]
 
 
 def parts(type_: Any) -> Sequence[Any]:
@@ -94,6 +94,8 @@ class Unification:
     def __init__(self) -> None:
         self.bound: dict[IncompleteType, Any] = {}
         self.level: dict[Any, int] = {}
+        self.ground: dict[int, Any] = {}
+        """``id`` of a type of several parts -> it, if it has neither holes nor type variables."""
         self.depth = 0
         """The level of what is made now."""
 
@@ -141,9 +143,22 @@ class Unification:
                     break
             else:
                 return type_
-        elif kind is str or kind is int:
+        elif kind is str or kind is int or id(type_) in self.ground:
             return type_
-        return self._resolved(type_)
+        found = self._resolved(type_)
+        if isinstance(found, (TupleType, TypeCall, RefType, FuncType)) and all(
+            map(self.is_ground, parts(found))
+        ):
+            self.ground[id(found)] = found
+        return found
+
+    def is_ground(self, type_: Any) -> bool:
+        """Whether a resolved type is known to have neither holes nor type variables."""
+        kind = type(type_)
+        if kind is TensorType:
+            shape = type_.shape
+            return type(type_.dtype) is str and type(shape) is tuple and all(map(self.is_ground, shape))
+        return kind is int or kind is AnyDim or id(type_) in self.ground
 
     @recursive
     def _resolved(self, type_: Any) -> Any:
@@ -263,14 +278,12 @@ class Unification:
                 f"{self.resolve(value)} is of the kind {kind_of(value).value}; "
                 f"the kind {hole.kind.value} is needed",
             )
-        value = self.instantiated(_as_call(value))
-        if type(value) is not TensorType or not value.concrete:
+        value = self.resolve(self.instantiated(_as_call(value)))
+        if not self.is_ground(value):
             level = self.level.setdefault(hole, self.depth)
-            for part in variables(self.resolve(value)):
+            for part in variables(value):
                 if part is hole:
-                    raise UnificationError(
-                        "", f"a type would contain itself: {hole} would be {self.resolve(value)}"
-                    )
+                    raise UnificationError("", f"a type would contain itself: {hole} would be {value}")
                 at = self.level.get(part, 0)
                 if at > level:
                     if type(part) is TypeVar:
@@ -283,7 +296,7 @@ class Unification:
 
     def _difference(self, a: Any, b: Any, left: Any, right: Any) -> UnificationError:
         whole = f"{self.resolve(a)} and {self.resolve(b)} differ"
-        if left is self.find(a) or type(left) is TensorType:
+        if left is self.find(a) or TensorType in (type(left), type(self.find(a))):
             return UnificationError(whole)
         return UnificationError(
             whole, f"{_part_text(self.resolve(left))} is not {_part_text(self.resolve(right))}"

@@ -8,7 +8,7 @@ expressions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from compiler.ir.node import CHILDREN
@@ -104,19 +104,19 @@ class _Printer:
         names = [t.name for t in module.types]
         names += [c.name for data in module.types.values() for c in data.constructors]
         lines: list[str] = []
-        annotations = [a for f in module.functions.values() for a in _annotations(f)]
+        annotations = [a for f in module.functions.values() for a in _annotations(f).values()]
         for data in module.types.values():
             self.type_names = TypeNames(names)
-            lines += self.data_type(data)
+            lines += ["", *self.data_type(data)]
         for name, function in module.functions.items():
             self.type_names = _type_names(annotations, names)
             body = _Body(self, function)
-            lines += ["", *body.definition(name)] if lines else body.definition(name)
-        return lines
+            lines += ["", *body.definition(name)]
+        return lines[1:]
 
     def program(self, expr: Expr) -> list[str]:
         """The lines of an expression."""
-        self.type_names = _type_names(_annotations(expr), ())
+        self.type_names = _type_names(_annotations(expr).values(), ())
         return _Body(self, expr).program()
 
     def data_type(self, data: TypeData) -> list[str]:
@@ -411,26 +411,27 @@ def _attributes(attrs: Attrs, defaults: Any = None) -> list[str]:
     return texts
 
 
-def _annotations(root: Any) -> Iterable[Any]:
-    """All types that a program writes."""
+def _annotations(root: Any) -> dict[Any, Any]:
+    """All types that a program writes: a variable, or the place in a node -> its type."""
+    found: dict[Any, Any] = {}
     for node in post_order(root):
         kind = type(node)
         if kind is Var:
-            yield node.annotation
+            found[node] = node.annotation
         elif kind is Call:
-            yield from node.type_args
+            found.update(((id(node), at), type_) for at, type_ in enumerate(node.type_args))
         else:
-            for var in bound_vars(node):
-                yield var.annotation
+            found.update((var, var.annotation) for var in bound_vars(node))
             if kind is Function:
-                yield node.result
+                found[id(node)] = node.result
+    return found
 
 
 def _type_names(annotations: Iterable[Any], taken: Iterable[str]) -> TypeNames:
     """Names for types; a hole that occurs twice has one, ``_0``."""
     names = TypeNames(taken)
     seen: set[Any] = set()
-    for root in {id(a): a for a in annotations if a is not None}.values():
+    for root in annotations:
         for hole in _holes(root):
             if hole in seen:
                 names.names.setdefault(hole, f"_{len(names.names)}")
@@ -447,7 +448,7 @@ def _holes(type_: Any) -> Iterable[IncompleteType]:
         elif isinstance(part, tuple):
             pending += part
         elif isinstance(part, Type):
-            pending += [getattr(part, name) for name in part.__dataclass_fields__ if name != "attributes"]
+            pending += [getattr(part, f.name) for f in fields(part) if f.name != "attributes"]  # type: ignore[arg-type]
 
 
 def _short_text(expr: Expr) -> str:

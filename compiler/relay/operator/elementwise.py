@@ -15,7 +15,7 @@ from compiler.ir.semantics.bfloat16 import rounded
 from compiler.relay.infer.relations import forward, tensor
 from compiler.relay.language.attributes import Attribute, Attrs
 from compiler.relay.language.expr import Call, Constant, Expr, constant
-from compiler.relay.language.op import Fuse, Op, Relation, Template, op
+from compiler.relay.language.op import Fuse, Op, Relation, op
 from compiler.relay.language.types import IncompleteType, TensorType, Type
 from compiler.te.tensor import Tensor
 
@@ -159,9 +159,7 @@ def unary(
     *,
     takes: str = "a float",
     result: str = "",
-    attributes: tuple[Attribute, ...] = (),
-    fuse: Fuse = Fuse.ELEMWISE,
-    doc: str,
+    **options: Any,
 ) -> Op:
     """A row of an operator of one operand.
 
@@ -179,6 +177,8 @@ def unary(
         The element types that it takes, a key of the table above.
     result : str
         Element type of the result, where it is not that of the argument.
+    **options
+        Other fields of the row: attributes, doc, and where it is not elementwise how it fuses.
     """
 
     def rule(attrs: Attrs, x: Any) -> Type:
@@ -193,7 +193,8 @@ def unary(
         return [None if gradient is None else gradient(call.args[0], call, grad)]
 
     relation = forward(rule) if result else alike(takes)
-    return Op(name, ("x",), relation, quiet(evaluate), tensors, fuse, attributes, gradients, doc=doc)
+    options = {"fuse": Fuse.ELEMWISE, "gradient": gradients, **options}
+    return Op(name, ("x",), relation, quiet(evaluate), tensors, **options)
 
 
 def _function(
@@ -201,14 +202,10 @@ def _function(
     evaluate: Callable[[Any], Any],
     compute: Callable[[Any], Any],
     gradient: Any = None,
-    *,
-    doc: str,
     **options: Any,
 ) -> Op:
     """A row of a function without attributes."""
-    return unary(
-        name, lambda attrs, x: evaluate(x), lambda attrs, x: compute(x), gradient, doc=doc, **options
-    )
+    return unary(name, lambda attrs, x: evaluate(x), lambda attrs, x: compute(x), gradient, **options)
 
 
 def _of_float(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -425,12 +422,7 @@ def row(
     evaluate: Callable[..., Any],
     element: Callable[..., Element],
     gradient: Callable[[Call, Expr], Sequence[Expr | None]] | None = None,
-    *,
-    inputs: tuple[str, ...] = ("x",),
-    attributes: tuple[Attribute, ...] = (),
-    fuse: Fuse = Fuse.INJECTIVE,
-    template: Callable[..., Template | None] | None = None,
-    doc: str,
+    **options: Any,
 ) -> Op:
     """A row of an operator, each element of whose result is a function of the index.
 
@@ -440,6 +432,8 @@ def row(
         ``element(attrs, tensors, index, shape of the result)``.
     gradient : callable, optional
         By default there is none: no argument has a derivative.
+    **options
+        Other fields of the row: inputs where it is not one, attributes, template, doc, how it fuses.
     """
 
     def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
@@ -447,20 +441,10 @@ def row(
         return te.compute(shape, lambda *at: element(attrs, args, at, shape), name.split(".")[-1])
 
     def no_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
-        return [None] * len(inputs)
+        return [None] * len(call.args)
 
-    return Op(
-        name,
-        inputs,
-        forward(rule),
-        evaluate,
-        tensors,
-        fuse,
-        attributes,
-        gradient or no_gradient,
-        template,
-        doc=doc,
-    )
+    options = {"inputs": ("x",), "fuse": Fuse.INJECTIVE, "gradient": gradient or no_gradient, **options}
+    return Op(name=name, relation=forward(rule), evaluate=evaluate, compute=tensors, **options)
 
 
 # --- infinities ------------------------------------------------------------------------------------

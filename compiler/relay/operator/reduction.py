@@ -141,8 +141,6 @@ def reduction(
     *,
     gradient: Callable[[Expr, Expr, Expr, Call], Expr] | None = None,
     takes: str = "a number",
-    result: str = "",
-    wide: bool = True,
     doc: str,
 ) -> Op:
     """A row of a reduction.
@@ -156,20 +154,20 @@ def reduction(
         ``finish(reducer(term(element)), number of elements)``.
     gradient : callable, optional
         ``gradient(x, y, grad, call)``; y and grad have the reduced axes, of extent one.
-    takes, result : str
-        Element types that it takes, and that of the result where it is another one.
-    wide : bool
-        Whether elements of half a word are reduced in float32.
+    takes : str
+        The element types that it takes.
     """
+    # elements of half a word are added in float32; an extreme is one of them
+    wide = reducer not in (te.max, te.min)
 
     def rule(attrs: Attrs, x: Any) -> Type:
         check_dtype(tensor(x), takes)
-        return TensorType(_result_shape(attrs, x.shape), result or x.dtype)
+        return TensorType(_result_shape(attrs, x.shape), x.dtype)
 
     def definition(attrs: Attrs, x: np.ndarray) -> np.ndarray:
         widened = x.astype(wide_dtype(x.dtype.name)) if wide else x
         axes = reduced_axes(attrs, x.ndim)
-        return np.asarray(evaluate(widened, axis=axes, keepdims=attrs.keepdims)).astype(result or x.dtype)
+        return np.asarray(evaluate(widened, axis=axes, keepdims=attrs.keepdims)).astype(x.dtype)
 
     def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
         (x,) = args
@@ -286,7 +284,6 @@ _SIMPLE = (
         te.max,
         gradient=_selected,
         takes="any",
-        wide=False,
         doc="The largest element, NaN if one is.",
     ),
     reduction(
@@ -296,15 +293,10 @@ _SIMPLE = (
         te.min,
         gradient=_selected,
         takes="any",
-        wide=False,
         doc="The smallest element, NaN if one is.",
     ),
-    reduction(
-        "all", np.all, lambda x: x, te.min, takes="bool", result="bool", doc="Whether all conditions hold."
-    ),
-    reduction(
-        "any", np.any, lambda x: x, te.max, takes="bool", result="bool", doc="Whether a condition holds."
-    ),
+    reduction("all", np.all, lambda x: x, te.min, takes="bool", doc="Whether all conditions hold."),
+    reduction("any", np.any, lambda x: x, te.max, takes="bool", doc="Whether a condition holds."),
     reduction(
         "l1",
         lambda x, **axes: np.sum(np.abs(x), dtype=x.dtype, **axes),
@@ -355,7 +347,7 @@ def _after(
         ``compute(first, count) -> (term, reducer, finish)``: the term of an element, given the value of the
         first reduction, which is given with the number of elements too; ``finish(total, first)``.
     """
-    row = reduction(name, evaluate, lambda x: x, first, gradient=gradient, takes="a float", doc=doc)
+    row = reduction(name, evaluate, lambda x: x, te.sum, gradient=gradient, takes="a float", doc=doc)
 
     def tensors(attrs: Attrs, args: Sequence[Any], type_: Any) -> Tensor:
         (x,) = args

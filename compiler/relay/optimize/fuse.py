@@ -1,45 +1,43 @@
 """`fuse_ops`: groups of operators that are compiled as one, by post-dominators of the data-flow graph.
 
-An operator is fused into its immediate post-dominator, the nearest operator through which every path from it to
-a result leads, if the kinds of all operators on these paths allow it (TVM, arXiv 1802.04799, section 3;
-Relay, arXiv 1904.08368, section 4.4). So the branches of a diamond are fused into the operator where they join.
+An operator is fused into its immediate post-dominator, the nearest operator through which every path from it
+to a result leads, if the kinds of all operators on these paths allow it (TVM, arXiv 1802.04799, section 3;
+Relay, arXiv 1904.08368, section 4.4). So the branches of a diamond are fused into the operator where they
+join.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 from compiler.ir.node import CHILDREN, REBUILD
 from compiler.relay.language.attributes import Attrs
 from compiler.relay.language.expr import (
     Call,
-    Clause,
     Constant,
     Expr,
     Function,
-    If,
     Let,
-    Match,
-    Tuple,
     TupleGetItem,
     Var,
     copy_notes,
     set_type,
 )
 from compiler.relay.language.module import IRModule
-from compiler.relay.language.op import Fuse, Op, is_call_of
-from compiler.relay.language.types import TensorType
-from compiler.relay.language.visit import post_order
+from compiler.relay.language.op import Fuse, Op, is_call_of, op
+from compiler.relay.language.visit import post_order, rewrite
+from compiler.relay.optimize.dominators import (
+    DataFlow,
+    Dominator,
+    FlowNode,
+    flows,
+    is_primitive,
+    post_dominators,
+)
 
 MAX_OPERATORS = 256
 """Operators of a group, each counted as often as its expression is repeated in the result's."""
-
-GROWTH = 4
-"""An arithmetic operator is not fused into one whose result has more than this many times as many elements:
-it would be evaluated again for each of them."""
 
 PRIMITIVE = Attrs(primitive=True)
 
@@ -79,14 +77,10 @@ def fused_function(function: Function, limit: int = MAX_OPERATORS) -> Function:
     """A function whose operators are in groups; see `fuse_ops`."""
     if is_primitive(function):
         return function
+    function = _with_slices(function)
     graph = DataFlow(function)
     groups = _partition(graph, post_dominators(graph), limit)
     return _rewritten(function, graph, groups)
-
-
-def is_primitive(expr: Any) -> bool:
-    """Whether an expression is a function that is compiled as one."""
-    return type(expr) is Function and bool(expr.attrs.get("primitive"))
 
 
 def is_view(call: Any) -> bool:
@@ -103,219 +97,51 @@ def is_view(call: Any) -> bool:
     return moved == sorted(moved)
 
 
-# --- the data-flow graph --------------------------------------------------------------------------
+def _with_slices(function: Function) -> Function:
+    """The function with a slice for each field of a tuple that `split` makes: what reads it needs no copy."""
+    nodes = post_order(function)
+    bound = {n.var: n.value for n in nodes if type(n) is Let and is_call_of(n.value, "split")}
+    if not bound and not any(is_call_of(node, "split") for node in nodes):
+        return function
+    # variables that are used in another way
+    kept = {
+        child
+        for node in nodes
+        if type(node) not in (TupleGetItem, Function)
+        for child in CHILDREN[type(node)](node)
+        if child in bound
+    }
+    made: dict[int, Any] = {}
+
+    def change(node: Any, old: Any) -> Any:
+        if is_call_of(node, "split"):
+            made[id(old)] = node
+        if type(node) is Let and node.var in bound and node.var not in kept:
+            return node.body
+        if type(node) is not TupleGetItem:
+            return _noted(node, old)
+        var = old.tuple_value if old.tuple_value in bound else None
+        split = node.tuple_value if var is None else made.get(id(bound[var]))
+        slice_ = _slice(split, old) if is_call_of(split, "split") else None
+        if slice_ is None and var is not None:
+            kept.add(var)
+        return _noted(node if slice_ is None else slice_, old)
+
+    return rewrite(function, change, lambda node: not is_primitive(node))
 
 
-@dataclass(eq=False, slots=True)
-class FlowNode:
-    """A value of the data-flow graph.
-
-    Parameters
-    ----------
-    expr : Expr
-    index : int
-        Its place in the order, in which values come before their uses.
-    kind : Fuse
-    region : int
-        The body of a function, a branch or a clause that computes it.
-    uses : list of (FlowNode, Fuse)
-        The operators that use it, each with the kind of the use.
-    escapes : bool
-        Whether anything else uses it: another region, a function's result, a call of a closure.
-    """
-
-    expr: Expr
-    index: int
-    kind: Fuse
-    region: int
-    uses: list[tuple[FlowNode, Fuse]] = field(default_factory=list)
-    escapes: bool = False
-
-
-class DataFlow:
-    """The values of a function and of the functions inside of it, with their uses.
-
-    A variable that a let binds to the call of an operator is the call, within the region of the let. What is
-    bound to other expressions, and what crosses the border of a region, escapes.
-
-    Attributes
-    ----------
-    nodes : list of FlowNode
-        Values before uses.
-    of : dict of int to FlowNode
-        ``id`` of an expression -> its node.
-    bound : dict of Var to Expr
-        Variables of lets that stand for the call of an operator.
-    """
-
-    def __init__(self, function: Function) -> None:
-        self.nodes: list[FlowNode] = []
-        self.of: dict[int, FlowNode] = {}
-        self.bound: dict[Var, Expr] = {}
-        regions: list[Expr] = [function.body]
-        for number, root in enumerate(regions):  # grows
-            for expr in self._order(root, regions):
-                if id(expr) not in self.of:
-                    node = FlowNode(expr, len(self.nodes), _kind(expr), number)
-                    self.nodes.append(node)
-                    self.of[id(expr)] = node
-        roots = {id(self.value(root)) for root in regions}
-        for node in self.nodes:
-            node.escapes |= id(node.expr) in roots
-            self._add_uses(node)
-
-    def value(self, expr: Any) -> Any:
-        """The expression that a variable of a let stands for; any other expression itself."""
-        while type(expr) is Var and expr in self.bound:
-            expr = self.bound[expr]
-        return expr
-
-    def _order(self, root: Expr, regions: list[Expr]) -> list[Expr]:
-        """The expressions of a region that are not yet in the graph, in order; adds the regions inside."""
-        found: list[Expr] = []
-        seen: set[int] = set()
-        pending: list[tuple[Any, bool]] = [(root, False)]
-        while pending:
-            expr, complete = pending.pop()
-            if complete:
-                if type(expr) is not Clause:
-                    found.append(expr)
-                continue
-            if id(expr) in seen or id(expr) in self.of:
-                continue
-            seen.add(id(expr))
-            if type(expr) is Let and _flows(expr.value):
-                self.bound[expr.var] = expr.value
-            below, inside = _parts(expr)
-            regions += inside
-            pending.append((expr, True))
-            pending += [(child, False) for child in reversed(below)]
-        return found
-
-    def _add_uses(self, node: FlowNode) -> None:
-        flows = _flows(node.expr)
-        below, _ = _parts(node.expr)
-        for child in below:
-            used = self.of.get(id(self.value(child)))
-            if used is None:
-                continue
-            if type(node.expr) is Let and child is node.expr.value and node.expr.var in self.bound:
-                continue  # uses of the variable are uses of the value
-            if not flows or used.region != node.region:
-                used.escapes = True
-            else:
-                used.uses.append((node, _use(used, node)))
-        for child in CHILDREN[type(node.expr)](
-            node.expr
-        ):  # roots of regions, and variables that are used there
-            if child not in below and id(self.value(child)) in self.of:
-                self.of[id(self.value(child))].escapes = True
-
-
-def _parts(expr: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The children in the same region, and the roots of the regions inside."""
-    if type(expr) is Function:
-        return (), () if is_primitive(expr) else (expr.body,)
-    if type(expr) is If:
-        return (expr.condition,), (expr.then, expr.otherwise)
-    if type(expr) is Match:
-        return (expr.data,), tuple(clause.body for clause in expr.clauses)
-    if type(expr) is Call and type(expr.function) is Op:
-        return expr.args, ()
-    return CHILDREN[type(expr)](expr), ()
-
-
-def _flows(expr: Any) -> bool:
-    """Whether an expression is pure data flow, which may be computed at another place."""
-    if type(expr) in (Tuple, TupleGetItem):
-        return True
-    return is_call_of(expr) and not expr.function.effect
-
-
-def _kind(expr: Any) -> Fuse:
-    if is_call_of(expr):
-        if expr.function.name == "stop_fusion" or expr.function.effect or expr.function.compute is None:
-            return Fuse.OPAQUE
-        return expr.function.fuse
-    if type(expr) is Tuple:
-        return Fuse.TUPLE
-    return Fuse.INJECTIVE if type(expr) is TupleGetItem else Fuse.OPAQUE
-
-
-def _use(used: FlowNode, user: FlowNode) -> Fuse:
-    """The kind of the use of one value by another."""
-    kind = _kind(user.expr)
-    if type(user.expr) is Tuple:
-        return Fuse.INJECTIVE
-    if used.kind <= Fuse.BROADCAST and _elements(user.expr) > GROWTH * _elements(used.expr) > 0:
-        return Fuse.OPAQUE
-    if kind == Fuse.BROADCAST and _shape(used.expr) is not None and _shape(used.expr) == _shape(user.expr):
-        return Fuse.ELEMWISE
-    return kind
-
-
-def _shape(expr: Expr) -> Any:
-    type_ = expr.checked_type if expr.has_type else None
-    return type_.shape if isinstance(type_, TensorType) else None
-
-
-def _elements(expr: Expr) -> int:
-    shape = _shape(expr)
-    return prod(shape) if isinstance(shape, tuple) and all(type(d) is int for d in shape) else 0
-
-
-# --- post-dominators ------------------------------------------------------------------------------
-
-
-@dataclass(eq=False, slots=True)
-class Dominator:
-    """A node of the tree of post-dominators.
-
-    Parameters
-    ----------
-    node : FlowNode
-    parent : Dominator, optional
-        Of its immediate post-dominator; None, where the value escapes.
-    depth : int
-    kind : Fuse
-        The greatest kind of the uses on all paths to the parent.
-    """
-
-    node: FlowNode
-    parent: Dominator | None
-    depth: int
-    kind: Fuse
-
-
-def post_dominators(graph: DataFlow) -> list[Dominator]:
-    """The tree of post-dominators, one entry for each node in the order of the graph.
-
-    One pass from uses to values: the parent is the least common ancestor of all users.
-    """
-    tree: dict[FlowNode, Dominator] = {}
-    for node in reversed(graph.nodes):
-        parent: Dominator | None = None
-        kind = Fuse.OPAQUE
-        if not node.escapes and node.uses:
-            kind = max(use for _, use in node.uses)
-            parent = tree[node.uses[0][0]]
-            for user, _ in node.uses[1:]:
-                parent, kind = _common(parent, tree[user], kind)
-        tree[node] = Dominator(node, parent, 1 if parent is None else parent.depth + 1, kind)
-    return [tree[node] for node in graph.nodes]
-
-
-def _common(a: Dominator | None, b: Dominator | None, kind: Fuse) -> tuple[Dominator | None, Fuse]:
-    """The least common ancestor, and the greatest kind up to there."""
-    while a is not b:
-        if a is None or b is None:
-            return None, Fuse.OPAQUE
-        if a.depth >= b.depth:
-            deep, a = a, a.parent
-        else:
-            deep, b = b, b.parent
-        kind = max(kind, deep.kind)
-    return a, kind
+def _slice(split: Any, field: TupleGetItem) -> Call | None:
+    """A field of a split tensor as a slice of the tensor; None where a dimension is not known."""
+    if not field.has_type or not split.args[0].has_type:
+        return None
+    whole, part = split.args[0].checked_type.shape, field.checked_type.shape  # type: ignore[attr-defined]
+    if not isinstance(whole, tuple) or not all(type(d) is int for d in (*whole, *part)):
+        return None
+    axis = split.attrs.axis % len(whole)
+    given = split.attrs.indices_or_sections
+    cuts = given if isinstance(given, tuple) else [i * part[axis] for i in range(1, given)]
+    begin = min(cuts[field.index - 1], whole[axis]) if field.index else 0
+    return op("strided_slice")(split.args[0], begin=(begin,), end=(begin + part[axis],), axes=(axis,))
 
 
 # --- groups ---------------------------------------------------------------------------------------
@@ -393,7 +219,7 @@ def _partition(graph: DataFlow, tree: Sequence[Dominator], limit: int) -> _Group
     for phase in (0, 1, 2):
         for node, dominator in zip(graph.nodes, tree, strict=True):
             kind = groups.kind[groups.root(node.index)]
-            if dominator.parent is None or kind == Fuse.OPAQUE or not _flows(node.expr):
+            if dominator.parent is None or kind == Fuse.OPAQUE or not flows(node.expr):
                 continue
             sink = dominator.parent.node
             its, sinks = groups.root(node.index), groups.root(sink.index)
@@ -437,7 +263,7 @@ class _Rewriting:
 
     def body(self, root: Expr) -> Any:
         for expr in post_order(root):
-            if id(expr) in self.graph.of and _flows(expr):
+            if id(expr) in self.graph.of and flows(expr):
                 if self.is_root(expr):
                     self.new[id(expr)] = self.grouped(expr)
             elif type(expr) is Let and expr.var in self.graph.bound and not self.is_root(expr.value):
@@ -463,9 +289,7 @@ class _Rewriting:
             del members[id(last)]
             last = graph.value(last.args[0])
         for key, expr in list(members.items()):
-            source = (
-                expr.tuple_value if type(expr) is TupleGetItem else expr.args[0] if is_view(expr) else None
-            )
+            source = _source(expr)
             if source is not None and expr is not last and id(graph.value(source)) not in members:
                 del members[key]
                 self.new[key] = self.outside(expr)
@@ -508,6 +332,13 @@ class _Rewriting:
             made[key] = _rebuilt(expr, tuple(parts))
         function = Function(tuple(params.values()), made[id(last)], attrs=PRIMITIVE)
         return _noted(Call(function, tuple(arguments)), last)
+
+
+def _source(expr: Any) -> Any:
+    """What a view, or a field of a tuple, has the bytes of; None for other expressions."""
+    if type(expr) is TupleGetItem:
+        return expr.tuple_value
+    return expr.args[0] if is_view(expr) else None
 
 
 def _rebuilt(expr: Any, below: tuple[Any, ...]) -> Any:

@@ -21,7 +21,7 @@ def simplify_inference(module: IRModule) -> IRModule:
 def _simplified(node: Any, old: Any) -> Any:
     if type(node) is TupleGetItem and type(node.tuple_value) is Tuple:
         return node.tuple_value.fields[node.index]
-    if is_call_of(node, "nn.batch_norm"):
+    if is_call_of(node, "nn.batch_norm") and not node.attrs.get("training"):
         return _batch_norm(node, old)
     if is_call_of(node, "nn.dropout"):
         mask = old.checked_type.fields[1]

@@ -168,7 +168,12 @@ def test_the_second_build_loads(kept: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_makes_another_program(kept: Path) -> None:
-    settings: list[dict[str, Any]] = [{}, {"level": 1}, {"without": ("fuse_ops",)}, {"target": "llvm -mcpu=x86-64"}]
+    settings: list[dict[str, Any]] = [
+        {},
+        {"level": 1},
+        {"without": ("fuse_ops",)},
+        {"target": "llvm -mcpu=x86-64"},
+    ]
     for count, given in enumerate(settings, 1):
         build(module(), **given)
         assert len(list(kept.iterdir())) == count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +87,24 @@ CASES = {
     ),
     "a field of a tuple": (
         f"def @main({X}) {{ %0 = split(%x, indices_or_sections=[8], axis=1); exp(%0.1) }}",
-        ["exp(split(p0).1)"],
+        ["exp(strided_slice(p0))"],
+    ),
+    "fields of a tuple that is split are slices": (
+        f"def @main({X}) {{ %0 = split(%x, indices_or_sections=4, axis=1); "
+        "add(multiply(%0.0, %0.1), multiply(%0.2, %0.3)) }",
+        [
+            "add(multiply(strided_slice(p0), strided_slice(p0)), "
+            "multiply(strided_slice(p0), strided_slice(p0)))"
+        ],
+    ),
+    "a tuple that a let binds": (
+        f"def @main({X}) {{ let %s = split(exp(%x), indices_or_sections=[4, 9], axis=1); "
+        "let %t = split(%s.2, indices_or_sections=[3], axis=3); add(%t.0, 1f) }",
+        ["add(strided_slice(strided_slice(exp(p0))), 1)"],
+    ),
+    "a split tuple that is a result": (
+        f"def @main({X}) {{ let %s = split(%x, indices_or_sections=2, axis=1); (%s, add(%s.0, %s.1)) }}",
+        ["split(p0)", "add(strided_slice(p0), strided_slice(p0))"],
     ),
     "branches of an inception": (
         f"def @main({X}, {W}) {{ %0 = nn.relu({CONV}); concatenate((%0, nn.relu(nn.conv2d(%0, %w, "
@@ -144,14 +162,20 @@ def test_the_value_is_the_same(name: str) -> None:
     values = []
     for param in module.main.params:
         drawn = rng.standard_normal(param.checked_type.dims)
-        values.append(np.asarray(drawn > 0 if param.checked_type.dtype == "bool" else drawn.astype("float32")))
+        values.append(
+            np.asarray(drawn > 0 if param.checked_type.dtype == "bool" else drawn.astype("float32"))
+        )
     before, after = evaluate(module, *values), evaluate(fuse_ops(module), *values)
     for a, b in zip(
-        before if isinstance(before, tuple) else (before,),
-        after if isinstance(after, tuple) else (after,),
+        leaves(before),
+        leaves(after),
         strict=True,
     ):
         np.testing.assert_array_equal(a, b)
+
+
+def leaves(value: Any) -> list[np.ndarray]:
+    return [a for part in value for a in leaves(part)] if isinstance(value, tuple) else [value]
 
 
 def test_text_before_and_after() -> None:
@@ -175,7 +199,13 @@ def test_fused_twice_is_fused_once() -> None:
 
 def test_a_limit_of_one_compiles_each_operator_for_itself() -> None:
     text, _ = CASES["a diamond behind a convolution"]
-    assert sorted(groups(text, limit=1)) == ["add(p0, 1)", "add(p0, p1)", "conv2d(p0, p1)", "exp(p0)", "relu(p0)"]
+    assert sorted(groups(text, limit=1)) == [
+        "add(p0, 1)",
+        "add(p0, p1)",
+        "conv2d(p0, p1)",
+        "exp(p0)",
+        "relu(p0)",
+    ]
 
 
 def test_the_limit_counts_repeated_expressions() -> None:

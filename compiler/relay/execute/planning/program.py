@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.node import CHILDREN
-from compiler.relay.execute.lower import Nested, flat, has_code, is_static, nested, tensor_types
+from compiler.relay.execute.planning.lower import Nested, flat, has_code, is_static, nested, tensor_types
 from compiler.relay.language.expr import (
     Call,
     Constant,
@@ -25,7 +25,8 @@ from compiler.relay.language.expr import (
 from compiler.relay.language.op import Op
 from compiler.relay.language.types import TensorType, Type
 from compiler.relay.language.visit import post_order
-from compiler.relay.optimize.fuse import PRIMITIVE, is_primitive, is_view
+from compiler.relay.optimize.dominators import is_primitive
+from compiler.relay.optimize.fuse import PRIMITIVE, is_view
 
 
 @dataclass(slots=True)

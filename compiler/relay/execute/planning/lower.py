@@ -72,7 +72,7 @@ def nested(type_: Type, leaves: Iterator[Any]) -> Nested:
 
 
 def has_code(function: Function) -> bool:
-    """Whether a primitive function can be compiled: every operator has tensor expressions, nothing is empty."""
+    """Whether a primitive function can be compiled: operators have expressions, nothing is empty."""
     types = [p.checked_type for p in function.params]
     for expr in post_order(function.body):
         if type(expr) is Call:
@@ -158,7 +158,9 @@ def lower(function: Function, target: Target) -> Lowered:
     if program is None:
         program = schedule_group(read, graph.outputs, target)
     place = {tensor: i for i, tensor in enumerate((*graph.inputs, *graph.outputs))}
-    return Lowered(program, tuple(place[source] for source in program.sources), len(graph.inputs), graph.flops())
+    return Lowered(
+        program, tuple(place[source] for source in program.sources), len(graph.inputs), graph.flops()
+    )
 
 
 class _Graph:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from compiler.relay.execute.kernel import Kernel, nbytes
-from compiler.relay.execute.lower import Nested
-from compiler.relay.execute.memory import MemoryPlan
+from compiler.relay.execute.planning.kernel import Kernel, nbytes
+from compiler.relay.execute.planning.lower import Nested
+from compiler.relay.execute.planning.memory import MemoryPlan
 from compiler.relay.language.types import Type
 
 
@@ -56,7 +56,7 @@ class Planned:
     workspace : int
         Offset of the kernel's scratch memory in the arena.
     recipe : tuple, optional
-        What is evaluated, see `compiler.relay.execute.evaluate`.
+        What is evaluated, see `compiler.relay.execute.planning.evaluate`.
     inputs, outputs : tuple of Place
     flops : int
         Arithmetic operations, by the definitions of the operators.

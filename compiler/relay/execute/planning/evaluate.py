@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.semantics.bfloat16 import narrowed, widened
-from compiler.relay.execute.lower import Nested, flat, tensor_types
+from compiler.relay.execute.planning.lower import Nested, flat, tensor_types
 from compiler.relay.language.attributes import Attrs
 from compiler.relay.language.expr import Call, Constant, Function, Tuple, TupleGetItem
 from compiler.relay.language.op import Op, evaluated, op
@@ -17,8 +17,8 @@ from compiler.relay.language.visit import post_order
 Recipe = tuple[Any, ...]
 """``(parameters, nodes, root)``. A parameter is the number of its fields, None for a tensor; a node is
 ``("call", operator, attributes, arguments, dtypes in, dtypes out)``, ``("tuple", fields)``,
-``("item", tuple, index)`` or ``("constant", dtype, shape, bytes as text)``; arguments and fields are positions
-among the parameters and the nodes before."""
+``("item", tuple, index)`` or ``("constant", dtype, shape, NumPy's dtype, bytes as text)``; arguments and
+fields are positions among the parameters and the nodes before."""
 
 
 def recipe(function: Function) -> Recipe:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.relay.execute.memory import ALIGNMENT, Block, MemoryPlan, plan_memory
+from compiler.relay.execute.planning.memory import ALIGNMENT, Block, MemoryPlan, plan_memory
 
 BLOCKS = st.lists(
     st.tuples(st.integers(0, 5000), st.integers(0, 20), st.integers(0, 8)).map(

@@ -1,9 +1,10 @@
 """`plan_memory`: which tensors share memory, and where each one lies in the arena of a program.
 
 A block of memory is in use from the step that first stores to it to the last one that reads it. Blocks whose
-times overlap must not overlap in memory. They are placed from the largest to the smallest, each in the smallest
-gap that holds it (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, arXiv
-2001.03288, section 5.2: greedy by size); two other orders are tried too, and the smallest arena is taken.
+times overlap must not overlap in memory. They are placed from the largest to the smallest, each in the
+smallest gap that holds it (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference,
+arXiv 2001.03288, section 5.2: greedy by size); two other orders are tried too, and the smallest arena is
+taken.
 """
 
 from __future__ import annotations
