@@ -263,7 +263,9 @@ class _Site:
                 if operand.kind == "prepared":
                     passed.append(name(prepared[at]))
                 elif at in self.constants:
-                    passed.append(name(np.ascontiguousarray(self.constants[at]).reshape(shape)))
+                    fixed = np.ascontiguousarray(self.constants[at]).reshape(shape)
+                    # the native call compares types by identity, and "<f4" is another object than "float32"
+                    passed.append(name(fixed.view(numpy_dtype(buffer.dtype))))
                 elif at < len(inputs):
                     text = variable[at]
                     if inputs[at][1] == "bfloat16":
