@@ -63,6 +63,7 @@ from compiler.relay.notation.lexer import ParseError
 from compiler.relay.notation.parser import parse, parse_expr
 from compiler.relay.notation.prelude import prelude
 from compiler.relay.notation.printer import as_text
+from compiler.relay.optimize.choose_layout import choose_layout
 from compiler.relay.optimize.mixed_precision import mixed_precision
 from compiler.relay.optimize.pipeline import optimize
 from compiler.relay.optimize.quantize import quantize
@@ -121,6 +122,7 @@ __all__ = [
     "as_text",
     "build",
     "check_well_formed",
+    "choose_layout",
     "constant",
     "evaluate",
     "from_onnx",
