@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compiler import Target
 from costmodel.task import Task
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def extract_tasks(module: IRModule, target: str = "llvm", level: int = 3) -> dic
     target : str
         What it is compiled for.
     level : int
-        How far it is optimised before, as for `compiler.relay.build`; the search is for what that level makes.
+        How far it is optimised before, as for `compiler.relay.build`; the tasks are those of that level.
 
     Returns
     -------
@@ -28,19 +29,26 @@ def extract_tasks(module: IRModule, target: str = "llvm", level: int = 3) -> dic
         Each task once, with the number of its calls: what `tune_all` takes. `apply_history_best` with its
         records around `compiler.relay.build` uses what it finds.
 
+    Raises
+    ------
+    ValueError
+        If the module is ill-typed, or the target or level is unknown.
+
     Examples
     --------
-    >>> tasks = costmodel.extract_tasks(relay.from_onnx("model.onnx", {"x": (1, 3, 224, 224)}))
-    >>> costmodel.tune_all(tasks, seconds=600, records="model.jsonl")
+    >>> module = relay.from_onnx("model.onnx", {"x": (1, 3, 224, 224)})
+    >>> costmodel.tune_all(costmodel.extract_tasks(module), seconds=600, records="model.jsonl")
+    >>> with costmodel.apply_history_best("model.jsonl"):
+    ...     program = relay.build(module)
     """
-    from compiler.relay.execute.lower import anchors
-    from compiler.relay.infer.infer import infer_type
-    from compiler.relay.optimize.fuse import fuse_ops
-    from compiler.relay.optimize.pipeline import optimize
+    from compiler.relay import infer_type
+    from compiler.relay.execute.planning.lower import anchors
+    from compiler.relay.execute.settings import Settings, grouped
 
-    fused = infer_type(fuse_ops(infer_type(optimize(infer_type(module), level))))
     found: dict[str, tuple[Task, float]] = {}
-    for (operator, values), count in anchors(fused).items():
+    for (operator, values), count in anchors(
+        grouped(infer_type(module), Settings(Target.parse(target), level))
+    ).items():
         task = Task(operator, values, target)
         _, before = found.get(task.key, (task, 0.0))
         found[task.key] = task, before + count

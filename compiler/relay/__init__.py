@@ -12,7 +12,11 @@ from compiler.relay.gradient import GradientError, gradient
 from compiler.relay.importer import OnnxError, from_onnx
 from compiler.relay.infer.infer import infer_type
 from compiler.relay.infer.solver import TypeInferenceError
+from compiler.relay.infer.well_formed import WellFormednessError, check_well_formed
 from compiler.relay.interpret.evaluate import evaluate
+from compiler.relay.interpret.values import Closure, ConstructorValue, RefValue
+from compiler.relay.language.attributes import Attrs
+from compiler.relay.language.equal import structural_equal, structural_hash
 from compiler.relay.language.expr import (
     Call,
     Clause,
@@ -24,9 +28,14 @@ from compiler.relay.language.expr import (
     If,
     Let,
     Match,
+    PatternConstructor,
+    PatternTuple,
+    PatternVar,
+    PatternWildcard,
     RefCreate,
     RefRead,
     RefWrite,
+    Span,
     Tuple,
     TupleGetItem,
     TypeData,
@@ -46,12 +55,15 @@ from compiler.relay.language.types import (
     TupleType,
     Type,
     TypeCall,
+    TypeConstraint,
     TypeVar,
     scalar,
 )
 from compiler.relay.notation.lexer import ParseError
 from compiler.relay.notation.parser import parse, parse_expr
+from compiler.relay.notation.prelude import prelude
 from compiler.relay.notation.printer import as_text
+from compiler.relay.optimize.choose_layout import choose_layout
 from compiler.relay.optimize.mixed_precision import mixed_precision
 from compiler.relay.optimize.pipeline import optimize
 from compiler.relay.optimize.quantize import quantize
@@ -60,10 +72,13 @@ from compiler.relay.transform.partial_eval import partial_eval
 
 __all__ = [
     "ANY",
+    "Attrs",
     "Call",
     "Clause",
+    "Closure",
     "Constant",
     "Constructor",
+    "ConstructorValue",
     "Executable",
     "Expr",
     "FuncType",
@@ -81,23 +96,33 @@ __all__ = [
     "OnnxError",
     "Op",
     "ParseError",
+    "PatternConstructor",
+    "PatternTuple",
+    "PatternVar",
+    "PatternWildcard",
     "RefCreate",
     "RefRead",
     "RefType",
+    "RefValue",
     "RefWrite",
     "SessionOptions",
+    "Span",
     "TensorType",
     "Tuple",
     "TupleGetItem",
     "TupleType",
     "Type",
     "TypeCall",
+    "TypeConstraint",
     "TypeData",
     "TypeInferenceError",
     "TypeVar",
     "Var",
+    "WellFormednessError",
     "as_text",
     "build",
+    "check_well_formed",
+    "choose_layout",
     "constant",
     "evaluate",
     "from_onnx",
@@ -110,6 +135,9 @@ __all__ = [
     "parse",
     "parse_expr",
     "partial_eval",
+    "prelude",
     "quantize",
     "scalar",
+    "structural_equal",
+    "structural_hash",
 ]

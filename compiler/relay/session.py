@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import numpy as np
 
 from compiler.relay.importer.errors import NeedsValues, OnnxError
 from compiler.relay.importer.model import declared_type, kind_text, read_model
-from compiler.relay.importer.onnx import from_onnx, model_inputs
+from compiler.relay.importer.onnx import import_model, model_inputs
 from compiler.relay.importer.tensors import ELEMENT_TYPES, TYPE_NAMES, type_text
 from compiler.runtime.threads import num_threads, set_num_threads
 from compiler.suggest import unknown
@@ -99,7 +98,6 @@ class InferenceSession:
         *,
         interpret: bool = False,
     ) -> None:
-        self._source = os.fspath(path_or_bytes) if isinstance(path_or_bytes, os.PathLike) else path_or_bytes
         self._proto, self._folder = read_model(path_or_bytes)
         self._options = sess_options or SessionOptions()
         self._interpret = interpret
@@ -112,7 +110,7 @@ class InferenceSession:
 
     def _first(self) -> None:
         """Compile at once, if the shapes of all inputs are known and decide everything."""
-        shapes = {name: tuple(declared[1]) for name, declared in self._declared.items() if declared}
+        shapes = {name: tuple(declared[1] or ()) for name, declared in self._declared.items() if declared}
         try:
             with self._threads():
                 self._program(shapes, {})
@@ -217,7 +215,7 @@ class InferenceSession:
         )
         found = self._programs.get(key)
         if found is None:
-            module = from_onnx(self._proto if not self._folder else self._source, shapes, values)
+            module = import_model(self._proto, self._folder, shapes, values)
             found = self._made(module)
             while len(self._programs) >= PROGRAMS:
                 del self._programs[next(iter(self._programs))]
@@ -240,7 +238,8 @@ class InferenceSession:
         missing = [name for name in self._inputs if name not in feed]
         if missing:
             raise ValueError(f"the inputs {', '.join(map(repr, missing))} are missing")
-        arrays, extents = {}, {}
+        arrays: dict[str, np.ndarray] = {}
+        extents: dict[str, tuple[str, int]] = {}
         for name, declared in self._declared.items():
             if declared is None:
                 raise OnnxError(

@@ -26,7 +26,8 @@ class InputError(click.ClickException):
 def clean_errors(command: F) -> F:
     """Print errors about the input, and warnings, as one line each instead of a traceback.
 
-    Errors of a user's template, which another process reports, keep all of their lines.
+    Errors of a user's template, which another process reports, keep all of their lines; so do those that list
+    all problems of a model.
 
     The filters of warnings and the function that shows them are restored when the command ends.
     """
@@ -46,7 +47,7 @@ def clean_errors(command: F) -> F:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(1)
             except (ValueError, OSError) as error:
-                if _has_traceback(error):
+                if _has_lines(error):
                     raise InputError(str(error).strip()) from error
                 lines = str(error).strip().splitlines() or [type(error).__name__]
                 raise InputError(" ".join(line.strip() for line in lines)) from error
@@ -54,12 +55,12 @@ def clean_errors(command: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
-def _has_traceback(error: Exception) -> bool:
-    """Whether an error is of the user's own code, with a traceback in its message, which is printed whole."""
+def _has_lines(error: Exception) -> bool:
+    """Whether the lines of a message are for the reader: a traceback of the user's own code, or a list."""
     from costmodel.measure.process import MeasureError
     from costmodel.tuning.stop import TuningError
 
-    return isinstance(error, (MeasureError, TuningError))
+    return isinstance(error, (MeasureError, TuningError)) or bool(getattr(error, "problems", ()))
 
 
 def _show_warning(message: Warning | str, *rest: Any, **more: Any) -> None:

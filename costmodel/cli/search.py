@@ -51,6 +51,7 @@ def _search_options(command: Any) -> Any:
         (
             click.option("--target", default="llvm", show_default=True, help="What to compile for."),
             click.option("--seconds", type=float, help="Time budget; the trial in flight is completed."),
+            click.option("--minutes", type=float, help="The same, in minutes."),
             click.option(
                 "--patience",
                 type=click.IntRange(min=1),
@@ -98,38 +99,85 @@ def _search_options(command: Any) -> Any:
 @click.option(
     "--shape",
     multiple=True,
-    help="Values in order or by name, as in 1,64,56,56,64,3,pad=1; of a model NAME=1x3x224x224 for each input "
-    "with open dimensions.",
+    help="Values in order or by name, as in 1,64,56,56,64,3,pad=1; of a model NAME=1x3x224x224 for each "
+    "input with open dimensions.",
+)
+@click.option(
+    "--value",
+    "values",
+    multiple=True,
+    metavar="NAME=FILE.npy",
+    help="Of a model: the value of an input on which shapes depend.",
+)
+@click.option(
+    "--level",
+    type=click.IntRange(0, 3),
+    default=3,
+    show_default=True,
+    help="Of a model: how far it is optimised.",
 )
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
-    help="Trials, those of the records included.  [default: 128, of a model 64 for each task, or no limit with "
-    "--seconds]",
+    help="Trials, those of the records included.  [default: 128, of a model 64 for each task, or no limit "
+    "with --seconds]",
 )
 @_search_options
 @clean_errors
-def tune(operator: str, shape: tuple[str, ...], trials: int | None, **options: Any) -> None:
+def tune(
+    operator: str,
+    shape: tuple[str, ...],
+    values: tuple[str, ...],
+    level: int,
+    trials: int | None,
+    **options: Any,
+) -> None:
     """Search for a fast program of an operator, or of all operators of a model, on this machine.
 
     OPERATOR is the name of a built-in operator, or FILE.py:NAME, a template of your own that the file
-    registers with costmodel.register; or MODEL.onnx, whose operators share one budget: `espalier compile
-    --records` then uses what was found.
+    registers with costmodel.register; or MODEL.onnx, whose operators share one budget.
     """
+    given = _SearchOptions(**options)
+    given.check()
+    if operator.endswith(".onnx"):
+        _tune_model(Path(operator), shape, values, level, trials, given)
+    else:
+        _tune_operator(operator, shape, trials, given)
+
+
+def _tune_model(
+    model: Path,
+    shapes: tuple[str, ...],
+    values: tuple[str, ...],
+    level: int,
+    trials: int | None,
+    given: _SearchOptions,
+) -> None:
+    """Search for fast programs of a model's operators, and print how to compile it with them."""
+    from shlex import join
+
+    from costmodel.cli.network import model_tasks
+
+    tasks = model_tasks(model, shapes, values, given.target, level)
+    _tune_tasks(list(tasks), list(tasks.values()), trials, None, given)
+    command = ["espalier", "compile", str(model), "--records", str(given.records)]
+    for name, texts in (("--shape", shapes), ("--value", values)):
+        command += [word for text in texts for word in (name, text)]
+    command += ["--level", str(level)] if level != 3 else []
+    command += ["--target", given.target] if given.target != "llvm" else []
+    new_console().print(f"to use them: {join(command)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _tune_operator(operator: str, shape: tuple[str, ...], trials: int | None, given: _SearchOptions) -> None:
+    """Search for a fast program of an operator."""
     from costmodel.cli.operator import make_task
     from costmodel.report import LiveView, finals_table
     from costmodel.tune import tune as search
 
-    given = _SearchOptions(**options)
-    given.check()
-    if operator.endswith(".onnx"):
-        from costmodel.cli.network import model_tasks
-
-        tasks = model_tasks(Path(operator), shape, given.target)
-        _tune_tasks(list(tasks), list(tasks.values()), trials, None, given)
-        return
     if len(shape) != 1:
-        raise ValueError(f"--shape is given {len(shape)} times; an operator has one, as in --shape 1,64,56,56")
+        raise ValueError(
+            f"--shape is given {len(shape)} times; an operator has one, as in --shape 1,64,56,56"
+        )
     task = make_task(operator, shape[0], given.target)
     console = new_console()
     with given.measurer() as measurer:
@@ -138,7 +186,7 @@ def tune(operator: str, shape: tuple[str, ...], trials: int | None, **options: A
         with LiveView(console, context=measurer.context) as line:
             result = search(
                 task,
-                trials or (None if given.seconds else 128),
+                trials or (None if given.budget else 128),
                 **given.arguments(),
                 measurer=measurer,
                 callback=line,
@@ -231,6 +279,7 @@ class _SearchOptions:
 
     target: str
     seconds: float | None
+    minutes: float | None
     patience: int | None
     explorer: str
     warm: tuple[Path, ...]
@@ -244,6 +293,8 @@ class _SearchOptions:
         from compiler.suggest import unknown
         from costmodel.tune import EXPLORERS
 
+        if self.seconds is not None and self.minutes is not None:
+            raise ValueError("--seconds and --minutes are both given: the budget is one of them")
         if self.explorer not in EXPLORERS:
             raise ValueError(unknown("explorer", self.explorer, EXPLORERS))
         if not self.records.parent.is_dir():
@@ -251,6 +302,11 @@ class _SearchOptions:
         for file in self.warm:
             if not file.is_file():
                 raise ValueError(f"{file}: no such file")
+
+    @property
+    def budget(self) -> float | None:
+        """The time budget in seconds."""
+        return self.seconds if self.minutes is None else 60.0 * self.minutes
 
     def measurer(self) -> Measurer:
         """Return a measurer with the time limits."""
@@ -267,7 +323,7 @@ class _SearchOptions:
             "records": self.records,
             "seed": self.seed,
             "patience": self.patience,
-            "seconds": self.seconds,
+            "seconds": self.budget,
         }
 
 

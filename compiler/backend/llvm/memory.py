@@ -317,8 +317,10 @@ def load_together(frame: Frame, places: Iterable[Place], most: int) -> dict[Plac
     """
     at: dict[tuple[Buffer, str, int, int], dict[int, Place]] = {}
     for place in places:
-        key = (place.buffer, place.first.varying.ref, place.lanes, place.stride)
-        at.setdefault(key, {})[place.first.offset] = place
+        varying, offset = place.first
+        if varying.is_literal:
+            varying, offset = varying._replace(ref=""), offset + varying.low
+        at.setdefault((place.buffer, varying.ref, place.lanes, place.stride), {})[offset] = place
     values: dict[Place, str] = {}
     for (buffer, _, lanes, stride), found in at.items():
         widest, bits = most // bits_of(buffer.dtype), bits_of(buffer.dtype)

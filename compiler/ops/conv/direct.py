@@ -23,7 +23,7 @@ from compiler.ops.conv.family import convolution_operator
 from compiler.ops.conv.tile import Blocks, PixelTile, block_options, divides_well, pixel_tiles, registers_of
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors, store_across
-from compiler.ops.tiles import UNROLL, Tile, covering, unrolled
+from compiler.ops.tiles import UNROLL, UNROLLED, covering
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -54,8 +54,7 @@ def template(
         lambda tile, summed: divides_well(conv, PixelTile(*tile), summed, target),
         "where the sum of a tile is divided, the weights of a part fit the first-level cache",
     )
-    usual = unrolled(Tile(tiles[0].height * tiles[0].width, tiles[0].channels // registers.lanes), UNROLL)
-    unroll = knobs.choice("unroll", UNROLL, default=usual if conv.ci % 2 == 0 else 4)
+    unroll = knobs.choice("unroll", UNROLL, default=UNROLLED)
     order = knobs.choice("order", ("rows inside", "channels inside"))
 
     data, weight, extra = conv.placeholders()

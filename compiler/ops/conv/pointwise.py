@@ -10,7 +10,7 @@ from compiler.ops.conv.conv2d import Convolution
 from compiler.ops.conv.tile import streaming
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors
-from compiler.ops.tiles import UNROLL, Registers, Tile, cache_bytes, covering, ranked_tiles, unrolled
+from compiler.ops.tiles import UNROLL, UNROLLED, Registers, Tile, cache_bytes, covering, ranked_tiles
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -44,7 +44,7 @@ def template(knobs: Knobs, conv: Convolution, target: Target) -> tuple[Schedule,
         lambda tile, count: count == 1 or count * tile[1] * _pixel_bytes(conv) <= cache_bytes(target, 1),
         "the pixels of a block fit the second-level cache",
     )
-    unroll = knobs.choice("unroll", UNROLL, default=unrolled(tiles[0], UNROLL))
+    unroll = knobs.choice("unroll", UNROLL, default=UNROLLED)
     whole = (conv.SH, conv.SW) == (1, 1) and pixels_of % lanes == 0
     pack = knobs.choice("pack_pixels", (True, False) if whole else (True,))
 

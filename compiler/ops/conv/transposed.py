@@ -18,9 +18,9 @@ from compiler.ops.epilogue import EPILOGUE
 from compiler.ops.knobs import Knobs
 from compiler.ops.operator import Array, Operator
 from compiler.ops.parameter import Parameter, Value, pads, pair
-from compiler.ops.precision import DTYPE, PRECISIONS
+from compiler.ops.precision import DTYPE
 from compiler.ops.rounding import Rounding
-from compiler.ops.tiles import UNROLL, Tile, covering, unrolled
+from compiler.ops.tiles import UNROLL, UNROLLED, covering
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -160,9 +160,10 @@ class Transposed:
             if size < 1:
                 raise ValueError(f"conv2d_transpose: pad leaves no pixel of the output along {name}")
         for name, more, step in zip("HW", pads(self.shape.output_padding)[:2], self.stride, strict=True):
-            if more >= max(step, 2):
+            if more >= step:
                 raise ValueError(
-                    f"conv2d_transpose: output_padding along {name} is {more}; it must be less than the stride, {step}"
+                    f"conv2d_transpose: output_padding along {name} is {more}; "
+                    f"it must be less than the stride, {step}"
                 )
         self.phase.epilogue.check("conv2d_transpose", self.phase.precision.result)
 
@@ -191,8 +192,7 @@ def template(
     tile = PixelTile(*knobs.choice("tile", [tuple(t) for t in tiles]))
     (_, rows, _), chosen = block_options(conv, tiles[0], registers, target)
     block = knobs.choice("h_block", rows, default=chosen.rows)
-    usual = unrolled(Tile(tiles[0].height * tiles[0].width, tiles[0].channels // registers.lanes), UNROLL)
-    unroll = knobs.choice("unroll", UNROLL, default=usual if conv.CI % 2 == 0 else 4)
+    unroll = knobs.choice("unroll", UNROLL, default=UNROLLED)
 
     data, weight, extra = made.placeholders()
     c_tiles, h_tiles, w_tiles = (

@@ -29,7 +29,7 @@ from compiler.ops.loops import split_vectors, store_across
 from compiler.ops.operator import Array
 from compiler.ops.parameter import Parameter, Value
 from compiler.ops.precision import dtype_parameter
-from compiler.ops.tiles import Tile, cache_bytes, covering, ranked_tiles, unrolled
+from compiler.ops.tiles import UNROLLED, Tile, cache_bytes, covering, ranked_tiles
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -191,7 +191,7 @@ def template(
         lambda tile, count: count == 1 or count * tile[0] * _tile_bytes(conv, m) <= cache_bytes(target, 1),
         "the transformed image and the products of a block fit the second-level cache",
     )
-    unroll = knobs.choice("unroll", (1, 2, 4), default=unrolled(options[0], (1, 2, 4)))
+    unroll = knobs.choice("unroll", (1, 2, 4), default=UNROLLED)
     tiles = covering(th * tw, block_rows) * block_rows
 
     data, weight, extra = conv.placeholders()

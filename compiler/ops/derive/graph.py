@@ -8,7 +8,8 @@ from typing import Any
 
 from compiler import te
 from compiler.ir.address import in_type
-from compiler.ir.expr import Expr
+from compiler.ir.expr import Binary, Expr
+from compiler.ir.simplify.simplify import Simplifier
 from compiler.ir.visit import substitute, walk
 from compiler.ops.derive.access import is_conditional, is_linear, iterations, work
 from compiler.te.recurrence import Recurrence
@@ -120,6 +121,9 @@ class Graph:
         fixed: set[Operation] = set()
         for op in ops:
             made = rewriting(op)
+            if op not in opaque:
+                assert isinstance(made, Compute)
+                made = _simplified(made)
             if op not in opaque and op not in last and _pays(op, made, ops, opaque):
                 assert isinstance(made, Compute)
                 rewriting.inline(op, made)
@@ -131,6 +135,17 @@ class Graph:
         tensors = tuple(rewriting.tensors.get(t, t) for t in outputs)
         consumers = {op: [c for c in kept if not set(op.outputs).isdisjoint(c.inputs)] for op in kept}
         return Graph(tuple(kept), tensors, frozenset(fixed), consumers)
+
+
+def _simplified(op: Compute) -> Compute:
+    """The operation with simpler indices, of which the rules see more: where a reshaped tensor is read, the
+    quotients and remainders of sums are linear.
+    """
+    divided = any(type(n) is Binary and n.op in ("//", "%") for expr in op.exprs for n in walk(expr))
+    if not divided:
+        return op
+    ranges = {a.var: (a.start, a.start + a.extent - 1) for a in (*op.axis, *op.reduce_axis)}
+    return op.rewritten(Simplifier(ranges))
 
 
 def _opaque(ops: Sequence[Operation]) -> set[Operation]:

@@ -19,6 +19,9 @@ from compiler.schedule.stage import Stage
 from compiler.te.axis import IterVar
 from compiler.te.tensor import Compute, Operation, reads_of
 
+ROWS = 8
+"""Rows of a block that is transposed, at least."""
+
 STACK = 1 << 16
 """Bytes of the largest buffer of a part of a stage that is on the stack of a thread."""
 
@@ -119,6 +122,10 @@ def _sweep(places: Places, stage: Stage, sweep: Sweep, target: Target) -> None:
     last, loops = axes[long], axes[:long]
     if axes[long + 1 :]:  # loops of one iteration
         stage.reorder(*loops, *axes[long + 1 :], last)
+    across = _across(op, long) if stage.attach is None else None
+    if across is not None and part[across] >= ROWS:
+        _transpose(stage, axes, across, long, target)
+        return
     fused = max(1, min(sweep.fused, long))
     if fused > 1:
         loops = [stage.fuse(*axes[:fused]), *axes[fused:long]]
@@ -133,6 +140,30 @@ def _sweep(places: Places, stage: Stage, sweep: Sweep, target: Target) -> None:
     outer = _vectorize(stage, last, lanes, vectors) if lanes > 1 else last
     if stage.attach is None:
         stage.parallel(loops[0] if loops else outer)
+
+
+def _across(op: Compute, last: int) -> int | None:
+    """The axis along which a read is contiguous in memory that is not so along the last one, if any."""
+    for read in reads_of(op.exprs):
+        if stride(read, op.axes[last].var) not in (0, 1, None):
+            found = [d for d in range(last) if stride(read, op.axes[d].var) == 1]
+            if found:
+                return found[0]
+    return None
+
+
+def _transpose(stage: Stage, axes: Sequence[IterVar], across: int, last: int, target: Target) -> None:
+    """Square blocks of two axes, so that whole cache lines are read and stored; a block is transposed in
+    registers.
+    """
+    lanes = min(_lanes(stage, target), 2 * ROWS)
+    rows, row = stage.split(axes[across], lanes)
+    columns, lane = stage.split(axes[last], lanes)
+    rest = [a for d, a in enumerate(axes) if d not in (across, last)]
+    stage.reorder(*rest, rows, columns, row, lane)
+    stage.vectorize(lane)
+    stage.unroll(row)
+    stage.parallel(stage.fuse(*rest, rows) if rest else rows)
 
 
 def _pack(places: Places, stage: Stage, where: str, target: Target) -> None:

@@ -21,7 +21,7 @@ from compiler.ops.operator import Operator
 from compiler.ops.parameter import Parameter
 from compiler.ops.precision import MATRIX_DTYPE, PRECISIONS
 from compiler.ops.rounding import Rounding
-from compiler.ops.tiles import UNROLL, Registers, Tile, block_in_cache, covering, ranked_tiles, unrolled
+from compiler.ops.tiles import UNROLL, UNROLLED, Registers, Tile, block_in_cache, covering, ranked_tiles
 from compiler.schedule.schedule import Schedule
 from compiler.te.tensor import Tensor
 
@@ -79,10 +79,7 @@ def packed(
     n_block = knobs.choice("n_block", _blocks(covering(N, lanes)), default=1)
     k_blocks = (*(k for k in (64, 128, 256, 512, 1024, 2048, 4096) if k < K), K)
     k_block = knobs.choice("k_block", k_blocks, default=max(k for k in k_blocks if k <= usual.k_block))
-    first = _tiles(M, N, registers)[0]
-    unroll = knobs.choice(
-        "unroll_k", UNROLL, default=unrolled(Tile(first[0], first[1] // lanes), UNROLL) if depth == 1 else 4
-    )
+    unroll = knobs.choice("unroll_k", UNROLL, default=UNROLLED)
     rows_inside = knobs.choice("walk", ("rows inside", "columns inside")) == "rows inside"
     pack_left = knobs.choice("pack_left", ("none", "block", "whole"), default=usual.pack_left)
     pack_right = knobs.choice("pack_right", ("panel", "whole", "none"), default=usual.pack_right)

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from compiler.backend import Target
+from compiler.backend.llvm.host.dispatch import address_of
 from compiler.backend.llvm.host.sequence import Sequence as CallSequence
 from compiler.relay.execute.planning.evaluate import evaluator
-from compiler.relay.execute.planning.lower import Nested
+from compiler.relay.execute.planning.lower import Nested, flat, tensor_types
 from compiler.relay.execute.planning.memory import MemoryPlan
 from compiler.relay.execute.planning.plan import Place, Plan, Planned
-from compiler.relay.execute.profile import Profile, Row
+from compiler.relay.execute.profile import Profile
 from compiler.relay.execute.storage import Parts, Record, plan_record, write
 from compiler.relay.language.types import TensorType, TupleType, Type
 from compiler.runtime.array import empty, numpy_dtype
@@ -44,6 +45,10 @@ class Executable:
         self._lock = threading.Lock()
         if missing := Target.parse(plan.target).missing():
             raise ValueError(f"the program was built for {plan.target}, which cannot run here: {missing}")
+        types = [type_ for _, type_ in plan.parameters]
+        self._plain: list[tuple[Any, Any]] | None = None
+        if all(isinstance(type_, TensorType) for type_ in types):
+            self._plain = [(t.dims, numpy_dtype(str(t.dtype))) for t in types if isinstance(t, TensorType)]
         self._run = _Runner(plan)
 
     @property
@@ -144,15 +149,18 @@ class Executable:
         with self._lock:
             self._run(given)
             runs = [self._run.timed(given) for _ in range(repeat)]
-        rows = []
-        for number, call in enumerate(self._data.calls):
-            begins, ends = zip(*(run[number] for run in runs), strict=True)
-            seconds = sorted((e - b) * 1e-9 for b, e in zip(begins, ends, strict=True))
-            rows.append(Row(call.name, call.origin, seconds[len(seconds) // 2], call.flops, call.nbytes))
-        return Profile(tuple(rows), tuple(runs[-1]))
+        calls = [(call.name, call.origin, call.flops, call.nbytes) for call in self._data.calls]
+        return Profile.of(calls, runs)
 
-    def _checked(self, arrays: Sequence[Any]) -> list[np.ndarray]:
+    def _checked(self, arrays: Sequence[Any]) -> Sequence[np.ndarray]:
         parameters = self._data.parameters
+        if self._plain is not None and len(arrays) == len(self._plain):  # the common case, quickly
+            for array, (shape, dtype) in zip(arrays, self._plain, strict=True):
+                right = type(array) is np.ndarray and array.shape == shape and array.dtype is dtype
+                if not right or not array.flags.c_contiguous:
+                    break
+            else:
+                return arrays
         if len(arrays) != len(parameters):
             names = ", ".join(f"{name}: {type_}" for name, type_ in parameters)
             raise ValueError(f"the program takes {len(parameters)} argument(s) ({names}), not {len(arrays)}")
@@ -216,13 +224,12 @@ class _Runner:
         base = self.arena.ctypes.data
         self.arrays = [np.ascontiguousarray(array) for array in plan.arrays]
         addresses = [array.ctypes.data for array in self.arrays]
-        self.patches: list[
-            tuple[str, int, int]
-        ] = []  # operands in arrays of a call: those are set by each call
+        # operands in arrays of a call, which sets them: the number of the array, results behind the inputs
+        self.patches: list[tuple[int, int]] = []
+        count = sum(1 for _, type_ in plan.parameters for _ in tensor_types(type_))
         calls: list[tuple[int, list[int], int]] = []
-        self.segments: list[
-            tuple[int, Any]
-        ] = []  # first and last of some calls, or a function that evaluates
+        # the first and the last of some calls, or a function that evaluates
+        self.segments: list[tuple[int, Any]] = []
         at = begin = 0
         for call in plan.calls:
             if call.kernel < 0:
@@ -232,13 +239,26 @@ class _Runner:
             slots: list[int] = []
             for place in call.operands:
                 if place.kind in ("input", "result"):
-                    self.patches.append((place.kind, place.number, at + len(slots)))
+                    number = place.number + (count if place.kind == "result" else 0)
+                    self.patches.append((number, at + len(slots)))
                     slots.append(0)
                 else:
                     slots.append(base + place.number if place.kind == "arena" else addresses[place.number])
             at += len(slots)
             calls.append((call.kernel, slots, base + call.workspace))
         self.segments = [s for s in (*self.segments, (begin, len(calls))) if s[0] != s[1]]
+        leaves: list[Place] = list(flat(plan.result))
+        self.makers: list[tuple[Any, Any]] = [(nbytes, np.uint8) for nbytes in plan.results]
+        for leaf in leaves:
+            if leaf.kind == "result" and leaf.nbytes == plan.results[leaf.number]:
+                self.makers[leaf.number] = leaf.shape, numpy_dtype(leaf.dtype)
+        # whether the result is the arrays that are made for it, in order
+        shapes = [("result", i, shape) for i, (shape, _) in enumerate(self.makers)]
+        parts = plan.result if isinstance(plan.result, tuple) else (plan.result,)
+        in_order = all(isinstance(p, Place) for p in parts)
+        in_order = in_order and [(p.kind, p.number, p.shape) for p in parts] == shapes
+        self.plain = in_order and isinstance(plan.result, tuple)
+        self.single = in_order and not self.plain
         self.sequence = CallSequence([kernel.main for kernel in plan.kernels], calls)
 
     def __call__(self, given: Sequence[np.ndarray]) -> Any:
@@ -248,7 +268,9 @@ class _Runner:
                 self.sequence.run(begin, end)
             else:
                 end(given, results)
-        return self._value(self.plan.result, given, results, set())
+        if self.single:
+            return results[0]
+        return tuple(results) if self.plain else self._value(self.plan.result, given, results, set())
 
     def timed(self, given: Sequence[np.ndarray]) -> list[tuple[int, int]]:
         """Run it; the times in nanoseconds at which each call begins and ends."""
@@ -266,14 +288,11 @@ class _Runner:
 
     def _set(self, given: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Make the arrays of the results, and write the addresses of a call's arrays."""
-        results = [np.empty(nbytes, np.uint8) for nbytes in self.plan.results]
-        at = {
-            "input": [array.ctypes.data for array in given],
-            "result": [array.ctypes.data for array in results],
-        }
+        results = [np.empty(shape, dtype) for shape, dtype in self.makers]
+        addresses = [*map(address_of, given), *map(address_of, results)]
         slots = self.sequence.slots
-        for kind, number, position in self.patches:
-            slots[position] = at[kind][number]
+        for number, position in self.patches:
+            slots[position] = addresses[number]
         return results
 
     def _array(self, place: Place, given: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> np.ndarray:
@@ -283,7 +302,7 @@ class _Runner:
         if place.kind == "array":
             return self.arrays[place.number].reshape(place.shape)
         if place.kind == "result":
-            memory = results[place.number][: place.nbytes]
+            memory = results[place.number].reshape(-1).view(np.uint8)[: place.nbytes]
         else:
             memory = self.arena[place.number : place.number + place.nbytes]
         return memory.view(numpy_dtype(place.dtype)).reshape(place.shape)

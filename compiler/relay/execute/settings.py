@@ -41,7 +41,7 @@ class Settings:
 def grouped(module: IRModule, settings: Settings) -> IRModule:
     """The module optimised, its operators in groups, with types."""
     without = tuple(name for name in settings.without if name != FUSE)
-    optimized = infer_type(optimize(module, settings.level, without=without))
+    optimized = infer_type(optimize(module, settings.level, target=settings.target, without=without))
     fused = settings.level > 0 and FUSE not in settings.without
     return fuse_ops(optimized, MAX_OPERATORS if fused else 1)
 

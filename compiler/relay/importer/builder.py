@@ -104,7 +104,9 @@ class Builder:
         _check_sizes(name, type_)
         set_type(made, type_)
         made.with_span(self.span)
-        if not function.effect and all(map(is_constant, given)) and _worthwhile(type_, given):
+        known = all(map(is_constant, given)) and _worthwhile(type_, given)
+        # `integer_layers` looks for weights in their quantized form
+        if known and not function.effect and name != "qnn.dequantize":
             return self._evaluated(made)
         return self._followed(made)
 

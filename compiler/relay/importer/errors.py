@@ -1,4 +1,4 @@
-"""`OnnxError`: a model file that is damaged, inconsistent or not supported; `NeedsValues`: one that lacks values."""
+"""`OnnxError`: a model that is damaged, inconsistent or not supported; `NeedsValues`: values are missing."""
 
 from __future__ import annotations
 

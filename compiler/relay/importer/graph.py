@@ -1,4 +1,4 @@
-"""`GraphImport`: the nodes of a graph, in order, by the conversions of their operators; all problems are kept."""
+"""`GraphImport`: the nodes of a graph in order, by their operators' conversions; all problems are kept."""
 
 from __future__ import annotations
 

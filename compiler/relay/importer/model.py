@@ -11,7 +11,7 @@ from compiler.relay.importer.errors import OnnxError
 from compiler.relay.importer.tensors import type_text
 
 OLDEST = 1
-"""The oldest opset of the default domain; what differs in those before 7 is refused where it is not converted."""
+"""The oldest opset of the default domain; what differs before 7 is refused where it is not converted."""
 
 DEEPEST = 64
 """How deep graphs may be nested in nodes, and functions in functions."""
@@ -154,10 +154,10 @@ def _check_order(
 
 
 def declared_type(value: Any) -> tuple[int, list[int | str | None] | None] | None:
-    """The number of the element type and the dimensions that a ValueInfoProto declares; None if it is no tensor.
+    """The number of the element type and the dimensions that a ValueInfoProto declares; None for no tensor.
 
-    A dimension is an integer, the name of one, or None. Of a negative one nothing is known. The dimensions are
-    None where not even their number is known.
+    A dimension is an integer, the name of one, or None. Of a negative one nothing is known. The dimensions
+    are None where not even their number is known.
     """
     if not value.type.HasField("tensor_type"):
         return None

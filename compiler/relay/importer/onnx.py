@@ -33,8 +33,8 @@ def from_onnx(
     model : path, bytes or ModelProto
         External data are read from the model's folder, where a path is given.
     shapes : mapping of str to sequence of int or None, optional
-        Input -> its shape. Dimensions that the file leaves open, and that are not given, are `ANY`; those with
-        the same name in the file have one extent.
+        Input -> its shape. Dimensions that the file leaves open, and that are not given, are `ANY`; those
+        with the same name in the file have one extent.
     values : mapping of str to array, optional
         Input -> its value, for inputs on which shapes depend (`NeedsValues` says which): the module is for
         these values, and the inputs are no parameters of it.
@@ -56,9 +56,15 @@ def from_onnx(
         Without the package `onnx`.
     """
     proto, folder = read_model(model)
+    return import_model(proto, folder, shapes or {}, values or {})
+
+
+def import_model(
+    proto: Any, folder: str, shapes: Mapping[str, Sequence[int | None]], values: Mapping[str, Any]
+) -> IRModule:
+    """`from_onnx` of what `read_model` returned."""
     graph = proto.graph
     inputs = model_inputs(graph)
-    shapes, values = dict(shapes or {}), dict(values or {})
     for name in [*shapes, *values]:
         if name not in inputs:
             raise OnnxError(unknown("input of the model", name, inputs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,8 @@ def array_of(tensor: Any, folder: str = "") -> np.ndarray:
             raise OnnxError(
                 f"{what} has {len(raw)} bytes; {dtype.name} of the shape {shape} has {count * dtype.itemsize}"
             )
-        return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
+        array = np.frombuffer(raw, dtype)  # files are little-endian
+        return (array if sys.byteorder == "little" else array.byteswap()).reshape(shape)
     values = getattr(tensor, _FIELDS.get(tensor.data_type, "int32_data"))
     if len(values) != count:
         raise OnnxError(f"{what} has {len(values)} elements; the shape {shape} has {count}")

@@ -92,9 +92,14 @@ class _Inference(Expressions):
             self.open()
             for name, function in zip(group, members, strict=True):
                 self.globals[name] = self.declared(function)
-            for name, function in zip(group, members, strict=True):
+            # what has no result type by annotation is first: with it the others can use it at several types
+            for name in sorted(group, key=lambda g: self.module[g].result is not None):
+                function = self.module[name]
                 self.expression(function)
-                self.equate(function, self.globals[name], self.types[id(function)], f"@{name.name}")
+                found = self.types[id(function)]
+                self.equate(function, self.globals[name], found, f"@{name.name}")
+                if is_closed(found := self.resolve(found)):
+                    self.globals[name] = found
             for name, type_ in zip(group, self.close(members), strict=True):
                 self.globals[name] = type_
 

@@ -40,9 +40,9 @@ def check_kinds(type_: Any, data_types: Mapping[GlobalTypeVar, Any], scope: Any 
         If a part is of the wrong kind, a data type does not exist or has another number of arguments, or a
         type parameter is not in scope.
     """
-    if type(type_) is TensorType and type_.concrete and type_.dtype in SCALAR_TYPES:
-        if min(type_.dims, default=0) >= 0:
-            return
+    plain = type(type_) is TensorType and type_.concrete and type_.dtype in SCALAR_TYPES
+    if plain and min(type_.dims, default=0) >= 0:
+        return
     pending: list[tuple[Any, Kind, Any]] = [(type_, Kind.TYPE, scope)]
     while pending:
         part, needed, scope = pending.pop()

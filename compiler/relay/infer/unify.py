@@ -283,9 +283,7 @@ class Unification:
             level = self.level.setdefault(hole, self.depth)
             for part in variables(value):
                 if part is hole:
-                    raise UnificationError(
-                        "", f"a type would contain itself: {hole} would be {value}"
-                    )
+                    raise UnificationError("", f"a type would contain itself: {hole} would be {value}")
                 at = self.level.get(part, 0)
                 if at > level:
                     if type(part) is TypeVar:

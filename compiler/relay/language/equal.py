@@ -139,8 +139,8 @@ class _Comparison:
         """Whether two modules define equal functions and data types under the same names."""
         if a.functions.keys() != b.functions.keys() or a.types.keys() != b.types.keys():
             return False
-        for name, data in a.types.items():
-            if not _Comparison().equal(_data_parts(data), _data_parts(b.types[name])):
+        for type_name, data in a.types.items():
+            if not _Comparison().equal(_data_parts(data), _data_parts(b.types[type_name])):
                 return False
         for name, function in a.functions.items():
             one = _Comparison()

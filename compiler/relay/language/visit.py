@@ -6,11 +6,12 @@ Graphs are deep (a network of a thousand layers is a chain of a thousand calls),
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from compiler.ir.node import CHILDREN, REBUILD, Node
 from compiler.relay.language.expr import (
+    Call,
     Clause,
     Expr,
     Function,
@@ -20,8 +21,10 @@ from compiler.relay.language.expr import (
     Var,
     copy_notes,
     pattern_vars,
+    span_of,
 )
 from compiler.relay.language.module import IRModule
+from compiler.relay.language.types import IncompleteType, Type, TypeVar, substitute_type
 
 
 def children(node: Node) -> tuple[Any, ...]:
@@ -149,31 +152,71 @@ def use_counts(root: Expr) -> dict[int, int]:
     return counts
 
 
-def renamed(root: Expr) -> Expr:
-    """A copy of `root` in which every variable that it binds is a new one.
+def renamed(root: Expr, types: Mapping[Any, Any] | None = None) -> Any:
+    """A copy of `root`: every variable that it binds is a new one, and every expression with children.
 
-    A function that is inlined twice needs it: a variable has one binding.
+    A function that is inlined twice needs it: a variable has one binding, and what is evaluated in each copy
+    must not be shared by them.
+
+    Parameters
+    ----------
+    root : Expr
+    types : mapping of TypeVar to Type, optional
+        What takes the place of type parameters in annotations. A function keeps those of its parameters that
+        become type variables again.
     """
+    types = types or {}
     new: dict[Var, Var] = {}
     for node in post_order(root):
         for var in bound_vars(node):
-            new[var] = Var(var.name, var.annotation)
-    if not new:
-        return root
+            new[var] = Var(var.name, substitute_type(var.annotation, types)).with_span(span_of(var))
 
     def change(node: Any, old: Any) -> Any:
         if type(node) is Var:
             return new.get(node, node)
         if type(node) is Function:
             params = tuple(new[p] for p in node.params)
-            return Function(params, node.body, node.result, node.type_params, node.attrs)
+            kept = tuple(v for v in (types.get(p, p) for p in node.type_params) if type(v) is TypeVar)
+            return Function(params, node.body, substitute_type(node.result, types), kept, node.attrs)
         if type(node) is Let:
             return Let(new[node.var], node.value, node.body)
         if type(node) is Clause:
             return Clause(_renamed_pattern(node.pattern, new), node.body)
-        return node
+        if type(node) is Call and node.type_args and types:
+            return Call(node.function, node.args, node.attrs, substitute_type(node.type_args, types))
+        below = CHILDREN[type(node)](node)
+        return REBUILD[type(node)](node, below) if node is old and below else node
 
     return rewrite(root, change)
+
+
+def opened(function: Function) -> Function:
+    """A copy of a function whose type parameters are left to inference: what is inlined at a call."""
+    return renamed(function, {v: IncompleteType(v.kind) for v in function.type_params})
+
+
+def free_type_vars(root: Expr) -> list[TypeVar]:
+    """The type parameters that annotations in `root` name, and that no function in it has."""
+    found: dict[Any, None] = {}
+    own: set[Any] = set()
+    pending: list[Any] = []
+    for node in post_order(root):
+        pending += [var.annotation for var in bound_vars(node)]
+        if type(node) is Function:
+            own.update(node.type_params)
+            pending.append(node.result)
+        elif type(node) is Call:
+            pending += node.type_args
+    while pending:
+        part = pending.pop()
+        if isinstance(part, TypeVar):
+            found[part] = None
+        elif isinstance(part, tuple):
+            pending += part
+        elif isinstance(part, Type) and not isinstance(part, IncompleteType):
+            own.update(getattr(part, "type_params", ()))
+            pending += [getattr(part, f.name) for f in fields(part) if f.name != "attributes"]  # type: ignore[arg-type]
+    return [var for var in found if var not in own]
 
 
 def _renamed_pattern(pattern: Any, new: Mapping[Var, Var]) -> Any:

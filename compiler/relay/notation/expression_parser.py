@@ -246,10 +246,10 @@ class ExpressionParser(TypeParser):
     def variable(self) -> Expr:
         token = self.next()
         name = f"%{token.text}" if token.kind == "graph" else token.text
-        found = self.vars.get(name)
+        found: Expr | None = self.vars.get(name)
         if found is None:
             known = [n if n.startswith("%") else f"%{n}" for n in self.vars]
-            self.fail(unknown("variable", f"%{token.text}", known), token)
+            return self.fail(unknown("variable", f"%{token.text}", known), token)
         return found
 
     def number(self) -> Expr:

@@ -156,7 +156,8 @@ def _restored(at: int, entry: Any) -> Constant:
         raise ValueError(f"{what} is of the unknown element type {dtype!r}")
     if not isinstance(shape, list) or not all(type(d) is int and d >= 0 for d in shape):
         raise ValueError(f"{what} has the shape {shape!r}; a list of integers is needed")
-    stored = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
+    held = np.dtype("uint16" if dtype == "bfloat16" else dtype)
+    stored = held.newbyteorder("<")
     try:
         raw = base64.b64decode(data, validate=True)
     except (TypeError, ValueError, binascii.Error):
@@ -165,4 +166,4 @@ def _restored(at: int, entry: Any) -> Constant:
     if len(raw) != needed:
         raise ValueError(f"{what} has {len(raw)} bytes of data; its shape needs {needed}")
     array = np.frombuffer(raw, stored).reshape(shape)
-    return Constant(array.astype(stored.newbyteorder("=")), dtype)
+    return Constant(array.astype(held), dtype)

@@ -8,7 +8,7 @@ expressions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from compiler.ir.node import CHILDREN
@@ -448,7 +448,7 @@ def _holes(type_: Any) -> Iterable[IncompleteType]:
         elif isinstance(part, tuple):
             pending += part
         elif isinstance(part, Type):
-            pending += [getattr(part, name) for name in part.__dataclass_fields__ if name != "attributes"]
+            pending += [getattr(part, f.name) for f in fields(part) if f.name != "attributes"]  # type: ignore[arg-type]
 
 
 def _short_text(expr: Expr) -> str:

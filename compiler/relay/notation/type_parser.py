@@ -143,7 +143,7 @@ class TypeParser(Recursive):
         if token.kind == "number":
             return self.plain_number(token, negative)
         if token.kind == "name":
-            words = {"inf": float("-inf") if negative else float("inf"), "nan": float("nan")}
+            words: dict[str, Any] = {"inf": float("-inf") if negative else float("inf"), "nan": float("nan")}
             if not negative:
                 words |= {"None": None, "True": True, "False": False}
             if token.text in words:

@@ -77,7 +77,7 @@ def fused_function(function: Function, limit: int = MAX_OPERATORS) -> Function:
     """A function whose operators are in groups; see `fuse_ops`."""
     if is_primitive(function):
         return function
-    function = rewrite(function, _sliced, lambda node: not is_primitive(node))
+    function = _with_slices(function)
     graph = DataFlow(function)
     groups = _partition(graph, post_dominators(graph), limit)
     return _rewritten(function, graph, groups)
@@ -97,22 +97,51 @@ def is_view(call: Any) -> bool:
     return moved == sorted(moved)
 
 
-def _sliced(node: Any, old: Any) -> Any:
-    """A field of a tuple that `split` makes, as a slice of what is split: what reads it needs no copy of it."""
-    if type(node) is not TupleGetItem:
-        return _noted(node, old)
-    split = node.tuple_value
-    if not is_call_of(split, "split") or not old.has_type or not split.args[0].has_type:
-        return _noted(node, old)
-    whole, part = split.args[0].checked_type.shape, old.checked_type.shape
+def _with_slices(function: Function) -> Function:
+    """The function with a slice for each field of a tuple that `split` makes: what reads it needs no copy."""
+    nodes = post_order(function)
+    bound = {n.var: n.value for n in nodes if type(n) is Let and is_call_of(n.value, "split")}
+    if not bound and not any(is_call_of(node, "split") for node in nodes):
+        return function
+    # variables that are used in another way
+    kept = {
+        child
+        for node in nodes
+        if type(node) not in (TupleGetItem, Function)
+        for child in CHILDREN[type(node)](node)
+        if child in bound
+    }
+    made: dict[int, Any] = {}
+
+    def change(node: Any, old: Any) -> Any:
+        if is_call_of(node, "split"):
+            made[id(old)] = node
+        if type(node) is Let and node.var in bound and node.var not in kept:
+            return node.body
+        if type(node) is not TupleGetItem:
+            return _noted(node, old)
+        var = old.tuple_value if old.tuple_value in bound else None
+        split = node.tuple_value if var is None else made.get(id(bound[var]))
+        slice_ = _slice(split, old) if is_call_of(split, "split") else None
+        if slice_ is None and var is not None:
+            kept.add(var)
+        return _noted(node if slice_ is None else slice_, old)
+
+    return rewrite(function, change, lambda node: not is_primitive(node))
+
+
+def _slice(split: Any, field: TupleGetItem) -> Call | None:
+    """A field of a split tensor as a slice of the tensor; None where a dimension is not known."""
+    if not field.has_type or not split.args[0].has_type:
+        return None
+    whole, part = split.args[0].checked_type.shape, field.checked_type.shape  # type: ignore[attr-defined]
     if not isinstance(whole, tuple) or not all(type(d) is int for d in (*whole, *part)):
-        return _noted(node, old)
+        return None
     axis = split.attrs.axis % len(whole)
     given = split.attrs.indices_or_sections
     cuts = given if isinstance(given, tuple) else [i * part[axis] for i in range(1, given)]
-    begin = min(cuts[node.index - 1], whole[axis]) if node.index else 0
-    made = op("strided_slice")(split.args[0], begin=(begin,), end=(begin + part[axis],), axes=(axis,))
-    return _noted(made, old)
+    begin = min(cuts[field.index - 1], whole[axis]) if field.index else 0
+    return op("strided_slice")(split.args[0], begin=(begin,), end=(begin + part[axis],), axes=(axis,))
 
 
 # --- groups ---------------------------------------------------------------------------------------

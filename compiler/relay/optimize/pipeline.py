@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from compiler.backend import Target
 from compiler.relay.language.module import IRModule
 from compiler.relay.optimize.canonicalize import canonicalize
 from compiler.relay.optimize.combine_parallel import combine_parallel
 from compiler.relay.optimize.fold_scale_axis import fold_scale_axis
+from compiler.relay.optimize.integer_layers import integer_layers
 from compiler.relay.optimize.recognize import recognize
 from compiler.relay.optimize.simplify_inference import simplify_inference
 from compiler.relay.transform.eliminate_common_subexpressions import eliminate_common_subexpressions
@@ -19,6 +21,7 @@ PASSES: tuple[ModulePass, ...] = (
     ModulePass(
         "eliminate_dead_code", eliminate_dead_code, 1, "a use that is none hinders folding and fusion"
     ),
+    ModulePass("integer_layers", integer_layers, 2, "folding would turn the weights into floats"),
     ModulePass("fold_constant", fold_constant, 2, "what is constant is seen by the passes behind"),
     ModulePass("canonicalize", canonicalize, 1, "the passes behind have one form to look for"),
     ModulePass(
@@ -40,6 +43,7 @@ def optimize(
     module: IRModule,
     level: int = 3,
     *,
+    target: str | Target = "llvm",
     without: tuple[str, ...] = (),
     observe: Observer | None = None,
 ) -> IRModule:
@@ -50,6 +54,8 @@ def optimize(
     module : IRModule
     level : int
         0: what execution needs. 1: no dead code, canonical forms. 2: constants. 3: weights are rewritten.
+    target : str or Target
+        What the module is compiled for.
     without : tuple of str
         Names of passes to leave out, see `PASSES`.
     observe : callable, optional
@@ -64,4 +70,6 @@ def optimize(
     """
     if level not in (0, 1, 2, 3):
         raise ValueError(f"level is {level!r}; 0, 1, 2 or 3 is needed")
+    if not Target.parse(target).hardware.byte_products:
+        without = (*without, "integer_layers")  # products of floats are faster there
     return run_passes(module, PASSES, level, without=without, observe=observe)

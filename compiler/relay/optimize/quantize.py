@@ -21,10 +21,11 @@ from compiler.relay.language.module import MAIN, IRModule
 from compiler.relay.language.op import is_call_of, op
 from compiler.relay.language.types import TensorType
 from compiler.relay.language.visit import post_order, rewrite
+from compiler.relay.optimize.integer_layers import Quantized, Weights, on_integers
 from compiler.relay.optimize.pipeline import optimize
 
-LAYERS = {"nn.conv1d": "qnn.conv1d", "nn.conv2d": "qnn.conv2d", "nn.dense": "qnn.dense"}
-"""Operator on floats -> operator on integers with the same attributes."""
+LAYERS = ("nn.conv1d", "nn.conv2d", "nn.dense")
+"""Operators that are quantized, where their weights are constant."""
 
 METHODS = ("range", "percentile")
 
@@ -154,13 +155,5 @@ def _realized(node: Call, scale: Scale, shared: dict[tuple[int, Scale], Expr]) -
     if key not in shared:  # one conversion for all layers that read a tensor
         zero = constant(scale.zero_point, "uint8")
         shared[key] = op("qnn.quantize")(node.args[0], constant(scale.scale), zero, out_dtype="uint8")
-    name = LAYERS[node.function.name]  # type: ignore[attr-defined]
-    row = op(name)
-    known = {a.name for a in row.attributes}
-    attrs = {k: v for k, v in node.attrs.items() if k in known and k != "out_dtype"}
-    zeros = constant(scale.zero_point, "uint8"), constant(0, "int8")
-    sums = row(shared[key], constant(integers), *zeros, **attrs)
-    # channels are the last axis of a dense layer's result, and axis 1 of a convolution's
-    following = 0 if name == "qnn.dense" else weight.ndim - 2
-    factors = constant((steps * scale.scale).reshape(-1, *[1] * following))
-    return op("multiply")(op("cast")(sums, dtype="float32"), factors)
+    quantized = Quantized(shared[key], "uint8", scale.scale, scale.zero_point)
+    return on_integers(node.function.name, quantized, Weights(integers, steps), node.attrs)  # type: ignore[attr-defined]

@@ -7,7 +7,15 @@ from typing import Any
 from compiler.ir.node import CHILDREN
 from compiler.relay.language.expr import Call, Function, GlobalVar
 from compiler.relay.language.module import IRModule
-from compiler.relay.language.visit import global_vars, map_functions, post_order, renamed, rewrite, wrap_lets
+from compiler.relay.language.visit import (
+    global_vars,
+    map_functions,
+    opened,
+    post_order,
+    rewrite,
+    use_counts,
+    wrap_lets,
+)
 
 SMALL = 16
 """Nodes up to which a function is inlined at several calls."""
@@ -27,22 +35,30 @@ def inline(module: IRModule) -> IRModule:
         if name not in recursive and (f.attrs.get("inline") or calls.count(name) == 1 or _size(f) <= SMALL)
     }
 
-    def change(node: Any, old: Any) -> Any:
+    def inlined(root: Any) -> Any:
+        uses = use_counts(root)
+        return rewrite(root, lambda node, old: change(node, old, uses))
+
+    def change(node: Any, old: Any, uses: dict[int, int]) -> Any:
         if type(node) is not Call:
             return node
         function = node.function
         if type(function) is GlobalVar and function in chosen:
             # the body is not rewritten yet, and is finite: what it calls is not recursive
-            function = rewrite(renamed(module[function]), change)
+            function = inlined(opened(module[function]))
+        elif uses.get(id(old.function), 0) > 1:
+            return node  # a function that is used elsewhere too binds its variables itself
         if (
             type(function) is not Function
             or function.attrs.get("primitive")
             or function.attrs.get("checkpoint")
         ):
             return node
+        if function.type_params:
+            function = opened(function)
         return wrap_lets(zip(function.params, node.args, strict=True), function.body)
 
-    return map_functions(module, lambda f: rewrite(f, change))
+    return map_functions(module, inlined)
 
 
 def _called(function: Function) -> list[GlobalVar]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from compiler.relay.language.expr import Call, Function, GlobalVar, Let, Var
 from compiler.relay.language.module import IRModule
-from compiler.relay.language.visit import free_vars, renamed, rewrite, substitute
+from compiler.relay.language.types import TypeVar
+from compiler.relay.language.visit import free_type_vars, free_vars, renamed, rewrite, substitute
 from compiler.relay.transform.to_anf import to_anf
 
 
@@ -47,12 +48,13 @@ class _Lifter:
         captured = [v for v in free_vars(function) if v is not var]
         itself = Call(name, tuple(captured)) if captured else name
         function = substitute(function, {var: itself})  # type: ignore[assignment]
-        if not captured:
-            self.lifted[name] = function
-            return name
-        outer = renamed(Function(tuple(captured), function))
-        assert isinstance(outer, Function)
-        self.lifted[name] = outer
+        generic = free_type_vars(Function(tuple(captured), function))  # of the functions around it
+        if captured:
+            outer = Function(tuple(captured), function, None, tuple(generic))
+        else:
+            own = (*generic, *function.type_params)
+            outer = Function(function.params, function.body, function.result, own, function.attrs)
+        self.lifted[name] = renamed(outer, {v: TypeVar(v.name, v.kind) for v in generic})
         return itself
 
     def _fresh(self, hint: str) -> GlobalVar:

@@ -42,7 +42,7 @@ TYPES = (FLOAT, MATRIX, INT, BOOL, PAIR, LIST, REF, FUNCTION)
 
 
 class RandomProgram:
-    """Makes expressions of a type from what is in scope; what is in scope is often used, so that it is shared."""
+    """Makes expressions of a type, often from what is in scope, so that much is shared."""
 
     def __init__(self, seed: int, references: bool = True) -> None:
         self.random = np.random.default_rng(seed)

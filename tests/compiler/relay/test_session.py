@@ -18,7 +18,11 @@ from tests.compiler.relay.importer.build import model, node, value
 def affine() -> onnx.ModelProto:
     """``y = relu(x w)``, ``n = sum(x)`` for any number of rows."""
     proto = model(
-        [node("MatMul", ["x", "w"], ["m"]), node("Relu", ["m"], ["y"]), node("ReduceSum", ["x"], ["n"], keepdims=0)],
+        [
+            node("MatMul", ["x", "w"], ["m"]),
+            node("Relu", ["m"], ["y"]),
+            node("ReduceSum", ["x"], ["n"], keepdims=0),
+        ],
         [value("x", ["rows", 3])],
         [value("y", ["rows", 4]), value("n", [])],
         {"w": np.arange(12, dtype="float32").reshape(3, 4) - 5},
@@ -61,7 +65,10 @@ def test_the_face_is_onnxruntimes() -> None:
     """What scripts call exists there and gives the same."""
     onnxruntime = pytest.importorskip("onnxruntime")
     proto = affine()
-    theirs, ours = onnxruntime.InferenceSession(proto.SerializeToString()), InferenceSession(proto.SerializeToString())
+    theirs, ours = (
+        onnxruntime.InferenceSession(proto.SerializeToString()),
+        InferenceSession(proto.SerializeToString()),
+    )
     for name in ("get_inputs", "get_outputs"):
         for a, b in zip(getattr(theirs, name)(), getattr(ours, name)(), strict=True):
             assert (a.name, a.shape, a.type) == (b.name, b.shape, b.type)
@@ -80,7 +87,9 @@ def test_the_face_is_onnxruntimes() -> None:
         ({"x": np.zeros((1, 4), "float32")}, r"'x' has the shape \(1, 4\); \(rows, 3\) is needed"),
     ],
 )
-def test_wrong_inputs_are_refused_by_name(session: InferenceSession, feed: dict[str, Any], message: str) -> None:
+def test_wrong_inputs_are_refused_by_name(
+    session: InferenceSession, feed: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         session.run(None, feed)
 

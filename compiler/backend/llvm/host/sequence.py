@@ -110,10 +110,11 @@ class Sequence:
     def __init__(self, artifacts: Items[Artifact], calls: Items[tuple[int, Items[int], int]]) -> None:
         self._libraries = [_linked(artifact) for artifact in artifacts]
         entries = [next(iter(library.addresses.values())) for library in self._libraries]
-        self.slots = np.array([slot for _, slots, _ in calls for slot in slots] or [0], np.int64)
+        words = np.array([slot for _, slots, _ in calls for slot in slots] or [0], np.int64)
+        self.slots = words.data
         """The addresses of the arrays of all calls, one call's after another's; they may be changed."""
         self._table = np.zeros((max(len(calls), 1), _WORDS), np.int64)
-        at = self.slots.ctypes.data
+        at = words.ctypes.data
         for number, (function, slots, workspace) in enumerate(calls):
             self._table[number] = entries[function], at, workspace
             at += 8 * len(slots)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, cast
@@ -16,6 +16,8 @@ from compiler.errors import ScheduleError
 from compiler.ir.dtype import bits_of
 from compiler.ir.expr import Buffer
 from compiler.ir.function import PrimFunc
+from compiler.ir.stmt import For
+from compiler.ir.visit import Rewriter
 from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
@@ -24,6 +26,9 @@ from compiler.runtime.array import empty
 from compiler.runtime.artifact import Artifact
 
 ENTRY_NAME = "kernel"
+
+SERIAL = 1 << 18
+"""Operations and bytes up to which a kernel uses one thread: to begin a parallel loop takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +111,23 @@ class Source:
     prepare_operands: tuple[Operand, ...]
     prepared: tuple[tuple[tuple[int, ...], str], ...]
 
-    def compiled(self, target: Target) -> Kernel:
-        """The kernel: machine code of both programs."""
-        prepare = None if self.prepare is None else LLVM().compile(self.prepare, target.options, once=True)
-        main = LLVM().compile(self.main, target.options)
-        return Kernel(self.name, main, self.operands, prepare, self.prepare_operands, self.prepared)
+    def generated(self, target: Target) -> Callable[[], Kernel]:
+        """Generate the text of both programs; the result, called, has LLVM compile them.
+
+        The latter runs without the interpreter's lock: in another thread, while the next kernel is lowered.
+        """
+        back_end = LLVM()
+        main = back_end.generated(self.main, target.options)
+        prepare = None if self.prepare is None else back_end.generated(self.prepare, target.options)
+
+        def finish() -> Kernel:
+            code = back_end.finished(self.main, main, target.options)
+            filling = None
+            if self.prepare is not None and prepare is not None:
+                filling = back_end.finished(self.prepare, prepare, target.options, once=True)
+            return Kernel(self.name, code, self.operands, filling, self.prepare_operands, self.prepared)
+
+        return finish
 
 
 def in_place(lowered: Lowered, candidates: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
@@ -163,6 +180,8 @@ def source(
     """
     pairs = {} if inplace is None else _parameters_of(lowered, inplace)
     nest = loop_nest(lowered.program.schedule, lowered.program.parameters, ENTRY_NAME, inplace=pairs)
+    if lowered.flops + sum(buffer.nbytes for buffer in nest.params) <= SERIAL:
+        nest = nest.with_body(_Serial()(nest.body))
     taken = set(pairs or ())
     kept = [at for p, at in zip(lowered.program.parameters, lowered.operands, strict=True) if p not in taken]
     value = dict(zip(nest.params, kept, strict=True))
@@ -187,6 +206,18 @@ def source(
         tuple(map(operand, prepare.params)) if filled else (),
         shapes,
     )
+
+
+class _Serial(Rewriter):
+    """Makes parallel loops serial."""
+
+    def _for(self, node: For) -> For:
+        inner = self.descend(node)
+        if inner.kind != "parallel":
+            return inner
+        return For(inner.var, inner.extent, "serial", inner.body, inner.pragmas)
+
+    rules = {For: _for}
 
 
 def nbytes(shape: Sequence[int], dtype: str) -> int:

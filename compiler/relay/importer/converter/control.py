@@ -73,8 +73,8 @@ def scalar(node: NodeView, value: Expr) -> Expr:
 
 
 Step = Callable[[Expr, Expr, list[Any], "Captures | None"], tuple[Any, list[Any], list[Any]]]
-"""``step(number, condition, state, captures)``: the condition of the next iteration, the next state, the outputs of this
-one."""
+"""``step(number, condition, state, captures)``: the condition of the next iteration, the next state, and the
+outputs of this one."""
 
 
 @converts("Loop")
@@ -189,7 +189,7 @@ def _unrolled(
         if any(not isinstance(value, Expr) for value in (going, *state, *outputs)):
             return list(state), list(outputs)  # it could not be made, and the reason is noted
         if not isinstance(going, Constant):
-            if trips is not None and number >= most:
+            if most is not None and number >= most:
                 break
             return None
     if not kept:
@@ -218,7 +218,7 @@ def _variables(node: NodeView, types: Sequence[Type]) -> list[Any]:
 def _recursive(
     node: NodeView, trips: Expr | None, going: Expr, state: list[Expr], step: Step
 ) -> tuple[list[Any], list[Any]]:
-    """``let loop = fn (i, condition, state, outputs) { if .. { loop(i + 1, ..) } else { (state, outputs) } }``."""
+    """``let loop = fn (i, c, state, outputs) { if .. { loop(i + 1, ..) } else { (state, outputs) } }``."""
     builder = node.builder
     index, condition = (
         builder.variable("i", TensorType((), "int64")),

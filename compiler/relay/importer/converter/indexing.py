@@ -11,7 +11,7 @@ from compiler.relay.language.expr import Constant, Expr
 
 
 def _checked(index: Expr, extent: object) -> None:
-    """Raise OnnxError for a constant index outside of an axis; other indices are bounded when they are used."""
+    """Raise OnnxError for a constant index outside of an axis; other indices are bounded when used."""
     if isinstance(index, Constant) and type(extent) is int and index.data.size:
         low, high = index.data.min(), index.data.max()
         if low < -extent or high >= extent:

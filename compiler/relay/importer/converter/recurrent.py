@@ -11,20 +11,12 @@ from compiler.relay.importer.errors import OnnxError
 from compiler.relay.language.expr import Expr
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+_ACTIVATIONS = {"LSTM": 3, "GRU": 2, "RNN": 1}
 
 
 @converts("LSTM", "GRU", "RNN")
-def _recurrent(
-    node: NodeView,
-    x: Expr,
-    w: Expr,
-    r: Expr,
-    bias: Expr | None = None,
-    lengths: Expr | None = None,
-    hidden: Expr | None = None,
-    cell: Expr | None = None,
-    peepholes: Expr | None = None,
-) -> Any:
+def _recurrent(node: NodeView, x: Expr, w: Expr, r: Expr, *optional: Expr | None) -> Any:
+    bias, lengths, hidden, cell, peepholes = [*optional, *[None] * 5][:5]
     kind, direction = node.proto.op_type, node.attr("direction")
     directions = 2 if direction == "bidirectional" else 1
     layout = node.attr("layout", 0)
@@ -40,7 +32,9 @@ def _recurrent(
     state = (batch, directions, width) if layout else (directions, batch, width)
     zeros = node.constant(np.zeros(state, dtype_of(x)))
     more = [v for v in (lengths, peepholes if kind == "LSTM" else None) if v is not None]
-    names = node.attr("activations")
+    names = (node.attr("activations") or [])[
+        : directions * _ACTIVATIONS[kind]
+    ]  # RNN's default is for two directions
     options: dict[str, Any] = {
         "direction": direction,
         "activations": tuple(n.lower() for n in names) if names else None,

@@ -45,7 +45,10 @@ def transformed(node: NodeView, x: Expr, length: int, *, inverse: bool, onesided
 
 
 def _real_signal(node: NodeView, x: Expr, length: int) -> Expr:
-    """The inverse of a one-sided spectrum: each frequency but the first and, of an even length, the last counts twice."""
+    """The inverse of a one-sided spectrum.
+
+    Each frequency but the first, and of an even length the last, counts twice.
+    """
     kept = length // 2 + 1
     kind, x = dtype_of(x), node.cast(_cut(node, x, kept), "float64")
     cosines, sines = _waves(length, kept, True, "float64")

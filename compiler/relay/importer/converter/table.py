@@ -14,8 +14,8 @@ from compiler.relay.language.expr import Expr, Var
 from compiler.relay.language.types import AnyDim, TensorType
 
 Converter = Callable[..., Any]
-"""``converter(node, *inputs)``: the outputs, an expression or a sequence of them. An input that is left out is
-None; those at the end may be missing altogether."""
+"""``converter(node, *inputs)``: the outputs, an expression or a sequence of them. An input that is left out
+is None; those at the end may be missing altogether."""
 
 CONVERTERS: dict[tuple[str, str], list[tuple[int, int, Converter]]] = {}
 """(domain, operator) -> first opset, last opset, conversion."""

@@ -123,6 +123,45 @@ def test_a_load_with_a_small_stride_is_no_gather(stride: int, target: str) -> No
     assert "gather" not in build(func, X86 + target).source("llvm")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "bool"])
+@pytest.mark.parametrize(("lanes", "rows"), [(4, 4), (4, 19), (8, 8), (8, 17), (8, 5)])
+def test_strided_loads_beside_each_other(lanes: int, rows: int, dtype: str) -> None:
+    """The columns of a matrix: they are loaded by rows, and transposed in registers."""
+    stride = rows + 2
+    source = Buffer("source", (2 * lanes * stride,), dtype)
+    out = Buffer("out", (2 * lanes * rows,), dtype)
+
+    def store(row: int) -> Store:
+        column = Load(source, (Ramp(i * (lanes * stride) + row, Const(stride), lanes),))
+        return Store(out, (Ramp((i * rows + row) * lanes, Const(1), lanes),), column)
+
+    body = Seq(tuple(store(row) for row in reversed(range(rows))))
+    compare(PrimFunc("columns", (source, out), For(i, Const(2), "serial", body)), 3)
+
+
+def test_columns_that_are_stored_meanwhile_are_loaded_in_their_order() -> None:
+    source, lanes = Buffer("source", (64,)), 4
+
+    def column(row: int) -> Ramp:
+        return Ramp(Const(row), Const(8), lanes)
+
+    moved = tuple(Store(source, (column(row + 1),), Load(source, (column(row),))) for row in range(7))
+    compare(PrimFunc("shifted", (source,), Seq(moved)), 3)
+
+
+def test_columns_of_which_one_is_loaded_under_a_condition_are_not_loaded_together() -> None:
+    source, which, out = Buffer("source", (27,)), Buffer("which", (1,), "int32"), Buffer("out", (16,))
+
+    def store(row: int) -> Store:
+        value: Expr = Load(source, (Ramp(Const(row), Const(8), 4),))
+        if row == 3:  # its last element is outside, and the condition false
+            test = Binary("<", Load(which, (Const(0),)), Const(0), "bool")
+            value = Call("if_then_else", (test, value, Broadcast(Const(0.0, "float32"), 4)), value.dtype)
+        return Store(out, (Ramp(Const(4 * row), Const(1), 4),), value)
+
+    run_at_the_end_of_memory(PrimFunc("f", (source, which, out), Seq(tuple(map(store, range(4))))))
+
+
 def test_gather_and_scatter_by_a_loaded_index() -> None:
     order = Buffer("order", (16,), "int32")
     source, target = Buffer("source", (16,)), Buffer("target", (16,))

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from compiler.relay.execute.build import build
 from compiler.relay.importer import NeedsValues, OnnxError, from_onnx
 from compiler.relay.importer.converter import control
 from compiler.relay.infer.infer import infer_type
@@ -168,8 +169,14 @@ def test_a_shape_that_depends_on_the_iteration_unrolls_the_loop() -> None:
 
 
 @pytest.mark.parametrize("unrolled", [True, False])
-@pytest.mark.parametrize("attributes", [{}, {"scan_input_directions": [1], "scan_output_directions": [1]},
-                                        {"scan_input_axes": [1], "scan_output_axes": [1]}])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"scan_input_directions": [1], "scan_output_directions": [1]},
+        {"scan_input_axes": [1], "scan_output_axes": [1]},
+    ],
+)
 def test_scan(unrolled: bool, attributes: dict[str, list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
     if not unrolled:
         monkeypatch.setattr(control, "UNROLLED", 0)
@@ -180,8 +187,10 @@ def test_scan(unrolled: bool, attributes: dict[str, list[int]], monkeypatch: pyt
         ["sum", "product"],
     )
     proto = model(
-        [node("Exp", ["x"], ["e"]), node("Scan", ["start", "e"], ["last", "all"], body=body, num_scan_inputs=1,
-                                         **attributes)],
+        [
+            node("Exp", ["x"], ["e"]),
+            node("Scan", ["start", "e"], ["last", "all"], body=body, num_scan_inputs=1, **attributes),
+        ],
         [value("x", [4, 4])],
         ["last", "all"],
         {"start": np.zeros(4, "float32")},
@@ -199,5 +208,19 @@ def test_scan(unrolled: bool, attributes: dict[str, list[int]], monkeypatch: pyt
     infer_type(module)
     last, everything = evaluate(module, x)
     np.testing.assert_allclose(last, totals[-1], rtol=1e-5)
-    np.testing.assert_allclose(everything, np.moveaxis(products, 0, attributes.get("scan_output_axes", [0])[0]), rtol=1e-5)
+    np.testing.assert_allclose(
+        everything, np.moveaxis(products, 0, attributes.get("scan_output_axes", [0])[0]), rtol=1e-5
+    )
     assert any(type(e) is Let for e in post_order(module.main.body)) is not unrolled
+
+
+def test_compiled_programs_branch_and_loop() -> None:
+    x = np.float32([1, -3, 2])
+    branches = build(from_onnx(branching()))
+    np.testing.assert_array_equal(branches(x, np.bool_(True)), x + 1)
+    np.testing.assert_array_equal(branches(x, np.bool_(False)), x * -x)
+    loop = build(from_onnx(looping(True)))
+    for trips in (0, 1, 5, 20):
+        given = loop(x[:2], np.int64(trips))
+        for want, have in zip(looped(x[:2], trips, True), given, strict=True):
+            np.testing.assert_array_equal(have, want)

@@ -52,8 +52,6 @@ def test_the_network_is_right() -> None:
     assert from_onnx(network()).main.body.checked_type.shape == (1, 8)
 
 
-
-
 def edits() -> dict[str, tuple[Callable[[Any], Any], str]]:
     """Name -> what is changed, and what the message says."""
 
@@ -87,7 +85,11 @@ def edits() -> dict[str, tuple[Callable[[Any], Any], str]]:
     def recursive(m: Any) -> None:
         m.functions.append(
             helper.make_function(
-                "own", "Again", ["a"], ["b"], [helper.make_node("Again", ["a"], ["b"], domain="own")],
+                "own",
+                "Again",
+                ["a"],
+                ["b"],
+                [helper.make_node("Again", ["a"], ["b"], domain="own")],
                 [helper.make_opsetid("", 21), helper.make_opsetid("own", 1)],
             )
         )
@@ -99,30 +101,69 @@ def edits() -> dict[str, tuple[Callable[[Any], Any], str]]:
         "no opset": (lambda m: m.ClearField("opset_import"), "Conv conv: the opset of the domain"),
         "future opset": (lambda m: setattr(m.opset_import[0], "version", 999), "opset 999; 1 to"),
         "opset twice": (lambda m: m.opset_import.append(helper.make_opsetid("", 9)), "is given twice"),
-        "duplicate output": (at(1, lambda n: n.output.__setitem__(0, "c")), "the name 'c' is made by Conv conv, Relu act"),
-        "duplicate initializer": (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "'w' is given 2 times"),
-        "missing input": (at(1, lambda n: n.input.__setitem__(0, "nowhere")), "Relu act: the input 'nowhere' is made by no"),
-        "circle": (circle, "Relu act: the input 'f' is made by a node that comes later, or depends on itself"),
+        "duplicate output": (
+            at(1, lambda n: n.output.__setitem__(0, "c")),
+            "the name 'c' is made by Conv conv, Relu act",
+        ),
+        "duplicate initializer": (
+            lambda m: m.graph.initializer.append(m.graph.initializer[0]),
+            "'w' is given 2 times",
+        ),
+        "missing input": (
+            at(1, lambda n: n.input.__setitem__(0, "nowhere")),
+            "Relu act: the input 'nowhere' is made by no",
+        ),
+        "circle": (
+            circle,
+            "Relu act: the input 'f' is made by a node that comes later, or depends on itself",
+        ),
         "unknown operator": (at(1, lambda n: setattr(n, "op_type", "Rleu")), "Rleu act: the operator Rleu"),
         "unknown domain": (at(1, lambda n: setattr(n, "domain", "nobody")), "domain 'nobody' is not given"),
         "too many inputs": (at(1, lambda n: n.input.append("x")), "Relu act: 2 inputs are given"),
         "too few inputs": (at(0, lambda n: n.ClearField("input")), "Conv conv: 0 inputs are given"),
         "left out input": (at(0, lambda n: n.input.__setitem__(1, "")), "Conv conv: the input W is missing"),
         "too many outputs": (at(1, lambda n: n.output.append("more")), "Relu act: 2 outputs"),
-        "wrong type": (initializer("w", lambda t: setattr(t, "data_type", TensorProto.INT32)), "Conv conv: the input W is tensor\\(int32\\)"),
-        "type that does not exist": (initializer("w", lambda t: setattr(t, "data_type", 77)), "'w' has the element type number 77"),
-        "short data": (initializer("w", lambda t: setattr(t, "raw_data", t.raw_data[:-4])), "'w' has 284 bytes.* has 288"),
-        "negative dimension": (initializer("w", lambda t: t.dims.__setitem__(0, -4)), "'w' has the shape .* negative"),
-        "huge dimension": (initializer("w", lambda t: t.dims.__setitem__(0, 1 << 50)), "'w' has the shape .*more memory"),
+        "wrong type": (
+            initializer("w", lambda t: setattr(t, "data_type", TensorProto.INT32)),
+            "Conv conv: the input W is tensor\\(int32\\)",
+        ),
+        "type that does not exist": (
+            initializer("w", lambda t: setattr(t, "data_type", 77)),
+            "'w' has the element type number 77",
+        ),
+        "short data": (
+            initializer("w", lambda t: setattr(t, "raw_data", t.raw_data[:-4])),
+            "'w' has 284 bytes.* has 288",
+        ),
+        "negative dimension": (
+            initializer("w", lambda t: t.dims.__setitem__(0, -4)),
+            "'w' has the shape .* negative",
+        ),
+        "huge dimension": (
+            initializer("w", lambda t: t.dims.__setitem__(0, 1 << 50)),
+            "'w' has the shape .*more memory",
+        ),
         "huge input": (huge, "the input 'x' has the shape .*more memory"),
         "channels": (no_shape_fits, "Conv conv: "),
         "kernel": (attribute(2, "kernel_shape", ints=[2, 2, 2]), "MaxPool pool: kernel_shape \\[2, 2, 2\\]"),
         "zero stride": (attribute(2, "strides", ints=[0, 1]), "MaxPool pool: kernel_shape, strides"),
         "huge kernel": (attribute(2, "kernel_shape", ints=[1 << 40, 2]), "MaxPool pool: "),
-        "wrong attribute type": (attribute(4, "transB", type=onnx.AttributeProto.STRING), "Gemm head: the attribute transB has the wrong type"),
-        "unknown attribute": (at(1, lambda n: n.attribute.append(helper.make_attribute("slope", 1.0))), "Relu act: the attribute slope"),
-        "reshape": (initializer("flat", lambda t: setattr(t, "raw_data", np.array([3, 5]).tobytes())), "Reshape flatten: .*cannot be reshaped"),
-        "body inputs": (lambda m: m.graph.node[5].attribute[0].g.ClearField("input"), "Loop loop.*made by no node"),
+        "wrong attribute type": (
+            attribute(4, "transB", type=onnx.AttributeProto.STRING),
+            "Gemm head: the attribute transB has the wrong type",
+        ),
+        "unknown attribute": (
+            at(1, lambda n: n.attribute.append(helper.make_attribute("slope", 1.0))),
+            "Relu act: the attribute slope",
+        ),
+        "reshape": (
+            initializer("flat", lambda t: setattr(t, "raw_data", np.array([3, 5]).tobytes())),
+            "Reshape flatten: .*cannot be reshaped",
+        ),
+        "body inputs": (
+            lambda m: m.graph.node[5].attribute[0].g.ClearField("input"),
+            "Loop loop.*made by no node",
+        ),
         "recursive function": (recursive, "nested more than 64 deep"),
         "segment": (initializer("w", lambda t: setattr(t.segment, "begin", 1)), "segment"),
         "no output": (lambda m: m.graph.ClearField("output"), "the model has no outputs"),
@@ -207,8 +248,26 @@ def test_changed_fields_are_imported_or_refused(data: st.DataObject) -> None:
             else:
                 attribute.i = data.draw(NUMBERS)
         elif kind == "operator":
-            one.op_type = data.draw(st.sampled_from(["Relu", "Conv", "Gemm", "Loop", "Resize", "Slice", "Pad", "TopK",
-                                                     "Split", "ConstantOfShape", "Expand", "LSTM", "Range", "Col2Im"]))
+            one.op_type = data.draw(
+                st.sampled_from(
+                    [
+                        "Relu",
+                        "Conv",
+                        "Gemm",
+                        "Loop",
+                        "Resize",
+                        "Slice",
+                        "Pad",
+                        "TopK",
+                        "Split",
+                        "ConstantOfShape",
+                        "Expand",
+                        "LSTM",
+                        "Range",
+                        "Col2Im",
+                    ]
+                )
+            )
         elif kind == "inputs":
             names = ["x", "w", "b", "c", "r", "flat", "m", "", "three"]
             one.input[:] = data.draw(st.lists(st.sampled_from(names), max_size=5))

@@ -44,9 +44,7 @@ def test_a_model_is_a_function_of_its_inputs() -> None:
 
 
 def test_several_outputs_are_a_tuple() -> None:
-    proto = model(
-        [node("Split", ["x"], ["a", "b"], axis=1, num_outputs=2)], [value("x", [2, 5])], ["a", "b"]
-    )
+    proto = model([node("Split", ["x"], ["a", "b"], axis=1, num_outputs=2)], [value("x", [2, 5])], ["a", "b"])
     agree(proto, x=np.arange(10, dtype="float32").reshape(2, 5))
 
 
@@ -100,9 +98,7 @@ def test_a_large_constant_is_not_made() -> None:
 
 
 def test_named_dimensions_have_one_extent() -> None:
-    proto = model(
-        [node("MatMul", ["x", "y"], ["z"])], [value("x", ["n", 3]), value("y", [3, "n"])], ["z"]
-    )
+    proto = model([node("MatMul", ["x", "y"], ["z"])], [value("x", ["n", 3]), value("y", [3, "n"])], ["z"])
     assert from_onnx(proto, {"x": (4, 3)}).main.body.checked_type == TensorType((4, 4), "float32")
     assert from_onnx(proto).main.body.checked_type == TensorType((ANY, ANY), "float32")
 
@@ -140,8 +136,13 @@ def test_all_that_is_not_supported_is_in_one_error() -> None:
         from_onnx(proto)
     text = "\n".join(caught.value.problems)
     assert len(caught.value.problems) == 5
-    for part in ("'s' has the element type STRING", "StringNormalizer first", "their.own.Mystery", "Elu third: the "
-                 "attribute sharpness", "ImageDecoder fourth"):
+    for part in (
+        "'s' has the element type STRING",
+        "StringNormalizer first",
+        "their.own.Mystery",
+        "Elu third: the attribute sharpness",
+        "ImageDecoder fourth",
+    ):
         assert part in text
     assert "depends" not in text and "fine" not in text
 
@@ -171,7 +172,11 @@ def test_functions_of_the_model_are_expanded() -> None:
         ["factor"],
     )
     reference = body.node[0].attribute.add()
-    reference.name, reference.ref_attr_name, reference.type = "value_float", "factor", onnx.AttributeProto.FLOAT
+    reference.name, reference.ref_attr_name, reference.type = (
+        "value_float",
+        "factor",
+        onnx.AttributeProto.FLOAT,
+    )
     proto = model(
         [
             node("Scaled", ["x"], ["y"], domain="local", factor=3.0),
@@ -195,7 +200,9 @@ def test_functions_of_the_standard_take_the_place_of_missing_conversions() -> No
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int32", "int64", "uint8", "bool"])
 def test_initializers_of_every_type_and_form(dtype: str) -> None:
     array = np.array([[0, 1, 1], [1, 0, 0]]).astype(dtype)
-    plain = helper.make_tensor("c", helper.np_dtype_to_tensor_dtype(array.dtype), array.shape, array.ravel().tolist())
+    plain = helper.make_tensor(
+        "c", helper.np_dtype_to_tensor_dtype(array.dtype), array.shape, array.ravel().tolist()
+    )
     raw = onnx.numpy_helper.from_array(array, "c")
     for tensor in (plain, raw):
         proto = model([node("Concat", ["c", "x"], ["y"], axis=0)], [value("x", [1, 3], dtype)], ["y"])
@@ -214,7 +221,9 @@ def test_external_data(tmp_path: Path) -> None:
     with pytest.raises(OnnxError, match="give the path of the model"):
         from_onnx(path.read_bytes())
     (tmp_path / "weights.bin").write_bytes(b"\0" * 100)
-    with pytest.raises(OnnxError, match="'w'.*bytes before|ends 2300 bytes before the data of the tensor 'w'"):
+    with pytest.raises(
+        OnnxError, match="'w'.*bytes before|ends 2300 bytes before the data of the tensor 'w'"
+    ):
         from_onnx(path)
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(OnnxError, match=r"weights\.bin with the data of the tensor 'w' cannot be read"):
@@ -241,15 +250,22 @@ def test_operators_whose_form_changed(opset: int) -> None:
     """Attributes that became inputs, and broadcasting by an attribute."""
     axes = np.array([1])
     if opset < 13:
-        squeeze, unsqueeze = node("Squeeze", ["a"], ["b"], axes=[1]), node("Unsqueeze", ["x"], ["a"], axes=[1])
+        squeeze, unsqueeze = (
+            node("Squeeze", ["a"], ["b"], axes=[1]),
+            node("Unsqueeze", ["x"], ["a"], axes=[1]),
+        )
     else:
         squeeze, unsqueeze = node("Squeeze", ["a", "axes"], ["b"]), node("Unsqueeze", ["x", "axes"], ["a"])
     if opset < 10:
         cut = node("Slice", ["b"], ["c"], starts=[0], ends=[2], axes=[1])
     else:
         cut = node("Slice", ["b", "zero", "two", "axes"], ["c"])
-    add = node("Add", ["c", "k"], ["d"], broadcast=1, axis=0) if opset < 7 else node("Add", ["c", "k2"], ["d"])
-    clip = node("Clip", ["d"], ["e"], min=0.0, max=4.0) if opset < 11 else node("Clip", ["d", "lo", "hi"], ["e"])
+    add = (
+        node("Add", ["c", "k"], ["d"], broadcast=1, axis=0) if opset < 7 else node("Add", ["c", "k2"], ["d"])
+    )
+    clip = (
+        node("Clip", ["d"], ["e"], min=0.0, max=4.0) if opset < 11 else node("Clip", ["d", "lo", "hi"], ["e"])
+    )
     proto = model(
         [unsqueeze, squeeze, cut, add, clip, node("Softmax", ["e"], ["y"], axis=0)],
         [value("x", [2, 3])],
@@ -295,7 +311,10 @@ def test_an_input_of_unknown_rank_needs_a_shape() -> None:
 
 def test_sequences_are_refused_by_name() -> None:
     proto = model(
-        [node("SequenceConstruct", ["x", "x"], ["s"], name="pack"), node("SequenceAt", ["s", "i"], ["y"], name="pick")],
+        [
+            node("SequenceConstruct", ["x", "x"], ["s"], name="pack"),
+            node("SequenceAt", ["s", "i"], ["y"], name="pick"),
+        ],
         [value("x", [2])],
         ["y"],
         {"i": np.int64(0)},
@@ -312,4 +331,32 @@ def test_graphs_of_nodes_are_named_in_messages() -> None:
         ["y"],
     )
     with pytest.raises(OnnxError, match="If choose / Mystery deep"):
+        from_onnx(proto)
+
+
+def test_group_normalization_had_a_scale_for_each_group() -> None:
+    scale, bias = np.float32([2, 3]), np.float32([-1, 1])
+    proto = model(
+        [node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=2, epsilon=0.0)],
+        [value("x", [1, 4, 3])],
+        ["y"],
+        {"s": scale, "b": bias},
+        opset=18,
+    )
+    x = np.random.default_rng(0).standard_normal((1, 4, 3)).astype("float32")
+    groups = x.reshape(2, 6)
+    plain = (groups - groups.mean(1, keepdims=True)) / groups.std(1, keepdims=True)
+    expected = (plain * scale[:, None] + bias[:, None]).reshape(1, 4, 3)
+    np.testing.assert_allclose(evaluate(from_onnx(proto), x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_old_batch_normalization_over_more_than_channels_is_refused() -> None:
+    proto = model(
+        [node("BatchNormalization", ["x", "s", "s", "s", "s"], ["y"], spatial=0)],
+        [value("x", [1, 2, 3])],
+        ["y"],
+        {"s": np.ones(2, "float32")},
+        opset=8,
+    )
+    with pytest.raises(OnnxError, match="BatchNormalization -> y: BatchNormalization with spatial=0"):
         from_onnx(proto)

@@ -1,4 +1,4 @@
-"""Inference: each form of expression, polymorphism, recursion, data types, holes, and the error of each wrong program."""
+"""Inference: each form of expression, polymorphism, recursion, data types, holes, and the errors."""
 
 import numpy as np
 import pytest
@@ -118,7 +118,7 @@ def test_a_reference_is_not_general():
 
 
 def test_a_shared_node_of_an_outer_block_is_not_generalised_within_a_function():
-    """``Ref[List[_]]`` is made in the function, by its text, and used outside of it too: it is one reference."""
+    """It is made within the function, by its text, and used outside of it too: one reference."""
     ref = RefCreate(Call(prelude().constructor("Nil"), ()))
     cons = prelude().constructor("Cons")
     inner = Function(
@@ -152,7 +152,8 @@ def test_functions_that_call_each_other():
 def test_polymorphic_recursion_by_annotation():
     module = parse("""
     type Nest[A] { End, More(A, Nest[(A, A)]) }
-    def @depth[A](%n: Nest[A]) -> int32 { match (%n) { End => { 0 }, More(_, %rest) => { 1 + @depth(%rest) } } }
+    def @depth[A](%n: Nest[A]) -> int32 { match (%n) { End => { 0 }, More(_, %rest) => { 1 + @depth(%rest) } }
+    }
     """)
     assert str(infer_type(module)["depth"].checked_type) == "fn [A](Nest[A]) -> int32"
 

@@ -1,4 +1,4 @@
-"""The interpreter: each form of expression by hand, sharing, effects, depth, arguments, errors; graph and ANF agree."""
+"""The interpreter: each form by hand, sharing, effects, depth, arguments, errors; A-normal form agrees."""
 
 import tracemalloc
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,15 @@ CASES = {
             "multiply(strided_slice(p0), strided_slice(p0)))"
         ],
     ),
+    "a tuple that a let binds": (
+        f"def @main({X}) {{ let %s = split(exp(%x), indices_or_sections=[4, 9], axis=1); "
+        "let %t = split(%s.2, indices_or_sections=[3], axis=3); add(%t.0, 1f) }",
+        ["add(strided_slice(strided_slice(exp(p0))), 1)"],
+    ),
+    "a split tuple that is a result": (
+        f"def @main({X}) {{ let %s = split(%x, indices_or_sections=2, axis=1); (%s, add(%s.0, %s.1)) }}",
+        ["split(p0)", "add(strided_slice(p0), strided_slice(p0))"],
+    ),
     "branches of an inception": (
         f"def @main({X}, {W}) {{ %0 = nn.relu({CONV}); concatenate((%0, nn.relu(nn.conv2d(%0, %w, "
         "padding=[1, 1, 1, 1])), nn.max_pool2d(%0, pool_size=[3, 3], strides=[1, 1], padding=[1, 1, 1, 1])),"
@@ -157,11 +167,15 @@ def test_the_value_is_the_same(name: str) -> None:
         )
     before, after = evaluate(module, *values), evaluate(fuse_ops(module), *values)
     for a, b in zip(
-        before if isinstance(before, tuple) else (before,),
-        after if isinstance(after, tuple) else (after,),
+        leaves(before),
+        leaves(after),
         strict=True,
     ):
         np.testing.assert_array_equal(a, b)
+
+
+def leaves(value: Any) -> list[np.ndarray]:
+    return [a for part in value for a in leaves(part)] if isinstance(value, tuple) else [value]
 
 
 def test_text_before_and_after() -> None:

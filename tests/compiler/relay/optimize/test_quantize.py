@@ -9,6 +9,7 @@ import compiler.relay as relay
 from compiler.relay import op
 from compiler.relay.language.op import is_call_of
 from compiler.relay.language.visit import post_order
+from compiler.relay.optimize.integer_layers import Quantized, Weights, integer_layers, on_integers
 from compiler.relay.optimize.quantize import Scale, quantize
 
 RNG = np.random.default_rng(0)
@@ -36,12 +37,17 @@ def names(module: relay.IRModule) -> list[str]:
     return [n.function.name for n in post_order(module.main) if is_call_of(n)]
 
 
+def operand_types(module: relay.IRModule) -> list[str]:
+    """The element types of the data of the layers."""
+    layers = [n for n in post_order(module.main) if is_call_of(n, "nn.conv2d", "nn.dense")]
+    return [n.args[0].checked_type.dtype for n in layers]
+
+
 @pytest.mark.parametrize("method", ["range", "percentile"])
 def test_a_quantized_network_is_close(method: str) -> None:
     module = network()
     small = quantize(module, ([x] for x in inputs(6)), method=method)
-    assert names(small).count("qnn.conv2d") == 2 and names(small).count("qnn.dense") == 1
-    assert not {"nn.conv2d", "nn.dense"} & set(names(small))
+    assert operand_types(small) == ["int8", "int8", "uint8"]
     for x in inputs(4):
         exact, found = relay.evaluate(module, x), relay.evaluate(small, x)
         assert np.abs(exact - found).max() < 0.03 * np.abs(exact).max()
@@ -50,7 +56,7 @@ def test_a_quantized_network_is_close(method: str) -> None:
 
 def test_samples_by_name_and_layers_that_are_kept() -> None:
     small = quantize(network(), [{"x": inputs(1)[0]}], keep=["nn.dense"])
-    assert "nn.dense" in names(small) and "qnn.conv2d" in names(small)
+    assert operand_types(small) == ["int8", "int8", "float32"]
 
 
 def test_layers_that_read_one_tensor_share_its_conversion() -> None:
@@ -84,3 +90,56 @@ def test_wrong_use() -> None:
         quantize(network(), [])
     with pytest.raises(ValueError, match="no value for the input x; it has y"):
         quantize(network(), [{"y": inputs(1)[0]}])
+
+
+def quantized_form(x: relay.Expr, dtype: str, zero: int) -> relay.Expr:
+    """A tensor as models in the form of quantize and dequantize operators have it."""
+    scale, zero_point = relay.constant(0.02), relay.constant(zero, dtype)
+    return op("qnn.dequantize")(op("qnn.quantize")(x, scale, zero_point, out_dtype=dtype), scale, zero_point)
+
+
+def quantized_weights(*shape: int, axis: int = 0) -> relay.Expr:
+    values = relay.constant(RNG.integers(-127, 128, shape), "int8")
+    scales = relay.constant(RNG.uniform(0.01, 0.02, shape[axis]), "float32")
+    return op("qnn.dequantize")(values, scales, relay.constant(np.zeros(shape[axis]), "int8"), axis=axis)
+
+
+@pytest.mark.parametrize(("dtype", "zero"), [("uint8", 0), ("uint8", 131), ("int8", -7), ("int8", 0)])
+def test_layers_of_dequantized_operands_are_computed_on_integers(dtype: str, zero: int) -> None:
+    rows = relay.Var("rows", relay.TensorType((2, 4, 6)))
+    product = op("nn.matmul")(quantized_form(rows, dtype, zero), quantized_weights(6, 5, axis=1))
+    dense = op("nn.dense")(quantized_form(rows, dtype, zero), quantized_weights(5, 6))
+    module = relay.IRModule.from_expr(relay.Function((rows,), relay.Tuple((product, dense))))
+    after = relay.infer_type(integer_layers(module))
+    layers = [n for n in post_order(after.main) if is_call_of(n, "nn.conv2d", "nn.dense", "nn.matmul")]
+    assert {n.checked_type.dtype for n in layers} == {"int32"} and len(layers) == 2
+    array = RNG.normal(size=(2, 4, 6)).astype("float32")
+    for a, b in zip(relay.evaluate(module, array), relay.evaluate(after, array), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("zero", [0, 128, 131])
+def test_convolutions_of_bytes_have_the_zero_point_in_their_margin(zero: int) -> None:
+    image = relay.Var("image", relay.TensorType((1, 3, 5, 5)))
+    values, scales = RNG.integers(-127, 128, (4, 3, 3, 3)).astype("int8"), RNG.uniform(0.01, 0.02, 4)
+    data = quantized_form(image, "uint8", zero)
+    floats = relay.constant(values * scales.reshape(-1, 1, 1, 1), "float32")
+    layer = op("nn.conv2d")(data, floats, padding=(1, 0, 2, 1), strides=(2, 1))
+    found = on_integers(
+        "nn.conv2d", Quantized(data.args[0], "uint8", 0.02, zero), Weights(values, scales), layer.attrs
+    )
+    array = RNG.normal(size=(1, 3, 5, 5)).astype("float32")
+    both = relay.IRModule.from_expr(relay.Function((image,), relay.Tuple((layer, found))))
+    expected, given = relay.evaluate(both, array)
+    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_weights_with_a_zero_point_or_scales_of_inputs_stay() -> None:
+    rows = relay.Var("rows", relay.TensorType((4, 6)))
+    shifted = op("qnn.dequantize")(
+        relay.constant(np.ones((5, 6)), "int8"), relay.constant(0.1), relay.constant(3, "int8"), axis=0
+    )
+    for weights in (shifted, quantized_weights(5, 6, axis=1)):
+        body = op("nn.dense")(quantized_form(rows, "uint8", 3), weights)
+        module = relay.infer_type(relay.IRModule.from_expr(relay.Function((rows,), body)))
+        assert integer_layers(module) is module

@@ -124,5 +124,4 @@ def test_templates(name: str, shapes, operator, values) -> None:
 
 def test_a_broadcast_batch_has_no_template() -> None:
     row = op("nn.matmul")
-    assert row.template(row(X, X).attrs, [TensorType((2, 3, 4)), TensorType((1, 2, 4, 5))]) is None or True
     assert row.template(row(X, X).attrs, [TensorType((3, 1, 3, 4)), TensorType((2, 4, 5))]) is None
