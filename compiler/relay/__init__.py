@@ -6,8 +6,12 @@
 import compiler.relay.notation.printer  # defines what `str` of a type, an expression and a module is
 import compiler.relay.operator  # noqa: F401  fills the table of operators
 from compiler.relay.execute.build import build
+from compiler.relay.execute.control import ControlExecutable
+from compiler.relay.execute.dynamic import DynamicExecutable
 from compiler.relay.execute.executable import Executable
 from compiler.relay.execute.load import load
+from compiler.relay.execute.planning.memory import MemoryPlan
+from compiler.relay.execute.profile import Profile
 from compiler.relay.gradient import GradientError, gradient
 from compiler.relay.importer import OnnxError, from_onnx
 from compiler.relay.infer.infer import infer_type
@@ -63,6 +67,7 @@ from compiler.relay.notation.lexer import ParseError
 from compiler.relay.notation.parser import parse, parse_expr
 from compiler.relay.notation.prelude import prelude
 from compiler.relay.notation.printer import as_text
+from compiler.relay.optimize.choose_layout import choose_layout
 from compiler.relay.optimize.mixed_precision import mixed_precision
 from compiler.relay.optimize.pipeline import optimize
 from compiler.relay.optimize.quantize import quantize
@@ -78,6 +83,8 @@ __all__ = [
     "Constant",
     "Constructor",
     "ConstructorValue",
+    "ControlExecutable",
+    "DynamicExecutable",
     "Executable",
     "Expr",
     "FuncType",
@@ -92,6 +99,7 @@ __all__ = [
     "Kind",
     "Let",
     "Match",
+    "MemoryPlan",
     "OnnxError",
     "Op",
     "ParseError",
@@ -99,6 +107,7 @@ __all__ = [
     "PatternTuple",
     "PatternVar",
     "PatternWildcard",
+    "Profile",
     "RefCreate",
     "RefRead",
     "RefType",
@@ -121,6 +130,7 @@ __all__ = [
     "as_text",
     "build",
     "check_well_formed",
+    "choose_layout",
     "constant",
     "evaluate",
     "from_onnx",

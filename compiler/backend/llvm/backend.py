@@ -65,13 +65,28 @@ class LLVM:
         ValueError
             If the function has a node that a CPU cannot execute.
         """
-        from compiler.backend.llvm.compile import emit_object, optimise  # loads LLVM
+        return self.finished(func, self.generated(func, options), options, once=once)
 
+    def generated(self, func: PrimFunc, options: Options) -> Program:
+        """The first half of `compile`, in Python: the text that LLVM is given.
+
+        Raises
+        ------
+        ValueError
+            If the function has a node that a CPU cannot execute.
+        """
         machine = machine_of(options)
         program = generate(func, machine)
         # what LLVM would refuse less clearly, or by ending the process
         check(func, program.calls, machine)
         externs_of(func, program.calls)
+        return program
+
+    def finished(self, func: PrimFunc, program: Program, options: Options, *, once: bool = False) -> Artifact:
+        """The second half of `compile`, in LLVM, which does not hold the interpreter's lock."""
+        from compiler.backend.llvm.compile import emit_object, optimise  # loads LLVM
+
+        machine = machine_of(options)
         code = emit_object(optimise(program.text, machine, once), machine, once)
         return package(func, program, code, machine)
 

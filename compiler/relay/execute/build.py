@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from compiler.backend import Target
+from compiler.backend.llvm.machine import KIND
 from compiler.relay.execute.cache import LEAST_SECONDS, found, keep, key_of
 from compiler.relay.execute.control import ControlExecutable
 from compiler.relay.execute.dynamic import DynamicExecutable, is_dynamic
@@ -52,9 +53,13 @@ def build(
     Raises
     ------
     ValueError
-        If the module is ill-typed, the level is unknown, or an operator cannot be executed.
+        If the target is no CPU, the module is ill-typed, the level is unknown, or an operator cannot be
+        executed.
     """
-    settings = Settings(Target.parse(target), level, without, progress)
+    parsed = Target.parse(target)
+    if parsed.kind != KIND:
+        raise ValueError(f"programs are compiled for CPUs: a target of kind {KIND!r} is needed, not {parsed}")
+    settings = Settings(parsed, level, without, progress)
     infer_type(module)
     if any(is_dynamic(param.checked_type) for param in module.main.params):
         return DynamicExecutable(module, settings, _cached if cache else compiled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from compiler.relay.execute.closures import Inline, TooDeep, compile_functions, 
 from compiler.relay.execute.executable import checked_leaves, named_arguments
 from compiler.relay.execute.planning.compile import Kernels, Progress
 from compiler.relay.execute.planning.evaluate import evaluator, recipe
-from compiler.relay.execute.planning.kernel import Kernel
+from compiler.relay.execute.planning.kernel import Kernel, nbytes
 from compiler.relay.execute.planning.lower import (
     flat,
     has_code,
@@ -25,9 +26,10 @@ from compiler.relay.execute.planning.lower import (
     title,
 )
 from compiler.relay.execute.planning.program import Step, alone
+from compiler.relay.execute.profile import Profile
 from compiler.relay.execute.storage import Parts, Record, kernel_record, write
 from compiler.relay.interpret.evaluate import Machine
-from compiler.relay.language.expr import Call, Constant, Expr, Function
+from compiler.relay.language.expr import Call, Constant, Expr, Function, span_of
 from compiler.relay.language.module import IRModule
 from compiler.relay.language.op import Op
 from compiler.relay.language.types import TensorType, Type
@@ -35,7 +37,7 @@ from compiler.relay.language.visit import rewrite
 from compiler.relay.notation.printer import as_text
 from compiler.relay.optimize.dominators import is_primitive
 from compiler.relay.optimize.fuse import is_view
-from compiler.runtime.array import numpy_dtype
+from compiler.runtime.array import as_aligned, numpy_dtype
 
 
 class ControlExecutable:
@@ -93,22 +95,69 @@ class ControlExecutable:
             If an argument is missing, or is not of the type of its parameter; or no case of a match covers a
             value.
         """
-        if len(arguments) != len(self.parameters):
-            names = ", ".join(f"{name}: {type_}" for name, type_ in self.parameters)
-            raise ValueError(
-                f"the program takes {len(self.parameters)} argument(s) ({names}), not {len(arguments)}"
-            )
-        given = [
-            _argument(name, type_, value)
-            for (name, type_), value in zip(self.parameters, arguments, strict=True)
-        ]
+        given = self._given(arguments)
         if self._function is not None:
             try:
                 return self._function(*given)
             except RecursionError:  # deeper than Python's stack: again, by a machine with a stack of its own
                 pass
-        machine = Machine(self._module, self._module, self._sites.callable)
+        return self._by_machine(self._sites.callable, given)
+
+    def _by_machine(self, operator: Callable[[Call], Callable[..., Any]], given: Sequence[Any]) -> Any:
+        machine = Machine(self._module, self._module, operator)
         return machine.start(machine.closure(self._module.main), given)
+
+    def _given(self, arguments: Sequence[Any]) -> list[Any]:
+        if len(arguments) != len(self.parameters):
+            names = ", ".join(f"{name}: {type_}" for name, type_ in self.parameters)
+            raise ValueError(
+                f"the program takes {len(self.parameters)} argument(s) ({names}), not {len(arguments)}"
+            )
+        return [
+            _argument(name, type_, value)
+            for (name, type_), value in zip(self.parameters, arguments, strict=True)
+        ]
+
+    def profile(self, *arguments: Any, repeat: int = 10) -> Profile:
+        """Measure the time of each call of a kernel.
+
+        The machine of deep programs makes the calls, since it can be observed; their times are the same.
+
+        Parameters
+        ----------
+        *arguments
+            As for a call.
+        repeat : int
+            Runs; the median of each call's times is reported. One run before them is not timed.
+
+        Raises
+        ------
+        ValueError
+            As for a call; if `repeat` is not positive.
+        """
+        if repeat < 1:
+            raise ValueError(f"repeat is {repeat}; at least 1 is needed")
+        given = self._given(arguments)
+        events: list[tuple[_Site, int, int]] = []
+
+        def timed(call: Call) -> Callable[..., Any]:
+            site = self._sites.found[id(call.function)]
+
+            def run(*values: Any) -> Any:
+                begin = time.monotonic_ns()
+                result = site.call(*values)
+                events.append((site, begin, time.monotonic_ns()))
+                return result
+
+            return run
+
+        runs = []
+        for _ in range(repeat + 1):
+            events.clear()
+            self._by_machine(timed, given)
+            runs.append([(begin, end) for _, begin, end in events])
+        calls = [(s.name, s.origin, self._sites.kernels.flops(s.function), s.nbytes) for s, _, _ in events]
+        return Profile.of(calls, runs[1:])
 
     def run(self, inputs: Mapping[str, Any]) -> Any:
         """Run the program with arguments by the names of its parameters.
@@ -166,7 +215,7 @@ class _Sites:
             return node
         site = _Site(old, self.kernels)
         args = tuple(arg for at, arg in enumerate(node.args) if at not in site.bound)
-        row = Op(title(site.function), tuple(f"x{i}" for i in range(len(args))), relation=lambda *_: True)
+        row = Op(site.name, tuple(f"x{i}" for i in range(len(args))), relation=lambda *_: True)
         self.kept.append(row)
         self.found[id(row)] = site
         return Call(row, args)
@@ -206,6 +255,10 @@ class _Site:
         self.type: Type = call.checked_type
         self.types: list[Type] = [arg.checked_type for arg in call.args]
         self.function: Function = call.function if is_primitive(call.function) else alone(call)  # type: ignore[assignment]
+        self.name, span = title(self.function), span_of(call)
+        self.origin = "" if span is None else str(span)
+        static = [t for type_ in (*self.types, self.type) if is_static(type_) for t in tensor_types(type_)]
+        self.nbytes = sum(nbytes(t.dims, str(t.dtype)) for t in static)
         self.inline: Inline | None = None
         self.kernel = -1
         self.bound: frozenset[int] = frozenset()
@@ -263,7 +316,7 @@ class _Site:
                 if operand.kind == "prepared":
                     passed.append(name(prepared[at]))
                 elif at in self.constants:
-                    fixed = np.ascontiguousarray(self.constants[at]).reshape(shape)
+                    fixed = as_aligned(self.constants[at].reshape(shape))
                     # the native call compares types by identity, and "<f4" is another object than "float32"
                     passed.append(name(fixed.view(numpy_dtype(buffer.dtype))))
                 elif at < len(inputs):

@@ -17,10 +17,10 @@ from compiler.relay.execute.planning.evaluate import evaluator
 from compiler.relay.execute.planning.lower import Nested, flat, tensor_types
 from compiler.relay.execute.planning.memory import MemoryPlan
 from compiler.relay.execute.planning.plan import Place, Plan, Planned
-from compiler.relay.execute.profile import Profile, Row
+from compiler.relay.execute.profile import Profile
 from compiler.relay.execute.storage import Parts, Record, plan_record, write
 from compiler.relay.language.types import TensorType, TupleType, Type
-from compiler.runtime.array import empty, numpy_dtype
+from compiler.runtime.array import as_aligned, empty, numpy_dtype
 from compiler.suggest import unknown
 
 
@@ -149,12 +149,8 @@ class Executable:
         with self._lock:
             self._run(given)
             runs = [self._run.timed(given) for _ in range(repeat)]
-        rows = []
-        for number, call in enumerate(self._data.calls):
-            begins, ends = zip(*(run[number] for run in runs), strict=True)
-            seconds = sorted((e - b) * 1e-9 for b, e in zip(begins, ends, strict=True))
-            rows.append(Row(call.name, call.origin, seconds[len(seconds) // 2], call.flops, call.nbytes))
-        return Profile(tuple(rows), tuple(runs[-1]))
+        calls = [(call.name, call.origin, call.flops, call.nbytes) for call in self._data.calls]
+        return Profile.of(calls, runs)
 
     def _checked(self, arrays: Sequence[Any]) -> Sequence[np.ndarray]:
         parameters = self._data.parameters
@@ -226,7 +222,7 @@ class _Runner:
         self.plan = plan
         self.arena = empty(max(plan.memory.peak, 1), "uint8")
         base = self.arena.ctypes.data
-        self.arrays = [np.ascontiguousarray(array) for array in plan.arrays]
+        self.arrays = [as_aligned(array) for array in plan.arrays]
         addresses = [array.ctypes.data for array in self.arrays]
         # operands in arrays of a call, which sets them: the number of the array, results behind the inputs
         self.patches: list[tuple[int, int]] = []

@@ -50,6 +50,15 @@ class Profile:
     rows: tuple[Row, ...]
     times: tuple[tuple[int, int], ...]
 
+    @staticmethod
+    def of(calls: Sequence[tuple[str, str, int, int]], runs: Sequence[Sequence[tuple[int, int]]]) -> Profile:
+        """The profile of calls, given as (name, origin, flops, nbytes), from when each began and ended."""
+        rows = []
+        for number, (name, origin, flops, nbytes) in enumerate(calls):
+            seconds = sorted((run[number][1] - run[number][0]) * 1e-9 for run in runs)
+            rows.append(Row(name, origin, seconds[len(seconds) // 2], flops, nbytes))
+        return Profile(tuple(rows), tuple(runs[-1]))
+
     @property
     def seconds(self) -> float:
         """The sum of the calls' times."""
@@ -57,25 +66,30 @@ class Profile:
 
     def __str__(self) -> str:
         total = self.seconds or 1.0
-        head = ("kernel", "us", "share", "GFLOP/s", "GB/s", "from")
+        head = ("kernel", "calls", "us", "share", "GFLOP/s", "GB/s", "from")
         lines: list[tuple[str, ...]] = [head]
-        for row in sorted(self.rows, key=lambda row: -row.seconds):
-            per = 1e-9 / row.seconds if row.seconds else 0.0
+        places: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows:  # a kernel of a loop is called many times at one place
+            places.setdefault((row.name, row.origin), []).append(row)
+        for (name, origin), rows in sorted(places.items(), key=lambda item: -sum(r.seconds for r in item[1])):
+            seconds = sum(row.seconds for row in rows)
+            per = 1e-9 / seconds if seconds else 0.0
             lines.append(
                 (
-                    row.name,
-                    f"{row.seconds * 1e6:.1f}",
-                    f"{100 * row.seconds / total:.1f}%",
-                    f"{row.flops * per:.1f}",
-                    f"{row.nbytes * per:.1f}",
-                    row.origin,
+                    name,
+                    str(len(rows)),
+                    f"{seconds * 1e6:.1f}",
+                    f"{100 * seconds / total:.1f}%",
+                    f"{sum(row.flops for row in rows) * per:.1f}",
+                    f"{sum(row.nbytes for row in rows) * per:.1f}",
+                    origin,
                 )
             )
-        lines.append(("all", f"{self.seconds * 1e6:.1f}", "100.0%", "", "", ""))
+        lines.append(("all", str(len(self.rows)), f"{self.seconds * 1e6:.1f}", "100.0%", "", "", ""))
         widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
         return "\n".join(
             "  ".join(
-                cell.ljust(w) if i in (0, 5) else cell.rjust(w)
+                cell.ljust(w) if i in (0, 6) else cell.rjust(w)
                 for i, (cell, w) in enumerate(zip(line, widths, strict=True))
             ).rstrip()
             for line in lines

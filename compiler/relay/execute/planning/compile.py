@@ -16,6 +16,7 @@ from compiler.relay.execute.planning.lower import Lowered, flat, lower, nested, 
 from compiler.relay.execute.planning.memory import Block, plan_memory
 from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.execute.planning.program import Program, Step
+from compiler.relay.language.expr import Function
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, name)`` after each kernel."""
@@ -51,6 +52,11 @@ class Kernels:
             self.lowered[key] = lower(step.function, self.target)
         return self.lowered[key]
 
+    def flops(self, function: Function) -> int:
+        """The arithmetic operations of a function that was lowered; 0 for others."""
+        lowered = self.lowered.get(structure(function))
+        return 0 if lowered is None else lowered.flops
+
     def in_place(
         self, step: Step, key: Any, candidates: tuple[tuple[int, int], ...]
     ) -> tuple[int, int] | None:
@@ -69,7 +75,7 @@ class Kernels:
             if self.ready is None:
                 lowered = self.lower(step, key)
                 made = source(title(step.function), lowered, self.target, constants, inplace)
-                self.pending.append(self.pool.submit(made.compiled, self.target))
+                self.pending.append(self.pool.submit(made.generated(self.target)))
         return self.numbers[which]
 
     def finish(self) -> tuple[Kernel, ...]:
@@ -222,12 +228,18 @@ class _Compilation:
                     recipe(step.function) if kernel < 0 else None,
                     tuple(map(place, used)),
                     tuple(map(place, step.outputs)),
-                    self.kernels.lowered[structure(step.function)].flops if kernel >= 0 else 0,
+                    self.kernels.flops(step.function),
                 )
             )
         leaves = iter([place(value) for value in flat(program.result)])
         result = nested(program.result_type, leaves)
-        stripped = tuple(replace(k, prepare=None, prepare_operands=(), prepared=()) for k in kernels)
+        # what runs once has run, and the texts are as large as the weights of a small model
+        stripped = tuple(
+            replace(
+                kernel, main=replace(kernel.main, text=""), prepare=None, prepare_operands=(), prepared=()
+            )
+            for kernel in kernels
+        )
         return Plan(
             program.parameters,
             program.result_type,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, cast
@@ -111,11 +111,23 @@ class Source:
     prepare_operands: tuple[Operand, ...]
     prepared: tuple[tuple[tuple[int, ...], str], ...]
 
-    def compiled(self, target: Target) -> Kernel:
-        """The kernel: machine code of both programs."""
-        prepare = None if self.prepare is None else LLVM().compile(self.prepare, target.options, once=True)
-        main = LLVM().compile(self.main, target.options)
-        return Kernel(self.name, main, self.operands, prepare, self.prepare_operands, self.prepared)
+    def generated(self, target: Target) -> Callable[[], Kernel]:
+        """Generate the text of both programs; the result, called, has LLVM compile them.
+
+        The latter runs without the interpreter's lock: in another thread, while the next kernel is lowered.
+        """
+        back_end = LLVM()
+        main = back_end.generated(self.main, target.options)
+        prepare = None if self.prepare is None else back_end.generated(self.prepare, target.options)
+
+        def finish() -> Kernel:
+            code = back_end.finished(self.main, main, target.options)
+            filling = None
+            if self.prepare is not None and prepare is not None:
+                filling = back_end.finished(self.prepare, prepare, target.options, once=True)
+            return Kernel(self.name, code, self.operands, filling, self.prepare_operands, self.prepared)
+
+        return finish
 
 
 def in_place(lowered: Lowered, candidates: Sequence[tuple[int, int]]) -> tuple[int, int] | None:

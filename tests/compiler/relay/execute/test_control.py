@@ -201,6 +201,16 @@ def test_random_programs(seed: int) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+def test_profile(programs: Any) -> None:
+    program, _ = programs["a loop in tail position"]
+    profile = program.profile(X, np.bool_(True), repeat=2)
+    # exp once; in each of 40 iterations a comparison, a difference, a product and a sum
+    assert len(profile.rows) == 2 + 4 * 40 + 1 - 1
+    assert {row.name for row in profile.rows} == {"exp", "greater", "subtract", "multiply", "add"}
+    assert sum(row.flops for row in profile.rows if row.name == "multiply") == 40 * 6
+    assert len(str(profile).splitlines()) == 2 + 5
+
+
 def test_no_case() -> None:
     text = f"{LIST}def @main(%x: {T}) {{ match? (Nil) {{ Cons(%h, _) => {{ %h }} }} }}"
     module = parse(HEAD + text.replace("match? (Nil)", "let %l: List[" + T + "] = Nil; match? (%l)"))

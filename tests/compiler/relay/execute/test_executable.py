@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import compiler.relay.operator  # noqa: F401  the rows
+from compiler.backend import registry
 from compiler.relay.execute.build import build
 from compiler.relay.execute.executable import Executable
 from compiler.relay.interpret import evaluate
@@ -18,6 +19,7 @@ from compiler.relay.language.expr import Constant, Function, Tuple, Var, constan
 from compiler.relay.language.module import IRModule
 from compiler.relay.language.op import op
 from compiler.relay.language.types import TensorType, TupleType
+from tests.compiler.backend.toy import Toy
 from tests.compiler.relay.random_graphs import random_inputs, random_module
 
 
@@ -174,6 +176,12 @@ def test_wrong_names_and_counts(built: Any) -> None:
         program.profile(X, repeat=0)
 
 
+def test_targets_that_are_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._loaded, "toy", Toy())
+    with pytest.raises(ValueError, match="a target of kind 'llvm' is needed, not toy"):
+        build(network(), target="toy")
+
+
 def test_threads_may_call_at_once(built: Any) -> None:
     program, _ = built
     inputs = [X + i for i in range(8)]
@@ -201,8 +209,17 @@ def test_profile(built: Any, tmp_path: Path) -> None:
     dense = next(row for row in profile.rows if "dense" in row.name)
     # a product and a sum for each of 8 * 32 * 32, then bias, tanh, residual
     assert dense.flops == 8 * 32 * (2 * 32 + 3)
-    assert str(profile).splitlines()[0].split() == ["kernel", "us", "share", "GFLOP/s", "GB/s", "from"]
-    assert len(str(profile).splitlines()) == len(program.calls) + 2
+    assert str(profile).splitlines()[0].split() == [
+        "kernel",
+        "calls",
+        "us",
+        "share",
+        "GFLOP/s",
+        "GB/s",
+        "from",
+    ]
+    lines = [line.split() for line in str(profile).splitlines()]
+    assert sum(int(line[1]) for line in lines[1:-1]) == int(lines[-1][1]) == len(program.calls)
     profile.save_trace(tmp_path / "trace.json")
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     assert [event["name"] for event in events] == [call.name for call in program.calls]
