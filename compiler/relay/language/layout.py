@@ -18,7 +18,8 @@ class Layout:
     """Axes by letter, outermost first.
 
     A capital is an axis; where the text also has the small letter with a number, as ``"NCHW16c"``, the axis
-    is divided into blocks of that number: the capital counts the blocks, the small letter the elements of one.
+    is divided into blocks of that number: the capital counts the blocks, the small letter the elements
+    of one.
 
     Parameters
     ----------
