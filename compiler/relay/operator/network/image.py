@@ -115,33 +115,32 @@ class Axis:
         limit = {"round_prefer_floor": ratio > 0.5, "round_prefer_ceil": ratio >= 0.5, "ceil": ratio > 0.0}
         return f.where(limit[self.attrs.rounding], below + 1.0, below)
 
-    def weights(self, f: Arithmetic, o: Any) -> list[Any]:
-        """The weight of each of `offsets`; float64."""
+    def weight(self, f: Arithmetic, o: Any, offset: Any) -> Any:
+        """The weight of the element of an offset, before `normalized` weights are divided by their sum; float64."""
         method, first = self.attrs.method, self.place(f, o)
         ratio = self.position(o) - first
         if method == "nearest":
-            return [ratio * 0.0 + 1.0]
+            return ratio * 0.0 + 1.0
         scale = min(self.scale, 1.0) if self.attrs.antialias else 1.0
-        found = []
-        for offset in self.offsets:
-            distance = (ratio - float(offset)) * scale
-            if method == "linear":
-                weight = f.maximum(1.0 - f.abs(distance), distance * 0.0)
-            else:
-                weight = cubic(f, distance, self.attrs.cubic_alpha)
-            if self.attrs.exclude_outside:
-                place = first + float(offset)
-                inside = f.where(place >= 0.0, place, place * 0.0 + float(self.size)) < float(self.size)
-                weight = f.where(inside, weight, weight * 0.0)
-            found.append(weight)
-        if self.attrs.exclude_outside or self.attrs.antialias:
-            total = sum(found[1:], found[0])
-            found = [weight / total for weight in found]
-        return found
+        distance = (ratio - offset) * scale
+        if method == "linear":
+            found = f.maximum(1.0 - f.abs(distance), distance * 0.0)
+        else:
+            found = cubic(f, distance, self.attrs.cubic_alpha)
+        if not self.attrs.exclude_outside:
+            return found
+        place = first + offset
+        inside = f.where(place >= 0.0, place, place * 0.0 + float(self.size)) < float(self.size)
+        return f.where(inside, found, found * 0.0)
 
-    def index(self, f: Arithmetic, o: Any, offset: int) -> Any:
+    @property
+    def normalized(self) -> bool:
+        """Whether the weights of an element of the result are divided by their sum."""
+        return self.attrs.method != "nearest" and bool(self.attrs.exclude_outside or self.attrs.antialias)
+
+    def index(self, f: Arithmetic, o: Any, offset: Any) -> Any:
         """The element of an offset, the last one of the image for those outside; float64."""
-        return f.clip(self.place(f, o) + float(offset), o * 0.0, o * 0.0 + float(self.size - 1))
+        return f.clip(self.place(f, o) + offset, o * 0.0, o * 0.0 + float(self.size - 1))
 
     def outside(self, o: Any) -> tuple[Any, Any]:
         """The coordinate, and the last one inside of the image."""
@@ -149,9 +148,28 @@ class Axis:
 
     def table(self) -> tuple[Array, Array]:
         """Indices and weights of all elements of the result: shapes (offsets, out)."""
-        o = np.arange(self.out, dtype=np.float64)
-        indices = np.stack([self.index(ARRAYS, o, offset) for offset in self.offsets])
-        return indices.astype(np.int64), np.stack(self.weights(ARRAYS, o))
+        o, offsets = np.arange(self.out, dtype=np.float64), np.array(self.offsets, np.float64)[:, None]
+        indices, weights = self.index(ARRAYS, o, offsets), self.weight(ARRAYS, o, offsets)
+        if self.normalized:
+            weights = weights / weights.sum(axis=0)
+        return indices.astype(np.int64), np.broadcast_to(weights, indices.shape)
+
+    def tables(self, dtype: str) -> tuple[Any, Any]:
+        """The same as tensors, int32 and `dtype`, which are computed before the image is."""
+        shape, first = (len(self.offsets), self.out), float(self.offsets[0])
+
+        def index(k: Any, o: Any) -> Any:
+            return self.index(EXPRESSIONS, o.astype("float64"), k.astype("float64") + first).astype("int32")
+
+        def weight(k: Any, o: Any) -> Any:
+            return self.weight(EXPRESSIONS, o.astype("float64"), k.astype("float64") + first)
+
+        indices, weights = te.compute(shape, index, "index"), te.compute(shape, weight, "weight")
+        if self.normalized:
+            k = te.reduce_axis((0, shape[0]), "k")
+            total = te.compute((self.out,), lambda o: te.sum(weights[k, o], axis=k), "total")
+            return indices, te.compute(shape, lambda k, o: (weights[k, o] / total[o]).astype(dtype), "share")
+        return indices, te.compute(shape, lambda k, o: weights[k, o].astype(dtype), "share")
 
     @property
     def matrix(self) -> Array:
@@ -234,23 +252,18 @@ def _wide(dtype: str) -> str:
     return accumulator(dtype) if dtype.startswith(("float", "bfloat")) else "float64"
 
 
-def _index_of(axis: Axis, offset: int, name: str) -> Callable[[Any], Any]:
-    """The index of an element as an expression: of the result's index, if it is a quotient or a multiple of it,
-    else read from a table that is computed before.
+def _nearest_of(axis: Axis) -> Callable[[Any], Any]:
+    """The index of the nearest element as an expression: of the result's index, if it is a quotient or a multiple
+    of it, else read from a table.
     """
-    column = axis.table()[0][axis.offsets.index(offset)]
-    line = np.arange(axis.out)
-    if axis.identical:
-        return lambda o: o
+    column, line = axis.table()[0][0], np.arange(axis.out)
     if axis.out % axis.size == 0 and (column == line // (axis.out // axis.size)).all():
         return lambda o: o // (axis.out // axis.size)
     step = int(column[1]) if axis.out > 1 else 1
     if (column == line * step).all():
         return lambda o: o * step
-    table = te.compute(
-        (axis.out,), lambda o: axis.index(EXPRESSIONS, o.astype("float64"), offset).astype("int32"), name
-    )
-    return lambda o: te.minimum(te.maximum(table[o], 0), axis.size - 1)
+    table = axis.tables("float32")[0]
+    return lambda o: te.minimum(te.maximum(table[0, o], 0), axis.size - 1)
 
 
 def _resize_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
@@ -259,7 +272,7 @@ def _resize_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
     changed = [axis for axis in axes if not axis.identical]
     wide = _wide(x.dtype)
     if attrs.method == "nearest":
-        at_axis = {axis.axis: _index_of(axis, 0, f"index{axis.axis}") for axis in changed}
+        at_axis = {axis.axis: _nearest_of(axis) for axis in changed}
 
         def nearest(*at: Any) -> Any:
             return x[tuple(at_axis[d](i) if d in at_axis else i for d, i in enumerate(at))]
@@ -289,33 +302,29 @@ def _resize_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
 
 
 def _summed(x: Any, axes: Sequence[Axis], wide: str) -> Any:
-    """The weighted sums along some axes at once."""
-    shape, indices, weights = list(x.shape), [], []
+    """The weighted sums along some axes at once: few terms are written out, many are a reduction."""
+    shape = list(x.shape)
+    tables = [axis.tables(wide) for axis in axes]
     for axis in axes:
         shape[axis.axis] = axis.out
-        indices.append([_index_of(axis, k, f"index{axis.axis}") for k in axis.offsets])
 
-        def weight(axis: Axis, k: int) -> Any:
-            return te.compute(
-                (axis.out,),
-                lambda o: axis.weights(EXPRESSIONS, o.astype("float64"))[k].astype(wide),
-                f"weight{axis.axis}",
-            )
+    def term(at: Sequence[Any], taps: Sequence[Any]) -> Any:
+        index, scale = list(at), None
+        for axis, tap, (indices, weights) in zip(axes, taps, tables, strict=True):
+            o = at[axis.axis]
+            index[axis.axis] = te.minimum(te.maximum(indices[tap, o], 0), axis.size - 1)
+            scale = weights[tap, o] if scale is None else scale * weights[tap, o]
+        value = x[tuple(index)].astype(wide)
+        return value if scale is None else value * scale
 
-        weights.append([weight(axis, k) for k in range(len(axis.offsets))])
+    counts = [len(axis.offsets) for axis in axes]
+    if len(axes) == 1 and counts[0] > 4:
+        k = te.reduce_axis((0, counts[0]), "k")
+        return te.compute(shape, lambda *at: te.sum(term(at, (k,)), axis=k), "resize")
 
     def element(*at: Any) -> Any:
-        total = None
-        for taps in product(*(range(len(axis.offsets)) for axis in axes)):
-            index, scale = list(at), None
-            for axis, tap, columns, tables in zip(axes, taps, indices, weights, strict=True):
-                o = at[axis.axis]
-                index[axis.axis] = columns[tap](o)
-                scale = tables[tap][o] if scale is None else scale * tables[tap][o]
-            value = x[tuple(index)].astype(wide)
-            value = value if scale is None else value * scale
-            total = value if total is None else total + value
-        return total
+        terms = [term(at, taps) for taps in product(*map(range, counts))]
+        return sum(terms[1:], terms[0])
 
     return te.compute(shape, element, "resize")
 

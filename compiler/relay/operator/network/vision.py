@@ -16,7 +16,7 @@ from compiler.relay.language.op import Fuse, Op, op
 from compiler.relay.language.types import ANY, TensorType, Type
 from compiler.relay.operator.elementwise import check_dtype, dtype_of
 from compiler.relay.operator.network.image import ARRAYS, EXPRESSIONS, Arithmetic, cubic
-from compiler.relay.operator.network.product import accumulator, fits
+from compiler.relay.operator.network.product import accumulator, fits, stored
 
 Array = np.ndarray
 
@@ -66,27 +66,32 @@ def _coordinate(f: Arithmetic, attrs: Attrs, place: Any, size: int) -> Any:
     return x
 
 
-def _taps(f: Arithmetic, attrs: Attrs, place: Any, size: int) -> list[tuple[Any, Any, Any]]:
-    """For each element that is summed along an axis: its index inside of the image, its weight, and the index
-    that it would have without padding; None as a weight is one.
-    """
-    x = _coordinate(f, attrs, place, size)
+def _offsets(attrs: Attrs) -> range:
+    """The elements that are summed along an axis, relative to the one at or before the coordinate."""
+    return {"nearest": range(1), "linear": range(2), "cubic": range(-1, 3)}[attrs.method]
+
+
+def _weight(f: Arithmetic, attrs: Attrs, x: Any, offset: Any, size: int) -> Any:
+    """The weight of an element near a coordinate."""
+    first = f.floor(x)
+    distance = x - first - offset
     if attrs.method == "nearest":
-        pixels: list[tuple[Any, Any]] = [(f.trunc(x), None)]
+        weight = distance * 0.0 + 1.0
     else:
-        first = f.floor(x)
-        ratio = x - first
-        if attrs.method == "linear":
-            pixels = [(first, 1.0 - ratio), (first + 1.0, ratio)]
-        else:
-            pixels = [(first + float(k), cubic(f, ratio - float(k), -0.75)) for k in range(-1, 3)]
-    found = []
-    for pixel, weight in pixels:
-        inner = pixel
-        if attrs.padding_mode == "reflection":
-            inner = f.trunc(_reflected(f, pixel, *_borders(attrs, size)))
-        found.append((f.clip(inner, pixel * 0.0, pixel * 0.0 + (size - 1.0)), weight, pixel))
-    return found
+        weight = 1.0 - f.abs(distance) if attrs.method == "linear" else cubic(f, distance, -0.75)
+    if attrs.padding_mode != "zeros":
+        return weight
+    pixel = first + offset
+    inside = f.where(pixel >= 0.0, pixel, pixel * 0.0 + float(size)) < float(size)
+    return f.where(inside, weight, weight * 0.0)
+
+
+def _pixel(f: Arithmetic, attrs: Attrs, x: Any, offset: Any, size: int) -> Any:
+    """The index of that element, inside of the image."""
+    pixel = f.floor(x) + offset
+    if attrs.padding_mode == "reflection":
+        pixel = f.trunc(_reflected(f, pixel, *_borders(attrs, size)))
+    return f.clip(pixel, pixel * 0.0, pixel * 0.0 + (size - 1.0))
 
 
 def _grid_sample(attrs: Attrs, x: Array, grid: Array) -> Array:
@@ -96,45 +101,54 @@ def _grid_sample(attrs: Attrs, x: Array, grid: Array) -> Array:
     if not total.size:
         return total.astype(x.dtype)
     places = [grid[..., count - 1 - d].astype(accumulator(grid.dtype.name)) for d in range(count)]
-    taps = [_taps(ARRAYS, attrs, p, n) for p, n in zip(places, x.shape[2:], strict=True)]
+    at = [_coordinate(ARRAYS, attrs, p, n) for p, n in zip(places, x.shape[2:], strict=True)]
     image = np.arange(x.shape[0]).reshape(-1, *[1] * len(outs))
-    for choice in product(*taps):
-        scale = np.ones((x.shape[0], *outs), wide)
+    for offsets in product(_offsets(attrs), repeat=count):
+        scale: Any = 1.0
         index: list[Array] = []
-        for (inner, weight, pixel), size in zip(choice, x.shape[2:], strict=True):
-            scale = scale if weight is None else scale * weight
-            if attrs.padding_mode == "zeros":
-                scale = scale * ((pixel >= 0) & (pixel < size))
-            index.append(inner.astype(np.int64))
+        for place, offset, size in zip(at, offsets, x.shape[2:], strict=True):
+            scale = scale * _weight(ARRAYS, attrs, place, float(offset), size)
+            index.append(_pixel(ARRAYS, attrs, place, float(offset), size).astype(np.int64))
         values = np.moveaxis(x, 1, -1)[(image, *index)]
         total += np.moveaxis(values.astype(wide) * scale[..., None].astype(wide), -1, 1)
     return total.astype(x.dtype)
 
 
 def _grid_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
+    """Coordinates, indices and weights are the same for all channels: tensors of their own."""
     x, grid = tensors
-    count, wide = x.ndim - 2, accumulator(x.dtype)
-    sizes = x.shape[2:]
+    count, wide, inner = x.ndim - 2, accumulator(x.dtype), accumulator(grid.dtype)
+    outs, offsets = grid.shape[1:-1], _offsets(attrs)
+    indices, weights = [], []
+    for d, size in enumerate(x.shape[2:]):
+        place = te.compute(
+            (grid.shape[0], *outs),
+            lambda *at, d=d, size=size: _coordinate(
+                EXPRESSIONS, attrs, grid[(*at, count - 1 - d)].astype(inner), size
+            ),
+            "place",
+        )
 
-    def element(n: Any, c: Any, *at: Any) -> Any:
-        places = [grid[(n, *at, count - 1 - d)].astype(accumulator(grid.dtype)) for d in range(count)]
-        taps = [_taps(EXPRESSIONS, attrs, p, size) for p, size in zip(places, sizes, strict=True)]
-        total = None
-        for choice in product(*taps):
-            index, scale, inside = [], None, []
-            for (inner, weight, pixel), size in zip(choice, sizes, strict=True):
-                index.append(te.minimum(te.maximum(inner.astype("int32"), 0), size - 1))
-                if weight is not None:
-                    scale = weight if scale is None else scale * weight
-                if attrs.padding_mode == "zeros":
-                    inside += [pixel >= 0.0, pixel < float(size)]
-            value = x[(n, c, *index)].astype(wide)
-            value = value if scale is None else value * scale.astype(wide)
-            value = te.select(te.all(*inside), value, te.const(0, wide)) if inside else value
-            total = value if total is None else total + value
-        return total.astype(x.dtype)
+        def of(rule: Any, dtype: str, name: str, place: Any = place, size: int = size) -> Any:
+            def element(n: Any, k: Any, *at: Any) -> Any:
+                offset = k.astype(inner) + float(offsets[0])
+                return rule(EXPRESSIONS, attrs, place[(n, *at)], offset, size).astype(dtype)
 
-    return te.compute(result.shape, element, "grid_sample")
+            return te.compute((grid.shape[0], len(offsets), *outs), element, name)
+
+        indices.append(of(_pixel, "int32", "pixel"))
+        weights.append(of(_weight, wide, "weight"))
+    taps = [te.reduce_axis((0, len(offsets)), f"k{d}") for d in range(count)]
+
+    def term(n: Any, c: Any, *at: Any) -> Any:
+        index, scale = [], None
+        for k, size, pixel, weight in zip(taps, x.shape[2:], indices, weights, strict=True):
+            index.append(te.minimum(te.maximum(pixel[(n, k, *at)], 0), size - 1))
+            part = weight[(n, k, *at)]
+            scale = part if scale is None else scale * part
+        return te.sum(x[(n, c, *index)].astype(wide) * scale, axis=taps)
+
+    return stored(te.compute(result.shape, term, "grid_sample"), x.dtype, "out")
 
 
 # affine_grid ---------------------------------------------------------------------------------------------
