@@ -1,4 +1,4 @@
-"""`Layout`: the order of a tensor's axes as text, ``"NCHW16c"``: index expressions, shapes and NumPy both ways."""
+"""`Layout`: the order of a tensor's axes as text, ``"NCHW16c"``: shapes and indices both ways."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _AXIS = re.compile(r"([A-Z])|(\d+)([a-z])")
 class Layout:
     """Axes by letter, outermost first.
 
-    A capital is an axis; where the text also has the small letter with a number, as ``"NCHW16c"``, the axis is
-    divided into blocks of that number: the capital counts the blocks, the small letter the elements of one.
+    A capital is an axis; where the text also has the small letter with a number, as ``"NCHW16c"``, the axis
+    is divided into blocks of that number: the capital counts the blocks, the small letter the elements of
+    one.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class Layout:
             or len({*outer}) != len(outer)
             or not {*inner} <= {*outer}
             or len({*inner}) != len(inner)
-            or any(size < 1 for name, size in axes if name in inner and size)
+            or any(size and int(size) < 1 for _, size, _ in found)
         ):
             raise ValueError(
                 f"the layout {text!r} is not a word of different capitals, with blocks as in 'NCHW16c'"
