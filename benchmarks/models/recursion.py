@@ -120,7 +120,9 @@ def as_list(values: Sequence[Any]) -> ConstructorValue:
 def as_tree(tree: Any) -> ConstructorValue:
     """A tree of the prelude from nested tuples."""
     x, children = tree
-    return ConstructorValue(prelude().constructor("Rose"), (x, as_list([as_tree(child) for child in children])))
+    return ConstructorValue(
+        prelude().constructor("Rose"), (x, as_list([as_tree(child) for child in children]))
+    )
 
 
 def elements(values: ConstructorValue) -> list[Any]:
@@ -137,7 +139,11 @@ def eager_tree(weights: Sequence[np.ndarray], tree: Any) -> Callable[[], Any]:
     import torch
 
     size = weights[3].shape[0]
-    given, summed, forget = torch.nn.Linear(size, 4 * size), torch.nn.Linear(size, 3 * size), torch.nn.Linear(size, size)
+    given, summed, forget = (
+        torch.nn.Linear(size, 4 * size),
+        torch.nn.Linear(size, 3 * size),
+        torch.nn.Linear(size, size),
+    )
     summed.bias = forget.bias = None
     for layer, weight in zip((given, summed, forget), (weights[0], *weights[2:]), strict=True):
         layer.weight = torch.nn.Parameter(torch.from_numpy(weight))
@@ -246,10 +252,23 @@ def main() -> None:
             ratio = times["ours"].speedup_over(times["PyTorch"])
             ratios.append(ratio.median)
             shown = [times[way].spread.scaled(1e3).format(3) for way in ways]
-            rows.append([name, *shown, times["ours"].speedup_over(times["interpreter"]).format(1), ratio.format(2)])
+            rows.append(
+                [name, *shown, times["ours"].speedup_over(times["interpreter"]).format(1), ratio.format(2)]
+            )
             print(" | ".join(rows[-1]), flush=True)
-    columns = ("program", "ours, ms", "interpreter, ms", "PyTorch eager, ms", "times the interpreter", "times PyTorch")
-    table(columns, [*rows, ["geometric mean", "", "", "", "", f"{np.exp(np.mean(np.log(ratios))):.2f}"]], threads=1)
+    columns = (
+        "program",
+        "ours, ms",
+        "interpreter, ms",
+        "PyTorch eager, ms",
+        "times the interpreter",
+        "times PyTorch",
+    )
+    table(
+        columns,
+        [*rows, ["geometric mean", "", "", "", "", f"{np.exp(np.mean(np.log(ratios))):.2f}"]],
+        threads=1,
+    )
 
 
 if __name__ == "__main__":

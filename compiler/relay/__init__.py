@@ -6,8 +6,12 @@
 import compiler.relay.notation.printer  # defines what `str` of a type, an expression and a module is
 import compiler.relay.operator  # noqa: F401  fills the table of operators
 from compiler.relay.execute.build import build
+from compiler.relay.execute.control import ControlExecutable
+from compiler.relay.execute.dynamic import DynamicExecutable
 from compiler.relay.execute.executable import Executable
 from compiler.relay.execute.load import load
+from compiler.relay.execute.planning.memory import MemoryPlan
+from compiler.relay.execute.profile import Profile
 from compiler.relay.gradient import GradientError, gradient
 from compiler.relay.importer import OnnxError, from_onnx
 from compiler.relay.infer.infer import infer_type
@@ -79,6 +83,8 @@ __all__ = [
     "Constant",
     "Constructor",
     "ConstructorValue",
+    "ControlExecutable",
+    "DynamicExecutable",
     "Executable",
     "Expr",
     "FuncType",
@@ -93,6 +99,7 @@ __all__ = [
     "Kind",
     "Let",
     "Match",
+    "MemoryPlan",
     "OnnxError",
     "Op",
     "ParseError",
@@ -100,6 +107,7 @@ __all__ = [
     "PatternTuple",
     "PatternVar",
     "PatternWildcard",
+    "Profile",
     "RefCreate",
     "RefRead",
     "RefType",

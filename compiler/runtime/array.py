@@ -77,3 +77,14 @@ def empty(shape: int | tuple[int, ...], dtype: str = "float32") -> np.ndarray:
     memory = np.empty(nbytes + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + nbytes].view(numpy_dtype(dtype)).reshape(extents)
+
+
+def as_aligned(array: np.ndarray) -> np.ndarray:
+    """The array itself if it is C-contiguous and begins at a multiple of 64 bytes, else a copy that does."""
+    if array.flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0:
+        return array
+    memory = np.empty(array.nbytes + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy

@@ -19,8 +19,10 @@ DRAWS = 4
 smaller.
 """
 
-PROPOSED = 2
-"""Number of programs that are lowered, and proposed, for each that is measured."""
+PROPOSED, FIRST = 2, 6
+"""Numbers of programs that are lowered, and proposed, for each that is measured: after the first trial and before
+it, when a model of other tasks is all that is known.
+"""
 
 EARLY = 10
 """How many times the share of random configurations is larger in the first batch that a model proposes."""
@@ -79,7 +81,8 @@ class Search:
             elites = [r.index for r in record_file.best(run.result.records, n=4 * settings.batch_size)]
             # before the first trial chains start at the default, which is better than most
             elites = elites or [self.task.space.default.index]
-            proposals = scorer.propose(self.explorer, PROPOSED * size, run.visited, rng=rng, elites=elites)
+            count = (PROPOSED if run.visited else FIRST) * size
+            proposals = scorer.propose(self.explorer, count, run.visited, rng=rng, elites=elites)
             batch = choose_batch(
                 self.task.space, proposals, size, run.visited, rng=rng, epsilon=self._random_share()
             )

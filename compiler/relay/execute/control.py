@@ -37,7 +37,7 @@ from compiler.relay.language.visit import rewrite
 from compiler.relay.notation.printer import as_text
 from compiler.relay.optimize.dominators import is_primitive
 from compiler.relay.optimize.fuse import is_view
-from compiler.runtime.array import numpy_dtype
+from compiler.runtime.array import as_aligned, numpy_dtype
 
 
 class ControlExecutable:
@@ -316,7 +316,7 @@ class _Site:
                 if operand.kind == "prepared":
                     passed.append(name(prepared[at]))
                 elif at in self.constants:
-                    fixed = np.ascontiguousarray(self.constants[at]).reshape(shape)
+                    fixed = as_aligned(self.constants[at].reshape(shape))
                     # the native call compares types by identity, and "<f4" is another object than "float32"
                     passed.append(name(fixed.view(numpy_dtype(buffer.dtype))))
                 elif at < len(inputs):

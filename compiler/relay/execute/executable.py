@@ -20,7 +20,7 @@ from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.execute.profile import Profile
 from compiler.relay.execute.storage import Parts, Record, plan_record, write
 from compiler.relay.language.types import TensorType, TupleType, Type
-from compiler.runtime.array import empty, numpy_dtype
+from compiler.runtime.array import as_aligned, empty, numpy_dtype
 from compiler.suggest import unknown
 
 
@@ -222,7 +222,7 @@ class _Runner:
         self.plan = plan
         self.arena = empty(max(plan.memory.peak, 1), "uint8")
         base = self.arena.ctypes.data
-        self.arrays = [np.ascontiguousarray(array) for array in plan.arrays]
+        self.arrays = [as_aligned(array) for array in plan.arrays]
         addresses = [array.ctypes.data for array in self.arrays]
         # operands in arrays of a call, which sets them: the number of the array, results behind the inputs
         self.patches: list[tuple[int, int]] = []

@@ -56,9 +56,15 @@ def from_onnx(
         Without the package `onnx`.
     """
     proto, folder = read_model(model)
+    return import_model(proto, folder, shapes or {}, values or {})
+
+
+def import_model(
+    proto: Any, folder: str, shapes: Mapping[str, Sequence[int | None]], values: Mapping[str, Any]
+) -> IRModule:
+    """`from_onnx` of what `read_model` returned."""
     graph = proto.graph
     inputs = model_inputs(graph)
-    shapes, values = dict(shapes or {}), dict(values or {})
     for name in [*shapes, *values]:
         if name not in inputs:
             raise OnnxError(unknown("input of the model", name, inputs))

@@ -40,8 +40,8 @@ def choose_layout(module: IRModule) -> IRModule:
     follow their operands. Everything else has the usual layout; a tensor is converted once, however many
     operators read it, and constants when the program is compiled.
 
-    It is no part of `optimize`: the schedules of convolutions in the usual layout transpose tiles in registers,
-    and whether blocks gain depends on the model.
+    It is no part of `optimize`: the schedules of convolutions in the usual layout transpose tiles in
+    registers, and whether blocks gain depends on the model.
     """
     infer_type(module)
     return map_functions(module, lambda f: _Chooser().function(f))
@@ -56,6 +56,7 @@ class _Chooser:
     def __init__(self) -> None:
         self._plain: dict[int, Expr] = {}
         self._blocked: dict[int, Expr] = {}
+        self._computed: set[int] = set()  # in blocks
 
     def function(self, function: Function) -> Function:
         nodes = post_order(function.body)
@@ -67,7 +68,8 @@ class _Chooser:
             blocked = self._on_blocks(node) if type(node) is Call else None
             if blocked is not None:
                 self._blocked[id(node)] = copy_notes(node, blocked)
-            elif type(node) is not Op:
+                self._computed.add(id(node))
+            elif type(node) not in (Op, Tuple):  # a concatenation may read the fields in blocks
                 self._plain[id(node)] = self._rebuilt(node)
         body = self._in_plain(function.body)
         return Function(function.params, body, function.result, function.type_params, function.attrs)
@@ -80,7 +82,9 @@ class _Chooser:
         return copy_notes(node, REBUILD[type(node)](node, new))
 
     def _in_plain(self, node: Expr) -> Expr:
-        if id(node) not in self._plain:
+        if type(node) is Tuple and id(node) not in self._plain:
+            self._plain[id(node)] = self._rebuilt(node)
+        elif id(node) not in self._plain:
             blocked = self._blocked[id(node)]
             self._plain[id(node)] = op("layout_transform")(blocked, src_layout=BLOCKED, dst_layout=PLAIN)
         return self._plain[id(node)]
@@ -114,7 +118,7 @@ class _Chooser:
         return Call(row, args, attrs.replace(**{layout: BLOCKED}))
 
     def _is_blocked(self, node: Expr) -> bool:
-        return id(node) in self._blocked and id(node) not in self._plain
+        return id(node) in self._computed
 
     def _operand(self, node: Expr, result: Call) -> Expr | None:
         """An operand of an elementwise operator as it is broadcast to a result in blocks."""

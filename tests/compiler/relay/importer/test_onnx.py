@@ -332,3 +332,31 @@ def test_graphs_of_nodes_are_named_in_messages() -> None:
     )
     with pytest.raises(OnnxError, match="If choose / Mystery deep"):
         from_onnx(proto)
+
+
+def test_group_normalization_had_a_scale_for_each_group() -> None:
+    scale, bias = np.float32([2, 3]), np.float32([-1, 1])
+    proto = model(
+        [node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=2, epsilon=0.0)],
+        [value("x", [1, 4, 3])],
+        ["y"],
+        {"s": scale, "b": bias},
+        opset=18,
+    )
+    x = np.random.default_rng(0).standard_normal((1, 4, 3)).astype("float32")
+    groups = x.reshape(2, 6)
+    plain = (groups - groups.mean(1, keepdims=True)) / groups.std(1, keepdims=True)
+    expected = (plain * scale[:, None] + bias[:, None]).reshape(1, 4, 3)
+    np.testing.assert_allclose(evaluate(from_onnx(proto), x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_old_batch_normalization_over_more_than_channels_is_refused() -> None:
+    proto = model(
+        [node("BatchNormalization", ["x", "s", "s", "s", "s"], ["y"], spatial=0)],
+        [value("x", [1, 2, 3])],
+        ["y"],
+        {"s": np.ones(2, "float32")},
+        opset=8,
+    )
+    with pytest.raises(OnnxError, match="BatchNormalization -> y: BatchNormalization with spatial=0"):
+        from_onnx(proto)

@@ -183,6 +183,7 @@ def test_the_text_of_a_deep_graph_is_flat():
     nested = X
     for _ in range(2000):
         nested = Tuple((nested,))
+    assert max(map(len, as_text(nested).splitlines())) < 60
     both_ways(nested)
 
 

@@ -1,4 +1,4 @@
-"""Blocks of channels go through chains of convolutions, are converted at the ends alone, and change no result."""
+"""Blocks of channels go through chains of convolutions and are converted at the ends alone."""
 
 from __future__ import annotations
 
