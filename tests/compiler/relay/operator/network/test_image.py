@@ -78,6 +78,8 @@ def _resized(x, **attrs):
 
 RESIZES = [
     {"size": (8, 15)},
+    {"size": (2, 5)},  # the coordinates are halfway between two elements
+    {"size": (2, 5), "rounding": "round_prefer_ceil"},
     {"size": (8, 15), "coordinate": "asymmetric", "rounding": "floor"},
     {"size": (2, 3), "rounding": "ceil", "coordinate": "align_corners"},
     {"size": (3, 7), "rounding": "round_prefer_ceil", "coordinate": "tf_half_pixel_for_nn"},
