@@ -1,4 +1,4 @@
-"""`Layout`: the order of a tensor's axes as text, ``"NCHW16c"``: shapes and indices both ways."""
+"""`Layout`: the order of a tensor's axes as text, ``"NCHW16c"``: indices, shapes and NumPy both ways."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Layout:
     """Axes by letter, outermost first.
 
     A capital is an axis; where the text also has the small letter with a number, as ``"NCHW16c"``, the axis
-    is divided into blocks of that number: the capital counts the blocks, the small letter the elements of
-    one.
+    is divided into blocks of that number: the capital counts the blocks, the small letter the elements
+    of one.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Layout:
             or len({*outer}) != len(outer)
             or not {*inner} <= {*outer}
             or len({*inner}) != len(inner)
-            or any(size and int(size) < 1 for _, size, _ in found)
+            or any(size < 1 for name, size in axes if name in inner and size)
         ):
             raise ValueError(
                 f"the layout {text!r} is not a word of different capitals, with blocks as in 'NCHW16c'"
