@@ -1,8 +1,7 @@
-"""A TreeLSTM as a recursive program over a data type, in the text of the graph language: interpreted and compiled.
+"""A TreeLSTM as a recursive program over a data type, in the text of the graph language, compiled once.
 
-A node of a tree has a vector and a list of children; the state of a node is computed from its vector and from the
-states of its children (arXiv 1503.00075, section 3.1). The shape of the tree comes with each call; the program is
-compiled once.
+A node of a tree has a vector and a list of children; the state of a node is computed from its vector and from
+the states of its children (arXiv 1503.00075, section 3.1). The shape of the tree comes with each call.
 """
 
 import numpy as np

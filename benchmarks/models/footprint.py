@@ -1,9 +1,10 @@
-"""How much memory does a model take: the planned arena against all tensors, and the process against onnxruntime's?
+"""How much memory does a model take: the arena against all tensors, the process against onnxruntime's?
 
 Each library has a process of its own, which loads a model of `benchmarks/models/zoo.py` from the folder
-`--models` and runs it a few times with one thread. Ours takes the compiled program from the cache on disk, as the
-second run of a script does; the first run, which compiles it, is given too. "Resident" is the size of the process
-after the calls less that before the library is imported; "largest" is the greatest size less the same.
+`--models` and runs it a few times with one thread. Ours takes the compiled program from the cache on disk,
+as the second run of a script does; the first run, which compiles it, is given too. "Resident" is the size
+of the process after the calls less that before the library is imported; "largest" is the greatest size less
+the same.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def run(way: str, model: Real, path: Path, cache: str) -> list[float]:
     """The four numbers of `child`, from a process of its own."""
     code = CHILD.format(way=way, name=model.name, path=str(path))
     environment = {**os.environ, "ESPALIER_CACHE": cache, "ESPALIER_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     return [float(word) for word in done.stdout.split()]
 
 
