@@ -40,9 +40,9 @@ def register(
     (schedule, [tensors])``.
 
     The tensors are the inputs, then the outputs. A function whose first parameter is called `knobs` is a
-    template. Any other states what is computed, and its schedules are derived (`compiler.ops.derive`). The other
-    parameters become those of the operator: whole numbers of at least zero, and ``dtype`` if `dtypes` is
-    given.
+    template. Any other states what is computed, and its schedules are derived (`compiler.ops.derive`). The
+    other parameters become those of the operator: whole numbers of at least zero, and ``dtype`` if `dtypes`
+    is given.
     A template with a keyword-only parameter ``target`` is passed the `compiler.Target`.
 
     Parameters

@@ -20,8 +20,8 @@ smaller.
 """
 
 PROPOSED, FIRST = 2, 6
-"""Numbers of programs that are lowered, and proposed, for each that is measured: after the first trial and before
-it, when a model of other tasks is all that is known.
+"""Numbers of programs that are lowered, and proposed, for each that is measured: after the first trial, and
+before it, when a model of other tasks is all that is known.
 """
 
 EARLY = 10

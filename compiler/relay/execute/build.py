@@ -39,7 +39,6 @@ def build(
         Names of passes that are left out, ``"fuse_ops"`` among them.
     progress : callable, optional
         ``progress(done, total, name)`` after each compiled kernel.
-
     cache : bool
         Whether to load what an earlier run compiled from the same module, and to keep what takes long: see
         `compiler.relay.execute.cache`.

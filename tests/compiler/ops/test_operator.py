@@ -32,6 +32,7 @@ SHAPES = {
     "dense": (4, 6, 5, "bias"),
     "conv2d": (1, 2, 5, 4, 6, 3, 1, 1),
     "conv2d_winograd": (1, 2, 5, 4, 6),
+    "conv2d_transpose": (1, 2, 5, 4, 6, 3, 2, 1),
     "depthwise_conv2d": (1, 2, 5, 4, 3),
     "pool2d": (1, 2, 5, 4, 3),
     "softmax": (3, 5),
