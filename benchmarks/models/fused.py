@@ -1,8 +1,8 @@
 """How much faster are fused operators than the same kernels one by one, in the patterns of the TVM paper?
 
-Convolution or depthwise convolution with batch normalization and ReLU, and a cell of an LSTM (arXiv 1802.04799,
-figure 4). Both programs go through the same passes, so that batch normalization is a product and a sum with
-constants in both; they differ in whether operators are grouped into one kernel.
+Convolution or depthwise convolution with batch normalization and ReLU, and a cell of an LSTM (arXiv
+1802.04799, figure 4). Both programs go through the same passes, so that batch normalization is a product
+and a sum with constants in both; they differ in whether operators are grouped into one kernel.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import numpy as np
 
 from benchmarks.interleave import interleave
 from benchmarks.models.passes import normalized, weight
 from benchmarks.report import heading, table
-from compiler.relay import Function, IRModule, TensorType, Tuple, TupleGetItem, Var, build, op
+from compiler.relay import Executable, Function, IRModule, TensorType, Tuple, TupleGetItem, Var, build, op
 from compiler.relay.execute.settings import FUSE
 
 QUESTION = "Fused operators against one kernel for each"
@@ -36,11 +37,15 @@ def cell(size: int, batch: int = 1) -> IRModule:
     rng = np.random.default_rng(0)
     x, h, c = (Var(name, TensorType((batch, size))) for name in "xhc")
     given, carried = (op("nn.dense")(v, weight(rng, 4 * size, size)) for v in (x, h))
-    gates = op("split")(op("add")(op("add")(given, carried), weight(rng, 4 * size)), indices_or_sections=4, axis=1)
+    gates = op("split")(
+        op("add")(op("add")(given, carried), weight(rng, 4 * size)), indices_or_sections=4, axis=1
+    )
     i, f, g, o = (TupleGetItem(gates, number) for number in range(4))
     kept = op("multiply")(op("sigmoid")(f), c)
     state = op("add")(kept, op("multiply")(op("sigmoid")(i), op("tanh")(g)))
-    return IRModule.from_expr(Function((x, h, c), Tuple((op("multiply")(op("sigmoid")(o), op("tanh")(state)), state))))
+    return IRModule.from_expr(
+        Function((x, h, c), Tuple((op("multiply")(op("sigmoid")(o), op("tanh")(state)), state)))
+    )
 
 
 CASES: dict[str, Callable[[], IRModule]] = {
@@ -63,7 +68,10 @@ def main() -> None:
     for name, make in CASES.items():
         module = make()
         rng = np.random.default_rng(1)
-        arrays = [rng.standard_normal(p.annotation.dims).astype("float32") for p in module.main.params]
+        arrays = [
+            rng.standard_normal(cast(TensorType, p.annotation).dims).astype("float32")
+            for p in module.main.params
+        ]
         fused, apart = build(module, cache=False), build(module, without=(FUSE,), cache=False)
         results = fused(*arrays), apart(*arrays)
         for a, b in zip(*((r if isinstance(r, tuple) else (r,)) for r in results), strict=True):
@@ -73,7 +81,14 @@ def main() -> None:
         ratio = times["fused"].speedup_over(times["apart"])
         ratios.append(ratio.median)
         shown = (times[way].spread.scaled(1e3).format(4) for way in ways)
-        rows.append([name, *shown, f"{len(fused.calls)} for {len(apart.calls)}", ratio.format(2)])
+        rows.append(
+            [
+                name,
+                *shown,
+                f"{len(cast(Executable, fused).calls)} for {len(cast(Executable, apart).calls)}",
+                ratio.format(2),
+            ]
+        )
         print(" | ".join(rows[-1]), flush=True)
     mean = ["geometric mean", "", "", "", f"{np.exp(np.mean(np.log(ratios))):.2f}"]
     table(("pattern", "fused, ms", "apart, ms", "kernels", "times as fast"), [*rows, mean], threads=1)

@@ -1,8 +1,9 @@
 """How long do real models take, and to import and compile, against onnxruntime and OpenVINO?
 
-The models are those of `benchmarks/models/zoo.py`, in the folder `--models`; ``--download`` fetches those that
-are not there. Every output is compared with onnxruntime's before anything is timed. Compilation runs from the
-file to the first output: ours for the first time, ours again from the cache on disk, and OpenVINO's.
+The models are those of `benchmarks/models/zoo.py`, in the folder `--models`; ``--download`` fetches those
+that are not there. Every output is compared with onnxruntime's before anything is timed. Compilation runs
+from the file to the first output: ours for the first time, ours again from the cache on disk, and
+OpenVINO's.
 
 onnxruntime chooses its kernels by the CPU alone, so it cannot be held to AVX2 on a CPU that has AVX-512;
 OpenVINO takes its limit from ``ONEDNN_MAX_CPU_ISA`` for most of its kernels.

@@ -1,16 +1,17 @@
 """What does each pass of the optimiser bring: the time of a model without it, against that with all passes?
 
-The models are those of `benchmarks/models/zoo.py` that are in the folder `--models`; without any, two networks
-that are made here: convolutions with batch normalization and parallel branches, and a layer of a transformer.
-Programs come from the cache on disk where an earlier run has compiled them.
+The models are those of `benchmarks/models/zoo.py` that are in the folder `--models`; without any, two
+networks that are made here: convolutions with batch normalization and parallel branches, and a layer of a
+transformer. Programs come from the cache on disk where an earlier run has compiled them.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
@@ -18,7 +19,19 @@ import numpy as np
 from benchmarks.interleave import interleave
 from benchmarks.models.zoo import MODELS, file_of
 from benchmarks.report import heading, table
-from compiler.relay import Call, Expr, Function, IRModule, TensorType, TupleGetItem, Var, build, constant, from_onnx, op
+from compiler.relay import (
+    Call,
+    Expr,
+    Function,
+    IRModule,
+    TensorType,
+    TupleGetItem,
+    Var,
+    build,
+    constant,
+    from_onnx,
+    op,
+)
 from compiler.relay.execute.planning import compile as planning
 from compiler.relay.execute.settings import FUSE
 from compiler.relay.optimize.pipeline import PASSES
@@ -72,15 +85,20 @@ def transformer(rng: np.random.Generator) -> IRModule:
 
     parts = [project(x, width) for _ in range(3)]
     split = [
-        op("transpose")(op("reshape")(p, newshape=(length, heads, width // heads)), axes=(1, 0, 2)) for p in parts
+        op("transpose")(op("reshape")(p, newshape=(length, heads, width // heads)), axes=(1, 0, 2))
+        for p in parts
     ]
-    scores = op("multiply")(op("nn.batch_matmul")(split[0], split[1]), constant(np.float32((width / heads) ** -0.5)))
+    scores = op("multiply")(
+        op("nn.batch_matmul")(split[0], split[1]), constant(np.float32((width / heads) ** -0.5))
+    )
     mixed = op("nn.batch_matmul")(op("nn.softmax")(scores, axis=-1), split[2], transpose_b=False)
     joined = op("reshape")(op("transpose")(mixed, axes=(1, 0, 2)), newshape=(length, width))
     scale, shift = constant(np.ones(width, "float32")), constant(np.zeros(width, "float32"))
     y = op("nn.layer_norm")(op("add")(x, project(joined, width)), scale, shift, axis=-1)
     inner = op("nn.gelu")(project(y, 4 * width))
-    return IRModule.from_expr(Function((x,), op("add")(y, op("nn.dense")(inner, weight(rng, width, 4 * width)))))
+    return IRModule.from_expr(
+        Function((x,), op("add")(y, op("nn.dense")(inner, weight(rng, width, 4 * width))))
+    )
 
 
 def models(options: argparse.Namespace) -> Iterator[tuple[str, IRModule, list[np.ndarray]]]:
@@ -94,7 +112,7 @@ def models(options: argparse.Namespace) -> Iterator[tuple[str, IRModule, list[np
     if not found:
         for name, make in (("convolutions", convolutions), ("transformer", transformer)):
             module = make(np.random.default_rng(0))
-            shape = module.main.params[0].annotation.dims
+            shape = cast(TensorType, module.main.params[0].annotation).dims
             yield name, module, [np.random.default_rng(1).standard_normal(shape).astype("float32")]
 
 
@@ -113,7 +131,7 @@ def measure(name: str, module: IRModule, arrays: list[np.ndarray], rounds: int) 
     expected = made[""](*arrays)
     for program in made.values():
         _compare(program(*arrays), expected)
-    ways: dict[str, Callable[[], Any]] = {key: lambda p=program: p(*arrays) for key, program in made.items()}
+    ways: dict[str, Callable[[], Any]] = {key: partial(program, *arrays) for key, program in made.items()}
     times = interleave(ways, rounds=rounds, min_seconds=0.01)
     rows = []
     for key, program in made.items():
@@ -144,7 +162,9 @@ def _compare(found: Any, expected: Any) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, help="the folder of the real models")
-    parser.add_argument("--only", default="orinet,rec,MiniLM", help="parts of models' names, with commas between")
+    parser.add_argument(
+        "--only", default="orinet,rec,MiniLM", help="parts of models' names, with commas between"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--compile-only", action="store_true", help="fill the cache on disk, time nothing")
     options = parser.parse_args()

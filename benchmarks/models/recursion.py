@@ -1,15 +1,16 @@
 """How fast are programs with recursion and data types, compiled, against the interpreter and PyTorch eager?
 
 A child-sum TreeLSTM (arXiv 1503.00075, section 3.1) over random trees, and a character RNN (an LSTM) that
-writes a text greedily, each character the input of the next step. Both are written in the text of the language,
-with recursive functions over the lists and trees of the prelude; the peer is the same program in Python over
-PyTorch's modules, in inference mode.
+writes a text greedily, each character the input of the next step. Both are in the text of the language,
+with recursive functions over the lists and trees of the prelude; the peer is the same program in Python
+over PyTorch's modules, in inference mode.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,12 @@ TREE_LSTM = """#[version = "0.0.5"]
 def @lstm(%tree: Tree[Tensor[(1, SIZE), DTYPE]]) -> (Tensor[(1, SIZE), DTYPE], Tensor[(1, SIZE), DTYPE]) {
   match (%tree) {
     Rose(%x, %children) => {
-      let %given = nn.dense(%x, meta[relay.Constant][0]) + meta[relay.Constant][1];
-      let %parts = split(%given, indices_or_sections=[THREE], axis=1);
+      let %all = nn.dense(%x, meta[relay.Constant][0]) + meta[relay.Constant][1];
+      let %parts = split(%all, indices_or_sections=[THREE], axis=1);
       let %nothing = zeros(shape=[1, SIZE], dtype="DTYPE");
       let %sums = @children(%children, %parts.1, %nothing, %nothing);
-      let %gates = split(%parts.0 + nn.dense(%sums.0, meta[relay.Constant][2]), indices_or_sections=3, axis=1);
+      let %given = %parts.0 + nn.dense(%sums.0, meta[relay.Constant][2]);
+      let %gates = split(%given, indices_or_sections=3, axis=1);
       let %c = sigmoid(%gates.0) * tanh(%gates.2) + %sums.1;
       (sigmoid(%gates.1) * tanh(%c), %c)
     },
@@ -41,8 +43,8 @@ def @lstm(%tree: Tree[Tensor[(1, SIZE), DTYPE]]) -> (Tensor[(1, SIZE), DTYPE], T
 }
 
 def @children(
-  %trees: List[Tree[Tensor[(1, SIZE), DTYPE]]], %given: Tensor[(1, SIZE), DTYPE], %h: Tensor[(1, SIZE), DTYPE],
-  %c: Tensor[(1, SIZE), DTYPE]
+  %trees: List[Tree[Tensor[(1, SIZE), DTYPE]]], %given: Tensor[(1, SIZE), DTYPE],
+  %h: Tensor[(1, SIZE), DTYPE], %c: Tensor[(1, SIZE), DTYPE]
 ) -> (Tensor[(1, SIZE), DTYPE], Tensor[(1, SIZE), DTYPE]) {
   match (%trees) {
     Cons(%tree, %rest) => {
@@ -93,7 +95,7 @@ def program(text: str, size: int, weights: Sequence[np.ndarray]) -> IRModule:
 
 
 def tree_weights(rng: np.random.Generator, size: int, dtype: str = "float32") -> list[np.ndarray]:
-    """For x to the gates (i, o, u, f) and their biases; for the sum of the children's h to i, o, u; for h to f."""
+    """For x to the gates (i, o, u, f), and biases; for the sum of the children's h to i, o, u; for h to f."""
     shapes = ((4 * size, size), (4 * size,), (3 * size, size), (size, size))
     return [(rng.standard_normal(shape) / np.sqrt(size)).astype(dtype) for shape in shapes]
 
@@ -104,7 +106,7 @@ def random_tree(rng: np.random.Generator, nodes: int, size: int, dtype: str = "f
     if nodes == 1:
         return x, []
     count = int(rng.integers(1, min(3, nodes - 1) + 1))
-    cuts = np.sort(rng.choice(np.arange(1, nodes - 1), count - 1, replace=False)) if count > 1 else []
+    cuts: Any = np.sort(rng.choice(np.arange(1, nodes - 1), count - 1, replace=False)) if count > 1 else []
     parts = np.diff([0, *cuts, nodes - 1])
     return x, [random_tree(rng, int(part), size, dtype) for part in parts]
 
@@ -144,7 +146,8 @@ def eager_tree(weights: Sequence[np.ndarray], tree: Any) -> Callable[[], Any]:
         torch.nn.Linear(size, 3 * size),
         torch.nn.Linear(size, size),
     )
-    summed.bias = forget.bias = None
+    summed.register_parameter("bias", None)
+    forget.register_parameter("bias", None)
     for layer, weight in zip((given, summed, forget), (weights[0], *weights[2:]), strict=True):
         layer.weight = torch.nn.Parameter(torch.from_numpy(weight))
     given.bias = torch.nn.Parameter(torch.from_numpy(weights[1]))
@@ -173,7 +176,7 @@ def eager_tree(weights: Sequence[np.ndarray], tree: Any) -> Callable[[], Any]:
 
 
 def letter_weights(rng: np.random.Generator, size: int) -> list[np.ndarray]:
-    """Of the letters; for (x, h) to the gates (i, f, g, o) and their biases; for h to the scores, and theirs."""
+    """Of the letters; for (x, h) to the gates (i, f, g, o), and biases; for h to the scores, and biases."""
     shapes = ((LETTERS, size), (4 * size, 2 * size), (4 * size,), (LETTERS, size), (LETTERS,))
     return [(rng.standard_normal(s) / np.sqrt(size) * 2).astype("float32") for s in shapes]
 
@@ -199,7 +202,7 @@ def eager_letters(weights: Sequence[np.ndarray]) -> Callable[[], list[int]]:
             for _ in range(STEPS):
                 h, c = cell(embedding(letter), (h, c))
                 letter = torch.argmax(last(h), dim=1)
-                found.append(letter.item())
+                found.append(int(letter.item()))
             return found
 
     return run
@@ -243,9 +246,9 @@ def main() -> None:
             expected = plain(evaluate(module, *arguments))
             np.testing.assert_allclose(plain(compiled(*arguments)), expected, rtol=1e-4, atol=1e-5)
             np.testing.assert_allclose(peer(), expected, rtol=1e-4, atol=1e-5)
-            ways = {
-                "ours": lambda run=compiled, a=arguments: run(*a),
-                "interpreter": lambda m=module, a=arguments: evaluate(m, *a),
+            ways: dict[str, Callable[[], Any]] = {
+                "ours": partial(compiled, *arguments),
+                "interpreter": partial(evaluate, module, *arguments),
                 "PyTorch": peer,
             }
             times = interleave(ways, rounds=options.rounds, min_seconds=0.02)

@@ -20,7 +20,7 @@ import numpy as np
 import compiler
 from benchmarks.interleave import Spread
 from benchmarks.report import heading, table
-from benchmarks.search.oracle import read, tasks
+from benchmarks.search.oracle import inside, read, tasks
 from benchmarks.search.programs import DATA
 from compiler import Target
 from costmodel import BoostedTreeCostModel
@@ -78,10 +78,11 @@ def sampled(name: str, rows: Sequence[tuple[dict[str, Any], float]]) -> tuple[np
     """Features and throughputs of `EACH` programs of a task of the sample of explorers."""
     task = tasks()[name]
     family = StoreFeatures(Target.parse(task.target).hardware)
-    chosen = np.random.default_rng(0).permutation(len(rows))[:EACH]
-    nests = [compiler.loop_nest(*task.instantiate(task.space.config(rows[i][0]))) for i in chosen]
+    known = inside(task, rows)
+    chosen = [known[i] for i in np.random.default_rng(0).permutation(len(known))[:EACH]]
+    nests = [compiler.loop_nest(*task.instantiate(index)) for index, _ in chosen]
     features = np.stack([family.extract(nest) for nest in nests])
-    return features, np.array([1 / rows[i][1] for i in chosen])
+    return features, np.array([1 / ratio for _, ratio in chosen])
 
 
 def within(make: Callable[..., Any], features: np.ndarray, throughputs: np.ndarray) -> tuple[float, float]:

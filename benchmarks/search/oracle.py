@@ -55,6 +55,17 @@ def read(path: Path = DATA) -> Sample:
     return sample
 
 
+def inside(task: Task, rows: Sequence[tuple[dict[str, Any], float]]) -> list[tuple[int, float]]:
+    """Return the indices and times of those configurations that the space has; templates change."""
+    found = []
+    for config, ratio in rows:
+        try:
+            found.append((task.space.config(config).index, ratio))
+        except ValueError:
+            continue
+    return found
+
+
 def write(sample: Sample, path: Path = DATA) -> None:
     """Write a sample as JSON lines, compressed."""
     lines = [
@@ -74,7 +85,7 @@ def measure(name: str, sample: Sample, seconds: float) -> None:
     task = tasks()[name]
     rows = sample.setdefault(name, [])
     hardware = Target.parse(task.target).hardware
-    known = {task.space.config(config).index: ratio for config, ratio in rows}
+    known = dict(inside(task, rows))
     rng = np.random.default_rng(len(known))
     job = Job.of(task)
     default = job.program(task.space.default)
@@ -119,8 +130,8 @@ class Oracle:
 
         self.task = task
         self.features = KnobFeatures(task.space)
-        rows = self.features.of_indices([task.space.config(config).index for config, _ in sample])
-        labels = np.log([ratio for _, ratio in sample])
+        indices, ratios = zip(*inside(task, sample), strict=True)
+        rows, labels = self.features.of_indices(indices), np.log(ratios)
         self._low, self._span = rows.min(axis=0), np.maximum(np.ptp(rows, axis=0), 1e-6)
         rows = self._scaled(rows)
         kernel = ConstantKernel(1.0) * Matern(np.ones(rows.shape[1]), (0.1, 100.0), nu=1.5) + WhiteKernel(0.1)

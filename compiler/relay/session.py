@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -195,18 +195,10 @@ class InferenceSession:
                     raise
                 self._deciding.update(dict.fromkeys(new))
 
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
+    def _threads(self) -> AbstractContextManager[None]:
         """The threads of the options, for a block."""
         count = self._options.intra_op_num_threads
-        before = num_threads()
-        if count:
-            set_num_threads(count)
-        try:
-            yield
-        finally:
-            if count:
-                set_num_threads(before)
+        return _threads(count) if count and count != num_threads() else nullcontext()
 
     def _program(self, shapes: Mapping[str, tuple[Any, ...]], values: Mapping[str, np.ndarray]) -> Any:
         key = (
@@ -232,12 +224,12 @@ class InferenceSession:
         return build(module, level=self._options.optimization_level)
 
     def _checked(self, feed: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        for name in feed:
-            if name not in self._inputs:
-                raise ValueError(unknown("input of the model", name, self._inputs))
-        missing = [name for name in self._inputs if name not in feed]
-        if missing:
-            raise ValueError(f"the inputs {', '.join(map(repr, missing))} are missing")
+        if feed.keys() != self._inputs.keys():
+            for name in feed:
+                if name not in self._inputs:
+                    raise ValueError(unknown("input of the model", name, self._inputs))
+            missing = ", ".join(repr(name) for name in self._inputs if name not in feed)
+            raise ValueError(f"the inputs {missing} are missing")
         arrays: dict[str, np.ndarray] = {}
         extents: dict[str, tuple[str, int]] = {}
         for name, declared in self._declared.items():
@@ -249,6 +241,17 @@ class InferenceSession:
             _check_input(name, array, declared, extents)
             arrays[name] = array
         return arrays
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Another number of threads for a block."""
+    before = num_threads()
+    set_num_threads(count)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
 
 
 def _static(declared: Any) -> bool:
@@ -267,22 +270,30 @@ def _argument(value: Any) -> NodeArg:
 def _check_input(name: str, array: np.ndarray, declared: Any, extents: dict[str, tuple[str, int]]) -> None:
     """Raise ValueError where an array is not what an input of the model has to be."""
     number, dims = declared
-    needed = ELEMENT_TYPES.get(number, type_text(number))
-    if array.dtype.name != needed:
+    if array.dtype != _DTYPES.get(number):
+        needed = ELEMENT_TYPES.get(number) or type_text(number)
         raise ValueError(f"the input {name!r} is {array.dtype.name}; {needed} is needed")
     if dims is None:
         return
-    expected = f"({', '.join('?' if d is None else str(d) for d in dims)})"
     if array.ndim != len(dims):
         raise ValueError(
-            f"the input {name!r} has the shape {array.shape}; {len(dims)} dimensions are needed: {expected}"
+            f"the input {name!r} has the shape {array.shape}; {len(dims)} dimensions are needed: "
+            f"{_words(dims)}"
         )
     for dim, extent in zip(dims, array.shape, strict=True):
-        if type(dim) is int and dim != extent:
-            raise ValueError(f"the input {name!r} has the shape {array.shape}; {expected} is needed")
-        if isinstance(dim, str) and dim.isidentifier():
+        if type(dim) is int:
+            if dim != extent:
+                raise ValueError(f"the input {name!r} has the shape {array.shape}; {_words(dims)} is needed")
+        elif dim is not None and dim.isidentifier():
             other, first = extents.setdefault(dim, (name, extent))
             if first != extent:
                 raise ValueError(
                     f"the input {name!r} has {extent} for the dimension {dim!r}, and {other!r} has {first}"
                 )
+
+
+def _words(dims: Sequence[Any]) -> str:
+    return f"({', '.join('?' if d is None else str(d) for d in dims)})"
+
+
+_DTYPES = {number: np.dtype(name) for number, name in ELEMENT_TYPES.items()}

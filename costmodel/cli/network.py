@@ -215,16 +215,11 @@ def profile_model(
     """Time the operators of a model, compiled or .onnx, the slowest first.
 
     Inputs that are not given are random. A row is a group of operators that run as one, with the last node of
-    the model in it.
+    the model in it, and all of its calls where there are loops.
     """
     if trace is not None and not trace.parent.is_dir():
         raise ValueError(f"{trace}: there is no folder {trace.parent}")
     made, given = _ready(model, inputs, seed, _ModelOptions(**options))
-    if not hasattr(made.program, "profile"):
-        raise ValueError(
-            f"{model} has control flow, whose operators are not timed one by one; `espalier run {model} "
-            "--random --repeat 10` times the whole"
-        )
     found = made.program.profile(*given, repeat=repeat)
     console = new_console()
     console.print(_profile_table(found, top))
@@ -450,25 +445,29 @@ def _profile_table(found: Any, top: int) -> Table:
     total = found.seconds or 1.0
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("operators", overflow="fold")
-    table.add_column("node", overflow="fold")
-    for name in ("us", "share", "GFLOP/s", "GB/s"):
+    table.add_column("node", no_wrap=True)
+    for name in ("calls", "us", "share", "GFLOP/s"):
         table.add_column(name, justify="right", no_wrap=True)
-    rows = sorted(found.rows, key=lambda row: -row.seconds)
+    rows = found.places
     for row in rows[:top]:
         per = 1e-9 / row.seconds if row.seconds else 0.0
-        speeds = [f"{row.flops * per:.1f}" if row.flops else "-", f"{row.nbytes * per:.1f}"]
+        speed = f"{row.flops * per:.1f}" if row.flops else "-"
         # the names come from a file: no markup
         names = [text.replace("[", r"\[") for text in (row.name, _end(row.origin))]
-        table.add_row(*names, f"{row.seconds * 1e6:.1f}", f"{row.seconds / total:.1%}", *speeds)
+        times = (str(row.calls), f"{row.seconds * 1e6:.1f}", f"{row.seconds / total:.1%}")
+        table.add_row(*names, *times, speed)
     if rest := sum(row.seconds for row in rows[top:]):
-        table.add_row(f"{len(rows) - top} more", "", f"{rest * 1e6:.1f}", f"{rest / total:.1%}", "", "")
+        calls = sum(row.calls for row in rows[top:])
+        more = f"{len(rows) - top} more"
+        table.add_row(more, "", str(calls), f"{rest * 1e6:.1f}", f"{rest / total:.1%}", "")
     table.rows[-1].end_section = True
     flops = sum(row.flops for row in rows)
-    table.add_row("total", "", f"{total * 1e6:.1f}", "", f"{flops * 1e-9 / total:.1f}", "")
+    last = (str(len(found.rows)), f"{total * 1e6:.1f}", "", f"{flops * 1e-9 / total:.1f}")
+    table.add_row("total", "", *last)
     return table
 
 
-def _end(name: str, width: int = 36) -> str:
+def _end(name: str, width: int = 24) -> str:
     """The end of a name that is too long: what is before are the graphs that a node is in."""
     return name if len(name) <= width else f"...{name[3 - width :]}"
 

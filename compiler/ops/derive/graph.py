@@ -144,7 +144,7 @@ def _simplified(op: Compute) -> Compute:
     divided = any(type(n) is Binary and n.op in ("//", "%") for expr in op.exprs for n in walk(expr))
     if not divided:
         return op
-    ranges = {a.var: (a.start, a.start + a.extent - 1) for a in (*op.axis, *op.reduce_axis)}
+    ranges = {a.var: (int(a.start), int(a.start + a.extent) - 1) for a in (*op.axis, *op.reduce_axis)}
     return op.rewritten(Simplifier(ranges))
 
 

@@ -26,6 +26,8 @@ class Row:
         Arithmetic operations, by the definitions of the operators.
     nbytes : int
         Of its inputs and outputs.
+    calls : int
+        Of how many calls these are the sums.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Row:
     seconds: float
     flops: int
     nbytes: int
+    calls: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +67,39 @@ class Profile:
         """The sum of the calls' times."""
         return sum(row.seconds for row in self.rows)
 
+    @property
+    def places(self) -> tuple[Row, ...]:
+        """The sums of the calls of each kernel at each place, the slowest first: a loop makes many at one."""
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows:
+            found.setdefault((row.name, row.origin), []).append(row)
+        sums = [
+            Row(
+                *at,
+                sum(row.seconds for row in rows),
+                sum(row.flops for row in rows),
+                sum(row.nbytes for row in rows),
+                len(rows),
+            )
+            for at, rows in found.items()
+        ]
+        return tuple(sorted(sums, key=lambda row: -row.seconds))
+
     def __str__(self) -> str:
         total = self.seconds or 1.0
         head = ("kernel", "calls", "us", "share", "GFLOP/s", "GB/s", "from")
         lines: list[tuple[str, ...]] = [head]
-        places: dict[tuple[str, str], list[Row]] = {}
-        for row in self.rows:  # a kernel of a loop is called many times at one place
-            places.setdefault((row.name, row.origin), []).append(row)
-        for (name, origin), rows in sorted(places.items(), key=lambda item: -sum(r.seconds for r in item[1])):
-            seconds = sum(row.seconds for row in rows)
-            per = 1e-9 / seconds if seconds else 0.0
+        for row in self.places:
+            per = 1e-9 / row.seconds if row.seconds else 0.0
             lines.append(
                 (
-                    name,
-                    str(len(rows)),
-                    f"{seconds * 1e6:.1f}",
-                    f"{100 * seconds / total:.1f}%",
-                    f"{sum(row.flops for row in rows) * per:.1f}",
-                    f"{sum(row.nbytes for row in rows) * per:.1f}",
-                    origin,
+                    row.name,
+                    str(row.calls),
+                    f"{row.seconds * 1e6:.1f}",
+                    f"{100 * row.seconds / total:.1f}%",
+                    f"{row.flops * per:.1f}",
+                    f"{row.nbytes * per:.1f}",
+                    row.origin,
                 )
             )
         lines.append(("all", str(len(self.rows)), f"{self.seconds * 1e6:.1f}", "100.0%", "", "", ""))

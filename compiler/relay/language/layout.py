@@ -1,4 +1,4 @@
-"""`Layout`: the order of a tensor's axes as text, ``"NCHW16c"``: index expressions, shapes and NumPy both ways."""
+"""`Layout`: the order of a tensor's axes as text, ``"NCHW16c"``: indices, shapes and NumPy both ways."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _AXIS = re.compile(r"([A-Z])|(\d+)([a-z])")
 class Layout:
     """Axes by letter, outermost first.
 
-    A capital is an axis; where the text also has the small letter with a number, as ``"NCHW16c"``, the axis is
-    divided into blocks of that number: the capital counts the blocks, the small letter the elements of one.
+    A capital is an axis; where the text also has the small letter with a number, as ``"NCHW16c"``, the axis
+    is divided into blocks of that number: the capital counts the blocks, the small letter the elements
+    of one.
 
     Parameters
     ----------

@@ -65,7 +65,8 @@ MOST_UNFOLDED = 20_000
 def partial_eval(module: IRModule) -> IRModule:
     """Evaluate what is known in each function of the module, then remove what has become dead.
 
-    A recursive function is unfolded where nothing but known conditions lies between a call and the next one. The result is in A-normal form.
+    A recursive function is unfolded where nothing but known conditions lies between a call and the next
+    one. The result is in A-normal form.
     """
     module = to_anf(module)
     functions = {name: _Evaluator(module).function(f) for name, f in module.functions.items()}

@@ -68,3 +68,20 @@ def test_the_same_seed_and_costs_give_the_same_trials():
     first, second = ([r.index for r in run(seed=3).records] for _ in range(2))
     assert first == second
     assert first != [r.index for r in run(seed=4).records]
+
+
+def test_a_warm_search_ranks_more_programs_before_its_first_trial(monkeypatch):
+    asked: list[int] = []
+    propose = search.Scorer.propose
+
+    def noted(self, explorer, n, visited, **named):
+        asked.append(n)
+        return propose(self, explorer, n, visited, **named)
+
+    monkeypatch.setattr(search.Scorer, "propose", noted)
+    task = Task("matmul", (96, 128, 160))
+    indices = task.space.random(np.random.default_rng(0), 40)
+    model = BoostedTreeCostModel(rounds=20)
+    model.fit(KnobFeatures(task.space).of_indices(indices), np.arange(1.0, 41.0))
+    run(model=model)
+    assert asked == [8 * search.FIRST, *[8 * search.PROPOSED] * 5] and search.FIRST > search.PROPOSED

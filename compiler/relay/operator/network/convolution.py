@@ -211,8 +211,8 @@ def _computed_transposed(spatial: str) -> Any:
     def compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
         """Each element of the result gathers the products that reach it.
 
-        Along an axis the elements whose index, counted from the padding, has the remainder r after division by
-        the stride get the elements r, r + stride, ... of the kernel. With a dilation the elements of the kernel
+        Along an axis the elements whose index, counted from the padding, has the remainder r after division
+        by the stride get the elements r, r + stride, ... of the kernel. With a dilation the elements of it
         that reach are those for which the division has no remainder.
         """
         x, w = tensors
@@ -261,8 +261,8 @@ def _computed_transposed(spatial: str) -> Any:
 
 
 def _weight_gradient(attrs: Attrs, count: int, x: Expr, grad: Expr, shapes: Sequence[Any]) -> Expr:
-    """The gradient by the weight: a convolution of the images with the gradient as the kernel, in which images
-    and channels change places, and strides and dilation do.
+    """The gradient by the weight: a convolution of the images with the gradient as the kernel, in which
+    images and channels change places, and strides and dilation do.
 
     Parameters
     ----------
@@ -384,9 +384,9 @@ def _template(spatial: str) -> Any:
 def _winograd_pays(channels: int, made: int, groups: int, windows: Windows, sizes: tuple[int, ...]) -> bool:
     """Whether fewer multiplications outweigh the transforms of the tiles.
 
-    F(4, 3) needs a quarter of the multiplications, but for each of the ``channels`` and ``made`` elements of a
-    pixel some twenty additions, which the sums over many channels have to pay for; small images leave a part
-    of the tiles unused.
+    F(4, 3) needs a quarter of the multiplications, but for each of the ``channels`` and ``made`` elements of
+    a pixel some twenty additions, which the sums over many channels have to pay for; small images leave a
+    part of the tiles unused.
     """
     plain = windows.kernel == (3, 3) and set(windows.strides) == set(windows.dilation) == {1}
     return plain and groups == 1 and channels >= 32 and made >= 16 and min(sizes) >= 8

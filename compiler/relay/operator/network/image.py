@@ -116,7 +116,7 @@ class Axis:
         return f.where(limit[self.attrs.rounding], below + 1.0, below)
 
     def weight(self, f: Arithmetic, o: Any, offset: Any) -> Any:
-        """The weight of the element of an offset, before `normalized` weights are divided by their sum; float64."""
+        """The weight of the element of an offset, before weights are divided by their sum; float64."""
         method, first = self.attrs.method, self.place(f, o)
         ratio = self.position(o) - first
         if method == "nearest":
@@ -253,8 +253,8 @@ def _wide(dtype: str) -> str:
 
 
 def _nearest_of(axis: Axis) -> Callable[[Any], Any]:
-    """The index of the nearest element as an expression: of the result's index, if it is a quotient or a multiple
-    of it, else read from a table.
+    """The index of the nearest element as an expression: of the result's index, if it is a quotient or a
+    multiple of it, else read from a table.
     """
     column, line = axis.table()[0][0], np.arange(axis.out)
     if axis.out % axis.size == 0 and (column == line // (axis.out // axis.size)).all():

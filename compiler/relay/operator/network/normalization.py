@@ -170,6 +170,8 @@ def _batch_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
     attrs, shape = call.attrs, dims_of(x)
     axes = _batch_axes(attrs, len(shape))
     g = TupleGetItem(grad, 0)
+    flat_mean: Expr
+    flat_var: Expr
     if attrs.training:
         flat_mean = op("mean")(x, axis=axes)
         flat_var = op("variance")(x, axis=axes)
@@ -183,7 +185,7 @@ def _batch_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
     d_beta = sum_over(g, axes, keepdims=False)
     scale = _row_vector(multiply(gamma, inverse), attrs.axis, shape)
     if not attrs.training:
-        dx = multiply(g, scale)
+        dx: Expr = multiply(g, scale)
         d_mean = subtract(TupleGetItem(grad, 1), multiply(d_beta, multiply(gamma, inverse)))
         half = multiply(number(-0.5, x), multiply(gamma, multiply(inverse, inverse)))
         return dx, d_gamma, d_beta, d_mean, add(TupleGetItem(grad, 2), multiply(half, d_gamma))
@@ -206,8 +208,8 @@ def _normalized_gradient(g: Expr, unit: Expr, inverse: Expr, axes: Sequence[int]
 
 # normalization by the moments of each example ------------------------------------------------------------
 #
-# A normalization views its argument as a tensor, normalizes over some axes of that view, and scales the result
-# by weights that are broadcast to the view.
+# A normalization views its argument as a tensor, normalizes over some axes of that view, and scales the
+# result by weights that are broadcast to the view.
 
 
 class _View:
@@ -348,7 +350,7 @@ def _example_gradient(kind: str) -> Any:
         inner = multiply(g, op("reshape")(weights[0], newshape=view.weight))
         if kind == "rms_norm":
             along_unit = multiply(unit, multiply(sum_over(multiply(inner, unit), view.axes), share))
-            dx = multiply(inverse, subtract(inner, along_unit))
+            dx: Expr = multiply(inverse, subtract(inner, along_unit))
         else:
             dx = _normalized_gradient(inner, unit, inverse, view.axes, share)
         found = [op("reshape")(dx, newshape=shape)]
@@ -389,7 +391,7 @@ ROWS = (
         Fuse.OPAQUE,
         (AXIS, EPSILON, Attribute("training", "bool", False), Attribute("momentum", "float", 0.9)),
         _batch_gradient,
-        doc="(x - mean) / sqrt(variance + epsilon) gamma + beta, by channel (arXiv 1502.03167), and the moments.",
+        doc="(x - mean) / sqrt(variance + epsilon) gamma + beta by channel (arXiv 1502.03167); moments.",
     ),
     _example_row(
         "layer_norm", (_LAST, EPSILON), _WEIGHTS, "Normalized over the axes of an example (arXiv 1607.06450)."

@@ -165,7 +165,7 @@ def _computed(kind: str, spatial: str) -> Any:
 
 
 def _count_along(attrs: Attrs, windows: Windows, d: int, at: Any, size: int, count: int) -> Any:
-    """The elements along an axis that the mean of window `at` counts: an int, where all windows have as many."""
+    """The elements along an axis that the mean of window `at` counts: an int, where all have as many."""
     low, high = (-windows.before[d], size + windows.after[d]) if attrs.count_include_pad else (0, size)
     kernel, dilation = windows.kernel[d], windows.dilation[d]
     first, last = windows.element(d, 0, 0), windows.element(d, count - 1, kernel - 1)
@@ -226,7 +226,6 @@ def _scattered(g: Expr, dims: Any, windows: Windows, sizes: Any, outs: Any, dtyp
 
 def _max_gradient(spatial: str) -> Any:
     """The gradient goes to the first largest element of each window."""
-    count = len(spatial)
 
     def gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
         (data,) = call.args

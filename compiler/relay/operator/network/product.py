@@ -31,7 +31,7 @@ OUT_DTYPE = Attribute("out_dtype", "dtype?", None)
 
 
 def result_dtype(attrs: Attrs, operand: Any) -> Any:
-    """The element type of a sum of products: ``out_dtype``, else int32 for bytes, else that of the operands."""
+    """The element type of a sum of products: ``out_dtype``, int32 for bytes, else that of the operands."""
     if attrs.out_dtype is not None:
         return attrs.out_dtype
     return "int32" if operand in ("int8", "uint8") else operand

@@ -27,7 +27,7 @@ INTEGERS = ("uint8", "int8", "uint16", "int16", "int32")
 
 
 def _parameter(attrs: Attrs, x: TensorType, *found: TensorType) -> None:
-    """Raise ValueError, if scales or zero points are neither one, one along the axis, nor one for each block."""
+    """Raise ValueError, if scales or zero points are not one, one along the axis, or one for each block."""
     for p in found:
         shape = tuple(p.shape)  # type: ignore[arg-type]
         if len(shape) == 0 or shape == (1,):
@@ -39,10 +39,8 @@ def _parameter(attrs: Attrs, x: TensorType, *found: TensorType) -> None:
         if block and len(shape) == rank(x):
             given = x.shape[axis]  # type: ignore[index]
             blocks = -(-given // block) if type(given) is int else given
-            if all(
-                fits(a, blocks if d == axis else b)
-                for d, (a, b) in enumerate(zip(shape, x.shape, strict=True))
-            ):  # type: ignore[arg-type]
+            wanted = [blocks if d == axis else n for d, n in enumerate(x.shape)]  # type: ignore[arg-type]
+            if all(map(fits, shape, wanted)):
                 continue
         raise ValueError(
             f"a scale or zero point is {p}; a scalar, one for each element of axis {attrs.axis} of {x}, "
@@ -307,7 +305,7 @@ def _dense_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
 
 
 def _rows_of(z: Any, *, column: bool) -> tuple[Any, ...]:
-    """The shape of a zero point as it is broadcast to its operand: a vector has one for each row or column."""
+    """The shape of a zero point as it is broadcast: a vector has one for each row or column."""
     shape = tuple(z.shape)
     return (*shape, 1) if len(shape) == 1 and not column else shape
 

@@ -60,8 +60,8 @@ _KINDS: dict[str, tuple[int, tuple[str, ...]]] = {
 
 
 def _activations(kind: str, attrs: Attrs) -> list[list[Callable[[_Functions, Any], Any]]]:
-    """For each direction its activations, as functions of (functions, x); `alphas` and `betas` are consumed in
-    order by those that have such a parameter.
+    """For each direction its activations, as functions of (functions, x); `alphas` and `betas` are consumed
+    in order by those that have such a parameter.
     """
     default = _KINDS[kind][1]
     count = _directions(attrs)
@@ -223,7 +223,7 @@ def _evaluated(kind: str) -> Any:
                 new_h, new_c = _step(kind, attrs, acts, zx[at, each], h, c, q)
                 keep = active[:, None]
                 h = np.where(keep, new_h, h)
-                c = None if new_c is None else np.where(keep, new_c, c)
+                c = None if new_c is None or c is None else np.where(keep, new_c, c)
                 y[at[active], d, each[active]] = h[active]
             last[0][d] = h
             if c is not None:
@@ -239,7 +239,7 @@ def _evaluated(kind: str) -> Any:
 
 
 class _Scan:
-    """The steps of one direction as a scan: row 0 of its states is the initial one, row t that after t steps."""
+    """The steps of one direction as a scan: row 0 of its states is the initial one, row t that after t."""
 
     def __init__(self, kind: str, attrs: Attrs, tensors: Sequence[Any], d: int) -> None:
         self.kind, self.attrs, self.d = kind, attrs, d
@@ -392,7 +392,8 @@ def _computed(kind: str) -> Any:
     def compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
         scans = [_Scan(kind, attrs, tensors, d) for d in range(_directions(attrs))]
         states = [scan.tensors() for scan in scans]
-        steps, y, *last = scans[0].steps, *result.fields
+        steps = scans[0].steps
+        y, *last = result.fields
 
         def chosen(d: Any, values: Sequence[Any]) -> Any:
             return values[0] if len(values) == 1 else te.if_then_else(te.equal(d, 0), values[0], values[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -126,8 +127,8 @@ def _adaptive(kind: str, spatial: str) -> Any:
         x = x if kind == "max" else x.astype(accumulator(x.dtype.name))
         for d, wanted in enumerate(outs):
             regions = _regions(x.shape[d + 2], wanted)
-            reduce = np.max if kind == "max" else np.mean
-            parts = [reduce(x.take(range(low, high), axis=d + 2), axis=d + 2) for low, high in regions]
+            pool = np.max if kind == "max" else np.mean
+            parts = [pool(x.take(range(low, high), axis=d + 2), axis=d + 2) for low, high in regions]
             x = np.stack(parts, axis=d + 2)
         return layout.packed(x.astype(data.dtype), "NC" + spatial)
 
@@ -168,7 +169,8 @@ def _adaptive_compute(kind: str, spatial: str) -> Any:
             return pooled
 
         def mean(*index: Any) -> Any:
-            at, share = layout.at(index), te.const(1, wide)
+            at = layout.at(index)
+            share: Any = te.const(1, wide)
             for d, name in enumerate(spatial):
                 low, high = bounds(d, at[name])
                 part = te.const(extents[d], wide) if even[d] else (high - low).astype(wide)
@@ -190,7 +192,8 @@ def _adaptive_gradient(kind: str, spatial: str) -> Any:
         x, g = in_layout(data, layout.text, plain), in_layout(grad, layout.text, plain)
         if kind == "avg":
             return [in_layout(_spread_back(g, dims, outs, spatial, dtype), plain, layout.text)]
-        y, total = in_layout(call, layout.text, plain), None
+        y = in_layout(call, layout.text, plain)
+        parts: list[Expr] = []
         for cell in np.ndindex(*outs):
             begin, end, margin = [0, 0], [dims["N"], dims["C"]], [(0, 0), (0, 0)]
             for d, name in enumerate(spatial):
@@ -205,9 +208,8 @@ def _adaptive_gradient(kind: str, spatial: str) -> Any:
             hit = op("cast")(op("equal")(part, top), dtype=dtype)
             shares = divide(hit, op("sum")(hit, axis=tuple(range(2, len(begin))), keepdims=True))
             given = multiply(shares, op("strided_slice")(g, strides=one, **where))
-            padded = op("pad")(given, pad_width=margin)
-            total = padded if total is None else add(total, padded)
-        return [in_layout(total, plain, layout.text)]
+            parts.append(op("pad")(given, pad_width=margin))
+        return [in_layout(reduce(add, parts), plain, layout.text)]
 
     return gradient
 

@@ -67,7 +67,7 @@ def _lrn_gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
     """``y = x base^-beta``, and each x is in the base of its neighbours, counted from the other side."""
     (x,) = call.args
     attrs, (before, after) = call.attrs, _neighbours(call.attrs)
-    scale, count = attrs.alpha / attrs.size, len(dims_of(x))
+    scale = attrs.alpha / attrs.size
     base = add(
         number(attrs.bias, x), multiply(number(scale, x), _around(multiply(x, x), x, attrs, before, after))
     )

@@ -164,7 +164,7 @@ def _affine_type(attrs: Attrs, theta: Type) -> Type:
 
 
 def _base(attrs: Attrs, dtype: str) -> Array:
-    """The homogeneous coordinates of each pixel, from -1 to 1: shape (pixels, axes + 1), the last axis first."""
+    """The homogeneous coordinates of each pixel, from -1 to 1: (pixels, axes + 1), the last axis first."""
     lines = []
     for size in attrs.size[2:]:
         line = (2 * np.arange(size) + 1) / size - 1
@@ -227,8 +227,8 @@ def _roi_type(attrs: Attrs, data: Type, rois: Type, *batch: Type) -> Type:
 def _bins(
     begin: float, extent: float, count: int, size: int, ratio: int
 ) -> tuple[Array, Array, Array, Array]:
-    """The samples along an axis: for each of ``count * samples`` the pixels below and above, the weight of the
-    one above, and whether it is inside of the image.
+    """The samples along an axis: for each of ``count * samples`` the pixels below and above, the weight of
+    the one above, and whether it is inside of the image.
     """
     samples = ratio if ratio > 0 else int(np.ceil(extent / count))
     width = extent / count

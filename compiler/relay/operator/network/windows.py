@@ -134,7 +134,7 @@ class Windows:
         return window * self.strides[axis] + tap * self.dilation[axis] - self.before[axis]
 
     def inside(self, axis: int, at: Any, size: int, count: int) -> list[Any]:
-        """The conditions that an index of `element` is inside of the image, as far as they are not certain."""
+        """The conditions that an index of `element` is inside of the image, where they are not certain."""
         conditions = [at >= 0] if self.before[axis] else []
         last = (count - 1) * self.strides[axis] + self.span(axis) - 1 - self.before[axis]
         return conditions + ([at < size] if last >= size else [])

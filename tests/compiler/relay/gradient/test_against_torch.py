@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from compiler.relay import IRModule, build, evaluate, gradient, parse, prelude
-from compiler.relay.interpret.values import ConstructorValue
 from tests.compiler.relay.gradient.test_gradient import total
 
 torch = pytest.importorskip("torch")
@@ -61,7 +60,10 @@ def @main(%w: Tensor[(4, 3), float64], %u: Tensor[(4, 4), float64], %b: Tensor[(
 }
 """
 
-TREE = ([0.5, -1.0, 2.0], [([1.5, 0.25, -0.5], [([-1.0, 1.0, 0.75], []), ([0.1, 0.2, 0.3], [])]), ([2.0, 0.0, -1.5], [])])
+TREE: Any = (
+    [0.5, -1.0, 2.0],
+    [([1.5, 0.25, -0.5], [([-1.0, 1.0, 0.75], []), ([0.1, 0.2, 0.3], [])]), ([2.0, 0.0, -1.5], [])],
+)
 
 
 def tree_text(tree: Any) -> str:

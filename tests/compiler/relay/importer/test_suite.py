@@ -28,9 +28,12 @@ DIFFERENT = {
     # half precision: the suite rounds its steps otherwise, and allows a thousandth
     "test_attention_4d_causal_fp16",
     "test_attention_4d_causal_fp16_expanded",
+    # the suite's transform is in single precision, and near zero it allows a ten-millionth
+    "test_dft_inverse",
+    "test_dft_inverse_opset19",
 }
 
-PASSING = 1470
+PASSING = 1595
 
 
 def report(found: list[Case], interpret: bool) -> tuple[int, list[str]]:

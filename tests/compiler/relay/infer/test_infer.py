@@ -10,8 +10,10 @@ from compiler.relay.language.expr import (
     Call,
     Constant,
     Function,
+    GlobalVar,
     Let,
     RefCreate,
+    RefRead,
     RefWrite,
     Tuple,
     TupleGetItem,
@@ -118,16 +120,17 @@ def test_a_reference_is_not_general():
 
 
 def test_a_shared_node_of_an_outer_block_is_not_generalised_within_a_function():
-    """It is made within the function, by its text, and used outside of it too: one reference."""
-    ref = RefCreate(Call(prelude().constructor("Nil"), ()))
-    cons = prelude().constructor("Cons")
-    inner = Function(
-        (), RefWrite(ref, Call(cons, (Constant(np.int32(1)), Call(prelude().constructor("Nil"), ()))))
-    )
-    f, wrong = Var("f"), Call(cons, (Constant(np.float32(1)), Call(prelude().constructor("Nil"), ())))
-    program = Let(f, inner, Tuple((Call(f, ()), RefWrite(ref, wrong))))
-    with pytest.raises(TypeInferenceError, match=r"List\[float32\]; List\[int32\] is needed"):
-        infer_type(program, prelude())
+    """The reference is met first within the function, and is used outside of it too: it is one."""
+    nil, cons = (prelude().constructor(name) for name in ("Nil", "Cons"))
+    ref = RefCreate(Call(nil, ()))
+    f = Var("f")
+    write = RefWrite(ref, Call(cons, (Constant(np.int32(1)), Call(nil, ()))))
+    head = Call(GlobalVar("hd"), (Call(f, ()),))
+    right = Let(f, Function((), RefRead(ref)), Tuple((op("add")(head, Constant(np.int32(1))), write)))
+    assert str(infer_type(right, prelude()).checked_type) == "(int32, ())"
+    wrong = Let(f, Function((), RefRead(ref)), Tuple((op("add")(head, Constant(np.float32(1))), write)))
+    with pytest.raises(TypeInferenceError, match=r"add\(int32, float32\)"):
+        infer_type(wrong, prelude())
 
 
 def test_recursion():
@@ -277,7 +280,7 @@ def test_an_expression_of_unknown_place_is_named_by_what_it_is():
 
 def test_unknown_functions_and_types():
     with pytest.raises(TypeInferenceError, match="unknown function 'mapp'; did you mean 'map'"):
-        infer_type(Call(type(next(iter(prelude().functions)))("mapp"), ()), prelude())
+        infer_type(Call(GlobalVar("mapp"), ()), prelude())
     x = Var("x", parse_expr("free_var %x: List[int32]; %x", prelude()).annotation)
     with pytest.raises(TypeInferenceError, match="unknown data type 'List'"):
         infer_type(x)

@@ -1,11 +1,14 @@
 """Printing and parsing: golden text, the identity on many modules, errors by place, damaged text."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compiler.relay.operator  # the rows  # noqa: F401
+from compiler.relay.infer import TypeInferenceError, infer_type
 from compiler.relay.language.attributes import Attrs
 from compiler.relay.language.equal import structural_equal
 from compiler.relay.language.expr import (
@@ -183,6 +186,7 @@ def test_the_text_of_a_deep_graph_is_flat():
     nested = X
     for _ in range(2000):
         nested = Tuple((nested,))
+    assert max(map(len, as_text(nested).splitlines())) < 60
     both_ways(nested)
 
 
@@ -212,8 +216,6 @@ def test_large_constants_are_in_the_metadata():
 
 
 def test_inferred_types_are_printed_as_comments():
-    from compiler.relay.infer import infer_type
-
     program = infer_type(op("sum")(X))
     text = as_text(program, types=True)
     assert "/* ty=float32 */" in text
@@ -378,13 +380,15 @@ SOURCES = (GOLDEN, TEXT, as_text(random_module(3)), as_text(Constant(np.ones(20)
 
 
 def tried(text):
-    """A damaged text is a program, or a ParseError; nothing else."""
+    """A damaged text is a ParseError, or a program, which has types or a TypeInferenceError; nothing else."""
     try:
         program = parse(text)
     except ParseError as error:
         assert str(error).startswith("text:")
         return
-    as_text(program)
+    assert structural_equal(parse(as_text(program)), program)
+    with contextlib.suppress(TypeInferenceError):
+        infer_type(program)
 
 
 @settings(max_examples=80, deadline=None)

@@ -42,7 +42,9 @@ def convolution(x, w, **attrs):
         (n + p + q - d * (k - 1) - 1) // s + 1
         for n, p, q, d, k, s in zip(sizes, before, after, dilation, kernel, strides, strict=True)
     ]
-    y = np.zeros((x.shape[0], w.shape[0], *outs), np.result_type(x, w, "float32") if x.dtype.kind == "f" else "int64")
+    y = np.zeros(
+        (x.shape[0], w.shape[0], *outs), np.result_type(x, w, "float32") if x.dtype.kind == "f" else "int64"
+    )
     co = w.shape[0] // groups
     for o in range(w.shape[0]):
         channels = range(o // co * w.shape[1], (o // co + 1) * w.shape[1])
@@ -72,7 +74,9 @@ def transposed_convolution(x, w, **attrs):
         for at, taps in product(np.ndindex(*sizes), np.ndindex(*kernel)):
             place = window(at, taps, attrs)
             if inside(place, outs):
-                y[(slice(None), c // ci * w.shape[1] + o, *place)] += x[(slice(None), c, *at)] * w[(c, o, *taps)]
+                y[(slice(None), c // ci * w.shape[1] + o, *place)] += (
+                    x[(slice(None), c, *at)] * w[(c, o, *taps)]
+                )
     return y
 
 

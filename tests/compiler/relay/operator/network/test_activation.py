@@ -74,7 +74,10 @@ def _nll(reduction, ignored=-100):
 
 CASES = [
     *(Case(f"nn.{name}", [X], _each(f), attrs, True) for name, f, attrs in FUNCTIONS),
-    *(Case(f"nn.{name}", [X.astype("float16")], _each(f), attrs, tolerance=1e-2) for name, f, attrs in FUNCTIONS),
+    *(
+        Case(f"nn.{name}", [X.astype("float16")], _each(f), attrs, tolerance=1e-2)
+        for name, f, attrs in FUNCTIONS
+    ),
     Case("nn.relu", [array(9, dtype="int8", low=-9, high=9)], lambda x: np.where(x > 0, x, np.int8(0))),
     Case("nn.softplus", [np.array([-200, 0, 200], "float32")], np.array([0, math.log(2), 200], "float32")),
     Case("nn.prelu", [X, array(3, 1)], lambda x, s: np.where(x > 0, x, x * s), {}, True),
@@ -83,9 +86,17 @@ CASES = [
     Case("nn.softmax", [np.zeros((0, 3), "float32")], np.zeros((0, 3), "float32")),
     Case("nn.log_softmax", [X], lambda x: np.log(_softmax(1)(x)), {"axis": 1}, True, tolerance=1e-4),
     Case("nn.cross_entropy", [P, T], lambda p, t: np.float32(-sum((t * np.log(p)).ravel()) / 3), {}, True),
-    Case("nn.cross_entropy_with_logits", [P, T], lambda p, t: np.float32(-sum((t * p).ravel()) / 3), {}, True),
+    Case(
+        "nn.cross_entropy_with_logits", [P, T], lambda p, t: np.float32(-sum((t * p).ravel()) / 3), {}, True
+    ),
     *(
-        Case("nn.nll_loss", [LOGS, CLASSES, WEIGHTS], _nll(kind, ignored), {"reduction": kind, "ignore_index": ignored}, True)
+        Case(
+            "nn.nll_loss",
+            [LOGS, CLASSES, WEIGHTS],
+            _nll(kind, ignored),
+            {"reduction": kind, "ignore_index": ignored},
+            True,
+        )
         for kind in ("mean", "sum", "none")
         for ignored in (-100, 1)
     ),
@@ -110,7 +121,12 @@ def test_the_softmax_of_rows_has_a_template() -> None:
         ("nn.gelu", [TensorType((3,), "int32")], {}, "a float is needed"),
         ("nn.softmax", [TensorType((3,))], {"axis": 1}, "a tensor of rank 1 has axes"),
         ("nn.prelu", [TensorType((3,)), TensorType((2, 3))], {}, "cannot be broadcast"),
-        ("nn.nll_loss", [TensorType((2, 3)), TensorType((3,), "int32"), TensorType((3,))], {}, r"targets \(N, ...\)"),
+        (
+            "nn.nll_loss",
+            [TensorType((2, 3)), TensorType((3,), "int32"), TensorType((3,))],
+            {},
+            r"targets \(N, ...\)",
+        ),
     ],
 )
 def test_refused(name: str, types, attrs, text: str) -> None:

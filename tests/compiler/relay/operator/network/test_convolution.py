@@ -26,7 +26,10 @@ def _cases(count):
         x, w = array(2, 4, *SIZES[count]), array(4, 4 // groups, *KERNELS[count], seed=1)
         small = count < 3 or options == OPTIONS[1]
         yield Case(f"nn.conv{count}d", [x, w], lambda x, w, o=options: convolution(x, w, **o), options, small)
-        x, w = array(1, 4, *(n // 2 + 1 for n in SIZES[count])), array(4, 6 // (groups if groups < 4 else 6), *KERNELS[count])
+        x, w = (
+            array(1, 4, *(n // 2 + 1 for n in SIZES[count])),
+            array(4, 6 // (groups if groups < 4 else 6), *KERNELS[count]),
+        )
         options = {**options, "output_padding": 1} if options.get("strides") else options
         yield Case(
             f"nn.conv{count}d_transpose",
@@ -53,7 +56,13 @@ def _in_layouts(data, kernel, out):
         "nn.conv2d",
         [Layout.parse(data).packed(X, "NCHW"), Layout.parse(kernel).packed(W, "OIHW")],
         Layout.parse(out or data).packed(y, "NCHW"),
-        {"strides": 2, "padding": (1, 0, 1, 2), "data_layout": data, "kernel_layout": kernel, "out_layout": out},
+        {
+            "strides": 2,
+            "padding": (1, 0, 1, 2),
+            "data_layout": data,
+            "kernel_layout": kernel,
+            "out_layout": out,
+        },
         tolerance=1e-4,
     )
 
@@ -65,15 +74,38 @@ def _nhwc(x, w):
 CASES = [
     *(case for count in SIZES for case in _cases(count)),
     *(_in_layouts(*layouts) for layouts in LAYOUTS),
-    Case("nn.conv2d", [array(1, 4, 3, 2), array(2, 2, 2, 3)], _nhwc, {"data_layout": "NHWC", "kernel_layout": "HWIO"}, True),
-    Case("nn.conv2d", [array(1, 2, 4, 4, dtype="int8", low=-128, high=127), array(3, 2, 3, 3, dtype="int8", low=-128, high=127)],
-         lambda x, w: convolution(x, w).astype("int32")),
-    Case("nn.conv2d", [array(1, 2, 4, 4, dtype="float16"), array(3, 2, 3, 3, dtype="float16")],
-         lambda x, w: convolution(x, w).astype("float16"), tolerance=1e-2),
-    Case("nn.conv2d", [np.zeros((0, 2, 4, 4), "float32"), array(3, 2, 3, 3)], np.zeros((0, 3, 2, 2), "float32")),
-    Case("nn.conv1d_transpose", [array(1, 2, 4), array(2, 3, 3)],
-         lambda x, w: transposed_convolution(x, w, strides=2, dilation=3), {"strides": 2, "dilation": 3}, True),
-]  # fmt: skip
+    Case(
+        "nn.conv2d",
+        [array(1, 4, 3, 2), array(2, 2, 2, 3)],
+        _nhwc,
+        {"data_layout": "NHWC", "kernel_layout": "HWIO"},
+        True,
+    ),
+    Case(
+        "nn.conv2d",
+        [
+            array(1, 2, 4, 4, dtype="int8", low=-128, high=127),
+            array(3, 2, 3, 3, dtype="int8", low=-128, high=127),
+        ],
+        lambda x, w: convolution(x, w).astype("int32"),
+    ),
+    Case(
+        "nn.conv2d",
+        [array(1, 2, 4, 4, dtype="float16"), array(3, 2, 3, 3, dtype="float16")],
+        lambda x, w: convolution(x, w).astype("float16"),
+        tolerance=1e-2,
+    ),
+    Case(
+        "nn.conv2d", [np.zeros((0, 2, 4, 4), "float32"), array(3, 2, 3, 3)], np.zeros((0, 3, 2, 2), "float32")
+    ),
+    Case(
+        "nn.conv1d_transpose",
+        [array(1, 2, 4), array(2, 3, 3)],
+        lambda x, w: transposed_convolution(x, w, strides=2, dilation=3),
+        {"strides": 2, "dilation": 3},
+        True,
+    ),
+]
 
 
 class TestConvolutions(checks(CASES)):

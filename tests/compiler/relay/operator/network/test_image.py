@@ -45,7 +45,7 @@ def _nearest(x, rounding):
 
 
 def _resized(x, **attrs):
-    """Along one axis after the other: each element is the sum of all, weighted by a kernel of their distance."""
+    """Along one axis after the other: an element sums all, weighted by a kernel of their distance."""
     count = len(attrs["size"])
     axes, scales = attrs.get("axes", tuple(range(2, x.ndim))), attrs.get("scales")
     method, kind = attrs.get("method", "nearest"), attrs.get("coordinate", "half_pixel")
@@ -61,7 +61,9 @@ def _resized(x, **attrs):
             at = _coordinate(kind, o, size, out, scale, (roi[k], roi[k + count]))
             far[o] = kind == "tf_crop_and_resize" and not 0 <= at <= size - 1
             if method == "nearest":
-                matrix[o, min(max(_nearest(at, attrs.get("rounding", "round_prefer_floor")), 0), size - 1)] = 1
+                matrix[
+                    o, min(max(_nearest(at, attrs.get("rounding", "round_prefer_floor")), 0), size - 1)
+                ] = 1
                 continue
             kernel = _triangle if method == "linear" else _keys
             for j in range(math.floor(at) - 12, math.floor(at) + 13):
@@ -76,6 +78,8 @@ def _resized(x, **attrs):
 
 RESIZES = [
     {"size": (8, 15)},
+    {"size": (2, 5)},  # the coordinates are halfway between two elements
+    {"size": (2, 5), "rounding": "round_prefer_ceil"},
     {"size": (8, 15), "coordinate": "asymmetric", "rounding": "floor"},
     {"size": (2, 3), "rounding": "ceil", "coordinate": "align_corners"},
     {"size": (3, 7), "rounding": "round_prefer_ceil", "coordinate": "tf_half_pixel_for_nn"},
@@ -87,9 +91,15 @@ RESIZES = [
     {"size": (2, 9), "method": "cubic", "exclude_outside": True, "cubic_alpha": -0.5},
     {"size": (2, 2), "method": "cubic", "antialias": True},
     {"size": (5, 7), "method": "linear", "scales": (1.3, 1.5), "coordinate": "half_pixel_symmetric"},
-    {"size": (3, 4), "method": "linear", "coordinate": "tf_crop_and_resize", "roi": (0.2, -0.3, 0.9, 1.2), "extrapolation": 7.0},
+    {
+        "size": (3, 4),
+        "method": "linear",
+        "coordinate": "tf_crop_and_resize",
+        "roi": (0.2, -0.3, 0.9, 1.2),
+        "extrapolation": 7.0,
+    },
     {"size": (3,), "axes": (1,), "method": "linear"},
-]  # fmt: skip
+]
 
 
 def _sampled(x, grid, method="linear", padding="zeros", align=False):
@@ -140,7 +150,8 @@ def _affine(size, align):
         y = np.zeros((len(theta), *size[2:], 2), theta.dtype)
         for n, i, j in np.ndindex(*y.shape[:3]):
             v, u = (
-                (2 * k / (s - 1) - 1 if align else (2 * k + 1) / s - 1) for k, s in zip((i, j), size[2:], strict=True)
+                (2 * k / (s - 1) - 1 if align else (2 * k + 1) / s - 1)
+                for k, s in zip((i, j), size[2:], strict=True)
             )
             y[n, i, j] = theta[n] @ np.array([u, v, 1.0])
         return y
@@ -180,32 +191,118 @@ def _aligned(mode, half, samples):
     return oracle
 
 
-BOXES = np.array([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, -0.1, 1, 0.9], [0, 10, 1, 11], [1, 11.1, 0, 10.1], [0, 100, 1, 101]]], "float32")
+BOXES = np.array(
+    [
+        [
+            [0, 0, 1, 1],
+            [0, 0.1, 1, 1.1],
+            [0, -0.1, 1, 0.9],
+            [0, 10, 1, 11],
+            [1, 11.1, 0, 10.1],
+            [0, 100, 1, 101],
+        ]
+    ],
+    "float32",
+)
 SCORES = np.array([[[0.9, 0.75, 0.6, 0.95, 0.5, 0.3]]], "float32")
 CASES = [
-    *(Case("image.resize", [X], lambda x, a=attrs: _resized(x, **a), attrs, True, tolerance=1e-4) for attrs in RESIZES),
-    Case("image.resize", [array(1, 1, 5)], lambda x: _resized(x, size=(9,), method="cubic"), {"size": 9, "method": "cubic"}, True, tolerance=1e-4),
-    Case("image.resize", [array(1, 1, 2, 3, 2)], lambda x: _resized(x, size=(4, 3, 3), method="linear"), {"size": (4, 3, 3), "method": "linear"}),
-    Case("image.resize", [array(1, 1, 3, 3, dtype="uint8", high=200)], lambda x: x.repeat(2, 2).repeat(2, 3), {"size": (6, 6)}),
+    *(
+        Case("image.resize", [X], lambda x, a=attrs: _resized(x, **a), attrs, True, tolerance=1e-4)
+        for attrs in RESIZES
+    ),
+    Case(
+        "image.resize",
+        [array(1, 1, 5)],
+        lambda x: _resized(x, size=(9,), method="cubic"),
+        {"size": 9, "method": "cubic"},
+        True,
+        tolerance=1e-4,
+    ),
+    Case(
+        "image.resize",
+        [array(1, 1, 2, 3, 2)],
+        lambda x: _resized(x, size=(4, 3, 3), method="linear"),
+        {"size": (4, 3, 3), "method": "linear"},
+    ),
+    Case(
+        "image.resize",
+        [array(1, 1, 3, 3, dtype="uint8", high=200)],
+        lambda x: x.repeat(2, 2).repeat(2, 3),
+        {"size": (6, 6)},
+    ),
     Case("nn.upsampling", [X], lambda x: x.repeat(2, 2).repeat(3, 3), {"scale_h": 2.0, "scale_w": 3.0}, True),
-    Case("nn.upsampling", [array(1, 3, 2, 2)], lambda x: _resized(x, size=(6, 4), axes=(1, 2), method="linear", coordinate="align_corners"),
-         {"scale_h": 2.0, "scale_w": 2.0, "method": "linear", "align_corners": True, "layout": "NHWC"}, True),
-    *(Case("image.grid_sample", [X, GRID], lambda x, g, m=m, p=p, a=a: _sampled(x, g, m, p, a),
-           {"method": m, "padding_mode": p, "align_corners": a}, tolerance=1e-4)
-      for m in ("nearest", "linear", "cubic") for p in ("zeros", "border", "reflection") for a in (False, True)),
-    *(Case("image.affine_grid", [THETA], _affine((2, 1, 3, 4), a), {"size": (2, 1, 3, 4), "align_corners": a}, True) for a in (False, True)),
-    *(Case("vision.roi_align", [PAIR, ROIS, IMAGES], _aligned(mode, half, samples),
-           {"pooled_size": (2, 3), "spatial_scale": 0.8, "mode": mode, "sampling_ratio": samples,
-            "coordinate": "half_pixel" if half else "output_half_pixel"}, tolerance=1e-4)
-      for mode, half, samples in (("avg", True, 2), ("avg", False, 0), ("max", True, 2))),
-    Case("vision.roi_pool", [array(1, 1, 4, 4), np.array([[0, 0, 0, 3, 3], [0, 2, 1, 3, 2]], "float32")],
-         lambda x, r: np.array([[[[x[0, 0, i : i + 2, j : j + 2].max() for j in (0, 2)] for i in (0, 2)]],
-                                [[[x[0, 0, i, j] for j in (2, 3)] for i in (1, 2)]]], x.dtype), {"pooled_size": (2, 2)}),
-    Case("vision.non_max_suppression", [BOXES, SCORES], np.array([[0, 0, 3], [0, 0, 0], [0, 0, 5]]),
-         {"max_output_boxes_per_class": 3, "iou_threshold": 0.5, "score_threshold": 0.0}, static=False),
-    Case("vision.non_max_suppression", [BOXES, SCORES], np.array([[0, 0, 3], [0, 0, 0]]),
-         {"max_output_boxes_per_class": 9, "iou_threshold": 0.5, "score_threshold": 0.4}, static=False),
-]  # fmt: skip
+    Case(
+        "nn.upsampling",
+        [array(1, 3, 2, 2)],
+        lambda x: _resized(x, size=(6, 4), axes=(1, 2), method="linear", coordinate="align_corners"),
+        {"scale_h": 2.0, "scale_w": 2.0, "method": "linear", "align_corners": True, "layout": "NHWC"},
+        True,
+    ),
+    *(
+        Case(
+            "image.grid_sample",
+            [X, GRID],
+            lambda x, g, m=m, p=p, a=a: _sampled(x, g, m, p, a),
+            {"method": m, "padding_mode": p, "align_corners": a},
+            tolerance=1e-4,
+        )
+        for m in ("nearest", "linear", "cubic")
+        for p in ("zeros", "border", "reflection")
+        for a in (False, True)
+    ),
+    *(
+        Case(
+            "image.affine_grid",
+            [THETA],
+            _affine((2, 1, 3, 4), a),
+            {"size": (2, 1, 3, 4), "align_corners": a},
+            True,
+        )
+        for a in (False, True)
+    ),
+    *(
+        Case(
+            "vision.roi_align",
+            [PAIR, ROIS, IMAGES],
+            _aligned(mode, half, samples),
+            {
+                "pooled_size": (2, 3),
+                "spatial_scale": 0.8,
+                "mode": mode,
+                "sampling_ratio": samples,
+                "coordinate": "half_pixel" if half else "output_half_pixel",
+            },
+            tolerance=1e-4,
+        )
+        for mode, half, samples in (("avg", True, 2), ("avg", False, 0), ("max", True, 2))
+    ),
+    Case(
+        "vision.roi_pool",
+        [array(1, 1, 4, 4), np.array([[0, 0, 0, 3, 3], [0, 2, 1, 3, 2]], "float32")],
+        lambda x, r: np.array(
+            [
+                [[[x[0, 0, i : i + 2, j : j + 2].max() for j in (0, 2)] for i in (0, 2)]],
+                [[[x[0, 0, i, j] for j in (2, 3)] for i in (1, 2)]],
+            ],
+            x.dtype,
+        ),
+        {"pooled_size": (2, 2)},
+    ),
+    Case(
+        "vision.non_max_suppression",
+        [BOXES, SCORES],
+        np.array([[0, 0, 3], [0, 0, 0], [0, 0, 5]]),
+        {"max_output_boxes_per_class": 3, "iou_threshold": 0.5, "score_threshold": 0.0},
+        static=False,
+    ),
+    Case(
+        "vision.non_max_suppression",
+        [BOXES, SCORES],
+        np.array([[0, 0, 3], [0, 0, 0]]),
+        {"max_output_boxes_per_class": 9, "iou_threshold": 0.5, "score_threshold": 0.4},
+        static=False,
+    ),
+]
 
 
 class TestImages(checks(CASES)):

@@ -30,7 +30,11 @@ def _trained(x, g, b, m, v):
     y = np.stack([_unit(x[:, c]) * g[c] + b[c] for c in range(x.shape[1])], axis=1)
     old, new = np.float32(0.7), np.float32(0.3)
     means, spreads = x.mean((0, 2, 3)), x.var((0, 2, 3))
-    return y.astype(x.dtype), (m * old + means * new).astype(x.dtype), (v * old + spreads * new).astype(x.dtype)
+    return (
+        y.astype(x.dtype),
+        (m * old + means * new).astype(x.dtype),
+        (v * old + spreads * new).astype(x.dtype),
+    )
 
 
 def _each(x, first, groups=None):
@@ -46,7 +50,9 @@ def _each(x, first, groups=None):
 
 
 def _rms(x, g):
-    return np.array([[[row / np.sqrt(np.mean(row**2) + 1e-5) * g for row in m] for m in n] for n in x], x.dtype)
+    return np.array(
+        [[[row / np.sqrt(np.mean(row**2) + 1e-5) * g for row in m] for m in n] for n in x], x.dtype
+    )
 
 
 def _lrn(size):
@@ -62,25 +68,82 @@ def _lrn(size):
 
 CASES = [
     Case("nn.batch_norm", [X, G, B, M, V], _batch_norm, {}, True),
-    Case("nn.batch_norm", [X, G, B, M, V], _trained, {"training": True, "momentum": 0.7}, True, tolerance=1e-4),
-    Case("nn.batch_norm", [array(3, 2, 4), G, B, M, V],
-         lambda x, g, b, m, v: (((x - m) / np.sqrt(v + np.float32(1e-5)) * g + b).astype(x.dtype), m, v), {"axis": -1}, True),
-    Case("nn.layer_norm", [X, array(2), array(2, seed=1)], lambda x, g, b: _each(x, 3) * g + b, {}, True, tolerance=1e-3),
-    Case("nn.layer_norm", [X, array(3, 2), array(2)], lambda x, g, b: _each(x, 2) * g + b, {"axis": (-2, -1)}, True, tolerance=1e-4),
-    Case("nn.layer_norm", [X, G, B], lambda x, g, b: np.moveaxis(_each(np.moveaxis(x, 1, 3), 3), 3, 1) * _column(g) + _column(b),
-         {"axis": 1}, True, tolerance=1e-4),
-    Case("nn.layer_norm", [array(2, 5, dtype="float16"), array(5, dtype="float16"), array(5, dtype="float16")],
-         lambda x, g, b: (_each(x.astype("float32"), 1) * g + b).astype("float16"), tolerance=1e-2),
+    Case(
+        "nn.batch_norm", [X, G, B, M, V], _trained, {"training": True, "momentum": 0.7}, True, tolerance=1e-4
+    ),
+    Case(
+        "nn.batch_norm",
+        [array(3, 2, 4), G, B, M, V],
+        lambda x, g, b, m, v: (((x - m) / np.sqrt(v + np.float32(1e-5)) * g + b).astype(x.dtype), m, v),
+        {"axis": -1},
+        True,
+    ),
+    Case(
+        "nn.layer_norm",
+        [X, array(2), array(2, seed=1)],
+        lambda x, g, b: _each(x, 3) * g + b,
+        {},
+        True,
+        tolerance=1e-3,
+    ),
+    Case(
+        "nn.layer_norm",
+        [X, array(3, 2), array(2)],
+        lambda x, g, b: _each(x, 2) * g + b,
+        {"axis": (-2, -1)},
+        True,
+        tolerance=1e-4,
+    ),
+    Case(
+        "nn.layer_norm",
+        [X, G, B],
+        lambda x, g, b: np.moveaxis(_each(np.moveaxis(x, 1, 3), 3), 3, 1) * _column(g) + _column(b),
+        {"axis": 1},
+        True,
+        tolerance=1e-4,
+    ),
+    Case(
+        "nn.layer_norm",
+        [array(2, 5, dtype="float16"), array(5, dtype="float16"), array(5, dtype="float16")],
+        lambda x, g, b: (_each(x.astype("float32"), 1) * g + b).astype("float16"),
+        tolerance=1e-2,
+    ),
     Case("nn.rms_norm", [X, array(2)], _rms, {}, True),
-    Case("nn.instance_norm", [X, G, B], lambda x, g, b: _each(x, 2) * _column(g) + _column(b), {}, True, tolerance=1e-4),
-    Case("nn.instance_norm", [array(2, 3, 4), G, B], lambda x, g, b: np.moveaxis(_each(np.moveaxis(x, 2, 1).copy(), 2), 1, 2) * g + b,
-         {"axis": -1}, True, tolerance=1e-4),
-    Case("nn.group_norm", [X, G, B], lambda x, g, b: _each(x, 2, 2) * _column(g) + _column(b), {"num_groups": 2}, True, tolerance=1e-4),
+    Case(
+        "nn.instance_norm",
+        [X, G, B],
+        lambda x, g, b: _each(x, 2) * _column(g) + _column(b),
+        {},
+        True,
+        tolerance=1e-4,
+    ),
+    Case(
+        "nn.instance_norm",
+        [array(2, 3, 4), G, B],
+        lambda x, g, b: np.moveaxis(_each(np.moveaxis(x, 2, 1).copy(), 2), 1, 2) * g + b,
+        {"axis": -1},
+        True,
+        tolerance=1e-4,
+    ),
+    Case(
+        "nn.group_norm",
+        [X, G, B],
+        lambda x, g, b: _each(x, 2, 2) * _column(g) + _column(b),
+        {"num_groups": 2},
+        True,
+        tolerance=1e-4,
+    ),
     *(Case("nn.lrn", [array(2, 6, 3)], _lrn(size), {"size": size, "alpha": 0.1}, True) for size in (3, 4)),
-    Case("nn.l2_normalize", [X], lambda x: x / np.sqrt(sum(x[:, c] ** 2 for c in range(4)))[:, None], {"axis": 1}, True),
+    Case(
+        "nn.l2_normalize",
+        [X],
+        lambda x: x / np.sqrt(sum(x[:, c] ** 2 for c in range(4)))[:, None],
+        {"axis": 1},
+        True,
+    ),
     Case("nn.l2_normalize", [X * 1e-3], lambda x: x, {"axis": (1, 2), "epsilon": 1.0}, True),
     Case("nn.dropout", [X], lambda x: (x, np.ones(x.shape, bool)), {"rate": 0.3}, True),
-]  # fmt: skip
+]
 
 
 class TestNormalizations(checks(CASES)):

@@ -48,7 +48,11 @@ def _pools(count):
         ):
             attrs = {**options, **more}
             yield Case(
-                f"nn.{kind}_pool{count}d", [x], lambda x, r=reduce, o=options: pooling(x, r, **o), attrs, count < 3
+                f"nn.{kind}_pool{count}d",
+                [x],
+                lambda x, r=reduce, o=options: pooling(x, r, **o),
+                attrs,
+                count < 3,
             )
 
 
@@ -66,7 +70,9 @@ def _indices(x, order=0, **attrs):
 def _regions(x, outs, reduce):
     y = np.zeros((*x.shape[:2], *outs), x.dtype)
     for at in np.ndindex(*outs):
-        box = tuple(slice(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at, x.shape[2:], outs, strict=True))
+        box = tuple(
+            slice(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at, x.shape[2:], outs, strict=True)
+        )
         y[(..., *at)] = reduce(x[(slice(None), slice(None), *box)], axis=tuple(range(2, x.ndim)))
     return y
 
@@ -82,21 +88,83 @@ CASES = [
     _in_layout("nn.max_pool2d", "NHWC", _max, pool_size=2, strides=2),
     _in_layout("nn.avg_pool2d", "NHWC", _mean, pool_size=3, strides=2, padding=1),
     _in_layout("nn.max_pool2d", "NCHW4c", _max, pool_size=2, strides=2),
-    Case("nn.max_pool2d", [array(1, 1, 4, 4, dtype="int8", low=-128, high=127)],
-         lambda x: pooling(x, _max, pool_size=2, padding=1), {"pool_size": 2, "padding": 1}),
-    *(Case("nn.max_pool_indices", [array(1, 2, *SIZES[n])], lambda x, o=o: _indices(x, **o), o, n < 3)
-      for n, o in ((1, OPTIONS[1]), (2, OPTIONS[2]), (3, OPTIONS[4]))),
-    Case("nn.max_pool_indices", [array(1, 2, 5, 6)], lambda x: _indices(x, 1, pool_size=2), {"pool_size": 2, "storage_order": 1}, True),
-    *(Case(f"nn.adaptive_{kind}_pool2d", [array(1, 2, 5, 6)], lambda x, o=o, r=r: _regions(x, o, r), {"output_size": o}, True)
-      for kind, r in (("avg", np.mean), ("max", np.max)) for o in ((2, 3), (4, 1))),
-    Case("nn.adaptive_avg_pool1d", [array(1, 2, 7)], lambda x: _regions(x, (3,), np.mean), {"output_size": 3}, True),
-    Case("nn.adaptive_max_pool3d", [array(1, 1, 3, 2, 4)], lambda x: _regions(x, (2, 2, 2), np.max), {"output_size": 2}, True),
-    Case("nn.global_avg_pool2d", [X], lambda x: np.array([[[[c.sum() / c.size]] for c in n] for n in x], x.dtype), {}, True),
-    Case("nn.global_max_pool2d", [array(2, 3, 7)], lambda x: np.array([[[max(c)] for c in n] for n in x], x.dtype), {}, True),
-    Case("nn.global_lp_pool2d", [array(2, 3, 2, 2, 2)], lambda x: np.sqrt((x**2).sum((2, 3, 4), keepdims=True)), {}, True),
-    Case("nn.global_avg_pool2d", [array(2, 3, 4, 5)], lambda x: x.mean((1, 2), keepdims=True), {"layout": "NHWC"}, True),
-    Case("nn.global_avg_pool2d", [array(2, 3, 4, 5, 4)], lambda x: x.mean((2, 3), keepdims=True), {"layout": "NCHW4c"}),
-]  # fmt: skip
+    Case(
+        "nn.max_pool2d",
+        [array(1, 1, 4, 4, dtype="int8", low=-128, high=127)],
+        lambda x: pooling(x, _max, pool_size=2, padding=1),
+        {"pool_size": 2, "padding": 1},
+    ),
+    *(
+        Case("nn.max_pool_indices", [array(1, 2, *SIZES[n])], lambda x, o=o: _indices(x, **o), o, n < 3)
+        for n, o in ((1, OPTIONS[1]), (2, OPTIONS[2]), (3, OPTIONS[4]))
+    ),
+    Case(
+        "nn.max_pool_indices",
+        [array(1, 2, 5, 6)],
+        lambda x: _indices(x, 1, pool_size=2),
+        {"pool_size": 2, "storage_order": 1},
+        True,
+    ),
+    *(
+        Case(
+            f"nn.adaptive_{kind}_pool2d",
+            [array(1, 2, 5, 6)],
+            lambda x, o=o, r=r: _regions(x, o, r),
+            {"output_size": o},
+            True,
+        )
+        for kind, r in (("avg", np.mean), ("max", np.max))
+        for o in ((2, 3), (4, 1))
+    ),
+    Case(
+        "nn.adaptive_avg_pool1d",
+        [array(1, 2, 7)],
+        lambda x: _regions(x, (3,), np.mean),
+        {"output_size": 3},
+        True,
+    ),
+    Case(
+        "nn.adaptive_max_pool3d",
+        [array(1, 1, 3, 2, 4)],
+        lambda x: _regions(x, (2, 2, 2), np.max),
+        {"output_size": 2},
+        True,
+    ),
+    Case(
+        "nn.global_avg_pool2d",
+        [X],
+        lambda x: np.array([[[[c.sum() / c.size]] for c in n] for n in x], x.dtype),
+        {},
+        True,
+    ),
+    Case(
+        "nn.global_max_pool2d",
+        [array(2, 3, 7)],
+        lambda x: np.array([[[max(c)] for c in n] for n in x], x.dtype),
+        {},
+        True,
+    ),
+    Case(
+        "nn.global_lp_pool2d",
+        [array(2, 3, 2, 2, 2)],
+        lambda x: np.sqrt((x**2).sum((2, 3, 4), keepdims=True)),
+        {},
+        True,
+    ),
+    Case(
+        "nn.global_avg_pool2d",
+        [array(2, 3, 4, 5)],
+        lambda x: x.mean((1, 2), keepdims=True),
+        {"layout": "NHWC"},
+        True,
+    ),
+    Case(
+        "nn.global_avg_pool2d",
+        [array(2, 3, 4, 5, 4)],
+        lambda x: x.mean((2, 3), keepdims=True),
+        {"layout": "NCHW4c"},
+    ),
+]
 
 
 class TestPools(checks(CASES)):
@@ -123,7 +191,9 @@ def test_templates_compute_the_call(name: str, attrs, kind: str) -> None:
 
 def test_unknown_dimensions_stay_unknown() -> None:
     call = op("nn.max_pool2d")(X, pool_size=2)
-    assert result_type(call.function, call.attrs, [TensorType((ANY, 4, ANY, 6))]) == TensorType((ANY, 4, ANY, 5))
+    assert result_type(call.function, call.attrs, [TensorType((ANY, 4, ANY, 6))]) == TensorType(
+        (ANY, 4, ANY, 5)
+    )
 
 
 @pytest.mark.parametrize(

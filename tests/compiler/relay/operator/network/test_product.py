@@ -23,7 +23,9 @@ Q, K, V = array(1, 4, 3, 2), array(1, 2, 5, 2, seed=1), array(1, 2, 5, 3, seed=2
 
 
 def _dense(x, w):
-    return np.array([[[sum(a * b for a, b in zip(u, v, strict=True)) for v in w] for u in m] for m in x], x.dtype)
+    return np.array(
+        [[[sum(a * b for a, b in zip(u, v, strict=True)) for v in w] for u in m] for m in x], x.dtype
+    )
 
 
 def _attention(q, k, v, mask=None, scale=None, causal=False, softcap=0.0):
@@ -47,16 +49,30 @@ CASES = [
     Case("nn.dense", [I8, W8], lambda x, w: x.astype("int32") @ w.T.astype("int32")),
     Case("nn.dense", [U8, W8], lambda x, w: x.astype("int32") @ w.T.astype("int32")),
     Case("nn.dense", [np.zeros((0, 4), "float32"), W], np.zeros((0, 5), "float32")),
-    *(Case("nn.matmul", [array(*a), array(*b)], lambda x, y: np.asarray(np.einsum("...ij,...jk->...ik", x, y)), {}, True)
-      for a, b in MATMULS if len(a) > 1 and len(b) > 1),
-    *(Case("nn.matmul", [array(*a), array(*b)], lambda x, y: np.asarray(np.tensordot(x, y, 1)), {}, True)
-      for a, b in MATMULS if len(a) == 1 or len(b) == 1),
+    *(
+        Case(
+            "nn.matmul",
+            [array(*a), array(*b)],
+            lambda x, y: np.asarray(np.einsum("...ij,...jk->...ik", x, y)),
+            {},
+            True,
+        )
+        for a, b in MATMULS
+        if len(a) > 1 and len(b) > 1
+    ),
+    *(
+        Case("nn.matmul", [array(*a), array(*b)], lambda x, y: np.asarray(np.tensordot(x, y, 1)), {}, True)
+        for a, b in MATMULS
+        if len(a) == 1 or len(b) == 1
+    ),
     *(
         Case(
             "nn.batch_matmul",
             [array(*((2, 4, 3) if ta else (2, 3, 4))), array(*((n, 5, 4) if tb else (n, 4, 5)))],
             lambda x, y, ta=ta, tb=tb: np.einsum(
-                f"{'bki' if ta else 'bik'},{'bjk' if tb else 'bkj'}->bij", x, np.broadcast_to(y, (2, *y.shape[1:]))
+                f"{'bki' if ta else 'bik'},{'bjk' if tb else 'bkj'}->bij",
+                x,
+                np.broadcast_to(y, (2, *y.shape[1:])),
             ),
             {"transpose_a": ta, "transpose_b": tb},
             True,
@@ -75,7 +91,7 @@ CASES = [
         {"scale": 0.5, "softcap": 2.0},
         True,
     ),
-]  # fmt: skip
+]
 
 
 class TestProducts(checks(CASES)):

@@ -33,7 +33,9 @@ def _case(kind, direction="forward", lens=False, peepholes=False, activations=No
         arrays = [a.swapaxes(0, 1).copy() if k == 0 or k > 3 else a for k, a in enumerate(arrays)]
     more = [LENGTHS] if lens else []
     more += [array(count, 3 * HIDDEN, seed=6)] if peepholes else []
-    functions = activations[1] if activations else ((np.tanh,) * 3 if kind == "rnn" else (_sigmoid, np.tanh, np.tanh))
+    functions = (
+        activations[1] if activations else ((np.tanh,) * 3 if kind == "rnn" else (_sigmoid, np.tanh, np.tanh))
+    )
 
     def oracle(x, w, r, b, *rest):
         initial = list(rest[:states])
@@ -42,10 +44,20 @@ def _case(kind, direction="forward", lens=False, peepholes=False, activations=No
         lengths = LENGTHS if lens else np.full(BATCH, STEPS)
         p = rest[-1] if peepholes else np.zeros((count, 3 * HIDDEN), x.dtype)
         found = [
-            recurrence(kind, x, w[d], r[d], b[d], [s[d] for s in initial], lengths, p[d],
-                       direction == "reverse" or d == 1, {**attrs, "activations": functions})
+            recurrence(
+                kind,
+                x,
+                w[d],
+                r[d],
+                b[d],
+                [s[d] for s in initial],
+                lengths,
+                p[d],
+                direction == "reverse" or d == 1,
+                {**attrs, "activations": functions},
+            )
             for d in range(count)
-        ]  # fmt: skip
+        ]
         y, *last = (np.stack([one[k] for one in found], axis=1 if k == 0 else 0) for k in range(states + 1))
         if attrs.get("layout"):
             y, last = y.transpose(2, 0, 1, 3), [s.swapaxes(0, 1) for s in last]
@@ -58,23 +70,57 @@ def _case(kind, direction="forward", lens=False, peepholes=False, activations=No
 
 
 CASES = [
-    *(_case(kind, direction, lens)
-      for kind in GATES for direction, lens in (("forward", False), ("reverse", True), ("bidirectional", True))),
+    *(
+        _case(kind, direction, lens)
+        for kind in GATES
+        for direction, lens in (("forward", False), ("reverse", True), ("bidirectional", True))
+    ),
     _case("lstm", "bidirectional", peepholes=True, clip=0.6),
     _case("lstm", "forward", lens=True, peepholes=True, input_forget=True),
     _case("lstm", "bidirectional", layout=1),
     _case("gru", "bidirectional", linear_before_reset=True),
     _case("gru", "reverse", layout=1, clip=0.5),
-    _case("rnn", activations=(("leakyrelu",), (lambda z: np.where(z > 0, z, np.float32(0.3) * z),) * 3, {"alphas": (0.3,)})),
-    _case("rnn", activations=(("affine",), (lambda z: np.float32(0.3) * z + np.float32(0.7),) * 3, {"alphas": (0.3,), "betas": (0.7,)})),
-    _case("rnn", activations=(("scaledtanh",), (lambda z: np.float32(0.3) * np.tanh(np.float32(0.7) * z),) * 3, {"alphas": (0.3,), "betas": (0.7,)})),
-    _case("rnn", activations=(("hardsigmoid",), (lambda z: np.clip(np.float32(0.2) * z + np.float32(0.5), 0, 1),) * 3, {})),
+    _case(
+        "rnn",
+        activations=(
+            ("leakyrelu",),
+            (lambda z: np.where(z > 0, z, np.float32(0.3) * z),) * 3,
+            {"alphas": (0.3,)},
+        ),
+    ),
+    _case(
+        "rnn",
+        activations=(
+            ("affine",),
+            (lambda z: np.float32(0.3) * z + np.float32(0.7),) * 3,
+            {"alphas": (0.3,), "betas": (0.7,)},
+        ),
+    ),
+    _case(
+        "rnn",
+        activations=(
+            ("scaledtanh",),
+            (lambda z: np.float32(0.3) * np.tanh(np.float32(0.7) * z),) * 3,
+            {"alphas": (0.3,), "betas": (0.7,)},
+        ),
+    ),
+    _case(
+        "rnn",
+        activations=(
+            ("hardsigmoid",),
+            (lambda z: np.clip(np.float32(0.2) * z + np.float32(0.5), 0, 1),) * 3,
+            {},
+        ),
+    ),
     _case("rnn", activations=(("elu",), (lambda z: np.where(z > 0, z, np.exp(z) - 1),) * 3, {})),
     _case("rnn", activations=(("softplus",), (lambda z: np.log(1 + np.exp(z)),) * 3, {})),
     _case("rnn", activations=(("softsign",), (lambda z: z / (1 + np.abs(z)),) * 3, {})),
-    _case("rnn", activations=(("thresholdedrelu",), (lambda z: np.where(z > 1, z, 0).astype("float32"),) * 3, {})),
+    _case(
+        "rnn",
+        activations=(("thresholdedrelu",), (lambda z: np.where(z > 1, z, 0).astype("float32"),) * 3, {}),
+    ),
     _case("gru", activations=(("relu", "sigmoid"), (lambda z: np.maximum(z, 0), _sigmoid, None), {})),
-]  # fmt: skip
+]
 
 
 class TestRecurrences(checks(CASES)):

@@ -26,16 +26,27 @@ TESTS = (
 )
 CASES = [case for tests in TESTS for case in tests.CASES]
 WITHOUT_GRADIENT = {
-    "image.grid_sample", "nn.lstm", "nn.gru", "nn.rnn",
-    "vision.roi_align", "vision.roi_pool", "vision.non_max_suppression",
-}  # fmt: skip
+    "image.grid_sample",
+    "nn.lstm",
+    "nn.gru",
+    "nn.rnn",
+    "vision.roi_align",
+    "vision.roi_pool",
+    "vision.non_max_suppression",
+}
 WITHOUT_COMPUTE = {"vision.roi_align", "vision.roi_pool", "vision.non_max_suppression"}
 
 
 @pytest.mark.parametrize("row", network.ROWS, ids=lambda row: row.name)
 def test_each_row_has_cases(row) -> None:
     own = [case for case in CASES if case.name == row.name]
-    if row.name in ("nn.lp_pool3d", "nn.max_pool3d", "nn.adaptive_max_pool1d", "nn.adaptive_avg_pool3d", "qnn.conv3d"):
+    if row.name in (
+        "nn.lp_pool3d",
+        "nn.max_pool3d",
+        "nn.adaptive_max_pool1d",
+        "nn.adaptive_avg_pool3d",
+        "qnn.conv3d",
+    ):
         return  # one function makes these and the rows of other ranks
     assert own
     integers = row.name.startswith("qnn.") or row.name in WITHOUT_GRADIENT
