@@ -12,6 +12,7 @@ from compiler.ir.node import CHILDREN
 from compiler.relay.execute.planning.lower import Nested, flat, has_code, is_static, nested, tensor_types
 from compiler.relay.language.expr import (
     Call,
+    Clause,
     Constant,
     Expr,
     Function,
@@ -105,6 +106,8 @@ class Program:
 def is_data_flow(function: Function) -> bool:
     """Whether a function whose operators are grouped is data flow over tensors of known shape alone."""
     for expr in _outer(function.body):
+        if type(expr) is Clause:
+            return False
         if not expr.has_type:
             if type(expr) not in (Op, _Binding) and not is_primitive(expr):
                 return False

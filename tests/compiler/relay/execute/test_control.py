@@ -230,3 +230,10 @@ def test_wrong_arguments(programs: Any) -> None:
         program(X)
     with pytest.raises(ValueError, match="unknown input 'd'"):
         program.run({"x": X, "d": X})
+
+
+def test_a_match_whose_value_has_no_type_of_its_own() -> None:
+    """The cases of a match are no expressions: a main that begins with one is no data flow."""
+    text = f"def @main(%x: {T}) {{ match ((%x, %x)) {{ (%a, %b) => {{ add(%a, %b) }} }} }}"
+    module = parse(HEAD + text)
+    same(build(module, cache=False)(X), evaluate(module, X))
