@@ -144,7 +144,11 @@ def _simplified(op: Compute) -> Compute:
     divided = any(type(n) is Binary and n.op in ("//", "%") for expr in op.exprs for n in walk(expr))
     if not divided:
         return op
-    ranges = {a.var: (int(a.start), int(a.start + a.extent) - 1) for a in (*op.axis, *op.reduce_axis)}
+    ranges = {}
+    for axis in (*op.axis, *op.reduce_axis):
+        if not isinstance(axis.start, int) or not isinstance(axis.extent, int):
+            return op  # a dynamic extent has no range
+        ranges[axis.var] = axis.start, axis.start + axis.extent - 1
     return op.rewritten(Simplifier(ranges))
 
 

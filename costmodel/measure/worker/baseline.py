@@ -99,7 +99,7 @@ BASELINES: dict[str, Baseline] = {
     "transpose": Baseline("NumPy", transpose),
     **{
         operator.name: Baseline("NumPy", from_reference(operator))
-        for operator in (ops.REDUCTION, ops.SOFTMAX, ops.ARGMAX)
+        for operator in (ops.REDUCTION, ops.SOFTMAX, ops.ARGMAX, ops.CONV2D_TRANSPOSE)
     },
     **{
         operator.name: Baseline("NumPy im2col", from_reference(operator))
