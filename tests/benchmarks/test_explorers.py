@@ -6,6 +6,7 @@ import pytest
 from benchmarks.search import oracle as oracles
 from benchmarks.search.explorers import middle, reached
 from benchmarks.search.oracle import Oracle, evolve, poor_default, read, write
+from compiler.backend import Target
 from costmodel import Task
 
 pytest.importorskip("sklearn")
@@ -60,6 +61,8 @@ def test_the_sample_of_the_repository_fits_the_spaces_of_today():
     for name, rows in read().items():
         task = oracles.tasks()[name]
         assert len(rows) >= 250
+        if not name.endswith(" v3") and Target.parse(task.target).hardware.vector_bits != 512:
+            continue  # measured on a machine with vectors of 512 bits, whose spaces these are
         assert all(ratio > 0 and task.space.config(config) for config, ratio in rows[::100])
 
 

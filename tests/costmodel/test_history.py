@@ -93,11 +93,11 @@ def test_failures_and_other_machines_are_not_applied(others):
 
 
 def test_the_target_is_part_of_the_task(others):
-    task = Task("matmul", (32, 32, 32), "llvm -mcpu=x86-64-v3 -mtriple=x86_64-unknown-linux-gnu")
+    task = Task("matmul", (32, 32, 32), "llvm -mcpu=x86-64-v2 -mtriple=x86_64-unknown-linux-gnu")
     default = program(task)
     with apply_history_best([record(others[0])]):
         assert program(task) == default
-    spelled = Task("matmul", (32, 32, 32), "llvm -mtriple=x86_64-unknown-linux-gnu -mcpu=x86-64-v3")
+    spelled = Task("matmul", (32, 32, 32), "llvm -mtriple=x86_64-unknown-linux-gnu -mcpu=x86-64-v2")
     index = spelled.space.size - 1
     with apply_history_best([record(index, task=spelled)]) as history:
         program(task)

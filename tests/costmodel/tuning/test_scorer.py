@@ -202,7 +202,7 @@ def test_a_screen_learns_the_scores_of_knob_values(task):
     scores[:10] = -np.inf
     screen = Screen(task.space)
     screen.fit(indices[:200], scores[:200])
-    assert np.corrcoef(screen(indices[200:]), scores[200:])[0, 1] > 0.9
+    assert np.corrcoef(screen(indices[200:]), scores[200:])[0, 1] > 0.85
     # without a single program there is nothing to learn, but no error either
     screen.fit(indices[:10], scores[:10])
     assert np.isfinite(screen(indices)).all()
