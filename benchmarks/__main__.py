@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -20,6 +21,11 @@ def modules() -> dict[str, str]:
     }
 
 
+def command(name: str, options: list[str]) -> str:
+    """The command as recorded rows show it: where a machine has its files is nobody else's concern."""
+    return " ".join(["python -m benchmarks", name, *("PATH" if os.path.isabs(o) else o for o in options)])
+
+
 def main() -> None:
     arguments = sys.argv[1:]
     record = arguments[:1] == ["--record"]
@@ -29,7 +35,7 @@ def main() -> None:
         sys.exit(
             f"usage: python -m benchmarks [--record] NAME [options]\n{name!r} is none of: {', '.join(known)}"
         )
-    recorder = Recorder(name, " ".join(["python -m benchmarks", name, *options]))
+    recorder = Recorder(name, command(name, options))
     record_with(recorder if record else None)
     sys.argv = [f"benchmarks {name}", *options]
     runpy.run_module(known[name], run_name="__main__", alter_sys=True)
