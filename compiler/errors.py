@@ -6,4 +6,4 @@ class ScheduleError(ValueError):
 
 
 class ScheduleWarning(UserWarning):
-    """A schedule is legal, but a mark of it is not followed; the message names the loop and the limit."""
+    """A schedule is legal, but a mark of it is not followed, or a template is not used; says which and why."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -11,7 +12,7 @@ import numpy as np
 
 from compiler import te
 from compiler.backend import Target
-from compiler.errors import ScheduleError
+from compiler.errors import ScheduleError, ScheduleWarning
 from compiler.ir.dtype import is_float
 from compiler.ir.expr import Binary
 from compiler.ir.expr import Call as IntrinsicCall
@@ -153,8 +154,13 @@ def lower(function: Function, target: Target) -> Lowered:
     if anchor is not None:
         try:
             program = schedule_group(read, graph.outputs, target, anchor)
-        except (ScheduleError, ValueError):  # the template does not take these shapes
-            program = None
+        except (ScheduleError, ValueError) as error:
+            warnings.warn(
+                f"the template of {anchor.operator.name} does not take this group, which is scheduled by the "
+                f"general rules: {error}",
+                ScheduleWarning,
+                stacklevel=2,
+            )
     if program is None:
         program = schedule_group(read, graph.outputs, target)
     place = {tensor: i for i, tensor in enumerate((*graph.inputs, *graph.outputs))}
