@@ -6,4 +6,4 @@ class ScheduleError(ValueError):
 
 
 class ScheduleWarning(UserWarning):
-    """A schedule is legal, but a mark of it is not followed, or a template is not used; says which and why."""
+    """A mark of a legal schedule is not followed, or a template is not used; says which and why."""
