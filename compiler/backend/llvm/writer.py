@@ -148,6 +148,8 @@ class Level:
 class Frame:
     """One LLVM function: its lines, and the registers of its variables and buffers.
 
+    Its attributes are the group ``#0``, or ``#2`` if `is_open`: LLVM has to transform its loops.
+
     A variable or buffer of the enclosing function becomes a parameter at its first use (`captured`).
 
     Arithmetic on loop variables is written once, at the beginning of the outermost loop where its operands
@@ -178,6 +180,7 @@ class Frame:
         # arithmetic that is written already, by the identity of its node, while its variables are bound
         self.numbers: dict[int, tuple[Expr, Wide]] = {}
         self.stack_bytes = 0
+        self.is_open = False
         self._count = 0
         self._levels = [Level("", self.prologue)]
         self._level_of: dict[str, int] = {}  # of registers that are defined at the beginning of a level
@@ -369,8 +372,8 @@ class Frame:
         return pointer
 
     def text(self, header: str) -> str:
-        """The whole function under its `header`."""
-        return "\n".join([f"{header} {{", "entry:", *self.body(), "  ret void", "}", ""])
+        """The whole function under its `header`, which has no attributes yet."""
+        return "\n".join([f"{header} #{2 if self.is_open else 0} {{", "entry:", *self.body(), "  ret void", "}", ""])
 
     def body(self) -> list[str]:
         """The lines of the function between its label and its return."""
