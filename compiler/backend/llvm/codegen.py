@@ -47,6 +47,7 @@ from compiler.ir.expr import Buffer, Call, Var
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.operators import INTRINSICS
 from compiler.ir.recursion import Recursive, counted
+from compiler.ir.semantics.access import writes
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -137,6 +138,8 @@ class _Generator(Recursive):
         self.functions: list[str] = []
         self.frame = Frame()
         self.frame.preamble.features = frozenset(machine.needs or ())
+        written = writes(func.body)
+        self.frame.preamble.constant = frozenset(b for b in func.params if b not in written)
         self.expressions = Expressions(self.frame)
         self.hints = LoopHints(func.body)
         # whether loops without vectors are functions of their own
@@ -311,11 +314,13 @@ class _Generator(Recursive):
         then, joined = frame.label("if"), frame.label("endif")
         otherwise = joined if node.otherwise is None else frame.label("else")
         frame.effect(f"br i1 {condition}, label %{then}, label %{otherwise}")
+        frame.guards += 1
         for label, arm in ((then, node.then), (otherwise, node.otherwise)):
             if arm is not None:
                 frame.begin(label)
                 self.statement(arm)
                 frame.effect(f"br label %{joined}")
+        frame.guards -= 1
         frame.begin(joined)
 
     def _for(self, node: For) -> None:
@@ -346,12 +351,14 @@ class _Generator(Recursive):
                 f"br i1 {frame.emit(f'icmp slt i64 {begin.ref}, {end.ref}')}, label %{head}, label %{after}"
             )
         before = frame.block
+        frame.guards += not runs
         frame.begin(head)
         counter, following = frame.fresh(clean(node.var.name)), frame.fresh("next")
         phi = frame.reserve()
         frame.open(counter)
         self._body(node, Wide(counter, begin.low, max(begin.low, end.high - 1)))
         frame.close()
+        frame.guards -= not runs
         frame.lines.append(f"  {following} = add nuw nsw i64 {counter}, 1")
         again = frame.emit(f"icmp slt i64 {following}, {end.ref}")
         note = ""

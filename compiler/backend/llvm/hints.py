@@ -17,9 +17,6 @@ from compiler.passes.unroll import STATEMENT_LIMIT
 UNROLLED_BODY = 8
 """A loop with at least this number of stores was unrolled by its schedule; LLVM must not transform it."""
 
-FEW = 16
-"""A loop without vectors of at most so many stores is not worth LLVM's loop passes."""
-
 # pragma -> the hint for True, for False, and for a number
 _PRAGMAS = {
     "unroll": (
@@ -136,7 +133,7 @@ class LoopHints:
     def is_open(self, node: For) -> bool:
         """Whether LLVM has to transform a loop, for the code to be good.
 
-        It has to transform an innermost loop without vectors, of more than `FEW` stores; an innermost loop that
+        It has to transform an innermost loop without vectors; an innermost loop that
         adds to one element in memory, which LLVM keeps in a register; and a loop that it has to unroll or to
         vectorize because a pragma says so, or because it indexes a buffer that can be kept in registers.
         What a schedule has vectorized and unrolled is none of these.
@@ -194,7 +191,7 @@ class LoopHints:
         if type(node) is For:
             opens = _directed(node) or node.var in indices
             if not loops:
-                opens = opens or (not vectors and _count(node) * stores > FEW) or _accumulates(node)
+                opens = opens or not vectors or _accumulates(node)
             loops = True
         elif type(node) is Allocate:
             registers.discard(node.buffer)
@@ -222,11 +219,6 @@ def _directed(node: For) -> bool:
     return node.kind == "unroll" or any(
         value is not False for key, value in node.pragmas if key in _PRAGMAS and (key, value) != ("interleave", 1)
     )
-
-
-def _count(node: For) -> int | float:
-    """The iterations of a loop."""
-    return int(node.extent.value) if type(node.extent) is Const else float("inf")
 
 
 def _accumulates(node: For) -> bool:
