@@ -51,7 +51,7 @@ def loop_partition(func: PrimFunc) -> PrimFunc:
 
     This is the pass of the same name in TVM, applied to all conditions and not only to marked ones.
     """
-    if not any(type(n) is If or (type(n) is Call and n.name == "if_then_else") for n in walk(func.body)):
+    if not any(map(_is_conditional, walk(func.body))):
         return func
     return func.with_body(_Partition(func)(func.body))
 
@@ -70,6 +70,7 @@ class _Partition(RangeRewriter):
     def __init__(self, func: PrimFunc) -> None:
         super().__init__(func)
         self.budget = GROWTH_LIMIT
+        self.plain: dict[int, Node] = {}  # stores without conditions, by identity
 
     def _for(self, node: For) -> Stmt:
         if _unrolls_vectors(node) and expanded_stores(node) <= GROWTH_LIMIT:
@@ -110,7 +111,7 @@ class _Partition(RangeRewriter):
             return None
         ranges = self.ranges | {loop.var: (low, high)}
         arms = _arms(part.body) if loop.kind in _BRANCHING else [part.body]
-        found = [condition for arm in arms for condition in _conditions(arm, ranges)]
+        found = [condition for arm in arms for condition in _conditions(arm, ranges, self.plain)]
         if not found or expanded_stores(part.body) > self.budget:
             return None
         minimum = _stores(part.body, ranges) / RARE
@@ -206,7 +207,7 @@ def _unrolls_vectors(loop: For) -> bool:
     return any(
         mentions(condition, (loop.var,)) and mentions(condition, (vector.var,))
         for vector in vectors
-        for condition, _, _ in _conditions(vector.body, {})
+        for condition, _, _ in _conditions(vector.body, {}, {})
     )
 
 
@@ -223,22 +224,34 @@ def _arms(body: Stmt | None) -> list[Stmt]:
 
 
 def _conditions(
-    node: Node, ranges: dict[Var, Interval], times: int = 1
+    node: Node, ranges: dict[Var, Interval], plain: dict[int, Node]
 ) -> Iterator[tuple[Binary, dict[Var, Interval], int]]:
-    """The comparisons of int32 in `node`, each with the ranges around it, and how often it is evaluated."""
-    pending = [(node, ranges, times)]
+    """The comparisons of int32 in `node`, each with the ranges around it, and how often it is evaluated.
+
+    Stores in which there are none are added to `plain`.
+    """
+    pending = [(node, ranges, 1)]
     while pending:
         node, ranges, times = pending.pop()
         if type(node) is For:
             values = iterations(node, ranges)
             pending.append((node.body, ranges | {node.var: values}, times * (int(values[1]) + 1)))
             continue
+        if type(node) is Store:
+            if id(node) not in plain and not any(map(_is_conditional, walk(node))):
+                plain[id(node)] = node
+            if id(node) in plain:
+                continue
         below: tuple[Node, ...] = children(node)
-        if type(node) is If or (type(node) is Call and node.name == "if_then_else"):
+        if _is_conditional(node):
             for condition in _comparisons(below[0]):  # type: ignore[arg-type]
                 yield condition, ranges, times
             below = below[1:] if type(node) is If else below
         pending += [(child, ranges, times) for child in reversed(below)]
+
+
+def _is_conditional(node: Node) -> bool:
+    return type(node) is If or (type(node) is Call and node.name == "if_then_else")
 
 
 def _comparisons(condition: Expr) -> Iterator[Binary]:
