@@ -24,6 +24,8 @@ from boost.training.start import start
 from boost.training.trainer import Trainer
 
 Ints = NDArray[np.int64]
+# The name of the rows that members leave out, in the history of a model.
+LEFT_OUT = "rows left out"
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def train_members(
         elif iteration - best_round >= plan.patience:
             break
     booster.model.forest = joined([m.booster.model.forest for m in members], best_round + 1)
+    booster.model.best_iteration, booster.model.best_score = best_round, sign * best
+    booster.history = {LEFT_OUT: {name: list(values) for name, values in history.items()}}
     return booster, history
 
 

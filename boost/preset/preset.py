@@ -10,6 +10,8 @@ from boost.errors import ParameterError, nearest
 from boost.params import BY_NAME
 
 PRESETS = ("espalier", "xgboost")
+# The parameters of `boost.train` that a preset may choose.
+CHOSEN = ("eta", "max_depth", "min_child_weight", "lambda", "subsample", "colsample_bytree")
 # Rounds of XGBoost's estimators.
 ROUNDS = 100
 # Fewer rows than this are not divided: too few are left to decide by.

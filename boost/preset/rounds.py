@@ -13,8 +13,10 @@ from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.params import BY_NAME, MULTI, Params
 from boost.preset.members import Plan, train_members
-from boost.preset.preset import Choice, Task, choose
+from boost.preset.preset import ROUNDS, Choice, Task, choose
 from boost.runs.train import train
+from boost.training.callback import EvaluationMonitor, History
+from boost.training.evaluation import evaluate, make_metrics
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,10 @@ def fit(
         record = Params({**given, **choice.params})
         plan = Plan(choice.members, choice.parts, choice.rounds, choice.patience)
         booster, history = train_members(record, table, plan, options.get("custom_metric"))
-        found = booster.num_boosted_rounds()
-        return Fit(booster, replace(choice, rounds=found), history)
-    most = choice.rounds if rounds is None else rounds
+        if evals:
+            evaluate_rounds(booster, evals, options)
+        return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()), history)
+    most = (choice.rounds if stopping else ROUNDS) if rounds is None else rounds
     booster = train(
         {**given, **choice.params}, table, most, evals=evals, early_stopping_rounds=stopping, **options
     )
@@ -153,3 +156,34 @@ def can_divide(params: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
         and int(named.get("num_parallel_tree", 1)) == 1
         and not named.get("disable_default_eval_metric")
     )
+
+
+def evaluate_rounds(
+    booster: Booster, evals: Sequence[tuple[DMatrix, str]], options: Mapping[str, Any]
+) -> None:
+    """Evaluate tables after each round of a trained model.
+
+    Parameters
+    ----------
+    booster : Booster
+    evals : sequence of (DMatrix, str)
+    options : mapping of str to object
+        Arguments of `boost.train`: the metrics in "custom_metric" are evaluated, too; "evals_result" is
+        filled, and "verbose_eval" prints.
+    """
+    model = booster.model
+    metrics = make_metrics(model, [table for table, _ in evals], options.get("custom_metric"))
+    history: History = {name: {} for _, name in evals}
+    for table, name in evals:
+        for margin in model.staged_margins(model.align(table)):
+            for metric, value in evaluate(model.objective, metrics, margin, table, False):
+                history[name].setdefault(metric, []).append(value)
+    if (result := options.get("evals_result")) is not None:
+        result.clear()
+        result |= history
+    if verbose := options.get("verbose_eval"):
+        monitor = EvaluationMonitor(period=int(verbose))
+        for i in range(booster.num_boosted_rounds()):
+            newest = {n: {m: v[: i + 1] for m, v in by.items()} for n, by in history.items()}
+            monitor.after_iteration(booster, i, newest)
+        monitor.after_training(booster)
