@@ -1,0 +1,189 @@
+"""`fit`: one training as estimators and the command line do it, with the rounds that the preset finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boost.booster import Booster
+from boost.data.dmatrix import DMatrix
+from boost.params import BY_NAME, MULTI, Params
+from boost.preset.members import Plan, train_members
+from boost.preset.preset import ROUNDS, Choice, Task, choose
+from boost.runs.train import train
+from boost.training.callback import EvaluationMonitor, History
+from boost.training.evaluation import evaluate, make_metrics
+
+
+@dataclass(frozen=True)
+class Source:
+    """A raw table with its labels, and how a `DMatrix` is made of it.
+
+    Attributes
+    ----------
+    X : array, frame or sparse matrix of shape (rows, features)
+    label : array_like, optional
+    columns : mapping of str to array_like
+        Other columns of the rows, by the names of the arguments of `DMatrix`: weight, base_margin, qid, ...
+    make : callable
+        Makes the table of X, label and columns.
+    """
+
+    X: Any
+    label: Any = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    make: Callable[..., DMatrix] = DMatrix
+
+    def table(self) -> DMatrix:
+        """Return the table of all rows."""
+        given = {name: column for name, column in self.columns.items() if column is not None}
+        return self.make(self.X, self.label, **given)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained model, and what was chosen for it.
+
+    Attributes
+    ----------
+    booster : Booster
+    choice : Choice
+        With the number of rounds that the model has.
+    history : dict
+        For each metric its mean over the rows that the members leave out, after each round; empty when the
+        rounds were not found so.
+    """
+
+    booster: Booster
+    choice: Choice
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+def fit(
+    source: Source | DMatrix,
+    params: Mapping[str, Any],
+    *,
+    preset: str = "espalier",
+    rounds: int | None = None,
+    stopping: int | None = None,
+    evals: Sequence[tuple[DMatrix, str]] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Fit:
+    """Train a model; what the user did not give is chosen by the preset.
+
+    Parameters
+    ----------
+    source : Source or DMatrix
+    params : mapping of str to object
+        The parameters of `boost.train` that the user gave; a value of None is not given.
+    preset : {"espalier", "xgboost"}
+    rounds : int, optional
+        Number of rounds. By default, those of the preset.
+    stopping : int, optional
+        As ``early_stopping_rounds`` of `boost.train`; needs `evals`.
+    evals : sequence of (DMatrix, str)
+    options : mapping of str to object, optional
+        Other arguments of `boost.train`.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        As `boost.train`, and for an unknown preset.
+    """
+    table = source if isinstance(source, DMatrix) else source.table()
+    given = {name: value for name, value in params.items() if value is not None}
+    options = dict(options or {})
+    choice = choose(preset, describe(table, given), given)
+    own = rounds is not None or stopping is not None or options.get("xgb_model") is not None
+    if choice.members > 1 and not own and can_divide(given, options):
+        record = Params({**given, **choice.params})
+        plan = Plan(choice.members, choice.parts, choice.rounds, choice.patience)
+        booster, history = train_members(record, table, plan, options.get("custom_metric"))
+        if evals:
+            evaluate_rounds(booster, evals, options)
+        return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()), history)
+    most = (choice.rounds if stopping else ROUNDS) if rounds is None else rounds
+    booster = train(
+        {**given, **choice.params}, table, most, evals=evals, early_stopping_rounds=stopping, **options
+    )
+    alone = replace(choice, members=1, parts=1, patience=0, rounds=booster.num_boosted_rounds())
+    return Fit(booster, alone)
+
+
+def describe(table: DMatrix, params: Mapping[str, Any]) -> Task:
+    """Return the description of a task that defaults depend on.
+
+    Parameters
+    ----------
+    table : DMatrix
+    params : mapping of str to object
+        Those that the user gave.
+    """
+    named = {BY_NAME[name].name: value for name, value in params.items() if name in BY_NAME}
+    objective = str(named.get("objective", BY_NAME["objective"].default))
+    rows = table.num_row() if table.weight is None else int(np.count_nonzero(table.weight))
+    label: NDArray[Any] | None = table.label
+    outputs = 1 if label is None or label.ndim == 1 else int(label.shape[1])
+    if objective in MULTI:
+        outputs = int(named.get("num_class", 1))
+    bounds = table.group_bounds()
+    return Task(
+        rows=rows,
+        columns=table.num_col(),
+        outputs=outputs,
+        levels=max(map(len, table.categories.values()), default=0),
+        objective=objective,
+        groups=bounds.size - 1 if bounds.size > 2 else 0,
+    )
+
+
+def can_divide(params: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Return whether rounds can be found by leaving rows out: not for what needs one plain training."""
+    named = {BY_NAME[name].name: value for name, value in params.items() if name in BY_NAME}
+    plain = all(options.get(name) is None for name in ("obj", "callbacks"))
+    return (
+        plain
+        and named.get("booster", "gbtree") == "gbtree"
+        and named.get("process_type", "default") == "default"
+        and int(named.get("num_parallel_tree", 1)) == 1
+        and not named.get("disable_default_eval_metric")
+    )
+
+
+def evaluate_rounds(
+    booster: Booster, evals: Sequence[tuple[DMatrix, str]], options: Mapping[str, Any]
+) -> None:
+    """Evaluate tables after each round of a trained model.
+
+    Parameters
+    ----------
+    booster : Booster
+    evals : sequence of (DMatrix, str)
+    options : mapping of str to object
+        Arguments of `boost.train`: the metrics in "custom_metric" are evaluated, too; "evals_result" is
+        filled, and "verbose_eval" prints.
+    """
+    model = booster.model
+    metrics = make_metrics(model, [table for table, _ in evals], options.get("custom_metric"))
+    history: History = {name: {} for _, name in evals}
+    for table, name in evals:
+        for margin in model.staged_margins(model.align(table)):
+            for metric, value in evaluate(model.objective, metrics, margin, table, False):
+                history[name].setdefault(metric, []).append(value)
+    if (result := options.get("evals_result")) is not None:
+        result.clear()
+        result |= history
+    if verbose := options.get("verbose_eval"):
+        monitor = EvaluationMonitor(period=int(verbose))
+        for i in range(booster.num_boosted_rounds()):
+            newest = {n: {m: v[: i + 1] for m, v in by.items()} for n, by in history.items()}
+            monitor.after_iteration(booster, i, newest)
+        monitor.after_training(booster)
