@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from boost.data.dmatrix import DMatrix
 from boost.errors import nearest
 from boost.model.model import Model
-from boost.show.dump import names_of
 from boost.show.importance import importance
+from boost.show.names import names_of
 
 Floats = NDArray[np.float64]
 POSITIVE, NEGATIVE, NEUTRAL = "#d95f02", "#1f78b4", "#8c8c8c"

@@ -53,6 +53,14 @@ class _Body:
         Whether it allocates a buffer.
     indices : frozenset of Var
         The variables in indices of buffers that may be kept in registers.
+    registers : frozenset of Buffer
+        The buffers that may be kept in registers.
+    loops : bool
+        Whether it has loops.
+    is_open : bool
+        Whether it has a loop that LLVM has to transform, see `LoopHints.is_open`.
+    opens : bool
+        Whether it is such a loop itself.
     """
 
     stores: int
@@ -60,6 +68,10 @@ class _Body:
     moves: bool
     allocates: bool
     indices: frozenset[Var]
+    registers: frozenset[Buffer]
+    loops: bool
+    is_open: bool
+    opens: bool
 
 
 class LoopHints:
@@ -118,6 +130,30 @@ class LoopHints:
             hints.append('!{!"llvm.licm.disable"}')
         return hints
 
+    def is_open(self, node: For) -> bool:
+        """Whether LLVM has to transform a loop, for the code to be good.
+
+        It has to transform an innermost loop without vectors; an innermost loop that
+        adds to one element in memory, which LLVM keeps in a register; and a loop that it has to unroll or to
+        vectorize because a pragma says so, or because it indexes a buffer that can be kept in registers.
+        What a schedule has vectorized and unrolled is none of these.
+        """
+        return self._body(node).opens
+
+    def is_apart(self, node: For) -> bool:
+        """Whether a loop with open loops can be a function of its own: it has no vectors and no registers."""
+        body = self._body(node)
+        return body.is_open and not (body.vectors or body.allocates or body.registers) and not _parallel(node)
+
+    def is_scalar(self, node: Stmt) -> bool:
+        """Whether a statement has open loops and no vectors."""
+        body = self._body(node)
+        return body.is_open and not body.vectors
+
+    def has_vectors(self, node: Stmt) -> bool:
+        """Whether a statement has vector operations."""
+        return self._body(node).vectors
+
     def _may_be_in_registers(self, buffer: Buffer) -> bool:
         return buffer.scope == "local" and buffer not in self._in_memory
 
@@ -129,25 +165,89 @@ class LoopHints:
 
     @recursive
     def _analyzed(self, node: Stmt) -> _Body:
-        parts = [self._body(child) for child in children(node) if isinstance(child, Stmt)]
-        vectors, indices = False, set()
+        below = [child for child in children(node) if isinstance(child, Stmt)]
+        parts = [self._body(child) for child in below]
+        vectors, indices, registers = False, set[Var](), set[Buffer]()
         for outside in [node] if not parts else [c for c in children(node) if not isinstance(c, Stmt)]:
-            for below in walk(outside):
-                vectors = vectors or type(below) is Ramp
-                if isinstance(below, (Load, Store)) and self._may_be_in_registers(below.buffer):
-                    indices |= {n for index in below.indices for n in walk(index) if type(n) is Var}
+            for part in walk(outside):
+                kind = type(part)
+                if kind is Ramp:
+                    vectors = True
+                elif kind is Load or kind is Store:
+                    buffer: Buffer = part.buffer  # type: ignore[attr-defined]
+                    if self._may_be_in_registers(buffer):
+                        registers.add(buffer)
+                        for index in part.indices:  # type: ignore[attr-defined]
+                            indices |= _variables(index)
         stores = int(type(node) is Store) + sum(part.stores for part in parts)
         if isinstance(node, For) and node.kind == "unroll" and type(node.extent) is Const:
             stores *= int(node.extent.value)
+        vectors = vectors or any(part.vectors for part in parts)
+        indices = indices.union(*(part.indices for part in parts))
+        registers = registers.union(*(part.registers for part in parts))
+        loops = any(part.loops for part in parts)
+        is_open = any(part.is_open for part in parts)
+        opens = False
+        if type(node) is For:
+            opens = _directed(node) or node.var in indices
+            if not loops:
+                opens = opens or not vectors or _accumulates(node)
+            loops = True
+        elif type(node) is Allocate:
+            registers.discard(node.buffer)
         return _Body(
             stores,
-            vectors or any(part.vectors for part in parts),
+            vectors,
             type(node) not in (Let, Invoke)
             and (type(node) is not Store or _is_moved(node.value))
             and all(part.moves for part in parts),
             type(node) is Allocate or any(part.allocates for part in parts),
-            frozenset(indices).union(*(part.indices for part in parts)),
+            frozenset(indices),
+            frozenset(registers),
+            loops,
+            is_open or opens,
+            opens,
         )
+
+
+def _variables(index: Expr) -> set[Var]:
+    return {n for n in walk(index) if type(n) is Var}
+
+
+def _directed(node: For) -> bool:
+    """Whether a loop's kind or a pragma has LLVM unroll or vectorize it."""
+    return node.kind == "unroll" or any(
+        value is not False for key, value in node.pragmas if key in _PRAGMAS and (key, value) != ("interleave", 1)
+    )
+
+
+def _accumulates(node: For) -> bool:
+    """Whether a loop without loops inside reads and writes one element of a buffer in all iterations."""
+    bound = {node.var}
+    pending: list[Stmt] = [node.body]
+    while pending:
+        stmt = pending.pop()
+        if type(stmt) is Let:
+            bound.add(stmt.var)
+        elif type(stmt) is Store:
+            varies = any(_variables(index) & bound for index in stmt.indices)
+            if not varies and any(_is_same(n, stmt) for n in walk(stmt.value)) and not _is_constant(stmt):
+                return True
+        pending += [child for child in children(stmt) if isinstance(child, Stmt)]
+    return False
+
+
+def _is_same(node: object, store: Store) -> bool:
+    return type(node) is Load and node.buffer is store.buffer and node.indices == store.indices
+
+
+def _is_constant(store: Store) -> bool:
+    """Whether it writes to a constant place of a local buffer, which is a register."""
+    return store.buffer.scope == "local" and not any(map(_variables, store.indices))
+
+
+def _parallel(node: For) -> bool:
+    return any(type(n) is For and n.kind == "parallel" for n in walk(node))
 
 
 def _allocations(node: Stmt) -> Iterator[Allocate]:

@@ -93,7 +93,19 @@ class Memory:
 
     def load(self, index: Index, lanes: int = 1) -> str:
         """The element at `index`, or the `lanes` elements from there on."""
-        return self._value(lanes, self._raw(self._address(index), lanes))
+        if not self.frame.is_constant(self.buffer, index.varying.ref):
+            return self._value(lanes, self._raw(self._address(index), lanes))
+        varying, offset, pointer = index.varying, index.offset, self.base
+        if varying.is_literal:
+            offset += varying.low
+        else:
+            pointer = self._address(Index(varying))
+        if offset:
+            step = f"getelementptr inbounds {self.element}, ptr {pointer}, i64 {offset}"
+            pointer = self.frame.invariant(step, varying.ref)
+        kind = memory_type(vector_of(self.dtype, lanes))
+        load = f"load {kind}, ptr {pointer}, align {self.alignment}"
+        return self._value(lanes, self.frame.invariant(load, index.varying.ref))
 
     def load_masked(self, index: Index, lanes: int, mask: str) -> str:
         """The `lanes` elements from `index` on, where `mask` holds."""

@@ -336,8 +336,15 @@ def test_explain_classes(run, table, tmp_path):
 def test_show_a_model_under_any_name(run, table, tmp_path):
     run("train", table, "--target", "sort", "--rounds", 5, "--no-plots")
     (tmp_path / "model.json").rename(tmp_path / "model.jsonl")
-    output = run("show", "model.jsonl", "--tree", 4, "--drawing", "t.svg")
-    for words in ("objective: binary:logistic", "target: sort (classification)", "classes: no, yes", "0:["):
+    output = run("show", "model.jsonl", "--tree", 4, "--drawing", "t.svg", "--depth", 1)
+    for words in (
+        "objective: binary:logistic",
+        "target: sort (classification)",
+        "classes: no, yes",
+        "tree 4 of 5 (round 4): ",
+        "a leaf adds to: log odds of sort = yes",
+        "├─ a is below 0.",
+    ):
         assert words in output
     assert ElementTree.parse(tmp_path / "t.svg").getroot().tag.endswith("svg")
     assert "the model has the trees 0 to 4, not 5" in run("show", "model.jsonl", "--tree", 5, status=2)
