@@ -15,7 +15,7 @@ from boost.data.frames.frame import is_frame
 from boost.encoding.encoding import Encoding, Options, date_columns
 from boost.params import BY_NAME, MULTI, Params
 from boost.preset.members import Members, Plan
-from boost.preset.preset import ROUNDS, Choice, Task, choose
+from boost.preset.preset import MOST_WATCHED, Choice, Task, choose
 from boost.runs.train import train
 from boost.training.callback import Callbacks, EvaluationMonitor, History, TrainingCallback
 from boost.training.evaluation import evaluate, make_metrics
@@ -135,7 +135,9 @@ def fit(
     own = rounds is not None or watching or options.get("xgb_model") is not None
     if choice.members > 1 and not own and can_divide(given, options):
         record = Params({**given, **choice.params})
-        plan = Plan(choice.members, choice.parts, choice.rounds, stopping or choice.patience)
+        plan = Plan(
+            choice.members, choice.parts, choice.rounds, stopping or choice.patience, choice.varied
+        )
         members = Members(record, table, plan, options.get("custom_metric"))
         members.advance(plan.rounds, None if observer is None else Callbacks([observer]))
         booster, history = members.booster(), members.history
@@ -143,16 +145,21 @@ def fit(
         if watched:
             evaluate_rounds(booster, watched, options)
         return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()), history)
-    most = (choice.rounds if stopping else ROUNDS) if rounds is None else rounds
+    choice = choice.alone(rounds)
+    most = choice.rounds
+    if watching and rounds is None and preset != "xgboost":
+        most = MOST_WATCHED  # the table that is watched ends the training
     stopping = stopping if watching else None
+    earlier = options.get("xgb_model")
+    if earlier is not None and preset != "xgboost" and "num_parallel_tree" not in named:
+        given["num_parallel_tree"] = Booster(model_file=earlier).model.forest.parallel
     if observer is not None:
         options["callbacks"] = [*(options.get("callbacks") or ()), observer]
     booster = train(
         {**given, **choice.params}, table, most, evals=watched, early_stopping_rounds=stopping, **options
     )
     booster.model.encoding = encoding
-    alone = replace(choice, members=1, parts=1, patience=0, rounds=booster.num_boosted_rounds())
-    return Fit(booster, alone)
+    return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()))
 
 
 def _watched(one: Source | DMatrix, source: Source | DMatrix, table: DMatrix, encoding: Encoding) -> DMatrix:
