@@ -127,8 +127,7 @@ def tree_lines(model: TableModel, t: int, depth: int | None, console: Console) -
     words += f"depth {deepest}"
     if chosen < deepest:
         words += f", of which {chosen} {'is' if chosen == 1 else 'are'} shown; --depth {deepest} shows all"
-    own = t % forest.round_trees // forest.parallel
-    outputs = range(min(forest.n_outputs, LISTED)) if forest.vector else [own]
+    outputs = range(min(forest.n_outputs, LISTED)) if forest.vector else [forest.output(t)]
     adds = ", ".join(margin_words(fitted, k, target=model.target, classes=model.classes) for k in outputs)
     page = Page(console.width, chosen, console.options.ascii_only)
     return [words, f"a leaf adds to: {adds}", *page_lines(tree, names_of(fitted), page)]
