@@ -1,4 +1,4 @@
-"""The rule of each preset: from the description of a task to parameters, rounds and members, with the reasons."""
+"""The rule of each preset: from the description of a task to parameters, rounds and members, with reasons."""
 
 from __future__ import annotations
 

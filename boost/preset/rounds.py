@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.params import BY_NAME, MULTI, Params
-from boost.preset.members import Plan, train_members
+from boost.preset.members import Members, Plan
 from boost.preset.preset import ROUNDS, Choice, Task, choose
 from boost.runs.train import train
-from boost.training.callback import EvaluationMonitor, History
+from boost.training.callback import Callbacks, EvaluationMonitor, History, TrainingCallback
 from boost.training.evaluation import evaluate, make_metrics
 
 
@@ -72,6 +72,7 @@ def fit(
     stopping: int | None = None,
     evals: Sequence[tuple[DMatrix, str]] = (),
     options: Mapping[str, Any] | None = None,
+    observer: TrainingCallback | None = None,
 ) -> Fit:
     """Train a model; what the user did not give is chosen by the preset.
 
@@ -84,10 +85,14 @@ def fit(
     rounds : int, optional
         Number of rounds. By default, those of the preset.
     stopping : int, optional
-        As ``early_stopping_rounds`` of `boost.train`; needs `evals`.
+        As ``early_stopping_rounds`` of `boost.train` with `evals`; without them, when the rows that are left
+        out stop the members.
     evals : sequence of (DMatrix, str)
     options : mapping of str to object, optional
         Other arguments of `boost.train`.
+    observer : boost.callback.TrainingCallback, optional
+        Sees the history after each round, and may end the training; it changes nothing else, unlike the
+        callbacks in `options`, with which one plain model is trained.
 
     Returns
     -------
@@ -102,15 +107,21 @@ def fit(
     given = {name: value for name, value in params.items() if value is not None}
     options = dict(options or {})
     choice = choose(preset, describe(table, given), given)
-    own = rounds is not None or stopping is not None or options.get("xgb_model") is not None
+    watching = stopping is not None and bool(evals)
+    own = rounds is not None or watching or options.get("xgb_model") is not None
     if choice.members > 1 and not own and can_divide(given, options):
         record = Params({**given, **choice.params})
-        plan = Plan(choice.members, choice.parts, choice.rounds, choice.patience)
-        booster, history = train_members(record, table, plan, options.get("custom_metric"))
+        plan = Plan(choice.members, choice.parts, choice.rounds, stopping or choice.patience)
+        members = Members(record, table, plan, options.get("custom_metric"))
+        members.advance(plan.rounds, None if observer is None else Callbacks([observer]))
+        booster, history = members.booster(), members.history
         if evals:
             evaluate_rounds(booster, evals, options)
         return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()), history)
     most = (choice.rounds if stopping else ROUNDS) if rounds is None else rounds
+    stopping = stopping if watching else None
+    if observer is not None:
+        options["callbacks"] = [*(options.get("callbacks") or ()), observer]
     booster = train(
         {**given, **choice.params}, table, most, evals=evals, early_stopping_rounds=stopping, **options
     )

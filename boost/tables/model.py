@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ class TableModel:
         patience: int | None = None,
         watched: tuple[Examples, str] | None = None,
         dates: Mapping[str, str | None] | None = None,
-        callbacks: Sequence[Any] = (),
+        observer: Any = None,
     ) -> TableModel:
         """Train on every row of a table.
 
@@ -106,7 +106,8 @@ class TableModel:
             Rows that are evaluated after each round, and their name.
         dates : dict of str to str or None, optional
             The columns of dates, and their formats in text.
-        callbacks : sequence of boost.callback.TrainingCallback
+        observer : boost.callback.TrainingCallback, optional
+            Sees the metrics after each round, and may end the training.
         """
         from boost.preset import Source, fit
 
@@ -134,9 +135,10 @@ class TableModel:
             rounds=rounds,
             stopping=patience,
             evals=evals,
-            options={"verbose_eval": False, "evals_result": model.history, "callbacks": list(callbacks)},
+            options={"verbose_eval": False},
+            observer=observer,
         )
-        model.booster, model.choice = fitted.booster, fitted.choice
+        model.booster, model.choice, model.history = fitted.booster, fitted.choice, fitted.booster.history
         description = {"target": model.target, "task": model.task, "classes": model.classes}
         description |= {"columns": model.columns, "dates": [part.to_json() for part in parts], "ids": model.ids}
         model.booster.attributes[ATTRIBUTE] = json.dumps(description)

@@ -153,7 +153,7 @@ def _train(
             patience=patience,
             watched=table.watched,
             dates=table.dates,
-            callbacks=[progress],
+            observer=progress,
         )
     return trained, progress
 

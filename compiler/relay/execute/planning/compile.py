@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +18,7 @@ from compiler.relay.execute.planning.memory import Block, plan_memory
 from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.execute.planning.program import Program, Step
 from compiler.relay.language.expr import Function
+from compiler.runtime.array import empty
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, name)`` after each kernel."""
@@ -287,5 +289,17 @@ class _Arrays:
     def _added(self, key: Any, array: np.ndarray) -> int:
         if key not in self.numbers:
             self.numbers[key] = len(self.arrays)
-            self.arrays.append(array)
+            self.arrays.append(_owned(array))
         return self.numbers[key]
+
+
+def _owned(array: np.ndarray) -> np.ndarray:
+    """The array; a copy, if its memory is a file's, which may be changed while the program is used."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, memoryview) and isinstance(base.obj, mmap.mmap):
+        copy = empty(array.shape, "uint16" if array.dtype.name == "bfloat16" else array.dtype.name)
+        copy[...] = array
+        return copy
+    return array
