@@ -2,8 +2,8 @@
 
 The oracle is onnxruntime without optimizations, which computes what the file says. Each tensor that the model
 quantises is computed from the oracle's values of those before it; the table counts the elements that differ
-by one step, and by more. The last rows are the whole model on several inputs: how far the last quantised tensor
-is from the oracle's, in steps. There rounding differences add up, onnxruntime's own optimizations included.
+by one step, and by more. The last rows are the whole model on several inputs: how far its last quantised
+tensor is from the oracle's. There rounding differences add up, those of onnxruntime's own optimizations too.
 """
 
 from __future__ import annotations
