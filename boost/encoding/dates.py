@@ -54,7 +54,9 @@ class DateParts:
 
     def __post_init__(self) -> None:
         if bad := [part for part in self.parts if part not in PARTS]:
-            raise DataError(f"unknown part {bad[0]!r} of the date {self.column!r} (known: {', '.join(PARTS)})")
+            raise DataError(
+                f"unknown part {bad[0]!r} of the date {self.column!r} (known: {', '.join(PARTS)})"
+            )
 
     @classmethod
     def fit(cls, values: Any, column: str, format: str | None = None) -> DateParts:
@@ -83,7 +85,9 @@ class DateParts:
             zone = _zone(series)
         dates = _utc(series, format, zone)
         if not dates.notna().any():
-            raise DataError(f"column {column!r} holds no date" + (f" of the format {format!r}" if format else ""))
+            raise DataError(
+                f"column {column!r} holds no date" + (f" of the format {format!r}" if format else "")
+            )
         origin = dates.min().isoformat()
         every = cls(column, PARTS, origin, zone, format)
         varying = {part: v for part, v in every._parts(dates).items() if np.unique(v[~np.isnan(v)]).size > 1}
@@ -121,7 +125,9 @@ class DateParts:
         local = dates if self.zone is None else dates.dt.tz_convert(self.zone)
         seconds = (dates - origin).dt.total_seconds().to_numpy(np.float64)
         parts = {
-            part: getattr(local.dt, "day_of_week" if part == "weekday" else part).to_numpy(np.float64, na_value=np.nan)
+            part: getattr(local.dt, "day_of_week" if part == "weekday" else part).to_numpy(
+                np.float64, na_value=np.nan
+            )
             for part in PARTS
             if part != "elapsed_days"
         }

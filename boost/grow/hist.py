@@ -28,6 +28,8 @@ from boost.grow.kernels.records import (
     DEPTH,
     END,
     FEATURE,
+    GRAD,
+    HESS,
     LEFT,
     PARENT,
     RANGE_BEGIN,
@@ -145,7 +147,7 @@ class HistGrower:
         self._begin(1 if grad.ndim == 1 else grad.shape[1])
         scales, total = round_gradients(grad, hess, weight, self._gpairs, self.team)
         rows, out = self._divide(weight)
-        self._limits = make_limits(self.params, scales, self.step)
+        self._limits = make_limits(self.params, scales, self.step, self._noise())
         self._columns = ColumnSampler(self.binned.features, self.params, self.feature_weights, rng)
         self._paths: dict[int, tuple[int, ...]] = {0: ()}
         self.nodes.begin(rows.size, total)
@@ -162,6 +164,14 @@ class HistGrower:
         rate = self.params["eta"] / self.params["num_parallel_tree"]
         tree = self.nodes.to_tree(size, self._limits, Units(rate, *scales), self.binned.cuts)
         return GrownTree(tree, rows, leaves, begins, ends)
+
+    def _noise(self) -> float:
+        """Return the sum of the squared gradients over that of the hessians; 0 where it has no use."""
+        if not (self._words and self.params["cat_penalty"]):
+            return 0.0
+        # Not by a product of vectors, whose rounding depends on the threads.
+        total = self._gpairs[:, HESS].sum()
+        return float(np.square(self._gpairs[:, GRAD]).sum() / total) if total > 0.0 else 0.0
 
     def _divide(self, weight: Floats) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """Return the numbers of the rows with a weight, and of those with zero weight."""
