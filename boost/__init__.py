@@ -23,8 +23,13 @@ from boost.runs.train import train
 if TYPE_CHECKING:
     from boost.data.batches.data_iter import DataIter
     from boost.estimator.interval import BoostIntervalRegressor
-    from boost.show.plot import plot_contributions, plot_importance, plot_metric
+    from boost.show.explanation import tree_explainer
     from boost.show.plot_tree import plot_tree, to_graphviz
+    from boost.show.plots.contributions import plot_contributions
+    from boost.show.plots.dependence import plot_dependence
+    from boost.show.plots.fit import plot_calibration, plot_intervals, plot_residuals
+    from boost.show.plots.overview import plot_importance, plot_metric
+    from boost.show.shap_trees import shap_trees
     from boost.sklearn import (
         BoostClassifier,
         BoostForestClassifier,
@@ -69,13 +74,19 @@ __all__ = [
     "config_context",
     "cv",
     "get_config",
+    "plot_calibration",
     "plot_contributions",
+    "plot_dependence",
     "plot_importance",
+    "plot_intervals",
     "plot_metric",
+    "plot_residuals",
     "plot_tree",
     "set_config",
+    "shap_trees",
     "to_graphviz",
     "train",
+    "tree_explainer",
 ]
 
 __version__ = "0.1.0"
@@ -85,11 +96,17 @@ __version__ = "0.1.0"
 _LATER = {
     "BoostIntervalRegressor": "boost.estimator.interval",
     "DataIter": "boost.data.batches.data_iter",
-    "plot_contributions": "boost.show.plot",
-    "plot_importance": "boost.show.plot",
-    "plot_metric": "boost.show.plot",
+    "plot_calibration": "boost.show.plots.fit",
+    "plot_contributions": "boost.show.plots.contributions",
+    "plot_dependence": "boost.show.plots.dependence",
+    "plot_importance": "boost.show.plots.overview",
+    "plot_intervals": "boost.show.plots.fit",
+    "plot_metric": "boost.show.plots.overview",
+    "plot_residuals": "boost.show.plots.fit",
     "plot_tree": "boost.show.plot_tree",
+    "shap_trees": "boost.show.shap_trees",
     "to_graphviz": "boost.show.plot_tree",
+    "tree_explainer": "boost.show.explanation",
 }
 # Modules that XGBoost's scripts use as attributes.
 _MODULES = ("config", "core", "plotting", "sklearn")

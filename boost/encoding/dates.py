@@ -1,4 +1,4 @@
-"""Dates as columns of numbers: year, month, day, weekday, hour, minute, second, and the days that have passed."""
+"""Dates as columns of numbers: year, month, day, weekday, time of day, and the days that have passed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAYS = (
 )
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 FORMATS = (ISO, *(day + time for day in DAYS for time in TIMES))
-# Of the present values of a column of dates in text, the share that must be dates, and how many are tried first.
+# Of the values of a column of dates in text, the share that must be dates, and how many are tried first.
 LEAST_SHARE, TRIED = 0.98, 200
 # Characters of the shortest date, as in 1/2/99.
 SHORTEST = 6
@@ -79,10 +79,7 @@ class DateParts:
             format = recognize_dates(series)
             if format is None:
                 raise DataError(f"column {column!r} holds no dates in a known format: give their format")
-        if format is not None:
-            zone = "UTC" if _is_zoned(series, format) else None
-        else:
-            zone = _zone(series)
+        zone = _zone(series if format is None else _parsed(_text(series.dropna()), format))
         dates = _utc(series, format, zone)
         if not dates.notna().any():
             raise DataError(
@@ -92,6 +89,11 @@ class DateParts:
         every = cls(column, PARTS, origin, zone, format)
         varying = {part: v for part, v in every._parts(dates).items() if np.unique(v[~np.isnan(v)]).size > 1}
         return cls(column, tuple(varying) or ("elapsed_days",), origin, zone, format)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The column of dates."""
+        return (self.column,)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -226,8 +228,8 @@ def _parsed(text: Any, format: str) -> Any:
         return pd.to_datetime(text, format=format, errors="coerce", utc=True)
 
 
-def _is_zoned(series: Any, format: str) -> bool:
-    return _parsed(series.dropna().astype(str).str.strip(), format).dt.tz is not None
+def _text(series: Any) -> Any:
+    return series.astype("string").str.strip().astype(object)
 
 
 def _utc(series: Any, format: str | None, zone: str | None, column: str = "") -> Any:
@@ -241,7 +243,7 @@ def _utc(series: Any, format: str | None, zone: str | None, column: str = "") ->
     elif series.dtype.kind in "biufc":
         raise DataError(f"column {column!r} holds numbers, but held dates in the training")
     else:
-        dates = _parsed(series.astype("string").str.strip().astype(object), format or ISO)
+        dates = _parsed(_text(series), format or ISO)
     if zone is None:
         return dates if dates.dt.tz is None else dates.dt.tz_localize(None)
     if dates.dt.tz is None:

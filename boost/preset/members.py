@@ -6,8 +6,8 @@ their margins are those of rows that the member has never seen, at the cost of n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from boost.forest.forest import Forest
 from boost.forest.tree import NO_NODE, Tree
 from boost.metric import Metric
 from boost.params import Params, seed_of
+from boost.training.callback import Callbacks
 from boost.training.evaluation import MetricFunction, evaluate, make_metrics
 from boost.training.start import start
 from boost.training.trainer import Trainer
@@ -41,12 +42,19 @@ class Plan:
         Most rounds.
     patience : int
         Rounds without a better score after which all members stop.
+    varied : mapping of str to sequence
+        Parameters that differ between members, which take turns in their values.
     """
 
     members: int
     parts: int
     rounds: int
     patience: int
+    varied: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def of_member(self, k: int) -> dict[str, Any]:
+        """Return the parameters of member k that differ between members."""
+        return {name: values[k % len(values)] for name, values in self.varied.items()}
 
 
 class Member:
@@ -86,10 +94,8 @@ class Member:
         return evaluate(self.booster.model.objective, self.metrics, margin, self.table, False)
 
 
-def train_members(
-    params: Params, table: DMatrix, plan: Plan, metric: MetricFunction | None = None
-) -> tuple[Booster, dict[str, list[float]]]:
-    """Return the mean of members that were trained until the rows that they leave out stop them.
+class Members:
+    """Members in training, which may be stopped and trained further.
 
     Parameters
     ----------
@@ -99,46 +105,82 @@ def train_members(
     metric : callable, optional
         As ``custom_metric`` of `boost.train`.
 
-    Returns
-    -------
-    booster : Booster
-        A round of it has the trees of all members, as many in parallel as there are members; its last round
-        is the best one.
+    Attributes
+    ----------
     history : dict of str to list of float
-        For each metric the mean over the members after each round, those after the best one included.
+        For each metric its mean over the members after each round, the best one not being the last.
+    best_round : int
+        The round, from 0, with the best last metric.
+    best_score : float
+        That metric.
     """
-    together = params.replace(num_parallel_tree=plan.members)
-    booster = Booster(together)
-    start(booster.model, table)
-    part = divide(table, plan.parts, seed_of(params), params.objective)
-    held = [np.flatnonzero(part == k) for k in range(plan.members)]
-    metrics = make_metrics(booster.model, [table], metric)
-    seeds = np.random.default_rng(seed_of(params)).integers(2**31 - 1, size=plan.members)
-    members = [
-        Member(booster, params.replace(seed=int(seed)), table, rows, metrics)
-        for seed, rows in zip(seeds, held, strict=True)
-    ]
-    history: dict[str, list[float]] = {}
-    best, best_round = np.inf, 0
-    share = np.array([rows.size for rows in held]) / sum(rows.size for rows in held)
-    sign = -1.0 if metrics[-1].maximize else 1.0
-    for iteration in range(plan.rounds):
-        scores = []
-        for member in members:
-            member.trainer.update(iteration)
-            scores.append(member.score())
-        for i, (name, _) in enumerate(scores[0]):
-            mean = float(share @ [score[i][1] for score in scores])
-            history.setdefault(name, []).append(mean)
-        newest = sign * history[scores[0][-1][0]][-1]
-        if newest < best:
-            best, best_round = newest, iteration
-        elif iteration - best_round >= plan.patience:
-            break
-    booster.model.forest = joined([m.booster.model.forest for m in members], best_round + 1)
-    booster.model.best_iteration, booster.model.best_score = best_round, sign * best
-    booster.history = {LEFT_OUT: {name: list(values) for name, values in history.items()}}
-    return booster, history
+
+    def __init__(
+        self, params: Params, table: DMatrix, plan: Plan, metric: MetricFunction | None = None
+    ) -> None:
+        self.plan = plan
+        self._together = Booster(params.replace(num_parallel_tree=plan.members))
+        model = self._together.model
+        start(model, table)
+        part = divide(table, plan.parts, seed_of(params), params.objective)
+        held = [np.flatnonzero(part == k) for k in range(plan.members)]
+        metrics = make_metrics(model, [table], metric)
+        seeds = np.random.default_rng(seed_of(params)).integers(2**31 - 1, size=plan.members)
+        self._members = [
+            Member(self._together, params.replace(seed=int(seed), **plan.of_member(k)), table, rows, metrics)
+            for k, (seed, rows) in enumerate(zip(seeds, held, strict=True))
+        ]
+        self._share = np.array([rows.size for rows in held]) / sum(rows.size for rows in held)
+        self.maximize = metrics[-1].maximize
+        self.history: dict[str, list[float]] = {}
+        self.best_round, self.best_score = 0, -np.inf if self.maximize else np.inf
+        self.ended = False
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds each member has been trained for."""
+        return len(next(iter(self.history.values()), ()))
+
+    def advance(self, rounds: int, hooks: Callbacks | None = None) -> None:
+        """Train up to `rounds` rounds in total, unless the scores have stopped to improve, or a hook stops.
+
+        Parameters
+        ----------
+        rounds : int
+        hooks : Callbacks, optional
+            Called after each round with the history of `LEFT_OUT`.
+        """
+        sign = -1.0 if self.maximize else 1.0
+        while self.rounds < rounds and not self.ended:
+            iteration = self.rounds
+            scores = []
+            for member in self._members:
+                member.trainer.update(iteration)
+                scores.append(member.score())
+            for i, (name, _) in enumerate(scores[0]):
+                mean = float(self._share @ [score[i][1] for score in scores])
+                self.history.setdefault(name, []).append(mean)
+            newest = self.history[scores[0][-1][0]][-1]
+            if sign * newest < sign * self.best_score:
+                self.best_score, self.best_round = newest, iteration
+            elif iteration - self.best_round >= self.plan.patience:
+                self.ended = True
+            if hooks is not None and hooks.after_iteration(
+                self._together, iteration, {LEFT_OUT: self.history}
+            ):
+                self.ended = True
+
+    def booster(self) -> Booster:
+        """Return the mean of the members with the rounds up to the best one.
+
+        A round of it has the trees of all members, as many in parallel as there are members.
+        """
+        booster = self._together.copy()
+        model = booster.model
+        model.forest = joined([m.booster.model.forest for m in self._members], self.best_round + 1)
+        model.best_iteration, model.best_score = self.best_round, self.best_score
+        booster.history = {LEFT_OUT: {name: list(values) for name, values in self.history.items()}}
+        return booster
 
 
 def divide(table: DMatrix, parts: int, seed: int, objective: str) -> Ints:

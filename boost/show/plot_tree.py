@@ -11,7 +11,7 @@ from boost.model.model import Model
 from boost.show.drawing import TreeDrawing
 from boost.show.dump import MISSING, OTHER, DotStyle, dot
 from boost.show.names import names_of
-from boost.show.plot import PlotError, model_of
+from boost.show.plots.canvas import PlotError, model_of
 
 
 def plot_tree(

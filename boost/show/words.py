@@ -60,7 +60,7 @@ def margin_words(
     outputs = model.forest.n_outputs
     of_target = f" of {target}" if target else ""
     if name.startswith("multi:"):
-        return f"log score of {classes[output] if classes else f'class {output}'}"
+        return f"log score of {f'class {output}' if classes is None else classes[output]}"
     if name.startswith("rank:"):
         return "ranking score"
     if name == "reg:normal":
@@ -69,7 +69,7 @@ def margin_words(
         if name == f"reg:{word}error":
             levels = np.atleast_1d(params[parameter])
             return f"{word} {levels[output % len(levels)]:g}{of_target}"
-    if name in ("binary:logistic", "binary:logitraw") and classes and len(classes) == 2:
+    if name.startswith("binary:logi") and classes is not None and len(classes) == 2:
         of_target = f" of {target} = {classes[1]}" if target else f" of {classes[1]}"
     words = MARGINS.get(name, "margin").format(target=of_target)
     return f"{words}, output {output}" if outputs > 1 else words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +66,8 @@ def cross_validate(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     coverage: float | None = None,
-    callbacks: Callable[[int], Sequence[Any]] = lambda fold: (),
-    ended: Callable[[], bool] = lambda: False,
+    observer: Any = None,
+    after_fold: Callable[[int], bool] = lambda fold: False,
 ) -> FoldScores:
     """Train a model for each fold on the other rows, as `TableModel.train` does, and score it.
 
@@ -84,10 +84,10 @@ def cross_validate(
         Other arguments of `TableModel.train`.
     coverage : float, optional
         Of intervals, which are calibrated with a fifth of the rows of each training.
-    callbacks : callable
-        Returns the callbacks of a fold's training.
-    ended : callable
-        Whether to stop before the next fold.
+    observer : boost.callback.TrainingCallback, optional
+        Sees the metrics after each round, and may end a training.
+    after_fold : callable
+        Called with the number of folds that are done; returns whether to stop.
 
     Raises
     ------
@@ -101,14 +101,12 @@ def cross_validate(
     rng = np.random.default_rng(seed)
     found, predicted = FoldScores(), []
     for fold, held in enumerate(fold_rows(examples, folds, rng)):
-        if ended():
-            break
         train = examples.take(np.setdiff1d(np.arange(len(examples)), held))
         aside = None
         if coverage is not None:
             kept, calibrating = hold_out(train, DEFAULT_SHARE, rng)
             train, aside = train.take(kept), train.take(calibrating)
-        model = TableModel.train(train, params, callbacks=callbacks(fold), **(settings or {}))
+        model = TableModel.train(train, params, observer=observer, **(settings or {}))
         constant = model.constant()
         if aside is not None and coverage is not None:
             model.calibrate(aside, coverage)
@@ -120,8 +118,10 @@ def cross_validate(
         found.rows.append(len(held))
         beside = {"row": test.features.index.to_numpy(), "fold": fold + 1}
         if test.ids is not None:
-            beside |= {name: test.ids[name].to_numpy() for name in test.ids}
+            beside |= {str(name): test.ids[name].to_numpy() for name in test.ids}
         table = model.predict(test.features)
         predicted.append(pd.concat([pd.DataFrame(beside), table], axis=1))
+        if after_fold(fold + 1):
+            break
     every = pd.concat(predicted).sort_values("row", ignore_index=True) if predicted else None
     return replace(found, predictions=every)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.backend.llvm.writer import Wide
-from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Ramp, Select, Var
+from compiler.ir.dtype import lanes_of
+from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Select, Var
 from compiler.ir.function import Invoke
+from compiler.ir.node import CHILDREN, Node
 from compiler.ir.recursion import recursive
 from compiler.ir.stmt import Allocate, For, Let, Stmt, Store
 from compiler.ir.visit import children, walk
@@ -51,10 +53,6 @@ class _Body:
         Whether it only moves data.
     allocates : bool
         Whether it allocates a buffer.
-    indices : frozenset of Var
-        The variables in indices of buffers that may be kept in registers.
-    registers : frozenset of Buffer
-        The buffers that may be kept in registers.
     loops : bool
         Whether it has loops.
     is_open : bool
@@ -67,8 +65,6 @@ class _Body:
     vectors: bool
     moves: bool
     allocates: bool
-    indices: frozenset[Var]
-    registers: frozenset[Buffer]
     loops: bool
     is_open: bool
     opens: bool
@@ -85,6 +81,7 @@ class LoopHints:
 
     def __init__(self, body: Stmt) -> None:
         self._in_memory = {a.buffer for a in _allocations(body) if (PRAGMA, True) in a.pragmas}
+        self._indices = self._register_indices(body)
         # keyed by identity; the node is stored too, so that its id is not reused
         self._known: dict[int, tuple[Stmt, _Body]] = {}
 
@@ -118,7 +115,7 @@ class LoopHints:
                     f"False, not {value!r}"
                 )
             hints.append(f"!{{{hint[0 if value is True else 1 if value is False else 2].format(value)}}}")
-        if hints or node.var in body.indices:  # unrolled, the loop's buffers can be kept in registers
+        if hints or node.var in self._indices:  # unrolled, the loop's buffers can be kept in registers
             return hints
         if body.vectors or body.stores >= UNROLLED_BODY:
             hints += ['!{!"llvm.loop.vectorize.enable", i1 false}', '!{!"llvm.loop.unroll.disable"}']
@@ -143,7 +140,9 @@ class LoopHints:
     def is_apart(self, node: For) -> bool:
         """Whether a loop with open loops can be a function of its own: it has no vectors and no registers."""
         body = self._body(node)
-        return body.is_open and not (body.vectors or body.allocates or body.registers) and not _parallel(node)
+        if not body.is_open or body.vectors or body.allocates:
+            return False
+        return not _parallel(node) and not self._touches_registers(node)
 
     def is_scalar(self, node: Stmt) -> bool:
         """Whether a statement has open loops and no vectors."""
@@ -165,49 +164,56 @@ class LoopHints:
 
     @recursive
     def _analyzed(self, node: Stmt) -> _Body:
-        below = [child for child in children(node) if isinstance(child, Stmt)]
-        parts = [self._body(child) for child in below]
-        vectors, indices, registers = False, set[Var](), set[Buffer]()
-        for outside in [node] if not parts else [c for c in children(node) if not isinstance(c, Stmt)]:
-            for part in walk(outside):
-                kind = type(part)
-                if kind is Ramp:
-                    vectors = True
-                elif kind is Load or kind is Store:
-                    buffer: Buffer = part.buffer  # type: ignore[attr-defined]
-                    if self._may_be_in_registers(buffer):
-                        registers.add(buffer)
-                        for index in part.indices:  # type: ignore[attr-defined]
-                            indices |= _variables(index)
-        stores = int(type(node) is Store) + sum(part.stores for part in parts)
-        if isinstance(node, For) and node.kind == "unroll" and type(node.extent) is Const:
-            stores *= int(node.extent.value)
-        vectors = vectors or any(part.vectors for part in parts)
-        indices = indices.union(*(part.indices for part in parts))
-        registers = registers.union(*(part.registers for part in parts))
-        loops = any(part.loops for part in parts)
-        is_open = any(part.is_open for part in parts)
-        opens = False
-        if type(node) is For:
-            opens = _directed(node) or node.var in indices
+        kind = type(node)
+        if kind is Store:
+            lanes = lanes_of(node.value.dtype) > 1 or any(lanes_of(i.dtype) > 1 for i in node.indices)  # type: ignore[attr-defined]
+            return _VECTOR if lanes else _MOVE if _is_moved(node.value) else _SCALAR  # type: ignore[attr-defined]
+        parts = [self._body(child) for child in children(node) if isinstance(child, Stmt)]
+        stores = sum(part.stores for part in parts)
+        vectors = any(part.vectors for part in parts)
+        loops, is_open, opens = any(p.loops for p in parts), any(p.is_open for p in parts), False
+        if kind is For:
+            if node.kind == "unroll" and type(node.extent) is Const:  # type: ignore[attr-defined]
+                stores *= int(node.extent.value)  # type: ignore[attr-defined]
+            opens = _directed(node) or node.var in self._indices  # type: ignore[arg-type,attr-defined]
             if not loops:
-                opens = opens or not vectors or _accumulates(node)
+                opens = opens or not vectors or _accumulates(node)  # type: ignore[arg-type]
             loops = True
-        elif type(node) is Allocate:
-            registers.discard(node.buffer)
         return _Body(
             stores,
             vectors,
-            type(node) not in (Let, Invoke)
-            and (type(node) is not Store or _is_moved(node.value))
-            and all(part.moves for part in parts),
-            type(node) is Allocate or any(part.allocates for part in parts),
-            frozenset(indices),
-            frozenset(registers),
+            kind not in (Let, Invoke) and all(part.moves for part in parts),
+            kind is Allocate or any(part.allocates for part in parts),
             loops,
             is_open or opens,
             opens,
         )
+
+    def _register_indices(self, body: Stmt) -> frozenset[Var]:
+        """The variables in indices of buffers that may be kept in registers."""
+        found: set[Var] = set()
+        seen: set[int] = set()
+        pending: list[Node] = [body] if any(True for _ in _allocations(body)) else []
+        while pending:
+            node = pending.pop()
+            if id(node) in seen:  # the copies of an unrolled loop share expressions
+                continue
+            seen.add(id(node))
+            if isinstance(node, (Load, Store)) and self._may_be_in_registers(node.buffer):
+                for index in node.indices:
+                    found |= _variables(index)
+            pending += CHILDREN[type(node)](node)
+        return frozenset(found)
+
+    def _touches_registers(self, node: Stmt) -> bool:
+        return any(
+            isinstance(part, (Load, Store)) and self._may_be_in_registers(part.buffer) for part in walk(node)
+        )
+
+
+_VECTOR = _Body(1, True, False, False, False, False, False)
+_SCALAR = _Body(1, False, False, False, False, False, False)
+_MOVE = _Body(1, False, True, False, False, False, False)
 
 
 def _variables(index: Expr) -> set[Var]:

@@ -183,6 +183,7 @@ class Frame:
         self.captured_buffers: list[Buffer] = []
         # arithmetic that is written already, by the identity of its node, while its variables are bound
         self.numbers: dict[int, tuple[Expr, Wide]] = {}
+        self.indices: dict[int, tuple[Expr, Index | None]] = {}
         self.stack_bytes = 0
         self.is_open = False
         self.guards = 0  # the conditions around the statement that is being written
@@ -334,6 +335,7 @@ class Frame:
         """Remove the value that `bind` set."""
         del self.variables[var]
         self.numbers.clear()
+        self.indices.clear()
 
     def variable(self, var: Var) -> Wide:
         """The value of a variable.
