@@ -20,7 +20,7 @@ def score(codes: np.ndarray, g: np.ndarray, h: np.ndarray, types: list[str], spa
 
 
 def test_variance_within_categories_by_hand() -> None:
-    # The gradients (1, 3), (-2, 0) and (5, 7) lie about the means 2, -1 and 6 of their categories: squares of 6
+    # The gradients (1, 3), (-2, 0) and (5, 7) of categories have the means 2, -1 and 6: squares of 6
     # together, 6 - 3 degrees of freedom. Without categories: squares of 88 by 6 rows.
     codes, g = np.array([[0], [0], [1], [1], [2], [2]]), np.array([1.0, 3, -2, 0, 5, 7])
     ones = np.ones(6)
