@@ -23,11 +23,13 @@ from boost.runs.train import train
 if TYPE_CHECKING:
     from boost.data.batches.data_iter import DataIter
     from boost.estimator.interval import BoostIntervalRegressor
+    from boost.show.explanation import tree_explainer
     from boost.show.plot_tree import plot_tree, to_graphviz
     from boost.show.plots.contributions import plot_contributions
     from boost.show.plots.dependence import plot_dependence
     from boost.show.plots.fit import plot_calibration, plot_intervals, plot_residuals
     from boost.show.plots.overview import plot_importance, plot_metric
+    from boost.show.shap_trees import shap_trees
     from boost.sklearn import (
         BoostClassifier,
         BoostForestClassifier,
@@ -81,8 +83,10 @@ __all__ = [
     "plot_residuals",
     "plot_tree",
     "set_config",
+    "shap_trees",
     "to_graphviz",
     "train",
+    "tree_explainer",
 ]
 
 __version__ = "0.1.0"
@@ -100,7 +104,9 @@ _LATER = {
     "plot_metric": "boost.show.plots.overview",
     "plot_residuals": "boost.show.plots.fit",
     "plot_tree": "boost.show.plot_tree",
+    "shap_trees": "boost.show.shap_trees",
     "to_graphviz": "boost.show.plot_tree",
+    "tree_explainer": "boost.show.explanation",
 }
 # Modules that XGBoost's scripts use as attributes.
 _MODULES = ("config", "core", "plotting", "sklearn")

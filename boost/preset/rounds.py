@@ -15,7 +15,7 @@ from boost.data.frames.frame import is_frame
 from boost.encoding.encoding import Encoding, Options, date_columns
 from boost.params import BY_NAME, MULTI, Params
 from boost.preset.members import Members, Plan
-from boost.preset.preset import ROUNDS, Choice, Task, choose
+from boost.preset.preset import MOST_WATCHED, Choice, Task, choose
 from boost.runs.train import train
 from boost.training.callback import Callbacks, EvaluationMonitor, History, TrainingCallback
 from boost.training.evaluation import MetricFunction, evaluate, make_metrics
@@ -143,16 +143,21 @@ def fit(
         if watched:
             evaluate_rounds(booster, watched, options)
         return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()), history)
-    most = (choice.rounds if stopping else ROUNDS) if rounds is None else rounds
+    choice = choice.alone(rounds)
+    most = choice.rounds
+    if watching and rounds is None and preset != "xgboost":
+        most = MOST_WATCHED  # the table that is watched ends the training
     stopping = stopping if watching else None
+    earlier = options.get("xgb_model")
+    if earlier is not None and preset != "xgboost" and "num_parallel_tree" not in named:
+        given["num_parallel_tree"] = Booster(model_file=earlier).model.forest.parallel
     if observer is not None:
         options["callbacks"] = [*(options.get("callbacks") or ()), observer]
     booster = train(
         {**given, **choice.params}, table, most, evals=watched, early_stopping_rounds=stopping, **options
     )
     booster.model.encoding = encoding
-    alone = replace(choice, members=1, parts=1, patience=0, rounds=booster.num_boosted_rounds())
-    return Fit(booster, alone)
+    return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()))
 
 
 def make_members(
@@ -169,7 +174,7 @@ def make_members(
     metric : callable, optional
         As ``custom_metric`` of `boost.train`.
     """
-    plan = Plan(choice.members, choice.parts, choice.rounds, choice.patience)
+    plan = Plan(choice.members, choice.parts, choice.rounds, choice.patience, choice.varied)
     return Members(Params({**given, **choice.params}), table, plan, metric)
 
 

@@ -92,7 +92,10 @@ def summary(model: TableModel) -> dict[str, str]:
 
 
 def category_lines(model: TableModel, width: int) -> dict[str, str]:
-    """Return the categories of each categorical column; those that a line has no place for are counted."""
+    """Return the categories of each categorical column, and the columns that are made of others.
+
+    What a line has no place for is counted.
+    """
     names = model.booster.feature_names or [f"f{i}" for i in range(model.booster.num_features())]
     lines = {}
     for f, dictionary in list(model.booster.categories.items())[:LISTED]:
@@ -101,6 +104,8 @@ def category_lines(model: TableModel, width: int) -> dict[str, str]:
         while shown > 1 and len(names[f]) + len(_counted(words, shown)) + 2 > width:
             shown -= 1
         lines[names[f]] = _counted(words, shown)
+    for column in model.booster.model.encoding.derived:
+        lines[f"made of {' and '.join(column.sources)}"] = _counted(list(column.names), LISTED)
     return lines
 
 
@@ -127,8 +132,7 @@ def tree_lines(model: TableModel, t: int, depth: int | None, console: Console) -
     words += f"depth {deepest}"
     if chosen < deepest:
         words += f", of which {chosen} {'is' if chosen == 1 else 'are'} shown; --depth {deepest} shows all"
-    own = t % forest.round_trees // forest.parallel
-    outputs = range(min(forest.n_outputs, LISTED)) if forest.vector else [own]
+    outputs = range(min(forest.n_outputs, LISTED)) if forest.vector else [forest.output(t)]
     adds = ", ".join(margin_words(fitted, k, target=model.target, classes=model.classes) for k in outputs)
     page = Page(console.width, chosen, console.options.ascii_only)
     return [words, f"a leaf adds to: {adds}", *page_lines(tree, names_of(fitted), page)]

@@ -121,7 +121,7 @@ def search_parameters(
     """Search for the parameters with the best score on rows that are left out, and train with them.
 
     The first trial is what `espalier train` does. Trials are scored on training rows alone, most of them
-    after few rounds (successive halving); rows held out to test score the best one in the end. Parameters given
+    after few rounds (successive halving); rows held out to test score the best one in the end. Those given
     by --param stay as they are. Ctrl-C stops the search, and keeps the best of the trials so far.
     """
     from boost.tables.file import check_extension

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from boost.data.dmatrix import DMatrix
 from boost.model.model import Model
 from boost.show.names import Names, names_of
-from boost.show.plots.canvas import NEUTRAL, PALETTE, Floats, colour, model_of, plain
+from boost.show.plots.canvas import NEUTRAL, PALETTE, Floats, colour, model_of, plain, rounds_of
 from boost.show.words import MOST_LETTERS, margin_words, shorten
 
 # Categories of one feature that have a colour.
@@ -77,7 +77,7 @@ def explain(
         class_names = getattr(source, "classes_", None)
     table = data if isinstance(data, DMatrix) else model.make_table(data, getattr(source, "missing", None))
     table = model.align(table)
-    added = contributions(model, table, model.trees_of())
+    added = contributions(model, table, model.trees_of(rounds_of(source)))
     return Explained(model, names_of(model), table.dense_rows(0, table.num_row()), added, target, class_names)
 
 

@@ -26,6 +26,7 @@ from boost.show.plots.canvas import (
     model_of,
     new_axes,
     panels_of,
+    rounds_of,
     write_page,
 )
 
@@ -75,9 +76,9 @@ def _labels(source: Any, label: Any, table: DMatrix, data: Any) -> Floats:
     return values.astype(float)
 
 
-def _predicted(model: Model, table: DMatrix) -> Floats:
+def _predicted(source: Any, model: Model, table: DMatrix) -> Floats:
     """Return the predictions as probabilities or means; float64, shape (rows, outputs)."""
-    margins = model.margins(table)
+    margins = model.margins(table, rounds_of(source))
     name = model.objective.name
     if name.startswith("multi:"):
         scores = np.exp(margins - margins.max(axis=1, keepdims=True))
@@ -140,7 +141,7 @@ def plot_calibration(
         raise PlotError(f"{name} predicts neither means nor probabilities, which can be calibrated")
     table = _table_of(booster, model, data)
     label = _labels(booster, label, table, data)
-    predicted = _predicted(model, table)
+    predicted = _predicted(booster, model, table)
     is_share = name in PROBABILITIES
     if class_names is None:
         class_names = getattr(booster, "classes_", None)
@@ -283,7 +284,7 @@ def plot_residuals(
         raise PlotError(f"residuals are of one output, the model has {model.forest.n_outputs}")
     table = _table_of(booster, model, data)
     label = _labels(booster, label, table, data)
-    predicted = _predicted(model, table)[:, 0]
+    predicted = _predicted(booster, model, table)[:, 0]
     residual = label - predicted
     of_target = f" of {target}" if target else ""
     x, words = predicted, f"prediction{of_target}"
@@ -407,7 +408,7 @@ def plot_intervals(
     stated = interval_of(model)["coverage"]
     known = label is not None or (isinstance(data, DMatrix) and data.label is not None)
     values = _labels(booster, label, table, data) if known else None
-    centre = np.median(_predicted(model, table), axis=1)
+    centre = np.median(_predicted(booster, model, table), axis=1)
     order = np.argsort(centre, kind="stable")
     rows = order[np.linspace(0, len(order) - 1, min(len(order), MOST_INTERVALS)).round().astype(int)]
     x, words = np.arange(len(rows), dtype=float), "rows in the order of their predicted medians"
