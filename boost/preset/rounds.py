@@ -149,7 +149,7 @@ def fit(
         most = MOST_WATCHED  # the table that is watched ends the training
     stopping = stopping if watching else None
     earlier = options.get("xgb_model")
-    if earlier is not None and preset != "xgboost" and "num_parallel_tree" not in named:
+    if earlier is not None and preset != "xgboost" and int(named.get("num_parallel_tree", 1)) == 1:
         given["num_parallel_tree"] = Booster(model_file=earlier).model.forest.parallel
     if observer is not None:
         options["callbacks"] = [*(options.get("callbacks") or ()), observer]
