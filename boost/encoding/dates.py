@@ -1,4 +1,4 @@
-"""Dates as columns of numbers: year, month, day, weekday, hour, minute, second, and the days that have passed."""
+"""Dates as columns of numbers: year, month, day, weekday, time of day, and the days that have passed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAYS = (
 )
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 FORMATS = (ISO, *(day + time for day in DAYS for time in TIMES))
-# Of the present values of a column of dates in text, the share that must be dates, and how many are tried first.
+# Of the values of a column of dates in text, the share that must be dates, and how many are tried first.
 LEAST_SHARE, TRIED = 0.98, 200
 # Characters of the shortest date, as in 1/2/99.
 SHORTEST = 6
@@ -54,7 +54,9 @@ class DateParts:
 
     def __post_init__(self) -> None:
         if bad := [part for part in self.parts if part not in PARTS]:
-            raise DataError(f"unknown part {bad[0]!r} of the date {self.column!r} (known: {', '.join(PARTS)})")
+            raise DataError(
+                f"unknown part {bad[0]!r} of the date {self.column!r} (known: {', '.join(PARTS)})"
+            )
 
     @classmethod
     def fit(cls, values: Any, column: str, format: str | None = None) -> DateParts:
@@ -77,17 +79,21 @@ class DateParts:
             format = recognize_dates(series)
             if format is None:
                 raise DataError(f"column {column!r} holds no dates in a known format: give their format")
-        if format is not None:
-            zone = "UTC" if _is_zoned(series, format) else None
-        else:
-            zone = _zone(series)
+        zone = _zone(series if format is None else _parsed(_text(series.dropna()), format))
         dates = _utc(series, format, zone)
         if not dates.notna().any():
-            raise DataError(f"column {column!r} holds no date" + (f" of the format {format!r}" if format else ""))
+            raise DataError(
+                f"column {column!r} holds no date" + (f" of the format {format!r}" if format else "")
+            )
         origin = dates.min().isoformat()
         every = cls(column, PARTS, origin, zone, format)
         varying = {part: v for part, v in every._parts(dates).items() if np.unique(v[~np.isnan(v)]).size > 1}
         return cls(column, tuple(varying) or ("elapsed_days",), origin, zone, format)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The column of dates."""
+        return (self.column,)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,7 +127,9 @@ class DateParts:
         local = dates if self.zone is None else dates.dt.tz_convert(self.zone)
         seconds = (dates - origin).dt.total_seconds().to_numpy(np.float64)
         parts = {
-            part: getattr(local.dt, "day_of_week" if part == "weekday" else part).to_numpy(np.float64, na_value=np.nan)
+            part: getattr(local.dt, "day_of_week" if part == "weekday" else part).to_numpy(
+                np.float64, na_value=np.nan
+            )
             for part in PARTS
             if part != "elapsed_days"
         }
@@ -220,8 +228,8 @@ def _parsed(text: Any, format: str) -> Any:
         return pd.to_datetime(text, format=format, errors="coerce", utc=True)
 
 
-def _is_zoned(series: Any, format: str) -> bool:
-    return _parsed(series.dropna().astype(str).str.strip(), format).dt.tz is not None
+def _text(series: Any) -> Any:
+    return series.astype("string").str.strip().astype(object)
 
 
 def _utc(series: Any, format: str | None, zone: str | None, column: str = "") -> Any:
@@ -235,7 +243,7 @@ def _utc(series: Any, format: str | None, zone: str | None, column: str = "") ->
     elif series.dtype.kind in "biufc":
         raise DataError(f"column {column!r} holds numbers, but held dates in the training")
     else:
-        dates = _parsed(series.astype("string").str.strip().astype(object), format or ISO)
+        dates = _parsed(_text(series), format or ISO)
     if zone is None:
         return dates if dates.dt.tz is None else dates.dt.tz_localize(None)
     if dates.dt.tz is None:

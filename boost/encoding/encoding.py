@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike
 
 from boost.data.frames.frame import is_frame
 from boost.data.frames.raw import column_names, is_text, levels, raw_column, replace_columns
+from boost.encoding.dates import DateParts, is_date_column
 from boost.encoding.statistic import TargetStatistic
 from boost.errors import DataError
 
 # The attribute of a model that holds its encoding, which is saved with it.
 ATTRIBUTE = "espalier_encoding"
 # The kinds of derived columns, by their names in model files.
-KINDS: dict[str, Any] = {"statistic": TargetStatistic}
+KINDS: dict[str, Any] = {"dates": DateParts, "statistic": TargetStatistic}
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,16 @@ class Options:
         See `boost.encoding.statistic.TargetStatistic`.
     classes : int
         With labels that are classes: their number; each class but the first gets a column. 0 for numbers.
+    dates : mapping of str to str or None
+        The columns of dates that become their parts, and the format of those in text; see
+        `boost.encoding.dates.DateParts`.
     """
 
     statistics: tuple[tuple[str, ...], ...] = ()
     replace: bool = False
     strength: float = 1.0
     classes: int = 0
+    dates: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,11 @@ class Encoding:
         derived: list[Any] = []
         added: dict[str, Any] = {}
         dropped: list[str] = []
+        for name, text_format in options.dates.items():
+            parts = DateParts.fit(raw_column(frame, name), name, text_format)
+            derived.append(parts)
+            added.update(parts.transform(raw_column(frame, name)))
+            dropped.append(name)
         targets = _targets(labels, options.classes) if options.statistics else {}
         seeds = np.random.SeedSequence(seed).spawn(len(options.statistics))
         for columns, stream in zip(options.statistics, map(np.random.default_rng, seeds), strict=True):
@@ -176,6 +186,12 @@ class Encoding:
             for part in parts
         ]
         return cls(tuple(derived), dropped)
+
+
+def date_columns(frame: Any) -> list[str]:
+    """Return the columns of a frame that have a type of dates; empty for anything but a frame."""
+    names = column_names(frame) if is_frame(frame) else []
+    return [name for name in names if is_date_column(raw_column(frame, name))]
 
 
 def many_levels(frame: Any, least: int) -> dict[str, int]:

@@ -21,7 +21,7 @@ from boost.grow.kernels.histogram import (
     plan_histograms,
     release,
 )
-from boost.grow.kernels.partition import carry_rows, make_children, partition, partition_sparse, settle
+from boost.grow.kernels.partition import carry_rows, divide_rows, make_children, partition, partition_sparse, settle
 from boost.grow.kernels.records import (
     BEGIN,
     BY_ROWS,
@@ -165,10 +165,10 @@ class HistGrower:
 
     def _divide(self, weight: Floats) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """Return the numbers of the rows with a weight, and of those with zero weight."""
-        if weight.size and not weight.all():
-            active = np.flatnonzero(weight)
-            self._rows[: active.size] = active
-            return self._rows[: active.size], np.flatnonzero(weight == 0).astype(np.uint32)
+        if weight.size:
+            out = np.empty(weight.size, dtype=np.uint32)
+            count = int(divide_rows(weight, self._rows, out))
+            return self._rows[:count], out[: weight.size - count]
         for begin in range(0, self._rows.size, PIECE):  # no second array of all rows
             end = min(begin + PIECE, self._rows.size)
             self._rows[begin:end] = np.arange(begin, end, dtype=np.uint32)

@@ -6,8 +6,8 @@ their margins are those of rows that the member has never seen, at the cost of n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,19 @@ class Plan:
         Most rounds.
     patience : int
         Rounds without a better score after which all members stop.
+    varied : mapping of str to sequence
+        Parameters that differ between members, which take turns in their values.
     """
 
     members: int
     parts: int
     rounds: int
     patience: int
+    varied: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def of_member(self, k: int) -> dict[str, Any]:
+        """Return the parameters of member k that differ between members."""
+        return {name: values[k % len(values)] for name, values in self.varied.items()}
 
 
 class Member:
@@ -120,8 +127,8 @@ class Members:
         metrics = make_metrics(model, [table], metric)
         seeds = np.random.default_rng(seed_of(params)).integers(2**31 - 1, size=plan.members)
         self._members = [
-            Member(self._together, params.replace(seed=int(seed)), table, rows, metrics)
-            for seed, rows in zip(seeds, held, strict=True)
+            Member(self._together, params.replace(seed=int(seed), **plan.of_member(k)), table, rows, metrics)
+            for k, (seed, rows) in enumerate(zip(seeds, held, strict=True))
         ]
         self._share = np.array([rows.size for rows in held]) / sum(rows.size for rows in held)
         self.maximize = metrics[-1].maximize

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
+from boost.data.frames.frame import is_frame
+from boost.encoding.encoding import Encoding, Options, date_columns
 from boost.params import BY_NAME, MULTI, Params
 from boost.preset.members import Members, Plan
-from boost.preset.preset import ROUNDS, Choice, Task, choose
+from boost.preset.preset import MOST_WATCHED, Choice, Task, choose
 from boost.runs.train import train
 from boost.training.callback import Callbacks, EvaluationMonitor, History, TrainingCallback
 from boost.training.evaluation import evaluate, make_metrics
@@ -31,17 +33,32 @@ class Source:
         Other columns of the rows, by the names of the arguments of `DMatrix`: weight, base_margin, qid, ...
     make : callable
         Makes the table of X, label and columns.
+    dates : mapping of str to str or None
+        Columns of a frame that hold dates in text, and their formats; columns of a type of dates need not be
+        named.
     """
 
     X: Any
     label: Any = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     make: Callable[..., DMatrix] = DMatrix
+    dates: Mapping[str, str | None] = field(default_factory=dict)
 
-    def table(self) -> DMatrix:
-        """Return the table of all rows."""
+    def table(self, encoding: Encoding | None = None) -> DMatrix:
+        """Return the table of all rows, with the columns that an encoding derives."""
+        return self._table(self.X if encoding is None else encoding.transform(self.X))
+
+    def encoded(self, seed: int) -> tuple[Encoding, DMatrix]:
+        """Return what is derived from the columns, and the table of the training rows with it."""
+        dates = {**dict.fromkeys(date_columns(self.X)), **self.dates} if is_frame(self.X) else {}
+        if not dates:
+            return Encoding(), self.table()
+        encoding, frame = Encoding.fit(self.X, self.label, seed=seed, options=Options(dates=dates))
+        return encoding, self._table(frame)
+
+    def _table(self, X: Any) -> DMatrix:
         given = {name: column for name, column in self.columns.items() if column is not None}
-        return self.make(self.X, self.label, **given)
+        return self.make(X, self.label, **given)
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,7 @@ def fit(
     preset: str = "espalier",
     rounds: int | None = None,
     stopping: int | None = None,
-    evals: Sequence[tuple[DMatrix, str]] = (),
+    evals: Sequence[tuple[Source | DMatrix, str]] = (),
     options: Mapping[str, Any] | None = None,
     observer: TrainingCallback | None = None,
 ) -> Fit:
@@ -87,7 +104,8 @@ def fit(
     stopping : int, optional
         As ``early_stopping_rounds`` of `boost.train` with `evals`; without them, when the rows that are left
         out stop the members.
-    evals : sequence of (DMatrix, str)
+    evals : sequence of (Source or DMatrix, str)
+        A source gets the derived columns of the model.
     options : mapping of str to object, optional
         Other arguments of `boost.train`.
     observer : boost.callback.TrainingCallback, optional
@@ -103,30 +121,52 @@ def fit(
     ValueError
         As `boost.train`, and for an unknown preset.
     """
-    table = source if isinstance(source, DMatrix) else source.table()
     given = {name: value for name, value in params.items() if value is not None}
+    named = {BY_NAME[name].name: value for name, value in given.items() if name in BY_NAME}
+    encoding = Encoding()
+    if isinstance(source, Source):
+        encoding, table = source.encoded(int(named.get("seed") or 0))
+    else:
+        table = source
+    watched = [(_watched(one, source, table, encoding), name) for one, name in evals]
     options = dict(options or {})
     choice = choose(preset, describe(table, given), given)
-    watching = stopping is not None and bool(evals)
+    watching = stopping is not None and bool(watched)
     own = rounds is not None or watching or options.get("xgb_model") is not None
     if choice.members > 1 and not own and can_divide(given, options):
         record = Params({**given, **choice.params})
-        plan = Plan(choice.members, choice.parts, choice.rounds, stopping or choice.patience)
+        plan = Plan(
+            choice.members, choice.parts, choice.rounds, stopping or choice.patience, choice.varied
+        )
         members = Members(record, table, plan, options.get("custom_metric"))
         members.advance(plan.rounds, None if observer is None else Callbacks([observer]))
         booster, history = members.booster(), members.history
-        if evals:
-            evaluate_rounds(booster, evals, options)
+        booster.model.encoding = encoding
+        if watched:
+            evaluate_rounds(booster, watched, options)
         return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()), history)
-    most = (choice.rounds if stopping else ROUNDS) if rounds is None else rounds
+    choice = choice.alone(rounds)
+    most = choice.rounds
+    if watching and rounds is None and preset != "xgboost":
+        most = MOST_WATCHED  # the table that is watched ends the training
     stopping = stopping if watching else None
+    earlier = options.get("xgb_model")
+    if earlier is not None and preset != "xgboost" and "num_parallel_tree" not in named:
+        given["num_parallel_tree"] = Booster(model_file=earlier).model.forest.parallel
     if observer is not None:
         options["callbacks"] = [*(options.get("callbacks") or ()), observer]
     booster = train(
-        {**given, **choice.params}, table, most, evals=evals, early_stopping_rounds=stopping, **options
+        {**given, **choice.params}, table, most, evals=watched, early_stopping_rounds=stopping, **options
     )
-    alone = replace(choice, members=1, parts=1, patience=0, rounds=booster.num_boosted_rounds())
-    return Fit(booster, alone)
+    booster.model.encoding = encoding
+    return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()))
+
+
+def _watched(one: Source | DMatrix, source: Source | DMatrix, table: DMatrix, encoding: Encoding) -> DMatrix:
+    """Return the table of rows to evaluate, with the columns that the encoding derives."""
+    if one is source:
+        return table
+    return one.table(encoding) if isinstance(one, Source) else one
 
 
 def describe(table: DMatrix, params: Mapping[str, Any]) -> Task:

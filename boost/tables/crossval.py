@@ -118,7 +118,7 @@ def cross_validate(
         found.rows.append(len(held))
         beside = {"row": test.features.index.to_numpy(), "fold": fold + 1}
         if test.ids is not None:
-            beside |= {name: test.ids[name].to_numpy() for name in test.ids}
+            beside |= {str(name): test.ids[name].to_numpy() for name in test.ids}
         table = model.predict(test.features)
         predicted.append(pd.concat([pd.DataFrame(beside), table], axis=1))
         if after_fold(fold + 1):

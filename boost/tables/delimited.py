@@ -1,4 +1,4 @@
-"""Text files of columns: the separator is recognized, gzip is unpacked, decimal commas are read as numbers."""
+"""Text files of columns: separators are recognized, gzip is unpacked, decimal commas are read as numbers."""
 
 from __future__ import annotations
 
@@ -38,9 +38,8 @@ def read_delimited(path: Path, notes: list[str]) -> pd.DataFrame:
     separator = find_separator(_sample(path), "\t" if ".tsv" in path.suffixes else ",")
     if separator != "," and ".tsv" not in path.suffixes:
         notes.append(f"{path.name}: columns are separated by {SEPARATORS[separator]}")
-    packed = "gzip" if is_gzip(path) else None
     try:
-        frame = pd.read_csv(path, sep=separator, compression=packed, low_memory=False)
+        frame = pd.read_csv(path, sep=separator, compression="infer", low_memory=False)
     except UnicodeDecodeError as error:
         raise TableError(
             f"{path}: not UTF-8 text ({error.reason} at byte {error.start}): convert it first, as by "
@@ -96,8 +95,10 @@ def _sample(path: Path) -> str:
 
 def _with_decimal_commas(frame: pd.DataFrame, separator: str, name: str, notes: list[str]) -> pd.DataFrame:
     """Return the table with columns such as "1,5" as numbers, unless commas separate its columns."""
+    import pandas as pd
+
     found = []
-    for column in frame.columns[(frame.dtypes == object) | (frame.dtypes == "str")]:
+    for column in frame.columns[[pd.api.types.is_string_dtype(dtype) for dtype in frame.dtypes]]:
         present = frame[column].dropna().astype(str)
         if len(present) and present.str.fullmatch(NUMBER_WITH_COMMA + r"|\s*[+-]?\d+\s*").all():
             found.append(column)
@@ -106,12 +107,14 @@ def _with_decimal_commas(frame: pd.DataFrame, separator: str, name: str, notes: 
     names = ", ".join(map(repr, map(str, found[:5]))) + (" ..." if len(found) > 5 else "")
     if separator == ",":
         notes.append(
-            f"{name}: {names} hold numbers with commas, such as {frame[found[0]].dropna().iloc[0]!r}: they are "
-            "read as text, as commas separate the columns"
+            f"{name}: {names} hold numbers with commas, such as {frame[found[0]].dropna().iloc[0]!r}: they "
+            "are read as text, as commas separate the columns"
         )
         return frame
     notes.append(f"{name}: decimal commas are read as numbers in {names}")
     for column in found:
         text = frame[column].astype("string").str.replace(".", "", regex=False)
-        frame[column] = text.str.replace(",", ".", regex=False).astype("Float64").to_numpy(float, na_value=float("nan"))
+        frame[column] = (
+            text.str.replace(",", ".", regex=False).astype("Float64").to_numpy(float, na_value=float("nan"))
+        )
     return frame

@@ -1,4 +1,4 @@
-"""The rows to learn from: features, target, weights and groups, read from a table by the roles of its columns."""
+"""The rows to learn from: features, target, weights and groups, by the roles of the columns of a table."""
 
 from __future__ import annotations
 
@@ -94,20 +94,31 @@ def read_examples(frame: pd.DataFrame, roles: Roles) -> tuple[Examples, Review]:
         raise TableError("survival times need --objective survival:cox or survival:aft")
     if roles.event is not None and task != "survival":
         raise TableError("--event is for --objective survival:cox or survival:aft")
+    absent = frame[roles.target].isna()
+    if gaps := int(absent.sum()):
+        if gaps == len(frame):
+            raise TableError(f"the target {roles.target!r} is missing in all rows")
+        frame = frame[~absent]
     group = None
     if roles.group is not None:
         group, names = _codes(frame[roles.group], roles.group)
         order = np.argsort(group, kind="stable")
         frame, group = frame.iloc[order], group[order]
         if len(names) < 2:
-            raise TableError(f"all rows have the group {names[0]!r} of {roles.group!r}: at least two are needed")
+            raise TableError(
+                f"all rows have the group {str(names[0])!r} of {roles.group!r}: at least two are needed"
+            )
     weight = None if roles.weight is None else read_weight(frame[roles.weight], roles.weight)
     rest = frame.drop(columns=list(roles.no_features))
     if not [name for name in rest.columns if name != roles.target]:
-        raise TableError(f"the table has no features besides {short_list([roles.target, *roles.no_features])}")
+        raise TableError(
+            f"the table has no features besides {short_list([roles.target, *roles.no_features])}"
+        )
     _, target = take_target(frame, roles.target, task, roles)
     features = rest.drop(columns=[roles.target]).astype({name: "category" for name in roles.categorical})
     seen = review(features, roles)
+    if gaps:
+        seen.notes.insert(0, f"{gaps:,} of {len(absent):,} rows have no {roles.target!r}: they are left out")
     if len(seen.left_out) == features.shape[1]:
         raise TableError(f"no features are left: {seen.notes[-1]}")
     ids = frame[list(roles.ids)] if roles.ids else None
@@ -139,7 +150,12 @@ def read_more(frame: pd.DataFrame, first: Examples, roles: Roles, name: str) -> 
 def task_of(roles: Roles) -> str:
     """Return the task that the objective implies; else the one that is given."""
     objective = roles.objective or ""
-    kinds = {"rank:": "ranking", "survival:": "survival", "binary:": "classification", "multi:": "classification"}
+    kinds = {
+        "rank:": "ranking",
+        "survival:": "survival",
+        "binary:": "classification",
+        "multi:": "classification",
+    }
     implied = next((task for start, task in kinds.items() if objective.startswith(start)), "regression")
     return implied if objective and roles.task == "auto" else roles.task
 
@@ -164,5 +180,3 @@ def _codes(column: pd.Series, name: str) -> tuple[np.ndarray, Any]:
     if (codes < 0).any():
         raise TableError(f"the group {name!r} is missing in {int((codes < 0).sum())} of {len(codes)} rows")
     return codes, names
-
-

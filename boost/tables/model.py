@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from boost import Booster, DMatrix
-    from boost.preset import Choice
+    from boost.preset import Choice, Source
 
 # The attribute of a model file that holds target, task, classes and columns, as JSON.
 ATTRIBUTE = "espalier.table"
@@ -55,8 +55,6 @@ class TableModel:
         The values of a classification, in the order of the labels.
     columns : list of str or None
         The columns of a table that it uses, before dates become their parts.
-    dates : list of DateParts
-        The columns of dates.
     ids : list of str
         The columns that identify rows, written beside predictions.
     history : dict
@@ -70,7 +68,6 @@ class TableModel:
     task: str
     classes: list[Any] | None
     columns: list[str] | None = None
-    dates: list[DateParts] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     history: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     choice: Choice | None = None
@@ -109,25 +106,15 @@ class TableModel:
         observer : boost.callback.TrainingCallback, optional
             Sees the metrics after each round, and may end the training.
         """
-        from boost.preset import Source, fit
+        from boost.preset import fit
 
         target = examples.target
         params = cls.training_params(target) if params is None else params
         objective = str(params["objective"])
-        parts = [DateParts.fit(examples.features[c], c, format) for c, format in (dates or {}).items()]
-        model = cls(
-            *(None, target.name, target.task, target.classes, [str(c) for c in examples.features]),  # type: ignore[arg-type]
-            dates=parts,
-            ids=[] if examples.ids is None else [str(c) for c in examples.ids],
-        )
-        fields = examples.fields(objective)
-        source = Source(model.encode(examples.features), fields.pop("label"), fields)
+        source = make_source(examples, objective, dates)
         evals = []
         if watched is not None:
-            rows, name = watched
-            table = source.table()
-            source = Source(table, make=lambda X, label: X)
-            evals = [(table, TRAIN), (rows.matrix(model.encode(rows.features), objective), name)]
+            evals = [(source, TRAIN), (make_source(watched[0], objective), watched[1])]
         fitted = fit(
             source,
             params,
@@ -138,10 +125,17 @@ class TableModel:
             options={"verbose_eval": False},
             observer=observer,
         )
-        model.booster, model.choice, model.history = fitted.booster, fitted.choice, fitted.booster.history
+        model = cls(
+            *(fitted.booster, target.name, target.task, target.classes),
+            columns=[str(c) for c in examples.features],
+            ids=[] if examples.ids is None else [str(c) for c in examples.ids],
+            history=fitted.booster.history,
+            choice=fitted.choice,
+        )
         description = {"target": model.target, "task": model.task, "classes": model.classes}
-        description |= {"columns": model.columns, "dates": [part.to_json() for part in parts], "ids": model.ids}
-        model.booster.attributes[ATTRIBUTE] = json.dumps(description)
+        model.booster.attributes[ATTRIBUTE] = json.dumps(
+            {**description, "columns": model.columns, "ids": model.ids}
+        )
         return model
 
     @staticmethod
@@ -190,7 +184,9 @@ class TableModel:
         if several or objective.startswith("binary:"):
             task = "classification"
         if task != target.task:
-            raise TableError(f"{objective} does not fit a target of {target.task}: give another objective or task")
+            raise TableError(
+                f"{objective} does not fit a target of {target.task}: give another objective or task"
+            )
         if several and target.classes is not None:
             chosen["num_class"] = len(target.classes)
         elif target.classes is not None and len(target.classes) > 2:
@@ -206,7 +202,7 @@ class TableModel:
         self.booster.calibrate(self.matrix(examples), coverage)
 
     def constant(self) -> TableModel:
-        """Return the model without its trees, which predicts the same for all rows: what a score is held against."""
+        """Return the model without its trees, which predicts the same for all rows: the least to beat."""
         booster = self.booster.copy()
         booster.model.forest = booster.model.forest.slice(0, 0, 1)
         return replace(self, booster=booster)
@@ -239,14 +235,12 @@ class TableModel:
             raise TableError(f"{os.fspath(path)}: no such file")
         booster = boost.Booster(model_file=os.fspath(path))
         description: dict[str, Any] = {"target": None, "task": "regression", "classes": None}
-        dates: list[DateParts] = []
         if ATTRIBUTE in booster.attributes:
             try:
                 description |= json.loads(booster.attributes[ATTRIBUTE])
                 classes = description["classes"]
                 outputs = max(2, booster.objective.n_outputs)
                 fits = classes is None or (isinstance(classes, list) and len(classes) == outputs)
-                dates = [DateParts.from_json(one) for one in description.get("dates", ())]
             except (ValueError, TypeError):
                 fits = False
             if not fits:
@@ -254,7 +248,6 @@ class TableModel:
         return cls(
             *(booster, description["target"], description["task"], description["classes"]),
             columns=description.get("columns"),
-            dates=dates,
             ids=list(description.get("ids", ())),
         )
 
@@ -277,21 +270,15 @@ class TableModel:
                     f"the model needs a column {name!r}: {unknown('column', name, map(str, frame))}"
                 )
         used = frame[names]
-        numbered = [name for name, known in self._dictionaries().items() if not isinstance((known or [""])[0], str)]
+        numbered = [
+            name for name, known in self._dictionaries().items() if not isinstance((known or [""])[0], str)
+        ]
         return used.astype({name: "category" for name in numbered if used[name].dtype.kind in "biuf"})
 
     def _dictionaries(self) -> dict[str, list[Any]]:
         """Return the values of each categorical column of the table."""
         names = self.booster.feature_names or []
         return {names[f]: known for f, known in self.booster.categories.items() if f < len(names)}
-
-    def encode(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Return the columns of a table as the model has them: dates become their parts."""
-        if not self.dates:
-            return features
-        derived = {name: v for part in self.dates for name, v in part.transform(features[part.column]).items()}
-        rest = features.drop(columns=[part.column for part in self.dates])
-        return rest.assign(**derived)
 
     def unseen(self, features: pd.DataFrame) -> dict[str, tuple[int, list[Any]]]:
         """Return the values of a table that the training rows do not have, by column.
@@ -309,23 +296,22 @@ class TableModel:
                 strange = column[~column.isin(known)]
                 if len(strange):
                     found[name] = len(strange), list(strange.unique())
-        for part in self.dates:
-            column = used[part.column]
-            strange = column[part.read(column).isna() & column.notna()]
-            if len(strange):
-                found[part.column] = len(strange), list(strange.unique())
+        for part in self.booster.model.encoding.derived:
+            if isinstance(part, DateParts):
+                column = used[part.column]
+                strange = column[part.read(column).isna() & column.notna()]
+                if len(strange):
+                    found[part.column] = len(strange), list(strange.unique())
         return found
 
     def matrix(self, examples: Examples) -> DMatrix:
         """Return rows with their labels and weights as a `DMatrix`."""
-        features = self.encode(self.columns_of(examples.features))
+        features = self.booster.model.encoding.transform(self.columns_of(examples.features))
         return examples.matrix(features, self.booster.objective.name)
 
     def table(self, features: pd.DataFrame) -> DMatrix:
         """Return the columns of the model as a `DMatrix`."""
-        import boost
-
-        return boost.DMatrix(self.encode(self.columns_of(features)))
+        return self.booster.model.make_table(self.columns_of(features), own=True)
 
     def scores(self, features: pd.DataFrame) -> np.ndarray:
         """Return the predictions: probabilities of shape (rows, classes) for a classification.
@@ -415,10 +401,29 @@ class TableModel:
             return ranking_scores(raw, examples, bool(self.booster.params["ndcg_exp_gain"]))
         if target.event is not None:
             early = raw if objective.name == "survival:cox" else -raw
-            return {**objective_scores(objective, self.booster.params, raw, table), **survival_scores(early, examples)}
+            return {
+                **objective_scores(objective, self.booster.params, raw, table),
+                **survival_scores(early, examples),
+            }
         if raw.ndim == 1 and objective.name in SQUARED:
             return number_scores(raw, target.labels, weight)
         scores = objective_scores(objective, self.booster.params, raw, table)
         if raw.ndim == 1:
             scores |= {"MAE": number_scores(raw, target.labels, weight)["MAE"]}
         return scores
+
+
+def make_source(examples: Examples, objective: str, dates: Mapping[str, str | None] | None = None) -> Source:
+    """Return examples as `boost.preset.fit` takes them.
+
+    Parameters
+    ----------
+    examples : Examples
+    objective : str
+    dates : dict of str to str or None, optional
+        The columns of dates, and their formats in text.
+    """
+    from boost.preset import Source
+
+    fields = examples.fields(objective)
+    return Source(examples.features, fields.pop("label"), fields, dates=dates or {})

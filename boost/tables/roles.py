@@ -1,4 +1,4 @@
-"""What each column of a table is: target, weight, group, event, identifier, or a feature; and what it holds."""
+"""What each column of a table is: target, weight, group, event, identifier or feature; what it holds."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ class Roles:
                 raise TableError(unknown("column", name, columns))
         for name in (*self.no_features, *features):
             if name == self.target:
-                raise TableError(f"{name!r} is the target: it cannot be a feature, ignored or the weight, too")
+                raise TableError(
+                    f"{name!r} is the target: it cannot be a feature, ignored or the weight, too"
+                )
         for name in features:
             if name in self.no_features:
                 raise TableError(f"{name!r} is given as a feature and as no feature")
@@ -164,7 +166,9 @@ def _read_dates(column: pd.Series, name: str, format: str | None, found: Review)
             )
     parts = DateParts.fit(column, name, format)
     if bad := parts.unread(column):
-        found.notes.append(f"column {name!r}: {bad} of {int(column.notna().sum())} values are no dates {format}")
+        found.notes.append(
+            f"column {name!r}: {bad} of {int(column.notna().sum())} values are no dates {format}"
+        )
     found.dates[name] = parts.format
     words = ", ".join(part.replace("_", " ") for part in parts.parts)
     zone = f" in {parts.zone}" if parts.zone else ""

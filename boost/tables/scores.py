@@ -38,13 +38,16 @@ def class_scores(p: Floats, labels: NDArray, weight: NDArray | None = None) -> d
     of_label = p[np.arange(len(label)), label]
     scores = {"log loss": _mean(-np.log(np.maximum(of_label, SMALLEST)), weight)}
     if p.shape[1] == 2:
-        scores |= {"AUC": roc_area(p[:, 1], label, weight), "avg. precision": average_precision(p[:, 1], label, weight)}
+        scores |= {
+            "AUC": roc_area(p[:, 1], label, weight),
+            "avg. precision": average_precision(p[:, 1], label, weight),
+        }
     scores["accuracy"] = _mean(np.argmax(p, axis=1) == label, weight)
     return scores
 
 
 def number_scores(prediction: Floats, labels: NDArray, weight: NDArray | None = None) -> dict[str, float]:
-    """Return root mean squared error, mean absolute error, and the share of the variance that is explained."""
+    """Return root mean squared error, mean absolute error, and the share of the variance explained."""
     y = labels.astype(np.float64)
     error = prediction - y
     squared = _mean(error**2, weight)

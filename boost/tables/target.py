@@ -1,4 +1,4 @@
-"""The target column of a table: numbers, classes and their labels, degrees of relevance, or survival times."""
+"""The target column of a table: numbers, classes, degrees of relevance, or survival times."""
 
 from __future__ import annotations
 
@@ -144,8 +144,8 @@ def take_target(
 def _survival(frame: pd.DataFrame, column: pd.Series, name: str, roles: Roles | None) -> Target:
     if roles is None or roles.event is None:
         raise TableError(
-            f"a survival target needs --event COLUMN: 1 where the event was observed at {name!r}, 0 where the "
-            "time is censored"
+            f"a survival target needs --event COLUMN: 1 where the event was observed at {name!r}, 0 where "
+            "the time is censored"
         )
     times = _numbers(column, name)
     if not (times > 0).all():

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 @click.option(
     "--uncertainty", is_flag=True, help="Add the uncertainty: the variances of the model and of the data."
 )
-@click.option("--id", "ids", multiple=True, metavar="COLUMN", help="A column to write beside the predictions.")
+@click.option(
+    "--id", "ids", multiple=True, metavar="COLUMN", help="A column to write beside the predictions."
+)
 @clean_errors
 def predict(model: Path, data: Path, output: Path, uncertainty: bool, ids: tuple[str, ...]) -> None:
     """Predict for the rows of a table with a saved model.
@@ -90,7 +92,7 @@ def explain(model: Path, data: Path, output: Path, rows: int | None, row: int | 
 
 
 def _open(model: Path, data: Path) -> tuple[TableModel, pd.DataFrame]:
-    """Return the model and the table; print the columns that it does not use, and the values it cannot know."""
+    """Return the model and the table; print the columns that it does not use, and values new to it."""
     from boost.tables.file import read_table
     from boost.tables.model import TableModel
     from boost.tables.roles import short_list
@@ -105,8 +107,8 @@ def _open(model: Path, data: Path) -> tuple[TableModel, pd.DataFrame]:
         notes.append(f"columns that the model does not use: {names}")
     for name, (rows, values) in trained.unseen(features).items():
         notes.append(
-            f"column {name!r}: {rows:,} of {len(frame):,} rows have values that the training rows do not have, "
-            f"taken as missing: {short_list(values, 3)}"
+            f"column {name!r}: {rows:,} of {len(frame):,} rows have values that the training rows do not "
+            f"have, taken as missing: {short_list(values, 3)}"
         )
     for note in notes:
         click.echo(f"note: {note}", err=True)

@@ -1,4 +1,4 @@
-"""What the commands that learn from a table share: options that say what its columns are, and tables of scores."""
+"""What the commands that learn from a table share: the options about its columns, and tables of scores."""
 
 from __future__ import annotations
 
@@ -37,7 +37,11 @@ OPTIONS = (
         help="The loss, by XGBoost's name, such as count:poisson, survival:cox, rank:ndcg; see --parameters.",
     ),
     click.option(
-        "--param", "params", multiple=True, metavar="NAME=VALUE", help="A training parameter; may be repeated."
+        "--param",
+        "params",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A training parameter; may be repeated.",
     ),
     click.option(
         "--preset",
@@ -62,7 +66,10 @@ OPTIONS = (
     ),
     click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that is not a feature."),
     click.option(
-        "--categorical", multiple=True, metavar="COLUMN", help="A column that is categories, whatever it holds."
+        "--categorical",
+        multiple=True,
+        metavar="COLUMN",
+        help="A column that is categories, whatever it holds.",
     ),
     click.option(
         "--keep", multiple=True, metavar="COLUMN", help="Use a column of text although it names rows."
@@ -176,7 +183,7 @@ def parse_parameter(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def described(examples: Examples) -> str:
+def described(examples: Examples, dates: Mapping[str, Any]) -> str:
     """Return what is learnt from how many columns, in one line."""
     target = examples.target
     task = target.task
@@ -186,9 +193,10 @@ def described(examples: Examples) -> str:
         task += f" ({target.event.mean():.0%} of the events observed)"
     if target.task == "ranking" and examples.group is not None:
         task += f" in {examples.group.max() + 1:,} groups"
-    kinds = examples.features.dtypes
-    text = sum(not getattr(kind, "kind", "O") in "biufmM" for kind in kinds)
-    columns = f"{len(kinds)} columns" + (f", {text} of them categories" if text else "")
+    kinds = examples.features.dtypes.drop(list(dates))
+    text = sum(getattr(kind, "kind", "O") not in "biuf" for kind in kinds)
+    parts = [f"{text} of them categories"] * (text > 0) + [f"{len(dates)} dates"] * (len(dates) > 0)
+    columns = ", ".join([f"{examples.features.shape[1]} columns", *parts])
     return f"{task} of {target.name!r}: {len(examples):,} rows, {columns}"
 
 

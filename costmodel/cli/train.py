@@ -63,7 +63,9 @@ class TrainingTable:
 @click.option(
     "--validation", type=click.Path(path_type=Path), help="A file of rows to evaluate and to stop by."
 )
-@click.option("--test-size", type=float, default=0.2, show_default=True, help="Share of rows held out to test.")
+@click.option(
+    "--test-size", type=float, default=0.2, show_default=True, help="Share of rows held out to test."
+)
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
@@ -86,7 +88,7 @@ def train(
 
     A share of the rows is held out to test the model. The number of rounds is found by early stopping on
     training rows, and the scores of the test rows are printed beside those of a constant prediction. Text
-    that names rows is left out, dates become their parts. Ctrl-C ends the training and keeps the rounds so far.
+    that names rows is left out, dates become their parts. Ctrl-C ends the training and keeps its rounds.
     """
     from boost.tables.file import check_extension
 
@@ -124,7 +126,10 @@ def _read(
     split = split_rows(examples, test_size, calibrating=options.coverage is not None, rng=rng)
     watched = None
     if validation is not None:
-        watched = read_more(read_table(validation), examples, options.roles(), str(validation)), str(validation)
+        watched = (
+            read_more(read_table(validation), examples, options.roles(), str(validation)),
+            str(validation),
+        )
     elif rounds is not None and len(split.test):
         watched = examples.take(split.test), TEST
     return TrainingTable(examples, review.dates, params, split, watched, validation is not None)
@@ -163,7 +168,7 @@ def _report(
 ) -> None:
     """Print the size of the table, what was chosen, and the scores beside those of a constant prediction."""
     examples, split = table.examples, table.split
-    click.echo(described(examples))
+    click.echo(described(examples, table.dates))
     parts = [f"{len(split.train):,} to train on"]
     if options.coverage is not None:
         parts.append(f"{len(split.calibration):,} to calibrate intervals")

@@ -190,6 +190,27 @@ def settle(ranges, count, lefts, rows, middles):
 
 
 @kernel(lazy=True, allocates=False)
+def divide_rows(weight, active, out):
+    """Write the numbers of the rows with a weight, and of those with zero weight; return how many have one.
+
+    Parameters
+    ----------
+    weight : (rows,)
+    active, out : (rows,), output
+    """
+    count = np.uint64(0)
+    zero = np.uint64(0)
+    for i in range(weight.size):
+        # Both are written and one is kept: no branch to be mispredicted.
+        active[count] = i
+        out[zero] = i
+        side = np.uint64(weight[i] != 0.0)
+        count += side
+        zero += np.uint64(1) - side
+    return np.int64(count)
+
+
+@kernel(lazy=True, allocates=False)
 def carry_rows(bins, nodes, carried, size, grown, ranges, out):
     """Bring rows that a tree was not grown from to its leaves, and put the rows of each leaf together.
 

@@ -92,7 +92,7 @@ def _run_all(module: Any, target: Any, speed: int) -> None:
 def emit_object(module: Any, machine: Machine, once: bool = False) -> bytes:
     """An optimised module as an object file."""
     with _without_strength_reduction(machine):
-        return target_machine(machine, 1 if once else 3)[0].emit_object(module)
+        return target_machine(machine, 0 if once else 3)[0].emit_object(module)
 
 
 def emit_assembly(module: Any, machine: Machine) -> str:
