@@ -82,9 +82,9 @@ def explain(model: Path, data: Path, output: Path, rows: int | None, row: int | 
 def _open(model: Path, data: Path) -> tuple[TableModel, pd.DataFrame]:
     """Return the model and the columns of the file that it uses; print the names of the others."""
     from boost.tables.file import read_table
-    from boost.tables.model import TableModel
+    from costmodel.cli.trees import load_model
 
-    trained = TableModel.load(model)
+    trained = load_model(model)
     frame = read_table(data)
     features = trained.columns_of(frame)
     unused = [str(c) for c in frame.columns if c not in features.columns and c != trained.target]
