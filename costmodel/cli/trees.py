@@ -25,9 +25,9 @@ def compile_trees(model: Path, output: Path, options: Mapping[str, Any]) -> list
     Raises
     ------
     ValueError
-        For options that are for ONNX models, and a file that is no model.
+        For options that are for ONNX models, and a file that is no model of either kind.
     """
-    from boost import Booster
+    from boost import Booster, ModelError
     from costmodel.ensemble import compile_ensemble
 
     given = [f"--{name.removesuffix('s')}" for name in ("shapes", "values") if options.get(name)]
@@ -35,7 +35,10 @@ def compile_trees(model: Path, output: Path, options: Mapping[str, Any]) -> list
     if given:
         raise ValueError(f"{', '.join(given)}: that is for a model .onnx, and {model} holds trees")
     began = time.perf_counter()
-    booster = Booster(model_file=str(model))
+    try:
+        booster = Booster(model_file=str(model))
+    except ModelError as error:
+        raise ValueError(f"{model}: a model .onnx is needed, or a file of trees ({error})") from error
     compiled = compile_ensemble(booster, options.get("target"))
     compiled.save(output)
     forest = booster.model.forest
