@@ -23,6 +23,7 @@ from boost.runs.train import train
 if TYPE_CHECKING:
     from boost.data.batches.data_iter import DataIter
     from boost.estimator.interval import BoostIntervalRegressor
+    from boost.model.model_io.onnx import model_to_onnx
     from boost.show.plot import plot_contributions, plot_importance, plot_metric
     from boost.show.plot_tree import plot_tree, to_graphviz
     from boost.sklearn import (
@@ -69,6 +70,7 @@ __all__ = [
     "config_context",
     "cv",
     "get_config",
+    "model_to_onnx",
     "plot_contributions",
     "plot_importance",
     "plot_metric",
@@ -85,6 +87,7 @@ __version__ = "0.1.0"
 _LATER = {
     "BoostIntervalRegressor": "boost.estimator.interval",
     "DataIter": "boost.data.batches.data_iter",
+    "model_to_onnx": "boost.model.model_io.onnx",
     "plot_contributions": "boost.show.plot",
     "plot_importance": "boost.show.plot",
     "plot_metric": "boost.show.plot",
