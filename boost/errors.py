@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+# The most names that a message lists.
+LISTED = 10
+
+
 class DataError(ValueError):
     """A table, label, weight or other column that cannot be used."""
 
@@ -45,4 +49,5 @@ def unknown(kind: str, given: object, known: Iterable[str]) -> str:
         The names that exist.
     """
     names = list(known)
-    return f"unknown {kind} {given!r}{nearest(str(given), names)} (known: {', '.join(names)})"
+    listed = names if len(names) <= LISTED + 2 else [*names[:LISTED], f"... {len(names) - LISTED} more"]
+    return f"unknown {kind} {given!r}{nearest(str(given), names)} (known: {', '.join(listed)})"

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.interleave import Spread
 from benchmarks.models.zoo import MODELS, Real, file_of
-from benchmarks.report import heading, table
+
+# what is measured here is imported by the measured process alone, so that its memory counts
 
 QUESTION = "Memory of real models: arena, and processes against onnxruntime's"
 CHILD = "from benchmarks.models.footprint import child; child({way!r}, {name!r}, {path!r})"
@@ -75,6 +75,8 @@ def run(way: str, model: Real, path: Path, cache: str) -> list[float]:
 
 def measure(model: Real, path: Path, rounds: int) -> list[str]:
     """A row of the table."""
+    from benchmarks.interleave import Spread
+
     with tempfile.TemporaryDirectory() as cache:
         first = run("ours", model, path, cache)
         ours, theirs = [], []
@@ -94,6 +96,8 @@ def measure(model: Real, path: Path, rounds: int) -> list[str]:
 
 
 def main() -> None:
+    from benchmarks.report import heading, table
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, default=Path.home() / ".cache" / "espalier" / "models")
     parser.add_argument("--only", default="", help="parts of models' names, with commas between")

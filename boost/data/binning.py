@@ -67,6 +67,8 @@ def bin_table(data: Table, max_bin: int, team: Team) -> BinnedMatrix | SparseBin
         )
     if isinstance(data._values, BinnedValues):
         return data._values.matrix
+    if data.binned_as is not None:
+        return bin_table(data.binned_as, max_bin, team)
     given = None if data.ref is None else bin_table(data.ref, max_bin, team).cuts
     state = State((*data.state("weight", "_types"), given))
     if max_bin not in data._binned or data._binned[max_bin][0] != state:

@@ -77,6 +77,8 @@ class Table(MetaInfo):
     # Of a `QuantileDMatrix`: the only number of bins it can be used with, and the table whose cuts it uses.
     max_bin: int | None = None
     ref: Table | None = None
+    # The table whose bins this one has, whatever their weights.
+    binned_as: Table | None = None
     # Whether the values stay as they are when the caller changes the data.
     owns_values = True
 
@@ -299,11 +301,25 @@ class Table(MetaInfo):
         self.check_values()
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
-        part._binned = {}
+        part._binned, part.binned_as = {}, None
         part._shape = index.size, self._shape[1]
         part._take_info(self, index, allow_groups)
         part._values = self._values.take(index)
         return part
+
+    def reweighted(self: Kind, weight: NDArray[np.float64]) -> Kind:
+        """Return this table with other weights, and with the bins of this one.
+
+        Parameters
+        ----------
+        weight : float64 array of shape (rows,)
+            Zero for rows that a training leaves out; they still reach its leaves.
+        """
+        other = copy.copy(self)
+        other._binned = {}
+        other.binned_as = self
+        other.set_info(weight=weight)
+        return other
 
     def reordered(self: Kind, features: NDArray[np.intp]) -> Kind:
         """Return this table with its columns in another order.
@@ -315,6 +331,7 @@ class Table(MetaInfo):
         """
         other = copy.copy(self)
         other._values = self._values.reordered(features)
+        other.binned_as = None
         other._names = None if self._names is None else [self._names[f] for f in features]
         other._types = None if self._types is None else [self._types[f] for f in features]
         other.categories = {
@@ -359,6 +376,7 @@ class Table(MetaInfo):
                 "the categories of a sparse or binned table cannot be changed: give a dense table"
             )
         other = copy.copy(self)
+        other.binned_as = None
         other._values = DenseValues(recode(self._values.array, self.categories, categories))
         other.categories = dict(categories)
         if other._types is not None:

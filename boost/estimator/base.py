@@ -26,7 +26,7 @@ from boost.estimator.callables import metric_of, name_of, objective_of
 from boost.estimator.constructor import EXTRA, constructor
 from boost.estimator.parameters import Parameters, draw_seed
 from boost.params import Param
-from boost.runs.train import train
+from boost.preset import Choice, fit
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,6 +53,7 @@ class XGBModel(Parameters):
     # What makes a metric for `train` of a function of labels and predictions.
     _metric_of = staticmethod(metric_of)
     booster_: Booster
+    chosen_: Choice
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -132,9 +133,10 @@ class XGBModel(Parameters):
                 raise ParameterError(f"eval_metric holds two functions named {name!r}: rename one of them")
         return functions
 
-    def get_num_boosting_rounds(self) -> int:
-        """Return the number of rounds that `fit` trains."""
-        return int(self._value("n_estimators"))
+    def get_num_boosting_rounds(self) -> int | None:
+        """Return the number of rounds that `fit` trains; None when the preset finds it."""
+        given = self._value("n_estimators")
+        return None if given is None else int(given)
 
     def _option(self, name: str) -> Any:
         return None if name in self.omitted else self._value(name)
@@ -190,19 +192,24 @@ class XGBModel(Parameters):
             )
         rounds, earlier = self._rounds_from(xgb_model)
         result: dict[str, dict[str, list[float]]] = {}
-        self.booster_ = train(
-            {**self.get_xgb_params(), **params},
+        self.__dict__.pop("chosen_", None)  # of an earlier fit
+        done = fit(
             table,
-            rounds,
+            {**self.get_xgb_params(), **params},
+            preset=self._option("preset") or "xgboost",
+            rounds=rounds,
+            stopping=stop,
             evals=[(e, f"validation_{i}") for i, e in enumerate(evals)],
-            obj=objective_of(self.objective) if callable(self.objective) else None,
-            custom_metric=[self._metric_of(m) for m in self._metric_functions()],
-            evals_result=result,
-            verbose_eval=verbose,
-            early_stopping_rounds=stop,
-            callbacks=self.callbacks,
-            xgb_model=earlier,
+            options={
+                "obj": objective_of(self.objective) if callable(self.objective) else None,
+                "custom_metric": [self._metric_of(m) for m in self._metric_functions()],
+                "evals_result": result,
+                "verbose_eval": verbose,
+                "callbacks": self.callbacks,
+                "xgb_model": earlier,
+            },
         )
+        self.booster_, self.chosen_ = done.booster, done.choice
         for name in ("evals_result_", "best_iteration_", "best_score_"):
             self.__dict__.pop(name, None)  # of an earlier fit
         if evals:
@@ -228,8 +235,8 @@ class XGBModel(Parameters):
         check_consistent_length(X, *columns.values())
         return _part(self, X, label, columns, ~held_out), [_part(self, X, label, columns, held_out)]
 
-    def _rounds_from(self, xgb_model: Any) -> tuple[int, Any]:
-        """Return the number of rounds to train, and the model to continue from."""
+    def _rounds_from(self, xgb_model: Any) -> tuple[int | None, Any]:
+        """Return the number of rounds to train, None for those of the preset, and the model to continue from."""
         rounds = self.get_num_boosting_rounds()
         if isinstance(xgb_model, XGBModel):
             xgb_model = xgb_model.get_booster()
@@ -238,6 +245,8 @@ class XGBModel(Parameters):
         if xgb_model is not None:
             raise ValueError("warm_start continues from the last fit: give no xgb_model")
         done = self.booster_.num_boosted_rounds()
+        if rounds is None:
+            raise ValueError("warm_start continues up to n_estimators rounds in all: give n_estimators")
         if rounds < done:
             raise ValueError(
                 f"n_estimators={rounds} is less than the {done} rounds of the last fit: with warm_start it "

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from boost.params import TABLE, Param, describe
+from boost.preset.preset import PRESETS, ROUNDS
 
 Kind = TypeVar("Kind", bound=type)
 # Parameters that may be functions here; in `train`, functions are arguments, not parameters.
@@ -35,9 +36,18 @@ def _as_given(value: Any) -> Any:
 # The parameters of the estimators besides those of `train`.
 EXTRA = (
     Param(
+        "preset",
+        str,
+        "xgboost",
+        "What chooses the parameters that are None, see `boost.preset`. espalier: by the size of the table, and "
+        "the number of rounds by rows that are left out; xgboost: the defaults of XGBoost.",
+        choices=PRESETS,
+        estimator="preset",
+    ),
+    Param(
         "n_estimators",
         int,
-        100,
+        ROUNDS,
         "Number of boosting rounds; for a random forest, of its trees.",
         low=0,
         estimator="n_estimators",
@@ -158,7 +168,9 @@ feature_importances_ : float64 array of shape (features,)
 evals_result_ : dict
     The metrics of each round, when fitted with evaluation tables.
 best_iteration_ : int
-    When fitted with early stopping.
+    When the number of rounds was found by stopping.
+chosen_ : boost.preset.Choice
+    What the preset chose; its text has the reasons.
 """
 
 
@@ -208,7 +220,10 @@ def _signature(rows: Sequence[Param], changed: Mapping[str, Any]) -> inspect.Sig
         name = str(p.estimator)
         default = changed.get(name, p.default)
         kind = inspect.Parameter.KEYWORD_ONLY
-        out.append(inspect.Parameter(name, kind, default=default, annotation=_annotation(p)))
+        text = _annotation(p)
+        if default is None and not text.endswith(("None", "Any")):
+            text += " | None"
+        out.append(inspect.Parameter(name, kind, default=default, annotation=text))
     return inspect.Signature(out, return_annotation=None)
 
 

@@ -11,6 +11,7 @@ class RandomForest:
     # Parameters that concern rounds.
     omitted: tuple[str, ...] = (
         "num_parallel_tree",
+        "preset",
         "early_stopping_rounds",
         "validation_fraction",
         "warm_start",

@@ -7,6 +7,8 @@ from boost.estimator.constructor import constructor
 from boost.estimator.forest import RandomForest
 from boost.estimator.ranker import NamedRanker, Ranker
 from boost.estimator.regressor import Regressor
+from boost.params import BY_NAME
+from boost.preset.preset import CHOSEN
 
 __all__ = [
     "BoostClassifier",
@@ -22,14 +24,16 @@ __all__ = [
 ]
 # Defaults of a random forest.
 SAMPLES = {"learning_rate": 1.0, "subsample": 0.8, "colsample_bynode": 0.8, "reg_lambda": 1e-5}
+# Those of a `Boost` estimator: its preset, and None for what it chooses.
+OURS = {"preset": "espalier", "n_estimators": None} | {str(BY_NAME[name].estimator): None for name in CHOSEN}
 
 
-@constructor()
+@constructor(**OURS)
 class BoostRegressor(Regressor):
     """Gradient-boosted trees for regression."""
 
 
-@constructor(objective="binary:logistic")
+@constructor(**OURS, objective="binary:logistic")
 class BoostClassifier(Classifier):
     """Gradient-boosted trees for classification, with labels of any type.
 
@@ -38,7 +42,7 @@ class BoostClassifier(Classifier):
     """
 
 
-@constructor(objective="rank:ndcg")
+@constructor(**OURS, objective="rank:ndcg")
 class BoostRanker(Ranker):
     """Gradient-boosted trees that rank the rows of a query group; larger labels rank higher."""
 
@@ -53,12 +57,23 @@ class BoostForestClassifier(RandomForest, Classifier):
     """A random forest for classification: one round of trees on samples of the rows and of the features."""
 
 
+@constructor()
+class XGBRegressor(BoostRegressor):
+    """`BoostRegressor` with XGBoost's defaults."""
+
+
+@constructor(objective="binary:logistic")
+class XGBClassifier(BoostClassifier):
+    """`BoostClassifier` with XGBoost's defaults."""
+
+
 @constructor(objective="rank:ndcg")
 class XGBRanker(NamedRanker):
-    """`BoostRanker` with XGBoost's parameter `sample_weight` of `fit`, which has a weight for each group."""
+    """`BoostRanker` with XGBoost's defaults.
+
+    The parameter `sample_weight` of `fit` is XGBoost's, which has a weight for each group.
+    """
 
 
-XGBRegressor = BoostRegressor
-XGBClassifier = BoostClassifier
 XGBRFRegressor = BoostForestRegressor
 XGBRFClassifier = BoostForestClassifier

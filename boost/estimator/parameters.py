@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from boost.params import TABLE, Param
+from boost.params import BY_NAME, TABLE, Param
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -83,6 +83,7 @@ class Parameters(BaseEstimator):
         if booster is not None:
             rows = [p for p in TABLE if p.estimator in named and p.name not in FIXED]
             values = {p.name: self._value(str(p.estimator)) for p in rows}
+            values = {name: v for name, v in values.items() if v is not None or BY_NAME[name].optional}
             booster.set_param({name: _plain(name, v) for name, v in values.items() if not callable(v)})
         return self
 
@@ -94,11 +95,14 @@ class Parameters(BaseEstimator):
     def get_xgb_params(self) -> dict[str, Any]:
         """Return the parameters of `train`; functions are left out.
 
-        A `random_state` that is a generator is drawn from: each call returns another seed.
+        What the preset of a fitted estimator chose is among them; before, it is None. A `random_state` that is
+        a generator is drawn from: each call returns another seed.
         """
         own = {p.name: p.estimator for p in TABLE if p.estimator in self.defaults}
         values = {p.name: p.default for p in TABLE if p.estimator is not None}
         values |= {name: _plain(name, self._value(str(estimator))) for name, estimator in own.items()}
+        if "chosen_" in self.__dict__:
+            values |= {n: v for n, v in self.chosen_.params.items() if values.get(n) is None}
         values |= self._others()
         return {name: value for name, value in values.items() if not callable(value)}
 

@@ -21,7 +21,7 @@ from boost.grow.kernels.histogram import (
     plan_histograms,
     release,
 )
-from boost.grow.kernels.partition import make_children, partition, partition_sparse, settle
+from boost.grow.kernels.partition import carry_rows, divide_rows, make_children, partition, partition_sparse, settle
 from boost.grow.kernels.records import (
     BEGIN,
     BY_ROWS,
@@ -165,10 +165,10 @@ class HistGrower:
 
     def _divide(self, weight: Floats) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """Return the numbers of the rows with a weight, and of those with zero weight."""
-        if weight.size and not weight.all():
-            active = np.flatnonzero(weight)
-            self._rows[: active.size] = active
-            return self._rows[: active.size], np.flatnonzero(weight == 0).astype(np.uint32)
+        if weight.size:
+            out = np.empty(weight.size, dtype=np.uint32)
+            count = int(divide_rows(weight, self._rows, out))
+            return self._rows[:count], out[: weight.size - count]
         for begin in range(0, self._rows.size, PIECE):  # no second array of all rows
             end = min(begin + PIECE, self._rows.size)
             self._rows[begin:end] = np.arange(begin, end, dtype=np.uint32)
@@ -438,6 +438,14 @@ class HistGrower:
         ends: NDArray[np.int64],
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
         """Bring rows with zero weight to their leaves; return the rows of all leaves, and their ranges."""
+        bins = self._table
+        if isinstance(bins, DenseBins) and self.team.parts(out.size, 20.0 * out.size) == 1:
+            together = np.empty(rows.size + out.size, dtype=np.uint32)
+            carried, ranges = Rows(out, self._spare), self.nodes.ranges
+            carry_rows(bins, self.nodes.arrays, carried, size, rows, ranges, together)
+            sizes = (ends - begins) + (ranges[leaves, RANGE_END] - ranges[leaves, RANGE_BEGIN])
+            edges = np.cumsum(sizes)
+            return together, edges - sizes, edges
         first, last = np.zeros((2, size), dtype=np.int64)  # the range of each node in `out`
         last[0] = out.size
         middles = np.zeros(size, dtype=np.int64)

@@ -14,7 +14,8 @@ from boost.data.columns import align_columns
 from boost.data.dmatrix import DMatrix, TableView
 from boost.data.frames.dictionary import Categories
 from boost.data.frames.frame import is_frame
-from boost.errors import ParameterError
+from boost.encoding.encoding import ATTRIBUTE, Encoding
+from boost.errors import DataError, ParameterError
 from boost.forest.forest import Forest
 from boost.forest.traverse import add_trees, leaf_nodes, rows_of
 from boost.objective import Objective, make_objective
@@ -64,6 +65,8 @@ class Model:
         Strings that are saved with the model.
     best_iteration, best_score : int and float, or None
         Set by early stopping.
+    encoding : Encoding
+        The columns that the model derives from those of a raw frame; kept among the attributes.
     """
 
     def __init__(self, params: Params, objective: Objective | None = None) -> None:
@@ -107,6 +110,21 @@ class Model:
     @best_score.setter
     def best_score(self, score: float | None) -> None:
         self.attributes.set("best_score", score)
+
+    @property
+    def encoding(self) -> Encoding:
+        """The columns that the model derives from those of a raw frame; an empty one by default."""
+        text = self.attributes.get(ATTRIBUTE)
+        if text is None:
+            return Encoding()
+        held: tuple[str, Encoding] | None = self.__dict__.get("_encoding")
+        if held is None or held[0] != text:
+            held = self._encoding = text, Encoding.from_json(text)
+        return held[1]
+
+    @encoding.setter
+    def encoding(self, encoding: Encoding) -> None:
+        self.attributes.set(ATTRIBUTE, encoding.to_json() if encoding.derived else None)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         best = {name: state.pop(name, None) for name in ("best_iteration", "best_score")}
@@ -159,9 +177,12 @@ class Model:
     def make_table(self, data: Any, missing: float | None = None, own: bool = False) -> DMatrix:
         """Return a `DMatrix` of an array, frame or sparse matrix.
 
-        The categorical columns of an array hold the codes of the model's dictionaries. The data may be used
-        in place: unless `own` is true, the table is for use within one call.
+        The columns of `encoding` are derived from those of a raw frame. The categorical columns of an array
+        hold the codes of the model's dictionaries. The data may be used in place: unless `own` is true, the
+        table is for use within one call.
         """
+        if ATTRIBUTE in self.attributes and is_frame(data):
+            data = self.encoding.transform(data)
         made = (DMatrix if own else TableView)(data, missing=missing)
         if self.categories and not is_frame(data):
             made.categories = dict(self.categories)
@@ -186,6 +207,7 @@ class Model:
         """
         if isinstance(data, DMatrix):
             data.check_values()
+            self._refuse_raw(data)
         aligned = align_columns(
             data if isinstance(data, DMatrix) else self.make_table(data, own=own),
             self.n_features,
@@ -196,6 +218,17 @@ class Model:
         )
         aligned.check_forest(self.forest)
         return aligned
+
+    def _refuse_raw(self, data: DMatrix) -> None:
+        """Raise `DataError` for a table of a raw frame: a `DMatrix` does not derive the model's columns."""
+        names = data.feature_names
+        if ATTRIBUTE in self.attributes and names and not self.encoding.is_encoded(names):
+            derived = [name for column in self.encoding.derived for name in column.names]
+            raise DataError(
+                f"the model derives columns such as {derived[0]!r} from a raw frame, which this DMatrix was "
+                "made of: give the frame itself (inplace_predict, an estimator), or "
+                "DMatrix(booster.model.encoding.transform(frame))"
+            )
 
     # Margins; tables are in the model's columns and codes, see `align`
 

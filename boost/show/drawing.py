@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -12,15 +11,14 @@ import numpy as np
 
 from boost.atomic import write_text
 from boost.forest.tree import NO_NODE, Tree
-from boost.show.dump import Names, right_categories
 from boost.show.layout import tidy
+from boost.show.names import Names, right_categories
+from boost.show.words import MOST_CATEGORIES, MOST_LETTERS, below, shorten
 
 # Sizes in pixels: font, width of a letter, height of a line, padding of a box; gaps between boxes and between
 # levels, and the outer margin.
 FONT, LETTER, LINE, PADDING = 12, 6.7, 16, 8
 GAP, LEVEL_GAP, MARGIN = 18, 54, 12
-# Most categories of a split that are named, and most letters of a name.
-MOST_CATEGORIES, MOST_LETTERS = 4, 30
 YES, NO = "#2f6fb0", "#c0504d"
 
 
@@ -69,8 +67,6 @@ class TreeDrawing:
     ----------
     tree : Tree
     names : Names
-    categories : dict of int to list
-        The dictionaries of the categorical features.
     with_stats : bool
         Whether boxes show the gain and the sum of the hessians.
     rankdir : {"TB", "LR"}
@@ -89,7 +85,6 @@ class TreeDrawing:
         self,
         tree: Tree,
         names: Names,
-        categories: Mapping[int, Sequence[Any]],
         *,
         with_stats: bool = False,
         rankdir: str = "TB",
@@ -101,7 +96,7 @@ class TreeDrawing:
             isinstance(max_depth, bool) or int(max_depth) != max_depth or max_depth < 0
         ):
             raise ValueError(f"max_depth must be an integer of at least 0, got {max_depth!r}")
-        self._tree, self._names, self._categories, self._stats = tree, names, categories, with_stats
+        self._tree, self._names, self._stats = tree, names, with_stats
         nodes, depth, left, right = _visible(tree, max_depth)
         texts = [self._lines(n, left[k] < 0) for k, n in enumerate(nodes)]
         widths = [LETTER * max(map(len, lines)) + 2 * PADDING for lines in texts]
@@ -143,17 +138,14 @@ class TreeDrawing:
         f = int(tree.feature[n])
         codes = right_categories(tree, n)
         if codes.size:
-            dictionary = self._categories.get(f, ())
-            shown = [
-                _short(str(dictionary[c]) if c < len(dictionary) else str(c)) for c in codes[:MOST_CATEGORIES]
-            ]
+            shown = [_short(names.category(f, c)) for c in codes[:MOST_CATEGORIES].tolist()]
             if codes.size > MOST_CATEGORIES:
                 shown.append(f"{codes.size - MOST_CATEGORIES} more")
             split = [_short(names.names[f]), f"in {{{', '.join(shown)}}}"]
         else:
             split = [f"{_short(names.names[f])} < {tree.condition[n]:.6g}"]
         stats = [f"gain = {tree.gain[n]:.5g}", *stats] if self._stats else []
-        more = [f"… {_below(tree, n)} more nodes"] if end else []
+        more = [f"… {below(tree, n)[0]} more nodes"] if end else []
         return split + stats + more
 
     def _edge(self, n: int, child: int, start: Box, end: Box, upright: bool) -> Edge:
@@ -271,19 +263,8 @@ def _visible(tree: Tree, max_depth: int | None) -> tuple[list[int], list[int], l
     return nodes, depth, left, right
 
 
-def _below(tree: Tree, n: int) -> int:
-    """Return the number of nodes below a node."""
-    count, stack = -1, [n]
-    while stack:
-        at = stack.pop()
-        count += 1
-        if tree.left[at] != NO_NODE:
-            stack += [int(tree.left[at]), int(tree.right[at])]
-    return count
-
-
 def _short(text: str) -> str:
-    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
+    return shorten(text, MOST_LETTERS)
 
 
 def _mean(tree: Tree, n: int) -> float:

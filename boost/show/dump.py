@@ -1,81 +1,24 @@
-"""Trees as text, JSON and DOT in XGBoost's formats, and as a table."""
+"""Trees as text, JSON and DOT in XGBoost's formats, in words, and as a table."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from boost.errors import nearest
 from boost.forest.forest import Forest
 from boost.forest.tree import NO_NODE, Tree
+from boost.show.names import Names, branches, number, right_categories, threshold, traverse
+from boost.show.words import tree_words
 
-if TYPE_CHECKING:
-    from boost.model.model import Model
-
-FORMATS = ("text", "json", "dot")
+FORMATS = ("text", "json", "dot", "words")
 # Colours of the edges of a DOT graph: along which missing values go, and the others.
 MISSING, OTHER = "#0000FF", "#FF0000"
-
-
-class Names:
-    """The names of the features, and their types, which define how splits are printed.
-
-    Parameters
-    ----------
-    names, types : sequences of str, or None
-        Without names, features are called f0, f1, ...
-    features : int
-    """
-
-    def __init__(self, names: Sequence[str] | None, types: Sequence[str] | None, features: int) -> None:
-        self.names = list(names) if names else [f"f{i}" for i in range(features)]
-        self.types = list(types) if types else ["q"] * features
-
-    @classmethod
-    def of_file(cls, path: Any, features: int) -> Names:
-        """Read XGBoost's feature map: a line for each feature with its number, its name and its type.
-
-        Raises
-        ------
-        ValueError
-            For a line of any other form, and for features without a line.
-        """
-        entries: dict[int, tuple[str, str]] = {}
-        with open(os.path.expanduser(os.fspath(path)), encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                parts = line.split()
-                if len(parts) == 3 and parts[0].isdigit() and parts[2] in ("i", "q", "int", "float", "c"):
-                    entries[int(parts[0])] = parts[1], parts[2]
-                elif parts:
-                    raise ValueError(
-                        f"line {number} of the feature map must be a number, a name and one of i, q, int, "
-                        f"float and c, got {line.rstrip()!r}"
-                    )
-        absent = [f for f in range(features) if f not in entries]
-        if absent:
-            raise ValueError(f"the feature map has no line for feature {absent[0]}")
-        return cls(
-            [entries[f][0] for f in range(features)], [entries[f][1] for f in range(features)], features
-        )
-
-
-def names_of(model: Model, fmap: Any = "") -> Names:
-    """Return the names of a model's features, or those of a feature map, if one is given."""
-    if fmap is None or fmap == "":
-        return Names(model.feature_names, model.feature_types, model.n_features)
-    return Names.of_file(fmap, model.n_features)
-
-
-def number(value: Any) -> str:
-    """Return a float32 as XGBoost prints it: with nine digits, which identify it."""
-    return f"{float(value):.9g}"
 
 
 def leaf_text(tree: Tree, n: int) -> str:
@@ -85,53 +28,15 @@ def leaf_text(tree: Tree, n: int) -> str:
     return number(tree.condition[n])
 
 
-def right_categories(tree: Tree, n: int) -> NDArray[np.int32]:
-    """Return the categories that go right at a node; empty for a numerical split."""
-    if not tree.categories.size:
-        return tree.categories
-    return tree.categories[tree.category_starts[n] : tree.category_starts[n + 1]]
-
-
-def threshold(tree: Tree, n: int, kind: str) -> str:
-    """Return the condition of a node; rounded up for a feature of integers, where that is equivalent."""
-    condition = float(tree.condition[n])
-    return str(math.ceil(condition)) if kind == "int" and math.isfinite(condition) else number(condition)
-
-
-def traverse(tree: Tree) -> Iterator[tuple[int, int]]:
-    """Yield nodes with their depths, each before its children, left before right."""
-    stack = [(0, 0)]
-    while stack:
-        n, depth = stack.pop()
-        yield n, depth
-        if tree.left[n] != NO_NODE:
-            stack += [(int(tree.right[n]), depth + 1), (int(tree.left[n]), depth + 1)]
-
-
-def branches(tree: Tree, n: int, kind: str) -> tuple[int, int, int]:
-    """Return the children "yes", "no" and "missing" of a split, in XGBoost's sense.
-
-    The listed categories of a categorical split are "yes", and go right; for an indicator, "yes" means that
-    it is present.
-    """
-    left, right = int(tree.left[n]), int(tree.right[n])
-    missing = left if tree.default_left[n] else right
-    if right_categories(tree, n).size:
-        return right, left, missing
-    if kind == "i":
-        return (right if tree.default_left[n] else left), missing, missing
-    return left, right, missing
-
-
 def dump(forest: Forest, names: Names, with_stats: bool, form: str) -> list[str]:
-    """Return each tree as a string; `form` is "text", "json" or "dot".
+    """Return each tree as a string; `form` is "text", "json", "dot" or "words".
 
     Raises
     ------
     ValueError
         For an unknown format.
     """
-    writers = dict(zip(FORMATS, (_text, _json, dot), strict=True))
+    writers = dict(zip(FORMATS, (_text, _json, dot, tree_words), strict=True))
     if form not in writers:
         raise ValueError(f"dump_format must be one of {FORMATS}, got {form!r}{nearest(form, FORMATS)}")
     return [writers[form](forest[t], names, with_stats) for t in range(forest.trees)]
@@ -205,6 +110,8 @@ class DotStyle:
         Attributes of the graph, of the nodes of splits, and of leaves.
     missing, other : str
         The colour of an edge that missing values take, and of the other one.
+    by_name : bool
+        Whether categories have their names; XGBoost prints codes.
     """
 
     graph: Mapping[str, Any] = field(default_factory=dict)
@@ -212,6 +119,7 @@ class DotStyle:
     leaf: Mapping[str, Any] = field(default_factory=dict)
     missing: str = MISSING
     other: str = OTHER
+    by_name: bool = False
 
 
 def _escaped(text: Any) -> str:
@@ -236,7 +144,9 @@ def dot(tree: Tree, names: Names, with_stats: bool, style: DotStyle = DotStyle()
         codes = right_categories(tree, n)
         split = f"{name}<{number(tree.condition[n])}"
         if codes.size:
-            split = f"{name}:{{{','.join(map(str, codes))}}}"
+            f = int(tree.feature[n])
+            shown = [names.category(f, c) if style.by_name else str(c) for c in codes.tolist()]
+            split = f"{name}:{{{_escaped(','.join(shown))}}}"
         elif names.types[tree.feature[n]] == "i":
             split = name
         parts.append(f'\n    {n} [ label="{split}{stats}"{of_split} ]\n')
@@ -248,9 +158,7 @@ def dot(tree: Tree, names: Names, with_stats: bool, style: DotStyle = DotStyle()
     return "".join(parts) + "}"
 
 
-def tree_columns(
-    forest: Forest, names: Names, categories: Mapping[int, Sequence[Any]]
-) -> dict[str, list[Any] | NDArray]:
+def tree_columns(forest: Forest, names: Names) -> dict[str, list[Any] | NDArray]:
     """Return the nodes of all trees as the columns of `boost.Booster.trees_to_dataframe`."""
     columns: dict[str, list[Any]] = {
         name: []
@@ -271,10 +179,7 @@ def tree_columns(
                 ends = (f"{t}-{child}" for child in branches(tree, n, kind))
                 row |= dict(zip(("Yes", "No", "Missing"), ends, strict=True))
                 codes = right_categories(tree, n)
-                dictionary = categories.get(f, ())
-                row["Category"] = [
-                    str(dictionary[c]) if c < len(dictionary) else str(c) for c in codes
-                ] or None
+                row["Category"] = [names.category(f, c) for c in codes.tolist()] or None
                 if not codes.size:
                     row["Split"] = (
                         float(threshold(tree, n, kind)) if kind == "int" else float(tree.condition[n])

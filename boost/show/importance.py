@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.errors import nearest
-from boost.show.dump import names_of, right_categories, traverse
+from boost.show.names import names_of, right_categories, traverse
 
 if TYPE_CHECKING:
     from boost.forest.forest import Forest

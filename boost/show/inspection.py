@@ -40,7 +40,7 @@ class Inspection:
         return self.get_score(fmap, "weight")
 
     def get_dump(self, fmap: Any = "", with_stats: bool = False, dump_format: str = "text") -> list[str]:
-        """Return each tree as a string, in XGBoost's format.
+        """Return each tree as a string, in XGBoost's formats or in words.
 
         Parameters
         ----------
@@ -49,15 +49,17 @@ class Inspection:
             default, the names and types of the model.
         with_stats : bool
             Whether to add the gain of the splits and the sum of the hessians of each node.
-        dump_format : {"text", "json", "dot"}
-            "dot" is the language of Graphviz.
+        dump_format : {"text", "json", "dot", "words"}
+            "dot" is the language of Graphviz. In "words", splits are conditions with the names of columns and
+            categories, such as "sex is female"; XGBoost's formats have the codes of categories.
 
         Raises
         ------
         ValueError
             For any other format, and for a damaged feature map.
         """
-        from boost.show.dump import dump, names_of
+        from boost.show.dump import dump
+        from boost.show.names import names_of
 
         return dump(self.model.forest, names_of(self.model, fmap), with_stats, dump_format)
 
@@ -89,10 +91,10 @@ class Inspection:
         """
         import pandas as pd
 
-        from boost.show.dump import names_of, tree_columns
+        from boost.show.dump import tree_columns
+        from boost.show.names import names_of
 
-        names = names_of(self.model, fmap)
-        return pd.DataFrame(tree_columns(self.model.forest, names, self.model.categories))
+        return pd.DataFrame(tree_columns(self.model.forest, names_of(self.model, fmap)))
 
     def get_split_value_histogram(
         self, feature: str, fmap: Any = "", bins: int | None = None, as_pandas: bool = True

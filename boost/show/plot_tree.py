@@ -9,8 +9,9 @@ import numpy as np
 
 from boost.model.model import Model
 from boost.show.drawing import TreeDrawing
-from boost.show.dump import MISSING, OTHER, DotStyle, dot, names_of
-from boost.show.plot import PlotError, model_of
+from boost.show.dump import MISSING, OTHER, DotStyle, dot
+from boost.show.names import names_of
+from boost.show.plots.canvas import PlotError, model_of
 
 
 def plot_tree(
@@ -58,7 +59,6 @@ def plot_tree(
     drawing = TreeDrawing(
         model.forest[_tree_number(model, tree_idx if num_trees is None else num_trees)],
         names_of(model, fmap),
-        model.categories,
         with_stats=with_stats,
         rankdir=rankdir or "TB",
         max_depth=max_depth,
@@ -122,6 +122,7 @@ def to_graphviz(
         leaf=leaf_node_params or {},
         missing=yes_color or MISSING,
         other=no_color or OTHER,
+        by_name=True,
     )
     tree = model.forest[_tree_number(model, tree_idx if num_trees is None else num_trees)]
     try:

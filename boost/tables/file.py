@@ -1,4 +1,4 @@
-"""Reading and writing of tables: CSV, Parquet and Arrow files."""
+"""Reading and writing of tables: text, Parquet and Arrow files."""
 
 from __future__ import annotations
 
@@ -9,24 +9,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from boost.atomic import new_file
 from boost.errors import TableError, unknown
+from boost.tables.delimited import read_delimited, write_delimited
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.read_csv(path)
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path, notes: list[str]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_parquet(path)
 
 
-def _read_arrow(path: Path) -> pd.DataFrame:
+def _read_arrow(path: Path, notes: list[str]) -> pd.DataFrame:
     """Read Arrow's file format, which Feather is, or its stream format."""
     import pyarrow as pa
 
@@ -38,15 +33,11 @@ def _read_arrow(path: Path) -> pd.DataFrame:
             return pa.ipc.open_stream(source).read_pandas()
 
 
-def _write_csv(frame: pd.DataFrame, file: BinaryIO) -> None:
-    frame.to_csv(file, index=False, mode="wb")
-
-
-def _write_parquet(frame: pd.DataFrame, file: BinaryIO) -> None:
+def _write_parquet(frame: pd.DataFrame, file: BinaryIO, path: Path) -> None:
     frame.to_parquet(file, index=False)
 
 
-def _write_arrow(frame: pd.DataFrame, file: BinaryIO) -> None:
+def _write_arrow(frame: pd.DataFrame, file: BinaryIO, path: Path) -> None:
     import pyarrow as pa
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -54,25 +45,30 @@ def _write_arrow(frame: pd.DataFrame, file: BinaryIO) -> None:
         writer.write_table(table)
 
 
-READERS: dict[str, Callable[[Path], Any]] = {
-    ".csv": _read_csv,
+TEXT = (".csv", ".tsv", ".txt")
+TEXTS = (*TEXT, *(f"{extension}.gz" for extension in TEXT))
+READERS: dict[str, Callable[[Path, list[str]], Any]] = {
+    **dict.fromkeys(TEXTS, read_delimited),
     ".parquet": _read_parquet,
-    ".arrow": _read_arrow,
-    ".feather": _read_arrow,
-    ".ipc": _read_arrow,
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), _read_arrow),
 }
-WRITERS: dict[str, Callable[[Any, BinaryIO], None]] = {
-    ".csv": _write_csv,
+WRITERS: dict[str, Callable[[Any, BinaryIO, Path], None]] = {
+    **dict.fromkeys(TEXTS, write_delimited),
     ".parquet": _write_parquet,
-    ".arrow": _write_arrow,
-    ".feather": _write_arrow,
-    ".ipc": _write_arrow,
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), _write_arrow),
 }
 EXTENSIONS = tuple(READERS)
 
 
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a table from a CSV file with a header line, a Parquet file, or an Arrow file, Feather included.
+def read_table(path: str | os.PathLike[str], notes: list[str] | None = None) -> pd.DataFrame:
+    """Read a table from a text file with a header line, a Parquet file, or an Arrow file, Feather included.
+
+    Parameters
+    ----------
+    path : path
+        Of a text file (``.csv``, ``.tsv``, ``.txt``, each also with ``.gz``) the separator is recognized.
+    notes : list of str, optional
+        Gets a line for each thing about the file that a reader should know.
 
     Raises
     ------
@@ -81,17 +77,19 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         columns.
     """
     path = Path(path)
-    extension = path.suffix.lower()
+    extension = extension_of(path)
     if extension not in READERS:
-        raise TableError(f"{path}: {unknown('extension', path.suffix, EXTENSIONS)}")
+        raise TableError(f"{path}: {unknown('extension', extension, EXTENSIONS)}")
     if not path.is_file():
         raise TableError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise TableError(f"{path}: the file is empty")
     try:
-        frame: pd.DataFrame = READERS[extension](path)
+        frame: pd.DataFrame = READERS[extension](path, [] if notes is None else notes)
     except ImportError as error:
         raise _without_pyarrow(extension) from error
+    except TableError:
+        raise
     except Exception as error:  # each reader raises different classes
         raise TableError(f"{path}: not a readable {extension[1:]} file: {_first_line(error)}") from error
     if frame.empty:
@@ -100,7 +98,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
-    """Write a CSV, Parquet or Arrow file, by its extension, atomically.
+    """Write a text, Parquet or Arrow file, by its extension, atomically.
 
     Raises
     ------
@@ -109,10 +107,10 @@ def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
     """
     path = Path(path)
     check_extension(path)
-    extension = path.suffix.lower()
+    extension = extension_of(path)
     try:
         with new_file(path) as file:
-            WRITERS[extension](frame, file)
+            WRITERS[extension](frame, file, path)
     except ImportError as error:
         raise _without_pyarrow(extension) from error
 
@@ -120,10 +118,16 @@ def write_table(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
 def check_extension(path: str | os.PathLike[str], known: tuple[str, ...] = EXTENSIONS) -> None:
     """Raise `TableError` unless a file to be written has a known extension and its folder exists."""
     path = Path(path)
-    if path.suffix.lower() not in known:
-        raise TableError(f"{path}: {unknown('extension', path.suffix, known)}")
+    if extension_of(path) not in known:
+        raise TableError(f"{path}: {unknown('extension', extension_of(path), known)}")
     if not path.parent.is_dir():
         raise TableError(f"{path}: there is no folder {path.parent}")
+
+
+def extension_of(path: Path) -> str:
+    """Return the extension of a file in lower case, with that before ``.gz``."""
+    last = path.suffix.lower()
+    return "".join(s.lower() for s in path.suffixes[-2:]) if last == ".gz" else last
 
 
 def _without_pyarrow(extension: str) -> TableError:

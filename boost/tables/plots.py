@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from boost.tables.model import TableModel
 
-# SVG files, and functions that draw their content on Matplotlib axes.
+# SVG files, and functions that draw their content on a Matplotlib figure.
 Plots = dict[Path, Callable[[Any], Any]]
 
 
 def contribution_plots(model: TableModel, features: pd.DataFrame, output: Path, row: int | None) -> Plots:
     """Return the plots beside a table of contributions: bars, a beeswarm, and a waterfall of one row.
+
+    A model of several outputs has a panel for each of them on the same page.
 
     Parameters
     ----------
@@ -37,32 +39,23 @@ def contribution_plots(model: TableModel, features: pd.DataFrame, output: Path, 
     """
     if row is not None and not 0 <= row < len(features):
         raise TableError(f"row {row} does not exist: the table has the rows 0 to {len(features) - 1}")
-    outputs = model.booster.objective.n_outputs
+    tables = {"bar": features, "beeswarm": features}
+    if row is not None:
+        tables[f"row-{row}"] = features.iloc[[row]]
     plots: Plots = {}
-    for k in range(outputs):
-        middle = f".{k}" if outputs > 1 else ""
-        name = f" of {model.output_names()[k]}" if outputs > 1 else ""
-        tables = {"bar": features, "beeswarm": features}
-        if row is not None:
-            tables[f"row-{row}"] = features.iloc[[row]]
-        for label, rows in tables.items():
-            options = {
-                "kind": "waterfall" if label.startswith("row") else label,
-                "output": k if outputs > 1 else None,
-                "title": f"Contributions to the margin{name}",
-            }
-            path = output.with_name(f"{output.stem}{middle}.{label}.svg")
-            plots[path] = _contribution_plot(model, rows, options)
+    for label, rows in tables.items():
+        kind = "waterfall" if label.startswith("row") else label
+        plots[output.with_name(f"{output.stem}.{label}.svg")] = _contribution_plot(model, rows, kind)
     return plots
 
 
-def _contribution_plot(
-    model: TableModel, rows: pd.DataFrame, options: dict[str, Any]
-) -> Callable[[Any], Any]:
+def _contribution_plot(model: TableModel, rows: pd.DataFrame, kind: str) -> Callable[[Any], Any]:
     import boost
 
     table = model.table(rows)
-    return lambda ax: boost.plot_contributions(model.booster, table, ax=ax, **options)
+    return lambda figure: boost.plot_contributions(
+        model.booster, table, kind=kind, ax=figure, target=model.target, class_names=model.classes
+    )
 
 
 def training_plots(model: TableModel, path: Path) -> Plots:
@@ -71,8 +64,8 @@ def training_plots(model: TableModel, path: Path) -> Plots:
 
     plots: Plots = {}
     if model.booster.get_score():
-        plots[path.with_name(f"{path.stem}.importance.svg")] = lambda ax: boost.plot_importance(
-            model.booster, ax=ax, importance_type="total_gain", max_num_features=20, values_format="{v:.3g}"
+        plots[path.with_name(f"{path.stem}.importance.svg")] = lambda figure: boost.plot_importance(
+            model.booster, ax=figure.subplots(), importance_type="total_gain", max_num_features=20
         )
     for metric in dict.fromkeys(m for of_table in model.history.values() for m in of_table):
         plots[path.with_name(f"{path.stem}.{metric}.svg")] = _learning_curve(model, metric)
@@ -82,7 +75,10 @@ def training_plots(model: TableModel, path: Path) -> Plots:
 def _learning_curve(model: TableModel, metric: str) -> Callable[[Any], Any]:
     import boost
 
-    return lambda ax: boost.plot_metric(model.history, metric=metric, ax=ax)
+    best = model.booster.model.best_iteration
+    return lambda figure: boost.plot_metric(
+        model.history, metric=metric, best_round=best, ax=figure.subplots()
+    )
 
 
 def write_plots(plots: Plots) -> list[Path]:
@@ -101,7 +97,7 @@ def write_plots(plots: Plots) -> list[Path]:
     for path, draw in plots.items():
         figure = Figure(figsize=(8, 5), layout="constrained")
         FigureCanvasSVG(figure)
-        draw(figure.add_subplot())
+        draw(figure)
         with new_file(path) as file:
             figure.savefig(file, format="svg", metadata={"Date": None})
     return list(plots)

@@ -22,8 +22,8 @@ class TrainingProgress(TrainingCallback):
     Parameters
     ----------
     console : Console
-    rounds : int
-        The largest number of rounds.
+    rounds : int or None
+        The largest number of rounds; None when it is not known.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class TrainingProgress(TrainingCallback):
         Whether Ctrl-C ended the training.
     """
 
-    def __init__(self, console: Console, rounds: int) -> None:
+    def __init__(self, console: Console, rounds: int | None) -> None:
         self.console = console
         self.rounds = rounds
         self.interrupted = False

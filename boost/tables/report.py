@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 KINDS = "total_gain", "gain", "weight", "cover"
-# The most classes and base scores that are listed.
+# The most classes, base scores and categories that are listed.
 LISTED = 8
+# Lines of the screen that the tree leaves free, and the least lines of a tree.
+HEADING, FEWEST_LINES = 5, 16
 
 
-def show_model(path: Path, console: Console, *, top: int, tree: int, drawing: Path | None) -> None:
+def show_model(
+    path: Path, console: Console, *, top: int, tree: int, depth: int | None, drawing: Path | None
+) -> None:
     """Print the report on a model file, and draw one of its trees into an SVG file.
 
     Parameters
@@ -29,6 +33,8 @@ def show_model(path: Path, console: Console, *, top: int, tree: int, drawing: Pa
         How many features to list.
     tree : int
         The index of the tree to print and to draw.
+    depth : int or None
+        The deepest level of the tree to print; None for as many as the screen has lines for.
     drawing : Path or None
         The SVG file; None for no drawing.
 
@@ -46,15 +52,14 @@ def show_model(path: Path, console: Console, *, top: int, tree: int, drawing: Pa
     trees = booster.forest.trees
     if trees and tree >= trees:
         raise TableError(f"the model has the trees 0 to {trees - 1}, not {tree}")
-    for name, value in summary(model).items():
+    for name, value in {**summary(model), **category_lines(model, console.width)}.items():
         console.print(f"{name}: {value}", highlight=False, markup=False, soft_wrap=True)
     if not trees:
         return
     if booster.get_score():
         console.print(importance_table(model, top))
-    console.print(f"tree {tree}:", highlight=False)
-    text = booster.get_dump(with_stats=True)[tree]
-    console.print(text.rstrip(), highlight=False, markup=False, soft_wrap=True)
+    for line in tree_lines(model, tree, depth, console):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if drawing is not None:
         import boost
 
@@ -75,8 +80,7 @@ def summary(model: TableModel) -> dict[str, str]:
     if model.target is not None:
         lines["target"] = f"{model.target} ({model.task})"
     if model.classes:
-        more = f" and {len(model.classes) - LISTED} more" if len(model.classes) > LISTED else ""
-        lines["classes"] = ", ".join(map(str, model.classes[:LISTED])) + more
+        lines["classes"] = _counted([str(c) for c in model.classes], min(LISTED, len(model.classes)))
     lines["base score"] = ", ".join(f"{v:.6g}" for v in booster.base_score[:LISTED])
     if booster.model.best_iteration is not None:
         lines["best round"] = str(booster.model.best_iteration)
@@ -87,6 +91,53 @@ def summary(model: TableModel) -> dict[str, str]:
     return lines
 
 
+def category_lines(model: TableModel, width: int) -> dict[str, str]:
+    """Return the categories of each categorical column, and the columns that are made of others.
+
+    What a line has no place for is counted.
+    """
+    names = model.booster.feature_names or [f"f{i}" for i in range(model.booster.num_features())]
+    lines = {}
+    for f, dictionary in list(model.booster.categories.items())[:LISTED]:
+        words = [str(c) for c in dictionary]
+        shown = len(words)
+        while shown > 1 and len(names[f]) + len(_counted(words, shown)) + 2 > width:
+            shown -= 1
+        lines[names[f]] = _counted(words, shown)
+    for column in model.booster.model.encoding.derived:
+        lines[f"made of {' and '.join(column.sources)}"] = _counted(list(column.names), LISTED)
+    return lines
+
+
+def _counted(words: list[str], shown: int) -> str:
+    more = f" and {len(words) - shown} more" if shown < len(words) else ""
+    return ", ".join(words[:shown]) + more
+
+
+def tree_lines(model: TableModel, t: int, depth: int | None, console: Console) -> list[str]:
+    """Return a heading and the lines of a tree in words, as wide as the console.
+
+    Without a depth, as many levels as the console has lines for. The heading says how many leaves are left
+    out.
+    """
+    from boost.show.names import names_of
+    from boost.show.words import Page, fitting_depth, level_sizes, margin_words, page_lines
+
+    fitted = model.booster.model
+    tree, forest = fitted.forest[t], fitted.forest
+    deepest = len(level_sizes(tree)) - 1
+    chosen = fitting_depth(tree, max(console.height - HEADING, FEWEST_LINES)) if depth is None else depth
+    leaves = int((tree.left < 0).sum())
+    words = f"tree {t} of {forest.trees} (round {t // forest.round_trees}): {leaves} leaves, "
+    words += f"depth {deepest}"
+    if chosen < deepest:
+        words += f", of which {chosen} {'is' if chosen == 1 else 'are'} shown; --depth {deepest} shows all"
+    outputs = range(min(forest.n_outputs, LISTED)) if forest.vector else [forest.output(t)]
+    adds = ", ".join(margin_words(fitted, k, target=model.target, classes=model.classes) for k in outputs)
+    page = Page(console.width, chosen, console.options.ascii_only)
+    return [words, f"a leaf adds to: {adds}", *page_lines(tree, names_of(fitted), page)]
+
+
 def _leaves(model: TableModel) -> int:
     forest = model.booster.forest
     return sum(int((forest[t].left < 0).sum()) for t in range(forest.trees))
@@ -94,11 +145,13 @@ def _leaves(model: TableModel) -> int:
 
 def importance_table(model: TableModel, top: int) -> Table:
     """Return the features of the largest total gain, with all kinds of importance."""
+    from rich import box
     from rich.table import Table
 
     scores = {kind: model.booster.get_score(importance_type=kind) for kind in KINDS}
     order = sorted(scores[KINDS[0]], key=lambda name: (-scores[KINDS[0]][name], name))
-    table = Table(title=f"{min(top, len(order))} of {len(order)} used features, by total gain")
+    title = f"{min(top, len(order))} of {len(order)} used features, by total gain"
+    table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("feature", overflow="fold")
     for kind in KINDS:
         table.add_column(kind.replace("_", " "), justify="right")

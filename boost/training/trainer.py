@@ -141,6 +141,12 @@ class Trainer:
         # After the last round; None after one that was interrupted.
         self._trees: tuple[State, int, int] | None = self._state_of_trees()
 
+    @property
+    def margins(self) -> Floats:
+        """The margins of the training table after the last round; float64, shape (rows, n_outputs)."""
+        values: Floats = self._train.margins.values
+        return values
+
     def can_continue(self, model: Model, data: DMatrix) -> bool:
         """Return whether this is the state of the training of a model on a table, after a whole round."""
         update = model.params.process_type == "update"

@@ -24,20 +24,32 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     default=Path("predictions.csv"),
     show_default=True,
-    help="The file of the predictions: CSV, Parquet or Arrow.",
+    help="The file of the predictions, by its extension.",
 )
 @click.option(
     "--uncertainty", is_flag=True, help="Add the uncertainty: the variances of the model and of the data."
 )
+@click.option(
+    "--id", "ids", multiple=True, metavar="COLUMN", help="A column to write beside the predictions."
+)
 @clean_errors
-def predict(model: Path, data: Path, output: Path, uncertainty: bool) -> None:
-    """Predict for the rows of a CSV, Parquet or Arrow file with a saved model."""
+def predict(model: Path, data: Path, output: Path, uncertainty: bool, ids: tuple[str, ...]) -> None:
+    """Predict for the rows of a table with a saved model.
+
+    The table has the columns of the table of the training, as they are in its file. Values that the training
+    rows do not have are counted, and taken as missing.
+    """
+    from boost.errors import unknown
     from boost.tables.file import check_extension, write_table
 
     check_extension(output)
     trained, features = _open(model, data)
+    trained.ids = list(dict.fromkeys([*trained.ids, *ids]))
+    for name in ids:
+        if name not in features.columns:
+            raise ValueError(unknown("column", name, map(str, features.columns)))
     write_table(output, trained.predict(features, uncertainty=uncertainty))
-    click.echo(f"{len(features)} predictions: {output}")
+    click.echo(f"{len(features):,} predictions: {output}")
 
 
 @click.command()
@@ -67,8 +79,8 @@ def explain(model: Path, data: Path, output: Path, rows: int | None, row: int | 
     from boost.tables.plots import contribution_plots
 
     check_extension(output)
-    trained, features = _open(model, data)
-    features = features.iloc[:rows]
+    trained, frame = _open(model, data)
+    features = trained.columns_of(frame).iloc[:rows]
     drawn = contribution_plots(trained, features, output, row)
     table = contributions(trained, features)
     write_table(output, table)
@@ -80,14 +92,24 @@ def explain(model: Path, data: Path, output: Path, rows: int | None, row: int | 
 
 
 def _open(model: Path, data: Path) -> tuple[TableModel, pd.DataFrame]:
-    """Return the model and the columns of the file that it uses; print the names of the others."""
+    """Return the model and the table; print the columns that it does not use, and values new to it."""
     from boost.tables.file import read_table
+    from boost.tables.roles import short_list
     from costmodel.cli.trees import load_model
 
     trained = load_model(model)
-    frame = read_table(data)
+    notes: list[str] = []
+    frame = read_table(data, notes)
     features = trained.columns_of(frame)
-    unused = [str(c) for c in frame.columns if c not in features.columns and c != trained.target]
-    if unused:
-        click.echo(f"columns that the model does not use: {', '.join(unused)}", err=True)
-    return trained, features
+    used = {*features.columns, trained.target, *trained.ids}
+    if unused := [str(c) for c in frame.columns if c not in used]:
+        names = ", ".join(unused[:8]) + (f", ... {len(unused) - 8} more" if len(unused) > 8 else "")
+        notes.append(f"columns that the model does not use: {names}")
+    for name, (rows, values) in trained.unseen(features).items():
+        notes.append(
+            f"column {name!r}: {rows:,} of {len(frame):,} rows have values that the training rows do not "
+            f"have, taken as missing: {short_list(values, 3)}"
+        )
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    return trained, frame

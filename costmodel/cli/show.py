@@ -34,6 +34,11 @@ HEAD = 1 << 16
 @click.option(
     "--tree", type=click.IntRange(min=0), default=0, show_default=True, help="The tree of a model to print."
 )
+@click.option(
+    "--depth",
+    type=click.IntRange(min=0),
+    help="The deepest level of that tree to print.  [default: as the screen has lines]",
+)
 @click.option("--drawing", type=click.Path(path_type=Path), help="Draw that tree into this SVG file.")
 @click.option(
     "--program",
@@ -66,7 +71,7 @@ def show(file: str, operators: tuple[Path, ...], **options: Any) -> None:
 
         if given.program:
             raise ValueError(f"{file} is a model: --program is for records")
-        show_model(path, console, top=given.top, tree=given.tree, drawing=given.drawing)
+        show_model(path, console, top=given.top, tree=given.tree, depth=given.depth, drawing=given.drawing)
         return
     if given.drawing is not None:
         raise ValueError(f"{file} is not a model: --drawing is for the trees of a model")
@@ -86,6 +91,7 @@ class _ShowOptions:
 
     top: int
     tree: int
+    depth: int | None
     drawing: Path | None
     program: bool
     shape: str | None

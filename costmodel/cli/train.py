@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,51 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from costmodel.cli.errors import INTERRUPTED, clean_errors
+from costmodel.cli.table import TableOptions, described, is_worse, score_table, table_options
 from costmodel.cli.terminal import draw, new_console
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from boost.tables.examples import Examples
     from boost.tables.model import TableModel
     from boost.tables.progress import TrainingProgress
     from boost.tables.split import RowSplit
-    from boost.tables.target import Target
 
 MODELS = (".json", ".ubj")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """The options of `train`, as the command line gives them; see its help."""
-
-    data: Path
-    target: str
-    task: str
-    objective: str | None
-    rounds: int
-    params: tuple[str, ...]
-    categorical: tuple[str, ...]
-    ignore: tuple[str, ...]
-    weight: str | None
-    coverage: float | None
-    model: Path
-    test_size: float
-    validation: Path | None
-    early_stopping: int | None
-    plots: bool
-    seed: int
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the training parameters; a value that is not JSON is a string."""
-        given = dict(map(_parse_parameter, self.params))
-        return given if self.objective is None else {**given, "objective": self.objective}
-
-    def resolve_task(self, objective: Any) -> str:
-        """Return the task that a coverage or an objective implies when none is given."""
-        if self.task != "auto" or (self.coverage is None and objective is None):
-            return self.task
-        classes = str(objective or "").startswith(("binary:", "multi:"))
-        return "classification" if classes else "regression"
 
 
 @dataclass(frozen=True)
@@ -65,55 +28,43 @@ class TrainingTable:
 
     Attributes
     ----------
-    features : DataFrame
-    target : Target
+    examples : Examples
+    dates : dict of str to str or None
+        The columns of dates, and their formats in text.
     params : dict
         The training parameters for the target.
-    weight : float32 array of shape (rows,), or None
     split : RowSplit
-    watched : (DataFrame, Target), or None
-        The rows that are evaluated after each round.
+    watched : (Examples, str), or None
+        The rows that are evaluated after each round, and their name.
+    stops : bool
+        Whether the training stops by the watched rows.
     """
 
-    features: pd.DataFrame
-    target: Target
+    examples: Examples
+    dates: dict[str, str | None]
     params: dict[str, Any]
-    weight: Any
     split: RowSplit
-    watched: tuple[pd.DataFrame, Target] | None
-
-
-def _print_parameters(context: click.Context, option: click.Parameter, given: bool) -> None:
-    if given and not context.resilient_parsing:
-        from boost.params import describe
-
-        click.echo(describe())
-        context.exit()
+    watched: tuple[Examples, str] | None
+    stops: bool
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="The column to predict.")
+@table_options
 @click.option(
-    "--task",
-    type=click.Choice(["auto", "regression", "classification"]),
-    default="auto",
-    show_default=True,
-)
-@click.option("--objective", help="The loss, by XGBoost's name; see `espalier train --parameters`.")
-@click.option("--rounds", type=click.IntRange(min=1), default=200, show_default=True, help="Boosting rounds.")
-@click.option(
-    "--param", "params", multiple=True, metavar="NAME=VALUE", help="A training parameter; may be repeated."
+    "--rounds", type=click.IntRange(min=1), help="Exactly so many rounds.  [default: found by early stopping]"
 )
 @click.option(
-    "--categorical", multiple=True, metavar="COLUMN", help="A column of numbers that are categories."
+    "--early-stopping",
+    type=click.IntRange(min=1),
+    metavar="ROUNDS",
+    help="Stop after so many rounds without an improvement, on the rows of --validation, or on training rows "
+    "that are left out.",
 )
-@click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that is not a feature.")
-@click.option("--weight", metavar="COLUMN", help="A column with the weights of the rows.")
 @click.option(
-    "--coverage",
-    type=float,
-    help="Train intervals that contain this share of new labels, such as 0.9; for a regression.",
+    "--validation", type=click.Path(path_type=Path), help="A file of rows to evaluate and to stop by."
+)
+@click.option(
+    "--test-size", type=float, default=0.2, show_default=True, help="Share of rows held out to test."
 )
 @click.option(
     "--model",
@@ -122,148 +73,127 @@ def _print_parameters(context: click.Context, option: click.Parameter, given: bo
     show_default=True,
     help="The model file, .json or .ubj.",
 )
-@click.option("--test-size", type=float, default=0.2, show_default=True, help="Share of rows held out.")
-@click.option(
-    "--validation", type=click.Path(path_type=Path), help="A file of rows to evaluate after each round."
-)
-@click.option(
-    "--early-stopping",
-    type=click.IntRange(min=1),
-    metavar="ROUNDS",
-    help="Stop after so many rounds without an improvement on the rows of --validation; without it, on a "
-    "share of the training rows.",
-)
 @click.option("--plots/--no-plots", default=True, help="Draw importance and learning curve beside the model.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--parameters",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_parameters,
-    help="List the training parameters and exit.",
-)
 @clean_errors
-def train(**options: Any) -> None:
-    """Train boosted trees on a CSV, Parquet or Arrow file.
+def train(
+    rounds: int | None,
+    early_stopping: int | None,
+    validation: Path | None,
+    test_size: float,
+    model: Path,
+    plots: bool,
+    **options: Any,
+) -> None:
+    """Train boosted trees on a table: a text file of columns (.csv, .tsv, .txt, .gz), Parquet or Arrow.
 
-    The model is trained on the rows that are not held out. Ctrl-C ends the training and keeps the rounds so
-    far.
+    A share of the rows is held out to test the model. The number of rounds is found by early stopping on
+    training rows, and the scores of the test rows are printed beside those of a constant prediction. Text
+    that names rows is left out, dates become their parts. Ctrl-C ends the training and keeps its rounds.
     """
     from boost.tables.file import check_extension
 
-    given = TrainOptions(**options)
-    check_extension(given.model, MODELS)
-    table = _read_training_table(given)
-    trained, progress = _train(given, table)
+    given = TableOptions.of(options)
+    check_extension(model, MODELS)
+    table = _read(given, validation, test_size, rounds)
+    trained, progress = _train(given, table, rounds, early_stopping)
     _report(given, table, trained, progress)
-    trained.save(given.model)
-    click.echo(f"model: {given.model}")
-    if given.plots:
+    trained.save(model)
+    click.echo(f"model: {model}")
+    if plots:
         from boost.tables.plots import training_plots
 
-        draw(training_plots(trained, given.model))
+        draw(training_plots(trained, model))
     if progress.interrupted:
         sys.exit(INTERRUPTED)
 
 
-def _read_training_table(options: TrainOptions) -> TrainingTable:
+def _read(
+    options: TableOptions, validation: Path | None, test_size: float, rounds: int | None
+) -> TrainingTable:
     """Read and split the rows; raise ValueError, before anything is trained, for options that do not fit."""
     import numpy as np
 
+    from boost.tables.examples import read_more
     from boost.tables.file import read_table
-    from boost.tables.model import TableModel
+    from boost.tables.model import TEST, TableModel
     from boost.tables.split import split_rows
-    from boost.tables.target import take_target
 
-    params = options.parameters()
-    dropped = [*options.ignore, *([options.weight] if options.weight else [])]
-    frame = _prepare(read_table(options.data), options, dropped)
-    task = options.resolve_task(params.get("objective"))
-    features, target = take_target(frame.drop(columns=dropped), options.target, task)
-    weight = None if options.weight is None else frame[options.weight].to_numpy(np.float32)
-    params = TableModel.training_params(target, coverage=options.coverage, seed=options.seed, **params)
-    stopping = bool(options.early_stopping) and options.validation is None
-    split = split_rows(
-        target,
-        options.test_size,
-        stopping=stopping,
-        calibrating=options.coverage is not None,
-        rng=np.random.default_rng(options.seed),
+    examples, review = options.read()
+    params = TableModel.training_params(
+        examples.target, coverage=options.coverage, seed=options.seed, **options.parameters()
     )
-    watched_rows = split.validation if stopping else split.test
-    watched = (features.iloc[watched_rows], target.take(watched_rows)) if len(watched_rows) else None
-    if options.validation is not None:
-        other = _prepare(read_table(options.validation), options, [])
-        missing = [str(c) for c in features.columns if c not in other.columns]
-        if missing:
-            raise ValueError(f"{options.validation}: the columns {', '.join(missing)} are missing")
-        watched = other[features.columns], target.of(other)
-    return TrainingTable(features, target, params, weight, split, watched)
+    rng = np.random.default_rng(options.seed)
+    split = split_rows(examples, test_size, calibrating=options.coverage is not None, rng=rng)
+    watched = None
+    if validation is not None:
+        watched = (
+            read_more(read_table(validation), examples, options.roles(), str(validation)),
+            str(validation),
+        )
+    elif rounds is not None and len(split.test):
+        watched = examples.take(split.test), TEST
+    return TrainingTable(examples, review.dates, params, split, watched, validation is not None)
 
 
-def _train(options: TrainOptions, table: TrainingTable) -> tuple[TableModel, TrainingProgress]:
-    from boost.tables.model import TableModel
+def _train(
+    options: TableOptions, table: TrainingTable, rounds: int | None, early_stopping: int | None
+) -> tuple[TableModel, TrainingProgress]:
+    from boost.tables.model import MOST_ROUNDS, PATIENCE, TableModel
     from boost.tables.progress import TrainingProgress
 
-    rows = table.split.train
-    with TrainingProgress(new_console(stderr=True), options.rounds) as progress:
+    patience = early_stopping
+    if table.stops and early_stopping is None and rounds is None:
+        patience = PATIENCE
+    most = rounds
+    if early_stopping is not None and rounds is not None and not table.stops:
+        raise click.UsageError("--rounds is an exact number: with --early-stopping it needs --validation")
+    if table.stops and rounds is None:
+        most = MOST_ROUNDS
+    with TrainingProgress(new_console(stderr=True), most) as progress:
         trained = TableModel.train(
-            table.features.iloc[rows],
-            table.target.take(rows),
+            table.examples.take(table.split.train),
             table.params,
-            rounds=options.rounds,
+            preset=options.preset,
+            rounds=most,
+            patience=patience,
             watched=table.watched,
-            early_stopping=options.early_stopping,
-            weight=None if table.weight is None else table.weight[rows],
-            callbacks=[progress],
+            dates=table.dates,
+            observer=progress,
         )
-    if options.coverage is not None:
-        rows = table.split.calibration
-        trained.calibrate(table.features.iloc[rows], table.target.take(rows), options.coverage)
     return trained, progress
 
 
 def _report(
-    options: TrainOptions, table: TrainingTable, trained: TableModel, progress: TrainingProgress
+    options: TableOptions, table: TrainingTable, trained: TableModel, progress: TrainingProgress
 ) -> None:
-    """Print the size of the table, the number of rounds, and the metrics of the held-out rows."""
-    target, split = table.target, table.split
-    classes = f" of {len(target.classes)} classes" if target.classes else ""
-    click.echo(
-        f"{target.task}{classes} of {target.name!r}: {len(split.train)} rows, "
-        f"{table.features.shape[1]} columns"
-    )
-    rounds = trained.booster.num_boosted_rounds()
-    if progress.interrupted:
-        click.echo(f"interrupted: the {rounds} rounds so far are kept")
-    elif options.early_stopping and trained.booster.model.best_iteration is not None:
-        click.echo(f"{rounds} rounds, of which the last is the best")
+    """Print the size of the table, what was chosen, and the scores beside those of a constant prediction."""
+    examples, split = table.examples, table.split
+    click.echo(described(examples, table.dates))
+    parts = [f"{len(split.train):,} to train on"]
+    if options.coverage is not None:
+        parts.append(f"{len(split.calibration):,} to calibrate intervals")
     if len(split.test):
-        metrics = trained.evaluate(table.features.iloc[split.test], target.labels[split.test])
-        values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        click.echo(f"{len(split.test)} held-out rows: {values}")
-
-
-def _parse_parameter(text: str) -> tuple[str, Any]:
-    """Return name and value of ``NAME=VALUE``; a value that is not JSON is a string."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise ValueError(f"--param must be NAME=VALUE, such as max_depth=6, got {text!r}")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _prepare(frame: pd.DataFrame, options: TrainOptions, dropped: Sequence[str]) -> pd.DataFrame:
-    """Return the table with the categorical columns marked; raise ValueError for a column that is missing."""
-    from boost.errors import unknown
-
-    columns = list(map(str, frame.columns))
-    for name in (*options.categorical, *dropped):
-        if name not in columns:
-            raise ValueError(unknown("column", name, columns))
-        if name == options.target:
-            raise ValueError(f"{name!r} is the target: it cannot be categorical, ignored or the weight")
-    return frame.astype({name: "category" for name in options.categorical})
+        parts.append(f"{len(split.test):,} held out to test")
+    click.echo(f"rows: {', '.join(parts)}")
+    count = trained.booster.num_boosted_rounds()
+    if progress.interrupted:
+        click.echo(f"interrupted: the {count} rounds so far are kept")
+    elif table.stops and table.watched is not None and trained.booster.model.best_iteration is not None:
+        click.echo(f"{count} rounds, of which the last is the best on {table.watched[1]}")
+    elif trained.choice is not None:
+        click.echo(str(trained.choice))
+    constant = trained.constant()
+    if options.coverage is not None:
+        aside = examples.take(split.calibration)
+        trained.calibrate(aside, options.coverage)
+        constant.calibrate(aside, options.coverage)
+    shown = (("rows held out to test", split.test), ("training rows", split.train))
+    what, rows = shown[0] if len(split.test) else shown[1]
+    held = examples.take(rows)
+    scores, base = trained.evaluate(held), constant.evaluate(held)
+    table_of_scores = score_table(f"{len(rows):,} {what}:", {"model": scores, "constant prediction": base})
+    new_console().print(table_of_scores)
+    if not len(split.test):
+        click.echo("no rows were held out: these scores do not say how good the predictions for new rows are")
+    elif is_worse(scores, base):
+        click.echo("note: the model is no better than a constant prediction on these rows", err=True)

@@ -62,6 +62,12 @@ def _reader(data: Any) -> str | None:
     )
 
 
+def read_frame(frame: Any) -> tuple[list[str], list[Column]]:
+    """Return the names and the columns of a frame of any library; raise `DataError` as `encode_frame`."""
+    read: tuple[list[str], list[Column]] = importlib.import_module(_reader(frame) or "").read_columns(frame)
+    return read
+
+
 def encode_frame(
     frame: Any, absent: float = np.nan
 ) -> tuple[NDArray[np.float32], list[str], list[str], Categories]:
@@ -89,8 +95,7 @@ def encode_frame(
     DataError
         For a column of dates, of complex numbers, of nested or mixed values.
     """
-    read = importlib.import_module(_reader(frame) or "").read_columns
-    names, columns = read(frame)
+    names, columns = read_frame(frame)
     numbers: list[NDArray] = []
     categories: Categories = {}
     for f, (name, column) in enumerate(zip(names, columns, strict=True)):

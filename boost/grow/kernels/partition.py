@@ -189,6 +189,71 @@ def settle(ranges, count, lefts, rows, middles):
         p = last
 
 
+@kernel(lazy=True, allocates=False)
+def divide_rows(weight, active, out):
+    """Write the numbers of the rows with a weight, and of those with zero weight; return how many have one.
+
+    Parameters
+    ----------
+    weight : (rows,)
+    active, out : (rows,), output
+    """
+    count = np.uint64(0)
+    zero = np.uint64(0)
+    for i in range(weight.size):
+        # Both are written and one is kept: no branch to be mispredicted.
+        active[count] = i
+        out[zero] = i
+        side = np.uint64(weight[i] != 0.0)
+        count += side
+        zero += np.uint64(1) - side
+    return np.int64(count)
+
+
+@kernel(lazy=True, allocates=False)
+def carry_rows(bins, nodes, carried, size, grown, ranges, out):
+    """Bring rows that a tree was not grown from to its leaves, and put the rows of each leaf together.
+
+    Parameters
+    ----------
+    bins : DenseBins
+    nodes : NodeArrays
+    carried : Rows
+        Its `order` holds the rows to bring, and is changed in place.
+    size : number of nodes
+    grown : (rows,), the rows that the tree was grown from, leaf after leaf
+    ranges : (nodes, 4), scratch: of each node, the range of `carried` that it holds
+    out : (rows,), output: for each leaf the rows of `grown`, then those that were brought
+    """
+    tree, splits = nodes.tree, nodes.splits
+    ranges[0, RANGE_BEGIN] = 0
+    ranges[0, RANGE_END] = carried.order.size
+    to = 0
+    for n in range(size):  # a child comes after its parent
+        begin, end = ranges[n, RANGE_BEGIN], ranges[n, RANGE_END]
+        left = tree[n, LEFT]
+        if left < 0:
+            continue
+        middle = begin
+        if begin < end:
+            f = splits[n, FEATURE]
+            middle = begin + move_rows(bins.columns[f], bins.missing[f], nodes, n, begin, end, carried)
+            for k in range(end - middle):
+                carried.order[middle + k] = carried.spare[begin + k]
+        ranges[left, RANGE_BEGIN] = begin
+        ranges[left, RANGE_END] = middle
+        ranges[left + 1, RANGE_BEGIN] = middle
+        ranges[left + 1, RANGE_END] = end
+    for n in range(size):
+        if tree[n, LEFT] < 0:
+            for k in range(tree[n, BEGIN], tree[n, END]):
+                out[to] = grown[k]
+                to += 1
+            for k in range(ranges[n, RANGE_BEGIN], ranges[n, RANGE_END]):
+                out[to] = carried.order[k]
+                to += 1
+
+
 @kernel(allocates=False)
 def _no_bounds(nodes, n, directions, limits, left):
     pass

@@ -92,7 +92,10 @@ def sum_sizes(source, first, last, sizes, exponents):
         highest = -np.inf
         lowest = np.inf
         for i in range(begin, end if weight.size else begin):
-            if weight[i] > 0.0:
+            if weight[i] == 1.0:  # nearly all of them, where weights only say which rows a tree is grown from
+                highest = max(highest, 0.0)
+                lowest = min(lowest, 0.0)
+            elif weight[i] > 0.0:
                 bits = np.float64(weight[i]).view(np.int64)
                 exponent = (bits >> MANTISSA_BITS) - EXPONENT_BIAS
                 zeros = lowest_bit(np.uint64((bits & (LEADING_BIT - 1)) | LEADING_BIT))

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boost.errors import ModelError
+from boost.encoding.encoding import ATTRIBUTE as ENCODING
+from boost.encoding.encoding import Encoding
+from boost.errors import DataError, ModelError
 from boost.forest.forest import Forest
 from boost.forest.tree import NO_NODE, Tree
 from boost.model.model import Attributes, Model
@@ -77,9 +79,14 @@ def read_document(document: Any, params: Params) -> Model:
     attributes = dict(attributes)
     categories = read_dictionaries(trees.get("cats"), attributes.pop(CATEGORIES, None), features)
     dropout = attributes.pop(DROPOUT, None)
-    if newer := [name for name in attributes if name.startswith(PREFIX) and name != CLASSES]:
+    if newer := [name for name in attributes if name.startswith(PREFIX) and name not in (CLASSES, ENCODING)]:
         raise ModelError(f"it was written by a newer version: it has the attribute {newer[0]!r}")
     _check_best(attributes)
+    if ENCODING in attributes:
+        try:
+            Encoding.from_json(attributes[ENCODING])
+        except DataError as error:
+            raise ModelError(str(error)) from None
     forest = Forest(objective.n_outputs, parallel, vector)
     _read_trees(forest, trees, features)
     if weight_drop is not None:

@@ -47,6 +47,7 @@ from compiler.ir.expr import Buffer, Call, Var
 from compiler.ir.function import Invoke, PrimFunc
 from compiler.ir.operators import INTRINSICS
 from compiler.ir.recursion import Recursive, counted
+from compiler.ir.semantics.access import writes
 from compiler.ir.stmt import (
     THREAD_TAGS,
     Allocate,
@@ -137,8 +138,12 @@ class _Generator(Recursive):
         self.functions: list[str] = []
         self.frame = Frame()
         self.frame.preamble.features = frozenset(machine.needs or ())
+        written = writes(func.body)
+        self.frame.preamble.constant = frozenset(b for b in func.params if b not in written)
         self.expressions = Expressions(self.frame)
         self.hints = LoopHints(func.body)
+        # whether loops without vectors are functions of their own
+        self.divides = self.hints.has_vectors(func.body)
         self.stored: set[Buffer] = set()
         self.workspace: list[tuple[Buffer, int]] = []
         self.workspace_bytes = 0
@@ -169,7 +174,7 @@ class _Generator(Recursive):
         signature = [f"{pointer.attributes} {pointer.ref}" for pointer in pointers]
         signature += [f"{ranged(value)} {value.ref}" for value in sizes.values()]
         inner = f"@{func.name}.compute"
-        self.functions.append(frame.text(f"define internal void {inner}({', '.join(signature)}) #0"))
+        self.functions.append(frame.text(f"define hidden void {inner}({', '.join(signature)})"))
         self.functions.append(self._entry(inner, sizes))
         attributes = ["nounwind", f'"target-cpu"="{self.machine.cpu}"']
         if self.machine.vector_bits == 512:  # by default LLVM uses 256-bit vectors on some of these CPUs
@@ -184,6 +189,7 @@ class _Generator(Recursive):
                 *self.functions,
                 f"attributes #0 = {{ noinline {' '.join(attributes)} }}",
                 f"attributes #1 = {{ {' '.join(attributes)} }}",
+                f"attributes #2 = {{ noinline {' '.join(attributes)} }}",
                 self._half_functions(),
                 *frame.preamble.text(),
                 "",
@@ -232,16 +238,20 @@ class _Generator(Recursive):
         for allocation in allocations:
             self.frame.pointers[allocation.buffer] = self._pointer(allocation.buffer)
         for begin in range(0, len(stmts), PART):
-            outer = self.frame
-            name = f"@{self.func.name}.part.{begin // PART}"
-            inner = self.frame = self.expressions.frame = Frame(outer)
-            self.statement(Seq(tuple(stmts[begin : begin + PART])))
-            self.frame = self.expressions.frame = outer
-            shared = captured(outer, inner)
-            parameters = ", ".join(parameter(kind, there) for kind, _, there in shared)
-            arguments = ", ".join(f"{kind} {here}" for kind, here, _ in shared)
-            self.functions.append(inner.text(f"define internal void {name}({parameters}) #0"))
-            outer.effect(f"call void {name}({arguments})")
+            self._called("part", Seq(tuple(stmts[begin : begin + PART])), is_open=False)
+
+    def _called(self, kind: str, body: Stmt, *, is_open: bool) -> None:
+        """Write a statement as a function of its own, and a call of it."""
+        outer, name = self.frame, f"@{self.func.name}.{kind}.{len(self.functions)}"
+        inner = self.frame = self.expressions.frame = Frame(outer)
+        inner.is_open = is_open
+        self.statement(body)
+        self.frame = self.expressions.frame = outer
+        shared = captured(outer, inner)
+        parameters = ", ".join(parameter(kind, there) for kind, _, there in shared)
+        arguments = ", ".join(f"{kind} {here}" for kind, here, _ in shared)
+        self.functions.append(inner.text(f"define hidden void {name}({parameters})"))
+        outer.effect(f"call void {name}({arguments})")
 
     @counted
     def statement(self, node: Stmt) -> None:
@@ -304,11 +314,13 @@ class _Generator(Recursive):
         then, joined = frame.label("if"), frame.label("endif")
         otherwise = joined if node.otherwise is None else frame.label("else")
         frame.effect(f"br i1 {condition}, label %{then}, label %{otherwise}")
+        frame.guards += 1
         for label, arm in ((then, node.then), (otherwise, node.otherwise)):
             if arm is not None:
                 frame.begin(label)
                 self.statement(arm)
                 frame.effect(f"br label %{joined}")
+        frame.guards -= 1
         frame.begin(joined)
 
     def _for(self, node: For) -> None:
@@ -322,7 +334,10 @@ class _Generator(Recursive):
             self._body(node, wide_literal(0))
         elif node.kind == "parallel" and not self.runs_in_parallel:
             self._parallel(node, extent)
+        elif self.divides and not self.frame.is_open and self.hints.is_apart(node):
+            self._called("loop", node, is_open=True)
         else:
+            self.frame.is_open |= self.hints.is_open(node)
             self._loop(node, wide_literal(0), extent, extent.low > 0, self.hints.of(node, extent))
 
     def _loop(self, node: For, begin: Wide, end: Wide, runs: bool, hints: list[str]) -> None:
@@ -336,12 +351,14 @@ class _Generator(Recursive):
                 f"br i1 {frame.emit(f'icmp slt i64 {begin.ref}, {end.ref}')}, label %{head}, label %{after}"
             )
         before = frame.block
+        frame.guards += not runs
         frame.begin(head)
         counter, following = frame.fresh(clean(node.var.name)), frame.fresh("next")
         phi = frame.reserve()
         frame.open(counter)
         self._body(node, Wide(counter, begin.low, max(begin.low, end.high - 1)))
         frame.close()
+        frame.guards -= not runs
         frame.lines.append(f"  {following} = add nuw nsw i64 {counter}, 1")
         again = frame.emit(f"icmp slt i64 {following}, {end.ref}")
         note = ""
@@ -362,6 +379,7 @@ class _Generator(Recursive):
         name = f"@{self.func.name}.parallel.{self.parallel_loops}"
         self.parallel_loops += 1
         inner = self.frame = self.expressions.frame = Frame(outer)
+        inner.is_open = self.hints.is_scalar(node)
         self.runs_in_parallel = True
         self._loop(
             node,
@@ -374,7 +392,7 @@ class _Generator(Recursive):
         self.runs_in_parallel = False
         shared = captured(outer, inner)
         parameters = ["i64 %begin", "i64 %end", *(parameter(kind, there) for kind, _, there in shared)]
-        self.functions.append(inner.text(f"define internal void {name}.body({', '.join(parameters)}) #0"))
+        self.functions.append(inner.text(f"define hidden void {name}.body({', '.join(parameters)})"))
         struct = f"{{ {', '.join(kind for kind, _, _ in shared) or 'i8'} }}"
         closure = outer.fresh("closure")
         outer.prologue.append(f"  {closure} = alloca {struct}")
@@ -386,7 +404,7 @@ class _Generator(Recursive):
             lines.append(f"  %field.{i} = load {kind}, ptr %slot.{i}")
             arguments.append(f"{kind} %field.{i}")
         lines.append(f"  call void {name}.body({', '.join(arguments)})")
-        header = f"define internal void {name}(i64 %begin, i64 %end, ptr %closure) #1 {{"
+        header = f"define hidden void {name}(i64 %begin, i64 %end, ptr %closure) #1 {{"
         self.functions.append("\n".join([header, "entry:", *lines, "  ret void", "}", ""]))
         outer.effect(f"call void @{LAUNCH}(ptr {name}, ptr {closure}, i64 {extent.ref})")
 

@@ -16,10 +16,17 @@ from compiler.backend.llvm.machine import Machine, this_machine
 _OPTIONS = Lock()  # LLVM's options are global to the process
 
 
+# a function of the generated text: its header, attributes and body
+_FUNCTION = re.compile(r"^define (.*?) (#\d) \{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
+_OPEN = "#2"
+
+
 def optimise(text: str, machine: Machine, once: bool = False) -> Any:
     """The LLVM module of `text` (without a data layout), checked and optimised.
 
-    What runs only `once`, as the packing of weights, is not vectorized or unrolled by LLVM.
+    A program with vectors was scheduled: it has no redundant instructions, and code to vectorize only in its
+    open functions, those with the attributes ``#2`` (see `LoopHints.is_open`). These are optimised by LLVM's
+    own list of passes. The others need a few passes, as does what runs only `once`, as the packing of weights.
 
     Raises
     ------
@@ -29,25 +36,63 @@ def optimise(text: str, machine: Machine, once: bool = False) -> Any:
     target, header = target_machine(machine)
     context = llvm.create_context()
     try:
-        module = llvm.parse_assembly(header + text, context)
+        scheduled = re.search(r"<\d+ x ", text) is not None
+        here, apart = _divided(text) if scheduled and not once else (text, "")
+        module = llvm.parse_assembly(header + here, context)
+        if scheduled or once:
+            _run_few(module, target)
+        else:
+            _run_all(module, target, speed=2)
+        if apart:
+            other = llvm.parse_assembly(header + apart, context)
+            _run_all(other, target, speed=1)
+            module.link_in(other)
         module.verify()
     except RuntimeError as error:
         raise ValueError(f"LLVM rejects the generated program for {machine}: {error}") from error
-    # a program with vectors was scheduled: it has no redundant instructions, and no scalar code to vectorize
-    scheduled = re.search(r"<\d+ x ", text) is not None
-    tuning = llvm.create_pipeline_tuning_options(speed_level=1 if scheduled or once else 2)
-    tuning.loop_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = not once
-    tuning.slp_vectorization = not scheduled and not once
+    return module
+
+
+def _divided(text: str) -> tuple[str, str]:
+    """Two modules: without the open functions, and with these alone, if there are any."""
+    if f" {_OPEN} {{" not in text:
+        return text, ""
+
+    def declared(which: bool) -> str:
+        return _FUNCTION.sub(
+            lambda found: f"declare {found[1]}\n" if (found[2] == _OPEN) == which else found[0], text
+        )
+
+    return declared(True), declared(False)
+
+
+def _run_few(module: Any, target: Any) -> None:
+    """The passes that scheduled code needs, which take a tenth of the time of LLVM's list.
+
+    The code generator has hoisted and shared all address arithmetic, and shares loads within a block.
+    """
+    builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=1))
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()  # tiles of accumulators become registers
+    passes.add_instruction_combine_pass()  # patterns of vectors that the target has instructions for
+    passes.add_simplify_cfg_pass()  # conditions of one element become selects
+    passes.run(module, builder)
+
+
+def _run_all(module: Any, target: Any, speed: int) -> None:
+    """LLVM's own list of passes. With `speed` 2, straight-line code is vectorized too."""
+    tuning = llvm.create_pipeline_tuning_options(speed_level=speed)
+    tuning.loop_vectorization = tuning.loop_unrolling = tuning.loop_interleaving = True
+    tuning.slp_vectorization = speed > 1
     # a builder must not be reused: after a run it has callbacks into freed memory
     builder = llvm.create_pass_builder(target, tuning)
     builder.getModulePassManager().run(module, builder)
-    return module
 
 
 def emit_object(module: Any, machine: Machine, once: bool = False) -> bytes:
     """An optimised module as an object file."""
     with _without_strength_reduction(machine):
-        return target_machine(machine, 1 if once else 3)[0].emit_object(module)
+        return target_machine(machine, 0 if once else 3)[0].emit_object(module)
 
 
 def emit_assembly(module: Any, machine: Machine) -> str:

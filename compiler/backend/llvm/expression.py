@@ -246,9 +246,9 @@ class Expressions(Recursive):
         scalar, kind = llvm_type(dtype), llvm_type(vector_of(dtype, lanes))
         if text[0] != "%":
             return splat_literal(dtype, text)
-        first = self.frame.once(f"insertelement {kind} poison, {scalar} {text}, i64 0")
-        return self.frame.once(
-            f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer"
+        first = self.frame.invariant(f"insertelement {kind} poison, {scalar} {text}, i64 0", text)
+        return self.frame.invariant(
+            f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer", text
         )
 
     @recursive
@@ -304,11 +304,13 @@ class Expressions(Recursive):
         joined = frame.label("join")
         frame.effect(f"br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
         arms = []
+        frame.guards += 1
         for label, write in zip(labels, (then, otherwise), strict=True):
             frame.begin(label)
             text = write()
             arms.append(f"[ {text}, %{frame.block} ]")
             frame.effect(f"br label %{joined}")
+        frame.guards -= 1
         frame.begin(joined)
         return frame.emit(f"phi {kind} {', '.join(arms)}")
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.backend.llvm.writer import Wide
-from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Ramp, Select, Var
+from compiler.ir.dtype import lanes_of
+from compiler.ir.expr import Broadcast, Buffer, Call, Cast, Const, Expr, Load, Select, Var
 from compiler.ir.function import Invoke
+from compiler.ir.node import CHILDREN, Node
 from compiler.ir.recursion import recursive
 from compiler.ir.stmt import Allocate, For, Let, Stmt, Store
 from compiler.ir.visit import children, walk
@@ -51,15 +53,21 @@ class _Body:
         Whether it only moves data.
     allocates : bool
         Whether it allocates a buffer.
-    indices : frozenset of Var
-        The variables in indices of buffers that may be kept in registers.
+    loops : bool
+        Whether it has loops.
+    is_open : bool
+        Whether it has a loop that LLVM has to transform, see `LoopHints.is_open`.
+    opens : bool
+        Whether it is such a loop itself.
     """
 
     stores: int
     vectors: bool
     moves: bool
     allocates: bool
-    indices: frozenset[Var]
+    loops: bool
+    is_open: bool
+    opens: bool
 
 
 class LoopHints:
@@ -73,6 +81,7 @@ class LoopHints:
 
     def __init__(self, body: Stmt) -> None:
         self._in_memory = {a.buffer for a in _allocations(body) if (PRAGMA, True) in a.pragmas}
+        self._indices = self._register_indices(body)
         # keyed by identity; the node is stored too, so that its id is not reused
         self._known: dict[int, tuple[Stmt, _Body]] = {}
 
@@ -106,7 +115,7 @@ class LoopHints:
                     f"False, not {value!r}"
                 )
             hints.append(f"!{{{hint[0 if value is True else 1 if value is False else 2].format(value)}}}")
-        if hints or node.var in body.indices:  # unrolled, the loop's buffers can be kept in registers
+        if hints or node.var in self._indices:  # unrolled, the loop's buffers can be kept in registers
             return hints
         if body.vectors or body.stores >= UNROLLED_BODY:
             hints += ['!{!"llvm.loop.vectorize.enable", i1 false}', '!{!"llvm.loop.unroll.disable"}']
@@ -117,6 +126,32 @@ class LoopHints:
             # nothing to move; but to find that out LLVM would compare the accesses of all tiles pairwise
             hints.append('!{!"llvm.licm.disable"}')
         return hints
+
+    def is_open(self, node: For) -> bool:
+        """Whether LLVM has to transform a loop, for the code to be good.
+
+        It has to transform an innermost loop without vectors; an innermost loop that
+        adds to one element in memory, which LLVM keeps in a register; and a loop that it has to unroll or to
+        vectorize because a pragma says so, or because it indexes a buffer that can be kept in registers.
+        What a schedule has vectorized and unrolled is none of these.
+        """
+        return self._body(node).opens
+
+    def is_apart(self, node: For) -> bool:
+        """Whether a loop with open loops can be a function of its own: it has no vectors and no registers."""
+        body = self._body(node)
+        if not body.is_open or body.vectors or body.allocates:
+            return False
+        return not _parallel(node) and not self._touches_registers(node)
+
+    def is_scalar(self, node: Stmt) -> bool:
+        """Whether a statement has open loops and no vectors."""
+        body = self._body(node)
+        return body.is_open and not body.vectors
+
+    def has_vectors(self, node: Stmt) -> bool:
+        """Whether a statement has vector operations."""
+        return self._body(node).vectors
 
     def _may_be_in_registers(self, buffer: Buffer) -> bool:
         return buffer.scope == "local" and buffer not in self._in_memory
@@ -129,25 +164,96 @@ class LoopHints:
 
     @recursive
     def _analyzed(self, node: Stmt) -> _Body:
+        kind = type(node)
+        if kind is Store:
+            lanes = lanes_of(node.value.dtype) > 1 or any(lanes_of(i.dtype) > 1 for i in node.indices)  # type: ignore[attr-defined]
+            return _VECTOR if lanes else _MOVE if _is_moved(node.value) else _SCALAR  # type: ignore[attr-defined]
         parts = [self._body(child) for child in children(node) if isinstance(child, Stmt)]
-        vectors, indices = False, set()
-        for outside in [node] if not parts else [c for c in children(node) if not isinstance(c, Stmt)]:
-            for below in walk(outside):
-                vectors = vectors or type(below) is Ramp
-                if isinstance(below, (Load, Store)) and self._may_be_in_registers(below.buffer):
-                    indices |= {n for index in below.indices for n in walk(index) if type(n) is Var}
-        stores = int(type(node) is Store) + sum(part.stores for part in parts)
-        if isinstance(node, For) and node.kind == "unroll" and type(node.extent) is Const:
-            stores *= int(node.extent.value)
+        stores = sum(part.stores for part in parts)
+        vectors = any(part.vectors for part in parts)
+        loops, is_open, opens = any(p.loops for p in parts), any(p.is_open for p in parts), False
+        if kind is For:
+            if node.kind == "unroll" and type(node.extent) is Const:  # type: ignore[attr-defined]
+                stores *= int(node.extent.value)  # type: ignore[attr-defined]
+            opens = _directed(node) or node.var in self._indices  # type: ignore[arg-type,attr-defined]
+            if not loops:
+                opens = opens or not vectors or _accumulates(node)  # type: ignore[arg-type]
+            loops = True
         return _Body(
             stores,
-            vectors or any(part.vectors for part in parts),
-            type(node) not in (Let, Invoke)
-            and (type(node) is not Store or _is_moved(node.value))
-            and all(part.moves for part in parts),
-            type(node) is Allocate or any(part.allocates for part in parts),
-            frozenset(indices).union(*(part.indices for part in parts)),
+            vectors,
+            kind not in (Let, Invoke) and all(part.moves for part in parts),
+            kind is Allocate or any(part.allocates for part in parts),
+            loops,
+            is_open or opens,
+            opens,
         )
+
+    def _register_indices(self, body: Stmt) -> frozenset[Var]:
+        """The variables in indices of buffers that may be kept in registers."""
+        found: set[Var] = set()
+        seen: set[int] = set()
+        pending: list[Node] = [body] if any(True for _ in _allocations(body)) else []
+        while pending:
+            node = pending.pop()
+            if id(node) in seen:  # the copies of an unrolled loop share expressions
+                continue
+            seen.add(id(node))
+            if isinstance(node, (Load, Store)) and self._may_be_in_registers(node.buffer):
+                for index in node.indices:
+                    found |= _variables(index)
+            pending += CHILDREN[type(node)](node)
+        return frozenset(found)
+
+    def _touches_registers(self, node: Stmt) -> bool:
+        return any(
+            isinstance(part, (Load, Store)) and self._may_be_in_registers(part.buffer) for part in walk(node)
+        )
+
+
+_VECTOR = _Body(1, True, False, False, False, False, False)
+_SCALAR = _Body(1, False, False, False, False, False, False)
+_MOVE = _Body(1, False, True, False, False, False, False)
+
+
+def _variables(index: Expr) -> set[Var]:
+    return {n for n in walk(index) if type(n) is Var}
+
+
+def _directed(node: For) -> bool:
+    """Whether a loop's kind or a pragma has LLVM unroll or vectorize it."""
+    return node.kind == "unroll" or any(
+        value is not False for key, value in node.pragmas if key in _PRAGMAS and (key, value) != ("interleave", 1)
+    )
+
+
+def _accumulates(node: For) -> bool:
+    """Whether a loop without loops inside reads and writes one element of a buffer in all iterations."""
+    bound = {node.var}
+    pending: list[Stmt] = [node.body]
+    while pending:
+        stmt = pending.pop()
+        if type(stmt) is Let:
+            bound.add(stmt.var)
+        elif type(stmt) is Store:
+            varies = any(_variables(index) & bound for index in stmt.indices)
+            if not varies and any(_is_same(n, stmt) for n in walk(stmt.value)) and not _is_constant(stmt):
+                return True
+        pending += [child for child in children(stmt) if isinstance(child, Stmt)]
+    return False
+
+
+def _is_same(node: object, store: Store) -> bool:
+    return type(node) is Load and node.buffer is store.buffer and node.indices == store.indices
+
+
+def _is_constant(store: Store) -> bool:
+    """Whether it writes to a constant place of a local buffer, which is a register."""
+    return store.buffer.scope == "local" and not any(map(_variables, store.indices))
+
+
+def _parallel(node: For) -> bool:
+    return any(type(n) is For and n.kind == "parallel" for n in walk(node))
 
 
 def _allocations(node: Stmt) -> Iterator[Allocate]:

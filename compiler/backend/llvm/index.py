@@ -51,12 +51,18 @@ class IndexArithmetic(Recursive):
 
     def access(self, frame: Frame, node: Expr) -> Index | None:
         """`node` in 64 bits, split into a varying part and a constant offset; None as for `wide`."""
-        if not self.is_plain(node):
-            return None
-        if _is_sum(node):
-            return self._sum(frame, node)
-        whole = self._wide(frame, node)
-        return None if whole is None else Index(whole)
+        known = frame.indices.get(id(node))
+        if known is not None:
+            return known[1]
+        index = None
+        if self.is_plain(node):
+            if _is_sum(node):
+                index = self._sum(frame, node)
+            else:
+                whole = self._wide(frame, node)
+                index = None if whole is None else Index(whole)
+        frame.indices[id(node)] = (node, index)
+        return index
 
     def wide(self, frame: Frame, node: Expr) -> Wide | None:
         """`node` in 64 bits, or None where the result might differ from the arithmetic of its type."""

@@ -7,7 +7,10 @@ run here, and is read once in a process.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -210,26 +213,71 @@ def _platform(triple: str) -> tuple[str, str]:
     return architecture, "darwin" if system == "macos" else system
 
 
-@lru_cache(maxsize=1)
 def _host() -> Machine:
     """The CPU of this machine, with the features that differ from those that LLVM gives its name."""
-    llvm = _llvm()
-    cpu, triple, has = llvm.get_host_cpu_name(), llvm.get_process_triple(), llvm.get_host_cpu_features()
-    features: list[str] = []
-    if triple.split("-")[0] in _X86:
-        cpu = cpu if cpu in X86_VECTOR_BITS else "x86-64"
-        # a hypervisor may hide features, and a model that LLVM does not know has more than the generic one
-        for feature, bits in (("avx512f", 512), ("avx", 256)):
-            expected = X86_VECTOR_BITS[cpu] >= bits
-            if has.get(feature, False) != expected:
-                features.append(("-" if expected else "+") + feature)
-    return Machine(cpu, tuple(features), triple)
+    return host_facts().machine
+
+
+def _host_features() -> frozenset[str]:
+    """The features of this CPU itself, which may differ from those of its model."""
+    return host_facts().features
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What LLVM says about the CPU that this process runs on.
+
+    Parameters
+    ----------
+    machine : Machine
+    features : frozenset of str
+    """
+
+    machine: Machine
+    features: frozenset[str]
+
+
+_facts: HostFacts | None = None
+
+
+def host_facts() -> HostFacts:
+    """The facts, from LLVM if nothing has provided them."""
+    global _facts
+    if _facts is None:
+        llvm = _llvm()
+        cpu, triple, has = llvm.get_host_cpu_name(), llvm.get_process_triple(), llvm.get_host_cpu_features()
+        features: list[str] = []
+        if triple.split("-")[0] in _X86:
+            cpu = cpu if cpu in X86_VECTOR_BITS else "x86-64"
+            # a hypervisor may hide features; a model that LLVM does not know has more than the generic one
+            for feature, bits in (("avx512f", 512), ("avx", 256)):
+                expected = X86_VECTOR_BITS[cpu] >= bits
+                if has.get(feature, False) != expected:
+                    features.append(("-" if expected else "+") + feature)
+        _facts = HostFacts(
+            Machine(cpu, tuple(features), triple), frozenset(name for name, on in has.items() if on)
+        )
+    return _facts
+
+
+def provide_facts(facts: HostFacts) -> None:
+    """Add what `host_facts` returned in another process on a CPU of the same `fingerprint`."""
+    global _facts
+    _facts = _facts or facts
 
 
 @lru_cache(maxsize=1)
-def _host_features() -> frozenset[str]:
-    """The features of this CPU itself, which may differ from those of its model."""
-    return frozenset(name for name, has in _llvm().get_host_cpu_features().items() if has)
+def fingerprint() -> str | None:
+    """A digest of what the system says about its CPUs; None where it says nothing."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+    except OSError:
+        return None
+    named = [
+        line for line in lines if line.startswith(("vendor_id", "cpu family", "model", "stepping", "flags"))
+    ]
+    text = "\n".join([sys.platform, platform.machine(), *named])
+    return hashlib.sha256(text.encode()).hexdigest() if named else None
 
 
 @lru_cache(maxsize=1)

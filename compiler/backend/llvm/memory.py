@@ -10,9 +10,9 @@ from compiler.backend.llvm.index import stride_of
 from compiler.backend.llvm.writer import Frame, Index, llvm_type, mangled, memory_type, splat_literal
 from compiler.ir.dtype import PACKED_TYPES, bits_of, is_float, lanes_of, scalar_of, vector_of
 from compiler.ir.expr import Buffer, Call, Expr, Load, Var
-from compiler.ir.node import Node
+from compiler.ir.node import CHILDREN, Node
 from compiler.ir.stmt import Let, Prefetch, Stmt, Store
-from compiler.ir.visit import children, walk
+from compiler.ir.visit import walk
 
 STRIDES = (-1, 2, 3, 4)
 """The strides of loads that are made of adjacent vectors and shuffles; others are gathers."""
@@ -93,7 +93,19 @@ class Memory:
 
     def load(self, index: Index, lanes: int = 1) -> str:
         """The element at `index`, or the `lanes` elements from there on."""
-        return self._value(lanes, self._raw(self._address(index), lanes))
+        if not self.frame.is_constant(self.buffer, index.varying.ref):
+            return self._value(lanes, self._raw(self._address(index), lanes))
+        varying, offset, pointer = index.varying, index.offset, self.base
+        if varying.is_literal:
+            offset += varying.low
+        else:
+            pointer = self._address(Index(varying))
+        if offset:
+            step = f"getelementptr inbounds {self.element}, ptr {pointer}, i64 {offset}"
+            pointer = self.frame.invariant(step, varying.ref)
+        kind = memory_type(vector_of(self.dtype, lanes))
+        load = f"load {kind}, ptr {pointer}, align {self.alignment}"
+        return self._value(lanes, self.frame.invariant(load, index.varying.ref))
 
     def load_masked(self, index: Index, lanes: int, mask: str) -> str:
         """The `lanes` elements from `index` on, where `mask` holds."""
@@ -392,21 +404,27 @@ def strided_stores(stmts: Sequence[Stmt]) -> list[Stmt]:
 def strided_loads(stmts: Sequence[Stmt]) -> tuple[int, list[Load]]:
     """The number of leading stores, and the vector loads that all of them execute whatever they store."""
     run = list(takewhile(lambda stmt: type(store_in(stmt)) is Store, stmts))
-    loads = [load for stmt in run for load in _unconditional(stmt)]
+    loads = list(_unconditional(run))
     stored = {store_in(stmt).buffer for stmt in run} if loads else set()
     return len(run), [load for load in loads if load.buffer not in stored]
 
 
-def _unconditional(node: Node) -> Iterator[Load]:
-    pending: list[Node] = [node]
+def _unconditional(stmts: Sequence[Stmt]) -> Iterator[Load]:
+    """The loads with large strides, each once: the copies of an unrolled loop share expressions."""
+    pending: list[Node] = list(stmts[::-1])
+    seen: set[int] = set()
     while pending:
         part = pending.pop()
-        if type(part) is Load:
-            index = only_index(part)
-            plain = part.buffer.dtype != "bool" and not any(type(below) is Load for below in walk(index))
-            if plain and (stride_of(index) or 0) > max(STRIDES):
-                yield part
-        elif type(part) is Store:
-            pending.append(part.value)
-        elif not (type(part) is Call and part.name == "if_then_else"):
-            pending += children(part)
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        kind = type(part)
+        if kind is Load:
+            index = only_index(part)  # type: ignore[arg-type]
+            far = (stride_of(index) or 0) > max(STRIDES) and part.buffer.dtype != "bool"  # type: ignore[attr-defined]
+            if far and not any(type(below) is Load for below in walk(index)):
+                yield part  # type: ignore[misc]
+        elif kind is Store:
+            pending.append(part.value)  # type: ignore[attr-defined]
+        elif not (kind is Call and part.name == "if_then_else"):  # type: ignore[attr-defined]
+            pending += CHILDREN[kind](part)

@@ -111,10 +111,13 @@ class Preamble:
     ----------
     features : frozenset of str
         Features of the CPU on which code may depend.
+    constant : frozenset of Buffer
+        Parameters that the program does not write to.
     """
 
     def __init__(self) -> None:
         self.features: frozenset[str] = frozenset()
+        self.constant: frozenset[Buffer] = frozenset()
         self.declarations: dict[str, None] = {}
         self._numbers: dict[str, str] = {}
         self._lines: list[str] = []
@@ -139,14 +142,17 @@ class Preamble:
 class Level:
     """The body of a function, of a loop or of a `Let`, and the instructions at its beginning."""
 
-    def __init__(self, register: str, lines: list[str]) -> None:
+    def __init__(self, register: str, lines: list[str], guards: int = 0) -> None:
         self.register = register  # the value that the level defines
+        self.guards = guards  # the conditions around it
         self.lines = lines
         self.known: dict[str, str] = {}  # instruction -> its register
 
 
 class Frame:
     """One LLVM function: its lines, and the registers of its variables and buffers.
+
+    Its attributes are the group ``#0``, or ``#2`` if `is_open`: LLVM has to transform its loops.
 
     A variable or buffer of the enclosing function becomes a parameter at its first use (`captured`).
 
@@ -177,7 +183,10 @@ class Frame:
         self.captured_buffers: list[Buffer] = []
         # arithmetic that is written already, by the identity of its node, while its variables are bound
         self.numbers: dict[int, tuple[Expr, Wide]] = {}
+        self.indices: dict[int, tuple[Expr, Index | None]] = {}
         self.stack_bytes = 0
+        self.is_open = False
+        self.guards = 0  # the conditions around the statement that is being written
         self._count = 0
         self._levels = [Level("", self.prologue)]
         self._level_of: dict[str, int] = {}  # of registers that are defined at the beginning of a level
@@ -219,6 +228,12 @@ class Frame:
             self._level_of[register] = level
         return register
 
+    def is_constant(self, buffer: Buffer, index: str) -> bool:
+        """Whether a load at an index can be executed, with the same result, where the index is defined."""
+        level = self.level(index)
+        known = buffer in self.preamble.constant and level < len(self._levels) - 1
+        return known and self._levels[level].guards == self.guards
+
     def level(self, *operands: str) -> int:
         """The innermost level that defines one of `operands` at its beginning, or `NO_LEVEL`."""
         innermost = 0
@@ -257,7 +272,7 @@ class Frame:
     def open(self, register: str) -> None:
         """Begin a level, in which `register` is defined, until `close`."""
         self._level_of[register] = len(self._levels)
-        self._levels.append(Level(register, self.reserve()))
+        self._levels.append(Level(register, self.reserve(), self.guards))
 
     def close(self) -> None:
         """End the innermost level."""
@@ -320,6 +335,7 @@ class Frame:
         """Remove the value that `bind` set."""
         del self.variables[var]
         self.numbers.clear()
+        self.indices.clear()
 
     def variable(self, var: Var) -> Wide:
         """The value of a variable.
@@ -369,8 +385,8 @@ class Frame:
         return pointer
 
     def text(self, header: str) -> str:
-        """The whole function under its `header`."""
-        return "\n".join([f"{header} {{", "entry:", *self.body(), "  ret void", "}", ""])
+        """The whole function under its `header`, which has no attributes yet."""
+        return "\n".join([f"{header} #{2 if self.is_open else 0} {{", "entry:", *self.body(), "  ret void", "}", ""])
 
     def body(self) -> list[str]:
         """The lines of the function between its label and its return."""

@@ -68,7 +68,17 @@ def reads(node: Node) -> set[Buffer]:
 
 def writes(node: Node) -> set[Buffer]:
     """The buffers that `node` writes."""
-    return {access.buffer for access in accesses(node) if access.writes}
+    found: set[Buffer] = set()
+    pending = [node]
+    while pending:
+        below = pending.pop()
+        if type(below) is Store:  # most nodes are below stores
+            found.add(below.buffer)
+        elif type(below) in _ACCESSES:
+            found |= {access.buffer for access in _ACCESSES[type(below)](below) if access.writes}
+        elif isinstance(below, Stmt):
+            pending += children(below)
+    return found
 
 
 def mentions(node: Node, variables: Container[Any]) -> bool:

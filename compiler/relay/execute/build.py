@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from compiler.backend import Target
 from compiler.backend.llvm.machine import KIND
-from compiler.relay.execute.cache import LEAST_SECONDS, found, keep, key_of
+from compiler.relay.execute.cache import cached, key_of
 from compiler.relay.execute.control import ControlExecutable
 from compiler.relay.execute.dynamic import DynamicExecutable, is_dynamic
 from compiler.relay.execute.executable import Executable
@@ -67,11 +65,4 @@ def build(
 
 def _cached(module: IRModule, settings: Settings) -> Executable | ControlExecutable:
     """`compiled`, or what it made of the same module in an earlier run."""
-    key = key_of(module, settings)
-    program = None if key is None else found(key)
-    if program is None:
-        start = time.perf_counter()
-        program = compiled(module, settings)
-        if key is not None and time.perf_counter() - start >= LEAST_SECONDS:
-            keep(key, program)
-    return program
+    return cached(key_of(module, settings), lambda: compiled(module, settings))

@@ -9,6 +9,10 @@ The file, all numbers little-endian::
                zeros up to a multiple of 64 bytes, then the parts, each of which begins at such a multiple
     32 bytes   SHA-256 of everything before
 
+The header has what linking and running the program needs besides: small native programs of the runtime, and
+what LLVM says about the CPU that it was saved on. So a program that is loaded on such a CPU loads no LLVM.
+The file is mapped: constants take memory only where they are read.
+
 The checksum detects damage, not manipulation: a program is machine code. Load one only from sources whose
 shared libraries you would load.
 """
@@ -17,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import struct
 from collections.abc import Callable, Sequence
@@ -24,6 +29,8 @@ from typing import Any
 
 import numpy as np
 
+from compiler.backend.llvm.host.loader import compiled_objects, provide_objects
+from compiler.backend.llvm.machine import HostFacts, Machine, fingerprint, host_facts, provide_facts
 from compiler.ir.dtype import SCALAR_TYPES
 from compiler.ir.expr import Buffer
 from compiler.relay.execute.planning.kernel import Kernel, Operand
@@ -31,7 +38,6 @@ from compiler.relay.execute.planning.lower import Nested
 from compiler.relay.execute.planning.memory import MemoryPlan, aligned
 from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.language.types import TensorType, TupleType, Type
-from compiler.runtime.array import empty
 from compiler.runtime.artifact import Artifact, ModuleFileError
 from compiler.runtime.file import write_file
 
@@ -73,8 +79,13 @@ def write(path: str | os.PathLike[str], record: Record, parts: Parts) -> None:
         If it cannot be written.
     """
     pieces = [np.frombuffer(p, np.uint8) if isinstance(p, bytes) else p for p in parts.parts]
+    runtime = {}
+    for key, code in compiled_objects().items():
+        runtime[key] = len(pieces)
+        pieces.append(np.frombuffer(code, np.uint8))
     sizes = [piece.nbytes for piece in pieces]
-    header = json.dumps({"program": record, "parts": sizes}, separators=(",", ":")).encode()
+    fields = {"program": record, "parts": sizes, "runtime": runtime, "host": _host()}
+    header = json.dumps(fields, separators=(",", ":")).encode()
     start = aligned(_PREFIX.size + len(header))
     chunks: list[Any] = [_PREFIX.pack(MAGIC, VERSION, len(header)), header]
     chunks.append(bytes(start - _PREFIX.size - len(header)))
@@ -98,21 +109,21 @@ def read(path: str | os.PathLike[str], restore: Callable[[Record, Parts], Any]) 
         If it cannot be read.
     """
     where = os.fspath(path)
-    size = os.path.getsize(path)
-    memory = empty(size, "uint8")
     with open(path, "rb") as file:
-        if file.readinto(memory.data) != size:
-            raise ModuleFileError(f"{where} is cut off")
-    if size < _PREFIX.size + _CHECKSUM_BYTES or memory[: len(MAGIC)].tobytes() != MAGIC:
-        raise ModuleFileError(f"{where} is not a compiled program")
-    _, version, length = _PREFIX.unpack(memory[: _PREFIX.size].tobytes())
-    if version > VERSION:
-        raise ModuleFileError(
-            f"{where} has version {version} of the format, and this is of version {VERSION}: it was saved by "
-            "a newer Espalier, update this one"
-        )
-    if hashlib.sha256(memory[:-_CHECKSUM_BYTES].data).digest() != memory[-_CHECKSUM_BYTES:].tobytes():
-        raise ModuleFileError(f"{where} is cut off or damaged: its checksum does not match")
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(_PREFIX.size)
+        if size < _PREFIX.size + _CHECKSUM_BYTES or start[: len(MAGIC)] != MAGIC:
+            raise ModuleFileError(f"{where} is not a compiled program")
+        _, version, length = _PREFIX.unpack(start)
+        if version > VERSION:
+            raise ModuleFileError(
+                f"{where} has version {version} of the format, and this is of version {VERSION}: it was "
+                "saved by a newer Espalier, update this one"
+            )
+        if _digest(file, size - _CHECKSUM_BYTES) != file.read():
+            raise ModuleFileError(f"{where} is cut off or damaged: its checksum does not match")
+        # a saved program is never changed: writing another one replaces the file
+        memory = np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ), np.uint8)
     try:
         header = json.loads(memory[_PREFIX.size : _PREFIX.size + length].tobytes())
         at, parts = aligned(_PREFIX.size + length), []
@@ -121,11 +132,38 @@ def read(path: str | os.PathLike[str], restore: Callable[[Record, Parts], Any]) 
             at += aligned(part)
         if at + _CHECKSUM_BYTES != size:
             raise ValueError("its lengths do not add up")
+        _provide(header, parts)
         return restore(header["program"], Parts(parts))
     except (KeyError, TypeError, IndexError, AttributeError, ValueError, RecursionError) as error:
         if isinstance(error, ModuleFileError):
             raise
         raise ModuleFileError(f"{where} cannot be loaded: {error}") from error
+
+
+def _digest(file: Any, size: int) -> bytes:
+    """The digest of the first bytes of a file, read in pieces: what is mapped and read counts as memory."""
+    file.seek(0)
+    digest, left = hashlib.sha256(), size
+    while left and (piece := file.read(min(left, 1 << 20))):
+        digest.update(piece)
+        left -= len(piece)
+    return digest.digest()
+
+
+def _host() -> Any:
+    """What LLVM says about this CPU, by its fingerprint."""
+    facts = host_facts()
+    options = [list(option) for option in facts.machine.options]
+    return {"fingerprint": fingerprint(), "options": options, "features": sorted(facts.features)}
+
+
+def _provide(header: Record, parts: Sequence[Any]) -> None:
+    """Use what a file has for running its program without LLVM."""
+    provide_objects({key: parts[number].tobytes() for key, number in header.get("runtime", {}).items()})
+    host = header.get("host")
+    if host is not None and host["fingerprint"] is not None and host["fingerprint"] == fingerprint():
+        machine = Machine.from_options(dict(map(tuple, host["options"])))
+        provide_facts(HostFacts(machine, frozenset(host["features"])))
 
 
 # --- records --------------------------------------------------------------------------------------

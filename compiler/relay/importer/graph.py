@@ -24,6 +24,7 @@ from compiler.relay.importer.converter.table import Captures, NodeView, converte
 from compiler.relay.importer.errors import Needed, NeedsValues, OnnxError, Unsupported
 from compiler.relay.importer.model import DEEPEST, node_name, opsets
 from compiler.relay.importer.tensors import ELEMENT_TYPES, TYPE_NAMES, array_of
+from compiler.relay.importer.weights import Origin
 from compiler.relay.language.expr import Span, Var
 from compiler.relay.language.visit import free_vars
 
@@ -59,7 +60,7 @@ class GraphImport:
     ----------
     builder : Builder
     problems : Problems
-    folder : str
+    origin : Origin
         Where external data are.
     versions : mapping
         Domain -> opset.
@@ -71,13 +72,13 @@ class GraphImport:
         self,
         builder: Builder,
         problems: Problems,
-        folder: str,
+        origin: Origin,
         versions: Mapping[str, int],
         functions: Mapping[tuple[str, str], Any],
     ) -> None:
         self.builder = builder
         self.problems = problems
-        self.folder = folder
+        self.origin = origin
         self.versions = versions
         self.functions = functions
         self.outer: GraphImport | None = None
@@ -88,7 +89,7 @@ class GraphImport:
         self.attributes: Mapping[str, Any] | None = None
 
     def _nested(self, versions: Mapping[str, int], prefix: str) -> GraphImport:
-        found = GraphImport(self.builder, self.problems, self.folder, versions, self.functions)
+        found = GraphImport(self.builder, self.problems, self.origin, versions, self.functions)
         found.depth, found.prefix = self.depth + 1, f"{prefix} / "
         if found.depth > DEEPEST:
             raise OnnxError(f"functions and graphs are nested more than {DEEPEST} deep")
@@ -134,7 +135,7 @@ class GraphImport:
         """Bind the constants of a graph."""
         for tensor in graph.initializer:
             try:
-                self.values[tensor.name] = self.builder.constant(array_of(tensor, self.folder))
+                self.values[tensor.name] = self.builder.constant(array_of(tensor, self.origin))
             except Unsupported as error:
                 self._fail(tensor.name, self.problems.unsupported, f"initializer {tensor.name}: {error}")
             except OnnxError as error:

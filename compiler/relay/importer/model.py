@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from compiler.relay.importer.errors import OnnxError
 from compiler.relay.importer.tensors import type_text
+from compiler.relay.importer.weights import Origin, without_weights
 
 OLDEST = 1
 """The oldest opset of the default domain; what differs before 7 is refused where it is not converted."""
@@ -32,12 +34,13 @@ def onnx_package() -> Any:
     return onnx
 
 
-def read_model(model: Any) -> tuple[Any, str]:
-    """A ModelProto, and the folder of its file, where external data are.
+def read_model(model: Any) -> tuple[Any, Origin]:
+    """A ModelProto, and where its tensors are: the large ones are no part of the message.
 
     Parameters
     ----------
-    model : path, bytes or ModelProto
+    model : path, bytes, ModelProto or Origin
+        The last is what `origin_of` returned.
 
     Raises
     ------
@@ -48,20 +51,15 @@ def read_model(model: Any) -> tuple[Any, str]:
         If the file cannot be read.
     """
     onnx = onnx_package()
-    folder = ""
+    origin = Origin()
     if isinstance(model, onnx.ModelProto):
         proto = model
     else:
-        if isinstance(model, (str, os.PathLike)):
-            folder = str(Path(model).resolve().parent)
-            what, data = f"{os.fspath(model)}", Path(model).read_bytes()
-        elif isinstance(model, (bytes, bytearray, memoryview)):
-            what, data = "the model", bytes(model)
-        else:
-            raise TypeError(f"a model is a path, bytes or a ModelProto, not {type(model).__name__}")
+        what = f"{os.fspath(model)}" if isinstance(model, (str, os.PathLike)) else "the model"
+        origin = model if isinstance(model, Origin) else origin_of(model)
         proto = onnx.ModelProto()
         try:
-            proto.ParseFromString(data)
+            proto.ParseFromString(without_weights(origin.data))
         except Exception as error:  # the class of the error differs between versions of protobuf
             raise OnnxError(f"{what} is no ONNX model, or it is damaged: {error}") from error
     if not proto.HasField("graph"):
@@ -71,7 +69,40 @@ def read_model(model: Any) -> tuple[Any, str]:
     _check_graph(proto.graph, set(), problems, "", 0)
     if problems:
         raise OnnxError("the model is damaged:", problems)
-    return proto, folder
+    return proto, origin
+
+
+def origin_of(model: Any, mapped: bool = False) -> Origin:
+    """The bytes of a model, and the folder of its file.
+
+    Parameters
+    ----------
+    model : path or bytes
+    mapped : bool
+        Whether the file is mapped into memory instead of read: for as long as nobody changes it.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return Origin("", memoryview(model if isinstance(model, bytes) else bytes(model)))
+    if not isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"a model is a path, bytes or a ModelProto, not {type(model).__name__}")
+    folder = str(Path(model).resolve().parent)
+    with open(model, "rb") as file:
+        if not mapped or os.fstat(file.fileno()).st_size == 0:
+            return Origin(folder, memoryview(file.read()))
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return Origin(folder, memoryview(data), mapped=True)
+
+
+def model_bytes(model: Any) -> bytes:
+    """The bytes of a ModelProto."""
+    if not isinstance(model, onnx_package().ModelProto):
+        raise TypeError(f"a model is a path, bytes or a ModelProto, not {type(model).__name__}")
+    return model.SerializeToString()
 
 
 def opsets(proto: Any) -> dict[str, int]:

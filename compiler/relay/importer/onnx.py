@@ -12,6 +12,7 @@ from compiler.relay.importer.errors import OnnxError, Unsupported
 from compiler.relay.importer.graph import FAILED, GraphImport, Problems
 from compiler.relay.importer.model import declared_type, kind_text, opsets, read_model
 from compiler.relay.importer.tensors import check_size, element_type
+from compiler.relay.importer.weights import Origin
 from compiler.relay.language.expr import Function, Var
 from compiler.relay.language.module import IRModule
 from compiler.relay.language.types import ANY, TensorType
@@ -55,12 +56,12 @@ def from_onnx(
     ImportError
         Without the package `onnx`.
     """
-    proto, folder = read_model(model)
-    return import_model(proto, folder, shapes or {}, values or {})
+    proto, origin = read_model(model)
+    return import_model(proto, origin, shapes or {}, values or {})
 
 
 def import_model(
-    proto: Any, folder: str, shapes: Mapping[str, Sequence[int | None]], values: Mapping[str, Any]
+    proto: Any, origin: Origin, shapes: Mapping[str, Sequence[int | None]], values: Mapping[str, Any]
 ) -> IRModule:
     """`from_onnx` of what `read_model` returned."""
     graph = proto.graph
@@ -72,7 +73,7 @@ def import_model(
     functions = {(f.domain, f.name): f for f in proto.functions}
     if len(functions) != len(proto.functions):
         raise OnnxError("a function of the model is defined twice")
-    scope = GraphImport(builder, problems, folder, opsets(proto), functions)
+    scope = GraphImport(builder, problems, origin, opsets(proto), functions)
     params = _bound(scope, inputs, shapes, values)
     problems.inputs = frozenset(params)
     scope.initializers(graph)

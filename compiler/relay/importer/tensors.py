@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import sys
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compiler.relay.importer.errors import OnnxError, Unsupported
+from compiler.relay.importer.weights import HERE, LEAST_BYTES, Origin
 
 ELEMENT_TYPES: dict[int, str] = {
     1: "float32",
@@ -79,8 +81,8 @@ def check_size(shape: Any, dtype: str, what: str) -> None:
         )
 
 
-def array_of(tensor: Any, folder: str = "") -> np.ndarray:
-    """The array of a TensorProto; external data are read from `folder`.
+def array_of(tensor: Any, origin: Origin | None = None) -> np.ndarray:
+    """The array of a TensorProto; external data are read from the model's folder, or are in its file.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def array_of(tensor: Any, folder: str = "") -> np.ndarray:
     if tensor.HasField("segment"):
         raise Unsupported(f"{what} is a segment of a tensor")
     if tensor.data_location == 1:
-        raw: bytes | None = _external(tensor, folder, count * dtype.itemsize)
+        raw: Any = _external(tensor, origin or Origin(), count * dtype.itemsize)
     else:
         raw = tensor.raw_data if tensor.HasField("raw_data") else None
     if raw is not None:
@@ -121,12 +123,15 @@ def array_of(tensor: Any, folder: str = "") -> np.ndarray:
     return array.reshape(shape)
 
 
-def _external(tensor: Any, folder: str, size: int) -> bytes:
-    """The bytes of a tensor that are in another file, which has to be in the model's folder."""
+def _external(tensor: Any, origin: Origin, size: int) -> Any:
+    """The bytes of a tensor in a file of the model's folder, or elsewhere in its own file."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    name, location = f"the tensor {tensor.name!r}", entries.get("location", "")
+    name, location, folder = f"the tensor {tensor.name!r}", entries.get("location", ""), origin.folder
     if not location:
         raise OnnxError(f"{name} is in another file, which is not named")
+    if location == HERE and origin.data is not None:
+        offset, length = int(entries["offset"]), int(entries["length"])
+        return origin.data[offset : offset + length]
     if not folder:
         raise OnnxError(f"{name} is in the file {location!r}: give the path of the model, not its bytes")
     root = os.path.realpath(folder)
@@ -141,6 +146,13 @@ def _external(tensor: Any, folder: str, size: int) -> bytes:
         raise OnnxError(f"{name} declares {length} bytes from {offset} on in {location!r}; {size} are needed")
     try:
         with open(path, "rb") as file:
+            missing = offset + size - os.fstat(file.fileno()).st_size
+            if origin.mapped and missing <= 0 and size >= LEAST_BYTES:
+                start = offset - offset % mmap.ALLOCATIONGRANULARITY
+                mapped = mmap.mmap(
+                    file.fileno(), offset - start + size, access=mmap.ACCESS_READ, offset=start
+                )
+                return memoryview(mapped)[offset - start :]
             file.seek(offset)
             data = file.read(size)
     except (OSError, OverflowError, ValueError) as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +124,60 @@ def test_values_that_decide_shapes(interpret: bool) -> None:
             (y,) = running.run(None, {"x": x, "shape": np.array(shape), "k": np.float32(k)})
             np.testing.assert_array_equal(y, x.reshape(shape) * k)
     assert len(running._programs) == 3
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from compiler.relay import InferenceSession
+from compiler.relay.execute import cache
+cache.LEAST_SECONDS = 0.0
+session = InferenceSession(sys.argv[1])
+for rows in (2, 3):
+    x = np.ones((rows, 3), "float32")
+    y, n = session.run(None, {"x": x, "shape": np.array([rows, -1])})
+    print(y.tolist(), n.tolist())
+print(*(name for name in ("onnx", "llvmlite") if name in sys.modules))
+"""
+
+
+def test_a_second_session_needs_neither_the_model_nor_the_compiler(tmp_path: Path) -> None:
+    """Not for what decides a shape, the second time; and not if another file has other weights."""
+    proto = affine()
+    proto.graph.input.append(value("shape", [2], "int64"))
+    proto.graph.node.append(node("Reshape", ["n", "one"], ["r"]))
+    proto.graph.node.append(node("Reshape", ["y", "shape"], ["z"]))
+    proto.graph.output[0].name, proto.graph.output[1].name = "z", "r"
+    proto.graph.output[1].type.tensor_type.shape.dim.add().dim_value = 1
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1]), "one"))
+    path, environment = tmp_path / "m.onnx", {**os.environ, "ESPALIER_CACHE": str(tmp_path / "cache")}
+
+    def printed() -> list[str]:
+        command = [sys.executable, "-c", SCRIPT, str(path)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    onnx.save(proto, path)
+    first = printed()
+    assert first[2] == "onnx llvmlite"
+    assert printed() == [*first[:2], ""]
+    proto.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.ones((3, 4), "float32"), "w"))
+    onnx.save(proto, path)
+    other = printed()
+    assert other[0] != first[0] and other[2] == "onnx llvmlite"
+
+
+def test_a_file_that_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    onnx.save(affine(), path)
+    running = InferenceSession(path)
+    running.run(None, {"x": np.zeros((1, 3), "float32")})
+    proto = affine()
+    proto.producer_name = "another"
+    onnx.save(proto, path)
+    running.run(None, {"x": np.zeros((1, 3), "float32")})
+    with pytest.raises(OnnxError, match="m.onnx was changed since the session was made"):
+        running.run(None, {"x": np.zeros((2, 3), "float32")})
 
 
 def test_programs_are_dropped_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

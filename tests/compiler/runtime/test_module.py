@@ -225,10 +225,10 @@ def test_concurrent_calls_have_separate_workspaces() -> None:
 
 def test_a_module_that_is_dropped_is_freed() -> None:
     module = reverse(16)
-    tracker = weakref.ref(module._executable._library._tracker)
+    code = weakref.ref(module._executable._library._owner)
     del module
     gc.collect()
-    assert tracker() is None
+    assert code() is None
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="needs Linux's /proc")

@@ -35,8 +35,9 @@ def table(tmp_path) -> Path:
 
 def test_train_and_predict_classes(run, table, tmp_path):
     output = run("train", table, "--target", "sort", "--rounds", 20)
-    assert "classification of 2 classes of 'sort': 96 rows, 3 columns" in output
-    assert "24 held-out rows: accuracy " in output and "model: model.json" in output
+    assert "classification of 2 classes of 'sort': 120 rows, 3 columns" in output
+    assert "rows: 96 to train on, 24 held out to test" in output and "model: model.json" in output
+    assert "log loss" in output and "avg. precision" in output and "constant prediction" in output
     output = run("predict", "model.json", table)
     assert "120 predictions: predictions.csv" in output
     predicted = pd.read_csv(tmp_path / "predictions.csv")
@@ -47,7 +48,8 @@ def test_train_and_predict_classes(run, table, tmp_path):
 def test_train_and_predict_numbers_from_parquet(run, table, tmp_path):
     pd.read_csv(table).drop(columns="sort").to_parquet(tmp_path / "data.parquet")
     arguments = ("--target", "y", "--rounds", 20, "--model", "m.json", "--test-size", 0)
-    assert "held-out" not in run("train", "data.parquet", *arguments)
+    output = run("train", "data.parquet", *arguments)
+    assert "held out to test" not in output and "no rows were held out: these scores do not say" in output
     run("predict", "m.json", "data.parquet", "--output", "p.parquet")
     assert list(pd.read_parquet(tmp_path / "p.parquet")) == ["prediction"]
 
@@ -101,17 +103,22 @@ def test_predict_names_the_columns_that_it_does_not_use(run, table):
         (["train", "data.csv", "--target", "y", "--weight", "y"], "'y' is the target"),
         (
             ["train", "data.csv", "--target", "y", "--objective", "rank:ndcg"],
-            "needs more than a target column",
+            "rank:ndcg needs --group COLUMN",
         ),
-        (["train", "data.csv", "--target", "sort", "--coverage", "0.9"], "a regression needs numbers"),
+        (["train", "data.csv", "--target", "sort", "--coverage", "0.9"], "numbers are needed"),
+        (
+            ["train", "data.csv", "--target", "y", "--early-stopping", "3", "--rounds", "9"],
+            "needs --validation",
+        ),
+        (["predict", "nothing.json", "data.csv", "--id", "x"], "nothing.json: no such file"),
         (["train", "data.csv", "--target", "y", "--coverage", "1.5"], "coverage must lie between 0 and 1"),
         (["train", "data.csv", "--target", "y", "--coverage", "0.999"], "too few to calibrate"),
         (
             ["train", "data.csv", "--target", "y", "--validation", "one.csv"],
-            "the columns a, b, sort are missing",
+            "the columns 'a', 'b', 'sort' are missing",
         ),
         (
-            ["train", "data.csv", "--target", "y", "--task", "classification", "--objective", "reg:gamma"],
+            ["train", "data.csv", "--target", "sort", "--task", "classification", "--objective", "reg:gamma"],
             "reg:gamma does not fit a target of classification",
         ),
         (["explain", "nothing.json", "data.csv"], "nothing.json: no such file"),
@@ -254,8 +261,9 @@ def test_train_with_all_the_options(run, table, tmp_path):
     chosen = ["--ignore", "noise", "--ignore", "sort", "--weight", "weight", "--categorical", "zone"]
     stop = ["--validation", "watch.parquet", "--early-stopping", 5, "--param", "max_depth=3", "--rounds", 300]
     output = run("train", "data.feather", "--target", "y", *chosen, *stop)
-    assert "regression of 'y': 96 rows, 3 columns" in output and "of which the last is the best" in output
-    assert "24 held-out rows: RMSE " in output
+    assert "regression of 'y': 120 rows, 3 columns" in output
+    assert "rounds, of which the last is the best on watch.parquet" in output
+    assert "24 rows held out to test:" in output and "RMSE" in output
     model = boost.Booster(model_file=tmp_path / "model.json")
     assert model.feature_names == ["a", "b", "zone"] and model.categories == {2: [0, 1, 2]}
     leaves = [(model.forest[t].left < 0).sum() for t in range(model.forest.trees)]
@@ -266,9 +274,32 @@ def test_train_with_all_the_options(run, table, tmp_path):
     assert np.corrcoef(predicted, frame["y"].iloc[::2])[0, 1] > 0.8
 
 
-def test_validation_rows_are_not_test_rows(run, table):
-    output = run("train", table, "--target", "y", "--early-stopping", 5, "--no-plots")
-    assert "regression of 'y': 77 rows" in output and "24 held-out rows" in output
+def test_text_that_names_rows_dates_and_new_values(run, table, tmp_path):
+    frame = pd.read_csv(table).assign(name=[f"p{i}" for i in range(120)], town="Ely")
+    frame["sold"] = pd.date_range("2021-01-01", periods=120, freq="31h").strftime("%d.%m.%Y %H:%M")
+    frame.to_csv(table, index=False, sep=";", decimal=",")
+    output = run(
+        "train", table, "--target", "y", "--id", "name", "--ignore", "sort", "--rounds", 5, "--no-plots"
+    )
+    assert "note: data.csv: columns are separated by semicolons" in output
+    assert "decimal commas are read as numbers in 'a', 'b', 'y'" in output
+    assert "'sold' holds dates: used as month, day, weekday, hour" in output
+    assert "'name'" not in output  # given as an identifier, so that there is nothing to say
+    frame.assign(town="Hull").to_parquet(tmp_path / "new.parquet")
+    output = run("predict", "model.json", "new.parquet")
+    assert "column 'town': 120 of 120 rows have values that the training rows do not have" in output
+    assert list(pd.read_csv(tmp_path / "predictions.csv")) == ["name", "prediction"]
+    frame.to_csv(table, index=False)
+    output = run("train", table, "--target", "y", "--rounds", 2, "--no-plots")
+    assert "column 'name' is left out: it is text that names rows" in output
+
+
+def test_no_better_than_a_constant_is_said(run, table):
+    frame = pd.read_csv(table)[["a", "y"]]
+    frame["y"] = np.random.default_rng(5).permutation(frame["y"])
+    frame.to_csv(table, index=False)
+    output = run("train", table, "--target", "y", "--rounds", 200, "--param", "eta=0.5", "--no-plots")
+    assert "the model is no better than a constant prediction" in output
 
 
 def test_intervals_from_the_command_line(run, table, tmp_path):
@@ -276,7 +307,8 @@ def test_intervals_from_the_command_line(run, table, tmp_path):
     rows["y"] += np.random.default_rng(0).normal(size=len(rows))
     rows.to_csv(table, index=False)
     output = run("train", table, "--target", "y", "--coverage", 0.8, "--rounds", 30, "--no-plots")
-    assert "120 held-out rows: coverage 0." in output and "mean width" in output
+    assert "120 rows held out to test:" in output and "coverage" in output and "mean width" in output
+    assert "96 to calibrate intervals" in output
     run("predict", "model.json", table)
     predicted = pd.read_csv(tmp_path / "predictions.csv")
     assert list(predicted) == ["prediction", "lower", "upper"]
@@ -336,8 +368,15 @@ def test_explain_classes(run, table, tmp_path):
 def test_show_a_model_under_any_name(run, table, tmp_path):
     run("train", table, "--target", "sort", "--rounds", 5, "--no-plots")
     (tmp_path / "model.json").rename(tmp_path / "model.jsonl")
-    output = run("show", "model.jsonl", "--tree", 4, "--drawing", "t.svg")
-    for words in ("objective: binary:logistic", "target: sort (classification)", "classes: no, yes", "0:["):
+    output = run("show", "model.jsonl", "--tree", 4, "--drawing", "t.svg", "--depth", 1)
+    for words in (
+        "objective: binary:logistic",
+        "target: sort (classification)",
+        "classes: no, yes",
+        "tree 4 of 5 (round 4): ",
+        "a leaf adds to: log odds of sort = yes",
+        "├─ a is below 0.",
+    ):
         assert words in output
     assert ElementTree.parse(tmp_path / "t.svg").getroot().tag.endswith("svg")
     assert "the model has the trees 0 to 4, not 5" in run("show", "model.jsonl", "--tree", 5, status=2)
@@ -360,7 +399,7 @@ def test_ctrl_c_keeps_the_rounds_so_far(run, table, tmp_path, monkeypatch):
     after = TrainingProgress.after_iteration
     monkeypatch.setattr(TrainingProgress, "after_iteration", interrupt)
     output = run("train", table, "--target", "y", "--rounds", 1000, "--no-plots", status=130)
-    assert "interrupted: the 4 rounds so far are kept" in output and "24 held-out rows" in output
+    assert "interrupted: the 4 rounds so far are kept" in output and "24 rows held out" in output
     assert boost.Booster(model_file=tmp_path / "model.json").num_boosted_rounds() == 4
 
 

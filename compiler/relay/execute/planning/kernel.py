@@ -22,7 +22,7 @@ from compiler.lowering.constants import split_constants
 from compiler.lowering.nest import loop_nest
 from compiler.passes import run
 from compiler.relay.execute.planning.lower import Lowered
-from compiler.runtime.array import empty
+from compiler.runtime.array import as_aligned, empty
 from compiler.runtime.artifact import Artifact
 
 ENTRY_NAME = "kernel"
@@ -84,7 +84,9 @@ class Kernel:
                     parameters.append(filled[operand.index])
                 else:
                     shape = cast("tuple[int, ...]", buffer.shape)
-                    parameters.append(constants[operand.index].reshape(shape))
+                    given = constants[operand.index].reshape(shape)
+                    # a tensor of a model file begins anywhere
+                    parameters.append(given if given.flags.aligned else as_aligned(given))
             module(*parameters)
         return filled
 

@@ -156,7 +156,7 @@ def test_edited_headers(files: Any, name: str, tmp_path: Path) -> None:
 @pytest.fixture()
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(building, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(cache, "LEAST_SECONDS", 0.0)
     return tmp_path / "cache"
 
 
@@ -201,5 +201,5 @@ def test_the_least_recently_used_goes_first(kept: Path, monkeypatch: pytest.Monk
 
 def test_an_unwritable_folder_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESPALIER_CACHE", "/dev/null/nowhere")
-    monkeypatch.setattr(building, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(cache, "LEAST_SECONDS", 0.0)
     assert build(module())(X)[0].shape == (4, 16)

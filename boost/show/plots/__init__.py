@@ -1,0 +1,1 @@
+"""Plots of a model, its training, its contributions and its fit; the first one imports Matplotlib."""
