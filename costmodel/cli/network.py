@@ -23,7 +23,7 @@ from costmodel.cli.arrays import (
 )
 from costmodel.cli.errors import clean_errors
 from costmodel.cli.terminal import new_console
-from costmodel.cli.trees import compile_trees, refuse_trees
+from costmodel.ensemble.files import compile_trees, refuse_trees
 
 if TYPE_CHECKING:
     import numpy as np

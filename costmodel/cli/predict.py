@@ -95,7 +95,7 @@ def _open(model: Path, data: Path) -> tuple[TableModel, pd.DataFrame]:
     """Return the model and the table; print the columns that it does not use, and values new to it."""
     from boost.tables.file import read_table
     from boost.tables.roles import short_list
-    from costmodel.cli.trees import load_model
+    from costmodel.ensemble.files import load_model
 
     trained = load_model(model)
     notes: list[str] = []

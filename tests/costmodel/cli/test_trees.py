@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boost.tables.model import TableModel
-from boost.tables.target import Target
+import boost
 
 
 @pytest.fixture(scope="module")
@@ -15,8 +14,8 @@ def files(tmp_path_factory):
     frame = pd.DataFrame({"size": rng.normal(size=80), "kind": rng.choice(["a", "b", "c"], 80)})
     frame["kind"] = frame["kind"].astype("category")
     price = frame["size"] + (frame["kind"] == "b")
-    target = Target("price", "regression", None, price.to_numpy(np.float32))
-    TableModel.train(frame, target, rounds=10).save(folder / "model.json")
+    table = boost.DMatrix(frame, price, enable_categorical=True)
+    boost.train({"nthread": 1}, table, 10, verbose_eval=False).save_model(folder / "model.json")
     frame.to_csv(folder / "table.csv", index=False)
     return folder
 

@@ -55,7 +55,10 @@ CASES = {
     "reg:quantileerror": ({"quantile_alpha": [0.9, 0.1, 0.5]}, lambda y: y),
     "reg:expectileerror": ({"expectile_alpha": [0.1, 0.5, 0.9]}, lambda y: y),
     "reg:normal": ({}, lambda y: y),
-    "vectors": ({"objective": "reg:squarederror", "multi_strategy": "multi_output_tree"}, lambda y: np.c_[y, y * y]),
+    "vectors": (
+        {"objective": "reg:squarederror", "multi_strategy": "multi_output_tree"},
+        lambda y: np.c_[y, y * y],
+    ),
     "dart": ({"objective": "reg:squarederror", "booster": "dart", "rate_drop": 0.5}, lambda y: y),
     "empty trees": ({"objective": "reg:squarederror", "gamma": 1e9}, lambda y: y),
     "base score": ({"objective": "count:poisson", "base_score": 3.0}, lambda y: positive(y).round()),
@@ -140,6 +143,7 @@ def test_what_cannot_be_said_is_refused(monkeypatch):
 
 def test_the_branches_of_a_root_have_different_numbers():
     """The second tree: its left branch would be leaf 2, and its right one node 2."""
+
     def tree(left, feature):
         left = np.array(left, np.int32)
         values = np.arange(left.size, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Files of compiled trees on the command line: made by `compile`, and read by `predict`."""
+"""Files of models and of compiled trees, as the commands `compile` and `predict` take them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def compile_trees(model: Path, output: Path, options: Mapping[str, Any]) -> list
         For options that are for ONNX models, and a file that is no model of either kind.
     """
     from boost import Booster, ModelError
-    from costmodel.ensemble import compile_ensemble
+    from costmodel.ensemble.compiled import compile_ensemble
 
     given = [f"--{name.removesuffix('s')}" for name in ("shapes", "values") if options.get(name)]
     given += ["--records"] if options.get("records") else []
@@ -62,7 +62,7 @@ def refuse_trees(record: dict[str, Any], path: Path) -> dict[str, Any]:
 def load_model(path: Path) -> TableModel:
     """Return a model of a table, from a model file or from one of compiled trees."""
     from boost.tables.model import TableModel
-    from costmodel.ensemble import CompiledEnsemble, is_compiled_ensemble
+    from costmodel.ensemble.compiled import CompiledEnsemble, is_compiled_ensemble
 
     if path.is_file() and is_compiled_ensemble(path):
         return TableModel.of(CompiledEnsemble.load(path).booster, path)
