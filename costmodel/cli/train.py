@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from boost.tables.split import RowSplit
 
 MODELS = (".json", ".ubj")
+DEFAULT_TEST_SIZE = 0.2
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,11 @@ class TrainingTable:
     "--validation", type=click.Path(path_type=Path), help="A file of rows to evaluate and to stop by."
 )
 @click.option(
-    "--test-size", type=float, default=0.2, show_default=True, help="Share of rows held out to test."
+    "--test-size",
+    type=float,
+    default=DEFAULT_TEST_SIZE,
+    show_default=True,
+    help="Share of rows held out to test.",
 )
 @click.option(
     "--model",
@@ -73,7 +78,7 @@ class TrainingTable:
     show_default=True,
     help="The model file, .json or .ubj.",
 )
-@click.option("--plots/--no-plots", default=True, help="Draw importance and learning curve beside the model.")
+@click.option("--plots/--no-plots", default=True, help="Draw importance, learning curve and fit beside the model.")
 @clean_errors
 def train(
     rounds: int | None,
@@ -102,7 +107,7 @@ def train(
     if plots:
         from boost.tables.plots import training_plots
 
-        draw(training_plots(trained, model))
+        draw(training_plots(trained, model, table.examples.take(table.split.test)))
     if progress.interrupted:
         sys.exit(INTERRUPTED)
 
