@@ -78,7 +78,7 @@ class TrainingTable:
     show_default=True,
     help="The model file, .json or .ubj.",
 )
-@click.option("--plots/--no-plots", default=True, help="Draw importance and learning curve beside the model.")
+@click.option("--plots/--no-plots", default=True, help="Draw importance, learning curve and fit beside the model.")
 @clean_errors
 def train(
     rounds: int | None,
@@ -107,7 +107,7 @@ def train(
     if plots:
         from boost.tables.plots import training_plots
 
-        draw(training_plots(trained, model))
+        draw(training_plots(trained, model, table.examples.take(table.split.test)))
     if progress.interrupted:
         sys.exit(INTERRUPTED)
 

@@ -333,8 +333,8 @@ def test_predictions_with_uncertainty(run, table, tmp_path):
 def test_plots_are_written_beside_the_model(run, table, tmp_path):
     pytest.importorskip("matplotlib")
     output = run("train", table, "--target", "y", "--rounds", 10, "--model", "m.json")
-    assert "plots: m.importance.svg, m.rmse.svg" in output
-    for name in ("m.importance.svg", "m.rmse.svg"):
+    assert "plots: m.importance.svg, m.rmse.svg, m.residuals.svg" in output
+    for name in ("m.importance.svg", "m.rmse.svg", "m.residuals.svg"):
         assert ElementTree.parse(tmp_path / name).getroot().tag.endswith("svg")
     assert not list(tmp_path.glob("*.tmp"))
 
