@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from costmodel.cli.errors import INTERRUPTED, clean_errors
-from costmodel.cli.table import TableOptions, described, figure, score_table, table_options
-from costmodel.cli.terminal import new_console
+from costmodel.cli.table import TableOptions, described, figure, print_scores, table_options
+from costmodel.cli.terminal import new_console, note
 from costmodel.cli.train import DEFAULT_TEST_SIZE, MODELS
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def _search(
 
     from boost.halving import Search, make_space
     from boost.tables.model import TableModel, make_source
+    from boost.tables.progress import TrainingProgress
     from boost.tables.split import split_rows
 
     trials, seconds, spaces, records = how
@@ -163,7 +164,7 @@ def _search(
         records=records,
     )
     if len(halving.records):
-        click.echo(f"{records}: {len(halving.records)} evaluations are there already", err=True)
+        note(f"{records}: {len(halving.records)} evaluations are there already")
     if halving.records.others:
         click.echo(
             f"{records}: {halving.records.others} evaluations of other searches are left as they are",
@@ -172,15 +173,21 @@ def _search(
     metric = halving.metric
     with SearchProgress(new_console(stderr=True), trials, metric) as progress:
         found = halving.run(progress)
-    best = TableModel.train(
-        train, {**params, **found.params}, preset=given.preset, rounds=found.rounds, dates=review.dates
-    )
+    with TrainingProgress(new_console(stderr=True), found.rounds) as final:
+        best = TableModel.train(
+            train,
+            {**params, **found.params},
+            preset=given.preset,
+            rounds=found.rounds,
+            dates=review.dates,
+            observer=final,
+        )
     _report(given, examples, split, (found, metric), best)
     best.save(model)
     click.echo(f"model: {model}")
     click.echo("the command that trains it again:")
     click.echo("  " + _command(given, found, test_size, model))
-    if progress.interrupted:
+    if progress.interrupted or final.interrupted:
         sys.exit(INTERRUPTED)
 
 
@@ -205,7 +212,7 @@ def _report(
     if len(split.test):
         held = examples.take(split.test)
         rows = {"best model": best.evaluate(held), "constant prediction": constant.evaluate(held)}
-        new_console().print(score_table(f"{len(held):,} rows held out to test:", rows))
+        print_scores(f"{len(held):,} rows held out to test:", rows)
 
 
 def _command(given: TableOptions, found: Result, test_size: float, model: Path) -> str:
