@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from costmodel.cli.crossval import cv
+from costmodel.cli.halving import search_parameters
 from costmodel.cli.model import model
 from costmodel.cli.network import compile_model, profile_model, run_model
 from costmodel.cli.predict import explain, predict
@@ -21,7 +23,7 @@ def main() -> None:
 
 
 for command in (
-    *(train, predict, explain),
+    *(train, cv, search_parameters, predict, explain),
     *(compile_model, run_model, profile_model),
     *(tune, tune_all, show, build, records, report, model, demo),
 ):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import click
 from costmodel.cli.errors import INTERRUPTED, clean_errors
 from costmodel.cli.table import TableOptions, described, figure, score_table, table_options
 from costmodel.cli.terminal import new_console
-from costmodel.cli.train import MODELS
+from costmodel.cli.train import DEFAULT_TEST_SIZE, MODELS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from boost.halving.record import Record
     from boost.halving.search import Result
     from boost.tables.examples import Examples
+    from boost.tables.model import TableModel
 
 
 class SearchProgress:
@@ -40,17 +41,14 @@ class SearchProgress:
         self.interrupted = False
         self._before: Any = None
         self._best: float | None = None
+        self._rounds: dict[int, int] = {}
 
     def __enter__(self) -> SearchProgress:
-        import signal
-
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._on_interrupt)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        import signal
-
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
@@ -65,17 +63,20 @@ class SearchProgress:
 
     def after(self, record: Record, best: Record) -> None:
         """Print a line for an evaluation."""
+        if self._rounds.get(record.trial) == record.rounds:
+            return  # its score had stopped to improve before
+        self._rounds[record.trial] = record.rounds
         mark = " best so far" if best == record and best.score != self._best else ""
         self._best = best.score
         self.console.print(
-            f"trial {record.trial + 1:>3} of {self.trials}, {record.rounds:>4} rounds, {record.seconds:6.1f} s: "
-            f"{self.metric} {figure(record.score)}{mark}",
+            f"trial {record.trial + 1:>3} of {self.trials}, {record.rounds:>4} rounds, "
+            f"{record.seconds:5.1f} s: {self.metric} {figure(record.score)}{mark}",
             highlight=False,
             soft_wrap=True,
         )
 
 
-@click.command()
+@click.command("search")
 @table_options
 @click.option("--trials", type=click.IntRange(min=1), default=27, show_default=True)
 @click.option("--seconds", type=click.FloatRange(min=0), help="Begin no evaluation after so long.")
@@ -93,7 +94,13 @@ class SearchProgress:
     show_default=True,
     help="Gets a line for each evaluation; a search that was interrupted goes on from it.",
 )
-@click.option("--test-size", type=float, default=0.2, show_default=True, help="Share of rows held out to test.")
+@click.option(
+    "--test-size",
+    type=float,
+    default=DEFAULT_TEST_SIZE,
+    show_default=True,
+    help="Share of rows held out to test.",
+)
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
@@ -102,7 +109,7 @@ class SearchProgress:
     help="The file of the best model, .json or .ubj.",
 )
 @clean_errors
-def search(
+def search_parameters(
     trials: int,
     seconds: float | None,
     spaces: tuple[str, ...],
@@ -113,8 +120,8 @@ def search(
 ) -> None:
     """Search for the parameters with the best score on rows that are left out, and train with them.
 
-    The first trial is what `espalier train` does. Trials are scored on training rows alone, most of them after
-    few rounds (successive halving); the rows held out to test score the best one in the end. Parameters given
+    The first trial is what `espalier train` does. Trials are scored on training rows alone, most of them
+    after few rounds (successive halving); rows held out to test score the best one in the end. Those given
     by --param stay as they are. Ctrl-C stops the search, and keeps the best of the trials so far.
     """
     from boost.tables.file import check_extension
@@ -132,8 +139,6 @@ def _search(
     import numpy as np
 
     from boost.halving import Search, make_space
-    from boost.metric import make_metric
-    from boost.params import Params
     from boost.tables.model import TableModel, make_source
     from boost.tables.split import split_rows
 
@@ -160,7 +165,10 @@ def _search(
     if len(halving.records):
         click.echo(f"{records}: {len(halving.records)} evaluations are there already", err=True)
     if halving.records.others:
-        click.echo(f"{records}: {halving.records.others} evaluations of other searches are left as they are", err=True)
+        click.echo(
+            f"{records}: {halving.records.others} evaluations of other searches are left as they are",
+            err=True,
+        )
     metric = halving.metric
     with SearchProgress(new_console(stderr=True), trials, metric) as progress:
         found = halving.run(progress)
@@ -174,3 +182,39 @@ def _search(
     click.echo("  " + _command(given, found, test_size, model))
     if progress.interrupted:
         sys.exit(INTERRUPTED)
+
+
+def _report(
+    given: TableOptions, examples: Examples, split: Any, found: tuple[Result, str], best: TableModel
+) -> None:
+    """Print the best parameters, and the scores of the rows held out to test."""
+    result, metric = found
+    if result.interrupted:
+        click.echo("stopped: the best of the trials so far is kept")
+    click.echo(
+        f"best of {result.trials} trials: {result.trial + 1}, {metric} {figure(result.score)} on rows that "
+        f"were left out; the preset alone {figure(result.first)}"
+    )
+    for name, value in result.params.items():
+        click.echo(f"  {name} = {value}")
+    constant = best.constant()
+    if given.coverage is not None:
+        aside = examples.take(split.calibration)
+        best.calibrate(aside, given.coverage)
+        constant.calibrate(aside, given.coverage)
+    if len(split.test):
+        held = examples.take(split.test)
+        rows = {"best model": best.evaluate(held), "constant prediction": constant.evaluate(held)}
+        new_console().print(score_table(f"{len(held):,} rows held out to test:", rows))
+
+
+def _command(given: TableOptions, found: Result, test_size: float, model: Path) -> str:
+    """Return the command that trains the best model again."""
+    words = ["espalier", "train", *given.arguments()]
+    for name, value in found.params.items():
+        words += ["--param", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    if found.rounds is not None:
+        words += ["--rounds", str(found.rounds)]
+    if test_size != DEFAULT_TEST_SIZE:
+        words += ["--test-size", f"{test_size:g}"]
+    return shlex.join([*words, "--model", str(model)])

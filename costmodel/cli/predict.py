@@ -94,10 +94,10 @@ def explain(model: Path, data: Path, output: Path, rows: int | None, row: int | 
 def _open(model: Path, data: Path) -> tuple[TableModel, pd.DataFrame]:
     """Return the model and the table; print the columns that it does not use, and values new to it."""
     from boost.tables.file import read_table
-    from boost.tables.model import TableModel
     from boost.tables.roles import short_list
+    from costmodel.ensemble.files import load_model
 
-    trained = TableModel.load(model)
+    trained = load_model(model)
     notes: list[str] = []
     frame = read_table(data, notes)
     features = trained.columns_of(frame)

@@ -159,6 +159,19 @@ class TableOptions:
             dates=dates,
         )
 
+    def arguments(self) -> list[str]:
+        """Return the words of a command line that gives these options; defaults are left out."""
+        words = [str(self.data), "--target", self.target]
+        single = {"task": "auto", "objective": None, "preset": "espalier", "weight": None, "group": None}
+        for name, default in {**single, "event": None, "coverage": None, "seed": 0}.items():
+            if (value := getattr(self, name)) != default:
+                words += [f"--{name}", str(value)]
+        several = {"params": "param", "ids": "id", "dates": "date"}
+        for name in ("params", "ids", "ignore", "categorical", "keep", "dates"):
+            for value in getattr(self, name):
+                words += [f"--{several.get(name, name)}", value]
+        return words
+
     def read(self) -> tuple[Examples, Review]:
         """Read the table; print what a reader should know of it to standard error."""
         from boost.tables.examples import read_examples

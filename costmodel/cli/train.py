@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from boost.tables.split import RowSplit
 
 MODELS = (".json", ".ubj")
+DEFAULT_TEST_SIZE = 0.2
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,11 @@ class TrainingTable:
     "--validation", type=click.Path(path_type=Path), help="A file of rows to evaluate and to stop by."
 )
 @click.option(
-    "--test-size", type=float, default=0.2, show_default=True, help="Share of rows held out to test."
+    "--test-size",
+    type=float,
+    default=DEFAULT_TEST_SIZE,
+    show_default=True,
+    help="Share of rows held out to test.",
 )
 @click.option(
     "--model",
