@@ -243,7 +243,7 @@ class XGBModel(Parameters):
         return kept, [_part(self, X, label, of_rows, held_out)]
 
     def _rounds_from(self, xgb_model: Any) -> tuple[int | None, Any]:
-        """Return the number of rounds to train, None for those of the preset, and the model to continue from."""
+        """Return the number of rounds (None for those of the preset), and the model to continue from."""
         rounds = self.get_num_boosting_rounds()
         if isinstance(xgb_model, XGBModel):
             xgb_model = xgb_model.get_booster()

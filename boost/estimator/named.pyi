@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from boost.estimator.classifier import Classifier
 from boost.estimator.forest import RandomForest
-from boost.estimator.named import BoostClassifier, BoostRegressor
 from boost.estimator.ranker import NamedRanker, Ranker
 from boost.estimator.regressor import Regressor
 

@@ -129,7 +129,8 @@ class Choice:
 
     def __str__(self) -> str:
         lines = [f"preset {self.preset}"]
-        values: dict[str, Any] = {**self.params, **self.varied, "rounds": self.rounds, "members": self.members}
+        values: dict[str, Any] = {**self.params, **self.varied}
+        values |= {"rounds": self.rounds, "members": self.members}
         for name, value in values.items():
             reason = self.reasons.get(name, "")
             lines.append(f"  {name} = {value}" + (f": {reason}" if reason else ""))

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from sklearn.datasets import make_regression
 
 import boost
-from boost import XGBClassifier, Booster, BoostRanker, XGBRegressor, DMatrix, ParameterError
+from boost import Booster, BoostRanker, DMatrix, ParameterError, XGBClassifier, XGBRegressor
 from boost.training.callback import EarlyStopping
 
 X, Y = make_regression(300, 5, noise=20.0, random_state=0)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
-from boost import XGBClassifier, Booster, BoostForestClassifier, XGBRegressor, LabelError, ParameterError
+from boost import Booster, BoostForestClassifier, LabelError, ParameterError, XGBClassifier, XGBRegressor
 from boost.model.model_io import ModelError
 
 X, CODES = load_iris(return_X_y=True)

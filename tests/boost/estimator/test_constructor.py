@@ -46,7 +46,7 @@ def test_defaults() -> None:
     ):
         parameters = inspect.signature(kind).parameters
         assert parameters["objective"].default == objective
-        for name in ("n_estimators", "learning_rate", "max_depth", "min_child_weight", "reg_lambda", "subsample"):
+        for name in ("n_estimators", "learning_rate", "max_depth", "reg_lambda", "subsample"):
             assert parameters[name].default is None and parameters[name].annotation.endswith(" | None")
         assert parameters["preset"].default == "espalier"
     for kind in (XGBRegressor, XGBClassifier, XGBRanker):
