@@ -29,7 +29,6 @@ FOLDERS_WITHOUT_LIMIT = {"compiler/passes", "tests/compiler/passes"}
 MAX_LINES = 500
 # Files that hold a table and no logic.
 TABLES = {
-    "boost/params/table.py": "the table of training parameters",
 }
 
 MAX_PARAMETERS = 8

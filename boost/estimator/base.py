@@ -264,9 +264,7 @@ class XGBModel(Parameters):
     def _warm(self) -> bool:
         return bool(self._option("warm_start")) and "booster_" in self.__dict__
 
-    def _eval_tables(
-        self, eval_set: Evals, label: Callable[[Any, Any], Any], **columns: Any
-    ) -> list[Source]:
+    def _eval_tables(self, eval_set: Evals, label: Callable[[Any, Any], Any], **columns: Any) -> list[Source]:
         """Return the evaluation tables.
 
         Parameters

@@ -21,7 +21,14 @@ from boost.grow.kernels.histogram import (
     plan_histograms,
     release,
 )
-from boost.grow.kernels.partition import carry_rows, divide_rows, make_children, partition, partition_sparse, settle
+from boost.grow.kernels.partition import (
+    carry_rows,
+    divide_rows,
+    make_children,
+    partition,
+    partition_sparse,
+    settle,
+)
 from boost.grow.kernels.records import (
     BEGIN,
     BY_ROWS,

@@ -135,9 +135,7 @@ def fit(
     own = rounds is not None or watching or options.get("xgb_model") is not None
     if choice.members > 1 and not own and can_divide(given, options):
         record = Params({**given, **choice.params})
-        plan = Plan(
-            choice.members, choice.parts, choice.rounds, stopping or choice.patience, choice.varied
-        )
+        plan = Plan(choice.members, choice.parts, choice.rounds, stopping or choice.patience, choice.varied)
         members = Members(record, table, plan, options.get("custom_metric"))
         members.advance(plan.rounds, None if observer is None else Callbacks([observer]))
         booster, history = members.booster(), members.history

@@ -103,9 +103,7 @@ def test_held_out_rows_of_each_class_and_of_whole_groups() -> None:
         return 0.0
 
     y = np.repeat(["a", "b"], [280, 20])
-    XGBClassifier(n_estimators=1, validation_fraction=0.1, eval_metric=record_labels).fit(
-        pd.DataFrame(X), y
-    )
+    XGBClassifier(n_estimators=1, validation_fraction=0.1, eval_metric=record_labels).fit(pd.DataFrame(X), y)
     assert np.unique(seen[0], return_counts=True)[1].tolist() == [28, 2]
     seen.clear()
     qid = np.repeat(np.arange(30), 10)

@@ -148,9 +148,7 @@ def test_a_custom_loss_still_gives_probabilities() -> None:
 def test_mistakes() -> None:
     with pytest.raises(LabelError, match="eval_set holds the label 'd', which y does not"):
         XGBClassifier().fit(X, WORDS, eval_set=[(X, np.full(150, "d"))])
-    with pytest.raises(
-        ParameterError, match="objective of XGBClassifier must be .* got 'reg:squarederror'"
-    ):
+    with pytest.raises(ParameterError, match="objective of XGBClassifier must be .* got 'reg:squarederror'"):
         XGBClassifier(objective="reg:squarederror").fit(X, WORDS)
     model = XGBClassifier(n_estimators=2, warm_start=True).fit(X, WORDS)
     with pytest.raises(
