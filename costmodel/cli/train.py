@@ -78,7 +78,9 @@ class TrainingTable:
     show_default=True,
     help="The model file, .json or .ubj.",
 )
-@click.option("--plots/--no-plots", default=True, help="Draw importance, learning curve and fit beside the model.")
+@click.option(
+    "--plots/--no-plots", default=True, help="Draw importance, learning curve and fit beside the model."
+)
 @clean_errors
 def train(
     rounds: int | None,
