@@ -95,7 +95,7 @@ class _Unroll(RangeRewriter):
     def brief(self, block: Seq) -> None:
         """Decide that loops that follow a longer one stay loops."""
         work = [_work(stmt) for stmt in block.stmts]
-        longest = work.index(max(work))
+        longest = work.index(max(work)) if work else 0
         for stmt, own in zip(block.stmts[longest + 1 :], work[longest + 1 :], strict=True):
             if own <= SHARE * work[longest]:
                 while isinstance(stmt, If) and stmt.otherwise is None:
