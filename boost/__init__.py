@@ -23,6 +23,7 @@ from boost.runs.train import train
 if TYPE_CHECKING:
     from boost.data.batches.data_iter import DataIter
     from boost.estimator.interval import BoostIntervalRegressor
+    from boost.model.model_io.onnx import model_to_onnx
     from boost.show.explanation import tree_explainer
     from boost.show.plot_tree import plot_tree, to_graphviz
     from boost.show.plots.contributions import plot_contributions
@@ -74,6 +75,7 @@ __all__ = [
     "config_context",
     "cv",
     "get_config",
+    "model_to_onnx",
     "plot_calibration",
     "plot_contributions",
     "plot_dependence",
@@ -96,6 +98,7 @@ __version__ = "0.1.0"
 _LATER = {
     "BoostIntervalRegressor": "boost.estimator.interval",
     "DataIter": "boost.data.batches.data_iter",
+    "model_to_onnx": "boost.model.model_io.onnx",
     "plot_calibration": "boost.show.plots.fit",
     "plot_contributions": "boost.show.plots.contributions",
     "plot_dependence": "boost.show.plots.dependence",
