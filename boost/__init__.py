@@ -23,11 +23,14 @@ from boost.runs.train import train
 if TYPE_CHECKING:
     from boost.data.batches.data_iter import DataIter
     from boost.estimator.interval import BoostIntervalRegressor
+    from boost.model.model_io.onnx import model_to_onnx
+    from boost.show.explanation import tree_explainer
     from boost.show.plot_tree import plot_tree, to_graphviz
     from boost.show.plots.contributions import plot_contributions
     from boost.show.plots.dependence import plot_dependence
     from boost.show.plots.fit import plot_calibration, plot_intervals, plot_residuals
     from boost.show.plots.overview import plot_importance, plot_metric
+    from boost.show.shap_trees import shap_trees
     from boost.sklearn import (
         BoostClassifier,
         BoostForestClassifier,
@@ -72,6 +75,7 @@ __all__ = [
     "config_context",
     "cv",
     "get_config",
+    "model_to_onnx",
     "plot_calibration",
     "plot_contributions",
     "plot_dependence",
@@ -81,8 +85,10 @@ __all__ = [
     "plot_residuals",
     "plot_tree",
     "set_config",
+    "shap_trees",
     "to_graphviz",
     "train",
+    "tree_explainer",
 ]
 
 __version__ = "0.1.0"
@@ -92,6 +98,7 @@ __version__ = "0.1.0"
 _LATER = {
     "BoostIntervalRegressor": "boost.estimator.interval",
     "DataIter": "boost.data.batches.data_iter",
+    "model_to_onnx": "boost.model.model_io.onnx",
     "plot_calibration": "boost.show.plots.fit",
     "plot_contributions": "boost.show.plots.contributions",
     "plot_dependence": "boost.show.plots.dependence",
@@ -100,7 +107,9 @@ _LATER = {
     "plot_metric": "boost.show.plots.overview",
     "plot_residuals": "boost.show.plots.fit",
     "plot_tree": "boost.show.plot_tree",
+    "shap_trees": "boost.show.shap_trees",
     "to_graphviz": "boost.show.plot_tree",
+    "tree_explainer": "boost.show.explanation",
 }
 # Modules that XGBoost's scripts use as attributes.
 _MODULES = ("config", "core", "plotting", "sklearn")

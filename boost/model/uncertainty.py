@@ -1,7 +1,9 @@
-"""Uncertainty of predictions, from a virtual ensemble of the rounds of one model."""
+"""Uncertainty of predictions, from the members of one model: its parallel trees, or its first rounds."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.errors import ParameterError
+from boost.forest.forest import Forest
 
 if TYPE_CHECKING:
     from boost.data.dmatrix import DMatrix
@@ -55,12 +58,19 @@ def predict_uncertainty(
     measure: str = "variance",
     iteration_range: tuple[int, int] | None = (0, 0),
 ) -> Uncertainty:
-    """Predict with a virtual ensemble: its members are the model's first rounds, from half of them to all.
+    """Predict with an ensemble whose members are parts of the model, at no more cost than a prediction.
 
-    Each tree is traversed once, as for a plain prediction. The members share trees, so that their variance is
-    smaller than that of independently trained models: it ranks rows by uncertainty, but it is no interval
-    (see `boost.model.interval` for calibrated ones). The members must differ: many rounds with a small `eta`,
-    and `subsample` below 1, make better ensembles.
+    A model of several parallel trees a round (`num_parallel_tree`) is an ensemble: its members are the first
+    trees of all rounds, the second ones, and so on. They are independent where they saw different rows, as
+    those of the default preset do.
+
+    Other models have a virtual ensemble, whose members are the model's first rounds, from half of them to
+    all; of few rounds there are fewer members. They share trees, so that their variance is smaller than that
+    of independently trained models, and they must differ: many rounds with a small `eta`, and `subsample`
+    below 1, make better ensembles.
+
+    The variance ranks rows by uncertainty, but it is no interval (see `boost.model.interval` for calibrated
+    ones).
 
     Parameters
     ----------
@@ -68,7 +78,8 @@ def predict_uncertainty(
     table : DMatrix
         In the model's columns and codes, see `Model.align`.
     members : int
-        Number of members, at least 2; the model needs twice as many rounds.
+        Most members, at least 2. There are fewer where the model has fewer parallel trees, or fewer rounds in
+        its second half.
     output_margin : bool
         Use margins in place of predictions; margins have no data uncertainty.
     measure : {"variance", "entropy"}
@@ -83,15 +94,15 @@ def predict_uncertainty(
     Raises
     ------
     ParameterError
-        For too few rounds or members, for booster="dart", whose rounds change earlier trees, and for the
-        entropy of a regression model.
+        For fewer than two members, a model without rounds, booster="dart" without parallel trees, whose
+        rounds change earlier trees, and for the entropy of a regression model.
 
     References
     ----------
     A. Malinin, L. Prokhorenkova and A. Ustimenko, "Uncertainty in Gradient Boosting via Ensembles", arXiv
     2006.10562, section 4 (virtual ensembles) and section 2 (decomposition of variance and entropy).
     """
-    ranges = _ranges(model, members, iteration_range)
+    chosen = _rounds(model, members, iteration_range)
     objective = model.objective
     if measure not in ("variance", "entropy"):
         raise ParameterError(f"measure must be 'variance' or 'entropy', got {measure!r}")
@@ -99,12 +110,11 @@ def predict_uncertainty(
     if entropy and (output_margin or not objective.name.startswith(("binary:logi", "multi:"))):
         given = "margins" if output_margin else objective.name
         raise ParameterError(f"entropy is for probabilities of classes, not for {given}")
-    start = model.start_margins(table)
-    margin = start.copy()
     sums: list[Floats] = []
     noise: Floats | None = None
-    for k, rounds in enumerate(ranges):
-        margin += model.margins(table, rounds) - start
+    count = 0
+    for k, margin in enumerate(_members(model, table, members, chosen)):
+        count = k + 1
         mean, of_member = (margin, None) if output_margin else objective.moments(objective.transform(margin))
         if entropy:
             of_member = _entropy(mean)
@@ -117,40 +127,69 @@ def predict_uncertainty(
         sums[1] += step * step
         if noise is not None and of_member is not None:
             noise += of_member
-    offset = sums[0] / members
+    offset = sums[0] / count
     mean = first + offset
     if noise is not None:
-        noise /= members
+        noise /= count
     if entropy:
         assert noise is not None
         knowledge = np.maximum(_entropy(mean) - noise, 0.0)
     else:
-        knowledge = np.maximum(sums[1] / members - offset * offset, 0.0)
+        knowledge = np.maximum(sums[1] / count - offset * offset, 0.0)
     return Uncertainty(_plain(mean), _plain(knowledge), None if noise is None else _plain(noise))
 
 
-def _ranges(model: Model, members: int, iteration_range: tuple[int, int] | None) -> list[tuple[int, int]]:
-    """Return the rounds of the first member, and those that each later one adds to the one before it."""
+def _members(model: Model, table: DMatrix, members: int, chosen: tuple[int, int]) -> Iterator[Floats]:
+    """Yield the margins of each member; the same array may be yielded, and changed, every time."""
+    if model.forest.parallel > 1:
+        groups = min(members, model.forest.parallel)
+        for k in range(groups):
+            yield _part(model.slice(*chosen), k, groups).margins(table)
+        return
+    begin, end = chosen
+    rounds = end - begin
+    half = rounds / 2 if rounds >= 2 * members else rounds // 2
+    ends = begin + np.linspace(half, rounds, min(members, rounds - rounds // 2 + 1)).round().astype(int)
+    start = model.start_margins(table)
+    margin = start.copy()
+    for first, last in zip([begin, *ends.tolist()], ends.tolist(), strict=False):
+        if last > first:
+            margin += model.margins(table, (first, last)) - start
+        yield margin
+
+
+def _part(model: Model, k: int, groups: int) -> Model:
+    """Return the model of the parallel trees `k`, ``k + groups``, ..., with the weight of all of them."""
+    whole = model.forest
+    part = Forest(whole.n_outputs, len(range(k, whole.parallel, groups)), whole.vector)
+    trees = [t for t in range(whole.trees) if t % whole.parallel % groups == k]
+    part.extend(
+        [whole[t] for t in trees],
+        [whole.output(t) for t in trees],
+        (whole.weights[trees] * (whole.parallel / part.parallel)).tolist(),
+    )
+    other = copy.copy(model)
+    other.forest = part
+    return other
+
+
+def _rounds(model: Model, members: int, iteration_range: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the rounds to use, after the checks of the arguments."""
     if isinstance(members, bool) or not isinstance(members, (int, np.integer)) or members < 2:
         raise ParameterError(f"members must be an integer of at least 2, got {members!r}")
-    if model.params.booster == "dart":
-        raise ParameterError(
-            "booster='dart' has no virtual ensemble: its rounds change the weights of earlier trees"
-        )
     forest = model.forest
+    if model.params.booster == "dart" and forest.parallel == 1:
+        raise ParameterError(
+            "booster='dart' has no virtual ensemble: its rounds change the weights of earlier trees; train "
+            "with num_parallel_tree above 1, which makes members"
+        )
     begin, end = (0, 0) if iteration_range is None else iteration_range
     end = end or forest.rounds
     if not 0 <= begin <= end <= forest.rounds:
         raise ValueError(f"iteration_range must lie within (0, {forest.rounds}), got {iteration_range}")
-    rounds = end - begin
-    if rounds < 2 * members:
-        raise ParameterError(
-            f"{members} members need at least {2 * members} rounds, the model has {rounds}: train for more "
-            "rounds with a smaller eta, or use fewer members"
-        )
-    ends = begin + np.linspace(rounds / 2, rounds, members).round().astype(int)
-    edges = [begin, *ends.tolist()]
-    return list(zip(edges, edges[1:], strict=False))
+    if begin == end:
+        raise ParameterError("uncertainty needs at least one round, and there is none: train the model first")
+    return begin, end
 
 
 def _entropy(p: Floats) -> Floats:

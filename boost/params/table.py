@@ -233,6 +233,32 @@ TABLE: tuple[Param, ...] = (
         estimator="max_cat_threshold",
     ),
     Param(
+        "cat_smooth",
+        float,
+        0.0,
+        "Hessian with the gradient ratio of the node that is added to each category before the categories "
+        "are ordered and cut into sets: categories of few rows are near the middle of the order.",
+        low=0,
+        estimator="cat_smooth",
+    ),
+    Param(
+        "cat_l2",
+        float,
+        0.0,
+        "Added to lambda in the gain of a split into two sets of categories.",
+        low=0,
+        estimator="cat_l2",
+    ),
+    Param(
+        "cat_penalty",
+        float,
+        0.0,
+        "Gain that a split into two sets must have for each category of the node, as a multiple of what a "
+        "category's gradients give without any signal: the best of all sets has about 0.6 of it by chance.",
+        low=0,
+        estimator="cat_penalty",
+    ),
+    Param(
         "monotone_constraints",
         object,
         None,

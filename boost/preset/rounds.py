@@ -18,7 +18,7 @@ from boost.preset.members import Members, Plan
 from boost.preset.preset import MOST_WATCHED, Choice, Task, choose
 from boost.runs.train import train
 from boost.training.callback import Callbacks, EvaluationMonitor, History, TrainingCallback
-from boost.training.evaluation import evaluate, make_metrics
+from boost.training.evaluation import MetricFunction, evaluate, make_metrics
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ def fit(
     watching = stopping is not None and bool(watched)
     own = rounds is not None or watching or options.get("xgb_model") is not None
     if choice.members > 1 and not own and can_divide(given, options):
-        record = Params({**given, **choice.params})
-        plan = Plan(choice.members, choice.parts, choice.rounds, stopping or choice.patience, choice.varied)
-        members = Members(record, table, plan, options.get("custom_metric"))
-        members.advance(plan.rounds, None if observer is None else Callbacks([observer]))
+        if stopping is not None:
+            choice = replace(choice, patience=stopping)
+        members = make_members(table, given, choice, options.get("custom_metric"))
+        members.advance(choice.rounds, None if observer is None else Callbacks([observer]))
         booster, history = members.booster(), members.history
         booster.model.encoding = encoding
         if watched:
@@ -158,6 +158,24 @@ def fit(
     )
     booster.model.encoding = encoding
     return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()))
+
+
+def make_members(
+    table: DMatrix, given: Mapping[str, Any], choice: Choice, metric: MetricFunction | None = None
+) -> Members:
+    """Return the members of a choice before their first round.
+
+    Parameters
+    ----------
+    table : DMatrix
+    given : mapping of str to object
+        The parameters that the user gave.
+    choice : Choice
+    metric : callable, optional
+        As ``custom_metric`` of `boost.train`.
+    """
+    plan = Plan(choice.members, choice.parts, choice.rounds, choice.patience, choice.varied)
+    return Members(Params({**given, **choice.params}), table, plan, metric)
 
 
 def _watched(one: Source | DMatrix, source: Source | DMatrix, table: DMatrix, encoding: Encoding) -> DMatrix:

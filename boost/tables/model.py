@@ -233,7 +233,11 @@ class TableModel:
 
         if not Path(path).is_file():
             raise TableError(f"{os.fspath(path)}: no such file")
-        booster = boost.Booster(model_file=os.fspath(path))
+        return cls.of(boost.Booster(model_file=os.fspath(path)), path)
+
+    @classmethod
+    def of(cls, booster: Booster, path: str | os.PathLike[str]) -> TableModel:
+        """Return the model of a booster that was read from a file; errors name the file."""
         description: dict[str, Any] = {"target": None, "task": "regression", "classes": None}
         if ATTRIBUTE in booster.attributes:
             try:

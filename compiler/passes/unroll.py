@@ -11,7 +11,7 @@ from compiler.errors import ScheduleWarning
 from compiler.ir.expr import Call, Const, Expr, Var
 from compiler.ir.function import PrimFunc
 from compiler.ir.node import DESCEND
-from compiler.ir.recursion import counted
+from compiler.ir.recursion import counted, recursive
 from compiler.ir.simplify.ranges import RangeRewriter
 from compiler.ir.stmt import For, If, Seq, Stmt, Store, sequence
 from compiler.ir.visit import children, rebuild
@@ -19,6 +19,13 @@ from compiler.passes.code_size import PRAGMA, code_size, excess
 
 STATEMENT_LIMIT = 1024
 """The default maximum of stores, after unrolling, of a loop marked ``unroll``."""
+
+
+SHARE = 1 / 96
+"""The share of the stores executed in a block of which a loop needs more to be unrolled after a longer one."""
+
+SHORT = 16
+"""Stores of an unrolled loop, up to which it is unrolled in any case."""
 
 
 def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
@@ -32,6 +39,9 @@ def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
     A loop that would have more than `limit` stores stays a loop with its mark, which is a hint for the
     target. In a loop with the pragma ``auto_unroll``, serial loops are unrolled too, the innermost first, if
     each has no more stores than the value of the pragma.
+
+    A loop that follows a much longer one in a block stays a loop: code for what takes a hundredth of the time,
+    as the storing of a tile after its sums, takes as long to compile as that of the sums.
 
     A function whose unrolled loops together make more code than `compiler.passes.code_size` allows is given a
     smaller limit, with a `ScheduleWarning`: the time to compile it would have no reasonable bound.
@@ -82,17 +92,30 @@ class _Unroll(RangeRewriter):
         self.conditional: set[int] = set()
         self.copies: dict[tuple[int | None, ...], Expr] = {}
 
+    def brief(self, block: Seq) -> None:
+        """Decide that loops that follow a longer one stay loops."""
+        work = [_work(stmt) for stmt in block.stmts]
+        longest = work.index(max(work))
+        for stmt, own in zip(block.stmts[longest + 1 :], work[longest + 1 :], strict=True):
+            if own <= SHARE * work[longest]:
+                while isinstance(stmt, If) and stmt.otherwise is None:
+                    stmt = stmt.then
+                if type(stmt) is For and stmt.kind == "unroll" and own > SHORT:
+                    self.kinds[id(stmt)] = "serial"
+
     @counted
     def stores(self, stmt: Stmt, most: int) -> int:
         """The stores of a statement after unrolling, whose loops are decided; `most` is that of the pragma."""
         if type(stmt) is Store:
             return 1
+        if type(stmt) is Seq:
+            self.brief(stmt)
         if type(stmt) is not For:
             return sum(self.stores(child, most) for child in children(stmt) if isinstance(child, Stmt))
         most = int(dict(stmt.pragmas).get(PRAGMA, most)) if stmt.pragmas else most
         stores = self.stores(stmt.body, most)
         limit = self.limit if stmt.kind == "unroll" else most if stmt.kind == "serial" else 0
-        if limit == 0 or type(stmt.extent) is not Const:
+        if limit == 0 or type(stmt.extent) is not Const or id(stmt) in self.kinds:
             return stores
         whole = int(stmt.extent.value) * stores
         if stmt.kind == "unroll" and whole > self.allowed < self.limit:  # else the target would unroll it
@@ -190,6 +213,15 @@ class _Unroll(RangeRewriter):
         return DESCEND[Store](self.copy, node)
 
     rules = {For: _for, If: _if, Seq: _seq, Store: _store}
+
+
+@recursive
+def _work(stmt: Stmt) -> float:
+    """How many stores a statement executes, if each of its conditions holds."""
+    if type(stmt) is Store:
+        return 1
+    times = stmt.extent.value if type(stmt) is For and type(stmt.extent) is Const else 1
+    return times * sum(_work(child) for child in children(stmt) if isinstance(child, Stmt))
 
 
 def _is_conditional(node: Any) -> bool:

@@ -130,15 +130,23 @@ class _Model:
 @_model_options
 @clean_errors
 def compile_model(model: Path, output: Path | None, **options: Any) -> None:
-    """Compile an ONNX model to a file, which `espalier run` and compiler.relay.load need not compile.
+    """Compile an ONNX model, or boosted trees, to a file that needs no compilation.
 
-    The file is for this machine's kind of CPU, or for that of --target.
+    `espalier run` and compiler.relay.load take a compiled ONNX model, `espalier predict` and
+    costmodel.ensemble compiled trees (of a model file of `espalier train`, XGBoost or LightGBM). The file is
+    for this machine's kind of CPU, or for that of --target.
     """
     path = output or Path(f"{model.stem}.module")
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}")
     if path.suffix == SUFFIX:
         raise ValueError(f"{path}: the file of a compiled model is no .onnx; name it {path.stem}.module")
+    if model.suffix != SUFFIX and model.is_file():
+        from costmodel.ensemble.files import compile_trees
+
+        facts = compile_trees(model, path, options)
+        _print_facts([(str(path), _bytes(path.stat().st_size)), *facts], new_console())
+        return
     made = _compiled(model, _ModelOptions(**options))
     _save(made, path)
     console = new_console()
@@ -268,6 +276,7 @@ def _loaded(path: Path, options: _ModelOptions) -> _Model:
     from compiler.relay import TupleType
     from compiler.relay.execute.load import restored
     from compiler.relay.execute.storage import read
+    from costmodel.ensemble.files import refuse_trees
 
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
@@ -275,7 +284,9 @@ def _loaded(path: Path, options: _ModelOptions) -> _Model:
     given += ["--records"] if options.records else []
     if given:
         raise ValueError(f"{', '.join(given)}: {path} is compiled already; that is for a model .onnx")
-    names, program = read(path, lambda record, parts: (record.get("outputs"), restored(record, parts)))
+    names, program = read(
+        path, lambda record, parts: (refuse_trees(record, path).get("outputs"), restored(record, parts))
+    )
     type_ = program.result_type
     count = len(type_.fields) if isinstance(type_, TupleType) else 1
     return _Model(program, names or [f"output{number}" for number in range(count)])

@@ -143,6 +143,13 @@ def model_of(source: Any) -> Model:
     return model
 
 
+def rounds_of(source: Any) -> tuple[int, int]:
+    """Return the rounds that the predictions of an estimator use; all of them, (0, 0), for a `Booster`."""
+    inner = getattr(source, "estimator_", source)
+    rounds: tuple[int, int] = inner._rounds() if hasattr(inner, "_rounds") else (0, 0)
+    return rounds
+
+
 def _limit(name: str, limit: Any) -> tuple[float, float]:
     if not isinstance(limit, (tuple, list)) or len(limit) != 2:
         raise PlotError(f"{name} must be a pair (least, most), got {limit!r}")

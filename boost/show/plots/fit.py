@@ -26,8 +26,10 @@ from boost.show.plots.canvas import (
     model_of,
     new_axes,
     panels_of,
+    rounds_of,
     write_page,
 )
+from boost.show.words import class_name
 
 # Size of a plot whose two axes have the same unit, in inches.
 SQUARE = (4.6, 4.4)
@@ -75,9 +77,9 @@ def _labels(source: Any, label: Any, table: DMatrix, data: Any) -> Floats:
     return values.astype(float)
 
 
-def _predicted(model: Model, table: DMatrix) -> Floats:
+def _predicted(source: Any, model: Model, table: DMatrix) -> Floats:
     """Return the predictions as probabilities or means; float64, shape (rows, outputs)."""
-    margins = model.margins(table)
+    margins = model.margins(table, rounds_of(source))
     name = model.objective.name
     if name.startswith("multi:"):
         scores = np.exp(margins - margins.max(axis=1, keepdims=True))
@@ -140,7 +142,7 @@ def plot_calibration(
         raise PlotError(f"{name} predicts neither means nor probabilities, which can be calibrated")
     table = _table_of(booster, model, data)
     label = _labels(booster, label, table, data)
-    predicted = _predicted(model, table)
+    predicted = _predicted(booster, model, table)
     is_share = name in PROBABILITIES
     if class_names is None:
         class_names = getattr(booster, "classes_", None)
@@ -154,8 +156,7 @@ def plot_calibration(
         chosen = sorted(np.argsort(-counts, kind="stable")[:MOST_PANELS].tolist())
         title = title or f"the {MOST_PANELS} of {outputs} classes with the most rows"
     figure, axes = panels_of(ax, len(chosen), SQUARE, panel_size=(3.2, 3.1))
-    classes = range(outputs) if class_names is None else class_names
-    names = [_class_name(classes[k]) for k in chosen]
+    names = [class_name(class_names, k) for k in chosen]
     for panel, k, own in zip(axes, chosen, names, strict=True):
         words = ("", "") if figure is not None else _calibration_words(True, None, ("", own))
         of_panel = title if figure is None else None
@@ -167,10 +168,6 @@ def plot_calibration(
     return axes
 
 
-def _class_name(given: object) -> str:
-    return given if isinstance(given, str) else f"class {given}"
-
-
 def _calibration_words(
     is_share: bool, target: str | None, classes: Sequence[object] | None
 ) -> tuple[str, str]:
@@ -178,9 +175,9 @@ def _calibration_words(
     of_target = f" of {target}" if target else ""
     if not is_share:
         return f"predicted mean{of_target}", f"mean{of_target or ' label'} of the rows"
-    if classes is None or len(classes) != 2:
+    if classes is None or not isinstance(classes[1], str):
         return f"predicted probability{of_target}", "share of the rows"
-    name = _class_name(classes[1])
+    name = classes[1]
     return f"predicted probability of {name}", f"share of the rows that are {name}"
 
 
@@ -283,7 +280,7 @@ def plot_residuals(
         raise PlotError(f"residuals are of one output, the model has {model.forest.n_outputs}")
     table = _table_of(booster, model, data)
     label = _labels(booster, label, table, data)
-    predicted = _predicted(model, table)[:, 0]
+    predicted = _predicted(booster, model, table)[:, 0]
     residual = label - predicted
     of_target = f" of {target}" if target else ""
     x, words = predicted, f"prediction{of_target}"
@@ -407,7 +404,7 @@ def plot_intervals(
     stated = interval_of(model)["coverage"]
     known = label is not None or (isinstance(data, DMatrix) and data.label is not None)
     values = _labels(booster, label, table, data) if known else None
-    centre = np.median(_predicted(model, table), axis=1)
+    centre = np.median(_predicted(booster, model, table), axis=1)
     order = np.argsort(centre, kind="stable")
     rows = order[np.linspace(0, len(order) - 1, min(len(order), MOST_INTERVALS)).round().astype(int)]
     x, words = np.arange(len(rows), dtype=float), "rows in the order of their predicted medians"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -86,7 +87,15 @@ def cached(key: str | None, make: Callable[[], Any]) -> Any:
         if key is not None and time.perf_counter() - start >= LEAST_SECONDS:
             keep(key, program)
             program = found(key) or program  # its constants are in the file, and take no memory
+        _trim()
     return program
+
+
+def _trim() -> None:
+    """Give the memory that a compilation has freed back to the system, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 def found(key: str) -> Any:

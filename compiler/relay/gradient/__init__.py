@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from compiler.relay.gradient.first_order import GradientError, first_order, is_dataflow
 from compiler.relay.gradient.higher_order import higher_order
+from compiler.relay.gradient.primitive import primitive
 from compiler.relay.infer.infer import infer_type
 from compiler.relay.language.expr import Function, GlobalVar
 from compiler.relay.language.module import IRModule
@@ -54,6 +55,7 @@ def gradient(
         raise ValueError(f"mode is {mode!r}; {', '.join(MODES)} are the modes")
     if isinstance(module, Function):
         module = IRModule.from_expr(module)
+    module = primitive(infer_type(module))
     infer_type(module)
     function, key = module[name], GlobalVar(name)
     positions = _positions(function, wrt)

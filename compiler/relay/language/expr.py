@@ -125,7 +125,7 @@ class Constant(Expr):
 
     def __post_init__(self) -> None:
         data = self.data
-        if isinstance(data, float):
+        if isinstance(data, float) and not isinstance(data, np.generic):  # float64 is a float
             data = np.float32(data)
         elif isinstance(data, int) and not isinstance(data, bool):
             data = np.int32(data) if -(2**31) <= data < 2**31 else np.int64(data)

@@ -305,13 +305,23 @@ def _scatter_gradient(scatter: str, gather: str) -> Any:
         def got(of: Expr) -> Expr:
             return op(gather)(of, indices, **axis)
 
+        def others(updates: Expr, data: Expr) -> Expr:
+            """The product of the other updates of the same element: zeros among them are counted."""
+            none, one = zeros_like(updates), op("ones_like")(updates)
+            zero = op("equal")(updates, none)
+            factors = where(zero, one, updates)
+            product = got(put(op("ones_like")(data), factors, "mul"))
+            zeros = got(put(zeros_like(data), where(zero, one, none), "add"))
+            without = where(op("equal")(zeros, none), divide(product, factors), none)
+            return where(zero, where(op("equal")(zeros, one), product, none), without)
+
         if kind == "update":
             return [put(grad, zeros_like(updates), "update"), None, got(grad)]
         if kind == "add":
             return [grad, None, got(grad)]
         if kind == "mul":
             factors = put(op("ones_like")(data), updates, "mul")
-            return [multiply(grad, factors), None, divide(got(multiply(grad, call)), updates)]
+            return [multiply(grad, factors), None, multiply(got(multiply(grad, data)), others(updates, data))]
         # an extreme: where it is the element, the gradient is the element's
         kept, chosen = op("equal")(call, data), op("equal")(got(call), updates)
         return [

@@ -17,14 +17,15 @@ from compiler.relay.language.expr import Call, Expr, TupleGetItem
 from compiler.relay.language.op import Fuse, Op, Template, op
 from compiler.relay.language.types import ANY, TensorType, TupleType, Type
 from compiler.relay.operator.elementwise import (
+    add,
     check_dtype,
-    divide,
     multiply,
     quiet,
     te_cast,
     wide_dtype,
     zeros_like,
 )
+from compiler.relay.operator.shape import dims_of
 from compiler.te.tensor import Tensor
 
 AXIS = Attribute("axis", "int", -1)
@@ -128,8 +129,40 @@ def _reversed(call: Call, x: Expr) -> Call:
 
 
 def _cumprod_gradient(call: Call, grad: Expr) -> Expr:
-    """The sum over later products, divided by the element, which must not be zero."""
-    return divide(_reversed(call, multiply(grad, call)), call.args[0])
+    """The product before an element times the sum of what follows, without a division: one may be zero.
+
+    The sum is that of ``S[i] = grad[i] + x[i + 1] * S[i + 1]``. Such maps are composed in pairs, then pairs
+    of pairs (Hillis and Steele, 1986), so there are few operators, and derivatives of them of any order.
+    """
+    (x,), attrs = call.args, call.attrs
+    shape = dims_of(x)
+    axis = _axis(attrs, len(shape))
+    extent = shape[axis]
+    if type(extent) is not int:
+        raise ValueError(f"the gradient of cumprod along axis {axis} of {x.checked_type} needs its extent")
+
+    def turned(value: Expr) -> Expr:
+        return op("reverse")(value, axis=axis) if attrs.reverse else value
+
+    def later(value: Expr, steps: int) -> Expr:
+        """The elements some steps further on, zeros behind the last."""
+        cut = op("strided_slice")(value, begin=(steps,), end=(extent,), strides=(1,), axes=(axis,))
+        margin = [(0, steps if d == axis else 0) for d in range(len(shape))]
+        return op("pad")(cut, pad_width=margin)
+
+    factors, sums = turned(x), turned(grad)
+    before = op("cumprod")(factors, axis=axis, exclusive=True)
+    if extent > 1:
+        sums = later(sums, 1) if attrs.exclusive else sums
+        factors = later(factors, 1)
+    elif attrs.exclusive:
+        sums = zeros_like(sums)
+    steps = 1
+    while steps < extent:
+        sums = add(sums, multiply(factors, later(sums, steps)))
+        factors = multiply(factors, later(factors, steps))
+        steps *= 2
+    return turned(multiply(before, sums))
 
 
 # --- index of an extreme --------------------------------------------------------------------------

@@ -280,6 +280,9 @@ class _Arrays:
         key = (kernel, *(id(array) for _, array in sorted(given.items())))
         if key not in self.places:
             made = code.prepared_arrays(given)
+            for array in given.values():
+                if (mapped := _file_of(array)) is not None and hasattr(mmap, "MADV_DONTNEED"):
+                    mapped.madvise(mmap.MADV_DONTNEED)  # it is seldom read again, and then from the file
             self.places[key] = [
                 Place("array", self._added((*key, i), array), shape, dtype)
                 for i, (array, (shape, dtype)) in enumerate(zip(made, code.prepared, strict=True))
@@ -295,11 +298,16 @@ class _Arrays:
 
 def _owned(array: np.ndarray) -> np.ndarray:
     """The array; a copy, if its memory is a file's, which may be changed while the program is used."""
+    if _file_of(array) is None:
+        return array
+    copy = empty(array.shape, "uint16" if array.dtype.name == "bfloat16" else array.dtype.name)
+    copy[...] = array
+    return copy
+
+
+def _file_of(array: np.ndarray) -> mmap.mmap | None:
+    """The mapped file whose memory an array is on."""
     base: Any = array
     while isinstance(base, np.ndarray):
         base = base.base
-    if isinstance(base, memoryview) and isinstance(base.obj, mmap.mmap):
-        copy = empty(array.shape, "uint16" if array.dtype.name == "bfloat16" else array.dtype.name)
-        copy[...] = array
-        return copy
-    return array
+    return base.obj if isinstance(base, memoryview) and isinstance(base.obj, mmap.mmap) else None

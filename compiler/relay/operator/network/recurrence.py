@@ -21,7 +21,7 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
-class _Functions:
+class Functions:
     """What activations are written with, for arrays and for expressions."""
 
     exp: Callable[[Any], Any]
@@ -33,8 +33,8 @@ class _Functions:
     where: Callable[[Any, Any, Any], Any]
 
 
-_NUMPY = _Functions(np.exp, np.tanh, np.log1p, np.abs, np.maximum, np.minimum, np.where)
-_TE = _Functions(te.exp, te.tanh, te.log1p, te.abs, te.maximum, te.minimum, te.select)
+_NUMPY = Functions(np.exp, np.tanh, np.log1p, np.abs, np.maximum, np.minimum, np.where)
+_TE = Functions(te.exp, te.tanh, te.log1p, te.abs, te.maximum, te.minimum, te.select)
 
 # name -> (function of (functions, x, alpha, beta), default alpha or None, default beta or None)
 ACTIVATIONS: dict[str, tuple[Callable[..., Any], float | None, float | None]] = {
@@ -52,24 +52,24 @@ ACTIVATIONS: dict[str, tuple[Callable[..., Any], float | None, float | None]] = 
 }
 
 # kind -> (gates, default activations of a direction)
-_KINDS: dict[str, tuple[int, tuple[str, ...]]] = {
+KINDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "lstm": (4, ("sigmoid", "tanh", "tanh")),
     "gru": (3, ("sigmoid", "tanh")),
     "rnn": (1, ("tanh",)),
 }
 
 
-def _activations(kind: str, attrs: Attrs) -> list[list[Callable[[_Functions, Any], Any]]]:
+def activations(kind: str, attrs: Attrs) -> list[list[Callable[[Functions, Any], Any]]]:
     """For each direction its activations, as functions of (functions, x); `alphas` and `betas` are consumed
     in order by those that have such a parameter.
     """
-    default = _KINDS[kind][1]
+    default = KINDS[kind][1]
     count = _directions(attrs)
     names = attrs.activations if attrs.activations is not None else default * count
     if len(names) != len(default) * count:
         raise ValueError(f"{kind}: {len(default) * count} activations are needed, not {names}")
     alphas, betas = iter(attrs.alphas), iter(attrs.betas)
-    found: list[Callable[[_Functions, Any], Any]] = []
+    found: list[Callable[[Functions, Any], Any]] = []
     for name in names:
         if name not in ACTIVATIONS:
             raise ValueError(unknown("activation", str(name), ACTIVATIONS))
@@ -77,7 +77,7 @@ def _activations(kind: str, attrs: Attrs) -> list[list[Callable[[_Functions, Any
         a = next(alphas, alpha) if alpha is not None else None
         b = next(betas, beta) if beta is not None else None
 
-        def bound(f: _Functions, x: Any, function: Any = function, a: Any = a, b: Any = b) -> Any:
+        def bound(f: Functions, x: Any, function: Any = function, a: Any = a, b: Any = b) -> Any:
             return function(f, x, a, b)
 
         found.append(bound)
@@ -88,11 +88,12 @@ def _directions(attrs: Attrs) -> int:
     return 2 if attrs.direction == "bidirectional" else 1
 
 
-def _reversed(attrs: Attrs, d: int) -> bool:
+def is_reversed(attrs: Attrs, d: int) -> bool:
+    """Whether a direction begins at the end of the sequence."""
     return bool(attrs.direction == "reverse" or d == 1)
 
 
-def _more(kind: str, attrs: Attrs, more: Sequence[Any]) -> tuple[Any, Any]:
+def more_arguments(kind: str, attrs: Attrs, more: Sequence[Any]) -> tuple[Any, Any]:
     """The lengths and the peepholes among the last arguments, None for those that are not given."""
     expected = int(attrs.lens) + int(kind == "lstm" and attrs.peepholes)
     if len(more) != expected:
@@ -108,12 +109,12 @@ def _more(kind: str, attrs: Attrs, more: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _type(kind: str) -> Any:
-    gates, states = _KINDS[kind][0], 2 if kind == "lstm" else 1
+    gates, states = KINDS[kind][0], 2 if kind == "lstm" else 1
 
     def rule(attrs: Attrs, *given: Type) -> Type:
         x, w, r, b, *rest = (tensor(t) for t in given)
-        initial, (lens, peepholes) = rest[:states], _more(kind, attrs, rest[states:])
-        _activations(kind, attrs)
+        initial, (lens, peepholes) = rest[:states], more_arguments(kind, attrs, rest[states:])
+        activations(kind, attrs)
         check_dtype(x, "a float")
         same_dtype(x, w, r, b, *initial)
         count = _directions(attrs)
@@ -149,7 +150,8 @@ def _type(kind: str) -> Any:
 # the definition ------------------------------------------------------------------------------------------
 
 
-def _clipped(attrs: Attrs, f: _Functions, z: Any) -> Any:
+def clipped(attrs: Attrs, f: Functions, z: Any) -> Any:
+    """The sum that an activation is given."""
     return f.minimum(f.maximum(z, z * 0 - attrs.clip), z * 0 + attrs.clip) if attrs.clip > 0 else z
 
 
@@ -174,7 +176,7 @@ def _step(
         return slice(k * n, (k + 1) * n)
 
     def act(k: int, z: Array) -> Array:
-        return np.asarray(acts[k](_NUMPY, _clipped(attrs, _NUMPY, z)))
+        return np.asarray(acts[k](_NUMPY, clipped(attrs, _NUMPY, z)))
 
     if kind == "rnn":
         return act(0, zx + h @ q.r.T + q.rb), None
@@ -198,11 +200,11 @@ def _step(
 
 
 def _evaluated(kind: str) -> Any:
-    gates, states = _KINDS[kind][0], 2 if kind == "lstm" else 1
+    gates, states = KINDS[kind][0], 2 if kind == "lstm" else 1
 
     def evaluate(attrs: Attrs, x: Array, w: Array, r: Array, b: Array, *rest: Array) -> Any:
         dtype, wide = x.dtype, np.float64 if x.dtype == np.float64 else np.float32
-        lens, peepholes = _more(kind, attrs, rest[states:])
+        lens, peepholes = more_arguments(kind, attrs, rest[states:])
         x, w, r, b = (a.astype(wide) for a in (x, w, r, b))
         x = x.swapaxes(0, 1) if attrs.layout else x
         initial = [a.astype(wide).swapaxes(0, 1) if attrs.layout else a.astype(wide) for a in rest[:states]]
@@ -211,7 +213,7 @@ def _evaluated(kind: str) -> Any:
         y = np.zeros((steps, count, batch, hidden), wide)
         last = [np.zeros((count, batch, hidden), wide) for _ in range(states)]
         each = np.arange(batch)
-        for d, acts in enumerate(_activations(kind, attrs)):
+        for d, acts in enumerate(activations(kind, attrs)):
             half = gates * hidden
             p = None if peepholes is None else peepholes[d].astype(wide)
             q = _Weights(w[d], r[d], b[d, :half], b[d, half:], p)
@@ -219,7 +221,7 @@ def _evaluated(kind: str) -> Any:
             h, c = initial[0][d], initial[1][d] if states > 1 else None
             for s in range(steps):
                 active = s < lengths
-                at = np.where(active, lengths - 1 - s, s) if _reversed(attrs, d) else np.full(batch, s)
+                at = np.where(active, lengths - 1 - s, s) if is_reversed(attrs, d) else np.full(batch, s)
                 new_h, new_c = _step(kind, attrs, acts, zx[at, each], h, c, q)
                 keep = active[:, None]
                 h = np.where(keep, new_h, h)
@@ -246,12 +248,12 @@ class _Scan:
         states = 2 if kind == "lstm" else 1
         self.x, self.w, self.r, self.b, *rest = tensors
         self.initial = rest[:states]
-        self.lens, self.peepholes = _more(kind, attrs, rest[states:])
+        self.lens, self.peepholes = more_arguments(kind, attrs, rest[states:])
         self.hidden, self.dtype = self.r.shape[2], self.x.dtype
         first, second, self.inputs = self.x.shape
         self.steps, self.batch = (second, first) if attrs.layout else (first, second)
-        self.acts = _activations(kind, attrs)[d]
-        self.backward = _reversed(attrs, d)
+        self.acts = activations(kind, attrs)[d]
+        self.backward = is_reversed(attrs, d)
 
     def place(self, step: Any, b: Any) -> Any:
         """The element of the sequence that a step, counted from 0, takes."""
@@ -264,7 +266,7 @@ class _Scan:
 
     def tensors(self) -> list[Any]:
         """The states of all steps: shape (steps + 1, batch, hidden), one tensor for each."""
-        gates, hidden, batch, d = _KINDS[self.kind][0], self.hidden, self.batch, self.d
+        gates, hidden, batch, d = KINDS[self.kind][0], self.hidden, self.batch, self.d
         wide, tag = gates * hidden, "reverse" if self.backward else "forward"
         i = te.reduce_axis((0, self.inputs), "i")
 
@@ -302,7 +304,7 @@ class _Scan:
 
     def act(self, k: int, z: Any) -> Any:
         """An activation of a clipped sum."""
-        return self.acts[k](_TE, _clipped(self.attrs, _TE, z))
+        return self.acts[k](_TE, clipped(self.attrs, _TE, z))
 
     def products(self, shape: Sequence[int], count: int, first: int, tag: str, state: Any = None) -> Any:
         """The products of a state and the weights of some gates, for all steps."""
@@ -317,7 +319,7 @@ class _Scan:
 
     def bias(self, g: Any) -> Any:
         """The second bias of a gate."""
-        return self.b[self.d, g + _KINDS[self.kind][0] * self.hidden]
+        return self.b[self.d, g + KINDS[self.kind][0] * self.hidden]
 
     def kept(self, t: Any, b: Any, new: Any, old: Any) -> Any:
         """The new state, or after the end of the sequence the old one."""

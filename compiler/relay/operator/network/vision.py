@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -53,7 +53,7 @@ def _reflected(f: Arithmetic, x: Any, low: float, high: float) -> Any:
     return f.where(x < low, from_low, f.where(x > high, from_high, x))
 
 
-def _coordinate(f: Arithmetic, attrs: Attrs, place: Any, size: int) -> Any:
+def coordinate(f: Arithmetic, attrs: Attrs, place: Any, size: int) -> Any:
     """The coordinate in pixels of a place from -1 to 1, padded as the attributes say."""
     if attrs.align_corners:
         x = (place + 1.0) / 2.0 * (size - 1.0)
@@ -66,12 +66,12 @@ def _coordinate(f: Arithmetic, attrs: Attrs, place: Any, size: int) -> Any:
     return x
 
 
-def _offsets(attrs: Attrs) -> range:
+def tap_offsets(attrs: Attrs) -> range:
     """The elements that are summed along an axis, relative to the one at or before the coordinate."""
     return {"nearest": range(1), "linear": range(2), "cubic": range(-1, 3)}[attrs.method]
 
 
-def _weight(f: Arithmetic, attrs: Attrs, x: Any, offset: Any, size: int) -> Any:
+def tap_weight(f: Arithmetic, attrs: Attrs, x: Any, offset: Any, size: int) -> Any:
     """The weight of an element near a coordinate."""
     first = f.floor(x)
     distance = x - first - offset
@@ -86,7 +86,7 @@ def _weight(f: Arithmetic, attrs: Attrs, x: Any, offset: Any, size: int) -> Any:
     return f.where(inside, weight, weight * 0.0)
 
 
-def _pixel(f: Arithmetic, attrs: Attrs, x: Any, offset: Any, size: int) -> Any:
+def tap_pixel(f: Arithmetic, attrs: Attrs, x: Any, offset: Any, size: int) -> Any:
     """The index of that element, inside of the image."""
     pixel = f.floor(x) + offset
     if attrs.padding_mode == "reflection":
@@ -101,14 +101,14 @@ def _grid_sample(attrs: Attrs, x: Array, grid: Array) -> Array:
     if not total.size:
         return total.astype(x.dtype)
     places = [grid[..., count - 1 - d].astype(accumulator(grid.dtype.name)) for d in range(count)]
-    at = [_coordinate(ARRAYS, attrs, p, n) for p, n in zip(places, x.shape[2:], strict=True)]
+    at = [coordinate(ARRAYS, attrs, p, n) for p, n in zip(places, x.shape[2:], strict=True)]
     image = np.arange(x.shape[0]).reshape(-1, *[1] * len(outs))
-    for offsets in product(_offsets(attrs), repeat=count):
+    for offsets in product(tap_offsets(attrs), repeat=count):
         scale: Any = 1.0
         index: list[Array] = []
         for place, offset, size in zip(at, offsets, x.shape[2:], strict=True):
-            scale = scale * _weight(ARRAYS, attrs, place, float(offset), size)
-            index.append(_pixel(ARRAYS, attrs, place, float(offset), size).astype(np.int64))
+            scale = scale * tap_weight(ARRAYS, attrs, place, float(offset), size)
+            index.append(tap_pixel(ARRAYS, attrs, place, float(offset), size).astype(np.int64))
         values = np.moveaxis(x, 1, -1)[(image, *index)]
         total += np.moveaxis(values.astype(wide) * scale[..., None].astype(wide), -1, 1)
     return total.astype(x.dtype)
@@ -118,12 +118,12 @@ def _grid_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
     """Coordinates, indices and weights are the same for all channels: tensors of their own."""
     x, grid = tensors
     count, wide, inner = x.ndim - 2, accumulator(x.dtype), accumulator(grid.dtype)
-    outs, offsets = grid.shape[1:-1], _offsets(attrs)
+    outs, offsets = grid.shape[1:-1], tap_offsets(attrs)
     indices, weights = [], []
     for d, size in enumerate(x.shape[2:]):
         place = te.compute(
             (grid.shape[0], *outs),
-            lambda *at, d=d, size=size: _coordinate(
+            lambda *at, d=d, size=size: coordinate(
                 EXPRESSIONS, attrs, grid[(*at, count - 1 - d)].astype(inner), size
             ),
             "place",
@@ -136,8 +136,8 @@ def _grid_compute(attrs: Attrs, tensors: Sequence[Any], result: Any) -> Any:
 
             return te.compute((grid.shape[0], len(offsets), *outs), element, name)
 
-        indices.append(of(_pixel, "int32", "pixel"))
-        weights.append(of(_weight, wide, "weight"))
+        indices.append(of(tap_pixel, "int32", "pixel"))
+        weights.append(of(tap_weight, wide, "weight"))
     taps = [te.reduce_axis((0, len(offsets)), f"k{d}") for d in range(count)]
 
     def term(n: Any, c: Any, *at: Any) -> Any:
@@ -244,26 +244,46 @@ def _bins(
     return below, above, np.where(below >= size - 1, 0, at - below), inside
 
 
-def _roi_align(attrs: Attrs, x: Array, rois: Array, batch: Array) -> Array:
+Taps = list[tuple[Array, Array, Array]]
+"""Of the bilinear samples of a region the four pixels: rows, columns and weights, which broadcast to
+(bins down, samples down, bins across, samples across).
+"""
+
+
+def _taps(attrs: Attrs, size: Sequence[int], roi: Array) -> Taps | None:
+    """The samples of a region; None, if it has none."""
     height, width = attrs.pooled_size
-    out = np.zeros((len(rois), x.shape[1], height, width), np.float64)
     half = attrs.coordinate == "half_pixel"
+    left, top, right, bottom = roi * attrs.spatial_scale - (0.5 if half else 0.0)
+    wide, high = right - left, bottom - top
+    if not half:
+        wide, high = max(wide, 1.0), max(high, 1.0)
+    y0, y1, fy, in_y = _bins(top, high, height, size[0], attrs.sampling_ratio)
+    x0, x1, fx, in_x = _bins(left, wide, width, size[1], attrs.sampling_ratio)
+    if not y0.size or not x0.size:
+        return None
+    found = []
+    for rows, wy in ((y0, 1 - fy), (y1, fy)):
+        for columns, wx in ((x0, 1 - fx), (x1, fx)):
+            weight = (wy * in_y)[:, :, None, None] * (wx * in_x)[None, None]
+            found.append((rows[:, :, None, None], columns[None, None], weight))
+    return found
+
+
+def _check_images(batch: Array, x: Array) -> None:
+    if batch.size and not 0 <= batch.min() <= batch.max() < len(x):
+        wrong = batch.min() if batch.min() < 0 else batch.max()
+        raise ValueError(f"a region is of image {int(wrong)}; there are {len(x)} images")
+
+
+def _roi_align(attrs: Attrs, x: Array, rois: Array, batch: Array) -> Array:
+    _check_images(batch, x)
+    out = np.zeros((len(rois), x.shape[1], *attrs.pooled_size), np.float64)
     for k, (roi, image) in enumerate(zip(rois.astype(np.float64), batch.astype(np.int64), strict=True)):
-        left, top, right, bottom = roi * attrs.spatial_scale - (0.5 if half else 0.0)
-        wide, high = right - left, bottom - top
-        if not half:
-            wide, high = max(wide, 1.0), max(high, 1.0)
-        y0, y1, fy, in_y = _bins(top, high, height, x.shape[2], attrs.sampling_ratio)
-        x0, x1, fx, in_x = _bins(left, wide, width, x.shape[3], attrs.sampling_ratio)
-        if not y0.size or not x0.size:
+        taps, plane = _taps(attrs, x.shape[2:], roi), x[image].astype(np.float64)
+        if taps is None:
             continue
-        plane = x[image].astype(np.float64)
-        parts = []
-        for rows, wy in ((y0, 1 - fy), (y1, fy)):
-            for columns, wx in ((x0, 1 - fx), (x1, fx)):
-                weight = (wy * in_y)[:, :, None, None] * (wx * in_x)[None, None]
-                values = plane[:, rows[:, :, None, None], columns[None, None]]
-                parts.append(values * weight)
+        parts = [plane[:, rows, columns] * weight for rows, columns, weight in taps]
         if attrs.mode == "avg":
             out[k] = sum(parts[1:], parts[0]).mean(axis=(2, 4))
         else:
@@ -271,25 +291,77 @@ def _roi_align(attrs: Attrs, x: Array, rois: Array, batch: Array) -> Array:
     return out.astype(x.dtype)
 
 
+def _roi_align_slope(attrs: Attrs, grad: Array, x: Array, rois: Array, batch: Array) -> Array:
+    """The derivative by the image; equal largest samples share."""
+    slope = np.zeros(x.shape, np.float64)
+    for k, (roi, image) in enumerate(zip(rois.astype(np.float64), batch.astype(np.int64), strict=True)):
+        taps, plane = _taps(attrs, x.shape[2:], roi), x[image].astype(np.float64)
+        if taps is None:
+            continue
+        given = grad[k].astype(np.float64)[:, :, None, :, None]
+        parts = np.stack([plane[:, rows, columns] * weight for rows, columns, weight in taps])
+        if attrs.mode == "avg":
+            shares = np.full(parts.shape, 1 / (parts.shape[3] * parts.shape[5]))
+        else:
+            top = parts == parts.max(axis=(0, 3, 5), keepdims=True)
+            shares = top / top.sum(axis=(0, 3, 5), keepdims=True)
+        for (rows, columns, weight), share in zip(taps, shares, strict=True):
+            places: Any = (slice(None), *np.broadcast_arrays(rows, columns))
+            np.add.at(slope[image], places, given * share * weight)
+    return slope.astype(x.dtype)
+
+
+def _pool_cells(attrs: Attrs, x: Array, roi: Array) -> Iterator[tuple[tuple[int, int], Array]]:
+    """The bins of a region that have pixels, and these: (channels, rows, columns), views of the image."""
+    image, box = int(roi[0]), np.floor(roi[1:] * attrs.spatial_scale + 0.5).astype(int)
+    edges = []
+    sides = zip((box[1], box[0]), (box[3], box[2]), attrs.pooled_size, x.shape[2:], strict=True)
+    for begin, end, count, size in sides:
+        step = max(end - begin + 1, 1) / count
+        low = np.clip(np.floor(np.arange(count) * step).astype(int) + begin, 0, size)
+        high = np.clip(np.ceil((np.arange(count) + 1) * step).astype(int) + begin, 0, size)
+        edges.append(list(zip(low, high, strict=True)))
+    for i, (top, bottom) in enumerate(edges[0]):
+        for j, (left, right) in enumerate(edges[1]):
+            if top < bottom and left < right:
+                yield (i, j), x[image, :, top:bottom, left:right]
+
+
 def _roi_pool(attrs: Attrs, x: Array, rois: Array) -> Array:
-    height, width = attrs.pooled_size
-    out = np.zeros((len(rois), x.shape[1], height, width), x.dtype)
+    _check_images(rois[:, 0], x)
+    out = np.zeros((len(rois), x.shape[1], *attrs.pooled_size), x.dtype)
     for k, roi in enumerate(rois):
-        image, box = int(roi[0]), np.floor(roi[1:] * attrs.spatial_scale + 0.5).astype(int)
-        edges = []
-        for begin, end, count, size in (
-            (box[1], box[3], height, x.shape[2]),
-            (box[0], box[2], width, x.shape[3]),
-        ):
-            step = max(end - begin + 1, 1) / count
-            low = np.clip(np.floor(np.arange(count) * step).astype(int) + begin, 0, size)
-            high = np.clip(np.ceil((np.arange(count) + 1) * step).astype(int) + begin, 0, size)
-            edges.append(list(zip(low, high, strict=True)))
-        for i, (top, bottom) in enumerate(edges[0]):
-            for j, (left, right) in enumerate(edges[1]):
-                if top < bottom and left < right:
-                    out[k, :, i, j] = x[image, :, top:bottom, left:right].max(axis=(1, 2))
+        for (i, j), cell in _pool_cells(attrs, x, roi):
+            out[k, :, i, j] = cell.max(axis=(1, 2))
     return out
+
+
+def _roi_pool_slope(attrs: Attrs, grad: Array, x: Array, rois: Array) -> Array:
+    """The derivative by the image; equal largest pixels share."""
+    slope = np.zeros_like(x)
+    for k, roi in enumerate(rois):
+        both = zip(_pool_cells(attrs, x, roi), _pool_cells(attrs, slope, roi), strict=True)
+        for ((i, j), cell), (_, into) in both:
+            top = cell == cell.max(axis=(1, 2), keepdims=True)
+            into += grad[k, :, i, j, None, None] * (top / top.sum(axis=(1, 2), keepdims=True))
+    return slope
+
+
+def _slope_type(attrs: Attrs, grad: Type, data: Type, *rest: Type) -> Type:
+    made = _roi_type(attrs, data, *rest)
+    same_dtype(tensor(grad), tensor(made))
+    if rank(tensor(grad)) != 4 or not all(map(fits, grad.shape, made.shape)):  # type: ignore[attr-defined]
+        raise ValueError(f"the gradient is {grad}; {made} is needed")
+    return data
+
+
+def _roi_gradient(name: str) -> Any:
+    """The derivative by the image; that by the regions is none, as in other libraries."""
+
+    def gradient(call: Call, grad: Expr) -> Sequence[Expr | None]:
+        return [op(f"vision.{name}_slope")(grad, *call.args, **call.attrs), *[None] * (len(call.args) - 1)]
+
+    return gradient
 
 
 # boxes ---------------------------------------------------------------------------------------------------
@@ -337,6 +409,12 @@ def _nms(attrs: Attrs, boxes: Array, scores: Array) -> Array:
 
 
 _POOLED = (Attribute("pooled_size", "ints", REQUIRED), Attribute("spatial_scale", "float", 1.0))
+_SAMPLED = (
+    *_POOLED,
+    Attribute("sampling_ratio", "int", 0),
+    Attribute("mode", "str", "avg", ("avg", "max")),
+    Attribute("coordinate", "str", "half_pixel", ("half_pixel", "output_half_pixel")),
+)
 _ALIGN = Attribute("align_corners", "bool", False)
 ROWS = (
     Op(
@@ -369,13 +447,17 @@ ROWS = (
         ("data", "rois", "batch_indices"),
         forward(_roi_type),
         _roi_align,
-        attributes=(
-            *_POOLED,
-            Attribute("sampling_ratio", "int", 0),
-            Attribute("mode", "str", "avg", ("avg", "max")),
-            Attribute("coordinate", "str", "half_pixel", ("half_pixel", "output_half_pixel")),
-        ),
+        attributes=_SAMPLED,
+        gradient=_roi_gradient("roi_align"),
         doc="Samples of regions, pooled to a size (arXiv 1703.06870).",
+    ),
+    Op(
+        "vision.roi_align_slope",
+        ("grad", "data", "rois", "batch_indices"),
+        forward(_slope_type),
+        _roi_align_slope,
+        attributes=_SAMPLED,
+        doc="The derivative of roi_align by the image.",
     ),
     Op(
         "vision.roi_pool",
@@ -383,7 +465,16 @@ ROWS = (
         forward(_roi_type),
         _roi_pool,
         attributes=_POOLED,
+        gradient=_roi_gradient("roi_pool"),
         doc="The maximum of each part of a region (arXiv 1504.08083).",
+    ),
+    Op(
+        "vision.roi_pool_slope",
+        ("grad", "data", "rois"),
+        forward(_slope_type),
+        _roi_pool_slope,
+        attributes=_POOLED,
+        doc="The derivative of roi_pool by the image.",
     ),
     Op(
         "vision.non_max_suppression",
