@@ -1,4 +1,4 @@
-"""Real tables that ship with installed packages, each with the task of a modeller: what to predict, and how it is scored."""
+"""Real tables that ship with installed packages: what to predict in each, and how a prediction is scored."""
 
 from __future__ import annotations
 

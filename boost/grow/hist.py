@@ -441,7 +441,7 @@ class HistGrower:
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
         """Bring rows with zero weight to their leaves; return the rows of all leaves, and their ranges."""
         bins = self._table
-        if isinstance(bins, DenseBins) and self.team.parts(out.size, 20.0 * out.size) == 1:
+        if isinstance(bins, DenseBins):
             together = np.empty(rows.size + out.size, dtype=np.uint32)
             carried, ranges = Rows(out, self._spare), self.nodes.ranges
             carry_rows(bins, self.nodes.arrays, carried, size, rows, ranges, together)
@@ -454,8 +454,6 @@ class HistGrower:
         depth = self.nodes.tree[:size, DEPTH]
         for level in range(int(depth.max()) + 1):
             nodes = np.flatnonzero((depth == level) & (self.nodes.tree[:size, LEFT] != NO_NODE))
-            if nodes.size == 0:
-                continue
             middles[nodes] = first[nodes]  # where a node has no rows, there is nothing to partition
             filled = nodes[first[nodes] < last[nodes]]
             if filled.size:
@@ -465,11 +463,8 @@ class HistGrower:
             first[left + 1], last[left + 1] = middles[nodes], last[nodes]
         sizes = (ends - begins) + (last[leaves] - first[leaves])
         starts = np.concatenate(([0], np.cumsum(sizes)))
-        together = np.empty(rows.size + out.size, dtype=np.uint32)
-        for k, leaf in enumerate(leaves):
-            middle = starts[k] + ends[k] - begins[k]
-            together[starts[k] : middle] = rows[begins[k] : ends[k]]
-            together[middle : starts[k + 1]] = out[first[leaf] : last[leaf]]
+        parts = ((rows[begins[k] : ends[k]], out[first[n] : last[n]]) for k, n in enumerate(leaves))
+        together = np.concatenate([part for pair in parts for part in pair])
         return together, starts[:-1], starts[1:]
 
     # Numbers and buffers

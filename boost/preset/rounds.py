@@ -13,7 +13,7 @@ from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.frame import is_frame
 from boost.encoding.encoding import Encoding, Options, date_columns
-from boost.params import BY_NAME, MULTI, Params
+from boost.params import BY_NAME, MULTI, RANK, Params
 from boost.preset.members import Members, Plan
 from boost.preset.preset import MOST_WATCHED, Choice, Task, choose
 from boost.runs.train import train
@@ -208,7 +208,7 @@ def describe(table: DMatrix, params: Mapping[str, Any]) -> Task:
         outputs=outputs,
         levels=max(map(len, table.categories.values()), default=0),
         objective=objective,
-        groups=bounds.size - 1 if bounds.size > 2 else 0,
+        groups=bounds.size - 1 if bounds.size > 2 or objective in RANK else 0,
     )
 
 

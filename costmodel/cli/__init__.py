@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import click
 
-from costmodel.cli.crossval import cv
-from costmodel.cli.halving import search_parameters
 from costmodel.cli.model import model
 from costmodel.cli.network import compile_model, profile_model, run_model
 from costmodel.cli.predict import explain, predict
 from costmodel.cli.records import build, records
 from costmodel.cli.report import report
 from costmodel.cli.search import demo, tune, tune_all
+from costmodel.cli.selection import cv, search_parameters
 from costmodel.cli.show import show
 from costmodel.cli.train import train
 

@@ -39,7 +39,7 @@ def test_train_and_predict_classes(run, table, tmp_path):
     assert "rows: 96 to train on, 24 held out to test" in output and "model: model.json" in output
     assert "log loss" in output and "avg. precision" in output and "constant prediction" in output
     output = run("predict", "model.json", table)
-    assert "120 predictions: predictions.csv" in output
+    assert "120 predictions: predictions.csv" in output and "120 rows with 'sort'" in output
     predicted = pd.read_csv(tmp_path / "predictions.csv")
     assert list(predicted) == ["prediction", "probability_no", "probability_yes"]
     assert (predicted["prediction"] == pd.read_csv(table)["sort"]).mean() > 0.9
@@ -263,6 +263,7 @@ def test_train_with_all_the_options(run, table, tmp_path):
     output = run("train", "data.feather", "--target", "y", *chosen, *stop)
     assert "regression of 'y': 120 rows, 3 columns" in output
     assert "rounds, of which the last is the best on watch.parquet" in output
+    assert "60 of the 60 rows of watch.parquet are in data.feather as well" in output
     assert "24 rows held out to test:" in output and "RMSE" in output
     model = boost.Booster(model_file=tmp_path / "model.json")
     assert model.feature_names == ["a", "b", "zone"] and model.categories == {2: [0, 1, 2]}

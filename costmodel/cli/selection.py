@@ -1,4 +1,4 @@
-"""The command that searches for better parameters of a model of a table."""
+"""The commands that compare models of a table: cross-validation, and a search over parameters."""
 
 from __future__ import annotations
 
@@ -13,17 +13,96 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from costmodel.cli.errors import INTERRUPTED, clean_errors
-from costmodel.cli.table import TableOptions, described, figure, score_table, table_options
-from costmodel.cli.terminal import new_console
+from costmodel.cli.table import TableOptions, described, figure, print_scores, table_options
+from costmodel.cli.terminal import new_console, note
 from costmodel.cli.train import DEFAULT_TEST_SIZE, MODELS
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from boost.halving.record import Record
     from boost.halving.search import Result
+    from boost.tables.crossval import FoldScores
     from boost.tables.examples import Examples
     from boost.tables.model import TableModel
+
+
+@click.command()
+@table_options
+@click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), help="Exactly so many rounds.  [default: found by early stopping]"
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A file for the predictions of all rows, each by the model that was trained without its fold.",
+)
+@clean_errors
+def cv(folds: int, rounds: int | None, output: Path | None, **options: Any) -> None:
+    """Cross-validate: score each fold of a table by a model of the other rows.
+
+    Each model is trained as `espalier train` does it. Classes, and observed events, have the same shares in
+    all folds; the rows of a --group stay together. Prints the scores of the folds, their means with standard
+    errors, and those of constant predictions. Ctrl-C ends after the fold that is trained.
+    """
+    from boost.tables.crossval import cross_validate
+    from boost.tables.file import check_extension, write_table
+    from boost.tables.model import TableModel
+    from boost.tables.progress import TrainingProgress
+
+    given = TableOptions.of(options)
+    if output is not None:
+        check_extension(output)
+    examples, review = given.read()
+    params = TableModel.training_params(
+        examples.target, coverage=given.coverage, seed=given.seed, **given.parameters()
+    )
+    click.echo(described(examples, review.dates))
+    with TrainingProgress(new_console(stderr=True), rounds) as progress:
+
+        def after_fold(done: int) -> bool:
+            progress.begin(f"fold {done + 1} of {folds}")
+            return progress.interrupted
+
+        progress.begin(f"fold 1 of {folds}")
+        found = cross_validate(
+            examples,
+            params,
+            folds=folds,
+            seed=given.seed,
+            settings={"preset": given.preset, "rounds": rounds, "dates": review.dates},
+            coverage=given.coverage,
+            observer=progress,
+            after_fold=after_fold,
+        )
+    new_console().print(_fold_table(found))
+    if progress.interrupted:
+        click.echo(f"interrupted: {len(found.scores)} of {folds} folds", err=True)
+    if output is not None and found.predictions is not None:
+        write_table(output, found.predictions)
+        click.echo(f"{len(found.predictions):,} predictions: {output}")
+    if progress.interrupted:
+        sys.exit(INTERRUPTED)
+
+
+def _fold_table(found: FoldScores) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("fold", "rows", "rounds", *found.names):
+        table.add_column(name, justify="left" if name == "fold" else "right")
+    for k, scores in enumerate(found.scores):
+        values = [figure(scores[name]) for name in found.names]
+        table.add_row(str(k + 1), f"{found.rows[k]:,}", str(found.rounds[k]), *values)
+    several = len(found.scores) > 1
+    table.add_section()
+    table.add_row("mean", "", "", *(figure(found.mean(name)) for name in found.names))
+    if several:
+        table.add_row("standard error", "", "", *(figure(found.error(name)) for name in found.names))
+    table.add_row("constant prediction", "", "", *(figure(found.mean(name, True)) for name in found.names))
+    return table
 
 
 class SearchProgress:
@@ -140,6 +219,7 @@ def _search(
 
     from boost.halving import Search, make_space
     from boost.tables.model import TableModel, make_source
+    from boost.tables.progress import TrainingProgress
     from boost.tables.split import split_rows
 
     trials, seconds, spaces, records = how
@@ -163,7 +243,7 @@ def _search(
         records=records,
     )
     if len(halving.records):
-        click.echo(f"{records}: {len(halving.records)} evaluations are there already", err=True)
+        note(f"{records}: {len(halving.records)} evaluations are there already")
     if halving.records.others:
         click.echo(
             f"{records}: {halving.records.others} evaluations of other searches are left as they are",
@@ -172,15 +252,21 @@ def _search(
     metric = halving.metric
     with SearchProgress(new_console(stderr=True), trials, metric) as progress:
         found = halving.run(progress)
-    best = TableModel.train(
-        train, {**params, **found.params}, preset=given.preset, rounds=found.rounds, dates=review.dates
-    )
+    with TrainingProgress(new_console(stderr=True), found.rounds) as final:
+        best = TableModel.train(
+            train,
+            {**params, **found.params},
+            preset=given.preset,
+            rounds=found.rounds,
+            dates=review.dates,
+            observer=final,
+        )
     _report(given, examples, split, (found, metric), best)
     best.save(model)
     click.echo(f"model: {model}")
     click.echo("the command that trains it again:")
     click.echo("  " + _command(given, found, test_size, model))
-    if progress.interrupted:
+    if progress.interrupted or final.interrupted:
         sys.exit(INTERRUPTED)
 
 
@@ -205,7 +291,7 @@ def _report(
     if len(split.test):
         held = examples.take(split.test)
         rows = {"best model": best.evaluate(held), "constant prediction": constant.evaluate(held)}
-        new_console().print(score_table(f"{len(held):,} rows held out to test:", rows))
+        print_scores(f"{len(held):,} rows held out to test:", rows)
 
 
 def _command(given: TableOptions, found: Result, test_size: float, model: Path) -> str:
