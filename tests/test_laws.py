@@ -27,10 +27,6 @@ MAX_TEST_FILES = 20
 FOLDERS_WITHOUT_LIMIT = {"compiler/passes", "tests/compiler/passes"}
 
 MAX_LINES = 500
-# Files that hold a table and no logic.
-TABLES = {
-    "boost/params/table.py": "the table of training parameters",
-}
 
 MAX_PARAMETERS = 8
 # Functions whose signature is given from outside, or whose options are keyword-only.
@@ -221,7 +217,7 @@ def long_files(files: Mapping[str, str]) -> list[str]:
     return [
         f"{path}: {number} lines"
         for path, number in sorted(lines.items())
-        if number > MAX_LINES and path not in TABLES
+        if number > MAX_LINES
     ]
 
 
@@ -275,7 +271,6 @@ def test_no_file_is_a_drawer() -> None:
 
 def test_exceptions_are_still_needed() -> None:
     files = sources()
-    assert [path for path in TABLES if len(files[path].splitlines()) <= MAX_LINES] == []
     assert sorted(set(WIDE_FACES) - set(wide_functions(files))) == []
 
 

@@ -1,4 +1,4 @@
-"""Real tables that ship with installed packages, each with the task of a modeller: what to predict, and how it is scored."""
+"""Real tables that ship with installed packages: what to predict in each, and how a prediction is scored."""
 
 from __future__ import annotations
 
@@ -183,7 +183,19 @@ def _cars() -> Frame:
     import pandas as pd
 
     wide = _r("Ecdat", "Car")()
-    names = ("type", "fuel", "price", "range", "acc", "speed", "pollution", "size", "space", "cost", "station")
+    names = (
+        "type",
+        "fuel",
+        "price",
+        "range",
+        "acc",
+        "speed",
+        "pollution",
+        "size",
+        "space",
+        "cost",
+        "station",
+    )
     parts = []
     for i in range(1, 7):
         part = pd.DataFrame({name: wide[f"{name}{i}"] for name in names})
@@ -201,7 +213,9 @@ def _sea() -> Frame:
 
 
 SOURCES: dict[str, Source] = {
-    "titanic": Source(_r("Stat2Data", "Titanic"), "binary", _number("Survived"), ("Name", "SexCode", "Survived")),
+    "titanic": Source(
+        _r("Stat2Data", "Titanic"), "binary", _number("Survived"), ("Name", "SexCode", "Survived")
+    ),
     "attrition": Source(_r("modeldata", "attrition"), "binary", _is("Attrition", "Yes"), ("Attrition",)),
     "churn": Source(_r("modeldata", "mlc_churn"), "binary", _is("churn", "yes"), ("churn",)),
     "caravan": Source(_r("ISLR", "Caravan"), "binary", _is("Purchase", "Yes"), ("Purchase",)),
@@ -213,7 +227,10 @@ SOURCES: dict[str, Source] = {
     ),
     "mail": Source(_r("openintro", "email"), "binary", _number("spam"), ("spam",)),
     "stops": Source(
-        _r("carData", "MplsStops"), "binary", _is("personSearch", "YES"), ("personSearch", "vehicleSearch", "idNum")
+        _r("carData", "MplsStops"),
+        "binary",
+        _is("personSearch", "YES"),
+        ("personSearch", "vehicleSearch", "idNum"),
     ),
     "crashes": Source(
         _r("DAAG", "nassCDS"), "binary", _is("dead", "dead"), ("dead", "injSeverity", "caseid", "weight")
@@ -237,8 +254,20 @@ SOURCES: dict[str, Source] = {
         _r("openintro", "loans_full_schema"),
         "regression",
         _number("interest_rate"),
-        ("interest_rate", "grade", "sub_grade", "emp_title", "installment", "paid_total", "paid_principal",
-         "paid_interest", "paid_late_fees", "balance", "loan_status", "initial_listing_status"),
+        (
+            "interest_rate",
+            "grade",
+            "sub_grade",
+            "emp_title",
+            "installment",
+            "paid_total",
+            "paid_principal",
+            "paid_interest",
+            "paid_late_fees",
+            "balance",
+            "loan_status",
+            "initial_listing_status",
+        ),
     ),
     "computers": Source(_r("Ecdat", "Computers"), "regression", _log("price"), ("price",)),
     "lectures": Source(
@@ -265,19 +294,17 @@ SOURCES: dict[str, Source] = {
     ),
     "expenses": Source(_r("Ecdat", "MedExp"), "quantile", _log("med", 1.0), ("med",), alpha=0.5),
     "cars": Source(_cars, "rank", _number("chosen"), ("chosen",), group="household"),
-    "travel": Source(
-        _r("AER", "TravelMode"), "rank", _is("choice", "yes"), ("choice",), group="individual"
-    ),
+    "travel": Source(_r("AER", "TravelMode"), "rank", _is("choice", "yes"), ("choice",), group="individual"),
     "chains": Source(
         _r("survival", "flchain"), "survival", _time("futime", "death"), ("futime", "death", "chapter")
     ),
     "rotterdam": Source(
-        _r("survival", "rotterdam"), "survival", _time("dtime", "death"),
+        _r("survival", "rotterdam"),
+        "survival",
+        _time("dtime", "death"),
         ("pid", "rtime", "recur", "dtime", "death"),
     ),
-    "colon": Source(
-        _colon, "survival", _time("time", "status"), ("id", "study", "status", "time", "etype")
-    ),
+    "colon": Source(_colon, "survival", _time("time", "status"), ("id", "study", "status", "time", "etype")),
     "tumours": Source(_gbsg2, "survival", _time("time", "cens"), ("time", "cens")),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from boost.estimator.callables import metric_of, name_of, objective_of
 from boost.estimator.constructor import EXTRA, constructor
 from boost.estimator.parameters import Parameters, draw_seed
 from boost.params import Param
-from boost.preset import Choice, fit
+from boost.preset import Choice, Source, fit
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -108,8 +109,8 @@ class XGBModel(Parameters):
         )
         columns = {"weight": sample_weight, "base_margin": base_margin}
         held_out = self._held_out(np.zeros(len(label), dtype=np.int64))
+        columns |= {"feature_weights": feature_weights}
         table, drawn = self._split(X, label, columns, held_out)
-        table.set_info(feature_weights=feature_weights)
         return self._fit(table, evals + drawn, {}, verbose, xgb_model)
 
     def get_xgb_params(self) -> dict[str, Any]:
@@ -154,20 +155,23 @@ class XGBModel(Parameters):
 
     def _table(self, X: Any, label: ArrayLike | None = None, **columns: Any) -> DMatrix:
         """Return a `DMatrix` of checked data, labels and other columns."""
-        return DMatrix(
-            X,
-            label,
-            missing=self._value("missing"),
-            feature_types=self.feature_types,
-            feature_weights=self.feature_weights,
-            enable_categorical=self._value("enable_categorical"),
-            **columns,
-        )
+        given = {
+            "missing": self._value("missing"),
+            "feature_types": self.feature_types,
+            "feature_weights": self.feature_weights,
+            "enable_categorical": self._value("enable_categorical"),
+        }
+        return DMatrix(X, label, **{**given, **columns})
+
+    def _derived_table(self, X: Any, label: ArrayLike | None = None, **columns: Any) -> DMatrix:
+        """Return a `DMatrix` of checked data with the columns that the fitted model derives."""
+        encoding = self.booster_.model.encoding
+        return self._table(encoding.transform(X) if encoding.derived else X, label, **columns)
 
     def _fit(
         self,
-        table: DMatrix,
-        evals: list[DMatrix],
+        table: Source,
+        evals: list[Source],
         params: Mapping[str, Any],
         verbose: bool | int | None,
         xgb_model: Any,
@@ -176,8 +180,8 @@ class XGBModel(Parameters):
 
         Parameters
         ----------
-        table : DMatrix
-        evals : list of DMatrix
+        table : Source
+        evals : list of Source
             Evaluation tables.
         params : mapping
             Parameters that depend on the labels.
@@ -221,7 +225,7 @@ class XGBModel(Parameters):
 
     def _split(
         self, X: Any, label: NDArray, columns: Columns, held_out: NDArray[np.bool_] | None
-    ) -> tuple[DMatrix, list[DMatrix]]:
+    ) -> tuple[Source, list[Source]]:
         """Return the training table, and an evaluation table of the rows that are held out, if there are any.
 
         Parameters
@@ -231,12 +235,15 @@ class XGBModel(Parameters):
         held_out : bool array of shape (rows,), or None
         """
         if held_out is None:
-            return self._table(X, label, **columns), []
-        check_consistent_length(X, *columns.values())
-        return _part(self, X, label, columns, ~held_out), [_part(self, X, label, columns, held_out)]
+            return Source(X, label, columns, self._table), []
+        of_rows = {name: column for name, column in columns.items() if name != "feature_weights"}
+        check_consistent_length(X, *of_rows.values())
+        kept = _part(self, X, label, of_rows, ~held_out)
+        kept = replace(kept, columns={**columns, **kept.columns})
+        return kept, [_part(self, X, label, of_rows, held_out)]
 
     def _rounds_from(self, xgb_model: Any) -> tuple[int | None, Any]:
-        """Return the number of rounds to train, None for those of the preset, and the model to continue from."""
+        """Return the number of rounds (None for those of the preset), and the model to continue from."""
         rounds = self.get_num_boosting_rounds()
         if isinstance(xgb_model, XGBModel):
             xgb_model = xgb_model.get_booster()
@@ -257,9 +264,7 @@ class XGBModel(Parameters):
     def _warm(self) -> bool:
         return bool(self._option("warm_start")) and "booster_" in self.__dict__
 
-    def _eval_tables(
-        self, eval_set: Evals, label: Callable[[Any, Any], Any], **columns: Any
-    ) -> list[DMatrix]:
+    def _eval_tables(self, eval_set: Evals, label: Callable[[Any, Any], Any], **columns: Any) -> list[Source]:
         """Return the evaluation tables.
 
         Parameters
@@ -283,7 +288,7 @@ class XGBModel(Parameters):
             named = {FIELDS[name]: given[i] for name, given in lists.items()}
             named |= self._own_columns(X, named)
             X = self._check_table(X, reset=False)
-            out.append(self._table(X, label(y, X), **named))
+            out.append(Source(X, label(y, X), named, self._table))
         return out
 
     def _held_out(self, strata: NDArray) -> NDArray[np.bool_] | None:
@@ -427,22 +432,22 @@ class XGBModel(Parameters):
     def apply(self, X: Any, iteration_range: Rounds | None = None) -> NDArray[np.int32]:
         """Return the leaf of each row in each tree; int32, shape (rows, trees)."""
         booster, rounds = self.get_booster(), self._rounds(iteration_range)
-        table = self._table(self._check_table(X, reset=False))
+        table = self._derived_table(self._check_table(X, reset=False))
         return booster.predict(table, pred_leaf=True, iteration_range=rounds)
 
     def _staged_margins(self, X: Any) -> Iterator[Floats]:
         """Yield the margins after each round, shape (rows, outputs); each tree is traversed once."""
         booster, (_, last) = self.get_booster(), self._rounds()
-        staged = booster.staged_margins(self._table(self._check_table(X, reset=False)))
+        staged = booster.staged_margins(self._derived_table(self._check_table(X, reset=False)))
         for margin in islice(staged, last or None):
             yield margin.copy()
 
 
-def _part(estimator: XGBModel, X: Any, label: NDArray, columns: Columns, rows: NDArray[np.bool_]) -> DMatrix:
+def _part(estimator: XGBModel, X: Any, label: NDArray, columns: Columns, rows: NDArray[np.bool_]) -> Source:
     """Return a table of some rows."""
     at = np.flatnonzero(rows)
     given = {name: None if c is None else _safe_indexing(c, at) for name, c in columns.items()}
-    return estimator._table(_safe_indexing(X, at), label[at], **given)
+    return Source(_safe_indexing(X, at), label[at], given, estimator._table)
 
 
 def check_table(estimator: BaseEstimator, X: Any, reset: bool, names: bool = True) -> Any:

@@ -74,8 +74,8 @@ class Classifier(ClassifierMixin, XGBModel):
         columns = {"weight": sample_weight, "base_margin": base_margin}
         held_out = self._held_out(np.zeros(len(codes), dtype=np.int64) if several else codes)
         params = self._objective(1 if several else self.classes_.size)
+        columns |= {"feature_weights": feature_weights}
         table, drawn = self._split(X, codes, columns, held_out)
-        table.set_info(feature_weights=feature_weights)
         return self._fit(table, evals + drawn, params, verbose, xgb_model)
 
     def _set_classes(self, labels: NDArray, several: bool) -> NDArray:

@@ -39,8 +39,8 @@ EXTRA = (
         "preset",
         str,
         "xgboost",
-        "What chooses the parameters that are None, see `boost.preset`. espalier: by the size of the table, and "
-        "the number of rounds by rows that are left out; xgboost: the defaults of XGBoost.",
+        "What chooses the parameters that are None. espalier: by the size of the table, and the number of "
+        "rounds by rows that are left out, see `boost.preset`; xgboost: the defaults of XGBoost.",
         choices=PRESETS,
         estimator="preset",
     ),

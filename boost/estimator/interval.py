@@ -99,7 +99,7 @@ class BoostIntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         if best is not None:  # the intervals, and their file, are those of the rounds that it predicts with
             model.booster_ = model.booster_[: best + 1]
         part = None if weight is None else weight[aside]
-        table = model._table(_safe_indexing(X, aside), label[aside], weight=part)
+        table = model._derived_table(_safe_indexing(X, aside), label[aside], weight=part)
         self.margin_ = model.get_booster().calibrate(table, self.coverage)
         return self
 
@@ -112,4 +112,4 @@ class BoostIntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         """Return lower and upper ends; float64, shape (rows, 2)."""
         check_is_fitted(self, "estimator_")
         model, X = self.estimator_, check_table(self, X, reset=False)
-        return model.get_booster().predict_interval(model._table(X))
+        return model.get_booster().predict_interval(model._derived_table(X))

@@ -95,8 +95,8 @@ class Parameters(BaseEstimator):
     def get_xgb_params(self) -> dict[str, Any]:
         """Return the parameters of `train`; functions are left out.
 
-        What the preset of a fitted estimator chose is among them; before, it is None. A `random_state` that is
-        a generator is drawn from: each call returns another seed.
+        What the preset of a fitted estimator chose is among them; before, it is None. A `random_state` that
+        is a generator is drawn from: each call returns another seed.
         """
         own = {p.name: p.estimator for p in TABLE if p.estimator in self.defaults}
         values = {p.name: p.default for p in TABLE if p.estimator is not None}

@@ -92,8 +92,8 @@ class Ranker(XGBModel):
             weight = weight[number]
         columns = {"weight": weight, "base_margin": base_margin, "qid": number}
         held_out = None if drawn is None else drawn[number]
+        columns |= {"feature_weights": feature_weights}
         table, part = self._split(X, label, columns, held_out)
-        table.set_info(feature_weights=feature_weights)
         return self._fit(table, evals + part, {}, verbose, xgb_model)
 
     def score(
@@ -105,7 +105,7 @@ class Ranker(XGBModel):
         booster, name = self.get_booster(), self._score_metric()
         columns = {"group": group, "qid": qid}
         columns |= self._own_columns(X, columns)
-        table = self._table(self._check_table(X, reset=False), y, **columns)
+        table = self._derived_table(self._check_table(X, reset=False), y, **columns)
         metric = make_metric(name, booster.params)
         metric.check(table, 1)
         margin = booster.model.margins(booster.model.align(table), self._rounds())

@@ -24,7 +24,7 @@ def stub() -> str:
     public = {name: getattr(named, name) for name in named.__all__}
     kinds = [kind for name, kind in public.items() if kind.__name__ == name]
     bases: dict[str, set[str]] = {}
-    for base in (base for kind in kinds for base in kind.__bases__):
+    for base in (base for kind in kinds for base in kind.__bases__ if base not in kinds):
         bases.setdefault(base.__module__, set()).add(base.__name__)
     lines += [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(bases.items())]
     lines += ["", "__all__ = [", *(f"    {quoted(name)}," for name in sorted(public)), "]"]

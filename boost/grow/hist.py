@@ -11,6 +11,7 @@ from boost.data.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
 from boost.data.dmatrix import DMatrix
 from boost.forest.grown_tree import GrownTree
 from boost.forest.tree import NO_NODE
+from boost.grow.chance import chance_score
 from boost.grow.constraint import InteractionConstraints, monotone_directions
 from boost.grow.kernels.histogram import (
     SMALL_TABLE,
@@ -21,7 +22,14 @@ from boost.grow.kernels.histogram import (
     plan_histograms,
     release,
 )
-from boost.grow.kernels.partition import carry_rows, divide_rows, make_children, partition, partition_sparse, settle
+from boost.grow.kernels.partition import (
+    carry_rows,
+    divide_rows,
+    make_children,
+    partition,
+    partition_sparse,
+    settle,
+)
 from boost.grow.kernels.records import (
     BEGIN,
     BY_ROWS,
@@ -74,8 +82,7 @@ NO_MASK = np.empty((0, 0), dtype=np.uint8)
 class HistGrower:
     """Grow trees from histograms; all trees of a training run share its buffers.
 
-    Because histograms hold exact sums, it makes no difference to the tree whether one is summed or
-    subtracted, and on how many threads.
+    Histograms hold exact sums: a tree depends neither on subtraction nor on the number of threads.
 
     Parameters
     ----------
@@ -145,7 +152,8 @@ class HistGrower:
         self._begin(1 if grad.ndim == 1 else grad.shape[1])
         scales, total = round_gradients(grad, hess, weight, self._gpairs, self.team)
         rows, out = self._divide(weight)
-        self._limits = make_limits(self.params, scales, self.step)
+        noise = chance_score(self.binned, self._gpairs) if self.params["cat_penalty"] else 0.0
+        self._limits = make_limits(self.params, scales, self.step, noise)
         self._columns = ColumnSampler(self.binned.features, self.params, self.feature_weights, rng)
         self._paths: dict[int, tuple[int, ...]] = {0: ()}
         self.nodes.begin(rows.size, total)
@@ -342,17 +350,11 @@ class HistGrower:
 
         self.team.share(find, shares, work)
 
-    def _features(self, allowed: NDArray[np.uint8]) -> Features:
-        """Return what nodes may be split by, for kernels."""
-        tree, offsets = self._columns.tree, self.binned.offsets
-        return Features(tree, allowed, offsets, self._categorical, self._directions)
-
     def _state(self, allowed: NDArray[np.uint8]) -> TreeState:
         """Return what kernels work on."""
-        features = self._features(allowed)
-        return TreeState(
-            self._table, self._gpairs, self._rows, self._hist, self.nodes.arrays, features, self._limits
-        )
+        tree, offsets, nodes = self._columns.tree, self.binned.offsets, self.nodes.arrays
+        features = Features(tree, allowed, offsets, self._categorical, self._directions)
+        return TreeState(self._table, self._gpairs, self._rows, self._hist, nodes, features, self._limits)
 
     def _allowed(self, first: int, last: int) -> NDArray[np.uint8]:
         """Return which features new nodes may use: nothing for all, one row for all nodes, or a row each."""
@@ -439,7 +441,7 @@ class HistGrower:
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
         """Bring rows with zero weight to their leaves; return the rows of all leaves, and their ranges."""
         bins = self._table
-        if isinstance(bins, DenseBins) and self.team.parts(out.size, 20.0 * out.size) == 1:
+        if isinstance(bins, DenseBins):
             together = np.empty(rows.size + out.size, dtype=np.uint32)
             carried, ranges = Rows(out, self._spare), self.nodes.ranges
             carry_rows(bins, self.nodes.arrays, carried, size, rows, ranges, together)
@@ -452,8 +454,6 @@ class HistGrower:
         depth = self.nodes.tree[:size, DEPTH]
         for level in range(int(depth.max()) + 1):
             nodes = np.flatnonzero((depth == level) & (self.nodes.tree[:size, LEFT] != NO_NODE))
-            if nodes.size == 0:
-                continue
             middles[nodes] = first[nodes]  # where a node has no rows, there is nothing to partition
             filled = nodes[first[nodes] < last[nodes]]
             if filled.size:
@@ -463,11 +463,8 @@ class HistGrower:
             first[left + 1], last[left + 1] = middles[nodes], last[nodes]
         sizes = (ends - begins) + (last[leaves] - first[leaves])
         starts = np.concatenate(([0], np.cumsum(sizes)))
-        together = np.empty(rows.size + out.size, dtype=np.uint32)
-        for k, leaf in enumerate(leaves):
-            middle = starts[k] + ends[k] - begins[k]
-            together[starts[k] : middle] = rows[begins[k] : ends[k]]
-            together[middle : starts[k + 1]] = out[first[leaf] : last[leaf]]
+        parts = ((rows[begins[k] : ends[k]], out[first[n] : last[n]]) for k, n in enumerate(leaves))
+        together = np.concatenate([part for pair in parts for part in pair])
         return together, starts[:-1], starts[1:]
 
     # Numbers and buffers

@@ -86,7 +86,8 @@ class Records:
                 record = Record(**json.loads(line))
             except (ValueError, TypeError):
                 raise DataError(
-                    f"{self.path}, line {number}: not the record of a search over parameters: give another file"
+                    f"{self.path}, line {number}: not the record of a search over parameters: name another "
+                    "file"
                 ) from None
             if record.key == key:
                 self._known[record.trial, record.rung] = record

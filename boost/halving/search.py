@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,19 +14,18 @@ import numpy as np
 from boost.data.dmatrix import DMatrix
 from boost.halving.record import Record, Records, digest
 from boost.halving.space import Values, make_space
-from boost.params import Params
 from boost.preset import Choice, choose
-from boost.preset.members import Members, Plan
-from boost.preset.rounds import can_divide, describe
+from boost.preset.members import Members
+from boost.preset.rounds import can_divide, describe, make_members
 from boost.training.callback import Callbacks, TrainingCallback
 
-# Of the trials of a bracket, the share 1 / FACTOR is trained for FACTOR times as many rounds, RUNGS - 1 times.
+# Of the trials of a bracket, a share of 1 / FACTOR is trained for FACTOR times the rounds, RUNGS - 1 times.
 FACTOR, RUNGS = 3, 3
 # Trials of a bracket.
 SIZE = FACTOR ** (RUNGS - 1)
 # Of the trials after the first bracket, the share near the best ones; how many these are; how near.
 NEAR, ELITE, WIDTH = 0.6, 3, 0.15
-# Where the preset trains one model: the parts of the rows, of which one is left out; rounds without a better score.
+# Where the preset trains one model: the parts of the rows, of which one is left out, and the patience.
 PARTS, PATIENCE = 5, 20
 
 
@@ -71,10 +70,10 @@ class Watcher(Protocol):
 class Search:
     """A search over the parameters of a training.
 
-    Each trial is scored as `boost.preset.fit` finds rounds: on rows that are left out of its members. Trials
+    Each trial is scored as `boost.preset.fit` finds rounds: on rows left out of its members. Trials
     come in brackets of nine; all of a bracket are trained for a ninth of the preset's rounds, the best third
-    for a third of them, and the best one for all, each unless its score stops to improve. The number of rounds
-    of the preset depends on the learning rate, so that small rates are not at a disadvantage. The first trial
+    for a third of them, and the best one for all, each unless its score stops to improve. The preset's number
+    of rounds depends on the learning rate, so that small rates are not at a disadvantage. The first trial
     is the preset alone, the others of the first bracket are drawn at random; of the later ones, most are near
     the best so far. The same table, parameters and seed give the same trials, also when a search is resumed.
 
@@ -91,6 +90,14 @@ class Search:
         No evaluation begins after so long.
     records : path, optional
         A file that gets a line for each evaluation. Those of the same search that it has are not repeated.
+
+    Attributes
+    ----------
+    records : Records
+    metric : str
+        What trials are scored by.
+    maximize : bool
+        Whether a larger score is better.
 
     Raises
     ------
@@ -118,9 +125,12 @@ class Search:
         self.table, self.params, self.preset = table, dict(params), preset
         self.space = dict(make_space(given=params) if space is None else space)
         self.trials, self.seconds = trials, seconds
-        key = digest(table, sorted(self.params.items()), sorted((k, str(v)) for k, v in self.space.items()), preset)
+        key = digest(
+            table, sorted(self.params.items()), sorted((k, str(v)) for k, v in self.space.items()), preset
+        )
         self.records = Records(records, key)
-        self.maximize = False
+        first = make_members(table, *self._choice(0))
+        self.metric, self.maximize = first.metric, first.maximize
         self._began = time.monotonic()
 
     def run(self, watcher: Watcher | None = None) -> Result:
@@ -132,7 +142,6 @@ class Search:
             As `boost.train`; when the search is stopped before its first evaluation.
         """
         self._began = time.monotonic()
-        self.maximize = self._members(0).maximize
         stop = _Stop(watcher)
         interrupted = False
         for first in range(0, self.trials, SIZE):
@@ -158,21 +167,13 @@ class Search:
         parent = elite[rng.integers(len(elite))].params
         return {name: values.near(parent[name], rng, WIDTH) for name, values in self.space.items()}
 
-    def _choice(self, trial: int) -> Choice:
+    def _choice(self, trial: int) -> tuple[dict[str, Any], Choice]:
+        """Return the parameters that a trial gives, and what the preset adds to them."""
         given = {**self.params, **self.propose(trial)}
-        return choose(self.preset, describe(self.table, given), given)
-
-    def _members(self, trial: int) -> Members:
-        """Return the members of a trial before their first round."""
-        choice, given = self._choice(trial), {**self.params, **self.propose(trial)}
-        several = choice.members > 1 and can_divide(given, {})
-        plan = Plan(
-            choice.members if several else 1,
-            choice.parts if several else PARTS,
-            choice.rounds,
-            choice.patience or PATIENCE,
-        )
-        return Members(Params({**given, **choice.params}), self.table, plan)
+        choice = choose(self.preset, describe(self.table, given), given)
+        if choice.members > 1 and can_divide(given, {}):
+            return given, choice
+        return given, replace(choice, members=1, parts=PARTS, patience=choice.patience or PATIENCE)
 
     def _evaluate(self, trial: int, rung: int, live: dict[int, Members | None], stop: _Stop) -> bool:
         """Evaluate a trial, unless there is a record of it; return whether it was not stopped."""
@@ -181,7 +182,7 @@ class Search:
         if stop.wanted() or (self.seconds is not None and time.monotonic() - self._began > self.seconds):
             return False
         began = time.monotonic()
-        members = live[trial] = live[trial] or self._members(trial)
+        members = live[trial] = live[trial] or make_members(self.table, *self._choice(trial))
         rounds = math.ceil(members.plan.rounds / FACTOR ** (RUNGS - 1 - rung))
         members.advance(rounds, Callbacks([stop]))
         if stop.wanted():
@@ -219,8 +220,7 @@ class Search:
             raise ValueError("the search was stopped before its first evaluation: give it more time")
         best = ranked[0]
         first = next((r.score for r in ranked if r.trial == 0), math.nan)
-        several = self._choice(best.trial).members > 1 and can_divide({**self.params, **best.params}, {})
-        rounds = None if several else best.best_round + 1
+        rounds = None if self._choice(best.trial)[1].members > 1 else best.best_round + 1
         return Result(best.params, rounds, best.score, first, best.trial, len(ranked), interrupted)
 
 

@@ -76,7 +76,7 @@ class Values:
 
 # What is searched when the user says nothing.
 SPACE: dict[str, Values] = {
-    "eta": Values(0.02, 0.3, log=True),
+    "eta": Values(0.05, 0.4, log=True),
     "max_depth": Values(2, 9, whole=True),
     "min_child_weight": Values(0.5, 60.0, log=True),
     "subsample": Values(0.5, 1.0),

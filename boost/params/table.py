@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
+from boost.params.losses import LOGISTIC, LOSSES, MULTI, OBJECTIVES, RANK
 from boost.params.param import Param
 from boost.params.parse import (
     parse_device,
     parse_interaction,
-    parse_levels,
     parse_monotone,
     parse_scores,
     parse_updaters,
 )
-
-OBJECTIVES = (
-    "reg:squarederror",
-    "reg:squaredlogerror",
-    "reg:logistic",
-    "reg:pseudohubererror",
-    "reg:absoluteerror",
-    "reg:quantileerror",
-    "reg:expectileerror",
-    "reg:normal",
-    "reg:gamma",
-    "reg:tweedie",
-    "binary:logistic",
-    "binary:logitraw",
-    "binary:hinge",
-    "count:poisson",
-    "survival:cox",
-    "survival:aft",
-    "multi:softmax",
-    "multi:softprob",
-    "rank:ndcg",
-    "rank:map",
-    "rank:pairwise",
-)
-MULTI = ("multi:softmax", "multi:softprob")
-RANK = ("rank:ndcg", "rank:map", "rank:pairwise")
-LOGISTIC = ("reg:logistic", "binary:logistic", "binary:logitraw", "reg:squarederror")
 
 TABLE: tuple[Param, ...] = (
     Param(
@@ -260,6 +233,32 @@ TABLE: tuple[Param, ...] = (
         estimator="max_cat_threshold",
     ),
     Param(
+        "cat_smooth",
+        float,
+        0.0,
+        "Hessian with the gradient ratio of the node that is added to each category before the categories "
+        "are ordered and cut into sets: categories of few rows are near the middle of the order.",
+        low=0,
+        estimator="cat_smooth",
+    ),
+    Param(
+        "cat_l2",
+        float,
+        0.0,
+        "Added to lambda in the gain of a split into two sets of categories.",
+        low=0,
+        estimator="cat_l2",
+    ),
+    Param(
+        "cat_penalty",
+        float,
+        0.0,
+        "Gain that a split into two sets must have for each category of the node, as a multiple of what a "
+        "category's gradients give without any signal: the best of all sets has about 0.6 of it by chance.",
+        low=0,
+        estimator="cat_penalty",
+    ),
+    Param(
         "monotone_constraints",
         object,
         None,
@@ -340,141 +339,7 @@ TABLE: tuple[Param, ...] = (
         high=1,
         estimator="skip_drop",
     ),
-    Param(
-        "scale_pos_weight",
-        float,
-        1.0,
-        "Factor on the weight of the rows of label 1.",
-        only=LOGISTIC,
-        low=0,
-        estimator="scale_pos_weight",
-    ),
-    Param(
-        "huber_slope",
-        float,
-        1.0,
-        "Absolute residual at which the loss changes from quadratic to linear.",
-        only=("reg:pseudohubererror",),
-        low=0,
-        open_low=True,
-        estimator="huber_slope",
-    ),
-    Param(
-        "quantile_alpha",
-        object,
-        None,
-        "The levels of the quantiles, one output each; the median when None.",
-        only=("reg:quantileerror",),
-        optional=True,
-        estimator="quantile_alpha",
-        parse=parse_levels,
-        words="a number between 0 and 1, or a list of them",
-    ),
-    Param(
-        "expectile_alpha",
-        object,
-        None,
-        "The levels of the expectiles, one output each; the mean (0.5) when None.",
-        only=("reg:expectileerror",),
-        optional=True,
-        estimator="expectile_alpha",
-        parse=parse_levels,
-        words="a number between 0 and 1, or a list of them",
-    ),
-    Param(
-        "tweedie_variance_power",
-        float,
-        1.5,
-        "The variance of a label is proportional to this power of its mean.",
-        only=("reg:tweedie",),
-        low=1,
-        high=2,
-        open_low=True,
-        open_high=True,
-        estimator="tweedie_variance_power",
-    ),
-    Param(
-        "aft_loss_distribution",
-        str,
-        "normal",
-        "Distribution of the logarithm of the time.",
-        only=("survival:aft",),
-        choices=("normal", "logistic", "extreme"),
-        estimator="aft_loss_distribution",
-    ),
-    Param(
-        "aft_loss_distribution_scale",
-        float,
-        1.0,
-        "Scale of that distribution.",
-        only=("survival:aft",),
-        low=0,
-        open_low=True,
-        estimator="aft_loss_distribution_scale",
-    ),
-    Param(
-        "lambdarank_pair_method",
-        str,
-        "topk",
-        "Which rows of a query group form pairs. topk: each of the first rows by prediction with all others; "
-        "mean: each row with some that are drawn at random.",
-        only=RANK,
-        choices=("topk", "mean"),
-        estimator="lambdarank_pair_method",
-    ),
-    Param(
-        "lambdarank_num_pair_per_sample",
-        int,
-        None,
-        "topk: the number of first rows; mean: the number of pairs of each row. None means 32 and 1.",
-        only=RANK,
-        low=1,
-        high=2**31 - 1,
-        optional=True,
-        estimator="lambdarank_num_pair_per_sample",
-    ),
-    Param(
-        "lambdarank_normalization",
-        bool,
-        True,
-        "Whether the gradients of a query group are divided by the number of row pairs (mean) or by the "
-        "logarithm of their sum (topk).",
-        only=RANK,
-        estimator="lambdarank_normalization",
-    ),
-    Param(
-        "lambdarank_score_normalization",
-        bool,
-        True,
-        "Whether the change of the metric by a row pair is divided by the difference of the predictions.",
-        only=RANK,
-        estimator="lambdarank_score_normalization",
-    ),
-    Param(
-        "lambdarank_unbiased",
-        bool,
-        False,
-        "Whether to estimate the position bias of clicks and correct for it.",
-        only=RANK,
-        estimator="lambdarank_unbiased",
-    ),
-    Param(
-        "lambdarank_bias_norm",
-        float,
-        1.0,
-        "Power of the norm in the estimates of the position bias.",
-        only=RANK,
-        low=0,
-        estimator="lambdarank_bias_norm",
-    ),
-    Param(
-        "ndcg_exp_gain",
-        bool,
-        True,
-        "Whether the gain of a label l is 2**l - 1, or l.",
-        only=RANK,
-        estimator="ndcg_exp_gain",
-    ),
+    *LOSSES,
     Param(
         "eval_metric",
         list,
@@ -563,5 +428,7 @@ TABLE: tuple[Param, ...] = (
         )
     ),
 )
+
+__all__ = ["BY_NAME", "LOGISTIC", "MULTI", "OBJECTIVES", "RANK", "TABLE"]
 
 BY_NAME: dict[str, Param] = {name: p for p in TABLE for name in (p.name, *p.aliases)}

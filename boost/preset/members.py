@@ -107,8 +107,12 @@ class Members:
 
     Attributes
     ----------
+    metric : str
+        What stops the members.
+    maximize : bool
+        Whether a larger value of it is better.
     history : dict of str to list of float
-        For each metric its mean over the members after each round, the best one not being the last.
+        For each metric its mean over the members after each round, also after the best one.
     best_round : int
         The round, from 0, with the best last metric.
     best_score : float
@@ -131,7 +135,7 @@ class Members:
             for k, (seed, rows) in enumerate(zip(seeds, held, strict=True))
         ]
         self._share = np.array([rows.size for rows in held]) / sum(rows.size for rows in held)
-        self.maximize = metrics[-1].maximize
+        self.metric, self.maximize = metrics[-1].name, metrics[-1].maximize
         self.history: dict[str, list[float]] = {}
         self.best_round, self.best_score = 0, -np.inf if self.maximize else np.inf
         self.ended = False

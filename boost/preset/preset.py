@@ -57,6 +57,20 @@ LEAST_RATE = 0.02
 # Most rounds of one model that a table of the user's stops.
 MOST_WATCHED = 1_000
 
+# Objectives whose hessians count rows, or events.
+COUNTED = (
+    "reg:squarederror",
+    "reg:logistic",
+    "reg:absoluteerror",
+    "reg:quantileerror",
+    "binary:logistic",
+    "binary:logitraw",
+    "count:poisson",
+    "survival:cox",
+    "multi:softmax",
+    "multi:softprob",
+)
+
 
 @dataclass(frozen=True)
 class Task:
@@ -115,7 +129,8 @@ class Choice:
 
     def __str__(self) -> str:
         lines = [f"preset {self.preset}"]
-        values: dict[str, Any] = {**self.params, **self.varied, "rounds": self.rounds, "members": self.members}
+        values: dict[str, Any] = {**self.params, **self.varied}
+        values |= {"rounds": self.rounds, "members": self.members}
         for name, value in values.items():
             reason = self.reasons.get(name, "")
             lines.append(f"  {name} = {value}" + (f": {reason}" if reason else ""))
@@ -180,12 +195,10 @@ def _espalier(task: Task) -> Choice:
         few = f"{task.rows} rows are too few to leave some out"
         return Choice("espalier", params, 50, reasons={"rounds": few, "max_depth": "few rows"})
     size = next(size for size in SIZES if task.rows <= size.rows)
-    ranking = task.objective.startswith("rank:")
     params = {
         "eta": RATE,
         "max_depth": sorted(size.depths)[len(size.depths) // 2],
-        # Hessians of a ranking are those of pairs, and far below one.
-        "min_child_weight": 1.0 if ranking else 5.0,
+        "min_child_weight": 5.0 if task.objective in COUNTED else 1.0,
         "lambda": 3.0,
         "subsample": 0.8,
         "colsample_bytree": 0.7 if task.columns > 3 else 1.0,
@@ -193,7 +206,9 @@ def _espalier(task: Task) -> Choice:
     part = f"1 / {size.parts} of the rows, another one for each member"
     reasons = {
         "eta": "the mean of members needs no slow one",
-        "min_child_weight": "of a ranking" if ranking else "small leaves are noise",
+        "min_child_weight": "the hessian of a row is at most about one, and small leaves are noise"
+        if task.objective in COUNTED
+        else "the hessians of this objective have a scale of their own",
         "max_depth": f"{task.rows:,} rows",
         "members": f"{task.rows:,} rows",
         "rounds": f"where the mean score of the rows left out is best: {part}",

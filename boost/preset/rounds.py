@@ -13,12 +13,12 @@ from boost.booster import Booster
 from boost.data.dmatrix import DMatrix
 from boost.data.frames.frame import is_frame
 from boost.encoding.encoding import Encoding, Options, date_columns
-from boost.params import BY_NAME, MULTI, Params
+from boost.params import BY_NAME, MULTI, RANK, Params
 from boost.preset.members import Members, Plan
 from boost.preset.preset import MOST_WATCHED, Choice, Task, choose
 from boost.runs.train import train
 from boost.training.callback import Callbacks, EvaluationMonitor, History, TrainingCallback
-from boost.training.evaluation import evaluate, make_metrics
+from boost.training.evaluation import MetricFunction, evaluate, make_metrics
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,10 @@ def fit(
     watching = stopping is not None and bool(watched)
     own = rounds is not None or watching or options.get("xgb_model") is not None
     if choice.members > 1 and not own and can_divide(given, options):
-        record = Params({**given, **choice.params})
-        plan = Plan(
-            choice.members, choice.parts, choice.rounds, stopping or choice.patience, choice.varied
-        )
-        members = Members(record, table, plan, options.get("custom_metric"))
-        members.advance(plan.rounds, None if observer is None else Callbacks([observer]))
+        if stopping is not None:
+            choice = replace(choice, patience=stopping)
+        members = make_members(table, given, choice, options.get("custom_metric"))
+        members.advance(choice.rounds, None if observer is None else Callbacks([observer]))
         booster, history = members.booster(), members.history
         booster.model.encoding = encoding
         if watched:
@@ -151,7 +149,7 @@ def fit(
         most = MOST_WATCHED  # the table that is watched ends the training
     stopping = stopping if watching else None
     earlier = options.get("xgb_model")
-    if earlier is not None and preset != "xgboost" and "num_parallel_tree" not in named:
+    if earlier is not None and preset != "xgboost" and int(named.get("num_parallel_tree", 1)) == 1:
         given["num_parallel_tree"] = Booster(model_file=earlier).model.forest.parallel
     if observer is not None:
         options["callbacks"] = [*(options.get("callbacks") or ()), observer]
@@ -160,6 +158,24 @@ def fit(
     )
     booster.model.encoding = encoding
     return Fit(booster, replace(choice, rounds=booster.num_boosted_rounds()))
+
+
+def make_members(
+    table: DMatrix, given: Mapping[str, Any], choice: Choice, metric: MetricFunction | None = None
+) -> Members:
+    """Return the members of a choice before their first round.
+
+    Parameters
+    ----------
+    table : DMatrix
+    given : mapping of str to object
+        The parameters that the user gave.
+    choice : Choice
+    metric : callable, optional
+        As ``custom_metric`` of `boost.train`.
+    """
+    plan = Plan(choice.members, choice.parts, choice.rounds, choice.patience, choice.varied)
+    return Members(Params({**given, **choice.params}), table, plan, metric)
 
 
 def _watched(one: Source | DMatrix, source: Source | DMatrix, table: DMatrix, encoding: Encoding) -> DMatrix:
@@ -192,7 +208,7 @@ def describe(table: DMatrix, params: Mapping[str, Any]) -> Task:
         outputs=outputs,
         levels=max(map(len, table.categories.values()), default=0),
         objective=objective,
-        groups=bounds.size - 1 if bounds.size > 2 else 0,
+        groups=bounds.size - 1 if bounds.size > 2 or objective in RANK else 0,
     )
 
 

@@ -60,7 +60,7 @@ def margin_words(
     outputs = model.forest.n_outputs
     of_target = f" of {target}" if target else ""
     if name.startswith("multi:"):
-        return f"log score of {f'class {output}' if classes is None else classes[output]}"
+        return f"log score of {class_name(classes, output)}"
     if name.startswith("rank:"):
         return "ranking score"
     if name == "reg:normal":
@@ -69,10 +69,16 @@ def margin_words(
         if name == f"reg:{word}error":
             levels = np.atleast_1d(params[parameter])
             return f"{word} {levels[output % len(levels)]:g}{of_target}"
-    if name.startswith("binary:logi") and classes is not None and len(classes) == 2:
+    if name.startswith("binary:logi") and classes is not None and isinstance(classes[-1], str):
         of_target = f" of {target} = {classes[1]}" if target else f" of {classes[1]}"
     words = MARGINS.get(name, "margin").format(target=of_target)
     return f"{words}, output {output}" if outputs > 1 else words
+
+
+def class_name(classes: Sequence[object] | None, k: int) -> str:
+    """Return the name of a class; "class 3" for a number and for an unknown name."""
+    name = k if classes is None else classes[k]
+    return name if isinstance(name, str) else f"class {name}"
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,17 @@ def read_more(frame: pd.DataFrame, first: Examples, roles: Roles, name: str) -> 
     return Examples(features, first.target.of(frame, roles), weight, group)
 
 
+def shared_rows(one: Examples, other: Examples) -> int:
+    """Return how many rows of the second examples have the features and the target of one of the first."""
+    import pandas as pd
+
+    def keys(examples: Examples) -> np.ndarray:
+        text = examples.features.astype(object).assign(**{"(target)": examples.target.labels})
+        return pd.util.hash_pandas_object(text.astype(str), index=False).to_numpy()
+
+    return int(np.isin(keys(other), keys(one)).sum())
+
+
 def task_of(roles: Roles) -> str:
     """Return the task that the objective implies; else the one that is given."""
     objective = roles.objective or ""

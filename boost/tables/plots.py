@@ -12,6 +12,7 @@ from boost.errors import TableError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from boost.tables.examples import Examples
     from boost.tables.model import TableModel
 
 # SVG files, and functions that draw their content on a Matplotlib figure.
@@ -58,8 +59,19 @@ def _contribution_plot(model: TableModel, rows: pd.DataFrame, kind: str) -> Call
     )
 
 
-def training_plots(model: TableModel, path: Path) -> Plots:
-    """Return the plots beside a new model file: feature importance, and a learning curve of each metric."""
+def training_plots(model: TableModel, path: Path, test: Examples | None = None) -> Plots:
+    """Return the plots beside a new model file.
+
+    Feature importance, a learning curve of each metric, and, of the rows held out to test, the calibration of
+    probabilities, the residuals of means, or the intervals.
+
+    Parameters
+    ----------
+    model : TableModel
+    path : Path
+        The model file.
+    test : Examples, optional
+    """
     import boost
 
     plots: Plots = {}
@@ -69,7 +81,38 @@ def training_plots(model: TableModel, path: Path) -> Plots:
         )
     for metric in dict.fromkeys(m for of_table in model.history.values() for m in of_table):
         plots[path.with_name(f"{path.stem}.{metric}.svg")] = _learning_curve(model, metric)
+    if test is not None and len(test):
+        plots |= _fit_plot(model, path, test)
     return plots
+
+
+def _fit_plot(model: TableModel, path: Path, test: Examples) -> Plots:
+    """Return the plot of the predictions beside the labels of rows, if the objective has one."""
+    import boost
+    from boost.show.plots.fit import MEANS, PROBABILITIES
+
+    booster, label, target = model.booster, test.target.labels, model.target
+    table = model.table(test.features)
+    name = booster.objective.name
+    if model.has_intervals:
+        return {
+            path.with_name(f"{path.stem}.intervals.svg"): lambda figure: boost.plot_intervals(
+                booster, table, label, target=target, ax=figure.subplots()
+            )
+        }
+    if name in PROBABILITIES:
+        return {
+            path.with_name(f"{path.stem}.calibration.svg"): lambda figure: boost.plot_calibration(
+                booster, table, label, target=target, class_names=model.classes, ax=figure
+            )
+        }
+    if name in MEANS:
+        return {
+            path.with_name(f"{path.stem}.residuals.svg"): lambda figure: boost.plot_residuals(
+                booster, table, label, target=target, ax=figure.subplots()
+            )
+        }
+    return {}
 
 
 def _learning_curve(model: TableModel, metric: str) -> Callable[[Any], Any]:

@@ -46,6 +46,7 @@ class TrainingProgress(TrainingCallback):
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._progress = Progress(
+                TextColumn("{task.fields[words]}"),
                 TextColumn("round"),
                 MofNCompleteColumn(),
                 BarColumn(),
@@ -54,8 +55,13 @@ class TrainingProgress(TrainingCallback):
                 console=self.console,
             )
             self._progress.start()
-            self._bar = self._progress.add_task("rounds", total=self.rounds, metrics="")
+            self._bar = self._progress.add_task("rounds", total=self.rounds, metrics="", words="")
         return self
+
+    def begin(self, words: str) -> None:
+        """Show the rounds of the next training, and what it is, from the first one."""
+        if self._progress is not None:
+            self._progress.reset(self._bar, total=self.rounds, metrics="", words=words)
 
     def __exit__(self, *exc: object) -> None:
         if self._progress is not None:

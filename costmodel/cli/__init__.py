@@ -10,6 +10,7 @@ from costmodel.cli.predict import explain, predict
 from costmodel.cli.records import build, records
 from costmodel.cli.report import report
 from costmodel.cli.search import demo, tune, tune_all
+from costmodel.cli.selection import cv, search_parameters
 from costmodel.cli.show import show
 from costmodel.cli.train import train
 
@@ -21,7 +22,7 @@ def main() -> None:
 
 
 for command in (
-    *(train, predict, explain),
+    *(train, cv, search_parameters, predict, explain),
     *(compile_model, run_model, profile_model),
     *(tune, tune_all, show, build, records, report, model, demo),
 ):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from costmodel.cli.errors import clean_errors
-from costmodel.cli.terminal import draw
+from costmodel.cli.table import print_scores
+from costmodel.cli.terminal import draw, note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,7 @@ def predict(model: Path, data: Path, output: Path, uncertainty: bool, ids: tuple
             raise ValueError(unknown("column", name, map(str, features.columns)))
     write_table(output, trained.predict(features, uncertainty=uncertainty))
     click.echo(f"{len(features):,} predictions: {output}")
+    _score(trained, features)
 
 
 @click.command()
@@ -91,6 +93,24 @@ def explain(model: Path, data: Path, output: Path, rows: int | None, row: int | 
         draw(drawn)
 
 
+def _score(trained: TableModel, frame: pd.DataFrame) -> None:
+    """Print the scores of the predictions for a table that has the target, if it is numbers or classes."""
+    from boost.tables.examples import Examples
+    from boost.tables.target import Target
+
+    if trained.target not in frame.columns or trained.task not in ("regression", "classification"):
+        return
+    known = frame[frame[trained.target].notna()]
+    try:
+        empty = Target(str(trained.target), trained.task, trained.classes, known.index.to_numpy())
+        examples = Examples(trained.columns_of(known), empty.of(known))
+    except ValueError as error:
+        note(f"no scores: {error}")
+        return
+    title = f"{len(known):,} rows with {trained.target!r} (those of the training score too well):"
+    print_scores(title, {"model": trained.evaluate(examples)})
+
+
 def _open(model: Path, data: Path) -> tuple[TableModel, pd.DataFrame]:
     """Return the model and the table; print the columns that it does not use, and values new to it."""
     from boost.tables.file import read_table
@@ -110,6 +130,6 @@ def _open(model: Path, data: Path) -> tuple[TableModel, pd.DataFrame]:
             f"column {name!r}: {rows:,} of {len(frame):,} rows have values that the training rows do not "
             f"have, taken as missing: {short_list(values, 3)}"
         )
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+    for text in notes:
+        note(text)
     return trained, frame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from costmodel.cli.terminal import new_console, note
 
+if TYPE_CHECKING:
+    from boost.preset import Choice
     from boost.tables.examples import Examples
     from boost.tables.roles import Review, Roles
 
@@ -159,6 +161,19 @@ class TableOptions:
             dates=dates,
         )
 
+    def arguments(self) -> list[str]:
+        """Return the words of a command line that gives these options; defaults are left out."""
+        words = [str(self.data), "--target", self.target]
+        single = {"task": "auto", "objective": None, "preset": "espalier", "weight": None, "group": None}
+        for name, default in {**single, "event": None, "coverage": None, "seed": 0}.items():
+            if (value := getattr(self, name)) != default:
+                words += [f"--{name}", str(value)]
+        several = {"params": "param", "ids": "id", "dates": "date"}
+        for name in ("params", "ids", "ignore", "categorical", "keep", "dates"):
+            for value in getattr(self, name):
+                words += [f"--{several.get(name, name)}", value]
+        return words
+
     def read(self) -> tuple[Examples, Review]:
         """Read the table; print what a reader should know of it to standard error."""
         from boost.tables.examples import read_examples
@@ -167,8 +182,8 @@ class TableOptions:
         notes: list[str] = []
         frame = read_table(self.data, notes)
         examples, review = read_examples(frame, self.roles())
-        for note in (*notes, *review.notes):
-            click.echo(f"note: {note}", err=True)
+        for text in (*notes, *review.notes):
+            note(text)
         return examples, review
 
 
@@ -200,18 +215,36 @@ def described(examples: Examples, dates: Mapping[str, Any]) -> str:
     return f"{task} of {target.name!r}: {len(examples):,} rows, {columns}"
 
 
-def score_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
-    """Return the scores of several models, a line each, beside each other."""
+def chosen(choice: Choice) -> str:
+    """Return what the preset chose, in lines that fit a terminal."""
+    found = f"{choice.rounds} rounds"
+    if choice.members > 1:
+        found += f", found on rows left out: {choice.members} models are averaged, each without "
+        found += f"1/{choice.parts} of the rows"
+    values = [f"{name}={_short(value)}" for name, value in {**choice.params, **choice.varied}.items()]
+    text = f"preset {choice.preset}: {found}; {', '.join(values) or 'the defaults of the parameters'}"
+    return textwrap.fill(text, 80, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return "|".join(map(_short, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def print_scores(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the scores of several models, a line each, beside each other."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("")
     names = list(dict.fromkeys(name for scores in rows.values() for name in scores))
     for name in names:
         table.add_column(name, justify="right")
     for label, scores in rows.items():
         table.add_row(label, *(figure(scores[name]) if name in scores else "" for name in names))
-    return table
+    click.echo(title)
+    new_console().print(table)
 
 
 def figure(value: float) -> str:

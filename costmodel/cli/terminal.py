@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +20,17 @@ def new_console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr)
+
+
+def note(text: str) -> None:
+    """Print what the user should know to standard error, in lines that fit a terminal."""
+    line = f"note: {text}"
+    if sys.stderr.isatty():
+        width = max(40, shutil.get_terminal_size().columns)
+        line = textwrap.fill(
+            line, width, subsequent_indent="      ", break_long_words=False, break_on_hyphens=False
+        )
+    click.echo(line, err=True)
 
 
 def draw(plots: Plots) -> None:

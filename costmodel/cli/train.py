@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from costmodel.cli.errors import INTERRUPTED, clean_errors
-from costmodel.cli.table import TableOptions, described, is_worse, score_table, table_options
-from costmodel.cli.terminal import draw, new_console
+from costmodel.cli.table import TableOptions, chosen, described, is_worse, print_scores, table_options
+from costmodel.cli.terminal import draw, new_console, note
 
 if TYPE_CHECKING:
     from boost.tables.examples import Examples
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from boost.tables.split import RowSplit
 
 MODELS = (".json", ".ubj")
+DEFAULT_TEST_SIZE = 0.2
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,11 @@ class TrainingTable:
     "--validation", type=click.Path(path_type=Path), help="A file of rows to evaluate and to stop by."
 )
 @click.option(
-    "--test-size", type=float, default=0.2, show_default=True, help="Share of rows held out to test."
+    "--test-size",
+    type=float,
+    default=DEFAULT_TEST_SIZE,
+    show_default=True,
+    help="Share of rows held out to test.",
 )
 @click.option(
     "--model",
@@ -73,7 +78,9 @@ class TrainingTable:
     show_default=True,
     help="The model file, .json or .ubj.",
 )
-@click.option("--plots/--no-plots", default=True, help="Draw importance and learning curve beside the model.")
+@click.option(
+    "--plots/--no-plots", default=True, help="Draw importance, learning curve and fit beside the model."
+)
 @clean_errors
 def train(
     rounds: int | None,
@@ -102,7 +109,7 @@ def train(
     if plots:
         from boost.tables.plots import training_plots
 
-        draw(training_plots(trained, model))
+        draw(training_plots(trained, model, table.examples.take(table.split.test)))
     if progress.interrupted:
         sys.exit(INTERRUPTED)
 
@@ -113,7 +120,7 @@ def _read(
     """Read and split the rows; raise ValueError, before anything is trained, for options that do not fit."""
     import numpy as np
 
-    from boost.tables.examples import read_more
+    from boost.tables.examples import read_more, shared_rows
     from boost.tables.file import read_table
     from boost.tables.model import TEST, TableModel
     from boost.tables.split import split_rows
@@ -126,10 +133,10 @@ def _read(
     split = split_rows(examples, test_size, calibrating=options.coverage is not None, rng=rng)
     watched = None
     if validation is not None:
-        watched = (
-            read_more(read_table(validation), examples, options.roles(), str(validation)),
-            str(validation),
-        )
+        others = read_more(read_table(validation), examples, options.roles(), str(validation))
+        if shared := shared_rows(examples, others):
+            note(f"{shared:,} of the {len(others):,} rows of {validation} are in {options.data} as well")
+        watched = others, str(validation)
     elif rounds is not None and len(split.test):
         watched = examples.take(split.test), TEST
     return TrainingTable(examples, review.dates, params, split, watched, validation is not None)
@@ -181,7 +188,7 @@ def _report(
     elif table.stops and table.watched is not None and trained.booster.model.best_iteration is not None:
         click.echo(f"{count} rounds, of which the last is the best on {table.watched[1]}")
     elif trained.choice is not None:
-        click.echo(str(trained.choice))
+        click.echo(chosen(trained.choice))
     constant = trained.constant()
     if options.coverage is not None:
         aside = examples.take(split.calibration)
@@ -191,9 +198,8 @@ def _report(
     what, rows = shown[0] if len(split.test) else shown[1]
     held = examples.take(rows)
     scores, base = trained.evaluate(held), constant.evaluate(held)
-    table_of_scores = score_table(f"{len(rows):,} {what}:", {"model": scores, "constant prediction": base})
-    new_console().print(table_of_scores)
+    print_scores(f"{len(rows):,} {what}:", {"model": scores, "constant prediction": base})
     if not len(split.test):
         click.echo("no rows were held out: these scores do not say how good the predictions for new rows are")
     elif is_worse(scores, base):
-        click.echo("note: the model is no better than a constant prediction on these rows", err=True)
+        note("the model is no better than a constant prediction on these rows")

@@ -178,7 +178,7 @@ def test_random_forests_are_one_round() -> None:
     classifier = BoostForestClassifier(n_estimators=5).fit(x, y)
     assert classifier.get_booster().forest.trees == 15 and classifier.score(x, y) > 0.95
     assert classifier.apply(x).shape == (150, 15)
-    assert boost.XGBRFRegressor is BoostForestRegressor and boost.XGBClassifier is BoostClassifier
+    assert boost.XGBRFRegressor is BoostForestRegressor and issubclass(boost.XGBClassifier, BoostClassifier)
 
 
 def test_targets_of_several_columns() -> None:
@@ -188,8 +188,8 @@ def test_targets_of_several_columns() -> None:
     for strategy in ("one_output_per_tree", "multi_output_tree"):
         model = BoostRegressor(n_estimators=30, multi_strategy=strategy).fit(x, y, eval_set=[(x, y)])
         assert model.predict(x).shape == (200, 3) and model.score(x, y) > 0.95
-    one = BoostRegressor(n_estimators=30).fit(x, y[:, 1])
-    several = BoostRegressor(n_estimators=30).fit(x, y)
+    one = boost.XGBRegressor(n_estimators=30).fit(x, y[:, 1])
+    several = boost.XGBRegressor(n_estimators=30).fit(x, y)
     np.testing.assert_allclose(several.predict(x)[:, 1], one.predict(x), rtol=1e-5, atol=1e-6)
     labels = (y > 0).astype(int)
     classifier = BoostClassifier(n_estimators=20).fit(x, labels)

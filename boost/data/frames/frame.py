@@ -141,8 +141,9 @@ def take_column(data: Any, name: str) -> tuple[Any, Any]:
 def dates_error(name: str, kind: Any) -> DataError:
     """Return the error for a column of dates or durations."""
     return DataError(
-        f"column {name!r} holds dates or durations ({kind}): convert them to numbers first, such as days "
-        "since a date, month or hour"
+        f"column {name!r} holds dates or durations ({kind}): estimators and `espalier train` derive year, "
+        "month, day and so on from dates; for a DMatrix, use boost.encoding.encoding.Encoding.fit, or convert "
+        "them to numbers"
     )
 
 

@@ -15,7 +15,16 @@ from boost.grow.kernels.records import (
     HESS,
     MISSING_LEFT,
 )
-from boost.grow.kernels.score import LEAST, MOST_CATEGORIES, ONE_HOT, bounded_scores, weigh
+from boost.grow.kernels.score import (
+    LEAST,
+    MOST_CATEGORIES,
+    ONE_HOT,
+    SET_COST,
+    SET_LAMBDA,
+    SMOOTH,
+    bounded_scores,
+    weigh,
+)
 from boost.jit import by_type, field_type, is_none, kernel
 
 BITS = 64  # of a word of a set
@@ -29,11 +38,13 @@ class Sums(NamedTuple):
 
 
 @kernel(allocates=False)
-def order_categories(run, table, begin, bins, limits):
+def order_categories(run, table, begin, bins, nodes, n, limits):
     """Write the categories that occur in a node, by the rising weight of a leaf of their own, then by number.
 
     A category too light for a leaf of its own (`min_child_weight`) has weight 0, as in XGBoost. Ordered by
     the weight of their few rows, such categories would fill the ends of the order, where the sets begin.
+    With `SMOOTH`, each category has so much more hessian of the node's gradient ratio, so that the categories
+    of few rows are near the node's weight, and the lightest ones at it.
 
     Parameters
     ----------
@@ -41,6 +52,7 @@ def order_categories(run, table, begin, bins, limits):
         Its `number` is output; `above_g` and `spare` are overwritten.
     table : (bins, 2), a histogram
     begin, bins : the range of the feature
+    nodes, n : NodeArrays, and the node
     limits : (LIMITS,), the split parameters
 
     Returns
@@ -50,13 +62,17 @@ def order_categories(run, table, begin, bins, limits):
     """
     weight, order, merged = run.above_g, run.number, run.spare
     used = 0
+    more_h = limits[SMOOTH]
+    more_g = more_h * (nodes.sums[n, GRAD] / nodes.sums[n, HESS]) if more_h > 0.0 else 0.0
+    light = weigh(more_g, more_h, limits, -np.inf, np.inf)
     for c in range(bins):
         g = table[begin + c, GRAD]
         h = table[begin + c, HESS]
         if g != 0.0 or h != 0.0:
             order[used] = c
             used += 1
-            weight[c] = weigh(g, h, limits, -np.inf, np.inf) if h >= limits[LEAST] else 0.0
+            heavy = h >= limits[LEAST]
+            weight[c] = weigh(g + more_g, h + more_h, limits, -np.inf, np.inf) if heavy else light
     width = 1
     while width < used:  # merge neighbouring runs of this width; equal weights keep their order
         for left in range(0, used, 2 * width):
@@ -82,13 +98,15 @@ def order_categories(run, table, begin, bins, limits):
 
 
 @kernel(allocates=False)
-def try_set(right, missing, nodes, n, limits, best):
+def try_set(right, missing, nodes, n, limits, ridge, cost, best):
     """Try a set of categories on the right, with missing values on the left, then on the right.
 
     Parameters
     ----------
     right, missing : Sums
         Of the set, and of the node's rows without a category.
+    ridge : what is added to `LAMBDA`
+    cost : what the sum of scores must pay
     best : the sum of scores to beat
 
     Returns
@@ -105,7 +123,8 @@ def try_set(right, missing, nodes, n, limits, best):
         left_h = nodes.sums[n, HESS] - right_h
         if left_h < limits[LEAST] or right_h < limits[LEAST]:
             continue
-        value = bounded_scores(left_g, left_h, right_g, right_h, limits, lower, upper, 0.0)
+        value = bounded_scores(left_g, left_h + ridge, right_g, right_h + ridge, limits, lower, upper, 0.0)
+        value -= cost
         if value > best:
             best = value
             side = np.int64(1 - missing_right)
@@ -136,14 +155,16 @@ def scan_categories(run, table, begin, bins, n, nodes, limits, best):
     chosen = np.int64(0)
     missing_left = np.int64(-1)
     at_g = at_h = 0.0
+    # One against the rest is a split like that of a number.
     if bins < limits[ONE_HOT]:
         for c in range(bins):
             right = Sums(table[begin + c, GRAD], table[begin + c, HESS])
-            value, side, left_g, left_h = try_set(right, missing, nodes, n, limits, best)
+            value, side, left_g, left_h = try_set(right, missing, nodes, n, limits, 0.0, 0.0, best)
             if side >= 0:
                 best, chosen, missing_left, at_g, at_h = value, c, side, left_g, left_h
         return best, chosen, missing_left, at_g, at_h
-    used = order_categories(run, table, begin, bins, limits)
+    used = order_categories(run, table, begin, bins, nodes, n, limits)
+    ridge, cost = limits[SET_LAMBDA], limits[SET_COST] * used
     most = np.int64(limits[MOST_CATEGORIES])
     if most > used:
         most = used
@@ -153,7 +174,7 @@ def scan_categories(run, table, begin, bins, n, nodes, limits, best):
             c = begin + run.number[used - 1 - i if end else i]
             g += table[c, GRAD]
             h += table[c, HESS]
-            value, side, left_g, left_h = try_set(Sums(g, h), missing, nodes, n, limits, best)
+            value, side, left_g, left_h = try_set(Sums(g, h), missing, nodes, n, limits, ridge, cost, best)
             if side >= 0:
                 best, chosen, missing_left = value, -(i + 1) if end else i + 1, side
                 at_g, at_h = left_g, left_h
@@ -161,14 +182,15 @@ def scan_categories(run, table, begin, bins, n, nodes, limits, best):
 
 
 @kernel(allocates=False)
-def mark_categories(run, table, begin, bins, chosen, limits, words):
+def mark_categories(run, table, begin, bins, nodes, n, chosen, limits):
     """Set the bits of the categories of the set that `scan_categories` returned."""
+    words = nodes.sets[n]
     for w in range(words.size):
         words[w] = 0
     if bins < limits[ONE_HOT]:
         words[chosen >> 6] |= np.uint64(1) << np.uint64(chosen & (BITS - 1))
         return
-    used = order_categories(run, table, begin, bins, limits)
+    used = order_categories(run, table, begin, bins, nodes, n, limits)
     for i in range(abs(chosen)):
         c = run.number[i] if chosen > 0 else run.number[used - 1 - i]
         words[c >> 6] |= np.uint64(1) << np.uint64(c & (BITS - 1))
@@ -203,7 +225,7 @@ def _categories(state, run, table, begin, f, n, best):
     if side < 0:
         return best
     keep(nodes, n, f, BY_CATEGORIES, side, left_g, left_h)
-    mark_categories(run, table, begin, bins, chosen, limits, nodes.sets[n])
+    mark_categories(run, table, begin, bins, nodes, n, chosen, limits)
     return value
 
 

@@ -13,7 +13,7 @@ from boost.data.dmatrix import DMatrix
 from boost.model.model import Model
 from boost.show.names import Names, names_of
 from boost.show.plots.canvas import NEUTRAL, PALETTE, Floats, colour, model_of, plain, rounds_of
-from boost.show.words import MOST_LETTERS, margin_words, shorten
+from boost.show.words import MOST_LETTERS, class_name, margin_words, shorten
 
 # Categories of one feature that have a colour.
 COLOURED = len(PALETTE) - 2
@@ -49,11 +49,9 @@ class Explained:
 
     def output_name(self, output: int) -> str:
         """Return the name of an output: its class, or its number."""
-        if self.classes is not None and len(self.classes) == self.added.shape[1]:
-            name = self.classes[output]
-            return name if isinstance(name, str) else f"class {name}"
-        kind = "class" if self.model.objective.name.startswith("multi:") else "output"
-        return f"{kind} {output}"
+        if self.model.objective.name.startswith("multi:"):
+            return class_name(self.classes, output)
+        return f"output {output}"
 
     def order(self, outputs: Sequence[int]) -> NDArray[np.intp]:
         """Return the features with contributions, those with the largest ones first."""

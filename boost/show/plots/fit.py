@@ -29,6 +29,7 @@ from boost.show.plots.canvas import (
     rounds_of,
     write_page,
 )
+from boost.show.words import class_name
 
 # Size of a plot whose two axes have the same unit, in inches.
 SQUARE = (4.6, 4.4)
@@ -155,8 +156,7 @@ def plot_calibration(
         chosen = sorted(np.argsort(-counts, kind="stable")[:MOST_PANELS].tolist())
         title = title or f"the {MOST_PANELS} of {outputs} classes with the most rows"
     figure, axes = panels_of(ax, len(chosen), SQUARE, panel_size=(3.2, 3.1))
-    classes = range(outputs) if class_names is None else class_names
-    names = [_class_name(classes[k]) for k in chosen]
+    names = [class_name(class_names, k) for k in chosen]
     for panel, k, own in zip(axes, chosen, names, strict=True):
         words = ("", "") if figure is not None else _calibration_words(True, None, ("", own))
         of_panel = title if figure is None else None
@@ -168,10 +168,6 @@ def plot_calibration(
     return axes
 
 
-def _class_name(given: object) -> str:
-    return given if isinstance(given, str) else f"class {given}"
-
-
 def _calibration_words(
     is_share: bool, target: str | None, classes: Sequence[object] | None
 ) -> tuple[str, str]:
@@ -179,9 +175,9 @@ def _calibration_words(
     of_target = f" of {target}" if target else ""
     if not is_share:
         return f"predicted mean{of_target}", f"mean{of_target or ' label'} of the rows"
-    if classes is None or len(classes) != 2:
+    if classes is None or not isinstance(classes[1], str):
         return f"predicted probability{of_target}", "share of the rows"
-    name = _class_name(classes[1])
+    name = classes[1]
     return f"predicted probability of {name}", f"share of the rows that are {name}"
 
 

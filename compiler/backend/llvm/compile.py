@@ -69,12 +69,12 @@ def _divided(text: str) -> tuple[str, str]:
 def _run_few(module: Any, target: Any) -> None:
     """The passes that scheduled code needs, which take a tenth of the time of LLVM's list.
 
-    The code generator has hoisted and shared all address arithmetic, and shares loads within a block.
+    The code generator has hoisted and shared all address arithmetic, and shares loads within a block. LLVM's
+    combination of instructions splits that arithmetic again, and large register tiles then spill.
     """
     builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=1))
     passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()  # tiles of accumulators become registers
-    passes.add_instruction_combine_pass()  # patterns of vectors that the target has instructions for
     passes.add_simplify_cfg_pass()  # conditions of one element become selects
     passes.run(module, builder)
 

@@ -13,11 +13,14 @@ from compiler.ir.node import CHILDREN, Node
 from compiler.ir.recursion import recursive
 from compiler.ir.stmt import Allocate, For, Let, Stmt, Store
 from compiler.ir.visit import children, walk
-from compiler.passes.split_registers import PRAGMA
+from compiler.passes.split_registers import PRAGMA, REGISTER_LIMIT
 from compiler.passes.unroll import STATEMENT_LIMIT
 
 UNROLLED_BODY = 8
 """A loop with at least this number of stores was unrolled by its schedule; LLVM must not transform it."""
+
+REGISTER_BYTES = REGISTER_LIMIT * 64
+"""Bytes of a buffer beyond which it cannot be kept in registers: so many of the largest vectors."""
 
 # pragma -> the hint for True, for False, and for a number
 _PRAGMAS = {
@@ -132,7 +135,7 @@ class LoopHints:
 
         It has to transform an innermost loop without vectors; an innermost loop that
         adds to one element in memory, which LLVM keeps in a register; and a loop that it has to unroll or to
-        vectorize because a pragma says so, or because it indexes a buffer that can be kept in registers.
+        vectorize because a pragma says so, or because it indexes a buffer that can be kept in registers then.
         What a schedule has vectorized and unrolled is none of these.
         """
         return self._body(node).opens
@@ -154,7 +157,7 @@ class LoopHints:
         return self._body(node).vectors
 
     def _may_be_in_registers(self, buffer: Buffer) -> bool:
-        return buffer.scope == "local" and buffer not in self._in_memory
+        return buffer.scope == "local" and buffer.nbytes <= REGISTER_BYTES and buffer not in self._in_memory
 
     def _body(self, node: Stmt) -> _Body:
         known = self._known.get(id(node))
@@ -175,7 +178,8 @@ class LoopHints:
         if kind is For:
             if node.kind == "unroll" and type(node.extent) is Const:  # type: ignore[attr-defined]
                 stores *= int(node.extent.value)  # type: ignore[attr-defined]
-            opens = _directed(node) or node.var in self._indices  # type: ignore[arg-type,attr-defined]
+            unrolls = ("unroll", False) not in node.pragmas and node.var in self._indices  # type: ignore[attr-defined]
+            opens = _directed(node) or unrolls  # type: ignore[arg-type]
             if not loops:
                 opens = opens or not vectors or _accumulates(node)  # type: ignore[arg-type]
             loops = True

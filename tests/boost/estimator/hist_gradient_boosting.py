@@ -1,4 +1,4 @@
-"""`BoostRegressor` and `BoostClassifier` with the names of scikit-learn's HistGradientBoosting estimators."""
+"""`XGBRegressor` and `XGBClassifier` with the names of scikit-learn's HistGradientBoosting estimators."""
 
 from __future__ import annotations
 
@@ -228,11 +228,11 @@ class HistGradientBoosting(BaseEstimator):
 
 
 class HistGradientBoostingRegressor(RegressorMixin, HistGradientBoosting):
-    kind, default_loss = boost.BoostRegressor, "squared_error"
+    kind, default_loss = boost.XGBRegressor, "squared_error"
 
 
 class HistGradientBoostingClassifier(ClassifierMixin, HistGradientBoosting):
-    kind, default_loss = boost.BoostClassifier, "log_loss"
+    kind, default_loss = boost.XGBClassifier, "log_loss"
 
     def fit(self, X: Any, y: Any, *args: Any, **columns: Any) -> Any:
         self._several = len(np.unique(y)) > 2

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
-from boost import BoostClassifier, Booster, BoostForestClassifier, BoostRegressor, LabelError, ParameterError
+from boost import Booster, BoostForestClassifier, LabelError, ParameterError, XGBClassifier, XGBRegressor
 from boost.model.model_io import ModelError
 
 X, CODES = load_iris(return_X_y=True)
@@ -29,12 +29,12 @@ WORDS = np.array(["setosa", "versi", "virginica"])[CODES]
     ],
 )
 def test_labels_of_any_type(names: np.ndarray) -> None:
-    model = BoostClassifier(n_estimators=10, max_depth=3).fit(X, names[CODES])
+    model = XGBClassifier(n_estimators=10, max_depth=3).fit(X, names[CODES])
     np.testing.assert_array_equal(model.classes_, names)
     assert model.n_classes_ == 3 and model.score(X, names[CODES]) > 0.97
     assert model.predict_proba(X).shape == (150, 3) and model.decision_function(X).shape == (150, 3)
     assert model.predict(X).dtype == names.dtype
-    two = BoostClassifier(n_estimators=10).fit(X[:100], names[CODES[:100]])
+    two = XGBClassifier(n_estimators=10).fit(X[:100], names[CODES[:100]])
     p = two.predict_proba(X[:100])
     assert p.shape == (100, 2) and two.decision_function(X[:100]).shape == (100,)
     np.testing.assert_array_equal(two.predict(X[:100]), names[CODES[:100]])
@@ -51,15 +51,15 @@ def test_labels_of_any_type(names: np.ndarray) -> None:
     ],
 )
 def test_labels_in_any_container(make: Any) -> None:
-    want = BoostClassifier(n_estimators=2).fit(X, WORDS)
-    model = BoostClassifier(n_estimators=2).fit(X, make(WORDS), eval_set=[(X, make(WORDS))])
+    want = XGBClassifier(n_estimators=2).fit(X, WORDS)
+    model = XGBClassifier(n_estimators=2).fit(X, make(WORDS), eval_set=[(X, make(WORDS))])
     assert model.classes_.tolist() == want.classes_.tolist()
     assert model.predict_proba(X).tobytes() == want.predict_proba(X).tobytes()
 
 
 def test_boolean_labels() -> None:
     x = np.arange(20.0)[:, np.newaxis]
-    model = BoostClassifier(n_estimators=5, min_child_weight=0.1).fit(x, x[:, 0] > 9)
+    model = XGBClassifier(n_estimators=5, min_child_weight=0.1).fit(x, x[:, 0] > 9)
     assert model.predict(x).dtype == bool and model.score(x, x[:, 0] > 9) == 1
 
 
@@ -70,12 +70,12 @@ def test_class_weight_is_a_weight_of_rows() -> None:
     given = {"setosa": 0.5, "virginica": 3.0}
     by_hand = np.array([given.get(label, 1.0) for label in y])
     options: dict[str, Any] = {"n_estimators": 5, "max_depth": 3}
-    model = BoostClassifier(**options, class_weight=given).fit(x, y, sample_weight=weight)
-    same = BoostClassifier(**options).fit(x, y, sample_weight=weight * by_hand)
+    model = XGBClassifier(**options, class_weight=given).fit(x, y, sample_weight=weight)
+    same = XGBClassifier(**options).fit(x, y, sample_weight=weight * by_hand)
     assert model.predict_proba(x).tobytes() == same.predict_proba(x).tobytes()
     _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    balanced = BoostClassifier(**options, class_weight="balanced").fit(x, y)
-    same = BoostClassifier(**options).fit(x, y, sample_weight=len(y) / (3 * counts[codes]))
+    balanced = XGBClassifier(**options, class_weight="balanced").fit(x, y)
+    same = XGBClassifier(**options).fit(x, y, sample_weight=len(y) / (3 * counts[codes]))
     assert balanced.predict_proba(x).tobytes() == same.predict_proba(x).tobytes()
     forest = BoostForestClassifier(n_estimators=5, class_weight="balanced").fit(x, y)
     assert forest.score(x, y) > 0.9
@@ -83,7 +83,7 @@ def test_class_weight_is_a_weight_of_rows() -> None:
         with pytest.raises(
             ParameterError, match="class_weight must be a dict from labels to numbers, or 'balanced'"
         ):
-            BoostClassifier(class_weight=wrong).fit(x, y)
+            XGBClassifier(class_weight=wrong).fit(x, y)
 
 
 @pytest.mark.parametrize("ending", ["json", "ubj"])
@@ -91,11 +91,11 @@ def test_class_weight_is_a_weight_of_rows() -> None:
 def test_labels_are_saved_in_a_file(names: list, ending: str, tmp_path: Path) -> None:
     y, path = np.array(names)[CODES], tmp_path / f"model.{ending}"
     for rows in (slice(150), slice(100)):
-        model = BoostClassifier(n_estimators=3).fit(X[rows], y[rows])
+        model = XGBClassifier(n_estimators=3).fit(X[rows], y[rows])
         raw = model.get_booster().save_raw()
         model.save_model(path)
         assert model.get_booster().save_raw() == raw  # saving does not change the model
-        other = BoostClassifier()
+        other = XGBClassifier()
         other.load_model(path)
         np.testing.assert_array_equal(other.classes_, model.classes_)
         np.testing.assert_array_equal(other.predict(X), model.predict(X))
@@ -104,8 +104,8 @@ def test_labels_are_saved_in_a_file(names: list, ending: str, tmp_path: Path) ->
 
 def test_files_without_labels_or_with_damaged_ones(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
-    BoostClassifier(n_estimators=2).fit(X, WORDS).get_booster().save_model(path)
-    model = BoostClassifier()
+    XGBClassifier(n_estimators=2).fit(X, WORDS).get_booster().save_model(path)
+    model = XGBClassifier()
     model.load_model(path)
     assert model.classes_.tolist() == [0, 1, 2] and model.score(X, CODES) > 0.9
     document = json.loads(path.read_bytes())
@@ -114,8 +114,8 @@ def test_files_without_labels_or_with_damaged_ones(tmp_path: Path) -> None:
         path.write_text(json.dumps(document))
         with pytest.raises(ModelError, match="attribute espalier_classes must be a list of 3 labels"):
             model.load_model(path)
-    BoostRegressor(n_estimators=2).fit(X, CODES).save_model(path)
-    with pytest.raises(ModelError, match="BoostClassifier needs a model of classes, got reg:squarederror"):
+    XGBRegressor(n_estimators=2).fit(X, CODES).save_model(path)
+    with pytest.raises(ModelError, match="XGBClassifier needs a model of classes, got reg:squarederror"):
         model.load_model(path)
     assert model.score(X, CODES) > 0.9
 
@@ -124,7 +124,7 @@ def test_estimators_of_xgboost_open_our_files(tmp_path: Path) -> None:
     xgb = pytest.importorskip("xgboost", minversion="3.2")
     for rows, ending in ((slice(150), "json"), (slice(100), "ubj")):
         path = tmp_path / f"model.{ending}"
-        model = BoostClassifier(n_estimators=3).fit(X[rows], CODES[rows])
+        model = XGBClassifier(n_estimators=3).fit(X[rows], CODES[rows])
         model.save_model(path)
         theirs = xgb.XGBClassifier()
         theirs.load_model(path)
@@ -140,19 +140,17 @@ def test_a_custom_loss_still_gives_probabilities() -> None:
         return p - label, p * (1 - p)
 
     options: dict[str, Any] = {"n_estimators": 10, "max_depth": 2, "base_score": 0.5}
-    custom = BoostClassifier(objective=logistic, **options).fit(X, y)
-    named = BoostClassifier(**options).fit(X, y)
+    custom = XGBClassifier(objective=logistic, **options).fit(X, y)
+    named = XGBClassifier(**options).fit(X, y)
     np.testing.assert_allclose(custom.predict_proba(X), named.predict_proba(X), rtol=1e-4)
 
 
 def test_mistakes() -> None:
     with pytest.raises(LabelError, match="eval_set holds the label 'd', which y does not"):
-        BoostClassifier().fit(X, WORDS, eval_set=[(X, np.full(150, "d"))])
-    with pytest.raises(
-        ParameterError, match="objective of BoostClassifier must be .* got 'reg:squarederror'"
-    ):
-        BoostClassifier(objective="reg:squarederror").fit(X, WORDS)
-    model = BoostClassifier(n_estimators=2, warm_start=True).fit(X, WORDS)
+        XGBClassifier().fit(X, WORDS, eval_set=[(X, np.full(150, "d"))])
+    with pytest.raises(ParameterError, match="objective of XGBClassifier must be .* got 'reg:squarederror'"):
+        XGBClassifier(objective="reg:squarederror").fit(X, WORDS)
+    model = XGBClassifier(n_estimators=2, warm_start=True).fit(X, WORDS)
     with pytest.raises(
         LabelError, match=r"warm_start continues with the classes \['setosa', .*y has \[0, 1, 2\]"
     ):

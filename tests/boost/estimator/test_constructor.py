@@ -13,7 +13,15 @@ from boost import sklearn as estimators
 from boost.estimator.constructor import EXTRA
 from boost.estimator.stub import PATH, stub
 from boost.params import TABLE
-from boost.sklearn import BoostClassifier, BoostForestClassifier, BoostRanker, BoostRegressor
+from boost.sklearn import (
+    BoostClassifier,
+    BoostForestClassifier,
+    BoostRanker,
+    BoostRegressor,
+    XGBClassifier,
+    XGBRanker,
+    XGBRegressor,
+)
 
 KINDS = [getattr(estimators, name) for name in estimators.__all__]
 
@@ -38,6 +46,12 @@ def test_defaults() -> None:
     ):
         parameters = inspect.signature(kind).parameters
         assert parameters["objective"].default == objective
+        for name in ("n_estimators", "learning_rate", "max_depth", "reg_lambda", "subsample"):
+            assert parameters[name].default is None and parameters[name].annotation.endswith(" | None")
+        assert parameters["preset"].default == "espalier"
+    for kind in (XGBRegressor, XGBClassifier, XGBRanker):
+        parameters = inspect.signature(kind).parameters
+        assert parameters["preset"].default == "xgboost" and parameters["n_estimators"].default == 100
         assert parameters["learning_rate"].default == 0.3
         assert parameters["learning_rate"].annotation == "float"
     assert "class_weight" not in inspect.signature(BoostRegressor).parameters

@@ -20,6 +20,7 @@ from boost import (
     DMatrix,
     XGBModel,
     XGBRanker,
+    XGBRegressor,
 )
 
 X, Y = make_regression(150, 4, noise=10.0, random_state=0)
@@ -51,7 +52,7 @@ def test_scikit_learn_checks(estimator: Any) -> None:
 def test_the_general_estimator() -> None:
     assert isinstance(BoostRegressor(), XGBModel) and isinstance(BoostRanker(), XGBModel)
     model = XGBModel(objective="count:poisson", n_estimators=4).fit(X, np.abs(Y))
-    same = BoostRegressor(objective="count:poisson", n_estimators=4).fit(X, np.abs(Y))
+    same = XGBRegressor(objective="count:poisson", n_estimators=4).fit(X, np.abs(Y))
     assert model.predict(X).tobytes() == same.predict(X).tobytes()
 
 

@@ -28,9 +28,9 @@ def test_orders_groups() -> None:
 
 def test_weights_of_groups() -> None:
     weight = np.arange(1.0, 41)
-    weighted = BoostRanker(n_estimators=2).fit(X, Y, group=[10] * 40, group_weight=weight)
+    weighted = BoostRanker(preset="xgboost", n_estimators=2).fit(X, Y, group=[10] * 40, group_weight=weight)
     renamed = XGBRanker(n_estimators=2).fit(X, Y, group=[10] * 40, sample_weight=weight)
-    plain = BoostRanker(n_estimators=2).fit(X, Y, group=[10] * 40)
+    plain = BoostRanker(preset="xgboost", n_estimators=2).fit(X, Y, group=[10] * 40)
     assert weighted.predict(X).tobytes() == renamed.predict(X).tobytes() != plain.predict(X).tobytes()
 
 

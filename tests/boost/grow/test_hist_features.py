@@ -298,6 +298,57 @@ def test_categories_too_light_for_a_leaf_do_not_choose_their_side() -> None:
     assert (right == low_end).all() or (right == high_end).all()
 
 
+@pytest.mark.parametrize(
+    ("extra", "gain"),
+    [
+        ({}, 18.0),
+        ({"cat_l2": 2.0}, 12.0),
+        ({"cat_penalty": 0.5}, 13.0),
+        ({"cat_l2": 2.0, "cat_penalty": 0.5}, 7.0),
+    ],
+)
+def test_costs_of_sets_by_hand(extra: dict[str, float], gain: float) -> None:
+    # The best cut has gradients of -6 and 6 and hessians of 4: 36/4 + 36/4, or 36/6 + 36/6 with cat_l2. The
+    # squared gradients are 20/8 of the hessians, so that 0.5 of it for each of four categories is 5.
+    codes = np.repeat(np.arange(4, dtype=np.float32), 2)[:, np.newaxis]
+    grad = np.repeat([-2.0, -1.0, 1.0, 2.0], 2)
+    options = {"feature_types": ["c"], "max_depth": 1, "max_cat_to_onehot": 1, **PLAIN}
+    np.testing.assert_allclose(grow(codes, grad, **options, **extra).tree.gain[0], gain, rtol=1e-6)
+    assert grow(codes, grad, **options, cat_penalty=2.0).tree.left.size == 1
+    # one against the rest has no such cost
+    options["max_cat_to_onehot"] = 5
+    alone = [grow(codes, grad, **options, **e).tree.gain[0] for e in ({}, extra)]
+    assert alone[0] == alone[1] > 0
+
+
+def test_smoothing_moves_rare_categories_to_the_middle() -> None:
+    # Category 0: one row of -3. 1: four rows of -2. Eleven more: a row of 1 each. In the root, whose
+    # sum is 0, 3 of hessian make these -3/4 and -8/7, so that the set of one category is another one.
+    codes = np.array([0, 1, 1, 1, 1, *range(2, 13)], dtype=np.float32)[:, np.newaxis]
+    grad = np.array([-3.0, *[-2.0] * 4, *[1.0] * 11])
+    options = {
+        "feature_types": ["c"],
+        "max_depth": 1,
+        "max_cat_threshold": 1,
+        "max_cat_to_onehot": 1,
+        **PLAIN,
+    }
+    assert grow(codes, grad, **options).tree.categories.tolist() == [0]
+    assert grow(codes, grad, **options, cat_smooth=3.0).tree.categories.tolist() == [1]
+
+
+@pytest.mark.parametrize("extra", [{}, {"grow_policy": "lossguide"}, {"cat_smooth": 2.0, "cat_penalty": 0.3}])
+def test_sets_do_not_depend_on_threads(extra: dict[str, Any], monkeypatch) -> None:
+    rng = np.random.default_rng(6)
+    codes = rng.integers(0, 90, (4000, 2)).astype(np.float32)
+    grad = rng.normal(size=90)[codes[:, 0].astype(int)] + rng.normal(size=4000)
+    monkeypatch.setattr("boost.threads.SERIAL_WORK", 0)
+    trees = [
+        grow(codes, grad, feature_types=["c", "c"], threads=n, max_depth=5, **extra).tree for n in (1, 2, 3)
+    ]
+    assert trees[0].categories.size and same(trees[0], trees[1]) and same(trees[0], trees[2])
+
+
 LEAVES = [{}, {"alpha": 1.5}, {"min_child_weight": 6.0}, {"max_delta_step": 0.3}]
 
 

@@ -139,6 +139,8 @@ def test_many_long_categories() -> None:
         ("squared error", 0, {"target": "price"}, "mean of price"),
         ("logistic", 0, {}, "log odds"),
         ("logistic", 0, {"target": "paid", "classes": ["no", "yes"]}, "log odds of paid = yes"),
+        ("logistic", 0, {"target": "paid", "classes": [0, 1]}, "log odds of paid"),
+        ("classes", 1, {"classes": [3, 5, 8]}, "log score of class 5"),
         ("poisson", 0, {"target": "claims"}, "log of the mean of claims"),
         ("classes", 2, {"classes": ["a", "b", "c"]}, "log score of c"),
         ("classes", 1, {}, "log score of class 1"),

@@ -39,7 +39,7 @@ def test_train_and_predict_classes(run, table, tmp_path):
     assert "rows: 96 to train on, 24 held out to test" in output and "model: model.json" in output
     assert "log loss" in output and "avg. precision" in output and "constant prediction" in output
     output = run("predict", "model.json", table)
-    assert "120 predictions: predictions.csv" in output
+    assert "120 predictions: predictions.csv" in output and "120 rows with 'sort'" in output
     predicted = pd.read_csv(tmp_path / "predictions.csv")
     assert list(predicted) == ["prediction", "probability_no", "probability_yes"]
     assert (predicted["prediction"] == pd.read_csv(table)["sort"]).mean() > 0.9
@@ -263,6 +263,7 @@ def test_train_with_all_the_options(run, table, tmp_path):
     output = run("train", "data.feather", "--target", "y", *chosen, *stop)
     assert "regression of 'y': 120 rows, 3 columns" in output
     assert "rounds, of which the last is the best on watch.parquet" in output
+    assert "60 of the 60 rows of watch.parquet are in data.feather as well" in output
     assert "24 rows held out to test:" in output and "RMSE" in output
     model = boost.Booster(model_file=tmp_path / "model.json")
     assert model.feature_names == ["a", "b", "zone"] and model.categories == {2: [0, 1, 2]}
@@ -332,8 +333,8 @@ def test_predictions_with_uncertainty(run, table, tmp_path):
 def test_plots_are_written_beside_the_model(run, table, tmp_path):
     pytest.importorskip("matplotlib")
     output = run("train", table, "--target", "y", "--rounds", 10, "--model", "m.json")
-    assert "plots: m.importance.svg, m.rmse.svg" in output
-    for name in ("m.importance.svg", "m.rmse.svg"):
+    assert "plots: m.importance.svg, m.rmse.svg, m.residuals.svg" in output
+    for name in ("m.importance.svg", "m.rmse.svg", "m.residuals.svg"):
         assert ElementTree.parse(tmp_path / name).getroot().tag.endswith("svg")
     assert not list(tmp_path.glob("*.tmp"))
 
@@ -410,3 +411,73 @@ def test_version_and_help_are_quick_to_import():
     ).stdout.split()
     heavy = {"numba", "llvmlite", "pandas", "sklearn", "scipy", "matplotlib", "rich"}
     assert not heavy & set(loaded)
+
+
+def test_cross_validation_from_the_command_line(run, table, tmp_path):
+    output = run("cv", table, "--target", "sort", "--folds", 3, "--rounds", 5, "--output", "p.csv")
+    lines = output.splitlines()
+    assert "classification of 2 classes of 'sort': 120 rows" in output
+    folds = [line.split() for line in lines if line[:1].isdigit() and len(line.split()) == 7]
+    assert [f[:3] for f in folds] == [["1", "40", "5"], ["2", "40", "5"], ["3", "40", "5"]]
+    mean = next(line for line in lines if line.startswith("mean")).split()
+    assert float(mean[1]) == pytest.approx(np.mean([float(f[3]) for f in folds]), abs=1e-4)
+    assert any(line.startswith("standard error") for line in lines)
+    predicted = pd.read_csv(tmp_path / "p.csv")
+    assert predicted["row"].tolist() == list(range(120)) and predicted["fold"].nunique() == 3
+
+
+def test_search_trains_the_best_and_prints_the_command_that_repeats_it(run, table, tmp_path):
+    arguments = ["search", table, "--target", "y", "--ignore", "sort", "--trials", 4, "--param", "eta=0.4"]
+    output = run(*arguments, "--space", "max_depth=1:4")
+    assert "best of 4 trials" in output and "search.jsonl" not in output and "best so far" in output
+    found = (tmp_path / "model.json").read_bytes()
+    command = output.strip().splitlines()[-1].split()
+    assert command[:2] == ["espalier", "train"]
+    run(*command[1:], "--no-plots")
+    trained, best = (json.loads(raw)["learner"] for raw in ((tmp_path / "model.json").read_bytes(), found))
+    assert trained == best
+    output = run(*arguments, "--space", "max_depth=1:4")
+    assert "evaluations are there already" in output and "trial" not in output.split("best of")[0]
+    assert "nothing is left" not in output
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["cv", "data.csv", "--target", "y", "--folds", "200"], "120 rows cannot be divided into 200 folds"),
+        (["search", "data.csv", "--target", "y", "--space", "eta"], "must be NAME=LOW:HIGH[:log]"),
+        (["search", "data.csv", "--target", "y", "--records", "no/s.jsonl"], "there is no folder no"),
+        (["search", "data.csv", "--target", "y", "--records", "data.csv"], "not the record of a search"),
+    ],
+)
+def test_cv_and_search_refuse(run, table, arguments, message):
+    assert message in run(*arguments, status=2)
+
+
+def test_survival_and_ranking_from_the_command_line(run, table, tmp_path):
+    frame = pd.read_csv(table).drop(columns="sort")
+    frame["y"] = np.exp(frame["y"])
+    frame.assign(died=(np.arange(120) % 3 > 0) + 1).to_csv(table, index=False)
+    arguments = ["--target", "y", "--objective", "survival:cox", "--rounds", 10, "--no-plots"]
+    output = run("train", table, *arguments, "--event", "died=2")
+    assert "survival (67% of the events observed) of 'y'" in output and "concordance" in output
+    message = (
+        "the event 'died' must be 1 (observed) or 0 (censored), got 1, 2: name the value of an observed event"
+    )
+    assert message in run("train", table, *arguments, "--event", "died", status=2)
+    frame["y"] = np.digitize(frame["a"], [-0.5, 0.5])
+    frame.assign(query=np.arange(120) % 12).to_csv(table, index=False)
+    arguments = [
+        "--target",
+        "y",
+        "--objective",
+        "rank:ndcg",
+        "--group",
+        "query",
+        "--rounds",
+        10,
+        "--no-plots",
+    ]
+    output = run("train", table, *arguments)
+    assert "ranking in 12 groups of 'y'" in output and "NDCG@10" in output
+    assert "100 to train on, 20 held out to test" in output  # ten groups and two

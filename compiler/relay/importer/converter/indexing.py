@@ -6,7 +6,7 @@ import numpy as np
 
 from compiler.relay.importer.converter.shapes import full
 from compiler.relay.importer.converter.table import NodeView, axis_of, converts, rank_of, shape_of
-from compiler.relay.importer.errors import OnnxError
+from compiler.relay.importer.errors import OnnxError, Unsupported
 from compiler.relay.language.expr import Constant, Expr
 
 
@@ -97,6 +97,10 @@ def _tensor_scatter(node: NodeView, cache: Expr, update: Expr, start: Expr | Non
     )
 
 
+MOST_COLUMNS = 1 << 20
+"""Of the result of a TfIdfVectorizer, each of which is computed by operators of its own."""
+
+
 @converts("TfIdfVectorizer")
 def _tf_idf(node: NodeView, x: Expr) -> Expr:
     """Counts of n-grams: each position is compared with each gram of the pool."""
@@ -111,6 +115,8 @@ def _tf_idf(node: NodeView, x: Expr) -> Expr:
         node.attr("max_skip_count"),
     )
     rows = node.call("reshape", node.cast(x, "int64"), newshape=(-1, shape[-1]))
+    if max(places, default=-1) >= MOST_COLUMNS:
+        raise Unsupported(f"ngram_indexes up to {max(places)}; {MOST_COLUMNS - 1} is the largest")
     width, count = max(places) + 1, int(np.prod(shape[:-1], dtype="int64"))
     columns: list[Expr] = [full(node, [count], node.constant(np.float32(0)))] * width
     gram = 0
@@ -144,7 +150,7 @@ def _occurrences(node: NodeView, rows: Expr, gram: list[int], skips: int) -> Exp
     for step in range(1, skips + 2):
         reach = extent - (len(gram) - 1) * step
         if reach < 1:
-            continue
+            break
         match: Expr | None = None
         for number, word in enumerate(gram):
             begin = number * step

@@ -179,7 +179,9 @@ def _split(node: NodeView, x: Expr, sizes: Expr | None = None) -> Any:
     parts = node.ints_or_attr(sizes, "split")
     if parts is None:
         extent = node.static(x)[axis]
-        count = node.attr("num_outputs", count) or count
+        wanted = node.attr("num_outputs", count)
+        if wanted not in (0, count):
+            raise OnnxError(f"num_outputs is {wanted}, and the node has {count} outputs")
         each = -(-extent // count)
         parts = [max(0, min(each, extent - each * i)) for i in range(count)]
     extent = shape_of(x)[axis]

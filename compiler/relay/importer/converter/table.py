@@ -136,6 +136,8 @@ class NodeView:
 
     def value(self, expr: Expr, what: str) -> np.ndarray:
         """The value of an input that decides a shape; see `Builder.value`."""
+        if expr is None:
+            raise OnnxError(f"an input is missing that gives {what}")
         return self.builder.value(expr, f"{self.name}: {what}")
 
     def ints(self, expr: Expr, what: str) -> list[int]:

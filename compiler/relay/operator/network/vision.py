@@ -270,7 +270,14 @@ def _taps(attrs: Attrs, size: Sequence[int], roi: Array) -> Taps | None:
     return found
 
 
+def _check_images(batch: Array, x: Array) -> None:
+    if batch.size and not 0 <= batch.min() <= batch.max() < len(x):
+        wrong = batch.min() if batch.min() < 0 else batch.max()
+        raise ValueError(f"a region is of image {int(wrong)}; there are {len(x)} images")
+
+
 def _roi_align(attrs: Attrs, x: Array, rois: Array, batch: Array) -> Array:
+    _check_images(batch, x)
     out = np.zeros((len(rois), x.shape[1], *attrs.pooled_size), np.float64)
     for k, (roi, image) in enumerate(zip(rois.astype(np.float64), batch.astype(np.int64), strict=True)):
         taps, plane = _taps(attrs, x.shape[2:], roi), x[image].astype(np.float64)
@@ -321,6 +328,7 @@ def _pool_cells(attrs: Attrs, x: Array, roi: Array) -> Iterator[tuple[tuple[int,
 
 
 def _roi_pool(attrs: Attrs, x: Array, rois: Array) -> Array:
+    _check_images(rois[:, 0], x)
     out = np.zeros((len(rois), x.shape[1], *attrs.pooled_size), x.dtype)
     for k, roi in enumerate(rois):
         for (i, j), cell in _pool_cells(attrs, x, roi):

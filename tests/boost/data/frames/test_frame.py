@@ -144,7 +144,7 @@ def test_dates_are_refused_with_a_remedy(value: Any, form: str) -> None:
         "pandas": pd.DataFrame({"n": [1], "when": [value]}),
         "pandas of arrow": data.to_arrow().to_pandas(types_mapper=pd.ArrowDtype),
     }[form]
-    with pytest.raises(DataError, match="'when' holds dates or durations .*convert them to numbers first"):
+    with pytest.raises(DataError, match="'when' holds dates or durations .*convert them to numbers"):
         DMatrix(given)
 
 

@@ -76,7 +76,7 @@ def test_contributions_of_estimators_and_outputs() -> None:
     with pytest.raises(ValueError, match="kind must be one of .* got 'bars'; did you mean 'bar'"):
         plot_contributions(estimator, X, output=0, kind="bars")
     words = plot_contributions(estimator, X, output=2).get_xlabel()
-    assert words == "contribution to the log score of 2"
+    assert words == "contribution to the log score of class 2"
 
 
 def test_all_classes_on_one_page() -> None:

@@ -25,10 +25,11 @@ LEFT_OUT = (
 """Reasons for which a case may be left out."""
 
 DIFFERENT = {
-    # half precision: the suite rounds its steps otherwise, and allows a thousandth
+    # all four are nearer to the results in double precision than the suite's answers are:
+    # half precision, of which the suite rounds each step, and allows a thousandth
     "test_attention_4d_causal_fp16",
     "test_attention_4d_causal_fp16_expanded",
-    # the suite's transform is in single precision, and near zero it allows a ten-millionth
+    # the suite's transform in single precision, of which it allows a ten-millionth near zero
     "test_dft_inverse",
     "test_dft_inverse_opset19",
 }
