@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse
 
 import boost
+from boost.encoding.encoding import Encoding, Options
 from boost.errors import DataError, ModelError
 from compiler import build
 from compiler.backend import Target, pipeline
@@ -142,6 +143,23 @@ def test_categories(one_hot):
     codes = np.array([[-1, 0], [1e9, 0], [3.7, 0], [69, np.nan], [np.nan, 0]] * 60, np.float32)
     np.testing.assert_array_equal(compiled.predict(codes), booster.inplace_predict(codes))
     np.testing.assert_array_equal(compiled.predict(codes[:5]), booster.inplace_predict(codes[:5]))
+
+
+def test_derived_columns(tmp_path):
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(
+        {"city": rng.choice([f"c{k}" for k in range(30)], 300), "size": rng.normal(size=300)}
+    )
+    frame["city"] = frame["city"].astype("category")
+    y = frame["city"].cat.codes + frame["size"].to_numpy()
+    encoding, encoded = Encoding.fit(frame, y, options=Options(statistics=(("city",),)))
+    booster = boost.train({"nthread": 1}, boost.DMatrix(encoded, y), 5, verbose_eval=False)
+    booster.model.encoding = encoding
+    expected = booster.inplace_predict(frame)
+    compile_ensemble(booster).save(tmp_path / "model.module")
+    compiled = CompiledEnsemble.load(tmp_path / "model.module")
+    np.testing.assert_array_equal(compiled.predict(frame), expected)
+    np.testing.assert_array_equal(compiled.booster.inplace_predict(frame), expected)
 
 
 def test_tables_of_other_kinds():
