@@ -28,7 +28,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench results map docs wheel notebooks clean venv
+.PHONY: help demo test check bench results map docs wheel notebooks outputs clean venv
 
 help:
 	@echo "make demo       set up, then run the main job: train on tables, tune two programs (about 5 minutes)"
@@ -40,6 +40,7 @@ help:
 	@echo "make docs       set up, then build the API reference in docs/_build"
 	@echo "make wheel      set up, then compile the kernels of common fits and build a wheel in dist/"
 	@echo "make notebooks  set up, then open the notebooks in JupyterLab"
+	@echo "make outputs    set up, then run the notebooks that are kept with outputs, and store these"
 	@echo "make clean      remove the virtual environment, caches and build output; keeps what was measured"
 	@echo
 	@echo "PYTHON=python3.12 chooses the interpreter, ARGS='...' is passed on to espalier demo or pytest,"
@@ -80,6 +81,9 @@ wheel: $(VENV)/.installed-demo
 notebooks: $(VENV)/.installed-notebooks
 	@echo "espalier: opening the notebooks"
 	@$(VENV)/bin/jupyter lab notebooks
+
+outputs: $(VENV)/.installed-test
+	@$(PY) notebooks/store_outputs.py
 
 check: $(VENV)/.installed-test
 	@echo "espalier: lint, format, types, import order, rules of structure"

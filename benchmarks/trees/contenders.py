@@ -1,4 +1,4 @@
-"""The libraries at their defaults: estimators that are told the task, and how to treat categories, and nothing else."""
+"""The libraries at their defaults: estimators that get the task and the categories, and nothing else."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from boost.errors import ParameterError, nearest
-from boost.params import BY_NAME
+from boost.params import BY_NAME, MULTI
 
 PRESETS = ("espalier", "xgboost")
 # The parameters of `boost.train` that a preset may choose.
@@ -67,8 +67,6 @@ COUNTED = (
     "binary:logitraw",
     "count:poisson",
     "survival:cox",
-    "multi:softmax",
-    "multi:softprob",
 )
 
 
@@ -195,20 +193,24 @@ def _espalier(task: Task) -> Choice:
         few = f"{task.rows} rows are too few to leave some out"
         return Choice("espalier", params, 50, reasons={"rounds": few, "max_depth": "few rows"})
     size = next(size for size in SIZES if task.rows <= size.rows)
+    if task.objective in MULTI:
+        leaf, penalty, why = 0.3, 1.0, "the trees of a class see few rows of it"
+    elif task.objective in COUNTED:
+        leaf, penalty, why = 5.0, 3.0, "the hessian of a row is about one at most, and small leaves are noise"
+    else:
+        leaf, penalty, why = 1.0, 3.0, "the hessians of this objective have a scale of their own"
     params = {
         "eta": RATE,
         "max_depth": sorted(size.depths)[len(size.depths) // 2],
-        "min_child_weight": 5.0 if task.objective in COUNTED else 1.0,
-        "lambda": 3.0,
+        "min_child_weight": leaf,
+        "lambda": penalty,
         "subsample": 0.8,
         "colsample_bytree": 0.7 if task.columns > 3 else 1.0,
     }
     part = f"1 / {size.parts} of the rows, another one for each member"
     reasons = {
         "eta": "the mean of members needs no slow one",
-        "min_child_weight": "the hessian of a row is at most about one, and small leaves are noise"
-        if task.objective in COUNTED
-        else "the hessians of this objective have a scale of their own",
+        "min_child_weight": why,
         "max_depth": f"{task.rows:,} rows",
         "members": f"{task.rows:,} rows",
         "rounds": f"where the mean score of the rows left out is best: {part}",

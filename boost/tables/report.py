@@ -21,13 +21,13 @@ HEADING, FEWEST_LINES = 5, 16
 
 
 def show_model(
-    path: Path, console: Console, *, top: int, tree: int, depth: int | None, drawing: Path | None
+    model: TableModel, console: Console, *, top: int, tree: int, depth: int | None, drawing: Path | None
 ) -> None:
-    """Print the report on a model file, and draw one of its trees into an SVG file.
+    """Print the report on a model, and draw one of its trees into an SVG file.
 
     Parameters
     ----------
-    path : Path
+    model : TableModel
     console : Console
     top : int
         How many features to list.
@@ -40,20 +40,16 @@ def show_model(
 
     Raises
     ------
-    ModelError
-        For a file that is not a model.
     TableError
-        For a missing file, a tree that does not exist, and a drawing without the extension ".svg".
+        For a tree that does not exist, and a drawing without the extension ".svg".
     """
     if drawing is not None:
         check_extension(drawing, (".svg",))
-    model = TableModel.load(path)
     booster = model.booster
     trees = booster.forest.trees
     if trees and tree >= trees:
         raise TableError(f"the model has the trees 0 to {trees - 1}, not {tree}")
-    for name, value in {**summary(model), **category_lines(model, console.width)}.items():
-        console.print(f"{name}: {value}", highlight=False, markup=False, soft_wrap=True)
+    print_summary(model, console)
     if not trees:
         return
     if booster.get_score():
@@ -67,16 +63,21 @@ def show_model(
         console.print(f"drawing: {drawing}", highlight=False, markup=False, soft_wrap=True)
 
 
-def summary(model: TableModel) -> dict[str, str]:
+def print_summary(model: TableModel, console: Console, *, with_trees: bool = True) -> None:
+    """Print the properties of a model and its columns; without the trees, which compiled ones do not show."""
+    for name, value in {**summary(model, with_trees), **category_lines(model, console.width)}.items():
+        console.print(f"{name}: {value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def summary(model: TableModel, with_trees: bool = True) -> dict[str, str]:
     """Return the properties of a model by name, in the order of the report."""
     booster = model.booster
-    forest = booster.forest
     kinds = [t == "c" for t in booster.feature_types or ["q"] * booster.num_features()]
-    lines = {
-        "objective": booster.objective.name,
-        "rounds": f"{forest.rounds}, {forest.trees} trees, {_leaves(model)} leaves",
-        "features": f"{booster.num_features()}, of which {sum(kinds)} categorical",
-    }
+    lines = {"objective": booster.objective.name}
+    if with_trees:
+        forest = booster.forest
+        lines["rounds"] = f"{forest.rounds}, {forest.trees} trees, {_leaves(model)} leaves"
+    lines["features"] = f"{booster.num_features()}, of which {sum(kinds)} categorical"
     if model.target is not None:
         lines["target"] = f"{model.target} ({model.task})"
     if model.classes:

@@ -40,6 +40,8 @@ class Hardware:
         memory for other scopes.
     byte_products : bool
         Whether one instruction multiplies the bytes of each lane of int32 in fours and adds the products.
+    pair_products : bool
+        Whether one instruction multiplies the int16 of each lane of int32 in pairs and adds the products.
     lane_operands : bool
         Whether a multiply-add takes one lane of a vector register as an operand for all lanes.
     """
@@ -50,6 +52,7 @@ class Hardware:
     threads: int = 1
     memories: Mapping[str, int | None] = field(default_factory=dict)
     byte_products: bool = False
+    pair_products: bool = False
     lane_operands: bool = False
 
 

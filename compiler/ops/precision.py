@@ -6,8 +6,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from compiler.backend.protocol import Hardware
 from compiler.ir.semantics.bfloat16 import widened
 from compiler.ops.parameter import Parameter
+
+
+class Grouping(NamedTuple):
+    """Products that one instruction forms and adds.
+
+    Parameters
+    ----------
+    depth : int
+        How many they are.
+    dtype : str, optional
+        The type to which the operands are converted before, if it is not their own.
+    """
+
+    depth: int
+    dtype: str | None = None
 
 
 class Precision(NamedTuple):
@@ -38,6 +54,12 @@ class Precision(NamedTuple):
     def of_bytes(self) -> bool:
         """Whether both operands are bytes, and their products are summed in int32."""
         return self.operand in ("int8", "uint8") and self.accumulator == "int32"
+
+    def grouping(self, hardware: Hardware) -> Grouping:
+        """How many products one instruction of the hardware forms and adds, and of which operands."""
+        if not self.of_bytes or not (hardware.byte_products or hardware.pair_products):
+            return Grouping(1)
+        return Grouping(4) if hardware.byte_products else Grouping(2, "int16")
 
     def values(self, operand: np.ndarray) -> np.ndarray:
         """An operand in the type of the accumulator."""

@@ -23,7 +23,6 @@ from costmodel.cli.arrays import (
 )
 from costmodel.cli.errors import clean_errors
 from costmodel.cli.terminal import new_console
-from costmodel.ensemble.files import compile_trees, refuse_trees
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,6 +142,8 @@ def compile_model(model: Path, output: Path | None, **options: Any) -> None:
     if path.suffix == SUFFIX:
         raise ValueError(f"{path}: the file of a compiled model is no .onnx; name it {path.stem}.module")
     if model.suffix != SUFFIX and model.is_file():
+        from costmodel.ensemble.files import compile_trees
+
         facts = compile_trees(model, path, options)
         _print_facts([(str(path), _bytes(path.stat().st_size)), *facts], new_console())
         return
@@ -275,6 +276,7 @@ def _loaded(path: Path, options: _ModelOptions) -> _Model:
     from compiler.relay import TupleType
     from compiler.relay.execute.load import restored
     from compiler.relay.execute.storage import read
+    from costmodel.ensemble.files import refuse_trees
 
     if not path.is_file():
         raise ValueError(f"{path}: no such file")

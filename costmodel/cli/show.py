@@ -52,8 +52,9 @@ HEAD = 1 << 16
 def show(file: str, operators: tuple[Path, ...], **options: Any) -> None:
     """Show a model file, the records of a search, or an operator.
 
-    Of a model: a summary, the importance of its features, and one of its trees. Of records: the best ones of
-    each task. Of an operator, by its name or as FILE.py:NAME, with --shape: its knobs and its default.
+    Of a model: a summary, the importance of its features, and one of its trees in words, as deep as the
+    screen has lines. Of records: the best ones of each task. Of an operator, by its name or as FILE.py:NAME,
+    with --shape: its knobs and its default.
     """
     given = _ShowOptions(**options)
     if given.shape is not None:
@@ -66,12 +67,16 @@ def show(file: str, operators: tuple[Path, ...], **options: Any) -> None:
     if path.stat().st_size == 0:
         raise ValueError(f"{file}: the file is empty")
     console = new_console()
+    if _shows_compiled(path, console):
+        return
     if is_model(path):
+        from boost.tables.model import TableModel
         from boost.tables.report import show_model
 
         if given.program:
             raise ValueError(f"{file} is a model: --program is for records")
-        show_model(path, console, top=given.top, tree=given.tree, depth=given.depth, drawing=given.drawing)
+        shown = {"top": given.top, "tree": given.tree, "depth": given.depth, "drawing": given.drawing}
+        show_model(TableModel.load(path), console, **shown)
         return
     if given.drawing is not None:
         raise ValueError(f"{file} is not a model: --drawing is for the trees of a model")
@@ -131,6 +136,20 @@ def is_model(path: Path) -> bool:
     except ValueError:  # a JSON document of several lines, or longer than the head, is not a record
         return text.startswith(b"{") and b'"learner"' in text
     return isinstance(first, dict) and "learner" in first
+
+
+def _shows_compiled(path: Path, console: Any) -> bool:
+    """Print what a file of compiled trees says of its model; return whether it is one."""
+    from costmodel.ensemble import is_compiled_ensemble
+
+    if not is_compiled_ensemble(path):
+        return False
+    from boost.tables.report import print_summary
+    from costmodel.ensemble.files import load_model
+
+    console.print("compiled trees: machine code; the model file that they were made of shows them")
+    print_summary(load_model(path), console, with_trees=False)
+    return True
 
 
 def _show_task(key: str, records: list[Any], top: int, program: bool, console: Any) -> None:

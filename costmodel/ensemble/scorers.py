@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from compiler.backend.target import Target
 from compiler.ir.dtype import bits_of
-from compiler.ir.expr import Buffer, Cast, Expr, Select, const, minimum
+from compiler.ir.expr import Buffer, Cast, Expr, Select, const, maximum, minimum
 from compiler.ir.function import PrimFunc
 from compiler.ir.stmt import Allocate, Seq, Stmt, Store
 from costmodel.ensemble.encode import Lanes, code_of_number, code_of_set
@@ -142,18 +142,29 @@ def by_rows(layout: Layout, target: Target, packed: Packed) -> Program:
 
 
 def by_trees(layout: Layout, target: Target, packed: Packed) -> Program:
-    """Return the program that lets one row walk down many trees together."""
+    """Return the program that lets one row walk down many trees together, those of like depth."""
     lanes, count = target.lanes("int32"), len(layout.trees)
     group = lanes * TOGETHER
-    depths = np.array([layout.trees[t : t + group, 3].max() for t in range(0, count, group)], np.int32)
-    leaf, single = layout.nodes[:, 3], layout.width == 1
-    integers = {"words": packed.words, "depths": depths} | ({} if single else {"leaf": leaf})
+    order = np.argsort(layout.trees[:, 3], kind="stable")
+    if not count or _steps(layout.trees[order, 3], group) > 0.9 * _steps(layout.trees[:, 3], group):
+        order = np.arange(count)  # the trees are as good as sorted, and each group can be added at once
+    sorted_ = bool((np.diff(order) != 1).any())
+    padded = np.pad(order, (0, -count % group), mode="edge") if count else order
+    roots, leaf, single = layout.trees[padded, 2], layout.nodes[:, 3], layout.width == 1
+    integers = {
+        "words": packed.words,
+        "depths": layout.trees[padded, 3].reshape(-1, group).max(axis=1),
+        "roots": roots,
+        "first": packed.words[roots].T.ravel(),  # a load in place of two gathers
+        "place": np.argsort(order).astype(np.int32),
+    }
+    integers |= {} if single else {"leaf": leaf}
     # By node, for leaves of one value: a gather less.
     tables = Tables(layout, integers, np.append(layout.values, 0.0)[leaf] if single else layout.values)
     codes = Buffer("codes", (layout.columns + 2 * lanes,), "int32")
     sums = Buffer("sums", (layout.outputs,), "float64", "local" if layout.outputs == 1 else "global")
     infinite = Buffer("infinite", (lanes,), "int32", "local")
-    ends = Buffer("ends", (group,), "float64" if single else "int32")
+    ends = Buffer("ends", (max(group, len(padded) if sorted_ else 0),), "float64" if single else "int32")
 
     def encode(row: Expr, first: int, number: int, code_of: Callable[[Tables, Lanes], Stmt]) -> Stmt:
         def part(g: Expr) -> Stmt:
@@ -168,33 +179,39 @@ def by_trees(layout: Layout, target: Target, packed: Packed) -> Program:
 
         return loop(-(-number // lanes), part)
 
-    def add(g: Expr, i: Expr) -> Stmt:
+    def add(t: Expr, at: Expr) -> Stmt:
         if single:
-            output = tables("trees", g * const(group) + i, 4) if layout.outputs > 1 else const(0)
-            return let((output,), lambda k: Store(sums, (k,), read(sums, k) + read(ends, i)))
+            output = tables("trees", t, 4) if layout.outputs > 1 else const(0)
+            return let((output,), lambda k: Store(sums, (k,), read(sums, k) + read(ends, at)))
         return let(
-            (read(ends, i),),
-            lambda at: loop(
-                layout.width, lambda k: Store(sums, (k,), read(sums, k) + read(tables.values, at + k))
+            (read(ends, at),),
+            lambda first: loop(
+                layout.width, lambda k: Store(sums, (k,), read(sums, k) + read(tables.values, first + k))
             ),
         )
 
     def trees(g: Expr) -> Stmt:
         node = Buffer("node", (group,), "int32", "local")
+        first = g * const(group)
 
-        def root(i: Expr) -> Expr:
-            return tables("trees", minimum(g * const(group) + i, const(count - 1)), 2)
+        def begin(i: Expr) -> Stmt:
+            def word(number: int) -> Expr:
+                return tables("first", const(number * len(padded)) + first + i)
 
-        def end(i: Expr) -> Expr:
-            return read(tables.values, read(node, i)) if single else tables("leaf", read(node, i))
+            return Store(
+                node, (i,), _next(packed, tables("roots", first + i), word, lambda c: read(codes, c))
+            )
 
-        walk = (
-            vector(group, lambda i: Store(node, (i,), root(i))),
-            _walk(tables, packed, node, tables("depths", g), lambda column, i: read(codes, column)),
-            vector(group, lambda i: Store(ends, (i,), end(i))),
-        )
-        rest = minimum(const(count) - g * const(group), const(group))
-        return Seq((Allocate(node, Seq(walk)), loop(rest, lambda i: add(g, i))))
+        def end(i: Expr) -> Stmt:
+            found = read(tables.values, read(node, i)) if single else tables("leaf", read(node, i))
+            return Store(ends, (first + i if sorted_ else i,), found)
+
+        more = maximum(tables("depths", g) - const(1), const(0))
+        down = _walk(tables, packed, node, more, lambda column, i: read(codes, column))
+        walk = Allocate(node, Seq((vector(group, begin), down, vector(group, end))))
+        if sorted_:
+            return walk
+        return Seq((walk, loop(minimum(const(count) - first, const(group)), lambda i: add(first + i, i))))
 
     def row(r: Expr) -> Stmt:
         total: Expr = read(infinite, 0)
@@ -208,7 +225,9 @@ def by_trees(layout: Layout, target: Target, packed: Packed) -> Program:
         parts.append(
             loop(layout.outputs, lambda k: Store(sums, (k,), _start(read(tables.margin, r, k), total)))
         )
-        parts.append(loop(-(-count // group), trees))
+        parts.append(loop(len(padded) // group, trees))
+        if sorted_:
+            parts.append(loop(count, lambda t: add(t, tables("place", t))))
         parts.append(loop(layout.outputs, lambda k: Store(tables.margin, (r, k), read(sums, k))))
         return Seq(tuple(parts))
 
@@ -304,11 +323,20 @@ def _walk(
         def word(number: int) -> Expr:
             return tables("words", read(node, i), number)
 
-        right = code(packed.field("column", word), i) > packed.field("code", word)
-        left = read(node, i) + packed.field("step", word)
-        return Store(node, (i,), left + Select(right, const(1), const(0)))
+        return Store(node, (i,), _next(packed, read(node, i), word, lambda column: code(column, i)))
 
     return loop(depth, lambda level: vector(node.size, step))
+
+
+def _next(packed: Packed, node: Expr, word: Callable[[int], Expr], code: Callable[[Expr], Expr]) -> Expr:
+    """Return the child of a node that a row goes to; a leaf itself."""
+    right = code(packed.field("column", word)) > packed.field("code", word)
+    return node + packed.field("step", word) + Select(right, const(1), const(0))
+
+
+def _steps(depths: NDArray[np.int32], group: int) -> int:
+    """Return the sum of the depths that groups of trees walk down."""
+    return sum(int(depths[t : t + group].max()) for t in range(0, len(depths), group))
 
 
 def _add_leaves(

@@ -21,7 +21,7 @@ from compiler.backend.llvm.expression import Expressions
 from compiler.backend.llvm.hints import LoopHints
 from compiler.backend.llvm.index import wide_literal
 from compiler.backend.llvm.machine import KIND, Machine
-from compiler.backend.llvm.mathematics.products import byte_products
+from compiler.backend.llvm.mathematics.products import group_sizes, product_group
 from compiler.backend.llvm.memory import (
     interleaved,
     is_strided,
@@ -149,7 +149,7 @@ class _Generator(Recursive):
         self.workspace_bytes = 0
         self.parallel_loops = 0
         self.runs_in_parallel = False
-        self.byte_lanes = machine.vector_bits // 32 if machine.hardware.byte_products else 0
+        self.group_sizes = group_sizes(machine.hardware)
         # the values of a group of stores that are written together
         self.values: list[tuple[str, str]] | None = None
 
@@ -266,10 +266,10 @@ class _Generator(Recursive):
                 end = position + max(1, count)
                 places = filter(None, map(self.expressions.place, loads))
                 self.expressions.transposed = load_together(self.frame, places, self.machine.vector_bits)
-            products = byte_products(node.stmts, position) if self.byte_lanes else None
-            if products is not None and self.expressions.dot(products, self.byte_lanes):
-                self.stored.add(products[0].sums.buffer)
-                position += 4
+            group = product_group(node.stmts, position, self.group_sizes) if self.group_sizes else None
+            if group is not None and self.expressions.dot(group, self.machine.vector_bits // 32):
+                self.stored.add(group[0].sums.buffer)
+                position += len(group)
                 continue
             run = strided_stores(node.stmts[position:]) if is_strided(node.stmts[position]) else []
             if len(run) < 2:

@@ -68,6 +68,9 @@ FEATURES: dict[str, tuple[str, ...]] = {
 
 # features that include an instruction which multiplies bytes in fours and adds the products
 BYTE_PRODUCTS = frozenset(("avx512vnni", "avxvnni"))
+# width of an x86 vector -> the feature that includes an instruction on it which multiplies int16 in pairs and
+# adds the products; each x86-64 CPU has that of 128 bits
+PAIR_PRODUCTS = {256: "avx2", 512: "avx512bw"}
 
 # prefixes of the features of this machine that code may use without -mattr
 _USED_BY_CODE: tuple[str, ...] = (

@@ -11,7 +11,7 @@ from compiler.backend.llvm.index import IndexArithmetic, always, combine, lane_z
 from compiler.backend.llvm.mathematics.extreme import extreme
 from compiler.backend.llvm.mathematics.functions import apply, in_float32
 from compiler.backend.llvm.mathematics.integer import divide, shift
-from compiler.backend.llvm.mathematics.products import ByteProduct, dot
+from compiler.backend.llvm.mathematics.products import Term, dot
 from compiler.backend.llvm.memory import STRIDES, Memory, Place, keeps_inactive_lanes, only_index
 from compiler.backend.llvm.writer import Frame, Index, Wide, literal, llvm_type, mangled, splat_literal
 from compiler.ir.dtype import integer_range, is_float, lanes_of, scalar_of, vector_of
@@ -169,8 +169,8 @@ class Expressions(Recursive):
         else:
             memory.store_masked(base, text, lanes, mask)
 
-    def dot(self, products: Sequence[ByteProduct], most: int) -> bool:
-        """Write four sums of products of bytes, of `most` lanes at most, as one instruction if it exists."""
+    def dot(self, products: Sequence[Term], most: int) -> bool:
+        """Write sums of a group of products, of `most` lanes at most, as one instruction if it exists."""
         (sums, scalar, vector), lanes = products[0], lanes_of(products[0].sums.dtype)
         types = scalar.buffer.dtype, vector.buffer.dtype
         if (
@@ -189,9 +189,9 @@ class Expressions(Recursive):
             if one.buffer is not scalar.buffer or other.buffer is not vector.buffer:
                 return False
         words = Memory(self.frame, scalar.buffer).load_words(firsts[0], 1)
-        bytes_ = Memory(self.frame, vector.buffer).load_words(firsts[1], lanes)
+        right = Memory(self.frame, vector.buffer).load_words(firsts[1], lanes)
         left = self.splat("int32", words, lanes)
-        total = dot(self.frame, lanes, self.value(sums), left, bytes_, types)
+        total = dot(self.frame, lanes, self.value(sums), left, right, types)
         Memory(self.frame, sums.buffer).store(self.access(lane_zero(sums.indices[0])), total, lanes)
         return True
 

@@ -17,7 +17,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from compiler.backend.llvm.cpu import BYTE_PRODUCTS, FEATURES, X86_VECTOR_BITS, adjusted, code_features
+from compiler.backend.llvm.cpu import (
+    BYTE_PRODUCTS,
+    FEATURES,
+    PAIR_PRODUCTS,
+    X86_VECTOR_BITS,
+    adjusted,
+    code_features,
+)
 from compiler.backend.protocol import Hardware, Options, TargetError
 from compiler.runtime.threads import num_threads
 from compiler.suggest import unknown
@@ -128,6 +135,8 @@ class Machine:
             threads=num_threads() if here else 1,
             memories={"global": None, "local": None},
             byte_products=not BYTE_PRODUCTS.isdisjoint(self.needs or ()),
+            pair_products=self.is_x86
+            and (self.vector_bits == 128 or PAIR_PRODUCTS[self.vector_bits] in (self.needs or ())),
             lane_operands=self.architecture in _AARCH64,
         )
 

@@ -196,7 +196,7 @@ class Memory:
         return self._value(lanes, text)
 
     def load_words(self, index: Index, lanes: int) -> str:
-        """The bytes from `index` on as lanes of int32, four bytes in each."""
+        """The elements from `index` on as lanes of int32, of which each has four bytes of them."""
         kind = "i32" if lanes == 1 else f"<{lanes} x i32>"
         pointer = self._address(index)
         return self.frame.read(f"load {kind}, ptr {pointer}, align {self.alignment}", self.buffer)

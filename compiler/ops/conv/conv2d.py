@@ -200,6 +200,44 @@ class Convolution:
         return te.if_then_else(te.all(*inside), value, 0) if inside else value
 
 
+@dataclass(frozen=True, slots=True)
+class CopiedImage:
+    """The part of an image that is copied for an output, with its margin.
+
+    What a stride skips between kernels of one pixel is left out.
+
+    Parameters
+    ----------
+    read : tuple of int
+        Rows and columns that the output depends on, the margin included.
+    size : tuple of int
+        Rows and columns of the copy.
+    step : tuple of int
+        Rows and columns of the copy from one pixel of the output to the next.
+    """
+
+    read: tuple[int, int]
+    size: tuple[int, int]
+    step: tuple[int, int]
+
+    @classmethod
+    def of(cls, conv: Convolution, height: int, width: int) -> CopiedImage:
+        """What is copied for an output of `height` rows and `width` columns."""
+        step = conv.SH if conv.KH > 1 else 1, conv.SW if conv.KW > 1 else 1
+        kernel = (conv.KH - 1) * conv.DH + 1, (conv.KW - 1) * conv.DW + 1
+
+        def extent(steps: tuple[int, int]) -> tuple[int, int]:
+            return (height - 1) * steps[0] + kernel[0], (width - 1) * steps[1] + kernel[1]
+
+        return cls(extent((conv.SH, conv.SW)), extent(step), step)
+
+    def pixel(self, conv: Convolution, data: Tensor, n: Expr, c: Expr, h: Expr, w: Expr) -> Expr:
+        """Return the pixel of the image at a place of the copy, zero outside of the image."""
+        return conv.pixel(
+            data, n, c, h * (conv.SH // self.step[0]), w * (conv.SW // self.step[1]), *self.read
+        )
+
+
 def image_shape(layout: str, n: int, c: int, h: int, w: int) -> tuple[int, ...]:
     """Return the shape of images in a layout."""
     if layout == "NHWC":

@@ -15,11 +15,13 @@ from compiler.ops.conv.conv2d import (
     BLOCK,
     Conv2dShape,
     Convolution,
+    CopiedImage,
     image_axes,
     image_index,
     image_shape,
 )
 from compiler.ops.conv.family import convolution_operator
+from compiler.ops.conv.grouped import GroupedChannels
 from compiler.ops.conv.tile import Blocks, PixelTile, block_options, divides_well, pixel_tiles, registers_of
 from compiler.ops.knobs import Knobs
 from compiler.ops.loops import split_vectors, store_across
@@ -41,7 +43,8 @@ def template(
     sums are kept in memory.
     """
     conv = replace(convolution(*values), consumer=consumer)
-    if conv2d_pointwise.is_pointwise(conv):
+    grouping = conv.precision.grouping(target.hardware)
+    if conv2d_pointwise.is_pointwise(conv) and grouping.depth == 1:
         return conv2d_pointwise.template(knobs, conv, target)
     registers = registers_of(conv, target)
     tiles = pixel_tiles(conv, registers, target)
@@ -60,23 +63,37 @@ def template(
     data, weight, extra = conv.placeholders()
     groups, c_tiles = conv.groups, covering(conv.co, tile.channels)
     h_tiles, w_tiles = covering(conv.OH, tile.height), covering(conv.OW, tile.width)
-    padded = _padded(conv, data, h_tiles * tile.height, w_tiles * tile.width)
-    packed = _packed(conv, weight, tile.channels, blocks.summed)
-    c = te.reduce_axis((0, blocks.summed), "c")
+    size, parts = (h_tiles * tile.height, w_tiles * tile.width), conv.ci // blocks.summed
+    grouped = None
+    if grouping.depth > 1:
+        grouped = GroupedChannels.of(conv, (data, weight), size, tile.channels, blocks.summed, grouping)
+    else:
+        padded = _padded(conv, data, *size)
+        packed = _packed(conv, weight, tile.channels, blocks.summed)
+    c = te.reduce_axis((0, covering(blocks.summed, grouping.depth)), "c")
     kh, kw = te.reduce_axis((0, conv.KH), "kh"), te.reduce_axis((0, conv.KW), "kw")
+    q = te.reduce_axis((0, grouping.depth), "q")
 
     def products(b: Expr, n: Expr, g: Expr, ct: Expr, oh: Expr, ow: Expr, lane: Expr) -> Expr:
+        if grouped is not None:
+            pixel = grouped.pixel(n, g * parts + b, c, (oh, kh), (ow, kw), q)
+            term = conv.term(pixel, grouped.weights[g, ct, b, kh, kw, c, lane, q])
+            return te.sum(term, axis=(kh, kw, c, q))
         pixel = padded(n, g * conv.ci + b * blocks.summed + c, (oh, kh), (ow, kw))
         return te.sum(conv.term(pixel, packed[g, ct, b, kh, kw, c, lane]), axis=(kh, kw, c))
 
-    shape = (conv.N, groups, c_tiles, h_tiles * tile.height, w_tiles * tile.width, tile.channels)
-    parts = conv.ci // blocks.summed
+    shape = (conv.N, groups, c_tiles, *size, tile.channels)
     if parts == 1:
         sums = total = te.compute(shape, lambda *at: products(const(0), *at), "tile")
     else:
         sums = te.compute((parts, *shape), products, "tile")
         b = te.reduce_axis((0, parts), "b")
         total = te.compute(shape, lambda *at: te.sum(sums[(b, *at)], axis=b), "total")
+
+    def sum_of(n: Expr, g: Expr, ct: Expr, oh: Expr, ow: Expr, lane: Expr) -> Expr:
+        value = total[n, g, ct, oh, ow, lane]
+        excess = None if grouped is None else grouped.excess
+        return value if excess is None else value - excess[g, ct, lane]
 
     # where lanes are channels but the output's are pixels, bias and activation are applied before the
     # transposition
@@ -86,7 +103,7 @@ def template(
 
         def finished(n: Expr, g: Expr, ct: Expr, oh: Expr, ow: Expr, lane: Expr) -> Expr:
             channel = g * conv.co + ct * tile.channels + lane
-            return conv.finish(total[n, g, ct, oh, ow, lane], extra, channel, (n, channel, oh, ow))
+            return conv.finish(sum_of(n, g, ct, oh, ow, lane), extra, channel, (n, channel, oh, ow))
 
         done = te.compute(shape, finished, "done")
 
@@ -94,7 +111,7 @@ def template(
         n, co, oh, ow = image_axes(conv.layout, *at)
         group, inside = (co // conv.co, co % conv.co) if groups > 1 else (0, co)
         index = n, group, inside // tile.channels, oh, ow, inside % tile.channels
-        return conv.finish(total[index], extra, co, at) if done is None else done[index]
+        return conv.finish(sum_of(*index), extra, co, at) if done is None else done[index]
 
     out = te.compute(conv.output_shape, element, "out")
 
@@ -113,6 +130,9 @@ def template(
         s[total].compute_at(s[out], block)
         s[sums].compute_at(s[total], _schedule_total(s, total, tile, order, registers.lanes))
     schedule_sums(s, sums, unroll, registers.lanes)
+    if grouped is not None:
+        grouped.schedule(s, registers.lanes)
+        return s, conv.arguments(data, weight, extra, out)
     if padded.tensor is not None:
         s[padded.tensor].parallel(s[padded.tensor].fuse(*padded.tensor.op.axis[:2]))
     s[packed].parallel(s[packed].fuse(*packed.op.axis[:2]))
@@ -137,16 +157,16 @@ def _schedule_total(s: Schedule, total: Tensor, tile: PixelTile, order: str, lan
 def schedule_sums(s: Schedule, sums: Tensor, unroll: int, lanes: int) -> None:
     """Schedule the products of a tile, whose sums stay in registers.
 
-    Several channels are unrolled, not the columns of the kernel: neighbouring taps share pixels, which LLVM
+    `within` a step of the channels, those of a group follow each other. Several channels are unrolled, not the columns of the kernel: neighbouring taps share pixels, which LLVM
     would keep in registers that the sums need.
     """
     stage = s[sums]
     *outer, oh, ow, lane = sums.op.axis
-    kh, kw, c = sums.op.reduce_axis
+    kh, kw, c, *within = sums.op.reduce_axis
     ci, quad = stage.split(c, max(d for d in range(1, unroll + 1) if c.extent % d == 0))
     vectors, lane = split_vectors(s, sums, lane, lanes)
-    stage.reorder(*outer, kh, kw, ci, quad, oh, ow, vectors, lane)
-    for axis in (quad, oh, ow):
+    stage.reorder(*outer, kh, kw, ci, quad, oh, ow, vectors, *within, lane)
+    for axis in (quad, oh, ow, *within):
         stage.unroll(axis)
     stage.set_scope("local")
 
@@ -188,31 +208,21 @@ class _Padded:
 def _padded(conv: Convolution, data: Tensor, height: int, width: int) -> _Padded:
     """The padded image for an output of `height` rows and `width` columns.
 
-    In NCHW, the rows of all channels are beside each other. What a stride skips between kernels of one
-    pixel is left out.
+    In NCHW, the rows of all channels are beside each other.
     """
-    # the steps in the image, and in the copy of it
-    strides = conv.SH, conv.SW
-    step = conv.SH if conv.KH > 1 else 1, conv.SW if conv.KW > 1 else 1
-    rows = (height - 1) * conv.SH + (conv.KH - 1) * conv.DH + 1
-    columns = (width - 1) * conv.SW + (conv.KW - 1) * conv.DW + 1
+    copied = CopiedImage.of(conv, height, width)
+    rows, columns = copied.read
     if not conv.top and not conv.left and rows <= conv.H and columns <= conv.W:
-        return _Padded(conv, data, None, (rows, columns), strides)
-    kept = (
-        (height - 1) * step[0] + (conv.KH - 1) * conv.DH + 1,
-        (width - 1) * step[1] + (conv.KW - 1) * conv.DW + 1,
-    )
-
-    def pixel(n: Expr, c: Expr, h: Expr, w: Expr) -> Expr:
-        return conv.pixel(data, n, c, h * (conv.SH // step[0]), w * (conv.SW // step[1]), rows, columns)
-
+        return _Padded(conv, data, None, copied.read, (conv.SH, conv.SW))
     if conv.layout == "NCHW":
-        shape: tuple[int, ...] = (conv.N, kept[0], conv.CI, kept[1])
-        tensor = te.compute(shape, lambda n, h, c, w: pixel(n, c, h, w), "padded")
+        shape: tuple[int, ...] = (conv.N, copied.size[0], conv.CI, copied.size[1])
+        tensor = te.compute(shape, lambda n, h, c, w: copied.pixel(conv, data, n, c, h, w), "padded")
     else:
-        shape = image_shape(conv.layout, conv.N, conv.CI, *kept)
-        tensor = te.compute(shape, lambda *at: pixel(*image_axes(conv.layout, *at)), "padded")
-    return _Padded(conv, data, tensor, kept, step)
+        shape = image_shape(conv.layout, conv.N, conv.CI, *copied.size)
+        tensor = te.compute(
+            shape, lambda *at: copied.pixel(conv, data, *image_axes(conv.layout, *at)), "padded"
+        )
+    return _Padded(conv, data, tensor, copied.size, copied.step)
 
 
 def _packed(conv: Convolution, weight: Tensor, width: int, summed: int) -> Tensor:

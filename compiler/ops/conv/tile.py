@@ -123,7 +123,7 @@ def summed_channels(conv: Convolution, tile: PixelTile, target: Target) -> int:
     size = bits_of(conv.precision.operand) // 8
     rows = (tile.height - 1) * min(conv.SH, conv.KH) + conv.KH
     each = _weights(conv, 1, tile.channels) + rows * (conv.W + conv.left + conv.right) * size
-    fitting = [d for d in _summed_options(conv) if d * each <= cache_bytes(target, 0) * 3 // 4]
+    fitting = [d for d in _summed_options(conv, target) if d * each <= cache_bytes(target, 0) * 3 // 4]
     return max(fitting, default=conv.ci)
 
 
@@ -132,9 +132,12 @@ def divides_well(conv: Convolution, tile: PixelTile, summed: int, target: Target
     return summed == conv.ci or _weights(conv, summed, tile.channels) <= cache_bytes(target, 0)
 
 
-def _summed_options(conv: Convolution) -> list[int]:
-    taps = conv.KH * conv.KW
-    return [d for d in range(1, conv.ci + 1) if conv.ci % d == 0 and (d * taps >= SHORTEST or d == conv.ci)]
+def _summed_options(conv: Convolution, target: Target) -> list[int]:
+    """The divisors of the channels of a group that are whole steps, and not too few for a partial sum."""
+    least = covering(SHORTEST, conv.KH * conv.KW)
+    depth = conv.precision.grouping(target.hardware).depth
+    parts = [d for d in range(least, conv.ci) if conv.ci % d == 0 and d % depth == 0]
+    return [*parts, conv.ci]
 
 
 def _weights(conv: Convolution, channels: int, width: int) -> int:
@@ -151,7 +154,7 @@ def block_options(
     are as many blocks as the target has threads.
     """
     first, second = cache_bytes(target, 0), cache_bytes(target, 1)
-    divisors = _summed_options(conv)
+    divisors = _summed_options(conv, target)
     # not in parts whose weights exceed the first cache even for the narrowest tile, but in one part
     summed = [d for d in divisors if _weights(conv, d, registers.lanes) <= first or d == conv.ci]
 

@@ -14,12 +14,12 @@ from compiler.ir.expr import Const, Expr
 from compiler.ops.consumer import Consumer
 from compiler.ops.epilogue import EPILOGUE, Epilogue
 from compiler.ops.knobs import Knobs
-from compiler.ops.loops import split_vectors
+from compiler.ops.loops import split_vectors, sweep
 from compiler.ops.matmul.matmul import Product
 from compiler.ops.matmul.vector import vector_product
 from compiler.ops.operator import Operator
 from compiler.ops.parameter import Parameter
-from compiler.ops.precision import MATRIX_DTYPE, PRECISIONS
+from compiler.ops.precision import MATRIX_DTYPE, PRECISIONS, Grouping
 from compiler.ops.rounding import Rounding
 from compiler.ops.tiles import UNROLL, UNROLLED, Registers, Tile, block_in_cache, covering, ranked_tiles
 from compiler.schedule.schedule import Schedule
@@ -65,15 +65,17 @@ def packed(
     succession, padded with zeros, and a step of the loop over k adds the products of all four. The
     instruction multiplies unsigned by signed bytes: of two signed operands, the panels of the left one hold
     its elements plus 128, and 128 times the sums of the columns of the right one are subtracted from the
-    result.
+    result. On one that multiplies int16 in pairs, bytes are converted to int16: the products of bytes of
+    AVX2 would be added in 16 bits, where two of them may not fit.
     """
     M, N, K = product.M, product.N, product.K
-    depth = 4 if product.precision.of_bytes and target.hardware.byte_products else 1
+    grouping = product.precision.grouping(target.hardware)
+    depth = grouping.depth
     registers = Registers.of(target, product.precision.accumulator)
     lanes = registers.lanes
     rows, columns = knobs.choice("tile", _tiles(M, N, registers))
     m_tiles, n_tiles = covering(M, rows), covering(N, columns)
-    usual = _Defaults.of(product, target, Tile(rows, columns // lanes), depth, product.names[1] in constants)
+    usual = _Defaults.of(product, target, Tile(rows, columns // lanes), product.names[1] in constants)
     columns_outside = knobs.choice("outside", ("columns", "rows"), default=usual.outside) == "columns"
     m_block = knobs.choice("m_block", _blocks(M), default=usual.m_block)
     n_block = knobs.choice("n_block", _blocks(covering(N, lanes)), default=1)
@@ -88,17 +90,22 @@ def packed(
     steps = -(-K // depth)
     k = te.reduce_axis((0, steps), "k")
     within = [te.reduce_axis((0, depth), "kq")] if depth > 1 else []
-    panels_b = _panels(product, B, n_tiles, columns, depth)
-    panels_a = _panels(product, A, m_tiles, rows, depth)
+    # rows whose elements are contiguous are converted where they are
+    converted = None
+    if grouping.dtype and product.transpose[0] == "N":
+        converted = _converted(product, A, steps * depth, grouping.dtype)
+    source = A if converted is None else converted
+    panels_b = _panels(product, B, n_tiles, columns, grouping)
+    panels_a = _panels(product, A, m_tiles, rows, grouping)
     plain = pack_left == "none"
-    plain &= depth == 1 or (K % depth == 0 and product.transpose[0] == "N")
+    plain &= depth == 1 or (source.shape[-1] % depth == 0 and product.transpose[0] == "N")
     plain_right = pack_right == "none" and depth == 1
-    excess = None if depth == 1 or plain or A.dtype == "uint8" else _column_sums(product, panels_b)
+    excess = None if depth != 4 or plain or A.dtype == "uint8" else _column_sums(product, panels_b)
 
     def left(batch: Sequence[Expr], mo: Expr, mi: Expr) -> Expr:
         if plain:
             i = mo * rows + mi
-            value = product.left(A, *batch, i, _place(k, within, depth))
+            value = product.left(source, *batch, i, _place(k, within, depth))
             return value if M % rows == 0 else te.if_then_else(i < M, value, 0)
         return panels_a[(*batch, mo, k, mi, *within)]
 
@@ -159,6 +166,8 @@ def packed(
         _pack(s, panels_b, product.transpose[1] == "N", lanes, depth, whole=not here)
     if excess is not None:
         _sweep_columns(s, excess, lanes)
+    if plain and converted is not None:
+        sweep(s, converted, target.lanes(converted.dtype))
     if not plain:
         here = pack_left == "block" and not columns_outside
         if here:
@@ -184,27 +193,30 @@ class _Defaults(NamedTuple):
     pack_right: str
 
     @staticmethod
-    def of(product: Product, target: Target, tile: Tile, depth: int, constant: bool) -> _Defaults:
-        """The defaults of a product in tiles of `tile`, `depth` steps of the sum at a time.
+    def of(product: Product, target: Target, tile: Tile, constant: bool) -> _Defaults:
+        """The defaults of a product in tiles of `tile`.
 
         `constant` says that the right operand is packed once and not in each call.
         """
         M, N, K = product.M, product.N, product.K
         types, threads = product.precision, target.hardware.threads
+        grouping = types.grouping(target.hardware)
+        depth = grouping.depth
         columns = tile.vectors * target.lanes(types.accumulator)
         m_tiles, n_tiles = covering(M, tile.rows), covering(N, columns)
         # all rows by one panel after the other, unless some threads would have no panel
         columns_outside = n_tiles >= threads or n_tiles >= m_tiles
         m_most = m_tiles if columns_outside else covering(m_tiles, covering(threads, n_tiles))
-        size = bits_of(_packed_dtype(product, types.right or types.operand, depth)) // 8
+        size = bits_of(_packed_dtype(product, types.right or types.operand, grouping)) // 8
         k_most = block_in_cache(target, 1, columns * size, K, multiple=64)
-        as_is = depth == 1 and _packed_dtype(product, types.operand, depth) == types.operand
+        as_is = depth == 1 and _packed_dtype(product, types.operand, grouping) == types.operand
         # a panel that one or two tiles of rows use is read where it is, and so is a left operand that is
         # small or whose rows are contiguous
         used_once = as_is and product.transpose[1] == "N" and m_tiles <= 2
         left_as_is = as_is and (
             product.transpose[0] == "N" or block_in_cache(target, 0, K * size, M, share=0.5) == M
         )
+        left_as_is |= grouping.dtype is not None and product.transpose[0] == "N"
         return _Defaults(
             outside="columns" if columns_outside else "rows",
             m_block=max(b for b in _blocks(M) if b <= m_most),
@@ -227,15 +239,15 @@ def _blocks(most: int) -> list[int]:
     return [block for block in BLOCKS if block == 1 or block <= most]
 
 
-def _packed_dtype(product: Product, dtype: str, depth: int) -> str:
+def _packed_dtype(product: Product, dtype: str, grouping: Grouping) -> str:
     """The type of an operand in panels.
 
     Floats are converted once and not in the innermost loop, and so are signed bytes, which are multiplied as
     int32 where there is no instruction for them; of an unsigned one and a signed one, LLVM multiplies int16.
     """
     types = product.precision
-    widened = is_float(types.accumulator) or (types.operand == "int8" and depth == 1)
-    return types.packed or (types.accumulator if widened else dtype)
+    widened = is_float(types.accumulator) or (types.operand == "int8" and grouping.depth == 1)
+    return grouping.dtype or types.packed or (types.accumulator if widened else dtype)
 
 
 def _place(k: Expr, within: Sequence[Expr], depth: int) -> Expr:
@@ -243,8 +255,19 @@ def _place(k: Expr, within: Sequence[Expr], depth: int) -> Expr:
     return k * depth + within[0] if within else k
 
 
-def _panels(product: Product, tensor: Tensor, tiles: int, width: int, depth: int) -> Tensor:
-    """An operand as panels of `width` rows or columns, `depth` elements at a time, padded with zeros."""
+def _converted(product: Product, tensor: Tensor, steps: int, dtype: str) -> Tensor:
+    """The left operand in another type, its rows padded with zeros to `steps` elements."""
+
+    def element(*at: Expr) -> Expr:
+        value = product.left(tensor, *at).astype(dtype)
+        return value if steps == product.K else te.if_then_else(at[-1] < product.K, value, 0)
+
+    return te.compute(product.shape(product.M, steps), element, "converted")
+
+
+def _panels(product: Product, tensor: Tensor, tiles: int, width: int, grouping: Grouping) -> Tensor:
+    """An operand as panels of `width` rows or columns, a group at a time, padded with zeros."""
+    depth = grouping.depth
     is_left = tensor.name == product.names[0]
     extent = product.M if is_left else product.N
     steps, axes = -(-product.K // depth), (depth,) if depth > 1 else ()
@@ -253,8 +276,8 @@ def _panels(product: Product, tensor: Tensor, tiles: int, width: int, depth: int
         *batch, tile, step, inner = at[: len(at) - len(axes)]
         place, k = tile * width + inner, _place(step, at[len(at) - len(axes) :], depth)
         value = product.left(tensor, *batch, place, k) if is_left else product.right(tensor, *batch, k, place)
-        value = value.astype(_packed_dtype(product, tensor.dtype, depth))
-        if depth > 1 and is_left and tensor.dtype == "int8":
+        value = value.astype(_packed_dtype(product, tensor.dtype, grouping))
+        if depth == 4 and is_left and tensor.dtype == "int8":
             value = value.astype("uint8") + 128  # wraps around: from -128 .. 127 to 0 .. 255
         inside = [place < extent] if tiles * width != extent else []
         inside += [k < product.K] if steps * depth != product.K else []

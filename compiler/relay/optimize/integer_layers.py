@@ -14,8 +14,11 @@ from compiler.relay.language.op import is_call_of, op
 from compiler.relay.language.types import TensorType
 from compiler.relay.language.visit import map_functions, rewrite
 
-LAYERS = ("nn.dense", "nn.matmul")
-"""Operators whose kernels of bytes are faster than those of floats. Those of convolutions are not, yet."""
+LAYERS = ("nn.dense", "nn.matmul", "nn.conv1d", "nn.conv2d")
+"""Operators whose kernels of bytes are faster than those of floats."""
+
+GROUP = 4
+"""Input channels of which one instruction adds the products: a convolution of fewer would add zeros."""
 
 
 def integer_layers(module: IRModule) -> IRModule:
@@ -35,6 +38,8 @@ def integer_layers(module: IRModule) -> IRModule:
         kind = old.args[0].args[0].checked_type if is_call_of(old.args[0]) else None
         weight = _weights(node.args[1], node.function.name)
         if weight is None or not isinstance(kind, TensorType) or kind.dtype not in ("int8", "uint8"):
+            return node
+        if "conv" in node.function.name and not _is_usual(node.attrs, weight.values):
             return node
         if not _is_single(scale) or not _is_single(zero) or old.checked_type.dtype != "float32":
             return node
@@ -95,6 +100,12 @@ def on_integers(name: str, quantized: Quantized, weights: Weights, attrs: Attrs)
         sums = op("subtract")(sums, constant(share))
     factors = (weights.scales.astype("float64") * quantized.scale).astype("float32").reshape(-1, *ones)
     return op("multiply")(op("cast")(sums, dtype="float32"), constant(factors))
+
+
+def _is_usual(attrs: Attrs, weights: np.ndarray) -> bool:
+    """Whether a convolution has channels before pixels, and enough of them in each of its sums."""
+    in_order = attrs.data_layout[:2] == "NC" and attrs.kernel_layout[:2] == "OI" and not attrs.out_layout
+    return in_order and weights.shape[1] >= GROUP
 
 
 def _is_single(expr: Expr) -> bool:

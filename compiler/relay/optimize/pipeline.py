@@ -70,6 +70,7 @@ def optimize(
     """
     if level not in (0, 1, 2, 3):
         raise ValueError(f"level is {level!r}; 0, 1, 2 or 3 is needed")
-    if not Target.parse(target).hardware.byte_products:
-        without = (*without, "integer_layers")  # products of floats are faster there
+    hardware = Target.parse(target).hardware
+    if not (hardware.byte_products or hardware.pair_products):
+        without = (*without, "integer_layers")  # without such instructions, products of floats are faster
     return run_passes(module, PASSES, level, without=without, observe=observe)

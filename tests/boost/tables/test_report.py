@@ -20,7 +20,7 @@ from tests.boost.small_models import model_of
 def shown(path: Path, width: int, height: int, depth: int | None = None, tree: int = 0) -> list[str]:
     out = io.StringIO()
     console = Console(file=out, width=width, height=height)
-    show_model(path, console, top=3, tree=tree, depth=depth, drawing=None)
+    show_model(TableModel.load(path), console, top=3, tree=tree, depth=depth, drawing=None)
     return out.getvalue().splitlines()
 
 

@@ -155,6 +155,22 @@ def test_hardware_that_multiplies_bytes_in_fours(options: str, has: bool) -> Non
     assert Target.parse(f"llvm {options}{triple}").hardware.byte_products is has
 
 
+@pytest.mark.parametrize(
+    ("options", "has"),
+    [
+        ("-mcpu=x86-64-v2", True),
+        ("-mcpu=sandybridge", False),  # vectors of 256 bits, for floats alone
+        ("-mcpu=x86-64-v3", True),
+        ("-mcpu=x86-64-v4", True),
+        ("-mcpu=x86-64-v4 -mattr=-avx512bw", False),
+        ("-mcpu=cortex-a72 -mtriple=aarch64-linux-gnu", False),
+    ],
+)
+def test_hardware_that_multiplies_int16_in_pairs(options: str, has: bool) -> None:
+    triple = "" if "mtriple" in options else " -mtriple=x86_64-unknown-linux-gnu"
+    assert Target.parse(f"llvm {options}{triple}").hardware.pair_products is has
+
+
 def test_caches_and_threads() -> None:
     here, elsewhere = Target.host().hardware, Target.parse("llvm -mtriple=riscv64-linux-gnu").hardware
     assert list(here.caches) == sorted(here.caches)

@@ -26,6 +26,8 @@ def test_compiled_trees_predict_the_same_file(run, files):
     for trained, name in ((model, "a.csv"), (program, "b.csv")):
         run("predict", trained, table, "--output", files / name)
     assert (files / "a.csv").read_bytes() == (files / "b.csv").read_bytes()
+    shown = run("show", program)
+    assert "compiled trees: machine code" in shown and "kind: a, b, c" in shown
     for command, words in (
         (("explain", program, table), "take the model"),
         (("run", program), "espalier predict"),

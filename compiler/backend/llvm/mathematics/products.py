@@ -1,37 +1,60 @@
-"""Products of bytes: four statements of a reduction as one instruction that multiplies and adds bytes."""
+"""Products in groups: statements of a reduction as one instruction that multiplies integers and adds them.
+
+It multiplies bytes in fours, or int16 in pairs, and adds the products to lanes of int32.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from compiler.backend.llvm.index import stride_of
 from compiler.backend.llvm.writer import Frame
+from compiler.backend.protocol import Hardware
 from compiler.ir.dtype import scalar_of
 from compiler.ir.expr import Binary, Broadcast, Cast, Expr, Load
 from compiler.ir.stmt import Stmt, Store
 
+# the instruction for int16, by the lanes of int32 that it adds to
+_PAIRS = {4: "sse2.pmadd.wd", 8: "avx2.pmadd.wd", 16: "avx512.pmaddw.d.512"}
 
-class ByteProduct(NamedTuple):
-    """The statement ``sums = sums + scalar * vector`` on lanes of int32, of products of bytes."""
+
+class Term(NamedTuple):
+    """The statement ``sums = sums + scalar * vector`` on lanes of int32, of products of small integers."""
 
     sums: Load
     scalar: Load
     vector: Load
 
 
-def byte_products(stmts: Sequence[Stmt], first: int) -> list[ByteProduct] | None:
-    """The parts of the four statements from `first` on that add products of bytes to the same lanes."""
-    found: list[ByteProduct] = []
-    for stmt in stmts[first : first + 4]:
-        product = _byte_product(stmt)
-        if product is None or (found and product.sums != found[0].sums):
+def group_sizes(hardware: Hardware) -> dict[str, int]:
+    """How many products of each type of operands one instruction of the hardware forms and adds."""
+    bytes_ = {"int8": 4, "uint8": 4} if hardware.byte_products else {}
+    return bytes_ | ({"int16": 2} if hardware.pair_products else {})
+
+
+def product_group(stmts: Sequence[Stmt], first: int, sizes: Mapping[str, int]) -> list[Term] | None:
+    """The parts of the statements from `first` on that add a group of products to the same lanes.
+
+    Parameters
+    ----------
+    stmts : sequence of Stmt
+    first : int
+    sizes : mapping of str to int
+        From `group_sizes`.
+    """
+    found: list[Term] = []
+    for stmt in stmts[first : first + max(sizes.values())]:
+        term = _term(stmt, sizes)
+        if term is None or (found and term.sums != found[0].sums):
             return None
-        found.append(product)
-    return found if len(found) == 4 else None
+        found.append(term)
+        if len(found) == sizes[term.vector.buffer.dtype]:
+            return found
+    return None
 
 
-def _byte_product(stmt: Stmt) -> ByteProduct | None:
+def _term(stmt: Stmt, sizes: Mapping[str, int]) -> Term | None:
     if type(stmt) is not Store or type(stmt.value) is not Binary or scalar_of(stmt.value.dtype) != "int32":
         return None
     sums, product = stmt.value.a, stmt.value.b
@@ -40,26 +63,29 @@ def _byte_product(stmt: Stmt) -> ByteProduct | None:
     if type(product) is not Binary or product.op != "*":
         return None
     for one, other in ((product.a, product.b), (product.b, product.a)):
-        scalar = _byte(one.value) if type(one) is Broadcast else None
+        scalar = _operand(one.value) if type(one) is Broadcast else None
         if scalar is None and type(one) is Cast and type(one.value) is Broadcast:
-            scalar = _byte(Cast(one.value.value, "int32"))
-        vector = _byte(other)
-        if scalar is not None and vector is not None and stride_of(vector.indices[0]) == 4:
-            return ByteProduct(sums, scalar, vector)  # type: ignore[arg-type]
+            scalar = _operand(Cast(one.value.value, "int32"))
+        vector = _operand(other)
+        if scalar is None or vector is None:
+            continue
+        size = sizes.get(vector.buffer.dtype)
+        if size == sizes.get(scalar.buffer.dtype) and stride_of(vector.indices[0]) == size:
+            return Term(sums, scalar, vector)  # type: ignore[arg-type]
     return None
 
 
-def _byte(value: Expr) -> Load | None:
-    """The load of bytes that are converted to int32."""
+def _operand(value: Expr) -> Load | None:
+    """The load of small integers that are converted to int32."""
     inner = value.value if type(value) is Cast and scalar_of(value.dtype) == "int32" else None
-    is_byte = type(inner) is Load and inner.buffer.dtype in ("int8", "uint8")
-    return inner if is_byte else None  # type: ignore[return-value]
+    is_small = type(inner) is Load and inner.buffer.dtype in ("int8", "uint8", "int16")
+    return inner if is_small else None  # type: ignore[return-value]
 
 
 def dot(frame: Frame, lanes: int, sums: str, scalar: str, vector: str, types: tuple[str, str]) -> str:
-    """``sums`` plus the products of the four bytes of each lane of `scalar` and `vector`.
+    """``sums`` plus the products of the four bytes, or two int16, of each lane of `scalar` and `vector`.
 
-    The instruction multiplies unsigned by signed bytes. Of two signed ones, 128 is added to those of
+    The instruction for bytes multiplies unsigned by signed ones. Of two signed ones, 128 is added to those of
     `vector`, and 128 times the bytes of `scalar`, which is the same for all vectors of a row, is subtracted.
 
     Parameters
@@ -70,9 +96,12 @@ def dot(frame: Frame, lanes: int, sums: str, scalar: str, vector: str, types: tu
     sums, scalar, vector : str
         Lanes of int32; those of `scalar` are equal.
     types : tuple of str
-        Those of the bytes of `scalar` and `vector`, of which one at most is ``"uint8"``.
+        Those of the elements of `scalar` and `vector`: both ``"int16"``, or bytes of which one at most is
+        ``"uint8"``.
     """
     kind = f"<{lanes} x i32>"
+    if types == ("int16", "int16"):
+        return _add_pairs(frame, lanes, sums, scalar, vector)
     name = f"@llvm.x86.avx512.vpdpbusd.{32 * lanes}"
     frame.declare(f"declare {kind} {name}({kind}, {kind}, {kind})")
 
@@ -87,3 +116,11 @@ def dot(frame: Frame, lanes: int, sums: str, scalar: str, vector: str, types: tu
     added = frame.once(f"xor {kind} {vector}, {offset}")
     extra = instruction("zeroinitializer", offset, scalar)
     return instruction(frame.emit(f"sub {kind} {sums}, {extra}"), added, scalar)
+
+
+def _add_pairs(frame: Frame, lanes: int, sums: str, scalar: str, vector: str) -> str:
+    kind, name = f"<{lanes} x i32>", f"@llvm.x86.{_PAIRS[lanes]}"
+    halves = f"<{2 * lanes} x i16>"
+    frame.declare(f"declare {kind} {name}({halves}, {halves})")
+    left, right = (frame.once(f"bitcast {kind} {x} to {halves}") for x in (scalar, vector))
+    return frame.emit(f"add {kind} {sums}, " + frame.once(f"call {kind} {name}({halves} {left}, {halves} {right})"))

@@ -76,6 +76,7 @@ def test_int8_sums_are_exact_in_int32() -> None:
 
 BYTES = ("int8", "uint8")
 WITH_BYTE_PRODUCTS = ("cascadelake", "sapphirerapids", "x86-64-v3 -mattr=+avxvnni")
+WITH_PAIR_PRODUCTS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
 
 
 def product_of_bytes(op: Operator, knobs: Knobs, values: tuple, target: str | Target) -> None:
@@ -95,7 +96,7 @@ def product_of_bytes(op: Operator, knobs: Knobs, values: tuple, target: str | Ta
     np.testing.assert_array_equal(out, a.astype("int32") @ (b.T if transpose else b).astype("int32"))
 
 
-@pytest.mark.parametrize("cpu", [*WITH_BYTE_PRODUCTS, "x86-64-v4"])
+@pytest.mark.parametrize("cpu", [*WITH_BYTE_PRODUCTS, *WITH_PAIR_PRODUCTS])
 @pytest.mark.parametrize("dtype", BYTES)
 @pytest.mark.parametrize("op", [MATMUL, DENSE])
 def test_products_of_bytes_are_exact(op: Operator, dtype: str, cpu: str) -> None:
@@ -118,6 +119,15 @@ def test_default_products_of_bytes_use_the_instruction(
     text = build(*MATMUL.schedule(Defaults(), *values, target=X86 + cpu), target=X86 + cpu).source("asm")
     assert "vpdpbusd" in text
     assert not re.search(r"\bvpmull|\bvpmadd", text)
+
+
+@pytest.mark.parametrize("cpu", WITH_PAIR_PRODUCTS)
+@pytest.mark.parametrize("transpose", ["NT", "TN"])
+def test_default_products_of_bytes_use_pairs_of_int16(transpose: str, cpu: str) -> None:
+    values = MATMUL.shape(37, 41, 43, transpose=transpose, dtype="int8")
+    text = build(*MATMUL.schedule(Defaults(), *values, target=X86 + cpu), target=X86 + cpu).source("asm")
+    assert len(re.findall(r"\bv?pmaddwd\b", text)) >= 6
+    assert not re.search(r"\bv?pmulld\b", text)
 
 
 @pytest.mark.parametrize("dtype", BYTES)
@@ -150,7 +160,7 @@ def test_products_of_bytes_with_random_knobs(random_knobs: Callable, data: st.Da
     size = st.sampled_from([1, 2, 3, 4, 7, 8, 16, 33])
     shape = tuple(data.draw(size) for _ in "MNK")
     values = MATMUL.shape(*shape, dtype=data.draw(st.sampled_from(BYTES)))
-    targets = [Target.parse(X86 + cpu) for cpu in WITH_BYTE_PRODUCTS]
+    targets = [Target.parse(X86 + cpu) for cpu in (*WITH_BYTE_PRODUCTS, *WITH_PAIR_PRODUCTS)]
     here = [t for t in targets if t.runs_here] or [Target.host()]
     product_of_bytes(MATMUL, random_knobs(data.draw), values, data.draw(st.sampled_from(here)))
 

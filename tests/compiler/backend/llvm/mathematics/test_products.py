@@ -83,3 +83,21 @@ def test_other_sums_are_left(types: tuple[str, str], target: str, lanes: int, or
     func = sums(*types, lanes, order)
     assert "vpdpbusd" not in build(func, X86 + target).source("asm")
     compare(func, 1)
+
+
+@pytest.mark.parametrize(("target", "lanes"), [("x86-64-v2", 4), ("x86-64-v3", 8), ("x86-64-v4", 16)])
+def test_int16_are_multiplied_in_pairs(target: str, lanes: int) -> None:
+    a, b = Buffer("A", (ROWS * STEPS * 2,), "int16"), Buffer("B", (STEPS * lanes * 2,), "int16")
+    c = Buffer("C", (ROWS * lanes,), "int32")
+    stmts: list[Stmt] = []
+    for row in range(ROWS):
+        at = (Ramp(Const(row * lanes), Const(1), lanes),)
+        for q in range(2):
+            left: Expr = Cast(Load(a, (i * 2 + (row * STEPS * 2 + q),)), "int32")
+            right = Load(b, (Ramp(i * (2 * lanes) + q, Const(2), lanes),))
+            stmts.append(Store(c, at, Load(c, at) + Broadcast(left, lanes) * Cast(right, f"int32x{lanes}")))
+    func = PrimFunc("f", (a, b, c), For(i, Const(STEPS), "serial", Seq(tuple(stmts))))
+    compare(func, 1)
+    text = build(func, X86 + target).source("asm")
+    assert len(re.findall(r"\bv?pmaddwd\b", text)) == ROWS
+    assert not re.search(r"\bv?pmull", text)
