@@ -156,8 +156,9 @@ def _schedule_total(s: Schedule, total: Tensor, tile: PixelTile, order: str, lan
 def schedule_sums(s: Schedule, sums: Tensor, unroll: int, lanes: int) -> None:
     """Schedule the products of a tile, whose sums stay in registers.
 
-    `within` a step of the channels, those of a group follow each other. Several channels are unrolled, not the columns of the kernel: neighbouring taps share pixels, which LLVM
-    would keep in registers that the sums need.
+    `within` a step of the channels, those of a group follow each other. Several channels are unrolled, not
+    the columns of the kernel: neighbouring taps share pixels, which LLVM would keep in registers that the
+    sums need.
     """
     stage = s[sums]
     *outer, oh, ow, lane = sums.op.axis
