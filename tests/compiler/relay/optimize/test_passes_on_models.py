@@ -211,7 +211,7 @@ def test_other_constants_are_not_gelu(half: float, one: float, root: float) -> N
 def test_gelu_of_fewer_axes_than_its_constants_is_left() -> None:
     x = Var("x", TensorType((3,)))
     rise = op("add")(op("erf")(op("divide")(x, constant(2**0.5))), ONE)
-    body = op("multiply")(op("multiply")(x, rise), constant([[0.5]]))
+    body = op("multiply")(op("multiply")(x, rise), constant([[0.5]], "float32"))
     after = check(module := module_of(x, body=body), recognize(module), (3,))
     assert "nn.gelu" not in names(after)
 
