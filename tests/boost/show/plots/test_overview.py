@@ -10,6 +10,7 @@ import pytest
 import boost
 from boost import plot_importance, plot_metric, plot_tree
 from boost.show.plots import canvas
+from boost.show.words import short_number
 from tests.boost.show.plots.axes import axes, labels
 from tests.boost.small_models import X, Y, model_of
 
@@ -99,7 +100,7 @@ def test_grid_and_numbers_of_the_axes() -> None:
     ],
 )
 def test_short_numbers(value: float, text: str) -> None:
-    assert canvas.short_number(value) == text
+    assert short_number(value) == text
 
 
 def test_unknown_metrics_and_tables(evaluated: boost.Booster) -> None:
