@@ -9,8 +9,7 @@ from compiler import te
 from compiler.backend import Target
 from compiler.ir.expr import Expr, const
 from compiler.ops.consumer import Consumer
-from compiler.ops.conv import conv2d
-from compiler.ops.conv import pointwise as conv2d_pointwise
+from compiler.ops.conv import conv2d, pixels
 from compiler.ops.conv.conv2d import (
     BLOCK,
     Conv2dShape,
@@ -44,8 +43,8 @@ def template(
     """
     conv = replace(convolution(*values), consumer=consumer)
     grouping = conv.precision.grouping(target.hardware)
-    if conv2d_pointwise.is_pointwise(conv) and grouping.depth == 1:
-        return conv2d_pointwise.template(knobs, conv, target)
+    if pixels.has_pixels_in_lanes(conv, target) and grouping.depth == 1:
+        return pixels.template(knobs, conv, target)
     registers = registers_of(conv, target)
     tiles = pixel_tiles(conv, registers, target)
     tile = PixelTile(*knobs.choice("tile", [tuple(t) for t in tiles]))
