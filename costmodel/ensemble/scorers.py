@@ -278,6 +278,7 @@ def _of_blocks(
                     lambda i, feature: read(tables.x, row(at + i), feature),
                     lambda i, code: Store(codes, (c + const(first), at + i), _cast(code, codes.dtype)),
                     lambda i: (infinite, at + i),
+                    c,
                 )
                 return code_of(tables, of)
 
