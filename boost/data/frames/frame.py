@@ -142,8 +142,8 @@ def dates_error(name: str, kind: Any) -> DataError:
     """Return the error for a column of dates or durations."""
     return DataError(
         f"column {name!r} holds dates or durations ({kind}): estimators and `espalier train` derive year, "
-        "month, day and so on from dates; for a DMatrix, use boost.encoding.encoding.Encoding.fit, or convert "
-        "them to numbers"
+        "month, day and so on from dates; for a DMatrix, use boost.encoding.encoding.Encoding.fit, or "
+        "convert them to numbers"
     )
 
 

@@ -40,7 +40,10 @@ def test_one_model_where_the_user_says_how_many_rounds() -> None:
     assert same.save_raw() == given.booster.save_raw()
     watched = fit(table, COMMON, stopping=3, evals=[(DMatrix(X[:50], Y[:50]), "held")])
     assert watched.choice.members == 1
-    for options in ({"callbacks": [EarlyStopping(rounds=3)]}, {"obj": lambda m, d: (m - d.label, np.ones_like(m))}):
+    for options in (
+        {"callbacks": [EarlyStopping(rounds=3)]},
+        {"obj": lambda m, d: (m - d.label, np.ones_like(m))},
+    ):
         some = fit(table, COMMON, evals=[(table, "train")], options=options)
         assert some.choice.members == 1
     for params in ({"booster": "dart"}, {"num_parallel_tree": 3}):
