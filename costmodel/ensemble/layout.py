@@ -95,6 +95,8 @@ def make_layout(forest: Forest, features: int) -> Layout:
     """
     every = [_level_order(forest[t]) for t in range(forest.trees)]
     numbers, sets = _columns(forest, every)
+    if not numbers and not sets:  # leaves have a column too
+        numbers = {(0, False, b""): np.empty(0, np.float32)}
     ranges, thresholds, cuts = _ranges(numbers)
     set_table, bits = _sets(sets)
     column_of: dict[Key, int] = {key: k for k, key in enumerate([*numbers, *sets])}

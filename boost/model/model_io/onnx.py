@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.atomic import new_file
+from boost.encoding.encoding import ATTRIBUTE as ENCODING
 from boost.errors import ModelError
 from boost.model.model import Model
 from boost.model.model_io.onnx_trees import sets_of, tree_attributes
@@ -18,7 +19,6 @@ from boost.objective.normal import FURTHEST
 
 # Versions of the operators: the oldest that has TreeEnsemble, and one of the same time.
 OPSET, TREES_OPSET, IR_VERSION = 21, 5, 10
-ENCODING = "espalier.encoding"
 
 
 class _Graph:

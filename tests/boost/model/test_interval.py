@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 import boost
 from boost import BoostIntervalRegressor, BoostRegressor, DataError, DMatrix, ParameterError
-from boost.model.interval import conformal_margin, interval_levels, interval_of
+from boost.model.interval import conformal_margin, conformal_steps, interval_levels, interval_of
 
 
 def draw(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,6 +46,68 @@ def test_the_guarantee_for_rows_in_any_order(distances: list[float], coverage: f
     others = [distances[:i] + distances[i + 1 :] for i in range(n + 1)]
     inside = sum(d <= conformal_margin(o, coverage) for d, o in zip(distances, others, strict=True))
     assert inside == max(rank, 1)
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=3, max_size=40),
+    st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.1]),
+)
+def test_the_share_is_exact_for_equal_distances_too(distances: list[int], coverage: float) -> None:
+    n = len(distances) - 1
+    if (n + 1) * (1 - coverage) < 1 or (n + 1) * coverage < 1:
+        return
+    share = 0.0
+    for i, new in enumerate(distances):
+        steps = conformal_steps(distances[:i] + distances[i + 1 :], coverage)
+        bounds = [max(bound, 0.0) for bound, _, _ in steps] + [1.0]
+        assert steps[0][0] < 0 and bounds == sorted(bounds)
+        share += sum(
+            high - low
+            for (_, margin, inside), low, high in zip(steps, bounds, bounds[1:], strict=False)
+            if new < margin or (inside and new == margin)
+        )
+    assert share == pytest.approx((n + 1) * coverage)
+
+
+def test_equal_weights_change_nothing() -> None:
+    distances = np.random.default_rng(0).integers(0, 9, 60)
+    expected = conformal_steps(distances, 0.8)
+    np.testing.assert_allclose(conformal_steps(distances, 0.8, np.full(60, 2.5)), expected, atol=1e-12)
+    # a weight of two counts as two rows, against a new row of the mean weight
+    doubled = conformal_steps(distances, 0.8, np.where(distances > 4, 2.0, 1.0))
+    assert doubled[-1][1] >= expected[-1][1]
+
+
+@pytest.mark.parametrize("coverage", [0.6])
+def test_coverage_of_counts(coverage: float) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 2, size=(12_000, 2))
+    y = rng.poisson(1 + 2 * x[:, 0])
+    params = {"objective": "reg:quantileerror", "quantile_alpha": interval_levels(coverage), "max_depth": 3}
+    model = boost.train(params, DMatrix(x[:1000], y[:1000]), 20)
+    shares = []
+    for part in range(30):
+        at = slice(1000 + part * 100, 1100 + part * 100)
+        model.calibrate(DMatrix(x[at], y[at]), coverage)
+        low, high = model.predict_interval(x[4000:]).T
+        shares.append(np.mean((low <= y[4000:]) & (y[4000:] <= high)))
+    assert coverage - 0.02 < np.mean(shares) < coverage + 0.02
+    again = model.predict_interval(x[4000:])
+    assert np.array_equal(again, np.column_stack((low, high)))
+
+
+def test_a_model_of_an_earlier_version_has_one_margin(model: boost.Booster) -> None:
+    x, y = draw(50, 5)
+    other = model.copy()
+    other.set_attr(**{"espalier.interval": '{"coverage": 0.9, "margin": 0.5}'})
+    ends = model.predict(x)
+    expected = np.column_stack((ends.min(axis=1) - 0.5, ends.max(axis=1) + 0.5))
+    assert np.array_equal(other.predict_interval(x), expected)
+    for steps in ('[["x", 1, true]]', "[[0.5, 1, true]]", "[[-1, 1]]"):
+        text = f'{{"coverage": 0.9, "margin": 0.5, "steps": {steps}}}'
+        other.set_attr(**{"espalier.interval": text})
+        with pytest.raises(ParameterError, match="is damaged: calibrate it again"):
+            other.predict_interval(x)
 
 
 def test_fewest_rows() -> None:

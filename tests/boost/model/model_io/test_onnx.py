@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import boost
+from boost.encoding.encoding import ATTRIBUTE as ENCODING
 from boost.errors import ModelError
 from boost.forest.forest import Forest
 from boost.forest.tree import Tree
@@ -133,7 +134,7 @@ def test_what_cannot_be_said_is_refused(monkeypatch):
     with pytest.raises(ModelError, match="not trained"):
         boost.model_to_onnx(boost.Booster())
     booster = trained(X, y)
-    booster.attributes["espalier.encoding"] = "{}"
+    booster.attributes[ENCODING] = "{}"
     with pytest.raises(ModelError, match="derived from others"):
         boost.model_to_onnx(booster)
     monkeypatch.setitem(sys.modules, "onnx", None)
