@@ -196,17 +196,33 @@ def scan_categories(run, table, begin, bins, n, nodes, limits, best):
 
 @kernel(allocates=False)
 def mark_categories(run, table, begin, bins, nodes, n, chosen, limits):
-    """Set the bits of the categories of the set that `scan_categories` returned."""
+    """Set the bits of the categories of the set that `scan_categories` returned.
+
+    As in XGBoost, categories that do not occur in the node go with those that stand where they would, not
+    always to the left, which may be a few extreme ones.
+    """
     words = nodes.sets[n]
     for w in range(words.size):
         words[w] = 0
     if bins < limits[ONE_HOT]:
         words[chosen >> 6] |= np.uint64(1) << np.uint64(chosen & (BITS - 1))
         return
-    used, _, _ = order_categories(run, table, begin, bins, nodes, n, limits)
+    used, absent, light = order_categories(run, table, begin, bins, nodes, n, limits)
+    last = np.int64(0)
     for i in range(abs(chosen)):
-        c = run.number[i] if chosen > 0 else run.number[used - 1 - i]
-        words[c >> 6] |= np.uint64(1) << np.uint64(c & (BITS - 1))
+        last = run.number[i] if chosen > 0 else run.number[used - 1 - i]
+        words[last >> 6] |= np.uint64(1) << np.uint64(last & (BITS - 1))
+    if absent == 0:
+        return
+    at = run.above_g[last]
+    for c in range(bins):
+        if table[begin + c, GRAD] != 0.0 or table[begin + c, HESS] != 0.0:
+            continue
+        inside = light < at or (light == at and c < last)
+        if chosen < 0:
+            inside = light > at or (light == at and c > last)
+        if inside:
+            words[c >> 6] |= np.uint64(1) << np.uint64(c & (BITS - 1))
 
 
 @kernel(allocates=False)

@@ -388,8 +388,11 @@ def test_one_round_on_categories_equals_xgboost(depth: int, extra: dict[str, flo
         rng = np.random.default_rng(seed)
         count = int(rng.integers(8, 60))
         codes = rng.choice(count, 800, p=rng.dirichlet(np.full(count, 0.5)))
-        y = 0.5 * rng.normal(size=count)[codes] + rng.normal(size=800)
-        x = pd.DataFrame({"code": pd.Categorical(codes, categories=range(count))})
+        number = rng.integers(0, 5, 800)
+        y = 0.5 * rng.normal(size=count)[codes] + (codes % 3 == 0) * number + rng.normal(size=800)
+        x = pd.DataFrame({"code": pd.Categorical(codes, categories=range(count)), "number": number})
+        # also rows of categories that do not occur in their node
+        new = x.assign(number=rng.permutation(number))
         params = {
             "max_depth": depth,
             "max_cat_threshold": 1000,
@@ -398,9 +401,10 @@ def test_one_round_on_categories_equals_xgboost(depth: int, extra: dict[str, flo
             **extra,
         }
 
-        def prediction(library: Any, data: pd.DataFrame = x, y: Any = y, params: Any = params) -> Any:
-            table = library.DMatrix(data, y, enable_categorical=True)
-            return library.train({**params, "verbosity": 0}, table, 1).predict(table)
+        def prediction(library: Any, data: Any = (x, new), y: Any = y, params: Any = params) -> Any:
+            table, both = (library.DMatrix(d, enable_categorical=True) for d in (data[0], pd.concat(data)))
+            table.set_info(label=y)
+            return library.train({**params, "verbosity": 0}, table, 1).predict(both)
 
         np.testing.assert_allclose(prediction(boost), prediction(xgboost), atol=1e-5)
 
