@@ -75,7 +75,9 @@ class InferenceSession:
     """Runs a model. A script that uses onnxruntime changes one import.
 
     A program is compiled for the shapes of the inputs, when they come for the first time; and for the values
-    of those inputs on which shapes depend. It is kept for the next call.
+    of those inputs on which shapes depend. It is kept for the next call, and on disk for the next session
+    (`compiler.relay.execute.cache`), which then imports no compiler. The file of the model is read only to
+    compile, and must not have changed by then.
 
     Parameters
     ----------

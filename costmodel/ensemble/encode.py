@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.ir.expr import Buffer, Call, Cast, Expr, Select, binary, const
+from compiler.ir.expr import Buffer, Call, Cast, Expr, Select, as_expr, binary, const
 from compiler.ir.stmt import Allocate, Seq, Stmt, Store
 from costmodel.ensemble.statements import loop, read, vector
 from costmodel.ensemble.tables import Tables
@@ -28,6 +28,8 @@ class Lanes:
         From a lane and its code to the statement that stores it.
     infinite : callable
         From a lane to the buffer and the index of what becomes 1 for an infinite value.
+    shared : Expr, optional
+        The column of all lanes, if they have the same.
     """
 
     count: int
@@ -35,24 +37,29 @@ class Lanes:
     value: Callable[[Expr, Expr], Expr]
     save: Callable[[Expr, Expr], Stmt]
     infinite: Callable[[Expr], tuple[Buffer, Expr]]
+    shared: Expr | None = None
 
 
 def code_of_number(tables: Tables, lanes: Lanes) -> Stmt:
     """Return the statement that counts the thresholds that each value reaches, by bisection."""
-    most = int(tables.layout.ranges[:, 2].max())
+    shared = lanes.shared
+    halvings = int(tables.layout.ranges[:, 2].max()) if shared is None else tables("ranges", shared, 2)
     code = Buffer("code", (lanes.count,), "int32", "local")
 
     def field(i: Expr, number: int) -> Expr:
         return tables("ranges", lanes.column(i), number)
 
     def halve(h: Expr, x: Buffer) -> Stmt:
-        step = const(1) << (const(most - 1) - h)
+        step = const(1) << (as_expr(halvings) - const(1) - h)
 
         def of_lane(i: Expr) -> Stmt:
-            # a column of fewer thresholds takes part in the last halvings only
-            inside = step < (const(1) << field(i, 2))
-            at = field(i, 1) + Select(inside, read(code, i) + step - const(1), const(0))
-            reached = binary("and", inside, read(tables.limits, at) <= read(x, i))
+            at = read(code, i) + step - const(1)
+            if shared is not None:
+                reached = read(tables.limits, field(i, 1) + at) <= read(x, i)
+            else:  # a column of fewer thresholds takes part in the last halvings only
+                inside = step < (const(1) << field(i, 2))
+                limit = read(tables.limits, field(i, 1) + Select(inside, at, const(0)))
+                reached = binary("and", inside, limit <= read(x, i))
             return Store(code, (i,), read(code, i) + Select(reached, step, const(0)))
 
         return vector(lanes.count, of_lane)
@@ -62,7 +69,7 @@ def code_of_number(tables: Tables, lanes: Lanes) -> Stmt:
         end = vector(
             lanes.count, lambda i: lanes.save(i, Select(_missing(read(x, i)), field(i, 3), read(code, i)))
         )
-        return Allocate(code, Seq((begin, loop(most, lambda h: halve(h, x)), end)))
+        return Allocate(code, Seq((begin, loop(halvings, lambda h: halve(h, x)), end)))
 
     return _with_values(lanes, lambda i: field(i, 0), count)
 

@@ -38,8 +38,9 @@ from costmodel.ensemble.layout import Layout
 from costmodel.ensemble.statements import let, loop, read, vector, vectors
 from costmodel.ensemble.tables import Packed, Tables, pack_nodes
 
-# Independent vectors in the body of a loop, which hide the latency of each other.
-TOGETHER = 4
+# Rows or trees that walk down together, whose loads overlap; loops over them are plain, so that LLVM chooses
+# gathers where the target's are fast, and single loads elsewhere.
+WALKERS = 64
 # Instructions for a vector: to choose the leaf of a subtree, and to add values of leaves.
 CHOICE, ADDITION = 4, 6
 # Instructions for each element of a gather.
@@ -118,7 +119,7 @@ def by_blocks(layout: Layout, target: Target) -> Program:
 def by_rows(layout: Layout, target: Target, packed: Packed) -> Program:
     """Return the program that lets the rows of a block walk down each tree together."""
     tables = Tables(layout, {"words": packed.words, "leaf": layout.nodes[:, 3]}, layout.values)
-    size, lanes = walking_rows(layout, target), target.lanes("int32") * TOGETHER
+    size, lanes = walking_rows(layout, target), WALKERS
     codes = Buffer("codes", (max(1, layout.columns), size), "int32")
     sums = Buffer("sums", (layout.outputs, size), "float64")
     found = Buffer("found", (size,), "int32")
@@ -126,8 +127,8 @@ def by_rows(layout: Layout, target: Target, packed: Packed) -> Program:
     def walk(t: Expr, part: Expr) -> Stmt:
         node = Buffer("node", (lanes,), "int32", "local")
         first = part * const(lanes)
-        begin = vector(lanes, lambda i: Store(node, (i,), tables("trees", t, 2)))
-        end = vector(lanes, lambda i: Store(found, (first + i,), tables("leaf", read(node, i))))
+        begin = loop(lanes, lambda i: Store(node, (i,), tables("trees", t, 2)))
+        end = loop(lanes, lambda i: Store(found, (first + i,), tables("leaf", read(node, i))))
         down = _walk(
             tables, packed, node, tables("trees", t, 3), lambda column, i: read(codes, column, first + i)
         )
@@ -144,7 +145,7 @@ def by_rows(layout: Layout, target: Target, packed: Packed) -> Program:
 def by_trees(layout: Layout, target: Target, packed: Packed) -> Program:
     """Return the program that lets one row walk down many trees together, those of like depth."""
     lanes, count = target.lanes("int32"), len(layout.trees)
-    group = lanes * TOGETHER
+    group = WALKERS
     order = np.argsort(layout.trees[:, 3], kind="stable")
     if not count or _steps(layout.trees[order, 3], group) > 0.9 * _steps(layout.trees[:, 3], group):
         order = np.arange(count)  # the trees are as good as sorted, and each group can be added at once
@@ -208,7 +209,7 @@ def by_trees(layout: Layout, target: Target, packed: Packed) -> Program:
 
         more = maximum(tables("depths", g) - const(1), const(0))
         down = _walk(tables, packed, node, more, lambda column, i: read(codes, column))
-        walk = Allocate(node, Seq((vector(group, begin), down, vector(group, end))))
+        walk = Allocate(node, Seq((loop(group, begin), down, loop(group, end))))
         if sorted_:
             return walk
         return Seq((walk, loop(minimum(const(count) - first, const(group)), lambda i: add(first + i, i))))
@@ -245,7 +246,7 @@ def block_rows(layout: Layout, target: Target) -> int:
 
 def walking_rows(layout: Layout, target: Target) -> int:
     """Return the rows of a block that walks: vectors whose codes fit the nearest cache."""
-    return _rows(target, target.lanes("int32") * TOGETHER, 4 * layout.columns + 4)
+    return _rows(target, WALKERS, 4 * layout.columns + 4)
 
 
 def _rows(target: Target, lanes: int, bytes_of_row: int) -> int:
@@ -277,6 +278,7 @@ def _of_blocks(
                     lambda i, feature: read(tables.x, row(at + i), feature),
                     lambda i, code: Store(codes, (c + const(first), at + i), _cast(code, codes.dtype)),
                     lambda i: (infinite, at + i),
+                    c,
                 )
                 return code_of(tables, of)
 
@@ -325,7 +327,7 @@ def _walk(
 
         return Store(node, (i,), _next(packed, read(node, i), word, lambda column: code(column, i)))
 
-    return loop(depth, lambda level: vector(node.size, step))
+    return loop(depth, lambda level: loop(node.size, step))
 
 
 def _next(packed: Packed, node: Expr, word: Callable[[int], Expr], code: Callable[[Expr], Expr]) -> Expr:

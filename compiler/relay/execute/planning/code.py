@@ -60,7 +60,7 @@ class Kernel:
         """The prepared buffers for the values of the constant inputs."""
         filled = [empty(shape, dtype) for shape, dtype in self.prepared]
         if self.prepare is not None:
-            from compiler.backend.registry import backend  # which knows how to compile, too
+            from compiler.backend.registry import backend  # imports the compiler
 
             module = backend(self.prepare.kind).load(self.prepare)
             parameters = []
