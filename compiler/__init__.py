@@ -3,15 +3,35 @@
 ``te expression -> Schedule -> loop nest (PrimFunc) -> passes -> Module -> call``
 """
 
-from compiler import runtime, te
-from compiler.backend import Target, device, load_module
-from compiler.driver import build, lower
-from compiler.errors import ScheduleWarning
-from compiler.ir.expr import Buffer
-from compiler.ir.function import PrimFunc
-from compiler.ir.semantics.verify import VerifyError, verify
-from compiler.lowering.nest import loop_nest
-from compiler.schedule import Schedule, ScheduleError, create_schedule
+from typing import TYPE_CHECKING
+
+from compiler import runtime
+from compiler.deferred import defer
+
+if TYPE_CHECKING:
+    from compiler import te
+    from compiler.backend import Target, device, load_module
+    from compiler.driver import build, lower
+    from compiler.errors import ScheduleWarning
+    from compiler.ir.expr import Buffer
+    from compiler.ir.function import PrimFunc
+    from compiler.ir.semantics.verify import VerifyError, verify
+    from compiler.lowering.nest import loop_nest
+    from compiler.schedule import Schedule, ScheduleError, create_schedule
+
+defer(
+    __name__,
+    {
+        "compiler.backend": "Target device load_module",
+        "compiler.driver": "build lower",
+        "compiler.errors": "ScheduleWarning",
+        "compiler.ir.expr": "Buffer",
+        "compiler.ir.function": "PrimFunc",
+        "compiler.ir.semantics.verify": "VerifyError verify",
+        "compiler.lowering.nest": "loop_nest",
+        "compiler.schedule": "Schedule ScheduleError create_schedule",
+    },
+)
 
 __all__ = [
     "Buffer",

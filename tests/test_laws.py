@@ -41,11 +41,14 @@ WIDE_FACES = {
     "boost/estimator/base.py:XGBModel.fit": "XGBoost's signature",
     "boost/runs/cv.py:cv": "XGBoost's signature",
     "boost/runs/train.py:train": "XGBoost's signature",
-    "boost/show/plot.py:plot_contributions": "options of a plot",
+    "boost/show/plots/contributions.py:plot_contributions": "options of a plot",
+    "boost/show/plots/dependence.py:plot_dependence": "options of a plot",
+    "boost/show/plots/fit.py:plot_calibration": "options of a plot",
+    "boost/show/plots/fit.py:plot_residuals": "options of a plot",
     "compiler/driver.py:build": "options of a compilation",
     "compiler/ops/knobs.py:Knobs.split": "options of a split, by name",
-    "boost/show/plot.py:plot_importance": "XGBoost's signature",
-    "boost/show/plot.py:plot_metric": "XGBoost's signature",
+    "boost/show/plots/overview.py:plot_importance": "XGBoost's signature",
+    "boost/show/plots/overview.py:plot_metric": "XGBoost's signature",
     "costmodel/measure/measurer.py:Measurer.__init__": "keyword-only options of a constructor",
     "costmodel/budget.py:tune_all": "keyword-only options of the entry point",
     "costmodel/tune.py:tune": "keyword-only options of the entry point",
@@ -214,11 +217,7 @@ def crowded_folders(files: Mapping[str, str]) -> list[str]:
 def long_files(files: Mapping[str, str]) -> list[str]:
     """Files of too many lines."""
     lines = {path: len(text.splitlines()) for path, text in files.items()}
-    return [
-        f"{path}: {number} lines"
-        for path, number in sorted(lines.items())
-        if number > MAX_LINES
-    ]
+    return [f"{path}: {number} lines" for path, number in sorted(lines.items()) if number > MAX_LINES]
 
 
 def repeated_folders(files: Mapping[str, str]) -> list[str]:

@@ -27,18 +27,16 @@ CHILD = "from benchmarks.models.footprint import child; child({way!r}, {name!r},
 CALLS = 3
 
 
-def resident() -> float:
-    """The resident size of this process, in MB."""
+def resident(field: str = "VmRSS") -> float:
+    """The resident size of this process, in MB; with ``"VmHWM"`` the greatest so far."""
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
+        if line.startswith(field):
             return int(line.split()[1]) / 1024
     return float("nan")
 
 
 def child(way: str, name: str, path: str) -> None:
     """Run a model in this process; prints how much larger it is then, and at its largest, and the plan."""
-    import resource
-
     (model,) = (m for m in MODELS if m.name == name)
     feed = model.inputs(np.random.default_rng(0))
     before = resident()
@@ -59,8 +57,7 @@ def child(way: str, name: str, path: str) -> None:
         peer = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         for _ in range(CALLS):
             peer.run(None, feed)
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(resident() - before, largest - before, arena, tensors)
+    print(resident() - before, resident("VmHWM") - before, arena, tensors)
 
 
 def run(way: str, model: Real, path: Path, cache: str) -> list[float]:

@@ -2,9 +2,9 @@
 
 Run with ``python -m benchmarks quality``: every library at its defaults on the tables of `realtables.py`,
 scored on rows that it was not trained on: five folds, and of larger tables a sample of the rows. The figure
-to reach is the best mean rank, on all tables and on those that no default was chosen by (``--half hidden``), and no table
-on which we lose to XGBoost by more than two standard errors. ``--rows`` and ``--folds`` make it longer or
-shorter; ``--tables`` selects.
+to reach is the best mean rank, on all tables and on those that no default was chosen by (``--half hidden``),
+and no table on which we lose to XGBoost by more than two standard errors. ``--rows`` and ``--folds`` make it
+longer or shorter; ``--tables`` selects.
 
 What each fit scored, and the seconds of processor time that it took, are kept in the file of ``--records``: a
 later run measures what is not there yet, so that the peers, which do not change, are measured once. Our own

@@ -169,19 +169,20 @@ def recognize_dates(values: Any) -> str | None:
 def formats_of(values: Any) -> list[str]:
     """Return the formats by which a column of text is one of dates, the likeliest first."""
     series = _series(values).dropna()
-    if not len(series) or not series.map(lambda v: isinstance(v, str)).all():
+    first = series.iloc[:: max(1, len(series) // TRIED)].iloc[:TRIED]
+    if not len(first) or not all(isinstance(v, str) for v in first):
         return []
-    text = series.drop_duplicates().astype(str).str.strip()
-    first = text.iloc[:: max(1, len(text) // TRIED)].iloc[:TRIED]
+    first = first.astype(str).str.strip()
     short = (first.str.len() < SHORTEST) | (first.str.count(r"\d") < 3)
     if short.mean() > 1 - LEAST_SHARE or first.str.fullmatch(r"[\d.,+-]*\d{5,}").all():
         return []
+    likely = [format for format in FORMATS if _parsed(first, format).notna().mean() >= LEAST_SHARE]
+    text = _text(series.drop_duplicates()) if likely else first
     shares: dict[str, float] = {}
-    for format in FORMATS:
-        if float(_parsed(first, format).notna().mean()) >= LEAST_SHARE:
-            share = float(_parsed(text, format).notna().mean())
-            if share >= LEAST_SHARE:
-                shares[format] = share
+    for format in likely:
+        share = float(_parsed(text, format).notna().mean())
+        if share >= LEAST_SHARE:
+            shares[format] = share
     most = max(shares.values(), default=0.0)
     return [format for format in FORMATS if shares.get(format) == most]
 

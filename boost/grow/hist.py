@@ -11,7 +11,6 @@ from boost.data.binning import BinnedMatrix, SparseBinnedMatrix, bin_table
 from boost.data.dmatrix import DMatrix
 from boost.forest.grown_tree import GrownTree
 from boost.forest.tree import NO_NODE
-from boost.grow.chance import chance_score
 from boost.grow.constraint import InteractionConstraints, monotone_directions
 from boost.grow.kernels.histogram import (
     SMALL_TABLE,
@@ -152,8 +151,7 @@ class HistGrower:
         self._begin(1 if grad.ndim == 1 else grad.shape[1])
         scales, total = round_gradients(grad, hess, weight, self._gpairs, self.team)
         rows, out = self._divide(weight)
-        noise = chance_score(self.binned, self._gpairs) if self.params["cat_penalty"] else 0.0
-        self._limits = make_limits(self.params, scales, self.step, noise)
+        self._limits = make_limits(self.params, scales, self.step)
         self._columns = ColumnSampler(self.binned.features, self.params, self.feature_weights, rng)
         self._paths: dict[int, tuple[int, ...]] = {0: ()}
         self.nodes.begin(rows.size, total)

@@ -233,6 +233,15 @@ TABLE: tuple[Param, ...] = (
         estimator="max_cat_threshold",
     ),
     Param(
+        "cat_min_weight",
+        float,
+        0.0,
+        "Smallest hessian in a node of a category that is in a set; lighter ones go where unknown ones go. "
+        "0: also those below min_child_weight are in sets, in an order that does not depend on gradients.",
+        low=0,
+        estimator="cat_min_weight",
+    ),
+    Param(
         "cat_smooth",
         float,
         0.0,
@@ -248,15 +257,6 @@ TABLE: tuple[Param, ...] = (
         "Added to lambda in the gain of a split into two sets of categories.",
         low=0,
         estimator="cat_l2",
-    ),
-    Param(
-        "cat_penalty",
-        float,
-        0.0,
-        "Gain that a split into two sets must have for each category of the node, as a multiple of what a "
-        "category's gradients give without any signal: the best of all sets has about 0.6 of it by chance.",
-        low=0,
-        estimator="cat_penalty",
     ),
     Param(
         "monotone_constraints",

@@ -129,7 +129,7 @@ def fit(
     else:
         table = source
     watched = [(_watched(one, source, table, encoding), name) for one, name in evals]
-    options = dict(options or {})
+    options = {"verbose_eval": False, **(options or {})}
     choice = choose(preset, describe(table, given), given)
     watching = stopping is not None and bool(watched)
     own = rounds is not None or watching or options.get("xgb_model") is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -236,7 +237,7 @@ def page_lines(tree: Tree, names: Names, page: Page) -> list[str]:
             (
                 row.lines + row.condition,
                 f"{share:.0f} %" if share >= 0.95 or share == 0 else f"{share:.1f} %",
-                "" if is_leaf else f"{float(tree.gain[row.n]):.4g}",
+                "" if is_leaf else short_number(float(tree.gain[row.n])),
                 end if page.width is None else shorten(end, value - 2),
             )
         )
@@ -307,3 +308,15 @@ def below(tree: Tree, n: int) -> tuple[int, int]:
 def shorten(text: str, width: int) -> str:
     """Return a text of at most so many characters; the end of a longer one is an ellipsis."""
     return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
+
+
+def short_number(value: float) -> str:
+    """Return a number in few characters, with a minus sign: 950, 1.2k, 3M, 0.25."""
+    if not math.isfinite(value):
+        return str(value)
+    text = f"{value:.4g}"
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size <= abs(value) < 1e15:
+            text = f"{value / size:.4g}{letter}"
+            break
+    return text.replace("-", "\N{MINUS SIGN}")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 # Characters and lines at the start of a file in which the separator is looked for.
 SAMPLE, SAMPLE_LINES = 1 << 16, 100
+# Values of a column that are tried first.
+TRIED = 20
 NUMBER_WITH_COMMA = r"\s*[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+(e[+-]?\d+)?\s*"
 
 
@@ -93,14 +95,20 @@ def _sample(path: Path) -> str:
     return text if ended else text.rpartition("\n")[0] or text
 
 
+def _are_numbers(text: pd.Series) -> bool:
+    """Whether each text is a number with a decimal comma, or a whole one."""
+    return bool(text.astype(str).str.fullmatch(NUMBER_WITH_COMMA + r"|\s*[+-]?\d+\s*").all())
+
+
 def _with_decimal_commas(frame: pd.DataFrame, separator: str, name: str, notes: list[str]) -> pd.DataFrame:
     """Return the table with columns such as "1,5" as numbers, unless commas separate its columns."""
     import pandas as pd
 
     found = []
     for column in frame.columns[[pd.api.types.is_string_dtype(dtype) for dtype in frame.dtypes]]:
-        present = frame[column].dropna().astype(str)
-        if len(present) and present.str.fullmatch(NUMBER_WITH_COMMA + r"|\s*[+-]?\d+\s*").all():
+        present = frame[column].dropna()
+        # a few first, as most columns of text show by these that they are no numbers
+        if len(present) and all(_are_numbers(part) for part in (present.iloc[:TRIED], present)):
             found.append(column)
     if not found:
         return frame

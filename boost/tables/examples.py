@@ -152,8 +152,9 @@ def shared_rows(one: Examples, other: Examples) -> int:
     import pandas as pd
 
     def keys(examples: Examples) -> np.ndarray:
-        text = examples.features.astype(object).assign(**{"(target)": examples.target.labels})
-        return pd.util.hash_pandas_object(text.astype(str), index=False).to_numpy()
+        rows = examples.features.assign(**{"(target)": examples.target.labels})
+        numbers = {c: "float64" for c in rows if pd.api.types.is_numeric_dtype(rows[c])}
+        return pd.util.hash_pandas_object(rows.astype(numbers), index=False).to_numpy()
 
     return int(np.isin(keys(other), keys(one)).sum())
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from compiler.ir.function import PrimFunc
-from compiler.ir.semantics.foreign import Externs
-from compiler.passes import Pass
-from compiler.runtime.artifact import Artifact
-from compiler.runtime.device import Device
-from compiler.runtime.module import Module
+if TYPE_CHECKING:
+    from compiler.ir.function import PrimFunc
+    from compiler.ir.semantics.foreign import Externs
+    from compiler.passes import Pass
+    from compiler.runtime.artifact import Artifact
+    from compiler.runtime.device import Device
+    from compiler.runtime.module import Module
 
 Options = tuple[tuple[str, str], ...]
 """Names and values of all options of a target, defaults included, in the order of `Backend.option_names`."""

@@ -50,10 +50,10 @@ def loop_partition(func: PrimFunc) -> PrimFunc:
 
     This considers the conditions of ``if`` and ``if_then_else`` that compare int32 sums linear in the loop
     variable, whose other terms depend only on inner loops and dynamic extents. Parts of a parallel loop stay
-    in one loop, as branches around the whole body; vector loops are shortened. Where the conditions are in the
-    lesser part of a long block, that part alone is copied, as branches in the loop. Loops marked ``unroll`` are
-    not cut, since their conditions are known after unrolling; they are unrolled here if their iteration
-    decides where an inner vector loop is cut.
+    in one loop, as branches around the whole body; vector loops are shortened. Where the conditions are in
+    the lesser part of a long block, that part alone is copied, as branches in the loop. Loops marked
+    ``unroll`` are not cut, since their conditions are known after unrolling; they are unrolled here if their
+    iteration decides where an inner vector loop is cut.
 
     This is the pass of the same name in TVM, applied to all conditions and not only to marked ones.
     """

@@ -8,10 +8,11 @@ from typing import Any
 
 from compiler.ir.address import position
 from compiler.ir.expr import Buffer, Const, Load, Ramp
-from compiler.ir.function import PrimFunc
+from compiler.ir.function import Invoke, PrimFunc
+from compiler.ir.node import CHILDREN, Node
 from compiler.ir.relocate import relocate
 from compiler.ir.semantics.access import Access, accesses
-from compiler.ir.stmt import Allocate, For, Stmt, Store, sequence, unnested
+from compiler.ir.stmt import Allocate, Copy, For, Stmt, Store, sequence, unnested
 from compiler.ir.visit import Rewriter, walk
 
 PRAGMA = "in_memory"
@@ -55,7 +56,7 @@ class _Split(Rewriter):
         places: dict[Any, None] = {}
         sums = False
         for known, stmt in enumerate(stmts):
-            touched = [a for a in accesses(stmt) if a.buffer is buffer]
+            touched = _accesses(stmt, buffer)
             if not all(map(_is_known, touched)):
                 return _split_at(buffer, allocations, list(places), stmts, known) if sums else inner
             sums = sums or (bool(touched) and type(stmt) is For)
@@ -65,6 +66,26 @@ class _Split(Rewriter):
         return inner
 
     rules = {Allocate: _allocate, Store: lambda self, node: node}
+
+
+def _accesses(stmt: Stmt, buffer: Buffer) -> list[Access]:
+    """The accesses of a buffer in a statement, once where the copies of a loop share an expression."""
+    found: list[Access] = []
+    seen: set[int] = set()
+    pending: list[Node] = [stmt]
+    while pending:
+        node = pending.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        kind = type(node)
+        if kind is Load or kind is Store:
+            if node.buffer is buffer:  # type: ignore[attr-defined]
+                found.append(Access(buffer, kind is Store, node.indices))  # type: ignore[attr-defined]
+        elif isinstance(node, (Copy, Invoke)):
+            found += [access for access in accesses(node) if access.buffer is buffer]
+        pending += CHILDREN[kind](node)[::-1]
+    return found
 
 
 def _place(access: Access) -> Any:

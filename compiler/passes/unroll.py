@@ -22,7 +22,7 @@ STATEMENT_LIMIT = 1024
 
 
 SHARE = 1 / 96
-"""The share of the stores executed in a block of which a loop needs more to be unrolled after a longer one."""
+"""The share of the stores of the longest loop of a block that a later loop must exceed to be unrolled."""
 
 SHORT = 16
 """Stores of an unrolled loop, up to which it is unrolled in any case."""
@@ -40,8 +40,8 @@ def unroll(func: PrimFunc, limit: int = STATEMENT_LIMIT) -> PrimFunc:
     target. In a loop with the pragma ``auto_unroll``, serial loops are unrolled too, the innermost first, if
     each has no more stores than the value of the pragma.
 
-    A loop that follows a much longer one in a block stays a loop: code for what takes a hundredth of the time,
-    as the storing of a tile after its sums, takes as long to compile as that of the sums.
+    A loop that follows a much longer one in a block stays a loop: the code for what takes a hundredth of the
+    time, as the storing of a tile after its sums, takes as long to compile as that of the sums.
 
     A function whose unrolled loops together make more code than `compiler.passes.code_size` allows is given a
     smaller limit, with a `ScheduleWarning`: the time to compile it would have no reasonable bound.
@@ -95,7 +95,7 @@ class _Unroll(RangeRewriter):
     def brief(self, block: Seq) -> None:
         """Decide that loops that follow a longer one stay loops."""
         work = [_work(stmt) for stmt in block.stmts]
-        longest = work.index(max(work))
+        longest = work.index(max(work)) if work else 0
         for stmt, own in zip(block.stmts[longest + 1 :], work[longest + 1 :], strict=True):
             if own <= SHARE * work[longest]:
                 while isinstance(stmt, If) and stmt.otherwise is None:
@@ -105,7 +105,7 @@ class _Unroll(RangeRewriter):
 
     @counted
     def stores(self, stmt: Stmt, most: int) -> int:
-        """The stores of a statement after unrolling, whose loops are decided; `most` is that of the pragma."""
+        """The stores of a statement after unrolling, whose loops are decided; the pragma allows `most`."""
         if type(stmt) is Store:
             return 1
         if type(stmt) is Seq:

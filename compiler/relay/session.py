@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from compiler.relay.execute.build import build
 from compiler.relay.execute.cache import cached, digest, folder, keep_note
 from compiler.relay.execute.cache import note as noted
 from compiler.relay.importer.description import Declared, Description, described
 from compiler.relay.importer.errors import NeedsValues, OnnxError
 from compiler.relay.importer.model import model_bytes, origin_of, read_model
-from compiler.relay.importer.onnx import import_model
 from compiler.relay.importer.weights import Origin
 from compiler.runtime.threads import num_threads, set_num_threads
 from compiler.suggest import unknown
@@ -77,7 +75,9 @@ class InferenceSession:
     """Runs a model. A script that uses onnxruntime changes one import.
 
     A program is compiled for the shapes of the inputs, when they come for the first time; and for the values
-    of those inputs on which shapes depend. It is kept for the next call.
+    of those inputs on which shapes depend. It is kept for the next call, and on disk for the next session
+    (`compiler.relay.execute.cache`), which then imports no compiler. The file of the model is read only to
+    compile, and must not have changed by then.
 
     Parameters
     ----------
@@ -242,6 +242,7 @@ class InferenceSession:
         return found
 
     def _interpreted(self, shapes: Mapping[str, Any], values: Mapping[str, np.ndarray]) -> Any:
+        from compiler.relay.importer.onnx import import_model
         from compiler.relay.interpret.evaluate import evaluate
 
         proto, origin = self._file.read()
@@ -256,6 +257,9 @@ class InferenceSession:
         place = digest("session", self._file.digest, *self._data, level, repr(key))
 
         def make() -> Any:
+            from compiler.relay.execute.build import build
+            from compiler.relay.importer.onnx import import_model
+
             proto, origin = model or self._file.read()
             module = import_model(proto, origin, shapes, values)
             return build(module, level=self._options.optimization_level, cache=False)

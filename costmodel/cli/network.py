@@ -339,8 +339,7 @@ def _declared(path: Path) -> tuple[dict[str, Any], list[str]]:
     ValueError
         If there is no such file, or no package that reads it.
     """
-    from compiler.relay.importer.model import declared_type, read_model
-    from compiler.relay.importer.onnx import model_inputs
+    from compiler.relay.importer.model import declared_type, model_inputs, read_model
 
     if not path.is_file():
         raise ValueError(f"{path}: no such file")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from boost.tables.crossval import FoldScores
     from boost.tables.examples import Examples
     from boost.tables.model import TableModel
+    from boost.tables.split import RowSplit
 
 
 @click.command()
@@ -252,17 +253,18 @@ def _search(
     metric = halving.metric
     with SearchProgress(new_console(stderr=True), trials, metric) as progress:
         found = halving.run(progress)
+    settings: dict[str, Any] = {"preset": given.preset, "dates": review.dates}
+    models: dict[str, TableModel] = {}
     with TrainingProgress(new_console(stderr=True), found.rounds) as final:
-        best = TableModel.train(
-            train,
-            {**params, **found.params},
-            preset=given.preset,
-            rounds=found.rounds,
-            dates=review.dates,
-            observer=final,
+        settings["observer"] = final
+        models["best model"] = TableModel.train(
+            train, {**params, **found.params}, rounds=found.rounds, **settings
         )
-    _report(given, examples, split, (found, metric), best)
-    best.save(model)
+        if found.params and len(split.test) and not final.interrupted:
+            models["preset alone"] = TableModel.train(train, params, **settings)
+    models["constant prediction"] = models["best model"].constant()
+    _report(given, examples, split, (found, metric), models)
+    models["best model"].save(model)
     click.echo(f"model: {model}")
     click.echo("the command that trains it again:")
     click.echo("  " + _command(given, found, test_size, model))
@@ -271,7 +273,11 @@ def _search(
 
 
 def _report(
-    given: TableOptions, examples: Examples, split: Any, found: tuple[Result, str], best: TableModel
+    given: TableOptions,
+    examples: Examples,
+    split: RowSplit,
+    found: tuple[Result, str],
+    models: dict[str, TableModel],
 ) -> None:
     """Print the best parameters, and the scores of the rows held out to test."""
     result, metric = found
@@ -283,15 +289,13 @@ def _report(
     )
     for name, value in result.params.items():
         click.echo(f"  {name} = {value}")
-    constant = best.constant()
     if given.coverage is not None:
-        aside = examples.take(split.calibration)
-        best.calibrate(aside, given.coverage)
-        constant.calibrate(aside, given.coverage)
+        for model in models.values():
+            model.calibrate(examples.take(split.calibration), given.coverage)
     if len(split.test):
         held = examples.take(split.test)
-        rows = {"best model": best.evaluate(held), "constant prediction": constant.evaluate(held)}
-        print_scores(f"{len(held):,} rows held out to test:", rows)
+        scores = {name: model.evaluate(held) for name, model in models.items()}
+        print_scores(f"{len(held):,} rows held out to test:", scores)
 
 
 def _command(given: TableOptions, found: Result, test_size: float, model: Path) -> str:

@@ -109,8 +109,8 @@ def encode_frame(
     with np.errstate(over="ignore"):  # overflow becomes infinity, which `DenseValues` refuses
         for begin in range(0, rows, BLOCK_ROWS):
             block = values[begin : begin + BLOCK_ROWS]
-            for f, column in enumerate(numbers):
-                block[:, f] = column[begin : begin + BLOCK_ROWS]
+            for f, each in enumerate(numbers):
+                block[:, f] = each[begin : begin + BLOCK_ROWS]
     if not np.isnan(absent):
         plain = [f for f in range(len(names)) if f not in categories]
         values[:, plain] = np.where(values[:, plain] == np.float32(absent), np.nan, values[:, plain])
@@ -142,8 +142,8 @@ def dates_error(name: str, kind: Any) -> DataError:
     """Return the error for a column of dates or durations."""
     return DataError(
         f"column {name!r} holds dates or durations ({kind}): estimators and `espalier train` derive year, "
-        "month, day and so on from dates; for a DMatrix, use boost.encoding.encoding.Encoding.fit, or convert "
-        "them to numbers"
+        "month, day and so on from dates; for a DMatrix, use boost.encoding.encoding.Encoding.fit, or "
+        "convert them to numbers"
     )
 
 

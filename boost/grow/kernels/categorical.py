@@ -19,8 +19,8 @@ from boost.grow.kernels.score import (
     LEAST,
     MOST_CATEGORIES,
     ONE_HOT,
-    SET_COST,
     SET_LAMBDA,
+    SET_LEAST,
     SMOOTH,
     bounded_scores,
     weigh,
@@ -44,12 +44,14 @@ def order_categories(run, table, begin, bins, nodes, n, limits):
     A category too light for a leaf of its own (`min_child_weight`) has weight 0, as in XGBoost. Ordered by
     the weight of their few rows, such categories would fill the ends of the order, where the sets begin.
     With `SMOOTH`, each category has so much more hessian of the node's gradient ratio, so that the categories
-    of few rows are near the node's weight, and the lightest ones at it.
+    of few rows are near the node's weight, and the lightest ones at it. With `SET_LEAST`, categories below it
+    are not ordered: they go left, like those that do not occur.
 
     Parameters
     ----------
     run : Run
-        Its `number` is output; `above_g` and `spare` are overwritten.
+        Its `number` is output: the categories in order. So are `above_g`, the weight of each, and `above_h`,
+        how many categories of lower numbers do not occur. `spare` is overwritten.
     table : (bins, 2), a histogram
     begin, bins : the range of the feature
     nodes, n : NodeArrays, and the node
@@ -57,22 +59,28 @@ def order_categories(run, table, begin, bins, nodes, n, limits):
 
     Returns
     -------
-    int
-        How many categories occur.
+    (used, absent, light)
+        How many categories are ordered, how many do not occur (0 with `SET_LEAST`), and the weight of those.
     """
-    weight, order, merged = run.above_g, run.number, run.spare
-    used = 0
+    weight, absent_below, order, merged = run.above_g, run.above_h, run.number, run.spare
+    used = absent = 0
+    least = limits[SET_LEAST]
     more_h = limits[SMOOTH]
     more_g = more_h * (nodes.sums[n, GRAD] / nodes.sums[n, HESS]) if more_h > 0.0 else 0.0
     light = weigh(more_g, more_h, limits, -np.inf, np.inf)
     for c in range(bins):
         g = table[begin + c, GRAD]
         h = table[begin + c, HESS]
+        if least > 0.0 and h < least:
+            continue
         if g != 0.0 or h != 0.0:
             order[used] = c
             used += 1
-            heavy = h >= limits[LEAST]
+            absent_below[c] = absent
+            heavy = least > 0.0 or h >= limits[LEAST]
             weight[c] = weigh(g + more_g, h + more_h, limits, -np.inf, np.inf) if heavy else light
+        else:
+            absent += 1
     width = 1
     while width < used:  # merge neighbouring runs of this width; equal weights keep their order
         for left in range(0, used, 2 * width):
@@ -94,11 +102,11 @@ def order_categories(run, table, begin, bins, nodes, n, limits):
         for k in range(used):
             order[k] = merged[k]
         width *= 2
-    return used
+    return used, absent, light
 
 
 @kernel(allocates=False)
-def try_set(right, missing, nodes, n, limits, ridge, cost, best):
+def try_set(right, missing, nodes, n, limits, ridge, best):
     """Try a set of categories on the right, with missing values on the left, then on the right.
 
     Parameters
@@ -106,7 +114,6 @@ def try_set(right, missing, nodes, n, limits, ridge, cost, best):
     right, missing : Sums
         Of the set, and of the node's rows without a category.
     ridge : what is added to `LAMBDA`
-    cost : what the sum of scores must pay
     best : the sum of scores to beat
 
     Returns
@@ -124,7 +131,6 @@ def try_set(right, missing, nodes, n, limits, ridge, cost, best):
         if left_h < limits[LEAST] or right_h < limits[LEAST]:
             continue
         value = bounded_scores(left_g, left_h + ridge, right_g, right_h + ridge, limits, lower, upper, 0.0)
-        value -= cost
         if value > best:
             best = value
             side = np.int64(1 - missing_right)
@@ -139,7 +145,8 @@ def scan_categories(run, table, begin, bins, n, nodes, limits, best):
 
     Few categories (`ONE_HOT`): each against the rest. More: the best partition of all is one of those that
     cut the order by weight in two (Fisher, "On grouping for maximum homogeneity", 1958); the smaller side, of
-    at most `MOST_CATEGORIES`, is the set that goes right.
+    at most `MOST_CATEGORIES`, is the set that goes right. As in XGBoost, categories that do not occur are in
+    the order, at the weight of the light ones: what they take of a set's room is not left for light ones.
 
     Returns
     -------
@@ -159,22 +166,28 @@ def scan_categories(run, table, begin, bins, n, nodes, limits, best):
     if bins < limits[ONE_HOT]:
         for c in range(bins):
             right = Sums(table[begin + c, GRAD], table[begin + c, HESS])
-            value, side, left_g, left_h = try_set(right, missing, nodes, n, limits, 0.0, 0.0, best)
+            value, side, left_g, left_h = try_set(right, missing, nodes, n, limits, 0.0, best)
             if side >= 0:
                 best, chosen, missing_left, at_g, at_h = value, c, side, left_g, left_h
         return best, chosen, missing_left, at_g, at_h
-    used = order_categories(run, table, begin, bins, nodes, n, limits)
-    ridge, cost = limits[SET_LAMBDA], limits[SET_COST] * used
+    used, absent, light = order_categories(run, table, begin, bins, nodes, n, limits)
+    ridge = limits[SET_LAMBDA]
     most = np.int64(limits[MOST_CATEGORIES])
-    if most > used:
-        most = used
     for end in range(2):
         g = h = 0.0
-        for i in range(most):
-            c = begin + run.number[used - 1 - i if end else i]
-            g += table[c, GRAD]
-            h += table[c, HESS]
-            value, side, left_g, left_h = try_set(Sums(g, h), missing, nodes, n, limits, ridge, cost, best)
+        for i in range(used):
+            c = run.number[used - 1 - i if end else i]
+            size = i + 1
+            if run.above_g[c] == light:
+                below = np.int64(run.above_h[c])
+                size += absent - below if end else below
+            elif (run.above_g[c] > light) == (end == 0):
+                size += absent
+            if size > most:
+                break
+            g += table[begin + c, GRAD]
+            h += table[begin + c, HESS]
+            value, side, left_g, left_h = try_set(Sums(g, h), missing, nodes, n, limits, ridge, best)
             if side >= 0:
                 best, chosen, missing_left = value, -(i + 1) if end else i + 1, side
                 at_g, at_h = left_g, left_h
@@ -190,7 +203,7 @@ def mark_categories(run, table, begin, bins, nodes, n, chosen, limits):
     if bins < limits[ONE_HOT]:
         words[chosen >> 6] |= np.uint64(1) << np.uint64(chosen & (BITS - 1))
         return
-    used = order_categories(run, table, begin, bins, nodes, n, limits)
+    used, _, _ = order_categories(run, table, begin, bins, nodes, n, limits)
     for i in range(abs(chosen)):
         c = run.number[i] if chosen > 0 else run.number[used - 1 - i]
         words[c >> 6] |= np.uint64(1) << np.uint64(c & (BITS - 1))

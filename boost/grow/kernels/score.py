@@ -17,13 +17,11 @@ NOISE = 1e-10
 # Indices of the array of split parameters, all in the units of the rounded sums. LEAST, the smallest hessian
 # of a child, is at least one: sums are whole numbers, and a child needs some weight.
 # The last three are of splits into two sets of categories.
-ALPHA, LAMBDA, LEAST, GAIN, STEP, ONE_HOT, MOST_CATEGORIES, SMOOTH, SET_LAMBDA, SET_COST = range(10)
+ALPHA, LAMBDA, LEAST, GAIN, STEP, ONE_HOT, MOST_CATEGORIES, SMOOTH, SET_LAMBDA, SET_LEAST = range(10)
 LIMITS = 10
 
 
-def make_limits(
-    params: Params, scales: tuple[float, float], step: float, noise: float = 0.0
-) -> NDArray[np.float64]:
+def make_limits(params: Params, scales: tuple[float, float], step: float) -> NDArray[np.float64]:
     """Return the parameters in the units of the rounded sums.
 
     Parameters
@@ -34,9 +32,6 @@ def make_limits(
         See `boost.grow.kernels.rounding.round_gradients`.
     step : float
         Largest weight of a leaf before the learning rate, 0 for no limit.
-    noise : float
-        The score that gradients without any signal give one category: the sum of their squares over that of
-        the hessians, in the units of the rounded sums. Only ``cat_penalty`` uses it.
 
     Returns
     -------
@@ -54,7 +49,7 @@ def make_limits(
     limits[MOST_CATEGORIES] = params["max_cat_threshold"]
     limits[SMOOTH] = params["cat_smooth"] * hess_scale
     limits[SET_LAMBDA] = params["cat_l2"] * hess_scale
-    limits[SET_COST] = params["cat_penalty"] * noise
+    limits[SET_LEAST] = params["cat_min_weight"] * hess_scale
     return limits
 
 

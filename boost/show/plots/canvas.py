@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boost.model.model import Model
+from boost.show.words import short_number
 
 Floats = NDArray[np.float64]
 # Colours that people with any colour vision can tell apart: M. Okabe and K. Ito, "Color Universal Design",
@@ -203,18 +204,6 @@ def _shorten_numbers(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
-
-
-def short_number(value: float) -> str:
-    """Return a number in few characters, with a minus sign: 950, 1.2k, 3M, 0.25."""
-    if not math.isfinite(value):
-        return str(value)
-    text = f"{value:.4g}"
-    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if size <= abs(value) < 1e15:
-            text = f"{value / size:.4g}{letter}"
-            break
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def signed(value: float) -> str:

@@ -28,14 +28,13 @@ from boost.show.plots.canvas import (
     model_of,
     panels_of,
     plain,
-    short_number,
     signed,
     value_bar,
     value_colours,
     write_page,
 )
 from boost.show.plots.explained import Explained, category_colour, explain, most_frequent
-from boost.show.words import MOST_LETTERS, margin_words, shorten
+from boost.show.words import MOST_LETTERS, margin_words, short_number, shorten
 
 KINDS = ("waterfall", "beeswarm", "bar")
 # Bins along the axis of a swarm; the points of one bin are drawn beside each other.

@@ -23,12 +23,11 @@ from boost.show.plots.canvas import (
     model_of,
     new_axes,
     plain,
-    short_number,
     value_bar,
     value_colours,
 )
 from boost.show.plots.explained import Explained, explain, most_frequent
-from boost.show.words import shorten
+from boost.show.words import short_number, shorten
 
 # Rows from which the strongest interaction of a feature is found.
 INTERACTION_ROWS = 200

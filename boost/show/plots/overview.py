@@ -23,8 +23,8 @@ from boost.show.plots.canvas import (
     model_of,
     new_axes,
     plain,
-    short_number,
 )
+from boost.show.words import short_number
 
 # What the kinds of importance measure.
 MEASURES = {

@@ -37,9 +37,9 @@ from compiler.backend.llvm.writer import (
     Frame,
     Pointer,
     Wide,
-    captured,
+    called,
     clean,
-    parameter,
+    launched,
     ranged,
 )
 from compiler.ir.dtype import bits_of, is_integer
@@ -247,11 +247,7 @@ class _Generator(Recursive):
         inner.is_open = is_open
         self.statement(body)
         self.frame = self.expressions.frame = outer
-        shared = captured(outer, inner)
-        parameters = ", ".join(parameter(kind, there) for kind, _, there in shared)
-        arguments = ", ".join(f"{kind} {here}" for kind, here, _ in shared)
-        self.functions.append(inner.text(f"define hidden void {name}({parameters})"))
-        outer.effect(f"call void {name}({arguments})")
+        self.functions.append(called(outer, inner, name))
 
     @counted
     def statement(self, node: Stmt) -> None:
@@ -390,23 +386,7 @@ class _Generator(Recursive):
         )
         self.frame = self.expressions.frame = outer
         self.runs_in_parallel = False
-        shared = captured(outer, inner)
-        parameters = ["i64 %begin", "i64 %end", *(parameter(kind, there) for kind, _, there in shared)]
-        self.functions.append(inner.text(f"define hidden void {name}.body({', '.join(parameters)})"))
-        struct = f"{{ {', '.join(kind for kind, _, _ in shared) or 'i8'} }}"
-        closure = outer.fresh("closure")
-        outer.prologue.append(f"  {closure} = alloca {struct}")
-        lines, arguments = [], ["i64 %begin", "i64 %end"]
-        for i, (kind, here, _) in enumerate(shared):
-            slot = outer.emit(f"getelementptr inbounds {struct}, ptr {closure}, i32 0, i32 {i}")
-            outer.effect(f"store {kind} {here}, ptr {slot}")
-            lines.append(f"  %slot.{i} = getelementptr inbounds {struct}, ptr %closure, i32 0, i32 {i}")
-            lines.append(f"  %field.{i} = load {kind}, ptr %slot.{i}")
-            arguments.append(f"{kind} %field.{i}")
-        lines.append(f"  call void {name}.body({', '.join(arguments)})")
-        header = f"define hidden void {name}(i64 %begin, i64 %end, ptr %closure) #1 {{"
-        self.functions.append("\n".join([header, "entry:", *lines, "  ret void", "}", ""]))
-        outer.effect(f"call void @{LAUNCH}(ptr {name}, ptr {closure}, i64 {extent.ref})")
+        self.functions += launched(outer, inner, name, f"@{LAUNCH}", extent.ref)
 
     def _let(self, node: Let) -> None:
         frame = self.frame

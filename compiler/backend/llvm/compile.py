@@ -26,7 +26,7 @@ def optimise(text: str, machine: Machine, once: bool = False) -> Any:
 
     A program with vectors was scheduled: it has no redundant instructions, and code to vectorize only in its
     open functions, those with the attributes ``#2`` (see `LoopHints.is_open`). These are optimised by LLVM's
-    own list of passes. The others need a few passes, as does what runs only `once`, as the packing of weights.
+    own list of passes. The others need few passes, as does what runs only `once`, the packing of weights.
 
     Raises
     ------

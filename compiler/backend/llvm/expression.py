@@ -300,11 +300,9 @@ class Expressions(Recursive):
         if condition in ("true", "false"):
             return then() if condition == "true" else otherwise()
         frame, kind = self.frame, llvm_type(dtype)
-        labels = frame.label("then"), frame.label("else")
-        joined = frame.label("join")
+        *labels, joined = map(frame.label, ("then", "else", "join"))
         frame.effect(f"br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
-        arms = []
-        frame.guards += 1
+        frame.guards, arms = frame.guards + 1, []
         for label, write in zip(labels, (then, otherwise), strict=True):
             frame.begin(label)
             text = write()

@@ -227,7 +227,9 @@ def _variables(index: Expr) -> set[Var]:
 def _directed(node: For) -> bool:
     """Whether a loop's kind or a pragma has LLVM unroll or vectorize it."""
     return node.kind == "unroll" or any(
-        value is not False for key, value in node.pragmas if key in _PRAGMAS and (key, value) != ("interleave", 1)
+        value is not False
+        for key, value in node.pragmas
+        if key in _PRAGMAS and (key, value) != ("interleave", 1)
     )
 
 

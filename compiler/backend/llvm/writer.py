@@ -386,7 +386,9 @@ class Frame:
 
     def text(self, header: str) -> str:
         """The whole function under its `header`, which has no attributes yet."""
-        return "\n".join([f"{header} #{2 if self.is_open else 0} {{", "entry:", *self.body(), "  ret void", "}", ""])
+        return "\n".join(
+            [f"{header} #{2 if self.is_open else 0} {{", "entry:", *self.body(), "  ret void", "}", ""]
+        )
 
     def body(self) -> list[str]:
         """The lines of the function between its label and its return."""
@@ -418,6 +420,38 @@ def parameter(kind: str, there: Pointer | Wide | str) -> str:
     if isinstance(there, Pointer):
         return f"{there.attributes} {there.ref}"
     return f"{ranged(there)} {there.ref}" if isinstance(there, Wide) else f"{kind} {there}"
+
+
+def called(outer: Frame, inner: Frame, name: str) -> str:
+    """The text of a function; the one around it calls it, with what it uses of that one."""
+    shared = captured(outer, inner)
+    parameters = ", ".join(parameter(kind, there) for kind, _, there in shared)
+    outer.effect(f"call void {name}({', '.join(f'{kind} {here}' for kind, here, _ in shared)})")
+    return inner.text(f"define hidden void {name}({parameters})")
+
+
+def launched(outer: Frame, inner: Frame, name: str, launch: str, extent: str) -> tuple[str, str]:
+    """The texts of the body of a parallel loop, a function of a range, and of what the thread pool calls.
+
+    The function around it has the pool call the latter for `extent` iterations, with a closure.
+    """
+    shared = captured(outer, inner)
+    parameters = ["i64 %begin", "i64 %end", *(parameter(kind, there) for kind, _, there in shared)]
+    struct = f"{{ {', '.join(kind for kind, _, _ in shared) or 'i8'} }}"
+    closure = outer.fresh("closure")
+    outer.prologue.append(f"  {closure} = alloca {struct}")
+    lines, arguments = [], ["i64 %begin", "i64 %end"]
+    for i, (kind, here, _) in enumerate(shared):
+        slot = outer.emit(f"getelementptr inbounds {struct}, ptr {closure}, i32 0, i32 {i}")
+        outer.effect(f"store {kind} {here}, ptr {slot}")
+        lines.append(f"  %slot.{i} = getelementptr inbounds {struct}, ptr %closure, i32 0, i32 {i}")
+        lines.append(f"  %field.{i} = load {kind}, ptr %slot.{i}")
+        arguments.append(f"{kind} %field.{i}")
+    lines.append(f"  call void {name}.body({', '.join(arguments)})")
+    outer.effect(f"call void {launch}(ptr {name}, ptr {closure}, i64 {extent})")
+    header = f"define hidden void {name}(i64 %begin, i64 %end, ptr %closure) #1 {{"
+    body = inner.text(f"define hidden void {name}.body({', '.join(parameters)})")
+    return body, "\n".join([header, "entry:", *lines, "  ret void", "}", ""])
 
 
 def ranged(value: Wide) -> str:

@@ -7,10 +7,9 @@ from typing import Any
 
 from compiler import te
 from compiler.backend import Target
-from compiler.ir.expr import Expr, const
+from compiler.ir.expr import Expr, ExprLike, const
 from compiler.ops.consumer import Consumer
-from compiler.ops.conv import conv2d
-from compiler.ops.conv import pointwise as conv2d_pointwise
+from compiler.ops.conv import conv2d, pixels
 from compiler.ops.conv.conv2d import (
     BLOCK,
     Conv2dShape,
@@ -44,8 +43,8 @@ def template(
     """
     conv = replace(convolution(*values), consumer=consumer)
     grouping = conv.precision.grouping(target.hardware)
-    if conv2d_pointwise.is_pointwise(conv) and grouping.depth == 1:
-        return conv2d_pointwise.template(knobs, conv, target)
+    if pixels.has_pixels_in_lanes(conv, target) and grouping.depth == 1:
+        return pixels.template(knobs, conv, target)
     registers = registers_of(conv, target)
     tiles = pixel_tiles(conv, registers, target)
     tile = PixelTile(*knobs.choice("tile", [tuple(t) for t in tiles]))
@@ -90,8 +89,8 @@ def template(
         b = te.reduce_axis((0, parts), "b")
         total = te.compute(shape, lambda *at: te.sum(sums[(b, *at)], axis=b), "total")
 
-    def sum_of(n: Expr, g: Expr, ct: Expr, oh: Expr, ow: Expr, lane: Expr) -> Expr:
-        value = total[n, g, ct, oh, ow, lane]
+    def sum_of(*at: ExprLike) -> Expr:
+        value, (_, g, ct, *_, lane) = total[at], at
         excess = None if grouped is None else grouped.excess
         return value if excess is None else value - excess[g, ct, lane]
 
@@ -157,8 +156,8 @@ def _schedule_total(s: Schedule, total: Tensor, tile: PixelTile, order: str, lan
 def schedule_sums(s: Schedule, sums: Tensor, unroll: int, lanes: int) -> None:
     """Schedule the products of a tile, whose sums stay in registers.
 
-    `within` a step of the channels, those of a group follow each other. Several channels are unrolled, not the columns of the kernel: neighbouring taps share pixels, which LLVM
-    would keep in registers that the sums need.
+    Several channels are unrolled, not the columns of the kernel: neighbouring taps share pixels, which LLVM
+    would keep in registers that the sums need. The channels of a group, if there are groups, are innermost.
     """
     stage = s[sums]
     *outer, oh, ow, lane = sums.op.axis

@@ -75,9 +75,7 @@ class GroupedChannels:
             # wraps around: from -128 .. 127 to 0 .. 255
             return value.astype("uint8") + 128 if data.dtype == "int8" else value
 
-        def element(
-            g: Expr, ct: Expr, b: Expr, kh: Expr, kw: Expr, step: Expr, lane: Expr, q: Expr
-        ) -> Expr:
+        def element(g: Expr, ct: Expr, b: Expr, kh: Expr, kw: Expr, step: Expr, lane: Expr, q: Expr) -> Expr:
             channel, c = ct * width + lane, step * depth + q
             value = weight[g * conv.co + channel, b * summed + c, kh, kw]
             inside = [channel < conv.co] if conv.co % width else []
@@ -124,9 +122,10 @@ class GroupedChannels:
 def _excess(conv: Convolution, weights: Tensor) -> Tensor:
     """128 times the sums of the weights, by the same instruction."""
     groups, tiles, parts, *kernel, steps, width, depth = weights.shape
-    axes = [te.reduce_axis((0, extent), name) for extent, name in zip(
-        (parts, *kernel, steps, depth), ("b", "kh", "kw", "c", "cq"), strict=True
-    )]
+    axes = [
+        te.reduce_axis((0, extent), name)
+        for extent, name in zip((parts, *kernel, steps, depth), ("b", "kh", "kw", "c", "cq"), strict=True)
+    ]
     factors = te.compute((depth,), lambda q: Const(128, "uint8"), "factors")
 
     def total(g: Expr, ct: Expr, lane: Expr) -> Expr:

@@ -6,25 +6,26 @@ import ctypes
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import compiler
 from compiler.backend.llvm.machine import ENVIRONMENT as CPU
 from compiler.backend.llvm.machine import fingerprint
-from compiler.ops.chosen import has_choosers
 from compiler.relay.execute.load import load
-from compiler.relay.execute.settings import Settings
-from compiler.relay.language.equal import structural_hash
-from compiler.relay.language.module import IRModule
 from compiler.runtime.artifact import ModuleFileError
 from compiler.runtime.file import write_file
 from compiler.runtime.threads import num_threads
+
+if TYPE_CHECKING:
+    from compiler.relay.execute.settings import Settings
+    from compiler.relay.language.module import IRModule
 
 ENVIRONMENT = "ESPALIER_CACHE"
 """The folder of the cache; ``off`` for none. By default ``espalier`` in the user's folder for caches."""
@@ -49,11 +50,19 @@ def folder() -> Path | None:
 
 def key_of(module: IRModule, settings: Settings) -> str | None:
     """What a program is found by; None where something has a part in its compilation that has no key."""
-    if has_choosers():
+    if _has_choosers():
         return None
+    from compiler.relay.language.equal import structural_hash
+
     names = [param.name for param in module.main.params]
     target = str(settings.target)
     return digest("module", structural_hash(module), *names, target, str(settings.level), *settings.without)
+
+
+def _has_choosers() -> bool:
+    """Whether something chooses schedules, which only a module that is loaded can do."""
+    chosen = sys.modules.get("compiler.ops.chosen")
+    return chosen is not None and chosen.has_choosers()
 
 
 def digest(*parts: str) -> str:
@@ -79,7 +88,7 @@ def _versions() -> str:
 
 def cached(key: str | None, make: Callable[[], Any]) -> Any:
     """The program of a key; if there is none, it is made, and kept if that took long."""
-    key = None if has_choosers() else key
+    key = None if _has_choosers() else key
     program = None if key is None else found(key)
     if program is None:
         start = time.perf_counter()

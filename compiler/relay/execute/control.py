@@ -13,18 +13,11 @@ from compiler.backend import Target
 from compiler.backend.registry import backend
 from compiler.relay.execute.closures import Inline, TooDeep, compile_functions, contiguous
 from compiler.relay.execute.executable import checked_leaves, named_arguments
+from compiler.relay.execute.planning.code import Kernel, nbytes
 from compiler.relay.execute.planning.compile import Kernels, Progress
 from compiler.relay.execute.planning.evaluate import evaluator, recipe
-from compiler.relay.execute.planning.kernel import Kernel, nbytes
-from compiler.relay.execute.planning.lower import (
-    flat,
-    has_code,
-    is_static,
-    nested,
-    structure,
-    tensor_types,
-    title,
-)
+from compiler.relay.execute.planning.lower import has_code, structure, title
+from compiler.relay.execute.planning.nested import flat, is_static, nested, tensor_types
 from compiler.relay.execute.planning.program import Step, alone
 from compiler.relay.execute.profile import Profile
 from compiler.relay.execute.storage import Parts, Record, kernel_record, write

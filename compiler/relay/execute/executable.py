@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from compiler.backend import Target
 from compiler.backend.llvm.host.dispatch import address_of
 from compiler.backend.llvm.host.sequence import Sequence as CallSequence
-from compiler.relay.execute.planning.evaluate import evaluator
-from compiler.relay.execute.planning.lower import Nested, flat, tensor_types
+from compiler.backend.llvm.machine import Machine
 from compiler.relay.execute.planning.memory import MemoryPlan
+from compiler.relay.execute.planning.nested import Nested, flat, tensor_types
 from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.execute.profile import Profile
 from compiler.relay.execute.storage import Parts, Record, plan_record, write
@@ -43,7 +42,7 @@ class Executable:
     def __init__(self, plan: Plan) -> None:
         self._data = plan
         self._lock = threading.Lock()
-        if missing := Target.parse(plan.target).missing():
+        if missing := Machine.parse(plan.target).missing():
             raise ValueError(f"the program was built for {plan.target}, which cannot run here: {missing}")
         types = [type_ for _, type_ in plan.parameters]
         self._plain: list[tuple[Any, Any]] | None = None
@@ -308,6 +307,8 @@ class _Runner:
         return memory.view(numpy_dtype(place.dtype)).reshape(place.shape)
 
     def _evaluation(self, call: Planned) -> Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]:
+        from compiler.relay.execute.planning.evaluate import evaluator  # needs all operators
+
         evaluate = evaluator(call.recipe)
 
         def run(given: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:

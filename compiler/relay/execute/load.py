@@ -5,16 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from compiler.backend import Target
-from compiler.relay.execute.control import ControlExecutable
-from compiler.relay.execute.dynamic import DynamicExecutable
 from compiler.relay.execute.executable import Executable
-from compiler.relay.execute.settings import Settings, compiled
 from compiler.relay.execute.storage import Parts, Record, kernel_from, plan_from, read, type_from
-from compiler.relay.infer.infer import infer_type
-from compiler.relay.notation.parser import parse
-
-Program = Executable | ControlExecutable | DynamicExecutable
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -41,11 +33,19 @@ def load(path: str | os.PathLike[str]) -> Any:
     return read(path, restored)
 
 
-def restored(record: Record, parts: Parts) -> Program:
+def restored(record: Record, parts: Parts) -> Any:
     """The program of a record."""
     form = record["form"]
     if form == "flow":
         return Executable(plan_from(record, parts))
+    # a data-flow program, the common case, needs nothing of the language
+    from compiler.backend import Target
+    from compiler.relay.execute.control import ControlExecutable
+    from compiler.relay.execute.dynamic import DynamicExecutable
+    from compiler.relay.execute.settings import Settings, compiled
+    from compiler.relay.infer.infer import infer_type
+    from compiler.relay.notation.parser import parse
+
     module = infer_type(parse(parts.bytes(record["text"]).decode()))
     if form == "control":
         kernels = [kernel_from(kernel, parts) for kernel in record["kernels"]]

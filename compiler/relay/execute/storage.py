@@ -33,9 +33,9 @@ from compiler.backend.llvm.host.loader import compiled_objects, provide_objects
 from compiler.backend.llvm.machine import HostFacts, Machine, fingerprint, host_facts, provide_facts
 from compiler.ir.dtype import SCALAR_TYPES
 from compiler.ir.expr import Buffer
-from compiler.relay.execute.planning.kernel import Kernel, Operand
-from compiler.relay.execute.planning.lower import Nested
+from compiler.relay.execute.planning.code import Kernel, Operand
 from compiler.relay.execute.planning.memory import MemoryPlan, aligned
+from compiler.relay.execute.planning.nested import Nested
 from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.language.types import TensorType, TupleType, Type
 from compiler.runtime.artifact import Artifact, ModuleFileError

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from compiler.relay.importer.model import declared_type, graphs_of, kind_text
-from compiler.relay.importer.onnx import model_inputs
+from compiler.relay.importer.model import declared_type, graphs_of, kind_text, model_inputs
 from compiler.relay.importer.tensors import ELEMENT_TYPES, TYPE_NAMES, type_text
 from compiler.relay.importer.weights import HERE
 

@@ -184,6 +184,12 @@ def _check_order(
         ready.update(name for name in node.output if name)
 
 
+def model_inputs(graph: Any) -> dict[str, Any]:
+    """The inputs of a graph that have no default, by name."""
+    given = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
+    return {v.name: v for v in graph.input if v.name not in given}
+
+
 def declared_type(value: Any) -> tuple[int, list[int | str | None] | None] | None:
     """The number of the element type and the dimensions that a ValueInfoProto declares; None for no tensor.
 

@@ -10,7 +10,7 @@ import numpy as np
 from compiler.relay.importer.builder import Builder
 from compiler.relay.importer.errors import OnnxError, Unsupported
 from compiler.relay.importer.graph import FAILED, GraphImport, Problems
-from compiler.relay.importer.model import declared_type, kind_text, opsets, read_model
+from compiler.relay.importer.model import declared_type, kind_text, model_inputs, opsets, read_model
 from compiler.relay.importer.tensors import check_size, element_type
 from compiler.relay.importer.weights import Origin
 from compiler.relay.language.expr import Function, Var
@@ -84,12 +84,6 @@ def import_model(
         raise OnnxError("the model has no outputs" if not outputs else "an output is not made")
     body = outputs[0] if len(outputs) == 1 else builder.tuple(outputs)
     return IRModule.from_expr(Function(tuple(params), body, body.checked_type))
-
-
-def model_inputs(graph: Any) -> dict[str, Any]:
-    """The inputs of a graph that have no default, by name."""
-    given = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
-    return {v.name: v for v in graph.input if v.name not in given}
 
 
 def _bound(

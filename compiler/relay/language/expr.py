@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
 from compiler.ir.node import ATTRIBUTE, Node
 from compiler.relay.language.attributes import NO_ATTRS, Attrs
-from compiler.relay.language.types import GlobalTypeVar, Type, TypeVar
+from compiler.relay.language.types import PRINTER, GlobalTypeVar, Type, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,13 @@ class Expr(Node):
             object.__setattr__(self, "span", span)
         return self
 
-    text: ClassVar[Callable[[Any], str]] = object.__repr__
+    text: ClassVar[Callable[[Any], str] | None] = None
     """What ``str(expr)`` returns; `compiler.relay.notation.printer`, which imports this module, sets it."""
 
     def __str__(self) -> str:
-        return Expr.text(self)
+        if Expr.text is None:
+            import_module(PRINTER)
+        return object.__repr__(self) if Expr.text is None else Expr.text(self)
 
     def __call__(self, *args: Expr, **attributes: Any) -> Call:
         return Call(self, tuple(args), Attrs(attributes) if attributes else NO_ATTRS)

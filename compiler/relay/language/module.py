@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import MappingProxyType
 from typing import ClassVar
 
 from compiler.relay.language.expr import Constructor, Expr, Function, GlobalVar, TypeData
-from compiler.relay.language.types import GlobalTypeVar
+from compiler.relay.language.types import PRINTER, GlobalTypeVar
 from compiler.suggest import unknown
 
 MAIN = GlobalVar("main")
@@ -52,11 +53,13 @@ class IRModule:
     def __contains__(self, name: GlobalVar | str) -> bool:
         return (GlobalVar(name) if isinstance(name, str) else name) in self.functions
 
-    text: ClassVar[Callable[[IRModule], str]] = object.__repr__
+    text: ClassVar[Callable[[IRModule], str] | None] = None
     """What ``str(module)`` returns; `compiler.relay.notation.printer`, which imports this module, sets it."""
 
     def __str__(self) -> str:
-        return IRModule.text(self)
+        if IRModule.text is None:
+            import_module(PRINTER)
+        return object.__repr__(self) if IRModule.text is None else IRModule.text(self)
 
     def with_functions(self, functions: Mapping[GlobalVar, Function]) -> IRModule:
         """The module with functions added or replaced; the same module, if nothing changes."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -132,8 +134,27 @@ class Op(Expr):
             raise ValueError(f"{self.name} takes {len(self.inputs)} arguments ({names}), not {count}")
 
 
-OPS: dict[str, Op] = {}
-"""Name -> row. The families in `compiler.relay.operator` fill it when `compiler.relay` is imported."""
+class _Table(dict[str, Op]):
+    """The rows by their names; the families in `compiler.relay.operator` fill it at its first use."""
+
+    def __missing__(self, name: str) -> Op:
+        if self.fill():
+            return self[name]
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (self.fill() and super().__contains__(name))
+
+    def fill(self) -> bool:
+        """Import the families; whether they were not."""
+        if "compiler.relay.operator" in sys.modules:
+            return False
+        import_module("compiler.relay.operator")
+        return True
+
+
+OPS: dict[str, Op] = _Table()
+"""Name -> row."""
 
 
 def register(rows: Iterable[Op]) -> None:
@@ -145,7 +166,7 @@ def register(rows: Iterable[Op]) -> None:
         If a name is taken.
     """
     for row in rows:
-        if OPS.get(row.name, row) is not row:
+        if row.name in OPS and OPS[row.name] is not row:
             raise ValueError(f"there is an operator {row.name!r} already")
         OPS[row.name] = row
 
@@ -158,10 +179,9 @@ def op(name: str) -> Op:
     ValueError
         If there is none; names the most similar one.
     """
-    found = OPS.get(name)
-    if found is None:
+    if name not in OPS:
         raise ValueError(unknown("operator", name, OPS))
-    return found
+    return OPS[name]
 
 
 def is_call_of(expr: Any, *names: str) -> bool:

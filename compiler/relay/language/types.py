@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from importlib import import_module
 from itertools import count
 from typing import Any, ClassVar
 
@@ -24,16 +25,22 @@ class Kind(Enum):
     SHAPE_VAR = "ShapeVar"  # one dimension
 
 
+PRINTER = "compiler.relay.notation.printer"
+"""The module that sets the texts of types, expressions and modules, imported when one is needed."""
+
+
 class Type(Node):
     """Base of all types."""
 
     __slots__ = ()
 
-    text: ClassVar[Callable[[Any], str]] = repr
+    text: ClassVar[Callable[[Any], str] | None] = None
     """What ``str(type)`` returns; `compiler.relay.notation.printer`, which imports this module, sets it."""
 
     def __str__(self) -> str:
-        return Type.text(self)
+        if Type.text is None:
+            import_module(PRINTER)
+        return repr(self) if Type.text is None else Type.text(self)
 
 
 @dataclass(frozen=True, slots=True)

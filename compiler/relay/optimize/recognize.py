@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from compiler.relay.infer.infer import infer_type
@@ -14,10 +15,11 @@ from compiler.relay.language.visit import map_functions, rewrite
 
 
 def recognize(module: IRModule) -> IRModule:
-    """Replace layer normalization that is written out by ``nn.layer_norm``.
+    """Replace layer normalization and GELU that are written out by ``nn.layer_norm`` and ``nn.gelu``.
 
-    The pattern is ``(x - mean(x)) / sqrt(mean((x - mean(x))**2) + epsilon)``, or with ``* rsqrt``, and what
-    follows of ``* gamma + beta``.
+    The patterns are ``(x - mean(x)) / sqrt(mean((x - mean(x))**2) + epsilon)``, or with ``* rsqrt``, and what
+    follows of ``* gamma + beta``; and the product, in any order, of ``x``, ``0.5`` and
+    ``1 + erf(x / sqrt(2))``, whose division is a multiplication in ``nn.gelu``.
     """
     infer_type(module)
     return map_functions(module, lambda f: rewrite(f, _recognized))
@@ -27,6 +29,9 @@ def _recognized(node: Any, old: Any) -> Any:
     if is_call_of(node, "divide") and is_call_of(node.args[1], "sqrt"):
         return _normalized(node, old, node.args[0], node.args[1].args[0])
     if is_call_of(node, "multiply"):
+        curved = _gelu(node, old)
+        if curved is not None:
+            return curved
         for side in (0, 1):
             root, rest = node.args[side], node.args[1 - side]
             if is_call_of(root, "rsqrt"):
@@ -42,6 +47,38 @@ def _recognized(node: Any, old: Any) -> Any:
             if beta is not None and is_call_of(rest, "nn.layer_norm") and _value_of(rest.args[2]) == 0:
                 return _layer_norm(rest.args[0], rest.args[1], beta, rest)
     return node
+
+
+def _gelu(node: Call, old: Call) -> Expr | None:
+    """A product as ``nn.gelu``, if it is one."""
+    factors: list[Any] = []
+    for side in node.args:
+        factors += side.args if is_call_of(side, "multiply") else (side,)  # type: ignore[attr-defined]
+    rises = [f for f in factors if is_call_of(f, "add") and any(is_call_of(a, "erf") for a in f.args)]
+    if len(factors) != 3 or len(rises) != 1:
+        return None
+    (x, half), rise = [f for f in factors if f is not rises[0]], rises[0]
+    x, half = (half, x) if _value_of(x) == 0.5 else (x, half)
+    curve, one = rise.args if is_call_of(rise.args[0], "erf") else reversed(rise.args)
+    if _value_of(half) != 0.5 or _value_of(one) != 1:
+        return None
+    scaled = curve.args[0]
+    if is_call_of(scaled, "divide"):
+        of, scale = scaled.args[0], _value_of(scaled.args[1])
+        found = scale is not None and abs(scale - math.sqrt(2)) < 1e-6
+    elif is_call_of(scaled, "multiply"):
+        of, factor = scaled.args if _value_of(scaled.args[1]) is not None else reversed(scaled.args)
+        scale = _value_of(factor)
+        found = scale is not None and abs(scale - math.sqrt(0.5)) < 1e-6
+    else:
+        return None
+    type_ = old.checked_type
+    if not found or of is not x or not isinstance(type_, TensorType):
+        return None
+    # a constant of as many axes could be what gives the product its rank
+    constants = [f for f in (half, one, *scaled.args) if type(f) is Constant]
+    plain = all(c.data.size == 1 and c.data.ndim < max(rank(type_), 1) for c in constants)
+    return op("nn.gelu")(x) if plain else None
 
 
 def _normalized(node: Call, old: Call, centred: Expr, radicand: Expr) -> Expr:

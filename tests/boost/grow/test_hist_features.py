@@ -298,27 +298,48 @@ def test_categories_too_light_for_a_leaf_do_not_choose_their_side() -> None:
     assert (right == low_end).all() or (right == high_end).all()
 
 
-@pytest.mark.parametrize(
-    ("extra", "gain"),
-    [
-        ({}, 18.0),
-        ({"cat_l2": 2.0}, 12.0),
-        ({"cat_penalty": 0.5}, 13.0),
-        ({"cat_l2": 2.0, "cat_penalty": 0.5}, 7.0),
-    ],
-)
-def test_costs_of_sets_by_hand(extra: dict[str, float], gain: float) -> None:
-    # The best cut has gradients of -6 and 6 and hessians of 4: 36/4 + 36/4, or 36/6 + 36/6 with cat_l2. The
-    # squared gradients are 20/8 of the hessians, so that 0.5 of it for each of four categories is 5.
+def test_gain_of_sets_with_a_ridge_by_hand() -> None:
+    # The best cut has gradients of -6 and 6 and hessians of 4: 36/4 + 36/4, or 36/6 + 36/6 with cat_l2.
     codes = np.repeat(np.arange(4, dtype=np.float32), 2)[:, np.newaxis]
     grad = np.repeat([-2.0, -1.0, 1.0, 2.0], 2)
     options = {"feature_types": ["c"], "max_depth": 1, "max_cat_to_onehot": 1, **PLAIN}
-    np.testing.assert_allclose(grow(codes, grad, **options, **extra).tree.gain[0], gain, rtol=1e-6)
-    assert grow(codes, grad, **options, cat_penalty=2.0).tree.left.size == 1
-    # one against the rest has no such cost
+    for ridge, gain in ((0.0, 18.0), (2.0, 12.0)):
+        np.testing.assert_allclose(grow(codes, grad, **options, cat_l2=ridge).tree.gain[0], gain, rtol=1e-6)
+    # one against the rest is not a set
     options["max_cat_to_onehot"] = 5
-    alone = [grow(codes, grad, **options, **e).tree.gain[0] for e in ({}, extra)]
+    alone = [grow(codes, grad, **options, cat_l2=ridge).tree.gain[0] for ridge in (0.0, 2.0)]
     assert alone[0] == alone[1] > 0
+
+
+def test_categories_that_do_not_occur_take_room_in_sets() -> None:
+    # Five rows each of categories 0, 1, 4, 5 and 6, and one each of the light 2 and 3. From the low end,
+    # the set {0, 2, 3} is the best of three categories; it is full before 2 if others lie between.
+    codes = np.repeat(np.arange(7, dtype=np.float32), [5, 5, 1, 1, 5, 5, 5])[:, np.newaxis]
+    grad = np.repeat([1.0, -1.0, 20.0, 20.0, -0.2, -0.2, -0.2], [5, 5, 1, 1, 5, 5, 5])
+    options = {
+        **PLAIN,
+        "feature_types": ["c"],
+        "max_depth": 1,
+        "max_cat_threshold": 3,
+        "max_cat_to_onehot": 1,
+        "min_child_weight": 2.0,
+    }
+    assert grow(codes, grad, **options).tree.categories.tolist() == [0, 2, 3]
+    others = grow(codes + 6, grad, **options).tree
+    assert np.count_nonzero(others.categories == 7) == 1 and not {6, 8, 9} & set(others.categories.tolist())
+
+
+def test_light_categories_are_in_no_set() -> None:
+    # Five categories of one row, whose gradients are the largest, and two of three rows.
+    codes = np.array([0, 1, 2, 3, 4, 5, 5, 5, 6, 6, 6], dtype=np.float32)[:, np.newaxis]
+    grad = np.array([9.0, 9, -9, -9, 9, 1, 1, 1, -1, -1, -1])
+    options = {"feature_types": ["c"], "max_depth": 1, "max_cat_to_onehot": 1, **PLAIN}
+    assert set(grow(codes, grad, **options).tree.categories.tolist()) <= {0, 1, 2, 3, 4}
+    heavy = grow(codes, grad, **options, cat_min_weight=2.0).tree
+    # Right is {5} (3 and 6: 9/3 + 36/8) or {6} (-3 and 12: 9/3 + 144/8), of which the root has 9*9/11.
+    assert heavy.categories.tolist() == [6]
+    np.testing.assert_allclose(heavy.gain[0], 9 / 3 + 144 / 8 - 81 / 11, rtol=1e-6)
+    assert grow(codes, grad, **options, cat_min_weight=4.0).tree.left.size == 1
 
 
 def test_smoothing_moves_rare_categories_to_the_middle() -> None:
@@ -337,7 +358,9 @@ def test_smoothing_moves_rare_categories_to_the_middle() -> None:
     assert grow(codes, grad, **options, cat_smooth=3.0).tree.categories.tolist() == [1]
 
 
-@pytest.mark.parametrize("extra", [{}, {"grow_policy": "lossguide"}, {"cat_smooth": 2.0, "cat_penalty": 0.3}])
+@pytest.mark.parametrize(
+    "extra", [{}, {"grow_policy": "lossguide"}, {"cat_smooth": 2.0, "cat_min_weight": 3.0}]
+)
 def test_sets_do_not_depend_on_threads(extra: dict[str, Any], monkeypatch) -> None:
     rng = np.random.default_rng(6)
     codes = rng.integers(0, 90, (4000, 2)).astype(np.float32)
@@ -349,7 +372,12 @@ def test_sets_do_not_depend_on_threads(extra: dict[str, Any], monkeypatch) -> No
     assert trees[0].categories.size and same(trees[0], trees[1]) and same(trees[0], trees[2])
 
 
-LEAVES = [{}, {"alpha": 1.5}, {"min_child_weight": 6.0}, {"max_delta_step": 0.3}]
+LEAVES = [
+    {},
+    {"alpha": 1.5},
+    {"min_child_weight": 6.0},
+    {"max_delta_step": 0.3},
+]
 
 
 @pytest.mark.parametrize("extra", LEAVES, ids=lambda extra: next(iter(extra), "plain"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import boost
 from boost.errors import DataError
 from boost.halving import Search, Values
+from boost.halving.record import Record
 from boost.halving.search import RUNGS, SIZE
 from boost.preset import fit
 
@@ -100,3 +102,13 @@ def test_trials_come_from_near_the_best(whole):
     near = [search.propose(t) for t in range(SIZE, 2 * SIZE)]
     place = SPACE["lambda"].place
     assert min(abs(place(p["lambda"]) - place(best["lambda"])) for p in near) < 0.15
+
+
+def test_proposals_depend_on_earlier_brackets_only(table):
+    search = Search(table, PARAMS, SPACE)
+    held = Record(search.records.key, 1, 0, {"max_depth": 2, "lambda": 1.0}, 9, 8, 1.0, 0.1)
+    search.records.add(held)
+    before = [search.propose(t) for t in range(SIZE, 2 * SIZE)]
+    search.records.add(replace(held, trial=SIZE, params={"max_depth": 6, "lambda": 90.0}, score=0.1))
+    assert [search.propose(t) for t in range(SIZE, 2 * SIZE)] == before
+    assert [search.propose(t) for t in range(2 * SIZE, 3 * SIZE)] != before

@@ -29,6 +29,15 @@ def test_progress_shows_rounds_and_metrics():
     assert "5/5" in shown and "table rmse" in shown
 
 
+def test_several_trainings_have_their_words():
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with TrainingProgress(console, None) as line:
+        for fold in (1, 2):
+            line.begin(f"fold {fold} of 2")
+            train(line, 3)
+    assert "fold 2 of 2" in console.file.getvalue()
+
+
 def test_nothing_is_shown_without_a_terminal():
     console = Console(file=io.StringIO())
     with TrainingProgress(console, 3) as line:

@@ -66,3 +66,10 @@ def test_folds_hold_every_row_once_and_keep_the_shares():
     assert [np.bincount(CLASSES.target.labels[rows].astype(int)).tolist() for rows in folds] == [[16, 4]] * 5
     with pytest.raises(TableError, match="20 groups cannot be divided into 21 folds"):
         fold_rows(GROUPS, 21, np.random.default_rng(0))
+
+
+def test_folds_of_small_classes_have_equal_sizes():
+    sizes = [
+        len(rows) for rows in fold_rows(examples([*"aaaaaaabbbbbbbccccccc"]), 5, np.random.default_rng(0))
+    ]
+    assert sorted(sizes) == [4, 4, 4, 4, 5]

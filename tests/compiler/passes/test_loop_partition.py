@@ -8,7 +8,7 @@ import pytest
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
-from compiler.passes.loop_partition import GROWTH_LIMIT, RARE, loop_partition
+from compiler.passes.loop_partition import GROWTH_LIMIT, HEAVY, RARE, loop_partition
 
 # name -> (parameters, before, after)
 GOLDEN = {
@@ -254,3 +254,38 @@ def test_a_fixed_cut_of_a_loop_of_dynamic_extent() -> None:
             interpret(version, a, c)
             results.append(c)
         np.testing.assert_array_equal(*results)
+
+
+# sums of a tile, and stores of it of which the last one in the last tile is outside
+TILES = """
+def main(A: float32[1024], C: float32[31]):
+    for t in {kind}(8):
+        tile = allocate(float32[4], "local")
+        for k in range(4):
+{sums}
+        for i in range(4):
+            if t * 4 + i < 31:
+                C[t * 4 + i] = tile[i]
+"""
+
+
+@pytest.mark.parametrize("kind", ["range", "parallel"])
+def test_conditions_in_the_lesser_part_of_a_block(kind: str) -> None:
+    """The sums of a tile are not copied for the sake of the condition around its stores."""
+    sums = "\n".join(
+        f"            tile[{n % 4}] = tile[{n % 4}] + A[t * 128 + k * 4 + {n % 4}]" for n in range(2 * HEAVY)
+    )
+    begin = "\n".join(f"        tile[{n}] = 0.0" for n in range(4))
+    text = TILES.format(kind=kind, sums=sums).replace("        for k", f"{begin}\n        for k")
+    before = parse_function(text.lstrip())
+    after = loop_partition(before)
+    verify(after)
+    assert str(after).count("for t in") == str(after).count("for k in") == 1
+    assert "if t < 7:" in str(after)
+    assert "< 31" not in str(after)
+    a = np.random.default_rng(0).standard_normal(1024, "float32")
+    results = []
+    for func in (before, after):
+        results.append(np.zeros(31, "float32"))
+        interpret(func, a, results[-1])
+    np.testing.assert_array_equal(*results)

@@ -11,7 +11,7 @@ import pytest
 from compiler.ir.semantics.interpret import interpret
 from compiler.ir.semantics.verify import verify
 from compiler.ir.text import parse_function
-from compiler.passes.unroll import STATEMENT_LIMIT, unroll
+from compiler.passes.unroll import SHARE, STATEMENT_LIMIT, unroll
 
 # name -> (before, after)
 GOLDEN = {
@@ -132,3 +132,30 @@ def test_a_loop_around_one_that_was_unrolled_counts_its_statements() -> None:
 def test_nothing_to_unroll_gives_the_same_object() -> None:
     func = parse_function(program("for i in range(4):\n    if i < 2:\n        C[i] = A[i]"))
     assert unroll(func) is func
+
+
+def test_a_loop_after_a_much_longer_one_stays() -> None:
+    """What takes a hundredth of the time of a block is not worth the code of its copies."""
+    text = """
+        def main(A: float32[4096], C: float32[32]):
+            tile = allocate(float32[32], "local")
+            for i in unroll(32):
+                tile[i] = 0.0
+            for k in range({steps}):
+                for i in unroll(32):
+                    tile[i] = tile[i] + A[k * 32 + i]
+            for i in unroll(32):
+                C[i] = tile[i]
+        """
+    for steps, stays in ((round(1 / SHARE), True), (round(1 / SHARE) - 1, False)):
+        lines = str(unroll(parse_function(dedent(text.format(steps=steps)).lstrip()))).splitlines()
+        assert sum("C[" in line for line in lines[1:]) == (1 if stays else 32)
+        assert sum(" = 0.0" in line for line in lines) == sum("A[k" in line for line in lines) == 32
+
+
+def test_copies_share_expressions() -> None:
+    text = "for k in range(2):\n    for i in unroll(4):\n        for j in unroll(2):\n            C[i * 2 + j] = A[k * 4 + i]"
+    body = unroll(parse_function(program(text))).body
+    values = [store.value for store in body.body.stmts]  # type: ignore[attr-defined]
+    assert len(values) == 8
+    assert len({id(value) for value in values}) == 4

@@ -441,6 +441,23 @@ def test_search_trains_the_best_and_prints_the_command_that_repeats_it(run, tabl
     assert "nothing is left" not in output
 
 
+def test_ctrl_c_in_a_search_keeps_the_best(run, table, tmp_path, monkeypatch):
+    from costmodel.cli.selection import SearchProgress
+
+    def interrupt(progress, record, best):
+        after(progress, record, best)
+        if record.trial == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    after = SearchProgress.after
+    monkeypatch.setattr(SearchProgress, "after", interrupt)
+    arguments = ["search", table, "--target", "y", "--ignore", "sort", "--param", "eta=0.5"]
+    output = run(*arguments, status=130)
+    assert "stopped: the best of the trials so far is kept" in output and "best of 2 trials" in output
+    assert len((tmp_path / "search.jsonl").read_text().splitlines()) == 2
+    assert boost.Booster(model_file=tmp_path / "model.json").num_boosted_rounds() > 0
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -222,8 +222,11 @@ def _erf(v: Lanes, x: str) -> str:
     size = v.llvm("fabs", x)
     near = v.fma(x, v.polynomial(v.op("fmul", x, x), _ERF_NEAR), x)
     capped = v.select(v.test("ogt", size, 4.0), 4.0, size)
-    power = _exp(v, v.op("fmul", capped, v.polynomial(capped, [-c for c in _ERF_FAR])))
-    far = v.llvm("copysign", v.op("fsub", 1.0, power), x)
+    # the exponential is of a number between -18 and 0: its power of two is a normal number
+    less_one, exponent = _exp_reduced(v, v.op("fmul", capped, v.polynomial(capped, [-c for c in _ERF_FAR])))
+    power = v.power_of_two(exponent)
+    far = v.op("fsub", 1.0, v.fma(less_one, power, power))
+    far = v.llvm("copysign", far, x)
     return v.select(v.test("olt", size, 1.0), near, far)
 
 

@@ -123,4 +123,6 @@ def _add_pairs(frame: Frame, lanes: int, sums: str, scalar: str, vector: str) ->
     halves = f"<{2 * lanes} x i16>"
     frame.declare(f"declare {kind} {name}({halves}, {halves})")
     left, right = (frame.once(f"bitcast {kind} {x} to {halves}") for x in (scalar, vector))
-    return frame.emit(f"add {kind} {sums}, " + frame.once(f"call {kind} {name}({halves} {left}, {halves} {right})"))
+    return frame.emit(
+        f"add {kind} {sums}, " + frame.once(f"call {kind} {name}({halves} {left}, {halves} {right})")
+    )

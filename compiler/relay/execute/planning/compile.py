@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from compiler.backend import Target
+from compiler.relay.execute.planning.code import Kernel, nbytes
 from compiler.relay.execute.planning.evaluate import recipe
-from compiler.relay.execute.planning.kernel import Kernel, in_place, nbytes, source
-from compiler.relay.execute.planning.lower import Lowered, flat, lower, nested, structure, title
+from compiler.relay.execute.planning.kernel import in_place, source
+from compiler.relay.execute.planning.lower import Lowered, lower, structure, title
 from compiler.relay.execute.planning.memory import Block, plan_memory
+from compiler.relay.execute.planning.nested import flat, nested
 from compiler.relay.execute.planning.plan import Place, Plan, Planned
 from compiler.relay.execute.planning.program import Program, Step
 from compiler.relay.language.expr import Function

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.semantics.bfloat16 import narrowed, widened
-from compiler.relay.execute.planning.lower import Nested, flat, tensor_types
+from compiler.relay.execute.planning.nested import Nested, flat, tensor_types
 from compiler.relay.language.attributes import Attrs
 from compiler.relay.language.expr import Call, Constant, Function, Tuple, TupleGetItem
 from compiler.relay.language.op import Op, evaluated, op

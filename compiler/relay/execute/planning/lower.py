@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -21,55 +20,13 @@ from compiler.ir.operators import INTRINSICS
 from compiler.ir.semantics.bfloat16 import widened
 from compiler.ir.visit import walk
 from compiler.ops.group import Anchor, GroupProgram, schedule_group
+from compiler.relay.execute.planning.nested import Nested, flat, is_static, nested, tensor_types
 from compiler.relay.language.expr import Call, Constant, Expr, Function, Tuple, TupleGetItem, Var
 from compiler.relay.language.module import IRModule
 from compiler.relay.language.op import Fuse, Op
-from compiler.relay.language.types import TensorType, TupleType, Type
+from compiler.relay.language.types import TupleType
 from compiler.relay.language.visit import post_order
 from compiler.te.tensor import Compute, Tensor
-
-Nested = Any
-"""A value for each tensor of a type: itself for a tensor, a tuple of them for a tuple."""
-
-
-def tensor_types(type_: Type) -> Iterator[TensorType]:
-    """The types of the tensors of a type, those of tuples in order.
-
-    Raises
-    ------
-    ValueError
-        If there is anything else in it than tensors and tuples.
-    """
-    if isinstance(type_, TensorType):
-        yield type_
-    elif isinstance(type_, TupleType):
-        for part in type_.fields:
-            yield from tensor_types(part)
-    else:
-        raise ValueError(f"{type_} is neither a tensor nor a tuple of tensors")
-
-
-def is_static(type_: Type) -> bool:
-    """Whether a type has tensors of known shape alone."""
-    if isinstance(type_, TupleType):
-        return all(map(is_static, type_.fields))
-    return isinstance(type_, TensorType) and type_.concrete
-
-
-def flat(value: Nested) -> Iterator[Any]:
-    """The leaves of nested tuples, in order."""
-    if isinstance(value, tuple):
-        for part in value:
-            yield from flat(part)
-    else:
-        yield value
-
-
-def nested(type_: Type, leaves: Iterator[Any]) -> Nested:
-    """Nested tuples of leaves in the form of a type."""
-    if isinstance(type_, TupleType):
-        return tuple(nested(part, leaves) for part in type_.fields)
-    return next(leaves)
 
 
 def has_code(function: Function) -> bool:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from compiler.relay.execute.planning.kernel import Kernel, nbytes
-from compiler.relay.execute.planning.lower import Nested
+from compiler.relay.execute.planning.code import Kernel, nbytes
 from compiler.relay.execute.planning.memory import MemoryPlan
+from compiler.relay.execute.planning.nested import Nested
 from compiler.relay.language.types import Type
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.node import CHILDREN
-from compiler.relay.execute.planning.lower import Nested, flat, has_code, is_static, nested, tensor_types
+from compiler.relay.execute.planning.lower import has_code
+from compiler.relay.execute.planning.nested import Nested, flat, is_static, nested, tensor_types
 from compiler.relay.language.expr import (
     Call,
     Clause,

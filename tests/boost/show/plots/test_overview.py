@@ -10,6 +10,7 @@ import pytest
 import boost
 from boost import plot_importance, plot_metric, plot_tree
 from boost.show.plots import canvas
+from boost.show.words import short_number
 from tests.boost.show.plots.axes import axes, labels
 from tests.boost.small_models import X, Y, model_of
 
@@ -76,6 +77,15 @@ def test_the_best_round_names_the_metric_that_stopped(evaluated: boost.Booster) 
     assert any(str(name).startswith("best round: 3 (") for name in given)
 
 
+def test_the_metric_that_stopped_is_not_the_last_one() -> None:
+    table, held = boost.DMatrix(X[:200], Y[:200]), boost.DMatrix(X[200:], Y[200:])
+    stopping = boost.callback.EarlyStopping(rounds=3, metric_name="mae")
+    params = {"eval_metric": ["mae", "rmse"], "max_depth": 3}
+    model = boost.train(params, table, 40, evals=[(held, "a")], callbacks=[stopping], verbose_eval=False)
+    lines = [str(line.get_label()) for line in plot_metric(model, metric="rmse").lines]
+    assert any(name.startswith(f"best round by mae: {model.best_iteration} (") for name in lines)
+
+
 def test_grid_and_numbers_of_the_axes() -> None:
     ax = plot_importance({"a": 1500.0, "b": 250000.0}, ax=axes())
     ax.figure.canvas.draw()
@@ -99,7 +109,7 @@ def test_grid_and_numbers_of_the_axes() -> None:
     ],
 )
 def test_short_numbers(value: float, text: str) -> None:
-    assert canvas.short_number(value) == text
+    assert short_number(value) == text
 
 
 def test_unknown_metrics_and_tables(evaluated: boost.Booster) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
 from compiler.backend import build
 from compiler.backend.llvm.hints import UNROLLED_BODY
 from compiler.ir.expr import Broadcast, Buffer, Const, Expr, Load, Ramp, Var, const
 from compiler.ir.function import PrimFunc
-from compiler.ir.stmt import Allocate, For, Pragma, Stmt, Store, sequence
+from compiler.ir.stmt import Allocate, For, If, Pragma, Stmt, Store, sequence
 
 i, j, k = Var("i"), Var("j"), Var("k")
 
@@ -96,3 +99,53 @@ def test_code_motion_is_disabled_for_a_loop_around_an_allocation() -> None:
     body = sequence([Store(tile, zero, const(0.0)), total, Store(x, (i,), Load(tile, zero))])
     source = build(PrimFunc("f", (x,), loop(i, 40, Allocate(tile, body)))).source("llvm")
     assert source.count("licm.disable") == 1
+
+
+def vector(buffer: Buffer, at: Expr) -> Load:
+    return Load(buffer, (Ramp(at, const(1), 16),))
+
+
+def functions(source: str) -> dict[str, str]:
+    """The attributes of the functions of a program."""
+    return dict(re.findall(r"^define .*@([\w.]+)\(.*\) #(\d) \{$", source, re.MULTILINE))
+
+
+def test_a_scalar_loop_beside_vectors_is_a_function_that_llvm_vectorizes() -> None:
+    a, c = Buffer("A", (640,)), Buffer("C", (640,))
+    scalar = loop(j, 100, Store(c, (j,), Load(a, (j,)) * 2.0))
+    vectors = loop(i, 40, Store(c, (Ramp(i * 16, const(1), 16),), vector(a, i * 16)))
+    module = build(PrimFunc("f", (a, c), sequence([vectors, scalar])))
+    assert functions(module.source("llvm")) == {"f.compute": "0", "f.loop.0": "2", "f": "1"}
+    x, y = np.arange(640, dtype="float32"), np.zeros(640, "float32")
+    module(x, y)
+    np.testing.assert_array_equal(y, np.concatenate([x[:100] * 2, x[100:]]))
+
+
+@pytest.mark.parametrize("pragma", [("unroll", 2), ("vectorize", True), ("unroll", False), ("unroll", 2)])
+def test_pragmas_decide_which_functions_llvm_transforms(pragma: Pragma) -> None:
+    a, c = Buffer("A", (640,)), Buffer("C", (640,))
+    body = For(i, const(40), "serial", Store(c, (Ramp(i * 16, const(1), 16),), vector(a, i * 16)), (pragma,))
+    source = build(PrimFunc("f", (a, c), body)).source("llvm")
+    assert functions(source)["f.compute"] == ("0" if pragma[1] is False else "2")
+
+
+def test_llvm_keeps_a_sum_in_memory_in_a_register() -> None:
+    """A vector loop that adds to one place is left to LLVM, one over different places is not."""
+    a, c = Buffer("A", (640,)), Buffer("C", (640,))
+    for step, group in ((0, "2"), (16, "0")):
+        at = (Ramp(i * step if step else const(0), const(1), 16),)
+        body = loop(i, 40, Store(c, at, Load(c, at) + vector(a, i * 16)))
+        assert functions(build(PrimFunc("f", (a, c), body)).source("llvm"))["f.compute"] == group
+
+
+def test_loads_of_parameters_are_hoisted() -> None:
+    """Those that the program does not write to, and only where they are executed in any case."""
+    a, w, c = Buffer("A", (640,)), Buffer("w", (4,)), Buffer("C", (640,))
+    for scale, guarded, hoisted in ((w, False, True), (w, True, False), (c, False, False)):
+        here = (Ramp(i * 16, const(1), 16),)
+        body: Stmt = Store(c, here, vector(a, i * 16) * Broadcast(Load(scale, (const(3),)), 16))
+        body = If(i < 20, body) if guarded else body
+        source = build(PrimFunc("f", (a, w, c), loop(i, 40, body))).source("llvm")
+        load = re.search(r"load float, ptr %.*\n", source)
+        assert load is not None
+        assert (load.start() < source.index("for_i")) == hoisted

@@ -18,6 +18,8 @@ SHAPES = {
     "1x1, pixels and channels over the end": (2, 3, 7, 5, 17, 1, 1, 0, 1, 1, "NCHW", "bias+residual+relu"),
     "1x1, whole tiles": (1, 8, 4, 8, 16, 1),
     "1x1, stride 2": (1, 5, 7, 6, 6, 1, 2),
+    "one row": (1, 3, 1, 20, 7, (1, 3), 1, 0, (1, 2), 1, "NCHW", "bias+gelu"),
+    "one row, all that a window has": (2, 2, 1, 40, 5, (1, 4), (1, 2), (0, 3), (1, 3), 1, "NCHW", "bias"),
     "prime sizes": (1, 3, 7, 5, 11, 3, 1, 1),
     "stride 2": (1, 2, 9, 8, 4, 3, 2, 1),
     "a batch": (3, 2, 4, 4, 16, 3, 1, 1),

@@ -35,9 +35,7 @@ def compare(knobs: Knobs, values: tuple, target: str | Target) -> None:
     shape = CONV2D.shape(*values, dtype="int8")
     module = build(*CONV2D.schedule(knobs, *shape, target=target), target=target)
     rng = np.random.default_rng(0)
-    given_ = [
-        rng.integers(-128, 127, x.shape, x.dtype, endpoint=True) for x in CONV2D.inputs(rng, *shape)
-    ]
+    given_ = [rng.integers(-128, 127, x.shape, x.dtype, endpoint=True) for x in CONV2D.inputs(rng, *shape)]
     for operand in given_[:2]:
         operand.flat[: operand.size // 3] = -128
     out = np.full_like(CONV2D.output(*shape), 7)

@@ -175,6 +175,47 @@ def test_a_normalization_over_another_axis_is_left() -> None:
     assert "nn.layer_norm" not in names(after)
 
 
+HALF, ONE = constant(0.5), constant(1.0)
+SCALED = {
+    "divide": lambda x: op("divide")(x, constant(2**0.5)),
+    "multiply": lambda x: op("multiply")(constant(0.5**0.5), x),
+}
+
+
+@pytest.mark.parametrize("scaled", SCALED)
+@pytest.mark.parametrize("order", ["half last", "half first", "half inside"])
+def test_gelu_that_is_written_out_is_one_operator(scaled: str, order: str) -> None:
+    x, times = Var("x", TensorType((2, 3))), op("multiply")
+    data = op("add")(x, random(3))
+    rise = op("add")(op("erf")(SCALED[scaled](data)), ONE)
+    body = {
+        "half last": lambda: times(times(data, rise), HALF),
+        "half first": lambda: times(times(data, HALF), rise),
+        "half inside": lambda: times(times(rise, HALF), data),
+    }[order]()
+    after = check(module := module_of(x, body=body), recognize(module), (2, 3))
+    assert names(after) == ["add", "nn.gelu"]
+
+
+@pytest.mark.parametrize(
+    ("half", "one", "root"), [(0.4, 1.0, 2**0.5), (0.5, 2.0, 2**0.5), (0.5, 1.0, 2.0)], ids=str
+)
+def test_other_constants_are_not_gelu(half: float, one: float, root: float) -> None:
+    x = Var("x", TensorType((2, 3)))
+    rise = op("add")(op("erf")(op("divide")(x, constant(root))), constant(one))
+    body = op("multiply")(op("multiply")(x, rise), constant(half))
+    after = check(module := module_of(x, body=body), recognize(module), (2, 3))
+    assert "nn.gelu" not in names(after)
+
+
+def test_gelu_of_fewer_axes_than_its_constants_is_left() -> None:
+    x = Var("x", TensorType((3,)))
+    rise = op("add")(op("erf")(op("divide")(x, constant(2**0.5))), ONE)
+    body = op("multiply")(op("multiply")(x, rise), constant([[0.5]], "float32"))
+    after = check(module := module_of(x, body=body), recognize(module), (3,))
+    assert "nn.gelu" not in names(after)
+
+
 Y = Var("y", TensorType((2, 6)))
 
 

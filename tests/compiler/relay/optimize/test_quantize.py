@@ -120,10 +120,17 @@ def test_layers_of_dequantized_operands_are_computed_on_integers(dtype: str, zer
 
 @pytest.mark.parametrize(("dtype", "zero"), [("uint8", 0), ("uint8", 131), ("int8", -7)])
 def test_convolutions_of_dequantized_operands_are_computed_on_integers(dtype: str, zero: int) -> None:
-    image, signal = relay.Var("image", relay.TensorType((1, 8, 5, 6))), relay.Var("s", relay.TensorType((1, 4, 9)))
+    image, signal = (
+        relay.Var("image", relay.TensorType((1, 8, 5, 6))),
+        relay.Var("s", relay.TensorType((1, 4, 9))),
+    )
     layers = (
-        op("nn.conv2d")(quantized_form(image, dtype, zero), quantized_weights(6, 4, 3, 3), padding=(1, 0, 2, 1), groups=2),
-        op("nn.conv1d")(quantized_form(signal, dtype, zero), quantized_weights(5, 4, 3), padding=(1, 1), strides=(2,)),
+        op("nn.conv2d")(
+            quantized_form(image, dtype, zero), quantized_weights(6, 4, 3, 3), padding=(1, 0, 2, 1), groups=2
+        ),
+        op("nn.conv1d")(
+            quantized_form(signal, dtype, zero), quantized_weights(5, 4, 3), padding=(1, 1), strides=(2,)
+        ),
     )
     module = relay.IRModule.from_expr(relay.Function((image, signal), relay.Tuple(layers)))
     after = relay.infer_type(integer_layers(module))
@@ -131,7 +138,9 @@ def test_convolutions_of_dequantized_operands_are_computed_on_integers(dtype: st
     assert [n.checked_type.dtype for n in found] == ["int32", "int32"]
     arrays = [RNG.normal(size=shape).astype("float32") for shape in ((1, 8, 5, 6), (1, 4, 9))]
     compiled = relay.build(after)(*arrays)
-    for a, b, c in zip(relay.evaluate(module, *arrays), relay.evaluate(after, *arrays), compiled, strict=True):
+    for a, b, c in zip(
+        relay.evaluate(module, *arrays), relay.evaluate(after, *arrays), compiled, strict=True
+    ):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-4)
         np.testing.assert_allclose(c, b, rtol=1e-6, atol=1e-6)
 
