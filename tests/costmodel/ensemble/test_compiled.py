@@ -8,6 +8,7 @@ import scipy.sparse
 import boost
 from boost.encoding.encoding import Encoding, Options
 from boost.errors import DataError, ModelError
+from boost.forest.forest import Forest
 from compiler import build
 from compiler.backend import Target, pipeline
 from compiler.ir.expr import const
@@ -221,6 +222,19 @@ def test_a_saved_ensemble_predicts_the_same(tmp_path):
         CompiledEnsemble.load(path)
     booster.save_model(tmp_path / "model.json")
     assert not is_compiled_ensemble(tmp_path / "model.json")
+
+
+def test_trees_of_like_depth_walk_together_and_are_added_in_order():
+    X, y = numbers()
+    deep, flat = trained(X, y, 3, max_depth=6), trained(X, y, 3, max_depth=1)
+    model = deep.model.copy()
+    trees = [(deep if t % 5 == 0 else flat).model.forest[t % 3] for t in range(131)]
+    model.forest = Forest()
+    model.forest.extend(trees, [0] * len(trees))
+    layout = make_layout(model.forest, 5)
+    program = by_trees(layout, Target.parse("llvm"), pack_nodes(layout))
+    expected = model.array_margins(X)
+    np.testing.assert_array_equal(run_program(program, model, X), expected)
 
 
 def test_trees_without_splits_do_not_read_what_was_in_memory_before():
