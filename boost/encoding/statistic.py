@@ -112,14 +112,15 @@ class TargetStatistic:
             y = np.asarray(target, dtype=np.float64)
             if not np.isfinite(y).all():
                 raise DataError(f"the statistics of {', '.join(columns)} need finite labels ({label})")
-            overall = float(weights @ y / weights.sum()) if weights.sum() > 0 else 0.0
+            # not by a product of vectors, whose rounding depends on the number of threads
+            overall = float((weights * y).sum() / weights.sum()) if weights.sum() > 0 else 0.0
             sums = _before(weights[order] * (y[order] - overall), first, place[order])
             counts = _before(weights[order], first, place[order])
             value = np.empty(y.size)
             value[order] = overall + _divided(sums, counts + strength)
             derived.append(value)
-            whole = np.bincount(place, weights * (y - overall), combinations.size)
-            rows = np.bincount(place, weights, combinations.size)
+            whole = np.bincount(place, weights * (y - overall), combinations.size).astype(np.float64)
+            rows = np.bincount(place, weights, combinations.size).astype(np.float64)
             means.append((*(overall + _divided(whole, rows + strength)).tolist(), overall))
         fitted = cls(
             tuple(columns),
