@@ -226,11 +226,12 @@ def test_a_saved_ensemble_predicts_the_same(tmp_path):
 
 def test_trees_of_like_depth_walk_together_and_are_added_in_order():
     X, y = numbers()
-    deep, flat = trained(X, y, 3, max_depth=6), trained(X, y, 3, max_depth=1)
+    params = {"objective": "reg:quantileerror", "quantile_alpha": [0.2, 0.8]}
+    deep, flat = trained(X, y, 3, max_depth=6, **params), trained(X, y, 3, max_depth=1, **params)
     model = deep.model.copy()
     trees = [(deep if t % 5 == 0 else flat).model.forest[t % 3] for t in range(131)]
-    model.forest = Forest()
-    model.forest.extend(trees, [0] * len(trees))
+    model.forest = Forest(2)
+    model.forest.extend(trees, [int(t % 3 > 0) for t in range(len(trees))])
     layout = make_layout(model.forest, 5)
     program = by_trees(layout, Target.parse("llvm"), pack_nodes(layout))
     expected = model.array_margins(X)
