@@ -201,7 +201,7 @@ def divide(table: DMatrix, parts: int, seed: int, objective: str) -> Ints:
     label = table.label
     if label is not None and label.ndim == 1:
         if objective.startswith(("multi:", "binary:")):
-            stratum = label
+            stratum = label.astype(np.float64)
         elif objective == "survival:cox":
             stratum = (label > 0).astype(np.float64)
     if table.weight is not None:  # each part needs rows that count

@@ -75,8 +75,8 @@ def show(file: str, operators: tuple[Path, ...], **options: Any) -> None:
 
         if given.program:
             raise ValueError(f"{file} is a model: --program is for records")
-        shown = {"top": given.top, "tree": given.tree, "depth": given.depth, "drawing": given.drawing}
-        show_model(TableModel.load(path), console, **shown)
+        model = TableModel.load(path)
+        show_model(model, console, top=given.top, tree=given.tree, depth=given.depth, drawing=given.drawing)
         return
     if given.drawing is not None:
         raise ValueError(f"{file} is not a model: --drawing is for the trees of a model")
