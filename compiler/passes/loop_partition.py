@@ -209,8 +209,12 @@ class _Partition(RangeRewriter):
                 body = inner
                 continue
             whole = iterations(loop, self.ranges)[1]
-            tests = [binary(">=", loop.var, part.begin)] if low > 0 else []
-            tests += [binary("<", loop.var, part.end)] if high < whole else []
+            # an end that depends on dynamic extents or outer loops is tested, whatever its bounds are
+            tests = [binary(">=", loop.var, part.begin)] if part.begin != Const(0, loop.var.dtype) else []
+            tests += [binary("<", loop.var, part.end)] if high < whole or part.end != loop.extent else []
+            if not tests:  # it has all iterations, and the other parts have none
+                body = inner
+                continue
             condition = tests[0] if len(tests) == 1 else binary("and", *tests)
             body = If(condition, inner, body)
         assert body is not None
