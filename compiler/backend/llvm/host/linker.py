@@ -73,7 +73,8 @@ class Linked:
             raise Unlinkable(f"the object file is damaged: {error}") from error
         relocations = _relocations(code, sections)
         layout = _layout(sections, symbols, relocations)
-        self._memory = mmap.mmap(-1, layout.size)
+        # private: a forked child has variables of its own
+        self._memory = mmap.mmap(-1, layout.size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         view = ctypes.c_char.from_buffer(self._memory)
         base = ctypes.addressof(view)
         for number, at in layout.places.items():

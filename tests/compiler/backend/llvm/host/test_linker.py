@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -53,6 +54,10 @@ define ptr @address() {
 }
 """
 
+TEXT_OF_A_COUNTER = (
+    TEXT[: TEXT.index("@zeros")] + TEXT[TEXT.index("define i64 @next") : TEXT.index("define i64 @element")]
+)
+
 
 def function(address: int, result: type, *arguments: type):  # type: ignore[no-untyped-def]
     return ctypes.CFUNCTYPE(result, *arguments)(address)
@@ -77,6 +82,16 @@ def test_code_constants_variables_and_imports(given) -> None:  # type: ignore[no
     # variables are those of one copy of the code
     other = Linked(loader.object_of(TEXT), {"given": where})
     assert function(other.symbols["next"], i64)() == 41
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_has_variables_of_its_own() -> None:
+    count = function(loader.load_text(TEXT_OF_A_COUNTER, ("next",)).addresses["next"], ctypes.c_int64)
+    child = os.fork()
+    if not child:
+        os._exit(count() - 40)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert count() == 40
 
 
 def test_an_import_that_does_not_exist_is_refused_by_name() -> None:
