@@ -86,12 +86,13 @@ def test_code_constants_variables_and_imports(given) -> None:  # type: ignore[no
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_has_variables_of_its_own() -> None:
-    count = function(loader.load_text(TEXT_OF_A_COUNTER, ("next",)).addresses["next"], ctypes.c_int64)
+    library = loader.load_text(TEXT_OF_A_COUNTER, ("next",))
+    count = function(library.addresses["next"], ctypes.c_int64)
     child = os.fork()
     if not child:
-        os._exit(count() - 40)
+        os._exit(count() - 41)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert count() == 40
+    assert count() == 41
 
 
 def test_an_import_that_does_not_exist_is_refused_by_name() -> None:
