@@ -64,7 +64,8 @@ def lightgbm(table: RealTable, options: Options) -> Predict:
     names = {name: f"c{i}" for i, name in enumerate(table.X.columns)}  # it refuses some characters
     X = table.X.rename(columns=names)
     if table.task == "rank":
-        sizes = np.diff(np.flatnonzero(np.diff(table.group, prepend=-1, append=-1)))
+        groups = np.asarray(table.group, dtype=np.int64)
+        sizes = np.diff(np.flatnonzero(np.diff(groups, prepend=-1, append=-1)))
         ranker = LGBMRanker(**given).fit(X, table.y, group=sizes)
         return lambda X: np.asarray(ranker.predict(X.rename(columns=names)))
     if table.task in ("binary", "classes"):

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -144,7 +145,9 @@ def difference(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float,
 
 def compare(records: Records, sizes: dict[str, int], folds: range, libraries: Sequence[str]) -> None:
     """Print a line for each table, and the mean ranks and the ratios of times."""
-    rows, all_ranks, ratios = [], {name: [] for name in libraries}, {name: [] for name in libraries}
+    rows: list[Any] = []
+    all_ranks: dict[str, list[Any]] = {name: [] for name in libraries}
+    ratios: dict[str, list[Any]] = {name: [] for name in libraries}
     half = hidden()
     lost = []
     for name, count in sizes.items():

@@ -75,7 +75,7 @@ class RealTable:
             fold_of = {name: i % count for i, name in enumerate(names)}
             fold = np.array([fold_of[g] for g in self.group])
         else:
-            strata = np.zeros(self.rows)
+            strata: Any = np.zeros(self.rows)
             if self.task in ("binary", "classes"):
                 strata = self.y
             elif self.task == "survival":

@@ -71,6 +71,14 @@ class Parameters(BaseEstimator):
         others: dict[str, Any] = self.__dict__.get("kwargs", {})
         return others
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled estimator; of earlier versions, all of which had XGBoost's defaults, too."""
+        super().__setstate__(state)
+        earlier = {name: value for name, value in self.defaults.items() if name not in self.__dict__}
+        if "preset" in earlier:
+            earlier["preset"] = "xgboost"
+        self.__dict__.update(earlier)
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name, those for `train` alone included."""
         return {**super().get_params(deep), **self._others()}

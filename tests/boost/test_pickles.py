@@ -89,6 +89,7 @@ def test_estimators_fit_again(name: str) -> None:
         label = Y > 0
     fresh.fit(X, label, **options)
     assert fresh.predict(X[:3]).shape == (3,)
+    assert getattr(fresh, "preset", "xgboost") == "xgboost"  # the defaults that they were made with
 
 
 def test_estimators_and_their_state() -> None:

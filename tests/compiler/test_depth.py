@@ -207,7 +207,7 @@ def test_a_long_program_is_compiled_in_parts() -> None:
     s[last].parallel(last.op.axis[0])
     module = build(lower(s, [first, last]))
     text = module.source("llvm")
-    assert text.count("define internal void @main.part.") == 3
+    assert text.count("define hidden void @main.part.") == 3
     assert "@main.parallel.0" in text
     out = np.zeros(8, "float32")
     module(A, out)

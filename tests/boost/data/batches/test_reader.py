@@ -165,7 +165,7 @@ def test_estimator_train_and_batches_give_the_same_model(tmp_path: Path) -> None
     data = frame()
     y, w = label(data), np.random.default_rng(7).random(ROWS)
     params = {"max_bin": 32, "max_depth": 4, "learning_rate": 0.2}
-    fitted = boost.BoostRegressor(n_estimators=4, **params).fit(data, y, sample_weight=w)
+    fitted = boost.XGBRegressor(n_estimators=4, **params).fit(data, y, sample_weight=w)
     trained = boost.train(params, DMatrix(data, y, weight=w), 4)
     batches = boost.train(params, QuantileDMatrix(cut(90, data, y, w), max_bin=32), 4)
     assert same_bytes(trained, batches, tmp_path)
