@@ -11,6 +11,7 @@ import numpy as np
 
 from boost.errors import ParameterError, nearest
 from boost.params import BY_NAME
+from boost.params.parse import read_number
 
 
 @dataclass(frozen=True)
@@ -120,21 +121,12 @@ def make_space(texts: Iterable[str] = (), given: Mapping[str, Any] | None = None
 
 def _values(name: str, text: str) -> Values:
     if ":" not in text:
-        return Values(choices=tuple(map(_number_or_text, text.split(","))))
+        return Values(choices=tuple(map(read_number, text.split(","))))
     ends, log = text.split(":"), False
     if len(ends) == 3 and ends[2] == "log":
         ends, log = ends[:2], True
-    numbers = [_number_or_text(end) for end in ends]
+    numbers = [read_number(end) for end in ends]
     if len(ends) != 2 or any(isinstance(number, str) for number in numbers):
         raise ParameterError(f"the space of {name} must be LOW:HIGH or LOW:HIGH:log, got {text!r}")
     whole = all(isinstance(number, int) for number in numbers) and isinstance(BY_NAME[name].default, int)
     return Values(float(numbers[0]), float(numbers[1]), log=log, whole=whole)
-
-
-def _number_or_text(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
